@@ -1,0 +1,128 @@
+package control
+
+import (
+	"time"
+
+	"tallygate/engine/tally"
+)
+
+// ClientFields are what the owner may set on a client. A nil field is left as
+// it is.
+type ClientFields struct {
+	Name           *string               `json:"name,omitempty" help:"name, for people"`
+	Email          *string               `json:"email,omitempty" help:"contact address"`
+	Company        *string               `json:"company,omitempty" help:"company"`
+	Phone          *string               `json:"phone,omitempty" help:"phone number"`
+	Note           *string               `json:"note,omitempty" help:"note, for you"`
+	Origins        *[]string             `json:"origins,omitempty" flag:"origin" help:"web page origin that may use its keys; repeat; none clears"`
+	Models         *[]string             `json:"models,omitempty" flag:"model" help:"model it may use; repeat; none clears: all"`
+	Limits         []tally.LimitEdit     `json:"limits,omitempty" flag:"limit" help:"METRIC=MAX/WINDOW, like cost=50/month; repeat; MAX none removes"`
+	MaxInFlight    *int                  `json:"max_in_flight,omitempty" help:"requests at the same time; 0 for no cap"`
+	Markup         *string               `json:"markup_percent,omitempty" flag:"markup" help:"credits cost this many percent more, like 20 or 12.5"`
+	SessionLength  *time.Duration        `json:"session_length_ns,omitempty" flag:"session-length" help:"how long a session lasts, like 24h"`
+	SessionMode    *tally.SessionMode    `json:"session_mode,omitempty" help:"rolling (being seen prolongs it) or fixed"`
+	SessionMissing *tally.MissingSession `json:"session_missing,omitempty" help:"requests that name no end user: one (all are one session), ignore or refuse"`
+}
+
+// CreateClient makes a client; Name is required.
+type CreateClient struct {
+	Slug    string `json:"slug,omitempty" help:"short name; made from the name if left out"`
+	Gateway string `json:"gateway,omitempty" help:"its gateway; may be left out if there is one"`
+	ClientFields
+}
+
+// UpdateClient changes a client.
+type UpdateClient struct {
+	Client  string `json:"client" arg:"1" help:"slug or id"`
+	NewSlug string `json:"slug,omitempty" flag:"slug" help:"new short name"`
+	// Inactive sets the status; suspend and activate have operations of their own.
+	Status *tally.Status `json:"status,omitempty" help:"active, suspended or inactive"`
+	ClientFields
+}
+
+// ClientView is a client as it stands.
+type ClientView struct {
+	tally.Client
+	GatewaySlug string       `json:"gateway_slug"`
+	LimitStates []LimitState `json:"limit_states"`
+	Keys        int          `json:"keys"` // neither revoked nor expired
+	InFlight    int          `json:"in_flight"`
+	LastUsedAt  time.Time    `json:"last_used_at,omitzero"`
+	Month       Sums         `json:"last_30d"`
+}
+
+// The operations on clients.
+var (
+	ClientsList     = Op[Listing, []ClientView]{"clients.list", Read, "list and search clients"}
+	ClientsShow     = Op[Named, ClientView]{"clients.show", Read, "show a client with its limits and usage"}
+	ClientsCreate   = Op[CreateClient, tally.Client]{"clients.create", Write, "create a client"}
+	ClientsUpdate   = Op[UpdateClient, tally.Client]{"clients.update", Write, "change a client"}
+	ClientsDelete   = Op[Named, None]{"clients.delete", Write, "delete a client and its keys; its usage stays in the totals"}
+	ClientsSuspend  = Op[Named, tally.Client]{"clients.suspend", Write, "stop serving a client for now"}
+	ClientsActivate = Op[Named, tally.Client]{"clients.activate", Write, "serve a client again"}
+)
+
+// ListKeys selects keys.
+type ListKeys struct {
+	Client string `json:"client,omitempty" help:"only of this client"`
+	All    bool   `json:"all,omitempty" help:"revoked ones too"`
+}
+
+// CreateKey issues a key.
+type CreateKey struct {
+	Client  string            `json:"client" help:"slug or id"`
+	Label   string            `json:"label,omitempty" help:"what it is for; default: default"`
+	Expires string            `json:"expires,omitempty" help:"how long it works, like 90d or 12h, or a date, like 2027-01-31; left out: forever"`
+	Limits  []tally.LimitEdit `json:"limits,omitempty" flag:"limit" help:"METRIC=MAX/WINDOW; repeat"`
+}
+
+// PickKey picks a key: by id, or by client and label.
+type PickKey struct {
+	Key    string `json:"key" arg:"1" help:"key id, or its label with --client"`
+	Client string `json:"client,omitempty" help:"the client, if the key is named by label"`
+}
+
+// UpdateKey changes a key.
+type UpdateKey struct {
+	PickKey
+	Label   *string           `json:"label,omitempty" help:"new label"`
+	Expires *string           `json:"expires,omitempty" help:"how long it works from now, a date, or never"`
+	Limits  []tally.LimitEdit `json:"limits,omitempty" flag:"limit" help:"METRIC=MAX/WINDOW; repeat; MAX none removes"`
+}
+
+// RotateKey replaces a key.
+type RotateKey struct {
+	PickKey
+	Grace time.Duration `json:"grace_ns,omitempty" flag:"grace" help:"how long the old key still works, like 24h; default: it stops at once"`
+}
+
+// KeyCreated is a key that was just made; Key is shown here and never again.
+type KeyCreated struct {
+	ID        tally.ID  `json:"id"`
+	Key       string    `json:"key"`
+	Client    string    `json:"client"`
+	Label     string    `json:"label"`
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	OldUntil  time.Time `json:"old_works_until,omitzero"`
+}
+
+// KeyView is a key as it stands.
+type KeyView struct {
+	tally.Key
+	ClientSlug  string       `json:"client_slug"`
+	Masked      string       `json:"masked"`
+	State       string       `json:"state"` // active, expired, revoked
+	OldUntil    time.Time    `json:"old_works_until,omitzero"`
+	LimitStates []LimitState `json:"limit_states"`
+	LastUsedAt  time.Time    `json:"last_used_at,omitzero"`
+	Month       Sums         `json:"last_30d"`
+}
+
+// The operations on keys.
+var (
+	KeysList   = Op[ListKeys, []KeyView]{"keys.list", Read, "list keys"}
+	KeysCreate = Op[CreateKey, KeyCreated]{"keys.create", Write, "issue a key; prints it once"}
+	KeysUpdate = Op[UpdateKey, KeyView]{"keys.update", Write, "change a key's label, expiry or limits"}
+	KeysRotate = Op[RotateKey, KeyCreated]{"keys.rotate", Write, "replace a key; prints the new one once"}
+	KeysRevoke = Op[PickKey, KeyView]{"keys.revoke", Write, "revoke a key for good"}
+)

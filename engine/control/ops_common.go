@@ -1,0 +1,74 @@
+package control
+
+import (
+	"time"
+
+	"tallygate/engine/tally"
+)
+
+// Named picks a thing by slug, name or ID.
+type Named struct {
+	Name string `json:"name" arg:"1" help:"slug, name or id"`
+}
+
+// Listing filters a list.
+type Listing struct {
+	Filter  string `json:"filter,omitempty" help:"words to search for in names, email, company and phone; status:suspended filters by status"`
+	Gateway string `json:"gateway,omitempty" help:"only of this gateway"`
+}
+
+// LimitState is a limit with what its current period has seen.
+type LimitState struct {
+	tally.Limit
+	Of       string    `json:"of"`   // "gateway", "client" or "key"
+	Name     string    `json:"name"` // whose
+	Text     string    `json:"text"` // "cost=50/month"
+	Period   string    `json:"period"`
+	Used     int64     `json:"used"`
+	Held     int64     `json:"held"`
+	Left     int64     `json:"left"` // below zero after an overrun
+	ResetsAt time.Time `json:"resets_at,omitzero"`
+}
+
+// Sums is usage for people and scripts: rollup sums with money as text too.
+type Sums struct {
+	Requests          int64         `json:"requests"`
+	Refused           int64         `json:"refused"`
+	Errors            int64         `json:"errors"`
+	Sessions          int64         `json:"sessions"`
+	InputTokens       int64         `json:"input_tokens"`
+	CachedInputTokens int64         `json:"cached_input_tokens"`
+	CacheWriteTokens  int64         `json:"cache_write_tokens"`
+	OutputTokens      int64         `json:"output_tokens"` // reasoning included
+	ReasoningTokens   int64         `json:"reasoning_tokens"`
+	CostUSD           string        `json:"cost_usd"`
+	CostNanoUSD       tally.NanoUSD `json:"cost_nano_usd"`
+	CreditsUSD        string        `json:"credits_usd"`
+	CreditsNanoUSD    tally.NanoUSD `json:"credits_nano_usd"`
+	FirstByteMS       float64       `json:"first_byte_ms"` // mean
+	TotalMS           float64       `json:"total_ms"`      // mean
+	P50MS             float64       `json:"p50_ms"`        // upper bounds of latency classes a factor √2 wide
+	P99MS             float64       `json:"p99_ms"`
+}
+
+// NewSums presents rollup sums. InputTokens counts the whole prompt and
+// OutputTokens the whole completion, as clients' bills do.
+func NewSums(s *tally.Sums) Sums {
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	var answered int64
+	for _, n := range s.Latency {
+		answered += n
+	}
+	out := Sums{
+		Requests: s.Requests, Refused: s.Refused, Errors: s.Errors, Sessions: s.Sessions,
+		InputTokens: s.Tokens.Prompt(), CachedInputTokens: s.Tokens.CachedInput, CacheWriteTokens: s.Tokens.CacheWrite,
+		OutputTokens: s.Tokens.Completion(), ReasoningTokens: s.Tokens.Reasoning,
+		CostUSD: s.Cost.String(), CostNanoUSD: s.Cost, CreditsUSD: s.Credits.String(), CreditsNanoUSD: s.Credits,
+		P50MS: ms(s.Quantile(0.5)), P99MS: ms(s.Quantile(0.99)),
+	}
+	if answered > 0 {
+		out.FirstByteMS = ms(s.FirstByte / time.Duration(answered))
+		out.TotalMS = ms(s.Total / time.Duration(answered))
+	}
+	return out
+}

@@ -1,0 +1,68 @@
+package control
+
+import (
+	"time"
+
+	"tallygate/engine/tally"
+)
+
+// GatewayFields are what the owner may set on a gateway. A nil field is left
+// as it is.
+type GatewayFields struct {
+	Name         *string            `json:"name,omitempty" help:"name, for people"`
+	TimeZone     *string            `json:"time_zone,omitempty" help:"IANA zone of its windows, like Europe/Lisbon"`
+	CycleDay     *int               `json:"cycle_day,omitempty" help:"first day of its months, 1 to 31"`
+	PublicURL    *string            `json:"public_url,omitempty" help:"address that pages and clients use"`
+	Access       *tally.Access      `json:"access,omitempty" help:"token, public or key"`
+	Origins      *[]string          `json:"origins,omitempty" flag:"origin" help:"web origin that may call it; repeat; none clears"`
+	Models       *[]string          `json:"models,omitempty" flag:"model" help:"model it may use; repeat; none clears: all"`
+	DefaultModel *string            `json:"default_model,omitempty" help:"model of a request that names none"`
+	Aliases      *map[string]string `json:"aliases,omitempty" flag:"alias" help:"ASKED=MODEL; repeat"`
+	Limits       []tally.LimitEdit  `json:"limits,omitempty" flag:"limit" help:"METRIC=MAX/WINDOW, like cost=50/month; repeat; MAX none removes"`
+	Enabled      *bool              `json:"enabled,omitempty" help:"serve it"`
+}
+
+// CreateGateway makes a gateway; Name is required.
+type CreateGateway struct {
+	Slug string `json:"slug,omitempty" help:"short name; made from the name if left out"`
+	GatewayFields
+}
+
+// UpdateGateway changes a gateway.
+type UpdateGateway struct {
+	Gateway string `json:"gateway" arg:"1" help:"slug or id"`
+	NewSlug string `json:"slug,omitempty" flag:"slug" help:"new short name"`
+	GatewayFields
+}
+
+// RotateGateway replaces a private key.
+type RotateGateway struct {
+	Gateway string        `json:"gateway" arg:"1" help:"slug or id"`
+	Grace   time.Duration `json:"grace_ns,omitempty" flag:"grace" help:"how long the old private key still works, like 24h"`
+}
+
+// GatewayCreated is a new gateway, or a gateway with a new private key, which
+// is shown here and never again.
+type GatewayCreated struct {
+	tally.Gateway
+	PrivateKey string `json:"private_key"`
+}
+
+// GatewayView is a gateway as it stands.
+type GatewayView struct {
+	tally.Gateway
+	ProviderNames []string     `json:"provider_names"` // in fallback order
+	LimitStates   []LimitState `json:"limit_states"`
+	Clients       int          `json:"clients"`
+	Month         Sums         `json:"last_30d"`
+}
+
+// The operations on gateways.
+var (
+	GatewaysList   = Op[Listing, []GatewayView]{"gateways.list", Read, "list gateways"}
+	GatewaysShow   = Op[Named, GatewayView]{"gateways.show", Read, "show a gateway with its limits and usage"}
+	GatewaysCreate = Op[CreateGateway, GatewayCreated]{"gateways.create", Write, "create a gateway; prints its private key once"}
+	GatewaysUpdate = Op[UpdateGateway, tally.Gateway]{"gateways.update", Write, "change a gateway"}
+	GatewaysDelete = Op[Named, None]{"gateways.delete", Write, "delete a gateway that has no clients"}
+	GatewaysRotate = Op[RotateGateway, GatewayCreated]{"gateways.rotate", Write, "replace a gateway's private key; prints the new one once"}
+)

@@ -1,0 +1,198 @@
+package control
+
+import (
+	"time"
+
+	"tallygate/engine/tally"
+)
+
+// UsageQuery asks for usage.
+type UsageQuery struct {
+	By     string `json:"by,omitempty" help:"break down by client, key, model, provider, gateway, country, status, code or token"`
+	Since  string `json:"since,omitempty" help:"24h, 7d, 30d, 90d, or a date; default 30d"`
+	Until  string `json:"until,omitempty" help:"a date; default now"`
+	Every  string `json:"every,omitempty" help:"a row per hour or day"`
+	Client string `json:"client,omitempty" help:"only of this client (with --by model, status or code)"`
+}
+
+// UsageRow is usage of one thing over one span.
+type UsageRow struct {
+	At   time.Time `json:"at,omitzero"` // the span's start, with Every
+	By   string    `json:"by,omitempty"`
+	ID   string    `json:"id,omitempty"`   // of what By names
+	Name string    `json:"name,omitempty"` // slug or name, for people
+	Sums
+}
+
+// Usage is the answer. Spans begin on quarters of an hour, so Since is rounded
+// down to one.
+type Usage struct {
+	Since time.Time  `json:"since"`
+	Until time.Time  `json:"until"`
+	Total Sums       `json:"total"`
+	Rows  []UsageRow `json:"rows"`
+}
+
+// RequestQuery selects records, the latest first.
+type RequestQuery struct {
+	Limit    int    `json:"limit,omitempty" help:"how many, at most 1000; default 50"`
+	After    string `json:"after,omitempty" help:"cursor: continue after an earlier page"`
+	Client   string `json:"client,omitempty" help:"only of this client"`
+	Key      string `json:"key,omitempty" help:"only of this key id"`
+	Model    string `json:"model,omitempty" help:"only of this model"`
+	Provider string `json:"provider,omitempty" help:"only of this provider"`
+	Status   int    `json:"status,omitempty" help:"only with this HTTP status"`
+	Outcome  string `json:"outcome,omitempty" help:"only ok, denied, limited, upstream, canceled or lost"`
+	Code     string `json:"code,omitempty" help:"only with this error code"`
+	Since    string `json:"since,omitempty" help:"24h, 7d, or a date"`
+	Until    string `json:"until,omitempty" help:"a date"`
+}
+
+// RequestView is a record for people and scripts.
+type RequestView struct {
+	ID           tally.ID        `json:"id"`
+	Seq          uint64          `json:"seq"`
+	At           time.Time       `json:"at"`
+	Gateway      string          `json:"gateway,omitempty"` // slug
+	Client       string          `json:"client,omitempty"`  // slug
+	Key          string          `json:"key,omitempty"`     // label
+	KeyID        tally.ID        `json:"key_id,omitempty"`
+	Model        string          `json:"model,omitempty"`
+	Upstream     string          `json:"upstream_model,omitempty"`
+	Provider     string          `json:"provider,omitempty"` // name
+	Endpoint     string          `json:"endpoint,omitempty"`
+	Origin       string          `json:"origin,omitempty"`
+	Country      string          `json:"country,omitempty"`
+	Session      string          `json:"session,omitempty"`
+	NewSession   bool            `json:"new_session,omitempty"`
+	Status       int             `json:"status"`
+	Outcome      tally.Outcome   `json:"outcome"`
+	Stream       bool            `json:"stream"`
+	Basis        tally.Basis     `json:"basis,omitempty"`
+	InputTokens  int64           `json:"input_tokens"`
+	OutputTokens int64           `json:"output_tokens"`
+	Tokens       tally.Tokens    `json:"tokens"` // by class
+	CostUSD      string          `json:"cost_usd"`
+	CostNanoUSD  tally.NanoUSD   `json:"cost_nano_usd"`
+	CreditsUSD   string          `json:"credits_usd"`
+	CreditsNano  tally.NanoUSD   `json:"credits_nano_usd"`
+	FirstByteMS  float64         `json:"first_byte_ms"`
+	TotalMS      float64         `json:"total_ms"`
+	Attempts     int             `json:"attempts,omitempty"`
+	Code         string          `json:"code,omitempty"`
+	Count        int64           `json:"count"`
+	Charges      []tally.Charged `json:"charges,omitempty"`
+}
+
+// RequestPage is a page of records; Next is empty on the last.
+type RequestPage struct {
+	Requests []RequestView `json:"requests"`
+	Next     string        `json:"next,omitempty"`
+}
+
+// PickRequest picks a request.
+type PickRequest struct {
+	ID string `json:"id" arg:"1" help:"request id, as in x-request-id"`
+}
+
+// The operations on usage and history.
+var (
+	UsageShow    = Op[UsageQuery, Usage]{"usage.show", Read, "show what was used and what it cost"}
+	RequestsList = Op[RequestQuery, RequestPage]{"requests.list", Read, "list requests, the latest first"}
+	RequestsShow = Op[PickRequest, RequestView]{"requests.show", Read, "explain one request"}
+)
+
+// Status describes the running engine.
+type Status struct {
+	Serving   bool          `json:"serving"` // the public plane is up
+	BaseURL   string        `json:"base_url,omitempty"`
+	PID       int           `json:"pid"`
+	Version   string        `json:"version"`
+	Data      string        `json:"data"`
+	StartedAt time.Time     `json:"started_at"`
+	Rev       int64         `json:"rev"`
+	Records   int64         `json:"records"`
+	Holds     int           `json:"holds"`
+	InFlight  int           `json:"in_flight"`
+	Unknown   int64         `json:"unknown_credentials"` // refused since the start, counted in memory only
+	Gateways  int           `json:"gateways"`
+	Clients   int           `json:"clients"`
+	Keys      int           `json:"keys"`
+	Providers int           `json:"providers"`
+	Models    int           `json:"models_usable"`
+	DiskBytes int64         `json:"disk_bytes"`
+	FreeBytes int64         `json:"free_bytes"`
+	ClockLag  time.Duration `json:"clock_lag_ns,omitempty"` // how far the wall clock is behind the last time seen; windows stand still until it has caught up
+	Warnings  []string      `json:"warnings,omitempty"`
+	Today     Sums          `json:"last_24h"`
+}
+
+// Setup prepares an empty store: a gateway, a provider for every API key that
+// is passed in and the pretend one if there is none, a client with safe limits
+// and its first key.
+type Setup struct {
+	Name      string          `json:"name,omitempty" help:"name of the first client; default: default"`
+	TimeZone  string          `json:"time_zone,omitempty" help:"IANA zone of the gateway; default: this machine's"`
+	Providers []SetupProvider `json:"providers,omitempty" flag:"-"`
+}
+
+// SetupProvider is a provider found in the environment.
+type SetupProvider struct {
+	ProviderKind tally.ProviderKind `json:"kind"`
+	BaseURL      string             `json:"base_url,omitempty"`
+	APIKey       Secret             `json:"api_key,omitempty"`
+}
+
+// SetupDone is the first set-up; Key is shown here and never again.
+type SetupDone struct {
+	Gateway   string   `json:"gateway"`
+	Client    string   `json:"client"`
+	Key       string   `json:"key"`
+	Model     string   `json:"model"`
+	BaseURL   string   `json:"base_url"`
+	Curl      string   `json:"curl"`
+	Providers []string `json:"providers"`
+	Limits    []string `json:"limits"`
+	Warnings  []string `json:"warnings,omitempty"`
+}
+
+// Try sends one request through every check.
+type Try struct {
+	Model  string `json:"model,omitempty" arg:"1?" help:"model; default: the gateway's"`
+	Client string `json:"client,omitempty" help:"as this client; default: the first active one"`
+	Prompt string `json:"prompt,omitempty" help:"what to ask; default: say hello"`
+}
+
+// TryStep is one check on the road of a request.
+type TryStep struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"`
+}
+
+// Tried explains what happened to the request.
+type Tried struct {
+	OK      bool        `json:"ok"`
+	Steps   []TryStep   `json:"steps"`
+	Answer  string      `json:"answer,omitempty"`
+	Status  int         `json:"status"`
+	Request RequestView `json:"request"`
+}
+
+// SettingsFields are what the owner may change while the engine runs.
+type SettingsFields struct {
+	Unpriced         *tally.UnpricedPolicy `json:"unpriced,omitempty" help:"models without a price: refuse, or allow (they count as free)"`
+	DefaultMaxOutput *int64                `json:"default_max_output,omitempty" help:"output tokens of a request that names no maximum"`
+	DrainOnCancel    *bool                 `json:"drain_on_cancel,omitempty" help:"read a stream to its end when the client has left, for exact usage"`
+	RetentionDays    *int                  `json:"retention_days,omitempty" help:"days to keep request records; 0 keeps them"`
+}
+
+// The operations on the engine itself.
+var (
+	EngineStatus = Op[None, Status]{"engine.status", Read, "show whether it serves, and how it is"}
+	EngineSetup  = Op[Setup, SetupDone]{"engine.setup", Write, "set up an empty store"}
+	EngineTry    = Op[Try, Tried]{"engine.try", Write, "send one request and explain every check it passed"}
+	EngineVerify = Op[None, tally.Report]{"engine.verify", Read, "replay the records and prove counters and rollups"}
+	SettingsShow = Op[None, tally.Settings]{"settings.show", Read, "show the settings"}
+	SettingsSet  = Op[SettingsFields, tally.Settings]{"settings.set", Write, "change settings"}
+)

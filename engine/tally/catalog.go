@@ -1,0 +1,208 @@
+package tally
+
+import (
+	"cmp"
+	"crypto/subtle"
+	"encoding/hex"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Catalog is an immutable picture of all entities with the indexes a request
+// needs. A change makes a new one, and the engine swaps a pointer; a request
+// uses one picture from start to end.
+type Catalog struct {
+	Rev int64
+
+	Gateways  []*Gateway  // by creation
+	Clients   []*Client   // by slug
+	Keys      []*Key      // by creation
+	Providers []*Provider // by creation
+	Models    []*Model    // by name, then creation
+	Settings  Settings    // defaults filled in
+
+	entities map[EntityKind]map[ID]Entity
+	secrets  map[ID]*Secret // by owner
+	digests  map[Digest]ID  // current and previous digests → owner
+	models   map[string][]*Model
+	zones    map[ID]*time.Location // by gateway
+	keysOf   map[ID][]*Key
+}
+
+// NewCatalog indexes entities. A gateway whose zone is unknown is put in UTC;
+// operations refuse such a zone before it is stored.
+func NewCatalog(rev int64, entities []Entity) *Catalog {
+	c := &Catalog{
+		Rev:      rev,
+		entities: map[EntityKind]map[ID]Entity{},
+		secrets:  map[ID]*Secret{},
+		digests:  map[Digest]ID{},
+		models:   map[string][]*Model{},
+		zones:    map[ID]*time.Location{},
+		keysOf:   map[ID][]*Key{},
+	}
+	for _, e := range entities {
+		of := c.entities[e.Kind()]
+		if of == nil {
+			of = map[ID]Entity{}
+			c.entities[e.Kind()] = of
+		}
+		of[e.Base().ID] = e
+		switch e := e.(type) {
+		case *Gateway:
+			c.Gateways = append(c.Gateways, e)
+			loc, err := time.LoadLocation(e.TimeZone)
+			if err != nil {
+				loc = time.UTC
+			}
+			c.zones[e.ID] = loc
+		case *Client:
+			c.Clients = append(c.Clients, e)
+		case *Key:
+			c.Keys = append(c.Keys, e)
+			c.keysOf[e.Client] = append(c.keysOf[e.Client], e)
+		case *Provider:
+			c.Providers = append(c.Providers, e)
+		case *Model:
+			c.Models = append(c.Models, e)
+		case *Settings:
+			c.Settings = *e
+		case *Secret:
+			c.secrets[e.Of] = e
+			for _, d := range [...]Digest{e.Digest, e.Previous} {
+				if d != (Digest{}) {
+					c.digests[d] = e.Of
+				}
+			}
+		}
+	}
+	slices.SortFunc(c.Gateways, byCreation)
+	slices.SortFunc(c.Clients, func(a, b *Client) int { return cmp.Compare(a.Slug, b.Slug) })
+	slices.SortFunc(c.Keys, byCreation)
+	slices.SortFunc(c.Providers, byCreation)
+	slices.SortFunc(c.Models, func(a, b *Model) int { return cmp.Or(cmp.Compare(a.Name, b.Name), byCreation(a, b)) })
+	for _, keys := range c.keysOf {
+		slices.SortFunc(keys, byCreation)
+	}
+	for _, m := range c.Models {
+		c.models[m.Name] = append(c.models[m.Name], m)
+	}
+	c.Settings.Meta.ID = SettingsID
+	c.Settings.Unpriced = cmp.Or(c.Settings.Unpriced, RefuseUnpriced)
+	c.Settings.DefaultMaxOutput = cmp.Or(c.Settings.DefaultMaxOutput, DefaultMaxOutputTokens)
+	return c
+}
+
+func byCreation[T Entity](a, b T) int {
+	return cmp.Or(a.Base().CreatedAt.Compare(b.Base().CreatedAt), cmp.Compare(a.Base().ID, b.Base().ID))
+}
+
+// With returns the catalog after changes that the store has accepted as rev.
+func (c *Catalog) With(rev int64, changes ...Change) *Catalog {
+	next := map[EntityKind]map[ID]Entity{}
+	for kind, of := range c.entities {
+		next[kind] = of
+	}
+	for _, ch := range changes {
+		of := maps.Clone(next[ch.Kind])
+		if of == nil {
+			of = map[ID]Entity{}
+		}
+		if ch.Entity == nil {
+			delete(of, ch.ID)
+		} else {
+			of[ch.ID] = ch.Entity
+		}
+		next[ch.Kind] = of
+	}
+	var all []Entity
+	for _, of := range next {
+		all = slices.AppendSeq(all, maps.Values(of))
+	}
+	return NewCatalog(rev, all)
+}
+
+// Entity returns an entity, nil if there is none.
+func (c *Catalog) Entity(kind EntityKind, id ID) Entity { return c.entities[kind][id] }
+
+func find[T Entity](c *Catalog, kind EntityKind, id ID) T {
+	e, _ := c.entities[kind][id].(T)
+	return e
+}
+
+// Gateway returns a gateway by ID, nil if there is none. So do the methods
+// below for their kinds.
+func (c *Catalog) Gateway(id ID) *Gateway   { return find[*Gateway](c, KindGateway, id) }
+func (c *Catalog) Client(id ID) *Client     { return find[*Client](c, KindClient, id) }
+func (c *Catalog) Key(id ID) *Key           { return find[*Key](c, KindKey, id) }
+func (c *Catalog) Provider(id ID) *Provider { return find[*Provider](c, KindProvider, id) }
+func (c *Catalog) Model(id ID) *Model       { return find[*Model](c, KindModel, id) }
+
+// Secret returns the secret of an owner, nil if it has none.
+func (c *Catalog) Secret(of ID) *Secret { return c.secrets[of] }
+
+// ModelsNamed returns the models of all providers that clients know by a name,
+// enabled or not, in order of creation.
+func (c *Catalog) ModelsNamed(name string) []*Model { return c.models[name] }
+
+// KeysOf returns a client's keys in order of creation.
+func (c *Catalog) KeysOf(client ID) []*Key { return c.keysOf[client] }
+
+// Zone returns the time zone of a gateway, UTC if there is no such gateway.
+func (c *Catalog) Zone(gateway ID) *time.Location {
+	if loc := c.zones[gateway]; loc != nil {
+		return loc
+	}
+	return time.UTC
+}
+
+// Owner returns the owner of a credential by its digest: the ID of a key or a
+// gateway. A previous digest counts until its grace ends. The comparison takes
+// the same time whatever the digest.
+func (c *Catalog) Owner(d Digest, now time.Time) (ID, bool) {
+	of, found := c.digests[d]
+	if !found {
+		return "", false
+	}
+	s := c.secrets[of]
+	current := subtle.ConstantTimeCompare(s.Digest[:], d[:]) == 1
+	previous := subtle.ConstantTimeCompare(s.Previous[:], d[:]) == 1 && now.Before(s.PreviousUntil)
+	return of, current || previous
+}
+
+// Change is one change of an entity: put Entity, or delete it if nil.
+type Change struct {
+	Kind   EntityKind
+	ID     ID
+	Entity Entity
+	// IfRev is the revision the entity must have; 0 means it must not exist
+	// yet. A mismatch is a Conflict and nothing is changed.
+	IfRev int64
+}
+
+// Put makes a change that stores e over the revision it was read at (0 for a
+// new one), and stamps its times.
+func Put(e Entity, now time.Time) Change {
+	m := e.Base()
+	if m.CreatedAt.IsZero() {
+		m.CreatedAt = now.UTC()
+	}
+	m.UpdatedAt = now.UTC()
+	return Change{Kind: e.Kind(), ID: m.ID, Entity: e, IfRev: m.Rev}
+}
+
+// Delete makes a change that removes e at the revision it was read at.
+func Delete(e Entity) Change {
+	return Change{Kind: e.Kind(), ID: e.Base().ID, IfRev: e.Base().Rev}
+}
+
+func hexEncode(b []byte) []byte { return hex.AppendEncode(nil, b) }
+
+func hexDecode(dst, src []byte) error {
+	if hex.DecodedLen(len(src)) != len(dst) {
+		return Errorf(Corrupt, "a digest has the wrong length")
+	}
+	_, err := hex.Decode(dst, src)
+	return err
+}

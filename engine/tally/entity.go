@@ -1,0 +1,345 @@
+package tally
+
+import (
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// EntityKind names a kind of entity, in the store and in events.
+type EntityKind string
+
+// The kinds.
+const (
+	KindGateway  EntityKind = "gateway"
+	KindClient   EntityKind = "client"
+	KindKey      EntityKind = "key"
+	KindSecret   EntityKind = "secret"
+	KindProvider EntityKind = "provider"
+	KindModel    EntityKind = "model"
+	KindSettings EntityKind = "settings"
+)
+
+// Meta is what every entity has. Rev is the store's revision at its last
+// change: a change that names an older one is refused as a conflict.
+type Meta struct {
+	ID        ID        `json:"id"`
+	Rev       int64     `json:"rev"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// Entity is a pointer to one of the entity types. Entities in a [Catalog] are
+// shared and must not be changed; copy first.
+type Entity interface {
+	Kind() EntityKind
+	Base() *Meta
+}
+
+// NewEntity returns an empty entity of a kind, nil for an unknown kind.
+func NewEntity(k EntityKind) Entity {
+	switch k {
+	case KindGateway:
+		return &Gateway{}
+	case KindClient:
+		return &Client{}
+	case KindKey:
+		return &Key{}
+	case KindSecret:
+		return &Secret{}
+	case KindProvider:
+		return &Provider{}
+	case KindModel:
+		return &Model{}
+	case KindSettings:
+		return &Settings{}
+	}
+	return nil
+}
+
+// Access says who may use a gateway.
+type Access string
+
+// The access modes.
+const (
+	AccessToken  Access = "token"  // access tokens, client keys, the private key
+	AccessPublic Access = "public" // anyone, within the visitor limits
+	AccessKey    Access = "key"    // client keys and the private key only
+)
+
+// Gateway is a site: it owns clients, has a private key, a time zone for its
+// windows, an order of providers and limits over everything in it.
+type Gateway struct {
+	Meta
+	PublicID         string            `json:"gateway_id"` // [a-z0-9]{9}
+	Slug             string            `json:"slug"`
+	Name             string            `json:"name"`
+	TimeZone         string            `json:"time_zone"` // IANA name
+	CycleDay         int               `json:"cycle_day"` // first day of a month window that names none
+	PublicURL        string            `json:"public_url,omitempty"`
+	Access           Access            `json:"access"`
+	Origins          []string          `json:"origins,omitempty"`
+	AllowedCountries []string          `json:"allowed_countries,omitempty"`
+	BlockedCountries []string          `json:"blocked_countries,omitempty"`
+	Providers        []ID              `json:"providers,omitempty"` // fallback order; those not named follow in order of creation
+	Models           []string          `json:"models,omitempty"`    // allowed; empty means all
+	DefaultModel     string            `json:"default_model,omitempty"`
+	Aliases          map[string]string `json:"aliases,omitempty"` // asked name → model name
+	Limits           []Limit           `json:"limits,omitempty"`
+	VisitorLimits    []Limit           `json:"visitor_limits,omitempty"`
+	NotBefore        time.Time         `json:"not_before,omitzero"` // tokens issued earlier are revoked
+	Enabled          bool              `json:"enabled"`
+}
+
+// Status is the state of a client in its lifecycle.
+type Status string
+
+// The statuses. Only an active client is served; a suspended one is stopped
+// for now, an inactive one for good, and both keep their history.
+const (
+	Active    Status = "active"
+	Suspended Status = "suspended"
+	Inactive  Status = "inactive"
+)
+
+// Client is one customer or app of a gateway: it has keys, limits and a bill.
+type Client struct {
+	Meta
+	Gateway           ID          `json:"gateway"`
+	Slug              string      `json:"slug"` // unique over all gateways
+	Name              string      `json:"name"`
+	Email             string      `json:"email,omitempty"`
+	Company           string      `json:"company,omitempty"`
+	Phone             string      `json:"phone,omitempty"`
+	Note              string      `json:"note,omitempty"`
+	Origins           []string    `json:"origins,omitempty"` // pages that may use its keys
+	Status            Status      `json:"status"`
+	Models            []string    `json:"models,omitempty"` // allowed; empty means all of the gateway's
+	Limits            []Limit     `json:"limits,omitempty"`
+	MaxInFlight       int         `json:"max_in_flight,omitempty"`       // 0: no cap
+	MarkupBasisPoints int         `json:"markup_basis_points,omitempty"` // credits = cost × (1 + mark-up)
+	Session           SessionRule `json:"session,omitzero"`
+}
+
+// SessionMode says whether being seen again prolongs a session.
+type SessionMode string
+
+// The session modes.
+const (
+	Rolling SessionMode = "rolling"
+	Fixed   SessionMode = "fixed"
+)
+
+// MissingSession says what to do with a request that names no end user.
+type MissingSession string
+
+// The treatments of a missing session.
+const (
+	MissingOne    MissingSession = "one"    // all such requests are one session
+	MissingIgnore MissingSession = "ignore" // they are in no session
+	MissingRefuse MissingSession = "refuse" // they are refused
+)
+
+// SessionRule says what a session of a client is. Zero fields mean 24 hours,
+// rolling, one.
+type SessionRule struct {
+	Length  time.Duration  `json:"length_ns,omitempty"`
+	Mode    SessionMode    `json:"mode,omitempty"`
+	Missing MissingSession `json:"missing,omitempty"`
+}
+
+// Key is an API key of a client. The key itself is not stored; its digest is
+// the [Secret] of the same owner. When it was last used is hot, and lives with
+// the counters.
+type Key struct {
+	Meta
+	Client    ID        `json:"client"`
+	Label     string    `json:"label"` // unique among the client's keys that are not revoked
+	Prefix    string    `json:"prefix"`
+	Suffix    string    `json:"suffix"`
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	RevokedAt time.Time `json:"revoked_at,omitzero"`
+	Limits    []Limit   `json:"limits,omitempty"`
+}
+
+// Masked is how the key is shown: "llm_gw_7Qz1…f3a9".
+func (k *Key) Masked() string { return k.Prefix + "…" + k.Suffix }
+
+// Sealed is a secret encrypted at rest; it prints as [redacted].
+type Sealed []byte
+
+func (Sealed) String() string   { return "[redacted]" }
+func (Sealed) GoString() string { return "[redacted]" }
+
+// Digest is the SHA-256 of a credential; it prints as [redacted].
+type Digest [32]byte
+
+func (Digest) String() string   { return "[redacted]" }
+func (Digest) GoString() string { return "[redacted]" }
+
+// MarshalText writes the digest in hex, for the store. No control operation
+// returns a Secret.
+func (d Digest) MarshalText() ([]byte, error) { return hexEncode(d[:]), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (d *Digest) UnmarshalText(b []byte) error { return hexDecode(d[:], b) }
+
+// Secret holds what must not be read back: the digest of a client key or a
+// private key, a sealed upstream key or a sealed private key. Its owner has
+// one; no operation returns it.
+type Secret struct {
+	Meta
+	Of            ID        `json:"of"`
+	Digest        Digest    `json:"digest"`
+	Previous      Digest    `json:"previous"`
+	PreviousUntil time.Time `json:"previous_until,omitzero"` // the previous one works until then
+	Sealed        Sealed    `json:"sealed,omitempty"`
+	SealedBefore  Sealed    `json:"sealed_before,omitempty"` // the previous private key, for tokens it signed
+}
+
+// ProviderKind is the preset of a provider; package providers says which exist.
+type ProviderKind string
+
+// Provider is an upstream account.
+type Provider struct {
+	Meta
+	Name             string        `json:"name"`
+	ProviderKind     ProviderKind  `json:"kind"`
+	BaseURL          string        `json:"base_url,omitempty"`
+	KeyHints         []string      `json:"key_hints,omitempty"` // "sk-p…f3a9", for people
+	ConnectTimeout   time.Duration `json:"connect_timeout_ns,omitempty"`
+	FirstByteTimeout time.Duration `json:"first_byte_timeout_ns,omitempty"`
+	ChunkTimeout     time.Duration `json:"chunk_timeout_ns,omitempty"` // between two reads of a stream
+	Timeout          time.Duration `json:"timeout_ns,omitempty"`       // of a whole answer that is not streamed
+	MaxInFlight      int           `json:"max_in_flight,omitempty"`
+	Enabled          bool          `json:"enabled"`
+}
+
+// Model is one model of one provider. The same name at several providers is
+// one model to clients, and the providers are each other's fallback.
+type Model struct {
+	Meta
+	Provider        ID      `json:"provider"`
+	Name            string  `json:"name"`               // what clients ask for
+	Upstream        string  `json:"upstream,omitempty"` // what the provider calls it; empty means the same
+	Mode            string  `json:"mode,omitempty"`     // chat, completion, embedding…; from the price book, for people
+	ContextTokens   int64   `json:"context_tokens,omitempty"`
+	MaxOutputTokens int64   `json:"max_output_tokens,omitempty"`
+	Prices          []Price `json:"prices,omitempty"` // empty: unpriced
+	Enabled         bool    `json:"enabled"`
+}
+
+// UpstreamName is what the provider calls the model.
+func (m *Model) UpstreamName() string {
+	if m.Upstream != "" {
+		return m.Upstream
+	}
+	return m.Name
+}
+
+// UnpricedPolicy says what to do with a model that has no price.
+type UnpricedPolicy string
+
+// The policies.
+const (
+	RefuseUnpriced UnpricedPolicy = "refuse"
+	AllowAtZero    UnpricedPolicy = "allow"
+)
+
+// Settings is what the owner changes while the engine runs and that belongs to
+// no other entity. There is one; its zero fields mean the defaults.
+type Settings struct {
+	Meta
+	Unpriced         UnpricedPolicy `json:"unpriced"`           // default refuse
+	DefaultMaxOutput int64          `json:"default_max_output"` // output tokens of a request that names no maximum; default 4096
+	DrainOnCancel    bool           `json:"drain_on_cancel"`    // read a stream to its end when the client has left, for exact usage
+	RetentionDays    int            `json:"retention_days"`     // of request records; 0 keeps them
+}
+
+// SettingsID is the ID of the one Settings entity.
+const SettingsID ID = "settings"
+
+// DefaultMaxOutputTokens applies where Settings names none.
+const DefaultMaxOutputTokens = 4096
+
+// Kind implements Entity, as do the methods below.
+func (*Gateway) Kind() EntityKind  { return KindGateway }
+func (*Client) Kind() EntityKind   { return KindClient }
+func (*Key) Kind() EntityKind      { return KindKey }
+func (*Secret) Kind() EntityKind   { return KindSecret }
+func (*Provider) Kind() EntityKind { return KindProvider }
+func (*Model) Kind() EntityKind    { return KindModel }
+func (*Settings) Kind() EntityKind { return KindSettings }
+
+// Base returns the entity's Meta.
+func (m *Meta) Base() *Meta { return m }
+
+var slugPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// CheckSlug says what is wrong with a slug.
+func CheckSlug(s string) error {
+	if !slugPattern.MatchString(s) {
+		return Errorf(Invalid, "%q is not a slug", s).WithHint("1 to 63 characters of a-z, 0-9 and -, not starting or ending with -")
+	}
+	return nil
+}
+
+// Slugify makes a slug of a name, "client" if nothing of it can be kept.
+func Slugify(name string) string {
+	var b strings.Builder
+	for _, r := range strings.ToLower(name) {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			b.WriteRune(r)
+		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
+			b.WriteByte('-')
+		}
+		if b.Len() == 63 {
+			break
+		}
+	}
+	if s := strings.TrimRight(b.String(), "-"); s != "" {
+		return s
+	}
+	return "client"
+}
+
+// CheckName says what is wrong with a name that people see.
+func CheckName(what, s string) error {
+	if strings.TrimSpace(s) == "" {
+		return Errorf(Invalid, "the %s is empty", what)
+	}
+	if len(s) > 200 {
+		return Errorf(Invalid, "the %s is longer than 200 bytes", what)
+	}
+	for _, r := range s {
+		if r < ' ' || r == 0x7f {
+			return Errorf(Invalid, "the %s contains a control character", what)
+		}
+	}
+	return nil
+}
+
+// CheckZone says what is wrong with an IANA zone name.
+func CheckZone(name string) error {
+	if name == "" || name == "Local" {
+		return Errorf(Invalid, "%q is not a time zone", name).WithHint("an IANA name such as Europe/Lisbon or UTC")
+	}
+	if _, err := time.LoadLocation(name); err != nil {
+		return Errorf(Invalid, "%q is not a time zone", name).WithHint("an IANA name such as Europe/Lisbon or UTC")
+	}
+	return nil
+}
+
+// CheckBaseURL says what is wrong with an upstream's address.
+func CheckBaseURL(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		return Errorf(Invalid, "%q is not a base URL", s).WithHint("like https://api.openai.com/v1, without a query")
+	}
+	if u.User != nil {
+		return Errorf(Invalid, "the base URL contains a password").WithHint("give the key with --api-key-env or --api-key-stdin")
+	}
+	return nil
+}

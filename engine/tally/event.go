@@ -1,0 +1,57 @@
+package tally
+
+import (
+	"sync"
+	"time"
+)
+
+// EventKind says what an event tells.
+type EventKind string
+
+// The kinds of events.
+const (
+	RecordEvent EventKind = "record" // a request was settled or refused
+	ConfigEvent EventKind = "config" // the catalog has a new revision
+	TickEvent   EventKind = "tick"   // a second of traffic was summed up
+	GapEvent    EventKind = "gap"    // events were dropped for this reader; resync
+)
+
+// Event is one thing that happened in the engine.
+type Event struct {
+	Seq    uint64    `json:"seq"` // of the feed since the engine started
+	Kind   EventKind `json:"kind"`
+	At     time.Time `json:"at"`
+	Record *Record   `json:"record,omitempty"`
+	Rev    int64     `json:"rev,omitempty"`
+	Second *Second   `json:"second,omitempty"`
+}
+
+// Second is the traffic of one second.
+type Second struct {
+	At       time.Time     `json:"at"`
+	Requests int64         `json:"requests"`
+	Refused  int64         `json:"refused"`
+	Errors   int64         `json:"errors"`
+	Tokens   int64         `json:"tokens"`
+	Cost     NanoUSD       `json:"cost_nano_usd"`
+	Total    time.Duration `json:"total_ns"` // summed latency of the requests
+}
+
+// Clock tells the time. Everything that decides a window or an expiry is given
+// one, so that tests can move it.
+type Clock func() time.Time
+
+// Monotonic returns a clock that never runs behind floor or behind itself: when
+// the wall clock is set back, time stands still, and no window opens twice.
+func Monotonic(wall Clock, floor time.Time) Clock {
+	var mu sync.Mutex // guards floor
+	return func() time.Time {
+		now := wall()
+		mu.Lock()
+		defer mu.Unlock()
+		if now.After(floor) {
+			floor = now
+		}
+		return floor
+	}
+}

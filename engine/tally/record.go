@@ -1,0 +1,293 @@
+package tally
+
+import "time"
+
+// Outcome is how a request ended.
+type Outcome string
+
+// The outcomes. Denied and limited requests were refused before they cost
+// anything; they count as refused, never as requests.
+const (
+	OK             Outcome = "ok"
+	OutcomeDenied  Outcome = "denied"   // credential, status, origin, model
+	OutcomeLimited Outcome = "limited"  // a limit
+	OutcomeFailed  Outcome = "upstream" // every provider failed, or the stream broke
+	Canceled       Outcome = "canceled" // the client went away; what was delivered is billed
+	Lost           Outcome = "lost"     // tallygate stopped before it knew; settled at the held bound
+)
+
+// Refused reports whether the outcome is a refusal.
+func (o Outcome) Refused() bool { return o == OutcomeDenied || o == OutcomeLimited }
+
+// Failed reports whether the outcome counts as an error.
+func (o Outcome) Failed() bool { return o == OutcomeFailed || o == Lost }
+
+// Basis says how well the tokens of a record are known.
+type Basis string
+
+// The bases.
+const (
+	Exact     Basis = "exact"     // the upstream reported them
+	Estimated Basis = "estimated" // counted from the bytes delivered
+	Held      Basis = "held"      // the bound, after a crash
+)
+
+// Charged is what a request did to one counter that limits it.
+type Charged struct {
+	Subject Subject `json:"subject"`
+	Metric  Metric  `json:"metric"`
+	Window  string  `json:"window"` // the period's label
+	Amount  int64   `json:"amount"`
+	Used    int64   `json:"used"` // of the counter, once this request was settled
+	Max     int64   `json:"max"`  // of the limit at admission
+}
+
+// Record is the log entry of one request. It never holds a prompt, an answer,
+// a credential or a whole visitor address.
+type Record struct {
+	ID         ID        `json:"id"`
+	Seq        uint64    `json:"seq"` // dense over all records of a store, from 1
+	At         time.Time `json:"at"`  // admission
+	Gateway    ID        `json:"gateway,omitempty"`
+	Client     ID        `json:"client,omitempty"`
+	Key        ID        `json:"key,omitempty"`
+	Provider   ID        `json:"provider,omitempty"` // the one that answered, or was tried last
+	Token      string    `json:"token,omitempty"`
+	Session    string    `json:"session,omitempty"` // keyed hash
+	NewSession bool      `json:"new_session,omitempty"`
+	// SessionEnds is when the session ends unless it is seen again.
+	SessionEnds time.Time     `json:"session_ends,omitzero"`
+	Origin      string        `json:"origin,omitempty"`
+	Country     string        `json:"country,omitempty"`
+	Endpoint    string        `json:"endpoint,omitempty"`
+	Model       string        `json:"model,omitempty"`    // as the client asked
+	Upstream    string        `json:"upstream,omitempty"` // as the provider was asked
+	VisitorNet  string        `json:"visitor_net,omitempty"`
+	Visitor     []byte        `json:"visitor,omitempty"`
+	Charges     []Charged     `json:"charges,omitempty"`
+	Attempts    int           `json:"attempts,omitempty"`
+	Status      int           `json:"status"` // HTTP status the client got; 499 if it left before one was sent
+	Outcome     Outcome       `json:"outcome"`
+	Stream      bool          `json:"stream"`
+	Basis       Basis         `json:"basis,omitempty"`
+	Tokens      Tokens        `json:"tokens"`
+	Cost        NanoUSD       `json:"cost_nano_usd"`
+	Credits     NanoUSD       `json:"credits_nano_usd"`
+	FirstByte   time.Duration `json:"first_byte_ns"`
+	Total       time.Duration `json:"total_ns"`
+	Code        string        `json:"code,omitempty"` // of the error the client got
+	// Count is how many events the record stands for: 1, or for refusals all
+	// like it within the minute that were not recorded one by one.
+	Count int64 `json:"count"`
+}
+
+// Amounts is what the request used of each metric. It is the one place that
+// says how a record is counted; ledgers, rollups and verification all use it.
+func (r *Record) Amounts() Amounts {
+	if r.Outcome.Refused() {
+		return Amounts{}
+	}
+	a := Amounts{1, r.Tokens.Total(), int64(r.Cost), int64(r.Credits), 0}
+	if r.NewSession {
+		a[4] = 1
+	}
+	return a
+}
+
+// Subjects are the subjects whose counters the record counts on.
+func (r *Record) Subjects() []Subject {
+	out := make([]Subject, 0, 4)
+	for _, s := range [...]struct {
+		kind string
+		id   ID
+	}{{"gateway", r.Gateway}, {"client", r.Client}, {"key", r.Key}, {"token", ID(r.Token)}} {
+		if s.id != "" {
+			out = append(out, SubjectOf(s.kind, s.id))
+		}
+	}
+	return out
+}
+
+// Bucket is the length of the finest rollup: every offset of every zone in use
+// is a multiple of it, so civil hours and days are sums of whole buckets.
+const Bucket = 15 * time.Minute
+
+// LatencyBuckets is the number of classes of [Sums.Latency].
+const LatencyBuckets = 32
+
+// LatencyBucket returns the class of a latency: class i ends at √2^i
+// milliseconds, the last has no end (√2^30 ms is 33 s).
+func LatencyBucket(d time.Duration) int {
+	for i, top := range latencyTops {
+		if d <= top {
+			return i
+		}
+	}
+	return LatencyBuckets - 1
+}
+
+// LatencyTop is the upper end of a class.
+func LatencyTop(i int) time.Duration { return latencyTops[min(i, len(latencyTops)-1)] }
+
+// latencyTops are √2^i ms, rounded to microseconds.
+var latencyTops = [LatencyBuckets - 1]time.Duration{
+	1000e3, 1414e3, 2000e3, 2828e3, 4000e3, 5657e3, 8000e3, 11314e3, 16000e3, 22627e3, 32000e3, 45255e3, 64000e3, 90510e3, 128000e3, 181019e3,
+	256000e3, 362039e3, 512000e3, 724077e3, 1024000e3, 1448155e3, 2048000e3, 2896309e3, 4096000e3, 5792619e3, 8192000e3, 11585238e3, 16384000e3, 23170475e3, 32768000e3,
+}
+
+// Sums adds up records: a row of a rollup.
+type Sums struct {
+	Requests int64   `json:"requests"`
+	Refused  int64   `json:"refused"`
+	Errors   int64   `json:"errors"`
+	Sessions int64   `json:"sessions"`
+	Tokens   Tokens  `json:"tokens"`
+	Cost     NanoUSD `json:"cost_nano_usd"`
+	Credits  NanoUSD `json:"credits_nano_usd"`
+	// FirstByte and Total are sums over the requests that were answered, so an
+	// average is the sum over Latency's count.
+	FirstByte time.Duration         `json:"first_byte_ns"`
+	Total     time.Duration         `json:"total_ns"`
+	Latency   [LatencyBuckets]int64 `json:"latency"`
+}
+
+// Count adds a record.
+func (s *Sums) Count(r *Record) {
+	if r.Outcome.Refused() {
+		s.Refused += r.Count
+		return
+	}
+	s.Requests++
+	if r.Outcome.Failed() {
+		s.Errors++
+	}
+	if r.NewSession {
+		s.Sessions++
+	}
+	s.Tokens = s.Tokens.Add(r.Tokens)
+	s.Cost = NanoUSD(AddSat(int64(s.Cost), int64(r.Cost)))
+	s.Credits = NanoUSD(AddSat(int64(s.Credits), int64(r.Credits)))
+	if r.Outcome == OK {
+		s.FirstByte += r.FirstByte
+		s.Total += r.Total
+		s.Latency[LatencyBucket(r.Total)]++
+	}
+}
+
+// Merge adds other sums.
+func (s *Sums) Merge(o *Sums) {
+	s.Requests += o.Requests
+	s.Refused += o.Refused
+	s.Errors += o.Errors
+	s.Sessions += o.Sessions
+	s.Tokens = s.Tokens.Add(o.Tokens)
+	s.Cost = NanoUSD(AddSat(int64(s.Cost), int64(o.Cost)))
+	s.Credits = NanoUSD(AddSat(int64(s.Credits), int64(o.Credits)))
+	s.FirstByte += o.FirstByte
+	s.Total += o.Total
+	for i, n := range o.Latency {
+		s.Latency[i] += n
+	}
+}
+
+// Amounts is what the rows add up to of each metric: the same figure as the
+// sum of [Record.Amounts] over their records.
+func (s *Sums) Amounts() Amounts {
+	return Amounts{s.Requests, s.Tokens.Total(), int64(s.Cost), int64(s.Credits), s.Sessions}
+}
+
+// Quantile is an upper bound of the q-quantile of the latency (0 < q ≤ 1), 0
+// without requests.
+func (s *Sums) Quantile(q float64) time.Duration {
+	var n, seen int64
+	for _, c := range s.Latency {
+		n += c
+	}
+	if n == 0 {
+		return 0
+	}
+	rank := max(int64(q*float64(n)), 1)
+	for i, c := range s.Latency {
+		if seen += c; seen >= rank {
+			return LatencyTop(i)
+		}
+	}
+	return LatencyTop(LatencyBuckets - 1)
+}
+
+// Family is one way of breaking usage down: a rollup is kept per family.
+type Family string
+
+// The families. A pair is written as its two parts in order.
+const (
+	ByTotal          Family = "total"
+	ByGateway        Family = "gateway"
+	ByClient         Family = "client"
+	ByKey            Family = "key"
+	ByModel          Family = "model"
+	ByProvider       Family = "provider"
+	ByToken          Family = "token"
+	ByClientModel    Family = "client_model"
+	ByClientStatus   Family = "client_status"
+	ByClientCode     Family = "client_code"
+	ByGatewayCode    Family = "gateway_code"
+	ByGatewayCountry Family = "gateway_country"
+	ByTokenCode      Family = "token_code"
+	ByTokenCountry   Family = "token_country"
+)
+
+// Families lists all families.
+var Families = []Family{ByTotal, ByGateway, ByClient, ByKey, ByModel, ByProvider, ByToken, ByClientModel,
+	ByClientStatus, ByClientCode, ByGatewayCode, ByGatewayCountry, ByTokenCode, ByTokenCountry}
+
+// Dim is the value of a family for one record; single families leave the
+// second part empty.
+type Dim [2]string
+
+// Dim returns the record's value, and false if the family does not apply to it.
+func (f Family) Dim(r *Record) (Dim, bool) {
+	one := func(a string) (Dim, bool) { return Dim{a}, a != "" }
+	two := func(a, b string) (Dim, bool) { return Dim{a, b}, a != "" && b != "" }
+	switch f {
+	case ByTotal:
+		return Dim{}, true
+	case ByGateway:
+		return one(string(r.Gateway))
+	case ByClient:
+		return one(string(r.Client))
+	case ByKey:
+		return one(string(r.Key))
+	case ByModel:
+		return one(r.Model)
+	case ByProvider:
+		return one(string(r.Provider))
+	case ByToken:
+		return one(r.Token)
+	case ByClientModel:
+		return two(string(r.Client), r.Model)
+	case ByClientStatus:
+		return two(string(r.Client), statusText(r.Status))
+	case ByClientCode:
+		return two(string(r.Client), r.Code)
+	case ByGatewayCode:
+		return two(string(r.Gateway), r.Code)
+	case ByGatewayCountry:
+		return two(string(r.Gateway), r.Country)
+	case ByTokenCode:
+		return two(r.Token, r.Code)
+	case ByTokenCountry:
+		return two(r.Token, r.Country)
+	}
+	return Dim{}, false
+}
+
+// statusText avoids an allocation for a status code.
+func statusText(code int) string {
+	if code == 200 {
+		return "200"
+	}
+	if code < 100 || code > 999 {
+		return ""
+	}
+	return string([]byte{byte('0' + code/100), byte('0' + code/10%10), byte('0' + code%10)})
+}

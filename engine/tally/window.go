@@ -1,0 +1,213 @@
+package tally
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Unit is the length of a window.
+type Unit string
+
+// The units, from the shortest.
+const (
+	Minute Unit = "minute"
+	Hour   Unit = "hour"
+	Day    Unit = "day"
+	Week   Unit = "week" // starts on Monday
+	Month  Unit = "month"
+	Total  Unit = "total" // never resets
+)
+
+// Window is the span over which a limit counts: a calendar window in the
+// gateway's time zone. Day is the first day of a month window, 1 to 31 (the
+// last day of a shorter month stands in); 0 means the gateway's cycle day.
+// It is written "minute", "month" or "month:15".
+type Window struct {
+	Unit Unit
+	Day  int
+}
+
+// ParseWindow reads a window as [Window.String] writes it. "lifetime" is
+// another word for "total".
+func ParseWindow(s string) (Window, error) {
+	name, day, cut := strings.Cut(s, ":")
+	w := Window{Unit: Unit(name)}
+	if name == "lifetime" {
+		w.Unit = Total
+	}
+	switch w.Unit {
+	case Minute, Hour, Day, Week, Month, Total:
+	default:
+		return Window{}, Errorf(Invalid, "%q is not a window", s).WithHint("one of minute, hour, day, week, month, month:15 (starts on the 15th), total")
+	}
+	if !cut {
+		return w, nil
+	}
+	n, err := strconv.Atoi(day)
+	if w.Unit != Month || err != nil || n < 1 || n > 31 {
+		return Window{}, Errorf(Invalid, "%q is not a window", s).WithHint("only a month has a first day, from 1 to 31: month:15")
+	}
+	w.Day = n
+	return w, nil
+}
+
+// String writes the window as [ParseWindow] reads it.
+func (w Window) String() string {
+	if w.Unit == Month && w.Day != 0 {
+		return "month:" + strconv.Itoa(w.Day)
+	}
+	return string(w.Unit)
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (w Window) MarshalText() ([]byte, error) { return []byte(w.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (w *Window) UnmarshalText(b []byte) (err error) {
+	*w, err = ParseWindow(string(b))
+	return err
+}
+
+// Period is one particular window: [Start, End). Both are whole seconds in
+// UTC. The label is its civil name: "2026-11-21" for a day, "m2026-11-15" for
+// the month that starts on the 15th, "w2026-11-16", "2026-11-21T14:00+01:00"
+// for an hour or a minute, "total".
+type Period struct {
+	Label string    `json:"label"`
+	Start time.Time `json:"start"`
+	End   time.Time `json:"end"`
+}
+
+// Never is the end of a window that does not reset.
+var Never = time.Unix(253402300799, 0).UTC() // 9999-12-31T23:59:59Z
+
+// Contains reports whether t lies in the period.
+func (p Period) Contains(t time.Time) bool { return !t.Before(p.Start) && t.Before(p.End) }
+
+// Ends reports whether the period ever ends.
+func (p Period) Ends() bool { return p.End.Before(Never) }
+
+// Period returns the period of the window that contains t, in a zone, for a
+// gateway whose months start on cycleDay (0 means 1).
+//
+// A civil day begins at the first instant at which the zone's calendar has
+// reached it. So a midnight that the zone skips begins at the jump, a day that
+// it skips is empty, and a date that it shows twice around a jump back is one
+// period: windows never overlap, never leave a gap and never run backwards.
+func (w Window) Period(t time.Time, loc *time.Location, cycleDay int) Period {
+	switch w.Unit {
+	case Minute:
+		start := t.Unix() - mod(t.Unix(), 60)
+		return clockPeriod(start, start+60, loc)
+	case Hour:
+		local := t.In(loc)
+		_, offset := local.Zone()
+		start := t.Unix() - mod(t.Unix()+int64(offset), 3600)
+		end := start + 3600
+		// A jump inside the hour ends it: the hour after the jump is another one.
+		from, to := local.ZoneBounds()
+		if !from.IsZero() {
+			start = max(start, from.Unix())
+		}
+		if !to.IsZero() {
+			end = min(end, to.Unix())
+		}
+		return clockPeriod(start, end, loc)
+	case Day:
+		d := dayOf(t, loc)
+		return civilPeriod("", d, d.add(1), loc)
+	case Week:
+		d := dayOf(t, loc)
+		monday := d.add(-int64(mod(int64(d)+3, 7))) // 1970-01-01 was a Thursday
+		return civilPeriod("w", monday, monday.add(7), loc)
+	case Month:
+		first := w.Day
+		if first == 0 {
+			first = max(cycleDay, 1)
+		}
+		d := dayOf(t, loc)
+		y, m, _ := d.date()
+		start := cycleStart(y, int(m), first)
+		if start > d {
+			start = cycleStart(y, int(m)-1, first)
+		}
+		y, m, _ = start.date()
+		return civilPeriod("m", start, cycleStart(y, int(m)+1, first), loc)
+	}
+	return Period{Label: string(Total), Start: time.Unix(0, 0).UTC(), End: Never}
+}
+
+func clockPeriod(start, end int64, loc *time.Location) Period {
+	s := time.Unix(start, 0)
+	return Period{Label: s.In(loc).Format("2006-01-02T15:04Z07:00"), Start: s.UTC(), End: time.Unix(end, 0).UTC()}
+}
+
+func civilPeriod(prefix string, from, to civilDay, loc *time.Location) Period {
+	return Period{Label: prefix + from.String(), Start: from.begins(loc), End: to.begins(loc)}
+}
+
+// civilDay is a date as days since 1970-01-01, without a zone.
+type civilDay int64
+
+const daySeconds = 24 * 60 * 60
+
+func (d civilDay) add(n int64) civilDay { return d + civilDay(n) }
+
+func (d civilDay) date() (int, time.Month, int) {
+	return time.Unix(int64(d)*daySeconds, 0).UTC().Date()
+}
+
+func (d civilDay) String() string {
+	y, m, day := d.date()
+	return fmt.Sprintf("%04d-%02d-%02d", y, m, day)
+}
+
+// dayOf returns the latest day that has begun at t.
+func dayOf(t time.Time, loc *time.Location) civilDay {
+	_, offset := t.In(loc).Zone()
+	local := t.Unix() + int64(offset)
+	d := civilDay((local - mod(local, daySeconds)) / daySeconds)
+	// After a jump back over midnight the calendar shows yesterday again, and
+	// before a skipped day the next one may share its beginning.
+	for !d.add(1).begins(loc).After(t) {
+		d++
+	}
+	return d
+}
+
+// begins returns the first instant at which the zone's calendar has reached
+// the day: the least t with t+offset(t) ≥ midnight.
+func (d civilDay) begins(loc *time.Location) time.Time {
+	midnight := int64(d) * daySeconds
+	t := time.Unix(midnight-26*60*60, 0).In(loc) // no offset has ever reached 26 hours
+	for {
+		_, offset := t.Zone()
+		from, to := t.ZoneBounds()
+		at := midnight - int64(offset)
+		if !from.IsZero() {
+			at = max(at, from.Unix())
+		}
+		if to.IsZero() || at < to.Unix() {
+			return time.Unix(at, 0).UTC()
+		}
+		t = to
+	}
+}
+
+// cycleStart returns the day on which a cycle begins in a month (which may lie
+// outside 1 to 12): the first-th, or the last day of a shorter month.
+func cycleStart(year, month, first int) civilDay {
+	last := time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC)
+	day := last.AddDate(0, 0, min(first, last.Day())-last.Day())
+	return civilDay(day.Unix() / daySeconds)
+}
+
+func mod(a, b int64) int64 {
+	if m := a % b; m < 0 {
+		return m + b
+	} else {
+		return m
+	}
+}

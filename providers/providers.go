@@ -1,0 +1,157 @@
+// Package providers is the port between the gateway and the upstreams that
+// answer requests.
+//
+// A [Provider] takes a [Call], sends it to one upstream and returns a [Reply]
+// in that upstream's own dialect. It rewrites what must differ upstream (the
+// model's name, the granted output, the wish for usage) by splicing the raw
+// body, and it reads usage from the answer as it passes. It decides nothing
+// about money, order or retries: those are the gateway's.
+//
+// Implementations live in folders below this one and never import each other;
+// providers/providertest is the suite they all pass.
+package providers
+
+import (
+	"context"
+	"io"
+	"net/http"
+
+	"tallygate/engine/tally"
+)
+
+// Endpoint is a family of the public plane that a call belongs to.
+type Endpoint string
+
+// The endpoints, by their path below the base URL.
+const (
+	Chat        Endpoint = "chat/completions"
+	Completions Endpoint = "completions"
+	Embeddings  Endpoint = "embeddings"
+)
+
+// Call is one attempt at one upstream.
+type Call struct {
+	Endpoint Endpoint
+	Envelope *Envelope // the client's request; the provider must not change it
+	Model    string    // what the upstream calls the model
+	// MaxOutput is the output granted per choice. It must bound what the
+	// upstream generates. 0 on endpoints without output.
+	MaxOutput int64
+	Stream    bool
+	// KeepUsage is whether the client asked for the usage event of a stream;
+	// otherwise the provider drops that event again.
+	KeepUsage bool
+	RequestID string
+}
+
+// Reply is an upstream's answer. The caller must close Body.
+type Reply struct {
+	Status int
+	Header http.Header // the upstream's; the gateway passes on an allow-list
+	Stream bool        // the body is a stream of server-sent events
+	Body   Body
+}
+
+// Body is an answer's bytes, read once.
+//
+// Of a stream, Read returns only whole events, so a cut never tears one, and
+// Final reports when what it returned ends the answer. An answer that ends
+// early is an *UpstreamError from Read, after every whole event was returned.
+type Body interface {
+	io.ReadCloser
+	// Usage says what the upstream has reported so far, and ok false if it has
+	// reported nothing believable. It is complete after EOF.
+	Usage() (t tally.Tokens, ok bool)
+	// Delivered estimates the output tokens in the bytes that Read has
+	// returned, for an answer without a report. It never counts less than one
+	// for every event with content.
+	Delivered() int64
+	// Final reports whether the last Read returned the end marker of the stream
+	// ("data: [DONE]") and where it starts in those bytes; -1 if it did not.
+	// The gateway withholds it until the request is settled.
+	Final() int
+}
+
+// ModelInfo is a model as an upstream lists it.
+type ModelInfo struct {
+	Name            string
+	ContextTokens   int64
+	MaxOutputTokens int64
+	Prices          []tally.Price // where the upstream tells them
+}
+
+// Provider is an upstream account. Its methods may be called concurrently.
+type Provider interface {
+	// Do sends a call and returns once the answer's head is there, or an
+	// *UpstreamError. An answer of status 400 or more is an *UpstreamError too:
+	// its body has been read. Canceling ctx ends the answer's body as well.
+	Do(ctx context.Context, c Call) (*Reply, error)
+	// Models lists what the upstream offers.
+	Models(ctx context.Context) ([]ModelInfo, error)
+	// Close gives back idle connections. Calls under way go on.
+	Close() error
+}
+
+// Fault says what went wrong with an upstream, and so what comes next.
+type Fault string
+
+// The faults.
+const (
+	Unreachable Fault = "unreachable" // no connection, or it broke before the answer
+	TimedOut    Fault = "timeout"     // connect, first byte, or between two chunks
+	BadAnswer   Fault = "bad_answer"  // not what its dialect allows, too large, or cut short
+	Busy        Fault = "busy"        // 429 of rate, or 503: another provider may answer
+	OutOfQuota  Fault = "quota"       // 402, or 429 of quota: the account is used up
+	BadKey      Fault = "auth"        // 401 or 403
+	ServerError Fault = "server"      // another 5xx
+	Refused     Fault = "refused"     // another 4xx: the request itself; passed on as it is
+	Gone        Fault = "canceled"    // our caller went away
+)
+
+// UpstreamError is why a call failed. Its text names no credential.
+type UpstreamError struct {
+	Fault  Fault
+	Status int    // the upstream's, 0 without an answer
+	Body   []byte // of a refusal, at most 64 KiB, to be passed on
+	Err    error
+}
+
+func (e *UpstreamError) Error() string {
+	s := "upstream: " + string(e.Fault)
+	if e.Status != 0 {
+		s += " (status " + http.StatusText(e.Status) + ")"
+	}
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Unwrap returns the cause.
+func (e *UpstreamError) Unwrap() error { return e.Err }
+
+// Retryable reports whether another provider may do better.
+func (e *UpstreamError) Retryable() bool { return e.Fault != Refused && e.Fault != Gone }
+
+// Config is what a provider is made from.
+type Config struct {
+	Provider *tally.Provider
+	APIKeys  []string // in order; empty for an upstream that wants none
+}
+
+// Kind describes a preset: a kind of provider the owner can choose.
+type Kind struct {
+	Name    tally.ProviderKind
+	Title   string // "OpenAI", for people
+	BaseURL string // default; "" must be given
+	// EnvKey is the environment variable that usually holds the API key; ""
+	// for kinds that need none.
+	EnvKey string
+	// Local kinds run on the owner's machine and cost nothing: their models
+	// have an explicit price of 0.
+	Local bool
+	// Publisher is the price book's name for the kind's models; "" if it sells
+	// other publishers' models at its own prices.
+	Publisher string
+	New       func(Config) (Provider, error)
+}

@@ -1,0 +1,158 @@
+// Package storage is the port between the engine and whatever keeps its data.
+//
+// The port speaks the domain. Each method is one atomic act: it happens whole
+// or not at all, and once it has returned without an error it survives kill -9
+// of the process. No transaction handle, key, iterator or backend error crosses
+// it; errors are *tally.Error, except the *tally.LimitError of Reserve.
+//
+// Time is always passed in and never runs backwards ([tally.Monotonic]). There
+// are no callbacks into the engine while an act is under way, so that a store
+// may retry one. Cursors are opaque strings.
+//
+// Conservation holds for every counter at every instant:
+//
+//	used = Σ Amounts(record) over the subject's records admitted in the period
+//	held = Σ bound at the granted output over its open reservations admitted in the period
+//
+// so a limit that is added, moved to another zone or given another first day
+// in mid-period counts at once what the period has already seen.
+//
+// storage/memory is the executable specification, storage/badgerdb the store of
+// the program; storage/storetest is the suite both pass.
+package storage
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"tallygate/engine/tally"
+)
+
+// Config keeps the entities. The engine reads them once and changes them
+// rarely; requests never come here.
+type Config interface {
+	// Load returns every entity and the revision of the last change (0 for a
+	// new store).
+	Load(ctx context.Context) ([]tally.Entity, int64, error)
+	// Apply makes all changes or none. Each entity's IfRev must be its current
+	// revision; otherwise the error is a Conflict. The new revision, which all
+	// changed entities get in Meta.Rev, is returned; the entities passed in are
+	// updated to it.
+	Apply(ctx context.Context, changes ...tally.Change) (rev int64, err error)
+}
+
+// Meter keeps holds and counters. It is on the road of every request.
+type Meter interface {
+	// Reserve adds the request's bound to every charge's counter if all have
+	// room, and keeps the hold until it is settled. The granted output is the
+	// largest in [MinOutput, WantOutput] for which all charges fit, decided in
+	// the same act. If not even MinOutput fits, nothing changes and the error
+	// is a *tally.LimitError for the first charge that has no room.
+	// An ID that is held already is a Conflict.
+	Reserve(ctx context.Context, r tally.Reservation) (tally.Grant, error)
+	// Settle replaces a hold by the truth: counters, record and rollups in one
+	// act. It never refuses an amount: one above the hold is recorded, and left
+	// goes below zero. An ID that is not held, or no longer, is NotFound.
+	Settle(ctx context.Context, s tally.Settlement) error
+	// Refuse adds the record of a refusal. It touches no counter.
+	Refuse(ctx context.Context, r tally.Record) error
+	// Extend moves the deadline of a hold that is still at work. NotFound if it
+	// is not held.
+	Extend(ctx context.Context, id tally.ID, until time.Time) error
+	// Expire settles at most max holds whose deadline is at or before now, at
+	// their held amounts, with outcome lost, basis held, and says how many.
+	// Holds that outlived their process are overdue whatever their deadline.
+	Expire(ctx context.Context, now time.Time, max int) (int, error)
+	// Usage returns the state of counters, in order.
+	Usage(ctx context.Context, counters ...tally.Counter) ([]tally.Usage, error)
+	// LastUsed returns when a request of each subject was last admitted, in
+	// order; zero if never.
+	LastUsed(ctx context.Context, subjects ...tally.Subject) ([]time.Time, error)
+	// Holds returns the number of open holds.
+	Holds(ctx context.Context) (int, error)
+}
+
+// RecordQuery selects records. Zero fields select all.
+type RecordQuery struct {
+	ID                             tally.ID  // that one record only
+	Since, Until                   time.Time // At in [Since, Until)
+	Gateway, Client, Key, Provider tally.ID
+	Token, Model, Code             string
+	Status                         int
+	Outcome                        tally.Outcome
+	// After is the cursor of an earlier answer.
+	After string
+	// Limit is the most records to return, 1 to 1,000; 0 means 100.
+	Limit int
+}
+
+// Match reports whether a record is selected, apart from After and Limit.
+func (q *RecordQuery) Match(r *tally.Record) bool {
+	return (q.ID == "" || r.ID == q.ID) &&
+		(q.Since.IsZero() || !r.At.Before(q.Since)) && (q.Until.IsZero() || r.At.Before(q.Until)) &&
+		(q.Gateway == "" || r.Gateway == q.Gateway) && (q.Client == "" || r.Client == q.Client) &&
+		(q.Key == "" || r.Key == q.Key) && (q.Provider == "" || r.Provider == q.Provider) &&
+		(q.Token == "" || r.Token == q.Token) && (q.Model == "" || r.Model == q.Model) &&
+		(q.Code == "" || r.Code == q.Code) && (q.Status == 0 || r.Status == q.Status) &&
+		(q.Outcome == "" || r.Outcome == q.Outcome)
+}
+
+// SeriesQuery asks for sums of one family between edges: n+1 edges make n
+// spans. Edges ascend and are multiples of [tally.Bucket]; the last may lie in
+// the future. A record counts in the span of its admission.
+type SeriesQuery struct {
+	Family tally.Family
+	// First selects rows by the first part of the family's value; "" all.
+	First string
+	Edges []time.Time
+}
+
+// Point is the sum of one family value over one span. Spans without traffic
+// have none.
+type Point struct {
+	At  time.Time // the span's first edge
+	Dim tally.Dim
+	tally.Sums
+}
+
+// History answers what happened.
+type History interface {
+	// Records returns selected records, the latest settled first, and a cursor
+	// for the next page, "" on the last.
+	Records(ctx context.Context, q RecordQuery) ([]tally.Record, string, error)
+	// Series returns points ordered by span, then value.
+	Series(ctx context.Context, q SeriesQuery) ([]Point, error)
+	// Prune deletes the records settled on whole UTC days before the one that
+	// contains before, and says how many went. Counters and rollups stay.
+	Prune(ctx context.Context, before time.Time) (int, error)
+}
+
+// Status describes the store for people.
+type Status struct {
+	Records   int64     `json:"records"`    // kept
+	LastSeen  time.Time `json:"last_seen"`  // the latest admission or settlement it knows; zero if none
+	DiskBytes int64     `json:"disk_bytes"` // 0 if it keeps nothing on disk
+	FreeBytes int64     `json:"free_bytes"`
+	Admitting bool      `json:"admitting"` // false while the disk is nearly full
+}
+
+// Store is everything together. Its methods may be called concurrently, except
+// Close, which comes last and makes every later call Unavailable.
+type Store interface {
+	Config
+	Meter
+	History
+	// Status describes the store.
+	Status(ctx context.Context) (Status, error)
+	// Backup writes a consistent copy of everything but wrapping keys.
+	Backup(ctx context.Context, w io.Writer) error
+	// Verify replays every record and proves counters and rollups. It finds
+	// faults; it repairs nothing.
+	Verify(ctx context.Context) (tally.Report, error)
+	Close() error
+}
+
+// Hook receives records in the order of Seq once they are durable. It is given
+// when a store is opened, is called from one goroutine, and must not block.
+type Hook func([]tally.Record)
