@@ -1,0 +1,23 @@
+// Package assets holds the files that ship inside the binary. It imports
+// nothing of ours, so that every part of the program may be handed what it
+// needs of it.
+//
+// prices.json is the price book: what each publisher charges for its models,
+// in USD per million tokens, as decimal strings. A rate that is left out is
+// the rate of its parent (cached input and cache write fall back to input,
+// reasoning to output), never free. A price with above_tokens is a long-prompt
+// band: it re-prices the whole request once the prompt is longer, and a rate
+// it leaves out is that of the band below. A price with from counts from that
+// day (UTC) on; the latest one that has begun is in force.
+//
+// Where one rate must stand for several, it is the dearest, because a budget
+// must not be exceeded: DeepSeek's peak hours, and sound or picture tokens of
+// models made for them. Batch, flex and priority tiers are not in the book.
+package assets
+
+import _ "embed"
+
+// Prices is the price book in JSON.
+//
+//go:embed prices.json
+var Prices []byte
