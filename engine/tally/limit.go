@@ -314,6 +314,23 @@ type Reservation struct {
 type Grant struct {
 	Output     int64 // output tokens, of all choices together
 	NewSession bool
+	// Requests and Tokens tell what the tightest limit on each has left, for
+	// the headers of the answer.
+	Requests, Tokens Room
+}
+
+// Room is what is left of the tightest of several charges, holds included.
+type Room struct {
+	Charge int   // 1 + index among the reservation's charges; 0 if none counts the metric
+	Left   int64 // at least 0
+}
+
+// Narrow makes r the room of a charge if that is tighter. Charges on other
+// metrics, and those that only warn, must not be passed in.
+func (r *Room) Narrow(index int, left int64) {
+	if left = max(left, 0); r.Charge == 0 || left < r.Left {
+		r.Charge, r.Left = index+1, left
+	}
 }
 
 // Settlement replaces what a request held by what it used, which the record

@@ -1,0 +1,156 @@
+package meter
+
+import (
+	"context"
+	"log/slog"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tallygate/engine/tally"
+	"tallygate/storage"
+)
+
+// HoldFor is how long a hold lasts without a sign of life. A ticket that is
+// still at work extends it well before.
+const HoldFor = 10 * time.Minute
+
+// leastOutput is the smallest answer worth paying for, in tokens per choice: a
+// budget that buys less refuses the request instead of clamping it.
+const leastOutput = 16
+
+// UnknownContext bounds the input of a request whose size the gateway cannot
+// see, for a model whose context it does not know: the longest on the market
+// in 2026, in tokens.
+const UnknownContext = 1_050_000
+
+// Options is what a Meter needs.
+type Options struct {
+	Store storage.Meter
+	// Hash makes the keyed hash of an end user of a client.
+	Hash   func(client tally.ID, user string) string
+	Logger *slog.Logger
+}
+
+// Meter admits requests. Its methods may be called concurrently.
+type Meter struct {
+	store    storage.Meter
+	hash     func(tally.ID, string) string
+	log      *slog.Logger
+	plans    atomic.Pointer[plans]
+	inFlight sync.Map // tally.ID of a client → *atomic.Int64
+	refusals refusals
+}
+
+// New makes a Meter.
+func New(o Options) *Meter {
+	return &Meter{store: o.Store, hash: o.Hash, log: o.Logger, refusals: refusals{of: map[refusalKey]*tally.Record{}}}
+}
+
+// Request is what admission must know of a request.
+type Request struct {
+	ID        tally.ID
+	At        time.Time
+	Catalog   *tally.Catalog
+	Principal *tally.Principal
+	Endpoint  string
+	Model     string // as the client asked
+	Stream    bool
+	// InputTokens is the most the input can come to.
+	InputTokens int64
+	// Choices is how many answers share the input, at least 1.
+	Choices int64
+	// Output is the output wanted per choice; 0 on endpoints without output.
+	Output int64
+	// Rates are the dearest of the providers that may answer.
+	Rates tally.Rates
+	// Session names the end user, "" if the request does not.
+	Session string
+}
+
+// Admit holds what the request may use, or refuses it. The ticket must be
+// settled or closed.
+func (m *Meter) Admit(ctx context.Context, r *Request) (*Ticket, *tally.Refusal) {
+	p := r.Principal
+	pl := m.planOf(r.Catalog, p)
+	t := &Ticket{meter: m, request: r, charges: pl.chargesAt(r.At), expires: r.At.Add(HoldFor)}
+	t.draft = tally.Record{
+		ID: r.ID, At: r.At, Gateway: p.Gateway.ID, Endpoint: r.Endpoint, Model: r.Model, Stream: r.Stream,
+		Origin: p.Origin, Country: p.Country, Count: 1,
+	}
+	if p.Key != nil {
+		t.draft.Client, t.draft.Key = p.Client.ID, p.Key.ID
+	}
+	session, refusal := m.session(pl, r)
+	if refusal != nil {
+		return nil, refusal
+	}
+	if refusal := t.enter(); refusal != nil {
+		return nil, refusal
+	}
+	output := saturatingMul(r.Output, r.Choices)
+	grant, err := m.store.Reserve(ctx, tally.Reservation{
+		ID: r.ID, At: r.At, ExpiresAt: t.expires,
+		MinOutput: min(output, leastOutput*r.Choices), WantOutput: output,
+		Bounds: boundsOf(r), Charges: t.charges, Session: session, Draft: t.draft,
+	})
+	if err != nil {
+		t.leave()
+		return nil, m.refusalOf(r, err)
+	}
+	t.grant = grant
+	return t, nil
+}
+
+// boundsOf is the most the request can use of each metric.
+func boundsOf(r *Request) tally.Bounds {
+	cost := tally.Bound{
+		Base:       int64(tally.Rates{Input: r.Rates.DearestInput(), Request: r.Rates.Request}.Cost(tally.Tokens{Input: r.InputTokens})),
+		PerMillion: int64(r.Rates.DearestOutput()),
+	}
+	credits := cost
+	if c := r.Principal.Client; c != nil {
+		credits = cost.MarkedUp(c.MarkupBasisPoints)
+	}
+	return tally.Bounds{{Base: 1}, {Base: r.InputTokens, PerMillion: 1_000_000}, cost, credits, {Base: 1}}
+}
+
+func saturatingMul(a, b int64) int64 {
+	if b != 0 && a > math.MaxInt64/b {
+		return math.MaxInt64
+	}
+	return a * b
+}
+
+// session finds out which session the request belongs to, nil if none.
+func (m *Meter) session(pl *plan, r *Request) (*tally.SessionUse, *tally.Refusal) {
+	c := r.Principal.Client
+	if c == nil || r.Session == "" && !pl.sessions {
+		return nil, nil
+	}
+	if r.Session == "" {
+		switch c.Session.Missing {
+		case tally.MissingIgnore:
+			return nil, nil
+		case tally.MissingRefuse:
+			return nil, sessionMissing(c)
+		}
+	}
+	length := c.Session.Length
+	if length <= 0 {
+		length = tally.DefaultSessionLength
+	}
+	return &tally.SessionUse{Client: c.ID, Member: m.hash(c.ID, r.Session), Until: r.At.Add(length), Fixed: c.Session.Mode == tally.Fixed}, nil
+}
+
+// InFlight is how many requests of a client are being answered.
+func (m *Meter) InFlight(client tally.ID) int { return int(m.counterOf(client).Load()) }
+
+func (m *Meter) counterOf(client tally.ID) *atomic.Int64 {
+	if n, ok := m.inFlight.Load(client); ok {
+		return n.(*atomic.Int64)
+	}
+	n, _ := m.inFlight.LoadOrStore(client, new(atomic.Int64))
+	return n.(*atomic.Int64)
+}

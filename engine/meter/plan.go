@@ -1,0 +1,103 @@
+package meter
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tallygate/engine/tally"
+)
+
+// plan is what admission needs to know of a principal, worked out once per
+// revision of the catalog.
+type plan struct {
+	limits   []planned
+	sessions bool // a limit counts sessions
+	current  atomic.Pointer[charges]
+}
+
+// planned is one enforced limit of one subject.
+type planned struct {
+	subject tally.Subject
+	tally.Limit
+	zone     *time.Location
+	cycleDay int
+}
+
+// charges are a plan's limits in the periods that hold from one instant to
+// another: until the shortest window ends, all requests share them.
+type charges struct {
+	list        []tally.Charge
+	from, until time.Time
+}
+
+// plans caches plans by the key or gateway they belong to, for one revision.
+type plans struct {
+	rev int64
+	of  sync.Map // *tally.Key or *tally.Gateway → *plan
+}
+
+// planOf returns the plan of a principal. Pointers into the catalog identify
+// it: a changed entity is another pointer in another revision.
+func (m *Meter) planOf(cat *tally.Catalog, p *tally.Principal) *plan {
+	set := m.plans.Load()
+	if set == nil || set.rev != cat.Rev {
+		// Requests on an old picture may put it back; both are right for their
+		// own revision, and the newest settles down at once.
+		set = &plans{rev: cat.Rev}
+		m.plans.Store(set)
+	}
+	var id any = p.Gateway
+	if p.Key != nil {
+		id = p.Key
+	}
+	if pl, ok := set.of.Load(id); ok {
+		return pl.(*plan)
+	}
+	pl, _ := set.of.LoadOrStore(id, newPlan(cat, p))
+	return pl.(*plan)
+}
+
+func newPlan(cat *tally.Catalog, p *tally.Principal) *plan {
+	pl := &plan{}
+	zone := cat.Zone(p.Gateway.ID)
+	add := func(s tally.Subject, limits []tally.Limit) {
+		for _, l := range limits {
+			if l.Warn {
+				continue
+			}
+			pl.limits = append(pl.limits, planned{s, l, zone, p.Gateway.CycleDay})
+			pl.sessions = pl.sessions || l.Metric == tally.Sessions
+		}
+	}
+	// The narrowest first: it is the one a caller can do something about, so it
+	// is the one that is named when several are used up.
+	if p.Key != nil {
+		add(tally.SubjectOf("key", p.Key.ID), p.Key.Limits)
+	}
+	if p.Client != nil {
+		add(tally.SubjectOf("client", p.Client.ID), p.Client.Limits)
+	}
+	add(tally.SubjectOf("gateway", p.Gateway.ID), p.Gateway.Limits)
+	return pl
+}
+
+// chargesAt returns the charges of an instant. The slice is shared.
+func (pl *plan) chargesAt(now time.Time) []tally.Charge {
+	if c := pl.current.Load(); c != nil && !now.Before(c.from) && now.Before(c.until) {
+		return c.list
+	}
+	c := &charges{list: make([]tally.Charge, len(pl.limits)), until: tally.Never}
+	for i, l := range pl.limits {
+		period := l.Window.Period(now, l.zone, l.cycleDay)
+		c.list[i] = tally.Charge{Counter: tally.Counter{Subject: l.subject, Metric: l.Metric, Period: period}, Max: l.Max}
+		if period.Start.After(c.from) {
+			c.from = period.Start
+		}
+		if period.End.Before(c.until) {
+			c.until = period.End
+		}
+	}
+	pl.current.Store(c)
+	return c.list
+}

@@ -1,0 +1,136 @@
+package meter
+
+import (
+	"context"
+	"time"
+
+	"tallygate/engine/tally"
+)
+
+// Ticket is an admitted request. It is used by one goroutine.
+type Ticket struct {
+	meter   *Meter
+	request *Request
+	charges []tally.Charge
+	grant   tally.Grant
+	draft   tally.Record
+	expires time.Time
+	settled bool
+}
+
+// Output is the output granted per choice, in tokens.
+func (t *Ticket) Output() int64 { return t.grant.Output / t.request.Choices }
+
+// Room returns what the tightest limit on requests and on tokens has left, and
+// its charge; ok is false where no limit counts the metric.
+func (t *Ticket) Room(m tally.Metric) (c tally.Charge, left int64, ok bool) {
+	room := t.grant.Requests
+	if m == tally.TokensIO {
+		room = t.grant.Tokens
+	}
+	if room.Charge == 0 {
+		return tally.Charge{}, 0, false
+	}
+	return t.charges[room.Charge-1], room.Left, true
+}
+
+// Result is what became of an admitted request.
+type Result struct {
+	Provider tally.ID // that answered, or was tried last
+	Upstream string   // the model as that provider was asked
+	Prices   []tally.Price
+	Tokens   tally.Tokens
+	Basis    tally.Basis
+	Status   int
+	Outcome  tally.Outcome
+	Code     string
+	Attempts int
+	// FirstByte and Total count from admission.
+	FirstByte, Total time.Duration
+}
+
+// Price is what tokens cost at the prices of the day of admission.
+func (t *Ticket) Price(prices []tally.Price, used tally.Tokens) tally.NanoUSD {
+	rates, ok := tally.PriceAt(prices, t.request.At, used.Prompt())
+	if !ok {
+		return 0 // unpriced, and let through by the owner's policy
+	}
+	return rates.Cost(used)
+}
+
+// Settle replaces the hold by what was used. It returns once the record is
+// durable, so whoever has been told the end of an answer finds it in the
+// records. ctx must outlive the client's connection.
+func (t *Ticket) Settle(ctx context.Context, r Result) (cost tally.NanoUSD, err error) {
+	rec := t.draft
+	rec.Provider, rec.Upstream, rec.Tokens, rec.Basis = r.Provider, r.Upstream, r.Tokens, r.Basis
+	rec.Status, rec.Outcome, rec.Code, rec.Attempts = r.Status, r.Outcome, r.Code, r.Attempts
+	rec.FirstByte, rec.Total = r.FirstByte, r.Total
+	if r.Tokens != (tally.Tokens{}) { // what was never answered costs nothing, a price per call included
+		rec.Cost = t.Price(r.Prices, r.Tokens)
+		rec.Credits = rec.Cost
+		if c := t.request.Principal.Client; c != nil {
+			rec.Credits = rec.Cost.WithMarkup(c.MarkupBasisPoints)
+		}
+	}
+	return rec.Cost, t.finish(ctx, rec)
+}
+
+func (t *Ticket) finish(ctx context.Context, rec tally.Record) error {
+	t.settled = true
+	t.leave()
+	err := t.meter.store.Settle(ctx, tally.Settlement{ID: t.request.ID, Record: rec})
+	if err != nil {
+		// The hold stays, and expires at its held amount: too much rather than
+		// too little is counted.
+		t.meter.log.Error("settle", "request", t.request.ID, "err", err)
+	}
+	return err
+}
+
+// Close settles a ticket that was not: a defect stopped the request before its
+// end. What it held counts as used.
+func (t *Ticket) Close(ctx context.Context, now time.Time) {
+	if t.settled {
+		return
+	}
+	bounds := boundsOf(t.request)
+	rec := t.draft
+	rec.Outcome, rec.Basis, rec.Status, rec.Code = tally.Lost, tally.Held, 500, tally.CodeInternal
+	rec.Tokens = tally.Tokens{Input: bounds[1].Base, Output: t.grant.Output}
+	rec.Cost, rec.Credits = tally.NanoUSD(bounds[2].At(t.grant.Output)), tally.NanoUSD(bounds[3].At(t.grant.Output))
+	rec.Total = now.Sub(rec.At)
+	t.finish(ctx, rec) // its error is logged there
+}
+
+// Alive extends the hold of a long answer. It is cheap until half of the hold's
+// time is over.
+func (t *Ticket) Alive(ctx context.Context, now time.Time) {
+	if t.expires.Sub(now) > HoldFor/2 {
+		return
+	}
+	t.expires = now.Add(HoldFor)
+	if err := t.meter.store.Extend(ctx, t.request.ID, t.expires); err != nil {
+		t.meter.log.Error("extend hold", "request", t.request.ID, "err", err)
+	}
+}
+
+// enter counts the request among its client's in flight, up to the cap.
+func (t *Ticket) enter() *tally.Refusal {
+	c := t.request.Principal.Client
+	if c == nil {
+		return nil
+	}
+	n := t.meter.counterOf(c.ID)
+	if n.Add(1) > int64(c.MaxInFlight) && c.MaxInFlight > 0 {
+		n.Add(-1)
+		return tooManyInFlight(c)
+	}
+	return nil
+}
+
+func (t *Ticket) leave() {
+	if c := t.request.Principal.Client; c != nil {
+		t.meter.counterOf(c.ID).Add(-1)
+	}
+}

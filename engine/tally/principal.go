@@ -1,0 +1,91 @@
+package tally
+
+import (
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+// Principal is who sends a request, as far as its credential, address and
+// origin tell. Its pointers lead into the catalog the request uses.
+type Principal struct {
+	Gateway *Gateway
+	Client  *Client // nil for a gateway's private key
+	Key     *Key    // nil for a gateway's private key
+	IP      netip.Addr
+	Country string
+	Origin  string
+}
+
+// Refusal is an error of the public plane: what a client app is told, in the
+// terms of OpenAI's API. n8n and others show the message to the person in
+// front of them, so it names who, which limit, how much and until when.
+type Refusal struct {
+	Status  int
+	Type    string
+	Code    string
+	Message string
+	Param   string
+	// RetryAfter is sent in whole seconds, rounded up; 0 sends none.
+	RetryAfter time.Duration
+	// Final tells official SDKs not to retry: it would only be refused again.
+	Final bool
+	// Body replaces the error object: an upstream's own words, passed on.
+	Body []byte
+}
+
+func (r *Refusal) Error() string { return r.Message }
+
+// Types of public errors.
+const (
+	TypeInvalid     = "invalid_request_error"
+	TypePermission  = "permission_error"
+	TypeQuota       = "insufficient_quota"
+	TypeRate        = "rate_limit_exceeded"
+	TypeUpstream    = "upstream_error"
+	TypeUnavailable = "service_unavailable"
+	TypeServer      = "server_error"
+)
+
+// Codes of public errors. They are part of the interface: clients branch on
+// them, rollups count them.
+const (
+	CodeInvalidKey       = "invalid_api_key"
+	CodeKeyExpired       = "key_expired"
+	CodeKeyRevoked       = "key_revoked"
+	CodeClientSuspended  = "client_suspended"
+	CodeClientInactive   = "client_inactive"
+	CodeGatewayDisabled  = "gateway_disabled"
+	CodeOrigin           = "origin_not_allowed"
+	CodeModelNotAllowed  = "model_not_allowed"
+	CodeModelNotFound    = "model_not_found"
+	CodeModelUnpriced    = "model_unpriced"
+	CodeConcurrency      = "concurrency_limit"
+	CodeRate             = "rate_limit"
+	CodeBudgetHeld       = "budget_held"
+	CodeSessionMissing   = "session_missing"
+	CodeTooLarge         = "request_too_large"
+	CodeBadRequest       = "invalid_request"
+	CodeUnknownPath      = "unknown_path"
+	CodeMethod           = "method_not_allowed"
+	CodeProviderDown     = "provider_unreachable"
+	CodeProviderTimeout  = "provider_timeout"
+	CodeProviderError    = "provider_error"
+	CodeProviderQuota    = "provider_quota"
+	CodeProviderAuth     = "provider_auth"
+	CodeNoProvider       = "no_provider"
+	CodeStopping         = "shutting_down"
+	CodeStore            = "store_unavailable"
+	CodeInternal         = "internal_error"
+	CodeClientClosed     = "client_closed_request"
+	StatusClientClosed   = 499 // nginx's status for a client that left before an answer
+	DefaultSessionLength = 24 * time.Hour
+)
+
+// LimitCode is the public code of an exhausted limit.
+func LimitCode(m Metric) string { return string(m) + "_limit" }
+
+// BadRequest refuses a malformed request.
+func BadRequest(param, message string) *Refusal {
+	return &Refusal{Status: http.StatusBadRequest, Type: TypeInvalid, Code: CodeBadRequest, Message: message, Param: param}
+}
