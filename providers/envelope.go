@@ -1,16 +1,20 @@
 package providers
 
+import "tallygate/engine/tally"
+
 // Envelope is a request body that has been looked at once and not decoded: the
 // raw bytes, and where the few fields are that the gateway or a provider must
 // know or replace. Everything else passes through untouched.
 //
-// [Peek] makes one. Offsets are into Raw.
+// [Envelope.Peek] fills one. Offsets are into Raw.
 type Envelope struct {
 	Raw []byte
 
-	Model     string
-	Stream    bool
-	MaxTokens int64 // max_tokens or max_completion_tokens; -1 if absent or null
+	Model  string
+	Stream bool
+	// MaxTokens is max_tokens or max_completion_tokens, the larger if both are
+	// there; -1 if they are absent or null.
+	MaxTokens int64
 	// MaxField is the field that gave MaxTokens; "" if absent.
 	MaxField     string
 	Choices      int64 // n, at least 1
@@ -18,19 +22,180 @@ type Envelope struct {
 	Prompts      int64 // prompts in "prompt" or inputs in "input" that are answered one by one, at least 1
 	IncludeUsage bool  // stream_options.include_usage
 	Base64       bool  // encoding_format is "base64"
-	RemoteMedia  bool  // refers to images, audio or files that are not in the body
+	// RemoteMedia is whether the body refers to images, video or files, in it
+	// or elsewhere: what they count for is not bounded by the body's bytes. It
+	// may be true by mistake, never false.
+	RemoteMedia bool
 	// Session is the end user named by the body, from the first present of
 	// user, metadata.{session_id,user_id,wa_id,phone}, safety_identifier,
 	// conversation; "" if none.
 	Session string
 
 	model, stream, maxTokens, maxCompletion, streamOptions, encodingFormat span
-	end                                                                    int // offset of the closing brace
+	includeUsage                                                           span // within streamOptions
+	user, metadata, safety, conversation                                   span
+	choices, bestOf, prompt, input                                         span
+	open, end                                                              int   // offsets of the outer braces
+	ownMaxTokens, ownMaxCompletion                                         int64 // 0 if absent
 	empty                                                                  bool
+	emptyOptions                                                           bool
 }
+
+// The fields that bound a request's output.
+const (
+	FieldMaxTokens     = "max_tokens"
+	FieldMaxCompletion = "max_completion_tokens"
+)
+
+// The largest counts a request may ask for. OpenAI's are the same.
+const (
+	maxChoices = 128
+	maxPrompts = 2048
+)
 
 // span is a top-level value [From, To) in the raw body; zero if absent. KeyFrom
 // is where its key's opening quote is.
 type span struct{ KeyFrom, From, To int }
 
 func (s span) present() bool { return s.To > 0 }
+
+// of returns the span's text.
+func (s span) of(b []byte) []byte { return b[s.From:s.To] }
+
+// null reports whether the value is a null.
+func (s span) null(b []byte) bool { return s.To > 0 && b[s.From] == 'n' }
+
+// Peek looks at a request body; see [Envelope.Peek].
+func Peek(body []byte) (*Envelope, error) {
+	e := new(Envelope)
+	if err := e.Peek(body); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// Peek looks at a request body once and keeps it: body must not change while
+// the envelope is in use. An envelope may be used again for another body.
+//
+// What it accepts is one JSON object, well-formed outside of strings, in which
+// each of the fields it knows occurs at most once, is spelled in lower case (a
+// decoder that folds case, such as Go's, would take "Model" for "model") and
+// has the right type. So what it reports is what any upstream will read. A
+// refusal is a *tally.Error Invalid that names the field or the offset.
+func (e *Envelope) Peek(body []byte) error {
+	model, field := e.Model, e.MaxField // kept: the next body often names the same
+	*e = Envelope{Raw: body, Model: model, MaxField: field, MaxTokens: -1, Choices: 1, BestOf: 1, Prompts: 1}
+	if err := e.walk(body); err != nil {
+		return err
+	}
+	return e.read(body)
+}
+
+// walk finds the members of the object.
+func (e *Envelope) walk(b []byte) error {
+	i := space(b, 0)
+	if i >= len(b) {
+		return tally.Errorf(tally.Invalid, "the body is empty")
+	}
+	if b[i] != '{' {
+		return tally.Errorf(tally.Invalid, "the body is not a JSON object: %s", at(b, i))
+	}
+	e.open = i
+	if i = space(b, i+1); i < len(b) && b[i] == '}' {
+		e.end, e.empty = i, true
+		return tail(b, i+1)
+	}
+	for {
+		if i >= len(b) || b[i] != '"' {
+			return malformed(b, i)
+		}
+		from := i
+		if i = skipString(b, i+1); i < 0 {
+			return malformed(b, ^i)
+		}
+		key := b[from+1 : i-1]
+		to, err := e.member(key, from)
+		if err != nil {
+			return err
+		}
+		if i = space(b, i); i >= len(b) || b[i] != ':' {
+			return malformed(b, i)
+		}
+		i = space(b, i+1)
+		start := i
+		if i = skipValue(b, i, 1, &e.RemoteMedia); i < 0 {
+			return malformed(b, ^i)
+		}
+		if to != nil {
+			*to = span{from, start, i}
+		}
+		if i = space(b, i); i >= len(b) {
+			return malformed(b, i)
+		}
+		switch b[i] {
+		case ',':
+			i = space(b, i+1)
+		case '}':
+			e.end = i
+			return tail(b, i+1)
+		default:
+			return malformed(b, i)
+		}
+	}
+}
+
+// member returns where the span of a field we know goes, nil for others.
+func (e *Envelope) member(key []byte, at int) (*span, error) {
+	var to *span
+	switch string(key) {
+	case "model":
+		to = &e.model
+	case "stream":
+		to = &e.stream
+	case FieldMaxTokens:
+		to = &e.maxTokens
+	case FieldMaxCompletion:
+		to = &e.maxCompletion
+	case "stream_options":
+		to = &e.streamOptions
+	case "encoding_format":
+		to = &e.encodingFormat
+	case "n":
+		to = &e.choices
+	case "best_of":
+		to = &e.bestOf
+	case "prompt":
+		to = &e.prompt
+	case "input":
+		to = &e.input
+	case "user":
+		to = &e.user
+	case "metadata":
+		to = &e.metadata
+	case "safety_identifier":
+		to = &e.safety
+	case "conversation":
+		to = &e.conversation
+	default:
+		if plain(key) {
+			return nil, nil
+		}
+		name, err := foldedKey(key, at)
+		if err != nil || name == "" {
+			return nil, err
+		}
+		return e.member([]byte(name), at)
+	}
+	if to.present() {
+		return nil, tally.Errorf(tally.Invalid, "the field %q occurs twice", key)
+	}
+	return to, nil
+}
+
+// tail checks that nothing follows the object.
+func tail(b []byte, i int) error {
+	if i = space(b, i); i < len(b) {
+		return tally.Errorf(tally.Invalid, "the body goes on after its JSON object: %s", at(b, i))
+	}
+	return nil
+}

@@ -13,8 +13,9 @@ package providers
 
 import (
 	"context"
-	"io"
 	"net/http"
+	"strconv"
+	"time"
 
 	"tallygate/engine/tally"
 )
@@ -47,28 +48,44 @@ type Call struct {
 // Reply is an upstream's answer. The caller must close Body.
 type Reply struct {
 	Status int
-	Header http.Header // the upstream's; the gateway passes on an allow-list
-	Stream bool        // the body is a stream of server-sent events
+	// Header holds what the gateway may pass on: Content-Type. It may be shared
+	// between replies and must not be changed.
+	Header http.Header
+	Stream bool // the body is a stream of server-sent events
 	Body   Body
 }
 
-// Body is an answer's bytes, read once.
+// Body is an answer's bytes, read once by one goroutine.
 //
-// Of a stream, Read returns only whole events, so a cut never tears one, and
-// Final reports when what it returned ends the answer. An answer that ends
-// early is an *UpstreamError from Read, after every whole event was returned.
+// What Usage, UsageAt, Delivered and Final report concerns what Next has
+// returned so far. Close may be called at any time by the reader; an answer
+// closed before its end is canceled upstream.
 type Body interface {
-	io.ReadCloser
+	// Next returns the next bytes of the answer, which are valid until the next
+	// call of Next or Close. Of a stream it returns what has arrived, in whole
+	// events only, so that a cut never tears one, and at least one event. An
+	// answer in JSON is returned whole, in one piece, so that it can be settled
+	// before its first byte is passed on.
+	//
+	// After the end it returns io.EOF. An answer that ends early is an
+	// *UpstreamError, after every whole event was returned.
+	Next() ([]byte, error)
+	Close() error
 	// Usage says what the upstream has reported so far, and ok false if it has
 	// reported nothing believable. It is complete after EOF.
 	Usage() (t tally.Tokens, ok bool)
-	// Delivered estimates the output tokens in the bytes that Read has
+	// UsageAt says where the bytes that Next last returned hold the usage
+	// object, so that [AppendCost] can put the cost into it; to is 0 if they
+	// hold none that the client is to see.
+	UsageAt() (from, to int)
+	// Delivered estimates the output tokens in the bytes that Next has
 	// returned, for an answer without a report. It never counts less than one
 	// for every event with content.
 	Delivered() int64
-	// Final reports whether the last Read returned the end marker of the stream
-	// ("data: [DONE]") and where it starts in those bytes; -1 if it did not.
-	// The gateway withholds it until the request is settled.
+	// Final reports where in the bytes that Next last returned the end marker
+	// of the stream ("data: [DONE]") starts; -1 if it is not there. The gateway
+	// withholds it until the request is settled. A stream that was complete but
+	// had no marker gets one.
 	Final() int
 }
 
@@ -113,13 +130,19 @@ type UpstreamError struct {
 	Fault  Fault
 	Status int    // the upstream's, 0 without an answer
 	Body   []byte // of a refusal, at most 64 KiB, to be passed on
-	Err    error
+	// RetryAfter is how long the upstream asks to be left alone; 0 if it does
+	// not say.
+	RetryAfter time.Duration
+	// Told is whether the stream itself has told the client of the error, in an
+	// event that was passed on: nothing is left to say.
+	Told bool
+	Err  error
 }
 
 func (e *UpstreamError) Error() string {
 	s := "upstream: " + string(e.Fault)
 	if e.Status != 0 {
-		s += " (status " + http.StatusText(e.Status) + ")"
+		s += " (status " + strconv.Itoa(e.Status) + ")"
 	}
 	if e.Err != nil {
 		s += ": " + e.Err.Error()

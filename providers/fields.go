@@ -1,0 +1,299 @@
+package providers
+
+import (
+	"fmt"
+	"strings"
+
+	"tallygate/engine/tally"
+)
+
+// known are the fields whose meaning must be beyond doubt.
+var known = [...]string{"model", "stream", FieldMaxTokens, FieldMaxCompletion, "stream_options", "encoding_format",
+	"n", "best_of", "prompt", "input", "user", "metadata", "safety_identifier", "conversation"}
+
+// foldedKey decodes a key that is not plain. It returns the field that the key
+// spells with escapes, "" if it is none of ours, and an error if a decoder that
+// folds case would take it for one of ours.
+func foldedKey(key []byte, off int) (string, error) {
+	name, ok := unquote(append(append([]byte{'"'}, key...), '"'))
+	if !ok {
+		return "", tally.Errorf(tally.Invalid, "the key at offset %d is not a valid JSON string", off)
+	}
+	for _, k := range known {
+		if name == k {
+			return k, nil
+		}
+		if strings.EqualFold(name, k) {
+			return "", tally.Errorf(tally.Invalid, "the field %q must be written %q", name, k)
+		}
+	}
+	return "", nil
+}
+
+// read takes the values of the fields that walk found.
+func (e *Envelope) read(b []byte) error {
+	if err := e.readModel(b); err != nil {
+		return err
+	}
+	var err error
+	if e.Stream, err = boolean(b, e.stream, "stream"); err != nil {
+		return err
+	}
+	if err := e.readMax(b); err != nil {
+		return err
+	}
+	if e.choices.present() && !e.choices.null(b) {
+		if e.Choices, err = integer(b, e.choices, "n", maxChoices); err != nil {
+			return err
+		}
+	}
+	if e.bestOf.present() && !e.bestOf.null(b) {
+		if e.BestOf, err = integer(b, e.bestOf, "best_of", maxChoices); err != nil {
+			return err
+		}
+	}
+	if err := e.readStreamOptions(b); err != nil {
+		return err
+	}
+	if e.encodingFormat.present() && !e.encodingFormat.null(b) {
+		v := e.encodingFormat.of(b)
+		if v[0] != '"' {
+			return wrongType("encoding_format", "a string")
+		}
+		s, _ := unquote(v)
+		e.Base64 = s == "base64"
+	}
+	for _, s := range [...]span{e.prompt, e.input} {
+		if s.present() && b[s.From] == '[' {
+			e.Prompts = max(e.Prompts, elements(b, s.From))
+		}
+	}
+	if e.Prompts > maxPrompts {
+		return tally.Errorf(tally.Invalid, "the request has %d inputs; at most %d are allowed", e.Prompts, maxPrompts)
+	}
+	e.readSession(b)
+	return nil
+}
+
+func (e *Envelope) readModel(b []byte) error {
+	if !e.model.present() || e.model.null(b) {
+		e.Model = ""
+		return nil
+	}
+	v := e.model.of(b)
+	if v[0] != '"' {
+		return wrongType("model", "a string")
+	}
+	if inner := v[1 : len(v)-1]; string(inner) == e.Model && verbatim(inner) {
+		return nil // as in the last body: nothing to copy
+	}
+	s, ok := unquote(v)
+	if !ok {
+		return tally.Errorf(tally.Invalid, `"model" is not a valid JSON string`)
+	}
+	e.Model = s
+	return nil
+}
+
+func (e *Envelope) readMax(b []byte) error {
+	e.MaxField = ""
+	for _, f := range [...]struct {
+		span
+		name string
+		own  *int64
+	}{{e.maxCompletion, FieldMaxCompletion, &e.ownMaxCompletion}, {e.maxTokens, FieldMaxTokens, &e.ownMaxTokens}} {
+		if !f.present() || f.null(b) {
+			continue
+		}
+		n, err := integer(b, f.span, f.name, tally.MaxTokens)
+		if err != nil {
+			return err
+		}
+		if *f.own = n; n > e.MaxTokens {
+			e.MaxTokens, e.MaxField = n, f.name
+		}
+	}
+	return nil
+}
+
+func (e *Envelope) readStreamOptions(b []byte) error {
+	if !e.streamOptions.present() || e.streamOptions.null(b) {
+		return nil
+	}
+	if b[e.streamOptions.From] != '{' {
+		return wrongType("stream_options", "an object")
+	}
+	e.emptyOptions = true
+	var fault error
+	members(b, e.streamOptions.From, func(key []byte, s span) bool {
+		e.emptyOptions = false
+		if !plain(key) {
+			name, ok := unquote(b[s.KeyFrom : s.KeyFrom+len(key)+2])
+			switch {
+			case !ok:
+				fault = tally.Errorf(tally.Invalid, "the key at offset %d is not a valid JSON string", s.KeyFrom)
+			case strings.EqualFold(name, "include_usage"):
+				fault = tally.Errorf(tally.Invalid, `the field %q of "stream_options" must be written "include_usage"`, name)
+			}
+			return fault == nil
+		}
+		if string(key) != "include_usage" {
+			return true
+		}
+		if e.includeUsage.present() {
+			fault = tally.Errorf(tally.Invalid, `the field "include_usage" of "stream_options" occurs twice`)
+			return false
+		}
+		e.includeUsage = s
+		e.IncludeUsage, fault = boolean(b, s, "stream_options.include_usage")
+		return fault == nil
+	})
+	return fault
+}
+
+// readSession takes the first name of an end user there is.
+func (e *Envelope) readSession(b []byte) {
+	if e.Session = text(b, e.user); e.Session != "" {
+		return
+	}
+	if e.metadata.present() && b[e.metadata.From] == '{' {
+		var found [4]span
+		members(b, e.metadata.From, func(key []byte, s span) bool {
+			switch string(key) {
+			case "session_id":
+				found[0] = s
+			case "user_id":
+				found[1] = s
+			case "wa_id":
+				found[2] = s
+			case "phone":
+				found[3] = s
+			}
+			return true
+		})
+		for _, s := range found {
+			if e.Session = text(b, s); e.Session != "" {
+				return
+			}
+		}
+	}
+	if e.Session = text(b, e.safety); e.Session != "" {
+		return
+	}
+	if e.conversation.present() && b[e.conversation.From] == '{' {
+		members(b, e.conversation.From, func(key []byte, s span) bool {
+			if string(key) == "id" {
+				e.Session = text(b, s)
+			}
+			return true
+		})
+		return
+	}
+	e.Session = text(b, e.conversation)
+}
+
+// text returns a string or a number as text, "" for anything else.
+func text(b []byte, s span) string {
+	if !s.present() {
+		return ""
+	}
+	switch c := b[s.From]; {
+	case c == '"':
+		t, _ := unquote(s.of(b))
+		return t
+	case c == '-' || c-'0' <= 9:
+		return string(s.of(b))
+	}
+	return ""
+}
+
+// members calls f for each member of a well-formed object at i, until f returns
+// false. Spans are offsets in b.
+func members(b []byte, i int, f func(key []byte, s span) bool) {
+	for i = space(b, i+1); b[i] == '"'; {
+		from := i
+		i = skipString(b, i+1)
+		key := b[from+1 : i-1]
+		start := space(b, space(b, i)+1)
+		i = skipValue(b, start, 1, nil)
+		if !f(key, span{from, start, i}) {
+			return
+		}
+		if i = space(b, i); b[i] != ',' {
+			return
+		}
+		i = space(b, i+1)
+	}
+}
+
+// elements counts the prompts in a well-formed array at i: its elements, except
+// that numbers are the tokens of a single prompt.
+func elements(b []byte, i int) int64 {
+	n := int64(0)
+	for i = space(b, i+1); b[i] != ']'; {
+		if c := b[i]; c != '-' && c-'0' > 9 {
+			n++
+		}
+		if i = space(b, skipValue(b, i, 1, nil)); b[i] == ',' {
+			i = space(b, i+1)
+		}
+	}
+	return n
+}
+
+// boolean reads true, false or null.
+func boolean(b []byte, s span, name string) (bool, error) {
+	if !s.present() {
+		return false, nil
+	}
+	switch b[s.From] {
+	case 't':
+		return true, nil
+	case 'f', 'n':
+		return false, nil
+	}
+	return false, wrongType(name, "true or false")
+}
+
+// integer reads a count of at least 1.
+func integer(b []byte, s span, name string, largest int64) (int64, error) {
+	v := s.of(b)
+	if v[0] != '-' && v[0]-'0' > 9 {
+		return 0, wrongType(name, "a whole number")
+	}
+	n := int64(0)
+	for _, c := range v {
+		if c-'0' > 9 {
+			if v[0] == '-' {
+				break
+			}
+			return 0, wrongType(name, "a whole number")
+		}
+		if n = n*10 + int64(c-'0'); n > largest {
+			return 0, tally.Errorf(tally.Invalid, "%q is larger than %d", name, largest)
+		}
+	}
+	if n < 1 {
+		return 0, tally.Errorf(tally.Invalid, "%q must be at least 1", name)
+	}
+	return n, nil
+}
+
+func wrongType(name, want string) error {
+	return tally.Errorf(tally.Invalid, "%q must be %s", name, want)
+}
+
+func malformed(b []byte, i int) error {
+	return tally.Errorf(tally.Invalid, "the body is not valid JSON: %s", at(b, i))
+}
+
+// at says what stands at an offset, for a message.
+func at(b []byte, i int) string {
+	switch {
+	case i >= len(b):
+		return "it ends too early"
+	case b[i] == '{' || b[i] == '[':
+		return fmt.Sprintf("unexpected or too deeply nested %q at offset %d", b[i], i)
+	}
+	return fmt.Sprintf("unexpected %q at offset %d", b[i], i)
+}

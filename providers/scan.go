@@ -1,0 +1,240 @@
+package providers
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"unicode/utf8"
+)
+
+// The scanner walks JSON without decoding it. It is strict about structure,
+// numbers and literals, so that no decoder can see other members than we do;
+// the insides of strings it leaves to the upstream: only the closing quote
+// matters here, and every decoder agrees on `\"` and `\\`.
+//
+// Its functions take the text and an offset and return the offset behind what
+// they walked over. A negative result ^off is a fault at off.
+
+// maxDepth bounds nesting, and so the stack.
+const maxDepth = 256
+
+// space skips white space.
+func space(b []byte, i int) int {
+	for i < len(b) && b[i] <= ' ' && (b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t') {
+		i++
+	}
+	return i
+}
+
+// skipString walks over a string whose opening quote is at i-1. A quote closes
+// the string unless an odd run of backslashes precedes it, so escapes need no
+// look of their own and long texts go by at the speed of IndexByte.
+func skipString(b []byte, i int) int {
+	for j := i; ; j++ {
+		k := bytes.IndexByte(b[j:], '"')
+		if k < 0 {
+			return ^len(b)
+		}
+		j += k
+		n := 0
+		for b[j-1-n] == '\\' { // stops at the opening quote at the latest
+			n++
+		}
+		if n&1 == 0 {
+			return j + 1
+		}
+	}
+}
+
+// skipNumber walks over a number.
+func skipNumber(b []byte, i int) int {
+	if b[i] == '-' {
+		i++
+	}
+	switch {
+	case i < len(b) && b[i] == '0':
+		i++
+	case i < len(b) && b[i] >= '1' && b[i] <= '9':
+		i = skipDigits(b, i)
+	default:
+		return ^i
+	}
+	if i < len(b) && b[i] == '.' {
+		if i = skipSomeDigits(b, i+1); i < 0 {
+			return i
+		}
+	}
+	if i < len(b) && (b[i] == 'e' || b[i] == 'E') {
+		if i++; i < len(b) && (b[i] == '+' || b[i] == '-') {
+			i++
+		}
+		return skipSomeDigits(b, i)
+	}
+	return i
+}
+
+func skipDigits(b []byte, i int) int {
+	for i < len(b) && b[i]-'0' <= 9 {
+		i++
+	}
+	return i
+}
+
+func skipSomeDigits(b []byte, i int) int {
+	j := skipDigits(b, i)
+	if j == i {
+		return ^i
+	}
+	return j
+}
+
+// skipValue walks over any value that starts at i. Object keys below it are
+// shown to media.
+func skipValue(b []byte, i, depth int, media *bool) int {
+	if i >= len(b) {
+		return ^i
+	}
+	switch c := b[i]; c {
+	case '"':
+		return skipString(b, i+1)
+	case '{':
+		return skipObject(b, i, depth+1, media)
+	case '[':
+		return skipArray(b, i, depth+1, media)
+	case 't':
+		return skipLiteral(b, i, "true")
+	case 'f':
+		return skipLiteral(b, i, "false")
+	case 'n':
+		return skipLiteral(b, i, "null")
+	default:
+		if c == '-' || c-'0' <= 9 {
+			return skipNumber(b, i)
+		}
+		return ^i
+	}
+}
+
+func skipLiteral(b []byte, i int, word string) int {
+	if len(b)-i < len(word) || string(b[i:i+len(word)]) != word {
+		return ^i
+	}
+	return i + len(word)
+}
+
+func skipObject(b []byte, i, depth int, media *bool) int {
+	if depth > maxDepth {
+		return ^i
+	}
+	if i = space(b, i+1); i < len(b) && b[i] == '}' {
+		return i + 1
+	}
+	for {
+		if i >= len(b) || b[i] != '"' {
+			return ^i
+		}
+		key := i + 1
+		if i = skipString(b, key); i < 0 {
+			return i
+		}
+		if n := i - 1 - key; n >= 7 && media != nil && !*media {
+			*media = isMedia(b[key : i-1])
+		}
+		if i = space(b, i); i >= len(b) || b[i] != ':' {
+			return ^i
+		}
+		if i = skipValue(b, space(b, i+1), depth, media); i < 0 {
+			return i
+		}
+		if i = space(b, i); i >= len(b) {
+			return ^i
+		}
+		switch b[i] {
+		case '}':
+			return i + 1
+		case ',':
+			i = space(b, i+1)
+		default:
+			return ^i
+		}
+	}
+}
+
+func skipArray(b []byte, i, depth int, media *bool) int {
+	if depth > maxDepth {
+		return ^i
+	}
+	if i = space(b, i+1); i < len(b) && b[i] == ']' {
+		return i + 1
+	}
+	for {
+		if i = skipValue(b, i, depth, media); i < 0 {
+			return i
+		}
+		if i = space(b, i); i >= len(b) {
+			return ^i
+		}
+		switch b[i] {
+		case ']':
+			return i + 1
+		case ',':
+			i = space(b, i+1)
+		default:
+			return ^i
+		}
+	}
+}
+
+// isMedia reports whether a key introduces something whose tokens the bytes of
+// the body do not bound. An escaped key counts as one: it can spell any.
+func isMedia(key []byte) bool {
+	switch string(key) {
+	case "image_url", "video_url", "audio_url", "file_id", "file_url", "file_data":
+		return true
+	}
+	return bytes.IndexByte(key, '\\') >= 0
+}
+
+// plain reports whether a key or string is lower-case ASCII without escapes
+// and control characters, and so means what its bytes say to every decoder.
+func plain(s []byte) bool {
+	for _, c := range s {
+		if c < ' ' || c >= utf8.RuneSelf || c == '\\' || c-'A' < 26 {
+			return false
+		}
+	}
+	return true
+}
+
+// verbatim reports whether a string's insides are what it means.
+func verbatim(s []byte) bool {
+	for _, c := range s {
+		if c < ' ' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// unquote decodes a string with its quotes.
+func unquote(quoted []byte) (string, bool) {
+	if inner := quoted[1 : len(quoted)-1]; verbatim(inner) {
+		return string(inner), utf8.Valid(inner)
+	}
+	var s string
+	if json.Unmarshal(quoted, &s) != nil || !utf8.Valid(quoted) {
+		return "", false
+	}
+	return s, true
+}
+
+// appendQuoted appends s as a JSON string.
+func appendQuoted(dst []byte, s string) []byte {
+	if strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r == '"' || r == '\\' || r == utf8.RuneError }) < 0 {
+		dst = append(dst, '"')
+		dst = append(dst, s...)
+		return append(dst, '"')
+	}
+	quoted, _ := json.Marshal(s) // a string cannot fail
+	return append(dst, quoted...)
+}
