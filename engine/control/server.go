@@ -2,39 +2,237 @@ package control
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"iter"
-	"net"
+	"log/slog"
 	"net/http"
+	"reflect"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
 
 	"tallygate/engine/tally"
 )
 
-// Handle implements an operation on a server. It panics if the operation has
-// an implementation already: that is a defect of the program.
-func Handle[In, Out any](s *Server, op Op[In, Out], h func(context.Context, In) (Out, error)) {
-	panic("being built")
-}
+// Prefix is the path that everything of the control plane lies below.
+const Prefix = "/control/v1/"
+
+const (
+	maxBody      = 1 << 20
+	bodyPatience = 30 * time.Second // for a body to arrive
+)
 
 // EventSource yields kept and then live events after a sequence number.
 type EventSource func(ctx context.Context, after uint64) iter.Seq[tally.Event]
 
-// Server answers operations over HTTP.
-type Server struct{}
+// Server answers operations over HTTP. It keeps no state of its own: all
+// operations are given to it with [Handle] before it serves, and never change.
+type Server struct {
+	// Logger hears of panics; nil means slog.Default().
+	Logger *slog.Logger
+
+	ops       map[string]*operation
+	events    EventSource
+	heartbeat time.Duration
+}
+
+type operation struct {
+	info OpInfo
+	run  func(ctx context.Context, body []byte) (any, error)
+}
 
 // NewServer makes a server that streams events from a source.
-func NewServer(events EventSource) *Server { return &Server{} }
+func NewServer(events EventSource) *Server {
+	return &Server{ops: map[string]*operation{}, events: events, heartbeat: heartbeatEvery}
+}
 
-// ServeHTTP implements http.Handler.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {}
+// Handle implements an operation on a server. It panics if the operation has
+// an implementation already: that is a defect of the program.
+func Handle[In, Out any](s *Server, op Op[In, Out], h func(context.Context, In) (Out, error)) {
+	if s.ops[op.Name] != nil {
+		panic("control: operation " + op.Name + " is implemented twice")
+	}
+	in := reflect.TypeFor[In]()
+	s.ops[op.Name] = &operation{
+		info: describe(op.Name, op.Need, op.Help, in, reflect.TypeFor[Out]()),
+		run: func(ctx context.Context, body []byte) (any, error) {
+			var v In
+			if err := decodeInput(body, &v); err != nil {
+				return nil, err
+			}
+			out, err := h(ctx, v)
+			if err != nil {
+				return nil, err
+			}
+			fillEmpty(reflect.ValueOf(&out).Elem())
+			return out, nil
+		},
+	}
+}
 
-// Dialer opens a connection to a control server.
-type Dialer func(ctx context.Context) (net.Conn, error)
+// Operations describes what the server implements, by name.
+func (s *Server) Operations() []OpInfo {
+	out := make([]OpInfo, 0, len(s.ops))
+	for _, op := range s.ops {
+		out = append(out, op.info)
+	}
+	slices.SortFunc(out, func(a, b OpInfo) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
 
-// Client is the Caller over a byte stream.
-type Client struct{}
+// ServeHTTP answers a caller that has every right: the owner.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.For(Write).ServeHTTP(w, r) }
 
-// NewClient makes a client.
-func NewClient(dial Dialer) *Client { return &Client{} }
+// For returns the handler for callers that have a right. Which right a caller
+// has is decided by the connection it came in on, never by what it sends.
+func (s *Server) For(have Need) http.Handler { return plane{Server: s, have: have} }
 
-// Memory returns a listener and the dialer that reaches it, in this process.
-func Memory() (net.Listener, Dialer) { return nil, nil }
+// plane is the server as one kind of caller sees it.
+type plane struct {
+	*Server
+	have Need
+	stop <-chan struct{} // ends streams of events; nil never does
+}
+
+func (p plane) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if err := guard(r); err != nil {
+		writeError(w, err)
+		return
+	}
+	name, ok := strings.CutPrefix(r.URL.Path, Prefix)
+	switch {
+	case !ok:
+		writeError(w, tally.Errorf(tally.NotFound, "there is nothing at %s", r.URL.Path).WithHint("the control plane is below %s", Prefix))
+	case name == "":
+		if allow(w, r, http.MethodGet) {
+			writeJSON(w, http.StatusOK, Operations{p.Operations()})
+		}
+	case name == "events":
+		if allow(w, r, http.MethodGet) {
+			p.serveEvents(w, r)
+		}
+	default:
+		if allow(w, r, http.MethodPost) {
+			p.serveOp(w, r, name)
+		}
+	}
+}
+
+func (p plane) serveOp(w http.ResponseWriter, r *http.Request, name string) {
+	op := p.ops[name]
+	if op == nil {
+		err := tally.Errorf(tally.NotFound, "there is no operation %q", name)
+		if near := Nearest(name, p.names()); near != "" {
+			writeError(w, err.WithHint("did you mean %s?", near))
+			return
+		}
+		writeError(w, err.WithHint("GET %s lists them; the running engine may be of another version", Prefix))
+		return
+	}
+	if !p.have.Covers(op.info.Need) {
+		writeError(w, tally.Errorf(tally.Denied, "%s changes things, and this connection may only look", name).WithHint("ask the owner"))
+		return
+	}
+	body, err := readBody(w, r)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	out, err := p.safely(r.Context(), op, body)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, out)
+}
+
+// safely runs an operation; a panic in it is its own failure, not the engine's.
+func (p plane) safely(ctx context.Context, op *operation, body []byte) (out any, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			log := p.Logger
+			if log == nil {
+				log = slog.Default()
+			}
+			log.Error("operation panicked", "op", op.info.Name, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			out, err = nil, tally.Errorf(tally.Internal, "%s failed inside: %v", op.info.Name, r).WithHint("this is a defect of tallygate; the engine's log has the details")
+		}
+	}()
+	return op.run(ctx, body)
+}
+
+func (s *Server) names() []string {
+	names := make([]string, 0, len(s.ops))
+	for name := range s.ops {
+		names = append(names, name)
+	}
+	return names
+}
+
+// allow refuses other methods than one.
+func allow(w http.ResponseWriter, r *http.Request, method string) bool {
+	if r.Method == method {
+		return true
+	}
+	w.Header().Set("Allow", method)
+	body := tally.Errorf(tally.Invalid, "%s is asked for with %s", r.URL.Path, method)
+	writeJSON(w, http.StatusMethodNotAllowed, body)
+	return false
+}
+
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	rc := http.NewResponseController(w)
+	rc.SetReadDeadline(time.Now().Add(bodyPatience)) // best effort: a recorder has none
+	defer rc.SetReadDeadline(time.Time{})
+	body, err := readAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, tally.Errorf(tally.Invalid, "the input is larger than 1 MiB")
+	case err != nil:
+		return nil, tally.Errorf(tally.Invalid, "read the input: %w", err)
+	}
+	return body, nil
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		status, b = http.StatusInternalServerError, []byte(`{"code":"internal","message":"the answer cannot be written as JSON"}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(append(b, '\n')) // an error here is the reader's; there is nobody left to tell
+}
+
+func writeError(w http.ResponseWriter, err error) {
+	e := tally.AsError(err)
+	writeJSON(w, statusOf(e.Code), e)
+}
+
+// statusOf is the HTTP status of an error. Clients of ours read the code.
+func statusOf(c tally.Code) int {
+	switch c {
+	case tally.Invalid:
+		return http.StatusBadRequest
+	case tally.NotFound:
+		return http.StatusNotFound
+	case tally.Conflict:
+		return http.StatusConflict
+	case tally.InUse:
+		return http.StatusLocked
+	case tally.Denied:
+		return http.StatusForbidden
+	case tally.Unavailable:
+		return http.StatusServiceUnavailable
+	case tally.Upstream:
+		return http.StatusBadGateway
+	}
+	return http.StatusInternalServerError
+}

@@ -1,0 +1,169 @@
+package control
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"iter"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"tallygate/engine/tally"
+)
+
+// hostName is the host that clients of ours ask for. It is no address: the
+// dialer alone decides what is reached.
+const hostName = "control"
+
+// eventPatience is how long a client waits for a sign of life in a stream of
+// events: several heartbeats.
+const eventPatience = 45 * time.Second
+
+// maxEventLine bounds a line of a stream of events.
+const maxEventLine = 1 << 20
+
+// Dialer opens a connection to a control server.
+type Dialer func(ctx context.Context) (net.Conn, error)
+
+// Client is the Caller over a byte stream.
+type Client struct {
+	http     *http.Client
+	patience time.Duration
+}
+
+// NewClient makes a client.
+func NewClient(dial Dialer) *Client {
+	return &Client{patience: eventPatience, http: &http.Client{
+		Transport: &http.Transport{
+			DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
+			DisableCompression: true,
+			MaxIdleConns:       4,
+			IdleConnTimeout:    time.Minute,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// Close gives back idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Call implements Caller.
+func (c *Client) Call(ctx context.Context, op string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return tally.Errorf(tally.Internal, "write the input of %s: %w", op, err)
+	}
+	return c.roundTrip(ctx, http.MethodPost, op, bytes.NewReader(body), out)
+}
+
+// Operations asks what the engine can do.
+func (c *Client) Operations(ctx context.Context) ([]OpInfo, error) {
+	var out Operations
+	err := c.roundTrip(ctx, http.MethodGet, "", http.NoBody, &out)
+	return out.Operations, err
+}
+
+func (c *Client) roundTrip(ctx context.Context, method, path string, body io.Reader, out any) error {
+	resp, err := c.send(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+		if ctx.Err() != nil {
+			return unreachable(ctx.Err())
+		}
+		return tally.Errorf(tally.Unavailable, "the engine's answer cannot be read: %w", err).WithHint("the running engine may be of another version; see tallygate status")
+	}
+	io.Copy(io.Discard, resp.Body) // lets the connection be used again
+	return nil
+}
+
+// send returns an answer of success; the caller closes its body.
+func (c *Client) send(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+hostName+Prefix+path, body)
+	if err != nil {
+		return nil, tally.Errorf(tally.Internal, "ask for %s: %w", path, err)
+	}
+	if method == http.MethodPost {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	var e tally.Error
+	if json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&e) != nil || e.Code == "" {
+		return nil, tally.Errorf(tally.Unavailable, "the engine answered with status %d", resp.StatusCode).WithHint("is something else listening there?")
+	}
+	return nil, &e
+}
+
+// unreachable turns a failure of the transport into an error for the owner. A
+// dialer may have said already what is the matter.
+func unreachable(err error) error {
+	var e *tally.Error
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return tally.Errorf(tally.Unavailable, "the engine was not waited for: %w", err)
+	}
+	var op *net.OpError
+	if errors.As(err, &op) { // without the made-up address
+		err = op
+	}
+	return tally.Errorf(tally.Unavailable, "cannot reach the engine: %w", err).WithHint("is tallygate serve running? see tallygate status")
+}
+
+// Events implements Caller.
+func (c *Client) Events(ctx context.Context, after uint64) iter.Seq2[tally.Event, error] {
+	return func(yield func(tally.Event, error) bool) {
+		stream, cancel := context.WithCancel(ctx)
+		defer cancel()
+		resp, err := c.send(stream, http.MethodGet, "events?after="+strconv.FormatUint(after, 10), http.NoBody)
+		if err != nil {
+			if ctx.Err() == nil {
+				yield(tally.Event{}, err)
+			}
+			return
+		}
+		defer resp.Body.Close()
+		watchdog := time.AfterFunc(c.patience, cancel)
+		defer watchdog.Stop()
+		lines := bufio.NewScanner(resp.Body)
+		lines.Buffer(nil, maxEventLine)
+		for lines.Scan() {
+			watchdog.Reset(c.patience)
+			if len(lines.Bytes()) == 0 {
+				continue
+			}
+			var e tally.Event
+			if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+				yield(tally.Event{}, tally.Errorf(tally.Unavailable, "an event cannot be read: %w", err))
+				return
+			}
+			if !yield(e, nil) {
+				return
+			}
+			watchdog.Reset(c.patience) // the reader's own time does not count
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if err := lines.Err(); err != nil {
+			yield(tally.Event{}, tally.Errorf(tally.Unavailable, "the connection to the engine broke: %w", err))
+			return
+		}
+		yield(tally.Event{}, tally.Errorf(tally.Unavailable, "the engine ended the stream of events"))
+	}
+}

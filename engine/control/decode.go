@@ -1,0 +1,75 @@
+package control
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"tallygate/engine/tally"
+)
+
+// decodeInput reads one JSON object into the input of an operation. Nothing is
+// guessed: a field we do not know, a value of another type and anything after
+// the object are errors that name it. No body at all is an empty object.
+func decodeInput(body []byte, in any) error {
+	body = bytes.TrimSpace(body)
+	if len(body) == 0 {
+		return nil
+	}
+	if body[0] != '{' {
+		return tally.Errorf(tally.Invalid, "the input is not a JSON object").WithHint(`send an object, like {"name":"acme"}`)
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(in); err != nil {
+		return decodeError(err, reflect.TypeOf(in))
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return tally.Errorf(tally.Invalid, "there is something after the JSON object")
+	}
+	return nil
+}
+
+func decodeError(err error, in reflect.Type) error {
+	var wrong *json.UnmarshalTypeError
+	var syntax *json.SyntaxError
+	var ours *tally.Error
+	switch {
+	case errors.As(err, &ours):
+		return ours
+	case errors.As(err, &wrong):
+		if wrong.Field == "" {
+			return tally.Errorf(tally.Invalid, "the input has a %s where it needs %s", wrong.Value, article(typeName(wrong.Type)))
+		}
+		return tally.Errorf(tally.Invalid, "the field %s is a %s; it must be %s", wrong.Field, wrong.Value, article(typeName(wrong.Type)))
+	case errors.As(err, &syntax):
+		return tally.Errorf(tally.Invalid, "the input is not JSON: %s (at byte %d)", syntax.Error(), syntax.Offset)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return tally.Errorf(tally.Invalid, "the input is not JSON: it ends too early")
+	}
+	// encoding/json has no type for this error.
+	if quoted, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		name, _ := strconv.Unquote(quoted)
+		e := tally.Errorf(tally.Invalid, "there is no field %q in the input", name)
+		known := fieldNames(in, nil)
+		if near := Nearest(name, known); near != "" {
+			return e.WithHint("did you mean %q?", near)
+		}
+		if len(known) == 0 {
+			return e.WithHint("the operation takes no input")
+		}
+		return e.WithHint("the fields are %s", strings.Join(known, ", "))
+	}
+	return tally.Errorf(tally.Invalid, "the input cannot be read: %w", err)
+}
+
+func article(noun string) string {
+	if strings.ContainsRune("aeiou", rune(noun[0])) {
+		return "an " + noun
+	}
+	return "a " + noun
+}

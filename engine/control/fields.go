@@ -1,0 +1,148 @@
+package control
+
+import (
+	"encoding"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Field is one field of an operation's input, as its struct tags declare it.
+// The list of operations and the flags of the command line are made from it.
+type Field struct {
+	Name     string `json:"name"`
+	Type     string `json:"type"`
+	Help     string `json:"help,omitempty"`
+	Flag     string `json:"flag,omitempty"` // of the command line; "" for an argument, and for what has none
+	Arg      string `json:"arg,omitempty"`  // "1" a positional argument, "1?" one that may be left out, "*" all that follow
+	Required bool   `json:"required,omitempty"`
+
+	Go    reflect.Type `json:"-"`
+	Index []int        `json:"-"` // for reflect.Value.FieldByIndex
+}
+
+// OpInfo describes an operation.
+type OpInfo struct {
+	Name   string  `json:"name"`
+	Need   Need    `json:"need"`
+	Help   string  `json:"help"`
+	Input  []Field `json:"input"`
+	Output string  `json:"output"`
+}
+
+// Operations is the answer to GET /control/v1/.
+type Operations struct {
+	Operations []OpInfo `json:"operations"`
+}
+
+func describe(name string, need Need, help string, in, out reflect.Type) OpInfo {
+	return OpInfo{Name: name, Need: need, Help: help, Input: FieldsOf(in), Output: typeName(out)}
+}
+
+// FieldsOf lists the fields of an input type in the order of declaration;
+// those of embedded structs stand in their place.
+func FieldsOf(t reflect.Type) []Field {
+	out := []Field{}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct {
+			for _, inner := range FieldsOf(f.Type) {
+				inner.Index = append([]int{i}, inner.Index...)
+				out = append(out, inner)
+			}
+			continue
+		}
+		if !f.IsExported() || name == "-" {
+			continue
+		}
+		if name == "" {
+			name = f.Name
+		}
+		field := Field{
+			Name: name, Type: typeName(f.Type), Help: f.Tag.Get("help"), Arg: f.Tag.Get("arg"),
+			Required: !slices.Contains(strings.Split(options, ","), "omitempty") && f.Type.Kind() != reflect.Pointer,
+			Go:       f.Type, Index: []int{i},
+		}
+		if flag := f.Tag.Get("flag"); flag != "-" && field.Arg == "" {
+			field.Flag = flag
+			if flag == "" {
+				field.Flag = strings.ReplaceAll(name, "_", "-")
+			}
+		}
+		out = append(out, field)
+	}
+	return out
+}
+
+// fieldNames collects the names of all fields below a type, for hints.
+func fieldNames(t reflect.Type, seen []reflect.Type) []string {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct || t == reflect.TypeFor[time.Time]() || slices.Contains(seen, t) {
+		return nil
+	}
+	var out []string
+	for _, f := range FieldsOf(t) {
+		out = append(out, f.Name)
+		out = append(out, fieldNames(f.Go, append(seen, t))...)
+	}
+	return out
+}
+
+// typeName says in words what JSON a Go type is written as.
+func typeName(t reflect.Type) string {
+	text := reflect.TypeFor[encoding.TextUnmarshaler]()
+	switch {
+	case t == reflect.TypeFor[time.Time]():
+		return "time (RFC 3339)"
+	case t == reflect.TypeFor[time.Duration]():
+		return "duration in nanoseconds"
+	case t.Kind() != reflect.Pointer && (t.Implements(text) || reflect.PointerTo(t).Implements(text)):
+		return "string"
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return typeName(t.Elem())
+	case reflect.String:
+		return "string"
+	case reflect.Bool:
+		return "boolean"
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return "integer"
+	case reflect.Float32, reflect.Float64:
+		return "number"
+	case reflect.Slice, reflect.Array:
+		return "array of " + typeName(t.Elem())
+	}
+	return "object"
+}
+
+// fillEmpty makes nil lists and maps that are always written empty ones, so
+// that a reader of the JSON meets [] and {}, never null.
+func fillEmpty(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Slice:
+		if v.IsNil() && v.CanSet() {
+			v.Set(reflect.MakeSlice(v.Type(), 0, 0))
+		}
+		if v.Type().Elem().Kind() == reflect.Struct {
+			for i := range v.Len() {
+				fillEmpty(v.Index(i))
+			}
+		}
+	case reflect.Map:
+		if v.IsNil() && v.CanSet() {
+			v.Set(reflect.MakeMap(v.Type()))
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			f := v.Type().Field(i)
+			if f.IsExported() && !strings.Contains(f.Tag.Get("json"), ",omit") {
+				fillEmpty(v.Field(i))
+			}
+		}
+	}
+}
