@@ -1,0 +1,265 @@
+// Package route says which upstreams may answer a request, in which order, and
+// keeps a live [providers.Provider] for each that is enabled.
+//
+// It makes an instance when a provider appears or changes, and closes the old
+// one once it is out of the routes: requests under way on it go on. Order is
+// the gateway's; a provider that is at its own cap of requests in flight is
+// passed over.
+package route
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tallygate/engine/tally"
+	"tallygate/providers"
+)
+
+// Options is what a Router needs.
+type Options struct {
+	Kinds []providers.Kind
+	// Keys returns the API keys of a provider, unsealed.
+	Keys   func(provider tally.ID) ([]string, error)
+	Logger *slog.Logger
+}
+
+// Router keeps the live providers. Its methods may be called concurrently;
+// Update by one caller at a time.
+type Router struct {
+	kinds map[tally.ProviderKind]providers.Kind
+	keys  func(tally.ID) ([]string, error)
+	log   *slog.Logger
+
+	mu   sync.Mutex // serialises Update and Close
+	live atomic.Pointer[map[tally.ID]*Upstream]
+}
+
+// Upstream is a live provider.
+type Upstream struct {
+	providers.Provider
+	Config    *tally.Provider
+	secretRev int64
+	inFlight  atomic.Int64
+}
+
+// Target is one upstream that may answer a request, and the model it would
+// answer with.
+type Target struct {
+	Upstream *Upstream
+	Model    *tally.Model
+}
+
+// New makes a Router without upstreams.
+func New(o Options) *Router {
+	r := &Router{kinds: map[tally.ProviderKind]providers.Kind{}, keys: o.Keys, log: o.Logger}
+	for _, k := range o.Kinds {
+		r.kinds[k.Name] = k
+	}
+	r.live.Store(&map[tally.ID]*Upstream{})
+	return r
+}
+
+// Update follows a new catalog. A provider that cannot be made is left out and
+// logged; its models cannot be reached until it is mended.
+func (r *Router) Update(cat *tally.Catalog) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old, next := *r.live.Load(), map[tally.ID]*Upstream{}
+	for _, p := range cat.Providers {
+		if !p.Enabled {
+			continue
+		}
+		secretRev := int64(0)
+		if s := cat.Secret(p.ID); s != nil {
+			secretRev = s.Rev
+		}
+		if u := old[p.ID]; u != nil && u.Config.Rev == p.Rev && u.secretRev == secretRev {
+			next[p.ID] = u
+			continue
+		}
+		impl, err := r.make(p)
+		if err != nil {
+			r.log.Error("provider cannot be used", "provider", p.Name, "err", err)
+			continue
+		}
+		next[p.ID] = &Upstream{Provider: impl, Config: p, secretRev: secretRev}
+	}
+	r.live.Store(&next)
+	for id, u := range old {
+		if next[id] != u {
+			r.close(u)
+		}
+	}
+}
+
+func (r *Router) make(p *tally.Provider) (providers.Provider, error) {
+	kind, ok := r.kinds[p.ProviderKind]
+	if !ok {
+		return nil, tally.Errorf(tally.Invalid, "kind %q is not built into this version", p.ProviderKind)
+	}
+	keys, err := r.keys(p.ID)
+	if err != nil {
+		return nil, err
+	}
+	return kind.New(providers.Config{Provider: p, APIKeys: keys})
+}
+
+// Provider returns the live provider of an ID.
+func (r *Router) Provider(id tally.ID) (providers.Provider, error) {
+	u := (*r.live.Load())[id]
+	if u == nil {
+		return nil, tally.Errorf(tally.NotFound, "that provider is switched off or cannot be used")
+	}
+	return u, nil
+}
+
+// Close closes every upstream.
+func (r *Router) Close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, u := range *r.live.Swap(&map[tally.ID]*Upstream{}) {
+		r.close(u)
+	}
+}
+
+func (r *Router) close(u *Upstream) {
+	if err := u.Close(); err != nil {
+		r.log.Warn("close provider", "provider", u.Config.Name, "err", err)
+	}
+}
+
+// Plan returns the upstreams that may answer a principal's request for a
+// model, in the order to ask them; at least one. An empty name means the
+// gateway's default model.
+func (r *Router) Plan(cat *tally.Catalog, p *tally.Principal, asked string, now time.Time) ([]Target, *tally.Refusal) {
+	name := asked
+	if name == "" {
+		if name = p.Gateway.DefaultModel; name == "" {
+			usable := r.Usable(cat, p, now)
+			if len(usable) == 0 {
+				return nil, &tally.Refusal{Status: http.StatusNotFound, Type: tally.TypeInvalid, Code: tally.CodeModelNotFound, Param: "model",
+					Message: "No model can be used here yet: the owner must add a provider, and prices for its models."}
+			}
+			name = usable[0]
+		}
+	}
+	if to, ok := p.Gateway.Aliases[name]; ok {
+		name = to
+	}
+	if !Allowed(p, asked, name) {
+		return nil, &tally.Refusal{Status: http.StatusForbidden, Type: tally.TypePermission, Code: tally.CodeModelNotAllowed, Param: "model",
+			Message: fmt.Sprintf("%s may not use model %q. GET /v1/models lists those it may use.", who(p), name)}
+	}
+	targets := make([]Target, 0, 4)
+	live, off, unpriced := *r.live.Load(), false, false
+	for _, m := range cat.ModelsNamed(name) {
+		if !m.Enabled {
+			continue
+		}
+		if !payable(cat, m, now) {
+			unpriced = true
+			continue
+		}
+		if u := live[m.Provider]; u != nil {
+			targets = append(targets, Target{u, m})
+		} else {
+			off = true
+		}
+	}
+	if len(targets) > 1 {
+		slices.SortStableFunc(targets, func(a, b Target) int { return rank(p.Gateway, a) - rank(p.Gateway, b) })
+	}
+	switch {
+	case len(targets) > 0:
+		return targets, nil
+	case unpriced:
+		return nil, &tally.Refusal{Status: http.StatusForbidden, Type: tally.TypePermission, Code: tally.CodeModelUnpriced, Param: "model",
+			Message: fmt.Sprintf("Model %q has no price yet, so it cannot be kept within a budget. The owner can set one: tallygate models update %s --price input=… --price output=…", name, name)}
+	case off:
+		return nil, &tally.Refusal{Status: http.StatusBadGateway, Type: tally.TypeUpstream, Code: tally.CodeNoProvider, Param: "model",
+			Message: fmt.Sprintf("Every provider of model %q is switched off.", name)}
+	}
+	return nil, &tally.Refusal{Status: http.StatusNotFound, Type: tally.TypeInvalid, Code: tally.CodeModelNotFound, Param: "model",
+		Message: fmt.Sprintf("There is no model %q here.%s GET /v1/models lists what there is.", name, suggestion(r.Usable(cat, p, now), name))}
+}
+
+// rank is a target's place in the gateway's order; those it does not name come
+// last, in the order of creation.
+func rank(g *tally.Gateway, t Target) int {
+	if i := slices.Index(g.Providers, t.Model.Provider); i >= 0 {
+		return i
+	}
+	return len(g.Providers)
+}
+
+// Allowed reports whether the lists of gateway and client let a principal use a
+// model, by the name it asked for or the name that stands for.
+func Allowed(p *tally.Principal, asked, name string) bool {
+	in := func(list []string) bool {
+		return len(list) == 0 || slices.Contains(list, name) || asked != "" && slices.Contains(list, asked)
+	}
+	return in(p.Gateway.Models) && (p.Client == nil || in(p.Client.Models))
+}
+
+// Usable lists the names of models that a principal may use now, sorted.
+func (r *Router) Usable(cat *tally.Catalog, p *tally.Principal, now time.Time) []string {
+	live := *r.live.Load()
+	var names []string
+	for _, m := range cat.Models { // sorted by name
+		if m.Enabled && live[m.Provider] != nil && payable(cat, m, now) && Allowed(p, "", m.Name) {
+			names = append(names, m.Name)
+		}
+	}
+	return slices.Compact(names)
+}
+
+// payable reports whether a model has a price now, or needs none by the owner's
+// policy.
+func payable(cat *tally.Catalog, m *tally.Model, now time.Time) bool {
+	_, priced := tally.PriceAt(m.Prices, now, 0)
+	return priced || cat.Settings.Unpriced == tally.AllowAtZero
+}
+
+// Enter takes one of the upstream's places in flight; false if all are taken.
+// Leave gives it back.
+func (u *Upstream) Enter() bool {
+	if n := u.inFlight.Add(1); u.Config.MaxInFlight > 0 && n > int64(u.Config.MaxInFlight) {
+		u.inFlight.Add(-1)
+		return false
+	}
+	return true
+}
+
+// Leave gives back a place that Enter took.
+func (u *Upstream) Leave() { u.inFlight.Add(-1) }
+
+func who(p *tally.Principal) string {
+	if p.Client != nil {
+		return fmt.Sprintf("Client %q", p.Client.Name)
+	}
+	return fmt.Sprintf("Gateway %q", p.Gateway.Name)
+}
+
+// suggestion names a usable model that begins like the one asked for.
+func suggestion(usable []string, name string) string {
+	best, length := "", 2
+	for _, u := range usable {
+		n := 0
+		for n < len(u) && n < len(name) && strings.EqualFold(u[n:n+1], name[n:n+1]) {
+			n++
+		}
+		if n > length {
+			best, length = u, n
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(" Did you mean %q?", best)
+}
