@@ -1,0 +1,145 @@
+package memory
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"io"
+	"slices"
+	"strconv"
+	"time"
+
+	"tallygate/engine/tally"
+	"tallygate/storage"
+)
+
+// Records implements storage.History. A cursor is the Seq of the last record
+// of the page.
+func (s *Store) Records(ctx context.Context, q storage.RecordQuery) ([]tally.Record, string, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	defer leave()
+	if q.Limit == 0 {
+		q.Limit = 100
+	}
+	if q.Limit < 1 || q.Limit > 1000 {
+		return nil, "", tally.Errorf(tally.Invalid, "a page has 1 to 1,000 records, not %d", q.Limit)
+	}
+	before := uint64(len(s.records)) + 1
+	if q.After != "" {
+		if before, err = strconv.ParseUint(q.After, 10, 64); err != nil {
+			return nil, "", tally.Errorf(tally.Invalid, "%q is not a cursor", q.After)
+		}
+	}
+	var out []tally.Record
+	for _, r := range slices.Backward(s.records[s.pruned:]) {
+		if r.Seq >= before || !q.Match(&r.Record) {
+			continue
+		}
+		if len(out) == q.Limit {
+			return out, strconv.FormatUint(out[len(out)-1].Seq, 10), nil
+		}
+		out = append(out, clone(&r.Record))
+	}
+	return out, "", nil
+}
+
+// Series implements storage.History.
+func (s *Store) Series(ctx context.Context, q storage.SeriesQuery) ([]storage.Point, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	if !slices.Contains(tally.Families, q.Family) {
+		return nil, tally.Errorf(tally.Invalid, "%q is not a family", q.Family)
+	}
+	for i, e := range q.Edges {
+		if e.UnixNano()%int64(tally.Bucket) != 0 || i > 0 && !e.After(q.Edges[i-1]) {
+			return nil, tally.Errorf(tally.Invalid, "the edges of a series ascend and are multiples of 15 minutes")
+		}
+	}
+	var out []storage.Point
+	for i := 0; i+1 < len(q.Edges); i++ {
+		span := map[tally.Dim]*tally.Sums{}
+		for j := range s.records {
+			r := &s.records[j].Record
+			dim, ok := q.Family.Dim(r)
+			if !ok || r.At.Before(q.Edges[i]) || !r.At.Before(q.Edges[i+1]) || q.First != "" && dim[0] != q.First {
+				continue
+			}
+			if span[dim] == nil {
+				span[dim] = &tally.Sums{}
+			}
+			span[dim].Count(r)
+		}
+		first := len(out)
+		for dim, sums := range span {
+			out = append(out, storage.Point{At: utc(q.Edges[i]), Dim: dim, Sums: *sums})
+		}
+		slices.SortFunc(out[first:], func(a, b storage.Point) int {
+			return cmp.Or(cmp.Compare(a.Dim[0], b.Dim[0]), cmp.Compare(a.Dim[1], b.Dim[1]))
+		})
+	}
+	return out, nil
+}
+
+// Prune implements storage.History.
+func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
+	horizon := before.UTC().Truncate(24 * time.Hour)
+	n := 0
+	for s.pruned < len(s.records) && s.records[s.pruned].settledAt.Before(horizon) {
+		s.pruned++
+		n++
+	}
+	return n, nil
+}
+
+// Status implements storage.Store.
+func (s *Store) Status(ctx context.Context) (storage.Status, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return storage.Status{}, err
+	}
+	defer leave()
+	return storage.Status{Records: int64(len(s.records) - s.pruned), LastSeen: s.lastSeen, Admitting: true}, nil
+}
+
+// Verify implements storage.Store. There is nothing that could disagree with
+// the records.
+func (s *Store) Verify(ctx context.Context) (tally.Report, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return tally.Report{}, err
+	}
+	defer leave()
+	return tally.Report{OK: true, Records: int64(len(s.records) - s.pruned), Pruned: int64(s.pruned), Holds: int64(len(s.holds))}, nil
+}
+
+// Backup implements storage.Store. The copy is for people; nothing reads it.
+func (s *Store) Backup(ctx context.Context, w io.Writer) error {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	enc := json.NewEncoder(w)
+	for _, e := range s.entities {
+		if err := enc.Encode(e); err != nil {
+			return err
+		}
+	}
+	for i := range s.records {
+		if err := enc.Encode(&s.records[i].Record); err != nil {
+			return err
+		}
+	}
+	return nil
+}
