@@ -143,10 +143,11 @@ func (c *Client) Events(ctx context.Context, after uint64) iter.Seq2[tally.Event
 		lines := bufio.NewScanner(resp.Body)
 		lines.Buffer(nil, maxEventLine)
 		for lines.Scan() {
-			watchdog.Reset(c.patience)
 			if len(lines.Bytes()) == 0 {
+				watchdog.Reset(c.patience)
 				continue
 			}
+			watchdog.Stop() // the reader's own time does not count
 			var e tally.Event
 			if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
 				yield(tally.Event{}, tally.Errorf(tally.Unavailable, "an event cannot be read: %w", err))
@@ -155,7 +156,7 @@ func (c *Client) Events(ctx context.Context, after uint64) iter.Seq2[tally.Event
 			if !yield(e, nil) {
 				return
 			}
-			watchdog.Reset(c.patience) // the reader's own time does not count
+			watchdog.Reset(c.patience)
 		}
 		if ctx.Err() != nil {
 			return
