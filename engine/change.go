@@ -1,0 +1,84 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"tallygate/engine/tally"
+)
+
+// change makes one change of the catalog. Only one runs at a time, and plan
+// sees the latest catalog: it checks and returns what to store, without side
+// effects. Either all of it is stored and in force when change returns, or
+// nothing is. Slow work, such as asking an upstream, belongs before it.
+func (e *Engine) change(ctx context.Context, plan func(c *tally.Catalog, now time.Time) ([]tally.Change, error)) error {
+	e.changing.Lock()
+	defer e.changing.Unlock()
+	if err := ctx.Err(); err != nil {
+		return tally.Errorf(tally.Unavailable, "the caller went away: %w", err)
+	}
+	now := e.clock()
+	c := e.catalog.Load()
+	changes, err := plan(c, now)
+	if err != nil || len(changes) == 0 {
+		return err
+	}
+	// A caller that leaves now must not leave the catalog behind the store.
+	ctx = context.WithoutCancel(ctx)
+	rev, err := e.store.Apply(ctx, changes...)
+	if err != nil {
+		if tally.CodeOf(err) == tally.Conflict {
+			e.reload(ctx)
+		}
+		return err
+	}
+	e.use(c.With(rev, changes...))
+	e.feed.PublishConfig(rev, now)
+	return nil
+}
+
+// reload reads the catalog again, after somebody else has changed the store.
+func (e *Engine) reload(ctx context.Context) {
+	entities, rev, err := e.store.Load(ctx)
+	if err != nil {
+		e.log.Error("the catalog could not be read again", "error", err)
+		return
+	}
+	e.use(tally.NewCatalog(rev, entities))
+}
+
+// use puts a catalog in force. The router goes first, so that a request never
+// sees a provider that it cannot reach yet.
+func (e *Engine) use(c *tally.Catalog) {
+	e.routing.Store(c)
+	e.router.Update(c)
+	e.catalog.Store(c)
+}
+
+// sealKeys encrypts a provider's API keys.
+func (e *Engine) sealKeys(provider tally.ID, keys []string) (tally.Sealed, error) {
+	plain, err := json.Marshal(keys)
+	if err != nil {
+		return nil, err
+	}
+	return e.sealer.Seal(provider, plain), nil
+}
+
+// providerKeys decrypts a provider's API keys, for the router.
+func (e *Engine) providerKeys(provider tally.ID) ([]string, error) {
+	secret := e.routing.Load().Secret(provider)
+	if secret == nil || len(secret.Sealed) == 0 {
+		return nil, nil
+	}
+	plain, err := e.sealer.Open(provider, secret.Sealed)
+	if err != nil {
+		return nil, err
+	}
+	var keys []string
+	if err := json.Unmarshal(plain, &keys); err != nil {
+		return nil, tally.Errorf(tally.Corrupt, "the sealed keys of a provider are damaged").
+			WithHint("enter them again: tallygate providers update NAME --api-key-stdin")
+	}
+	return keys, nil
+}

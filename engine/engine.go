@@ -1,0 +1,139 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tallygate/engine/auth"
+	"tallygate/engine/control"
+	"tallygate/engine/feed"
+	"tallygate/engine/tally"
+	"tallygate/providers"
+	"tallygate/storage"
+)
+
+// DefaultBaseURL is where the public plane answers unless the owner says
+// otherwise.
+const DefaultBaseURL = "http://127.0.0.1:4283/v1"
+
+// Options are what an engine is made of.
+type Options struct {
+	Store     storage.Store // stays the caller's: it is closed after the engine
+	Feed      *feed.Feed    // the feed that Store's hook publishes to
+	Kinds     []providers.Kind
+	PriceBook []byte // the JSON of package assets
+	KeyFile   string // wraps the secrets in the store; made on first use
+	Clock     tally.Clock
+	Logger    *slog.Logger
+	Version   string
+	Data      string // where the store is, for people
+}
+
+// Engine is the assembled gateway. Its methods may be called concurrently,
+// except Close, which comes last.
+type Engine struct {
+	opts    Options
+	store   storage.Store
+	feed    *feed.Feed
+	kinds   map[tally.ProviderKind]providers.Kind
+	book    *priceBook
+	sealer  *auth.Sealer
+	clock   tally.Clock // never runs back, not even over a restart
+	log     *slog.Logger
+	started time.Time
+
+	changing sync.Mutex // one change of the catalog at a time; guards nothing else
+	catalog  atomic.Pointer[tally.Catalog]
+	routing  atomic.Pointer[tally.Catalog] // the catalog the router is made for: ahead of catalog during a change
+	baseURL  atomic.Pointer[string]        // nil while the public plane is down
+
+	router  router
+	meter   meters
+	gateway publicPlane
+	control *control.Server
+}
+
+// New assembles an engine over an open store. It serves nothing yet: the caller
+// opens listeners for [Engine.Public] and [Engine.Control] and calls
+// [Engine.Run].
+func New(ctx context.Context, o Options) (*Engine, error) {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Feed == nil {
+		o.Feed = feed.New(1024)
+	}
+	book, err := readPriceBook(o.PriceBook)
+	if err != nil {
+		return nil, err
+	}
+	sealer, err := auth.OpenSealer(o.KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	status, err := o.Store.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	entities, rev, err := o.Store.Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{
+		opts: o, store: o.Store, feed: o.Feed, book: book, sealer: sealer, log: o.Logger,
+		clock: tally.Monotonic(o.Clock, status.LastSeen),
+		kinds: map[tally.ProviderKind]providers.Kind{},
+	}
+	for _, k := range o.Kinds {
+		e.kinds[k.Name] = k
+	}
+	e.started = e.clock()
+	e.assemble()
+	e.use(tally.NewCatalog(rev, entities))
+	e.control = control.NewServer(e.feed.Events)
+	e.handle(e.control)
+	return e, nil
+}
+
+// Public is the public plane: what client apps talk to.
+func (e *Engine) Public() http.Handler { return e.gateway }
+
+// Control answers the owner's operations.
+func (e *Engine) Control() *control.Server { return e.control }
+
+// SetBaseURL tells the engine at which address its public plane is reached, ""
+// when it is not.
+func (e *Engine) SetBaseURL(url string) {
+	if url == "" {
+		e.baseURL.Store(nil)
+		return
+	}
+	e.baseURL.Store(&url)
+}
+
+// publicURL is the base URL that clients are told, and whether it is served.
+func (e *Engine) publicURL() (string, bool) {
+	if url := e.baseURL.Load(); url != nil {
+		return *url, true
+	}
+	return DefaultBaseURL, false
+}
+
+// Drain refuses new requests and waits for those under way, at most until ctx
+// ends.
+func (e *Engine) Drain(ctx context.Context) error { return e.gateway.Drain(ctx) }
+
+// Close writes what is still in memory and lets go of the upstreams. The
+// caller closes the store.
+func (e *Engine) Close() error {
+	e.meter.FlushRefusals(context.Background(), e.clock())
+	e.router.Update(tally.NewCatalog(0, nil))
+	return nil
+}

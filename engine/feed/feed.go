@@ -1,0 +1,229 @@
+package feed
+
+import (
+	"context"
+	"iter"
+	"math"
+	"sync"
+	"time"
+
+	"tallygate/engine/tally"
+)
+
+// Live, as the sequence number to read after, skips what is kept: only what
+// happens from now on.
+const Live = math.MaxUint64
+
+// Feed is the ring of the latest events. Its methods may be called
+// concurrently.
+type Feed struct {
+	mu      sync.Mutex
+	ring    []entry        // guarded by mu; event seq is at seq % len(ring)
+	last    uint64         // guarded by mu; sequence number of the latest event, 0 before the first
+	waiting chan struct{}  // guarded by mu; closed at the next event, nil if nobody waits
+	now     tally.Second   // guarded by mu; the second that is being summed up
+	idle    bool           // guarded by mu; the second before had no traffic
+	seconds []tally.Second // guarded by mu; the second of tick i is at i % kept
+	ticks   int            // guarded by mu
+}
+
+// entry is an event with its record and second inside, so that publishing
+// allocates nothing.
+type entry struct {
+	tally.Event
+	record tally.Record
+	second tally.Second
+}
+
+// kept is how many seconds are kept for charts: the last 15 minutes.
+const kept = 15 * 60
+
+// New makes a feed that keeps the latest n events.
+func New(n int) *Feed {
+	return &Feed{ring: make([]entry, max(n, 1)), seconds: make([]tally.Second, kept), idle: true}
+}
+
+// Publish tells of durable records. It is the store's hook: it never blocks and
+// keeps copies, but the records' slices must not change any more.
+func (f *Feed) Publish(records []tally.Record) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range records {
+		r := &records[i]
+		count(&f.now, r)
+		e := f.add(tally.RecordEvent, r.At.Add(r.Total))
+		e.record = *r
+	}
+	f.wake()
+}
+
+// count adds a record to a second, as [tally.Sums.Count] does to a rollup.
+func count(s *tally.Second, r *tally.Record) {
+	if r.Outcome.Refused() {
+		s.Refused += r.Count
+		return
+	}
+	s.Requests++
+	if r.Outcome.Failed() {
+		s.Errors++
+	}
+	s.Tokens += r.Tokens.Total()
+	s.Cost += r.Cost
+	s.Total += r.Total
+}
+
+// PublishConfig tells of a new revision of the catalog.
+func (f *Feed) PublishConfig(rev int64, at time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.add(tally.ConfigEvent, at).Rev = rev
+	f.wake()
+}
+
+// Tick ends a second: what was published since the last tick is its traffic.
+// Quiet seconds are kept for charts and told once, so that a quiet night does
+// not push what is worth keeping out of the ring.
+func (f *Feed) Tick(now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.now
+	s.At = now.UTC().Truncate(time.Second)
+	f.now = tally.Second{}
+	f.seconds[f.ticks%kept] = s
+	f.ticks++
+	quiet := s.Requests == 0 && s.Refused == 0
+	if quiet && f.idle {
+		return
+	}
+	f.idle = quiet
+	f.add(tally.TickEvent, s.At).second = s
+	f.wake()
+}
+
+// Seconds returns the seconds of the last 15 minutes, the oldest first.
+func (f *Feed) Seconds() []tally.Second {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ticks <= kept {
+		return append([]tally.Second(nil), f.seconds[:f.ticks]...)
+	}
+	at := f.ticks % kept
+	return append(append(make([]tally.Second, 0, kept), f.seconds[at:]...), f.seconds[:at]...)
+}
+
+// add takes the place of the oldest event. The caller holds mu.
+func (f *Feed) add(kind tally.EventKind, at time.Time) *entry {
+	f.last++
+	e := &f.ring[f.last%uint64(len(f.ring))]
+	*e = entry{Event: tally.Event{Seq: f.last, Kind: kind, At: at.UTC()}}
+	return e
+}
+
+// wake lets every waiting reader look again. The caller holds mu.
+func (f *Feed) wake() {
+	if f.waiting != nil {
+		close(f.waiting)
+		f.waiting = nil
+	}
+}
+
+// Events yields the events after a sequence number, first those that are kept
+// and then each as it happens, until ctx ends or the reader stops. Where events
+// were dropped before the reader came to them, or its number is from an earlier
+// run of the engine, it first gets a GapEvent; 0 asks for whatever is kept.
+func (f *Feed) Events(ctx context.Context, after uint64) iter.Seq[tally.Event] {
+	return func(yield func(tally.Event) bool) {
+		at := f.start(&after)
+		if at != nil && !yield(*at) {
+			return
+		}
+		var batch []tally.Event
+		for {
+			var wait <-chan struct{}
+			batch, wait = f.read(batch[:0], &after)
+			for _, e := range batch {
+				if ctx.Err() != nil || !yield(e) {
+					return
+				}
+			}
+			if wait == nil {
+				continue
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-wait:
+			}
+		}
+	}
+}
+
+// start settles where a reader begins, and returns the gap to tell it of.
+func (f *Feed) start(after *uint64) *tally.Event {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case *after == Live:
+		*after = f.last
+	case *after == 0:
+		*after = f.oldest() - 1
+	case *after > f.last:
+		*after = f.oldest() - 1
+		gap := f.gap(*after)
+		return &gap
+	}
+	return nil
+}
+
+// oldest is the sequence number of the oldest event kept. The caller holds mu.
+func (f *Feed) oldest() uint64 {
+	if n := uint64(len(f.ring)); f.last > n {
+		return f.last - n + 1
+	}
+	return 1
+}
+
+// gap tells that everything up to a sequence number is lost to a reader. The
+// caller holds mu.
+func (f *Feed) gap(upTo uint64) tally.Event {
+	return tally.Event{Seq: upTo, Kind: tally.GapEvent, At: f.ring[(upTo+1)%uint64(len(f.ring))].At}
+}
+
+// maxBatch bounds how long a reader holds the lock.
+const maxBatch = 64
+
+// read copies the next events, and moves after past them. With none, the
+// channel returned is closed at the next event.
+func (f *Feed) read(batch []tally.Event, after *uint64) ([]tally.Event, <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if *after == f.last {
+		if f.waiting == nil {
+			f.waiting = make(chan struct{})
+		}
+		return batch, f.waiting
+	}
+	if oldest := f.oldest(); *after+1 < oldest {
+		*after = oldest - 1
+		batch = append(batch, f.gap(*after))
+	}
+	for *after < f.last && len(batch) < maxBatch {
+		*after++
+		batch = append(batch, f.ring[*after%uint64(len(f.ring))].event())
+	}
+	return batch, nil
+}
+
+// event returns the event with copies of what it carries.
+func (e *entry) event() tally.Event {
+	out := e.Event
+	switch e.Kind {
+	case tally.RecordEvent:
+		r := e.record
+		out.Record = &r
+	case tally.TickEvent:
+		s := e.second
+		out.Second = &s
+	}
+	return out
+}

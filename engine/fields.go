@@ -1,0 +1,226 @@
+package engine
+
+import (
+	"net/mail"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"tallygate/engine/tally"
+)
+
+// Bounds on what an owner may enter. They are far beyond sense, and keep
+// arithmetic and screens whole.
+const (
+	maxInFlight     = 100_000
+	maxMarkup       = 100_000 // basis points: 1000 %
+	maxListed       = 500     // origins, models or aliases of one thing
+	maxSession      = 366 * 24 * time.Hour
+	maxGrace        = 90 * 24 * time.Hour
+	maxTimeout      = 24 * time.Hour
+	maxModelTokens  = tally.MaxTokens
+	maxOutputByRule = 10_000_000
+	maxRetention    = 100 * 366 // days
+	maxLimits       = 50
+)
+
+// set puts an owner's value into a field if there is one, after a check.
+func set[T any](field *T, value *T, check func(T) error) error {
+	if value == nil {
+		return nil
+	}
+	if check != nil {
+		if err := check(*value); err != nil {
+			return err
+		}
+	}
+	*field = *value
+	return nil
+}
+
+// between makes a check that a number is in a range.
+func between[N int | int64](what string, low, high N) func(N) error {
+	return func(n N) error {
+		if n < low || n > high {
+			return tally.Errorf(tally.Invalid, "%s must be between %s and %s, not %s", what, tally.Group(int64(low)), tally.Group(int64(high)), tally.Group(int64(n)))
+		}
+		return nil
+	}
+}
+
+// during makes a check that a duration is in a range; 0 always is: it means
+// the default.
+func during(what string, low, high time.Duration) func(time.Duration) error {
+	return func(d time.Duration) error {
+		if d != 0 && (d < low || d > high) {
+			return tally.Errorf(tally.Invalid, "%s must be between %s and %s, not %s", what, low, high, d)
+		}
+		return nil
+	}
+}
+
+// oneOf makes a check that a word is one of a few.
+func oneOf[T ~string](what string, words ...T) func(T) error {
+	return func(word T) error {
+		var known []string
+		for _, w := range words {
+			if w == word {
+				return nil
+			}
+			known = append(known, string(w))
+		}
+		return tally.Errorf(tally.Invalid, "%q is not %s", string(word), what).WithHint("one of %s", strings.Join(known, ", "))
+	}
+}
+
+func checkName(what string) func(string) error {
+	return func(s string) error { return tally.CheckName(what, s) }
+}
+
+// optional makes a check of a text that may be empty.
+func optional(what string, longest int, multiline bool) func(string) error {
+	return func(s string) error {
+		if len(s) > longest {
+			return tally.Errorf(tally.Invalid, "the %s is longer than %d bytes", what, longest)
+		}
+		for _, r := range s {
+			if (r < ' ' || r == 0x7f) && !(multiline && (r == '\n' || r == '\t' || r == '\r')) {
+				return tally.Errorf(tally.Invalid, "the %s contains a control character", what)
+			}
+		}
+		return nil
+	}
+}
+
+func checkEmail(s string) error {
+	if s == "" {
+		return nil
+	}
+	if a, err := mail.ParseAddress(s); err != nil || a.Address != s || len(s) > 254 {
+		return tally.Errorf(tally.Invalid, "%q is not an email address", s).WithHint("like ana@example.com")
+	}
+	return nil
+}
+
+// checkPublicURL allows none, or an address that pages can use.
+func checkPublicURL(s string) error {
+	if s == "" {
+		return nil
+	}
+	if err := tally.CheckBaseURL(s); err != nil {
+		return tally.Errorf(tally.Invalid, "%q is not an address that clients can use", s).WithHint("like https://ai.example.com")
+	}
+	return nil
+}
+
+// checkOrigins returns the origins as browsers send them.
+func checkOrigins(list []string) ([]string, error) {
+	return distinct("origins", list, func(s string) (string, error) {
+		u, err := url.Parse(s)
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" ||
+			u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(u.Host, "*, ") {
+			return "", tally.Errorf(tally.Invalid, "%q is not an origin", s).WithHint("scheme and host of the page, like https://www.example.com or http://localhost:3000")
+		}
+		host := strings.ToLower(u.Host)
+		if port := u.Port(); u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
+			host = strings.TrimSuffix(host, ":"+port) // a browser leaves it out
+		}
+		return u.Scheme + "://" + host, nil
+	})
+}
+
+// checkModels returns names of models that exist, or aliases of the gateway.
+func checkModels(c *tally.Catalog, list []string, aliases map[string]string) ([]string, error) {
+	return distinct("models", list, func(s string) (string, error) {
+		if _, aliased := aliases[s]; !aliased && len(c.ModelsNamed(s)) == 0 {
+			return "", missing("model", s, modelNames(c, ""), "tallygate models import PROVIDER")
+		}
+		return s, nil
+	})
+}
+
+// distinct checks and normalises a list and drops repetitions. Empty strings
+// are dropped too, so that one empty value clears a list.
+func distinct(what string, list []string, check func(string) (string, error)) ([]string, error) {
+	var out []string
+	seen := map[string]bool{}
+	for _, s := range list {
+		if s = strings.TrimSpace(s); s == "" || s == "none" {
+			continue
+		}
+		s, err := check(s)
+		if err != nil {
+			return nil, err
+		}
+		if !seen[s] {
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	if len(out) > maxListed {
+		return nil, tally.Errorf(tally.Invalid, "there are more than %d %s", maxListed, what)
+	}
+	return out, nil
+}
+
+func checkModelName(s string) error {
+	if err := tally.CheckName("model's name", s); err != nil {
+		return err
+	}
+	if strings.ContainsAny(s, " \"\\") {
+		return tally.Errorf(tally.Invalid, "the model's name %q contains a space, quote or backslash", s)
+	}
+	return nil
+}
+
+// parseMarkup reads a percentage as basis points, exactly: "20", "12.5%".
+func parseMarkup(s string) (int, error) {
+	bad := func(why string) (int, error) {
+		return 0, tally.Errorf(tally.Invalid, "%q is not a mark-up: %s", s, why).WithHint("a percentage from 0 to 1000 with at most two decimals, like 20 or 12.5")
+	}
+	text := strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(s), "%"))
+	whole, frac, dotted := strings.Cut(text, ".")
+	if whole == "" || dotted && frac == "" || strings.Trim(whole+frac, "0123456789") != "" {
+		return bad("not a decimal number")
+	}
+	if frac = strings.TrimRight(frac, "0"); len(frac) > 2 {
+		return bad("more than two decimals")
+	}
+	whole = strings.TrimLeft(whole, "0")
+	if len(whole) > 4 {
+		return bad("too large")
+	}
+	n, err := strconv.Atoi("0" + whole + frac + strings.Repeat("0", 2-len(frac)))
+	if err != nil || n > maxMarkup {
+		return bad("too large")
+	}
+	return n, nil
+}
+
+// editLimits applies the owner's edits and checks each limit.
+func editLimits(limits []tally.Limit, edits []tally.LimitEdit) ([]tally.Limit, error) {
+	for _, e := range edits {
+		check := e.Limit
+		if e.Remove {
+			check.Max = 0
+		}
+		if err := check.Validate(); err != nil {
+			return nil, err
+		}
+	}
+	out, err := tally.EditLimits(limits, edits)
+	if err != nil {
+		return nil, err
+	}
+	if len(out) > maxLimits {
+		return nil, tally.Errorf(tally.Invalid, "there are more than %d limits", maxLimits)
+	}
+	return out, nil
+}
+
+// nothing is the error for a change that changes nothing: most likely a flag
+// was forgotten.
+func nothing(what string) error {
+	return tally.Errorf(tally.Invalid, "nothing to change was given").WithHint("see: tallygate %s update --help", what)
+}

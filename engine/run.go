@@ -1,0 +1,126 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"tallygate/engine/tally"
+)
+
+// How often the background loops run.
+const (
+	secondEvery = time.Second
+	expireEvery = 3 * time.Second
+	pruneEvery  = time.Hour // looks; prunes once per UTC day
+	expireBatch = 500
+)
+
+// Run does the engine's work in the background until ctx ends: it sums up
+// seconds, writes down refusals, settles holds that nobody extends any more and
+// deletes records past their retention. It returns when all of that has
+// stopped.
+func (e *Engine) Run(ctx context.Context) error {
+	var loops sync.WaitGroup
+	for _, loop := range []struct {
+		name  string
+		every time.Duration
+		step  func(context.Context) error
+	}{
+		{"seconds", secondEvery, e.second},
+		{"expire", expireEvery, e.expire},
+		{"retention", pruneEvery, e.pruner()},
+	} {
+		loops.Go(func() { e.loop(ctx, loop.name, loop.every, loop.step) })
+	}
+	loops.Wait()
+	return nil
+}
+
+// loop runs a step at once and then at intervals. A step that fails is tried
+// again at the next; a fault that lasts is logged once.
+func (e *Engine) loop(ctx context.Context, name string, every time.Duration, step func(context.Context) error) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	failing := ""
+	for {
+		err := step(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil:
+			failing = ""
+		case err.Error() != failing:
+			failing = err.Error()
+			e.log.Error("background work failed", "loop", name, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func (e *Engine) second(ctx context.Context) error {
+	now := e.clock()
+	e.feed.Tick(now)
+	e.meter.FlushRefusals(ctx, now)
+	return nil
+}
+
+// expire settles overdue holds, a few at a time so that requests get their
+// turn.
+func (e *Engine) expire(ctx context.Context) error {
+	for {
+		n, err := e.store.Expire(ctx, e.clock(), expireBatch)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			e.log.Warn("requests were settled at what they held, because nobody finished them", "requests", n)
+		}
+		if n < expireBatch {
+			return nil
+		}
+	}
+}
+
+// pruner returns the step that deletes old records, once a day.
+func (e *Engine) pruner() func(context.Context) error {
+	var done time.Time // the day that was pruned up to
+	return func(ctx context.Context) error {
+		days := e.catalog.Load().Settings.RetentionDays
+		if days <= 0 {
+			return nil
+		}
+		before := e.clock().AddDate(0, 0, -days).Truncate(24 * time.Hour)
+		if before.Equal(done) {
+			return nil
+		}
+		n, err := e.store.Prune(ctx, before)
+		if err != nil {
+			return err
+		}
+		done = before
+		if n > 0 {
+			e.log.Info("records past their retention were deleted", "records", n, "before", before)
+		}
+		return nil
+	}
+}
+
+// ready says why requests cannot be served, nil if they can.
+func (e *Engine) ready() error {
+	if len(e.catalog.Load().Gateways) == 0 {
+		return tally.Errorf(tally.Unavailable, "nothing is set up yet").WithHint("tallygate init --yes")
+	}
+	s, err := e.store.Status(context.Background())
+	if err != nil {
+		return err
+	}
+	if !s.Admitting {
+		return tally.Errorf(tally.Unavailable, "the disk is nearly full: new requests are refused").WithHint("free some space")
+	}
+	return nil
+}
