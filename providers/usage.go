@@ -1,11 +1,327 @@
 package providers
 
-import "tallygate/engine/tally"
+import (
+	"strconv"
+
+	"tallygate/engine/tally"
+)
+
+// facts are what a JSON answer, or an event of a stream, says that concerns
+// the gateway.
+type facts struct {
+	usage    span // the usage object; absent if null
+	nested   span // the one within x_groq
+	failed   bool // a top-level error that is not null
+	empty    bool // choices is an empty list
+	finished bool // a choice has a finish_reason
+	content  int  // bytes of content in the choices
+}
+
+// inspect walks over an answer's object at i; a negative result is a fault.
+func inspect(b []byte, i int, f *facts) int {
+	if i >= len(b) || b[i] != '{' {
+		return ^i
+	}
+	if i = space(b, i+1); i < len(b) && b[i] == '}' {
+		return i + 1
+	}
+	for {
+		if i >= len(b) || b[i] != '"' {
+			return ^i
+		}
+		from := i
+		if i = skipString(b, i+1); i < 0 {
+			return i
+		}
+		key := b[from+1 : i-1]
+		if i = space(b, i); i >= len(b) || b[i] != ':' {
+			return ^i
+		}
+		start := space(b, i+1)
+		if string(key) == "choices" {
+			i = f.choices(b, start)
+		} else {
+			i = skipValue(b, start, 1, nil)
+		}
+		if i < 0 {
+			return i
+		}
+		switch string(key) {
+		case "usage":
+			f.usage = objectSpan(b, start, i)
+		case "error":
+			f.failed = b[start] != 'n'
+		case "x_groq":
+			if b[start] == '{' {
+				members(b, start, func(key []byte, s span) bool {
+					if string(key) == "usage" {
+						f.nested = objectSpan(b, s.From, s.To)
+					}
+					return true
+				})
+			}
+		}
+		if i = space(b, i); i >= len(b) {
+			return ^i
+		}
+		switch b[i] {
+		case ',':
+			i = space(b, i+1)
+		case '}':
+			return i + 1
+		default:
+			return ^i
+		}
+	}
+}
+
+func objectSpan(b []byte, from, to int) span {
+	if b[from] != '{' {
+		return span{}
+	}
+	return span{From: from, To: to}
+}
+
+// choices walks over the list of choices and measures what they contain.
+func (f *facts) choices(b []byte, i int) int {
+	if i < len(b) && b[i] == '[' {
+		if j := space(b, i+1); j < len(b) && b[j] == ']' {
+			f.empty = true
+			return j + 1
+		}
+	}
+	return f.content1(b, i, 1, false)
+}
+
+// content1 walks over a value of the choices. Strings count if the key they
+// stand under is one that holds output.
+func (f *facts) content1(b []byte, i, depth int, counts bool) int {
+	if i >= len(b) || depth > maxDepth {
+		return ^i
+	}
+	switch b[i] {
+	case '"':
+		j := skipString(b, i+1)
+		if counts && j > 0 {
+			f.content += j - i - 2
+		}
+		return j
+	case '[':
+		if i = space(b, i+1); i < len(b) && b[i] == ']' {
+			return i + 1
+		}
+		for {
+			if i = f.content1(b, i, depth+1, counts); i < 0 {
+				return i
+			}
+			if i = space(b, i); i >= len(b) || b[i] != ',' && b[i] != ']' {
+				return ^i
+			}
+			if b[i] == ']' {
+				return i + 1
+			}
+			i = space(b, i+1)
+		}
+	case '{':
+		if i = space(b, i+1); i < len(b) && b[i] == '}' {
+			return i + 1
+		}
+		for {
+			if i >= len(b) || b[i] != '"' {
+				return ^i
+			}
+			from := i
+			if i = skipString(b, i+1); i < 0 {
+				return i
+			}
+			key := b[from+1 : i-1]
+			if i = space(b, i); i >= len(b) || b[i] != ':' {
+				return ^i
+			}
+			i = space(b, i+1)
+			if string(key) == "finish_reason" && i < len(b) && b[i] != 'n' {
+				f.finished = true
+			}
+			if i = f.content1(b, i, depth+1, holdsOutput(key)); i < 0 {
+				return i
+			}
+			if i = space(b, i); i >= len(b) || b[i] != ',' && b[i] != '}' {
+				return ^i
+			}
+			if b[i] == '}' {
+				return i + 1
+			}
+			i = space(b, i+1)
+		}
+	}
+	return skipValue(b, i, depth, nil)
+}
+
+// holdsOutput reports whether a key of a choice holds text that the model
+// wrote.
+func holdsOutput(key []byte) bool {
+	switch string(key) {
+	case "content", "text", "arguments", "name", "refusal", "reasoning_content", "reasoning", "thinking":
+		return true
+	}
+	return false
+}
+
+// tokens reads the usage that was found.
+func (f *facts) tokens(b []byte) (tally.Tokens, bool) {
+	if f.usage.present() {
+		return readUsage(b, f.usage)
+	}
+	if f.nested.present() {
+		return readUsage(b, f.nested)
+	}
+	return tally.Tokens{}, false
+}
 
 // ParseUsage finds the usage in a JSON answer of chat, completions or
-// embeddings.
-func ParseUsage(body []byte) (tally.Tokens, bool) { return tally.Tokens{}, false }
+// embeddings. Counts that cannot be are not ok.
+func ParseUsage(body []byte) (tally.Tokens, bool) {
+	var f facts
+	if inspect(body, space(body, 0), &f) < 0 {
+		return tally.Tokens{}, false
+	}
+	return f.tokens(body)
+}
+
+// report is a usage object as it is written; -1 is absent.
+type report struct{ prompt, completion, total, cached, written, reasoning int64 }
+
+// readUsage reads a well-formed usage object.
+func readUsage(b []byte, at span) (tally.Tokens, bool) {
+	r := report{-1, -1, -1, -1, -1, -1}
+	sane := true
+	count := func(to *int64, s span) {
+		if n, ok := tokenCount(b, s); !ok {
+			sane = false
+		} else if n >= 0 {
+			*to = max(*to, n)
+		}
+	}
+	members(b, at.From, func(key []byte, s span) bool {
+		switch string(key) {
+		case "prompt_tokens":
+			count(&r.prompt, s)
+		case "completion_tokens":
+			count(&r.completion, s)
+		case "total_tokens":
+			count(&r.total, s)
+		case "prompt_cache_hit_tokens": // DeepSeek
+			count(&r.cached, s)
+		case "prompt_tokens_details", "completion_tokens_details":
+			if b[s.From] != '{' {
+				return true
+			}
+			members(b, s.From, func(key []byte, s span) bool {
+				switch string(key) {
+				case "cached_tokens":
+					count(&r.cached, s)
+				case "cache_write_tokens": // OpenRouter
+					count(&r.written, s)
+				case "reasoning_tokens":
+					count(&r.reasoning, s)
+				}
+				return true
+			})
+		}
+		return true
+	})
+	if !sane {
+		return tally.Tokens{}, false
+	}
+	return r.tokens()
+}
+
+// tokens splits a report into disjoint buckets. Cached and written tokens are
+// part of the prompt. Reasoning is part of the completion with OpenAI and on
+// top of it with xAI and Gemini; the total tells which, and what the total has
+// beyond both is reasoning that was not itemised.
+func (r report) tokens() (tally.Tokens, bool) {
+	if r.prompt < 0 && r.completion < 0 {
+		return tally.Tokens{}, false
+	}
+	prompt, completion, cached, written, reasoning := max(r.prompt, 0), max(r.completion, 0), max(r.cached, 0), max(r.written, 0), max(r.reasoning, 0)
+	if cached+written > prompt || prompt+completion == 0 {
+		return tally.Tokens{}, false
+	}
+	if extra := r.total - prompt - completion; extra > 0 {
+		completion += extra
+		reasoning = max(reasoning, extra)
+	}
+	reasoning = min(reasoning, completion)
+	t := tally.Tokens{
+		Input: prompt - cached - written, CachedInput: cached, CacheWrite: written,
+		Output: completion - reasoning, Reasoning: reasoning,
+	}
+	return t, t.Sane()
+}
+
+// tokenCount reads a count; -1 for null, not ok for what is no count.
+func tokenCount(b []byte, s span) (int64, bool) {
+	v := s.of(b)
+	if v[0] == 'n' {
+		return -1, true
+	}
+	n := int64(0)
+	for _, c := range v {
+		if c-'0' > 9 {
+			return 0, false
+		}
+		if n = n*10 + int64(c-'0'); n > tally.MaxTokens {
+			return 0, false
+		}
+	}
+	return n, true
+}
 
 // AppendCost appends a usage object with "cost" in US dollars put into it; a
-// cost the upstream put there is replaced.
-func AppendCost(dst, usage []byte, cost tally.NanoUSD) []byte { return append(dst, usage...) }
+// cost the upstream put there is replaced. The object is one that
+// [Body.UsageAt] points to.
+func AppendCost(dst, usage []byte, cost tally.NanoUSD) []byte {
+	value := func() {
+		dst = appendUSD(dst, cost)
+	}
+	done := false
+	members(usage, 0, func(key []byte, s span) bool {
+		if string(key) != "cost" {
+			return true
+		}
+		dst = append(dst, usage[:s.From]...)
+		value()
+		dst = append(dst, usage[s.To:]...)
+		done = true
+		return false
+	})
+	if done {
+		return dst
+	}
+	dst = append(dst, usage[:len(usage)-1]...)
+	if usage[space(usage, 1)] != '}' {
+		dst = append(dst, ',')
+	}
+	dst = append(dst, `"cost":`...)
+	value()
+	return append(dst, '}')
+}
+
+// appendUSD appends an amount as a JSON number.
+func appendUSD(dst []byte, n tally.NanoUSD) []byte {
+	if n < 0 {
+		dst, n = append(dst, '-'), -n
+	}
+	dst = strconv.AppendInt(dst, int64(n/tally.Dollar), 10)
+	frac := int64(n % tally.Dollar)
+	if frac == 0 {
+		return dst
+	}
+	dst = append(dst, '.')
+	for unit := int64(tally.Dollar) / 10; frac > 0; unit /= 10 {
+		dst = append(dst, byte('0'+frac/unit))
+		frac %= unit
+	}
+	return dst
+}

@@ -1,0 +1,329 @@
+package providers
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"tallygate/engine/tally"
+)
+
+// Source is where a [Stream] reads from: an answer's body on some transport.
+// Errors of Read are *UpstreamError where the transport knows the cause; io.EOF
+// is the proper end of the body, any other error a cut.
+type Source interface {
+	io.ReadCloser
+	// SetReadDeadline bounds the reads to come.
+	SetReadDeadline(time.Time) error
+}
+
+// StreamOptions say how a stream is read.
+type StreamOptions struct {
+	KeepUsage bool // pass the usage-only event on
+	// ChunkTimeout bounds the wait for the next whole event; bytes that trickle
+	// in do not prolong it.
+	ChunkTimeout time.Duration
+	// MaxBytes bounds the whole stream; 0 is no bound.
+	MaxBytes int64
+	// Until bounds the whole stream in time; zero is no bound.
+	Until time.Time
+}
+
+const (
+	maxEvent   = 1 << 20  // bytes of one event
+	bufferSize = 16 << 10 // what a stream starts with
+)
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }}
+
+// Stream reads server-sent events of OpenAI's dialect and is the Body of a
+// streamed answer. It passes on the upstream's own bytes, walks over each event
+// once without decoding it, and allocates nothing per event.
+//
+// Every event must be a comment, or data in JSON, or the end marker. A stream
+// that ends without the marker is complete if a finish_reason was seen, as many
+// upstreams leave it out; otherwise it was cut.
+type Stream struct {
+	src  Source
+	opts StreamOptions
+
+	pooled *[]byte
+	buf    []byte
+	start  int // of what has arrived and was not returned
+	seen   int // up to where it has no end of an event
+	end    int // of what has arrived
+
+	tokens   tally.Tokens
+	reported bool
+	usage    span // of the bytes last returned
+	final    int  // of the bytes last returned
+	events   int64
+	content  int64
+	total    int64
+	finished bool
+	failed   bool
+	passed   bool // something was returned
+	err      error
+}
+
+// NewStream reads a stream from src, which Close closes.
+func NewStream(src Source, opts StreamOptions) *Stream {
+	pooled := buffers.Get().(*[]byte)
+	return &Stream{src: src, opts: opts, pooled: pooled, buf: *pooled, final: -1}
+}
+
+var (
+	errCut      = errors.New("the stream was cut short")
+	errNoEvent  = errors.New("the stream holds something that is not an event")
+	errLong     = errors.New("an event of the stream is too long")
+	errEndless  = errors.New("the stream is far longer than the output that was asked for")
+	errReported = errors.New("the upstream reported an error in its stream")
+	doneMark    = []byte("data: [DONE]\n\n")
+)
+
+// Next implements Body.
+func (s *Stream) Next() ([]byte, error) {
+	s.usage, s.final = span{}, -1
+	if s.err != nil {
+		return nil, s.err
+	}
+	if s.start > 0 {
+		s.end = copy(s.buf, s.buf[s.start:s.end])
+		s.start, s.seen = 0, 0
+	}
+	s.deadline()
+	for {
+		if to := s.boundary(); to > 0 {
+			s.start, s.seen = to, to
+			if out := s.take(s.buf[:to]); len(out) > 0 {
+				s.passed = true
+				return out, nil
+			}
+			if s.err != nil {
+				return nil, s.err
+			}
+			s.end = copy(s.buf, s.buf[to:s.end]) // only dropped events
+			s.start, s.seen = 0, 0
+		}
+		if err := s.fill(); err != nil {
+			return s.finish(err)
+		}
+	}
+}
+
+func (s *Stream) deadline() {
+	if s.opts.ChunkTimeout <= 0 {
+		return
+	}
+	until := time.Now().Add(s.opts.ChunkTimeout)
+	if !s.opts.Until.IsZero() && s.opts.Until.Before(until) {
+		until = s.opts.Until
+	}
+	s.src.SetReadDeadline(until)
+}
+
+// fill reads more.
+func (s *Stream) fill() error {
+	if s.end == len(s.buf) {
+		if len(s.buf) >= maxEvent {
+			return bad(errLong)
+		}
+		buf := make([]byte, 2*len(s.buf))
+		copy(buf, s.buf)
+		s.buf = buf
+	}
+	n, err := s.src.Read(s.buf[s.end:])
+	s.end += n
+	s.total += int64(n)
+	if n > 0 {
+		if s.opts.MaxBytes > 0 && s.total > s.opts.MaxBytes {
+			return bad(errEndless)
+		}
+		return nil // an error comes again with the next read
+	}
+	return err
+}
+
+// boundary returns the end of the last whole event that has arrived, 0 if there
+// is none. Events end with an empty line.
+func (s *Stream) boundary() int {
+	b := s.buf
+	for i := s.end; i > s.seen; {
+		i = bytes.LastIndexByte(b[:i], '\n')
+		if i < s.seen {
+			break
+		}
+		if i >= 1 && b[i-1] == '\n' || i >= 2 && b[i-1] == '\r' && b[i-2] == '\n' || i == 0 || i == 1 && b[0] == '\r' {
+			return i + 1
+		}
+	}
+	s.seen = s.end
+	return 0
+}
+
+// finish ends the stream. What is left is an event without its empty line, if
+// it is one.
+func (s *Stream) finish(err error) ([]byte, error) {
+	if err != io.EOF {
+		s.err = cut(err)
+		return nil, s.err
+	}
+	var out []byte
+	if rest := bytes.TrimRight(s.buf[:s.end], "\r\n"); len(rest) > 0 {
+		whole := append(append(make([]byte, 0, len(rest)+2), rest...), '\n', '\n')
+		s.start = s.end
+		out = s.take(whole)
+	}
+	if s.err == nil {
+		switch {
+		case s.failed:
+			s.err = s.reportedError()
+		case s.finished:
+			s.err = io.EOF
+			s.final = len(out)
+			out = append(out, doneMark...)
+		default:
+			s.err = cut(errCut)
+		}
+	}
+	if len(out) > 0 {
+		s.passed = true
+		return out, nil
+	}
+	return nil, s.err
+}
+
+// take looks at whole events and returns those the client is to see. They are
+// moved together in place where one is dropped.
+func (s *Stream) take(b []byte) []byte {
+	kept := 0
+	for i := 0; i < len(b); {
+		ev := nextEvent(b, i)
+		verdict := s.look(b, ev, kept)
+		if verdict == keep || verdict == last {
+			if verdict == last {
+				s.final = kept
+			}
+			if kept != i {
+				copy(b[kept:], b[i:ev.end])
+			}
+			kept += ev.end - i
+		}
+		if verdict == last || verdict == broken {
+			break
+		}
+		i = ev.end
+	}
+	return b[:kept]
+}
+
+type verdict int
+
+const (
+	keep verdict = iota
+	drop
+	last
+	broken
+)
+
+// look takes notice of one event, which will be returned at offset kept.
+func (s *Stream) look(b []byte, ev event, kept int) verdict {
+	data := b[ev.data:ev.dataEnd]
+	if ev.lines != 1 {
+		if ev.lines == 0 {
+			return keep // a comment, or only an event's name
+		}
+		data = joinData(b[ev.start:ev.end])
+	}
+	if len(data) == 0 {
+		return keep
+	}
+	if data[0] == '[' && string(bytes.TrimRight(data, " \t")) == "[DONE]" {
+		s.err = io.EOF
+		if s.failed {
+			s.err = s.reportedError()
+		}
+		return last
+	}
+	var f facts
+	i := inspect(data, space(data, 0), &f)
+	if i < 0 || space(data, i) < len(data) {
+		s.err = bad(errNoEvent)
+		return broken
+	}
+	if f.failed {
+		if s.failed = true; !s.passed && kept == 0 {
+			s.err = &UpstreamError{Fault: ServerError, Err: errReported}
+			return broken
+		}
+		return keep
+	}
+	s.finished = s.finished || f.finished
+	if f.content > 0 {
+		s.events++
+		s.content += int64(f.content)
+	}
+	if t, ok := f.tokens(data); ok {
+		s.tokens, s.reported = t, true
+		if f.usage.present() {
+			if f.empty && !s.opts.KeepUsage {
+				return drop
+			}
+			if ev.lines == 1 {
+				by := kept + ev.data - ev.start
+				s.usage = span{From: by + f.usage.From, To: by + f.usage.To}
+			}
+		}
+	} else if f.usage.present() && f.empty && !s.opts.KeepUsage {
+		return drop // not believed, and not asked for either
+	}
+	return keep
+}
+
+func (s *Stream) reportedError() error {
+	return &UpstreamError{Fault: ServerError, Told: true, Err: errReported}
+}
+
+// Usage implements Body.
+func (s *Stream) Usage() (tally.Tokens, bool) { return s.tokens, s.reported }
+
+// UsageAt implements Body.
+func (s *Stream) UsageAt() (from, to int) { return s.usage.From, s.usage.To }
+
+// Delivered implements Body.
+func (s *Stream) Delivered() int64 { return delivered(s.events, s.content) }
+
+// delivered estimates tokens as bytes ÷ 4, rounded up, and not less than one
+// for an event.
+func delivered(events, bytes int64) int64 { return max(events, (bytes+3)/4) }
+
+// Final implements Body.
+func (s *Stream) Final() int { return s.final }
+
+// Close implements Body.
+func (s *Stream) Close() error {
+	if s.pooled == nil {
+		return nil
+	}
+	buffers.Put(s.pooled) // the first one; a grown one is left to the collector
+	s.pooled, s.buf = nil, nil
+	if s.err == nil {
+		s.err = &UpstreamError{Fault: Gone, Err: errClosed}
+	}
+	return s.src.Close()
+}
+
+var errClosed = errors.New("the answer was closed")
+
+// bad makes a BadAnswer.
+func bad(err error) error { return &UpstreamError{Fault: BadAnswer, Err: err} }
+
+// cut classifies an error that ended an answer early.
+func cut(err error) error {
+	if up, ok := errors.AsType[*UpstreamError](err); ok {
+		return up
+	}
+	return bad(err)
+}
