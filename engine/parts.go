@@ -20,6 +20,7 @@ type router interface {
 type meters interface {
 	FlushRefusals(ctx context.Context, now time.Time)
 	InFlight(client tally.ID) int
+	Heartbeat(ctx context.Context, now time.Time)
 }
 
 // publicPlane is what the engine needs of the gateway.

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"tallygate/engine/meter"
 	"tallygate/engine/tally"
 )
 
@@ -28,6 +29,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		step  func(context.Context) error
 	}{
 		{"seconds", secondEvery, e.second},
+		{"heartbeat", meter.HoldFor / 10, e.heartbeat},
 		{"expire", expireEvery, e.expire},
 		{"retention", pruneEvery, e.pruner()},
 	} {
@@ -66,6 +68,11 @@ func (e *Engine) second(ctx context.Context) error {
 	now := e.clock()
 	e.feed.Tick(now)
 	e.meter.FlushRefusals(ctx, now)
+	return nil
+}
+
+func (e *Engine) heartbeat(ctx context.Context) error {
+	e.meter.Heartbeat(ctx, e.clock())
 	return nil
 }
 

@@ -12,8 +12,8 @@ import (
 	"tallygate/storage"
 )
 
-// HoldFor is how long a hold lasts without a sign of life. A ticket that is
-// still at work extends it well before.
+// HoldFor is how long a hold lasts without a sign of life; see
+// [Meter.Heartbeat].
 const HoldFor = 10 * time.Minute
 
 // leastOutput is the smallest answer worth paying for, in tokens per choice: a
@@ -41,11 +41,14 @@ type Meter struct {
 	plans    atomic.Pointer[plans]
 	inFlight sync.Map // tally.ID of a client → *atomic.Int64
 	refusals refusals
+
+	openMu sync.Mutex           // guards the field that follows, and expires of the tickets in it
+	open   map[*Ticket]struct{} // admitted and not settled
 }
 
 // New makes a Meter.
 func New(o Options) *Meter {
-	return &Meter{store: o.Store, hash: o.Hash, log: o.Logger, refusals: refusals{of: map[refusalKey]*tally.Record{}}}
+	return &Meter{store: o.Store, hash: o.Hash, log: o.Logger, refusals: refusals{of: map[refusalKey]*tally.Record{}}, open: map[*Ticket]struct{}{}}
 }
 
 // Request is what admission must know of a request.
@@ -100,6 +103,9 @@ func (m *Meter) Admit(ctx context.Context, r *Request) (*Ticket, *tally.Refusal)
 		return nil, m.refusalOf(r, err)
 	}
 	t.grant = grant
+	m.openMu.Lock()
+	m.open[t] = struct{}{}
+	m.openMu.Unlock()
 	return t, nil
 }
 

@@ -7,14 +7,15 @@ import (
 	"tallygate/engine/tally"
 )
 
-// Ticket is an admitted request. It is used by one goroutine.
+// Ticket is an admitted request. It is used by one goroutine, apart from the
+// meter's heartbeat.
 type Ticket struct {
 	meter   *Meter
 	request *Request
 	charges []tally.Charge
 	grant   tally.Grant
 	draft   tally.Record
-	expires time.Time
+	expires time.Time // guarded by meter.openMu
 	settled bool
 }
 
@@ -78,6 +79,9 @@ func (t *Ticket) Settle(ctx context.Context, r Result) (cost tally.NanoUSD, err 
 
 func (t *Ticket) finish(ctx context.Context, rec tally.Record) error {
 	t.settled = true
+	t.meter.openMu.Lock()
+	delete(t.meter.open, t)
+	t.meter.openMu.Unlock()
 	t.leave()
 	err := t.meter.store.Settle(ctx, tally.Settlement{ID: t.request.ID, Record: rec})
 	if err != nil {
@@ -103,15 +107,25 @@ func (t *Ticket) Close(ctx context.Context, now time.Time) {
 	t.finish(ctx, rec) // its error is logged there
 }
 
-// Alive extends the hold of a long answer. It is cheap until half of the hold's
-// time is over.
-func (t *Ticket) Alive(ctx context.Context, now time.Time) {
-	if t.expires.Sub(now) > HoldFor/2 {
-		return
+// Heartbeat extends the holds of tickets that are still at work. The engine
+// calls it a few times within HoldFor, so that no request, however slow its
+// upstream, outlives its hold.
+func (m *Meter) Heartbeat(ctx context.Context, now time.Time) {
+	until := now.Add(HoldFor)
+	var due []tally.ID
+	m.openMu.Lock()
+	for t := range m.open {
+		if t.expires.Sub(now) <= HoldFor/2 {
+			t.expires = until
+			due = append(due, t.draft.ID)
+		}
 	}
-	t.expires = now.Add(HoldFor)
-	if err := t.meter.store.Extend(ctx, t.request.ID, t.expires); err != nil {
-		t.meter.log.Error("extend hold", "request", t.request.ID, "err", err)
+	m.openMu.Unlock()
+	for _, id := range due {
+		// One that was settled meanwhile is not held any more.
+		if err := m.store.Extend(ctx, id, until); err != nil && tally.CodeOf(err) != tally.NotFound {
+			m.log.Error("extend hold", "request", id, "err", err)
+		}
 	}
 }
 
