@@ -2,12 +2,19 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"tallygate/engine/meter"
 	"tallygate/engine/route"
 	"tallygate/engine/tally"
+	"tallygate/providers"
 )
 
 // Options are what a Server is made of.
@@ -22,26 +29,157 @@ type Options struct {
 	Version string
 }
 
-// Server is the public plane.
-type Server struct{ Options }
+// Server is the public plane. Its methods may be called concurrently.
+type Server struct {
+	Options
+	exchanges sync.Pool // *exchange
+	unknown   atomic.Int64
+
+	inFlight atomic.Int64
+	draining atomic.Bool
+	idle     chan struct{} // gets a token when the last request ends while draining
+}
 
 // New makes a Server.
-func New(o Options) *Server { return &Server{o} }
+func New(o Options) *Server {
+	s := &Server{Options: o, idle: make(chan struct{}, 1)}
+	s.exchanges.New = func() any { return &exchange{Server: s} }
+	return s
+}
 
 // ServeHTTP answers a client app.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {}
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serve(w, r, "") }
 
 // ServeAs answers a request as if it had come with a key, which the owner need
 // not know: for trying things out.
-func (s *Server) ServeAs(w http.ResponseWriter, r *http.Request, key tally.ID) {}
+func (s *Server) ServeAs(w http.ResponseWriter, r *http.Request, key tally.ID) { s.serve(w, r, key) }
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, as tally.ID) {
+	x := s.exchanges.Get().(*exchange)
+	x.start(w, r, as)
+	s.inFlight.Add(1)
+	defer s.leave(x)
+	s.dispatch(x)
+}
+
+// leave ends an exchange, whatever happened in it.
+func (s *Server) leave(x *exchange) {
+	if p := recover(); p != nil {
+		x.close()
+		if p == http.ErrAbortHandler {
+			defer panic(p)
+		} else {
+			s.Logger.Error("request panicked", "request", x.id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			if x.started {
+				defer panic(http.ErrAbortHandler) // cuts the answer: it must not look whole
+			} else {
+				x.tell(internalError())
+			}
+		}
+	}
+	x.recycle()
+	if s.inFlight.Add(-1) == 0 && s.draining.Load() {
+		select {
+		case s.idle <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// dispatch finds what a path stands for.
+func (s *Server) dispatch(x *exchange) {
+	path := singleSlashes(x.r.URL.Path)
+	switch path {
+	case "/v1/chat/completions":
+		s.post(x, providers.Chat)
+	case "/v1/completions":
+		s.post(x, providers.Completions)
+	case "/v1/embeddings":
+		s.post(x, providers.Embeddings)
+	case "/v1/models":
+		s.get(x, (*exchange).models)
+	case "/v1/usage":
+		s.get(x, (*exchange).usage)
+	case "/health":
+		s.probe(x, (*exchange).health)
+	case "/healthz":
+		s.probe(x, (*exchange).alive)
+	case "/readyz":
+		s.probe(x, (*exchange).ready)
+	default:
+		if id, ok := strings.CutPrefix(path, "/v1/models/"); ok && id != "" {
+			s.get(x, func(x *exchange) { x.model(id) })
+			return
+		}
+		x.tell(unknownPath(x.r))
+	}
+}
+
+// post answers a path that takes requests for upstreams.
+func (s *Server) post(x *exchange, e providers.Endpoint) {
+	if x.method(http.MethodPost) {
+		x.endpoint = e
+		s.forward(x)
+	}
+}
+
+// get answers a path that tells a credential something.
+func (s *Server) get(x *exchange, answer func(*exchange)) {
+	if !x.method(http.MethodGet) {
+		return
+	}
+	if refusal := x.authenticate(); refusal != nil {
+		x.refuse(refusal)
+		return
+	}
+	answer(x)
+}
+
+// probe answers a path that needs no credential.
+func (s *Server) probe(x *exchange, answer func(*exchange)) {
+	if x.method(http.MethodGet) {
+		answer(x)
+	}
+}
+
+// singleSlashes makes "//v1//models" what was meant by it: a base URL with a
+// slash at its end.
+func singleSlashes(path string) string {
+	if !strings.Contains(path, "//") {
+		return path
+	}
+	out := make([]byte, 0, len(path))
+	for i := range len(path) {
+		if path[i] != '/' || i == 0 || path[i-1] != '/' {
+			out = append(out, path[i])
+		}
+	}
+	return string(out)
+}
 
 // Drain refuses new requests and waits for those under way, at most until ctx
-// ends.
-func (s *Server) Drain(ctx context.Context) error { return nil }
+// ends. There is no way back.
+func (s *Server) Drain(ctx context.Context) error {
+	s.draining.Store(true)
+	for s.inFlight.Load() > 0 {
+		select {
+		case <-s.idle:
+		case <-ctx.Done():
+			return tally.Errorf(tally.Unavailable, "%d requests were still under way: %w", s.inFlight.Load(), ctx.Err())
+		}
+	}
+	return nil
+}
 
 // InFlight is how many requests are being answered.
-func (s *Server) InFlight() int { return 0 }
+func (s *Server) InFlight() int { return int(s.inFlight.Load()) }
 
 // Unknown is how many requests with unknown credentials were refused since the
 // start. They are counted in memory only.
-func (s *Server) Unknown() int64 { return 0 }
+func (s *Server) Unknown() int64 { return s.unknown.Load() }
+
+// Patience with callers.
+const (
+	bodyPatience  = 60 * time.Second // for a whole body to arrive
+	writePatience = 60 * time.Second // for a caller to take what it is sent
+)

@@ -42,10 +42,14 @@ type Result struct {
 	Prices   []tally.Price
 	Tokens   tally.Tokens
 	Basis    tally.Basis
-	Status   int
-	Outcome  tally.Outcome
-	Code     string
-	Attempts int
+	// FailedTokens and FailedCost are of attempts that reported usage and then
+	// failed: the upstream bills for them, too.
+	FailedTokens tally.Tokens
+	FailedCost   tally.NanoUSD
+	Status       int
+	Outcome      tally.Outcome
+	Code         string
+	Attempts     int
 	// FirstByte and Total count from admission.
 	FirstByte, Total time.Duration
 }
@@ -64,15 +68,16 @@ func (t *Ticket) Price(prices []tally.Price, used tally.Tokens) tally.NanoUSD {
 // records. ctx must outlive the client's connection.
 func (t *Ticket) Settle(ctx context.Context, r Result) (cost tally.NanoUSD, err error) {
 	rec := t.draft
-	rec.Provider, rec.Upstream, rec.Tokens, rec.Basis = r.Provider, r.Upstream, r.Tokens, r.Basis
+	rec.Provider, rec.Upstream, rec.Tokens, rec.Basis = r.Provider, r.Upstream, r.Tokens.Add(r.FailedTokens), r.Basis
 	rec.Status, rec.Outcome, rec.Code, rec.Attempts = r.Status, r.Outcome, r.Code, r.Attempts
 	rec.FirstByte, rec.Total = r.FirstByte, r.Total
 	if r.Tokens != (tally.Tokens{}) { // what was never answered costs nothing, a price per call included
 		rec.Cost = t.Price(r.Prices, r.Tokens)
-		rec.Credits = rec.Cost
-		if c := t.request.Principal.Client; c != nil {
-			rec.Credits = rec.Cost.WithMarkup(c.MarkupBasisPoints)
-		}
+	}
+	rec.Cost += r.FailedCost
+	rec.Credits = rec.Cost
+	if c := t.request.Principal.Client; c != nil {
+		rec.Credits = rec.Cost.WithMarkup(c.MarkupBasisPoints)
 	}
 	return rec.Cost, t.finish(ctx, rec)
 }

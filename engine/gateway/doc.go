@@ -1,0 +1,19 @@
+// Package gateway is the public plane: what client apps and pages talk to over
+// HTTP, in the terms of OpenAI's API.
+//
+// [Server.forward] is the road of a request that costs something, and reads
+// like the list of its steps: who asks, what is asked, who may answer, is there
+// room, ask, relay, settle. Each step is a method of [exchange], the state of
+// one request; a step that refuses returns a [tally.Refusal], which says to the
+// caller who was refused, by which limit, how much was used and until when.
+//
+// The package decides in which order things happen and what the caller is
+// told. Who a credential belongs to is decided in package auth, which upstreams
+// may answer in package route, what a request may cost in package meter, and
+// what an upstream's bytes mean in package providers.
+//
+// Two promises shape the code. Nothing is sent to an upstream before the most
+// it can cost is held, and the last byte of an answer is withheld until its
+// record is stored: whoever has seen the end of an answer finds it in the
+// records, even if the process was killed in the same instant.
+package gateway

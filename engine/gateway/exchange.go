@@ -1,0 +1,201 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"slices"
+	"time"
+
+	"tallygate/engine/auth"
+	"tallygate/engine/meter"
+	"tallygate/engine/route"
+	"tallygate/engine/tally"
+	"tallygate/providers"
+)
+
+const (
+	// MaxBody is the largest request body that is taken, in bytes.
+	MaxBody = 64 << 20
+	// keptBody is the largest buffer that is kept for the next request.
+	keptBody = 256 << 10
+	// firstRead bounds what is set aside before a byte of the body has come: a
+	// Content-Length alone must not cost memory.
+	firstRead = 64 << 10
+	// maxName bounds texts of the caller's that are kept in records.
+	maxName = 256
+)
+
+// exchange is one request on its way through the gateway. It belongs to one
+// goroutine, and is used again for another request once that has left.
+type exchange struct {
+	*Server
+	w   http.ResponseWriter
+	r   *http.Request
+	ctx context.Context // ends when the caller goes away
+	as  tally.ID        // of the key that the owner tries; "" for callers
+
+	id    tally.ID
+	at    time.Time // admission, by the gateway's clock: decides windows and prices
+	begin time.Time // the same instant, for measuring
+	cat   *tally.Catalog
+
+	endpoint  providers.Endpoint
+	principal *tally.Principal
+	body      []byte
+	envelope  providers.Envelope
+	stream    bool
+	asked     meter.Request
+	ticket    *meter.Ticket   // nil before admission
+	target    route.Target    // asked last
+	upstream  *route.Upstream // whose place in flight is taken; nil if none
+	result    meter.Result
+	sent      bool // a call has gone out: an upstream may have read the prompt
+	started   bool // the head of an answer has gone to the caller
+	out       []byte
+}
+
+// start begins an exchange: everything about it is of one instant and one
+// picture of the catalog.
+func (x *exchange) start(w http.ResponseWriter, r *http.Request, as tally.ID) {
+	x.w, x.r, x.ctx, x.as = w, r, r.Context(), as
+	x.begin = time.Now()
+	x.at = x.Clock()
+	x.id = tally.NewID("req", x.at)
+	x.cat = x.Catalog()
+	w.Header()["X-Request-Id"] = []string{string(x.id)}
+}
+
+// recycle makes the exchange fit for another request.
+func (x *exchange) recycle() {
+	body, out, envelope := x.body, x.out, x.envelope
+	if cap(body) > keptBody {
+		body = nil
+	}
+	if cap(out) > keptBody {
+		out = nil
+	}
+	envelope.Raw = nil
+	*x = exchange{Server: x.Server, body: body[:0], out: out[:0], envelope: envelope}
+	x.exchanges.Put(x)
+}
+
+// method answers preflights, and refuses methods that a path does not have.
+// HEAD goes wherever GET goes; net/http leaves out its body.
+func (x *exchange) method(want string) bool {
+	got := x.r.Method
+	if got == want || got == http.MethodHead && want == http.MethodGet {
+		return true
+	}
+	if got == http.MethodOptions {
+		x.preflight(want)
+		return false
+	}
+	x.w.Header().Set("Allow", want)
+	x.tell(wrongMethod(x.r, want))
+	return false
+}
+
+// authenticate finds out who asks. The principal of a known credential is kept
+// even if it is refused, so that the refusal can be counted.
+func (x *exchange) authenticate() *tally.Refusal {
+	if x.draining.Load() {
+		return stopping()
+	}
+	var refusal *tally.Refusal
+	if x.as != "" {
+		if x.principal, refusal = x.principalOf(x.as); refusal != nil {
+			return refusal
+		}
+	} else {
+		x.principal, refusal = auth.Verify(x.cat, auth.Credential(x.r.Header), x.at)
+	}
+	if x.principal == nil {
+		x.unknown.Add(1)
+		return refusal
+	}
+	x.principal.IP = addressOf(x.r)
+	if origin := x.r.Header["Origin"]; len(origin) > 0 {
+		if len(origin[0]) > maxName {
+			return tally.BadRequest("", "The Origin header is too long.")
+		}
+		x.principal.Origin = origin[0]
+		x.allowOrigin()
+	}
+	if refusal != nil {
+		return refusal
+	}
+	return auth.CheckOrigin(x.principal, x.principal.Origin)
+}
+
+func (x *exchange) principalOf(id tally.ID) (*tally.Principal, *tally.Refusal) {
+	key := x.cat.Key(id)
+	if key == nil {
+		return nil, &tally.Refusal{Status: http.StatusUnauthorized, Type: tally.TypeInvalid, Code: tally.CodeInvalidKey, Message: "That key was deleted."}
+	}
+	return auth.PrincipalOf(x.cat, key, x.at)
+}
+
+func addressOf(r *http.Request) netip.Addr {
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{} // in memory there is no address
+	}
+	return ap.Addr().Unmap()
+}
+
+// read takes the body, whole, and looks at it once.
+func (x *exchange) read() *tally.Refusal {
+	if x.r.ContentLength > MaxBody {
+		return x.tooLarge()
+	}
+	rc := http.NewResponseController(x.w)
+	rc.SetReadDeadline(time.Now().Add(bodyPatience)) // best effort: a recorder has none
+	x.body = slices.Grow(x.body[:0], int(min(max(x.r.ContentLength, 511), firstRead))+1)
+	for {
+		n, err := x.r.Body.Read(x.body[len(x.body):cap(x.body)])
+		x.body = x.body[:len(x.body)+n]
+		if len(x.body) > MaxBody {
+			return x.tooLarge()
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return brokenBody(err)
+		}
+		if len(x.body) == cap(x.body) {
+			x.body = slices.Grow(x.body, len(x.body))
+		}
+	}
+	rc.SetReadDeadline(time.Time{})
+	if err := x.envelope.Peek(x.body); err != nil {
+		return tally.BadRequest("", "The request cannot be read: "+tally.AsError(err).Message+".")
+	}
+	if len(x.envelope.Model) > maxName {
+		return tally.BadRequest("model", "The model's name is too long.")
+	}
+	x.stream = x.envelope.Stream && x.endpoint != providers.Embeddings
+	return nil
+}
+
+// tooLarge refuses a body. Some more of it is read: a caller that is still
+// sending would see a broken connection instead of the refusal.
+func (x *exchange) tooLarge() *tally.Refusal {
+	http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(bodyPatience))
+	io.CopyN(io.Discard, x.r.Body, MaxBody) // whatever comes of it, the answer is the same
+	return bodyTooLarge()
+}
+
+func brokenBody(err error) *tally.Refusal {
+	var late net.Error
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &late) && late.Timeout() {
+		return &tally.Refusal{Status: http.StatusRequestTimeout, Type: tally.TypeInvalid, Code: tally.CodeBadRequest,
+			Message: "The body of the request did not arrive within a minute."}
+	}
+	return tally.BadRequest("", "The body of the request broke off.")
+}

@@ -1,0 +1,85 @@
+package gateway
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"tallygate/engine/auth"
+	"tallygate/engine/tally"
+	"tallygate/providers"
+)
+
+// Header values that all answers share; nobody changes them.
+var (
+	jsonType    = []string{"application/json"}
+	noCache     = []string{"no-cache"}
+	noBuffering = []string{"no"} // nginx would hold events back
+	costTrailer = []string{"X-Tallygate-Cost-Usd"}
+	varyOrigin  = []string{"Origin"}
+	exposed     = []string{strings.Join([]string{
+		"x-request-id", "retry-after", "x-should-retry",
+		"x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests",
+		"x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens",
+		"x-tallygate-provider", "x-tallygate-model", "x-tallygate-cost-usd",
+	}, ", ")}
+)
+
+// head fills in the head of an upstream's answer, all but its cost.
+func (x *exchange) head(reply *providers.Reply) http.Header {
+	h := x.w.Header()
+	h["Content-Type"] = reply.Header["Content-Type"]
+	h["X-Tallygate-Provider"] = []string{x.target.Upstream.Config.Name}
+	h["X-Tallygate-Model"] = []string{x.target.Model.Name}
+	x.rateLimit(h, tally.Requests, "X-Ratelimit-Limit-Requests", "X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests")
+	x.rateLimit(h, tally.TokensIO, "X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens")
+	return h
+}
+
+// rateLimit tells of the tightest limit on a metric. The reset is a length of
+// time in OpenAI's way of writing it, "6m0s"; a limit in total has none.
+func (x *exchange) rateLimit(h http.Header, m tally.Metric, limit, remaining, reset string) {
+	charge, left, ok := x.ticket.Room(m)
+	if !ok {
+		return
+	}
+	h[limit] = []string{strconv.FormatInt(charge.Max, 10)}
+	h[remaining] = []string{strconv.FormatInt(left, 10)}
+	if charge.Period.Ends() {
+		h[reset] = []string{max(charge.Period.End.Sub(x.at).Truncate(time.Second), time.Second).String()}
+	}
+}
+
+// allowOrigin lets a page read the answer if the owner lists its origin.
+// Without a list there are no such headers: a secret key doesn't belong in a
+// page.
+func (x *exchange) allowOrigin() {
+	p := x.principal
+	if p.Client != nil && auth.AllowsOrigin(p.Client.Origins, p.Origin) {
+		h := x.w.Header()
+		h["Access-Control-Allow-Origin"] = []string{p.Origin}
+		h["Access-Control-Expose-Headers"] = exposed
+		h["Vary"] = varyOrigin
+	}
+}
+
+// preflight answers what a browser asks before it sends a request. The
+// credential is not known yet, so an origin is let on if any client lists it;
+// the request itself is checked against its own client.
+func (x *exchange) preflight(method string) {
+	h := x.w.Header()
+	h.Set("Allow", method+", OPTIONS")
+	h["Vary"] = varyOrigin
+	origin := x.r.Header.Get("Origin")
+	if origin != "" && slices.ContainsFunc(x.cat.Clients, func(c *tally.Client) bool { return auth.AllowsOrigin(c.Origins, origin) }) {
+		h.Set("Access-Control-Allow-Origin", origin)
+		h.Set("Access-Control-Allow-Methods", method+", OPTIONS")
+		if asked := x.r.Header.Get("Access-Control-Request-Headers"); asked != "" {
+			h.Set("Access-Control-Allow-Headers", asked)
+		}
+		h.Set("Access-Control-Max-Age", "600")
+	}
+	x.w.WriteHeader(http.StatusNoContent)
+}

@@ -1,0 +1,194 @@
+package gateway
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"tallygate/engine/meter"
+	"tallygate/engine/tally"
+)
+
+// answer writes a JSON value.
+func (x *exchange) answer(status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		x.Logger.Error("write an answer", "request", x.id, "err", err)
+		x.tell(internalError())
+		return
+	}
+	h := x.w.Header()
+	h["Content-Type"] = jsonType
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	x.started = true
+	x.w.WriteHeader(status)
+	x.w.Write(body) // an error here is the caller's
+}
+
+// listedModel is a model as OpenAI lists one.
+type listedModel struct {
+	ID      string `json:"id"`
+	Object  string `json:"object"`
+	Created int64  `json:"created"`
+	OwnedBy string `json:"owned_by"`
+}
+
+// models lists what this credential may ask for: models that are enabled, can
+// be paid for and have a live provider, and the aliases that lead to them.
+func (x *exchange) models() {
+	names := x.Router.Usable(x.cat, x.principal, x.at)
+	for _, alias := range slices.Sorted(maps.Keys(x.principal.Gateway.Aliases)) {
+		if !slices.Contains(names, alias) {
+			names = append(names, alias)
+		}
+	}
+	list := make([]listedModel, 0, len(names))
+	for _, name := range names {
+		if m, refusal := x.listed(name); refusal == nil {
+			list = append(list, m)
+		}
+	}
+	x.answer(http.StatusOK, struct {
+		Object string        `json:"object"`
+		Data   []listedModel `json:"data"`
+	}{"list", list})
+}
+
+// model tells of one model, whose name may contain slashes.
+func (x *exchange) model(name string) {
+	m, refusal := x.listed(name)
+	if refusal != nil {
+		x.tell(refusal)
+		return
+	}
+	x.answer(http.StatusOK, m)
+}
+
+func (x *exchange) listed(name string) (listedModel, *tally.Refusal) {
+	targets, refusal := x.Router.Plan(x.cat, x.principal, name, x.at)
+	if refusal != nil {
+		return listedModel{}, refusal
+	}
+	first := targets[0]
+	return listedModel{ID: name, Object: "model", Created: first.Model.CreatedAt.Unix(), OwnedBy: first.Upstream.Config.Name}, nil
+}
+
+// amounts is what was used, by metric; money in nano-USD with its decimal text
+// beside it.
+type amounts struct {
+	Requests       int64         `json:"requests"`
+	Tokens         int64         `json:"tokens"`
+	CostUSD        string        `json:"cost_usd"`
+	CostNanoUSD    tally.NanoUSD `json:"cost_nano_usd"`
+	CreditsUSD     string        `json:"credits_usd"`
+	CreditsNanoUSD tally.NanoUSD `json:"credits_nano_usd"`
+	Sessions       int64         `json:"sessions"`
+	Since          time.Time     `json:"since"`
+}
+
+// limitStanding is a limit for the caller whom it limits. Max, Used, Held and
+// Left are counts, or nano-USD where the metric is money.
+type limitStanding struct {
+	Of       string       `json:"of"` // gateway, client or key
+	Metric   tally.Metric `json:"metric"`
+	Window   tally.Window `json:"window"`
+	Max      int64        `json:"max"`
+	Used     int64        `json:"used"`
+	Held     int64        `json:"held"`
+	Left     int64        `json:"left"`
+	Text     string       `json:"text"` // "$1.20 of $5.00"
+	ResetsAt time.Time    `json:"resets_at,omitzero"`
+	Warn     bool         `json:"warn,omitempty"`
+}
+
+// usage tells this very credential what it has used, and what its limits leave.
+func (x *exchange) usage() {
+	p := x.principal
+	standings, err := x.Meter.StandingsOf(x.ctx, x.cat, p, x.at)
+	if err == nil {
+		var today, month amounts
+		if today, err = x.usedIn(tally.Window{Unit: tally.Day}); err == nil {
+			if month, err = x.usedIn(tally.Window{Unit: tally.Month}); err == nil {
+				x.answer(http.StatusOK, usageOf(p, standings, today, month))
+				return
+			}
+		}
+	}
+	x.tell(&tally.Refusal{Status: http.StatusServiceUnavailable, Type: tally.TypeUnavailable, Code: tally.CodeStore,
+		Message: "The gateway cannot read its counters: " + tally.AsError(err).Message, RetryAfter: 5 * time.Second})
+}
+
+// usedIn adds up what the credential has used in the current period of a window.
+func (x *exchange) usedIn(w tally.Window) (amounts, error) {
+	limits := make([]tally.Limit, 0, tally.NumMetrics)
+	for _, m := range tally.Metrics {
+		limits = append(limits, tally.Limit{Metric: m, Window: w})
+	}
+	subject := tally.SubjectOf("gateway", x.principal.Gateway.ID)
+	if k := x.principal.Key; k != nil {
+		subject = tally.SubjectOf("key", k.ID)
+	}
+	of, err := x.Meter.Standings(x.ctx, x.cat, x.principal.Gateway, subject, limits, x.at)
+	if err != nil {
+		return amounts{}, err
+	}
+	used := func(m tally.Metric) int64 { return of[m.Index()].Used }
+	cost, credits := tally.NanoUSD(used(tally.Cost)), tally.NanoUSD(used(tally.Credits))
+	return amounts{
+		Requests: used(tally.Requests), Tokens: used(tally.TokensIO), Sessions: used(tally.Sessions), Since: of[0].Period.Start,
+		CostUSD: cost.String(), CostNanoUSD: cost, CreditsUSD: credits.String(), CreditsNanoUSD: credits,
+	}, nil
+}
+
+func usageOf(p *tally.Principal, standings []meter.Standing, today, month amounts) any {
+	out := struct {
+		Object  string          `json:"object"`
+		Gateway string          `json:"gateway"`
+		Client  string          `json:"client,omitempty"`
+		Key     string          `json:"key,omitempty"`
+		Today   amounts         `json:"today"`
+		Month   amounts         `json:"month"`
+		Limits  []limitStanding `json:"limits"`
+	}{Object: "usage", Gateway: p.Gateway.Name, Today: today, Month: month, Limits: make([]limitStanding, 0, len(standings))}
+	if p.Client != nil {
+		out.Client = p.Client.Name
+	}
+	if p.Key != nil {
+		out.Key = p.Key.Label
+	}
+	for _, s := range standings {
+		of, _ := s.Subject.Split()
+		l := limitStanding{Of: of, Metric: s.Metric, Window: s.Window, Max: s.Max, Used: s.Used, Held: s.Held, Left: s.Left(), Warn: s.Warn,
+			Text: s.Metric.Format(s.Used) + " of " + s.Metric.Format(s.Max)}
+		if s.Period.Ends() {
+			l.ResetsAt = s.Period.End
+		}
+		out.Limits = append(out.Limits, l)
+	}
+	return out
+}
+
+// health is what WebLLM clients probe for: that it is there, and which version.
+func (x *exchange) health() {
+	x.answer(http.StatusOK, map[string]string{"status": "ok", "version": x.Version})
+}
+
+// alive is for operators: the process answers.
+func (x *exchange) alive() { x.answer(http.StatusOK, map[string]string{"status": "ok"}) }
+
+// ready is for load balancers: requests can be served.
+func (x *exchange) ready() {
+	err := x.Ready()
+	if x.draining.Load() {
+		err = tally.Errorf(tally.Unavailable, "the gateway is shutting down")
+	}
+	if err == nil {
+		x.answer(http.StatusOK, map[string]string{"status": "ready"})
+		return
+	}
+	e := tally.AsError(err)
+	x.answer(http.StatusServiceUnavailable, map[string]string{"status": "unavailable", "message": e.Message, "hint": e.Hint})
+}

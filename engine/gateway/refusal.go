@@ -1,0 +1,136 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"tallygate/engine/tally"
+	"tallygate/providers"
+)
+
+// tell writes a refusal to the caller, in OpenAI's shape.
+func (x *exchange) tell(refusal *tally.Refusal) {
+	h := x.w.Header()
+	h["Content-Type"] = jsonType
+	if refusal.RetryAfter > 0 {
+		seconds := (refusal.RetryAfter + time.Second - 1) / time.Second
+		h["Retry-After"] = []string{strconv.FormatInt(int64(seconds), 10)}
+	}
+	if refusal.Final {
+		h["X-Should-Retry"] = []string{"false"}
+	}
+	body := refusal.Body
+	if body == nil {
+		body = errorBody(refusal)
+	}
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	x.started = true
+	x.w.WriteHeader(refusal.Status)
+	x.w.Write(body) // an error here is the caller's; there is nobody left to tell
+}
+
+// errorBody is a refusal as OpenAI's clients read it.
+func errorBody(refusal *tally.Refusal) []byte {
+	type detail struct {
+		Message string  `json:"message"`
+		Type    string  `json:"type"`
+		Param   *string `json:"param"`
+		Code    string  `json:"code"`
+	}
+	d := detail{Message: refusal.Message, Type: refusal.Type, Code: refusal.Code}
+	if refusal.Param != "" {
+		d.Param = &refusal.Param
+	}
+	body, _ := json.Marshal(map[string]detail{"error": d}) // strings cannot fail
+	return body
+}
+
+var errAtCapacity error = &providers.UpstreamError{Fault: providers.Busy, RetryAfter: time.Second, Err: errors.New("every place in flight is taken")}
+
+// told reports whether a stream has carried the upstream's own error event.
+func told(err error) bool {
+	up, ok := errors.AsType[*providers.UpstreamError](err)
+	return ok && up.Told
+}
+
+// upstreamRefusal is what the caller is told when the last upstream has failed.
+// Of the upstream's own words only those about the request are passed on; what
+// it says about its key or its quota is the owner's business.
+func upstreamRefusal(x *exchange, err error) *tally.Refusal {
+	refusal := &tally.Refusal{Status: http.StatusBadGateway, Type: tally.TypeUpstream}
+	name, model := x.target.Upstream.Config.Name, x.target.Model.Name
+	say := func(code, format string, args ...any) *tally.Refusal {
+		refusal.Code = code
+		refusal.Message = fmt.Sprintf("Provider %q, asked for model %q, ", name, model) + fmt.Sprintf(format, args...)
+		return refusal
+	}
+	up, ok := errors.AsType[*providers.UpstreamError](err)
+	if !ok {
+		x.Logger.Error("provider failed in an unknown way", "request", x.id, "provider", name, "err", err)
+		return say(tally.CodeProviderError, "failed.")
+	}
+	refusal.RetryAfter = min(up.RetryAfter, maxRetryAfter)
+	switch up.Fault {
+	case providers.Refused:
+		return passedOn(refusal, up, name)
+	case providers.TimedOut:
+		refusal.Status = http.StatusGatewayTimeout
+		return say(tally.CodeProviderTimeout, "did not answer in time.")
+	case providers.Unreachable, providers.Gone:
+		return say(tally.CodeProviderDown, "cannot be reached.")
+	case providers.Busy:
+		return say(tally.CodeProviderBusy, "has too much to do. Try again in a moment.")
+	case providers.OutOfQuota:
+		return say(tally.CodeProviderQuota, "says that the account of this gateway's owner is used up.")
+	case providers.BadKey:
+		return say(tally.CodeProviderAuth, "does not accept the API key of this gateway's owner.")
+	case providers.ServerError:
+		if up.Status == 0 {
+			return say(tally.CodeProviderError, "reported an error.")
+		}
+		return say(tally.CodeProviderError, "failed with status %d.", up.Status)
+	}
+	return say(tally.CodeProviderError, "gave an answer that cannot be used.")
+}
+
+// maxRetryAfter bounds what an upstream may ask our callers to wait.
+const maxRetryAfter = time.Hour
+
+// passedOn is the upstream's own refusal of a request: its status and words.
+func passedOn(refusal *tally.Refusal, up *providers.UpstreamError, provider string) *tally.Refusal {
+	refusal.Status, refusal.Type, refusal.Code = up.Status, tally.TypeInvalid, tally.CodeRefusedUpstream
+	refusal.Message = fmt.Sprintf("Provider %q refuses the request with status %d.", provider, up.Status)
+	if len(up.Body) > 0 && up.Body[0] == '{' && json.Valid(up.Body) {
+		refusal.Body = up.Body
+	}
+	return refusal
+}
+
+func bodyTooLarge() *tally.Refusal {
+	return &tally.Refusal{Status: http.StatusRequestEntityTooLarge, Type: tally.TypeInvalid, Code: tally.CodeTooLarge,
+		Message: fmt.Sprintf("The request is larger than %d MiB.", MaxBody>>20)}
+}
+
+func unknownPath(r *http.Request) *tally.Refusal {
+	return &tally.Refusal{Status: http.StatusNotFound, Type: tally.TypeInvalid, Code: tally.CodeUnknownPath,
+		Message: fmt.Sprintf("There is nothing at %s %.200s. The API of this gateway is below /v1, for example POST /v1/chat/completions.", r.Method, r.URL.Path)}
+}
+
+func wrongMethod(r *http.Request, want string) *tally.Refusal {
+	return &tally.Refusal{Status: http.StatusMethodNotAllowed, Type: tally.TypeInvalid, Code: tally.CodeMethod,
+		Message: fmt.Sprintf("%s is asked for with %s, not with %.20s.", r.URL.Path, want, r.Method)}
+}
+
+func stopping() *tally.Refusal {
+	return &tally.Refusal{Status: http.StatusServiceUnavailable, Type: tally.TypeUnavailable, Code: tally.CodeStopping,
+		Message: "The gateway is shutting down. Try again in a moment.", RetryAfter: 2 * time.Second}
+}
+
+func internalError() *tally.Refusal {
+	return &tally.Refusal{Status: http.StatusInternalServerError, Type: tally.TypeServer, Code: tally.CodeInternal,
+		Message: "The gateway failed inside. Its log has the details under this request's id."}
+}
