@@ -1,25 +1,42 @@
 package control
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
-// Nearest returns the word that was most likely meant by a mistyped one, ""
-// if none is near enough. The command line uses it for flags.
+// Nearest returns the word that was most likely meant by a mistyped or
+// shortened one, "" if none is near enough. Case does not count. The engine
+// uses it for names, the command line for flags.
 func Nearest(word string, among []string) string {
+	word = strings.ToLower(word)
+	if word == "" {
+		return ""
+	}
 	best, least := "", max(len(word)/3, 1)+1
 	among = slices.Sorted(slices.Values(among))
 	for _, w := range among {
-		if d := distance(word, w); d < least {
+		if d := distance(word, strings.ToLower(w)); d < least {
 			best, least = w, d
 		}
 	}
-	return best
+	if best != "" || len(word) < 3 {
+		return best
+	}
+	for _, w := range among {
+		if strings.Contains(strings.ToLower(w), word) {
+			return w
+		}
+	}
+	return ""
 }
 
 // distance counts the insertions, deletions, replacements and swaps of
 // neighbours that turn one word into another.
-func distance(a, b string) int {
+func distance(from, to string) int {
+	a, b := []rune(from), []rune(to)
 	if len(a) > 64 || len(b) > 64 {
-		return max(len(a), len(b))
+		return max(len(a), len(b)) // what a person types is shorter
 	}
 	older, prev, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range prev {
