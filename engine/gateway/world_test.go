@@ -1,0 +1,216 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tallygate/engine/auth"
+	"tallygate/engine/meter"
+	"tallygate/engine/route"
+	"tallygate/engine/tally"
+	"tallygate/providers"
+	"tallygate/providers/sim"
+	"tallygate/storage"
+	"tallygate/storage/memory"
+)
+
+// world is a public plane over a real store, with one gateway, one client, one
+// key and the pretend upstream, all of which a test may change before it opens.
+type world struct {
+	t        testing.TB
+	store    storage.Store
+	gw       *tally.Gateway
+	client   *tally.Client
+	key      *tally.Key
+	token    string // the key itself
+	provider *tally.Provider
+	models   []*tally.Model
+	settings *tally.Settings
+	more     []tally.Entity
+	kinds    []providers.Kind
+	clock    tally.Clock
+	ready    error
+	log      bytes.Buffer
+
+	mu      sync.Mutex // guards catalog
+	catalog *tally.Catalog
+	meter   *meter.Meter
+	router  *route.Router
+	server  *Server
+	http    *httptest.Server
+}
+
+func price(usd int64) *tally.NanoUSD {
+	n := tally.NanoUSD(usd) * tally.Dollar
+	return &n
+}
+
+// newWorld makes a world that is not open yet.
+func newWorld(t testing.TB) *world {
+	now := time.Now().Add(-time.Hour).UTC()
+	meta := func(id tally.ID) tally.Meta { return tally.Meta{ID: id, CreatedAt: now, UpdatedAt: now} }
+	w := &world{t: t, clock: time.Now}
+	w.gw = &tally.Gateway{Meta: meta("gw_1"), PublicID: "abcdefghi", Slug: "main", Name: "Main", TimeZone: "Europe/Lisbon", Access: tally.AccessKey, Enabled: true}
+	w.client = &tally.Client{Meta: meta("cl_1"), Gateway: "gw_1", Slug: "hotel-aurora", Name: "Hotel Aurora", Status: tally.Active}
+	w.key = &tally.Key{Meta: meta("ke_1"), Client: "cl_1", Label: "bot"}
+	var d tally.Digest
+	w.token, d, w.key.Prefix, w.key.Suffix = auth.NewClientKey()
+	w.more = []tally.Entity{&tally.Secret{Meta: meta("se_1"), Of: "ke_1", Digest: d}}
+	w.provider = &tally.Provider{Meta: meta("pr_1"), Name: "sim", ProviderKind: "sim", Enabled: true}
+	for _, name := range []string{sim.Small, sim.Embed} {
+		w.models = append(w.models, &tally.Model{Meta: meta(tally.ID("mo_" + name)), Provider: "pr_1", Name: name,
+			Prices: []tally.Price{{Input: price(1), Output: price(2)}}, Enabled: true})
+	}
+	w.settings = &tally.Settings{Meta: meta(tally.SettingsID)}
+	k := sim.Kind()
+	k.New = func(providers.Config) (providers.Provider, error) { return sim.Open(sim.Options{}), nil }
+	w.kinds = []providers.Kind{k}
+	return w
+}
+
+// open puts the world in force.
+func (w *world) open() *world {
+	w.t.Helper()
+	if w.store == nil {
+		w.store = memory.New(nil)
+	}
+	log := slog.New(slog.NewTextHandler(&lockedWriter{w: &w.log}, nil))
+	w.meter = meter.New(meter.Options{Store: w.store, Hash: func(c tally.ID, user string) string { return string(c) + "#" + user }, Logger: log})
+	w.router = route.New(route.Options{Kinds: w.kinds, Keys: func(tally.ID) ([]string, error) { return []string{"sk-upstream"}, nil }, Logger: log})
+	w.use()
+	w.server = New(Options{
+		Catalog: w.picture, Router: w.router, Meter: w.meter, Clock: w.clock, Logger: log, Version: "1.2.3",
+		Ready: func() error { return w.ready },
+	})
+	w.http = httptest.NewServer(w.server)
+	w.t.Cleanup(func() {
+		w.http.Close()
+		w.router.Close()
+		if n, err := w.store.Holds(context.Background()); err != nil || n != 0 {
+			w.t.Errorf("%d holds are left (%v)", n, err)
+		}
+		if w.t.Failed() {
+			w.t.Logf("log:\n%s", w.log.String())
+		}
+	})
+	return w
+}
+
+// use puts the entities as they are into force.
+func (w *world) use() {
+	entities := append([]tally.Entity{w.gw, w.client, w.key, w.provider, w.settings}, w.more...)
+	for _, m := range w.models {
+		entities = append(entities, m)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	rev := int64(1)
+	if w.catalog != nil {
+		rev = w.catalog.Rev + 1
+	}
+	w.catalog = tally.NewCatalog(rev, entities)
+	w.router.Update(w.catalog)
+}
+
+func (w *world) picture() *tally.Catalog {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.catalog
+}
+
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
+}
+
+// answered is an answer that was read to its end.
+type answered struct {
+	status  int
+	header  http.Header
+	trailer http.Header
+	body    string
+}
+
+// send sends a request with the world's key, or with the headers given as
+// "Name: value".
+func (w *world) send(method, path, body string, headers ...string) answered {
+	w.t.Helper()
+	r, err := http.NewRequest(method, w.http.URL+path, strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+w.token)
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		r.Header.Set(name, value)
+		if value == "" {
+			r.Header.Del(name)
+		}
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.t.Fatalf("%s %s: %v after %q", method, path, err, b)
+	}
+	return answered{resp.StatusCode, resp.Header, resp.Trailer, string(b)}
+}
+
+func (w *world) chat(extra string, headers ...string) answered {
+	w.t.Helper()
+	return w.send("POST", "/v1/chat/completions", `{"model":"sim-small","messages":[{"role":"user","content":"hi"}]`+extra+`}`, headers...)
+}
+
+// refusal reads the error of an answer.
+func (a answered) refusal(t testing.TB) (kind, code, message string) {
+	t.Helper()
+	var e struct {
+		Error struct{ Message, Type, Code string }
+	}
+	if err := json.Unmarshal([]byte(a.body), &e); err != nil {
+		t.Fatalf("status %d: not an error body: %v in %q", a.status, err, a.body)
+	}
+	return e.Error.Type, e.Error.Code, e.Error.Message
+}
+
+// records returns all records, the oldest first.
+func (w *world) records() []tally.Record {
+	w.t.Helper()
+	w.meter.FlushRefusals(context.Background(), time.Time{})
+	list, next, err := w.store.Records(context.Background(), storage.RecordQuery{Limit: 1000})
+	if err != nil || next != "" {
+		w.t.Fatalf("records: %v, next %q", err, next)
+	}
+	for i, j := 0, len(list)-1; i < j; i, j = i+1, j-1 {
+		list[i], list[j] = list[j], list[i]
+	}
+	return list
+}
+
+// one returns the only record.
+func (w *world) one() tally.Record {
+	w.t.Helper()
+	list := w.records()
+	if len(list) != 1 {
+		w.t.Fatalf("got %d records, want 1: %+v", len(list), list)
+	}
+	return list[0]
+}
