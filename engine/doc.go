@@ -1,0 +1,54 @@
+// Package engine assembles the gateway: it owns the lifetime of the parts and
+// answers every operation of the control plane.
+//
+// # The picture
+//
+//	client apps                    owner: commands, screens
+//	     │ HTTP                         │ control.Caller
+//	     ▼                              ▼
+//	engine/gateway  ◄─ assembles ─  engine  ── implements ──►  engine/control
+//	 │    │    │                        │
+//	 │    │    └─ engine/auth           ├─ engine/feed ◄─ records ─ storage
+//	 │    └────── engine/route ─► providers/{openai,sim}
+//	 └─────────── engine/meter ─► storage ◄─ storage/{badgerdb,memory}
+//
+// Everything is said in the words of [tallygate/engine/tally], which imports
+// only the standard library. Package storage and package providers are ports:
+// their implementations never see the engine. A test in cmd/tallygate holds the
+// direction of every import.
+//
+// # One request
+//
+// The gateway's forward reads like this list; each step names its package.
+//
+//  1. Who asks: the credential's digest is looked up in the catalog, one
+//     immutable picture of all entities for the whole request (auth).
+//  2. What is asked: one pass over the raw body finds the few fields that
+//     matter; nothing is decoded or encoded again (providers.Envelope).
+//  3. Who may answer: upstreams in the gateway's order (route).
+//  4. Is there room: the most that the request can use is held on every counter
+//     that limits it, all or none, and written down before anything is sent
+//     (meter, storage).
+//  5. Ask: the next upstream only while nothing has reached the caller
+//     (providers).
+//  6. Relay: bytes pass through; usage is read as it passes (providers.Body).
+//  7. Settle: the hold is replaced by the truth, with the record and the
+//     rollups, in one act; the last byte of the answer waits for it (meter).
+//  8. The store hands settled records to the feed, and the feed to whoever
+//     follows along. The request's goroutine publishes nothing.
+//
+// # One change
+//
+// An operation is declared once in package control, implemented once here and
+// called through one client, whether the caller is in this process or not. All
+// changes of the catalog go through [Engine.change]: one at a time, checked
+// against the latest picture, stored whole or not at all, then in force.
+//
+// # What must never happen
+//
+// A counter beyond its limit because requests came at the same time; a record
+// lost that a caller has seen the end of; a hold forgotten by a crash. The
+// store's suite, a comparison of random histories with the memory store, and a
+// loop that kills the real binary at random moments each hold a part of this;
+// `tallygate verify` proves it for the data at hand.
+package engine
