@@ -48,6 +48,7 @@ type exchange struct {
 	principal *tally.Principal
 	body      []byte
 	envelope  providers.Envelope
+	model     string // as asked; "" until the body has been read
 	stream    bool
 	asked     meter.Request
 	ticket    *meter.Ticket   // nil before admission
@@ -179,6 +180,7 @@ func (x *exchange) read() *tally.Refusal {
 	if len(x.envelope.Model) > maxName {
 		return tally.BadRequest("model", "The model's name is too long.")
 	}
+	x.model = x.envelope.Model
 	x.stream = x.envelope.Stream && x.endpoint != providers.Embeddings
 	return nil
 }

@@ -28,7 +28,7 @@ func (s *Server) forward(x *exchange) {
 		x.refuse(refusal)
 		return
 	}
-	targets, refusal := s.Router.Plan(x.cat, x.principal, x.envelope.Model, x.at)
+	targets, refusal := s.Router.Plan(x.cat, x.principal, x.model, x.at)
 	if refusal != nil {
 		x.refuse(refusal)
 		return
@@ -54,7 +54,7 @@ func (x *exchange) admit(targets []route.Target) (refusal *tally.Refusal) {
 	e := &x.envelope
 	x.asked = meter.Request{
 		ID: x.id, At: x.at, Catalog: x.cat, Principal: x.principal,
-		Endpoint: string(x.endpoint), Model: e.Model, Stream: x.stream,
+		Endpoint: string(x.endpoint), Model: x.model, Stream: x.stream,
 		Choices: max(e.Choices, e.BestOf), Session: x.session(),
 	}
 	if x.asked.Model == "" {
@@ -248,7 +248,7 @@ func (x *exchange) close() {
 func (x *exchange) refuse(refusal *tally.Refusal) {
 	if p := x.principal; p != nil && refusal.Status < http.StatusInternalServerError {
 		rec := tally.Record{
-			ID: x.id, At: x.at, Gateway: gatewayID(p), Endpoint: string(x.endpoint), Model: x.envelope.Model, Stream: x.stream,
+			ID: x.id, At: x.at, Gateway: gatewayID(p), Endpoint: string(x.endpoint), Model: x.model, Stream: x.stream,
 			Origin: p.Origin, Country: p.Country, Status: refusal.Status, Code: refusal.Code, Outcome: tally.OutcomeDenied, Total: x.elapsed(),
 		}
 		if p.Client != nil {

@@ -36,9 +36,9 @@ type listedModel struct {
 	OwnedBy string `json:"owned_by"`
 }
 
-// models lists what this credential may ask for: models that are enabled, can
+// listModels lists what this credential may ask for: models that are enabled, can
 // be paid for and have a live provider, and the aliases that lead to them.
-func (x *exchange) models() {
+func (x *exchange) listModels() {
 	names := x.Router.Usable(x.cat, x.principal, x.at)
 	for _, alias := range slices.Sorted(maps.Keys(x.principal.Gateway.Aliases)) {
 		if !slices.Contains(names, alias) {
@@ -57,8 +57,8 @@ func (x *exchange) models() {
 	}{"list", list})
 }
 
-// model tells of one model, whose name may contain slashes.
-func (x *exchange) model(name string) {
+// showModel tells of one model, whose name may contain slashes.
+func (x *exchange) showModel(name string) {
 	m, refusal := x.listed(name)
 	if refusal != nil {
 		x.tell(refusal)

@@ -90,6 +90,18 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// Buffers are used again; what one caller asked must not show in another's
+// record.
+func TestARefusalDoesNotTellOfTheRequestBefore(t *testing.T) {
+	w := newWorld(t)
+	w.open()
+	w.chat("")
+	w.send("POST", "/v1/chat/completions", "nonsense")
+	if rec := w.records()[1]; rec.Model != "" || rec.Code != tally.CodeBadRequest {
+		t.Errorf("record %+v", rec)
+	}
+}
+
 func TestOddPathsAndMethods(t *testing.T) {
 	w := newWorld(t).open()
 	a := w.send("POST", "/chat/completions", "{}")

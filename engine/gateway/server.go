@@ -97,7 +97,7 @@ func (s *Server) dispatch(x *exchange) {
 	case "/v1/embeddings":
 		s.post(x, providers.Embeddings)
 	case "/v1/models":
-		s.get(x, (*exchange).models)
+		s.get(x, (*exchange).listModels)
 	case "/v1/usage":
 		s.get(x, (*exchange).usage)
 	case "/health":
@@ -108,7 +108,7 @@ func (s *Server) dispatch(x *exchange) {
 		s.probe(x, (*exchange).ready)
 	default:
 		if id, ok := strings.CutPrefix(path, "/v1/models/"); ok && id != "" {
-			s.get(x, func(x *exchange) { x.model(id) })
+			s.get(x, func(x *exchange) { x.showModel(id) })
 			return
 		}
 		x.tell(unknownPath(x.r))

@@ -1,0 +1,318 @@
+//go:build unix
+
+package gateway
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"tallygate/engine/tally"
+	"tallygate/providers/openai"
+	"tallygate/storage/badgerdb"
+)
+
+// The benchmark compares CPU time per request, user and system, deferred work
+// included, of the gateway with everything on (key, exact reservation in seven
+// windows, usage, records on disk) and of floor, a bare tuned
+// httputil.ReverseProxy. Each is a process of its own; load and upstream are in
+// this one. Rounds alternate, since a machine's speed drifts: only the ratio
+// within one run counts.
+//
+//	go test -run '^$' -bench Forward -benchtime 7x ./engine/gateway
+//
+// engine/doc.go keeps the figures.
+func BenchmarkForward(b *testing.B) {
+	up := startMock(b)
+	floor, gateway := startChild(b, "floor", up), startChild(b, "gateway", up)
+	for _, sc := range []struct {
+		name     string
+		conns, n int
+		prompt   int // bytes
+		events   int // of a stream; 0 for a plain answer
+	}{
+		{name: "c1", conns: 1, n: 2000, prompt: 400},
+		{name: "c16", conns: 16, n: 8000, prompt: 400},
+		{name: "c64", conns: 64, n: 8000, prompt: 400},
+		{name: "c16-32KB", conns: 16, n: 4000, prompt: 32 << 10},
+		{name: "c8-200events", conns: 8, n: 48, prompt: 400, events: 200},
+	} {
+		b.Run(sc.name, func(b *testing.B) {
+			up.events.Store(int64(sc.events))
+			var ratios, ours, theirs []float64
+			for b.Loop() {
+				f := floor.cpuOf(b, sc.conns, sc.n, sc.prompt, sc.events)
+				g := gateway.cpuOf(b, sc.conns, sc.n, sc.prompt, sc.events)
+				ratios, ours, theirs = append(ratios, g/f), append(ours, g), append(theirs, f)
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(median(ratios), "×floor")
+			b.ReportMetric(median(ours), "gateway-µs/req")
+			b.ReportMetric(median(theirs), "floor-µs/req")
+		})
+	}
+}
+
+func median(xs []float64) float64 {
+	slices.Sort(xs)
+	return xs[len(xs)/2]
+}
+
+// child is a process under load.
+type child struct {
+	url, cpu, key string
+	client        *http.Client
+}
+
+// childEnv tells a process started from the test binary what to be.
+const childEnv = "TALLYGATE_BENCH_CHILD"
+
+func TestMain(m *testing.M) {
+	if what := os.Getenv(childEnv); what != "" {
+		runChild(what, os.Args[1])
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func startChild(b *testing.B, what string, up *mock) *child {
+	b.Helper()
+	cmd := exec.Command(os.Args[0], up.url)
+	cmd.Env = append(os.Environ(), childEnv+"="+what)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		in.Close()
+		cmd.Wait()
+	})
+	c := &child{client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}}}
+	if _, err := fmt.Fscanln(bufio.NewReader(out), &c.url, &c.cpu, &c.key); err != nil {
+		b.Fatalf("%s did not start: %v", what, err)
+	}
+	return c
+}
+
+// cpuOf sends n requests over so many connections and returns the child's CPU
+// time in µs: per request, or per event of a stream.
+func (c *child) cpuOf(b *testing.B, conns, n, prompt, events int) float64 {
+	body := fmt.Sprintf(`{"model":"m","messages":[{"role":"user","content":"%s"}],"max_tokens":400,"stream":%t}`, strings.Repeat("word ", prompt/5), events > 0)
+	before := c.time(b)
+	var left atomic.Int64
+	left.Store(int64(n))
+	var callers sync.WaitGroup
+	for range conns {
+		callers.Go(func() {
+			for left.Add(-1) >= 0 {
+				r, _ := http.NewRequest("POST", c.url+"/v1/chat/completions", strings.NewReader(body))
+				r.Header.Set("Authorization", "Bearer "+c.key)
+				resp, err := c.client.Do(r)
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				size, err := io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+				if err != nil || resp.StatusCode != 200 || size < int64(max(800, events*200)) {
+					b.Errorf("status %d, %d bytes, %v", resp.StatusCode, size, err)
+					return
+				}
+			}
+		})
+	}
+	callers.Wait()
+	time.Sleep(1200 * time.Millisecond) // what is written down later is part of the price
+	used := float64(c.time(b)-before) / 1000
+	if events > 0 {
+		return used / float64(n*events)
+	}
+	return used / float64(n)
+}
+
+func (c *child) time(b *testing.B) int64 {
+	resp, err := http.Get(c.cpu)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(resp.Body)
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return n
+}
+
+func runChild(what, upstream string) {
+	handler, key := floorHandler(upstream), "none"
+	if what == "gateway" {
+		var done func()
+		handler, key, done = gatewayHandler(upstream)
+		defer done()
+	}
+	serve := func(h http.Handler) string {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			panic(err)
+		}
+		go (&http.Server{Handler: h}).Serve(ln)
+		return "http://" + ln.Addr().String()
+	}
+	cpu := serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var u syscall.Rusage
+		syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+		fmt.Fprint(w, u.Utime.Nano()+u.Stime.Nano())
+	}))
+	fmt.Println(serve(handler), cpu, key)
+	io.Copy(io.Discard, os.Stdin)
+}
+
+// floorHandler reads the body whole, as any gateway must, and lets the standard
+// library do the rest.
+func floorHandler(upstream string) http.Handler {
+	to, _ := url.Parse(upstream)
+	proxy := &httputil.ReverseProxy{
+		Rewrite:    func(r *httputil.ProxyRequest) { r.SetURL(to) },
+		Transport:  &http.Transport{MaxIdleConnsPerHost: 256, DisableCompression: true},
+		BufferPool: &bufferPool{},
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		proxy.ServeHTTP(w, r)
+	})
+}
+
+type bufferPool struct{ sync.Pool }
+
+func (p *bufferPool) Get() []byte {
+	if b, ok := p.Pool.Get().(*[]byte); ok {
+		return *b
+	}
+	return make([]byte, 32<<10)
+}
+func (p *bufferPool) Put(b []byte) { p.Pool.Put(&b) }
+
+// gatewayHandler is the world of the tests over the real store, with the real
+// provider and seven limits.
+func gatewayHandler(upstream string) (h http.Handler, key string, done func()) {
+	dir, err := os.MkdirTemp("", "tallygate-bench-")
+	if err != nil {
+		panic(err)
+	}
+	store, err := badgerdb.Open(context.Background(), badgerdb.Options{Dir: dir + "/store"})
+	if err != nil {
+		panic(err)
+	}
+	var tb quietTB
+	w := newWorld(tb)
+	w.store = store
+	w.kinds = openai.Kinds()
+	w.provider.Name, w.provider.ProviderKind, w.provider.BaseURL = "mock", "custom", upstream+"/v1"
+	w.models = w.models[:1]
+	w.models[0].Name = "m"
+	limit := func(m tally.Metric, u tally.Unit) tally.Limit {
+		return tally.Limit{Metric: m, Window: tally.Window{Unit: u}, Max: tally.MaxCount}
+	}
+	w.gw.Limits = []tally.Limit{limit(tally.Requests, tally.Day), limit(tally.Cost, tally.Month)}
+	w.client.Limits = []tally.Limit{limit(tally.Requests, tally.Minute), limit(tally.TokensIO, tally.Month), limit(tally.Credits, tally.Month)}
+	w.key.Limits = []tally.Limit{limit(tally.Requests, tally.Total), limit(tally.Cost, tally.Day)}
+	w.open()
+	return w.server, w.token, func() {
+		store.Close()
+		os.RemoveAll(dir)
+	}
+}
+
+// quietTB lets a world live outside of a test.
+type quietTB struct{ testing.TB }
+
+func (quietTB) Helper()        {}
+func (quietTB) Cleanup(func()) {}
+
+// mock is an upstream that answers from bytes made in advance.
+type mock struct {
+	url    string
+	events atomic.Int64
+}
+
+func startMock(b *testing.B) *mock {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { ln.Close() })
+	m := &mock{url: "http://" + ln.Addr().String()}
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go m.serve(c)
+		}
+	}()
+	return m
+}
+
+var (
+	mockAnswer = fmt.Sprintf(`{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"%s","refusal":null},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":57,"completion_tokens":96,"total_tokens":153}}`, strings.Repeat("answer ", 80))
+	mockPlain  = []byte(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(mockAnswer), mockAnswer))
+	mockHead   = []byte("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+	mockEvent  = chunked(`data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","system_fingerprint":"fp_0123456789","choices":[{"index":0,"delta":{"content":" a word and some more"},"logprobs":null,"finish_reason":null}],"usage":null,"padding":"` + strings.Repeat("x", 40) + "\"}\n\n")
+	mockEnd    = chunked(`data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}` + "\n\n" + `data: {"choices":[],"usage":{"prompt_tokens":57,"completion_tokens":200,"total_tokens":257}}` + "\n\ndata: [DONE]\n\n")
+)
+
+func chunked(s string) []byte { return []byte(fmt.Sprintf("%x\r\n%s\r\n", len(s), s)) }
+
+func (m *mock) serve(c net.Conn) {
+	defer c.Close()
+	in := bufio.NewReaderSize(c, 64<<10)
+	for {
+		r, err := http.ReadRequest(in)
+		if err != nil {
+			return
+		}
+		io.Copy(io.Discard, r.Body)
+		n := m.events.Load()
+		if n == 0 {
+			c.Write(mockPlain)
+			continue
+		}
+		c.Write(mockHead)
+		for range n {
+			time.Sleep(2 * time.Millisecond)
+			c.Write(mockEvent)
+		}
+		c.Write(mockEnd)
+		c.Write([]byte("0\r\n\r\n"))
+	}
+}
