@@ -50,6 +50,10 @@ func (r *request) answer(c providers.Call) (*answer, error) {
 	if len(prompts)*n > maxAnswers {
 		return nil, refuse("n", "too many choices: prompts × n may be 2048 at most")
 	}
+	granted := c.MaxOutput
+	if own := c.Envelope.MaxTokens; own > 0 {
+		granted = min(granted, own)
+	}
 	a.choices = make([]choice, 0, len(prompts)*n)
 	for i := range prompts {
 		var text string
@@ -66,7 +70,7 @@ func (r *request) answer(c providers.Call) (*answer, error) {
 		}
 		for range n {
 			ch := r.choice(c, text, s)
-			ch.cut(c.MaxOutput)
+			ch.cut(granted)
 			a.completionTokens += ch.tokens
 			a.choices = append(a.choices, ch)
 			s = sha256.Sum256(s[:]) // the next one says something else

@@ -1,0 +1,14 @@
+// Package providertest is the suite that every provider passes, and a scripted
+// upstream full of faults.
+//
+// [Run] checks the contract of package providers on well-behaved answers; any
+// provider can run it, with or without an upstream behind it. [RunHostile]
+// checks a provider that speaks OpenAI's dialect over HTTP against each of the
+// [Scenarios] of an [Upstream]: however the upstream behaves, an answer ends in
+// bounded time and memory, with the right fault, and leaves nothing behind.
+//
+// An [Upstream] is a listener on loopback that writes raw bytes, so that it can
+// lie where a well-made server cannot. What it does is in the model's name: a
+// scenario's own, or a healthy answer for any other. The tests of the gateway
+// range over the same scenarios.
+package providertest

@@ -1,0 +1,111 @@
+package providertest
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+)
+
+// exchange is one request at an upstream and what a script writes in answer.
+// Writes after a failed one do nothing.
+type exchange struct {
+	Request
+	upstream *Upstream
+	conn     net.Conn
+	in       *bufio.Reader
+	kept     bool // the connection serves another request
+	chunked  bool // the head promised chunks
+	err      error
+}
+
+// raw writes bytes as they are.
+func (x *exchange) raw(s string) {
+	if x.err == nil {
+		_, x.err = io.WriteString(x.conn, s)
+	}
+}
+
+// json answers with a body of known length.
+func (x *exchange) json(body string) { x.status(http.StatusOK, body) }
+
+// status answers with a status and more lines of the head.
+func (x *exchange) status(code int, body string, lines ...string) {
+	x.head(code, append([]string{"Content-Type: application/json", fmt.Sprintf("Content-Length: %d", len(body))}, lines...)...)
+	x.raw(body)
+}
+
+func (x *exchange) head(code int, lines ...string) {
+	if !x.kept {
+		lines = append(lines, "Connection: close")
+	}
+	x.raw(fmt.Sprintf("HTTP/1.1 %d %s\r\n%s\r\n\r\n", code, http.StatusText(code), strings.Join(lines, "\r\n")))
+}
+
+// stream begins an answer of events, in chunks.
+func (x *exchange) stream(events ...string) {
+	x.chunked = true
+	x.head(http.StatusOK, "Content-Type: text/event-stream", "Transfer-Encoding: chunked")
+	for _, e := range events {
+		x.event(e)
+	}
+}
+
+// event writes a piece of a stream as a chunk.
+func (x *exchange) event(text string) {
+	if x.chunked {
+		text = fmt.Sprintf("%x\r\n%s\r\n", len(text), text)
+	}
+	x.raw(text)
+}
+
+// end writes the last chunk.
+func (x *exchange) end() { x.raw("0\r\n\r\n") }
+
+// hang waits until the other side gives up.
+func (x *exchange) hang() {
+	for x.err == nil {
+		_, x.err = x.in.ReadByte()
+	}
+}
+
+// reset breaks the connection in the way of a crashed machine.
+func (x *exchange) reset() {
+	if tcp, ok := x.conn.(*net.TCPConn); ok {
+		tcp.SetLinger(0)
+	}
+	x.err = x.conn.Close()
+	if x.err == nil {
+		x.err = net.ErrClosed
+	}
+}
+
+// The events of a stream.
+const (
+	opening   = `data: {"id":"chatcmpl-s","object":"chat.completion.chunk","created":1,"model":"up","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}` + "\n\n"
+	finishing = `data: {"id":"chatcmpl-s","object":"chat.completion.chunk","created":1,"model":"up","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}` + "\n\n"
+	marking   = "data: [DONE]\n\n"
+)
+
+// saying is an event with a piece of text, which must need no escapes.
+func saying(text string) string {
+	return `data: {"id":"chatcmpl-s","object":"chat.completion.chunk","created":1,"model":"up","choices":[{"index":0,"delta":{"content":"` + text + `"},"finish_reason":null}]}` + "\n\n"
+}
+
+// reporting is the event with the usage object.
+func reporting(usage string) string {
+	return `data: {"id":"chatcmpl-s","object":"chat.completion.chunk","created":1,"model":"up","choices":[],"usage":` + usage + "}\n\n"
+}
+
+// message is a whole answer of a chat; usage "" leaves it out.
+func message(text, usage string) string {
+	if usage != "" {
+		usage = `,"usage":` + usage
+	}
+	return `{"id":"chatcmpl-p","object":"chat.completion","created":1,"model":"up","choices":[{"index":0,"message":{"role":"assistant","content":"` + text + `","refusal":null},"logprobs":null,"finish_reason":"stop"}]` + usage + `}`
+}
+
+// goodUsage is a report of every class of token, as [goodTokens] counts them.
+const goodUsage = `{"prompt_tokens":20,"completion_tokens":7,"total_tokens":27,"prompt_tokens_details":{"cached_tokens":5},"completion_tokens_details":{"reasoning_tokens":3}}`

@@ -1,0 +1,186 @@
+package providertest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"tallygate/engine/tally"
+	"tallygate/providers"
+)
+
+// answer is a reply read to its end, with the contract of [providers.Body]
+// checked on the way.
+type answer struct {
+	stream bool
+	body   string
+	text   string // contents of all choices, joined
+	events int    // with content
+	finish []string
+	usage  map[string]any // as the client sees it; nil if it does not
+	model  string
+
+	err       error // of Next; nil at the proper end
+	tokens    tally.Tokens
+	reported  bool
+	delivered int64
+}
+
+// chunk is an answer or an event, as clients decode it.
+type chunk struct {
+	Model   string
+	Choices []struct {
+		Text    string
+		Message struct{ Content *string }
+		Delta   struct{ Content *string }
+		Finish  *string `json:"finish_reason"`
+	}
+	Data  []json.RawMessage
+	Usage map[string]any
+	Error any
+}
+
+// read reads a reply to its end and closes it. It stops early, as a client
+// that goes away, after so many blocks unless that is negative.
+func read(t testing.TB, r *providers.Reply, blocks int) *answer {
+	t.Helper()
+	a := &answer{stream: r.Stream}
+	defer func() {
+		if err := r.Body.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		if b, err := r.Body.Next(); err == nil {
+			t.Errorf("Next returned %d bytes after Close", len(b))
+		}
+		r.Body.Close()
+	}()
+	marked := false
+	for ; blocks != 0; blocks-- {
+		b, err := r.Body.Next()
+		if err != nil {
+			if err != io.EOF {
+				a.err = err
+			}
+			if _, again := r.Body.Next(); again == nil || (again == io.EOF) != (err == io.EOF) {
+				t.Errorf("Next returned %v, and then %v", err, again)
+			}
+			break
+		}
+		if len(b) == 0 {
+			t.Error("Next returned nothing, and no error")
+		}
+		if marked {
+			t.Errorf("after the end marker came %q", b)
+		}
+		a.take(t, r, b)
+		marked = r.Body.Final() >= 0
+	}
+	a.tokens, a.reported = r.Body.Usage()
+	if a.delivered = r.Body.Delivered(); a.delivered < int64(a.events) {
+		t.Errorf("%d tokens delivered in %d events with content", a.delivered, a.events)
+	}
+	if r.Stream && blocks < 0 && a.err == nil && !marked {
+		t.Error("a stream ended without its marker")
+	}
+	return a
+}
+
+// take looks at one block.
+func (a *answer) take(t testing.TB, r *providers.Reply, b []byte) {
+	t.Helper()
+	if from, to := r.Body.UsageAt(); to > 0 {
+		a.priced(t, b, from, to)
+	}
+	final := r.Body.Final()
+	a.body += string(b)
+	if !r.Stream {
+		if final >= 0 {
+			t.Errorf("an answer in JSON has an end marker at %d", final)
+		}
+		a.event(t, b)
+		return
+	}
+	if final >= 0 && string(bytes.TrimSpace(b[final:])) != "data: [DONE]" && string(bytes.TrimSpace(b[final:])) != "data:[DONE]" {
+		t.Errorf("Final points to %q", b[final:])
+	}
+	text := strings.ReplaceAll(string(b), "\r\n", "\n")
+	if !strings.HasSuffix(text, "\n\n") {
+		t.Errorf("a block ends within an event: %q", tail(text))
+	}
+	for part := range strings.SplitSeq(strings.TrimSuffix(text, "\n\n"), "\n\n") {
+		for line := range strings.SplitSeq(part, "\n") {
+			if data, ok := strings.CutPrefix(line, "data:"); ok && strings.TrimSpace(data) != "[DONE]" {
+				a.event(t, []byte(data))
+			}
+		}
+	}
+}
+
+func tail(s string) string { return s[max(0, len(s)-80):] }
+
+// event looks at one event, or at an answer in JSON.
+func (a *answer) event(t testing.TB, data []byte) {
+	t.Helper()
+	var c chunk
+	if err := json.Unmarshal(data, &c); err != nil {
+		t.Errorf("what reaches the client is not JSON: %v in %.200q", err, data)
+		return
+	}
+	content := false
+	a.model = c.Model
+	for _, choice := range c.Choices {
+		text := choice.Text
+		for _, s := range []*string{choice.Message.Content, choice.Delta.Content} {
+			if s != nil {
+				text += *s
+			}
+		}
+		a.text += text
+		content = content || text != ""
+		if choice.Finish != nil {
+			a.finish = append(a.finish, *choice.Finish)
+		}
+	}
+	if content {
+		a.events++
+	}
+	if c.Usage != nil {
+		if a.usage != nil {
+			t.Error("usage was reported twice")
+		}
+		a.usage = c.Usage
+	}
+}
+
+// priced checks that the cost can be put where a body says its usage is.
+func (a *answer) priced(t testing.TB, b []byte, from, to int) {
+	t.Helper()
+	if from < 0 || from >= to || to > len(b) {
+		t.Errorf("UsageAt is %d, %d of %d bytes", from, to, len(b))
+		return
+	}
+	var usage map[string]any
+	if err := json.Unmarshal(providers.AppendCost(nil, b[from:to], 1_500_000), &usage); err != nil {
+		t.Errorf("the usage with a cost in it is not JSON: %v in %q", err, b[from:to])
+		return
+	}
+	if usage["cost"] != 0.0015 {
+		t.Errorf("the cost in %q is %v, want 0.0015", b[from:to], usage["cost"])
+	}
+}
+
+// upstreamError returns err as what every failure must be.
+func upstreamError(t testing.TB, err error) *providers.UpstreamError {
+	t.Helper()
+	up, ok := errors.AsType[*providers.UpstreamError](err)
+	if !ok {
+		t.Fatalf("%v (%T) is not an *UpstreamError", err, err)
+	}
+	if strings.Contains(err.Error(), Key) {
+		t.Errorf("the error names the API key: %v", err)
+	}
+	return up
+}

@@ -1,0 +1,164 @@
+package providertest
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"tallygate/engine/tally"
+	"tallygate/providers"
+)
+
+// Scenario is a way for an upstream to behave, and what a provider must make
+// of it.
+type Scenario struct {
+	// Name is the model that an [Upstream] is asked for to behave so.
+	Name     string
+	Endpoint providers.Endpoint
+	Stream   bool // what is asked for is a stream
+
+	// Fault is what the call ends with; "" if it is answered in order. Or is
+	// another fault that is as good an account of it.
+	Fault, Or  providers.Fault
+	Status     int           // of the error, where the upstream gave one
+	RetryAfter time.Duration // of the error
+	Told       bool          // of the error
+	// Text is what reaches the client before the fault or the end: the contents
+	// of all events, joined. An answer in JSON reaches it whole or not at all.
+	Text string
+	// Tokens are those that the upstream reports believably; zero for none.
+	Tokens tally.Tokens
+	// Base64 is whether embeddings are asked for in base64.
+	Base64 bool
+
+	// Time-outs that the scenario needs to be over soon; 0 is more than enough.
+	FirstByte, Chunk, Total time.Duration
+
+	play func(*exchange)
+}
+
+// Short is a time-out for upstreams that hang. Nothing has to be done within
+// it, so a slow machine does not matter.
+const Short = 150 * time.Millisecond
+
+// Config is the configuration of a provider for a scenario.
+func (s Scenario) Config(u *Upstream) providers.Config {
+	return providers.Config{
+		APIKeys: []string{Key},
+		Provider: &tally.Provider{
+			Name: "up", ProviderKind: "openai", BaseURL: u.URL, Enabled: true,
+			ConnectTimeout: 2 * patience, FirstByteTimeout: cmp.Or(s.FirstByte, 2*patience),
+			ChunkTimeout: cmp.Or(s.Chunk, 2*patience), Timeout: cmp.Or(s.Total, 2*patience),
+		},
+	}
+}
+
+// Request is the body that a client sends, for the scenario's model.
+func (s Scenario) Request() []byte {
+	body := `{"model":"` + s.Name + `","max_tokens":16,"messages":[{"role":"user","content":"hello there"}]`
+	switch s.Endpoint {
+	case providers.Completions:
+		body = `{"model":"` + s.Name + `","max_tokens":16,"prompt":"hello there"`
+	case providers.Embeddings:
+		body = `{"model":"` + s.Name + `","input":["one","two"]`
+		if s.Base64 {
+			body += `,"encoding_format":"base64"`
+		}
+	}
+	if s.Stream {
+		body += `,"stream":true`
+	}
+	return []byte(body + "}")
+}
+
+// goodTokens is how goodUsage is to be counted.
+var goodTokens = tally.Tokens{Input: 15, CachedInput: 5, Output: 4, Reasoning: 3}
+
+// Scenarios lists all of them; names are unique.
+func Scenarios() []Scenario {
+	all := slices.Concat(good(), heads(), statuses(), wholes(), streams())
+	for i := range all {
+		all[i].Endpoint = cmp.Or(all[i].Endpoint, providers.Chat)
+	}
+	return all
+}
+
+// good are answers in order, though not always of the common form.
+func good() []Scenario {
+	return []Scenario{
+		{Name: "plain", Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
+			x.kept = true
+			x.json(message("all well", goodUsage))
+		}},
+		{Name: "stream", Stream: true, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
+			x.kept = true
+			x.stream(opening, saying("all "), saying("well"), finishing, reporting(goodUsage), marking)
+			x.end()
+		}},
+		{Name: "slow-head", Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
+			time.Sleep(30 * time.Millisecond)
+			x.json(message("all well", goodUsage))
+		}},
+		{Name: "trickle-plain", Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
+			body := message("all well", goodUsage)
+			x.head(200, "Content-Type: application/json", "Transfer-Encoding: chunked")
+			x.chunked = true
+			for i := range len(body) {
+				x.event(body[i : i+1])
+			}
+			x.end()
+		}},
+		{Name: "trickle-stream", Stream: true, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
+			x.stream()
+			for _, e := range []string{opening, saying("all "), saying("well"), finishing, reporting(goodUsage), marking} {
+				for i := range len(e) {
+					x.event(e[i : i+1])
+				}
+			}
+			x.end()
+		}},
+		{Name: "interim", Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
+			x.raw("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
+			x.json(message("all well", goodUsage))
+		}},
+		{Name: "trailers", Stream: true, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
+			x.kept = true
+			x.head(200, "Content-Type: text/event-stream", "Transfer-Encoding: chunked", "Trailer: X-Sum")
+			x.chunked = true
+			x.event(opening + saying("all ") + saying("well") + finishing + reporting(goodUsage) + marking)
+			x.raw("0;ext=1\r\nX-Sum: 7\r\n\r\n")
+		}},
+		{Name: "until-close", Stream: true, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
+			x.head(200, "Content-Type: text/event-stream")
+			x.raw(opening + saying("all ") + saying("well") + finishing + reporting(goodUsage) + marking)
+		}},
+		{Name: "http-1.0", Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
+			x.raw("HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n" + message("all well", goodUsage))
+		}},
+		{Name: "bare-lines", Stream: true, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
+			x.stream(": a comment\n\n", "event: x\r\nid: 1\r\n"+crlf(opening), crlf(saying("all ")), crlf(saying("well")), crlf(finishing), crlf(reporting(goodUsage)), "data:[DONE]\r\n\r\n")
+			x.end()
+		}},
+		{Name: "no-mark", Stream: true, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
+			x.kept = true
+			x.stream(opening, saying("all "), saying("well"), finishing, reporting(goodUsage))
+			x.end()
+		}},
+		{Name: "closed-after", Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
+			body := message("all well", goodUsage)
+			x.kept = true // as far as the head says
+			x.json(body)
+			x.kept = false
+		}},
+		{Name: "embeddings", Endpoint: providers.Embeddings, Tokens: tally.Tokens{Input: 3}, play: func(x *exchange) { x.healthy() }},
+		{Name: "embeddings-base64", Endpoint: providers.Embeddings, Base64: true, Tokens: tally.Tokens{Input: 3}, play: func(x *exchange) { x.healthy() }},
+		// An upstream that does not know encoding_format: a client that asked for
+		// base64 would silently decode empty vectors.
+		{Name: "embeddings-floats", Endpoint: providers.Embeddings, Base64: true, Tokens: tally.Tokens{Input: 3}, play: func(x *exchange) {
+			x.kept = true
+			x.embeddings([]any{"one", "two"}, false)
+		}},
+	}
+}
+
+func crlf(event string) string { return event[:len(event)-2] + "\r\n\r\n" }

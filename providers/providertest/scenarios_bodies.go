@@ -1,0 +1,130 @@
+package providertest
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"tallygate/providers"
+)
+
+// wholes are faults in answers of one piece.
+func wholes() []Scenario {
+	fails := func(name string, body string) Scenario {
+		return Scenario{Name: name, Fault: providers.BadAnswer, play: func(x *exchange) {
+			x.kept = true
+			x.json(body)
+		}}
+	}
+	unbelieved := func(name, usage string) Scenario {
+		return Scenario{Name: name, Text: "all well", play: func(x *exchange) {
+			x.kept = true
+			x.json(message("all well", usage))
+		}}
+	}
+	return []Scenario{
+		fails("bad-json", `{"choices":[{"message":{"content":"all w`),
+		fails("two-values", `{"choices":[]}{"choices":[]}`),
+		fails("not-an-object", `["all well"]`),
+		fails("empty-body", ``),
+		fails("html", `<html><body>Welcome to the captive portal</body></html>`),
+		fails("deep", strings.Repeat(`{"a":`, 100_000)),
+		fails("events-unasked", opening+saying("all well")+finishing+reporting(goodUsage)+marking),
+		unbelieved("no-usage", ""),
+		unbelieved("null-usage", "null"),
+		unbelieved("negative-usage", `{"prompt_tokens":-20,"completion_tokens":-7,"total_tokens":-27}`),
+		unbelieved("huge-usage", `{"prompt_tokens":20,"completion_tokens":9223372036854775807,"total_tokens":1}`),
+		unbelieved("enormous-usage", `{"prompt_tokens":1e400,"completion_tokens":99999999999999999999999999}`),
+		unbelieved("string-usage", `{"prompt_tokens":"20","completion_tokens":"7"}`),
+		unbelieved("list-usage", `[20,7]`),
+		{Name: "event-stream-unasked", Fault: providers.BadAnswer, play: func(x *exchange) {
+			x.stream(opening, saying("all well"), finishing, reporting(goodUsage), marking)
+			x.end()
+		}},
+		{Name: "hang-after-head", Fault: providers.TimedOut, Total: Short, play: func(x *exchange) {
+			x.head(200, "Content-Type: application/json", "Content-Length: 100")
+			x.hang()
+		}},
+		{Name: "hang-in-body", Fault: providers.TimedOut, Total: Short, play: func(x *exchange) {
+			x.head(200, "Content-Type: application/json", "Content-Length: 100")
+			x.raw(`{"id":`)
+			x.hang()
+		}},
+		{Name: "drip-body", Fault: providers.TimedOut, Total: Short, play: func(x *exchange) {
+			x.head(200, "Content-Type: application/json", "Content-Length: 100000")
+			x.drip()
+		}},
+		{Name: "cut-after-head", Fault: providers.BadAnswer, play: func(x *exchange) {
+			x.head(200, "Content-Type: application/json", "Content-Length: 100")
+		}},
+		{Name: "cut-in-body", Fault: providers.BadAnswer, play: func(x *exchange) {
+			x.head(200, "Content-Type: application/json", "Content-Length: 100")
+			x.raw(`{"id":`)
+		}},
+		{Name: "reset-in-body", Fault: providers.BadAnswer, play: func(x *exchange) {
+			x.head(200, "Content-Type: application/json", "Content-Length: 100")
+			x.raw(`{"id":`)
+			x.reset()
+		}},
+		{Name: "length-too-long", Fault: providers.BadAnswer, play: func(x *exchange) {
+			body := message("all well", goodUsage)
+			x.head(200, "Content-Type: application/json", fmt.Sprintf("Content-Length: %d", len(body)+10))
+			x.raw(body)
+		}},
+		{Name: "length-too-short", Fault: providers.BadAnswer, play: func(x *exchange) {
+			x.kept = true
+			body := message("all well", goodUsage)
+			x.head(200, "Content-Type: application/json", fmt.Sprintf("Content-Length: %d", len(body)-10))
+			x.raw(body)
+		}},
+		// What follows an answer must not become the answer to the next request.
+		{Name: "answer-too-many", Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
+			x.kept = true
+			body := message("planted", goodUsage)
+			x.raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(message("all well", goodUsage)), message("all well", goodUsage)) +
+				fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+		}},
+		{Name: "bad-chunk", Fault: providers.BadAnswer, play: func(x *exchange) {
+			x.head(200, "Content-Type: application/json", "Transfer-Encoding: chunked")
+			x.raw("zz\r\n{}\r\n0\r\n\r\n")
+		}},
+		{Name: "huge-chunk", Fault: providers.BadAnswer, play: func(x *exchange) {
+			x.head(200, "Content-Type: application/json", "Transfer-Encoding: chunked")
+			x.raw("fffffffffffffffff\r\n{}\r\n")
+		}},
+		{Name: "endless-body", Fault: providers.BadAnswer, play: func(x *exchange) {
+			x.head(200, "Content-Type: application/json", "Transfer-Encoding: chunked")
+			x.chunked = true
+			x.event(`{"id":"`)
+			x.forever(strings.Repeat("x", 64<<10))
+		}},
+		{Name: "boastful-length", Fault: providers.BadAnswer, play: func(x *exchange) {
+			x.head(200, "Content-Type: application/json", "Content-Length: 9000000000000000000")
+			x.raw(`{"id":`)
+		}},
+		{Name: "error-with-200", Fault: providers.ServerError, Or: providers.BadAnswer, play: func(x *exchange) {
+			x.kept = true
+			x.json(`{"error":{"message":"up failed","type":"server_error","param":null,"code":null}}`)
+		}},
+		{Name: "empty-204", Fault: providers.BadAnswer, play: func(x *exchange) { x.head(204) }},
+		{Name: "embeddings-no-list", Endpoint: providers.Embeddings, Base64: true, Fault: providers.BadAnswer, play: func(x *exchange) {
+			x.kept = true
+			x.json(`{"object":"list","data":[{"embedding":[1,2,]}],"usage":{"prompt_tokens":3,"total_tokens":3}}`)
+		}},
+	}
+}
+
+// drip sends a byte now and then, for ever.
+func (x *exchange) drip() {
+	for x.err == nil {
+		x.event(" ")
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// forever repeats a piece of a body until the other side gives up.
+func (x *exchange) forever(piece string) {
+	for x.err == nil {
+		x.event(piece)
+	}
+}

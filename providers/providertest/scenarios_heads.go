@@ -1,0 +1,120 @@
+package providertest
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"tallygate/providers"
+)
+
+// heads are faults before an answer has begun.
+func heads() []Scenario {
+	elsewhere := func(code int) func(*exchange) {
+		return func(x *exchange) {
+			x.status(code, "", "Location: "+x.upstream.Elsewhere()+"/chat/completions")
+		}
+	}
+	return []Scenario{
+		{Name: "hang-before-head", Fault: providers.TimedOut, FirstByte: Short, play: (*exchange).hang},
+		{Name: "hang-in-head", Fault: providers.TimedOut, FirstByte: Short, play: func(x *exchange) {
+			x.raw("HTTP/1.1 200 OK\r\nContent-Ty")
+			x.hang()
+		}},
+		{Name: "cut-before-head", Fault: providers.Unreachable, play: func(x *exchange) {}},
+		{Name: "cut-in-head", Fault: providers.Unreachable, Or: providers.BadAnswer, play: func(x *exchange) {
+			x.raw("HTTP/1.1 200 OK\r\nContent-Ty")
+		}},
+		{Name: "reset-before-head", Fault: providers.Unreachable, play: (*exchange).reset},
+		{Name: "not-http", Fault: providers.BadAnswer, play: func(x *exchange) { x.raw("220 mail.example.com ESMTP\r\n") }},
+		{Name: "bad-header", Fault: providers.BadAnswer, play: func(x *exchange) {
+			x.raw("HTTP/1.1 200 OK\r\nContent-Length 5\r\n\r\nhello")
+		}},
+		{Name: "endless-head", Fault: providers.BadAnswer, play: func(x *exchange) {
+			x.raw("HTTP/1.1 200 OK\r\n")
+			for line := "X-More: " + strings.Repeat("x", 8<<10) + "\r\n"; x.err == nil; {
+				x.raw(line)
+			}
+		}},
+		{Name: "endless-interim", Fault: providers.BadAnswer, play: func(x *exchange) {
+			for x.err == nil {
+				x.raw("HTTP/1.1 103 Early Hints\r\n\r\n")
+			}
+		}},
+		{Name: "switching", Fault: providers.BadAnswer, play: func(x *exchange) {
+			x.raw("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+			x.hang()
+		}},
+		{Name: "negative-length", Fault: providers.BadAnswer, play: func(x *exchange) {
+			x.raw("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: -5\r\n\r\n" + message("hello", goodUsage))
+		}},
+		{Name: "two-lengths", Fault: providers.BadAnswer, play: func(x *exchange) {
+			body := message("hello", goodUsage)
+			x.raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\nContent-Length: 5\r\n\r\n", len(body)) + body)
+		}},
+		{Name: "gzip-bomb", Fault: providers.BadAnswer, play: func(x *exchange) {
+			bomb := zeros(64 << 20)
+			x.head(200, "Content-Type: application/json", "Content-Encoding: gzip", fmt.Sprintf("Content-Length: %d", len(bomb)))
+			x.raw(bomb)
+		}},
+		{Name: "redirect-302", Fault: providers.BadAnswer, Status: 302, play: elsewhere(302)},
+		{Name: "redirect-307", Fault: providers.BadAnswer, Status: 307, play: elsewhere(307)},
+		{Name: "redirect-308-metadata", Fault: providers.BadAnswer, Status: 308, play: func(x *exchange) {
+			x.status(308, "", "Location: http://169.254.169.254/latest/meta-data/")
+		}},
+	}
+}
+
+// zeros is so many bytes of nothing, compressed a thousandfold.
+func zeros(size int) string {
+	var b bytes.Buffer
+	w, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed)
+	chunk := make([]byte, 1<<20)
+	for range size / len(chunk) {
+		w.Write(chunk)
+	}
+	w.Close()
+	return b.String()
+}
+
+// statuses are refusals and failures that an upstream tells.
+func statuses() []Scenario {
+	said := func(name string, code int, fault providers.Fault, retryAfter time.Duration, kind, reason string, lines ...string) Scenario {
+		return Scenario{Name: name, Fault: fault, Status: code, RetryAfter: retryAfter, play: func(x *exchange) {
+			x.kept = true
+			x.status(code, `{"error":{"message":"up says `+name+`","type":"`+kind+`","param":null,"code":"`+reason+`"}}`, lines...)
+		}}
+	}
+	stream := said("rate-stream", 429, providers.Busy, 2*time.Second, "requests", "rate_limit_exceeded", "Retry-After: 2")
+	stream.Stream = true
+	return []Scenario{
+		said("bad-request", 400, providers.Refused, 0, "invalid_request_error", "too_hot"),
+		said("bad-key", 401, providers.BadKey, 0, "invalid_request_error", "invalid_api_key"),
+		said("no-money", 402, providers.OutOfQuota, 0, "insufficient_balance", "insufficient_balance"),
+		said("forbidden", 403, providers.BadKey, 0, "permission_error", "unsupported_country"),
+		said("no-model", 404, providers.Refused, 0, "invalid_request_error", "model_not_found"),
+		said("unprocessable", 422, providers.Refused, 0, "invalid_request_error", "invalid"),
+		said("rate", 429, providers.Busy, 7*time.Second, "requests", "rate_limit_exceeded", "Retry-After: 7"),
+		said("quota", 429, providers.OutOfQuota, 0, "insufficient_quota", "insufficient_quota"),
+		said("broken", 500, providers.ServerError, 0, "server_error", "internal"),
+		said("overloaded", 503, providers.Busy, 3*time.Second, "server_error", "overloaded", "Retry-After: 3"),
+		said("odd-status", 529, providers.ServerError, 0, "overloaded_error", "overloaded"),
+		said("retry-nonsense", 503, providers.Busy, 0, "server_error", "overloaded", "Retry-After: -1e9"),
+		stream,
+		{Name: "html-502", Fault: providers.ServerError, Status: 502, play: func(x *exchange) {
+			x.head(502, "Content-Type: text/html", "Content-Length: 13")
+			x.raw("<html></html>")
+		}},
+		{Name: "long-refusal", Fault: providers.Refused, Status: 400, play: func(x *exchange) {
+			x.status(400, `{"error":{"message":"`+strings.Repeat("no ", 100<<10)+`"}}`)
+		}},
+		{Name: "hang-in-refusal", Fault: providers.Refused, Or: providers.TimedOut, FirstByte: Short, Chunk: Short, Total: Short, play: func(x *exchange) {
+			x.head(http.StatusBadRequest, "Content-Type: application/json", "Content-Length: 100")
+			x.raw(`{"error":`)
+			x.hang()
+		}},
+	}
+}

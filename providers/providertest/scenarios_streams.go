@@ -1,0 +1,99 @@
+package providertest
+
+import (
+	"slices"
+	"strings"
+
+	"tallygate/engine/tally"
+	"tallygate/providers"
+)
+
+// streams are faults in answers of events.
+func streams() []Scenario {
+	begun := []string{opening, saying("all ")}
+	after := func(name string, fault providers.Fault, then func(*exchange)) Scenario {
+		return Scenario{Name: name, Stream: true, Fault: fault, Text: "all ", play: func(x *exchange) {
+			x.stream(begun...)
+			then(x)
+		}}
+	}
+	told := func(name string, tokens tally.Tokens, then ...string) Scenario {
+		return Scenario{Name: name, Stream: true, Fault: providers.ServerError, Told: true, Text: "all ", Tokens: tokens, play: func(x *exchange) {
+			x.stream(slices.Concat(begun, then)...)
+			x.end()
+		}}
+	}
+	usage := func(name, usage string) Scenario {
+		return Scenario{Name: name, Stream: true, Text: "all well", play: func(x *exchange) {
+			x.kept = true
+			x.stream(opening, saying("all "), saying("well"), finishing, usage, marking)
+			x.end()
+		}}
+	}
+	const failure = `data: {"error":{"message":"up failed","type":"server_error","param":null,"code":null}}` + "\n\n"
+	hang := after("stream-hang", providers.TimedOut, (*exchange).hang)
+	hang.Chunk = Short
+	torn := after("stream-hang-in-event", providers.TimedOut, func(x *exchange) {
+		x.event(saying("well")[:40])
+		x.hang()
+	})
+	torn.Chunk = Short
+	drip := after("stream-drip", providers.TimedOut, (*exchange).drip)
+	drip.Chunk = Short
+	silent := Scenario{Name: "stream-hang-at-once", Stream: true, Fault: providers.TimedOut, Chunk: Short, play: func(x *exchange) {
+		x.stream()
+		x.hang()
+	}}
+	return []Scenario{
+		silent, hang, torn, drip,
+		after("stream-cut", providers.BadAnswer, func(x *exchange) {}),
+		after("stream-cut-in-event", providers.BadAnswer, func(x *exchange) { x.event(saying("well")[:40]) }),
+		after("stream-cut-in-chunk", providers.BadAnswer, func(x *exchange) { x.raw("ff\r\n" + saying("well")[:40]) }),
+		after("stream-ended", providers.BadAnswer, func(x *exchange) { x.end() }),
+		after("stream-bad-chunk", providers.BadAnswer, func(x *exchange) { x.raw("zz\r\nhello\r\n") }),
+		after("stream-bad-json", providers.BadAnswer, func(x *exchange) { x.event("data: {\"choices\":[}\n\n"); x.hang() }),
+		after("stream-bad-event", providers.BadAnswer, func(x *exchange) { x.event("data: hello\n\n"); x.hang() }),
+		after("stream-endless", providers.BadAnswer, func(x *exchange) { x.forever(": nothing\n\n") }),
+		after("stream-long-line", providers.BadAnswer, func(x *exchange) {
+			x.event("data: ")
+			for range 32 << 4 {
+				x.event(strings.Repeat("x", 64<<10))
+			}
+			x.hang()
+		}),
+		{Name: "stream-cut-after-finish", Stream: true, Fault: providers.BadAnswer, Text: "all well", play: func(x *exchange) {
+			x.stream(opening, saying("all "), saying("well"), finishing)
+		}},
+		{Name: "stream-chatter", Stream: true, Fault: providers.BadAnswer, Text: Unbounded, play: func(x *exchange) {
+			x.stream(opening)
+			x.forever(strings.Repeat(saying("more"), 100))
+		}},
+		{Name: "stream-reset", Stream: true, Fault: providers.BadAnswer, Text: Unbounded, play: func(x *exchange) {
+			x.stream(begun...)
+			x.reset() // takes back what was not read yet
+		}},
+		{Name: "stream-empty", Stream: true, Fault: providers.BadAnswer, play: func(x *exchange) {
+			x.stream()
+			x.end()
+		}},
+		{Name: "stream-html", Stream: true, Fault: providers.BadAnswer, play: func(x *exchange) {
+			x.head(200, "Content-Type: text/html", "Content-Length: 13")
+			x.raw("<html></html>")
+		}},
+		{Name: "stream-failed-at-once", Stream: true, Fault: providers.ServerError, play: func(x *exchange) {
+			x.stream(failure, marking)
+			x.end()
+		}},
+		told("stream-failed", tally.Tokens{}, failure),
+		told("stream-failed-marked", tally.Tokens{}, failure, marking),
+		told("stream-failed-late", goodTokens, saying("")+finishing, reporting(goodUsage), failure, marking),
+		usage("stream-no-usage", ""),
+		usage("stream-negative-usage", reporting(`{"prompt_tokens":-1,"completion_tokens":-7}`)),
+		usage("stream-huge-usage", reporting(`{"prompt_tokens":20,"completion_tokens":9223372036854775807}`)),
+		usage("stream-string-usage", reporting(`{"prompt_tokens":"20","completion_tokens":"7"}`)),
+	}
+}
+
+// Unbounded stands in a scenario's Text for anything: how much reaches the
+// client is not determined.
+const Unbounded = "…"
