@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // exchange is one request at an upstream and what a script writes in answer.
@@ -53,13 +54,35 @@ func (x *exchange) stream(events ...string) {
 	}
 }
 
-// event writes a piece of a stream as a chunk.
-func (x *exchange) event(text string) {
-	if x.chunked {
-		text = fmt.Sprintf("%x\r\n%s\r\n", len(text), text)
+// event writes a piece of a stream, as a chunk if the head promised those.
+func (x *exchange) event(text string) { x.raw(x.chunk(text)) }
+
+func (x *exchange) chunk(text string) string {
+	if !x.chunked {
+		return text
 	}
-	x.raw(text)
+	return fmt.Sprintf("%x\r\n%s\r\n", len(text), text)
 }
+
+// repeat writes a piece of a body n times, or until the other side gives up if
+// n is negative. It costs no memory: tests measure what the other side spends.
+func (x *exchange) repeat(piece string, n int) {
+	for b := []byte(x.chunk(piece)); n != 0 && x.err == nil; n-- {
+		_, x.err = x.conn.Write(b)
+	}
+}
+
+// drip sends a byte now and then, for ever.
+func (x *exchange) drip() {
+	for x.err == nil {
+		x.event(" ")
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// finish writes the end marker and the last chunk, in one piece so that a
+// client that has read the one has the other.
+func (x *exchange) finish() { x.raw(x.chunk(marking) + "0\r\n\r\n") }
 
 // end writes the last chunk.
 func (x *exchange) end() { x.raw("0\r\n\r\n") }

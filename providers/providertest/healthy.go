@@ -70,7 +70,7 @@ func (x *exchange) healthy() {
 		}
 		all[i] = fmt.Sprintf(`{"index":%d,%s,"finish_reason":"%s"}`, i, text, finish)
 	}
-	x.json(`{"id":"p","object":"chat.completion","created":1,"model":"` + x.Model + `","choices":[` + strings.Join(all, ",") + `],"usage":` + usage + `}`)
+	x.json(`{"id":"p","object":"chat.completion","created":1,"model":` + x.model() + `,"choices":[` + strings.Join(all, ",") + `],"usage":` + usage + `}`)
 }
 
 func (x *exchange) healthyStream(chat bool, choices int, said []string, finish, usage string, report bool) {
@@ -79,7 +79,7 @@ func (x *exchange) healthyStream(chat bool, choices int, said []string, finish, 
 		if chat {
 			what = `"delta":{"content":"` + text + `"}`
 		}
-		x.event(fmt.Sprintf(`data: {"id":"s","object":"chat.completion.chunk","created":1,"model":"%s","choices":[{"index":%d,%s,"finish_reason":%s}]}`+"\n\n", x.Model, i, what, finish))
+		x.event(fmt.Sprintf(`data: {"id":"s","object":"chat.completion.chunk","created":1,"model":%s,"choices":[{"index":%d,%s,"finish_reason":%s}]}`+"\n\n", x.model(), i, what, finish))
 	}
 	x.stream()
 	for i := range choices {
@@ -94,8 +94,7 @@ func (x *exchange) healthyStream(chat bool, choices int, said []string, finish, 
 	if report {
 		x.event(reporting(usage))
 	}
-	x.event(marking)
-	x.end()
+	x.finish()
 }
 
 // embeddings answers with a vector for each input.
@@ -114,5 +113,11 @@ func (x *exchange) embeddings(input any, binary64 bool) {
 		}
 		all[i] = fmt.Sprintf(`{"object":"embedding","index":%d,"embedding":%s}`, i, text)
 	}
-	x.json(`{"object":"list","data":[` + strings.Join(all, ",") + `],"model":"` + x.Model + `","usage":{"prompt_tokens":3,"total_tokens":3}}`)
+	x.json(`{"object":"list","data":[` + strings.Join(all, ",") + `],"model":` + x.model() + `,"usage":{"prompt_tokens":3,"total_tokens":3}}`)
+}
+
+// model is the name that was asked for, as JSON.
+func (x *exchange) model() string {
+	quoted, _ := json.Marshal(x.Model) // a string cannot fail
+	return string(quoted)
 }

@@ -3,7 +3,6 @@ package providertest
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"tallygate/providers"
 )
@@ -38,8 +37,8 @@ func wholes() []Scenario {
 		unbelieved("string-usage", `{"prompt_tokens":"20","completion_tokens":"7"}`),
 		unbelieved("list-usage", `[20,7]`),
 		{Name: "event-stream-unasked", Fault: providers.BadAnswer, play: func(x *exchange) {
-			x.stream(opening, saying("all well"), finishing, reporting(goodUsage), marking)
-			x.end()
+			x.stream(opening, saying("all well"), finishing, reporting(goodUsage))
+			x.finish()
 		}},
 		{Name: "hang-after-head", Fault: providers.TimedOut, Total: Short, play: func(x *exchange) {
 			x.head(200, "Content-Type: application/json", "Content-Length: 100")
@@ -96,7 +95,7 @@ func wholes() []Scenario {
 			x.head(200, "Content-Type: application/json", "Transfer-Encoding: chunked")
 			x.chunked = true
 			x.event(`{"id":"`)
-			x.forever(strings.Repeat("x", 64<<10))
+			x.repeat(strings.Repeat("x", 64<<10), -1)
 		}},
 		{Name: "boastful-length", Fault: providers.BadAnswer, play: func(x *exchange) {
 			x.head(200, "Content-Type: application/json", "Content-Length: 9000000000000000000")
@@ -111,20 +110,5 @@ func wholes() []Scenario {
 			x.kept = true
 			x.json(`{"object":"list","data":[{"embedding":[1,2,]}],"usage":{"prompt_tokens":3,"total_tokens":3}}`)
 		}},
-	}
-}
-
-// drip sends a byte now and then, for ever.
-func (x *exchange) drip() {
-	for x.err == nil {
-		x.event(" ")
-		time.Sleep(10 * time.Millisecond)
-	}
-}
-
-// forever repeats a piece of a body until the other side gives up.
-func (x *exchange) forever(piece string) {
-	for x.err == nil {
-		x.event(piece)
 	}
 }

@@ -26,8 +26,8 @@ func streams() []Scenario {
 	usage := func(name, usage string) Scenario {
 		return Scenario{Name: name, Stream: true, Text: "all well", play: func(x *exchange) {
 			x.kept = true
-			x.stream(opening, saying("all "), saying("well"), finishing, usage, marking)
-			x.end()
+			x.stream(opening, saying("all "), saying("well"), finishing, usage)
+			x.finish()
 		}}
 	}
 	const failure = `data: {"error":{"message":"up failed","type":"server_error","param":null,"code":null}}` + "\n\n"
@@ -53,12 +53,10 @@ func streams() []Scenario {
 		after("stream-bad-chunk", providers.BadAnswer, func(x *exchange) { x.raw("zz\r\nhello\r\n") }),
 		after("stream-bad-json", providers.BadAnswer, func(x *exchange) { x.event("data: {\"choices\":[}\n\n"); x.hang() }),
 		after("stream-bad-event", providers.BadAnswer, func(x *exchange) { x.event("data: hello\n\n"); x.hang() }),
-		after("stream-endless", providers.BadAnswer, func(x *exchange) { x.forever(": nothing\n\n") }),
+		after("stream-endless", providers.BadAnswer, func(x *exchange) { x.repeat(strings.Repeat(": nothing\n\n", 1000), -1) }),
 		after("stream-long-line", providers.BadAnswer, func(x *exchange) {
 			x.event("data: ")
-			for range 32 << 4 {
-				x.event(strings.Repeat("x", 64<<10))
-			}
+			x.repeat(strings.Repeat("x", 64<<10), 512)
 			x.hang()
 		}),
 		{Name: "stream-cut-after-finish", Stream: true, Fault: providers.BadAnswer, Text: "all well", play: func(x *exchange) {
@@ -66,7 +64,7 @@ func streams() []Scenario {
 		}},
 		{Name: "stream-chatter", Stream: true, Fault: providers.BadAnswer, Text: Unbounded, play: func(x *exchange) {
 			x.stream(opening)
-			x.forever(strings.Repeat(saying("more"), 100))
+			x.repeat(strings.Repeat(saying("more"), 100), -1)
 		}},
 		{Name: "stream-reset", Stream: true, Fault: providers.BadAnswer, Text: Unbounded, play: func(x *exchange) {
 			x.stream(begun...)
@@ -81,8 +79,8 @@ func streams() []Scenario {
 			x.raw("<html></html>")
 		}},
 		{Name: "stream-failed-at-once", Stream: true, Fault: providers.ServerError, play: func(x *exchange) {
-			x.stream(failure, marking)
-			x.end()
+			x.stream(failure)
+			x.finish()
 		}},
 		told("stream-failed", tally.Tokens{}, failure),
 		told("stream-failed-marked", tally.Tokens{}, failure, marking),

@@ -1,0 +1,271 @@
+package providertest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net"
+	"strings"
+	"testing"
+
+	"tallygate/engine/tally"
+	"tallygate/providers"
+)
+
+// MaxAlloc bounds what all of one scenario allocates, at both ends, in bytes.
+const MaxAlloc = 192 << 20
+
+// RunHostile checks a provider of OpenAI's dialect against an [Upstream]. open
+// makes the provider from a configuration that names the upstream; the suite
+// closes it. Tests must not run beside it: it counts goroutines and bytes.
+func RunHostile(t *testing.T, open func(testing.TB, providers.Config) providers.Provider) {
+	for _, s := range Scenarios() {
+		t.Run(s.Name, func(t *testing.T) {
+			u := Start(t)
+			leaks, allocated := NoLeaks(t), Allocated()
+			p := open(t, s.Config(u))
+			s.check(t, p)
+			u.Idle(t)
+			afterwards(t, p)
+			if err := p.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+			leaks()
+			if n := allocated(); n > MaxAlloc {
+				t.Errorf("%d MB were allocated, want %d at most", n>>20, MaxAlloc>>20)
+			}
+			for _, stray := range u.Strays() {
+				t.Errorf("another origin was asked: %s %s %v", stray.Method, stray.Path, stray.Header)
+			}
+		})
+	}
+	for name, check := range map[string]func(*testing.T, *Upstream, providers.Provider){
+		"Sent": sent, "Reused": reused, "GoneEarly": goneEarly, "LetGo": letGo,
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := Start(t)
+			leaks := NoLeaks(t)
+			p := open(t, Scenario{}.Config(u))
+			check(t, u, p)
+			u.Idle(t)
+			p.Close() // checked above
+			leaks()
+		})
+	}
+	t.Run("NobodyThere", func(t *testing.T) { nobodyThere(t, open) })
+}
+
+// check plays a scenario and compares what became of it.
+func (s Scenario) check(t *testing.T, p providers.Provider) {
+	t.Helper()
+	c := call(t, s.Endpoint, s.Name, string(s.Request()))
+	c.KeepUsage = true
+	if c.MaxOutput > 0 {
+		c.MaxOutput = 16
+	}
+	r, err := p.Do(t.Context(), c)
+	a := new(answer)
+	if err == nil {
+		a = read(t, r, -1)
+		err = a.err
+	}
+	if s.Fault != "" {
+		s.checkFault(t, a, err)
+	} else if err != nil {
+		t.Fatalf("%v, want an answer", err)
+	}
+	switch {
+	case s.Text == Unbounded:
+	case a.text.String() != s.Text && !(s.hasty() && strings.HasPrefix(s.Text, a.text.String())):
+		t.Errorf("the client reads %q, want %q", a.text.String(), s.Text)
+	case (a.reported || s.Tokens != tally.Tokens{}) && a.tokens != s.Tokens:
+		t.Errorf("counted %+v, want %+v", a.tokens, s.Tokens)
+	}
+	if s.Endpoint == providers.Embeddings && s.Fault == "" {
+		s.checkVectors(t, a.body.String())
+	}
+}
+
+func (s Scenario) checkFault(t *testing.T, a *answer, err error) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("answered %.200q, want %s", a.body.String(), s.Fault)
+	}
+	up := upstreamError(t, err)
+	if up.Fault != s.Fault && (s.Or == "" || up.Fault != s.Or) {
+		t.Errorf("%v, want %s", err, s.Fault)
+		return
+	}
+	if up.Fault != s.Fault {
+		return
+	}
+	if s.Status != 0 && up.Status != s.Status {
+		t.Errorf("%v: status %d, want %d", err, up.Status, s.Status)
+	}
+	if up.RetryAfter != s.RetryAfter || up.Told != s.Told {
+		t.Errorf("%v: retry after %v, told %v; want %v, %v", err, up.RetryAfter, up.Told, s.RetryAfter, s.Told)
+	}
+	if len(up.Body) > 64<<10 {
+		t.Errorf("a refusal of %d bytes was kept", len(up.Body))
+	}
+	if s.Fault == providers.Refused && !s.hasty() && !bytes.HasPrefix(up.Body, []byte(`{"error":{"message":"`)) {
+		t.Errorf("a refusal came without its words: %.100q", up.Body)
+	}
+}
+
+func (s Scenario) checkVectors(t *testing.T, body string) {
+	t.Helper()
+	var list struct {
+		Data []struct{ Embedding json.RawMessage }
+	}
+	if err := json.Unmarshal([]byte(body), &list); err != nil || len(list.Data) != 2 {
+		t.Fatalf("%v, %d vectors in %s", err, len(list.Data), body)
+	}
+	for i, d := range list.Data {
+		v, err := vector(d.Embedding)
+		want := []float32{float32(i) + 0.5, -0.25, 0.1, 1e-7}
+		if err != nil || len(v) != 4 || v[0] != want[0] || v[1] != want[1] || v[2] != want[2] || v[3] != want[3] || (d.Embedding[0] == '"') != s.Base64 {
+			t.Errorf("vector %d is %s: %v", i, d.Embedding, v)
+		}
+	}
+}
+
+// afterwards: a good answer follows, and it is the one to this request.
+func afterwards(t *testing.T, p providers.Provider) {
+	t.Helper()
+	for _, more := range []string{`"n":1`, `"stream":true`} {
+		body := `{"model":"x","messages":[{"role":"user","content":"afterwards come roses"}],` + more + `}`
+		r, err := p.Do(t.Context(), call(t, providers.Chat, "healthy", body))
+		if err != nil {
+			t.Fatalf("the next request: %v", err)
+		}
+		if a := read(t, r, -1); a.err != nil || !strings.HasPrefix(a.text.String(), "afterwards w1 ") {
+			t.Errorf("the next request: %q, %v", a.text.String(), a.err)
+		}
+	}
+}
+
+// sent checks what reaches the upstream.
+func sent(t *testing.T, u *Upstream, p providers.Provider) {
+	const odd = `"x_odd" : {"b":[1.0, 2.50,1e2, 12345678901234567890],"s":"\u00e9 \ud83c\udf0d","n":null}`
+	for _, more := range []string{`"seed":7`, `"stream":true`, `"stream":true,"stream_options":{"include_usage":false,"x":1}`} {
+		c := call(t, providers.Chat, "sent/model \"7\"", with(chatBody, odd+","+more))
+		do(t, p, c)
+		got, ok := u.Last(c.Model)
+		if !ok {
+			t.Fatalf("no request for %s", c.Model)
+		}
+		if got.Method != "POST" || got.Path != "/v1/chat/completions" || got.Header.Get("Authorization") != "Bearer "+Key || got.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%s %s %v", got.Method, got.Path, got.Header)
+		}
+		if !bytes.Contains(got.Body, []byte(odd)) || !bytes.Contains(got.Body, []byte(`"messages":[{"role":"user","content":"hello there"}]`)) {
+			t.Errorf("unknown fields were touched: %s", got.Body)
+		}
+		var a asked
+		if err := json.Unmarshal(got.Body, &a); err != nil {
+			t.Fatalf("%v in %s", err, got.Body)
+		}
+		if a.Stream != c.Stream || a.Options.Usage != c.Stream || a.MaxTokens == nil && a.MaxCompletion == nil {
+			t.Errorf("%s", got.Body)
+		}
+	}
+}
+
+// reused: connections serve one request after another, streams as well, even
+// if nobody reads behind the end marker.
+func reused(t *testing.T, u *Upstream, p providers.Provider) {
+	for range 8 {
+		for _, s := range Scenarios()[:2] {
+			c := call(t, s.Endpoint, s.Name, string(s.Request()))
+			r, err := p.Do(t.Context(), c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for {
+				if _, err := r.Body.Next(); err != nil {
+					t.Fatal(err)
+				}
+				if !s.Stream || r.Body.Final() >= 0 {
+					break
+				}
+			}
+			r.Body.Close()
+		}
+	}
+	if n := u.Accepted(); n > 2 {
+		t.Errorf("16 requests in a row took %d connections", n)
+	}
+}
+
+// goneEarly: a caller that goes away ends a call that hangs, wherever it does.
+func goneEarly(t *testing.T, u *Upstream, p providers.Provider) {
+	for _, s := range Scenarios() {
+		if s.Fault != providers.TimedOut {
+			continue
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		stopped := make(chan struct{})
+		go func() {
+			defer close(stopped)
+			eventually(func() bool { _, ok := u.Last(s.Name); return ok })
+			stop()
+		}()
+		r, err := p.Do(ctx, call(t, s.Endpoint, s.Name, string(s.Request())))
+		if err == nil {
+			err = read(t, r, -1).err
+		}
+		<-stopped
+		if err == nil || upstreamError(t, err).Fault != providers.Gone {
+			t.Errorf("%s: %v, want %s", s.Name, err, providers.Gone)
+		}
+	}
+}
+
+// letGo: an answer that is closed early is canceled at the upstream.
+func letGo(t *testing.T, u *Upstream, p providers.Provider) {
+	for _, s := range Scenarios() {
+		if !s.Stream || s.Text == "" {
+			continue
+		}
+		r, err := p.Do(t.Context(), call(t, s.Endpoint, s.Name, string(s.Request())))
+		if err != nil {
+			continue // it was reset
+		}
+		r.Body.Next() // whatever comes
+		r.Body.Close()
+		u.Idle(t)
+	}
+	afterwards(t, p)
+}
+
+// nobodyThere: addresses that nobody answers at.
+func nobodyThere(t *testing.T, open func(testing.TB, providers.Config) providers.Provider) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	for url, want := range map[string]providers.Fault{
+		"http://" + closed.Addr().String() + "/v1":  providers.Unreachable,
+		"https://" + silent.Addr().String() + "/v1": providers.TimedOut,
+	} {
+		cfg := Scenario{}.Config(&Upstream{URL: url})
+		cfg.Provider.ConnectTimeout = Short
+		leaks := NoLeaks(t)
+		p := open(t, cfg)
+		_, err := p.Do(t.Context(), call(t, providers.Chat, "healthy", chatBody))
+		if err == nil || upstreamError(t, err).Fault != want {
+			t.Errorf("%s: %v, want %s", url, err, want)
+		}
+		if _, err := p.Models(t.Context()); err == nil || upstreamError(t, err).Fault != want {
+			t.Errorf("models of %s: %v, want %s", url, err, want)
+		}
+		p.Close() // nothing is open
+		leaks()
+	}
+}
