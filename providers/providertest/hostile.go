@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"tallygate/engine/tally"
 	"tallygate/providers"
@@ -26,6 +27,7 @@ func RunHostile(t *testing.T, open func(testing.TB, providers.Config) providers.
 			p := open(t, s.Config(u))
 			s.check(t, p)
 			u.Idle(t)
+			time.Sleep(s.Pause)
 			afterwards(t, p)
 			if err := p.Close(); err != nil {
 				t.Errorf("Close: %v", err)
@@ -110,23 +112,6 @@ func (s Scenario) checkFault(t *testing.T, a *answer, err error) {
 	}
 	if s.Fault == providers.Refused && !s.hasty() && !bytes.HasPrefix(up.Body, []byte(`{"error":{"message":"`)) {
 		t.Errorf("a refusal came without its words: %.100q", up.Body)
-	}
-}
-
-func (s Scenario) checkVectors(t *testing.T, body string) {
-	t.Helper()
-	var list struct {
-		Data []struct{ Embedding json.RawMessage }
-	}
-	if err := json.Unmarshal([]byte(body), &list); err != nil || len(list.Data) != 2 {
-		t.Fatalf("%v, %d vectors in %s", err, len(list.Data), body)
-	}
-	for i, d := range list.Data {
-		v, err := vector(d.Embedding)
-		want := []float32{float32(i) + 0.5, -0.25, 0.1, 1e-7}
-		if err != nil || len(v) != 4 || v[0] != want[0] || v[1] != want[1] || v[2] != want[2] || v[3] != want[3] || (d.Embedding[0] == '"') != s.Base64 {
-			t.Errorf("vector %d is %s: %v", i, d.Embedding, v)
-		}
 	}
 }
 

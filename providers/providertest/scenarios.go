@@ -34,6 +34,10 @@ type Scenario struct {
 	// Time-outs that the scenario needs to be over soon; 0 is more than enough.
 	FirstByte, Chunk, Total time.Duration
 
+	// Pause is before the next request on the same connection: clients that read
+	// ahead notice in it that the connection is of no use any more.
+	Pause time.Duration
+
 	play func(*exchange)
 }
 
@@ -147,7 +151,7 @@ func good() []Scenario {
 			x.stream(opening, saying("all "), saying("well"), finishing, reporting(goodUsage))
 			x.end()
 		}},
-		{Name: "closed-after", Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
+		{Name: "closed-after", Pause: Short, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
 			body := message("all well", goodUsage)
 			x.kept = true // as far as the head says
 			x.json(body)

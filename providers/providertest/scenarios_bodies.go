@@ -70,14 +70,14 @@ func wholes() []Scenario {
 			x.head(200, "Content-Type: application/json", fmt.Sprintf("Content-Length: %d", len(body)+10))
 			x.raw(body)
 		}},
-		{Name: "length-too-short", Fault: providers.BadAnswer, play: func(x *exchange) {
+		{Name: "length-too-short", Pause: Short, Fault: providers.BadAnswer, play: func(x *exchange) {
 			x.kept = true
 			body := message("all well", goodUsage)
 			x.head(200, "Content-Type: application/json", fmt.Sprintf("Content-Length: %d", len(body)-10))
 			x.raw(body)
 		}},
 		// What follows an answer must not become the answer to the next request.
-		{Name: "answer-too-many", Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
+		{Name: "answer-too-many", Pause: Short, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
 			x.kept = true
 			body := message("planted", goodUsage)
 			x.raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(message("all well", goodUsage)), message("all well", goodUsage)) +
