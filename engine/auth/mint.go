@@ -21,7 +21,8 @@ const (
 // of it later.
 func NewClientKey() (key string, d tally.Digest, prefix, suffix string) {
 	body := random62(randomLength)
-	key = clientPrefix + body + checksum(body)
+	sum := checksum(body)
+	key = clientPrefix + body + string(sum[:])
 	return key, DigestOf(key), key[:len(clientPrefix)+4], key[len(key)-4:]
 }
 
@@ -35,7 +36,10 @@ func NewPrivateKey(publicID string) (key string, d tally.Digest) {
 func NewPublicID() string { return randomOf(base62[:10]+base62[36:], 9) }
 
 // DigestOf is how a credential is stored and looked up.
-func DigestOf(credential string) tally.Digest { return sha256.Sum256([]byte(credential)) }
+func DigestOf(credential string) tally.Digest {
+	var room [64]byte // for a client key on the stack
+	return sha256.Sum256(append(room[:0], credential...))
+}
 
 func random62(n int) string { return randomOf(base62, n) }
 
@@ -57,19 +61,23 @@ func randomOf(alphabet string, n int) string {
 }
 
 // checksum is the CRC-32 of the random part in base62, most significant first.
-func checksum(body string) string {
-	var out [sumLength]byte
-	sum := crc32.ChecksumIEEE([]byte(body))
+func checksum(body string) (out [sumLength]byte) {
+	var room [randomLength]byte
+	sum := crc32.ChecksumIEEE(append(room[:0], body...))
 	for i := sumLength - 1; i >= 0; i-- {
 		out[i] = base62[sum%62]
 		sum /= 62
 	}
-	return string(out[:])
+	return out
 }
 
 // looksLikeClientKey reports whether a credential has the form and the
 // checksum of a client key.
 func looksLikeClientKey(s string) bool {
 	body, ok := strings.CutPrefix(s, clientPrefix)
-	return ok && len(body) == randomLength+sumLength && checksum(body[:randomLength]) == body[randomLength:]
+	if !ok || len(body) != randomLength+sumLength {
+		return false
+	}
+	sum := checksum(body[:randomLength])
+	return string(sum[:]) == body[randomLength:]
 }

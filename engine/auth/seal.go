@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -24,10 +25,14 @@ import (
 // file of mode 0600 beside the store, with the owner's ID as additional data: a
 // sealed secret moved to another owner does not open. Backups of the store do
 // not contain the file.
+// It prints as [redacted].
 type Sealer struct {
 	aead    cipher.AEAD
 	hashKey []byte
 }
+
+// Format implements fmt.Formatter, so that no verb shows a key.
+func (Sealer) Format(f fmt.State, _ rune) { io.WriteString(f, "[redacted]") }
 
 // OpenSealer reads the key file, or creates it if it does not exist. A file
 // that others can read is refused.
@@ -77,7 +82,23 @@ func createKeyFile(path string) ([]byte, error) {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return nil, err
 	}
-	return text, os.Rename(f.Name(), path)
+	if err := os.Rename(f.Name(), path); err != nil {
+		return nil, err
+	}
+	return text, syncDir(filepath.Dir(path))
+}
+
+// syncDir makes a new name in a folder last: after a power cut, a store with
+// sealed secrets and no key file could never open them.
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // it has no such thing
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // Seal encrypts a secret of an owner.

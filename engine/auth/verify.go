@@ -13,19 +13,26 @@ import (
 // access token is by far the longest kind.
 const maxCredential = 8 << 10
 
-// Credential finds the credential of a request: Authorization: Bearer X,
-// x-api-key: X as Anthropic's clients send it, or api-key: X as Azure's do.
+// Credential finds the credential of a request: Authorization: Bearer X, the
+// same without the word, x-api-key: X as Anthropic's clients send it, or
+// api-key: X as Azure's do. An empty Authorization, or one of another scheme,
+// does not hide the others.
 func Credential(h http.Header) string {
-	if a := h.Get("Authorization"); a != "" {
-		if len(a) > 7 && strings.EqualFold(a[:7], "bearer ") {
-			return strings.TrimSpace(a[7:])
-		}
-		return strings.TrimSpace(a)
+	scheme, token, cut := strings.Cut(strings.TrimSpace(h.Get("Authorization")), " ")
+	token = strings.TrimSpace(token)
+	switch bearer := strings.EqualFold(scheme, "bearer"); {
+	case !bearer && !cut:
+		token = scheme
+	case !bearer:
+		token = "" // meant for a proxy in front of this gateway
 	}
-	if k := h.Get("X-Api-Key"); k != "" {
-		return strings.TrimSpace(k)
+	if token == "" {
+		token = strings.TrimSpace(h.Get("X-Api-Key"))
 	}
-	return strings.TrimSpace(h.Get("Api-Key"))
+	if token == "" {
+		token = strings.TrimSpace(h.Get("Api-Key"))
+	}
+	return token
 }
 
 // Verify tells who holds a credential and whether they may send requests now.
@@ -52,16 +59,31 @@ func Verify(cat *tally.Catalog, credential string, now time.Time) (*tally.Princi
 	if key := cat.Key(owner); key != nil {
 		p, refusal := PrincipalOf(cat, key, now)
 		if refusal == nil && !valid {
-			refusal = dead(tally.CodeKeyRevoked, fmt.Sprintf("This is the previous key %q of client %q; it was replaced and its grace period is over. Use the new one.", key.Label, p.Client.Name))
+			refusal = replaced(cat, p.Gateway, owner, fmt.Sprintf("key %q of client %q", key.Label, p.Client.Name))
 		}
 		return p, refusal
 	}
 	gw := cat.Gateway(owner)
-	if gw == nil || !valid {
-		return nil, unknown("This gateway does not know that private key. It may have been replaced by a new one.")
+	if gw == nil {
+		return nil, unknown("This gateway does not know that private key. Its gateway was deleted.")
 	}
 	p := &tally.Principal{Gateway: gw}
-	return p, gatewayRefusal(gw)
+	if refusal := gatewayRefusal(gw); refusal != nil {
+		return p, refusal
+	}
+	if !valid {
+		return p, replaced(cat, gw, owner, fmt.Sprintf("private key of gateway %q", gw.Name))
+	}
+	return p, nil
+}
+
+// replaced refuses the previous credential of an owner after its grace period.
+func replaced(cat *tally.Catalog, gw *tally.Gateway, owner tally.ID, what string) *tally.Refusal {
+	end := ""
+	if until := cat.Secret(owner).PreviousUntil; !until.IsZero() {
+		end = " and stopped working on " + instant(until, cat.Zone(gw.ID))
+	}
+	return dead(tally.CodeKeyRevoked, fmt.Sprintf("This is the previous %s; it was replaced%s. Use the new one.", what, end))
 }
 
 // PrincipalOf is who a client key stands for, and whether they may send
@@ -75,9 +97,9 @@ func PrincipalOf(cat *tally.Catalog, key *tally.Key, now time.Time) (*tally.Prin
 	zone := cat.Zone(client.Gateway)
 	switch {
 	case !key.RevokedAt.IsZero():
-		return p, dead(tally.CodeKeyRevoked, fmt.Sprintf("Key %q of client %q was revoked on %s.", key.Label, client.Name, day(key.RevokedAt, zone)))
+		return p, dead(tally.CodeKeyRevoked, fmt.Sprintf("Key %q of client %q was revoked on %s.", key.Label, client.Name, instant(key.RevokedAt, zone)))
 	case !key.ExpiresAt.IsZero() && !now.Before(key.ExpiresAt):
-		return p, dead(tally.CodeKeyExpired, fmt.Sprintf("Key %q of client %q expired on %s.", key.Label, client.Name, day(key.ExpiresAt, zone)))
+		return p, dead(tally.CodeKeyExpired, fmt.Sprintf("Key %q of client %q expired on %s.", key.Label, client.Name, instant(key.ExpiresAt, zone)))
 	case client.Status == tally.Suspended:
 		return p, forbidden(tally.CodeClientSuspended, fmt.Sprintf("Client %q is suspended by the owner of this gateway.", client.Name))
 	case client.Status != tally.Active:
@@ -116,7 +138,8 @@ func AllowsOrigin(list []string, origin string) bool {
 	return false
 }
 
-func day(t time.Time, zone *time.Location) string {
+// instant writes a time for people.
+func instant(t time.Time, zone *time.Location) string {
 	return fmt.Sprintf("%s (%s)", t.In(zone).Format("2006-01-02 15:04"), zone)
 }
 
