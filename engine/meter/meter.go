@@ -2,6 +2,7 @@ package meter
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math"
 	"sync"
@@ -39,7 +40,7 @@ type Meter struct {
 	hash     func(tally.ID, string) string
 	log      *slog.Logger
 	plans    atomic.Pointer[plans]
-	inFlight sync.Map // tally.ID of a client → *atomic.Int64
+	inFlight sync.Map // tally.ID of a client → *atomic.Int64; one per client ever seen
 	refusals refusals
 
 	openMu sync.Mutex           // guards the field that follows, and expires of the tickets in it
@@ -51,7 +52,8 @@ func New(o Options) *Meter {
 	return &Meter{store: o.Store, hash: o.Hash, log: o.Logger, refusals: refusals{of: map[refusalKey]*tally.Record{}}, open: map[*Ticket]struct{}{}}
 }
 
-// Request is what admission must know of a request.
+// Request is what admission must know of a request. It must not change until
+// its ticket is settled.
 type Request struct {
 	ID        tally.ID
 	At        time.Time
@@ -74,9 +76,19 @@ type Request struct {
 
 // Admit holds what the request may use, or refuses it. The ticket must be
 // settled or closed.
+//
+// Once ctx is done nothing is admitted. It does not interrupt an admission
+// under way: that would leave it open whether there is a hold.
 func (m *Meter) Admit(ctx context.Context, r *Request) (*Ticket, *tally.Refusal) {
+	if err := ctx.Err(); err != nil {
+		return nil, m.unrecorded(r, err)
+	}
 	p := r.Principal
 	pl := m.planOf(r.Catalog, p)
+	session, refusal := m.session(pl, r)
+	if refusal != nil {
+		return nil, refusal
+	}
 	t := &Ticket{meter: m, request: r, charges: pl.chargesAt(r.At), expires: r.At.Add(HoldFor)}
 	t.draft = tally.Record{
 		ID: r.ID, At: r.At, Gateway: p.Gateway.ID, Endpoint: r.Endpoint, Model: r.Model, Stream: r.Stream,
@@ -85,22 +97,21 @@ func (m *Meter) Admit(ctx context.Context, r *Request) (*Ticket, *tally.Refusal)
 	if p.Key != nil {
 		t.draft.Client, t.draft.Key = p.Client.ID, p.Key.ID
 	}
-	session, refusal := m.session(pl, r)
-	if refusal != nil {
-		return nil, refusal
-	}
 	if refusal := t.enter(); refusal != nil {
 		return nil, refusal
 	}
 	output := saturatingMul(r.Output, r.Choices)
-	grant, err := m.store.Reserve(ctx, tally.Reservation{
+	grant, err := m.store.Reserve(context.WithoutCancel(ctx), tally.Reservation{
 		ID: r.ID, At: r.At, ExpiresAt: t.expires,
-		MinOutput: min(output, leastOutput*r.Choices), WantOutput: output,
+		MinOutput: min(output, saturatingMul(leastOutput, r.Choices)), WantOutput: output,
 		Bounds: boundsOf(r), Charges: t.charges, Session: session, Draft: t.draft,
 	})
 	if err != nil {
 		t.leave()
-		return nil, m.refusalOf(r, err)
+		if limit, ok := errors.AsType[*tally.LimitError](err); ok {
+			return nil, limitReached(r, pl, limit)
+		}
+		return nil, m.unrecorded(r, err)
 	}
 	t.grant = grant
 	m.openMu.Lock()
@@ -129,18 +140,20 @@ func saturatingMul(a, b int64) int64 {
 	return a * b
 }
 
-// session finds out which session the request belongs to, nil if none.
+// session finds out which session the request belongs to, nil if none. Requests
+// that name no end user make one only where sessions are limited: elsewhere it
+// would tell nobody anything.
 func (m *Meter) session(pl *plan, r *Request) (*tally.SessionUse, *tally.Refusal) {
 	c := r.Principal.Client
-	if c == nil || r.Session == "" && !pl.sessions {
+	if c == nil {
 		return nil, nil
 	}
 	if r.Session == "" {
-		switch c.Session.Missing {
-		case tally.MissingIgnore:
-			return nil, nil
-		case tally.MissingRefuse:
+		switch {
+		case c.Session.Missing == tally.MissingRefuse:
 			return nil, sessionMissing(c)
+		case c.Session.Missing == tally.MissingIgnore || !pl.sessions:
+			return nil, nil
 		}
 	}
 	length := c.Session.Length
@@ -151,9 +164,9 @@ func (m *Meter) session(pl *plan, r *Request) (*tally.SessionUse, *tally.Refusal
 }
 
 // InFlight is how many requests of a client are being answered.
-func (m *Meter) InFlight(client tally.ID) int { return int(m.counterOf(client).Load()) }
+func (m *Meter) InFlight(client tally.ID) int { return int(m.inFlightOf(client).Load()) }
 
-func (m *Meter) counterOf(client tally.ID) *atomic.Int64 {
+func (m *Meter) inFlightOf(client tally.ID) *atomic.Int64 {
 	if n, ok := m.inFlight.Load(client); ok {
 		return n.(*atomic.Int64)
 	}

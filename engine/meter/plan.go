@@ -101,3 +101,13 @@ func (pl *plan) chargesAt(now time.Time) []tally.Charge {
 	pl.current.Store(c)
 	return c.list
 }
+
+// limitOf returns the limit that a counter is charged for.
+func (pl *plan) limitOf(c tally.Counter) planned {
+	for _, l := range pl.limits {
+		if l.subject == c.Subject && l.Metric == c.Metric && l.Window.Period(c.Period.Start, l.zone, l.cycleDay) == c.Period {
+			return l
+		}
+	}
+	return planned{zone: time.UTC} // a store that answers for a counter it was not asked for
+}

@@ -11,66 +11,50 @@ import (
 	"tallygate/engine/tally"
 )
 
-// refusalOf puts a store's answer into words for the caller.
-func (m *Meter) refusalOf(r *Request, err error) *tally.Refusal {
-	var limit *tally.LimitError
-	if errors.As(err, &limit) {
-		return limitReached(r, limit)
+// unrecorded refuses a request that the store could not take.
+func (m *Meter) unrecorded(r *Request, err error) *tally.Refusal {
+	e := tally.AsError(err)
+	if errors.Is(err, context.Canceled) {
+		e = tally.Errorf(tally.Unavailable, "the caller left") // nobody reads it
 	}
-	if tally.CodeOf(err) != tally.Unavailable {
+	if e.Code != tally.Unavailable {
 		m.log.Error("reserve", "request", r.ID, "err", err)
 	}
 	return &tally.Refusal{Status: http.StatusServiceUnavailable, Type: tally.TypeUnavailable, Code: tally.CodeStore,
-		Message: "The gateway cannot record this request, so it does not send it: " + tally.AsError(err).Message, RetryAfter: 5 * time.Second}
+		Message: "The gateway cannot record this request, so it does not send it: " + e.Message + ".", RetryAfter: 5 * time.Second}
 }
 
-func limitReached(r *Request, e *tally.LimitError) *tally.Refusal {
-	who, reset := whose(r, e.Subject), ""
-	window := e.Period.Label
-	if l, ok := limitOf(r, e); ok {
-		window = phrase(l.Window.Unit)
+// limitReached puts a store's refusal into words for the caller: whose limit,
+// how much of it is used, and when that changes.
+func limitReached(r *Request, pl *plan, e *tally.LimitError) *tally.Refusal {
+	l := pl.limitOf(e.Counter)
+	format := e.Metric.Format
+	text := fmt.Sprintf("%s has used %s of %s %s%s", whose(r, e.Subject), format(e.Used), format(e.Max), noun(e.Metric), phrase(l.Window.Unit))
+	out := &tally.Refusal{Status: http.StatusTooManyRequests, Type: tally.TypeQuota, Code: tally.LimitCode(e.Metric), Final: true}
+	if l.Window.Unit == tally.Minute {
+		out.Type, out.Code, out.Final = tally.TypeRate, tally.CodeRate, false
 	}
-	if e.Period.Ends() {
-		zone := r.Catalog.Zone(r.Principal.Gateway.ID)
-		reset = fmt.Sprintf("; it resets on %s (%s)", e.Period.End.In(zone).Format("2006-01-02 15:04"), zone)
-	}
-	used := fmt.Sprintf("%s has used %s of %s %s%s", who, e.Metric.Format(e.Used), e.Metric.Format(e.Max), noun(e.Metric), window)
-	out := &tally.Refusal{Status: http.StatusTooManyRequests}
 	switch {
-	case e.ByHoldsOnly():
-		out.Type, out.Code, out.RetryAfter = tally.TypeRate, tally.CodeBudgetHeld, time.Second
-		out.Message = fmt.Sprintf("%s and requests in flight hold %s; this one needs up to %s. Try again in a moment.", used, e.Metric.Format(e.Held), e.Metric.Format(e.Need))
+	case e.Need > e.Max: // no new window will let it pass
+		out.Final = true
+		if e.Max > 0 {
+			text += fmt.Sprintf(", and this request needs up to %s, more than the whole limit; a shorter one may fit", format(e.Need))
+		}
+		out.Message = text + "."
 		return out
-	case e.Period.End.Sub(e.Period.Start) <= time.Minute:
-		out.Type, out.Code = tally.TypeRate, tally.CodeRate
-	default:
-		out.Type, out.Code, out.Final = tally.TypeQuota, tally.LimitCode(e.Metric), true
+	case e.ByHoldsOnly():
+		out.Type, out.Code, out.Final, out.RetryAfter = tally.TypeRate, tally.CodeBudgetHeld, false, time.Second
+		out.Message = fmt.Sprintf("%s and requests in flight hold %s; this one needs up to %s. Try again in a moment.", text, format(e.Held), format(e.Need))
+		return out
+	case e.Used < e.Max:
+		text += fmt.Sprintf(", and this request needs up to %s", format(e.Need))
 	}
-	if e.Used < e.Max {
-		used += fmt.Sprintf(", and this request needs up to %s", e.Metric.Format(e.Need))
-	}
-	out.Message = used + reset + "."
 	if e.Period.Ends() {
+		text += fmt.Sprintf("; it resets on %s (%s)", e.Period.End.In(l.zone).Format("2006-01-02 15:04"), l.zone)
 		out.RetryAfter = max(e.Period.End.Sub(r.At), time.Second)
 	}
+	out.Message = text + "."
 	return out
-}
-
-func limitOf(r *Request, e *tally.LimitError) (tally.Limit, bool) {
-	p := r.Principal
-	lists := [][]tally.Limit{p.Gateway.Limits}
-	if p.Key != nil {
-		lists = append(lists, p.Client.Limits, p.Key.Limits)
-	}
-	zone := r.Catalog.Zone(p.Gateway.ID)
-	for _, list := range lists {
-		for _, l := range list {
-			if l.Metric == e.Metric && l.Window.Period(r.At, zone, p.Gateway.CycleDay) == e.Period {
-				return l, true
-			}
-		}
-	}
-	return tally.Limit{}, false
 }
 
 func whose(r *Request, s tally.Subject) string {
@@ -121,38 +105,45 @@ func tooManyInFlight(c *tally.Client) *tally.Refusal {
 		Message: fmt.Sprintf("Client %q has %d of %d requests in flight. Try again when one has been answered.", c.Name, c.MaxInFlight, c.MaxInFlight)}
 }
 
-// refusalKey is what makes refusals alike: subject, code and minute.
+// refusalKey is what makes refusals alike.
 type refusalKey struct {
 	gateway, client, key tally.ID
 	code                 string
-	minute               int64
+	minute               int64 // since 1970
 }
 
 // refusals counts what was refused again within a minute.
 type refusals struct {
 	mu sync.Mutex                   // guards the field that follows
-	of map[refusalKey]*tally.Record // Count is how many are not recorded yet
+	of map[refusalKey]*tally.Record // the next to record; its Count is 0 if there was only the first
 }
 
 // Refuse counts a refusal of a known principal. The first of its kind in a
-// minute is recorded at once.
+// minute is recorded at once; of the others the second stands for all.
 func (m *Meter) Refuse(ctx context.Context, rec tally.Record) {
-	k := refusalKey{rec.Gateway, rec.Client, rec.Key, rec.Code, rec.At.Unix() / 60}
-	m.refusals.mu.Lock()
-	if again := m.refusals.of[k]; again != nil {
-		if again.Count == 0 {
-			id := again.ID
-			*again = rec
-			again.ID, again.Count = id, 0
-		}
-		again.Count++
-		m.refusals.mu.Unlock()
+	if m.refusedBefore(&rec) {
 		return
 	}
-	m.refusals.of[k] = &tally.Record{ID: tally.NewID("req", rec.At)}
-	m.refusals.mu.Unlock()
 	rec.Count = 1
 	m.record(ctx, rec)
+}
+
+// refusedBefore counts a refusal, unless it is the first of its kind.
+func (m *Meter) refusedBefore(rec *tally.Record) bool {
+	k := refusalKey{rec.Gateway, rec.Client, rec.Key, rec.Code, rec.At.Unix() / 60}
+	m.refusals.mu.Lock()
+	defer m.refusals.mu.Unlock()
+	again := m.refusals.of[k]
+	switch {
+	case again == nil:
+		m.refusals.of[k] = &tally.Record{}
+		return false
+	case again.Count == 0:
+		*again = *rec
+		again.Count = 0
+	}
+	again.Count++
+	return true
 }
 
 // FlushRefusals records what was refused again in minutes that are over, or,

@@ -2,6 +2,7 @@ package meter
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"tallygate/engine/tally"
@@ -10,13 +11,14 @@ import (
 // Ticket is an admitted request. It is used by one goroutine, apart from the
 // meter's heartbeat.
 type Ticket struct {
-	meter   *Meter
-	request *Request
-	charges []tally.Charge
-	grant   tally.Grant
-	draft   tally.Record
-	expires time.Time // guarded by meter.openMu
-	settled bool
+	meter    *Meter
+	request  *Request
+	charges  []tally.Charge
+	grant    tally.Grant
+	draft    tally.Record
+	inFlight *atomic.Int64 // of the client; nil without one
+	expires  time.Time     // guarded by meter.openMu
+	settled  bool
 }
 
 // Output is the output granted per choice, in tokens.
@@ -65,16 +67,21 @@ func (t *Ticket) Price(prices []tally.Price, used tally.Tokens) tally.NanoUSD {
 
 // Settle replaces the hold by what was used. It returns once the record is
 // durable, so whoever has been told the end of an answer finds it in the
-// records. ctx must outlive the client's connection.
+// records. ctx must outlive the client's connection. A ticket can be settled
+// once; the hold of one that the store fails to settle stays, and expires at
+// its held amount.
 func (t *Ticket) Settle(ctx context.Context, r Result) (cost tally.NanoUSD, err error) {
+	if t.settled {
+		return 0, tally.Errorf(tally.Conflict, "request %s is settled already", t.draft.ID)
+	}
 	rec := t.draft
 	rec.Provider, rec.Upstream, rec.Tokens, rec.Basis = r.Provider, r.Upstream, r.Tokens.Add(r.FailedTokens), r.Basis
 	rec.Status, rec.Outcome, rec.Code, rec.Attempts = r.Status, r.Outcome, r.Code, r.Attempts
 	rec.FirstByte, rec.Total = r.FirstByte, r.Total
-	if r.Tokens != (tally.Tokens{}) { // what was never answered costs nothing, a price per call included
+	if r.Outcome == tally.OK || r.Tokens != (tally.Tokens{}) { // what was never answered costs nothing, a price per call included
 		rec.Cost = t.Price(r.Prices, r.Tokens)
 	}
-	rec.Cost += r.FailedCost
+	rec.Cost = tally.NanoUSD(tally.AddSat(int64(rec.Cost), int64(r.FailedCost)))
 	rec.Credits = rec.Cost
 	if c := t.request.Principal.Client; c != nil {
 		rec.Credits = rec.Cost.WithMarkup(c.MarkupBasisPoints)
@@ -90,8 +97,6 @@ func (t *Ticket) finish(ctx context.Context, rec tally.Record) error {
 	t.leave()
 	err := t.meter.store.Settle(ctx, tally.Settlement{ID: t.request.ID, Record: rec})
 	if err != nil {
-		// The hold stays, and expires at its held amount: too much rather than
-		// too little is counted.
 		t.meter.log.Error("settle", "request", t.request.ID, "err", err)
 	}
 	return err
@@ -114,23 +119,27 @@ func (t *Ticket) Close(ctx context.Context, now time.Time) {
 
 // Heartbeat extends the holds of tickets that are still at work. The engine
 // calls it a few times within HoldFor, so that no request, however slow its
-// upstream, outlives its hold.
+// upstream, outlives its hold. One that could not be extended is tried again
+// the next time.
 func (m *Meter) Heartbeat(ctx context.Context, now time.Time) {
 	until := now.Add(HoldFor)
-	var due []tally.ID
+	var due []*Ticket
 	m.openMu.Lock()
 	for t := range m.open {
 		if t.expires.Sub(now) <= HoldFor/2 {
-			t.expires = until
-			due = append(due, t.draft.ID)
+			due = append(due, t)
 		}
 	}
 	m.openMu.Unlock()
-	for _, id := range due {
+	for _, t := range due {
 		// One that was settled meanwhile is not held any more.
-		if err := m.store.Extend(ctx, id, until); err != nil && tally.CodeOf(err) != tally.NotFound {
-			m.log.Error("extend hold", "request", id, "err", err)
+		if err := m.store.Extend(ctx, t.draft.ID, until); err != nil && tally.CodeOf(err) != tally.NotFound {
+			m.log.Error("extend hold", "request", t.draft.ID, "err", err)
+			continue
 		}
+		m.openMu.Lock()
+		t.expires = until
+		m.openMu.Unlock()
 	}
 }
 
@@ -140,16 +149,22 @@ func (t *Ticket) enter() *tally.Refusal {
 	if c == nil {
 		return nil
 	}
-	n := t.meter.counterOf(c.ID)
-	if n.Add(1) > int64(c.MaxInFlight) && c.MaxInFlight > 0 {
-		n.Add(-1)
-		return tooManyInFlight(c)
+	t.inFlight = t.meter.inFlightOf(c.ID)
+	for {
+		n := t.inFlight.Load()
+		if c.MaxInFlight > 0 && n >= int64(c.MaxInFlight) {
+			return tooManyInFlight(c)
+		}
+		// Counting first and looking then would refuse others for the sake of a
+		// request that is itself about to be refused.
+		if t.inFlight.CompareAndSwap(n, n+1) {
+			return nil
+		}
 	}
-	return nil
 }
 
 func (t *Ticket) leave() {
-	if c := t.request.Principal.Client; c != nil {
-		t.meter.counterOf(c.ID).Add(-1)
+	if t.inFlight != nil {
+		t.inFlight.Add(-1)
 	}
 }
