@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,7 +44,7 @@ type Upstream struct {
 	providers.Provider
 	Config    *tally.Provider
 	secretRev int64
-	inFlight  atomic.Int64
+	inFlight  *atomic.Int64 // shared with the instances it replaces: their requests go on
 }
 
 // Target is one upstream that may answer a request, and the model it would
@@ -79,8 +78,9 @@ func (r *Router) Update(cat *tally.Catalog) {
 		if s := cat.Secret(p.ID); s != nil {
 			secretRev = s.Rev
 		}
-		if u := old[p.ID]; u != nil && u.Config.Rev == p.Rev && u.secretRev == secretRev {
-			next[p.ID] = u
+		before := old[p.ID]
+		if before != nil && before.Config.Rev == p.Rev && before.secretRev == secretRev {
+			next[p.ID] = before
 			continue
 		}
 		impl, err := r.make(p)
@@ -88,7 +88,11 @@ func (r *Router) Update(cat *tally.Catalog) {
 			r.log.Error("provider cannot be used", "provider", p.Name, "err", err)
 			continue
 		}
-		next[p.ID] = &Upstream{Provider: impl, Config: p, secretRev: secretRev}
+		u := &Upstream{Provider: impl, Config: p, secretRev: secretRev, inFlight: new(atomic.Int64)}
+		if before != nil {
+			u.inFlight = before.inFlight
+		}
+		next[p.ID] = u
 	}
 	r.live.Store(&next)
 	for id, u := range old {
@@ -136,11 +140,13 @@ func (r *Router) close(u *Upstream) {
 
 // Plan returns the upstreams that may answer a principal's request for a
 // model, in the order to ask them; at least one. An empty name means the
-// gateway's default model.
+// gateway's default model, or the first usable one if there is none or the
+// principal may not use it.
 func (r *Router) Plan(cat *tally.Catalog, p *tally.Principal, asked string, now time.Time) ([]Target, *tally.Refusal) {
 	name := asked
 	if name == "" {
-		if name = p.Gateway.DefaultModel; name == "" {
+		name = p.Gateway.DefaultModel
+		if name == "" || !Allowed(p, name, resolve(p.Gateway, name)) {
 			usable := r.Usable(cat, p, now)
 			if len(usable) == 0 {
 				return nil, &tally.Refusal{Status: http.StatusNotFound, Type: tally.TypeInvalid, Code: tally.CodeModelNotFound, Param: "model",
@@ -148,13 +154,12 @@ func (r *Router) Plan(cat *tally.Catalog, p *tally.Principal, asked string, now 
 			}
 			name = usable[0]
 		}
+		asked = name
 	}
-	if to, ok := p.Gateway.Aliases[name]; ok {
-		name = to
-	}
+	name = resolve(p.Gateway, name)
 	if !Allowed(p, asked, name) {
 		return nil, &tally.Refusal{Status: http.StatusForbidden, Type: tally.TypePermission, Code: tally.CodeModelNotAllowed, Param: "model",
-			Message: fmt.Sprintf("%s may not use model %q. GET /v1/models lists those it may use.", who(p), name)}
+			Message: fmt.Sprintf("%s may not use model %q. GET /v1/models lists those it may use.", who(p), asked)}
 	}
 	targets := make([]Target, 0, 4)
 	live, off, unpriced := *r.live.Load(), false, false
@@ -183,10 +188,18 @@ func (r *Router) Plan(cat *tally.Catalog, p *tally.Principal, asked string, now 
 			Message: fmt.Sprintf("Model %q has no price yet, so it cannot be kept within a budget. The owner can set one: tallygate models update %s --price input=… --price output=…", name, name)}
 	case off:
 		return nil, &tally.Refusal{Status: http.StatusBadGateway, Type: tally.TypeUpstream, Code: tally.CodeNoProvider, Param: "model",
-			Message: fmt.Sprintf("Every provider of model %q is switched off.", name)}
+			Message: fmt.Sprintf("Every provider of model %q is switched off or cannot be used.", name)}
 	}
 	return nil, &tally.Refusal{Status: http.StatusNotFound, Type: tally.TypeInvalid, Code: tally.CodeModelNotFound, Param: "model",
 		Message: fmt.Sprintf("There is no model %q here.%s GET /v1/models lists what there is.", name, suggestion(r.Usable(cat, p, now), name))}
+}
+
+// resolve follows an alias.
+func resolve(g *tally.Gateway, name string) string {
+	if to, ok := g.Aliases[name]; ok {
+		return to
+	}
+	return name
 }
 
 // rank is a target's place in the gateway's order; those it does not name come
@@ -202,20 +215,30 @@ func rank(g *tally.Gateway, t Target) int {
 // model, by the name it asked for or the name that stands for.
 func Allowed(p *tally.Principal, asked, name string) bool {
 	in := func(list []string) bool {
-		return len(list) == 0 || slices.Contains(list, name) || asked != "" && slices.Contains(list, asked)
+		return len(list) == 0 || slices.Contains(list, name) || slices.Contains(list, asked)
 	}
 	return in(p.Gateway.Models) && (p.Client == nil || in(p.Client.Models))
 }
 
-// Usable lists the names of models that a principal may use now, sorted.
+// Usable lists the names that a principal may ask for now, sorted: of models
+// with a live provider, and aliases that lead to them.
 func (r *Router) Usable(cat *tally.Catalog, p *tally.Principal, now time.Time) []string {
 	live := *r.live.Load()
 	var names []string
-	for _, m := range cat.Models { // sorted by name
-		if m.Enabled && live[m.Provider] != nil && payable(cat, m, now) && Allowed(p, "", m.Name) {
+	for _, m := range cat.Models {
+		if !m.Enabled || live[m.Provider] == nil || !payable(cat, m, now) {
+			continue
+		}
+		if _, hidden := p.Gateway.Aliases[m.Name]; !hidden && Allowed(p, m.Name, m.Name) {
 			names = append(names, m.Name)
 		}
+		for alias, to := range p.Gateway.Aliases {
+			if to == m.Name && Allowed(p, alias, to) {
+				names = append(names, alias)
+			}
+		}
 	}
+	slices.Sort(names)
 	return slices.Compact(names)
 }
 
@@ -229,11 +252,15 @@ func payable(cat *tally.Catalog, m *tally.Model, now time.Time) bool {
 // Enter takes one of the upstream's places in flight; false if all are taken.
 // Leave gives it back.
 func (u *Upstream) Enter() bool {
-	if n := u.inFlight.Add(1); u.Config.MaxInFlight > 0 && n > int64(u.Config.MaxInFlight) {
-		u.inFlight.Add(-1)
-		return false
+	for {
+		n := u.inFlight.Load()
+		if most := u.Config.MaxInFlight; most > 0 && n >= int64(most) {
+			return false
+		}
+		if u.inFlight.CompareAndSwap(n, n+1) {
+			return true
+		}
 	}
-	return true
 }
 
 // Leave gives back a place that Enter took.
@@ -246,20 +273,28 @@ func who(p *tally.Principal) string {
 	return fmt.Sprintf("Gateway %q", p.Gateway.Name)
 }
 
-// suggestion names a usable model that begins like the one asked for.
+// suggestion names a usable model that begins like the one asked for: most
+// mistaken names lack a date at their end, or have one too many.
 func suggestion(usable []string, name string) string {
-	best, length := "", 2
+	best, longest := "", 2
 	for _, u := range usable {
 		n := 0
-		for n < len(u) && n < len(name) && strings.EqualFold(u[n:n+1], name[n:n+1]) {
+		for n < min(len(u), len(name)) && lower(u[n]) == lower(name[n]) {
 			n++
 		}
-		if n > length {
-			best, length = u, n
+		if n > longest {
+			best, longest = u, n
 		}
 	}
 	if best == "" {
 		return ""
 	}
 	return fmt.Sprintf(" Did you mean %q?", best)
+}
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
 }
