@@ -17,9 +17,12 @@ const Live = math.MaxUint64
 // Feed is the ring of the latest events. Its methods may be called
 // concurrently.
 type Feed struct {
+	began time.Time
+	first uint64 // sequence number before the first event
+
 	mu      sync.Mutex
 	ring    []entry        // guarded by mu; event seq is at seq % len(ring)
-	last    uint64         // guarded by mu; sequence number of the latest event, 0 before the first
+	last    uint64         // guarded by mu; sequence number of the latest event
 	waiting chan struct{}  // guarded by mu; closed at the next event, nil if nobody waits
 	now     tally.Second   // guarded by mu; the second that is being summed up
 	idle    bool           // guarded by mu; the second before had no traffic
@@ -38,9 +41,13 @@ type entry struct {
 // kept is how many seconds are kept for charts: the last 15 minutes.
 const kept = 15 * 60
 
-// New makes a feed that keeps the latest n events.
+// New makes a feed that keeps the latest n events. Their numbers begin at the
+// microsecond of now, so that a reader who comes back with a number of an
+// earlier run of the engine is behind, and learns what it has missed.
 func New(n int) *Feed {
-	return &Feed{ring: make([]entry, max(n, 1)), seconds: make([]tally.Second, kept), idle: true}
+	now := time.Now().UTC()
+	first := uint64(now.UnixMicro())
+	return &Feed{began: now, first: first, last: first, ring: make([]entry, max(n, 1)), seconds: make([]tally.Second, kept), idle: true}
 }
 
 // Publish tells of durable records. It is the store's hook: it never blocks and
@@ -129,7 +136,7 @@ func (f *Feed) wake() {
 
 // Events yields the events after a sequence number, first those that are kept
 // and then each as it happens, until ctx ends or the reader stops. Where events
-// were dropped before the reader came to them, or its number is from an earlier
+// were dropped before the reader came to them, or its number is from another
 // run of the engine, it first gets a GapEvent; 0 asks for whatever is kept.
 func (f *Feed) Events(ctx context.Context, after uint64) iter.Seq[tally.Event] {
 	return func(yield func(tally.Event) bool) {
@@ -137,12 +144,12 @@ func (f *Feed) Events(ctx context.Context, after uint64) iter.Seq[tally.Event] {
 		if at != nil && !yield(*at) {
 			return
 		}
-		var batch []tally.Event
+		var batch []entry
 		for {
 			var wait <-chan struct{}
 			batch, wait = f.read(batch[:0], &after)
-			for _, e := range batch {
-				if ctx.Err() != nil || !yield(e) {
+			for i := range batch {
+				if ctx.Err() != nil || !yield(batch[i].event()) {
 					return
 				}
 			}
@@ -169,7 +176,8 @@ func (f *Feed) start(after *uint64) *tally.Event {
 		*after = f.oldest() - 1
 	case *after > f.last:
 		*after = f.oldest() - 1
-		gap := f.gap(*after)
+		lost := f.gap(*after)
+		gap := lost.event()
 		return &gap
 	}
 	return nil
@@ -177,24 +185,25 @@ func (f *Feed) start(after *uint64) *tally.Event {
 
 // oldest is the sequence number of the oldest event kept. The caller holds mu.
 func (f *Feed) oldest() uint64 {
-	if n := uint64(len(f.ring)); f.last > n {
-		return f.last - n + 1
-	}
-	return 1
+	return max(f.first, f.last-uint64(len(f.ring))) + 1
 }
 
 // gap tells that everything up to a sequence number is lost to a reader. The
 // caller holds mu.
-func (f *Feed) gap(upTo uint64) tally.Event {
-	return tally.Event{Seq: upTo, Kind: tally.GapEvent, At: f.ring[(upTo+1)%uint64(len(f.ring))].At}
+func (f *Feed) gap(upTo uint64) entry {
+	at := f.began
+	if upTo < f.last {
+		at = f.ring[(upTo+1)%uint64(len(f.ring))].At
+	}
+	return entry{Event: tally.Event{Seq: upTo, Kind: tally.GapEvent, At: at}}
 }
 
 // maxBatch bounds how long a reader holds the lock.
 const maxBatch = 64
 
-// read copies the next events, and moves after past them. With none, the
+// read copies the next entries, and moves after past them. With none, the
 // channel returned is closed at the next event.
-func (f *Feed) read(batch []tally.Event, after *uint64) ([]tally.Event, <-chan struct{}) {
+func (f *Feed) read(batch []entry, after *uint64) ([]entry, <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if *after == f.last {
@@ -209,7 +218,7 @@ func (f *Feed) read(batch []tally.Event, after *uint64) ([]tally.Event, <-chan s
 	}
 	for *after < f.last && len(batch) < maxBatch {
 		*after++
-		batch = append(batch, f.ring[*after%uint64(len(f.ring))].event())
+		batch = append(batch, f.ring[*after%uint64(len(f.ring))])
 	}
 	return batch, nil
 }

@@ -18,7 +18,7 @@ const (
 
 // Event is one thing that happened in the engine.
 type Event struct {
-	Seq    uint64    `json:"seq"` // of the feed since the engine started
+	Seq    uint64    `json:"seq"` // ascends by one, and jumps ahead when the engine starts
 	Kind   EventKind `json:"kind"`
 	At     time.Time `json:"at"`
 	Record *Record   `json:"record,omitempty"`
