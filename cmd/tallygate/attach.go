@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+)
+
+// patience is how long a command waits for another process that is just
+// starting, stopping or finishing a command of its own.
+const patience = 5 * time.Second
+
+// dialPatience bounds one attempt to reach an engine's socket.
+const dialPatience = 2 * time.Second
+
+// connection is a way to an engine, in this process or in another.
+type connection struct {
+	control.Caller
+	attached bool         // to the engine of another process
+	close    func() error // lets go of it
+}
+
+// connect finds the engine of the data folder: the one that another process
+// runs, or else one over the store, opened here and closed again by close. A
+// folder without a store is NotFound unless create is set.
+func (a *app) connect(ctx context.Context, doing string, create bool) (connection, error) {
+	dir, err := a.dataDir()
+	if err != nil {
+		return connection{}, err
+	}
+	if !create && !hasStore(dir) {
+		return connection{}, nothingThere(dir)
+	}
+	if err := prepareData(dir); err != nil {
+		return connection{}, err
+	}
+	l, socket, err := lockOrSocket(ctx, dir, doing)
+	if err != nil {
+		return connection{}, err
+	}
+	if l == nil {
+		client := control.NewClient(control.DialUnix(socket))
+		return connection{client, true, func() error { client.Close(); return nil }}, nil
+	}
+	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	n, err := openNode(ctx, l, nodeOptions{dir: dir, log: log, version: a.version})
+	if err != nil {
+		return connection{}, errors.Join(err, l.release())
+	}
+	caller := n.start()
+	return connection{caller, false, func() error { caller.Close(); return n.close() }}, nil
+}
+
+// attach reaches the engine that serves the data folder, and opens none.
+func (a *app) attach(ctx context.Context) (connection, error) {
+	dir, err := a.dataDir()
+	if err != nil {
+		return connection{}, err
+	}
+	if !hasStore(dir) {
+		return connection{}, nothingThere(dir)
+	}
+	if other := readHolder(dir); other.Socket != "" && answers(ctx, other.Socket) {
+		client := control.NewClient(control.DialUnix(other.Socket))
+		return connection{client, true, func() error { client.Close(); return nil }}, nil
+	}
+	return connection{}, tally.Errorf(tally.Unavailable, "nothing serves the data folder %s", dir).WithHint("start it with tallygate serve")
+}
+
+func nothingThere(dir string) error {
+	return tally.Errorf(tally.NotFound, "there is no data of tallygate in %s", dir).WithHint("tallygate init --yes, or name another folder with --data")
+}
+
+// lockOrSocket takes the lock of a data folder, or returns the socket of the
+// engine that has it. The other process may be between the two: then it waits a
+// little.
+func lockOrSocket(ctx context.Context, dir, doing string) (*lock, string, error) {
+	for deadline := time.Now().Add(patience); ; {
+		l, other, err := takeLock(dir, doing)
+		if err == nil {
+			return l, "", nil
+		}
+		if !errors.Is(err, errLocked) {
+			return nil, "", err
+		}
+		if other.Socket != "" && answers(ctx, other.Socket) {
+			return nil, other.Socket, nil
+		}
+		if time.Now().After(deadline) {
+			return nil, "", inUse(dir, other)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, "", errInterrupted
+		case <-time.After(25 * time.Millisecond):
+		}
+	}
+}
+
+// inUse says who has a data folder.
+func inUse(dir string, by holder) error {
+	switch {
+	case by.PID == 0:
+		return tally.Errorf(tally.InUse, "another process uses the data folder %s", dir).WithHint("try again, or name another folder with --data")
+	case by.Socket != "":
+		return tally.Errorf(tally.InUse, "the data folder %s is served by process %d", dir, by.PID).WithHint("ask it with tallygate status, or name another folder with --data")
+	}
+	return tally.Errorf(tally.InUse, "process %d (tallygate %s) uses the data folder %s", by.PID, by.Doing, dir).WithHint("try again when it has ended, or name another folder with --data")
+}
+
+func answers(ctx context.Context, socket string) bool {
+	dialer := net.Dialer{Timeout: dialPatience}
+	c, err := dialer.DialContext(ctx, "unix", socket)
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"tallygate/engine/tally"
+)
+
+// What lies in a data folder. The lock file is made first.
+const (
+	lockFile    = "tallygate.lock"
+	storeFolder = "store"
+	keyFile     = "secrets.key" // wraps the secrets in the store; backups leave it out
+)
+
+// defaultData is the platform's usual place for the data of programs.
+func defaultData(env func(string) (string, bool)) (string, error) {
+	get := func(name string) string { v, _ := env(name); return v }
+	home := get("HOME")
+	switch {
+	case runtime.GOOS == "windows":
+		if local := get("LOCALAPPDATA"); local != "" {
+			return filepath.Join(local, "tallygate"), nil
+		}
+	case runtime.GOOS == "darwin" && home != "":
+		return filepath.Join(home, "Library", "Application Support", "tallygate"), nil
+	case filepath.IsAbs(get("XDG_DATA_HOME")): // a relative one is to be ignored, says its standard
+		return filepath.Join(get("XDG_DATA_HOME"), "tallygate"), nil
+	case home != "":
+		return filepath.Join(home, ".local", "share", "tallygate"), nil
+	}
+	return "", tally.Errorf(tally.Invalid, "there is no home folder to keep data in").WithHint("name a folder with --data or TALLYGATE_DATA")
+}
+
+func defaultDataShown(env func(string) (string, bool)) string {
+	dir, err := defaultData(env)
+	if err != nil {
+		return "none"
+	}
+	return dir
+}
+
+// dataDir is the absolute path of the data folder, which need not exist.
+func (a *app) dataDir() (string, error) {
+	dir := a.data
+	if dir == "" {
+		var err error
+		if dir, err = defaultData(a.env); err != nil {
+			return "", err
+		}
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", tally.Errorf(tally.Invalid, "data folder: %w", err)
+	}
+	return abs, nil
+}
+
+// hasStore reports whether a data folder was used before.
+func hasStore(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, storeFolder))
+	return err == nil
+}
+
+// prepareData makes the data folder, or makes sure that an existing one is ours
+// and closed to others: a store that others can write is no proof of anything.
+func prepareData(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return folderError(dir, err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return folderError(dir, err)
+	}
+	if err := checkFolder(dir, len(entries) == 0); err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() == lockFile || e.Name() == keyFile { // either may have been taken away by hand
+			return nil
+		}
+	}
+	if len(entries) > 0 {
+		return tally.Errorf(tally.Invalid, "%s holds other files and no data of tallygate", dir).WithHint("name a folder of its own with --data; it will be made")
+	}
+	return nil
+}
+
+func folderError(dir string, err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err // the folder is named already
+	}
+	code, hint := tally.Internal, "name another folder with --data"
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		code, hint = tally.Denied, "make it yours, or name another folder with --data"
+	case isNotFolder(dir):
+		code, hint = tally.Invalid, "name a folder with --data"
+	}
+	return tally.Errorf(code, "data folder %s: %w", dir, err).WithHint("%s", hint)
+}
+
+func isNotFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
+}

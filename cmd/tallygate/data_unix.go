@@ -1,0 +1,41 @@
+//go:build unix
+
+package main
+
+import (
+	"os"
+	"syscall"
+
+	"tallygate/engine/tally"
+)
+
+// restrictNewFiles makes everything that the process creates its owner's only:
+// the store chooses wider modes for some of its files.
+func restrictNewFiles() { syscall.Umask(0o077) }
+
+// checkFolder refuses a data folder that others may enter. An empty one of ours
+// that others could only have read is closed to them instead.
+func checkFolder(dir string, empty bool) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return folderError(dir, err)
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	me := os.Geteuid()
+	if ok && me != 0 && int(stat.Uid) != me {
+		return tally.Errorf(tally.Denied, "data folder %s belongs to another user", dir).WithHint("run as that user, or name another folder with --data")
+	}
+	mode := info.Mode().Perm()
+	switch {
+	case mode&0o077 == 0:
+		return nil
+	case empty && mode&0o022 == 0:
+		if err := os.Chmod(dir, 0o700); err != nil {
+			return folderError(dir, err)
+		}
+		return nil
+	case mode&0o022 != 0:
+		return tally.Errorf(tally.Denied, "others can write to the data folder %s (mode %04o)", dir, mode).WithHint("chmod 700 %s, once you are sure that nobody else has changed it", dir)
+	}
+	return tally.Errorf(tally.Denied, "others can read the data folder %s (mode %04o)", dir, mode).WithHint("chmod 700 %s", dir)
+}

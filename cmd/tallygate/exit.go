@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"tallygate/engine/tally"
+)
+
+// The exit codes. Scripts rely on them; the help of the program lists them.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitUnreachable = 3
+	exitNotFound    = 4
+	exitConflict    = 5
+	exitInUse       = 6
+	exitInterrupted = 130 // as shells report a process that SIGINT ended
+)
+
+const exitCodesHelp = `Exit codes: 0 ok, 1 failed, 2 usage, 3 cannot reach the engine, 4 not found,
+5 conflict, 6 in use.`
+
+// exitCode is what a process that ended with err tells its parent.
+func exitCode(err error) int {
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
+		return exitInterrupted
+	}
+	switch tally.CodeOf(err) {
+	case tally.Invalid:
+		return exitUsage
+	case tally.Unavailable:
+		return exitUnreachable
+	case tally.NotFound:
+		return exitNotFound
+	case tally.Conflict:
+		return exitConflict
+	case tally.InUse:
+		return exitInUse
+	}
+	return exitFailed
+}
+
+// errInterrupted ends a command that a signal stopped. There is nothing to say
+// about it.
+var errInterrupted = errors.New("interrupted")
+
+// tellError writes an error and its next step for people.
+func tellError(w io.Writer, err error) {
+	if exitCode(err) == exitInterrupted {
+		return
+	}
+	e := tally.AsError(err)
+	fmt.Fprintf(w, "error: %s\n", clean(e.Message))
+	if e.Hint != "" {
+		fmt.Fprintf(w, "hint: %s\n", clean(e.Hint))
+	}
+}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+)
+
+func (a *app) exportCommand() *cobra.Command {
+	var in control.RequestQuery
+	var format, output string
+	cmd := &cobra.Command{
+		Use: "export", Short: "write all selected requests as CSV or JSON, the latest first",
+		Example: "  tallygate requests export --since 30d > requests.csv\n  tallygate requests export --format json --client hotel-aurora --output aurora.json",
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if a.json && !cmd.Flags().Changed("format") {
+				format = "json"
+			}
+			if format != "csv" && format != "json" {
+				return wrongUse(cmd, "--format is csv or json, not %q", format)
+			}
+			return a.withEngine(cmd, false, func(ctx context.Context, c control.Caller) error {
+				defer a.progress("exporting")()
+				return a.toFile(output, func(w io.Writer) error {
+					return export(ctx, c, in, newRequestWriter(format, w))
+				})
+			})
+		},
+	}
+	addFlags(cmd.Flags(), &in, "limit", "after")
+	a.completeFlags(cmd, control.FieldsOf(reflect.TypeFor[control.RequestQuery]()))
+	cmd.Flags().StringVar(&format, "format", "csv", "csv or json")
+	cmd.Flags().StringVar(&output, "output", "", "`FILE` to write; it appears once it is complete; default: standard output")
+	cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"csv", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+// export writes page after page; no more than one is in memory.
+func export(ctx context.Context, c control.Caller, q control.RequestQuery, w requestWriter) error {
+	for q.Limit = maxPage; ; {
+		page, err := control.RequestsList.Do(ctx, c, q)
+		if err != nil {
+			return err
+		}
+		for i := range page.Requests {
+			if err := w.write(&page.Requests[i]); err != nil {
+				return tally.Errorf(tally.Internal, "write the export: %w", err)
+			}
+		}
+		if q.After = page.Next; q.After == "" {
+			break
+		}
+	}
+	if err := w.end(); err != nil {
+		return tally.Errorf(tally.Internal, "write the export: %w", err)
+	}
+	return nil
+}
+
+// toFile gives standard output to write to, or a file that takes its name only
+// once it is complete.
+func (a *app) toFile(path string, write func(io.Writer) error) error {
+	if path == "" {
+		w := bufio.NewWriter(a.stdout)
+		return errors.Join(write(w), w.Flush())
+	}
+	file, err := os.CreateTemp(filepath.Dir(path), ".tallygate-export-*") // mode 0600
+	if err != nil {
+		return tally.Errorf(tally.Invalid, "export to %s: %w", path, err)
+	}
+	w := bufio.NewWriter(file)
+	err = write(w)
+	for _, step := range []func() error{w.Flush, file.Sync, file.Close, func() error { return os.Rename(file.Name(), path) }} {
+		if err == nil {
+			if err = step(); err != nil {
+				err = tally.Errorf(tally.Internal, "export to %s: %w", path, err)
+			}
+		}
+	}
+	if err != nil {
+		file.Close()
+		os.Remove(file.Name())
+	}
+	return err
+}
+
+// requestWriter writes requests in one format.
+type requestWriter interface {
+	write(*control.RequestView) error
+	end() error
+}
+
+func newRequestWriter(format string, w io.Writer) requestWriter {
+	if format == "json" {
+		return &jsonWriter{w: w}
+	}
+	return &csvWriter{w: csv.NewWriter(w)}
+}
+
+// jsonWriter writes an array, one request a line.
+type jsonWriter struct {
+	w       io.Writer
+	started bool
+}
+
+func (j *jsonWriter) write(r *control.RequestView) error {
+	text, err := json.Marshal(r)
+	if err == nil {
+		_, err = fmt.Fprintf(j.w, "%s%s", when(j.started, ",\n", "[\n"), text)
+		j.started = true
+	}
+	return err
+}
+
+func (j *jsonWriter) end() error {
+	_, err := io.WriteString(j.w, when(j.started, "\n]\n", "[]\n"))
+	return err
+}
+
+// csvWriter writes a header and a line per request. The charges, a list, are
+// left out.
+type csvWriter struct {
+	w       *csv.Writer
+	started bool
+}
+
+func (c *csvWriter) header() error {
+	if c.started {
+		return nil
+	}
+	c.started = true
+	return c.w.Write([]string{"id", "at", "gateway", "client", "key", "key_id", "model", "upstream_model", "provider", "endpoint", "origin", "country", "session", "new_session",
+		"status", "outcome", "stream", "basis", "input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens",
+		"cost_usd", "cost_nano_usd", "credits_usd", "credits_nano_usd", "first_byte_ms", "total_ms", "attempts", "code", "count"})
+}
+
+func (c *csvWriter) write(r *control.RequestView) error {
+	if err := c.header(); err != nil {
+		return err
+	}
+	n := func(n int64) string { return strconv.FormatInt(n, 10) }
+	ms := func(ms float64) string { return strconv.FormatFloat(ms, 'f', -1, 64) }
+	return c.w.Write([]string{string(r.ID), r.At.UTC().Format(time.RFC3339Nano), cell(r.Gateway), cell(r.Client), cell(r.Key), string(r.KeyID), cell(r.Model), cell(r.Upstream),
+		cell(r.Provider), cell(r.Endpoint), cell(r.Origin), cell(r.Country), cell(r.Session), strconv.FormatBool(r.NewSession),
+		strconv.Itoa(r.Status), string(r.Outcome), strconv.FormatBool(r.Stream), string(r.Basis),
+		n(r.InputTokens), n(r.Tokens.CachedInput), n(r.Tokens.CacheWrite), n(r.OutputTokens), n(r.Tokens.Reasoning),
+		r.CostUSD, n(int64(r.CostNanoUSD)), r.CreditsUSD, n(int64(r.CreditsNano)), ms(r.FirstByteMS), ms(r.TotalMS), strconv.Itoa(r.Attempts), cell(r.Code), n(r.Count)})
+}
+
+func (c *csvWriter) end() error {
+	err := c.header()
+	c.w.Flush()
+	return errors.Join(err, c.w.Error())
+}
+
+// cell keeps text that a stranger chose, such as the name of a model, from being
+// run as a formula by a spreadsheet.
+func cell(s string) string {
+	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+		return "'" + s
+	}
+	return s
+}

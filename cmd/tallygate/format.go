@@ -1,0 +1,170 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+)
+
+// clean makes text safe for a terminal: a name must not move the cursor, change
+// colours or turn the reading direction. What would is shown as its escape.
+func clean(s string) string {
+	if !strings.ContainsFunc(s, unsafe) && utf8.ValidString(s) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if unsafe(r) || r == utf8.RuneError {
+			quoted := strconv.QuoteToASCII(string(r))
+			b.WriteString(quoted[1 : len(quoted)-1])
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+func unsafe(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029'
+}
+
+// cleanLines is clean for text that may have several lines.
+func cleanLines(s string) string {
+	lines := strings.Split(strings.ReplaceAll(s, "\r\n", "\n"), "\n")
+	for i := range lines {
+		lines[i] = clean(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
+// moment writes an instant in local time, "" for none.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format("2006-01-02 15:04:05")
+}
+
+// minute writes an instant that need not be exact.
+func minute(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format("2006-01-02 15:04")
+}
+
+// span writes a length of time as flags take it: "90d", "24h0m0s".
+func span(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d == 0:
+		return ""
+	case d%day == 0:
+		return fmt.Sprintf("%dd", d/day)
+	case d%time.Hour == 0:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	case d%time.Minute == 0 && d < time.Hour:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	}
+	return d.String()
+}
+
+// millis writes a latency, "" for none.
+func millis(ms float64) string {
+	switch {
+	case ms <= 0:
+		return ""
+	case ms < 10:
+		return fmt.Sprintf("%.1fms", ms)
+	case ms < 10_000:
+		return fmt.Sprintf("%.0fms", ms)
+	}
+	return fmt.Sprintf("%.1fs", ms/1000)
+}
+
+// size writes a number of bytes.
+func size(n int64) string {
+	const units = "kMGTP"
+	if n < 1000 {
+		return fmt.Sprintf("%d B", n)
+	}
+	f, i := float64(n)/1000, 0
+	for f >= 999.5 && i < len(units)-1 {
+		f, i = f/1000, i+1
+	}
+	return fmt.Sprintf("%.3g %cB", f, units[i])
+}
+
+// count writes a number, "" for none.
+func count[N int | int64](n N) string {
+	if n == 0 {
+		return ""
+	}
+	return tally.Group(int64(n))
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// when chooses one of two values.
+func when[T any](b bool, then, otherwise T) T {
+	if b {
+		return then
+	}
+	return otherwise
+}
+
+// limits writes where limits stand.
+func (p *printer) limits(states []control.LimitState) {
+	if len(states) == 0 {
+		return
+	}
+	p.section("Limits")
+	t := p.table(text("LIMIT"), number("USED"), spare(2, number("HELD")), number("LEFT"), spare(1, text("RESETS")))
+	for _, s := range states {
+		how := plain
+		switch {
+		case s.Left <= 0 && s.Max > 0:
+			how = red
+		case s.Left < s.Max/5:
+			how = amber
+		}
+		held := ""
+		if s.Held != 0 {
+			held = s.Metric.Format(s.Held)
+		}
+		t.addIn(how, s.Text, s.Metric.Format(s.Used), held, s.Metric.Format(s.Left), minute(s.ResetsAt))
+	}
+	t.print("")
+}
+
+// sums writes usage as one line of pairs below a heading.
+func (p *printer) sums(title string, s control.Sums) {
+	if s.Requests == 0 && s.Refused == 0 {
+		return
+	}
+	p.section(title)
+	p.pairs(
+		"requests", tally.Group(s.Requests), "refused", count(s.Refused), "errors", count(s.Errors), "sessions", count(s.Sessions),
+		"input tokens", tally.Group(s.InputTokens), "output tokens", tally.Group(s.OutputTokens),
+		"cost", s.CostNanoUSD.Display(), "credits", when(s.CreditsNanoUSD != s.CostNanoUSD, s.CreditsNanoUSD.Display(), ""),
+		"latency", latency(s),
+	)
+}
+
+func latency(s control.Sums) string {
+	if s.P50MS == 0 {
+		return ""
+	}
+	return fmt.Sprintf("median %s, p99 %s, first byte %s on average", millis(s.P50MS), millis(s.P99MS), millis(s.FirstByteMS))
+}

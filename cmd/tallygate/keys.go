@@ -1,0 +1,76 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+)
+
+func (a *app) keyCommands() *cobra.Command {
+	return family(groupOwn, "keys", "the keys of clients",
+		verb[control.ListKeys, []control.KeyView]{
+			op:      control.KeysList,
+			example: "  tallygate keys list --client hotel-aurora",
+			show: func(p *printer, _ *control.ListKeys, out *[]control.KeyView) {
+				t := p.table(text("LABEL"), text("CLIENT"), spare(3, text("KEY")), text("STATE"), spare(2, text("EXPIRES")),
+					number("30D REQUESTS"), number("30D COST"), spare(4, text("LIMITS")), spare(1, text("LAST USED")), spare(5, text("ID")))
+				for i := range *out {
+					k := &(*out)[i]
+					t.addIn(keyTone(k.State), k.Label, k.ClientSlug, k.Masked, k.State, minute(k.ExpiresAt),
+						tally.Group(k.Month.Requests), k.Month.CostNanoUSD.Display(), limitTexts(k.Limits), minute(k.LastUsedAt), string(k.ID))
+				}
+				t.print("no keys; issue one with: tallygate keys create --client CLIENT --label LABEL")
+			},
+		}.command(a),
+		verb[control.CreateKey, control.KeyCreated]{
+			op:      control.KeysCreate,
+			example: "  tallygate keys create --client hotel-aurora --label whatsapp-bot --expires 90d",
+			show:    func(p *printer, _ *control.CreateKey, out *control.KeyCreated) { showNewKey(p, out) },
+		}.command(a),
+		verb[control.UpdateKey, control.KeyView]{
+			op:      control.KeysUpdate,
+			example: "  tallygate keys update whatsapp-bot --client hotel-aurora --expires 30d",
+			show: func(p *printer, _ *control.UpdateKey, out *control.KeyView) {
+				p.say("changed %s", keyName(out))
+				p.limits(out.LimitStates)
+			},
+		}.command(a),
+		verb[control.RotateKey, control.KeyCreated]{
+			op:      control.KeysRotate,
+			example: "  tallygate keys rotate whatsapp-bot --client hotel-aurora --grace 24h",
+			show: func(p *printer, _ *control.RotateKey, out *control.KeyCreated) {
+				showNewKey(p, out)
+				if out.OldUntil.IsZero() {
+					p.say("The old key works no more.")
+				} else {
+					p.say("The old key works until %s.", moment(out.OldUntil))
+				}
+			},
+		}.command(a),
+		verb[control.PickKey, control.KeyView]{
+			op:      control.KeysRevoke,
+			example: "  tallygate keys revoke whatsapp-bot --client hotel-aurora",
+			show:    func(p *printer, _ *control.PickKey, out *control.KeyView) { p.say("revoked %s for good", keyName(out)) },
+		}.command(a),
+	)
+}
+
+// showNewKey prints a key. The key is alone on its line, to be copied.
+func showNewKey(p *printer, k *control.KeyCreated) {
+	expiry := "forever"
+	if !k.ExpiresAt.IsZero() {
+		expiry = "until " + moment(k.ExpiresAt)
+	}
+	p.say("Key %s of client %s works %s. It is shown once:", k.Label, k.Client, expiry)
+	p.say("\n  %s\n", k.Key)
+}
+
+func keyName(k *control.KeyView) string { return "key " + k.Label + " of client " + k.ClientSlug }
+
+func keyTone(state string) tone {
+	if state == "active" {
+		return plain
+	}
+	return faint
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"runtime"
+	"strconv"
+	"syscall"
+
+	"tallygate/engine/tally"
+)
+
+// listen opens the public listener. A busy port is an error that says who has
+// it, as far as that can be known, and how to find out.
+func listen(address string) (net.Listener, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, tally.Errorf(tally.Invalid, "%q is not an address to listen on", address).WithHint("like 127.0.0.1:4283, or :4283 for all networks")
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return nil, tally.Errorf(tally.Invalid, "%q is not a port", port).WithHint("a number from 1 to 65535, or 0 for any free one")
+	} else if ln, err := net.Listen("tcp", net.JoinHostPort(host, strconv.FormatUint(n, 10))); err == nil {
+		return ln, nil
+	} else {
+		return nil, listenError(address, host, uint16(n), err)
+	}
+}
+
+func listenError(address, host string, port uint16, err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err // the address is named already
+	}
+	switch {
+	case isBusy(err):
+		next := port + 1
+		if next == 0 {
+			next = 4283
+		}
+		return tally.Errorf(tally.InUse, "port %d is in use by another program", port).
+			WithHint("find it with: %s; or serve elsewhere: --listen %s", whoHas(port), net.JoinHostPort(host, strconv.Itoa(int(next))))
+	case errors.Is(err, fs.ErrPermission):
+		return tally.Errorf(tally.Denied, "listen on %s: %w", address, err).WithHint("ports below 1024 need rights of their own; choose a higher one with --listen")
+	}
+	return tally.Errorf(tally.Invalid, "listen on %s: %w", address, err).WithHint("the address must be this machine's, like 127.0.0.1:4283")
+}
+
+func isBusy(err error) bool {
+	const busyOnWindows = syscall.Errno(10048) // WSAEADDRINUSE
+	return errors.Is(err, syscall.EADDRINUSE) || runtime.GOOS == "windows" && errors.Is(err, busyOnWindows)
+}
+
+// whoHas is the command that shows whose a port is.
+func whoHas(port uint16) string {
+	n := strconv.Itoa(int(port))
+	switch runtime.GOOS {
+	case "windows":
+		return "netstat -ano | findstr :" + n
+	case "darwin":
+		return "lsof -nP -iTCP:" + n + " -sTCP:LISTEN"
+	}
+	return "ss -ltnp 'sport = :" + n + "'"
+}
+
+// baseURL is the address that client apps on this machine use. A listener on
+// all networks is reached here by loopback.
+func baseURL(addr net.Addr) string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return ""
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port) + "/v1"
+}

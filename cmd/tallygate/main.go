@@ -1,0 +1,129 @@
+// Command tallygate is the gateway and its command line: the only package that
+// sees all others. It reads flags, environment and config file, finds the
+// engine of a data folder or starts one, and turns operations of the control
+// plane into commands.
+//
+// The chapters: root.go has the tree of commands and what is common to them;
+// ops.go and flags.go make a command from the declaration of an operation, so
+// that none is written twice; the families (clients.go, keys.go and so on) say
+// how results look to people; data.go and lock.go guard the folder, attach.go
+// finds the engine, engine.go assembles one, serve.go is the life of a serving
+// process.
+//
+// Nothing here knows the store or the engine beyond opening and closing them:
+// a command speaks to the engine through control.Caller only, whether it runs in
+// this process or in another.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	_ "time/tzdata" // windows are civil time in the owner's zone, also where the system has no zones
+
+	"golang.org/x/term"
+)
+
+// version is set by the linker in releases.
+var version string
+
+func main() {
+	os.Exit(run())
+}
+
+func run() int {
+	restrictNewFiles()
+	ctx, stop := untilSignal()
+	defer stop()
+	a := &app{
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
+		env:     os.LookupEnv,
+		version: programVersion(),
+	}
+	a.out = terminalOf(os.Stdout, a.env)
+	a.err = terminalOf(os.Stderr, a.env)
+	err := a.execute(ctx, os.Args[1:])
+	if err != nil && ctx.Err() != nil {
+		err = errInterrupted // whatever failed, failed because it was told to stop
+	}
+	if err != nil {
+		tellError(a.stderr, err)
+	}
+	return exitCode(err)
+}
+
+// app is one run of the program.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	out, err       terminal // what is known of the two
+	env            func(string) (string, bool)
+	version        string
+
+	// The global flags.
+	data   string
+	json   bool
+	config string
+}
+
+// untilSignal returns a context that ends with the first signal. The second
+// signal ends the process, whatever it is doing.
+func untilSignal() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, stopSignals()...)
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		os.Exit(exitInterrupted)
+	}()
+	return ctx, cancel
+}
+
+// stopSignals are the signals that ask the process to stop. One that was
+// ignored when it started, as nohup does, stays ignored.
+func stopSignals() []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
+}
+
+func programVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "dev"
+}
+
+// terminal says what is known of where output goes.
+type terminal struct {
+	is     bool // it is a terminal
+	width  int  // in columns, 0 if unknown
+	colour bool
+}
+
+func terminalOf(f *os.File, env func(string) (string, bool)) terminal {
+	if !term.IsTerminal(int(f.Fd())) {
+		return terminal{}
+	}
+	t := terminal{is: true, colour: true}
+	if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+		t.width = width
+	}
+	if no, set := env("NO_COLOR"); set && no != "" {
+		t.colour = false
+	}
+	if kind, _ := env("TERM"); kind == "dumb" {
+		t.colour = false
+	}
+	return t
+}

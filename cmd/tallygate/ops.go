@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"reflect"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+)
+
+// verb is a command made from an operation. Its name, flags, arguments and help
+// are those of the declaration; the rest says how results are shown.
+type verb[In, Out any] struct {
+	op      control.Op[In, Out]
+	name    string // if not the operation's own
+	group   string // in the help of the program
+	example string
+	// show writes the result for people.
+	show func(p *printer, in *In, out *Out)
+	// asJSON is what --json writes if it is not the result itself.
+	asJSON func(out *Out) any
+	// prepare adds flags of its own and returns what must happen to the input
+	// before the call.
+	prepare func(cmd *cobra.Command, in *In) func() error
+	// verdict says whether the command has failed though the call has not.
+	verdict func(out *Out) error
+	// absent answers where there is no store at all, instead of an error.
+	absent func(dir string) (Out, error)
+	slow   string // what it is doing, for a call that takes over a second
+	create bool   // it makes a store where there is none
+}
+
+// command makes the command.
+func (v verb[In, Out]) command(a *app) *cobra.Command {
+	if v.name == "" {
+		v.name = v.op.Name[strings.LastIndexByte(v.op.Name, '.')+1:]
+	}
+	in := new(In)
+	fields := control.FieldsOf(reflect.TypeFor[In]())
+	cmd := &cobra.Command{
+		Use: v.name + usage(fields), Short: v.op.Help, GroupID: v.group, Example: v.example,
+		Args:              func(cmd *cobra.Command, args []string) error { return takeArgs(cmd, fields, in, args) },
+		ValidArgsFunction: a.completeArgs(fields),
+	}
+	addFlags(cmd.Flags(), in)
+	a.completeFlags(cmd, fields)
+	prepare := func() error { return nil }
+	if v.prepare != nil {
+		prepare = v.prepare(cmd, in)
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := required(cmd, fields, in); err != nil {
+			return err
+		}
+		if err := prepare(); err != nil {
+			return err
+		}
+		return v.run(a, cmd, in)
+	}
+	return cmd
+}
+
+func (v verb[In, Out]) run(a *app, cmd *cobra.Command, in *In) error {
+	out, err := v.call(a, cmd, in)
+	if err != nil {
+		return err
+	}
+	if err := a.print(func(p *printer) { v.show(p, in, &out) }, func() any {
+		if v.asJSON != nil {
+			return v.asJSON(&out)
+		}
+		return out
+	}); err != nil {
+		return err
+	}
+	if v.verdict != nil {
+		return v.verdict(&out)
+	}
+	return nil
+}
+
+func (v verb[In, Out]) call(a *app, cmd *cobra.Command, in *In) (out Out, err error) {
+	if v.absent != nil {
+		dir, err := a.dataDir()
+		if err != nil {
+			return out, err
+		}
+		if !hasStore(dir) {
+			return v.absent(dir)
+		}
+	}
+	err = a.withEngine(cmd, v.create, func(ctx context.Context, c control.Caller) error {
+		defer a.progress(v.slow)()
+		out, err = v.op.Do(ctx, c, *in)
+		return err
+	})
+	return out, err
+}
+
+// withEngine runs something that needs an engine.
+func (a *app) withEngine(cmd *cobra.Command, create bool, do func(context.Context, control.Caller) error) error {
+	ctx := cmd.Context()
+	c, err := a.connect(ctx, strings.TrimPrefix(cmd.CommandPath(), "tallygate "), create)
+	if err != nil {
+		return err
+	}
+	err = do(ctx, c)
+	if closed := c.close(); err == nil {
+		err = closed
+	}
+	return err
+}
+
+// print writes a result to standard output, for people or as JSON.
+func (a *app) print(show func(*printer), value func() any) error {
+	if a.json {
+		return writeJSON(a.stdout, value())
+	}
+	failing := &failingWriter{w: a.stdout}
+	show(&printer{failing, a.out})
+	if failing.err != nil {
+		return tally.Errorf(tally.Internal, "write the result: %w", failing.err)
+	}
+	return nil
+}
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		return tally.Errorf(tally.Internal, "write the result: %w", err)
+	}
+	return nil
+}
+
+// failingWriter remembers the first error, so that a table need not look for
+// one at every cell.
+type failingWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (f *failingWriter) Write(b []byte) (int, error) {
+	if f.err != nil {
+		return 0, f.err
+	}
+	var n int
+	n, f.err = f.w.Write(b)
+	return n, f.err
+}
+
+// usage is the part of a command's usage after its name.
+func usage(fields []control.Field) string {
+	var b strings.Builder
+	for _, f := range fields {
+		name := strings.ToUpper(strings.TrimSuffix(f.Name, "s"))
+		switch f.Arg {
+		case "1":
+			b.WriteString(" " + name)
+		case "1?":
+			b.WriteString(" [" + name + "]")
+		case "*":
+			b.WriteString(" " + name + "...")
+		}
+	}
+	return b.String()
+}
+
+// takeArgs puts positional arguments into the input.
+func takeArgs(cmd *cobra.Command, fields []control.Field, in any, args []string) error {
+	v := reflect.ValueOf(in).Elem()
+	for _, f := range fields {
+		switch {
+		case f.Arg == "":
+			continue
+		case f.Arg == "*" && len(args) > 0:
+			v.FieldByIndex(f.Index).Set(reflect.ValueOf(args))
+			return nil
+		case len(args) > 0:
+			v.FieldByIndex(f.Index).SetString(args[0])
+			args = args[1:]
+		case f.Arg != "1?":
+			return wrongUse(cmd, "say which: %s %s", cmd.CommandPath(), strings.ToUpper(f.Name))
+		}
+	}
+	if len(args) > 0 {
+		return wrongUse(cmd, "%q is too much: %s", args[0], cmd.UseLine())
+	}
+	return nil
+}
+
+// required refuses an input that lacks what its operation cannot do without.
+func required(cmd *cobra.Command, fields []control.Field, in any) error {
+	v := reflect.ValueOf(in).Elem()
+	var missing []string
+	for _, f := range fields {
+		if f.Required && f.Flag != "" && v.FieldByIndex(f.Index).IsZero() {
+			missing = append(missing, "--"+f.Flag)
+		}
+	}
+	if len(missing) > 0 {
+		return wrongUse(cmd, "%s: %s must be given", cmd.CommandPath(), strings.Join(missing, " and "))
+	}
+	return nil
+}

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+)
+
+func (a *app) providerCommands() *cobra.Command {
+	return family(groupOwn, "providers", "upstream accounts: who answers the requests",
+		verb[control.Listing, []control.ProviderView]{
+			op:      control.ProvidersList,
+			example: "  tallygate providers list",
+			show: func(p *printer, _ *control.Listing, out *[]control.ProviderView) {
+				t := p.table(text("PROVIDER"), text("KIND"), text("ON"), number("MODELS"), spare(3, text("KEY")), spare(2, text("ADDRESS")),
+					spare(1, number("30D ERRORS")), number("30D REQUESTS"), number("30D COST"))
+				for i := range *out {
+					v := &(*out)[i]
+					t.addIn(onTone(v.Provider.Enabled), v.Name, string(v.ProviderKind), yes(v.Provider.Enabled), strconv.Itoa(v.Models), list(v.KeyHints, ""), v.BaseURL,
+						count(v.Month.Errors), tally.Group(v.Month.Requests), v.Month.CostNanoUSD.Display())
+				}
+				t.print("no providers; add one with: tallygate providers create --name NAME --kind KIND")
+			},
+		}.command(a),
+		verb[control.Named, control.ProviderView]{
+			op:      control.ProvidersShow,
+			example: "  tallygate providers show openai",
+			show:    func(p *printer, _ *control.Named, out *control.ProviderView) { showProvider(p, out) },
+		}.command(a),
+		verb[control.CreateProvider, control.ProviderCreated]{
+			op: control.ProvidersCreate, create: true, slow: "importing models",
+			example: "  tallygate providers create --name openai --kind openai --api-key-env OPENAI_API_KEY\n" +
+				"  pass show llm | tallygate providers create --name spare --kind custom --base-url https://llm.example/v1 --api-key-stdin",
+			prepare: func(cmd *cobra.Command, in *control.CreateProvider) func() error {
+				return a.apiKeyFlags(cmd, &in.APIKeys)
+			},
+			show: func(p *printer, _ *control.CreateProvider, out *control.ProviderCreated) {
+				p.say("created provider %s", out.Name)
+				showImport(p, &out.Import)
+			},
+		}.command(a),
+		verb[control.UpdateProvider, tally.Provider]{
+			op:      control.ProvidersUpdate,
+			example: "  tallygate providers update openai --timeout 5m --api-key-env OPENAI_API_KEY",
+			prepare: func(cmd *cobra.Command, in *control.UpdateProvider) func() error {
+				return a.apiKeyFlags(cmd, &in.APIKeys)
+			},
+			show: func(p *printer, _ *control.UpdateProvider, out *tally.Provider) {
+				p.say("changed provider %s", out.Name)
+			},
+		}.command(a),
+		verb[control.Named, control.None]{
+			op:      control.ProvidersDelete,
+			example: "  tallygate providers delete spare",
+			show: func(p *printer, in *control.Named, _ *control.None) {
+				p.say("deleted provider %s and its models", in.Name)
+			},
+		}.command(a),
+		verb[control.Named, control.ProviderTest]{
+			op: control.ProvidersTest, slow: "asking the provider",
+			example: "  tallygate providers test openai",
+			show: func(p *printer, in *control.Named, out *control.ProviderTest) {
+				if out.OK {
+					p.say("%s works: %s models, answered in %s", in.Name, strconv.Itoa(out.Models), out.Latency.Round(time.Millisecond).String())
+				}
+			},
+			verdict: func(out *control.ProviderTest) error {
+				if out.OK {
+					return nil
+				}
+				return &tally.Error{Code: tally.Upstream, Message: out.Message, Hint: out.Hint}
+			},
+		}.command(a),
+		verb[control.OrderProviders, []string]{
+			op:      control.ProvidersOrder,
+			example: "  tallygate providers order openai spare",
+			show: func(p *printer, _ *control.OrderProviders, out *[]string) {
+				p.say("asked in this order: %s", strings.Join(*out, ", then "))
+			},
+		}.command(a),
+		a.kindsCommand(),
+	)
+}
+
+// kindsCommand answers from the program itself, because somebody may ask before
+// there is any data.
+func (a *app) kindsCommand() *cobra.Command {
+	return verb[control.None, []control.ProviderKindView]{
+		op:      control.ProvidersKinds,
+		example: "  tallygate providers kinds",
+		absent: func(string) ([]control.ProviderKindView, error) {
+			var out []control.ProviderKindView
+			for _, k := range kinds() {
+				out = append(out, control.ProviderKindView{Kind: k.Name, Title: k.Title, BaseURL: k.BaseURL, EnvKey: k.EnvKey, Local: k.Local})
+			}
+			return out, nil
+		},
+		show: func(p *printer, _ *control.None, out *[]control.ProviderKindView) {
+			t := p.table(text("KIND"), text("WHAT"), text("KEY IN"), spare(1, text("ADDRESS")))
+			for _, k := range *out {
+				t.add(string(k.Kind), k.Title, when(k.Local, "(none needed)", k.EnvKey), when(k.BaseURL == "" && !k.Local, "--base-url", k.BaseURL))
+			}
+			t.print("no kinds")
+		},
+	}.command(a)
+}
+
+func showProvider(p *printer, v *control.ProviderView) {
+	p.pairs(
+		"provider", v.Name, "id", string(v.ID), "kind", string(v.ProviderKind), "on", yes(v.Provider.Enabled), "address", v.BaseURL, "keys", list(v.KeyHints, ""),
+		"models", strconv.Itoa(v.Models), "local", when(v.Local, "yes: costs nothing", ""), "in flight, at most", count(v.MaxInFlight),
+		"connect timeout", span(v.ConnectTimeout), "first byte timeout", span(v.FirstByteTimeout), "chunk timeout", span(v.ChunkTimeout), "timeout", span(v.Timeout),
+		"created", minute(v.CreatedAt),
+	)
+	p.sums("Last 30 days", v.Month)
+}
+
+// showImport says what an import did, and what is left for the owner to do.
+func showImport(p *printer, i *control.Imported) {
+	if i.Offered > 0 || i.Added > 0 {
+		p.say("%s models offered, %s new, %s of them priced", strconv.Itoa(i.Offered), strconv.Itoa(i.Added), strconv.Itoa(i.Priced))
+	}
+	if len(i.Unpriced) > 0 {
+		more := ""
+		if rest := i.Added - i.Priced - len(i.Unpriced); rest > 0 {
+			more = " and " + strconv.Itoa(rest) + " more"
+		}
+		p.say("without a price, so refused: %s", strings.Join(i.Unpriced, ", ")+more)
+		p.say("price one with: tallygate models update MODEL --price input=USD --price output=USD")
+	}
+	if i.Warning != "" {
+		p.say("warning: %s", i.Warning)
+	}
+}
+
+// maxAPIKey bounds a key that is read; the longest known are below 300 bytes.
+const maxAPIKey = 16 << 10
+
+// apiKeyFlags adds the two ways to give API keys. A key is never an argument,
+// because other users can see those, and shells remember them.
+func (a *app) apiKeyFlags(cmd *cobra.Command, keys *[]control.Secret) func() error {
+	var variables []string
+	var stdin bool
+	cmd.Flags().StringArrayVar(&variables, "api-key-env", nil, "`VAR`iable of the environment that holds the API key; repeat")
+	cmd.Flags().BoolVar(&stdin, "api-key-stdin", false, "read the API key from standard input, one a line")
+	cmd.RegisterFlagCompletionFunc("api-key-env", cobra.NoFileCompletions)
+	return func() error {
+		for _, name := range variables {
+			value, _ := a.env(name)
+			if value = strings.TrimSpace(value); value == "" {
+				return tally.Errorf(tally.Invalid, "the environment variable %s is not set", name).WithHint("the flag takes the variable's name, not the key")
+			}
+			*keys = append(*keys, control.Secret(value))
+		}
+		if stdin {
+			read, err := readSecrets(a.stdin)
+			if err != nil {
+				return err
+			}
+			*keys = append(*keys, read...)
+		}
+		return nil
+	}
+}
+
+func readSecrets(r io.Reader) ([]control.Secret, error) {
+	var out []control.Secret
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxAPIKey)
+	for lines.Scan() {
+		if key := strings.TrimSpace(lines.Text()); key != "" {
+			out = append(out, control.Secret(key))
+		}
+	}
+	switch err := lines.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		return nil, tally.Errorf(tally.Invalid, "a line of standard input is too long for an API key")
+	case err != nil:
+		return nil, tally.Errorf(tally.Internal, "read the API key: %w", err)
+	case len(out) == 0:
+		return nil, tally.Errorf(tally.Invalid, "there is no API key on standard input")
+	}
+	return out, nil
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+)
+
+// execute runs the command that the arguments name.
+func (a *app) execute(ctx context.Context, args []string) error {
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	return root.ExecuteContext(ctx)
+}
+
+func (a *app) root() *cobra.Command {
+	cobra.MousetrapHelpText = "" // started from a window, it serves as well
+	var serve serveOptions
+	root := &cobra.Command{
+		Use:   "tallygate",
+		Short: "An LLM gateway: hands out AI access and never lets anyone spend more than you said",
+		Long: `An LLM gateway you run from your terminal: it hands out AI access, keeps the
+tally, and never lets anyone spend more than you said.
+
+Without a command it sets itself up if need be, and serves.`,
+		Example: `  tallygate
+  tallygate serve --listen 127.0.0.1:4283
+  tallygate clients create --name "Hotel Aurora" --limit cost=50/month
+  tallygate keys create --client hotel-aurora --label bot --expires 90d
+  tallygate usage --by client --since 30d`,
+		Args:               noCommand,
+		SilenceUsage:       true,
+		SilenceErrors:      true,
+		DisableSuggestions: true, // noCommand has its own
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.serve(cmd, serve, true)
+		},
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.applySettings(cmd) },
+	}
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return flagError(cmd, err, "") })
+	root.SetUsageTemplate(usageTemplate)
+	root.SetHelpTemplate(helpTemplate)
+	global := root.PersistentFlags()
+	global.StringVar(&a.data, "data", "", "`DIR` of the data; default "+defaultDataShown(a.env))
+	global.BoolVar(&a.json, "json", false, "write JSON")
+	global.StringVar(&a.config, "config", "", "config `FILE`, in JSON; see below")
+	root.MarkPersistentFlagDirname("data")
+	root.MarkPersistentFlagFilename("config", "json")
+	serve.flags(root.Flags())
+
+	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Run"}, &cobra.Group{ID: groupOwn, Title: "Own"}, &cobra.Group{ID: groupSee, Title: "See"})
+	root.SetHelpCommandGroupID(groupRun)
+	root.SetCompletionCommandGroupID(groupRun)
+	root.AddCommand(
+		a.serveCommand(), a.initCommand(), a.statusCommand(), a.tryCommand(), a.versionCommand(),
+		a.gatewayCommands(), a.clientCommands(), a.keyCommands(), a.providerCommands(), a.modelCommands(), a.settingsCommands(),
+		a.usageCommand(), a.requestCommands(), a.verifyCommand(),
+	)
+	return root
+}
+
+// The groups of commands in the help.
+const (
+	groupRun = "run"
+	groupOwn = "own"
+	groupSee = "see"
+)
+
+// family makes a command that only has commands below it.
+func family(group, name, short string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: name, Short: short, GroupID: group, Args: noCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
+// noCommand refuses arguments where a command was expected.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	e := tally.Errorf(tally.Invalid, "there is no command %q", strings.TrimPrefix(cmd.CommandPath()+" ", "tallygate ")+args[0])
+	var names []string
+	for _, c := range cmd.Commands() {
+		names = append(names, c.Name())
+	}
+	if near := control.Nearest(args[0], names); near != "" {
+		return e.WithHint("did you mean: %s %s", cmd.CommandPath(), near)
+	}
+	return e.WithHint("see: %s --help", cmd.CommandPath())
+}
+
+// flagError says what is wrong with a flag; from tells where its value came
+// from, if not from the command line.
+func flagError(cmd *cobra.Command, err error, from string) error {
+	var unknown *pflag.NotExistError
+	var missing *pflag.ValueRequiredError
+	var invalid *pflag.InvalidValueError
+	see := "see: " + cmd.CommandPath() + " --help"
+	switch {
+	case errors.As(err, &unknown):
+		name := unknown.GetSpecifiedName()
+		if len(unknown.GetSpecifiedShortnames()) > 0 {
+			return tally.Errorf(tally.Invalid, "there is no flag -%s", name).WithHint("flags have long names, with two dashes; %s", see)
+		}
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		e := tally.Errorf(tally.Invalid, "there is no flag --%s", name)
+		if near := control.Nearest(name, names); near != "" {
+			return e.WithHint("did you mean --%s?", near)
+		}
+		return e.WithHint("%s", see)
+	case errors.As(err, &missing):
+		return tally.Errorf(tally.Invalid, "--%s needs a value", missing.GetSpecifiedName()).WithHint("%s", see)
+	case errors.As(err, &invalid):
+		if from == "" {
+			from = "--" + invalid.GetFlag().Name
+		}
+		e := tally.Errorf(tally.Invalid, "%s: %w", from, invalid.Unwrap())
+		if inner := tally.AsError(invalid.Unwrap()); inner.Hint != "" {
+			return e.WithHint("%s", inner.Hint)
+		}
+		return e.WithHint("%s", see)
+	}
+	return tally.Errorf(tally.Invalid, "%w", err).WithHint("%s", see)
+}
+
+// wrongUse makes an error of the command line with the place where help is.
+func wrongUse(cmd *cobra.Command, format string, args ...any) error {
+	return tally.Errorf(tally.Invalid, format, args...).WithHint("see: %s --help", cmd.CommandPath())
+}
+
+const usageTemplate = `Usage: {{.UseLine}}
+{{- if .HasAvailableSubCommands}}{{$cmds := .Commands}}{{if .Groups}}{{range $group := .Groups}}
+
+{{.Title}}:{{range $cmds}}{{if and (eq .GroupID $group.ID) .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{else}}
+
+Commands:{{range $cmds}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{end}}
+{{- if .HasExample}}
+
+Example:
+{{.Example}}{{end}}
+{{- if .HasAvailableLocalFlags}}
+
+Flags:
+{{.LocalFlags.FlagUsagesWrapped 96 | trimTrailingWhitespaces}}{{end}}
+{{- if .HasParent}}{{else}}
+
+` + settingsHelp + `
+
+` + exitCodesHelp + `{{end}}
+`
+
+const helpTemplate = `{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}
+
+{{end}}{{.UsageString}}`

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+	"tallygate/storage/badgerdb"
+)
+
+// Bounds on the life of a serving process.
+const (
+	drainPatience = 30 * time.Second // for requests under way, once it was told to stop
+	cutPatience   = 5 * time.Second  // for those that were cut off then, to be settled
+	desktopMemory = 64 << 20         // soft limit of the desktop profile, in bytes
+)
+
+// serveOptions are the flags of serve.
+type serveOptions struct {
+	listen     string
+	durability string
+	profile    string
+	logFormat  string
+}
+
+func (o *serveOptions) flags(fs *pflag.FlagSet) {
+	fs.StringVar(&o.listen, "listen", "127.0.0.1:4283", "`ADDRESS` to serve client apps on")
+	fs.StringVar(&o.durability, "durability", string(badgerdb.Normal), "`MODE`: with normal an answer survives the process, with strict a power cut, too")
+	fs.StringVar(&o.profile, "profile", string(badgerdb.Desktop), "`NAME`: desktop takes little memory, server has more caches")
+	fs.StringVar(&o.logFormat, "log-format", "text", "`FORMAT` of the log on standard error: text or json")
+}
+
+func (o *serveOptions) check(cmd *cobra.Command) error {
+	for _, choice := range []struct{ flag, value, one, other string }{
+		{"durability", o.durability, string(badgerdb.Normal), string(badgerdb.Strict)},
+		{"profile", o.profile, string(badgerdb.Desktop), string(badgerdb.Server)},
+		{"log-format", o.logFormat, "text", "json"},
+	} {
+		if choice.value != choice.one && choice.value != choice.other {
+			return wrongUse(cmd, "--%s is %s or %s, not %q", choice.flag, choice.one, choice.other, choice.value)
+		}
+	}
+	return nil
+}
+
+func (a *app) serveCommand() *cobra.Command {
+	var o serveOptions
+	cmd := &cobra.Command{
+		Use: "serve", Short: "serve client apps; logs to standard error", GroupID: groupRun, Args: noArguments,
+		Example: "  tallygate serve --listen 127.0.0.1:4283 --durability strict",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.serve(cmd, o, false) },
+	}
+	o.flags(cmd.Flags())
+	return cmd
+}
+
+// serve is the life of a serving process: lock, store, engine, control, the
+// public plane; and back again once it is told to stop. With setup it sets up a
+// store that has nothing in it.
+func (a *app) serve(cmd *cobra.Command, o serveOptions, setup bool) (err error) {
+	ctx := cmd.Context()
+	if err := o.check(cmd); err != nil {
+		return err
+	}
+	dir, err := a.dataDir()
+	if err != nil {
+		return err
+	}
+	if err := prepareData(dir); err != nil {
+		return err
+	}
+	l, socket, err := lockOrSocket(ctx, dir, "serve")
+	if err != nil {
+		return err
+	}
+	if l == nil {
+		return inUse(dir, holder{PID: readHolder(dir).PID, Socket: socket})
+	}
+	// Before the store is opened: the likeliest failure comes first, and cheap.
+	public, err := listen(o.listen)
+	if err != nil {
+		return errors.Join(err, l.release())
+	}
+	limitMemory(o.profile)
+	log := a.logger(o.logFormat)
+	n, err := openNode(ctx, l, nodeOptions{dir: dir, profile: badgerdb.Profile(o.profile), durability: badgerdb.Durability(o.durability), log: log, version: a.version})
+	if err != nil {
+		return errors.Join(err, public.Close(), l.release())
+	}
+	s := &service{node: n, public: public, log: log}
+	defer func() { err = errors.Join(err, s.stop()) }()
+	if err := s.start(dir); err != nil {
+		return err
+	}
+	if err := a.greet(ctx, s, dir, setup); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		log.Info("stopping: requests under way may finish", "patience", drainPatience)
+		return nil
+	case err := <-s.broken:
+		return tally.Errorf(tally.Internal, "serving %s: %w", public.Addr(), err)
+	}
+}
+
+func (a *app) logger(format string) *slog.Logger {
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(a.stderr, nil))
+	}
+	return slog.New(slog.NewTextHandler(a.stderr, nil))
+}
+
+// limitMemory keeps the garbage collector from using more memory than a desktop
+// would grant, unless the owner has said something else.
+func limitMemory(profile string) {
+	if os.Getenv("GOMEMLIMIT") == "" && profile == string(badgerdb.Desktop) {
+		debug.SetMemoryLimit(desktopMemory)
+	}
+}
+
+// greet says what is served where, and sets up what is empty if it may: a key
+// must not end in the log of a service.
+func (a *app) greet(ctx context.Context, s *service, dir string, setup bool) error {
+	status, err := control.EngineStatus.Do(ctx, s.caller, control.None{})
+	if err != nil {
+		return err
+	}
+	s.log.Info("serving", "base_url", status.BaseURL, "version", a.version, "data", dir)
+	switch {
+	case status.Gateways > 0:
+		return nil
+	case setup:
+		return a.firstSetup(ctx, s.caller)
+	}
+	s.log.Warn("nothing is set up yet, so nothing is served; run: tallygate init --yes", "data", dir)
+	return nil
+}
+
+// service is a node that client apps and other processes can reach.
+type service struct {
+	*node
+	public  net.Listener
+	server  *http.Server
+	caller  *control.Client
+	socket  string
+	broken  chan error // gets the error that ended the public plane
+	serving chan struct{}
+	log     *slog.Logger
+}
+
+// start opens the control socket and serves. Everything that can fail does so
+// before the first goroutine.
+func (s *service) start(dir string) error {
+	path, err := control.SocketPath(dir)
+	if err != nil {
+		return err
+	}
+	ln, err := control.ListenUnix(path)
+	if err != nil {
+		return err
+	}
+	s.socket = path
+	s.caller = s.node.start(ln)
+	s.server = &http.Server{
+		Handler:           s.engine.Public(),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       3 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	s.engine.SetBaseURL(baseURL(s.public.Addr()))
+	s.broken, s.serving = make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(s.serving)
+		if err := s.server.Serve(s.public); !errors.Is(err, http.ErrServerClosed) {
+			s.broken <- err
+		}
+	}()
+	return s.lock.announce(path)
+}
+
+// stop ends a service: new requests are refused while those under way finish,
+// then everything that they need is closed.
+func (s *service) stop() error {
+	if s.server == nil { // it has not started
+		return errors.Join(s.public.Close(), s.node.close())
+	}
+	s.drain()
+	s.caller.Close()
+	err := s.node.close()
+	control.RemoveSocket(s.socket)
+	s.log.Info("stopped")
+	return err
+}
+
+// drain waits for requests under way. Those that take too long are cut off, and
+// settled at what they have delivered.
+func (s *service) drain() {
+	ctx, cancel := context.WithTimeout(context.Background(), drainPatience)
+	defer cancel()
+	patient := s.engine.Drain(ctx) == nil
+	s.engine.SetBaseURL("")
+	late, cut := context.WithTimeout(context.Background(), cutPatience)
+	defer cut()
+	if patient {
+		patient = s.server.Shutdown(late) == nil // last bytes may still be on their way
+	}
+	if !patient {
+		s.log.Warn("requests under way were cut off")
+		s.server.Close()
+		if err := s.engine.Drain(late); err != nil {
+			s.log.Error("requests that were cut off have not ended; what they hold is settled at the next start", "error", err)
+		}
+	}
+	<-s.serving
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	return verb[control.None, control.Status]{
+		op: control.EngineStatus, name: "status", group: groupSee,
+		example: "  tallygate status --json",
+		absent: func(dir string) (control.Status, error) {
+			return control.Status{PID: os.Getpid(), Version: a.version, Data: dir, Today: control.NewSums(&tally.Sums{}),
+				Warnings: []string{"nothing is set up yet: tallygate init --yes"}}, nil
+		},
+		show: showStatus,
+	}.command(a)
+}
+
+func showStatus(p *printer, _ *control.None, s *control.Status) {
+	serving := "no"
+	if s.Serving {
+		serving = "yes, at " + s.BaseURL + " (process " + strconv.Itoa(s.PID) + ", since " + minute(s.StartedAt) + ")"
+	}
+	disk := ""
+	if s.DiskBytes > 0 || s.FreeBytes > 0 {
+		disk = size(s.DiskBytes) + " used, " + size(s.FreeBytes) + " free"
+	}
+	p.pairs(
+		"serving", serving, "version", s.Version, "data", s.Data, "disk", disk,
+		"requests recorded", tally.Group(s.Records), "open holds", strconv.Itoa(s.Holds), "in flight", count(s.InFlight), "unknown credentials", count(s.Unknown),
+		"gateways", strconv.Itoa(s.Gateways), "clients", strconv.Itoa(s.Clients), "keys", strconv.Itoa(s.Keys), "providers", strconv.Itoa(s.Providers), "usable models", strconv.Itoa(s.Models),
+		"clock behind by", when(s.ClockLag > 0, s.ClockLag.String(), ""),
+	)
+	for _, w := range s.Warnings {
+		p.say("%s", p.paint(amber, "warning: "+clean(w)))
+	}
+	p.sums("Last 24 hours", s.Today)
+}
+
+func (a *app) tryCommand() *cobra.Command {
+	return verb[control.Try, control.Tried]{
+		op: control.EngineTry, name: "try", group: groupRun, slow: "waiting for the answer",
+		example: "  tallygate try\n  tallygate try gpt-4o-mini --client hotel-aurora",
+		show: func(p *printer, _ *control.Try, out *control.Tried) {
+			t := p.table(text("CHECK"), text(""), text("DETAIL"))
+			for _, s := range out.Steps {
+				t.addIn(when(s.OK, plain, red), s.Name, when(s.OK, "ok", "failed"), s.Detail)
+			}
+			t.print("no checks")
+			if out.Answer != "" {
+				p.section("Answer")
+				p.Write([]byte(cleanLines(strings.TrimSpace(out.Answer)) + "\n"))
+			}
+			if out.Request.ID != "" {
+				p.say("\ntallygate requests show %s", string(out.Request.ID))
+			}
+		},
+		verdict: func(out *control.Tried) error {
+			if out.OK {
+				return nil
+			}
+			for _, s := range out.Steps {
+				if !s.OK {
+					return tally.Errorf(tally.Denied, "the request failed at: %s", s.Name)
+				}
+			}
+			return tally.Errorf(tally.Denied, "the request failed with status %d", out.Status)
+		},
+	}.command(a)
+}
+
+func (a *app) verifyCommand() *cobra.Command {
+	return verb[control.None, tally.Report]{
+		op: control.EngineVerify, name: "verify", group: groupSee, slow: "replaying the records",
+		example: "  tallygate verify",
+		show: func(p *printer, _ *control.None, out *tally.Report) {
+			p.pairs("records replayed", tally.Group(out.Records), "vouched for after pruning", count(out.Pruned), "open holds", tally.Group(out.Holds),
+				"counters", tally.Group(out.Counters), "rollups", tally.Group(out.Rollups))
+			if out.OK {
+				p.say("All counters and rollups are the sums of the records.")
+				return
+			}
+			t := p.table(text("FAULT IN"), text("OF"), text("WHAT"))
+			for _, f := range out.Faults {
+				t.addIn(red, f.Kind, f.Subject, f.Message)
+			}
+			t.print("")
+		},
+		verdict: func(out *tally.Report) error {
+			if out.OK {
+				return nil
+			}
+			return tally.Errorf(tally.Corrupt, "the store has %d faults", len(out.Faults)).WithHint("stop using it for money; restore a backup, or keep a copy of the folder for those who can look into it")
+		},
+	}.command(a)
+}
+
+func (a *app) settingsCommands() *cobra.Command {
+	show := func(p *printer, s *tally.Settings) {
+		output := s.DefaultMaxOutput
+		if output == 0 {
+			output = tally.DefaultMaxOutputTokens
+		}
+		unpriced := s.Unpriced
+		if unpriced == "" {
+			unpriced = tally.RefuseUnpriced
+		}
+		p.pairs("unpriced models", string(unpriced), "default max output", tally.Group(output), "drain on cancel", yes(s.DrainOnCancel),
+			"retention", when(s.RetentionDays == 0, "forever", strconv.Itoa(s.RetentionDays)+" days"))
+	}
+	return family(groupOwn, "settings", "what holds for all gateways",
+		verb[control.None, tally.Settings]{
+			op: control.SettingsShow, example: "  tallygate settings show",
+			show: func(p *printer, _ *control.None, out *tally.Settings) { show(p, out) },
+		}.command(a),
+		verb[control.SettingsFields, tally.Settings]{
+			op: control.SettingsSet, create: true, example: "  tallygate settings set --retention-days 400",
+			show: func(p *printer, _ *control.SettingsFields, out *tally.Settings) { show(p, out) },
+		}.command(a),
+	)
+}
+
+// versionInfo is what version --json writes.
+type versionInfo struct {
+	Version string `json:"version"`
+	Go      string `json:"go"`
+	OS      string `json:"os"`
+	Arch    string `json:"arch"`
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "show the version", GroupID: groupSee, Args: noArguments, Example: "  tallygate version",
+		RunE: func(*cobra.Command, []string) error {
+			v := versionInfo{a.version, runtime.Version(), runtime.GOOS, runtime.GOARCH}
+			return a.print(func(p *printer) { p.say("tallygate %s (%s, %s/%s)", v.Version, v.Go, v.OS, v.Arch) }, func() any { return v })
+		},
+	}
+}
