@@ -226,18 +226,31 @@ func members(b []byte, i int, f func(key []byte, s span) bool) {
 	}
 }
 
+// elementsOf calls f for each element of a well-formed array at i, until f
+// returns false.
+func elementsOf(b []byte, i int, f func(span) bool) {
+	for i = space(b, i+1); b[i] != ']'; {
+		from := i
+		i = skipValue(b, i, 1, nil)
+		if !f(span{From: from, To: i}) {
+			return
+		}
+		if i = space(b, i); b[i] == ',' {
+			i = space(b, i+1)
+		}
+	}
+}
+
 // elements counts the prompts in a well-formed array at i: its elements, except
 // that numbers are the tokens of a single prompt.
 func elements(b []byte, i int) int64 {
 	n := int64(0)
-	for i = space(b, i+1); b[i] != ']'; {
-		if c := b[i]; c != '-' && c-'0' > 9 {
+	elementsOf(b, i, func(s span) bool {
+		if c := b[s.From]; c != '-' && c-'0' > 9 {
 			n++
 		}
-		if i = space(b, skipValue(b, i, 1, nil)); b[i] == ',' {
-			i = space(b, i+1)
-		}
-	}
+		return true
+	})
 	return n
 }
 

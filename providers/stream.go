@@ -34,6 +34,7 @@ type StreamOptions struct {
 const (
 	maxEvent   = 1 << 20  // bytes of one event
 	bufferSize = 16 << 10 // what a stream starts with
+	endTimeout = 10 * time.Millisecond
 )
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }}
@@ -306,6 +307,12 @@ func (s *Stream) Final() int { return s.final }
 func (s *Stream) Close() error {
 	if s.pooled == nil {
 		return nil
+	}
+	if s.err == io.EOF {
+		// The end of the body follows the end marker at once, and a source that
+		// has seen it can use its connection again.
+		s.src.SetReadDeadline(time.Now().Add(endTimeout))
+		s.src.Read(s.buf[:1]) // anything but the end costs the connection, which is what it should
 	}
 	buffers.Put(s.pooled) // the first one; a grown one is left to the collector
 	s.pooled, s.buf = nil, nil

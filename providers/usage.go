@@ -90,12 +90,12 @@ func (f *facts) choices(b []byte, i int) int {
 			return j + 1
 		}
 	}
-	return f.content1(b, i, 1, false)
+	return f.texts(b, i, 1, false)
 }
 
-// content1 walks over a value of the choices. Strings count if the key they
+// texts walks over a value of the choices. Strings count if the key they
 // stand under is one that holds output.
-func (f *facts) content1(b []byte, i, depth int, counts bool) int {
+func (f *facts) texts(b []byte, i, depth int, counts bool) int {
 	if i >= len(b) || depth > maxDepth {
 		return ^i
 	}
@@ -111,7 +111,7 @@ func (f *facts) content1(b []byte, i, depth int, counts bool) int {
 			return i + 1
 		}
 		for {
-			if i = f.content1(b, i, depth+1, counts); i < 0 {
+			if i = f.texts(b, i, depth+1, counts); i < 0 {
 				return i
 			}
 			if i = space(b, i); i >= len(b) || b[i] != ',' && b[i] != ']' {
@@ -139,11 +139,12 @@ func (f *facts) content1(b []byte, i, depth int, counts bool) int {
 				return ^i
 			}
 			i = space(b, i+1)
-			if string(key) == "finish_reason" && i < len(b) && b[i] != 'n' {
-				f.finished = true
-			}
-			if i = f.content1(b, i, depth+1, holdsOutput(key)); i < 0 {
+			from = i
+			if i = f.texts(b, i, depth+1, holdsOutput(key)); i < 0 {
 				return i
+			}
+			if string(key) == "finish_reason" && b[from] == '"' && i-from > 2 {
+				f.finished = true // some upstreams write "" for not yet
 			}
 			if i = space(b, i); i >= len(b) || b[i] != ',' && b[i] != '}' {
 				return ^i

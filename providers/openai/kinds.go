@@ -1,6 +1,9 @@
 package openai
 
-import "tallygate/providers"
+import (
+	"tallygate/engine/tally"
+	"tallygate/providers"
+)
 
 // preset is a kind and the habits in which it differs from OpenAI.
 type preset struct {
@@ -13,11 +16,15 @@ type preset struct {
 	both bool
 	// noStreamOptions: stream_options is refused; usage comes unasked.
 	noStreamOptions bool
+	// base64: embeddings can be asked for in base64. Some upstreams refuse that
+	// (older vLLM) and some answer with numbers all the same (Ollama, LM Studio),
+	// so others are asked for numbers.
+	base64 bool
 }
 
 var presets = [...]preset{
-	{Kind: providers.Kind{Name: "openai", Title: "OpenAI", BaseURL: "https://api.openai.com/v1", EnvKey: "OPENAI_API_KEY", Publisher: "openai"}, completionTokens: true, both: true},
-	{Kind: providers.Kind{Name: "openrouter", Title: "OpenRouter", BaseURL: "https://openrouter.ai/api/v1", EnvKey: "OPENROUTER_API_KEY"}, both: true},
+	{Kind: providers.Kind{Name: "openai", Title: "OpenAI", BaseURL: "https://api.openai.com/v1", EnvKey: "OPENAI_API_KEY", Publisher: "openai"}, completionTokens: true, both: true, base64: true},
+	{Kind: providers.Kind{Name: "openrouter", Title: "OpenRouter", BaseURL: "https://openrouter.ai/api/v1", EnvKey: "OPENROUTER_API_KEY"}, both: true, base64: true},
 	{Kind: providers.Kind{Name: "gemini", Title: "Google Gemini", BaseURL: "https://generativelanguage.googleapis.com/v1beta/openai", EnvKey: "GEMINI_API_KEY", Publisher: "gemini"}},
 	{Kind: providers.Kind{Name: "mistral", Title: "Mistral", BaseURL: "https://api.mistral.ai/v1", EnvKey: "MISTRAL_API_KEY", Publisher: "mistral"}, noStreamOptions: true},
 	{Kind: providers.Kind{Name: "groq", Title: "Groq", BaseURL: "https://api.groq.com/openai/v1", EnvKey: "GROQ_API_KEY", Publisher: "groq"}, both: true},
@@ -40,4 +47,14 @@ func Kinds() []providers.Kind {
 		kinds = append(kinds, k)
 	}
 	return kinds
+}
+
+// presetOf finds a kind.
+func presetOf(name tally.ProviderKind) (*preset, error) {
+	for i := range presets {
+		if presets[i].Name == name {
+			return &presets[i], nil
+		}
+	}
+	return nil, tally.Errorf(tally.Invalid, "there is no kind of provider %q", name)
 }

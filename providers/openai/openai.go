@@ -1,34 +1,196 @@
 // Package openai talks to upstreams that speak OpenAI's dialect: OpenAI and
 // the many that copy it, told apart by base URL and a few habits.
+//
+// A [Provider] rewrites a request (package providers does the splicing), sends
+// it with one of its API keys (send.go), sorts what comes back into answers and
+// faults (fault.go), and reads lists of models in the shapes that upstreams
+// have given them (models.go, money.go). The habits are in kinds.go; the
+// connection is package transport's.
 package openai
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 
+	"tallygate/engine/tally"
 	"tallygate/providers"
+	"tallygate/providers/transport"
+)
+
+// The time-outs of a provider that has none of its own.
+const (
+	defaultConnect   = 10 * time.Second
+	defaultFirstByte = 2 * time.Minute // of a stream; another answer has until its end
+	defaultChunk     = time.Minute
+	defaultTimeout   = 10 * time.Minute
 )
 
 // Provider is one upstream account.
 type Provider struct {
-	kind *preset
-	cfg  providers.Config
+	kind      *preset
+	transport transport.Transport
+	firstByte time.Duration // 0: none of its own
+	chunk     time.Duration
+	timeout   time.Duration
+
+	authorization []string      // one per API key, in order; "" for none
+	current       atomic.Uint32 // the key that is used first
+	bodies        sync.Pool     // of *[]byte: requests as they are sent
+	plain, stream http.Header   // of all replies
 }
 
 // New makes a provider of any of the [Kinds].
 func New(cfg providers.Config) (providers.Provider, error) {
-	return &Provider{cfg: cfg}, nil
+	kind, err := presetOf(cfg.Provider.ProviderKind)
+	if err != nil {
+		return nil, err
+	}
+	authorization, err := authorizations(cfg.APIKeys)
+	if err != nil {
+		return nil, err
+	}
+	t, err := transport.New(transport.Options{
+		BaseURL:        cmp.Or(cfg.Provider.BaseURL, kind.BaseURL),
+		ConnectTimeout: cmp.Or(cfg.Provider.ConnectTimeout, defaultConnect),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Provider{
+		kind: kind, transport: t, authorization: authorization,
+		firstByte: cfg.Provider.FirstByteTimeout,
+		chunk:     cmp.Or(cfg.Provider.ChunkTimeout, defaultChunk),
+		timeout:   cmp.Or(cfg.Provider.Timeout, defaultTimeout),
+		bodies:    sync.Pool{New: func() any { return new([]byte) }},
+		plain:     http.Header{"Content-Type": {"application/json"}},
+		stream:    http.Header{"Content-Type": {"text/event-stream; charset=utf-8"}},
+	}, nil
 }
+
+// authorizations are the header values for API keys. A key that cannot stand in
+// a header is refused here, where it can be said without showing it.
+func authorizations(keys []string) ([]string, error) {
+	var all []string
+	for _, k := range keys {
+		if k = strings.TrimSpace(k); k == "" {
+			continue
+		}
+		if strings.IndexFunc(k, func(r rune) bool { return r <= ' ' || r >= 0x7f }) >= 0 {
+			return nil, tally.Errorf(tally.Invalid, "an API key contains a space or a character that no API key has").WithHint("copy it again, without line breaks")
+		}
+		all = append(all, "Bearer "+k)
+	}
+	if all == nil {
+		all = []string{""}
+	}
+	return all, nil
+}
+
+// keptBody is the largest buffer that is kept for the next request.
+const keptBody = 256 << 10
 
 // Do implements providers.Provider.
 func (p *Provider) Do(ctx context.Context, c providers.Call) (*providers.Reply, error) {
-	return nil, errors.ErrUnsupported
+	began := time.Now()
+	buf := p.bodies.Get().(*[]byte)
+	*buf = c.Envelope.Rewrite((*buf)[:0], p.edits(c))
+	res, err := p.send(ctx, began, c, *buf)
+	if cap(*buf) > keptBody {
+		*buf = nil
+	}
+	p.bodies.Put(buf)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.check(res, c.Stream); err != nil {
+		res.Body.Close() // it is of no use
+		return nil, err
+	}
+	if c.Stream {
+		return &providers.Reply{Status: res.Status, Header: p.stream, Stream: true, Body: providers.NewStream(res.Body, providers.StreamOptions{
+			KeepUsage: c.KeepUsage, ChunkTimeout: p.chunk, MaxBytes: longest(c), Until: began.Add(max(p.timeout, longestStream)),
+		})}, nil
+	}
+	options := providers.WholeOptions{Length: res.Length, Until: began.Add(p.timeout)}
+	if c.Endpoint == providers.Embeddings {
+		options.Vectors = providers.Floats
+		if c.Envelope.Base64 {
+			options.Vectors = providers.Base64
+		}
+	}
+	return &providers.Reply{Status: res.Status, Header: p.plain, Body: providers.NewWhole(res.Body, options)}, nil
 }
 
-// Models implements providers.Provider.
-func (p *Provider) Models(ctx context.Context) ([]providers.ModelInfo, error) {
-	return nil, errors.ErrUnsupported
+// edits are what this kind of upstream must read in the place of what the
+// client sent.
+func (p *Provider) edits(c providers.Call) providers.Edits {
+	e := providers.Edits{
+		Model: c.Model, Stream: c.Stream, MaxOutput: c.MaxOutput,
+		MaxField: providers.FieldMaxTokens, OnlyMaxField: !p.kind.both,
+		IncludeUsage:      c.Stream && !p.kind.noStreamOptions,
+		DropStreamOptions: p.kind.noStreamOptions,
+	}
+	if p.kind.completionTokens && c.Endpoint == providers.Chat {
+		e.MaxField = providers.FieldMaxCompletion
+	}
+	if c.Endpoint == providers.Embeddings && c.Envelope.Base64 && !p.kind.base64 {
+		e.EncodingFormat = string(providers.Floats)
+	}
+	return e
 }
+
+// What a stream may come to at most: an upstream that goes on for ever says
+// nothing that anybody asked for. A token with all its log probabilities takes
+// about four thousand bytes.
+const (
+	longestStream = time.Hour
+	bytesPerToken = 8 << 10
+	bytesBesides  = 1 << 20
+)
+
+// longest bounds the bytes of a stream by the output that was asked for.
+func longest(c providers.Call) int64 {
+	choices := max(c.Envelope.Choices, c.Envelope.BestOf)
+	if c.Endpoint == providers.Completions {
+		choices *= c.Envelope.Prompts
+	}
+	return bytesBesides + bytesPerToken*min(c.MaxOutput, tally.MaxTokens)*choices
+}
+
+var (
+	errStatus   = errors.New("the upstream redirects or answers with a status that is no answer")
+	errEncoding = errors.New("the answer is compressed, which was not asked for")
+	errNoStream = errors.New("the answer is no stream, though one was asked for")
+	errAStream  = errors.New("the answer is a stream, though none was asked for")
+)
+
+// check refuses answers of a form that was not asked for.
+func (p *Provider) check(res *transport.Response, stream bool) error {
+	err := error(nil)
+	isStream := len(res.ContentType) >= len(eventStream) && strings.EqualFold(res.ContentType[:len(eventStream)], eventStream)
+	switch {
+	case res.Encoding != "" && !strings.EqualFold(res.Encoding, "identity"):
+		err = errEncoding
+	case stream && !isStream:
+		err = errNoStream
+	case isStream && !stream:
+		err = errAStream
+	default:
+		return nil
+	}
+	return &providers.UpstreamError{Fault: providers.BadAnswer, Status: res.Status, Err: err}
+}
+
+const eventStream = "text/event-stream"
 
 // Close implements providers.Provider.
-func (p *Provider) Close() error { return nil }
+func (p *Provider) Close() error {
+	p.transport.Close()
+	return nil
+}

@@ -1,0 +1,97 @@
+package openai
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"tallygate/providers"
+	"tallygate/providers/transport"
+)
+
+// maxRefusal bounds what is kept of a refusal's body.
+const maxRefusal = 64 << 10
+
+// refusal reads an answer that is none, closes it and says what it means.
+func (p *Provider) refusal(res *transport.Response) error {
+	defer res.Body.Close() // what matters of it was read
+	e := &providers.UpstreamError{Status: res.Status, RetryAfter: retryAfter(res.RetryAfter, time.Now())}
+	if res.Status < http.StatusBadRequest {
+		e.Fault, e.Err = providers.BadAnswer, errStatus
+		return e
+	}
+	res.Body.SetReadDeadline(time.Now().Add(p.chunk)) // a body without deadlines does not hang
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxRefusal))
+	if e.Fault = faultOf(res.Status, body); e.Fault == providers.Refused && len(body) < maxRefusal && err == nil {
+		// Whether the end was seen decides if the connection can be used again.
+		res.Body.Read(make([]byte, 1))
+	}
+	if up, ok := err.(*providers.UpstreamError); ok && up.Fault == providers.Gone {
+		return err
+	}
+	if res.Encoding == "" {
+		e.Body = body
+	}
+	return e
+}
+
+// faultOf sorts a status, with a look at the words where upstreams disagree
+// about the number: xAI and Gemini call a wrong key a bad request, xAI forbids
+// an empty account, OpenAI limits the rate of one.
+func faultOf(status int, body []byte) providers.Fault {
+	switch {
+	case status == http.StatusPaymentRequired:
+		return providers.OutOfQuota
+	case status == http.StatusTooManyRequests || status == http.StatusForbidden:
+		if says(body, "insufficient_quota", "insufficient_balance", "billing_hard_limit", "out of credits", "available credits") {
+			return providers.OutOfQuota
+		}
+		if status == http.StatusForbidden {
+			return providers.BadKey
+		}
+		return providers.Busy
+	case status == http.StatusServiceUnavailable:
+		return providers.Busy
+	case status == http.StatusUnauthorized:
+		return providers.BadKey
+	case status == http.StatusBadRequest && says(body, "api_key_invalid", "incorrect api key", "invalid_api_key"):
+		return providers.BadKey
+	case status == http.StatusRequestTimeout:
+		return providers.TimedOut
+	case status >= http.StatusInternalServerError:
+		return providers.ServerError
+	case (status == http.StatusNotFound || status == http.StatusMethodNotAllowed) && !bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")):
+		return providers.BadAnswer // nothing of an API is there: the base URL is wrong
+	}
+	return providers.Refused
+}
+
+// says reports whether a refusal contains one of the words, in any case.
+func says(body []byte, words ...string) bool {
+	body = bytes.ToLower(body)
+	for _, w := range words {
+		if bytes.Contains(body, []byte(w)) {
+			return true
+		}
+	}
+	return false
+}
+
+// maxRetryAfter bounds what is believed of an upstream's wish to be left alone.
+const maxRetryAfter = 24 * time.Hour
+
+// retryAfter reads Retry-After, in seconds or as a date; 0 for nonsense.
+func retryAfter(s string, now time.Time) time.Duration {
+	if s == "" {
+		return 0
+	}
+	if seconds, err := strconv.ParseUint(s, 10, 32); err == nil {
+		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
+	}
+	if at, err := http.ParseTime(s); err == nil && at.After(now) {
+		return min(at.Sub(now), maxRetryAfter)
+	}
+	return 0
+}

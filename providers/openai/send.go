@@ -1,0 +1,88 @@
+package openai
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"tallygate/providers"
+	"tallygate/providers/transport"
+)
+
+// send sends a request with the current API key. A key that the upstream does
+// not take any more is skipped from then on, until those behind it fail too:
+// the request was not answered, so it may be sent again.
+func (p *Provider) send(ctx context.Context, began time.Time, c providers.Call, body []byte) (*transport.Response, error) {
+	accept := "application/json"
+	if c.Stream {
+		accept = eventStream
+	}
+	r := &transport.Request{
+		Method: http.MethodPost, Path: pathOf(c.Endpoint), Body: body, Wait: p.wait(began, c.Stream),
+		Fields: []transport.Field{{Name: "Content-Type", Value: "application/json"}, {Name: "Accept", Value: accept}, {Name: "X-Request-Id", Value: c.RequestID}, {}},
+	}
+	return p.withKeys(ctx, r)
+}
+
+// pathOf is an endpoint's path below the base URL.
+func pathOf(e providers.Endpoint) string {
+	switch e {
+	case providers.Chat:
+		return "/chat/completions"
+	case providers.Completions:
+		return "/completions"
+	case providers.Embeddings:
+		return "/embeddings"
+	}
+	return "/" + string(e)
+}
+
+// wait is how long the head of an answer may take. An answer in one piece has
+// no head before it is complete, so unless the owner says otherwise it has all
+// the time there is.
+func (p *Provider) wait(began time.Time, stream bool) time.Duration {
+	switch {
+	case stream && p.firstByte == 0:
+		return defaultFirstByte
+	case stream:
+		return p.firstByte
+	case p.firstByte == 0:
+		return p.timeout
+	}
+	return min(p.firstByte, p.timeout)
+}
+
+// withKeys sends a request with one API key after the other, from the current
+// one on, as long as it is the key that is refused. The last of the request's
+// fields is where the key goes.
+func (p *Provider) withKeys(ctx context.Context, r *transport.Request) (*transport.Response, error) {
+	current := p.current.Load()
+	fields := r.Fields
+	last := len(fields) - 1
+	for i := 0; ; i++ {
+		k := (int(current) + i) % len(p.authorization)
+		if fields[last] = (transport.Field{Name: "Authorization", Value: p.authorization[k]}); p.authorization[k] == "" {
+			r.Fields = fields[:last]
+		}
+		res, err := p.transport.RoundTrip(ctx, r)
+		if err == nil && res.Status != http.StatusOK {
+			err = p.refusal(res)
+		}
+		if err == nil {
+			if i > 0 {
+				p.current.CompareAndSwap(current, uint32(k))
+			}
+			return res, nil
+		}
+		if i+1 == len(p.authorization) || !aboutKey(err) {
+			return nil, err
+		}
+	}
+}
+
+// aboutKey reports whether another key of the same account may do better.
+func aboutKey(err error) bool {
+	up, ok := errors.AsType[*providers.UpstreamError](err)
+	return ok && (up.Fault == providers.BadKey || up.Fault == providers.OutOfQuota)
+}

@@ -1,0 +1,92 @@
+// Package transport carries a provider's requests to its upstream and the
+// answers back.
+//
+// It knows HTTP and nothing of dialects: a provider hands it a path, a few
+// header fields and a body, and gets back the head of an answer and a
+// [providers.Source] to read the rest from. It follows no redirects, keeps no
+// cookies, and asks for answers that are not compressed. Every failure is an
+// *[providers.UpstreamError].
+package transport
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"time"
+
+	"tallygate/engine/tally"
+	"tallygate/providers"
+)
+
+// Transport reaches one upstream. Its methods may be called concurrently.
+type Transport interface {
+	// RoundTrip sends a request and returns once the head of the answer is
+	// there. The caller must close the response's body. Canceling ctx ends the
+	// body as well.
+	//
+	// A request reaches the upstream at most once: what may have been received
+	// is never sent again, since the upstream may charge for it.
+	RoundTrip(ctx context.Context, r *Request) (*Response, error)
+	// Close gives back idle connections. Requests under way go on.
+	Close()
+}
+
+// Request is what to send. It is not kept after RoundTrip has returned.
+type Request struct {
+	Method string
+	Path   string // appended to the path of the base URL, with its slash
+	Fields []Field
+	Body   []byte // nil for none
+	// Wait is the time from having a connection to the answer's head; default
+	// two minutes.
+	Wait time.Duration
+}
+
+// Field is a line of a request's head. Host, Content-Length, User-Agent and
+// Accept-Encoding are the transport's own.
+type Field struct{ Name, Value string }
+
+// Response is the head of an answer: of its fields, those that matter.
+type Response struct {
+	Status      int
+	ContentType string
+	// Encoding is the content encoding; "" for none. It was not asked for.
+	Encoding   string
+	RetryAfter string
+	Length     int64 // of the body in bytes; -1 if the upstream does not say
+	Body       providers.Source
+}
+
+// Options say where the upstream is.
+type Options struct {
+	BaseURL        string        // http or https, without a query
+	ConnectTimeout time.Duration // for a connection, TLS included; default 10 s
+}
+
+// The defaults, and what an upstream's head may come to.
+const (
+	defaultConnect = 10 * time.Second
+	defaultWait    = 2 * time.Minute
+	maxHead        = 64 << 10 // bytes, interim answers not counted
+	idleTimeout    = 90 * time.Second
+	maxIdle        = 256
+	userAgent      = "tallygate"
+)
+
+// New makes a transport.
+func New(o Options) (Transport, error) {
+	if err := tally.CheckBaseURL(o.BaseURL); err != nil {
+		return nil, err
+	}
+	base, err := url.Parse(strings.TrimRight(o.BaseURL, "/"))
+	if err != nil {
+		return nil, err // cannot be: it was checked
+	}
+	if o.ConnectTimeout <= 0 {
+		o.ConnectTimeout = defaultConnect
+	}
+	return newStandard(o, base), nil
+}
+
+// fault makes an error of the upstream.
+func fault(f providers.Fault, err error) error { return &providers.UpstreamError{Fault: f, Err: err} }

@@ -1,0 +1,176 @@
+package providers
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"tallygate/engine/tally"
+)
+
+// WholeOptions say how an answer in one piece is read.
+type WholeOptions struct {
+	// Length is what the head announces, -1 if it does not. It is only a hint:
+	// memory is taken as bytes come.
+	Length int64
+	// MaxBytes bounds the answer; default 64 MiB.
+	MaxBytes int64
+	// Until bounds the wait for all of it; zero is no bound.
+	Until time.Time
+	// Vectors is what embeddings must be encoded as; "" leaves them as they are.
+	Vectors Encoding
+}
+
+const (
+	maxWhole  = 64 << 20 // bytes of an answer, unless the options say otherwise
+	firstGrow = 64 << 10 // what an announced length alone may cost
+)
+
+// Whole is the Body of an answer in one piece of JSON. It reads the answer with
+// the first Next.
+type Whole struct {
+	src  Source
+	opts WholeOptions
+
+	pooled *[]byte
+	buf    []byte
+	facts  facts
+	tokens tally.Tokens
+	told   bool // the upstream reported tokens
+	begun  bool
+	fresh  bool // Next has just returned the answer
+	err    error
+}
+
+// NewWhole reads an answer from src, which Close closes.
+func NewWhole(src Source, opts WholeOptions) *Whole {
+	if opts.MaxBytes <= 0 {
+		opts.MaxBytes = maxWhole
+	}
+	pooled := buffers.Get().(*[]byte)
+	return &Whole{src: src, opts: opts, pooled: pooled, buf: (*pooled)[:0]}
+}
+
+var (
+	errLarge   = errors.New("the answer is too large")
+	errNotJSON = errors.New("the answer is not a JSON object")
+	errInside  = errors.New("the upstream reported an error in its answer")
+)
+
+// Next implements Body.
+func (w *Whole) Next() ([]byte, error) {
+	if w.fresh = false; w.err != nil {
+		return nil, w.err
+	}
+	w.err = io.EOF
+	if err := w.read(); err != nil {
+		w.err = err
+		return nil, err
+	}
+	w.begun, w.fresh = true, true
+	return w.buf, nil
+}
+
+func (w *Whole) read() error {
+	if w.opts.Length > w.opts.MaxBytes {
+		return bad(errLarge)
+	}
+	if !w.opts.Until.IsZero() {
+		w.src.SetReadDeadline(w.opts.Until) // a source without deadlines does not hang
+	}
+	w.grow(int(min(w.opts.Length, firstGrow)) + 1) // one more, for the end to show
+	for {
+		if len(w.buf) == cap(w.buf) {
+			w.grow(2 * len(w.buf))
+		}
+		n, err := w.src.Read(w.buf[len(w.buf):cap(w.buf)])
+		w.buf = w.buf[:len(w.buf)+n]
+		if int64(len(w.buf)) > w.opts.MaxBytes {
+			return bad(errLarge)
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return cut(err)
+		}
+	}
+	return w.look()
+}
+
+// grow makes room for so many bytes in all, and for no more than one beyond
+// what is allowed.
+func (w *Whole) grow(size int) {
+	if size <= cap(w.buf) {
+		return
+	}
+	if most := int(w.opts.MaxBytes); size >= most {
+		size = most + 1
+	}
+	buf := make([]byte, len(w.buf), size)
+	copy(buf, w.buf)
+	w.buf = buf
+}
+
+// look takes notice of the answer.
+func (w *Whole) look() error {
+	i := inspect(w.buf, space(w.buf, 0), &w.facts)
+	switch {
+	case i < 0 || space(w.buf, i) < len(w.buf):
+		return bad(errNotJSON)
+	case w.facts.failed:
+		return &UpstreamError{Fault: ServerError, Err: errInside}
+	}
+	if w.opts.Vectors != "" {
+		out, err := convertVectors(w.buf, w.opts.Vectors)
+		if err != nil {
+			return bad(err)
+		}
+		if out != nil {
+			w.buf, w.facts = out, facts{}
+			inspect(w.buf, space(w.buf, 0), &w.facts)
+		}
+	}
+	w.tokens, w.told = w.facts.tokens(w.buf)
+	return nil
+}
+
+// Usage implements Body.
+func (w *Whole) Usage() (tally.Tokens, bool) {
+	if !w.begun {
+		return tally.Tokens{}, false
+	}
+	return w.tokens, w.told
+}
+
+// UsageAt implements Body.
+func (w *Whole) UsageAt() (from, to int) {
+	if !w.fresh || !w.told {
+		return 0, 0
+	}
+	return w.facts.usage.From, w.facts.usage.To
+}
+
+// Delivered implements Body.
+func (w *Whole) Delivered() int64 {
+	if !w.begun {
+		return 0
+	}
+	return delivered(int64(min(w.facts.content, 1)), int64(w.facts.content))
+}
+
+// Final implements Body.
+func (w *Whole) Final() int { return -1 }
+
+// Close implements Body.
+func (w *Whole) Close() error {
+	if w.pooled == nil {
+		return nil
+	}
+	buffers.Put(w.pooled) // the first one; a grown one is left to the collector
+	w.pooled, w.buf, w.fresh = nil, nil, false
+	if w.err == nil {
+		w.err = &UpstreamError{Fault: Gone, Err: errClosed}
+	}
+	return w.src.Close()
+}
