@@ -18,6 +18,7 @@ import (
 	"tallygate/engine/route"
 	"tallygate/engine/tally"
 	"tallygate/providers"
+	"tallygate/providers/providertest"
 	"tallygate/providers/sim"
 	"tallygate/storage"
 	"tallygate/storage/memory"
@@ -85,7 +86,7 @@ func (w *world) open() *world {
 	}
 	log := slog.New(slog.NewTextHandler(&lockedWriter{w: &w.log}, nil))
 	w.meter = meter.New(meter.Options{Store: w.store, Hash: func(c tally.ID, user string) string { return string(c) + "#" + user }, Logger: log})
-	w.router = route.New(route.Options{Kinds: w.kinds, Keys: func(tally.ID) ([]string, error) { return []string{"sk-upstream"}, nil }, Logger: log})
+	w.router = route.New(route.Options{Kinds: w.kinds, Keys: func(tally.ID) ([]string, error) { return []string{providertest.Key}, nil }, Logger: log})
 	w.use()
 	w.server = New(Options{
 		Catalog: w.picture, Router: w.router, Meter: w.meter, Clock: w.clock, Logger: log, Version: "1.2.3",
