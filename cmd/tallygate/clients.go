@@ -14,16 +14,7 @@ func (a *app) clientCommands() *cobra.Command {
 		verb[control.Listing, []control.ClientView]{
 			op:      control.ClientsList,
 			example: "  tallygate clients list\n  tallygate clients list --filter status:suspended",
-			show: func(p *printer, _ *control.Listing, out *[]control.ClientView) {
-				t := p.table(text("CLIENT"), spare(1, text("NAME")), spare(5, text("COMPANY")), text("STATUS"), spare(4, number("KEYS")),
-					number("30D REQUESTS"), number("30D COST"), spare(2, text("LIMITS")), spare(3, text("LAST USED")))
-				for i := range *out {
-					c := &(*out)[i]
-					t.addIn(statusTone(c.Status), c.Slug, c.Name, c.Company, string(c.Status), strconv.Itoa(c.Keys),
-						tally.Group(c.Month.Requests), c.Month.CostNanoUSD.Display(), limitTexts(c.Limits), minute(c.LastUsedAt))
-				}
-				t.print("no clients; make one with: tallygate clients create --name NAME")
-			},
+			show:    showClients,
 		}.command(a),
 		verb[control.Named, control.ClientView]{
 			op:      control.ClientsShow,
@@ -63,6 +54,17 @@ func (a *app) clientCommands() *cobra.Command {
 			},
 		}.command(a),
 	)
+}
+
+func showClients(p *printer, _ *control.Listing, out *[]control.ClientView) {
+	t := p.table(text("CLIENT"), spare(1, text("NAME")), spare(5, text("COMPANY")), text("STATUS"), spare(4, number("KEYS")),
+		number("30D REQUESTS"), number("30D COST"), spare(2, text("LIMITS")), spare(3, text("LAST USED")))
+	for i := range *out {
+		c := &(*out)[i]
+		t.addIn(statusTone(c.Status), c.Slug, c.Name, c.Company, string(c.Status), strconv.Itoa(c.Keys),
+			tally.Group(c.Month.Requests), c.Month.CostNanoUSD.Display(), limitTexts(c.Limits), minute(c.LastUsedAt))
+	}
+	t.print("no clients; make one with: tallygate clients create --name NAME")
 }
 
 func showClient(p *printer, c *control.ClientView) {

@@ -39,6 +39,7 @@ type node struct {
 	log     *slog.Logger
 	stop    context.CancelFunc // ends what runs in the background; nil before start
 	running sync.WaitGroup
+	socket  string // where other processes reach it; "" if they cannot
 }
 
 // openNode opens the store and assembles the engine. The lock is the node's
@@ -91,6 +92,9 @@ func (n *node) close() error {
 	if n.stop != nil {
 		n.stop()
 		n.running.Wait()
+	}
+	if n.socket != "" {
+		control.RemoveSocket(n.socket) // while the lock says that it is ours
 	}
 	return errors.Join(n.engine.Close(), n.store.Close(), n.lock.release())
 }

@@ -153,7 +153,6 @@ type service struct {
 	public  net.Listener
 	server  *http.Server
 	caller  *control.Client
-	socket  string
 	broken  chan error // gets the error that ended the public plane
 	serving chan struct{}
 	log     *slog.Logger
@@ -199,7 +198,6 @@ func (s *service) stop() error {
 	s.drain()
 	s.caller.Close()
 	err := s.node.close()
-	control.RemoveSocket(s.socket)
 	s.log.Info("stopped")
 	return err
 }

@@ -111,29 +111,26 @@ func (t *table) print(empty string) {
 	}
 }
 
-// fit chooses the columns that fit, leaving out those that no row fills.
+// fit chooses the columns that fit, in the order in which they are needed,
+// leaving out those that could be spared and that no row fills.
 func (t *table) fit() []int {
-	var shown []int
+	byNeed := make([]int, 0, len(t.columns))
 	for i, c := range t.columns {
-		filled := slices.ContainsFunc(t.rows, func(row []string) bool { return row[i] != "" })
-		if filled || c.spare == 0 {
+		if c.spare == 0 || slices.ContainsFunc(t.rows, func(row []string) bool { return row[i] != "" }) {
+			byNeed = append(byNeed, i)
+		}
+	}
+	slices.SortStableFunc(byNeed, func(a, b int) int { return t.columns[a].spare - t.columns[b].spare })
+	var shown []int
+	room := t.p.terminal.width + gap
+	for _, i := range byNeed {
+		need := t.width(i) + gap
+		if t.columns[i].spare == 0 || t.p.terminal.width == 0 || need <= room {
 			shown = append(shown, i)
+			room -= need
 		}
 	}
-	for t.p.terminal.width > 0 {
-		total := -gap
-		least := -1
-		for _, i := range shown {
-			total += t.width(i) + gap
-			if t.columns[i].spare > 0 && (least < 0 || t.columns[i].spare > t.columns[least].spare) {
-				least = i
-			}
-		}
-		if total <= t.p.terminal.width || least < 0 {
-			break
-		}
-		shown = slices.DeleteFunc(shown, func(i int) bool { return i == least })
-	}
+	slices.Sort(shown)
 	return shown
 }
 
