@@ -7,7 +7,7 @@ import (
 
 // Edits are what must differ upstream from what the client sent.
 type Edits struct {
-	Model string // what the upstream calls the model
+	Model string // what the upstream calls the model; "" leaves it as it is
 	// MaxOutput is written to every field that bounds the output, unless the
 	// client's own bound there is lower. 0 leaves them alone.
 	MaxOutput int64
@@ -31,10 +31,13 @@ type patch struct {
 	quote    string // appended as a JSON string
 	n        int64
 	comma    bool // an inserted member before others
+	behind   bool // an inserted member behind others
 	last     bool // a removed member with none behind it
 }
 
-// patches are collected in any order. Eight are enough: no edit makes more.
+// patches are collected in any order and kept in that of the body, with what is
+// inserted at a place before what is replaced there. Eight are enough: no edit
+// makes more.
 type patches struct {
 	at [8]patch
 	n  int
@@ -42,7 +45,7 @@ type patches struct {
 
 func (p *patches) add(x patch) {
 	i := p.n
-	for ; i > 0 && p.at[i-1].from > x.from; i-- {
+	for ; i > 0 && (p.at[i-1].from > x.from || p.at[i-1].from == x.from && p.at[i-1].to > x.to); i-- {
 		p.at[i] = p.at[i-1]
 	}
 	p.at[i] = x
@@ -53,17 +56,18 @@ func (p *patches) add(x patch) {
 // values are the client's own, in the client's order.
 func (e *Envelope) Rewrite(dst []byte, edits Edits) []byte {
 	var p patches
-	insert := patch{from: e.open + 1, to: e.open + 1, comma: !e.empty}
+	inserted := false
 	value := func(s span, x patch, key string) {
 		if s.present() {
 			x.from, x.to = s.From, s.To
 		} else {
-			x.from, x.to, x.text, x.comma = insert.from, insert.to, key+x.text, insert.comma
-			insert.comma = true
+			x.from, x.to, x.text = e.open+1, e.open+1, key+x.text
+			x.comma, x.behind = !e.empty, e.empty && inserted
+			inserted = true
 		}
 		p.add(x)
 	}
-	if !e.model.present() || edits.Model != e.Model {
+	if edits.Model != "" && edits.Model != e.Model {
 		value(e.model, patch{quote: edits.Model}, `"model":`)
 	}
 	if edits.Stream != e.Stream {
@@ -154,6 +158,9 @@ func (p *patches) apply(dst, b []byte) []byte {
 		dst = append(dst, b[done:x.from]...)
 		if x.last {
 			dst = bytes.TrimSuffix(bytes.TrimRight(dst, " \t\r\n"), []byte{','})
+		}
+		if x.behind {
+			dst = append(dst, ',')
 		}
 		dst = append(dst, x.text...)
 		if x.quote != "" {

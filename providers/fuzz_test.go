@@ -1,0 +1,332 @@
+package providers
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// pair is a member of an object as encoding/json reads it.
+type pair struct {
+	key string
+	raw json.RawMessage
+}
+
+// pairs reads the members of an object, in order and with those that occur
+// twice.
+func pairs(b []byte) ([]pair, error) {
+	d := json.NewDecoder(bytes.NewReader(b))
+	if open, err := d.Token(); err != nil || open != json.Delim('{') {
+		return nil, io.ErrUnexpectedEOF
+	}
+	var all []pair
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		p := pair{key: key.(string)}
+		if err := d.Decode(&p.raw); err != nil {
+			return nil, err
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+// get returns a member's text, "null" if it is absent.
+func get(all []pair, key string) string {
+	for _, p := range all {
+		if p.key == key {
+			return string(p.raw)
+		}
+	}
+	return "null"
+}
+
+// FuzzPeek holds what Peek reports, and what Rewrite makes of it, against
+// encoding/json.
+func FuzzPeek(f *testing.F) {
+	for _, body := range []string{
+		`{"model":"a","stream":true,"max_tokens":5,"messages":[{"role":"user","content":"a \" b\\"}],"stream_options":{"include_usage":true}}`,
+		`{"max_completion_tokens":7,"max_tokens":9,"n":2,"user":"u","metadata":{"session_id":"s"}}`,
+		`{"\u006dodel":"a","x":{"y":[1,2.5e3,-0,null,true]}}`, `{"model":"a","Model":"b"}`, `{"prompt":["a",["b"],1]}`, ` { } `,
+		`{"input":[[1],[2]],"encoding_format":"base64"}`, `{"messages":[{"content":[{"image_url":{}}]}]}`, `{"a":"\ud800"}`, `{"stream_options":{}}`,
+	} {
+		for edits := range byte(8) {
+			f.Add([]byte(body), "up", int64(6), edits)
+		}
+	}
+	f.Fuzz(func(t *testing.T, body []byte, model string, most int64, bits byte) {
+		e, err := Peek(body)
+		members, invalid := pairs(body)
+		if invalid == nil && !json.Valid(body) {
+			_, invalid = pairs(nil)
+		}
+		if err != nil {
+			if invalid == nil && !mayRefuse(body, members) {
+				t.Fatalf("%q is refused: %v", body, err)
+			}
+			return
+		}
+		if invalid != nil {
+			if err := json.Unmarshal(body, new(any)); !strings.Contains(err.Error(), "string") && !strings.Contains(err.Error(), "escape") {
+				t.Fatalf("%q is accepted: %v", body, err)
+			}
+			return // only within strings, which are left to the upstream
+		}
+		checkSeen(t, e, members)
+		edits := Edits{
+			Model: strings.ToValidUTF8(model, "?"), MaxOutput: max(0, min(most, 1e8)), MaxField: FieldMaxTokens, OnlyMaxField: bits&1 != 0,
+			Stream: bits&2 != 0, IncludeUsage: bits&4 != 0, DropStreamOptions: bits&8 != 0,
+		}
+		if bits&16 != 0 {
+			edits.MaxField = FieldMaxCompletion
+		}
+		if bits&32 != 0 {
+			edits.EncodingFormat = "float"
+		}
+		checkRewritten(t, e, members, edits)
+	})
+}
+
+// mayRefuse reports whether there is a reason to refuse a valid body.
+func mayRefuse(body []byte, members []pair) bool {
+	if !utf8.Valid(body) || !bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) || deepest(body) > maxDepth/2 {
+		return true
+	}
+	seen := map[string]bool{}
+	for _, p := range members {
+		for _, k := range known {
+			if strings.EqualFold(k, p.key) && (k != p.key || seen[k]) {
+				return true
+			}
+		}
+		seen[p.key] = true
+		raw := string(p.raw)
+		if raw == "null" {
+			continue
+		}
+		switch p.key {
+		case "model", "encoding_format":
+			if raw[0] != '"' || strings.Contains(raw, `\ud`) || strings.Contains(raw, `\uD`) {
+				return true
+			}
+		case "stream":
+			if raw != "true" && raw != "false" {
+				return true
+			}
+		case FieldMaxTokens, FieldMaxCompletion, "n", "best_of":
+			n, err := json.Number(raw).Int64()
+			if err != nil || n < 1 || n > 1e8 || (p.key == "n" || p.key == "best_of") && n > 128 {
+				return true
+			}
+		case "stream_options":
+			if raw[0] != '{' {
+				return true
+			}
+			inner, _ := pairs(p.raw) // valid, as the body is
+			n := 0
+			for _, o := range inner {
+				if strings.EqualFold(o.key, "include_usage") {
+					if n++; o.key != "include_usage" || n > 1 || !slices.Contains([]string{"true", "false", "null"}, string(o.raw)) {
+						return true
+					}
+				}
+			}
+		case "prompt", "input":
+			if len(raw) > maxPrompts {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// deepest is how deep a valid text nests at most.
+func deepest(b []byte) int { return bytes.Count(b, []byte("[")) + bytes.Count(b, []byte("{")) }
+
+func checkSeen(t *testing.T, e *Envelope, members []pair) {
+	t.Helper()
+	var want struct {
+		Model    string
+		Stream   bool
+		Tokens   *int64 `json:"max_tokens"`
+		Complete *int64 `json:"max_completion_tokens"`
+		N        *int64
+		BestOf   *int64 `json:"best_of"`
+		Options  struct {
+			IncludeUsage bool `json:"include_usage"`
+		} `json:"stream_options"`
+		Format string `json:"encoding_format"`
+	}
+	if err := json.Unmarshal(e.Raw, &want); err != nil {
+		t.Fatalf("%q: encoding/json cannot read what was accepted: %v", e.Raw, err)
+	}
+	most, field := int64(-1), ""
+	for name, n := range map[string]*int64{FieldMaxTokens: want.Tokens, FieldMaxCompletion: want.Complete} {
+		if n != nil && (*n > most || *n == most && name == FieldMaxCompletion) {
+			most, field = *n, name
+		}
+	}
+	or1 := func(n *int64) int64 {
+		if n == nil {
+			return 1
+		}
+		return *n
+	}
+	if e.Model != want.Model || e.Stream != want.Stream || e.MaxTokens != most || e.MaxField != field || e.Choices != or1(want.N) || e.BestOf != or1(want.BestOf) ||
+		e.IncludeUsage != want.Options.IncludeUsage || e.Base64 != (want.Format == "base64") {
+		t.Fatalf("%q: seen %+v, want %+v", e.Raw, shown(e), want)
+	}
+	prompts := int64(1)
+	for _, key := range []string{"prompt", "input"} {
+		var list []any
+		if raw := get(members, key); raw[0] == '[' && json.Unmarshal([]byte(raw), &list) == nil {
+			n := int64(0)
+			for _, p := range list {
+				if _, isToken := p.(float64); !isToken {
+					n++
+				}
+			}
+			prompts = max(prompts, n)
+		}
+	}
+	if e.Prompts != prompts {
+		t.Fatalf("%q: %d prompts, want %d", e.Raw, e.Prompts, prompts)
+	}
+	var all any
+	if json.Unmarshal(e.Raw, &all) == nil && !e.RemoteMedia {
+		for _, v := range all.(map[string]any) { // the members of the body itself are none
+			if key := mediaIn(v); key != "" {
+				t.Fatalf("%q: %s was not seen", e.Raw, key)
+			}
+		}
+	}
+	var user string
+	if json.Unmarshal([]byte(get(members, "user")), &user) == nil && user != "" && !strings.ContainsRune(user, utf8.RuneError) && e.Session != user {
+		t.Fatalf("%q: session %q, want %q", e.Raw, e.Session, user)
+	}
+}
+
+// mediaIn finds a key that stands for media.
+func mediaIn(v any) string {
+	switch v := v.(type) {
+	case []any:
+		for _, x := range v {
+			if key := mediaIn(x); key != "" {
+				return key
+			}
+		}
+	case map[string]any:
+		for key, x := range v {
+			if isMedia([]byte(key)) && !strings.Contains(key, `\`) {
+				return key
+			}
+			if key := mediaIn(x); key != "" {
+				return key
+			}
+		}
+	}
+	return ""
+}
+
+// checkRewritten: the edits are made, and nothing else is changed.
+func checkRewritten(t *testing.T, e *Envelope, members []pair, edits Edits) {
+	t.Helper()
+	out := e.Rewrite(nil, edits)
+	fail := func(what string) {
+		t.Helper()
+		t.Fatalf("%s: %q with %+v became %q", what, e.Raw, edits, out)
+	}
+	after, err := pairs(out)
+	if err != nil || !json.Valid(out) {
+		fail("not valid")
+	}
+	edited := []string{"model", "stream", FieldMaxTokens, FieldMaxCompletion, "stream_options", "encoding_format"}
+	others := func(all []pair) string {
+		var b strings.Builder
+		for _, p := range all {
+			if !slices.Contains(edited, p.key) {
+				b.WriteString(p.key + ":" + string(p.raw) + "\n")
+			}
+		}
+		return b.String()
+	}
+	if others(members) != others(after) {
+		fail("other members were changed")
+	}
+	again, err := Peek(out)
+	if err != nil {
+		fail("it is refused: " + err.Error())
+	}
+	if want := edits.Model; want != "" && again.Model != want || want == "" && again.Model != e.Model {
+		fail("model")
+	}
+	if again.Stream != edits.Stream {
+		fail("stream")
+	}
+	if want := edits.EncodingFormat; want != "" && get(after, "encoding_format") != `"`+want+`"` || want == "" && get(after, "encoding_format") != get(members, "encoding_format") {
+		fail("encoding_format")
+	}
+	checkBound(fail, e, members, after, edits)
+	switch {
+	case edits.DropStreamOptions:
+		if again.streamOptions.present() {
+			fail("stream_options are there")
+		}
+	case edits.IncludeUsage && !e.IncludeUsage:
+		before, _ := pairs([]byte(get(members, "stream_options"))) // no object, no members
+		now, _ := pairs([]byte(get(after, "stream_options")))
+		keep := func(all []pair) []pair {
+			return slices.DeleteFunc(all, func(p pair) bool { return p.key == "include_usage" })
+		}
+		if !again.IncludeUsage || !slices.EqualFunc(keep(before), keep(now), func(a, b pair) bool { return a.key == b.key && string(a.raw) == string(b.raw) }) {
+			fail("stream_options")
+		}
+	default:
+		if get(after, "stream_options") != get(members, "stream_options") {
+			fail("stream_options were changed")
+		}
+	}
+}
+
+// checkBound: whichever field an upstream obeys, it is bounded by what was
+// granted, and by what the client asked for.
+func checkBound(fail func(string), e *Envelope, members, after []pair, edits Edits) {
+	if edits.MaxOutput == 0 {
+		if get(after, FieldMaxTokens) != get(members, FieldMaxTokens) || get(after, FieldMaxCompletion) != get(members, FieldMaxCompletion) {
+			fail("a bound was changed")
+		}
+		return
+	}
+	granted := edits.MaxOutput
+	if e.MaxTokens > 0 {
+		granted = min(granted, e.MaxTokens)
+	}
+	bounds := 0
+	for _, key := range []string{FieldMaxTokens, FieldMaxCompletion} {
+		raw := get(after, key)
+		if raw == "null" {
+			continue
+		}
+		bounds++
+		n, err := json.Number(raw).Int64()
+		if err != nil || n > granted || n < 1 {
+			fail("the bound is " + raw)
+		}
+		if edits.OnlyMaxField && (key != edits.MaxField || n != granted) {
+			fail("another field than the upstream obeys: " + key)
+		}
+		if own, err := json.Number(get(members, key)).Int64(); !edits.OnlyMaxField && err == nil && n != min(own, granted) {
+			fail("the client's own bound was not kept")
+		}
+	}
+	if bounds == 0 {
+		fail("nothing bounds the output")
+	}
+}
