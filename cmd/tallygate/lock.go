@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"tallygate/engine/control"
 	"tallygate/engine/tally"
 )
 
@@ -44,6 +45,9 @@ func takeLock(dir, doing string) (*lock, holder, error) {
 	if !locked {
 		file.Close()
 		return nil, readHolder(dir), errLocked
+	}
+	if stale := readHolder(dir); stale.Socket != "" { // its process was killed
+		control.RemoveSocket(stale.Socket)
 	}
 	l := &lock{file: file, holder: holder{PID: os.Getpid(), Doing: doing}}
 	if err := l.write(); err != nil {
@@ -84,4 +88,7 @@ func (l *lock) write() error {
 
 // release lets others have the lock. The file stays: removing it would let two
 // processes lock two files of one name.
-func (l *lock) release() error { return l.file.Close() }
+func (l *lock) release() error {
+	l.file.Truncate(0) // so that nobody looks for us; best effort
+	return l.file.Close()
+}

@@ -46,9 +46,6 @@ func run() int {
 	a.out = terminalOf(os.Stdout, a.env)
 	a.err = terminalOf(os.Stderr, a.env)
 	err := a.execute(ctx, os.Args[1:])
-	if err != nil && ctx.Err() != nil {
-		err = errInterrupted // whatever failed, failed because it was told to stop
-	}
 	if err != nil {
 		tellError(a.stderr, err)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"reflect"
 	"strings"
@@ -27,6 +28,8 @@ type verb[In, Out any] struct {
 	// prepare adds flags of its own and returns what must happen to the input
 	// before the call.
 	prepare func(cmd *cobra.Command, in *In) func() error
+	// aside is what people are told on standard error beside the result.
+	aside func(out *Out) string
 	// verdict says whether the command has failed though the call has not.
 	verdict func(out *Out) error
 	// absent answers where there is no store at all, instead of an error.
@@ -77,6 +80,11 @@ func (v verb[In, Out]) run(a *app, cmd *cobra.Command, in *In) error {
 		return out
 	}); err != nil {
 		return err
+	}
+	if v.aside != nil {
+		if say := v.aside(&out); say != "" {
+			fmt.Fprintln(a.stderr, clean(say))
+		}
 	}
 	if v.verdict != nil {
 		return v.verdict(&out)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -24,14 +23,10 @@ func (a *app) requestCommands() *cobra.Command {
 				}
 				t.print("no requests")
 			},
-			// The list itself; where it goes on is said to people, who alone
-			// would ask for the next page by hand.
+			// The list itself; where it goes on is said beside it.
 			asJSON: func(out *control.RequestPage) any { return out.Requests },
-			verdict: func(out *control.RequestPage) error {
-				if out.Next != "" {
-					fmt.Fprintf(a.stderr, "for more: --after %s\n", clean(out.Next))
-				}
-				return nil
+			aside: func(out *control.RequestPage) string {
+				return when(out.Next == "", "", "for more: --after "+out.Next)
 			},
 		}.command(a),
 		a.tailCommand(),

@@ -44,9 +44,7 @@ func variable(setting string) string {
 // from the environment or the config file.
 func (a *app) applySettings(cmd *cobra.Command) error {
 	if !cmd.Flags().Changed("config") {
-		if file, ok := a.env("TALLYGATE_CONFIG"); ok {
-			a.config = file
-		}
+		a.config, _ = a.env("TALLYGATE_CONFIG")
 	}
 	file, err := readConfig(a.config, cmd.Root())
 	if err != nil {
@@ -59,7 +57,7 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 		}
 		setting := settingName(cmd, f.Name)
 		from, values := "", []string(nil)
-		if v, ok := a.env(variable(setting)); ok {
+		if v, _ := a.env(variable(setting)); v != "" { // an empty one is as good as none
 			from, values = variable(setting), []string{v}
 		} else if v, ok := file[setting]; ok {
 			from, values = a.config+": "+setting, v

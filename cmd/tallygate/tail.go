@@ -36,6 +36,10 @@ func (a *app) tailCommand() *cobra.Command {
 			}
 			defer c.close()
 			t := tail{caller: c, query: in, write: a.requestLine()}
+			if err := t.look(cmd.Context(), true); err != nil {
+				return err
+			}
+			fmt.Fprintln(a.stderr, "following requests; interrupt to end")
 			err = t.follow(cmd.Context())
 			if cmd.Context().Err() != nil {
 				return nil // ending it is how it is used
@@ -58,10 +62,8 @@ type tail struct {
 	seen   uint64 // the latest record that was looked at
 }
 
+// follow writes what is settled after the first look.
 func (t *tail) follow(ctx context.Context) error {
-	if err := t.look(ctx, true); err != nil {
-		return err
-	}
 	for e, err := range t.caller.Events(ctx, 0) {
 		switch {
 		case err != nil:
