@@ -10,6 +10,7 @@ import (
 	"iter"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -26,6 +27,9 @@ const eventPatience = 45 * time.Second
 
 // maxEventLine bounds a line of a stream of events.
 const maxEventLine = 1 << 20
+
+// errSilent ends a stream of events without heartbeats.
+var errSilent error = tally.Errorf(tally.Unavailable, "the engine gives no sign of life").WithHint("see tallygate status")
 
 // Dialer opens a connection to a control server.
 type Dialer func(ctx context.Context) (net.Conn, error)
@@ -57,6 +61,9 @@ func (c *Client) Call(ctx context.Context, op string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return tally.Errorf(tally.Internal, "write the input of %s: %w", op, err)
+	}
+	if len(body) > maxBody {
+		return tooLarge() // the server would hang up on it
 	}
 	return c.roundTrip(ctx, http.MethodPost, op, bytes.NewReader(body), out)
 }
@@ -111,6 +118,9 @@ func (c *Client) send(ctx context.Context, method, path string, body io.Reader) 
 // unreachable turns a failure of the transport into an error for the owner. A
 // dialer may have said already what is the matter.
 func unreachable(err error) error {
+	if made, ok := errors.AsType[*url.Error](err); ok { // without the made-up address
+		err = made.Err
+	}
 	var e *tally.Error
 	switch {
 	case errors.As(err, &e):
@@ -118,28 +128,29 @@ func unreachable(err error) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return tally.Errorf(tally.Unavailable, "the engine was not waited for: %w", err)
 	}
-	var op *net.OpError
-	if errors.As(err, &op) { // without the made-up address
-		err = op
-	}
 	return tally.Errorf(tally.Unavailable, "cannot reach the engine: %w", err).WithHint("is tallygate serve running? see tallygate status")
 }
 
 // Events implements Caller.
 func (c *Client) Events(ctx context.Context, after uint64) iter.Seq2[tally.Event, error] {
 	return func(yield func(tally.Event, error) bool) {
-		stream, cancel := context.WithCancel(ctx)
-		defer cancel()
+		stream, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		watchdog := time.AfterFunc(c.patience, func() { cancel(errSilent) })
+		defer watchdog.Stop()
 		resp, err := c.send(stream, http.MethodGet, "events?after="+strconv.FormatUint(after, 10), http.NoBody)
 		if err != nil {
-			if ctx.Err() == nil {
+			switch {
+			case ctx.Err() != nil:
+			case context.Cause(stream) == errSilent:
+				yield(tally.Event{}, errSilent)
+			default:
 				yield(tally.Event{}, err)
 			}
 			return
 		}
 		defer resp.Body.Close()
-		watchdog := time.AfterFunc(c.patience, cancel)
-		defer watchdog.Stop()
+		watchdog.Reset(c.patience)
 		lines := bufio.NewScanner(resp.Body)
 		lines.Buffer(nil, maxEventLine)
 		for lines.Scan() {
@@ -158,13 +169,14 @@ func (c *Client) Events(ctx context.Context, after uint64) iter.Seq2[tally.Event
 			}
 			watchdog.Reset(c.patience)
 		}
-		if ctx.Err() != nil {
-			return
-		}
-		if err := lines.Err(); err != nil {
+		switch err := lines.Err(); {
+		case ctx.Err() != nil:
+		case context.Cause(stream) == errSilent:
+			yield(tally.Event{}, errSilent)
+		case err != nil:
 			yield(tally.Event{}, tally.Errorf(tally.Unavailable, "the connection to the engine broke: %w", err))
-			return
+		default:
+			yield(tally.Event{}, tally.Errorf(tally.Unavailable, "the engine ended the stream of events"))
 		}
-		yield(tally.Event{}, tally.Errorf(tally.Unavailable, "the engine ended the stream of events"))
 	}
 }

@@ -13,8 +13,9 @@ import (
 )
 
 // decodeInput reads one JSON object into the input of an operation. Nothing is
-// guessed: a field we do not know, a value of another type and anything after
-// the object are errors that name it. No body at all is an empty object.
+// guessed (but the case of names, by encoding/json): a field we do not know, a
+// value of another type and anything after the object are errors that name it.
+// No body at all is an empty object.
 func decodeInput(body []byte, in any) error {
 	body = bytes.TrimSpace(body)
 	if len(body) == 0 {
@@ -42,10 +43,11 @@ func decodeError(err error, in reflect.Type) error {
 	case errors.As(err, &ours):
 		return ours
 	case errors.As(err, &wrong):
-		if wrong.Field == "" {
-			return tally.Errorf(tally.Invalid, "the input has a %s where it needs %s", wrong.Value, article(typeName(wrong.Type)))
+		field := fieldPath(in, wrong.Field)
+		if n, ok := strings.CutPrefix(wrong.Value, "number "); ok && !strings.ContainsAny(n, ".eE") {
+			return tally.Errorf(tally.Invalid, "the field %s is out of range: %.40s", field, n)
 		}
-		return tally.Errorf(tally.Invalid, "the field %s is a %s; it must be %s", wrong.Field, wrong.Value, article(typeName(wrong.Type)))
+		return tally.Errorf(tally.Invalid, "the field %s is %.40s; it must be %s", field, article(wrong.Value), article(typeName(wrong.Type)))
 	case errors.As(err, &syntax):
 		return tally.Errorf(tally.Invalid, "the input is not JSON: %s (at byte %d)", syntax.Error(), syntax.Offset)
 	case errors.Is(err, io.ErrUnexpectedEOF):
@@ -54,8 +56,8 @@ func decodeError(err error, in reflect.Type) error {
 	// encoding/json has no type for this error.
 	if quoted, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		name, _ := strconv.Unquote(quoted)
-		e := tally.Errorf(tally.Invalid, "there is no field %q in the input", name)
-		known := fieldNames(in, nil)
+		e := tally.Errorf(tally.Invalid, "there is no field %.100q in the input", name)
+		known := fieldNames(in)
 		if near := Nearest(name, known); near != "" {
 			return e.WithHint("did you mean %q?", near)
 		}
@@ -65,6 +67,29 @@ func decodeError(err error, in reflect.Type) error {
 		return e.WithHint("the fields are %s", strings.Join(known, ", "))
 	}
 	return tally.Errorf(tally.Invalid, "the input cannot be read: %w", err)
+}
+
+// fieldPath is the path of a field as it is written in JSON. That of
+// encoding/json also names embedded structs, which the JSON does not show.
+func fieldPath(t reflect.Type, path string) string {
+	var out []string
+	for name := range strings.SplitSeq(path, ".") {
+		t = element(t)
+		if t.Kind() == reflect.Struct {
+			if f, ok := t.FieldByName(name); ok && f.Anonymous && f.Tag.Get("json") == "" {
+				t = f.Type
+				continue
+			}
+			for _, f := range FieldsOf(t) {
+				if f.Name == name {
+					t = f.Go
+					break
+				}
+			}
+		}
+		out = append(out, name)
+	}
+	return strings.Join(out, ".")
 }
 
 func article(noun string) string {

@@ -76,20 +76,34 @@ func FieldsOf(t reflect.Type) []Field {
 	return out
 }
 
-// fieldNames collects the names of all fields below a type, for hints.
-func fieldNames(t reflect.Type, seen []reflect.Type) []string {
+// fieldNames lists the names of all fields below a type once, for hints.
+func fieldNames(t reflect.Type) []string {
+	var names []string
+	var seen []reflect.Type
+	var walk func(reflect.Type)
+	walk = func(t reflect.Type) {
+		t = element(t)
+		if t.Kind() != reflect.Struct || typeName(t) != "object" || slices.Contains(seen, t) {
+			return
+		}
+		seen = append(seen, t)
+		for _, f := range FieldsOf(t) {
+			if !slices.Contains(names, f.Name) {
+				names = append(names, f.Name)
+			}
+			walk(f.Go)
+		}
+	}
+	walk(t)
+	return names
+}
+
+// element is what a pointer or a list leads to.
+func element(t reflect.Type) reflect.Type {
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
 		t = t.Elem()
 	}
-	if t.Kind() != reflect.Struct || t == reflect.TypeFor[time.Time]() || slices.Contains(seen, t) {
-		return nil
-	}
-	var out []string
-	for _, f := range FieldsOf(t) {
-		out = append(out, f.Name)
-		out = append(out, fieldNames(f.Go, append(seen, t))...)
-	}
-	return out
+	return t
 }
 
 // typeName says in words what JSON a Go type is written as.

@@ -2,21 +2,20 @@ package control
 
 import (
 	"net"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
 
-// sameUser reports whether the other end belongs to this user or to root.
-func sameUser(c *net.UnixConn) bool {
+// peerUID returns the user at the other end.
+func peerUID(c *net.UnixConn) (uid int, ok bool) {
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return false
+		return 0, false
 	}
-	same := false
 	err = raw.Control(func(fd uintptr) {
-		cred, err := unix.GetsockoptXucred(int(fd), unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
-		same = err == nil && (cred.Uid == 0 || int(cred.Uid) == os.Geteuid())
+		if cred, err := unix.GetsockoptXucred(int(fd), unix.SOL_LOCAL, unix.LOCAL_PEERCRED); err == nil {
+			uid, ok = int(cred.Uid), true
+		}
 	})
-	return err == nil && same
+	return uid, ok && err == nil
 }

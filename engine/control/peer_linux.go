@@ -2,21 +2,20 @@ package control
 
 import (
 	"net"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
 
-// sameUser reports whether the other end belongs to this user or to root.
-func sameUser(c *net.UnixConn) bool {
+// peerUID returns the user at the other end.
+func peerUID(c *net.UnixConn) (uid int, ok bool) {
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return false
+		return 0, false
 	}
-	same := false
 	err = raw.Control(func(fd uintptr) {
-		cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-		same = err == nil && (cred.Uid == 0 || int(cred.Uid) == os.Geteuid())
+		if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
+			uid, ok = int(cred.Uid), true
+		}
 	})
-	return err == nil && same
+	return uid, ok && err == nil
 }

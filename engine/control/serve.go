@@ -31,6 +31,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, have Need) error {
 	go func() { served <- srv.Serve(ln) }()
 	select {
 	case err := <-served:
+		srv.Close()
 		return err
 	case <-ctx.Done():
 	}

@@ -105,10 +105,14 @@ func (p plane) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
+	if !p.have.Covers(Read) {
+		writeError(w, tally.Errorf(tally.Denied, "this connection may not use the control plane"))
+		return
+	}
 	name, ok := strings.CutPrefix(r.URL.Path, Prefix)
 	switch {
 	case !ok:
-		writeError(w, tally.Errorf(tally.NotFound, "there is nothing at %s", r.URL.Path).WithHint("the control plane is below %s", Prefix))
+		writeError(w, tally.Errorf(tally.NotFound, "there is nothing at %.200s", r.URL.Path).WithHint("the control plane is below %s", Prefix))
 	case name == "":
 		if allow(w, r, http.MethodGet) {
 			writeJSON(w, http.StatusOK, Operations{p.Operations()})
@@ -127,7 +131,7 @@ func (p plane) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (p plane) serveOp(w http.ResponseWriter, r *http.Request, name string) {
 	op := p.ops[name]
 	if op == nil {
-		err := tally.Errorf(tally.NotFound, "there is no operation %q", name)
+		err := tally.Errorf(tally.NotFound, "there is no operation %.100q", name)
 		if near := Nearest(name, p.names()); near != "" {
 			writeError(w, err.WithHint("did you mean %s?", near))
 			return
@@ -191,15 +195,17 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	rc.SetReadDeadline(time.Now().Add(bodyPatience)) // best effort: a recorder has none
 	defer rc.SetReadDeadline(time.Time{})
 	body, err := readAll(http.MaxBytesReader(w, r.Body, maxBody))
-	var tooLarge *http.MaxBytesError
+	var beyond *http.MaxBytesError
 	switch {
-	case errors.As(err, &tooLarge):
-		return nil, tally.Errorf(tally.Invalid, "the input is larger than 1 MiB")
+	case errors.As(err, &beyond):
+		return nil, tooLarge()
 	case err != nil:
 		return nil, tally.Errorf(tally.Invalid, "read the input: %w", err)
 	}
 	return body, nil
 }
+
+func tooLarge() error { return tally.Errorf(tally.Invalid, "the input is larger than 1 MiB") }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	b, err := json.Marshal(v)

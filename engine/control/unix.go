@@ -48,7 +48,7 @@ func RemoveSocket(path string) {
 	if filepath.Base(path) != socketName {
 		return
 	}
-	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSocket == 0 {
 		return // whatever it is, it is not ours
 	}
 	os.Remove(path)
@@ -69,11 +69,10 @@ func ListenUnix(path string) (net.Listener, error) {
 		return nil, err
 	}
 	if info, err := os.Lstat(path); err == nil {
-		if info.Mode().IsRegular() || info.IsDir() {
+		if info.Mode()&fs.ModeSocket == 0 {
 			return nil, tally.Errorf(tally.InUse, "%s is in the way of the control socket", path).WithHint("move it away")
 		}
-		if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
-			conn.Close()
+		if answers(path) {
 			return nil, tally.Errorf(tally.InUse, "another engine answers on %s", path)
 		}
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -89,6 +88,18 @@ func ListenUnix(path string) (net.Listener, error) {
 		return nil, tally.Errorf(tally.Internal, "protect the control socket: %w", err)
 	}
 	return ownListener{ln}, nil
+}
+
+// answers reports whether somebody listens on a socket. One who is too busy to
+// accept (which is a timeout, at once or after a second) is not gone.
+func answers(path string) bool {
+	conn, err := net.DialTimeout("unix", path, time.Second)
+	if err != nil {
+		busy, ok := errors.AsType[net.Error](err)
+		return ok && busy.Timeout()
+	}
+	conn.Close()
+	return true
 }
 
 // DialUnix returns the dialer that reaches a unix socket.
@@ -109,9 +120,13 @@ func (l ownListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if u, ok := c.(*net.UnixConn); ok && sameUser(u) {
+		if uid, ok := peerUID(c.(*net.UnixConn)); ok && trusted(uid, os.Geteuid()) {
 			return c, nil
 		}
 		c.Close()
 	}
 }
+
+// trusted reports whether a user may steer the engine of another: only root
+// may, who could read all of it anyway.
+func trusted(peer, own int) bool { return peer == own || peer == 0 }
