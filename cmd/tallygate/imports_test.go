@@ -1,0 +1,193 @@
+package main_test
+
+import (
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "tallygate"
+
+// mayImport says which packages of ours each package may import: what lies
+// above does not reach round what is between.
+var mayImport = map[string][]string{
+	"assets":                 {},
+	"engine/tally":           {},
+	"engine/auth":            {"engine/tally"},
+	"engine/control":         {"engine/tally"},
+	"engine/feed":            {"engine/tally"},
+	"engine/route":           {"engine/tally", "providers"},
+	"engine/meter":           {"engine/tally", "storage"},
+	"engine/gateway":         {"engine/tally", "engine/auth", "engine/route", "engine/meter", "providers"},
+	"engine":                 {"engine/tally", "engine/auth", "engine/control", "engine/feed", "engine/gateway", "engine/meter", "engine/route", "storage", "providers"},
+	"storage":                {"engine/tally"},
+	"storage/ledger":         {"engine/tally", "storage"},
+	"storage/memory":         {"engine/tally", "storage"},
+	"storage/badgerdb":       {"engine/tally", "storage", "storage/ledger"},
+	"storage/storetest":      {"engine/tally", "storage", "storage/memory"},
+	"providers":              {"engine/tally"},
+	"providers/transport":    {"engine/tally", "providers"},
+	"providers/openai":       {"engine/tally", "providers", "providers/transport"},
+	"providers/sim":          {"engine/tally", "providers"},
+	"providers/providertest": {"engine/tally", "providers"},
+	"cmd/tallygate":          {"engine/tally", "engine", "engine/control", "engine/feed", "storage/badgerdb", "providers", "providers/openai", "providers/sim", "assets"},
+}
+
+// testsMayImport is what the tests of every package may use beside what their
+// package may: real parts to test with.
+var testsMayImport = []string{"engine/tally", "engine/feed", "storage", "storage/memory", "storage/badgerdb", "storage/storetest",
+	"providers", "providers/openai", "providers/sim", "providers/providertest"}
+
+// mayUse says which of our packages may import a module of others. A package
+// with "tests of " before its name may in its tests only; "tests" stands for
+// the tests of every package.
+var mayUse = map[string][]string{
+	"github.com/dgraph-io/badger/v4":  {"storage/badgerdb"},
+	"github.com/rogpeppe/go-internal": {"tests of cmd/tallygate"},
+	"github.com/spf13/cobra":          {"cmd/tallygate"},
+	"github.com/spf13/pflag":          {"cmd/tallygate"},
+	"golang.org/x/crypto":             {"engine/auth"},
+	"golang.org/x/sys":                {"cmd/tallygate", "engine/control", "storage/badgerdb"},
+	"golang.org/x/term":               {"cmd/tallygate"},
+	"pgregory.net/rapid":              {"tests", "storage/storetest"},
+}
+
+// imported is one import of one file, whatever system the file is for.
+type imported struct {
+	file string // relative to the module's root, with slashes
+	path string
+}
+
+// violation says what an import breaks, "" if it may be.
+func (i imported) violation() string {
+	from, test := path.Dir(i.file), strings.HasSuffix(i.file, "_test.go")
+	rule, known := mayImport[from]
+	if !known {
+		return fmt.Sprintf("%s: nothing says what %s may import", i.file, from)
+	}
+	to, ours := strings.CutPrefix(i.path, module+"/")
+	if ours || i.path == module {
+		if slices.Contains(rule, to) || test && (to == from || slices.Contains(testsMayImport, to)) {
+			return ""
+		}
+		return fmt.Sprintf("%s: %s must not import %s", i.file, from, to)
+	}
+	if first, _, _ := strings.Cut(i.path, "/"); !strings.Contains(first, ".") {
+		return "" // the standard library
+	}
+	for mod, users := range mayUse {
+		if i.path != mod && !strings.HasPrefix(i.path, mod+"/") {
+			continue
+		}
+		if slices.Contains(users, from) || test && (slices.Contains(users, "tests of "+from) || slices.Contains(users, "tests")) {
+			return ""
+		}
+		return fmt.Sprintf("%s: %s is for %s only", i.file, mod, strings.Join(users, ", "))
+	}
+	return fmt.Sprintf("%s: nothing says who may import %s", i.file, i.path)
+}
+
+// TestImports holds the whole tree to the tables above: files for other
+// systems, too, which go list would leave out.
+func TestImports(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	err = filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && name != root && (strings.HasPrefix(d.Name(), ".") || strings.HasPrefix(d.Name(), "_") || d.Name() == "testdata" || d.Name() == "node_modules"):
+			return filepath.SkipDir
+		case d.IsDir() || !strings.HasSuffix(name, ".go"):
+			return nil
+		}
+		file, err := filepath.Rel(root, name)
+		if err != nil {
+			return err
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if os.IsNotExist(err) {
+			return nil // an editor's file that has gone meanwhile
+		}
+		if err != nil {
+			return err
+		}
+		for _, spec := range parsed.Imports {
+			p, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			i := imported{filepath.ToSlash(file), p}
+			seen[path.Dir(i.file)] = true
+			if v := i.violation(); v != "" {
+				t.Error(v)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, from := range []string{"cmd/tallygate", "engine", "engine/tally", "engine/control", "storage/memory", "providers"} {
+		if !seen[from] {
+			t.Errorf("%s was not looked at", from)
+		}
+	}
+}
+
+// The tables must refuse what they are there to refuse.
+func TestImportRulesBite(t *testing.T) {
+	for _, tc := range []struct {
+		file, path string
+		want       string // part of the violation; "" if there is none
+	}{
+		{"engine/tally/money.go", "tallygate/engine/meter", "engine/tally must not import engine/meter"},
+		{"engine/tally/money.go", "tallygate", "must not import"},
+		{"engine/control/server.go", "tallygate/engine/meter", "engine/control must not import engine/meter"},
+		{"engine/gateway/forward.go", "tallygate/storage", "engine/gateway must not import storage"},
+		{"engine/meter/meter.go", "tallygate/storage/memory", "engine/meter must not import storage/memory"},
+		{"engine/engine.go", "tallygate/storage/badgerdb", "engine must not import storage/badgerdb"},
+		{"storage/badgerdb/store.go", "tallygate/engine/meter", "storage/badgerdb must not import engine/meter"},
+		{"storage/badgerdb/store.go", "tallygate/storage/memory", "storage/badgerdb must not import storage/memory"},
+		{"storage/memory/memory.go", "tallygate/storage/ledger", "storage/memory must not import storage/ledger"},
+		{"providers/openai/openai.go", "tallygate/providers/sim", "providers/openai must not import providers/sim"},
+		{"providers/openai/openai.go", "tallygate/providers/providertest", "must not import providers/providertest"},
+		{"cmd/tallygate/main.go", "tallygate/engine/gateway", "cmd/tallygate must not import engine/gateway"},
+		{"cmd/tallygate/main_test.go", "tallygate/engine/gateway", "cmd/tallygate must not import engine/gateway"},
+		{"engine/utils/utils.go", "fmt", "nothing says what engine/utils may import"},
+		{"engine/meter/meter.go", "github.com/dgraph-io/badger/v4", "badger/v4 is for storage/badgerdb only"},
+		{"engine/meter/meter_test.go", "github.com/dgraph-io/badger/v4/options", "badger/v4 is for storage/badgerdb only"},
+		{"engine/gateway/forward.go", "github.com/spf13/cobra", "cobra is for cmd/tallygate only"},
+		{"engine/gateway/forward.go", "golang.org/x/crypto/chacha20poly1305", "x/crypto is for engine/auth only"},
+		{"engine/meter/meter.go", "pgregory.net/rapid", "rapid is for tests"},
+		{"engine/meter/meter_test.go", "github.com/rogpeppe/go-internal/testscript", "go-internal is for tests of cmd/tallygate only"},
+		{"cmd/tallygate/main.go", "github.com/rogpeppe/go-internal/testscript", "go-internal is for tests of cmd/tallygate only"},
+		{"engine/control/server.go", "github.com/stretchr/testify/assert", "nothing says who may import"},
+		{"engine/control/server.go", "github.com/tidwall/gjson", "nothing says who may import"},
+		{"engine/meter/meter.go", "github.com/dgraph-io/badger/v44", "nothing says who may import"},
+
+		{"engine/meter/meter.go", "tallygate/storage", ""},
+		{"engine/meter/meter.go", "net/http", ""},
+		{"engine/meter/meter_test.go", "tallygate/storage/memory", ""},
+		{"engine/meter/meter_test.go", "tallygate/engine/meter", ""},
+		{"engine/meter/meter_test.go", "pgregory.net/rapid", ""},
+		{"storage/badgerdb/store.go", "github.com/dgraph-io/badger/v4/options", ""},
+		{"cmd/tallygate/script_test.go", "github.com/rogpeppe/go-internal/testscript", ""},
+	} {
+		got := imported{tc.file, tc.path}.violation()
+		if tc.want == "" && got != "" || !strings.Contains(got, tc.want) {
+			t.Errorf("%s importing %s: %q, want %q", tc.file, tc.path, got, tc.want)
+		}
+	}
+}
