@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"tallygate/engine/tally"
 	"tallygate/providers"
 )
 
@@ -24,7 +23,7 @@ const (
 const maxNumbers = 2048 * defaultDimensions
 
 // embeddings answers with a vector for each input.
-func (r *request) embeddings(c providers.Call) (*whole, error) {
+func (r *request) embeddings(c providers.Call) ([]byte, error) {
 	inputs := several(r.Input)
 	size := r.Dimensions
 	if size == 0 {
@@ -59,13 +58,11 @@ func (r *request) embeddings(c providers.Call) (*whole, error) {
 	b = append(b, `],"model":`...)
 	b = append(b, quote(c.Model)...)
 	b = append(b, `,"usage":`...)
-	w := &whole{usage: len(b), tokens: tally.Tokens{Input: tokens}}
 	b = append(b, `{"prompt_tokens":`...)
 	b = strconv.AppendInt(b, tokens, 10)
 	b = append(b, `,"total_tokens":`...)
 	b = strconv.AppendInt(b, tokens, 10)
-	w.json = append(b, "}}"...)
-	return w, nil
+	return append(b, "}}"...), nil
 }
 
 // embed makes the unit vector of a text: a sum of the directions of its words

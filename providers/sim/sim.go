@@ -82,18 +82,18 @@ func (p *Provider) Do(ctx context.Context, c providers.Call) (*providers.Reply, 
 		return nil, err
 	}
 	if c.Endpoint == providers.Embeddings {
-		body, err := r.embeddings(c)
+		list, err := r.embeddings(c)
 		if err != nil {
 			return nil, err
 		}
-		return &providers.Reply{Status: http.StatusOK, Header: p.plain, Body: body}, nil
+		return &providers.Reply{Status: http.StatusOK, Header: p.plain, Body: whole(list)}, nil
 	}
 	a, err := r.answer(c)
 	if err != nil {
 		return nil, err
 	}
 	if !c.Stream {
-		return &providers.Reply{Status: http.StatusOK, Header: p.plain, Body: a.whole()}, nil
+		return &providers.Reply{Status: http.StatusOK, Header: p.plain, Body: whole(a.write())}, nil
 	}
 	src := &source{ctx: ctx, answer: a, pace: pace, every: p.options.PerChunk, nullUsage: c.KeepUsage}
 	return &providers.Reply{

@@ -1,65 +1,31 @@
 package sim
 
 import (
-	"io"
+	"bytes"
 	"strconv"
+	"time"
 
-	"tallygate/engine/tally"
+	"tallygate/providers"
 )
 
-// whole is an answer in JSON: the Body of a request that is not streamed.
-type whole struct {
-	json         []byte
-	usage        int // offset of the usage object, which ends one byte before the answer does
-	tokens       tally.Tokens
-	begun, ended bool
+// memory holds an answer in one piece: what a providers.Whole reads from.
+type memory struct{ bytes.Reader }
+
+// whole is the body of an answer in one piece.
+func whole(answer []byte) *providers.Whole {
+	src := new(memory)
+	src.Reset(answer)
+	return providers.NewWhole(src, providers.WholeOptions{Length: int64(len(answer))})
 }
 
-// Next implements providers.Body.
-func (w *whole) Next() ([]byte, error) {
-	if w.begun {
-		w.ended = true
-		return nil, io.EOF
-	}
-	w.begun = true
-	return w.json, nil
-}
+// SetReadDeadline implements providers.Source. Nothing is waited for.
+func (*memory) SetReadDeadline(time.Time) error { return nil }
 
-// Usage implements providers.Body.
-func (w *whole) Usage() (tally.Tokens, bool) {
-	if !w.begun {
-		return tally.Tokens{}, false
-	}
-	return w.tokens, true
-}
+// Close implements providers.Source.
+func (*memory) Close() error { return nil }
 
-// UsageAt implements providers.Body.
-func (w *whole) UsageAt() (from, to int) {
-	if !w.begun || w.ended {
-		return 0, 0
-	}
-	return w.usage, len(w.json) - 1
-}
-
-// Delivered implements providers.Body.
-func (w *whole) Delivered() int64 {
-	if !w.begun {
-		return 0
-	}
-	return w.tokens.Completion()
-}
-
-// Final implements providers.Body.
-func (w *whole) Final() int { return -1 }
-
-// Close implements providers.Body.
-func (w *whole) Close() error {
-	w.begun, w.ended = true, true
-	return nil
-}
-
-// whole writes the answer in one piece.
-func (a *answer) whole() *whole {
+// write writes the answer in one piece.
+func (a *answer) write() []byte {
 	size := 512
 	for i := range a.choices {
 		size += 256 + len(a.choices[i].text)
@@ -80,11 +46,8 @@ func (a *answer) whole() *whole {
 		b = append(b, a.choices[i].finish...)
 		b = append(b, `"}`...)
 	}
-	b = append(b, `],"usage":`...)
-	w := &whole{usage: len(b), tokens: tally.Tokens{Input: a.promptTokens, Output: a.completionTokens}}
-	b = a.appendUsage(b)
-	w.json = append(b, '}')
-	return w
+	b = a.appendUsage(append(b, `],"usage":`...))
+	return append(b, '}')
 }
 
 // open begins an answer or an event, up to its choices.
