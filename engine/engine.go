@@ -133,7 +133,7 @@ func (e *Engine) Drain(ctx context.Context) error { return e.gateway.Drain(ctx) 
 // Close writes what is still in memory and lets go of the upstreams. The
 // caller closes the store.
 func (e *Engine) Close() error {
-	e.meter.FlushRefusals(context.Background(), e.clock())
+	e.meter.FlushRefusals(context.Background(), time.Time{}) // the minute under way, too
 	e.router.Update(tally.NewCatalog(0, nil))
 	return nil
 }
