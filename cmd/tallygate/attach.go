@@ -21,8 +21,7 @@ const dialPatience = 2 * time.Second
 // connection is a way to an engine, in this process or in another.
 type connection struct {
 	control.Caller
-	attached bool         // to the engine of another process
-	close    func() error // lets go of it
+	close func() error // lets go of it
 }
 
 // connect finds the engine of the data folder: the one that another process
@@ -39,13 +38,12 @@ func (a *app) connect(ctx context.Context, doing string, create bool) (connectio
 	if err := prepareData(dir); err != nil {
 		return connection{}, err
 	}
-	l, socket, err := lockOrSocket(ctx, dir, doing)
+	l, other, err := lockOrServer(ctx, dir, doing)
 	if err != nil {
 		return connection{}, err
 	}
 	if l == nil {
-		client := control.NewClient(control.DialUnix(socket))
-		return connection{client, true, func() error { client.Close(); return nil }}, nil
+		return attachTo(other.Socket), nil
 	}
 	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	n, err := openNode(ctx, l, nodeOptions{dir: dir, log: log, version: a.version})
@@ -53,7 +51,12 @@ func (a *app) connect(ctx context.Context, doing string, create bool) (connectio
 		return connection{}, errors.Join(err, l.release())
 	}
 	caller := n.start()
-	return connection{caller, false, func() error { caller.Close(); return n.close() }}, nil
+	return connection{caller, func() error { caller.Close(); return n.close() }}, nil
+}
+
+func attachTo(socket string) connection {
+	client := control.NewClient(control.DialUnix(socket))
+	return connection{client, func() error { client.Close(); return nil }}
 }
 
 // attach reaches the engine that serves the data folder, and opens none.
@@ -66,8 +69,7 @@ func (a *app) attach(ctx context.Context) (connection, error) {
 		return connection{}, nothingThere(dir)
 	}
 	if other := readHolder(dir); other.Socket != "" && answers(ctx, other.Socket) {
-		client := control.NewClient(control.DialUnix(other.Socket))
-		return connection{client, true, func() error { client.Close(); return nil }}, nil
+		return attachTo(other.Socket), nil
 	}
 	return connection{}, tally.Errorf(tally.Unavailable, "nothing serves the data folder %s", dir).WithHint("start it with tallygate serve")
 }
@@ -76,27 +78,24 @@ func nothingThere(dir string) error {
 	return tally.Errorf(tally.NotFound, "there is no data of tallygate in %s", dir).WithHint("tallygate init --yes, or name another folder with --data")
 }
 
-// lockOrSocket takes the lock of a data folder, or returns the socket of the
-// engine that has it. The other process may be between the two: then it waits a
-// little.
-func lockOrSocket(ctx context.Context, dir, doing string) (*lock, string, error) {
+// lockOrServer takes the lock of a data folder, or says which process serves
+// it. The other process may be between the two: then it waits a little.
+func lockOrServer(ctx context.Context, dir, doing string) (*lock, holder, error) {
 	for deadline := time.Now().Add(patience); ; {
 		l, other, err := takeLock(dir, doing)
-		if err == nil {
-			return l, "", nil
-		}
-		if !errors.Is(err, errLocked) {
-			return nil, "", err
-		}
-		if other.Socket != "" && answers(ctx, other.Socket) {
-			return nil, other.Socket, nil
-		}
-		if time.Now().After(deadline) {
-			return nil, "", inUse(dir, other)
+		switch {
+		case err == nil:
+			return l, holder{}, nil
+		case !errors.Is(err, errLocked):
+			return nil, holder{}, err
+		case other.Socket != "" && answers(ctx, other.Socket):
+			return nil, other, nil
+		case time.Now().After(deadline):
+			return nil, holder{}, inUse(dir, other)
 		}
 		select {
 		case <-ctx.Done():
-			return nil, "", errInterrupted
+			return nil, holder{}, errInterrupted
 		case <-time.After(25 * time.Millisecond):
 		}
 	}

@@ -45,9 +45,9 @@ func TestStaleLockFile(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, lockFile), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		l, socket, err := lockOrSocket(t.Context(), dir, "test")
-		if err != nil || l == nil || socket != "" {
-			t.Fatalf("%q: got %v, %q, %v", text, l, socket, err)
+		l, other, err := lockOrServer(t.Context(), dir, "test")
+		if err != nil || l == nil {
+			t.Fatalf("%q: got %v, %+v, %v", text, l, other, err)
 		}
 		l.release()
 	}
@@ -65,7 +65,7 @@ func TestLockIsWaitedFor(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 		released <- first.release()
 	}()
-	second, _, err := lockOrSocket(t.Context(), dir, "clients list")
+	second, _, err := lockOrServer(t.Context(), dir, "clients list")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestLockIsWaitedFor(t *testing.T) {
 	}
 	impatient, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := lockOrSocket(impatient, dir, "verify"); !errors.Is(err, errInterrupted) {
+	if _, _, err := lockOrServer(impatient, dir, "verify"); !errors.Is(err, errInterrupted) {
 		t.Errorf("an interrupted wait: %v", err)
 	}
 	e := tally.AsError(inUse(dir, readHolder(dir)))

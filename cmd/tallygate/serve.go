@@ -79,12 +79,12 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions, setup bool) (err error) 
 	if err := prepareData(dir); err != nil {
 		return err
 	}
-	l, socket, err := lockOrSocket(ctx, dir, "serve")
+	l, other, err := lockOrServer(ctx, dir, "serve")
 	if err != nil {
 		return err
 	}
 	if l == nil {
-		return inUse(dir, holder{PID: readHolder(dir).PID, Socket: socket})
+		return inUse(dir, other)
 	}
 	// Before the store is opened: the likeliest failure comes first, and cheap.
 	public, err := listen(o.listen)
@@ -102,7 +102,7 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions, setup bool) (err error) 
 	if err := s.start(dir); err != nil {
 		return err
 	}
-	if err := a.greet(ctx, s, dir, setup); err != nil {
+	if err := a.greet(ctx, s, dir, setup); err != nil && ctx.Err() == nil {
 		return err
 	}
 	select {
