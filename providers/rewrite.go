@@ -39,8 +39,10 @@ type patch struct {
 // inserted at a place before what is replaced there. Eight are enough: no edit
 // makes more.
 type patches struct {
-	at [8]patch
-	n  int
+	of       *Envelope
+	at       [8]patch
+	n        int
+	inserted bool // a member
 }
 
 func (p *patches) add(x patch) {
@@ -52,51 +54,54 @@ func (p *patches) add(x patch) {
 	p.n++
 }
 
+// set replaces a value, or inserts the member if it is absent; key is its name
+// with quotes and colon.
+func (p *patches) set(s span, key string, x patch) {
+	if s.present() {
+		x.from, x.to = s.From, s.To
+	} else {
+		x.from, x.to, x.text = p.of.open+1, p.of.open+1, key+x.text
+		x.comma, x.behind = !p.of.empty, p.of.empty && p.inserted
+		p.inserted = true
+	}
+	p.add(x)
+}
+
 // Rewrite appends the body with the edits to dst. All bytes but the edited
 // values are the client's own, in the client's order.
 func (e *Envelope) Rewrite(dst []byte, edits Edits) []byte {
-	var p patches
-	inserted := false
-	value := func(s span, x patch, key string) {
-		if s.present() {
-			x.from, x.to = s.From, s.To
-		} else {
-			x.from, x.to, x.text = e.open+1, e.open+1, key+x.text
-			x.comma, x.behind = !e.empty, e.empty && inserted
-			inserted = true
-		}
-		p.add(x)
-	}
+	p := patches{of: e}
 	if edits.Model != "" && edits.Model != e.Model {
-		value(e.model, patch{quote: edits.Model}, `"model":`)
+		p.set(e.model, `"model":`, patch{quote: edits.Model})
 	}
 	if edits.Stream != e.Stream {
 		word := "false"
 		if edits.Stream {
 			word = "true"
 		}
-		value(e.stream, patch{text: word}, `"stream":`)
+		p.set(e.stream, `"stream":`, patch{text: word})
 	}
 	if edits.MaxOutput > 0 {
-		e.bound(&p, edits, value)
+		p.bound(edits)
 	}
 	switch {
 	case edits.DropStreamOptions:
 		if e.streamOptions.present() {
-			p.add(e.removal(e.streamOptions))
+			p.remove(e.streamOptions)
 		}
 	case edits.IncludeUsage && !e.IncludeUsage:
-		e.askUsage(&p, value)
+		p.askUsage()
 	}
 	if edits.EncodingFormat != "" {
-		value(e.encodingFormat, patch{quote: edits.EncodingFormat}, `"encoding_format":`)
+		p.set(e.encodingFormat, `"encoding_format":`, patch{quote: edits.EncodingFormat})
 	}
-	return p.apply(dst, e.Raw)
+	return p.apply(dst)
 }
 
 // bound writes the granted output so that whichever field the upstream reads,
 // it is bound by it.
-func (e *Envelope) bound(p *patches, edits Edits, value func(span, patch, string)) {
+func (p *patches) bound(edits Edits) {
+	e := p.of
 	want, other, key := e.maxTokens, e.maxCompletion, `"max_tokens":`
 	if edits.MaxField == FieldMaxCompletion {
 		want, other, key = other, want, `"max_completion_tokens":`
@@ -106,53 +111,52 @@ func (e *Envelope) bound(p *patches, edits Edits, value func(span, patch, string
 		n = min(n, e.MaxTokens)
 	}
 	switch {
-	case e.MaxTokens < 0 || edits.OnlyMaxField:
-		switch {
-		case !edits.OnlyMaxField || !other.present():
-			value(want, patch{n: n}, key)
-		case want.present():
-			value(want, patch{n: n}, key)
-			p.add(e.removal(other))
-		default:
+	case edits.OnlyMaxField && other.present():
+		if want.present() {
+			p.set(want, key, patch{n: n})
+			p.remove(other)
+		} else {
 			p.add(patch{from: other.KeyFrom, to: other.To, text: key, n: n})
 		}
+	case edits.OnlyMaxField || e.MaxTokens < 0:
+		p.set(want, key, patch{n: n})
 	default:
-		for _, f := range [...]struct {
-			span
-			own int64
-		}{{e.maxTokens, e.ownMaxTokens}, {e.maxCompletion, e.ownMaxCompletion}} {
-			if f.own > 0 {
-				p.add(patch{from: f.From, to: f.To, n: min(f.own, n)})
-			}
+		if own := e.ownMaxTokens; own > 0 {
+			p.set(e.maxTokens, "", patch{n: min(own, n)})
+		}
+		if own := e.ownMaxCompletion; own > 0 {
+			p.set(e.maxCompletion, "", patch{n: min(own, n)})
 		}
 	}
 }
 
 // askUsage sets stream_options.include_usage and keeps the other options.
-func (e *Envelope) askUsage(p *patches, value func(span, patch, string)) {
+func (p *patches) askUsage() {
+	e := p.of
 	o := e.streamOptions
 	switch {
 	case !o.present() || o.null(e.Raw):
-		value(o, patch{text: `{"include_usage":true}`}, `"stream_options":`)
+		p.set(o, `"stream_options":`, patch{text: `{"include_usage":true}`})
 	case e.includeUsage.present():
-		p.add(patch{from: e.includeUsage.From, to: e.includeUsage.To, text: "true"})
+		p.set(e.includeUsage, "", patch{text: "true"})
 	default:
 		p.add(patch{from: o.From + 1, to: o.From + 1, text: `"include_usage":true`, comma: !e.emptyOptions})
 	}
 }
 
-// removal takes a member out, together with the comma that follows it; of the
+// remove takes a member out, together with the comma that follows it; of the
 // last member, apply takes the comma before it.
-func (e *Envelope) removal(s span) patch {
-	b := e.Raw
+func (p *patches) remove(s span) {
+	b := p.of.Raw
 	if i := space(b, s.To); b[i] == ',' {
-		return patch{from: s.KeyFrom, to: space(b, i+1)}
+		p.add(patch{from: s.KeyFrom, to: space(b, i+1)})
+		return
 	}
-	return patch{from: s.KeyFrom, to: s.To, last: true}
+	p.add(patch{from: s.KeyFrom, to: s.To, last: true})
 }
 
-func (p *patches) apply(dst, b []byte) []byte {
-	done := 0
+func (p *patches) apply(dst []byte) []byte {
+	b, done := p.of.Raw, 0
 	for i := range p.at[:p.n] {
 		x := &p.at[i]
 		dst = append(dst, b[done:x.from]...)
