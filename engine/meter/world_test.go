@@ -3,6 +3,7 @@ package meter
 import (
 	"context"
 	"log/slog"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -57,14 +58,19 @@ func (w *world) open(store storage.Meter) {
 	w.use()
 }
 
-// use puts the entities as they are in force, as a new revision.
+// use puts the entities as they are in force, as a new revision. Those that did
+// not change stay the same pointers, as with a change by the owner.
 func (w *world) use() {
-	rev := int64(1)
-	if w.cat != nil {
-		rev = w.cat.Rev + 1
+	if w.cat == nil {
+		w.cat = tally.NewCatalog(0, nil)
 	}
-	gateway, client, key := w.gateway, w.client, w.key
-	w.cat = tally.NewCatalog(rev, []tally.Entity{&gateway, &client, &key})
+	var changes []tally.Change
+	for _, e := range []tally.Entity{new(w.gateway), new(w.client), new(w.key)} {
+		if id := e.Base().ID; !reflect.DeepEqual(w.cat.Entity(e.Kind(), id), e) {
+			changes = append(changes, tally.Change{Kind: e.Kind(), ID: id, Entity: e})
+		}
+	}
+	w.cat = w.cat.With(w.cat.Rev+1, changes...)
 }
 
 // limits reads limits as the owner writes them.
