@@ -24,9 +24,11 @@ type Edits struct {
 	EncodingFormat    string // of embeddings; "" leaves it as it is
 }
 
-// patch replaces [from, to) of the body by text, and by n if that is positive.
+// patch replaces [from, to) of the body by key, text, and what of quote and n is
+// set, in this order.
 type patch struct {
 	from, to int
+	key      string // with quotes and colon
 	text     string
 	quote    string // appended as a JSON string
 	n        int64
@@ -60,7 +62,7 @@ func (p *patches) set(s span, key string, x patch) {
 	if s.present() {
 		x.from, x.to = s.From, s.To
 	} else {
-		x.from, x.to, x.text = p.of.open+1, p.of.open+1, key+x.text
+		x.from, x.to, x.key = p.of.open+1, p.of.open+1, key
 		x.comma, x.behind = !p.of.empty, p.of.empty && p.inserted
 		p.inserted = true
 	}
@@ -116,7 +118,7 @@ func (p *patches) bound(edits Edits) {
 			p.set(want, key, patch{n: n})
 			p.remove(other)
 		} else {
-			p.add(patch{from: other.KeyFrom, to: other.To, text: key, n: n})
+			p.add(patch{from: other.KeyFrom, to: other.To, key: key, n: n})
 		}
 	case edits.OnlyMaxField || e.MaxTokens < 0:
 		p.set(want, key, patch{n: n})
@@ -166,7 +168,7 @@ func (p *patches) apply(dst []byte) []byte {
 		if x.behind {
 			dst = append(dst, ',')
 		}
-		dst = append(dst, x.text...)
+		dst = append(append(dst, x.key...), x.text...)
 		if x.quote != "" {
 			dst = appendQuoted(dst, x.quote)
 		}
