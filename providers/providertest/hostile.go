@@ -65,7 +65,10 @@ func (s Scenario) check(t *testing.T, p providers.Provider) {
 	if c.MaxOutput > 0 {
 		c.MaxOutput = 16
 	}
-	r, err := p.Do(t.Context(), c)
+	// A call that would never end is canceled, so that it ends as a failed test.
+	ctx, stop := context.WithCancel(t.Context())
+	defer time.AfterFunc(patience, stop).Stop()
+	r, err := p.Do(ctx, c)
 	a := new(answer)
 	if err == nil {
 		a = read(t, r, -1)

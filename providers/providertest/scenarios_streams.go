@@ -78,6 +78,10 @@ func streams() []Scenario {
 			x.head(200, "Content-Type: text/html", "Content-Length: 13")
 			x.raw("<html></html>")
 		}},
+		{Name: "stream-in-one-piece", Stream: true, Fault: providers.BadAnswer, play: func(x *exchange) {
+			x.kept = true
+			x.json(message("all well", goodUsage))
+		}},
 		{Name: "stream-failed-at-once", Stream: true, Fault: providers.ServerError, play: func(x *exchange) {
 			x.stream(failure)
 			x.finish()
