@@ -46,7 +46,10 @@ type Provider struct {
 }
 
 // New makes a provider of any of the [Kinds].
-func New(cfg providers.Config) (providers.Provider, error) {
+func New(cfg providers.Config) (providers.Provider, error) { return open(cfg, transport.New) }
+
+// open makes a provider that is reached by a transport.
+func open(cfg providers.Config, by func(transport.Options) (transport.Transport, error)) (providers.Provider, error) {
 	kind, err := presetOf(cfg.Provider.ProviderKind)
 	if err != nil {
 		return nil, err
@@ -55,7 +58,7 @@ func New(cfg providers.Config) (providers.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := transport.New(transport.Options{
+	t, err := by(transport.Options{
 		BaseURL:        cmp.Or(cfg.Provider.BaseURL, kind.BaseURL),
 		ConnectTimeout: cmp.Or(cfg.Provider.ConnectTimeout, defaultConnect),
 	})

@@ -30,7 +30,8 @@ func newStandard(o Options, base *url.URL) *standard {
 	return &standard{
 		base: base, connect: o.ConnectTimeout,
 		http: &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
+			Proxy:                  o.Proxy,
+			TLSClientConfig:        o.TLS,
 			DialContext:            dialer.DialContext,
 			TLSHandshakeTimeout:    o.ConnectTimeout,
 			ForceAttemptHTTP2:      true,

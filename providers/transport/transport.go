@@ -10,8 +10,11 @@ package transport
 
 import (
 	"context"
+	"crypto/tls"
+	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"tallygate/engine/tally"
@@ -61,31 +64,91 @@ type Response struct {
 type Options struct {
 	BaseURL        string        // http or https, without a query
 	ConnectTimeout time.Duration // for a connection, TLS included; default 10 s
+	// Proxy says which proxy leads to a URL; default is the environment's.
+	Proxy func(*http.Request) (*url.URL, error)
+	TLS   *tls.Config // what to start from; default is the system's trust
 }
 
 // The defaults, and what an upstream's head may come to.
 const (
 	defaultConnect = 10 * time.Second
 	defaultWait    = 2 * time.Minute
-	maxHead        = 64 << 10 // bytes, interim answers not counted
+	maxHead        = 64 << 10 // bytes
+	maxInterim     = 8        // answers of status 1xx before the real one
 	idleTimeout    = 90 * time.Second
 	maxIdle        = 256
 	userAgent      = "tallygate"
 )
 
-// New makes a transport.
+// New makes a transport: a small HTTP/1.1 client of our own where that reaches
+// the upstream, which is about half as expensive, and net/http where a proxy is
+// on the way or the upstream insists on HTTP/2.
 func New(o Options) (Transport, error) {
-	if err := tally.CheckBaseURL(o.BaseURL); err != nil {
+	o, base, err := o.complete()
+	if err != nil {
 		return nil, err
+	}
+	if proxy, err := o.Proxy(&http.Request{URL: base}); proxy != nil || err != nil || !ascii(base.Host) {
+		return newStandard(o, base), nil
+	}
+	return &either{direct: newDirect(o, base), standard: newStandard(o, base)}, nil
+}
+
+// NewStandard makes a transport over net/http.
+func NewStandard(o Options) (Transport, error) {
+	o, base, err := o.complete()
+	if err != nil {
+		return nil, err
+	}
+	return newStandard(o, base), nil
+}
+
+// complete checks the options and fills in what is missing.
+func (o Options) complete() (Options, *url.URL, error) {
+	if err := tally.CheckBaseURL(o.BaseURL); err != nil {
+		return o, nil, err
 	}
 	base, err := url.Parse(strings.TrimRight(o.BaseURL, "/"))
 	if err != nil {
-		return nil, err // cannot be: it was checked
+		return o, nil, err // cannot be: it was checked
 	}
 	if o.ConnectTimeout <= 0 {
 		o.ConnectTimeout = defaultConnect
 	}
-	return newStandard(o, base), nil
+	if o.Proxy == nil {
+		o.Proxy = http.ProxyFromEnvironment
+	}
+	return o, base, nil
+}
+
+// ascii reports whether a host can be dialed as it is written.
+func ascii(host string) bool {
+	return strings.IndexFunc(host, func(c rune) bool { return c >= 0x80 }) < 0
+}
+
+// either is direct, until the upstream turns out to speak HTTP/2 only.
+type either struct {
+	direct   *direct
+	standard *standard
+	http2    atomic.Bool
+}
+
+// RoundTrip implements Transport.
+func (t *either) RoundTrip(ctx context.Context, r *Request) (*Response, error) {
+	if !t.http2.Load() {
+		res, err := t.direct.RoundTrip(ctx, r)
+		if err != errHTTP2 {
+			return res, err
+		}
+		t.http2.Store(true) // it was found in the handshake: nothing was sent
+	}
+	return t.standard.RoundTrip(ctx, r)
+}
+
+// Close implements Transport.
+func (t *either) Close() {
+	t.direct.Close()
+	t.standard.Close()
 }
 
 // fault makes an error of the upstream.

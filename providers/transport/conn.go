@@ -1,0 +1,141 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"tallygate/providers"
+)
+
+// readSize is what a connection reads at once while it looks for the structure
+// of an answer. Longer pieces of a body go straight to their reader.
+const readSize = 4 << 10
+
+// conn is a connection to the upstream. It belongs to one request at a time,
+// or to the pool.
+type conn struct {
+	net.Conn          // TLS, or the TCP connection itself
+	tcp      net.Conn // below it
+	fd       syscall.RawConn
+	looked   func(uintptr) // c.look, made once, as is ended
+	ended    func()        // c.abort
+	closed   bool          // found by look: the other side has closed, or talks unasked
+
+	buf    []byte
+	unread []byte // of buf
+
+	keepAlive time.Duration // 0: the upstream does not say
+	idleSince time.Time
+}
+
+func newConn(tcp net.Conn) *conn {
+	c := &conn{Conn: tcp, tcp: tcp, buf: make([]byte, readSize)}
+	if s, ok := tcp.(syscall.Conn); ok {
+		c.fd, _ = s.SyscallConn() // without one, its age has to do
+	}
+	c.looked, c.ended = c.look, c.abort
+	return c
+}
+
+// abort ends the connection at once, from whichever goroutine: a TLS farewell
+// could block.
+func (c *conn) abort() { c.tcp.Close() }
+
+// expired reports whether the upstream has probably closed an idle connection
+// by now, or is about to.
+func (c *conn) expired(now time.Time) bool {
+	idle := now.Sub(c.idleSince)
+	return idle > idleTimeout || c.keepAlive > 0 && idle > c.keepAlive-min(time.Second, c.keepAlive/2)
+}
+
+// silent reports whether TLS has nothing more to say: bytes behind the end of
+// the last answer can have been decrypted already.
+func (c *conn) silent() bool {
+	if c.Conn == c.tcp {
+		return true
+	}
+	var b [1]byte
+	c.SetReadDeadline(time.Unix(1, 0)) // what comes next says if it failed
+	n, err := c.Read(b[:])
+	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// send writes a request. n is how much of it left our hands: if it is 0, the
+// upstream cannot have seen a whole request.
+func (c *conn) send(head, body []byte) (n int64, err error) {
+	if len(body) == 0 {
+		written, err := c.Write(head)
+		return int64(written), err
+	}
+	both := net.Buffers{head, body}
+	return both.WriteTo(c.Conn)
+}
+
+// fill reads more into the buffer, behind what is unread.
+func (c *conn) fill() error {
+	if len(c.unread) == 0 {
+		c.unread = c.buf[:0]
+	} else if cap(c.unread)-len(c.unread) == 0 {
+		if len(c.unread) == len(c.buf) {
+			c.buf = make([]byte, 2*len(c.buf)) // heads and lines are bounded, and so is this
+		}
+		c.unread = c.buf[:copy(c.buf, c.unread)]
+	}
+	n, err := c.Read(c.unread[len(c.unread):cap(c.unread)])
+	c.unread = c.unread[:len(c.unread)+n]
+	if n > 0 {
+		return nil // an error comes again with the next read
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return err
+}
+
+// readHead reads the head of the answer, and those of interim answers before
+// it, which say nothing of interest.
+func (c *conn) readHead(ctx context.Context, h *responseHead) error {
+	for interim := 0; ; interim++ {
+		if interim > maxInterim {
+			return fault(providers.BadAnswer, errInterim)
+		}
+		*h = responseHead{}
+		for {
+			if len(c.unread) > 0 {
+				if err := h.read(c.unread); err != nil {
+					return fault(providers.BadAnswer, err)
+				}
+				if h.done {
+					break
+				}
+			}
+			if err := c.fill(); err != nil {
+				return broken(ctx, err, providers.Unreachable)
+			}
+		}
+		c.unread = c.unread[h.at:]
+		if h.status >= 200 || h.status == 101 {
+			return nil
+		}
+	}
+}
+
+// broken sorts an error of a connection; f is what it means if nobody is to
+// blame but the upstream.
+func broken(ctx context.Context, err error, f providers.Fault) error {
+	var timeout net.Error
+	switch {
+	case ctx.Err() != nil:
+		f, err = providers.Gone, ctx.Err()
+	case errors.As(err, &timeout) && timeout.Timeout():
+		f, err = providers.TimedOut, errSlow
+	case err == io.EOF:
+		err = io.ErrUnexpectedEOF
+	}
+	return fault(f, err)
+}
