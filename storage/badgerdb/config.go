@@ -1,0 +1,148 @@
+package badgerdb
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"tallygate/engine/tally"
+)
+
+// An entity is kept as JSON, so that a later version can read it.
+
+// Load implements storage.Config.
+func (s *Store) Load(ctx context.Context) ([]tally.Entity, int64, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, 0, err
+	}
+	var out []tally.Entity
+	var rev int64
+	err := s.exclusively(func() error {
+		rev = s.rev
+		return s.db.View(func(txn *badger.Txn) error {
+			return each(txn, []byte{tableEntity}, func(key, payload []byte) error {
+				e, err := decodeEntity(key, payload)
+				out = append(out, e)
+				return err
+			})
+		})
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	return out, rev, nil
+}
+
+func decodeEntity(key, payload []byte) (tally.Entity, error) {
+	kind, id, _ := bytes.Cut(key[1:], []byte{0})
+	e := tally.NewEntity(tally.EntityKind(kind))
+	if e == nil {
+		return nil, tally.Errorf(tally.Corrupt, "the store holds a %q, which this version does not know", kind).WithHint("use the version that made it")
+	}
+	if err := json.Unmarshal(payload, e); err != nil || string(e.Base().ID) != string(id) {
+		return nil, tally.Errorf(tally.Corrupt, "%s %s cannot be read", kind, id).WithHint("restore a backup")
+	}
+	return e, nil
+}
+
+func (s *Store) readRevs(txn *badger.Txn) error {
+	payload, err := get(txn, keyRev)
+	if err != nil {
+		return err
+	}
+	if payload != nil {
+		r := reader{b: payload}
+		s.rev = r.int()
+		if err := r.end("the revision"); err != nil {
+			return err
+		}
+	}
+	return each(txn, []byte{tableEntity}, func(key, payload []byte) error {
+		e, err := decodeEntity(key, payload)
+		if err == nil {
+			s.revs[entityID{e.Kind(), e.Base().ID}] = e.Base().Rev
+		}
+		return err
+	})
+}
+
+// Apply implements storage.Config.
+func (s *Store) Apply(ctx context.Context, changes ...tally.Change) (int64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	var rev int64
+	err := s.exclusively(func() (err error) {
+		rev, err = s.apply(changes)
+		return err
+	})
+	return rev, err
+}
+
+func (s *Store) apply(changes []tally.Change) (int64, error) {
+	seen := map[entityID]bool{}
+	for _, c := range changes {
+		k := entityID{c.Kind, c.ID}
+		if tally.NewEntity(c.Kind) == nil || c.ID == "" || seen[k] ||
+			c.Entity != nil && (c.Entity.Kind() != c.Kind || c.Entity.Base().ID != c.ID) {
+			return 0, tally.Errorf(tally.Invalid, "the change of %s %q is malformed", c.Kind, c.ID)
+		}
+		seen[k] = true
+		if s.revs[k] != c.IfRev {
+			return 0, tally.Errorf(tally.Conflict, "%s %s changed meanwhile", c.Kind, c.ID).WithHint("read it again and repeat the change")
+		}
+	}
+	if len(changes) == 0 {
+		return s.rev, nil
+	}
+	rev := s.rev + 1
+	txn := s.db.NewTransaction(true)
+	defer txn.Discard()
+	for _, c := range changes {
+		if err := put(txn, c, rev); err != nil {
+			return 0, err
+		}
+	}
+	w := writer{}
+	w.int(rev)
+	err := txn.Set(keyRev, seal(keyRev, w.b))
+	if err == nil {
+		err = s.commit(txn)
+	}
+	if err == nil {
+		err = s.db.Sync() // an owner's change is rare and must not be lost
+	}
+	if err != nil {
+		return 0, tally.Errorf(tally.Unavailable, "the store cannot write: %w", err)
+	}
+	s.rev = rev
+	for _, c := range changes {
+		k := entityID{c.Kind, c.ID}
+		if c.Entity == nil {
+			delete(s.revs, k)
+			continue
+		}
+		s.revs[k] = rev
+		c.Entity.Base().Rev = rev
+	}
+	return rev, nil
+}
+
+// put writes a changed entity. The one passed in gets its revision only once it
+// is stored.
+func put(txn *badger.Txn, c tally.Change, rev int64) error {
+	key := entityKey(c.Kind, c.ID)
+	if c.Entity == nil {
+		return txn.Delete(key)
+	}
+	old := c.Entity.Base().Rev
+	c.Entity.Base().Rev = rev
+	payload, err := json.Marshal(c.Entity)
+	c.Entity.Base().Rev = old
+	if err != nil {
+		return tally.Errorf(tally.Internal, "encode %s %s: %w", c.Kind, c.ID, err)
+	}
+	return txn.Set(key, seal(key, payload))
+}
