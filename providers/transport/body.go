@@ -68,24 +68,18 @@ func (a *answer) readSome(p []byte) (int, error) {
 }
 
 // readChunks gives as much data as has arrived, and waits only if there is
-// none. It notices the end of the body together with the last data if both have
+// none. It tells the end of the body together with the last data if both have
 // arrived.
 func (a *answer) readChunks(p []byte) (int, error) {
 	c, n := a.conn, 0
 	for {
 		framing, data, err := a.chunks.next(c.unread)
 		if err != nil {
-			if n > 0 {
-				return n, nil // it is found again with the next read
-			}
-			return 0, fault(providers.BadAnswer, err)
+			return n, fault(providers.BadAnswer, err)
 		}
 		c.unread = c.unread[framing:]
 		if a.chunks.state == chunksDone {
-			if n > 0 {
-				return n, nil
-			}
-			return 0, io.EOF
+			return n, io.EOF
 		}
 		if data > 0 {
 			if n == len(p) {

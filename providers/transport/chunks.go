@@ -35,7 +35,8 @@ const (
 )
 
 // next uses up some of b: it returns how many bytes were framing, followed by
-// how many are data. Both are 0 if more bytes are needed than b has.
+// how many are data. No data and no end means that more bytes are needed. After
+// an error there is no going on.
 func (c *chunks) next(b []byte) (framing, data int, err error) {
 	for c.state != chunksDone {
 		rest := b[framing:]

@@ -37,7 +37,8 @@ type direct struct {
 
 func newDirect(o Options, base *url.URL) *direct {
 	port := base.Port()
-	d := &direct{host: base.Host, path: base.EscapedPath(), connect: o.ConnectTimeout, writes: sync.Pool{New: func() any { return new([]byte) }}}
+	d := &direct{host: base.Host, path: base.EscapedPath(), connect: o.ConnectTimeout}
+	d.writes.New = func() any { return new([]byte) }
 	if base.Scheme == "https" {
 		d.tls = &tls.Config{}
 		if o.TLS != nil {
