@@ -15,7 +15,8 @@ type Scenario struct {
 	// Name is the model that an [Upstream] is asked for to behave so.
 	Name     string
 	Endpoint providers.Endpoint
-	Stream   bool // what is asked for is a stream
+	Stream   bool  // what is asked for is a stream
+	Output   int64 // tokens granted, 0 for 16: how much of a stream is too much
 
 	// Fault is what the call ends with; "" if it is answered in order. Or is
 	// another fault that is as good an account of it.

@@ -40,6 +40,12 @@ func streams() []Scenario {
 	torn.Chunk = Short
 	drip := after("stream-drip", providers.TimedOut, (*exchange).drip)
 	drip.Chunk = Short
+	long := after("stream-long-line", providers.BadAnswer, func(x *exchange) {
+		x.event("data: ")
+		x.repeat(strings.Repeat("x", 64<<10), 512)
+		x.hang()
+	})
+	long.Output = 1 << 20 // so that it is the line that is too long, not the stream
 	silent := Scenario{Name: "stream-hang-at-once", Stream: true, Fault: providers.TimedOut, Chunk: Short, play: func(x *exchange) {
 		x.stream()
 		x.hang()
@@ -54,11 +60,7 @@ func streams() []Scenario {
 		after("stream-bad-json", providers.BadAnswer, func(x *exchange) { x.event("data: {\"choices\":[}\n\n"); x.hang() }),
 		after("stream-bad-event", providers.BadAnswer, func(x *exchange) { x.event("data: hello\n\n"); x.hang() }),
 		after("stream-endless", providers.BadAnswer, func(x *exchange) { x.repeat(strings.Repeat(": nothing\n\n", 1000), -1) }),
-		after("stream-long-line", providers.BadAnswer, func(x *exchange) {
-			x.event("data: ")
-			x.repeat(strings.Repeat("x", 64<<10), 512)
-			x.hang()
-		}),
+		long,
 		{Name: "stream-cut-after-finish", Stream: true, Fault: providers.BadAnswer, Text: "all well", play: func(x *exchange) {
 			x.stream(opening, saying("all "), saying("well"), finishing)
 		}},
