@@ -28,7 +28,7 @@ var (
 func (p *Provider) Models(ctx context.Context) ([]providers.ModelInfo, error) {
 	until := time.Now().Add(p.timeout)
 	res, err := p.withKeys(ctx, &transport.Request{
-		Method: http.MethodGet, Path: "/models", Wait: p.wait(time.Now(), false),
+		Method: http.MethodGet, Path: "/models", Wait: p.wait(false),
 		Fields: []transport.Field{{Name: "Accept", Value: "application/json"}, {}},
 	})
 	if err != nil {

@@ -103,7 +103,7 @@ func (p *Provider) Do(ctx context.Context, c providers.Call) (*providers.Reply, 
 	began := time.Now()
 	buf := p.bodies.Get().(*[]byte)
 	*buf = c.Envelope.Rewrite((*buf)[:0], p.edits(c))
-	res, err := p.send(ctx, began, c, *buf)
+	res, err := p.send(ctx, c, *buf)
 	if cap(*buf) > keptBody {
 		*buf = nil
 	}

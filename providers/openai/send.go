@@ -13,13 +13,13 @@ import (
 // send sends a request with the current API key. A key that the upstream does
 // not take any more is skipped from then on, until those behind it fail too:
 // the request was not answered, so it may be sent again.
-func (p *Provider) send(ctx context.Context, began time.Time, c providers.Call, body []byte) (*transport.Response, error) {
+func (p *Provider) send(ctx context.Context, c providers.Call, body []byte) (*transport.Response, error) {
 	accept := "application/json"
 	if c.Stream {
 		accept = eventStream
 	}
 	r := &transport.Request{
-		Method: http.MethodPost, Path: pathOf(c.Endpoint), Body: body, Wait: p.wait(began, c.Stream),
+		Method: http.MethodPost, Path: pathOf(c.Endpoint), Body: body, Wait: p.wait(c.Stream),
 		Fields: []transport.Field{{Name: "Content-Type", Value: "application/json"}, {Name: "Accept", Value: accept}, {Name: "X-Request-Id", Value: c.RequestID}, {}},
 	}
 	return p.withKeys(ctx, r)
@@ -41,7 +41,7 @@ func pathOf(e providers.Endpoint) string {
 // wait is how long the head of an answer may take. An answer in one piece has
 // no head before it is complete, so unless the owner says otherwise it has all
 // the time there is.
-func (p *Provider) wait(began time.Time, stream bool) time.Duration {
+func (p *Provider) wait(stream bool) time.Duration {
 	switch {
 	case stream && p.firstByte == 0:
 		return defaultFirstByte
