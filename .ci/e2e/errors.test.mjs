@@ -22,7 +22,8 @@ after(async () => {
   await up.stop()
 })
 
-// The gateway's own first limits are 60 requests a minute: out of the way here.
+// The first client's limits are 60 requests a minute and more: out of the way
+// here.
 test('limits can be removed', async () => {
   const gateway = await g.json(['gateways', 'show', g.init.gateway])
   const client = await g.json(['clients', 'show', g.init.client])

@@ -16,7 +16,7 @@ before(async () => {
   second = await Upstream.start()
   g = await Gate.make({ extra: { UPSTREAM_KEY: apiKey, SECOND_KEY: 'sk-second-canary-Hc9xJ2bVw5' } })
   await g.serve()
-  await g.json(['gateways', 'update', g.init.gateway, '--limit', 'requests=none/minute', '--limit', 'requests=100k/day', '--limit', 'tokens=100M/day', '--limit', 'cost=1000/day'])
+  await g.json(['gateways', 'update', g.init.gateway, '--limit', 'requests=100k/day', '--limit', 'tokens=100M/day', '--limit', 'cost=1000/day'])
   await g.json(['clients', 'update', g.init.client, '--limit', 'requests=none/minute', '--limit', 'cost=1000/month', '--limit', 'requests=100k/month'])
   await g.json(['providers', 'create', '--name', 'up', '--kind', 'openai', '--base-url', up.base, '--api-key-env', 'UPSTREAM_KEY'])
   for (const m of ['tool-user', 'floats', 'base64s', 'broken', 'flaky', 'no-money', 'bad-key', 'picky', 'slow', 'cut', 'shared']) {

@@ -92,8 +92,8 @@ func (x *exchange) inputBound(targets []route.Target) int64 {
 		return context
 	}
 	bytes := int64(len(x.body)) + formatTokens
-	if x.endpoint == providers.Embeddings {
-		return bytes // each input has a context of its own
+	if x.envelope.Prompts > 1 {
+		return bytes // each of them has a context of its own
 	}
 	return min(bytes, context)
 }

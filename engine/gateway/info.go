@@ -2,9 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
-	"maps"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
@@ -36,15 +34,10 @@ type listedModel struct {
 	OwnedBy string `json:"owned_by"`
 }
 
-// listModels lists what this credential may ask for: models that are enabled, can
-// be paid for and have a live provider, and the aliases that lead to them.
+// listModels lists what this credential may ask for: models that are enabled,
+// can be paid for and have a live provider, and the aliases that lead to them.
 func (x *exchange) listModels() {
 	names := x.Router.Usable(x.cat, x.principal, x.at)
-	for _, alias := range slices.Sorted(maps.Keys(x.principal.Gateway.Aliases)) {
-		if !slices.Contains(names, alias) {
-			names = append(names, alias)
-		}
-	}
 	list := make([]listedModel, 0, len(names))
 	for _, name := range names {
 		if m, refusal := x.listed(name); refusal == nil {

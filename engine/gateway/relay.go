@@ -81,7 +81,7 @@ func (x *exchange) complete(body providers.Body, marker []byte, lines *lineOut) 
 	x.result.Tokens, x.result.Basis = x.used(body, true)
 	x.result.Outcome, x.result.Status = tally.OK, http.StatusOK
 	x.out = append(x.out[:0], marker...) // Next may take its bytes away
-	switch _, err := body.Next(); { // nothing comes any more; what it says is how the stream ended
+	switch _, err := body.Next(); {      // nothing comes any more; what it says is how the stream ended
 	case lines.err != nil: // read to its end though nobody listened
 		x.result.Outcome, x.result.Code = tally.Canceled, tally.CodeClientClosed
 	case err != io.EOF: // an error event stood before the marker

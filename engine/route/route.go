@@ -157,7 +157,7 @@ func (r *Router) Plan(cat *tally.Catalog, p *tally.Principal, asked string, now 
 		asked = name
 	}
 	name = resolve(p.Gateway, name)
-	if !Allowed(p, asked, name) {
+	if len(cat.ModelsNamed(name)) > 0 && !Allowed(p, asked, name) {
 		return nil, &tally.Refusal{Status: http.StatusForbidden, Type: tally.TypePermission, Code: tally.CodeModelNotAllowed, Param: "model",
 			Message: fmt.Sprintf("%s may not use model %q. GET /v1/models lists those it may use.", who(p), asked)}
 	}

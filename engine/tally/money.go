@@ -77,8 +77,8 @@ func (n NanoUSD) String() string {
 }
 
 // Display writes the amount for people: "$41.20", and as many decimals as a
-// small amount needs to show two digits: "$0.0009". It is rounded up in
-// magnitude, so that something spent never reads as nothing.
+// small amount needs to show two digits: "$0.042", "$0.0009". It is rounded up
+// in magnitude, so that something spent never reads as nothing.
 func (n NanoUSD) Display() string {
 	sign, u := "", uint64(n)
 	if n < 0 {
@@ -89,6 +89,9 @@ func (n NanoUSD) Display() string {
 		unit, decimals = unit/10, decimals+1
 	}
 	u = u/unit + min(u%unit, 1)
+	for decimals > 2 && u%10 == 0 {
+		u, unit, decimals = u/10, unit*10, decimals-1
+	}
 	scale := uint64(Dollar) / unit
 	return fmt.Sprintf("%s$%s.%0*d", sign, Group(int64(u/scale)), decimals, u%scale)
 }
