@@ -1,155 +1,16 @@
 package sim_test
 
 import (
-	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"math"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"tallygate/engine/tally"
 	"tallygate/providers"
 	"tallygate/providers/sim"
 )
-
-// outcome is an answer read to its end.
-type outcome struct {
-	body   string
-	blocks int // how many times Next returned something
-	tokens tally.Tokens
-	deliv  int64
-}
-
-func call(t testing.TB, at providers.Endpoint, model, body string) providers.Call {
-	t.Helper()
-	e, err := providers.Peek([]byte(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return providers.Call{Endpoint: at, Envelope: e, Model: model, Stream: e.Stream, KeepUsage: e.IncludeUsage, MaxOutput: 4096}
-}
-
-func do(t testing.TB, c providers.Call) outcome {
-	t.Helper()
-	r, err := sim.Open(sim.Options{}).Do(t.Context(), c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return read(t, r)
-}
-
-func read(t testing.TB, r *providers.Reply) outcome {
-	t.Helper()
-	defer r.Body.Close()
-	var o outcome
-	for {
-		b, err := r.Body.Next()
-		o.body += string(b)
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		o.blocks++
-	}
-	var ok bool
-	if o.tokens, ok = r.Body.Usage(); !ok {
-		t.Fatalf("no usage in %s", o.body)
-	}
-	o.deliv = r.Body.Delivered()
-	return o
-}
-
-func chat(prompt, more string) string {
-	quoted, _ := json.Marshal(prompt)
-	return `{"model":"m","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":` + string(quoted) + `}]` + more + `}`
-}
-
-// completion is the shape that SDKs decode.
-type completion struct {
-	ID      string
-	Object  string
-	Created int64
-	Model   string
-	Choices []struct {
-		Index   int
-		Text    string
-		Message message
-		Delta   message
-		Finish  *string `json:"finish_reason"`
-	}
-	Usage *struct {
-		Prompt     int64 `json:"prompt_tokens"`
-		Completion int64 `json:"completion_tokens"`
-		Total      int64 `json:"total_tokens"`
-	}
-}
-
-type message struct {
-	Role      string
-	Content   *string
-	ToolCalls []struct {
-		Index    int
-		ID       string
-		Type     string
-		Function struct{ Name, Arguments string }
-	} `json:"tool_calls"`
-}
-
-func decode[T any](t testing.TB, body string) (v T) {
-	t.Helper()
-	if err := json.Unmarshal([]byte(body), &v); err != nil {
-		t.Fatalf("%v in %s", err, body)
-	}
-	return v
-}
-
-// joined is what an SDK makes of a stream: each choice's text, call and end.
-type joined struct{ role, text, tool, arguments, finish string }
-
-func join(t testing.TB, body string) (all []joined, usage []int64, done bool) {
-	t.Helper()
-	lines := bufio.NewScanner(strings.NewReader(body))
-	for lines.Scan() {
-		data, ok := strings.CutPrefix(lines.Text(), "data: ")
-		if !ok {
-			continue
-		}
-		if data == "[DONE]" {
-			done = true
-			continue
-		}
-		chunk := decode[completion](t, data)
-		if chunk.Usage != nil {
-			usage = append(usage, chunk.Usage.Prompt, chunk.Usage.Completion)
-		}
-		for _, c := range chunk.Choices {
-			for len(all) <= c.Index {
-				all = append(all, joined{})
-			}
-			j := &all[c.Index]
-			j.role += c.Delta.Role
-			j.text += c.Text
-			if c.Delta.Content != nil {
-				j.text += *c.Delta.Content
-			}
-			for _, call := range c.Delta.ToolCalls {
-				j.tool += call.Function.Name
-				j.arguments += call.Function.Arguments
-			}
-			if c.Finish != nil {
-				j.finish += *c.Finish
-			}
-		}
-	}
-	return all, usage, done
-}
 
 func TestStreamSaysWhatPlainSays(t *testing.T) {
 	tools := `,"tool_choice":"required","tools":[{"type":"function","function":{"name":"get_weather","parameters":{"type":"object","properties":{"city":{"type":"string"},"days":{"type":"integer"}},"required":["city"]}}}]`
@@ -356,69 +217,48 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func TestPace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := sim.Open(sim.Options{FirstByte: 20 * time.Millisecond, PerChunk: 5 * time.Millisecond})
-		start := time.Now()
-		r, err := p.Do(t.Context(), call(t, providers.Chat, "sim-small", chat("Say hello.", `,"stream":true`)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if took := time.Since(start); took != 20*time.Millisecond {
-			t.Errorf("the head took %v", took)
-		}
-		o := read(t, r)
-		// Of the events read one is dropped: the usage, which was not asked for.
-		events := strings.Count(o.body, "data: ")
-		if took, want := time.Since(start), 20*time.Millisecond+time.Duration(events+1)*5*time.Millisecond; took != want || o.blocks != events {
-			t.Errorf("%d events in %d reads took %v, want %v", events, o.blocks, took, want)
-		}
-	})
-}
-
-func TestCancel(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := sim.Open(sim.Options{FirstByte: time.Second, PerChunk: time.Second})
-		c := call(t, providers.Chat, "sim-small", chat("Say hello.", `,"stream":true`))
-		for after, head := range map[time.Duration]bool{500 * time.Millisecond: false, 2500 * time.Millisecond: true} {
-			ctx, cancel := context.WithCancel(t.Context())
-			start := time.Now()
-			time.AfterFunc(after, cancel)
-			r, err := p.Do(ctx, c)
-			for n := 0; err == nil; n++ {
-				if _, err = r.Body.Next(); err == nil && n > 0 {
-					t.Fatal("an event after the end")
-				}
-			}
-			up, ok := errors.AsType[*providers.UpstreamError](err)
-			if !ok || up.Fault != providers.Gone || head != (r != nil) || time.Since(start) != after {
-				t.Errorf("canceled after %v: %v after %v", after, err, time.Since(start))
-			}
-		}
-	})
-}
-
-func BenchmarkPlain(b *testing.B) { bench(b, "Say hello to everybody.", "") }
-
-func BenchmarkStream(b *testing.B) { bench(b, "Say hello to everybody.", `,"stream":true`) }
-
-func BenchmarkLongStream(b *testing.B) { bench(b, "Tell me a long story.", `,"stream":true`) }
-
-func bench(b *testing.B, prompt, more string) {
-	p := sim.Open(sim.Options{})
-	c := call(b, providers.Chat, "sim-small", chat(prompt, more))
-	events := int64(0)
-	b.ReportAllocs()
-	for b.Loop() {
-		r, err := p.Do(b.Context(), c)
-		if err != nil {
-			b.Fatal(err)
-		}
-		for err == nil {
-			_, err = r.Body.Next()
-		}
-		events += r.Body.Delivered()
-		r.Body.Close()
+// Whatever the body, it is refused in OpenAI's words, or the plain answer is
+// JSON and the streamed one says the same.
+func FuzzRequest(f *testing.F) {
+	for _, body := range []string{
+		chat("hi", ""), chat("use a tool", `,"n":2,"max_tokens":3,"tools":[{"function":{"name":"f","parameters":{"$ref":"#"}}}]`),
+		chat("x", `,"response_format":{"type":"json_schema","json_schema":{"schema":{"type":"array"}}}`),
+		`{"messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"x"}},7]}]}`,
+		`{"messages":[{"role":"user","content":"\ud800"},{}],"tools":[],"tool_choice":{"function":7}}`,
+		`{"prompt":["a",[1],{}]}`, `{"prompt":[]}`, `{"input":[[1,2],[3]],"encoding_format":"base64"}`, `{"input":[[]],"dimensions":1}`,
+	} {
+		f.Add(body)
 	}
-	b.ReportMetric(float64(events)/float64(b.N), "tokens/op")
+	p := sim.Open(sim.Options{})
+	f.Fuzz(func(t *testing.T, body string) {
+		e, err := providers.Peek([]byte(body))
+		if err != nil {
+			return
+		}
+		for _, at := range []providers.Endpoint{providers.Chat, providers.Completions, providers.Embeddings} {
+			c := providers.Call{Endpoint: at, Envelope: e, Model: "any", MaxOutput: 100}
+			r, err := p.Do(t.Context(), c)
+			if err != nil {
+				up, ok := errors.AsType[*providers.UpstreamError](err)
+				if !ok || up.Fault != providers.Refused || !json.Valid(up.Body) {
+					t.Fatalf("%s: %v", at, err)
+				}
+				continue
+			}
+			plain := read(t, r)
+			if !json.Valid([]byte(plain.body)) {
+				t.Fatalf("%s: %s", at, plain.body)
+			}
+			if at == providers.Embeddings {
+				continue
+			}
+			c.Stream = true
+			if r, err = p.Do(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			if streamed := read(t, r); streamed.tokens != plain.tokens {
+				t.Fatalf("%s: plain %+v, streamed %+v", at, plain.tokens, streamed.tokens)
+			}
+		}
+	})
 }
