@@ -118,8 +118,11 @@ export class Upstream {
       for (const w of ['Hello', ', ', 'streamed', ' wörld', ' 🌍']) choice({ content: w })
       choice({}, 'stop')
     }
-    if (body.model === 'cut') return res.destroy() // before usage and [DONE]
-    if (withUsage) {
+    if (body.model === 'cut') { // before usage and [DONE], once the rest has left
+      await sleep(50)
+      return res.destroy()
+    }
+    if (withUsage && !res.destroyed) {
       this.#report(usage)
       send({ choices: [], usage })
     }
