@@ -81,7 +81,7 @@ func parseDecimal(s string, places int) (int64, bool) {
 			exponent = strings.TrimPrefix(exponent, "+")
 		}
 		n, ok := parseDecimal(exponent, 0)
-		if !ok || n > 100 || strings.Contains(exponent, ".") {
+		if !ok || n > 100 || strings.ContainsAny(exponent, ".e") {
 			return 0, false
 		}
 		places += sign * int(n)
