@@ -11,6 +11,9 @@ import (
 	"tallygate/engine/auth"
 	"tallygate/engine/control"
 	"tallygate/engine/feed"
+	"tallygate/engine/gateway"
+	"tallygate/engine/meter"
+	"tallygate/engine/route"
 	"tallygate/engine/tally"
 	"tallygate/providers"
 	"tallygate/storage"
@@ -51,9 +54,9 @@ type Engine struct {
 	routing  atomic.Pointer[tally.Catalog] // the catalog the router is made for: ahead of catalog during a change
 	baseURL  atomic.Pointer[string]        // nil while the public plane is down
 
-	router  router
-	meter   meters
-	gateway publicPlane
+	router  *route.Router
+	meter   *meter.Meter
+	gateway *gateway.Server
 	control *control.Server
 }
 
@@ -97,9 +100,21 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	e.started = e.clock()
 	e.assemble()
 	e.use(tally.NewCatalog(rev, entities))
-	e.control = control.NewServer(e.feed.Events)
-	e.handle(e.control)
+	e.handle()
 	return e, nil
+}
+
+// assemble makes the parts that answer requests, each with what it needs of
+// the others.
+func (e *Engine) assemble() {
+	e.router = route.New(route.Options{Kinds: e.opts.Kinds, Keys: e.providerKeys, Logger: e.log})
+	e.meter = meter.New(meter.Options{Store: e.store, Hash: e.sealer.Hash, Logger: e.log})
+	e.gateway = gateway.New(gateway.Options{
+		Catalog: e.catalog.Load, Router: e.router, Meter: e.meter, Clock: e.clock,
+		Ready: e.ready, Logger: e.log, Version: e.opts.Version,
+	})
+	e.control = control.NewServer(e.feed.Events)
+	e.control.Logger = e.log
 }
 
 // Public is the public plane: what client apps talk to.
@@ -134,6 +149,6 @@ func (e *Engine) Drain(ctx context.Context) error { return e.gateway.Drain(ctx) 
 // caller closes the store.
 func (e *Engine) Close() error {
 	e.meter.FlushRefusals(context.Background(), time.Time{}) // the minute under way, too
-	e.router.Update(tally.NewCatalog(0, nil))
+	e.router.Close()
 	return nil
 }

@@ -39,6 +39,37 @@ func set[T any](field *T, value *T, check func(T) error) error {
 	return nil
 }
 
+// firstError returns the first of several checks that failed.
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setList puts a list of the owner's into a field, as a check normalises it.
+func setList(field *[]string, list *[]string, check func([]string) ([]string, error)) error {
+	if list == nil {
+		return nil
+	}
+	out, err := check(*list)
+	if err == nil {
+		*field = out
+	}
+	return err
+}
+
+// setLimits applies the owner's edits to a list of limits.
+func setLimits(limits *[]tally.Limit, edits []tally.LimitEdit) error {
+	out, err := editLimits(*limits, edits)
+	if err == nil {
+		*limits = out
+	}
+	return err
+}
+
 // between makes a check that a number is in a range.
 func between[N int | int64](what string, low, high N) func(N) error {
 	return func(n N) error {

@@ -1,0 +1,222 @@
+package engine
+
+import (
+	"context"
+	"reflect"
+	"strings"
+	"time"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+)
+
+func (e *Engine) createClient(ctx context.Context, in control.CreateClient) (tally.Client, error) {
+	var made *tally.Client
+	err := e.change(ctx, func(c *tally.Catalog, now time.Time) ([]tally.Change, error) {
+		gw, err := oneGateway(c, in.Gateway)
+		if err != nil {
+			return nil, err
+		}
+		made, err = newClient(c, gw, in.Slug, &in.ClientFields, now)
+		if err != nil {
+			return nil, err
+		}
+		return []tally.Change{tally.Put(made, now)}, nil
+	})
+	if err != nil {
+		return tally.Client{}, err
+	}
+	return *made, nil
+}
+
+// newClient makes an active client of a gateway.
+func newClient(c *tally.Catalog, gw *tally.Gateway, slug string, fields *control.ClientFields, now time.Time) (*tally.Client, error) {
+	cl := &tally.Client{Meta: tally.Meta{ID: tally.NewID("cl", now)}, Gateway: gw.ID, Status: tally.Active}
+	if fields.Name == nil {
+		fields.Name = new(string) // which is refused
+	}
+	if err := setClient(c, gw, cl, fields); err != nil {
+		return nil, err
+	}
+	var err error
+	cl.Slug, err = slugFor("client", slug, cl.Name, clientSlugTaken(c, ""))
+	return cl, err
+}
+
+func clientSlugTaken(c *tally.Catalog, by tally.ID) func(string) bool {
+	return func(slug string) bool {
+		for _, cl := range c.Clients {
+			if cl.Slug == slug && cl.ID != by {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// setClient applies the owner's fields to a client.
+func setClient(c *tally.Catalog, gw *tally.Gateway, cl *tally.Client, f *control.ClientFields) error {
+	if err := firstError(
+		setName(&cl.Name, "name", f.Name),
+		set(&cl.Email, f.Email, checkEmail),
+		set(&cl.Company, f.Company, optional("company", 200, false)),
+		set(&cl.Phone, f.Phone, optional("phone number", 50, false)),
+		set(&cl.Note, f.Note, optional("note", 4000, true)),
+		setList(&cl.Origins, f.Origins, checkOrigins),
+		setList(&cl.Models, f.Models, func(list []string) ([]string, error) { return checkModels(c, list, gw.Aliases) }),
+		setLimits(&cl.Limits, f.Limits),
+		set(&cl.MaxInFlight, f.MaxInFlight, between("the requests at the same time", 0, maxInFlight)),
+		set(&cl.Session.Length, f.SessionLength, during("the length of a session", time.Minute, maxSession)),
+		set(&cl.Session.Mode, f.SessionMode, oneOf("a session mode", tally.Rolling, tally.Fixed)),
+		set(&cl.Session.Missing, f.SessionMissing, oneOf("a treatment of a missing session", tally.MissingOne, tally.MissingIgnore, tally.MissingRefuse)),
+	); err != nil {
+		return err
+	}
+	if f.Markup != nil {
+		markup, err := parseMarkup(*f.Markup)
+		if err != nil {
+			return err
+		}
+		cl.MarkupBasisPoints = markup
+	}
+	if f.Name != nil {
+		for _, other := range c.Clients {
+			if other.ID != cl.ID && other.Gateway == cl.Gateway && strings.EqualFold(other.Name, cl.Name) {
+				return nameTaken("client", other.Name)
+			}
+		}
+	}
+	return nil
+}
+
+func (e *Engine) updateClient(ctx context.Context, in control.UpdateClient) (tally.Client, error) {
+	if in.NewSlug == "" && in.Status == nil && reflect.ValueOf(in.ClientFields).IsZero() {
+		return tally.Client{}, nothing("clients")
+	}
+	return e.editClient(ctx, in.Client, func(c *tally.Catalog, cl *tally.Client) error {
+		if err := set(&cl.Status, in.Status, oneOf("a status", tally.Active, tally.Suspended, tally.Inactive)); err != nil {
+			return err
+		}
+		if err := setClient(c, gatewayOf(c, cl), cl, &in.ClientFields); err != nil || in.NewSlug == "" {
+			return err
+		}
+		slug, err := slugFor("client", in.NewSlug, "", clientSlugTaken(c, cl.ID))
+		cl.Slug = slug
+		return err
+	})
+}
+
+// statusSetter makes the operation that sets a client's status.
+func (e *Engine) statusSetter(s tally.Status) func(context.Context, control.Named) (tally.Client, error) {
+	return func(ctx context.Context, in control.Named) (tally.Client, error) {
+		return e.editClient(ctx, in.Name, func(_ *tally.Catalog, cl *tally.Client) error {
+			cl.Status = s
+			return nil
+		})
+	}
+}
+
+// editClient changes a copy of a client and stores it.
+func (e *Engine) editClient(ctx context.Context, name string, edit func(*tally.Catalog, *tally.Client) error) (tally.Client, error) {
+	var cl tally.Client
+	err := e.change(ctx, func(c *tally.Catalog, now time.Time) ([]tally.Change, error) {
+		old, err := findClient(c, name)
+		if err != nil {
+			return nil, err
+		}
+		cl = *old
+		if err := edit(c, &cl); err != nil {
+			return nil, err
+		}
+		return []tally.Change{tally.Put(&cl, now)}, nil
+	})
+	return cl, err
+}
+
+// deleteClient deletes a client with its keys. Records and sums of its usage
+// stay, under its ID.
+func (e *Engine) deleteClient(ctx context.Context, in control.Named) (control.None, error) {
+	return control.None{}, e.change(ctx, func(c *tally.Catalog, _ time.Time) ([]tally.Change, error) {
+		cl, err := findClient(c, in.Name)
+		if err != nil {
+			return nil, err
+		}
+		changes := []tally.Change{tally.Delete(cl)}
+		for _, k := range c.KeysOf(cl.ID) {
+			changes = append(changes, tally.Delete(k))
+			if s := c.Secret(k.ID); s != nil {
+				changes = append(changes, tally.Delete(s))
+			}
+		}
+		return changes, nil
+	})
+}
+
+func (e *Engine) listClients(ctx context.Context, in control.Listing) ([]control.ClientView, error) {
+	c := e.catalog.Load()
+	f, err := parseFilter(in.Filter, string(tally.Active), string(tally.Suspended), string(tally.Inactive))
+	if err != nil {
+		return nil, err
+	}
+	var only tally.ID
+	if in.Gateway != "" {
+		gw, err := findGateway(c, in.Gateway)
+		if err != nil {
+			return nil, err
+		}
+		only = gw.ID
+	}
+	var found []*tally.Client
+	for _, cl := range c.Clients {
+		if (only == "" || cl.Gateway == only) && (f.status == "" || f.status == string(cl.Status)) &&
+			f.matches(cl.Slug, cl.Name, cl.Email, cl.Company, cl.Phone, digitsOf(cl.Phone)) {
+			found = append(found, cl)
+		}
+	}
+	return e.viewClients(ctx, c, "", found)
+}
+
+func (e *Engine) showClient(ctx context.Context, in control.Named) (control.ClientView, error) {
+	c := e.catalog.Load()
+	cl, err := findClient(c, in.Name)
+	if err != nil {
+		return control.ClientView{}, err
+	}
+	views, err := e.viewClients(ctx, c, string(cl.ID), []*tally.Client{cl})
+	if err != nil {
+		return control.ClientView{}, err
+	}
+	return views[0], nil
+}
+
+// viewClients tells how clients stand; only is the ID of the one, if it is one.
+func (e *Engine) viewClients(ctx context.Context, c *tally.Catalog, only string, clients []*tally.Client) ([]control.ClientView, error) {
+	now := e.clock()
+	sums, err := e.sumsBy(ctx, tally.ByClient, only, shownSpan, now)
+	if err != nil {
+		return nil, err
+	}
+	used, err := lastUsed(ctx, e, "client", clients)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]control.ClientView, 0, len(clients))
+	for i, cl := range clients {
+		gw := gatewayOf(c, cl)
+		states, err := e.limitStates(ctx, c, gw, "client", cl.ID, cl.Slug, cl.Limits, now)
+		if err != nil {
+			return nil, err
+		}
+		v := control.ClientView{
+			Client: *cl, GatewaySlug: gw.Slug, LimitStates: states, InFlight: e.meter.InFlight(cl.ID),
+			LastUsedAt: used[i], Month: sums(string(cl.ID)),
+		}
+		for _, k := range c.KeysOf(cl.ID) {
+			if keyState(k, now) == "active" {
+				v.Keys++
+			}
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}

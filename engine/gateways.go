@@ -1,0 +1,280 @@
+package engine
+
+import (
+	"context"
+	"maps"
+	"reflect"
+	"strings"
+	"time"
+
+	"tallygate/engine/auth"
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+)
+
+func (e *Engine) createGateway(ctx context.Context, in control.CreateGateway) (control.GatewayCreated, error) {
+	var gw *tally.Gateway
+	var key string
+	err := e.change(ctx, func(c *tally.Catalog, now time.Time) (changes []tally.Change, err error) {
+		var secret *tally.Secret
+		if gw, secret, key, err = e.newGateway(c, in.Slug, &in.GatewayFields, now); err != nil {
+			return nil, err
+		}
+		return []tally.Change{tally.Put(gw, now), tally.Put(secret, now)}, nil
+	})
+	if err != nil {
+		return control.GatewayCreated{}, err
+	}
+	return control.GatewayCreated{Gateway: *gw, PrivateKey: key}, nil
+}
+
+// newGateway makes a gateway with its private key.
+func (e *Engine) newGateway(c *tally.Catalog, slug string, fields *control.GatewayFields, now time.Time) (*tally.Gateway, *tally.Secret, string, error) {
+	taken := gatewaySlugTaken(c, "")
+	gw := &tally.Gateway{
+		Meta: tally.Meta{ID: tally.NewID("gw", now)}, PublicID: auth.NewPublicID(),
+		TimeZone: machineZone(), CycleDay: 1, Access: tally.AccessToken, Enabled: true,
+	}
+	for taken(gw.PublicID) {
+		gw.PublicID = auth.NewPublicID()
+	}
+	if fields.Name == nil {
+		fields.Name = new(string) // which is refused
+	}
+	if err := setGateway(c, gw, fields); err != nil {
+		return nil, nil, "", err
+	}
+	var err error
+	if gw.Slug, err = slugFor("gateway", slug, gw.Name, taken); err != nil {
+		return nil, nil, "", err
+	}
+	s := &tally.Secret{Meta: tally.Meta{ID: tally.NewID("sec", now)}, Of: gw.ID}
+	key := e.mintPrivateKey(gw, s)
+	return gw, s, key, nil
+}
+
+// mintPrivateKey puts a new private key into a gateway's secret.
+func (e *Engine) mintPrivateKey(gw *tally.Gateway, s *tally.Secret) (key string) {
+	key, s.Digest = auth.NewPrivateKey(gw.PublicID)
+	s.Sealed = e.sealer.Seal(gw.ID, []byte(key))
+	return key
+}
+
+// gatewaySlugTaken counts public IDs as well: both name a gateway.
+func gatewaySlugTaken(c *tally.Catalog, by tally.ID) func(string) bool {
+	return func(slug string) bool {
+		for _, gw := range c.Gateways {
+			if gw.ID != by && (gw.Slug == slug || gw.PublicID == slug) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// setGateway applies the owner's fields to a gateway.
+func setGateway(c *tally.Catalog, gw *tally.Gateway, f *control.GatewayFields) error {
+	if f.Aliases != nil {
+		aliases, err := checkAliases(c, *f.Aliases)
+		if err != nil {
+			return err
+		}
+		gw.Aliases = aliases
+	}
+	if err := firstError(
+		setName(&gw.Name, "name", f.Name),
+		set(&gw.TimeZone, f.TimeZone, tally.CheckZone),
+		set(&gw.CycleDay, f.CycleDay, between("the first day of the month", 1, 31)),
+		set(&gw.PublicURL, f.PublicURL, checkPublicURL),
+		set(&gw.Access, f.Access, checkAccess),
+		setList(&gw.Origins, f.Origins, checkOrigins),
+		setList(&gw.Models, f.Models, func(list []string) ([]string, error) { return checkModels(c, list, gw.Aliases) }),
+		setLimits(&gw.Limits, f.Limits),
+		set(&gw.Enabled, f.Enabled, nil),
+	); err != nil {
+		return err
+	}
+	if f.DefaultModel != nil {
+		one, err := checkModels(c, []string{*f.DefaultModel}, gw.Aliases)
+		if err != nil {
+			return err
+		}
+		gw.DefaultModel = strings.Join(one, "") // none, or one
+	}
+	if f.Name != nil {
+		for _, other := range c.Gateways {
+			if other.ID != gw.ID && strings.EqualFold(other.Name, gw.Name) {
+				return nameTaken("gateway", other.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// checkAccess refuses what would open a gateway to anyone: without limits per
+// visitor there is nothing that protects the owner's money.
+func checkAccess(a tally.Access) error {
+	if a == tally.AccessPublic {
+		return tally.Errorf(tally.Invalid, "access %q needs limits per visitor, which this version does not have", a).WithHint("use token or key")
+	}
+	return oneOf("an access", tally.AccessToken, tally.AccessKey)(a)
+}
+
+// checkAliases returns the aliases that lead somewhere; one that leads nowhere
+// is an error, an empty one is left out.
+func checkAliases(c *tally.Catalog, aliases map[string]string) (map[string]string, error) {
+	out := map[string]string{}
+	for asked, model := range aliases {
+		asked, model = strings.TrimSpace(asked), strings.TrimSpace(model)
+		if model == "" {
+			continue
+		}
+		if err := checkModelName(asked); err != nil {
+			return nil, err
+		}
+		if len(c.ModelsNamed(model)) == 0 {
+			return nil, missing("model", model, modelNames(c, ""), "tallygate models import PROVIDER")
+		}
+		out[asked] = model
+	}
+	if len(out) > maxListed {
+		return nil, tally.Errorf(tally.Invalid, "there are more than %d aliases", maxListed)
+	}
+	if len(out) == 0 {
+		return nil, nil
+	}
+	return out, nil
+}
+
+func (e *Engine) updateGateway(ctx context.Context, in control.UpdateGateway) (tally.Gateway, error) {
+	if in.NewSlug == "" && reflect.ValueOf(in.GatewayFields).IsZero() {
+		return tally.Gateway{}, nothing("gateways")
+	}
+	var gw tally.Gateway
+	err := e.change(ctx, func(c *tally.Catalog, now time.Time) ([]tally.Change, error) {
+		old, err := findGateway(c, in.Gateway)
+		if err != nil {
+			return nil, err
+		}
+		gw = *old
+		gw.Aliases = maps.Clone(old.Aliases)
+		if err := setGateway(c, &gw, &in.GatewayFields); err != nil {
+			return nil, err
+		}
+		if in.NewSlug != "" {
+			if gw.Slug, err = slugFor("gateway", in.NewSlug, "", gatewaySlugTaken(c, gw.ID)); err != nil {
+				return nil, err
+			}
+		}
+		return []tally.Change{tally.Put(&gw, now)}, nil
+	})
+	return gw, err
+}
+
+func (e *Engine) deleteGateway(ctx context.Context, in control.Named) (control.None, error) {
+	return control.None{}, e.change(ctx, func(c *tally.Catalog, _ time.Time) ([]tally.Change, error) {
+		gw, err := findGateway(c, in.Name)
+		if err != nil {
+			return nil, err
+		}
+		var clients []string
+		for _, cl := range c.Clients {
+			if cl.Gateway == gw.ID {
+				clients = append(clients, cl.Slug)
+			}
+		}
+		if len(clients) > 0 {
+			return nil, tally.Errorf(tally.InUse, "gateway %q has clients: %s", gw.Slug, someOf(clients, 5)).WithHint("delete them first: tallygate clients delete %s", clients[0])
+		}
+		changes := []tally.Change{tally.Delete(gw)}
+		if s := c.Secret(gw.ID); s != nil {
+			changes = append(changes, tally.Delete(s))
+		}
+		return changes, nil
+	})
+}
+
+// rotateGateway replaces a private key. With a grace, the old one and the
+// tokens it signed work on for so long.
+func (e *Engine) rotateGateway(ctx context.Context, in control.RotateGateway) (control.GatewayCreated, error) {
+	if err := checkGrace(in.Grace); err != nil {
+		return control.GatewayCreated{}, err
+	}
+	var made control.GatewayCreated
+	err := e.change(ctx, func(c *tally.Catalog, now time.Time) ([]tally.Change, error) {
+		gw, err := findGateway(c, in.Gateway)
+		if err != nil {
+			return nil, err
+		}
+		s := tally.Secret{Meta: tally.Meta{ID: tally.NewID("sec", now)}, Of: gw.ID}
+		if was := c.Secret(gw.ID); was != nil {
+			s = *was
+		}
+		s.Previous, s.PreviousUntil, s.SealedBefore = s.Digest, now.Add(in.Grace).UTC(), nil
+		if in.Grace > 0 {
+			s.SealedBefore = s.Sealed
+		}
+		made = control.GatewayCreated{Gateway: *gw, PrivateKey: e.mintPrivateKey(gw, &s)}
+		return []tally.Change{tally.Put(&s, now)}, nil
+	})
+	return made, err
+}
+
+func (e *Engine) listGateways(ctx context.Context, in control.Listing) ([]control.GatewayView, error) {
+	c := e.catalog.Load()
+	f, err := parseFilter(in.Filter)
+	if err != nil {
+		return nil, err
+	}
+	var only *tally.Gateway
+	if in.Gateway != "" {
+		if only, err = findGateway(c, in.Gateway); err != nil {
+			return nil, err
+		}
+	}
+	var found []*tally.Gateway
+	for _, gw := range c.Gateways {
+		if (only == nil || gw == only) && f.matches(gw.Slug, gw.Name, gw.PublicID, gw.PublicURL) {
+			found = append(found, gw)
+		}
+	}
+	return e.viewGateways(ctx, c, "", found)
+}
+
+func (e *Engine) showGateway(ctx context.Context, in control.Named) (control.GatewayView, error) {
+	c := e.catalog.Load()
+	gw, err := findGateway(c, in.Name)
+	if err != nil {
+		return control.GatewayView{}, err
+	}
+	views, err := e.viewGateways(ctx, c, string(gw.ID), []*tally.Gateway{gw})
+	if err != nil {
+		return control.GatewayView{}, err
+	}
+	return views[0], nil
+}
+
+// viewGateways tells how gateways stand; only is the ID of the one, if it is
+// one.
+func (e *Engine) viewGateways(ctx context.Context, c *tally.Catalog, only string, gateways []*tally.Gateway) ([]control.GatewayView, error) {
+	now := e.clock()
+	sums, err := e.sumsBy(ctx, tally.ByGateway, only, shownSpan, now)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]control.GatewayView, 0, len(gateways))
+	for _, gw := range gateways {
+		states, err := e.limitStates(ctx, c, gw, "gateway", gw.ID, gw.Slug, gw.Limits, now)
+		if err != nil {
+			return nil, err
+		}
+		v := control.GatewayView{Gateway: *gw, ProviderNames: orderOf(c, gw), LimitStates: states, Month: sums(string(gw.ID))}
+		for _, cl := range c.Clients {
+			if cl.Gateway == gw.ID {
+				v.Clients++
+			}
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}

@@ -1,0 +1,67 @@
+package engine
+
+import (
+	"context"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+)
+
+// handle gives every operation of the control plane its implementation.
+func (e *Engine) handle() {
+	s := e.control
+
+	control.Handle(s, control.EngineStatus, e.status)
+	control.Handle(s, control.EngineSetup, e.setup)
+	control.Handle(s, control.EngineTry, e.try)
+	control.Handle(s, control.EngineVerify, e.verify)
+	control.Handle(s, control.SettingsShow, e.showSettings)
+	control.Handle(s, control.SettingsSet, e.setSettings)
+
+	control.Handle(s, control.GatewaysList, e.listGateways)
+	control.Handle(s, control.GatewaysShow, e.showGateway)
+	control.Handle(s, control.GatewaysCreate, e.createGateway)
+	control.Handle(s, control.GatewaysUpdate, e.updateGateway)
+	control.Handle(s, control.GatewaysDelete, e.deleteGateway)
+	control.Handle(s, control.GatewaysRotate, e.rotateGateway)
+
+	control.Handle(s, control.ClientsList, e.listClients)
+	control.Handle(s, control.ClientsShow, e.showClient)
+	control.Handle(s, control.ClientsCreate, e.createClient)
+	control.Handle(s, control.ClientsUpdate, e.updateClient)
+	control.Handle(s, control.ClientsDelete, e.deleteClient)
+	control.Handle(s, control.ClientsSuspend, e.statusSetter(tally.Suspended))
+	control.Handle(s, control.ClientsActivate, e.statusSetter(tally.Active))
+
+	control.Handle(s, control.KeysList, e.listKeys)
+	control.Handle(s, control.KeysCreate, e.createKey)
+	control.Handle(s, control.KeysUpdate, e.updateKey)
+	control.Handle(s, control.KeysRotate, e.rotateKey)
+	control.Handle(s, control.KeysRevoke, e.revokeKey)
+
+	control.Handle(s, control.ProvidersList, e.listProviders)
+	control.Handle(s, control.ProvidersShow, e.showProvider)
+	control.Handle(s, control.ProvidersKinds, e.listKinds)
+	control.Handle(s, control.ProvidersCreate, e.createProvider)
+	control.Handle(s, control.ProvidersUpdate, e.updateProvider)
+	control.Handle(s, control.ProvidersDelete, e.deleteProvider)
+	control.Handle(s, control.ProvidersTest, e.testProvider)
+	control.Handle(s, control.ProvidersOrder, e.orderProviders)
+
+	control.Handle(s, control.ModelsList, e.listModels)
+	control.Handle(s, control.ModelsShow, e.showModel)
+	control.Handle(s, control.ModelsCreate, e.createModel)
+	control.Handle(s, control.ModelsUpdate, e.updateModel)
+	control.Handle(s, control.ModelsDelete, e.deleteModel)
+	control.Handle(s, control.ModelsEnable, e.modelSwitch(true))
+	control.Handle(s, control.ModelsDisable, e.modelSwitch(false))
+	control.Handle(s, control.ModelsImport, e.refreshModels)
+
+	control.Handle(s, control.UsageShow, e.showUsage)
+	control.Handle(s, control.RequestsList, e.listRequests)
+	control.Handle(s, control.RequestsShow, e.showRequest)
+}
+
+func (e *Engine) verify(ctx context.Context, _ control.None) (tally.Report, error) {
+	return e.store.Verify(ctx)
+}

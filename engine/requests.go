@@ -1,0 +1,155 @@
+package engine
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+	"tallygate/storage"
+)
+
+const (
+	listedRequests = 50   // on a page that names no length
+	maxPage        = 1000 // of a page, as the store has it
+)
+
+// What a question names may have been deleted since; its ID still finds its
+// requests.
+
+func clientID(c *tally.Catalog, name string) (tally.ID, error) {
+	cl, err := findClient(c, name)
+	if err != nil {
+		return deletedID("cl_", name, err)
+	}
+	return cl.ID, nil
+}
+
+func providerID(c *tally.Catalog, name string) (tally.ID, error) {
+	p, err := findProvider(c, name)
+	if err != nil {
+		return deletedID("pr_", name, err)
+	}
+	return p.ID, nil
+}
+
+func keyID(c *tally.Catalog, name, client string) (tally.ID, error) {
+	k, err := findKey(c, name, client)
+	if err != nil {
+		return deletedID("key_", name, err)
+	}
+	return k.ID, nil
+}
+
+func deletedID(prefix, name string, err error) (tally.ID, error) {
+	if strings.HasPrefix(name, prefix) && len(name) == len(prefix)+26 {
+		return tally.ID(name), nil
+	}
+	return "", err
+}
+
+func (e *Engine) listRequests(ctx context.Context, in control.RequestQuery) (control.RequestPage, error) {
+	c := e.catalog.Load()
+	q, err := e.recordQuery(c, &in)
+	if err != nil {
+		return control.RequestPage{}, err
+	}
+	records, next, err := e.store.Records(ctx, q)
+	if err != nil {
+		return control.RequestPage{}, err
+	}
+	page := control.RequestPage{Requests: make([]control.RequestView, len(records)), Next: next}
+	for i := range records {
+		page.Requests[i] = viewRequest(c, &records[i])
+	}
+	return page, nil
+}
+
+// recordQuery reads the owner's question.
+func (e *Engine) recordQuery(c *tally.Catalog, in *control.RequestQuery) (q storage.RecordQuery, err error) {
+	q = storage.RecordQuery{Model: in.Model, Status: in.Status, Outcome: tally.Outcome(in.Outcome), Code: in.Code, After: in.After, Limit: in.Limit}
+	if q.Limit == 0 {
+		q.Limit = listedRequests
+	}
+	if err := between("the number of requests", 1, maxPage)(q.Limit); err != nil {
+		return q, err
+	}
+	if q.Status != 0 && (q.Status < 100 || q.Status > 599) {
+		return q, tally.Errorf(tally.Invalid, "%d is not an HTTP status", q.Status)
+	}
+	if q.Outcome != "" {
+		if err := oneOf("an outcome", tally.OK, tally.OutcomeDenied, tally.OutcomeLimited, tally.OutcomeFailed, tally.Canceled, tally.Lost)(q.Outcome); err != nil {
+			return q, err
+		}
+	}
+	zone := commonZone(c)
+	if in.Client != "" {
+		if q.Client, err = clientID(c, in.Client); err != nil {
+			return q, err
+		}
+		if cl := c.Client(q.Client); cl != nil {
+			zone = c.Zone(cl.Gateway)
+		}
+	}
+	if in.Key != "" {
+		if q.Key, err = keyID(c, in.Key, in.Client); err != nil {
+			return q, err
+		}
+	}
+	if in.Provider != "" {
+		if q.Provider, err = providerID(c, in.Provider); err != nil {
+			return q, err
+		}
+	}
+	now := e.clock()
+	for _, end := range [...]struct {
+		text string
+		to   *time.Time
+	}{{in.Since, &q.Since}, {in.Until, &q.Until}} {
+		if end.text != "" {
+			if *end.to, err = parseSince(end.text, 0, now, zone); err != nil {
+				return q, err
+			}
+		}
+	}
+	return q, nil
+}
+
+func (e *Engine) showRequest(ctx context.Context, in control.PickRequest) (control.RequestView, error) {
+	id := tally.ID(strings.TrimSpace(in.ID))
+	rec, err := e.record(ctx, id)
+	if err != nil {
+		return control.RequestView{}, err
+	}
+	if rec == nil {
+		return control.RequestView{}, tally.Errorf(tally.NotFound, "there is no request %q in the records", string(id)).
+			WithHint("it may be under way still, or past the retention; refusals that are alike are recorded together. See: tallygate requests list")
+	}
+	return viewRequest(e.catalog.Load(), rec), nil
+}
+
+// record finds one record, nil if there is none.
+func (e *Engine) record(ctx context.Context, id tally.ID) (*tally.Record, error) {
+	if id == "" {
+		return nil, tally.Errorf(tally.Invalid, "no request was named").WithHint("its id is in the header x-request-id of the answer")
+	}
+	found, _, err := e.store.Records(ctx, storage.RecordQuery{ID: id, Limit: 1})
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return &found[0], nil
+}
+
+// viewRequest names what a record refers to by ID.
+func viewRequest(c *tally.Catalog, r *tally.Record) control.RequestView {
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	return control.RequestView{
+		ID: r.ID, Seq: r.Seq, At: r.At, Gateway: gatewaySlug(c, r.Gateway), Client: clientSlug(c, r.Client), Key: keyLabel(c, r.Key), KeyID: r.Key,
+		Model: r.Model, Upstream: r.Upstream, Provider: providerName(c, r.Provider), Endpoint: r.Endpoint, Origin: r.Origin, Country: r.Country,
+		Session: r.Session, NewSession: r.NewSession, Status: r.Status, Outcome: r.Outcome, Stream: r.Stream, Basis: r.Basis,
+		InputTokens: r.Tokens.Prompt(), OutputTokens: r.Tokens.Completion(), Tokens: r.Tokens,
+		CostUSD: r.Cost.String(), CostNanoUSD: r.Cost, CreditsUSD: r.Credits.String(), CreditsNano: r.Credits,
+		FirstByteMS: ms(r.FirstByte), TotalMS: ms(r.Total), Attempts: r.Attempts, Code: r.Code, Count: r.Count, Charges: r.Charges,
+	}
+}

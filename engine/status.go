@@ -1,0 +1,111 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+	"tallygate/storage"
+)
+
+const (
+	expiresSoon = 7 * 24 * time.Hour
+	lagWorthy   = time.Second // of telling the owner
+	maxWarned   = 5           // names in one warning
+)
+
+func (e *Engine) status(ctx context.Context, _ control.None) (control.Status, error) {
+	c, now := e.catalog.Load(), e.clock()
+	store, err := e.store.Status(ctx)
+	if err != nil {
+		return control.Status{}, err
+	}
+	holds, err := e.store.Holds(ctx)
+	if err != nil {
+		return control.Status{}, err
+	}
+	today, err := e.sumsBy(ctx, tally.ByTotal, "", 24*time.Hour, now)
+	if err != nil {
+		return control.Status{}, err
+	}
+	out := control.Status{
+		PID: os.Getpid(), Version: e.opts.Version, Data: e.opts.Data, StartedAt: e.started.UTC(), Rev: c.Rev,
+		Records: store.Records, Holds: holds, InFlight: e.gateway.InFlight(), Unknown: e.gateway.Unknown(),
+		Gateways: len(c.Gateways), Clients: len(c.Clients), Providers: len(c.Providers),
+		DiskBytes: store.DiskBytes, FreeBytes: store.FreeBytes, Today: today(""),
+	}
+	if url, serving := e.publicURL(); serving {
+		out.Serving, out.BaseURL = true, url
+	}
+	for _, k := range c.Keys {
+		if keyState(k, now) == "active" {
+			out.Keys++
+		}
+	}
+	for _, m := range c.Models {
+		if usable(c, m, now) {
+			out.Models++
+		}
+	}
+	if lag := now.Sub(e.opts.Clock()); lag > lagWorthy {
+		out.ClockLag = lag
+	}
+	out.Warnings = e.warnings(c, &out, store, now)
+	return out, nil
+}
+
+// warnings are what the owner should know without having asked, the gravest
+// first.
+func (e *Engine) warnings(c *tally.Catalog, s *control.Status, store storage.Status, now time.Time) (out []string) {
+	warn := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	if !store.Admitting {
+		warn("the disk is nearly full: new requests are refused until there is space")
+	}
+	if s.ClockLag > 0 {
+		warn("the clock is %s behind the last request: windows stand still until it has caught up", s.ClockLag.Round(time.Second))
+	}
+	switch {
+	case len(c.Gateways) == 0:
+		warn("nothing is set up yet: tallygate init --yes")
+		return out
+	case len(c.Providers) == 0:
+		warn("there is no provider: tallygate providers create --name NAME --kind KIND")
+	case s.Models == 0:
+		warn("no model can be used: tallygate models list says why")
+	}
+	for _, p := range c.Providers {
+		if _, err := e.router.Provider(p.ID); p.Enabled && err != nil {
+			warn("provider %s cannot be used: tallygate providers test %s", p.Name, p.Name)
+		}
+	}
+	for _, gw := range c.Gateways {
+		if !gw.Enabled {
+			warn("gateway %s is switched off: its clients are refused", gw.Slug)
+		}
+	}
+	var unpriced, expiring []string
+	for _, m := range c.Models {
+		if m.Enabled && !priced(m, now) {
+			unpriced = append(unpriced, m.Name)
+		}
+	}
+	for _, k := range c.Keys {
+		if keyState(k, now) == "active" && !k.ExpiresAt.IsZero() && k.ExpiresAt.Sub(now) < expiresSoon {
+			expiring = append(expiring, clientSlug(c, k.Client)+"/"+k.Label)
+		}
+	}
+	switch {
+	case len(unpriced) == 0:
+	case c.Settings.Unpriced == tally.AllowAtZero:
+		warn("models without a price count as free: %s", someOf(unpriced, maxWarned))
+	default:
+		warn("models without a price are refused: %s; price one with: tallygate models update MODEL --price input=USD --price output=USD", someOf(unpriced, maxWarned))
+	}
+	if len(expiring) > 0 {
+		warn("keys expire within a week: %s", someOf(expiring, maxWarned))
+	}
+	return out
+}

@@ -1,0 +1,229 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+	"tallygate/storage"
+)
+
+const (
+	usageSpan = 30 * 24 * time.Hour // of a question that names no start
+	maxSpans  = 3000                // rows of hours or days
+)
+
+// breakdown is a way of breaking usage down: the family it is read from, and
+// which part of the family's value names the row. A family of pairs is summed
+// over its other part.
+type breakdown struct {
+	family   tally.Family
+	part     int
+	ofClient tally.Family // for one client, by its second part; "" if there is none
+}
+
+var breakdowns = map[string]breakdown{
+	"client":   {tally.ByClient, 0, ""},
+	"key":      {tally.ByKey, 0, tally.ByKey},
+	"model":    {tally.ByModel, 0, tally.ByClientModel},
+	"provider": {tally.ByProvider, 0, ""},
+	"gateway":  {tally.ByGateway, 0, ""},
+	"country":  {tally.ByGatewayCountry, 1, ""},
+	"status":   {tally.ByClientStatus, 1, tally.ByClientStatus},
+	"code":     {tally.ByGatewayCode, 1, tally.ByClientCode},
+	"token":    {tally.ByToken, 0, ""},
+}
+
+// showUsage sums up what was used. The total is of everything in the span; its
+// rows add up to it where every request has what they are broken down by.
+func (e *Engine) showUsage(ctx context.Context, in control.UsageQuery) (control.Usage, error) {
+	c, now := e.catalog.Load(), e.clock()
+	if err := checkBreakdown(in.By); err != nil {
+		return control.Usage{}, err
+	}
+	var client tally.ID
+	zone := commonZone(c)
+	if in.Client != "" {
+		var err error
+		if client, err = clientID(c, in.Client); err != nil {
+			return control.Usage{}, err
+		}
+		if cl := c.Client(client); cl != nil {
+			zone = c.Zone(cl.Gateway)
+		}
+	}
+	edges, err := usageEdges(&in, now, zone)
+	if err != nil {
+		return control.Usage{}, err
+	}
+	whole := []time.Time{edges[0], edges[len(edges)-1]}
+	total, err := e.usageTotal(ctx, client, whole)
+	if err != nil {
+		return control.Usage{}, err
+	}
+	out := control.Usage{Since: whole[0], Until: whole[1], Total: control.NewSums(total)}
+	if out.Until.After(now) {
+		out.Until = now.UTC()
+	}
+	if in.By == "" && in.Every == "" {
+		return out, nil // there is only the total
+	}
+	out.Rows, err = e.usageRows(ctx, c, in.By, client, edges)
+	if in.Every == "" {
+		for i := range out.Rows {
+			out.Rows[i].At = time.Time{}
+		}
+	}
+	return out, err
+}
+
+func checkBreakdown(by string) error {
+	if by == "" {
+		return nil
+	}
+	if _, ok := breakdowns[by]; ok {
+		return nil
+	}
+	return tally.Errorf(tally.Invalid, "usage cannot be broken down by %q", by).
+		WithHint("one of client, key, model, provider, gateway, country, status, code, token")
+}
+
+// commonZone is the zone that all gateways share, UTC if they do not.
+func commonZone(c *tally.Catalog) *time.Location {
+	zone := time.UTC
+	for i, gw := range c.Gateways {
+		if z := c.Zone(gw.ID); i == 0 {
+			zone = z
+		} else if z.String() != zone.String() {
+			return time.UTC
+		}
+	}
+	return zone
+}
+
+// usageEdges cuts what the owner asks for into spans.
+func usageEdges(in *control.UsageQuery, now time.Time, zone *time.Location) ([]time.Time, error) {
+	since, err := parseSince(in.Since, usageSpan, now, zone)
+	if err != nil {
+		return nil, err
+	}
+	until, err := parseSince(in.Until, 0, now, zone)
+	if err != nil {
+		return nil, err
+	}
+	if soon := bucketDown(now).Add(tally.Bucket); in.Until == "" || until.After(soon) {
+		until = soon // the end of the bucket that is under way
+	}
+	if first := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC); since.Before(first) {
+		since = first
+	}
+	if !since.Before(until) {
+		return nil, tally.Errorf(tally.Invalid, "the span is empty: it begins %s and ends %s", since.In(zone).Format(time.DateTime), until.In(zone).Format(time.DateTime))
+	}
+	switch in.Every {
+	case "":
+		return []time.Time{bucketDown(since), bucketUp(until)}, nil
+	case "hour", "day":
+	default:
+		return nil, tally.Errorf(tally.Invalid, "%q is not a step", in.Every).WithHint("hour or day")
+	}
+	edges, ok := civilEdges(tally.Unit(in.Every), since, until, zone, maxSpans)
+	if !ok {
+		return nil, tally.Errorf(tally.Invalid, "the span has more than %d %ss", maxSpans, in.Every).WithHint("ask for a shorter one")
+	}
+	return edges, nil
+}
+
+func (e *Engine) usageTotal(ctx context.Context, client tally.ID, edges []time.Time) (*tally.Sums, error) {
+	q := storage.SeriesQuery{Family: tally.ByTotal, Edges: edges}
+	if client != "" {
+		q.Family, q.First = tally.ByClient, string(client)
+	}
+	points, err := e.store.Series(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	var total tally.Sums
+	for i := range points {
+		total.Merge(&points[i].Sums)
+	}
+	return &total, nil
+}
+
+// usageRows are the rows, by span and then the dearest first.
+func (e *Engine) usageRows(ctx context.Context, c *tally.Catalog, by string, client tally.ID, edges []time.Time) ([]control.UsageRow, error) {
+	b := breakdown{family: tally.ByTotal}
+	if by != "" {
+		b = breakdowns[by]
+	}
+	q := storage.SeriesQuery{Family: b.family, Edges: edges}
+	if client != "" {
+		switch {
+		case by == "" || by == "client":
+			q.Family, q.First = tally.ByClient, string(client)
+		case by == "key": // its keys are picked from all
+		case b.ofClient == "":
+			return nil, tally.Errorf(tally.Invalid, "usage of one client cannot be broken down by %s", by).WithHint("by key, model, status or code")
+		default:
+			q.Family, q.First, b.part = b.ofClient, string(client), 1
+		}
+	}
+	points, err := e.store.Series(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	type place struct {
+		at    time.Time
+		value string
+	}
+	sums := map[place]*tally.Sums{}
+	for i := range points {
+		p := &points[i]
+		if by == "key" && client != "" && !keyOf(c, tally.ID(p.Dim[0]), client) {
+			continue
+		}
+		at := place{p.At.UTC(), ""}
+		if by != "" {
+			at.value = p.Dim[b.part]
+		}
+		if sums[at] == nil {
+			sums[at] = &tally.Sums{}
+		}
+		sums[at].Merge(&p.Sums)
+	}
+	rows := make([]control.UsageRow, 0, len(sums))
+	for at, s := range sums {
+		rows = append(rows, control.UsageRow{At: at.at, By: by, ID: at.value, Name: usageName(c, by, at.value), Sums: control.NewSums(s)})
+	}
+	slices.SortFunc(rows, func(a, b control.UsageRow) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(b.CostNanoUSD, a.CostNanoUSD), cmp.Compare(b.Requests, a.Requests),
+			cmp.Compare(b.Refused, a.Refused), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	})
+	return rows, nil
+}
+
+func keyOf(c *tally.Catalog, key, client tally.ID) bool {
+	k := c.Key(key)
+	return k != nil && k.Client == client
+}
+
+// usageName is what people call the value of a row.
+func usageName(c *tally.Catalog, by, value string) string {
+	id := tally.ID(value)
+	switch by {
+	case "client":
+		return clientSlug(c, id)
+	case "key":
+		if k := c.Key(id); k != nil {
+			return clientSlug(c, k.Client) + "/" + k.Label
+		}
+	case "provider":
+		return providerName(c, id)
+	case "gateway":
+		return gatewaySlug(c, id)
+	}
+	return value
+}

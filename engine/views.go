@@ -1,0 +1,134 @@
+package engine
+
+import (
+	"context"
+	"strings"
+	"time"
+	"unicode"
+
+	"tallygate/engine/control"
+	"tallygate/engine/meter"
+	"tallygate/engine/tally"
+	"tallygate/storage"
+)
+
+// shownSpan is how far back the sums of a view go.
+const shownSpan = 30 * 24 * time.Hour
+
+// sumsBy adds up a span of a family until now. With first, only rows whose
+// value begins with it. The function returned finds the sums of one value.
+func (e *Engine) sumsBy(ctx context.Context, family tally.Family, first string, span time.Duration, now time.Time) (func(value string) control.Sums, error) {
+	edges := []time.Time{bucketDown(now.Add(-span)), bucketDown(now).Add(tally.Bucket)}
+	points, err := e.store.Series(ctx, storage.SeriesQuery{Family: family, First: first, Edges: edges})
+	if err != nil {
+		return nil, err
+	}
+	of := make(map[string]*tally.Sums, len(points))
+	for i := range points {
+		of[points[i].Dim[0]] = &points[i].Sums
+	}
+	return func(value string) control.Sums {
+		if s := of[value]; s != nil {
+			return control.NewSums(s)
+		}
+		return control.NewSums(&tally.Sums{})
+	}, nil
+}
+
+// limitStates tells where the limits of one thing stand.
+func (e *Engine) limitStates(ctx context.Context, c *tally.Catalog, gw *tally.Gateway, kind string, id tally.ID, name string, limits []tally.Limit, now time.Time) ([]control.LimitState, error) {
+	standings, err := e.meter.Standings(ctx, c, gw, tally.SubjectOf(kind, id), limits, now)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]control.LimitState, len(standings))
+	for i, s := range standings {
+		out[i] = control.LimitState{
+			Limit: s.Limit, Of: kind, Name: name, Text: s.Limit.String(), Period: s.Period.Label,
+			Used: s.Used, Held: s.Held, Left: s.Left(), ResetsAt: resetsAt(s),
+		}
+	}
+	return out, nil
+}
+
+// resetsAt is when a limit's period ends, the zero time if it never does.
+func resetsAt(s meter.Standing) time.Time {
+	if !s.Period.Ends() {
+		return time.Time{}
+	}
+	return s.Period.End
+}
+
+// lastUsed returns when each of several things of a kind was last used.
+func lastUsed[T tally.Entity](ctx context.Context, e *Engine, kind string, things []T) ([]time.Time, error) {
+	subjects := make([]tally.Subject, len(things))
+	for i, t := range things {
+		subjects[i] = tally.SubjectOf(kind, t.Base().ID)
+	}
+	return e.store.LastUsed(ctx, subjects...)
+}
+
+// gatewayOf is the gateway of a client; of one that has outlived its gateway,
+// which only a damaged store can hold, an empty one in UTC.
+func gatewayOf(c *tally.Catalog, cl *tally.Client) *tally.Gateway {
+	if gw := c.Gateway(cl.Gateway); gw != nil {
+		return gw
+	}
+	return &tally.Gateway{Meta: tally.Meta{ID: cl.Gateway}}
+}
+
+// keyState is the state of a key for people.
+func keyState(k *tally.Key, now time.Time) string {
+	switch {
+	case !k.RevokedAt.IsZero():
+		return "revoked"
+	case !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt):
+		return "expired"
+	}
+	return "active"
+}
+
+// filter is what the owner searches a list for: words that must all be there,
+// and a status.
+type filter struct {
+	words  []string
+	status string
+}
+
+// parseFilter reads the owner's filter. Statuses are those that the list knows.
+func parseFilter(text string, statuses ...string) (filter, error) {
+	var f filter
+	for _, word := range strings.Fields(strings.ToLower(text)) {
+		status, ok := strings.CutPrefix(word, "status:")
+		if !ok || len(statuses) == 0 {
+			f.words = append(f.words, word)
+			continue
+		}
+		if err := oneOf("a status", statuses...)(status); err != nil {
+			return f, err
+		}
+		f.status = status
+	}
+	return f, nil
+}
+
+// matches reports whether all words are found in the texts together.
+func (f filter) matches(texts ...string) bool {
+	all := strings.ToLower(strings.Join(texts, "\n"))
+	for _, word := range f.words {
+		if !strings.Contains(all, word) {
+			return false
+		}
+	}
+	return true
+}
+
+// digitsOf is a phone number as people type it when they search for one.
+func digitsOf(phone string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsDigit(r) {
+			return r
+		}
+		return -1
+	}, phone)
+}
