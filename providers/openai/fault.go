@@ -2,6 +2,7 @@ package openai
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -24,12 +25,9 @@ func (p *Provider) refusal(res *transport.Response) error {
 	}
 	res.Body.SetReadDeadline(time.Now().Add(p.chunk)) // a body without deadlines does not hang
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxRefusal))
-	if e.Fault = faultOf(res.Status, body); e.Fault == providers.Refused && len(body) < maxRefusal && err == nil {
-		// Whether the end was seen decides if the connection can be used again.
-		res.Body.Read(make([]byte, 1))
-	}
-	if up, ok := err.(*providers.UpstreamError); ok && up.Fault == providers.Gone {
-		return err
+	e.Fault = faultOf(res.Status, body)
+	if up, ok := errors.AsType[*providers.UpstreamError](err); ok && up.Fault == providers.Gone {
+		return err // otherwise the status says enough, even if the words broke off
 	}
 	if res.Encoding == "" {
 		e.Body = body

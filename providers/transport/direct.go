@@ -125,6 +125,7 @@ func (d *direct) exchange(ctx context.Context, c *conn, r *Request, head, rest [
 		}
 		return nil, readErr
 	}
+	c.SetReadDeadline(time.Time{}) // from here on it is the reader's; a failure shows with the next read
 	c.keepAlive = h.keepAlive
 	a.Response = Response{Status: h.status, ContentType: h.contentType, Encoding: h.encoding, RetryAfter: h.retryAfter, Length: h.length, Body: a}
 	a.chunked, a.left, a.reuse = h.chunked, h.length, !h.close && err == nil
