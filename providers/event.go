@@ -1,6 +1,9 @@
 package providers
 
-import "bytes"
+import (
+	"bytes"
+	"io"
+)
 
 // event is where one server-sent event and its data stand in a block of whole
 // events.
@@ -67,4 +70,68 @@ func joinData(b []byte) []byte {
 		}
 	}
 	return data
+}
+
+// verdict is what becomes of an event.
+type verdict int
+
+const (
+	keep verdict = iota
+	drop
+	last
+	broken
+)
+
+// look takes notice of one event, which will be returned at offset kept.
+func (s *Stream) look(b []byte, ev event, kept int) verdict {
+	data := b[ev.data:ev.dataEnd]
+	if ev.lines != 1 {
+		if ev.lines == 0 {
+			return keep // a comment, or only an event's name
+		}
+		data = joinData(b[ev.start:ev.end])
+	}
+	if len(data) == 0 {
+		return keep
+	}
+	if data[0] == '[' && string(bytes.TrimRight(data, " \t")) == "[DONE]" {
+		s.err = io.EOF
+		if s.failed {
+			s.err = s.reportedError()
+		}
+		return last
+	}
+	var f facts
+	i := inspect(data, space(data, 0), &f)
+	if i < 0 || space(data, i) < len(data) {
+		s.err = bad(errNoEvent)
+		return broken
+	}
+	if f.failed {
+		if s.failed = true; !s.passed && kept == 0 {
+			s.err = &UpstreamError{Fault: ServerError, Err: errReported}
+			return broken
+		}
+		return keep
+	}
+	s.finished = s.finished || f.finished
+	if f.content > 0 {
+		s.events++
+		s.content += int64(f.content)
+	}
+	if t, ok := f.tokens(data); ok {
+		s.tokens, s.reported = t, true
+		if f.usage.present() {
+			if f.empty && !s.opts.KeepUsage {
+				return drop
+			}
+			if ev.lines == 1 {
+				by := kept + ev.data - ev.start
+				s.usage = span{From: by + f.usage.From, To: by + f.usage.To}
+			}
+		}
+	} else if f.usage.present() && f.empty && !s.opts.KeepUsage {
+		return drop // not believed, and not asked for either
+	}
+	return keep
 }

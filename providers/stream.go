@@ -25,7 +25,7 @@ type StreamOptions struct {
 	// ChunkTimeout bounds the wait for the next whole event; bytes that trickle
 	// in do not prolong it.
 	ChunkTimeout time.Duration
-	// MaxBytes bounds the whole stream; 0 is no bound.
+	// MaxBytes bounds the whole stream, give or take a read; 0 is no bound.
 	MaxBytes int64
 	// Until bounds the whole stream in time; zero is no bound.
 	Until time.Time
@@ -127,6 +127,9 @@ func (s *Stream) deadline() {
 
 // fill reads more.
 func (s *Stream) fill() error {
+	if s.opts.MaxBytes > 0 && s.total > s.opts.MaxBytes {
+		return bad(errEndless)
+	}
 	if s.end == len(s.buf) {
 		if len(s.buf) >= maxEvent {
 			return bad(errLong)
@@ -139,9 +142,6 @@ func (s *Stream) fill() error {
 	s.end += n
 	s.total += int64(n)
 	if n > 0 {
-		if s.opts.MaxBytes > 0 && s.total > s.opts.MaxBytes {
-			return bad(errEndless)
-		}
 		return nil // an error comes again with the next read
 	}
 	return err
@@ -218,69 +218,6 @@ func (s *Stream) take(b []byte) []byte {
 		i = ev.end
 	}
 	return b[:kept]
-}
-
-type verdict int
-
-const (
-	keep verdict = iota
-	drop
-	last
-	broken
-)
-
-// look takes notice of one event, which will be returned at offset kept.
-func (s *Stream) look(b []byte, ev event, kept int) verdict {
-	data := b[ev.data:ev.dataEnd]
-	if ev.lines != 1 {
-		if ev.lines == 0 {
-			return keep // a comment, or only an event's name
-		}
-		data = joinData(b[ev.start:ev.end])
-	}
-	if len(data) == 0 {
-		return keep
-	}
-	if data[0] == '[' && string(bytes.TrimRight(data, " \t")) == "[DONE]" {
-		s.err = io.EOF
-		if s.failed {
-			s.err = s.reportedError()
-		}
-		return last
-	}
-	var f facts
-	i := inspect(data, space(data, 0), &f)
-	if i < 0 || space(data, i) < len(data) {
-		s.err = bad(errNoEvent)
-		return broken
-	}
-	if f.failed {
-		if s.failed = true; !s.passed && kept == 0 {
-			s.err = &UpstreamError{Fault: ServerError, Err: errReported}
-			return broken
-		}
-		return keep
-	}
-	s.finished = s.finished || f.finished
-	if f.content > 0 {
-		s.events++
-		s.content += int64(f.content)
-	}
-	if t, ok := f.tokens(data); ok {
-		s.tokens, s.reported = t, true
-		if f.usage.present() {
-			if f.empty && !s.opts.KeepUsage {
-				return drop
-			}
-			if ev.lines == 1 {
-				by := kept + ev.data - ev.start
-				s.usage = span{From: by + f.usage.From, To: by + f.usage.To}
-			}
-		}
-	} else if f.usage.present() && f.empty && !s.opts.KeepUsage {
-		return drop // not believed, and not asked for either
-	}
-	return keep
 }
 
 func (s *Stream) reportedError() error {

@@ -29,7 +29,7 @@ const (
 // Whole is the Body of an answer in one piece of JSON. It reads the answer with
 // the first Next.
 type Whole struct {
-	src  Source
+	src  Source // nil once it was closed
 	opts WholeOptions
 
 	pooled *[]byte
@@ -95,7 +95,20 @@ func (w *Whole) read() error {
 			return cut(err)
 		}
 	}
+	if err := w.release(); err != nil {
+		return cut(err)
+	}
 	return w.look()
+}
+
+// release closes the source. Once all was read, its connection is of more use
+// to others than to a client that takes its time.
+func (w *Whole) release() error {
+	src := w.src
+	if w.src = nil; src == nil {
+		return nil
+	}
+	return src.Close()
 }
 
 // grow makes room for so many bytes in all, and for no more than one beyond
@@ -172,5 +185,5 @@ func (w *Whole) Close() error {
 	if w.err == nil {
 		w.err = &UpstreamError{Fault: Gone, Err: errClosed}
 	}
-	return w.src.Close()
+	return w.release()
 }
