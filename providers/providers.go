@@ -7,7 +7,14 @@
 // body, and it reads usage from the answer as it passes. It decides nothing
 // about money, order or retries: those are the gateway's.
 //
+// How it works: [Envelope.Peek] looks at a request once (envelope.go, fields.go,
+// session.go) and [Envelope.Rewrite] edits it (rewrite.go), both over a scanner
+// that walks JSON without decoding it (scan.go). An answer is read by a [Stream]
+// (stream.go, event.go) or a [Whole] (whole.go; vectors.go for embeddings), which
+// find in it what the gateway must know (inspect.go, usage.go).
+//
 // Implementations live in folders below this one and never import each other;
+// providers/transport connects those that need a network, and
 // providers/providertest is the suite they all pass.
 package providers
 

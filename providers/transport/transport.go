@@ -6,6 +6,13 @@
 // [providers.Source] to read the rest from. It follows no redirects, keeps no
 // cookies, and asks for answers that are not compressed. Every failure is an
 // *[providers.UpstreamError].
+//
+// There are two transports. direct.go is a small HTTP/1.1 client of our own: it
+// takes a connection that the pool (pool.go) keeps and that is still alive
+// (alive_unix.go), writes the request, reads the head (head.go) and leaves the
+// body (body.go, chunks.go) to be read. It is strict, since a byte that is taken
+// for the wrong side of an answer's end becomes part of somebody else's answer.
+// standard.go is net/http, for proxies and for HTTP/2. Both pass the same tests.
 package transport
 
 import (
