@@ -1,0 +1,338 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"tallygate/engine/tally"
+	"tallygate/storage"
+	"tallygate/storage/memory"
+)
+
+// randomHistory does the same random acts to the store and to its
+// specification, and wants the same answers. A history that fails is shrunk,
+// then printed act by act.
+func randomHistory(t *testing.T, s Subject) {
+	parent := t.TempDir()
+	n := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		n++
+		h := &history{T: rt, want: memory.New(nil), revs: map[tally.ID]int64{}}
+		h.bench = &bench{tester: rt, subject: s, parent: parent, folders: n << 16, now: time.Date(2026, 3, 28, 22, 0, 0, 0, time.UTC)}
+		h.bench.open(h.folder())
+		defer h.finish()
+		acts := map[string]func(*rapid.T){
+			"reserve": h.reserve, "reserve again": h.reserve, "reserve once more": h.reserve,
+			"settle": h.settle, "settle again": h.settle,
+			"clock": h.clock, "clock again": h.clock,
+			"refuse": h.refuse, "extend": h.extend, "expire": h.expire,
+			"usage": h.usage, "last used": h.lastUsed, "status": h.status,
+			"records": h.records, "series": h.series, "prune": h.prune,
+			"apply": h.apply,
+		}
+		if s.Keeps {
+			acts["close and open"] = func(*rapid.T) { h.reopen((*bench).reopen) }
+			acts["kill and open"] = func(*rapid.T) { h.reopen((*bench).kill) }
+		}
+		rt.Repeat(acts)
+		h.status(rt)
+		h.compareRecords(storage.RecordQuery{})
+	})
+}
+
+// history is the state of a random history.
+type history struct {
+	*rapid.T
+	bench   *bench
+	want    storage.Store // the specification
+	held    []tally.Reservation
+	past    []tally.Reservation // settled or lost
+	horizon time.Time           // the latest pruned day ends here
+	revs    map[tally.ID]int64
+}
+
+func (h *history) folder() string { return h.bench.folder() }
+
+// finish closes the store; a check that has failed must not leave it open.
+func (h *history) finish() {
+	if h.Failed() {
+		if h.bench.Store != nil {
+			h.bench.Store.Close()
+		}
+		return
+	}
+	h.bench.end()
+}
+
+// same compares an answer with the specification's and logs the act.
+func (h *history) same(got, want any, err, wantErr error, act string, args ...any) {
+	h.Helper()
+	act = fmt.Sprintf(act, args...)
+	h.Logf("%s %s: %s", h.bench.now.Format("Jan 02 15:04:05.000"), act, outcome(want, wantErr))
+	if outcome(nil, err) != outcome(nil, wantErr) || err == nil && !reflect.DeepEqual(got, want) {
+		h.Fatalf("%s:\ngot  %s\nwant %s", act, outcome(got, err), outcome(want, wantErr))
+	}
+}
+
+// outcome writes what an act came to; of an error only what the port promises.
+func outcome(v any, err error) string {
+	var limit *tally.LimitError
+	switch {
+	case errors.As(err, &limit):
+		return fmt.Sprintf("limit %+v", *limit)
+	case err != nil:
+		return string(tally.CodeOf(err))
+	}
+	return fmt.Sprintf("%+v", v)
+}
+
+// Draws.
+
+func pick[T any](t *rapid.T, label string, from ...T) T {
+	return rapid.SampledFrom(from).Draw(t, label)
+}
+
+func upTo(t *rapid.T, label string, most int64) int64 {
+	return rapid.Int64Range(0, most).Draw(t, label)
+}
+
+var zones = []string{"UTC", "Europe/Lisbon", "America/St_Johns", "Asia/Kathmandu", "Australia/Lord_Howe"}
+
+func (h *history) counter(t *rapid.T, at time.Time) tally.Counter {
+	zone, err := time.LoadLocation(pick(t, "zone", zones...))
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	w := pick(t, "window", tally.Window{Unit: tally.Minute}, tally.Window{Unit: tally.Hour}, tally.Window{Unit: tally.Day}, tally.Window{Unit: tally.Week},
+		tally.Window{Unit: tally.Month}, tally.Window{Unit: tally.Month, Day: 29}, tally.Window{Unit: tally.Total})
+	return tally.Counter{
+		Subject: pick[tally.Subject](t, "subject", gateway, client, "client/cl_2", key, "key/ke_2", "token/to_1", "visitor/v1"),
+		Metric:  pick(t, "metric", tally.Metrics[:]...),
+		Period:  w.Period(at, zone, pick(t, "cycle day", 0, 15, 31)),
+	}
+}
+
+// Acts.
+
+func (h *history) clock(t *rapid.T) {
+	unit := pick(t, "unit", time.Millisecond, time.Second, time.Minute, time.Hour, 24*time.Hour)
+	h.bench.now = h.bench.now.Add(unit * time.Duration(1+upTo(t, "steps", 40)))
+}
+
+func (h *history) reserve(t *rapid.T) {
+	r := h.bench.request()
+	r.Draft.Client, r.Draft.Key = pick[tally.ID](t, "client", "cl_1", "cl_2", ""), pick[tally.ID](t, "key", "ke_1", "ke_2")
+	r.Draft.Token, r.Draft.Country = pick(t, "token", "", "to_1"), pick(t, "country", "", "PT")
+	r.ExpiresAt = h.bench.now.Add(time.Duration(upTo(t, "deadline", 600)) * time.Second)
+	r.WantOutput = upTo(t, "most output", 200)
+	r.MinOutput = upTo(t, "least output", r.WantOutput)
+	r.Bounds = tally.Bounds{{Base: 1}, {Base: upTo(t, "prompt", 50), PerMillion: 1e6},
+		{Base: upTo(t, "price", 300), PerMillion: upTo(t, "rate", 5e6)}, {Base: 7, PerMillion: 999_999}}
+	if r.Draft.Client != "" && rapid.Bool().Draw(t, "session") {
+		r.Session = &tally.SessionUse{Client: r.Draft.Client, Member: pick(t, "member", "me", "you"), Fixed: rapid.Bool().Draw(t, "fixed"),
+			Until: h.bench.now.Add(time.Duration(1+upTo(t, "session", 5000)) * time.Second)}
+	} else if rapid.Bool().Draw(t, "overtaken") {
+		// Two requests may come to the store in another order than to the clock.
+		r.At = h.bench.now.Add(-time.Duration(upTo(t, "by", 50)) * time.Millisecond)
+	}
+	for range upTo(t, "charges", 4) {
+		r.Charges = append(r.Charges, tally.Charge{Counter: h.counter(t, r.At), Max: upTo(t, "limit", 2000)})
+	}
+	got, err := h.bench.Reserve(ctx, r)
+	want, wantErr := h.want.Reserve(ctx, r)
+	h.same(got, want, err, wantErr, "reserve %+v", r)
+	if err == nil {
+		h.held = append(h.held, r)
+	}
+	if len(h.held) > 0 && rapid.Bool().Draw(t, "twice") {
+		again := pick(t, "again", h.held...)
+		_, err := h.bench.Reserve(ctx, again)
+		_, wantErr := h.want.Reserve(ctx, again)
+		h.same(nil, nil, err, wantErr, "reserve %s again", again.ID)
+	}
+}
+
+// one picks a request, sometimes one that is over; false if there is none.
+func (h *history) one(t *rapid.T) (r tally.Reservation, ok bool) {
+	from := h.held
+	if len(from) == 0 || len(h.past) > 0 && upTo(t, "late", 7) == 7 {
+		from = h.past
+	}
+	if len(from) == 0 {
+		return r, false
+	}
+	return pick(t, "request", from...), true
+}
+
+// over forgets the holds that the specification no longer has.
+func (h *history) over() {
+	h.held = slices.DeleteFunc(h.held, func(r tally.Reservation) bool {
+		list, _, err := h.want.Records(ctx, storage.RecordQuery{ID: r.ID})
+		gone := err == nil && len(list) == 1
+		if gone {
+			h.past = append(h.past, r)
+		}
+		return gone
+	})
+}
+
+func (h *history) settle(t *rapid.T) {
+	r, ok := h.one(t)
+	if !ok {
+		t.Skip()
+	}
+	rec := answered(r, upTo(t, "output", 250))
+	rec.Cost = tally.NanoUSD(upTo(t, "cost", 3000))
+	rec.Outcome = pick(t, "outcome", tally.OK, tally.OutcomeFailed, tally.Canceled)
+	rec.Status = pick(t, "status", 200, 502, 499)
+	rec.Code = pick(t, "code", "", tally.CodeProviderDown)
+	rec.Total = time.Duration(upTo(t, "total", int64(h.bench.now.Sub(r.At))))
+	in := tally.Settlement{ID: r.ID, Record: rec}
+	h.same(nil, nil, h.bench.Settle(ctx, in), h.want.Settle(ctx, in), "settle %+v", rec)
+	h.over()
+}
+
+func (h *history) refuse(t *rapid.T) {
+	h.bench.ids++
+	rec := tally.Record{ID: tally.ID(fmt.Sprintf("rf_%06d", h.bench.ids)), At: h.bench.now, Gateway: "gw_1", Client: pick[tally.ID](t, "client", "cl_1", "cl_2"),
+		Outcome: pick(t, "outcome", tally.OutcomeDenied, tally.OutcomeLimited, tally.OK), Status: 429, Code: "cost_limit", Count: upTo(t, "count", 3)}
+	h.same(nil, nil, h.bench.Refuse(ctx, rec), h.want.Refuse(ctx, rec), "refuse %+v", rec)
+}
+
+func (h *history) extend(t *rapid.T) {
+	r, ok := h.one(t)
+	if !ok {
+		t.Skip()
+	}
+	until := h.bench.now.Add(time.Duration(upTo(t, "by", 600)) * time.Second)
+	h.same(nil, nil, h.bench.Extend(ctx, r.ID, until), h.want.Extend(ctx, r.ID, until), "extend %s until %v", r.ID, until)
+}
+
+func (h *history) expire(t *rapid.T) {
+	most := int(upTo(t, "most", 5))
+	got, err := h.bench.Expire(ctx, h.bench.now, most)
+	want, wantErr := h.want.Expire(ctx, h.bench.now, most)
+	h.same(got, want, err, wantErr, "expire %d", most)
+	h.over()
+}
+
+func (h *history) usage(t *rapid.T) {
+	var counters []tally.Counter
+	for range 1 + upTo(t, "counters", 5) {
+		at := h.bench.now.Add(-time.Duration(upTo(t, "hours ago", 72)) * time.Hour)
+		c := h.counter(t, at)
+		if c.Period.End.Sub(c.Period.Start) < tally.Bucket && c.Period.Start.Before(h.horizon) {
+			continue // what minutes have used is known from their records only
+		}
+		counters = append(counters, c)
+	}
+	got, err := h.bench.Usage(ctx, counters...)
+	want, wantErr := h.want.Usage(ctx, counters...)
+	h.same(got, want, err, wantErr, "usage %+v", counters)
+}
+
+func (h *history) lastUsed(*rapid.T) {
+	subjects := []tally.Subject{gateway, client, "client/cl_2", key, "key/ke_2", "token/to_1", "visitor/v1", "visitor/v2"}
+	got, err := h.bench.LastUsed(ctx, subjects...)
+	want, wantErr := h.want.LastUsed(ctx, subjects...)
+	h.same(got, want, err, wantErr, "last used")
+}
+
+func (h *history) status(*rapid.T) {
+	got, err := h.bench.Status(ctx)
+	want, wantErr := h.want.Status(ctx)
+	got.DiskBytes, got.FreeBytes = 0, 0
+	h.same(got, want, err, wantErr, "status")
+	n, err := h.bench.Holds(ctx)
+	m, wantErr := h.want.Holds(ctx)
+	h.same(n, m, err, wantErr, "holds")
+	r := h.bench.verified()
+	w, wantErr := h.want.Verify(ctx)
+	h.same([]int64{r.Records, r.Pruned, r.Holds}, []int64{w.Records, w.Pruned, w.Holds}, nil, wantErr, "verify")
+}
+
+func (h *history) records(t *rapid.T) {
+	q := storage.RecordQuery{Limit: 1 + int(upTo(t, "limit", 9)), Client: pick[tally.ID](t, "client", "", "cl_1"),
+		Outcome: pick(t, "outcome", "", tally.OK, tally.Lost, tally.OutcomeDenied), Key: pick[tally.ID](t, "key", "", "ke_2")}
+	if rapid.Bool().Draw(t, "since") {
+		q.Since = h.bench.now.Add(-time.Duration(upTo(t, "hours ago", 72)) * time.Hour)
+	}
+	if rapid.Bool().Draw(t, "until") {
+		q.Until = h.bench.now.Add(-time.Duration(upTo(t, "hours ago", 72)) * time.Hour)
+	}
+	h.compareRecords(q)
+}
+
+// compareRecords compares all pages.
+func (h *history) compareRecords(q storage.RecordQuery) {
+	h.Helper()
+	want := (&bench{tester: h.T, Store: h.want}).all(q)
+	h.same(h.bench.all(q), want, nil, nil, "records %+v", q)
+}
+
+func (h *history) series(t *rapid.T) {
+	q := storage.SeriesQuery{Family: pick(t, "family", tally.Families...), First: pick(t, "first", "", "cl_1", "gw_1", "to_1")}
+	at := h.bench.now.Truncate(24 * time.Hour).Add(-time.Duration(upTo(t, "hours ago", 96)) * time.Hour)
+	for range upTo(t, "edges", 5) {
+		q.Edges = append(q.Edges, at)
+		at = at.Add(tally.Bucket * time.Duration(1+upTo(t, "buckets", 200)))
+	}
+	got, err := h.bench.Series(ctx, q)
+	want, wantErr := h.want.Series(ctx, q)
+	h.same(got, want, err, wantErr, "series %+v", q)
+}
+
+func (h *history) prune(t *rapid.T) {
+	before := h.bench.now.Add(-time.Duration(upTo(t, "hours ago", 72)) * time.Hour)
+	got, err := h.bench.Prune(ctx, before)
+	want, wantErr := h.want.Prune(ctx, before)
+	h.same(got, want, err, wantErr, "prune before %v", before)
+	if before.After(h.horizon) {
+		h.horizon = before
+	}
+}
+
+func (h *history) apply(t *rapid.T) {
+	var mine, theirs []tally.Change
+	for _, id := range rapid.SliceOfNDistinct(rapid.SampledFrom([]tally.ID{"cl_1", "cl_2", "cl_3"}), 0, 3, rapid.ID).Draw(t, "entities") {
+		rev := h.revs[id]
+		if rev > 0 && upTo(t, "stale", 7) == 7 {
+			rev--
+		}
+		change := func() tally.Change {
+			return tally.Change{Kind: tally.KindClient, ID: id, IfRev: rev, Entity: &tally.Client{Meta: meta(id), Name: "a", Slug: string(id)}}
+		}
+		a, b := change(), change()
+		if rapid.Bool().Draw(t, "delete") {
+			a.Entity, b.Entity = nil, nil
+		}
+		mine, theirs = append(mine, a), append(theirs, b)
+	}
+	got, err := h.bench.Apply(ctx, mine...)
+	want, wantErr := h.want.Apply(ctx, theirs...)
+	h.same(got, want, err, wantErr, "apply %+v", mine)
+	list, rev := h.bench.loaded()
+	wantList, wantRev := (&bench{tester: h.T, Store: h.want}).loaded()
+	h.same(rev, wantRev, nil, nil, "load")
+	h.same(list, wantList, nil, nil, "load")
+	clear(h.revs)
+	for id, e := range wantList {
+		h.revs[id] = e.Base().Rev
+	}
+}
+
+// reopen ends the store's process. Its holds are then overdue whatever their
+// deadline, which the specification, that never ends, must be told.
+func (h *history) reopen(end func(*bench)) {
+	h.Logf("%s reopen", h.bench.now.Format("Jan 02 15:04:05.000"))
+	end(h.bench)
+	for _, r := range h.held {
+		h.same(nil, nil, h.bench.Extend(ctx, r.ID, h.bench.now), h.want.Extend(ctx, r.ID, h.bench.now), "extend %s to be overdue", r.ID)
+	}
+}
