@@ -26,8 +26,8 @@ func knownZone(name string) string {
 	if _, after, ok := strings.Cut(name, "zoneinfo/"); ok {
 		name = after
 	}
-	if tally.CheckZone(name) != nil {
-		return "UTC"
+	if tally.CheckZone(name) != nil || name == "Etc/UTC" {
+		return "UTC" // as people write it
 	}
 	return name
 }

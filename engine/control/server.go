@@ -218,8 +218,19 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 }
 
 func writeError(w http.ResponseWriter, err error) {
-	e := tally.AsError(err)
-	writeJSON(w, statusOf(e.Code), e)
+	e := *tally.AsError(err)
+	e.Message, e.Hint = clipped(e.Message), clipped(e.Hint)
+	writeJSON(w, statusOf(e.Code), &e)
+}
+
+// clipped bounds a text: an error repeats what it was given, and that may be
+// longer than anyone reads.
+func clipped(s string) string {
+	const longest = 1000
+	if len(s) <= longest {
+		return s
+	}
+	return strings.ToValidUTF8(s[:longest], "") + "…"
 }
 
 // statusOf is the HTTP status of an error. Clients of ours read the code.

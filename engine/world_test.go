@@ -1,0 +1,316 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tallygate/engine/control"
+	"tallygate/engine/feed"
+	"tallygate/engine/tally"
+	"tallygate/providers"
+	"tallygate/providers/openai"
+	"tallygate/providers/sim"
+	"tallygate/storage/memory"
+)
+
+// world is an engine over a store in memory, and the owner's caller: every
+// operation goes over the wire, as it does for commands and screens.
+type world struct {
+	testing.TB
+	engine *Engine
+	store  *memory.Store
+	owner  *control.Client
+	log    *lockedBuffer
+
+	mu  sync.Mutex // guards now
+	now time.Time
+}
+
+// noon is seven minutes past the hour, so that nothing is a round bucket.
+var noon = time.Date(2026, 11, 21, 12, 7, 30, 0, time.UTC)
+
+// book is a price book of four models.
+const book = `{"version":1,"as_of":"2026-11-01","models":[
+	{"model":"gpt-mini","publisher":"openai","mode":"chat","context_tokens":128000,"max_output_tokens":16384,
+	 "prices":[{"input":"0.15","cached_input":"0.075","output":"0.60","source":"its page"},
+	           {"input":"0.30","output":"1.20","above_tokens":100000,"source":"its page"}]},
+	{"model":"gpt-large","publisher":"openai","mode":"chat","context_tokens":400000,"max_output_tokens":32768,"prices":[{"input":"2.5","output":"10"}]},
+	{"model":"embed-small","publisher":"openai","mode":"embedding","context_tokens":8191,"prices":[{"input":"0.02","output":"0"}]},
+	{"model":"gpt-old","publisher":"openai","mode":"chat","deprecated":"2026-01-01","prices":[{"input":"1","output":"1"}]}]}`
+
+func newWorld(t testing.TB) *world {
+	w := &world{TB: t, log: &lockedBuffer{}, now: noon}
+	w.open(t.TempDir())
+	return w
+}
+
+func (w *world) open(dir string) {
+	events := feed.New(256)
+	w.store = memory.New(events.Publish)
+	instant := sim.Kind()
+	instant.New = func(providers.Config) (providers.Provider, error) { return sim.Open(sim.Options{}), nil }
+	e, err := New(context.Background(), Options{
+		Store: w.store, Feed: events, Kinds: append(openai.Kinds(), instant), PriceBook: []byte(book), KeyFile: filepath.Join(dir, "key"),
+		Clock: w.clock, Logger: slog.New(slog.NewTextHandler(w.log, nil)), Version: "1.2.3", Data: dir,
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
+	ln, dial := control.Memory()
+	w.engine, w.owner = e, control.NewClient(dial)
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- e.Control().Serve(ctx, ln, control.Write) }()
+	w.Cleanup(func() {
+		w.owner.Close()
+		cancel()
+		if err := <-served; err != nil {
+			w.Error(err)
+		}
+		if err := e.Close(); err != nil {
+			w.Error(err)
+		}
+	})
+}
+
+func (w *world) clock() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
+
+func (w *world) wait(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = w.now.Add(d)
+}
+
+// do calls an operation that must succeed.
+func do[In, Out any](w *world, op control.Op[In, Out], in In) Out {
+	w.Helper()
+	out, err := op.Do(context.Background(), w.owner, in)
+	if err != nil {
+		e := tally.AsError(err)
+		w.Fatalf("%s: %s: %s (%s)", op.Name, e.Code, e.Message, e.Hint)
+	}
+	return out
+}
+
+// refused calls an operation that must fail with a code, and returns the error.
+// Every word must be in its message or hint.
+func refused[In, Out any](w *world, op control.Op[In, Out], in In, code tally.Code, words ...string) *tally.Error {
+	w.Helper()
+	_, err := op.Do(context.Background(), w.owner, in)
+	if err == nil {
+		w.Fatalf("%s(%+v) succeeded, want %s", op.Name, in, code)
+	}
+	e := tally.AsError(err)
+	if e.Code != code {
+		w.Errorf("%s(%+v): %s: %s, want %s", op.Name, in, e.Code, e.Message, code)
+	}
+	for _, word := range words {
+		if !strings.Contains(e.Message+" "+e.Hint, word) {
+			w.Errorf("%s: %q (%q) does not say %q", op.Name, e.Message, e.Hint, word)
+		}
+	}
+	return e
+}
+
+// setUp makes the first set-up with the pretend upstream.
+func (w *world) setUp() control.SetupDone {
+	w.Helper()
+	return do(w, control.EngineSetup, control.Setup{TimeZone: "Europe/Lisbon"})
+}
+
+// client makes a client with a key.
+func (w *world) client(name string, limits ...string) (tally.Client, control.KeyCreated) {
+	w.Helper()
+	cl := do(w, control.ClientsCreate, control.CreateClient{ClientFields: control.ClientFields{Name: &name, Limits: edits(w, limits...)}})
+	return cl, do(w, control.KeysCreate, control.CreateKey{Client: cl.Slug})
+}
+
+// edits reads limits as the owner writes them.
+func edits(t testing.TB, texts ...string) (out []tally.LimitEdit) {
+	t.Helper()
+	for _, text := range texts {
+		e, err := tally.ParseLimit(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// answer is what a client app got.
+type answer struct {
+	status int
+	code   string // of the error
+	text   string
+	id     string // of the request
+}
+
+// chat asks as a client app does.
+func (w *world) chat(key, model string) answer {
+	w.Helper()
+	body, _ := json.Marshal(map[string]any{"model": model, "messages": []map[string]string{{"role": "user", "content": "hi"}}, "max_tokens": 20})
+	return w.ask(key, "chat/completions", string(body))
+}
+
+func (w *world) ask(key, path, body string) answer {
+	w.Helper()
+	r := httptest.NewRequest(http.MethodPost, "/v1/"+path, strings.NewReader(body))
+	r.Header.Set("Authorization", "Bearer "+key)
+	rec := httptest.NewRecorder()
+	w.engine.Public().ServeHTTP(rec, r)
+	var got struct {
+		Error   struct{ Code, Message string }
+		Choices []struct{ Message struct{ Content string } }
+	}
+	if err := json.Unmarshal(rec.Body.Bytes(), &got); err != nil {
+		w.Fatalf("status %d, body %q: %v", rec.Code, rec.Body.String(), err)
+	}
+	a := answer{status: rec.Code, code: got.Error.Code, text: got.Error.Message, id: rec.Header().Get("X-Request-Id")}
+	if len(got.Choices) > 0 {
+		a.text = got.Choices[0].Message.Content
+	}
+	return a
+}
+
+// served asks, and must be answered.
+func (w *world) served(key, model string) answer {
+	w.Helper()
+	a := w.chat(key, model)
+	if a.status != http.StatusOK {
+		w.Fatalf("status %d %s: %s", a.status, a.code, a.text)
+	}
+	return a
+}
+
+// consistent asserts that the catalog in force is what the store holds.
+func (w *world) consistent() {
+	w.Helper()
+	entities, rev, err := w.store.Load(context.Background())
+	if err != nil {
+		w.Fatal(err)
+	}
+	c := w.engine.catalog.Load()
+	if c.Rev != rev {
+		w.Errorf("the catalog has revision %d, the store %d", c.Rev, rev)
+	}
+	kinds := []tally.EntityKind{tally.KindGateway, tally.KindClient, tally.KindKey, tally.KindSecret, tally.KindProvider, tally.KindModel}
+	stored := tally.NewCatalog(rev, entities)
+	dump := func(c *tally.Catalog, id tally.ID, kind tally.EntityKind) string {
+		b, _ := json.Marshal(c.Entity(kind, id))
+		return string(b)
+	}
+	counted := 0
+	for _, e := range entities {
+		if got, want := dump(c, e.Base().ID, e.Kind()), dump(stored, e.Base().ID, e.Kind()); got != want {
+			w.Errorf("%s in force:\n%s\nstored:\n%s", e.Kind(), got, want)
+		}
+		if e.Kind() != tally.KindSettings {
+			counted++
+		}
+	}
+	inForce := len(c.Gateways) + len(c.Clients) + len(c.Keys) + len(c.Providers) + len(c.Models)
+	for _, of := range entities {
+		if of.Kind() == tally.KindSecret {
+			inForce++
+		}
+	}
+	if inForce != counted {
+		w.Errorf("%d entities in force, %d stored (of %v)", inForce, counted, kinds)
+	}
+}
+
+// upstream is an OpenAI-shaped server that does as it is told.
+type upstream struct {
+	*httptest.Server
+
+	mu     sync.Mutex // guards what follows
+	models []string   // as JSON objects
+	status int        // of every answer; 0 means 200
+	delay  chan struct{}
+	auth   []string // the Authorization of every request
+	bodies []string
+}
+
+func newUpstream(t testing.TB, models ...string) *upstream {
+	u := &upstream{models: models}
+	u.Server = httptest.NewServer(http.HandlerFunc(u.serve))
+	t.Cleanup(u.Close)
+	return u
+}
+
+func (u *upstream) base() string { return u.URL + "/v1" }
+
+func (u *upstream) set(change func(*upstream)) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	change(u)
+}
+
+func (u *upstream) seen() (auth, bodies []string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return append([]string(nil), u.auth...), append([]string(nil), u.bodies...)
+}
+
+func (u *upstream) serve(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	u.mu.Lock()
+	u.auth = append(u.auth, r.Header.Get("Authorization"))
+	u.bodies = append(u.bodies, string(body))
+	status, delay, models := u.status, u.delay, u.models
+	u.mu.Unlock()
+	if delay != nil {
+		select {
+		case <-delay:
+		case <-r.Context().Done():
+			return
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if status != 0 {
+		w.WriteHeader(status)
+		fmt.Fprintf(w, `{"error":{"message":"You sent %s"}}`, r.Header.Get("Authorization"))
+		return
+	}
+	if strings.HasSuffix(r.URL.Path, "/models") {
+		fmt.Fprintf(w, `{"object":"list","data":[%s]}`, strings.Join(models, ","))
+		return
+	}
+	fmt.Fprint(w, `{"id":"x","object":"chat.completion","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"hello from upstream"}}],"usage":{"prompt_tokens":1000,"completion_tokens":10,"total_tokens":1010}}`)
+}
+
+// lockedBuffer is a log that tests can read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex // guards b
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func to[T any](v T) *T { return &v }
