@@ -22,6 +22,10 @@ import (
 // machine's speed drifts: only the ratio within one run counts.
 //
 //	go test -run '^$' -bench RoundTrip -benchtime 7x ./providers/transport
+//
+// On two cores: 0.35 and 0.37 of net/http with 1 and 16 callers (17 µs against
+// 47), 0.20 with prompts of 32 KB, as much for each event of a stream; over TLS
+// 0.37, 0.40 and 0.28. Nine tenths of what is left is system calls.
 func BenchmarkRoundTrip(b *testing.B) {
 	for _, kind := range []string{"http", "https"} {
 		o := upstream(b, kind)
