@@ -54,8 +54,13 @@ func (x *exchange) stream(events ...string) {
 	}
 }
 
-// event writes a piece of a stream, as a chunk if the head promised those.
-func (x *exchange) event(text string) { x.raw(x.chunk(text)) }
+// event writes a piece of a stream, as a chunk if the head promised those. An
+// empty piece is left out: an empty chunk would be the last one.
+func (x *exchange) event(text string) {
+	if text != "" {
+		x.raw(x.chunk(text))
+	}
+}
 
 func (x *exchange) chunk(text string) string {
 	if !x.chunked {
