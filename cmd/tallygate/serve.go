@@ -50,7 +50,8 @@ func (o *serveOptions) check(cmd *cobra.Command) error {
 			return wrongUse(cmd, "--%s is %s or %s, not %q", choice.flag, choice.one, choice.other, choice.value)
 		}
 	}
-	return nil
+	_, _, err := splitAddress(o.listen)
+	return err
 }
 
 func (a *app) serveCommand() *cobra.Command {
