@@ -7,10 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,6 +59,7 @@ func TestScripts(t *testing.T) {
 			"field":   cmdField,
 			"until":   cmdUntil,
 			"appears": cmdAppears,
+			"sealed":  cmdSealed,
 		},
 	})
 }
@@ -185,5 +189,37 @@ func cmdAppears(ts *testscript.TestScript, _ bool, args []string) {
 		if time.Now().After(deadline) {
 			ts.Fatalf("%q does not appear in:\n%s", args[1], text)
 		}
+	}
+}
+
+// cmdSealed makes sure that no file in a folder is open to others or holds one
+// of some texts: sealed FOLDER TEXT...
+func cmdSealed(ts *testscript.TestScript, _ bool, args []string) {
+	looked := 0
+	ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.Type()&fs.ModeSocket != 0 {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+			ts.Fatalf("%s has mode %v", path, info.Mode())
+		}
+		if d.IsDir() {
+			return nil
+		}
+		looked++
+		bytes, err := os.ReadFile(path)
+		for _, text := range args[1:] {
+			if strings.Contains(string(bytes), text) {
+				ts.Fatalf("%s holds %s", path, text)
+			}
+		}
+		return err
+	}))
+	if looked < 4 {
+		ts.Fatalf("only %d files", looked)
 	}
 }

@@ -130,21 +130,28 @@ func limitMemory(profile string) {
 	}
 }
 
-// greet says what is served where, and sets up what is empty if it may: a key
-// must not end in the log of a service.
+// greet says what is served where. An empty store is set up if that may be: a
+// key must not end in the log of a service.
 func (a *app) greet(ctx context.Context, s *service, dir string, setup bool) error {
 	status, err := control.EngineStatus.Do(ctx, s.caller, control.None{})
 	if err != nil {
 		return err
 	}
 	s.log.Info("serving", "base_url", status.BaseURL, "version", a.version, "data", dir)
-	switch {
-	case status.Gateways > 0:
+	if !setup {
+		if status.Gateways == 0 {
+			s.log.Warn("nothing is set up yet, so nothing is served; run: tallygate init --yes", "data", dir)
+		}
 		return nil
-	case setup:
-		return a.firstSetup(ctx, s.caller)
 	}
-	s.log.Warn("nothing is set up yet, so nothing is served; run: tallygate init --yes", "data", dir)
+	if status.Gateways == 0 {
+		if err := a.firstSetup(ctx, s.caller); err != nil {
+			return err
+		}
+	}
+	if !a.json {
+		(&printer{a.stdout, a.out}).say("Serving at %s; interrupt to stop.", status.BaseURL)
+	}
 	return nil
 }
 
