@@ -98,7 +98,7 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions, setup bool) (err error) 
 	if err != nil {
 		return errors.Join(err, public.Close(), l.release())
 	}
-	s := &service{node: n, public: public, log: log}
+	s := &service{node: n, public: public}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	if err := s.start(dir); err != nil {
 		return err
@@ -163,7 +163,6 @@ type service struct {
 	caller  *control.Client
 	broken  chan error // gets the error that ended the public plane
 	serving chan struct{}
-	log     *slog.Logger
 }
 
 // start opens the control socket and serves. Everything that can fail does so
