@@ -102,7 +102,7 @@ func findKey(c *tally.Catalog, name, client string) (*tally.Key, error) {
 	k := c.Key(tally.ID(name))
 	if client == "" {
 		if k == nil {
-			return nil, tally.Errorf(tally.NotFound, "there is no key %q", name).
+			return nil, tally.Errorf(tally.NotFound, "there is no key %q", shown(name)).
 				WithHint("name it by its id, or by its label with --client; see: tallygate keys list")
 		}
 		return k, nil
