@@ -55,9 +55,18 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-func (w *world) open(dir string) {
+// open opens an engine over a new store, which may hold entities already.
+func (w *world) open(dir string, entities ...tally.Entity) {
 	events := feed.New(256)
 	w.store = memory.New(events.Publish)
+	var changes []tally.Change
+	for _, e := range entities {
+		e.Base().Rev = 0
+		changes = append(changes, tally.Put(e, noon))
+	}
+	if _, err := w.store.Apply(context.Background(), changes...); err != nil {
+		w.Fatal(err)
+	}
 	instant := sim.Kind()
 	instant.New = func(providers.Config) (providers.Provider, error) { return sim.Open(sim.Options{}), nil }
 	e, err := New(context.Background(), Options{
