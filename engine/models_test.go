@@ -69,6 +69,13 @@ func TestPricesByHand(t *testing.T) {
 	if got := written(m); len(got) != 4 || !strings.HasPrefix(got[2], "2027-02-01 >0 in 0.25 cached 0.05") {
 		t.Errorf("replaced: %q", got)
 	}
+	// Rates that are not given are those in force on the date, not today's.
+	for from, want := range map[string]string{"2027-03-01": "2027-03-01 >0 in 0.25 cached 0.05 write - out 9", "2026-12-01": "2026-12-01 >0 in 0.15 cached 0.05 write - out 9"} {
+		m := set("gpt-mini", from, price("output", "9"))
+		if !slices.ContainsFunc(written(m), func(p string) bool { return strings.HasPrefix(p, want) }) {
+			t.Errorf("from %s: %q, want %q", from, written(m), want)
+		}
+	}
 	// Without a date it is the only one.
 	if m := set("gpt-mini", "", price("input", "1"), price("output", "2")); len(m.Prices) != 2 || *m.Prices[0].Input != tally.Dollar {
 		t.Errorf("replaced: %q", written(m))

@@ -241,6 +241,21 @@ func TestProviderKinds(t *testing.T) {
 	}
 }
 
+// Asking for models leaves no connection behind.
+func TestAskingForModelsLeavesNothingOpen(t *testing.T) {
+	w := newWorld(t)
+	w.setUp()
+	u := newUpstream(t, `{"id":"gpt-mini"}`)
+	w.provider("up", u)
+	do(w, control.ProvidersTest, control.Named{Name: "up"})
+	do(w, control.ModelsImport, control.Named{Name: "up"})
+	for deadline := time.Now().Add(5 * time.Second); u.open.Load() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d connections are open", u.open.Load())
+		}
+	}
+}
+
 // While an upstream takes its time, the owner can go on.
 func TestASlowUpstreamHoldsNobodyUp(t *testing.T) {
 	w := newWorld(t)

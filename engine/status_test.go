@@ -169,3 +169,26 @@ func TestReadiness(t *testing.T) {
 		t.Errorf("status %+v", s)
 	}
 }
+
+// A kind that this version does not have any more stops nothing else, and is
+// an error with a name, not a defect.
+func TestAKindThatIsGone(t *testing.T) {
+	w := newWorld(t)
+	key := w.setUp().Key
+	made := do(w, control.ProvidersCreate, control.CreateProvider{Name: "old", ProviderKind: "sim"})
+	gone := *w.engine.catalog.Load().Provider(made.ID)
+	gone.ProviderKind = "telepathy"
+	if err := w.engine.change(context.Background(), func(_ *tally.Catalog, now time.Time) ([]tally.Change, error) {
+		return []tally.Change{tally.Put(&gone, now)}, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if test := do(w, control.ProvidersTest, control.Named{Name: "old"}); test.OK || !strings.Contains(test.Message, "telepathy") {
+		t.Errorf("test %+v", test)
+	}
+	refused(w, control.ModelsImport, control.Named{Name: "old"}, tally.Invalid, "telepathy")
+	refused(w, control.ProvidersUpdate, control.UpdateProvider{Provider: "old", ProviderFields: control.ProviderFields{MaxInFlight: to(1)}}, tally.Invalid, "telepathy")
+	w.served(key, "sim-small")
+	do(w, control.ProvidersDelete, control.Named{Name: "old"})
+	w.consistent()
+}

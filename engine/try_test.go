@@ -145,12 +145,18 @@ func TestTryKinds(t *testing.T) {
 	refused(w, control.EngineTry, control.Try{}, tally.NotFound, "tallygate init")
 	w.setUp()
 	refused(w, control.EngineTry, control.Try{Client: "nobody"}, tally.NotFound, "default")
-	refused(w, control.EngineTry, control.Try{Prompt: strings.Repeat("x", longestTry+1)}, tally.Invalid, "longer")
+	refused(w, control.EngineTry, control.Try{Prompt: strings.Repeat("x", longestPrompt+1)}, tally.Invalid, "longer")
 	u := newUpstream(t, `{"id":"embed-small"}`)
 	w.provider("up", u)
 	do(w, control.EngineTry, control.Try{Model: "embed-small"})
 	if _, bodies := u.seen(); !strings.Contains(bodies[len(bodies)-1], `"input"`) {
 		t.Errorf("a model for embeddings was asked %s", bodies[len(bodies)-1])
+	}
+	// A client whose requests must name an end user.
+	cl, _ := w.client("Named")
+	do(w, control.ClientsUpdate, control.UpdateClient{Client: cl.Slug, ClientFields: control.ClientFields{SessionMissing: to(tally.MissingRefuse)}})
+	if got := do(w, control.EngineTry, control.Try{Client: cl.Slug}); !got.OK || !got.Request.NewSession {
+		t.Errorf("tried %+v", got)
 	}
 	// A client without any key.
 	do(w, control.ClientsCreate, control.CreateClient{ClientFields: control.ClientFields{Name: to("Keyless")}})

@@ -123,6 +123,7 @@ func TestUsageSpans(t *testing.T) {
 		{control.UsageQuery{Since: "2026-10-25", Until: "2026-10-26", Every: "day"}, "2026-10-24T23:00", "2026-10-26T00:00"},
 		{control.UsageQuery{Since: "100y", Until: "2199-01-01"}, "", ""},
 		{control.UsageQuery{Since: "36500d", Until: "2199-01-01"}, "2000-01-01T00:00", "2026-11-21T12:07"},
+		{control.UsageQuery{Since: "24h", Until: "2199-01-01", Every: "day"}, "2026-11-20T00:00", "2026-11-21T12:07"},
 		{control.UsageQuery{Since: "2026-11-21T12:00:00Z", Every: "hour"}, "2026-11-21T12:00", "2026-11-21T12:07"},
 	} {
 		if tc.since == "" {
