@@ -47,13 +47,8 @@ type books struct {
 	records int64 // the latest number, too
 	lost    int64
 	faults  int64
-	pending []string // acknowledged, and not found yet
-}
 
-// expect remembers answers that must be found, and says how many.
-func (b *books) expect(ids []string) int {
-	b.pending = append(b.pending, ids...)
-	return len(ids)
+	answered, acknowledged []string // in the latest round, to be found
 }
 
 // audit looks at everything that the rounds so far have left behind.
@@ -166,12 +161,17 @@ func (b *books) enter(found []record) error {
 			return err
 		}
 	}
-	for _, id := range b.pending {
-		if !ok[id] {
-			return fmt.Errorf("request %s was answered to its end, and is not recorded as ok (recorded: %v)", id, b.seen[id])
+	for _, id := range b.answered {
+		if !b.seen[id] {
+			return fmt.Errorf("the answer to request %s began, and it is not recorded", id)
 		}
 	}
-	b.pending = nil
+	for _, id := range b.acknowledged {
+		if !ok[id] {
+			return fmt.Errorf("request %s was answered to its end, and is not recorded as ok", id)
+		}
+	}
+	b.answered, b.acknowledged = nil, nil
 	return nil
 }
 

@@ -22,7 +22,8 @@ type load struct {
 	all    sync.WaitGroup
 
 	mu           sync.Mutex // guards what follows
-	acknowledged []string   // IDs of requests whose answer was seen to its end
+	answered     []string   // IDs of requests whose answer began
+	acknowledged []string   // IDs of those whose answer was seen to its end
 }
 
 func (l *loop) newLoad() *load {
@@ -90,6 +91,10 @@ func (d *load) call(ctx context.Context, rnd *rand.Rand) bool {
 		io.Copy(io.Discard, answer.Body)
 		return false
 	}
+	id := answer.Header.Get("X-Request-Id")
+	d.mu.Lock()
+	d.answered = append(d.answered, id)
+	d.mu.Unlock()
 	leave := -1
 	if rnd.IntN(12) == 0 {
 		leave = rnd.IntN(8) // goes away in the middle
@@ -102,8 +107,8 @@ func (d *load) call(ctx context.Context, rnd *rand.Rand) bool {
 	}
 	if complete {
 		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.acknowledged = append(d.acknowledged, answer.Header.Get("X-Request-Id"))
+		d.acknowledged = append(d.acknowledged, id)
+		d.mu.Unlock()
 	}
 	return true
 }

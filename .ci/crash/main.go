@@ -8,7 +8,8 @@
 // that the loop can set (clock.go). With -bin it takes a program that is built
 // already, and leaves the clock alone. Each round
 //
-//   - every answer that a caller saw the end of is recorded once, as ok;
+//   - every answer that a caller saw the end of is recorded once, as ok, and
+//     every one that had begun is recorded;
 //   - the records are numbered without a gap, and no ID comes twice;
 //   - no limit is exceeded in any window, by what records say and by what they
 //     say the counters said;
