@@ -1,5 +1,3 @@
-//go:build tgscripts
-
 package main
 
 import (
