@@ -105,10 +105,6 @@ func oneOf[T ~string](what string, words ...T) func(T) error {
 	}
 }
 
-func checkName(what string) func(string) error {
-	return func(s string) error { return tally.CheckName(what, s) }
-}
-
 // optional makes a check of a text that may be empty.
 func optional(what string, longest int, multiline bool) func(string) error {
 	return func(s string) error {

@@ -156,3 +156,13 @@ func TestReopening(t *testing.T) {
 	}
 	other.served(done.Key, "sim-small")
 }
+
+// A clock that jumps, as when a machine wakes up, ends no request at work.
+func TestClockJump(t *testing.T) {
+	w := newWorld(t)
+	key := w.setUp().Key
+	model := w.engine.catalog.Load().Models[0].Name
+	body := &stalled{text: strings.NewReader(`{"model":"` + model + `","messages":[{"role":"user","content":"hi"}]}`)}
+	_ = body
+	_ = key
+}
