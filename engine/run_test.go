@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -160,9 +162,32 @@ func TestReopening(t *testing.T) {
 // A clock that jumps, as when a machine wakes up, ends no request at work.
 func TestClockJump(t *testing.T) {
 	w := newWorld(t)
-	key := w.setUp().Key
-	model := w.engine.catalog.Load().Models[0].Name
-	body := &stalled{text: strings.NewReader(`{"model":"` + model + `","messages":[{"role":"user","content":"hi"}]}`)}
-	_ = body
-	_ = key
+	setup := w.setUp()
+	r := httptest.NewRequest(http.MethodPost, "/v1/chat/completions", strings.NewReader(`{"model":"`+setup.Model+`","stream":true,"messages":[{"role":"user","content":"hi"}]}`))
+	r.Header.Set("Authorization", "Bearer "+setup.Key)
+	jumped := false
+	rec := &witness{ResponseRecorder: httptest.NewRecorder(), written: func() {
+		if !jumped {
+			jumped = true
+			w.wait(5 * time.Hour)
+			if err := w.engine.lookAfterHolds(context.Background()); err != nil {
+				t.Error(err)
+			}
+		}
+	}}
+	w.engine.Public().ServeHTTP(rec, r)
+	if got := do(w, control.RequestsShow, control.PickRequest{ID: rec.Header().Get("X-Request-Id")}); !jumped || got.Outcome != tally.OK || got.Basis != tally.Exact {
+		t.Errorf("jumped %v, record %+v", jumped, got)
+	}
+}
+
+// witness tells when something is written to a client.
+type witness struct {
+	*httptest.ResponseRecorder
+	written func()
+}
+
+func (w *witness) Write(b []byte) (int, error) {
+	w.written()
+	return w.ResponseRecorder.Write(b)
 }
