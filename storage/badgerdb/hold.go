@@ -1,7 +1,10 @@
 package badgerdb
 
 import (
+	"slices"
 	"time"
+
+	"github.com/dgraph-io/badger/v4"
 
 	"tallygate/engine/tally"
 	"tallygate/storage/ledger"
@@ -59,8 +62,9 @@ func (e *encoder) slotHead(epoch, after uint64) {
 	e.uint(after)
 }
 
-// hold writes what a later process needs to settle the hold as lost.
-func (e *encoder) hold(h *ledger.Hold) {
+// hold writes what a later process needs to settle the hold as lost. Counted is
+// nil where the records since the periods began can tell.
+func (e *encoder) hold(h *ledger.Hold, counted []int64) {
 	e.entry(&entry{Record: h.Draft, settledAt: h.At})
 	e.time(h.ExpiresAt)
 	e.int(h.Output)
@@ -77,6 +81,11 @@ func (e *encoder) hold(h *ledger.Hold) {
 		e.int(c.Period.Start.Unix())
 		e.int(c.Period.End.Unix())
 		e.int(c.Max)
+		if counted == nil || aligned(&c.Period) {
+			e.int(-1)
+		} else {
+			e.int(counted[i])
+		}
 	}
 	if h.Session == nil {
 		e.b = append(e.b, 0)
@@ -104,13 +113,13 @@ func (d *decoder) hold() *ledger.Hold {
 	}
 	h.NewSession = h.Held[tally.Sessions.Index()] > 0
 	if n := d.count(); n > 0 {
-		h.Charges = make([]tally.Charge, n)
+		h.Charges, h.Counted = make([]tally.Charge, n), make([]int64, n)
 	}
 	for i := range h.Charges {
 		c := &h.Charges[i]
 		c.Subject, c.Metric, c.Period.Label = d.subject(&h.Draft), d.metric(), d.text()
 		c.Period.Start, c.Period.End = time.Unix(d.int(), 0).UTC(), time.Unix(d.int(), 0).UTC()
-		c.Max = d.int()
+		c.Max, h.Counted[i] = d.int(), d.int()
 	}
 	switch d.byte() {
 	case 0:
@@ -122,6 +131,36 @@ func (d *decoder) hold() *ledger.Hold {
 		d.fail()
 	}
 	return h
+}
+
+// adoptMinutes makes the counters of orphans alive whose periods rollups are too
+// coarse for. Later the records that tell may be pruned.
+func (s *Store) adoptMinutes(x *slot, h *ledger.Hold) error {
+	for i := range h.Charges {
+		c := &h.Charges[i].Counter
+		if aligned(&c.Period) {
+			continue
+		}
+		used := h.Counted[i]
+		err := s.db.View(func(txn *badger.Txn) error {
+			if used < 0 {
+				n, err := s.fromRecords(txn, c)
+				used = n
+				return err
+			}
+			return backwards(txn, nil, func(_ uint32, e *entry) bool {
+				if e.Seq > x.after && c.Period.Contains(e.At) && slices.Contains(subjectsOf(&e.Record), c.Subject) {
+					used = tally.AddSat(used, e.Amounts().Of(c.Metric))
+				}
+				return e.Seq > x.after
+			})
+		})
+		if err != nil {
+			return err
+		}
+		s.ledger.Adopt(*c, used)
+	}
+	return nil
 }
 
 // slot is a decoded slot of the journal.

@@ -35,9 +35,6 @@ func open(ctx context.Context, o Options, commit func(*badger.Txn) error) (*Stor
 	if err := s.recover(); err != nil {
 		return nil, errors.Join(err, s.db.Close())
 	}
-	if s.admitting.Load() {
-		makeBallast(o.Dir)
-	}
 	s.running.Add(2)
 	go s.write()
 	go s.keep()
@@ -134,7 +131,9 @@ func (s *Store) keep() {
 			return
 		case <-ticker.C:
 		}
-		s.guard()
+		if s.guard(); s.admitting.Load() {
+			makeBallast(s.opts.Dir)
+		}
 		durable := s.durable.Load()
 		if err := s.db.Sync(); err != nil {
 			s.log.Error("the log was not synced", "err", err)

@@ -39,8 +39,11 @@ func (s *Store) recover() error {
 		}
 	}
 	s.records.Store(int64(s.end.seq - s.pruned.seq))
-	for _, h := range t.open() {
+	for h, x := range t.open() {
 		s.ledger.Orphaned(h)
+		if err := s.adoptMinutes(x, h); err != nil {
+			return err
+		}
 	}
 	return s.resume(&t)
 }
@@ -149,19 +152,25 @@ func (t *tail) slots(txn *badger.Txn) error {
 	})
 }
 
-// open returns the holds of the journal that no record has settled.
-func (t *tail) open() []*ledger.Hold {
+// open returns the holds of the journal that no record has settled, each with
+// its slot.
+func (t *tail) open() map[*ledger.Hold]*slot {
 	byID := map[tally.ID]*ledger.Hold{}
-	for _, x := range t.held {
+	out := map[*ledger.Hold]*slot{}
+	for i := range t.held {
+		x := &t.held[i]
 		for _, h := range x.holds {
-			if t.settled[h.ID] <= x.after {
-				byID[h.ID] = h
+			if t.settled[h.ID] > x.after {
+				continue
 			}
+			if old := byID[h.ID]; old != nil { // written again in a later epoch
+				if out[old].after > x.after {
+					continue
+				}
+				delete(out, old)
+			}
+			byID[h.ID], out[h] = h, x
 		}
-	}
-	out := make([]*ledger.Hold, 0, len(byID))
-	for _, h := range byID {
-		out = append(out, h)
 	}
 	return out
 }

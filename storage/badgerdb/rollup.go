@@ -179,11 +179,12 @@ func inside(bucket uint32, from, to time.Time) bool {
 func (s *Store) narrow(txn *badger.Txn, from, to time.Time) (time.Time, time.Time) {
 	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{tableRollup, days}})
 	defer it.Close()
-	if it.Rewind(); it.Valid() {
-		// The first family is the total, and its first row the first day.
-		if first, ok := parseRowKey(it.Item().Key()); ok {
-			from = later(from, time.Unix(int64(first.bucket)*daySeconds, 0).UTC())
-		}
+	if it.Rewind(); !it.Valid() {
+		return from, from
+	}
+	// The first family is the total, and its first row the first day.
+	if first, ok := parseRowKey(it.Item().Key()); ok {
+		from = later(from, time.Unix(int64(first.bucket)*daySeconds, 0).UTC())
 	}
 	if last := s.ledger.Seen().Truncate(24 * time.Hour).Add(24 * time.Hour); last.Before(to) {
 		to = last

@@ -281,7 +281,7 @@ func (v *verifier) readJournal() error {
 
 // holds compares the journal with the ledger.
 func (v *verifier) holds() error {
-	for _, h := range v.journal.open() {
+	for h := range v.journal.open() {
 		is := v.open[h.ID]
 		switch {
 		case is == nil:

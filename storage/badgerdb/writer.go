@@ -84,7 +84,7 @@ func (s *Store) put(b *batch, j *job) {
 			b.slot.slotHead(s.journal.epoch, s.end.seq)
 		}
 		b.holds = append(b.holds, j.hold)
-		b.slot.hold(j.hold)
+		b.slot.hold(j.hold, nil)
 	case jobSettle, jobLose:
 		if j.change, j.err = s.settle(b, j); j.err != nil {
 			break
@@ -256,7 +256,7 @@ func (s *Store) rejournal() error {
 		var e encoder
 		e.slotHead(epoch, s.end.seq)
 		for _, h := range part {
-			e.hold(h)
+			e.hold(h, s.ledger.Counted(h))
 		}
 		if err := s.set(holdKey(side(epoch), slot), e.b); err != nil {
 			return err

@@ -134,6 +134,21 @@ func (l *Ledger) Kept() []*Hold {
 	return out
 }
 
+// Counted is what the counter of each of a hold's charges has used, -1 if the
+// counter is not alive.
+func (l *Ledger) Counted(h *Hold) []int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := make([]int64, len(h.Charges))
+	for i := range h.Charges {
+		out[i] = -1
+		if k := l.account(h.Charges[i].Subject).find(&h.Charges[i].Counter); k != nil {
+			out[i] = k.used
+		}
+	}
+	return out
+}
+
 // Audit calls counter with every counter that is alive and hold with every open
 // hold, all of one instant. Neither may call the ledger.
 func (l *Ledger) Audit(counter func(tally.Counter, tally.Usage), hold func(*Hold, bool)) {

@@ -17,6 +17,9 @@ type Hold struct {
 	Held        tally.Amounts // the bounds at the granted output
 	// Orphan is whether it is older than this process: nobody will settle it.
 	Orphan bool
+	// Counted, of an orphan, is what the counter of each charge had used when the
+	// store wrote it; nil or -1 if it is not known.
+	Counted []int64
 
 	kept     bool        // the store has it: it may be settled
 	accounts []*account  // those it counts on
