@@ -14,7 +14,22 @@ import (
 const codecVersion = 1
 
 // encoder appends to a buffer.
-type encoder struct{ b []byte }
+type encoder struct {
+	b      []byte
+	last   previous
+	limits []limit // scratch
+}
+
+// begin empties the encoder.
+func (e *encoder) begin() {
+	e.b = e.b[:0]
+	e.forget()
+}
+
+// forget makes the next record say everything: it begins a value.
+func (e *encoder) forget() {
+	e.last.texts, e.last.limits = [texts]string{}, e.last.limits[:0]
+}
 
 func (e *encoder) uint(n uint64) { e.b = binary.AppendUvarint(e.b, n) }
 func (e *encoder) int(n int64)   { e.b = binary.AppendVarint(e.b, n) }
@@ -28,10 +43,61 @@ func (e *encoder) time(t time.Time) {
 	e.uint(uint64(t.Nanosecond()))
 }
 
+// crockford is the alphabet of IDs.
+const crockford = "0123456789abcdefghjkmnpqrstvwxyz"
+
+// crockfordValue tells what a character of the alphabet stands for, 255 for
+// others.
+var crockfordValue = func() (v [256]byte) {
+	for i := range v {
+		v[i] = 255
+	}
+	for i := range len(crockford) {
+		v[crockford[i]] = byte(i)
+	}
+	return v
+}()
+
+// idDigits is how many characters an ID has behind its prefix, and idBytes what
+// they come to.
+const (
+	idDigits = 26
+	idBytes  = 16
+)
+
+// id writes a text that is most often an ID: its 128 bits instead of their 26
+// characters. The lowest bit of the length tells.
+func (e *encoder) id(s string) {
+	prefix := len(s) - idDigits - 1
+	if prefix < 0 || s[prefix] != '_' || crockfordValue[s[prefix+1]] > 7 {
+		e.plain(s)
+		return
+	}
+	var hi, lo uint64
+	for i := prefix + 1; i < len(s); i++ {
+		v := crockfordValue[s[i]]
+		if v == 255 {
+			e.plain(s)
+			return
+		}
+		hi, lo = hi<<5|lo>>59, lo<<5|uint64(v)
+	}
+	e.uint(uint64(prefix)<<1 | 1)
+	e.b = append(e.b, s[:prefix]...)
+	e.b = binary.BigEndian.AppendUint64(e.b, hi)
+	e.b = binary.BigEndian.AppendUint64(e.b, lo)
+}
+
+func (e *encoder) plain(s string) {
+	e.uint(uint64(len(s)) << 1)
+	e.b = append(e.b, s...)
+}
+
 // decoder takes from a buffer. After a failure it returns zeros.
 type decoder struct {
 	b      []byte
 	failed bool
+	last   previous
 }
 
 func (d *decoder) fail() { d.failed, d.b = true, nil }
@@ -69,6 +135,36 @@ func (d *decoder) bytes() []byte {
 }
 
 func (d *decoder) text() string { return string(d.bytes()) }
+
+// id reads what the encoder's id wrote.
+func (d *decoder) id() string {
+	n := d.uint()
+	packed := n&1 == 1
+	n >>= 1
+	need := n
+	if packed {
+		need = min(n, math.MaxInt64) + idBytes
+	}
+	if need > uint64(len(d.b)) {
+		d.fail()
+		return ""
+	}
+	if !packed {
+		s := string(d.b[:n])
+		d.b = d.b[n:]
+		return s
+	}
+	hi, lo := binary.BigEndian.Uint64(d.b[n:]), binary.BigEndian.Uint64(d.b[n+8:])
+	s := make([]byte, n+1+idDigits)
+	copy(s, d.b[:n])
+	s[n] = '_'
+	for i := len(s) - 1; i > int(n); i-- {
+		s[i] = crockford[lo&31]
+		hi, lo = hi>>5, lo>>5|hi<<59
+	}
+	d.b = d.b[need:]
+	return string(s)
+}
 
 func (d *decoder) time() time.Time {
 	s := d.int()
@@ -129,37 +225,24 @@ func named(r *tally.Record, code int) tally.ID {
 	return [...]tally.ID{subjectGateway: r.Gateway, subjectClient: r.Client, subjectKey: r.Key, subjectToken: tally.ID(r.Token)}[code]
 }
 
-func (e *encoder) subject(s tally.Subject, r *tally.Record) {
+// codeOf tells how a record names a subject; other is the subject if it does
+// not.
+func codeOf(s tally.Subject, r *tally.Record) (code byte, other tally.Subject) {
 	kind, id := s.Split()
 	for code := subjectGateway; code <= subjectToken; code++ {
-		if kind == subjectKinds[code] && id == named(r, code) && len(s) == len(kind)+1+len(id) {
-			e.b = append(e.b, byte(code))
-			return
+		if kind == subjectKinds[code] && id != "" && id == named(r, code) {
+			return byte(code), ""
 		}
 	}
-	e.b = append(e.b, subjectText)
-	e.text(string(s))
+	return subjectText, s
 }
 
-func (d *decoder) subject(r *tally.Record) tally.Subject {
-	code := int(d.byte())
-	switch {
-	case code == subjectText:
-		return tally.Subject(d.text())
-	case code > subjectToken:
-		d.fail()
-		return ""
+// of is the subject of a limit of a record.
+func (l *limit) of(r *tally.Record) tally.Subject {
+	if l.code == subjectText {
+		return l.subject
 	}
-	return tally.SubjectOf(subjectKinds[code], named(r, code))
-}
-
-func (d *decoder) metric() tally.Metric {
-	n := d.byte()
-	if n >= tally.NumMetrics {
-		d.fail()
-		return tally.Requests
-	}
-	return tally.Metrics[n]
+	return tally.SubjectOf(subjectKinds[l.code], named(r, int(l.code)))
 }
 
 // sums writes a row of a rollup and the sequence number up to which it counts.

@@ -84,7 +84,6 @@ func backwards(txn *badger.Txn, from []byte, f func(day uint32, x *entry) bool) 
 	it := txn.NewIterator(o)
 	defer it.Close()
 	var b block
-	var x entry
 	for it.Seek(from); it.ValidForPrefix([]byte{tableRecord}); it.Next() {
 		more := true
 		err := it.Item().Value(func(v []byte) error {
@@ -92,13 +91,9 @@ func backwards(txn *badger.Txn, from []byte, f func(day uint32, x *entry) bool) 
 				return err
 			}
 			for i := len(b.entries) - 1; i >= 0 && more; i-- {
-				if b.first+uint64(i) > last {
-					continue
+				if x := &b.entries[i]; x.Seq <= last {
+					more = f(b.day, x)
 				}
-				if err := b.read(i, &x); err != nil {
-					return err
-				}
-				more = f(b.day, &x)
 			}
 			return nil
 		})

@@ -57,6 +57,7 @@ func decodeHoldsState(payload []byte) (x holdsState, err error) {
 // slotHead begins the value of a slot. A hold in it is open unless a record
 // with its ID has a sequence number above after.
 func (e *encoder) slotHead(epoch, after uint64) {
+	e.forget()
 	e.b = append(e.b, codecVersion)
 	e.uint(epoch)
 	e.uint(after)
@@ -65,26 +66,35 @@ func (e *encoder) slotHead(epoch, after uint64) {
 // hold writes what a later process needs to settle the hold as lost. Counted is
 // nil where the records since the periods began can tell.
 func (e *encoder) hold(h *ledger.Hold, counted []int64) {
+	limits := e.last.limits // a draft has none, and must not hide those of the hold before
+	e.last.limits = nil
 	e.entry(&entry{Record: h.Draft, settledAt: h.At})
+	e.last.limits = limits
 	e.time(h.ExpiresAt)
 	e.int(h.Output)
 	e.int(h.Bounds[tally.TokensIO.Index()].Base)
 	for _, n := range h.Held {
 		e.int(n)
 	}
-	e.uint(uint64(len(h.Charges)))
+	e.limits = e.limits[:0]
 	for i := range h.Charges {
 		c := &h.Charges[i]
-		e.subject(c.Subject, &h.Draft)
-		e.b = append(e.b, byte(c.Metric.Index()))
-		e.text(c.Period.Label)
-		e.int(c.Period.Start.Unix())
-		e.int(c.Period.End.Unix())
-		e.int(c.Max)
-		if counted == nil || aligned(&c.Period) {
-			e.int(-1)
-		} else {
-			e.int(counted[i])
+		l := limit{metric: byte(c.Metric.Index()), label: c.Period.Label, start: c.Period.Start.Unix(), end: c.Period.End.Unix(), max: c.Max}
+		l.code, l.subject = codeOf(c.Subject, &h.Draft)
+		e.limits = append(e.limits, l)
+	}
+	if slices.Equal(e.limits, e.last.limits) {
+		e.b = append(e.b, 1)
+	} else {
+		e.b = append(e.b, 0)
+		e.putLimits(true)
+	}
+	if counted == nil {
+		e.b = append(e.b, 0)
+	} else {
+		e.b = append(e.b, 1)
+		for _, n := range counted {
+			e.int(n)
 		}
 	}
 	if h.Session == nil {
@@ -92,7 +102,7 @@ func (e *encoder) hold(h *ledger.Hold, counted []int64) {
 		return
 	}
 	e.b = append(e.b, 1)
-	e.text(string(h.Session.Client))
+	e.id(string(h.Session.Client))
 	e.text(h.Session.Member)
 	e.time(h.SessionEnds)
 }
@@ -100,7 +110,10 @@ func (e *encoder) hold(h *ledger.Hold, counted []int64) {
 func (d *decoder) hold() *ledger.Hold {
 	h := &ledger.Hold{}
 	var x entry
+	limits := d.last.limits
+	d.last.limits = nil
 	d.entry(&x)
+	d.last.limits = limits
 	h.Draft = x.Record
 	h.ID, h.At = h.Draft.ID, h.Draft.At
 	h.ExpiresAt = d.time()
@@ -112,19 +125,27 @@ func (d *decoder) hold() *ledger.Hold {
 		}
 	}
 	h.NewSession = h.Held[tally.Sessions.Index()] > 0
-	if n := d.count(); n > 0 {
-		h.Charges, h.Counted = make([]tally.Charge, n), make([]int64, n)
+	if d.byte() == 0 {
+		d.takeLimits(true)
+	}
+	if n := len(d.last.limits); n > 0 {
+		h.Charges = make([]tally.Charge, n)
 	}
 	for i := range h.Charges {
-		c := &h.Charges[i]
-		c.Subject, c.Metric, c.Period.Label = d.subject(&h.Draft), d.metric(), d.text()
-		c.Period.Start, c.Period.End = time.Unix(d.int(), 0).UTC(), time.Unix(d.int(), 0).UTC()
-		c.Max, h.Counted[i] = d.int(), d.int()
+		l := &d.last.limits[i]
+		period := tally.Period{Label: l.label, Start: time.Unix(l.start, 0).UTC(), End: time.Unix(l.end, 0).UTC()}
+		h.Charges[i] = tally.Charge{Counter: tally.Counter{Subject: l.of(&h.Draft), Metric: tally.Metrics[l.metric], Period: period}, Max: l.max}
+	}
+	if d.byte() == 1 && !d.failed {
+		h.Counted = make([]int64, len(h.Charges))
+		for i := range h.Counted {
+			h.Counted[i] = d.int()
+		}
 	}
 	switch d.byte() {
 	case 0:
 	case 1:
-		h.Session = &tally.SessionUse{Client: tally.ID(d.text()), Member: d.text()}
+		h.Session = &tally.SessionUse{Client: tally.ID(d.id()), Member: d.text()}
 		h.SessionEnds = d.time()
 		h.Session.Until = h.SessionEnds
 	default:
@@ -141,7 +162,10 @@ func (s *Store) adoptMinutes(x *slot, h *ledger.Hold) error {
 		if aligned(&c.Period) {
 			continue
 		}
-		used := h.Counted[i]
+		used := int64(-1)
+		if h.Counted != nil {
+			used = h.Counted[i]
+		}
 		err := s.db.View(func(txn *badger.Txn) error {
 			if used < 0 {
 				n, err := s.fromRecords(txn, c)

@@ -86,17 +86,13 @@ func (o *outgoing) add(txn *badger.Txn, to uint64) error {
 	it := txn.NewIterator(opts)
 	defer it.Close()
 	var b block
-	var x entry
 	for it.Seek(recordKey(o.day, o.last+1)); it.Valid() && o.last < to; it.Next() {
 		err := it.Item().Value(func(v []byte) error {
 			if err := b.open(it.Item().Key(), v); err != nil {
 				return err
 			}
 			for i := range b.entries {
-				if err := b.read(i, &x); err != nil {
-					return err
-				}
-				o.sums.count(&x.Record)
+				o.sums.count(&b.entries[i].Record)
 			}
 			o.last = b.last()
 			return nil

@@ -1,6 +1,7 @@
 package badgerdb
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -129,6 +130,9 @@ func (q *queue) take(room []*job, busy bool) (jobs []*job, tick, closed bool) {
 	for len(q.jobs) == 0 && !q.tick && !q.closed.Load() && !busy {
 		q.idle = true
 		q.more.Wait()
+		q.mu.Unlock()
+		runtime.Gosched() // others who are about to send go into the same transaction
+		q.mu.Lock()
 	}
 	q.idle = false
 	jobs, q.jobs = q.jobs, room[:0]

@@ -190,11 +190,7 @@ func (s *Store) replay(t *tail) func(*badger.Txn) error {
 			}
 			next = b.last() + 1
 			for i := range b.entries {
-				var x entry
-				if err := b.read(i, &x); err != nil {
-					return err
-				}
-				if err := s.replayed(txn, t, &x); err != nil {
+				if err := s.replayed(txn, t, &b.entries[i]); err != nil {
 					return err
 				}
 			}

@@ -145,7 +145,6 @@ func (v *verifier) eachRecord(damaged func(key []byte, err error), joins func(*b
 	it := v.txn.NewIterator(o)
 	defer it.Close()
 	var b block
-	var x entry
 	for it.Rewind(); it.Valid(); it.Next() {
 		if v.ctx.Err() != nil {
 			return context.Cause(v.ctx)
@@ -156,10 +155,7 @@ func (v *verifier) eachRecord(damaged func(key []byte, err error), joins func(*b
 			}
 			joins(&b)
 			for i := range b.entries {
-				if err := b.read(i, &x); err != nil {
-					return err
-				}
-				f(&x)
+				f(&b.entries[i])
 			}
 			return nil
 		})

@@ -41,7 +41,6 @@ type batch struct {
 	slot    encoder // the value of a slot with holds
 	blocks  []span  // blocks of records in records
 	records encoder
-	scratch encoder
 	before  position // to return to when the transaction fails
 }
 
@@ -63,7 +62,8 @@ func (b *batch) reset() {
 	clear(b.settled)
 	clear(b.holds)
 	b.jobs, b.settled, b.holds, b.blocks = b.jobs[:0], b.settled[:0], b.holds[:0], b.blocks[:0]
-	b.slot.b, b.records.b = b.slot.b[:0], b.records.b[:0]
+	b.slot.begin()
+	b.records.begin()
 }
 
 // put decides a job and adds it to the batch.
@@ -141,9 +141,10 @@ func (s *Store) add(b *batch, j *job) {
 	if day := dayOf(s.end.settledAt); len(b.blocks) == 0 || b.blocks[len(b.blocks)-1].day != day {
 		b.closeBlock()
 		b.blocks = append(b.blocks, span{day: day, first: r.Seq, from: len(b.records.b)})
+		b.records.forget()
 		b.records.b = append(b.records.b, codecVersion)
 	}
-	b.records.append(&j.entry, &b.scratch)
+	b.records.entry(&j.entry)
 	b.settled = append(b.settled, j)
 }
 

@@ -1,0 +1,113 @@
+package badgerdb
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tallygate/engine/tally"
+)
+
+// load makes requests as the gateway does: six limits, a bound, a record of the
+// usual size.
+type load struct {
+	store *Store
+	now   time.Time
+	plans [][]tally.Charge // one for each of some clients
+	next  atomic.Int64
+}
+
+func newLoad(s *Store, clients int) *load {
+	l := &load{store: s, now: time.Now().UTC().Truncate(time.Hour)}
+	for i := range clients {
+		var list []tally.Charge
+		for _, subject := range []string{fmt.Sprintf("key/ke_01kq3ma7e%017d", i), fmt.Sprintf("client/cl_01kq3ma7e%017d", i), "gateway/gw_01kq3ma7e00000000000000000"} {
+			for _, c := range []struct {
+				m tally.Metric
+				u tally.Unit
+			}{{tally.Requests, tally.Minute}, {tally.Cost, tally.Month}} {
+				period := tally.Window{Unit: c.u}.Period(l.now, time.UTC, 0)
+				list = append(list, tally.Charge{Counter: tally.Counter{Subject: tally.Subject(subject), Metric: c.m, Period: period}, Max: tally.MaxCount})
+			}
+		}
+		l.plans = append(l.plans, list)
+	}
+	return l
+}
+
+// request is one Reserve and one Settle.
+func (l *load) request() error {
+	n := l.next.Add(1)
+	charges := l.plans[n%int64(len(l.plans))]
+	_, key := charges[0].Subject.Split()
+	_, client := charges[2].Subject.Split()
+	_, gateway := charges[4].Subject.Split()
+	r := tally.Reservation{
+		ID: tally.NewID("req", l.now), At: l.now.Add(time.Duration(n) * time.Microsecond), ExpiresAt: l.now.Add(time.Hour), WantOutput: 500,
+		Bounds: tally.Bounds{{Base: 1}, {Base: 900, PerMillion: 1e6}, {Base: 90_000, PerMillion: 6e8}, {Base: 99_000, PerMillion: 6.6e8}}, Charges: charges,
+		Draft: tally.Record{Gateway: gateway, Client: client, Key: key, Endpoint: "chat", Model: "gpt-4o-mini", Stream: true, Count: 1},
+	}
+	if _, err := l.store.Reserve(context.Background(), r); err != nil {
+		return err
+	}
+	rec := r.Draft
+	rec.Provider, rec.Upstream, rec.Attempts, rec.Status, rec.Outcome, rec.Basis = "pr_01kq3ma7e00000000000000000", "gpt-4o-mini", 1, 200, tally.OK, tally.Exact
+	rec.Tokens = tally.Tokens{Input: 200 + n%700, Output: 100 + n%400}
+	rec.Cost, rec.Credits = tally.NanoUSD(30_000+n%90_000), tally.NanoUSD(33_000+n%99_000)
+	rec.FirstByte, rec.Total = time.Duration(200+n%300)*time.Millisecond, time.Duration(1000+n%5000)*time.Millisecond
+	return l.store.Settle(context.Background(), tally.Settlement{ID: r.ID, Record: rec})
+}
+
+// run makes n requests with so many callers.
+func (l *load) run(t testing.TB, callers, n int) {
+	var left atomic.Int64
+	left.Store(int64(n))
+	var all sync.WaitGroup
+	for range callers {
+		all.Go(func() {
+			for left.Add(-1) >= 0 {
+				if err := l.request(); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// BenchmarkReserveSettle is the store's part of one request, twice durable. The
+// metric cpu-ns/op is the time of all processors, deferred work included;
+// making the request costs about 1,000 of it.
+func BenchmarkReserveSettle(b *testing.B) {
+	for _, callers := range []int{1, 16, 64} {
+		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+			s := openStore(b, filepath.Join(b.TempDir(), "s"))
+			l := newLoad(s, 50)
+			b.ReportAllocs()
+			before := cpuTime()
+			b.ResetTimer()
+			l.run(b, callers, b.N)
+			b.StopTimer()
+			b.ReportMetric(float64(cpuTime()-before)/float64(b.N), "cpu-ns/op")
+		})
+	}
+}
+
+func openStore(t testing.TB, dir string) *Store {
+	t.Helper()
+	s, err := Open(context.Background(), Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
