@@ -9,13 +9,15 @@
 //	engine/gateway  ◄─ assembles ─  engine  ── implements ──►  engine/control
 //	 │    │    │                        │
 //	 │    │    └─ engine/auth           ├─ engine/feed ◄─ records ─ storage
-//	 │    └────── engine/route ─► providers/{openai,sim}
+//	 │    └────── engine/route ─► providers/{openai ─► transport, sim}
 //	 └─────────── engine/meter ─► storage ◄─ storage/{badgerdb,memory}
 //
 // Everything is said in the words of [tallygate/engine/tally], which imports
 // only the standard library. Package storage and package providers are ports:
-// their implementations never see the engine. A test in cmd/tallygate holds the
-// direction of every import.
+// their implementations never see the engine, and each has a suite that all of
+// them pass (storage/storetest, providers/providertest). Counters live in
+// storage/ledger, which decides admission in memory. A test in cmd/tallygate
+// holds the direction of every import.
 //
 // # One request
 //
