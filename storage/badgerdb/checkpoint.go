@@ -123,7 +123,10 @@ func (s *Store) checkpointSlice() error {
 	defer txn.Discard()
 	rows, uses, sessions := c.rows, c.uses, c.sessions
 	for ; len(rows) > 0 && n < sliceEntries; n++ {
-		if err := mergeRow(txn, &rows[0], c.state.end.seq); err != nil {
+		if err := mergeRow(txn, &rows[0], c.state.end.seq); tally.CodeOf(err) == tally.Corrupt {
+			// It stays damaged, so that whoever asks is told; the others go on.
+			s.log.Error("a rollup is damaged and not brought up", "err", err)
+		} else if err != nil {
 			return err
 		}
 		rows = rows[1:]

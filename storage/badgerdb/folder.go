@@ -1,11 +1,15 @@
 package badgerdb
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/dgraph-io/badger/v4"
 
 	"tallygate/engine/tally"
 )
@@ -68,10 +72,65 @@ func mend(dir string) error {
 			}
 		}
 	}
-	if tables && !manifest {
-		return tally.Errorf(tally.Corrupt, "the store in %s has lost its MANIFEST", dir).WithHint("restore a backup; keep the folder until you have")
+	switch {
+	case manifest:
+		return checkTables(dir)
+	case tables:
+		return damaged(dir, "it has lost its MANIFEST")
 	}
 	return nil
+}
+
+func damaged(dir, how string) error {
+	return tally.Errorf(tally.Corrupt, "the store in %s is damaged: %s", dir, how).WithHint("restore a backup; keep the folder until you have")
+}
+
+// checkTables looks at the end of every table that the manifest names: where it
+// is not what it must be, Badger does not fail but panic. Tables that the
+// manifest does not name are of a process that was killed as it wrote them;
+// Badger removes them.
+func checkTables(dir string) error {
+	f, err := os.Open(filepath.Join(dir, "MANIFEST"))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	manifest, _, err := badger.ReplayManifestFile(f, 0, badger.DefaultOptions(dir).WithLogger(nil))
+	if err != nil {
+		return damaged(dir, "its MANIFEST cannot be read: "+err.Error())
+	}
+	for id := range manifest.Tables {
+		name := fmt.Sprintf("%06d.sst", id)
+		if !tableEnds(filepath.Join(dir, name)) {
+			return damaged(dir, "table "+name+" is missing or not whole")
+		}
+	}
+	return nil
+}
+
+// tableEnds reports whether a table ends as one does: with an index and a
+// checksum, each with its length behind it.
+func tableEnds(name string) bool {
+	f, err := os.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	at, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return false
+	}
+	for range 2 { // the checksum, then the index
+		var length [4]byte
+		if _, err := f.ReadAt(length[:], at-4); at < 4 || err != nil {
+			return false
+		}
+		n := int64(binary.BigEndian.Uint32(length[:]))
+		if at -= 4 + n; n == 0 || at < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // The head is a small file beside Badger's that says which record was safe on

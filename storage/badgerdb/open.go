@@ -104,11 +104,12 @@ func locked(err error) bool {
 func (s *Store) badgerOptions() badger.Options {
 	const mb = 1 << 20
 	o := badger.DefaultOptions(s.opts.Dir).
-		WithLogger(badgerLog{s.log}).WithLoggingLevel(badger.WARNING).
+		WithLogger(badgerLog{s.log}).
 		WithMemTableSize(8 * mb).WithNumMemtables(2).WithBlockCacheSize(8 * mb).WithIndexCacheSize(8 * mb).
 		WithBaseTableSize(4 * mb).WithBaseLevelSize(32 * mb).WithBlockSize(16 << 10).
 		WithNumLevelZeroTables(4).WithNumLevelZeroTablesStall(12).WithNumCompactors(2).
 		WithCompression(options.Snappy).WithValueLogFileSize(16 * mb).WithValueThreshold(512 << 10).
+		WithChecksumVerificationMode(options.OnBlockRead).
 		WithDetectConflicts(false).WithMetricsEnabled(false).WithCompactL0OnClose(false).
 		WithSyncWrites(s.opts.Durability == Strict)
 	o.TableSizeMultiplier = 1 // 2 gives compactions a heap of hundreds of megabytes
@@ -147,12 +148,18 @@ func (s *Store) keep() {
 	}
 }
 
-// badgerLog hands Badger's log to ours.
+// badgerLog hands Badger's log to ours. What it does as a matter of course is for
+// those who debug; its own debugging, some lines for each transaction, is for
+// nobody.
 type badgerLog struct{ log *slog.Logger }
 
-func (b badgerLog) Errorf(f string, a ...any)   { b.log.Error("badger", "msg", line(f, a)) }
-func (b badgerLog) Warningf(f string, a ...any) { b.log.Warn("badger", "msg", line(f, a)) }
-func (b badgerLog) Infof(f string, a ...any)    { b.log.Debug("badger", "msg", line(f, a)) }
-func (b badgerLog) Debugf(f string, a ...any)   { b.log.Debug("badger", "msg", line(f, a)) }
+func (b badgerLog) Errorf(f string, a ...any)   { b.tell(slog.LevelError, f, a) }
+func (b badgerLog) Warningf(f string, a ...any) { b.tell(slog.LevelWarn, f, a) }
+func (b badgerLog) Infof(f string, a ...any)    { b.tell(slog.LevelDebug, f, a) }
+func (b badgerLog) Debugf(string, ...any)       {}
 
-func line(f string, a []any) string { return strings.TrimSpace(fmt.Sprintf(f, a...)) }
+func (b badgerLog) tell(level slog.Level, f string, a []any) {
+	if ctx := context.Background(); b.log.Enabled(ctx, level) {
+		b.log.Log(ctx, level, "badger", "says", strings.TrimSpace(fmt.Sprintf(f, a...)))
+	}
+}

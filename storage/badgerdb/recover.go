@@ -188,12 +188,15 @@ func (s *Store) replay(t *tail) func(*badger.Txn) error {
 			if b.first != next && b.first > s.pruned.seq+1 {
 				s.log.Error("records are missing; run tallygate verify", "from", next, "to", b.first-1)
 			}
-			next = b.last() + 1
 			for i := range b.entries {
+				if b.entries[i].Seq < next {
+					continue // twice there: never count it twice
+				}
 				if err := s.replayed(txn, t, &b.entries[i]); err != nil {
 					return err
 				}
 			}
+			next = max(next, b.last()+1)
 			return nil
 		})
 	}
@@ -220,7 +223,7 @@ func (s *Store) replayed(txn *badger.Txn, t *tail, x *entry) error {
 		t.of[c] = rows
 	}
 	for _, r := range rows {
-		if x.Seq > r.through { // a slice of the checkpoint that the crash stopped may be there
+		if r != nil && x.Seq > r.through { // a slice of the checkpoint that the crash stopped may be there
 			r.sums.Count(&x.Record)
 		}
 	}
@@ -232,10 +235,13 @@ func (t *tail) rowsOf(txn *badger.Txn, c *combination) (rows []*row, err error) 
 	c.rows(func(k rowKey) {
 		for gran := range uint8(grans) {
 			key := k.at(gran).bytes()
-			r := t.rows[string(key)]
-			if r == nil {
+			r, known := t.rows[string(key)]
+			if !known {
 				r = &row{}
-				if failed := readRow(txn, key, r); failed != nil {
+				switch failed := readRow(txn, key, r); {
+				case tally.CodeOf(failed) == tally.Corrupt:
+					r = nil // it stays damaged, so that whoever asks is told
+				case failed != nil:
 					err = failed
 					return
 				}
@@ -254,6 +260,9 @@ func (s *Store) saveTail(t *tail) error {
 	defer func() { batch.Discard() }()
 	n := 0
 	for key, x := range t.rows {
+		if x == nil {
+			continue
+		}
 		var e encoder
 		e.sums(max(s.end.seq, x.through), &x.sums)
 		if err := batch.Set([]byte(key), seal([]byte(key), e.b)); err != nil {
