@@ -109,6 +109,9 @@ func (v *verifier) localise(gran, family uint8) error {
 		return err
 	}
 	err := v.eachRecord(func([]byte, error) {}, func(*block) {}, func(x *entry) {
+		if x.Seq <= v.opened {
+			return
+		}
 		c := combine(&x.Record)
 		one := tally.Sums{}
 		one.Count(&x.Record)

@@ -19,7 +19,6 @@ package badgerdb
 import (
 	"cmp"
 	"context"
-	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -282,22 +281,6 @@ func (s *Store) Status(ctx context.Context) (storage.Status, error) {
 		Records: s.records.Load(), LastSeen: s.ledger.Seen(), DiskBytes: folderBytes(s.opts.Dir),
 		FreeBytes: s.free.Load(), Admitting: s.admitting.Load(),
 	}, nil
-}
-
-// Backup implements storage.Store. What it writes is what [Restore] reads.
-func (s *Store) Backup(ctx context.Context, w io.Writer) error {
-	_, done, err := s.read(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	if err := s.queue.alone(s.completeCheckpoint); err != nil {
-		return err
-	}
-	if _, err := s.db.Backup(w, 0); err != nil {
-		return tally.Errorf(tally.Internal, "write the backup: %w", err)
-	}
-	return nil
 }
 
 // usable says whether the store can be used.

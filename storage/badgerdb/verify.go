@@ -2,6 +2,7 @@ package badgerdb
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -50,6 +51,7 @@ type verifier struct {
 	txn    *badger.Txn
 	end    position
 	pruned pruned
+	opened uint64 // opening balances count up to here; some of the records may still be there
 
 	want     fingerprints // of rows, as openings and records say
 	counting map[tally.Subject][]*counting
@@ -73,10 +75,10 @@ func newVerifier(ctx context.Context) *verifier {
 // begin takes the picture. It runs in the writer: nothing is half done then, but
 // for holds that are not written yet.
 func (v *verifier) begin(s *Store) error {
-	if err := s.completeCheckpoint(); err != nil {
+	if err := cmp.Or(s.finishOpenings(), s.completeCheckpoint()); err != nil {
 		return err
 	}
-	v.txn, v.end, v.pruned = s.db.NewTransaction(false), s.end, s.pruned
+	v.txn, v.end, v.pruned, v.opened = s.db.NewTransaction(false), s.end, s.pruned, s.openings.to
 	counter := func(c tally.Counter, u tally.Usage) {
 		v.counting[c.Subject] = append(v.counting[c.Subject], &counting{Counter: c, is: u})
 	}
@@ -221,6 +223,9 @@ func (v *verifier) records() error {
 			v.journal.settled[x.ID] = x.Seq
 		}
 		v.count(&x.Record)
+		if x.Seq <= v.opened {
+			return
+		}
 		if sums.count(&x.Record); len(sums) >= checkpointSheet {
 			v.want.addSheet(sums)
 			clear(sums)
@@ -241,7 +246,7 @@ func (v *verifier) count(r *tally.Record) {
 	amounts := r.Amounts()
 	for _, s := range subjectsOf(r) {
 		for _, c := range v.counting[s] {
-			if c.Period.Contains(r.At) {
+			if c.Period.Contains(r.At) && (r.Seq > v.opened || !aligned(&c.Period)) {
 				c.should.Used = tally.AddSat(c.should.Used, amounts.Of(c.Metric))
 			}
 		}

@@ -1,0 +1,258 @@
+package badgerdb
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"tallygate/engine/tally"
+)
+
+func TestOpenRefuses(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		make func(t *testing.T, dir string)
+		want tally.Code
+	}{
+		{"a folder with something else", func(t *testing.T, dir string) {
+			os.Mkdir(dir, 0o700)
+			os.WriteFile(dir+"/thesis.txt", []byte("work of years"), 0o600)
+		}, tally.Invalid},
+		{"a store and something else", func(t *testing.T, dir string) {
+			openStore(t, dir).Close()
+			os.WriteFile(dir+"/thesis.txt", nil, 0o600)
+		}, tally.Invalid},
+		{"a folder that others can write", func(t *testing.T, dir string) {
+			os.Mkdir(dir, 0o700)
+			os.Chmod(dir, 0o777)
+		}, tally.Denied},
+		{"a folder that others can read", func(t *testing.T, dir string) {
+			os.Mkdir(dir, 0o700)
+			os.Chmod(dir, 0o750)
+		}, tally.Denied},
+		{"a file", func(t *testing.T, dir string) { os.WriteFile(dir, nil, 0o600) }, tally.Denied},
+		{"the Badger of somebody else", func(t *testing.T, dir string) {
+			db, err := badger.Open(badger.DefaultOptions(dir).WithLogger(nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			db.Update(func(txn *badger.Txn) error { return txn.Set([]byte("theirs"), nil) })
+			db.Close()
+			os.Chmod(dir, 0o700)
+		}, tally.Corrupt},
+		{"another version", func(t *testing.T, dir string) {
+			s := openStore(t, dir)
+			s.queue.alone(func() error { return s.set(keySchema, []byte{schema + 1}) })
+			s.Close()
+		}, tally.Invalid},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "s")
+			tc.make(t, dir)
+			before := listing(t, dir)
+			s, err := Open(ctx, Options{Dir: dir})
+			if err == nil {
+				s.Close()
+			}
+			if e := tally.AsError(err); err == nil || e.Code != tc.want || e.Message == "" || e.Code != tally.Denied && e.Hint == "" {
+				t.Errorf("%v, want %s and a hint", err, tc.want)
+			}
+			if tc.want == tally.Invalid && strings.Contains(tc.name, "else") && listing(t, dir) != before {
+				t.Errorf("it touched a folder that is not its own:\n%s\nwas\n%s", listing(t, dir), before)
+			}
+		})
+	}
+}
+
+func listing(t *testing.T, dir string) string {
+	var out strings.Builder
+	filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err == nil {
+			out.WriteString(name + "\n")
+		}
+		return nil
+	})
+	return out.String()
+}
+
+func TestSecondOpenerIsTold(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "s")
+	s := openStore(t, dir)
+	began := time.Now()
+	if _, err := Open(ctx, Options{Dir: dir}); tally.CodeOf(err) != tally.InUse {
+		t.Errorf("%v, want InUse", err)
+	}
+	if time.Since(began) < lockPatience {
+		t.Error("it did not wait for a process that is being killed")
+	}
+	// One that goes away meanwhile is waited for.
+	time.AfterFunc(200*time.Millisecond, func() { s.Close() })
+	openStore(t, dir)
+}
+
+// A disk that is nearly full stops admission; what is under way still settles,
+// and the store closes and opens again.
+func TestDiskGuard(t *testing.T) {
+	var free atomic.Int64
+	free.Store(minFree)
+	dir := filepath.Join(t.TempDir(), "s")
+	options := Options{Dir: dir, Free: func(string) (int64, error) { return free.Load(), nil }}
+	s, err := Open(ctx, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{T: t, Store: s, dir: dir, now: noon}
+	if _, err := s.Reserve(ctx, w.reservation("req_1")); err != nil {
+		t.Fatal(err)
+	}
+	makeBallast(dir)
+	free.Store(minFree - 1)
+	s.guard()
+	if _, err := s.Reserve(ctx, w.reservation("req_2")); tally.CodeOf(err) != tally.Unavailable {
+		t.Errorf("reserve: %v, want Unavailable", err)
+	}
+	if st, err := s.Status(ctx); err != nil || st.Admitting || st.FreeBytes != minFree-1 {
+		t.Errorf("status: %+v, %v", st, err)
+	}
+	rec := w.reservation("req_1").Draft
+	rec.Outcome = tally.OK
+	if err := s.Settle(ctx, tally.Settlement{ID: "req_1", Record: rec}); err != nil {
+		t.Errorf("settle: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, ballastName)); err == nil {
+		t.Error("the ballast is still there")
+	}
+	if s, err = Open(ctx, options); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	free.Store(minFree)
+	s.guard()
+	if _, err := s.Reserve(ctx, w.reservation("req_3")); err != nil {
+		t.Errorf("reserve with room again: %v", err)
+	}
+	free.Store(minOpenFree - 1)
+	if _, err := Open(ctx, Options{Dir: t.TempDir() + "/s", Free: options.Free}); tally.CodeOf(err) != tally.Unavailable {
+		t.Errorf("open without room: %v, want Unavailable", err)
+	}
+}
+
+// What Backup writes, Restore makes a store of.
+func TestBackupRestores(t *testing.T) {
+	w := full(t)
+	var backup bytes.Buffer
+	if err := w.Backup(ctx, &backup); err != nil {
+		t.Fatal(err)
+	}
+	w.Store.Close()
+	w.dir = filepath.Join(t.TempDir(), "restored")
+	if err := Restore(ctx, w.dir, bytes.NewReader(backup.Bytes())); err != nil {
+		t.Fatal(err)
+	}
+	if err := Restore(ctx, w.dir, bytes.NewReader(backup.Bytes())); tally.CodeOf(err) != tally.Conflict {
+		t.Errorf("restore over a store: %v, want Conflict", err)
+	}
+	w.start()
+	w.orphan()
+	w.agree()
+	if err := Restore(ctx, t.TempDir()+"/s", bytes.NewReader(backup.Bytes()[:backup.Len()/2])); err == nil {
+		t.Error("half a backup restores")
+	}
+}
+
+// What is in memory and on the disk only in part survives a crash at any moment.
+func TestCrashes(t *testing.T) {
+	w := newWorld(t)
+	id := 0
+	next := func() tally.ID {
+		id++
+		return tally.ID("req_" + string(rune('a'+id/26)) + string(rune('a'+id%26)))
+	}
+	for round := range 6 {
+		for range 7 {
+			a, b := next(), next()
+			w.reserve(a)
+			w.reserve(b)
+			w.settle(a)
+			if round%2 == 0 {
+				w.settle(b)
+			}
+			w.refuse(next())
+			w.now = w.now.Add(7 * time.Minute)
+		}
+		switch round {
+		case 1: // in the middle of a checkpoint
+			err := w.queue.alone(func() error {
+				w.beginCheckpoint()
+				rows := w.checkpoint.rows
+				w.checkpoint.rows = rows[:len(rows)/2]
+				state := w.checkpoint.state
+				w.checkpoint.state = w.saved // as if the rest had not been written
+				for i := range w.checkpoint.rows {
+					txn := w.db.NewTransaction(true)
+					if err := mergeRow(txn, &w.checkpoint.rows[i], state.end.seq); err != nil {
+						return err
+					}
+					if err := txn.Commit(); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		case 2:
+			w.queue.alone(w.completeCheckpoint)
+		case 3:
+			w.queue.alone(w.rejournal)
+		case 4: // between the opening balances and the end of a pruned day
+			err := w.queue.alone(func() error {
+				o, err := w.oldest(dayOf(w.now) + 1)
+				if err != nil || o == nil {
+					return err
+				}
+				if err := w.setOpenings(openings{w.openings.to, o.last}); err != nil {
+					return err
+				}
+				rows := map[rowKey]*tally.Sums{}
+				o.sums.add(rows, func(k rowKey) bool { return k.gran == quarters && k.family%2 == 0 })
+				for k, sums := range rows {
+					txn := w.db.NewTransaction(true)
+					if err := mergeRow(txn, &rowDelta{k.opening(), sums}, o.last); err != nil {
+						return err
+					}
+					if err := txn.Commit(); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.crash()
+		w.agree()
+		if round == 4 {
+			w.prune(w.now.Add(48 * time.Hour))
+			w.agree()
+			w.crash()
+			w.agree()
+		}
+	}
+	w.expire()
+	w.agree()
+	w.restart()
+	w.agree()
+}
