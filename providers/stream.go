@@ -22,8 +22,8 @@ type Source interface {
 // StreamOptions say how a stream is read.
 type StreamOptions struct {
 	KeepUsage bool // pass the usage-only event on
-	// ChunkTimeout bounds the wait for the next whole event; bytes that trickle
-	// in do not prolong it.
+	// ChunkTimeout bounds the wait for the next whole event, to an eighth; bytes
+	// that trickle in do not prolong it.
 	ChunkTimeout time.Duration
 	// MaxBytes bounds the whole stream, give or take a read; 0 is no bound.
 	MaxBytes int64
@@ -65,7 +65,8 @@ type Stream struct {
 	total    int64
 	finished bool
 	failed   bool
-	passed   bool // something was returned
+	passed   bool      // something was returned
+	until    time.Time // that the next event is waited for, at the latest
 	err      error
 }
 
@@ -114,11 +115,17 @@ func (s *Stream) Next() ([]byte, error) {
 	}
 }
 
+// deadline bounds the wait for the next event. Moving it costs more than an
+// event, so it stays until an eighth of it is over.
 func (s *Stream) deadline() {
 	if s.opts.ChunkTimeout <= 0 {
 		return
 	}
 	until := time.Now().Add(s.opts.ChunkTimeout)
+	if until.Sub(s.until) < s.opts.ChunkTimeout/8 {
+		return
+	}
+	s.until = until
 	if !s.opts.Until.IsZero() && s.opts.Until.Before(until) {
 		until = s.opts.Until
 	}

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tallygate/engine/tally"
@@ -214,24 +216,28 @@ func TestStreamBounds(t *testing.T) {
 	}
 }
 
-// One deadline is for one wait, however the bytes trickle in, and never behind
-// that of the whole stream.
+// Bytes that trickle in prolong nothing, an event does, and nothing goes beyond
+// the end of the whole stream.
 func TestStreamDeadlines(t *testing.T) {
-	src := &pieces{text: evHello + evHello + evDone, size: func() int { return 1 }}
-	start := time.Now()
-	until := start.Add(time.Minute)
-	s := NewStream(src, StreamOptions{ChunkTimeout: time.Hour, Until: until})
-	for range 3 {
-		if _, err := s.Next(); err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		src := &pieces{text: evHello + evHello + evHello + evDone, size: func() int { return 1 }}
+		start := time.Now()
+		s := NewStream(src, StreamOptions{ChunkTimeout: 8 * time.Second, Until: start.Add(10 * time.Second)})
+		defer s.Close()
+		for _, pause := range []time.Duration{0, 500 * time.Millisecond, time.Second, 2 * time.Second} {
+			time.Sleep(pause)
+			if _, err := s.Next(); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	if len(src.until) != 3 || !src.until[0].Equal(until) {
-		t.Errorf("deadlines at %v", src.until)
-	}
-	s.Close()
-	s = NewStream(&pieces{}, StreamOptions{})
-	s.Close()
+		var got []time.Duration
+		for _, at := range src.until {
+			got = append(got, at.Sub(start))
+		}
+		if want := []time.Duration{8 * time.Second, 9500 * time.Millisecond, 10 * time.Second}; !slices.Equal(got, want) {
+			t.Errorf("deadlines after %v, want %v", got, want)
+		}
+	})
 }
 
 // FuzzStream: however the bytes are cut, a reader learns the same; and what
