@@ -1,0 +1,69 @@
+package screen
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"tallygate/engine/control"
+	"tallygate/tui/widget"
+)
+
+// newKeyForm asks for a new key of a client and shows it once.
+func newKeyForm(e *Env, screen, client, baseURL string) Dialog {
+	return NewForm(e, FormOf[control.CreateKey, control.KeyCreated]{
+		Heading: "New key for " + widget.Safe(client), Screen: screen, Op: control.KeysCreate, Save: "Create the key",
+		Fields: []*widget.Field{
+			{Name: "label", Label: "Label", Help: "what it is for: whatsapp-bot, n8n-prod"},
+			{Name: "expires", Label: "Expires", Help: "how long it works: 90d, 12h, a date; empty means forever"},
+			{Name: "limits", Label: "Limits", Check: checkLimits, Help: "on top of the client's: requests=10/minute cost=5/total"},
+		},
+		Fill: func(value func(string) string) (in control.CreateKey, err error) {
+			in.Client, in.Label, in.Expires = client, strings.TrimSpace(value("label")), strings.TrimSpace(value("expires"))
+			in.Limits, err = limitEdits(value("limits"), nil)
+			return in, err
+		},
+		Done: func(k control.KeyCreated) tea.Cmd { return Ask(Open{shownKey(k, baseURL)}) },
+	})
+}
+
+// shownKey is the dialog of a key that was just made.
+func shownKey(k control.KeyCreated, baseURL string) Dialog {
+	s := &Shown{
+		Heading: "Key " + widget.Safe(k.Label) + " of " + widget.Safe(k.Client), Secret: k.Key, Save: saveSecret,
+		Says: []string{"This is the only time that the key is shown: tallygate keeps its digest only."},
+	}
+	if !k.OldUntil.IsZero() {
+		s.Says = append(s.Says, "The key before it works until "+k.OldUntil.Local().Format("2 Jan 15:04")+".")
+	}
+	if baseURL != "" {
+		s.Curl = Curl(baseURL, k.Key, "")
+	}
+	return s
+}
+
+// Curl is a command that works as it is when it is pasted into a shell.
+func Curl(baseURL, key, model string) string {
+	body, _ := json.Marshal(struct { // texts cannot fail
+		Model    string              `json:"model,omitempty"`
+		Messages []map[string]string `json:"messages"`
+	}{model, []map[string]string{{"role": "user", "content": "hi"}}})
+	return fmt.Sprintf("curl %s/chat/completions -H 'Authorization: Bearer %s' -d '%s'", strings.TrimRight(baseURL, "/"), key, strings.ReplaceAll(string(body), "'", `'\''`))
+}
+
+// saveSecret writes a secret to a new file that only this user can read.
+func saveSecret(secret string) (path string, err error) {
+	f, err := os.CreateTemp("", "tallygate-key-*.txt") // mode 0600
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	if _, err := f.WriteString(secret + "\n"); err != nil {
+		return "", err
+	}
+	return filepath.Clean(f.Name()), f.Sync()
+}
