@@ -30,8 +30,8 @@ func (a *App) Registry() []action.Action {
 			run := act.Run
 			act.Run = func() tea.Cmd {
 				a.at = i
-				a.show()
-				return run()
+				asks := a.show()
+				return tea.Batch(run(), asks)
 			}
 			out = append(out, act)
 		}
@@ -46,8 +46,7 @@ func (a *App) everywhere() []action.Action {
 			ID: "go." + s.Name(), Title: "go to " + title(s.Name()), Keys: []string{strconv.Itoa(i + 1)},
 			Run: func() tea.Cmd {
 				a.at = i
-				a.show()
-				return nil
+				return a.show()
 			},
 		})
 	}

@@ -134,14 +134,13 @@ func (a *App) update(msg tea.Msg) tea.Cmd {
 		return nil
 	case tea.FocusMsg:
 		a.blurred = false
-		a.show()
-		return nil
+		return a.show()
 	case tickMsg:
 		a.frame++
-		if !a.blurred {
-			a.show()
+		if a.blurred {
+			return tick()
 		}
-		return tick()
+		return tea.Batch(tick(), a.show())
 	case hushMsg:
 		if int(msg) == a.word.id {
 			a.word = word{}
@@ -193,8 +192,16 @@ func (a *App) retheme() {
 	*a.env.Theme = *theme.New(theme.Resolve(a.opts.Theme, a.dark, a.colour))
 }
 
-// show hands the latest snapshot to the screen that is seen.
-func (a *App) show() { a.screen().Show(a.env.Source.Snapshot()) }
+// show hands the latest snapshot to the screen that is seen, and returns what
+// the screen then wants to know from the engine.
+func (a *App) show() tea.Cmd {
+	s := a.screen()
+	s.Show(a.env.Source.Snapshot())
+	if asker, ok := s.(screen.Asker); ok {
+		return asker.Ask()
+	}
+	return nil
+}
 
 func (a *App) say(text string, bad bool) tea.Cmd {
 	a.words++
@@ -210,8 +217,8 @@ func (a *App) goTo(to screen.Goto) tea.Cmd {
 	for i, s := range a.screens {
 		if s.Name() == to.Screen {
 			a.at = i
-			a.show()
-			return s.Update(to)
+			asks := a.show()
+			return tea.Batch(s.Update(to), asks)
 		}
 	}
 	return nil

@@ -47,6 +47,13 @@ type Screen interface {
 	Back() bool
 }
 
+// Asker is a screen that needs more of the engine than the snapshot has. It is
+// asked after every [Screen.Show], so most of the time it returns nil.
+type Asker interface {
+	// Ask returns the command that gets what is missing or has become old.
+	Ask() tea.Cmd
+}
+
 // Env is what every screen works with.
 type Env struct {
 	Theme  *theme.Theme

@@ -30,8 +30,11 @@ type Row struct {
 type Table struct {
 	Columns []Column
 	Focused bool
-	// Loading and Empty are what is said in place of rows.
+	// Empty is what is said in place of rows.
 	Empty []string
+	// Cells makes the cells of a row that has none when it is drawn: for long
+	// lists that change twice a second, of which a screenful is seen.
+	Cells func(i int) []string
 
 	rows     []Row
 	selected int
@@ -186,13 +189,17 @@ func (t *Table) Draw(th *theme.Theme, width, height int) Block {
 
 func (t *Table) line(th *theme.Theme, i int, shown, widths []int, width int) string {
 	var out strings.Builder
+	cells := t.rows[i].Cells
+	if cells == nil && t.Cells != nil {
+		cells = t.Cells(i)
+	}
 	for n, c := range shown {
 		if n > 0 {
 			out.WriteByte(' ')
 		}
 		cell := ""
-		if c < len(t.rows[i].Cells) {
-			cell = t.rows[i].Cells[c]
+		if c < len(cells) {
+			cell = cells[c]
 		}
 		out.WriteString(align(cell, widths[n], t.Columns[c].Right))
 	}
