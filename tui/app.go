@@ -9,6 +9,7 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -39,8 +40,11 @@ type Options struct {
 	// Leaving makes the dialog that a quit at the top asks with; nil quits at
 	// once.
 	Leaving func() screen.Dialog
-	Logger  *slog.Logger
-	LogFile string // where the log is, for the user
+	// KeepTheme keeps a theme that the user chose for the next time; nil forgets
+	// it. It may do I/O.
+	KeepTheme func(theme.Name) error
+	Logger    *slog.Logger
+	LogFile   string // where the log is, for the user
 }
 
 // App is the bubbletea model.
@@ -76,6 +80,7 @@ func New(o Options) *App {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	o.Env.Chosen, o.Env.LogFile = cmp.Or(o.Theme, theme.Auto), o.LogFile
 	return &App{opts: o, env: o.Env, log: o.Logger, screens: o.Screens, dark: true, colour: true}
 }
 
@@ -160,6 +165,8 @@ func (a *App) update(msg tea.Msg) tea.Cmd {
 		return tea.Batch(tea.SetClipboard(msg.Text), a.say(msg.What+" sent to the terminal's clipboard, if it takes it.", false))
 	case screen.Goto:
 		return a.goTo(msg)
+	case screen.Retheme:
+		return a.choose(msg.Name)
 	case screen.Answer:
 		return a.answer(msg)
 	case tea.KeyPressMsg:
@@ -189,7 +196,23 @@ func (a *App) resize(width, height int) {
 }
 
 func (a *App) retheme() {
-	*a.env.Theme = *theme.New(theme.Resolve(a.opts.Theme, a.dark, a.colour))
+	*a.env.Theme = *theme.New(theme.Resolve(a.env.Chosen, a.dark, a.colour))
+}
+
+// choose changes the theme, and keeps it for the next time.
+func (a *App) choose(name theme.Name) tea.Cmd {
+	a.env.Chosen = name
+	a.retheme()
+	word := screen.Say{Text: "The theme is " + string(name) + "."}
+	keep := a.opts.KeepTheme
+	return tea.Batch(a.show(), func() tea.Msg {
+		if keep != nil {
+			if err := keep(name); err != nil {
+				return screen.Say{Text: "The theme is " + string(name) + " until you quit: it could not be kept: " + widget.Safe(err.Error()), Bad: true}
+			}
+		}
+		return word
+	})
 }
 
 // show hands the latest snapshot to the screen that is seen, and returns what

@@ -1,10 +1,12 @@
 package screen
 
 import (
+	"cmp"
+	"reflect"
+
 	tea "charm.land/bubbletea/v2"
 
 	"tallygate/engine/control"
-	"tallygate/engine/tally"
 	"tallygate/tui/theme"
 	"tallygate/tui/widget"
 )
@@ -19,6 +21,7 @@ type Form[In, Out any] struct {
 	fill    func(value func(name string) string) (In, error)
 	done    func(Out) tea.Cmd
 	screen  string
+	doing   string
 	seq     int
 	busy    bool
 	problem string
@@ -31,6 +34,7 @@ type FormOf[In, Out any] struct {
 	Fields          []*widget.Field
 	Values          map[string]string // what stands in them at first
 	Save            string            // the label of the button that runs it
+	Busy            string            // what is said while it runs; "saving" if empty
 	// Fill makes the input from what stands in the fields.
 	Fill func(value func(name string) string) (In, error)
 	// Done is what comes after.
@@ -39,7 +43,8 @@ type FormOf[In, Out any] struct {
 
 // NewForm makes the dialog.
 func NewForm[In, Out any](e *Env, o FormOf[In, Out]) *Form[In, Out] {
-	return &Form[In, Out]{heading: o.Heading, env: e, op: o.Op, fill: o.Fill, done: o.Done, screen: o.Screen,
+	explainFields(o.Fields, reflect.TypeFor[In]())
+	return &Form[In, Out]{heading: o.Heading, env: e, op: o.Op, fill: o.Fill, done: o.Done, screen: o.Screen, doing: cmp.Or(o.Busy, "saving"),
 		form: widget.NewForm(o.Fields, o.Values, o.Save, cancelLabel)}
 }
 
@@ -55,7 +60,7 @@ func (f *Form[In, Out]) Update(msg tea.Msg) tea.Cmd {
 		}
 		f.busy = false
 		if a.Err != nil {
-			f.refused(a.Err)
+			f.problem = explain(a.Err)
 			return nil
 		}
 		return tea.Sequence(Ask(Close{}), f.done(a.Value.(Out)))
@@ -80,7 +85,7 @@ func (f *Form[In, Out]) save() tea.Cmd {
 	}
 	in, err := f.fill(f.form.Value)
 	if err != nil {
-		f.refused(err)
+		f.problem = explain(err)
 		return nil
 	}
 	f.seq++
@@ -88,20 +93,12 @@ func (f *Form[In, Out]) save() tea.Cmd {
 	return Call(f.env, f.screen, "form", f.seq, f.op, in)
 }
 
-func (f *Form[In, Out]) refused(err error) {
-	e := tally.AsError(err)
-	f.problem = e.Message
-	if e.Hint != "" {
-		f.problem += " — " + e.Hint
-	}
-}
-
 func (f *Form[In, Out]) Draw(t *theme.Theme, width, height int) widget.Block {
 	width = min(width, 84)
 	rows := min(f.form.Height(t, width), height-3)
 	foot := t.Paint(theme.Muted, "tab next field   ctrl+s save   esc cancel")
 	if f.busy {
-		foot = t.Paint(theme.Info, "saving"+t.Glyphs.Ellipsis)
+		foot = t.Paint(theme.Info, f.doing+t.Glyphs.Ellipsis)
 	}
 	lines := []string{""}
 	if f.problem != "" {
@@ -117,9 +114,9 @@ func (f *Form[In, Out]) Draw(t *theme.Theme, width, height int) widget.Block {
 type Shown struct {
 	Heading string
 	Secret  string
-	Says    []string // what it is, and what to do with it
-	Curl    string   // a command that works with it
-	Save    func(secret string) (path string, err error)
+	Says    []string                                     // what it is, and what to do with it
+	Curl    string                                       // a command that works with it
+	Save    func(secret string) (path string, err error) // does I/O
 	sure    bool
 	note    string
 	bad     bool
@@ -139,7 +136,20 @@ func (s *Shown) Esc() tea.Cmd {
 	return nil
 }
 
+// written says what came of writing a secret to a file.
+type written struct {
+	path string
+	err  error
+}
+
 func (s *Shown) Update(msg tea.Msg) tea.Cmd {
+	if w, ok := msg.(written); ok {
+		s.note, s.bad = "Written to "+w.path+", which only you can read.", w.err != nil
+		if s.bad {
+			s.note = w.err.Error()
+		}
+		return nil
+	}
 	key, ok := msg.(tea.KeyPressMsg)
 	if !ok {
 		return nil
@@ -159,11 +169,10 @@ func (s *Shown) Update(msg tea.Msg) tea.Cmd {
 		if s.Save == nil {
 			return nil
 		}
-		path, err := s.Save(s.Secret)
-		if s.bad = err != nil; s.bad {
-			s.note = err.Error()
-		} else {
-			s.note = "Written to " + path + ", which only you can read."
+		save, secret := s.Save, s.Secret
+		return func() tea.Msg {
+			path, err := save(secret)
+			return written{path, err}
 		}
 	}
 	return nil

@@ -367,10 +367,10 @@ func (s *Clients) edit() tea.Cmd {
 func (s *Clients) toggle() tea.Cmd {
 	c := *s.selected()
 	if c.Status != tally.Active {
-		return tea.Sequence(Call(s.env, s.Name(), "activate", 0, control.ClientsActivate, control.Named{Name: string(c.ID)}), Ask(Say{Text: c.Slug + " is served again."}))
+		return Do(s.env, control.ClientsActivate, control.Named{Name: string(c.ID)}, c.Slug+" is served again.")
 	}
 	suspend := func() tea.Cmd {
-		return tea.Sequence(Call(s.env, s.Name(), "suspend", 0, control.ClientsSuspend, control.Named{Name: string(c.ID)}), Ask(Say{Text: c.Slug + " is suspended: s activates it again."}))
+		return Do(s.env, control.ClientsSuspend, control.Named{Name: string(c.ID)}, c.Slug+" is suspended: s activates it again.")
 	}
 	if s.env.Clock().Sub(c.LastUsedAt) > 24*time.Hour {
 		return suspend()
@@ -387,13 +387,13 @@ func (s *Clients) remove() tea.Cmd {
 		Heading: "Delete client " + widget.Safe(c.Slug) + "?", Do: "Delete",
 		Says: []string{fmt.Sprintf("This revokes %d keys. %s", c.Keys, lastUse(c.LastUsedAt, s.env.Clock())), "Usage and cost history stays for reports."},
 		Yes: func() tea.Cmd {
-			return tea.Sequence(Call(s.env, s.Name(), "delete", 0, control.ClientsDelete, control.Named{Name: string(c.ID)}), Ask(Say{Text: "Deleted " + c.Slug + "."}))
+			return Do(s.env, control.ClientsDelete, control.Named{Name: string(c.ID)}, "Deleted "+c.Slug+".")
 		},
 	}
 	if c.Status == tally.Active {
 		confirm.Instead = "Suspend instead"
 		confirm.Rather = func() tea.Cmd {
-			return tea.Sequence(Call(s.env, s.Name(), "suspend", 0, control.ClientsSuspend, control.Named{Name: string(c.ID)}), Ask(Say{Text: c.Slug + " is suspended."}))
+			return Do(s.env, control.ClientsSuspend, control.Named{Name: string(c.ID)}, c.Slug+" is suspended.")
 		}
 	}
 	if !c.LastUsedAt.IsZero() && s.env.Clock().Sub(c.LastUsedAt) < 24*time.Hour {

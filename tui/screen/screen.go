@@ -64,6 +64,10 @@ type Env struct {
 	Zone *time.Location
 	// Write is whether this session may change things; a viewer may not.
 	Write bool
+	// Chosen is the theme that the user chose, which may be theme.Auto.
+	Chosen theme.Name
+	// LogFile is where the log of this interface is, "" if it has none.
+	LogFile string
 }
 
 // ReadOnly is why a viewer cannot do something, "" for an owner.
@@ -88,15 +92,36 @@ const patience = 30 * time.Second
 
 // Call makes the command that runs an operation and answers to a screen.
 func Call[In, Out any](e *Env, screen, tag string, seq int, op control.Op[In, Out], in In) tea.Cmd {
+	return CallFor(patience, e, screen, tag, seq, op, in)
+}
+
+// CallFor is Call for what may take longer than a user would wait for.
+func CallFor[In, Out any](longest time.Duration, e *Env, screen, tag string, seq int, op control.Op[In, Out], in In) tea.Cmd {
 	return func() tea.Msg {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		out, err := op.Do(ctx, e.Caller, in)
-		if err == nil && op.Need == control.Write {
-			e.Source.Refresh()
-		}
+		out, err := run(longest, e, op, in)
 		return Answer{Screen: screen, Tag: tag, Seq: seq, Value: out, Err: err}
 	}
+}
+
+// Do makes the command that runs an operation whose output nobody needs, and
+// says what came of it: done, or why it was not.
+func Do[In, Out any](e *Env, op control.Op[In, Out], in In, done string) tea.Cmd {
+	return func() tea.Msg {
+		if _, err := run(patience, e, op, in); err != nil {
+			return failure(err)
+		}
+		return Say{Text: done}
+	}
+}
+
+func run[In, Out any](longest time.Duration, e *Env, op control.Op[In, Out], in In) (Out, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), longest)
+	defer cancel()
+	out, err := op.Do(ctx, e.Caller, in)
+	if err == nil && op.Need == control.Write {
+		e.Source.Refresh()
+	}
+	return out, err
 }
 
 // Open asks the app to put a dialog on top.
@@ -117,17 +142,24 @@ type Say struct {
 // Copy asks the app to put text on the terminal's clipboard.
 type Copy struct{ Text, What string }
 
+// Retheme asks the app for another theme, at once and from now on.
+type Retheme struct{ Name theme.Name }
+
 // Ask makes a message into a command.
 func Ask(msg tea.Msg) tea.Cmd { return func() tea.Msg { return msg } }
 
 // Fail tells of an error: what happened and the next step.
-func Fail(err error) tea.Cmd {
+func Fail(err error) tea.Cmd { return Ask(failure(err)) }
+
+func failure(err error) Say { return Say{Text: widget.Safe(explain(err)), Bad: true} }
+
+// explain is an error in words: what happened and the next step.
+func explain(err error) string {
 	e := tally.AsError(err)
-	text := e.Message
 	if e.Hint != "" {
-		text += " — " + e.Hint
+		return e.Message + " — " + e.Hint
 	}
-	return Ask(Say{Text: widget.Safe(text), Bad: true})
+	return e.Message
 }
 
 // Dialog is something on top of a screen that wants an answer first.
