@@ -33,17 +33,17 @@ func explainFields(fields []*widget.Field, in reflect.Type) {
 	}
 }
 
-// values reads what stands in a form as the fields of an input.
-type values func(name string) string
+// filled reads what stands in a form as the fields of an input.
+type filled func(name string) string
 
-func (v values) text(name string) string { return strings.TrimSpace(v(name)) }
+func (v filled) text(name string) string { return strings.TrimSpace(v(name)) }
 
-func (v values) pointer(name string) *string { return new(v.text(name)) }
+func (v filled) pointer(name string) *string { return new(v.text(name)) }
 
-func (v values) words(name string) *[]string { return new(strings.Fields(v(name))) }
+func (v filled) words(name string) *[]string { return new(strings.Fields(v(name))) }
 
 // number reads a whole number; an empty field is 0.
-func number[N int | int64](v values, name string) (*N, error) {
+func number[N int | int64](v filled, name string) (*N, error) {
 	text := strings.ReplaceAll(v.text(name), ",", "")
 	if text == "" {
 		return new(N), nil
@@ -56,7 +56,7 @@ func number[N int | int64](v values, name string) (*N, error) {
 }
 
 // span reads a length of time; an empty field is 0.
-func (v values) span(name string) (time.Duration, error) { return parseSpan(v.text(name)) }
+func (v filled) span(name string) (time.Duration, error) { return parseSpan(v.text(name)) }
 
 // checkNumber says what is wrong with a whole number in a form.
 func checkNumber(text string) error {

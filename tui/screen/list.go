@@ -18,13 +18,14 @@ type list struct {
 	width  int
 	height int
 	table  widget.Table
+	hint   string // what the filter takes
 	filter textinput.Model
 	typing bool
 	detail bool // the detail has the focus, or all the room
 }
 
 func newList(e *Env, columns []widget.Column) list {
-	l := list{env: e, table: widget.Table{Columns: columns, Focused: true}, filter: textinput.New()}
+	l := list{env: e, hint: "name, email, status:active", table: widget.Table{Columns: columns, Focused: true}, filter: textinput.New()}
 	l.filter.Prompt = "/ "
 	l.filter.CharLimit = 100
 	return l
@@ -110,7 +111,7 @@ func (l *list) draw(title, note string, share int, detail func(width, height int
 func (l *list) drawList(title, note string, width, height int) widget.Block {
 	t := l.env.Theme
 	inner, rows := widget.Inner(width, height)
-	filter := t.Paint(theme.Muted, "/ filters: name, email, status:active")
+	filter := t.Paint(theme.Muted, "/ filters: "+l.hint)
 	if l.typing || l.filter.Value() != "" {
 		l.filter.SetWidth(inner - 4)
 		filter = l.filter.View()

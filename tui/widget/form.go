@@ -1,6 +1,7 @@
 package widget
 
 import (
+	"fmt"
 	"strings"
 
 	"charm.land/bubbles/v2/textinput"
@@ -302,7 +303,14 @@ func (x *Field) draw(t *theme.Theme, room int, on bool) string {
 				out = append(out, t.Paint(role, s))
 			}
 		}
-		return Truncate(strings.Join(out, "  "), room)
+		if all := strings.Join(out, "  "); Width(all) <= room {
+			return all
+		}
+		one := fmt.Sprintf("%s %s   %d of %d", t.Glyphs.Chosen, x.Value(), x.choice+1, len(x.Choices))
+		if on {
+			return Truncate(t.FieldOn.Render(one), room)
+		}
+		return Truncate(one, room)
 	}
 	style := t.Field
 	if on {
