@@ -22,6 +22,8 @@ type list struct {
 	filter textinput.Model
 	typing bool
 	detail bool // the detail has the focus, or all the room
+	// notePainted is whether the note of the list carries its own styles.
+	notePainted bool
 }
 
 func newList(e *Env, columns []widget.Column) list {
@@ -120,5 +122,5 @@ func (l *list) drawList(title, note string, width, height int) widget.Block {
 		}
 	}
 	body := widget.Below(widget.NewBlock(inner, 2, filter), l.table.Draw(t, inner, rows-2))
-	return widget.Box{Title: title, Note: note, Focused: !l.detail}.Draw(t, width, height, body.Lines())
+	return widget.Box{Title: title, Note: note, NotePainted: l.notePainted, Focused: !l.detail}.Draw(t, width, height, body.Lines())
 }
