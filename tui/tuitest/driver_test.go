@@ -16,4 +16,3 @@ func TestAClientIsMade(t *testing.T) {
 		d.Expect("connection refused", "Hotel Aurora")
 	})
 }
-

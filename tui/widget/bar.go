@@ -12,7 +12,7 @@ func Bar(t *theme.Theme, share float64, width int, role theme.Role) string {
 	if width <= 0 {
 		return ""
 	}
-	n := int(share*float64(width) + 0.5)
+	n := int(min(max(share, 0), 1)*float64(width) + 0.5)
 	if share > 0 {
 		n = max(n, 1)
 	}
@@ -72,4 +72,6 @@ func Spark(t *theme.Theme, values []float64, width int, role theme.Role) string 
 	return spaces(width-len(values)) + t.Paint(role, out.String())
 }
 
-const maxFinite = 1e300
+// What is drawn lies between these, or counts as nothing: beyond them arithmetic
+// ends.
+const minFinite, maxFinite = 1e-12, 1e300

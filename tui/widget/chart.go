@@ -41,11 +41,11 @@ func (c Chart) Draw(t *theme.Theme, width, height int) Block {
 	if format == nil {
 		format = func(v float64) string { return whole(v) }
 	}
-	rows := height - 2 // asciigraph draws one row more than its height; the time axis is the last
-	top := niceTop(c.largest(), rows)
+	rows, parts := axis(height - 2) // asciigraph draws one row more than its height; the time axis is the last
+	top := niceTop(c.largest(), parts)
 	labels := 0
-	for i := range rows + 1 {
-		labels = max(labels, Width(format(top*float64(i)/float64(rows))))
+	for i := range parts + 1 {
+		labels = max(labels, Width(format(top*float64(i)/float64(parts))))
 	}
 	plot := width - labels - 2 // a space and the axis
 	if plot < 8 {
@@ -53,9 +53,12 @@ func (c Chart) Draw(t *theme.Theme, width, height int) Block {
 	}
 	data := make([][]float64, len(c.Series))
 	for i, s := range c.Series {
-		data[i] = columns(s.Values, plot, top)
+		data[i] = columns(s.Values, plot)
+		for j, v := range data[i] {
+			data[i][j] = min(v/top, 1) * float64(rows) // in rows, for no scale is too large or too small for asciigraph then
+		}
 	}
-	lines := strings.Split(asciigraph.PlotMany(data, asciigraph.Height(rows), asciigraph.LowerBound(0), asciigraph.UpperBound(top),
+	lines := strings.Split(asciigraph.PlotMany(data, asciigraph.Height(rows), asciigraph.LowerBound(0), asciigraph.UpperBound(float64(rows)),
 		asciigraph.Offset(2), asciigraph.SeriesColors(marks[:len(data)]...), asciigraph.YAxisValueFormatter(func(float64) string { return "" })), "\n")
 	out := make([]string, 0, height)
 	for i := range rows + 1 {
@@ -63,18 +66,33 @@ func (c Chart) Draw(t *theme.Theme, width, height int) Block {
 		if i < len(lines) {
 			line = c.paint(t, lines[i])
 		}
-		out = append(out, t.Paint(theme.Muted, PadLeft(label(format, top, rows, i), labels))+" "+line)
+		out = append(out, t.Paint(theme.Muted, PadLeft(label(format, top, rows, parts, i), labels))+" "+line)
 	}
 	out = append(out, spaces(labels+1)+t.Paint(theme.Muted, spread(c.Times, plot+1)))
 	return NewBlock(width, height, out...)
 }
 
-// label is the number beside a row, on every second one so that they breathe.
-func label(format func(float64) string, top float64, rows, i int) string {
-	if (rows-i)%2 != 0 && rows > 4 {
+// axis is how many of the rows an axis takes, and into how many equal parts its
+// numbers divide it: so many that they are round.
+func axis(most int) (rows, parts int) {
+	for rows = most; rows > 5; rows-- {
+		if rows%5 == 0 {
+			return rows, 5
+		}
+		if rows%4 == 0 {
+			return rows, 4
+		}
+	}
+	return rows, rows
+}
+
+// label is the number beside a row, at the ends of the parts of the axis.
+func label(format func(float64) string, top float64, rows, parts, i int) string {
+	up := rows - i
+	if up*parts%rows != 0 {
 		return ""
 	}
-	return format(top * float64(rows-i) / float64(rows))
+	return format(top * float64(up) / float64(rows))
 }
 
 // marks are the colours by which the lines are told apart again, to be painted
@@ -112,7 +130,7 @@ func (c Chart) largest() float64 {
 	top := 0.0
 	for _, s := range c.Series {
 		for _, v := range s.Values {
-			if v > top && !math.IsInf(v, 0) {
+			if v > top && v <= maxFinite {
 				top = v
 			}
 		}
@@ -120,14 +138,18 @@ func (c Chart) largest() float64 {
 	return top
 }
 
-// niceTop is the smallest of 1, 2, 2.5 and 5 times a power of ten that is at
-// least the largest value.
-func niceTop(largest float64, rows int) float64 {
-	if largest <= 0 {
+// niceTop is the smallest round number that is at least the largest value: where
+// the axis ends.
+func niceTop(largest float64, parts int) float64 {
+	if largest < minFinite {
 		return 1
 	}
 	unit := math.Pow(10, math.Floor(math.Log10(largest)))
-	for _, step := range []float64{1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10} {
+	steps := []float64{1, 1.5, 2, 2.5, 3, 4, 5, 6, 8}
+	if parts == 4 { // the numbers between are to be round, too
+		steps = []float64{1, 2, 4, 6, 8}
+	}
+	for _, step := range steps {
 		if top := step * unit; top >= largest {
 			return top
 		}
@@ -138,7 +160,7 @@ func niceTop(largest float64, rows int) float64 {
 // columns gives every column of a plot one value: the largest of those that
 // fall into it, so that no spike is lost, or the nearest where there are fewer
 // values than columns.
-func columns(values []float64, width int, top float64) []float64 {
+func columns(values []float64, width int) []float64 {
 	out := make([]float64, width)
 	if len(values) == 0 {
 		return out
@@ -147,11 +169,10 @@ func columns(values []float64, width int, top float64) []float64 {
 		from, to := i*len(values)/width, (i+1)*len(values)/width
 		to = max(to, from+1)
 		for _, v := range values[from:min(to, len(values))] {
-			if v > out[i] && !math.IsInf(v, 0) {
+			if v > out[i] && v <= maxFinite {
 				out[i] = v
 			}
 		}
-		out[i] = min(out[i], top)
 	}
 	return out
 }

@@ -22,6 +22,7 @@ type Field struct {
 	Check func(string) error
 
 	input    textinput.Model
+	given    string // what stood in it at first
 	choice   int
 	problem  string
 	revealed bool
@@ -41,7 +42,7 @@ type Form struct {
 	top int // first field drawn
 }
 
-// maxTyped bounds a field, so that a megabyte pasted by mistake does no harm.
+// maxTyped bounds a field in characters, so that a megabyte pasted by mistake does no harm.
 const maxTyped = 16 << 10
 
 // NewForm makes a form. Values holds what stands in the fields at first, by
@@ -65,7 +66,8 @@ func (x *Field) set(v string) {
 			x.choice = i
 		}
 	}
-	x.input.SetValue(v)
+	x.given = v
+	x.input.SetValue(Safe(v))
 	x.input.CursorEnd()
 }
 
@@ -74,7 +76,10 @@ func (x *Field) Value() string {
 	if len(x.Choices) > 0 {
 		return x.Choices[x.choice]
 	}
-	return x.input.Value()
+	if v := x.input.Value(); v != Safe(x.given) {
+		return v
+	}
+	return x.given // as it was, whatever had to be left out to show it
 }
 
 // Field returns a field by name, nil if there is none.
@@ -160,10 +165,6 @@ func (f *Form) Valid() bool {
 func (f *Form) Update(msg tea.Msg) (chosen int, cmd tea.Cmd) {
 	key, ok := msg.(tea.KeyPressMsg)
 	if !ok {
-		if paste, ok := msg.(tea.PasteMsg); ok && f.Typing() {
-			// One line is asked for: what separates lines would be lost or, worse, obeyed.
-			msg = tea.PasteMsg{Content: strings.TrimSpace(Safe(limit(paste.Content, maxTyped)))}
-		}
 		return -1, f.pass(msg)
 	}
 	switch key.String() {
@@ -214,18 +215,11 @@ func (f *Form) Update(msg tea.Msg) (chosen int, cmd tea.Cmd) {
 	return -1, f.pass(msg)
 }
 
-func limit(s string, n int) string {
-	if len(s) > n {
-		return strings.ToValidUTF8(s[:n], "")
-	}
-	return s
-}
-
 // pass hands a message to the focused text field.
 func (f *Form) pass(msg tea.Msg) (cmd tea.Cmd) {
 	if f.Typing() {
 		x := f.Fields[f.at]
-		x.input, cmd = x.input.Update(msg)
+		cmd = Input(&x.input, msg)
 		if x.problem != "" && x.touched {
 			x.check()
 		}
@@ -236,11 +230,7 @@ func (f *Form) pass(msg tea.Msg) (cmd tea.Cmd) {
 // Draw draws the form into a width and a height. Fields that do not fit scroll;
 // the buttons always show.
 func (f *Form) Draw(t *theme.Theme, width, height int) Block {
-	labels := 0
-	for _, x := range f.Fields {
-		labels = max(labels, Width(x.Label))
-	}
-	labels = min(labels+2, width/2)
+	labels := f.labels(width)
 	var lines []string
 	starts := make([]int, len(f.Fields)+1)
 	for i, x := range f.Fields {
@@ -250,19 +240,28 @@ func (f *Form) Draw(t *theme.Theme, width, height int) Block {
 	starts[len(f.Fields)] = len(lines)
 	rows := max(height-2, 1) // a blank line and the buttons
 	if f.at < len(f.Fields) {
-		f.top = min(f.top, starts[f.at])
 		f.top = max(f.top, starts[f.at+1]-rows)
+		f.top = min(f.top, starts[f.at]) // the line one types in goes before its help
 	}
 	f.top = max(min(f.top, len(lines)-rows), 0)
 	shown := NewBlock(width, min(rows, max(len(lines), 1)), lines[min(f.top, len(lines)):]...)
 	return NewBlock(width, height, append(shown.Lines(), "", f.buttons(t))...)
 }
 
+// labels is how many cells the labels get.
+func (f *Form) labels(width int) int {
+	widest := 0
+	for _, x := range f.Fields {
+		widest = max(widest, Width(x.Label))
+	}
+	return min(widest+2, width/2)
+}
+
 // Height is how many rows the form would like, for a width.
 func (f *Form) Height(t *theme.Theme, width int) int {
 	n := 2
 	for i, x := range f.Fields {
-		n += len(x.lines(t, width/2, width, i == f.at))
+		n += len(x.lines(t, f.labels(width), width, i == f.at))
 	}
 	return n
 }

@@ -9,34 +9,37 @@ import (
 	"tallygate/engine/tally"
 )
 
-// Compact writes a count in at most five characters: "812", "18.2k", "3.41M".
+// Compact writes a count in at most five characters and a sign: "812",
+// "18.2k", "3.41M".
 func Compact(n int64) string {
-	sign := ""
+	size := uint64(n)
 	if n < 0 {
-		sign, n = "-", -n
+		return "-" + compact(-size)
 	}
-	for _, u := range []struct {
-		size int64
-		sign string
-	}{{1e15, "P"}, {1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e3, "k"}} {
-		if n < u.size {
-			continue
-		}
-		v := float64(n) / float64(u.size)
-		decimals := 2
-		switch {
-		case v >= 99.95:
-			decimals = 0
-		case v >= 9.995:
-			decimals = 1
-		}
-		text := strconv.FormatFloat(v, 'f', decimals, 64)
-		if strings.Contains(text, ".") {
-			text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
-		}
-		return sign + text + u.sign
+	return compact(size)
+}
+
+func compact(n uint64) string {
+	if n < 1000 {
+		return strconv.FormatUint(n, 10)
 	}
-	return sign + strconv.FormatInt(n, 10)
+	const units = "kMGTPE"
+	v, unit := float64(n)/1000, 0
+	for ; v >= 999.5; v /= 1000 {
+		unit++
+	}
+	decimals := 2
+	switch {
+	case v >= 99.95:
+		decimals = 0
+	case v >= 9.995:
+		decimals = 1
+	}
+	text := strconv.FormatFloat(v, 'f', decimals, 64)
+	if decimals > 0 {
+		text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
+	}
+	return text + units[unit:unit+1]
 }
 
 // Amount writes an amount of a metric in little room.
@@ -61,14 +64,14 @@ func Latency(d time.Duration) string {
 	switch {
 	case d <= 0:
 		return "–"
-	case d < 10*time.Second && d >= time.Second:
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	case d >= time.Second:
+	case d >= 9950*time.Millisecond:
 		return fmt.Sprintf("%.0f s", d.Seconds())
-	case d < 10*time.Millisecond:
+	case d >= 999500*time.Microsecond:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < 9950*time.Microsecond:
 		return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
 	}
-	return fmt.Sprintf("%d ms", d.Milliseconds())
+	return fmt.Sprintf("%.0f ms", float64(d.Microseconds())/1000)
 }
 
 // Ago writes how long ago something was, "never" for a zero time: "2s", "5m",

@@ -173,7 +173,9 @@ func (t *Table) Draw(th *theme.Theme, width, height int) Block {
 	lines = append(lines, "  "+th.Paint(theme.Muted, head.String()))
 	if len(t.rows) == 0 {
 		for _, e := range t.Empty {
-			lines = append(lines, "  "+th.Paint(theme.Muted, e))
+			for _, l := range Wrap(e, width-2) {
+				lines = append(lines, "  "+th.Paint(theme.Muted, l))
+			}
 		}
 		return NewBlock(width, height, lines...)
 	}

@@ -21,8 +21,9 @@ import (
 
 // Safe returns text fit for a terminal: without control characters, escape
 // sequences, marks that change the direction of writing, joiners and variation
-// selectors, whose width no two terminals agree on. White space becomes a
-// space.
+// selectors, whose width no two terminals agree on, and without marks that would
+// join what stands beside the text. White space becomes a space, the letters of
+// a flag become letters.
 func Safe(s string) string {
 	clean := true
 	for _, r := range s {
@@ -34,25 +35,69 @@ func Safe(s string) string {
 	if clean {
 		return s
 	}
-	return strings.Map(func(r rune) rune {
+	var out strings.Builder
+	marks := mostMarks // how many there are since the last letter
+	for _, r := range s {
 		switch {
 		case r == '\t', r == '\n', r == '\r', r == '\u00a0', r == '\u2028', r == '\u2029':
-			return ' '
+			r = ' '
 		case r == unicode.ReplacementChar:
-			return '?'
-		case unicode.Is(unicode.C, r), // controls, format marks (bidi, joiners), surrogates, private use
-			unicode.Is(unicode.Variation_Selector, r), r >= 0x1f3fb && r <= 0x1f3ff, // skin tones join what stands before them
-			unicode.Is(unicode.Mn, r) && zeroWidth(r), unicode.Is(unicode.Me, r):
-			return -1
+			r = '?'
+		case r >= firstFlag && r <= lastFlag:
+			r = 'A' + r - firstFlag
+		case unsafe(r):
+			continue
+		case joins(r):
+			if marks++; marks > mostMarks {
+				continue
+			}
+			out.WriteRune(r)
+			continue
 		}
-		return r
-	}, s)
+		marks = mostMarks
+		if unicode.IsLetter(r) {
+			marks = 0
+		}
+		out.WriteRune(r)
+	}
+	return out.String()
 }
 
-// zeroWidth reports whether a mark is one that stacks without end; the marks of
+const (
+	firstFlag, lastFlag = '\U0001f1e6', '\U0001f1ff' // pairs of them are drawn as flags, or as letters
+	// mostMarks is how many marks a letter of a living script has at most. More
+	// would climb out of their line.
+	mostMarks = 3
+)
+
+// unsafe reports whether a character is never shown.
+func unsafe(r rune) bool {
+	return unicode.Is(unicode.C, r) || // controls, format marks (bidi, joiners), surrogates, private use
+		unicode.Is(unicode.Variation_Selector, r) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) ||
+		r >= 0x1f3fb && r <= 0x1f3ff || // skin tones join what stands before them
+		unicode.Is(unicode.Me, r) || unicode.Is(unicode.Mn, r) && stacks(r) || prepends(r)
+}
+
+// stacks reports whether a mark is one that stacks on anything; the marks of
 // living scripts stay.
-func zeroWidth(r rune) bool {
-	return r >= 0x0300 && r <= 0x036f || r >= 0x1ab0 && r <= 0x1aff || r >= 0x1dc0 && r <= 0x1dff
+func stacks(r rune) bool {
+	return r >= 0x0300 && r <= 0x036f || r >= 0x1ab0 && r <= 0x1aff || r >= 0x1dc0 && r <= 0x1dff || r >= 0x20d0 && r <= 0x20ff || r >= 0xfe20 && r <= 0xfe2f
+}
+
+// joins reports whether a character shares the cell of the letter before it.
+func joins(r rune) bool {
+	return unicode.Is(unicode.M, r) || unicode.Is(unicode.Other_Grapheme_Extend, r) || r == 0x0e33 || r == 0x0eb3 // the vowel AM of Thai and Lao
+}
+
+// prepends reports whether a letter shares the cell of whatever follows it,
+// which might be no part of the text: Prepended_Concatenation_Mark aside, those
+// of the Grapheme_Cluster_Break property Prepend.
+func prepends(r rune) bool {
+	switch r {
+	case 0x0d4e, 0x111c2, 0x111c3, 0x113d1, 0x1193f, 0x11941, 0x11a3a, 0x11d46, 0x11f02:
+		return true
+	}
+	return r >= 0x11a84 && r <= 0x11a89
 }
 
 // Width is how many cells a text takes, escape sequences not counted.
@@ -108,7 +153,14 @@ func Wrap(s string, width int) []string {
 	if width <= 0 {
 		return nil
 	}
-	return strings.Split(ansi.Wrap(s, width, " -/"), "\n")
+	var out []string
+	for line := range strings.SplitSeq(ansi.Wrap(s, width, " -/"), "\n") {
+		if Width(line) > width { // ansi.Wrap lets blanks at the start of a line push a word over
+			line = ansi.Hardwrap(line, width, true)
+		}
+		out = append(out, strings.Split(line, "\n")...)
+	}
+	return out
 }
 
 // Strip takes the styles off a text.
