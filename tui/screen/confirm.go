@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"cmp"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -19,6 +20,7 @@ type Confirm struct {
 	// in use.
 	Name string
 	Do   string // the label of what cannot be undone
+	Stay string // the label of what changes nothing; "Cancel" if empty
 	Yes  func() tea.Cmd
 	// Instead and Rather are the reversible alternative, if there is one.
 	Instead string
@@ -36,7 +38,7 @@ func NewConfirm(c Confirm) *Confirm {
 	if c.Name != "" {
 		fields = append(fields, &widget.Field{Name: "name", Label: "Type " + widget.Safe(c.Name) + " to confirm"})
 	}
-	buttons := []string{cancelLabel}
+	buttons := []string{cmp.Or(c.Stay, cancelLabel)}
 	if c.Instead != "" {
 		buttons = append(buttons, c.Instead)
 	}
