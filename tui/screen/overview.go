@@ -182,14 +182,14 @@ func (s *Overview) Draw() widget.Block {
 	}
 	head, rest := s.drawTiles(s.width, tiles), s.height-tiles
 	if s.width >= wide {
-		below := min(max(len(s.shown)+3, 11), max(rest-12, 11))
+		below := min(max(len(s.shown)+3, 2*len(s.needs)+8, 11), max(rest-12, 11))
 		if rest-below < widget.MinChart+2 {
 			return widget.Below(head, s.drawBelow(rest))
 		}
 		return widget.Below(head, s.drawCharts(rest-below), s.drawBelow(below))
 	}
 	// One above the other: who is close to a cap matters more than a chart.
-	attention := min(max(2*len(s.needs)+2, 3), max(rest/3, 4))
+	attention := min(max(len(s.needs)+2, 3), max(rest/3, 4))
 	clients := rest - attention
 	if spare := clients - len(s.shown) - 3; spare >= widget.MinChart+4 {
 		clients -= spare
@@ -214,8 +214,8 @@ func (s *Overview) drawClients(width, height int) widget.Block {
 	return widget.Box{Title: "Top clients", Note: note, Focused: !s.right}.Draw(t, width, height, s.clients.Draw(t, inner, rows).Lines())
 }
 
-// drawNeeds draws what wants attention, two lines each, and where there is room
-// the models by spend below.
+// drawNeeds draws what wants attention, and where there is room the models by
+// spend below.
 func (s *Overview) drawNeeds(width, height int) widget.Block {
 	t := s.env.Theme
 	inner, rows := widget.Inner(width, height)
@@ -226,7 +226,14 @@ func (s *Overview) drawNeeds(width, height int) widget.Block {
 	case len(s.needs) == 0:
 		lines = append(lines, t.Paint(theme.OK, t.Glyphs.Good)+" Nothing: no cap is near, all providers answer.")
 	}
-	fit := max(rows/2, 1)
+	each := 2 // lines
+	if s.width < wide {
+		each = 1
+	}
+	fit := max(rows/each, 1)
+	if s.width >= wide && rows >= 12 { // the models want some room
+		fit = (rows - 6) / each
+	}
 	s.top = max(min(s.top, s.at), s.at-fit+1)
 	s.top = max(min(s.top, len(s.needs)-fit), 0)
 	for i := s.top; i < min(s.top+fit, len(s.needs)); i++ {
@@ -236,8 +243,11 @@ func (s *Overview) drawNeeds(width, height int) widget.Block {
 		lines = append(append(lines, ""), s.modelLines(t, inner, models)...)
 	}
 	note := ""
-	if len(s.needs) > 0 {
-		note = fmt.Sprint(len(s.needs))
+	switch n := len(s.needs); {
+	case n > fit:
+		note = fmt.Sprintf("%d-%d of %d", s.top+1, s.top+fit, n)
+	case n > 0:
+		note = fmt.Sprint(n)
 	}
 	return widget.Box{Title: "Needs attention", Note: note, Focused: s.right}.Draw(t, width, height, lines)
 }
@@ -249,6 +259,16 @@ func (s *Overview) needLines(t *theme.Theme, i, width int) []string {
 		sign = t.Glyphs.Wrong
 	}
 	text, note := widget.Truncate(widget.Safe(n.text), width-2), widget.Truncate(widget.Safe(n.note), width-2)
+	if s.width < wide { // one line: the text, and the note if there is room
+		line := sign + " " + text
+		if room := width - widget.Width(line) - 2; room < widget.Width(note) {
+			note = ""
+		}
+		if s.right && i == s.at {
+			return []string{t.Selection.Render(widget.Between(line, note, width))}
+		}
+		return []string{widget.Between(t.Paint(n.role, sign)+" "+text, t.Paint(theme.Muted, note), width)}
+	}
 	if s.right && i == s.at {
 		return []string{t.Selection.Render(widget.Pad(sign+" "+text, width)), t.Selection.Render(widget.Pad("  "+note, width))}
 	}

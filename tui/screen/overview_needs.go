@@ -21,6 +21,8 @@ type need struct {
 	text string
 	note string // what follows from it, or the next step
 	to   Goto   // where something is done about it
+	// full is the share of a limit that is used: those closest to it come first.
+	full float64
 }
 
 const (
@@ -36,7 +38,7 @@ func needs(s *live.Snapshot, now time.Time, zone *time.Location) []need {
 	var out []need
 	for _, w := range s.Status.Warnings {
 		if !strings.HasPrefix(w, "keys expire") { // told key by key below
-			out = append(out, need{role: theme.Warn, text: upper(w), to: placeOf(w)})
+			out = append(out, need{role: theme.Warn, text: upper(w), to: placeOf(w), full: 1})
 		}
 	}
 	for i := range s.Gateways {
@@ -46,7 +48,7 @@ func needs(s *live.Snapshot, now time.Time, zone *time.Location) []need {
 	for i := range s.Clients {
 		c := &s.Clients[i]
 		if c.Status == tally.Suspended {
-			out = append(out, need{theme.Warn, c.Slug + " is suspended", "since " + day(c.UpdatedAt, now, zone) + ": its requests are refused", Goto{"clients", c.Slug}})
+			out = append(out, need{role: theme.Warn, text: c.Slug + " is suspended", note: "since " + day(c.UpdatedAt, now, zone) + ": its requests are refused", to: Goto{"clients", c.Slug}})
 			continue
 		}
 		if c.Status == tally.Active {
@@ -56,7 +58,9 @@ func needs(s *live.Snapshot, now time.Time, zone *time.Location) []need {
 	out = append(out, keyNeeds(s.Keys, now, zone)...)
 	out = append(out, providerNeeds(s, now)...)
 	out = append(out, codeNeeds(s)...)
-	slices.SortStableFunc(out, func(a, b need) int { return cmp.Compare(gravity(a.role), gravity(b.role)) })
+	slices.SortStableFunc(out, func(a, b need) int {
+		return cmp.Or(cmp.Compare(gravity(a.role), gravity(b.role)), compareShare(b.full, a.full))
+	})
 	return out
 }
 
@@ -74,8 +78,9 @@ func placeOf(warning string) Goto {
 	return Goto{Screen: "settings"}
 }
 
-// limitNeeds tells of limits that are reached, near, or will be reached before
-// they reset. Limits of a minute come and go too fast to be told.
+// limitNeeds tells of a limit that is reached, near, or will be reached before
+// it resets: the gravest of them. Limits of a minute come and go too fast to be
+// told.
 func limitNeeds(whose string, states []control.LimitState, since, now time.Time, zone *time.Location, to Goto) []need {
 	var out []need
 	for _, l := range states {
@@ -84,7 +89,7 @@ func limitNeeds(whose string, states []control.LimitState, since, now time.Time,
 		if l.Window.Unit == tally.Minute || share < nearShare && !(soon && share >= forecastShare) {
 			continue
 		}
-		n := need{role: theme.Warn, to: to}
+		n := need{role: theme.Warn, to: to, full: share}
 		n.text = fmt.Sprintf("%s at %s of %s", whose, percent(share), capOf(&l))
 		switch {
 		case share >= 1 && l.Warn:
@@ -96,13 +101,19 @@ func limitNeeds(whose string, states []control.LimitState, since, now time.Time,
 				n.note = "refused until it resets in " + widget.Until(l.ResetsAt, now)
 			}
 		case soon:
-			n.note = "at this pace the cap is reached " + day(at, now, zone)
+			n.note = "cap reached " + day(at, now, zone) + " at this pace"
 		case !l.ResetsAt.IsZero():
-			n.note = "at this pace it lasts until the reset in " + widget.Until(l.ResetsAt, now)
+			n.note = "lasts until it resets in " + widget.Until(l.ResetsAt, now)
 		}
 		out = append(out, n)
 	}
-	return out
+	if len(out) < 2 {
+		return out
+	}
+	gravest := slices.MinFunc(out, func(a, b need) int {
+		return cmp.Or(cmp.Compare(gravity(a.role), gravity(b.role)), compareShare(b.full, a.full))
+	})
+	return []need{gravest}
 }
 
 // capOf writes a limit: "$50.00/month", "1,000 requests/day".
@@ -158,7 +169,7 @@ func day(at, now time.Time, zone *time.Location) string {
 	case days == 1:
 		return "tomorrow"
 	case days > 1 && days < 7:
-		return "on " + at.Format("Monday 2 Jan")
+		return "on " + at.Format("Mon 2 Jan")
 	case days == -1:
 		return "yesterday"
 	case at.Year() != now.Year():
@@ -177,8 +188,8 @@ func keyNeeds(keys []control.KeyView, now time.Time, zone *time.Location) []need
 			continue
 		}
 		if left := k.ExpiresAt.Sub(now); !k.ExpiresAt.IsZero() && left < expireSoon {
-			out = append(out, need{theme.Warn, fmt.Sprintf("key %s of %s expires in %s", k.Label, k.ClientSlug, widget.Until(k.ExpiresAt, now)),
-				"last used " + ago(k.LastUsedAt, now) + "; r on Keys replaces it", Goto{"keys", k.ClientSlug}})
+			out = append(out, need{role: theme.Warn, text: fmt.Sprintf("key %s of %s expires in %s", k.Label, k.ClientSlug, widget.Until(k.ExpiresAt, now)),
+				note: "last used " + ago(k.LastUsedAt, now) + "; r on Keys replaces it", to: Goto{"keys", k.ClientSlug}})
 		}
 		out = append(out, limitNeeds("key "+k.Label+" of "+k.ClientSlug, k.LimitStates, k.CreatedAt, now, zone, Goto{"keys", k.ClientSlug})...)
 	}
@@ -229,9 +240,9 @@ func providerNeeds(s *live.Snapshot, now time.Time) []need {
 			if c.failed*5 >= c.all {
 				role = theme.Bad
 			}
-			out = append(out, need{role, fmt.Sprintf("%s: %d of %d requests failed in 10 min", c.name, c.failed, c.all), "the latest: " + words(c.code), Goto{"providers", c.name}})
+			out = append(out, need{role: role, text: fmt.Sprintf("%s: %d of %d requests failed in 10 min", c.name, c.failed, c.all), note: "the latest: " + words(c.code), to: Goto{"providers", c.name}})
 		case c.rescued >= 2:
-			out = append(out, need{theme.Warn, fmt.Sprintf("%s answered %d requests after a failure", c.name, c.rescued), "in 10 min; the providers before it fail", Goto{"requests", "provider:" + c.name}})
+			out = append(out, need{role: theme.Warn, text: fmt.Sprintf("%s answered %d requests after a failure", c.name, c.rescued), note: "in 10 min; the providers before it fail", to: Goto{"requests", "provider:" + c.name}})
 		}
 	}
 	return out
@@ -251,15 +262,15 @@ func codeNeeds(s *live.Snapshot) []need {
 		}
 		switch r.ID {
 		case tally.CodeModelUnpriced:
-			out = append(out, need{theme.Bad, plural(n, "request") + " for models without a price" + asked(s, r.ID), "refused in 24 h: price them on Models", Goto{"models", ""}})
+			out = append(out, need{role: theme.Bad, text: plural(n, "request") + " for models without a price" + asked(s, r.ID), note: "refused in 24 h: price them on Models", to: Goto{"models", ""}})
 		case tally.CodeModelNotFound:
-			out = append(out, need{theme.Warn, plural(n, "request") + " for models that do not exist" + asked(s, r.ID), "refused in 24 h: add or alias them", Goto{"requests", "code:" + r.ID}})
+			out = append(out, need{role: theme.Warn, text: plural(n, "request") + " for models that do not exist" + asked(s, r.ID), note: "refused in 24 h: add or alias them", to: Goto{"requests", "code:" + r.ID}})
 		case tally.CodeProviderAuth, tally.CodeProviderQuota, tally.CodeNoProvider:
-			out = append(out, need{theme.Bad, plural(n, "request") + " failed: " + words(r.ID), "in 24 h: test the providers", Goto{"providers", ""}})
+			out = append(out, need{role: theme.Bad, text: plural(n, "request") + " failed: " + words(r.ID), note: "in 24 h: test the providers", to: Goto{"providers", ""}})
 		}
 	}
 	if n := s.Status.Unknown; n > 0 {
-		out = append(out, need{theme.Info, plural(n, "request") + " with a key that nobody has", "refused since the start", Goto{"requests", "code:" + tally.CodeInvalidKey}})
+		out = append(out, need{role: theme.Info, text: plural(n, "request") + " with a key that nobody has", note: "refused since the start", to: Goto{"requests", "code:" + tally.CodeInvalidKey}})
 	}
 	return out
 }

@@ -14,6 +14,7 @@ import (
 type tile struct {
 	title, value string
 	note         string // what stands behind the figure; gives way where there is little room
+	more         string // the same at more length
 	shape        []float64
 	role         theme.Role
 }
@@ -38,35 +39,37 @@ func (s *Overview) tiles(cells int) []tile {
 	hours := inHours(&s.snap.Hours, now, s.env.Zone, 24)
 	today := s.today()
 	last := &s.snap.Status.Today
-	spend := tile{"Spend today", widget.Money(today.CostNanoUSD), "24 h " + widget.Money(last.CostNanoUSD),
-		each(hours, func(h *control.Sums) float64 { return float64(h.CostNanoUSD) }), theme.Accent}
+	spend := tile{title: "Spend today", value: widget.Money(today.CostNanoUSD), note: "24 h " + widget.Money(last.CostNanoUSD), role: theme.Accent,
+		shape: each(hours, func(h *control.Sums) float64 { return float64(h.CostNanoUSD) })}
 	if l, ok := spendCap(s.snap.Gateways); ok {
 		share := shareOf(l)
 		spend.note = t.Paint(widget.Budget(share), percent(share)+" of ") + t.Paint(theme.Muted, capOf(&l))
 	}
-	failed := tile{"Errors 15 min", percent(widget.Share(all.Errors, all.Requests)),
-		fmt.Sprintf("24 h: %s failed, %s refused", widget.Compact(last.Errors), widget.Compact(last.Refused)),
-		each(seconds, func(b *tally.Second) float64 { return float64(b.Errors) }), theme.OK}
+	failed := tile{title: "Errors 15 min", value: percent(widget.Share(all.Errors, all.Requests)), note: "24 h " + widget.Compact(last.Errors) + " failed",
+		more:  fmt.Sprintf("24 h %s failed, %s refused", widget.Compact(last.Errors), widget.Compact(last.Refused)),
+		shape: each(seconds, func(b *tally.Second) float64 { return float64(b.Errors) }), role: theme.OK}
 	if all.Errors > 0 {
 		failed.role = theme.Bad
 	}
-	latency := tile{"Latency", "–", fmt.Sprintf("24 h p50 %s p99 %s", widget.Latency(millis(last.P50MS)), widget.Latency(millis(last.P99MS))),
-		each(seconds, func(b *tally.Second) float64 {
+	p99 := widget.Latency(millis(last.P99MS))
+	latency := tile{title: "Latency", value: "–", note: "24 h p99 " + p99, more: "24 h p50 " + widget.Latency(millis(last.P50MS)) + " p99 " + p99, role: theme.Info,
+		shape: each(seconds, func(b *tally.Second) float64 {
 			if b.Requests == 0 {
 				return 0
 			}
 			return float64(b.Total) / float64(b.Requests)
-		}), theme.Info}
+		})}
 	if all.Requests > 0 {
 		latency.value = widget.Latency(all.Total / time.Duration(all.Requests))
 	}
 	return []tile{
-		{"Requests/s", rate(perSecond), change(t, perSecond, mean, false) + t.Paint(theme.Muted, " vs 15 min"),
-			each(seconds, func(b *tally.Second) float64 { return float64(b.Requests + b.Refused) }), theme.Accent},
+		{title: "Requests/s", value: rate(perSecond), note: change(t, perSecond, mean, false) + t.Paint(theme.Muted, " vs 15 min"), role: theme.Accent,
+			shape: each(seconds, func(b *tally.Second) float64 { return float64(b.Requests + b.Refused) })},
 		spend,
 		failed,
-		{"Tokens today", widget.Compact(today.InputTokens + today.OutputTokens), fmt.Sprintf("in %s  out %s", widget.Compact(today.InputTokens), widget.Compact(today.OutputTokens)),
-			each(hours, func(h *control.Sums) float64 { return float64(h.InputTokens + h.OutputTokens) }), theme.Accent},
+		{title: "Tokens today", value: widget.Compact(today.InputTokens + today.OutputTokens), role: theme.Accent,
+			note:  fmt.Sprintf("in %s  out %s", widget.Compact(today.InputTokens), widget.Compact(today.OutputTokens)),
+			shape: each(hours, func(h *control.Sums) float64 { return float64(h.InputTokens + h.OutputTokens) })},
 		latency,
 	}
 }
@@ -114,6 +117,9 @@ func (x *tile) draw(t *theme.Theme, width, height int, loaded bool) widget.Block
 	value, note := t.Strong(x.role, x.value), t.Paint(theme.Muted, x.note)
 	if widget.Strip(x.note) != x.note {
 		note = x.note
+	}
+	if x.more != "" && widget.Width(x.more) <= inner {
+		note = t.Paint(theme.Muted, x.more)
 	}
 	if !loaded {
 		value, note = t.Paint(theme.Muted, t.Glyphs.Ellipsis), ""

@@ -34,11 +34,11 @@ type Requests struct {
 // NewRequests makes the screen.
 func NewRequests(e *Env) *Requests {
 	s := &Requests{snap: &live.Snapshot{}, rows: rows{follow: true}, list: newList(e, []widget.Column{
-		{Title: "time", Width: 8}, {Title: "code", Width: 4, Right: true}, {Title: "client"}, {Title: "model"}, {Title: "provider", Width: 10, Priority: 6},
-		{Title: "tokens", Width: 7, Right: true, Priority: 3}, {Title: "cost", Width: 9, Right: true, Priority: 2}, {Title: "latency", Width: 7, Right: true, Priority: 1},
+		{Title: "time", Width: 8}, {Title: "code", Width: 4, Right: true}, {Title: "client", Width: 15}, {Title: "model"}, {Title: "provider", Width: 10, Priority: 6},
+		{Title: "tokens", Width: 7, Right: true, Priority: 4}, {Title: "cost", Width: 9, Right: true, Priority: 2}, {Title: "latency", Width: 7, Right: true, Priority: 1},
 		{Title: "note", Width: 20, Priority: 5},
 	})}
-	s.hint = "client:NAME model: status:4xx outcome:limited code: words"
+	s.hint = "client: model: status:4xx outcome: code: words"
 	s.table.Cells = s.cells
 	return s
 }
@@ -274,7 +274,7 @@ func (s *Requests) Draw() widget.Block {
 		state = t.Paint(theme.Muted, "reading history"+t.Glyphs.Ellipsis) + "  " + state
 	}
 	s.notePainted = true
-	return s.draw("Requests", state, 56, s.drawDetail)
+	return s.draw("Requests", state, 60, s.drawDetail)
 }
 
 func (s *Requests) Actions() []action.Action {

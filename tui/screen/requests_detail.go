@@ -125,7 +125,7 @@ func attempts(v *control.RequestView) string {
 	case v.Attempts == 0:
 		return ""
 	case v.Attempts == 1:
-		return "1: the first answered for good or ill"
+		return "1"
 	case v.Outcome == tally.OK:
 		return fmt.Sprintf("%d: those before the last failed", v.Attempts)
 	}
@@ -230,13 +230,21 @@ func period(label string) string {
 	case label == string(tally.Total):
 		return "for good"
 	case strings.HasPrefix(label, "m"):
-		return "month from " + label[1:]
+		return "month of " + civil(label[1:])
 	case strings.HasPrefix(label, "w"):
-		return "week from " + label[1:]
+		return "week of " + civil(label[1:])
 	case strings.Contains(label, "T"):
 		return label[:min(16, len(label))]
 	}
-	return "on " + label
+	return civil(label)
+}
+
+// civil writes a date for people.
+func civil(date string) string {
+	if d, err := time.Parse(time.DateOnly, date); err == nil {
+		return d.Format("2 Jan")
+	}
+	return widget.Safe(date)
 }
 
 // priceLines show how the cost came about: tokens of each class times their
