@@ -18,6 +18,7 @@ type Form[In, Out any] struct {
 	env     *Env
 	op      control.Op[In, Out]
 	form    *widget.Form
+	says    func(t *theme.Theme, width int, value func(name string) string) []string
 	fill    func(value func(name string) string) (In, error)
 	done    func(Out) tea.Cmd
 	screen  string
@@ -35,6 +36,9 @@ type FormOf[In, Out any] struct {
 	Values          map[string]string // what stands in them at first
 	Save            string            // the label of the button that runs it
 	Busy            string            // what is said while it runs; "saving" if empty
+	// Says are lines above the fields, which may depend on what stands in them;
+	// nil for none.
+	Says func(t *theme.Theme, width int, value func(name string) string) []string
 	// Fill makes the input from what stands in the fields.
 	Fill func(value func(name string) string) (In, error)
 	// Done is what comes after.
@@ -44,7 +48,7 @@ type FormOf[In, Out any] struct {
 // NewForm makes the dialog.
 func NewForm[In, Out any](e *Env, o FormOf[In, Out]) *Form[In, Out] {
 	explainFields(o.Fields, reflect.TypeFor[In]())
-	return &Form[In, Out]{heading: o.Heading, env: e, op: o.Op, fill: o.Fill, done: o.Done, screen: o.Screen, doing: cmp.Or(o.Busy, "saving"),
+	return &Form[In, Out]{heading: o.Heading, env: e, op: o.Op, says: o.Says, fill: o.Fill, done: o.Done, screen: o.Screen, doing: cmp.Or(o.Busy, "saving"),
 		form: widget.NewForm(o.Fields, o.Values, o.Save, cancelLabel)}
 }
 
@@ -93,9 +97,17 @@ func (f *Form[In, Out]) save() tea.Cmd {
 	return Call(f.env, f.screen, "form", f.seq, f.op, in)
 }
 
+// minForm is the least height of a form that is left by what is said above it.
+const minForm = 8
+
 func (f *Form[In, Out]) Draw(t *theme.Theme, width, height int) widget.Block {
 	width = min(width, 84)
-	rows := min(f.form.Height(t, width), height-3)
+	var above []string
+	if f.says != nil {
+		above = f.says(t, width, f.form.Value)
+		above = above[:min(len(above), max(height-3-minForm, 0))]
+	}
+	rows := min(f.form.Height(t, width), height-3-len(above))
 	foot := t.Paint(theme.Muted, "tab next field   ctrl+s save   esc cancel")
 	if f.busy {
 		foot = t.Paint(theme.Info, f.doing+t.Glyphs.Ellipsis)
@@ -107,7 +119,7 @@ func (f *Form[In, Out]) Draw(t *theme.Theme, width, height int) widget.Block {
 			lines = append(lines, t.Paint(theme.Bad, t.Glyphs.Wrong+" "+l))
 		}
 	}
-	return widget.Below(f.form.Draw(t, width, rows), widget.NewBlock(width, len(lines), lines...), widget.NewBlock(width, 1, foot))
+	return widget.Below(widget.NewBlock(width, len(above), above...), f.form.Draw(t, width, rows), widget.NewBlock(width, len(lines), lines...), widget.NewBlock(width, 1, foot))
 }
 
 // Shown is the dialog of a secret that is shown once.
