@@ -73,13 +73,8 @@ func (s *Clients) refresh() {
 	rows := make([]widget.Row, 0, len(s.shown))
 	for i := range s.shown {
 		c := &s.shown[i]
-		budget := t.Paint(theme.Faint, "no limit")
-		if l, ok := fullest(c.LimitStates); ok {
-			share := shareOf(l)
-			budget = widget.Bar(t, share, 6, widget.Budget(share)) + t.Paint(widget.Budget(share), fmt.Sprintf(" %3d%%", int(share*100)))
-		}
 		rows = append(rows, widget.Row{ID: string(c.ID), Cells: []string{
-			statusSign(t, c.Status), widget.Safe(c.Slug), string(c.Status), widget.Money(c.Month.CostNanoUSD), budget, widget.Ago(c.LastUsedAt, now),
+			statusSign(t, c.Status), widget.Safe(c.Slug), string(c.Status), widget.Money(c.Month.CostNanoUSD), budget(t, c.LimitStates), widget.Ago(c.LastUsedAt, now),
 		}})
 	}
 	s.table.Empty = s.empty()
@@ -103,6 +98,10 @@ func matchesClient(c *control.ClientView, words string) bool {
 	for _, w := range strings.Fields(strings.ToLower(words)) {
 		if status, ok := strings.CutPrefix(w, "status:"); ok {
 			if !strings.HasPrefix(string(c.Status), status) {
+				return false
+			}
+		} else if gateway, ok := strings.CutPrefix(w, "gateway:"); ok {
+			if !strings.HasPrefix(c.GatewaySlug, gateway) {
 				return false
 			}
 		} else if !strings.Contains(text, w) {

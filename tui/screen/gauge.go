@@ -70,6 +70,16 @@ func fullest(states []control.LimitState) (s control.LimitState, ok bool) {
 	return s, ok
 }
 
+// budget is the fullest limit as a short bar with its share, 11 cells wide.
+func budget(t *theme.Theme, states []control.LimitState) string {
+	l, ok := fullest(states)
+	if !ok {
+		return t.Paint(theme.Faint, "no limit")
+	}
+	share := shareOf(l)
+	return widget.Bar(t, share, 6, widget.Budget(share)) + t.Paint(widget.Budget(share), fmt.Sprintf(" %3d%%", int(share*100)))
+}
+
 func labelOf(s control.LimitState) string {
 	name := string(s.Metric)
 	switch s.Metric {
