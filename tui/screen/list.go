@@ -19,6 +19,7 @@ type list struct {
 	height int
 	table  widget.Table
 	hint   string // what the filter takes
+	bare   bool   // without a filter
 	filter textinput.Model
 	typing bool
 	detail bool // the detail has the focus, or all the room
@@ -72,6 +73,9 @@ func (l *list) key(msg tea.KeyPressMsg) (cmd tea.Cmd, done bool) {
 	}
 	switch msg.String() {
 	case "/":
+		if l.bare {
+			return nil, false
+		}
 		l.typing = true
 		return l.filter.Focus(), true
 	case "enter":
@@ -121,6 +125,9 @@ func (l *list) drawList(title, note string, width, height int) widget.Block {
 			filter = t.Paint(theme.Info, "/ "+widget.Safe(l.filter.Value())) + t.Paint(theme.Muted, "   esc clears it")
 		}
 	}
-	body := widget.Below(widget.NewBlock(inner, 2, filter), l.table.Draw(t, inner, rows-2))
+	body := l.table.Draw(t, inner, rows)
+	if !l.bare {
+		body = widget.Below(widget.NewBlock(inner, 2, filter), l.table.Draw(t, inner, rows-2))
+	}
 	return widget.Box{Title: title, Note: note, NotePainted: l.notePainted, Focused: !l.detail}.Draw(t, width, height, body.Lines())
 }
