@@ -105,10 +105,6 @@ func oneOf[T ~string](what string, words ...T) func(T) error {
 	}
 }
 
-func checkName(what string) func(string) error {
-	return func(s string) error { return tally.CheckName(what, s) }
-}
-
 // optional makes a check of a text that may be empty.
 func optional(what string, longest int, multiline bool) func(string) error {
 	return func(s string) error {
@@ -242,7 +238,14 @@ func editLimits(limits []tally.Limit, edits []tally.LimitEdit) ([]tally.Limit, e
 	}
 	out, err := tally.EditLimits(limits, edits)
 	if err != nil {
-		return nil, err
+		texts := make([]string, len(limits))
+		for i, l := range limits {
+			texts[i] = l.String()
+		}
+		if len(texts) == 0 {
+			return nil, tally.AsError(err).WithHint("there are no limits here")
+		}
+		return nil, tally.AsError(err).WithHint("there is %s", strings.Join(texts, ", "))
 	}
 	if len(out) > maxLimits {
 		return nil, tally.Errorf(tally.Invalid, "there are more than %d limits", maxLimits)

@@ -99,16 +99,22 @@ func findModel(c *tally.Catalog, name, provider string) (*tally.Model, error) {
 // findKey finds a key by ID, or by client and label. A label that was given
 // again after a revocation means the key that works.
 func findKey(c *tally.Catalog, name, client string) (*tally.Key, error) {
-	if k := c.Key(tally.ID(name)); k != nil {
+	k := c.Key(tally.ID(name))
+	if client == "" {
+		if k == nil {
+			return nil, tally.Errorf(tally.NotFound, "there is no key %q", shown(name)).
+				WithHint("name it by its id, or by its label with --client; see: tallygate keys list")
+		}
 		return k, nil
 	}
-	if client == "" {
-		return nil, tally.Errorf(tally.NotFound, "there is no key %q", name).
-			WithHint("name it by its id, or by its label with --client; see: tallygate keys list")
-	}
 	cl, err := findClient(c, client)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case k != nil && k.Client != cl.ID:
+		return nil, tally.Errorf(tally.NotFound, "client %q has no key %q", cl.Slug, name).WithHint("it is of client %s", clientSlug(c, k.Client))
+	case k != nil:
+		return k, nil
 	}
 	var found *tally.Key
 	var labels []string

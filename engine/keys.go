@@ -53,32 +53,32 @@ func newKey(client tally.ID, label string, now time.Time) (*tally.Key, *tally.Se
 	return k, s, key
 }
 
-// labelTaken reports whether a client has a key with a label that is not
-// revoked, other than one.
-func labelTaken(c *tally.Catalog, client tally.ID, label string, by tally.ID) bool {
+// labelled returns a client's key with a label that is not revoked, other than
+// one; nil if there is none.
+func labelled(c *tally.Catalog, client tally.ID, label string, but tally.ID) *tally.Key {
 	for _, k := range c.KeysOf(client) {
-		if k.RevokedAt.IsZero() && k.ID != by && strings.EqualFold(k.Label, label) {
-			return true
+		if k.RevokedAt.IsZero() && k.ID != but && strings.EqualFold(k.Label, label) {
+			return k
 		}
 	}
-	return false
+	return nil
 }
 
 func freeLabel(c *tally.Catalog, client tally.ID) string {
 	label := firstLabel
-	for n := 2; labelTaken(c, client, label, ""); n++ {
+	for n := 2; labelled(c, client, label, "") != nil; n++ {
 		label = fmt.Sprintf("%s-%d", firstLabel, n)
 	}
 	return label
 }
 
-func checkLabel(c *tally.Catalog, cl *tally.Client, label string, by tally.ID) error {
+func checkLabel(c *tally.Catalog, cl *tally.Client, label string, but tally.ID) error {
 	if err := tally.CheckName("label", label); err != nil {
 		return err
 	}
-	if labelTaken(c, cl.ID, label, by) {
-		return tally.Errorf(tally.Conflict, "client %q has a key labelled %q already", cl.Slug, label).
-			WithHint("give it another label, or replace that key: tallygate keys rotate %q --client %s", label, cl.Slug)
+	if k := labelled(c, cl.ID, label, but); k != nil {
+		return tally.Errorf(tally.Conflict, "client %q has a key labelled %q already", cl.Slug, k.Label).
+			WithHint("give it another label, or replace that key: tallygate keys rotate %q --client %s", k.Label, cl.Slug)
 	}
 	return nil
 }

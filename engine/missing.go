@@ -11,7 +11,7 @@ import (
 // missing is the error for a name that nothing has: with the nearest name that
 // exists, or all if they are few, or how to make the first.
 func missing(what, name string, known []string, create string) error {
-	err := tally.Errorf(tally.NotFound, "there is no %s %q", what, name)
+	err := tally.Errorf(tally.NotFound, "there is no %s %q", what, shown(name))
 	switch near := control.Nearest(name, known); {
 	case near != "":
 		return err.WithHint("did you mean %q?", near)
@@ -21,6 +21,15 @@ func missing(what, name string, known []string, create string) error {
 		return err.WithHint("there is %s", strings.Join(known, ", "))
 	}
 	return err.WithHint("see: tallygate %ss list", what)
+}
+
+// shown is a name that was given, for an error. A credential that somebody gave
+// as a name must not end where errors end.
+func shown(name string) string {
+	if strings.HasPrefix(name, "llm_gw_") || strings.HasPrefix(name, "sk-") {
+		return "[redacted]"
+	}
+	return name
 }
 
 // someOf joins a few names for people: "a, b and 3 more".

@@ -5,14 +5,13 @@ import (
 	"sync"
 	"time"
 
-	"tallygate/engine/meter"
 	"tallygate/engine/tally"
 )
 
 // How often the background loops run.
 const (
 	secondEvery = time.Second
-	expireEvery = 3 * time.Second
+	holdsEvery  = 3 * time.Second
 	pruneEvery  = time.Hour // looks; prunes once per UTC day
 	expireBatch = 500
 )
@@ -29,8 +28,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		step  func(context.Context) error
 	}{
 		{"seconds", secondEvery, e.second},
-		{"heartbeat", meter.HoldFor / 10, e.heartbeat},
-		{"expire", expireEvery, e.expire},
+		{"holds", holdsEvery, e.lookAfterHolds},
 		{"retention", pruneEvery, e.pruner()},
 	} {
 		loops.Go(func() { e.loop(ctx, loop.name, loop.every, loop.step) })
@@ -71,16 +69,15 @@ func (e *Engine) second(ctx context.Context) error {
 	return nil
 }
 
-func (e *Engine) heartbeat(ctx context.Context) error {
-	e.meter.Heartbeat(ctx, e.clock())
-	return nil
-}
-
-// expire settles overdue holds, a few at a time so that requests get their
-// turn.
-func (e *Engine) expire(ctx context.Context) error {
+// lookAfterHolds extends the holds of requests at work and settles those that
+// are overdue after that, a few at a time so that requests get their turn. Both
+// go by one reading of the clock: when it jumps, as on a machine that wakes up,
+// no request that is still at work is taken for dead.
+func (e *Engine) lookAfterHolds(ctx context.Context) error {
+	now := e.clock()
+	e.meter.Heartbeat(ctx, now)
 	for {
-		n, err := e.store.Expire(ctx, e.clock(), expireBatch)
+		n, err := e.store.Expire(ctx, now, expireBatch)
 		if err != nil {
 			return err
 		}

@@ -1,13 +1,8 @@
 package engine
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"strings"
 	"time"
 
 	"tallygate/engine/auth"
@@ -15,14 +10,10 @@ import (
 	"tallygate/engine/meter"
 	"tallygate/engine/route"
 	"tallygate/engine/tally"
-	"tallygate/providers"
 )
 
-const (
-	tryPrompt  = "Say hello in one short sentence."
-	tryOutput  = 256 // tokens: a try must not cost much
-	longestTry = 64 << 10
-)
+// longestPrompt bounds what a try may ask, in bytes.
+const longestPrompt = 64 << 10
 
 // The checks on the road of a request, in order.
 const (
@@ -52,8 +43,8 @@ type attempt struct {
 // same road as that of a client app, for the same price.
 func (e *Engine) try(ctx context.Context, in control.Try) (control.Tried, error) {
 	a := &attempt{Engine: e, c: e.catalog.Load(), now: e.clock(), in: in}
-	if len(in.Prompt) > longestTry {
-		return control.Tried{}, tally.Errorf(tally.Invalid, "the prompt is longer than %d bytes", longestTry)
+	if len(in.Prompt) > longestPrompt {
+		return control.Tried{}, tally.Errorf(tally.Invalid, "the prompt is longer than %d bytes", longestPrompt)
 	}
 	if err := a.choose(); err != nil {
 		return control.Tried{}, err
@@ -224,99 +215,3 @@ func standingText(s meter.Standing, zone *time.Location) string {
 	}
 	return text
 }
-
-// send sends the request through the public plane, and explains its record.
-func (a *attempt) send(ctx context.Context) error {
-	if a.stop != "" {
-		a.check(stepRequest, nil)
-		return nil
-	}
-	path, body := a.body()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://tallygate/v1/"+path, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	r.Header.Set("Content-Type", "application/json")
-	w := &captured{header: http.Header{}, status: http.StatusOK}
-	a.gateway.ServeAs(w, r, a.p.Key.ID)
-	a.out.Status = w.status
-	answer, failure := readAnswer(w.body.Bytes())
-	a.out.Answer = answer
-	rec, err := a.record(ctx, tally.ID(w.header.Get("X-Request-Id")))
-	if err != nil {
-		return err
-	}
-	if rec != nil {
-		a.out.Request = viewRequest(a.c, rec)
-	}
-	if w.status != http.StatusOK {
-		a.step(stepRequest, false, fmt.Sprintf("status %d: %s", w.status, cmp.Or(failure, strings.TrimSpace(w.body.String()))))
-		return nil
-	}
-	a.step(stepRequest, true, recordText(&a.out.Request))
-	return nil
-}
-
-// body is the request, and the path it is for.
-func (a *attempt) body() (path string, body []byte) {
-	prompt := cmp.Or(a.in.Prompt, tryPrompt)
-	fields := map[string]any{"model": cmp.Or(a.in.Model, a.to[0].Model.Name)}
-	endpoint := providers.Chat
-	switch a.to[0].Model.Mode {
-	case "embedding":
-		endpoint, fields["input"] = providers.Embeddings, prompt
-	case "completion":
-		endpoint, fields["prompt"], fields["max_tokens"] = providers.Completions, prompt, tryOutput
-	default:
-		fields["messages"] = []map[string]string{{"role": "user", "content": prompt}}
-		fields["max_tokens"] = tryOutput
-	}
-	body, _ = json.Marshal(fields) // strings and numbers cannot fail
-	return string(endpoint), body
-}
-
-// recordText tells what a request came to.
-func recordText(r *control.RequestView) string {
-	attempts := "one attempt"
-	if r.Attempts != 1 {
-		attempts = fmt.Sprintf("%d attempts", r.Attempts)
-	}
-	return fmt.Sprintf("answered by %s in %.0f ms after %s: %s + %s tokens (%s), $%s; recorded as %s",
-		r.Provider, r.TotalMS, attempts, tally.Group(r.InputTokens), tally.Group(r.OutputTokens), r.Basis, r.CostUSD, r.ID)
-}
-
-// readAnswer finds what is said in an answer of OpenAI's shape, or why there is
-// none.
-func readAnswer(body []byte) (answer, failure string) {
-	var a struct {
-		Choices []struct {
-			Text    string
-			Message struct {
-				Content string
-			}
-		}
-		Data  []struct{ Embedding json.RawMessage }
-		Error struct{ Message string }
-	}
-	if json.Unmarshal(body, &a) != nil {
-		return "", ""
-	}
-	if len(a.Choices) > 0 {
-		return a.Choices[0].Message.Content + a.Choices[0].Text, ""
-	}
-	if len(a.Data) > 0 {
-		return fmt.Sprintf("an embedding of %s bytes", tally.Group(int64(len(a.Data[0].Embedding)))), ""
-	}
-	return "", a.Error.Message
-}
-
-// captured is an answer of the public plane, kept in memory.
-type captured struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (c *captured) Header() http.Header         { return c.header }
-func (c *captured) WriteHeader(status int)      { c.status = status }
-func (c *captured) Write(b []byte) (int, error) { return c.body.Write(b) }

@@ -13,12 +13,25 @@ import (
 // listPatience bounds how long an upstream may take to list its models.
 const listPatience = 20 * time.Second
 
+// openProvider makes a provider that is not in the routes.
+func (e *Engine) openProvider(p *tally.Provider, keys []string) (providers.Provider, error) {
+	kind, ok := e.kinds[p.ProviderKind]
+	if !ok {
+		return nil, tally.Errorf(tally.Invalid, "kind %q is not built into this version", string(p.ProviderKind))
+	}
+	impl, err := kind.New(providers.Config{Provider: p, APIKeys: keys})
+	if err != nil {
+		return nil, tally.Errorf(tally.Invalid, "provider %q cannot be used: %w", p.Name, err).WithHint("%s", tally.AsError(err).Hint)
+	}
+	return impl, nil
+}
+
 // tryOut says what is wrong with a provider before it is stored. Without keys
 // it is tried without any.
 func (e *Engine) tryOut(p *tally.Provider, keys []string) error {
-	impl, err := e.kinds[p.ProviderKind].New(providers.Config{Provider: p, APIKeys: keys})
+	impl, err := e.openProvider(p, keys)
 	if err != nil {
-		return tally.Errorf(tally.Invalid, "provider %q cannot be used: %w", p.Name, err).WithHint("%s", tally.AsError(err).Hint)
+		return err
 	}
 	return impl.Close()
 }
@@ -27,11 +40,7 @@ func (e *Engine) tryOut(p *tally.Provider, keys []string) error {
 // the upstream by itself, so that a provider can be tried before it is stored
 // and while it is switched off. The error is for the owner.
 func (e *Engine) askModels(ctx context.Context, p *tally.Provider, keys []string) ([]providers.ModelInfo, *tally.Error) {
-	kind, ok := e.kinds[p.ProviderKind]
-	if !ok {
-		return nil, tally.Errorf(tally.Invalid, "kind %q is not built into this version", string(p.ProviderKind))
-	}
-	impl, err := kind.New(providers.Config{Provider: p, APIKeys: keys})
+	impl, err := e.openProvider(p, keys)
 	if err != nil {
 		return nil, tally.AsError(err)
 	}

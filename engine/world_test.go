@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -47,7 +45,7 @@ const book = `{"version":1,"as_of":"2026-11-01","models":[
 	           {"input":"0.30","output":"1.20","above_tokens":100000,"source":"its page"}]},
 	{"model":"gpt-large","publisher":"openai","mode":"chat","context_tokens":400000,"max_output_tokens":32768,"prices":[{"input":"2.5","output":"10"}]},
 	{"model":"embed-small","publisher":"openai","mode":"embedding","context_tokens":8191,"prices":[{"input":"0.02","output":"0"}]},
-	{"model":"gpt-old","publisher":"openai","mode":"chat","deprecated":"2026-01-01","prices":[{"input":"1","output":"1"}]}]}`
+	{"model":"gpt-old","publisher":"openai","mode":"chat","deprecated":"2026-01-01","prices":[{"input":"0.01","output":"0.01"}]}]}`
 
 func newWorld(t testing.TB) *world {
 	w := &world{TB: t, log: &lockedBuffer{}, now: noon}
@@ -55,9 +53,18 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-func (w *world) open(dir string) {
+// open opens an engine over a new store, which may hold entities already.
+func (w *world) open(dir string, entities ...tally.Entity) {
 	events := feed.New(256)
 	w.store = memory.New(events.Publish)
+	var changes []tally.Change
+	for _, e := range entities {
+		e.Base().Rev = 0
+		changes = append(changes, tally.Put(e, noon))
+	}
+	if _, err := w.store.Apply(context.Background(), changes...); err != nil {
+		w.Fatal(err)
+	}
 	instant := sim.Kind()
 	instant.New = func(providers.Config) (providers.Provider, error) { return sim.Open(sim.Options{}), nil }
 	e, err := New(context.Background(), Options{
@@ -233,66 +240,6 @@ func (w *world) consistent() {
 	if inForce != counted {
 		w.Errorf("%d entities in force, %d stored (of %v)", inForce, counted, kinds)
 	}
-}
-
-// upstream is an OpenAI-shaped server that does as it is told.
-type upstream struct {
-	*httptest.Server
-
-	mu     sync.Mutex // guards what follows
-	models []string   // as JSON objects
-	status int        // of every answer; 0 means 200
-	delay  chan struct{}
-	auth   []string // the Authorization of every request
-	bodies []string
-}
-
-func newUpstream(t testing.TB, models ...string) *upstream {
-	u := &upstream{models: models}
-	u.Server = httptest.NewServer(http.HandlerFunc(u.serve))
-	t.Cleanup(u.Close)
-	return u
-}
-
-func (u *upstream) base() string { return u.URL + "/v1" }
-
-func (u *upstream) set(change func(*upstream)) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	change(u)
-}
-
-func (u *upstream) seen() (auth, bodies []string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return append([]string(nil), u.auth...), append([]string(nil), u.bodies...)
-}
-
-func (u *upstream) serve(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(r.Body)
-	u.mu.Lock()
-	u.auth = append(u.auth, r.Header.Get("Authorization"))
-	u.bodies = append(u.bodies, string(body))
-	status, delay, models := u.status, u.delay, u.models
-	u.mu.Unlock()
-	if delay != nil {
-		select {
-		case <-delay:
-		case <-r.Context().Done():
-			return
-		}
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if status != 0 {
-		w.WriteHeader(status)
-		fmt.Fprintf(w, `{"error":{"message":"You sent %s"}}`, r.Header.Get("Authorization"))
-		return
-	}
-	if strings.HasSuffix(r.URL.Path, "/models") {
-		fmt.Fprintf(w, `{"object":"list","data":[%s]}`, strings.Join(models, ","))
-		return
-	}
-	fmt.Fprint(w, `{"id":"x","object":"chat.completion","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"hello from upstream"}}],"usage":{"prompt_tokens":1000,"completion_tokens":10,"total_tokens":1010}}`)
 }
 
 // lockedBuffer is a log that tests can read while it is written.

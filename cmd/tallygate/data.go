@@ -76,18 +76,14 @@ func prepareData(dir string) error {
 	if err != nil {
 		return folderError(dir, err)
 	}
-	if err := checkFolder(dir, len(entries) == 0); err != nil {
-		return err
-	}
+	ours := len(entries) == 0
 	for _, e := range entries {
-		if e.Name() == lockFile || e.Name() == keyFile { // either may have been taken away by hand
-			return nil
-		}
+		ours = ours || e.Name() == lockFile || e.Name() == keyFile // either may have been taken away by hand
 	}
-	if len(entries) > 0 {
+	if !ours {
 		return tally.Errorf(tally.Invalid, "%s holds other files and no data of tallygate", dir).WithHint("name a folder of its own with --data; it will be made")
 	}
-	return nil
+	return checkFolder(dir, len(entries) == 0)
 }
 
 func folderError(dir string, err error) error {

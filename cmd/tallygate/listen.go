@@ -11,20 +11,31 @@ import (
 	"tallygate/engine/tally"
 )
 
-// listen opens the public listener. A busy port is an error that says who has
-// it, as far as that can be known, and how to find out.
-func listen(address string) (net.Listener, error) {
-	host, port, err := net.SplitHostPort(address)
+// splitAddress reads an address to listen on.
+func splitAddress(address string) (host string, port uint16, err error) {
+	host, text, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, tally.Errorf(tally.Invalid, "%q is not an address to listen on", address).WithHint("like 127.0.0.1:4283, or :4283 for all networks")
+		return "", 0, tally.Errorf(tally.Invalid, "%q is not an address to listen on", address).WithHint("like 127.0.0.1:4283, or :4283 for all networks")
 	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return nil, tally.Errorf(tally.Invalid, "%q is not a port", port).WithHint("a number from 1 to 65535, or 0 for any free one")
-	} else if ln, err := net.Listen("tcp", net.JoinHostPort(host, strconv.FormatUint(n, 10))); err == nil {
-		return ln, nil
-	} else {
-		return nil, listenError(address, host, uint16(n), err)
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return "", 0, tally.Errorf(tally.Invalid, "%q is not a port", text).WithHint("a number from 1 to 65535, or 0 for any free one")
 	}
+	return host, uint16(n), nil
+}
+
+// listen opens the public listener. A busy port is an error that says how to
+// find out who has it.
+func listen(address string) (net.Listener, error) {
+	host, port, err := splitAddress(address)
+	if err != nil {
+		return nil, err
+	}
+	ln, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, listenError(address, host, port, err)
+	}
+	return ln, nil
 }
 
 func listenError(address, host string, port uint16, err error) error {

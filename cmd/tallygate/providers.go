@@ -149,7 +149,7 @@ const maxAPIKey = 16 << 10
 func (a *app) apiKeyFlags(cmd *cobra.Command, keys *[]control.Secret) func() error {
 	var variables []string
 	var stdin bool
-	cmd.Flags().StringArrayVar(&variables, "api-key-env", nil, "`VAR`iable of the environment that holds the API key; repeat")
+	cmd.Flags().StringArrayVar(&variables, "api-key-env", nil, "environment `VARIABLE` that holds the API key; repeat")
 	cmd.Flags().BoolVar(&stdin, "api-key-stdin", false, "read the API key from standard input, one a line")
 	cmd.RegisterFlagCompletionFunc("api-key-env", cobra.NoFileCompletions)
 	return func() error {

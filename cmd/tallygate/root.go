@@ -115,6 +115,8 @@ func flagError(cmd *cobra.Command, err error, from string) error {
 	var invalid *pflag.InvalidValueError
 	see := "see: " + cmd.CommandPath() + " --help"
 	switch {
+	case cmd.HasSubCommands() && len(cmd.Flags().Args()) > 0: // the flag is of a command that does not exist
+		return noCommand(cmd, cmd.Flags().Args())
 	case errors.As(err, &unknown):
 		name := unknown.GetSpecifiedName()
 		if len(unknown.GetSpecifiedShortnames()) > 0 {

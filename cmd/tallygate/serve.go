@@ -54,7 +54,8 @@ func (o *serveOptions) check(cmd *cobra.Command) error {
 			return wrongUse(cmd, "--%s is %s or %s, not %q", choice.flag, choice.one, choice.other, choice.value)
 		}
 	}
-	return nil
+	_, _, err := splitAddress(o.listen)
+	return err
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -101,7 +102,7 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions, setup bool) (err error) 
 	if err != nil {
 		return errors.Join(err, public.Close(), l.release())
 	}
-	s := &service{node: n, public: public, log: log}
+	s := &service{node: n, public: public}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	if err := s.start(dir); err != nil {
 		return err
@@ -143,21 +144,28 @@ func limitMemory(profile string) {
 	}
 }
 
-// greet says what is served where, and sets up what is empty if it may: a key
-// must not end in the log of a service.
+// greet says what is served where. An empty store is set up if that may be: a
+// key must not end in the log of a service.
 func (a *app) greet(ctx context.Context, s *service, dir string, setup bool) error {
 	status, err := control.EngineStatus.Do(ctx, s.caller, control.None{})
 	if err != nil {
 		return err
 	}
 	s.log.Info("serving", "base_url", status.BaseURL, "version", a.version, "data", dir)
-	switch {
-	case status.Gateways > 0:
+	if !setup {
+		if status.Gateways == 0 {
+			s.log.Warn("nothing is set up yet, so nothing is served; run: tallygate init --yes", "data", dir)
+		}
 		return nil
-	case setup:
-		return a.firstSetup(ctx, s.caller)
 	}
-	s.log.Warn("nothing is set up yet, so nothing is served; run: tallygate init --yes", "data", dir)
+	if status.Gateways == 0 {
+		if err := a.firstSetup(ctx, s.caller); err != nil {
+			return err
+		}
+	}
+	if !a.json {
+		(&printer{a.stdout, a.out}).say("Serving at %s; interrupt to stop.", status.BaseURL)
+	}
 	return nil
 }
 
@@ -169,7 +177,6 @@ type service struct {
 	caller  *control.Client
 	broken  chan error // gets the error that ended the public plane
 	serving chan struct{}
-	log     *slog.Logger
 }
 
 // start opens the control socket and serves. Everything that can fail does so

@@ -44,7 +44,7 @@ type OrderProviders struct {
 type ProviderView struct {
 	tally.Provider
 	Models  int  `json:"models"`
-	Enabled bool `json:"models_enabled"`
+	Enabled bool `json:"models_enabled"` // at least one of them is offered
 	Local   bool `json:"local"`
 	Month   Sums `json:"last_30d"`
 }
@@ -147,7 +147,7 @@ type ModelView struct {
 	// Rates in force for a short prompt, in USD per million tokens.
 	InputUSD  string `json:"input_usd,omitempty"`
 	OutputUSD string `json:"output_usd,omitempty"`
-	Month     Sums   `json:"last_30d"`
+	Month     Sums   `json:"last_30d"` // of requests for its name, whichever provider answered
 }
 
 // The operations on models.

@@ -91,11 +91,11 @@ func (t *Ticket) Settle(ctx context.Context, r Result) (cost tally.NanoUSD, err 
 
 func (t *Ticket) finish(ctx context.Context, rec tally.Record) error {
 	t.settled = true
+	t.leave()
+	err := t.meter.store.Settle(ctx, tally.Settlement{ID: t.request.ID, Record: rec})
 	t.meter.openMu.Lock()
 	delete(t.meter.open, t)
 	t.meter.openMu.Unlock()
-	t.leave()
-	err := t.meter.store.Settle(ctx, tally.Settlement{ID: t.request.ID, Record: rec})
 	if err != nil {
 		t.meter.log.Error("settle", "request", t.request.ID, "err", err)
 	}

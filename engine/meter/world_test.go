@@ -26,7 +26,6 @@ type world struct {
 	meter   *Meter
 	log     *logged
 	now     time.Time
-	asked   int
 }
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)

@@ -1,10 +1,15 @@
 package tally
 
 import (
+	"fmt"
+	"io"
+	"log/slog"
 	"net/url"
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // EntityKind names a kind of entity, in the store and in events.
@@ -166,17 +171,25 @@ type Key struct {
 // Masked is how the key is shown: "llm_gw_7Qz1…f3a9".
 func (k *Key) Masked() string { return k.Prefix + "…" + k.Suffix }
 
+const redacted = "[redacted]"
+
 // Sealed is a secret encrypted at rest; it prints as [redacted].
 type Sealed []byte
 
-func (Sealed) String() string   { return "[redacted]" }
-func (Sealed) GoString() string { return "[redacted]" }
+// Format implements fmt.Formatter, for every verb.
+func (Sealed) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
+
+// LogValue implements slog.LogValuer.
+func (Sealed) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // Digest is the SHA-256 of a credential; it prints as [redacted].
 type Digest [32]byte
 
-func (Digest) String() string   { return "[redacted]" }
-func (Digest) GoString() string { return "[redacted]" }
+// Format implements fmt.Formatter, for every verb.
+func (Digest) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
+
+// LogValue implements slog.LogValuer.
+func (Digest) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // MarshalText writes the digest in hex, for the store. No control operation
 // returns a Secret.
@@ -197,6 +210,13 @@ type Secret struct {
 	Sealed        Sealed    `json:"sealed,omitempty"`
 	SealedBefore  Sealed    `json:"sealed_before,omitempty"` // the previous private key, for tokens it signed
 }
+
+// Format implements fmt.Formatter: behind a pointer and with a wrong verb, fmt
+// would not ask the fields.
+func (s Secret) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "secret of %s %s", s.Of, redacted) }
+
+// LogValue implements slog.LogValuer.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // ProviderKind is the preset of a provider; package providers says which exist.
 type ProviderKind string
@@ -313,10 +333,11 @@ func CheckName(what, s string) error {
 	if len(s) > 200 {
 		return Errorf(Invalid, "the %s is longer than 200 bytes", what)
 	}
-	for _, r := range s {
-		if r < ' ' || r == 0x7f {
-			return Errorf(Invalid, "the %s contains a control character", what)
-		}
+	if !utf8.ValidString(s) {
+		return Errorf(Invalid, "the %s is not text in UTF-8", what)
+	}
+	if strings.ContainsFunc(s, unicode.IsControl) { // a terminal may obey one
+		return Errorf(Invalid, "the %s contains a control character", what)
 	}
 	return nil
 }

@@ -151,29 +151,33 @@ func ParseLimit(s string) (LimitEdit, error) {
 }
 
 func parseMax(m Metric, s string) (int64, error) {
-	scale := int64(1)
+	text, zeros, scale := s, 0, int64(1)
 	switch {
 	case strings.HasSuffix(s, "k"):
-		scale, s = 1_000, s[:len(s)-1]
+		text, zeros, scale = s[:len(s)-1], 3, 1_000
 	case strings.HasSuffix(s, "M"):
-		scale, s = 1_000_000, s[:len(s)-1]
-	}
-	// A decimal such as 1.5M is exact in billionths; a count must come out whole.
-	n, err := ParseUSD(strings.TrimPrefix(s, "$"))
-	if err != nil {
-		return 0, Errorf(Invalid, "%q is not a number in range", s)
+		text, zeros, scale = s[:len(s)-1], 6, 1_000_000
 	}
 	if m.Money() {
-		if int64(n) > math.MaxInt64/scale {
-			return 0, Errorf(Invalid, "%q is too large", s)
+		n, err := ParseUSD(text)
+		if err != nil {
+			return 0, err
 		}
-		return int64(n) * scale, nil
+		return mulDivDown(int64(n), scale, 1), nil
 	}
-	whole, part := int64(n)/int64(Dollar), int64(n)%int64(Dollar)
-	if part*scale%int64(Dollar) != 0 {
+	whole, frac, dotted := strings.Cut(text, ".")
+	if whole == "" && frac == "" || dotted && frac == "" || !digits(whole) || !digits(frac) {
+		return 0, Errorf(Invalid, "%q is not a number", s)
+	}
+	frac = strings.TrimRight(frac, "0")
+	if len(frac) > zeros {
 		return 0, Errorf(Invalid, "%q is not a whole number", s)
 	}
-	return whole*scale + part*scale/int64(Dollar), nil
+	n, err := strconv.ParseInt(whole+frac+strings.Repeat("0", zeros-len(frac)), 10, 64)
+	if err != nil {
+		return 0, Errorf(Invalid, "%q is too large", s)
+	}
+	return n, nil
 }
 
 // EditLimits applies edits to a list. One metric and window has one limit.
@@ -200,8 +204,7 @@ func EditLimits(limits []Limit, edits []LimitEdit) ([]Limit, error) {
 	return out, nil
 }
 
-// Subject is whose counter it is: a kind and an id, "client/cl_01…". A session
-// length of 0 in an owner's rule means a day.
+// Subject is whose counter it is: a kind and an id, "client/cl_01…".
 type Subject string
 
 // SubjectOf names a subject. The kinds are "gateway", "client", "key", "token"

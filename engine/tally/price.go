@@ -1,6 +1,7 @@
 package tally
 
 import (
+	"math"
 	"math/bits"
 	"time"
 )
@@ -161,7 +162,7 @@ func (r Rates) DearestOutput() NanoUSD { return max(r.Output, r.Reasoning) }
 // Cost prices the tokens: the products are summed in 128 bits, divided once
 // and rounded up.
 func (r Rates) Cost(t Tokens) NanoUSD {
-	var hi, lo, carry uint64
+	var hi, lo, carry, over uint64
 	for _, x := range [...]struct {
 		n    int64
 		rate NanoUSD
@@ -171,7 +172,9 @@ func (r Rates) Cost(t Tokens) NanoUSD {
 		}
 		h, l := bits.Mul64(uint64(x.n), uint64(x.rate))
 		lo, carry = bits.Add64(lo, l, 0)
-		hi, _ = bits.Add64(hi, h, carry)
+		if hi, over = bits.Add64(hi, h, carry); over != 0 {
+			return math.MaxInt64
+		}
 	}
 	return NanoUSD(AddSat(divUp(hi, lo, 1_000_000), int64(r.Request)))
 }

@@ -1,6 +1,9 @@
 package tally
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Outcome is how a request ended.
 type Outcome string
@@ -126,7 +129,8 @@ func LatencyBucket(d time.Duration) int {
 	return LatencyBuckets - 1
 }
 
-// LatencyTop is the upper end of a class.
+// LatencyTop is the upper end of a class; of the last, which has none, the
+// lower.
 func LatencyTop(i int) time.Duration { return latencyTops[min(i, len(latencyTops)-1)] }
 
 // latencyTops are √2^i ms, rounded to microseconds.
@@ -196,8 +200,9 @@ func (s *Sums) Amounts() Amounts {
 	return Amounts{s.Requests, s.Tokens.Total(), int64(s.Cost), int64(s.Credits), s.Sessions}
 }
 
-// Quantile is an upper bound of the q-quantile of the latency (0 < q ≤ 1), 0
-// without requests.
+// Quantile is an upper bound of the q-quantile of the latency (0 < q ≤ 1): the
+// end of the class that the ⌈q·n⌉-th of n lies in. It is 0 without requests, and
+// at most 33 s, which stands for all that took longer.
 func (s *Sums) Quantile(q float64) time.Duration {
 	var n, seen int64
 	for _, c := range s.Latency {
@@ -206,7 +211,7 @@ func (s *Sums) Quantile(q float64) time.Duration {
 	if n == 0 {
 		return 0
 	}
-	rank := max(int64(q*float64(n)), 1)
+	rank := max(int64(math.Ceil(q*float64(n))), 1)
 	for i, c := range s.Latency {
 		if seen += c; seen >= rank {
 			return LatencyTop(i)

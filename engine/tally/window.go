@@ -2,6 +2,7 @@ package tally
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -102,17 +103,16 @@ func (w Window) Period(t time.Time, loc *time.Location, cycleDay int) Period {
 		start := t.Unix() - mod(t.Unix(), 60)
 		return clockPeriod(start, start+60, loc)
 	case Hour:
-		local := t.In(loc)
-		_, offset := local.Zone()
-		start := t.Unix() - mod(t.Unix()+int64(offset), 3600)
+		offset := offsetAt(t.Unix(), loc)
+		start := t.Unix() - mod(t.Unix()+offset, 3600)
 		end := start + 3600
 		// A jump inside the hour ends it: the hour after the jump is another one.
-		from, to := local.ZoneBounds()
-		if !from.IsZero() {
-			start = max(start, from.Unix())
+		from, to := t.In(loc).ZoneBounds()
+		if offsetAt(start, loc) != offset {
+			start = from.Unix()
 		}
-		if !to.IsZero() {
-			end = min(end, to.Unix())
+		if offsetAt(end-1, loc) != offset {
+			end = to.Unix()
 		}
 		return clockPeriod(start, end, loc)
 	case Day:
@@ -166,8 +166,7 @@ func (d civilDay) String() string {
 
 // dayOf returns the latest day that has begun at t.
 func dayOf(t time.Time, loc *time.Location) civilDay {
-	_, offset := t.In(loc).Zone()
-	local := t.Unix() + int64(offset)
+	local := t.Unix() + offsetAt(t.Unix(), loc)
 	d := civilDay((local - mod(local, daySeconds)) / daySeconds)
 	// After a jump back over midnight the calendar shows yesterday again, and
 	// before a skipped day the next one may share its beginning.
@@ -181,19 +180,35 @@ func dayOf(t time.Time, loc *time.Location) civilDay {
 // the day: the least t with t+offset(t) ≥ midnight.
 func (d civilDay) begins(loc *time.Location) time.Time {
 	midnight := int64(d) * daySeconds
-	t := time.Unix(midnight-26*60*60, 0).In(loc) // no offset has ever reached 26 hours
+	at := midnight - 26*60*60 // no offset has ever reached 26 hours
 	for {
-		_, offset := t.Zone()
-		from, to := t.ZoneBounds()
-		at := midnight - int64(offset)
-		if !from.IsZero() {
-			at = max(at, from.Unix())
+		end := offsetEnds(at, loc)
+		if begins := max(at, midnight-offsetAt(at, loc)); begins < end {
+			return time.Unix(begins, 0).UTC()
 		}
-		if to.IsZero() || at < to.Unix() {
-			return time.Unix(at, 0).UTC()
-		}
-		t = to
+		at = end
 	}
+}
+
+// offsetAt is how far the zone's clocks are ahead of UTC, in seconds.
+func offsetAt(unix int64, loc *time.Location) int64 {
+	_, offset := time.Unix(unix, 0).In(loc).Zone()
+	return int64(offset)
+}
+
+// offsetEnds returns an instant after another until which the offset stays the
+// same; it may stay longer.
+func offsetEnds(unix int64, loc *time.Location) int64 {
+	_, to := time.Unix(unix, 0).In(loc).ZoneBounds()
+	switch {
+	case to.IsZero():
+		return math.MaxInt64
+	case to.Unix() > unix:
+		return to.Unix()
+	}
+	// Far from a jump ZoneBounds answers with the end of the year, and takes
+	// leap years for 365 days: on their last day that is in the past.
+	return unix - mod(unix, daySeconds) + daySeconds
 }
 
 // cycleStart returns the day on which a cycle begins in a month (which may lie

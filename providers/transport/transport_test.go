@@ -23,7 +23,17 @@ import (
 type server struct {
 	net.Listener
 	accepted atomic.Int32
+	ended    atomic.Int32 // connections that it has closed
 	serving  sync.WaitGroup
+}
+
+// left waits until so many connections were closed by the server, and then a
+// moment for the news to be noticed.
+func (s *server) left(n int32) {
+	for s.ended.Load() < n {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(20 * time.Millisecond)
 }
 
 // serve starts a server that the end of the test stops. A script returns to
@@ -45,8 +55,9 @@ func serve(t testing.TB, l net.Listener, script func(net.Conn, *bufio.Reader)) *
 			}
 			s.accepted.Add(1)
 			s.serving.Go(func() {
-				defer c.Close()
 				script(c, bufio.NewReader(c))
+				c.Close()
+				s.ended.Add(1)
 			})
 		}
 	})
@@ -192,7 +203,7 @@ func TestStale(t *testing.T) {
 			if status, body, err := ask(tr, post("hello")); status != 200 || body != "hello" || err != nil {
 				t.Fatalf("%d %q %v", status, body, err)
 			}
-			time.Sleep(20 * time.Millisecond) // until the end of the connection has arrived
+			s.left(i + 1)
 			if s.accepted.Load() != i+1 || requests.Load() != i+1 {
 				t.Errorf("%d requests took %d connections and arrived %d times", i+1, s.accepted.Load(), requests.Load())
 			}

@@ -1,7 +1,6 @@
 package badgerdb
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 
@@ -14,12 +13,12 @@ import (
 
 // Load implements storage.Config.
 func (s *Store) Load(ctx context.Context) ([]tally.Entity, int64, error) {
-	if err := ctx.Err(); err != nil {
+	if err := s.usable(ctx); err != nil {
 		return nil, 0, err
 	}
 	var out []tally.Entity
 	var rev int64
-	err := s.exclusively(func() error {
+	err := s.queue.alone(func() error {
 		rev = s.rev
 		return s.db.View(func(txn *badger.Txn) error {
 			return each(txn, []byte{tableEntity}, func(key, payload []byte) error {
@@ -36,12 +35,15 @@ func (s *Store) Load(ctx context.Context) ([]tally.Entity, int64, error) {
 }
 
 func decodeEntity(key, payload []byte) (tally.Entity, error) {
-	kind, id, _ := bytes.Cut(key[1:], []byte{0})
+	kind, id, ok := parsePairKey(key)
+	if !ok {
+		return nil, corrupt("an entity has a malformed key")
+	}
 	e := tally.NewEntity(tally.EntityKind(kind))
 	if e == nil {
 		return nil, tally.Errorf(tally.Corrupt, "the store holds a %q, which this version does not know", kind).WithHint("use the version that made it")
 	}
-	if err := json.Unmarshal(payload, e); err != nil || string(e.Base().ID) != string(id) {
+	if err := json.Unmarshal(payload, e); err != nil || string(e.Base().ID) != id {
 		return nil, tally.Errorf(tally.Corrupt, "%s %s cannot be read", kind, id).WithHint("restore a backup")
 	}
 	return e, nil
@@ -53,9 +55,9 @@ func (s *Store) readRevs(txn *badger.Txn) error {
 		return err
 	}
 	if payload != nil {
-		r := reader{b: payload}
-		s.rev = r.int()
-		if err := r.end("the revision"); err != nil {
+		d := decoder{b: payload}
+		s.rev = d.int()
+		if err := d.end("the revision"); err != nil {
 			return err
 		}
 	}
@@ -70,11 +72,11 @@ func (s *Store) readRevs(txn *badger.Txn) error {
 
 // Apply implements storage.Config.
 func (s *Store) Apply(ctx context.Context, changes ...tally.Change) (int64, error) {
-	if err := ctx.Err(); err != nil {
+	if err := s.usable(ctx); err != nil {
 		return 0, err
 	}
 	var rev int64
-	err := s.exclusively(func() (err error) {
+	err := s.queue.alone(func() (err error) {
 		rev, err = s.apply(changes)
 		return err
 	})
@@ -105,9 +107,9 @@ func (s *Store) apply(changes []tally.Change) (int64, error) {
 			return 0, err
 		}
 	}
-	w := writer{}
-	w.int(rev)
-	err := txn.Set(keyRev, seal(keyRev, w.b))
+	var e encoder
+	e.int(rev)
+	err := txn.Set(keyRev, seal(keyRev, e.b))
 	if err == nil {
 		err = s.commit(txn)
 	}
@@ -115,7 +117,7 @@ func (s *Store) apply(changes []tally.Change) (int64, error) {
 		err = s.db.Sync() // an owner's change is rare and must not be lost
 	}
 	if err != nil {
-		return 0, tally.Errorf(tally.Unavailable, "the store cannot write: %w", err)
+		return 0, cannotWrite(err)
 	}
 	s.rev = rev
 	for _, c := range changes {

@@ -31,8 +31,8 @@ func (s *Store) guard() {
 		s.admitting.Store(true)
 		return
 	}
-	s.free.Store(free)
-	if ok := free >= minFree; s.admitting.Swap(ok) != ok {
+	first := s.free.Swap(free) == 0
+	if ok := free >= minFree; s.admitting.Swap(ok) != ok && !(first && ok) {
 		s.log.Warn("free space of the disk", "bytes", free, "admitting", ok)
 	}
 }

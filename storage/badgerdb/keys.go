@@ -10,13 +10,13 @@ import (
 
 // The tables, by the first byte of a key:
 //
-//	u day seq                     a record
-//	p id                          an open hold
+//	u day seq                     records settled on a day, from a sequence number on
+//	p side slot                   holds that were opened together
 //	r gran family bucket dims     a row of a rollup
 //	o family bucket dims          what pruned records contributed to a 15-minute row
 //	l subject                     when a subject was last used
-//	s client \0 member            a session that runs
-//	c kind \0 id                  an entity
+//	s client member               a session that runs
+//	c kind id                     an entity
 //	! name                        what the store knows of itself
 //
 // Numbers are big-endian, so keys sort by them. Every value ends with a CRC of
@@ -29,18 +29,23 @@ const (
 	tableUse     = 'l'
 	tableSession = 's'
 	tableEntity  = 'c'
+	tableState   = '!'
 )
 
 var (
 	keySchema = []byte("!schema")
 	keyState  = []byte("!state")
+	keyHolds  = []byte("!holds")
 	keyRev    = []byte("!rev")
+
+	keyOpenings = []byte("!openings")
 )
 
 const daySeconds = 24 * 60 * 60
 
-// dayOf is the UTC day of an instant, as a number.
-func dayOf(t time.Time) uint32 { return uint32(t.Unix() / daySeconds) }
+// dayOf is the UTC day of an instant, as a number. All that lies before 1970 is
+// day 0.
+func dayOf(t time.Time) uint32 { return uint32(max(t.Unix(), 0) / daySeconds) }
 
 func recordKey(day uint32, seq uint64) []byte {
 	k := make([]byte, 13)
@@ -52,7 +57,7 @@ func recordKey(day uint32, seq uint64) []byte {
 
 func recordDay(day uint32) []byte { return recordKey(day, 0)[:5] }
 
-// parseRecordKey reads a record's key.
+// parseRecordKey reads the key of records.
 func parseRecordKey(k []byte) (day uint32, seq uint64, ok bool) {
 	if len(k) != 13 || k[0] != tableRecord {
 		return 0, 0, false
@@ -60,18 +65,65 @@ func parseRecordKey(k []byte) (day uint32, seq uint64, ok bool) {
 	return binary.BigEndian.Uint32(k[1:]), binary.BigEndian.Uint64(k[5:]), true
 }
 
-func holdKey(id tally.ID) []byte { return append([]byte{tableHold}, id...) }
+func holdKey(side uint8, slot uint32) []byte {
+	return binary.BigEndian.AppendUint32([]byte{tableHold, side}, slot)
+}
 
 func useKey(s tally.Subject) []byte { return append([]byte{tableUse}, s...) }
 
 func sessionKey(client tally.ID, member string) []byte {
-	k := append([]byte{tableSession}, client...)
-	return append(append(k, 0), member...)
+	return pairKey(tableSession, string(client), member)
 }
 
 func entityKey(kind tally.EntityKind, id tally.ID) []byte {
-	k := append([]byte{tableEntity}, kind...)
-	return append(append(k, 0), id...)
+	return pairKey(tableEntity, string(kind), string(id))
+}
+
+// pairKey is a key of two texts. A mark that the first cannot contain ends it.
+func pairKey(table byte, a, b string) []byte {
+	k := make([]byte, 0, 4+len(a)+len(b))
+	return append(appendEscaped(append(k, table), a), b...)
+}
+
+func parsePairKey(k []byte) (a, b string, ok bool) {
+	if len(k) == 0 {
+		return "", "", false
+	}
+	a, rest, ok := cutEscaped(k[1:])
+	return a, string(rest), ok
+}
+
+// appendEscaped appends a text so that the end can be told and the order stays:
+// a zero byte becomes 0 255, and 0 1 is the end.
+func appendEscaped(k []byte, s string) []byte {
+	for i := range len(s) {
+		k = append(k, s[i])
+		if s[i] == 0 {
+			k = append(k, 255)
+		}
+	}
+	return append(k, 0, 1)
+}
+
+// cutEscaped takes a text off the front.
+func cutEscaped(k []byte) (s string, rest []byte, ok bool) {
+	var out []byte
+	for i := 0; i < len(k); i++ {
+		switch {
+		case k[i] != 0:
+			out = append(out, k[i])
+		case i+1 == len(k):
+			return "", nil, false
+		case k[i+1] == 255:
+			out = append(out, 0)
+			i++
+		case k[i+1] == 1:
+			return string(out), k[i+2:], true
+		default:
+			return "", nil, false
+		}
+	}
+	return "", nil, false
 }
 
 // Granularities of rollups, from the finest.
@@ -93,50 +145,48 @@ type rowKey struct {
 	dim    tally.Dim
 }
 
-// bytes is the key in the store. The second part of dim comes last, so it needs
-// no end mark.
-func (r rowKey) bytes() []byte {
-	k := make([]byte, 0, 8+len(r.dim[0])+len(r.dim[1]))
-	k = append(k, tableRollup, r.gran)
-	return r.tail(k)
+// at is the row of a coarser granularity that a 15-minute row is part of.
+func (k rowKey) at(gran uint8) rowKey {
+	k.bucket = uint32(int64(k.bucket) * granSeconds[k.gran] / granSeconds[gran])
+	k.gran = gran
+	return k
+}
+
+// bytes is the key in the store.
+func (k rowKey) bytes() []byte {
+	out := make([]byte, 0, 10+len(k.dim[0])+len(k.dim[1]))
+	return k.tail(append(out, tableRollup, k.gran))
 }
 
 // opening is the key of the row's opening balance.
-func (r rowKey) opening() []byte { return r.tail([]byte{tableOpening}) }
+func (k rowKey) opening() []byte { return k.tail([]byte{tableOpening}) }
 
-func (r rowKey) tail(k []byte) []byte {
-	k = append(k, r.family)
-	k = binary.BigEndian.AppendUint32(k, r.bucket)
-	k = append(k, r.dim[0]...)
-	k = append(k, 0)
-	return append(k, r.dim[1]...)
+func (k rowKey) tail(out []byte) []byte {
+	out = append(out, k.family)
+	out = binary.BigEndian.AppendUint32(out, k.bucket)
+	return append(appendEscaped(out, k.dim[0]), k.dim[1]...)
 }
 
 // prefix is what the keys of a family's rows in one bucket begin with, or of
 // those with one first part.
-func (r rowKey) prefix(first string) []byte {
-	r.dim = tally.Dim{}
-	k := r.bytes()
-	k = k[:len(k)-1]
+func (k rowKey) prefix(first string) []byte {
+	out := append(make([]byte, 0, 16+len(first)), tableRollup, k.gran, k.family)
+	out = binary.BigEndian.AppendUint32(out, k.bucket)
 	if first != "" {
-		k = append(append(k, first...), 0)
+		out = appendEscaped(out, first)
 	}
-	return k
+	return out
 }
 
 // parseRowTail reads what tail wrote.
 func parseRowTail(k []byte) (r rowKey, ok bool) {
-	if len(k) < 6 {
+	if len(k) < 5 {
 		return r, false
 	}
 	r.family, r.bucket = k[0], binary.BigEndian.Uint32(k[1:])
-	for i, c := range k[5:] {
-		if c == 0 {
-			r.dim = tally.Dim{string(k[5 : 5+i]), string(k[6+i:])}
-			return r, true
-		}
-	}
-	return r, false
+	first, second, ok := cutEscaped(k[5:])
+	r.dim = tally.Dim{first, string(second)}
+	return r, ok
 }
 
 func parseRowKey(k []byte) (r rowKey, ok bool) {
@@ -165,13 +215,20 @@ func unseal(key, value []byte) ([]byte, error) {
 			return payload, nil
 		}
 	}
-	return nil, tally.Errorf(tally.Corrupt, "the value of %s is damaged", keyText(key)).WithHint("run tallygate verify; restore a backup")
+	return nil, corrupt("the value of %s is damaged", keyText(key))
+}
+
+func corrupt(format string, args ...any) error {
+	return tally.Errorf(tally.Corrupt, format, args...).WithHint("run tallygate verify; restore a backup")
 }
 
 // keyText is a key for people.
 func keyText(k []byte) string {
 	if day, seq, ok := parseRecordKey(k); ok {
-		return "record " + time.Unix(int64(day)*daySeconds, 0).UTC().Format(time.DateOnly) + "/" + tally.Group(int64(seq))
+		return "records " + time.Unix(int64(day)*daySeconds, 0).UTC().Format(time.DateOnly) + " from " + tally.Group(int64(seq))
+	}
+	if r, ok := parseRowKey(k); ok {
+		return r.String()
 	}
 	out := make([]byte, 0, len(k))
 	for _, c := range k {
@@ -181,4 +238,19 @@ func keyText(k []byte) string {
 		out = append(out, c)
 	}
 	return string(out)
+}
+
+// String names a row for people: "client cl_1 2026-11-21T14:15 15m".
+func (k rowKey) String() string {
+	name := "subject"
+	if int(k.family) < len(tally.Families) {
+		name = string(tally.Families[k.family])
+	}
+	for _, part := range k.dim {
+		if part != "" {
+			name += " " + part
+		}
+	}
+	at := time.Unix(int64(k.bucket)*granSeconds[k.gran], 0).UTC().Format("2006-01-02T15:04")
+	return name + " " + at + " " + [grans]string{"15m", "1h", "1d"}[k.gran]
 }

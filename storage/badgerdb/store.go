@@ -1,19 +1,23 @@
 // Package badgerdb is the store of the program: storage.Store on Badger.
 //
-// Admission is decided in memory (package ledger); what is decided is written
-// by one goroutine, many jobs to a transaction (writer.go). Records are the
-// truth. Rollups are their sums by quarter of an hour, hour and day (rollup.go),
-// written about each second with the sequence number up to which they count, so
-// that recovery after a crash counts the records behind it, each once
-// (open.go). Counters are not stored at all: what a period has seen is the sum
-// of rollups, which outlive the records, so pruning never reopens a budget.
+// Admission is decided in memory (package ledger). What is decided is made
+// durable by one goroutine, many acts to a transaction (queue.go, writer.go):
+// holds as a journal (hold.go), records in blocks (record.go).
+//
+// Records are the truth. Rollups are their sums by quarter of an hour, hour and
+// day (rollup.go), brought up by checkpoints that say up to which record they
+// count (checkpoint.go); recovery counts the records behind, each once
+// (recover.go). Counters are not stored at all: what a period has seen is the sum
+// of rollups (seed.go), which outlive the records, so pruning never reopens a
+// budget. Verify proves all of it (verify.go).
 //
 // An act is durable once its transaction is in the memory-mapped log, which
-// survives the process; the log is synced each second, or in each act with
-// Strict.
+// survives the process; the log is synced each second, or in each transaction
+// with Strict.
 package badgerdb
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
@@ -66,31 +70,35 @@ type Store struct {
 	log    *slog.Logger
 	db     *badger.DB
 	ledger *ledger.Ledger
+	queue  *queue
 
-	jobs    chan *job
-	writing sync.WaitGroup // the writer and the syncer
-	stop    chan struct{}  // ends the syncer
+	running sync.WaitGroup  // the writer and the keeper
+	life    context.Context // ends when the store is to be closed
+	endLife context.CancelFunc
 
-	closing sync.RWMutex // held for reading while a job is sent
-	closed  bool         // guarded by closing
+	reading sync.RWMutex // held for reading while Badger is read outside the writer; Close takes it
+	pruning sync.RWMutex // held for reading while records are replayed
 
 	admitting atomic.Bool
 	free      atomic.Int64
-	pruning   sync.RWMutex // held for reading while records are replayed
+	records   atomic.Int64  // kept
+	durable   atomic.Uint64 // sequence number of the latest record in a complete checkpoint
 
-	// Only the writer uses what follows, and Open before it starts.
-	seq       uint64    // of the latest record
-	pruned    uint64    // of the latest record that was pruned
-	settledAt time.Time // of the latest record
-	pending   map[rowKey]*tally.Sums
-	rows      map[rowKey]*row
-	turn      int // counts flushes
-	rev       int64
-	revs      map[entityID]int64
-	written   state // what the store has of state
-	commit    func(*badger.Txn) error
+	// Only the writer uses what follows, and Open and Close while there is none.
+	end        position
+	pruned     pruned
+	openings   openings
+	journal    journal
+	fresh      sheet
+	checkpoint *checkpoint // under way; nil if none
+	saved      state       // of the latest complete checkpoint
+	stuck      bool        // the checkpoint has failed; it waits for the next second
+	ticks      int         // seconds since the latest checkpoint began
+	minutes    minutes
+	rev        int64
+	revs       map[entityID]int64
 
-	records atomic.Int64 // kept; for Status
+	commit func(*badger.Txn) error // a test may make it fail
 }
 
 var _ storage.Store = (*Store)(nil)
@@ -102,7 +110,7 @@ type entityID struct {
 
 // Reserve implements storage.Meter.
 func (s *Store) Reserve(ctx context.Context, r tally.Reservation) (tally.Grant, error) {
-	if err := ctx.Err(); err != nil {
+	if err := s.usable(ctx); err != nil {
 		return tally.Grant{}, err
 	}
 	if err := ledger.Check(&r); err != nil {
@@ -113,20 +121,23 @@ func (s *Store) Reserve(ctx context.Context, r tally.Reservation) (tally.Grant, 
 	}
 	for {
 		h, grant, lacking, err := s.ledger.Reserve(&r)
-		if err != nil {
+		switch {
+		case err != nil:
 			return tally.Grant{}, err
-		}
-		if h == nil {
-			if err := s.adopt(lacking); err != nil {
+		case h == nil:
+			if err := s.queue.alone(func() error { return s.adopt(lacking) }); err != nil {
 				return tally.Grant{}, err
 			}
 			continue
 		}
-		j := newJob(jobHold)
+		j := s.queue.newJob(jobHold)
 		j.hold = h
-		if err := s.send(j); err != nil {
-			s.ledger.Drop(r.ID)
+		if err := s.queue.send(j); err != nil {
+			s.ledger.Drop(h)
 			return tally.Grant{}, err
+		}
+		if err := s.queue.wait(j); err != nil {
+			return tally.Grant{}, err // the writer has dropped the hold
 		}
 		return grant, nil
 	}
@@ -137,28 +148,28 @@ func (s *Store) Settle(ctx context.Context, in tally.Settlement) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	j := newJob(jobSettle)
-	j.id, j.record = in.ID, in.Record
-	return s.send(j)
+	j := s.queue.newJob(jobSettle)
+	j.id, j.entry.Record = in.ID, in.Record
+	return s.queue.do(j)
 }
 
 // Refuse implements storage.Meter.
 func (s *Store) Refuse(ctx context.Context, r tally.Record) error {
-	if err := ctx.Err(); err != nil {
+	if err := s.usable(ctx); err != nil {
 		return err
 	}
 	if !r.Outcome.Refused() || r.ID == "" || r.At.IsZero() {
 		return tally.Errorf(tally.Invalid, "record %s is not of a refusal", r.ID)
 	}
-	j := newJob(jobRefuse)
-	j.record = r
-	return s.send(j)
+	j := s.queue.newJob(jobRefuse)
+	j.entry.Record = r
+	return s.queue.do(j)
 }
 
 // Extend implements storage.Meter. A deadline concerns this process only, so it
 // is not written.
 func (s *Store) Extend(ctx context.Context, id tally.ID, until time.Time) error {
-	if err := s.open(ctx); err != nil {
+	if err := s.usable(ctx); err != nil {
 		return err
 	}
 	return s.ledger.Extend(id, until)
@@ -166,84 +177,97 @@ func (s *Store) Extend(ctx context.Context, id tally.ID, until time.Time) error 
 
 // Expire implements storage.Meter.
 func (s *Store) Expire(ctx context.Context, now time.Time, most int) (int, error) {
-	if err := s.open(ctx); err != nil {
+	if err := s.usable(ctx); err != nil {
+		return 0, err
+	}
+	var jobs []*job
+	for _, id := range s.ledger.Overdue(now, most) {
+		j := s.queue.newJob(jobLose)
+		j.id, j.now = id, now
+		jobs = append(jobs, j)
+	}
+	if err := s.queue.send(jobs...); err != nil {
 		return 0, err
 	}
 	n := 0
-	for _, id := range s.ledger.Overdue(now, most) {
-		j := newJob(jobLose)
-		j.id, j.now = id, now
-		switch err := s.send(j); {
+	var failed error
+	for _, j := range jobs {
+		switch err := s.queue.wait(j); {
 		case err == nil:
 			n++
 		case tally.CodeOf(err) != tally.NotFound: // that one was settled just now
-			return n, err
+			failed = cmp.Or(failed, err)
 		}
 	}
-	return n, nil
+	return n, failed
 }
 
 // Usage implements storage.Meter.
 func (s *Store) Usage(ctx context.Context, counters ...tally.Counter) ([]tally.Usage, error) {
-	if err := s.open(ctx); err != nil {
+	if err := s.usable(ctx); err != nil {
 		return nil, err
 	}
-	out := make([]tally.Usage, len(counters))
-	for i, c := range counters {
-		if c.Metric.Index() < 0 {
-			return nil, tally.Errorf(tally.Invalid, "%q is not a metric", c.Metric)
-		}
-		var ok bool
-		if out[i], ok = s.ledger.Usage(c); ok {
-			continue
-		}
-		err := s.exclusively(func() error {
-			if out[i], ok = s.ledger.Usage(c); ok {
-				return nil
-			}
-			used, err := s.seed(c)
-			out[i] = tally.Usage{Used: used, Held: s.ledger.Held(c)}
-			if err == nil && c.Period.Contains(s.ledger.Seen()) {
-				s.ledger.Adopt(c, used)
-			}
-			return err
-		})
-		if err != nil {
-			return nil, err
+	for i := range counters {
+		if counters[i].Metric.Index() < 0 {
+			return nil, tally.Errorf(tally.Invalid, "%q is not a metric", counters[i].Metric)
 		}
 	}
-	return out, nil
-}
-
-// adopt makes the ledger count on counters it has not met yet.
-func (s *Store) adopt(counters []tally.Counter) error {
-	return s.exclusively(func() error {
-		for _, c := range counters {
+	out := make([]tally.Usage, len(counters))
+	if len(s.ledger.Usage(counters, out)) == 0 {
+		return out, nil
+	}
+	err := s.queue.alone(func() error {
+		for _, i := range s.ledger.Usage(counters, out) {
+			c := &counters[i]
 			used, err := s.seed(c)
 			if err != nil {
 				return err
 			}
-			s.ledger.Adopt(c, used)
+			out[i] = tally.Usage{Used: used, Held: s.ledger.Held(c)}
+			if c.Period.Contains(s.ledger.Seen()) { // it will be asked for again
+				s.ledger.Adopt(*c, used)
+			}
 		}
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // LastUsed implements storage.Meter.
 func (s *Store) LastUsed(ctx context.Context, subjects ...tally.Subject) ([]time.Time, error) {
-	if err := s.open(ctx); err != nil {
+	_, done, err := s.read(ctx)
+	if err != nil {
 		return nil, err
 	}
+	defer done()
 	out := make([]time.Time, len(subjects))
-	for i, subject := range subjects {
-		out[i] = s.ledger.LastUsed(subject)
+	err = s.db.View(func(txn *badger.Txn) error {
+		for i, subject := range subjects {
+			var known bool
+			if out[i], known = s.ledger.LastUsed(subject); known {
+				continue
+			}
+			// The ledger forgets only what has been written.
+			u, err := readUse(txn, subject)
+			if err != nil {
+				return err
+			}
+			out[i] = later(out[i], u.At)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return out, nil
 }
 
 // Holds implements storage.Meter.
 func (s *Store) Holds(ctx context.Context) (int, error) {
-	if err := s.open(ctx); err != nil {
+	if err := s.usable(ctx); err != nil {
 		return 0, err
 	}
 	return s.ledger.Holds(), nil
@@ -251,7 +275,7 @@ func (s *Store) Holds(ctx context.Context) (int, error) {
 
 // Status implements storage.Store.
 func (s *Store) Status(ctx context.Context) (storage.Status, error) {
-	if err := s.open(ctx); err != nil {
+	if err := s.usable(ctx); err != nil {
 		return storage.Status{}, err
 	}
 	return storage.Status{
@@ -260,9 +284,14 @@ func (s *Store) Status(ctx context.Context) (storage.Status, error) {
 	}, nil
 }
 
-// Backup implements storage.Store. What it writes is what badger.Load reads.
+// Backup implements storage.Store. What it writes is what [Restore] reads.
 func (s *Store) Backup(ctx context.Context, w io.Writer) error {
-	if err := s.exclusively(s.flush); err != nil {
+	_, done, err := s.read(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := s.queue.alone(s.completeCheckpoint); err != nil {
 		return err
 	}
 	if _, err := s.db.Backup(w, 0); err != nil {
@@ -271,39 +300,50 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) error {
 	return nil
 }
 
-// open says whether the store can be used.
-func (s *Store) open(ctx context.Context) error {
+// usable says whether the store can be used.
+func (s *Store) usable(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	s.closing.RLock()
-	defer s.closing.RUnlock()
-	if s.closed {
+	if s.queue.closed.Load() {
 		return errClosed()
 	}
 	return nil
 }
 
+// read says whether the store can be used, and keeps it open until done. It
+// returns a context that ends when the store is to be closed.
+func (s *Store) read(ctx context.Context) (reading context.Context, done func(), err error) {
+	s.reading.RLock()
+	if err := s.usable(ctx); err != nil {
+		s.reading.RUnlock()
+		return nil, nil, err
+	}
+	reading, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(s.life, func() { cancel(errClosed()) })
+	return reading, func() { stop(); cancel(nil); s.reading.RUnlock() }, nil
+}
+
 func errClosed() error { return tally.Errorf(tally.Unavailable, "the store is closed") }
 
-// Close implements storage.Store.
+// Close implements storage.Store. It waits for what is under way.
 func (s *Store) Close() error {
-	s.closing.Lock()
-	if s.closed {
-		s.closing.Unlock()
+	if !s.queue.close() {
 		return nil
 	}
-	s.closed = true
-	close(s.jobs)
-	close(s.stop)
-	s.closing.Unlock()
-	s.writing.Wait()
-	err := s.flush()
+	s.endLife()
+	s.running.Wait()
+	s.reading.Lock()
+	defer s.reading.Unlock()
 	if !s.admitting.Load() {
 		dropBallast(s.opts.Dir)
 	}
-	if closed := s.db.Close(); err == nil && closed != nil {
-		err = tally.Errorf(tally.Internal, "close the store: %w", closed)
+	err := s.completeCheckpoint()
+	if closed := s.db.Close(); closed != nil {
+		return cmp.Or(err, error(tally.Errorf(tally.Internal, "close the store: %w", closed)))
+	}
+	if err == nil {
+		err = writeHead(s.opts.Dir, s.end.seq)
 	}
 	return err
 }

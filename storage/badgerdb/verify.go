@@ -1,66 +1,108 @@
 package badgerdb
 
 import (
+	"bytes"
 	"context"
 	"fmt"
-	"slices"
-	"strings"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
 	"tallygate/engine/tally"
+	"tallygate/storage/ledger"
 )
 
 // maxFaults bounds a report: where so much is wrong, the first of it tell.
 const maxFaults = 100
 
 // Verify implements storage.Store. It reads one consistent picture while
-// requests go on.
+// requests go on, in memory that does not grow with the store, and proves:
+// every value is what was written; no record is missing; every row of every
+// rollup is the sum of its records, pruned ones by their opening balances; every
+// counter that is alive is the sum of its subject's records and holds; the holds
+// are those whose records are not there.
 func (s *Store) Verify(ctx context.Context) (tally.Report, error) {
-	if err := ctx.Err(); err != nil {
-		return tally.Report{}, err
-	}
-	s.pruning.RLock()
-	defer s.pruning.RUnlock()
-	v := &verifier{counted: map[rowKey]*tally.Sums{}, alive: map[tally.Counter]int64{}, subjects: map[tally.Subject][]tally.Counter{}}
-	err := s.exclusively(func() error {
-		if err := s.flush(); err != nil {
-			return err
-		}
-		v.txn = s.db.NewTransaction(false)
-		v.seq, v.pruned = s.seq, s.pruned
-		s.ledger.Counters(func(c tally.Counter, u tally.Usage) {
-			v.alive[c] = u.Used
-			v.subjects[c.Subject] = append(v.subjects[c.Subject], c)
-		})
-		v.report.Holds = int64(s.ledger.Holds())
-		return nil
-	})
+	ctx, done, err := s.read(ctx)
 	if err != nil {
 		return tally.Report{}, err
 	}
+	defer done()
+	s.pruning.RLock()
+	defer s.pruning.RUnlock()
+	v := newVerifier(ctx)
+	if err := s.queue.alone(func() error { return v.begin(s) }); err != nil {
+		return tally.Report{}, err
+	}
 	defer v.txn.Discard()
-	for _, step := range []func(context.Context) error{v.openings, v.records, v.rollups, v.counters, v.rest} {
-		if err := step(ctx); err != nil {
+	for _, step := range []func() error{v.readJournal, v.openings, v.records, v.rollups, v.counters, v.holds, v.rest} {
+		if err := step(); err != nil {
 			return tally.Report{}, err
 		}
 	}
-	v.report.Pruned = int64(v.pruned)
+	v.report.Pruned = int64(v.pruned.seq)
 	v.report.OK = len(v.report.Faults) == 0
-	if v.report.Faults == nil {
-		v.report.Faults = []tally.Fault{}
-	}
 	return v.report, nil
 }
 
 type verifier struct {
-	txn         *badger.Txn
-	seq, pruned uint64
-	counted     map[rowKey]*tally.Sums // 15-minute rows as the records say
-	alive       map[tally.Counter]int64
-	subjects    map[tally.Subject][]tally.Counter
-	replayed    map[tally.Counter]int64 // of windows that rollups are too coarse for
-	report      tally.Report
+	ctx    context.Context
+	report tally.Report
+	txn    *badger.Txn
+	end    position
+	pruned pruned
+
+	want     fingerprints // of rows, as openings and records say
+	counting map[tally.Subject][]*counting
+	open     map[tally.ID]*ledger.Hold // as the ledger says
+	journal  tail
+}
+
+// counting is a counter that is alive, and what it should be.
+type counting struct {
+	tally.Counter
+	is, should tally.Usage
+}
+
+func newVerifier(ctx context.Context) *verifier {
+	return &verifier{
+		ctx: ctx, report: tally.Report{Faults: []tally.Fault{}}, want: newFingerprints(),
+		counting: map[tally.Subject][]*counting{}, open: map[tally.ID]*ledger.Hold{}, journal: tail{settled: map[tally.ID]uint64{}},
+	}
+}
+
+// begin takes the picture. It runs in the writer: nothing is half done then, but
+// for holds that are not written yet.
+func (v *verifier) begin(s *Store) error {
+	if err := s.completeCheckpoint(); err != nil {
+		return err
+	}
+	v.txn, v.end, v.pruned = s.db.NewTransaction(false), s.end, s.pruned
+	counter := func(c tally.Counter, u tally.Usage) {
+		v.counting[c.Subject] = append(v.counting[c.Subject], &counting{Counter: c, is: u})
+	}
+	hold := func(h *ledger.Hold, kept bool) {
+		if kept {
+			v.open[h.ID] = h
+		}
+		for _, subject := range subjectsHeld(h) {
+			for _, c := range v.counting[subject] {
+				if c.Period.Contains(h.At) {
+					c.should.Held = tally.AddSat(c.should.Held, h.Held[c.Metric.Index()])
+				}
+			}
+		}
+	}
+	s.ledger.Audit(counter, hold)
+	return nil
+}
+
+func subjectsHeld(h *ledger.Hold) []tally.Subject {
+	r := h.Draft
+	r.Charges = make([]tally.Charged, len(h.Charges))
+	for i := range h.Charges {
+		r.Charges[i].Subject = h.Charges[i].Subject
+	}
+	return subjectsOf(&r)
 }
 
 func (v *verifier) fault(kind, subject, format string, args ...any) {
@@ -70,17 +112,18 @@ func (v *verifier) fault(kind, subject, format string, args ...any) {
 }
 
 // entries calls f with every entry of a table; one that is damaged is a fault.
-func (v *verifier) entries(ctx context.Context, table byte, kind string, f func(key, payload []byte) error) error {
+// The key and the payload are f's until it returns.
+func (v *verifier) entries(prefix []byte, kind string, f func(key, payload []byte) error) error {
 	o := badger.DefaultIteratorOptions
-	o.Prefix = []byte{table}
+	o.Prefix = prefix
 	it := v.txn.NewIterator(o)
 	defer it.Close()
 	n := 0
 	for it.Rewind(); it.Valid(); it.Next() {
-		if n++; n%1024 == 0 && ctx.Err() != nil {
-			return ctx.Err()
+		if n++; n%256 == 0 && v.ctx.Err() != nil {
+			return context.Cause(v.ctx)
 		}
-		key := it.Item().KeyCopy(nil)
+		key := it.Item().Key()
 		err := it.Item().Value(func(value []byte) error {
 			payload, err := unseal(key, value)
 			if err != nil {
@@ -95,189 +138,197 @@ func (v *verifier) entries(ctx context.Context, table byte, kind string, f func(
 	return nil
 }
 
-func (v *verifier) sums(k rowKey) *tally.Sums {
-	x := v.counted[k]
-	if x == nil {
-		x = &tally.Sums{}
-		v.counted[k] = x
-	}
-	return x
-}
-
-// openings start from what pruned records contributed.
-func (v *verifier) openings(ctx context.Context) error {
-	return v.entries(ctx, tableOpening, "rollup", func(key, payload []byte) error {
-		k, ok := parseRowTail(key[1:])
-		if !ok {
-			return tally.Errorf(tally.Corrupt, "an opening balance has a malformed key")
+// eachRecord replays every record that is not pruned.
+func (v *verifier) eachRecord(damaged func(key []byte, err error), joins func(*block), f func(*entry)) error {
+	o := badger.DefaultIteratorOptions
+	o.Prefix = []byte{tableRecord}
+	it := v.txn.NewIterator(o)
+	defer it.Close()
+	var b block
+	var x entry
+	for it.Rewind(); it.Valid(); it.Next() {
+		if v.ctx.Err() != nil {
+			return context.Cause(v.ctx)
 		}
-		_, x, err := decodeSums(payload)
-		if err == nil {
-			v.sums(k).Merge(&x)
-		}
-		return err
-	})
-}
-
-// records replays every record and looks for gaps.
-func (v *verifier) records(ctx context.Context) error {
-	v.replayed = map[tally.Counter]int64{}
-	next := v.pruned + 1
-	err := v.entries(ctx, tableRecord, "record", func(key, payload []byte) error {
-		_, seq, ok := parseRecordKey(key)
-		if !ok {
-			return tally.Errorf(tally.Corrupt, "a record has a malformed key")
-		}
-		if seq <= v.pruned {
-			return nil // a crash came between its balance and its deletion
-		}
-		r := reader{b: payload}
-		r.time()
-		var rec tally.Record
-		r.record(&rec)
-		if err := r.end("the record"); err != nil {
-			return err
-		}
-		if seq != next || rec.Seq != seq {
-			v.fault("gap", keyText(key), "records %d to %d are missing, or out of order", next, seq-1)
-		}
-		next = seq + 1
-		v.report.Records++
-		v.count(&rec)
-		return nil
-	})
-	if err == nil && next != v.seq+1 {
-		v.fault("gap", "records", "records %d to %d are missing", next, v.seq)
-	}
-	return err
-}
-
-func (v *verifier) count(r *tally.Record) {
-	eachRow(r, func(k rowKey) { v.sums(k).Count(r) })
-	amounts := r.Amounts()
-	seen := []tally.Subject{}
-	for _, s := range subjectsOf(r) {
-		if slices.Contains(seen, s) {
-			continue
-		}
-		seen = append(seen, s)
-		for _, c := range v.subjects[s] {
-			if c.Period.Contains(r.At) {
-				v.replayed[c] = tally.AddSat(v.replayed[c], amounts.Of(c.Metric))
+		err := it.Item().Value(func(value []byte) error {
+			if err := b.open(it.Item().Key(), value); err != nil {
+				return err
 			}
-		}
-	}
-}
-
-// rollups compares every row of every granularity.
-func (v *verifier) rollups(ctx context.Context) error {
-	want := map[rowKey]*tally.Sums{}
-	for k, x := range v.counted {
-		for gran := range uint8(grans) {
-			at := k.at(gran)
-			if want[at] == nil {
-				want[at] = &tally.Sums{}
+			joins(&b)
+			for i := range b.entries {
+				if err := b.read(i, &x); err != nil {
+					return err
+				}
+				f(&x)
 			}
-			want[at].Merge(x)
-		}
-	}
-	err := v.entries(ctx, tableRollup, "rollup", func(key, payload []byte) error {
-		k, ok := parseRowKey(key)
-		if !ok {
-			return tally.Errorf(tally.Corrupt, "a rollup has a malformed key")
-		}
-		_, x, err := decodeSums(payload)
+			return nil
+		})
 		if err != nil {
-			return err
-		}
-		v.report.Rollups++
-		switch w := want[k]; {
-		case w == nil && x != (tally.Sums{}):
-			v.fault("rollup", keyText(key), "no record belongs to it")
-		case w != nil && *w != x:
-			v.fault("rollup", keyText(key), "it says %s; the records say %s", sumsText(&x), sumsText(w))
-		}
-		delete(want, k)
-		return nil
-	})
-	for k, x := range want {
-		if *x != (tally.Sums{}) {
-			v.fault("rollup", keyText(k.bytes()), "it is missing; the records say %s", sumsText(x))
-		}
-	}
-	return err
-}
-
-func sumsText(x *tally.Sums) string {
-	return fmt.Sprintf("%d requests, %d refused, %d tokens, %s", x.Requests, x.Refused, x.Tokens.Total(), x.Cost.Display())
-}
-
-// counters compares what the ledger says with what the records, and what was
-// pruned, add up to.
-func (v *verifier) counters(context.Context) error {
-	for c, used := range v.alive {
-		v.report.Counters++
-		want := v.replayed[c]
-		if v.pruned > 0 {
-			if q := granSeconds[quarters]; c.Period.Start.Unix()%q != 0 || c.Period.End.Unix()%q != 0 && c.Period.Ends() {
-				continue // a minute some of whose records may be pruned
-			}
-			want = v.fromRows(&c)
-		}
-		if used != want {
-			v.fault("counter", fmt.Sprintf("%s %s %s", c.Subject, c.Metric, c.Period.Label), "it says %s; the records say %s", c.Metric.Format(used), c.Metric.Format(want))
+			damaged(it.Item().Key(), err)
 		}
 	}
 	return nil
 }
 
-// fromRows adds up a counter from what the records, and the pruned ones, say of
-// its subject.
-func (v *verifier) fromRows(c *tally.Counter) (used int64) {
-	of := rowsOf(c.Subject)
-	for k, x := range v.counted {
-		at := int64(k.bucket) * granSeconds[quarters]
-		if at < c.Period.Start.Unix() || at >= c.Period.End.Unix() {
-			continue
+// openings start from what pruned records contributed.
+func (v *verifier) openings() error {
+	return v.eachOpening(func(k rowKey, x *tally.Sums) {
+		for gran := range uint8(grans) {
+			v.want.add(k.at(gran), x)
 		}
-		for _, o := range of {
-			if k.family == o.family && k.dim == o.dim {
-				used = tally.AddSat(used, x.Amounts().Of(c.Metric))
+		subject := tally.Subject(k.dim[0])
+		if k.family != bySubject {
+			subject = tally.SubjectOf(string(tally.Families[k.family]), tally.ID(k.dim[0]))
+		}
+		amounts := x.Amounts()
+		for _, c := range v.counting[subject] {
+			if aligned(&c.Period) && inside(k.bucket, c.Period.Start, c.Period.End) {
+				c.should.Used = tally.AddSat(c.should.Used, amounts.Of(c.Metric))
+			}
+		}
+	})
+}
+
+func (v *verifier) eachOpening(f func(rowKey, *tally.Sums)) error {
+	var x tally.Sums
+	return v.entries([]byte{tableOpening}, "rollup", func(key, payload []byte) error {
+		k, ok := parseRowTail(key[1:])
+		if !ok || k.family != bySubject && int(k.family) >= len(tally.Families) {
+			return corrupt("an opening balance has a malformed key")
+		}
+		if _, err := decodeSums(payload, &x); err != nil {
+			return err
+		}
+		f(k, &x)
+		return nil
+	})
+}
+
+// records replays every record and looks for gaps.
+func (v *verifier) records() error {
+	next, settledAt := v.pruned.seq+1, time.Time{}
+	sums := sheet{}
+	joins := func(b *block) {
+		if b.first != next {
+			v.fault("gap", keyText(recordKey(b.day, b.first)), "records %d to %d are missing, or out of order", next, b.first-1)
+		}
+		next = b.last() + 1
+	}
+	damaged := func(key []byte, err error) { v.fault("record", keyText(key), "%s", tally.AsError(err).Message) }
+	err := v.eachRecord(damaged, joins, func(x *entry) {
+		v.report.Records++
+		if x.settledAt.Before(settledAt) || x.settledAt.Before(x.At) {
+			v.fault("record", string(x.ID), "record %d was settled before the one before it, or before its admission", x.Seq)
+		}
+		settledAt = x.settledAt
+		if x.Seq > v.journal.from.seq && !x.Outcome.Refused() {
+			v.journal.settled[x.ID] = x.Seq
+		}
+		v.count(&x.Record)
+		if sums.count(&x.Record); len(sums) >= checkpointSheet {
+			v.want.addSheet(sums)
+			clear(sums)
+		}
+	})
+	v.want.addSheet(sums)
+	if err == nil && next != v.end.seq+1 {
+		v.fault("gap", "records", "records %d to %d are missing", next, v.end.seq)
+	}
+	return err
+}
+
+// count adds a record to the counters of its subjects.
+func (v *verifier) count(r *tally.Record) {
+	if len(v.counting) == 0 {
+		return
+	}
+	amounts := r.Amounts()
+	for _, s := range subjectsOf(r) {
+		for _, c := range v.counting[s] {
+			if c.Period.Contains(r.At) {
+				c.should.Used = tally.AddSat(c.should.Used, amounts.Of(c.Metric))
 			}
 		}
 	}
-	return used
+}
+
+// counters compares what the ledger says.
+func (v *verifier) counters() error {
+	horizon := int64(v.pruned.day) * daySeconds
+	for _, list := range v.counting {
+		for _, c := range list {
+			if !aligned(&c.Period) && c.Period.Start.Unix() < horizon {
+				continue // a minute some of whose records may be pruned: nobody can tell
+			}
+			v.report.Counters++
+			if c.is != c.should {
+				m := c.Metric
+				v.fault("counter", fmt.Sprintf("%s %s %s", c.Subject, m, c.Period.Label), "it says %s used and %s held; the records say %s, the holds %s",
+					m.Format(c.is.Used), m.Format(c.is.Held), m.Format(c.should.Used), m.Format(c.should.Held))
+			}
+		}
+	}
+	return nil
+}
+
+// readJournal reads the holds that were written.
+func (v *verifier) readJournal() error {
+	if err := v.journal.slots(v.txn); err != nil {
+		v.fault("hold", "the journal of holds", "%s", tally.AsError(err).Message)
+	}
+	return nil
+}
+
+// holds compares the journal with the ledger.
+func (v *verifier) holds() error {
+	for h := range v.journal.open() {
+		is := v.open[h.ID]
+		switch {
+		case is == nil:
+			v.fault("hold", string(h.ID), "it is written, and nobody holds it")
+		case is.Held != h.Held || !is.At.Equal(h.At):
+			v.fault("hold", string(h.ID), "what is written is not what is held")
+		}
+		delete(v.open, h.ID)
+		v.report.Holds++
+	}
+	for id := range v.open {
+		v.fault("hold", string(id), "it is held and not written")
+	}
+	return nil
 }
 
 // rest looks whether everything else can be read.
-func (v *verifier) rest(ctx context.Context) error {
+func (v *verifier) rest() error {
 	checks := []struct {
 		table byte
 		kind  string
 		check func(key, payload []byte) error
 	}{
-		{tableHold, "hold", func(_, payload []byte) error { _, err := decodeHold(payload); return err }},
 		{tableEntity, "entity", func(key, payload []byte) error { _, err := decodeEntity(key, payload); return err }},
-		{tableUse, "checkpoint", readTime},
-		{tableSession, "checkpoint", readTime},
-		{'!', "checkpoint", func(key, payload []byte) error {
-			if strings.HasPrefix(string(key), string(keyState)) {
-				_, err := decodeState(payload)
-				return err
-			}
-			return nil
+		{tableUse, "checkpoint", func(_, payload []byte) error { _, _, err := decodeUse(payload); return err }},
+		{tableSession, "checkpoint", func(_, payload []byte) error {
+			d := decoder{b: payload}
+			d.time()
+			return d.end("a session")
 		}},
+		{tableState, "checkpoint", v.state},
 	}
 	for _, c := range checks {
-		if err := v.entries(ctx, c.table, c.kind, c.check); err != nil {
+		if err := v.entries([]byte{c.table}, c.kind, c.check); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func readTime(_, payload []byte) error {
-	r := reader{b: payload}
-	r.time()
-	return r.end("a time")
+func (v *verifier) state(key, payload []byte) error {
+	if !bytes.Equal(key, keyState) {
+		return nil
+	}
+	x, err := decodeState(payload)
+	if err == nil && (x.end.seq != v.end.seq || x.pruned != v.pruned) {
+		return corrupt("it says that records end with %d, and that %d are pruned; they end with %d, and %d are", x.end.seq, x.pruned.seq, v.end.seq, v.pruned.seq)
+	}
+	return err
 }

@@ -1,144 +1,160 @@
 package badgerdb
 
 import (
-	"errors"
 	"slices"
-	"sync"
 	"time"
-
-	"github.com/dgraph-io/badger/v4"
 
 	"tallygate/engine/tally"
 	"tallygate/storage/ledger"
 )
 
-// A job is one act to be made durable. Jobs that come while a transaction is
-// being committed go into the next one together.
-type job struct {
-	kind   jobKind
-	hold   *ledger.Hold
-	id     tally.ID
-	now    time.Time
-	record tally.Record
-	alone  func() error // runs between transactions
+// maxBatchBytes bounds what one transaction writes of jobs: far below the 15 %
+// of a memtable that Badger takes.
+const maxBatchBytes = 256 << 10
 
-	err    error
-	done   chan struct{} // gets one token
-	undone *ledger.Hold  // what a failed commit must put back
-}
-
-type jobKind int
-
-const (
-	jobHold jobKind = iota
-	jobSettle
-	jobRefuse
-	jobLose
-	jobAlone
-)
-
-var jobPool = sync.Pool{New: func() any { return &job{done: make(chan struct{}, 1)} }}
-
-func newJob(k jobKind) *job {
-	j := jobPool.Get().(*job)
-	done := j.done
-	*j = job{kind: k, done: done}
-	return j
-}
-
-// maxBatch bounds a transaction; at about 600 bytes a job it is far below the
-// 15 % of a memtable that one may hold.
-const maxBatch = 512
-
-// flushEvery is how often rollups are written.
-const flushEvery = time.Second
-
-// send hands a job to the writer and waits until it is durable.
-func (s *Store) send(j *job) error {
-	s.closing.RLock()
-	if s.closed {
-		s.closing.RUnlock()
-		return errClosed()
-	}
-	s.jobs <- j
-	s.closing.RUnlock()
-	<-j.done
-	err := j.err
-	jobPool.Put(j)
-	return err
-}
-
-// exclusively runs something in the writer, between transactions.
-func (s *Store) exclusively(f func() error) error {
-	j := newJob(jobAlone)
-	j.alone = f
-	return s.send(j)
-}
-
-// write is the writer's goroutine. It ends when jobs is closed and empty.
+// write is the writer's goroutine: the only one that writes to Badger, and that
+// decides the order of settlements. It ends when the queue is closed and empty.
 func (s *Store) write() {
-	defer s.writing.Done()
-	ticker := time.NewTicker(flushEvery)
-	defer ticker.Stop()
+	defer s.running.Done()
 	b := &batch{}
+	var jobs []*job
 	for {
-		select {
-		case j, ok := <-s.jobs:
-			if !ok {
-				return
-			}
-			s.run(b, j)
-		case <-ticker.C:
-			s.ledger.Sweep(s.ledger.Seen())
-			if err := s.flush(); err != nil {
-				s.log.Error("rollups were not written; they are kept and tried again", "err", err)
-			}
+		var tick, closed bool
+		jobs, tick, closed = s.queue.take(jobs, s.checkpoint != nil && !s.stuck)
+		for _, j := range jobs {
+			s.put(b, j)
 		}
+		s.finish(b)
+		if closed && len(jobs) == 0 {
+			return
+		}
+		clear(jobs)
+		s.keepUp(tick)
 	}
 }
 
-// run takes a job and all that wait behind it.
-func (s *Store) run(b *batch, j *job) {
-	b.reset()
-	for ok := true; ok; {
-		if j.kind == jobAlone {
-			s.finish(b)
-			b.reset()
-			j.err = j.alone()
-			j.done <- struct{}{}
-		} else {
-			b.jobs = append(b.jobs, j)
-		}
-		if len(b.jobs) == maxBatch {
-			break
-		}
-		select {
-		case j, ok = <-s.jobs:
-		default:
-			ok = false
-		}
-	}
-	s.finish(b)
-}
-
-// batch is the jobs of one transaction.
+// batch is the jobs of one transaction, and the buffers it refers to.
 type batch struct {
 	jobs    []*job
 	settled []*job // those with a record
-	w       writer // what the transaction refers to
+	holds   []*ledger.Hold
+	slot    encoder // the value of a slot with holds
+	blocks  []span  // blocks of records in records
+	records encoder
+	scratch encoder
+	before  position // to return to when the transaction fails
+}
+
+// span is where the value of a block lies in a buffer.
+type span struct {
+	day      uint32
+	first    uint64
+	from, to int
+}
+
+// position is where the store's records end.
+type position struct {
+	seq       uint64
+	settledAt time.Time
 }
 
 func (b *batch) reset() {
 	clear(b.jobs)
 	clear(b.settled)
-	b.jobs, b.settled, b.w.b = b.jobs[:0], b.settled[:0], b.w.b[:0]
+	clear(b.holds)
+	b.jobs, b.settled, b.holds, b.blocks = b.jobs[:0], b.settled[:0], b.holds[:0], b.blocks[:0]
+	b.slot.b, b.records.b = b.slot.b[:0], b.records.b[:0]
 }
 
-// entry cuts what was written since from out of the buffer, as the value of a
-// key.
-func (b *batch) entry(key []byte, from int) *badger.Entry {
-	b.w.b = append(b.w.b[:from], seal(key, b.w.b[from:])...)
-	return badger.NewEntry(key, b.w.b[from:len(b.w.b):len(b.w.b)])
+// put decides a job and adds it to the batch.
+func (s *Store) put(b *batch, j *job) {
+	if len(b.slot.b)+len(b.records.b) > maxBatchBytes || j.kind == jobAlone {
+		s.finish(b)
+	}
+	if len(b.jobs) == 0 {
+		b.before = s.end
+	}
+	switch j.kind {
+	case jobAlone:
+		j.err = j.alone()
+		j.done <- struct{}{}
+		return
+	case jobHold:
+		if len(b.holds) == 0 {
+			b.slot.slotHead(s.journal.epoch, s.end.seq)
+		}
+		b.holds = append(b.holds, j.hold)
+		b.slot.hold(j.hold, nil)
+	case jobSettle, jobLose:
+		if j.change, j.err = s.settle(b, j); j.err != nil {
+			break
+		}
+		j.entry.stray = j.change.Stray
+		s.add(b, j)
+	case jobRefuse:
+		r := &j.entry.Record
+		r.At, r.Charges = ledger.UTC(r.At), nil
+		r.Session, r.NewSession, r.SessionEnds = "", false, time.Time{}
+		s.add(b, j)
+	}
+	b.jobs = append(b.jobs, j)
+}
+
+// settle replaces a job's hold by its record in the ledger.
+func (s *Store) settle(b *batch, j *job) (ledger.Settled, error) {
+	for {
+		var change ledger.Settled
+		var err error
+		if j.kind == jobLose {
+			change, err = s.ledger.Lost(j.id, j.now, &j.entry.Record)
+		} else {
+			change, err = s.ledger.Settle(j.id, &j.entry.Record)
+		}
+		if err != nil || change.Lacking == nil {
+			return change, err
+		}
+		s.finish(b) // what is settled must be among the sums before they are asked
+		b.before = s.end
+		if err := s.adopt(change.Lacking); err != nil {
+			return change, err
+		}
+	}
+}
+
+// longestRequest bounds what a record's Total may move the clock of
+// settlements.
+const longestRequest = 24 * time.Hour
+
+// add gives a job's record the next sequence number and writes it to a block.
+func (s *Store) add(b *batch, j *job) {
+	r := &j.entry.Record
+	s.end.seq++
+	r.Seq, r.Count = s.end.seq, max(r.Count, 1)
+	took := max(r.Total, 0)
+	if r.Outcome != tally.Lost { // the store itself measured that
+		took = min(took, longestRequest)
+	}
+	if at := r.At.Add(took); at.After(s.end.settledAt) {
+		s.end.settledAt = at
+	}
+	j.entry.settledAt = s.end.settledAt
+	if day := dayOf(s.end.settledAt); len(b.blocks) == 0 || b.blocks[len(b.blocks)-1].day != day {
+		b.closeBlock()
+		b.blocks = append(b.blocks, span{day: day, first: r.Seq, from: len(b.records.b)})
+		b.records.b = append(b.records.b, codecVersion)
+	}
+	b.records.append(&j.entry, &b.scratch)
+	b.settled = append(b.settled, j)
+}
+
+// closeBlock seals the block that is being written.
+func (b *batch) closeBlock() {
+	if len(b.blocks) == 0 {
+		return
+	}
+	x := &b.blocks[len(b.blocks)-1]
+	b.records.b = append(b.records.b[:x.from], seal(recordKey(x.day, x.first), b.records.b[x.from:])...)
+	x.to = len(b.records.b)
 }
 
 // finish makes a batch durable and tells those who wait.
@@ -146,134 +162,123 @@ func (s *Store) finish(b *batch) {
 	if len(b.jobs) == 0 {
 		return
 	}
-	before := struct {
-		seq uint64
-		at  time.Time
-	}{s.seq, s.settledAt}
-	txn := s.db.NewTransaction(true)
-	err := s.fill(txn, b)
-	if err == nil {
-		err = s.commit(txn)
+	if err := s.commitBatch(b); err != nil {
+		s.undo(b, err)
+	} else {
+		s.ledger.Keep(b.holds)
+		s.committed(b)
 	}
-	txn.Discard()
-	if err == nil && s.opts.Durability == Strict {
-		err = s.db.Sync()
-	}
-	if err != nil {
-		// Nothing of it happened: the ledger goes back, the newest first.
-		for _, j := range slices.Backward(b.settled) {
-			if j.undone != nil {
-				s.ledger.Unsettle(j.undone, &j.record)
-			}
-		}
-		s.seq, s.settledAt = before.seq, before.at
-		err = tally.Errorf(tally.Unavailable, "the store cannot write: %w", err)
-		for _, j := range b.jobs {
-			if j.err == nil {
-				j.err = err
-			}
-		}
-		s.log.Error("a transaction failed", "jobs", len(b.jobs), "err", err)
-		b.settled = b.settled[:0]
-	}
-	var told []tally.Record
-	if s.opts.Hook != nil && len(b.settled) > 0 {
-		told = make([]tally.Record, 0, len(b.settled))
-	}
-	for _, j := range b.settled {
-		s.count(&j.record)
-		if told != nil {
-			told = append(told, j.record)
-		}
-	}
-	s.records.Add(int64(len(b.settled)))
-	s.ledger.See(s.settledAt)
 	for _, j := range b.jobs {
 		j.done <- struct{}{}
 	}
-	if told != nil {
-		s.opts.Hook(told)
-	}
+	b.reset()
 }
 
-// fill puts the jobs into a transaction. A job that cannot be done gets its
-// error and leaves the others alone.
-func (s *Store) fill(txn *badger.Txn, b *batch) error {
-	for _, j := range b.jobs {
-		var err error
-		switch j.kind {
-		case jobHold:
-			from := len(b.w.b)
-			b.w.hold(j.hold)
-			err = txn.SetEntry(b.entry(holdKey(j.hold.ID), from))
-		case jobSettle:
-			if j.undone, j.err = s.ledger.Settle(j.id, &j.record); j.err == nil {
-				err = s.settle(txn, b, j)
-			}
-		case jobLose:
-			var r *tally.Record
-			if j.undone, r, j.err = s.ledger.Lost(j.id, j.now); j.err == nil {
-				j.record = *r
-				err = s.settle(txn, b, j)
-			}
-		case jobRefuse:
-			r := &j.record
-			r.At, r.Charges = ledger.UTC(r.At), nil
-			r.Session, r.NewSession, r.SessionEnds = "", false, time.Time{}
-			err = s.add(txn, b, j)
-		}
-		if err != nil {
+func (s *Store) commitBatch(b *batch) error {
+	if len(b.holds) == 0 && len(b.settled) == 0 {
+		return nil
+	}
+	txn := s.db.NewTransaction(true)
+	defer txn.Discard()
+	if len(b.holds) > 0 {
+		key := holdKey(side(s.journal.epoch), s.journal.slot)
+		b.slot.b = seal(key, b.slot.b)
+		if err := txn.Set(key, b.slot.b); err != nil {
 			return err
 		}
+	}
+	b.closeBlock()
+	for _, x := range b.blocks {
+		if err := txn.Set(recordKey(x.day, x.first), b.records.b[x.from:x.to:x.to]); err != nil {
+			return err
+		}
+	}
+	if err := s.commit(txn); err != nil {
+		return err
+	}
+	if len(b.holds) > 0 {
+		s.journal.slot++
 	}
 	return nil
 }
 
-func (s *Store) settle(txn *badger.Txn, b *batch, j *job) error {
-	if err := s.add(txn, b, j); err != nil {
-		return err
-	}
-	return txn.Delete(holdKey(j.record.ID))
-}
-
-// longestRequest bounds what a record's Total may move the clock of
-// settlements.
-const longestRequest = 24 * time.Hour
-
-// add gives a job's record the next sequence number and writes it.
-func (s *Store) add(txn *badger.Txn, b *batch, j *job) error {
-	r := &j.record
-	b.settled = append(b.settled, j)
-	s.seq++
-	r.Seq, r.Count = s.seq, max(r.Count, 1)
-	took := max(r.Total, 0)
-	if r.Outcome != tally.Lost { // the store itself measured that
-		took = min(took, longestRequest)
-	}
-	if at := r.At.Add(took); at.After(s.settledAt) {
-		s.settledAt = at
-	}
-	key, from := recordKey(dayOf(s.settledAt), r.Seq), len(b.w.b)
-	b.w.time(s.settledAt)
-	b.w.record(r)
-	return txn.SetEntry(b.entry(key, from))
-}
-
-// sync brings the log to the disk each second, and looks how much room is left
-// there.
-func (s *Store) sync() {
-	defer s.writing.Done()
-	ticker := time.NewTicker(flushEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-s.stop:
-			return
-		case <-ticker.C:
-			if err := s.db.Sync(); err != nil && !errors.Is(err, badger.ErrDBClosed) {
-				s.log.Error("the log was not synced", "err", err)
-			}
-			s.guard()
+// undo takes back what a batch did to the ledger, the latest first: nothing of
+// it is durable.
+func (s *Store) undo(b *batch, err error) {
+	s.log.Error("a transaction failed", "jobs", len(b.jobs), "err", err)
+	failed := cannotWrite(err)
+	for _, j := range slices.Backward(b.jobs) {
+		if j.err != nil {
+			continue
+		}
+		j.err = failed
+		switch j.kind {
+		case jobHold:
+			s.ledger.Drop(j.hold)
+		case jobSettle, jobLose:
+			s.ledger.Unsettle(j.change)
 		}
 	}
+	s.end = b.before
+}
+
+func cannotWrite(err error) error {
+	return tally.Errorf(tally.Unavailable, "the store cannot write: %w", err).WithHint("look at the disk; restart when it is well")
+}
+
+// committed counts the records of a durable batch and tells the hook.
+func (s *Store) committed(b *batch) {
+	if len(b.settled) == 0 {
+		return
+	}
+	for _, j := range b.settled {
+		s.fresh.count(&j.entry.Record)
+	}
+	s.ledger.See(s.end.settledAt)
+	s.records.Store(int64(s.end.seq - s.pruned.seq))
+	if s.opts.Hook == nil {
+		return
+	}
+	told := make([]tally.Record, len(b.settled))
+	for i, j := range b.settled {
+		told[i] = j.entry.Record
+		told[i].Visitor = slices.Clone(told[i].Visitor)
+	}
+	s.opts.Hook(told)
+}
+
+// rejournal begins a new epoch of the journal of holds.
+func (s *Store) rejournal() error {
+	open := s.ledger.Kept()
+	epoch, slot := s.journal.next, uint32(0)
+	s.journal.next += 2 // if this fails, what it has written counts for nothing
+	for part := range slices.Chunk(open, maxSlotHolds) {
+		var e encoder
+		e.slotHead(epoch, s.end.seq)
+		for _, h := range part {
+			e.hold(h, s.ledger.Counted(h))
+		}
+		if err := s.set(holdKey(side(epoch), slot), e.b); err != nil {
+			return err
+		}
+		slot++
+	}
+	state := holdsState{epoch, s.end}
+	var e encoder
+	e.holdsState(&state)
+	if err := s.set(keyHolds, e.b); err != nil {
+		return err
+	}
+	s.journal = journal{epoch: epoch, slot: slot, limit: slot + slotsPerEpoch + uint32(len(open)), next: epoch + 1}
+	return nil
+}
+
+// set writes one value in a transaction of its own.
+func (s *Store) set(key, payload []byte) error {
+	txn := s.db.NewTransaction(true)
+	defer txn.Discard()
+	if err := txn.Set(key, seal(key, payload)); err != nil {
+		return err
+	}
+	return s.commit(txn)
 }

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"slices"
 	"time"
 
 	"tallygate/engine/tally"
@@ -11,6 +10,12 @@ import (
 type Use struct {
 	Subject tally.Subject
 	At      time.Time
+	// Stray is whether records count on the subject that were not admitted on
+	// it, so that At does not tell which periods it has used nothing of.
+	Stray bool
+	// Met is whether the store's own word is in it already. If not, the later
+	// time counts, and whichever is stray.
+	Met bool
 }
 
 // Session is a session that runs, for a store to keep.
@@ -28,7 +33,7 @@ func (l *Ledger) Changed() (uses []Use, sessions []Session) {
 	defer l.mu.Unlock()
 	for s, a := range l.accounts {
 		if a.dirty {
-			uses = append(uses, Use{s, a.lastAt})
+			uses = append(uses, Use{s, a.lastAt, a.stray, a.met})
 			a.dirty = false
 		}
 	}
@@ -42,114 +47,140 @@ func (l *Ledger) Changed() (uses []Use, sessions []Session) {
 	return uses, sessions
 }
 
-// Unchanged takes back what Changed returned and could not be kept.
-func (l *Ledger) Unchanged(uses []Use, sessions []Session) {
+// Meet tells what the store has kept of a subject; the zero time if nothing.
+func (l *Ledger) Meet(u Use) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, u := range uses {
-		l.account(u.Subject).dirty = true
-	}
-	for _, x := range sessions {
-		if x.Over {
-			l.over = append(l.over, x)
-		} else if k := (session{x.Client, x.Member}); !l.sessions[k].ends.IsZero() {
-			l.sessions[k] = running{l.sessions[k].ends, true}
-		}
-	}
-}
-
-// Restore puts back what a store has kept: when a subject was last used. The
-// latest counts.
-func (l *Ledger) Restore(u Use) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if a := l.account(u.Subject); u.At.After(a.lastAt) {
+	a := l.account(u.Subject)
+	a.met, a.stray = true, a.stray || u.Stray
+	if u.At.After(a.lastAt) {
 		a.lastAt = u.At
 	}
 	l.see(u.At)
 }
 
-// RestoreSession puts back a session. The latest end counts.
-func (l *Ledger) RestoreSession(s Session) {
+// Run puts back a session that the store has kept. The latest end counts.
+func (l *Ledger) Run(s Session) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.restoreSession(s, false)
+	l.run(s, false)
 }
 
-func (l *Ledger) restoreSession(s Session, dirty bool) {
+func (l *Ledger) run(s Session, dirty bool) {
 	if k := (session{s.Client, s.Member}); s.Ends.After(l.sessions[k].ends) {
 		l.sessions[k] = running{s.Ends, dirty}
 	}
 }
 
-// Replay puts back what a record tells about subjects and sessions.
-func (l *Ledger) Replay(r *tally.Record) {
+// Replay puts back what a record tells about subjects and sessions. Stray is
+// whether it named other subjects than its hold.
+func (l *Ledger) Replay(r *tally.Record, stray bool) {
 	if r.Outcome.Refused() {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, s := range subjectsCharged(r) {
-		if a := l.account(s); r.At.After(a.lastAt) {
+	seen := func(a *account) {
+		switch {
+		case stray:
+			a.stray, a.dirty = true, true
+		case r.At.After(a.lastAt):
 			a.lastAt, a.dirty = r.At, true
 		}
 	}
+	for i := range r.Charges {
+		seen(l.account(r.Charges[i].Subject))
+	}
+	l.named(r, seen)
 	l.see(r.At)
 	if r.Session != "" {
-		l.restoreSession(Session{Client: r.Client, Member: r.Session, Ends: r.SessionEnds}, true)
+		l.run(Session{Client: r.Client, Member: r.Session, Ends: r.SessionEnds}, true)
 	}
-}
-
-func subjectsCharged(r *tally.Record) []tally.Subject {
-	out := r.Subjects()
-	for i := range r.Charges {
-		if s := r.Charges[i].Subject; !slices.Contains(out, s) {
-			out = append(out, s)
-		}
-	}
-	return out
 }
 
 // Orphaned puts back a hold of an earlier process.
 func (l *Ledger) Orphaned(h *Hold) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	h.Orphan = true
+	h.Orphan, h.kept = true, true
 	if u := h.Session; u != nil {
 		k := session{u.Client, u.Member}
-		h.before = l.sessions[k].ends
-		defer func() {
-			if h.before.After(h.SessionEnds) { // a later request has prolonged it
-				l.sessions[k] = running{h.before, true}
-			}
-		}()
+		if ends := l.sessions[k].ends; ends.After(h.SessionEnds) { // a later request has prolonged it
+			defer func() { l.sessions[k] = running{ends, true} }()
+		}
 	}
 	l.open(h)
 }
 
-// Sweep forgets counters of periods that are over and sessions that have ended.
-// What is asked for again is adopted again.
-func (l *Ledger) Sweep(now time.Time) {
+// Keep tells that holds have been written.
+func (l *Ledger) Keep(holds []*Hold) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, a := range l.accounts {
-		a.counters = slices.DeleteFunc(a.counters, func(k counter) bool { return !k.period.End.After(now) && k.held == 0 })
-	}
-	for k, x := range l.sessions {
-		if !x.ends.After(now) {
-			delete(l.sessions, k)
-			l.over = append(l.over, Session{Client: k.client, Member: k.member, Over: true})
-		}
+	for _, h := range holds {
+		h.kept = true
 	}
 }
 
-// Counters calls f with every counter that is alive.
-func (l *Ledger) Counters(f func(tally.Counter, tally.Usage)) {
+// Kept returns the open holds that have been written, in no order.
+func (l *Ledger) Kept() []*Hold {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := make([]*Hold, 0, len(l.holds))
+	for _, h := range l.holds {
+		if h.kept {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// Counted is what the counter of each of a hold's charges has used, -1 if the
+// counter is not alive.
+func (l *Ledger) Counted(h *Hold) []int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := make([]int64, len(h.Charges))
+	for i := range h.Charges {
+		out[i] = -1
+		if k := l.account(h.Charges[i].Subject).find(&h.Charges[i].Counter); k != nil {
+			out[i] = k.used
+		}
+	}
+	return out
+}
+
+// Audit calls counter with every counter that is alive and hold with every open
+// hold, all of one instant. Neither may call the ledger.
+func (l *Ledger) Audit(counter func(tally.Counter, tally.Usage), hold func(*Hold, bool)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for s, a := range l.accounts {
 		for _, k := range a.counters {
-			f(tally.Counter{Subject: s, Metric: tally.Metrics[k.metric], Period: k.period}, tally.Usage{Used: k.used, Held: k.held})
+			period := tally.Period{Label: k.label, Start: time.Unix(k.start, 0).UTC(), End: time.Unix(k.end, 0).UTC()}
+			counter(tally.Counter{Subject: s, Metric: tally.Metrics[k.metric], Period: period}, tally.Usage{Used: k.used, Held: k.held.sum()})
+		}
+	}
+	for _, h := range l.holds {
+		hold(h, h.kept)
+	}
+}
+
+// Sweep forgets counters of periods that are over and sessions that have ended
+// well before now. While there are more accounts than most, it also forgets
+// those that are not in use; what is asked for again is met and adopted again.
+func (l *Ledger) Sweep(now time.Time, most int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for s, a := range l.accounts {
+		a.forget(now.Unix())
+		if len(l.accounts) > most && a.open == 0 && !a.dirty {
+			delete(l.accounts, s)
+		}
+	}
+	for k, x := range l.sessions {
+		if x.ends.Before(now.Add(-late * time.Second)) {
+			delete(l.sessions, k)
+			l.over = append(l.over, Session{Client: k.client, Member: k.member, Over: true})
 		}
 	}
 }

@@ -4,25 +4,63 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 )
 
-// copyFolder copies the files of a folder. Runs of zeros become holes: a store
-// may have reserved far more room than it uses.
+// copyFolder copies the files of a folder as they are at one moment. The store
+// may tidy up by itself: then files have come or gone, and it is done again.
 func copyFolder(to, from string) error {
-	entries, err := os.ReadDir(from)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if err := copyFile(filepath.Join(to, e.Name()), filepath.Join(from, e.Name())); err != nil {
+	for range 20 {
+		before, err := list(from)
+		if err != nil {
 			return err
 		}
+		var failed error
+		for name := range before {
+			failed = errors.Join(failed, copyFile(filepath.Join(to, name), filepath.Join(from, name)))
+		}
+		after, err := list(from)
+		if err != nil {
+			return err
+		}
+		if failed == nil && maps.Equal(before, after) {
+			return nil
+		}
+		if failed != nil && !errors.Is(failed, fs.ErrNotExist) {
+			return failed
+		}
+		for name := range before {
+			os.Remove(filepath.Join(to, name))
+		}
 	}
-	return nil
+	return errors.New("the store does not come to rest")
 }
 
+// list returns the files of a folder and their sizes.
+func list(dir string) (map[string]int64, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]int64{}
+	for _, e := range entries {
+		info, err := e.Info()
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return nil, err
+		default:
+			out[e.Name()] = info.Size()
+		}
+	}
+	return out, nil
+}
+
+// copyFile copies a file. Runs of zeros become holes: a store may have reserved
+// far more room than it uses.
 func copyFile(to, from string) error {
 	in, err := os.Open(from)
 	if err != nil {

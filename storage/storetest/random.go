@@ -23,7 +23,7 @@ func randomHistory(t *testing.T, s Subject) {
 	n := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		n++
-		h := &history{T: rt, want: memory.New(nil), revs: map[tally.ID]int64{}}
+		h := &history{T: rt, want: memory.New(nil), revs: map[tally.ID]int64{}, orphans: map[tally.ID]bool{}}
 		h.bench = &bench{tester: rt, subject: s, parent: parent, folders: n << 16, now: time.Date(2026, 3, 28, 22, 0, 0, 0, time.UTC)}
 		h.bench.open(h.folder())
 		defer h.finish()
@@ -53,6 +53,7 @@ type history struct {
 	want    storage.Store // the specification
 	held    []tally.Reservation
 	past    []tally.Reservation // settled or lost
+	orphans map[tally.ID]bool   // holds that are older than the store's process
 	horizon time.Time           // the latest pruned day ends here
 	revs    map[tally.ID]int64
 }
@@ -211,6 +212,9 @@ func (h *history) extend(t *rapid.T) {
 		t.Skip()
 	}
 	until := h.bench.now.Add(time.Duration(upTo(t, "by", 600)) * time.Second)
+	if h.orphans[r.ID] {
+		until = h.bench.now // it is overdue whatever it is extended to
+	}
 	h.same(nil, nil, h.bench.Extend(ctx, r.ID, until), h.want.Extend(ctx, r.ID, until), "extend %s until %v", r.ID, until)
 }
 
@@ -333,6 +337,7 @@ func (h *history) reopen(end func(*bench)) {
 	h.Logf("%s reopen", h.bench.now.Format("Jan 02 15:04:05.000"))
 	end(h.bench)
 	for _, r := range h.held {
+		h.orphans[r.ID] = true
 		h.same(nil, nil, h.bench.Extend(ctx, r.ID, h.bench.now), h.want.Extend(ctx, r.ID, h.bench.now), "extend %s to be overdue", r.ID)
 	}
 }

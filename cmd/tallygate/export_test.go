@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+)
+
+// testNode is an engine over a store of its own, with records of refusals.
+func testNode(t *testing.T, records int) *control.Client {
+	t.Helper()
+	dir := t.TempDir()
+	l, _, err := takeLock(dir, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := openNode(t.Context(), l, nodeOptions{dir: dir, log: slog.New(slog.DiscardHandler), version: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Now()
+	for i := range records {
+		r := tally.Record{ID: tally.NewID("req", at), At: at, Model: fmt.Sprintf("=model,\"%d\"", i), Status: 404, Outcome: tally.OutcomeDenied, Code: "model_not_found", Count: 1}
+		if err := n.store.Refuse(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := n.start()
+	t.Cleanup(func() {
+		c.Close()
+		if err := n.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+// An export spans pages, with every record once, the latest first, in both
+// formats.
+func TestExportIsComplete(t *testing.T) {
+	const records = 2*maxPage + 345
+	c := testNode(t, records)
+	var asJSON, asCSV bytes.Buffer
+	for format, to := range map[string]io.Writer{"json": &asJSON, "csv": &asCSV} {
+		if err := export(t.Context(), c, control.RequestQuery{}, newRequestWriter(format, to)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var list []control.RequestView
+	if err := json.Unmarshal(asJSON.Bytes(), &list); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(&asCSV).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list) != records || len(rows) != records+1 {
+		t.Fatalf("got %d requests in JSON and %d rows in CSV, want %d and a header", len(list), len(rows), records)
+	}
+	for i, r := range list {
+		if i > 0 && r.Seq >= list[i-1].Seq {
+			t.Fatalf("request %d is not older than the one before", i)
+		}
+		row := rows[i+1]
+		if row[0] != string(r.ID) || row[6] != "'"+r.Model {
+			t.Fatalf("row %d is %q, want the request %s with its model %q made harmless", i, row, r.ID, r.Model)
+		}
+	}
+}
+
+// A file takes its name when it is complete: a failure leaves what was there.
+func TestExportToFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "out.json")
+	if err := os.WriteFile(path, []byte("before"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := &app{}
+	failed := errors.New("no more")
+	if err := a.toFile(path, func(w io.Writer) error { io.WriteString(w, "half"); return failed }); !errors.Is(err, failed) {
+		t.Fatalf("got %v", err)
+	}
+	if text, _ := os.ReadFile(path); string(text) != "before" {
+		t.Errorf("a failed export has left %q", text)
+	}
+	if err := a.toFile(path, func(w io.Writer) error { _, err := io.WriteString(w, "after"); return err }); err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := os.ReadFile(path); string(text) != "after" {
+		t.Errorf("got %q", text)
+	}
+	if files, _ := os.ReadDir(filepath.Dir(path)); len(files) != 1 {
+		t.Errorf("%d files are left", len(files))
+	}
+}
+
+// tail tells what is new, once, in order, whatever comes between two looks.
+func TestTailLooks(t *testing.T) {
+	c := testNode(t, 3)
+	var got []string
+	look := tail{caller: c, write: func(r *control.RequestView) error { got = append(got, r.Model); return nil }}
+	if err := look.look(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 0 || look.seen != 3 {
+		t.Fatalf("the first look told %q and saw %d", got, look.seen)
+	}
+	look.seen = 1 // two have come since
+	for range 2 {
+		if err := look.look(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := `=model,"1" =model,"2"`; strings.Join(got, " ") != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	look.query.Outcome, look.seen, got = "ok", 0, nil
+	if err := look.look(t.Context(), false); err != nil || len(got) != 0 || look.seen != 3 {
+		t.Errorf("a filter let %q through, saw %d, %v", got, look.seen, err)
+	}
+}
+
+func TestProgressOnlyOfWhatTakesLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b bytes.Buffer
+		a := &app{stderr: &b}
+		done := a.progress("verifying")
+		time.Sleep(progressAfter - 1)
+		done()
+		if b.Len() > 0 {
+			t.Errorf("said %q of something quick", b.String())
+		}
+		done = a.progress("verifying")
+		time.Sleep(5 * progressAfter)
+		done()
+		if got := b.String(); got != "verifying…\n" {
+			t.Errorf("a log got %q", got)
+		}
+		b.Reset()
+		a.err.is = true
+		done = a.progress("verifying")
+		time.Sleep(progressAfter * 5 / 2)
+		done()
+		if got, want := b.String(), "\rverifying… 1s\rverifying… 2s\r\x1b[K"; got != want {
+			t.Errorf("a terminal got %q, want %q", got, want)
+		}
+	})
+}
+
+func TestExitCodes(t *testing.T) {
+	for code, want := range map[tally.Code]int{tally.Invalid: 2, tally.Unavailable: 3, tally.NotFound: 4, tally.Conflict: 5, tally.InUse: 6,
+		tally.Denied: 1, tally.Corrupt: 1, tally.Internal: 1, tally.Upstream: 1} {
+		if got := exitCode(fmt.Errorf("while closing: %w", tally.Errorf(code, "x"))); got != want {
+			t.Errorf("%s: got %d, want %d", code, got, want)
+		}
+	}
+	for _, err := range []error{errInterrupted, tally.Errorf(tally.Unavailable, "call: %w", context.Canceled)} {
+		if got := exitCode(err); got != 130 {
+			t.Errorf("%v: got %d", err, got)
+		}
+	}
+	if exitCode(nil) != 0 || exitCode(errors.New("else")) != 1 {
+		t.Error("success and other failures are told apart by nobody")
+	}
+}

@@ -1,0 +1,193 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+)
+
+// The background work settles what nobody finished, sums up seconds and ends
+// when it is told to.
+func TestRun(t *testing.T) {
+	w := newWorld(t)
+	w.setUp()
+	cl := w.engine.catalog.Load().Clients[0]
+	hold := func(id tally.ID) {
+		t.Helper()
+		if _, err := w.store.Reserve(context.Background(), tally.Reservation{ID: id, At: noon, ExpiresAt: noon.Add(time.Minute),
+			Bounds: tally.Bounds{{Base: 1}, {Base: 10}}, Draft: tally.Record{Gateway: cl.Gateway, Client: cl.ID, Model: "m", Count: 1}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hold("req_1")
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	w.wait(2 * time.Minute)
+	go func() { ended <- w.engine.Run(ctx) }()
+	deadline := time.Now().Add(10 * time.Second)
+	for do(w, control.EngineStatus, control.None{}).Holds > 0 {
+		if time.Now().After(deadline) {
+			t.Fatal("an overdue hold is not settled")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if r := do(w, control.RequestsShow, control.PickRequest{ID: "req_1"}); r.Outcome != tally.Lost || r.Basis != tally.Held || r.InputTokens != 10 {
+		t.Errorf("record %+v", r)
+	}
+	if !strings.Contains(w.log.String(), "requests=1") {
+		t.Errorf("the owner is not told: %s", w.log)
+	}
+}
+
+// A step runs at once and at its intervals; one that fails goes on, and says
+// so once.
+func TestLoops(t *testing.T) {
+	w := newWorld(t)
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var steps atomic.Int64
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			w.engine.loop(ctx, "test", time.Second, func(context.Context) error {
+				if n := steps.Add(1); n > 1 && n < 5 {
+					return errors.New("the disk is on fire")
+				}
+				return nil
+			})
+		}()
+		time.Sleep(10*time.Second + time.Millisecond)
+		if n := steps.Load(); n != 11 {
+			t.Errorf("%d steps in ten seconds, want 11", n)
+		}
+		cancel()
+		<-done
+	})
+	if n := strings.Count(w.log.String(), "on fire"); n != 1 {
+		t.Errorf("the fault was logged %d times, want once", n)
+	}
+}
+
+func TestRetention(t *testing.T) {
+	w := newWorld(t)
+	key := w.setUp().Key
+	prune := w.engine.pruner()
+	step := func() int64 {
+		t.Helper()
+		if err := prune(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		return do(w, control.EngineStatus, control.None{}).Records
+	}
+	w.served(key, "sim-small")
+	w.wait(24 * time.Hour)
+	w.served(key, "sim-small")
+	w.wait(9 * 24 * time.Hour)
+	w.served(key, "sim-small")
+	if n := step(); n != 3 {
+		t.Errorf("%d records are kept without a retention, want 3", n)
+	}
+	do(w, control.SettingsSet, control.SettingsFields{RetentionDays: to(9)})
+	if n := step(); n != 2 {
+		t.Errorf("%d records are kept, want 2", n)
+	}
+	do(w, control.SettingsSet, control.SettingsFields{RetentionDays: to(1)}) // a shorter one counts at once
+	if n := step(); n != 1 {
+		t.Errorf("%d records are kept, want 1", n)
+	}
+	if u := do(w, control.UsageShow, control.UsageQuery{}); u.Total.Requests != 3 {
+		t.Errorf("usage lost %d requests", 3-u.Total.Requests)
+	}
+}
+
+// What is only in memory is written before the end.
+func TestCloseWritesRefusals(t *testing.T) {
+	w := newWorld(t)
+	key := w.setUp().Key
+	for range 5 {
+		w.chat(key, "no-such-model")
+	}
+	if err := w.engine.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if u := do(w, control.UsageShow, control.UsageQuery{}); u.Total.Refused != 5 {
+		t.Errorf("%d refusals are recorded, want 5", u.Total.Refused)
+	}
+}
+
+// What an engine has stored, another one finds; with another key file it says
+// so instead of sending nonsense upstream.
+func TestReopening(t *testing.T) {
+	w, dir := &world{TB: t, log: &lockedBuffer{}, now: noon}, t.TempDir()
+	w.open(dir)
+	done := w.setUp()
+	u := newUpstream(t, `{"id":"gpt-mini"}`)
+	w.provider("up", u, upstreamKey)
+	reopened := func(dir string) *world {
+		t.Helper()
+		again := &world{TB: t, log: &lockedBuffer{}, now: noon}
+		entities, _, err := w.store.Load(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		again.open(dir, entities...)
+		return again
+	}
+	same := reopened(dir)
+	same.served(done.Key, "gpt-mini")
+	same.consistent()
+	other := reopened(t.TempDir())
+	if a := other.chat(done.Key, "gpt-mini"); a.code != tally.CodeNoProvider {
+		t.Errorf("with another key file: %d %s", a.status, a.code)
+	}
+	if !strings.Contains(other.log.String(), "does not open with this key file") {
+		t.Errorf("the owner is not told: %s", other.log)
+	}
+	other.served(done.Key, "sim-small")
+}
+
+// A clock that jumps, as when a machine wakes up, ends no request at work.
+func TestClockJump(t *testing.T) {
+	w := newWorld(t)
+	setup := w.setUp()
+	r := httptest.NewRequest(http.MethodPost, "/v1/chat/completions", strings.NewReader(`{"model":"`+setup.Model+`","stream":true,"messages":[{"role":"user","content":"hi"}]}`))
+	r.Header.Set("Authorization", "Bearer "+setup.Key)
+	jumped := false
+	rec := &witness{ResponseRecorder: httptest.NewRecorder(), written: func() {
+		if !jumped {
+			jumped = true
+			w.wait(5 * time.Hour)
+			if err := w.engine.lookAfterHolds(context.Background()); err != nil {
+				t.Error(err)
+			}
+		}
+	}}
+	w.engine.Public().ServeHTTP(rec, r)
+	if got := do(w, control.RequestsShow, control.PickRequest{ID: rec.Header().Get("X-Request-Id")}); !jumped || got.Outcome != tally.OK || got.Basis != tally.Exact {
+		t.Errorf("jumped %v, record %+v", jumped, got)
+	}
+}
+
+// witness tells when something is written to a client.
+type witness struct {
+	*httptest.ResponseRecorder
+	written func()
+}
+
+func (w *witness) Write(b []byte) (int, error) {
+	w.written()
+	return w.ResponseRecorder.Write(b)
+}

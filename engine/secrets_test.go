@@ -1,0 +1,132 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"tallygate/engine/auth"
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+)
+
+// A secret is in the reply that creates it and nowhere else: in no other reply,
+// no event, no log, and in the store only sealed or as a digest.
+func TestSecretsAppearOnce(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	secrets := map[string]string{}
+	done := w.setUp()
+	secrets["first key"] = done.Key
+	u := newUpstream(t, `{"id":"gpt-mini"}`)
+	secrets["upstream key"], secrets["next upstream key"] = upstreamKey, "sk-next-Qm4Zt8Yb1Lk7c0d1"
+	w.provider("up", u, upstreamKey)
+	do(w, control.ProvidersUpdate, control.UpdateProvider{Provider: "up", ProviderFields: control.ProviderFields{APIKeys: []control.Secret{control.Secret(secrets["next upstream key"])}}})
+	gw := do(w, control.GatewaysCreate, control.CreateGateway{GatewayFields: control.GatewayFields{Name: to("Site")}})
+	secrets["private key"] = gw.PrivateKey
+	secrets["next private key"] = do(w, control.GatewaysRotate, control.RotateGateway{Gateway: "site", Grace: time.Hour}).PrivateKey
+	k := do(w, control.KeysCreate, control.CreateKey{Client: "default", Label: "bot"})
+	secrets["key"] = k.Key
+	secrets["rotated key"] = do(w, control.KeysRotate, control.RotateKey{PickKey: control.PickKey{Key: string(k.ID)}, Grace: time.Hour}).Key
+	for _, key := range []string{done.Key, k.Key, secrets["rotated key"], gw.PrivateKey} {
+		w.served(key, "gpt-mini")
+	}
+	u.set(func(u *upstream) { u.status = 401 }) // whose body repeats the key
+	w.chat(done.Key, "gpt-mini")
+
+	var seen bytes.Buffer
+	infos, err := w.owner.Operations(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What every operation says, with inputs that find something. Creating ones
+	// are refused here, for there is such a thing already.
+	call := func(op string, in any) {
+		var out json.RawMessage
+		if err := w.owner.Call(ctx, op, in, &out); err != nil {
+			b, _ := json.Marshal(tally.AsError(err))
+			out = b
+		}
+		seen.WriteString(op + " ")
+		seen.Write(out)
+		seen.WriteByte('\n')
+	}
+	called := map[string]bool{}
+	for _, c := range []struct {
+		op string
+		in any
+	}{
+		{"engine.status", nil}, {"engine.setup", nil}, {"engine.try", nil}, {"engine.try", control.Try{Model: "gpt-mini"}}, {"engine.verify", nil}, {"settings.show", nil}, {"settings.set", control.SettingsFields{RetentionDays: to(9)}},
+		{"gateways.list", nil}, {"gateways.show", control.Named{Name: "site"}}, {"gateways.create", control.CreateGateway{GatewayFields: control.GatewayFields{Name: to("Site")}}},
+		{"gateways.update", control.UpdateGateway{Gateway: "site", GatewayFields: control.GatewayFields{CycleDay: to(2)}}}, {"gateways.rotate", control.RotateGateway{Gateway: "none"}},
+		{"clients.list", nil}, {"clients.show", control.Named{Name: "default"}}, {"clients.create", control.CreateClient{Gateway: "main", ClientFields: control.ClientFields{Name: to("N")}}},
+		{"clients.update", control.UpdateClient{Client: "default", ClientFields: control.ClientFields{Note: to("n")}}}, {"clients.suspend", control.Named{Name: "default"}}, {"clients.activate", control.Named{Name: "default"}},
+		{"keys.list", control.ListKeys{All: true}}, {"keys.create", control.CreateKey{Client: "default", Label: "bot"}}, {"keys.update", control.UpdateKey{PickKey: control.PickKey{Key: "bot", Client: "default"}, Expires: to("9d")}},
+		{"keys.rotate", control.RotateKey{PickKey: control.PickKey{Key: done.Key}}}, {"keys.revoke", control.PickKey{Key: "bot", Client: "default"}},
+		{"providers.list", nil}, {"providers.show", control.Named{Name: "up"}}, {"providers.kinds", nil}, {"providers.create", control.CreateProvider{Name: "up2", ProviderKind: "openai", ProviderFields: control.ProviderFields{BaseURL: to(u.base()), APIKeys: []control.Secret{upstreamKey}}}},
+		{"providers.update", control.UpdateProvider{Provider: "up", ProviderFields: control.ProviderFields{APIKeys: []control.Secret{upstreamKey}}}}, {"providers.test", control.Named{Name: "up"}}, {"providers.order", control.OrderProviders{Gateway: "main", Providers: []string{"up"}}},
+		{"models.list", nil}, {"models.show", control.PickModel{Model: "gpt-mini"}}, {"models.create", control.CreateModel{Provider: "up", Name: "n"}}, {"models.update", control.UpdateModel{PickModel: control.PickModel{Model: "gpt-mini"}, ModelFields: control.ModelFields{ContextTokens: to(int64(5))}}},
+		{"models.enable", control.PickModel{Model: "gpt-mini"}}, {"models.disable", control.PickModel{Model: "gpt-mini"}}, {"models.import", control.Named{Name: "up"}},
+		{"usage.show", control.UsageQuery{By: "key"}}, {"requests.list", nil}, {"requests.show", control.PickRequest{ID: "req_0"}},
+		{"models.delete", control.PickModel{Model: "gpt-mini"}}, {"providers.delete", control.Named{Name: "up"}}, {"clients.delete", control.Named{Name: "default"}}, {"gateways.delete", control.Named{Name: "site"}},
+	} {
+		if c.in == nil {
+			c.in = control.None{}
+		}
+		call(c.op, c.in)
+		called[c.op] = true
+	}
+	for _, info := range infos {
+		if !called[info.Name] {
+			t.Errorf("nothing looks at what %s says", info.Name)
+		}
+	}
+	events, cancel := context.WithCancel(ctx)
+	for e, err := range w.owner.Events(events, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := json.Marshal(e)
+		seen.Write(b)
+		if e.Rev == w.engine.catalog.Load().Rev {
+			break
+		}
+	}
+	cancel()
+	var backup bytes.Buffer
+	if err := w.store.Backup(ctx, &backup); err != nil {
+		t.Fatal(err)
+	}
+	for place, text := range map[string]string{"a reply": seen.String(), "the log": w.log.String(), "the store": backup.String()} {
+		for what, secret := range secrets {
+			digest := auth.DigestOf(secret)
+			for form, s := range map[string]string{"": secret, "the middle of ": secret[10 : len(secret)-6], "base64 of ": base64.StdEncoding.EncodeToString([]byte(secret))} {
+				if strings.Contains(text, s) {
+					t.Errorf("%s holds %sthe %s", place, form, what)
+				}
+			}
+			if place != "the store" && strings.Contains(text, hex.EncodeToString(digest[:])) {
+				t.Errorf("%s holds the digest of the %s", place, what)
+			}
+		}
+	}
+	if !strings.Contains(backup.String(), "cl_") && !strings.Contains(backup.String(), "gw_") {
+		t.Error("the copy of the store is empty: nothing was looked at")
+	}
+	if strings.Count(seen.String(), "\n") < 40 {
+		t.Errorf("only %d replies were looked at", strings.Count(seen.String(), "\n"))
+	}
+}
+
+func TestKeyHints(t *testing.T) {
+	for key, want := range map[string]string{"": "…", "sk-short": "…", "1234567890123456789": "…", "12345678901234567890": "1234…7890"} {
+		if got := keyHint(key); got != want {
+			t.Errorf("%q: %q, want %q", key, got, want)
+		}
+	}
+}

@@ -1,0 +1,194 @@
+package engine
+
+import (
+	"context"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+	"tallygate/storage"
+)
+
+func warns(s control.Status, words ...string) bool {
+	return slices.ContainsFunc(s.Warnings, func(w string) bool {
+		for _, word := range words {
+			if !strings.Contains(w, word) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func TestStatus(t *testing.T) {
+	w := newWorld(t)
+	s := do(w, control.EngineStatus, control.None{})
+	if s.Serving || s.BaseURL != "" || s.PID != os.Getpid() || s.Version != "1.2.3" || s.Data == "" || !s.StartedAt.Equal(noon) || len(s.Warnings) != 1 || !warns(s, "tallygate init") {
+		t.Errorf("of an empty store: %+v", s)
+	}
+	w.engine.SetBaseURL("http://127.0.0.1:4283/v1")
+	key := w.setUp().Key
+	w.served(key, "sim-small")
+	w.ask("llm_gw_nonsense", "chat/completions", "{}")
+	do(w, control.KeysRevoke, control.PickKey{Key: string(do(w, control.KeysCreate, control.CreateKey{Client: "default"}).ID)})
+	s = do(w, control.EngineStatus, control.None{})
+	if !s.Serving || s.BaseURL != "http://127.0.0.1:4283/v1" || s.Records != 1 || s.Holds != 0 || s.InFlight != 0 || s.Unknown != 1 || s.Gateways != 1 || s.Clients != 1 || s.Keys != 1 ||
+		s.Providers != 1 || s.Models != 3 || s.Today.Requests != 1 || len(s.Warnings) != 0 || s.Rev != w.engine.catalog.Load().Rev {
+		t.Errorf("of a healthy store: %+v", s)
+	}
+	w.engine.SetBaseURL("")
+	if s := do(w, control.EngineStatus, control.None{}); s.Serving {
+		t.Error("it serves without an address")
+	}
+}
+
+func TestStatusWarnings(t *testing.T) {
+	w := newWorld(t)
+	w.setUp()
+	u := newUpstream(t)
+	w.provider("up", u)
+	for _, m := range []string{"m1", "m2", "m3", "m4", "m5", "m6", "m7"} {
+		do(w, control.ModelsCreate, control.CreateModel{Provider: "up", Name: m})
+	}
+	do(w, control.KeysCreate, control.CreateKey{Client: "default", Label: "brief", Expires: "6d"})
+	do(w, control.KeysCreate, control.CreateKey{Client: "default", Label: "long", Expires: "8d"})
+	do(w, control.GatewaysUpdate, control.UpdateGateway{Gateway: "main", GatewayFields: control.GatewayFields{Enabled: to(false)}})
+	s := do(w, control.EngineStatus, control.None{})
+	for _, want := range [][]string{{"without a price are refused", "m1, m2, m3, m4, m5 and 2 more"}, {"expire within a week: default/brief"}, {"gateway main is switched off"}} {
+		if !warns(s, want...) {
+			t.Errorf("warnings %q do not say %q", s.Warnings, want)
+		}
+	}
+	if len(s.Warnings) != 3 {
+		t.Errorf("warnings %q", s.Warnings)
+	}
+	do(w, control.SettingsSet, control.SettingsFields{Unpriced: to(tally.AllowAtZero)})
+	if s := do(w, control.EngineStatus, control.None{}); !warns(s, "count as free") {
+		t.Errorf("warnings %q", s.Warnings)
+	}
+	do(w, control.ProvidersUpdate, control.UpdateProvider{Provider: "sim", ProviderFields: control.ProviderFields{Enabled: to(false)}})
+	do(w, control.ProvidersDelete, control.Named{Name: "up"})
+	if s := do(w, control.EngineStatus, control.None{}); !warns(s, "no model can be used") || s.Models != 0 {
+		t.Errorf("warnings %q", s.Warnings)
+	}
+	do(w, control.ProvidersDelete, control.Named{Name: "sim"})
+	if s := do(w, control.EngineStatus, control.None{}); !warns(s, "there is no provider") {
+		t.Errorf("warnings %q", s.Warnings)
+	}
+	w.wait(-time.Hour)
+	s = do(w, control.EngineStatus, control.None{})
+	if !warns(s, "the clock is 1h0m0s behind") || s.ClockLag != time.Hour {
+		t.Errorf("lag %v, warnings %q", s.ClockLag, s.Warnings)
+	}
+}
+
+// A provider whose keys do not open any more is named, and the others work on.
+func TestAProviderThatCannotBeUsed(t *testing.T) {
+	w := newWorld(t)
+	key := w.setUp().Key
+	u := newUpstream(t, `{"id":"gpt-mini"}`)
+	made := w.provider("up", u, upstreamKey)
+	broken := *w.engine.catalog.Load().Secret(made.ID)
+	broken.Sealed = append(tally.Sealed{}, broken.Sealed...)
+	broken.Sealed[40] ^= 1
+	if err := w.engine.change(context.Background(), func(_ *tally.Catalog, now time.Time) ([]tally.Change, error) {
+		return []tally.Change{tally.Put(&broken, now)}, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if s := do(w, control.EngineStatus, control.None{}); !warns(s, "provider up cannot be used", "tallygate providers test up") {
+		t.Errorf("warnings %q", s.Warnings)
+	}
+	if test := do(w, control.ProvidersTest, control.Named{Name: "up"}); test.OK || !strings.Contains(test.Message, "does not open") || test.Hint == "" {
+		t.Errorf("test %+v", test)
+	}
+	if a := w.chat(key, "gpt-mini"); a.code != tally.CodeNoProvider {
+		t.Errorf("%d %s", a.status, a.code)
+	}
+	w.served(key, "sim-small")
+	do(w, control.ProvidersUpdate, control.UpdateProvider{Provider: "up", ProviderFields: control.ProviderFields{APIKeys: []control.Secret{upstreamKey}}})
+	w.served(key, "gpt-mini")
+}
+
+func TestSettings(t *testing.T) {
+	w := newWorld(t)
+	if s := do(w, control.SettingsShow, control.None{}); s.Unpriced != tally.RefuseUnpriced || s.DefaultMaxOutput != tally.DefaultMaxOutputTokens || s.DrainOnCancel || s.RetentionDays != 0 {
+		t.Errorf("defaults %+v", s)
+	}
+	if s := do(w, control.SettingsSet, control.SettingsFields{RetentionDays: to(400), DrainOnCancel: to(true)}); s.RetentionDays != 400 || !s.DrainOnCancel || s.DefaultMaxOutput != tally.DefaultMaxOutputTokens {
+		t.Errorf("set %+v", s)
+	}
+	if s := do(w, control.SettingsSet, control.SettingsFields{DefaultMaxOutput: to(int64(100)), Unpriced: to(tally.AllowAtZero), RetentionDays: to(0)}); s.RetentionDays != 0 || s.DefaultMaxOutput != 100 || !s.DrainOnCancel {
+		t.Errorf("set %+v", s)
+	}
+	for _, bad := range []control.SettingsFields{{}, {RetentionDays: to(-1)}, {RetentionDays: to(1 << 30)}, {DefaultMaxOutput: to(int64(0))}, {DefaultMaxOutput: to(int64(1 << 40))}, {Unpriced: to(tally.UnpricedPolicy("maybe"))}} {
+		refused(w, control.SettingsSet, bad, tally.Invalid)
+	}
+	if s := do(w, control.SettingsShow, control.None{}); s.DefaultMaxOutput != 100 {
+		t.Errorf("after bad input: %+v", s)
+	}
+	w.consistent()
+}
+
+func TestVerifyReportsWhatTheStoreFinds(t *testing.T) {
+	w := newWorld(t)
+	key := w.setUp().Key
+	w.served(key, "sim-small")
+	if r := do(w, control.EngineVerify, control.None{}); !r.OK || r.Records != 1 || r.Holds != 0 || r.Faults == nil || len(r.Faults) != 0 {
+		t.Errorf("report %+v", r)
+	}
+}
+
+// full is a store whose disk is nearly full.
+type full struct{ storage.Store }
+
+func (f full) Status(ctx context.Context) (storage.Status, error) {
+	s, err := f.Store.Status(ctx)
+	s.Admitting, s.FreeBytes = false, 1
+	return s, err
+}
+
+func TestReadiness(t *testing.T) {
+	w := newWorld(t)
+	if err := w.engine.ready(); tally.CodeOf(err) != tally.Unavailable || !strings.Contains(tally.AsError(err).Hint, "init") {
+		t.Errorf("an empty engine is ready: %v", err)
+	}
+	w.setUp()
+	if err := w.engine.ready(); err != nil {
+		t.Error(err)
+	}
+	w.engine.store = full{w.store}
+	if err := w.engine.ready(); tally.CodeOf(err) != tally.Unavailable {
+		t.Errorf("ready on a full disk: %v", err)
+	}
+	if s := do(w, control.EngineStatus, control.None{}); !warns(s, "disk is nearly full") || s.FreeBytes != 1 {
+		t.Errorf("status %+v", s)
+	}
+}
+
+// A kind that this version does not have any more stops nothing else, and is
+// an error with a name, not a defect.
+func TestAKindThatIsGone(t *testing.T) {
+	w := newWorld(t)
+	key := w.setUp().Key
+	made := do(w, control.ProvidersCreate, control.CreateProvider{Name: "old", ProviderKind: "sim"})
+	gone := *w.engine.catalog.Load().Provider(made.ID)
+	gone.ProviderKind = "telepathy"
+	if err := w.engine.change(context.Background(), func(_ *tally.Catalog, now time.Time) ([]tally.Change, error) {
+		return []tally.Change{tally.Put(&gone, now)}, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if test := do(w, control.ProvidersTest, control.Named{Name: "old"}); test.OK || !strings.Contains(test.Message, "telepathy") {
+		t.Errorf("test %+v", test)
+	}
+	refused(w, control.ModelsImport, control.Named{Name: "old"}, tally.Invalid, "telepathy")
+	refused(w, control.ProvidersUpdate, control.UpdateProvider{Provider: "old", ProviderFields: control.ProviderFields{MaxInFlight: to(1)}}, tally.Invalid, "telepathy")
+	w.served(key, "sim-small")
+	do(w, control.ProvidersDelete, control.Named{Name: "old"})
+	w.consistent()
+}

@@ -1,0 +1,138 @@
+package badgerdb
+
+import (
+	"fmt"
+	"hash/maphash"
+
+	"tallygate/engine/tally"
+)
+
+// fingerprints are sums over rows, one for each granularity and family, from
+// which a row with another key or another figure would be missed only by a
+// chance of 1 in 2^64: each figure is multiplied by a random odd number of its
+// place and of its row's key. They add up like the figures themselves, so rows
+// can be compared with records without either list in memory.
+type fingerprints struct {
+	seed   maphash.Seed
+	places [fields]uint64
+	of     [grans][256]uint64
+}
+
+// fields is how many figures a row has.
+const fields = 13 + tally.LatencyBuckets
+
+func newFingerprints() fingerprints {
+	f := fingerprints{seed: maphash.MakeSeed()}
+	for i := range f.places {
+		f.places[i] = maphash.Comparable(f.seed, i) | 1
+	}
+	return f
+}
+
+// add adds a row, or a part of one.
+func (f *fingerprints) add(k rowKey, s *tally.Sums) {
+	var sum uint64
+	for i, n := range [...]int64{s.Requests, s.Refused, s.Errors, s.Sessions, s.Tokens.Input, s.Tokens.CachedInput, s.Tokens.CacheWrite,
+		s.Tokens.Output, s.Tokens.Reasoning, int64(s.Cost), int64(s.Credits), int64(s.FirstByte), int64(s.Total)} {
+		sum += uint64(n) * f.places[i]
+	}
+	for i, n := range s.Latency {
+		if n != 0 {
+			sum += uint64(n) * f.places[13+i]
+		}
+	}
+	f.of[k.gran][k.family] += sum * (maphash.Comparable(f.seed, k) | 1)
+}
+
+func (f *fingerprints) addSheet(s sheet) {
+	for c, sums := range s {
+		c.rows(func(k rowKey) {
+			for gran := range uint8(grans) {
+				f.add(k.at(gran), sums)
+			}
+		})
+	}
+}
+
+// rollups compares every row of every granularity with the records.
+func (v *verifier) rollups() error {
+	is := fingerprints{seed: v.want.seed, places: v.want.places}
+	err := v.eachRow([]byte{tableRollup}, func(k rowKey, x *tally.Sums) {
+		v.report.Rollups++
+		is.add(k, x)
+	})
+	if err != nil {
+		return err
+	}
+	for gran := range uint8(grans) {
+		for family := range 256 {
+			if is.of[gran][family] == v.want.of[gran][family] {
+				continue
+			}
+			if err := v.localise(gran, uint8(family)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (v *verifier) eachRow(prefix []byte, f func(rowKey, *tally.Sums)) error {
+	var x tally.Sums
+	return v.entries(prefix, "rollup", func(key, payload []byte) error {
+		k, ok := parseRowKey(key)
+		if !ok {
+			return corrupt("a rollup has a malformed key")
+		}
+		if _, err := decodeSums(payload, &x); err != nil {
+			return err
+		}
+		f(k, &x)
+		return nil
+	})
+}
+
+// localise finds the rows of a family that are wrong. It takes memory for all of
+// them, but only where something is wrong.
+func (v *verifier) localise(gran, family uint8) error {
+	want := map[rowKey]*tally.Sums{}
+	add := func(k rowKey, x *tally.Sums) {
+		if k.family != family {
+			return
+		}
+		if k = k.at(gran); want[k] == nil {
+			want[k] = &tally.Sums{}
+		}
+		want[k].Merge(x)
+	}
+	if err := v.eachOpening(add); err != nil {
+		return err
+	}
+	err := v.eachRecord(func([]byte, error) {}, func(*block) {}, func(x *entry) {
+		c := combine(&x.Record)
+		one := tally.Sums{}
+		one.Count(&x.Record)
+		c.rows(func(k rowKey) { add(k, &one) })
+	})
+	if err != nil {
+		return err
+	}
+	err = v.eachRow([]byte{tableRollup, gran, family}, func(k rowKey, x *tally.Sums) {
+		w := want[k]
+		delete(want, k)
+		switch {
+		case w == nil:
+			v.fault("rollup", k.String(), "no record belongs to it")
+		case *w != *x:
+			v.fault("rollup", k.String(), "it says %s; the records say %s", sumsText(x), sumsText(w))
+		}
+	})
+	for k, x := range want {
+		v.fault("rollup", k.String(), "it is missing, or cannot be read; the records say %s", sumsText(x))
+	}
+	return err
+}
+
+func sumsText(x *tally.Sums) string {
+	return fmt.Sprintf("%d requests, %d refused, %d tokens, %s", x.Requests, x.Refused, x.Tokens.Total(), x.Cost.Display())
+}

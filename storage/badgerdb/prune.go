@@ -1,0 +1,231 @@
+package badgerdb
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"tallygate/engine/tally"
+)
+
+// Prune implements storage.History. What the records contributed to rollups is
+// kept as opening balances, so that Verify stays a proof. Only the removal of a
+// day, which gives its room back to the disk, stops the writer for a moment.
+func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
+	ctx, done, err := s.read(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
+	s.pruning.Lock()
+	defer s.pruning.Unlock()
+	// The state must say where records end before the last of them may go.
+	if err := s.queue.alone(func() error { return cmp.Or(s.finishOpenings(), s.completeCheckpoint()) }); err != nil {
+		return 0, err
+	}
+	n := 0
+	for {
+		if ctx.Err() != nil {
+			return n, context.Cause(ctx)
+		}
+		o, err := s.oldest(dayOf(before))
+		if err != nil || o == nil {
+			return n, err
+		}
+		gone := 0
+		err = s.queue.alone(func() (err error) {
+			gone, err = s.pruneDay(o)
+			return err
+		})
+		n += gone
+		if err != nil {
+			return n, err
+		}
+	}
+}
+
+// outgoing is a day of records that is to go.
+type outgoing struct {
+	day  uint32
+	last uint64 // the latest record that is in sums, or has a balance already
+	sums sheet
+}
+
+// oldest adds up the oldest day of records before a horizon, nil if there is
+// none.
+func (s *Store) oldest(horizon uint32) (*outgoing, error) {
+	var o *outgoing
+	err := s.db.View(func(txn *badger.Txn) error {
+		day, _, ok := oldestDay(txn)
+		if !ok || day >= horizon {
+			return nil
+		}
+		o = &outgoing{day: day, last: s.openings.to, sums: sheet{}}
+		return o.add(txn, math.MaxUint64)
+	})
+	return o, err
+}
+
+// oldestDay is the day of the oldest records, and the first of them.
+func oldestDay(txn *badger.Txn) (day uint32, seq uint64, ok bool) {
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{tableRecord}})
+	defer it.Close()
+	if it.Rewind(); !it.Valid() {
+		return 0, 0, false
+	}
+	return parseRecordKey(it.Item().Key())
+}
+
+// add adds the day's records that are not in the sums yet, up to one.
+func (o *outgoing) add(txn *badger.Txn, to uint64) error {
+	opts := badger.DefaultIteratorOptions
+	opts.Prefix = recordDay(o.day)
+	it := txn.NewIterator(opts)
+	defer it.Close()
+	var b block
+	var x entry
+	for it.Seek(recordKey(o.day, o.last+1)); it.Valid() && o.last < to; it.Next() {
+		err := it.Item().Value(func(v []byte) error {
+			if err := b.open(it.Item().Key(), v); err != nil {
+				return err
+			}
+			for i := range b.entries {
+				if err := b.read(i, &x); err != nil {
+					return err
+				}
+				o.sums.count(&x.Record)
+			}
+			o.last = b.last()
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pruneDay takes leave of a day: opening balances, then the lowest number that
+// remains, then the records. It runs in the writer.
+func (s *Store) pruneDay(o *outgoing) (int, error) {
+	// The day may still have grown, if it is today.
+	if err := s.db.View(func(txn *badger.Txn) error { return o.add(txn, math.MaxUint64) }); err != nil {
+		return 0, err
+	}
+	if err := s.setOpenings(openings{s.openings.to, o.last}); err != nil {
+		return 0, err
+	}
+	if err := s.writeOpenings(o); err != nil {
+		return 0, err
+	}
+	// The journal of holds must not need the records to tell which are settled.
+	if err := s.rejournal(); err != nil {
+		return 0, cannotWrite(err)
+	}
+	n := int(o.last - s.pruned.seq)
+	before := s.pruned
+	s.pruned = pruned{o.last, o.day + 1}
+	if err := s.completeCheckpoint(); err != nil {
+		s.pruned = before
+		return 0, err
+	}
+	s.records.Store(int64(s.end.seq - s.pruned.seq))
+	return n, s.drop(o.day)
+}
+
+// openings says how far opening balances go: all records up to from are in
+// them, and those up to to are being added.
+type openings struct{ from, to uint64 }
+
+func (s *Store) setOpenings(o openings) error {
+	var e encoder
+	e.uint(o.from)
+	e.uint(o.to)
+	if err := s.set(keyOpenings, e.b); err != nil {
+		return cannotWrite(err)
+	}
+	s.openings = o
+	return nil
+}
+
+func (s *Store) readOpenings(txn *badger.Txn) error {
+	payload, err := get(txn, keyOpenings)
+	if err != nil || payload == nil {
+		return err
+	}
+	d := decoder{b: payload}
+	s.openings = openings{d.uint(), d.uint()}
+	return d.end("how far the opening balances go")
+}
+
+// finishOpenings adds what an attempt that was stopped has not added.
+func (s *Store) finishOpenings() error {
+	if s.openings.from == s.openings.to {
+		return nil
+	}
+	o := &outgoing{last: s.openings.from, sums: sheet{}}
+	err := s.db.View(func(txn *badger.Txn) (err error) {
+		o.day, _, _ = oldestDay(txn)
+		return o.add(txn, s.openings.to)
+	})
+	if err != nil {
+		return err
+	}
+	return s.writeOpenings(o)
+}
+
+func (s *Store) drop(day uint32) error {
+	if err := s.db.DropPrefix(recordDay(day)); err != nil {
+		return tally.Errorf(tally.Unavailable, "the store cannot delete: %w", err)
+	}
+	return nil
+}
+
+// dropPruned removes a day that a crash has left after its balances were
+// written. Nothing has been added to it since.
+func (s *Store) dropPruned() error {
+	for {
+		var day uint32
+		var seq uint64
+		var found bool
+		err := s.db.View(func(txn *badger.Txn) error {
+			day, seq, found = oldestDay(txn)
+			return nil
+		})
+		if err != nil || !found || seq > s.pruned.seq {
+			return err
+		}
+		if err := s.drop(day); err != nil {
+			return err
+		}
+	}
+}
+
+// writeOpenings adds a day to the opening balances. Each row says up to which
+// number it counts, as rollups do, so that a crash between two slices is no
+// harm.
+func (s *Store) writeOpenings(o *outgoing) error {
+	rows := map[rowKey]*tally.Sums{}
+	o.sums.add(rows, func(k rowKey) bool { return k.gran == quarters })
+	txn := s.db.NewTransaction(true)
+	defer func() { txn.Discard() }()
+	n := 0
+	for k, sums := range rows {
+		if err := mergeRow(txn, &rowDelta{k.opening(), sums}, o.last); err != nil {
+			return err
+		}
+		if n++; n%sliceEntries == 0 {
+			if err := s.commit(txn); err != nil {
+				return cannotWrite(err)
+			}
+			txn = s.db.NewTransaction(true)
+		}
+	}
+	if err := s.commit(txn); err != nil {
+		return cannotWrite(err)
+	}
+	return s.setOpenings(openings{o.last, o.last})
+}

@@ -1,0 +1,299 @@
+package badgerdb
+
+import (
+	"github.com/dgraph-io/badger/v4"
+
+	"tallygate/engine/tally"
+	"tallygate/storage/ledger"
+)
+
+// schema is the version of everything in the store.
+const schema = 1
+
+// recover reads what the store knows, counts the records behind the latest
+// checkpoint, and puts back the holds that were open.
+func (s *Store) recover() error {
+	t := tail{settled: map[tally.ID]uint64{}}
+	fresh := false
+	err := s.db.View(func(txn *badger.Txn) (err error) {
+		if fresh, err = s.checkSchema(txn); fresh || err != nil {
+			return err
+		}
+		for _, step := range []func(*badger.Txn) error{s.readState, s.readOpenings, s.readRevs, s.readSessions, t.slots, s.replay(&t)} {
+			if err := step(txn); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if head := readHead(s.opts.Dir); s.end.seq < head {
+		return tally.Errorf(tally.Corrupt, "the store in %s has lost records: it ends with %d, and %d were safe", s.opts.Dir, s.end.seq, head).
+			WithHint("restore a backup; to go on with what is left, remove the file %s there", headName)
+	}
+	if fresh {
+		if err := s.set(keySchema, []byte{schema}); err != nil {
+			return cannotWrite(err)
+		}
+	}
+	s.records.Store(int64(s.end.seq - s.pruned.seq))
+	for h, x := range t.open() {
+		s.ledger.Orphaned(h)
+		if err := s.adoptMinutes(x, h); err != nil {
+			return err
+		}
+	}
+	return s.resume(&t)
+}
+
+// resume makes what was recovered the beginning of a new run: rows that were
+// behind are brought up, and the journal of holds begins an epoch.
+func (s *Store) resume(t *tail) error {
+	for _, step := range []func() error{s.dropPruned, func() error { return s.saveTail(t) }, s.finishOpenings} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	// The next epoch writes on the side that the one that counts is not on, and
+	// has a number that nothing on the table has.
+	s.journal = journal{epoch: t.epoch, next: t.epoch + 1}
+	for s.journal.next <= t.latest {
+		s.journal.next += 2
+	}
+	if err := s.rejournal(); err != nil {
+		return cannotWrite(err)
+	}
+	return nil
+}
+
+// checkSchema reports whether the store is new, and refuses one of another
+// version.
+func (s *Store) checkSchema(txn *badger.Txn) (fresh bool, err error) {
+	payload, err := get(txn, keySchema)
+	switch {
+	case err != nil:
+		return false, err
+	case payload == nil:
+		it := txn.NewIterator(badger.IteratorOptions{})
+		defer it.Close()
+		if it.Rewind(); it.Valid() {
+			return false, tally.Errorf(tally.Corrupt, "the store in %s does not say what it is", s.opts.Dir).WithHint("choose another folder with --data, or restore a backup")
+		}
+		return true, nil
+	case len(payload) != 1 || payload[0] != schema:
+		return false, tally.Errorf(tally.Invalid, "the store in %s is of another version of tallygate", s.opts.Dir).WithHint("use the version that made it")
+	}
+	return false, nil
+}
+
+func (s *Store) readState(txn *badger.Txn) error {
+	payload, err := get(txn, keyState)
+	if err != nil || payload == nil {
+		return err
+	}
+	if s.saved, err = decodeState(payload); err != nil {
+		return err
+	}
+	s.end, s.pruned = s.saved.end, s.saved.pruned
+	s.durable.Store(s.end.seq)
+	s.ledger.See(s.saved.seen)
+	return nil
+}
+
+func (s *Store) readSessions(txn *badger.Txn) error {
+	return each(txn, []byte{tableSession}, func(key, payload []byte) error {
+		client, member, ok := parsePairKey(key)
+		d := decoder{b: payload}
+		ends := d.time()
+		if !ok {
+			d.fail()
+		}
+		s.ledger.Run(ledger.Session{Client: tally.ID(client), Member: member, Ends: ends})
+		return d.end("a session")
+	})
+}
+
+// tail is what lies behind the latest checkpoint, and the journal of holds.
+type tail struct {
+	from    position // records behind it are replayed
+	epoch   uint64   // of the journal, the oldest that counts
+	latest  uint64   // of the journal, whether it counts or not
+	held    []slot
+	settled map[tally.ID]uint64 // sequence number of the latest record of a request
+	rows    map[string]*row     // brought up by the replay, by key
+	of      map[combination][]*row
+}
+
+// slots reads the journal of holds.
+func (t *tail) slots(txn *badger.Txn) error {
+	payload, err := get(txn, keyHolds)
+	if err != nil {
+		return err
+	}
+	var state holdsState
+	if payload != nil {
+		if state, err = decodeHoldsState(payload); err != nil {
+			return err
+		}
+	}
+	t.epoch, t.from = state.epoch, state.began
+	return each(txn, []byte{tableHold}, func(_, payload []byte) error {
+		x, err := decodeSlot(payload)
+		if err != nil {
+			return err
+		}
+		t.latest = max(t.latest, x.epoch)
+		if x.epoch >= t.epoch { // otherwise it is of an epoch that is over
+			t.held = append(t.held, x)
+		}
+		return nil
+	})
+}
+
+// open returns the holds of the journal that no record has settled, each with
+// its slot.
+func (t *tail) open() map[*ledger.Hold]*slot {
+	byID := map[tally.ID]*ledger.Hold{}
+	out := map[*ledger.Hold]*slot{}
+	for i := range t.held {
+		x := &t.held[i]
+		for _, h := range x.holds {
+			if t.settled[h.ID] > x.after {
+				continue
+			}
+			if old := byID[h.ID]; old != nil { // written again in a later epoch
+				if out[old].after > x.after {
+					continue
+				}
+				delete(out, old)
+			}
+			byID[h.ID], out[h] = h, x
+		}
+	}
+	return out
+}
+
+// replay counts the records behind the latest checkpoint.
+func (s *Store) replay(t *tail) func(*badger.Txn) error {
+	return func(txn *badger.Txn) error {
+		from := t.from
+		if s.saved.end.seq < from.seq {
+			from = s.saved.end
+		}
+		t.rows, t.of = map[string]*row{}, map[combination][]*row{}
+		next := from.seq + 1
+		return forwards(txn, recordKey(dayOf(from.settledAt), next), func(b *block) error {
+			if b.first != next && b.first > s.pruned.seq+1 {
+				s.log.Error("records are missing; run tallygate verify", "from", next, "to", b.first-1)
+			}
+			next = b.last() + 1
+			for i := range b.entries {
+				var x entry
+				if err := b.read(i, &x); err != nil {
+					return err
+				}
+				if err := s.replayed(txn, t, &x); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+}
+
+// replayed counts one record.
+func (s *Store) replayed(txn *badger.Txn, t *tail, x *entry) error {
+	if !x.Outcome.Refused() {
+		t.settled[x.ID] = x.Seq
+	}
+	s.ledger.Replay(&x.Record, x.stray)
+	s.ledger.See(x.settledAt)
+	if x.Seq <= s.saved.end.seq {
+		return nil
+	}
+	s.end = position{x.Seq, x.settledAt}
+	c := combine(&x.Record)
+	rows, ok := t.of[c]
+	if !ok {
+		var err error
+		if rows, err = t.rowsOf(txn, &c); err != nil {
+			return err
+		}
+		t.of[c] = rows
+	}
+	for _, r := range rows {
+		if x.Seq > r.through { // a slice of the checkpoint that the crash stopped may be there
+			r.sums.Count(&x.Record)
+		}
+	}
+	return nil
+}
+
+// rowsOf returns the rows of a combination.
+func (t *tail) rowsOf(txn *badger.Txn, c *combination) (rows []*row, err error) {
+	c.rows(func(k rowKey) {
+		for gran := range uint8(grans) {
+			key := k.at(gran).bytes()
+			r := t.rows[string(key)]
+			if r == nil {
+				r = &row{}
+				if failed := readRow(txn, key, r); failed != nil {
+					err = failed
+					return
+				}
+				t.rows[string(key)] = r
+			}
+			rows = append(rows, r)
+		}
+	})
+	return rows, err
+}
+
+// saveTail writes the rows that the replay has brought up, and then, as a
+// checkpoint, the rest.
+func (s *Store) saveTail(t *tail) error {
+	batch := s.db.NewTransaction(true)
+	defer func() { batch.Discard() }()
+	n := 0
+	for key, x := range t.rows {
+		var e encoder
+		e.sums(max(s.end.seq, x.through), &x.sums)
+		if err := batch.Set([]byte(key), seal([]byte(key), e.b)); err != nil {
+			return cannotWrite(err)
+		}
+		if n++; n%sliceEntries == 0 {
+			if err := s.commit(batch); err != nil {
+				return cannotWrite(err)
+			}
+			batch = s.db.NewTransaction(true)
+		}
+	}
+	if err := s.commit(batch); err != nil {
+		return cannotWrite(err)
+	}
+	return s.completeCheckpoint()
+}
+
+// each calls f with every entry of a table, in the order of keys.
+func each(txn *badger.Txn, prefix []byte, f func(key, payload []byte) error) error {
+	o := badger.DefaultIteratorOptions
+	o.Prefix = prefix
+	it := txn.NewIterator(o)
+	defer it.Close()
+	for it.Rewind(); it.Valid(); it.Next() {
+		key := it.Item().KeyCopy(nil)
+		err := it.Item().Value(func(v []byte) error {
+			payload, err := unseal(key, v)
+			if err != nil {
+				return err
+			}
+			return f(key, payload)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

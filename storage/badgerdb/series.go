@@ -1,0 +1,138 @@
+package badgerdb
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"tallygate/engine/tally"
+	"tallygate/storage"
+)
+
+// Series implements storage.History.
+func (s *Store) Series(ctx context.Context, q storage.SeriesQuery) ([]storage.Point, error) {
+	ctx, done, err := s.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	family := slices.Index(tally.Families, q.Family)
+	if family < 0 {
+		return nil, tally.Errorf(tally.Invalid, "%q is not a family", q.Family)
+	}
+	for i, e := range q.Edges {
+		if e.UnixNano()%int64(tally.Bucket) != 0 || i > 0 && !e.After(q.Edges[i-1]) {
+			return nil, tally.Errorf(tally.Invalid, "the edges of a series ascend and are multiples of 15 minutes")
+		}
+	}
+	if len(q.Edges) < 2 {
+		return nil, nil
+	}
+	spans := make([]map[tally.Dim]*tally.Sums, len(q.Edges)-1)
+	for i := range spans {
+		spans[i] = map[tally.Dim]*tally.Sums{}
+	}
+	txn, err := s.snapshot(&q, uint8(family), spans)
+	if err != nil {
+		return nil, err
+	}
+	defer txn.Discard()
+	it := txn.NewIterator(badger.DefaultIteratorOptions)
+	defer it.Close()
+	first, last := s.narrow(txn, q.Edges[0], q.Edges[len(q.Edges)-1])
+	for i := range spans {
+		from, to := later(q.Edges[i], first), q.Edges[i+1]
+		if last.Before(to) {
+			to = last
+		}
+		for _, p := range parts(from, to) {
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			if err := addRows(it, rowKey{gran: p.gran, family: uint8(family), bucket: p.bucket}.prefix(q.First), spans[i]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return points(q.Edges, spans), nil
+}
+
+// snapshot begins to read at an instant between two batches, and adds to the
+// spans what the store has not written by then.
+func (s *Store) snapshot(q *storage.SeriesQuery, family uint8, spans []map[tally.Dim]*tally.Sums) (txn *badger.Txn, err error) {
+	err = s.queue.alone(func() error {
+		if err := s.finishCheckpoint(); err != nil {
+			return err
+		}
+		for c, sums := range s.fresh {
+			at := time.Unix(int64(c.bucket)*granSeconds[quarters], 0)
+			i, found := slices.BinarySearchFunc(q.Edges, at, time.Time.Compare)
+			if !found {
+				i--
+			}
+			if i < 0 || i >= len(spans) {
+				continue
+			}
+			c.rows(func(k rowKey) {
+				if k.family == family && (q.First == "" || k.dim[0] == q.First) {
+					addSums(spans[i], k.dim, sums)
+				}
+			})
+		}
+		txn = s.db.NewTransaction(false)
+		return nil
+	})
+	return txn, err
+}
+
+func addSums(span map[tally.Dim]*tally.Sums, dim tally.Dim, sums *tally.Sums) {
+	x := span[dim]
+	if x == nil {
+		x = &tally.Sums{}
+		span[dim] = x
+	}
+	x.Merge(sums)
+}
+
+// addRows adds the rows whose keys begin with a prefix.
+func addRows(it *badger.Iterator, prefix []byte, span map[tally.Dim]*tally.Sums) error {
+	var key []byte
+	var x tally.Sums
+	for it.Seek(prefix); it.ValidForPrefix(prefix); it.Next() {
+		key = it.Item().KeyCopy(key)
+		k, ok := parseRowKey(key)
+		if !ok {
+			return corrupt("a rollup has a malformed key")
+		}
+		err := it.Item().Value(func(v []byte) error {
+			payload, err := unseal(key, v)
+			if err == nil {
+				_, err = decodeSums(payload, &x)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		addSums(span, k.dim, &x)
+	}
+	return nil
+}
+
+// points orders the sums by span, then value.
+func points(edges []time.Time, spans []map[tally.Dim]*tally.Sums) []storage.Point {
+	var out []storage.Point
+	for i, span := range spans {
+		first := len(out)
+		for dim, x := range span {
+			out = append(out, storage.Point{At: edges[i].Round(0).UTC(), Dim: dim, Sums: *x})
+		}
+		slices.SortFunc(out[first:], func(a, b storage.Point) int {
+			return cmp.Or(cmp.Compare(a.Dim[0], b.Dim[0]), cmp.Compare(a.Dim[1], b.Dim[1]))
+		})
+	}
+	return out
+}

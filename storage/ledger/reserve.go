@@ -1,0 +1,265 @@
+package ledger
+
+import (
+	"math"
+	"time"
+
+	"tallygate/engine/tally"
+)
+
+// Hold is an open reservation. Its fields are fixed once it is open, except the
+// deadline.
+type Hold struct {
+	tally.Reservation
+	Output      int64
+	NewSession  bool
+	SessionEnds time.Time
+	Held        tally.Amounts // the bounds at the granted output
+	// Orphan is whether it is older than this process: nobody will settle it.
+	Orphan bool
+	// Counted, of an orphan, is what the counter of each charge had used when the
+	// store wrote it; nil or -1 if it is not known.
+	Counted []int64
+
+	kept     bool        // the store has it: it may be settled
+	accounts []*account  // those it counts on
+	lastAt   []time.Time // of each, before it
+	before   time.Time   // when its session would have ended without it
+
+	accountRoom [4]*account // of most holds, so that they need no allocation
+	lastRoom    [4]time.Time
+}
+
+func (h *Hold) on(a *account) bool {
+	for _, x := range h.accounts {
+		if x == a {
+			return true
+		}
+	}
+	return false
+}
+
+const sessionsIndex = tally.NumMetrics - 1
+
+// Check says what is wrong with a reservation.
+func Check(r *tally.Reservation) error {
+	bad := func(what string) error { return tally.Errorf(tally.Invalid, "reservation %s: %s", r.ID, what) }
+	if r.ID == "" || r.At.IsZero() {
+		return bad("it has no ID or no time")
+	}
+	if r.MinOutput < 0 || r.WantOutput < r.MinOutput {
+		return bad("its outputs are not in order")
+	}
+	for i := range r.Bounds {
+		if b := &r.Bounds[i]; b.Base < 0 || b.PerMillion < 0 {
+			return bad("a bound is negative")
+		}
+	}
+	for i := range r.Charges {
+		if c := &r.Charges[i]; c.Metric.Index() < 0 || c.Subject == "" || !c.Period.Contains(r.At) {
+			return bad("a charge has no subject, an unknown metric or another period")
+		}
+	}
+	if u := r.Session; u != nil && (u.Member == "" || u.Client != r.Draft.Client || !u.Until.After(r.At)) {
+		return bad("its session has no member, another client or is over")
+	}
+	return nil
+}
+
+// Reserve holds a checked reservation if every charge has room, at the largest
+// output all can pay. Where it lacks counters it changes nothing and returns
+// them: the store adopts them and asks again. A refusal is a *tally.LimitError.
+func (l *Ledger) Reserve(r *tally.Reservation) (h *Hold, g tally.Grant, lacking []tally.Counter, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.holds[r.ID] != nil {
+		return nil, g, nil, tally.Errorf(tally.Conflict, "request %s is held already", r.ID)
+	}
+	before, newSession, ends := l.session(r)
+	l.charged = l.charged[:0]
+	var a *account
+	for i := range r.Charges {
+		c := &r.Charges[i].Counter
+		if a == nil || a.subject != c.Subject {
+			a = l.account(c.Subject)
+		}
+		k := a.counter(c)
+		if k == nil {
+			lacking = append(lacking, *c)
+		}
+		l.charged = append(l.charged, k)
+	}
+	if len(lacking) > 0 {
+		return nil, g, lacking, nil
+	}
+	output, err := l.affordable(r, newSession)
+	if err != nil {
+		return nil, g, nil, err
+	}
+	h = &Hold{Reservation: *r, Output: output, NewSession: newSession, SessionEnds: ends, before: before}
+	h.At = UTC(r.At)
+	h.Draft.ID, h.Draft.At = h.ID, h.At
+	for i, b := range h.Bounds {
+		h.Held[i] = b.At(output)
+	}
+	h.Held[sessionsIndex] = 0
+	if newSession {
+		h.Held[sessionsIndex] = 1
+	}
+	l.open(h)
+	return h, l.grant(h), nil, nil
+}
+
+// session finds out whether a reservation begins a session, when its session
+// ends, and when it would have ended without it.
+func (l *Ledger) session(r *tally.Reservation) (before time.Time, begins bool, ends time.Time) {
+	u := r.Session
+	if u == nil {
+		return before, false, ends
+	}
+	before = l.sessions[session{u.Client, u.Member}].ends
+	begins = !before.After(r.At)
+	if begins || !u.Fixed && u.Until.After(before) {
+		return before, begins, UTC(u.Until)
+	}
+	return before, begins, before
+}
+
+// affordable is the largest output that all charged counters have room for.
+func (l *Ledger) affordable(r *tally.Reservation, newSession bool) (int64, error) {
+	output := r.WantOutput
+	for i, k := range l.charged {
+		c := &r.Charges[i]
+		taken := tally.AddSat(k.used, k.held.sum())
+		var need int64
+		switch {
+		case k.metric != sessionsIndex:
+			need = r.Bounds[k.metric].At(r.MinOutput)
+		case newSession:
+			need = 1
+		default:
+			continue // a running session takes nothing more
+		}
+		if tally.AddSat(taken, need) > c.Max {
+			return 0, &tally.LimitError{Charge: *c, Used: k.used, Held: k.held.sum(), Need: need}
+		}
+		if k.metric != sessionsIndex && c.Max < math.MaxInt64 { // sums end there: nothing is above it
+			output = min(output, r.Bounds[k.metric].Output(tally.AddSat(c.Max, -taken)))
+		}
+	}
+	return output, nil
+}
+
+// grant tells what a hold got. The charged counters are still at hand.
+func (l *Ledger) grant(h *Hold) tally.Grant {
+	g := tally.Grant{Output: h.Output, NewSession: h.NewSession}
+	for i, k := range l.charged {
+		c := &h.Charges[i]
+		switch c.Metric {
+		case tally.Requests:
+			g.Requests.Narrow(i, c.Max-k.used-k.held.sum())
+		case tally.TokensIO:
+			g.Tokens.Narrow(i, c.Max-k.used-k.held.sum())
+		}
+	}
+	return g
+}
+
+// open puts a hold on the counters of its subjects.
+func (l *Ledger) open(h *Hold) {
+	l.holds[h.ID] = h
+	h.accounts = h.accountRoom[:0]
+	for i := range h.Charges {
+		if s := h.Charges[i].Subject; i == 0 || s != h.Charges[i-1].Subject {
+			h.count(l.account(s))
+		}
+	}
+	l.named(&h.Draft, h.count)
+	h.lastAt = h.lastRoom[:0]
+	for _, a := range h.accounts {
+		h.lastAt = append(h.lastAt, a.lastAt)
+		if h.At.After(a.lastAt) {
+			a.lastAt, a.dirty = h.At, true
+		}
+		a.hold(h)
+	}
+	if h.Session != nil {
+		l.sessions[session{h.Session.Client, h.Session.Member}] = running{h.SessionEnds, true}
+	}
+	l.see(h.At)
+}
+
+// count makes a hold count on an account, once.
+func (h *Hold) count(a *account) {
+	if !h.on(a) {
+		h.accounts = append(h.accounts, a)
+	}
+}
+
+// named calls f with the accounts of the subjects that a record names, without
+// building their names anew for each request.
+func (l *Ledger) named(r *tally.Record, f func(*account)) {
+	for _, s := range [...]struct {
+		kind string
+		id   tally.ID
+	}{{"gateway/", r.Gateway}, {"client/", r.Client}, {"key/", r.Key}, {"token/", tally.ID(r.Token)}} {
+		if s.id == "" {
+			continue
+		}
+		var room [96]byte
+		name := append(append(room[:0], s.kind...), s.id...)
+		a := l.accounts[tally.Subject(name)] // does not allocate
+		if a == nil {
+			a = l.account(tally.Subject(name))
+		}
+		f(a)
+	}
+}
+
+// hold adds a hold to the account's counters.
+func (a *account) hold(h *Hold) {
+	a.open++
+	sec := h.At.Unix()
+	for _, k := range a.counters {
+		if k.contains(sec) {
+			k.held.add(h.Held[k.metric])
+			k.open++
+		}
+	}
+}
+
+// release takes it off again.
+func (a *account) release(h *Hold) {
+	a.open--
+	sec := h.At.Unix()
+	for _, k := range a.counters {
+		if k.contains(sec) {
+			k.held.sub(h.Held[k.metric])
+			k.open--
+		}
+	}
+}
+
+// Drop takes back a hold that could not be made durable.
+func (l *Ledger) Drop(h *Hold) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.release(h)
+	for i, a := range h.accounts {
+		if a.lastAt.Equal(h.At) {
+			a.lastAt = h.lastAt[i]
+		}
+	}
+	if u := h.Session; u != nil {
+		if k := (session{u.Client, u.Member}); l.sessions[k].ends.Equal(h.SessionEnds) {
+			l.sessions[k] = running{h.before, true}
+		}
+	}
+}
+
+func (l *Ledger) release(h *Hold) {
+	delete(l.holds, h.ID)
+	for _, a := range h.accounts {
+		a.release(h)
+	}
+}

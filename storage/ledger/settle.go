@@ -1,0 +1,165 @@
+package ledger
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"tallygate/engine/tally"
+)
+
+// Settled is what a settlement changed, so that it can be taken back.
+type Settled struct {
+	Hold     *Hold
+	Stray    bool            // the record names other subjects than the hold
+	Lacking  []tally.Counter // to be adopted first; nothing else is set then
+	amounts  tally.Amounts
+	accounts []*account // those the record counts on
+}
+
+// Settle replaces a hold by its record, which it completes: session, charges
+// and what the counters have used after it. NotFound if it is not held. Where it
+// lacks counters, of an orphan, it changes nothing and says which.
+func (l *Ledger) Settle(id tally.ID, r *tally.Record) (Settled, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	h := l.holds[id]
+	if h == nil || !h.kept {
+		return Settled{}, tally.Errorf(tally.NotFound, "request %s is not held", id)
+	}
+	return l.settle(h, r), nil
+}
+
+// Lost completes the record of a hold that nobody settled: it counts as used
+// what it held. Otherwise it is like Settle.
+func (l *Ledger) Lost(id tally.ID, now time.Time, r *tally.Record) (Settled, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	h := l.holds[id]
+	if h == nil || !h.kept {
+		return Settled{}, tally.Errorf(tally.NotFound, "request %s is not held", id)
+	}
+	*r = h.Draft
+	tokens := h.Held[tally.TokensIO.Index()]
+	r.Tokens = tally.Tokens{Input: min(h.Bounds[tally.TokensIO.Index()].Base, tokens)}
+	r.Tokens.Output = tokens - r.Tokens.Input
+	r.Cost, r.Credits = tally.NanoUSD(h.Held[tally.Cost.Index()]), tally.NanoUSD(h.Held[tally.Credits.Index()])
+	r.Outcome, r.Basis, r.Total = tally.Lost, tally.Held, max(now.Sub(h.At), 0)
+	return l.settle(h, r), nil
+}
+
+func (l *Ledger) settle(h *Hold, r *tally.Record) Settled {
+	for i := range h.Charges {
+		if c := &h.Charges[i].Counter; l.account(c.Subject).counter(c) == nil {
+			return l.lacking(h)
+		}
+	}
+	l.release(h)
+	r.ID, r.At = h.ID, h.At
+	r.Session, r.NewSession, r.SessionEnds = "", h.NewSession, h.SessionEnds
+	if h.Session != nil {
+		r.Session = h.Session.Member
+	}
+	s := Settled{Hold: h, amounts: r.Amounts()}
+	s.accounts, s.Stray = l.accountsOf(h, r)
+	l.use(&s, 1)
+	r.Charges = nil
+	if len(h.Charges) > 0 {
+		r.Charges = make([]tally.Charged, len(h.Charges))
+	}
+	for i := range h.Charges {
+		c := &h.Charges[i]
+		r.Charges[i] = tally.Charged{Subject: c.Subject, Metric: c.Metric, Window: c.Period.Label, Amount: s.amounts.Of(c.Metric),
+			Used: l.account(c.Subject).find(&c.Counter).used, Max: c.Max}
+	}
+	return s
+}
+
+// lacking lists the counters of a hold that are not alive. Only an orphan's may
+// be gone: others are kept while a hold is on them.
+func (l *Ledger) lacking(h *Hold) (s Settled) {
+	for i := range h.Charges {
+		if c := &h.Charges[i].Counter; l.account(c.Subject).counter(c) == nil {
+			s.Lacking = append(s.Lacking, *c)
+		}
+	}
+	return s
+}
+
+// accountsOf returns the accounts that a hold's record counts on. A stray record
+// names other subjects than its draft did, and counts on those it names.
+func (l *Ledger) accountsOf(h *Hold, r *tally.Record) (out []*account, stray bool) {
+	d := &h.Draft
+	if r.Gateway == d.Gateway && r.Client == d.Client && r.Key == d.Key && r.Token == d.Token {
+		return h.accounts, false
+	}
+	add := func(a *account) {
+		if slices.Contains(out, a) {
+			return
+		}
+		out = append(out, a)
+		if !h.on(a) && !a.stray {
+			a.stray, a.dirty = true, true
+		}
+	}
+	for i := range h.Charges {
+		add(l.account(h.Charges[i].Subject))
+	}
+	l.named(r, add)
+	return out, true
+}
+
+// use adds what was used to the counters of accounts, or takes it off.
+func (l *Ledger) use(s *Settled, sign int64) {
+	sec := s.Hold.At.Unix()
+	for _, a := range s.accounts {
+		for _, k := range a.counters {
+			if k.contains(sec) {
+				k.used = tally.AddSat(k.used, sign*s.amounts[k.metric])
+			}
+		}
+	}
+}
+
+// Unsettle takes back a settlement whose record could not be made durable. The
+// latest goes first.
+func (l *Ledger) Unsettle(s Settled) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.use(&s, -1)
+	l.holds[s.Hold.ID] = s.Hold
+	for _, a := range s.Hold.accounts {
+		a.hold(s.Hold)
+	}
+}
+
+// Extend moves the deadline of a hold; NotFound if it is not held.
+func (l *Ledger) Extend(id tally.ID, until time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	h := l.holds[id]
+	if h == nil {
+		return tally.Errorf(tally.NotFound, "request %s is not held", id)
+	}
+	h.ExpiresAt = until
+	return nil
+}
+
+// Overdue lists at most so many kept holds whose deadline is at or before
+// now, the most overdue first; orphans always are.
+func (l *Ledger) Overdue(now time.Time, most int) []tally.ID {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var due []*Hold
+	for _, h := range l.holds {
+		if h.kept && (h.Orphan || !h.ExpiresAt.After(now)) {
+			due = append(due, h)
+		}
+	}
+	slices.SortFunc(due, func(a, b *Hold) int { return cmp.Or(a.ExpiresAt.Compare(b.ExpiresAt), cmp.Compare(a.ID, b.ID)) })
+	var ids []tally.ID
+	for _, h := range due[:min(len(due), max(most, 0))] {
+		ids = append(ids, h.ID)
+	}
+	return ids
+}
