@@ -97,7 +97,7 @@ func (a *app) openSession(ctx context.Context, dir string, o serveOptions) (_ *s
 		return nil, errors.Join(err, s.unlock(), s.logTo.Close())
 	}
 	limitMemory(o.profile)
-	s.run = &service{public: public, log: s.log}
+	s.run = &service{public: public}
 	return s, nil
 }
 
