@@ -37,7 +37,7 @@ func factLines(t *theme.Theme, facts []fact, width int) []string {
 	return out
 }
 
-// sumLines draw usage in two lines.
+// sumLines draw usage in two lines, or three where there is little room.
 func sumLines(t *theme.Theme, s *control.Sums, width int) []string {
 	if s.Requests == 0 && s.Refused == 0 {
 		return []string{t.Paint(theme.Muted, "no requests")}
@@ -48,23 +48,32 @@ func sumLines(t *theme.Theme, s *control.Sums, width int) []string {
 		}
 		return t.Paint(role, tally.Group(n)) + t.Paint(theme.Muted, " "+what)
 	}
-	first := part(s.Requests, "requests", theme.Text) + "   " + part(s.Refused, "refused", theme.Warn) + "   " + part(s.Errors, "failed", theme.Bad)
-	second := t.Paint(theme.Text, widget.Compact(s.InputTokens)) + t.Paint(theme.Muted, " tokens in   ") + t.Paint(theme.Text, widget.Compact(s.OutputTokens)) + t.Paint(theme.Muted, " out")
+	lines := []string{part(s.Requests, "requests", theme.Text) + "   " + part(s.Refused, "refused", theme.Warn) + "   " + part(s.Errors, "failed", theme.Bad)}
+	tokens := t.Paint(theme.Text, widget.Compact(s.InputTokens)) + t.Paint(theme.Muted, " tokens in   ") + t.Paint(theme.Text, widget.Compact(s.OutputTokens)) + t.Paint(theme.Muted, " out")
 	if s.P50MS > 0 {
-		second += t.Paint(theme.Muted, fmt.Sprintf("   median %s   p99 %s", widget.Latency(millis(s.P50MS)), widget.Latency(millis(s.P99MS))))
+		times := t.Paint(theme.Muted, fmt.Sprintf("median %s   p99 %s", widget.Latency(millis(s.P50MS)), widget.Latency(millis(s.P99MS))))
+		if both := tokens + "   " + times; widget.Width(both) <= width {
+			return append(lines, both)
+		}
+		return append(lines, tokens, times)
 	}
-	return []string{widget.Truncate(first, width), widget.Truncate(second, width)}
+	return append(lines, tokens)
 }
 
 // tailLines are the latest requests that are wanted, at most so many.
 func tailLines(e *Env, snap *live.Snapshot, width, most int, want func(*live.Request) bool) []string {
+	return tailLinesBy(e, snap, width, most, func(r *live.Request) string { return r.Model }, want)
+}
+
+// tailLinesBy is tailLines with a name of its own for each request.
+func tailLinesBy(e *Env, snap *live.Snapshot, width, most int, name func(*live.Request) string, want func(*live.Request) bool) []string {
 	var out []string
 	for i := range snap.Tail {
 		if len(out) == most {
 			break
 		}
 		if r := &snap.Tail[i]; want(r) {
-			out = append(out, requestLine(e.Theme, r, width, e.Zone))
+			out = append(out, requestLineOf(e.Theme, r, name(r), width, e.Zone))
 		}
 	}
 	if len(out) == 0 {

@@ -195,7 +195,7 @@ func (s *Keys) Back() bool {
 func (s *Keys) Draw() widget.Block {
 	notes := []string{fmt.Sprintf("%d by %s", len(s.shown), keyOrders[s.order])}
 	if s.soon > 0 {
-		notes = append(notes, fmt.Sprintf("%d expire soon", s.soon))
+		notes = append(notes, fmt.Sprintf("%d to expire soon", s.soon))
 	}
 	if s.hidden > 0 {
 		notes = append(notes, fmt.Sprintf("%d revoked hidden", s.hidden))

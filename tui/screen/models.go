@@ -42,8 +42,8 @@ var modelOrders = []string{"name", "spend", "price", "provider"}
 // NewModels makes the screen.
 func NewModels(e *Env) *Models {
 	s := &Models{snap: &live.Snapshot{}, list: newList(e, []widget.Column{
-		{Title: "", Width: 1}, {Title: "model"}, {Title: "provider", Width: 11, Priority: 2}, {Title: "mode", Width: 6, Priority: 5}, {Title: "context", Width: 7, Right: true, Priority: 4},
-		{Title: "in $/M", Width: 8, Right: true}, {Title: "out $/M", Width: 8, Right: true}, {Title: "30 days", Width: 8, Right: true, Priority: 3},
+		{Title: "", Width: 1}, {Title: "model", Least: 22}, {Title: "provider", Width: 11, Priority: 2}, {Title: "mode", Width: 6, Priority: 5}, {Title: "context", Width: 7, Right: true, Priority: 4},
+		{Title: "in $/M", Width: 8, Right: true}, {Title: "out $/M", Width: 7, Right: true}, {Title: "30 days", Width: 7, Right: true, Priority: 3},
 	})}
 	s.hint = "name, provider:openai, unpriced, on, off"
 	s.table.Cells = s.cells
@@ -235,7 +235,7 @@ func (s *Models) Draw() widget.Block {
 	if s.unpriced > 0 {
 		note += fmt.Sprintf(" · %d without a price", s.unpriced)
 	}
-	return s.draw("Models and prices", note, 60, s.drawDetail)
+	return s.draw("Models and prices", note, 64, s.drawDetail)
 }
 
 func (s *Models) drawDetail(width, height int) widget.Block {
@@ -262,7 +262,8 @@ func (s *Models) drawDetail(width, height int) widget.Block {
 	lines = append(lines, "", heading(t, "30 days, under this name", widget.Money(m.Month.CostNanoUSD), inner))
 	lines = append(lines, sumLines(t, &m.Month, inner)...)
 	lines = append(lines, "", heading(t, "Last requests", "", inner))
-	lines = append(lines, tailLines(s.env, s.snap, inner, max(rows-len(lines), 1), func(r *live.Request) bool { return r.Model == m.Name && (r.Provider == m.Provider || r.Provider == "") })...)
+	lines = append(lines, tailLinesBy(s.env, s.snap, inner, max(rows-len(lines), 1), func(r *live.Request) string { return r.ClientName },
+		func(r *live.Request) bool { return r.Model == m.Name && (r.Provider == m.Provider || r.Provider == "") })...)
 	return widget.Box{Title: widget.Safe(m.Name), Note: string(m.ID), Focused: s.detail}.Draw(t, width, height, lines)
 }
 
@@ -291,22 +292,8 @@ func priceLines(t *theme.Theme, prices []tally.Price, now time.Time, width int) 
 	if len(prices) == 0 {
 		return []string{t.Paint(theme.Warn, "none: p sets one")}
 	}
-	rate := func(n *tally.NanoUSD) string {
-		if n == nil {
-			return "–"
-		}
-		return dollarsOf(*n)
-	}
 	current := priceInForce(prices, now)
-	row := func(cells ...string) string {
-		out := widget.Pad(cells[0], 2) + widget.Pad(cells[1], 20)
-		for _, c := range cells[2:] {
-			out += " " + widget.PadLeft(c, 7)
-		}
-		return widget.Truncate(out, width)
-	}
-	out := []string{t.Paint(theme.Muted, row("", "from", "in", "cached", "write", "out", "reason"))}
-	sources := []string{}
+	var out, sources []string
 	for i := range prices {
 		p := &prices[i]
 		from := "always"
@@ -314,15 +301,20 @@ func priceLines(t *theme.Theme, prices []tally.Price, now time.Time, width int) 
 			from = p.From.UTC().Format("2 Jan 2006")
 		}
 		if p.AboveTokens > 0 {
-			from = "  over " + widget.Compact(p.AboveTokens) + " tokens"
+			from = "over " + widget.Compact(p.AboveTokens) + " tokens"
 		}
-		mark := ""
+		mark := " "
 		if current != nil && p.From.Equal(current.From) {
 			mark = t.Paint(theme.OK, t.Glyphs.Pointer)
 		}
-		out = append(out, row(mark, from, rate(p.Input), rate(p.CachedInput), rate(p.CacheWrite), rate(p.Output), rate(p.Reasoning)))
-		if p.Request > 0 {
-			out = append(out, t.Paint(theme.Muted, "    and "+p.Request.Display()+" per request"))
+		head, rates := mark+" "+widget.Pad(from, 18), rateWords(t, p)
+		if widget.Width(head+rates) <= width {
+			out = append(out, head+rates)
+		} else {
+			out = append(out, head)
+			for _, l := range widget.Wrap(rates, width-4) {
+				out = append(out, "    "+l)
+			}
 		}
 		if p.Source != "" && !slices.Contains(sources, p.Source) {
 			sources = append(sources, p.Source)
@@ -332,6 +324,23 @@ func priceLines(t *theme.Theme, prices []tally.Price, now time.Time, width int) 
 		out = append(out, t.Paint(theme.Muted, widget.Truncate("  by "+widget.Safe(strings.Join(sources, ", ")), width)))
 	}
 	return out
+}
+
+// rateWords are the rates that a price names.
+func rateWords(t *theme.Theme, p *tally.Price) string {
+	var out []string
+	for _, x := range []struct {
+		name string
+		rate *tally.NanoUSD
+	}{{"in", p.Input}, {"out", p.Output}, {"cached", p.CachedInput}, {"write", p.CacheWrite}, {"reasoning", p.Reasoning}} {
+		if x.rate != nil {
+			out = append(out, t.Paint(theme.Muted, x.name+" ")+dollarsOf(*x.rate))
+		}
+	}
+	if p.Request > 0 {
+		out = append(out, t.Paint(theme.Muted, "request ")+p.Request.Display())
+	}
+	return strings.Join(out, "  ")
 }
 
 // priceInForce is the price of an instant without its bands, nil if there is

@@ -93,7 +93,16 @@ func (s *Providers) tested(id tally.ID, a Answer) tea.Cmd {
 	if !r.OK {
 		return Fail(&tally.Error{Message: r.Message, Hint: r.Hint})
 	}
-	return Ask(Say{Text: fmt.Sprintf("It answered in %s and lists %d models.", widget.Latency(r.Latency), r.Models)})
+	return Ask(Say{Text: fmt.Sprintf("%s answered in %s and lists %d models.", s.nameOf(id), widget.Latency(r.Latency), r.Models)})
+}
+
+func (s *Providers) nameOf(id tally.ID) string {
+	for i := range s.snap.Providers {
+		if p := &s.snap.Providers[i]; p.ID == id {
+			return widget.Safe(p.Name)
+		}
+	}
+	return "It"
 }
 
 func (s *Providers) toggle() tea.Cmd {

@@ -37,7 +37,7 @@ type setting struct {
 
 var settings = []setting{
 	{"unpriced", "costs", "models without a price", "refuse: requests for them are refused, because their cost could not be counted. allow: they are served and count as free, so no limit on cost stops them."},
-	{"default_max_output", "costs", "answer of unknown length", "Before a request is sent, its cost is held at the longest answer it may get. This many output tokens are taken for one that names no maximum."},
+	{"default_max_output", "costs", "longest answer, if unsaid", "Before a request is sent, its cost is held at the longest answer it may get. This many output tokens are taken for one that names no maximum."},
 	{"drain_on_cancel", "costs", "when a client leaves", "read on: a stream is read to its end for exact usage, which the provider bills anyway. stop: the stream is closed and its usage estimated."},
 	{"retention_days", "records", "keep records", "Days to keep the record of each request. Totals, bills and limits stay for good."},
 	{"theme", "terminal", "theme", "auto is dark or light, as your terminal's background is. mono has no colours; ascii has nothing beyond ASCII either. It is kept for this machine."},
@@ -48,7 +48,7 @@ const proofPatience = 30 * time.Minute
 
 // NewSettings makes the screen.
 func NewSettings(e *Env) *Settings {
-	s := &Settings{snap: &live.Snapshot{}, list: newList(e, []widget.Column{{Title: "", Width: 8, Priority: 1}, {Title: "setting"}, {Title: "is"}})}
+	s := &Settings{snap: &live.Snapshot{}, list: newList(e, []widget.Column{{Title: "", Width: 8, Priority: 1}, {Title: "setting", Least: 26}, {Title: "is"}})}
 	s.bare = true
 	return s
 }

@@ -12,6 +12,8 @@ type Column struct {
 	// Width is the cells it takes; 0 shares what is left with the other such
 	// columns.
 	Width int
+	// Least is what a column without a Width needs; 0 means 10.
+	Least int
 	Right bool // aligned to the right
 	// Priority says which columns go first where there is little room: the
 	// highest number. 0 stays.
@@ -117,7 +119,7 @@ func (t *Table) layout(width int) (shown, widths []int) {
 			case dropped[i]:
 			case c.Width == 0:
 				flexible++
-				need += minFlexible + 1
+				need += c.least() + 1
 			default:
 				need += c.Width + 1
 			}
@@ -139,11 +141,11 @@ func (t *Table) layout(width int) (shown, widths []int) {
 			}
 			w := c.Width
 			if w == 0 {
-				w = minFlexible + spare/flexible
+				w = c.least() + spare/flexible
 				if spare%flexible > 0 {
 					w++
 				}
-				spare -= w - minFlexible
+				spare -= w - c.least()
 				flexible--
 			}
 			shown, widths = append(shown, i), append(widths, w)
@@ -152,8 +154,15 @@ func (t *Table) layout(width int) (shown, widths []int) {
 	}
 }
 
-// minFlexible is the least width of a column without one of its own.
+// minFlexible is the least width of a column that names none.
 const minFlexible = 10
+
+func (c *Column) least() int {
+	if c.Least > 0 {
+		return c.Least
+	}
+	return minFlexible
+}
 
 // Draw draws the header and the rows that fit. The first cell of each line is
 // the pointer of the selected row.
