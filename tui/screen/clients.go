@@ -180,7 +180,7 @@ func (s *Clients) drawDetail(width, height int) widget.Block {
 	lines = append(lines, "", heading(t, "Last requests", "", inner))
 	lines = append(lines, last...)
 	title := widget.Safe(c.Name)
-	return widget.Box{Title: title, Note: string(c.Status) + " since " + c.UpdatedAt.In(s.env.Zone).Format("2 Jan 2006"), Focused: s.detail}.Draw(t, width, height, lines)
+	return s.box(title, string(c.Status)+" since "+c.UpdatedAt.In(s.env.Zone).Format("2 Jan 2006"), width, height, lines)
 }
 
 func contact(t *theme.Theme, c *control.ClientView) string {

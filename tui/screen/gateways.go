@@ -166,8 +166,8 @@ func (s *Gateways) drawDetail(width, height int) widget.Block {
 	lines = append(lines, "", heading(t, "30 days", widget.Money(g.Month.CostNanoUSD), inner))
 	lines = append(lines, sumLines(t, &g.Month, inner)...)
 	lines = append(lines, "", heading(t, "Clients", "v shows them", inner))
-	lines = append(lines, s.clientLines(g, inner, max(rows-len(lines), 1))...)
-	return widget.Box{Title: widget.Safe(g.Name), Note: "id " + g.PublicID, Focused: s.detail}.Draw(t, width, height, lines)
+	lines = append(lines, s.clientLines(g, inner, max(rows-len(lines), 5))...)
+	return s.box(widget.Safe(g.Name), "id "+g.PublicID, width, height, lines)
 }
 
 func accessText(a tally.Access) string {

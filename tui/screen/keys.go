@@ -239,8 +239,8 @@ func (s *Keys) drawDetail(width, height int) widget.Block {
 	lines = append(lines, "", heading(t, "30 days", widget.Money(k.Month.CostNanoUSD), inner))
 	lines = append(lines, sumLines(t, &k.Month, inner)...)
 	lines = append(lines, "", heading(t, "Last requests", "", inner))
-	lines = append(lines, tailLines(s.env, s.snap, inner, max(rows-len(lines), 1), func(r *live.Request) bool { return r.Key == k.ID })...)
-	return widget.Box{Title: widget.Safe(k.Label), Note: string(k.ID), Focused: s.detail}.Draw(t, width, height, lines)
+	lines = append(lines, tailLines(s.env, s.snap, inner, max(rows-len(lines), 5), func(r *live.Request) bool { return r.Key == k.ID })...)
+	return s.box(widget.Safe(k.Label), string(k.ID), width, height, lines)
 }
 
 func (s *Keys) Actions() []action.Action {

@@ -22,7 +22,9 @@ type list struct {
 	bare   bool   // without a filter
 	filter textinput.Model
 	typing bool
-	detail bool // the detail has the focus, or all the room
+	detail bool   // the detail has the focus, or all the room
+	scroll int    // lines of the detail that are above what is seen
+	of     string // the row whose detail is scrolled
 	// notePainted is whether the note of the list carries its own styles.
 	notePainted bool
 }
@@ -85,7 +87,37 @@ func (l *list) key(msg tea.KeyPressMsg) (cmd tea.Cmd, done bool) {
 		l.detail = !l.detail
 		return nil, true
 	}
+	if l.detail {
+		switch msg.String() {
+		case "pgdown", "ctrl+d":
+			l.scroll += max(l.height/2, 1)
+			return nil, true
+		case "pgup", "ctrl+u":
+			l.scroll = max(l.scroll-l.height/2, 0)
+			return nil, true
+		}
+	}
 	return nil, l.table.Key(msg.String())
+}
+
+// box frames the lines of a detail, which scroll while it has the focus.
+func (l *list) box(title, note string, width, height int, lines []string) widget.Block {
+	t := l.env.Theme
+	_, rows := widget.Inner(width, height)
+	if id := l.table.SelectedID(); id != l.of {
+		l.of, l.scroll = id, 0
+	}
+	most := max(len(lines)-rows, 0)
+	l.scroll = min(l.scroll, most)
+	switch {
+	case !l.detail || most == 0:
+		l.scroll = 0
+	case l.scroll < most:
+		note = "PgDn for more"
+	default:
+		note = "PgUp goes back"
+	}
+	return widget.Box{Title: title, Note: note, Focused: l.detail}.Draw(t, width, height, lines[l.scroll:])
 }
 
 // paste puts pasted text into the filter.

@@ -262,9 +262,9 @@ func (s *Models) drawDetail(width, height int) widget.Block {
 	lines = append(lines, "", heading(t, "30 days, under this name", widget.Money(m.Month.CostNanoUSD), inner))
 	lines = append(lines, sumLines(t, &m.Month, inner)...)
 	lines = append(lines, "", heading(t, "Last requests", "", inner))
-	lines = append(lines, tailLinesBy(s.env, s.snap, inner, max(rows-len(lines), 1), func(r *live.Request) string { return r.ClientName },
+	lines = append(lines, tailLinesBy(s.env, s.snap, inner, max(rows-len(lines), 5), func(r *live.Request) string { return r.ClientName },
 		func(r *live.Request) bool { return r.Model == m.Name && (r.Provider == m.Provider || r.Provider == "") })...)
-	return widget.Box{Title: widget.Safe(m.Name), Note: string(m.ID), Focused: s.detail}.Draw(t, width, height, lines)
+	return s.box(widget.Safe(m.Name), string(m.ID), width, height, lines)
 }
 
 // route is the providers that have a model of the same name, which are each

@@ -55,8 +55,8 @@ func (s *Providers) drawDetail(width, height int) widget.Block {
 		lines = append(lines, bad...)
 	}
 	lines = append(lines, "", heading(t, "Last requests", "", inner))
-	lines = append(lines, tailLines(s.env, s.snap, inner, max(rows-len(lines), 1), func(r *live.Request) bool { return r.Provider == p.ID })...)
-	return widget.Box{Title: widget.Safe(p.Name), Note: "since " + p.CreatedAt.In(s.env.Zone).Format("2 Jan 2006"), Focused: s.detail}.Draw(t, width, height, lines)
+	lines = append(lines, tailLines(s.env, s.snap, inner, max(rows-len(lines), 5), func(r *live.Request) bool { return r.Provider == p.ID })...)
+	return s.box(widget.Safe(p.Name), "since "+p.CreatedAt.In(s.env.Zone).Format("2 Jan 2006"), width, height, lines)
 }
 
 // offers counts the models of a provider: known, offered, without a price.

@@ -315,8 +315,8 @@ func (s *Settings) drawDetail(width, height int) widget.Block {
 		lines = append(lines, "")
 	}
 	lines = append(lines, heading(t, "The books", "c proves them", inner))
-	lines = append(lines, s.proof(inner, max(rows-len(lines), 1))...)
-	return widget.Box{Title: "About", Focused: s.detail}.Draw(t, width, height, lines)
+	lines = append(lines, s.proof(inner, max(rows-len(lines), 12))...)
+	return s.box("About", "", width, height, lines)
 }
 
 // proof tells how the proof of the books goes, or went.

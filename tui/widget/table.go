@@ -40,6 +40,7 @@ type Table struct {
 
 	rows     []Row
 	selected int
+	awaited  string // selected as soon as it comes
 	top      int
 	page     int // rows drawn last
 }
@@ -49,6 +50,9 @@ type Table struct {
 func (t *Table) SetRows(rows []Row) {
 	id := t.SelectedID()
 	t.rows = rows
+	if t.awaited != "" && t.Select(t.awaited) {
+		return
+	}
 	for i, r := range rows {
 		if r.ID == id && id != "" {
 			t.selected = i
@@ -77,13 +81,17 @@ func (t *Table) SelectedID() string {
 	return ""
 }
 
-// Select moves to the row of an ID, if there is one.
-func (t *Table) Select(id string) {
+// Select moves to the row of an ID; if there is none yet, as soon as there is.
+// It reports whether there is one.
+func (t *Table) Select(id string) bool {
 	for i, r := range t.rows {
 		if r.ID == id {
-			t.selected = i
+			t.selected, t.awaited = i, ""
+			return true
 		}
 	}
+	t.awaited = id
+	return false
 }
 
 // Key moves the selection; it reports whether the key was one of its own.
@@ -105,7 +113,7 @@ func (t *Table) Key(key string) bool {
 	default:
 		return false
 	}
-	t.selected = max(min(t.selected, len(t.rows)-1), 0)
+	t.selected, t.awaited = max(min(t.selected, len(t.rows)-1), 0), ""
 	return true
 }
 
