@@ -319,9 +319,15 @@ func (a *App) View() (v tea.View) {
 				" Details: "+a.opts.LogFile, " 1-9 opens another screen, q quits.").String()
 		}
 	}()
-	v.Content = a.draw()
+	if v.Content = a.draw(); a.env.Theme.Name == theme.ASCII {
+		v.Content = inASCII.Replace(v.Content)
+	}
 	return v
 }
+
+// inASCII replaces the signs of running text; those that draw are in the theme.
+// Each is one cell wide.
+var inASCII = strings.NewReplacer("…", "~", "–", "-", "—", "-", "·", "-", "×", "x", "→", ">", "↑", "^", "↓", "v", "←", "<", "›", ">", "−", "-")
 
 func (a *App) draw() string {
 	if a.layout.TooSmall != "" || a.width == 0 {

@@ -208,7 +208,7 @@ func (s *Models) create() tea.Cmd {
 		return Ask(Open{NewForm(s.env, FormOf[control.CreateModel, tally.Model]{
 			Heading: "New model", Screen: s.Name(), Op: control.ModelsCreate, Save: "Add", Fields: fields,
 			Says: func(t *theme.Theme, width int, _ func(string) string) []string {
-				return []string{t.Paint(theme.Muted, "Leave prices empty to take those of the price book, if it knows the model."), ""}
+				return append(widget.Wrap(t.Paint(theme.Muted, "Without prices here it gets those of the price book, if that knows it."), width), "")
 			},
 			Fill: func(value func(string) string) (in control.CreateModel, err error) {
 				v := filled(value)

@@ -143,7 +143,13 @@ func (s *Settings) Update(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
+// Draw puts the list above the rest where there is no room beside it: it is
+// short.
 func (s *Settings) Draw() widget.Block {
+	if rows := len(settings) + 3; s.width < wide && s.height >= rows+8 {
+		s.table.Focused = !s.detail
+		return widget.Below(s.drawList("Settings", "", s.width, rows), s.drawDetail(s.width, s.height-rows))
+	}
 	return s.draw("Settings", "", 50, s.drawDetail)
 }
 

@@ -8,7 +8,7 @@ import (
 
 func TestAClientIsMade(t *testing.T) {
 	tuitest.Run(t, tuitest.Setup{World: tuitest.Empty}, func(d *tuitest.Driver) {
-		d.Expect("A client is a customer or an app")
+		d.Press("3").Expect("A client is a customer or an app")
 		d.Press("n")
 		d.Expect("New client")
 		d.World.Fail("clients.create", tuitest.ErrLost)

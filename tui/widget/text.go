@@ -12,6 +12,7 @@
 package widget
 
 import (
+	"io"
 	"strings"
 	"unicode"
 
@@ -149,6 +150,7 @@ func spaces(n int) string {
 }
 
 // Wrap breaks a text into lines of at most a width, between words where it can.
+// Each line carries the styles it is in.
 func Wrap(s string, width int) []string {
 	if width <= 0 {
 		return nil
@@ -160,7 +162,20 @@ func Wrap(s string, width int) []string {
 		}
 		out = append(out, strings.Split(line, "\n")...)
 	}
+	if len(out) > 1 && strings.ContainsRune(s, ansi.ESC) {
+		return restyle(out)
+	}
 	return out
+}
+
+// restyle ends the styles of each line with the line, and begins the next one
+// with them.
+func restyle(lines []string) []string {
+	var out strings.Builder
+	w := lipgloss.NewWrapWriter(&out)
+	io.WriteString(w, strings.Join(lines, "\n")) // a builder takes all
+	w.Close()
+	return strings.Split(out.String(), "\n")
 }
 
 // Strip takes the styles off a text.

@@ -102,3 +102,15 @@ func TestBetweenKeepsTheRight(t *testing.T) {
 		t.Errorf("Between = %q, want %q", got, want)
 	}
 }
+
+func TestWrapKeepsStyles(t *testing.T) {
+	red := "\x1b[31m"
+	for i, l := range Wrap(red+"one two three\x1b[m four", 5) {
+		if styled := strings.HasPrefix(l, red); styled != (i < 3) {
+			t.Errorf("line %d is %q", i, l)
+		}
+		if strings.Count(l, "\x1b[")%2 != 0 {
+			t.Errorf("line %d does not end what it begins: %q", i, l)
+		}
+	}
+}
