@@ -405,7 +405,11 @@ func (a *App) tabs(t *theme.Theme) widget.Block {
 	var out strings.Builder
 	for i, s := range a.screens {
 		label := fmt.Sprintf("%d %s", i+1, title(s.Name()))
-		if a.width < 110 && i != a.at {
+		switch {
+		case i == a.at:
+		case a.width < 78:
+			label = fmt.Sprint(i + 1)
+		case a.width < 110:
 			label = fmt.Sprintf("%d %.4s", i+1, title(s.Name()))
 		}
 		if i == a.at {

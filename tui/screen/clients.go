@@ -271,7 +271,7 @@ func (s *Clients) Actions() []action.Action {
 		{ID: "clients.new", Title: "new client", Keys: []string{"n"}, Needs: s.env.ReadOnly, Run: s.create},
 		{ID: "clients.edit", Title: "edit: details and limits", Keys: []string{"e"}, Needs: some, Run: s.edit},
 		{ID: "clients.key", Title: "add a key", Keys: []string{"a"}, Needs: some, Run: func() tea.Cmd {
-			return Ask(Open{newKeyForm(s.env, s.Name(), s.selected().Slug, s.snap.Status.BaseURL)})
+			return Ask(Open{newKeyForm(s.env, s.Name(), s.selected().Slug)})
 		}},
 		{ID: "clients.suspend", Title: "suspend / activate", Keys: []string{"s"}, Needs: some, Run: s.toggle},
 		{ID: "clients.order", Title: "sort: spend, budget, last use, name", Keys: []string{"o"}, Run: func() tea.Cmd {
@@ -341,7 +341,7 @@ func (s *Clients) create() tea.Cmd {
 		},
 		Done: func(c tally.Client) tea.Cmd {
 			return tea.Batch(Ask(Say{Text: "Created " + c.Slug + ". It needs a key: answer the next question, or press esc."}),
-				Ask(Open{newKeyForm(s.env, s.Name(), c.Slug, s.snap.Status.BaseURL)}))
+				Ask(Open{newKeyForm(s.env, s.Name(), c.Slug)}))
 		},
 	})})
 }

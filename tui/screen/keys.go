@@ -291,7 +291,7 @@ func (s *Keys) Actions() []action.Action {
 // create asks whose the key shall be, if there is a choice.
 func (s *Keys) create() tea.Cmd {
 	form := func(client string) tea.Cmd {
-		return Ask(Open{newKeyForm(s.env, s.Name(), client, s.snap.Status.BaseURL)})
+		return Ask(Open{newKeyForm(s.env, s.Name(), client)})
 	}
 	if len(s.snap.Clients) == 1 {
 		return form(s.snap.Clients[0].Slug)
@@ -308,7 +308,7 @@ func (s *Keys) create() tea.Cmd {
 }
 
 func (s *Keys) rotate() tea.Cmd {
-	k, base := *s.selected(), s.snap.Status.BaseURL
+	k := *s.selected()
 	return Ask(Open{NewForm(s.env, FormOf[control.RotateKey, control.KeyCreated]{
 		Heading: "Rotate " + widget.Safe(k.Label) + " of " + widget.Safe(k.ClientSlug), Screen: s.Name(), Op: control.KeysRotate, Save: "Make the new key",
 		Fields: []*widget.Field{{Name: "grace_ns", Label: "Old key works for", Check: checkSpan,
@@ -319,7 +319,7 @@ func (s *Keys) rotate() tea.Cmd {
 			in.Grace, err = filled(value).span("grace_ns")
 			return in, err
 		},
-		Done: func(k control.KeyCreated) tea.Cmd { return Ask(Open{shownKey(k, base)}) },
+		Done: func(k control.KeyCreated) tea.Cmd { return Ask(Open{shownKey(s.env, k)}) },
 	})})
 }
 

@@ -296,6 +296,11 @@ func (s *Settings) drawDetail(width, height int) widget.Block {
 		}
 		lines = append(lines, "")
 	}
+	books := append([]string{heading(t, "The books", "c proves them", inner)}, s.proof(inner, max(rows-len(lines)-1, 12))...)
+	proved := !s.started.IsZero() || s.report != nil || s.failed != nil
+	if proved { // what was asked for stands where it is seen
+		lines = append(append(lines, books...), "")
+	}
 	if s.snap.Loaded {
 		serving := t.Paint(theme.Warn, "not serving")
 		if st.Serving {
@@ -320,8 +325,9 @@ func (s *Settings) drawDetail(width, height int) widget.Block {
 		}
 		lines = append(lines, "")
 	}
-	lines = append(lines, heading(t, "The books", "c proves them", inner))
-	lines = append(lines, s.proof(inner, max(rows-len(lines), 12))...)
+	if !proved {
+		lines = append(lines, books...)
+	}
 	return s.box("About", "", width, height, lines)
 }
 
