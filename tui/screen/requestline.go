@@ -32,7 +32,7 @@ func requestLine(t *theme.Theme, r *live.Request, width int, zone *time.Location
 // Where there is little room the tokens go first.
 func requestLineOf(t *theme.Theme, r *live.Request, name string, width int, zone *time.Location) string {
 	left := t.Paint(theme.Muted, r.At.In(zone).Format("15:04:05")) + " " + t.Paint(outcomeRole(r.Outcome), fmt.Sprint(r.Status)) + " " + widget.Safe(name)
-	right := "  " + t.Paint(outcomeRole(r.Outcome), widget.Truncate(r.Code, max(width-24, 8)))
+	right := "  " + t.Paint(outcomeRole(r.Outcome), widget.Truncate(widget.Safe(r.Code), max(width-24, 8)))
 	if r.Outcome == tally.OK || r.Tokens.Total() > 0 {
 		right = "  " + widget.PadLeft(widget.Money(r.Cost), 9) + "  " + widget.PadLeft(widget.Latency(r.Total), 7)
 		if width >= 56 {

@@ -320,8 +320,9 @@ func harmful(line string) string {
 	if !utf8.ValidString(plain) {
 		return "bytes that are no text"
 	}
-	for _, r := range plain {
-		if widget.Safe(string(r)) != string(r) {
+	safe := []rune(widget.Safe(plain)) // of the whole line: a mark may stand on a letter
+	for i, r := range []rune(plain) {
+		if i >= len(safe) || safe[i] != r {
 			return fmt.Sprintf("the character %U", r)
 		}
 	}
