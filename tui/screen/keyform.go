@@ -87,7 +87,7 @@ func Curl(baseURL, key, model string) string {
 		Model    string              `json:"model,omitempty"`
 		Messages []map[string]string `json:"messages"`
 	}{model, []map[string]string{{"role": "user", "content": "hi"}}})
-	return fmt.Sprintf("curl %s/chat/completions -H 'Authorization: Bearer %s' -d '%s'", strings.TrimRight(baseURL, "/"), key, strings.ReplaceAll(string(body), "'", `'\''`))
+	return fmt.Sprintf("curl %s/chat/completions -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' -d '%s'", strings.TrimRight(baseURL, "/"), key, strings.ReplaceAll(string(body), "'", `'\''`))
 }
 
 // saveSecret writes a secret to a new file that only this user can read.

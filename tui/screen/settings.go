@@ -314,7 +314,7 @@ func (s *Settings) drawDetail(width, height int) widget.Block {
 			{"address", serving}, {"data", widget.Safe(st.Data)}, {"disk", disk}, {"log", widget.Safe(s.env.LogFile)},
 			{"records", tally.Group(st.Records) + muted(fmt.Sprintf("   in flight %d", st.InFlight))},
 			{"version", widget.Safe(st.Version) + muted(fmt.Sprintf("   process %d, up %s", st.PID, widget.Span(now.Sub(st.StartedAt))))},
-			{"times", muted("of this screen are in ") + s.env.Zone.String()},
+			{"times", muted("of this screen are in ") + now.In(s.env.Zone).Format("MST, -07:00")},
 		}
 		lines = append(lines, heading(t, "This engine", "", inner))
 		lines = append(lines, factLines(t, facts, inner)...)

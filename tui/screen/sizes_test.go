@@ -18,7 +18,7 @@ func TestTheHouseFitsEverySize(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := tuitest.Setup{World: world, Screens: house, Theme: theme.Mono}
 			tuitest.Run(t, s, func(d *tuitest.Driver) {
-				for _, size := range []string{"60x16", "79x20", "80x24", "117x30", "118x30", "120x36", "200x50"} {
+				for _, size := range []string{"60x16", "80x24", "118x30", "200x50"} {
 					d.Resize(size)
 					for i := range house(d.Env) {
 						d.Press(fmt.Sprint(i+1), "down", "enter", "pgdown", "esc")
