@@ -22,6 +22,9 @@ func TestTheHouseFitsEverySize(t *testing.T) {
 					d.Resize(size)
 					for i := range house(d.Env) {
 						d.Press(fmt.Sprint(i+1), "down", "enter", "pgdown", "esc")
+						if size != "60x16" {
+							continue
+						}
 						for _, key := range []string{"n", "e", "d", "r", "p", "i", "t", "b", "o", "f"} {
 							d.Press(key, "tab", "esc", "esc", "esc")
 						}
