@@ -38,26 +38,39 @@ var mayImport = map[string][]string{
 	"providers/openai":       {"engine/tally", "providers", "providers/transport"},
 	"providers/sim":          {"engine/tally", "providers"},
 	"providers/providertest": {"engine/tally", "providers"},
-	"cmd/tallygate":          {"engine/tally", "engine", "engine/control", "engine/feed", "storage/badgerdb", "providers", "providers/openai", "providers/sim", "assets"},
+	"tui":                    {"engine/tally", "engine/control", "tui/action", "tui/live", "tui/screen", "tui/theme", "tui/widget", "assets"},
+	"tui/action":             {},
+	"tui/live":               {"engine/tally", "engine/control"},
+	"tui/screen":             {"engine/tally", "engine/control", "tui/action", "tui/live", "tui/theme", "tui/widget", "assets"},
+	"tui/theme":              {},
+	"tui/tuitest":            {"engine/tally", "engine/control", "tui", "tui/action", "tui/live", "tui/screen", "tui/theme", "tui/widget"},
+	"tui/widget":             {"engine/tally", "tui/theme"},
+	"cmd/tallygate":          {"engine/tally", "engine", "engine/control", "engine/feed", "storage", "storage/badgerdb", "providers", "providers/openai", "providers/sim", "tui", "tui/live", "tui/screen", "tui/theme", "assets"},
 }
 
 // testsMayImport is what the tests of every package may use beside what their
 // package may: real parts to test with.
-var testsMayImport = []string{"engine/tally", "engine/feed", "storage", "storage/memory", "storage/badgerdb", "storage/storetest",
+var testsMayImport = []string{"engine/tally", "engine/feed", "tui/tuitest", "storage", "storage/memory", "storage/badgerdb", "storage/storetest",
 	"providers", "providers/openai", "providers/sim", "providers/providertest"}
 
 // mayUse says which of our packages may import a module of others. A package
 // with "tests of " before its name may in its tests only; "tests" stands for
 // the tests of every package.
 var mayUse = map[string][]string{
-	"github.com/dgraph-io/badger/v4":  {"storage/badgerdb"},
-	"github.com/rogpeppe/go-internal": {"tests of cmd/tallygate"},
-	"github.com/spf13/cobra":          {"cmd/tallygate"},
-	"github.com/spf13/pflag":          {"cmd/tallygate"},
-	"golang.org/x/crypto":             {"engine/auth"},
-	"golang.org/x/sys":                {"cmd/tallygate", "engine/control", "storage/badgerdb"},
-	"golang.org/x/term":               {"cmd/tallygate"},
-	"pgregory.net/rapid":              {"tests", "storage/storetest"},
+	"charm.land/bubbles/v2":                 {"tui/screen", "tui/widget", "tui"},
+	"charm.land/bubbletea/v2":               {"tui", "tui/action", "tui/screen", "tui/tuitest", "tui/widget", "cmd/tallygate"},
+	"charm.land/lipgloss/v2":                {"tui", "tui/screen", "tui/theme", "tui/widget"},
+	"github.com/charmbracelet/colorprofile": {"tui", "tui/tuitest"},
+	"github.com/charmbracelet/x/ansi":       {"tui/tuitest", "tui/widget"},
+	"github.com/dgraph-io/badger/v4":        {"storage/badgerdb"},
+	"github.com/guptarohit/asciigraph":      {"tui/widget"},
+	"github.com/rogpeppe/go-internal":       {"tests of cmd/tallygate"},
+	"github.com/spf13/cobra":                {"cmd/tallygate"},
+	"github.com/spf13/pflag":                {"cmd/tallygate"},
+	"golang.org/x/crypto":                   {"engine/auth"},
+	"golang.org/x/sys":                      {"cmd/tallygate", "engine/control", "storage/badgerdb"},
+	"golang.org/x/term":                     {"cmd/tallygate"},
+	"pgregory.net/rapid":                    {"tests", "storage/storetest"},
 }
 
 // imported is one import of one file, whatever system the file is for.

@@ -8,7 +8,7 @@
 // that none is written twice; the families (clients.go, keys.go and so on) say
 // how results look to people; data.go and lock.go guard the folder, attach.go
 // finds the engine, engine.go assembles one, serve.go is the life of a serving
-// process.
+// process, tui.go that of the interface, leave.go how it ends.
 //
 // Nothing here knows the store or the engine beyond opening and closing them:
 // a command speaks to the engine through control.Caller only, whether it runs in
@@ -45,6 +45,7 @@ func run() int {
 	}
 	a.out = terminalOf(os.Stdout, a.env)
 	a.err = terminalOf(os.Stderr, a.env)
+	a.in = term.IsTerminal(int(os.Stdin.Fd()))
 	err := a.execute(ctx, os.Args[1:])
 	if err != nil {
 		tellError(a.stderr, err)
@@ -57,6 +58,7 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	out, err       terminal // what is known of the two
+	in             bool     // standard input is a terminal
 	env            func(string) (string, bool)
 	version        string
 

@@ -31,7 +31,9 @@ func (a *app) root() *cobra.Command {
 		Long: `An LLM gateway you run from your terminal: it hands out AI access, keeps the
 tally, and never lets anyone spend more than you said.
 
-Without a command it sets itself up if need be, and serves.`,
+Without a command it shows the interface, which serves as long as it is open, or
+attaches to the tallygate that serves already. Where there is no terminal it sets
+itself up if need be, and serves.`,
 		Example: `  tallygate
   tallygate serve --listen 127.0.0.1:4283
   tallygate clients create --name "Hotel Aurora" --limit cost=50/month
@@ -42,6 +44,9 @@ Without a command it sets itself up if need be, and serves.`,
 		SilenceErrors:      true,
 		DisableSuggestions: true, // noCommand has its own
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if a.interactive() {
+				return a.open(cmd, serve)
+			}
 			return a.serve(cmd, serve, true)
 		},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.applySettings(cmd) },

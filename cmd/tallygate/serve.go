@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -31,13 +32,16 @@ type serveOptions struct {
 	durability string
 	profile    string
 	logFormat  string
+	inherited  int // where a parent has left its listening socket, 0 if none has
 }
 
 func (o *serveOptions) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.listen, "listen", "127.0.0.1:4283", "`ADDRESS` to serve client apps on")
 	fs.StringVar(&o.durability, "durability", string(badgerdb.Normal), "`MODE`: with normal an answer survives the process, with strict a power cut, too")
 	fs.StringVar(&o.profile, "profile", string(badgerdb.Desktop), "`NAME`: desktop takes little memory, server has more caches")
-	fs.StringVar(&o.logFormat, "log-format", "text", "`FORMAT` of the log on standard error: text or json")
+	fs.StringVar(&o.logFormat, "log-format", "text", "`FORMAT` of the log: text or json")
+	fs.IntVar(&o.inherited, "inherit", 0, "`FILE` that is the listening socket, from a process that goes")
+	fs.MarkHidden("inherit")
 }
 
 func (o *serveOptions) check(cmd *cobra.Command) error {
@@ -88,7 +92,7 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions, setup bool) (err error) 
 		return inUse(dir, other)
 	}
 	// Before the store is opened: the likeliest failure comes first, and cheap.
-	public, err := listen(o.listen)
+	public, err := o.open()
 	if err != nil {
 		return errors.Join(err, l.release())
 	}
@@ -115,11 +119,21 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions, setup bool) (err error) 
 	}
 }
 
-func (a *app) logger(format string) *slog.Logger {
+func (a *app) logger(format string) *slog.Logger { return loggerTo(a.stderr, format) }
+
+func loggerTo(w io.Writer, format string) *slog.Logger {
 	if format == "json" {
-		return slog.New(slog.NewJSONHandler(a.stderr, nil))
+		return slog.New(slog.NewJSONHandler(w, nil))
 	}
-	return slog.New(slog.NewTextHandler(a.stderr, nil))
+	return slog.New(slog.NewTextHandler(w, nil))
+}
+
+// open opens the public listener, or takes over the one that a parent left.
+func (o *serveOptions) open() (net.Listener, error) {
+	if o.inherited > 0 {
+		return inheritedListener(o.inherited)
+	}
+	return listen(o.listen)
 }
 
 // limitMemory keeps the garbage collector from using more memory than a desktop
@@ -194,6 +208,17 @@ func (s *service) start(dir string) error {
 		}
 	}()
 	return s.lock.announce(path)
+}
+
+// retire stops accepting and finishes what is under way. Whoever has the
+// listening socket as well goes on from there: connections that come meanwhile
+// wait in its backlog.
+func (s *service) retire() {
+	ctx, cancel := context.WithTimeout(context.Background(), drainPatience)
+	defer cancel()
+	if err := s.server.Shutdown(ctx); err != nil {
+		s.log.Warn("requests under way take long", "error", err) // drain cuts them off
+	}
 }
 
 // stop ends a service: new requests are refused while those under way finish,

@@ -1,0 +1,89 @@
+package tui
+
+import (
+	"fmt"
+	"strconv"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+
+	"tallygate/tui/action"
+	"tallygate/tui/screen"
+)
+
+// Actions are what can be done now: on the screen that is seen, then anywhere.
+func (a *App) Actions() []action.Action {
+	out := a.screen().Actions()
+	for i := range out {
+		out[i].Screen = a.screen().Name()
+	}
+	return append(out, a.everywhere()...)
+}
+
+// Registry lists every action of every screen, for the palette and for the
+// table of keys.
+func (a *App) Registry() []action.Action {
+	var out []action.Action
+	for i, s := range a.screens {
+		for _, act := range s.Actions() {
+			act.Screen = s.Name()
+			run := act.Run
+			act.Run = func() tea.Cmd {
+				a.at = i
+				asks := a.show()
+				return tea.Batch(run(), asks)
+			}
+			out = append(out, act)
+		}
+	}
+	return append(out, a.everywhere()...)
+}
+
+func (a *App) everywhere() []action.Action {
+	var out []action.Action
+	for i, s := range a.screens {
+		out = append(out, action.Action{
+			ID: "go." + s.Name(), Title: "go to " + title(s.Name()), Keys: []string{strconv.Itoa(i + 1)},
+			Run: func() tea.Cmd {
+				a.at = i
+				return a.show()
+			},
+		})
+	}
+	return append(out,
+		action.Action{ID: "palette", Title: "find an action: by words", Keys: []string{":", "ctrl+p"}, Run: func() tea.Cmd {
+			a.dialogs = append(a.dialogs, newPalette(a, "Find an action", a.Registry()))
+			return nil
+		}},
+		action.Action{ID: "help", Title: "all keys: searchable", Keys: []string{"?"}, Run: func() tea.Cmd {
+			a.dialogs = append(a.dialogs, newPalette(a, "Keys on "+title(a.screen().Name()), a.Actions()))
+			return nil
+		}},
+		action.Action{ID: "quit", Title: "back; at the top, quit", Keys: []string{"q"}, Run: func() tea.Cmd {
+			if a.screen().Back() {
+				return nil
+			}
+			return a.leave()
+		}},
+	)
+}
+
+func hasColour(msg tea.ColorProfileMsg) bool { return msg.Profile >= colorprofile.ANSI }
+
+// KeyTable writes the registry as a Markdown table, for the README.
+func (a *App) KeyTable() string {
+	out := "| key | what it does | where |\n|---|---|---|\n"
+	for _, act := range a.Registry() {
+		if act.Key() == "" {
+			continue
+		}
+		where := "everywhere"
+		if act.Screen != "" {
+			where = title(act.Screen)
+		}
+		out += fmt.Sprintf("| `%s` | %s | %s |\n", act.Key(), act.Title, where)
+	}
+	return out
+}
+
+var _ screen.Dialog = (*palette)(nil)

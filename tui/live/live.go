@@ -1,0 +1,281 @@
+// Package live keeps one picture of the engine for all screens and all
+// sessions: who there is, how it stands, what just happened.
+//
+// A [Source] follows the engine's events and asks for lists when they may have
+// changed; screens read the latest [Snapshot], which nobody changes. So the
+// number of requests per second costs the screens nothing, and a slow terminal
+// slows nobody else.
+package live
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+)
+
+// Snapshot is the engine at an instant. It and what it points to are never
+// changed.
+type Snapshot struct {
+	// Loaded is whether the lists have been read at all.
+	Loaded bool
+	// Lost says why the engine cannot be reached, nil if it can. What else is in
+	// the snapshot is then the last that was known.
+	Lost error
+	At   time.Time
+
+	Status    control.Status
+	Settings  tally.Settings
+	Gateways  []control.GatewayView
+	Clients   []control.ClientView
+	Keys      []control.KeyView
+	Providers []control.ProviderView
+	Models    []control.ModelView
+	Hours     control.Usage // the last 24 hours, by hour
+	ByModel   control.Usage // the last 24 hours, by model
+	ByCode    control.Usage // refusals of the last 24 hours, by code
+
+	Seconds []tally.Second // the latest 15 minutes, the oldest first
+	Tail    []Request      // the latest requests, the newest first
+	Seen    uint64         // how many requests have been seen since the start
+}
+
+// Request is a record with the names of what it belongs to.
+type Request struct {
+	tally.Record
+	ClientName, KeyLabel, ProviderName string
+}
+
+const (
+	kept        = 2000 // requests of the tail
+	keptSeconds = 15 * 60
+	tick        = 500 * time.Millisecond
+	busyEvery   = 2 * time.Second  // lists, while requests come in
+	idleEvery   = 15 * time.Second // lists, otherwise
+	usageEvery  = 30 * time.Second // sums over hours
+	retryEvery  = time.Second
+)
+
+// Source follows one engine. Its methods may be called concurrently.
+type Source struct {
+	caller control.Caller
+	clock  func() time.Time
+	latest atomic.Pointer[Snapshot]
+	now    chan struct{} // asks for the lists at once
+
+	mu      sync.Mutex     // guards the fields that follow
+	tail    []tally.Record // a ring; request n is at n % kept
+	seen    uint64
+	seconds []tally.Second
+	changed bool // since the lists were read
+	lost    error
+}
+
+// New makes a source that has seen nothing yet.
+func New(caller control.Caller, clock func() time.Time) *Source {
+	s := &Source{caller: caller, clock: clock, now: make(chan struct{}, 1), tail: make([]tally.Record, kept), changed: true}
+	s.latest.Store(&Snapshot{})
+	return s
+}
+
+// Snapshot is the latest picture, never nil.
+func (s *Source) Snapshot() *Snapshot { return s.latest.Load() }
+
+// Refresh asks for the lists soon, after the owner has changed something.
+func (s *Source) Refresh() {
+	select {
+	case s.now <- struct{}{}:
+	default:
+	}
+}
+
+// Run follows the engine until ctx ends.
+func (s *Source) Run(ctx context.Context) {
+	var loops sync.WaitGroup
+	loops.Go(func() { s.follow(ctx) })
+	loops.Go(func() { s.poll(ctx) })
+	loops.Wait()
+}
+
+// follow reads events. A stream that breaks is opened again.
+func (s *Source) follow(ctx context.Context) {
+	var after uint64
+	for ctx.Err() == nil {
+		for e, err := range s.caller.Events(ctx, after) {
+			if err != nil {
+				break
+			}
+			after = e.Seq
+			s.take(e)
+		}
+		sleep(ctx, retryEvery)
+	}
+}
+
+func (s *Source) take(e tally.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch e.Kind {
+	case tally.RecordEvent:
+		if e.Record != nil {
+			s.tail[s.seen%kept] = *e.Record
+			s.seen++
+			s.changed = true
+		}
+	case tally.TickEvent:
+		if e.Second != nil {
+			s.seconds = append(s.seconds, *e.Second)
+			if n := len(s.seconds) - keptSeconds; n > 0 {
+				s.seconds = append([]tally.Second(nil), s.seconds[n:]...)
+			}
+		}
+	case tally.ConfigEvent:
+		s.changed = true
+		s.Refresh()
+	case tally.GapEvent:
+		s.changed = true
+	}
+}
+
+// poll makes snapshots, and reads the lists when it is time.
+func (s *Source) poll(ctx context.Context) {
+	var listed, summed time.Time
+	base := &Snapshot{}
+	for ctx.Err() == nil {
+		now := s.clock()
+		asked := false
+		select {
+		case <-s.now:
+			asked = true
+		default:
+		}
+		s.mu.Lock()
+		changed := s.changed
+		s.mu.Unlock()
+		if asked || !base.Loaded || base.Lost != nil || changed && now.Sub(listed) >= busyEvery || now.Sub(listed) >= idleEvery {
+			s.mu.Lock()
+			s.changed = false
+			s.mu.Unlock()
+			sum := asked || base.Lost != nil || now.Sub(summed) >= usageEvery
+			base = s.read(ctx, base, sum)
+			listed = now
+			if sum {
+				summed = now
+			}
+		}
+		s.publish(base)
+		wait(ctx, tick, s.now)
+	}
+}
+
+// read asks for everything that is kept in lists.
+func (s *Source) read(ctx context.Context, old *Snapshot, sums bool) *Snapshot {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	next := *old
+	steps := []func() error{
+		func() (err error) {
+			next.Status, err = control.EngineStatus.Do(ctx, s.caller, control.None{})
+			return err
+		},
+		func() (err error) {
+			next.Settings, err = control.SettingsShow.Do(ctx, s.caller, control.None{})
+			return err
+		},
+		func() (err error) {
+			next.Gateways, err = control.GatewaysList.Do(ctx, s.caller, control.Listing{})
+			return err
+		},
+		func() (err error) {
+			next.Clients, err = control.ClientsList.Do(ctx, s.caller, control.Listing{})
+			return err
+		},
+		func() (err error) {
+			next.Keys, err = control.KeysList.Do(ctx, s.caller, control.ListKeys{All: true})
+			return err
+		},
+		func() (err error) {
+			next.Providers, err = control.ProvidersList.Do(ctx, s.caller, control.Listing{})
+			return err
+		},
+		func() (err error) {
+			next.Models, err = control.ModelsList.Do(ctx, s.caller, control.ListModels{})
+			return err
+		},
+	}
+	if sums {
+		steps = append(steps,
+			func() (err error) {
+				next.Hours, err = control.UsageShow.Do(ctx, s.caller, control.UsageQuery{Since: "24h", Every: "hour"})
+				return err
+			},
+			func() (err error) {
+				next.ByModel, err = control.UsageShow.Do(ctx, s.caller, control.UsageQuery{Since: "24h", By: "model"})
+				return err
+			},
+			func() (err error) {
+				next.ByCode, err = control.UsageShow.Do(ctx, s.caller, control.UsageQuery{Since: "24h", By: "code"})
+				return err
+			},
+		)
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			lost := *old
+			lost.Lost = err
+			return &lost
+		}
+	}
+	next.Loaded, next.Lost = true, nil
+	return &next
+}
+
+// publish puts what is live beside the lists.
+func (s *Source) publish(base *Snapshot) {
+	next := *base
+	next.At = s.clock()
+	clients, keys, providers := map[tally.ID]string{}, map[tally.ID]string{}, map[tally.ID]string{}
+	for i := range base.Clients {
+		clients[base.Clients[i].ID] = base.Clients[i].Slug
+	}
+	for i := range base.Keys {
+		keys[base.Keys[i].ID] = base.Keys[i].Label
+	}
+	for i := range base.Providers {
+		providers[base.Providers[i].ID] = base.Providers[i].Name
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next.Seen, next.Seconds = s.seen, s.seconds[:len(s.seconds):len(s.seconds)]
+	if old := s.latest.Load(); old.Seen == s.seen && len(old.Clients) == len(base.Clients) {
+		next.Tail = old.Tail
+	} else {
+		n := min(s.seen, kept)
+		next.Tail = make([]Request, 0, n)
+		for i := range n {
+			r := s.tail[(s.seen-1-i)%kept]
+			next.Tail = append(next.Tail, Request{r, clients[r.Client], keys[r.Key], providers[r.Provider]})
+		}
+	}
+	s.latest.Store(&next)
+}
+
+func sleep(ctx context.Context, d time.Duration) { wait(ctx, d, nil) }
+
+// wait waits for a while, or until it is woken; the wake-up stays to be seen.
+func wait(ctx context.Context, d time.Duration, wake chan struct{}) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-wake:
+		select { // it stays to be seen, unless another has come already
+		case wake <- struct{}{}:
+		default:
+		}
+	}
+}

@@ -1,0 +1,93 @@
+package tui
+
+import (
+	"charm.land/bubbles/v2/textinput"
+	tea "charm.land/bubbletea/v2"
+
+	"tallygate/tui/action"
+	"tallygate/tui/screen"
+	"tallygate/tui/theme"
+	"tallygate/tui/widget"
+)
+
+// palette is a list of actions that is searched by typing. It serves as the
+// command palette and as the page of keys.
+type palette struct {
+	app   *App
+	title string
+	all   []action.Action
+	input textinput.Model
+	table widget.Table
+	found []action.Action
+}
+
+func newPalette(a *App, title string, all []action.Action) *palette {
+	p := &palette{app: a, title: title, all: all, input: textinput.New()}
+	p.input.Prompt = "› "
+	p.input.Placeholder = "type to search"
+	p.input.CharLimit = 100
+	p.input.Focus()
+	p.table = widget.Table{Focused: true, Columns: []widget.Column{{Title: "what"}, {Title: "where", Width: 12, Priority: 1}, {Title: "key", Width: 10}},
+		Empty: []string{"Nothing is called that. Try another word, such as client, key or limit."}}
+	p.search()
+	return p
+}
+
+func (p *palette) search() {
+	p.found = action.Search(p.all, p.input.Value())
+	rows := make([]widget.Row, 0, len(p.found))
+	for _, a := range p.found {
+		where := "everywhere"
+		if a.Screen != "" {
+			where = title(a.Screen)
+		}
+		rows = append(rows, widget.Row{ID: a.Screen + a.ID, Cells: []string{a.Title, where, a.Key()}})
+	}
+	p.table.SetRows(rows)
+}
+
+// Title implements screen.Dialog, as do the methods below.
+func (p *palette) Title() string { return p.title }
+func (p *palette) Typing() bool  { return true }
+func (p *palette) Esc() tea.Cmd {
+	if p.input.Value() != "" {
+		p.input.SetValue("")
+		p.search()
+		return nil
+	}
+	return screen.Ask(screen.Close{})
+}
+
+func (p *palette) Update(msg tea.Msg) tea.Cmd {
+	if key, ok := msg.(tea.KeyPressMsg); ok {
+		switch key.String() {
+		case "up", "down", "pgup", "pgdown":
+			p.table.Key(key.String())
+			return nil
+		case "enter":
+			i := p.table.Selected()
+			if i < 0 {
+				return nil
+			}
+			p.app.dialogs = p.app.dialogs[:len(p.app.dialogs)-1]
+			return p.app.Do(p.found[i])
+		}
+	}
+	var cmd tea.Cmd
+	before := p.input.Value()
+	p.input, cmd = p.input.Update(msg)
+	if p.input.Value() != before {
+		p.search()
+	}
+	return cmd
+}
+
+func (p *palette) Draw(t *theme.Theme, width, height int) widget.Block {
+	width, height = min(width, 72), min(height, 22)
+	p.input.SetWidth(width - 4)
+	return widget.Below(
+		widget.NewBlock(width, 2, p.input.View()),
+		p.table.Draw(t, width, height-3),
+		widget.NewBlock(width, 1, t.Paint(theme.Muted, "enter runs it   esc closes")),
+	)
+}

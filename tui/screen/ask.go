@@ -1,0 +1,223 @@
+package screen
+
+import (
+	"cmp"
+	"reflect"
+
+	tea "charm.land/bubbletea/v2"
+
+	"tallygate/engine/control"
+	"tallygate/tui/theme"
+	"tallygate/tui/widget"
+)
+
+// Form is a dialog that fills the input of an operation and runs it. The dialog
+// stays open while the engine answers, and with what was typed if it refuses.
+type Form[In, Out any] struct {
+	heading string
+	env     *Env
+	op      control.Op[In, Out]
+	form    *widget.Form
+	says    func(t *theme.Theme, width int, value func(name string) string) []string
+	fill    func(value func(name string) string) (In, error)
+	done    func(Out) tea.Cmd
+	screen  string
+	doing   string
+	seq     int
+	busy    bool
+	problem string
+}
+
+// FormOf is what a Form is made of.
+type FormOf[In, Out any] struct {
+	Heading, Screen string
+	Op              control.Op[In, Out]
+	Fields          []*widget.Field
+	Values          map[string]string // what stands in them at first
+	Save            string            // the label of the button that runs it
+	Busy            string            // what is said while it runs; "saving" if empty
+	// Says are lines above the fields, which may depend on what stands in them;
+	// nil for none.
+	Says func(t *theme.Theme, width int, value func(name string) string) []string
+	// Fill makes the input from what stands in the fields.
+	Fill func(value func(name string) string) (In, error)
+	// Done is what comes after.
+	Done func(Out) tea.Cmd
+}
+
+// NewForm makes the dialog.
+func NewForm[In, Out any](e *Env, o FormOf[In, Out]) *Form[In, Out] {
+	explainFields(o.Fields, reflect.TypeFor[In]())
+	return &Form[In, Out]{heading: o.Heading, env: e, op: o.Op, says: o.Says, fill: o.Fill, done: o.Done, screen: o.Screen, doing: cmp.Or(o.Busy, "saving"),
+		form: widget.NewForm(o.Fields, o.Values, o.Save, cancelLabel)}
+}
+
+// Title implements Dialog, as do the methods below.
+func (f *Form[In, Out]) Title() string { return f.heading }
+func (f *Form[In, Out]) Typing() bool  { return f.form.Typing() }
+func (f *Form[In, Out]) Esc() tea.Cmd  { return Ask(Close{}) }
+
+func (f *Form[In, Out]) Update(msg tea.Msg) tea.Cmd {
+	if a, ok := msg.(Answer); ok {
+		if a.Tag != "form" || a.Seq != f.seq || !f.busy {
+			return nil
+		}
+		f.busy = false
+		if a.Err != nil {
+			f.problem = explain(a.Err)
+			return nil
+		}
+		return tea.Sequence(Ask(Close{}), f.done(a.Value.(Out)))
+	}
+	if f.busy {
+		return nil
+	}
+	chosen, cmd := f.form.Update(msg)
+	switch chosen {
+	case 0:
+		return f.save()
+	case 1:
+		return Ask(Close{})
+	}
+	return cmd
+}
+
+func (f *Form[In, Out]) save() tea.Cmd {
+	f.problem = ""
+	if !f.form.Valid() {
+		return nil
+	}
+	in, err := f.fill(f.form.Value)
+	if err != nil {
+		f.problem = explain(err)
+		return nil
+	}
+	f.seq++
+	f.busy = true
+	return Call(f.env, f.screen, "form", f.seq, f.op, in)
+}
+
+// minForm is the least height of a form that is left by what is said above it.
+const minForm = 8
+
+func (f *Form[In, Out]) Draw(t *theme.Theme, width, height int) widget.Block {
+	width = min(width, 84)
+	var above []string
+	if f.says != nil {
+		above = f.says(t, width, f.form.Value)
+		above = above[:min(len(above), max(height-3-minForm, 0))]
+	}
+	rows := min(f.form.Height(t, width), height-3-len(above))
+	foot := t.Paint(theme.Muted, "tab next field   ctrl+s save   esc cancel")
+	if f.busy {
+		foot = t.Paint(theme.Info, f.doing+t.Glyphs.Ellipsis)
+	}
+	lines := []string{""}
+	if f.problem != "" {
+		lines = nil
+		for _, l := range widget.Wrap(widget.Safe(f.problem), width-2) {
+			lines = append(lines, t.Paint(theme.Bad, t.Glyphs.Wrong+" "+l))
+		}
+	}
+	return widget.Below(widget.NewBlock(width, len(above), above...), f.form.Draw(t, width, rows), widget.NewBlock(width, len(lines), lines...), widget.NewBlock(width, 1, foot))
+}
+
+// Shown is the dialog of a secret that is shown once.
+type Shown struct {
+	Heading string
+	Secret  string
+	Says    []string                                     // what it is, and what to do with it
+	Curl    string                                       // a command that works with it
+	Save    func(secret string) (path string, err error) // does I/O
+	sure    bool
+	note    string
+	bad     bool
+}
+
+// Title implements Dialog, as do the methods below.
+func (s *Shown) Title() string { return s.Heading }
+func (s *Shown) Typing() bool  { return false }
+
+// Esc needs a second press: the secret is gone with the dialog.
+func (s *Shown) Esc() tea.Cmd {
+	if s.sure {
+		return Ask(Close{})
+	}
+	s.sure, s.bad = true, true
+	s.note = "It will not be shown again. Press esc once more, or enter if you saved it."
+	return nil
+}
+
+// written says what came of writing a secret to a file.
+type written struct {
+	path string
+	err  error
+}
+
+func (s *Shown) Update(msg tea.Msg) tea.Cmd {
+	if w, ok := msg.(written); ok {
+		s.note, s.bad = "Written to "+w.path+", which only you can read.", w.err != nil
+		if s.bad {
+			s.note = w.err.Error()
+		}
+		return nil
+	}
+	key, ok := msg.(tea.KeyPressMsg)
+	if !ok {
+		return nil
+	}
+	switch key.String() {
+	case "enter":
+		return Ask(Close{})
+	case "y":
+		s.note, s.bad = "Sent to the terminal's clipboard. Not every terminal takes it: paste it once to be sure.", false
+		return tea.SetClipboard(s.Secret)
+	case "Y":
+		if s.Curl != "" {
+			s.note, s.bad = "The curl was sent to the terminal's clipboard.", false
+			return tea.SetClipboard(s.Curl)
+		}
+	case "w":
+		if s.Save == nil {
+			return nil
+		}
+		save, secret := s.Save, s.Secret
+		return func() tea.Msg {
+			path, err := save(secret)
+			return written{path, err}
+		}
+	}
+	return nil
+}
+
+func (s *Shown) Draw(t *theme.Theme, width, height int) widget.Block {
+	width = min(max(width, len(s.Secret)+2), 100)
+	lines := []string{""}
+	for _, l := range s.Says {
+		lines = append(lines, widget.Wrap(widget.Safe(l), width)...)
+	}
+	lines = append(lines, "", t.Strong(theme.OK, s.Secret), "")
+	if s.Curl != "" {
+		lines = append(lines, t.Paint(theme.Muted, "A command that works:"))
+		for _, l := range widget.Wrap(s.Curl, width-2) {
+			lines = append(lines, "  "+t.Paint(theme.Text, l))
+		}
+		lines = append(lines, "")
+	}
+	if s.note != "" {
+		role := theme.OK
+		if s.bad {
+			role = theme.Warn
+		}
+		for _, l := range widget.Wrap(widget.Safe(s.note), width) {
+			lines = append(lines, t.Paint(role, l))
+		}
+		lines = append(lines, "")
+	}
+	keys := "enter I saved it   y copy   w write to a file"
+	if s.Curl != "" {
+		keys += "   Y copy the curl"
+	}
+	lines = append(lines, t.Paint(theme.Muted, keys))
+	return widget.NewBlock(width, min(len(lines), height), lines...)
+}

@@ -1,0 +1,219 @@
+package screen
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+	"tallygate/tui/live"
+	"tallygate/tui/theme"
+	"tallygate/tui/widget"
+)
+
+// Gateways is the sites that own clients, and one of them beside the list: its
+// rules, limits, providers and clients.
+type Gateways struct {
+	list
+	snap  *live.Snapshot
+	shown []control.GatewayView
+}
+
+// NewGateways makes the screen.
+func NewGateways(e *Env) *Gateways {
+	s := &Gateways{snap: &live.Snapshot{}, list: newList(e, []widget.Column{
+		{Title: "", Width: 1}, {Title: "gateway"}, {Title: "state", Width: 5, Priority: 3}, {Title: "clients", Width: 7, Right: true, Priority: 2},
+		{Title: "30 days", Width: 9, Right: true, Priority: 1}, {Title: "used", Width: 11},
+	})}
+	s.hint = "name, id, address"
+	return s
+}
+
+// Name implements Screen, as do the methods below.
+func (s *Gateways) Name() string { return "gateways" }
+
+func (s *Gateways) Show(snap *live.Snapshot) {
+	s.snap = snap
+	s.refresh()
+}
+
+func (s *Gateways) refresh() {
+	t := s.env.Theme
+	s.shown = s.shown[:0]
+	words := strings.Fields(strings.ToLower(s.words()))
+	for _, g := range s.snap.Gateways {
+		text, all := strings.ToLower(g.Name+"\n"+g.Slug+"\n"+g.PublicID+"\n"+g.PublicURL), true
+		for _, w := range words {
+			all = all && strings.Contains(text, w)
+		}
+		if all {
+			s.shown = append(s.shown, g)
+		}
+	}
+	rows := make([]widget.Row, 0, len(s.shown))
+	for i := range s.shown {
+		g := &s.shown[i]
+		sign, state := gatewayState(t, g)
+		rows = append(rows, widget.Row{ID: string(g.ID), Cells: []string{sign, widget.Safe(g.Slug), state, fmt.Sprint(g.Clients), widget.Money(g.Month.CostNanoUSD), budget(t, g.LimitStates)}})
+	}
+	s.table.Empty = s.empty()
+	s.table.SetRows(rows)
+}
+
+func gatewayState(t *theme.Theme, g *control.GatewayView) (sign, word string) {
+	if g.Enabled {
+		return t.Paint(theme.OK, t.Glyphs.On), "on"
+	}
+	return t.Paint(theme.Faint, t.Glyphs.Off), t.Paint(theme.Muted, "off")
+}
+
+func (s *Gateways) empty() []string {
+	switch {
+	case !s.snap.Loaded:
+		return []string{"loading…"}
+	case len(s.snap.Gateways) > 0:
+		return []string{"No gateway matches. esc clears the filter."}
+	}
+	return []string{"A gateway owns clients. It has a time zone, an order of", "providers, and limits over everything in it.", "", "n  makes the first one",
+		"tallygate gateways create --name main"}
+}
+
+func (s *Gateways) selected() *control.GatewayView {
+	if i := s.table.Selected(); i >= 0 && i < len(s.shown) {
+		return &s.shown[i]
+	}
+	return nil
+}
+
+func (s *Gateways) Update(msg tea.Msg) (cmd tea.Cmd) {
+	switch msg := msg.(type) {
+	case Goto:
+		s.filter.SetValue(msg.Filter)
+	case tea.PasteMsg:
+		cmd = s.paste(msg)
+	case tea.KeyPressMsg:
+		cmd, _ = s.key(msg)
+	default:
+		return nil
+	}
+	s.refresh()
+	return cmd
+}
+
+func (s *Gateways) Back() bool {
+	defer s.refresh()
+	return s.list.Back()
+}
+
+func (s *Gateways) Draw() widget.Block {
+	return s.draw("Gateways", plural(int64(len(s.shown)), "gateway"), 48, s.drawDetail)
+}
+
+// address is where clients of a gateway send requests.
+func (s *Gateways) address(g *control.GatewayView) string {
+	if g.PublicURL == "" {
+		return s.snap.Status.BaseURL
+	}
+	url := strings.TrimRight(g.PublicURL, "/")
+	if !strings.HasSuffix(url, "/v1") {
+		url += "/v1"
+	}
+	return url
+}
+
+// lines are what an app needs to use a gateway.
+func (s *Gateways) lines(g *control.GatewayView) []string {
+	return []string{"OPENAI_BASE_URL=" + s.address(g), "OPENAI_API_KEY=a key of a client"}
+}
+
+func (s *Gateways) drawDetail(width, height int) widget.Block {
+	t, now := s.env.Theme, s.env.Clock()
+	g := s.selected()
+	if g == nil {
+		return widget.Box{Title: "No gateway", Focused: s.detail}.Draw(t, width, height, nil)
+	}
+	inner, rows := widget.Inner(width, height)
+	sign, state := gatewayState(t, g)
+	if !g.Enabled {
+		state = t.Paint(theme.Warn, "off: requests of its clients are refused")
+	}
+	muted := func(s string) string { return t.Paint(theme.Muted, s) }
+	cycle := "the first of the month"
+	if g.CycleDay > 1 {
+		cycle = fmt.Sprintf("day %d of the month", g.CycleDay)
+	}
+	facts := []fact{
+		{"state", sign + " " + state}, {"access", accessText(g.Access)}, {"time zone", widget.Safe(g.TimeZone) + muted(", bills begin on "+cycle)},
+		{"asks", widget.Safe(strings.Join(g.ProviderNames, " "+t.Glyphs.Right+" "))}, {"models", cmp.Or(widget.Safe(strings.Join(g.Models, " ")), muted("all"))},
+		{"default", cmp.Or(widget.Safe(g.DefaultModel), muted("none: a request must name a model"))}, {"aliases", cmp.Or(aliasesText(g.Aliases, " "+t.Glyphs.Right+" ", ", "), muted("none"))},
+		{"origins", widget.Safe(strings.Join(g.Origins, " "))},
+	}
+	lines := append(factLines(t, facts, inner), "", heading(t, "Use it", "y copies the address", inner))
+	for _, l := range s.lines(g) {
+		lines = append(lines, widget.Safe(l))
+	}
+	lines = append(lines, "", heading(t, "Limits over everything in it", "", inner))
+	if len(g.LimitStates) == 0 {
+		lines = append(lines, muted("none: only those of clients and keys hold"))
+	} else {
+		lines = append(lines, gauges(t, g.LimitStates, inner, now)...)
+	}
+	lines = append(lines, "", heading(t, "30 days", widget.Money(g.Month.CostNanoUSD), inner))
+	lines = append(lines, sumLines(t, &g.Month, inner)...)
+	lines = append(lines, "", heading(t, "Clients", "v shows them", inner))
+	lines = append(lines, s.clientLines(g, inner, max(rows-len(lines), 5))...)
+	return s.box(widget.Safe(g.Name), "id "+g.PublicID, width, height, lines)
+}
+
+func accessText(a tally.Access) string {
+	switch a {
+	case tally.AccessToken:
+		return "client keys and access tokens"
+	case tally.AccessKey:
+		return "client keys only"
+	case tally.AccessPublic:
+		return "anyone, within limits per visitor"
+	}
+	return widget.Safe(string(a))
+}
+
+// aliasesText writes aliases in the order of their names.
+func aliasesText(aliases map[string]string, arrow, between string) string {
+	var out []string
+	for _, asked := range slices.Sorted(maps.Keys(aliases)) {
+		out = append(out, widget.Safe(asked)+arrow+widget.Safe(aliases[asked]))
+	}
+	return strings.Join(out, between)
+}
+
+// clientLines are the clients of a gateway, those that cost most first.
+func (s *Gateways) clientLines(g *control.GatewayView, width, most int) []string {
+	t := s.env.Theme
+	var clients []control.ClientView
+	for _, c := range s.snap.Clients {
+		if c.Gateway == g.ID {
+			clients = append(clients, c)
+		}
+	}
+	slices.SortStableFunc(clients, func(a, b control.ClientView) int {
+		return cmp.Or(cmp.Compare(b.Month.CostNanoUSD, a.Month.CostNanoUSD), cmp.Compare(a.Slug, b.Slug))
+	})
+	var out []string
+	for i := range clients {
+		c := &clients[i]
+		if len(out) == most-1 && i < len(clients)-1 {
+			out = append(out, t.Paint(theme.Muted, fmt.Sprintf("and %d more", len(clients)-i)))
+			break
+		}
+		out = append(out, widget.Between(statusSign(t, c.Status)+" "+widget.Safe(c.Slug), budget(t, c.LimitStates)+"  "+widget.PadLeft(widget.Money(c.Month.CostNanoUSD), 9), width))
+	}
+	if len(out) == 0 {
+		out = append(out, t.Paint(theme.Muted, "none yet: n in Clients makes one"))
+	}
+	return out
+}

@@ -1,0 +1,148 @@
+package screen
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+	"tallygate/tui/theme"
+	"tallygate/tui/widget"
+)
+
+// gauges draw limits as bars: what is used of what, and until when.
+func gauges(t *theme.Theme, states []control.LimitState, width int, now time.Time) []string {
+	if len(states) == 0 {
+		return []string{t.Paint(theme.Muted, "no limits: only those of its gateway hold")}
+	}
+	states = slices.Clone(states)
+	slices.SortStableFunc(states, func(a, b control.LimitState) int { return compareShare(shareOf(b), shareOf(a)) })
+	labels := 0
+	for _, s := range states {
+		labels = max(labels, widget.Width(labelOf(s)))
+	}
+	labels = min(labels, 24)
+	out := make([]string, 0, len(states))
+	for _, s := range states {
+		share := shareOf(s)
+		figures := fmt.Sprintf("%s of %s", widget.Amount(s.Metric, s.Used), widget.Amount(s.Metric, s.Max))
+		if s.Held > 0 {
+			figures += " (" + widget.Amount(s.Metric, s.Held) + " held)"
+		}
+		reset := "for good"
+		if !s.ResetsAt.IsZero() {
+			reset = "resets in " + widget.Until(s.ResetsAt, now)
+		}
+		bar := max(width-labels-widget.Width(figures)-8-20, 6)
+		line := widget.Pad(labelOf(s), labels) + " " + widget.Bar(t, share, min(bar, 24), widget.Budget(share)) +
+			t.Paint(widget.Budget(share), fmt.Sprintf(" %4d%% ", int(share*100))) + figures
+		if room := width - widget.Width(line) - 2; room >= widget.Width(reset) {
+			line += t.Paint(theme.Muted, "  "+reset)
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+func compareShare(a, b float64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// shareOf is how much of a limit is used, holds included.
+func shareOf(s control.LimitState) float64 { return widget.Share(s.Used+s.Held, s.Max) }
+
+// fullest is the limit of which the largest share is used; ok is false without
+// limits that refuse.
+func fullest(states []control.LimitState) (s control.LimitState, ok bool) {
+	for _, x := range states {
+		if !x.Warn && x.Window.Unit != tally.Minute && (!ok || shareOf(x) > shareOf(s)) {
+			s, ok = x, true
+		}
+	}
+	return s, ok
+}
+
+// budget is the fullest limit as a short bar with its share, 11 cells wide.
+func budget(t *theme.Theme, states []control.LimitState) string {
+	l, ok := fullest(states)
+	if !ok {
+		return t.Paint(theme.Faint, "no limit")
+	}
+	share := shareOf(l)
+	return widget.Bar(t, share, 6, widget.Budget(share)) + t.Paint(widget.Budget(share), fmt.Sprintf(" %3d%%", int(share*100)))
+}
+
+func labelOf(s control.LimitState) string {
+	name := string(s.Metric)
+	switch s.Metric {
+	case tally.Cost:
+		name = "cost"
+	case tally.Sessions:
+		name = "sessions"
+	}
+	label := name + " / " + s.Window.String()
+	if s.Warn {
+		label += " (warns)"
+	}
+	return label
+}
+
+// statusSign is a status as a sign; the word stands beside it.
+func statusSign(t *theme.Theme, s tally.Status) string {
+	switch s {
+	case tally.Active:
+		return t.Paint(theme.OK, t.Glyphs.On)
+	case tally.Suspended:
+		return t.Paint(theme.Warn, t.Glyphs.Half)
+	}
+	return t.Paint(theme.Faint, t.Glyphs.Off)
+}
+
+// heading is a line in capitals above a part of a detail.
+func heading(t *theme.Theme, text, note string, width int) string {
+	return widget.Between(t.Strong(theme.Muted, strings.ToUpper(text)), t.Paint(theme.Muted, note), width)
+}
+
+// limitsText writes limits one per word, as a form shows them.
+func limitsText(limits []tally.Limit) string {
+	var out []string
+	for _, l := range limits {
+		out = append(out, l.String())
+	}
+	return strings.Join(out, " ")
+}
+
+// limitEdits turns what stands in a form into edits of what there was: each
+// limit that is gone is removed.
+func limitEdits(text string, old []tally.Limit) ([]tally.LimitEdit, error) {
+	var edits []tally.LimitEdit
+	kept := map[string]bool{}
+	for _, word := range strings.Fields(text) {
+		e, err := tally.ParseLimit(word)
+		if err != nil {
+			return nil, err
+		}
+		kept[string(e.Metric)+"/"+e.Window.String()] = true
+		edits = append(edits, e)
+	}
+	for _, l := range old {
+		if !kept[string(l.Metric)+"/"+l.Window.String()] {
+			edits = append(edits, tally.LimitEdit{Limit: l, Remove: true})
+		}
+	}
+	return edits, nil
+}
+
+// checkLimits says what is wrong with limits in a form.
+func checkLimits(text string) error {
+	_, err := limitEdits(text, nil)
+	return err
+}

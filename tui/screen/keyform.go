@@ -1,0 +1,104 @@
+package screen
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"tallygate/engine/control"
+	"tallygate/tui/live"
+	"tallygate/tui/widget"
+)
+
+// newKeyForm asks for a new key of a client and shows it once.
+func newKeyForm(e *Env, screen, client string) Dialog {
+	return NewForm(e, FormOf[control.CreateKey, control.KeyCreated]{
+		Heading: "New key for " + widget.Safe(client), Screen: screen, Op: control.KeysCreate, Save: "Create the key",
+		Fields: []*widget.Field{
+			{Name: "label", Label: "Label", Help: "what it is for: whatsapp-bot, n8n-prod"},
+			{Name: "expires", Label: "Expires", Help: "how long it works: 90d, 12h, a date; empty means forever"},
+			{Name: "limits", Label: "Limits", Check: checkLimits, Help: "on top of the client's: requests=10/minute cost=5/total"},
+		},
+		Fill: func(value func(string) string) (in control.CreateKey, err error) {
+			in.Client, in.Label, in.Expires = client, strings.TrimSpace(value("label")), strings.TrimSpace(value("expires"))
+			in.Limits, err = limitEdits(value("limits"), nil)
+			return in, err
+		},
+		Done: func(k control.KeyCreated) tea.Cmd { return Ask(Open{shownKey(e, k)}) },
+	})
+}
+
+// shownKey is the dialog of a key that was just made.
+func shownKey(e *Env, k control.KeyCreated) Dialog {
+	s := &Shown{
+		Heading: "Key " + widget.Safe(k.Label) + " of " + widget.Safe(k.Client), Secret: k.Key, Save: saveSecret,
+		Says: []string{"This is the only time that the key is shown: tallygate keeps its digest only."},
+	}
+	if !k.OldUntil.IsZero() {
+		s.Says = append(s.Says, "The key before it works until "+k.OldUntil.In(e.Zone).Format("2 Jan 15:04")+".")
+	}
+	if snap := e.Source.Snapshot(); snap.Status.BaseURL != "" {
+		if model, ok := modelFor(snap, k.Client); ok {
+			s.Curl = Curl(snap.Status.BaseURL, k.Key, model)
+		}
+	}
+	return s
+}
+
+// modelFor is a model that a client may ask for: "" where its gateway has one
+// for requests that name none. ok is false if there is no model to use.
+func modelFor(snap *live.Snapshot, client string) (model string, ok bool) {
+	var allowed []string
+	for _, c := range snap.Clients {
+		if c.Slug != client {
+			continue
+		}
+		allowed = c.Models
+		for _, g := range snap.Gateways {
+			if g.ID != c.Gateway {
+				continue
+			}
+			if g.DefaultModel != "" && (len(allowed) == 0 || slices.Contains(allowed, g.DefaultModel)) {
+				return "", true
+			}
+			if len(allowed) == 0 {
+				allowed = g.Models
+			}
+		}
+	}
+	for i := range snap.Models {
+		m := &snap.Models[i]
+		chats := m.Mode == "" || m.Mode == "chat"
+		if m.Model.Enabled && m.Priced && chats && (len(allowed) == 0 || slices.Contains(allowed, m.Name)) {
+			return m.Name, true
+		}
+	}
+	return "", false
+}
+
+// Curl is a command that works as it is when it is pasted into a shell.
+func Curl(baseURL, key, model string) string {
+	body, _ := json.Marshal(struct { // texts cannot fail
+		Model    string              `json:"model,omitempty"`
+		Messages []map[string]string `json:"messages"`
+	}{model, []map[string]string{{"role": "user", "content": "hi"}}})
+	return fmt.Sprintf("curl %s/chat/completions -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' -d '%s'", strings.TrimRight(baseURL, "/"), key, strings.ReplaceAll(string(body), "'", `'\''`))
+}
+
+// saveSecret writes a secret to a new file that only this user can read.
+func saveSecret(secret string) (path string, err error) {
+	f, err := os.CreateTemp("", "tallygate-key-*.txt") // mode 0600
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	if _, err := f.WriteString(secret + "\n"); err != nil {
+		return "", err
+	}
+	return filepath.Clean(f.Name()), f.Sync()
+}

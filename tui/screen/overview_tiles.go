@@ -1,0 +1,175 @@
+package screen
+
+import (
+	"fmt"
+	"time"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+	"tallygate/tui/theme"
+	"tallygate/tui/widget"
+)
+
+// tile is a figure with its shape.
+type tile struct {
+	title, value string
+	note         string // what stands behind the figure; gives way where there is little room
+	more         string // the same at more length
+	shape        []float64
+	role         theme.Role
+}
+
+// quarter is the span of what is drawn live.
+const quarter = 15 * time.Minute
+
+// tiles are the figures at the top, the most important first.
+func (s *Overview) tiles(cells int) []tile {
+	t, now := s.env.Theme, s.env.Clock()
+	seconds := inSeconds(s.snap.Seconds, now, cells, (quarter / time.Duration(max(cells, 1))).Round(time.Second))
+	lately := inSeconds(s.snap.Seconds, now, 1, 10*time.Second)[0]
+	var all tally.Second
+	for i := range seconds {
+		all.Requests += seconds[i].Requests
+		all.Refused += seconds[i].Refused
+		all.Errors += seconds[i].Errors
+		all.Total += seconds[i].Total
+	}
+	perSecond := float64(lately.Requests+lately.Refused) / 10
+	mean := float64(all.Requests+all.Refused) / quarter.Seconds()
+	hours := inHours(&s.snap.Hours, now, s.env.Zone, 24)
+	today := s.today()
+	last := &s.snap.Status.Today
+	spend := tile{title: "Spend today", value: widget.Money(today.CostNanoUSD), note: "24 h " + widget.Money(last.CostNanoUSD), role: theme.Accent,
+		shape: each(hours, func(h *control.Sums) float64 { return float64(h.CostNanoUSD) })}
+	if l, ok := spendCap(s.snap.Gateways); ok {
+		share := shareOf(l)
+		spend.note = t.Paint(widget.Budget(share), percent(share)+" of ") + t.Paint(theme.Muted, capOf(&l))
+	}
+	failed := tile{title: "Errors 15 min", value: percent(widget.Share(all.Errors, all.Requests)), note: "24 h " + widget.Compact(last.Errors) + " failed",
+		more:  fmt.Sprintf("24 h %s failed, %s refused", widget.Compact(last.Errors), widget.Compact(last.Refused)),
+		shape: each(seconds, func(b *tally.Second) float64 { return float64(b.Errors) }), role: theme.OK}
+	if all.Errors > 0 {
+		failed.role = theme.Bad
+	}
+	p99 := widget.Latency(millis(last.P99MS))
+	latency := tile{title: "Latency", value: "–", note: "24 h p99 " + p99, more: "24 h p50 " + widget.Latency(millis(last.P50MS)) + " p99 " + p99, role: theme.Info,
+		shape: each(seconds, func(b *tally.Second) float64 {
+			if b.Requests == 0 {
+				return 0
+			}
+			return float64(b.Total) / float64(b.Requests)
+		})}
+	if all.Requests > 0 {
+		latency.value = widget.Latency(all.Total / time.Duration(all.Requests))
+	}
+	return []tile{
+		{title: "Requests/s", value: rate(perSecond), note: change(t, perSecond, mean, false) + t.Paint(theme.Muted, " vs 15 min"), role: theme.Accent,
+			shape: each(seconds, func(b *tally.Second) float64 { return float64(b.Requests + b.Refused) })},
+		spend,
+		failed,
+		{title: "Tokens today", value: widget.Compact(today.InputTokens + today.OutputTokens), role: theme.Accent,
+			note:  fmt.Sprintf("in %s  out %s", widget.Compact(today.InputTokens), widget.Compact(today.OutputTokens)),
+			shape: each(hours, func(h *control.Sums) float64 { return float64(h.InputTokens + h.OutputTokens) })},
+		latency,
+	}
+}
+
+// millis is a length of time in milliseconds.
+func millis(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
+
+// today sums the hours since midnight.
+func (s *Overview) today() control.Sums {
+	var out control.Sums
+	from := midnight(s.env.Clock(), s.env.Zone)
+	for i := range s.snap.Hours.Rows {
+		if r := &s.snap.Hours.Rows[i]; !r.At.Before(from) {
+			out.CostNanoUSD += r.CostNanoUSD
+			out.InputTokens += r.InputTokens
+			out.OutputTokens += r.OutputTokens
+		}
+	}
+	return out
+}
+
+// drawTiles draws as many tiles as can be read.
+func (s *Overview) drawTiles(width, height int) widget.Block {
+	t := s.env.Theme
+	n := 5
+	switch {
+	case width < 78:
+		n = 3
+	case width < 100:
+		n = 4
+	}
+	blocks := make([]widget.Block, 0, n)
+	for i, x := range s.tiles(max(width/n-4, 1))[:n] {
+		w := width / n
+		if i < width%n {
+			w++
+		}
+		blocks = append(blocks, x.draw(t, w, height, s.snap.Loaded))
+	}
+	return widget.Beside(blocks...)
+}
+
+func (x *tile) draw(t *theme.Theme, width, height int, loaded bool) widget.Block {
+	inner, rows := widget.Inner(width, height)
+	value, note := t.Strong(x.role, x.value), t.Paint(theme.Muted, x.note)
+	if widget.Strip(x.note) != x.note {
+		note = x.note
+	}
+	if x.more != "" && widget.Width(x.more) <= inner {
+		note = t.Paint(theme.Muted, x.more)
+	}
+	if !loaded {
+		value, note = t.Paint(theme.Muted, t.Glyphs.Ellipsis), ""
+	}
+	shape := widget.Spark(t, squeeze(x.shape, inner), inner, x.role)
+	lines := []string{value, shape}
+	switch {
+	case rows >= 3:
+		lines = []string{value, note, shape}
+	case widget.Width(value)+widget.Width(note)+2 <= inner:
+		lines[0] = widget.Between(value, note, inner)
+	}
+	return widget.Box{Title: x.title}.Draw(t, width, height, lines)
+}
+
+// drawCharts draws requests per second and the cost per hour, the latter only
+// where there is room for both.
+func (s *Overview) drawCharts(height int) widget.Block {
+	if s.width < wide {
+		return s.drawTraffic(s.width, height)
+	}
+	left := s.width / 2
+	return widget.Beside(s.drawTraffic(left, height), s.drawCost(s.width-left, height))
+}
+
+func (s *Overview) drawTraffic(width, height int) widget.Block {
+	t := s.env.Theme
+	inner, rows := widget.Inner(width, height)
+	size := 15 * time.Second
+	for _, finer := range []time.Duration{10 * time.Second, 5 * time.Second} {
+		if int(quarter/finer) <= inner-8 {
+			size = finer
+		}
+	}
+	buckets := inSeconds(s.snap.Seconds, s.env.Clock(), int(quarter/size), size)
+	per := func(n int64) float64 { return float64(n) / size.Seconds() }
+	answered := each(buckets, func(b *tally.Second) float64 { return per(b.Requests) })
+	refused := each(buckets, func(b *tally.Second) float64 { return per(b.Refused) })
+	chart := widget.Chart{Format: rate, Times: []string{"-15m", "-10m", "-5m", "now"},
+		Series: []widget.Series{{Values: refused, Role: theme.Warn}, {Values: answered, Role: theme.Accent}}}
+	note := legend(t, theme.Accent, "answered "+rate(answered[len(answered)-1])) + "  " + legend(t, theme.Warn, "refused "+rate(refused[len(refused)-1]))
+	return widget.Box{Title: "Requests/s", Note: note, NotePainted: true}.Draw(t, width, height, chart.Draw(t, inner, rows).Lines())
+}
+
+func (s *Overview) drawCost(width, height int) widget.Block {
+	t := s.env.Theme
+	inner, rows := widget.Inner(width, height)
+	hours := inHours(&s.snap.Hours, s.env.Clock(), s.env.Zone, 24)
+	chart := widget.Chart{Format: dollars, Times: []string{"-24h", "-18h", "-12h", "-6h", "now"},
+		Series: []widget.Series{{Values: each(hours, func(h *control.Sums) float64 { return float64(h.CostNanoUSD) / float64(tally.Dollar) }), Role: theme.Accent}}}
+	note := fmt.Sprintf("last hour %s  24 h %s", widget.Money(hours[23].CostNanoUSD), widget.Money(s.snap.Status.Today.CostNanoUSD))
+	return widget.Box{Title: "Cost per hour", Note: note}.Draw(t, width, height, chart.Draw(t, inner, rows).Lines())
+}

@@ -1,0 +1,115 @@
+package screen
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+	"tallygate/tui/live"
+	"tallygate/tui/theme"
+	"tallygate/tui/widget"
+)
+
+func (s *Providers) drawDetail(width, height int) widget.Block {
+	t := s.env.Theme
+	p := s.selected()
+	if p == nil {
+		return widget.Box{Title: "No provider", Focused: s.detail}.Draw(t, width, height, nil)
+	}
+	inner, rows := widget.Inner(width, height)
+	sign, state := providerState(t, p)
+	kind := widget.Safe(string(p.ProviderKind))
+	if p.Local {
+		kind += t.Paint(theme.Muted, ", runs on your machine")
+	}
+	address := widget.Safe(p.BaseURL)
+	if address == "" {
+		address = t.Paint(theme.Muted, "built in")
+	}
+	keys := t.Paint(theme.Muted, "none")
+	if len(p.KeyHints) > 0 {
+		keys = widget.Safe(strings.Join(p.KeyHints, "  "))
+	}
+	flight := t.Paint(theme.Muted, "no cap")
+	if p.MaxInFlight > 0 {
+		flight = fmt.Sprintf("at most %d", p.MaxInFlight)
+	}
+	facts := []fact{{"state", sign + " " + state}, {"kind", kind}, {"address", address}, {"keys", keys}, {"models", s.offers(p)}, {"in flight", flight}, {"timeouts", timeouts(t, p)},
+		{"probe", s.probed(p)}}
+	lines := factLines(t, facts, inner)
+	day := s.day[p.ID]
+	lines = append(lines, "", heading(t, "24 hours", widget.Money(day.CostNanoUSD), inner))
+	lines = append(lines, sumLines(t, &day, inner)...)
+	lines = append(lines, "", heading(t, "30 days", widget.Money(p.Month.CostNanoUSD), inner))
+	lines = append(lines, sumLines(t, &p.Month, inner)...)
+	failed := func(r *live.Request) bool {
+		return r.Provider == p.ID && r.Outcome != tally.OK && r.Outcome != tally.Canceled
+	}
+	spare := rows - len(lines)
+	bad := tailLines(s.env, s.snap, inner, max(spare/2-2, 1), failed)
+	if slices.ContainsFunc(s.snap.Tail, func(r live.Request) bool { return failed(&r) }) {
+		lines = append(lines, "", heading(t, "Last failures", "", inner))
+		lines = append(lines, bad...)
+	}
+	lines = append(lines, "", heading(t, "Last requests", "", inner))
+	lines = append(lines, tailLines(s.env, s.snap, inner, max(rows-len(lines), 5), func(r *live.Request) bool { return r.Provider == p.ID })...)
+	return s.box(widget.Safe(p.Name), "since "+p.CreatedAt.In(s.env.Zone).Format("2 Jan 2006"), width, height, lines)
+}
+
+// offers counts the models of a provider: known, offered, without a price.
+func (s *Providers) offers(p *control.ProviderView) string {
+	t := s.env.Theme
+	var on, unpriced int
+	for i := range s.snap.Models {
+		if m := &s.snap.Models[i]; m.Provider == p.ID && m.Model.Enabled {
+			on++
+			if !m.Priced {
+				unpriced++
+			}
+		}
+	}
+	out := fmt.Sprintf("%d known, %d on", p.Models, on)
+	if unpriced > 0 && s.snap.Settings.Unpriced != tally.AllowAtZero {
+		out += t.Paint(theme.Warn, fmt.Sprintf(", %d refused: no price", unpriced))
+	}
+	return out
+}
+
+func timeouts(t *theme.Theme, p *control.ProviderView) string {
+	var out []string
+	for _, x := range []struct {
+		name      string
+		set, left time.Duration
+	}{{"connect", p.ConnectTimeout, 10 * time.Second}, {"first byte", p.FirstByteTimeout, 2 * time.Minute}, {"chunk", p.ChunkTimeout, time.Minute}, {"answer", p.Timeout, 10 * time.Minute}} {
+		d := x.set
+		if d == 0 {
+			d = x.left
+		}
+		out = append(out, t.Paint(theme.Muted, x.name+" ")+spanText(d))
+	}
+	return strings.Join(out, "  ")
+}
+
+// probed tells how the last probe of this screen went.
+func (s *Providers) probed(p *control.ProviderView) string {
+	t := s.env.Theme
+	if s.testing == p.ID {
+		return t.Paint(theme.Info, "asking"+t.Glyphs.Ellipsis)
+	}
+	r, ok := s.tests[p.ID]
+	if !ok {
+		return t.Paint(theme.Muted, "T asks it for its models, which costs nothing")
+	}
+	when := t.Paint(theme.Muted, "  "+widget.Ago(r.at, s.env.Clock())+" ago")
+	if !r.OK {
+		text := r.Message
+		if r.Hint != "" {
+			text += " — " + r.Hint
+		}
+		return t.Paint(theme.Bad, t.Glyphs.Wrong+" "+widget.Safe(text)) + when
+	}
+	return t.Paint(theme.OK, t.Glyphs.Good) + fmt.Sprintf(" answered in %s, lists %d models", widget.Latency(r.Latency), r.Models) + when
+}

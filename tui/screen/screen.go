@@ -1,0 +1,177 @@
+// Package screen has the screens of the interface, one file or two for each.
+//
+// A screen is a plain struct. The app tells it its size and the latest
+// snapshot, hands it the messages that are for it, and asks it to draw. A
+// screen does no I/O in Update: it returns a command made by [Call], whose
+// answer comes back as an [Answer] with the screen's name. What it wants from
+// the app (a dialog, another screen, a word to the user) it asks for with a
+// message, too.
+package screen
+
+import (
+	"context"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+	"tallygate/tui/action"
+	"tallygate/tui/live"
+	"tallygate/tui/theme"
+	"tallygate/tui/widget"
+)
+
+// Screen is one of the screens.
+type Screen interface {
+	// Name is short and unique: "clients".
+	Name() string
+	// Resize tells the size that Draw must fill.
+	Resize(width, height int)
+	// Show tells the latest snapshot; it comes at least twice a second while
+	// the terminal has the focus.
+	Show(s *live.Snapshot)
+	// Update takes answers of the screen's own commands, and keys that belong
+	// to no action.
+	Update(msg tea.Msg) tea.Cmd
+	// Draw fills exactly the size that Resize told.
+	Draw() widget.Block
+	// Actions are what can be done now, the most useful first: those that fit
+	// stand in the footer.
+	Actions() []action.Action
+	// Typing reports whether a text field has the focus, which then owns every
+	// printable key.
+	Typing() bool
+	// Back undoes one step: it clears a filter or leaves a detail. It reports
+	// whether there was one.
+	Back() bool
+}
+
+// Asker is a screen that needs more of the engine than the snapshot has. It is
+// asked after every [Screen.Show], so most of the time it returns nil.
+type Asker interface {
+	// Ask returns the command that gets what is missing or has become old.
+	Ask() tea.Cmd
+}
+
+// Env is what every screen works with.
+type Env struct {
+	Theme  *theme.Theme
+	Caller control.Caller
+	Source *live.Source
+	Clock  func() time.Time
+	// Zone is the zone of times on the screen.
+	Zone *time.Location
+	// Write is whether this session may change things; a viewer may not.
+	Write bool
+	// Chosen is the theme that the user chose, which may be theme.Auto.
+	Chosen theme.Name
+	// LogFile is where the log of this interface is, "" if it has none.
+	LogFile string
+}
+
+// ReadOnly is why a viewer cannot do something, "" for an owner.
+func (e *Env) ReadOnly() string {
+	if e.Write {
+		return ""
+	}
+	return "you may look, not change: ask the owner"
+}
+
+// Answer is what came of a call.
+type Answer struct {
+	Screen string
+	Tag    string // which of the screen's calls
+	Seq    int    // a screen drops answers to calls it has repeated since
+	Value  any
+	Err    error
+}
+
+// patience bounds a call.
+const patience = 30 * time.Second
+
+// Call makes the command that runs an operation and answers to a screen.
+func Call[In, Out any](e *Env, screen, tag string, seq int, op control.Op[In, Out], in In) tea.Cmd {
+	return CallFor(patience, e, screen, tag, seq, op, in)
+}
+
+// CallFor is Call for what may take longer than a user would wait for.
+func CallFor[In, Out any](longest time.Duration, e *Env, screen, tag string, seq int, op control.Op[In, Out], in In) tea.Cmd {
+	return func() tea.Msg {
+		out, err := run(longest, e, op, in)
+		return Answer{Screen: screen, Tag: tag, Seq: seq, Value: out, Err: err}
+	}
+}
+
+// Do makes the command that runs an operation whose output nobody needs, and
+// says what came of it: done, or why it was not.
+func Do[In, Out any](e *Env, op control.Op[In, Out], in In, done string) tea.Cmd {
+	return func() tea.Msg {
+		if _, err := run(patience, e, op, in); err != nil {
+			return failure(err)
+		}
+		return Say{Text: done}
+	}
+}
+
+func run[In, Out any](longest time.Duration, e *Env, op control.Op[In, Out], in In) (Out, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), longest)
+	defer cancel()
+	out, err := op.Do(ctx, e.Caller, in)
+	if err == nil && op.Need == control.Write {
+		e.Source.Refresh()
+	}
+	return out, err
+}
+
+// Open asks the app to put a dialog on top.
+type Open struct{ Dialog Dialog }
+
+// Close asks the app to take the topmost dialog away.
+type Close struct{}
+
+// Goto asks the app for another screen, with a filter for its list.
+type Goto struct{ Screen, Filter string }
+
+// Say asks the app to show a word at the bottom for a moment.
+type Say struct {
+	Text string
+	Bad  bool
+}
+
+// Copy asks the app to put text on the terminal's clipboard.
+type Copy struct{ Text, What string }
+
+// Retheme asks the app for another theme, at once and from now on.
+type Retheme struct{ Name theme.Name }
+
+// Ask makes a message into a command.
+func Ask(msg tea.Msg) tea.Cmd { return func() tea.Msg { return msg } }
+
+// Fail tells of an error: what happened and the next step.
+func Fail(err error) tea.Cmd { return Ask(failure(err)) }
+
+func failure(err error) Say { return Say{Text: widget.Safe(explain(err)), Bad: true} }
+
+// explain is an error in words: what happened and the next step.
+func explain(err error) string {
+	e := tally.AsError(err)
+	if e.Hint != "" {
+		return e.Message + " — " + e.Hint
+	}
+	return e.Message
+}
+
+// Dialog is something on top of a screen that wants an answer first.
+type Dialog interface {
+	// Title stands in its frame.
+	Title() string
+	// Update takes every message but those that are the app's own.
+	Update(msg tea.Msg) tea.Cmd
+	// Draw draws the inside within at most a size.
+	Draw(t *theme.Theme, width, height int) widget.Block
+	// Typing is as for a screen.
+	Typing() bool
+	// Esc is what the escape key does; most dialogs close.
+	Esc() tea.Cmd
+}

@@ -1,0 +1,241 @@
+package screen
+
+import (
+	"fmt"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"tallygate/engine/tally"
+	"tallygate/tui/live"
+	"tallygate/tui/theme"
+	"tallygate/tui/widget"
+)
+
+// Settings is what the owner changes while the engine runs, how this terminal
+// looks, and where the engine keeps what it knows; it proves the books, too.
+type Settings struct {
+	list
+	snap    *live.Snapshot
+	report  *tally.Report
+	failed  error
+	started time.Time // of the proof that is under way
+	proved  time.Time
+	took    time.Duration
+	seq     int
+}
+
+// setting is one of the things that can be set.
+type setting struct {
+	id    string // of the input it sets, or "theme"
+	group string
+	label string
+	help  string
+}
+
+var settings = []setting{
+	{"unpriced", "costs", "models without a price", "refuse: requests for them are refused, because their cost could not be counted. allow: they are served and count as free, so no limit on cost stops them."},
+	{"default_max_output", "costs", "longest answer, if unsaid", "Before a request is sent, its cost is held at the longest answer it may get. This many output tokens are taken for one that names no maximum."},
+	{"drain_on_cancel", "costs", "when a client leaves", "read on: a stream is read to its end for exact usage, which the provider bills anyway. stop: the stream is closed and its usage estimated."},
+	{"retention_days", "records", "keep records", "Days to keep the record of each request. Totals, bills and limits stay for good."},
+	{"theme", "terminal", "theme", "auto is dark or light, as your terminal's background is. mono has no colours; ascii has nothing beyond ASCII either. It is kept for this machine."},
+}
+
+// proofPatience bounds a proof of the books: it replays every record.
+const proofPatience = 30 * time.Minute
+
+// NewSettings makes the screen.
+func NewSettings(e *Env) *Settings {
+	s := &Settings{snap: &live.Snapshot{}, list: newList(e, []widget.Column{{Title: "", Width: 8, Priority: 1}, {Title: "setting", Least: 26}, {Title: "is"}})}
+	s.bare = true
+	return s
+}
+
+// Name implements Screen, as do the methods below.
+func (s *Settings) Name() string { return "settings" }
+
+func (s *Settings) Show(snap *live.Snapshot) {
+	s.snap = snap
+	s.refresh()
+}
+
+func (s *Settings) refresh() {
+	t := s.env.Theme
+	if !s.snap.Loaded {
+		s.table.Empty = []string{"loading…"}
+		s.table.SetRows(nil)
+		return
+	}
+	rows := make([]widget.Row, 0, len(settings))
+	group := ""
+	for _, x := range settings {
+		head := ""
+		if x.group != group {
+			group, head = x.group, t.Paint(theme.Muted, x.group)
+		}
+		rows = append(rows, widget.Row{ID: x.id, Cells: []string{head, x.label, s.value(x.id)}})
+	}
+	s.table.SetRows(rows)
+}
+
+// value is a setting in words.
+func (s *Settings) value(id string) string {
+	t, set := s.env.Theme, &s.snap.Settings
+	switch id {
+	case "unpriced":
+		if set.Unpriced == tally.AllowAtZero {
+			return t.Paint(theme.Warn, "allow, as free")
+		}
+		return "refuse"
+	case "default_max_output":
+		return tally.Group(set.DefaultMaxOutput) + " tokens"
+	case "drain_on_cancel":
+		if set.DrainOnCancel {
+			return "read on"
+		}
+		return "stop"
+	case "retention_days":
+		if set.RetentionDays == 0 {
+			return "for good"
+		}
+		return plural(int64(set.RetentionDays), "day")
+	}
+	name := string(s.env.Chosen)
+	if s.env.Chosen == theme.Auto || name == "" {
+		name = "auto: " + string(t.Name)
+	}
+	return name
+}
+
+func (s *Settings) selected() *setting {
+	for i := range settings {
+		if settings[i].id == s.table.SelectedID() {
+			return &settings[i]
+		}
+	}
+	return nil
+}
+
+func (s *Settings) Update(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case Answer:
+		if msg.Tag == "verify" && msg.Seq == s.seq {
+			s.took = s.env.Clock().Sub(s.started)
+			s.started, s.proved = time.Time{}, s.env.Clock()
+			s.report, s.failed = nil, msg.Err
+			if msg.Err != nil {
+				return Fail(msg.Err)
+			}
+			r := msg.Value.(tally.Report)
+			s.report = &r
+			if !r.OK {
+				return Ask(Say{Text: fmt.Sprintf("The books do not agree: %s.", plural(int64(len(r.Faults)), "fault")), Bad: true})
+			}
+			return Ask(Say{Text: "Every record was replayed, and counters and totals agree."})
+		}
+	case tea.KeyPressMsg:
+		cmd, _ := s.key(msg)
+		s.refresh()
+		return cmd
+	}
+	return nil
+}
+
+// Draw puts the list above the rest where there is no room beside it: it is
+// short.
+func (s *Settings) Draw() widget.Block {
+	if rows := len(settings) + 3; s.width < wide && s.height >= rows+8 {
+		s.table.Focused = !s.detail
+		return widget.Below(s.drawList("Settings", "", s.width, rows), s.drawDetail(s.width, s.height-rows))
+	}
+	return s.draw("Settings", "", 50, s.drawDetail)
+}
+
+func (s *Settings) drawDetail(width, height int) widget.Block {
+	t, now, st := s.env.Theme, s.env.Clock(), &s.snap.Status
+	inner, rows := widget.Inner(width, height)
+	muted := func(s string) string { return t.Paint(theme.Muted, s) }
+	var lines []string
+	if x := s.selected(); x != nil {
+		lines = append(lines, heading(t, x.label, "", inner))
+		for _, l := range widget.Wrap(x.help, inner) {
+			lines = append(lines, l)
+		}
+		lines = append(lines, "")
+	}
+	books := append([]string{heading(t, "The books", "c proves them", inner)}, s.proof(inner, max(rows-len(lines)-1, 12))...)
+	proved := !s.started.IsZero() || s.report != nil || s.failed != nil
+	if proved { // what was asked for stands where it is seen
+		lines = append(append(lines, books...), "")
+	}
+	if s.snap.Loaded {
+		serving := t.Paint(theme.Warn, "not serving")
+		if st.Serving {
+			serving = widget.Safe(st.BaseURL)
+		}
+		disk := ""
+		if st.DiskBytes > 0 {
+			disk = widget.Compact(st.DiskBytes) + "B" + muted(" used, ") + widget.Compact(st.FreeBytes) + "B" + muted(" free")
+		}
+		facts := []fact{
+			{"address", serving}, {"data", widget.Safe(st.Data)}, {"disk", disk}, {"log", widget.Safe(s.env.LogFile)},
+			{"records", tally.Group(st.Records) + muted(fmt.Sprintf("   in flight %d", st.InFlight))},
+			{"version", widget.Safe(st.Version) + muted(fmt.Sprintf("   process %d, up %s", st.PID, widget.Span(now.Sub(st.StartedAt))))},
+			{"times", muted("of this screen are in ") + now.In(s.env.Zone).Format("MST, -07:00")},
+		}
+		lines = append(lines, heading(t, "This engine", "", inner))
+		lines = append(lines, factLines(t, facts, inner)...)
+		for _, w := range st.Warnings {
+			for _, l := range widget.Wrap(t.Glyphs.Alert+" "+widget.Safe(w), inner) {
+				lines = append(lines, t.Paint(theme.Warn, l))
+			}
+		}
+		lines = append(lines, "")
+	}
+	if !proved {
+		lines = append(lines, books...)
+	}
+	return s.box("About", "", width, height, lines)
+}
+
+// proof tells how the proof of the books goes, or went.
+func (s *Settings) proof(width, most int) []string {
+	t, now := s.env.Theme, s.env.Clock()
+	wrapped := func(r theme.Role, text string) (out []string) {
+		for _, l := range widget.Wrap(text, width) {
+			out = append(out, t.Paint(r, l))
+		}
+		return out
+	}
+	if !s.started.IsZero() {
+		spent := now.Sub(s.started)
+		spin := t.Glyphs.Spinner[int(spent/(500*time.Millisecond))%len(t.Glyphs.Spinner)]
+		return wrapped(theme.Info, fmt.Sprintf("%s replaying %s records, %s", spin, tally.Group(s.snap.Status.Records), widget.Span(spent)))
+	}
+	r := s.report
+	switch {
+	case s.failed != nil:
+		return wrapped(theme.Bad, t.Glyphs.Wrong+" not proved: "+widget.Safe(explain(s.failed)))
+	case r == nil:
+		return wrapped(theme.Muted, "Every record is replayed, and counters and totals must come out as they stand. Requests are served meanwhile.")
+	}
+	when := t.Paint(theme.Muted, fmt.Sprintf("  %s ago, in %s", widget.Ago(s.proved, now), widget.Latency(max(s.took, time.Millisecond))))
+	counts := fmt.Sprintf("%s records, %s counters, %s totals, %s holds", tally.Group(r.Records), tally.Group(r.Counters), tally.Group(r.Rollups), tally.Group(r.Holds))
+	if r.Pruned > 0 {
+		counts += fmt.Sprintf("; %s older records vouched for by opening balances", tally.Group(r.Pruned))
+	}
+	var out []string
+	if r.OK {
+		out = append(out, t.Paint(theme.OK, t.Glyphs.Good+" all of it agrees")+when)
+	} else {
+		out = append(out, t.Paint(theme.Bad, t.Glyphs.Wrong+" "+plural(int64(len(r.Faults)), "fault"))+when)
+	}
+	out = append(out, wrapped(theme.Muted, counts)...)
+	for i, f := range r.Faults {
+		if len(out) >= most-1 && i < len(r.Faults)-1 {
+			return append(out, t.Paint(theme.Muted, fmt.Sprintf("and %d more: tallygate verify", len(r.Faults)-i)))
+		}
+		out = append(out, t.Paint(theme.Bad, widget.Safe(f.Kind+" "+f.Subject))+" "+widget.Safe(f.Message))
+	}
+	return out
+}

@@ -1,0 +1,110 @@
+package screen
+
+import (
+	"fmt"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"tallygate/engine/control"
+	"tallygate/tui/theme"
+	"tallygate/tui/widget"
+)
+
+// newTry asks for a test request, sends it as an app would, and explains every
+// check that it met.
+func newTry(e *Env, screen, client, model string) Dialog {
+	return NewForm(e, FormOf[control.Try, control.Tried]{
+		Heading: "Send a test request", Screen: screen, Op: control.EngineTry, Save: "Send it", Busy: "sending it and waiting for the answer",
+		Fields: []*widget.Field{{Name: "client", Label: "Client"}, {Name: "model", Label: "Model"}, {Name: "prompt", Label: "Prompt"}},
+		Values: map[string]string{"client": client, "model": model},
+		Fill: func(value func(string) string) (control.Try, error) {
+			v := filled(value)
+			return control.Try{Client: v.text("client"), Model: v.text("model"), Prompt: v.text("prompt")}, nil
+		},
+		Done: func(out control.Tried) tea.Cmd { return Ask(Open{&tried{out: out}}) },
+	})
+}
+
+// tried is the dialog of what became of a test request.
+type tried struct {
+	out control.Tried
+	top int
+	end bool // the last line is seen
+}
+
+// Title implements Dialog, as do the methods below.
+func (d *tried) Title() string {
+	if d.out.OK {
+		return "The test request was answered"
+	}
+	return "The test request was not answered"
+}
+func (d *tried) Typing() bool { return false }
+func (d *tried) Esc() tea.Cmd { return Ask(Close{}) }
+
+func (d *tried) Update(msg tea.Msg) tea.Cmd {
+	key, ok := msg.(tea.KeyPressMsg)
+	if !ok {
+		return nil
+	}
+	switch key.String() {
+	case "enter", "q":
+		return Ask(Close{})
+	case "y":
+		if id := d.out.Request.ID; id != "" {
+			return Ask(Copy{string(id), "The request's id was"})
+		}
+	case "down", "j":
+		if !d.end {
+			d.top++
+		}
+	case "up", "k":
+		d.top = max(d.top-1, 0)
+	}
+	return nil
+}
+
+func (d *tried) Draw(t *theme.Theme, width, height int) widget.Block {
+	width = min(width, 92)
+	var lines []string
+	if a := strings.TrimSpace(d.out.Answer); a != "" {
+		lines = append(lines, t.Paint(theme.Muted, "It says"))
+		for _, l := range firstOf(widget.Wrap(widget.Safe(a), width-4), 6) {
+			lines = append(lines, "  "+l)
+		}
+		lines = append(lines, "")
+	}
+	lines = append(lines, t.Paint(theme.Muted, fmt.Sprintf("What happened: status %d", d.out.Status)))
+	reached := true
+	for _, s := range d.out.Steps {
+		sign, role := t.Paint(theme.OK, t.Glyphs.Good), theme.Text
+		switch {
+		case !s.OK && reached:
+			sign, role, reached = t.Paint(theme.Bad, t.Glyphs.Wrong), theme.Bad, false
+		case !s.OK:
+			sign, role = t.Paint(theme.Faint, "-"), theme.Muted
+		}
+		for i, l := range widget.Wrap(widget.Safe(s.Detail), width-14) {
+			if i == 0 {
+				lines = append(lines, "  "+sign+" "+t.Paint(theme.Muted, widget.Pad(widget.Safe(s.Name), 9))+" "+t.Paint(role, l))
+			} else {
+				lines = append(lines, strings.Repeat(" ", 14)+t.Paint(role, l))
+			}
+		}
+	}
+	rows := max(min(len(lines), height-4), 1)
+	d.top = max(min(d.top, len(lines)-rows), 0)
+	d.end = d.top+rows >= len(lines)
+	keys := "enter close"
+	if d.out.Request.ID != "" {
+		keys += "   y copy the request's id"
+	}
+	if rows < len(lines) {
+		keys += "   ↑↓ more"
+	}
+	return widget.Below(widget.NewBlock(width, 1), widget.NewBlock(width, rows, lines[d.top:]...), widget.NewBlock(width, 2, "", t.Paint(theme.Muted, keys)))
+}
+
+// firstOf is at most n lines.
+func firstOf(lines []string, n int) []string { return lines[:min(len(lines), n)] }

@@ -1,0 +1,118 @@
+package screen_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+	"tallygate/tui/screen"
+	"tallygate/tui/tuitest"
+)
+
+func TestTheFallbackOrderIsTheLastOneChosen(t *testing.T) {
+	tuitest.Run(t, only(screen.NewProviders), func(d *tuitest.Driver) {
+		d.Press("J", "J").Ticks(4)
+		if got, want := last(t, d, control.ProvidersOrder).Providers, []string{"openrouter", "ollama", "openai"}; !slices.Equal(got, want) {
+			t.Errorf("the order is %v, not %v", got, want)
+		}
+		d.Expect("3 ● openai").Press("J").Press("K").Ticks(4).Expect("2 ● openai")
+	})
+}
+
+func TestAnOrderThatIsRefusedIsNotShown(t *testing.T) {
+	tuitest.Run(t, only(screen.NewProviders), func(d *tuitest.Driver) {
+		d.World.Fail("providers.order", tally.Errorf(tally.Conflict, "somebody else was faster"))
+		d.Press("J").Expect("somebody else was faster", "1 ● openai")
+	})
+}
+
+func TestAProviderIsAddedAndItsImportTold(t *testing.T) {
+	tuitest.Run(t, only(screen.NewProviders), func(d *tuitest.Driver) {
+		d.Press("n").Expect("what does it speak?").Type("openai").Press("enter").Expect("New provider")
+		d.Press("tab", "tab").Paste("sk-verysecret\n").ExpectNot("sk-very").Press("ctrl+r").Expect("sk-verysecret").Press("ctrl+s")
+		in := last(t, d, control.ProvidersCreate)
+		if in.Name != "openai-2" || in.ProviderKind != "openai" || len(in.APIKeys) != 1 || in.APIKeys[0].Reveal() != "sk-verysecret" || in.ConnectTimeout == nil && in.MaxInFlight == nil {
+			t.Errorf("it was added as %+v", in)
+		}
+		d.Expect("Added openai-2", "It lists").Press("enter").Ticks(4).Expect("▸  4 ● openai-2")
+	})
+}
+
+func TestAProviderIsEditedWithoutItsKeys(t *testing.T) {
+	tuitest.Run(t, only(screen.NewProviders), func(d *tuitest.Driver) {
+		d.Press("e", "tab", "tab", "tab", "tab").Type("soon").Press("tab").Expect("not a length of time")
+		d.Press("shift+tab", "backspace", "backspace", "backspace", "backspace").Type("5s").Press("ctrl+s")
+		in := last(t, d, control.ProvidersUpdate)
+		if in.ConnectTimeout == nil || *in.ConnectTimeout != 5*time.Second || in.APIKeys != nil || in.BaseURL != nil || in.NewName != "" || in.Timeout != nil {
+			t.Errorf("the change is %+v", in)
+		}
+	})
+}
+
+func TestAProviderIsProbed(t *testing.T) {
+	tuitest.Run(t, only(screen.NewProviders), func(d *tuitest.Driver) {
+		d.Press("T").Expect("openai answered in", "lists")
+		d.World.Fail("providers.test", tally.Errorf(tally.Upstream, "the key was refused"))
+		d.Press("T").Expect("the key was refused")
+		d.Press("space").Ticks(4)
+		if in := last(t, d, control.ProvidersUpdate); in.Enabled == nil || *in.Enabled {
+			t.Errorf("space asked for %+v", in)
+		}
+		d.Expect("1 ○ openai")
+	})
+}
+
+func TestAProviderIsDeletedAfterAQuestion(t *testing.T) {
+	tuitest.Run(t, only(screen.NewProviders), func(d *tuitest.Driver) {
+		d.Press("d").Expect("Delete provider openai?", "Its 4 models go with it", "Switch it off instead", "Type openai")
+		d.Type("openai").Press("tab", "tab", "tab", "enter")
+		last(t, d, control.ProvidersDelete)
+		d.Ticks(4).ExpectNot("● openai ")
+	})
+}
+
+func TestModelsAreFiltered(t *testing.T) {
+	tuitest.Run(t, only(screen.NewModels), func(d *tuitest.Driver) {
+		d.Press("f").Expect("1 of 8", "gpt-5-preview", "no price", "refused: it has no").ExpectNot("gpt-4.1")
+		d.Press("f", "/").Type("provider:openai mini").Press("enter").Expect("1 of 8", "gpt-4o-mini", "openai → openrouter")
+		d.Press("esc").Expect("8 of 8")
+	})
+}
+
+func TestAPriceIsSet(t *testing.T) {
+	tuitest.Run(t, only(screen.NewModels), func(d *tuitest.Driver) {
+		d.Press("f", "p").Expect("Price of gpt-5-preview", "none: p sets one")
+		d.Type("1.25x").Press("tab").Expect("✗").Press("shift+tab", "backspace", "tab").Type("10")
+		d.Expect("cost $0.0075").Press("ctrl+s")
+		in := last(t, d, control.ModelsUpdate)
+		want := []control.PriceField{{Class: "input", Amount: 1_250_000_000}, {Class: "output", Amount: 10 * tally.Dollar}}
+		if !slices.Equal(in.Prices, want) || in.PriceFrom != "" {
+			t.Errorf("the price is %+v from %q", in.Prices, in.PriceFrom)
+		}
+	})
+}
+
+func TestAPriceThatDoesNotChangeIsNotSent(t *testing.T) {
+	tuitest.Run(t, only(screen.NewModels), func(d *tuitest.Driver) {
+		d.Press("p", "ctrl+s").Expect("no rate was changed")
+		d.Press("backspace", "ctrl+s").Expect("cannot be taken away")
+		if n := len(tuitest.Sent(d.World, control.ModelsUpdate)); n != 0 {
+			t.Errorf("%d changes were sent", n)
+		}
+	})
+}
+
+func TestAModelIsSwitchedAddedAndDeleted(t *testing.T) {
+	tuitest.Run(t, only(screen.NewModels), func(d *tuitest.Driver) {
+		d.Press("down", "space").Expect("gpt-4.1 is off").Ticks(4).Press("space").Expect("gpt-4.1 is on").Ticks(4)
+		d.Press("n").Expect("of which provider?").Press("enter").Type("gpt-9").Press("ctrl+s")
+		if in := last(t, d, control.ModelsCreate); in.Name != "gpt-9" || in.Provider == "" || in.Prices != nil || in.ContextTokens != nil {
+			t.Errorf("it was added as %+v", in)
+		}
+		d.Ticks(4).Press("d").Expect("Delete model gpt-4.1?", "Switch it off instead").Press("esc")
+		d.Press("i").Expect("which provider?").Press("enter").Expect("Models imported")
+		last(t, d, control.ModelsImport)
+	})
+}
