@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -19,10 +20,11 @@ type load struct {
 	now   time.Time
 	plans [][]tally.Charge // one for each of some clients
 	next  atomic.Int64
+	step  time.Duration // from one request to the next
 }
 
 func newLoad(s *Store, clients int) *load {
-	l := &load{store: s, now: time.Now().UTC().Truncate(time.Hour)}
+	l := &load{store: s, now: time.Now().UTC().Truncate(time.Hour), step: time.Microsecond}
 	for i := range clients {
 		var list []tally.Charge
 		for _, subject := range []string{fmt.Sprintf("key/ke_01kq3ma7e%017d", i), fmt.Sprintf("client/cl_01kq3ma7e%017d", i), "gateway/gw_01kq3ma7e00000000000000000"} {
@@ -42,12 +44,16 @@ func newLoad(s *Store, clients int) *load {
 // request is one Reserve and one Settle.
 func (l *load) request() error {
 	n := l.next.Add(1)
+	at := l.now.Add(time.Duration(n) * l.step)
 	charges := l.plans[n%int64(len(l.plans))]
+	if !charges[0].Period.Contains(at) {
+		charges = periodsAt(charges, at)
+	}
 	_, key := charges[0].Subject.Split()
 	_, client := charges[2].Subject.Split()
 	_, gateway := charges[4].Subject.Split()
 	r := tally.Reservation{
-		ID: tally.NewID("req", l.now), At: l.now.Add(time.Duration(n) * time.Microsecond), ExpiresAt: l.now.Add(time.Hour), WantOutput: 500,
+		ID: tally.NewID("req", at), At: at, ExpiresAt: at.Add(time.Hour), WantOutput: 500,
 		Bounds: tally.Bounds{{Base: 1}, {Base: 900, PerMillion: 1e6}, {Base: 90_000, PerMillion: 6e8}, {Base: 99_000, PerMillion: 6.6e8}}, Charges: charges,
 		Draft: tally.Record{Gateway: gateway, Client: client, Key: key, Endpoint: "chat", Model: "gpt-4o-mini", Stream: true, Count: 1},
 	}
@@ -60,6 +66,19 @@ func (l *load) request() error {
 	rec.Cost, rec.Credits = tally.NanoUSD(30_000+n%90_000), tally.NanoUSD(33_000+n%99_000)
 	rec.FirstByte, rec.Total = time.Duration(200+n%300)*time.Millisecond, time.Duration(1000+n%5000)*time.Millisecond
 	return l.store.Settle(context.Background(), tally.Settlement{ID: r.ID, Record: rec})
+}
+
+// periodsAt moves minutes and months on.
+func periodsAt(charges []tally.Charge, at time.Time) []tally.Charge {
+	charges = slices.Clone(charges)
+	for i := range charges {
+		unit := tally.Minute
+		if i%2 == 1 {
+			unit = tally.Month
+		}
+		charges[i].Period = tally.Window{Unit: unit}.Period(at, time.UTC, 0)
+	}
+	return charges
 }
 
 // run makes n requests with so many callers.

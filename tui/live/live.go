@@ -71,7 +71,6 @@ type Source struct {
 	seen    uint64
 	seconds []tally.Second
 	changed bool // since the lists were read
-	lost    error
 }
 
 // New makes a source that has seen nothing yet.

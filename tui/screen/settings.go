@@ -158,9 +158,7 @@ func (s *Settings) drawDetail(width, height int) widget.Block {
 	var lines []string
 	if x := s.selected(); x != nil {
 		lines = append(lines, heading(t, x.label, "", inner))
-		for _, l := range widget.Wrap(x.help, inner) {
-			lines = append(lines, l)
-		}
+		lines = append(lines, widget.Wrap(x.help, inner)...)
 		lines = append(lines, "")
 	}
 	books := append([]string{heading(t, "The books", "c proves them", inner)}, s.proof(inner, max(rows-len(lines)-1, 12))...)

@@ -1,0 +1,115 @@
+package badgerdb
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"time"
+
+	"tallygate/engine/tally"
+	"tallygate/storage"
+)
+
+var million = flag.Int("million", 0, "measure a store of so many million records")
+
+// TestSize measures what a store of millions of records costs. Its figures are
+// for people:
+//
+//	go test -run TestSize -million 1 -v ./storage/badgerdb
+func TestSize(t *testing.T) {
+	if *million == 0 {
+		return
+	}
+	debug.SetMemoryLimit(64 << 20)
+	dir := filepath.Join(t.TempDir(), "s")
+	s := openStore(t, dir)
+	l := newLoad(s, 50)
+	n := *million * 1_000_000
+	l.step = 90 * 24 * time.Hour / time.Duration(n) // as in 90 days
+	began := time.Now()
+	l.run(t, 32, n)
+	t.Logf("%d requests in %v", n, time.Since(began).Round(time.Millisecond))
+	timed := func(what string, f func() error) {
+		t.Helper()
+		began := time.Now()
+		if err := f(); err != nil {
+			t.Error(err)
+		}
+		t.Logf("%s: %v", what, time.Since(began).Round(100*time.Microsecond))
+	}
+	timed("close", s.Close)
+	timed("open", func() (err error) { s, err = Open(ctx, Options{Dir: dir}); return err })
+	defer func() { s.Close() }()
+	s.db.Flatten(2)
+	t.Logf("%d bytes on disk for each record, %d with logs", tables(t, dir)/int64(n), folderBytes(dir)/int64(n))
+	last := l.now.Add(l.step * time.Duration(n)).Truncate(24 * time.Hour)
+	var edges []time.Time
+	for day := -90; day <= 0; day++ {
+		edges = append(edges, last.AddDate(0, 0, day).Add(-time.Hour)) // of a zone that is not UTC
+	}
+	timed("90 days of 50 clients, by day", func() error {
+		_, err := s.Series(ctx, storage.SeriesQuery{Family: tally.ByClient, Edges: edges})
+		return err
+	})
+	timed("the newest 100 records", func() error { _, _, err := s.Records(ctx, storage.RecordQuery{}); return err })
+	timed("all records, for a client that has none", func() error {
+		_, _, err := s.Records(ctx, storage.RecordQuery{Client: "cl_none"})
+		return err
+	})
+	timed("a record in the middle, by its ID", func() error {
+		list, _, err := s.Records(ctx, storage.RecordQuery{Since: l.now, Until: l.now.Add(l.step * time.Duration(n/2)), Limit: 1})
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		began := time.Now()
+		_, _, err = s.Records(ctx, storage.RecordQuery{ID: list[0].ID})
+		t.Logf("  found in %v", time.Since(began).Round(100*time.Microsecond))
+		return err
+	})
+	month := tally.Window{Unit: tally.Month}.Period(last.Add(-24*time.Hour), time.UTC, 0)
+	total := tally.Window{Unit: tally.Total}.Period(last, time.UTC, 0)
+	timed("the first look at a month and a total", func() error {
+		_, err := s.Usage(ctx, tally.Counter{Subject: l.plans[0][2].Subject, Metric: tally.Cost, Period: month}, tally.Counter{Subject: l.plans[0][2].Subject, Metric: tally.Cost, Period: total})
+		return err
+	})
+	runtime.GC()
+	debug.FreeOSMemory()
+	t.Logf("resident: %s", resident())
+	timed("verify", func() error {
+		r, err := s.Verify(ctx)
+		if !r.OK {
+			t.Errorf("%+v", r)
+		}
+		return err
+	})
+	t.Logf("resident: %s", resident())
+}
+
+func tables(t *testing.T, dir string) (total int64) {
+	list, err := filepath.Glob(filepath.Join(dir, "*.sst"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range list {
+		if info, err := os.Stat(name); err == nil {
+			total += info.Size()
+		}
+	}
+	return total
+}
+
+// resident is what Linux says of the process, the most and now.
+func resident() string {
+	b, _ := os.ReadFile("/proc/self/status")
+	var out []string
+	for line := range strings.Lines(string(b)) {
+		if strings.HasPrefix(line, "VmHWM") || strings.HasPrefix(line, "VmRSS") || strings.HasPrefix(line, "RssAnon") {
+			out = append(out, strings.Join(strings.Fields(line), " "))
+		}
+	}
+	return strings.Join(out, ", ")
+}
