@@ -1,0 +1,236 @@
+package screen
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+	"tallygate/tui/theme"
+	"tallygate/tui/widget"
+)
+
+// money is for sums that are divided by a count.
+type money = tally.NanoUSD
+
+// metric is a figure of usage.
+type metric struct {
+	name   string
+	of     func(*control.Sums) float64
+	format func(float64) string
+	worse  bool // more of it is bad news
+	mean   bool // it does not add up
+}
+
+var metrics = []metric{
+	{"requests", func(s *control.Sums) float64 { return float64(s.Requests) }, compact, false, false},
+	{"tokens", func(s *control.Sums) float64 { return float64(s.InputTokens + s.OutputTokens) }, compact, false, false},
+	{"cost", func(s *control.Sums) float64 { return float64(s.CostNanoUSD) / float64(tally.Dollar) }, dollars, false, false},
+	{"errors", func(s *control.Sums) float64 { return float64(s.Errors) }, compact, true, false},
+	{"latency", func(s *control.Sums) float64 { return s.TotalMS }, func(v float64) string { return widget.Latency(millis(v)) }, true, true},
+}
+
+func compact(v float64) string { return widget.Compact(int64(v + 0.5)) }
+
+func (s *Analytics) Draw() widget.Block {
+	t := s.env.Theme
+	head := s.drawHead(s.width)
+	_, used := head.Size()
+	rest := s.height - used
+	if s.got.have != allAnswers {
+		line := t.Paint(theme.Muted, "adding up"+t.Glyphs.Ellipsis)
+		if s.fault != "" {
+			line = t.Paint(theme.Bad, t.Glyphs.Wrong+" "+widget.Safe(s.fault)) + t.Paint(theme.Muted, "   It is tried again.")
+		}
+		return widget.Below(head, widget.Box{Title: "Usage"}.Draw(t, s.width, rest, []string{"", line}))
+	}
+	tiles := s.drawTotals(s.width)
+	_, used = tiles.Size()
+	rest -= used
+	below := min(max(len(s.shown)+3, 8), max(rest*45/100, 6))
+	if rest-below < widget.MinChart+2 {
+		return widget.Below(head, tiles, s.drawRows(s.width, rest))
+	}
+	return widget.Below(head, tiles, s.drawCourse(s.width, rest-below), s.drawRows(s.width, below))
+}
+
+// drawHead says what is seen.
+func (s *Analytics) drawHead(width int) widget.Block {
+	t := s.env.Theme
+	names := make([]string, len(spans))
+	for i, x := range spans {
+		names[i] = x.name
+	}
+	left := oneOf(t, " range", names, s.span)
+	by := oneOf(t, " by", s.breakdowns(), s.by)
+	figures := make([]string, len(metrics))
+	for i, m := range metrics {
+		figures[i] = m.name
+	}
+	when := s.when()
+	if s.client != "" {
+		when = t.Strong(theme.Accent, "only "+widget.Safe(s.client)) + t.Paint(theme.Muted, " (esc: all)  ") + when
+	}
+	if s.fault != "" && s.got.have == allAnswers {
+		when = t.Paint(theme.Bad, t.Glyphs.Wrong+" not up to date") + "  " + when
+	}
+	return widget.NewBlock(width, 2, widget.Between(left, when+" ", width), widget.Between(by, oneOf(t, "", figures, s.metric)+" ", width))
+}
+
+// when is the span in dates.
+func (s *Analytics) when() string {
+	t := s.env.Theme
+	sp := spans[s.span]
+	until := s.env.Clock().Add(-time.Duration(s.earlier) * sp.length()).In(s.env.Zone)
+	since := until.Add(-sp.length())
+	format := "2 Jan"
+	if sp.every == "hour" {
+		format = "2 Jan 15:04"
+	}
+	text := since.Format(format) + " – " + until.Format(format)
+	if s.earlier == 0 {
+		text = since.Format(format) + " – now"
+	}
+	return t.Paint(theme.Text, text)
+}
+
+// drawTotals draws the metrics as figures with their change.
+func (s *Analytics) drawTotals(width int) widget.Block {
+	t := s.env.Theme
+	n := len(metrics)
+	now, before := &s.got.now.Total, &s.got.before.Total
+	blocks := make([]widget.Block, 0, n)
+	for i, m := range metrics {
+		w := width / n
+		if i < width%n {
+			w++
+		}
+		role, name := theme.Muted, m.name
+		if i == s.metric {
+			role, name = theme.Accent, t.Glyphs.Pointer+m.name
+		}
+		v := m.of(now)
+		value := t.Strong(theme.Text, m.format(v))
+		if m.name == "errors" && w >= 18 {
+			value += t.Paint(theme.Muted, " "+percent(widget.Share(now.Errors, now.Requests)))
+		}
+		if s.compare {
+			value += "  " + change(t, v, m.of(before), m.worse)
+		}
+		blocks = append(blocks, widget.NewBlock(w, 3, " "+t.Strong(role, name), " "+value))
+	}
+	return widget.Beside(blocks...)
+}
+
+// drawCourse draws the metric over time, and the span before it beneath.
+func (s *Analytics) drawCourse(width, height int) widget.Block {
+	t, m, g := s.env.Theme, metrics[s.metric], &s.got
+	inner, rows := widget.Inner(width, height)
+	at, n := s.steps(g.span.every, g.until, 2*g.span.length())
+	both := make([]float64, n)
+	for i := range g.course.Rows {
+		if step, ok := at(g.course.Rows[i].At); ok {
+			both[step] = m.of(&g.course.Rows[i].Sums)
+		}
+	}
+	chart := widget.Chart{Format: m.format, Times: s.times(inner)}
+	note := legend(t, theme.Accent, "this span "+m.format(m.of(&g.now.Total)))
+	if s.compare {
+		chart.Series = append(chart.Series, widget.Series{Values: both[:n/2], Role: theme.Faint})
+		note += "  " + legend(t, theme.Faint, "before "+m.format(m.of(&g.before.Total)))
+	}
+	chart.Series = append(chart.Series, widget.Series{Values: both[n/2:], Role: theme.Accent})
+	title := fmt.Sprintf("%s per %s", upper(m.name), g.span.every)
+	if m.mean {
+		title = fmt.Sprintf("Mean %s by %s", m.name, g.span.every)
+	}
+	return widget.Box{Title: title, Note: note, NotePainted: true}.Draw(t, width, height, chart.Draw(t, inner, rows).Lines())
+}
+
+// times are the labels of the time axis.
+func (s *Analytics) times(width int) []string {
+	g := &s.got
+	end, format := hourOf(g.until, s.env.Zone), "15:04"
+	if g.span.every == "day" {
+		end, format = midnight(g.until, s.env.Zone), "2 Jan"
+	} else if g.span.steps > 24 {
+		format = "Mon 2"
+	}
+	n := min(max(width/16, 2), 7)
+	out := make([]string, n)
+	for i := range out {
+		out[i] = end.Add(-g.span.length() * time.Duration(n-1-i) / time.Duration(n-1)).In(s.env.Zone).Format(format)
+	}
+	return out
+}
+
+// drawRows draws the breakdown, and the clients compared beside it where there
+// is room.
+func (s *Analytics) drawRows(width, height int) widget.Block {
+	t, m := s.env.Theme, metrics[s.metric]
+	s.right = s.right && s.hasRivals()
+	s.shares.Focused, s.rival.Focused = !s.right, s.right
+	left := width
+	if s.hasRivals() {
+		left = width / 2
+	}
+	inner, rows := widget.Inner(left, height)
+	by := s.breakdowns()[s.by]
+	note := "share of " + m.name
+	if m.mean {
+		note = "mean " + m.name
+	}
+	if from, to, of := s.shares.Window(); of > to-from+1 && to > 0 {
+		note = fmt.Sprintf("%d-%d of %d, %s", from, to, of, note)
+	}
+	shares := widget.Box{Title: "By " + by, Note: note, Focused: !s.right}.Draw(t, left, height, s.shares.Draw(t, inner, rows).Lines())
+	if !s.hasRivals() {
+		return shares
+	}
+	inner, _ = widget.Inner(width-left, height)
+	title := "Clients compared"
+	if s.client != "" {
+		title = "Models of " + widget.Safe(s.client)
+	}
+	return widget.Beside(shares, widget.Box{Title: title, Note: m.name + ", requests, cost per 1,000", Focused: s.right}.
+		Draw(t, width-left, height, s.rival.Draw(t, inner, rows).Lines()))
+}
+
+// sheet exports what is seen: the breakdown of both spans, and their course.
+func (s *Analytics) sheet() sheet {
+	g, by := s.got, s.breakdowns()[s.by]
+	return sheet{
+		header: []string{"part", "at", "by", "id", "name", "requests", "refused", "errors", "sessions", "input_tokens", "output_tokens", "cost_usd", "cost_nano_usd", "credits_usd", "mean_ms", "p50_ms", "p99_ms"},
+		rows: func(_ context.Context, yield func([]string, any) error) error {
+			for _, part := range []struct {
+				name string
+				rows []control.UsageRow
+			}{{"this span", g.now.Rows}, {"span before", g.before.Rows}, {"per " + g.span.every, g.course.Rows}} {
+				for i := range part.rows {
+					r := &part.rows[i]
+					value := struct {
+						Part string `json:"part"`
+						control.UsageRow
+					}{part.name, *r}
+					if err := yield(usageCells(part.name, by, r), value); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		},
+	}
+}
+
+func usageCells(part, by string, r *control.UsageRow) []string {
+	n := func(n int64) string { return strconv.FormatInt(n, 10) }
+	ms := func(ms float64) string { return strconv.FormatFloat(ms, 'f', -1, 64) }
+	at := ""
+	if !r.At.IsZero() {
+		at, by = r.At.UTC().Format(time.RFC3339), ""
+	}
+	return []string{part, at, by, r.ID, r.Name, n(r.Requests), n(r.Refused), n(r.Errors), n(r.Sessions), n(r.InputTokens), n(r.OutputTokens),
+		r.CostUSD, n(int64(r.CostNanoUSD)), r.CreditsUSD, ms(r.TotalMS), ms(r.P50MS), ms(r.P99MS)}
+}
