@@ -3,10 +3,12 @@ package badgerdb
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,7 +82,44 @@ func (w *world) orphan() {
 	}
 }
 
+// copyFolder copies a store as a crash would leave it. A crash is one moment,
+// and a copy is not: while Badger makes or drops tables it is taken again.
 func copyFolder(to, from string) error {
+	for {
+		before, err := tablesOf(from)
+		if err != nil {
+			return err
+		}
+		err = copyOnce(to, from)
+		after, listed := tablesOf(from)
+		if err == nil && listed == nil && before == after {
+			return nil
+		}
+		if err != nil && !os.IsNotExist(err) {
+			return err
+		}
+		if err := os.RemoveAll(to); err != nil {
+			return err
+		}
+	}
+}
+
+// tablesOf tells of the files that Badger makes and drops as it goes.
+func tablesOf(dir string) (string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return "", err
+	}
+	var out strings.Builder
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && (e.Name() == "MANIFEST" || filepath.Ext(e.Name()) == ".sst") {
+			fmt.Fprintln(&out, e.Name(), info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	return out.String(), nil
+}
+
+func copyOnce(to, from string) error {
 	if err := os.MkdirAll(to, 0o700); err != nil {
 		return err
 	}
