@@ -21,21 +21,20 @@ type Form[In, Out any] struct {
 	says    func(t *theme.Theme, width int, value func(name string) string) []string
 	fill    func(value func(name string) string) (In, error)
 	done    func(Out) tea.Cmd
-	screen  string
 	doing   string
-	seq     int
 	busy    bool
+	left    bool // while it was busy
 	problem string
 }
 
 // FormOf is what a Form is made of.
 type FormOf[In, Out any] struct {
-	Heading, Screen string
-	Op              control.Op[In, Out]
-	Fields          []*widget.Field
-	Values          map[string]string // what stands in them at first
-	Save            string            // the label of the button that runs it
-	Busy            string            // what is said while it runs; "saving" if empty
+	Heading string
+	Op      control.Op[In, Out]
+	Fields  []*widget.Field
+	Values  map[string]string // what stands in them at first
+	Save    string            // the label of the button that runs it
+	Busy    string            // what is said while it runs; "saving" if empty
 	// Says are lines above the fields, which may depend on what stands in them;
 	// nil for none.
 	Says func(t *theme.Theme, width int, value func(name string) string) []string
@@ -48,27 +47,21 @@ type FormOf[In, Out any] struct {
 // NewForm makes the dialog.
 func NewForm[In, Out any](e *Env, o FormOf[In, Out]) *Form[In, Out] {
 	explainFields(o.Fields, reflect.TypeFor[In]())
-	return &Form[In, Out]{heading: o.Heading, env: e, op: o.Op, says: o.Says, fill: o.Fill, done: o.Done, screen: o.Screen, doing: cmp.Or(o.Busy, "saving"),
+	return &Form[In, Out]{heading: o.Heading, env: e, op: o.Op, says: o.Says, fill: o.Fill, done: o.Done, doing: cmp.Or(o.Busy, "saving"),
 		form: widget.NewForm(o.Fields, o.Values, o.Save, cancelLabel)}
 }
 
 // Title implements Dialog, as do the methods below.
 func (f *Form[In, Out]) Title() string { return f.heading }
 func (f *Form[In, Out]) Typing() bool  { return f.form.Typing() }
-func (f *Form[In, Out]) Esc() tea.Cmd  { return Ask(Close{}) }
+
+// Esc leaves the form. What the engine answers after that is told all the same.
+func (f *Form[In, Out]) Esc() tea.Cmd {
+	f.left = f.busy
+	return Ask(Close{f})
+}
 
 func (f *Form[In, Out]) Update(msg tea.Msg) tea.Cmd {
-	if a, ok := msg.(Answer); ok {
-		if a.Tag != "form" || a.Seq != f.seq || !f.busy {
-			return nil
-		}
-		f.busy = false
-		if a.Err != nil {
-			f.problem = explain(a.Err)
-			return nil
-		}
-		return tea.Sequence(Ask(Close{}), f.done(a.Value.(Out)))
-	}
 	if f.busy {
 		return nil
 	}
@@ -77,7 +70,7 @@ func (f *Form[In, Out]) Update(msg tea.Msg) tea.Cmd {
 	case 0:
 		return f.save()
 	case 1:
-		return Ask(Close{})
+		return Ask(Close{f})
 	}
 	return cmd
 }
@@ -92,9 +85,23 @@ func (f *Form[In, Out]) save() tea.Cmd {
 		f.problem = explain(err)
 		return nil
 	}
-	f.seq++
 	f.busy = true
-	return Call(f.env, f.screen, "form", f.seq, f.op, in)
+	return func() tea.Msg {
+		out, err := run(patience, f.env, f.op, in)
+		return Reply{func() tea.Cmd { return f.answered(out, err) }}
+	}
+}
+
+func (f *Form[In, Out]) answered(out Out, err error) tea.Cmd {
+	f.busy = false
+	switch {
+	case err == nil:
+		return tea.Sequence(Ask(Close{f}), f.done(out))
+	case f.left:
+		return Fail(err)
+	}
+	f.problem = explain(err)
+	return nil
 }
 
 // minForm is the least height of a form that is left by what is said above it.

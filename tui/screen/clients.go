@@ -128,7 +128,7 @@ func (s *Clients) Update(msg tea.Msg) tea.Cmd {
 	case Answer:
 		if u, ok := msg.Value.(control.Usage); ok && msg.Tag == "days" && msg.Seq == s.seq && msg.Err == nil {
 			s.days = u
-		} else if msg.Err != nil && msg.Tag != "form" {
+		} else if msg.Err != nil {
 			return Fail(msg.Err)
 		}
 		return nil
@@ -232,7 +232,7 @@ func (s *Clients) keyLines(t *theme.Theme, c *control.ClientView, width int, now
 			sign, expires = t.Paint(theme.Warn, t.Glyphs.Half), k.State
 		}
 		label := max(width-22-8-18, 8)
-		out = append(out, sign+" "+widget.Pad(widget.Safe(k.Label), min(label, 20))+" "+t.Paint(theme.Muted, widget.Pad(k.Masked, 20))+" "+
+		out = append(out, sign+" "+widget.Pad(widget.Safe(k.Label), min(label, 20))+" "+t.Paint(theme.Muted, widget.Pad(widget.Safe(k.Masked), 20))+" "+
 			widget.PadLeft(widget.Ago(k.LastUsedAt, now), 6)+"  "+t.Paint(theme.Muted, expires))
 	}
 	if len(out) == 0 {
@@ -271,7 +271,7 @@ func (s *Clients) Actions() []action.Action {
 		{ID: "clients.new", Title: "new client", Keys: []string{"n"}, Needs: s.env.ReadOnly, Run: s.create},
 		{ID: "clients.edit", Title: "edit: details and limits", Keys: []string{"e"}, Needs: some, Run: s.edit},
 		{ID: "clients.key", Title: "add a key", Keys: []string{"a"}, Needs: some, Run: func() tea.Cmd {
-			return Ask(Open{newKeyForm(s.env, s.Name(), s.selected().Slug)})
+			return Ask(Open{newKeyForm(s.env, s.selected().Slug)})
 		}},
 		{ID: "clients.suspend", Title: "suspend / activate", Keys: []string{"s"}, Needs: some, Run: s.toggle},
 		{ID: "clients.order", Title: "sort: spend, budget, last use, name", Keys: []string{"o"}, Run: func() tea.Cmd {
@@ -333,7 +333,7 @@ func fillClient(value func(string) string, old []tally.Limit) (f control.ClientF
 
 func (s *Clients) create() tea.Cmd {
 	return Ask(Open{NewForm(s.env, FormOf[control.CreateClient, tally.Client]{
-		Heading: "New client", Screen: s.Name(), Op: control.ClientsCreate, Fields: clientFields(), Save: "Create",
+		Heading: "New client", Op: control.ClientsCreate, Fields: clientFields(), Save: "Create",
 		Values: map[string]string{"limits": "requests=60/minute cost=10/month", "markup": "0", "flight": "0"},
 		Fill: func(value func(string) string) (in control.CreateClient, err error) {
 			in.ClientFields, err = fillClient(value, nil)
@@ -341,7 +341,7 @@ func (s *Clients) create() tea.Cmd {
 		},
 		Done: func(c tally.Client) tea.Cmd {
 			return tea.Batch(Ask(Say{Text: "Created " + c.Slug + ". It needs a key: answer the next question, or press esc."}),
-				Ask(Open{newKeyForm(s.env, s.Name(), c.Slug)}))
+				Ask(Open{newKeyForm(s.env, c.Slug)}))
 		},
 	})})
 }
@@ -349,7 +349,7 @@ func (s *Clients) create() tea.Cmd {
 func (s *Clients) edit() tea.Cmd {
 	c := s.selected()
 	return Ask(Open{NewForm(s.env, FormOf[control.UpdateClient, tally.Client]{
-		Heading: "Edit " + widget.Safe(c.Slug), Screen: s.Name(), Op: control.ClientsUpdate, Fields: clientFields(), Save: "Save",
+		Heading: "Edit " + widget.Safe(c.Slug), Op: control.ClientsUpdate, Fields: clientFields(), Save: "Save",
 		Values: map[string]string{"name": c.Name, "email": c.Email, "company": c.Company, "phone": c.Phone, "note": c.Note, "limits": limitsText(c.Limits),
 			"markup": fmt.Sprintf("%d.%02d", c.MarkupBasisPoints/100, c.MarkupBasisPoints%100), "flight": fmt.Sprint(c.MaxInFlight), "models": strings.Join(c.Models, " ")},
 		Fill: func(value func(string) string) (in control.UpdateClient, err error) {

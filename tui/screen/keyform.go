@@ -16,9 +16,9 @@ import (
 )
 
 // newKeyForm asks for a new key of a client and shows it once.
-func newKeyForm(e *Env, screen, client string) Dialog {
+func newKeyForm(e *Env, client string) Dialog {
 	return NewForm(e, FormOf[control.CreateKey, control.KeyCreated]{
-		Heading: "New key for " + widget.Safe(client), Screen: screen, Op: control.KeysCreate, Save: "Create the key",
+		Heading: "New key for " + widget.Safe(client), Op: control.KeysCreate, Save: "Create the key",
 		Fields: []*widget.Field{
 			{Name: "label", Label: "Label", Help: "what it is for: whatsapp-bot, n8n-prod"},
 			{Name: "expires", Label: "Expires", Help: "how long it works: 90d, 12h, a date; empty means forever"},

@@ -96,7 +96,7 @@ func (s *Overview) refresh() {
 func (s *Overview) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case Answer:
-		if msg.Err != nil && msg.Tag != "form" {
+		if msg.Err != nil {
 			return Fail(msg.Err)
 		}
 	case tea.KeyPressMsg:
@@ -144,7 +144,7 @@ func (s *Overview) Actions() []action.Action {
 			if i := s.clients.Selected(); i >= 0 {
 				client = s.shown[i].Slug
 			}
-			return Ask(Open{newTry(s.env, s.Name(), client, "")})
+			return Ask(Open{newTry(s.env, client, "")})
 		}},
 		{ID: "overview.curl", Title: "copy a curl: the key is yours to fill in", Keys: []string{"Y"}, Needs: s.noAddress, Run: func() tea.Cmd {
 			return Ask(Copy{s.curl(), "The curl was"})

@@ -307,7 +307,7 @@ func (s *Requests) Actions() []action.Action {
 			if v := s.selected(); v != nil {
 				client, model = v.Client, v.Model
 			}
-			return Ask(Open{newTry(s.env, s.Name(), client, model)})
+			return Ask(Open{newTry(s.env, client, model)})
 		}},
 		{ID: "requests.client", Title: "client: open it", Keys: []string{"v"}, Needs: some, Run: func() tea.Cmd {
 			return Ask(Goto{Screen: "clients", Filter: s.selected().Client})

@@ -13,9 +13,9 @@ import (
 
 // newTry asks for a test request, sends it as an app would, and explains every
 // check that it met.
-func newTry(e *Env, screen, client, model string) Dialog {
+func newTry(e *Env, client, model string) Dialog {
 	return NewForm(e, FormOf[control.Try, control.Tried]{
-		Heading: "Send a test request", Screen: screen, Op: control.EngineTry, Save: "Send it", Busy: "sending it and waiting for the answer",
+		Heading: "Send a test request", Op: control.EngineTry, Save: "Send it", Busy: "sending it and waiting for the answer",
 		Fields: []*widget.Field{{Name: "client", Label: "Client"}, {Name: "model", Label: "Model"}, {Name: "prompt", Label: "Prompt"}},
 		Values: map[string]string{"client": client, "model": model},
 		Fill: func(value func(string) string) (control.Try, error) {
