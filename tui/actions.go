@@ -60,7 +60,7 @@ func (a *App) everywhere() []action.Action {
 			a.dialogs = append(a.dialogs, newPalette(a, "Keys on "+title(a.screen().Name()), a.Actions()))
 			return nil
 		}},
-		action.Action{ID: "words", Title: "latest messages: what was said at the bottom", Run: func() tea.Cmd {
+		action.Action{ID: "messages", Title: "latest messages: what was said at the bottom", Run: func() tea.Cmd {
 			a.dialogs = append(a.dialogs, a.latestWords())
 			return nil
 		}},

@@ -25,8 +25,10 @@ type Clients struct {
 	order int
 	shown []control.ClientView
 	seq   int
-	of    tally.ID // whose spend was asked for last
+	of    tally.ID  // whose spend was asked for last
+	asked time.Time // and when
 	days  control.Usage
+	whose tally.ID // of days
 }
 
 // The orders of the list.
@@ -124,12 +126,14 @@ func (s *Clients) Update(msg tea.Msg) tea.Cmd {
 	case Goto:
 		s.filter.SetValue(msg.Filter)
 		s.refresh()
-		return s.ask()
+		return s.Ask()
 	case Answer:
-		if u, ok := msg.Value.(control.Usage); ok && msg.Tag == "days" && msg.Seq == s.seq && msg.Err == nil {
-			s.days = u
-		} else if msg.Err != nil {
+		switch {
+		case msg.Tag != "days" || msg.Seq != s.seq:
+		case msg.Err != nil:
 			return Fail(msg.Err)
+		default:
+			s.days, s.whose = msg.Value.(control.Usage), s.of
 		}
 		return nil
 	case tea.PasteMsg:
@@ -139,18 +143,19 @@ func (s *Clients) Update(msg tea.Msg) tea.Cmd {
 	case tea.KeyPressMsg:
 		cmd, _ := s.key(msg)
 		s.refresh()
-		return tea.Batch(cmd, s.ask())
+		return tea.Batch(cmd, s.Ask())
 	}
 	return nil
 }
 
-// ask asks for the spend of the client that is chosen, if it is another one.
-func (s *Clients) ask() tea.Cmd {
-	c := s.selected()
-	if c == nil || c.ID == s.of {
+// Ask asks for the spend of the client that is chosen, if it is another one or
+// was asked for a while ago. It implements [Asker].
+func (s *Clients) Ask() tea.Cmd {
+	c, now := s.selected(), s.env.Clock()
+	if c == nil || c.ID == s.of && now.Sub(s.asked) < time.Minute {
 		return nil
 	}
-	s.of, s.days = c.ID, control.Usage{}
+	s.of, s.asked = c.ID, now
 	s.seq++
 	return Call(s.env, s.Name(), "days", s.seq, control.UsageShow, control.UsageQuery{Client: string(c.ID), Since: "30d", Every: "day"})
 }
@@ -199,11 +204,14 @@ func contact(t *theme.Theme, c *control.ClientView) string {
 
 // spend draws what the client spent per day, as a chart where there is room.
 func (s *Clients) spend(t *theme.Theme, c *control.ClientView, width, room int) []string {
+	if s.whose != c.ID {
+		return []string{heading(t, "Spend per day", "", width), t.Paint(theme.Muted, "loading"+t.Glyphs.Ellipsis)}
+	}
 	head := heading(t, "Spend per day", "30 days: "+widget.Money(c.Month.CostNanoUSD), width)
 	values := make([]float64, 30)
 	day := func(at time.Time) int { return 29 - int(s.env.Clock().Sub(at).Hours()/24) }
 	for _, r := range s.days.Rows {
-		if i := day(r.At); s.of == c.ID && i >= 0 && i < len(values) {
+		if i := day(r.At); i >= 0 && i < len(values) {
 			values[i] += float64(r.CostNanoUSD) / float64(tally.Dollar)
 		}
 	}
@@ -302,7 +310,7 @@ func clientFields() []*widget.Field {
 		{Name: "phone", Label: "Phone"},
 		{Name: "limits", Label: "Limits", Check: checkLimits, Help: "METRIC=MAX/WINDOW, spaces between: cost=50/month requests=60/minute tokens=2M/day sessions=300/month"},
 		{Name: "markup", Label: "Mark-up %", Help: "credits cost this many percent more than the provider: what you bill"},
-		{Name: "flight", Label: "In flight", Help: "requests at the same time; 0 for no cap"},
+		{Name: "flight", Label: "In flight", Check: checkNumber, Help: "requests at the same time; 0 for no cap"},
 		{Name: "models", Label: "Models", Help: "names it may use, spaces between; empty means all"},
 		{Name: "note", Label: "Note"},
 	}
@@ -320,22 +328,27 @@ func fillClient(value func(string) string, old []tally.Limit) (f control.ClientF
 	if m := value("markup"); m != "" {
 		f.Markup = &m
 	}
-	if n := value("flight"); n != "" {
-		var cap int
-		if _, err := fmt.Sscanf(n, "%d", &cap); err != nil {
-			return f, tally.Errorf(tally.Invalid, "%q is not a number of requests", n)
-		}
-		f.MaxInFlight = &cap
+	if f.MaxInFlight, err = number[int](value, "flight"); err != nil {
+		return f, err
 	}
 	f.Limits, err = limitEdits(value("limits"), old)
 	return f, err
 }
 
 func (s *Clients) create() tea.Cmd {
+	fields := clientFields()
+	if len(s.snap.Gateways) > 1 {
+		gateway := &widget.Field{Name: "gateway", Label: "Gateway", Help: "whose limits hold above its own; space or ←→ changes it"}
+		for _, g := range s.snap.Gateways {
+			gateway.Choices = append(gateway.Choices, g.Slug)
+		}
+		fields = slices.Insert(fields, 1, gateway)
+	}
 	return Ask(Open{NewForm(s.env, FormOf[control.CreateClient, tally.Client]{
-		Heading: "New client", Op: control.ClientsCreate, Fields: clientFields(), Save: "Create",
+		Heading: "New client", Op: control.ClientsCreate, Fields: fields, Save: "Create",
 		Values: map[string]string{"limits": "requests=60/minute cost=10/month", "markup": "0", "flight": "0"},
 		Fill: func(value func(string) string) (in control.CreateClient, err error) {
+			in.Gateway = value("gateway")
 			in.ClientFields, err = fillClient(value, nil)
 			return in, err
 		},

@@ -290,7 +290,7 @@ func (x *Field) draw(t *theme.Theme, room int, on bool) string {
 			if i == x.choice {
 				mark, role = t.Glyphs.Chosen, theme.Text
 			}
-			s := mark + " " + c
+			s := mark + " " + Safe(c)
 			if on && i == x.choice {
 				out = append(out, t.FieldOn.Render(s))
 			} else {
@@ -300,7 +300,7 @@ func (x *Field) draw(t *theme.Theme, room int, on bool) string {
 		if all := strings.Join(out, "  "); Width(all) <= room {
 			return all
 		}
-		one := fmt.Sprintf("%s %s   %d of %d", t.Glyphs.Chosen, x.Value(), x.choice+1, len(x.Choices))
+		one := fmt.Sprintf("%s %s   %d of %d", t.Glyphs.Chosen, Safe(x.Value()), x.choice+1, len(x.Choices))
 		if on {
 			return Truncate(t.FieldOn.Render(one), room)
 		}
