@@ -122,8 +122,10 @@ func (f *Form[In, Out]) Draw(t *theme.Theme, width, height int) widget.Block {
 	lines := []string{""}
 	if f.problem != "" {
 		lines = nil
+		sign := t.Glyphs.Wrong
 		for _, l := range widget.Wrap(widget.Safe(f.problem), width-2) {
-			lines = append(lines, t.Paint(theme.Bad, t.Glyphs.Wrong+" "+l))
+			lines = append(lines, t.Paint(theme.Bad, sign+" "+l))
+			sign = " "
 		}
 	}
 	return widget.Below(widget.NewBlock(width, len(above), above...), f.form.Draw(t, width, rows), widget.NewBlock(width, len(lines), lines...), widget.NewBlock(width, 1, foot))

@@ -3,6 +3,7 @@ package screen
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -162,6 +163,9 @@ func (s *Clients) Ask() tea.Cmd {
 
 func (s *Clients) Draw() widget.Block {
 	note := fmt.Sprintf("%d of %d · by %s", len(s.shown), len(s.snap.Clients), clientOrders[s.order])
+	if !s.snap.Loaded {
+		note = ""
+	}
 	return s.draw("Clients", note, 46, s.drawDetail)
 }
 
@@ -203,22 +207,28 @@ func contact(t *theme.Theme, c *control.ClientView) string {
 }
 
 // spend draws what the client spent per day, as a chart where there is room.
+// The shape has the days that are over; today is a number beside it.
 func (s *Clients) spend(t *theme.Theme, c *control.ClientView, width, room int) []string {
 	if s.whose != c.ID {
 		return []string{heading(t, "Spend per day", "", width), t.Paint(theme.Muted, "loading"+t.Glyphs.Ellipsis)}
 	}
-	head := heading(t, "Spend per day", "30 days: "+widget.Money(c.Month.CostNanoUSD), width)
 	values := make([]float64, 30)
-	day := func(at time.Time) int { return 29 - int(s.env.Clock().Sub(at).Hours()/24) }
+	var today tally.NanoUSD
+	from := midnight(s.env.Clock(), s.env.Zone)
 	for _, r := range s.days.Rows {
-		if i := day(r.At); i >= 0 && i < len(values) {
+		ago := int(math.Round(from.Sub(r.At).Hours() / 24)) // of the gateway's zone, whose days may be some hours off
+		switch i := len(values) - ago; {
+		case ago <= 0:
+			today += r.CostNanoUSD
+		case i >= 0:
 			values[i] += float64(r.CostNanoUSD) / float64(tally.Dollar)
 		}
 	}
+	head := heading(t, "Spend per day", "today "+widget.Money(today)+"   30 days "+widget.Money(c.Month.CostNanoUSD), width)
 	if room < widget.MinChart+2 {
 		return []string{head, widget.Spark(t, values, min(width, 30), theme.Accent)}
 	}
-	chart := widget.Chart{Series: []widget.Series{{Values: values, Role: theme.Accent}}, Format: dollars, Times: []string{"-30d", "-20d", "-10d", "now"}}
+	chart := widget.Chart{Series: []widget.Series{{Values: values, Role: theme.Accent}}, Format: dollars, Times: []string{"-30d", "-20d", "-10d", "yesterday"}}
 	return append([]string{head}, chart.Draw(t, width, min(room-1, 10)).Lines()...)
 }
 
@@ -266,15 +276,13 @@ func (s *Clients) lastLines(t *theme.Theme, c *control.ClientView, width int) []
 }
 
 func (s *Clients) Actions() []action.Action {
-	some := func() string {
-		if why := s.env.ReadOnly(); why != "" {
-			return why
-		}
+	chosen := func() string {
 		if s.selected() == nil {
 			return "no client is chosen"
 		}
 		return ""
 	}
+	some := func() string { return cmp.Or(s.env.ReadOnly(), chosen()) }
 	return []action.Action{
 		{ID: "clients.new", Title: "new client", Keys: []string{"n"}, Needs: s.env.ReadOnly, Run: s.create},
 		{ID: "clients.edit", Title: "edit: details and limits", Keys: []string{"e"}, Needs: some, Run: s.edit},
@@ -287,15 +295,12 @@ func (s *Clients) Actions() []action.Action {
 			s.refresh()
 			return nil
 		}},
-		{ID: "clients.requests", Title: "requests of this client", Keys: []string{"v"}, Needs: some, Run: func() tea.Cmd {
+		{ID: "clients.requests", Title: "requests of this client", Keys: []string{"v"}, Needs: chosen, Run: func() tea.Cmd {
 			return Ask(Goto{Screen: "requests", Filter: "client:" + s.selected().Slug})
 		}},
 		{ID: "clients.delete", Title: "delete: asks first", Keys: []string{"d"}, Danger: true, Needs: some, Run: s.remove},
-		{ID: "clients.copy", Title: "copy the id", Keys: []string{"y"}, Run: func() tea.Cmd {
-			if c := s.selected(); c != nil {
-				return Ask(Copy{string(c.ID), "The client's id was"})
-			}
-			return nil
+		{ID: "clients.copy", Title: "copy the id", Keys: []string{"y"}, Needs: chosen, Run: func() tea.Cmd {
+			return Ask(Copy{string(s.selected().ID), "The client's id was"})
 		}},
 	}
 }

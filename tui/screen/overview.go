@@ -58,7 +58,9 @@ func (s *Overview) Show(snap *live.Snapshot) {
 
 func (s *Overview) refresh() {
 	t, now := s.env.Theme, s.env.Clock()
-	s.needs = needs(s.snap, now, s.env.Zone)
+	if s.needs = nil; s.snap.Loaded { // names come with the lists
+		s.needs = needs(s.snap, now, s.env.Zone)
+	}
 	s.at = max(min(s.at, len(s.needs)-1), 0)
 	s.shown = append(s.shown[:0], s.snap.Clients...)
 	slices.SortStableFunc(s.shown, func(a, b control.ClientView) int {
@@ -310,17 +312,23 @@ func (s *Overview) drawFirst() widget.Block {
 	if len(s.snap.Clients) > 0 {
 		client = fmt.Sprintf("%s, with %s", widget.Safe(s.snap.Clients[0].Slug), plural(int64(st.Keys), "key"))
 	}
-	step := func(n int, done bool, name, text string) string {
+	lines := []string{"", t.Strong(theme.Text, " No request yet. The first one shows up here within a second."), ""}
+	step := func(n int, done bool, name, text string) {
 		sign := t.Strong(theme.Accent, fmt.Sprint(n))
 		if done {
 			sign = t.Paint(theme.OK, t.Glyphs.Good)
 		}
-		return " " + sign + "  " + widget.Pad(name, 12) + t.Paint(theme.Muted, text)
+		for i, l := range widget.Wrap(text, max(inner-16, 20)) {
+			if i > 0 {
+				sign, name = " ", ""
+			}
+			lines = append(lines, " "+sign+"  "+widget.Pad(name, 12)+t.Paint(theme.Muted, l))
+		}
 	}
-	lines := []string{"", t.Strong(theme.Text, " No request yet. The first one shows up here within a second."), "",
-		step(1, len(s.snap.Providers) > 0, "provider", provider),
-		step(2, st.Keys > 0, "client", client),
-		step(3, false, "request", "T  sends a test request through every check and explains them"), ""}
+	step(1, len(s.snap.Providers) > 0, "provider", provider)
+	step(2, st.Keys > 0, "client", client)
+	step(3, false, "request", "T  sends a test request through every check and explains them")
+	lines = append(lines, "")
 	if st.Serving {
 		lines = append(lines, t.Paint(theme.Muted, " Or as an app would, with your key in its place (Y copies this):"))
 		for _, l := range widget.Wrap(s.curl(), max(inner-4, 20)) {

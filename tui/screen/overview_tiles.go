@@ -62,9 +62,13 @@ func (s *Overview) tiles(cells int) []tile {
 	if all.Requests > 0 {
 		latency.value = widget.Latency(all.Total / time.Duration(all.Requests))
 	}
+	traffic := tile{title: "Requests/s", value: rate(perSecond), note: change(t, perSecond, mean, false) + t.Paint(theme.Muted, " vs 15 min"), role: theme.Accent,
+		shape: each(seconds, func(b *tally.Second) float64 { return float64(b.Requests + b.Refused) })}
+	if s.snap.Lost != nil { // what is not heard of is not nothing
+		traffic.value, traffic.note = "–", "not known"
+	}
 	return []tile{
-		{title: "Requests/s", value: rate(perSecond), note: change(t, perSecond, mean, false) + t.Paint(theme.Muted, " vs 15 min"), role: theme.Accent,
-			shape: each(seconds, func(b *tally.Second) float64 { return float64(b.Requests + b.Refused) })},
+		traffic,
 		spend,
 		failed,
 		{title: "Tokens today", value: widget.Compact(today.InputTokens + today.OutputTokens), role: theme.Accent,
