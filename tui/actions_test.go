@@ -84,7 +84,7 @@ func TestPaletteRunsEveryAction(t *testing.T) {
 				continue
 			}
 			d.Press("1", ":").Expect("Find an action")
-			d.Type(act.ID).Press("enter")
+			d.Paste(act.ID).Press("enter")
 			if act.Screen != "" && d.App.At() != act.Screen && d.App.Top() == nil && !slices.Contains(screens, d.App.At()) {
 				t.Errorf("%s led to %s", act.ID, d.App.At())
 			}
@@ -107,10 +107,10 @@ func TestHelpHasEveryKey(t *testing.T) {
 		for i, name := range d.App.Screens() {
 			d.Press(fmt.Sprint(i + 1))
 			for _, act := range d.App.Actions() {
-				if act.Key() == "" {
+				if act.Key() == "" || act.Screen == "" && i > 0 {
 					continue
 				}
-				d.Press("?").Type(act.ID)
+				d.Press("?").Paste(act.ID)
 				title, _, _ := strings.Cut(act.Title, ":")
 				if !slices.ContainsFunc(d.Lines(), func(l string) bool { return strings.Contains(l, title) && strings.Contains(l, " "+act.Key()+" ") }) {
 					t.Errorf("the help of %s does not have %q on %s:\n%s", name, act.Title, act.Key(), d.Screen())

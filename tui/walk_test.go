@@ -15,7 +15,7 @@ import (
 	"tallygate/tui/tuitest"
 )
 
-var steps = flag.Int("steps", 700, "keys of each random walk")
+var steps = flag.Int("steps", 250, "keys of each random walk")
 
 // garbage are keys and pastes that mean nothing, or not what they seem to.
 var garbage = []string{"enter", "enter", "tab", "shift+tab", "esc", "up", "down", "left", "right", "pgup", "pgdown", "home", "end", "space", "backspace", "delete", "ctrl+s", "ctrl+r", "ctrl+p",
@@ -27,7 +27,7 @@ var destructive = []string{"clients.delete", "keys.revoke", "providers.delete", 
 // However keys are pressed, nothing fails, every picture fits, and nothing is
 // destroyed that was not asked about first. The driver watches the pictures.
 func TestWalks(t *testing.T) {
-	for _, seed := range []uint64{1, 2, 3, 4} {
+	for _, seed := range []uint64{1, 2} {
 		for name, world := range worlds {
 			t.Run(fmt.Sprintf("%s %d", name, seed), func(t *testing.T) {
 				t.Parallel()

@@ -1,7 +1,6 @@
 package tuitest
 
 import (
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -9,8 +8,24 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// colours are the sequences that styles consist of.
-var colours = regexp.MustCompile("\x1b\\[[0-9;:]*m")
+// uncoloured is a line without the sequences that styles consist of, and with
+// any other.
+func uncoloured(line string) string {
+	var out strings.Builder
+	for {
+		before, after, found := strings.Cut(line, "\x1b[")
+		out.WriteString(before)
+		if !found {
+			return out.String()
+		}
+		rest := strings.TrimLeft(after, "0123456789;:")
+		if !strings.HasPrefix(rest, "m") {
+			out.WriteString("\x1b[")
+			rest = "m" + after
+		}
+		line = rest[1:]
+	}
+}
 
 var named = map[string]rune{
 	"enter": tea.KeyEnter, "tab": tea.KeyTab, "esc": tea.KeyEscape, "space": tea.KeySpace, "backspace": tea.KeyBackspace, "delete": tea.KeyDelete,

@@ -6,6 +6,7 @@ import (
 	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
 	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/x/ansi"
 
 	"tallygate/tui/theme"
 )
@@ -68,15 +69,54 @@ func (x *Input) Draw(t *theme.Theme, width int) string {
 	return x.drawIn(t, t.Style(theme.Text), width)
 }
 
+// drawIn draws the part of the line around the cursor. It is done here and not
+// by the text field, which counts characters where a terminal counts cells, and
+// would cut a mark off its letter.
 func (x *Input) drawIn(t *theme.Theme, style lipgloss.Style, width int) string {
-	muted := t.Style(theme.Muted).Background(style.GetBackground())
-	state := textinput.StyleState{Text: style, Placeholder: muted, Suggestion: muted, Prompt: t.Style(theme.Accent)}
-	x.line.SetStyles(textinput.Styles{Focused: state, Blurred: state, Cursor: textinput.CursorStyle{Color: style.GetForeground(), Shape: tea.CursorBlock}})
-	x.line.EchoMode = textinput.EchoNormal
-	if x.mask {
-		x.line.EchoMode, x.line.EchoCharacter = textinput.EchoPassword, []rune(t.Glyphs.Mask)[0]
+	prompt := t.Paint(theme.Accent, x.line.Prompt)
+	room := max(width-Width(prompt), 1)
+	text, at, ink := []rune(x.line.Value()), x.line.Position(), style
+	switch {
+	case len(text) == 0:
+		text, ink = []rune(x.line.Placeholder), t.Style(theme.Muted).Background(style.GetBackground())
+	case x.mask:
+		text = []rune(strings.Repeat(t.Glyphs.Mask, len(text)))
 	}
-	x.line.SetWidth(max(width-Width(x.line.Prompt)-1, 1)) // the cursor stands behind the last letter
-	drawn := Truncate(x.line.View(), width)
-	return drawn + style.Render(spaces(width-Width(drawn)))
+	if !x.line.Focused() {
+		return Truncate(prompt+ink.Render(Pad(string(text), room)), width)
+	}
+	for at < len(text) && joins(text[at]) { // the cursor stands on whole letters
+		at++
+	}
+	before, under, after := string(text[:at]), " ", ""
+	if at < len(text) {
+		under, after = firstLetter(string(text[at:]))
+	}
+	lead := max(room-Width(under)-min(Width(after), room/4), 0)
+	before = lastCells(before, lead)
+	after = Pad(after, max(room-Width(before)-Width(under), 0))
+	return Truncate(prompt+part(ink, before)+style.Reverse(true).Render(under)+part(ink, after), width)
+}
+
+func part(style lipgloss.Style, s string) string {
+	if s == "" {
+		return ""
+	}
+	return style.Render(s)
+}
+
+// firstLetter cuts the first letter off a text, with its marks.
+func firstLetter(s string) (letter, rest string) {
+	letter, _ = ansi.FirstGraphemeCluster(s, ansi.GraphemeWidth)
+	return letter, s[len(letter):]
+}
+
+// lastCells is the end of a text that fits into so many cells.
+func lastCells(s string, cells int) string {
+	for over := Width(s) - cells; over > 0; {
+		var letter string
+		letter, s = firstLetter(s)
+		over -= Width(letter)
+	}
+	return s
 }
