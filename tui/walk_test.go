@@ -27,10 +27,10 @@ var destructive = []string{"clients.delete", "keys.revoke", "providers.delete", 
 // However keys are pressed, nothing fails, every picture fits, and nothing is
 // destroyed that was not asked about first. The driver watches the pictures.
 func TestWalks(t *testing.T) {
+	aside(t)
 	for _, seed := range []uint64{1, 2} {
 		for name, world := range worlds {
 			t.Run(fmt.Sprintf("%s %d", name, seed), func(t *testing.T) {
-				t.Parallel()
 				tuitest.Run(t, tuitest.Setup{World: world}, func(d *tuitest.Driver) {
 					walk(d, seed, func(key string, before screen.Dialog, done []tuitest.Asked) {
 						for _, a := range done {
@@ -51,9 +51,9 @@ func TestWalks(t *testing.T) {
 }
 
 func TestAViewerChangesNothing(t *testing.T) {
+	aside(t)
 	for _, seed := range []uint64{11, 12} {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			t.Parallel()
 			tuitest.Run(t, tuitest.Setup{Viewer: true}, func(d *tuitest.Driver) {
 				d.Expect("viewer")
 				walk(d, seed, func(key string, _ screen.Dialog, done []tuitest.Asked) {
@@ -99,6 +99,14 @@ func TestAViewerIsToldWhyNot(t *testing.T) {
 			t.Errorf("only %d actions are refused to a viewer", refused)
 		}
 	})
+}
+
+// aside puts the files that a walk exports, and the secrets that it saves, where
+// they vanish.
+func aside(t *testing.T) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	t.Setenv("TMPDIR", t.TempDir())
 }
 
 // walk presses random keys, each followed by a look at what it made the engine
