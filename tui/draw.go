@@ -142,6 +142,10 @@ func (a *App) footer(t *theme.Theme) widget.Block {
 	if d := a.dialog(); d != nil {
 		return widget.NewBlock(a.width, 1, "  "+t.Paint(theme.Accent, "esc")+" "+t.Paint(theme.Muted, "leaves the dialog"))
 	}
+	if a.screen().Typing() {
+		return widget.NewBlock(a.width, 1, " "+t.Paint(theme.Accent, "enter")+" "+t.Paint(theme.Muted, "keeps what is typed")+
+			"  "+t.Paint(theme.Accent, "esc")+" "+t.Paint(theme.Muted, "leaves it, esc again clears it"))
+	}
 	const more = "? all keys "
 	room := a.width - len(more) - 1
 	var out strings.Builder

@@ -153,3 +153,18 @@ func TestATerminalTooSmallIsTold(t *testing.T) {
 		d.Resize("60x16").Expect("Overview").ExpectNot("needs")
 	})
 }
+
+// A secret that is shown once, and how to leave it, are seen whole on the
+// smallest terminal.
+func TestASecretIsSeenWhole(t *testing.T) {
+	for _, size := range []string{"60x16", "80x24", "120x36"} {
+		tuitest.Run(t, tuitest.Setup{Size: size}, func(d *tuitest.Driver) {
+			d.Press("3", "a").Type("bot").Press("ctrl+s").Expect("only time", "x7Qzx7Qzx7Qz", "enter I saved it")
+			d.Press("y").Expect("Not every terminal", "enter I saved it")
+			if len(d.Copied) != 1 || !d.Has(d.Copied[0]) {
+				t.Errorf("%s: %q was copied, and the screen is\n%s", size, d.Copied, d.Screen())
+			}
+			d.Press("esc").Expect("It will not be shown again", d.Copied[0]).Press("esc").ExpectNot("only time")
+		})
+	}
+}

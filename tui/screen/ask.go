@@ -3,6 +3,7 @@ package screen
 import (
 	"cmp"
 	"reflect"
+	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -199,34 +200,42 @@ func (s *Shown) Update(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
+// Draw keeps the secret and the keys in sight: what is said and the command give
+// way where there is little room.
 func (s *Shown) Draw(t *theme.Theme, width, height int) widget.Block {
-	width = min(max(width, len(s.Secret)+2), 100)
-	lines := []string{""}
+	width = min(max(width, widget.Width(s.Secret)), 100)
+	says := []string{""}
 	for _, l := range s.Says {
-		lines = append(lines, widget.Wrap(widget.Safe(l), width)...)
+		says = append(says, widget.Wrap(widget.Safe(l), width)...)
 	}
-	lines = append(lines, "", t.Strong(theme.OK, s.Secret), "")
+	lines := []string{"", t.Strong(theme.OK, s.Secret), ""}
+	var curl []string
 	if s.Curl != "" {
-		lines = append(lines, t.Paint(theme.Muted, "A command that works:"))
-		for _, l := range widget.Wrap(s.Curl, width-2) {
-			lines = append(lines, "  "+t.Paint(theme.Text, l))
+		curl = append(curl, t.Paint(theme.Muted, "A command that works:"))
+		for l := range strings.SplitSeq(s.Curl, "\n") {
+			curl = append(curl, widget.Wrap("  "+widget.Safe(l), width)...)
 		}
-		lines = append(lines, "")
+		curl = append(curl, "")
 	}
+	var note []string
 	if s.note != "" {
 		role := theme.OK
 		if s.bad {
 			role = theme.Warn
 		}
 		for _, l := range widget.Wrap(widget.Safe(s.note), width) {
-			lines = append(lines, t.Paint(role, l))
+			note = append(note, t.Paint(role, l))
 		}
-		lines = append(lines, "")
+		note = append(note, "")
 	}
 	keys := "enter I saved it   y copy   w write to a file"
 	if s.Curl != "" {
 		keys += "   Y copy the curl"
 	}
-	lines = append(lines, t.Paint(theme.Muted, keys))
+	room := height - len(lines) - len(note) - 1
+	if len(says)+len(curl) > room {
+		curl = nil
+	}
+	lines = append(append(append(append(says[:max(min(len(says), room), 0)], lines...), curl...), note...), t.Paint(theme.Muted, keys))
 	return widget.NewBlock(width, min(len(lines), height), lines...)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -331,7 +332,7 @@ func (s *Overview) drawFirst() widget.Block {
 	lines = append(lines, "")
 	if st.Serving {
 		lines = append(lines, t.Paint(theme.Muted, " Or as an app would, with your key in its place (Y copies this):"))
-		for _, l := range widget.Wrap(s.curl(), max(inner-4, 20)) {
+		for l := range strings.SplitSeq(s.curl(), "\n") {
 			lines = append(lines, "   "+t.Paint(theme.Info, widget.Safe(l)))
 		}
 	} else {

@@ -185,6 +185,16 @@ func affixOf(s lipgloss.Style) affix {
 	return affix{before, after}
 }
 
+// Render writes a text, one line, in a style. Blanks are styled as letters are,
+// which lipgloss does not do for all.
+func Render(s lipgloss.Style, text string) string {
+	if text == "" {
+		return ""
+	}
+	a := affixOf(s)
+	return a.before + text + a.after
+}
+
 // ready makes the affixes once the styles are set.
 func (t *Theme) ready() *Theme {
 	for r, s := range t.styles {

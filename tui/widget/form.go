@@ -316,7 +316,7 @@ func (x *Field) draw(t *theme.Theme, room int, on bool) string {
 		if x.Secret && !x.revealed {
 			v = strings.Repeat(t.Glyphs.Mask, min(len([]rune(v)), room-1))
 		}
-		return style.Render(Pad(Safe(v), room))
+		return theme.Render(style, Pad(Safe(v), room))
 	}
 	x.input.mask = x.Secret && !x.revealed
 	return x.input.drawIn(t, style, room)

@@ -83,7 +83,7 @@ func (x *Input) drawIn(t *theme.Theme, style lipgloss.Style, width int) string {
 		text = []rune(strings.Repeat(t.Glyphs.Mask, len(text)))
 	}
 	if !x.line.Focused() {
-		return Truncate(prompt+ink.Render(Pad(string(text), room)), width)
+		return Truncate(prompt+theme.Render(ink, Pad(string(text), room)), width)
 	}
 	for at < len(text) && joins(text[at]) { // the cursor stands on whole letters
 		at++
@@ -95,14 +95,7 @@ func (x *Input) drawIn(t *theme.Theme, style lipgloss.Style, width int) string {
 	lead := max(room-Width(under)-min(Width(after), room/4), 0)
 	before = lastCells(before, lead)
 	after = Pad(after, max(room-Width(before)-Width(under), 0))
-	return Truncate(prompt+part(ink, before)+style.Reverse(true).Render(under)+part(ink, after), width)
-}
-
-func part(style lipgloss.Style, s string) string {
-	if s == "" {
-		return ""
-	}
-	return style.Render(s)
+	return Truncate(prompt+theme.Render(ink, before)+theme.Render(style.Reverse(true), under)+theme.Render(ink, after), width)
 }
 
 // firstLetter cuts the first letter off a text, with its marks.
