@@ -8,25 +8,6 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// uncoloured is a line without the sequences that styles consist of, and with
-// any other.
-func uncoloured(line string) string {
-	var out strings.Builder
-	for {
-		before, after, found := strings.Cut(line, "\x1b[")
-		out.WriteString(before)
-		if !found {
-			return out.String()
-		}
-		rest := strings.TrimLeft(after, "0123456789;:")
-		if !strings.HasPrefix(rest, "m") {
-			out.WriteString("\x1b[")
-			rest = "m" + after
-		}
-		line = rest[1:]
-	}
-}
-
 var named = map[string]rune{
 	"enter": tea.KeyEnter, "tab": tea.KeyTab, "esc": tea.KeyEscape, "space": tea.KeySpace, "backspace": tea.KeyBackspace, "delete": tea.KeyDelete,
 	"up": tea.KeyUp, "down": tea.KeyDown, "left": tea.KeyLeft, "right": tea.KeyRight, "pgup": tea.KeyPgUp, "pgdown": tea.KeyPgDown,
