@@ -51,6 +51,9 @@ func (a *App) everywhere() []action.Action {
 			},
 		})
 	}
+	if a.opts.First != nil {
+		out = append(out, action.Action{ID: "first", Title: "first steps: from a provider to a key that works", Needs: a.env.ReadOnly, Run: a.first})
+	}
 	return append(out,
 		action.Action{ID: "palette", Title: "find an action: by words", Keys: []string{":", "ctrl+p"}, Run: func() tea.Cmd {
 			a.dialogs = append(a.dialogs, newPalette(a, "Find an action", a.Registry()))

@@ -20,6 +20,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"tallygate/tui/action"
+	"tallygate/tui/live"
 	"tallygate/tui/screen"
 	"tallygate/tui/theme"
 	"tallygate/tui/widget"
@@ -38,6 +39,11 @@ type Options struct {
 	// Leaving makes the dialog that a quit at the top asks with; nil quits at
 	// once.
 	Leaving func() screen.Dialog
+	// First makes the dialog that comes before everything else, with what it
+	// starts with, once the first snapshot is there; nil if none is wanted.
+	First func() (screen.Dialog, tea.Cmd)
+	// NeedsFirst reports whether the dialog of First is to come by itself.
+	NeedsFirst func(*live.Snapshot) bool
 	// KeepTheme keeps a theme that the user chose for the next time; nil forgets
 	// it. It may do I/O.
 	KeepTheme func(theme.Name) error
@@ -63,6 +69,7 @@ type App struct {
 	blurred bool          // the terminal has not the focus
 	still   string        // what is drawn while it has not
 	quits   int           // ctrl+c in a row
+	loaded  bool          // the first snapshot is there
 	dark    bool
 	colour  bool
 	broken  string // the failure that was logged last
@@ -216,12 +223,25 @@ func (a *App) choose(name theme.Name) tea.Cmd {
 // show hands the latest snapshot to the screen that is seen, and returns what
 // the screen then wants to know from the engine.
 func (a *App) show() tea.Cmd {
-	s := a.screen()
-	s.Show(a.env.Source.Snapshot())
+	snap, s := a.env.Source.Snapshot(), a.screen()
+	s.Show(snap)
+	if snap.Loaded && !a.loaded {
+		a.loaded = true
+		if a.opts.NeedsFirst != nil && a.opts.NeedsFirst(snap) {
+			return a.first()
+		}
+	}
 	if asker, ok := s.(screen.Asker); ok {
 		return asker.Ask()
 	}
 	return nil
+}
+
+// first opens the dialog that leads through the first steps.
+func (a *App) first() tea.Cmd {
+	d, begin := a.opts.First()
+	a.dialogs = append(a.dialogs, d)
+	return begin
 }
 
 func (a *App) goTo(to screen.Goto) tea.Cmd {

@@ -42,7 +42,12 @@ func (a *App) draw() string {
 		return widget.NewBlock(a.width, a.height, widget.Wrap(a.layout.TooSmall, max(a.width, 1))...).String()
 	}
 	t := a.env.Theme
-	page := widget.Below(a.header(t), a.tabs(t), a.screen().Draw(), a.footer(t))
+	var page widget.Block
+	if len(a.dialogs) > 0 && covers(a.dialogs[0]) {
+		page = widget.Below(a.header(t), widget.NewBlock(a.width, a.height-1))
+	} else {
+		page = widget.Below(a.header(t), a.tabs(t), a.screen().Draw(), a.footer(t))
+	}
 	for _, d := range a.dialogs {
 		b := a.frameOf(t, d)
 		w, h := b.Size()
@@ -51,6 +56,11 @@ func (a *App) draw() string {
 	word := a.wordBlock(t)
 	_, lines := word.Size()
 	return widget.Over(page, word, 0, a.height-lines).String()
+}
+
+func covers(d screen.Dialog) bool {
+	_, ok := d.(screen.Cover)
+	return ok
 }
 
 // frameOf draws a dialog in its frame, as large as it likes within the screen.

@@ -200,6 +200,14 @@ func (s *session) interfaceOf(pretend bool) (*tui.App, *live.Source) {
 		options.Place = fmt.Sprintf("attached to process %d", s.other.PID)
 	}
 	options.Leaving = s.leavingDialog(env, pretend)
+	options.NeedsFirst = screen.NeedsWizard
+	options.First = func() (screen.Dialog, tea.Cmd) {
+		w := screen.NewWizard(env, screen.WizardOf{
+			Found:     s.app.providersFromEnvironment(),
+			Elsewhere: "To keep it in another folder, leave and start again with tallygate --data DIR.",
+		})
+		return w, w.Begin()
+	}
 	return tui.New(options), source
 }
 

@@ -139,6 +139,7 @@ type Shown struct {
 	Says    []string                                     // what it is, and what to do with it
 	Curl    string                                       // a command that works with it
 	Save    func(secret string) (path string, err error) // does I/O
+	Enter   string                                       // what enter does, if not to say that it is saved
 	sure    bool
 	note    string
 	bad     bool
@@ -228,7 +229,7 @@ func (s *Shown) Draw(t *theme.Theme, width, height int) widget.Block {
 		}
 		note = append(note, "")
 	}
-	keys := "enter I saved it   y copy   w write to a file"
+	keys := cmp.Or(s.Enter, "enter I saved it") + "   y copy   w write to a file"
 	if s.Curl != "" {
 		keys += "   Y copy the curl"
 	}

@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -28,9 +29,10 @@ func newTry(e *Env, client, model string) Dialog {
 
 // tried is the dialog of what became of a test request.
 type tried struct {
-	out control.Tried
-	top int
-	end bool // the last line is seen
+	out   control.Tried
+	enter string // what enter and esc do, if they do not close it
+	top   int
+	end   bool // the last line is seen
 }
 
 // Title implements Dialog, as do the methods below.
@@ -96,7 +98,7 @@ func (d *tried) Draw(t *theme.Theme, width, height int) widget.Block {
 	rows := max(min(len(lines), height-4), 1)
 	d.top = max(min(d.top, len(lines)-rows), 0)
 	d.end = d.top+rows >= len(lines)
-	keys := "enter close"
+	keys := cmp.Or(d.enter, "enter close")
 	if d.out.Request.ID != "" {
 		keys += "   y copy the request's id"
 	}
