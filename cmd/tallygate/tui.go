@@ -67,8 +67,10 @@ type session struct {
 	caller *lateCaller
 	run    *service // the engine inside, once it is open
 	attach connection
-	opened chan error     // says once whether the engine came up
-	begin  func(*service) // what else begins with the engine, nil for nothing
+	opened chan error                  // says once whether the engine came up
+	fill   func(context.Context) error // makes the store first, nil if it is there
+	begin  func(*service)              // what else begins with the engine, nil for nothing
+	end    func()                      // and ends before it
 
 	leave leaving
 }
@@ -166,6 +168,11 @@ func (s *session) start(ctx context.Context) error {
 		s.attach = attachTo(s.other.Socket)
 		s.caller.set(s.attach)
 		return nil
+	}
+	if s.fill != nil {
+		if err := s.fill(ctx); err != nil {
+			return err
+		}
 	}
 	var err error
 	s.run.node, err = openNode(ctx, s.lock, nodeOptions{
