@@ -154,6 +154,17 @@ func (p *terminalProgram) ends() {
 	}
 }
 
+// endedWell fails if the program did not end as one that was asked to.
+func (p *terminalProgram) endedWell() {
+	p.t.Helper()
+	if p.err != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		_, after, _ := strings.Cut(p.out.String(), leaves)
+		p.t.Errorf("it ended with %v: %s", p.err, escapes.ReplaceAllString(after, ""))
+	}
+}
+
 // tallygateDoes runs the program without a terminal.
 func tallygateDoes(t *testing.T, args ...string) string {
 	t.Helper()
@@ -200,9 +211,7 @@ func TestFromNothingToAnAnswer(t *testing.T) {
 	p.sees("Leave tallygate?")
 	p.press(right, right, enter)
 	p.ends()
-	if p.err != nil {
-		t.Errorf("it ended with %v", p.err)
-	}
+	p.endedWell()
 	if n := records(t, dir); n != 1 {
 		t.Errorf("there are %d requests, want the one of the first steps", n)
 	}
@@ -236,12 +245,9 @@ func TestASecondOneAttaches(t *testing.T) {
 	first.sees("serving 127.0.0.1")
 	second := startInTerminal(t, nil, "--data", dir)
 	second.sees(fmt.Sprintf("attached to process %d", first.cmd.Process.Pid))
-	second.sees("serving 127.0.0.1")
 	second.press("q") // nobody would notice, so nothing is asked
 	second.ends()
-	if second.err != nil {
-		t.Errorf("it ended with %v", second.err)
-	}
+	second.endedWell()
 	select {
 	case <-first.done:
 		t.Error("the one that serves ended, too")
@@ -257,9 +263,7 @@ func TestTermRestoresTheTerminal(t *testing.T) {
 	p.sees("serving 127.0.0.1")
 	p.cmd.Process.Signal(unix.SIGTERM)
 	p.ends()
-	if p.err != nil {
-		t.Errorf("it ended with %v", p.err)
-	}
+	p.endedWell()
 }
 
 // A process in the background takes the address over while requests come all
@@ -363,9 +367,7 @@ func TestDemoLeavesNothingBehind(t *testing.T) {
 	p.sees("nordlicht-reisen")
 	p.press("q")
 	p.ends()
-	if p.err != nil {
-		t.Errorf("it ended with %v", p.err)
-	}
+	p.endedWell()
 	left, err := os.ReadDir(tmp)
 	if err != nil || len(left) > 0 {
 		t.Errorf("it left %v, %v", left, err)

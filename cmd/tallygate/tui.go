@@ -119,8 +119,11 @@ func (s *session) show(ctx context.Context, pretend bool) error {
 	defer log.SetOutput(os.Stderr)
 	following, stop := context.WithCancel(ctx)
 	app, source := s.interfaceOf(pretend)
-	program := tea.NewProgram(app, tea.WithContext(ctx), tea.WithFPS(framesPerSecond), tea.WithoutSignalHandler(),
+	program := tea.NewProgram(app, tea.WithFPS(framesPerSecond), tea.WithoutSignalHandler(),
 		tea.WithInput(s.app.stdin), tea.WithOutput(s.app.stdout))
+	// A signal ends it as a user does: its reader of the keyboard has stopped
+	// before the terminal is given back. With a context it would be cut off.
+	defer context.AfterFunc(ctx, program.Quit)()
 	var own sync.WaitGroup
 	own.Go(func() { source.Run(following) })
 	own.Go(func() {
@@ -147,7 +150,7 @@ func (s *session) show(ctx context.Context, pretend bool) error {
 	switch {
 	case errors.Is(err, tea.ErrProgramPanic):
 		s.log.Error("the interface failed", "error", err)
-	case errors.Is(err, tea.ErrProgramKilled), errors.Is(err, tea.ErrInterrupted):
+	case errors.Is(err, tea.ErrInterrupted):
 		err = nil // told to stop
 	}
 	return errors.Join(err, s.close())
