@@ -85,16 +85,25 @@ func New(o Options) *App {
 	return &App{opts: o, env: o.Env, log: o.Logger, screens: o.Screens, dark: true, colour: true}
 }
 
-const tickEvery = 500 * time.Millisecond
+const (
+	tickEvery = 500 * time.Millisecond
+	tickSoon  = 50 * time.Millisecond // while the first snapshot is awaited
+)
 
 type tickMsg time.Time
 
 // Init implements tea.Model.
 func (a *App) Init() tea.Cmd {
-	return tea.Batch(tea.RequestBackgroundColor, tick())
+	return tea.Batch(tea.RequestBackgroundColor, a.tick())
 }
 
-func tick() tea.Cmd { return tea.Tick(tickEvery, func(t time.Time) tea.Msg { return tickMsg(t) }) }
+func (a *App) tick() tea.Cmd {
+	every := tickEvery
+	if !a.loaded && a.env.Source.Snapshot().Lost == nil {
+		every = tickSoon
+	}
+	return tea.Tick(every, func(t time.Time) tea.Msg { return tickMsg(t) })
+}
 
 // Update implements tea.Model. A panic in a screen is logged and told; the
 // engine behind goes on.
@@ -142,9 +151,10 @@ func (a *App) update(msg tea.Msg) tea.Cmd {
 		return a.show()
 	case tickMsg:
 		if a.blurred {
-			return tick()
+			return a.tick()
 		}
-		return tea.Batch(tick(), a.show())
+		seen := a.show()
+		return tea.Batch(a.tick(), seen)
 	case hushMsg:
 		a.telling = a.telling && int(msg) != a.said
 		return nil

@@ -248,7 +248,7 @@ func (w *Wizard) showKey(client, key, curl string, warnings []string) {
 	w.enter(wizardTry)
 	w.as = client
 	w.done = append(w.done, fmt.Sprintf("client %s is made", client))
-	w.shown = &Shown{Secret: key, Curl: curl, Save: saveSecret, Enter: "enter let tallygate send the first request",
+	w.shown = &Shown{Secret: key, Curl: curl, Save: saveSecret, Enter: "enter send the first request",
 		Says: append([]string{"This is the only time that the key of " + client + " is shown: copy it before you go on."}, warnings...)}
 }
 
@@ -257,7 +257,7 @@ func (w *Wizard) updateTry(msg tea.Msg) tea.Cmd {
 	key, _ := msg.(tea.KeyPressMsg)
 	switch {
 	case w.tried != nil && key.String() == "enter":
-		return w.finish("You are set up. Any OpenAI-compatible app works with the base URL in the header and a client's key; T sends more test requests.")
+		return w.finish("You are set up. Any OpenAI-compatible app can use the key now.")
 	case w.tried != nil:
 		return w.tried.Update(msg)
 	case key.String() == "enter":
@@ -321,7 +321,7 @@ func (w *Wizard) below(t *theme.Theme, width int) []string {
 	}
 	keys := map[wizardStep]string{
 		wizardData:     "enter continue   esc look around first",
-		wizardProvider: "↑↓ move   enter choose   esc back",
+		wizardProvider: "↑↓ move   G the last ones   enter choose   esc back",
 		wizardAccount:  "tab next field   ctrl+r reveal   ctrl+s check it   esc back",
 		wizardClient:   "tab next field   ctrl+s make it   esc back",
 	}[w.step]
