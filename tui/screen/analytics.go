@@ -60,15 +60,27 @@ func (s span) length() time.Duration {
 
 var spans = []span{{"24h", "hour", 24, "hour"}, {"7d", "hour", 7 * 24, "day"}, {"30d", "day", 30, "day"}, {"90d", "day", 90, "day"}}
 
-// answers are what the engine said to one question of the user.
+// question is what the user wants to see.
+type question struct {
+	span    span
+	earlier int
+	by      string
+	client  string
+}
+
+func (s *Analytics) question() question {
+	return question{spans[s.span], s.earlier, s.breakdowns()[s.by], s.client}
+}
+
+// answers are what the engine said to one question.
 type answers struct {
-	now, before  control.Usage // broken down
-	course       control.Usage // both spans, step by step
-	rivals       control.Usage // the clients, or one client's models, step by step
-	rivalsSum    control.Usage
-	have         int // bits of what has come in
-	span         span
-	since, until time.Time
+	question
+	until       time.Time
+	now, before control.Usage // broken down
+	course      control.Usage // both spans, step by step
+	rivals      control.Usage // the clients, or one client's models, step by step
+	rivalsSum   control.Usage
+	have        int // bits of what has come in
 }
 
 const allAnswers = 1<<5 - 1
@@ -117,8 +129,8 @@ func (s *Analytics) breakdowns() []string {
 }
 
 // rivalsBy is what is compared on the right.
-func (s *Analytics) rivalsBy() string {
-	if s.client != "" {
+func rivalsBy(client string) string {
+	if client != "" {
 		return "model"
 	}
 	return "client"
@@ -140,22 +152,23 @@ func (s *Analytics) Ask() tea.Cmd {
 	}
 	s.asked = now
 	s.seq++
-	sp := spans[s.span]
+	q := s.question()
+	sp := q.span
 	until := now.Add(-time.Duration(s.earlier) * sp.length())
 	since, before := until.Add(-sp.length()), until.Add(-2*sp.length())
-	s.next = answers{span: sp, since: since, until: until}
+	s.next = answers{question: q, until: until}
 	at := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 	ask := func(tag string, q control.UsageQuery) tea.Cmd {
 		q.Client = s.client
 		return Call(s.env, s.Name(), tag, s.seq, control.UsageShow, q)
 	}
-	by := s.breakdowns()[s.by]
+	by := q.by
 	return tea.Batch(
 		ask("now", control.UsageQuery{By: by, Since: at(since), Until: at(until)}),
 		ask("before", control.UsageQuery{By: by, Since: at(before), Until: at(since)}),
 		ask("course", control.UsageQuery{Every: sp.every, Since: at(before), Until: at(until)}),
-		ask("rivals", control.UsageQuery{By: s.rivalsBy(), Every: sp.coarse, Since: at(since), Until: at(until)}),
-		ask("rivals sum", control.UsageQuery{By: s.rivalsBy(), Since: at(since), Until: at(until)}),
+		ask("rivals", control.UsageQuery{By: rivalsBy(q.client), Every: sp.coarse, Since: at(since), Until: at(until)}),
+		ask("rivals sum", control.UsageQuery{By: rivalsBy(q.client), Since: at(since), Until: at(until)}),
 	)
 }
 
@@ -309,9 +322,9 @@ func (s *Analytics) hasRivals() bool { return s.width >= wide }
 
 // drill looks closer at the chosen row.
 func (s *Analytics) drill() tea.Cmd {
-	table, rows, by := &s.shares, s.shown, s.breakdowns()[s.by]
+	table, rows, by := &s.shares, s.shown, s.got.by
 	if s.right {
-		table, rows, by = &s.rival, s.rivals, s.rivalsBy()
+		table, rows, by = &s.rival, s.rivals, rivalsBy(s.got.client)
 	}
 	r := &rows[table.Selected()]
 	switch by {
@@ -326,8 +339,8 @@ func (s *Analytics) drill() tea.Cmd {
 	if by == "key" {
 		filter = "key:" + r.ID
 	}
-	if s.client != "" {
-		filter += " client:" + s.client
+	if s.got.client != "" {
+		filter += " client:" + s.got.client
 	}
 	return Ask(Goto{Screen: "requests", Filter: filter})
 }
@@ -366,7 +379,7 @@ func (s *Analytics) Actions() []action.Action {
 			return ""
 		}, Run: s.drill},
 		{ID: "analytics.export", Title: "export: CSV or JSON of what is seen", Keys: []string{"X"}, Needs: s.env.ReadOnly, Run: func() tea.Cmd {
-			return Ask(Open{newExport(s.Name(), "Export usage", "usage-"+s.got.span.name+"-"+s.env.Clock().In(s.env.Zone).Format("2006-01-02-1504"), s.sheet())})
+			return Ask(Open{newExport("Export usage", "usage-"+s.got.span.name+"-"+s.env.Clock().In(s.env.Zone).Format("2006-01-02-1504"), s.sheet())})
 		}},
 	}
 }

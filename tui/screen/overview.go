@@ -83,7 +83,7 @@ func (s *Overview) refresh() {
 		if l, ok := fullest(c.LimitStates); ok {
 			share := shareOf(l)
 			role := widget.Budget(share)
-			bar, used, of = widget.Bar(t, share, 12, role), t.Paint(role, fmt.Sprintf("%d%%", int(share*100))), t.Paint(theme.Muted, capOf(&l))
+			bar, used, of = widget.Bar(t, share, 12, role), t.Paint(role, usedText(share)), t.Paint(theme.Muted, capOf(&l))
 		}
 		rows = append(rows, widget.Row{ID: string(c.ID), Cells: []string{
 			statusSign(t, c.Status), widget.Safe(c.Slug), widget.Money(c.Month.CostNanoUSD), bar, used, of, widget.Ago(c.LastUsedAt, now),

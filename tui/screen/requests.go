@@ -2,6 +2,7 @@ package screen
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,9 +35,9 @@ type Requests struct {
 // NewRequests makes the screen.
 func NewRequests(e *Env) *Requests {
 	s := &Requests{snap: &live.Snapshot{}, rows: rows{follow: true}, list: newList(e, []widget.Column{
-		{Title: "time", Width: 8}, {Title: "code", Width: 4, Right: true}, {Title: "client", Width: 15}, {Title: "model"}, {Title: "provider", Width: 10, Priority: 6},
-		{Title: "tokens", Width: 7, Right: true, Priority: 4}, {Title: "cost", Width: 9, Right: true, Priority: 2}, {Title: "latency", Width: 7, Right: true, Priority: 1},
-		{Title: "note", Width: 20, Priority: 5},
+		{Title: "time", Width: 8}, {Title: "code", Width: 4, Right: true}, {Title: "client", Width: 15}, {Title: "model", Least: 17}, {Title: "provider", Width: 10, Priority: 6},
+		{Title: "tokens", Width: 7, Right: true, Priority: 4}, {Title: "cost", Width: 10, Right: true, Priority: 2}, {Title: "latency", Width: 7, Right: true, Priority: 1},
+		{Title: "note", Least: 12, Priority: 5},
 	})}
 	s.hint = "client: model: status:4xx outcome: code: words"
 	s.table.Cells = s.cells
@@ -113,13 +114,30 @@ func (s *Requests) cells(i int) []string {
 	if v.CostNanoUSD > 0 || v.Outcome == tally.OK {
 		cost = widget.Money(v.CostNanoUSD)
 	}
-	at := v.At.In(s.env.Zone)
-	when := at.Format("15:04:05")
-	if s.env.Clock().Sub(v.At) > 18*time.Hour {
-		when = at.Format("02 Jan  ")[:6] + at.Format("15") + "h"
-	}
-	return []string{t.Paint(theme.Muted, when), t.Paint(role, fmt.Sprint(v.Status)), widget.Safe(dash(v.Client)), widget.Safe(dash(v.Model)), widget.Safe(dash(v.Provider)),
+	return []string{t.Paint(theme.Muted, s.moment(v.At)), t.Paint(role, status(v)), widget.Safe(dash(v.Client)), widget.Safe(dash(v.Model)), widget.Safe(dash(v.Provider)),
 		tokens, cost, widget.Latency(millis(v.TotalMS)), t.Paint(role, note(v))}
+}
+
+// moment writes when something was in eight cells: the second today, the minute
+// this week, or the day.
+func (s *Requests) moment(at time.Time) string {
+	today := midnight(s.env.Clock(), s.env.Zone)
+	at = at.In(s.env.Zone)
+	switch {
+	case !at.Before(today):
+		return at.Format("15:04:05")
+	case !at.Before(today.AddDate(0, 0, -6)):
+		return at.Weekday().String()[:2] + at.Format(" 15:04")
+	}
+	return at.Format("2 Jan")
+}
+
+// status is what the client got; a request whose end nobody saw has none.
+func status(v *control.RequestView) string {
+	if v.Status == 0 {
+		return "–"
+	}
+	return strconv.Itoa(v.Status)
 }
 
 func dash(s string) string {
@@ -314,7 +332,7 @@ func (s *Requests) Actions() []action.Action {
 		}},
 		{ID: "requests.export", Title: "export: CSV or JSON of what the filter selects", Keys: []string{"X"}, Needs: s.env.ReadOnly, Run: func() tea.Cmd {
 			name := "requests-" + s.env.Clock().In(s.env.Zone).Format("2006-01-02-1504")
-			return Ask(Open{newExport(s.Name(), "Export requests", name, requestSheet(s.env, s.criteria()))})
+			return Ask(Open{newExport("Export requests", name, requestSheet(s.env, s.criteria()))})
 		}},
 		{ID: "requests.copy", Title: "copy the id", Keys: []string{"y"}, Needs: some, Run: func() tea.Cmd {
 			return Ask(Copy{string(s.selected().ID), "The request's id was"})

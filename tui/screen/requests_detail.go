@@ -25,9 +25,12 @@ func (s *Requests) drawDetail(width, height int) widget.Block {
 	lines := s.explain(v, inner)
 	s.top = max(min(s.top, len(lines)-rows), 0)
 	s.more = s.top+rows < len(lines)
-	shown := lines[s.top:]
+	shown, hint := lines[s.top:], "more: enter, then ↓"
+	if s.detail {
+		hint = "more: ↓"
+	}
 	if s.more && len(shown) > rows {
-		shown = append(append([]string(nil), shown[:rows-1]...), t.Paint(theme.Muted, t.Glyphs.Down+" more: tab or enter, then ↓"))
+		shown = append(append([]string(nil), shown[:rows-1]...), t.Paint(theme.Muted, t.Glyphs.Down+" "+hint))
 	}
 	return widget.Box{Title: "Request", Note: v.At.In(s.env.Zone).Format("Mon 2 Jan 15:04:05.000"), Focused: s.detail}.Draw(t, width, height, shown)
 }
@@ -89,7 +92,7 @@ func verdict(t *theme.Theme, v *control.RequestView) string {
 	case tally.OutcomeLimited, tally.Canceled:
 		sign = t.Glyphs.Alert
 	}
-	line := t.Strong(role, fmt.Sprintf("%s %d %s", sign, v.Status, text))
+	line := t.Strong(role, fmt.Sprintf("%s %s %s", sign, status(v), text))
 	if v.Code != "" {
 		line += t.Paint(theme.Muted, "  "+widget.Safe(v.Code))
 	}
@@ -220,7 +223,7 @@ func chargeLines(t *theme.Theme, c *tally.Charged, width int) []string {
 	this := "+" + widget.Amount(c.Metric, c.Amount)
 	label := kind + " " + string(c.Metric)
 	bar := max(min(width-17-6-widget.Width(figures)-2, 16), 4)
-	first := widget.Pad(label, 17) + widget.Bar(t, share, bar, widget.Budget(share)) + t.Paint(widget.Budget(share), fmt.Sprintf(" %4s ", percent(share))) + figures
+	first := widget.Pad(label, 17) + widget.Bar(t, share, bar, widget.Budget(share)) + t.Paint(widget.Budget(share), fmt.Sprintf(" %4s ", usedText(share))) + figures
 	return []string{first, t.Paint(theme.Muted, "  "+this+" by this request, "+period(c.Window))}
 }
 
@@ -234,7 +237,7 @@ func period(label string) string {
 	case strings.HasPrefix(label, "w"):
 		return "week of " + civil(label[1:])
 	case strings.Contains(label, "T"):
-		return label[:min(16, len(label))]
+		return "from " + widget.Safe(label[strings.Index(label, "T")+1:min(16, len(label))])
 	}
 	return civil(label)
 }

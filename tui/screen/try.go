@@ -43,7 +43,7 @@ func (d *tried) Title() string {
 	return "The test request was not answered"
 }
 func (d *tried) Typing() bool { return false }
-func (d *tried) Esc() tea.Cmd { return Ask(Close{}) }
+func (d *tried) Esc() tea.Cmd { return Ask(Close{d}) }
 
 func (d *tried) Update(msg tea.Msg) tea.Cmd {
 	key, ok := msg.(tea.KeyPressMsg)
@@ -52,7 +52,7 @@ func (d *tried) Update(msg tea.Msg) tea.Cmd {
 	}
 	switch key.String() {
 	case "enter", "q":
-		return Ask(Close{})
+		return Ask(Close{d})
 	case "y":
 		if id := d.out.Request.ID; id != "" {
 			return Ask(Copy{string(id), "The request's id was"})
