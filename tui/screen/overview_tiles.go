@@ -189,3 +189,16 @@ func (s *Overview) drawCost(width, height int) widget.Block {
 	note := fmt.Sprintf("last hour %s  24 h %s", widget.Money(hours[23].CostNanoUSD), widget.Money(s.snap.Status.Today.CostNanoUSD))
 	return widget.Box{Title: "Cost per hour", Note: note}.Draw(t, width, height, chart.Draw(t, inner, rows).Lines())
 }
+
+// spendCap is the share of the gateways' tightest limit on money, if there is
+// one.
+func spendCap(gateways []control.GatewayView) (l control.LimitState, ok bool) {
+	for i := range gateways {
+		for _, x := range gateways[i].LimitStates {
+			if x.Metric == tally.Cost && (!ok || shareOf(x) > shareOf(l)) {
+				l, ok = x, true
+			}
+		}
+	}
+	return l, ok
+}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -251,3 +252,40 @@ func (f *requestFilter) match(v *control.RequestView) bool {
 
 // holds looks for a text in lower case.
 func holds(s, lower string) bool { return strings.Contains(strings.ToLower(s), lower) }
+
+// requestSheet exports the requests that pass a filter, page by page.
+func requestSheet(e *Env, f requestFilter) sheet {
+	return sheet{
+		header: []string{"id", "at", "gateway", "client", "key", "key_id", "model", "upstream_model", "provider", "endpoint", "origin", "country", "session", "new_session",
+			"status", "outcome", "stream", "basis", "input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens",
+			"cost_usd", "cost_nano_usd", "credits_usd", "credits_nano_usd", "first_byte_ms", "total_ms", "attempts", "code", "count"},
+		rows: func(ctx context.Context, yield func([]string, any) error) error {
+			q := f.query
+			for q.Limit = 1000; ; {
+				page, err := control.RequestsList.Do(ctx, e.Caller, q)
+				if err != nil {
+					return err
+				}
+				for i := range page.Requests {
+					if v := &page.Requests[i]; f.match(v) {
+						if err := yield(requestCells(v), v); err != nil {
+							return err
+						}
+					}
+				}
+				if q.After = page.Next; q.After == "" {
+					return nil
+				}
+			}
+		},
+	}
+}
+
+func requestCells(r *control.RequestView) []string {
+	n := func(n int64) string { return strconv.FormatInt(n, 10) }
+	ms := func(ms float64) string { return strconv.FormatFloat(ms, 'f', -1, 64) }
+	return []string{string(r.ID), r.At.UTC().Format(time.RFC3339Nano), r.Gateway, r.Client, r.Key, string(r.KeyID), r.Model, r.Upstream, r.Provider, r.Endpoint,
+		r.Origin, r.Country, r.Session, strconv.FormatBool(r.NewSession), strconv.Itoa(r.Status), string(r.Outcome), strconv.FormatBool(r.Stream), string(r.Basis),
+		n(r.InputTokens), n(r.Tokens.CachedInput), n(r.Tokens.CacheWrite), n(r.OutputTokens), n(r.Tokens.Reasoning),
+		r.CostUSD, n(int64(r.CostNanoUSD)), r.CreditsUSD, n(int64(r.CreditsNano)), ms(r.FirstByteMS), ms(r.TotalMS), strconv.Itoa(r.Attempts), r.Code, n(r.Count)}
+}
