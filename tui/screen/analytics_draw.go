@@ -199,7 +199,7 @@ func (s *Analytics) drawRows(width, height int) widget.Block {
 	if s.got.client != "" {
 		title = "Models of " + widget.Safe(s.got.client)
 	}
-	return widget.Beside(shares, widget.Box{Title: title, Note: m.name + ", cost per 1k", Focused: s.right}.
+	return widget.Beside(shares, widget.Box{Title: title, Note: "by " + m.name + ", cost per 1k", Focused: s.right}.
 		Draw(t, width-left, height, s.rival.Draw(t, inner, rows).Lines()))
 }
 

@@ -81,7 +81,7 @@ func verdict(t *theme.Theme, v *control.RequestView) string {
 	role, sign := outcomeRole(v.Outcome), t.Glyphs.Wrong
 	text := map[tally.Outcome]string{
 		tally.OK: "answered", tally.OutcomeDenied: "refused", tally.OutcomeLimited: "refused by a limit", tally.OutcomeFailed: "the providers failed",
-		tally.Canceled: "the client left; what was delivered is billed", tally.Lost: "tallygate stopped before it knew the end",
+		tally.Canceled: "the client left early", tally.Lost: "tallygate stopped before it knew the end",
 	}[v.Outcome]
 	switch v.Outcome {
 	case tally.OK:
