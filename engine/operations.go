@@ -46,6 +46,7 @@ func (e *Engine) handle() {
 	control.Handle(s, control.ProvidersUpdate, e.updateProvider)
 	control.Handle(s, control.ProvidersDelete, e.deleteProvider)
 	control.Handle(s, control.ProvidersTest, e.testProvider)
+	control.Handle(s, control.ProvidersProbe, e.probeProvider)
 	control.Handle(s, control.ProvidersOrder, e.orderProviders)
 
 	control.Handle(s, control.ModelsList, e.listModels)

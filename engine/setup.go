@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -36,7 +37,8 @@ type found struct {
 }
 
 // setup makes a first gateway, its providers, a client and its key, all at
-// once. Where there is something already it changes nothing.
+// once. Providers that are there already are used; where there is more it
+// changes nothing.
 func (e *Engine) setup(ctx context.Context, in control.Setup) (control.SetupDone, error) {
 	if err := untouched(e.catalog.Load()); err != nil {
 		return control.SetupDone{}, err
@@ -60,7 +62,7 @@ func (e *Engine) setup(ctx context.Context, in control.Setup) (control.SetupDone
 	return done, nil
 }
 
-// untouched is an error if there is something already.
+// untouched is an error if there is more already than providers.
 func untouched(c *tally.Catalog) error {
 	switch {
 	case len(c.Clients) > 0:
@@ -69,9 +71,6 @@ func untouched(c *tally.Catalog) error {
 	case len(c.Gateways) > 0:
 		return tally.Errorf(tally.Conflict, "it is set up already, with gateway %q", c.Gateways[0].Slug).
 			WithHint("a first client: tallygate clients create --name NAME")
-	case len(c.Providers) > 0:
-		return tally.Errorf(tally.Conflict, "there is a provider %q already", c.Providers[0].Name).
-			WithHint("go on by hand: tallygate gateways create --name %s", firstGateway)
 	}
 	return nil
 }
@@ -80,6 +79,9 @@ func untouched(c *tally.Catalog) error {
 func (e *Engine) askAll(ctx context.Context, given []control.SetupProvider) ([]found, error) {
 	list := make([]found, len(given))
 	names := map[string]bool{}
+	for _, p := range e.catalog.Load().Providers {
+		names[strings.ToLower(p.Name)] = true
+	}
 	nothingYet := tally.NewCatalog(0, nil)
 	var asking sync.WaitGroup
 	defer asking.Wait()
@@ -123,7 +125,11 @@ func (e *Engine) planSetup(c *tally.Catalog, in *control.Setup, list []found, do
 		gw.DefaultModel, done.Model = m.Name, m.Name
 	}
 	clientName := cmp.Or(strings.TrimSpace(in.Name), firstClient)
-	cl, err := newClient(c, gw, "", &control.ClientFields{Name: &clientName, Limits: firstLimits}, now)
+	limits := in.Limits
+	if limits == nil {
+		limits = firstLimits
+	}
+	cl, err := newClient(c, gw, "", &control.ClientFields{Name: &clientName, Limits: limits}, now)
 	if err != nil {
 		return nil, err
 	}
@@ -165,6 +171,11 @@ func (e *Engine) planProviders(c *tally.Catalog, list []found, done *control.Set
 		}
 		return nil
 	}
+	for _, m := range c.Models {
+		if p := c.Provider(m.Provider); p != nil && p.Enabled {
+			models = append(models, m)
+		}
+	}
 	for i := range list {
 		if err := add(&list[i]); err != nil {
 			return nil, nil, err
@@ -173,13 +184,16 @@ func (e *Engine) planProviders(c *tally.Catalog, list []found, done *control.Set
 	if _, built := e.kinds[firstKind]; !built || firstModel(models, now) != nil {
 		return models, changes, nil
 	}
-	pretend := found{CreateProvider: control.CreateProvider{Name: string(firstKind), ProviderKind: firstKind}}
+	taken := func(name string) bool {
+		return slices.ContainsFunc(c.Providers, func(p *tally.Provider) bool { return strings.EqualFold(p.Name, name) })
+	}
+	pretend := found{CreateProvider: control.CreateProvider{Name: freeSlug("provider", string(firstKind), taken), ProviderKind: firstKind}}
 	draft, _, err := e.newProvider(c, &pretend.CreateProvider, now)
 	if err != nil {
 		return nil, nil, err
 	}
 	pretend.offered, pretend.failed = e.askModels(context.Background(), draft, nil) // answers from memory
-	if len(list) > 0 {
+	if len(list)+len(c.Providers) > 0 {
 		done.Warnings = append(done.Warnings, "no model of those providers can be used yet, so the pretend upstream answers for now")
 	}
 	err = add(&pretend)

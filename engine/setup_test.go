@@ -124,8 +124,50 @@ func TestBadSetups(t *testing.T) {
 	if rev := w.engine.catalog.Load().Rev; rev != 0 {
 		t.Errorf("something was stored: revision %d", rev)
 	}
-	do(w, control.ProvidersCreate, control.CreateProvider{Name: "mine", ProviderKind: "sim"})
-	refused(w, control.EngineSetup, control.Setup{}, tally.Conflict, "mine", "gateways create")
 	do(w, control.GatewaysCreate, control.CreateGateway{GatewayFields: control.GatewayFields{Name: to("G")}})
 	refused(w, control.EngineSetup, control.Setup{}, tally.Conflict, "clients create")
+}
+
+// Somebody who has added a provider by hand goes on from there.
+func TestSetupUsesTheProvidersThatAreThere(t *testing.T) {
+	w := newWorld(t)
+	do(w, control.ProvidersCreate, control.CreateProvider{Name: "mine", ProviderKind: "sim"})
+	limit, err := tally.ParseLimit("cost=2/day")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := do(w, control.EngineSetup, control.Setup{Name: "Hotel Aurora", Limits: []tally.LimitEdit{limit}})
+	if !strings.HasPrefix(done.Model, "sim-") || done.Client != "hotel-aurora" || len(done.Providers) != 0 || len(done.Warnings) != 0 || !slices.Equal(done.Limits, []string{"cost=2/day"}) {
+		t.Errorf("done %+v", done)
+	}
+	w.served(done.Key, done.Model)
+}
+
+// A provider that is there and offers nothing usable keeps its name: what joins
+// it gets another.
+func TestSetupNamesThePretendProviderApart(t *testing.T) {
+	w := newWorld(t)
+	do(w, control.ProvidersCreate, control.CreateProvider{Name: "Sim", ProviderKind: "sim", NoImport: true})
+	done := do(w, control.EngineSetup, control.Setup{})
+	if !slices.Equal(done.Providers, []string{"sim-2"}) || len(done.Warnings) != 1 {
+		t.Errorf("done %+v", done)
+	}
+	w.served(done.Key, done.Model)
+}
+
+// A probe says whether address and key work, and stores nothing.
+func TestProbe(t *testing.T) {
+	w := newWorld(t)
+	u := newUpstream(t, `{"id":"gpt-mini"}`)
+	in := control.CreateProvider{Name: "up", ProviderKind: "openai", ProviderFields: control.ProviderFields{BaseURL: to(u.base()), APIKeys: []control.Secret{upstreamKey}}}
+	if got := do(w, control.ProvidersProbe, in); !got.OK || got.Models != 1 {
+		t.Errorf("got %+v", got)
+	}
+	u.set(func(u *upstream) { u.status = 401 })
+	if got := do(w, control.ProvidersProbe, in); got.OK || !strings.Contains(got.Message, "API key") || strings.Contains(got.Message+got.Hint, upstreamKey) {
+		t.Errorf("got %+v", got)
+	}
+	if c := w.engine.catalog.Load(); len(c.Providers) != 0 {
+		t.Error("a probe stored a provider")
+	}
 }

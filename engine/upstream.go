@@ -107,11 +107,27 @@ func (e *Engine) testProvider(ctx context.Context, in control.Named) (control.Pr
 	}
 	begin := time.Now()
 	models, failed := e.askStored(ctx, p)
+	return tested(begin, models, failed), nil
+}
+
+// probeProvider asks an upstream that is not a provider yet, and stores
+// nothing.
+func (e *Engine) probeProvider(ctx context.Context, in control.CreateProvider) (control.ProviderTest, error) {
+	draft, keys, err := e.newProvider(e.catalog.Load(), &in, e.clock())
+	if err != nil {
+		return control.ProviderTest{}, err
+	}
+	begin := time.Now()
+	models, failed := e.askModels(ctx, draft, keys)
+	return tested(begin, models, failed), nil
+}
+
+func tested(begin time.Time, models []providers.ModelInfo, failed *tally.Error) control.ProviderTest {
 	out := control.ProviderTest{OK: failed == nil, Models: len(models), Latency: time.Since(begin)}
 	if failed != nil {
 		out.Message, out.Hint = failed.Message, failed.Hint
 	}
-	return out, nil
+	return out
 }
 
 // refreshModels imports what a provider offers now.

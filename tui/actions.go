@@ -27,11 +27,12 @@ func (a *App) Registry() []action.Action {
 	for i, s := range a.screens {
 		for _, act := range s.Actions() {
 			act.Screen = s.Name()
-			run := act.Run
+			here := act
+			act.Needs = nil // it may need what the screen knows once it is seen
 			act.Run = func() tea.Cmd {
 				a.at = i
 				asks := a.show()
-				return tea.Batch(run(), asks)
+				return tea.Batch(a.Do(here), asks)
 			}
 			out = append(out, act)
 		}
@@ -50,6 +51,9 @@ func (a *App) everywhere() []action.Action {
 			},
 		})
 	}
+	if a.opts.First != nil {
+		out = append(out, action.Action{ID: "first", Title: "first steps: from a provider to a key that works", Needs: a.env.ReadOnly, Run: a.first})
+	}
 	return append(out,
 		action.Action{ID: "palette", Title: "find an action: by words", Keys: []string{":", "ctrl+p"}, Run: func() tea.Cmd {
 			a.dialogs = append(a.dialogs, newPalette(a, "Find an action", a.Registry()))
@@ -57,6 +61,10 @@ func (a *App) everywhere() []action.Action {
 		}},
 		action.Action{ID: "help", Title: "all keys: searchable", Keys: []string{"?"}, Run: func() tea.Cmd {
 			a.dialogs = append(a.dialogs, newPalette(a, "Keys on "+title(a.screen().Name()), a.Actions()))
+			return nil
+		}},
+		action.Action{ID: "messages", Title: "latest messages: what was said at the bottom", Run: func() tea.Cmd {
+			a.dialogs = append(a.dialogs, a.latestWords())
 			return nil
 		}},
 		action.Action{ID: "quit", Title: "back; at the top, quit", Keys: []string{"q"}, Run: func() tea.Cmd {

@@ -18,7 +18,6 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
-	"charm.land/lipgloss/v2"
 
 	"tallygate/tui/action"
 	"tallygate/tui/live"
@@ -40,6 +39,11 @@ type Options struct {
 	// Leaving makes the dialog that a quit at the top asks with; nil quits at
 	// once.
 	Leaving func() screen.Dialog
+	// First makes the dialog that comes before everything else, with what it
+	// starts with, once the first snapshot is there; nil if none is wanted.
+	First func() (screen.Dialog, tea.Cmd)
+	// NeedsFirst reports whether the dialog of First is to come by itself.
+	NeedsFirst func(*live.Snapshot) bool
 	// KeepTheme keeps a theme that the user chose for the next time; nil forgets
 	// it. It may do I/O.
 	KeepTheme func(theme.Name) error
@@ -58,21 +62,18 @@ type App struct {
 	width   int
 	height  int
 	dialogs []screen.Dialog
-	word    word
-	words   int  // how many words there have been
-	blurred bool // the terminal is not looked at
-	quits   int  // ctrl+c in a row
-	frame   int
+	words   []word        // the latest, which the last may still be told
+	said    int           // how many words there have been
+	telling bool          // the last word is at the bottom
+	leaving screen.Dialog // the question of leaving, while it is asked
+	blurred bool          // the terminal has not the focus
+	still   string        // what is drawn while it has not
+	quits   int           // ctrl+c in a row
+	loaded  bool          // the first snapshot is there
 	dark    bool
 	colour  bool
-	broken  string // what failed while drawing, "" if nothing
-}
-
-// word is something said to the user at the bottom, for a moment.
-type word struct {
-	text string
-	bad  bool
-	id   int
+	broken  string // the failure that was logged last
+	untold  bool   // and that is to be told
 }
 
 // New makes an interface.
@@ -84,41 +85,49 @@ func New(o Options) *App {
 	return &App{opts: o, env: o.Env, log: o.Logger, screens: o.Screens, dark: true, colour: true}
 }
 
-// The times of the interface.
 const (
 	tickEvery = 500 * time.Millisecond
-	wordFor   = 3 * time.Second
-	badFor    = 6 * time.Second
+	tickSoon  = 50 * time.Millisecond // while the first snapshot is awaited
 )
 
-type (
-	tickMsg time.Time
-	hushMsg int
-)
+type tickMsg time.Time
 
 // Init implements tea.Model.
 func (a *App) Init() tea.Cmd {
-	return tea.Batch(tea.RequestBackgroundColor, tick())
+	return tea.Batch(tea.RequestBackgroundColor, a.tick())
 }
 
-func tick() tea.Cmd { return tea.Tick(tickEvery, func(t time.Time) tea.Msg { return tickMsg(t) }) }
+func (a *App) tick() tea.Cmd {
+	every := tickEvery
+	if !a.loaded && a.env.Source.Snapshot().Lost == nil {
+		every = tickSoon
+	}
+	return tea.Tick(every, func(t time.Time) tea.Msg { return tickMsg(t) })
+}
 
 // Update implements tea.Model. A panic in a screen is logged and told; the
 // engine behind goes on.
 func (a *App) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
 	defer func() {
 		if p := recover(); p != nil {
-			cmd = a.panicked("update", p)
+			a.failed("update", p)
+			a.untold = true
+		}
+		if a.untold { // View cannot say it
+			a.untold = false
+			cmd = tea.Batch(cmd, a.say("This screen failed inside; the gateway goes on serving. Details: "+a.opts.LogFile, true))
 		}
 	}()
 	return a, a.update(msg)
 }
 
-func (a *App) panicked(where string, p any) tea.Cmd {
-	a.log.Error("screen failed", "screen", a.screen().Name(), "in", where, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-	a.dialogs = nil
-	a.broken = ""
-	return a.say("This screen failed inside; the gateway goes on serving. Details: "+a.opts.LogFile, true)
+// failed logs a panic once, however often it is drawn.
+func (a *App) failed(where string, p any) {
+	a.dialogs = nil // one of them may be the cause
+	if what := fmt.Sprint(a.screen().Name(), " ", where, ": ", p); what != a.broken {
+		a.broken, a.untold = what, true
+		a.log.Error("screen failed", "screen", a.screen().Name(), "in", where, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	}
 }
 
 func (a *App) update(msg tea.Msg) tea.Cmd {
@@ -135,30 +144,28 @@ func (a *App) update(msg tea.Msg) tea.Cmd {
 		a.retheme()
 		return nil
 	case tea.BlurMsg:
-		a.blurred = true
+		a.blurred, a.still = true, ""
 		return nil
 	case tea.FocusMsg:
 		a.blurred = false
 		return a.show()
 	case tickMsg:
-		a.frame++
 		if a.blurred {
-			return tick()
+			return a.tick()
 		}
-		return tea.Batch(tick(), a.show())
+		seen := a.show()
+		return tea.Batch(a.tick(), seen)
 	case hushMsg:
-		if int(msg) == a.word.id {
-			a.word = word{}
-		}
+		a.telling = a.telling && int(msg) != a.said
 		return nil
 	case screen.Open:
 		a.dialogs = append(a.dialogs, msg.Dialog)
 		return nil
 	case screen.Close:
-		if n := len(a.dialogs); n > 0 {
-			a.dialogs = a.dialogs[:n-1]
-		}
+		a.close(msg.Dialog)
 		return nil
+	case screen.Reply:
+		return msg.Take()
 	case screen.Say:
 		return a.say(msg.Text, msg.Bad)
 	case screen.Copy:
@@ -187,8 +194,16 @@ func (a *App) dialog() screen.Dialog {
 	return nil
 }
 
+// close takes a dialog away, the one on top if it is not named.
+func (a *App) close(d screen.Dialog) {
+	if d == nil {
+		d = a.dialog()
+	}
+	a.dialogs = slices.DeleteFunc(a.dialogs, func(x screen.Dialog) bool { return x == d })
+}
+
 func (a *App) resize(width, height int) {
-	a.width, a.height = width, height
+	a.width, a.height, a.still = width, height, ""
 	a.layout = arrange(width, height)
 	for _, s := range a.screens {
 		s.Resize(a.layout.body.Width, a.layout.body.Height)
@@ -218,22 +233,25 @@ func (a *App) choose(name theme.Name) tea.Cmd {
 // show hands the latest snapshot to the screen that is seen, and returns what
 // the screen then wants to know from the engine.
 func (a *App) show() tea.Cmd {
-	s := a.screen()
-	s.Show(a.env.Source.Snapshot())
+	snap, s := a.env.Source.Snapshot(), a.screen()
+	s.Show(snap)
+	if snap.Loaded && !a.loaded {
+		a.loaded = true
+		if a.opts.NeedsFirst != nil && a.opts.NeedsFirst(snap) {
+			return a.first()
+		}
+	}
 	if asker, ok := s.(screen.Asker); ok {
 		return asker.Ask()
 	}
 	return nil
 }
 
-func (a *App) say(text string, bad bool) tea.Cmd {
-	a.words++
-	a.word = word{text, bad, a.words}
-	id, long := a.words, wordFor
-	if bad {
-		long = badFor
-	}
-	return tea.Tick(long, func(time.Time) tea.Msg { return hushMsg(id) })
+// first opens the dialog that leads through the first steps.
+func (a *App) first() tea.Cmd {
+	d, begin := a.opts.First()
+	a.dialogs = append(a.dialogs, d)
+	return begin
 }
 
 func (a *App) goTo(to screen.Goto) tea.Cmd {
@@ -244,7 +262,7 @@ func (a *App) goTo(to screen.Goto) tea.Cmd {
 			return tea.Batch(s.Update(to), asks)
 		}
 	}
-	return nil
+	return a.say("There is no screen "+to.Screen+" here.", true)
 }
 
 // answer hands the answer of a call to the dialog on top, which may have made
@@ -304,158 +322,11 @@ func (a *App) leave() tea.Cmd {
 	if a.opts.Leaving == nil {
 		return tea.Quit
 	}
-	a.dialogs = append(a.dialogs, a.opts.Leaving())
+	if !slices.Contains(a.dialogs, a.leaving) || a.leaving == nil {
+		a.leaving = a.opts.Leaving()
+		a.dialogs = append(a.dialogs, a.leaving)
+	}
 	return nil
-}
-
-// View implements tea.Model.
-func (a *App) View() (v tea.View) {
-	v.AltScreen, v.ReportFocus = true, true
-	v.WindowTitle = "tallygate"
-	defer func() {
-		if p := recover(); p != nil {
-			a.panicked("draw", p)
-			v.Content = widget.NewBlock(a.width, a.height, " This screen failed inside; the gateway goes on serving.",
-				" Details: "+a.opts.LogFile, " 1-9 opens another screen, q quits.").String()
-		}
-	}()
-	if v.Content = a.draw(); a.env.Theme.Name == theme.ASCII {
-		v.Content = inASCII.Replace(v.Content)
-	}
-	return v
-}
-
-// inASCII replaces the signs of running text; those that draw are in the theme.
-// Each is one cell wide.
-var inASCII = strings.NewReplacer("…", "~", "–", "-", "—", "-", "·", "-", "×", "x", "→", ">", "↑", "^", "↓", "v", "←", "<", "›", ">", "−", "-")
-
-func (a *App) draw() string {
-	if a.layout.TooSmall != "" || a.width == 0 {
-		return widget.NewBlock(a.width, a.height, widget.Wrap(a.layout.TooSmall, max(a.width, 1))...).String()
-	}
-	t := a.env.Theme
-	page := widget.Below(a.header(t), a.tabs(t), a.screen().Draw(), a.footer(t))
-	if len(a.dialogs) == 0 {
-		return page.String()
-	}
-	layers := []*lipgloss.Layer{lipgloss.NewLayer(page.String())}
-	for i, d := range a.dialogs {
-		b := a.frameOf(t, d)
-		w, h := b.Size()
-		layers = append(layers, lipgloss.NewLayer(b.String()).X((a.width-w)/2).Y(max((a.height-h)/2, 0)).Z(i+1))
-	}
-	canvas := lipgloss.NewCanvas(a.width, a.height)
-	canvas.Compose(lipgloss.NewCompositor(layers...))
-	// A canvas drops blank cells at the end of lines.
-	return widget.NewBlock(a.width, a.height, strings.Split(canvas.Render(), "\n")...).String()
-}
-
-// frameOf draws a dialog in its frame, as large as it likes within the screen.
-func (a *App) frameOf(t *theme.Theme, d screen.Dialog) widget.Block {
-	inner := d.Draw(t, min(a.width-8, 100), a.height-6)
-	w, h := inner.Size()
-	return widget.Box{Title: d.Title(), Focused: true}.Draw(t, w+4, h+2, inner.Lines())
-}
-
-func (a *App) header(t *theme.Theme) widget.Block {
-	s := a.env.Source.Snapshot()
-	left := " " + t.Strong(theme.Accent, t.Glyphs.Logo+" tallygate")
-	if a.opts.Pretend {
-		left += "  " + t.Danger.Render(" PRETEND DATA ")
-	}
-	if a.opts.Place != "" {
-		left += "  " + t.Paint(theme.Muted, a.opts.Place)
-	}
-	left += "   " + serving(t, s)
-	if a.width >= 100 && s.Loaded {
-		left += "   " + providersLine(t, s)
-	}
-	right := ""
-	if !a.env.Write {
-		right = t.Paint(theme.Info, "viewer") + "  "
-	}
-	right += t.Paint(theme.Muted, a.env.Clock().In(a.env.Zone).Format("15:04:05")) + " "
-	return widget.NewBlock(a.width, 1, widget.Between(left, right, a.width))
-}
-
-func serving(t *theme.Theme, s *live.Snapshot) string {
-	switch {
-	case s.Lost != nil:
-		return t.Paint(theme.Bad, t.Glyphs.Wrong+" reconnecting"+t.Glyphs.Ellipsis)
-	case !s.Loaded:
-		return t.Paint(theme.Muted, "opening"+t.Glyphs.Ellipsis)
-	case !s.Status.Serving:
-		return t.Paint(theme.Warn, t.Glyphs.Off+" not serving")
-	}
-	address := strings.TrimSuffix(strings.TrimPrefix(s.Status.BaseURL, "http://"), "/v1")
-	return t.Paint(theme.OK, t.Glyphs.On+" serving ") + t.Paint(theme.Text, widget.Safe(address))
-}
-
-func providersLine(t *theme.Theme, s *live.Snapshot) string {
-	on := 0
-	for i := range s.Providers {
-		if s.Providers[i].Provider.Enabled {
-			on++
-		}
-	}
-	return t.Paint(theme.Muted, fmt.Sprintf("providers %d/%d   models %d", on, len(s.Providers), s.Status.Models))
-}
-
-func (a *App) tabs(t *theme.Theme) widget.Block {
-	var out strings.Builder
-	for i, s := range a.screens {
-		label := fmt.Sprintf("%d %s", i+1, title(s.Name()))
-		switch {
-		case i == a.at:
-		case a.width < 78:
-			label = fmt.Sprint(i + 1)
-		case a.width < 110:
-			label = fmt.Sprintf("%d %.4s", i+1, title(s.Name()))
-		}
-		if i == a.at {
-			out.WriteString(" " + t.Selection.Render(" "+label+" "))
-		} else {
-			out.WriteString(" " + t.Paint(theme.Muted, " "+label+" "))
-		}
-	}
-	return widget.NewBlock(a.width, 1, out.String())
-}
-
-func title(name string) string { return strings.ToUpper(name[:1]) + name[1:] }
-
-// footer says a word to the user, or else what the keys do here.
-func (a *App) footer(t *theme.Theme) widget.Block {
-	if a.word.text != "" {
-		role, mark := theme.OK, t.Glyphs.Good
-		if a.word.bad {
-			role, mark = theme.Bad, t.Glyphs.Wrong
-		}
-		return widget.NewBlock(a.width, 1, " "+t.Paint(role, mark+" "+a.word.text))
-	}
-	const more = "? all keys "
-	room := a.width - len(more) - 1
-	var out strings.Builder
-	if a.dialog() == nil {
-		for _, act := range a.screen().Actions() {
-			if act.Key() == "" || act.Why() != "" {
-				continue
-			}
-			hint := act.Key() + " " + short(act.Title)
-			if widget.Width(out.String())+widget.Width(hint)+3 > room {
-				continue
-			}
-			out.WriteString(" " + t.Paint(theme.Accent, act.Key()) + " " + t.Paint(theme.Muted, short(act.Title)) + " ")
-		}
-	}
-	return widget.NewBlock(a.width, 1, widget.Between(out.String(), t.Paint(theme.Muted, more), a.width))
-}
-
-// short is the first words of a title, for the footer.
-func short(s string) string {
-	if before, _, ok := strings.Cut(s, ":"); ok {
-		return before
-	}
-	return s
 }
 
 // Screens are the names of the screens in order.

@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
 
 	"tallygate/tui/action"
@@ -16,16 +15,13 @@ type palette struct {
 	app   *App
 	title string
 	all   []action.Action
-	input textinput.Model
+	input widget.Input
 	table widget.Table
 	found []action.Action
 }
 
 func newPalette(a *App, title string, all []action.Action) *palette {
-	p := &palette{app: a, title: title, all: all, input: textinput.New()}
-	p.input.Prompt = "› "
-	p.input.Placeholder = "type to search"
-	p.input.CharLimit = 100
+	p := &palette{app: a, title: title, all: all, input: widget.NewInput("› ", "type to search", 100)}
 	p.input.Focus()
 	p.table = widget.Table{Focused: true, Columns: []widget.Column{{Title: "what"}, {Title: "where", Width: 12, Priority: 1}, {Title: "key", Width: 10}},
 		Empty: []string{"Nothing is called that. Try another word, such as client, key or limit."}}
@@ -73,9 +69,8 @@ func (p *palette) Update(msg tea.Msg) tea.Cmd {
 			return p.app.Do(p.found[i])
 		}
 	}
-	var cmd tea.Cmd
 	before := p.input.Value()
-	p.input, cmd = p.input.Update(msg)
+	cmd := p.input.Update(msg)
 	if p.input.Value() != before {
 		p.search()
 	}
@@ -84,9 +79,8 @@ func (p *palette) Update(msg tea.Msg) tea.Cmd {
 
 func (p *palette) Draw(t *theme.Theme, width, height int) widget.Block {
 	width, height = min(width, 72), min(height, 22)
-	p.input.SetWidth(width - 4)
 	return widget.Below(
-		widget.NewBlock(width, 2, p.input.View()),
+		widget.NewBlock(width, 2, p.input.Draw(t, width)),
 		p.table.Draw(t, width, height-3),
 		widget.NewBlock(width, 1, t.Paint(theme.Muted, "enter runs it   esc closes")),
 	)

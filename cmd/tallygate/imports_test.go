@@ -61,7 +61,7 @@ var mayUse = map[string][]string{
 	"charm.land/bubbletea/v2":               {"tui", "tui/action", "tui/screen", "tui/tuitest", "tui/widget", "cmd/tallygate"},
 	"charm.land/lipgloss/v2":                {"tui", "tui/screen", "tui/theme", "tui/widget"},
 	"github.com/charmbracelet/colorprofile": {"tui", "tui/tuitest"},
-	"github.com/charmbracelet/x/ansi":       {"tui/tuitest", "tui/widget"},
+	"github.com/charmbracelet/x/ansi":       {"tui", "tui/tuitest", "tui/widget"},
 	"github.com/dgraph-io/badger/v4":        {"storage/badgerdb"},
 	"github.com/guptarohit/asciigraph":      {"tui/widget"},
 	"github.com/rogpeppe/go-internal":       {"tests of cmd/tallygate"},

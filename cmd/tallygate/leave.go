@@ -54,6 +54,9 @@ func (s *session) close() error {
 	if s.leave.background && s.leave.failed == nil {
 		return s.goOnInBackground()
 	}
+	if s.end != nil {
+		s.end()
+	}
 	fmt.Fprintln(s.app.stderr, "stopping: requests under way may finish (ctrl+c again cuts them off)")
 	return errors.Join(s.leave.failed, s.run.stop())
 }

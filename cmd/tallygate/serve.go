@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,7 +24,8 @@ import (
 const (
 	drainPatience = 30 * time.Second // for requests under way, once it was told to stop
 	cutPatience   = 5 * time.Second  // for those that were cut off then, to be settled
-	desktopMemory = 64 << 20         // soft limit of the desktop profile, in bytes
+	retireEvery   = 5 * time.Millisecond
+	desktopMemory = 64 << 20 // soft limit of the desktop profile, in bytes
 )
 
 // serveOptions are the flags of serve.
@@ -177,6 +179,8 @@ type service struct {
 	caller  *control.Client
 	broken  chan error // gets the error that ended the public plane
 	serving chan struct{}
+
+	connections atomic.Int64 // of client apps, open
 }
 
 // start opens the control socket and serves. Everything that can fail does so
@@ -197,6 +201,7 @@ func (s *service) start(dir string) error {
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       3 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
+		ConnState:         s.count,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	s.engine.SetBaseURL(baseURL(s.public.Addr()))
@@ -210,14 +215,31 @@ func (s *service) start(dir string) error {
 	return s.lock.announce(path)
 }
 
-// retire stops accepting and finishes what is under way. Whoever has the
+// retire stops accepting and finishes what was accepted. Whoever has the
 // listening socket as well goes on from there: connections that come meanwhile
 // wait in its backlog.
+//
+// [http.Server.Shutdown] would not do: it closes a connection whose first
+// request it reads after it was called.
 func (s *service) retire() {
-	ctx, cancel := context.WithTimeout(context.Background(), drainPatience)
-	defer cancel()
-	if err := s.server.Shutdown(ctx); err != nil {
-		s.log.Warn("requests under way take long", "error", err) // drain cuts them off
+	s.public.Close()
+	<-s.serving // no connection is between being accepted and being counted
+	s.server.SetKeepAlivesEnabled(false)
+	for late := time.Now().Add(drainPatience); s.connections.Load() > 0; time.Sleep(retireEvery) {
+		if time.Now().After(late) {
+			s.log.Warn("requests under way take long", "connections", s.connections.Load())
+			return // drain cuts them off
+		}
+	}
+}
+
+// count keeps the number of open connections.
+func (s *service) count(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		s.connections.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		s.connections.Add(-1)
 	}
 }
 

@@ -88,8 +88,10 @@ type session struct {
 	caller *lateCaller
 	run    *service // the engine inside, once it is open
 	attach connection
-	opened chan error     // says once whether the engine came up
-	begin  func(*service) // what else begins with the engine, nil for nothing
+	opened chan error                  // says once whether the engine came up
+	fill   func(context.Context) error // makes the store first, nil if it is there
+	begin  func(*service)              // what else begins with the engine, nil for nothing
+	end    func()                      // and ends before it
 
 	leave leaving
 }
@@ -138,8 +140,11 @@ func (s *session) show(ctx context.Context, pretend bool) error {
 	defer log.SetOutput(os.Stderr)
 	following, stop := context.WithCancel(ctx)
 	app, source := s.interfaceOf(pretend)
-	program := tea.NewProgram(app, tea.WithContext(ctx), tea.WithFPS(framesPerSecond), tea.WithoutSignalHandler(),
+	program := tea.NewProgram(app, tea.WithFPS(framesPerSecond), tea.WithoutSignalHandler(),
 		tea.WithInput(s.app.stdin), tea.WithOutput(s.app.stdout))
+	// A signal ends it as a user does: its reader of the keyboard has stopped
+	// before the terminal is given back. With a context it would be cut off.
+	defer context.AfterFunc(ctx, program.Quit)()
 	var own sync.WaitGroup
 	own.Go(func() { source.Run(following) })
 	own.Go(func() {
@@ -166,7 +171,7 @@ func (s *session) show(ctx context.Context, pretend bool) error {
 	switch {
 	case errors.Is(err, tea.ErrProgramPanic):
 		s.log.Error("the interface failed", "error", err)
-	case errors.Is(err, tea.ErrProgramKilled), errors.Is(err, tea.ErrInterrupted):
+	case errors.Is(err, tea.ErrInterrupted):
 		err = nil // told to stop
 	}
 	return errors.Join(err, s.close())
@@ -187,6 +192,11 @@ func (s *session) start(ctx context.Context) error {
 		s.attach = attachTo(s.other.Socket)
 		s.caller.set(s.attach)
 		return nil
+	}
+	if s.fill != nil {
+		if err := s.fill(ctx); err != nil {
+			return err
+		}
 	}
 	var err error
 	s.run.node, err = openNode(ctx, s.lock, nodeOptions{
@@ -221,6 +231,14 @@ func (s *session) interfaceOf(pretend bool) (*tui.App, *live.Source) {
 		options.Place = fmt.Sprintf("attached to process %d", s.other.PID)
 	}
 	options.Leaving = s.leavingDialog(env, pretend)
+	options.NeedsFirst = screen.NeedsWizard
+	options.First = func() (screen.Dialog, tea.Cmd) {
+		w := screen.NewWizard(env, screen.WizardOf{
+			Found:     s.app.providersFromEnvironment(),
+			Elsewhere: "To keep it in another folder, leave and start again with tallygate --data DIR.",
+		})
+		return w, w.Begin()
+	}
 	return tui.New(options), source
 }
 

@@ -91,6 +91,7 @@ var (
 	ProvidersUpdate = Op[UpdateProvider, tally.Provider]{"providers.update", Write, "change a provider"}
 	ProvidersDelete = Op[Named, None]{"providers.delete", Write, "delete a provider and its models"}
 	ProvidersTest   = Op[Named, ProviderTest]{"providers.test", Read, "ask a provider for its models, to see that address and key work"}
+	ProvidersProbe  = Op[CreateProvider, ProviderTest]{"providers.probe", Write, "ask an upstream for its models before it is added, to see that address and key work"}
 	ProvidersOrder  = Op[OrderProviders, []string]{"providers.order", Write, "set the order in which providers are asked"}
 )
 

@@ -131,9 +131,11 @@ type Status struct {
 // is passed in and the pretend one if there is none, a client with safe limits
 // and its first key.
 type Setup struct {
-	Name      string          `json:"name,omitempty" help:"name of the first client; default: default"`
-	TimeZone  string          `json:"time_zone,omitempty" help:"IANA zone of the gateway; default: this machine's"`
-	Providers []SetupProvider `json:"providers,omitempty" flag:"-"`
+	Name     string `json:"name,omitempty" help:"name of the first client; default: default"`
+	TimeZone string `json:"time_zone,omitempty" help:"IANA zone of the gateway; default: this machine's"`
+	// Limits are the client's; nil for limits that let it try things out.
+	Limits    []tally.LimitEdit `json:"limits,omitempty" flag:"limit" help:"METRIC=MAX/WINDOW of the first client, like cost=5/month; repeat; default: safe ones"`
+	Providers []SetupProvider   `json:"providers,omitempty" flag:"-"`
 }
 
 // SetupProvider is a provider found in the environment.

@@ -57,6 +57,8 @@ const (
 	idleEvery   = 15 * time.Second // lists, otherwise
 	usageEvery  = 30 * time.Second // sums over hours
 	retryEvery  = time.Second
+	readsApart  = 100 * time.Millisecond // at least, however often something changes
+	longestRead = 10 * time.Second
 )
 
 // Source follows one engine. Its methods may be called concurrently.
@@ -70,12 +72,14 @@ type Source struct {
 	tail    []tally.Record // a ring; request n is at n % kept
 	seen    uint64
 	seconds []tally.Second
-	changed bool // since the lists were read
+	changed bool      // since the lists were read
+	base    *Snapshot // the lists as they were read last
+	named   *Snapshot // those from which the latest tail has its names
 }
 
 // New makes a source that has seen nothing yet.
 func New(caller control.Caller, clock func() time.Time) *Source {
-	s := &Source{caller: caller, clock: clock, now: make(chan struct{}, 1), tail: make([]tally.Record, kept), changed: true}
+	s := &Source{caller: caller, clock: clock, now: make(chan struct{}, 1), tail: make([]tally.Record, kept), changed: true, base: &Snapshot{}}
 	s.latest.Store(&Snapshot{})
 	return s
 }
@@ -95,7 +99,8 @@ func (s *Source) Refresh() {
 func (s *Source) Run(ctx context.Context) {
 	var loops sync.WaitGroup
 	loops.Go(func() { s.follow(ctx) })
-	loops.Go(func() { s.poll(ctx) })
+	loops.Go(func() { s.list(ctx) })
+	loops.Go(func() { s.beat(ctx) })
 	loops.Wait()
 }
 
@@ -139,127 +144,48 @@ func (s *Source) take(e tally.Event) {
 	}
 }
 
-// poll makes snapshots, and reads the lists when it is time.
-func (s *Source) poll(ctx context.Context) {
-	var listed, summed time.Time
-	base := &Snapshot{}
+// beat makes snapshots of what is live, however long the lists take.
+func (s *Source) beat(ctx context.Context) {
 	for ctx.Err() == nil {
-		now := s.clock()
-		asked := false
-		select {
-		case <-s.now:
-			asked = true
-		default:
-		}
-		s.mu.Lock()
-		changed := s.changed
-		s.mu.Unlock()
-		if asked || !base.Loaded || base.Lost != nil || changed && now.Sub(listed) >= busyEvery || now.Sub(listed) >= idleEvery {
-			s.mu.Lock()
-			s.changed = false
-			s.mu.Unlock()
-			sum := asked || base.Lost != nil || now.Sub(summed) >= usageEvery
-			base = s.read(ctx, base, sum)
-			listed = now
-			if sum {
-				summed = now
-			}
-		}
-		s.publish(base)
-		wait(ctx, tick, s.now)
+		s.publish()
+		sleep(ctx, tick)
 	}
-}
-
-// read asks for everything that is kept in lists.
-func (s *Source) read(ctx context.Context, old *Snapshot, sums bool) *Snapshot {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	next := *old
-	steps := []func() error{
-		func() (err error) {
-			next.Status, err = control.EngineStatus.Do(ctx, s.caller, control.None{})
-			return err
-		},
-		func() (err error) {
-			next.Settings, err = control.SettingsShow.Do(ctx, s.caller, control.None{})
-			return err
-		},
-		func() (err error) {
-			next.Gateways, err = control.GatewaysList.Do(ctx, s.caller, control.Listing{})
-			return err
-		},
-		func() (err error) {
-			next.Clients, err = control.ClientsList.Do(ctx, s.caller, control.Listing{})
-			return err
-		},
-		func() (err error) {
-			next.Keys, err = control.KeysList.Do(ctx, s.caller, control.ListKeys{All: true})
-			return err
-		},
-		func() (err error) {
-			next.Providers, err = control.ProvidersList.Do(ctx, s.caller, control.Listing{})
-			return err
-		},
-		func() (err error) {
-			next.Models, err = control.ModelsList.Do(ctx, s.caller, control.ListModels{})
-			return err
-		},
-	}
-	if sums {
-		steps = append(steps,
-			func() (err error) {
-				next.Hours, err = control.UsageShow.Do(ctx, s.caller, control.UsageQuery{Since: "24h", Every: "hour"})
-				return err
-			},
-			func() (err error) {
-				next.ByModel, err = control.UsageShow.Do(ctx, s.caller, control.UsageQuery{Since: "24h", By: "model"})
-				return err
-			},
-			func() (err error) {
-				next.ByCode, err = control.UsageShow.Do(ctx, s.caller, control.UsageQuery{Since: "24h", By: "code"})
-				return err
-			},
-		)
-	}
-	for _, step := range steps {
-		if err := step(); err != nil {
-			lost := *old
-			lost.Lost = err
-			return &lost
-		}
-	}
-	next.Loaded, next.Lost = true, nil
-	return &next
 }
 
 // publish puts what is live beside the lists.
-func (s *Source) publish(base *Snapshot) {
-	next := *base
-	next.At = s.clock()
-	clients, keys, providers := map[tally.ID]string{}, map[tally.ID]string{}, map[tally.ID]string{}
-	for i := range base.Clients {
-		clients[base.Clients[i].ID] = base.Clients[i].Slug
-	}
-	for i := range base.Keys {
-		keys[base.Keys[i].ID] = base.Keys[i].Label
-	}
-	for i := range base.Providers {
-		providers[base.Providers[i].ID] = base.Providers[i].Name
-	}
+func (s *Source) publish() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	next := *s.base
+	next.At = s.clock()
 	next.Seen, next.Seconds = s.seen, s.seconds[:len(s.seconds):len(s.seconds)]
-	if old := s.latest.Load(); old.Seen == s.seen && len(old.Clients) == len(base.Clients) {
-		next.Tail = old.Tail
-	} else {
-		n := min(s.seen, kept)
-		next.Tail = make([]Request, 0, n)
-		for i := range n {
-			r := s.tail[(s.seen-1-i)%kept]
-			next.Tail = append(next.Tail, Request{r, clients[r.Client], keys[r.Key], providers[r.Provider]})
-		}
+	old := s.latest.Load()
+	if next.Tail = old.Tail; old.Seen != s.seen || s.named != s.base {
+		next.Tail, s.named = s.name(), s.base
 	}
 	s.latest.Store(&next)
+}
+
+// name makes the tail with the names that its IDs have by now. It is called
+// under the lock.
+func (s *Source) name() []Request {
+	clients, keys, providers := map[tally.ID]string{}, map[tally.ID]string{}, map[tally.ID]string{}
+	for i := range s.base.Clients {
+		clients[s.base.Clients[i].ID] = s.base.Clients[i].Slug
+	}
+	for i := range s.base.Keys {
+		keys[s.base.Keys[i].ID] = s.base.Keys[i].Label
+	}
+	for i := range s.base.Providers {
+		providers[s.base.Providers[i].ID] = s.base.Providers[i].Name
+	}
+	n := min(s.seen, kept)
+	out := make([]Request, 0, n)
+	for i := range n {
+		r := s.tail[(s.seen-1-i)%kept]
+		out = append(out, Request{r, clients[r.Client], keys[r.Key], providers[r.Provider]})
+	}
+	return out
 }
 
 func sleep(ctx context.Context, d time.Duration) { wait(ctx, d, nil) }

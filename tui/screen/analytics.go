@@ -42,40 +42,6 @@ type Analytics struct {
 	right  bool // the rivals have the focus
 }
 
-// span is a range: how far back, and in which steps it is drawn.
-type span struct {
-	name   string
-	every  string // "hour" or "day"
-	steps  int    // of every
-	coarse string // the steps of sparklines
-}
-
-// length is how long a span is.
-func (s span) length() time.Duration {
-	if s.every == "hour" {
-		return time.Duration(s.steps) * time.Hour
-	}
-	return time.Duration(s.steps) * 24 * time.Hour
-}
-
-var spans = []span{{"24h", "hour", 24, "hour"}, {"7d", "hour", 7 * 24, "day"}, {"30d", "day", 30, "day"}, {"90d", "day", 90, "day"}}
-
-// answers are what the engine said to one question of the user.
-type answers struct {
-	now, before  control.Usage // broken down
-	course       control.Usage // both spans, step by step
-	rivals       control.Usage // the clients, or one client's models, step by step
-	rivalsSum    control.Usage
-	have         int // bits of what has come in
-	span         span
-	since, until time.Time
-}
-
-const allAnswers = 1<<5 - 1
-
-// fresh is how old answers may become while one looks at them.
-const fresh = 30 * time.Second
-
 // NewAnalytics makes the screen.
 func NewAnalytics(e *Env) *Analytics {
 	s := &Analytics{env: e, snap: &live.Snapshot{}, span: 2, metric: 2, compare: true}
@@ -108,57 +74,6 @@ func (s *Analytics) Back() bool {
 	return true
 }
 
-// breakdowns are what usage can be broken down by; of one client there is less.
-func (s *Analytics) breakdowns() []string {
-	if s.client != "" {
-		return []string{"model", "key", "status", "code"}
-	}
-	return []string{"client", "model", "provider", "gateway", "status", "country", "code"}
-}
-
-// rivalsBy is what is compared on the right.
-func (s *Analytics) rivalsBy() string {
-	if s.client != "" {
-		return "model"
-	}
-	return "client"
-}
-
-// changed lets the next Ask ask anew; what is seen stays until the answers are
-// there.
-func (s *Analytics) changed() {
-	s.asked, s.fault = time.Time{}, ""
-	s.seq++
-}
-
-// Ask asks for what is seen when the user has chosen something else, and again
-// from time to time.
-func (s *Analytics) Ask() tea.Cmd {
-	now := s.env.Clock()
-	if !s.snap.Loaded || s.snap.Lost != nil || !s.asked.IsZero() && (now.Sub(s.asked) < fresh || s.earlier > 0 && s.fault == "") {
-		return nil
-	}
-	s.asked = now
-	s.seq++
-	sp := spans[s.span]
-	until := now.Add(-time.Duration(s.earlier) * sp.length())
-	since, before := until.Add(-sp.length()), until.Add(-2*sp.length())
-	s.next = answers{span: sp, since: since, until: until}
-	at := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-	ask := func(tag string, q control.UsageQuery) tea.Cmd {
-		q.Client = s.client
-		return Call(s.env, s.Name(), tag, s.seq, control.UsageShow, q)
-	}
-	by := s.breakdowns()[s.by]
-	return tea.Batch(
-		ask("now", control.UsageQuery{By: by, Since: at(since), Until: at(until)}),
-		ask("before", control.UsageQuery{By: by, Since: at(before), Until: at(since)}),
-		ask("course", control.UsageQuery{Every: sp.every, Since: at(before), Until: at(until)}),
-		ask("rivals", control.UsageQuery{By: s.rivalsBy(), Every: sp.coarse, Since: at(since), Until: at(until)}),
-		ask("rivals sum", control.UsageQuery{By: s.rivalsBy(), Since: at(since), Until: at(until)}),
-	)
-}
-
 func (s *Analytics) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case Goto:
@@ -181,33 +96,6 @@ func (s *Analytics) Update(msg tea.Msg) tea.Cmd {
 		}
 	}
 	return nil
-}
-
-func (s *Analytics) answer(msg Answer) {
-	if msg.Seq != s.seq {
-		return
-	}
-	if msg.Err != nil {
-		s.fault = explain(msg.Err)
-		return
-	}
-	u, ok := msg.Value.(control.Usage)
-	if !ok {
-		return
-	}
-	for i, part := range []struct {
-		tag string
-		to  *control.Usage
-	}{{"now", &s.next.now}, {"before", &s.next.before}, {"course", &s.next.course}, {"rivals", &s.next.rivals}, {"rivals sum", &s.next.rivalsSum}} {
-		if part.tag == msg.Tag {
-			*part.to = u
-			s.next.have |= 1 << i
-		}
-	}
-	if s.next.have == allAnswers {
-		s.got, s.fault = s.next, ""
-		s.refresh()
-	}
 }
 
 // refresh makes the rows of both tables.
@@ -290,28 +178,13 @@ func nameOf(r *control.UsageRow) string {
 	return "–"
 }
 
-// steps tells into which of n steps that are over an instant falls, for a span
-// that ends at an instant.
-func (s *Analytics) steps(every string, until time.Time, length time.Duration) (at func(time.Time) (int, bool), n int) {
-	end, step := hourOf(until, s.env.Zone), time.Hour
-	if every == "day" {
-		end, step = midnight(until, s.env.Zone), 24*time.Hour
-	}
-	n = int(length / step)
-	return func(t time.Time) (int, bool) {
-		// Days around a change of the clock are an hour longer or shorter.
-		i := n - int((end.Sub(t)+step/2)/step)
-		return i, t.Before(end) && i >= 0 && i < n
-	}, n
-}
-
 func (s *Analytics) hasRivals() bool { return s.width >= wide }
 
 // drill looks closer at the chosen row.
 func (s *Analytics) drill() tea.Cmd {
-	table, rows, by := &s.shares, s.shown, s.breakdowns()[s.by]
+	table, rows, by := &s.shares, s.shown, s.got.by
 	if s.right {
-		table, rows, by = &s.rival, s.rivals, s.rivalsBy()
+		table, rows, by = &s.rival, s.rivals, rivalsBy(s.got.client)
 	}
 	r := &rows[table.Selected()]
 	switch by {
@@ -326,8 +199,8 @@ func (s *Analytics) drill() tea.Cmd {
 	if by == "key" {
 		filter = "key:" + r.ID
 	}
-	if s.client != "" {
-		filter += " client:" + s.client
+	if s.got.client != "" {
+		filter += " client:" + s.got.client
 	}
 	return Ask(Goto{Screen: "requests", Filter: filter})
 }
@@ -366,7 +239,7 @@ func (s *Analytics) Actions() []action.Action {
 			return ""
 		}, Run: s.drill},
 		{ID: "analytics.export", Title: "export: CSV or JSON of what is seen", Keys: []string{"X"}, Needs: s.env.ReadOnly, Run: func() tea.Cmd {
-			return Ask(Open{newExport(s.Name(), "Export usage", "usage-"+s.got.span.name+"-"+s.env.Clock().In(s.env.Zone).Format("2006-01-02-1504"), s.sheet())})
+			return Ask(Open{newExport("Export usage", "usage-"+s.got.span.name+"-"+s.env.Clock().In(s.env.Zone).Format("2006-01-02-1504"), s.sheet())})
 		}},
 	}
 }

@@ -3,6 +3,7 @@ package screen
 import (
 	"context"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -32,7 +33,13 @@ var metrics = []metric{
 	{"latency", func(s *control.Sums) float64 { return s.TotalMS }, func(v float64) string { return widget.Latency(millis(v)) }, true, true},
 }
 
-func compact(v float64) string { return widget.Compact(int64(v + 0.5)) }
+// compact writes a count; on an axis there are halves of one, too.
+func compact(v float64) string {
+	if v < 10 && v != math.Trunc(v) {
+		return fmt.Sprintf("%.1f", v)
+	}
+	return widget.Compact(int64(v + 0.5))
+}
 
 func (s *Analytics) Draw() widget.Block {
 	t := s.env.Theme
@@ -65,18 +72,17 @@ func (s *Analytics) drawHead(width int) widget.Block {
 	}
 	left := oneOf(t, " range", names, s.span)
 	by := oneOf(t, " by", s.breakdowns(), s.by)
-	figures := make([]string, len(metrics))
-	for i, m := range metrics {
-		figures[i] = m.name
-	}
 	when := s.when()
 	if s.client != "" {
 		when = t.Strong(theme.Accent, "only "+widget.Safe(s.client)) + t.Paint(theme.Muted, " (esc: all)  ") + when
 	}
+	if s.got.have == allAnswers && s.fault == "" && s.got.question != s.question() {
+		when = t.Paint(theme.Muted, "adding up"+t.Glyphs.Ellipsis) + "  " + when
+	}
 	if s.fault != "" && s.got.have == allAnswers {
 		when = t.Paint(theme.Bad, t.Glyphs.Wrong+" not up to date") + "  " + when
 	}
-	return widget.NewBlock(width, 2, widget.Between(left, when+" ", width), widget.Between(by, oneOf(t, "", figures, s.metric)+" ", width))
+	return widget.NewBlock(width, 2, widget.Between(left, when+" ", width), by)
 }
 
 // when is the span in dates.
@@ -107,9 +113,9 @@ func (s *Analytics) drawTotals(width int) widget.Block {
 		if i < width%n {
 			w++
 		}
-		role, name := theme.Muted, m.name
+		name := t.Paint(theme.Muted, " "+m.name+" ")
 		if i == s.metric {
-			role, name = theme.Accent, t.Glyphs.Pointer+m.name
+			name = t.Selection.Render(" " + m.name + " ")
 		}
 		v := m.of(now)
 		value := t.Strong(theme.Text, m.format(v))
@@ -119,7 +125,7 @@ func (s *Analytics) drawTotals(width int) widget.Block {
 		if s.compare {
 			value += "  " + change(t, v, m.of(before), m.worse)
 		}
-		blocks = append(blocks, widget.NewBlock(w, 3, " "+t.Strong(role, name), " "+value))
+		blocks = append(blocks, widget.NewBlock(w, 3, name, " "+value))
 	}
 	return widget.Beside(blocks...)
 }
@@ -177,7 +183,6 @@ func (s *Analytics) drawRows(width, height int) widget.Block {
 		left = width / 2
 	}
 	inner, rows := widget.Inner(left, height)
-	by := s.breakdowns()[s.by]
 	note := "share of " + m.name
 	if m.mean {
 		note = "mean " + m.name
@@ -185,22 +190,22 @@ func (s *Analytics) drawRows(width, height int) widget.Block {
 	if from, to, of := s.shares.Window(); of > to-from+1 && to > 0 {
 		note = fmt.Sprintf("%d-%d of %d, %s", from, to, of, note)
 	}
-	shares := widget.Box{Title: "By " + by, Note: note, Focused: !s.right}.Draw(t, left, height, s.shares.Draw(t, inner, rows).Lines())
+	shares := widget.Box{Title: "By " + s.got.by, Note: note, Focused: !s.right}.Draw(t, left, height, s.shares.Draw(t, inner, rows).Lines())
 	if !s.hasRivals() {
 		return shares
 	}
 	inner, _ = widget.Inner(width-left, height)
 	title := "Clients compared"
-	if s.client != "" {
-		title = "Models of " + widget.Safe(s.client)
+	if s.got.client != "" {
+		title = "Models of " + widget.Safe(s.got.client)
 	}
-	return widget.Beside(shares, widget.Box{Title: title, Note: m.name + ", requests, cost per 1,000", Focused: s.right}.
+	return widget.Beside(shares, widget.Box{Title: title, Note: "by " + m.name + ", cost per 1k", Focused: s.right}.
 		Draw(t, width-left, height, s.rival.Draw(t, inner, rows).Lines()))
 }
 
 // sheet exports what is seen: the breakdown of both spans, and their course.
 func (s *Analytics) sheet() sheet {
-	g, by := s.got, s.breakdowns()[s.by]
+	g, by := s.got, s.got.by
 	return sheet{
 		header: []string{"part", "at", "by", "id", "name", "requests", "refused", "errors", "sessions", "input_tokens", "output_tokens", "cost_usd", "cost_nano_usd", "credits_usd", "mean_ms", "p50_ms", "p99_ms"},
 		rows: func(_ context.Context, yield func([]string, any) error) error {

@@ -3,6 +3,7 @@ package screen
 import (
 	"cmp"
 	"reflect"
+	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -21,21 +22,20 @@ type Form[In, Out any] struct {
 	says    func(t *theme.Theme, width int, value func(name string) string) []string
 	fill    func(value func(name string) string) (In, error)
 	done    func(Out) tea.Cmd
-	screen  string
 	doing   string
-	seq     int
 	busy    bool
+	left    bool // while it was busy
 	problem string
 }
 
 // FormOf is what a Form is made of.
 type FormOf[In, Out any] struct {
-	Heading, Screen string
-	Op              control.Op[In, Out]
-	Fields          []*widget.Field
-	Values          map[string]string // what stands in them at first
-	Save            string            // the label of the button that runs it
-	Busy            string            // what is said while it runs; "saving" if empty
+	Heading string
+	Op      control.Op[In, Out]
+	Fields  []*widget.Field
+	Values  map[string]string // what stands in them at first
+	Save    string            // the label of the button that runs it
+	Busy    string            // what is said while it runs; "saving" if empty
 	// Says are lines above the fields, which may depend on what stands in them;
 	// nil for none.
 	Says func(t *theme.Theme, width int, value func(name string) string) []string
@@ -48,27 +48,21 @@ type FormOf[In, Out any] struct {
 // NewForm makes the dialog.
 func NewForm[In, Out any](e *Env, o FormOf[In, Out]) *Form[In, Out] {
 	explainFields(o.Fields, reflect.TypeFor[In]())
-	return &Form[In, Out]{heading: o.Heading, env: e, op: o.Op, says: o.Says, fill: o.Fill, done: o.Done, screen: o.Screen, doing: cmp.Or(o.Busy, "saving"),
+	return &Form[In, Out]{heading: o.Heading, env: e, op: o.Op, says: o.Says, fill: o.Fill, done: o.Done, doing: cmp.Or(o.Busy, "saving"),
 		form: widget.NewForm(o.Fields, o.Values, o.Save, cancelLabel)}
 }
 
 // Title implements Dialog, as do the methods below.
 func (f *Form[In, Out]) Title() string { return f.heading }
 func (f *Form[In, Out]) Typing() bool  { return f.form.Typing() }
-func (f *Form[In, Out]) Esc() tea.Cmd  { return Ask(Close{}) }
+
+// Esc leaves the form. What the engine answers after that is told all the same.
+func (f *Form[In, Out]) Esc() tea.Cmd {
+	f.left = f.busy
+	return Ask(Close{f})
+}
 
 func (f *Form[In, Out]) Update(msg tea.Msg) tea.Cmd {
-	if a, ok := msg.(Answer); ok {
-		if a.Tag != "form" || a.Seq != f.seq || !f.busy {
-			return nil
-		}
-		f.busy = false
-		if a.Err != nil {
-			f.problem = explain(a.Err)
-			return nil
-		}
-		return tea.Sequence(Ask(Close{}), f.done(a.Value.(Out)))
-	}
 	if f.busy {
 		return nil
 	}
@@ -77,7 +71,7 @@ func (f *Form[In, Out]) Update(msg tea.Msg) tea.Cmd {
 	case 0:
 		return f.save()
 	case 1:
-		return Ask(Close{})
+		return Ask(Close{f})
 	}
 	return cmd
 }
@@ -92,9 +86,23 @@ func (f *Form[In, Out]) save() tea.Cmd {
 		f.problem = explain(err)
 		return nil
 	}
-	f.seq++
 	f.busy = true
-	return Call(f.env, f.screen, "form", f.seq, f.op, in)
+	return func() tea.Msg {
+		out, err := run(patience, f.env, f.op, in)
+		return Reply{func() tea.Cmd { return f.answered(out, err) }}
+	}
+}
+
+func (f *Form[In, Out]) answered(out Out, err error) tea.Cmd {
+	f.busy = false
+	switch {
+	case err == nil:
+		return tea.Sequence(Ask(Close{f}), f.done(out))
+	case f.left:
+		return Fail(err)
+	}
+	f.problem = explain(err)
+	return nil
 }
 
 // minForm is the least height of a form that is left by what is said above it.
@@ -115,8 +123,10 @@ func (f *Form[In, Out]) Draw(t *theme.Theme, width, height int) widget.Block {
 	lines := []string{""}
 	if f.problem != "" {
 		lines = nil
+		sign := t.Glyphs.Wrong
 		for _, l := range widget.Wrap(widget.Safe(f.problem), width-2) {
-			lines = append(lines, t.Paint(theme.Bad, t.Glyphs.Wrong+" "+l))
+			lines = append(lines, t.Paint(theme.Bad, sign+" "+l))
+			sign = " "
 		}
 	}
 	return widget.Below(widget.NewBlock(width, len(above), above...), f.form.Draw(t, width, rows), widget.NewBlock(width, len(lines), lines...), widget.NewBlock(width, 1, foot))
@@ -129,6 +139,7 @@ type Shown struct {
 	Says    []string                                     // what it is, and what to do with it
 	Curl    string                                       // a command that works with it
 	Save    func(secret string) (path string, err error) // does I/O
+	Enter   string                                       // what enter does, if not to say that it is saved
 	sure    bool
 	note    string
 	bad     bool
@@ -190,34 +201,42 @@ func (s *Shown) Update(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
+// Draw keeps the secret and the keys in sight: what is said and the command give
+// way where there is little room.
 func (s *Shown) Draw(t *theme.Theme, width, height int) widget.Block {
-	width = min(max(width, len(s.Secret)+2), 100)
-	lines := []string{""}
+	width = min(max(width, widget.Width(s.Secret)), 100)
+	says := []string{""}
 	for _, l := range s.Says {
-		lines = append(lines, widget.Wrap(widget.Safe(l), width)...)
+		says = append(says, widget.Wrap(widget.Safe(l), width)...)
 	}
-	lines = append(lines, "", t.Strong(theme.OK, s.Secret), "")
+	lines := []string{"", t.Strong(theme.OK, s.Secret), ""}
+	var curl []string
 	if s.Curl != "" {
-		lines = append(lines, t.Paint(theme.Muted, "A command that works:"))
-		for _, l := range widget.Wrap(s.Curl, width-2) {
-			lines = append(lines, "  "+t.Paint(theme.Text, l))
+		curl = append(curl, t.Paint(theme.Muted, "A command that works:"))
+		for l := range strings.SplitSeq(s.Curl, "\n") {
+			curl = append(curl, widget.Wrap("  "+widget.Safe(l), width)...)
 		}
-		lines = append(lines, "")
+		curl = append(curl, "")
 	}
+	var note []string
 	if s.note != "" {
 		role := theme.OK
 		if s.bad {
 			role = theme.Warn
 		}
 		for _, l := range widget.Wrap(widget.Safe(s.note), width) {
-			lines = append(lines, t.Paint(role, l))
+			note = append(note, t.Paint(role, l))
 		}
-		lines = append(lines, "")
+		note = append(note, "")
 	}
-	keys := "enter I saved it   y copy   w write to a file"
+	keys := cmp.Or(s.Enter, "enter I saved it") + "   y copy   w write to a file"
 	if s.Curl != "" {
 		keys += "   Y copy the curl"
 	}
-	lines = append(lines, t.Paint(theme.Muted, keys))
+	room := height - len(lines) - len(note) - 1
+	if len(says)+len(curl) > room {
+		curl = nil
+	}
+	lines = append(append(append(append(says[:max(min(len(says), room), 0)], lines...), curl...), note...), t.Paint(theme.Muted, keys))
 	return widget.NewBlock(width, min(len(lines), height), lines...)
 }

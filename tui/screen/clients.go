@@ -3,6 +3,7 @@ package screen
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -11,7 +12,6 @@ import (
 
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
-	"tallygate/tui/action"
 	"tallygate/tui/live"
 	"tallygate/tui/theme"
 	"tallygate/tui/widget"
@@ -25,8 +25,10 @@ type Clients struct {
 	order int
 	shown []control.ClientView
 	seq   int
-	of    tally.ID // whose spend was asked for last
+	of    tally.ID  // whose spend was asked for last
+	asked time.Time // and when
 	days  control.Usage
+	whose tally.ID // of days
 }
 
 // The orders of the list.
@@ -124,12 +126,14 @@ func (s *Clients) Update(msg tea.Msg) tea.Cmd {
 	case Goto:
 		s.filter.SetValue(msg.Filter)
 		s.refresh()
-		return s.ask()
+		return s.Ask()
 	case Answer:
-		if u, ok := msg.Value.(control.Usage); ok && msg.Tag == "days" && msg.Seq == s.seq && msg.Err == nil {
-			s.days = u
-		} else if msg.Err != nil && msg.Tag != "form" {
+		switch {
+		case msg.Tag != "days" || msg.Seq != s.seq:
+		case msg.Err != nil:
 			return Fail(msg.Err)
+		default:
+			s.days, s.whose = msg.Value.(control.Usage), s.of
 		}
 		return nil
 	case tea.PasteMsg:
@@ -139,24 +143,28 @@ func (s *Clients) Update(msg tea.Msg) tea.Cmd {
 	case tea.KeyPressMsg:
 		cmd, _ := s.key(msg)
 		s.refresh()
-		return tea.Batch(cmd, s.ask())
+		return tea.Batch(cmd, s.Ask())
 	}
 	return nil
 }
 
-// ask asks for the spend of the client that is chosen, if it is another one.
-func (s *Clients) ask() tea.Cmd {
-	c := s.selected()
-	if c == nil || c.ID == s.of {
+// Ask asks for the spend of the client that is chosen, if it is another one or
+// was asked for a while ago. It implements [Asker].
+func (s *Clients) Ask() tea.Cmd {
+	c, now := s.selected(), s.env.Clock()
+	if c == nil || c.ID == s.of && now.Sub(s.asked) < time.Minute {
 		return nil
 	}
-	s.of, s.days = c.ID, control.Usage{}
+	s.of, s.asked = c.ID, now
 	s.seq++
 	return Call(s.env, s.Name(), "days", s.seq, control.UsageShow, control.UsageQuery{Client: string(c.ID), Since: "30d", Every: "day"})
 }
 
 func (s *Clients) Draw() widget.Block {
 	note := fmt.Sprintf("%d of %d · by %s", len(s.shown), len(s.snap.Clients), clientOrders[s.order])
+	if !s.snap.Loaded {
+		note = ""
+	}
 	return s.draw("Clients", note, 46, s.drawDetail)
 }
 
@@ -198,19 +206,28 @@ func contact(t *theme.Theme, c *control.ClientView) string {
 }
 
 // spend draws what the client spent per day, as a chart where there is room.
+// The shape has the days that are over; today is a number beside it.
 func (s *Clients) spend(t *theme.Theme, c *control.ClientView, width, room int) []string {
-	head := heading(t, "Spend per day", "30 days: "+widget.Money(c.Month.CostNanoUSD), width)
+	if s.whose != c.ID {
+		return []string{heading(t, "Spend per day", "", width), t.Paint(theme.Muted, "loading"+t.Glyphs.Ellipsis)}
+	}
 	values := make([]float64, 30)
-	day := func(at time.Time) int { return 29 - int(s.env.Clock().Sub(at).Hours()/24) }
+	var today tally.NanoUSD
+	from := midnight(s.env.Clock(), s.env.Zone)
 	for _, r := range s.days.Rows {
-		if i := day(r.At); s.of == c.ID && i >= 0 && i < len(values) {
+		ago := int(math.Round(from.Sub(r.At).Hours() / 24)) // of the gateway's zone, whose days may be some hours off
+		switch i := len(values) - ago; {
+		case ago <= 0:
+			today += r.CostNanoUSD
+		case i >= 0:
 			values[i] += float64(r.CostNanoUSD) / float64(tally.Dollar)
 		}
 	}
+	head := heading(t, "Spend per day", "today "+widget.Money(today)+"   30 days "+widget.Money(c.Month.CostNanoUSD), width)
 	if room < widget.MinChart+2 {
 		return []string{head, widget.Spark(t, values, min(width, 30), theme.Accent)}
 	}
-	chart := widget.Chart{Series: []widget.Series{{Values: values, Role: theme.Accent}}, Format: dollars, Times: []string{"-30d", "-20d", "-10d", "now"}}
+	chart := widget.Chart{Series: []widget.Series{{Values: values, Role: theme.Accent}}, Format: dollars, Times: []string{"-30d", "-20d", "-10d", "yesterday"}}
 	return append([]string{head}, chart.Draw(t, width, min(room-1, 10)).Lines()...)
 }
 
@@ -232,7 +249,7 @@ func (s *Clients) keyLines(t *theme.Theme, c *control.ClientView, width int, now
 			sign, expires = t.Paint(theme.Warn, t.Glyphs.Half), k.State
 		}
 		label := max(width-22-8-18, 8)
-		out = append(out, sign+" "+widget.Pad(widget.Safe(k.Label), min(label, 20))+" "+t.Paint(theme.Muted, widget.Pad(k.Masked, 20))+" "+
+		out = append(out, sign+" "+widget.Pad(widget.Safe(k.Label), min(label, 20))+" "+t.Paint(theme.Muted, widget.Pad(widget.Safe(k.Masked), 20))+" "+
 			widget.PadLeft(widget.Ago(k.LastUsedAt, now), 6)+"  "+t.Paint(theme.Muted, expires))
 	}
 	if len(out) == 0 {
@@ -255,155 +272,4 @@ func (s *Clients) lastLines(t *theme.Theme, c *control.ClientView, width int) []
 		out = append(out, t.Paint(theme.Muted, "none since this screen was opened"))
 	}
 	return out
-}
-
-func (s *Clients) Actions() []action.Action {
-	some := func() string {
-		if why := s.env.ReadOnly(); why != "" {
-			return why
-		}
-		if s.selected() == nil {
-			return "no client is chosen"
-		}
-		return ""
-	}
-	return []action.Action{
-		{ID: "clients.new", Title: "new client", Keys: []string{"n"}, Needs: s.env.ReadOnly, Run: s.create},
-		{ID: "clients.edit", Title: "edit: details and limits", Keys: []string{"e"}, Needs: some, Run: s.edit},
-		{ID: "clients.key", Title: "add a key", Keys: []string{"a"}, Needs: some, Run: func() tea.Cmd {
-			return Ask(Open{newKeyForm(s.env, s.Name(), s.selected().Slug)})
-		}},
-		{ID: "clients.suspend", Title: "suspend / activate", Keys: []string{"s"}, Needs: some, Run: s.toggle},
-		{ID: "clients.order", Title: "sort: spend, budget, last use, name", Keys: []string{"o"}, Run: func() tea.Cmd {
-			s.order = (s.order + 1) % len(clientOrders)
-			s.refresh()
-			return nil
-		}},
-		{ID: "clients.requests", Title: "requests of this client", Keys: []string{"v"}, Needs: some, Run: func() tea.Cmd {
-			return Ask(Goto{Screen: "requests", Filter: "client:" + s.selected().Slug})
-		}},
-		{ID: "clients.delete", Title: "delete: asks first", Keys: []string{"d"}, Danger: true, Needs: some, Run: s.remove},
-		{ID: "clients.copy", Title: "copy the id", Keys: []string{"y"}, Run: func() tea.Cmd {
-			if c := s.selected(); c != nil {
-				return Ask(Copy{string(c.ID), "The client's id was"})
-			}
-			return nil
-		}},
-	}
-}
-
-// clientFields are the questions about a client.
-func clientFields() []*widget.Field {
-	required := func(v string) error { return tally.CheckName("name", v) }
-	return []*widget.Field{
-		{Name: "name", Label: "Name", Check: required},
-		{Name: "email", Label: "Email"},
-		{Name: "company", Label: "Company"},
-		{Name: "phone", Label: "Phone"},
-		{Name: "limits", Label: "Limits", Check: checkLimits, Help: "METRIC=MAX/WINDOW, spaces between: cost=50/month requests=60/minute tokens=2M/day sessions=300/month"},
-		{Name: "markup", Label: "Mark-up %", Help: "credits cost this many percent more than the provider: what you bill"},
-		{Name: "flight", Label: "In flight", Help: "requests at the same time; 0 for no cap"},
-		{Name: "models", Label: "Models", Help: "names it may use, spaces between; empty means all"},
-		{Name: "note", Label: "Note"},
-	}
-}
-
-// fillClient makes the input's fields from what stands in a form.
-func fillClient(value func(string) string, old []tally.Limit) (f control.ClientFields, err error) {
-	text := func(name string) *string {
-		v := strings.TrimSpace(value(name))
-		return &v
-	}
-	f.Name, f.Email, f.Company, f.Phone, f.Note = text("name"), text("email"), text("company"), text("phone"), text("note")
-	models := strings.Fields(value("models"))
-	f.Models = &models
-	if m := value("markup"); m != "" {
-		f.Markup = &m
-	}
-	if n := value("flight"); n != "" {
-		var cap int
-		if _, err := fmt.Sscanf(n, "%d", &cap); err != nil {
-			return f, tally.Errorf(tally.Invalid, "%q is not a number of requests", n)
-		}
-		f.MaxInFlight = &cap
-	}
-	f.Limits, err = limitEdits(value("limits"), old)
-	return f, err
-}
-
-func (s *Clients) create() tea.Cmd {
-	return Ask(Open{NewForm(s.env, FormOf[control.CreateClient, tally.Client]{
-		Heading: "New client", Screen: s.Name(), Op: control.ClientsCreate, Fields: clientFields(), Save: "Create",
-		Values: map[string]string{"limits": "requests=60/minute cost=10/month", "markup": "0", "flight": "0"},
-		Fill: func(value func(string) string) (in control.CreateClient, err error) {
-			in.ClientFields, err = fillClient(value, nil)
-			return in, err
-		},
-		Done: func(c tally.Client) tea.Cmd {
-			return tea.Batch(Ask(Say{Text: "Created " + c.Slug + ". It needs a key: answer the next question, or press esc."}),
-				Ask(Open{newKeyForm(s.env, s.Name(), c.Slug)}))
-		},
-	})})
-}
-
-func (s *Clients) edit() tea.Cmd {
-	c := s.selected()
-	return Ask(Open{NewForm(s.env, FormOf[control.UpdateClient, tally.Client]{
-		Heading: "Edit " + widget.Safe(c.Slug), Screen: s.Name(), Op: control.ClientsUpdate, Fields: clientFields(), Save: "Save",
-		Values: map[string]string{"name": c.Name, "email": c.Email, "company": c.Company, "phone": c.Phone, "note": c.Note, "limits": limitsText(c.Limits),
-			"markup": fmt.Sprintf("%d.%02d", c.MarkupBasisPoints/100, c.MarkupBasisPoints%100), "flight": fmt.Sprint(c.MaxInFlight), "models": strings.Join(c.Models, " ")},
-		Fill: func(value func(string) string) (in control.UpdateClient, err error) {
-			in.Client = string(c.ID)
-			in.ClientFields, err = fillClient(value, c.Limits)
-			return in, err
-		},
-		Done: func(c tally.Client) tea.Cmd { return Ask(Say{Text: "Saved " + c.Slug + "."}) },
-	})})
-}
-
-// toggle suspends an active client, after asking if it is in use, and activates
-// any other.
-func (s *Clients) toggle() tea.Cmd {
-	c := *s.selected()
-	if c.Status != tally.Active {
-		return Do(s.env, control.ClientsActivate, control.Named{Name: string(c.ID)}, c.Slug+" is served again.")
-	}
-	suspend := func() tea.Cmd {
-		return Do(s.env, control.ClientsSuspend, control.Named{Name: string(c.ID)}, c.Slug+" is suspended: s activates it again.")
-	}
-	if s.env.Clock().Sub(c.LastUsedAt) > 24*time.Hour {
-		return suspend()
-	}
-	return Ask(Open{NewConfirm(Confirm{
-		Heading: "Suspend " + widget.Safe(c.Slug) + "?", Do: "Suspend", Yes: suspend,
-		Says: []string{fmt.Sprintf("It was used %s ago. Its next request will be refused with 403, until you activate it again.", widget.Ago(c.LastUsedAt, s.env.Clock()))},
-	})})
-}
-
-func (s *Clients) remove() tea.Cmd {
-	c := *s.selected()
-	confirm := Confirm{
-		Heading: "Delete client " + widget.Safe(c.Slug) + "?", Do: "Delete",
-		Says: []string{fmt.Sprintf("This revokes %d keys. %s", c.Keys, lastUse(c.LastUsedAt, s.env.Clock())), "Usage and cost history stays for reports."},
-		Yes: func() tea.Cmd {
-			return Do(s.env, control.ClientsDelete, control.Named{Name: string(c.ID)}, "Deleted "+c.Slug+".")
-		},
-	}
-	if c.Status == tally.Active {
-		confirm.Instead = "Suspend instead"
-		confirm.Rather = func() tea.Cmd {
-			return Do(s.env, control.ClientsSuspend, control.Named{Name: string(c.ID)}, c.Slug+" is suspended.")
-		}
-	}
-	if !c.LastUsedAt.IsZero() && s.env.Clock().Sub(c.LastUsedAt) < 24*time.Hour {
-		confirm.Name = c.Slug
-	}
-	return Ask(Open{NewConfirm(confirm)})
-}
-
-func lastUse(at, now time.Time) string {
-	if at.IsZero() {
-		return "It was never used."
-	}
-	return "It was used " + widget.Ago(at, now) + " ago: its next request will be refused with 401."
 }

@@ -36,7 +36,7 @@ const cancelLabel = "Cancel"
 func NewConfirm(c Confirm) *Confirm {
 	var fields []*widget.Field
 	if c.Name != "" {
-		fields = append(fields, &widget.Field{Name: "name", Label: "Type " + widget.Safe(c.Name) + " to confirm"})
+		fields = append(fields, &widget.Field{Name: "name", Label: "Its name"})
 	}
 	buttons := []string{cmp.Or(c.Stay, cancelLabel)}
 	if c.Instead != "" {
@@ -62,20 +62,32 @@ func (c *Confirm) Update(msg tea.Msg) tea.Cmd {
 		return Ask(Close{})
 	case chosen == 1 && c.Instead != "":
 		return tea.Sequence(Ask(Close{}), c.Rather())
-	case c.Name != "" && strings.TrimSpace(c.form.Value("name")) != c.Name:
+	case c.Name != "" && strings.TrimSpace(c.form.Value("name")) != strings.TrimSpace(widget.Safe(c.Name)):
 		c.form.Fail("name", "That is not its name, so nothing was done.")
 		return nil
 	}
 	return tea.Sequence(Ask(Close{}), c.Yes())
 }
 
+// Draw keeps the buttons, and the name that is to be typed, in sight: the
+// sentences give way.
 func (c *Confirm) Draw(t *theme.Theme, width, height int) widget.Block {
 	width = min(width, 66)
+	var name []string
+	if c.Name != "" {
+		name = append(widget.Wrap("Type its name to confirm: "+t.Strong(theme.Text, widget.Safe(c.Name)), width), "")
+	}
+	rows := max(min(c.form.Height(t, width), height-len(name)), 3)
 	lines := []string{""}
 	for _, s := range c.Says {
 		lines = append(lines, widget.Wrap(widget.Safe(s), width)...)
 		lines = append(lines, "")
 	}
-	rows := min(c.form.Height(t, width), max(height-len(lines), 3))
+	if room := max(height-rows-len(name), 0); len(lines) > room {
+		if lines = lines[:room]; room > 0 {
+			lines[room-1] = t.Paint(theme.Muted, t.Glyphs.Ellipsis)
+		}
+	}
+	lines = append(lines, name...)
 	return widget.Below(widget.NewBlock(width, len(lines), lines...), c.form.Draw(t, width, rows))
 }

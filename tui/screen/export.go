@@ -34,19 +34,19 @@ type sheet struct {
 
 // exportForm is a dialog that asks for a format and a file, and writes a sheet.
 type exportForm struct {
-	screen, heading string
-	sheet           sheet
-	form            *widget.Form
-	busy            bool
-	stop            context.CancelFunc
-	problem         string
+	heading string
+	sheet   sheet
+	form    *widget.Form
+	stop    context.CancelFunc // of the export under way, nil if there is none
+	left    bool               // while it was under way
+	problem string
 }
 
 var formats = []string{"csv", "json"}
 
 // newExport makes the dialog; name is that of the file without its ending.
-func newExport(screen, heading, name string, s sheet) Dialog {
-	f := &exportForm{screen: screen, heading: heading, sheet: s}
+func newExport(heading, name string, s sheet) Dialog {
+	f := &exportForm{heading: heading, sheet: s}
 	f.form = widget.NewForm([]*widget.Field{
 		{Name: "format", Label: "Format", Choices: formats, Help: "space or ←→ changes it"},
 		{Name: "path", Label: "File", Help: "in the folder where tallygate was started, unless it begins with /; .csv or .json is added", Check: func(v string) error {
@@ -67,23 +67,13 @@ func (f *exportForm) Typing() bool  { return f.form.Typing() }
 func (f *exportForm) Esc() tea.Cmd {
 	if f.stop != nil {
 		f.stop()
+		f.left = true
 	}
-	return Ask(Close{})
+	return Ask(Close{f})
 }
 
 func (f *exportForm) Update(msg tea.Msg) tea.Cmd {
-	if a, ok := msg.(Answer); ok {
-		if a.Tag != "export" || !f.busy {
-			return nil
-		}
-		f.busy, f.stop = false, nil
-		if a.Err != nil {
-			f.problem = explain(a.Err)
-			return nil
-		}
-		return tea.Sequence(Ask(Close{}), Ask(Say{Text: widget.Safe(a.Value.(string))}))
-	}
-	if f.busy {
+	if f.stop != nil {
 		return nil
 	}
 	chosen, cmd := f.form.Update(msg)
@@ -91,7 +81,7 @@ func (f *exportForm) Update(msg tea.Msg) tea.Cmd {
 	case 0:
 		return f.write()
 	case 1:
-		return Ask(Close{})
+		return Ask(Close{f})
 	}
 	return cmd
 }
@@ -107,19 +97,32 @@ func (f *exportForm) write() tea.Cmd {
 		path += "." + format
 	}
 	ctx, stop := context.WithTimeout(context.Background(), exporting)
-	f.busy, f.stop = true, stop
-	screen, sheet := f.screen, f.sheet
+	f.stop = stop
+	sheet := f.sheet
 	return func() tea.Msg {
 		defer stop()
 		n, err := writeFile(ctx, path, format, sheet)
-		return Answer{Screen: screen, Tag: "export", Value: "Wrote " + plural(n, "row") + " to " + path + ".", Err: err}
+		return Reply{func() tea.Cmd { return f.written(path, n, err) }}
 	}
+}
+
+// written tells what came of it, in the dialog as long as it is there.
+func (f *exportForm) written(path string, rows int64, err error) tea.Cmd {
+	f.stop = nil
+	switch {
+	case err == nil:
+		return tea.Sequence(Ask(Close{f}), Ask(Say{Text: widget.Safe("Wrote " + plural(rows, "row") + " to " + path + ".")}))
+	case f.left:
+		return Fail(err)
+	}
+	f.problem = explain(err)
+	return nil
 }
 
 func (f *exportForm) Draw(t *theme.Theme, width, height int) widget.Block {
 	width = min(width, 76)
 	foot := t.Paint(theme.Muted, "tab next field   ctrl+s write   esc cancel")
-	if f.busy {
+	if f.stop != nil {
 		foot = t.Paint(theme.Info, "writing"+t.Glyphs.Ellipsis+" esc stops it")
 	}
 	lines := []string{""}

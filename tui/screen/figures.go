@@ -49,6 +49,15 @@ func percent(share float64) string {
 	return fmt.Sprintf("%.0f%%", share*100)
 }
 
+// usedText writes how much of a limit is used: never all of it while some is left,
+// nor nothing once something is used.
+func usedText(share float64) string {
+	if share > 0 && share < 0.01 {
+		return percent(share)
+	}
+	return fmt.Sprintf("%d%%", int(share*100))
+}
+
 // inSeconds sums seconds into n buckets of a size, the oldest first. Only
 // buckets that are over are there, so that a chart moves when one closes; a
 // second is told at its end, and may come a moment late.
@@ -121,8 +130,8 @@ func rate(v float64) string {
 	switch {
 	case v <= 0:
 		return "0"
-	case v < 0.1:
-		return fmt.Sprintf("%.2f", max(v, 0.01))
+	case v < 1:
+		return strings.TrimRight(fmt.Sprintf("%.2f", max(v, 0.01)), "0")
 	case v < 99.95:
 		return fmt.Sprintf("%.1f", v)
 	}

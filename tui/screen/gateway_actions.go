@@ -130,7 +130,7 @@ func fillGateway(value func(string) string, old []tally.Limit) (f control.Gatewa
 
 func (s *Gateways) create() tea.Cmd {
 	return Ask(Open{NewForm(s.env, FormOf[control.CreateGateway, control.GatewayCreated]{
-		Heading: "New gateway", Screen: s.Name(), Op: control.GatewaysCreate, Fields: gatewayFields(), Save: "Create",
+		Heading: "New gateway", Op: control.GatewaysCreate, Fields: gatewayFields(), Save: "Create",
 		Values: map[string]string{"cycle_day": "1"},
 		Fill: func(value func(string) string) (in control.CreateGateway, err error) {
 			in.GatewayFields, err = fillGateway(value, nil)
@@ -153,7 +153,7 @@ func shownPrivateKey(g control.GatewayCreated) Dialog {
 func (s *Gateways) edit() tea.Cmd {
 	g := *s.selected()
 	return Ask(Open{NewForm(s.env, FormOf[control.UpdateGateway, tally.Gateway]{
-		Heading: "Edit " + widget.Safe(g.Slug), Screen: s.Name(), Op: control.GatewaysUpdate, Fields: gatewayFields(), Save: "Save",
+		Heading: "Edit " + widget.Safe(g.Slug), Op: control.GatewaysUpdate, Fields: gatewayFields(), Save: "Save",
 		Values: map[string]string{"name": g.Name, "time_zone": g.TimeZone, "cycle_day": fmt.Sprint(g.CycleDay), "limits": limitsText(g.Limits), "default_model": g.DefaultModel,
 			"models": strings.Join(g.Models, " "), "aliases": aliasesText(g.Aliases, "=", " "), "access": string(g.Access), "public_url": g.PublicURL, "origins": strings.Join(g.Origins, " ")},
 		Fill: func(value func(string) string) (in control.UpdateGateway, err error) {
@@ -168,7 +168,7 @@ func (s *Gateways) edit() tea.Cmd {
 func (s *Gateways) rotate() tea.Cmd {
 	g := *s.selected()
 	return Ask(Open{NewForm(s.env, FormOf[control.RotateGateway, control.GatewayCreated]{
-		Heading: "Rotate the private key of " + widget.Safe(g.Slug), Screen: s.Name(), Op: control.GatewaysRotate, Save: "Make the new key",
+		Heading: "Rotate the private key of " + widget.Safe(g.Slug), Op: control.GatewaysRotate, Save: "Make the new key",
 		Fields: []*widget.Field{{Name: "grace_ns", Label: "Old key works for", Check: checkSpan,
 			Help: "and so do the access tokens it signed; empty stops both at once. Keys of clients are not touched."}},
 		Values: map[string]string{"grace_ns": "24h"},

@@ -61,7 +61,7 @@ func (s *Keys) Actions() []action.Action {
 // create asks whose the key shall be, if there is a choice.
 func (s *Keys) create() tea.Cmd {
 	form := func(client string) tea.Cmd {
-		return Ask(Open{newKeyForm(s.env, s.Name(), client)})
+		return Ask(Open{newKeyForm(s.env, client)})
 	}
 	if len(s.snap.Clients) == 1 {
 		return form(s.snap.Clients[0].Slug)
@@ -80,7 +80,7 @@ func (s *Keys) create() tea.Cmd {
 func (s *Keys) rotate() tea.Cmd {
 	k := *s.selected()
 	return Ask(Open{NewForm(s.env, FormOf[control.RotateKey, control.KeyCreated]{
-		Heading: "Rotate " + widget.Safe(k.Label) + " of " + widget.Safe(k.ClientSlug), Screen: s.Name(), Op: control.KeysRotate, Save: "Make the new key",
+		Heading: "Rotate " + widget.Safe(k.Label) + " of " + widget.Safe(k.ClientSlug), Op: control.KeysRotate, Save: "Make the new key",
 		Fields: []*widget.Field{{Name: "grace_ns", Label: "Old key works for", Check: checkSpan,
 			Help: "24h gives time to put the new key everywhere; empty stops the old one at once. Limits, label and history stay."}},
 		Values: map[string]string{"grace_ns": "24h"},
@@ -100,7 +100,7 @@ func (s *Keys) edit() tea.Cmd {
 		expires = "expires " + k.ExpiresAt.In(s.env.Zone).Format("2 Jan 2006 15:04")
 	}
 	return Ask(Open{NewForm(s.env, FormOf[control.UpdateKey, control.KeyView]{
-		Heading: "Edit " + widget.Safe(k.Label) + " of " + widget.Safe(k.ClientSlug), Screen: s.Name(), Op: control.KeysUpdate, Save: "Save",
+		Heading: "Edit " + widget.Safe(k.Label) + " of " + widget.Safe(k.ClientSlug), Op: control.KeysUpdate, Save: "Save",
 		Fields: []*widget.Field{
 			{Name: "label", Label: "Label", Check: must("label"), Help: "what it is for: whatsapp-bot, n8n-prod"},
 			{Name: "expires", Label: "Expires", Help: "it " + expires + "; empty leaves that. 90d or 12h from now, a date, or never"},

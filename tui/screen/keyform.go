@@ -16,9 +16,9 @@ import (
 )
 
 // newKeyForm asks for a new key of a client and shows it once.
-func newKeyForm(e *Env, screen, client string) Dialog {
+func newKeyForm(e *Env, client string) Dialog {
 	return NewForm(e, FormOf[control.CreateKey, control.KeyCreated]{
-		Heading: "New key for " + widget.Safe(client), Screen: screen, Op: control.KeysCreate, Save: "Create the key",
+		Heading: "New key for " + widget.Safe(client), Op: control.KeysCreate, Save: "Create the key",
 		Fields: []*widget.Field{
 			{Name: "label", Label: "Label", Help: "what it is for: whatsapp-bot, n8n-prod"},
 			{Name: "expires", Label: "Expires", Help: "how long it works: 90d, 12h, a date; empty means forever"},
@@ -81,13 +81,14 @@ func modelFor(snap *live.Snapshot, client string) (model string, ok bool) {
 	return "", false
 }
 
-// Curl is a command that works as it is when it is pasted into a shell.
+// Curl is a command that works as it is when it is pasted into a shell, in lines
+// that a narrow terminal does not break.
 func Curl(baseURL, key, model string) string {
 	body, _ := json.Marshal(struct { // texts cannot fail
 		Model    string              `json:"model,omitempty"`
 		Messages []map[string]string `json:"messages"`
 	}{model, []map[string]string{{"role": "user", "content": "hi"}}})
-	return fmt.Sprintf("curl %s/chat/completions -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' -d '%s'", strings.TrimRight(baseURL, "/"), key, strings.ReplaceAll(string(body), "'", `'\''`))
+	return fmt.Sprintf("curl %s/chat/completions \\\n  -H 'Authorization: Bearer %s' \\\n  -H 'Content-Type: application/json' \\\n  -d '%s'", strings.TrimRight(baseURL, "/"), key, strings.ReplaceAll(string(body), "'", `'\''`))
 }
 
 // saveSecret writes a secret to a new file that only this user can read.

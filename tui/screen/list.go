@@ -3,7 +3,6 @@ package screen
 import (
 	"strings"
 
-	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
 
 	"tallygate/tui/theme"
@@ -20,7 +19,7 @@ type list struct {
 	table  widget.Table
 	hint   string // what the filter takes
 	bare   bool   // without a filter
-	filter textinput.Model
+	filter widget.Input
 	typing bool
 	detail bool   // the detail has the focus, or all the room
 	scroll int    // lines of the detail that are above what is seen
@@ -30,9 +29,7 @@ type list struct {
 }
 
 func newList(e *Env, columns []widget.Column) list {
-	l := list{env: e, hint: "name, email, status:active", table: widget.Table{Columns: columns, Focused: true}, filter: textinput.New()}
-	l.filter.Prompt = "/ "
-	l.filter.CharLimit = 100
+	l := list{env: e, hint: "name, email, status:active", table: widget.Table{Columns: columns, Focused: true}, filter: widget.NewInput("/ ", "", 100)}
 	return l
 }
 
@@ -70,8 +67,7 @@ func (l *list) key(msg tea.KeyPressMsg) (cmd tea.Cmd, done bool) {
 		case "up", "down":
 			return nil, l.table.Key(msg.String())
 		}
-		l.filter, cmd = l.filter.Update(msg)
-		return cmd, true
+		return l.filter.Update(msg), true
 	}
 	switch msg.String() {
 	case "/":
@@ -79,7 +75,8 @@ func (l *list) key(msg tea.KeyPressMsg) (cmd tea.Cmd, done bool) {
 			return nil, false
 		}
 		l.typing = true
-		return l.filter.Focus(), true
+		l.filter.Focus()
+		return nil, true
 	case "enter":
 		l.detail = true
 		return nil, true
@@ -125,9 +122,7 @@ func (l *list) paste(msg tea.PasteMsg) tea.Cmd {
 	if !l.typing {
 		return nil
 	}
-	var cmd tea.Cmd
-	l.filter, cmd = l.filter.Update(tea.PasteMsg{Content: strings.TrimSpace(widget.Safe(msg.Content[:min(len(msg.Content), 200)]))})
-	return cmd
+	return l.filter.Update(msg)
 }
 
 // words is what the list is filtered by.
@@ -151,10 +146,9 @@ func (l *list) drawList(title, note string, width, height int) widget.Block {
 	inner, rows := widget.Inner(width, height)
 	filter := t.Paint(theme.Muted, "/ filters: "+l.hint)
 	if l.typing || l.filter.Value() != "" {
-		l.filter.SetWidth(inner - 4)
-		filter = l.filter.View()
+		filter = l.filter.Draw(t, inner)
 		if !l.typing {
-			filter = t.Paint(theme.Info, "/ "+widget.Safe(l.filter.Value())) + t.Paint(theme.Muted, "   esc clears it")
+			filter = t.Paint(theme.Info, "/ "+l.filter.Value()) + t.Paint(theme.Muted, "   esc clears it")
 		}
 	}
 	body := l.table.Draw(t, inner, rows)

@@ -162,7 +162,7 @@ func (s *Models) price() tea.Cmd {
 	now := s.env.Clock()
 	was := priceValues(priceInForce(m.Prices, now))
 	return Ask(Open{NewForm(s.env, FormOf[control.UpdateModel, tally.Model]{
-		Heading: "Price of " + widget.Safe(m.Name) + " at " + widget.Safe(m.ProviderName), Screen: s.Name(), Op: control.ModelsUpdate, Save: "Save the price",
+		Heading: "Price of " + widget.Safe(m.Name) + " at " + widget.Safe(m.ProviderName), Op: control.ModelsUpdate, Save: "Save the price",
 		Fields: priceFields(), Values: was,
 		Says: func(t *theme.Theme, width int, value func(string) string) []string {
 			out := append(priceLines(t, m.Prices, now, width), "")
@@ -206,7 +206,7 @@ func (s *Models) create() tea.Cmd {
 			{Name: "max_output_tokens", Label: "Longest answer", Check: checkNumber},
 		}, priceFields()...)
 		return Ask(Open{NewForm(s.env, FormOf[control.CreateModel, tally.Model]{
-			Heading: "New model", Screen: s.Name(), Op: control.ModelsCreate, Save: "Add", Fields: fields,
+			Heading: "New model", Op: control.ModelsCreate, Save: "Add", Fields: fields,
 			Says: func(t *theme.Theme, width int, _ func(string) string) []string {
 				return append(widget.Wrap(t.Paint(theme.Muted, "Without prices here it gets those of the price book, if that knows it."), width), "")
 			},
@@ -252,7 +252,7 @@ func fillModel(v filled) (f control.ModelFields, err error) {
 func (s *Models) edit() tea.Cmd {
 	m := *s.selected()
 	return Ask(Open{NewForm(s.env, FormOf[control.UpdateModel, tally.Model]{
-		Heading: "Edit " + widget.Safe(m.Name) + " at " + widget.Safe(m.ProviderName), Screen: s.Name(), Op: control.ModelsUpdate, Save: "Save",
+		Heading: "Edit " + widget.Safe(m.Name) + " at " + widget.Safe(m.ProviderName), Op: control.ModelsUpdate, Save: "Save",
 		Fields: []*widget.Field{
 			{Name: "upstream", Label: "Upstream", Check: must("name")}, {Name: "context_tokens", Label: "Context", Check: checkNumber},
 			{Name: "max_output_tokens", Label: "Longest answer", Check: checkNumber},

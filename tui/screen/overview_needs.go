@@ -90,7 +90,7 @@ func limitNeeds(whose string, states []control.LimitState, since, now time.Time,
 			continue
 		}
 		n := need{role: theme.Warn, to: to, full: share}
-		n.text = fmt.Sprintf("%s at %s of %s", whose, percent(share), capOf(&l))
+		n.text = fmt.Sprintf("%s at %s of %s", whose, usedText(share), capOf(&l))
 		switch {
 		case share >= 1 && l.Warn:
 			n.note = "a limit that only warns: nothing is refused"

@@ -27,15 +27,22 @@ func (s *Overview) tiles(cells int) []tile {
 	t, now := s.env.Theme, s.env.Clock()
 	seconds := inSeconds(s.snap.Seconds, now, cells, (quarter / time.Duration(max(cells, 1))).Round(time.Second))
 	lately := inSeconds(s.snap.Seconds, now, 1, 10*time.Second)[0]
-	var all tally.Second
-	for i := range seconds {
-		all.Requests += seconds[i].Requests
-		all.Refused += seconds[i].Refused
-		all.Errors += seconds[i].Errors
-		all.Total += seconds[i].Total
+	var all tally.Second // what has been seen of the last quarter of an hour
+	seen := time.Duration(0)
+	for i := range s.snap.Seconds {
+		if x := &s.snap.Seconds[i]; now.Sub(x.At) < quarter {
+			seen = max(seen, now.Sub(x.At))
+			all.Requests += x.Requests
+			all.Refused += x.Refused
+			all.Errors += x.Errors
+			all.Total += x.Total
+		}
 	}
 	perSecond := float64(lately.Requests+lately.Refused) / 10
-	mean := float64(all.Requests+all.Refused) / quarter.Seconds()
+	against := ""
+	if seen >= time.Minute {
+		against = change(t, perSecond, float64(all.Requests+all.Refused)/seen.Seconds(), false) + t.Paint(theme.Muted, " vs "+span15(seen))
+	}
 	hours := inHours(&s.snap.Hours, now, s.env.Zone, 24)
 	today := s.today()
 	last := &s.snap.Status.Today
@@ -43,7 +50,7 @@ func (s *Overview) tiles(cells int) []tile {
 		shape: each(hours, func(h *control.Sums) float64 { return float64(h.CostNanoUSD) })}
 	if l, ok := spendCap(s.snap.Gateways); ok {
 		share := shareOf(l)
-		spend.note = t.Paint(widget.Budget(share), percent(share)+" of ") + t.Paint(theme.Muted, capOf(&l))
+		spend.note = t.Paint(widget.Budget(share), usedText(share)+" of ") + t.Paint(theme.Muted, capOf(&l))
 	}
 	failed := tile{title: "Errors 15 min", value: percent(widget.Share(all.Errors, all.Requests)), note: "24 h " + widget.Compact(last.Errors) + " failed",
 		more:  fmt.Sprintf("24 h %s failed, %s refused", widget.Compact(last.Errors), widget.Compact(last.Refused)),
@@ -62,9 +69,13 @@ func (s *Overview) tiles(cells int) []tile {
 	if all.Requests > 0 {
 		latency.value = widget.Latency(all.Total / time.Duration(all.Requests))
 	}
+	traffic := tile{title: "Requests/s", value: rate(perSecond), note: against, role: theme.Accent,
+		shape: each(seconds, func(b *tally.Second) float64 { return float64(b.Requests + b.Refused) })}
+	if s.snap.Lost != nil { // what is not heard of is not nothing
+		traffic.value, traffic.note = "–", "not known"
+	}
 	return []tile{
-		{title: "Requests/s", value: rate(perSecond), note: change(t, perSecond, mean, false) + t.Paint(theme.Muted, " vs 15 min"), role: theme.Accent,
-			shape: each(seconds, func(b *tally.Second) float64 { return float64(b.Requests + b.Refused) })},
+		traffic,
 		spend,
 		failed,
 		{title: "Tokens today", value: widget.Compact(today.InputTokens + today.OutputTokens), role: theme.Accent,
@@ -72,6 +83,11 @@ func (s *Overview) tiles(cells int) []tile {
 			shape: each(hours, func(h *control.Sums) float64 { return float64(h.InputTokens + h.OutputTokens) })},
 		latency,
 	}
+}
+
+// span15 names the part of a quarter of an hour that has been seen.
+func span15(seen time.Duration) string {
+	return fmt.Sprintf("%d min", min(int((seen+30*time.Second)/time.Minute), 15))
 }
 
 // millis is a length of time in milliseconds.
@@ -172,4 +188,17 @@ func (s *Overview) drawCost(width, height int) widget.Block {
 		Series: []widget.Series{{Values: each(hours, func(h *control.Sums) float64 { return float64(h.CostNanoUSD) / float64(tally.Dollar) }), Role: theme.Accent}}}
 	note := fmt.Sprintf("last hour %s  24 h %s", widget.Money(hours[23].CostNanoUSD), widget.Money(s.snap.Status.Today.CostNanoUSD))
 	return widget.Box{Title: "Cost per hour", Note: note}.Draw(t, width, height, chart.Draw(t, inner, rows).Lines())
+}
+
+// spendCap is the share of the gateways' tightest limit on money, if there is
+// one.
+func spendCap(gateways []control.GatewayView) (l control.LimitState, ok bool) {
+	for i := range gateways {
+		for _, x := range gateways[i].LimitStates {
+			if x.Metric == tally.Cost && (!ok || shareOf(x) > shareOf(l)) {
+				l, ok = x, true
+			}
+		}
+	}
+	return l, ok
 }

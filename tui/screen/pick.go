@@ -3,7 +3,6 @@ package screen
 import (
 	"strings"
 
-	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
 
 	"tallygate/tui/theme"
@@ -16,7 +15,7 @@ type Pick struct {
 	all     []Choice
 	shown   []Choice
 	chosen  func(id string) tea.Cmd
-	input   textinput.Model
+	input   widget.Input
 	table   widget.Table
 }
 
@@ -26,9 +25,7 @@ type Choice struct{ ID, Text, Note string }
 // NewPick makes the dialog; at is the ID that is chosen at first. What chosen
 // returns runs after the dialog has closed.
 func NewPick(heading, at string, all []Choice, chosen func(id string) tea.Cmd) *Pick {
-	p := &Pick{heading: heading, all: all, chosen: chosen, input: textinput.New()}
-	p.input.Prompt = "/ "
-	p.input.CharLimit = 100
+	p := &Pick{heading: heading, all: all, chosen: chosen, input: widget.NewInput("/ ", "", 100)}
 	p.input.Focus()
 	p.table = widget.Table{Focused: true, Columns: []widget.Column{{Title: "which"}, {Title: "", Width: 36, Priority: 1}},
 		Empty: []string{"Nothing is called that. esc clears what you typed."}}
@@ -80,16 +77,13 @@ func (p *Pick) Update(msg tea.Msg) tea.Cmd {
 			}
 			return nil
 		}
-	case tea.PasteMsg:
-		msg.Content = widget.Safe(msg.Content[:min(len(msg.Content), 200)])
-		return p.pass(msg)
 	}
 	return p.pass(msg)
 }
 
 func (p *Pick) pass(msg tea.Msg) (cmd tea.Cmd) {
 	before := p.input.Value()
-	if p.input, cmd = p.input.Update(msg); p.input.Value() != before {
+	if cmd = p.input.Update(msg); p.input.Value() != before {
 		p.search()
 	}
 	return cmd
@@ -98,7 +92,6 @@ func (p *Pick) pass(msg tea.Msg) (cmd tea.Cmd) {
 func (p *Pick) Draw(t *theme.Theme, width, height int) widget.Block {
 	width = min(width, 76)
 	rows := min(len(p.all)+1, height-4, 16)
-	p.input.SetWidth(width - 4)
-	return widget.Below(widget.NewBlock(width, 2, p.input.View()), p.table.Draw(t, width, max(rows, 2)),
+	return widget.Below(widget.NewBlock(width, 2, p.input.Draw(t, width)), p.table.Draw(t, width, max(rows, 2)),
 		widget.NewBlock(width, 2, "", t.Paint(theme.Muted, "type to search   enter choose   esc cancel")))
 }

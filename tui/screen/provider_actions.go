@@ -196,7 +196,7 @@ func (s *Providers) create() tea.Cmd {
 
 func (s *Providers) createOf(kind *control.ProviderKindView) tea.Cmd {
 	return Ask(Open{NewForm(s.env, FormOf[control.CreateProvider, control.ProviderCreated]{
-		Heading: "New provider: " + widget.Safe(kind.Title), Screen: s.Name(), Op: control.ProvidersCreate, Save: "Add and import its models", Busy: "asking it for its models",
+		Heading: "New provider: " + widget.Safe(kind.Title), Op: control.ProvidersCreate, Save: "Add and import its models", Busy: "asking it for its models",
 		Fields: providerFields(kind),
 		Values: map[string]string{"name": s.freeName(string(kind.Kind)), "base_url": kind.BaseURL, "max_in_flight": "0"},
 		Fill: func(value func(string) string) (in control.CreateProvider, err error) {
@@ -262,7 +262,7 @@ func (s *Providers) edit() tea.Cmd {
 		}
 	}
 	return Ask(Open{NewForm(s.env, FormOf[control.UpdateProvider, tally.Provider]{
-		Heading: "Edit " + widget.Safe(p.Name), Screen: s.Name(), Op: control.ProvidersUpdate, Save: "Save", Fields: fields,
+		Heading: "Edit " + widget.Safe(p.Name), Op: control.ProvidersUpdate, Save: "Save", Fields: fields,
 		Values: map[string]string{"name": p.Name, "base_url": p.BaseURL, "max_in_flight": fmt.Sprint(p.MaxInFlight), "connect_timeout_ns": spanText(p.ConnectTimeout),
 			"first_byte_timeout_ns": spanText(p.FirstByteTimeout), "chunk_timeout_ns": spanText(p.ChunkTimeout), "timeout_ns": spanText(p.Timeout)},
 		Fill: func(value func(string) string) (in control.UpdateProvider, err error) {

@@ -1,17 +1,11 @@
 package screen
 
 import (
-	"fmt"
-	"strings"
-	"time"
-
 	tea "charm.land/bubbletea/v2"
 
 	"tallygate/engine/control"
-	"tallygate/engine/tally"
 	"tallygate/tui/action"
 	"tallygate/tui/live"
-	"tallygate/tui/theme"
 	"tallygate/tui/widget"
 )
 
@@ -34,9 +28,9 @@ type Requests struct {
 // NewRequests makes the screen.
 func NewRequests(e *Env) *Requests {
 	s := &Requests{snap: &live.Snapshot{}, rows: rows{follow: true}, list: newList(e, []widget.Column{
-		{Title: "time", Width: 8}, {Title: "code", Width: 4, Right: true}, {Title: "client", Width: 15}, {Title: "model"}, {Title: "provider", Width: 10, Priority: 6},
-		{Title: "tokens", Width: 7, Right: true, Priority: 4}, {Title: "cost", Width: 9, Right: true, Priority: 2}, {Title: "latency", Width: 7, Right: true, Priority: 1},
-		{Title: "note", Width: 20, Priority: 5},
+		{Title: "time", Width: 8}, {Title: "code", Width: 4, Right: true}, {Title: "client", Width: 15}, {Title: "model", Least: 17}, {Title: "provider", Width: 10, Priority: 6},
+		{Title: "tokens", Width: 7, Right: true, Priority: 4}, {Title: "cost", Width: 10, Right: true, Priority: 2}, {Title: "latency", Width: 7, Right: true, Priority: 1},
+		{Title: "note", Least: 12, Priority: 5},
 	})}
 	s.hint = "client: model: status:4xx outcome: code: words"
 	s.table.Cells = s.cells
@@ -85,68 +79,6 @@ func (s *Requests) refresh() {
 	if s.rows.follow {
 		s.table.Key("home")
 	}
-}
-
-func (s *Requests) empty() []string {
-	switch {
-	case !s.snap.Loaded || s.asking:
-		return []string{"loading…"}
-	case s.problem != "":
-		return []string{widget.Safe(s.problem)}
-	case s.words() != "" || s.failures:
-		if s.rows.end {
-			return []string{"No request matches. esc clears the filter."}
-		}
-		return []string{"No request matches so far. PgDn looks further back, esc clears the filter."}
-	}
-	return []string{"No request yet. The first one shows up here within a second.", "", "T  sends a test request and explains every check", "tallygate try"}
-}
-
-// cells are those of a row, made when it is drawn.
-func (s *Requests) cells(i int) []string {
-	t, v := s.env.Theme, s.shown[i]
-	role := outcomeRole(v.Outcome)
-	tokens, cost := "–", "–"
-	if v.InputTokens+v.OutputTokens > 0 {
-		tokens = widget.Compact(v.InputTokens + v.OutputTokens)
-	}
-	if v.CostNanoUSD > 0 || v.Outcome == tally.OK {
-		cost = widget.Money(v.CostNanoUSD)
-	}
-	at := v.At.In(s.env.Zone)
-	when := at.Format("15:04:05")
-	if s.env.Clock().Sub(v.At) > 18*time.Hour {
-		when = at.Format("02 Jan  ")[:6] + at.Format("15") + "h"
-	}
-	return []string{t.Paint(theme.Muted, when), t.Paint(role, fmt.Sprint(v.Status)), widget.Safe(dash(v.Client)), widget.Safe(dash(v.Model)), widget.Safe(dash(v.Provider)),
-		tokens, cost, widget.Latency(millis(v.TotalMS)), t.Paint(role, note(v))}
-}
-
-func dash(s string) string {
-	if s == "" {
-		return "–"
-	}
-	return s
-}
-
-// note is what is not usual about a request.
-func note(v *control.RequestView) string {
-	var out []string
-	switch {
-	case v.Code != "":
-		out = append(out, widget.Safe(words(v.Code)))
-	case v.Outcome != tally.OK:
-		out = append(out, string(v.Outcome))
-	case v.Stream:
-		out = append(out, "stream")
-	}
-	if v.Attempts > 1 {
-		out = append(out, fmt.Sprintf("attempt %d", v.Attempts))
-	}
-	if v.Count > 1 {
-		out = append(out, "×"+widget.Compact(v.Count))
-	}
-	return strings.Join(out, ", ")
 }
 
 // selected is the request of the row that is chosen, nil if there is none.
@@ -256,27 +188,6 @@ func (s *Requests) Ask() tea.Cmd {
 	return s.rows.fetch(s.env, s.Name(), s.seq, s.criteria())
 }
 
-func (s *Requests) Draw() widget.Block {
-	t := s.env.Theme
-	state := t.Paint(theme.OK, t.Glyphs.On+" live")
-	switch n := s.rows.missed(s.snap); {
-	case s.snap.Lost != nil:
-		state = t.Paint(theme.Bad, t.Glyphs.Wrong+" reconnecting")
-	case !s.rows.follow && n > 0:
-		state = t.Paint(theme.Warn, fmt.Sprintf("%s paused, %s new, G follows", t.Glyphs.Half, tally.Group(n)))
-	case !s.rows.follow:
-		state = t.Paint(theme.Warn, t.Glyphs.Half+" paused, G follows")
-	}
-	if s.failures {
-		state = t.Paint(theme.Bad, "failures only") + "  " + state
-	}
-	if s.asking && len(s.shown) > 0 && !s.rows.follow {
-		state = t.Paint(theme.Muted, "reading history"+t.Glyphs.Ellipsis) + "  " + state
-	}
-	s.notePainted = true
-	return s.draw("Requests", state, 60, s.drawDetail)
-}
-
 func (s *Requests) Actions() []action.Action {
 	some := func() string {
 		if s.selected() == nil {
@@ -307,14 +218,14 @@ func (s *Requests) Actions() []action.Action {
 			if v := s.selected(); v != nil {
 				client, model = v.Client, v.Model
 			}
-			return Ask(Open{newTry(s.env, s.Name(), client, model)})
+			return Ask(Open{newTry(s.env, client, model)})
 		}},
 		{ID: "requests.client", Title: "client: open it", Keys: []string{"v"}, Needs: some, Run: func() tea.Cmd {
 			return Ask(Goto{Screen: "clients", Filter: s.selected().Client})
 		}},
 		{ID: "requests.export", Title: "export: CSV or JSON of what the filter selects", Keys: []string{"X"}, Needs: s.env.ReadOnly, Run: func() tea.Cmd {
 			name := "requests-" + s.env.Clock().In(s.env.Zone).Format("2006-01-02-1504")
-			return Ask(Open{newExport(s.Name(), "Export requests", name, requestSheet(s.env, s.criteria()))})
+			return Ask(Open{newExport("Export requests", name, requestSheet(s.env, s.criteria()))})
 		}},
 		{ID: "requests.copy", Title: "copy the id", Keys: []string{"y"}, Needs: some, Run: func() tea.Cmd {
 			return Ask(Copy{string(s.selected().ID), "The request's id was"})

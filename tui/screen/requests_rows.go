@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -150,7 +151,18 @@ type requestFilter struct {
 	query    control.RequestQuery
 }
 
-type term struct{ field, value string } // in lower case; field "" is any text
+// term is in lower case. Field "" is any text; whole is whether the value names
+// one thing, not all that begin so.
+type term struct {
+	field, value string
+	whole        bool
+}
+
+// names reports whether a name is one that the term asks for.
+func (t *term) names(name string) bool {
+	name = strings.ToLower(name)
+	return name == t.value || !t.whole && strings.HasPrefix(name, t.value)
+}
 
 // filterFields are the fields that a filter knows.
 var filterFields = []string{"client", "model", "provider", "key", "status", "outcome", "code", "country", "endpoint"}
@@ -163,15 +175,16 @@ func newRequestFilter(words string, failures bool, s *live.Snapshot) requestFilt
 			field, value = "", w
 		}
 		if value != "" {
-			f.terms = append(f.terms, term{field, value})
-			f.select1(field, value, s)
+			f.terms = append(f.terms, term{field, value, f.selects(field, value, s)})
 		}
 	}
 	return f
 }
 
-// select1 lets the engine select by a term that names exactly one thing.
-func (f *requestFilter) select1(field, value string, s *live.Snapshot) {
+// selects lets the engine select by a term that names exactly one thing, and
+// reports whether it does.
+func (f *requestFilter) selects(field, value string, s *live.Snapshot) bool {
+	before := f.query
 	switch field {
 	case "client":
 		if slices.ContainsFunc(s.Clients, func(c control.ClientView) bool { return c.Slug == value }) {
@@ -194,6 +207,7 @@ func (f *requestFilter) select1(field, value string, s *live.Snapshot) {
 			f.query.Outcome = value
 		}
 	}
+	return f.query != before
 }
 
 var outcomes = []tally.Outcome{tally.OK, tally.OutcomeDenied, tally.OutcomeLimited, tally.OutcomeFailed, tally.Canceled, tally.Lost}
@@ -206,21 +220,21 @@ func (f *requestFilter) match(v *control.RequestView) bool {
 		ok := false
 		switch t.field {
 		case "client":
-			ok = begins(v.Client, t.value)
+			ok = t.names(v.Client)
 		case "model":
-			ok = begins(v.Model, t.value)
+			ok = t.names(v.Model)
 		case "provider":
-			ok = begins(v.Provider, t.value)
+			ok = t.names(v.Provider)
 		case "key":
-			ok = begins(v.Key, t.value) || string(v.KeyID) == t.value
+			ok = t.names(v.Key) || string(v.KeyID) == t.value
 		case "status":
 			ok = strings.HasPrefix(strconv.Itoa(v.Status), strings.TrimRight(t.value, "x"))
 		case "outcome":
-			ok = begins(string(v.Outcome), t.value)
+			ok = t.names(string(v.Outcome))
 		case "code":
-			ok = begins(v.Code, t.value)
+			ok = t.names(v.Code)
 		case "country":
-			ok = begins(v.Country, t.value)
+			ok = t.names(v.Country)
 		case "endpoint":
 			ok = holds(v.Endpoint, t.value)
 		default:
@@ -236,7 +250,42 @@ func (f *requestFilter) match(v *control.RequestView) bool {
 	return true
 }
 
-// begins and holds compare with a text in lower case; names are nearly always
-// in lower case already, which costs nothing then.
-func begins(s, lower string) bool { return strings.HasPrefix(strings.ToLower(s), lower) }
-func holds(s, lower string) bool  { return strings.Contains(strings.ToLower(s), lower) }
+// holds looks for a text in lower case.
+func holds(s, lower string) bool { return strings.Contains(strings.ToLower(s), lower) }
+
+// requestSheet exports the requests that pass a filter, page by page.
+func requestSheet(e *Env, f requestFilter) sheet {
+	return sheet{
+		header: []string{"id", "at", "gateway", "client", "key", "key_id", "model", "upstream_model", "provider", "endpoint", "origin", "country", "session", "new_session",
+			"status", "outcome", "stream", "basis", "input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens",
+			"cost_usd", "cost_nano_usd", "credits_usd", "credits_nano_usd", "first_byte_ms", "total_ms", "attempts", "code", "count"},
+		rows: func(ctx context.Context, yield func([]string, any) error) error {
+			q := f.query
+			for q.Limit = 1000; ; {
+				page, err := control.RequestsList.Do(ctx, e.Caller, q)
+				if err != nil {
+					return err
+				}
+				for i := range page.Requests {
+					if v := &page.Requests[i]; f.match(v) {
+						if err := yield(requestCells(v), v); err != nil {
+							return err
+						}
+					}
+				}
+				if q.After = page.Next; q.After == "" {
+					return nil
+				}
+			}
+		},
+	}
+}
+
+func requestCells(r *control.RequestView) []string {
+	n := func(n int64) string { return strconv.FormatInt(n, 10) }
+	ms := func(ms float64) string { return strconv.FormatFloat(ms, 'f', -1, 64) }
+	return []string{string(r.ID), r.At.UTC().Format(time.RFC3339Nano), r.Gateway, r.Client, r.Key, string(r.KeyID), r.Model, r.Upstream, r.Provider, r.Endpoint,
+		r.Origin, r.Country, r.Session, strconv.FormatBool(r.NewSession), strconv.Itoa(r.Status), string(r.Outcome), strconv.FormatBool(r.Stream), string(r.Basis),
+		n(r.InputTokens), n(r.Tokens.CachedInput), n(r.Tokens.CacheWrite), n(r.OutputTokens), n(r.Tokens.Reasoning),
+		r.CostUSD, n(int64(r.CostNanoUSD)), r.CreditsUSD, n(int64(r.CreditsNano)), ms(r.FirstByteMS), ms(r.TotalMS), strconv.Itoa(r.Attempts), r.Code, n(r.Count)}
+}

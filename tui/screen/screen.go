@@ -127,8 +127,12 @@ func run[In, Out any](longest time.Duration, e *Env, op control.Op[In, Out], in 
 // Open asks the app to put a dialog on top.
 type Open struct{ Dialog Dialog }
 
-// Close asks the app to take the topmost dialog away.
-type Close struct{}
+// Close asks the app to take a dialog away: the topmost if it names none.
+type Close struct{ Dialog Dialog }
+
+// Reply is what came of a dialog's call. The app runs Take in Update, whether
+// or not the dialog is still there, so that nothing that happened is lost.
+type Reply struct{ Take func() tea.Cmd }
 
 // Goto asks the app for another screen, with a filter for its list.
 type Goto struct{ Screen, Filter string }

@@ -121,7 +121,7 @@ func (s *Settings) edit() tea.Cmd {
 		return s.next()
 	}
 	return Ask(Open{NewForm(s.env, FormOf[control.SettingsFields, tally.Settings]{
-		Heading: "Change: " + x.label, Screen: s.Name(), Op: control.SettingsSet, Save: "Save",
+		Heading: "Change: " + x.label, Op: control.SettingsSet, Save: "Save",
 		Fields: []*widget.Field{{Name: x.id, Label: label, Check: checkNumber}},
 		Values: map[string]string{x.id: at},
 		Says: func(t *theme.Theme, width int, _ func(string) string) []string {

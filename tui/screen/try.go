@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -13,9 +14,9 @@ import (
 
 // newTry asks for a test request, sends it as an app would, and explains every
 // check that it met.
-func newTry(e *Env, screen, client, model string) Dialog {
+func newTry(e *Env, client, model string) Dialog {
 	return NewForm(e, FormOf[control.Try, control.Tried]{
-		Heading: "Send a test request", Screen: screen, Op: control.EngineTry, Save: "Send it", Busy: "sending it and waiting for the answer",
+		Heading: "Send a test request", Op: control.EngineTry, Save: "Send it", Busy: "sending it and waiting for the answer",
 		Fields: []*widget.Field{{Name: "client", Label: "Client"}, {Name: "model", Label: "Model"}, {Name: "prompt", Label: "Prompt"}},
 		Values: map[string]string{"client": client, "model": model},
 		Fill: func(value func(string) string) (control.Try, error) {
@@ -28,9 +29,10 @@ func newTry(e *Env, screen, client, model string) Dialog {
 
 // tried is the dialog of what became of a test request.
 type tried struct {
-	out control.Tried
-	top int
-	end bool // the last line is seen
+	out   control.Tried
+	enter string // what enter and esc do, if they do not close it
+	top   int
+	end   bool // the last line is seen
 }
 
 // Title implements Dialog, as do the methods below.
@@ -41,7 +43,7 @@ func (d *tried) Title() string {
 	return "The test request was not answered"
 }
 func (d *tried) Typing() bool { return false }
-func (d *tried) Esc() tea.Cmd { return Ask(Close{}) }
+func (d *tried) Esc() tea.Cmd { return Ask(Close{d}) }
 
 func (d *tried) Update(msg tea.Msg) tea.Cmd {
 	key, ok := msg.(tea.KeyPressMsg)
@@ -50,7 +52,7 @@ func (d *tried) Update(msg tea.Msg) tea.Cmd {
 	}
 	switch key.String() {
 	case "enter", "q":
-		return Ask(Close{})
+		return Ask(Close{d})
 	case "y":
 		if id := d.out.Request.ID; id != "" {
 			return Ask(Copy{string(id), "The request's id was"})
@@ -96,7 +98,7 @@ func (d *tried) Draw(t *theme.Theme, width, height int) widget.Block {
 	rows := max(min(len(lines), height-4), 1)
 	d.top = max(min(d.top, len(lines)-rows), 0)
 	d.end = d.top+rows >= len(lines)
-	keys := "enter close"
+	keys := cmp.Or(d.enter, "enter close")
 	if d.out.Request.ID != "" {
 		keys += "   y copy the request's id"
 	}

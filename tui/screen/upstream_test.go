@@ -66,7 +66,7 @@ func TestAProviderIsProbed(t *testing.T) {
 
 func TestAProviderIsDeletedAfterAQuestion(t *testing.T) {
 	tuitest.Run(t, only(screen.NewProviders), func(d *tuitest.Driver) {
-		d.Press("d").Expect("Delete provider openai?", "Its 4 models go with it", "Switch it off instead", "Type openai")
+		d.Press("d").Expect("Delete provider openai?", "Its 4 models go with it", "Switch it off instead", "to confirm: openai")
 		d.Type("openai").Press("tab", "tab", "tab", "enter")
 		last(t, d, control.ProvidersDelete)
 		d.Ticks(4).ExpectNot("● openai ")

@@ -8,6 +8,8 @@
 package theme
 
 import (
+	"strings"
+
 	"charm.land/lipgloss/v2"
 )
 
@@ -46,6 +48,8 @@ const (
 type Theme struct {
 	Name      Name
 	styles    [roles]lipgloss.Style
+	plain     [roles]affix   // of the styles, made once: a picture paints thousands of texts
+	strong    [roles]affix   // and bold
 	Selection lipgloss.Style // the chosen row
 	Field     lipgloss.Style // a text field
 	FieldOn   lipgloss.Style // the focused text field
@@ -153,7 +157,7 @@ func colours(n Name, p palette) *Theme {
 	t.Field, t.FieldOn = style(p.ink[Text], p.field), style(p.ink[Text], p.fieldOn)
 	t.Button, t.ButtonOn = style(p.ink[Text], p.button), style(p.onAccent, p.buttonOn).Bold(true)
 	t.Danger = style(p.onAccent, p.danger).Bold(true)
-	return t
+	return t.ready()
 }
 
 func mono(n Name) *Theme {
@@ -169,25 +173,52 @@ func mono(n Name) *Theme {
 	t.styles[Accent], t.styles[Warn], t.styles[Bad] = base.Bold(true), base.Bold(true), base.Bold(true)
 	t.Selection, t.FieldOn, t.ButtonOn, t.Danger = base.Reverse(true), base.Underline(true), base.Reverse(true), base.Reverse(true).Bold(true)
 	t.Field, t.Button = base.Underline(true), base
+	return t.ready()
+}
+
+// affix is what stands before and after a text to style it.
+type affix struct{ before, after string }
+
+func affixOf(s lipgloss.Style) affix {
+	const text = "x"
+	before, after, _ := strings.Cut(s.Render(text), text)
+	return affix{before, after}
+}
+
+// Render writes a text, one line, in a style. Blanks are styled as letters are,
+// which lipgloss does not do for all.
+func Render(s lipgloss.Style, text string) string {
+	if text == "" {
+		return ""
+	}
+	a := affixOf(s)
+	return a.before + text + a.after
+}
+
+// ready makes the affixes once the styles are set.
+func (t *Theme) ready() *Theme {
+	for r, s := range t.styles {
+		t.plain[r], t.strong[r] = affixOf(s), affixOf(s.Bold(true))
+	}
 	return t
 }
 
 // Style is the style of a role.
 func (t *Theme) Style(r Role) lipgloss.Style { return t.styles[r] }
 
-// Paint writes a text in a role. The text must be safe to show; see
+// Paint writes a text, one line, in a role. The text must be safe to show; see
 // widget.Safe.
 func (t *Theme) Paint(r Role, s string) string {
 	if s == "" {
 		return ""
 	}
-	return t.styles[r].Render(s)
+	return t.plain[r].before + s + t.plain[r].after
 }
 
-// Strong writes a text in a role and bold.
+// Strong writes a text, one line, in a role and bold.
 func (t *Theme) Strong(r Role, s string) string {
 	if s == "" {
 		return ""
 	}
-	return t.styles[r].Bold(true).Render(s)
+	return t.strong[r].before + s + t.strong[r].after
 }

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -57,6 +56,7 @@ type Driver struct {
 	running       sync.WaitGroup // commands
 	done          chan struct{}
 	width, height int
+	checked       string // the picture that was found good last
 }
 
 // Run starts an interface, lets it load, and hands it to a test.
@@ -120,8 +120,10 @@ func (d *Driver) Press(keys ...string) *Driver {
 func (d *Driver) Type(text string) *Driver {
 	d.T.Helper()
 	for _, r := range text {
-		d.Send(key(string(r)))
+		d.handle(key(string(r)))
+		d.settle()
 	}
+	d.check()
 	return d
 }
 
@@ -134,6 +136,7 @@ func (d *Driver) Paste(text string) *Driver {
 // Resize changes the terminal's size: "80x24".
 func (d *Driver) Resize(size string) *Driver {
 	d.T.Helper()
+	d.checked = ""
 	if _, err := fmt.Sscanf(size, "%dx%d", &d.width, &d.height); err != nil {
 		d.T.Fatalf("%q is not a size", size)
 	}
@@ -293,40 +296,6 @@ func (d *Driver) ExpectNot(texts ...string) *Driver {
 		}
 	}
 	return d
-}
-
-// check fails the test if what is drawn has not the size of the terminal, or
-// holds something that a terminal would obey.
-func (d *Driver) check() {
-	d.T.Helper()
-	lines := strings.Split(d.View(), "\n")
-	if len(lines) != d.height {
-		d.T.Fatalf("%d lines were drawn on a terminal of %dx%d", len(lines), d.width, d.height)
-	}
-	for i, l := range lines {
-		if w := widget.Width(l); w != d.width {
-			d.T.Fatalf("line %d is %d cells wide on a terminal of %dx%d: %q", i, w, d.width, d.height, widget.Strip(l))
-		}
-		if bad := harmful(l); bad != "" {
-			d.T.Fatalf("line %d holds %s: %q", i, bad, l)
-		}
-	}
-}
-
-// harmful says what in a line other than its colours a terminal would obey, or
-// draw at a width of its own.
-func harmful(line string) string {
-	plain := colours.ReplaceAllString(line, "")
-	if !utf8.ValidString(plain) {
-		return "bytes that are no text"
-	}
-	safe := []rune(widget.Safe(plain)) // of the whole line: a mark may stand on a letter
-	for i, r := range []rune(plain) {
-		if i >= len(safe) || safe[i] != r {
-			return fmt.Sprintf("the character %U", r)
-		}
-	}
-	return ""
 }
 
 // failures is a log handler that remembers the panics a driver's app survived.

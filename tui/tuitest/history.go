@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"tallygate/engine/control"
@@ -16,11 +17,16 @@ func (w *World) answerHistory() {
 	answer(w, control.RequestsList, func(in control.RequestQuery) (control.RequestPage, error) {
 		out := control.RequestPage{Requests: []control.RequestView{}}
 		skip, _ := strconv.Atoi(in.After)
+		since, bad := w.instant(in.Since, time.Time{})
+		until, worse := w.instant(in.Until, w.clock())
+		if err := firstOf(bad, worse); err != nil {
+			return out, err
+		}
 		most := cmp.Or(in.Limit, 50)
 		for i := range w.records {
 			r := w.view(&w.records[len(w.records)-1-i])
 			if in.Client != "" && r.Client != in.Client || in.Model != "" && r.Model != in.Model || in.Provider != "" && r.Provider != in.Provider ||
-				in.Key != "" && string(r.KeyID) != in.Key || in.Status != 0 && r.Status != in.Status || in.Outcome != "" && string(r.Outcome) != in.Outcome || in.Code != "" && r.Code != in.Code {
+				in.Key != "" && string(r.KeyID) != in.Key || in.Status != 0 && r.Status != in.Status || in.Outcome != "" && string(r.Outcome) != in.Outcome || in.Code != "" && r.Code != in.Code || r.At.Before(since) || r.At.After(until) {
 				continue
 			}
 			if skip > 0 {
@@ -67,20 +73,39 @@ func (w *World) view(r *tally.Record) control.RequestView {
 	return v
 }
 
-// spans are the lengths of time that people ask for by name.
-var spans = map[string]time.Duration{"24h": 24 * time.Hour, "7d": 7 * 24 * time.Hour, "30d": 30 * 24 * time.Hour, "90d": 90 * 24 * time.Hour}
+// instant reads a point in time as people and screens write it: how long ago,
+// a date, or a whole timestamp.
+func (w *World) instant(text string, otherwise time.Time) (time.Time, error) {
+	if text == "" {
+		return otherwise, nil
+	}
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.Atoi(days); err == nil && n > 0 {
+			return w.clock().UTC().AddDate(0, 0, -n), nil
+		}
+	}
+	if long, err := time.ParseDuration(text); err == nil && long > 0 {
+		return w.clock().UTC().Add(-long), nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at.UTC(), nil
+		}
+	}
+	return time.Time{}, tally.Errorf(tally.Invalid, "%q is not a span", text).WithHint("24h, 7d, 30d, 90d, or a date")
+}
 
 // usage invents usage: so much per hour as the world has traffic, shared among
 // what it is broken down by.
 func (w *World) usage(in control.UsageQuery) (control.Usage, error) {
-	until := w.clock().UTC()
-	since := until.Add(-spans[cmp.Or(in.Since, "30d")])
-	if _, named := spans[in.Since]; !named && in.Since != "" {
-		at, err := time.Parse(time.DateOnly, in.Since)
-		if err != nil {
-			return control.Usage{}, tally.Errorf(tally.Invalid, "%q is not a span", in.Since).WithHint("24h, 7d, 30d, 90d, or a date")
-		}
-		since = at
+	now := w.clock().UTC()
+	since, err := w.instant(in.Since, now.AddDate(0, 0, -30))
+	if err != nil {
+		return control.Usage{}, err
+	}
+	until, err := w.instant(in.Until, now)
+	if err != nil {
+		return control.Usage{}, err
 	}
 	since = since.Truncate(tally.Bucket)
 	scale := 1.0
@@ -182,6 +207,10 @@ func (w *World) parts(by string) []part {
 	return slices.Clip(out)
 }
 
+// lull is how much more there is to see at the moment than over a month, whose
+// sums are those of the clients.
+const lull = 600
+
 // sums are the sums of a share of the traffic over a span.
 func (w *World) sums(at time.Time, span time.Duration, share float64, refused bool) tally.Sums {
 	if len(w.traffic) == 0 {
@@ -192,14 +221,14 @@ func (w *World) sums(at time.Time, span time.Duration, share float64, refused bo
 		week := 1 - 0.35*math.Cos(2*math.Pi*float64(t.YearDay())/7)
 		n += w.traffic[t.Hour()%len(w.traffic)] * 3600 * week * min(1, at.Add(span).Sub(t).Hours())
 	}
-	n *= share
+	n *= share / lull
 	if refused {
 		return tally.Sums{Refused: int64(n)}
 	}
 	requests := int64(n)
 	s := tally.Sums{Requests: requests, Errors: requests / 250, Sessions: requests / 9,
 		Tokens: tally.Tokens{Input: requests * 610, CachedInput: requests * 120, Output: requests * 148, Reasoning: requests * 9},
-		Cost:   tally.NanoUSD(requests * 210_000), Credits: tally.NanoUSD(requests * 252_000),
+		Cost:   tally.NanoUSD(requests * 2_263_000), Credits: tally.NanoUSD(requests * 2_715_600),
 		FirstByte: time.Duration(requests) * 180 * time.Millisecond, Total: time.Duration(requests) * 460 * time.Millisecond}
 	s.Latency[tally.LatencyBucket(410*time.Millisecond)] = requests * 95 / 100
 	s.Latency[tally.LatencyBucket(900*time.Millisecond)] = requests - requests*95/100

@@ -1,16 +1,12 @@
 package tuitest
 
 import (
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
 )
-
-// colours are the sequences that styles consist of.
-var colours = regexp.MustCompile("\x1b\\[[0-9;:]*m")
 
 var named = map[string]rune{
 	"enter": tea.KeyEnter, "tab": tea.KeyTab, "esc": tea.KeyEscape, "space": tea.KeySpace, "backspace": tea.KeyBackspace, "delete": tea.KeyDelete,

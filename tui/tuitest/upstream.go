@@ -2,6 +2,7 @@ package tuitest
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"tallygate/engine/control"
@@ -87,6 +88,17 @@ func (w *World) answerUpstream() {
 			return control.ProviderTest{Message: "connect: connection refused", Hint: "is Ollama running? ollama serve"}, nil
 		}
 		return control.ProviderTest{OK: true, Models: p.Models, Latency: 212 * time.Millisecond}, nil
+	})
+	answer(w, control.ProvidersProbe, func(in control.CreateProvider) (control.ProviderTest, error) {
+		for _, key := range in.APIKeys {
+			if strings.Contains(key.Reveal(), "wrong") {
+				return control.ProviderTest{Message: "provider \"" + in.Name + "\" does not accept the API key (status 401)"}, nil
+			}
+		}
+		if in.ProviderKind == "ollama" {
+			return control.ProviderTest{Message: "connect: connection refused", Hint: "is Ollama running? ollama serve"}, nil
+		}
+		return control.ProviderTest{OK: true, Models: 4, Latency: 212 * time.Millisecond}, nil
 	})
 	answer(w, control.ProvidersOrder, func(in control.OrderProviders) ([]string, error) {
 		g, err := w.oneGateway(in.Gateway)

@@ -52,7 +52,7 @@ type operation struct {
 
 type fault struct {
 	err  error
-	hang bool
+	hang chan struct{} // closed when it may go on; nil if it does not hang
 }
 
 func newWorld(clock func() time.Time) *World {
@@ -85,12 +85,16 @@ func (w *World) Call(ctx context.Context, name string, in, out any) error {
 		w.asked = append(w.asked, Asked{name, op.need, in})
 	}
 	w.mu.Unlock()
+	if lost == nil && fault.hang != nil {
+		select {
+		case <-fault.hang:
+		case <-ctx.Done():
+			return tally.Errorf(tally.Unavailable, "the engine was not waited for: %w", ctx.Err())
+		}
+	}
 	switch {
 	case lost != nil:
 		return lost
-	case fault.hang:
-		<-ctx.Done()
-		return tally.Errorf(tally.Unavailable, "the engine was not waited for: %w", ctx.Err())
 	case fault.err != nil:
 		return fault.err
 	case !known:
@@ -164,18 +168,21 @@ func (w *World) Return() { w.Lose(nil) }
 // ErrLost is what a lost connection says.
 var ErrLost error = tally.Errorf(tally.Unavailable, "cannot reach the engine: connection refused").WithHint("is tallygate serve running? see tallygate status")
 
-// Fail makes an operation fail until it is told nil.
+// Fail makes an operation fail until it is told nil, and calls that hang go on.
 func (w *World) Fail(op string, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if hang := w.faults[op].hang; hang != nil {
+		close(hang)
+	}
 	w.faults[op] = fault{err: err}
 }
 
-// Hang makes an operation answer never, until Fail tells it nil.
+// Hang makes an operation answer only when Fail tells it to go on.
 func (w *World) Hang(op string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.faults[op] = fault{hang: true}
+	w.faults[op] = fault{hang: make(chan struct{})}
 }
 
 // Gap tells every reader of events that it has missed some.

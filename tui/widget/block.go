@@ -3,6 +3,8 @@ package widget
 import (
 	"strings"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"tallygate/tui/theme"
 )
 
@@ -70,6 +72,22 @@ func Below(blocks ...Block) Block {
 				l += spaces(out.width - b.width)
 			}
 			out.lines = append(out.lines, l)
+		}
+	}
+	return out
+}
+
+// Over puts one block on top of another, its upper left cell at x and y.
+func Over(below, above Block, x, y int) Block {
+	out := Block{lines: append([]string(nil), below.lines...), width: below.width}
+	for i, l := range above.lines {
+		if at := y + i; at >= 0 && at < len(out.lines) {
+			rest := max(below.width-x-above.width, 0)
+			right := ansi.TruncateLeft(below.lines[at], below.width-rest, "")
+			if Width(right) > rest { // a wide letter is half covered
+				right = ansi.TruncateLeft(below.lines[at], below.width-rest+1, "")
+			}
+			out.lines[at] = Pad(Pad(ansi.Truncate(below.lines[at], x, ""), x)+l+PadLeft(right, rest), below.width)
 		}
 	}
 	return out

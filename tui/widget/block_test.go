@@ -57,3 +57,29 @@ func TestBox(t *testing.T) {
 		t.Errorf("the note does not give way to the title: %q", s)
 	}
 }
+
+func TestOver(t *testing.T) {
+	page := NewBlock(8, 3, "abcdefgh", "宽宽宽宽", "ABCDEFGH")
+	for _, tc := range []struct {
+		x, y int
+		want string
+	}{{2, 0, "ab..efgh|宽..宽宽|ABCDEFGH"}, {1, 1, "abcdefgh| .. 宽宽|A..DEFGH"}, {6, 2, "abcdefgh|宽宽宽宽|ABCDEF.."}, {0, -1, "..cdefgh|宽宽宽宽|ABCDEFGH"}} {
+		if got := strings.ReplaceAll(Over(page, NewBlock(2, 2, "..", ".."), tc.x, tc.y).String(), "\n", "|"); got != tc.want {
+			t.Errorf("at %d,%d: %q, want %q", tc.x, tc.y, got, tc.want)
+		}
+	}
+}
+
+func TestOverIsARectangle(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		width, height := rapid.IntRange(0, 60).Draw(t, "width"), rapid.IntRange(0, 8).Draw(t, "height")
+		var lines []string
+		for range height {
+			lines = append(lines, themes[0].Paint(theme.Accent, Safe(words().Draw(t, "left")))+themes[0].Selection.Render(Safe(words().Draw(t, "right"))))
+		}
+		page := NewBlock(width, height, lines...)
+		above := NewBlock(rapid.IntRange(0, width).Draw(t, "w"), rapid.IntRange(0, height).Draw(t, "h"), lines...)
+		w, h := above.Size()
+		rectangle(t, Over(page, above, rapid.IntRange(0, width-w).Draw(t, "x"), rapid.IntRange(0, height-h).Draw(t, "y")), width, height)
+	})
+}

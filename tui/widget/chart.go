@@ -64,7 +64,7 @@ func (c Chart) Draw(t *theme.Theme, width, height int) Block {
 	for i := range rows + 1 {
 		line := ""
 		if i < len(lines) {
-			line = c.paint(t, lines[i])
+			line = c.paint(t, strings.TrimPrefix(lines[i], " ")) // of what asciigraph leaves for numbers
 		}
 		out = append(out, t.Paint(theme.Muted, PadLeft(label(format, top, rows, parts, i), labels))+" "+line)
 	}
@@ -102,19 +102,22 @@ var marks = []asciigraph.AnsiColor{asciigraph.Red, asciigraph.Green}
 // paint replaces asciigraph's colours by the theme's. Its axis is redrawn, as
 // it is drawn without labels.
 func (c Chart) paint(t *theme.Theme, line string) string {
-	var out strings.Builder
+	var out, run strings.Builder
 	role := theme.Faint
 	state := byte(0)
 	for len(line) > 0 {
 		seq, w, n, next := ansi.DecodeSequence(line, state, nil)
-		if w == 0 && strings.HasPrefix(seq, "\x1b[") {
+		switch {
+		case w > 0:
+			run.WriteString(seq)
+		case strings.HasPrefix(seq, "\x1b["):
+			out.WriteString(t.Paint(role, run.String()))
+			run.Reset()
 			role = c.roleOf(seq)
-		} else if w > 0 {
-			out.WriteString(t.Paint(role, seq))
 		}
 		line, state = line[n:], next
 	}
-	return strings.TrimPrefix(out.String(), " ")
+	return out.String() + t.Paint(role, run.String())
 }
 
 func (c Chart) roleOf(seq string) theme.Role {

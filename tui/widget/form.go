@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
 
 	"tallygate/tui/theme"
@@ -21,7 +20,7 @@ type Field struct {
 	// Check says in a sentence what is wrong with a value; nil lets all pass.
 	Check func(string) error
 
-	input    textinput.Model
+	input    Input
 	given    string // what stood in it at first
 	choice   int
 	problem  string
@@ -50,10 +49,7 @@ const maxTyped = 16 << 10
 func NewForm(fields []*Field, values map[string]string, buttons ...string) *Form {
 	f := &Form{Fields: fields, Buttons: buttons, Danger: -1}
 	for _, x := range fields {
-		x.input = textinput.New()
-		x.input.Prompt = ""
-		x.input.CharLimit = maxTyped
-		x.input.SetVirtualCursor(true)
+		x.input = NewInput("", "", maxTyped)
 		x.set(values[x.Name])
 	}
 	f.focus(0)
@@ -67,8 +63,7 @@ func (x *Field) set(v string) {
 		}
 	}
 	x.given = v
-	x.input.SetValue(Safe(v))
-	x.input.CursorEnd()
+	x.input.SetValue(v)
 }
 
 // Value is what stands in the field.
@@ -104,7 +99,7 @@ func (f *Form) Value(name string) string {
 func (f *Form) Fail(name, problem string) {
 	for i, x := range f.Fields {
 		if x.Name == name {
-			x.problem = problem
+			x.problem = Safe(problem)
 			f.focus(i)
 		}
 	}
@@ -140,7 +135,7 @@ func (x *Field) check() bool {
 	x.problem, x.touched = "", true
 	if x.Check != nil {
 		if err := x.Check(x.Value()); err != nil {
-			x.problem = err.Error()
+			x.problem = Safe(err.Error())
 		}
 	}
 	return x.problem == ""
@@ -219,7 +214,7 @@ func (f *Form) Update(msg tea.Msg) (chosen int, cmd tea.Cmd) {
 func (f *Form) pass(msg tea.Msg) (cmd tea.Cmd) {
 	if f.Typing() {
 		x := f.Fields[f.at]
-		cmd = Input(&x.input, msg)
+		cmd = x.input.Update(msg)
 		if x.problem != "" && x.touched {
 			x.check()
 		}
@@ -295,7 +290,7 @@ func (x *Field) draw(t *theme.Theme, room int, on bool) string {
 			if i == x.choice {
 				mark, role = t.Glyphs.Chosen, theme.Text
 			}
-			s := mark + " " + c
+			s := mark + " " + Safe(c)
 			if on && i == x.choice {
 				out = append(out, t.FieldOn.Render(s))
 			} else {
@@ -305,7 +300,7 @@ func (x *Field) draw(t *theme.Theme, room int, on bool) string {
 		if all := strings.Join(out, "  "); Width(all) <= room {
 			return all
 		}
-		one := fmt.Sprintf("%s %s   %d of %d", t.Glyphs.Chosen, x.Value(), x.choice+1, len(x.Choices))
+		one := fmt.Sprintf("%s %s   %d of %d", t.Glyphs.Chosen, Safe(x.Value()), x.choice+1, len(x.Choices))
 		if on {
 			return Truncate(t.FieldOn.Render(one), room)
 		}
@@ -321,27 +316,10 @@ func (x *Field) draw(t *theme.Theme, room int, on bool) string {
 		if x.Secret && !x.revealed {
 			v = strings.Repeat(t.Glyphs.Mask, min(len([]rune(v)), room-1))
 		}
-		return style.Render(Pad(Safe(v), room))
+		return theme.Render(style, Pad(Safe(v), room))
 	}
-	x.input.SetWidth(room - 1)
-	x.input.EchoMode = textinput.EchoNormal
-	if x.Secret && !x.revealed {
-		x.input.EchoMode, x.input.EchoCharacter = textinput.EchoPassword, []rune(t.Glyphs.Mask)[0]
-	}
-	styles := x.input.Styles()
-	styles.Focused.Text, styles.Blurred.Text = style, style
-	styles.Focused.Placeholder = style
-	styles.Cursor.Blink = false
-	x.input.SetStyles(styles)
-	return fill(x.input.View(), room, t)
-}
-
-// fill pads a drawn field to its width in the field's own background.
-func fill(drawn string, room int, t *theme.Theme) string {
-	if w := Width(drawn); w < room {
-		return drawn + t.FieldOn.Render(spaces(room-w))
-	}
-	return Truncate(drawn, room)
+	x.input.mask = x.Secret && !x.revealed
+	return x.input.drawIn(t, style, room)
 }
 
 func (f *Form) buttons(t *theme.Theme) string {

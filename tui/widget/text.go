@@ -15,6 +15,7 @@ import (
 	"io"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/ansi"
@@ -102,12 +103,59 @@ func prepends(r rune) bool {
 }
 
 // Width is how many cells a text takes, escape sequences not counted.
-func Width(s string) int { return lipgloss.Width(s) }
+func Width(s string) int {
+	cells := 0
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c >= ' ' && c <= '~' {
+			cells++
+			continue
+		}
+		if n := styleAt(s[i:]); n > 0 {
+			i += n - 1
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if !narrow(r) {
+			return lipgloss.Width(s)
+		}
+		cells++
+		i += n - 1
+	}
+	return cells
+}
+
+// styleAt is how long the style is that a text begins with, 0 if it begins with
+// something else.
+func styleAt(s string) int {
+	if !strings.HasPrefix(s, "\x1b[") {
+		return 0
+	}
+	for i := 2; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == 'm':
+			return i + 1
+		case c != ';' && (c < '0' || c > '9'):
+			return 0
+		}
+	}
+	return 0
+}
+
+// narrow reports whether a character takes one cell whatever stands beside it:
+// letters of Europe, and what boxes and charts are drawn with. It is here for
+// speed; what it does not know is measured.
+func narrow(r rune) bool {
+	return r >= 0xa1 && r <= 0x24f && r != 0xad && r != 0xa9 && r != 0xae || r >= 0x2500 && r <= 0x25a9 || r >= 0x25b2 && r <= 0x25b5 || r == 0x25b8 || r == 0x25bc ||
+		r == 0x25cb || r == 0x25cf || r == 0x25d0 || r == '…' || r == '–' || r == '—' || r == '✓' || r == '✗' || r == '•'
+}
 
 // Truncate cuts a text to a width, with an ellipsis where something is lost.
 func Truncate(s string, width int) string {
-	if width <= 0 {
+	switch {
+	case width <= 0:
 		return ""
+	case Width(s) <= width:
+		return s
 	}
 	return ansi.Truncate(s, width, "…")
 }

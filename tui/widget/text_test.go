@@ -6,6 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"charm.land/lipgloss/v2"
 	"pgregory.net/rapid"
 )
 
@@ -93,6 +94,23 @@ func TestWidthIsExact(t *testing.T) {
 			if got := Width(l); got > width && width > 1 {
 				t.Errorf("Wrap(%q, %d) has a line of %d cells: %q", s, width, got, l)
 			}
+		}
+	})
+}
+
+// The quick way to measure agrees with the thorough one.
+func TestWidthAgreesWithLipgloss(t *testing.T) {
+	for r := rune(0); r < 0x3000; r++ {
+		for _, s := range []string{string(r), "a" + string(r), string(r) + "a", "\x1b[1;31m" + string(r) + "\x1b[m"} {
+			if got, want := Width(s), lipgloss.Width(s); got != want {
+				t.Errorf("Width(%q) = %d, want %d", s, got, want)
+			}
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		s := words().Draw(t, "one") + rapid.SampledFrom([]string{"", "\x1b[m", "\x1b[38;2;1;2;3m", "\x1b[2J", "\x1b["}).Draw(t, "sequence") + words().Draw(t, "two")
+		if got, want := Width(s), lipgloss.Width(s); got != want && !strings.Contains(s, "\n") {
+			t.Errorf("Width(%q) = %d, want %d", s, got, want)
 		}
 	})
 }

@@ -1,0 +1,178 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"tallygate/tui/action"
+	"tallygate/tui/live"
+	"tallygate/tui/screen"
+	"tallygate/tui/theme"
+	"tallygate/tui/widget"
+)
+
+// View implements tea.Model. A terminal without the focus keeps the picture it
+// has, so that nothing is drawn for nobody.
+func (a *App) View() (v tea.View) {
+	v.AltScreen, v.ReportFocus = true, true
+	v.WindowTitle = "tallygate"
+	defer func() {
+		if p := recover(); p != nil {
+			a.failed("draw", p)
+			v.Content = widget.NewBlock(a.width, a.height, " This screen failed inside; the gateway goes on serving.",
+				" Details: "+widget.Safe(a.opts.LogFile), " 1-9 opens another screen, q quits.").String()
+		}
+	}()
+	if a.still != "" && a.blurred {
+		v.Content = a.still
+		return v
+	}
+	v.Content = a.draw()
+	if a.env.Theme.Name == theme.ASCII {
+		v.Content = inASCII(v.Content)
+	}
+	a.still = v.Content
+	return v
+}
+
+func (a *App) draw() string {
+	if a.layout.TooSmall != "" || a.width == 0 {
+		return widget.NewBlock(a.width, a.height, widget.Wrap(a.layout.TooSmall, max(a.width, 1))...).String()
+	}
+	t := a.env.Theme
+	var page widget.Block
+	if len(a.dialogs) > 0 && covers(a.dialogs[0]) {
+		page = widget.Below(a.header(t), widget.NewBlock(a.width, a.height-1))
+	} else {
+		page = widget.Below(a.header(t), a.tabs(t), a.screen().Draw(), a.footer(t))
+	}
+	for _, d := range a.dialogs {
+		b := a.frameOf(t, d)
+		w, h := b.Size()
+		page = widget.Over(page, b, (a.width-w)/2, max((a.height-h)/2, 0))
+	}
+	word := a.wordBlock(t)
+	_, lines := word.Size()
+	return widget.Over(page, word, 0, a.height-lines).String()
+}
+
+func covers(d screen.Dialog) bool {
+	_, ok := d.(screen.Cover)
+	return ok
+}
+
+// frameOf draws a dialog in its frame, as large as it likes within the screen.
+func (a *App) frameOf(t *theme.Theme, d screen.Dialog) widget.Block {
+	inner := d.Draw(t, min(a.width-8, 100), a.height-6)
+	w, h := inner.Size()
+	w, h = min(w, a.width-4), min(h, a.height-2)
+	return widget.Box{Title: widget.Safe(d.Title()), Focused: true}.Draw(t, w+4, h+2, inner.Lines())
+}
+
+func (a *App) header(t *theme.Theme) widget.Block {
+	s := a.env.Source.Snapshot()
+	left := " " + t.Strong(theme.Accent, t.Glyphs.Logo+" tallygate")
+	if a.opts.Pretend {
+		left += "  " + t.Danger.Render(" PRETEND DATA ")
+	}
+	if a.opts.Place != "" {
+		left += "  " + t.Paint(theme.Muted, widget.Safe(a.opts.Place))
+	}
+	left += "   " + serving(t, s)
+	if a.width >= 100 && s.Loaded {
+		left += "   " + providersLine(t, s)
+	}
+	right := ""
+	if !a.env.Write {
+		right = t.Paint(theme.Info, "viewer") + "  "
+	}
+	right += t.Paint(theme.Muted, a.env.Clock().In(a.env.Zone).Format("15:04:05")) + " "
+	return widget.NewBlock(a.width, 1, widget.Between(left, right, a.width))
+}
+
+func serving(t *theme.Theme, s *live.Snapshot) string {
+	switch {
+	case s.Lost != nil:
+		return t.Paint(theme.Bad, t.Glyphs.Wrong+" reconnecting"+t.Glyphs.Ellipsis)
+	case !s.Loaded:
+		return t.Paint(theme.Muted, "opening"+t.Glyphs.Ellipsis)
+	case !s.Status.Serving:
+		return t.Paint(theme.Warn, t.Glyphs.Off+" not serving")
+	}
+	address := strings.TrimSuffix(strings.TrimPrefix(s.Status.BaseURL, "http://"), "/v1")
+	return t.Paint(theme.OK, t.Glyphs.On+" serving ") + t.Paint(theme.Text, widget.Safe(address))
+}
+
+func providersLine(t *theme.Theme, s *live.Snapshot) string {
+	on := 0
+	for i := range s.Providers {
+		if s.Providers[i].Provider.Enabled {
+			on++
+		}
+	}
+	return t.Paint(theme.Muted, fmt.Sprintf("providers %d/%d   models %d", on, len(s.Providers), s.Status.Models))
+}
+
+// tabs are the screens by number and name, with names as long as there is room
+// for all of them.
+func (a *App) tabs(t *theme.Theme) widget.Block {
+	line := ""
+	for _, letters := range []int{99, 5, 4, 3, 0} {
+		if line = a.tabLine(t, letters); widget.Width(line) <= a.width {
+			break
+		}
+	}
+	return widget.NewBlock(a.width, 1, line)
+}
+
+func (a *App) tabLine(t *theme.Theme, letters int) string {
+	var out strings.Builder
+	for i, s := range a.screens {
+		label := fmt.Sprintf(" %d %s ", i+1, title(s.Name()))
+		if i == a.at {
+			out.WriteString(" " + t.Selection.Render(label))
+			continue
+		}
+		label = fmt.Sprintf(" %d %.*s", i+1, letters, title(s.Name()))
+		out.WriteString(" " + t.Paint(theme.Muted, strings.TrimRight(label, " ")))
+		if letters > 5 {
+			out.WriteByte(' ')
+		}
+	}
+	return out.String()
+}
+
+func title(name string) string { return strings.ToUpper(name[:1]) + name[1:] }
+
+// footer says what the keys do here: as many of them as there is room for, the
+// most useful first.
+func (a *App) footer(t *theme.Theme) widget.Block {
+	if d := a.dialog(); d != nil {
+		return widget.NewBlock(a.width, 1, "  "+t.Paint(theme.Accent, "esc")+" "+t.Paint(theme.Muted, "leaves the dialog"))
+	}
+	if a.screen().Typing() {
+		return widget.NewBlock(a.width, 1, " "+t.Paint(theme.Accent, "enter")+" "+t.Paint(theme.Muted, "keeps what is typed")+
+			"  "+t.Paint(theme.Accent, "esc")+" "+t.Paint(theme.Muted, "leaves it, esc again clears it"))
+	}
+	const more = "? all keys "
+	room := a.width - len(more) - 1
+	var out strings.Builder
+	danger := false
+	for _, act := range a.screen().Actions() {
+		hint := " " + t.Paint(theme.Accent, act.Key()) + " " + t.Paint(theme.Muted, short(act)) + " "
+		if act.Key() == "" || act.Why() != "" || act.Danger && danger || widget.Width(out.String())+widget.Width(hint) > room {
+			continue
+		}
+		danger = act.Danger
+		out.WriteString(hint)
+	}
+	return widget.NewBlock(a.width, 1, widget.Between(out.String(), t.Paint(theme.Muted, more), a.width))
+}
+
+// short is the first words of an action's title, for the footer.
+func short(act action.Action) string {
+	before, _, _ := strings.Cut(act.Title, ":")
+	return before
+}

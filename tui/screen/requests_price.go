@@ -1,0 +1,119 @@
+package screen
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+	"tallygate/tui/theme"
+	"tallygate/tui/widget"
+)
+
+// chargeLines are a limit with what it had used once this request was settled.
+func chargeLines(t *theme.Theme, c *tally.Charged, width int) []string {
+	kind, _ := c.Subject.Split()
+	share := widget.Share(c.Used, c.Max)
+	figures := fmt.Sprintf("%s of %s", widget.Amount(c.Metric, c.Used), widget.Amount(c.Metric, c.Max))
+	this := "+" + widget.Amount(c.Metric, c.Amount)
+	label := kind + " " + string(c.Metric)
+	bar := max(min(width-17-6-widget.Width(figures)-2, 16), 4)
+	first := widget.Pad(label, 17) + widget.Bar(t, share, bar, widget.Budget(share)) + t.Paint(widget.Budget(share), fmt.Sprintf(" %4s ", usedText(share))) + figures
+	return []string{first, t.Paint(theme.Muted, "  "+this+" by this request, "+period(c.Window))}
+}
+
+// period writes the label of a period for people.
+func period(label string) string {
+	switch {
+	case label == string(tally.Total):
+		return "for good"
+	case strings.HasPrefix(label, "m"):
+		return "month of " + civil(label[1:])
+	case strings.HasPrefix(label, "w"):
+		return "week of " + civil(label[1:])
+	case strings.Contains(label, "T"):
+		return "from " + widget.Safe(label[strings.Index(label, "T")+1:min(16, len(label))])
+	}
+	return civil(label)
+}
+
+// civil writes a date for people.
+func civil(date string) string {
+	if d, err := time.Parse(time.DateOnly, date); err == nil {
+		return d.Format("2 Jan")
+	}
+	return widget.Safe(date)
+}
+
+// priceLines show how the cost came about: tokens of each class times their
+// rate.
+func (s *Requests) priceLines(v *control.RequestView, width int) []string {
+	t := s.env.Theme
+	total := widget.Between(t.Strong(theme.Text, "cost"), t.Strong(theme.Text, "$"+v.CostNanoUSD.String()), width)
+	basis := map[tally.Basis]string{
+		tally.Exact: "Tokens as the provider reported them.", tally.Estimated: "Tokens counted from the bytes delivered: the provider reported none.",
+		tally.Held: "The most it could have cost, as tallygate stopped before it knew.",
+	}[v.Basis]
+	rates, ok := s.rates(v)
+	var lines []string
+	type class struct {
+		name string
+		n    int64
+		rate tally.NanoUSD
+		one  tally.Rates
+		of   tally.Tokens
+	}
+	for _, c := range []class{
+		{"input", v.Tokens.Input, rates.Input, tally.Rates{Input: rates.Input}, tally.Tokens{Input: v.Tokens.Input}},
+		{"cached input", v.Tokens.CachedInput, rates.CachedInput, tally.Rates{CachedInput: rates.CachedInput}, tally.Tokens{CachedInput: v.Tokens.CachedInput}},
+		{"cache write", v.Tokens.CacheWrite, rates.CacheWrite, tally.Rates{CacheWrite: rates.CacheWrite}, tally.Tokens{CacheWrite: v.Tokens.CacheWrite}},
+		{"output", v.Tokens.Output, rates.Output, tally.Rates{Output: rates.Output}, tally.Tokens{Output: v.Tokens.Output}},
+		{"reasoning", v.Tokens.Reasoning, rates.Reasoning, tally.Rates{Reasoning: rates.Reasoning}, tally.Tokens{Reasoning: v.Tokens.Reasoning}},
+	} {
+		if c.n == 0 {
+			continue
+		}
+		left := widget.Pad(c.name, 13) + widget.PadLeft(tally.Group(c.n), 9)
+		right := ""
+		if ok {
+			left += t.Paint(theme.Muted, " × $"+c.rate.String())
+			right = "$" + c.one.Cost(c.of).String()
+		}
+		lines = append(lines, widget.Between(left, right, width))
+	}
+	if ok && rates.Request > 0 {
+		lines = append(lines, widget.Between("per call", "$"+rates.Request.String(), width))
+	}
+	lines = append(lines, total)
+	if v.CreditsNano != v.CostNanoUSD {
+		lines = append(lines, widget.Between("credits, with mark-up", "$"+v.CreditsNano.String(), width))
+	}
+	say := func(role theme.Role, text string) {
+		for _, l := range widget.Wrap(text, width) {
+			lines = append(lines, t.Paint(role, l))
+		}
+	}
+	switch {
+	case !ok:
+		say(theme.Muted, "The model has no price any more, so the rates cannot be shown.")
+	case rates.Cost(v.Tokens) != v.CostNanoUSD:
+		say(theme.Warn, "The model's price has been changed since: what was booked stays.")
+	}
+	if basis != "" {
+		say(theme.Muted, basis)
+	}
+	return lines
+}
+
+// rates are those that the model had when the request came in, as far as its
+// prices tell.
+func (s *Requests) rates(v *control.RequestView) (tally.Rates, bool) {
+	for i := range s.snap.Models {
+		m := &s.snap.Models[i]
+		if m.ProviderName == v.Provider && (m.UpstreamName() == v.Upstream || m.Name == v.Model) {
+			return tally.PriceAt(m.Prices, v.At, v.Tokens.Prompt())
+		}
+	}
+	return tally.Rates{}, false
+}

@@ -1,0 +1,367 @@
+package screen
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+	"tallygate/tui/live"
+	"tallygate/tui/theme"
+	"tallygate/tui/widget"
+)
+
+// Cover is a dialog with nothing behind it: what it asks comes before there is
+// anything to show.
+type Cover interface {
+	Dialog
+	Covers()
+}
+
+// WizardOf is what a Wizard starts from.
+type WizardOf struct {
+	// Found are the providers whose API keys are in the environment.
+	Found []control.SetupProvider
+	// Elsewhere is how to keep the data in another folder.
+	Elsewhere string
+}
+
+// Wizard leads from nothing to a first answer: where the data lives, a
+// provider, a client with its key, a request. Each step changes the store when
+// it is done, so whoever leaves goes on from there the next time, and each can
+// be skipped.
+type Wizard struct {
+	env   *Env
+	of    WizardOf
+	step  wizardStep
+	form  *widget.Form  // what the step asks, if it asks in fields
+	list  *widget.Table // or by a choice
+	kinds []wizardKind
+	kind  *wizardKind // that was chosen
+	done  []string    // what came of the steps before, for people
+	shown *Shown      // the key
+	tried *tried
+	as    string // the client to try as
+
+	doing   string // what is waited for, "" if nothing is
+	since   time.Time
+	calls   int // drops answers that were given up on
+	problem string
+}
+
+type wizardStep int
+
+const (
+	wizardData wizardStep = iota
+	wizardProvider
+	wizardAccount // the chosen provider's key and address
+	wizardClient
+	wizardTry
+)
+
+// NeedsWizard reports whether there is nothing to serve anybody with yet.
+func NeedsWizard(s *live.Snapshot) bool { return s.Loaded && len(s.Clients) == 0 }
+
+// NewWizard makes the dialog. It starts where the store says that the last one
+// was left.
+func NewWizard(e *Env, of WizardOf) *Wizard {
+	w := &Wizard{env: e, of: of}
+	if s := e.Source.Snapshot(); len(s.Providers) > 0 || len(s.Gateways) > 0 {
+		w.enter(wizardClient)
+		return w
+	}
+	w.enter(wizardData)
+	return w
+}
+
+// Begin is the command that looks around: for kinds of providers, and for one
+// that runs on this machine.
+func (w *Wizard) Begin() tea.Cmd { return tea.Batch(w.askKinds(), w.askOllama()) }
+
+// enter shows a step.
+func (w *Wizard) enter(step wizardStep) {
+	w.step, w.problem, w.doing = step, "", ""
+	w.calls++
+	w.form, w.list = nil, nil
+	switch step {
+	case wizardData:
+		w.form = widget.NewForm(nil, nil, "Continue")
+	case wizardProvider:
+		w.listKinds()
+	case wizardAccount:
+		w.form = w.accountForm()
+	case wizardClient:
+		w.form = widget.NewForm([]*widget.Field{
+			{Name: "name", Label: "Name", Check: must("name"), Help: "who gets the key: a customer, an app, yourself"},
+			{Name: "limits", Label: "Limits", Check: checkLimits, Help: "METRIC=MAX/WINDOW with spaces between; safe ones are filled in"},
+		}, map[string]string{"name": "My first client", "limits": safeLimits}, "Make the client and its key", "Skip for now")
+	}
+}
+
+// safeLimits let somebody try things out, and keep a mistake cheap.
+const safeLimits = "requests=1000/month cost=5/month requests=60/minute"
+
+// Title implements Dialog, as do the methods below.
+func (w *Wizard) Title() string {
+	switch w.step {
+	case wizardData:
+		return "Welcome to tallygate"
+	case wizardProvider:
+		return "Where should requests go?"
+	case wizardAccount:
+		return w.kind.title
+	case wizardClient:
+		return "Your first client"
+	}
+	if w.tried != nil {
+		return w.tried.Title()
+	}
+	return "The client's key"
+}
+
+func (w *Wizard) Covers()      {}
+func (w *Wizard) Typing() bool { return w.form != nil && w.form.Typing() }
+
+// Esc goes a step back; at the first one it leaves the wizard.
+func (w *Wizard) Esc() tea.Cmd {
+	switch {
+	case w.doing != "": // give up waiting
+		w.calls++
+		w.doing, w.problem = "", "Given up. Nothing was kept of it, unless it ended at that moment."
+	case w.step == wizardData:
+		return w.finish("The first steps wait for you: they come again at the next start, or with : and “first steps”.")
+	case w.step == wizardProvider:
+		w.enter(wizardData)
+	case w.step == wizardAccount, w.step == wizardClient && len(w.env.Source.Snapshot().Gateways) == 0:
+		w.enter(wizardProvider)
+	case w.step == wizardClient:
+		return w.finish("There is no client yet; n on Clients makes one.")
+	case w.tried != nil:
+		w.tried = nil
+	default:
+		return w.shown.Esc()
+	}
+	return nil
+}
+
+// finish leaves the wizard, with a word.
+func (w *Wizard) finish(word string) tea.Cmd {
+	return tea.Sequence(Ask(Close{w}), Ask(Say{Text: word}))
+}
+
+func (w *Wizard) Update(msg tea.Msg) tea.Cmd {
+	if w.doing != "" {
+		return nil
+	}
+	switch w.step {
+	case wizardProvider:
+		if key, ok := msg.(tea.KeyPressMsg); ok {
+			return w.choose(key.String())
+		}
+		return nil
+	case wizardTry:
+		return w.updateTry(msg)
+	}
+	chosen, cmd := w.form.Update(msg)
+	if chosen < 0 {
+		return cmd
+	}
+	switch {
+	case w.step == wizardData:
+		w.enter(wizardProvider)
+	case w.step == wizardAccount && chosen == 0:
+		return w.saveAccount()
+	case w.step == wizardAccount:
+		w.enter(wizardProvider)
+	case chosen == 0:
+		return w.makeClient()
+	default:
+		return w.finish("There is no client yet; n on Clients makes one.")
+	}
+	return nil
+}
+
+// ask makes the command that runs an operation of a step. Its answer is dropped
+// if the user has given up waiting; a failure is shown in the step.
+func ask[In, Out any](w *Wizard, doing string, op control.Op[In, Out], in In, take func(Out) tea.Cmd) tea.Cmd {
+	w.doing, w.problem, w.since = doing, "", w.env.Clock()
+	w.calls++
+	call := w.calls
+	return func() tea.Msg {
+		out, err := run(patience, w.env, op, in)
+		return Reply{func() tea.Cmd {
+			if call != w.calls {
+				return nil
+			}
+			w.doing = ""
+			if err != nil {
+				w.problem = explain(err)
+				return nil
+			}
+			return take(out)
+		}}
+	}
+}
+
+// makeClient makes the first client with its key, and what it needs around it:
+// all at once in a store without a gateway.
+func (w *Wizard) makeClient() tea.Cmd {
+	if !w.form.Valid() {
+		return nil
+	}
+	name := strings.TrimSpace(w.form.Value("name"))
+	limits, err := limitEdits(w.form.Value("limits"), nil)
+	if err != nil {
+		w.problem = explain(err)
+		return nil
+	}
+	if len(w.env.Source.Snapshot().Gateways) == 0 {
+		in := control.Setup{Name: name, Limits: limits}
+		if limits == nil {
+			in.Limits = []tally.LimitEdit{} // none, rather than the usual ones
+		}
+		return ask(w, "making the client and its key", control.EngineSetup, in, func(out control.SetupDone) tea.Cmd {
+			w.showKey(out.Client, out.Key, Curl(out.BaseURL, out.Key, out.Model), out.Warnings)
+			return nil
+		})
+	}
+	in := control.CreateClient{ClientFields: control.ClientFields{Name: &name, Limits: limits}}
+	if snap := w.env.Source.Snapshot(); len(snap.Gateways) > 1 {
+		in.Gateway = snap.Gateways[0].Slug
+	}
+	return ask(w, "making the client", control.ClientsCreate, in, func(c tally.Client) tea.Cmd {
+		return ask(w, "making its key", control.KeysCreate, control.CreateKey{Client: c.Slug}, func(k control.KeyCreated) tea.Cmd {
+			snap, curl := w.env.Source.Snapshot(), ""
+			if model, ok := modelFor(snap, k.Client); ok {
+				curl = Curl(snap.Status.BaseURL, k.Key, model)
+			}
+			w.showKey(k.Client, k.Key, curl, nil)
+			return nil
+		})
+	})
+}
+
+func (w *Wizard) showKey(client, key, curl string, warnings []string) {
+	w.enter(wizardTry)
+	w.as = client
+	w.done = append(w.done, fmt.Sprintf("client %s is made", client))
+	w.shown = &Shown{Secret: key, Curl: curl, Save: saveSecret, Enter: "enter send the first request",
+		Says: append([]string{"This is the only time that the key of " + client + " is shown: copy it before you go on."}, warnings...)}
+}
+
+// updateTry is the last step: the key, then what became of the first request.
+func (w *Wizard) updateTry(msg tea.Msg) tea.Cmd {
+	key, _ := msg.(tea.KeyPressMsg)
+	switch {
+	case w.tried != nil && key.String() == "enter":
+		return w.finish("You are set up. Any OpenAI-compatible app can use the key now.")
+	case w.tried != nil:
+		return w.tried.Update(msg)
+	case key.String() == "enter":
+		return ask(w, "sending the request and waiting for the answer", control.EngineTry, control.Try{Client: w.as}, func(out control.Tried) tea.Cmd {
+			w.tried = &tried{out: out, enter: "enter open the dashboard   esc the key again"}
+			return nil
+		})
+	}
+	return w.shown.Update(msg)
+}
+
+// Draw draws how far the user is, the step, and what is wrong or waited for.
+func (w *Wizard) Draw(t *theme.Theme, width, height int) widget.Block {
+	width = min(width, 92)
+	lines := []string{w.progress(t, width), ""}
+	below := w.below(t, width)
+	rows := height - len(lines) - len(below)
+	body := w.body(t, width, rows)
+	return widget.Below(widget.NewBlock(width, len(lines), lines...), body, widget.NewBlock(width, len(below), below...))
+}
+
+// progress is the line of steps: those that are done, the one at hand, those to
+// come.
+func (w *Wizard) progress(t *theme.Theme, width int) string {
+	at := map[wizardStep]int{wizardData: 0, wizardProvider: 1, wizardAccount: 1, wizardClient: 2, wizardTry: 3}[w.step]
+	var out []string
+	for i, name := range []string{"Data", "Provider", "First client", "Try it"} {
+		text := fmt.Sprintf("%d %s", i+1, name)
+		switch {
+		case i < at:
+			out = append(out, t.Paint(theme.OK, text+" "+t.Glyphs.Good))
+		case i == at:
+			out = append(out, t.Strong(theme.Accent, text))
+		default:
+			out = append(out, t.Paint(theme.Faint, text))
+		}
+	}
+	return widget.Pad(strings.Join(out, "   "), width)
+}
+
+// below is what stands under a step: what went before, what is waited for or
+// wrong, and the keys.
+func (w *Wizard) below(t *theme.Theme, width int) []string {
+	lines := []string{""}
+	say := func(role theme.Role, sign, text string) {
+		for _, l := range widget.Wrap(widget.Safe(text), width-2) {
+			lines = append(lines, t.Paint(role, sign+" "+l))
+			sign = " "
+		}
+	}
+	for _, d := range w.done {
+		if w.step != wizardTry {
+			say(theme.OK, t.Glyphs.Good, d)
+		}
+	}
+	switch {
+	case w.doing != "":
+		say(theme.Info, t.Glyphs.Ellipsis, fmt.Sprintf("%s (%d s; esc gives up)", w.doing, int(w.env.Clock().Sub(w.since).Seconds())))
+	case w.problem != "":
+		say(theme.Bad, t.Glyphs.Wrong, w.problem)
+	}
+	keys := map[wizardStep]string{
+		wizardData:     "enter continue   esc look around first",
+		wizardProvider: "↑↓ move   G the last ones   enter choose   esc back",
+		wizardAccount:  "tab next field   ctrl+r reveal   ctrl+s check it   esc back",
+		wizardClient:   "tab next field   ctrl+s make it   esc back",
+	}[w.step]
+	if keys == "" {
+		return lines
+	}
+	return append(lines, t.Paint(theme.Muted, keys))
+}
+
+func (w *Wizard) body(t *theme.Theme, width, rows int) widget.Block {
+	switch w.step {
+	case wizardProvider:
+		return w.list.Draw(t, width, min(rows, len(w.kinds)+2))
+	case wizardTry:
+		if w.tried != nil {
+			return w.tried.Draw(t, width, rows)
+		}
+		return w.shown.Draw(t, width, rows)
+	}
+	var lines []string
+	for _, s := range w.says() {
+		lines = append(lines, widget.Wrap(widget.Safe(s), width)...)
+		lines = append(lines, "")
+	}
+	need := min(max(w.form.Height(t, width), 3), rows)
+	lines = lines[:min(len(lines), max(rows-need, 0))]
+	return widget.Below(widget.NewBlock(width, len(lines), lines...), w.form.Draw(t, width, need))
+}
+
+// says is what a step says above its fields.
+func (w *Wizard) says() []string {
+	switch s := w.env.Source.Snapshot(); w.step {
+	case wizardData:
+		return []string{
+			"tallygate hands out access to AI models, keeps the tally, and never lets anyone spend more than you said. In a minute you have a key that works.",
+			"Your data lives in " + s.Status.Data + ", which only you can read. API keys of providers are encrypted before they are written; prompts and answers are never stored.",
+			w.of.Elsewhere,
+		}
+	case wizardAccount:
+		return []string{"The key is tried before it is kept, and kept encrypted. You can add more providers, and a fallback order, later."}
+	}
+	return []string{"A client is whoever gets a key. Its limits hold from the first request: at most 1,000 requests and $5 a month, 60 requests a minute, unless you change them here or later."}
+}
