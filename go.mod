@@ -48,3 +48,7 @@ require (
 	golang.org/x/tools v0.26.0 // indirect
 	google.golang.org/protobuf v1.36.7 // indirect
 )
+
+// Versions 0.0.25 to 0.0.27 build tables in an init, which costs every command
+// about 30 ms.
+replace github.com/mattn/go-runewidth => github.com/mattn/go-runewidth v0.0.24

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log"
 	"log/slog"
 	"os"
@@ -48,30 +46,11 @@ func (a *app) open(cmd *cobra.Command, o serveOptions) error {
 	if err != nil {
 		return err
 	}
-	if !hasStore(dir) {
-		if err := a.firstTime(cmd); err != nil {
-			return err
-		}
-	}
 	s, err := a.openSession(cmd.Context(), dir, o)
 	if err != nil {
 		return err
 	}
 	return s.show(cmd.Context(), false)
-}
-
-// firstTime sets an empty folder up and leaves the user the time to take the
-// key, which is shown once.
-func (a *app) firstTime(cmd *cobra.Command) error {
-	if err := a.withEngine(cmd, true, a.firstSetup); err != nil {
-		return err
-	}
-	fmt.Fprint(a.stdout, "\nKeep the key, then press enter to open the interface. ")
-	_, err := bufio.NewReader(a.stdin).ReadString('\n')
-	if err != nil && err != io.EOF {
-		return tally.Errorf(tally.Internal, "read the keyboard: %w", err)
-	}
-	return nil
 }
 
 // session is an interface with the engine that it shows: one inside, or one
