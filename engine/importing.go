@@ -77,7 +77,7 @@ func (e *Engine) importModels(c *tally.Catalog, p *tally.Provider, offered []pro
 func (e *Engine) offeredModel(kind providers.Kind, provider tally.ID, info providers.ModelInfo, now time.Time) *tally.Model {
 	name := strings.TrimPrefix(info.Name, "models/") // Google's way of listing
 	m := &tally.Model{
-		Meta: tally.Meta{ID: tally.NewID("mo", now)}, Provider: provider, Name: name,
+		Meta: tally.Meta{ID: tally.NewID("mo", now)}, Provider: provider, Name: name, Mode: info.Mode,
 		ContextTokens: max(info.ContextTokens, 0), MaxOutputTokens: max(info.MaxOutputTokens, 0), Enabled: true,
 	}
 	if name != info.Name {

@@ -99,6 +99,7 @@ type Body interface {
 // ModelInfo is a model as an upstream lists it.
 type ModelInfo struct {
 	Name            string
+	Mode            string // chat, embedding…, where the upstream tells
 	ContextTokens   int64
 	MaxOutputTokens int64
 	Prices          []tally.Price // where the upstream tells them

@@ -140,8 +140,8 @@ func (r *Router) close(u *Upstream) {
 
 // Plan returns the upstreams that may answer a principal's request for a
 // model, in the order to ask them; at least one. An empty name means the
-// gateway's default model, or the first usable one if there is none or the
-// principal may not use it.
+// gateway's default model, or the first usable one that chats if there is none
+// or the principal may not use it.
 func (r *Router) Plan(cat *tally.Catalog, p *tally.Principal, asked string, now time.Time) ([]Target, *tally.Refusal) {
 	name := asked
 	if name == "" {
@@ -152,7 +152,7 @@ func (r *Router) Plan(cat *tally.Catalog, p *tally.Principal, asked string, now 
 				return nil, &tally.Refusal{Status: http.StatusNotFound, Type: tally.TypeInvalid, Code: tally.CodeModelNotFound, Param: "model",
 					Message: "No model can be used here yet: the owner must add a provider, and prices for its models."}
 			}
-			name = usable[0]
+			name = firstOf(cat, usable)
 		}
 		asked = name
 	}
@@ -178,7 +178,7 @@ func (r *Router) Plan(cat *tally.Catalog, p *tally.Principal, asked string, now 
 		}
 	}
 	if len(targets) > 1 {
-		slices.SortStableFunc(targets, func(a, b Target) int { return rank(p.Gateway, a) - rank(p.Gateway, b) })
+		slices.SortStableFunc(targets, func(a, b Target) int { return rank(cat, p.Gateway, a) - rank(cat, p.Gateway, b) })
 	}
 	switch {
 	case len(targets) > 0:
@@ -202,13 +202,24 @@ func resolve(g *tally.Gateway, name string) string {
 	return name
 }
 
-// rank is a target's place in the gateway's order; those it does not name come
-// last, in the order of creation.
-func rank(g *tally.Gateway, t Target) int {
+// rank is the place of a target's provider in the gateway's order; those it does
+// not name come last, in the order of their creation.
+func rank(cat *tally.Catalog, g *tally.Gateway, t Target) int {
 	if i := slices.Index(g.Providers, t.Model.Provider); i >= 0 {
 		return i
 	}
-	return len(g.Providers)
+	return len(g.Providers) + slices.Index(cat.Providers, cat.Provider(t.Model.Provider))
+}
+
+// firstOf is the first of some names that chats, as far as is known; the first
+// of all if none does.
+func firstOf(cat *tally.Catalog, names []string) string {
+	for _, name := range names {
+		if !slices.ContainsFunc(cat.ModelsNamed(name), func(m *tally.Model) bool { return m.Mode != "" && m.Mode != "chat" }) {
+			return name
+		}
+	}
+	return names[0]
 }
 
 // Allowed reports whether the lists of gateway and client let a principal use a

@@ -147,6 +147,8 @@ func TestPlan(t *testing.T) {
 		{name: "no name: the default", change: func(n *net) { n.model("a-first", "a"); n.gateway.DefaultModel = "m" }, want: "m@a m@b"},
 		{name: "the default may be an alias", change: func(n *net) { n.gateway.DefaultModel = "fast"; n.gateway.Aliases = map[string]string{"fast": "m"} }, want: "m@a m@b"},
 		{name: "no name, no default: the first usable", change: func(n *net) { n.model("a-first", "a").Prices = nil; n.model("b-second", "a") }, want: "b-second@a"},
+		{name: "no name, no default: one that chats", change: func(n *net) { n.model("a-embed", "a").Mode = "embedding"; n.model("b-chat", "a").Mode = "chat" }, want: "b-chat@a"},
+		{name: "providers in the order of creation, not their models", change: func(n *net) { n.model("x", "b"); n.model("x", "a") }, asked: "x", want: "x@a x@b"},
 		{name: "a default that the client may not use", change: func(n *net) { n.model("x", "a"); n.gateway.DefaultModel = "m"; n.client.Models = []string{"x"} }, want: "x@a"},
 		{name: "a client with nothing but an alias", change: func(n *net) {
 			n.gateway.Aliases = map[string]string{"fast": "m"}

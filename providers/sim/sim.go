@@ -119,9 +119,9 @@ func (p *Provider) Models(ctx context.Context) ([]providers.ModelInfo, error) {
 		return nil, ended(err)
 	}
 	return []providers.ModelInfo{
-		{Name: Small, ContextTokens: 128_000, MaxOutputTokens: 16_384},
-		{Name: Large, ContextTokens: 128_000, MaxOutputTokens: 16_384},
-		{Name: Embed, ContextTokens: 8_192},
+		{Name: Small, Mode: "chat", ContextTokens: 128_000, MaxOutputTokens: 16_384},
+		{Name: Large, Mode: "chat", ContextTokens: 128_000, MaxOutputTokens: 16_384},
+		{Name: Embed, Mode: "embedding", ContextTokens: 8_192},
 	}, nil
 }
 
