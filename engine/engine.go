@@ -29,11 +29,14 @@ type Options struct {
 	Feed      *feed.Feed    // the feed that Store's hook publishes to
 	Kinds     []providers.Kind
 	PriceBook []byte // the JSON of package assets
-	KeyFile   string // wraps the secrets in the store; made on first use
-	Clock     tally.Clock
-	Logger    *slog.Logger
-	Version   string
-	Data      string // where the store is, for people
+	KeyFile   string // wraps the secrets in the store; made for a store that has none
+	// ForgetSecrets lets an engine start whose key file is lost: what no key
+	// file opens any more is removed from the store.
+	ForgetSecrets bool
+	Clock         tally.Clock
+	Logger        *slog.Logger
+	Version       string
+	Data          string // where the store is, for people
 }
 
 // Engine is the assembled gateway. Its methods may be called concurrently,
@@ -77,10 +80,6 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	sealer, err := auth.OpenSealer(o.KeyFile)
-	if err != nil {
-		return nil, err
-	}
 	status, err := o.Store.Status(ctx)
 	if err != nil {
 		return nil, err
@@ -89,9 +88,19 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	clock := tally.Monotonic(o.Clock, status.LastSeen)
+	sealer, lost, err := openSealer(&o, entities)
+	if err != nil {
+		return nil, err
+	}
+	if len(lost) > 0 {
+		if entities, rev, err = forget(ctx, &o, entities, lost, clock()); err != nil {
+			return nil, err
+		}
+	}
 	e := &Engine{
 		opts: o, store: o.Store, feed: o.Feed, book: book, sealer: sealer, log: o.Logger,
-		clock: tally.Monotonic(o.Clock, status.LastSeen),
+		clock: clock,
 		kinds: map[tally.ProviderKind]providers.Kind{},
 	}
 	for _, k := range o.Kinds {

@@ -136,27 +136,37 @@ func TestReopening(t *testing.T) {
 	done := w.setUp()
 	u := newUpstream(t, `{"id":"gpt-mini"}`)
 	w.provider("up", u, upstreamKey)
-	reopened := func(dir string) *world {
-		t.Helper()
-		again := &world{TB: t, log: &lockedBuffer{}, now: noon}
-		entities, _, err := w.store.Load(context.Background())
-		if err != nil {
-			t.Fatal(err)
-		}
-		again.open(dir, entities...)
-		return again
+	entities, _, err := w.store.Load(context.Background())
+	if err != nil {
+		t.Fatal(err)
 	}
-	same := reopened(dir)
+	again := func() *world { return &world{TB: t, log: &lockedBuffer{}, now: noon} }
+	same := again()
+	same.open(dir, entities...)
 	same.served(done.Key, "gpt-mini")
 	same.consistent()
-	other := reopened(t.TempDir())
-	if a := other.chat(done.Key, "gpt-mini"); a.code != tally.CodeNoProvider {
-		t.Errorf("with another key file: %d %s", a.status, a.code)
+
+	gone, foreign := t.TempDir(), t.TempDir()
+	stranger := again()
+	stranger.open(foreign)
+	stranger.setUp()
+	for name, dir := range map[string]string{"is gone": gone, "belongs to another store": foreign} {
+		err := again().tryOpen(dir, false, entities...)
+		if tally.CodeOf(err) != tally.Corrupt || !strings.Contains(err.Error(), name) {
+			t.Errorf("over a key file that %s: %v", name, err)
+		}
+		forgetful := again()
+		if err := forgetful.tryOpen(dir, true, entities...); err != nil {
+			t.Fatal(err)
+		}
+		if p := do(forgetful, control.ProvidersShow, control.Named{Name: "up"}); len(p.KeyHints) > 0 {
+			t.Errorf("a provider without a key shows %q", p.KeyHints)
+		}
+		if !strings.Contains(forgetful.log.String(), "lost its API key") {
+			t.Errorf("the owner is not told: %s", forgetful.log)
+		}
+		forgetful.served(done.Key, "sim-small")
 	}
-	if !strings.Contains(other.log.String(), "does not open with this key file") {
-		t.Errorf("the owner is not told: %s", other.log)
-	}
-	other.served(done.Key, "sim-small")
 }
 
 // A clock that jumps, as when a machine wakes up, ends no request at work.

@@ -55,6 +55,13 @@ func newWorld(t testing.TB) *world {
 
 // open opens an engine over a new store, which may hold entities already.
 func (w *world) open(dir string, entities ...tally.Entity) {
+	w.Helper()
+	if err := w.tryOpen(dir, false, entities...); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *world) tryOpen(dir string, forget bool, entities ...tally.Entity) error {
 	events := feed.New(256)
 	w.store = memory.New(events.Publish)
 	var changes []tally.Change
@@ -69,10 +76,10 @@ func (w *world) open(dir string, entities ...tally.Entity) {
 	instant.New = func(providers.Config) (providers.Provider, error) { return sim.Open(sim.Options{}), nil }
 	e, err := New(context.Background(), Options{
 		Store: w.store, Feed: events, Kinds: append(openai.Kinds(), instant), PriceBook: []byte(book), KeyFile: filepath.Join(dir, "key"),
-		Clock: w.clock, Logger: slog.New(slog.NewTextHandler(w.log, nil)), Version: "1.2.3", Data: dir,
+		ForgetSecrets: forget, Clock: w.clock, Logger: slog.New(slog.NewTextHandler(w.log, nil)), Version: "1.2.3", Data: dir,
 	})
 	if err != nil {
-		w.Fatal(err)
+		return err
 	}
 	ln, dial := control.Memory()
 	w.engine, w.owner = e, control.NewClient(dial)
@@ -89,6 +96,7 @@ func (w *world) open(dir string, entities ...tally.Entity) {
 			w.Error(err)
 		}
 	})
+	return nil
 }
 
 func (w *world) clock() time.Time {

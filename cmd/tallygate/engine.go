@@ -28,6 +28,7 @@ type nodeOptions struct {
 	durability badgerdb.Durability
 	log        *slog.Logger
 	version    string
+	forget     bool // start although the key file is lost
 }
 
 // node is an engine with its store and the lock of their folder. It serves
@@ -54,7 +55,7 @@ func openNode(ctx context.Context, l *lock, o nodeOptions) (*node, error) {
 	}
 	e, err := engine.New(ctx, engine.Options{
 		Store: store, Feed: events, Kinds: kinds(), PriceBook: assets.Prices, KeyFile: filepath.Join(o.dir, keyFile),
-		Logger: o.log, Version: o.version, Data: o.dir,
+		ForgetSecrets: o.forget, Logger: o.log, Version: o.version, Data: o.dir,
 	})
 	if err != nil {
 		return nil, errors.Join(err, store.Close())

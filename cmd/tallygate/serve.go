@@ -34,6 +34,7 @@ type serveOptions struct {
 	durability string
 	profile    string
 	logFormat  string
+	forget     bool
 	inherited  int // where a parent has left its listening socket, 0 if none has
 }
 
@@ -42,6 +43,7 @@ func (o *serveOptions) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.durability, "durability", string(badgerdb.Normal), "`MODE`: with normal an answer survives the process, with strict a power cut, too")
 	fs.StringVar(&o.profile, "profile", string(badgerdb.Desktop), "`NAME`: desktop takes little memory, server has more caches")
 	fs.StringVar(&o.logFormat, "log-format", "text", "`FORMAT` of the log: text or json")
+	fs.BoolVar(&o.forget, "forget-secrets", false, "start although the key file is lost, and forget the provider keys and private keys it had sealed")
 	fs.IntVar(&o.inherited, "inherit", 0, "`FILE` that is the listening socket, from a process that goes")
 	fs.MarkHidden("inherit")
 }
@@ -100,7 +102,7 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions, setup bool) (err error) 
 	}
 	limitMemory(o.profile)
 	log := a.logger(o.logFormat)
-	n, err := openNode(ctx, l, nodeOptions{dir: dir, profile: badgerdb.Profile(o.profile), durability: badgerdb.Durability(o.durability), log: log, version: a.version})
+	n, err := openNode(ctx, l, nodeOptions{dir: dir, profile: badgerdb.Profile(o.profile), durability: badgerdb.Durability(o.durability), log: log, version: a.version, forget: o.forget})
 	if err != nil {
 		return errors.Join(err, public.Close(), l.release())
 	}

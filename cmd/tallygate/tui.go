@@ -179,7 +179,7 @@ func (s *session) start(ctx context.Context) error {
 	}
 	var err error
 	s.run.node, err = openNode(ctx, s.lock, nodeOptions{
-		dir: s.dir, profile: badgerdb.Profile(s.opts.profile), durability: badgerdb.Durability(s.opts.durability), log: s.log, version: s.app.version,
+		dir: s.dir, profile: badgerdb.Profile(s.opts.profile), durability: badgerdb.Durability(s.opts.durability), log: s.log, version: s.app.version, forget: s.opts.forget,
 	})
 	if err != nil {
 		return err

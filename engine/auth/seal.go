@@ -34,12 +34,21 @@ type Sealer struct {
 // Format implements fmt.Formatter, so that no verb shows a key.
 func (Sealer) Format(f fmt.State, _ rune) { io.WriteString(f, "[redacted]") }
 
-// OpenSealer reads the key file, or creates it if it does not exist. A file
-// that others can read is refused.
+// CreateSealer writes a new key file. It is for a store in which nothing is
+// sealed: what another key has sealed it cannot open.
+func CreateSealer(keyFile string) (*Sealer, error) {
+	if err := createKeyFile(keyFile); err != nil {
+		return nil, tally.Errorf(tally.Unavailable, "key file: %w", err)
+	}
+	return OpenSealer(keyFile)
+}
+
+// OpenSealer reads the key file: NotFound if there is none, Denied if others
+// can read it, Corrupt if it holds no key.
 func OpenSealer(keyFile string) (*Sealer, error) {
 	text, err := os.ReadFile(keyFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		text, err = createKeyFile(keyFile)
+		return nil, tally.Errorf(tally.NotFound, "there is no key file %s", keyFile)
 	}
 	if err != nil {
 		return nil, tally.Errorf(tally.Unavailable, "key file: %w", err)
@@ -67,25 +76,25 @@ func newSealer(key []byte) (*Sealer, error) {
 }
 
 // createKeyFile writes a new key whole or not at all.
-func createKeyFile(path string) ([]byte, error) {
+func createKeyFile(path string) error {
 	var key [chacha20poly1305.KeySize]byte
 	rand.Read(key[:])
 	text := []byte(base64.StdEncoding.EncodeToString(key[:]) + "\n")
 	f, err := os.CreateTemp(filepath.Dir(path), ".key-*") // mode 0600
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer os.Remove(f.Name()) // gone already once renamed
 	if _, err := f.Write(text); err != nil {
-		return nil, errors.Join(err, f.Close())
+		return errors.Join(err, f.Close())
 	}
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return nil, err
+		return err
 	}
 	if err := os.Rename(f.Name(), path); err != nil {
-		return nil, err
+		return err
 	}
-	return text, syncDir(filepath.Dir(path))
+	return syncDir(filepath.Dir(path))
 }
 
 // syncDir makes a new name in a folder last: after a power cut, a store with

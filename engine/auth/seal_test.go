@@ -17,6 +17,9 @@ import (
 func openSealer(t *testing.T, path string) *Sealer {
 	t.Helper()
 	s, err := OpenSealer(path)
+	if tally.CodeOf(err) == tally.NotFound {
+		s, err = CreateSealer(path)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +118,7 @@ func TestBadKeyFiles(t *testing.T) {
 			t.Errorf("%s: the file was changed", tc.name)
 		}
 	}
-	if _, err := OpenSealer(filepath.Join(t.TempDir(), "missing", "key")); tally.CodeOf(err) != tally.Unavailable {
+	if _, err := CreateSealer(filepath.Join(t.TempDir(), "missing", "key")); tally.CodeOf(err) != tally.Unavailable {
 		t.Errorf("no folder: %v, want unavailable", err)
 	}
 }

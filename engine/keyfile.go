@@ -1,0 +1,86 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"tallygate/engine/auth"
+	"tallygate/engine/tally"
+)
+
+// openSealer opens the key file of a store. A store in which nothing is sealed
+// gets a new one. One whose sealed secrets it cannot open is refused, since its
+// providers would fail one request after the other: the file is lost, or a
+// backup has come back without it. With ForgetSecrets it returns the secrets
+// that do not open instead.
+func openSealer(o *Options, entities []tally.Entity) (_ *auth.Sealer, lost []*tally.Secret, _ error) {
+	var sealed []*tally.Secret
+	for _, e := range entities {
+		if s, ok := e.(*tally.Secret); ok && len(s.Sealed)+len(s.SealedBefore) > 0 {
+			sealed = append(sealed, s)
+		}
+	}
+	sealer, err := auth.OpenSealer(o.KeyFile)
+	missing := tally.CodeOf(err) == tally.NotFound
+	switch {
+	case err != nil && !missing:
+		return nil, nil, err
+	case missing && len(sealed) > 0 && !o.ForgetSecrets:
+		return nil, nil, tally.Errorf(tally.Corrupt, "the key file %s is gone, and without it the keys of providers and gateways in this store cannot be read", o.KeyFile).
+			WithHint("put it back from your copy; if there is none: tallygate serve --forget-secrets, then enter the provider keys again. Clients' keys and all figures stay")
+	case missing:
+		if sealer, err = auth.CreateSealer(o.KeyFile); err != nil {
+			return nil, nil, err
+		}
+		return sealer, sealed, nil
+	}
+	for _, s := range sealed {
+		if !opens(sealer, s) {
+			lost = append(lost, s)
+		}
+	}
+	switch {
+	case o.ForgetSecrets:
+		return sealer, lost, nil
+	case len(lost) > 0 && len(lost) == len(sealed):
+		return nil, nil, tally.Errorf(tally.Corrupt, "the key file %s belongs to another store: it opens no key of a provider or gateway in this one", o.KeyFile).
+			WithHint("put the right one back; if it is lost: tallygate serve --forget-secrets, then enter the provider keys again. Clients' keys and all figures stay")
+	}
+	return sealer, nil, nil
+}
+
+func opens(sealer *auth.Sealer, s *tally.Secret) bool {
+	for _, box := range []tally.Sealed{s.Sealed, s.SealedBefore} {
+		if len(box) > 0 {
+			if _, err := sealer.Open(s.Of, box); err != nil {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// forget removes what the lost key file had sealed, and returns the entities
+// that are left. Digests stay: the credentials they stand for go on working.
+func forget(ctx context.Context, o *Options, entities []tally.Entity, lost []*tally.Secret, now time.Time) ([]tally.Entity, int64, error) {
+	byID := map[tally.ID]tally.Entity{}
+	for _, e := range entities {
+		byID[e.Base().ID] = e
+	}
+	var changes []tally.Change
+	for _, s := range lost {
+		bare := *s
+		bare.Sealed, bare.SealedBefore = nil, nil
+		changes = append(changes, tally.Put(&bare, now))
+		if p, ok := byID[s.Of].(*tally.Provider); ok {
+			keyless := *p
+			keyless.KeyHints = nil
+			changes = append(changes, tally.Put(&keyless, now))
+			o.Logger.Error("a provider has lost its API key", "provider", p.Name, "hint", "enter it again: tallygate providers update "+p.Name+" --api-key-stdin")
+		}
+	}
+	if _, err := o.Store.Apply(ctx, changes...); err != nil {
+		return nil, 0, err
+	}
+	return o.Store.Load(ctx)
+}
