@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -127,7 +126,7 @@ func (e *Engine) assemble() {
 }
 
 // Public is the public plane: what client apps talk to.
-func (e *Engine) Public() http.Handler { return e.gateway }
+func (e *Engine) Public() *gateway.Server { return e.gateway }
 
 // Control answers the owner's operations.
 func (e *Engine) Control() *control.Server { return e.control }

@@ -198,14 +198,9 @@ func (s *service) start(dir string) error {
 	}
 	s.socket = path
 	s.caller = s.node.start(ln)
-	s.server = &http.Server{
-		Handler:           s.engine.Public(),
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       3 * time.Minute,
-		MaxHeaderBytes:    32 << 10,
-		ConnState:         s.count,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
-	}
+	s.server = s.engine.Public().HTTPServer()
+	s.server.ConnState = s.count
+	s.server.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)
 	s.engine.SetBaseURL(baseURL(s.public.Addr()))
 	s.broken, s.serving = make(chan error, 1), make(chan struct{})
 	go func() {

@@ -174,26 +174,26 @@ func (c *child) time(b *testing.B) int64 {
 }
 
 func runChild(what, upstream string) {
-	handler, key := floorHandler(upstream), "none"
+	server, key := &http.Server{Handler: floorHandler(upstream)}, "none"
 	if what == "gateway" {
-		var done func()
-		handler, key, done = gatewayHandler(upstream)
+		gateway, token, done := openGateway(upstream)
 		defer done()
+		server, key = gateway.HTTPServer(), token
 	}
-	serve := func(h http.Handler) string {
+	serve := func(s *http.Server) string {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			panic(err)
 		}
-		go (&http.Server{Handler: h}).Serve(ln)
+		go s.Serve(ln)
 		return "http://" + ln.Addr().String()
 	}
-	cpu := serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	cpu := serve(&http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var u syscall.Rusage
 		syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 		fmt.Fprint(w, u.Utime.Nano()+u.Stime.Nano())
-	}))
-	fmt.Println(serve(handler), cpu, key)
+	})})
+	fmt.Println(serve(server), cpu, key)
 	io.Copy(io.Discard, os.Stdin)
 }
 
@@ -226,9 +226,9 @@ func (p *bufferPool) Get() []byte {
 }
 func (p *bufferPool) Put(b []byte) { p.Pool.Put(&b) }
 
-// gatewayHandler is the world of the tests over the real store, with the real
+// openGateway is the world of the tests over the real store, with the real
 // provider and seven limits.
-func gatewayHandler(upstream string) (h http.Handler, key string, done func()) {
+func openGateway(upstream string) (s *Server, key string, done func()) {
 	dir, err := os.MkdirTemp("", "tallygate-bench-")
 	if err != nil {
 		panic(err)
@@ -250,7 +250,7 @@ func gatewayHandler(upstream string) (h http.Handler, key string, done func()) {
 	w.gw.Limits = []tally.Limit{limit(tally.Requests, tally.Day), limit(tally.Cost, tally.Month)}
 	w.client.Limits = []tally.Limit{limit(tally.Requests, tally.Minute), limit(tally.TokensIO, tally.Month), limit(tally.Credits, tally.Month)}
 	w.key.Limits = []tally.Limit{limit(tally.Requests, tally.Total), limit(tally.Cost, tally.Day)}
-	w.open()
+	w.assemble()
 	return w.server, w.token, func() {
 		store.Close()
 		os.RemoveAll(dir)

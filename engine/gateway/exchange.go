@@ -58,6 +58,7 @@ type exchange struct {
 	sent      bool // a call has gone out: an upstream may have read the prompt
 	started   bool // the head of an answer has gone to the caller
 	out       []byte
+	values    []string // of the answer's head
 }
 
 // start begins an exchange: everything about it is of one instant and one
@@ -68,7 +69,7 @@ func (x *exchange) start(w http.ResponseWriter, r *http.Request, as tally.ID) {
 	x.at = x.Clock()
 	x.id = tally.NewID("req", x.at)
 	x.cat = x.Catalog()
-	w.Header()["X-Request-Id"] = []string{string(x.id)}
+	x.set("X-Request-Id", string(x.id))
 }
 
 // recycle makes the exchange fit for another request.
@@ -154,8 +155,6 @@ func (x *exchange) read() *tally.Refusal {
 	if x.r.ContentLength > MaxBody {
 		return x.tooLarge()
 	}
-	rc := http.NewResponseController(x.w)
-	rc.SetReadDeadline(time.Now().Add(bodyPatience)) // best effort: a recorder has none
 	x.body = slices.Grow(x.body[:0], int(min(max(x.r.ContentLength, 511), firstRead))+1)
 	for {
 		n, err := x.r.Body.Read(x.body[len(x.body):cap(x.body)])
@@ -173,7 +172,8 @@ func (x *exchange) read() *tally.Refusal {
 			x.body = slices.Grow(x.body, len(x.body))
 		}
 	}
-	rc.SetReadDeadline(time.Time{})
+	// The deadline was for the request; its answer may take longer.
+	http.NewResponseController(x.w).SetReadDeadline(time.Time{}) // best effort: a recorder has none
 	if err := x.envelope.Peek(x.body); err != nil {
 		return tally.BadRequest("", "The request cannot be read: "+tally.AsError(err).Message+".")
 	}

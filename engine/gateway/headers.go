@@ -27,28 +27,39 @@ var (
 	}, ", ")}
 )
 
+// set sets a field of the answer's head. The values of one answer share an
+// array: there are a dozen of them.
+func (x *exchange) set(name, value string) {
+	if x.values == nil {
+		x.values = make([]string, 0, 12)
+	}
+	x.values = append(x.values, value)
+	n := len(x.values)
+	x.w.Header()[name] = x.values[n-1 : n : n]
+}
+
 // head fills in the head of an upstream's answer, all but its cost.
 func (x *exchange) head(reply *providers.Reply) http.Header {
 	h := x.w.Header()
 	h["Content-Type"] = reply.Header["Content-Type"]
-	h["X-Tallygate-Provider"] = []string{x.target.Upstream.Config.Name}
-	h["X-Tallygate-Model"] = []string{x.target.Model.Name}
-	x.rateLimit(h, tally.Requests, "X-Ratelimit-Limit-Requests", "X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests")
-	x.rateLimit(h, tally.TokensIO, "X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens")
+	x.set("X-Tallygate-Provider", x.target.Upstream.Config.Name)
+	x.set("X-Tallygate-Model", x.target.Model.Name)
+	x.rateLimit(tally.Requests, "X-Ratelimit-Limit-Requests", "X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests")
+	x.rateLimit(tally.TokensIO, "X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens")
 	return h
 }
 
 // rateLimit tells of the tightest limit on a metric. The reset is a length of
 // time in OpenAI's way of writing it, "6m0s"; a limit in total has none.
-func (x *exchange) rateLimit(h http.Header, m tally.Metric, limit, remaining, reset string) {
+func (x *exchange) rateLimit(m tally.Metric, limit, remaining, reset string) {
 	charge, left, ok := x.ticket.Room(m)
 	if !ok {
 		return
 	}
-	h[limit] = []string{strconv.FormatInt(charge.Max, 10)}
-	h[remaining] = []string{strconv.FormatInt(left, 10)}
+	x.set(limit, strconv.FormatInt(charge.Max, 10))
+	x.set(remaining, strconv.FormatInt(left, 10))
 	if charge.Period.Ends() {
-		h[reset] = []string{max(charge.Period.End.Sub(x.at).Truncate(time.Second), time.Second).String()}
+		x.set(reset, max(charge.Period.End.Sub(x.at).Truncate(time.Second), time.Second).String())
 	}
 }
 

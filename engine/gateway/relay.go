@@ -23,11 +23,11 @@ func (x *exchange) relayWhole(reply *providers.Reply, body []byte) {
 		x.out = append(x.out, body[to:]...)
 		body = x.out
 	}
-	h := x.head(reply)
+	x.head(reply)
 	if err == nil {
-		h["X-Tallygate-Cost-Usd"] = []string{cost.String()}
+		x.set("X-Tallygate-Cost-Usd", cost.String())
 	}
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	x.set("Content-Length", strconv.Itoa(len(body)))
 	x.started = true
 	x.w.WriteHeader(reply.Status)
 	if len(body) > keptBody { // beyond what the system takes without the caller reading
@@ -90,7 +90,7 @@ func (x *exchange) complete(body providers.Body, marker []byte, lines *lineOut) 
 	cost, err := x.settle()
 	lines.send(x.out)
 	if err == nil {
-		x.w.Header()["X-Tallygate-Cost-Usd"] = []string{cost.String()}
+		x.set("X-Tallygate-Cost-Usd", cost.String())
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"tallygate/engine/meter"
 	"tallygate/engine/route"
@@ -177,9 +176,3 @@ func (s *Server) InFlight() int { return int(s.inFlight.Load()) }
 // Unknown is how many requests with unknown credentials were refused since the
 // start. They are counted in memory only.
 func (s *Server) Unknown() int64 { return s.unknown.Load() }
-
-// Patience with callers.
-const (
-	bodyPatience  = 60 * time.Second // for a whole body to arrive
-	writePatience = 60 * time.Second // for a caller to take what it is sent
-)

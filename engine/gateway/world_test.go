@@ -78,8 +78,19 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-// open puts the world in force.
+// open puts the world in force and serves it.
 func (w *world) open() *world {
+	w.t.Helper()
+	w.assemble()
+	w.http = httptest.NewUnstartedServer(nil)
+	w.http.Config = w.server.HTTPServer()
+	w.http.Start()
+	w.t.Cleanup(w.http.Close)
+	return w
+}
+
+// assemble puts the world in force.
+func (w *world) assemble() {
 	w.t.Helper()
 	if w.store == nil {
 		w.store = memory.New(nil)
@@ -92,9 +103,7 @@ func (w *world) open() *world {
 		Catalog: w.picture, Router: w.router, Meter: w.meter, Clock: w.clock, Logger: log, Version: "1.2.3",
 		Ready: func() error { return w.ready },
 	})
-	w.http = httptest.NewServer(w.server)
 	w.t.Cleanup(func() {
-		w.http.Close()
 		w.router.Close()
 		if n, err := w.store.Holds(context.Background()); err != nil || n != 0 {
 			w.t.Errorf("%d holds are left (%v)", n, err)
@@ -103,7 +112,6 @@ func (w *world) open() *world {
 			w.t.Logf("log:\n%s", w.log.String())
 		}
 	})
-	return w
 }
 
 // use puts the entities as they are into force.

@@ -65,15 +65,26 @@ func digits(s string) bool {
 // String writes the exact decimal amount in dollars without a sign of
 // currency: "0.15", "-3", "0.000000001".
 func (n NanoUSD) String() string {
-	sign, u := "", uint64(n)
+	u := uint64(n)
 	if n < 0 {
-		sign, u = "-", -u
+		u = -u
 	}
-	whole, frac := u/uint64(Dollar), u%uint64(Dollar)
+	var room [24]byte // every answer carries its cost: one allocation
+	out := room[:0]
+	if n < 0 {
+		out = append(out, '-')
+	}
+	out = strconv.AppendUint(out, u/uint64(Dollar), 10)
+	frac := u % uint64(Dollar)
 	if frac == 0 {
-		return sign + strconv.FormatUint(whole, 10)
+		return string(out)
 	}
-	return sign + strconv.FormatUint(whole, 10) + "." + strings.TrimRight(fmt.Sprintf("%09d", frac), "0")
+	out = append(out, '.')
+	for unit := uint64(Dollar) / 10; frac > 0; unit /= 10 {
+		out = append(out, '0'+byte(frac/unit))
+		frac %= unit
+	}
+	return string(out)
 }
 
 // Display writes the amount for people: "$41.20", and as many decimals as a
