@@ -25,7 +25,10 @@ const (
 	drainPatience = 30 * time.Second // for requests under way, once it was told to stop
 	cutPatience   = 5 * time.Second  // for those that were cut off then, to be settled
 	retireEvery   = 5 * time.Millisecond
-	desktopMemory = 64 << 20 // soft limit of the desktop profile, in bytes
+	// desktopMemory is the soft limit of the desktop profile, in bytes: 40 MB are
+	// alive under load, and compactions need some 20 MB more for moments, in
+	// which a tighter limit would make the collector run without pause.
+	desktopMemory = 80 << 20
 )
 
 // serveOptions are the flags of serve.
