@@ -35,6 +35,7 @@ type nodeOptions struct {
 // nobody until it is told to.
 type node struct {
 	lock    *lock
+	profile badgerdb.Profile
 	store   *badgerdb.Store
 	engine  *engine.Engine
 	log     *slog.Logger
@@ -60,7 +61,7 @@ func openNode(ctx context.Context, l *lock, o nodeOptions) (*node, error) {
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	return &node{lock: l, store: store, engine: e, log: o.log}, nil
+	return &node{lock: l, profile: o.profile, store: store, engine: e, log: o.log}, nil
 }
 
 // kinds are the kinds of upstreams that this program speaks to.
@@ -71,6 +72,7 @@ func kinds() []providers.Kind { return append(openai.Kinds(), sim.Kind()) }
 func (n *node) start(listeners ...net.Listener) *control.Client {
 	ctx, stop := context.WithCancel(context.Background())
 	n.stop = stop
+	n.running.Go(func() { limitMemory(ctx, n.profile) })
 	inside, dial := control.Memory()
 	for _, ln := range append(listeners, inside) {
 		n.running.Go(func() {

@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -25,10 +23,6 @@ const (
 	drainPatience = 30 * time.Second // for requests under way, once it was told to stop
 	cutPatience   = 5 * time.Second  // for those that were cut off then, to be settled
 	retireEvery   = 5 * time.Millisecond
-	// desktopMemory is the soft limit of the desktop profile, in bytes: 40 MB are
-	// alive under load, and compactions need some 20 MB more for moments, in
-	// which a tighter limit would make the collector run without pause.
-	desktopMemory = 80 << 20
 )
 
 // serveOptions are the flags of serve.
@@ -103,7 +97,6 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions, setup bool) (err error) 
 	if err != nil {
 		return errors.Join(err, l.release())
 	}
-	limitMemory(o.profile)
 	log := a.logger(o.logFormat)
 	n, err := openNode(ctx, l, nodeOptions{dir: dir, profile: badgerdb.Profile(o.profile), durability: badgerdb.Durability(o.durability), log: log, version: a.version, forget: o.forget})
 	if err != nil {
@@ -141,14 +134,6 @@ func (o *serveOptions) open() (net.Listener, error) {
 		return inheritedListener(o.inherited)
 	}
 	return listen(o.listen)
-}
-
-// limitMemory keeps the garbage collector from using more memory than a desktop
-// would grant, unless the owner has said something else.
-func limitMemory(profile string) {
-	if os.Getenv("GOMEMLIMIT") == "" && profile == string(badgerdb.Desktop) {
-		debug.SetMemoryLimit(desktopMemory)
-	}
 }
 
 // greet says what is served where. An empty store is set up if that may be: a

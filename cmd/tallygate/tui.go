@@ -98,7 +98,6 @@ func (a *app) openSession(ctx context.Context, dir string, o serveOptions) (_ *s
 	if err != nil {
 		return nil, errors.Join(err, s.unlock(), s.logTo.Close())
 	}
-	limitMemory(o.profile)
 	s.run = &service{public: public}
 	return s, nil
 }

@@ -103,10 +103,12 @@ func locked(err error) bool {
 
 func (s *Store) badgerOptions() badger.Options {
 	const mb = 1 << 20
+	// A compaction of level 0 holds six times the size of the tables it writes.
+	// It writes the base level again, so that is no larger than what comes in.
 	o := badger.DefaultOptions(s.opts.Dir).
 		WithLogger(badgerLog{s.log}).
 		WithMemTableSize(8 * mb).WithNumMemtables(2).WithBlockCacheSize(8 * mb).WithIndexCacheSize(8 * mb).
-		WithBaseTableSize(4 * mb).WithBaseLevelSize(32 * mb).WithBlockSize(16 << 10).
+		WithBaseTableSize(4 * mb).WithBaseLevelSize(12 * mb).WithBlockSize(16 << 10).
 		WithNumLevelZeroTables(4).WithNumLevelZeroTablesStall(12).WithNumCompactors(2).
 		WithCompression(options.Snappy).WithValueLogFileSize(16 * mb).WithValueThreshold(512 << 10).
 		WithChecksumVerificationMode(options.OnBlockRead).
