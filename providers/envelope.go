@@ -35,6 +35,7 @@ type Envelope struct {
 	includeUsage                                                           span // within streamOptions
 	user, metadata, safety, conversation                                   span
 	choices, bestOf, prompt, input                                         span
+	models, tier                                                           span
 	open, end                                                              int   // offsets of the outer braces
 	ownMaxTokens, ownMaxCompletion                                         int64 // 0 if absent
 	empty                                                                  bool
@@ -164,6 +165,10 @@ func (e *Envelope) member(key []byte, at int) (*span, error) {
 		to = &e.choices
 	case "best_of":
 		to = &e.bestOf
+	case "models":
+		to = &e.models
+	case "service_tier":
+		to = &e.tier
 	case "prompt":
 		to = &e.prompt
 	case "input":

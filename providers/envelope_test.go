@@ -48,6 +48,8 @@ func TestPeek(t *testing.T) {
 		`{"max_completion_tokens":7,"max_tokens":9}`:                               with(func(s *seen) { s.maxTokens, s.maxField = 9, FieldMaxTokens }),
 		`{"max_tokens":7,"max_completion_tokens":9}`:                               with(func(s *seen) { s.maxTokens, s.maxField = 9, FieldMaxCompletion }),
 		`{"n":3,"best_of":5}`:                                                      with(func(s *seen) { s.choices, s.bestOf = 3, 5 }),
+		`{"models":null,"service_tier":"auto"}`:                                    plain,
+		`{"service_tier":"flex"}`:                                                  plain,
 		`{"prompt":"one"}`:                                                         plain,
 		`{"prompt":["one","two","three"]}`:                                         with(func(s *seen) { s.inputs = 3 }),
 		`{"prompt":[1,2,3]}`:                                                       plain, // tokens of one prompt
@@ -103,6 +105,10 @@ func TestPeekRefuses(t *testing.T) {
 		`{"model":"a","Model":"b"}`:      `"Model" must be written "model"`,
 		`{"ſtream":true}`:                `must be written "stream"`,
 		`{"STREAM":true}`:                `must be written "stream"`,
+		`{"models":["a","b"]}`:           `"models" is not taken`,
+		`{"Models":["a","b"]}`:           `must be written "models"`,
+		`{"service_tier":"priority"}`:    `"service_tier" "priority" is not taken`,
+		`{"service_tier":1}`:             `"service_tier" must be a string`,
 		`{"max_toKens":5}`:               `must be written "max_tokens"`, // the Kelvin sign
 		"{\"a\xff\":1}":                  "not a valid JSON string",
 		"{\"a\\x\":1}":                   "not a valid JSON string",

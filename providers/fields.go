@@ -9,7 +9,7 @@ import (
 
 // known are the fields whose meaning must be beyond doubt.
 var known = [...]string{"model", "stream", FieldMaxTokens, FieldMaxCompletion, "stream_options", "encoding_format",
-	"n", "best_of", "prompt", "input", "user", "metadata", "safety_identifier", "conversation"}
+	"n", "best_of", "models", "service_tier", "prompt", "input", "user", "metadata", "safety_identifier", "conversation"}
 
 // foldedKey decodes a key that is not plain. It returns the field that the key
 // spells with escapes, "" if it is none of ours, and an error if a decoder that
@@ -71,8 +71,32 @@ func (e *Envelope) read(b []byte) error {
 	if e.Prompts > maxPrompts {
 		return tally.Errorf(tally.Invalid, "the request has %d inputs; at most %d are allowed", e.Prompts, maxPrompts)
 	}
+	if err := e.readPricing(b); err != nil {
+		return err
+	}
 	e.readSession(b)
 	return nil
+}
+
+// readPricing refuses what would make an upstream charge other prices than those
+// of the model that is named: the bound of the request would not be true.
+func (e *Envelope) readPricing(b []byte) error {
+	if e.models.present() && !e.models.null(b) { // OpenRouter's, to fall back on
+		return tally.Errorf(tally.Invalid, `"models" is not taken, since a request is priced by one model; name it in "model"`)
+	}
+	if !e.tier.present() || e.tier.null(b) {
+		return nil
+	}
+	v := e.tier.of(b)
+	if v[0] != '"' {
+		return wrongType("service_tier", "a string")
+	}
+	switch tier, _ := unquote(v); tier {
+	case "auto", "default", "standard", "standard_only", "on_demand", "flex":
+		return nil
+	default:
+		return tally.Errorf(tally.Invalid, `"service_tier" %q is not taken: its prices are not those of the price book; leave it out`, tier)
+	}
 }
 
 func (e *Envelope) readModel(b []byte) error {
