@@ -188,7 +188,7 @@ func (x *exchange) read() *tally.Refusal {
 // tooLarge refuses a body. Some more of it is read: a caller that is still
 // sending would see a broken connection instead of the refusal.
 func (x *exchange) tooLarge() *tally.Refusal {
-	http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(bodyPatience))
+	http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(spillPatience))
 	io.CopyN(io.Discard, x.r.Body, MaxBody) // whatever comes of it, the answer is the same
 	return bodyTooLarge()
 }

@@ -10,6 +10,7 @@ import (
 const (
 	headPatience  = 10 * time.Second // for the head of a request
 	bodyPatience  = 60 * time.Second // for a request, whole
+	spillPatience = 5 * time.Second  // for more of a body that is too large
 	idlePatience  = 3 * time.Minute  // between two requests of a connection
 	writePatience = 60 * time.Second // for a caller to take what it is sent
 	maxHead       = 32 << 10         // bytes

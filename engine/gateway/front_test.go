@@ -66,6 +66,7 @@ func TestSlowCallers(t *testing.T) {
 		{"head", "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nX-Slow: ", "a", headPatience, "", 0},
 		{"body", "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer KEY\r\nContent-Length: 10000\r\n\r\n", "{", bodyPatience, "HTTP/1.1 408", 1},
 		{"body of a stranger", "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n", "{", bodyPatience, "HTTP/1.1 401", 0},
+		{"body of a terabyte", "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer KEY\r\nContent-Length: 1000000000000\r\n\r\n", "{", spillPatience, "HTTP/1.1 413", 1},
 		{"nothing after an answer", "GET /health HTTP/1.1\r\nHost: x\r\n\r\n", "", idlePatience, "HTTP/1.1 200", 0},
 		{"a head without end", "GET /health HTTP/1.1\r\nHost: x\r\nX-Long: " + strings.Repeat("a", 64<<10), "", trickle, "HTTP/1.1 431", 0},
 	} {
