@@ -12,7 +12,7 @@ import (
 
 const (
 	memoryRoom  = 40 << 20 // bytes
-	memoryEvery = 250 * time.Millisecond
+	memoryEvery = time.Second
 )
 
 // limitMemory keeps the desktop profile from taking much more memory than it
