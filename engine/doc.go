@@ -53,4 +53,28 @@
 // store's suite, a comparison of random histories with the memory store, and a
 // loop that kills the real binary at random moments each hold a part of this;
 // `tallygate verify` proves it for the data at hand.
+//
+// # What a request costs
+//
+// CPU time per request, user and system, work that is done later included,
+// against floor, a bare tuned httputil.ReverseProxy, on two cores and with
+// everything on: key, exact reservation in seven windows, usage, a hold and a
+// record written down before anybody is told. Medians; a machine's speed drifts,
+// so only the ratio within a run counts.
+//
+//	connections                   1      16     64     16, prompts of 32 KB
+//	× floor                       1.49   1.15   1.03   0.45
+//	per event of a stream         1.02 × floor
+//
+//	go test -run '^$' -bench Forward -benchtime 21x ./engine/gateway
+//
+// What costs most is what every proxy pays, the system calls and net/http's
+// server (two thirds at 16 connections); the store takes a sixth. The more
+// requests come together, the more of them share a transaction.
+//
+// The program as a whole starts in 29 ms (`serve` to the first answer of
+// /readyz), takes 22 MB when idle and about 1 % of a core, most of it Badger's
+// compactors, which look 40 times a second whether there is something to do; after
+// half a minute at ten thousand requests a second it has 94 MB, a third of that
+// mapped files.
 package engine
