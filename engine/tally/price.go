@@ -47,6 +47,11 @@ func (t Tokens) Add(o Tokens) Tokens {
 	return Tokens{t.Input + o.Input, t.CachedInput + o.CachedInput, t.CacheWrite + o.CacheWrite, t.Output + o.Output, t.Reasoning + o.Reasoning}
 }
 
+// Sub returns the difference, bucket by bucket.
+func (t Tokens) Sub(o Tokens) Tokens {
+	return Tokens{t.Input - o.Input, t.CachedInput - o.CachedInput, t.CacheWrite - o.CacheWrite, t.Output - o.Output, t.Reasoning - o.Reasoning}
+}
+
 // Price is what a model costs from an instant on, in nano-USD per million
 // tokens. A nil rate means the rate of its parent, never 0: CachedInput and
 // CacheWrite fall back to Input, Reasoning to Output, Output to Input.

@@ -194,6 +194,22 @@ func (s *Sums) Merge(o *Sums) {
 	}
 }
 
+// Unmerge takes away sums that were merged.
+func (s *Sums) Unmerge(o *Sums) {
+	s.Requests -= o.Requests
+	s.Refused -= o.Refused
+	s.Errors -= o.Errors
+	s.Sessions -= o.Sessions
+	s.Tokens = s.Tokens.Sub(o.Tokens)
+	s.Cost -= o.Cost
+	s.Credits -= o.Credits
+	s.FirstByte -= o.FirstByte
+	s.Total -= o.Total
+	for i, n := range o.Latency {
+		s.Latency[i] -= n
+	}
+}
+
 // Amounts is what the rows add up to of each metric: the same figure as the
 // sum of [Record.Amounts] over their records.
 func (s *Sums) Amounts() Amounts {

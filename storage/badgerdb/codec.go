@@ -96,8 +96,11 @@ func (e *encoder) plain(s string) {
 // decoder takes from a buffer. After a failure it returns zeros.
 type decoder struct {
 	b      []byte
+	all    string // of which b is the end, so that texts are parts of it; may be empty
 	failed bool
 	last   previous
+	used   []int64 // what records have used of their limits
+	ids    []byte  // scratch
 }
 
 func (d *decoder) fail() { d.failed, d.b = true, nil }
@@ -134,36 +137,39 @@ func (d *decoder) bytes() []byte {
 	return s
 }
 
-func (d *decoder) text() string { return string(d.bytes()) }
+func (d *decoder) text() string {
+	b := d.bytes()
+	if d.all == "" || d.failed {
+		return string(b)
+	}
+	end := len(d.all) - len(d.b)
+	return d.all[end-len(b) : end]
+}
 
-// id reads what the encoder's id wrote.
-func (d *decoder) id() string {
+// id reads what the encoder's id wrote, and appends it to d.ids.
+func (d *decoder) id() {
 	n := d.uint()
 	packed := n&1 == 1
 	n >>= 1
 	need := n
 	if packed {
-		need = min(n, math.MaxInt64) + idBytes
+		need += idBytes
 	}
 	if need > uint64(len(d.b)) {
 		d.fail()
-		return ""
+		return
 	}
-	if !packed {
-		s := string(d.b[:n])
-		d.b = d.b[n:]
-		return s
-	}
-	hi, lo := binary.BigEndian.Uint64(d.b[n:]), binary.BigEndian.Uint64(d.b[n+8:])
-	s := make([]byte, n+1+idDigits)
-	copy(s, d.b[:n])
-	s[n] = '_'
-	for i := len(s) - 1; i > int(n); i-- {
-		s[i] = crockford[lo&31]
-		hi, lo = hi>>5, lo>>5|hi<<59
+	d.ids = append(d.ids, d.b[:n]...)
+	if packed {
+		hi, lo := binary.BigEndian.Uint64(d.b[n:]), binary.BigEndian.Uint64(d.b[n+8:])
+		at := len(d.ids)
+		d.ids = append(d.ids, "_00000000000000000000000000"...)
+		for i := len(d.ids) - 1; i > at; i-- {
+			d.ids[i] = crockford[lo&31]
+			hi, lo = hi>>5, lo>>5|hi<<59
+		}
 	}
 	d.b = d.b[need:]
-	return string(s)
 }
 
 func (d *decoder) time() time.Time {

@@ -65,8 +65,14 @@ func TestBlockRoundTrip(t *testing.T) {
 		if err := b.open(key, seal(key, e.b)); err != nil {
 			t.Fatal(err)
 		}
-		if !reflect.DeepEqual(b.entries, want) {
-			t.Fatalf("got  %+v\nwant %+v", b.entries, want)
+		for i := range b.entries {
+			x := &b.entries[i]
+			if x.fill(); !reflect.DeepEqual(x.Record, want[i].Record) || !x.settledAt.Equal(want[i].settledAt) || x.stray != want[i].stray {
+				t.Fatalf("got  %+v\nwant %+v", x, want[i])
+			}
+		}
+		if len(b.entries) != len(want) {
+			t.Fatalf("%d records, want %d", len(b.entries), len(want))
 		}
 	}
 }
@@ -144,11 +150,18 @@ func FuzzBlock(f *testing.F) {
 		var e encoder
 		e.b = append(e.b, codecVersion)
 		for i := range b.entries {
+			b.entries[i].fill()
 			e.entry(&b.entries[i])
 		}
 		var again block
-		if err := again.open(key, seal(key, e.b)); err != nil || !reflect.DeepEqual(again.entries, b.entries) {
-			t.Errorf("got  %+v, %v\nwant %+v", again.entries, err, b.entries)
+		if err := again.open(key, seal(key, e.b)); err != nil || len(again.entries) != len(b.entries) {
+			t.Fatalf("got  %+v, %v\nwant %+v", again.entries, err, b.entries)
+		}
+		for i := range again.entries {
+			again.entries[i].fill()
+			if !reflect.DeepEqual(again.entries[i].Record, b.entries[i].Record) {
+				t.Errorf("got  %+v\nwant %+v", again.entries[i], b.entries[i])
+			}
 		}
 	})
 }
@@ -200,8 +213,8 @@ func FuzzID(f *testing.F) {
 		var e encoder
 		e.id(s)
 		d := decoder{b: e.b}
-		if got := d.id(); got != s || d.end("") != nil {
-			t.Errorf("got %q, want %q", got, s)
+		if d.id(); string(d.ids) != s || d.end("") != nil {
+			t.Errorf("got %q, want %q", d.ids, s)
 		}
 		if strings.HasPrefix(s, "cl_0") && len(s) == 29 && len(e.b) > 30 {
 			t.Errorf("%q takes %d bytes", s, len(e.b))
@@ -250,5 +263,43 @@ func TestSealNotices(t *testing.T) {
 	}
 	if _, err := unseal(recordKey(5, 7), value); tally.CodeOf(err) != tally.Corrupt {
 		t.Errorf("the value of another key: %v", err)
+	}
+}
+
+// However a span is cut, its parts add up to it, and those of a day that is not
+// UTC's are few.
+func TestFewest(t *testing.T) {
+	day := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
+	quarter := func(n int) time.Time { return day.Add(time.Duration(n) * tally.Bucket) }
+	for from := range 96 {
+		for _, length := range []int{1, 4, 40, 90, 95, 96, 97, 180, 96 * 7, 96*30 + 3} {
+			covered := map[int64]int{}
+			list := fewest(quarter(from), quarter(from+length))
+			for _, p := range list {
+				n := 1
+				if p.less {
+					n = -1
+				}
+				step := granSeconds[p.gran]
+				for at := int64(p.bucket) * step; at < (int64(p.bucket)+1)*step; at += granSeconds[quarters] {
+					covered[at] += n
+				}
+			}
+			for at, n := range covered {
+				want := 0
+				if at >= quarter(from).Unix() && at < quarter(from+length).Unix() {
+					want = 1
+				}
+				if n != want {
+					t.Fatalf("%d quarters from %d: %+v counts %d of them %d times", length, from, list, at, n)
+				}
+			}
+			if len(parts(quarter(from), quarter(from+length))) < len(list) {
+				t.Errorf("%d quarters from %d: more parts than needed: %+v", length, from, list)
+			}
+		}
+	}
+	if list := fewest(day.Add(-time.Hour), day.Add(23*time.Hour)); len(list) != 3 {
+		t.Errorf("a day in Berlin takes %+v, want an hour and a day without its last", list)
 	}
 }

@@ -87,6 +87,7 @@ func TestVerifyFindsPlantedFaults(t *testing.T) {
 		}
 		e := encoder{b: []byte{codecVersion}}
 		for i := range b.entries {
+			b.entries[i].fill()
 			b.entries[i].Cost++
 			e.entry(&b.entries[i])
 		}

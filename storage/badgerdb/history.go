@@ -2,9 +2,11 @@ package badgerdb
 
 import (
 	"context"
+	"errors"
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -34,6 +36,16 @@ func (s *Store) Records(ctx context.Context, q storage.RecordQuery) ([]tally.Rec
 		}
 		from = recordKey(day, seq-1)
 	}
+	if q.ID != "" && q.After == "" {
+		if x, err := s.lookUp(ctx, q.ID); err != nil {
+			return nil, "", err
+		} else if x != nil {
+			if !q.Match(&x.Record) {
+				return nil, "", nil
+			}
+			return []tally.Record{x.Record}, "", nil
+		}
+	}
 	var out []tally.Record
 	var last, next string
 	err = s.db.View(func(txn *badger.Txn) error {
@@ -49,6 +61,7 @@ func (s *Store) Records(ctx context.Context, q storage.RecordQuery) ([]tally.Rec
 				next = last
 				return false
 			}
+			x.fill()
 			out, last = append(out, x.Record), strconv.FormatUint(uint64(day), 10)+"."+strconv.FormatUint(x.Seq, 10)
 			return q.ID == "" // there is one of an ID
 		})
@@ -60,6 +73,59 @@ func (s *Store) Records(ctx context.Context, q storage.RecordQuery) ([]tally.Rec
 		return nil, "", err
 	}
 	return out, next, nil
+}
+
+// lookUp finds a record from the time that its ID tells, on the day of which, or
+// soon after, it was settled; nil if it is not there. Not every ID tells a time,
+// and no index of IDs is kept: it would be as large as the records.
+func (s *Store) lookUp(ctx context.Context, id tally.ID) (found *entry, err error) {
+	made, ok := timeOf(id)
+	if !ok {
+		return nil, nil
+	}
+	made = made.Add(-time.Minute) // it may be older than the admission, not newer
+	err = s.db.View(func(txn *badger.Txn) error {
+		return forwards(txn, recordKey(dayOf(made), 0), func(b *block) error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			for i := range b.entries {
+				if x := &b.entries[i]; x.ID == id {
+					x.fill()
+					found = x
+					return errFound
+				}
+			}
+			if b.day > dayOf(made)+1 {
+				return errFound
+			}
+			return nil
+		})
+	})
+	if errors.Is(err, errFound) {
+		err = nil
+	}
+	return found, err
+}
+
+// errFound ends a search.
+var errFound = errors.New("found")
+
+// timeOf is when an ID was made, as far as it tells.
+func timeOf(id tally.ID) (time.Time, bool) {
+	digits := len(id) - idDigits
+	if digits < 1 || id[digits-1] != '_' {
+		return time.Time{}, false
+	}
+	ms := int64(0)
+	for _, c := range []byte(id[digits : digits+10]) {
+		v := crockfordValue[c]
+		if v == 255 {
+			return time.Time{}, false
+		}
+		ms = ms<<5 | int64(v)
+	}
+	return time.UnixMilli(ms), true
 }
 
 func parseCursor(text string) (day uint32, seq uint64, ok bool) {
@@ -79,9 +145,7 @@ func backwards(txn *badger.Txn, from []byte, f func(day uint32, x *entry) bool) 
 	} else {
 		_, last, _ = parseRecordKey(from)
 	}
-	o := badger.DefaultIteratorOptions
-	o.Reverse = true
-	it := txn.NewIterator(o)
+	it := txn.NewIterator(badger.IteratorOptions{Reverse: true})
 	defer it.Close()
 	var b block
 	for it.Seek(from); it.ValidForPrefix([]byte{tableRecord}); it.Next() {
@@ -106,9 +170,7 @@ func backwards(txn *badger.Txn, from []byte, f func(day uint32, x *entry) bool) 
 
 // forwards calls f with the blocks of records from a key on.
 func forwards(txn *badger.Txn, from []byte, f func(*block) error) error {
-	o := badger.DefaultIteratorOptions
-	o.Prefix = []byte{tableRecord}
-	it := txn.NewIterator(o)
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{tableRecord}})
 	defer it.Close()
 	var b block
 	for it.Seek(from); it.Valid(); it.Next() {

@@ -114,6 +114,7 @@ func (d *decoder) hold() *ledger.Hold {
 	d.last.limits = nil
 	d.entry(&x)
 	d.last.limits = limits
+	x.fill()
 	h.Draft = x.Record
 	h.ID, h.At = h.Draft.ID, h.Draft.At
 	h.ExpiresAt = d.time()
@@ -145,7 +146,9 @@ func (d *decoder) hold() *ledger.Hold {
 	switch d.byte() {
 	case 0:
 	case 1:
-		h.Session = &tally.SessionUse{Client: tally.ID(d.id()), Member: d.text()}
+		d.ids = d.ids[:0]
+		d.id()
+		h.Session = &tally.SessionUse{Client: tally.ID(d.ids), Member: d.text()}
 		h.SessionEnds = d.time()
 		h.Session.Until = h.SessionEnds
 	default:

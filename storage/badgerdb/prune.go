@@ -81,9 +81,7 @@ func oldestDay(txn *badger.Txn) (day uint32, seq uint64, ok bool) {
 
 // add adds the day's records that are not in the sums yet, up to one.
 func (o *outgoing) add(txn *badger.Txn, to uint64) error {
-	opts := badger.DefaultIteratorOptions
-	opts.Prefix = recordDay(o.day)
-	it := txn.NewIterator(opts)
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: recordDay(o.day)})
 	defer it.Close()
 	var b block
 	for it.Seek(recordKey(o.day, o.last+1)); it.Valid() && o.last < to; it.Next() {

@@ -12,6 +12,30 @@ type entry struct {
 	tally.Record
 	settledAt time.Time // never runs backwards from one record to the next
 	stray     bool      // it names other subjects than its hold did
+
+	// Of one that was read: what Charges is made of. Most readers need only the
+	// charges on subjects that the record does not name, which are rare; fill
+	// makes all.
+	limits []limit
+	used   []int64
+}
+
+// foreign reports whether the record is charged on a subject it does not name.
+func (x *entry) foreign() bool {
+	return slices.ContainsFunc(x.limits, func(l limit) bool { return l.code == subjectText })
+}
+
+// fill makes the charges of a record that was read.
+func (x *entry) fill() {
+	if len(x.limits) == 0 {
+		return
+	}
+	r, amounts := &x.Record, x.Amounts()
+	r.Charges = make([]tally.Charged, len(x.limits))
+	for i := range r.Charges {
+		l := &x.limits[i]
+		r.Charges[i] = tally.Charged{Subject: l.of(r), Metric: tally.Metrics[l.metric], Window: l.label, Amount: amounts[l.metric], Used: x.used[i], Max: l.max}
+	}
 }
 
 // Records that are settled in one transaction and on one day lie together in a
@@ -179,27 +203,42 @@ func (d *decoder) entry(x *entry) {
 	if flags&flagSameLimits == 0 {
 		d.takeLimits(false)
 	}
-	if len(d.last.limits) == 0 || d.failed {
+	if d.failed {
 		return
 	}
-	amounts := r.Amounts()
-	r.Charges = make([]tally.Charged, len(d.last.limits))
-	for i := range r.Charges {
-		l := &d.last.limits[i]
-		r.Charges[i] = tally.Charged{Subject: l.of(r), Metric: tally.Metrics[l.metric], Window: l.label, Amount: amounts[l.metric], Used: d.int(), Max: l.max}
+	x.limits = d.last.limits
+	for range x.limits {
+		d.used = append(d.used, d.int())
+	}
+	x.used = d.used[len(d.used)-len(x.limits):]
+	if x.foreign() {
+		x.fill()
 	}
 }
 
+// texts reads those that are not as in the record before.
 func (d *decoder) texts() {
 	mask := d.uint()
+	var ids [idTexts]int // where each ends in the scratch
+	d.ids = d.ids[:0]
 	for i := range d.last.texts {
 		switch {
 		case mask&(1<<i) != 0:
 		case i < idTexts:
-			d.last.texts[i] = d.id()
+			d.id()
 		default:
 			d.last.texts[i] = d.text()
 		}
+		if i < idTexts {
+			ids[i] = len(d.ids)
+		}
+	}
+	all, from := string(d.ids), 0 // one allocation for all of them
+	for i, to := range ids {
+		if mask&(1<<i) == 0 {
+			d.last.texts[i] = all[from:to]
+		}
+		from = to
 	}
 }
 
@@ -245,8 +284,8 @@ type block struct {
 
 func (b *block) last() uint64 { return b.first + uint64(len(b.entries)) - 1 }
 
-// open checks a value and decodes its records. What they point to stays valid;
-// the list is used again by the next call.
+// open checks a value and decodes its records, whose charges are to be filled.
+// What they point to stays valid; the list is used again by the next call.
 func (b *block) open(key, value []byte) error {
 	var ok bool
 	b.entries = b.entries[:0]
@@ -257,7 +296,7 @@ func (b *block) open(key, value []byte) error {
 	if err != nil {
 		return err
 	}
-	d := decoder{b: payload}
+	d := decoder{b: payload, all: string(payload)}
 	d.version()
 	for len(d.b) > 0 {
 		b.entries = append(b.entries, entry{})

@@ -283,9 +283,7 @@ func (s *Store) saveTail(t *tail) error {
 
 // each calls f with every entry of a table, in the order of keys.
 func each(txn *badger.Txn, prefix []byte, f func(key, payload []byte) error) error {
-	o := badger.DefaultIteratorOptions
-	o.Prefix = prefix
-	it := txn.NewIterator(o)
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
 	defer it.Close()
 	for it.Rewind(); it.Valid(); it.Next() {
 		key := it.Item().KeyCopy(nil)

@@ -147,6 +147,7 @@ func rowsOf(s tally.Subject) []rowKey {
 type part struct {
 	gran   uint8
 	bucket uint32
+	less   bool // it is taken away
 }
 
 // parts cuts a span, whose ends are multiples of 15 minutes, into the fewest
@@ -162,10 +163,40 @@ func parts(from, to time.Time) []part {
 				break
 			}
 		}
-		out = append(out, part{gran, uint32(at / granSeconds[gran])})
+		out = append(out, part{gran: gran, bucket: uint32(at / granSeconds[gran])})
 		at += granSeconds[gran]
 	}
 	return out
+}
+
+// fewest cuts a span like parts, but where its ends lie within days it may take
+// the whole day and give back what is too much: the days of most zones are not
+// those of UTC, and would take 24 hours each.
+func fewest(from, to time.Time) []part {
+	first, last := from.Truncate(24*time.Hour), to.Add(-1).Truncate(24*time.Hour)
+	before, behind := parts(first, from), parts(to, last.Add(24*time.Hour))
+	if first.Equal(last) {
+		if direct := parts(from, to); len(direct) <= 1+len(before)+len(behind) {
+			return direct
+		}
+		return append(append(parts(first, last.Add(24*time.Hour)), less(before)...), less(behind)...)
+	}
+	var out []part
+	if head := parts(from, first.Add(24*time.Hour)); len(head) > 1+len(before) {
+		out, from = less(before), first
+	}
+	if tail := parts(last, to); len(tail) > 1+len(behind) {
+		out, to = append(out, less(behind)...), last.Add(24*time.Hour)
+	}
+	return append(out, parts(from, to)...)
+}
+
+// less marks parts that are taken away.
+func less(list []part) []part {
+	for i := range list {
+		list[i].less = true
+	}
+	return list
 }
 
 // inside reports whether a 15-minute bucket lies in [from, to).

@@ -40,7 +40,7 @@ func (s *Store) Series(ctx context.Context, q storage.SeriesQuery) ([]storage.Po
 		return nil, err
 	}
 	defer txn.Discard()
-	it := txn.NewIterator(badger.DefaultIteratorOptions)
+	it := txn.NewIterator(badger.IteratorOptions{})
 	defer it.Close()
 	first, last := s.narrow(txn, q.Edges[0], q.Edges[len(q.Edges)-1])
 	for i := range spans {
@@ -48,11 +48,14 @@ func (s *Store) Series(ctx context.Context, q storage.SeriesQuery) ([]storage.Po
 		if last.Before(to) {
 			to = last
 		}
-		for _, p := range parts(from, to) {
+		if !from.Before(to) {
+			continue
+		}
+		for _, p := range fewest(from, to) {
 			if ctx.Err() != nil {
 				return nil, context.Cause(ctx)
 			}
-			if err := addRows(it, rowKey{gran: p.gran, family: uint8(family), bucket: p.bucket}.prefix(q.First), spans[i]); err != nil {
+			if err := addRows(it, rowKey{gran: p.gran, family: uint8(family), bucket: p.bucket}.prefix(q.First), p.less, spans[i]); err != nil {
 				return nil, err
 			}
 		}
@@ -78,7 +81,7 @@ func (s *Store) snapshot(q *storage.SeriesQuery, family uint8, spans []map[tally
 			}
 			c.rows(func(k rowKey) {
 				if k.family == family && (q.First == "" || k.dim[0] == q.First) {
-					addSums(spans[i], k.dim, sums)
+					addSums(spans[i], k.dim, sums, false)
 				}
 			})
 		}
@@ -88,17 +91,21 @@ func (s *Store) snapshot(q *storage.SeriesQuery, family uint8, spans []map[tally
 	return txn, err
 }
 
-func addSums(span map[tally.Dim]*tally.Sums, dim tally.Dim, sums *tally.Sums) {
+func addSums(span map[tally.Dim]*tally.Sums, dim tally.Dim, sums *tally.Sums, less bool) {
 	x := span[dim]
 	if x == nil {
 		x = &tally.Sums{}
 		span[dim] = x
 	}
-	x.Merge(sums)
+	if less {
+		x.Unmerge(sums)
+	} else {
+		x.Merge(sums)
+	}
 }
 
-// addRows adds the rows whose keys begin with a prefix.
-func addRows(it *badger.Iterator, prefix []byte, span map[tally.Dim]*tally.Sums) error {
+// addRows adds the rows whose keys begin with a prefix, or takes them away.
+func addRows(it *badger.Iterator, prefix []byte, less bool, span map[tally.Dim]*tally.Sums) error {
 	var key []byte
 	var x tally.Sums
 	for it.Seek(prefix); it.ValidForPrefix(prefix); it.Next() {
@@ -117,7 +124,7 @@ func addRows(it *badger.Iterator, prefix []byte, span map[tally.Dim]*tally.Sums)
 		if err != nil {
 			return err
 		}
-		addSums(span, k.dim, &x)
+		addSums(span, k.dim, &x, less)
 	}
 	return nil
 }
@@ -128,6 +135,9 @@ func points(edges []time.Time, spans []map[tally.Dim]*tally.Sums) []storage.Poin
 	for i, span := range spans {
 		first := len(out)
 		for dim, x := range span {
+			if *x == (tally.Sums{}) {
+				continue // all of it was taken away
+			}
 			out = append(out, storage.Point{At: edges[i].Round(0).UTC(), Dim: dim, Sums: *x})
 		}
 		slices.SortFunc(out[first:], func(a, b storage.Point) int {

@@ -14,21 +14,20 @@ import (
 	"tallygate/storage"
 )
 
-var million = flag.Int("million", 0, "measure a store of so many million records")
+var size = flag.Int("size", 0, "measure a store of so many records")
 
-// TestSize measures what a store of millions of records costs. Its figures are
+// TestSize measures what a store of many records costs. Its figures are
 // for people:
 //
-//	go test -run TestSize -million 1 -v ./storage/badgerdb
+//	go test -run TestSize -size 1000000 -v ./storage/badgerdb
 func TestSize(t *testing.T) {
-	if *million == 0 {
+	if *size == 0 {
 		return
 	}
-	debug.SetMemoryLimit(64 << 20)
 	dir := filepath.Join(t.TempDir(), "s")
 	s := openStore(t, dir)
 	l := newLoad(s, 50)
-	n := *million * 1_000_000
+	n := *size
 	l.step = 90 * 24 * time.Hour / time.Duration(n) // as in 90 days
 	began := time.Now()
 	l.run(t, 32, n)
@@ -41,6 +40,7 @@ func TestSize(t *testing.T) {
 		}
 		t.Logf("%s: %v", what, time.Since(began).Round(100*time.Microsecond))
 	}
+	debug.SetMemoryLimit(80 << 20)
 	timed("close", s.Close)
 	timed("open", func() (err error) { s, err = Open(ctx, Options{Dir: dir}); return err })
 	defer func() { s.Close() }()

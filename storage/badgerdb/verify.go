@@ -116,9 +116,7 @@ func (v *verifier) fault(kind, subject, format string, args ...any) {
 // entries calls f with every entry of a table; one that is damaged is a fault.
 // The key and the payload are f's until it returns.
 func (v *verifier) entries(prefix []byte, kind string, f func(key, payload []byte) error) error {
-	o := badger.DefaultIteratorOptions
-	o.Prefix = prefix
-	it := v.txn.NewIterator(o)
+	it := v.txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
 	defer it.Close()
 	n := 0
 	for it.Rewind(); it.Valid(); it.Next() {
@@ -142,9 +140,7 @@ func (v *verifier) entries(prefix []byte, kind string, f func(key, payload []byt
 
 // eachRecord replays every record that is not pruned.
 func (v *verifier) eachRecord(damaged func(key []byte, err error), joins func(*block), f func(*entry)) error {
-	o := badger.DefaultIteratorOptions
-	o.Prefix = []byte{tableRecord}
-	it := v.txn.NewIterator(o)
+	it := v.txn.NewIterator(badger.IteratorOptions{Prefix: []byte{tableRecord}})
 	defer it.Close()
 	var b block
 	for it.Rewind(); it.Valid(); it.Next() {
