@@ -106,6 +106,9 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 		e.kinds[k.Name] = k
 	}
 	e.started = e.clock()
+	if err := e.seedFeed(ctx); err != nil {
+		return nil, err
+	}
 	e.assemble()
 	e.use(tally.NewCatalog(rev, entities))
 	e.handle()

@@ -12,6 +12,7 @@ func (e *Engine) handle() {
 	s := e.control
 
 	control.Handle(s, control.EngineStatus, e.status)
+	control.Handle(s, control.EngineSeconds, e.seconds)
 	control.Handle(s, control.EngineSetup, e.setup)
 	control.Handle(s, control.EngineTry, e.try)
 	control.Handle(s, control.EngineVerify, e.verify)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tallygate/engine/control"
+	"tallygate/engine/feed"
 	"tallygate/engine/tally"
 )
 
@@ -166,6 +167,28 @@ func TestReopening(t *testing.T) {
 			t.Errorf("the owner is not told: %s", forgetful.log)
 		}
 		forgetful.served(done.Key, "sim-small")
+	}
+}
+
+// Charts do not begin anew with the engine.
+func TestSecondsOutliveARestart(t *testing.T) {
+	w := newWorld(t)
+	done := w.setUp()
+	w.served(done.Key, "sim-small")
+	w.wait(30 * time.Second)
+	o := w.engine.opts
+	o.Feed = feed.New(8)
+	next, err := New(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	got, err := next.seconds(context.Background(), control.None{})
+	if err != nil || len(got) != 2 {
+		t.Fatalf("got %+v, %v; want the first second and the one with a request", got, err)
+	}
+	if at := w.clock().Sub(got[1].At); got[1].Requests != 1 || got[1].Tokens == 0 || at < 28*time.Second || at > 30*time.Second {
+		t.Errorf("got %+v, %s ago; want one request half a minute ago", got[1], at)
 	}
 }
 

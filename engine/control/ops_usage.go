@@ -192,9 +192,13 @@ type SettingsFields struct {
 // The operations on the engine itself.
 var (
 	EngineStatus = Op[None, Status]{"engine.status", Read, "show whether it serves, and how it is"}
-	EngineSetup  = Op[Setup, SetupDone]{"engine.setup", Write, "set up an empty store"}
-	EngineTry    = Op[Try, Tried]{"engine.try", Write, "send one request and explain every check it passed"}
-	EngineVerify = Op[None, tally.Report]{"engine.verify", Read, "replay the records and prove counters and rollups"}
-	SettingsShow = Op[None, tally.Settings]{"settings.show", Read, "show the settings"}
-	SettingsSet  = Op[SettingsFields, tally.Settings]{"settings.set", Write, "change settings"}
+	// EngineSeconds tells of the seconds with traffic in the last 15 minutes, the
+	// oldest first; each is named by its end. The first one is there without
+	// traffic as well: figures begin with it. Later ones come as events.
+	EngineSeconds = Op[None, []tally.Second]{"engine.seconds", Read, "show the traffic of the last 15 minutes, second by second"}
+	EngineSetup   = Op[Setup, SetupDone]{"engine.setup", Write, "set up an empty store"}
+	EngineTry     = Op[Try, Tried]{"engine.try", Write, "send one request and explain every check it passed"}
+	EngineVerify  = Op[None, tally.Report]{"engine.verify", Read, "replay the records and prove counters and rollups"}
+	SettingsShow  = Op[None, tally.Settings]{"settings.show", Read, "show the settings"}
+	SettingsSet   = Op[SettingsFields, tally.Settings]{"settings.set", Write, "change settings"}
 )

@@ -107,6 +107,30 @@ func (f *Feed) Tick(now time.Time) {
 	f.wake()
 }
 
+// Seed tells what was settled from one instant to another, before the first
+// tick: so the charts of an engine that was just started are not empty.
+func (f *Feed) Seed(from, to time.Time, records []tally.Record) {
+	to = to.UTC().Truncate(time.Second)
+	from = from.UTC().Truncate(time.Second)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := min(int(to.Sub(from)/time.Second), kept)
+	if f.ticks > 0 || n <= 0 {
+		return
+	}
+	f.ticks = n
+	first := to.Add(-time.Duration(n) * time.Second)
+	for i := range n {
+		f.seconds[i] = tally.Second{At: first.Add(time.Duration(i+1) * time.Second)} // named by its end
+	}
+	for i := range records {
+		r := &records[i]
+		if at := r.At.Add(r.Total).Sub(first); at >= 0 && at < time.Duration(n)*time.Second {
+			count(&f.seconds[at/time.Second], r)
+		}
+	}
+}
+
 // Seconds returns the seconds of the last 15 minutes, the oldest first.
 func (f *Feed) Seconds() []tally.Second {
 	f.mu.Lock()

@@ -223,6 +223,30 @@ func TestTicksAddUp(t *testing.T) {
 	}
 }
 
+// What was before the first tick counts in its second, and ticks go on behind it.
+func TestSeed(t *testing.T) {
+	at := func(ago time.Duration) tally.Record {
+		return tally.Record{At: noon.Add(-ago - time.Second), Total: time.Second, Outcome: tally.OK, Count: 1}
+	}
+	f := New(8)
+	f.Seed(noon.Add(-time.Hour), noon, []tally.Record{at(0), at(time.Millisecond), at(10 * time.Second), at(20 * time.Minute)})
+	f.Tick(noon.Add(time.Second))
+	f.Seed(noon.Add(-time.Hour), noon, []tally.Record{at(time.Millisecond)}) // too late
+	got := f.Seconds()
+	if len(got) != kept {
+		t.Fatalf("%d seconds, want %d", len(got), kept)
+	}
+	for i, s := range got {
+		want := tally.Second{At: noon.Add(time.Duration(i-kept+2) * time.Second)}
+		if ago := noon.Sub(want.At); ago == 0 || ago == 9*time.Second {
+			want.Requests, want.Total = 1, time.Second
+		}
+		if s != want {
+			t.Errorf("got %+v, want %+v", s, want)
+		}
+	}
+}
+
 // A quiet night is told once, and pushes nothing out of the ring.
 func TestQuietSecondsAreToldOnce(t *testing.T) {
 	f := New(8)

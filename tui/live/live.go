@@ -72,6 +72,7 @@ type Source struct {
 	tail    []tally.Record // a ring; request n is at n % kept
 	seen    uint64
 	seconds []tally.Second
+	caught  time.Time // seconds up to here are there: events may tell of them again
 	changed bool      // since the lists were read
 	base    *Snapshot // the lists as they were read last
 	named   *Snapshot // those from which the latest tail has its names
@@ -108,6 +109,7 @@ func (s *Source) Run(ctx context.Context) {
 func (s *Source) follow(ctx context.Context) {
 	var after uint64
 	for ctx.Err() == nil {
+		s.catchUp(ctx)
 		for e, err := range s.caller.Events(ctx, after) {
 			if err != nil {
 				break
@@ -116,6 +118,20 @@ func (s *Source) follow(ctx context.Context) {
 			s.take(e)
 		}
 		sleep(ctx, retryEvery)
+	}
+}
+
+// catchUp takes the seconds of before; if that fails, so will the events.
+func (s *Source) catchUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, longestRead)
+	defer cancel()
+	if seconds, err := control.EngineSeconds.Do(ctx, s.caller, control.None{}); err == nil {
+		s.mu.Lock()
+		s.seconds, s.caught = seconds, time.Time{}
+		if n := len(seconds); n > 0 {
+			s.caught = seconds[n-1].At
+		}
+		s.mu.Unlock()
 	}
 }
 
@@ -130,7 +146,7 @@ func (s *Source) take(e tally.Event) {
 			s.changed = true
 		}
 	case tally.TickEvent:
-		if e.Second != nil {
+		if e.Second != nil && e.Second.At.After(s.caught) {
 			s.seconds = append(s.seconds, *e.Second)
 			if n := len(s.seconds) - keptSeconds; n > 0 {
 				s.seconds = append([]tally.Second(nil), s.seconds[n:]...)

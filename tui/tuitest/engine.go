@@ -22,6 +22,7 @@ func (w *World) answerEngine() {
 		s.Today = today.Total
 		return s, err
 	})
+	answer(w, control.EngineSeconds, func(control.None) ([]tally.Second, error) { return nil, nil })
 	answer(w, control.EngineVerify, func(control.None) (tally.Report, error) {
 		return tally.Report{OK: true, Records: int64(len(w.records)), Counters: 214, Rollups: 9_120, Faults: []tally.Fault{}}, nil
 	})
