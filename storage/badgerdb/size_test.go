@@ -19,7 +19,13 @@ var size = flag.Int("size", 0, "measure a store of so many records")
 // TestSize measures what a store of many records costs. Its figures are
 // for people:
 //
-//	go test -run TestSize -size 1000000 -v ./storage/badgerdb
+//	go test -run TestSize -size 10000000 -v -timeout 30m ./storage/badgerdb
+//
+// Ten million records of 50 clients over 90 days, on two cores: 96 bytes on disk
+// for each, open in 125 ms, 33 MB of memory of its own, 90 days of all clients by
+// day in 172 ms in a zone that is not UTC, the newest 100 records in 3 ms, one by
+// its ID in 70 ms, verify in 38 s. A search for what is not there looks at every
+// record: 40 s.
 func TestSize(t *testing.T) {
 	if *size == 0 {
 		return
