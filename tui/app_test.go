@@ -202,12 +202,12 @@ func TestTabsNameTheScreens(t *testing.T) {
 	for size, want := range map[string]string{
 		"120x36": "  1 Overview   2 Gateways   3 Clients   4 Keys   5 Providers   6 Models   7 Requests   8 Analytics   9 Settings",
 		"80x24":  "  1 Overview   2 Gatew  3 Clien  4 Keys  5 Provi  6 Model  7 Reque  8 Analy  9 S",
-		"60x16":  "  1 Overview   2  3  4  5  6  7  8  9",
+		"60x16":  "  1 Overview  2  3  4  5  6  7  8  9",
 	} {
 		tuitest.Run(t, tuitest.Setup{Size: size}, func(d *tuitest.Driver) {
 			got := d.Lines()[1]
 			if size == "80x24" {
-				want = "  1 Overview   2 Gate  3 Clie  4 Keys  5 Prov  6 Mode  7 Requ  8 Anal  9 Sett"
+				want = "  1 Overview  2 Gates 3 Clients 4 Keys 5 Provs 6 Models 7 Reqs 8 Analyt 9 Setts"
 			}
 			if got != want {
 				t.Errorf("%s: the tabs are\n%q, want\n%q", size, got, want)

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -115,34 +116,40 @@ func providersLine(t *theme.Theme, s *live.Snapshot) string {
 	return t.Paint(theme.Muted, fmt.Sprintf("providers %d/%d   models %d", on, len(s.Providers), s.Status.Models))
 }
 
-// tabs are the screens by number and name, with names as long as there is room
-// for all of them.
+// tabs are the screens by number and name; where there is no room for all names,
+// those of the other screens are short, or left out.
 func (a *App) tabs(t *theme.Theme) widget.Block {
 	line := ""
-	for _, letters := range []int{99, 5, 4, 3, 0} {
-		if line = a.tabLine(t, letters); widget.Width(line) <= a.width {
+	for _, x := range []struct {
+		before string
+		name   func(string) string
+		behind string
+	}{{"  ", title, " "}, {" ", shortTitle, ""}, {" ", initials, ""}, {" ", func(string) string { return "" }, ""}} {
+		if line = a.tabLine(t, x.before, x.name, x.behind); widget.Width(line) <= a.width {
 			break
 		}
 	}
 	return widget.NewBlock(a.width, 1, line)
 }
 
-func (a *App) tabLine(t *theme.Theme, letters int) string {
+func (a *App) tabLine(t *theme.Theme, before string, name func(string) string, behind string) string {
 	var out strings.Builder
 	for i, s := range a.screens {
-		label := fmt.Sprintf(" %d %s ", i+1, title(s.Name()))
 		if i == a.at {
-			out.WriteString(" " + t.Selection.Render(label))
+			out.WriteString(" " + t.Selection.Render(fmt.Sprintf(" %d %s ", i+1, title(s.Name()))))
 			continue
 		}
-		label = fmt.Sprintf(" %d %.*s", i+1, letters, title(s.Name()))
-		out.WriteString(" " + t.Paint(theme.Muted, strings.TrimRight(label, " ")))
-		if letters > 5 {
-			out.WriteByte(' ')
-		}
+		out.WriteString(t.Paint(theme.Muted, fmt.Sprintf("%s%d %s%s", before, i+1, name(s.Name()), behind)))
 	}
 	return out.String()
 }
+
+// shortTitles are the names that most terminals have room for side by side.
+var shortTitles = map[string]string{"overview": "Overv", "gateways": "Gates", "providers": "Provs", "requests": "Reqs", "analytics": "Analyt", "settings": "Setts"}
+
+func shortTitle(name string) string { return cmp.Or(shortTitles[name], title(name)) }
+
+func initials(name string) string { return title(name)[:3] }
 
 func title(name string) string { return strings.ToUpper(name[:1]) + name[1:] }
 

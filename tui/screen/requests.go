@@ -29,7 +29,7 @@ type Requests struct {
 func NewRequests(e *Env) *Requests {
 	s := &Requests{snap: &live.Snapshot{}, rows: rows{follow: true}, list: newList(e, []widget.Column{
 		{Title: "time", Width: 8}, {Title: "code", Width: 4, Right: true}, {Title: "client", Width: 15}, {Title: "model", Least: 17}, {Title: "provider", Width: 10, Priority: 6},
-		{Title: "tokens", Width: 7, Right: true, Priority: 4}, {Title: "cost", Width: 10, Right: true, Priority: 2}, {Title: "latency", Width: 7, Right: true, Priority: 1},
+		{Title: "tokens", Width: 7, Right: true, Priority: 4}, {Title: "cost", Width: costWidth, Right: true, Priority: 2}, {Title: "latency", Width: 7, Right: true, Priority: 1},
 		{Title: "note", Least: 12, Priority: 5},
 	})}
 	s.hint = "client: model: status:4xx outcome: code: words"

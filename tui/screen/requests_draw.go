@@ -27,6 +27,9 @@ func (s *Requests) empty() []string {
 	return []string{"No request yet. The first one shows up here within a second.", "", "T  sends a test request and explains every check", "tallygate try"}
 }
 
+// costWidth is what amounts down to a millionth of a dollar take.
+const costWidth = 10
+
 // cells are those of a row, made when it is drawn.
 func (s *Requests) cells(i int) []string {
 	t, v := s.env.Theme, s.shown[i]
@@ -36,7 +39,9 @@ func (s *Requests) cells(i int) []string {
 		tokens = widget.Compact(v.InputTokens + v.OutputTokens)
 	}
 	if v.CostNanoUSD > 0 || v.Outcome == tally.OK {
-		cost = widget.Money(v.CostNanoUSD)
+		if cost = widget.Money(v.CostNanoUSD); len(cost) > costWidth {
+			cost = "<$0.000001"
+		}
 	}
 	return []string{t.Paint(theme.Muted, s.moment(v.At)), t.Paint(role, status(v)), widget.Safe(dash(v.Client)), widget.Safe(dash(v.Model)), widget.Safe(dash(v.Provider)),
 		tokens, cost, widget.Latency(millis(v.TotalMS)), t.Paint(role, note(v))}
