@@ -68,6 +68,7 @@ type App struct {
 	leaving screen.Dialog // the question of leaving, while it is asked
 	blurred bool          // the terminal has not the focus
 	still   string        // what is drawn while it has not
+	unseen  int           // ticks without it
 	quits   int           // ctrl+c in a row
 	loaded  bool          // the first snapshot is there
 	dark    bool
@@ -88,6 +89,7 @@ func New(o Options) *App {
 const (
 	tickEvery = 500 * time.Millisecond
 	tickSoon  = 50 * time.Millisecond // while the first snapshot is awaited
+	seldom    = 20                    // ticks from one picture to the next in a terminal without the focus
 )
 
 type tickMsg time.Time
@@ -151,7 +153,10 @@ func (a *App) update(msg tea.Msg) tea.Cmd {
 		return a.show()
 	case tickMsg:
 		if a.blurred {
-			return a.tick()
+			if a.unseen++; a.unseen%seldom != 0 {
+				return a.tick()
+			}
+			a.still = ""
 		}
 		seen := a.show()
 		return tea.Batch(a.tick(), seen)

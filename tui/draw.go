@@ -14,8 +14,8 @@ import (
 	"tallygate/tui/widget"
 )
 
-// View implements tea.Model. A terminal without the focus keeps the picture it
-// has, so that nothing is drawn for nobody.
+// View implements tea.Model. A terminal without the focus keeps its picture for
+// a while: it may still be looked at, but costs next to nothing.
 func (a *App) View() (v tea.View) {
 	v.AltScreen, v.ReportFocus = true, true
 	v.WindowTitle = "tallygate"

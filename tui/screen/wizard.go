@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -257,7 +258,7 @@ func (w *Wizard) updateTry(msg tea.Msg) tea.Cmd {
 	key, _ := msg.(tea.KeyPressMsg)
 	switch {
 	case w.tried != nil && key.String() == "enter":
-		return w.finish("You are set up. Any OpenAI-compatible app can use the key now.")
+		return w.finish("You are set up. Apps and n8n take " + cmp.Or(w.env.Source.Snapshot().Status.BaseURL, "the address above") + " as base URL, and the key.")
 	case w.tried != nil:
 		return w.tried.Update(msg)
 	case key.String() == "enter":
