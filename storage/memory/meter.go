@@ -1,0 +1,272 @@
+package memory
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sort"
+	"time"
+
+	"tallygate/engine/tally"
+)
+
+// Reserve implements storage.Meter.
+func (s *Store) Reserve(ctx context.Context, r tally.Reservation) (tally.Grant, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return tally.Grant{}, err
+	}
+	defer leave()
+	if err := check(&r); err != nil {
+		return tally.Grant{}, err
+	}
+	if s.holds[r.ID] != nil {
+		return tally.Grant{}, tally.Errorf(tally.Conflict, "request %s is held already", r.ID)
+	}
+	h := &hold{Reservation: r}
+	h.At = utc(r.At)
+	h.Draft.ID, h.Draft.At = h.ID, h.At
+	if u := r.Session; u != nil {
+		end := s.sessionEnd(u.Client, u.Member)
+		h.newSession = !end.After(h.At)
+		h.sessionEnds = utc(end)
+		if h.newSession || !u.Fixed && u.Until.After(end) {
+			h.sessionEnds = utc(u.Until)
+		}
+	}
+	// fits reports the first charge that has no room for an output.
+	fits := func(output int64) *tally.LimitError {
+		h.output = output
+		for _, c := range h.Charges {
+			if c.Metric == tally.Sessions && !h.newSession {
+				continue
+			}
+			u, need := s.usage(c.Counter), h.amount(c.Metric)
+			if tally.AddSat(tally.AddSat(u.Used, u.Held), need) > c.Max {
+				return &tally.LimitError{Charge: c, Used: u.Used, Held: u.Held, Need: need}
+			}
+		}
+		return nil
+	}
+	if refused := fits(h.MinOutput); refused != nil {
+		return tally.Grant{}, refused
+	}
+	// Bounds only rise with the output, so the outputs that fit come first.
+	span := int(h.WantOutput - h.MinOutput)
+	h.output = h.MinOutput + int64(sort.Search(span, func(i int) bool { return fits(h.MinOutput+int64(i)+1) != nil }))
+	s.holds[h.ID] = h
+	for _, subject := range h.subjects() {
+		s.lastAt[subject] = later(s.lastAt[subject], h.At)
+	}
+	s.lastSeen = later(s.lastSeen, h.At)
+	return s.grant(h), nil
+}
+
+func (s *Store) grant(h *hold) tally.Grant {
+	g := tally.Grant{Output: h.output, NewSession: h.newSession}
+	for i, c := range h.Charges {
+		u := s.usage(c.Counter)
+		left := c.Max - u.Used - u.Held
+		switch c.Metric {
+		case tally.Requests:
+			g.Requests.Narrow(i, left)
+		case tally.TokensIO:
+			g.Tokens.Narrow(i, left)
+		}
+	}
+	return g
+}
+
+// check says what is wrong with a reservation.
+func check(r *tally.Reservation) error {
+	bad := func(what string) error { return tally.Errorf(tally.Invalid, "reservation %s: %s", r.ID, what) }
+	if r.ID == "" || r.At.IsZero() {
+		return bad("it has no ID or no time")
+	}
+	if r.MinOutput < 0 || r.WantOutput < r.MinOutput {
+		return bad("its outputs are not in order")
+	}
+	for _, b := range r.Bounds {
+		if b.Base < 0 || b.PerMillion < 0 {
+			return bad("a bound is negative")
+		}
+	}
+	for _, c := range r.Charges {
+		if c.Metric.Index() < 0 || c.Subject == "" || !c.Period.Contains(r.At) {
+			return bad("a charge has no subject, an unknown metric or another period")
+		}
+	}
+	if u := r.Session; u != nil && (u.Member == "" || u.Client != r.Draft.Client || !u.Until.After(r.At)) {
+		return bad("its session has no member, another client or is over")
+	}
+	return nil
+}
+
+// Settle implements storage.Meter.
+func (s *Store) Settle(ctx context.Context, in tally.Settlement) error {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	h := s.holds[in.ID]
+	if h == nil {
+		return tally.Errorf(tally.NotFound, "request %s is not held", in.ID)
+	}
+	s.settle(h, in.Record)
+	return nil
+}
+
+// settle replaces a hold by its record.
+func (s *Store) settle(h *hold, r tally.Record) {
+	delete(s.holds, h.ID)
+	r.ID, r.At = h.ID, h.At
+	r.Session, r.NewSession, r.SessionEnds = "", h.newSession, h.sessionEnds
+	if h.Session != nil {
+		r.Session = h.Session.Member
+	}
+	r.Charges = nil
+	for _, c := range h.Charges {
+		r.Charges = append(r.Charges, tally.Charged{Subject: c.Subject, Metric: c.Metric, Window: c.Period.Label,
+			Amount: r.Amounts().Of(c.Metric), Max: c.Max})
+	}
+	kept := s.add(r)
+	for i, c := range h.Charges {
+		kept.Charges[i].Used = s.usage(c.Counter).Used
+	}
+	s.tell(kept)
+}
+
+// longestRequest bounds what a record's Total may move the clock of
+// settlements.
+const longestRequest = 24 * time.Hour
+
+// add appends a record under the next Seq.
+func (s *Store) add(r tally.Record) *settled {
+	r.Seq = uint64(len(s.records)) + 1
+	r.Count = max(r.Count, 1)
+	at := r.At
+	if r.Outcome == tally.Lost {
+		at = at.Add(max(r.Total, 0)) // it was the store that measured it
+	} else {
+		at = at.Add(min(max(r.Total, 0), longestRequest))
+	}
+	if n := len(s.records); n > 0 {
+		at = later(at, s.records[n-1].settledAt)
+	}
+	s.lastSeen = later(s.lastSeen, at)
+	s.records = append(s.records, settled{r, at})
+	return &s.records[len(s.records)-1]
+}
+
+func (s *Store) tell(r *settled) {
+	if s.hook != nil {
+		s.hook([]tally.Record{clone(&r.Record)})
+	}
+}
+
+// Refuse implements storage.Meter.
+func (s *Store) Refuse(ctx context.Context, r tally.Record) error {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if !r.Outcome.Refused() || r.ID == "" || r.At.IsZero() {
+		return tally.Errorf(tally.Invalid, "record %s is not of a refusal", r.ID)
+	}
+	r = clone(&r)
+	r.At, r.Charges = utc(r.At), nil
+	r.Session, r.NewSession, r.SessionEnds = "", false, time.Time{}
+	s.tell(s.add(r))
+	return nil
+}
+
+// Extend implements storage.Meter.
+func (s *Store) Extend(ctx context.Context, id tally.ID, until time.Time) error {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	h := s.holds[id]
+	if h == nil {
+		return tally.Errorf(tally.NotFound, "request %s is not held", id)
+	}
+	h.ExpiresAt = until
+	return nil
+}
+
+// Expire implements storage.Meter.
+func (s *Store) Expire(ctx context.Context, now time.Time, max int) (int, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
+	var due []*hold
+	for _, h := range s.holds {
+		if !h.ExpiresAt.After(now) {
+			due = append(due, h)
+		}
+	}
+	slices.SortFunc(due, func(a, b *hold) int { return cmp.Or(a.ExpiresAt.Compare(b.ExpiresAt), cmp.Compare(a.ID, b.ID)) })
+	due = due[:min(len(due), maxOf(max))]
+	for _, h := range due {
+		r := h.Draft
+		tokens := h.amount(tally.TokensIO)
+		r.Tokens.Input = min(h.Bounds[tally.TokensIO.Index()].Base, tokens)
+		r.Tokens.Output = tokens - r.Tokens.Input
+		r.Tokens.CachedInput, r.Tokens.CacheWrite, r.Tokens.Reasoning = 0, 0, 0
+		r.Cost, r.Credits = tally.NanoUSD(h.amount(tally.Cost)), tally.NanoUSD(h.amount(tally.Credits))
+		r.Outcome, r.Basis, r.Total = tally.Lost, tally.Held, now.Sub(h.At)
+		if r.Total < 0 {
+			r.Total = 0
+		}
+		s.settle(h, r)
+	}
+	return len(due), nil
+}
+
+func maxOf(n int) int { return max(n, 0) }
+
+// Usage implements storage.Meter.
+func (s *Store) Usage(ctx context.Context, counters ...tally.Counter) ([]tally.Usage, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	out := make([]tally.Usage, len(counters))
+	for i, c := range counters {
+		if c.Metric.Index() < 0 {
+			return nil, tally.Errorf(tally.Invalid, "%q is not a metric", c.Metric)
+		}
+		out[i] = s.usage(c)
+	}
+	return out, nil
+}
+
+// LastUsed implements storage.Meter.
+func (s *Store) LastUsed(ctx context.Context, subjects ...tally.Subject) ([]time.Time, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	out := make([]time.Time, len(subjects))
+	for i, subject := range subjects {
+		out[i] = s.lastAt[subject]
+	}
+	return out, nil
+}
+
+// Holds implements storage.Meter.
+func (s *Store) Holds(ctx context.Context) (int, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
+	return len(s.holds), nil
+}
