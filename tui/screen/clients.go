@@ -36,10 +36,12 @@ var clientOrders = []string{"spend", "budget", "last use", "name"}
 
 // NewClients makes the screen.
 func NewClients(e *Env) *Clients {
-	return &Clients{snap: &live.Snapshot{}, list: newList(e, []widget.Column{
+	s := &Clients{snap: &live.Snapshot{}, list: newList(e, []widget.Column{
 		{Title: "", Width: 1}, {Title: "name"}, {Title: "status", Width: 9, Priority: 3}, {Title: "30 days", Width: 10, Right: true},
 		{Title: "used", Width: 11}, {Title: "last", Width: 6, Right: true, Priority: 1},
 	})}
+	s.renew = s.refresh
+	return s
 }
 
 // Name implements Screen, as do the methods below.
@@ -114,38 +116,24 @@ func matchesClient(c *control.ClientView, words string) bool {
 }
 
 // selected is the client of the row that is chosen, nil if there is none.
-func (s *Clients) selected() *control.ClientView {
-	if i := s.table.Selected(); i >= 0 && i < len(s.shown) {
-		return &s.shown[i]
-	}
-	return nil
-}
+func (s *Clients) selected() *control.ClientView { return chosen(&s.list, s.shown) }
 
 func (s *Clients) Update(msg tea.Msg) tea.Cmd {
-	switch msg := msg.(type) {
-	case Goto:
-		s.filter.SetValue(msg.Filter)
-		s.refresh()
-		return s.Ask()
-	case Answer:
+	if a, ok := msg.(Answer); ok {
 		switch {
-		case msg.Tag != "days" || msg.Seq != s.seq:
-		case msg.Err != nil:
-			return Fail(msg.Err)
+		case a.Tag != "days" || a.Seq != s.seq:
+		case a.Err != nil:
+			return Fail(a.Err)
 		default:
-			s.days, s.whose = msg.Value.(control.Usage), s.of
+			s.days, s.whose = a.Value.(control.Usage), s.of
 		}
 		return nil
-	case tea.PasteMsg:
-		cmd := s.paste(msg)
-		s.refresh()
-		return cmd
-	case tea.KeyPressMsg:
-		cmd, _ := s.key(msg)
-		s.refresh()
-		return tea.Batch(cmd, s.Ask())
 	}
-	return nil
+	cmd, done := s.take(msg)
+	if !done {
+		return nil
+	}
+	return tea.Batch(cmd, s.Ask())
 }
 
 // Ask asks for the spend of the client that is chosen, if it is another one or

@@ -31,6 +31,7 @@ func NewGateways(e *Env) *Gateways {
 		{Title: "30 days", Width: 9, Right: true, Priority: 1}, {Title: "used", Width: 11},
 	})}
 	s.hint = "name, id, address"
+	s.renew = s.refresh
 	return s
 }
 
@@ -83,31 +84,11 @@ func (s *Gateways) empty() []string {
 		"tallygate gateways create --name main"}
 }
 
-func (s *Gateways) selected() *control.GatewayView {
-	if i := s.table.Selected(); i >= 0 && i < len(s.shown) {
-		return &s.shown[i]
-	}
-	return nil
-}
+func (s *Gateways) selected() *control.GatewayView { return chosen(&s.list, s.shown) }
 
-func (s *Gateways) Update(msg tea.Msg) (cmd tea.Cmd) {
-	switch msg := msg.(type) {
-	case Goto:
-		s.filter.SetValue(msg.Filter)
-	case tea.PasteMsg:
-		cmd = s.paste(msg)
-	case tea.KeyPressMsg:
-		cmd, _ = s.key(msg)
-	default:
-		return nil
-	}
-	s.refresh()
+func (s *Gateways) Update(msg tea.Msg) tea.Cmd {
+	cmd, _ := s.take(msg)
 	return cmd
-}
-
-func (s *Gateways) Back() bool {
-	defer s.refresh()
-	return s.list.Back()
 }
 
 func (s *Gateways) Draw() widget.Block {

@@ -39,6 +39,7 @@ func NewKeys(e *Env) *Keys {
 		{Title: "last", Width: 5, Right: true, Priority: 1}, {Title: "30 days", Width: 9, Right: true, Priority: 3},
 	})}
 	s.hint = "label, client, state:expired"
+	s.renew = s.refresh
 	s.table.Cells = s.cells
 	return s
 }
@@ -163,31 +164,11 @@ func matchesKey(k *control.KeyView, words string) bool {
 	return true
 }
 
-func (s *Keys) selected() *control.KeyView {
-	if i := s.table.Selected(); i >= 0 && i < len(s.shown) {
-		return &s.shown[i]
-	}
-	return nil
-}
+func (s *Keys) selected() *control.KeyView { return chosen(&s.list, s.shown) }
 
-func (s *Keys) Update(msg tea.Msg) (cmd tea.Cmd) {
-	switch msg := msg.(type) {
-	case Goto:
-		s.filter.SetValue(msg.Filter)
-	case tea.PasteMsg:
-		cmd = s.paste(msg)
-	case tea.KeyPressMsg:
-		cmd, _ = s.key(msg)
-	default:
-		return nil
-	}
-	s.refresh()
+func (s *Keys) Update(msg tea.Msg) tea.Cmd {
+	cmd, _ := s.take(msg)
 	return cmd
-}
-
-func (s *Keys) Back() bool {
-	defer s.refresh()
-	return s.list.Back()
 }
 
 func (s *Keys) Draw() widget.Block {

@@ -24,6 +24,7 @@ type list struct {
 	detail bool   // the detail has the focus, or all the room
 	scroll int    // lines of the detail that are above what is seen
 	of     string // the row whose detail is scrolled
+	renew  func() // works out anew what the list shows; nil where the screen does that itself
 	// notePainted is whether the note of the list carries its own styles.
 	notePainted bool
 }
@@ -42,6 +43,14 @@ func (l *list) Resize(width, height int) { l.width, l.height = width, height }
 func (l *list) Typing() bool { return l.typing }
 
 func (l *list) Back() bool {
+	done := l.back()
+	if l.renew != nil {
+		l.renew()
+	}
+	return done
+}
+
+func (l *list) back() bool {
 	switch {
 	case l.typing:
 		l.typing = false
@@ -54,6 +63,31 @@ func (l *list) Back() bool {
 		return false
 	}
 	return true
+}
+
+// take handles the messages that are the same for most lists; it reports whether
+// this was one of them.
+func (l *list) take(msg tea.Msg) (cmd tea.Cmd, done bool) {
+	switch msg := msg.(type) {
+	case Goto:
+		l.filter.SetValue(msg.Filter)
+	case tea.PasteMsg:
+		cmd = l.paste(msg)
+	case tea.KeyPressMsg:
+		cmd, _ = l.key(msg)
+	default:
+		return nil, false
+	}
+	l.renew()
+	return cmd, true
+}
+
+// chosen is the element of the row that is chosen, nil if there is none.
+func chosen[T any](l *list, shown []T) *T {
+	if i := l.table.Selected(); i >= 0 && i < len(shown) {
+		return &shown[i]
+	}
+	return nil
 }
 
 // key handles what every list does with keys; it reports whether it did.

@@ -45,6 +45,7 @@ func NewModels(e *Env) *Models {
 		{Title: "in $/M", Width: 8, Right: true}, {Title: "out $/M", Width: 7, Right: true}, {Title: "30 days", Width: 7, Right: true, Priority: 3},
 	})}
 	s.hint = "name, provider:openai, unpriced, on, off"
+	s.renew = s.refresh
 	s.table.Cells = s.cells
 	return s
 }
@@ -195,38 +196,24 @@ func matchesModel(m *control.ModelView, words string) bool {
 const unpricedWord = "unpriced" // filters for models without a price
 
 func (s *Models) selected() *control.ModelView {
-	if i := s.table.Selected(); i >= 0 && i < len(s.shown) {
-		return s.shown[i]
+	if m := chosen(&s.list, s.shown); m != nil {
+		return *m
 	}
 	return nil
 }
 
-func (s *Models) Update(msg tea.Msg) (cmd tea.Cmd) {
-	switch msg := msg.(type) {
-	case Answer:
-		if msg.Tag != "import" {
+func (s *Models) Update(msg tea.Msg) tea.Cmd {
+	if a, ok := msg.(Answer); ok {
+		switch {
+		case a.Tag != "import":
 			return nil
+		case a.Err != nil:
+			return Fail(a.Err)
 		}
-		if msg.Err != nil {
-			return Fail(msg.Err)
-		}
-		return Ask(Open{importedNote("Models imported", msg.Value.(control.Imported))})
-	case Goto:
-		s.filter.SetValue(msg.Filter)
-	case tea.PasteMsg:
-		cmd = s.paste(msg)
-	case tea.KeyPressMsg:
-		cmd, _ = s.key(msg)
-	default:
-		return nil
+		return Ask(Open{importedNote("Models imported", a.Value.(control.Imported))})
 	}
-	s.refresh()
+	cmd, _ := s.take(msg)
 	return cmd
-}
-
-func (s *Models) Back() bool {
-	defer s.refresh()
-	return s.list.Back()
 }
 
 func (s *Models) Draw() widget.Block {

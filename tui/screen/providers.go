@@ -55,6 +55,7 @@ func NewProviders(e *Env) *Providers {
 		{Title: "24 h", Width: 6, Right: true, Priority: 2}, {Title: "p50", Width: 7, Right: true, Priority: 1}, {Title: "30 days", Width: 9, Right: true, Priority: 4},
 	})}
 	s.hint = "name, kind"
+	s.renew = s.refresh
 	return s
 }
 
@@ -164,27 +165,15 @@ func (s *Providers) empty() []string {
 		"n  adds the first one and imports its models", "tallygate providers create --name openai --kind openai --api-key-env OPENAI_API_KEY"}
 }
 
-func (s *Providers) selected() *control.ProviderView {
-	if i := s.table.Selected(); i >= 0 && i < len(s.shown) {
-		return &s.shown[i]
-	}
-	return nil
-}
+func (s *Providers) selected() *control.ProviderView { return chosen(&s.list, s.shown) }
 
-func (s *Providers) Update(msg tea.Msg) (cmd tea.Cmd) {
-	switch msg := msg.(type) {
-	case Answer:
-		cmd = s.answer(msg)
-	case Goto:
-		s.filter.SetValue(msg.Filter)
-	case tea.PasteMsg:
-		cmd = s.paste(msg)
-	case tea.KeyPressMsg:
-		cmd, _ = s.key(msg)
-	default:
-		return nil
+func (s *Providers) Update(msg tea.Msg) tea.Cmd {
+	if a, ok := msg.(Answer); ok {
+		cmd := s.answer(a)
+		s.refresh()
+		return cmd
 	}
-	s.refresh()
+	cmd, _ := s.take(msg)
 	return cmd
 }
 
@@ -223,11 +212,6 @@ func (s *Providers) answer(a Answer) tea.Cmd {
 		}
 	}
 	return nil
-}
-
-func (s *Providers) Back() bool {
-	defer s.refresh()
-	return s.list.Back()
 }
 
 // move puts the chosen provider one place up or down in the fallback order.

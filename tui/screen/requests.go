@@ -81,10 +81,9 @@ func (s *Requests) refresh() {
 	}
 }
 
-// selected is the request of the row that is chosen, nil if there is none.
 func (s *Requests) selected() *control.RequestView {
-	if i := s.table.Selected(); i >= 0 && i < len(s.shown) {
-		return s.shown[i]
+	if v := chosen(&s.list, s.shown); v != nil {
+		return *v
 	}
 	return nil
 }
