@@ -13,6 +13,9 @@
 // Where one rate must stand for several, it is the dearest, because a budget
 // must not be exceeded: DeepSeek's peak hours, and sound or picture tokens of
 // models made for them. Batch, flex and priority tiers are not in the book.
+//
+// geo/country.mmdb is the country of every address, in MaxMind's format; see
+// NOTICE for its origin and licence.
 package assets
 
 import _ "embed"
@@ -21,3 +24,9 @@ import _ "embed"
 //
 //go:embed prices.json
 var Prices []byte
+
+// Countries is the country database. It stays in the program's file until parts
+// of it are read, so nothing may go through all of it or copy it.
+//
+//go:embed geo/country.mmdb
+var Countries []byte

@@ -24,6 +24,7 @@ var mayImport = map[string][]string{
 	"engine/auth":            {"engine/tally"},
 	"engine/control":         {"engine/tally"},
 	"engine/feed":            {"engine/tally"},
+	"engine/geo":             {},
 	"engine/route":           {"engine/tally", "providers"},
 	"engine/meter":           {"engine/tally", "storage"},
 	"engine/gateway":         {"engine/tally", "engine/auth", "engine/route", "engine/meter", "providers"},
@@ -45,7 +46,7 @@ var mayImport = map[string][]string{
 	"tui/theme":              {},
 	"tui/tuitest":            {"engine/tally", "engine/control", "tui", "tui/action", "tui/live", "tui/screen", "tui/theme", "tui/widget"},
 	"tui/widget":             {"engine/tally", "tui/theme"},
-	"cmd/tallygate":          {"engine/tally", "engine", "engine/control", "engine/feed", "storage", "storage/badgerdb", "providers", "providers/openai", "providers/sim", "tui", "tui/live", "tui/screen", "tui/theme", "assets"},
+	"cmd/tallygate":          {"engine/tally", "engine", "engine/control", "engine/feed", "engine/geo", "storage", "storage/badgerdb", "providers", "providers/openai", "providers/sim", "tui", "tui/live", "tui/screen", "tui/theme", "assets"},
 }
 
 // testsMayImport is what the tests of every package may use beside what their
@@ -57,20 +58,21 @@ var testsMayImport = []string{"engine/tally", "engine/feed", "tui/tuitest", "sto
 // with "tests of " before its name may in its tests only; "tests" stands for
 // the tests of every package.
 var mayUse = map[string][]string{
-	"charm.land/bubbles/v2":                 {"tui/screen", "tui/widget", "tui"},
-	"charm.land/bubbletea/v2":               {"tui", "tui/action", "tui/screen", "tui/tuitest", "tui/widget", "cmd/tallygate"},
-	"charm.land/lipgloss/v2":                {"tui", "tui/screen", "tui/theme", "tui/widget"},
-	"github.com/charmbracelet/colorprofile": {"tui", "tui/tuitest"},
-	"github.com/charmbracelet/x/ansi":       {"tui", "tui/tuitest", "tui/widget"},
-	"github.com/dgraph-io/badger/v4":        {"storage/badgerdb"},
-	"github.com/guptarohit/asciigraph":      {"tui/widget"},
-	"github.com/rogpeppe/go-internal":       {"tests of cmd/tallygate"},
-	"github.com/spf13/cobra":                {"cmd/tallygate"},
-	"github.com/spf13/pflag":                {"cmd/tallygate"},
-	"golang.org/x/crypto":                   {"engine/auth"},
-	"golang.org/x/sys":                      {"cmd/tallygate", "engine/control", "storage/badgerdb"},
-	"golang.org/x/term":                     {"cmd/tallygate"},
-	"pgregory.net/rapid":                    {"tests", "storage/storetest"},
+	"charm.land/bubbles/v2":                   {"tui/screen", "tui/widget", "tui"},
+	"charm.land/bubbletea/v2":                 {"tui", "tui/action", "tui/screen", "tui/tuitest", "tui/widget", "cmd/tallygate"},
+	"charm.land/lipgloss/v2":                  {"tui", "tui/screen", "tui/theme", "tui/widget"},
+	"github.com/charmbracelet/colorprofile":   {"tui", "tui/tuitest"},
+	"github.com/charmbracelet/x/ansi":         {"tui", "tui/tuitest", "tui/widget"},
+	"github.com/dgraph-io/badger/v4":          {"storage/badgerdb"},
+	"github.com/guptarohit/asciigraph":        {"tui/widget"},
+	"github.com/oschwald/maxminddb-golang/v2": {"engine/geo"},
+	"github.com/rogpeppe/go-internal":         {"tests of cmd/tallygate"},
+	"github.com/spf13/cobra":                  {"cmd/tallygate"},
+	"github.com/spf13/pflag":                  {"cmd/tallygate"},
+	"golang.org/x/crypto":                     {"engine/auth"},
+	"golang.org/x/sys":                        {"cmd/tallygate", "engine/control", "storage/badgerdb"},
+	"golang.org/x/term":                       {"cmd/tallygate"},
+	"pgregory.net/rapid":                      {"tests", "storage/storetest"},
 }
 
 // imported is one import of one file, whatever system the file is for.
@@ -188,10 +190,13 @@ func TestImportRulesBite(t *testing.T) {
 		{"cmd/tallygate/main.go", "github.com/rogpeppe/go-internal/testscript", "go-internal is for tests of cmd/tallygate only"},
 		{"engine/control/server.go", "github.com/stretchr/testify/assert", "nothing says who may import"},
 		{"engine/control/server.go", "github.com/tidwall/gjson", "nothing says who may import"},
+		{"engine/auth/verify.go", "github.com/oschwald/maxminddb-golang/v2", "maxminddb-golang/v2 is for engine/geo only"},
+		{"engine/geo/file.go", "tallygate/engine/tally", "engine/geo must not import engine/tally"},
 		{"engine/meter/meter.go", "github.com/dgraph-io/badger/v44", "nothing says who may import"},
 
 		{"engine/meter/meter.go", "tallygate/storage", ""},
 		{"engine/meter/meter.go", "net/http", ""},
+		{"engine/geo/file.go", "github.com/oschwald/maxminddb-golang/v2/mmdbdata", ""},
 		{"engine/meter/meter_test.go", "tallygate/storage/memory", ""},
 		{"engine/meter/meter_test.go", "tallygate/engine/meter", ""},
 		{"engine/meter/meter_test.go", "pgregory.net/rapid", ""},

@@ -1,0 +1,170 @@
+package geo
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// OldAfter is the age from which a database is called old. They are published
+// monthly, so an old one has missed half a dozen issues.
+const OldAfter = 180 * 24 * time.Hour
+
+// Options says where countries come from.
+type Options struct {
+	Embedded []byte // the database in the binary; must never change
+	Path     string // the owner's file; "" for none
+}
+
+// Info describes the database in use.
+type Info struct {
+	Path        string    // "" for the embedded one
+	Type        string    // what the file calls itself, for example "GeoLite2-Country"
+	Description string    // its own words
+	Built       time.Time // UTC; zero if the file does not say
+	Problem     error     // why the owner's file is not the one in use, or not its newest state; nil if all is well
+}
+
+// Old reports whether a database is too old to be relied on.
+func (i Info) Old(now time.Time) bool { return now.Sub(i.Built) > OldAfter }
+
+// DB answers look-ups. Its methods may be called by many goroutines at a time;
+// no look-up waits for a reload or for another look-up.
+type DB struct {
+	path  string
+	state atomic.Pointer[state]
+
+	mu   sync.Mutex  // guards the field that follows, and lets one reload run at a time
+	seen fs.FileInfo // the owner's file as it was last tried; nil if it was not there
+}
+
+type state struct {
+	file *file
+	info Info
+}
+
+// Open opens the owner's file or, if there is none or it cannot be used, the
+// embedded database; Info then says what is wrong with the owner's. It fails if
+// neither can be used. There is nothing to close.
+func Open(o Options) (*DB, error) {
+	db := &DB{path: o.Path}
+	if o.Embedded != nil {
+		f, err := open(o.Embedded)
+		if err != nil {
+			return nil, fmt.Errorf("the embedded country database: %w", err)
+		}
+		db.state.Store(&state{f, f.info("")})
+	}
+	if o.Path == "" {
+		if o.Embedded == nil {
+			return nil, errors.New("no country database is given")
+		}
+		return db, nil
+	}
+	if err := db.load(); err != nil && o.Embedded == nil {
+		return nil, err
+	}
+	return db, nil
+}
+
+// Country returns the ISO 3166-1 alpha-2 code of the country that an address is
+// in, or "" if it is not known. An address that is not of the public Internet
+// (private, loopback, link-local, multicast) is in no country, nor is one with a
+// zone. An IPv4 address written as IPv6 counts as what it is: a block list must
+// not be got round by a way of writing.
+func (db *DB) Country(ip netip.Addr) string {
+	if ip.Zone() != "" {
+		return ""
+	}
+	ip = ip.Unmap()
+	if !ip.IsGlobalUnicast() || ip.IsPrivate() {
+		return ""
+	}
+	return db.state.Load().file.country(ip)
+}
+
+// Info describes the database in use.
+func (db *DB) Info() Info { return db.state.Load().info }
+
+// Reload looks whether the owner's file has changed since it was last tried,
+// and if so reads and checks it, which takes about 0.1 s for a country file. It
+// reports whether it is in use from here on. A file that cannot be used leaves
+// the database as it was; the error says why, once for each state of the file,
+// and Info goes on saying so. Call it from a loop, every minute or so.
+func (db *DB) Reload() (bool, error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.path == "" {
+		return false, nil
+	}
+	is, err := os.Stat(db.path)
+	if err != nil && db.seen == nil && db.Info().Problem != nil || err == nil && same(is, db.seen) {
+		return false, nil
+	}
+	if err := db.load(); err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// load reads the owner's file and puts it to use. On an error it notes the
+// problem and keeps what was in use.
+func (db *DB) load() error {
+	f, err := db.read()
+	if err != nil {
+		err = fmt.Errorf("the country database %s cannot be used: %w", db.path, err)
+		if now := db.state.Load(); now != nil {
+			kept := *now
+			kept.info.Problem = err
+			db.state.Store(&kept)
+		}
+		return err
+	}
+	db.state.Store(&state{f, f.info(db.path)})
+	return nil
+}
+
+const maxFile = 1 << 30 // bytes
+
+func (db *DB) read() (*file, error) {
+	before, err := os.Stat(db.path)
+	db.seen = before
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	if !before.Mode().IsRegular() || before.Size() > maxFile {
+		return nil, fmt.Errorf("it is no file, or has more than %d bytes, which no country or city file has", maxFile)
+	}
+	content, err := os.ReadFile(db.path)
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	// seen stays what it was before, so that the next Reload tries again.
+	if after, err := os.Stat(db.path); err != nil || !same(before, after) {
+		return nil, errors.New("it changed while it was read")
+	}
+	f, err := open(content)
+	if err != nil {
+		return nil, err
+	}
+	return f, f.check()
+}
+
+// same reports whether a file has not been written to or replaced. A copy that
+// keeps size and time is still another file.
+func same(a, b fs.FileInfo) bool {
+	return a != nil && b != nil && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && os.SameFile(a, b)
+}
+
+// withoutPath strips what the sentence around the error says already.
+func withoutPath(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
+	}
+	return err
+}
