@@ -29,7 +29,8 @@ func open(content []byte) (*file, error) {
 	if err != nil {
 		return nil, damaged(err)
 	}
-	begin := int(tree.Metadata.NodeCount*tree.Metadata.RecordSize/4) + separator
+	node := tree.Metadata.RecordSize / 4 // bytes
+	begin := int(tree.Metadata.NodeCount*node) + separator
 	end := bytes.LastIndex(content, []byte(marker))
 	return &file{tree, mmdbdata.NewDecoder(content[begin:end], 0)}, nil
 }
