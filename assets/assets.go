@@ -16,6 +16,10 @@
 //
 // geo/country.mmdb is the country of every address, in MaxMind's format; see
 // NOTICE for its origin and licence.
+//
+// sdk is the JavaScript client for pages, served as a module and as an npm
+// package. sdk/testdata has the tokens that its minting and that of the command
+// line must both make.
 package assets
 
 import _ "embed"
