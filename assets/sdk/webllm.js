@@ -3,7 +3,7 @@
 // The gateway puts its public URL here when it serves this file.
 const PUBLIC_URL = ''
 
-const EXTENSION_BY = Date.now() + 300 // ms; extensions may be late
+const EXTENSION_BY = Date.now() + 300 // ms
 
 export class WebLLMError extends Error {
 	constructor(code, message, more) {
@@ -59,8 +59,8 @@ export class WebLLMClient {
 	// Who begins to answer is it. Refused by the user or aborted, nobody else is
 	// asked. Of two failures the gateway's is told: the page's owner can act on it.
 	async * #run(options, more, keep) {
-		const messages = messagesOf(options), { signal } = options
-		signal?.throwIfAborted()
+		const messages = messagesOf(options)
+		options.signal?.throwIfAborted()
 		const extension = await findExtension(this.#prefer !== 'gateway').catch(() => {})
 		const gateway = this.#gateway({ ...options, messages }, more)
 		const ways = extension ? [fromExtension(extension, options, more)] : []
@@ -76,7 +76,6 @@ export class WebLLMClient {
 					yield value
 				}
 			} catch (cause) {
-				signal?.throwIfAborted()
 				if (begun) throw cause
 				if (/NotAllowed|user_?(refused|denied|rejected)| 4001$/i.test(`${cause?.name} ${cause?.code}`)) fail('user_refused', 'The visitor does not allow it.', { cause })
 				if (parts === gateway || !reason) reason = cause
@@ -214,7 +213,7 @@ const CLAIMS = {
 }
 
 export async function generateGatewayToken({ secretKey, expiresIn, ...options }) {
-	if (inPage()) fail('not_in_a_page', 'Make tokens on a server: a page would give the private key away.')
+	if (inPage()) fail('not_in_a_page', 'Make tokens on a server: a page gives the private key away.')
 	const gid = /^sk-webllm-gateway-([a-z0-9]{9})-[\w-]+$/.exec(secretKey)?.[1] ?? invalid('secretKey is not the private key of a gateway.')
 	if (options.allowedCountries && options.blockedCountries) invalid('allowedCountries and blockedCountries contradict each other.')
 	if (expiresIn !== undefined && !(expiresIn >= 1000 && expiresIn <= 316e9)) invalid('expiresIn is a time in milliseconds, from a second to ten years.')
@@ -248,7 +247,7 @@ function limitOf(given, name) {
 
 function listOf(good, what, write = String) {
 	return (given, name) => {
-		const list = [given].flat().map((item) => write(`${item}`))
+		const list = [given].flat().map((item) => item?.trim ? write(item) : '')
 		if (!list.length && name !== 'domains') invalid(`${name} is empty: leave it out to allow any.`)
 		for (const item of list) good.test(item) || invalid(`${name}: ${item} is not ${what}.`)
 		return list.length ? list : undefined
