@@ -88,6 +88,14 @@ test('a prompt is all that is needed, and nothing else is sent', async () => {
   await assert.rejects(client(nobody).generateText({ messages: [] }), { code: 'invalid_options' })
 })
 
+test('a private key works on a server, and is refused in a page', async () => {
+  const gatewayToken = 'sk-webllm-gateway-abc123xyz-0123456789'
+  await client(says('Hello!'), { gatewayToken }).generateText({ prompt: 'Hi' })
+  assert.equal(seen[0].headers.authorization, `Bearer ${gatewayToken}`)
+  page()
+  assert.throws(() => new WebLLMClient({ gatewayToken }), { code: 'invalid_options' })
+})
+
 test('the functions do what the client does', async () => {
   client(says('Hello!'))
   assert.equal((await generateText({ gatewayToken, gatewayUrl: url, prompt: 'Hi' })).text, 'Hello!')

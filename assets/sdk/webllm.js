@@ -1,6 +1,6 @@
-// The client of a tallygate gateway; webllm.d.ts says what goes in and out.
+// The client of a tallygate gateway. webllm.d.ts explains it.
 
-// The gateway puts its public URL here when it serves this file.
+// The gateway that serves this file puts its public URL here.
 const PUBLIC_URL = ''
 
 const EXTENSION_BY = Date.now() + 300 // ms
@@ -26,6 +26,7 @@ export class WebLLMClient {
 	#prefer
 
 	constructor({ gatewayToken, gatewayUrl, prefer = 'extension' } = {}) {
+		if (inPage() && /^sk-/.test(gatewayToken)) invalid('A page gives the private key away.')
 		const [origin] = import.meta.url.match(/^https?:..[^/]+/) ?? ['']
 		this.#url = `${gatewayUrl || PUBLIC_URL || origin}`.replace(/(\/v1)?\/*$/, '')
 		this.#token = gatewayToken
@@ -213,10 +214,10 @@ const CLAIMS = {
 }
 
 export async function generateGatewayToken({ secretKey, expiresIn, ...options }) {
-	if (inPage()) fail('not_in_a_page', 'Make tokens on a server: a page gives the private key away.')
+	if (inPage()) fail('not_in_a_page', 'Make tokens on a server: a page gives the key away.')
 	const gid = /^sk-webllm-gateway-([a-z0-9]{9})-[\w-]+$/.exec(secretKey)?.[1] ?? invalid('secretKey is not the private key of a gateway.')
 	if (options.allowedCountries && options.blockedCountries) invalid('allowedCountries and blockedCountries contradict each other.')
-	if (expiresIn !== undefined && !(expiresIn >= 1000 && expiresIn <= 316e9)) invalid('expiresIn is a time in milliseconds, from a second to ten years.')
+	if (expiresIn !== undefined && !(expiresIn >= 1000 && expiresIn <= 316e9)) invalid('expiresIn is in milliseconds, from a second to ten years.')
 	const iat = Math.floor(Date.now() / 1000)
 	const claims = { tid: 'tok_' + base64url(crypto.getRandomValues(new Uint8Array(16))), gid, iat, exp: expiresIn && iat + Math.floor(expiresIn / 1000) }
 	only(CLAIMS, options)
