@@ -105,7 +105,6 @@ func TestShapes(t *testing.T) {
 		{map[string]any{"country": uint32(7)}, ""},
 		{map[string]any{"continent": map[string]any{"iso_code": "PT"}}, ""},
 		{map[string]any{}, ""},
-		{"PT", ""},
 	} {
 		networks[fmt.Sprintf("9.9.%d.0/24", i)] = tc.record
 		want[fmt.Sprintf("9.9.%d.1", i)] = tc.want
@@ -220,6 +219,31 @@ func TestOpenRefuses(t *testing.T) {
 		if _, err := Open(o); err == nil {
 			t.Errorf("%s is opened", name)
 		}
+	}
+}
+
+// A file whose parts do not fit together is refused as a whole.
+func TestDamaged(t *testing.T) {
+	networks := map[string]any{"8.8.8.0/24": map[string]any{"country": iso("PT")}, "9.9.9.0/24": "PT"}
+	for name, d := range map[string]database{
+		"a record that is no map": {recordSize: 24, ipVersion: 6, networks: networks},
+		"IPv5":                    {recordSize: 24, ipVersion: 5, networks: map[string]any{"8.8.8.0/24": networks["8.8.8.0/24"]}},
+	} {
+		if f, err := open(write(d)); err == nil && f.check() == nil {
+			t.Errorf("%s passes", name)
+		}
+	}
+	// The branches of each node of this tree meet in the next one.
+	braided := write(database{recordSize: 24, ipVersion: 6, networks: map[string]any{"::/120": map[string]any{"country": iso("PT")}}})
+	for at := 0; at < 6*119; at += 6 {
+		copy(braided[at+3:at+6], braided[at:at+3])
+	}
+	f, err := open(braided)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.check(); err == nil || !strings.Contains(err.Error(), "branches meet") {
+		t.Errorf("a braided tree: %v", err)
 	}
 }
 
