@@ -40,7 +40,7 @@ type DB struct {
 	state atomic.Pointer[state]
 
 	mu   sync.Mutex  // guards the field that follows, and lets one reload run at a time
-	seen fs.FileInfo // the owner's file as it was last tried; nil if it was not there
+	seen fs.FileInfo // the owner's file as it was last read; nil if it could not be
 }
 
 type state struct {
@@ -91,22 +91,26 @@ func (db *DB) Country(ip netip.Addr) string {
 // Info describes the database in use.
 func (db *DB) Info() Info { return db.state.Load().info }
 
-// Reload looks whether the owner's file has changed since it was last tried,
-// and if so reads and checks it, which takes 0.1 s for a country file and 1 s for
-// a city file. It reports whether it is in use from here on. A file that cannot be used leaves
-// the database as it was; the error says why, once for each state of the file,
-// and Info goes on saying so. Call it from a loop, every minute or so.
+// Reload looks whether the owner's file has changed since it was last read, and
+// if so reads and checks it, which takes 0.1 s for a country file and 1 s for a
+// city file. It reports whether it is in use from here on. A file that cannot be
+// used leaves the database as it was; the error says why, once for as long as
+// the reason is the same, and Info goes on saying so. Call it from a loop, every
+// minute or so.
 func (db *DB) Reload() (bool, error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	if db.path == "" {
 		return false, nil
 	}
-	is, err := os.Stat(db.path)
-	if err != nil && db.seen == nil && db.Info().Problem != nil || err == nil && same(is, db.seen) {
+	if is, err := os.Stat(db.path); err == nil && same(is, db.seen) {
 		return false, nil
 	}
+	known := db.Info().Problem
 	if err := db.load(); err != nil {
+		if known != nil && err.Error() == known.Error() {
+			return false, nil
+		}
 		return false, err
 	}
 	return true, nil
@@ -132,8 +136,8 @@ func (db *DB) load() error {
 const maxFile = 1 << 30 // bytes
 
 func (db *DB) read() (*file, error) {
+	db.seen = nil
 	before, err := os.Stat(db.path)
-	db.seen = before
 	if err != nil {
 		return nil, withoutPath(err)
 	}
@@ -144,7 +148,8 @@ func (db *DB) read() (*file, error) {
 	if err != nil {
 		return nil, withoutPath(err)
 	}
-	// seen stays what it was before, so that the next Reload tries again.
+	db.seen = before
+	// Then what is there by now is not what was seen, and is read next time.
 	if after, err := os.Stat(db.path); err != nil || !same(before, after) {
 		return nil, errors.New("it changed while it was read")
 	}
