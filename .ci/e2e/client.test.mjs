@@ -144,6 +144,11 @@ test('a stream, and what it came to', async () => {
   assert.deepEqual(await collect(textStream), ['Hel', 'lo!'])
 })
 
+test('a stream that has said why it stopped need not say that it is done', async () => {
+  const { text, finishReason } = await client(streams(delta('Hel'), delta('lo!', 'length'))).streamText({ prompt: 'Hi' }).result()
+  assert.deepEqual([text, finishReason], ['Hello!', 'length'])
+})
+
 test('a stream may be cut anywhere, and end its lines in any way', async () => {
   const text = 'Olá, 世界 🎉'
   for (const end of ['\n', '\r\n', '\r']) {

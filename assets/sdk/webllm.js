@@ -27,7 +27,7 @@ export class WebLLMClient {
 
 	constructor({ gatewayToken, gatewayUrl, prefer = 'extension' } = {}) {
 		if (inPage() && /^sk-/.test(gatewayToken)) invalid('A page gives the private key away.')
-		const [origin] = import.meta.url.match(/^https?:..[^/]+/) ?? ['']
+		const [origin] = import.meta.url?.match(/^https?:..[^/]+/) ?? ['']
 		this.#url = `${gatewayUrl || PUBLIC_URL || origin}`.replace(/(\/v1)?\/*$/, '')
 		this.#token = gatewayToken
 		this.#prefer = prefer
@@ -78,7 +78,7 @@ export class WebLLMClient {
 				}
 			} catch (cause) {
 				if (begun) throw cause
-				if (/NotAllowed|user_?(refused|denied|rejected)| 4001$/i.test(`${cause?.name} ${cause?.code}`)) fail('user_refused', 'The visitor does not allow it.', { cause })
+				if (/NotAllowed|user_?(refused|denied|rejected)| 4001$/i.test(`${cause?.name} ${cause?.code}`)) fail('user_refused', 'The visitor does not let this page use AI.', { cause })
 				if (parts === gateway || !reason) reason = cause
 			} finally {
 				await parts.return()
@@ -100,7 +100,7 @@ export class WebLLMClient {
 		const { ok, status, headers } = response, requestId = headers.get('x-request-id')
 		let text = '', finishReason, usage = {}
 		for await (const data of more.stream && ok ? events(response.body, cut) : [await response.text().catch(cut), '[DONE]']) {
-			if (data === '[DONE]') {
+			if (data === '[DONE]' || !data && finishReason) {
 				return withObject({ text, usage: usageOf(usage), model, provider: headers.get('x-tallygate-provider'), finishReason, transport: 'gateway', requestId }, more)
 			}
 			const answer = parse(data)
@@ -111,7 +111,7 @@ export class WebLLMClient {
 					limits: Object.fromEntries([...headers].filter(([name]) => /^x-ratelimit/.test(name))),
 				})
 			}
-			const [choice] = answer?.choices ?? fail('broken_answer', 'The gateway\'s answer is broken.')
+			const [choice] = answer?.choices ?? fail('broken_answer', 'The gateway\'s answer is broken, or broke off.')
 			model = answer.model ?? model
 			usage = answer.usage ?? usage
 			finishReason = choice?.finish_reason ?? finishReason
@@ -119,7 +119,6 @@ export class WebLLMClient {
 			text += piece
 			if (more.stream && piece) yield piece
 		}
-		fail('broken_answer', 'The gateway\'s answer ended early.')
 	}
 }
 
@@ -196,6 +195,7 @@ async function * events(body, cut) {
 				data = []
 			}
 		}
+		yield ''
 	} finally {
 		reader.cancel().catch(() => {})
 	}
