@@ -257,7 +257,7 @@ test('an extension is asked first, and is not told of the gateway', async () => 
     const { signal } = new AbortController()
     const result = await client(nobody).generateText({ gatewayToken, prompt: 'Hi', system: 'Be kind.', temperature: 0.5, task: 'qa', signal })
     assert.deepEqual([result.text, result.transport, result.model, result.usage.totalTokens], ['from mine', 'extension', 'mine', 2])
-    assert.deepEqual(extension.got, { temperature: 0.5, task: 'qa', messages: [{ role: 'system', content: 'Be kind.' }, { role: 'user', content: 'Hi' }] })
+    assert.deepEqual(extension.got, { prompt: 'Hi', temperature: 0.5, task: 'qa', messages: [{ role: 'system', content: 'Be kind.' }, { role: 'user', content: 'Hi' }] })
   }
 })
 

@@ -122,10 +122,10 @@ export class WebLLMClient {
 	}
 }
 
-async function * fromExtension(extension, { signal, gatewayToken, gatewayUrl, prefer, prompt, system, ...options }, more) {
+async function * fromExtension(extension, { signal, gatewayToken, gatewayUrl, prefer, system, ...options }, more) {
 	const schema = more.response_format?.json_schema.schema
 	if (schema) system = `${system ?? ''}\nAnswer with JSON only, of this schema: ${JSON.stringify(schema)}`
-	options.messages = messagesOf({ ...options, prompt, system })
+	options.messages = messagesOf({ ...options, system })
 	// An extension cannot be handed a signal.
 	const stopped = new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
 	const streams = more.stream && extension.streamText
