@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/oschwald/maxminddb-golang/v2"
 	"github.com/oschwald/maxminddb-golang/v2/mmdbdata"
@@ -80,11 +82,22 @@ func damaged(err error) error {
 
 func (f *file) info(path string) Info {
 	m := f.tree.Metadata
-	i := Info{Path: path, Type: m.DatabaseType, Description: m.Description["en"]}
-	if m.BuildEpoch > 0 {
+	i := Info{Path: path, Type: printable(m.DatabaseType), Description: printable(m.Description["en"])}
+	if m.BuildEpoch > 0 && m.BuildEpoch < 1<<36 { // a time that JSON can write
 		i.Built = time.Unix(int64(m.BuildEpoch), 0).UTC()
 	}
 	return i
+}
+
+// printable makes what a file says of itself fit for a terminal.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, s)
+	return fmt.Sprintf("%.200s", s)
 }
 
 func (f *file) country(ip netip.Addr) string {

@@ -345,6 +345,7 @@ func FuzzDatabase(f *testing.F) {
 		}
 	}
 	f.Add(country("US")[:200])
+	f.Add(write(database{kind: "\x1b[2J", recordSize: 24, ipVersion: 4, built: 1<<32 - 1, networks: map[string]any{"8.8.8.0/24": map[string]any{"country": iso("US")}}}))
 	addresses := []netip.Addr{google, netip.MustParseAddr("9.1.2.3"), netip.MustParseAddr("2a00::1"), netip.MustParseAddr("223.255.255.255")}
 	f.Fuzz(func(t *testing.T, content []byte) {
 		file, err := open(content)
@@ -357,7 +358,10 @@ func FuzzDatabase(f *testing.F) {
 				t.Errorf("%s is in %q", ip, code)
 			}
 		}
-		file.info("")
+		i := file.info("")
+		if _, err := json.Marshal(i); err != nil || strings.ContainsAny(i.Type+i.Description, "\x1b\n") {
+			t.Errorf("info %+v cannot be shown: %v", i, err)
+		}
 	})
 }
 
