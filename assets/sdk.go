@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-//go:embed sdk/webllm.js sdk/webllm.d.ts sdk/package.json sdk/README.md
+//go:embed sdk/webllm.js sdk/webllm.d.ts sdk/package.json sdk/README.md sdk/LICENSE
 var sdk embed.FS
 
 // SDK is the JavaScript client as a gateway serves it.
@@ -61,7 +61,7 @@ func NewSDK(publicURL string) (*SDK, error) {
 	return &SDK{Module: files["webllm.js"], Types: files["webllm.d.ts"], Tarball: tarball}, nil
 }
 
-var tarballOrder = []string{"package.json", "README.md", "webllm.d.ts", "webllm.js"}
+var tarballOrder = []string{"package.json", "LICENSE", "README.md", "webllm.d.ts", "webllm.js"}
 
 // pack makes an npm package. It is not compressed inside its gzip frame, because
 // what a compressor makes differs from one release of Go to the next.

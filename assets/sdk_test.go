@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"io"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -80,6 +81,13 @@ func TestSDKTarball(t *testing.T) {
 	}
 	if !bytes.Equal(files["webllm.d.ts"], s.Types) {
 		t.Error("the tarball has other types")
+	}
+	license, err := os.ReadFile("../LICENSE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(files["LICENSE"], license) {
+		t.Error("the tarball has another licence than the program")
 	}
 }
 

@@ -39,10 +39,10 @@ func open(content []byte) (*file, error) {
 }
 
 // check goes through the whole tree and every record once, as is due to a file
-// that came from outside; the library's own Verify takes ten times as long for a
-// city file, and refuses dumps that do not describe themselves. The
-// embedded database is checked by a test instead: going through it would bring
-// all of it into memory.
+// that came from outside. The library's own Verify takes ten times as long for a
+// city file, and refuses dumps that do not describe themselves. The embedded
+// database is checked by a test instead: going through it would bring all of it
+// into memory.
 func (f *file) check() error {
 	m := f.tree.Metadata
 	if m.BinaryFormatMajorVersion != 2 || m.IPVersion != 4 && m.IPVersion != 6 {
