@@ -159,7 +159,7 @@ func (r *Router) Plan(cat *tally.Catalog, p *tally.Principal, asked string, now 
 	name = resolve(p.Gateway, name)
 	if len(cat.ModelsNamed(name)) > 0 && !Allowed(p, asked, name) {
 		return nil, &tally.Refusal{Status: http.StatusForbidden, Type: tally.TypePermission, Code: tally.CodeModelNotAllowed, Param: "model",
-			Message: fmt.Sprintf("%s may not use model %q. GET /v1/models lists those it may use.", who(p), asked)}
+			Message: fmt.Sprintf("%s may not use model %q. GET /v1/models lists those it may use.", p.Who(), asked)}
 	}
 	targets := make([]Target, 0, 4)
 	live, off, unpriced := *r.live.Load(), false, false
@@ -222,13 +222,14 @@ func firstOf(cat *tally.Catalog, names []string) string {
 	return names[0]
 }
 
-// Allowed reports whether the lists of gateway and client let a principal use a
-// model, by the name it asked for or the name that stands for.
+// Allowed reports whether the lists of the gateway, and of the client or the
+// access token, let a principal use a model, by the name it asked for or the name
+// that stands for.
 func Allowed(p *tally.Principal, asked, name string) bool {
 	in := func(list []string) bool {
 		return len(list) == 0 || slices.Contains(list, name) || slices.Contains(list, asked)
 	}
-	return in(p.Gateway.Models) && (p.Client == nil || in(p.Client.Models))
+	return in(p.Gateway.Models) && (p.Client == nil || in(p.Client.Models)) && (p.Token == nil || in(p.Token.Models))
 }
 
 // Usable lists the names that a principal may ask for now, sorted: of models
@@ -276,13 +277,6 @@ func (u *Upstream) Enter() bool {
 
 // Leave gives back a place that Enter took.
 func (u *Upstream) Leave() { u.inFlight.Add(-1) }
-
-func who(p *tally.Principal) string {
-	if p.Client != nil {
-		return fmt.Sprintf("Client %q", p.Client.Name)
-	}
-	return fmt.Sprintf("Gateway %q", p.Gateway.Name)
-}
 
 // suggestion names a usable model that begins like the one asked for: most
 // mistaken names lack a date at their end, or have one too many.

@@ -22,12 +22,15 @@ type Catalog struct {
 	Models    []*Model    // by name, then creation
 	Settings  Settings    // defaults filled in
 
+	Revocations []*Revocation // by creation
+
 	entities map[EntityKind]map[ID]Entity
 	secrets  map[ID]*Secret // by owner
 	digests  map[Digest]ID  // current and previous digests → owner
 	models   map[string][]*Model
 	zones    map[ID]*time.Location // by gateway
 	keysOf   map[ID][]*Key
+	sites    map[string]*Gateway // by public ID
 }
 
 // NewCatalog indexes entities. A gateway whose zone is unknown is put in UTC;
@@ -41,6 +44,7 @@ func NewCatalog(rev int64, entities []Entity) *Catalog {
 		models:   map[string][]*Model{},
 		zones:    map[ID]*time.Location{},
 		keysOf:   map[ID][]*Key{},
+		sites:    map[string]*Gateway{},
 	}
 	for _, e := range entities {
 		of := c.entities[e.Kind()]
@@ -52,6 +56,7 @@ func NewCatalog(rev int64, entities []Entity) *Catalog {
 		switch e := e.(type) {
 		case *Gateway:
 			c.Gateways = append(c.Gateways, e)
+			c.sites[e.PublicID] = e
 			loc, err := time.LoadLocation(e.TimeZone)
 			if err != nil {
 				loc = time.UTC
@@ -68,6 +73,8 @@ func NewCatalog(rev int64, entities []Entity) *Catalog {
 			c.Models = append(c.Models, e)
 		case *Settings:
 			c.Settings = *e
+		case *Revocation:
+			c.Revocations = append(c.Revocations, e)
 		case *Secret:
 			c.secrets[e.Of] = e
 			for _, d := range [...]Digest{e.Digest, e.Previous} {
@@ -81,6 +88,7 @@ func NewCatalog(rev int64, entities []Entity) *Catalog {
 	slices.SortFunc(c.Clients, func(a, b *Client) int { return cmp.Compare(a.Slug, b.Slug) })
 	slices.SortFunc(c.Keys, byCreation)
 	slices.SortFunc(c.Providers, byCreation)
+	slices.SortFunc(c.Revocations, byCreation)
 	slices.SortFunc(c.Models, func(a, b *Model) int { return cmp.Or(cmp.Compare(a.Name, b.Name), byCreation(a, b)) })
 	for _, keys := range c.keysOf {
 		slices.SortFunc(keys, byCreation)
@@ -138,6 +146,14 @@ func (c *Catalog) Client(id ID) *Client     { return find[*Client](c, KindClient
 func (c *Catalog) Key(id ID) *Key           { return find[*Key](c, KindKey, id) }
 func (c *Catalog) Provider(id ID) *Provider { return find[*Provider](c, KindProvider, id) }
 func (c *Catalog) Model(id ID) *Model       { return find[*Model](c, KindModel, id) }
+
+// Revocation returns what ended an access token, nil if nothing has.
+func (c *Catalog) Revocation(token string) *Revocation {
+	return find[*Revocation](c, KindRevocation, ID(token))
+}
+
+// Site returns a gateway by its public ID, nil if there is none.
+func (c *Catalog) Site(publicID string) *Gateway { return c.sites[publicID] }
 
 // Secret returns the secret of an owner, nil if it has none.
 func (c *Catalog) Secret(of ID) *Secret { return c.secrets[of] }

@@ -21,6 +21,8 @@ const (
 	KindProvider EntityKind = "provider"
 	KindModel    EntityKind = "model"
 	KindSettings EntityKind = "settings"
+	// KindRevocation is of access tokens.
+	KindRevocation EntityKind = "revocation"
 )
 
 // Meta is what every entity has. Rev is the store's revision at its last
@@ -56,6 +58,8 @@ func NewEntity(k EntityKind) Entity {
 		return &Model{}
 	case KindSettings:
 		return &Settings{}
+	case KindRevocation:
+		return &Revocation{}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package tally
 
 import (
+	"fmt"
 	"net/http"
 	"net/netip"
 	"time"
@@ -8,13 +9,29 @@ import (
 
 // Principal is who sends a request, as far as its credential, address and
 // origin tell. Its pointers lead into the catalog the request uses.
+//
+// Client and Key belong together. Without them it is the gateway's own server,
+// with the private key, or a visitor of a page.
 type Principal struct {
 	Gateway *Gateway
-	Client  *Client // nil for a gateway's private key
-	Key     *Key    // nil for a gateway's private key
+	Client  *Client
+	Key     *Key
+	Token   *Token // the one a visitor's page has
+	Visitor bool   // came with an access token, or with nothing to a public gateway
 	IP      netip.Addr
-	Country string
+	Country string // of a visitor; "" if it is not known
 	Origin  string
+}
+
+// Who names the principal for people: by what its owner can find and change.
+func (p *Principal) Who() string {
+	switch {
+	case p.Client != nil:
+		return fmt.Sprintf("Client %q", p.Client.Name)
+	case p.Token != nil:
+		return fmt.Sprintf("Access token %s of gateway %q", p.Token.ID, p.Gateway.Name)
+	}
+	return fmt.Sprintf("Gateway %q", p.Gateway.Name)
 }
 
 // Refusal is an error of the public plane: what a client app is told, in the
@@ -56,7 +73,12 @@ const (
 	CodeClientSuspended  = "client_suspended"
 	CodeClientInactive   = "client_inactive"
 	CodeGatewayDisabled  = "gateway_disabled"
+	CodeTokenExpired     = "token_expired"
+	CodeTokenRevoked     = "token_revoked"
+	CodeTokenRefused     = "token_not_accepted" // the gateway takes no access tokens
 	CodeOrigin           = "origin_not_allowed"
+	CodeCountry          = "country_not_allowed"
+	CodeVisitorQuota     = "ip_quota"
 	CodeModelNotAllowed  = "model_not_allowed"
 	CodeModelNotFound    = "model_not_found"
 	CodeModelUnpriced    = "model_unpriced"

@@ -1,0 +1,32 @@
+package tally
+
+import "time"
+
+// Token is an access token as its claims say, once its signature has been
+// checked: what visitors of a page may do with it. It is stored nowhere; a
+// gateway's owner mints it without asking the gateway.
+type Token struct {
+	ID        string    // tid: its usage is kept under it
+	Gateway   string    // public ID
+	IssuedAt  time.Time // whole seconds, as are the others
+	NotBefore time.Time // zero: it works from the start
+	ExpiresAt time.Time // zero: never
+
+	Limits        []Limit // of the token
+	VisitorLimits []Limit // of each visitor's address
+
+	Domains          []string // of the page, lower case, maybe "*.example.com"; empty: any
+	AllowedCountries []string // ISO 3166-1 alpha-2; empty: all but the blocked ones
+	BlockedCountries []string
+	Models           []string // empty: all of the gateway's
+}
+
+// Revocation ends an access token before its time. Its ID is the token's, so a
+// token is revoked whichever gateway it is for.
+type Revocation struct {
+	Meta
+	Gateway ID `json:"gateway"` // the one it was revoked for
+}
+
+// Kind implements Entity.
+func (*Revocation) Kind() EntityKind { return KindRevocation }
