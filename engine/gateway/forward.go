@@ -248,27 +248,13 @@ func (x *exchange) close() {
 func (x *exchange) refuse(refusal *tally.Refusal) {
 	if p := x.principal; p != nil && refusal.Status < http.StatusInternalServerError {
 		rec := tally.Record{
-			ID: x.id, At: x.at, Gateway: gatewayID(p), Endpoint: string(x.endpoint), Model: x.model, Stream: x.stream,
-			Origin: p.Origin, Country: p.Country, Status: refusal.Status, Code: refusal.Code, Outcome: tally.OutcomeDenied, Total: x.elapsed(),
-		}
-		if p.Client != nil {
-			rec.Client = p.Client.ID
-		}
-		if p.Key != nil {
-			rec.Key = p.Key.ID
+			ID: x.id, At: x.at, Endpoint: string(x.endpoint), Model: x.model, Stream: x.stream,
+			Status: refusal.Status, Code: refusal.Code, Outcome: tally.OutcomeDenied, Total: x.elapsed(),
 		}
 		if refusal.Status == http.StatusTooManyRequests {
 			rec.Outcome = tally.OutcomeLimited
 		}
-		x.Meter.Refuse(context.WithoutCancel(x.ctx), rec)
+		x.Meter.Refuse(context.WithoutCancel(x.ctx), p, rec)
 	}
 	x.tell(refusal)
-}
-
-// gatewayID is the principal's gateway; a client can outlive it.
-func gatewayID(p *tally.Principal) tally.ID {
-	if p.Gateway == nil {
-		return ""
-	}
-	return p.Gateway.ID
 }

@@ -1,7 +1,8 @@
 // Package meter holds a request's bound before it spends and settles the truth
 // after.
 //
-// [Meter.Admit] turns the limits of gateway, client and key into charges,
+// [Meter.Admit] turns the limits of gateway, client and key, or of access token
+// and visitor's address, into charges,
 // bounds what the request can use, and asks the store to hold it; the answer is
 // a [Ticket]. [Ticket.Settle] prices what was used and hands the store the
 // record. A ticket is settled exactly once, whatever happens to the request:

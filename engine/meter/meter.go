@@ -29,8 +29,9 @@ const UnknownContext = 1_050_000
 // Options is what a Meter needs.
 type Options struct {
 	Store storage.Meter
-	// Hash makes the keyed hash of an end user of a client.
-	Hash   func(client tally.ID, user string) string
+	// Hash makes the keyed hash of an end user of a client, or of a visitor of a
+	// gateway: 128 bits in base64url.
+	Hash   func(of tally.ID, user string) string
 	Logger *slog.Logger
 }
 
@@ -90,12 +91,12 @@ func (m *Meter) Admit(ctx context.Context, r *Request) (*Ticket, *tally.Refusal)
 		return nil, refusal
 	}
 	t := &Ticket{meter: m, request: r, charges: pl.chargesAt(r.At), expires: r.At.Add(HoldFor)}
-	t.draft = tally.Record{
-		ID: r.ID, At: r.At, Gateway: p.Gateway.ID, Endpoint: r.Endpoint, Model: r.Model, Stream: r.Stream,
-		Origin: p.Origin, Country: p.Country, Count: 1,
-	}
-	if p.Key != nil {
-		t.draft.Client, t.draft.Key = p.Client.ID, p.Key.ID
+	t.draft = tally.Record{ID: r.ID, At: r.At, Endpoint: r.Endpoint, Model: r.Model, Stream: r.Stream, Count: 1}
+	m.name(&t.draft, p)
+	if p.Visitor {
+		who := m.visitorOf(p)
+		nameVisitor(&t.draft, who)
+		t.charges = pl.aim(t.charges, who)
 	}
 	if refusal := t.enter(); refusal != nil {
 		return nil, refusal

@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,11 +13,13 @@ import (
 // revision of the catalog.
 type plan struct {
 	limits   []planned
+	visitors int  // how many of them, at the start, are of each visitor's address
 	sessions bool // a limit counts sessions
 	current  atomic.Pointer[charges]
 }
 
-// planned is one enforced limit of one subject.
+// planned is one enforced limit of one subject. Of a limit on visitors the
+// subject is only the beginning: who the visitor is, a request tells.
 type planned struct {
 	subject tally.Subject
 	tally.Limit
@@ -31,30 +34,45 @@ type charges struct {
 	from, until time.Time
 }
 
-// plans caches plans by the key or gateway they belong to, for one revision.
+// plans caches plans by whom they belong to, for one revision.
 type plans struct {
 	rev int64
-	of  sync.Map // *tally.Key or *tally.Gateway → *plan
+	of  sync.Map // *tally.Key, *tally.Token, *tally.Gateway for its server or everyone for its visitors → *plan
+	n   atomic.Int64
 }
+
+// maxPlans is how many plans are kept: keys are few, access tokens may be many.
+const maxPlans = 20_000
+
+// everyone are the visitors of a public gateway.
+type everyone struct{ gateway *tally.Gateway }
 
 // planOf returns the plan of a principal. Pointers into the catalog identify
 // it: a changed entity is another pointer in another revision.
 func (m *Meter) planOf(cat *tally.Catalog, p *tally.Principal) *plan {
 	set := m.plans.Load()
-	if set == nil || set.rev != cat.Rev {
+	if set == nil || set.rev != cat.Rev || set.n.Load() >= maxPlans {
 		// Requests on an old picture may put it back; both are right for their
 		// own revision, and the newest settles down at once.
 		set = &plans{rev: cat.Rev}
 		m.plans.Store(set)
 	}
 	var id any = p.Gateway
-	if p.Key != nil {
+	switch {
+	case p.Key != nil:
 		id = p.Key
+	case p.Token != nil:
+		id = p.Token
+	case p.Visitor:
+		id = everyone{p.Gateway}
 	}
 	if pl, ok := set.of.Load(id); ok {
 		return pl.(*plan)
 	}
-	pl, _ := set.of.LoadOrStore(id, newPlan(cat, p))
+	pl, before := set.of.LoadOrStore(id, newPlan(cat, p))
+	if !before {
+		set.n.Add(1)
+	}
 	return pl.(*plan)
 }
 
@@ -72,6 +90,16 @@ func newPlan(cat *tally.Catalog, p *tally.Principal) *plan {
 	}
 	// The narrowest first: it is the one a caller can do something about, so it
 	// is the one that is named when several are used up.
+	if p.Visitor {
+		if p.Token != nil {
+			add(visitorsOf(tally.ID(p.Token.ID)), p.Token.VisitorLimits)
+		}
+		add(visitorsOf(p.Gateway.ID), p.Gateway.VisitorLimits)
+		pl.visitors = len(pl.limits)
+	}
+	if p.Token != nil {
+		add(tally.SubjectOf("token", tally.ID(p.Token.ID)), p.Token.Limits)
+	}
 	if p.Key != nil {
 		add(tally.SubjectOf("key", p.Key.ID), p.Key.Limits)
 	}
@@ -81,6 +109,10 @@ func newPlan(cat *tally.Catalog, p *tally.Principal) *plan {
 	add(tally.SubjectOf("gateway", p.Gateway.ID), p.Gateway.Limits)
 	return pl
 }
+
+// visitorsOf is what the subjects of all visitors of a token or a gateway begin
+// with.
+func visitorsOf(id tally.ID) tally.Subject { return tally.SubjectOf("visitor", id+"/") }
 
 // chargesAt returns the charges of an instant. The slice is shared.
 func (pl *plan) chargesAt(now time.Time) []tally.Charge {
@@ -104,8 +136,8 @@ func (pl *plan) chargesAt(now time.Time) []tally.Charge {
 
 // limitOf returns the limit that a counter is charged for.
 func (pl *plan) limitOf(c tally.Counter) planned {
-	for _, l := range pl.limits {
-		if l.subject == c.Subject && l.Metric == c.Metric && l.Window.Period(c.Period.Start, l.zone, l.cycleDay) == c.Period {
+	for i, l := range pl.limits {
+		if (l.subject == c.Subject || i < pl.visitors && strings.HasPrefix(string(c.Subject), string(l.subject))) && l.Metric == c.Metric && l.Window.Period(c.Period.Start, l.zone, l.cycleDay) == c.Period {
 			return l
 		}
 	}

@@ -267,6 +267,6 @@ func BenchmarkStorm(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		_, refusal := w.meter.Admit(context.Background(), r)
-		w.meter.Refuse(context.Background(), tally.Record{ID: r.ID, At: r.At, Gateway: "gw_1", Client: "cl_1", Key: "key_1", Status: 429, Outcome: tally.OutcomeLimited, Code: refusal.Code})
+		w.meter.Refuse(context.Background(), w.principal(), tally.Record{ID: r.ID, At: r.At, Status: 429, Outcome: tally.OutcomeLimited, Code: refusal.Code})
 	}
 }

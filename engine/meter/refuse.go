@@ -31,8 +31,12 @@ func limitReached(r *Request, pl *plan, e *tally.LimitError) *tally.Refusal {
 	format := e.Metric.Format
 	text := fmt.Sprintf("%s has used %s of %s %s%s", whose(r, e.Subject), format(e.Used), format(e.Max), noun(e.Metric), phrase(l.Window.Unit))
 	out := &tally.Refusal{Status: http.StatusTooManyRequests, Type: tally.TypeQuota, Code: tally.LimitCode(e.Metric), Final: true}
+	kind, _ := e.Subject.Split()
 	if l.Window.Unit == tally.Minute {
 		out.Type, out.Code, out.Final = tally.TypeRate, tally.CodeRate, false
+	}
+	if kind == "visitor" {
+		out.Code = tally.CodeVisitorQuota
 	}
 	switch {
 	case e.Need > e.Max: // no new window will let it pass
@@ -62,8 +66,12 @@ func whose(r *Request, s tally.Subject) string {
 	switch kind, _ := s.Split(); {
 	case kind == "key" && p.Key != nil:
 		return fmt.Sprintf("Key %q of client %q", p.Key.Label, p.Client.Name)
-	case kind == "client" && p.Client != nil:
-		return fmt.Sprintf("Client %q", p.Client.Name)
+	case kind == "visitor" && p.Token != nil:
+		return fmt.Sprintf("This visitor's address, with access token %s,", p.Token.ID)
+	case kind == "visitor":
+		return fmt.Sprintf("This visitor's address, at gateway %q,", p.Gateway.Name)
+	case kind != "gateway":
+		return p.Who()
 	}
 	return fmt.Sprintf("Gateway %q", p.Gateway.Name)
 }
@@ -108,7 +116,7 @@ func tooManyInFlight(c *tally.Client) *tally.Refusal {
 // refusalKey is what makes refusals alike.
 type refusalKey struct {
 	gateway, client, key tally.ID
-	code                 string
+	token, code          string
 	minute               int64 // since 1970
 }
 
@@ -118,19 +126,24 @@ type refusals struct {
 	of map[refusalKey]*tally.Record // the next to record; its Count is 0 if there was only the first
 }
 
-// Refuse counts a refusal of a known principal. The first of its kind in a
-// minute is recorded at once; of the others the second stands for all.
-func (m *Meter) Refuse(ctx context.Context, rec tally.Record) {
-	if m.refusedBefore(&rec) {
+// Refuse counts a refusal of a known principal, whom rec need not name. The
+// first of its kind in a minute is recorded at once; of the others the second
+// stands for all.
+func (m *Meter) Refuse(ctx context.Context, p *tally.Principal, rec tally.Record) {
+	m.name(&rec, p)
+	if m.refusedBefore(p, &rec) {
 		return
 	}
 	rec.Count = 1
+	if p.Visitor {
+		nameVisitor(&rec, m.visitorOf(p))
+	}
 	m.record(ctx, rec)
 }
 
 // refusedBefore counts a refusal, unless it is the first of its kind.
-func (m *Meter) refusedBefore(rec *tally.Record) bool {
-	k := refusalKey{rec.Gateway, rec.Client, rec.Key, rec.Code, rec.At.Unix() / 60}
+func (m *Meter) refusedBefore(p *tally.Principal, rec *tally.Record) bool {
+	k := refusalKey{rec.Gateway, rec.Client, rec.Key, rec.Token, rec.Code, rec.At.Unix() / 60}
 	m.refusals.mu.Lock()
 	defer m.refusals.mu.Unlock()
 	again := m.refusals.of[k]
@@ -141,6 +154,9 @@ func (m *Meter) refusedBefore(rec *tally.Record) bool {
 	case again.Count == 0:
 		*again = *rec
 		again.Count = 0
+		if p.Visitor {
+			nameVisitor(again, m.visitorOf(p))
+		}
 	}
 	again.Count++
 	return true

@@ -135,7 +135,9 @@ func TestRefusalsAreCounted(t *testing.T) {
 	ctx := context.Background()
 	refuse := func(n int, code string, key tally.ID, at time.Time) {
 		for range n {
-			w.meter.Refuse(ctx, tally.Record{ID: tally.NewID("req", at), At: at, Gateway: "gw_1", Client: "cl_1", Key: key, Status: 429, Outcome: tally.OutcomeLimited, Code: code})
+			p := w.principal()
+			p.Key = &tally.Key{Meta: tally.Meta{ID: key}}
+			w.meter.Refuse(ctx, p, tally.Record{ID: tally.NewID("req", at), At: at, Status: 429, Outcome: tally.OutcomeLimited, Code: code})
 		}
 	}
 	refuse(1000, "rate_limit", "key_1", noon)
@@ -182,7 +184,7 @@ func TestRefusalsAreCounted(t *testing.T) {
 func TestCountedRefusalsKeepAnID(t *testing.T) {
 	w := newWorld(t)
 	for _, id := range []tally.ID{"req_a", "req_b", "req_c"} {
-		w.meter.Refuse(context.Background(), tally.Record{ID: id, At: noon, Client: "cl_1", Outcome: tally.OutcomeDenied, Code: "model_not_found"})
+		w.meter.Refuse(context.Background(), w.principal(), tally.Record{ID: id, At: noon, Outcome: tally.OutcomeDenied, Code: "model_not_found"})
 	}
 	w.meter.FlushRefusals(context.Background(), noon.Add(time.Minute))
 	got := w.records()

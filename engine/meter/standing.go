@@ -39,24 +39,37 @@ func (m *Meter) Standings(ctx context.Context, cat *tally.Catalog, gw *tally.Gat
 	return out, nil
 }
 
-// StandingsOf tell where every limit of a principal stands: those of its key,
-// its client and its gateway, the narrowest first.
+// StandingsOf tell where every limit of a principal stands, the narrowest first:
+// those of its address, its token, its key, its client and its gateway.
 func (m *Meter) StandingsOf(ctx context.Context, cat *tally.Catalog, p *tally.Principal, now time.Time) ([]Standing, error) {
-	var out []Standing
-	add := func(kind string, id tally.ID, limits []tally.Limit) error {
-		some, err := m.Standings(ctx, cat, p.Gateway, tally.SubjectOf(kind, id), limits, now)
-		out = append(out, some...)
-		return err
+	type limited struct {
+		subject tally.Subject
+		limits  []tally.Limit
+	}
+	var all []limited
+	if p.Visitor {
+		who := tally.Subject(m.visitorOf(p).address)
+		if p.Token != nil {
+			all = append(all, limited{visitorsOf(tally.ID(p.Token.ID)) + who, p.Token.VisitorLimits})
+		}
+		all = append(all, limited{visitorsOf(p.Gateway.ID) + who, p.Gateway.VisitorLimits})
+	}
+	if p.Token != nil {
+		all = append(all, limited{tally.SubjectOf("token", tally.ID(p.Token.ID)), p.Token.Limits})
 	}
 	if p.Key != nil {
-		if err := add("key", p.Key.ID, p.Key.Limits); err != nil {
-			return nil, err
-		}
+		all = append(all, limited{tally.SubjectOf("key", p.Key.ID), p.Key.Limits})
 	}
 	if p.Client != nil {
-		if err := add("client", p.Client.ID, p.Client.Limits); err != nil {
+		all = append(all, limited{tally.SubjectOf("client", p.Client.ID), p.Client.Limits})
+	}
+	var out []Standing
+	for _, l := range append(all, limited{tally.SubjectOf("gateway", p.Gateway.ID), p.Gateway.Limits}) {
+		some, err := m.Standings(ctx, cat, p.Gateway, l.subject, l.limits, now)
+		if err != nil {
 			return nil, err
 		}
+		out = append(out, some...)
 	}
-	return out, add("gateway", p.Gateway.ID, p.Gateway.Limits)
+	return out, nil
 }

@@ -34,7 +34,7 @@ func TestSettle(t *testing.T) {
 		"what":     got.ID == ticket.draft.ID && got.At.Equal(noon) && got.Endpoint == "chat/completions" && got.Model == "m" && got.Stream,
 		"where":    got.Provider == "prov_1" && got.Upstream == "m-1" && got.Attempts == 2,
 		"outcome":  got.Status == 200 && got.Outcome == tally.OK && got.Basis == tally.Exact && got.Count == 1,
-		"session":  got.Session == "cl_1#ana" && got.NewSession,
+		"session":  got.Session == hash("cl_1", "ana") && got.NewSession,
 		"tokens":   got.Tokens == tally.Tokens{Input: 17, Output: 5},
 		"money":    got.Cost == cost && got.Credits == cost.WithMarkup(2000) && got.Credits == 32400,
 		"duration": got.FirstByte == time.Second && got.Total == 2*time.Second,
@@ -295,7 +295,7 @@ func TestStormWritesNothing(t *testing.T) {
 	w.open(counted)
 	for range 10_000 {
 		r := w.refused()
-		w.meter.Refuse(context.Background(), tally.Record{ID: "req_1", At: w.now, Gateway: "gw_1", Client: "cl_1", Key: "key_1", Status: r.Status, Outcome: tally.OutcomeLimited, Code: r.Code})
+		w.meter.Refuse(context.Background(), w.principal(), tally.Record{ID: "req_1", At: w.now, Status: r.Status, Outcome: tally.OutcomeLimited, Code: r.Code})
 	}
 	if counted.writes != 1 {
 		t.Errorf("%d writes, want 1", counted.writes)

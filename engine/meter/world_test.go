@@ -2,6 +2,8 @@ package meter
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"log/slog"
 	"reflect"
 	"strings"
@@ -50,11 +52,16 @@ func newWorld(t testing.TB) *world {
 // open makes a meter over a store.
 func (w *world) open(store storage.Meter) {
 	w.meter = New(Options{
-		Store:  store,
-		Hash:   func(client tally.ID, user string) string { return string(client) + "#" + user },
+		Store: store,
+		Hash:   hash,
 		Logger: slog.New(slog.NewTextHandler(w.log, nil)),
 	})
 	w.use()
+}
+
+func hash(of tally.ID, user string) string {
+	sum := sha256.Sum256([]byte(string(of) + "#" + user))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
 // use puts the entities as they are in force, as a new revision. Those that did

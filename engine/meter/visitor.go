@@ -1,0 +1,78 @@
+package meter
+
+import (
+	"encoding/base64"
+	"net/netip"
+
+	"tallygate/engine/tally"
+)
+
+// networkShare is how many addresses' worth of a visitor limit a whole IPv6
+// network of /48 may use: a site gets as much, which has 65,536 of the /64 that
+// count as one address, and could otherwise have a quota with each of them.
+const networkShare = 16
+
+// visitor is who a visitor is by the address, as far as anything is kept of it:
+// keyed hashes, and the network for people.
+type visitor struct {
+	address string // of the IPv4 address, or the IPv6 network of /64
+	network string // of the IPv6 network of /48; "" for IPv4
+	shown   string // "203.0.113.0/24", "2001:db8:1::/48"; "" for no address
+}
+
+func (m *Meter) visitorOf(p *tally.Principal) visitor {
+	hash := func(of string) string { return m.hash(p.Gateway.ID, "visitor/"+of) }
+	ip := p.IP.WithZone("")
+	switch {
+	case !ip.IsValid():
+		return visitor{address: hash("")} // all of whom nothing is known are one
+	case ip.Is4():
+		return visitor{address: hash(ip.String()), shown: prefix(ip, 24)}
+	}
+	network := prefix(ip, 48)
+	return visitor{address: hash(prefix(ip, 64)), network: hash(network), shown: network}
+}
+
+func prefix(ip netip.Addr, bits int) string {
+	p, _ := ip.Prefix(bits) // an error would be of a length that the address has not
+	return p.String()
+}
+
+// name writes down who sent a request.
+func (m *Meter) name(rec *tally.Record, p *tally.Principal) {
+	rec.Origin, rec.Country = p.Origin, p.Country
+	if p.Gateway != nil { // a client can outlive it
+		rec.Gateway = p.Gateway.ID
+	}
+	if p.Client != nil {
+		rec.Client = p.Client.ID
+	}
+	if p.Key != nil {
+		rec.Key = p.Key.ID
+	}
+	if p.Token != nil {
+		rec.Token = p.Token.ID
+	}
+}
+
+// nameVisitor adds what is kept of a visitor.
+func nameVisitor(rec *tally.Record, v visitor) {
+	rec.VisitorNet = v.shown
+	rec.Visitor, _ = base64.RawURLEncoding.DecodeString(v.address) // the hash is written so
+}
+
+// aim fills in whose address the limits on visitors are to be charged to.
+func (pl *plan) aim(list []tally.Charge, v visitor) []tally.Charge {
+	out := make([]tally.Charge, 0, len(list)+pl.visitors)
+	for _, c := range list[:pl.visitors] {
+		of := c.Subject
+		c.Subject = of + tally.Subject(v.address)
+		out = append(out, c)
+		if v.network != "" {
+			c.Subject = of + tally.Subject(v.network)
+			c.Max = saturatingMul(c.Max, networkShare)
+			out = append(out, c)
+		}
+	}
+	return append(out, list[pl.visitors:]...)
+}
