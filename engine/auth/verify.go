@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"tallygate/engine/tally"
@@ -35,22 +36,36 @@ func Credential(h http.Header) string {
 	return token
 }
 
-// Verify tells who holds a credential and whether they may send requests now.
-// A refusal of a credential that is known comes with its principal, so that it
-// can be counted; of an unknown one with none.
-func Verify(cat *tally.Catalog, credential string, now time.Time) (*tally.Principal, *tally.Refusal) {
+// Verifier tells who holds a credential. It remembers what it had to unseal and
+// to check for that, in memory only. Its methods may be called concurrently.
+type Verifier struct {
+	sealer *Sealer
+	keys   sync.Map // *tally.Secret of a gateway → *signingKeys
+	tokens seen
+}
+
+// NewVerifier makes a Verifier of what sealer has sealed.
+func NewVerifier(sealer *Sealer) *Verifier { return &Verifier{sealer: sealer} }
+
+// Verify tells who holds a credential and whether they may send requests now; an
+// empty credential from a page, whose origin is given, is a visitor's of a public
+// gateway. A refusal of a credential that is known comes with its principal, so
+// that it can be counted; of an unknown one with none.
+func (v *Verifier) Verify(cat *tally.Catalog, credential, origin string, now time.Time) (*tally.Principal, *tally.Refusal) {
 	if len(credential) > maxCredential {
 		return nil, unknown("That credential is too long to be one of this gateway.")
 	}
 	switch {
 	case credential == "":
-		return nil, unknown("No API key was sent. Send it as Authorization: Bearer llm_gw_…")
+		return public(cat, origin)
+	case strings.HasPrefix(credential, tokenPrefix):
+		return v.visitor(cat, credential, now)
 	case strings.HasPrefix(credential, clientPrefix):
 		if !looksLikeClientKey(credential) {
 			return nil, unknown("That API key is incomplete or mistyped: its checksum does not match. Copy it again, whole.")
 		}
 	case !strings.HasPrefix(credential, privatePrefix):
-		return nil, unknown("That is not a key of this gateway: its keys start with llm_gw_.")
+		return nil, unknown("That is not a key of this gateway: its keys start with llm_gw_, its access tokens with wlm-.")
 	}
 	owner, valid := cat.Owner(DigestOf(credential), now)
 	if owner == "" {
@@ -116,16 +131,6 @@ func gatewayRefusal(gw *tally.Gateway) *tally.Refusal {
 		return forbidden(tally.CodeGatewayDisabled, fmt.Sprintf("Gateway %q is switched off by its owner.", gw.Name))
 	}
 	return nil
-}
-
-// CheckOrigin refuses a page that may not use the principal's key. Where no
-// origins are listed every caller is let through, and pages get no CORS
-// headers.
-func CheckOrigin(p *tally.Principal, origin string) *tally.Refusal {
-	if origin == "" || p.Client == nil || len(p.Client.Origins) == 0 || AllowsOrigin(p.Client.Origins, origin) {
-		return nil
-	}
-	return forbidden(tally.CodeOrigin, fmt.Sprintf("Client %q may not be used from pages of %s.", p.Client.Name, origin))
 }
 
 // AllowsOrigin reports whether a list names an origin, exactly but for case.

@@ -52,7 +52,7 @@ func newWorld(t testing.TB) *world {
 // open makes a meter over a store.
 func (w *world) open(store storage.Meter) {
 	w.meter = New(Options{
-		Store: store,
+		Store:  store,
 		Hash:   hash,
 		Logger: slog.New(slog.NewTextHandler(w.log, nil)),
 	})
