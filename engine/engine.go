@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,8 @@ type Options struct {
 	Logger        *slog.Logger
 	Version       string
 	Data          string // where the store is, for people
+	// Country tells where an address is, "" if it is not known.
+	Country func(netip.Addr) string
 }
 
 // Engine is the assembled gateway. Its methods may be called concurrently,
@@ -56,10 +59,11 @@ type Engine struct {
 	routing  atomic.Pointer[tally.Catalog] // the catalog the router is made for: ahead of catalog during a change
 	baseURL  atomic.Pointer[string]        // nil while the public plane is down
 
-	router  *route.Router
-	meter   *meter.Meter
-	gateway *gateway.Server
-	control *control.Server
+	verifier *auth.Verifier
+	router   *route.Router
+	meter    *meter.Meter
+	gateway  *gateway.Server
+	control  *control.Server
 }
 
 // New assembles an engine over an open store. It serves nothing yet: the caller
@@ -118,10 +122,11 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 // assemble makes the parts that answer requests, each with what it needs of
 // the others.
 func (e *Engine) assemble() {
+	e.verifier = auth.NewVerifier(e.sealer)
 	e.router = route.New(route.Options{Kinds: e.opts.Kinds, Keys: e.providerKeys, Logger: e.log})
 	e.meter = meter.New(meter.Options{Store: e.store, Hash: e.sealer.Hash, Logger: e.log})
 	e.gateway = gateway.New(gateway.Options{
-		Catalog: e.catalog.Load, Router: e.router, Meter: e.meter, Clock: e.clock,
+		Catalog: e.catalog.Load, Verifier: e.verifier, Country: e.country, Router: e.router, Meter: e.meter, Clock: e.clock,
 		Ready: e.ready, Logger: e.log, Version: e.opts.Version,
 	})
 	e.control = control.NewServer(e.feed.Events)
@@ -162,4 +167,12 @@ func (e *Engine) Close() error {
 	e.meter.FlushRefusals(context.Background(), time.Time{}) // the minute under way, too
 	e.router.Close()
 	return nil
+}
+
+// country tells where a visitor's address is, "" if it is not known.
+func (e *Engine) country(ip netip.Addr) string {
+	if e.opts.Country == nil {
+		return ""
+	}
+	return e.opts.Country(ip)
 }

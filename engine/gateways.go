@@ -41,7 +41,7 @@ func (e *Engine) newGateway(c *tally.Catalog, slug string, fields *control.Gatew
 	if fields.Name == nil {
 		fields.Name = new(string) // which is refused
 	}
-	if err := setGateway(c, gw, fields); err != nil {
+	if err := setGateway(c, gw, fields, now); err != nil {
 		return nil, nil, "", err
 	}
 	var err error
@@ -73,7 +73,7 @@ func gatewaySlugTaken(c *tally.Catalog, by tally.ID) func(string) bool {
 }
 
 // setGateway applies the owner's fields to a gateway.
-func setGateway(c *tally.Catalog, gw *tally.Gateway, f *control.GatewayFields) error {
+func setGateway(c *tally.Catalog, gw *tally.Gateway, f *control.GatewayFields, now time.Time) error {
 	if f.Aliases != nil {
 		aliases, err := checkAliases(c, *f.Aliases)
 		if err != nil {
@@ -86,12 +86,19 @@ func setGateway(c *tally.Catalog, gw *tally.Gateway, f *control.GatewayFields) e
 		set(&gw.TimeZone, f.TimeZone, tally.CheckZone),
 		set(&gw.CycleDay, f.CycleDay, between("the first day of the month", 1, 31)),
 		set(&gw.PublicURL, f.PublicURL, checkPublicURL),
-		set(&gw.Access, f.Access, checkAccess),
+		set(&gw.Access, f.Access, oneOf("an access", tally.AccessToken, tally.AccessPublic, tally.AccessKey)),
 		setList(&gw.Origins, f.Origins, checkOrigins),
 		setList(&gw.Models, f.Models, func(list []string) ([]string, error) { return checkModels(c, list, gw.Aliases) }),
 		setLimits(&gw.Limits, f.Limits),
+		setLimits(&gw.VisitorLimits, f.VisitorLimits),
+		setList(&gw.AllowedCountries, f.AllowedCountries, checkCountries),
+		setList(&gw.BlockedCountries, f.BlockedCountries, checkCountries),
+		setNotBefore(&gw.NotBefore, f.NotBefore, now, gw.TimeZone),
 		set(&gw.Enabled, f.Enabled, nil),
 	); err != nil {
+		return err
+	}
+	if err := checkVisitors(gw); err != nil {
 		return err
 	}
 	if f.DefaultModel != nil {
@@ -109,15 +116,6 @@ func setGateway(c *tally.Catalog, gw *tally.Gateway, f *control.GatewayFields) e
 		}
 	}
 	return nil
-}
-
-// checkAccess refuses what would open a gateway to anyone: without limits per
-// visitor there is nothing that protects the owner's money.
-func checkAccess(a tally.Access) error {
-	if a == tally.AccessPublic {
-		return tally.Errorf(tally.Invalid, "access %q needs limits per visitor, which this version does not have", a).WithHint("use token or key")
-	}
-	return oneOf("an access", tally.AccessToken, tally.AccessKey)(a)
 }
 
 // checkAliases returns the aliases that lead somewhere; one that leads nowhere
@@ -158,7 +156,7 @@ func (e *Engine) updateGateway(ctx context.Context, in control.UpdateGateway) (t
 		}
 		gw = *old
 		gw.Aliases = maps.Clone(old.Aliases)
-		if err := setGateway(c, &gw, &in.GatewayFields); err != nil {
+		if err := setGateway(c, &gw, &in.GatewayFields, now); err != nil {
 			return nil, err
 		}
 		if in.NewSlug != "" {
@@ -189,6 +187,11 @@ func (e *Engine) deleteGateway(ctx context.Context, in control.Named) (control.N
 		changes := []tally.Change{tally.Delete(gw)}
 		if s := c.Secret(gw.ID); s != nil {
 			changes = append(changes, tally.Delete(s))
+		}
+		for _, r := range c.Revocations { // its tokens do not work without it
+			if r.Gateway == gw.ID {
+				changes = append(changes, tally.Delete(r))
+			}
 		}
 		return changes, nil
 	})

@@ -70,8 +70,19 @@ func TestBadGateways(t *testing.T) {
 		{func(f *control.GatewayFields) { f.CycleDay = to(32) }, tally.Invalid, "between 1 and 31"},
 		{func(f *control.GatewayFields) { f.CycleDay = to(0) }, tally.Invalid, "between 1 and 31"},
 		{func(f *control.GatewayFields) { f.PublicURL = to("javascript:alert(1)") }, tally.Invalid, "https://ai.example.com"},
-		{func(f *control.GatewayFields) { f.Access = to(tally.AccessPublic) }, tally.Invalid, "visitor"},
-		{func(f *control.GatewayFields) { f.Access = to(tally.Access("open")) }, tally.Invalid, "token, key"},
+		{func(f *control.GatewayFields) { f.Access = to(tally.AccessPublic) }, tally.Invalid, "--limit requests=60/minute --limit cost=5/day --visitor-limit requests=20/day"},
+		{func(f *control.GatewayFields) {
+			f.Access, f.Limits = to(tally.AccessPublic), edits(t, "requests=60/minute", "cost=5/day", "requests=1/day,warn")
+			f.VisitorLimits = edits(t, "requests=5/day,warn")
+		}, tally.Invalid, "--visitor-limit"},
+		{func(f *control.GatewayFields) { f.VisitorLimits = edits(t, "sessions=5/day") }, tally.Invalid, "visitors have no sessions"},
+		{func(f *control.GatewayFields) { f.AllowedCountries = to([]string{"ZZ"}) }, tally.Invalid, "ISO 3166"},
+		{func(f *control.GatewayFields) {
+			f.AllowedCountries, f.BlockedCountries = to([]string{"pt"}), to([]string{"RU"})
+		}, tally.Invalid, "contradict"},
+		{func(f *control.GatewayFields) { f.NotBefore = to("soon") }, tally.Invalid, "not a time"},
+		{func(f *control.GatewayFields) { f.NotBefore = to("2199-01-01") }, tally.Invalid, "future"},
+		{func(f *control.GatewayFields) { f.Access = to(tally.Access("open")) }, tally.Invalid, "token, public, key"},
 		{func(f *control.GatewayFields) { f.Origins = to([]string{"example.com"}) }, tally.Invalid, "origin"},
 		{func(f *control.GatewayFields) { f.Models = to([]string{"gpt-9"}) }, tally.NotFound, "sim-small"},
 		{func(f *control.GatewayFields) { f.DefaultModel = to("gpt-9") }, tally.NotFound, "sim-small"},

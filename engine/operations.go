@@ -40,6 +40,13 @@ func (e *Engine) handle() {
 	control.Handle(s, control.KeysRotate, e.rotateKey)
 	control.Handle(s, control.KeysRevoke, e.revokeKey)
 
+	control.Handle(s, control.TokensMint, e.mintToken)
+	control.Handle(s, control.TokensInspect, e.inspectToken)
+	control.Handle(s, control.TokensList, e.listTokens)
+	control.Handle(s, control.TokensRevoke, e.revokeToken)
+	control.Handle(s, control.TokensSimulate, e.simulateVisit)
+	control.Handle(s, control.VisitorsList, e.listVisitors)
+
 	control.Handle(s, control.ProvidersList, e.listProviders)
 	control.Handle(s, control.ProvidersShow, e.showProvider)
 	control.Handle(s, control.ProvidersKinds, e.listKinds)

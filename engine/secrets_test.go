@@ -36,6 +36,8 @@ func TestSecretsAppearOnce(t *testing.T) {
 	for _, key := range []string{done.Key, k.Key, secrets["rotated key"], gw.PrivateKey} {
 		w.served(key, "gpt-mini")
 	}
+	token := do(w, control.TokensMint, control.MintToken{Gateway: "site"}).Token
+	w.served(token, "gpt-mini")
 	u.set(func(u *upstream) { u.status = 401 }) // whose body repeats the key
 	w.chat(done.Key, "gpt-mini")
 
@@ -68,6 +70,8 @@ func TestSecretsAppearOnce(t *testing.T) {
 		{"clients.update", control.UpdateClient{Client: "default", ClientFields: control.ClientFields{Note: to("n")}}}, {"clients.suspend", control.Named{Name: "default"}}, {"clients.activate", control.Named{Name: "default"}},
 		{"keys.list", control.ListKeys{All: true}}, {"keys.create", control.CreateKey{Client: "default", Label: "bot"}}, {"keys.update", control.UpdateKey{PickKey: control.PickKey{Key: "bot", Client: "default"}, Expires: to("9d")}},
 		{"keys.rotate", control.RotateKey{PickKey: control.PickKey{Key: done.Key}}}, {"keys.revoke", control.PickKey{Key: "bot", Client: "default"}},
+		{"tokens.mint", control.MintToken{Gateway: "site"}}, {"tokens.inspect", control.InspectToken{Token: token}}, {"tokens.list", nil}, {"tokens.simulate", control.SimulateVisit{Token: token}},
+		{"tokens.visitors", nil}, {"tokens.revoke", control.RevokeToken{Token: token}}, {"tokens.inspect", control.InspectToken{Token: gw.PrivateKey}},
 		{"providers.list", nil}, {"providers.show", control.Named{Name: "up"}}, {"providers.kinds", nil}, {"providers.create", control.CreateProvider{Name: "up2", ProviderKind: "openai", ProviderFields: control.ProviderFields{BaseURL: to(u.base()), APIKeys: []control.Secret{upstreamKey}}}},
 		{"providers.update", control.UpdateProvider{Provider: "up", ProviderFields: control.ProviderFields{APIKeys: []control.Secret{upstreamKey}}}}, {"providers.test", control.Named{Name: "up"}}, {"providers.probe", control.CreateProvider{Name: "up3", ProviderKind: "openai", ProviderFields: control.ProviderFields{BaseURL: to(u.base()), APIKeys: []control.Secret{upstreamKey}}}},
 		{"providers.order", control.OrderProviders{Gateway: "main", Providers: []string{"up"}}},

@@ -224,7 +224,7 @@ func (w *world) consistent() {
 	if c.Rev != rev {
 		w.Errorf("the catalog has revision %d, the store %d", c.Rev, rev)
 	}
-	kinds := []tally.EntityKind{tally.KindGateway, tally.KindClient, tally.KindKey, tally.KindSecret, tally.KindProvider, tally.KindModel}
+	kinds := []tally.EntityKind{tally.KindGateway, tally.KindClient, tally.KindKey, tally.KindSecret, tally.KindProvider, tally.KindModel, tally.KindRevocation}
 	stored := tally.NewCatalog(rev, entities)
 	dump := func(c *tally.Catalog, id tally.ID, kind tally.EntityKind) string {
 		b, _ := json.Marshal(c.Entity(kind, id))
@@ -239,7 +239,7 @@ func (w *world) consistent() {
 			counted++
 		}
 	}
-	inForce := len(c.Gateways) + len(c.Clients) + len(c.Keys) + len(c.Providers) + len(c.Models)
+	inForce := len(c.Gateways) + len(c.Clients) + len(c.Keys) + len(c.Providers) + len(c.Models) + len(c.Revocations)
 	for _, of := range entities {
 		if of.Kind() == tally.KindSecret {
 			inForce++

@@ -73,7 +73,8 @@ func showGateway(p *printer, g *control.GatewayView) {
 		"gateway", g.Slug, "id", g.PublicID, "name", g.Name, "on", yes(g.Enabled), "access", string(g.Access),
 		"time zone", g.TimeZone, "month starts on", when(g.CycleDay > 1, strconv.Itoa(g.CycleDay), ""), "public url", g.PublicURL,
 		"providers", strings.Join(g.ProviderNames, ", then "), "models", list(g.Models, "all"), "default model", g.DefaultModel,
-		"aliases", list(aliases, ""), "origins", list(g.Origins, ""), "clients", strconv.Itoa(g.Clients), "created", minute(g.CreatedAt),
+		"aliases", list(aliases, ""), "origins", list(g.Origins, ""), "each visitor", limitTexts(g.VisitorLimits),
+		"countries", list(g.AllowedCountries, ""), "not from", list(g.BlockedCountries, ""), "tokens count from", minute(g.NotBefore), "clients", strconv.Itoa(g.Clients), "created", minute(g.CreatedAt),
 	)
 	p.limits(g.LimitStates)
 	p.sums("Last 30 days", g.Month)

@@ -21,14 +21,15 @@ const module = "tallygate"
 var mayImport = map[string][]string{
 	"assets":                 {},
 	"engine/tally":           {},
-	"engine/auth":            {"engine/tally"},
+	"engine/auth":            {"engine/tally", "engine/token"},
 	"engine/control":         {"engine/tally"},
 	"engine/feed":            {"engine/tally"},
 	"engine/geo":             {},
 	"engine/route":           {"engine/tally", "providers"},
+	"engine/token":           {"engine/tally", "engine/geo"},
 	"engine/meter":           {"engine/tally", "storage"},
 	"engine/gateway":         {"engine/tally", "engine/auth", "engine/route", "engine/meter", "providers"},
-	"engine":                 {"engine/tally", "engine/auth", "engine/control", "engine/feed", "engine/gateway", "engine/meter", "engine/route", "storage", "providers"},
+	"engine":                 {"engine/tally", "engine/auth", "engine/control", "engine/feed", "engine/gateway", "engine/geo", "engine/meter", "engine/route", "engine/token", "storage", "providers"},
 	"storage":                {"engine/tally"},
 	"storage/ledger":         {"engine/tally", "storage"},
 	"storage/memory":         {"engine/tally", "storage"},
@@ -46,12 +47,12 @@ var mayImport = map[string][]string{
 	"tui/theme":              {},
 	"tui/tuitest":            {"engine/tally", "engine/control", "tui", "tui/action", "tui/live", "tui/screen", "tui/theme", "tui/widget"},
 	"tui/widget":             {"engine/tally", "tui/theme"},
-	"cmd/tallygate":          {"engine/tally", "engine", "engine/control", "engine/feed", "engine/geo", "storage", "storage/badgerdb", "providers", "providers/openai", "providers/sim", "tui", "tui/live", "tui/screen", "tui/theme", "assets"},
+	"cmd/tallygate":          {"engine/tally", "engine", "engine/control", "engine/feed", "engine/geo", "engine/token", "storage", "storage/badgerdb", "providers", "providers/openai", "providers/sim", "tui", "tui/live", "tui/screen", "tui/theme", "assets"},
 }
 
 // testsMayImport is what the tests of every package may use beside what their
 // package may: real parts to test with.
-var testsMayImport = []string{"engine/tally", "engine/feed", "tui/tuitest", "storage", "storage/memory", "storage/badgerdb", "storage/storetest",
+var testsMayImport = []string{"engine/tally", "engine/feed", "engine/token", "tui/tuitest", "storage", "storage/memory", "storage/badgerdb", "storage/storetest",
 	"providers", "providers/openai", "providers/sim", "providers/providertest"}
 
 // mayUse says which of our packages may import a module of others. A package

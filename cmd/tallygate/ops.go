@@ -32,6 +32,8 @@ type verb[In, Out any] struct {
 	aside func(out *Out) string
 	// verdict says whether the command has failed though the call has not.
 	verdict func(out *Out) error
+	// alone answers without an engine, if it can.
+	alone func(in *In) (out Out, done bool, err error)
 	// absent answers where there is no store at all, instead of an error.
 	absent func(dir string) (Out, error)
 	slow   string // what it is doing, for a call that takes over a second
@@ -93,6 +95,11 @@ func (v verb[In, Out]) run(a *app, cmd *cobra.Command, in *In) error {
 }
 
 func (v verb[In, Out]) call(a *app, cmd *cobra.Command, in *In) (out Out, err error) {
+	if v.alone != nil {
+		if out, done, err := v.alone(in); done || err != nil {
+			return out, err
+		}
+	}
 	if v.absent != nil {
 		dir, err := a.dataDir()
 		if err != nil {

@@ -68,7 +68,7 @@ itself up if need be, and serves.`,
 	root.SetCompletionCommandGroupID(groupRun)
 	root.AddCommand(
 		a.serveCommand(), a.initCommand(), a.statusCommand(), a.tryCommand(), a.demoCommand(), a.versionCommand(),
-		a.gatewayCommands(), a.clientCommands(), a.keyCommands(), a.providerCommands(), a.modelCommands(), a.settingsCommands(),
+		a.gatewayCommands(), a.tokenCommands(), a.clientCommands(), a.keyCommands(), a.providerCommands(), a.modelCommands(), a.settingsCommands(),
 		a.usageCommand(), a.requestCommands(), a.verifyCommand(),
 	)
 	return root

@@ -21,6 +21,8 @@ type house struct {
 	private tally.Secret // of gateway
 
 	credential, privateKey string
+	sealer                 *Sealer
+	verifier               *Verifier
 }
 
 func newHouse() *house {
@@ -33,6 +35,12 @@ func newHouse() *house {
 	}
 	h.credential, h.secret.Digest, h.key.Prefix, h.key.Suffix = NewClientKey()
 	h.privateKey, h.private.Digest = NewPrivateKey(h.gateway.PublicID)
+	var err error
+	if h.sealer, err = newSealer(make([]byte, 32)); err != nil {
+		panic(err) // the length is right
+	}
+	h.private.Sealed = h.sealer.Seal(h.gateway.ID, []byte(h.privateKey))
+	h.verifier = NewVerifier(h.sealer)
 	return h
 }
 
@@ -72,11 +80,11 @@ func TestCredential(t *testing.T) {
 func TestVerifyAdmits(t *testing.T) {
 	h := newHouse()
 	cat := h.catalog()
-	p, refusal := Verify(cat, h.credential, noon)
+	p, refusal := h.verifier.Verify(cat, h.credential, "", noon)
 	if refusal != nil || p.Key != cat.Key("key_1") || p.Client != cat.Client("cl_1") || p.Gateway != cat.Gateway("gw_1") {
 		t.Errorf("client key: %+v, %v; want the key with its client and gateway", p, refusal)
 	}
-	p, refusal = Verify(cat, h.privateKey, noon)
+	p, refusal = h.verifier.Verify(cat, h.privateKey, "", noon)
 	if refusal != nil || p.Key != nil || p.Client != nil || p.Gateway != cat.Gateway("gw_1") {
 		t.Errorf("private key: %+v, %v; want the gateway alone", p, refusal)
 	}
@@ -98,7 +106,7 @@ func TestVerifyRefuses(t *testing.T) {
 		{name: "nothing sent", credential: " ", status: 401, code: "invalid_api_key",
 			message: "No API key was sent. Send it as Authorization: Bearer llm_gw_…"},
 		{name: "another service's key", credential: "sk-proj-123", status: 401, code: "invalid_api_key",
-			message: "That is not a key of this gateway: its keys start with llm_gw_."},
+			message: "That is not a key of this gateway: its keys start with llm_gw_, its access tokens with wlm-."},
 		{name: "mistyped", credential: "llm_gw_123", status: 401, code: "invalid_api_key",
 			message: "That API key is incomplete or mistyped: its checksum does not match. Copy it again, whole."},
 		{name: "unknown", credential: stranger, status: 401, code: "invalid_api_key",
@@ -153,7 +161,7 @@ func TestVerifyRefuses(t *testing.T) {
 			if tc.credential != "" {
 				credential = strings.TrimSpace(tc.credential)
 			}
-			p, r := Verify(h.catalog(), credential, noon)
+			p, r := h.verifier.Verify(h.catalog(), credential, "", noon)
 			if r == nil {
 				t.Fatalf("it was admitted: %+v", p)
 			}
@@ -188,48 +196,12 @@ func TestReplacedKeyWorksUntilItsGraceEnds(t *testing.T) {
 	replace(h, &h.private, noon.Add(time.Nanosecond))
 	cat := h.catalog()
 	for _, credential := range []string{h.credential, h.privateKey} {
-		if p, r := Verify(cat, credential, noon); r != nil || p.Gateway == nil {
+		if p, r := h.verifier.Verify(cat, credential, "", noon); r != nil || p.Gateway == nil {
 			t.Errorf("a nanosecond before: refused: %v", r)
 		}
-		if _, r := Verify(cat, credential, noon.Add(time.Nanosecond)); r == nil {
+		if _, r := h.verifier.Verify(cat, credential, "", noon.Add(time.Nanosecond)); r == nil {
 			t.Error("at its end: admitted")
 		}
-	}
-}
-
-func TestCheckOrigin(t *testing.T) {
-	client := &tally.Client{Name: "Hotel Aurora", Origins: []string{"https://Aurora.example", "http://localhost:3000/"}}
-	for _, tc := range []struct {
-		origin string
-		want   bool
-	}{
-		{"https://aurora.example", true},
-		{"HTTPS://AURORA.EXAMPLE", true},
-		{"http://localhost:3000", true},
-		{"", true}, // not a page: origins stop browsers, the key itself stops the rest
-		{"https://aurora.example:8443", false},
-		{"http://aurora.example", false},
-		{"https://www.aurora.example", false},
-		{"https://aurora.example.evil.test", false},
-		{"http://localhost", false},
-		{"null", false}, // a sandboxed frame, or a file
-	} {
-		r := CheckOrigin(&tally.Principal{Client: client}, tc.origin)
-		if (r == nil) != tc.want {
-			t.Errorf("CheckOrigin(%q) = %v, want let through: %v", tc.origin, r, tc.want)
-		}
-		if r != nil && (r.Status != 403 || r.Type != "permission_error" || r.Code != "origin_not_allowed" ||
-			r.Message != `Client "Hotel Aurora" may not be used from pages of `+tc.origin+".") {
-			t.Errorf("CheckOrigin(%q) = %+v", tc.origin, r)
-		}
-	}
-	for name, p := range map[string]*tally.Principal{"no list": {Client: &tally.Client{}}, "private key": {}} {
-		if r := CheckOrigin(p, "https://any.example"); r != nil {
-			t.Errorf("%s: refused: %v", name, r)
-		}
-	}
-	if AllowsOrigin(nil, "https://any.example") || AllowsOrigin(client.Origins, "") {
-		t.Error("AllowsOrigin lets through what no list names: such pages would get CORS headers")
 	}
 }
 
@@ -242,7 +214,7 @@ func FuzzVerify(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		p, r := Verify(cat, s, noon)
+		p, r := h.verifier.Verify(cat, s, "", noon)
 		if (r == nil) != (s == h.credential || s == h.privateKey) {
 			t.Errorf("Verify(%q) = %+v, %v", s, p, r)
 		}
@@ -276,7 +248,7 @@ func BenchmarkVerify(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				Verify(cat, credential, noon)
+				h.verifier.Verify(cat, credential, "", noon)
 			}
 		})
 	}

@@ -9,17 +9,21 @@ import (
 // GatewayFields are what the owner may set on a gateway. A nil field is left
 // as it is.
 type GatewayFields struct {
-	Name         *string            `json:"name,omitempty" help:"name, for people"`
-	TimeZone     *string            `json:"time_zone,omitempty" help:"IANA zone of its windows, like Europe/Lisbon"`
-	CycleDay     *int               `json:"cycle_day,omitempty" help:"first day of its months, 1 to 31"`
-	PublicURL    *string            `json:"public_url,omitempty" help:"address that pages and clients use"`
-	Access       *tally.Access      `json:"access,omitempty" help:"token, public or key"`
-	Origins      *[]string          `json:"origins,omitempty" flag:"origin" help:"web origin that may call it; repeat; none clears"`
-	Models       *[]string          `json:"models,omitempty" flag:"model" help:"model it may use; repeat; none clears: all"`
-	DefaultModel *string            `json:"default_model,omitempty" help:"model of a request that names none"`
-	Aliases      *map[string]string `json:"aliases,omitempty" flag:"alias" help:"ASKED=MODEL; repeat"`
-	Limits       []tally.LimitEdit  `json:"limits,omitempty" flag:"limit" help:"METRIC=MAX/WINDOW, like cost=50/month; repeat; MAX none removes"`
-	Enabled      *bool              `json:"enabled,omitempty" help:"serve it"`
+	Name             *string            `json:"name,omitempty" help:"name, for people"`
+	TimeZone         *string            `json:"time_zone,omitempty" help:"IANA zone of its windows, like Europe/Lisbon"`
+	CycleDay         *int               `json:"cycle_day,omitempty" help:"first day of its months, 1 to 31"`
+	PublicURL        *string            `json:"public_url,omitempty" help:"address that pages and clients use"`
+	Access           *tally.Access      `json:"access,omitempty" help:"token, public or key"`
+	Origins          *[]string          `json:"origins,omitempty" flag:"origin" help:"web origin whose pages may call it as visitors; repeat; none clears: all"`
+	Models           *[]string          `json:"models,omitempty" flag:"model" help:"model it may use; repeat; none clears: all"`
+	DefaultModel     *string            `json:"default_model,omitempty" help:"model of a request that names none"`
+	Aliases          *map[string]string `json:"aliases,omitempty" flag:"alias" help:"ASKED=MODEL; repeat"`
+	Limits           []tally.LimitEdit  `json:"limits,omitempty" flag:"limit" help:"METRIC=MAX/WINDOW, like cost=50/month; repeat; MAX none removes"`
+	VisitorLimits    []tally.LimitEdit  `json:"visitor_limits,omitempty" flag:"visitor-limit" help:"the same for each visitor's address, like requests=20/day; repeat; MAX none removes"`
+	AllowedCountries *[]string          `json:"allowed_countries,omitempty" flag:"allow-country" help:"country of visitors, like US; repeat; none clears: all"`
+	BlockedCountries *[]string          `json:"blocked_countries,omitempty" flag:"block-country" help:"country whose visitors are refused; repeat; none clears"`
+	NotBefore        *string            `json:"not_before,omitempty" help:"access tokens that were issued earlier are revoked: a date, now, or none"`
+	Enabled          *bool              `json:"enabled,omitempty" help:"serve it"`
 }
 
 // CreateGateway makes a gateway; Name is required.

@@ -50,6 +50,7 @@ type exchange struct {
 	envelope  providers.Envelope
 	model     string // as asked; "" until the body has been read
 	stream    bool
+	dialect   *dialect // nil: OpenAI's
 	asked     meter.Request
 	ticket    *meter.Ticket   // nil before admission
 	target    route.Target    // asked last
@@ -108,30 +109,39 @@ func (x *exchange) authenticate() *tally.Refusal {
 	if x.draining.Load() {
 		return stopping()
 	}
+	page := pageOf(x.r)
 	var refusal *tally.Refusal
 	if x.as != "" {
 		if x.principal, refusal = x.principalOf(x.as); refusal != nil {
 			return refusal
 		}
 	} else {
-		x.principal, refusal = auth.Verify(x.cat, auth.Credential(x.r.Header), x.at)
+		x.principal, refusal = x.Verifier.Verify(x.cat, auth.Credential(x.r.Header), page.Origin, x.at)
 	}
-	if x.principal == nil {
+	long := len(page.Origin) > maxName
+	if page.Origin != "" && !long {
+		x.allowOrigin(page.Origin)
+	}
+	p := x.principal
+	if p == nil {
 		x.unknown.Add(1)
 		return refusal
 	}
-	x.principal.IP = addressOf(x.r)
-	if origin := x.r.Header["Origin"]; len(origin) > 0 {
-		if len(origin[0]) > maxName {
-			return tally.BadRequest("", "The Origin header is too long.")
-		}
-		x.principal.Origin = origin[0]
-		x.allowOrigin()
+	p.IP = addressOf(x.r)
+	if long {
+		return tally.BadRequest("", "The Origin header is too long.")
+	}
+	p.Origin = page.Origin
+	if p.Visitor {
+		p.Country = x.Country(p.IP)
 	}
 	if refusal != nil {
 		return refusal
 	}
-	return auth.CheckOrigin(x.principal, x.principal.Origin)
+	if refusal = auth.CheckPage(p, page); refusal != nil {
+		return refusal
+	}
+	return auth.CheckCountry(p)
 }
 
 func (x *exchange) principalOf(id tally.ID) (*tally.Principal, *tally.Refusal) {
@@ -174,6 +184,11 @@ func (x *exchange) read() *tally.Refusal {
 	}
 	// The deadline was for the request; its answer may take longer.
 	http.NewResponseController(x.w).SetReadDeadline(time.Time{}) // best effort: a recorder has none
+	if x.dialect != nil {
+		if refusal := x.translate(); refusal != nil {
+			return refusal
+		}
+	}
 	if err := x.envelope.Peek(x.body); err != nil {
 		return tally.BadRequest("", "The request cannot be read: "+tally.AsError(err).Message+".")
 	}

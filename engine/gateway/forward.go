@@ -54,7 +54,7 @@ func (x *exchange) admit(targets []route.Target) (refusal *tally.Refusal) {
 	e := &x.envelope
 	x.asked = meter.Request{
 		ID: x.id, At: x.at, Catalog: x.cat, Principal: x.principal,
-		Endpoint: string(x.endpoint), Model: x.model, Stream: x.stream,
+		Endpoint: x.endpointName(), Model: x.model, Stream: x.stream,
 		Choices: max(e.Choices, e.BestOf), Session: x.session(),
 	}
 	if x.asked.Model == "" {
@@ -120,6 +120,14 @@ func (x *exchange) outputWanted(targets []route.Target) int64 {
 		want = min(want, max(context-x.asked.InputTokens, context/4))
 	}
 	return want
+}
+
+// endpointName is how records call the endpoint.
+func (x *exchange) endpointName() string {
+	if x.dialect != nil {
+		return x.dialect.name
+	}
+	return string(x.endpoint)
 }
 
 // session names the end user, in the order of headers and then fields.
@@ -248,7 +256,7 @@ func (x *exchange) close() {
 func (x *exchange) refuse(refusal *tally.Refusal) {
 	if p := x.principal; p != nil && refusal.Status < http.StatusInternalServerError {
 		rec := tally.Record{
-			ID: x.id, At: x.at, Endpoint: string(x.endpoint), Model: x.model, Stream: x.stream,
+			ID: x.id, At: x.at, Endpoint: x.endpointName(), Model: x.model, Stream: x.stream,
 			Status: refusal.Status, Code: refusal.Code, Outcome: tally.OutcomeDenied, Total: x.elapsed(),
 		}
 		if refusal.Status == http.StatusTooManyRequests {

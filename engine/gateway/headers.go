@@ -2,12 +2,10 @@ package gateway
 
 import (
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"tallygate/engine/auth"
 	"tallygate/engine/tally"
 	"tallygate/providers"
 )
@@ -61,36 +59,4 @@ func (x *exchange) rateLimit(m tally.Metric, limit, remaining, reset string) {
 	if charge.Period.Ends() {
 		x.set(reset, max(charge.Period.End.Sub(x.at).Truncate(time.Second), time.Second).String())
 	}
-}
-
-// allowOrigin lets a page read the answer if the owner lists its origin.
-// Without a list there are no such headers: a secret key doesn't belong in a
-// page.
-func (x *exchange) allowOrigin() {
-	p := x.principal
-	if p.Client != nil && auth.AllowsOrigin(p.Client.Origins, p.Origin) {
-		h := x.w.Header()
-		h["Access-Control-Allow-Origin"] = []string{p.Origin}
-		h["Access-Control-Expose-Headers"] = exposed
-		h["Vary"] = varyOrigin
-	}
-}
-
-// preflight answers what a browser asks before it sends a request. The
-// credential is not known yet, so an origin is let on if any client lists it;
-// the request itself is checked against its own client.
-func (x *exchange) preflight(method string) {
-	h := x.w.Header()
-	h.Set("Allow", method+", OPTIONS")
-	h["Vary"] = varyOrigin
-	origin := x.r.Header.Get("Origin")
-	if origin != "" && slices.ContainsFunc(x.cat.Clients, func(c *tally.Client) bool { return auth.AllowsOrigin(c.Origins, origin) }) {
-		h.Set("Access-Control-Allow-Origin", origin)
-		h.Set("Access-Control-Allow-Methods", method+", OPTIONS")
-		if asked := x.r.Header.Get("Access-Control-Request-Headers"); asked != "" {
-			h.Set("Access-Control-Allow-Headers", asked)
-		}
-		h.Set("Access-Control-Max-Age", "600")
-	}
-	x.w.WriteHeader(http.StatusNoContent)
 }

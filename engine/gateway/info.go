@@ -85,7 +85,7 @@ type amounts struct {
 // limitStanding is a limit for the caller whom it limits. Max, Used, Held and
 // Left are counts, or nano-USD where the metric is money.
 type limitStanding struct {
-	Of       string       `json:"of"` // gateway, client or key
+	Of       string       `json:"of"` // gateway, client, key, token or visitor
 	Metric   tally.Metric `json:"metric"`
 	Window   tally.Window `json:"window"`
 	Max      int64        `json:"max"`
@@ -120,11 +120,7 @@ func (x *exchange) usedIn(w tally.Window) (amounts, error) {
 	for _, m := range tally.Metrics {
 		limits = append(limits, tally.Limit{Metric: m, Window: w})
 	}
-	subject := tally.SubjectOf("gateway", x.principal.Gateway.ID)
-	if k := x.principal.Key; k != nil {
-		subject = tally.SubjectOf("key", k.ID)
-	}
-	of, err := x.Meter.Standings(x.ctx, x.cat, x.principal.Gateway, subject, limits, x.at)
+	of, err := x.Meter.Standings(x.ctx, x.cat, x.principal.Gateway, x.Meter.SubjectOf(x.principal), limits, x.at)
 	if err != nil {
 		return amounts{}, err
 	}
@@ -142,6 +138,7 @@ func usageOf(p *tally.Principal, standings []meter.Standing, today, month amount
 		Gateway string          `json:"gateway"`
 		Client  string          `json:"client,omitempty"`
 		Key     string          `json:"key,omitempty"`
+		Token   string          `json:"token,omitempty"`
 		Today   amounts         `json:"today"`
 		Month   amounts         `json:"month"`
 		Limits  []limitStanding `json:"limits"`
@@ -152,8 +149,14 @@ func usageOf(p *tally.Principal, standings []meter.Standing, today, month amount
 	if p.Key != nil {
 		out.Key = p.Key.Label
 	}
+	if p.Token != nil {
+		out.Token = p.Token.ID
+	}
 	for _, s := range standings {
 		of, _ := s.Subject.Split()
+		if of == "gateway" && p.Visitor {
+			continue // what the owner spends is not for every reader of a page
+		}
 		l := limitStanding{Of: of, Metric: s.Metric, Window: s.Window, Max: s.Max, Used: s.Used, Held: s.Held, Left: s.Left(), Warn: s.Warn,
 			Text: s.Metric.Format(s.Used) + " of " + s.Metric.Format(s.Max)}
 		if s.Period.Ends() {

@@ -12,7 +12,7 @@ import (
 	"tallygate/providers"
 )
 
-// tell writes a refusal to the caller, in OpenAI's shape.
+// tell writes a refusal to the caller, in the shape of the caller's dialect.
 func (x *exchange) tell(refusal *tally.Refusal) {
 	h := x.w.Header()
 	h["Content-Type"] = jsonType
@@ -24,7 +24,10 @@ func (x *exchange) tell(refusal *tally.Refusal) {
 		h["X-Should-Retry"] = []string{"false"}
 	}
 	body := refusal.Body
-	if body == nil {
+	switch {
+	case x.dialect != nil:
+		body = x.dialect.refusal(refusal)
+	case body == nil:
 		body = errorBody(refusal)
 	}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}

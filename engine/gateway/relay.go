@@ -23,6 +23,9 @@ func (x *exchange) relayWhole(reply *providers.Reply, body []byte) {
 		x.out = append(x.out, body[to:]...)
 		body = x.out
 	}
+	if x.dialect != nil {
+		body = x.dialect.answer(x, body)
+	}
 	x.head(reply)
 	if err == nil {
 		x.set("X-Tallygate-Cost-Usd", cost.String())

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
 
+	"tallygate/engine/auth"
 	"tallygate/engine/meter"
 	"tallygate/engine/route"
 	"tallygate/engine/tally"
@@ -18,10 +20,13 @@ import (
 
 // Options are what a Server is made of.
 type Options struct {
-	Catalog func() *tally.Catalog // the picture in force; never nil
-	Router  *route.Router
-	Meter   *meter.Meter
-	Clock   tally.Clock // never runs back
+	Catalog  func() *tally.Catalog // the picture in force; never nil
+	Verifier *auth.Verifier
+	Router   *route.Router
+	Meter    *meter.Meter
+	Clock    tally.Clock // never runs back
+	// Country tells where an address is, "" if it is not known.
+	Country func(netip.Addr) string
 	// Ready says why requests cannot be served, nil if they can.
 	Ready   func() error
 	Logger  *slog.Logger
@@ -95,6 +100,9 @@ func (s *Server) dispatch(x *exchange) {
 		s.post(x, providers.Completions)
 	case "/v1/embeddings":
 		s.post(x, providers.Embeddings)
+	case "/api":
+		x.dialect = &daemon
+		s.post(x, providers.Chat)
 	case "/v1/models":
 		s.get(x, (*exchange).listModels)
 	case "/v1/usage":

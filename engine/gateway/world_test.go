@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -36,6 +38,8 @@ type world struct {
 	provider *tally.Provider
 	models   []*tally.Model
 	settings *tally.Settings
+	sealer   *auth.Sealer
+	private  string // the gateway's private key
 	more     []tally.Entity
 	kinds    []providers.Kind
 	clock    tally.Clock
@@ -64,8 +68,15 @@ func newWorld(t testing.TB) *world {
 	w.client = &tally.Client{Meta: meta("cl_1"), Gateway: "gw_1", Slug: "hotel-aurora", Name: "Hotel Aurora", Status: tally.Active}
 	w.key = &tally.Key{Meta: meta("ke_1"), Client: "cl_1", Label: "bot"}
 	var d tally.Digest
+	var err error
 	w.token, d, w.key.Prefix, w.key.Suffix = auth.NewClientKey()
 	w.more = []tally.Entity{&tally.Secret{Meta: meta("se_1"), Of: "ke_1", Digest: d}}
+	if w.sealer, err = auth.CreateSealer(filepath.Join(t.TempDir(), "key")); err != nil {
+		t.Fatal(err)
+	}
+	var private tally.Digest
+	w.private, private = auth.NewPrivateKey(w.gw.PublicID)
+	w.more = append(w.more, &tally.Secret{Meta: meta("se_2"), Of: "gw_1", Digest: private, Sealed: w.sealer.Seal("gw_1", []byte(w.private))})
 	w.provider = &tally.Provider{Meta: meta("pr_1"), Name: "sim", ProviderKind: "sim", Enabled: true}
 	for _, name := range []string{sim.Small, sim.Embed} {
 		w.models = append(w.models, &tally.Model{Meta: meta(tally.ID("mo_" + name)), Provider: "pr_1", Name: name,
@@ -96,11 +107,11 @@ func (w *world) assemble() {
 		w.store = memory.New(nil)
 	}
 	log := slog.New(slog.NewTextHandler(&lockedWriter{w: &w.log}, nil))
-	w.meter = meter.New(meter.Options{Store: w.store, Hash: func(c tally.ID, user string) string { return string(c) + "#" + user }, Logger: log})
+	w.meter = meter.New(meter.Options{Store: w.store, Hash: w.sealer.Hash, Logger: log})
 	w.router = route.New(route.Options{Kinds: w.kinds, Keys: func(tally.ID) ([]string, error) { return []string{providertest.Key}, nil }, Logger: log})
 	w.use()
 	w.server = New(Options{
-		Catalog: w.picture, Router: w.router, Meter: w.meter, Clock: w.clock, Logger: log, Version: "1.2.3",
+		Catalog: w.picture, Verifier: auth.NewVerifier(w.sealer), Country: countryOf, Router: w.router, Meter: w.meter, Clock: w.clock, Logger: log, Version: "1.2.3",
 		Ready: func() error { return w.ready },
 	})
 	w.t.Cleanup(func() {
@@ -112,6 +123,17 @@ func (w *world) assemble() {
 			w.t.Logf("log:\n%s", w.log.String())
 		}
 	})
+}
+
+// countryOf is where addresses for documentation are said to be.
+func countryOf(ip netip.Addr) string {
+	switch {
+	case netip.MustParsePrefix("203.0.113.0/24").Contains(ip):
+		return "PT"
+	case netip.MustParsePrefix("198.51.100.0/24").Contains(ip):
+		return "US"
+	}
+	return ""
 }
 
 // use puts the entities as they are into force.

@@ -30,13 +30,9 @@ func limitReached(r *Request, pl *plan, e *tally.LimitError) *tally.Refusal {
 	l := pl.limitOf(e.Counter)
 	format := e.Metric.Format
 	text := fmt.Sprintf("%s has used %s of %s %s%s", whose(r, e.Subject), format(e.Used), format(e.Max), noun(e.Metric), phrase(l.Window.Unit))
-	out := &tally.Refusal{Status: http.StatusTooManyRequests, Type: tally.TypeQuota, Code: tally.LimitCode(e.Metric), Final: true}
-	kind, _ := e.Subject.Split()
+	out := &tally.Refusal{Status: http.StatusTooManyRequests, Type: tally.TypeQuota, Code: limitCode(e.Subject, l.Limit), Final: true}
 	if l.Window.Unit == tally.Minute {
-		out.Type, out.Code, out.Final = tally.TypeRate, tally.CodeRate, false
-	}
-	if kind == "visitor" {
-		out.Code = tally.CodeVisitorQuota
+		out.Type, out.Final = tally.TypeRate, false
 	}
 	switch {
 	case e.Need > e.Max: // no new window will let it pass
@@ -59,6 +55,18 @@ func limitReached(r *Request, pl *plan, e *tally.LimitError) *tally.Refusal {
 	}
 	out.Message = text + "."
 	return out
+}
+
+// limitCode is the public code of a limit of a subject.
+func limitCode(s tally.Subject, l tally.Limit) string {
+	kind, _ := s.Split()
+	switch {
+	case kind == "visitor":
+		return tally.CodeVisitorQuota
+	case l.Window.Unit == tally.Minute:
+		return tally.CodeRate
+	}
+	return tally.LimitCode(l.Metric)
 }
 
 func whose(r *Request, s tally.Subject) string {

@@ -18,6 +18,9 @@ type Standing struct {
 // Left is what the period still allows; below zero after an overrun.
 func (s Standing) Left() int64 { return s.Max - s.Used - s.Held }
 
+// Code is the public code of a refusal by this limit.
+func (s Standing) Code() string { return limitCode(s.Subject, s.Limit) }
+
 // Standings tell where limits of one subject stand at an instant, in the order
 // of the limits, those that only warn included.
 func (m *Meter) Standings(ctx context.Context, cat *tally.Catalog, gw *tally.Gateway, of tally.Subject, limits []tally.Limit, now time.Time) ([]Standing, error) {

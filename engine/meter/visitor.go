@@ -38,6 +38,20 @@ func prefix(ip netip.Addr, bits int) string {
 	return p.String()
 }
 
+// SubjectOf is whose counters tell what a principal itself has used: those of its
+// key or token, of a visitor's address at a public gateway, or of the gateway.
+func (m *Meter) SubjectOf(p *tally.Principal) tally.Subject {
+	switch {
+	case p.Key != nil:
+		return tally.SubjectOf("key", p.Key.ID)
+	case p.Token != nil:
+		return tally.SubjectOf("token", tally.ID(p.Token.ID))
+	case p.Visitor:
+		return visitorsOf(p.Gateway.ID) + tally.Subject(m.visitorOf(p).address)
+	}
+	return tally.SubjectOf("gateway", p.Gateway.ID)
+}
+
 // name writes down who sent a request.
 func (m *Meter) name(rec *tally.Record, p *tally.Principal) {
 	rec.Origin, rec.Country = p.Origin, p.Country

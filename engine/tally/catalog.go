@@ -56,7 +56,6 @@ func NewCatalog(rev int64, entities []Entity) *Catalog {
 		switch e := e.(type) {
 		case *Gateway:
 			c.Gateways = append(c.Gateways, e)
-			c.sites[e.PublicID] = e
 			loc, err := time.LoadLocation(e.TimeZone)
 			if err != nil {
 				loc = time.UTC
@@ -85,6 +84,9 @@ func NewCatalog(rev int64, entities []Entity) *Catalog {
 		}
 	}
 	slices.SortFunc(c.Gateways, byCreation)
+	for _, g := range c.Gateways {
+		c.sites[g.PublicID] = g
+	}
 	slices.SortFunc(c.Clients, func(a, b *Client) int { return cmp.Compare(a.Slug, b.Slug) })
 	slices.SortFunc(c.Keys, byCreation)
 	slices.SortFunc(c.Providers, byCreation)

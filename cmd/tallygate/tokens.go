@@ -1,0 +1,183 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tallygate/engine"
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+	"tallygate/engine/token"
+)
+
+func (a *app) tokenCommands() *cobra.Command {
+	return family(groupOwn, "tokens", "access tokens for web pages, and their visitors",
+		a.mintCommand(), a.inspectCommand(),
+		verb[control.ListTokens, []control.TokenView]{
+			op:      control.TokensList,
+			example: "  tallygate tokens list --since 7d",
+			show: func(p *printer, _ *control.ListTokens, out *[]control.TokenView) {
+				t := p.table(text("TOKEN"), text("GATEWAY"), text("STATE"), spare(3, text("EXPIRES")), number("REQUESTS"), spare(2, number("REFUSED")),
+					number("COST"), spare(4, text("LEFT")), spare(1, text("LAST USED")))
+				for i := range *out {
+					v := &(*out)[i]
+					t.addIn(keyTone(v.State), v.ID, v.Gateway, v.State, minute(v.ExpiresAt), tally.Group(v.Used.Requests), tally.Group(v.Used.Refused),
+						v.Used.CostNanoUSD.Display(), leftTexts(v.Limits), minute(v.LastUsedAt))
+				}
+				t.print("no access tokens were used yet; make one with: tallygate tokens mint")
+			},
+		}.command(a),
+		verb[control.RevokeToken, control.TokensRevoked]{
+			op:      control.TokensRevoke,
+			example: "  tallygate tokens revoke tok_AAECAwQFBgcICQoLDA0ODw\n  tallygate tokens revoke --all --gateway my-site",
+			show: func(p *printer, _ *control.RevokeToken, out *control.TokensRevoked) {
+				if out.Token == "" {
+					p.say("revoked every access token of gateway %s that was issued before %s", out.Gateway, moment(out.IssuedBy))
+					return
+				}
+				p.say("revoked access token %s of gateway %s", out.Token, out.Gateway)
+			},
+		}.command(a),
+		verb[control.SimulateVisit, control.Simulated]{
+			op:      control.TokensSimulate,
+			example: "  tallygate tokens simulate wlm-… --origin https://mysite.com --address 203.0.113.7",
+			show: func(p *printer, _ *control.SimulateVisit, out *control.Simulated) {
+				for _, s := range out.Steps {
+					p.say("%s %-10s  %s", when(s.OK, "✓", "✗"), s.Name, s.Detail)
+				}
+				if out.Passes {
+					p.say("\nThe visitor is served.")
+				} else {
+					p.say("\nThe visitor is refused with status %d, %s.", out.Status, out.Code)
+				}
+			},
+		}.command(a),
+		verb[control.ListVisitors, control.Visitors]{
+			op:      control.VisitorsList,
+			example: "  tallygate tokens visitors --since 7d --gateway my-site",
+			show: func(p *printer, _ *control.ListVisitors, out *control.Visitors) {
+				t := p.table(text("NETWORK"), text("VISITOR"), text("COUNTRY"), number("REQUESTS"), number("REFUSED"), number("COST"), spare(2, text("FIRST SEEN")), spare(1, text("LAST SEEN")))
+				for _, v := range out.Visitors {
+					t.add(v.Network, v.Visitor, v.Country, tally.Group(v.Requests), tally.Group(v.Refused), tally.NanoUSD(v.CostNano).Display(), minute(v.FirstSeen), minute(v.LastSeen))
+				}
+				t.print("no visitors since " + moment(out.Since))
+				if out.Partial {
+					p.say("Only the latest %s records were looked at; there are more.", tally.Group(int64(out.Records)))
+				}
+			},
+		}.command(a),
+	)
+}
+
+// secretKeyFlag lets a command work with a private key from the environment, and
+// so without an engine.
+func secretKeyFlag(cmd *cobra.Command, variable *string) {
+	cmd.Flags().StringVar(variable, "secret-key-env", "", "take the private key from the environment `VARIABLE`, and ask no engine")
+}
+
+// secretKey reads the private key, "" if no variable is named.
+func secretKey(variable string) (string, error) {
+	if variable == "" {
+		return "", nil
+	}
+	key := strings.TrimSpace(os.Getenv(variable))
+	if key == "" {
+		return "", tally.Errorf(tally.Invalid, "the environment variable %s is not set", variable).WithHint("export %s=sk-webllm-gateway-…", variable)
+	}
+	if _, ok := token.GatewayOfKey(key); !ok {
+		return "", tally.Errorf(tally.Invalid, "what the environment variable %s holds is not the private key of a gateway", variable).WithHint("it looks like sk-webllm-gateway-abc123xyz-…; tallygate gateways rotate makes a new one")
+	}
+	return key, nil
+}
+
+func (a *app) mintCommand() *cobra.Command {
+	var variable string
+	return verb[control.MintToken, control.TokenMinted]{
+		op: control.TokensMint,
+		example: "  tallygate tokens mint --requests 10000/month --ip-quota 20/day --cost 10 --domain mysite.com --expires 90d\n" +
+			"  tallygate tokens mint --secret-key-env WEBLLM_SECRET_KEY --domain mysite.com --cost 10",
+		prepare: func(cmd *cobra.Command, _ *control.MintToken) func() error {
+			secretKeyFlag(cmd, &variable)
+			return func() error { return nil }
+		},
+		alone: func(in *control.MintToken) (out control.TokenMinted, done bool, err error) {
+			key, err := secretKey(variable)
+			if err != nil || key == "" {
+				return out, false, err
+			}
+			if gid, _ := token.GatewayOfKey(key); in.Gateway != "" && in.Gateway != gid {
+				return out, false, tally.Errorf(tally.Invalid, "the private key is of gateway %s, not of %s", gid, in.Gateway).WithHint("leave out --gateway: the key says it")
+			}
+			now := time.Now()
+			o, err := engine.TokenOptions(in.TokenFields, now, time.Local)
+			if err != nil {
+				return out, false, err
+			}
+			credential, t, err := token.Mint(key, o, now)
+			if err != nil {
+				return out, false, err
+			}
+			return engine.Minted(credential, t, now), true, nil
+		},
+		show: func(p *printer, _ *control.MintToken, out *control.TokenMinted) {
+			p.say("Access token %s of gateway %s. It may be public; this is what it allows:", out.ID, out.Gateway)
+			for _, line := range out.Allows {
+				p.say("  %s", line)
+			}
+			p.say("\n%s", out.Token)
+		},
+	}.command(a)
+}
+
+func (a *app) inspectCommand() *cobra.Command {
+	var variable string
+	return verb[control.InspectToken, control.TokenReport]{
+		op:      control.TokensInspect,
+		example: "  tallygate tokens inspect wlm-abc123xyz.eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.…",
+		prepare: func(cmd *cobra.Command, _ *control.InspectToken) func() error {
+			secretKeyFlag(cmd, &variable)
+			return func() error { return nil }
+		},
+		alone: func(in *control.InspectToken) (out control.TokenReport, done bool, err error) {
+			key, err := secretKey(variable)
+			if err != nil {
+				return out, false, err
+			}
+			if key == "" {
+				dir, err := a.dataDir()
+				if err != nil || hasStore(dir) {
+					return out, false, err
+				}
+			}
+			return engine.Inspected(token.Inspect(strings.TrimSpace(in.Token), []byte(key), time.Now())), true, nil
+		},
+		show: func(p *printer, _ *control.InspectToken, out *control.TokenReport) {
+			p.pairs("token", out.ID, "gateway", out.Gateway, "signature", out.Signature)
+			for _, line := range out.Says {
+				p.say("✓ %s", line)
+			}
+			for _, line := range out.Wrong {
+				p.say("✗ %s", line)
+			}
+			p.limits(out.Limits)
+		},
+		verdict: func(out *control.TokenReport) error {
+			if out.Works {
+				return nil
+			}
+			return tally.Errorf(tally.Invalid, "the access token does not work").WithHint("mint another one: tallygate tokens mint --help")
+		},
+	}.command(a)
+}
+
+// leftTexts are what limits have left, the whole behind it.
+func leftTexts(limits []control.LimitState) string {
+	texts := make([]string, len(limits))
+	for i, l := range limits {
+		texts[i] = l.Metric.Format(max(l.Left, 0)) + " of " + l.Metric.Format(l.Max) + " " + when(l.Metric.Money(), "", string(l.Metric))
+	}
+	return strings.Join(texts, ", ")
+}

@@ -1,0 +1,194 @@
+package auth
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"tallygate/engine/tally"
+	"tallygate/engine/token"
+)
+
+const tokenPrefix = "wlm-"
+
+// signingKeys are the private keys of a gateway, unsealed: the one in force, and
+// the one before it while that still signs.
+type signingKeys struct {
+	current, previous []byte
+}
+
+// visitor tells who holds an access token. The checks come in the order of the
+// protocol: signature, time, revocation; then what the owner has switched off.
+func (v *Verifier) visitor(cat *tally.Catalog, credential string, now time.Time) (*tally.Principal, *tally.Refusal) {
+	gid, ok := token.GatewayOf(credential)
+	if !ok {
+		return nil, unknown("That access token is incomplete: it looks like wlm-, the gateway's id, a dot and three parts. Copy it again, whole.")
+	}
+	gw := cat.Site(gid)
+	if gw == nil {
+		return nil, unknown(fmt.Sprintf("That access token is for gateway %s, which is not here.", gid))
+	}
+	p := &tally.Principal{Gateway: gw, Visitor: true}
+	t, err := v.token(cat.Secret(gw.ID), credential, now)
+	switch tally.CodeOf(err) {
+	case "":
+		p.Token = t
+	case tally.Invalid: // signed by the owner, so it is counted on the gateway
+		return p, unknown("This access token cannot be used: " + tally.AsError(err).Message + ". Its owner must mint another one.")
+	case tally.Denied:
+		return nil, unknown(fmt.Sprintf("That access token was not signed with the private key of gateway %s, or it was changed. A new one must be minted.", gid))
+	default:
+		return nil, &tally.Refusal{Status: 503, Type: tally.TypeUnavailable, Code: tally.CodeInternal, Message: "The gateway cannot check access tokens: " + tally.AsError(err).Message + "."}
+	}
+	zone := cat.Zone(gw.ID)
+	switch {
+	case !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt):
+		return p, dead(tally.CodeTokenExpired, fmt.Sprintf("Access token %s of gateway %q expired on %s.", t.ID, gw.Name, instant(t.ExpiresAt, zone)))
+	case now.Before(t.NotBefore):
+		return p, dead(tally.CodeInvalidKey, fmt.Sprintf("Access token %s of gateway %q works from %s.", t.ID, gw.Name, instant(t.NotBefore, zone)))
+	}
+	if r := cat.Revocation(t.ID); r != nil {
+		return p, dead(tally.CodeTokenRevoked, fmt.Sprintf("Access token %s of gateway %q was revoked on %s.", t.ID, gw.Name, instant(r.CreatedAt, zone)))
+	}
+	if t.IssuedAt.Before(gw.NotBefore) {
+		return p, dead(tally.CodeTokenRevoked, fmt.Sprintf("All access tokens of gateway %q from before %s were revoked.", gw.Name, instant(gw.NotBefore, zone)))
+	}
+	if refusal := gatewayRefusal(gw); refusal != nil {
+		return p, refusal
+	}
+	if gw.Access == tally.AccessKey {
+		return p, forbidden(tally.CodeTokenRefused, fmt.Sprintf("Gateway %q takes no access tokens: its access mode is key.", gw.Name))
+	}
+	return p, nil
+}
+
+// token returns an access token whose signature is good. What is remembered of
+// one holds as long as its gateway's secret is the same and, for one that the
+// previous private key has signed, until that stops working.
+func (v *Verifier) token(secret *tally.Secret, credential string, now time.Time) (*tally.Token, error) {
+	if known, ok := v.tokens.find(credential); ok && known.secret == secret && (known.until.IsZero() || now.Before(known.until)) {
+		return known.token, nil
+	}
+	keys, err := v.signing(secret)
+	if err != nil {
+		return nil, err
+	}
+	found := verified{secret: secret}
+	found.token, err = token.Verify(credential, keys.current)
+	if tally.CodeOf(err) == tally.Denied && keys.previous != nil && now.Before(secret.PreviousUntil) {
+		found.until = secret.PreviousUntil
+		found.token, err = token.Verify(credential, keys.previous)
+	}
+	if err != nil {
+		return nil, err
+	}
+	v.tokens.remember(strings.Clone(credential), found) // not with the whole head of the request
+	return found.token, nil
+}
+
+// signing unseals the private keys of a gateway, once for each secret.
+func (v *Verifier) signing(secret *tally.Secret) (*signingKeys, error) {
+	if secret == nil || len(secret.Sealed) == 0 {
+		return nil, tally.Errorf(tally.Unavailable, "this gateway has no private key any more").WithHint("tallygate gateways rotate")
+	}
+	if keys, ok := v.keys.Load(secret); ok {
+		return keys.(*signingKeys), nil
+	}
+	keys := &signingKeys{}
+	var err error
+	if keys.current, err = v.sealer.Open(secret.Of, secret.Sealed); err != nil {
+		return nil, err
+	}
+	if len(secret.SealedBefore) > 0 {
+		if keys.previous, err = v.sealer.Open(secret.Of, secret.SealedBefore); err != nil {
+			return nil, err
+		}
+	}
+	v.keys.Range(func(old, _ any) bool { // a replaced secret is never asked for again
+		if old.(*tally.Secret).Of == secret.Of {
+			v.keys.Delete(old)
+		}
+		return true
+	})
+	v.keys.Store(secret, keys)
+	return keys, nil
+}
+
+// verified is an access token with what vouches for it.
+type verified struct {
+	token  *tally.Token
+	secret *tally.Secret
+	until  time.Time // zero: as long as the secret is in force
+}
+
+// maxSeen is how many access tokens are remembered for sure, at most 8 KiB each
+// and half a kilobyte as a rule.
+const maxSeen = 10_000
+
+// seen remembers the access tokens that were used lately. What has not been
+// asked for while maxSeen others came is forgotten. Only tokens with a good
+// signature get in, so a flood of others does not push them out.
+type seen struct {
+	mu         sync.Mutex // guards the fields that follow
+	young, old map[string]verified
+}
+
+func (s *seen) find(credential string) (verified, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if found, ok := s.young[credential]; ok {
+		return found, true
+	}
+	found, ok := s.old[credential]
+	if ok {
+		s.add(credential, found)
+	}
+	return found, ok
+}
+
+func (s *seen) remember(credential string, found verified) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.add(credential, found)
+}
+
+// Tokens are the access tokens of a gateway that were used lately and whose
+// signature is still good, by ID: of two with one ID the one that ends later.
+func (v *Verifier) Tokens(cat *tally.Catalog, gw *tally.Gateway) map[string]*tally.Token {
+	secret := cat.Secret(gw.ID)
+	out := map[string]*tally.Token{}
+	v.tokens.mu.Lock()
+	defer v.tokens.mu.Unlock()
+	for _, some := range []map[string]verified{v.tokens.old, v.tokens.young} {
+		for _, found := range some {
+			t := found.token
+			if other := out[t.ID]; found.secret == secret && (other == nil || t.ExpiresAt.After(other.ExpiresAt)) {
+				out[t.ID] = t
+			}
+		}
+	}
+	return out
+}
+
+// PrivateKey unseals the private key of a gateway, to sign with.
+func (v *Verifier) PrivateKey(cat *tally.Catalog, gw *tally.Gateway) ([]byte, error) {
+	keys, err := v.signing(cat.Secret(gw.ID))
+	if err != nil {
+		return nil, err
+	}
+	return keys.current, nil
+}
+
+// Read returns an access token of a gateway if its signature is good: Denied if
+// it is not, Invalid if it cannot be used all the same.
+func (v *Verifier) Read(cat *tally.Catalog, gw *tally.Gateway, credential string, now time.Time) (*tally.Token, error) {
+	return v.token(cat.Secret(gw.ID), credential, now)
+}
+
+func (s *seen) add(credential string, found verified) {
+	if s.young == nil || len(s.young) >= maxSeen {
+		s.old, s.young = s.young, map[string]verified{}
+	}
+	s.young[credential] = found
+}

@@ -1,0 +1,145 @@
+package control
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// TokenFields are what an access token may do.
+type TokenFields struct {
+	Requests       string   `json:"requests,omitempty" help:"requests of the token: 10000/month, or 500 for its whole life"`
+	IPQuota        string   `json:"ip_quota,omitempty" help:"requests of each visitor's address: 20/day"`
+	Cost           string   `json:"cost,omitempty" help:"what it may cost, in USD: 10, or 2.50/day"`
+	Quota          string   `json:"quota,omitempty" help:"requests or tokens: tokens=1000000/week"`
+	Domains        []string `json:"domains,omitempty" flag:"domain" help:"host of the pages: mysite.com, or *.mysite.com for those below it; repeat; default: any"`
+	AllowCountries []string `json:"allow_countries,omitempty" flag:"allow-country" help:"country of visitors, like US; repeat; default: all"`
+	BlockCountries []string `json:"block_countries,omitempty" flag:"block-country" help:"country whose visitors are refused; repeat"`
+	Models         []string `json:"models,omitempty" flag:"model" help:"model it may use; repeat; default: all of the gateway's"`
+	Expires        string   `json:"expires,omitempty" help:"how long it works, like 90d or 12h, or a date, like 2027-01-31; left out: until it is revoked"`
+}
+
+// MintToken makes an access token of a gateway, signed with its private key.
+type MintToken struct {
+	Gateway string `json:"gateway,omitempty" help:"its gateway; may be left out if there is one"`
+	TokenFields
+}
+
+// TokenMinted is a new access token. It is not a secret: it goes into a page.
+type TokenMinted struct {
+	Token     string    `json:"token"`
+	ID        string    `json:"tid"`
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	Gateway   string    `json:"gateway_id"`
+	Allows    []string  `json:"allows"` // in words
+}
+
+// InspectToken asks what an access token says.
+type InspectToken struct {
+	Token string `json:"token" arg:"1" help:"the access token, wlm-…"`
+}
+
+// TokenReport is an access token in words, and as it stands here.
+type TokenReport struct {
+	ID        string          `json:"tid,omitempty"`
+	Gateway   string          `json:"gateway,omitempty"` // slug; "" if it is not here
+	Signature string          `json:"signature"`         // valid, wrong, not checked
+	Works     bool            `json:"works"`             // nothing is wrong with it
+	Says      []string        `json:"says"`              // what it allows
+	Wrong     []string        `json:"wrong"`             // why it does not work, or not as it seems
+	Claims    json.RawMessage `json:"claims,omitempty"`
+	Limits    []LimitState    `json:"limits,omitempty"`
+}
+
+// ListTokens selects access tokens.
+type ListTokens struct {
+	Gateway string `json:"gateway,omitempty" help:"only of this gateway"`
+	Since   string `json:"since,omitempty" help:"used since: 24h, 7d, 30d (default) or a date"`
+}
+
+// TokenView is an access token that was used or revoked, as it stands. A token
+// is known from its use: nobody tells the gateway of a new one.
+type TokenView struct {
+	ID         string       `json:"tid"`
+	Gateway    string       `json:"gateway,omitempty"` // slug; "" if it cannot be told any more
+	State      string       `json:"state"`             // active, expired, revoked; unknown if it was not used since the start
+	ExpiresAt  time.Time    `json:"expires_at,omitzero"`
+	RevokedAt  time.Time    `json:"revoked_at,omitzero"`
+	LastUsedAt time.Time    `json:"last_used_at,omitzero"`
+	Domains    []string     `json:"domains,omitempty"`
+	Limits     []LimitState `json:"limits"` // empty if it was not used since the start
+	Used       Sums         `json:"used"`   // since the start of the question
+}
+
+// RevokeToken ends access tokens before their time.
+type RevokeToken struct {
+	Token   string `json:"token,omitempty" arg:"1?" help:"its id, tok_…, or the token itself"`
+	Gateway string `json:"gateway,omitempty" help:"its gateway; needed with --all, and if there are several"`
+	All     bool   `json:"all,omitempty" help:"every access token that was issued until now"`
+}
+
+// TokensRevoked tells what was revoked.
+type TokensRevoked struct {
+	Gateway  string    `json:"gateway"`
+	Token    string    `json:"tid,omitempty"`
+	IssuedBy time.Time `json:"issued_before,omitzero"` // all that were issued earlier
+}
+
+// SimulateVisit asks what a visitor would be told.
+type SimulateVisit struct {
+	Token   string `json:"token,omitempty" arg:"1?" help:"the access token of the page; left out: a visitor of a public gateway"`
+	Gateway string `json:"gateway,omitempty" help:"the public gateway, without a token"`
+	Origin  string `json:"origin,omitempty" help:"origin of the page, like https://mysite.com"`
+	Address string `json:"address,omitempty" help:"the visitor's IP address; default: one of nowhere"`
+	Country string `json:"country,omitempty" help:"the visitor's country, instead of that of the address"`
+	Model   string `json:"model,omitempty" help:"the model that the page asks for; default: the gateway's"`
+}
+
+// Simulated is what every check says of a visit; nothing is counted and nothing
+// is sent.
+type Simulated struct {
+	Passes  bool      `json:"passes"`
+	Country string    `json:"country,omitempty"` // that the checks went by
+	Status  int       `json:"status"`            // of the answer: 200, or the refusal's
+	Code    string    `json:"code,omitempty"`
+	Message string    `json:"message,omitempty"`
+	Steps   []TryStep `json:"steps"`
+}
+
+// ListVisitors selects visitors.
+type ListVisitors struct {
+	Gateway string `json:"gateway,omitempty" help:"only of this gateway"`
+	Token   string `json:"token,omitempty" help:"only with this access token, by its id"`
+	Since   string `json:"since,omitempty" help:"24h (default), 7d, or a date"`
+}
+
+// Visitor is an address that requests came from, as far as anything is kept of
+// it.
+type Visitor struct {
+	Network   string    `json:"network"` // 203.0.113.0/24
+	Visitor   string    `json:"visitor"` // keyed hash of the address
+	Country   string    `json:"country,omitempty"`
+	Requests  int64     `json:"requests"`
+	Refused   int64     `json:"refused"`
+	CostUSD   string    `json:"cost_usd"`
+	CostNano  int64     `json:"cost_nano_usd"`
+	LastSeen  time.Time `json:"last_seen_at"`
+	FirstSeen time.Time `json:"first_seen_at"`
+}
+
+// Visitors are the busiest of those that were found.
+type Visitors struct {
+	Since    time.Time `json:"since"`
+	Records  int       `json:"records"` // that were looked at
+	Partial  bool      `json:"partial"` // there were more: the oldest of the span are missing
+	Visitors []Visitor `json:"visitors"`
+}
+
+// The operations on access tokens and visitors.
+var (
+	TokensMint     = Op[MintToken, TokenMinted]{"tokens.mint", Write, "make an access token for a page"}
+	TokensInspect  = Op[InspectToken, TokenReport]{"tokens.inspect", Read, "explain an access token in words, and say what is wrong with it"}
+	TokensList     = Op[ListTokens, []TokenView]{"tokens.list", Read, "list access tokens that were used or revoked"}
+	TokensRevoke   = Op[RevokeToken, TokensRevoked]{"tokens.revoke", Write, "end an access token, or all that were issued until now, at once"}
+	TokensSimulate = Op[SimulateVisit, Simulated]{"tokens.simulate", Read, "simulate a visitor: which check says what"}
+	VisitorsList   = Op[ListVisitors, Visitors]{"tokens.visitors", Read, "list visitors by address, as network and keyed hash, with their country"}
+)

@@ -1,0 +1,215 @@
+package gateway
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"tallygate/engine/tally"
+	"tallygate/engine/token"
+)
+
+const page = "Origin: https://mysite.com"
+
+// mint makes an access token of the world's gateway, and lets the gateway take
+// such tokens.
+func (w *world) mint(o token.Options) string {
+	w.t.Helper()
+	w.gw.Access = tally.AccessToken
+	credential, _, err := token.Mint(w.private, o, time.Now())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return "Authorization: Bearer " + credential
+}
+
+func TestVisitorIsServed(t *testing.T) {
+	w := newWorld(t)
+	auth := w.mint(token.Options{Domains: []string{"mysite.com"}, Requests: "2/day"})
+	w.open()
+	for range 2 {
+		a := w.chat("", auth, page)
+		if a.status != 200 || a.header.Get("Access-Control-Allow-Origin") != "https://mysite.com" || a.header.Get("Vary") != "Origin" ||
+			!strings.Contains(a.header.Get("Access-Control-Expose-Headers"), "x-request-id") {
+			t.Fatalf("status %d, header %v, %s", a.status, a.header, a.body)
+		}
+	}
+	a := w.chat("", auth, page)
+	if _, code, message := a.refusal(t); a.status != 429 || code != "requests_limit" || !strings.Contains(message, "2 of 2 requests today") || a.header.Get("X-Should-Retry") != "false" {
+		t.Errorf("%d %s: %s", a.status, code, message)
+	}
+	if a.header.Get("Access-Control-Allow-Origin") != "https://mysite.com" {
+		t.Error("the page cannot read why it was refused")
+	}
+	for _, r := range w.records() {
+		if !strings.HasPrefix(r.Token, "tok_") || r.Gateway != "gw_1" || r.Client != "" || r.Origin != "https://mysite.com" || r.VisitorNet != "127.0.0.0/24" || len(r.Visitor) == 0 {
+			t.Errorf("record %+v", r)
+		}
+	}
+}
+
+// A refusal may be read by the page that it is for; an answer only by one that
+// may have it.
+func TestRefusedPages(t *testing.T) {
+	w := newWorld(t)
+	auth := w.mint(token.Options{Domains: []string{"mysite.com"}, AllowedCountries: []string{"PT"}})
+	w.open()
+	for _, tc := range []struct {
+		name    string
+		headers []string
+		status  int
+		code    string
+		echo    string
+	}{
+		{"another page", []string{auth, "Origin: https://evil.example"}, 403, "origin_not_allowed", "https://evil.example"},
+		{"a frame", []string{auth, "Origin: null"}, 403, "origin_not_allowed", ""},
+		{"no page", []string{auth}, 403, "origin_not_allowed", ""},
+		{"a country that is not served", []string{auth, page}, 403, "country_not_allowed", "https://mysite.com"},
+		{"a token nobody signed", []string{auth + "x", page}, 401, "invalid_api_key", "https://mysite.com"},
+		{"a client's key that lists no origin", []string{page}, 200, "", ""},
+		{"the private key", []string{"Authorization: Bearer " + w.private, page}, 200, "", ""},
+		{"a header without end", []string{auth, "Origin: https://" + strings.Repeat("a", 300)}, 400, "invalid_request", ""},
+	} {
+		a := w.chat("", tc.headers...)
+		code := ""
+		if a.status != 200 {
+			_, code, _ = a.refusal(t)
+		}
+		if a.status != tc.status || code != tc.code || a.header.Get("Access-Control-Allow-Origin") != tc.echo {
+			t.Errorf("%s: %d %s, echoes %q: %s", tc.name, a.status, code, a.header.Get("Access-Control-Allow-Origin"), a.body)
+		}
+	}
+}
+
+// A preflight is let through where any credential might be.
+func TestVisitorsPreflight(t *testing.T) {
+	for _, access := range []tally.Access{tally.AccessToken, tally.AccessPublic, tally.AccessKey} {
+		w := newWorld(t)
+		w.gw.Access = access
+		w.open()
+		a := w.send(http.MethodOptions, "/v1/chat/completions", "", "Authorization: ", page, "Access-Control-Request-Method: POST",
+			"Access-Control-Request-Headers: authorization, content-type", "Access-Control-Request-Private-Network: true")
+		want, asked, private := "https://mysite.com", "authorization, content-type", "true"
+		if access == tally.AccessKey {
+			want, asked, private = "", "", ""
+		}
+		if a.status != 204 || a.header.Get("Access-Control-Allow-Origin") != want || a.header.Get("Access-Control-Allow-Headers") != asked ||
+			a.header.Get("Access-Control-Allow-Private-Network") != private || a.header.Get("Vary") != "Origin" {
+			t.Errorf("%s: %d %v", access, a.status, a.header)
+		}
+		if a := w.send(http.MethodOptions, "/v1/chat/completions", "", "Origin: null"); a.header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("%s: the origin null is let through", access)
+		}
+	}
+}
+
+// A public gateway serves whoever comes, within each visitor's limits.
+func TestPublicGateway(t *testing.T) {
+	w := newWorld(t)
+	w.gw.Access = tally.AccessPublic
+	w.gw.VisitorLimits = []tally.Limit{{Metric: tally.Requests, Window: tally.Window{Unit: tally.Day}, Max: 1}}
+	w.open()
+	if a := w.chat("", "Authorization: ", page); a.status != 200 || a.header.Get("Access-Control-Allow-Origin") != "https://mysite.com" {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	a := w.chat("", "Authorization: ", page)
+	if _, code, message := a.refusal(t); a.status != 429 || code != "ip_quota" || !strings.Contains(message, "This visitor's address, at gateway \"Main\", has used 1 of 1 requests today") {
+		t.Errorf("%d %s: %s", a.status, code, message)
+	}
+	if a := w.chat("", "Authorization: Bearer "+w.private); a.status != 200 {
+		t.Errorf("the owner's server: %d %s", a.status, a.body)
+	}
+}
+
+// A forgery costs no record.
+func TestForgeriesAreNotRecorded(t *testing.T) {
+	w := newWorld(t)
+	auth := w.mint(token.Options{})
+	w.open()
+	for range 50 {
+		if a := w.chat("", auth[:len(auth)-3]+"AAA"); a.status != 401 {
+			t.Fatal(a.status, a.body)
+		}
+	}
+	if got := w.records(); len(got) != 0 || w.server.Unknown() != 50 {
+		t.Errorf("%d records, %d unknown", len(got), w.server.Unknown())
+	}
+}
+
+// The token's own list of models holds beside the gateway's.
+func TestTokensModels(t *testing.T) {
+	w := newWorld(t)
+	auth := w.mint(token.Options{Models: []string{"sim-embed"}})
+	w.open()
+	a := w.chat("", auth)
+	if _, code, _ := a.refusal(t); a.status != 403 || code != "model_not_allowed" {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if a := w.send("GET", "/v1/models", "", auth); strings.Contains(a.body, "sim-small") || !strings.Contains(a.body, "sim-embed") {
+		t.Error(a.body)
+	}
+}
+
+// The visitor's own usage: address, token and gateway.
+func TestVisitorsUsage(t *testing.T) {
+	w := newWorld(t)
+	auth := w.mint(token.Options{Requests: "10/day", IPQuota: "5/hour", Cost: "1"})
+	w.open()
+	w.chat("", auth)
+	var out struct {
+		Token  string
+		Today  struct{ Requests int64 }
+		Limits []struct {
+			Of, Metric string
+			Left       int64
+		}
+	}
+	if a := w.send("GET", "/v1/usage", "", auth); json.Unmarshal([]byte(a.body), &out) != nil || len(out.Limits) != 3 || out.Today.Requests != 1 || !strings.HasPrefix(out.Token, "tok_") {
+		t.Fatalf("%+v", out)
+	}
+	for i, want := range []struct {
+		of   string
+		left int64
+	}{{"visitor", 4}, {"token", 9}} {
+		if l := out.Limits[i]; l.Of != want.of || l.Left != want.left {
+			t.Errorf("limit %d: %+v, want %+v", i, l, want)
+		}
+	}
+}
+
+// The WebLLM daemon's shape, for the npm package as it is.
+func TestDaemon(t *testing.T) {
+	w := newWorld(t).open()
+	a := w.send("POST", "/api", `{"messages":[{"role":"user","content":"hi"}],"model":"sim-small","temperature":0.5,"maxTokens":9,"topP":0.9,"topK":3,"stopSequences":["x"],"stream":false}`)
+	var out struct {
+		ID, Content, Model, Provider, FinishReason string
+		Usage                                      struct{ PromptTokens, CompletionTokens, TotalTokens int64 }
+	}
+	if err := json.Unmarshal([]byte(a.body), &out); err != nil || a.status != 200 || out.Content == "" || out.Model != "sim-small" || out.Provider != "sim" || out.FinishReason == "" ||
+		out.Usage.PromptTokens == 0 || out.Usage.CompletionTokens > 9 || out.Usage.TotalTokens != out.Usage.PromptTokens+out.Usage.CompletionTokens || out.ID != a.header.Get("X-Request-Id") {
+		t.Errorf("%d %v %s", a.status, err, a.body)
+	}
+	if r := w.one(); r.Endpoint != "api" || r.Tokens.Total() != out.Usage.TotalTokens {
+		t.Errorf("record %+v", r)
+	}
+	for _, tc := range []struct {
+		body    string
+		headers []string
+		status  int
+		code    string
+	}{
+		{`{"messages":[{"role":"user","content":"hi"}],"stream":true}`, nil, 400, "invalid_request"},
+		{`{"messages":"hi"}`, nil, 400, "invalid_request"},
+		{`{`, nil, 400, "invalid_request"},
+		{`{"messages":[{"role":"user","content":"hi"}],"model":"nope"}`, nil, 404, "model_not_found"},
+		{`{"messages":[{"role":"user","content":"hi"}]}`, []string{"Authorization: "}, 401, "invalid_api_key"},
+	} {
+		a := w.send("POST", "/api", tc.body, tc.headers...)
+		var said struct{ Error, Message string }
+		if json.Unmarshal([]byte(a.body), &said) != nil || a.status != tc.status || said.Error != tc.code || said.Message == "" {
+			t.Errorf("%s: %d %s", tc.body, a.status, a.body)
+		}
+	}
+}

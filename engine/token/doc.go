@@ -1,0 +1,25 @@
+// Package token knows access tokens as bytes: it makes them, reads them and says
+// in words what they allow. Whether one may be used now, by whom and how often is
+// for package auth and the meter to say.
+//
+// A token is "wlm-", the public ID of its gateway, a dot, and a JWT that is signed
+// with HMAC-SHA256 under the bytes of the gateway's whole private key, so that a
+// build script can make it without asking the gateway. Its claims:
+//
+//	tid, gid                 its ID, and the gateway's
+//	iat, exp, nbf            seconds; above 1e11 milliseconds, which others write
+//	requests {limit, period}                  of all visitors together
+//	ipQuota  {limit, period}                  of each visitor's address
+//	cost     {limit, currency: "USD", period} without a period for its life
+//	quota    {type: requests|tokens, limit, period}
+//	domains, allowedCountries, blockedCountries, models
+//
+// The JWT is read here and not by a library because of what must not happen in
+// between: nothing is parsed before the signature has been compared, no other
+// algorithm exists, no number passes through a float, and what is not understood
+// refuses the token instead of being left out.
+//
+// mint.go makes tokens, byte for byte as generateGatewayToken of the JavaScript
+// client does; read.go checks and reads them, with the JSON of json.go; host.go
+// matches pages; words.go explains.
+package token

@@ -1,0 +1,200 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tallygate/engine/auth"
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+)
+
+// site is a world with a gateway for a web page, and no client in it.
+func site(t *testing.T) (*world, control.GatewayCreated) {
+	w := newWorld(t)
+	do(w, control.ProvidersCreate, control.CreateProvider{Name: "sim", ProviderKind: "sim"})
+	return w, do(w, control.GatewaysCreate, control.CreateGateway{GatewayFields: control.GatewayFields{Name: to("Site")}})
+}
+
+// The life of an access token: minted, used, explained, listed, revoked.
+func TestTokensLife(t *testing.T) {
+	w, gw := site(t)
+	minted := do(w, control.TokensMint, control.MintToken{TokenFields: control.TokenFields{Requests: "3/day", Cost: "10", Expires: "90d", AllowCountries: []string{}}})
+	if !strings.HasPrefix(minted.Token, "wlm-"+gw.PublicID+".") || minted.Gateway != gw.PublicID || minted.ExpiresAt.Sub(w.clock()) < 89*24*time.Hour || minted.Allows[0] != "up to 3 requests a day" {
+		t.Fatalf("%+v", minted)
+	}
+	w.served(minted.Token, "sim-small")
+	w.served(minted.Token, "")
+	report := do(w, control.TokensInspect, control.InspectToken{Token: " " + minted.Token + "\n"})
+	if !report.Works || report.Signature != "valid" || report.Gateway != "site" || report.ID != minted.ID || len(report.Limits) != 2 || report.Limits[0].Left != 1 {
+		t.Errorf("%+v", report)
+	}
+	list := do(w, control.TokensList, control.ListTokens{Gateway: "site"})
+	if len(list) != 1 || list[0].ID != minted.ID || list[0].State != "active" || list[0].Used.Requests != 2 || list[0].Gateway != "site" || list[0].LastUsedAt.IsZero() || list[0].Limits[0].Left != 1 {
+		t.Errorf("%+v", list)
+	}
+	w.served(minted.Token, "sim-small")
+	if a := w.chat(minted.Token, "sim-small"); a.status != 429 || a.code != "requests_limit" {
+		t.Errorf("%+v", a)
+	}
+	if got := do(w, control.TokensRevoke, control.RevokeToken{Token: minted.Token}); got.Token != minted.ID || got.Gateway != "site" {
+		t.Errorf("%+v", got)
+	}
+	if a := w.chat(minted.Token, "sim-small"); a.status != 401 || a.code != "token_revoked" {
+		t.Errorf("%+v", a)
+	}
+	report = do(w, control.TokensInspect, control.InspectToken{Token: minted.Token})
+	if report.Works || !strings.Contains(strings.Join(report.Wrong, " "), "was revoked on") {
+		t.Errorf("%+v", report)
+	}
+	refused(w, control.TokensRevoke, control.RevokeToken{Token: minted.ID}, tally.Conflict, "already")
+	if list := do(w, control.TokensList, control.ListTokens{}); len(list) != 1 || list[0].State != "revoked" || list[0].Used.Requests != 3 || list[0].Used.Refused != 2 {
+		t.Errorf("%+v", list)
+	}
+	w.consistent()
+	do(w, control.GatewaysDelete, control.Named{Name: "site"}) // and its revocations with it
+	w.consistent()
+}
+
+// All tokens of a gateway can be ended at once; those minted after work.
+func TestRevokingAllTokens(t *testing.T) {
+	w, _ := site(t)
+	before := do(w, control.TokensMint, control.MintToken{}).Token
+	w.served(before, "sim-small")
+	do(w, control.TokensRevoke, control.RevokeToken{All: true})
+	after := do(w, control.TokensMint, control.MintToken{}).Token // within the same second
+	if a := w.chat(before, "sim-small"); a.code != "token_revoked" {
+		t.Errorf("%+v", a)
+	}
+	w.served(after, "sim-small")
+	refused(w, control.TokensRevoke, control.RevokeToken{}, tally.Invalid, "say which")
+	refused(w, control.TokensRevoke, control.RevokeToken{All: true, Token: "tok_1"}, tally.Invalid, "say which")
+	refused(w, control.TokensRevoke, control.RevokeToken{Token: "a b"}, tally.Invalid, "tok_")
+}
+
+// What a token may do is not stored; what it used is, and whose it is.
+func TestTokensOutliveARestart(t *testing.T) {
+	w, _ := site(t)
+	minted := do(w, control.TokensMint, control.MintToken{TokenFields: control.TokenFields{Requests: "2/day"}})
+	w.served(minted.Token, "sim-small")
+	w.engine.verifier = auth.NewVerifier(w.engine.sealer) // what a restart forgets
+	w.engine.gateway.Verifier = w.engine.verifier
+	list := do(w, control.TokensList, control.ListTokens{})
+	if len(list) != 1 || list[0].Gateway != "site" || list[0].State != "unknown" || list[0].Used.Requests != 1 {
+		t.Errorf("%+v", list)
+	}
+	w.served(minted.Token, "sim-small")
+	if a := w.chat(minted.Token, "sim-small"); a.code != "requests_limit" {
+		t.Errorf("the counter has forgotten: %+v", a)
+	}
+}
+
+func TestBadTokens(t *testing.T) {
+	w, gw := site(t)
+	for _, tc := range []struct {
+		f    control.TokenFields
+		says string
+	}{
+		{control.TokenFields{Requests: "0/day"}, "requests: the limit"},
+		{control.TokenFields{IPQuota: "-1"}, "ipQuota: the limit"},
+		{control.TokenFields{Cost: "5 EUR"}, "the currency is USD, not EUR"},
+		{control.TokenFields{Quota: "dollars=5"}, "quota: the type"},
+		{control.TokenFields{Domains: []string{"https://mysite.com"}}, "domains: "},
+		{control.TokenFields{AllowCountries: []string{"US"}, BlockCountries: []string{"RU"}}, "contradict"},
+		{control.TokenFields{AllowCountries: []string{"UK"}}, "allowedCountries: UK"},
+		{control.TokenFields{Expires: "yesterday"}, "not an expiry"},
+		{control.TokenFields{Expires: "20w"}, ""},
+	} {
+		if tc.says == "" {
+			do(w, control.TokensMint, control.MintToken{TokenFields: tc.f})
+			continue
+		}
+		refused(w, control.TokensMint, control.MintToken{TokenFields: tc.f}, tally.Invalid, tc.says)
+	}
+	refused(w, control.TokensMint, control.MintToken{Gateway: "none"}, tally.NotFound, "site")
+	for credential, says := range map[string]string{
+		gw.PrivateKey:         "must stay secret",
+		"wlm-zzzzzzzzz.a.b.c": "gateway zzzzzzzzz is not here",
+		"hello":               "not an access token",
+		do(w, control.TokensMint, control.MintToken{}).Token + "x": "not signed",
+	} {
+		got := do(w, control.TokensInspect, control.InspectToken{Token: credential})
+		if got.Works || !strings.Contains(strings.Join(got.Wrong, "\n"), says) {
+			t.Errorf("%.30s: %+v, want %q", credential, got, says)
+		}
+	}
+}
+
+// A simulated visitor is told what a real one would be, and nothing is counted.
+func TestSimulatedVisits(t *testing.T) {
+	w, _ := site(t)
+	minted := do(w, control.TokensMint, control.MintToken{TokenFields: control.TokenFields{Domains: []string{"mysite.com"}, AllowCountries: []string{"PT"}, IPQuota: "1/day", Models: []string{"sim-small"}}})
+	page, other := "https://mysite.com", "https://evil.example"
+	for _, tc := range []struct {
+		in     control.SimulateVisit
+		code   string // "" passes
+		failed string
+	}{
+		{control.SimulateVisit{Token: minted.Token, Origin: page, Country: "pt"}, "", ""},
+		{control.SimulateVisit{Token: minted.Token, Origin: other, Country: "PT"}, "origin_not_allowed", "page"},
+		{control.SimulateVisit{Token: minted.Token, Origin: page, Country: "ES"}, "country_not_allowed", "country"},
+		{control.SimulateVisit{Token: minted.Token, Origin: page, Address: "203.0.113.9"}, "country_not_allowed", "country"},
+		{control.SimulateVisit{Token: minted.Token, Origin: page, Country: "PT", Model: "sim-large"}, "model_not_allowed", "model"},
+		{control.SimulateVisit{Token: minted.Token + "x", Origin: page}, "invalid_api_key", "signature"},
+		{control.SimulateVisit{Origin: page}, "invalid_api_key", "gateway"},
+	} {
+		got := do(w, control.TokensSimulate, tc.in)
+		at := slices.IndexFunc(got.Steps, func(s control.TryStep) bool { return !s.OK })
+		failed := ""
+		if at >= 0 {
+			failed = got.Steps[at].Name
+		}
+		if got.Passes != (tc.code == "") || got.Code != tc.code || failed != tc.failed || tc.code != "" && at != len(got.Steps)-1 {
+			t.Errorf("%+v: %+v, want %s at %s", tc.in, got, tc.code, tc.failed)
+		}
+	}
+	do(w, control.TokensRevoke, control.RevokeToken{Token: minted.ID})
+	if got := do(w, control.TokensSimulate, control.SimulateVisit{Token: minted.Token, Origin: page}); got.Code != "token_revoked" || len(got.Steps) != 3 {
+		t.Errorf("%+v", got)
+	}
+	refused(w, control.TokensSimulate, control.SimulateVisit{Token: minted.Token, Address: "here"}, tally.Invalid, "IP address")
+	refused(w, control.TokensSimulate, control.SimulateVisit{Token: minted.Token, Country: "ZZ"}, tally.Invalid, "ISO 3166")
+	refused(w, control.TokensSimulate, control.SimulateVisit{Gateway: "site"}, tally.Invalid, "not public")
+	if records := do(w, control.RequestsList, control.RequestQuery{}); len(records.Requests) != 0 {
+		t.Errorf("%d records", len(records.Requests))
+	}
+}
+
+// Visitors are added up from the records, without their addresses.
+func TestVisitorsAreListed(t *testing.T) {
+	w, _ := site(t)
+	minted := do(w, control.TokensMint, control.MintToken{TokenFields: control.TokenFields{IPQuota: "2/day"}})
+	for range 3 {
+		w.chat(minted.Token, "sim-small")
+	}
+	got := do(w, control.VisitorsList, control.ListVisitors{Gateway: "site", Token: minted.ID})
+	if len(got.Visitors) != 1 || got.Partial || got.Visitors[0].Requests != 2 || got.Visitors[0].Refused != 1 || got.Visitors[0].Network != "192.0.2.0/24" || len(got.Visitors[0].Visitor) != 22 {
+		t.Errorf("%+v", got)
+	}
+	if got := do(w, control.VisitorsList, control.ListVisitors{Token: "tok_other"}); len(got.Visitors) != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A public gateway needs limits, and then serves whoever comes.
+func TestPublicGateways(t *testing.T) {
+	w, _ := site(t)
+	do(w, control.GatewaysUpdate, control.UpdateGateway{Gateway: "site", GatewayFields: control.GatewayFields{
+		Access: to(tally.AccessPublic), Limits: edits(t, "requests=60/minute", "cost=5/day"), VisitorLimits: edits(t, "requests=1/day"),
+	}})
+	w.served("", "sim-small")
+	if a := w.chat("", "sim-small"); a.code != "ip_quota" {
+		t.Errorf("%+v", a)
+	}
+	if got := do(w, control.TokensSimulate, control.SimulateVisit{Gateway: "site"}); !got.Passes || got.Steps[0].Name != "gateway" {
+		t.Errorf("%+v", got)
+	}
+	refused(w, control.GatewaysUpdate, control.UpdateGateway{Gateway: "site", GatewayFields: control.GatewayFields{VisitorLimits: edits(t, "requests=none/day")}}, tally.Invalid, "--visitor-limit")
+}
