@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"log/slog"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"tallygate/engine/control"
 	"tallygate/engine/feed"
 	"tallygate/engine/gateway"
+	"tallygate/engine/geo"
 	"tallygate/engine/meter"
 	"tallygate/engine/route"
 	"tallygate/engine/tally"
@@ -37,8 +37,9 @@ type Options struct {
 	Logger        *slog.Logger
 	Version       string
 	Data          string // where the store is, for people
-	// Country tells where an address is, "" if it is not known.
-	Country func(netip.Addr) string
+	// Countries is the country database of package assets; without it, and
+	// without one of the owner's, no country is known.
+	Countries []byte
 }
 
 // Engine is the assembled gateway. Its methods may be called concurrently,
@@ -59,11 +60,12 @@ type Engine struct {
 	routing  atomic.Pointer[tally.Catalog] // the catalog the router is made for: ahead of catalog during a change
 	baseURL  atomic.Pointer[string]        // nil while the public plane is down
 
-	verifier *auth.Verifier
-	router   *route.Router
-	meter    *meter.Meter
-	gateway  *gateway.Server
-	control  *control.Server
+	countries atomic.Pointer[geo.DB] // nil if there is none
+	verifier  *auth.Verifier
+	router    *route.Router
+	meter     *meter.Meter
+	gateway   *gateway.Server
+	control   *control.Server
 }
 
 // New assembles an engine over an open store. It serves nothing yet: the caller
@@ -115,6 +117,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	}
 	e.assemble()
 	e.use(tally.NewCatalog(rev, entities))
+	e.openCountries(e.catalog.Load().Settings.CountryFile)
 	e.handle()
 	return e, nil
 }
@@ -167,12 +170,4 @@ func (e *Engine) Close() error {
 	e.meter.FlushRefusals(context.Background(), time.Time{}) // the minute under way, too
 	e.router.Close()
 	return nil
-}
-
-// country tells where a visitor's address is, "" if it is not known.
-func (e *Engine) country(ip netip.Addr) string {
-	if e.opts.Country == nil {
-		return ""
-	}
-	return e.opts.Country(ip)
 }

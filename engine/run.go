@@ -17,8 +17,8 @@ const (
 )
 
 // Run does the engine's work in the background until ctx ends: it sums up
-// seconds, writes down refusals, settles holds that nobody extends any more and
-// deletes records past their retention. It returns when all of that has
+// seconds, writes down refusals, settles holds that nobody extends any more,
+// deletes records past their retention and takes up a new country database. It returns when all of that has
 // stopped.
 func (e *Engine) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
@@ -30,6 +30,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		{"seconds", secondEvery, e.second},
 		{"holds", holdsEvery, e.lookAfterHolds},
 		{"retention", pruneEvery, e.pruner()},
+		{"countries", countriesEvery, e.reloadCountries},
 	} {
 		loops.Go(func() { e.loop(ctx, loop.name, loop.every, loop.step) })
 	}

@@ -2,7 +2,11 @@ package engine
 
 import (
 	"context"
+	"net/netip"
+	"path/filepath"
 	"reflect"
+	"slices"
+	"strings"
 	"time"
 
 	"tallygate/engine/control"
@@ -17,6 +21,14 @@ func (e *Engine) setSettings(ctx context.Context, in control.SettingsFields) (ta
 	if reflect.ValueOf(in).IsZero() {
 		return tally.Settings{}, tally.Errorf(tally.Invalid, "nothing to change was given").WithHint("see: tallygate settings set --help")
 	}
+	if in.CountryFile != nil {
+		if *in.CountryFile == "none" {
+			*in.CountryFile = ""
+		}
+		if path := *in.CountryFile; path != "" && !filepath.IsAbs(path) {
+			return tally.Settings{}, tally.Errorf(tally.Invalid, "the country file %q is not named from the root on", path).WithHint("give the whole path: the gateway may run in another folder than you")
+		}
+	}
 	err := e.change(ctx, func(c *tally.Catalog, now time.Time) ([]tally.Change, error) {
 		// As stored: a default that is filled in must stay free to change.
 		s := tally.Settings{Meta: tally.Meta{ID: tally.SettingsID}}
@@ -28,10 +40,42 @@ func (e *Engine) setSettings(ctx context.Context, in control.SettingsFields) (ta
 			set(&s.DefaultMaxOutput, in.DefaultMaxOutput, between[int64]("the default of output tokens", 1, maxOutputByRule)),
 			set(&s.DrainOnCancel, in.DrainOnCancel, nil),
 			set(&s.RetentionDays, in.RetentionDays, between("the days to keep records", 0, maxRetention)),
+			setList(&s.TrustedProxies, in.TrustedProxies, checkProxies),
+			set(&s.CountryFile, in.CountryFile, checkCountryFile),
 		); err != nil {
 			return nil, err
 		}
 		return []tally.Change{tally.Put(&s, now)}, nil
 	})
+	if err == nil && in.CountryFile != nil {
+		e.openCountries(*in.CountryFile)
+	}
 	return e.catalog.Load().Settings, err
+}
+
+// checkProxies writes proxies as networks, each once.
+func checkProxies(list []string) ([]string, error) {
+	var out []string
+	for _, text := range list {
+		text = strings.TrimSpace(text)
+		p, err := netip.ParsePrefix(text)
+		if ip, bare := netip.ParseAddr(text); bare == nil {
+			p, err = netip.PrefixFrom(ip, ip.BitLen()), nil
+		}
+		switch {
+		case err != nil || p.Addr().Zone() != "" || p.Addr().Is4In6():
+			return nil, tally.Errorf(tally.Invalid, "%q is not an address or a network", text).WithHint("like 127.0.0.1, 10.0.0.0/8 or 2001:db8::/32")
+		case p.Bits() == 0:
+			return nil, tally.Errorf(tally.Invalid, "%s is everybody: then anybody could claim any address", text).WithHint("name the addresses of your reverse proxy")
+		case p.Masked() != p:
+			return nil, tally.Errorf(tally.Invalid, "%s is an address within a network", text).WithHint("the network is %s, the address alone %s", p.Masked(), p.Addr())
+		}
+		if !slices.Contains(out, p.String()) {
+			out = append(out, p.String())
+		}
+	}
+	if len(out) > maxListed {
+		return nil, tally.Errorf(tally.Invalid, "there are more than %d proxies", maxListed)
+	}
+	return out, nil
 }

@@ -53,6 +53,7 @@ func (e *Engine) status(ctx context.Context, _ control.None) (control.Status, er
 	if lag := now.Sub(e.opts.Clock()); lag > lagWorthy {
 		out.ClockLag = lag
 	}
+	out.Countries = e.countryStatus(now)
 	out.Warnings = e.warnings(c, &out, store, now)
 	return out, nil
 }
@@ -103,6 +104,12 @@ func (e *Engine) warnings(c *tally.Catalog, s *control.Status, store storage.Sta
 		warn("models without a price count as free: %s", someOf(unpriced, maxWarned))
 	default:
 		warn("models without a price are refused: %s; price one with: tallygate models update MODEL --price input=USD --price output=USD", someOf(unpriced, maxWarned))
+	}
+	if s.Countries.Problem != "" {
+		warn("%s", s.Countries.Problem)
+	}
+	if s.Countries.Old && e.rulesCountries(c) {
+		warn("the country database is from %s, so countries may be wrong: update tallygate, or set a newer one: tallygate settings set --country-file PATH", s.Countries.Built.Format(time.DateOnly))
 	}
 	if len(expiring) > 0 {
 		warn("keys expire within a week: %s", someOf(expiring, maxWarned))

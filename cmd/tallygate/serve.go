@@ -32,6 +32,7 @@ type serveOptions struct {
 	profile    string
 	logFormat  string
 	forget     bool
+	trusted    []string
 	inherited  int // where a parent has left its listening socket, 0 if none has
 }
 
@@ -41,6 +42,7 @@ func (o *serveOptions) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.profile, "profile", string(badgerdb.Desktop), "`NAME`: desktop takes little memory, server has more caches")
 	fs.StringVar(&o.logFormat, "log-format", "text", "`FORMAT` of the log: text or json")
 	fs.BoolVar(&o.forget, "forget-secrets", false, "start although the key file is lost, and forget the provider keys and private keys it had sealed")
+	fs.StringSliceVar(&o.trusted, "trusted-proxy", nil, "reverse proxy, as an address or `CIDR`, that is believed whom it forwards for; repeat; kept as a setting")
 	fs.IntVar(&o.inherited, "inherit", 0, "`FILE` that is the listening socket, from a process that goes")
 	fs.MarkHidden("inherit")
 }
@@ -102,7 +104,7 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions, setup bool) (err error) 
 	if err != nil {
 		return errors.Join(err, public.Close(), l.release())
 	}
-	s := &service{node: n, public: public}
+	s := &service{node: n, public: public, trusted: o.trusted}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	if err := s.start(dir); err != nil {
 		return err
@@ -165,6 +167,7 @@ func (a *app) greet(ctx context.Context, s *service, dir string, setup bool) err
 type service struct {
 	*node
 	public  net.Listener
+	trusted []string // proxies to keep in the settings; nil leaves them
 	server  *http.Server
 	caller  *control.Client
 	broken  chan error // gets the error that ended the public plane
@@ -186,6 +189,12 @@ func (s *service) start(dir string) error {
 	}
 	s.socket = path
 	s.caller = s.node.start(ln)
+	if len(s.trusted) > 0 {
+		in := control.SettingsFields{TrustedProxies: &s.trusted}
+		if _, err := control.SettingsSet.Do(context.Background(), s.caller, in); err != nil {
+			return err
+		}
+	}
 	s.server = s.engine.Public().HTTPServer()
 	s.server.ConnState = s.count
 	s.server.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -37,12 +38,19 @@ func showStatus(p *printer, _ *control.None, s *control.Status) {
 		"serving", serving, "version", s.Version, "data", s.Data, "disk", disk,
 		"requests recorded", tally.Group(s.Records), "open holds", strconv.Itoa(s.Holds), "in flight", count(s.InFlight), "unknown credentials", count(s.Unknown),
 		"gateways", strconv.Itoa(s.Gateways), "clients", strconv.Itoa(s.Clients), "keys", strconv.Itoa(s.Keys), "providers", strconv.Itoa(s.Providers), "usable models", strconv.Itoa(s.Models),
-		"clock behind by", when(s.ClockLag > 0, s.ClockLag.String(), ""),
+		"countries from", countriesText(&s.Countries), "clock behind by", when(s.ClockLag > 0, s.ClockLag.String(), ""),
 	)
 	for _, w := range s.Warnings {
 		p.say("%s", p.paint(amber, "warning: "+clean(w)))
 	}
 	p.sums("Last 24 hours", s.Today)
+}
+
+func countriesText(c *control.CountryDatabase) string {
+	if c.Type == "" {
+		return ""
+	}
+	return when(c.Path == "", "the built-in database", c.Path) + " of " + c.Built.Format(time.DateOnly)
 }
 
 func (a *app) tryCommand() *cobra.Command {
@@ -114,7 +122,8 @@ func (a *app) settingsCommands() *cobra.Command {
 			unpriced = tally.RefuseUnpriced
 		}
 		p.pairs("unpriced models", string(unpriced), "default max output", tally.Group(output), "drain on cancel", yes(s.DrainOnCancel),
-			"retention", when(s.RetentionDays == 0, "forever", strconv.Itoa(s.RetentionDays)+" days"))
+			"retention", when(s.RetentionDays == 0, "forever", strconv.Itoa(s.RetentionDays)+" days"),
+			"trusted proxies", list(s.TrustedProxies, "none"), "countries from", when(s.CountryFile == "", "the built-in database", s.CountryFile))
 	}
 	return family(groupOwn, "settings", "what holds for all gateways",
 		verb[control.None, tally.Settings]{

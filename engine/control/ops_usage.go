@@ -104,27 +104,37 @@ var (
 
 // Status describes the running engine.
 type Status struct {
-	Serving   bool          `json:"serving"` // the public plane is up
-	BaseURL   string        `json:"base_url,omitempty"`
-	PID       int           `json:"pid"`
-	Version   string        `json:"version"`
-	Data      string        `json:"data"`
-	StartedAt time.Time     `json:"started_at"`
-	Rev       int64         `json:"rev"`
-	Records   int64         `json:"records"`
-	Holds     int           `json:"holds"`
-	InFlight  int           `json:"in_flight"`
-	Unknown   int64         `json:"unknown_credentials"` // refused since the start, counted in memory only
-	Gateways  int           `json:"gateways"`
-	Clients   int           `json:"clients"`
-	Keys      int           `json:"keys"`
-	Providers int           `json:"providers"`
-	Models    int           `json:"models_usable"`
-	DiskBytes int64         `json:"disk_bytes"`
-	FreeBytes int64         `json:"free_bytes"`
-	ClockLag  time.Duration `json:"clock_lag_ns,omitempty"` // how far the wall clock is behind the last time seen; windows stand still until it has caught up
-	Warnings  []string      `json:"warnings,omitempty"`
-	Today     Sums          `json:"last_24h"`
+	Serving   bool            `json:"serving"` // the public plane is up
+	BaseURL   string          `json:"base_url,omitempty"`
+	PID       int             `json:"pid"`
+	Version   string          `json:"version"`
+	Data      string          `json:"data"`
+	StartedAt time.Time       `json:"started_at"`
+	Rev       int64           `json:"rev"`
+	Records   int64           `json:"records"`
+	Holds     int             `json:"holds"`
+	InFlight  int             `json:"in_flight"`
+	Unknown   int64           `json:"unknown_credentials"` // refused since the start, counted in memory only
+	Gateways  int             `json:"gateways"`
+	Clients   int             `json:"clients"`
+	Keys      int             `json:"keys"`
+	Providers int             `json:"providers"`
+	Models    int             `json:"models_usable"`
+	DiskBytes int64           `json:"disk_bytes"`
+	FreeBytes int64           `json:"free_bytes"`
+	ClockLag  time.Duration   `json:"clock_lag_ns,omitempty"` // how far the wall clock is behind the last time seen; windows stand still until it has caught up
+	Countries CountryDatabase `json:"country_database"`
+	Warnings  []string        `json:"warnings,omitempty"`
+	Today     Sums            `json:"last_24h"`
+}
+
+// CountryDatabase is where visitors' countries come from.
+type CountryDatabase struct {
+	Path    string    `json:"path,omitempty"` // "" for the built-in one
+	Type    string    `json:"type,omitempty"` // what it calls itself; "" if there is none
+	Built   time.Time `json:"built,omitzero"`
+	Old     bool      `json:"old,omitempty"`
+	Problem string    `json:"problem,omitempty"` // why the owner's is not in use, or not its newest state
 }
 
 // Setup prepares an empty store: a gateway, a provider for every API key that
@@ -187,6 +197,8 @@ type SettingsFields struct {
 	DefaultMaxOutput *int64                `json:"default_max_output,omitempty" help:"output tokens of a request that names no maximum"`
 	DrainOnCancel    *bool                 `json:"drain_on_cancel,omitempty" help:"read a stream to its end when the client has left, for exact usage"`
 	RetentionDays    *int                  `json:"retention_days,omitempty" help:"days to keep request records; 0 keeps them"`
+	TrustedProxies   *[]string             `json:"trusted_proxies,omitempty" flag:"trusted-proxy" help:"reverse proxy, as an address or CIDR, that is believed whom it forwards for; repeat; none clears"`
+	CountryFile      *string               `json:"country_file,omitempty" help:"country database of yours, GeoLite2 or DB-IP; none: the built-in one"`
 }
 
 // The operations on the engine itself.

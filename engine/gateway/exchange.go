@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"slices"
 	"time"
@@ -127,7 +126,7 @@ func (x *exchange) authenticate() *tally.Refusal {
 		x.unknown.Add(1)
 		return refusal
 	}
-	p.IP = addressOf(x.r)
+	p.IP = addressOf(x.r, x.cat.TrustedProxies)
 	if long {
 		return tally.BadRequest("", "The Origin header is too long.")
 	}
@@ -150,14 +149,6 @@ func (x *exchange) principalOf(id tally.ID) (*tally.Principal, *tally.Refusal) {
 		return nil, &tally.Refusal{Status: http.StatusUnauthorized, Type: tally.TypeInvalid, Code: tally.CodeInvalidKey, Message: "That key was deleted."}
 	}
 	return auth.PrincipalOf(x.cat, key, x.at)
-}
-
-func addressOf(r *http.Request) netip.Addr {
-	ap, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{} // in memory there is no address
-	}
-	return ap.Addr().Unmap()
 }
 
 // read takes the body, whole, and looks at it once.

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -23,6 +24,9 @@ type Catalog struct {
 	Settings  Settings    // defaults filled in
 
 	Revocations []*Revocation // by creation
+
+	// TrustedProxies are those of the settings, read.
+	TrustedProxies []netip.Prefix
 
 	entities map[EntityKind]map[ID]Entity
 	secrets  map[ID]*Secret // by owner
@@ -97,6 +101,11 @@ func NewCatalog(rev int64, entities []Entity) *Catalog {
 	}
 	for _, m := range c.Models {
 		c.models[m.Name] = append(c.models[m.Name], m)
+	}
+	for _, s := range c.Settings.TrustedProxies {
+		if p, err := netip.ParsePrefix(s); err == nil { // operations refuse others before they are stored
+			c.TrustedProxies = append(c.TrustedProxies, p)
+		}
 	}
 	c.Settings.Meta.ID = SettingsID
 	c.Settings.Unpriced = cmp.Or(c.Settings.Unpriced, RefuseUnpriced)

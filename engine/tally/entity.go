@@ -225,10 +225,12 @@ const (
 // no other entity. There is one; its zero fields mean the defaults.
 type Settings struct {
 	Meta
-	Unpriced         UnpricedPolicy `json:"unpriced"`           // default refuse
-	DefaultMaxOutput int64          `json:"default_max_output"` // output tokens of a request that names no maximum; default 4096
-	DrainOnCancel    bool           `json:"drain_on_cancel"`    // read a stream to its end when the client has left, for exact usage
-	RetentionDays    int            `json:"retention_days"`     // of request records; 0 keeps them
+	Unpriced         UnpricedPolicy `json:"unpriced"`                  // default refuse
+	DefaultMaxOutput int64          `json:"default_max_output"`        // output tokens of a request that names no maximum; default 4096
+	DrainOnCancel    bool           `json:"drain_on_cancel"`           // read a stream to its end when the client has left, for exact usage
+	RetentionDays    int            `json:"retention_days"`            // of request records; 0 keeps them
+	TrustedProxies   []string       `json:"trusted_proxies,omitempty"` // CIDR; whom they forward for is believed
+	CountryFile      string         `json:"country_file,omitempty"`    // the owner's country database; "" for the built-in one
 }
 
 // SettingsID is the ID of the one Settings entity.

@@ -2,6 +2,7 @@ package screen
 
 import (
 	"fmt"
+	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -110,6 +111,7 @@ func (s *Settings) allowUnpriced() tea.Cmd {
 func (s *Settings) edit() tea.Cmd {
 	x, set := s.selected(), &s.snap.Settings
 	var label, at string
+	check := checkNumber
 	switch x.id {
 	case "theme":
 		return s.pickTheme()
@@ -117,12 +119,16 @@ func (s *Settings) edit() tea.Cmd {
 		label, at = "Tokens", fmt.Sprint(set.DefaultMaxOutput)
 	case "retention_days":
 		label, at = "Days", fmt.Sprint(set.RetentionDays)
+	case "trusted_proxies":
+		label, at, check = "Addresses", strings.Join(set.TrustedProxies, " "), nil
+	case "country_file":
+		label, at, check = "Path", set.CountryFile, nil
 	default:
 		return s.next()
 	}
 	return Ask(Open{NewForm(s.env, FormOf[control.SettingsFields, tally.Settings]{
 		Heading: "Change: " + x.label, Op: control.SettingsSet, Save: "Save",
-		Fields: []*widget.Field{{Name: x.id, Label: label, Check: checkNumber}},
+		Fields: []*widget.Field{{Name: x.id, Label: label, Check: check}},
 		Values: map[string]string{x.id: at},
 		Says: func(t *theme.Theme, width int, _ func(string) string) []string {
 			var out []string
@@ -132,9 +138,14 @@ func (s *Settings) edit() tea.Cmd {
 			return append(out, "")
 		},
 		Fill: func(value func(string) string) (in control.SettingsFields, err error) {
-			if x.id == "retention_days" {
+			switch x.id {
+			case "retention_days":
 				in.RetentionDays, err = number[int](value, x.id)
-			} else {
+			case "trusted_proxies":
+				in.TrustedProxies = filled(value).words(x.id)
+			case "country_file":
+				in.CountryFile = filled(value).pointer(x.id)
+			default:
 				in.DefaultMaxOutput, err = number[int64](value, x.id)
 			}
 			return in, err

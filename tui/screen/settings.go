@@ -1,7 +1,9 @@
 package screen
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -38,6 +40,8 @@ var settings = []setting{
 	{"default_max_output", "costs", "longest answer, if unsaid", "Before a request is sent, its cost is held at the longest answer it may get. This many output tokens are taken for one that names no maximum."},
 	{"drain_on_cancel", "costs", "when a client leaves", "read on: a stream is read to its end for exact usage, which the provider bills anyway. stop: the stream is closed and its usage estimated."},
 	{"retention_days", "records", "keep records", "Days to keep the record of each request. Totals, bills and limits stay for good."},
+	{"trusted_proxies", "visitors", "trusted proxies", "Reverse proxies in front of this gateway, as addresses or networks, spaces between: 127.0.0.1 10.0.0.0/8. Only they are believed whom they forward for. Without them every visitor seems to have the proxy's address."},
+	{"country_file", "visitors", "countries from", "A GeoLite2 or DB-IP database of yours, by its whole path. It is read again when it changes. Empty: the one that is built in."},
 	{"theme", "terminal", "theme", "auto is dark or light, as your terminal's background is. mono has no colours; ascii has nothing beyond ASCII either. It is kept for this machine."},
 }
 
@@ -99,12 +103,34 @@ func (s *Settings) value(id string) string {
 			return "for good"
 		}
 		return plural(int64(set.RetentionDays), "day")
+	case "trusted_proxies":
+		return cmp.Or(widget.Safe(strings.Join(set.TrustedProxies, " ")), t.Paint(theme.Muted, "none"))
+	case "country_file":
+		return s.countries()
 	}
 	name := string(s.env.Chosen)
 	if s.env.Chosen == theme.Auto || name == "" {
 		name = "auto: " + string(t.Name)
 	}
 	return name
+}
+
+// countries is where visitors' countries come from, and how old that is.
+func (s *Settings) countries() string {
+	t, db := s.env.Theme, &s.snap.Status.Countries
+	text := "built in"
+	if s.snap.Settings.CountryFile != "" {
+		text = widget.Safe(s.snap.Settings.CountryFile)
+	}
+	switch {
+	case db.Problem != "":
+		return t.Paint(theme.Warn, text+": cannot be used")
+	case db.Type == "":
+		return text
+	case db.Old:
+		return text + t.Paint(theme.Warn, ", old: of "+db.Built.Format(time.DateOnly))
+	}
+	return text + t.Paint(theme.Muted, ", of "+db.Built.Format(time.DateOnly))
 }
 
 func (s *Settings) selected() *setting {

@@ -35,6 +35,8 @@ func (w *World) answerEngine() {
 		set(&w.settings.DefaultMaxOutput, in.DefaultMaxOutput)
 		set(&w.settings.DrainOnCancel, in.DrainOnCancel)
 		set(&w.settings.RetentionDays, in.RetentionDays)
+		set(&w.settings.TrustedProxies, in.TrustedProxies)
+		set(&w.settings.CountryFile, in.CountryFile)
 		return w.settings, nil
 	})
 	answer(w, control.EngineSetup, w.setup)

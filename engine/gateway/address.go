@@ -1,0 +1,106 @@
+package gateway
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// maxHops bounds how many forwarders of one request are looked at.
+const maxHops = 32
+
+// addressOf is where a request comes from: its connection's peer or, where that
+// is a proxy that the owner trusts, whom the proxy names. It is the zero address
+// for a request in memory.
+func addressOf(r *http.Request, trusted []netip.Prefix) netip.Addr {
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	peer := ap.Addr().Unmap().WithZone("")
+	if !isTrusted(peer, trusted) {
+		return peer
+	}
+	return forwardedFor(r.Header, peer, trusted)
+}
+
+func isTrusted(ip netip.Addr, trusted []netip.Prefix) bool {
+	for _, p := range trusted {
+		if p.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}
+
+// forwardedFor reads whom trusted proxies have forwarded a request for. Each of
+// them adds its own caller at the right, so the entries are read from there as
+// far as the one who wrote them is trusted: whatever stands further left, the
+// caller may have made up. An entry that cannot be read ends the reading, too.
+func forwardedFor(h http.Header, peer netip.Addr, trusted []netip.Prefix) netip.Addr {
+	read := hop
+	lines := h["X-Forwarded-For"]
+	if len(lines) == 0 {
+		if lines = h["Forwarded"]; len(lines) > 0 {
+			read = forwardedHop
+		} else if lines = h["X-Real-Ip"]; len(lines) > 1 {
+			lines = lines[len(lines)-1:] // it is set, not added to
+		}
+	}
+	at, hops := peer, 0
+	for i := len(lines) - 1; i >= 0; i-- {
+		for rest, more := lines[i], true; more; hops++ {
+			var entry string
+			if cut := strings.LastIndexByte(rest, ','); cut >= 0 {
+				rest, entry = rest[:cut], rest[cut+1:]
+			} else {
+				entry, more = rest, false
+			}
+			ip, ok := read(strings.TrimSpace(entry))
+			if !ok || hops == maxHops {
+				return at
+			}
+			if at = ip; !isTrusted(ip, trusted) {
+				return at
+			}
+		}
+	}
+	return at
+}
+
+// hop reads an address, maybe with a port: 203.0.113.7, 203.0.113.7:4711,
+// 2001:db8::7, [2001:db8::7] or [2001:db8::7]:4711.
+func hop(s string) (netip.Addr, bool) {
+	if len(s) > 64 {
+		return netip.Addr{}, false
+	}
+	var ip netip.Addr
+	var err error
+	switch inner, bracketed := strings.CutPrefix(s, "["); {
+	case bracketed && strings.HasSuffix(inner, "]"):
+		ip, err = netip.ParseAddr(strings.TrimSuffix(inner, "]"))
+	case bracketed || strings.Count(s, ":") == 1:
+		var ap netip.AddrPort
+		ap, err = netip.ParseAddrPort(s)
+		ip = ap.Addr()
+	default:
+		ip, err = netip.ParseAddr(s)
+	}
+	ip = ip.Unmap()
+	return ip, err == nil && ip.Zone() == "" && !ip.IsUnspecified()
+}
+
+// forwardedHop reads the address in an element of Forwarded (RFC 7239): the value
+// of for, which may be quoted. A hidden or unknown one is no address.
+func forwardedHop(s string) (netip.Addr, bool) {
+	for pair := range strings.SplitSeq(s, ";") {
+		name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
+		if strings.EqualFold(name, "for") {
+			if inner, quoted := strings.CutPrefix(value, `"`); quoted && strings.HasSuffix(inner, `"`) {
+				value = strings.TrimSuffix(inner, `"`)
+			}
+			return hop(value)
+		}
+	}
+	return netip.Addr{}, false
+}
