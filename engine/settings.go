@@ -59,11 +59,11 @@ func checkProxies(list []string) ([]string, error) {
 	for _, text := range list {
 		text = strings.TrimSpace(text)
 		p, err := netip.ParsePrefix(text)
-		if ip, bare := netip.ParseAddr(text); bare == nil {
+		if ip, bare := netip.ParseAddr(text); bare == nil && ip.Zone() == "" {
 			p, err = netip.PrefixFrom(ip, ip.BitLen()), nil
 		}
 		switch {
-		case err != nil || p.Addr().Zone() != "" || p.Addr().Is4In6():
+		case err != nil || p.Addr().Is4In6():
 			return nil, tally.Errorf(tally.Invalid, "%q is not an address or a network", text).WithHint("like 127.0.0.1, 10.0.0.0/8 or 2001:db8::/32")
 		case p.Bits() == 0:
 			return nil, tally.Errorf(tally.Invalid, "%s is everybody: then anybody could claim any address", text).WithHint("name the addresses of your reverse proxy")

@@ -35,7 +35,7 @@ func TestTrustedProxies(t *testing.T) {
 // The owner's country database is in use at once and read again when it
 // changes; one that has gone bad is told of, and the built-in one goes on.
 func TestCountryFile(t *testing.T) {
-	w := newWorld(t)
+	w, _ := site(t)
 	embedded, err := os.ReadFile("../assets/geo/country.mmdb")
 	if err != nil {
 		t.Fatal(err)
