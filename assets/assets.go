@@ -17,12 +17,18 @@
 // geo/country.mmdb is the country of every address, in MaxMind's format; see
 // NOTICE for its origin and licence.
 //
+// page is what a browser sees at the gateway's address: nothing in it comes from
+// elsewhere, and no script or style stands in the HTML.
+//
 // sdk is the JavaScript client for pages, served as a module and as an npm
 // package. sdk/testdata has the tokens that its minting and that of the command
 // line must both make.
 package assets
 
-import _ "embed"
+import (
+	"embed"
+	"io/fs"
+)
 
 // Prices is the price book in JSON.
 //
@@ -34,3 +40,15 @@ var Prices []byte
 //
 //go:embed geo/country.mmdb
 var Countries []byte
+
+//go:embed page
+var page embed.FS
+
+// Page is the page at the gateway's address: index.html and what it refers to.
+func Page() fs.FS {
+	files, err := fs.Sub(page, "page")
+	if err != nil {
+		panic(err) // the name is a valid one
+	}
+	return files
+}

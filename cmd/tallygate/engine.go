@@ -55,13 +55,21 @@ func openNode(ctx context.Context, l *lock, o nodeOptions) (*node, error) {
 		return nil, err
 	}
 	e, err := engine.New(ctx, engine.Options{
-		Store: store, Feed: events, Kinds: kinds(), PriceBook: assets.Prices, Countries: assets.Countries, KeyFile: filepath.Join(o.dir, keyFile),
+		Store: store, Feed: events, Kinds: kinds(), PriceBook: assets.Prices, Countries: assets.Countries, SDK: sdk, Page: assets.Page(), KeyFile: filepath.Join(o.dir, keyFile),
 		ForgetSecrets: o.forget, Logger: o.log, Version: o.version, Data: o.dir,
 	})
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	return &node{lock: l, profile: o.profile, store: store, engine: e, log: o.log}, nil
+}
+
+func sdk(publicURL string) (module, types, tarball []byte, err error) {
+	made, err := assets.NewSDK(publicURL)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return made.Module, made.Types, made.Tarball, nil
 }
 
 // kinds are the kinds of upstreams that this program speaks to.

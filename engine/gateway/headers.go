@@ -17,6 +17,7 @@ var (
 	noBuffering = []string{"no"} // nginx would hold events back
 	costTrailer = []string{"X-Tallygate-Cost-Usd"}
 	varyOrigin  = []string{"Origin"}
+	anyOrigin   = []string{"*"} // of what is public and needs no credential
 	exposed     = []string{strings.Join([]string{
 		"x-request-id", "retry-after", "x-should-retry",
 		"x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests",

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -27,6 +28,10 @@ type Options struct {
 	Clock    tally.Clock // never runs back
 	// Country tells where an address is, "" if it is not known.
 	Country func(netip.Addr) string
+	// SDK makes the JavaScript client of the gateway at a URL; see package assets.
+	SDK func(publicURL string) (module, types, tarball []byte, err error)
+	// Page has index.html, which is served at /, and what it refers to.
+	Page fs.FS
 	// Ready says why requests cannot be served, nil if they can.
 	Ready   func() error
 	Logger  *slog.Logger
@@ -38,6 +43,7 @@ type Server struct {
 	Options
 	exchanges sync.Pool // *exchange
 	unknown   atomic.Int64
+	clients   clients
 
 	inFlight atomic.Int64
 	draining atomic.Bool
@@ -118,7 +124,9 @@ func (s *Server) dispatch(x *exchange) {
 			s.get(x, func(x *exchange) { x.showModel(id) })
 			return
 		}
-		x.tell(unknownPath(x.r))
+		if !x.site(path) {
+			x.tell(unknownPath(x.r))
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -44,6 +45,9 @@ type world struct {
 	kinds    []providers.Kind
 	clock    tally.Clock
 	ready    error
+	page     fs.FS
+	sdk      func(string) (module, types, tarball []byte, err error)
+	built    int // clients that sdk made
 	log      bytes.Buffer
 
 	mu      sync.Mutex // guards catalog
@@ -112,7 +116,7 @@ func (w *world) assemble() {
 	w.use()
 	w.server = New(Options{
 		Catalog: w.picture, Verifier: auth.NewVerifier(w.sealer), Country: countryOf, Router: w.router, Meter: w.meter, Clock: w.clock, Logger: log, Version: "1.2.3",
-		Ready: func() error { return w.ready },
+		Ready: func() error { return w.ready }, SDK: w.sdk, Page: w.page,
 	})
 	w.t.Cleanup(func() {
 		w.router.Close()
