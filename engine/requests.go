@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/base64"
 	"strings"
 	"time"
 
@@ -68,7 +69,7 @@ func (e *Engine) listRequests(ctx context.Context, in control.RequestQuery) (con
 
 // recordQuery reads the owner's question.
 func (e *Engine) recordQuery(c *tally.Catalog, in *control.RequestQuery) (q storage.RecordQuery, err error) {
-	q = storage.RecordQuery{Model: in.Model, Status: in.Status, Outcome: tally.Outcome(in.Outcome), Code: in.Code, After: in.After, Limit: in.Limit}
+	q = storage.RecordQuery{Token: in.Token, Model: in.Model, Status: in.Status, Outcome: tally.Outcome(in.Outcome), Code: in.Code, After: in.After, Limit: in.Limit}
 	if q.Limit == 0 {
 		q.Limit = listedRequests
 	}
@@ -147,6 +148,7 @@ func viewRequest(c *tally.Catalog, r *tally.Record) control.RequestView {
 	return control.RequestView{
 		ID: r.ID, Seq: r.Seq, At: r.At, Gateway: gatewaySlug(c, r.Gateway), Client: clientSlug(c, r.Client), Key: keyLabel(c, r.Key), KeyID: r.Key,
 		Model: r.Model, Upstream: r.Upstream, Provider: providerName(c, r.Provider), Endpoint: r.Endpoint, Origin: r.Origin, Country: r.Country,
+		Token: r.Token, VisitorNet: r.VisitorNet, Visitor: base64.RawURLEncoding.EncodeToString(r.Visitor),
 		Session: r.Session, NewSession: r.NewSession, Status: r.Status, Outcome: r.Outcome, Stream: r.Stream, Basis: r.Basis,
 		InputTokens: r.Tokens.Prompt(), OutputTokens: r.Tokens.Completion(), Tokens: r.Tokens,
 		CostUSD: r.Cost.String(), CostNanoUSD: r.Cost, CreditsUSD: r.Credits.String(), CreditsNano: r.Credits,

@@ -3,36 +3,27 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { createServer } from 'node:http'
 import fs from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { Gate } from './gate.mjs'
 
 const run = promisify(execFile)
-const root = fileURLToPath(new URL('../..', import.meta.url))
 
-test('npm install FILE, then import', async (t) => {
-  const asked = []
-  const gateway = createServer(async (req, res) => {
-    let body = ''
-    for await (const b of req) body += b
-    asked.push([req.url, req.headers.authorization, JSON.parse(body)])
-    res.end(JSON.stringify({ choices: [{ message: { content: 'Hello from the gateway.' } }] }))
-  })
-  await new Promise((ok) => gateway.listen(0, '127.0.0.1', ok))
+test('npm install URL, then import', async (t) => {
+  const g = await Gate.make()
   const dir = await fs.mkdtemp(path.join(os.tmpdir(), 'tallygate-sdk-'))
   t.after(async () => {
-    gateway.close()
+    await g.close()
     await fs.rm(dir, { recursive: true, force: true })
   })
-  const url = `http://127.0.0.1:${gateway.address().port}`
-
-  const { stdout } = await run('go', ['run', './.ci/sdk', '-url', url], { cwd: root, encoding: 'buffer', maxBuffer: 1 << 20 })
-  await fs.writeFile(path.join(dir, 'webllm.tgz'), stdout)
+  const site = await g.json(['gateways', 'create', '--name', 'Site'], { secret: true })
+  g.secrets.push(['private key', site.private_key])
+  await g.serve()
+  const at = `http://127.0.0.1:${g.port}`
   await fs.writeFile(path.join(dir, 'package.json'), JSON.stringify({ name: 'site', private: true, type: 'module' }))
-  await run('npm', ['install', '--offline', '--ignore-scripts', '--no-audit', '--no-fund', './webllm.tgz'], { cwd: dir })
+  await run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', `${at}/sdk/webllm.tgz`], { cwd: dir })
 
   // What a site owner's two programs say, word for word.
   await fs.writeFile(path.join(dir, 'build.js'), `
@@ -65,7 +56,7 @@ test('npm install FILE, then import', async (t) => {
     import { WebLLMClient } from 'webllm';
 
     const client = new WebLLMClient({
-      gatewayToken: 'wlm-abc123xyz.eyJhbGc...'  // From step 2
+      gatewayToken: process.env.TOKEN
     });
 
     // Visitors automatically use your gateway
@@ -74,14 +65,26 @@ test('npm install FILE, then import', async (t) => {
     });
 
     console.log(result.text)`)
-  const env = { ...process.env, GATEWAY_SECRET_KEY: 'sk-webllm-gateway-abc123xyz-0123456789abcdefghij' }
-  const { stdout: token } = await run(process.execPath, ['build.js'], { cwd: dir, env })
-  const [head, claims] = token.trim().split('.').slice(1, 3).map((part) => JSON.parse(Buffer.from(part, 'base64url')))
-  assert.ok(token.startsWith('wlm-abc123xyz.eyJhbGc'), token)
-  assert.equal(head.alg, 'HS256')
-  assert.equal(claims.exp - claims.iat, 90 * 24 * 60 * 60)
+  const env = { ...process.env, GATEWAY_SECRET_KEY: site.private_key }
+  const { stdout } = await run(process.execPath, ['build.js'], { cwd: dir, env })
+  const token = stdout.trim()
+  assert.ok(token.startsWith(`wlm-${site.gateway_id}.eyJhbGc`), token)
+  const report = await g.json(['tokens', 'inspect', token])
+  assert.equal(report.works, true)
+  assert.equal(report.signature, 'valid')
+  assert.ok(report.says.includes('up to 10,000 requests a month'), report.says)
+  // It is for pages, and a program has none.
+  await assert.rejects(run(process.execPath, ['site.js'], { cwd: dir, env: { ...env, TOKEN: token } }), /is for pages only/)
 
-  const { stdout: text } = await run(process.execPath, ['site.js'], { cwd: dir, env })
-  assert.equal(text, 'Hello from the gateway.\n')
-  assert.deepEqual(asked, [['/v1/chat/completions', 'Bearer wlm-abc123xyz.eyJhbGc...', { messages: [{ role: 'user', content: 'Hello!' }] }]])
+  // One that was minted by the command line without a gateway, for any page.
+  const minted = await g.json(['tokens', 'mint', '--secret-key-env', 'KEY', '--requests', '1/day', '--expires', '1h'], { env: { KEY: site.private_key } })
+  assert.deepEqual(Object.keys(minted).slice(0, 3), ['token', 'tid', 'expires_at'])
+  const asked = await run(process.execPath, ['site.js'], { cwd: dir, env: { ...env, TOKEN: minted.token } })
+  assert.match(asked.stdout, /pretend model/)
+  await assert.rejects(run(process.execPath, ['site.js'], { cwd: dir, env: { ...env, TOKEN: minted.token } }), /1 of 1 requests today/)
+  const [listed] = await g.json(['tokens', 'list', '--gateway', 'site'])
+  assert.equal(listed.tid, minted.tid)
+  assert.equal(listed.limits[0].left, 0)
+  await g.cli(['tokens', 'revoke', minted.tid, '--gateway', 'site'])
+  await assert.rejects(run(process.execPath, ['site.js'], { cwd: dir, env: { ...env, TOKEN: minted.token } }), /was revoked on/)
 })

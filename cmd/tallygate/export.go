@@ -147,7 +147,7 @@ func (c *csvWriter) header() error {
 	c.started = true
 	return c.w.Write([]string{"id", "at", "gateway", "client", "key", "key_id", "model", "upstream_model", "provider", "endpoint", "origin", "country", "session", "new_session",
 		"status", "outcome", "stream", "basis", "input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens",
-		"cost_usd", "cost_nano_usd", "credits_usd", "credits_nano_usd", "first_byte_ms", "total_ms", "attempts", "code", "count"})
+		"cost_usd", "cost_nano_usd", "credits_usd", "credits_nano_usd", "first_byte_ms", "total_ms", "attempts", "code", "count", "token", "visitor_net", "visitor"})
 }
 
 func (c *csvWriter) write(r *control.RequestView) error {
@@ -160,7 +160,7 @@ func (c *csvWriter) write(r *control.RequestView) error {
 		cell(r.Provider), cell(r.Endpoint), cell(r.Origin), cell(r.Country), cell(r.Session), strconv.FormatBool(r.NewSession),
 		strconv.Itoa(r.Status), string(r.Outcome), strconv.FormatBool(r.Stream), string(r.Basis),
 		n(r.InputTokens), n(r.Tokens.CachedInput), n(r.Tokens.CacheWrite), n(r.OutputTokens), n(r.Tokens.Reasoning),
-		r.CostUSD, n(int64(r.CostNanoUSD)), r.CreditsUSD, n(int64(r.CreditsNano)), ms(r.FirstByteMS), ms(r.TotalMS), strconv.Itoa(r.Attempts), cell(r.Code), n(r.Count)})
+		r.CostUSD, n(int64(r.CostNanoUSD)), r.CreditsUSD, n(int64(r.CreditsNano)), ms(r.FirstByteMS), ms(r.TotalMS), strconv.Itoa(r.Attempts), cell(r.Code), n(r.Count), cell(r.Token), r.VisitorNet, cell(r.Visitor)})
 }
 
 func (c *csvWriter) end() error {

@@ -80,6 +80,7 @@ func showRequest(p *printer, r *control.RequestView) {
 		"request", string(r.ID), "at", moment(r.At), "outcome", string(r.Outcome), "status", strconv.Itoa(r.Status), "code", r.Code,
 		"stands for", when(r.Count > 1, tally.Group(r.Count)+" like it", ""),
 		"gateway", r.Gateway, "client", r.Client, "key", r.Key, "session", r.Session+when(r.NewSession, " (new)", ""), "origin", r.Origin, "country", r.Country,
+		"access token", r.Token, "visitor", strings.TrimSpace(r.VisitorNet+" "+r.Visitor),
 		"endpoint", r.Endpoint+when(r.Stream, " (stream)", ""), "model", r.Model, "upstream model", when(r.Upstream != r.Model, r.Upstream, ""), "provider", r.Provider,
 		"attempts", when(r.Attempts > 1, strconv.Itoa(r.Attempts), ""),
 		"tokens", tally.Group(r.InputTokens)+" in, "+tally.Group(r.OutputTokens)+" out"+when(r.Basis != "", " ("+string(r.Basis)+")", ""), "of those", strings.Join(classes, ", "),

@@ -39,6 +39,7 @@ type RequestQuery struct {
 	After    string `json:"after,omitempty" help:"cursor: continue after an earlier page"`
 	Client   string `json:"client,omitempty" help:"only of this client"`
 	Key      string `json:"key,omitempty" help:"only of this key id"`
+	Token    string `json:"token,omitempty" help:"only with this access token, by its id"`
 	Model    string `json:"model,omitempty" help:"only of this model"`
 	Provider string `json:"provider,omitempty" help:"only of this provider"`
 	Status   int    `json:"status,omitempty" help:"only with this HTTP status"`
@@ -63,6 +64,9 @@ type RequestView struct {
 	Endpoint     string          `json:"endpoint,omitempty"`
 	Origin       string          `json:"origin,omitempty"`
 	Country      string          `json:"country,omitempty"`
+	Token        string          `json:"token,omitempty"`       // id of the access token
+	VisitorNet   string          `json:"visitor_net,omitempty"` // network of the visitor's address
+	Visitor      string          `json:"visitor,omitempty"`     // keyed hash of it
 	Session      string          `json:"session,omitempty"`
 	NewSession   bool            `json:"new_session,omitempty"`
 	Status       int             `json:"status"`

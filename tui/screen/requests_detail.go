@@ -44,9 +44,11 @@ func (s *Requests) explain(v *control.RequestView, width int) []string {
 		fact{"id", string(v.ID)},
 		fact{"client", widget.Safe(v.Client)},
 		fact{"key", key},
+		fact{"token", widget.Safe(v.Token)},
 		fact{"gateway", widget.Safe(v.Gateway)},
 		fact{"asked", asksFor(v)},
 		fact{"from", strings.TrimSpace(widget.Safe(v.Origin) + " " + widget.Safe(v.Country))},
+		fact{"visitor", strings.TrimSpace(widget.Safe(v.VisitorNet) + " " + widget.Safe(v.Visitor))},
 		fact{"session", session(v)},
 	)...)
 	if v.Count > 1 {
@@ -145,13 +147,13 @@ var checks = []struct {
 	name  string
 	codes []string
 }{
-	{"key", []string{tally.CodeInvalidKey, tally.CodeKeyExpired, tally.CodeKeyRevoked}},
+	{"key", []string{tally.CodeInvalidKey, tally.CodeKeyExpired, tally.CodeKeyRevoked, tally.CodeTokenExpired, tally.CodeTokenRevoked}},
 	{"client", []string{tally.CodeClientSuspended, tally.CodeClientInactive}},
-	{"gateway", []string{tally.CodeGatewayDisabled}},
-	{"origin", []string{tally.CodeOrigin}},
+	{"gateway", []string{tally.CodeGatewayDisabled, tally.CodeTokenRefused}},
+	{"origin", []string{tally.CodeOrigin, tally.CodeCountry}},
 	{"request", []string{tally.CodeBadRequest, tally.CodeTooLarge, tally.CodeUnknownPath, tally.CodeMethod}},
 	{"model", []string{tally.CodeModelNotFound, tally.CodeModelNotAllowed, tally.CodeModelUnpriced}},
-	{"limits", []string{tally.CodeRate, tally.CodeConcurrency, tally.CodeBudgetHeld, tally.CodeSessionMissing}},
+	{"limits", []string{tally.CodeRate, tally.CodeConcurrency, tally.CodeBudgetHeld, tally.CodeSessionMissing, tally.CodeVisitorQuota}},
 	{"provider", []string{tally.CodeNoProvider, tally.CodeProviderDown, tally.CodeProviderTimeout, tally.CodeProviderBusy, tally.CodeProviderError,
 		tally.CodeProviderQuota, tally.CodeProviderAuth, tally.CodeRefusedUpstream}},
 }

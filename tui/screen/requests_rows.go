@@ -258,7 +258,7 @@ func requestSheet(e *Env, f requestFilter) sheet {
 	return sheet{
 		header: []string{"id", "at", "gateway", "client", "key", "key_id", "model", "upstream_model", "provider", "endpoint", "origin", "country", "session", "new_session",
 			"status", "outcome", "stream", "basis", "input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens",
-			"cost_usd", "cost_nano_usd", "credits_usd", "credits_nano_usd", "first_byte_ms", "total_ms", "attempts", "code", "count"},
+			"cost_usd", "cost_nano_usd", "credits_usd", "credits_nano_usd", "first_byte_ms", "total_ms", "attempts", "code", "count", "token", "visitor_net", "visitor"},
 		rows: func(ctx context.Context, yield func([]string, any) error) error {
 			q := f.query
 			for q.Limit = 1000; ; {
@@ -287,5 +287,5 @@ func requestCells(r *control.RequestView) []string {
 	return []string{string(r.ID), r.At.UTC().Format(time.RFC3339Nano), r.Gateway, r.Client, r.Key, string(r.KeyID), r.Model, r.Upstream, r.Provider, r.Endpoint,
 		r.Origin, r.Country, r.Session, strconv.FormatBool(r.NewSession), strconv.Itoa(r.Status), string(r.Outcome), strconv.FormatBool(r.Stream), string(r.Basis),
 		n(r.InputTokens), n(r.Tokens.CachedInput), n(r.Tokens.CacheWrite), n(r.OutputTokens), n(r.Tokens.Reasoning),
-		r.CostUSD, n(int64(r.CostNanoUSD)), r.CreditsUSD, n(int64(r.CreditsNano)), ms(r.FirstByteMS), ms(r.TotalMS), strconv.Itoa(r.Attempts), r.Code, n(r.Count)}
+		r.CostUSD, n(int64(r.CostNanoUSD)), r.CreditsUSD, n(int64(r.CreditsNano)), ms(r.FirstByteMS), ms(r.TotalMS), strconv.Itoa(r.Attempts), r.Code, n(r.Count), r.Token, r.VisitorNet, r.Visitor}
 }
