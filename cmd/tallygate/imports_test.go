@@ -52,7 +52,7 @@ var mayImport = map[string][]string{
 
 // testsMayImport is what the tests of every package may use beside what their
 // package may: real parts to test with.
-var testsMayImport = []string{"engine/tally", "engine/feed", "engine/token", "tui/tuitest", "storage", "storage/memory", "storage/badgerdb", "storage/storetest",
+var testsMayImport = []string{"engine/tally", "engine/feed", "engine/token", "tui/tuitest", "assets", "storage", "storage/memory", "storage/badgerdb", "storage/storetest",
 	"providers", "providers/openai", "providers/sim", "providers/providertest"}
 
 // mayUse says which of our packages may import a module of others. A package

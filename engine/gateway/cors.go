@@ -59,17 +59,23 @@ func (x *exchange) preflight(method string) {
 	h.Set("Allow", method+", OPTIONS")
 	h["Vary"] = varyOrigin
 	if origin := x.r.Header.Get("Origin"); ofPage(origin) && len(origin) <= maxName && x.maySend(origin) {
-		h.Set("Access-Control-Allow-Origin", origin)
-		h.Set("Access-Control-Allow-Methods", method+", OPTIONS")
-		if asked := x.r.Header.Get("Access-Control-Request-Headers"); asked != "" {
-			h.Set("Access-Control-Allow-Headers", asked)
-		}
-		if x.r.Header.Get("Access-Control-Request-Private-Network") == "true" { // from a public page to this machine
-			h.Set("Access-Control-Allow-Private-Network", "true")
-		}
-		h.Set("Access-Control-Max-Age", "600")
+		x.letOn(origin, method)
 	}
 	x.w.WriteHeader(http.StatusNoContent)
+}
+
+// letOn tells a browser that pages of an origin may send what it asks for.
+func (x *exchange) letOn(origin, method string) {
+	h := x.w.Header()
+	h.Set("Access-Control-Allow-Origin", origin)
+	h.Set("Access-Control-Allow-Methods", method+", OPTIONS")
+	if asked := x.r.Header.Get("Access-Control-Request-Headers"); asked != "" {
+		h.Set("Access-Control-Allow-Headers", asked)
+	}
+	if x.r.Header.Get("Access-Control-Request-Private-Network") == "true" { // from a public page to this machine
+		h.Set("Access-Control-Allow-Private-Network", "true")
+	}
+	h.Set("Access-Control-Max-Age", "600")
 }
 
 // maySend reports whether a page of an origin may have a credential: an access

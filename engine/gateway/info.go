@@ -170,7 +170,6 @@ func usageOf(p *tally.Principal, standings []meter.Standing, today, month amount
 // health is what WebLLM clients probe for, from any page: that it is there, and
 // which version.
 func (x *exchange) health() {
-	x.w.Header()["Access-Control-Allow-Origin"] = anyOrigin
 	x.answer(http.StatusOK, map[string]string{"status": "ok", "version": x.Version})
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -30,8 +31,11 @@ func (x *exchange) site(path string) bool {
 		return false
 	}
 	name := strings.TrimPrefix(path, "/")
-	if name == "" {
+	switch name {
+	case "":
 		name = "index.html"
+	case "favicon.ico": // asked for by browsers that show an answer of the API
+		name = "icon.svg"
 	}
 	content, err := fs.ReadFile(x.Page, name)
 	if err != nil || strings.Contains(name, "/") {
@@ -41,46 +45,70 @@ func (x *exchange) site(path string) bool {
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("X-Frame-Options", "DENY")
-	x.file(name, content)
+	x.Server.probe(x, func(x *exchange) { x.file(name, content) })
 	return true
+}
+
+// open answers a path that needs no credential and that pages of any origin may
+// read.
+func (s *Server) open(x *exchange, answer func(*exchange)) {
+	if x.r.Method == http.MethodOptions {
+		x.letOn("*", http.MethodGet)
+		x.w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	x.w.Header()["Access-Control-Allow-Origin"] = anyOrigin
+	s.probe(x, answer)
 }
 
 // sdk serves the JavaScript client. It is for any page: it is no secret, and
 // without a token it can do nothing.
 func (x *exchange) sdk(name string) bool {
-	kind := map[string]string{"js": "text/javascript; charset=utf-8", "d.ts": "text/plain; charset=utf-8", "tgz": "application/gzip"}[name]
-	if kind == "" {
+	if name != "js" && name != "d.ts" && name != "tgz" {
 		return false
 	}
-	base := x.publicURL()
+	x.Server.open(x, func(x *exchange) { x.sendSDK(name) })
+	return true
+}
+
+// sendSDK sends a file of the client. A module knows where it was loaded from,
+// and by which scheme, better than a gateway behind a proxy does; a package does
+// not, so that gets the address that it was asked at.
+func (x *exchange) sendSDK(name string) {
+	base := publicURL(x.cat.Gateways, x.r.Host)
 	if name == "tgz" && base == "" {
-		var refusal *tally.Refusal
-		if base, refusal = x.askedAt(); refusal != nil { // a package does not know where it came from
-			x.tell(refusal)
-			return true
+		if !isHost(x.r.Host) {
+			x.tell(tally.BadRequest("", fmt.Sprintf("%.100q is not the host of this gateway.", x.r.Host)))
+			return
+		}
+		base = "http://" + x.r.Host
+		if x.r.TLS != nil {
+			base = "https://" + x.r.Host
 		}
 	}
 	c, err := x.clients.of(base, x.SDK)
 	if err != nil {
 		x.Logger.Error("make the JavaScript client", "request", x.id, "err", err)
 		x.tell(internalError())
-		return true
+		return
 	}
-	h := x.w.Header()
-	h.Set("Content-Type", kind)
-	h["Access-Control-Allow-Origin"] = anyOrigin
-	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	x.w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
 	x.file("webllm."+name, map[string][]byte{"js": c.module, "d.ts": c.types, "tgz": c.tarball}[name])
-	return true
+}
+
+// mediaTypes are those of all files, by what follows the first dot of a name. The
+// system's own table may say anything, and browsers are told not to guess.
+var mediaTypes = map[string]string{
+	"html": "text/html; charset=utf-8", "css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8",
+	"svg": "image/svg+xml", "d.ts": "text/plain; charset=utf-8", "tgz": "application/gzip",
 }
 
 // file serves a file, unless the browser has it already.
 func (x *exchange) file(name string, content []byte) {
-	if !x.method(http.MethodGet) {
-		return
-	}
 	sum := sha256.Sum256(content)
+	_, extension, _ := strings.Cut(name, ".")
 	h := x.w.Header()
+	h.Set("Content-Type", mediaTypes[extension])
 	h.Set("Etag", `"`+base64.RawURLEncoding.EncodeToString(sum[:12])+`"`)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h["Cache-Control"] = noCache // ask again: it changes with the program and the settings
@@ -88,41 +116,60 @@ func (x *exchange) file(name string, content []byte) {
 	http.ServeContent(x.w, x.r, name, time.Time{}, bytes.NewReader(content))
 }
 
-// publicURL is the address that the owner gives to pages: of the gateway that the
-// request came to by that address, or the only one there is.
-func (x *exchange) publicURL() string {
-	var urls []string
-	for _, g := range x.cat.Gateways {
+// publicURL is the public URL that a client is given who asked at host: the one
+// that leads to that host, else the only one there is, else "". All of them lead
+// to this server, so of several at one host any will do.
+func publicURL(gateways []*tally.Gateway, host string) (only string) {
+	several := false
+	for _, g := range gateways {
 		if !g.Enabled || g.PublicURL == "" {
 			continue
 		}
-		if u, err := url.Parse(g.PublicURL); err == nil && strings.EqualFold(u.Host, x.r.Host) {
+		if u, err := url.Parse(g.PublicURL); err == nil && bareHost(u.Host, u.Scheme) == bareHost(host, u.Scheme) {
 			return g.PublicURL
 		}
-		urls = append(urls, g.PublicURL)
+		several = several || only != "" && only != g.PublicURL
+		only = g.PublicURL
 	}
-	if len(urls) == 1 {
-		return urls[0]
+	if several {
+		return ""
 	}
-	return ""
+	return only
 }
 
-// askedAt is the address that the request came to, as far as that can be written
-// into a program: a caller chooses its Host.
-func (x *exchange) askedAt() (string, *tally.Refusal) {
-	host := x.r.Host
-	u := url.URL{Scheme: "http", Host: host}
-	if x.r.TLS != nil {
-		u.Scheme = "https"
+// bareHost is a host without the port that its scheme implies.
+func bareHost(host, scheme string) string {
+	port := ":80"
+	if scheme == "https" {
+		port = ":443"
 	}
-	name := strings.TrimSuffix(u.Hostname(), ".")
-	_, err := netip.ParseAddr(name)
-	if len(host) > maxName || name == "" || err != nil && strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789.-_") != "" ||
-		strings.Trim(u.Port(), "0123456789") != "" || strings.Contains(host, "@") {
-		return "", tally.BadRequest("", fmt.Sprintf("%.100q is not the host of this gateway.", host))
-	}
-	return u.String(), nil
+	return strings.TrimSuffix(strings.ToLower(host), port)
 }
+
+// isHost reports whether a Host header is a name or address with or without a
+// port, and nothing else: it ends in a program.
+func isHost(host string) bool {
+	name := host
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
+		name = host[:i]
+		if port, err := strconv.ParseUint(host[i+1:], 10, 16); err != nil || port == 0 {
+			return false
+		}
+	}
+	if bracketed, ok := strings.CutPrefix(name, "["); ok {
+		inside, ok := strings.CutSuffix(bracketed, "]")
+		ip, err := netip.ParseAddr(inside)
+		return ok && err == nil && ip.Is6() && ip.Zone() == ""
+	}
+	for label := range strings.SplitSeq(strings.TrimSuffix(name, "."), ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' || strings.Trim(label, hostLetters) != "" {
+			return false
+		}
+	}
+	return len(name) <= 253
+}
+
+const hostLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 // client is the JavaScript client of one address.
 type client struct{ module, types, tarball []byte }

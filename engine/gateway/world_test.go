@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"tallygate/assets"
 	"tallygate/engine/auth"
 	"tallygate/engine/meter"
 	"tallygate/engine/route"
@@ -45,9 +45,7 @@ type world struct {
 	kinds    []providers.Kind
 	clock    tally.Clock
 	ready    error
-	page     fs.FS
-	sdk      func(string) (module, types, tarball []byte, err error)
-	built    int // clients that sdk made
+	built    int // JavaScript clients that were made
 	log      bytes.Buffer
 
 	mu      sync.Mutex // guards catalog
@@ -116,7 +114,7 @@ func (w *world) assemble() {
 	w.use()
 	w.server = New(Options{
 		Catalog: w.picture, Verifier: auth.NewVerifier(w.sealer), Country: countryOf, Router: w.router, Meter: w.meter, Clock: w.clock, Logger: log, Version: "1.2.3",
-		Ready: func() error { return w.ready }, SDK: w.sdk, Page: w.page,
+		Ready: func() error { return w.ready }, SDK: w.sdk, Page: assets.Page(),
 	})
 	w.t.Cleanup(func() {
 		w.router.Close()
@@ -127,6 +125,15 @@ func (w *world) assemble() {
 			w.t.Logf("log:\n%s", w.log.String())
 		}
 	})
+}
+
+func (w *world) sdk(publicURL string) (module, types, tarball []byte, err error) {
+	w.built++
+	s, err := assets.NewSDK(publicURL)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return s.Module, s.Types, s.Tarball, nil
 }
 
 // countryOf is where addresses for documentation are said to be.
