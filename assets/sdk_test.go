@@ -112,6 +112,15 @@ func TestSDKTypes(t *testing.T) {
 	}
 }
 
+func BenchmarkSDK(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := NewSDK("https://ai.mysite.com"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func unpack(t *testing.T, tarball []byte) map[string][]byte {
 	t.Helper()
 	unzipped, err := gzip.NewReader(bytes.NewReader(tarball))

@@ -12,6 +12,10 @@
 // may answer in package route, what a request may cost in package meter, and
 // what an upstream's bytes mean in package providers.
 //
+// For browsers there are also, without a credential, the page at / and the
+// JavaScript client below /sdk. Their files are the caller's; which address a
+// client talks to is decided here, in site.go.
+//
 // Two promises shape the code. Nothing is sent to an upstream before the most
 // it can cost is held, and the last byte of an answer is withheld until its
 // record is stored: whoever has seen the end of an answer finds it in the
