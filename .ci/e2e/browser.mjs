@@ -1,16 +1,25 @@
-// A real browser, and what it meets: a site with an origin of its own, and a
-// proxy that says whom it forwards for.
+// A headless Chromium whose pages remember what they asked for and what went wrong,
+// a site with an origin of its own, and a proxy that says whom it forwards for.
 import assert from 'node:assert/strict'
-import fs from 'node:fs'
 import http from 'node:http'
 import { chromium } from 'playwright-core'
 
-const paths = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].filter(Boolean)
+assert.ok(process.env.CHROMIUM, 'CHROMIUM is not set: start the tests with .ci/e2e/run')
 
-export async function openBrowser() {
-  const executablePath = paths.find((path) => fs.existsSync(path))
-  assert.ok(executablePath, `no browser at ${paths.join(', ')}: install Debian's package chromium, or name one in CHROMIUM`)
-  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] })
+export const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM })
+
+// open opens a page of its own context. Its .faults are what the console shows in
+// red, among it every violation of a policy; its .asked all addresses it asked.
+export async function open(browser, url, { prepare = () => {}, ...options } = {}) {
+  const page = await browser.newPage(options)
+  page.faults = []
+  page.asked = []
+  page.on('console', (m) => ['error', 'warning'].includes(m.type()) && page.faults.push(m.text()))
+  page.on('pageerror', (e) => page.faults.push(String(e)))
+  page.on('request', (r) => page.asked.push(r.url()))
+  await page.addInitScript(prepare)
+  await page.goto(url)
+  return page
 }
 
 async function listening(server) {

@@ -88,3 +88,30 @@ test('npm install URL, then import', async (t) => {
   await g.cli(['tokens', 'revoke', minted.tid, '--gateway', 'site'])
   await assert.rejects(run(process.execPath, ['site.js'], { cwd: dir, env: { ...env, TOKEN: minted.token } }), /was revoked on/)
 })
+
+test('what npm has written down of it holds when it is installed again', async (t) => {
+  const g = await Gate.make()
+  const dir = await fs.mkdtemp(path.join(os.tmpdir(), 'tallygate-sdk-'))
+  t.after(async () => {
+    await fs.rm(dir, { recursive: true, force: true })
+    await g.close()
+  })
+  await g.serve()
+  const url = `http://127.0.0.1:${g.port}/sdk/webllm.tgz`
+  // Nothing is asked of any registry, and nothing of an earlier run is left.
+  const npm = (...args) => run('npm', [...args, '--registry=http://127.0.0.1:1', `--cache=${dir}/cache`, '--ignore-scripts', '--no-audit', '--no-fund', '--no-update-notifier'], { cwd: dir })
+  await npm('install', url)
+  await fs.writeFile(path.join(dir, 'site.mjs'), `
+    import { WebLLMClient } from 'webllm'
+    const ai = new WebLLMClient({ gatewayToken: process.env.TOKEN })
+    console.log((await ai.generateText({ prompt: 'Hello, npm!' })).text)`)
+  const answer = async () => (await run(process.execPath, ['site.mjs'], { cwd: dir, env: { ...process.env, TOKEN: g.init.key } })).stdout
+  assert.match(await answer(), /You said: "Hello, npm!"/)
+
+  // The lock file's checksum holds when it is installed again.
+  await fs.rm(path.join(dir, 'node_modules'), { recursive: true })
+  await fs.rm(path.join(dir, 'cache'), { recursive: true })
+  await npm('ci')
+  assert.match(await answer(), /You said: "Hello, npm!"/)
+  assert.equal((await fetch(url)).headers.get('content-type'), 'application/gzip')
+})
