@@ -43,7 +43,7 @@ func (x *exchange) site(path string) bool {
 	}
 	h := x.w.Header()
 	h.Set("Content-Security-Policy", policy)
-	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Frame-Options", "DENY")
 	x.Server.probe(x, func(x *exchange) { x.file(name, content) })
 	return true
