@@ -50,7 +50,13 @@ type Call struct {
 	// otherwise the provider drops that event again.
 	KeepUsage bool
 	RequestID string
+	// Hops is how many gateways the request has passed before this one.
+	Hops int
 }
+
+// HopsHeader tells another gateway how many there were before it, so that those
+// which lead back to each other find out.
+const HopsHeader = "X-Tallygate-Hops"
 
 // Reply is an upstream's answer. The caller must close Body.
 type Reply struct {

@@ -50,6 +50,7 @@ type exchange struct {
 	model     string // as asked; "" until the body has been read
 	stream    bool
 	dialect   *dialect // nil: OpenAI's
+	hops      int      // gateways that the request has passed
 	asked     meter.Request
 	ticket    *meter.Ticket   // nil before admission
 	target    route.Target    // asked last

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 
 	"tallygate/engine/meter"
 	"tallygate/engine/route"
@@ -25,6 +27,10 @@ func (s *Server) forward(x *exchange) {
 		return
 	}
 	if refusal := x.read(); refusal != nil {
+		x.refuse(refusal)
+		return
+	}
+	if refusal := x.countHops(); refusal != nil {
 		x.refuse(refusal)
 		return
 	}
@@ -122,6 +128,26 @@ func (x *exchange) outputWanted(targets []route.Target) int64 {
 	return want
 }
 
+// maxGateways is how many a request may have passed before this one.
+const maxGateways = 4
+
+// countHops refuses a request that goes round in a circle of gateways.
+func (x *exchange) countHops() *tally.Refusal {
+	said := x.r.Header[providers.HopsHeader]
+	if len(said) == 0 {
+		return nil
+	}
+	hops, err := strconv.ParseUint(said[0], 10, 16)
+	if err != nil {
+		return tally.BadRequest("", "The header "+providers.HopsHeader+" is not a number.")
+	}
+	if x.hops = int(hops); x.hops > maxGateways {
+		return &tally.Refusal{Status: http.StatusLoopDetected, Type: tally.TypeInvalid, Code: tally.CodeLoop, Final: true,
+			Message: fmt.Sprintf("The request has passed %d gateways already: they seem to lead to each other. A provider of one of them must be changed.", hops)}
+	}
+	return nil
+}
+
 // endpointName is how records call the endpoint.
 func (x *exchange) endpointName() string {
 	if x.dialect != nil {
@@ -177,7 +203,7 @@ func (x *exchange) attempt(ctx context.Context, t route.Target) (*providers.Repl
 	x.sent = true
 	reply, err := t.Upstream.Do(ctx, providers.Call{
 		Endpoint: x.endpoint, Envelope: &x.envelope, Model: x.result.Upstream, MaxOutput: output,
-		Stream: x.stream, KeepUsage: x.envelope.IncludeUsage, RequestID: string(x.id),
+		Stream: x.stream, KeepUsage: x.envelope.IncludeUsage, RequestID: string(x.id), Hops: x.hops,
 	})
 	if err != nil {
 		return nil, nil, err

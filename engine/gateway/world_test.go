@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -41,6 +42,7 @@ type world struct {
 	settings *tally.Settings
 	sealer   *auth.Sealer
 	private  string // the gateway's private key
+	apiKey   string // of the provider
 	more     []tally.Entity
 	kinds    []providers.Kind
 	clock    tally.Clock
@@ -110,7 +112,7 @@ func (w *world) assemble() {
 	}
 	log := slog.New(slog.NewTextHandler(&lockedWriter{w: &w.log}, nil))
 	w.meter = meter.New(meter.Options{Store: w.store, Hash: w.sealer.Hash, Logger: log})
-	w.router = route.New(route.Options{Kinds: w.kinds, Keys: func(tally.ID) ([]string, error) { return []string{providertest.Key}, nil }, Logger: log})
+	w.router = route.New(route.Options{Kinds: w.kinds, Keys: func(tally.ID) ([]string, error) { return []string{cmp.Or(w.apiKey, providertest.Key)}, nil }, Logger: log})
 	w.use()
 	w.server = New(Options{
 		Catalog: w.picture, Verifier: auth.NewVerifier(w.sealer), Country: countryOf, Router: w.router, Meter: w.meter, Clock: w.clock, Logger: log, Version: "1.2.3",

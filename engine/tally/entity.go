@@ -312,7 +312,7 @@ func CheckZone(name string) error {
 // CheckBaseURL says what is wrong with an upstream's address.
 func CheckBaseURL(s string) error {
 	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" {
 		return Errorf(Invalid, "%q is not a base URL", s).WithHint("like https://api.openai.com/v1, without a query")
 	}
 	if u.User != nil {

@@ -88,6 +88,7 @@ const (
 	CodeSessionMissing   = "session_missing"
 	CodeTooLarge         = "request_too_large"
 	CodeBadRequest       = "invalid_request"
+	CodeLoop             = "gateway_loop"
 	CodeUnknownPath      = "unknown_path"
 	CodeMethod           = "method_not_allowed"
 	CodeProviderDown     = "provider_unreachable"

@@ -46,10 +46,13 @@ func faultOf(status int, body []byte) providers.Fault {
 		if says(body, "insufficient_quota", "insufficient_balance", "billing_hard_limit", "out of credits", "available credits") {
 			return providers.OutOfQuota
 		}
-		if status == http.StatusForbidden {
-			return providers.BadKey
+		switch {
+		case status == http.StatusTooManyRequests:
+			return providers.Busy
+		case says(body, "model_not_allowed"): // by another gateway
+			return providers.Refused
 		}
-		return providers.Busy
+		return providers.BadKey
 	case status == http.StatusServiceUnavailable:
 		return providers.Busy
 	case status == http.StatusUnauthorized:
@@ -58,7 +61,7 @@ func faultOf(status int, body []byte) providers.Fault {
 		return providers.BadKey
 	case status == http.StatusRequestTimeout:
 		return providers.TimedOut
-	case status >= http.StatusInternalServerError:
+	case status >= http.StatusInternalServerError && status != http.StatusLoopDetected:
 		return providers.ServerError
 	case (status == http.StatusNotFound || status == http.StatusMethodNotAllowed) && !bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")):
 		return providers.BadAnswer // nothing of an API is there: the base URL is wrong

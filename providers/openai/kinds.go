@@ -20,6 +20,9 @@ type preset struct {
 	// (older vLLM) and some answer with numbers all the same (Ollama, LM Studio),
 	// so others are asked for numbers.
 	base64 bool
+	// gateway: it is another tallygate, which is told how many there were before
+	// it, and may be named by its address alone.
+	gateway bool
 }
 
 var presets = [...]preset{
@@ -35,6 +38,7 @@ var presets = [...]preset{
 	{Kind: providers.Kind{Name: "ollama", Title: "Ollama", BaseURL: "http://localhost:11434/v1", Local: true}},
 	{Kind: providers.Kind{Name: "lmstudio", Title: "LM Studio", BaseURL: "http://localhost:1234/v1", Local: true}},
 	{Kind: providers.Kind{Name: "vllm", Title: "vLLM", BaseURL: "http://localhost:8000/v1", Local: true}},
+	{Kind: providers.Kind{Name: "tallygate", Title: "Another tallygate"}, both: true, base64: true, gateway: true},
 	{Kind: providers.Kind{Name: "custom", Title: "Other, OpenAI-compatible"}},
 }
 

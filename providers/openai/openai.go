@@ -58,8 +58,12 @@ func open(cfg providers.Config, by func(transport.Options) (transport.Transport,
 	if err != nil {
 		return nil, err
 	}
+	base := cmp.Or(cfg.Provider.BaseURL, kind.BaseURL)
+	if kind.gateway && base != "" && !strings.HasSuffix(strings.TrimRight(base, "/"), "/v1") {
+		base = strings.TrimRight(base, "/") + "/v1"
+	}
 	t, err := by(transport.Options{
-		BaseURL:        cmp.Or(cfg.Provider.BaseURL, kind.BaseURL),
+		BaseURL:        base,
 		ConnectTimeout: cmp.Or(cfg.Provider.ConnectTimeout, defaultConnect),
 	})
 	if err != nil {

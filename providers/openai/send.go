@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 
 	"tallygate/providers"
@@ -20,8 +21,12 @@ func (p *Provider) send(ctx context.Context, c providers.Call, body []byte) (*tr
 	}
 	r := &transport.Request{
 		Method: http.MethodPost, Path: pathOf(c.Endpoint), Body: body, Wait: p.wait(c.Stream),
-		Fields: []transport.Field{{Name: "Content-Type", Value: "application/json"}, {Name: "Accept", Value: accept}, {Name: "X-Request-Id", Value: c.RequestID}, {}},
+		Fields: []transport.Field{{Name: "Content-Type", Value: "application/json"}, {Name: "Accept", Value: accept}, {Name: "X-Request-Id", Value: c.RequestID}},
 	}
+	if p.kind.gateway {
+		r.Fields = append(r.Fields, transport.Field{Name: providers.HopsHeader, Value: strconv.Itoa(c.Hops + 1)})
+	}
+	r.Fields = append(r.Fields, transport.Field{}) // for the key
 	return p.withKeys(ctx, r)
 }
 
