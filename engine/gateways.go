@@ -1,15 +1,18 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
 	"tallygate/engine/auth"
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
+	"tallygate/storage"
 )
 
 func (e *Engine) createGateway(ctx context.Context, in control.CreateGateway) (control.GatewayCreated, error) {
@@ -265,19 +268,48 @@ func (e *Engine) viewGateways(ctx context.Context, c *tally.Catalog, only string
 	if err != nil {
 		return nil, err
 	}
+	countries, err := e.sharesBy(ctx, tally.ByGatewayCountry, only, now)
+	if err != nil {
+		return nil, err
+	}
+	codes, err := e.sharesBy(ctx, tally.ByGatewayCode, only, now)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]control.GatewayView, 0, len(gateways))
 	for _, gw := range gateways {
 		states, err := e.limitStates(ctx, c, gw, "gateway", gw.ID, gw.Slug, gw.Limits, now)
 		if err != nil {
 			return nil, err
 		}
-		v := control.GatewayView{Gateway: *gw, ProviderNames: orderOf(c, gw), LimitStates: states, Month: sums(string(gw.ID))}
+		v := control.GatewayView{Gateway: *gw, ProviderNames: orderOf(c, gw), LimitStates: states, Month: sums(string(gw.ID)),
+			Countries: countries[string(gw.ID)], Refusals: slices.DeleteFunc(codes[string(gw.ID)], func(s control.Share) bool { return s.Refused == 0 })}
 		for _, cl := range c.Clients {
 			if cl.Gateway == gw.ID {
 				v.Clients++
 			}
 		}
 		out = append(out, v)
+	}
+	return out, nil
+}
+
+// sharesBy adds up the last 24 hours of a family of pairs: for each gateway, by
+// the second part, the busiest first.
+func (e *Engine) sharesBy(ctx context.Context, family tally.Family, only string, now time.Time) (map[string][]control.Share, error) {
+	points, err := e.store.Series(ctx, storage.SeriesQuery{Family: family, First: only, Edges: []time.Time{bucketDown(now.Add(-24 * time.Hour)), bucketDown(now).Add(tally.Bucket)}})
+	if err != nil {
+		return nil, err
+	}
+	out := map[string][]control.Share{}
+	for i := range points {
+		p := &points[i]
+		out[p.Dim[0]] = append(out[p.Dim[0]], control.Share{Name: p.Dim[1], Requests: p.Requests, Refused: p.Refused})
+	}
+	for _, shares := range out {
+		slices.SortFunc(shares, func(a, b control.Share) int {
+			return cmp.Or(cmp.Compare(b.Requests+b.Refused, a.Requests+a.Refused), cmp.Compare(a.Name, b.Name))
+		})
 	}
 	return out, nil
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -197,4 +198,39 @@ func TestPublicGateways(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	refused(w, control.GatewaysUpdate, control.UpdateGateway{Gateway: "site", GatewayFields: control.GatewayFields{VisitorLimits: edits(t, "requests=none/day")}}, tally.Invalid, "--visitor-limit")
+}
+
+// Usage of one gateway and of one token, by country and by reason of refusal.
+func TestUsageOfVisitors(t *testing.T) {
+	w, _ := site(t)
+	embedded, err := os.ReadFile("../assets/geo/country.mmdb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.engine.opts.Countries = embedded
+	w.engine.openCountries("")
+	do(w, control.SettingsSet, control.SettingsFields{TrustedProxies: to([]string{"192.0.2.1"})})
+	minted := do(w, control.TokensMint, control.MintToken{TokenFields: control.TokenFields{Requests: "2/day"}})
+	for range 3 {
+		w.from = "8.8.8.8"
+		w.chat(minted.Token, "sim-small")
+	}
+	for _, in := range []control.UsageQuery{{Gateway: "site"}, {Token: minted.ID}} {
+		in.By = "country"
+		got := do(w, control.UsageShow, in)
+		if len(got.Rows) != 1 || got.Rows[0].ID != "US" || got.Rows[0].Requests != 2 || got.Rows[0].Refused != 1 || got.Total.Requests != 2 || got.Total.Refused != 1 {
+			t.Errorf("%+v: %+v", in, got)
+		}
+		in.By = "code"
+		if got := do(w, control.UsageShow, in); len(got.Rows) != 1 || got.Rows[0].ID != "requests_limit" || got.Rows[0].Refused != 1 {
+			t.Errorf("%+v: %+v", in, got)
+		}
+		in.By = "model"
+		refused(w, control.UsageShow, in, tally.Invalid, "by code, country")
+	}
+	refused(w, control.UsageShow, control.UsageQuery{Gateway: "site", Token: minted.ID}, tally.Invalid, "one by one")
+	v := do(w, control.GatewaysShow, control.Named{Name: "site"})
+	if len(v.Countries) != 1 || v.Countries[0] != (control.Share{Name: "US", Requests: 2, Refused: 1}) || len(v.Refusals) != 1 || v.Refusals[0].Name != "requests_limit" {
+		t.Errorf("%+v %+v", v.Countries, v.Refusals)
+	}
 }

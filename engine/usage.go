@@ -3,7 +3,9 @@ package engine
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"tallygate/engine/control"
@@ -20,21 +22,62 @@ const (
 // which part of the family's value names the row. A family of pairs is summed
 // over its other part.
 type breakdown struct {
-	family   tally.Family
-	part     int
-	ofClient tally.Family // for one client, by its second part; "" if there is none
+	family tally.Family
+	part   int
 }
 
 var breakdowns = map[string]breakdown{
-	"client":   {tally.ByClient, 0, ""},
-	"key":      {tally.ByKey, 0, tally.ByKey},
-	"model":    {tally.ByModel, 0, tally.ByClientModel},
-	"provider": {tally.ByProvider, 0, ""},
-	"gateway":  {tally.ByGateway, 0, ""},
-	"country":  {tally.ByGatewayCountry, 1, ""},
-	"status":   {tally.ByClientStatus, 1, tally.ByClientStatus},
-	"code":     {tally.ByGatewayCode, 1, tally.ByClientCode},
-	"token":    {tally.ByToken, 0, ""},
+	"client":   {tally.ByClient, 0},
+	"key":      {tally.ByKey, 0},
+	"model":    {tally.ByModel, 0},
+	"provider": {tally.ByProvider, 0},
+	"gateway":  {tally.ByGateway, 0},
+	"country":  {tally.ByGatewayCountry, 1},
+	"status":   {tally.ByClientStatus, 1},
+	"code":     {tally.ByGatewayCode, 1},
+	"token":    {tally.ByToken, 0},
+}
+
+// whose is the one thing whose usage is asked for: the family of its sums, its
+// value there, and the families by whose second part it can be broken down.
+type whose struct {
+	what   string // "" for everything
+	family tally.Family
+	id     string
+	by     map[string]tally.Family
+}
+
+// usageOf reads whose usage is asked for, and the zone in which its days are.
+func (e *Engine) usageOf(c *tally.Catalog, in *control.UsageQuery) (of whose, zone *time.Location, err error) {
+	zone = commonZone(c)
+	asked := 0
+	for _, name := range []string{in.Client, in.Gateway, in.Token} {
+		if name != "" {
+			asked++
+		}
+	}
+	switch {
+	case asked > 1:
+		return of, zone, tally.Errorf(tally.Invalid, "usage can be of one client, gateway or access token").WithHint("ask for them one by one")
+	case in.Client != "":
+		id, err := clientID(c, in.Client)
+		if err != nil {
+			return of, zone, err
+		}
+		if cl := c.Client(id); cl != nil {
+			zone = c.Zone(cl.Gateway)
+		}
+		return whose{"client", tally.ByClient, string(id), map[string]tally.Family{"model": tally.ByClientModel, "status": tally.ByClientStatus, "code": tally.ByClientCode}}, zone, nil
+	case in.Gateway != "":
+		gw, err := findGateway(c, in.Gateway)
+		if err != nil {
+			return of, zone, err
+		}
+		return whose{"gateway", tally.ByGateway, string(gw.ID), map[string]tally.Family{"country": tally.ByGatewayCountry, "code": tally.ByGatewayCode}}, c.Zone(gw.ID), nil
+	case in.Token != "":
+		return whose{"token", tally.ByToken, in.Token, map[string]tally.Family{"country": tally.ByTokenCountry, "code": tally.ByTokenCode}}, zone, nil
+	}
+	return whose{family: tally.ByTotal}, zone, nil
 }
 
 // showUsage sums up what was used. The total is of everything in the span; its
@@ -44,23 +87,16 @@ func (e *Engine) showUsage(ctx context.Context, in control.UsageQuery) (control.
 	if err := checkBreakdown(in.By); err != nil {
 		return control.Usage{}, err
 	}
-	var client tally.ID
-	zone := commonZone(c)
-	if in.Client != "" {
-		var err error
-		if client, err = clientID(c, in.Client); err != nil {
-			return control.Usage{}, err
-		}
-		if cl := c.Client(client); cl != nil {
-			zone = c.Zone(cl.Gateway)
-		}
+	of, zone, err := e.usageOf(c, &in)
+	if err != nil {
+		return control.Usage{}, err
 	}
 	edges, err := usageEdges(&in, now, zone)
 	if err != nil {
 		return control.Usage{}, err
 	}
 	whole := []time.Time{edges[0], edges[len(edges)-1]}
-	total, err := e.usageTotal(ctx, client, whole)
+	total, err := e.usageTotal(ctx, of, whole)
 	if err != nil {
 		return control.Usage{}, err
 	}
@@ -71,7 +107,7 @@ func (e *Engine) showUsage(ctx context.Context, in control.UsageQuery) (control.
 	if in.By == "" && in.Every == "" {
 		return out, nil // there is only the total
 	}
-	out.Rows, err = e.usageRows(ctx, c, in.By, client, edges)
+	out.Rows, err = e.usageRows(ctx, c, in.By, of, edges)
 	if in.Every == "" {
 		for i := range out.Rows {
 			out.Rows[i].At = time.Time{}
@@ -137,11 +173,8 @@ func usageEdges(in *control.UsageQuery, now time.Time, zone *time.Location) ([]t
 	return edges, nil
 }
 
-func (e *Engine) usageTotal(ctx context.Context, client tally.ID, edges []time.Time) (*tally.Sums, error) {
-	q := storage.SeriesQuery{Family: tally.ByTotal, Edges: edges}
-	if client != "" {
-		q.Family, q.First = tally.ByClient, string(client)
-	}
+func (e *Engine) usageTotal(ctx context.Context, of whose, edges []time.Time) (*tally.Sums, error) {
+	q := storage.SeriesQuery{Family: of.family, First: of.id, Edges: edges}
 	points, err := e.store.Series(ctx, q)
 	if err != nil {
 		return nil, err
@@ -154,23 +187,25 @@ func (e *Engine) usageTotal(ctx context.Context, client tally.ID, edges []time.T
 }
 
 // usageRows are the rows, by span and then the dearest first.
-func (e *Engine) usageRows(ctx context.Context, c *tally.Catalog, by string, client tally.ID, edges []time.Time) ([]control.UsageRow, error) {
-	b := breakdown{family: tally.ByTotal}
-	if by != "" {
+func (e *Engine) usageRows(ctx context.Context, c *tally.Catalog, by string, of whose, edges []time.Time) ([]control.UsageRow, error) {
+	b := breakdown{family: of.family}
+	q := storage.SeriesQuery{First: of.id, Edges: edges}
+	switch family, pair := of.by[by]; {
+	case by == "" || by == of.what:
+	case of.what == "":
 		b = breakdowns[by]
-	}
-	q := storage.SeriesQuery{Family: b.family, Edges: edges}
-	if client != "" {
-		switch {
-		case by == "" || by == "client":
-			q.Family, q.First = tally.ByClient, string(client)
-		case by == "key": // its keys are picked from all
-		case b.ofClient == "":
-			return nil, tally.Errorf(tally.Invalid, "usage of one client cannot be broken down by %s", by).WithHint("by key, model, status or code")
-		default:
-			q.Family, q.First, b.part = b.ofClient, string(client), 1
+	case of.what == "client" && by == "key": // its keys are picked from all
+		b, q.First = breakdowns[by], ""
+	case pair:
+		b = breakdown{family, 1}
+	default:
+		ways := slices.Sorted(maps.Keys(of.by))
+		if of.what == "client" {
+			ways = slices.Insert(ways, 0, "key")
 		}
+		return nil, tally.Errorf(tally.Invalid, "usage of one %s cannot be broken down by %s", of.what, by).WithHint("by %s", strings.Join(ways, ", "))
 	}
+	q.Family = b.family
 	points, err := e.store.Series(ctx, q)
 	if err != nil {
 		return nil, err
@@ -182,7 +217,7 @@ func (e *Engine) usageRows(ctx context.Context, c *tally.Catalog, by string, cli
 	sums := map[place]*tally.Sums{}
 	for i := range points {
 		p := &points[i]
-		if by == "key" && client != "" && !keyOf(c, tally.ID(p.Dim[0]), client) {
+		if by == "key" && of.what == "client" && !keyOf(c, tally.ID(p.Dim[0]), tally.ID(of.id)) {
 			continue
 		}
 		at := place{p.At.UTC(), ""}

@@ -150,8 +150,8 @@ func TestUsageSpans(t *testing.T) {
 		{control.UsageQuery{Since: "2026-11-10", Until: "2026-11-01"}, tally.Invalid, "empty"},
 		{control.UsageQuery{Since: "2027-01-01"}, tally.Invalid, "empty"},
 		{control.UsageQuery{Client: "nobody"}, tally.NotFound, "default"},
-		{control.UsageQuery{Client: "default", By: "provider"}, tally.Invalid, "key, model, status or code"},
-		{control.UsageQuery{Client: "default", By: "gateway"}, tally.Invalid, "key, model, status or code"},
+		{control.UsageQuery{Client: "default", By: "provider"}, tally.Invalid, "by key, code, model, status"},
+		{control.UsageQuery{Client: "default", By: "gateway"}, tally.Invalid, "by key, code, model, status"},
 	} {
 		refused(w, control.UsageShow, tc.in, tc.code, tc.says)
 	}

@@ -30,6 +30,7 @@ type world struct {
 	store  *memory.Store
 	owner  *control.Client
 	log    *lockedBuffer
+	from   string // whom a proxy says that requests come from; "" for none
 
 	mu  sync.Mutex // guards now
 	now time.Time
@@ -187,6 +188,9 @@ func (w *world) ask(key, path, body string) answer {
 	w.Helper()
 	r := httptest.NewRequest(http.MethodPost, "/v1/"+path, strings.NewReader(body))
 	r.Header.Set("Authorization", "Bearer "+key)
+	if w.from != "" {
+		r.Header.Set("X-Forwarded-For", w.from)
+	}
 	rec := httptest.NewRecorder()
 	w.engine.Public().ServeHTTP(rec, r)
 	var got struct {

@@ -78,6 +78,20 @@ func showGateway(p *printer, g *control.GatewayView) {
 	)
 	p.limits(g.LimitStates)
 	p.sums("Last 30 days", g.Month)
+	showShares(p, "Visitors of the last 24 hours", "COUNTRY", g.Countries)
+	showShares(p, "Refusals of the last 24 hours", "CODE", g.Refusals)
+}
+
+func showShares(p *printer, heading, what string, shares []control.Share) {
+	if len(shares) == 0 {
+		return
+	}
+	p.section(heading)
+	t := p.table(text(what), number("REQUESTS"), number("REFUSED"))
+	for _, s := range shares {
+		t.add(s.Name, tally.Group(s.Requests), tally.Group(s.Refused))
+	}
+	t.print("")
 }
 
 func onTone(on bool) tone {

@@ -58,7 +58,16 @@ type GatewayView struct {
 	ProviderNames []string     `json:"provider_names"` // in fallback order
 	LimitStates   []LimitState `json:"limit_states"`
 	Clients       int          `json:"clients"`
+	Countries     []Share      `json:"visitors_24h"` // by country, the busiest first
+	Refusals      []Share      `json:"refusals_24h"` // by code, the most first
 	Month         Sums         `json:"last_30d"`
+}
+
+// Share is a part of a gateway's requests.
+type Share struct {
+	Name     string `json:"name"`
+	Requests int64  `json:"requests"`
+	Refused  int64  `json:"refused"`
 }
 
 // The operations on gateways.

@@ -8,11 +8,13 @@ import (
 
 // UsageQuery asks for usage.
 type UsageQuery struct {
-	By     string `json:"by,omitempty" help:"break down by client, key, model, provider, gateway, country, status, code or token"`
-	Since  string `json:"since,omitempty" help:"24h, 7d, 30d, 90d, or a date; default 30d"`
-	Until  string `json:"until,omitempty" help:"a date; default now"`
-	Every  string `json:"every,omitempty" help:"a row per hour or day"`
-	Client string `json:"client,omitempty" help:"only of this client (with --by model, status or code)"`
+	By      string `json:"by,omitempty" help:"break down by client, key, model, provider, gateway, country, status, code or token"`
+	Since   string `json:"since,omitempty" help:"24h, 7d, 30d, 90d, or a date; default 30d"`
+	Until   string `json:"until,omitempty" help:"a date; default now"`
+	Every   string `json:"every,omitempty" help:"a row per hour or day"`
+	Client  string `json:"client,omitempty" help:"only of this client (with --by key, model, status or code)"`
+	Gateway string `json:"gateway,omitempty" help:"only of this gateway (with --by country or code)"`
+	Token   string `json:"token,omitempty" help:"only with this access token, by its id (with --by country or code)"`
 }
 
 // UsageRow is usage of one thing over one span.

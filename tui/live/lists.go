@@ -90,6 +90,10 @@ func (s *Source) read(ctx context.Context, old *Snapshot, sums bool) *Snapshot {
 				next.ByCode, err = control.UsageShow.Do(ctx, s.caller, control.UsageQuery{Since: "24h", By: "code"})
 				return err
 			},
+			func() (err error) {
+				next.Tokens, err = control.TokensList.Do(ctx, s.caller, control.ListTokens{})
+				return err
+			},
 		)
 	}
 	for _, step := range steps {

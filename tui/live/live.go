@@ -34,9 +34,10 @@ type Snapshot struct {
 	Keys      []control.KeyView
 	Providers []control.ProviderView
 	Models    []control.ModelView
-	Hours     control.Usage // the last 24 hours, by hour
-	ByModel   control.Usage // the last 24 hours, by model
-	ByCode    control.Usage // refusals of the last 24 hours, by code
+	Hours     control.Usage       // the last 24 hours, by hour
+	ByModel   control.Usage       // the last 24 hours, by model
+	ByCode    control.Usage       // refusals of the last 24 hours, by code
+	Tokens    []control.TokenView // access tokens of the last 30 days
 
 	Seconds []tally.Second // the latest 15 minutes, the oldest first
 	Tail    []Request      // the latest requests, the newest first
