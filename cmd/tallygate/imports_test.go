@@ -43,9 +43,9 @@ var mayImport = map[string][]string{
 	"tui":                    {"engine/tally", "engine/control", "tui/action", "tui/live", "tui/screen", "tui/theme", "tui/widget", "assets"},
 	"tui/action":             {},
 	"tui/live":               {"engine/tally", "engine/control"},
-	"tui/screen":             {"engine/tally", "engine/control", "tui/action", "tui/live", "tui/theme", "tui/widget", "assets"},
+	"tui/screen":             {"engine/tally", "engine/control", "engine/token", "tui/action", "tui/live", "tui/theme", "tui/widget", "assets"},
 	"tui/theme":              {},
-	"tui/tuitest":            {"engine/tally", "engine/control", "tui", "tui/action", "tui/live", "tui/screen", "tui/theme", "tui/widget"},
+	"tui/tuitest":            {"engine/tally", "engine/control", "engine/token", "tui", "tui/action", "tui/live", "tui/screen", "tui/theme", "tui/widget"},
 	"tui/widget":             {"engine/tally", "tui/theme"},
 	"cmd/tallygate":          {"engine/tally", "engine", "engine/control", "engine/feed", "engine/geo", "engine/token", "storage", "storage/badgerdb", "providers", "providers/openai", "providers/sim", "tui", "tui/live", "tui/screen", "tui/theme", "assets"},
 }

@@ -42,6 +42,14 @@ func (v filled) pointer(name string) *string { return new(v.text(name)) }
 
 func (v filled) words(name string) *[]string { return new(strings.Fields(v(name))) }
 
+// list reads words; an empty field is no list at all.
+func (v filled) list(name string) []string {
+	if words := strings.Fields(v(name)); len(words) > 0 {
+		return words
+	}
+	return nil
+}
+
 // number reads a whole number; an empty field is 0.
 func number[N int | int64](v filled, name string) (*N, error) {
 	text := strings.ReplaceAll(v.text(name), ",", "")

@@ -22,7 +22,7 @@ func (s *Gateways) Actions() []action.Action {
 		return ""
 	}
 	some := func() string { return cmp.Or(s.env.ReadOnly(), chosen()) }
-	return []action.Action{
+	actions := []action.Action{
 		{ID: "gateways.new", Title: "new gateway", Keys: []string{"n"}, Needs: s.env.ReadOnly, Run: s.create},
 		{ID: "gateways.edit", Title: "edit: rules, limits, aliases", Keys: []string{"e"}, Needs: some, Run: s.edit},
 		{ID: "gateways.toggle", Title: "on/off", Keys: []string{"space", "s"}, Needs: some, Run: s.toggle},
@@ -35,6 +35,7 @@ func (s *Gateways) Actions() []action.Action {
 		}},
 		{ID: "gateways.delete", Title: "delete: asks first", Keys: []string{"d"}, Danger: true, Needs: some, Run: s.remove},
 	}
+	return append(actions, s.siteActions(chosen, some)...)
 }
 
 func (s *Gateways) toggle() tea.Cmd {
@@ -83,9 +84,12 @@ func gatewayFields() []*widget.Field {
 		{Name: "default_model", Label: "Default model"},
 		{Name: "models", Label: "Models"},
 		{Name: "aliases", Label: "Aliases", Check: func(v string) error { _, err := parseAliases(v); return err }},
-		{Name: "access", Label: "Access", Choices: []string{string(tally.AccessToken), string(tally.AccessKey)}, Help: "token: client keys and access tokens; key: client keys only"},
+		{Name: "access", Label: "Access", Choices: []string{string(tally.AccessToken), string(tally.AccessPublic), string(tally.AccessKey)}, Help: "token: client keys and access tokens; public: anybody's page as well, within limits; key: client keys only"},
 		{Name: "public_url", Label: "Public URL"},
 		{Name: "origins", Label: "Origins"},
+		{Name: "visitor_limits", Label: "Each visitor", Check: checkLimits, Help: "limits of each visitor's address, spaces between: requests=20/day cost=0.10/day"},
+		{Name: "allowed_countries", Label: "Countries"},
+		{Name: "blocked_countries", Label: "Not from"},
 	}
 }
 
@@ -106,7 +110,7 @@ func parseAliases(text string) (map[string]string, error) {
 }
 
 // fillGateway makes the input's fields from what stands in a form.
-func fillGateway(value func(string) string, old []tally.Limit) (f control.GatewayFields, err error) {
+func fillGateway(value func(string) string, old *tally.Gateway) (f control.GatewayFields, err error) {
 	v := filled(value)
 	f.Name, f.PublicURL, f.DefaultModel = v.pointer("name"), v.pointer("public_url"), v.pointer("default_model")
 	f.Models, f.Origins = v.words("models"), v.words("origins")
@@ -124,7 +128,10 @@ func fillGateway(value func(string) string, old []tally.Limit) (f control.Gatewa
 		return f, err
 	}
 	f.Aliases = &aliases
-	f.Limits, err = limitEdits(value("limits"), old)
+	f.AllowedCountries, f.BlockedCountries = v.words("allowed_countries"), v.words("blocked_countries")
+	if f.Limits, err = limitEdits(value("limits"), old.Limits); err == nil {
+		f.VisitorLimits, err = limitEdits(value("visitor_limits"), old.VisitorLimits)
+	}
 	return f, err
 }
 
@@ -133,7 +140,7 @@ func (s *Gateways) create() tea.Cmd {
 		Heading: "New gateway", Op: control.GatewaysCreate, Fields: gatewayFields(), Save: "Create",
 		Values: map[string]string{"cycle_day": "1"},
 		Fill: func(value func(string) string) (in control.CreateGateway, err error) {
-			in.GatewayFields, err = fillGateway(value, nil)
+			in.GatewayFields, err = fillGateway(value, &tally.Gateway{})
 			return in, err
 		},
 		Done: func(g control.GatewayCreated) tea.Cmd {
@@ -155,10 +162,11 @@ func (s *Gateways) edit() tea.Cmd {
 	return Ask(Open{NewForm(s.env, FormOf[control.UpdateGateway, tally.Gateway]{
 		Heading: "Edit " + widget.Safe(g.Slug), Op: control.GatewaysUpdate, Fields: gatewayFields(), Save: "Save",
 		Values: map[string]string{"name": g.Name, "time_zone": g.TimeZone, "cycle_day": fmt.Sprint(g.CycleDay), "limits": limitsText(g.Limits), "default_model": g.DefaultModel,
-			"models": strings.Join(g.Models, " "), "aliases": aliasesText(g.Aliases, "=", " "), "access": string(g.Access), "public_url": g.PublicURL, "origins": strings.Join(g.Origins, " ")},
+			"models": strings.Join(g.Models, " "), "aliases": aliasesText(g.Aliases, "=", " "), "access": string(g.Access), "public_url": g.PublicURL, "origins": strings.Join(g.Origins, " "),
+			"visitor_limits": limitsText(g.VisitorLimits), "allowed_countries": strings.Join(g.AllowedCountries, " "), "blocked_countries": strings.Join(g.BlockedCountries, " ")},
 		Fill: func(value func(string) string) (in control.UpdateGateway, err error) {
 			in.Gateway = string(g.ID)
-			in.GatewayFields, err = fillGateway(value, g.Limits)
+			in.GatewayFields, err = fillGateway(value, &g.Gateway)
 			return in, err
 		},
 		Done: func(g tally.Gateway) tea.Cmd { return Ask(Say{Text: "Saved " + g.Slug + "."}) },

@@ -131,8 +131,9 @@ func (s *Gateways) drawDetail(width, height int) widget.Block {
 	facts := []fact{
 		{"state", sign + " " + state}, {"access", accessText(g.Access)}, {"time zone", widget.Safe(g.TimeZone) + muted(", bills begin on "+cycle)},
 		{"asks", widget.Safe(strings.Join(g.ProviderNames, " "+t.Glyphs.Right+" "))}, {"models", cmp.Or(widget.Safe(strings.Join(g.Models, " ")), muted("all"))},
-		{"default", cmp.Or(widget.Safe(g.DefaultModel), muted("none: a request must name a model"))}, {"aliases", cmp.Or(aliasesText(g.Aliases, " "+t.Glyphs.Right+" ", ", "), muted("none"))},
-		{"origins", widget.Safe(strings.Join(g.Origins, " "))},
+		{"default", cmp.Or(widget.Safe(g.DefaultModel), muted("none: the first one that chats"))}, {"aliases", cmp.Or(aliasesText(g.Aliases, " "+t.Glyphs.Right+" ", ", "), muted("none"))},
+		{"origins", widget.Safe(strings.Join(g.Origins, " "))}, {"visitor", limitsText(g.VisitorLimits)},
+		{"countries", widget.Safe(strings.Join(g.AllowedCountries, " "))}, {"not from", widget.Safe(strings.Join(g.BlockedCountries, " "))},
 	}
 	lines := append(factLines(t, facts, inner), "", heading(t, "Use it", "y copies the address", inner))
 	for _, l := range s.lines(g) {
@@ -146,6 +147,7 @@ func (s *Gateways) drawDetail(width, height int) widget.Block {
 	}
 	lines = append(lines, "", heading(t, "30 days", widget.Money(g.Month.CostNanoUSD), inner))
 	lines = append(lines, sumLines(t, &g.Month, inner)...)
+	lines = append(lines, s.visitorLines(g, inner)...)
 	lines = append(lines, "", heading(t, "Clients", "v shows them", inner))
 	lines = append(lines, s.clientLines(g, inner, max(rows-len(lines), 5))...)
 	return s.box(widget.Safe(g.Name), "id "+g.PublicID, width, height, lines)

@@ -10,6 +10,7 @@ package screen
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -157,13 +158,16 @@ func Fail(err error) tea.Cmd { return Ask(failure(err)) }
 
 func failure(err error) Say { return Say{Text: widget.Safe(explain(err)), Bad: true} }
 
-// explain is an error in words: what happened and the next step.
+// explain is an error in words: what happened and the next step. A step for the
+// command line, with a command or a flag to type, is no help here, unless the
+// engine is away.
 func explain(err error) string {
 	e := tally.AsError(err)
-	if e.Hint != "" {
-		return e.Message + " — " + e.Hint
+	typed := strings.Contains(e.Hint, "tallygate ") || strings.Contains(e.Hint, "--")
+	if e.Hint == "" || typed && e.Code != tally.Unavailable {
+		return e.Message
 	}
-	return e.Message
+	return e.Message + " — " + e.Hint
 }
 
 // Dialog is something on top of a screen that wants an answer first.

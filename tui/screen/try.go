@@ -29,15 +29,19 @@ func newTry(e *Env, client, model string) Dialog {
 
 // tried is the dialog of what became of a test request.
 type tried struct {
-	out   control.Tried
-	enter string // what enter and esc do, if they do not close it
-	top   int
-	end   bool // the last line is seen
+	heading string // "" for that of a test request
+	out     control.Tried
+	enter   string // what enter and esc do, if they do not close it
+	top     int
+	end     bool // the last line is seen
 }
 
 // Title implements Dialog, as do the methods below.
 func (d *tried) Title() string {
-	if d.out.OK {
+	switch {
+	case d.heading != "":
+		return d.heading
+	case d.out.OK:
 		return "The test request was answered"
 	}
 	return "The test request was not answered"
@@ -87,11 +91,11 @@ func (d *tried) Draw(t *theme.Theme, width, height int) widget.Block {
 		case !s.OK:
 			sign, role = t.Paint(theme.Faint, "-"), theme.Muted
 		}
-		for i, l := range widget.Wrap(widget.Safe(s.Detail), width-14) {
+		for i, l := range widget.Wrap(widget.Safe(s.Detail), width-15) {
 			if i == 0 {
-				lines = append(lines, "  "+sign+" "+t.Paint(theme.Muted, widget.Pad(widget.Safe(s.Name), 9))+" "+t.Paint(role, l))
+				lines = append(lines, "  "+sign+" "+t.Paint(theme.Muted, widget.Pad(widget.Safe(s.Name), 10))+" "+t.Paint(role, l))
 			} else {
-				lines = append(lines, strings.Repeat(" ", 14)+t.Paint(role, l))
+				lines = append(lines, strings.Repeat(" ", 15)+t.Paint(role, l))
 			}
 		}
 	}

@@ -121,6 +121,11 @@ func (w *World) fillGateway(g *control.GatewayView, f control.GatewayFields) (er
 	set(&g.DefaultModel, f.DefaultModel)
 	set(&g.Aliases, f.Aliases)
 	set(&g.Enabled, f.Enabled)
+	set(&g.AllowedCountries, f.AllowedCountries)
+	set(&g.BlockedCountries, f.BlockedCountries)
+	if g.VisitorLimits, err = tally.EditLimits(g.VisitorLimits, f.VisitorLimits); err != nil {
+		return err
+	}
 	if g.Limits, err = tally.EditLimits(g.Limits, f.Limits); err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ type World struct {
 	random    *rand.Rand
 	ids       int
 	gateways  []*control.GatewayView
+	tokens    []*control.TokenView
 	clients   []*control.ClientView
 	keys      []*control.KeyView
 	providers []*control.ProviderView
@@ -64,6 +65,7 @@ func newWorld(clock func() time.Time) *World {
 	w.answerKeys()
 	w.answerUpstream()
 	w.answerGateways()
+	w.answerTokens()
 	w.answerHistory()
 	w.answerEngine()
 	return w

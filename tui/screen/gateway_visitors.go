@@ -1,0 +1,86 @@
+package screen
+
+import (
+	"fmt"
+	"strings"
+
+	"tallygate/engine/control"
+	"tallygate/tui/theme"
+	"tallygate/tui/widget"
+)
+
+const (
+	mostShares = 6 // countries or reasons that are drawn
+	mostTokens = 5 // access tokens that are drawn
+)
+
+// visitorLines are who came to a gateway's pages in a day, and why some were
+// refused.
+func (s *Gateways) visitorLines(g *control.GatewayView, width int) []string {
+	t := s.env.Theme
+	var out []string
+	if len(g.Countries) > 0 {
+		out = append(out, "", heading(t, "Visitors, 24 hours", "by country", width))
+		out = append(out, shareLines(t, g.Countries, theme.Info, width)...)
+	}
+	if len(g.Refusals) > 0 {
+		refused := make([]control.Share, len(g.Refusals))
+		for i, r := range g.Refusals {
+			refused[i] = control.Share{Name: words(r.Name), Requests: r.Refused}
+		}
+		out = append(out, "", heading(t, "Refusals, 24 hours", "by reason", width))
+		out = append(out, shareLines(t, refused, theme.Warn, width)...)
+	}
+	if tokens := s.tokens(g); len(tokens) > 0 {
+		out = append(out, "", heading(t, "Access tokens", "b shows them", width))
+		for i := range tokens[:min(len(tokens), mostTokens)] {
+			out = append(out, tokenLine(t, &tokens[i], width))
+		}
+		if more := len(tokens) - mostTokens; more > 0 {
+			out = append(out, t.Paint(theme.Muted, fmt.Sprintf("and %d more", more)))
+		}
+	}
+	return out
+}
+
+// shareLines draw parts of a whole as bars.
+func shareLines(t *theme.Theme, shares []control.Share, role theme.Role, width int) []string {
+	var whole, rest int64
+	names := 0
+	for i, s := range shares {
+		whole += s.Requests + s.Refused
+		if i < mostShares {
+			names = max(names, widget.Width(s.Name))
+		} else {
+			rest += s.Requests + s.Refused
+		}
+	}
+	names = min(names, max(width/2, 8))
+	var out []string
+	for _, s := range shares[:min(len(shares), mostShares)] {
+		n := s.Requests + s.Refused
+		figures := widget.PadLeft(widget.Compact(n), 6)
+		bar := max(min(width-names-widget.Width(figures)-2, 24), 4)
+		line := widget.Pad(widget.Safe(s.Name), names) + " " + widget.Bar(t, widget.Share(n, whole), bar, role) + figures
+		if s.Refused > 0 && s.Requests > 0 {
+			if note := fmt.Sprintf("  %s refused", widget.Compact(s.Refused)); widget.Width(line)+widget.Width(note) <= width {
+				line += t.Paint(theme.Muted, note)
+			}
+		}
+		out = append(out, line)
+	}
+	if rest > 0 {
+		out = append(out, t.Paint(theme.Muted, fmt.Sprintf("and %d more", len(shares)-mostShares)))
+	}
+	return out
+}
+
+func tokenLine(t *theme.Theme, v *control.TokenView, width int) string {
+	sign := map[string]string{"active": t.Paint(theme.OK, t.Glyphs.On), "expired": t.Paint(theme.Warn, t.Glyphs.Half), "revoked": t.Paint(theme.Faint, t.Glyphs.Off)}[v.State]
+	if sign == "" {
+		sign = t.Paint(theme.Muted, t.Glyphs.On)
+	}
+	figures := budget(t, v.Limits) + "  " + widget.PadLeft(widget.Money(v.Used.CostNanoUSD), 9)
+	id := strings.TrimSpace(widget.Safe(v.ID))
+	return widget.Between(sign+" "+widget.Truncate(id, max(width-widget.Width(figures)-4, 8)), figures, width)
+}
