@@ -29,7 +29,8 @@ type demo struct {
 	providers map[string]tally.ID
 	made      []demoAccount // of the clients, in their order
 
-	traffic traffic
+	traffic  traffic
+	visitors visitors
 }
 
 // demoAccount is a client of the demo as the engine made it.

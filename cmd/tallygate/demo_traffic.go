@@ -32,14 +32,17 @@ type traffic struct {
 	running sync.WaitGroup
 }
 
-// beginTraffic sends requests as the clients' apps would, until endTraffic or
-// until nobody serves them any more.
+// beginTraffic sends requests as the clients' apps and the site's visitors would,
+// until endTraffic or until nobody serves them any more.
 func (d *demo) beginTraffic(s *service) {
 	ctx, stop := context.WithCancel(context.Background())
 	d.traffic.stop = stop
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: demoAtOnce}}
 	url := baseURL(s.public.Addr())
 	d.traffic.running.Go(func() {
+		if err := d.visitors.open(ctx, s.caller); err != nil {
+			d.log.Error("open the demo's site", "error", err)
+		}
 		defer client.CloseIdleConnections()
 		room := make(chan struct{}, demoAtOnce)
 		var calls sync.WaitGroup
@@ -51,6 +54,7 @@ func (d *demo) beginTraffic(s *service) {
 				return
 			case <-time.After(min(wait, 3*time.Second)):
 			}
+			visits := len(d.visitors.tokens) > 0 && rand.IntN(3) == 0
 			r := d.request(rand.New(rand.NewPCG(rand.Uint64(), 1)), time.Now(), d.someClient())
 			select {
 			case room <- struct{}{}:
@@ -59,6 +63,10 @@ func (d *demo) beginTraffic(s *service) {
 			}
 			calls.Go(func() {
 				defer func() { <-room }()
+				if visits {
+					d.visitors.visit(ctx, client, url)
+					return
+				}
 				d.send(ctx, client, url, &r)
 			})
 		}

@@ -109,7 +109,7 @@ func Words(t *tally.Token, now time.Time) []string {
 	if !t.ExpiresAt.IsZero() {
 		ends = "until " + date(t.ExpiresAt)
 		if left := t.ExpiresAt.Sub(now); left >= 48*time.Hour {
-			ends += fmt.Sprintf(", for %d days", left/(24*time.Hour))
+			ends += fmt.Sprintf(", for %d days", left.Round(24*time.Hour)/(24*time.Hour))
 		}
 	}
 	return append(out, "issued on "+date(t.IssuedAt)+", works "+ends)

@@ -3,6 +3,7 @@ package screen
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,20 +23,21 @@ func (s *Gateways) Actions() []action.Action {
 		return ""
 	}
 	some := func() string { return cmp.Or(s.env.ReadOnly(), chosen()) }
-	actions := []action.Action{
+	return slices.Concat([]action.Action{
 		{ID: "gateways.new", Title: "new gateway", Keys: []string{"n"}, Needs: s.env.ReadOnly, Run: s.create},
 		{ID: "gateways.edit", Title: "edit: rules, limits, aliases", Keys: []string{"e"}, Needs: some, Run: s.edit},
 		{ID: "gateways.toggle", Title: "on/off", Keys: []string{"space", "s"}, Needs: some, Run: s.toggle},
+	}, s.siteActions(chosen, some), []action.Action{
 		{ID: "gateways.copy", Title: "copy the address: a line for apps", Keys: []string{"y"}, Needs: chosen, Run: func() tea.Cmd {
 			return Ask(Copy{s.lines(s.selected())[0], "OPENAI_BASE_URL was"})
 		}},
 		{ID: "gateways.rotate", Title: "rotate its private key", Keys: []string{"r"}, Needs: some, Run: s.rotate},
+		{ID: "gateways.revoke_tokens", Title: "revoke all its access tokens: asks first", Danger: true, Needs: some, Run: s.revokeAll},
 		{ID: "gateways.clients", Title: "its clients", Keys: []string{"v"}, Needs: chosen, Run: func() tea.Cmd {
 			return Ask(Goto{Screen: "clients", Filter: "gateway:" + s.selected().Slug})
 		}},
 		{ID: "gateways.delete", Title: "delete: asks first", Keys: []string{"d"}, Danger: true, Needs: some, Run: s.remove},
-	}
-	return append(actions, s.siteActions(chosen, some)...)
+	})
 }
 
 func (s *Gateways) toggle() tea.Cmd {

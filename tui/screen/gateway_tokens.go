@@ -1,7 +1,6 @@
 package screen
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -19,10 +18,9 @@ import (
 // siteActions are what an owner does for the pages of a gateway.
 func (s *Gateways) siteActions(chosen, some func() string) []action.Action {
 	return []action.Action{
-		{ID: "gateways.mint", Title: "mint an access token for a page", Keys: []string{"t"}, Needs: some, Run: s.mint},
+		{ID: "gateways.mint", Title: "mint an access token", Keys: []string{"t"}, Needs: some, Run: s.mint},
 		{ID: "gateways.tokens", Title: "its access tokens: usage, revoke", Keys: []string{"b"}, Needs: chosen, Run: s.pickToken},
 		{ID: "gateways.simulate", Title: "simulate a visitor", Keys: []string{"x"}, Needs: chosen, Run: s.simulate},
-		{ID: "gateways.revoke_tokens", Title: "revoke all its access tokens: asks first", Danger: true, Needs: some, Run: s.revokeAll},
 	}
 }
 
@@ -144,8 +142,10 @@ func (m *minted) Draw(t *theme.Theme, width, height int) widget.Block {
 		lines = append(lines, widget.Wrap(t.Paint(theme.OK, t.Glyphs.Good)+" "+widget.Safe(l), width)...)
 	}
 	lines = append(lines, "")
-	for _, l := range widget.Wrap(widget.Safe(m.out.Token), width) {
-		lines = append(lines, t.Strong(theme.Text, l))
+	for rest := widget.Safe(m.out.Token); rest != ""; { // it is ASCII without a blank
+		n := min(len(rest), width)
+		lines = append(lines, t.Strong(theme.Text, rest[:n]))
+		rest = rest[n:]
 	}
 	foot := []string{"", t.Paint(theme.Muted, "enter close   y copy   Y copy a page that uses it   w write that page to a file")}
 	if m.note != "" {
@@ -210,7 +210,15 @@ func tokenSays(v *control.TokenView, e *Env) []string {
 	}
 	says := []string{state + ".", fmt.Sprintf("In 30 days %s, %s refused, %s.", plural(v.Used.Requests, "request"), tally.Group(v.Used.Refused), widget.Money(v.Used.CostNanoUSD))}
 	for _, l := range v.Limits {
-		says = append(says, fmt.Sprintf("%s of %s %s used in this %s.", l.Metric.Format(l.Used), l.Metric.Format(l.Max), l.Metric, cmp.Or(strings.Replace(string(l.Window.Unit), "total", "life", 1), "life")))
+		span := "this " + string(l.Window.Unit)
+		if l.Window.Unit == tally.Total {
+			span = "in its life"
+		}
+		what := string(l.Metric) + " "
+		if l.Metric.Money() {
+			what = ""
+		}
+		says = append(says, fmt.Sprintf("%s of %s %sused %s.", l.Metric.Format(l.Used), l.Metric.Format(l.Max), what, span))
 	}
 	if len(v.Domains) > 0 {
 		says = append(says, "For pages of "+widget.Safe(strings.Join(v.Domains, ", "))+".")
