@@ -8,7 +8,7 @@
 //	     ▼                              ▼
 //	engine/gateway  ◄─ assembles ─  engine  ── implements ──►  engine/control
 //	 │    │    │                        │
-//	 │    │    └─ engine/auth           ├─ engine/feed ◄─ records ─ storage
+//	 │    │    └─ engine/auth ─► token  ├─ engine/feed ◄─ records ─ storage
 //	 │    └────── engine/route ─► providers/{openai ─► transport, sim}
 //	 └─────────── engine/meter ─► storage ◄─ storage/{badgerdb,memory}
 //
@@ -16,7 +16,8 @@
 // only the standard library. Package storage and package providers are ports:
 // their implementations never see the engine, and each has a suite that all of
 // them pass (storage/storetest, providers/providertest). Counters live in
-// storage/ledger, which decides admission in memory. A test in cmd/tallygate
+// storage/ledger, which decides admission in memory. Package geo tells where a
+// visitor's address is. A test in cmd/tallygate
 // holds the direction of every import.
 //
 // # One request
@@ -24,7 +25,9 @@
 // The gateway's forward reads like this list; each step names its package.
 //
 //  1. Who asks: the credential's digest is looked up in the catalog, one
-//     immutable picture of all entities for the whole request (auth).
+//     immutable picture of all entities for the whole request; of an access
+//     token the signature, the time, revocation, page and country are checked, in
+//     this order (auth, token).
 //  2. What is asked: one pass over the raw body finds the few fields that
 //     matter; nothing is decoded or encoded again (providers.Envelope).
 //  3. Who may answer: upstreams in the gateway's order (route).
@@ -67,6 +70,12 @@
 //	per event of a stream         1.02 × floor
 //
 //	go test -run '^$' -bench Forward -benchtime 21x ./engine/gateway
+//
+// An access token costs 0.7 µs and one allocation when it was seen lately, 9 µs
+// and 19 otherwise, and the keyed hash of the visitor's address 1.6 µs and 9; one
+// that nobody signed 4 µs and no disk.
+//
+//	go test -run '^$' -bench 'Token|Hash' ./engine/auth
 //
 // What costs most is what every proxy pays, the system calls and net/http's
 // server (two thirds at 16 connections); the store takes a sixth. The more

@@ -23,9 +23,10 @@ func TokenOptions(f control.TokenFields, now time.Time, zone *time.Location) (to
 		Requests: f.Requests, IPQuota: f.IPQuota, Cost: f.Cost, Quota: f.Quota,
 		Domains: f.Domains, AllowedCountries: capitals(f.AllowCountries), BlockedCountries: capitals(f.BlockCountries), Models: f.Models,
 	}
+	now = now.Truncate(time.Second) // as the token tells when it was issued
 	ends, err := parseExpiry(f.Expires, now, zone)
 	if err == nil && !ends.IsZero() {
-		o.ExpiresIn = max(ends.Sub(now).Round(time.Second), time.Second)
+		o.ExpiresIn = ends.Sub(now)
 	}
 	return o, err
 }

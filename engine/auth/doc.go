@@ -8,6 +8,11 @@
 // "sk-webllm-gateway-{gateway id}-" and 43 base62 characters; it signs access
 // tokens, so besides its digest it is kept sealed.
 //
+// An access token ([tallygate/engine/token]) is signed with the private key of
+// its gateway and stored nowhere. [Verifier] checks it once and remembers it for
+// as long as what vouches for it; [CheckPage] and [CheckCountry] are the rules
+// about where a visitor comes from.
+//
 // Nothing here touches a disk during a request: credentials are looked up in
 // the catalog, and one that is not there costs no more than a digest.
 package auth
