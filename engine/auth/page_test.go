@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -115,4 +116,24 @@ func TestVisitorsCountries(t *testing.T) {
 			t.Error("the owner's own server is no visitor")
 		}
 	}
+}
+
+// Whatever the lists are, a country that a list blocks is never served, and where
+// there is a list of those allowed, nobody else is.
+func FuzzCheckCountry(f *testing.F) {
+	f.Add("US PT", "RU", "", "", "PT")
+	f.Add("", "CN", "US", "", "")
+	f.Fuzz(func(t *testing.T, tokenAllows, tokenBlocks, siteAllows, siteBlocks, country string) {
+		p := &tally.Principal{
+			Gateway: &tally.Gateway{AllowedCountries: strings.Fields(siteAllows), BlockedCountries: strings.Fields(siteBlocks)},
+			Token:   &tally.Token{AllowedCountries: strings.Fields(tokenAllows), BlockedCountries: strings.Fields(tokenBlocks)},
+			Visitor: true, Country: country,
+		}
+		served := CheckCountry(p) == nil
+		in := func(list string) bool { return slices.Contains(strings.Fields(list), country) }
+		want := !in(tokenBlocks) && !in(siteBlocks) && (strings.TrimSpace(tokenAllows) == "" || in(tokenAllows)) && (strings.TrimSpace(siteAllows) == "" || in(siteAllows))
+		if served != want {
+			t.Errorf("%q of %+v %+v: served %v", country, p.Gateway, p.Token, served)
+		}
+	})
 }

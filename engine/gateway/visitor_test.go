@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -210,6 +211,25 @@ func TestDaemon(t *testing.T) {
 		var said struct{ Error, Message string }
 		if json.Unmarshal([]byte(a.body), &said) != nil || a.status != tc.status || said.Error != tc.code || said.Message == "" {
 			t.Errorf("%s: %d %s", tc.body, a.status, a.body)
+		}
+	}
+}
+
+// A flood of bad tokens: nothing of a request but its head is looked at, and
+// nothing is written.
+func BenchmarkForgery(b *testing.B) {
+	w := newWorld(b)
+	auth := w.mint(token.Options{Domains: []string{"mysite.com"}})
+	w.assemble()
+	r := httptest.NewRequest("POST", "/v1/chat/completions", strings.NewReader(`{}`))
+	r.Header.Set("Authorization", strings.TrimPrefix(auth[:len(auth)-3]+"AAA", "Authorization: "))
+	r.Header.Set("Origin", "https://mysite.com")
+	b.ReportAllocs()
+	for b.Loop() {
+		rec := httptest.NewRecorder()
+		w.server.ServeHTTP(rec, r)
+		if rec.Code != http.StatusUnauthorized {
+			b.Fatal(rec.Code)
 		}
 	}
 }
