@@ -36,12 +36,7 @@ func TestTrustedProxies(t *testing.T) {
 // changes; one that has gone bad is told of, and the built-in one goes on.
 func TestCountryFile(t *testing.T) {
 	w, _ := site(t)
-	embedded, err := os.ReadFile("../assets/geo/country.mmdb")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.engine.opts.Countries = embedded
-	w.engine.openCountries("")
+	embedded := w.withCountries()
 	someone := netip.MustParseAddr("8.8.8.8")
 	if got := w.engine.country(someone); got != "US" {
 		t.Fatalf("the built-in database says %q", got)
@@ -80,12 +75,7 @@ func TestCountryFile(t *testing.T) {
 // An old database is told of where somebody goes by countries.
 func TestOldCountries(t *testing.T) {
 	w, _ := site(t)
-	embedded, err := os.ReadFile("../assets/geo/country.mmdb")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.engine.opts.Countries = embedded
-	w.engine.openCountries("")
+	w.withCountries()
 	w.wait(3 * 365 * 24 * time.Hour)
 	says := func() bool {
 		return strings.Contains(strings.Join(do(w, control.EngineStatus, control.None{}).Warnings, "\n"), "country database is from")

@@ -14,8 +14,12 @@ import (
 	"tallygate/storage"
 )
 
-// mostTokens is how many access tokens are listed: those most used.
-const mostTokens = 500
+const (
+	mostTokens = 500 // that are listed: those most used
+	// findPatience is how long a list looks through the records for the gateways
+	// of tokens that were not used since the start.
+	findPatience = 200 * time.Millisecond
+)
 
 // TokenOptions reads what the owner wants of an access token.
 func TokenOptions(f control.TokenFields, now time.Time, zone *time.Location) (token.Options, error) {
@@ -183,12 +187,14 @@ func (e *Engine) viewTokens(ctx context.Context, c *tally.Catalog, only *tally.G
 	slices.SortFunc(busiest, func(a, b *tokenView) int {
 		return cmp.Or(cmp.Compare(b.Used.Requests+b.Used.Refused, a.Used.Requests+a.Used.Refused), cmp.Compare(a.ID, b.ID))
 	})
+	finding, cancel := context.WithTimeout(ctx, findPatience)
+	defer cancel()
 	out := []control.TokenView{}
 	for _, v := range busiest {
 		if len(out) == mostTokens {
 			break
 		}
-		if err := e.completeToken(ctx, c, v, now); err != nil {
+		if err := e.completeToken(ctx, finding, c, v, now); err != nil {
 			return nil, err
 		}
 		if only == nil || v.gateway == only {
@@ -200,18 +206,18 @@ func (e *Engine) viewTokens(ctx context.Context, c *tally.Catalog, only *tally.G
 
 // completeToken adds what the store knows: when it was used, what its limits
 // have left and, of one that was not used since the start, whose it is.
-func (e *Engine) completeToken(ctx context.Context, c *tally.Catalog, v *tokenView, now time.Time) error {
+func (e *Engine) completeToken(ctx, finding context.Context, c *tally.Catalog, v *tokenView, now time.Time) error {
 	used, err := e.store.LastUsed(ctx, tally.SubjectOf("token", tally.ID(v.ID)))
 	if err != nil {
 		return err
 	}
 	v.LastUsedAt = used[0]
-	if v.gateway == nil && !v.LastUsedAt.IsZero() {
-		records, _, err := e.store.Records(ctx, storage.RecordQuery{Token: v.ID, Since: v.LastUsedAt, Until: v.LastUsedAt.Add(time.Second), Limit: 1})
-		if err != nil {
+	if v.gateway == nil && !v.LastUsedAt.IsZero() && finding.Err() == nil {
+		records, _, err := e.store.Records(finding, storage.RecordQuery{Token: v.ID, Since: v.LastUsedAt, Until: v.LastUsedAt.Add(time.Second), Limit: 1})
+		switch {
+		case err != nil && finding.Err() == nil:
 			return err
-		}
-		if len(records) > 0 {
+		case len(records) > 0:
 			v.gateway = c.Gateway(records[0].Gateway)
 		}
 	}

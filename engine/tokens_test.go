@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -203,12 +202,7 @@ func TestPublicGateways(t *testing.T) {
 // Usage of one gateway and of one token, by country and by reason of refusal.
 func TestUsageOfVisitors(t *testing.T) {
 	w, _ := site(t)
-	embedded, err := os.ReadFile("../assets/geo/country.mmdb")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.engine.opts.Countries = embedded
-	w.engine.openCountries("")
+	w.withCountries()
 	do(w, control.SettingsSet, control.SettingsFields{TrustedProxies: to([]string{"192.0.2.1"})})
 	minted := do(w, control.TokensMint, control.MintToken{TokenFields: control.TokenFields{Requests: "2/day"}})
 	for range 3 {

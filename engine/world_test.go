@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -141,6 +142,18 @@ func refused[In, Out any](w *world, op control.Op[In, Out], in In, code tally.Co
 		}
 	}
 	return e
+}
+
+// withCountries gives the engine the database that ships in the program.
+func (w *world) withCountries() []byte {
+	w.Helper()
+	embedded, err := os.ReadFile("../assets/geo/country.mmdb")
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.engine.opts.Countries = embedded
+	w.engine.openCountries("")
+	return embedded
 }
 
 // setUp makes the first set-up with the pretend upstream.
