@@ -14,11 +14,20 @@ const (
 	mostTokens = 5 // access tokens that are drawn
 )
 
-// visitorLines are who came to a gateway's pages in a day, and why some were
-// refused.
+// visitorLines are the access tokens of a gateway, who came to its pages in a day,
+// and why some were refused.
 func (s *Gateways) visitorLines(g *control.GatewayView, width int) []string {
 	t := s.env.Theme
 	var out []string
+	if tokens := s.tokens(g); len(tokens) > 0 {
+		out = append(out, "", heading(t, "Access tokens", "b shows them", width))
+		for i := range tokens[:min(len(tokens), mostTokens)] {
+			out = append(out, tokenLine(t, &tokens[i], width))
+		}
+		if more := len(tokens) - mostTokens; more > 0 {
+			out = append(out, t.Paint(theme.Muted, fmt.Sprintf("and %d more", more)))
+		}
+	}
 	if len(g.Countries) > 0 {
 		out = append(out, "", heading(t, "Visitors, 24 hours", "by country", width))
 		out = append(out, shareLines(t, g.Countries, theme.Info, width)...)
@@ -30,15 +39,6 @@ func (s *Gateways) visitorLines(g *control.GatewayView, width int) []string {
 		}
 		out = append(out, "", heading(t, "Refusals, 24 hours", "by reason", width))
 		out = append(out, shareLines(t, refused, theme.Warn, width)...)
-	}
-	if tokens := s.tokens(g); len(tokens) > 0 {
-		out = append(out, "", heading(t, "Access tokens", "b shows them", width))
-		for i := range tokens[:min(len(tokens), mostTokens)] {
-			out = append(out, tokenLine(t, &tokens[i], width))
-		}
-		if more := len(tokens) - mostTokens; more > 0 {
-			out = append(out, t.Paint(theme.Muted, fmt.Sprintf("and %d more", more)))
-		}
 	}
 	return out
 }
