@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -212,6 +214,35 @@ func TestDaemon(t *testing.T) {
 		if json.Unmarshal([]byte(a.body), &said) != nil || a.status != tc.status || said.Error != tc.code || said.Message == "" {
 			t.Errorf("%s: %d %s", tc.body, a.status, a.body)
 		}
+	}
+}
+
+// However many come at once, a quota is never exceeded.
+func TestVisitorLimitsAreExact(t *testing.T) {
+	w := newWorld(t)
+	auth := w.mint(token.Options{IPQuota: "7/day", Requests: "100/day"})
+	w.open()
+	var served, refused atomic.Int64
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() {
+			switch a := w.chat("", auth); a.status {
+			case 200:
+				served.Add(1)
+			case 429:
+				refused.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	// A request that is refused while others hold the room may try again.
+	for range 7 {
+		if w.chat("", auth).status == 200 {
+			served.Add(1)
+		}
+	}
+	if served.Load() != 7 || refused.Load() < 57 {
+		t.Errorf("%d were served and %d refused, want 7 of them served", served.Load(), refused.Load())
 	}
 }
 
