@@ -20,6 +20,8 @@ func (s *Gateways) siteActions(chosen, some func() string) []action.Action {
 	return []action.Action{
 		{ID: "gateways.mint", Title: "mint an access token", Keys: []string{"t"}, Needs: some, Run: s.mint},
 		{ID: "gateways.tokens", Title: "its access tokens: usage, revoke", Keys: []string{"b"}, Needs: chosen, Run: s.pickToken},
+		{ID: "gateways.visitors", Title: "its visitors", Keys: []string{"w"}, Needs: chosen, Run: s.listVisitors},
+		{ID: "gateways.inspect", Title: "explain an access token", Run: s.inspect},
 		{ID: "gateways.simulate", Title: "simulate a visitor", Keys: []string{"x"}, Needs: chosen, Run: s.simulate},
 	}
 }
@@ -236,39 +238,6 @@ func (s *Gateways) revokeAll() tea.Cmd {
 		Says: []string{"All access tokens that were issued until now stop working at once: pages that have one are refused until they get a new one.", "Keys of clients and the private key are not touched."},
 		Yes: func() tea.Cmd {
 			return Do(s.env, control.TokensRevoke, control.RevokeToken{All: true, Gateway: string(g.ID)}, "Revoked all access tokens of "+g.Slug+".")
-		},
-	})})
-}
-
-// simulate asks where a visitor comes from, and shows what every check says.
-func (s *Gateways) simulate() tea.Cmd {
-	g := *s.selected()
-	origin := ""
-	if len(g.Origins) > 0 {
-		origin = g.Origins[0]
-	}
-	return Ask(Open{NewForm(s.env, FormOf[control.SimulateVisit, control.Simulated]{
-		Heading: "Simulate a visitor of " + widget.Safe(g.Slug), Op: control.TokensSimulate, Save: "Simulate", Busy: "asking every check",
-		Fields: []*widget.Field{{Name: "token", Label: "Token", Help: "the access token of the page, wlm-…; empty for a visitor of a public gateway"},
-			{Name: "origin", Label: "Page of"}, {Name: "address", Label: "Address"}, {Name: "country", Label: "Country"}, {Name: "model", Label: "Model"}},
-		Values: map[string]string{"origin": origin},
-		Says: func(t *theme.Theme, width int, _ func(string) string) []string {
-			return []string{t.Paint(theme.Muted, widget.Truncate("Nothing is counted and nothing is sent.", width)), ""}
-		},
-		Fill: func(value func(string) string) (control.SimulateVisit, error) {
-			v := filled(value)
-			in := control.SimulateVisit{Token: v.text("token"), Origin: v.text("origin"), Address: v.text("address"), Country: v.text("country"), Model: v.text("model")}
-			if in.Token == "" {
-				in.Gateway = string(g.ID)
-			}
-			return in, nil
-		},
-		Done: func(out control.Simulated) tea.Cmd {
-			heading := "The visitor is served"
-			if !out.Passes {
-				heading = "The visitor is refused: " + strings.ReplaceAll(widget.Safe(out.Code), "_", " ")
-			}
-			return Ask(Open{&tried{heading: heading, out: control.Tried{OK: out.Passes, Status: out.Status, Steps: out.Steps}}})
 		},
 	})})
 }

@@ -5,8 +5,11 @@ import (
 	"strings"
 
 	"tallygate/engine/control"
+	"tallygate/engine/tally"
 	"tallygate/tui/theme"
 	"tallygate/tui/widget"
+
+	tea "charm.land/bubbletea/v2"
 )
 
 const (
@@ -83,4 +86,27 @@ func tokenLine(t *theme.Theme, v *control.TokenView, width int) string {
 	figures := budget(t, v.Limits) + "  " + widget.PadLeft(widget.Money(v.Used.CostNanoUSD), 9)
 	id := strings.TrimSpace(widget.Safe(v.ID))
 	return widget.Between(sign+" "+widget.Truncate(id, max(width-widget.Width(figures)-4, 8)), figures, width)
+}
+
+// listVisitors shows who came in a day: networks and hashes, for addresses are
+// not kept.
+func (s *Gateways) listVisitors() tea.Cmd {
+	g := *s.selected()
+	return func() tea.Msg {
+		out, err := run(patience, s.env, control.VisitorsList, control.ListVisitors{Gateway: string(g.ID)})
+		return Reply{func() tea.Cmd {
+			switch {
+			case err != nil:
+				return Fail(err)
+			case len(out.Visitors) == 0:
+				return Ask(Say{Text: "Nobody has come to " + g.Slug + " in 24 hours."})
+			}
+			choices := make([]Choice, len(out.Visitors))
+			for i, v := range out.Visitors {
+				choices[i] = Choice{ID: v.Visitor, Text: widget.Safe(strings.TrimSpace(v.Network + " " + v.Country + "  " + v.Visitor)),
+					Note: plural(v.Requests, "request") + ", " + tally.Group(v.Refused) + " refused"}
+			}
+			return Ask(Open{NewPick(fmt.Sprintf("Visitors of %s, 24 hours", widget.Safe(g.Slug)), choices[0].ID, choices, func(string) tea.Cmd { return nil })})
+		}}
+	}
 }

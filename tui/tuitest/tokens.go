@@ -49,6 +49,20 @@ func (w *World) answerTokens() {
 		}
 		return out, nil
 	})
+	answer(w, control.TokensInspect, func(in control.InspectToken) (control.TokenReport, error) {
+		r := token.Inspect(in.Token, nil, w.clock())
+		return control.TokenReport{Signature: r.Signature, Says: r.Lines, Wrong: r.Faults}, nil
+	})
+	answer(w, control.VisitorsList, func(in control.ListVisitors) (control.Visitors, error) {
+		out := control.Visitors{Since: w.clock().Add(-24 * time.Hour), Visitors: []control.Visitor{}}
+		if g, err := w.gateway(in.Gateway); err != nil || len(g.Countries) == 0 {
+			return out, err
+		}
+		for i, network := range []string{"203.0.113.0/24", "2001:db8:7::/48"} {
+			out.Visitors = append(out.Visitors, control.Visitor{Network: network, Visitor: strings.Repeat(string(rune('a'+i)), 22), Country: "PT", Requests: int64(40 - 30*i), Refused: int64(i)})
+		}
+		return out, nil
+	})
 	answer(w, control.TokensSimulate, func(in control.SimulateVisit) (control.Simulated, error) {
 		if in.Token == "" {
 			return control.Simulated{}, tally.Errorf(tally.Invalid, "gateway %q is not public: its visitors need an access token", in.Gateway).WithHint("give the token to simulate with it")

@@ -1,0 +1,78 @@
+package screen
+
+import (
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"tallygate/engine/control"
+	"tallygate/tui/theme"
+	"tallygate/tui/widget"
+)
+
+// simulate asks where a visitor comes from, and shows what every check says.
+func (s *Gateways) simulate() tea.Cmd {
+	g := *s.selected()
+	origin := ""
+	if len(g.Origins) > 0 {
+		origin = g.Origins[0]
+	}
+	return Ask(Open{NewForm(s.env, FormOf[control.SimulateVisit, control.Simulated]{
+		Heading: "Simulate a visitor of " + widget.Safe(g.Slug), Op: control.TokensSimulate, Save: "Simulate", Busy: "asking every check",
+		Fields: []*widget.Field{{Name: "token", Label: "Token", Help: "the access token of the page, wlm-…; empty for a visitor of a public gateway"},
+			{Name: "origin", Label: "Page of"}, {Name: "address", Label: "Address"}, {Name: "country", Label: "Country"}, {Name: "model", Label: "Model"}},
+		Values: map[string]string{"origin": origin},
+		Says: func(t *theme.Theme, width int, _ func(string) string) []string {
+			return []string{t.Paint(theme.Muted, widget.Truncate("Nothing is counted and nothing is sent.", width)), ""}
+		},
+		Fill: func(value func(string) string) (control.SimulateVisit, error) {
+			v := filled(value)
+			in := control.SimulateVisit{Token: v.text("token"), Origin: v.text("origin"), Address: v.text("address"), Country: v.text("country"), Model: v.text("model")}
+			if in.Token == "" {
+				in.Gateway = string(g.ID)
+			}
+			return in, nil
+		},
+		Done: func(out control.Simulated) tea.Cmd {
+			heading := "The visitor is served"
+			if !out.Passes {
+				heading = "The visitor is refused: " + strings.ReplaceAll(widget.Safe(out.Code), "_", " ")
+			}
+			return Ask(Open{&tried{heading: heading, out: control.Tried{OK: out.Passes, Status: out.Status, Steps: out.Steps}}})
+		},
+	})})
+}
+
+// inspect explains an access token in words, and says what is wrong with it.
+func (s *Gateways) inspect() tea.Cmd {
+	return Ask(Open{NewForm(s.env, FormOf[control.InspectToken, control.TokenReport]{
+		Heading: "Explain an access token", Op: control.TokensInspect, Save: "Explain", Busy: "reading it",
+		Fields: []*widget.Field{{Name: "token", Label: "Token", Check: must("token")}},
+		Fill: func(value func(string) string) (control.InspectToken, error) {
+			return control.InspectToken{Token: filled(value).text("token")}, nil
+		},
+		Done: func(out control.TokenReport) tea.Cmd {
+			heading := "This access token works"
+			if !out.Works {
+				heading = "This access token does not work"
+			}
+			return Ask(Open{&Note{Heading: heading, Lines: func(t *theme.Theme) []string {
+				var lines []string
+				if out.ID != "" {
+					lines = append(lines, t.Paint(theme.Muted, widget.Safe(strings.TrimSpace(out.ID+"  "+out.Gateway+"  signature "+out.Signature))), "")
+				}
+				for _, l := range out.Wrong {
+					lines = append(lines, t.Paint(theme.Bad, t.Glyphs.Wrong)+" "+widget.Safe(l))
+				}
+				for _, l := range out.Says {
+					lines = append(lines, t.Paint(theme.OK, t.Glyphs.Good)+" "+widget.Safe(l))
+				}
+				if len(out.Limits) > 0 {
+					lines = append(lines, "")
+					lines = append(lines, gauges(t, out.Limits, 72, s.env.Clock())...)
+				}
+				return lines
+			}}})
+		},
+	})})
+}
