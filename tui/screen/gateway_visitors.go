@@ -103,7 +103,7 @@ func (s *Gateways) listVisitors() tea.Cmd {
 			}
 			choices := make([]Choice, len(out.Visitors))
 			for i, v := range out.Visitors {
-				choices[i] = Choice{ID: v.Visitor, Text: widget.Safe(strings.TrimSpace(v.Network + " " + v.Country + "  " + v.Visitor)),
+				choices[i] = Choice{ID: v.Visitor, Text: widget.Pad(widget.Safe(v.Network), 20) + widget.Pad(widget.Safe(v.Country), 4) + widget.Truncate(widget.Safe(v.Visitor), 9),
 					Note: plural(v.Requests, "request") + ", " + tally.Group(v.Refused) + " refused"}
 			}
 			return Ask(Open{NewPick(fmt.Sprintf("Visitors of %s, 24 hours", widget.Safe(g.Slug)), choices[0].ID, choices, func(string) tea.Cmd { return nil })})

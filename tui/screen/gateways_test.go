@@ -61,7 +61,7 @@ func TestAGatewayShowsItsVisitors(t *testing.T) {
 
 func TestVisitorsAndTokensAreExplained(t *testing.T) {
 	tuitest.Run(t, only(screen.NewGateways), func(d *tuitest.Driver) {
-		d.Press("w").Expect("Nobody has come to main").Press("down", "w").Expect("203.0.113.0/24 PT", "2001:db8:7::/48", "1 refused").Press("esc")
+		d.Press("w").Expect("Nobody has come to main").Press("down", "w").Expect("203.0.113.0/24      PT", "2001:db8:7::/48", "1 refused").Press("esc")
 		d.Press(":").Type("explain an access").Press("enter").Expect("Explain an access token")
 		d.Type("llm_gw_abc").Press("ctrl+s").Expect("does not work", "it is the key of a client")
 	})
