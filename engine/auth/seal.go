@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"golang.org/x/crypto/chacha20poly1305"
@@ -135,8 +136,10 @@ func (s *Sealer) Open(owner tally.ID, sealed tally.Sealed) ([]byte, error) {
 // as the end user of a session: 128 bits in base64url. The scope keeps equal
 // values of different owners apart.
 func (s *Sealer) Hash(scope tally.ID, value string) string {
+	var room [96]byte
+	text := strconv.AppendInt(room[:0], int64(len(scope)), 10)
+	text = append(append(append(text, ':'), scope...), value...)
 	mac := hmac.New(sha256.New, s.hashKey)
-	fmt.Fprintf(mac, "%d:%s", len(scope), scope)
-	mac.Write([]byte(value))
+	mac.Write(text)
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
 }
