@@ -52,7 +52,7 @@ func deletedID(prefix, name string, err error) (tally.ID, error) {
 
 func (e *Engine) listRequests(ctx context.Context, in control.RequestQuery) (control.RequestPage, error) {
 	c := e.catalog.Load()
-	q, err := e.recordQuery(c, &in)
+	q, err := e.recordQuery(ctx, c, &in)
 	if err != nil {
 		return control.RequestPage{}, err
 	}
@@ -68,8 +68,8 @@ func (e *Engine) listRequests(ctx context.Context, in control.RequestQuery) (con
 }
 
 // recordQuery reads the owner's question.
-func (e *Engine) recordQuery(c *tally.Catalog, in *control.RequestQuery) (q storage.RecordQuery, err error) {
-	q = storage.RecordQuery{Token: in.Token, Model: in.Model, Status: in.Status, Outcome: tally.Outcome(in.Outcome), Code: in.Code, After: in.After, Limit: in.Limit}
+func (e *Engine) recordQuery(ctx context.Context, c *tally.Catalog, in *control.RequestQuery) (q storage.RecordQuery, err error) {
+	q = storage.RecordQuery{Model: in.Model, Status: in.Status, Outcome: tally.Outcome(in.Outcome), Code: in.Code, After: in.After, Limit: in.Limit}
 	if q.Limit == 0 {
 		q.Limit = listedRequests
 	}
@@ -95,6 +95,11 @@ func (e *Engine) recordQuery(c *tally.Catalog, in *control.RequestQuery) (q stor
 	}
 	if in.Key != "" {
 		if q.Key, err = keyID(c, in.Key, in.Client); err != nil {
+			return q, err
+		}
+	}
+	if in.Token != "" {
+		if q.Token, err = e.tokenName(ctx, c, in.Token); err != nil {
 			return q, err
 		}
 	}
@@ -148,7 +153,7 @@ func viewRequest(c *tally.Catalog, r *tally.Record) control.RequestView {
 	return control.RequestView{
 		ID: r.ID, Seq: r.Seq, At: r.At, Gateway: gatewaySlug(c, r.Gateway), Client: clientSlug(c, r.Client), Key: keyLabel(c, r.Key), KeyID: r.Key,
 		Model: r.Model, Upstream: r.Upstream, Provider: providerName(c, r.Provider), Endpoint: r.Endpoint, Origin: r.Origin, Country: r.Country,
-		Token: r.Token, VisitorNet: r.VisitorNet, Visitor: base64.RawURLEncoding.EncodeToString(r.Visitor),
+		Token: tokenID(r.Token), VisitorNet: r.VisitorNet, Visitor: base64.RawURLEncoding.EncodeToString(r.Visitor),
 		Session: r.Session, NewSession: r.NewSession, Status: r.Status, Outcome: r.Outcome, Stream: r.Stream, Basis: r.Basis,
 		InputTokens: r.Tokens.Prompt(), OutputTokens: r.Tokens.Completion(), Tokens: r.Tokens,
 		CostUSD: r.Cost.String(), CostNanoUSD: r.Cost, CreditsUSD: r.Credits.String(), CreditsNano: r.Credits,

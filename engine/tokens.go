@@ -14,12 +14,44 @@ import (
 	"tallygate/storage"
 )
 
-const (
-	mostTokens = 500 // that are listed: those most used
-	// findPatience is how long a list looks through the records for the gateways
-	// of tokens that were not used since the start.
-	findPatience = 200 * time.Millisecond
-)
+// mostTokens is how many access tokens are listed: those most used.
+const mostTokens = 500
+
+// tokenID is the ID in an access token's name, which is what people know it by.
+func tokenID(name string) string {
+	_, id := tally.SplitTokenName(name)
+	return id
+}
+
+// tokenName is the name of an access token that people call by its ID, by its
+// name or by the whole of it. Of several gateways with a token of that ID it is
+// that of the one that was used last.
+func (e *Engine) tokenName(ctx context.Context, c *tally.Catalog, called string) (string, error) {
+	called = strings.TrimSpace(called)
+	if t := token.Inspect(called, nil, e.clock()).Token; t != nil {
+		return t.Name(), nil
+	}
+	if gid, _ := tally.SplitTokenName(called); c.Site(gid) != nil {
+		return called, nil
+	}
+	var names []string
+	var subjects []tally.Subject
+	for _, gw := range c.Gateways {
+		names = append(names, tally.TokenName(gw.PublicID, called))
+		subjects = append(subjects, tally.SubjectOf("token", tally.ID(names[len(names)-1])))
+	}
+	used, err := e.store.LastUsed(ctx, subjects...)
+	if err != nil || len(names) == 0 {
+		return called, err
+	}
+	latest := 0
+	for i := range used {
+		if used[i].After(used[latest]) {
+			latest = i
+		}
+	}
+	return names[latest], nil
+}
 
 // TokenOptions reads what the owner wants of an access token.
 func TokenOptions(f control.TokenFields, now time.Time, zone *time.Location) (token.Options, error) {
@@ -104,7 +136,7 @@ func (e *Engine) inspectToken(ctx context.Context, in control.InspectToken) (con
 	if _, refusal := e.verifier.Verify(c, credential, "", now); refusal != nil && refusal.Code != tally.CodeTokenExpired { // of which the report says as much
 		out.Wrong, out.Works = append(out.Wrong, refusal.Message), false
 	}
-	out.Limits, err = e.limitStates(ctx, c, gw, "token", tally.ID(t.ID), t.ID, t.Limits, now)
+	out.Limits, err = e.limitStates(ctx, c, gw, "token", tally.ID(t.Name()), t.ID, t.Limits, now)
 	return out, err
 }
 
@@ -138,19 +170,25 @@ func (e *Engine) listTokens(ctx context.Context, in control.ListTokens) ([]contr
 		return nil, err
 	}
 	views := map[string]*tokenView{}
-	add := func(id string) *tokenView {
-		if views[id] == nil {
-			views[id] = &tokenView{TokenView: control.TokenView{ID: id, State: "unknown", Limits: []control.LimitState{}, Used: control.NewSums(&tally.Sums{})}}
+	add := func(name string) *tokenView {
+		if views[name] == nil {
+			gid, id := tally.SplitTokenName(name)
+			v := &tokenView{name: name, gateway: c.Site(gid)}
+			v.TokenView = control.TokenView{ID: id, State: "unknown", Limits: []control.LimitState{}, Used: control.NewSums(&tally.Sums{})}
+			if v.gateway != nil {
+				v.Gateway = v.gateway.Slug
+			}
+			views[name] = v
 		}
-		return views[id]
+		return views[name]
 	}
 	for i := range points {
 		add(points[i].Dim[0]).Used = control.NewSums(&points[i].Sums)
 	}
 	for _, gw := range c.Gateways {
-		for id, t := range e.verifier.Tokens(c, gw) {
-			v := add(id)
-			v.gateway, v.token, v.State, v.ExpiresAt, v.Domains = gw, t, "active", t.ExpiresAt, t.Domains
+		for name, t := range e.verifier.Tokens(c, gw) {
+			v := add(name)
+			v.token, v.State, v.ExpiresAt, v.Domains = t, "active", t.ExpiresAt, t.Domains
 			if !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt) {
 				v.State = "expired"
 			}
@@ -162,9 +200,6 @@ func (e *Engine) listTokens(ctx context.Context, in control.ListTokens) ([]contr
 	for _, r := range c.Revocations {
 		v := add(string(r.ID))
 		v.State, v.RevokedAt = "revoked", r.CreatedAt
-		if gw := c.Gateway(r.Gateway); v.gateway == nil && gw != nil {
-			v.gateway = gw
-		}
 	}
 	return e.viewTokens(ctx, c, only, views, now)
 }
@@ -172,63 +207,42 @@ func (e *Engine) listTokens(ctx context.Context, in control.ListTokens) ([]contr
 // tokenView is a view under way.
 type tokenView struct {
 	control.TokenView
-	gateway *tally.Gateway
-	token   *tally.Token
+	name    string
+	gateway *tally.Gateway // nil if it was deleted
+	token   *tally.Token   // nil if it was not used since the start
 }
 
 // viewTokens completes the views of the tokens of a gateway, or of all.
 func (e *Engine) viewTokens(ctx context.Context, c *tally.Catalog, only *tally.Gateway, views map[string]*tokenView, now time.Time) ([]control.TokenView, error) {
 	busiest := make([]*tokenView, 0, len(views))
 	for _, v := range views {
-		if only == nil || v.gateway == nil || v.gateway == only {
+		if only == nil || v.gateway == only {
 			busiest = append(busiest, v)
 		}
 	}
 	slices.SortFunc(busiest, func(a, b *tokenView) int {
-		return cmp.Or(cmp.Compare(b.Used.Requests+b.Used.Refused, a.Used.Requests+a.Used.Refused), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(b.Used.Requests+b.Used.Refused, a.Used.Requests+a.Used.Refused), cmp.Compare(a.name, b.name))
 	})
-	finding, cancel := context.WithTimeout(ctx, findPatience)
-	defer cancel()
-	out := []control.TokenView{}
-	for _, v := range busiest {
-		if len(out) == mostTokens {
-			break
+	busiest = busiest[:min(len(busiest), mostTokens)]
+	subjects := make([]tally.Subject, len(busiest))
+	for i, v := range busiest {
+		subjects[i] = tally.SubjectOf("token", tally.ID(v.name))
+	}
+	used, err := e.store.LastUsed(ctx, subjects...)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]control.TokenView, len(busiest))
+	for i, v := range busiest {
+		if v.token != nil {
+			if v.Limits, err = e.limitStates(ctx, c, v.gateway, "token", tally.ID(v.name), v.ID, v.token.Limits, now); err != nil {
+				return nil, err
+			}
 		}
-		if err := e.completeToken(ctx, finding, c, v, now); err != nil {
-			return nil, err
-		}
-		if only == nil || v.gateway == only {
-			out = append(out, v.TokenView)
-		}
+		v.LastUsedAt = used[i]
+		out[i] = v.TokenView
 	}
 	return out, nil
-}
-
-// completeToken adds what the store knows: when it was used, what its limits
-// have left and, of one that was not used since the start, whose it is.
-func (e *Engine) completeToken(ctx, finding context.Context, c *tally.Catalog, v *tokenView, now time.Time) error {
-	used, err := e.store.LastUsed(ctx, tally.SubjectOf("token", tally.ID(v.ID)))
-	if err != nil {
-		return err
-	}
-	v.LastUsedAt = used[0]
-	if v.gateway == nil && !v.LastUsedAt.IsZero() && finding.Err() == nil {
-		records, _, err := e.store.Records(finding, storage.RecordQuery{Token: v.ID, Since: v.LastUsedAt, Until: v.LastUsedAt.Add(time.Second), Limit: 1})
-		switch {
-		case err != nil && finding.Err() == nil:
-			return err
-		case len(records) > 0:
-			v.gateway = c.Gateway(records[0].Gateway)
-		}
-	}
-	if v.gateway == nil {
-		return nil
-	}
-	v.Gateway = v.gateway.Slug
-	if v.token != nil {
-		v.Limits, err = e.limitStates(ctx, c, v.gateway, "token", tally.ID(v.ID), v.ID, v.token.Limits, now)
-	}
-	return err
 }
 
 func (e *Engine) revokeToken(ctx context.Context, in control.RevokeToken) (control.TokensRevoked, error) {
@@ -261,11 +275,12 @@ func (e *Engine) revokeToken(ctx context.Context, in control.RevokeToken) (contr
 		if !token.IsID(id) {
 			return nil, tally.Errorf(tally.Invalid, "%q is not the id of an access token", id).WithHint("like tok_4f…, as tallygate tokens list shows it, or the whole token wlm-…")
 		}
-		if r := c.Revocation(id); r != nil {
+		name := tally.TokenName(gw.PublicID, id)
+		if r := c.Revocation(name); r != nil {
 			return nil, tally.Errorf(tally.Conflict, "access token %s was revoked on %s already", id, civil(r.CreatedAt, c.Zone(gw.ID)))
 		}
 		out.Token = id
-		return []tally.Change{tally.Put(&tally.Revocation{Meta: tally.Meta{ID: tally.ID(id)}, Gateway: gw.ID}, now)}, nil
+		return []tally.Change{tally.Put(&tally.Revocation{Meta: tally.Meta{ID: tally.ID(name)}, Gateway: gw.ID}, now)}, nil
 	})
 	return out, err
 }

@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"slices"
 	"strings"
 	"testing"
@@ -82,7 +85,7 @@ func TestTokensOutliveARestart(t *testing.T) {
 	w.engine.verifier = auth.NewVerifier(w.engine.sealer) // what a restart forgets
 	w.engine.gateway.Verifier = w.engine.verifier
 	list := do(w, control.TokensList, control.ListTokens{})
-	if len(list) != 1 || list[0].Gateway != "site" || list[0].State != "unknown" || list[0].Used.Requests != 1 {
+	if len(list) != 1 || list[0].Gateway != "site" || list[0].ID != minted.ID || list[0].State != "unknown" || list[0].Used.Requests != 1 {
 		t.Errorf("%+v", list)
 	}
 	w.served(minted.Token, "sim-small")
@@ -226,5 +229,44 @@ func TestUsageOfVisitors(t *testing.T) {
 	v := do(w, control.GatewaysShow, control.Named{Name: "site"})
 	if len(v.Countries) != 1 || v.Countries[0] != (control.Share{Name: "US", Requests: 2, Refused: 1}) || len(v.Refusals) != 1 || v.Refusals[0].Name != "requests_limit" {
 		t.Errorf("%+v %+v", v.Countries, v.Refusals)
+	}
+}
+
+// Whoever has the private key of a gateway chooses the IDs of its tokens. One that
+// another gateway has as well shares neither its counters nor its end.
+func TestTokensOfOneIDAreTwo(t *testing.T) {
+	w, first := site(t)
+	second := do(w, control.GatewaysCreate, control.CreateGateway{GatewayFields: control.GatewayFields{Name: to("Other")}})
+	minted := do(w, control.TokensMint, control.MintToken{Gateway: "site", TokenFields: control.TokenFields{Requests: "1/day"}})
+	text, err := base64.RawURLEncoding.DecodeString(strings.Split(minted.Token, ".")[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed := strings.Split(minted.Token, ".")[1] + "." + base64.RawURLEncoding.EncodeToString([]byte(strings.Replace(string(text), first.PublicID, second.PublicID, 1)))
+	mac := hmac.New(sha256.New, []byte(second.PrivateKey))
+	mac.Write([]byte(signed))
+	twin := "wlm-" + second.PublicID + "." + signed + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+
+	w.served(minted.Token, "sim-small")
+	w.wait(time.Second)
+	w.served(twin, "sim-small")
+	if a := w.chat(twin, "sim-small"); a.code != "requests_limit" {
+		t.Errorf("%+v", a)
+	}
+	if got := do(w, control.UsageShow, control.UsageQuery{By: "token"}); len(got.Rows) != 2 || got.Rows[0].ID != minted.ID || got.Rows[1].ID != minted.ID {
+		t.Errorf("%+v", got.Rows)
+	}
+	if got := do(w, control.RequestsList, control.RequestQuery{Token: minted.Token}); len(got.Requests) != 1 || got.Requests[0].Token != minted.ID || got.Requests[0].Gateway != "site" {
+		t.Errorf("%+v", got.Requests)
+	}
+	if got := do(w, control.RequestsList, control.RequestQuery{Token: minted.ID}); len(got.Requests) == 0 || got.Requests[0].Gateway != "other" {
+		t.Errorf("the one that was used last: %+v", got.Requests)
+	}
+	do(w, control.TokensRevoke, control.RevokeToken{Token: minted.ID, Gateway: "other"})
+	if a := w.chat(twin, "sim-small"); a.code != "token_revoked" {
+		t.Errorf("%+v", a)
+	}
+	if a := w.chat(minted.Token, "sim-small"); a.code != "requests_limit" {
+		t.Errorf("%+v", a)
 	}
 }

@@ -48,7 +48,7 @@ type whose struct {
 }
 
 // usageOf reads whose usage is asked for, and the zone in which its days are.
-func (e *Engine) usageOf(c *tally.Catalog, in *control.UsageQuery) (of whose, zone *time.Location, err error) {
+func (e *Engine) usageOf(ctx context.Context, c *tally.Catalog, in *control.UsageQuery) (of whose, zone *time.Location, err error) {
 	zone = commonZone(c)
 	asked := 0
 	for _, name := range []string{in.Client, in.Gateway, in.Token} {
@@ -75,7 +75,11 @@ func (e *Engine) usageOf(c *tally.Catalog, in *control.UsageQuery) (of whose, zo
 		}
 		return whose{"gateway", tally.ByGateway, string(gw.ID), map[string]tally.Family{"country": tally.ByGatewayCountry, "code": tally.ByGatewayCode}}, c.Zone(gw.ID), nil
 	case in.Token != "":
-		return whose{"token", tally.ByToken, in.Token, map[string]tally.Family{"country": tally.ByTokenCountry, "code": tally.ByTokenCode}}, zone, nil
+		name, err := e.tokenName(ctx, c, in.Token)
+		if err != nil {
+			return of, zone, err
+		}
+		return whose{"token", tally.ByToken, name, map[string]tally.Family{"country": tally.ByTokenCountry, "code": tally.ByTokenCode}}, zone, nil
 	}
 	return whose{family: tally.ByTotal}, zone, nil
 }
@@ -87,7 +91,7 @@ func (e *Engine) showUsage(ctx context.Context, in control.UsageQuery) (control.
 	if err := checkBreakdown(in.By); err != nil {
 		return control.Usage{}, err
 	}
-	of, zone, err := e.usageOf(c, &in)
+	of, zone, err := e.usageOf(ctx, c, &in)
 	if err != nil {
 		return control.Usage{}, err
 	}
@@ -231,7 +235,11 @@ func (e *Engine) usageRows(ctx context.Context, c *tally.Catalog, by string, of 
 	}
 	rows := make([]control.UsageRow, 0, len(sums))
 	for at, s := range sums {
-		rows = append(rows, control.UsageRow{At: at.at, By: by, ID: at.value, Name: usageName(c, by, at.value), Sums: control.NewSums(s)})
+		id := at.value
+		if by == "token" {
+			id = tokenID(id)
+		}
+		rows = append(rows, control.UsageRow{At: at.at, By: by, ID: id, Name: usageName(c, by, at.value), Sums: control.NewSums(s)})
 	}
 	slices.SortFunc(rows, func(a, b control.UsageRow) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(b.CostNanoUSD, a.CostNanoUSD), cmp.Compare(b.Requests, a.Requests),
@@ -259,6 +267,8 @@ func usageName(c *tally.Catalog, by, value string) string {
 		return providerName(c, id)
 	case "gateway":
 		return gatewaySlug(c, id)
+	case "token":
+		return tokenID(value)
 	}
 	return value
 }

@@ -231,7 +231,13 @@ func (v *visit) limits(ctx context.Context) error {
 // are kept of an address, for as long as the records are.
 func (e *Engine) listVisitors(ctx context.Context, in control.ListVisitors) (control.Visitors, error) {
 	c, now := e.catalog.Load(), e.clock()
-	q := storage.RecordQuery{Token: in.Token, Limit: 1000}
+	q := storage.RecordQuery{Limit: 1000}
+	if in.Token != "" {
+		var err error
+		if q.Token, err = e.tokenName(ctx, c, in.Token); err != nil {
+			return control.Visitors{}, err
+		}
+	}
 	if in.Gateway != "" {
 		gw, err := findGateway(c, in.Gateway)
 		if err != nil {

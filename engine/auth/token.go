@@ -48,7 +48,7 @@ func (v *Verifier) visitor(cat *tally.Catalog, credential string, now time.Time)
 	case now.Before(t.NotBefore):
 		return p, dead(tally.CodeInvalidKey, fmt.Sprintf("Access token %s of gateway %q works from %s.", t.ID, gw.Name, instant(t.NotBefore, zone)))
 	}
-	if r := cat.Revocation(t.ID); r != nil {
+	if r := cat.Revocation(t.Name()); r != nil {
 		return p, dead(tally.CodeTokenRevoked, fmt.Sprintf("Access token %s of gateway %q was revoked on %s.", t.ID, gw.Name, instant(r.CreatedAt, zone)))
 	}
 	if t.IssuedAt.Before(gw.NotBefore) {
@@ -154,7 +154,7 @@ func (s *seen) remember(credential string, found verified) {
 }
 
 // Tokens are the access tokens of a gateway that were used lately and whose
-// signature is still good, by ID: of two with one ID the one that ends later.
+// signature is still good, by name: of two with one name the one that ends later.
 func (v *Verifier) Tokens(cat *tally.Catalog, gw *tally.Gateway) map[string]*tally.Token {
 	secret := cat.Secret(gw.ID)
 	out := map[string]*tally.Token{}
@@ -163,8 +163,8 @@ func (v *Verifier) Tokens(cat *tally.Catalog, gw *tally.Gateway) map[string]*tal
 	for _, some := range []map[string]verified{v.tokens.old, v.tokens.young} {
 		for _, found := range some {
 			t := found.token
-			if other := out[t.ID]; found.secret == secret && (other == nil || t.ExpiresAt.After(other.ExpiresAt)) {
-				out[t.ID] = t
+			if other := out[t.Name()]; found.secret == secret && (other == nil || t.ExpiresAt.After(other.ExpiresAt)) {
+				out[t.Name()] = t
 			}
 		}
 	}

@@ -25,7 +25,7 @@ func (h *house) revoked(credential string) *tally.Catalog {
 	if err != nil {
 		panic(err) // it was just minted
 	}
-	r := &tally.Revocation{Meta: tally.Meta{ID: tally.ID(t.ID), CreatedAt: noon}, Gateway: "gw_1"}
+	r := &tally.Revocation{Meta: tally.Meta{ID: tally.ID(t.Name()), CreatedAt: noon}, Gateway: "gw_1"}
 	return h.catalog().With(2, tally.Put(r, noon))
 }
 

@@ -47,7 +47,7 @@ func TestVisitorIsServed(t *testing.T) {
 		t.Error("the page cannot read why it was refused")
 	}
 	for _, r := range w.records() {
-		if !strings.HasPrefix(r.Token, "tok_") || r.Gateway != "gw_1" || r.Client != "" || r.Origin != "https://mysite.com" || r.VisitorNet != "127.0.0.0/24" || len(r.Visitor) == 0 {
+		if !strings.HasPrefix(r.Token, "abcdefghi.tok_") || r.Gateway != "gw_1" || r.Client != "" || r.Origin != "https://mysite.com" || r.VisitorNet != "127.0.0.0/24" || len(r.Visitor) == 0 {
 			t.Errorf("record %+v", r)
 		}
 	}

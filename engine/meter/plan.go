@@ -92,13 +92,13 @@ func newPlan(cat *tally.Catalog, p *tally.Principal) *plan {
 	// is the one that is named when several are used up.
 	if p.Visitor {
 		if p.Token != nil {
-			add(visitorsOf(tally.ID(p.Token.ID)), p.Token.VisitorLimits)
+			add(visitorsOf(tally.ID(p.Token.Name())), p.Token.VisitorLimits)
 		}
 		add(visitorsOf(p.Gateway.ID), p.Gateway.VisitorLimits)
 		pl.visitors = len(pl.limits)
 	}
 	if p.Token != nil {
-		add(tally.SubjectOf("token", tally.ID(p.Token.ID)), p.Token.Limits)
+		add(tally.SubjectOf("token", tally.ID(p.Token.Name())), p.Token.Limits)
 	}
 	if p.Key != nil {
 		add(tally.SubjectOf("key", p.Key.ID), p.Key.Limits)

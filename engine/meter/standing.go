@@ -53,12 +53,12 @@ func (m *Meter) StandingsOf(ctx context.Context, cat *tally.Catalog, p *tally.Pr
 	if p.Visitor {
 		who := tally.Subject(m.visitorOf(p).address)
 		if p.Token != nil {
-			all = append(all, limited{visitorsOf(tally.ID(p.Token.ID)) + who, p.Token.VisitorLimits})
+			all = append(all, limited{visitorsOf(tally.ID(p.Token.Name())) + who, p.Token.VisitorLimits})
 		}
 		all = append(all, limited{visitorsOf(p.Gateway.ID) + who, p.Gateway.VisitorLimits})
 	}
 	if p.Token != nil {
-		all = append(all, limited{tally.SubjectOf("token", tally.ID(p.Token.ID)), p.Token.Limits})
+		all = append(all, limited{tally.SubjectOf("token", tally.ID(p.Token.Name())), p.Token.Limits})
 	}
 	if p.Key != nil {
 		all = append(all, limited{tally.SubjectOf("key", p.Key.ID), p.Key.Limits})

@@ -45,7 +45,7 @@ func (m *Meter) SubjectOf(p *tally.Principal) tally.Subject {
 	case p.Key != nil:
 		return tally.SubjectOf("key", p.Key.ID)
 	case p.Token != nil:
-		return tally.SubjectOf("token", tally.ID(p.Token.ID))
+		return tally.SubjectOf("token", tally.ID(p.Token.Name()))
 	case p.Visitor:
 		return visitorsOf(p.Gateway.ID) + tally.Subject(m.visitorOf(p).address)
 	}
@@ -65,7 +65,7 @@ func (m *Meter) name(rec *tally.Record, p *tally.Principal) {
 		rec.Key = p.Key.ID
 	}
 	if p.Token != nil {
-		rec.Token = p.Token.ID
+		rec.Token = p.Token.Name()
 	}
 }
 

@@ -89,7 +89,7 @@ func TestGatewaysQuotaSpansTokens(t *testing.T) {
 // Records keep a network and a hash, never an address.
 func TestRecordsKeepNoAddress(t *testing.T) {
 	w := newWorld(t)
-	token := &tally.Token{ID: "tok_1", VisitorLimits: limits(t, "requests=1/day")}
+	token := &tally.Token{ID: "tok_1", Gateway: "abc123xyz", VisitorLimits: limits(t, "requests=1/day")}
 	for _, ip := range []string{"203.0.113.77", "2001:db8:1:2:aaaa:bbbb:cccc:dddd"} {
 		for range 3 {
 			r := w.visit(token, ip)
@@ -105,7 +105,7 @@ func TestRecordsKeepNoAddress(t *testing.T) {
 	nets := map[string]int{}
 	for _, r := range records {
 		nets[r.VisitorNet]++
-		if r.Token != "tok_1" || r.Country != "PT" {
+		if r.Token != "abc123xyz.tok_1" || r.Country != "PT" {
 			t.Errorf("record without its token or country: %+v", r)
 		}
 		if text := fmt.Sprintf("%+v", r); strings.Contains(text, "113.77") || strings.Contains(text, "dddd") {

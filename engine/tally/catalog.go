@@ -158,9 +158,9 @@ func (c *Catalog) Key(id ID) *Key           { return find[*Key](c, KindKey, id) 
 func (c *Catalog) Provider(id ID) *Provider { return find[*Provider](c, KindProvider, id) }
 func (c *Catalog) Model(id ID) *Model       { return find[*Model](c, KindModel, id) }
 
-// Revocation returns what ended an access token, nil if nothing has.
-func (c *Catalog) Revocation(token string) *Revocation {
-	return find[*Revocation](c, KindRevocation, ID(token))
+// Revocation returns what ended the access token of a name, nil if nothing has.
+func (c *Catalog) Revocation(name string) *Revocation {
+	return find[*Revocation](c, KindRevocation, ID(name))
 }
 
 // Site returns a gateway by its public ID, nil if there is none.

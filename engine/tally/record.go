@@ -55,8 +55,8 @@ type Record struct {
 	Client     ID        `json:"client,omitempty"`
 	Key        ID        `json:"key,omitempty"`
 	Provider   ID        `json:"provider,omitempty"` // the one that answered, or was tried last
-	Token      string    `json:"token,omitempty"`
-	Session    string    `json:"session,omitempty"` // keyed hash
+	Token      string    `json:"token,omitempty"`    // name of the access token
+	Session    string    `json:"session,omitempty"`  // keyed hash
 	NewSession bool      `json:"new_session,omitempty"`
 	// SessionEnds is when the session ends unless it is seen again.
 	SessionEnds time.Time     `json:"session_ends,omitzero"`

@@ -1,12 +1,15 @@
 package tally
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Token is an access token as its claims say, once its signature has been
 // checked: what visitors of a page may do with it. It is stored nowhere; a
 // gateway's owner mints it without asking the gateway.
 type Token struct {
-	ID        string    // tid: its usage is kept under it
+	ID        string    // tid
 	Gateway   string    // public ID
 	IssuedAt  time.Time // whole seconds, as are the others
 	NotBefore time.Time // zero: it works from the start
@@ -21,8 +24,21 @@ type Token struct {
 	Models           []string // empty: all of the gateway's
 }
 
-// Revocation ends an access token before its time. Its ID is the token's, so a
-// token is revoked whichever gateway it is for.
+// Name is what the token's usage is kept under. Whoever has a private key chooses
+// the IDs of tokens, so one of another gateway may have the same.
+func (t *Token) Name() string { return TokenName(t.Gateway, t.ID) }
+
+// TokenName is the name of an access token: the gateway's public ID, a dot and the
+// token's ID.
+func TokenName(gateway, id string) string { return gateway + "." + id }
+
+// SplitTokenName returns the two parts of a name.
+func SplitTokenName(name string) (gateway, id string) {
+	gateway, id, _ = strings.Cut(name, ".")
+	return gateway, id
+}
+
+// Revocation ends an access token before its time. Its ID is the token's name.
 type Revocation struct {
 	Meta
 	Gateway ID `json:"gateway"` // the one it was revoked for
