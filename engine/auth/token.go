@@ -2,6 +2,7 @@ package auth
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -39,7 +40,7 @@ func (v *Verifier) visitor(cat *tally.Catalog, credential string, now time.Time)
 	case tally.Denied:
 		return nil, unknown(fmt.Sprintf("That access token was not signed with the private key of gateway %s, or it was changed. A new one must be minted.", gid))
 	default:
-		return nil, &tally.Refusal{Status: 503, Type: tally.TypeUnavailable, Code: tally.CodeInternal, Message: "The gateway cannot check access tokens: " + tally.AsError(err).Message + "."}
+		return nil, &tally.Refusal{Status: http.StatusServiceUnavailable, Type: tally.TypeUnavailable, Code: tally.CodeInternal, Message: "The gateway cannot check access tokens: " + tally.AsError(err).Message + "."}
 	}
 	zone := cat.Zone(gw.ID)
 	switch {
