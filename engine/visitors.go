@@ -64,7 +64,6 @@ func (e *Engine) simulateVisit(ctx context.Context, in control.SimulateVisit) (c
 	}
 	if v.stop == "" {
 		targets, refusal := e.router.Plan(v.c, v.p, in.Model, v.now)
-		v.to = targets
 		detail := ""
 		if refusal == nil {
 			detail = targets[0].Model.Name
