@@ -164,7 +164,7 @@ func (s *Store) checkpointSlice() error {
 }
 
 // maxAccounts is how many subjects stay in memory that are not in use.
-const maxAccounts = 100_000
+const maxAccounts = 50_000
 
 // completeCheckpoint brings everything up to the latest record, and returns when
 // that is written.
