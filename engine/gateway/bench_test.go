@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
@@ -237,8 +238,7 @@ func openGateway(upstream string) (s *Server, key string, done func()) {
 	if err != nil {
 		panic(err)
 	}
-	var tb quietTB
-	w := newWorld(tb)
+	w := newWorld(quietTB{dir: dir})
 	w.store = store
 	w.kinds = openai.Kinds()
 	w.provider.Name, w.provider.ProviderKind, w.provider.BaseURL = "mock", "custom", upstream+"/v1"
@@ -257,11 +257,28 @@ func openGateway(upstream string) (s *Server, key string, done func()) {
 	}
 }
 
-// quietTB lets a world live outside of a test.
-type quietTB struct{ testing.TB }
+// quietTB lets a world live outside of a test, with its files in a folder.
+type quietTB struct {
+	testing.TB
+	dir string
+}
 
-func (quietTB) Helper()        {}
-func (quietTB) Cleanup(func()) {}
+func (quietTB) Helper()            {}
+func (quietTB) Cleanup(func())     {}
+func (tb quietTB) TempDir() string { return tb.dir }
+
+// The benchmark's gateway must start and serve where no test runs it.
+func TestGatewayOfTheBenchmark(t *testing.T) {
+	m := startMock(t)
+	gateway, key, done := openGateway(m.url)
+	defer done()
+	r := httptest.NewRequest("POST", "/v1/chat/completions", strings.NewReader(`{"model":"m","messages":[{"role":"user","content":"hi"}]}`))
+	r.Header.Set("Authorization", "Bearer "+key)
+	rec := httptest.NewRecorder()
+	if gateway.ServeHTTP(rec, r); rec.Code != http.StatusOK || !strings.Contains(rec.Body.String(), "answer") {
+		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+}
 
 // mock is an upstream that answers from bytes made in advance.
 type mock struct {
@@ -269,7 +286,7 @@ type mock struct {
 	events atomic.Int64
 }
 
-func startMock(b *testing.B) *mock {
+func startMock(b testing.TB) *mock {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
