@@ -170,7 +170,7 @@ func (e *Engine) viewModels(ctx context.Context, c *tally.Catalog, only string, 
 	for _, m := range models {
 		v := control.ModelView{Model: *m, ProviderName: providerName(c, m.Provider), Month: sums(m.Name)}
 		if rates, ok := tally.PriceAt(m.Prices, now, 0); ok {
-			v.Priced, v.InputUSD, v.OutputUSD = true, rates.Input.String(), rates.Output.String()
+			v.Priced, v.InputUSD, v.OutputUSD = true, rates.Of[tally.ClassInput].String(), rates.Of[tally.ClassOutput].String()
 		}
 		out = append(out, v)
 	}

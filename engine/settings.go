@@ -37,8 +37,12 @@ func (e *Engine) setSettings(ctx context.Context, in control.SettingsFields) (ta
 		}
 		if err := firstError(
 			set(&s.Unpriced, in.Unpriced, oneOf("a policy for models without a price", tally.RefuseUnpriced, tally.AllowAtZero)),
-			set(&s.DefaultMaxOutput, in.DefaultMaxOutput, between[int64]("the default of output tokens", 1, maxOutputByRule)),
-			set(&s.DrainOnCancel, in.DrainOnCancel, nil),
+			set(&s.DefaultMaxOutput, in.DefaultMaxOutput, between[int64]("the default of output tokens", 0, maxOutputByRule)),
+			set(&s.OnLeave, in.OnLeave, oneOf("what becomes of a stream whose client has left", tally.LeaveAuto, tally.LeaveCancel, tally.LeaveDrain)),
+			setWait(&s.HoldWait, in.HoldWait),
+			setWait(&s.VisitorWait, in.VisitorWait),
+			set(&s.VisitorMaxOutput, in.VisitorMaxOutput, between[int64]("the output of visitors", 1, maxOutputByRule)),
+			set(&s.VisitorInFlight, in.VisitorInFlight, between("the requests of an address", 1, 10_000)),
 			set(&s.RetentionDays, in.RetentionDays, between("the days to keep records", 0, maxRetention)),
 			setList(&s.TrustedProxies, in.TrustedProxies, checkProxies),
 			set(&s.CountryFile, in.CountryFile, checkCountryFile),
@@ -51,6 +55,21 @@ func (e *Engine) setSettings(ctx context.Context, in control.SettingsFields) (ta
 		e.openCountries(*in.CountryFile)
 	}
 	return e.catalog.Load().Settings, err
+}
+
+// longestWait bounds how long requests may be let wait: clients give up after a
+// minute or two.
+const longestWait = 5 * time.Minute
+
+func setWait(to **time.Duration, wait *time.Duration) error {
+	if wait == nil {
+		return nil
+	}
+	if *wait < 0 || *wait > longestWait {
+		return tally.Errorf(tally.Invalid, "requests may wait from 0s to %s, not %s", longestWait, *wait)
+	}
+	*to = wait
+	return nil
 }
 
 // checkProxies writes proxies as networks, each once.

@@ -210,7 +210,7 @@ func firstModel(models []*tally.Model, now time.Time) *tally.Model {
 		if !ok || !m.Enabled || !chats(m) {
 			continue
 		}
-		price := rates.Input + rates.Output + rates.Request
+		price := rates.Of[tally.ClassInput] + rates.Of[tally.ClassOutput] + rates.Request
 		known := m.Mode != "" // what the price book knows goes first
 		if best == nil || known && best.Mode == "" || known == (best.Mode != "") && price < least {
 			best, least = m, price

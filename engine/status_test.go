@@ -116,16 +116,16 @@ func TestAProviderThatCannotBeUsed(t *testing.T) {
 
 func TestSettings(t *testing.T) {
 	w := newWorld(t)
-	if s := do(w, control.SettingsShow, control.None{}); s.Unpriced != tally.RefuseUnpriced || s.DefaultMaxOutput != tally.DefaultMaxOutputTokens || s.DrainOnCancel || s.RetentionDays != 0 {
+	if s := do(w, control.SettingsShow, control.None{}); s.Unpriced != tally.RefuseUnpriced || s.DefaultMaxOutput != 0 || s.OnLeave != tally.LeaveAuto || *s.HoldWait != tally.DefaultHoldWait || s.RetentionDays != 0 {
 		t.Errorf("defaults %+v", s)
 	}
-	if s := do(w, control.SettingsSet, control.SettingsFields{RetentionDays: to(400), DrainOnCancel: to(true)}); s.RetentionDays != 400 || !s.DrainOnCancel || s.DefaultMaxOutput != tally.DefaultMaxOutputTokens {
+	if s := do(w, control.SettingsSet, control.SettingsFields{RetentionDays: to(400), OnLeave: to(tally.LeaveDrain)}); s.RetentionDays != 400 || s.OnLeave != tally.LeaveDrain || s.DefaultMaxOutput != 0 {
 		t.Errorf("set %+v", s)
 	}
-	if s := do(w, control.SettingsSet, control.SettingsFields{DefaultMaxOutput: to(int64(100)), Unpriced: to(tally.AllowAtZero), RetentionDays: to(0)}); s.RetentionDays != 0 || s.DefaultMaxOutput != 100 || !s.DrainOnCancel {
+	if s := do(w, control.SettingsSet, control.SettingsFields{DefaultMaxOutput: to(int64(100)), Unpriced: to(tally.AllowAtZero), RetentionDays: to(0)}); s.RetentionDays != 0 || s.DefaultMaxOutput != 100 || s.OnLeave != tally.LeaveDrain {
 		t.Errorf("set %+v", s)
 	}
-	for _, bad := range []control.SettingsFields{{}, {RetentionDays: to(-1)}, {RetentionDays: to(1 << 30)}, {DefaultMaxOutput: to(int64(0))}, {DefaultMaxOutput: to(int64(1 << 40))}, {Unpriced: to(tally.UnpricedPolicy("maybe"))}} {
+	for _, bad := range []control.SettingsFields{{}, {RetentionDays: to(-1)}, {RetentionDays: to(1 << 30)}, {DefaultMaxOutput: to(int64(-1))}, {HoldWait: to(-time.Second)}, {VisitorWait: to(time.Hour)}, {OnLeave: to(tally.OnLeave("stay"))}, {DefaultMaxOutput: to(int64(1 << 40))}, {Unpriced: to(tally.UnpricedPolicy("maybe"))}} {
 		refused(w, control.SettingsSet, bad, tally.Invalid)
 	}
 	if s := do(w, control.SettingsShow, control.None{}); s.DefaultMaxOutput != 100 {

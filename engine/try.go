@@ -174,7 +174,7 @@ func (a *attempt) explainProviders() {
 		}
 		price := "no price: counts as free"
 		if rates, ok := tally.PriceAt(t.Model.Prices, a.now, 0); ok {
-			price = fmt.Sprintf("$%s in, $%s out per million tokens", rates.Input, rates.Output)
+			price = fmt.Sprintf("$%s in, $%s out per million tokens", rates.Of[tally.ClassInput], rates.Of[tally.ClassOutput])
 			if rates.Request > 0 {
 				price += fmt.Sprintf(", $%s per call", rates.Request)
 			}

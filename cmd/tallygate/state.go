@@ -113,15 +113,14 @@ func (a *app) verifyCommand() *cobra.Command {
 
 func (a *app) settingsCommands() *cobra.Command {
 	show := func(p *printer, s *tally.Settings) {
-		output := s.DefaultMaxOutput
-		if output == 0 {
-			output = tally.DefaultMaxOutputTokens
-		}
 		unpriced := s.Unpriced
 		if unpriced == "" {
 			unpriced = tally.RefuseUnpriced
 		}
-		p.pairs("unpriced models", string(unpriced), "default max output", tally.Group(output), "drain on cancel", yes(s.DrainOnCancel),
+		p.pairs("unpriced models", string(unpriced),
+			"default max output", when(s.DefaultMaxOutput == 0, "the model's, at most "+tally.Group(tally.LargestDefaultOutput), tally.Group(s.DefaultMaxOutput)),
+			"on leave", string(s.OnLeave), "hold wait", s.HoldWait.String(), "visitor wait", s.VisitorWait.String(),
+			"visitor max output", tally.Group(s.VisitorMaxOutput), "visitor in flight", strconv.Itoa(s.VisitorInFlight),
 			"retention", when(s.RetentionDays == 0, "forever", strconv.Itoa(s.RetentionDays)+" days"),
 			"trusted proxies", list(s.TrustedProxies, "none"), "countries from", when(s.CountryFile == "", "the built-in database", s.CountryFile))
 	}

@@ -200,8 +200,12 @@ type Tried struct {
 // SettingsFields are what the owner may change while the engine runs.
 type SettingsFields struct {
 	Unpriced         *tally.UnpricedPolicy `json:"unpriced,omitempty" help:"models without a price: refuse, or allow (they count as free)"`
-	DefaultMaxOutput *int64                `json:"default_max_output,omitempty" help:"output tokens of a request that names no maximum"`
-	DrainOnCancel    *bool                 `json:"drain_on_cancel,omitempty" help:"read a stream to its end when the client has left, for exact usage"`
+	DefaultMaxOutput *int64                `json:"default_max_output,omitempty" help:"output tokens of a request that names no maximum, where money or tokens are limited; 0: the model's, at most 16384"`
+	OnLeave          *tally.OnLeave        `json:"on_leave,omitempty" help:"a stream whose client has left: cancel, drain (read it to its end), or auto (cancel where that stops the provider's bill)"`
+	HoldWait         *time.Duration        `json:"hold_wait_ns,omitempty" flag:"hold-wait" help:"how long a request waits for money or places that others hold; 0s: not at all; default 10s"`
+	VisitorWait      *time.Duration        `json:"visitor_wait_ns,omitempty" flag:"visitor-wait" help:"the same for visitors of websites; default 2s"`
+	VisitorMaxOutput *int64                `json:"visitor_max_output,omitempty" help:"output tokens of a visitor's request, unless the access token says more; default 2048"`
+	VisitorInFlight  *int                  `json:"visitor_in_flight,omitempty" help:"requests of one visitor's address at the same time; default 8"`
 	RetentionDays    *int                  `json:"retention_days,omitempty" help:"days to keep request records; 0 keeps them"`
 	TrustedProxies   *[]string             `json:"trusted_proxies,omitempty" flag:"trusted-proxy" help:"reverse proxy, as an address or CIDR, that is believed whom it forwards for; repeat; none clears"`
 	CountryFile      *string               `json:"country_file,omitempty" help:"country database of yours, GeoLite2 or DB-IP; none: the built-in one"`

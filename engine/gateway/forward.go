@@ -75,8 +75,7 @@ func (x *exchange) admit(targets []route.Target) (refusal *tally.Refusal) {
 	}
 	for _, t := range targets {
 		// A model without a price is here only by the owner's policy: it counts as free.
-		rates, _ := tally.DearestAt(t.Model.Prices, x.at, x.asked.InputTokens)
-		x.asked.Rates = x.asked.Rates.Max(rates)
+		x.asked.Rates = x.asked.Rates.Max(tally.DearestAt(t.Model.Prices, x.at, "", x.asked.InputTokens).Rates)
 	}
 	x.ticket, refusal = x.Meter.Admit(x.ctx, &x.asked)
 	return refusal
@@ -120,7 +119,7 @@ func (x *exchange) outputWanted(targets []route.Target) int64 {
 	if x.envelope.MaxTokens >= 0 {
 		return min(x.envelope.MaxTokens, largest)
 	}
-	want := min(x.cat.Settings.DefaultMaxOutput, largest)
+	want := min(cmp.Or(x.cat.Settings.DefaultMaxOutput, tally.LargestDefaultOutput), largest)
 	if context > 0 {
 		// Some upstreams refuse a maximum that does not fit beside the prompt.
 		want = min(want, max(context-x.asked.InputTokens, context/4))
@@ -170,7 +169,7 @@ func (x *exchange) session() string {
 // answer; of an answer that is not streamed these are all.
 func (x *exchange) ask(targets []route.Target) (reply *providers.Reply, first []byte, err error) {
 	ctx := x.ctx
-	if x.cat.Settings.DrainOnCancel {
+	if x.cat.Settings.OnLeave == tally.LeaveDrain {
 		ctx = context.WithoutCancel(ctx)
 	}
 	for _, t := range targets {

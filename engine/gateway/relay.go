@@ -63,7 +63,7 @@ func (x *exchange) relayStream(reply *providers.Reply, chunk []byte) {
 		if mark >= 0 {
 			chunk, last = chunk[:mark], chunk[mark:]
 		}
-		gone := lines.send(chunk) != nil && !x.cat.Settings.DrainOnCancel
+		gone := lines.send(chunk) != nil && x.cat.Settings.OnLeave != tally.LeaveDrain
 		if mark >= 0 && !gone {
 			x.complete(body, last, &lines)
 			return

@@ -72,8 +72,7 @@ func TestBoundIsTrue(t *testing.T) {
 		r.Rates = tally.Rates{}
 		targets := [][]tally.Price{drawPrices(rt), drawPrices(rt)}
 		for _, prices := range targets {
-			rates, _ := tally.DearestAt(prices, r.At, r.InputTokens)
-			r.Rates = r.Rates.Max(rates)
+			r.Rates = r.Rates.Max(tally.DearestAt(prices, r.At, "", r.InputTokens).Rates)
 		}
 		ticket, refusal := w.meter.Admit(context.Background(), r)
 		if refusal != nil {

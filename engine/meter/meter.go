@@ -124,8 +124,8 @@ func (m *Meter) Admit(ctx context.Context, r *Request) (*Ticket, *tally.Refusal)
 // boundsOf is the most the request can use of each metric.
 func boundsOf(r *Request) tally.Bounds {
 	cost := tally.Bound{
-		Base:       int64(tally.Rates{Input: r.Rates.DearestInput(), Request: r.Rates.Request}.Cost(tally.Tokens{Input: r.InputTokens})),
-		PerMillion: int64(r.Rates.DearestOutput()),
+		Base:       int64(r.Rates.PromptBound(r.InputTokens, tally.PromptClasses)),
+		PerMillion: int64(r.Rates.Dearest(tally.AnswerClasses)),
 	}
 	credits := cost
 	if c := r.Principal.Client; c != nil {

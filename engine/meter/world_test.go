@@ -33,7 +33,15 @@ type world struct {
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
 // dollars is a dollar per million input tokens, two per million output tokens.
-var dollars = tally.Rates{Input: tally.Dollar, CachedInput: tally.Dollar, CacheWrite: tally.Dollar, Output: 2 * tally.Dollar, Reasoning: 2 * tally.Dollar}
+var dollars = func() (r tally.Rates) {
+	for _, c := range tally.AllClasses {
+		r.Of[c] = tally.Dollar
+		if !c.Prompt() {
+			r.Of[c] = 2 * tally.Dollar
+		}
+	}
+	return r
+}()
 
 func newWorld(t testing.TB) *world {
 	w := &world{
@@ -129,7 +137,7 @@ func (w *world) refused(change ...func(*Request)) *tally.Refusal {
 
 // answered is the result of an answer that used some tokens at dollars.
 func answered(input, output int64) Result {
-	in, out := dollars.Input, dollars.Output
+	in, out := dollars.Of[tally.ClassInput], dollars.Of[tally.ClassOutput]
 	return Result{Provider: "prov_1", Upstream: "m-1", Prices: []tally.Price{{Input: &in, Output: &out}},
 		Tokens: tally.Tokens{Input: input, Output: output}, Basis: tally.Exact, Status: 200, Outcome: tally.OK, Attempts: 1}
 }

@@ -73,6 +73,9 @@ func NewCatalog(rev int64, entities []Entity) *Catalog {
 		case *Provider:
 			c.Providers = append(c.Providers, e)
 		case *Model:
+			for i := range e.Prices {
+				e.Prices[i].NameRow(string(e.ID))
+			}
 			c.Models = append(c.Models, e)
 		case *Settings:
 			c.Settings = *e
@@ -109,7 +112,14 @@ func NewCatalog(rev int64, entities []Entity) *Catalog {
 	}
 	c.Settings.Meta.ID = SettingsID
 	c.Settings.Unpriced = cmp.Or(c.Settings.Unpriced, RefuseUnpriced)
-	c.Settings.DefaultMaxOutput = cmp.Or(c.Settings.DefaultMaxOutput, DefaultMaxOutputTokens)
+	c.Settings.OnLeave = cmp.Or(c.Settings.OnLeave, LeaveAuto)
+	c.Settings.VisitorMaxOutput = cmp.Or(c.Settings.VisitorMaxOutput, DefaultVisitorMaxOutput)
+	c.Settings.VisitorInFlight = cmp.Or(c.Settings.VisitorInFlight, DefaultVisitorInFlight)
+	for to, wait := range map[**time.Duration]time.Duration{&c.Settings.HoldWait: DefaultHoldWait, &c.Settings.VisitorWait: DefaultVisitorWait} {
+		if *to == nil {
+			*to = &wait
+		}
+	}
 	return c
 }
 
@@ -157,6 +167,14 @@ func (c *Catalog) Client(id ID) *Client     { return find[*Client](c, KindClient
 func (c *Catalog) Key(id ID) *Key           { return find[*Key](c, KindKey, id) }
 func (c *Catalog) Provider(id ID) *Provider { return find[*Provider](c, KindProvider, id) }
 func (c *Catalog) Model(id ID) *Model       { return find[*Model](c, KindModel, id) }
+
+// Deleted is what a thing that is no more was called, "" if it is not known.
+func (c *Catalog) Deleted(id ID) string {
+	if t := find[*Tombstone](c, KindTombstone, id); t != nil {
+		return t.Name
+	}
+	return ""
+}
 
 // Revocation returns what ended the access token of a name, nil if nothing has.
 func (c *Catalog) Revocation(name string) *Revocation {

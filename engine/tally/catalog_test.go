@@ -93,7 +93,7 @@ func TestCatalogIndexes(t *testing.T) {
 	if c.Zone(gw.ID).String() != "Asia/Kathmandu" || c.Zone("none") != time.UTC {
 		t.Errorf("zones: %v, %v", c.Zone(gw.ID), c.Zone("none"))
 	}
-	if c.Settings.Unpriced != RefuseUnpriced || c.Settings.DefaultMaxOutput != DefaultMaxOutputTokens || c.Settings.ID != SettingsID {
+	if c.Settings.Unpriced != RefuseUnpriced || *c.Settings.HoldWait != DefaultHoldWait || c.Settings.OnLeave != LeaveAuto || c.Settings.ID != SettingsID {
 		t.Errorf("default settings: %+v", c.Settings)
 	}
 }

@@ -1,6 +1,7 @@
 package tally
 
 import (
+	"encoding/json"
 	"net/url"
 	"regexp"
 	"strings"
@@ -23,6 +24,8 @@ const (
 	KindSettings EntityKind = "settings"
 	// KindRevocation is of access tokens.
 	KindRevocation EntityKind = "revocation"
+	// KindTombstone is of things that were deleted, and whose figures stay.
+	KindTombstone EntityKind = "tombstone"
 )
 
 // Meta is what every entity has. Rev is the store's revision at its last
@@ -60,6 +63,8 @@ func NewEntity(k EntityKind) Entity {
 		return &Settings{}
 	case KindRevocation:
 		return &Revocation{}
+	case KindTombstone:
+		return &Tombstone{}
 	}
 	return nil
 }
@@ -187,8 +192,20 @@ type Provider struct {
 	ChunkTimeout     time.Duration `json:"chunk_timeout_ns,omitempty"` // between two reads of a stream
 	Timeout          time.Duration `json:"timeout_ns,omitempty"`       // of a whole answer that is not streamed
 	MaxInFlight      int           `json:"max_in_flight,omitempty"`
+	CostBy           CostBy        `json:"cost_by,omitempty"` // "": as its kind has it
 	Enabled          bool          `json:"enabled"`
 }
+
+// CostBy says whose figure is the cost where an upstream tells what it has
+// charged.
+type CostBy string
+
+// The choices.
+const (
+	CostOurs   CostBy = "ours"   // by the price book
+	CostTheirs CostBy = "theirs" // the upstream's
+	CostMax    CostBy = "max"    // the larger
+)
 
 // Model is one model of one provider. The same name at several providers is
 // one model to clients, and the providers are each other's fallback.
@@ -200,8 +217,15 @@ type Model struct {
 	Mode            string  `json:"mode,omitempty"`     // chat, completion, embedding…; from the price book, for people
 	ContextTokens   int64   `json:"context_tokens,omitempty"`
 	MaxOutputTokens int64   `json:"max_output_tokens,omitempty"`
-	Prices          []Price `json:"prices,omitempty"` // empty: unpriced
-	Enabled         bool    `json:"enabled"`
+	ImageTokens     int64   `json:"image_tokens,omitempty"` // the most that one picture can come to; 0: not known
+	Prices          []Price `json:"prices,omitempty"`       // rows, in the order they were added; empty: unpriced
+	// AllowExtras lets requests use what the upstream bills beside tokens and
+	// nothing bounds: the model can then pass a limit on money.
+	AllowExtras bool      `json:"allow_extras,omitempty"`
+	ShutdownAt  time.Time `json:"shutdown_at,omitzero"`  // from when on the publisher no longer serves it
+	ReplacedBy  string    `json:"replaced_by,omitempty"` // by the publisher's word
+	MissingAt   time.Time `json:"missing_at,omitzero"`   // since when the provider no longer lists it
+	Enabled     bool      `json:"enabled"`
 }
 
 // UpstreamName is what the provider calls the model.
@@ -225,19 +249,74 @@ const (
 // no other entity. There is one; its zero fields mean the defaults.
 type Settings struct {
 	Meta
-	Unpriced         UnpricedPolicy `json:"unpriced"`                  // default refuse
-	DefaultMaxOutput int64          `json:"default_max_output"`        // output tokens of a request that names no maximum; default 4096
-	DrainOnCancel    bool           `json:"drain_on_cancel"`           // read a stream to its end when the client has left, for exact usage
-	RetentionDays    int            `json:"retention_days"`            // of request records; 0 keeps them
-	TrustedProxies   []string       `json:"trusted_proxies,omitempty"` // CIDR; whom they forward for is believed
-	CountryFile      string         `json:"country_file,omitempty"`    // the owner's country database; "" for the built-in one
+	Unpriced UnpricedPolicy `json:"unpriced"` // default refuse
+	// DefaultMaxOutput is the output of a request that names no maximum and meets a
+	// limit on money or tokens; 0: the model's, at most [LargestDefaultOutput].
+	DefaultMaxOutput int64   `json:"default_max_output,omitempty"`
+	OnLeave          OnLeave `json:"on_leave"` // default auto
+	// HoldWait and VisitorWait are how long a request waits for room that others
+	// hold; nil means the defaults, 0 not at all.
+	HoldWait    *time.Duration `json:"hold_wait_ns,omitempty"`
+	VisitorWait *time.Duration `json:"visitor_wait_ns,omitempty"`
+	// VisitorMaxOutput bounds the output of a visitor whose token does not say
+	// more; VisitorInFlight the requests of one address at the same time. 0 means
+	// the defaults.
+	VisitorMaxOutput int64    `json:"visitor_max_output,omitempty"`
+	VisitorInFlight  int      `json:"visitor_in_flight,omitempty"`
+	RetentionDays    int      `json:"retention_days"`            // of request records; 0 keeps them
+	TrustedProxies   []string `json:"trusted_proxies,omitempty"` // CIDR; whom they forward for is believed
+	CountryFile      string   `json:"country_file,omitempty"`    // the owner's country database; "" for the built-in one
 }
 
 // SettingsID is the ID of the one Settings entity.
 const SettingsID ID = "settings"
 
-// DefaultMaxOutputTokens applies where Settings names none.
-const DefaultMaxOutputTokens = 4096
+// What applies where Settings names nothing.
+const (
+	LargestDefaultOutput    = 16_384 // output tokens
+	DefaultHoldWait         = 10 * time.Second
+	DefaultVisitorWait      = 2 * time.Second
+	DefaultVisitorMaxOutput = 2_048 // output tokens
+	DefaultVisitorInFlight  = 8
+)
+
+// OnLeave says what becomes of a stream whose caller has left.
+type OnLeave string
+
+// The choices.
+const (
+	LeaveAuto   OnLeave = "auto"   // cancel where that is known to stop the upstream's bill, else drain
+	LeaveCancel OnLeave = "cancel" // close it; what it may have used by then is booked
+	LeaveDrain  OnLeave = "drain"  // read it to its end, for exact usage
+)
+
+// UnmarshalJSON implements json.Unmarshaler. Settings of before OnLeave had a
+// switch in its place.
+func (s *Settings) UnmarshalJSON(b []byte) error {
+	type plain Settings
+	old := struct {
+		*plain
+		DrainOnCancel bool `json:"drain_on_cancel"`
+	}{plain: (*plain)(s)}
+	if err := json.Unmarshal(b, &old); err != nil {
+		return err
+	}
+	if old.DrainOnCancel && s.OnLeave == "" {
+		s.OnLeave = LeaveDrain
+	}
+	return nil
+}
+
+// Tombstone keeps the name of a thing that was deleted. Its ID is the thing's, so
+// figures that stay are still called by its name.
+type Tombstone struct {
+	Meta
+	Of   EntityKind `json:"of"`
+	Name string     `json:"name"` // slug, label or name: what lists called it
+}
+
+// Kind implements Entity.
+func (*Tombstone) Kind() EntityKind { return KindTombstone }
 
 // Kind implements Entity, as do the methods below.
 func (*Gateway) Kind() EntityKind  { return KindGateway }

@@ -58,8 +58,8 @@ func TestEntitiesInJSON(t *testing.T) {
 		&Key{Label: "web", RevokedAt: time.Unix(5, 0).UTC()},
 		&Secret{Of: "ke_1", Digest: Digest{1, 31: 255}, Previous: Digest{2}, Sealed: Sealed{0, 1}, SealedBefore: Sealed{2}},
 		&Provider{Name: "p", ProviderKind: "openai", ChunkTimeout: time.Second},
-		&Model{Name: "m", Prices: []Price{{Input: price, Output: rate(0), AboveTokens: 7, Source: "owner"}}},
-		&Settings{Unpriced: AllowAtZero, DrainOnCancel: true},
+		&Model{Name: "m", Prices: []Price{{ID: "pr_1", Input: price, Output: rate(0), Source: "owner", Hours: Hours{{Days: [7]bool{1: true}, From: 60, To: 120}}, Pieces: map[Piece]NanoUSD{Search: 5}}}},
+		&Settings{Unpriced: AllowAtZero, OnLeave: LeaveDrain}, &Tombstone{Of: KindClient, Name: "acme"},
 	} {
 		*e.Base() = Meta{ID: "id", Rev: 3, CreatedAt: time.Unix(1, 0).UTC(), UpdatedAt: time.Unix(2, 5).UTC()}
 		text, err := json.Marshal(e)
@@ -70,6 +70,10 @@ func TestEntitiesInJSON(t *testing.T) {
 		if err := json.Unmarshal(text, again); err != nil || !reflect.DeepEqual(again, e) {
 			t.Errorf("%s came back from %s as %+v, %v", e.Kind(), text, again, err)
 		}
+	}
+	var old Settings
+	if err := json.Unmarshal([]byte(`{"id":"settings","drain_on_cancel":true,"default_max_output":4096}`), &old); err != nil || old.OnLeave != LeaveDrain || old.DefaultMaxOutput != 4096 {
+		t.Errorf("settings of before are %+v, %v", old, err)
 	}
 	if NewEntity("planet") != nil {
 		t.Error("an unknown kind has an entity")

@@ -1,133 +1,278 @@
 package tally
 
 import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/json"
 	"math"
 	"math/bits"
+	"slices"
 	"time"
 )
 
-// Tokens counts the tokens of a request in disjoint buckets: Input excludes
-// CachedInput and CacheWrite, Output excludes Reasoning. A provider normalises
-// its upstream's spelling (OpenAI's cached tokens are part of its prompt
-// tokens) before anything is counted.
-type Tokens struct {
-	Input       int64 `json:"input,omitempty"`
-	CachedInput int64 `json:"cached_input,omitempty"`
-	CacheWrite  int64 `json:"cache_write,omitempty"`
-	Output      int64 `json:"output,omitempty"`
-	Reasoning   int64 `json:"reasoning,omitempty"`
-}
+// Piece is what is priced by the piece, beside tokens. The names are the price
+// book's; those below are metered.
+type Piece string
 
-// MaxTokens is the largest count of tokens in one bucket that is believed.
-// The largest context known in 2026 is about a million; a hundred times that
-// is a broken or hostile upstream.
-const MaxTokens = 100_000_000
+// The units that are metered.
+const (
+	Search Piece = "search" // a web search, a source or a result, whichever the upstream bills
+)
 
-// Prompt is what went in, in all classes.
-func (t Tokens) Prompt() int64 { return t.Input + t.CachedInput + t.CacheWrite }
+// Tier is a way of being served that has prices of its own; "" is the plain one.
+type Tier string
 
-// Completion is what came out, in all classes.
-func (t Tokens) Completion() int64 { return t.Output + t.Reasoning }
+// The tiers that the price book knows.
+const (
+	TierFlex     Tier = "flex"
+	TierPriority Tier = "priority"
+	TierFast     Tier = "fast"
+	TierBatch    Tier = "batch"
+)
 
-// Total is every token of the request.
-func (t Tokens) Total() int64 { return t.Prompt() + t.Completion() }
-
-// Sane reports whether every bucket is in [0, MaxTokens].
-func (t Tokens) Sane() bool {
-	for _, n := range [...]int64{t.Input, t.CachedInput, t.CacheWrite, t.Output, t.Reasoning} {
-		if n < 0 || n > MaxTokens {
-			return false
-		}
-	}
-	return true
-}
-
-// Add returns the sum, bucket by bucket.
-func (t Tokens) Add(o Tokens) Tokens {
-	return Tokens{t.Input + o.Input, t.CachedInput + o.CachedInput, t.CacheWrite + o.CacheWrite, t.Output + o.Output, t.Reasoning + o.Reasoning}
-}
-
-// Sub returns the difference, bucket by bucket.
-func (t Tokens) Sub(o Tokens) Tokens {
-	return Tokens{t.Input - o.Input, t.CachedInput - o.CachedInput, t.CacheWrite - o.CacheWrite, t.Output - o.Output, t.Reasoning - o.Reasoning}
-}
-
-// Price is what a model costs from an instant on, in nano-USD per million
-// tokens. A nil rate means the rate of its parent, never 0: CachedInput and
-// CacheWrite fall back to Input, Reasoning to Output, Output to Input.
+// Price is a row of the price book of a model: what it costs from an instant on,
+// in nano-USD per million tokens. Rows are appended and never edited. A row with
+// AboveTokens is a band of the row before it that has none; a later row of the
+// same From, tier and hours takes the place of an earlier one with its bands.
+//
+// A nil rate means the rate of its parent ([Class.Parent]), never 0.
 type Price struct {
-	From        time.Time `json:"from,omitzero"`
-	Input       *NanoUSD  `json:"input_nano_usd,omitempty"`
-	CachedInput *NanoUSD  `json:"cached_input_nano_usd,omitempty"`
-	CacheWrite  *NanoUSD  `json:"cache_write_nano_usd,omitempty"`
-	Output      *NanoUSD  `json:"output_nano_usd,omitempty"`
-	Reasoning   *NanoUSD  `json:"reasoning_nano_usd,omitempty"`
+	ID    ID        `json:"id,omitempty"`
+	From  time.Time `json:"from,omitzero"`  // zero: always
+	Until time.Time `json:"until,omitzero"` // it counts before this instant; zero: until another one begins
+	Hours Hours     `json:"hours,omitempty"`
+	Tier  Tier      `json:"tier,omitempty"`
+
 	// AboveTokens makes this a long-prompt band: with more prompt tokens than
 	// this, its rates apply to the whole request. A nil rate of a band is the
 	// rate of the band below.
 	AboveTokens int64 `json:"above_tokens,omitempty"`
+
+	Input          *NanoUSD `json:"input_nano_usd,omitempty"`
+	CachedInput    *NanoUSD `json:"cached_input_nano_usd,omitempty"`
+	CacheWrite     *NanoUSD `json:"cache_write_nano_usd,omitempty"`
+	CacheWriteLong *NanoUSD `json:"cache_write_long_nano_usd,omitempty"`
+	AudioInput     *NanoUSD `json:"audio_in_nano_usd,omitempty"`
+	ImageInput     *NanoUSD `json:"image_in_nano_usd,omitempty"`
+	Output         *NanoUSD `json:"output_nano_usd,omitempty"`
+	Reasoning      *NanoUSD `json:"reasoning_nano_usd,omitempty"`
+	AudioOutput    *NanoUSD `json:"audio_out_nano_usd,omitempty"`
+	ImageOutput    *NanoUSD `json:"image_out_nano_usd,omitempty"`
+
 	// Request is added once per call.
 	Request NanoUSD `json:"request_nano_usd,omitempty"`
-	// Source says where the figure came from.
-	Source string `json:"source,omitempty"`
+	// Pieces are prices by the piece.
+	Pieces map[Piece]NanoUSD `json:"pieces_nano_usd,omitempty"`
+	// Other are rates of token classes that no usage report tells apart, and
+	// Factors multipliers in basis points (11000 is × 1.1): kept for people.
+	Other   map[string]NanoUSD `json:"other_nano_usd,omitempty"`
+	Factors map[string]int64   `json:"factors_basis_points,omitempty"`
+
+	// Source says where the figure came from, Seen when the source said so.
+	Source string    `json:"source,omitempty"`
+	Seen   time.Time `json:"seen,omitzero"`
 }
 
-// Rates is a price with every rate resolved, in nano-USD per million tokens.
+// Rate is where the price keeps the rate of a class.
+func (p *Price) Rate(c Class) **NanoUSD {
+	return [NumClasses]**NanoUSD{&p.Input, &p.CachedInput, &p.CacheWrite, &p.CacheWriteLong, &p.AudioInput, &p.ImageInput,
+		&p.Output, &p.Reasoning, &p.AudioOutput, &p.ImageOutput}[c]
+}
+
+// Priced reports whether the row prices tokens, so that it can stand alone.
+func (p *Price) Priced() bool { return p.Input != nil || p.Output != nil }
+
+// In reports whether the row is of a time: between its From and Until, and in
+// its hours.
+func (p *Price) In(at time.Time) bool {
+	return !p.From.After(at) && (p.Until.IsZero() || at.Before(p.Until)) && (len(p.Hours) == 0 || p.Hours.Contain(at))
+}
+
+// NameRow gives a row without an ID one that is made of what it says and whose it
+// is, so that the same row always has the same.
+func (p *Price) NameRow(of string) {
+	if p.ID != "" {
+		return
+	}
+	text, _ := json.Marshal(p) // numbers, texts and times cannot fail
+	sum := sha256.Sum256(append(append([]byte(of), 0), text...))
+	id := make([]byte, 0, 29)
+	id = append(id, "pr_"...)
+	for i := range 26 {
+		id = append(id, crockford[sum[i]&31])
+	}
+	id[3] = crockford[sum[0]&7] // the first of 26 digits has three bits
+	p.ID = ID(id)
+}
+
+// UnmarshalJSON implements json.Unmarshaler. In lists of before, rows had no
+// names, stood in any order and the first of two alike counted; they are put in
+// the order that is in force now.
+func (m *Model) UnmarshalJSON(b []byte) error {
+	type plain Model
+	if err := json.Unmarshal(b, (*plain)(m)); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(m.Prices, func(p Price) bool { return p.ID == "" }) {
+		return nil
+	}
+	order := func(a, b Price) int {
+		return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.Tier, b.Tier), cmp.Compare(a.AboveTokens, b.AboveTokens))
+	}
+	slices.SortStableFunc(m.Prices, order)
+	m.Prices = slices.CompactFunc(m.Prices, func(a, b Price) bool { return len(a.Hours) == 0 && len(b.Hours) == 0 && order(a, b) == 0 })
+	return nil
+}
+
+// Rates is a price with every rate resolved, in nano-USD per million tokens by
+// class, and per call.
 type Rates struct {
-	Input, CachedInput, CacheWrite, Output, Reasoning, Request NanoUSD
+	Of      [NumClasses]NanoUSD
+	Request NanoUSD
 }
 
-// PriceAt resolves the rates in force at an instant for a prompt of so many
+// Quote is the price of a request: the row that was chosen, with its bands and
+// parents resolved.
+type Quote struct {
+	Rates
+	Row *Price // nil if the model is unpriced
+}
+
+// ID is the row's, "" without one.
+func (q *Quote) ID() ID {
+	if q.Row == nil {
+		return ""
+	}
+	return q.Row.ID
+}
+
+// Each is what a piece costs, and false if the row has no price for it.
+func (q *Quote) Each(u Piece) (NanoUSD, bool) {
+	if q.Row == nil {
+		return 0, false
+	}
+	n, ok := q.Row.Pieces[u]
+	return n, ok
+}
+
+// Has reports whether the row, or the plain row it is a tier of, names a rate of
+// its own for a class.
+func (q *Quote) Has(c Class) bool { return q.Row != nil && *q.Row.Rate(c) != nil }
+
+// PriceAt resolves the plain rates in force at an instant for a prompt of so many
 // tokens; ok is false if no price with an input or output rate is in force: the
 // model is unpriced.
 func PriceAt(prices []Price, at time.Time, promptTokens int64) (rates Rates, ok bool) {
-	var from time.Time
+	q := QuoteAt(prices, at, "", promptTokens)
+	return q.Rates, q.Row != nil
+}
+
+// QuoteAt chooses the row in force at an instant for a tier and a prompt of so
+// many tokens. A tier that has no row is priced as the plain one, and of a tier
+// that is cheaper than the plain one the plain one counts: what the upstream
+// serves is not ours to say.
+func QuoteAt(prices []Price, at time.Time, tier Tier, promptTokens int64) Quote {
+	plain := quoteAt(prices, at, "", promptTokens)
+	if tier == "" || plain.Row == nil {
+		return plain
+	}
+	if q := quoteAt(prices, at, tier, promptTokens); q.Row != nil && q.dearerThan(&plain) {
+		return q
+	}
+	return plain
+}
+
+func (q *Quote) dearerThan(o *Quote) bool {
+	return slices.ContainsFunc(AllClasses[:], func(c Class) bool { return q.Of[c] > o.Of[c] })
+}
+
+// HasTier reports whether the prices know a tier at an instant.
+func HasTier(prices []Price, at time.Time, tier Tier) bool {
+	return baseAt(prices, at, tier) >= 0
+}
+
+// baseAt finds the row without a band that is in force, -1 if there is none: the
+// latest From, then the latest added. A row with hours counts where it is not
+// older than the plain one.
+func baseAt(prices []Price, at time.Time, tier Tier) int {
+	best := -1
 	for i := range prices {
 		p := &prices[i]
-		if p.AboveTokens == 0 && !p.From.After(at) && (!ok || p.From.After(from)) && (p.Input != nil || p.Output != nil) {
-			from, ok = p.From, true
-			rates = p.over(Rates{})
+		if p.AboveTokens == 0 && p.Tier == tier && p.Priced() && p.In(at) && (best < 0 || !p.From.Before(prices[best].From)) {
+			best = i
 		}
 	}
-	if !ok {
-		return Rates{}, false
+	return best
+}
+
+func quoteAt(prices []Price, at time.Time, tier Tier, promptTokens int64) (q Quote) {
+	base := baseAt(prices, at, tier)
+	if base < 0 {
+		return q
 	}
+	q.Row = &prices[base]
+	q.Rates = q.Row.over(Rates{})
+	bands := bandsOf(prices, base)
 	var above int64
-	for done := false; !done; { // bands from the lowest up, each over the one below
-		done = true
+	for { // bands from the lowest up, each over the one below
 		var next *Price
-		for i := range prices {
-			p := &prices[i]
-			if p.AboveTokens > above && p.AboveTokens < promptTokens && p.From.Equal(from) && (next == nil || p.AboveTokens < next.AboveTokens) {
-				next, done = p, false
+		for i := range bands {
+			p := &bands[i]
+			if p.AboveTokens > above && p.AboveTokens < promptTokens && (next == nil || p.AboveTokens < next.AboveTokens) {
+				next = p
 			}
 		}
-		if next != nil {
-			above, rates = next.AboveTokens, next.over(rates)
+		if next == nil {
+			return q
 		}
+		above, q.Rates = next.AboveTokens, next.over(q.Rates)
 	}
-	return rates, true
+}
+
+// bandsOf are the bands of a row: those that follow it.
+func bandsOf(prices []Price, base int) []Price {
+	end := base + 1
+	for end < len(prices) && prices[end].AboveTokens > 0 && prices[end].Tier == prices[base].Tier && prices[end].From.Equal(prices[base].From) {
+		end++
+	}
+	return prices[base+1 : end]
+}
+
+// InForce returns a row that is in force and its bands, for tiers and hours too:
+// all that a price says from its From on. It is empty if the model is unpriced.
+func InForce(prices []Price, at time.Time) []Price {
+	base := baseAt(prices, at, "")
+	if base < 0 {
+		return nil
+	}
+	var out []Price
+	for i := range prices {
+		p := &prices[i]
+		if p.AboveTokens > 0 || !p.From.Equal(prices[base].From) || p.Tier == "" && len(p.Hours) == 0 && i != base {
+			continue
+		}
+		out = append(append(out, *p), bandsOf(prices, i)...)
+	}
+	return out
 }
 
 // over lays the price's own rates over those of the band below it (zero for
 // the lowest) and resolves what is left to the parents.
 func (p *Price) over(below Rates) Rates {
 	base := p.AboveTokens == 0
-	pick := func(own *NanoUSD, parent, below NanoUSD) NanoUSD {
-		switch {
-		case own != nil:
-			return *own
-		case base:
-			return parent
-		}
-		return below
-	}
 	var r Rates
-	r.Input = pick(p.Input, 0, below.Input)
-	r.CachedInput = pick(p.CachedInput, r.Input, below.CachedInput)
-	r.CacheWrite = pick(p.CacheWrite, r.Input, below.CacheWrite)
-	r.Output = pick(p.Output, r.Input, below.Output)
-	r.Reasoning = pick(p.Reasoning, r.Output, below.Reasoning)
+	for _, c := range AllClasses { // parents come before their children
+		switch own := *p.Rate(c); {
+		case own != nil:
+			r.Of[c] = *own
+		case base:
+			if c != ClassInput {
+				r.Of[c] = r.Of[c.Parent()]
+			}
+		default:
+			r.Of[c] = below.Of[c]
+		}
+	}
 	r.Request = p.Request
 	if !base && p.Request == 0 {
 		r.Request = below.Request
@@ -138,48 +283,66 @@ func (p *Price) over(below Rates) Rates {
 // DearestAt returns, rate by rate, the largest of all bands that a prompt of
 // at most promptTokens can meet: the bound of a request whose true prompt size
 // is not known yet.
-func DearestAt(prices []Price, at time.Time, promptTokens int64) (dearest Rates, ok bool) {
-	dearest, ok = PriceAt(prices, at, 0)
-	if !ok {
-		return Rates{}, false
+func DearestAt(prices []Price, at time.Time, tier Tier, promptTokens int64) Quote {
+	dearest := QuoteAt(prices, at, tier, 0)
+	if dearest.Row == nil {
+		return dearest
 	}
 	for i := range prices {
 		if above := prices[i].AboveTokens; above > 0 && above < promptTokens {
-			band, _ := PriceAt(prices, at, above+1)
-			dearest = dearest.Max(band)
+			dearest.Rates = dearest.Rates.Max(QuoteAt(prices, at, tier, above+1).Rates)
 		}
 	}
-	return dearest, true
+	return dearest
 }
 
 // Max returns the larger of each rate.
 func (r Rates) Max(o Rates) Rates {
-	return Rates{max(r.Input, o.Input), max(r.CachedInput, o.CachedInput), max(r.CacheWrite, o.CacheWrite),
-		max(r.Output, o.Output), max(r.Reasoning, o.Reasoning), max(r.Request, o.Request)}
+	for c, n := range o.Of {
+		r.Of[c] = max(r.Of[c], n)
+	}
+	r.Request = max(r.Request, o.Request)
+	return r
 }
 
-// DearestInput is the most an input token can cost, in nano-USD per million.
-func (r Rates) DearestInput() NanoUSD { return max(r.Input, r.CachedInput, r.CacheWrite) }
+// Dearest is the most that a token of some classes can cost, in nano-USD per
+// million.
+func (r Rates) Dearest(classes Classes) NanoUSD {
+	var most NanoUSD
+	for _, c := range AllClasses {
+		if classes.Has(c) {
+			most = max(most, r.Of[c])
+		}
+	}
+	return most
+}
 
-// DearestOutput is the most an output token can cost, in nano-USD per million.
-func (r Rates) DearestOutput() NanoUSD { return max(r.Output, r.Reasoning) }
+// PromptBound is the most that a prompt of so many tokens of some classes can
+// cost, with the price of the call.
+func (r Rates) PromptBound(tokens int64, classes Classes) NanoUSD {
+	return NanoUSD(AddSat(mulDivUp(tokens, int64(r.Dearest(classes)), 1_000_000), int64(r.Request)))
+}
 
 // Cost prices the tokens: the products are summed in 128 bits, divided once
 // and rounded up.
 func (r Rates) Cost(t Tokens) NanoUSD {
 	var hi, lo, carry, over uint64
-	for _, x := range [...]struct {
-		n    int64
-		rate NanoUSD
-	}{{t.Input, r.Input}, {t.CachedInput, r.CachedInput}, {t.CacheWrite, r.CacheWrite}, {t.Output, r.Output}, {t.Reasoning, r.Reasoning}} {
-		if x.n <= 0 || x.rate <= 0 {
+	for c, n := range t.ByClass() {
+		rate := r.Of[c]
+		if n <= 0 || rate <= 0 {
 			continue
 		}
-		h, l := bits.Mul64(uint64(x.n), uint64(x.rate))
+		h, l := bits.Mul64(uint64(n), uint64(rate))
 		lo, carry = bits.Add64(lo, l, 0)
 		if hi, over = bits.Add64(hi, h, carry); over != 0 {
 			return math.MaxInt64
 		}
 	}
 	return NanoUSD(AddSat(divUp(hi, lo, 1_000_000), int64(r.Request)))
+}
+
+// CostOf prices the searches of a request at the row's price.
+func (q *Quote) CostOf(searches int64) NanoUSD {
+	each, _ := q.Each(Search)
+	return NanoUSD(mulDivUp(max(searches, 0), int64(each), 1))
 }

@@ -1,8 +1,10 @@
 package tally
 
 import (
+	"encoding/json"
 	"math"
 	"math/big"
+	"reflect"
 	"testing"
 	"time"
 
@@ -11,72 +13,88 @@ import (
 
 func rate(n NanoUSD) *NanoUSD { return &n }
 
-// drawPrices makes a price list with gaps, bands and dates.
-func drawPrices(t *rapid.T) []Price {
-	rate := func(label string) *NanoUSD {
-		if rapid.Bool().Draw(t, "no "+label) {
-			return nil
+// group is a price with its bands, as they are added together.
+type group struct {
+	base  Price
+	bands []Price
+}
+
+// drawGroups makes prices with gaps, bands, dates, ends, hours and tiers.
+func drawGroups(t *rapid.T) []group {
+	row := func(above int64) Price {
+		p := Price{AboveTokens: above, Request: NanoUSD(rapid.Int64Range(0, 5).Draw(t, "request"))}
+		for _, c := range AllClasses {
+			if rapid.Bool().Draw(t, "has "+c.String()) {
+				*p.Rate(c) = rate(NanoUSD(rapid.OneOf(rapid.Int64Range(0, 20), rapid.Int64Range(0, int64(MaxMoney))).Draw(t, c.String())))
+			}
 		}
-		return rate(NanoUSD(rapid.OneOf(rapid.Int64Range(0, 20), rapid.Int64Range(0, int64(MaxMoney))).Draw(t, label)))
+		return p
 	}
-	return rapid.SliceOfN(rapid.Custom(func(*rapid.T) Price {
-		return Price{
-			From:  time.Unix(rapid.Int64Range(0, 3).Draw(t, "from"), 0),
-			Input: rate("input"), CachedInput: rate("cached"), CacheWrite: rate("write"), Output: rate("output"), Reasoning: rate("reasoning"),
-			AboveTokens: rapid.SampledFrom([]int64{0, 0, 10, 20, 30}).Draw(t, "above"),
-			Request:     NanoUSD(rapid.Int64Range(0, 5).Draw(t, "request")),
+	return rapid.SliceOfN(rapid.Custom(func(*rapid.T) group {
+		g := group{base: row(0)}
+		g.base.From = time.Unix(rapid.Int64Range(0, 3).Draw(t, "from"), 0)
+		if rapid.IntRange(0, 3).Draw(t, "ends") == 0 {
+			g.base.Until = g.base.From.Add(time.Duration(rapid.IntRange(0, 3).Draw(t, "for")) * time.Second)
 		}
+		g.base.Tier = rapid.SampledFrom([]Tier{"", "", TierPriority, TierFlex}).Draw(t, "tier")
+		for _, above := range rapid.SliceOfNDistinct(rapid.SampledFrom([]int64{10, 20, 30}), 0, 3, rapid.ID[int64]).Draw(t, "bands") {
+			band := row(above)
+			band.From, band.Until, band.Tier = g.base.From, g.base.Until, g.base.Tier
+			g.bands = append(g.bands, band)
+		}
+		return g
 	}), 0, 6).Draw(t, "prices")
 }
 
-// naivePrice says what PriceAt must, rate by rate.
-func naivePrice(prices []Price, at time.Time, prompt int64) (Rates, bool) {
-	var base *Price
-	for i, p := range prices {
-		if p.AboveTokens == 0 && (p.Input != nil || p.Output != nil) && !p.From.After(at) && (base == nil || p.From.After(base.From)) {
-			base = &prices[i]
+func flat(groups []group) (out []Price) {
+	for _, g := range groups {
+		out = append(append(out, g.base), g.bands...)
+	}
+	return out
+}
+
+// naivePrice says what QuoteAt must, rate by rate, without the rule of tiers.
+func naivePrice(groups []group, at time.Time, tier Tier, prompt int64) (r Rates, ok bool) {
+	var in *group
+	for i := range groups {
+		p := &groups[i].base
+		if p.Tier == tier && (p.Input != nil || p.Output != nil) && !p.From.After(at) && (p.Until.IsZero() || p.Until.After(at)) &&
+			(in == nil || !p.From.Before(in.base.From)) {
+			in = &groups[i]
 		}
 	}
-	if base == nil {
-		return Rates{}, false
+	if in == nil {
+		return r, false
 	}
-	// The bands that apply, the highest first; the first of two alike counts.
-	var bands []*Price
+	// The bands that apply, the highest first, and then the price itself.
+	var rows []*Price
 	for above := prompt - 1; above > 0; above-- {
-		for i, p := range prices {
-			if p.AboveTokens == above && p.From.Equal(base.From) {
-				bands = append(bands, &prices[i])
+		for i := range in.bands {
+			if in.bands[i].AboveTokens == above {
+				rows = append(rows, &in.bands[i])
+			}
+		}
+	}
+	rows = append(rows, &in.base)
+	for _, c := range AllClasses {
+		found := false
+		for _, p := range rows {
+			if own := *p.Rate(c); own != nil {
+				r.Of[c], found = *own, true
+				break
+			}
+		}
+		// The parents of the base price apply below all bands.
+		for of := c; !found; of = of.Parent() {
+			if own := *in.base.Rate(of); own != nil {
+				r.Of[c], found = *own, true
+			} else if of == ClassInput {
 				break
 			}
 		}
 	}
-	own := func(of func(*Price) *NanoUSD) *NanoUSD {
-		for _, p := range append(bands, base) {
-			if n := of(p); n != nil {
-				return n
-			}
-		}
-		return nil
-	}
-	// The parents of the base price apply below all bands.
-	first := func(rates ...*NanoUSD) NanoUSD {
-		for _, n := range rates {
-			if n != nil {
-				return *n
-			}
-		}
-		return 0
-	}
-	r := Rates{
-		Input:       first(own(func(p *Price) *NanoUSD { return p.Input })),
-		CachedInput: first(own(func(p *Price) *NanoUSD { return p.CachedInput }), base.Input),
-		CacheWrite:  first(own(func(p *Price) *NanoUSD { return p.CacheWrite }), base.Input),
-		Output:      first(own(func(p *Price) *NanoUSD { return p.Output }), base.Input),
-		Reasoning:   first(own(func(p *Price) *NanoUSD { return p.Reasoning }), base.Output, base.Input),
-		Request:     base.Request,
-	}
-	for _, p := range bands {
-		if p.Request != 0 {
+	for _, p := range rows {
+		if p.Request != 0 || p == &in.base {
 			r.Request = p.Request
 			break
 		}
@@ -86,34 +104,107 @@ func naivePrice(prices []Price, at time.Time, prompt int64) (Rates, bool) {
 
 func TestPriceAt(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		prices := drawPrices(t)
+		groups := drawGroups(t)
+		prices := flat(groups)
 		at, prompt := time.Unix(rapid.Int64Range(0, 4).Draw(t, "at"), 0), rapid.Int64Range(0, 40).Draw(t, "prompt")
 		got, ok := PriceAt(prices, at, prompt)
-		if want, wantOK := naivePrice(prices, at, prompt); got != want || ok != wantOK {
+		want, wantOK := naivePrice(groups, at, "", prompt)
+		if got != want || ok != wantOK {
 			t.Fatalf("got %+v %v, want %+v %v", got, ok, want, wantOK)
 		}
-		dearest, dearestOK := DearestAt(prices, at, prompt)
-		if dearestOK != ok {
-			t.Fatalf("priced %v, at the dearest %v", ok, dearestOK)
+		// A tier counts where it is dearer in something, and never without a plain price.
+		q := QuoteAt(prices, at, TierPriority, prompt)
+		tier, has := naivePrice(groups, at, TierPriority, prompt)
+		dearer := false
+		for c := range tier.Of {
+			dearer = dearer || tier.Of[c] > want.Of[c]
 		}
-		var max Rates
+		if has && wantOK && dearer {
+			want = tier
+		}
+		if q.Rates != want || (q.Row != nil) != wantOK {
+			t.Fatalf("with priority %+v %v, want %+v %v", q.Rates, q.Row, want, wantOK)
+		}
+		dearest := DearestAt(prices, at, "", prompt)
+		if (dearest.Row != nil) != ok {
+			t.Fatalf("priced %v, at the dearest %v", ok, dearest.Row)
+		}
+		var most Rates
 		for p := int64(0); ok && p <= prompt; p++ {
-			r, _ := naivePrice(prices, at, p)
-			max = max.Max(r)
+			r, _ := naivePrice(groups, at, "", p)
+			most = most.Max(r)
 		}
-		if dearest != max {
-			t.Fatalf("the dearest is %+v, want %+v", dearest, max)
+		if dearest.Rates != most {
+			t.Fatalf("the dearest is %+v, want %+v", dearest.Rates, most)
 		}
 	})
+}
+
+// TestPricesOfBefore: lists that were written before rows had names are read as
+// they were meant: bands belong to the price of their date, wherever they stand.
+func TestPricesOfBefore(t *testing.T) {
+	text := `{"prices": [
+		{"from":"2026-11-10T00:00:00Z","above_tokens":1000,"input_nano_usd":600},
+		{"from":"2026-11-10T00:00:00Z","input_nano_usd":300,"output_nano_usd":900},
+		{"input_nano_usd":200,"output_nano_usd":800},
+		{"above_tokens":1000,"input_nano_usd":400},
+		{"from":"2026-11-10T00:00:00Z","input_nano_usd":7,"output_nano_usd":7}]}`
+	var m Model
+	if err := json.Unmarshal([]byte(text), &m); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		day  int
+		size int64
+		want NanoUSD
+	}{{9, 10, 200}, {9, 1001, 400}, {10, 10, 300}, {10, 1001, 600}} {
+		if r, _ := PriceAt(m.Prices, time.Date(2026, 11, tc.day, 0, 0, 0, 0, time.UTC), tc.size); r.Of[ClassInput] != tc.want {
+			t.Errorf("on the %dth, %d tokens: %d, want %d", tc.day, tc.size, r.Of[ClassInput], tc.want)
+		}
+	}
+	// A row keeps its name for good, and no two have the same.
+	NewCatalog(1, []Entity{&m})
+	first := m.Prices[0].ID
+	again, _ := json.Marshal(&m)
+	var back Model
+	if err := json.Unmarshal(again, &back); err != nil || back.Prices[0].ID != first || first == "" || back.Prices[1].ID == first {
+		t.Errorf("rows are called %v, then %v (%v)", m.Prices, back.Prices, err)
+	}
+}
+
+func TestHours(t *testing.T) {
+	h, err := ParseHours("Mon-Fri 01:00-04:00, Sat 22:00-02:00,06:30-07:00")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]bool{
+		"2026-11-23T01:00:00Z": true, "2026-11-23T00:59:59Z": false, "2026-11-23T04:00:00Z": false, "2026-11-27T03:59:00Z": true,
+		"2026-11-28T02:00:00Z": false, "2026-11-28T22:00:00Z": true, "2026-11-29T01:59:00Z": true, "2026-11-29T02:00:00Z": false,
+		"2026-11-29T06:30:00Z": true, "2026-11-23T02:00:00+01:00": true, "2026-11-30T01:59:00Z": true,
+	} {
+		at, _ := time.Parse(time.RFC3339, text)
+		if h.Contain(at) != want {
+			t.Errorf("%s (%s): %v", text, at.UTC().Weekday(), !want)
+		}
+	}
+	again, err := ParseHours(h.String())
+	if err != nil || !reflect.DeepEqual(again, h) {
+		t.Errorf("%q is read as %q, %v", h, again, err)
+	}
+	for _, bad := range []string{"", "Mon", "Mon-Fri", "01:00-01:00", "1:00-2:00", "24:00-25:00", "Mon-Xyz 01:00-02:00", "01:60-02:00", "Mon Tue 01:00-02:00"} {
+		if _, err := ParseHours(bad); err == nil {
+			t.Errorf("%q is read", bad)
+		}
+	}
 }
 
 func TestPriceList(t *testing.T) {
 	day := func(d int) time.Time { return time.Date(2026, 11, d, 0, 0, 0, 0, time.UTC) }
 	prices := []Price{
 		{From: day(10), Input: rate(300), Output: rate(900), CachedInput: rate(30)},
-		{Input: rate(200), Output: rate(800), Request: 7},
 		{From: day(10), AboveTokens: 1000, Input: rate(600)},
 		{From: day(10), AboveTokens: 5000, Output: rate(1800), CachedInput: rate(0)},
+		{Input: rate(200), Output: rate(800), Request: 7},
 		{From: day(20), CachedInput: rate(1)}, // no price without input or output
 	}
 	for _, tc := range []struct {
@@ -121,10 +212,10 @@ func TestPriceList(t *testing.T) {
 		prompt int64
 		want   Rates
 	}{
-		{9, 9000, Rates{200, 200, 200, 800, 800, 7}},
-		{10, 1000, Rates{300, 30, 300, 900, 900, 0}},
-		{10, 1001, Rates{600, 30, 300, 900, 900, 0}},
-		{25, 5001, Rates{600, 0, 300, 1800, 900, 0}},
+		{9, 9000, Rates{[...]NanoUSD{200, 200, 200, 200, 200, 200, 800, 800, 800, 800}, 7}},
+		{10, 1000, Rates{[...]NanoUSD{300, 30, 300, 300, 300, 300, 900, 900, 900, 900}, 0}},
+		{10, 1001, Rates{[...]NanoUSD{600, 30, 300, 300, 300, 300, 900, 900, 900, 900}, 0}},
+		{25, 5001, Rates{[...]NanoUSD{600, 0, 300, 300, 300, 300, 1800, 900, 900, 900}, 0}},
 	} {
 		if got, ok := PriceAt(prices, day(tc.day), tc.prompt); !ok || got != tc.want {
 			t.Errorf("on the %dth, %d tokens: %+v, %v; want %+v", tc.day, tc.prompt, got, ok, tc.want)
@@ -134,7 +225,7 @@ func TestPriceList(t *testing.T) {
 		if got, ok := PriceAt(none, day(1), 10); ok {
 			t.Errorf("%+v is priced: %+v", none, got)
 		}
-		if got, ok := DearestAt(none, day(1), 10); ok {
+		if got := DearestAt(none, day(1), "", 10); got.Row != nil {
 			t.Errorf("%+v is priced at the dearest: %+v", none, got)
 		}
 	}
@@ -145,29 +236,40 @@ func TestCost(t *testing.T) {
 		n := func(label string) int64 {
 			return rapid.OneOf(rapid.Int64Range(0, MaxTokens), rapid.Just[int64](math.MaxInt64)).Draw(t, label)
 		}
-		r := Rates{NanoUSD(n("input")), NanoUSD(n("cached")), NanoUSD(n("write")), NanoUSD(n("output")), NanoUSD(n("reasoning")), NanoUSD(n("request"))}
-		k := Tokens{n("inputs"), n("cacheds"), n("writes"), n("outputs"), n("reasonings")}
-		sum := product(k.Input, int64(r.Input))
-		for _, p := range []*big.Int{product(k.CachedInput, int64(r.CachedInput)), product(k.CacheWrite, int64(r.CacheWrite)), product(k.Output, int64(r.Output)), product(k.Reasoning, int64(r.Reasoning))} {
-			sum.Add(sum, p)
+		r := Rates{Request: NanoUSD(n("request"))}
+		var counts [NumClasses]int64
+		sum := new(big.Int)
+		for _, c := range AllClasses {
+			r.Of[c], counts[c] = NanoUSD(n("rate of "+c.String())), n(c.String())
+			sum.Add(sum, product(counts[c], int64(r.Of[c])))
 		}
+		k := TokensOf(counts)
 		want := clamp(new(big.Int).Add(quotient(sum, 1_000_000, true), big.NewInt(int64(r.Request))))
 		if got := r.Cost(k); int64(got) != want {
 			t.Fatalf("%+v of %+v cost %d, want %d", k, r, got, want)
 		}
 	})
 	// A part of a nano-dollar is a whole one, once for the request.
-	if got := (Rates{Input: 1, Output: 1}).Cost(Tokens{Input: 1, Output: 1}); got != 1 {
+	if got := one(1, 0).Cost(Tokens{Input: 1, Output: 1}); got != 1 {
 		t.Errorf("2 millionths of a nano-dollar cost %d", got)
 	}
-	if got := (Rates{Input: 5, Output: 5, Request: 3}).Cost(Tokens{Input: -1e6, Output: 1e6}); got != 8 {
+	if got := one(5, 3).Cost(Tokens{Input: -1e6, Output: 1e6}); got != 8 {
 		t.Errorf("negative tokens were paid out: %d", got)
 	}
 }
 
+// one is a price that is the same for all classes.
+func one(rate, request NanoUSD) (r Rates) {
+	for c := range r.Of {
+		r.Of[c] = rate
+	}
+	r.Request = request
+	return r
+}
+
 func TestTokens(t *testing.T) {
-	k := Tokens{1, 2, 4, 8, 16}
-	if k.Prompt() != 7 || k.Completion() != 24 || k.Total() != 31 || k.Add(k) != (Tokens{2, 4, 8, 16, 32}) {
+	k := Tokens{1, 2, 4, 8, 16, 32, 64, 128, 256, 512}
+	if TokensOf(k.ByClass()) != k || k.Prompt() != 63 || k.Completion() != 960 || k.Total() != 1023 || k.Add(k).Sub(k) != k || k.Add(k).Total() != 2046 {
 		t.Errorf("%+v: %d in, %d out, %d in all, twice %+v", k, k.Prompt(), k.Completion(), k.Total(), k.Add(k))
 	}
 	for _, bad := range []Tokens{{Input: -1}, {CachedInput: MaxTokens + 1}, {CacheWrite: -1}, {Output: math.MaxInt64}, {Reasoning: math.MinInt64}} {
@@ -175,7 +277,11 @@ func TestTokens(t *testing.T) {
 			t.Errorf("%+v is believed", bad)
 		}
 	}
-	if !(Tokens{MaxTokens, MaxTokens, MaxTokens, MaxTokens, MaxTokens}).Sane() {
+	if !(Tokens{Input: MaxTokens, ImageOutput: MaxTokens}).Sane() {
 		t.Error("the largest are not believed")
+	}
+	// What a request could not cause is counted as plain.
+	if got := k.Within(PromptClasses | AnswerClasses); got != (Tokens{Input: 57, CachedInput: 2, CacheWrite: 4, Output: 832, Reasoning: 128}) {
+		t.Errorf("%+v is taken for %+v", k, got)
 	}
 }

@@ -32,8 +32,23 @@ type Basis string
 const (
 	Exact     Basis = "exact"     // the upstream reported them
 	Estimated Basis = "estimated" // counted from the bytes delivered
-	Held      Basis = "held"      // the bound, after a crash
+	Held      Basis = "held"      // what was held: nobody can tell, and it may have been used
 )
+
+// Attempt is one call of a request that was sent to an upstream.
+type Attempt struct {
+	Provider ID      `json:"provider"`
+	Upstream string  `json:"upstream,omitempty"` // the model as it was asked
+	Price    ID      `json:"price,omitempty"`    // the row it was priced by
+	Basis    Basis   `json:"basis,omitempty"`    // of its tokens; "" if it is proven to have cost nothing
+	Tokens   Tokens  `json:"tokens"`
+	Searches int64   `json:"searches,omitempty"`
+	Cost     NanoUSD `json:"cost_nano_usd"`
+	Status   int     `json:"status,omitempty"` // the upstream's, 0 without an answer
+	Cause    string  `json:"cause,omitempty"`  // why it failed, a code; "" if it answered
+	// Took is from its start to its end.
+	Took time.Duration `json:"took_ns,omitempty"`
+}
 
 // Charged is what a request did to one counter that limits it.
 type Charged struct {
@@ -59,26 +74,48 @@ type Record struct {
 	Session    string    `json:"session,omitempty"`  // keyed hash
 	NewSession bool      `json:"new_session,omitempty"`
 	// SessionEnds is when the session ends unless it is seen again.
-	SessionEnds time.Time     `json:"session_ends,omitzero"`
-	Origin      string        `json:"origin,omitempty"`
-	Country     string        `json:"country,omitempty"`
-	Endpoint    string        `json:"endpoint,omitempty"`
-	Model       string        `json:"model,omitempty"`    // as the client asked
-	Upstream    string        `json:"upstream,omitempty"` // as the provider was asked
-	VisitorNet  string        `json:"visitor_net,omitempty"`
-	Visitor     []byte        `json:"visitor,omitempty"`
-	Charges     []Charged     `json:"charges,omitempty"`
-	Attempts    int           `json:"attempts,omitempty"`
-	Status      int           `json:"status"` // HTTP status the client got; 499 if it left before one was sent
-	Outcome     Outcome       `json:"outcome"`
-	Stream      bool          `json:"stream"`
-	Basis       Basis         `json:"basis,omitempty"`
-	Tokens      Tokens        `json:"tokens"`
-	Cost        NanoUSD       `json:"cost_nano_usd"`
-	Credits     NanoUSD       `json:"credits_nano_usd"`
-	FirstByte   time.Duration `json:"first_byte_ns"`
-	Total       time.Duration `json:"total_ns"`
-	Code        string        `json:"code,omitempty"` // of the error the client got
+	SessionEnds time.Time `json:"session_ends,omitzero"`
+	Origin      string    `json:"origin,omitempty"`
+	Country     string    `json:"country,omitempty"`
+	Endpoint    string    `json:"endpoint,omitempty"`
+	Model       string    `json:"model,omitempty"`    // as the client asked
+	Upstream    string    `json:"upstream,omitempty"` // as the provider was asked
+	VisitorNet  string    `json:"visitor_net,omitempty"`
+	Visitor     []byte    `json:"visitor,omitempty"`
+	Charges     []Charged `json:"charges,omitempty"`
+	Attempts    int       `json:"attempts,omitempty"`
+	// Tries are the attempts in their order, if one of them failed. What they used
+	// and cost is in Tokens and Cost.
+	Tries    []Attempt `json:"tries,omitempty"`
+	Status   int       `json:"status"` // HTTP status the client got; 499 if it left before one was sent
+	Outcome  Outcome   `json:"outcome"`
+	Stream   bool      `json:"stream"`
+	Basis    Basis     `json:"basis,omitempty"`
+	Tokens   Tokens    `json:"tokens"`
+	Searches int64     `json:"searches,omitempty"` // that cost by the piece
+	Cost     NanoUSD   `json:"cost_nano_usd"`
+	Credits  NanoUSD   `json:"credits_nano_usd"`
+	// Billed is what the upstream itself says it has charged, nil if it says
+	// nothing; Listed is then what our prices come to. Which of them is the cost
+	// is the provider's setting.
+	Billed *NanoUSD `json:"billed_nano_usd,omitempty"`
+	Listed NanoUSD  `json:"listed_nano_usd,omitempty"`
+	// Price is the row that the answer was priced by; Tier the one that the caller
+	// asked to be served by; Answered the model that the upstream says has
+	// answered, if that is not the one it was asked for.
+	Price     ID            `json:"price,omitempty"`
+	Tier      Tier          `json:"tier,omitempty"`
+	Answered  string        `json:"answered,omitempty"`
+	Waited    time.Duration `json:"waited_ns,omitempty"` // for room, before it was admitted
+	FirstByte time.Duration `json:"first_byte_ns"`
+	Total     time.Duration `json:"total_ns"`
+	Code      string        `json:"code,omitempty"` // of the error the client got
+	// Cut is whether the answer ended at a length that a limit allowed, and not at
+	// what the caller asked for.
+	Cut bool `json:"cut,omitempty"`
+	// Uncounted is whether the request failed at no cost, and so does not count
+	// where requests are limited.
+	Uncounted bool `json:"uncounted,omitempty"`
 	// Count is how many events the record stands for: 1, or for refusals all
 	// like it within the minute that were not recorded one by one.
 	Count int64 `json:"count"`
@@ -91,6 +128,9 @@ func (r *Record) Amounts() Amounts {
 		return Amounts{}
 	}
 	a := Amounts{1, r.Tokens.Total(), int64(r.Cost), int64(r.Credits), 0}
+	if r.Uncounted {
+		a[0] = 0
+	}
 	if r.NewSession {
 		a[4] = 1
 	}
@@ -150,10 +190,40 @@ type Sums struct {
 	Credits  NanoUSD `json:"credits_nano_usd"`
 	// FirstByte and Total are sums over the requests that were answered, so an
 	// average is the sum over Latency's count.
-	FirstByte time.Duration         `json:"first_byte_ns"`
-	Total     time.Duration         `json:"total_ns"`
-	Latency   [LatencyBuckets]int64 `json:"latency"`
+	FirstByte time.Duration `json:"first_byte_ns"`
+	Total     time.Duration `json:"total_ns"`
+	// Uncounted of the requests failed at no cost, and are not counted by limits.
+	Uncounted int64 `json:"uncounted,omitempty"`
+	// Cut answers ended where a limit said so; Waited requests waited for room at
+	// least a second, for Waiting in all.
+	Cut     int64         `json:"cut,omitempty"`
+	Waited  int64         `json:"waited,omitempty"`
+	Waiting time.Duration `json:"waiting_ns,omitempty"`
+	// Billed is what upstreams say they have charged, and Listed what our prices
+	// come to for the same requests.
+	Billed  NanoUSD               `json:"billed_nano_usd,omitempty"`
+	Listed  NanoUSD               `json:"listed_nano_usd,omitempty"`
+	Latency [LatencyBuckets]int64 `json:"latency"`
 }
+
+// NumFigures is how many figures a row has beside the latencies.
+const NumFigures = 24
+
+// Figures are the places of a row's figures beside the latencies. Their order is
+// kept on disk: new ones go to the end.
+func (s *Sums) Figures() [NumFigures]*int64 {
+	t := &s.Tokens
+	return [NumFigures]*int64{
+		&s.Requests, &s.Refused, &s.Errors, &s.Sessions,
+		&t.Input, &t.CachedInput, &t.CacheWrite, &t.Output, &t.Reasoning,
+		(*int64)(&s.Cost), (*int64)(&s.Credits), (*int64)(&s.FirstByte), (*int64)(&s.Total),
+		&t.CacheWriteLong, &t.AudioInput, &t.ImageInput, &t.AudioOutput, &t.ImageOutput,
+		&s.Uncounted, &s.Cut, &s.Waited, (*int64)(&s.Waiting), (*int64)(&s.Billed), (*int64)(&s.Listed),
+	}
+}
+
+// longWait is a wait that its owner may want to know of.
+const longWait = time.Second
 
 // Count adds a record.
 func (s *Sums) Count(r *Record) {
@@ -165,12 +235,26 @@ func (s *Sums) Count(r *Record) {
 	if r.Outcome.Failed() {
 		s.Errors++
 	}
+	if r.Uncounted {
+		s.Uncounted++
+	}
 	if r.NewSession {
 		s.Sessions++
 	}
+	if r.Cut {
+		s.Cut++
+	}
+	if r.Waited >= longWait {
+		s.Waited++
+		s.Waiting += r.Waited
+	}
 	s.Tokens = s.Tokens.Add(r.Tokens)
-	s.Cost = NanoUSD(AddSat(int64(s.Cost), int64(r.Cost)))
-	s.Credits = NanoUSD(AddSat(int64(s.Credits), int64(r.Credits)))
+	add(&s.Cost, r.Cost)
+	add(&s.Credits, r.Credits)
+	if r.Billed != nil {
+		add(&s.Billed, *r.Billed)
+		add(&s.Listed, r.Listed)
+	}
 	if r.Outcome == OK {
 		s.FirstByte += r.FirstByte
 		s.Total += r.Total
@@ -178,17 +262,14 @@ func (s *Sums) Count(r *Record) {
 	}
 }
 
+func add(to *NanoUSD, n NanoUSD) { *to = NanoUSD(AddSat(int64(*to), int64(n))) }
+
 // Merge adds other sums.
 func (s *Sums) Merge(o *Sums) {
-	s.Requests += o.Requests
-	s.Refused += o.Refused
-	s.Errors += o.Errors
-	s.Sessions += o.Sessions
-	s.Tokens = s.Tokens.Add(o.Tokens)
-	s.Cost = NanoUSD(AddSat(int64(s.Cost), int64(o.Cost)))
-	s.Credits = NanoUSD(AddSat(int64(s.Credits), int64(o.Credits)))
-	s.FirstByte += o.FirstByte
-	s.Total += o.Total
+	from := o.Figures()
+	for i, to := range s.Figures() {
+		*to = AddSat(*to, *from[i])
+	}
 	for i, n := range o.Latency {
 		s.Latency[i] += n
 	}
@@ -196,15 +277,10 @@ func (s *Sums) Merge(o *Sums) {
 
 // Unmerge takes away sums that were merged.
 func (s *Sums) Unmerge(o *Sums) {
-	s.Requests -= o.Requests
-	s.Refused -= o.Refused
-	s.Errors -= o.Errors
-	s.Sessions -= o.Sessions
-	s.Tokens = s.Tokens.Sub(o.Tokens)
-	s.Cost -= o.Cost
-	s.Credits -= o.Credits
-	s.FirstByte -= o.FirstByte
-	s.Total -= o.Total
+	from := o.Figures()
+	for i, to := range s.Figures() {
+		*to -= *from[i]
+	}
 	for i, n := range o.Latency {
 		s.Latency[i] -= n
 	}
@@ -213,7 +289,7 @@ func (s *Sums) Unmerge(o *Sums) {
 // Amounts is what the rows add up to of each metric: the same figure as the
 // sum of [Record.Amounts] over their records.
 func (s *Sums) Amounts() Amounts {
-	return Amounts{s.Requests, s.Tokens.Total(), int64(s.Cost), int64(s.Credits), s.Sessions}
+	return Amounts{s.Requests - s.Uncounted, s.Tokens.Total(), int64(s.Cost), int64(s.Credits), s.Sessions}
 }
 
 // Quantile is an upper bound of the q-quantile of the latency (0 < q ≤ 1): the
@@ -255,11 +331,13 @@ const (
 	ByGatewayCountry Family = "gateway_country"
 	ByTokenCode      Family = "token_code"
 	ByTokenCountry   Family = "token_country"
+	ByUpstream       Family = "upstream" // the model as the provider calls it
 )
 
-// Families lists all families.
+// Families lists all families. The position of one is part of its keys on disk:
+// new ones go to the end.
 var Families = []Family{ByTotal, ByGateway, ByClient, ByKey, ByModel, ByProvider, ByToken, ByClientModel,
-	ByClientStatus, ByClientCode, ByGatewayCode, ByGatewayCountry, ByTokenCode, ByTokenCountry}
+	ByClientStatus, ByClientCode, ByGatewayCode, ByGatewayCountry, ByTokenCode, ByTokenCountry, ByUpstream}
 
 // Dim is the value of a family for one record; single families leave the
 // second part empty.
@@ -298,6 +376,8 @@ func (f Family) Dim(r *Record) (Dim, bool) {
 		return two(r.Token, r.Code)
 	case ByTokenCountry:
 		return two(r.Token, r.Country)
+	case ByUpstream:
+		return one(r.Upstream)
 	}
 	return Dim{}, false
 }

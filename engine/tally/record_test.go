@@ -13,9 +13,22 @@ import (
 // drawRecord makes a record as a store keeps it.
 func drawRecord(t *rapid.T) Record {
 	n := func(label string) int64 { return rapid.Int64Range(0, 1000).Draw(t, label) }
+	var tokens [NumClasses]int64
+	for _, c := range AllClasses {
+		tokens[c] = n(c.String())
+	}
+	var billed *NanoUSD
+	if rapid.Bool().Draw(t, "billed") {
+		billed = rate(NanoUSD(n("billed")))
+	}
 	return Record{
 		Outcome:    rapid.SampledFrom([]Outcome{OK, OutcomeDenied, OutcomeLimited, OutcomeFailed, Canceled, Lost}).Draw(t, "outcome"),
-		Tokens:     Tokens{n("input"), n("cached"), n("write"), n("output"), n("reasoning")},
+		Tokens:     TokensOf(tokens),
+		Billed:     billed,
+		Listed:     NanoUSD(n("listed")),
+		Uncounted:  rapid.Bool().Draw(t, "uncounted"),
+		Cut:        rapid.Bool().Draw(t, "cut"),
+		Waited:     time.Duration(rapid.Int64Range(0, int64(3*time.Second)).Draw(t, "waited")),
 		Cost:       NanoUSD(n("cost")),
 		Credits:    NanoUSD(n("credits")),
 		NewSession: rapid.Bool().Draw(t, "new session"),
@@ -104,11 +117,11 @@ func TestLatency(t *testing.T) {
 }
 
 func TestFamilies(t *testing.T) {
-	r := Record{Gateway: "gw", Client: "cl", Key: "ke", Provider: "pr", Token: "to", Country: "PT", Model: "m", Status: 429, Code: "cost_limit"}
+	r := Record{Gateway: "gw", Client: "cl", Key: "ke", Provider: "pr", Token: "to", Country: "PT", Model: "m", Upstream: "up", Status: 429, Code: "cost_limit"}
 	want := map[Family]Dim{
 		ByTotal: {}, ByGateway: {"gw"}, ByClient: {"cl"}, ByKey: {"ke"}, ByModel: {"m"}, ByProvider: {"pr"}, ByToken: {"to"},
 		ByClientModel: {"cl", "m"}, ByClientStatus: {"cl", "429"}, ByClientCode: {"cl", "cost_limit"}, ByGatewayCode: {"gw", "cost_limit"},
-		ByGatewayCountry: {"gw", "PT"}, ByTokenCode: {"to", "cost_limit"}, ByTokenCountry: {"to", "PT"},
+		ByGatewayCountry: {"gw", "PT"}, ByTokenCode: {"to", "cost_limit"}, ByTokenCountry: {"to", "PT"}, ByUpstream: {"up"},
 	}
 	if len(want) != len(Families) {
 		t.Errorf("%d families, want %d", len(Families), len(want))
@@ -142,5 +155,36 @@ func TestSubjects(t *testing.T) {
 	}
 	if got := (&Record{Gateway: "gw", Model: "m"}).Subjects(); !slices.Equal(got, []Subject{"gateway/gw"}) {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestPositionsOnDisk: keys and values of a store name families, metrics, classes
+// and figures by their position. What stands here may be added to at the end, and
+// never changed.
+func TestPositionsOnDisk(t *testing.T) {
+	families := []Family{"total", "gateway", "client", "key", "model", "provider", "token", "client_model", "client_status", "client_code",
+		"gateway_code", "gateway_country", "token_code", "token_country", "upstream"}
+	if !slices.Equal(Families, families) {
+		t.Errorf("families are %v", Families)
+	}
+	if Metrics != [...]Metric{"requests", "tokens", "cost", "credits", "sessions"} {
+		t.Errorf("metrics are %v", Metrics)
+	}
+	for i, m := range Metrics {
+		if m.Index() != i {
+			t.Errorf("%s is at %d, not at %d", m, m.Index(), i)
+		}
+	}
+	var s Sums
+	for i, at := range s.Figures() {
+		*at = int64(i + 1)
+	}
+	if want := (Sums{Requests: 1, Refused: 2, Errors: 3, Sessions: 4, Cost: 10, Credits: 11, FirstByte: 12, Total: 13,
+		Tokens:    Tokens{Input: 5, CachedInput: 6, CacheWrite: 7, Output: 8, Reasoning: 9, CacheWriteLong: 14, AudioInput: 15, ImageInput: 16, AudioOutput: 17, ImageOutput: 18},
+		Uncounted: 19, Cut: 20, Waited: 21, Waiting: 22, Billed: 23, Listed: 24}); s != want {
+		t.Errorf("figures are %+v", s)
+	}
+	if k := TokensOf([...]int64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}); k != (Tokens{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}) || ClassImageOutput != 9 {
+		t.Errorf("classes are %+v", k)
 	}
 }

@@ -33,6 +33,16 @@ type Counter struct {
 type Charge struct {
 	Counter
 	Max int64
+	// Shared is whether others use the same budget: a visitor's output is then
+	// clamped so that its hold takes at most half of what is left.
+	Shared bool
+}
+
+// Place asks for one of so many places that requests under way may take at a
+// time. It is taken with the hold and given back with it.
+type Place struct {
+	Subject Subject
+	Max     int64
 }
 
 // Bound is the most a request can use of one metric, as a function of the
@@ -79,13 +89,23 @@ type LimitError struct {
 	Used int64 // settled
 	Held int64 // by requests in flight
 	Need int64 // the least the request would hold
+	// Place is set instead of Charge where all places of a subject are taken.
+	Place Place
+	// Crowded is whether so many wait already that this one was not let in.
+	Crowded bool
 }
+
+// ByPlace reports whether it is places that are lacking, not room.
+func (e *LimitError) ByPlace() bool { return e.Place.Subject != "" }
 
 // ByHoldsOnly reports whether the request would fit if the requests in flight
 // used nothing: the refusal is of the moment and may be retried at once.
-func (e *LimitError) ByHoldsOnly() bool { return AddSat(e.Used, e.Need) <= e.Max }
+func (e *LimitError) ByHoldsOnly() bool { return e.ByPlace() || AddSat(e.Used, e.Need) <= e.Max }
 
 func (e *LimitError) Error() string {
+	if e.ByPlace() {
+		return fmt.Sprintf("%s: all %d places are taken", e.Place.Subject, e.Place.Max)
+	}
 	return fmt.Sprintf("%s: %s in %s: used %s, held %s, need %s of %s", e.Subject, e.Metric, e.Period.Label,
 		e.Metric.Format(e.Used), e.Metric.Format(e.Held), e.Metric.Format(e.Need), e.Metric.Format(e.Max))
 }
@@ -111,8 +131,18 @@ type Reservation struct {
 	MinOutput, WantOutput int64
 	Bounds                Bounds
 	Charges               []Charge
+	Places                []Place
 	Session               *SessionUse
 	Draft                 Record // what is known already; its ID and At are the reservation's
+
+	// A reservation that only holds or places of others stand in the way of waits
+	// until there is room, at most for Wait; 0 does not wait. Floor is the least
+	// output, from MinOutput to WantOutput, that others' holds may leave it while
+	// there is time to wait. Since orders those that wait: when the request first
+	// asked, so that one that asks again keeps its place in the line.
+	Wait  time.Duration
+	Floor int64
+	Since time.Time
 }
 
 // Grant is what a reservation got. The store's memory of the hold is found by
@@ -120,6 +150,7 @@ type Reservation struct {
 type Grant struct {
 	Output     int64 // output tokens, of all choices together
 	NewSession bool
+	Waited     time.Duration
 	// Requests and Tokens tell what the tightest limit on each has left, for
 	// the headers of the answer.
 	Requests, Tokens Room

@@ -22,6 +22,7 @@ type Token struct {
 	AllowedCountries []string // ISO 3166-1 alpha-2; empty: all but the blocked ones
 	BlockedCountries []string
 	Models           []string // empty: all of the gateway's
+	MaxOutput        int64    // output tokens of one answer; 0: the gateway's default for visitors
 }
 
 // Name is what the token's usage is kept under. Whoever has a private key chooses

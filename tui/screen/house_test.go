@@ -57,11 +57,11 @@ func TestSettingsAreChanged(t *testing.T) {
 			t.Errorf("the change is %+v", in)
 		}
 		d.Press("down", "enter").Type("x").Press("ctrl+s").Expect("not a whole number").Press("backspace").Type("0").Press("ctrl+s")
-		if in := last(t, d, control.SettingsSet); in.DefaultMaxOutput == nil || *in.DefaultMaxOutput != 40960 || in.RetentionDays != nil {
+		if in := last(t, d, control.SettingsSet); in.DefaultMaxOutput == nil || *in.DefaultMaxOutput != 0 || in.RetentionDays != nil {
 			t.Errorf("the change is %+v", in)
 		}
 		d.Press("down", "space")
-		if in := last(t, d, control.SettingsSet); in.DrainOnCancel == nil || *in.DrainOnCancel {
+		if in := last(t, d, control.SettingsSet); in.OnLeave == nil || *in.OnLeave != tally.LeaveCancel {
 			t.Errorf("the change is %+v", in)
 		}
 	})

@@ -193,7 +193,8 @@ func priceExample(t *theme.Theme, value func(string) string) []string {
 		}
 		return 0
 	}
-	r := tally.Rates{Input: rate("input"), Output: rate("output", "input"), Request: rate("request")}
+	r := tally.Rates{Request: rate("request")}
+	r.Of[tally.ClassInput], r.Of[tally.ClassOutput] = rate("input"), rate("output", "input")
 	cost := r.Cost(tally.Tokens{Input: 2000, Output: 500})
 	return []string{t.Paint(theme.Muted, "At what stands here, 2,000 tokens in and 500 out cost ") + t.Strong(theme.Text, cost.Display()), ""}
 }

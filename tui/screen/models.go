@@ -82,7 +82,7 @@ func (s *Models) refresh() {
 	}
 	rate := func(m *control.ModelView) tally.NanoUSD {
 		r, _ := tally.PriceAt(m.Prices, now, 0)
-		return r.Output
+		return r.Of[tally.ClassOutput]
 	}
 	slices.SortStableFunc(s.shown, func(a, b *control.ModelView) int {
 		named := cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ProviderName, b.ProviderName))
@@ -140,7 +140,7 @@ func (s *Models) prices(m *control.ModelView) (in, out string) {
 		}
 		return t.Paint(theme.Warn, "no price"), t.Paint(theme.Warn, "–")
 	}
-	return dollarsOf(r.Input), dollarsOf(r.Output)
+	return dollarsOf(r.Of[tally.ClassInput]), dollarsOf(r.Of[tally.ClassOutput])
 }
 
 // dollarsOf writes a rate without its sign: the column has it.

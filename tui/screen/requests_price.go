@@ -57,28 +57,18 @@ func (s *Requests) priceLines(v *control.RequestView, width int) []string {
 	}[v.Basis]
 	rates, ok := s.rates(v)
 	var lines []string
-	type class struct {
-		name string
-		n    int64
-		rate tally.NanoUSD
-		one  tally.Rates
-		of   tally.Tokens
-	}
-	for _, c := range []class{
-		{"input", v.Tokens.Input, rates.Input, tally.Rates{Input: rates.Input}, tally.Tokens{Input: v.Tokens.Input}},
-		{"cached input", v.Tokens.CachedInput, rates.CachedInput, tally.Rates{CachedInput: rates.CachedInput}, tally.Tokens{CachedInput: v.Tokens.CachedInput}},
-		{"cache write", v.Tokens.CacheWrite, rates.CacheWrite, tally.Rates{CacheWrite: rates.CacheWrite}, tally.Tokens{CacheWrite: v.Tokens.CacheWrite}},
-		{"output", v.Tokens.Output, rates.Output, tally.Rates{Output: rates.Output}, tally.Tokens{Output: v.Tokens.Output}},
-		{"reasoning", v.Tokens.Reasoning, rates.Reasoning, tally.Rates{Reasoning: rates.Reasoning}, tally.Tokens{Reasoning: v.Tokens.Reasoning}},
-	} {
-		if c.n == 0 {
+	for _, c := range tally.AllClasses {
+		n := v.Tokens.ByClass()[c]
+		if n == 0 {
 			continue
 		}
-		left := widget.Pad(c.name, 13) + widget.PadLeft(tally.Group(c.n), 9)
+		left := widget.Pad(strings.ReplaceAll(c.String(), "_", " "), 16) + widget.PadLeft(tally.Group(n), 9)
 		right := ""
 		if ok {
-			left += t.Paint(theme.Muted, " × $"+c.rate.String())
-			right = "$" + c.one.Cost(c.of).String()
+			left += t.Paint(theme.Muted, " × $"+rates.Of[c].String())
+			var one [tally.NumClasses]int64
+			one[c] = n
+			right = "$" + (tally.Rates{Of: rates.Of}).Cost(tally.TokensOf(one)).String()
 		}
 		lines = append(lines, widget.Between(left, right, width))
 	}

@@ -2,6 +2,7 @@ package screen
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -73,13 +74,10 @@ func (s *Settings) next() tea.Cmd {
 			return s.set(control.SettingsFields{Unpriced: new(tally.RefuseUnpriced)}, "Models without a price are refused.")
 		}
 		return s.allowUnpriced()
-	case "drain_on_cancel":
-		on := !set.DrainOnCancel
-		word := "The rest of a stream is not read when its client has left."
-		if on {
-			word = "A stream is read to its end when its client has left."
-		}
-		return s.set(control.SettingsFields{DrainOnCancel: &on}, word)
+	case "on_leave":
+		choices := []tally.OnLeave{tally.LeaveAuto, tally.LeaveCancel, tally.LeaveDrain}
+		next := choices[(slices.Index(choices, set.OnLeave)+1)%len(choices)]
+		return s.set(control.SettingsFields{OnLeave: &next}, "When a client leaves a stream: "+string(next)+".")
 	case "theme":
 		for i, n := range theme.Names {
 			if n == s.env.Chosen {

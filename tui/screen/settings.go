@@ -37,8 +37,8 @@ type setting struct {
 
 var settings = []setting{
 	{"unpriced", "costs", "models without a price", "refuse: requests for them are refused, because their cost could not be counted. allow: they are served and count as free, so no limit on cost stops them."},
-	{"default_max_output", "costs", "longest answer, if unsaid", "Before a request is sent, its cost is held at the longest answer it may get. This many output tokens are taken for one that names no maximum."},
-	{"drain_on_cancel", "costs", "when a client leaves", "read on: a stream is read to its end for exact usage, which the provider bills anyway. stop: the stream is closed and its usage estimated."},
+	{"default_max_output", "costs", "longest answer, if unsaid", "Before a request is sent, its cost is held at the longest answer it may get. This many output tokens are taken for one that names no maximum, if money or tokens are limited. 0: as many as the model can give, at most 16,384."},
+	{"on_leave", "costs", "when a client leaves", "drain: a stream is read to its end for exact usage. cancel: it is closed, and what it may have used by then is booked. auto: cancel where that is known to stop the provider's bill, else drain."},
 	{"retention_days", "records", "keep records", "Days to keep the record of each request. Totals, bills and limits stay for good."},
 	{"trusted_proxies", "visitors", "trusted proxies", "Reverse proxies in front of this gateway, as addresses or networks, spaces between: 127.0.0.1 10.0.0.0/8. Only they are believed whom they forward for. Without them every visitor seems to have the proxy's address."},
 	{"country_file", "visitors", "countries from", "A GeoLite2 or DB-IP database of yours, by its whole path. It is read again when it changes. Empty: the one that is built in."},
@@ -92,12 +92,12 @@ func (s *Settings) value(id string) string {
 		}
 		return "refuse"
 	case "default_max_output":
-		return tally.Group(set.DefaultMaxOutput) + " tokens"
-	case "drain_on_cancel":
-		if set.DrainOnCancel {
-			return "read on"
+		if set.DefaultMaxOutput == 0 {
+			return "the model's, at most " + tally.Group(tally.LargestDefaultOutput)
 		}
-		return "stop"
+		return tally.Group(set.DefaultMaxOutput) + " tokens"
+	case "on_leave":
+		return string(set.OnLeave)
 	case "retention_days":
 		if set.RetentionDays == 0 {
 			return "for good"

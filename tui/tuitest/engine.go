@@ -33,7 +33,7 @@ func (w *World) answerEngine() {
 		}
 		set(&w.settings.Unpriced, in.Unpriced)
 		set(&w.settings.DefaultMaxOutput, in.DefaultMaxOutput)
-		set(&w.settings.DrainOnCancel, in.DrainOnCancel)
+		set(&w.settings.OnLeave, in.OnLeave)
 		set(&w.settings.RetentionDays, in.RetentionDays)
 		set(&w.settings.TrustedProxies, in.TrustedProxies)
 		set(&w.settings.CountryFile, in.CountryFile)
