@@ -47,10 +47,26 @@ type Meter interface {
 	// Reserve adds the request's bound to every charge's counter if all have
 	// room, and keeps the hold until it is settled. The granted output is the
 	// largest in [MinOutput, WantOutput] for which all charges fit, decided in
-	// the same act. If not even MinOutput fits, nothing changes and the error
-	// is a *tally.LimitError for the first charge that has no room.
-	// An ID that is held already is a Conflict.
+	// the same act, and the request's places are taken. If not even MinOutput fits,
+	// nothing changes and the error is a *tally.LimitError for the first charge
+	// that has no room. An ID that is held already is a Conflict.
+	//
+	// A reservation with Wait that only holds, places or those who wait already
+	// stand in the way of waits, and so does one that others' holds leave less than
+	// its Floor, or than what is not spent would pay if that is less. Those who wait
+	// for the same counter are served in the order of Since, one by one, as
+	// settlements make room; who asked later is let past only while the one before
+	// could not be served without it either. Where somebody waits, nobody gets more
+	// than its Floor. When the time is over whatever has room is granted, from
+	// MinOutput. What spent amounts refuse is refused at once. At most 256 wait for
+	// a counter. Once ctx is done nothing is held, and the error is Unavailable with
+	// ctx's cause.
 	Reserve(ctx context.Context, r tally.Reservation) (tally.Grant, error)
+	// Raise adds to a hold what another attempt of the request may use, at the
+	// largest output from least to want that has room beside it, and never waits.
+	// The request and its session are not counted again. NotFound if it is not
+	// held; a *tally.LimitError if there is no room: then nothing changes.
+	Raise(ctx context.Context, id tally.ID, least, want int64, bounds tally.Bounds) (tally.Grant, error)
 	// Settle replaces a hold by the truth: counters, record and rollups in one
 	// act. It never refuses an amount: one above the hold is recorded, and left
 	// goes below zero. An ID that is not held, or no longer, is NotFound.
@@ -135,6 +151,7 @@ type Status struct {
 	DiskBytes int64     `json:"disk_bytes"` // 0 if it keeps nothing on disk
 	FreeBytes int64     `json:"free_bytes"`
 	Admitting bool      `json:"admitting"` // false while the disk is nearly full
+	Waiting   int       `json:"waiting"`   // reservations that wait for room
 }
 
 // Store is everything together. Its methods may be called concurrently, except

@@ -163,8 +163,8 @@ func (t *tail) open() map[*ledger.Hold]*slot {
 			if t.settled[h.ID] > x.after {
 				continue
 			}
-			if old := byID[h.ID]; old != nil { // written again in a later epoch
-				if out[old].after > x.after {
+			if old := byID[h.ID]; old != nil { // written again in a later epoch, or raised since
+				if out[old].after > x.after || out[old].after == x.after && old.Output > h.Output {
 					continue
 				}
 				delete(out, old)

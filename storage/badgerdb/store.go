@@ -118,28 +118,39 @@ func (s *Store) Reserve(ctx context.Context, r tally.Reservation) (tally.Grant, 
 	if !s.admitting.Load() {
 		return tally.Grant{}, diskFull()
 	}
-	for {
-		h, grant, lacking, err := s.ledger.Reserve(&r)
-		switch {
-		case err != nil:
-			return tally.Grant{}, err
-		case h == nil:
-			if err := s.queue.alone(func() error { return s.adopt(lacking) }); err != nil {
-				return tally.Grant{}, err
-			}
-			continue
-		}
-		j := s.queue.newJob(jobHold)
-		j.hold = h
-		if err := s.queue.send(j); err != nil {
-			s.ledger.Drop(h)
-			return tally.Grant{}, err
-		}
-		if err := s.queue.wait(j); err != nil {
-			return tally.Grant{}, err // the writer has dropped the hold
-		}
-		return grant, nil
+	h, grant, err := s.ledger.Admit(ctx, &r, func(lacking []tally.Counter) error {
+		return s.queue.alone(func() error { return s.adopt(lacking) })
+	})
+	if err != nil {
+		return tally.Grant{}, err
 	}
+	return grant, s.keepHold(h)
+}
+
+// Raise implements storage.Meter.
+func (s *Store) Raise(ctx context.Context, id tally.ID, least, want int64, bounds tally.Bounds) (tally.Grant, error) {
+	if err := s.usable(ctx); err != nil {
+		return tally.Grant{}, err
+	}
+	if !s.admitting.Load() {
+		return tally.Grant{}, diskFull()
+	}
+	h, grant, err := s.ledger.Raise(id, least, want, bounds)
+	if err != nil {
+		return tally.Grant{}, err
+	}
+	return grant, s.keepHold(h)
+}
+
+// keepHold makes a hold durable. One that cannot be is dropped.
+func (s *Store) keepHold(h *ledger.Hold) error {
+	j := s.queue.newJob(jobHold)
+	j.hold = h
+	if err := s.queue.send(j); err != nil {
+		s.ledger.Drop(h)
+		return err
+	}
+	return s.queue.wait(j) // if it fails, the writer has dropped the hold
 }
 
 // Settle implements storage.Meter.
@@ -279,7 +290,7 @@ func (s *Store) Status(ctx context.Context) (storage.Status, error) {
 	}
 	return storage.Status{
 		Records: s.records.Load(), LastSeen: s.ledger.Seen(), DiskBytes: folderBytes(s.opts.Dir),
-		FreeBytes: s.free.Load(), Admitting: s.admitting.Load(),
+		FreeBytes: s.free.Load(), Admitting: s.admitting.Load(), Waiting: s.ledger.Waiting(),
 	}, nil
 }
 

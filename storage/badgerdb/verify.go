@@ -82,9 +82,9 @@ func (v *verifier) begin(s *Store) error {
 	counter := func(c tally.Counter, u tally.Usage) {
 		v.counting[c.Subject] = append(v.counting[c.Subject], &counting{Counter: c, is: u})
 	}
-	hold := func(h *ledger.Hold, kept bool) {
-		if kept {
-			v.open[h.ID] = h
+	hold := func(h *ledger.Hold) {
+		if written := h.Written(); written != nil {
+			v.open[h.ID] = written
 		}
 		for _, subject := range subjectsHeld(h) {
 			for _, c := range v.counting[subject] {

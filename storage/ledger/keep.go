@@ -117,7 +117,7 @@ func (l *Ledger) Keep(holds []*Hold) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, h := range holds {
-		h.kept = true
+		h.kept, h.raised = true, nil
 	}
 }
 
@@ -127,7 +127,7 @@ func (l *Ledger) Kept() []*Hold {
 	defer l.mu.Unlock()
 	out := make([]*Hold, 0, len(l.holds))
 	for _, h := range l.holds {
-		if h.kept {
+		if h = h.Written(); h != nil {
 			out = append(out, h)
 		}
 	}
@@ -151,7 +151,7 @@ func (l *Ledger) Counted(h *Hold) []int64 {
 
 // Audit calls counter with every counter that is alive and hold with every open
 // hold, all of one instant. Neither may call the ledger.
-func (l *Ledger) Audit(counter func(tally.Counter, tally.Usage), hold func(*Hold, bool)) {
+func (l *Ledger) Audit(counter func(tally.Counter, tally.Usage), hold func(*Hold)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for s, a := range l.accounts {
@@ -161,7 +161,7 @@ func (l *Ledger) Audit(counter func(tally.Counter, tally.Usage), hold func(*Hold
 		}
 	}
 	for _, h := range l.holds {
-		hold(h, h.kept)
+		hold(h)
 	}
 }
 

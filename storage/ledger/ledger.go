@@ -14,8 +14,12 @@
 // of [tally.Record.Amounts] of every record. Both count on all counters of the
 // subjects of a request whose period contains its admission, limited or not.
 //
-// reserve.go admits, settle.go replaces holds by records, keep.go tells a store
-// what to keep and takes it back.
+// A request that only holds of others stand in the way of may wait. Settlements
+// make the room and hand it on, to one after the other in the order in which they
+// first asked (line.go).
+//
+// reserve.go admits, raise.go adds to a hold, settle.go replaces holds by records,
+// keep.go tells a store what to keep and takes it back.
 package ledger
 
 import (
@@ -37,7 +41,10 @@ type Ledger struct {
 	sessions map[session]running
 	over     []Session  // ended, and not told yet
 	seen     time.Time  // the latest admission or settlement
-	charged  []*counter // scratch of Reserve
+	charged  []*counter // scratch of decide
+	places   map[tally.Subject]*place
+	opened   uint64 // holds so far
+	waiting  int    // waiters in all lines
 }
 
 // account is a subject with its counters that are alive.
@@ -59,8 +66,12 @@ type counter struct {
 	label      string
 	used       int64
 	held       pile
-	open       int // holds on it: it must be there when they are settled
+	open       int   // holds on it: it must be there when they are settled
+	line       *line // of those that wait for room; nil if nobody does
 }
+
+// taken is what of the counter's limit is used or held.
+func (k *counter) taken() int64 { return tally.AddSat(k.used, k.held.sum()) }
 
 func (k *counter) contains(sec int64) bool { return k.start <= sec && sec < k.end }
 
@@ -101,7 +112,7 @@ type running struct {
 
 // New makes an empty ledger.
 func New() *Ledger {
-	return &Ledger{accounts: map[tally.Subject]*account{}, holds: map[tally.ID]*Hold{}, sessions: map[session]running{}}
+	return &Ledger{accounts: map[tally.Subject]*account{}, holds: map[tally.ID]*Hold{}, sessions: map[session]running{}, places: map[tally.Subject]*place{}}
 }
 
 // account returns a subject's account, a new one if it has none.
@@ -154,7 +165,7 @@ const late = 60
 func (a *account) forget(sec int64) {
 	kept := a.counters[:0]
 	for _, k := range a.counters {
-		if k.end > sec-late || k.open > 0 {
+		if k.end > sec-late || k.open > 0 || k.line != nil {
 			kept = append(kept, k)
 		}
 	}

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"math"
 	"time"
 
 	"tallygate/engine/tally"
@@ -22,12 +21,24 @@ type Hold struct {
 	Counted []int64
 
 	kept     bool        // the store has it: it may be settled
+	raised   *Hold       // what it was before it was raised; nil if it was not
+	opened   uint64      // its number among all holds
+	places   []*place    // that it takes
 	accounts []*account  // those it counts on
 	lastAt   []time.Time // of each, before it
 	before   time.Time   // when its session would have ended without it
 
 	accountRoom [4]*account // of most holds, so that they need no allocation
 	lastRoom    [4]time.Time
+}
+
+// Written is the hold as the store has it: itself, what it was before it was
+// raised, or nil.
+func (h *Hold) Written() *Hold {
+	for h != nil && !h.kept {
+		h = h.raised
+	}
+	return h
 }
 
 func (h *Hold) on(a *account) bool {
@@ -66,48 +77,18 @@ func Check(r *tally.Reservation) error {
 	return nil
 }
 
-// Reserve holds a checked reservation if every charge has room, at the largest
-// output all can pay. Where it lacks counters it changes nothing and returns
-// them: the store adopts them and asks again. A refusal is a *tally.LimitError.
+// Reserve holds a checked reservation if every charge has room and every place is
+// free, at the largest output all can pay. It does not wait. Where it lacks
+// counters it changes nothing and returns them: the store adopts them and asks
+// again. A refusal is a *tally.LimitError.
 func (l *Ledger) Reserve(r *tally.Reservation) (h *Hold, g tally.Grant, lacking []tally.Counter, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.holds[r.ID] != nil {
-		return nil, g, nil, tally.Errorf(tally.Conflict, "request %s is held already", r.ID)
+	d := l.decide(r, false)
+	if d.lacking != nil || d.err != nil {
+		return nil, g, d.lacking, d.err
 	}
-	before, newSession, ends := l.session(r)
-	l.charged = l.charged[:0]
-	var a *account
-	for i := range r.Charges {
-		c := &r.Charges[i].Counter
-		if a == nil || a.subject != c.Subject {
-			a = l.account(c.Subject)
-		}
-		k := a.counter(c)
-		if k == nil {
-			lacking = append(lacking, *c)
-		}
-		l.charged = append(l.charged, k)
-	}
-	if len(lacking) > 0 {
-		return nil, g, lacking, nil
-	}
-	output, err := l.affordable(r, newSession)
-	if err != nil {
-		return nil, g, nil, err
-	}
-	h = &Hold{Reservation: *r, Output: output, NewSession: newSession, SessionEnds: ends, before: before}
-	h.At = UTC(r.At)
-	h.Draft.ID, h.Draft.At = h.ID, h.At
-	for i, b := range h.Bounds {
-		h.Held[i] = b.At(output)
-	}
-	h.Held[sessionsIndex] = 0
-	if newSession {
-		h.Held[sessionsIndex] = 1
-	}
-	l.open(h)
-	return h, l.grant(h), nil, nil
+	return l.hold(r, &d), l.grant(d.hold), nil, nil
 }
 
 // session finds out whether a reservation begins a session, when its session
@@ -125,49 +106,11 @@ func (l *Ledger) session(r *tally.Reservation) (before time.Time, begins bool, e
 	return before, begins, before
 }
 
-// affordable is the largest output that all charged counters have room for.
-func (l *Ledger) affordable(r *tally.Reservation, newSession bool) (int64, error) {
-	output := r.WantOutput
-	for i, k := range l.charged {
-		c := &r.Charges[i]
-		taken := tally.AddSat(k.used, k.held.sum())
-		var need int64
-		switch {
-		case k.metric != sessionsIndex:
-			need = r.Bounds[k.metric].At(r.MinOutput)
-		case newSession:
-			need = 1
-		default:
-			continue // a running session takes nothing more
-		}
-		if tally.AddSat(taken, need) > c.Max {
-			return 0, &tally.LimitError{Charge: *c, Used: k.used, Held: k.held.sum(), Need: need}
-		}
-		if k.metric != sessionsIndex && c.Max < math.MaxInt64 { // sums end there: nothing is above it
-			output = min(output, r.Bounds[k.metric].Output(tally.AddSat(c.Max, -taken)))
-		}
-	}
-	return output, nil
-}
-
-// grant tells what a hold got. The charged counters are still at hand.
-func (l *Ledger) grant(h *Hold) tally.Grant {
-	g := tally.Grant{Output: h.Output, NewSession: h.NewSession}
-	for i, k := range l.charged {
-		c := &h.Charges[i]
-		switch c.Metric {
-		case tally.Requests:
-			g.Requests.Narrow(i, c.Max-k.used-k.held.sum())
-		case tally.TokensIO:
-			g.Tokens.Narrow(i, c.Max-k.used-k.held.sum())
-		}
-	}
-	return g
-}
-
 // open puts a hold on the counters of its subjects.
 func (l *Ledger) open(h *Hold) {
 	l.holds[h.ID] = h
+	l.opened++
+	h.opened = l.opened
 	h.accounts = h.accountRoom[:0]
 	for i := range h.Charges {
 		if s := h.Charges[i].Subject; i == 0 || s != h.Charges[i-1].Subject {
@@ -182,6 +125,9 @@ func (l *Ledger) open(h *Hold) {
 			a.lastAt, a.dirty = h.At, true
 		}
 		a.hold(h)
+	}
+	for _, p := range h.places {
+		p.taken++
 	}
 	if h.Session != nil {
 		l.sessions[session{h.Session.Client, h.Session.Member}] = running{h.SessionEnds, true}
@@ -224,6 +170,7 @@ func (a *account) hold(h *Hold) {
 		if k.contains(sec) {
 			k.held.add(h.Held[k.metric])
 			k.open++
+			k.line.overtaken(h, h.Held[k.metric])
 		}
 	}
 }
@@ -236,15 +183,22 @@ func (a *account) release(h *Hold) {
 		if k.contains(sec) {
 			k.held.sub(h.Held[k.metric])
 			k.open--
+			k.line.overtaken(h, -h.Held[k.metric])
 		}
 	}
 }
 
-// Drop takes back a hold that could not be made durable.
+// Drop takes back a hold that could not be made durable, or that nobody wants any
+// more. One that was raised is again what it was before.
 func (l *Ledger) Drop(h *Hold) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.release(h)
+	if h.raised != nil {
+		l.reopen(h.raised)
+		l.serve(h)
+		return
+	}
 	for i, a := range h.accounts {
 		if a.lastAt.Equal(h.At) {
 			a.lastAt = h.lastAt[i]
@@ -255,11 +209,28 @@ func (l *Ledger) Drop(h *Hold) {
 			l.sessions[k] = running{h.before, true}
 		}
 	}
+	l.serve(h)
 }
 
+// release takes a hold off its counters and gives back its places. Those that
+// wait are to be served next.
 func (l *Ledger) release(h *Hold) {
 	delete(l.holds, h.ID)
 	for _, a := range h.accounts {
 		a.release(h)
+	}
+	for _, p := range h.places {
+		p.taken--
+	}
+}
+
+// reopen puts back a hold that was released.
+func (l *Ledger) reopen(h *Hold) {
+	l.holds[h.ID] = h
+	for _, a := range h.accounts {
+		a.hold(h)
+	}
+	for _, p := range h.places {
+		p.taken++
 	}
 }

@@ -55,6 +55,7 @@ func (l *Ledger) settle(h *Hold, r *tally.Record) Settled {
 		}
 	}
 	l.release(h)
+	defer l.serve(h) // once what was used is counted
 	r.ID, r.At = h.ID, h.At
 	r.Session, r.NewSession, r.SessionEnds = "", h.NewSession, h.SessionEnds
 	if h.Session != nil {
@@ -127,10 +128,7 @@ func (l *Ledger) Unsettle(s Settled) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.use(&s, -1)
-	l.holds[s.Hold.ID] = s.Hold
-	for _, a := range s.Hold.accounts {
-		a.hold(s.Hold)
-	}
+	l.reopen(s.Hold)
 }
 
 // Extend moves the deadline of a hold; NotFound if it is not held.

@@ -109,7 +109,7 @@ func (s *Store) Status(ctx context.Context) (storage.Status, error) {
 		return storage.Status{}, err
 	}
 	defer leave()
-	return storage.Status{Records: int64(len(s.records) - s.pruned), LastSeen: s.lastSeen, Admitting: true}, nil
+	return storage.Status{Records: int64(len(s.records) - s.pruned), LastSeen: s.lastSeen, Admitting: true, Waiting: len(s.line)}, nil
 }
 
 // Verify implements storage.Store. There is nothing that could disagree with

@@ -33,6 +33,8 @@ type Store struct {
 	holds    map[tally.ID]*hold
 	lastAt   map[tally.Subject]time.Time
 	lastSeen time.Time
+	line     []*waiter // in the order of when they first asked
+	served   int       // waiters so far
 }
 
 var _ storage.Store = (*Store)(nil)
@@ -50,6 +52,7 @@ type hold struct {
 	output      int64
 	newSession  bool
 	sessionEnds time.Time
+	raises      []*hold // what other attempts of it may use beside
 }
 
 // New returns an empty store. hook may be nil.
@@ -119,7 +122,11 @@ func (h *hold) amount(m tally.Metric) int64 {
 		}
 		return 0
 	}
-	return h.Bounds[m.Index()].At(h.output)
+	n := h.Bounds[m.Index()].At(h.output)
+	for _, more := range h.raises {
+		n = tally.AddSat(n, more.amount(m))
+	}
+	return n
 }
 
 // usage adds up a counter from the whole history.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"sort"
 	"time"
 
 	"tallygate/engine/tally"
@@ -12,6 +11,9 @@ import (
 
 // Reserve implements storage.Meter.
 func (s *Store) Reserve(ctx context.Context, r tally.Reservation) (tally.Grant, error) {
+	if r.Since.IsZero() {
+		r.Since = r.At
+	}
 	leave, err := s.enter(ctx)
 	if err != nil {
 		return tally.Grant{}, err
@@ -20,10 +22,12 @@ func (s *Store) Reserve(ctx context.Context, r tally.Reservation) (tally.Grant, 
 	if err := check(&r); err != nil {
 		return tally.Grant{}, err
 	}
-	if s.holds[r.ID] != nil {
-		return tally.Grant{}, tally.Errorf(tally.Conflict, "request %s is held already", r.ID)
-	}
-	h := &hold{Reservation: r}
+	return s.admit(ctx, &r)
+}
+
+// begin makes the hold of a reservation, still without an output.
+func (s *Store) begin(r *tally.Reservation) *hold {
+	h := &hold{Reservation: *r}
 	h.At = utc(r.At)
 	h.Draft.ID, h.Draft.At = h.ID, h.At
 	if u := r.Session; u != nil {
@@ -34,32 +38,17 @@ func (s *Store) Reserve(ctx context.Context, r tally.Reservation) (tally.Grant, 
 			h.sessionEnds = utc(u.Until)
 		}
 	}
-	// fits reports the first charge that has no room for an output.
-	fits := func(output int64) *tally.LimitError {
-		h.output = output
-		for _, c := range h.Charges {
-			if c.Metric == tally.Sessions && !h.newSession {
-				continue
-			}
-			u, need := s.usage(c.Counter), h.amount(c.Metric)
-			if tally.AddSat(tally.AddSat(u.Used, u.Held), need) > c.Max {
-				return &tally.LimitError{Charge: c, Used: u.Used, Held: u.Held, Need: need}
-			}
-		}
-		return nil
-	}
-	if refused := fits(h.MinOutput); refused != nil {
-		return tally.Grant{}, refused
-	}
-	// Bounds only rise with the output, so the outputs that fit come first.
-	span := int(h.WantOutput - h.MinOutput)
-	h.output = h.MinOutput + int64(sort.Search(span, func(i int) bool { return fits(h.MinOutput+int64(i)+1) != nil }))
+	return h
+}
+
+// keep holds.
+func (s *Store) keep(h *hold) tally.Grant {
 	s.holds[h.ID] = h
 	for _, subject := range h.subjects() {
 		s.lastAt[subject] = later(s.lastAt[subject], h.At)
 	}
 	s.lastSeen = later(s.lastSeen, h.At)
-	return s.grant(h), nil
+	return s.grant(h)
 }
 
 func (s *Store) grant(h *hold) tally.Grant {
@@ -117,9 +106,36 @@ func (s *Store) Settle(ctx context.Context, in tally.Settlement) error {
 	return nil
 }
 
+// Raise implements storage.Meter.
+func (s *Store) Raise(ctx context.Context, id tally.ID, least, want int64, bounds tally.Bounds) (tally.Grant, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return tally.Grant{}, err
+	}
+	defer leave()
+	h := s.holds[id]
+	if h == nil {
+		return tally.Grant{}, tally.Errorf(tally.NotFound, "request %s is not held", id)
+	}
+	bounds[tally.Sessions.Index()] = tally.Bound{}
+	more := &hold{Reservation: tally.Reservation{MinOutput: least, WantOutput: want, Bounds: bounds}}
+	for _, c := range h.Charges {
+		if c.Metric != tally.Sessions {
+			more.Charges = append(more.Charges, c)
+		}
+	}
+	if short := s.short(more, least, everything); short != nil {
+		return tally.Grant{}, short
+	}
+	more.output = s.largest(more)
+	h.raises = append(h.raises, more)
+	return tally.Grant{Output: more.output}, nil
+}
+
 // settle replaces a hold by its record.
 func (s *Store) settle(h *hold, r tally.Record) {
 	delete(s.holds, h.ID)
+	defer s.serve()
 	r.ID, r.At = h.ID, h.At
 	r.Session, r.NewSession, r.SessionEnds = "", h.newSession, h.sessionEnds
 	if h.Session != nil {
@@ -215,9 +231,12 @@ func (s *Store) Expire(ctx context.Context, now time.Time, max int) (int, error)
 	for _, h := range due {
 		r := h.Draft
 		tokens := h.amount(tally.TokensIO)
-		r.Tokens.Input = min(h.Bounds[tally.TokensIO.Index()].Base, tokens)
+		base := h.Bounds[tally.TokensIO.Index()].Base
+		for _, more := range h.raises {
+			base = tally.AddSat(base, more.Bounds[tally.TokensIO.Index()].Base)
+		}
+		r.Tokens = tally.Tokens{Input: min(base, tokens)}
 		r.Tokens.Output = tokens - r.Tokens.Input
-		r.Tokens.CachedInput, r.Tokens.CacheWrite, r.Tokens.Reasoning = 0, 0, 0
 		r.Cost, r.Credits = tally.NanoUSD(h.amount(tally.Cost)), tally.NanoUSD(h.amount(tally.Credits))
 		r.Outcome, r.Basis, r.Total = tally.Lost, tally.Held, now.Sub(h.At)
 		if r.Total < 0 {

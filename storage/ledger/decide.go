@@ -1,0 +1,166 @@
+package ledger
+
+import (
+	"math"
+
+	"tallygate/engine/tally"
+)
+
+// decision is what a reservation meets.
+type decision struct {
+	lacking []tally.Counter // to be adopted first; nothing else is set then
+	err     error           // a *tally.LimitError, or a Conflict
+	// at is the line to wait in if it is holds, places or those who wait already
+	// that stand in the way; nil if the refusal is final.
+	at     *standing
+	output int64
+	target int64 // the least output that was asked for
+	hold   *Hold
+}
+
+// standing is where a reservation is short: on a counter or at a place.
+type standing struct {
+	counter *counter
+	place   *place
+	max     int64 // of the counter's limit
+	need    int64 // what it would hold there
+}
+
+// decide finds out whether a reservation may be held now, and changes nothing but
+// scratch. A patient one is not content with less output than its floor while it
+// is only the holds of others that leave less.
+func (l *Ledger) decide(r *tally.Reservation, patient bool) (d decision) {
+	if l.holds[r.ID] != nil {
+		d.err = tally.Errorf(tally.Conflict, "request %s is held already", r.ID)
+		return d
+	}
+	if d.lacking = l.charge(r); d.lacking != nil {
+		return d
+	}
+	_, newSession, _ := l.session(r)
+	// What is spent, or larger than its limit, no waiting changes.
+	d.target = r.MinOutput
+	if patient {
+		d.target = min(max(r.Floor, r.MinOutput), r.WantOutput)
+	}
+	for i, k := range l.charged {
+		c := &r.Charges[i]
+		if need, counts := needOf(r, k.metric, r.MinOutput, newSession); counts && tally.AddSat(k.used, need) > c.Max {
+			d.err = &tally.LimitError{Charge: *c, Used: k.used, Held: k.held.sum(), Need: need}
+			return d
+		}
+		d.target = min(d.target, outputFor(r, c, k.metric, k.used))
+	}
+	if d.err, d.at = l.noPlace(r); d.err != nil {
+		return d
+	}
+	d.output = r.WantOutput
+	crowd, tightest := false, int64(math.MaxInt64)
+	for i, k := range l.charged {
+		c := &r.Charges[i]
+		need, counts := needOf(r, k.metric, d.target, newSession)
+		if !counts {
+			continue
+		}
+		can := outputFor(r, c, k.metric, k.taken())
+		full := tally.AddSat(k.taken(), need) > c.Max || can < d.target
+		crowd = crowd || k.line != nil
+		if full || !k.line.lets(r, k) {
+			if d.err == nil {
+				d.err = &tally.LimitError{Charge: *c, Used: k.used, Held: k.held.sum(), Need: need}
+			}
+			if can < tightest { // where it waits
+				tightest, d.at = can, &standing{counter: k, max: c.Max, need: need}
+			}
+		}
+		d.output = min(d.output, can)
+	}
+	if crowd { // what it does not need is for those who wait
+		d.output = min(d.output, max(d.target, min(r.Floor, r.WantOutput)))
+	}
+	return d
+}
+
+// charge fills in the counters that a reservation is charged on, and lists those
+// that must be adopted first.
+func (l *Ledger) charge(r *tally.Reservation) (lacking []tally.Counter) {
+	l.charged = l.charged[:0]
+	var a *account
+	for i := range r.Charges {
+		c := &r.Charges[i].Counter
+		if a == nil || a.subject != c.Subject {
+			a = l.account(c.Subject)
+		}
+		k := a.counter(c)
+		if k == nil {
+			lacking = append(lacking, *c)
+		}
+		l.charged = append(l.charged, k)
+	}
+	return lacking
+}
+
+// needOf is what a reservation would hold of a metric at an output; false for a
+// session that runs already, which takes nothing more.
+func needOf(r *tally.Reservation, metric int, output int64, newSession bool) (need int64, counts bool) {
+	if metric == sessionsIndex {
+		return 1, newSession
+	}
+	return r.Bounds[metric].At(output), true
+}
+
+// outputFor is the largest output that a limit has room for with so much of it
+// taken. Of a budget that others share it is at most what half of the rest pays,
+// but the least output is granted to the last unit.
+func outputFor(r *tally.Reservation, c *tally.Charge, metric int, taken int64) int64 {
+	if metric == sessionsIndex || c.Max == math.MaxInt64 { // sums end there: nothing is above it
+		return r.WantOutput
+	}
+	left := tally.AddSat(c.Max, -taken)
+	can := r.Bounds[metric].Output(left)
+	if c.Shared && r.Bounds[metric].PerMillion > 0 {
+		can = max(r.Bounds[metric].Output(left/2), min(can, r.MinOutput))
+	}
+	return can
+}
+
+// hold opens the hold of a decision.
+func (l *Ledger) hold(r *tally.Reservation, d *decision) *Hold {
+	before, newSession, ends := l.session(r)
+	h := &Hold{Reservation: *r, Output: d.output, NewSession: newSession, SessionEnds: ends, before: before}
+	h.At = UTC(r.At)
+	h.Draft.ID, h.Draft.At = h.ID, h.At
+	h.bound()
+	for i := range r.Places {
+		h.places = append(h.places, l.place(r.Places[i].Subject))
+	}
+	l.open(h)
+	d.hold = h
+	return h
+}
+
+// bound fills in what is held at the granted output.
+func (h *Hold) bound() {
+	for i, b := range h.Bounds {
+		h.Held[i] = b.At(h.Output)
+	}
+	h.Held[sessionsIndex] = 0
+	if h.NewSession {
+		h.Held[sessionsIndex] = 1
+	}
+}
+
+// grant tells what a hold got. The charged counters are still at hand.
+func (l *Ledger) grant(h *Hold) tally.Grant {
+	g := tally.Grant{Output: h.Output, NewSession: h.NewSession}
+	for i, k := range l.charged {
+		c := &h.Charges[i]
+		switch c.Metric {
+		case tally.Requests:
+			g.Requests.Narrow(i, c.Max-k.taken())
+		case tally.TokensIO:
+			g.Tokens.Narrow(i, c.Max-k.taken())
+		}
+	}
+	return g
+}

@@ -1,0 +1,334 @@
+package ledger
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"tallygate/engine/tally"
+)
+
+// maxWaiters is how many may wait for one counter or place. More would only wait
+// to be refused.
+const maxWaiters = 256
+
+// place counts the requests under way of a subject.
+type place struct {
+	taken int
+	line  *line
+}
+
+// line is those who wait at one counter or place, in the order of when they first
+// asked.
+type line struct {
+	waiters []*waiter
+}
+
+// waiter is a reservation that stands in a line.
+type waiter struct {
+	r      *tally.Reservation
+	at     standing
+	in     *line
+	joined uint64 // holds opened by then
+	// passed is what is held there by others that asked later than this one and
+	// were let past. They are let past only as long as it could not be served
+	// without them either, so it is not kept waiting by them for ever.
+	passed int64
+
+	done  chan struct{} // gets one token, once it has left the line
+	hold  *Hold
+	grant tally.Grant
+	err   error
+	again bool // it must ask again: counters are lacking
+}
+
+// place returns the place of a subject.
+func (l *Ledger) place(s tally.Subject) *place {
+	p := l.places[s]
+	if p == nil {
+		p = &place{}
+		l.places[s] = p
+	}
+	return p
+}
+
+// noPlace finds a place that is not free, or that others wait for.
+func (l *Ledger) noPlace(r *tally.Reservation) (error, *standing) {
+	for i := range r.Places {
+		want := &r.Places[i]
+		p := l.places[want.Subject]
+		if p == nil || want.Max <= 0 {
+			continue
+		}
+		if int64(p.taken) >= want.Max || p.line.ahead(r) {
+			return &tally.LimitError{Place: *want, Used: 0, Held: int64(p.taken)}, &standing{place: p}
+		}
+	}
+	return nil, nil
+}
+
+// ahead reports whether somebody waits who asked before r.
+func (q *line) ahead(r *tally.Reservation) bool {
+	return q != nil && len(q.waiters) > 0 && q.waiters[0].r != r && !r.Since.Before(q.waiters[0].r.Since)
+}
+
+// lets reports whether those who asked before r can be passed by it: each of them
+// is kept waiting by holds that were there before it came.
+func (q *line) lets(r *tally.Reservation, k *counter) bool {
+	if q == nil {
+		return true
+	}
+	for _, w := range q.waiters {
+		if w.r == r || r.Since.Before(w.r.Since) {
+			return true
+		}
+		if tally.AddSat(k.taken()-w.passed, w.at.need) <= w.at.max {
+			return false
+		}
+	}
+	return true
+}
+
+// overtaken adds a hold to what those have been passed by who asked before it, or
+// takes it off.
+func (q *line) overtaken(h *Hold, amount int64) {
+	if q == nil {
+		return
+	}
+	for _, w := range q.waiters {
+		if h.opened > w.joined && w.r.Since.Before(h.Since) {
+			w.passed = tally.AddSat(w.passed, amount)
+		}
+	}
+}
+
+// Admit holds a checked reservation like Reserve, and waits as the reservation
+// says. adopt must make the ledger count on the counters it is given. Once ctx is
+// done nothing is held, and the error is Unavailable with ctx's cause.
+func (l *Ledger) Admit(ctx context.Context, r *tally.Reservation, adopt func([]tally.Counter) error) (*Hold, tally.Grant, error) {
+	if r.Since.IsZero() {
+		r.Since = r.At
+	}
+	var began time.Time
+	for {
+		h, g, lacking, w, err := l.admit(r, began)
+		switch {
+		case w != nil:
+			if began.IsZero() {
+				began = time.Now()
+			}
+			if h, g, err = l.wait(ctx, w, r.Wait-time.Since(began)); err == nil && h == nil {
+				continue
+			}
+			g.Waited = time.Since(began)
+			return h, g, err
+		case lacking != nil:
+			if err := adopt(lacking); err != nil {
+				return nil, g, err
+			}
+			continue
+		case !began.IsZero():
+			g.Waited = time.Since(began)
+		}
+		return h, g, err
+	}
+}
+
+// admit holds a reservation, or puts it into a line if it may wait.
+func (l *Ledger) admit(r *tally.Reservation, began time.Time) (h *Hold, g tally.Grant, lacking []tally.Counter, w *waiter, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	patient := r.Wait > 0 && (began.IsZero() || time.Since(began) < r.Wait)
+	d := l.decide(r, patient)
+	switch {
+	case d.lacking != nil:
+		return nil, g, d.lacking, nil, nil
+	case d.err == nil:
+		h = l.hold(r, &d)
+		return h, l.grant(h), nil, nil, nil
+	case d.at == nil || !patient:
+		return nil, g, nil, nil, d.err
+	}
+	w = &waiter{r: r, done: make(chan struct{}, 1), joined: l.opened}
+	if !l.join(w, d.at) {
+		if limit, ok := d.err.(*tally.LimitError); ok {
+			limit.Crowded = true
+		}
+		return nil, g, nil, nil, d.err
+	}
+	return nil, g, nil, w, nil
+}
+
+// join puts a waiter into the line where it is short; false if that is full.
+func (l *Ledger) join(w *waiter, at *standing) bool {
+	q := at.line()
+	if *q == nil {
+		*q = &line{}
+	}
+	if len((*q).waiters) >= maxWaiters {
+		return false
+	}
+	i := len((*q).waiters)
+	for i > 0 && w.r.Since.Before((*q).waiters[i-1].r.Since) {
+		i--
+	}
+	(*q).waiters = slices.Insert((*q).waiters, i, w)
+	w.at, w.in, w.passed = *at, *q, 0
+	w.joined = l.opened
+	l.waiting++
+	return true
+}
+
+func (at *standing) line() **line {
+	if at.place != nil {
+		return &at.place.line
+	}
+	return &at.counter.line
+}
+
+// leave takes a waiter out of its line.
+func (l *Ledger) leave(w *waiter) {
+	i := slices.Index(w.in.waiters, w)
+	w.in.waiters = slices.Delete(w.in.waiters, i, i+1)
+	if len(w.in.waiters) == 0 {
+		*w.at.line() = nil
+	}
+	w.in = nil
+	l.waiting--
+}
+
+// wait waits until a waiter is served, its time is over or ctx is done. Without a
+// hold and an error it must ask again.
+func (l *Ledger) wait(ctx context.Context, w *waiter, most time.Duration) (*Hold, tally.Grant, error) {
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-w.done:
+		if ctx.Err() == nil {
+			return w.hold, w.grant, w.err
+		}
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	l.mu.Lock()
+	gone := ctx.Err() != nil
+	if w.in != nil {
+		at := w.at
+		l.leave(w)
+		if !gone {
+			l.lastCall(w)
+		}
+		l.serveLine(at) // it may have kept others from passing
+	}
+	l.mu.Unlock()
+	if gone {
+		if w.hold != nil {
+			l.Drop(w.hold)
+		}
+		return nil, tally.Grant{}, tally.Errorf(tally.Unavailable, "the request was not waited for: %w", context.Cause(ctx))
+	}
+	return w.hold, w.grant, w.err
+}
+
+// lastCall decides about a waiter whose time is over: whatever there is room for
+// is granted.
+func (l *Ledger) lastCall(w *waiter) {
+	d := l.decide(w.r, false)
+	l.conclude(w, &d)
+}
+
+// conclude tells a waiter that has left its line what came of it.
+func (l *Ledger) conclude(w *waiter, d *decision) {
+	switch {
+	case d.lacking != nil:
+		w.again = true
+	case d.err != nil:
+		w.err = d.err
+	default:
+		w.hold = l.hold(w.r, d)
+		w.grant = l.grant(w.hold)
+	}
+	w.done <- struct{}{}
+}
+
+// Waiting is how many reservations wait.
+func (l *Ledger) Waiting() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.waiting
+}
+
+// serve hands on the room and the places that a hold has given back.
+func (l *Ledger) serve(h *Hold) {
+	if l.waiting == 0 {
+		l.tidy(h)
+		return
+	}
+	for _, p := range h.places {
+		l.serveLine(standing{place: p})
+	}
+	sec := h.At.Unix()
+	for _, a := range h.accounts {
+		for i := 0; i < len(a.counters); i++ {
+			if k := a.counters[i]; k.line != nil && k.contains(sec) {
+				l.serveLine(standing{counter: k})
+			}
+		}
+	}
+	l.tidy(h)
+}
+
+// tidy forgets places that nobody takes or waits for.
+func (l *Ledger) tidy(h *Hold) {
+	for i, p := range h.places {
+		if s := h.Reservation.Places[i].Subject; p.taken == 0 && p.line == nil && l.places[s] == p {
+			delete(l.places, s)
+		}
+	}
+}
+
+// serveLine admits those in a line who have room now, the earliest first. One who
+// is short elsewhere moves to the line there.
+func (l *Ledger) serveLine(at standing) {
+	q := *at.line()
+	if q == nil || at.counter != nil && !q.stirs(at.counter) {
+		return
+	}
+	for i := 0; i < len(q.waiters); {
+		w := q.waiters[i]
+		d := l.decide(w.r, true)
+		switch {
+		case d.lacking == nil && d.err != nil && d.at != nil && *d.at.line() == q:
+			w.at = *d.at // what it needs may have become less
+			i++
+			if at.place != nil {
+				return // places are taken in order
+			}
+			continue
+		case d.lacking == nil && d.err != nil && d.at != nil:
+			l.leave(w)
+			if !l.join(w, d.at) {
+				d.at = nil
+				l.conclude(w, &d)
+			}
+		default:
+			l.leave(w)
+			l.conclude(w, &d)
+		}
+		if q = *at.line(); q == nil {
+			return
+		}
+	}
+}
+
+// stirs reports whether somebody in the line of a counter may have room now, or
+// may have to be content with less: most settlements change neither.
+func (q *line) stirs(k *counter) bool {
+	taken := k.taken()
+	for _, w := range q.waiters {
+		if tally.AddSat(taken, w.at.need) <= w.at.max || tally.AddSat(k.used, w.at.need) > w.at.max {
+			return true
+		}
+	}
+	return false
+}
