@@ -22,10 +22,20 @@ type Envelope struct {
 	Prompts      int64 // prompts in "prompt" or inputs in "input" that are answered one by one, at least 1
 	IncludeUsage bool  // stream_options.include_usage
 	Base64       bool  // encoding_format is "base64"
-	// RemoteMedia is whether the body refers to images, video or files, in it
-	// or elsewhere: what they count for is not bounded by the body's bytes. It
-	// may be true by mistake, never false.
-	RemoteMedia bool
+	Content      Content
+	// Extras are what the upstream bills beside the text, and Tier the way of being
+	// served that the caller asks for.
+	Extras []Extra
+	Tier   tally.Tier
+	// Predicted is the bytes of a predicted output, which may be billed as output on
+	// top of what is granted.
+	Predicted int64
+	// Thinking is the budget for thinking that the request sets, in tokens; an
+	// upstream refuses an output that is not larger.
+	Thinking int64
+	// Unknown is the first top-level field whose meaning the gateway does not know,
+	// "" if there is none.
+	Unknown string
 	// Session is the end user named by the body, from the first present of
 	// user, metadata.{session_id,user_id,wa_id,phone}, safety_identifier,
 	// conversation; "" if none.
@@ -34,8 +44,10 @@ type Envelope struct {
 	model, stream, maxTokens, maxCompletion, streamOptions, encodingFormat span
 	includeUsage                                                           span // within streamOptions
 	user, metadata, safety, conversation                                   span
-	choices, bestOf, prompt, input                                         span
+	choices, bestOf, prompt, input, messages                               span
 	models, tier                                                           span
+	tools, plugins, searchParameters, modalities, cacheControl, speed      span
+	maxToolCalls, prediction, reasoning, thinking, thinkingBudget          span
 	open, end                                                              int   // offsets of the outer braces
 	ownMaxTokens, ownMaxCompletion                                         int64 // 0 if absent
 	empty                                                                  bool
@@ -85,7 +97,7 @@ func Peek(body []byte) (*Envelope, error) {
 // refusal is a *tally.Error Invalid that names the field or the offset.
 func (e *Envelope) Peek(body []byte) error {
 	model, field := e.Model, e.MaxField // kept: the next body often names the same
-	*e = Envelope{Raw: body, Model: model, MaxField: field, MaxTokens: -1, Choices: 1, BestOf: 1, Prompts: 1}
+	*e = Envelope{Raw: body, Model: model, MaxField: field, MaxTokens: -1, Choices: 1, BestOf: 1, Prompts: 1, Extras: e.Extras[:0]}
 	if err := e.walk(body); err != nil {
 		return err
 	}
@@ -124,7 +136,15 @@ func (e *Envelope) walk(b []byte) error {
 		}
 		i = space(b, i+1)
 		start := i
-		if i = skipValue(b, i, 1, &e.RemoteMedia); i < 0 {
+		switch {
+		case to == nil:
+			i = e.other(key, b, i)
+		case to == &e.messages:
+			i = e.Content.messages(b, i)
+		default:
+			i = skipValue(b, i, 1, nil)
+		}
+		if i < 0 {
 			return malformed(b, ^i)
 		}
 		if to != nil {
@@ -181,6 +201,30 @@ func (e *Envelope) member(key []byte, at int) (*span, error) {
 		to = &e.safety
 	case "conversation":
 		to = &e.conversation
+	case "messages":
+		to = &e.messages
+	case "tools":
+		to = &e.tools
+	case "plugins":
+		to = &e.plugins
+	case "search_parameters":
+		to = &e.searchParameters
+	case "modalities":
+		to = &e.modalities
+	case "cache_control":
+		to = &e.cacheControl
+	case "speed":
+		to = &e.speed
+	case "max_tool_calls":
+		to = &e.maxToolCalls
+	case "prediction":
+		to = &e.prediction
+	case "reasoning":
+		to = &e.reasoning
+	case "thinking":
+		to = &e.thinking
+	case "thinking_budget":
+		to = &e.thinkingBudget
 	default:
 		if plain(key) {
 			return nil, nil

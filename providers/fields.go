@@ -9,7 +9,9 @@ import (
 
 // known are the fields whose meaning must be beyond doubt.
 var known = [...]string{"model", "stream", FieldMaxTokens, FieldMaxCompletion, "stream_options", "encoding_format",
-	"n", "best_of", "models", "service_tier", "prompt", "input", "user", "metadata", "safety_identifier", "conversation"}
+	"n", "best_of", "models", "service_tier", "prompt", "input", "user", "metadata", "safety_identifier", "conversation",
+	"messages", "tools", "plugins", "search_parameters", "modalities", "cache_control", "speed", "max_tool_calls", "prediction",
+	"reasoning", "thinking", "thinking_budget"}
 
 // foldedKey decodes a key that is not plain. It returns the field that the key
 // spells with escapes, "" if it is none of ours, and an error if a decoder that
@@ -24,6 +26,11 @@ func foldedKey(key []byte, off int) (string, error) {
 			return k, nil
 		}
 		if strings.EqualFold(name, k) {
+			return "", tally.Errorf(tally.Invalid, "the field %q must be written %q", name, k)
+		}
+	}
+	for k, r := range roles {
+		if r >= referField && name != k && strings.EqualFold(name, k) && roles[name] == unknownField {
 			return "", tally.Errorf(tally.Invalid, "the field %q must be written %q", name, k)
 		}
 	}
@@ -67,6 +74,9 @@ func (e *Envelope) read(b []byte) error {
 		if s.present() && b[s.From] == '[' {
 			e.Prompts = max(e.Prompts, elements(b, s.From))
 		}
+		if s.present() && holdsObject(b, s) { // a picture to embed, or a prompt by its name
+			e.Content.refers(nil, "the input")
+		}
 	}
 	if e.Prompts > maxPrompts {
 		return tally.Errorf(tally.Invalid, "the request has %d inputs; at most %d are allowed", e.Prompts, maxPrompts)
@@ -75,11 +85,54 @@ func (e *Envelope) read(b []byte) error {
 		return err
 	}
 	e.readSession(b)
+	e.readExtras(b)
+	e.readOutput(b)
+	if s := e.conversation; s.present() && !s.null(b) {
+		e.Content.refers([]byte("conversation"), "the request")
+	}
 	return nil
 }
 
-// readPricing refuses what would make an upstream charge other prices than those
-// of the model that is named: the bound of the request would not be true.
+// holdsObject reports whether a value is an object, or a list that has one.
+func holdsObject(b []byte, s span) bool {
+	found := b[s.From] == '{'
+	if b[s.From] == '[' {
+		elementsOf(b, s.From, func(s span) bool {
+			found = b[s.From] == '{'
+			return !found
+		})
+	}
+	return found
+}
+
+// readOutput takes what bears on how much output there may be.
+func (e *Envelope) readOutput(b []byte) {
+	if s := e.prediction; s.present() && !s.null(b) {
+		e.Predicted = int64(s.To - s.From)
+	}
+	budget := func(s span) {
+		if s.present() && b[s.From]-'0' <= 9 {
+			if n, err := integer(b, s, "thinking", tally.MaxTokens); err == nil {
+				e.Thinking = max(e.Thinking, n)
+			}
+		}
+	}
+	budget(e.thinkingBudget)
+	for _, of := range [...]span{e.reasoning, e.thinking} {
+		if of.present() && b[of.From] == '{' {
+			members(b, of.From, func(key []byte, s span) bool {
+				if string(key) == "max_tokens" || string(key) == "budget_tokens" {
+					budget(s)
+				}
+				return true
+			})
+		}
+	}
+}
+
+// readPricing refuses what would make an upstream charge the prices of another
+// model, or of a tier that nobody knows: the bound of the request would not be
+// true.
 func (e *Envelope) readPricing(b []byte) error {
 	if e.models.present() && !e.models.null(b) { // OpenRouter's, to fall back on
 		return tally.Errorf(tally.Invalid, `"models" is not taken, since a request is priced by one model; name it in "model"`)
@@ -92,7 +145,10 @@ func (e *Envelope) readPricing(b []byte) error {
 		return wrongType("service_tier", "a string")
 	}
 	switch tier, _ := unquote(v); tier {
-	case "auto", "default", "standard", "standard_only", "on_demand", "flex":
+	case "auto", "default", "standard", "standard_only", "on_demand":
+		return nil
+	case "flex", "priority":
+		e.Tier = tally.Tier(tier)
 		return nil
 	default:
 		return tally.Errorf(tally.Invalid, `"service_tier" %q is not taken: its prices are not those of the price book; leave it out`, tier)

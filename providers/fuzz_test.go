@@ -55,7 +55,11 @@ func FuzzPeek(f *testing.F) {
 		`{"model":"a","stream":true,"max_tokens":5,"messages":[{"role":"user","content":"a \" b\\"}],"stream_options":{"include_usage":true}}`,
 		`{"max_completion_tokens":7,"max_tokens":9,"n":2,"user":"u","metadata":{"session_id":"s"}}`,
 		`{"\u006dodel":"a","x":{"y":[1,2.5e3,-0,null,true]}}`, `{"model":"a","Model":"b"}`, `{"prompt":["a",["b"],1]}`, ` { } `,
-		`{"input":[[1],[2]],"encoding_format":"base64"}`, `{"messages":[{"content":[{"image_url":{}}]}]}`, `{"a":"\ud800"}`, `{"stream_options":{}}`,
+		`{"input":[[1],[2]],"encoding_format":"base64"}`, `{"messages":[{"content":[{"image_url":{}}]}]}`,
+		`{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}},{"type":"text","text":"x"}]}]}`,
+		`{"messages":[{"content":[{"type":"input_audio","input_audio":{"data":"AAAA","format":"wav"}},{"type":"document_url","document_url":"https://x"}]}]}`,
+		`{"tools":[{"type":"web_search_20250305","name":"w"},{"type":"function"}],"max_tool_calls":3,"plugins":[{"id":"web"}],"modalities":["text"]}`,
+		`{"a":"\ud800"}`, `{"stream_options":{}}`,
 	} {
 		for edits := range byte(8) {
 			f.Add([]byte(body), "up", int64(6), edits)
@@ -199,12 +203,10 @@ func checkSeen(t *testing.T, e *Envelope, members []pair) {
 	if e.Prompts != prompts {
 		t.Fatalf("%q: %d prompts, want %d", e.Raw, e.Prompts, prompts)
 	}
-	var all any
-	if json.Unmarshal(e.Raw, &all) == nil && !e.RemoteMedia {
-		for _, v := range all.(map[string]any) { // the members of the body itself are none
-			if key := mediaIn(v); key != "" {
-				t.Fatalf("%q: %s was not seen", e.Raw, key)
-			}
+	var all map[string]any
+	if json.Unmarshal(e.Raw, &all) == nil && utf8.Valid(e.Raw) && e.Content.Unbounded == "" {
+		if what := unbounded(all["messages"]); what != "" {
+			t.Fatalf("%q: %s was not seen", e.Raw, what)
 		}
 	}
 	var user string
@@ -213,26 +215,80 @@ func checkSeen(t *testing.T, e *Envelope, members []pair) {
 	}
 }
 
-// mediaIn finds a key that stands for media.
-func mediaIn(v any) string {
-	switch v := v.(type) {
-	case []any:
-		for _, x := range v {
-			if key := mediaIn(x); key != "" {
-				return key
+// unbounded finds something in messages that their bytes do not bound, going by
+// what encoding/json makes of them.
+func unbounded(messages any) string {
+	list, ok := messages.([]any)
+	if !ok {
+		return ""
+	}
+	for _, m := range list {
+		message, _ := m.(map[string]any)
+		for key, v := range message {
+			switch key {
+			case "role", "name", "tool_call_id", "refusal", "reasoning", "reasoning_content", "thinking", "reasoning_details", "tool_calls",
+				"function_call", "annotations", "cache_control":
+				continue
 			}
-		}
-	case map[string]any:
-		for key, x := range v {
-			if isMedia([]byte(key)) && !strings.Contains(key, `\`) {
-				return key
+			parts, isList := v.([]any)
+			_, isObject := v.(map[string]any)
+			if _, isText := v.(string); key != "content" && (isList || isObject || isText) || isObject {
+				return "a message's " + key
 			}
-			if key := mediaIn(x); key != "" {
-				return key
+			for _, p := range parts {
+				if what := unboundedPart(p); key == "content" && what != "" {
+					return what
+				}
 			}
 		}
 	}
 	return ""
+}
+
+func unboundedPart(p any) string {
+	fields, ok := p.(map[string]any)
+	if !ok {
+		return ""
+	}
+	kind, _ := fields["type"].(string)
+	for key, v := range fields {
+		_, isText := v.(string)
+		data := v
+		if object, ok := v.(map[string]any); ok {
+			if data = object["url"]; data == nil {
+				data = object["data"]
+			}
+			if object["url"] != nil && object["data"] != nil {
+				return "a part with two places"
+			}
+		}
+		inline, _ := data.(string)
+		switch key {
+		case "type", "cache_control", "annotations", "logprobs", "citations", "summary", "index", "detail", "format":
+		case "text", "refusal", "thinking", "signature", "data":
+			if !isText && v != nil {
+				if _, number := v.(float64); !number && v != true && v != false {
+					return "a part's " + key
+				}
+			}
+		case "image_url", "image", "source":
+			if kind != "image_url" && kind != "image" && kind != "input_image" || strings.Contains(inline, ":") && !strings.HasPrefix(inline, "data:image/") || inline == "" {
+				return "a picture elsewhere"
+			}
+		case "input_audio", "audio":
+			if kind != "input_audio" && kind != "audio" || strings.Contains(inline, ":") && !strings.HasPrefix(inline, "data:audio/") || inline == "" {
+				return "sound elsewhere"
+			}
+		default:
+			return "a part's " + key
+		}
+	}
+	switch kind {
+	case "", "text", "input_text", "output_text", "refusal", "thinking", "redacted_thinking", "reasoning", "summary_text",
+		"image_url", "image", "input_image", "input_audio", "audio":
+		return ""
+	}
+	return "a part of type " + kind
 }
 
 // checkRewritten: the edits are made, and nothing else is changed.

@@ -21,7 +21,10 @@ type Edits struct {
 	IncludeUsage bool
 	// DropStreamOptions removes stream_options, for upstreams that refuse it.
 	DropStreamOptions bool
-	EncodingFormat    string // of embeddings; "" leaves it as it is
+	// BoundExtras writes how often extras may be used that the request has bounded
+	// or left open: what was held for them.
+	BoundExtras    bool
+	EncodingFormat string // of embeddings; "" leaves it as it is
 }
 
 // patch replaces [from, to) of the body by key, text, and what of quote and n is
@@ -38,11 +41,11 @@ type patch struct {
 }
 
 // patches are collected in any order and kept in that of the body, with what is
-// inserted at a place before what is replaced there. Eight are enough: no edit
-// makes more.
+// inserted at a place before what is replaced there. There is room for all that
+// one rewriting can make.
 type patches struct {
 	of       *Envelope
-	at       [8]patch
+	at       [8 + mostExtras]patch
 	n        int
 	inserted bool // a member
 }
@@ -97,7 +100,34 @@ func (e *Envelope) Rewrite(dst []byte, edits Edits) []byte {
 	if edits.EncodingFormat != "" {
 		p.set(e.encodingFormat, `"encoding_format":`, patch{quote: edits.EncodingFormat})
 	}
+	if edits.BoundExtras {
+		p.extras()
+	}
 	return p.apply(dst)
+}
+
+// extras writes the bounds of extras, each once.
+func (p *patches) extras() {
+	e := p.of
+	for i := range e.Extras {
+		x := &e.Extras[i]
+		if !x.Settable || x.Piece == "" {
+			continue
+		}
+		again := false
+		for j := range e.Extras[:i] {
+			again = again || e.Extras[j].Settable && e.Extras[j].at == x.at
+		}
+		switch {
+		case again:
+		case !x.insert:
+			p.add(patch{from: x.at.From, to: x.at.To, n: x.Count})
+		case x.at.From == e.open+1:
+			p.set(span{}, x.key, patch{n: x.Count})
+		default:
+			p.add(patch{from: x.at.From, to: x.at.To, key: x.key, n: x.Count, comma: !x.empty})
+		}
+	}
 }
 
 // bound writes the granted output so that whichever field the upstream reads,

@@ -93,7 +93,7 @@ func (x *exchange) inputBound(targets []route.Target) int64 {
 		}
 		context = max(context, t.Model.ContextTokens)
 	}
-	if x.envelope.RemoteMedia {
+	if x.envelope.Content.Unbounded != "" {
 		return context
 	}
 	bytes := int64(len(x.body)) + formatTokens

@@ -1,0 +1,332 @@
+package providers
+
+import "bytes"
+
+// Content is what bounds the prompt of a request: its text by its bytes, since a
+// token is at least one; pictures and sound that it carries by what they are. What
+// it only refers to, or is of a kind that we do not know, has no bound but the
+// model's context.
+type Content struct {
+	Images     int64 // pictures that the body carries
+	ImageBytes int64 // bytes of the body that are their data
+	Audio      bool  // the body carries sound, which its bytes bound
+	// Unbounded names what only the context bounds, the first of it: "document_url
+	// in messages"; "" if there is nothing.
+	Unbounded string
+	// LongCache is whether parts are to be cached for longer than five minutes,
+	// which costs more.
+	LongCache bool
+}
+
+// refers notes something that only the context bounds.
+func (c *Content) refers(name []byte, in string) {
+	if c.Unbounded != "" {
+		return
+	}
+	if len(name) == 0 || len(name) > 40 || !plain(name) {
+		name = []byte("something")
+	}
+	c.Unbounded = string(name) + " in " + in
+}
+
+// Each of the walkers below takes the text and the offset of a value, and returns
+// the offset behind it; a negative result ^off is a fault at off. They walk over
+// every byte once, and accept no less and no more than skipValue does.
+
+// eachMember walks over an object. visit is called with each key and the offset of
+// its value, and returns the offset behind that.
+func eachMember(b []byte, i, depth int, visit func(key []byte, i int) int) int {
+	if depth > maxDepth {
+		return ^i
+	}
+	if i = space(b, i+1); i < len(b) && b[i] == '}' {
+		return i + 1
+	}
+	for {
+		if i >= len(b) || b[i] != '"' {
+			return ^i
+		}
+		from := i + 1
+		if i = skipString(b, from); i < 0 {
+			return i
+		}
+		key := b[from : i-1]
+		if i = space(b, i); i >= len(b) || b[i] != ':' {
+			return ^i
+		}
+		if i = visit(key, space(b, i+1)); i < 0 {
+			return i
+		}
+		if i = space(b, i); i >= len(b) {
+			return ^i
+		}
+		switch b[i] {
+		case '}':
+			return i + 1
+		case ',':
+			i = space(b, i+1)
+		default:
+			return ^i
+		}
+	}
+}
+
+// eachElement walks over an array.
+func eachElement(b []byte, i, depth int, visit func(i int) int) int {
+	if depth > maxDepth {
+		return ^i
+	}
+	if i = space(b, i+1); i < len(b) && b[i] == ']' {
+		return i + 1
+	}
+	for {
+		if i = visit(i); i < 0 {
+			return i
+		}
+		if i = space(b, i); i >= len(b) {
+			return ^i
+		}
+		switch b[i] {
+		case ']':
+			return i + 1
+		case ',':
+			i = space(b, i+1)
+		default:
+			return ^i
+		}
+	}
+}
+
+// kindAt is the first byte of a value, 0 at the end of the text.
+func kindAt(b []byte, i int) byte {
+	if i >= len(b) {
+		return 0
+	}
+	return b[i]
+}
+
+// messages walks over the messages of a chat.
+func (c *Content) messages(b []byte, i int) int {
+	if kindAt(b, i) != '[' {
+		if k := kindAt(b, i); k == '{' || k == '"' {
+			c.refers(nil, "messages")
+		}
+		return skipValue(b, i, 1, nil)
+	}
+	return eachElement(b, i, 2, func(i int) int {
+		if kindAt(b, i) != '{' {
+			return skipValue(b, i, 2, nil)
+		}
+		return c.message(b, i)
+	})
+}
+
+func (c *Content) message(b []byte, i int) int {
+	return eachMember(b, i, 3, func(key []byte, i int) int {
+		kind := kindAt(b, i)
+		switch string(key) {
+		case "content":
+			switch kind {
+			case '[':
+				return c.parts(b, i, 4, "messages")
+			case '{':
+				c.refers(key, "messages")
+			}
+		case "cache_control":
+			return c.cacheControl(b, i, 4)
+		case "role", "name", "tool_call_id", "refusal", "reasoning", "reasoning_content", "thinking", "reasoning_details",
+			"tool_calls", "function_call", "annotations":
+			// text, whatever is in it
+		default:
+			if kind == '"' || kind == '[' || kind == '{' || !plain(key) {
+				c.refers(key, "messages")
+			}
+		}
+		return skipValue(b, i, 3, nil)
+	})
+}
+
+// parts walks over a list of parts, of a message or of a prediction.
+func (c *Content) parts(b []byte, i, depth int, in string) int {
+	return eachElement(b, i, depth, func(i int) int {
+		switch kindAt(b, i) {
+		case '{':
+			return c.part(b, i, depth+1, in)
+		case '[':
+			c.refers(nil, in)
+		}
+		return skipValue(b, i, depth, nil)
+	})
+}
+
+// part is what a part of a message says of itself.
+type part struct {
+	kind    []byte // its type; nil if it has none
+	other   []byte // a key that a part of text does not have
+	odd     bool   // it has one
+	picture span   // the data of a picture
+	sound   span
+}
+
+// part walks over one part and decides what bounds it.
+func (c *Content) part(b []byte, i, depth int, in string) int {
+	var p part
+	types := 0
+	end := eachMember(b, i, depth, func(key []byte, i int) int {
+		kind := kindAt(b, i)
+		switch string(key) {
+		case "type":
+			end := skipValue(b, i, depth, nil)
+			if types++; end > 0 && kind == '"' {
+				p.kind = b[i+1 : end-1]
+			}
+			return end
+		case "text", "refusal", "thinking", "signature", "data", "detail", "format", "index":
+			if kind == '{' || kind == '[' {
+				p.odd, p.other = true, key
+			}
+		case "annotations", "logprobs", "citations", "summary":
+		case "cache_control":
+			return c.cacheControl(b, i, depth+1)
+		case "image_url", "image", "source":
+			return p.inline(b, i, depth, key, &p.picture)
+		case "input_audio", "audio":
+			return p.inline(b, i, depth, key, &p.sound)
+		default:
+			p.odd, p.other = true, key
+		}
+		return skipValue(b, i, depth, nil)
+	})
+	if end < 0 {
+		return end
+	}
+	data := span{}
+	switch string(p.kind) {
+	case "image_url", "input_image", "image":
+		data = p.picture
+	case "input_audio", "audio":
+		data = p.sound
+	}
+	switch {
+	case types > 1 || p.odd || !plain(p.kind):
+		c.refers(p.name(), in)
+	case data.present() && !(p.picture.present() && p.sound.present()):
+		if data == p.sound {
+			c.Audio = true
+			break
+		}
+		c.Images++
+		c.ImageBytes += int64(data.To - data.From)
+	case p.picture.present() || p.sound.present() || !isText(p.kind):
+		c.refers(p.name(), in)
+	}
+	return end
+}
+
+// name is what the part is called for people.
+func (p *part) name() []byte {
+	if len(p.kind) > 0 {
+		return p.kind
+	}
+	return p.other
+}
+
+// isText reports whether a type of part is of text alone. A part without a type
+// and with a text is.
+func isText(kind []byte) bool {
+	switch string(kind) {
+	case "", "text", "input_text", "output_text", "refusal", "thinking", "redacted_thinking", "reasoning", "summary_text":
+		return true
+	}
+	return false
+}
+
+// inline walks over the value of a picture or sound, and finds its data if the
+// body carries it: a data URL, or base64 under "data". Anything else, an address
+// or the name of a file, makes the part odd.
+func (p *part) inline(b []byte, i, depth int, key []byte, to *span) int {
+	found := span{}
+	carried := func(at, end int) bool {
+		v := b[at+1 : end-1]
+		return bytes.HasPrefix(v, []byte("data:")) && bytes.Contains(v[:min(len(v), 100)], []byte(";base64,"))
+	}
+	var end int
+	switch kindAt(b, i) {
+	case '"':
+		if end = skipString(b, i+1); end > 0 && carried(i, end) {
+			found = span{From: i, To: end}
+		}
+	case '{':
+		odd := false
+		end = eachMember(b, i, depth+1, func(k []byte, i int) int {
+			end := skipValue(b, i, depth+1, nil)
+			if end < 0 {
+				return end
+			}
+			switch string(k) {
+			case "url", "data":
+				isText := b[i] == '"'
+				if odd = odd || found.present() || !isText; isText && (carried(i, end) || string(k) == "data" && isBase64(b[i+1:end-1])) {
+					found = span{From: i, To: end}
+				}
+			case "detail", "format", "media_type", "type", "mime_type":
+			default:
+				odd = true
+			}
+			return end
+		})
+		if odd {
+			found = span{}
+		}
+	default:
+		end = skipValue(b, i, depth, nil)
+	}
+	if end < 0 {
+		return end
+	}
+	if found.present() && !to.present() && isMediaOf(key, b[found.From+1:found.To-1]) {
+		*to = found
+	} else {
+		p.odd, p.other = true, key
+	}
+	return end
+}
+
+// isMediaOf reports whether the data URL under a key is of what the key says: a
+// document in a picture's place has no bound of a picture.
+func isMediaOf(key, data []byte) bool {
+	if !bytes.HasPrefix(data, []byte("data:")) {
+		return true // bare base64, whose type stands beside it
+	}
+	if string(key) == "input_audio" || string(key) == "audio" {
+		return bytes.HasPrefix(data, []byte("data:audio/"))
+	}
+	return bytes.HasPrefix(data, []byte("data:image/"))
+}
+
+// isBase64 reports whether a text is nothing but base64, and so no address.
+func isBase64(s []byte) bool {
+	for _, c := range s {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '+', c == '/', c == '-', c == '_', c == '=':
+		case c == '\\': // some write \/ for /, and \n for the end of a line
+		default:
+			return false
+		}
+	}
+	return len(s) > 0
+}
+
+// cacheControl walks over what a part says of the upstream's cache.
+func (c *Content) cacheControl(b []byte, i, depth int) int {
+	if kindAt(b, i) != '{' {
+		return skipValue(b, i, depth, nil)
+	}
+	return eachMember(b, i, depth, func(key []byte, i int) int {
+		end := skipValue(b, i, depth, nil)
+		if end > 0 && (string(key) == "ttl" && string(b[i:end]) != `"5m"` || !plain(key)) {
+			c.LongCache = true
+		}
+		return end
+	})
+}

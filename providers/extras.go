@@ -1,0 +1,368 @@
+package providers
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+
+	"tallygate/engine/tally"
+)
+
+// Extra is a part of a request that the upstream bills beside the tokens of its
+// text, or at other rates: a search, a place to be served from, an hour in a cache.
+type Extra struct {
+	Field string // for people: "web_search_options", "tools of type web_search"
+	// Piece is what is billed by the piece, "" if it is something else. Count is the
+	// most of them; with Settable it is ours to send, otherwise the upstream has it
+	// by itself, and -1 means that there is no bound.
+	Piece    tally.Piece
+	Count    int64
+	Settable bool
+	// Class is the class of tokens it makes dearer; Fetches whether it brings into
+	// the prompt what the body does not hold.
+	Class   tally.Class
+	Classed bool
+	Fetches bool
+
+	at     span   // of the count, or where it is to be put
+	key    string // of the count, with quotes and colon
+	insert bool   // it is to be put there
+	empty  bool   // into an object without members
+}
+
+// unsaidCount is what a request is held to that does not say how often it may
+// search.
+const unsaidCount = 5
+
+// mostExtras is how many extras a request may have; more are taken for one without
+// a bound.
+const mostExtras = 8
+
+// role is what a top-level field means for the gateway.
+type role uint8
+
+const (
+	unknownField role = iota
+	plainField        // it changes no price and brings nothing into the prompt
+	textField         // its strings are part of the prompt
+	referField        // it stands for content that the body does not hold
+	billedField       // the upstream bills it, and nothing bounds it
+	searchField       // the upstream searches, once a call
+)
+
+// roles are the fields that mean something, by name; the fields that Envelope
+// reads are not among them.
+var roles = map[string]role{
+	"temperature": plainField, "top_p": plainField, "top_k": plainField, "min_p": plainField, "top_a": plainField, "typical_p": plainField,
+	"frequency_penalty": plainField, "presence_penalty": plainField, "repetition_penalty": plainField, "repeat_penalty": plainField,
+	"stop": plainField, "seed": plainField, "random_seed": plainField, "logprobs": plainField, "top_logprobs": plainField, "logit_bias": plainField,
+	"response_format": plainField, "tool_choice": plainField, "parallel_tool_calls": plainField, "functions": plainField, "function_call": plainField,
+	"reasoning_effort": plainField, "include_reasoning": plainField, "verbosity": plainField, "store": plainField, "suffix": plainField, "echo": plainField,
+	"dimensions": plainField, "input_type": plainField, "truncate": plainField, "truncation": plainField, "transforms": plainField, "prompt_cache_key": plainField,
+	"prompt_cache_retention": plainField, "enable_thinking": plainField, "chat_template_kwargs": plainField, "safe_prompt": plainField, "prompt_mode": plainField,
+	"guided_json": plainField, "guided_regex": plainField, "guided_choice": plainField, "keep_alive": plainField, "options": plainField, "format": plainField,
+	"audio": plainField, "stream_usage": plainField, "ignore_eos": plainField, "min_tokens": plainField, "language_preference": plainField,
+	"search_domain_filter": plainField, "search_recency_filter": plainField, "search_after_date_filter": plainField, "search_before_date_filter": plainField,
+	"return_images": plainField, "return_related_questions": plainField, "client_metadata": plainField, "cache_prompt": plainField,
+
+	"system": textField, "instructions": textField, "documents": textField,
+
+	"conversation_id": referField, "previous_response_id": referField, "thread": referField, "thread_id": referField, "assistant_id": referField,
+	"container": referField, "cached_content": referField, "cachedContent": referField, "file": referField, "files": referField, "attachments": referField,
+	"image": referField, "images": referField, "video": referField, "videos": referField, "prompt_id": referField,
+
+	"web_search_options": searchField,
+	"provider":           billedField, "route": billedField, "preset": billedField, "region": billedField, "inference_geo": billedField,
+	"data_residency": billedField, "enable_search": billedField, "web_search": billedField, "extra_body": billedField, "mcp_servers": billedField,
+	"code_interpreter": billedField, "deep_research": billedField, "search_mode": billedField,
+}
+
+// roleOf tells what a field means by its name. A name that is not on the list is
+// unknown, unless it has the form of one that stands for content elsewhere, or of
+// a search.
+func roleOf(key []byte) role {
+	if r, ok := roles[string(key)]; ok {
+		return r
+	}
+	for _, end := range [...]string{"_id", "_ids", "_url", "_urls", "_uri", "_file", "_files"} {
+		if bytes.HasSuffix(key, []byte(end)) {
+			switch string(key) {
+			case "user_id", "end_user_id", "session_id", "request_id", "trace_id", "client_request_id":
+				return unknownField
+			}
+			return referField
+		}
+	}
+	if bytes.Contains(key, []byte("search")) || bytes.Contains(key, []byte("browse")) {
+		return billedField
+	}
+	return unknownField
+}
+
+// other walks over the value of a field that Envelope does not read.
+func (e *Envelope) other(key []byte, b []byte, i int) int {
+	kind := kindAt(b, i)
+	off := kind == 'n' || kind == 'f' // null and false ask for nothing
+	r := roleOf(key)
+	media := false
+	end := skipValue(b, i, 1, &media)
+	if end < 0 {
+		return end
+	}
+	switch r {
+	case unknownField:
+		if e.Unknown == "" {
+			e.Unknown = strings.ToValidUTF8(string(key[:min(len(key), 60)]), "?")
+		}
+		if media {
+			e.Content.refers(key, "the request")
+		}
+	case textField:
+		if media {
+			e.Content.refers(key, "the request")
+		}
+	case referField:
+		if !off {
+			e.Content.refers(key, "the request")
+		}
+	case billedField:
+		if !off {
+			e.extra(Extra{Field: string(key), Count: -1, Fetches: true})
+		}
+	case searchField:
+		if !off {
+			e.extra(Extra{Field: string(key), Piece: tally.Search, Count: 1, Fetches: true})
+		}
+	}
+	return end
+}
+
+// extra notes one.
+func (e *Envelope) extra(x Extra) {
+	if len(e.Extras) == mostExtras {
+		x = Extra{Field: x.Field, Count: -1, Fetches: true}
+		e.Extras = e.Extras[:mostExtras-1]
+	}
+	e.Extras = append(e.Extras, x)
+}
+
+// readExtras looks at the fields whose insides decide what they cost.
+func (e *Envelope) readExtras(b []byte) {
+	e.readTools(b)
+	if s := e.plugins; s.present() && b[s.From] == '[' {
+		elementsOf(b, s.From, func(s span) bool {
+			e.plugin(b, s)
+			return true
+		})
+	} else if s.present() && !s.null(b) {
+		e.extra(Extra{Field: "plugins", Count: -1, Fetches: true})
+	}
+	if s := e.searchParameters; s.present() && !s.null(b) {
+		x := Extra{Field: "search_parameters", Piece: tally.Search, Fetches: true}
+		x.counted(b, s, "max_search_results")
+		if !searchOff(b, s) {
+			e.extra(x)
+		}
+	}
+	if s := e.modalities; s.present() && b[s.From] == '[' {
+		elementsOf(b, s.From, func(s span) bool {
+			switch string(s.of(b)) {
+			case `"text"`:
+			case `"audio"`:
+				e.extra(Extra{Field: "modalities with audio", Class: tally.ClassAudioOutput, Classed: true})
+			case `"image"`:
+				e.extra(Extra{Field: "modalities with image", Class: tally.ClassImageOutput, Classed: true})
+			default:
+				e.extra(Extra{Field: "modalities", Count: -1})
+			}
+			return true
+		})
+	} else if s.present() && !s.null(b) {
+		e.extra(Extra{Field: "modalities", Count: -1})
+	}
+	if s := e.cacheControl; s.present() && b[s.From] == '{' {
+		e.Content.cacheControl(b, s.From, 2)
+	}
+	if e.Content.LongCache {
+		e.extra(Extra{Field: "cache_control with a ttl", Class: tally.ClassCacheWriteLong, Classed: true})
+	}
+	if s := e.speed; s.present() && !s.null(b) {
+		switch v := string(s.of(b)); v {
+		case `"standard"`, `"normal"`, `"default"`:
+		case `"fast"`:
+			e.Tier = tally.TierFast
+		default:
+			e.extra(Extra{Field: "speed", Count: -1})
+		}
+	}
+}
+
+// searchOff reports whether search_parameters say that nothing is searched.
+func searchOff(b []byte, s span) bool {
+	off := false
+	if b[s.From] != '{' {
+		return false
+	}
+	members(b, s.From, func(key []byte, s span) bool {
+		if string(key) == "mode" {
+			off = string(s.of(b)) == `"off"`
+		}
+		return true
+	})
+	return off
+}
+
+// readTools looks at the types of tools: those that the caller runs cost nothing.
+func (e *Envelope) readTools(b []byte) {
+	s := e.tools
+	if !s.present() || s.null(b) {
+		return
+	}
+	if b[s.From] != '[' {
+		e.extra(Extra{Field: "tools", Count: -1, Fetches: true})
+		return
+	}
+	elementsOf(b, s.From, func(s span) bool {
+		e.tool(b, s)
+		return true
+	})
+}
+
+func (e *Envelope) tool(b []byte, s span) {
+	if b[s.From] != '{' {
+		e.extra(Extra{Field: "tools", Count: -1, Fetches: true})
+		return
+	}
+	var kind []byte
+	own, types, odd := false, 0, false
+	members(b, s.From, func(key []byte, v span) bool {
+		switch string(key) {
+		case "type":
+			types++
+			if b[v.From] == '"' {
+				kind = b[v.From+1 : v.To-1]
+			}
+		case "function", "name", "parameters", "input_schema":
+			own = true
+		case "cache_control":
+			if b[v.From] == '{' {
+				e.Content.cacheControl(b, v.From, 3)
+			}
+		default:
+			odd = odd || !plain(key)
+		}
+		return true
+	})
+	switch {
+	case types == 1 && (string(kind) == "function" || string(kind) == "custom") && !odd, types == 0 && own && !odd:
+		return
+	case types != 1 || odd || !plain(kind):
+		e.extra(Extra{Field: "tools of an unknown type", Count: -1, Fetches: true})
+		return
+	}
+	x := Extra{Field: "tools of type " + string(kind), Count: -1, Fetches: true}
+	switch {
+	case isDated(kind, "web_search_"): // Anthropic's, which counts for each tool
+		x.Piece = tally.Search
+		x.counted(b, s, "max_uses")
+	case string(kind) == "web_search" || string(kind) == "web_search_preview" || isDated(kind, "web_search_preview_"): // OpenAI's, which counts all tools together
+		x.Piece = tally.Search
+		x.countedBy(b, e.maxToolCalls, span{From: e.open + 1, To: e.open + 1}, "max_tool_calls", e.empty)
+	}
+	e.extra(x)
+}
+
+// isDated reports whether a type is a name with a date behind it.
+func isDated(kind []byte, name string) bool {
+	rest, ok := strings.CutPrefix(string(kind), name)
+	if !ok || len(rest) < 8 {
+		return false
+	}
+	return strings.Trim(rest, "0123456789_") == ""
+}
+
+// plugin looks at one of OpenRouter's plugins.
+func (e *Envelope) plugin(b []byte, s span) {
+	x := Extra{Field: "plugins", Count: -1, Fetches: true}
+	if b[s.From] == '{' {
+		ids := 0
+		members(b, s.From, func(key []byte, v span) bool {
+			if string(key) == "id" {
+				ids++
+				if string(v.of(b)) == `"web"` {
+					x.Field, x.Piece = "plugins with web", tally.Search
+				}
+			}
+			if !plain(key) {
+				ids = 2
+			}
+			return true
+		})
+		if x.Piece != "" && ids == 1 {
+			x.counted(b, s, "max_results")
+		} else {
+			x.Piece = ""
+		}
+	}
+	e.extra(x)
+}
+
+// counted takes the bound that stands under a key of an object, or notes where it
+// is to be put.
+func (x *Extra) counted(b []byte, object span, key string) {
+	var at span
+	n := 0
+	if b[object.From] != '{' {
+		x.Count, x.Piece = -1, ""
+		return
+	}
+	empty := b[space(b, object.From+1)] == '}'
+	members(b, object.From, func(k []byte, v span) bool {
+		if string(k) == key {
+			at = v
+			n++
+		}
+		if !plain(k) {
+			n = 2
+		}
+		return true
+	})
+	if n > 1 {
+		x.Count, x.Piece = -1, ""
+		return
+	}
+	x.countedBy(b, at, span{From: object.From + 1, To: object.From + 1}, key, empty)
+}
+
+func (x *Extra) countedBy(b []byte, at, insert span, key string, empty bool) {
+	x.key, x.Settable, x.Count, x.at = strconv.Quote(key)+":", true, unsaidCount, at
+	switch {
+	case !at.present():
+		x.at, x.insert, x.empty = insert, true, empty
+		return
+	case at.null(b):
+		return
+	}
+	n, err := integer(b, at, key, 1_000)
+	if err != nil {
+		x.Count, x.Settable, x.Piece = -1, false, ""
+		return
+	}
+	x.Count = n
+}
+
+// Searches is the most searches that the extras may cost, and whether there is a
+// bound at all.
+func (e *Envelope) Searches() (n int64, bounded bool) {
+	for i := range e.Extras {
+		x := &e.Extras[i]
+		if x.Piece == "" {
+			continue
+		}
+		if x.Count < 0 {
+			return 0, false
+		}
+		n += x.Count
+	}
+	return n, true
+}
