@@ -58,7 +58,7 @@ type Meter interface {
 	// settlements make room; who asked later is let past only while the one before
 	// could not be served without it either. Where somebody waits, nobody gets more
 	// than its Floor. When the time is over whatever has room is granted, from
-	// MinOutput. What spent amounts refuse is refused at once. At most 256 wait for
+	// MinOutput, unless others wait for the same room. What spent amounts refuse is refused at once. At most 256 wait for
 	// a counter. Once ctx is done nothing is held, and the error is Unavailable with
 	// ctx's cause.
 	Reserve(ctx context.Context, r tally.Reservation) (tally.Grant, error)

@@ -75,7 +75,7 @@ func visit(b *testing.B, profile badgerdb.Profile, addresses int) (out load) {
 					b.Error(refusal)
 					return
 				}
-				if _, err := ticket.Settle(context.Background(), answered(50, 100)); err != nil {
+				if err := ticket.Settle(context.Background(), answered(50, 100)); err != nil {
 					b.Error(err)
 					return
 				}

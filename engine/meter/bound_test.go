@@ -29,7 +29,12 @@ func drawPrices(t *rapid.T) []tally.Price {
 		p := tally.Price{
 			Input: rate.Draw(t, "input"), CachedInput: rate.Draw(t, "cached"), CacheWrite: rate.Draw(t, "cache write"),
 			Output: rate.Draw(t, "output"), Reasoning: rate.Draw(t, "reasoning"),
+			AudioInput: rate.Draw(t, "audio in"), AudioOutput: rate.Draw(t, "audio out"),
 			Request: tally.NanoUSD(rapid.Int64Range(0, int64(tally.Dollar)).Draw(t, "fee")),
+			Tier:    rapid.SampledFrom([]tally.Tier{"", "", tally.TierPriority}).Draw(t, "tier"),
+		}
+		if rapid.Bool().Draw(t, "searches have a price") {
+			p.Pieces = map[tally.Piece]tally.NanoUSD{tally.Search: tally.NanoUSD(rapid.Int64Range(0, int64(tally.Dollar)).Draw(t, "a search"))}
 		}
 		if rapid.Bool().Draw(t, "band") {
 			p.AboveTokens = rapid.Int64Range(1, 4000).Draw(t, "above")
@@ -48,6 +53,11 @@ func split(t *rapid.T, most int64) (a, b, c int64) {
 	b = rapid.Int64Range(0, most-a).Draw(t, "second class")
 	c = rapid.Int64Range(0, most-a-b).Draw(t, "third class")
 	return a, b, c
+}
+
+func split2(t *rapid.T, most int64) (a, b int64) {
+	a = rapid.Int64Range(0, most).Draw(t, "a part")
+	return a, most - a
 }
 
 // The promise of the whole program: whatever an upstream answers within what it
@@ -70,9 +80,16 @@ func TestBoundIsTrue(t *testing.T) {
 		r.Choices = rapid.Int64Range(1, 8).Draw(rt, "choices")
 		r.Output = rapid.Int64Range(0, 10_000).Draw(rt, "output wanted")
 		r.Rates = tally.Rates{}
+		r.Tier = rapid.SampledFrom([]tally.Tier{"", tally.TierPriority}).Draw(rt, "tier")
+		r.Prompt = rapid.SampledFrom([]tally.Classes{0, tally.SetOf(tally.ClassAudioInput)}).Draw(rt, "prompt classes")
+		r.Answer = rapid.SampledFrom([]tally.Classes{0, tally.SetOf(tally.ClassAudioOutput)}).Draw(rt, "answer classes")
+		r.Searches = rapid.Int64Range(0, 5).Draw(rt, "searches")
 		targets := [][]tally.Price{drawPrices(rt), drawPrices(rt)}
 		for _, prices := range targets {
-			r.Rates = r.Rates.Max(tally.DearestAt(prices, r.At, "", r.InputTokens).Rates)
+			q := tally.DearestAt(prices, r.At, r.Tier, r.InputTokens)
+			r.Rates = r.Rates.Max(q.Rates)
+			each, _ := q.Each(tally.Search)
+			r.Search = max(r.Search, each)
 		}
 		ticket, refusal := w.meter.Admit(context.Background(), r)
 		if refusal != nil {
@@ -89,8 +106,14 @@ func TestBoundIsTrue(t *testing.T) {
 		var used tally.Tokens
 		used.Input, used.CachedInput, used.CacheWrite = split(rt, r.InputTokens)
 		used.Output, used.Reasoning, _ = split(rt, ticket.Output()*r.Choices)
-		result := Result{Prices: rapid.SampledFrom(targets).Draw(rt, "who answers"), Tokens: used, Outcome: tally.OK, Status: 200}
-		if _, err := ticket.Settle(context.Background(), result); err != nil {
+		// A class that the request could not cause is not believed, and one that it
+		// can is held for.
+		used.AudioInput, used.Input = split2(rt, used.Input)
+		used.AudioOutput, used.Output = split2(rt, used.Output)
+		attempt := tally.Attempt{Basis: tally.Exact}
+		ticket.Price(&attempt, &Answer{Model: model(rapid.SampledFrom(targets).Draw(rt, "who answers")...), Tokens: used, Searches: rapid.Int64Range(0, r.Searches).Draw(rt, "searches")})
+		result := &Result{Attempts: []tally.Attempt{attempt}, Outcome: tally.OK, Status: 200}
+		if err := ticket.Settle(context.Background(), result); err != nil {
 			rt.Fatal(err)
 		}
 		spent := w.usage("client/cl_1", tally.Day)
@@ -188,7 +211,7 @@ func TestConcurrentCallersReachTheLimitExactly(t *testing.T) {
 						ticket, refusal := w.meter.Admit(context.Background(), w.request(func(r *Request) { r.Output = leastOutput }))
 						if refusal == nil {
 							admitted.Add(1)
-							if _, err := ticket.Settle(context.Background(), answered(50, leastOutput)); err != nil {
+							if err := ticket.Settle(context.Background(), answered(50, leastOutput)); err != nil {
 								t.Error(err)
 							}
 							continue

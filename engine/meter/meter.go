@@ -43,6 +43,7 @@ type Meter struct {
 	plans    atomic.Pointer[plans]
 	inFlight sync.Map // tally.ID of a client → *atomic.Int64; one per client ever seen
 	refusals refusals
+	lengths  lengths
 
 	openMu sync.Mutex           // guards the field that follows, and expires of the tickets in it
 	open   map[*Ticket]struct{} // admitted and not settled
@@ -50,7 +51,7 @@ type Meter struct {
 
 // New makes a Meter.
 func New(o Options) *Meter {
-	return &Meter{store: o.Store, hash: o.Hash, log: o.Logger, refusals: refusals{of: map[refusalKey]*tally.Record{}}, open: map[*Ticket]struct{}{}}
+	return &Meter{store: o.Store, hash: o.Hash, log: o.Logger, refusals: refusals{of: map[refusalKey]*tally.Record{}}, lengths: lengths{of: map[lengthKey]*length{}}, open: map[*Ticket]struct{}{}}
 }
 
 // Request is what admission must know of a request. It must not change until
@@ -63,23 +64,56 @@ type Request struct {
 	Endpoint  string
 	Model     string // as the client asked
 	Stream    bool
-	// InputTokens is the most the input can come to.
+	// InputTokens is the most the input can come to, Prompt the classes of tokens it
+	// can be made of beside those of any prompt.
+	// Unbounded names a part of the input that only the context bounds, "" if there
+	// is none.
 	InputTokens int64
+	Prompt      tally.Classes
+	Unbounded   string
+	// Predicted is output that the request brings along and may be billed for beside
+	// what is granted.
+	Predicted int64
+	// Searches is the most searches, at the price of Search each.
+	Searches int64
+	Search   tally.NanoUSD
 	// Choices is how many answers share the input, at least 1.
 	Choices int64
-	// Output is the output wanted per choice; 0 on endpoints without output.
-	Output int64
-	// Rates are the dearest of the providers that may answer.
+	// Output is the output wanted per choice; 0 on endpoints without output. Least is
+	// what it needs at least, if that is more than any answer does.
+	Output, Least int64
+	Answer        tally.Classes // beside those of any answer
+	// Rates are the dearest of the providers that may answer, Tier the way of being
+	// served that they are of.
 	Rates tally.Rates
+	Tier  tally.Tier
 	// Session names the end user, "" if the request does not.
 	Session string
+
+	// Since is when the request first asked; it decides its place among those that
+	// wait. Deadline is when its waiting ends, zero before it has begun to wait.
+	Since    time.Time
+	Deadline time.Time
+	// Waiting makes the context that a wait ends with: with the caller, with the
+	// gateway, with a change of the catalog ([ErrChanged]).
+	Waiting func() (context.Context, context.CancelFunc)
 }
 
+// ErrChanged is the cause of a context that ends because the catalog has changed,
+// ErrStopping of one that ends because the gateway does.
+var (
+	ErrChanged  = errors.New("the catalog has changed")
+	ErrStopping = errors.New("the gateway is shutting down")
+)
+
 // Admit holds what the request may use, or refuses it. The ticket must be
-// settled or closed.
+// settled or closed. Without a ticket and a refusal the request is to ask again,
+// with the clock and the catalog of that moment: what it waited for, or by which
+// rules, has changed.
 //
-// Once ctx is done nothing is admitted. It does not interrupt an admission
-// under way: that would leave it open whether there is a hold.
+// A request that only requests in flight stand in the way of waits for room, until
+// its Deadline. Nothing else interrupts an admission under way: that would leave
+// it open whether there is a hold.
 func (m *Meter) Admit(ctx context.Context, r *Request) (*Ticket, *tally.Refusal) {
 	if err := ctx.Err(); err != nil {
 		return nil, m.unrecorded(r, err)
@@ -90,48 +124,61 @@ func (m *Meter) Admit(ctx context.Context, r *Request) (*Ticket, *tally.Refusal)
 	if refusal != nil {
 		return nil, refusal
 	}
-	t := &Ticket{meter: m, request: r, charges: pl.chargesAt(r.At), expires: r.At.Add(HoldFor)}
+	t := &Ticket{meter: m, request: r, expires: r.At.Add(HoldFor)}
+	periods := pl.chargesAt(r.At)
+	t.charges = periods.list
 	t.draft = tally.Record{ID: r.ID, At: r.At, Endpoint: r.Endpoint, Model: r.Model, Stream: r.Stream, Count: 1}
 	m.name(&t.draft, p)
+	places := placesOf(r)
 	if p.Visitor {
 		who := m.visitorOf(p)
 		nameVisitor(&t.draft, who)
 		t.charges = pl.aim(t.charges, who)
-	}
-	if refusal := t.enter(); refusal != nil {
-		return nil, refusal
+		places = []tally.Place{{Subject: visitorsOf(p.Gateway.ID) + tally.Subject(who.address), Max: int64(r.Catalog.Settings.VisitorInFlight)}}
 	}
 	output := saturatingMul(r.Output, r.Choices)
-	grant, err := m.store.Reserve(context.WithoutCancel(ctx), tally.Reservation{
-		ID: r.ID, At: r.At, ExpiresAt: t.expires,
-		MinOutput: min(output, saturatingMul(leastOutput, r.Choices)), WantOutput: output,
-		Bounds: boundsOf(r), Charges: t.charges, Session: session, Draft: t.draft,
-	})
-	if err != nil {
-		t.leave()
-		if limit, ok := errors.AsType[*tally.LimitError](err); ok {
-			return nil, limitReached(r, pl, limit)
-		}
-		return nil, m.unrecorded(r, err)
+	least := min(output, saturatingMul(max(leastOutput, r.Least), r.Choices))
+	reservation := tally.Reservation{
+		ID: r.ID, At: r.At, ExpiresAt: t.expires, MinOutput: least, WantOutput: output,
+		Bounds: boundsOf(r), Charges: t.charges, Places: places, Session: session, Draft: t.draft,
+		Since: r.Since, Floor: max(least, saturatingMul(m.lengths.floor(lengthOf(p), r.Model), r.Choices)),
 	}
-	t.grant = grant
+	grant, refusal, again := m.reserve(&reservation, pl, periods, r)
+	if refusal != nil || again {
+		return nil, refusal
+	}
+	t.grant, t.held = grant, []held{{reservation.Bounds, grant.Output}}
+	t.enter()
 	m.openMu.Lock()
 	m.open[t] = struct{}{}
 	m.openMu.Unlock()
 	return t, nil
 }
 
+// placesOf are the places in flight that a request of a client takes.
+func placesOf(r *Request) []tally.Place {
+	if c := r.Principal.Client; c != nil && c.MaxInFlight > 0 {
+		return []tally.Place{{Subject: tally.SubjectOf("client", c.ID), Max: int64(c.MaxInFlight)}}
+	}
+	return nil
+}
+
 // boundsOf is the most the request can use of each metric.
 func boundsOf(r *Request) tally.Bounds {
-	cost := tally.Bound{
-		Base:       int64(r.Rates.PromptBound(r.InputTokens, tally.PromptClasses)),
-		PerMillion: int64(r.Rates.Dearest(tally.AnswerClasses)),
+	out := r.Rates.Dearest(tally.AnswerClasses | r.Answer)
+	base := int64(r.Rates.PromptBound(r.InputTokens, tally.PromptClasses|r.Prompt))
+	for _, more := range [...]int64{
+		tally.Bound{PerMillion: int64(out)}.At(r.Predicted),
+		saturatingMul(r.Searches, int64(r.Search)),
+	} {
+		base = tally.AddSat(base, more)
 	}
+	cost := tally.Bound{Base: base, PerMillion: int64(out)}
 	credits := cost
 	if c := r.Principal.Client; c != nil {
 		credits = cost.MarkedUp(c.MarkupBasisPoints)
 	}
-	return tally.Bounds{{Base: 1}, {Base: r.InputTokens, PerMillion: 1_000_000}, cost, credits, {Base: 1}}
+	return tally.Bounds{{Base: 1}, {Base: tally.AddSat(r.InputTokens, r.Predicted), PerMillion: 1_000_000}, cost, credits, {Base: 1}}
 }
 
 func saturatingMul(a, b int64) int64 {

@@ -15,6 +15,8 @@ type plan struct {
 	limits   []planned
 	visitors int  // how many of them, at the start, are of each visitor's address
 	sessions bool // a limit counts sessions
+	money    bool // a limit counts cost or credits
+	tokens   bool // a limit counts tokens
 	current  atomic.Pointer[charges]
 }
 
@@ -25,6 +27,7 @@ type planned struct {
 	tally.Limit
 	zone     *time.Location
 	cycleDay int
+	shared   bool // others use it as well, and this one is a visitor
 }
 
 // charges are a plan's limits in the periods that hold from one instant to
@@ -84,8 +87,10 @@ func newPlan(cat *tally.Catalog, p *tally.Principal) *plan {
 			if l.Warn {
 				continue
 			}
-			pl.limits = append(pl.limits, planned{s, l, zone, p.Gateway.CycleDay})
+			pl.limits = append(pl.limits, planned{s, l, zone, p.Gateway.CycleDay, p.Visitor && !strings.HasPrefix(string(s), "visitor/")})
 			pl.sessions = pl.sessions || l.Metric == tally.Sessions
+			pl.money = pl.money || l.Metric.Money()
+			pl.tokens = pl.tokens || l.Metric == tally.TokensIO
 		}
 	}
 	// The narrowest first: it is the one a caller can do something about, so it
@@ -114,15 +119,15 @@ func newPlan(cat *tally.Catalog, p *tally.Principal) *plan {
 // with.
 func visitorsOf(id tally.ID) tally.Subject { return tally.SubjectOf("visitor", id+"/") }
 
-// chargesAt returns the charges of an instant. The slice is shared.
-func (pl *plan) chargesAt(now time.Time) []tally.Charge {
+// chargesAt returns the charges of an instant. They are shared.
+func (pl *plan) chargesAt(now time.Time) *charges {
 	if c := pl.current.Load(); c != nil && !now.Before(c.from) && now.Before(c.until) {
-		return c.list
+		return c
 	}
 	c := &charges{list: make([]tally.Charge, len(pl.limits)), until: tally.Never}
 	for i, l := range pl.limits {
 		period := l.Window.Period(now, l.zone, l.cycleDay)
-		c.list[i] = tally.Charge{Counter: tally.Counter{Subject: l.subject, Metric: l.Metric, Period: period}, Max: l.Max}
+		c.list[i] = tally.Charge{Counter: tally.Counter{Subject: l.subject, Metric: l.Metric, Period: period}, Max: l.Max, Shared: l.shared}
 		if period.Start.After(c.from) {
 			c.from = period.Start
 		}
@@ -131,7 +136,13 @@ func (pl *plan) chargesAt(now time.Time) []tally.Charge {
 		}
 	}
 	pl.current.Store(c)
-	return c.list
+	return c
+}
+
+// Limited tells whether limits on money and on tokens bind a principal.
+func (m *Meter) Limited(cat *tally.Catalog, p *tally.Principal) (money, tokens bool) {
+	pl := m.planOf(cat, p)
+	return pl.money, pl.tokens
 }
 
 // limitOf returns the limit that a counter is charged for.

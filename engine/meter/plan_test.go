@@ -63,8 +63,8 @@ func TestWindowEdge(t *testing.T) {
 	midnight := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC) // Lisbon's winter time
 	w.now = midnight.Add(-time.Nanosecond)
 	late := w.admit()
-	if r := w.refused(); r.RetryAfter != time.Second {
-		t.Errorf("a nanosecond before midnight: retry after %v, want a second", r.RetryAfter)
+	if r := w.refused(); r.RetryAfter != 2*time.Second {
+		t.Errorf("a nanosecond before midnight: retry after %v, want two seconds", r.RetryAfter)
 	}
 	w.now = midnight
 	early := w.admit()
@@ -121,7 +121,7 @@ func TestPlansOfTwoRevisions(t *testing.T) {
 		all.Go(func() {
 			for range 500 {
 				pl := w.meter.planOf(r.Catalog, r.Principal)
-				for _, c := range pl.chargesAt(noon) {
+				for _, c := range pl.chargesAt(noon).list {
 					if c.Max != r.Principal.Client.Limits[0].Max {
 						t.Errorf("revision %d is charged by a limit of %d", r.Catalog.Rev, c.Max)
 					}
@@ -142,7 +142,7 @@ func TestChargesAreShared(t *testing.T) {
 		t.Errorf("%v allocations per request", n)
 	}
 	for _, at := range []time.Time{noon, noon.Add(-time.Nanosecond), noon.Add(time.Minute), noon, noon.Add(24 * 300 * time.Hour)} {
-		for _, c := range pl.chargesAt(at) {
+		for _, c := range pl.chargesAt(at).list {
 			if !c.Period.Contains(at) {
 				t.Errorf("at %v the charge on %s is for %s", at, c.Metric, c.Period.Label)
 			}

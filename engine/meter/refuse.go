@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/bits"
 	"net/http"
 	"sync"
 	"time"
@@ -24,12 +25,18 @@ func (m *Meter) unrecorded(r *Request, err error) *tally.Refusal {
 		Message: "The gateway cannot record this request, so it does not send it: " + e.Message + ".", RetryAfter: 5 * time.Second}
 }
 
+// retryHeld is when a caller may try again whom requests in flight have kept out.
+const retryHeld = 2 * time.Second
+
 // limitReached puts a store's refusal into words for the caller: whose limit,
 // how much of it is used, and when that changes.
 func limitReached(r *Request, pl *plan, e *tally.LimitError) *tally.Refusal {
+	if e.ByPlace() {
+		return tooManyInFlight(r, e)
+	}
 	l := pl.limitOf(e.Counter)
-	format := e.Metric.Format
-	text := fmt.Sprintf("%s has used %s of %s %s%s", whose(r, e.Subject), format(e.Used), format(e.Max), noun(e.Metric), phrase(l.Window.Unit))
+	v := viewOf(r.Principal, e)
+	text := v.used(phrase(l.Window.Unit))
 	out := &tally.Refusal{Status: http.StatusTooManyRequests, Type: tally.TypeQuota, Code: limitCode(e.Subject, l.Limit), Final: true}
 	if l.Window.Unit == tally.Minute {
 		out.Type, out.Final = tally.TypeRate, false
@@ -38,16 +45,16 @@ func limitReached(r *Request, pl *plan, e *tally.LimitError) *tally.Refusal {
 	case e.Need > e.Max: // no new window will let it pass
 		out.Final = true
 		if e.Max > 0 {
-			text += fmt.Sprintf(", and this request needs up to %s, more than the whole limit; a shorter one may fit", format(e.Need))
+			text += fmt.Sprintf(", and this request needs up to %s, more than the whole limit%s", v.amount(e.Need), shorter(r))
 		}
 		out.Message = text + "."
 		return out
 	case e.ByHoldsOnly():
-		out.Type, out.Code, out.Final, out.RetryAfter = tally.TypeRate, tally.CodeBudgetHeld, false, time.Second
-		out.Message = fmt.Sprintf("%s and requests in flight hold %s; this one needs up to %s. Try again in a moment.", text, format(e.Held), format(e.Need))
+		out.Type, out.Code, out.Final, out.RetryAfter = tally.TypeRate, tally.CodeBudgetHeld, false, retryHeld
+		out.Message = fmt.Sprintf("%s and requests in flight hold %s; this one needs up to %s. Try again in a moment.", text, v.amount(e.Held), v.amount(e.Need))
 		return out
 	case e.Used < e.Max:
-		text += fmt.Sprintf(", and this request needs up to %s", format(e.Need))
+		text += fmt.Sprintf(", and this request needs up to %s", v.amount(e.Need))
 	}
 	if e.Period.Ends() {
 		text += fmt.Sprintf("; it resets on %s (%s)", e.Period.End.In(l.zone).Format("2006-01-02 15:04"), l.zone)
@@ -55,6 +62,66 @@ func limitReached(r *Request, pl *plan, e *tally.LimitError) *tally.Refusal {
 	}
 	out.Message = text + "."
 	return out
+}
+
+// shorter tells what would fit.
+func shorter(r *Request) string {
+	if r.Unbounded != "" {
+		return fmt.Sprintf(", because %s may be as long as the model's context", r.Unbounded)
+	}
+	return "; a shorter one may fit"
+}
+
+// view is how a caller sees a limit. What the owner pays is not for those whom the
+// owner bills otherwise, nor for visitors of a page.
+type view struct {
+	*tally.LimitError
+	whose  string
+	share  bool // amounts are shares of the limit
+	hidden bool
+}
+
+func viewOf(p *tally.Principal, e *tally.LimitError) view {
+	kind, _ := e.Subject.Split()
+	return view{LimitError: e, whose: whose(p, e.Subject), share: PaysOtherwise(p) && e.Metric == tally.Cost,
+		hidden: p.Visitor && (kind == "gateway" || e.Metric.Money())}
+}
+
+// PaysOtherwise reports whether a client is billed with a mark-up, so that what
+// its requests cost the owner is not for its eyes.
+func PaysOtherwise(p *tally.Principal) bool { return p.Client != nil && p.Client.MarkupBasisPoints > 0 }
+
+func (v view) used(when string) string {
+	switch {
+	case v.hidden:
+		return fmt.Sprintf("%s has used what it may %s", v.whose, when)
+	case v.share:
+		return fmt.Sprintf("%s has used %s of its budget %s", v.whose, v.amount(v.Used), when)
+	}
+	return fmt.Sprintf("%s has used %s of %s %s%s", v.whose, v.amount(v.Used), v.amount(v.Max), noun(v.Metric), when)
+}
+
+func (v view) amount(n int64) string {
+	switch {
+	case v.hidden:
+		return "more"
+	case v.share:
+		return Share(n, v.Max)
+	}
+	return v.Metric.Format(n)
+}
+
+// Share is a part of a limit in percent, rounded down.
+func Share(n, most int64) string {
+	if most <= 0 {
+		return "100%"
+	}
+	hi, lo := bits.Mul64(uint64(max(n, 0)), 100)
+	if hi >= uint64(most) {
+		return "over 100%"
+	}
+	share, _ := bits.Div64(hi, lo, uint64(most))
+	return fmt.Sprintf("%d%%", share)
 }
 
 // limitCode is the public code of a limit of a subject.
@@ -69,8 +136,7 @@ func limitCode(s tally.Subject, l tally.Limit) string {
 	return tally.LimitCode(l.Metric)
 }
 
-func whose(r *Request, s tally.Subject) string {
-	p := r.Principal
+func whose(p *tally.Principal, s tally.Subject) string {
 	switch kind, _ := s.Split(); {
 	case kind == "key" && p.Key != nil:
 		return fmt.Sprintf("Key %q of client %q", p.Key.Label, p.Client.Name)
@@ -116,9 +182,13 @@ func sessionMissing(c *tally.Client) *tally.Refusal {
 		Message: fmt.Sprintf("Client %q must say which end user each request is for: send the header X-Session-Id or the field user.", c.Name)}
 }
 
-func tooManyInFlight(c *tally.Client) *tally.Refusal {
-	return &tally.Refusal{Status: http.StatusTooManyRequests, Type: tally.TypeRate, Code: tally.CodeConcurrency, RetryAfter: time.Second,
-		Message: fmt.Sprintf("Client %q has %d of %d requests in flight. Try again when one has been answered.", c.Name, c.MaxInFlight, c.MaxInFlight)}
+func tooManyInFlight(r *Request, e *tally.LimitError) *tally.Refusal {
+	who := r.Principal.Who()
+	if r.Principal.Visitor {
+		who = whose(r.Principal, "visitor/")
+	}
+	return &tally.Refusal{Status: http.StatusTooManyRequests, Type: tally.TypeRate, Code: tally.CodeConcurrency, RetryAfter: retryHeld,
+		Message: fmt.Sprintf("%s has %d of %d requests in flight. Try again when one has been answered.", who, e.Held, e.Place.Max)}
 }
 
 // refusalKey is what makes refusals alike.

@@ -101,8 +101,8 @@ func TestBudgetHeld(t *testing.T) {
 		w.use()
 		ticket := w.admit() // holds 150
 		r := w.refused()
-		if r.Status != 429 || r.Type != tally.TypeRate || r.Code != tally.CodeBudgetHeld || r.RetryAfter != time.Second || r.Final {
-			t.Errorf("%s: %+v, want budget_held, to be retried after a second", window, r)
+		if r.Status != 429 || r.Type != tally.TypeRate || r.Code != tally.CodeBudgetHeld || r.RetryAfter != 2*time.Second || r.Final {
+			t.Errorf("%s: %+v, want budget_held, to be retried after two seconds", window, r)
 		}
 		if !strings.HasPrefix(r.Message, `Client "Hotel Aurora" has used 0 of 200 tokens `) ||
 			!strings.HasSuffix(r.Message, ` and requests in flight hold 150; this one needs up to 66. Try again in a moment.`) {
@@ -205,7 +205,7 @@ func TestStoreFailures(t *testing.T) {
 	if n := w.meter.InFlight("cl_1"); n != 1 {
 		t.Errorf("%d requests in flight, want the one that was admitted", n)
 	}
-	if _, err := ticket.Settle(context.Background(), answered(1, 1)); tally.CodeOf(err) != tally.Unavailable {
+	if err := ticket.Settle(context.Background(), answered(1, 1)); tally.CodeOf(err) != tally.Unavailable {
 		t.Errorf("Settle = %v, want unavailable", err)
 	}
 	if n := w.meter.InFlight("cl_1"); n != 0 {

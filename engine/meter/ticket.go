@@ -2,6 +2,7 @@ package meter
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -15,14 +16,47 @@ type Ticket struct {
 	request  *Request
 	charges  []tally.Charge
 	grant    tally.Grant
+	held     []held // for each attempt that has a hold of its own
 	draft    tally.Record
 	inFlight *atomic.Int64 // of the client; nil without one
 	expires  time.Time     // guarded by meter.openMu
 	settled  bool
 }
 
-// Output is the output granted per choice, in tokens.
-func (t *Ticket) Output() int64 { return t.grant.Output / t.request.Choices }
+// held is what is held for an attempt.
+type held struct {
+	bounds tally.Bounds
+	output int64
+}
+
+// Output is the output granted per choice to the latest attempt, in tokens.
+func (t *Ticket) Output() int64 { return t.held[len(t.held)-1].output / t.request.Choices }
+
+// Waited is how long the request waited for room.
+func (t *Ticket) Waited() time.Duration { return t.grant.Waited }
+
+// Held is what is held for the latest attempt: the most that it can have used.
+func (t *Ticket) Held() (tally.Tokens, tally.NanoUSD) {
+	h := &t.held[len(t.held)-1]
+	return tally.Tokens{Input: h.bounds[tally.TokensIO.Index()].Base, Output: h.output}, tally.NanoUSD(h.bounds[tally.Cost.Index()].At(h.output))
+}
+
+// Raise holds what another attempt may use, beside what is held for those before
+// it, which may have been charged. It never waits: requests that hold and wait
+// would block each other. The error is a *tally.LimitError if there is no room.
+func (t *Ticket) Raise(ctx context.Context) error {
+	r := t.request
+	bounds := boundsOf(r)
+	bounds[tally.Requests.Index()], bounds[tally.Sessions.Index()] = tally.Bound{}, tally.Bound{}
+	output := saturatingMul(r.Output, r.Choices)
+	least := min(output, saturatingMul(max(leastOutput, r.Least), r.Choices))
+	grant, err := t.meter.store.Raise(ctx, r.ID, least, output, bounds)
+	if err != nil {
+		return err
+	}
+	t.held = append(t.held, held{bounds, grant.Output})
+	return nil
+}
 
 // Room returns what the tightest limit on requests and on tokens has left, and
 // its charge; ok is false where no limit counts the metric.
@@ -39,30 +73,23 @@ func (t *Ticket) Room(m tally.Metric) (c tally.Charge, left int64, ok bool) {
 
 // Result is what became of an admitted request.
 type Result struct {
-	Provider tally.ID // that answered, or was tried last
-	Upstream string   // the model as that provider was asked
-	Prices   []tally.Price
-	Tokens   tally.Tokens
-	Basis    tally.Basis
-	// FailedTokens and FailedCost are of attempts that reported usage and then
-	// failed: the upstream bills for them, too.
-	FailedTokens tally.Tokens
-	FailedCost   tally.NanoUSD
-	Status       int
-	Outcome      tally.Outcome
-	Code         string
-	Attempts     int
+	// Attempts are the calls that were made, in their order, each with what it has
+	// used and cost.
+	Attempts []tally.Attempt
+	Status   int
+	Outcome  tally.Outcome
+	Code     string
+	// Billed is what the upstream says it has charged, nil if it says nothing;
+	// Listed what our prices come to then.
+	Billed   *tally.NanoUSD
+	Listed   tally.NanoUSD
+	Tier     tally.Tier
+	Answered string // the model that answered, if the upstream names another one
+	Cut      bool   // it ended at a length that a limit allowed
+	// Uncounted is whether it failed for no fault of the caller's and at no cost.
+	Uncounted bool
 	// FirstByte and Total count from admission.
 	FirstByte, Total time.Duration
-}
-
-// Price is what tokens cost at the prices of the day of admission.
-func (t *Ticket) Price(prices []tally.Price, used tally.Tokens) tally.NanoUSD {
-	rates, ok := tally.PriceAt(prices, t.request.At, used.Prompt())
-	if !ok {
-		return 0 // unpriced, and let through by the owner's policy
-	}
-	return rates.Cost(used)
 }
 
 // Settle replaces the hold by what was used. It returns once the record is
@@ -70,23 +97,51 @@ func (t *Ticket) Price(prices []tally.Price, used tally.Tokens) tally.NanoUSD {
 // records. ctx must outlive the client's connection. A ticket can be settled
 // once; the hold of one that the store fails to settle stays, and expires at
 // its held amount.
-func (t *Ticket) Settle(ctx context.Context, r Result) (cost tally.NanoUSD, err error) {
+func (t *Ticket) Settle(ctx context.Context, r *Result) (err error) {
 	if t.settled {
-		return 0, tally.Errorf(tally.Conflict, "request %s is settled already", t.draft.ID)
+		return tally.Errorf(tally.Conflict, "request %s is settled already", t.draft.ID)
 	}
 	rec := t.draft
-	rec.Provider, rec.Upstream, rec.Tokens, rec.Basis = r.Provider, r.Upstream, r.Tokens.Add(r.FailedTokens), r.Basis
-	rec.Status, rec.Outcome, rec.Code, rec.Attempts = r.Status, r.Outcome, r.Code, r.Attempts
-	rec.FirstByte, rec.Total = r.FirstByte, r.Total
-	if r.Outcome == tally.OK || r.Tokens != (tally.Tokens{}) { // what was never answered costs nothing, a price per call included
-		rec.Cost = t.Price(r.Prices, r.Tokens)
+	rec.Status, rec.Outcome, rec.Code, rec.Attempts = r.Status, r.Outcome, r.Code, len(r.Attempts)
+	rec.FirstByte, rec.Total, rec.Waited = r.FirstByte, r.Total, t.grant.Waited
+	rec.Billed, rec.Listed, rec.Tier, rec.Answered, rec.Cut, rec.Uncounted = r.Billed, r.Listed, r.Tier, r.Answered, r.Cut, r.Uncounted
+	failed := false
+	for i := range r.Attempts {
+		a := &r.Attempts[i]
+		rec.Provider, rec.Upstream, rec.Price = a.Provider, a.Upstream, a.Price
+		rec.Tokens = rec.Tokens.Add(a.Tokens)
+		rec.Searches += a.Searches
+		rec.Cost = tally.NanoUSD(tally.AddSat(int64(rec.Cost), int64(a.Cost)))
+		rec.Basis = lessSure(rec.Basis, a.Basis)
+		failed = failed || a.Cause != ""
 	}
-	rec.Cost = tally.NanoUSD(tally.AddSat(int64(rec.Cost), int64(r.FailedCost)))
-	rec.Credits = rec.Cost
+	if failed {
+		rec.Tries = slices.Clone(r.Attempts)
+	}
+	rec.Credits = t.Credits(rec.Cost)
+	if r.Outcome == tally.OK && !r.Cut && len(r.Attempts) > 0 && t.request.Output > 0 {
+		last := &r.Attempts[len(r.Attempts)-1]
+		t.meter.lengths.learn(lengthOf(t.request.Principal), t.request.Model, last.Tokens.Completion()/t.request.Choices)
+	}
+	return t.finish(ctx, rec)
+}
+
+// lessSure is the basis of two amounts together.
+func lessSure(a, b tally.Basis) tally.Basis {
+	for _, basis := range [...]tally.Basis{tally.Held, tally.Estimated, tally.Exact} {
+		if a == basis || b == basis {
+			return basis
+		}
+	}
+	return ""
+}
+
+// Credits is what the caller pays for a cost.
+func (t *Ticket) Credits(cost tally.NanoUSD) tally.NanoUSD {
 	if c := t.request.Principal.Client; c != nil {
-		rec.Credits = rec.Cost.WithMarkup(c.MarkupBasisPoints)
+		return cost.WithMarkup(c.MarkupBasisPoints)
 	}
-	return rec.Cost, t.finish(ctx, rec)
+	return cost
 }
 
 func (t *Ticket) finish(ctx context.Context, rec tally.Record) error {
@@ -108,11 +163,14 @@ func (t *Ticket) Close(ctx context.Context, now time.Time) {
 	if t.settled {
 		return
 	}
-	bounds := boundsOf(t.request)
 	rec := t.draft
 	rec.Outcome, rec.Basis, rec.Status, rec.Code = tally.Lost, tally.Held, 500, tally.CodeInternal
-	rec.Tokens = tally.Tokens{Input: bounds[1].Base, Output: t.grant.Output}
-	rec.Cost, rec.Credits = tally.NanoUSD(bounds[2].At(t.grant.Output)), tally.NanoUSD(bounds[3].At(t.grant.Output))
+	for i := range t.held {
+		h := &t.held[i]
+		rec.Tokens = rec.Tokens.Add(tally.Tokens{Input: h.bounds[tally.TokensIO.Index()].Base, Output: h.output})
+		rec.Cost = tally.NanoUSD(tally.AddSat(int64(rec.Cost), h.bounds[tally.Cost.Index()].At(h.output)))
+		rec.Credits = tally.NanoUSD(tally.AddSat(int64(rec.Credits), h.bounds[tally.Credits.Index()].At(h.output)))
+	}
 	rec.Total = now.Sub(rec.At)
 	t.finish(ctx, rec) // its error is logged there
 }
@@ -143,23 +201,11 @@ func (m *Meter) Heartbeat(ctx context.Context, now time.Time) {
 	}
 }
 
-// enter counts the request among its client's in flight, up to the cap.
-func (t *Ticket) enter() *tally.Refusal {
-	c := t.request.Principal.Client
-	if c == nil {
-		return nil
-	}
-	t.inFlight = t.meter.inFlightOf(c.ID)
-	for {
-		n := t.inFlight.Load()
-		if c.MaxInFlight > 0 && n >= int64(c.MaxInFlight) {
-			return tooManyInFlight(c)
-		}
-		// Counting first and looking then would refuse others for the sake of a
-		// request that is itself about to be refused.
-		if t.inFlight.CompareAndSwap(n, n+1) {
-			return nil
-		}
+// enter counts the request among its client's in flight.
+func (t *Ticket) enter() {
+	if c := t.request.Principal.Client; c != nil {
+		t.inFlight = t.meter.inFlightOf(c.ID)
+		t.inFlight.Add(1)
 	}
 }
 

@@ -22,8 +22,9 @@ func TestSettle(t *testing.T) {
 		t.Fatalf("%d holds, %d in flight; want 1 and 1", w.holds(), w.meter.InFlight("cl_1"))
 	}
 	r := answered(10, 5)
-	r.FirstByte, r.Total, r.Attempts = time.Second, 2*time.Second, 2
-	r.FailedTokens, r.FailedCost = tally.Tokens{Input: 7}, 7000
+	r.FirstByte, r.Total = time.Second, 2*time.Second
+	failed := tally.Attempt{Provider: "prov_0", Upstream: "m-0", Tokens: tally.Tokens{Input: 7}, Cost: 7000, Basis: tally.Exact, Status: 500, Cause: "server"}
+	r.Attempts = append([]tally.Attempt{failed}, r.Attempts...)
 	cost := w.settle(ticket, r)
 	if want := tally.NanoUSD(10*1000 + 5*2000 + 7000); cost != want {
 		t.Errorf("cost = %d, want %d", cost, want)
@@ -37,6 +38,7 @@ func TestSettle(t *testing.T) {
 		"session":  got.Session == hash("cl_1", "ana") && got.NewSession,
 		"tokens":   got.Tokens == tally.Tokens{Input: 17, Output: 5},
 		"money":    got.Cost == cost && got.Credits == cost.WithMarkup(2000) && got.Credits == 32400,
+		"tries":    len(got.Tries) == 2 && got.Tries[0] == failed && got.Tries[1].Provider == "prov_1",
 		"duration": got.FirstByte == time.Second && got.Total == 2*time.Second,
 		"charges":  len(got.Charges) == 1 && got.Charges[0].Amount == 22 && got.Charges[0].Max == 1000,
 	} {
@@ -49,27 +51,45 @@ func TestSettle(t *testing.T) {
 	}
 }
 
-// What was never answered costs nothing, not even its price per call; what was
-// answered costs that, even if the upstream counted no token.
-func TestPricePerCall(t *testing.T) {
-	in := tally.NanoUSD(0)
-	prices := []tally.Price{{Input: &in, Request: 500}}
+// TestPrice: the price of the day of admission, the dearer of two models, and
+// whose figure counts where the upstream has its own.
+func TestPrice(t *testing.T) {
+	w := newWorld(t)
+	low, high, fee := tally.Dollar, 10*tally.Dollar, tally.NanoUSD(500)
+	dated := model(tally.Price{ID: "pr_1", Input: &low}, tally.Price{ID: "pr_2", Input: &high, From: noon.Add(time.Second)})
+	other := model(tally.Price{ID: "pr_3", Input: &high})
+	search := model(tally.Price{ID: "pr_4", Input: &low, Request: fee, Pieces: map[tally.Piece]tally.NanoUSD{tally.Search: 7000}})
+	before := w.admit()
+	w.now = noon.Add(time.Second)
+	after := w.admit()
+	billed := tally.NanoUSD(250_000)
 	for _, tc := range []struct {
-		outcome tally.Outcome
-		tokens  tally.Tokens
-		want    tally.NanoUSD
+		name   string
+		ticket *Ticket
+		Answer
+		cost, listed tally.NanoUSD
+		row          tally.ID
 	}{
-		{tally.OK, tally.Tokens{Input: 10}, 500},
-		{tally.OK, tally.Tokens{}, 500},
-		{tally.Canceled, tally.Tokens{Input: 10}, 500},
-		{tally.Canceled, tally.Tokens{}, 0},
-		{tally.OutcomeFailed, tally.Tokens{}, 0},
+		{"before the change", before, Answer{Model: dated}, 100_000, 100_000, "pr_1"},
+		{"at the change", after, Answer{Model: dated}, 1_000_000, 1_000_000, "pr_2"},
+		{"unpriced", after, Answer{Model: model()}, 0, 0, ""},
+		{"answered by a dearer one", before, Answer{Model: dated, By: other}, 1_000_000, 1_000_000, "pr_3"},
+		{"answered by a cheaper one", before, Answer{Model: other, By: dated}, 1_000_000, 1_000_000, "pr_3"},
+		{"answered by one without a price", before, Answer{Model: dated, By: model()}, 100_000, 100_000, "pr_1"},
+		{"per call and search", before, Answer{Model: search, Searches: 2}, 114_500, 114_500, "pr_4"},
+		{"theirs is larger", before, Answer{Model: dated, Billed: &billed}, 250_000, 100_000, "pr_1"},
+		{"ours is larger", after, Answer{Model: dated, Billed: &billed, Cost: tally.CostMax}, 1_000_000, 1_000_000, "pr_2"},
+		{"theirs", after, Answer{Model: dated, Billed: &billed, Cost: tally.CostTheirs}, 250_000, 1_000_000, "pr_2"},
+		{"ours", before, Answer{Model: dated, Billed: &billed, Cost: tally.CostOurs}, 100_000, 100_000, "pr_1"},
 	} {
-		w := newWorld(t)
-		if got := w.settle(w.admit(), Result{Prices: prices, Tokens: tc.tokens, Outcome: tc.outcome}); got != tc.want {
-			t.Errorf("%s with %+v costs %d, want %d", tc.outcome, tc.tokens, got, tc.want)
+		tc.Tokens = tally.Tokens{Input: 100}
+		var a tally.Attempt
+		if listed := tc.ticket.Price(&a, &tc.Answer); a.Cost != tc.cost || listed != tc.listed || a.Price != tc.row || a.Tokens.Input != 100 {
+			t.Errorf("%s: %+v, listed %d; want %d, %d and %s", tc.name, a, listed, tc.cost, tc.listed, tc.row)
 		}
 	}
+	w.settle(before, answered(1, 1))
+	w.settle(after, answered(1, 1))
 }
 
 // An upstream that reports absurd amounts makes an absurd bill, never a
@@ -77,9 +97,40 @@ func TestPricePerCall(t *testing.T) {
 func TestAbsurdUsageNeverPaysBack(t *testing.T) {
 	w := newWorld(t)
 	dear := tally.MaxMoney
-	cost := w.settle(w.admit(), Result{Prices: []tally.Price{{Input: &dear}}, Tokens: tally.Tokens{Input: tally.MaxTokens}, FailedCost: tally.MaxMoney, Outcome: tally.OK})
-	if r := w.records()[0]; cost <= 0 || r.Credits <= 0 {
-		t.Errorf("cost = %d, credits = %d", cost, r.Credits)
+	ticket := w.admit()
+	var a tally.Attempt
+	ticket.Price(&a, &Answer{Model: model(tally.Price{Input: &dear}), Tokens: tally.Tokens{Input: tally.MaxTokens}})
+	w.settle(ticket, &Result{Attempts: []tally.Attempt{{Cost: tally.MaxMoney}, a}, Outcome: tally.OK})
+	if r := w.records()[0]; r.Cost <= 0 || r.Credits <= 0 {
+		t.Errorf("cost = %d, credits = %d", r.Cost, r.Credits)
+	}
+}
+
+// TestRaise: an attempt that may have been charged keeps its hold while another
+// one is made, and what was held for either can be booked.
+func TestRaise(t *testing.T) {
+	w := newWorld(t)
+	w.client.Limits = limits(t, "cost=0.0005/day", "requests=1/day")
+	w.use()
+	ticket := w.admit() // 250,000 nano-dollars
+	if err := ticket.Raise(context.Background()); err != nil || ticket.Output() != 100 {
+		t.Fatalf("raised to %d, %v", ticket.Output(), err)
+	}
+	if err := ticket.Raise(context.Background()); err == nil {
+		t.Error("it is raised beyond the limit")
+	}
+	if u := w.usage("client/cl_1", tally.Day); u[0].Held != 1 || u[2].Held != 500_000 {
+		t.Errorf("held %+v", u)
+	}
+	tokens, cost := ticket.Held()
+	if tokens != (tally.Tokens{Input: 50, Output: 100}) || cost != 250_000 {
+		t.Errorf("the attempt holds %+v, %d", tokens, cost)
+	}
+	r := answered(10, 5)
+	r.Attempts = append([]tally.Attempt{{Tokens: tokens, Cost: cost, Basis: tally.Held, Cause: "timeout"}}, r.Attempts...)
+	w.settle(ticket, r)
+	if rec := w.records()[0]; rec.Cost != 250_000+20_000 || rec.Basis != tally.Held || rec.Attempts != 2 || len(rec.Tries) != 2 {
+		t.Errorf("booked as %+v", rec)
 	}
 }
 
@@ -88,7 +139,7 @@ func TestTicketsAreSettledOnce(t *testing.T) {
 	ctx := context.Background()
 	ticket := w.admit()
 	w.settle(ticket, answered(10, 5))
-	if _, err := ticket.Settle(ctx, answered(10, 5)); tally.CodeOf(err) != tally.Conflict {
+	if err := ticket.Settle(ctx, answered(10, 5)); tally.CodeOf(err) != tally.Conflict {
 		t.Errorf("the second Settle = %v, want a conflict", err)
 	}
 	ticket.Close(ctx, noon)
@@ -126,27 +177,6 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// The price is that of the instant of admission, however late the answer ends.
-func TestPriceOfTheDayOfAdmission(t *testing.T) {
-	w := newWorld(t)
-	low, high := tally.Dollar, 10*tally.Dollar
-	prices := []tally.Price{{Input: &low}, {Input: &high, From: noon.Add(time.Second)}}
-	before := w.admit()
-	w.now = noon.Add(time.Second)
-	after := w.admit()
-	if got := before.Price(prices, tally.Tokens{Input: 100}); got != 100*1000 {
-		t.Errorf("admitted before the change: %d, want 100,000", got)
-	}
-	if got := after.Price(prices, tally.Tokens{Input: 100}); got != 100*10_000 {
-		t.Errorf("admitted at the change: %d, want 1,000,000", got)
-	}
-	if got := after.Price(nil, tally.Tokens{Input: 100}); got != 0 {
-		t.Errorf("unpriced: %d, want 0", got)
-	}
-	w.settle(before, answered(1, 1))
-	w.settle(after, answered(1, 1))
-}
-
 // Room is what the headers of an answer tell.
 func TestRoom(t *testing.T) {
 	w := newWorld(t)
@@ -172,7 +202,7 @@ func TestInFlightCap(t *testing.T) {
 	w.use()
 	first, second := w.admit(), w.admit()
 	r := w.refused()
-	if r.Status != 429 || r.Type != tally.TypeRate || r.Code != tally.CodeConcurrency || r.RetryAfter != time.Second || r.Final ||
+	if r.Status != 429 || r.Type != tally.TypeRate || r.Code != tally.CodeConcurrency || r.RetryAfter != 2*time.Second || r.Final ||
 		r.Message != `Client "Hotel Aurora" has 2 of 2 requests in flight. Try again when one has been answered.` {
 		t.Errorf("refusal is %+v", r)
 	}
@@ -187,13 +217,12 @@ func TestInFlightCap(t *testing.T) {
 // refused.
 func TestInFlightCapIsExact(t *testing.T) {
 	w := newWorld(t)
-	w.open(instant{})
 	w.client.MaxInFlight = 4
 	w.use()
 	var all sync.WaitGroup
 	for range 16 {
 		all.Go(func() {
-			for range 1000 {
+			for range 50 {
 				ticket, _ := w.meter.Admit(context.Background(), w.request())
 				if n := w.meter.InFlight("cl_1"); n > 4 {
 					t.Errorf("%d in flight, cap 4", n)
@@ -239,7 +268,7 @@ func TestHeartbeat(t *testing.T) {
 		t.Errorf("%d holds expired without a heartbeat, want 1", n)
 	}
 	// The request comes back after all: it is too late, and told so.
-	if _, err := abandoned.Settle(ctx, answered(1, 1)); tally.CodeOf(err) != tally.NotFound {
+	if err := abandoned.Settle(ctx, answered(1, 1)); tally.CodeOf(err) != tally.NotFound {
 		t.Errorf("Settle of an expired hold = %v, want not_found", err)
 	}
 }

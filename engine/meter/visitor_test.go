@@ -33,7 +33,7 @@ func TestVisitorsHaveQuotas(t *testing.T) {
 	} {
 		ticket, refusal := w.meter.Admit(context.Background(), w.visit(token, tc.ip))
 		if refusal == nil {
-			ticket.Settle(context.Background(), Result{Outcome: tally.OK, Status: 200})
+			ticket.Settle(context.Background(), &Result{Outcome: tally.OK, Status: 200})
 			if tc.code != "" {
 				t.Errorf("request %d of %s was admitted, want %s", i, tc.ip, tc.code)
 			}
@@ -50,7 +50,7 @@ func TestNetworkHasACeiling(t *testing.T) {
 	admitted := 0
 	for i := range 200 {
 		if ticket, refusal := w.meter.Admit(context.Background(), w.visit(token, fmt.Sprintf("2001:db8:7:%x::1", i))); refusal == nil {
-			ticket.Settle(context.Background(), Result{Outcome: tally.OK, Status: 200})
+			ticket.Settle(context.Background(), &Result{Outcome: tally.OK, Status: 200})
 			admitted++
 		} else if refusal.Code != tally.CodeVisitorQuota {
 			t.Fatal(refusal)
@@ -72,7 +72,7 @@ func TestGatewaysQuotaSpansTokens(t *testing.T) {
 	admitted := 0
 	for i := range 5 {
 		if ticket, refusal := w.meter.Admit(context.Background(), w.visit(&tally.Token{ID: fmt.Sprint("tok_", i)}, "203.0.113.5")); refusal == nil {
-			ticket.Settle(context.Background(), Result{Outcome: tally.OK, Status: 200})
+			ticket.Settle(context.Background(), &Result{Outcome: tally.OK, Status: 200})
 			admitted++
 		}
 	}
@@ -98,7 +98,7 @@ func TestRecordsKeepNoAddress(t *testing.T) {
 				w.meter.Refuse(context.Background(), r.Principal, tally.Record{ID: r.ID, At: r.At, Status: 429, Outcome: tally.OutcomeLimited, Code: refusal.Code})
 				continue
 			}
-			ticket.Settle(context.Background(), Result{Outcome: tally.OK, Status: 200})
+			ticket.Settle(context.Background(), &Result{Outcome: tally.OK, Status: 200})
 		}
 	}
 	records := w.records()

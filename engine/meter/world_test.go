@@ -136,18 +136,24 @@ func (w *world) refused(change ...func(*Request)) *tally.Refusal {
 }
 
 // answered is the result of an answer that used some tokens at dollars.
-func answered(input, output int64) Result {
-	in, out := dollars.Of[tally.ClassInput], dollars.Of[tally.ClassOutput]
-	return Result{Provider: "prov_1", Upstream: "m-1", Prices: []tally.Price{{Input: &in, Output: &out}},
-		Tokens: tally.Tokens{Input: input, Output: output}, Basis: tally.Exact, Status: 200, Outcome: tally.OK, Attempts: 1}
+func answered(input, output int64) *Result {
+	used := tally.Tokens{Input: input, Output: output}
+	return &Result{Status: 200, Outcome: tally.OK, Attempts: []tally.Attempt{
+		{Provider: "prov_1", Upstream: "m-1", Tokens: used, Cost: dollars.Cost(used), Basis: tally.Exact, Status: 200}}}
 }
 
+// model is one with prices.
+func model(prices ...tally.Price) *tally.Model { return &tally.Model{Prices: prices} }
+
 // settle settles a ticket that can be settled.
-func (w *world) settle(ticket *Ticket, r Result) tally.NanoUSD {
+func (w *world) settle(ticket *Ticket, r *Result) tally.NanoUSD {
 	w.t.Helper()
-	cost, err := ticket.Settle(context.Background(), r)
-	if err != nil {
+	if err := ticket.Settle(context.Background(), r); err != nil {
 		w.t.Fatal(err)
+	}
+	var cost tally.NanoUSD
+	for _, a := range r.Attempts {
+		cost += a.Cost
 	}
 	return cost
 }

@@ -136,7 +136,8 @@ type Reservation struct {
 	Draft                 Record // what is known already; its ID and At are the reservation's
 
 	// A reservation that only holds or places of others stand in the way of waits
-	// until there is room, at most for Wait; 0 does not wait. Floor is the least
+	// until there is room, at most for Wait; 0 does not wait, and [WouldWait] is
+	// refused where it would. Floor is the least
 	// output, from MinOutput to WantOutput, that others' holds may leave it while
 	// there is time to wait. Since orders those that wait: when the request first
 	// asked, so that one that asks again keeps its place in the line.
@@ -144,6 +145,10 @@ type Reservation struct {
 	Floor int64
 	Since time.Time
 }
+
+// WouldWait in the place of a wait asks for a decision that may be to wait, without
+// waiting.
+const WouldWait time.Duration = -1
 
 // Grant is what a reservation got. The store's memory of the hold is found by
 // the reservation's ID.

@@ -138,7 +138,7 @@ func (l *Ledger) Admit(ctx context.Context, r *tally.Reservation, adopt func([]t
 func (l *Ledger) admit(r *tally.Reservation, began time.Time) (h *Hold, g tally.Grant, lacking []tally.Counter, w *waiter, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	patient := r.Wait > 0 && (began.IsZero() || time.Since(began) < r.Wait)
+	patient := r.Wait != 0 && (began.IsZero() || time.Since(began) < r.Wait)
 	d := l.decide(r, patient)
 	switch {
 	case d.lacking != nil:
@@ -146,7 +146,7 @@ func (l *Ledger) admit(r *tally.Reservation, began time.Time) (h *Hold, g tally.
 	case d.err == nil:
 		h = l.hold(r, &d)
 		return h, l.grant(h), nil, nil, nil
-	case d.at == nil || !patient:
+	case d.at == nil || !patient || r.Wait < 0:
 		return nil, g, nil, nil, d.err
 	}
 	w = &waiter{r: r, done: make(chan struct{}, 1), joined: l.opened}
@@ -231,9 +231,10 @@ func (l *Ledger) wait(ctx context.Context, w *waiter, most time.Duration) (*Hold
 }
 
 // lastCall decides about a waiter whose time is over: whatever there is room for
-// is granted.
+// is granted, unless others wait for the same room, to whom a cut answer would
+// take from a whole one.
 func (l *Ledger) lastCall(w *waiter) {
-	d := l.decide(w.r, false)
+	d := l.decide(w.r, *w.at.line() != nil)
 	l.conclude(w, &d)
 }
 

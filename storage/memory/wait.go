@@ -44,22 +44,41 @@ func (s *Store) usageBut(c tally.Counter, counts held) tally.Usage {
 	return u
 }
 
+// room is what a charge has left, with only some holds.
+type room struct {
+	tally.Charge
+	tally.Usage
+	left int64
+}
+
+func (s *Store) rooms(h *hold, counts held) []room {
+	out := make([]room, len(h.Charges))
+	for i, c := range h.Charges {
+		u := s.usageBut(c.Counter, counts)
+		out[i] = room{c, u, tally.AddSat(c.Max, -tally.AddSat(u.Used, u.Held))}
+	}
+	return out
+}
+
+// full reports whether there is no room for a hold at its output. Of a budget that
+// others share it may take half of what is left, if that is more than the least
+// output.
+func (x *room) full(h *hold) bool {
+	if x.Metric == tally.Sessions && !h.newSession {
+		return false
+	}
+	need := h.amount(x.Metric)
+	halved := x.Shared && x.Max < math.MaxInt64 && h.output > h.MinOutput && h.Bounds[x.Metric.Index()].PerMillion > 0
+	return need > x.left || halved && need > x.left/2
+}
+
 // short is the first charge that has no room for a hold at an output, nil if all
-// have. Of a budget that others share it may take half of what is left, if that is
-// more than the least output.
+// have.
 func (s *Store) short(h *hold, output int64, counts held) *tally.LimitError {
 	h.output = output
-	for _, c := range h.Charges {
-		if c.Metric == tally.Sessions && !h.newSession {
-			continue
-		}
-		u, need := s.usageBut(c.Counter, counts), h.amount(c.Metric)
-		left := tally.AddSat(c.Max, -tally.AddSat(u.Used, u.Held))
-		if c.Max == math.MaxInt64 && need <= left {
-			continue
-		}
-		if need > left || c.Shared && output > h.MinOutput && h.Bounds[c.Metric.Index()].PerMillion > 0 && need > left/2 {
-			return &tally.LimitError{Charge: c, Used: u.Used, Held: s.usage(c.Counter).Held, Need: need}
+	for _, x := range s.rooms(h, counts) {
+		if x.full(h) {
+			return &tally.LimitError{Charge: x.Charge, Used: x.Used, Held: s.usage(x.Counter).Held, Need: h.amount(x.Metric)}
 		}
 	}
 	return nil
@@ -69,9 +88,12 @@ func (s *Store) short(h *hold, output int64, counts held) *tally.LimitError {
 func (s *Store) largest(h *hold) int64 { return s.most(h, everything) }
 
 func (s *Store) most(h *hold, counts held) int64 {
+	rooms := s.rooms(h, counts)
 	// Bounds only rise with the output, so the outputs that fit come first.
-	span := int(h.WantOutput - h.MinOutput)
-	return h.MinOutput + int64(sort.Search(span, func(i int) bool { return s.short(h, h.MinOutput+int64(i)+1, counts) != nil }))
+	return h.MinOutput + int64(sort.Search(int(h.WantOutput-h.MinOutput), func(i int) bool {
+		h.output = h.MinOutput + int64(i) + 1
+		return slices.ContainsFunc(rooms, func(x room) bool { return x.full(h) })
+	}))
 }
 
 // admit holds a reservation now or, as it says, later. The store is locked, and
@@ -81,7 +103,7 @@ func (s *Store) admit(ctx context.Context, r *tally.Reservation) (tally.Grant, e
 	for id := range s.holds {
 		w.joined[id] = true
 	}
-	if !s.try(w, r.Wait > 0) || r.Wait <= 0 {
+	if !s.try(w, r.Wait != 0) || r.Wait <= 0 {
 		return w.grant, w.err
 	}
 	if s.crowd(w.at) >= maxWaiters {
@@ -108,7 +130,7 @@ func (s *Store) admit(ctx context.Context, r *tally.Reservation) (tally.Grant, e
 	if w.waits {
 		s.leave(w)
 		if ctx.Err() == nil {
-			s.try(w, false)
+			s.try(w, s.crowd(w.at) > 0)
 		}
 		s.serve()
 	}
