@@ -150,6 +150,9 @@ type UpstreamError struct {
 	// Told is whether the stream itself has told the client of the error, in an
 	// event that was passed on: nothing is left to say.
 	Told bool
+	// Free is whether there is proof that the upstream charges nothing for the
+	// call: nothing was sent, or it was refused, or the upstream says so.
+	Free bool
 	Err  error
 }
 

@@ -218,8 +218,8 @@ func cancel(t *testing.T, s Subject, p providers.Provider) {
 	for _, body := range []string{chatBody, with(chatBody, `"stream":true`)} {
 		ctx, stop := context.WithCancel(t.Context())
 		stop()
-		if _, err := p.Do(ctx, call(t, providers.Chat, s.Chat, body)); err == nil || upstreamError(t, err).Fault != providers.Gone {
-			t.Errorf("a call by a caller that is gone: %v", err)
+		if _, err := p.Do(ctx, call(t, providers.Chat, s.Chat, body)); err == nil || upstreamError(t, err).Fault != providers.Gone || !upstreamError(t, err).Free {
+			t.Errorf("a call by a caller that is gone: %v, which costs nothing", err)
 		}
 		ctx, stop = context.WithCancel(t.Context())
 		r, err := p.Do(ctx, call(t, providers.Chat, s.Chat, body))

@@ -24,6 +24,7 @@ type Scenario struct {
 	Status     int           // of the error, where the upstream gave one
 	RetryAfter time.Duration // of the error
 	Told       bool          // of the error
+	Free       bool          // of the error: the upstream charges nothing, and that is proven
 	// Text is what reaches the client before the fault or the end: the contents
 	// of all events, joined. An answer in JSON reaches it whole or not at all.
 	Text string

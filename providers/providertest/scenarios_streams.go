@@ -76,7 +76,7 @@ func streams() []Scenario {
 			x.stream()
 			x.end()
 		}},
-		{Name: "stream-html", Stream: true, Fault: providers.BadAnswer, play: func(x *exchange) {
+		{Name: "stream-html", Stream: true, Fault: providers.BadAnswer, Free: true, play: func(x *exchange) {
 			x.head(200, "Content-Type: text/html", "Content-Length: 13")
 			x.raw("<html></html>")
 		}},
