@@ -86,6 +86,8 @@ func (s Scenario) check(t *testing.T, p providers.Provider) {
 		t.Errorf("the client reads %q, want %q", a.text.String(), s.Text)
 	case (a.reported || s.Tokens != tally.Tokens{}) && a.tokens != s.Tokens:
 		t.Errorf("counted %+v, want %+v", a.tokens, s.Tokens)
+	case s.Report != nil && a.report != *s.Report:
+		t.Errorf("reported %+v, want %+v", a.report, *s.Report)
 	}
 	if s.Endpoint == providers.Embeddings && s.Fault == "" {
 		s.checkVectors(t, a.body.String())

@@ -84,7 +84,7 @@ func do(t testing.TB, p providers.Provider, c providers.Call) *answer {
 	if kind := r.Header.Get("Content-Type"); !strings.HasPrefix(kind, map[bool]string{false: "application/json", true: "text/event-stream"}[c.Stream]) {
 		t.Errorf("Content-Type %q", kind)
 	}
-	if _, ok := r.Body.Usage(); ok && !c.Stream || r.Body.Final() >= 0 {
+	if said := r.Body.Report(); said != (providers.Report{}) && !c.Stream || r.Body.Final() >= 0 {
 		t.Error("a body reports what Next has not returned yet")
 	}
 	a := read(t, r, -1)

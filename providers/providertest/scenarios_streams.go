@@ -84,7 +84,7 @@ func streams() []Scenario {
 			x.kept = true
 			x.json(message("all well", goodUsage))
 		}},
-		{Name: "stream-failed-at-once", Stream: true, Fault: providers.ServerError, play: func(x *exchange) {
+		{Name: "stream-failed-at-once", Stream: true, Fault: providers.ServerError, Free: true, play: func(x *exchange) {
 			x.stream(failure)
 			x.finish()
 		}},
