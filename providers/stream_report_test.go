@@ -1,6 +1,8 @@
 package providers
 
 import (
+	"bytes"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -73,6 +75,36 @@ func TestReportsAreFolded(t *testing.T) {
 		want := Report{Tokens: tally.Tokens{Input: 15, CachedInput: 5, Output: 7}, Known: KnownWhole, Billed: tally.Dollar / 2, IsBilled: true, Searches: 2, Model: "up", Finish: Finished}
 		if got := s.Report(); got != want {
 			t.Fatalf("split at %d: %+v, want %+v", at, got, want)
+		}
+		s.Close()
+	})
+}
+
+// Every usage object can be reached, however many arrive at once, and so none of
+// an upstream's costs passes unseen.
+func TestEveryUsageIsShown(t *testing.T) {
+	in := ""
+	for i := range 5 {
+		in += fmt.Sprintf(`data: {"choices":[{"index":0,"delta":{"content":"x"}}],"usage":{"prompt_tokens":20,"completion_tokens":%d,"cost":0.%d}}`+"\n\n", i+1, i+1)
+	}
+	in += `data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop","usage":{"prompt_tokens":-1,"cost":7}}]}` + "\n\n" + evDone
+	splits(t, in, func(at int, src *pieces) {
+		s := NewStream(src, StreamOptions{})
+		var out []byte
+		for {
+			b, err := s.Next()
+			if err != nil {
+				break
+			}
+			from, to := s.UsageAt()
+			if to > 0 {
+				out = append(out, b[:from]...)
+				out = RewriteCost(out, b[from:to], 0, CostNone)
+			}
+			out = append(out, b[to:]...)
+		}
+		if bytes.Contains(out, []byte("cost")) || bytes.Count(out, []byte("usage")) != 6 || s.Delivered() != 5 || !bytes.HasSuffix(out, doneMark) {
+			t.Fatalf("split at %d: %d delivered, %s", at, s.Delivered(), out)
 		}
 		s.Close()
 	})
