@@ -80,6 +80,7 @@ const (
 	drop
 	last
 	broken
+	later // the event belongs to the next block
 )
 
 // look takes notice of one event, which will be returned at offset kept.
@@ -87,6 +88,7 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 	data := b[ev.data:ev.dataEnd]
 	if ev.lines != 1 {
 		if ev.lines == 0 {
+			s.page = s.page || !s.spoke && isPage(b[ev.start:ev.end])
 			return keep // a comment, or only an event's name
 		}
 		data = joinData(b[ev.start:ev.end])
@@ -97,41 +99,49 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 	if data[0] == '[' && string(bytes.TrimRight(data, " \t")) == "[DONE]" {
 		s.err = io.EOF
 		if s.failed {
-			s.err = s.reportedError()
+			s.err = s.reportedError(true)
 		}
 		return last
 	}
+	first := !s.spoke
+	s.spoke = true
 	var f facts
 	i := inspect(data, space(data, 0), &f)
 	if i < 0 || space(data, i) < len(data) {
-		s.err = bad(errNoEvent)
+		s.page = s.page || first && isPage(data)
+		s.err = s.broken(bad(errNoEvent))
 		return broken
 	}
-	if f.failed {
-		if s.failed = true; !s.passed && kept == 0 {
-			s.err = &UpstreamError{Fault: ServerError, Err: errReported}
-			return broken
+	fails := f.err || f.hints()
+	unasked := !s.opts.KeepUsage && f.reports() && !fails && (!f.choices.present() || hollow(data, f.choices.From))
+	at := span{}
+	if f.reports() {
+		var seen figures
+		if f.count(data, &seen) && !unasked && ev.lines == 1 {
+			if s.usage.present() {
+				return later // so that a block has one at most
+			}
+			at = f.shown()
 		}
-		return keep
+		s.said.fold(&seen)
 	}
-	s.finished = s.finished || f.finished
+	s.said.name(data, &f)
 	if f.content > 0 {
 		s.events++
 		s.content += int64(f.content)
 	}
-	if t, ok := f.tokens(data); ok {
-		s.tokens, s.reported = t, true
-		if f.usage.present() {
-			if f.empty && !s.opts.KeepUsage {
-				return drop
-			}
-			if ev.lines == 1 {
-				by := kept + ev.data - ev.start
-				s.usage = span{From: by + f.usage.From, To: by + f.usage.To}
-			}
+	if fails = f.err || fails && s.silent(); fails {
+		if s.failed = true; !s.passed && kept == 0 && f.content == 0 {
+			s.err = s.reportedError(false)
+			return broken
 		}
-	} else if f.usage.present() && f.empty && !s.opts.KeepUsage {
-		return drop // not believed, and not asked for either
+	}
+	if unasked {
+		return drop
+	}
+	if at.present() {
+		by := kept + ev.data - ev.start
+		s.usage = span{From: by + at.From, To: by + at.To}
 	}
 	return keep
 }

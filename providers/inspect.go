@@ -3,13 +3,44 @@ package providers
 // facts are what a JSON answer, or an event of a stream, says that concerns
 // the gateway.
 type facts struct {
-	usage    span // the usage object; absent if null
-	nested   span // the one within x_groq
-	failed   bool // a top-level error that is not null
-	empty    bool // choices is an empty list
-	finished bool // a choice has a finish_reason
-	content  int  // bytes of content in the choices
+	// usage is where the usage objects are: beside the choices, in the last choice
+	// that has one (Moonshot), in x_groq (Groq). Absent if null.
+	usage       [3]span
+	model, tier span // strings
+	choices     span // of any type
+	err         bool // a top-level error that says something
+	hint        bool // something else that tells of a failure
+	detail      bool // a detail, which tells of one where there are no choices
+	data        bool // there is output beside the choices: embeddings
+	finish      Finish
+	content     int // bytes of content in the choices
 }
+
+// The places of usage objects.
+const (
+	besideChoices = iota
+	inChoice
+	inGroq
+)
+
+// shown is the usage object that a client reads.
+func (f *facts) shown() span {
+	if f.usage[besideChoices].present() {
+		return f.usage[besideChoices]
+	}
+	return f.usage[inChoice]
+}
+
+// reports is whether there is any usage object.
+func (f *facts) reports() bool {
+	return f.usage[besideChoices].present() || f.usage[inChoice].present() || f.usage[inGroq].present()
+}
+
+// delivered estimates the tokens of the content.
+func (f *facts) delivered() int64 { return delivered(int64(min(f.content, 1)), int64(f.content)) }
+
+// hints is whether something tells of a failure that is no error object.
+func (f *facts) hints() bool { return f.hint || f.detail && !f.choices.present() }
 
 // inspect walks over an answer's object at i; a negative result is a fault.
 func inspect(b []byte, i int, f *facts) int {
@@ -33,7 +64,7 @@ func inspect(b []byte, i int, f *facts) int {
 		}
 		start := space(b, i+1)
 		if string(key) == "choices" {
-			i = f.choices(b, start)
+			i = f.texts(b, start, 1, false)
 		} else {
 			i = skipValue(b, start, 1, nil)
 		}
@@ -41,18 +72,29 @@ func inspect(b []byte, i int, f *facts) int {
 			return i
 		}
 		switch string(key) {
+		case "choices":
+			f.choices = span{From: start, To: i}
+		case "model":
+			f.model = stringSpan(b, start, i)
 		case "usage":
-			f.usage = objectSpan(b, start, i)
+			f.usage[besideChoices] = objectSpan(b, start, i)
+		case "service_tier":
+			f.tier = stringSpan(b, start, i)
 		case "error":
-			f.failed = b[start] != 'n'
+			f.err = says(b, start)
+		case "detail": // FastAPI
+			f.detail = says(b, start)
+		case "base_resp": // MiniMax
+			if b[start] == '{' {
+				code := member(b, start, "status_code")
+				f.hint = code.present() && says(b, code.From)
+			}
+		case "data":
+			f.data = b[start] == '[' && says(b, start)
 		case "x_groq":
 			if b[start] == '{' {
-				members(b, start, func(key []byte, s span) bool {
-					if string(key) == "usage" {
-						f.nested = objectSpan(b, s.From, s.To)
-					}
-					return true
-				})
+				s := member(b, start, "usage")
+				f.usage[inGroq] = objectSpan(b, s.From, s.To)
 			}
 		}
 		if i = space(b, i); i >= len(b) {
@@ -69,6 +111,7 @@ func inspect(b []byte, i int, f *facts) int {
 	}
 }
 
+// objectSpan is a value's span, absent if it is no object.
 func objectSpan(b []byte, from, to int) span {
 	if b[from] != '{' {
 		return span{}
@@ -76,15 +119,49 @@ func objectSpan(b []byte, from, to int) span {
 	return span{From: from, To: to}
 }
 
-// choices walks over the list of choices and measures what they contain.
-func (f *facts) choices(b []byte, i int) int {
-	if i < len(b) && b[i] == '[' {
-		if j := space(b, i+1); j < len(b) && b[j] == ']' {
-			f.empty = true
-			return j + 1
-		}
+// stringSpan is a value's span, absent if it is no string.
+func stringSpan(b []byte, from, to int) span {
+	if b[from] != '"' {
+		return span{}
 	}
-	return f.texts(b, i, 1, false)
+	return span{From: from, To: to}
+}
+
+// says reports whether a well-formed value at i is anything but null, false, 0,
+// or empty.
+func says(b []byte, i int) bool {
+	switch b[i] {
+	case 'n', 'f':
+		return false
+	case '"':
+		return b[i+1] != '"'
+	case '{':
+		return b[space(b, i+1)] != '}'
+	case '[':
+		return b[space(b, i+1)] != ']'
+	}
+	return string(b[i:skipValue(b, i, 1, nil)]) != "0"
+}
+
+// hollow reports whether a well-formed value of the choices at i holds nothing
+// but its order and empty values.
+func hollow(b []byte, i int) bool {
+	empty := true
+	switch b[i] {
+	case '[':
+		elementsOf(b, i, func(s span) bool {
+			empty = hollow(b, s.From)
+			return empty
+		})
+	case '{':
+		members(b, i, func(key []byte, s span) bool {
+			empty = string(key) == "index" || string(key) == "usage" || hollow(b, s.From)
+			return empty
+		})
+	default:
+		return !says(b, i)
+	}
+	return empty
 }
 
 // texts walks over a value of the choices. Strings count if the key they
@@ -120,6 +197,7 @@ func (f *facts) texts(b []byte, i, depth int, counts bool) int {
 		if i = space(b, i+1); i < len(b) && b[i] == '}' {
 			return i + 1
 		}
+		thought := 0 // bytes of reasoning under one name
 		for {
 			if i >= len(b) || b[i] != '"' {
 				return ^i
@@ -128,17 +206,25 @@ func (f *facts) texts(b []byte, i, depth int, counts bool) int {
 			if i = skipString(b, i+1); i < 0 {
 				return i
 			}
-			key := b[from+1 : i-1]
+			is := meaningOf(b[from+1 : i-1])
 			if i = space(b, i); i >= len(b) || b[i] != ':' {
 				return ^i
 			}
 			i = space(b, i+1)
 			from = i
-			if i = f.texts(b, i, depth+1, holdsOutput(key)); i < 0 {
+			before := f.content
+			if i = f.texts(b, i, depth+1, is == itsOutput || is == itsThought); i < 0 {
 				return i
 			}
-			if string(key) == "finish_reason" && b[from] == '"' && i-from > 2 {
-				f.finished = true // some upstreams write "" for not yet
+			switch {
+			case is == itsThought: // what is told under two names is the same
+				n := f.content - before
+				f.content -= min(n, thought)
+				thought = max(thought, n)
+			case is == itsFinish && b[from] == '"' && i-from > 2: // some upstreams write "" for not yet
+				f.finish = max(f.finish, finishOf(b[from+1:i-1]))
+			case is == itsUsage && depth == 2 && b[from] == '{':
+				f.usage[inChoice] = span{From: from, To: i}
 			}
 			if i = space(b, i); i >= len(b) || b[i] != ',' && b[i] != '}' {
 				return ^i
@@ -152,12 +238,37 @@ func (f *facts) texts(b []byte, i, depth int, counts bool) int {
 	return skipValue(b, i, depth, nil)
 }
 
-// holdsOutput reports whether a key of a choice holds text that the model
-// wrote.
-func holdsOutput(key []byte) bool {
+// inChoices is what a key of a choice stands for.
+type inChoices uint8
+
+const (
+	itsOther   inChoices = iota
+	itsOutput            // text that the model wrote
+	itsThought           // its reasoning, for which there are several names
+	itsFinish
+	itsUsage
+)
+
+func meaningOf(key []byte) inChoices {
 	switch string(key) {
-	case "content", "text", "arguments", "name", "refusal", "reasoning_content", "reasoning", "thinking":
-		return true
+	case "content", "text", "arguments", "name", "refusal":
+		return itsOutput
+	case "reasoning_content", "reasoning", "thinking", "reasoning_details", "reasoning_text", "thinking_blocks":
+		return itsThought
+	case "finish_reason":
+		return itsFinish
+	case "usage":
+		return itsUsage
 	}
-	return false
+	return itsOther
+}
+
+// finishOf sorts a finish_reason: Gemini's and Anthropic's words for the bound of
+// the output come through some translations as they are.
+func finishOf(reason []byte) Finish {
+	switch string(reason) {
+	case "length", "max_tokens", "MAX_TOKENS":
+		return FinishedLength
+	}
+	return Finished
 }

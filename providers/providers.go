@@ -11,7 +11,9 @@
 // session.go) and [Envelope.Rewrite] edits it (rewrite.go), both over a scanner
 // that walks JSON without decoding it (scan.go). An answer is read by a [Stream]
 // (stream.go, event.go) or a [Whole] (whole.go; vectors.go for embeddings), which
-// find in it what the gateway must know (inspect.go, usage.go).
+// find in it what the gateway must know (inspect.go): usage in all the spellings
+// of usage.go, summed up as a [Report] (report.go). The costs that an upstream
+// tells are rewritten in cost.go.
 //
 // Implementations live in folders below this one and never import each other;
 // providers/transport connects those that need a network, and
@@ -70,7 +72,7 @@ type Reply struct {
 
 // Body is an answer's bytes, read once by one goroutine.
 //
-// What Usage, UsageAt, Delivered and Final report concerns what Next has
+// What Report, UsageAt, Delivered and Final say concerns what Next has
 // returned so far. Close may be called at any time by the reader; an answer
 // closed before its end is canceled upstream.
 type Body interface {
@@ -84,12 +86,12 @@ type Body interface {
 	// *UpstreamError, after every whole event was returned.
 	Next() ([]byte, error)
 	Close() error
-	// Usage says what the upstream has reported so far, and ok false if it has
-	// reported nothing believable. It is complete after EOF.
-	Usage() (t tally.Tokens, ok bool)
+	// Report sums up what the upstream has said of the call so far. It is complete
+	// after EOF, and what it says after an error has been used all the same.
+	Report() Report
 	// UsageAt says where the bytes that Next last returned hold the usage
-	// object, so that [AppendCost] can put the cost into it; to is 0 if they
-	// hold none that the client is to see.
+	// object, so that [AppendCost] or [RewriteCost] can put the cost into it; to is
+	// 0 if they hold none that the client is to see. They never hold two.
 	UsageAt() (from, to int)
 	// Delivered estimates the output tokens in the bytes that Next has
 	// returned, for an answer without a report. It never counts less than one
@@ -150,6 +152,9 @@ type UpstreamError struct {
 	// Told is whether the stream itself has told the client of the error, in an
 	// event that was passed on: nothing is left to say.
 	Told bool
+	// Free is whether there is proof that the upstream charges nothing for the
+	// call: nothing was sent, or it was refused, or the upstream says so.
+	Free bool
 	Err  error
 }
 

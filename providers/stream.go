@@ -6,8 +6,6 @@ import (
 	"io"
 	"sync"
 	"time"
-
-	"tallygate/engine/tally"
 )
 
 // Source is where a [Stream] reads from: an answer's body on some transport.
@@ -56,18 +54,18 @@ type Stream struct {
 	seen   int // up to where it has no end of an event
 	end    int // of what has arrived
 
-	tokens   tally.Tokens
-	reported bool
-	usage    span // of the bytes last returned
-	final    int  // of the bytes last returned
-	events   int64
-	content  int64
-	total    int64
-	finished bool
-	failed   bool
-	passed   bool      // something was returned
-	until    time.Time // that the next event is waited for, at the latest
-	err      error
+	said    notes
+	usage   span // of the bytes last returned
+	final   int  // of the bytes last returned
+	events  int64
+	content int64
+	read    int64 // bytes
+	failed  bool
+	spoke   bool      // there was an event with data
+	page    bool      // what came before that looks like a web page
+	passed  bool      // something was returned
+	until   time.Time // that the next event is waited for, at the latest
+	err     error
 }
 
 // NewStream reads a stream from src, which Close closes.
@@ -98,15 +96,16 @@ func (s *Stream) Next() ([]byte, error) {
 	s.deadline()
 	for {
 		if to := s.boundary(); to > 0 {
-			s.start, s.seen = to, to
-			if out := s.take(s.buf[:to]); len(out) > 0 {
+			out, taken := s.take(s.buf[:to])
+			s.start, s.seen = taken, taken
+			if len(out) > 0 {
 				s.passed = true
 				return out, nil
 			}
 			if s.err != nil {
 				return nil, s.err
 			}
-			s.end = copy(s.buf, s.buf[to:s.end]) // only dropped events
+			s.end = copy(s.buf, s.buf[taken:s.end]) // only dropped events
 			s.start, s.seen = 0, 0
 		}
 		if err := s.fill(); err != nil {
@@ -134,7 +133,7 @@ func (s *Stream) deadline() {
 
 // fill reads more.
 func (s *Stream) fill() error {
-	if s.opts.MaxBytes > 0 && s.total > s.opts.MaxBytes {
+	if s.opts.MaxBytes > 0 && s.read > s.opts.MaxBytes {
 		return bad(errEndless)
 	}
 	if s.end == len(s.buf) {
@@ -147,7 +146,7 @@ func (s *Stream) fill() error {
 	}
 	n, err := s.src.Read(s.buf[s.end:])
 	s.end += n
-	s.total += int64(n)
+	s.read += int64(n)
 	if n > 0 {
 		return nil // an error comes again with the next read
 	}
@@ -175,25 +174,25 @@ func (s *Stream) boundary() int {
 // it is one.
 func (s *Stream) finish(err error) ([]byte, error) {
 	if err != io.EOF {
-		s.err = cut(err)
+		s.err = s.broken(cut(err))
 		return nil, s.err
 	}
 	var out []byte
 	if rest := bytes.TrimRight(s.buf[:s.end], "\r\n"); len(rest) > 0 {
 		whole := append(append(make([]byte, 0, len(rest)+2), rest...), '\n', '\n')
 		s.start = s.end
-		out = s.take(whole)
+		out, _ = s.take(whole) // it is one event
 	}
 	if s.err == nil {
 		switch {
 		case s.failed:
-			s.err = s.reportedError()
-		case s.finished:
+			s.err = s.reportedError(true)
+		case s.said.finish != Unfinished:
 			s.err = io.EOF
 			s.final = len(out)
 			out = append(out, doneMark...)
 		default:
-			s.err = cut(errCut)
+			s.err = s.broken(cut(errCut))
 		}
 	}
 	if len(out) > 0 {
@@ -203,13 +202,16 @@ func (s *Stream) finish(err error) ([]byte, error) {
 	return nil, s.err
 }
 
-// take looks at whole events and returns those the client is to see. They are
-// moved together in place where one is dropped.
-func (s *Stream) take(b []byte) []byte {
-	kept := 0
-	for i := 0; i < len(b); {
+// take looks at whole events and returns those the client is to see, and how far
+// it came. They are moved together in place where one is dropped.
+func (s *Stream) take(b []byte) (out []byte, taken int) {
+	kept, i := 0, 0
+	for i < len(b) {
 		ev := nextEvent(b, i)
 		verdict := s.look(b, ev, kept)
+		if verdict == later {
+			return b[:kept], i
+		}
 		if verdict == keep || verdict == last {
 			if verdict == last {
 				s.final = kept
@@ -224,15 +226,24 @@ func (s *Stream) take(b []byte) []byte {
 		}
 		i = ev.end
 	}
-	return b[:kept]
+	return b[:kept], len(b)
 }
 
-func (s *Stream) reportedError() error {
-	return &UpstreamError{Fault: ServerError, Told: true, Err: errReported}
+// reportedError is the error that an event has told of.
+func (s *Stream) reportedError(told bool) error {
+	return &UpstreamError{Fault: ServerError, Told: told, Free: s.silent(), Err: errReported}
 }
 
-// Usage implements Body.
-func (s *Stream) Usage() (tally.Tokens, bool) { return s.tokens, s.reported }
+// broken adds to an error what the stream has proven by then.
+func (s *Stream) broken(err error) error {
+	return free(err, s.silent() && (s.page || s.said.zero()))
+}
+
+// silent reports whether there was neither output nor usage.
+func (s *Stream) silent() bool { return s.content == 0 && !s.said.anything() }
+
+// Report implements Body.
+func (s *Stream) Report() Report { return s.said.report(s.Delivered(), false) }
 
 // UsageAt implements Body.
 func (s *Stream) UsageAt() (from, to int) { return s.usage.From, s.usage.To }
@@ -267,14 +278,3 @@ func (s *Stream) Close() error {
 }
 
 var errClosed = errors.New("the answer was closed")
-
-// bad makes a BadAnswer.
-func bad(err error) error { return &UpstreamError{Fault: BadAnswer, Err: err} }
-
-// cut classifies an error that ended an answer early.
-func cut(err error) error {
-	if up, ok := errors.AsType[*UpstreamError](err); ok {
-		return up
-	}
-	return bad(err)
-}

@@ -53,6 +53,7 @@ type outcome struct {
 	delivered int64
 	fault     Fault
 	told      bool
+	free      bool
 }
 
 // drain reads a body to its end, and a little further.
@@ -66,7 +67,7 @@ func drain(t testing.TB, b Body) outcome {
 				t.Errorf("Next returned %v, and then %v", err, again)
 			}
 			if up, ok := errors.AsType[*UpstreamError](err); ok {
-				o.fault, o.told = up.Fault, up.Told
+				o.fault, o.told, o.free = up.Fault, up.Told, up.Free
 			} else if err != io.EOF {
 				t.Errorf("%v (%T)", err, err)
 			}
@@ -83,7 +84,8 @@ func drain(t testing.TB, b Body) outcome {
 		}
 		o.out += string(block)
 	}
-	o.tokens, o.ok = b.Usage()
+	r := b.Report()
+	o.tokens, o.ok = r.Tokens, r.Known != KnownNothing
 	o.delivered = b.Delivered()
 	if err := b.Close(); err != nil {
 		t.Errorf("Close: %v", err)
@@ -153,12 +155,12 @@ func TestStream(t *testing.T) {
 		"not JSON":                     {in: evHello + "data: hello\n\n" + evHello, want: outcome{out: evHello, delivered: 2, fault: BadAnswer}},
 		"half of an object":            {in: evHello + "data: {\"choices\":[\n\n", want: outcome{out: evHello, delivered: 2, fault: BadAnswer}},
 		"more than an object":          {in: "data: {} {}\n\n", want: outcome{fault: BadAnswer}},
-		"an error at once":             {in: evError + evDone, want: outcome{fault: ServerError}},
+		"an error at once":             {in: evError + evDone, want: outcome{fault: ServerError, free: true}},
 		"an error behind content":      {in: evHello + evError + evDone, want: outcome{out: evHello + evError + evDone, delivered: 2, fault: ServerError, told: true}},
 		"an error and then the end":    {in: evHello + evError, want: outcome{out: evHello + evError, delivered: 2, fault: ServerError, told: true}},
 		"an error that is null":        {in: `data: {"error":null,"choices":[]}` + "\n\n" + evDone, want: outcome{out: `data: {"error":null,"choices":[]}` + "\n\n" + evDone}},
 		"an error behind a hidden one": {in: evUsage + evError, want: outcome{tokens: counted, ok: true, fault: ServerError}},
-		"HTML":                         {in: "<html>\n\n</html>", want: outcome{out: "<html>\n\n</html>\n\n", fault: BadAnswer}},
+		"HTML":                         {in: "<html>\n\n</html>", want: outcome{out: "<html>\n\n</html>\n\n", fault: BadAnswer, free: true}},
 	} {
 		x.want.final = strings.LastIndex(x.want.out, "data: [DONE]")
 		if x.want.final < 0 {
@@ -181,10 +183,13 @@ func TestStream(t *testing.T) {
 // each event with content, in any of its forms.
 func TestStreamDelivered(t *testing.T) {
 	for choice, want := range map[string]int64{
-		`{"delta":{"content":"a"}}`:                   1,
-		`{"delta":{"content":"twelve bytes"}}`:        3,
-		`{"delta":{"content":"thirteen byte"}}`:       4,
-		`{"delta":{"reasoning_content":"thinks"}}`:    2,
+		`{"delta":{"content":"a"}}`:                                           1,
+		`{"delta":{"content":"twelve bytes"}}`:                                3,
+		`{"delta":{"content":"thirteen byte"}}`:                               4,
+		`{"delta":{"reasoning_content":"thinks"}}`:                            2,
+		`{"delta":{"reasoning_content":"thinks so","reasoning":"thinks so"}}`: 3,
+		`{"delta":{"reasoning":"thinks so","reasoning_details":[{"type":"reasoning.text","text":"thinks so"}],"content":"and says"}}`: 5,
+		`{"delta":{"reasoning":"thinks","reasoning_content":""}}`:                                                                     2,
 		`{"delta":{"refusal":"no"}}`:                  1,
 		`{"text":"legacy text"}`:                      3,
 		`{"delta":{"role":"assistant"}}`:              0,

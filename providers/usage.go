@@ -1,166 +1,235 @@
 package providers
 
-import (
-	"strconv"
+import "tallygate/engine/tally"
 
-	"tallygate/engine/tally"
+// figure is something that a usage object counts.
+type figure uint8
+
+const (
+	figNone figure = iota
+	figPrompt
+	figCompletion
+	figTotal
+	figCached          // read from a cache
+	figWritten         // written to one, for however long
+	figWrittenByPrefix // the same as OpenAI spells it
+	figWrittenShort    // for five minutes
+	figWrittenLong     // for an hour
+	figAudioIn         // of the prompt, read from a cache or not
+	figImageIn
+	figCachedAudio // of what was read from a cache
+	figCachedImage
+	figReasoning // of the completion, or on top of it
+	figAudioOut
+	figImageOut
+	figSearches     // the last of the counts
+	figCost         // in US dollars; the first of the amounts
+	figUpstreamCost // in US dollars: what the owner's own key is charged elsewhere
+	figTicks        // in 1e-10 US dollars; the last of the amounts
+	figOwnKey       // 1: the owner's own key was used, and the cost is only a fee
+	numFigures
 )
 
-// tokens reads the usage that was found.
-func (f *facts) tokens(b []byte) (tally.Tokens, bool) {
-	if f.usage.present() {
-		return readUsage(b, f.usage)
-	}
-	if f.nested.present() {
-		return readUsage(b, f.nested)
-	}
-	return tally.Tokens{}, false
+// place is an object of a usage report in which figures stand.
+type place uint8
+
+const (
+	inUsage place = iota
+	inPrompt
+	inCached
+	inWritten
+	inCompletion
+	inTools
+	inCost
+	inCostDetails
+	numPlaces
+)
+
+// spellings says under which names the figures are told, and where. Several
+// spellings of a figure in one report are the same figure, never a sum.
+var spellings = [...]struct {
+	figure figure
+	in     []place
+	names  []string
+}{
+	{figPrompt, []place{inUsage}, []string{"prompt_tokens", "input_tokens"}},
+	{figCompletion, []place{inUsage}, []string{"completion_tokens", "output_tokens"}},
+	{figTotal, []place{inUsage}, []string{"total_tokens"}},
+	{figCached, []place{inUsage, inPrompt}, []string{
+		"cached_tokens", "cache_read_input_tokens", "cache_read_tokens",
+		"prompt_cache_hit_tokens", // DeepSeek
+	}},
+	{figWrittenByPrefix, []place{inUsage, inPrompt}, []string{"cache_write_tokens"}}, // OpenAI, OpenRouter
+	{figWritten, []place{inUsage, inPrompt}, []string{
+		"cache_creation_input_tokens", // Anthropic, Qwen
+		"cache_creation_tokens",       // LiteLLM
+		"cached_creation_tokens",      // New API
+	}},
+	{figWrittenShort, []place{inUsage, inPrompt, inWritten}, []string{"ephemeral_5m_input_tokens", "claude_cache_creation_5_m_tokens"}},
+	{figWrittenLong, []place{inUsage, inPrompt, inWritten}, []string{"ephemeral_1h_input_tokens", "claude_cache_creation_1_h_tokens"}},
+	{figAudioIn, []place{inPrompt}, []string{"audio_tokens"}},
+	{figImageIn, []place{inPrompt}, []string{"image_tokens"}},
+	{figCachedAudio, []place{inCached}, []string{"audio_tokens"}},
+	{figCachedImage, []place{inCached}, []string{"image_tokens"}},
+	{figReasoning, []place{inCompletion}, []string{"reasoning_tokens", "thinking_tokens"}},
+	{figAudioOut, []place{inCompletion}, []string{"audio_tokens"}},
+	{figImageOut, []place{inCompletion}, []string{"image_tokens"}},
+	{figSearches, []place{inUsage}, []string{
+		"num_search_queries", // Perplexity
+		"num_sources_used",   // xAI
+	}},
+	{figSearches, []place{inTools}, []string{"web_search_requests"}}, // Anthropic, OpenRouter
+	{figCost, []place{inUsage}, []string{"cost"}},                    // OpenRouter
+	{figCost, []place{inCost}, []string{"total_cost"}},               // Perplexity
+	{figUpstreamCost, []place{inCostDetails}, []string{"upstream_inference_cost"}},
+	{figTicks, []place{inUsage}, []string{"cost_in_usd_ticks"}}, // xAI
+	{figOwnKey, []place{inUsage}, []string{"is_byok"}},
 }
 
-// ParseUsage finds the usage in a JSON answer of chat, completions or
-// embeddings. Counts that cannot be are not ok.
-func ParseUsage(body []byte) (tally.Tokens, bool) {
-	var f facts
-	if inspect(body, space(body, 0), &f) < 0 {
-		return tally.Tokens{}, false
-	}
-	return f.tokens(body)
+// parts says which objects of a report hold figures, and where they stand.
+var parts = [...]struct {
+	is    place
+	in    []place
+	names []string
+}{
+	{inPrompt, []place{inUsage}, []string{"prompt_tokens_details", "input_tokens_details"}},
+	{inCompletion, []place{inUsage}, []string{"completion_tokens_details", "output_tokens_details"}},
+	{inCached, []place{inPrompt}, []string{"cached_tokens_details"}},
+	{inWritten, []place{inUsage, inPrompt}, []string{"cache_creation", "cache_creation_token_details"}},
+	{inTools, []place{inUsage}, []string{"server_tool_use"}},
+	{inCost, []place{inUsage}, []string{"cost"}},
+	{inCostDetails, []place{inUsage}, []string{"cost_details"}},
 }
 
-// report is a usage object as it is written; -1 is absent.
-type report struct{ prompt, completion, total, cached, written, reasoning int64 }
+// meaning is what a name stands for in each place.
+type meaning struct {
+	figure [numPlaces]figure
+	part   [numPlaces]place // inUsage, which is no part, for none
+}
 
-// readUsage reads a well-formed usage object.
-func readUsage(b []byte, at span) (tally.Tokens, bool) {
-	r := report{-1, -1, -1, -1, -1, -1}
-	sane := true
-	count := func(to *int64, s span) {
-		if n, ok := tokenCount(b, s); !ok {
-			sane = false
-		} else if n >= 0 {
-			*to = max(*to, n)
+// meanings is the two tables by name.
+var meanings = func() map[string]*meaning {
+	all := map[string]*meaning{}
+	of := func(name string) *meaning {
+		if all[name] == nil {
+			all[name] = new(meaning)
 		}
+		return all[name]
 	}
-	members(b, at.From, func(key []byte, s span) bool {
-		switch string(key) {
-		case "prompt_tokens":
-			count(&r.prompt, s)
-		case "completion_tokens":
-			count(&r.completion, s)
-		case "total_tokens":
-			count(&r.total, s)
-		case "prompt_cache_hit_tokens": // DeepSeek
-			count(&r.cached, s)
-		case "prompt_tokens_details", "completion_tokens_details":
-			if b[s.From] != '{' {
-				return true
+	for _, s := range spellings {
+		for _, name := range s.names {
+			for _, p := range s.in {
+				of(name).figure[p] = s.figure
 			}
-			members(b, s.From, func(key []byte, s span) bool {
-				switch string(key) {
-				case "cached_tokens":
-					count(&r.cached, s)
-				case "cache_write_tokens": // OpenRouter
-					count(&r.written, s)
-				case "reasoning_tokens":
-					count(&r.reasoning, s)
-				}
-				return true
-			})
-		}
-		return true
-	})
-	if !sane {
-		return tally.Tokens{}, false
-	}
-	return r.tokens()
-}
-
-// tokens splits a report into disjoint buckets. Cached and written tokens are
-// part of the prompt. Reasoning is part of the completion with OpenAI and on
-// top of it with xAI and Gemini; the total tells which, and what the total has
-// beyond both is reasoning that was not itemised.
-func (r report) tokens() (tally.Tokens, bool) {
-	if r.prompt < 0 && r.completion < 0 {
-		return tally.Tokens{}, false
-	}
-	prompt, completion, cached, written, reasoning := max(r.prompt, 0), max(r.completion, 0), max(r.cached, 0), max(r.written, 0), max(r.reasoning, 0)
-	if cached+written > prompt || prompt+completion == 0 {
-		return tally.Tokens{}, false
-	}
-	if extra := r.total - prompt - completion; extra > 0 {
-		completion += extra
-		reasoning = max(reasoning, extra)
-	}
-	reasoning = min(reasoning, completion)
-	t := tally.Tokens{
-		Input: prompt - cached - written, CachedInput: cached, CacheWrite: written,
-		Output: completion - reasoning, Reasoning: reasoning,
-	}
-	return t, t.Sane()
-}
-
-// tokenCount reads a count; -1 for null, not ok for what is no count.
-func tokenCount(b []byte, s span) (int64, bool) {
-	v := s.of(b)
-	if v[0] == 'n' {
-		return -1, true
-	}
-	n := int64(0)
-	for _, c := range v {
-		if c-'0' > 9 {
-			return 0, false
-		}
-		if n = n*10 + int64(c-'0'); n > tally.MaxTokens {
-			return 0, false
 		}
 	}
-	return n, true
+	for _, s := range parts {
+		for _, name := range s.names {
+			for _, p := range s.in {
+				of(name).part[p] = s.is
+			}
+		}
+	}
+	return all
+}()
+
+// figures are what reports of one call have said.
+type figures struct {
+	n    [numFigures]int64
+	told uint32 // which of them
 }
 
-// AppendCost appends a usage object with "cost" in US dollars put into it; a
-// cost the upstream put there is replaced. The object is one that
-// [Body.UsageAt] points to.
-func AppendCost(dst, usage []byte, cost tally.NanoUSD) []byte {
-	value := func() {
-		dst = appendUSD(dst, cost)
+func (f *figures) has(x figure) bool { return f.told&(1<<x) != 0 }
+
+func (f *figures) set(x figure, n int64) {
+	f.n[x] = max(f.n[x], n)
+	f.told |= 1 << x
+}
+
+// fold takes over what another report says. Reports of a stream grow, or leave
+// out what an earlier one has told, so the larger figure counts.
+func (f *figures) fold(o *figures) {
+	f.told |= o.told
+	for i, n := range o.n {
+		f.n[i] = max(f.n[i], n)
 	}
-	done := false
-	members(usage, 0, func(key []byte, s span) bool {
-		if string(key) != "cost" {
+}
+
+// anything reports whether a token was used, or money.
+func (f *figures) anything() bool {
+	for _, n := range f.n[figPrompt:figOwnKey] {
+		if n > 0 {
 			return true
 		}
-		dst = append(dst, usage[:s.From]...)
-		value()
-		dst = append(dst, usage[s.To:]...)
-		done = true
-		return false
-	})
-	if done {
-		return dst
 	}
-	dst = append(dst, usage[:len(usage)-1]...)
-	if usage[space(usage, 1)] != '}' {
-		dst = append(dst, ',')
-	}
-	dst = append(dst, `"cost":`...)
-	value()
-	return append(dst, '}')
+	return false
 }
 
-// appendUSD appends an amount as a JSON number.
-func appendUSD(dst []byte, n tally.NanoUSD) []byte {
-	if n < 0 {
-		dst, n = append(dst, '-'), -n
+// zero reports whether there is a report, if nothing was used.
+func (f *figures) zero() bool {
+	return f.has(figPrompt) || f.has(figCompletion) || f.has(figTotal)
+}
+
+const (
+	maxSearches = 10_000                // in one call; more is a broken report
+	maxBilled   = 10_000 * tally.Dollar // for one call
+)
+
+// read reads a well-formed usage object. It is not ok, and nothing of it counts,
+// if a count of tokens in it is none. An amount or a number of searches that
+// cannot be is left out.
+func (f *figures) read(b []byte, at span) (ok bool) {
+	var report figures
+	if !report.walk(b, at.From, inUsage) {
+		return false
 	}
-	dst = strconv.AppendInt(dst, int64(n/tally.Dollar), 10)
-	frac := int64(n % tally.Dollar)
-	if frac == 0 {
-		return dst
+	f.fold(&report)
+	return true
+}
+
+func (f *figures) walk(b []byte, i int, in place) (ok bool) {
+	ok = true
+	members(b, i, func(key []byte, s span) bool {
+		m := meanings[string(key)]
+		switch {
+		case m == nil:
+		case b[s.From] == '{' && m.part[in] != inUsage:
+			ok = f.walk(b, s.From, m.part[in])
+		case m.figure[in] != figNone:
+			ok = f.take(m.figure[in], s.of(b))
+		}
+		return ok
+	})
+	return ok
+}
+
+// take reads a figure; null is absent.
+func (f *figures) take(x figure, v []byte) (ok bool) {
+	switch {
+	case v[0] == 'n':
+		return true
+	case x == figOwnKey:
+		if v[0] == 't' {
+			f.set(x, 1)
+		}
+		return true
+	case x >= figCost:
+		places := 9
+		if x == figTicks {
+			places = -1
+		}
+		if n, _, ok := ParseDecimal(v, places); ok && tally.NanoUSD(n) <= maxBilled {
+			f.set(x, n)
+		}
+		return true
 	}
-	dst = append(dst, '.')
-	for unit := int64(tally.Dollar) / 10; frac > 0; unit /= 10 {
-		dst = append(dst, byte('0'+frac/unit))
-		frac %= unit
+	n, whole, ok := ParseDecimal(v, 0)
+	switch ok = ok && whole; {
+	case x == figSearches && (!ok || n > maxSearches):
+		return true
+	case !ok || n > tally.MaxTokens:
+		return false
 	}
-	return dst
+	f.set(x, n)
+	return true
 }

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"io"
 	"time"
-
-	"tallygate/engine/tally"
 )
 
 // WholeOptions say how an answer in one piece is read.
@@ -35,8 +33,8 @@ type Whole struct {
 	pooled *[]byte
 	buf    []byte
 	facts  facts
-	tokens tally.Tokens
-	told   bool // the upstream reported tokens
+	said   notes
+	shown  bool // the usage is one that the client is to see
 	begun  bool
 	fresh  bool // Next has just returned the answer
 	err    error
@@ -130,9 +128,9 @@ func (w *Whole) look() error {
 	i := inspect(w.buf, space(w.buf, 0), &w.facts)
 	switch {
 	case i < 0 || space(w.buf, i) < len(w.buf):
-		return bad(errNotJSON)
-	case w.facts.failed:
-		return &UpstreamError{Fault: ServerError, Err: errInside}
+		return free(bad(errNotJSON), isPage(w.buf))
+	case w.failed():
+		return &UpstreamError{Fault: ServerError, Free: true, Err: errInside}
 	}
 	if w.opts.Vectors != "" {
 		out, err := convertVectors(w.buf, w.opts.Vectors)
@@ -144,24 +142,34 @@ func (w *Whole) look() error {
 			inspect(w.buf, space(w.buf, 0), &w.facts)
 		}
 	}
-	w.tokens, w.told = w.facts.tokens(w.buf)
 	return nil
 }
 
-// Usage implements Body.
-func (w *Whole) Usage() (tally.Tokens, bool) {
+// failed takes notice of what the answer says, and reports whether that is only
+// that the upstream has failed. An answer that has used or holds something is one,
+// whatever stands beside it.
+func (w *Whole) failed() bool {
+	f := &w.facts
+	w.shown = f.count(w.buf, &w.said.figures)
+	w.said.name(w.buf, f)
+	return (f.err || f.hints() || f.choices.null(w.buf)) && f.content == 0 && !f.data && !w.said.anything()
+}
+
+// Report implements Body.
+func (w *Whole) Report() Report {
 	if !w.begun {
-		return tally.Tokens{}, false
+		return Report{}
 	}
-	return w.tokens, w.told
+	return w.said.report(w.facts.delivered(), w.facts.data)
 }
 
 // UsageAt implements Body.
 func (w *Whole) UsageAt() (from, to int) {
-	if !w.fresh || !w.told {
+	if !w.fresh || !w.shown {
 		return 0, 0
 	}
-	return w.facts.usage.From, w.facts.usage.To
+	at := w.facts.shown()
+	return at.From, at.To
 }
 
 // Delivered implements Body.
@@ -169,7 +177,7 @@ func (w *Whole) Delivered() int64 {
 	if !w.begun {
 		return 0
 	}
-	return delivered(int64(min(w.facts.content, 1)), int64(w.facts.content))
+	return w.facts.delivered()
 }
 
 // Final implements Body.

@@ -32,7 +32,7 @@ func TestWhole(t *testing.T) {
 		"half":                   {in: good[:30], want: outcome{fault: BadAnswer}},
 		"and more":               {in: good + good, want: outcome{fault: BadAnswer}},
 		"deep":                   {in: `{"a":` + strings.Repeat("[", 100_000), want: outcome{fault: BadAnswer}},
-		"an error":               {in: `{"error":{"message":"x"}}`, want: outcome{fault: ServerError}},
+		"an error":               {in: `{"error":{"message":"x"}}`, want: outcome{fault: ServerError, free: true}},
 		"an error that is null":  {in: `{"error":null}`, want: outcome{out: `{"error":null}`}},
 		"vectors that are wrong": {in: `{"data":[{"embedding":7}]}`, opts: WholeOptions{Vectors: Base64}, want: outcome{fault: BadAnswer}},
 		"vectors, and usage behind them": {in: `{"data":[{"embedding":[0.5,-0.25]}],"usage":` + theUsage + `}`, opts: WholeOptions{Vectors: Base64},
@@ -68,10 +68,10 @@ func TestWholeReportsWhatWasReturned(t *testing.T) {
 	until := time.Now().Add(time.Hour)
 	src := &pieces{text: `{"choices":[{"text":"x"}],"usage":` + theUsage + `}`}
 	w := NewWhole(src, WholeOptions{Until: until})
-	_, ok := w.Usage()
+	before := w.Report()
 	_, to := w.UsageAt()
-	if ok || to != 0 || w.Delivered() != 0 {
-		t.Errorf("before Next: %v, %d, %d", ok, to, w.Delivered())
+	if before != (Report{}) || to != 0 || w.Delivered() != 0 {
+		t.Errorf("before Next: %+v, %d, %d", before, to, w.Delivered())
 	}
 	if _, err := w.Next(); err != nil {
 		t.Fatal(err)
@@ -85,8 +85,8 @@ func TestWholeReportsWhatWasReturned(t *testing.T) {
 	if _, to := w.UsageAt(); to != 0 {
 		t.Error("what Next last returned, nothing, holds no usage")
 	}
-	if used, ok := w.Usage(); !ok || used != counted {
-		t.Errorf("after the end: %+v, %v", used, ok)
+	if r := w.Report(); r.Known != KnownWhole || r.Tokens != counted {
+		t.Errorf("after the end: %+v", r)
 	}
 	w.Close()
 }

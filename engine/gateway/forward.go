@@ -215,9 +215,9 @@ func (x *exchange) attempt(ctx context.Context, t route.Target) (*providers.Repl
 	if err == io.EOF {
 		err = &providers.UpstreamError{Fault: providers.BadAnswer, Status: reply.Status, Err: io.ErrUnexpectedEOF}
 	}
-	if used, ok := reply.Body.Usage(); ok {
-		x.result.FailedTokens = x.result.FailedTokens.Add(used)
-		x.result.FailedCost += x.ticket.Price(t.Model.Prices, used)
+	if said := reply.Body.Report(); said.Tokens.Total() > 0 {
+		x.result.FailedTokens = x.result.FailedTokens.Add(said.Tokens)
+		x.result.FailedCost += x.ticket.Price(t.Model.Prices, said.Tokens)
 	}
 	reply.Body.Close() // it failed already
 	return nil, nil, err

@@ -122,11 +122,11 @@ func (x *exchange) broken(body providers.Body, err error, gone bool, lines *line
 
 // withCost puts the cost of what the upstream has reported into its usage.
 func (x *exchange) withCost(body providers.Body, chunk []byte, mark, from, to int) ([]byte, int) {
-	used, ok := body.Usage()
-	if !ok {
+	said := body.Report()
+	if said.Known == providers.KnownNothing {
 		return chunk, mark
 	}
-	cost := x.ticket.Price(x.result.Prices, used) + x.result.FailedCost
+	cost := x.ticket.Price(x.result.Prices, said.Tokens) + x.result.FailedCost
 	x.out = append(x.out[:0], chunk[:from]...)
 	x.out = providers.AppendCost(x.out, chunk[from:to], cost)
 	x.out = append(x.out, chunk[to:]...)
@@ -139,15 +139,19 @@ func (x *exchange) withCost(body providers.Body, chunk []byte, mark, from, to in
 // used is what an answer has used so far: as the upstream reports it, or
 // counted from the bytes. An answer that broke off has reported at most a part.
 func (x *exchange) used(body providers.Body, whole bool) (tally.Tokens, tally.Basis) {
-	reported, ok := body.Usage()
-	if ok && whole {
+	said := body.Report()
+	reported := said.Tokens
+	if said.Exact() && whole {
 		return reported, tally.Exact
 	}
-	if !ok {
+	input, output := said.Missing()
+	if input {
 		reported.Input = x.inputEstimate()
 	}
-	delivered := min(body.Delivered(), x.ticket.Output()*x.asked.Choices)
-	reported.Output = max(reported.Output, delivered-reported.Reasoning)
+	if output || !whole {
+		delivered := min(body.Delivered(), x.ticket.Output()*x.asked.Choices)
+		reported.Output = max(reported.Output, delivered-reported.Reasoning)
+	}
 	return reported, tally.Estimated
 }
 

@@ -18,7 +18,7 @@ const maxRefusal = 64 << 10
 // refusal reads an answer that is none, closes it and says what it means.
 func (p *Provider) refusal(res *transport.Response) error {
 	defer res.Body.Close() // what matters of it was read
-	e := &providers.UpstreamError{Status: res.Status, RetryAfter: retryAfter(res.RetryAfter, time.Now())}
+	e := &providers.UpstreamError{Status: res.Status, RetryAfter: retryAfter(res.RetryAfter, time.Now()), Free: free(res.Status)}
 	if res.Status < http.StatusBadRequest {
 		e.Fault, e.Err = providers.BadAnswer, errStatus
 		return e
@@ -27,13 +27,27 @@ func (p *Provider) refusal(res *transport.Response) error {
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxRefusal))
 	e.Fault = faultOf(res.Status, body)
 	if up, ok := errors.AsType[*providers.UpstreamError](err); ok && up.Fault == providers.Gone {
-		return err // otherwise the status says enough, even if the words broke off
+		e.Fault, e.Err = providers.Gone, err
+		return e // otherwise the status says enough, even if the words broke off
 	}
 	if res.Encoding == "" {
 		e.Body = body
 	}
 	return e
 }
+
+// free reports whether nothing is charged for what a status refuses. Behind a
+// time-out the model may have been at work.
+func free(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusGatewayTimeout, statusOriginTimeout:
+		return false
+	}
+	return true
+}
+
+// statusOriginTimeout is what Cloudflare says of an upstream behind it.
+const statusOriginTimeout = 524
 
 // faultOf sorts a status, with a look at the words where upstreams disagree
 // about the number: xAI and Gemini call a wrong key a bad request, xAI forbids

@@ -87,7 +87,7 @@ func (f *figure) UnmarshalJSON(b []byte) error {
 
 // tokens reads a count of tokens; 0 if it is none.
 func (f figure) tokens() int64 {
-	n, ok := parseDecimal(string(f), 0)
+	n, _, ok := providers.ParseDecimal(f, 0)
 	if !ok || n > tally.MaxTokens {
 		return 0
 	}

@@ -2,10 +2,9 @@ package openai
 
 import (
 	"encoding/json"
-	"math"
-	"strings"
 
 	"tallygate/engine/tally"
+	"tallygate/providers"
 )
 
 // pricing is what a list of models says about money: OpenRouter in US dollars
@@ -65,51 +64,6 @@ func prices(raw json.RawMessage) []tally.Price {
 
 // money reads an amount; not ok if it is none that can be charged.
 func money(f figure, places int) (tally.NanoUSD, bool) {
-	n, ok := parseDecimal(string(f), places)
+	n, _, ok := providers.ParseDecimal(f, places)
 	return tally.NanoUSD(n), ok && n <= int64(tally.MaxMoney)
-}
-
-// parseDecimal reads a decimal number that is not negative, times ten to the
-// power of places, rounded up. It is exact: no float is involved.
-func parseDecimal(s string, places int) (int64, bool) {
-	mantissa, exponent, hasExponent := strings.Cut(strings.ToLower(s), "e")
-	if hasExponent {
-		sign := 1
-		if rest, ok := strings.CutPrefix(exponent, "-"); ok {
-			sign, exponent = -1, rest
-		} else {
-			exponent = strings.TrimPrefix(exponent, "+")
-		}
-		n, ok := parseDecimal(exponent, 0)
-		if !ok || n > 100 || strings.ContainsAny(exponent, ".e") {
-			return 0, false
-		}
-		places += sign * int(n)
-	}
-	whole, fraction, _ := strings.Cut(mantissa, ".")
-	digits := whole + fraction
-	if digits == "" {
-		return 0, false
-	}
-	end := len(whole) + places // digits before this one count, those behind it are rounded
-	n, up := int64(0), int64(0)
-	for i := range max(len(digits), end) {
-		d := byte('0')
-		if i < len(digits) {
-			d = digits[i]
-		}
-		switch {
-		case d < '0' || d > '9':
-			return 0, false
-		case i >= end:
-			if d != '0' {
-				up = 1
-			}
-		case n > (math.MaxInt64-10)/10:
-			return 0, false
-		default:
-			n = n*10 + int64(d-'0')
-		}
-	}
-	return n + up, true
 }

@@ -180,7 +180,7 @@ var (
 // check refuses answers of a form that was not asked for.
 func (p *Provider) check(res *transport.Response, stream bool) error {
 	err := error(nil)
-	isStream := len(res.ContentType) >= len(eventStream) && strings.EqualFold(res.ContentType[:len(eventStream)], eventStream)
+	isStream := isType(res.ContentType, eventStream)
 	switch {
 	case res.Encoding != "" && !strings.EqualFold(res.Encoding, "identity"):
 		err = errEncoding
@@ -191,8 +191,15 @@ func (p *Provider) check(res *transport.Response, stream bool) error {
 	default:
 		return nil
 	}
-	return &providers.UpstreamError{Fault: providers.BadAnswer, Status: res.Status, Err: err}
+	return &providers.UpstreamError{Fault: providers.BadAnswer, Status: res.Status, Free: isType(res.ContentType, webPage), Err: err}
 }
+
+// isType reports whether a content type begins as one does.
+func isType(contentType, is string) bool {
+	return len(contentType) >= len(is) && strings.EqualFold(contentType[:len(is)], is)
+}
+
+const webPage = "text/html"
 
 const eventStream = "text/event-stream"
 

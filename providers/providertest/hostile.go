@@ -86,6 +86,8 @@ func (s Scenario) check(t *testing.T, p providers.Provider) {
 		t.Errorf("the client reads %q, want %q", a.text.String(), s.Text)
 	case (a.reported || s.Tokens != tally.Tokens{}) && a.tokens != s.Tokens:
 		t.Errorf("counted %+v, want %+v", a.tokens, s.Tokens)
+	case s.Report != nil && a.report != *s.Report:
+		t.Errorf("reported %+v, want %+v", a.report, *s.Report)
 	}
 	if s.Endpoint == providers.Embeddings && s.Fault == "" {
 		s.checkVectors(t, a.body.String())
@@ -110,6 +112,9 @@ func (s Scenario) checkFault(t *testing.T, a *answer, err error) {
 	}
 	if up.RetryAfter != s.RetryAfter || up.Told != s.Told {
 		t.Errorf("%v: retry after %v, told %v; want %v, %v", err, up.RetryAfter, up.Told, s.RetryAfter, s.Told)
+	}
+	if up.Free != s.Free {
+		t.Errorf("%v: free %v, want %v", err, up.Free, s.Free)
 	}
 	if len(up.Body) > 64<<10 {
 		t.Errorf("a refusal of %d bytes was kept", len(up.Body))
@@ -189,7 +194,7 @@ func reused(t *testing.T, u *Upstream, p providers.Provider) {
 // goneEarly: a caller that goes away ends a call that hangs, wherever it does.
 func goneEarly(t *testing.T, u *Upstream, p providers.Provider) {
 	for _, s := range Scenarios() {
-		if s.Fault != providers.TimedOut {
+		if s.Fault != providers.TimedOut || s.Status != 0 {
 			continue
 		}
 		ctx, stop := context.WithCancel(t.Context())
@@ -248,8 +253,8 @@ func nobodyThere(t *testing.T, open func(testing.TB, providers.Config) providers
 		leaks := NoLeaks(t)
 		p := open(t, cfg)
 		_, err := p.Do(t.Context(), call(t, providers.Chat, "healthy", chatBody))
-		if err == nil || upstreamError(t, err).Fault != want {
-			t.Errorf("%s: %v, want %s", url, err, want)
+		if err == nil || upstreamError(t, err).Fault != want || !upstreamError(t, err).Free {
+			t.Errorf("%s: %v, want %s at no cost", url, err, want)
 		}
 		if _, err := p.Models(t.Context()); err == nil || upstreamError(t, err).Fault != want {
 			t.Errorf("models of %s: %v, want %s", url, err, want)

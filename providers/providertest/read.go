@@ -23,7 +23,8 @@ type answer struct {
 	model  string
 
 	err       error // of Next; nil at the proper end
-	tokens    tally.Tokens
+	report    providers.Report
+	tokens    tally.Tokens // of the report
 	reported  bool
 	delivered int64
 }
@@ -75,7 +76,8 @@ func read(t testing.TB, r *providers.Reply, blocks int) *answer {
 		a.take(t, r, b)
 		marked = r.Body.Final() >= 0
 	}
-	a.tokens, a.reported = r.Body.Usage()
+	a.report = r.Body.Report()
+	a.tokens, a.reported = a.report.Tokens, a.report.Known != providers.KnownNothing
 	if a.delivered = r.Body.Delivered(); a.delivered < int64(a.events) {
 		t.Errorf("%d tokens delivered in %d events with content", a.delivered, a.events)
 	}

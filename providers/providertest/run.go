@@ -84,7 +84,7 @@ func do(t testing.TB, p providers.Provider, c providers.Call) *answer {
 	if kind := r.Header.Get("Content-Type"); !strings.HasPrefix(kind, map[bool]string{false: "application/json", true: "text/event-stream"}[c.Stream]) {
 		t.Errorf("Content-Type %q", kind)
 	}
-	if _, ok := r.Body.Usage(); ok && !c.Stream || r.Body.Final() >= 0 {
+	if said := r.Body.Report(); said != (providers.Report{}) && !c.Stream || r.Body.Final() >= 0 {
 		t.Error("a body reports what Next has not returned yet")
 	}
 	a := read(t, r, -1)
@@ -218,8 +218,8 @@ func cancel(t *testing.T, s Subject, p providers.Provider) {
 	for _, body := range []string{chatBody, with(chatBody, `"stream":true`)} {
 		ctx, stop := context.WithCancel(t.Context())
 		stop()
-		if _, err := p.Do(ctx, call(t, providers.Chat, s.Chat, body)); err == nil || upstreamError(t, err).Fault != providers.Gone {
-			t.Errorf("a call by a caller that is gone: %v", err)
+		if _, err := p.Do(ctx, call(t, providers.Chat, s.Chat, body)); err == nil || upstreamError(t, err).Fault != providers.Gone || !upstreamError(t, err).Free {
+			t.Errorf("a call by a caller that is gone: %v, which costs nothing", err)
 		}
 		ctx, stop = context.WithCancel(t.Context())
 		r, err := p.Do(ctx, call(t, providers.Chat, s.Chat, body))

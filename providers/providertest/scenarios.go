@@ -24,11 +24,15 @@ type Scenario struct {
 	Status     int           // of the error, where the upstream gave one
 	RetryAfter time.Duration // of the error
 	Told       bool          // of the error
+	Free       bool          // of the error: the upstream charges nothing, and that is proven
 	// Text is what reaches the client before the fault or the end: the contents
 	// of all events, joined. An answer in JSON reaches it whole or not at all.
 	Text string
 	// Tokens are those that the upstream reports believably; zero for none.
 	Tokens tally.Tokens
+	// Report is all that the upstream says of the call, where a scenario is about
+	// that; nil otherwise.
+	Report *providers.Report
 	// Base64 is whether embeddings are asked for in base64.
 	Base64 bool
 
@@ -84,7 +88,7 @@ var goodTokens = tally.Tokens{Input: 15, CachedInput: 5, Output: 4, Reasoning: 3
 
 // Scenarios lists all of them; names are unique.
 func Scenarios() []Scenario {
-	all := slices.Concat(good(), heads(), statuses(), wholes(), streams())
+	all := slices.Concat(good(), usages(), heads(), statuses(), wholes(), streams())
 	for i := range all {
 		all[i].Endpoint = cmp.Or(all[i].Endpoint, providers.Chat)
 	}
@@ -111,18 +115,12 @@ func good() []Scenario {
 			body := message("all well", goodUsage)
 			x.head(200, "Content-Type: application/json", "Transfer-Encoding: chunked")
 			x.chunked = true
-			for i := range len(body) {
-				x.event(body[i : i+1])
-			}
+			x.trickle(body)
 			x.end()
 		}},
 		{Name: "trickle-stream", Stream: true, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
 			x.stream()
-			for _, e := range []string{opening, saying("all "), saying("well"), finishing, reporting(goodUsage), marking} {
-				for i := range len(e) {
-					x.event(e[i : i+1])
-				}
-			}
+			x.trickle(opening + saying("all ") + saying("well") + finishing + reporting(goodUsage) + marking)
 			x.end()
 		}},
 		{Name: "interim", Text: "all well", Tokens: goodTokens, play: func(x *exchange) {

@@ -21,12 +21,20 @@ func wholes() []Scenario {
 			x.json(message("all well", usage))
 		}}
 	}
+	page := fails("html", `<html><body>Welcome to the captive portal</body></html>`)
+	page.Free = true
+	inside := func(name, body string) Scenario {
+		return Scenario{Name: name, Fault: providers.ServerError, Free: true, play: func(x *exchange) {
+			x.kept = true
+			x.json(body)
+		}}
+	}
 	return []Scenario{
 		fails("bad-json", `{"choices":[{"message":{"content":"all w`),
 		fails("two-values", `{"choices":[]}{"choices":[]}`),
 		fails("not-an-object", `["all well"]`),
 		fails("empty-body", ``),
-		fails("html", `<html><body>Welcome to the captive portal</body></html>`),
+		page,
 		fails("deep", strings.Repeat(`{"a":`, 100_000)),
 		fails("events-unasked", opening+saying("all well")+finishing+reporting(goodUsage)+marking),
 		unbelieved("no-usage", ""),
@@ -101,11 +109,13 @@ func wholes() []Scenario {
 			x.head(200, "Content-Type: application/json", "Content-Length: 9000000000000000000")
 			x.raw(`{"id":`)
 		}},
-		{Name: "error-with-200", Fault: providers.ServerError, Or: providers.BadAnswer, play: func(x *exchange) {
-			x.kept = true
-			x.json(`{"error":{"message":"up failed","type":"server_error","param":null,"code":null}}`)
-		}},
-		{Name: "empty-204", Fault: providers.BadAnswer, play: func(x *exchange) { x.head(204) }},
+		inside("error-with-200", `{"error":{"message":"up failed","type":"server_error","param":null,"code":null}}`),
+		inside("error-text", `{"error":"up failed","usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}`),
+		inside("error-detail", `{"detail":"up failed"}`),
+		inside("error-base-resp", `{"id":"x","choices":null,"created":1,"usage":{"total_tokens":0},"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}}`),
+		inside("no-choices", `{"id":"x","choices":null}`),
+		unbelieved("error-empty", `null,"error":"","base_resp":{"status_code":0,"status_msg":""}`),
+		{Name: "empty-204", Fault: providers.BadAnswer, Free: true, play: func(x *exchange) { x.head(204) }},
 		{Name: "embeddings-no-list", Endpoint: providers.Embeddings, Base64: true, Fault: providers.BadAnswer, play: func(x *exchange) {
 			x.kept = true
 			x.json(`{"object":"list","data":[{"embedding":[1,2,]}],"usage":{"prompt_tokens":3,"total_tokens":3}}`)

@@ -40,7 +40,7 @@ func heads() []Scenario {
 		{Name: "endless-interim", Fault: providers.BadAnswer, play: func(x *exchange) {
 			x.repeat("HTTP/1.1 103 Early Hints\r\n\r\n", -1)
 		}},
-		{Name: "switching", Fault: providers.BadAnswer, play: func(x *exchange) {
+		{Name: "switching", Fault: providers.BadAnswer, Free: true, play: func(x *exchange) {
 			x.raw("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 			x.hang()
 		}},
@@ -56,9 +56,9 @@ func heads() []Scenario {
 			x.head(200, "Content-Type: application/json", "Content-Encoding: gzip", fmt.Sprintf("Content-Length: %d", len(bomb)))
 			x.raw(bomb)
 		}},
-		{Name: "redirect-302", Fault: providers.BadAnswer, Status: 302, play: elsewhere(302)},
-		{Name: "redirect-307", Fault: providers.BadAnswer, Status: 307, play: elsewhere(307)},
-		{Name: "redirect-308-metadata", Fault: providers.BadAnswer, Status: 308, play: func(x *exchange) {
+		{Name: "redirect-302", Fault: providers.BadAnswer, Free: true, Status: 302, play: elsewhere(302)},
+		{Name: "redirect-307", Fault: providers.BadAnswer, Free: true, Status: 307, play: elsewhere(307)},
+		{Name: "redirect-308-metadata", Fault: providers.BadAnswer, Free: true, Status: 308, play: func(x *exchange) {
 			x.status(308, "", "Location: http://169.254.169.254/latest/meta-data/")
 		}},
 	}
@@ -77,7 +77,7 @@ func zeros(megabytes int) string {
 // statuses are refusals and failures that an upstream tells.
 func statuses() []Scenario {
 	said := func(name string, code int, fault providers.Fault, retryAfter time.Duration, kind, reason string, lines ...string) Scenario {
-		return Scenario{Name: name, Fault: fault, Status: code, RetryAfter: retryAfter, play: func(x *exchange) {
+		return Scenario{Name: name, Fault: fault, Status: code, Free: code != 408 && code != 504 && code != 524, RetryAfter: retryAfter, play: func(x *exchange) {
 			x.kept = true
 			x.status(code, `{"error":{"message":"up says `+name+`","type":"`+kind+`","param":null,"code":"`+reason+`"}}`, lines...)
 		}}
@@ -95,17 +95,20 @@ func statuses() []Scenario {
 		said("quota", 429, providers.OutOfQuota, 0, "insufficient_quota", "insufficient_quota"),
 		said("broken", 500, providers.ServerError, 0, "server_error", "internal"),
 		said("overloaded", 503, providers.Busy, 3*time.Second, "server_error", "overloaded", "Retry-After: 3"),
+		said("too-slow", 408, providers.TimedOut, 0, "timeout", "timeout"),
+		said("gateway-too-slow", 504, providers.ServerError, 0, "timeout", "timeout"),
+		said("origin-too-slow", 524, providers.ServerError, 0, "timeout", "timeout"),
 		said("odd-status", 529, providers.ServerError, 0, "overloaded_error", "overloaded"),
 		said("retry-nonsense", 503, providers.Busy, 0, "server_error", "overloaded", "Retry-After: -1e9"),
 		stream,
-		{Name: "html-502", Fault: providers.ServerError, Status: 502, play: func(x *exchange) {
+		{Name: "html-502", Fault: providers.ServerError, Free: true, Status: 502, play: func(x *exchange) {
 			x.head(502, "Content-Type: text/html", "Content-Length: 13")
 			x.raw("<html></html>")
 		}},
-		{Name: "long-refusal", Fault: providers.Refused, Status: 400, play: func(x *exchange) {
+		{Name: "long-refusal", Fault: providers.Refused, Free: true, Status: 400, play: func(x *exchange) {
 			x.status(400, `{"error":{"message":"`+strings.Repeat("no ", 100<<10)+`"}}`)
 		}},
-		{Name: "hang-in-refusal", Fault: providers.Refused, Or: providers.TimedOut, FirstByte: Short, Chunk: Short, Total: Short, play: func(x *exchange) {
+		{Name: "hang-in-refusal", Fault: providers.Refused, Free: true, Or: providers.TimedOut, FirstByte: Short, Chunk: Short, Total: Short, play: func(x *exchange) {
 			x.head(http.StatusBadRequest, "Content-Type: application/json", "Content-Length: 100")
 			x.raw(`{"error":`)
 			x.hang()

@@ -76,7 +76,7 @@ func streams() []Scenario {
 			x.stream()
 			x.end()
 		}},
-		{Name: "stream-html", Stream: true, Fault: providers.BadAnswer, play: func(x *exchange) {
+		{Name: "stream-html", Stream: true, Fault: providers.BadAnswer, Free: true, play: func(x *exchange) {
 			x.head(200, "Content-Type: text/html", "Content-Length: 13")
 			x.raw("<html></html>")
 		}},
@@ -84,7 +84,7 @@ func streams() []Scenario {
 			x.kept = true
 			x.json(message("all well", goodUsage))
 		}},
-		{Name: "stream-failed-at-once", Stream: true, Fault: providers.ServerError, play: func(x *exchange) {
+		{Name: "stream-failed-at-once", Stream: true, Fault: providers.ServerError, Free: true, play: func(x *exchange) {
 			x.stream(failure)
 			x.finish()
 		}},

@@ -53,8 +53,8 @@ func read(t testing.TB, r *providers.Reply) outcome {
 		}
 		o.blocks++
 	}
-	var ok bool
-	if o.tokens, ok = r.Body.Usage(); !ok {
+	said := r.Body.Report()
+	if o.tokens = said.Tokens; said.Known != providers.KnownWhole {
 		t.Fatalf("no usage in %s", o.body)
 	}
 	o.deliv = r.Body.Delivered()

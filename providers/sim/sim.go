@@ -72,6 +72,9 @@ func Open(o Options) *Provider {
 func (p *Provider) Do(ctx context.Context, c providers.Call) (*providers.Reply, error) {
 	pace := pacer{due: time.Now()}
 	if err := pace.wait(ctx, p.options.FirstByte); err != nil {
+		if up, ok := errors.AsType[*providers.UpstreamError](err); ok {
+			up.Free = true // nothing was begun
+		}
 		return nil, err
 	}
 	if err := fits(c.Model, c.Endpoint); err != nil {
@@ -135,7 +138,7 @@ func refuse(param, message string) error {
 	body = append(body, quote(param)...)
 	body = append(body, `,"code":null}}`...)
 	return &providers.UpstreamError{
-		Fault: providers.Refused, Status: http.StatusBadRequest, Body: body, Err: errors.New(message),
+		Fault: providers.Refused, Status: http.StatusBadRequest, Body: body, Free: true, Err: errors.New(message),
 	}
 }
 

@@ -125,9 +125,14 @@ func (c *conn) readHead(ctx context.Context, h *responseHead) error {
 	}
 }
 
-// broken sorts an error of a connection; f is what it means if nobody is to
-// blame but the upstream.
+// broken sorts an error of a connection on which a request has gone out.
 func broken(ctx context.Context, err error, f providers.Fault) error {
+	return fault(reasonFor(ctx, err, f))
+}
+
+// reasonFor is what an error of a connection means; f if nobody is to blame but
+// the upstream.
+func reasonFor(ctx context.Context, err error, f providers.Fault) (providers.Fault, error) {
 	var timeout net.Error
 	switch {
 	case ctx.Err() != nil:
@@ -137,5 +142,5 @@ func broken(ctx context.Context, err error, f providers.Fault) error {
 	case err == io.EOF:
 		err = io.ErrUnexpectedEOF
 	}
-	return fault(f, err)
+	return f, err
 }

@@ -65,13 +65,13 @@ var (
 // RoundTrip implements Transport.
 func (d *direct) RoundTrip(ctx context.Context, r *Request) (*Response, error) {
 	if ctx.Err() != nil {
-		return nil, fault(providers.Gone, ctx.Err())
+		return nil, unsent(providers.Gone, ctx.Err())
 	}
 	buf := d.writes.Get().(*[]byte)
 	defer d.writes.Put(buf)
 	head, rest, err := d.write((*buf)[:0], r)
 	if err != nil {
-		return nil, fault(providers.BadAnswer, err)
+		return nil, unsent(providers.BadAnswer, err)
 	}
 	*buf = head
 	c := d.pool.get()
@@ -86,7 +86,7 @@ func (d *direct) RoundTrip(ctx context.Context, r *Request) (*Response, error) {
 	}
 	res, err := d.exchange(ctx, c, r, head, rest)
 	if err == errUnsent {
-		err = broken(ctx, io.ErrClosedPipe, providers.Unreachable)
+		err = unsent(reasonFor(ctx, io.ErrClosedPipe, providers.Unreachable))
 	}
 	return res, err
 }
@@ -107,9 +107,12 @@ func (d *direct) exchange(ctx context.Context, c *conn, r *Request, head, rest [
 	a := &answer{from: d, conn: c, ctx: ctx, stop: stop}
 	n, err := c.send(head, rest)
 	if err != nil {
-		if n == 0 && ctx.Err() == nil {
+		if n == 0 {
 			stop()
 			c.abort()
+			if ctx.Err() != nil {
+				return nil, unsent(providers.Gone, ctx.Err())
+			}
 			return nil, errUnsent
 		}
 		// An upstream that refuses a long request early stops reading it. What it
@@ -196,9 +199,9 @@ func (d *direct) dial(ctx context.Context) (*conn, error) {
 // unconnected says why there is no connection.
 func unconnected(ctx, limited context.Context, err error) error {
 	if ctx.Err() == nil && limited.Err() != nil {
-		return fault(providers.TimedOut, errSlow)
+		return unsent(providers.TimedOut, errSlow)
 	}
-	return broken(ctx, err, providers.Unreachable)
+	return unsent(reasonFor(ctx, err, providers.Unreachable))
 }
 
 // Close implements Transport.

@@ -62,7 +62,7 @@ func (t *standard) RoundTrip(ctx context.Context, r *Request) (*Response, error)
 	req, err := http.NewRequestWithContext(traced, r.Method, t.base.String()+r.Path, body)
 	if err != nil {
 		b.end()
-		return nil, fault(providers.Unreachable, err)
+		return nil, unsent(providers.Unreachable, err)
 	}
 	for _, f := range r.Fields {
 		req.Header.Set(f.Name, f.Value)
@@ -112,6 +112,9 @@ func (b *standardBody) headFault(err error) error {
 	case !b.connected.Load(), errors.As(err, &onWire), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
 		strings.Contains(err.Error(), "server closed idle connection"):
 		f = providers.Unreachable
+	}
+	if !b.connected.Load() {
+		return unsent(f, err)
 	}
 	return fault(f, err)
 }

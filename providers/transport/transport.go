@@ -5,7 +5,7 @@
 // header fields and a body, and gets back the head of an answer and a
 // [providers.Source] to read the rest from. It follows no redirects, keeps no
 // cookies, and asks for answers that are not compressed. Every failure is an
-// *[providers.UpstreamError].
+// *[providers.UpstreamError], and free if the request has not left.
 //
 // There are two transports. direct.go is a small HTTP/1.1 client of our own: it
 // takes a connection that the pool (pool.go) keeps and that is still alive
@@ -160,3 +160,8 @@ func (t *either) Close() {
 
 // fault makes an error of the upstream.
 func fault(f providers.Fault, err error) error { return &providers.UpstreamError{Fault: f, Err: err} }
+
+// unsent makes an error of a request of which the upstream has got nothing.
+func unsent(f providers.Fault, err error) error {
+	return &providers.UpstreamError{Fault: f, Free: true, Err: err}
+}

@@ -1,0 +1,224 @@
+package providers
+
+import "tallygate/engine/tally"
+
+// Known says how much of a call's tokens an upstream has told believably.
+type Known uint8
+
+// What is known.
+const (
+	// KnownNothing: there is no report, or none that can be believed.
+	KnownNothing Known = iota
+	// KnownZero: the upstream says that nothing was used, and nothing was
+	// delivered. The call cost nothing, unless it is billed by other things.
+	KnownZero
+	// KnownInput: the prompt. The output is missing, though some was delivered.
+	KnownInput
+	// KnownOutput: the output. The prompt, which cannot be empty, is missing.
+	KnownOutput
+	// KnownTotal: the sum of both alone. Tokens adds up to it, split by what was
+	// delivered.
+	KnownTotal
+	// KnownWhole: both.
+	KnownWhole
+)
+
+// Finish says how the choices of an answer have ended so far.
+type Finish uint8
+
+// The ways to end.
+const (
+	Unfinished Finish = iota
+	Finished
+	// FinishedLength: at least one choice came to the bound of its output.
+	FinishedLength
+)
+
+// Report is what an upstream says of a call: of its tokens, of its own bill, and
+// of who has answered.
+type Report struct {
+	// Tokens are in disjoint classes. A side that is missing is 0.
+	Tokens tally.Tokens
+	Known  Known
+	// Searches of the web, sources or results, whichever the upstream counts.
+	Searches int64
+	// Billed is what the upstream says it charges for the call, if IsBilled;
+	// rounded up to a nano-dollar.
+	Billed   tally.NanoUSD
+	IsBilled bool
+	// Model is the one that says it has answered, Tier how it was served; "" if
+	// the upstream does not say.
+	Model, Tier string
+	Finish      Finish
+}
+
+// Exact reports whether Tokens need no estimate.
+func (r *Report) Exact() bool { return r.Known == KnownWhole || r.Known == KnownZero }
+
+// Missing says which sides of Tokens are to be estimated.
+func (r *Report) Missing() (input, output bool) {
+	return r.Known == KnownNothing || r.Known == KnownOutput, r.Known == KnownNothing || r.Known == KnownInput
+}
+
+// ParseUsage reports what a JSON answer of chat, completions or embeddings says
+// of itself.
+func ParseUsage(body []byte) Report {
+	var f facts
+	if inspect(body, space(body, 0), &f) < 0 {
+		return Report{}
+	}
+	n := notes{}
+	f.count(body, &n.figures)
+	n.name(body, &f)
+	return n.report(f.delivered(), f.data)
+}
+
+// notes are what the answer of one call has said of itself so far.
+type notes struct {
+	figures
+	model, tier string
+	finish      Finish
+}
+
+// count adds what the usage objects of a piece of an answer tell. One that is not
+// believed says nothing; shown is whether the one that clients read is for them to
+// see: it is believed, or it tells a cost.
+func (f *facts) count(b []byte, to *figures) (shown bool) {
+	for _, at := range f.usage {
+		if !at.present() {
+			continue
+		}
+		believed := to.read(b, at)
+		if at == f.shown() {
+			shown = believed || tellsMoney(b, at)
+		}
+	}
+	return shown
+}
+
+// name notes who has answered, and how the answer has ended.
+func (n *notes) name(b []byte, f *facts) {
+	if f.model.present() {
+		keepName(&n.model, f.model.of(b))
+	}
+	if f.tier.present() {
+		keepName(&n.tier, f.tier.of(b))
+	}
+	n.finish = max(n.finish, f.finish)
+}
+
+// maxName bounds the names that are kept.
+const maxName = 256
+
+// keepName keeps a quoted name. The same name again, which is the rule in a
+// stream, costs nothing.
+func keepName(to *string, quoted []byte) {
+	if inner := quoted[1 : len(quoted)-1]; len(inner) == 0 || len(inner) > maxName || string(inner) == *to {
+		return
+	}
+	if name, ok := unquote(quoted); ok {
+		*to = name
+	}
+}
+
+// report sums up. delivered is the output that came, an estimate in tokens; data
+// is whether there was output of another kind.
+func (n *notes) report(delivered int64, data bool) Report {
+	r := Report{Searches: n.n[figSearches], Model: n.model, Tier: n.tier, Finish: n.finish}
+	r.Tokens, r.Known = n.tokens(delivered)
+	if r.Known == KnownZero && data {
+		r.Known = KnownNothing
+	}
+	r.Billed, r.IsBilled = n.bill()
+	return r
+}
+
+// bill is what the upstream charges. With the owner's own key, the cost is its
+// fee, and what the key is charged comes on top.
+func (f *figures) bill() (tally.NanoUSD, bool) {
+	n, ok := max(f.n[figCost], f.n[figTicks]), f.has(figCost) || f.has(figTicks)
+	if f.n[figOwnKey] > 0 {
+		n, ok = n+f.n[figUpstreamCost], f.has(figUpstreamCost)
+	}
+	if !ok {
+		n = 0
+	}
+	return tally.NanoUSD(n), ok
+}
+
+// tokens splits what was told into disjoint classes.
+func (f *figures) tokens(delivered int64) (tally.Tokens, Known) {
+	p, c, sum := f.n[figPrompt], f.n[figCompletion], f.n[figTotal]
+	read, short, long := f.caches()
+	caches := read + short + long
+	if p+c+sum+caches == 0 {
+		if delivered == 0 && f.zero() {
+			return tally.Tokens{}, KnownZero
+		}
+		return tally.Tokens{}, KnownNothing
+	}
+	known := KnownWhole
+	switch {
+	case p > 0 || sum <= c:
+	case c > 0 || delivered == 0:
+		p = sum - c
+	default:
+		c = min(delivered, sum)
+		p, known = sum-c, KnownTotal
+	}
+	// What was read from a cache and written to one is part of the prompt in
+	// OpenAI's dialect and beside it in Anthropic's. A prompt that is smaller, or
+	// a total of all, tells that it is beside it.
+	if caches > p || caches > 0 && sum == p+c+caches && f.n[figReasoning] != caches {
+		p += caches
+	}
+	if c == 0 && delivered > 0 {
+		c = max(sum-p, 0)
+	}
+	// Reasoning is part of the completion with OpenAI and on top of it with xAI
+	// and Gemini; the total tells which, and what it has beyond both is reasoning
+	// that was not itemised.
+	thought := f.n[figReasoning]
+	if extra := sum - p - c; extra > 0 {
+		c += extra
+		thought = max(thought, extra)
+	}
+	thought = min(thought, c)
+	t := tally.Tokens{CachedInput: read, CacheWrite: short, CacheWriteLong: long, Reasoning: thought}
+	t.AudioInput, t.ImageInput, t.Input = split(p, p-caches, f.n[figAudioIn], f.n[figImageIn], f.n[figCachedAudio], f.n[figCachedImage])
+	t.AudioOutput, t.ImageOutput, t.Output = split(c, c-thought, f.n[figAudioOut], f.n[figImageOut], 0, 0)
+	switch {
+	case !t.Sane():
+		return tally.Tokens{}, KnownNothing
+	case p == 0:
+		known = KnownOutput
+	case c == 0 && delivered > 0:
+		known = KnownInput
+	}
+	return t, known
+}
+
+// caches is what was read from caches, and written for a short and a long time.
+func (f *figures) caches() (read, short, long int64) {
+	read, long = f.n[figCached], f.n[figWrittenLong]
+	write := max(f.n[figWritten], f.n[figWrittenByPrefix], f.n[figWrittenShort]+long)
+	if p := f.n[figPrompt]; write == f.n[figWrittenByPrefix] && read <= write && write <= p && read+write > p && f.n[figTotal] == p+f.n[figCompletion] {
+		// OpenAI may count the whole prefix that it keeps as written, with what it
+		// has read of it. It bills each token of a prompt once.
+		write -= read
+	}
+	long = min(long, write)
+	return read, write - long, long
+}
+
+// split takes sound and pictures out of a whole of which rest has no other class.
+// Parts that are more than the whole are not believed. Of what was cached, they
+// stay cached; where that is not told, the rest bounds them.
+func split(whole, rest, audio, image, heardBefore, seenBefore int64) (sound, pictures, plain int64) {
+	if audio+image > whole {
+		return 0, 0, rest
+	}
+	sound = min(max(audio-heardBefore, 0), rest)
+	pictures = min(max(image-seenBefore, 0), rest-sound)
+	return sound, pictures, rest - sound - pictures
+}
