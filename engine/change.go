@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"tallygate/engine/meter"
 	"tallygate/engine/tally"
 )
 
@@ -54,7 +55,25 @@ func (e *Engine) use(c *tally.Catalog) {
 	e.routing.Store(c)
 	e.router.Update(c)
 	e.catalog.Store(c)
+	if old := e.revision.Swap(newRevision()); old != nil {
+		old.end(meter.ErrChanged)
+	}
 }
+
+// revision lives as long as one catalog is in force.
+type revision struct {
+	ctx context.Context
+	end context.CancelCauseFunc
+}
+
+func newRevision() *revision {
+	r := &revision{}
+	r.ctx, r.end = context.WithCancelCause(context.Background())
+	return r
+}
+
+// untilChange is a context that ends when the catalog is replaced.
+func (e *Engine) untilChange() context.Context { return e.revision.Load().ctx }
 
 // sealKeys encrypts a provider's API keys.
 func (e *Engine) sealKeys(provider tally.ID, keys []string) (tally.Sealed, error) {

@@ -62,6 +62,7 @@ type Engine struct {
 	changing sync.Mutex // one change of the catalog at a time; guards nothing else
 	catalog  atomic.Pointer[tally.Catalog]
 	routing  atomic.Pointer[tally.Catalog] // the catalog the router is made for: ahead of catalog during a change
+	revision atomic.Pointer[revision]      // of catalog
 	baseURL  atomic.Pointer[string]        // nil while the public plane is down
 
 	countries atomic.Pointer[geo.DB] // nil if there is none
@@ -133,7 +134,7 @@ func (e *Engine) assemble() {
 	e.router = route.New(route.Options{Kinds: e.opts.Kinds, Keys: e.providerKeys, Logger: e.log})
 	e.meter = meter.New(meter.Options{Store: e.store, Hash: e.sealer.Hash, Logger: e.log})
 	e.gateway = gateway.New(gateway.Options{
-		Catalog: e.catalog.Load, Verifier: e.verifier, Country: e.country, Router: e.router, Meter: e.meter, Clock: e.clock,
+		Catalog: e.catalog.Load, Verifier: e.verifier, Country: e.country, Router: e.router, Meter: e.meter, Clock: e.clock, Revision: e.untilChange,
 		SDK: e.opts.SDK, Page: e.opts.Page, Ready: e.ready, Logger: e.log, Version: e.opts.Version,
 	})
 	e.control = control.NewServer(e.feed.Events)

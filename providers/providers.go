@@ -46,8 +46,11 @@ type Call struct {
 	Model    string    // what the upstream calls the model
 	// MaxOutput is the output granted per choice. It must bound what the
 	// upstream generates. 0 on endpoints without output.
+	// 0 where nothing bounds it but the model.
 	MaxOutput int64
-	Stream    bool
+	// BoundExtras is whether to send the bounds of extras that were held.
+	BoundExtras bool
+	Stream      bool
 	// KeepUsage is whether the client asked for the usage event of a stream;
 	// otherwise the provider drops that event again.
 	KeepUsage bool
@@ -195,5 +198,13 @@ type Kind struct {
 	// Publisher is the price book's name for the kind's models; "" if it sells
 	// other publishers' models at its own prices.
 	Publisher string
-	New       func(Config) (Provider, error)
+	// StopsBilling is whether an upstream of this kind is documented to stop billing
+	// when a stream is closed; otherwise one that nobody reads any more is read to
+	// its end. TokensPerSecond is the fastest that its models write; 0 is not known.
+	StopsBilling    bool
+	TokensPerSecond int64
+	// CostBy says whose figure is the cost where such an upstream tells its own, ""
+	// the larger.
+	CostBy tally.CostBy
+	New    func(Config) (Provider, error)
 }

@@ -85,7 +85,7 @@ func daemonAnswer(x *exchange, body []byte) []byte {
 		Completion int64 `json:"completionTokens"`
 		Total      int64 `json:"totalTokens"`
 	}
-	used := x.result.Tokens
+	used := x.latest().Tokens
 	out := struct {
 		ID           string `json:"id"`
 		Content      string `json:"content"`

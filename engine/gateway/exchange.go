@@ -49,14 +49,22 @@ type exchange struct {
 	envelope  providers.Envelope
 	model     string // as asked; "" until the body has been read
 	stream    bool
-	dialect   *dialect // nil: OpenAI's
-	hops      int      // gateways that the request has passed
+	dialect   *dialect  // nil: OpenAI's
+	hops      int       // gateways that the request has passed
+	since     time.Time // when it first asked to be admitted
+	deadline  time.Time // of waiting; zero before it has waited
+	targets   []route.Target
 	asked     meter.Request
+	bounded   bool            // the output that was granted is sent as its maximum
+	capExtras bool            // the bounds of extras are sent
+	most      int64           // the output per choice that was asked for, or that a model can give
 	ticket    *meter.Ticket   // nil before admission
-	target    route.Target    // asked last
+	turn      int             // of the targets, the one that is asked
+	target    route.Target    // that one
 	upstream  *route.Upstream // whose place in flight is taken; nil if none
+	call      *call           // to it; nil if there is none under way
+	asking    time.Time       // since when
 	result    meter.Result
-	sent      bool // a call has gone out: an upstream may have read the prompt
 	started   bool // the head of an answer has gone to the caller
 	out       []byte
 	values    []string // of the answer's head
@@ -75,7 +83,7 @@ func (x *exchange) start(w http.ResponseWriter, r *http.Request, as tally.ID) {
 
 // recycle makes the exchange fit for another request.
 func (x *exchange) recycle() {
-	body, out, envelope := x.body, x.out, x.envelope
+	body, out, envelope, attempts := x.body, x.out, x.envelope, x.result.Attempts
 	if cap(body) > keptBody {
 		body = nil
 	}
@@ -83,7 +91,9 @@ func (x *exchange) recycle() {
 		out = nil
 	}
 	envelope.Raw = nil
+	clear(attempts)
 	*x = exchange{Server: x.Server, body: body[:0], out: out[:0], envelope: envelope}
+	x.result.Attempts = attempts[:0]
 	x.exchanges.Put(x)
 }
 

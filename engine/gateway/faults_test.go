@@ -57,7 +57,7 @@ func TestHostileUpstreams(t *testing.T) {
 			if sc.Fault != "" && (rec.Outcome != tally.OutcomeFailed || rec.Code == "" || rec.Status != a.status) {
 				t.Errorf("record %+v", rec)
 			}
-			if sc.Tokens != (tally.Tokens{}) && rec.Basis == tally.Exact && rec.Tokens != sc.Tokens {
+			if sc.Tokens != (tally.Tokens{}) && rec.Basis == tally.Exact && rec.Tokens != sc.Tokens.Within(tally.PromptClasses|tally.AnswerClasses) {
 				t.Errorf("tokens %+v, want %+v", rec.Tokens, sc.Tokens)
 			}
 			if sc.Text != "" && (rec.Tokens.Completion() == 0 || rec.Cost == 0) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"time"
 
 	"tallygate/engine/meter"
 	"tallygate/engine/route"
@@ -15,10 +16,7 @@ import (
 	"tallygate/providers"
 )
 
-// formatTokens is added to the bytes of a body to bound its tokens: chat
-// formats put a few tokens around each message, always fewer than the JSON of
-// the message has bytes, and some once per request.
-const formatTokens = 64
+var errChanged = meter.ErrChanged
 
 // forward walks a request from its start to its end.
 func (s *Server) forward(x *exchange) {
@@ -34,17 +32,22 @@ func (s *Server) forward(x *exchange) {
 		x.refuse(refusal)
 		return
 	}
-	targets, refusal := s.Router.Plan(x.cat, x.principal, x.model, x.at)
-	if refusal != nil {
-		x.refuse(refusal)
-		return
-	}
-	if refusal := x.admit(targets); refusal != nil {
-		x.refuse(refusal)
-		return
+	x.since = x.at
+	for {
+		refusal := x.admit()
+		if refusal == nil && x.ticket != nil {
+			break
+		}
+		if refusal == nil {
+			refusal = x.again()
+		}
+		if refusal != nil {
+			x.refuse(refusal)
+			return
+		}
 	}
 	defer x.close()
-	reply, first, err := x.ask(targets)
+	reply, first, err := x.ask()
 	switch {
 	case err != nil:
 		x.fail(err)
@@ -53,78 +56,6 @@ func (s *Server) forward(x *exchange) {
 	default:
 		x.relayWhole(reply, first)
 	}
-}
-
-// admit holds the most that the request can use with any of the targets.
-func (x *exchange) admit(targets []route.Target) (refusal *tally.Refusal) {
-	e := &x.envelope
-	x.asked = meter.Request{
-		ID: x.id, At: x.at, Catalog: x.cat, Principal: x.principal,
-		Endpoint: x.endpointName(), Model: x.model, Stream: x.stream,
-		Choices: max(e.Choices, e.BestOf), Session: x.session(),
-	}
-	if x.asked.Model == "" {
-		x.asked.Model = targets[0].Model.Name
-	}
-	if x.endpoint == providers.Completions {
-		x.asked.Choices *= e.Prompts
-	}
-	x.asked.InputTokens = x.inputBound(targets)
-	if x.endpoint != providers.Embeddings {
-		x.asked.Output = x.outputWanted(targets)
-	}
-	for _, t := range targets {
-		// A model without a price is here only by the owner's policy: it counts as free.
-		x.asked.Rates = x.asked.Rates.Max(tally.DearestAt(t.Model.Prices, x.at, "", x.asked.InputTokens).Rates)
-	}
-	x.ticket, refusal = x.Meter.Admit(x.ctx, &x.asked)
-	return refusal
-}
-
-// inputBound is the most tokens the input can come to: a token is at least a
-// byte, and no upstream takes more than its context. What the body only refers
-// to is bounded by the context alone.
-func (x *exchange) inputBound(targets []route.Target) int64 {
-	context := int64(0)
-	for _, t := range targets {
-		if t.Model.ContextTokens == 0 {
-			context = meter.UnknownContext
-			break
-		}
-		context = max(context, t.Model.ContextTokens)
-	}
-	if x.envelope.Content.Unbounded != "" {
-		return context
-	}
-	bytes := int64(len(x.body)) + formatTokens
-	if x.envelope.Prompts > 1 {
-		return bytes // each of them has a context of its own
-	}
-	return min(bytes, context)
-}
-
-// outputWanted is the output to ask for per choice: what the caller says, or
-// the owner's default, and never more than a model can give.
-func (x *exchange) outputWanted(targets []route.Target) int64 {
-	largest, context := int64(0), int64(0)
-	for i, t := range targets {
-		if t.Model.MaxOutputTokens == 0 {
-			largest = tally.MaxTokens
-		}
-		largest = max(largest, t.Model.MaxOutputTokens)
-		if c := t.Model.ContextTokens; i == 0 || c != 0 && c < context || context == 0 {
-			context = c
-		}
-	}
-	if x.envelope.MaxTokens >= 0 {
-		return min(x.envelope.MaxTokens, largest)
-	}
-	want := min(cmp.Or(x.cat.Settings.DefaultMaxOutput, tally.LargestDefaultOutput), largest)
-	if context > 0 {
-		// Some upstreams refuse a maximum that does not fit beside the prompt.
-		want = min(want, max(context-x.asked.InputTokens, context/4))
-	}
-	return want
 }
 
 // maxGateways is how many a request may have passed before this one.
@@ -165,46 +96,95 @@ func (x *exchange) session() string {
 	return x.envelope.Session
 }
 
-// ask asks the targets in order until one has given the first bytes of an
+// ask asks the upstreams in order until one has given the first bytes of an
 // answer; of an answer that is not streamed these are all.
-func (x *exchange) ask(targets []route.Target) (reply *providers.Reply, first []byte, err error) {
-	ctx := x.ctx
-	if x.cat.Settings.OnLeave == tally.LeaveDrain {
-		ctx = context.WithoutCancel(ctx)
+func (x *exchange) ask() (reply *providers.Reply, first []byte, err error) {
+	targets := x.targets
+	if !x.enterAny(targets) {
+		return nil, nil, errAtCapacity
 	}
-	for _, t := range targets {
-		x.target = t
-		if !x.enter(t.Upstream) {
-			err = cmp.Or(err, errAtCapacity)
-			continue
-		}
-		reply, first, err = x.attempt(ctx, t)
+	for {
+		reply, first, err = x.attempt()
 		if err == nil {
 			return reply, first, nil
 		}
 		x.leaveUpstream()
-		if up, ok := errors.AsType[*providers.UpstreamError](err); !ok || !up.Retryable() || ctx.Err() != nil {
-			break
+		if up, ok := errors.AsType[*providers.UpstreamError](err); !ok || !up.Retryable() || x.ctx.Err() != nil {
+			return nil, nil, err
+		}
+		paid := x.latest().Basis != ""
+		if !x.enterNext(targets) {
+			return nil, nil, err
+		}
+		if paid && x.ticket.Raise(context.Background()) != nil {
+			return nil, nil, err // there is no room for another attempt beside one that may be charged
 		}
 	}
-	return nil, nil, err
 }
 
-// attempt asks one target. If it fails, what it had reported by then is kept:
-// the upstream will send a bill for it.
-func (x *exchange) attempt(ctx context.Context, t route.Target) (*providers.Reply, []byte, error) {
-	x.result.Attempts++
-	x.result.Provider, x.result.Upstream, x.result.Prices = t.Upstream.Config.ID, t.Model.UpstreamName(), t.Model.Prices
-	output := x.ticket.Output()
-	if most := t.Model.MaxOutputTokens; most > 0 {
-		output = min(output, most)
+// latest is the attempt that was made last.
+func (x *exchange) latest() *tally.Attempt { return &x.result.Attempts[len(x.result.Attempts)-1] }
+
+// enterAny takes a place in flight with the first upstream that has one, and waits
+// for one if none has.
+func (x *exchange) enterAny(targets []route.Target) bool {
+	x.turn = -1
+	if x.enterNext(targets) {
+		return true
 	}
-	x.sent = true
-	reply, err := t.Upstream.Do(ctx, providers.Call{
-		Endpoint: x.endpoint, Envelope: &x.envelope, Model: x.result.Upstream, MaxOutput: output,
+	x.turn, x.target = 0, targets[0]
+	most := *x.cat.Settings.HoldWait
+	if x.principal.Visitor {
+		most = *x.cat.Settings.VisitorWait
+	}
+	if !x.deadline.IsZero() {
+		most = time.Until(x.deadline)
+	}
+	if most <= 0 {
+		return false
+	}
+	waiting, cancel := x.waiting()
+	defer cancel()
+	ctx, done := context.WithTimeout(waiting, most)
+	defer done()
+	if !targets[0].Upstream.Wait(ctx) {
+		return false
+	}
+	x.upstream = targets[0].Upstream
+	return true
+}
+
+// enterNext takes a place with the next upstream behind the current one that has
+// one.
+func (x *exchange) enterNext(targets []route.Target) bool {
+	for i := x.turn + 1; i < len(targets); i++ {
+		if x.enter(targets[i].Upstream) {
+			x.turn, x.target = i, targets[i]
+			return true
+		}
+	}
+	return false
+}
+
+// attempt asks the current target, and books what it has used if it fails.
+func (x *exchange) attempt() (*providers.Reply, []byte, error) {
+	t := x.target
+	x.result.Attempts = append(x.result.Attempts, tally.Attempt{Provider: t.Upstream.Config.ID, Upstream: t.Model.UpstreamName()})
+	x.asking = time.Now()
+	x.call = x.newCall(&t.Upstream.Kind)
+	output := int64(0)
+	if x.bounded {
+		output = x.ticket.Output()
+		if most := t.Model.MaxOutputTokens; most > 0 {
+			output = min(output, most)
+		}
+	}
+	reply, err := t.Upstream.Do(x.call.ctx, providers.Call{
+		Endpoint: x.endpoint, Envelope: &x.envelope, Model: x.latest().Upstream, MaxOutput: output, BoundExtras: x.capExtras,
 		Stream: x.stream, KeepUsage: x.envelope.IncludeUsage, RequestID: string(x.id), Hops: x.hops,
 	})
 	if err != nil {
+		x.bookFailure(nil, err)
 		return nil, nil, err
 	}
 	first, err := reply.Body.Next()
@@ -215,10 +195,7 @@ func (x *exchange) attempt(ctx context.Context, t route.Target) (*providers.Repl
 	if err == io.EOF {
 		err = &providers.UpstreamError{Fault: providers.BadAnswer, Status: reply.Status, Err: io.ErrUnexpectedEOF}
 	}
-	if said := reply.Body.Report(); said.Tokens.Total() > 0 {
-		x.result.FailedTokens = x.result.FailedTokens.Add(said.Tokens)
-		x.result.FailedCost += x.ticket.Price(t.Model.Prices, said.Tokens)
-	}
+	x.bookFailure(reply.Body, err)
 	reply.Body.Close() // it failed already
 	return nil, nil, err
 }
@@ -227,28 +204,39 @@ func (x *exchange) attempt(ctx context.Context, t route.Target) (*providers.Repl
 func (x *exchange) fail(err error) {
 	refusal := upstreamRefusal(x, err)
 	x.result.Outcome, x.result.Status, x.result.Code = tally.OutcomeFailed, refusal.Status, refusal.Code
-	if x.gone(err) {
-		// The upstream may have read the prompt, and bills for that.
+	if x.ctx.Err() != nil {
 		x.result.Outcome, x.result.Status, x.result.Code = tally.Canceled, tally.StatusClientClosed, tally.CodeClientClosed
-		if x.sent {
-			x.result.Tokens, x.result.Basis = tally.Tokens{Input: x.inputEstimate()}, tally.Estimated
-		}
+	} else {
+		x.result.Uncounted = x.free() && refusal.Code != tally.CodeRefusedUpstream
 	}
 	x.settle()
 	x.tell(refusal)
 }
 
-// gone reports whether it was the caller who ended the request.
-func (x *exchange) gone(err error) bool {
-	up, ok := errors.AsType[*providers.UpstreamError](err)
-	return x.ctx.Err() != nil && (!ok || up.Fault == providers.Gone)
+// free reports whether every attempt is proven to have cost nothing.
+func (x *exchange) free() bool {
+	for i := range x.result.Attempts {
+		if x.result.Attempts[i].Basis != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // settle replaces the hold by the truth. A failure is logged by the meter, and
 // leaves the hold to expire at what it holds.
-func (x *exchange) settle() (cost tally.NanoUSD, err error) {
+func (x *exchange) settle() error {
 	x.result.Total = x.elapsed()
-	return x.ticket.Settle(context.WithoutCancel(x.ctx), x.result)
+	x.result.Tier = x.envelope.Tier
+	return x.ticket.Settle(context.Background(), &x.result)
+}
+
+// cost is what all attempts have cost the owner.
+func (x *exchange) cost() (sum tally.NanoUSD) {
+	for i := range x.result.Attempts {
+		sum = tally.NanoUSD(tally.AddSat(int64(sum), int64(x.result.Attempts[i].Cost)))
+	}
+	return sum
 }
 
 // enter takes one of an upstream's places in flight, leaveUpstream gives it
@@ -262,6 +250,10 @@ func (x *exchange) enter(u *route.Upstream) bool {
 }
 
 func (x *exchange) leaveUpstream() {
+	if x.call != nil {
+		x.call.end()
+		x.call = nil
+	}
 	if x.upstream != nil {
 		x.upstream.Leave()
 		x.upstream = nil
@@ -272,7 +264,7 @@ func (x *exchange) leaveUpstream() {
 func (x *exchange) close() {
 	x.leaveUpstream()
 	if x.ticket != nil {
-		x.ticket.Close(context.WithoutCancel(x.ctx), x.Clock())
+		x.ticket.Close(context.Background(), x.Clock())
 	}
 }
 
@@ -284,10 +276,22 @@ func (x *exchange) refuse(refusal *tally.Refusal) {
 			ID: x.id, At: x.at, Endpoint: x.endpointName(), Model: x.model, Stream: x.stream,
 			Status: refusal.Status, Code: refusal.Code, Outcome: tally.OutcomeDenied, Total: x.elapsed(),
 		}
+		if !x.since.IsZero() {
+			rec.Waited = max(x.at.Sub(x.since), 0)
+		}
 		if refusal.Status == http.StatusTooManyRequests {
 			rec.Outcome = tally.OutcomeLimited
 		}
-		x.Meter.Refuse(context.WithoutCancel(x.ctx), p, rec)
+		x.Meter.Refuse(context.Background(), p, rec)
 	}
 	x.tell(refusal)
+}
+
+// causeOf is why an attempt failed, as records keep it.
+func causeOf(err error) (cause string, status int) {
+	up, ok := errors.AsType[*providers.UpstreamError](err)
+	if !ok {
+		return "unknown", 0
+	}
+	return cmp.Or(string(up.Fault), "unknown"), up.Status
 }

@@ -43,6 +43,9 @@ func (x *exchange) head(reply *providers.Reply) http.Header {
 	h["Content-Type"] = reply.Header["Content-Type"]
 	x.set("X-Tallygate-Provider", x.target.Upstream.Config.Name)
 	x.set("X-Tallygate-Model", x.target.Model.Name)
+	if x.principal.Visitor {
+		return h // what the owner allows is not for every reader of a page
+	}
 	x.rateLimit(tally.Requests, "X-Ratelimit-Limit-Requests", "X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests")
 	x.rateLimit(tally.TokensIO, "X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens")
 	return h

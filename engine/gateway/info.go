@@ -70,29 +70,32 @@ func (x *exchange) listed(name string) (listedModel, *tally.Refusal) {
 }
 
 // amounts is what was used, by metric; money in nano-USD with its decimal text
-// beside it.
+// beside it. What a request costs its owner is left out for clients that are billed
+// otherwise, and all money for visitors.
 type amounts struct {
-	Requests       int64         `json:"requests"`
-	Tokens         int64         `json:"tokens"`
-	CostUSD        string        `json:"cost_usd"`
-	CostNanoUSD    tally.NanoUSD `json:"cost_nano_usd"`
-	CreditsUSD     string        `json:"credits_usd"`
-	CreditsNanoUSD tally.NanoUSD `json:"credits_nano_usd"`
-	Sessions       int64         `json:"sessions"`
-	Since          time.Time     `json:"since"`
+	Requests       int64          `json:"requests"`
+	Tokens         int64          `json:"tokens"`
+	CostUSD        *string        `json:"cost_usd,omitempty"`
+	CostNanoUSD    *tally.NanoUSD `json:"cost_nano_usd,omitempty"`
+	CreditsUSD     *string        `json:"credits_usd,omitempty"`
+	CreditsNanoUSD *tally.NanoUSD `json:"credits_nano_usd,omitempty"`
+	Sessions       int64          `json:"sessions"`
+	Since          time.Time      `json:"since"`
 }
 
 // limitStanding is a limit for the caller whom it limits. Max, Used, Held and
-// Left are counts, or nano-USD where the metric is money.
+// Left are counts, or nano-USD where the metric is money; where that is not for the
+// caller, only the share stands there.
 type limitStanding struct {
 	Of       string       `json:"of"` // gateway, client, key, token or visitor
 	Metric   tally.Metric `json:"metric"`
 	Window   tally.Window `json:"window"`
-	Max      int64        `json:"max"`
-	Used     int64        `json:"used"`
-	Held     int64        `json:"held"`
-	Left     int64        `json:"left"`
-	Text     string       `json:"text"` // "$1.20 of $5.00"
+	Max      *int64       `json:"max,omitempty"`
+	Used     *int64       `json:"used,omitempty"`
+	Held     *int64       `json:"held,omitempty"`
+	Left     *int64       `json:"left,omitempty"`
+	Share    string       `json:"share"` // used, of the whole: "24%"
+	Text     string       `json:"text"`  // "$1.20 of $5.00", or the share
 	ResetsAt time.Time    `json:"resets_at,omitzero"`
 	Warn     bool         `json:"warn,omitempty"`
 }
@@ -125,11 +128,19 @@ func (x *exchange) usedIn(w tally.Window) (amounts, error) {
 		return amounts{}, err
 	}
 	used := func(m tally.Metric) int64 { return of[m.Index()].Used }
-	cost, credits := tally.NanoUSD(used(tally.Cost)), tally.NanoUSD(used(tally.Credits))
-	return amounts{
-		Requests: used(tally.Requests), Tokens: used(tally.TokensIO), Sessions: used(tally.Sessions), Since: of[0].Period.Start,
-		CostUSD: cost.String(), CostNanoUSD: cost, CreditsUSD: credits.String(), CreditsNanoUSD: credits,
-	}, nil
+	out := amounts{Requests: used(tally.Requests), Tokens: used(tally.TokensIO), Sessions: used(tally.Sessions), Since: of[0].Period.Start}
+	if !x.principal.Visitor {
+		out.CreditsNanoUSD, out.CreditsUSD = money(used(tally.Credits))
+		if !meter.PaysOtherwise(x.principal) {
+			out.CostNanoUSD, out.CostUSD = money(used(tally.Cost))
+		}
+	}
+	return out, nil
+}
+
+func money(n int64) (*tally.NanoUSD, *string) {
+	text := tally.NanoUSD(n).String()
+	return new(tally.NanoUSD(n)), &text
 }
 
 func usageOf(p *tally.Principal, standings []meter.Standing, today, month amounts) any {
@@ -157,8 +168,13 @@ func usageOf(p *tally.Principal, standings []meter.Standing, today, month amount
 		if of == "gateway" && p.Visitor {
 			continue // what the owner spends is not for every reader of a page
 		}
-		l := limitStanding{Of: of, Metric: s.Metric, Window: s.Window, Max: s.Max, Used: s.Used, Held: s.Held, Left: s.Left(), Warn: s.Warn,
-			Text: s.Metric.Format(s.Used) + " of " + s.Metric.Format(s.Max)}
+		l := limitStanding{Of: of, Metric: s.Metric, Window: s.Window, Warn: s.Warn, Share: meter.Share(s.Used, s.Max)}
+		if p.Visitor && s.Metric.Money() || meter.PaysOtherwise(p) && s.Metric == tally.Cost {
+			l.Text = l.Share + " of the budget"
+		} else {
+			l.Max, l.Used, l.Held, l.Left = &s.Max, &s.Used, &s.Held, new(s.Left())
+			l.Text = s.Metric.Format(s.Used) + " of " + s.Metric.Format(s.Max)
+		}
 		if s.Period.Ends() {
 			l.ResetsAt = s.Period.End
 		}

@@ -54,12 +54,6 @@ func errorBody(refusal *tally.Refusal) []byte {
 
 var errAtCapacity error = &providers.UpstreamError{Fault: providers.Busy, RetryAfter: time.Second, Err: errors.New("every place in flight is taken")}
 
-// told reports whether a stream has carried the upstream's own error event.
-func told(err error) bool {
-	up, ok := errors.AsType[*providers.UpstreamError](err)
-	return ok && up.Told
-}
-
 // upstreamRefusal is what the caller is told when the last upstream has failed.
 // Of the upstream's own words only those about the request are passed on; what
 // it says about its key or its quota is the owner's business.

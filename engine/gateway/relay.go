@@ -1,11 +1,13 @@
 package gateway
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
 	"time"
 
+	"tallygate/engine/meter"
 	"tallygate/engine/tally"
 	"tallygate/providers"
 )
@@ -14,21 +16,24 @@ import (
 // its first byte leaves, so the cost can stand in its head.
 func (x *exchange) relayWhole(reply *providers.Reply, body []byte) {
 	defer x.done(reply)
-	x.result.Tokens, x.result.Basis = x.used(reply.Body, true)
+	x.bookAnswer(reply.Body)
 	x.result.Outcome, x.result.Status = tally.OK, reply.Status
-	cost, err := x.settle()
+	if x.call.gone() {
+		x.result.Outcome, x.result.Status, x.result.Code = tally.Canceled, tally.StatusClientClosed, tally.CodeClientClosed
+	}
+	err := x.settle()
 	if from, to := reply.Body.UsageAt(); to > 0 && err == nil {
-		x.out = append(x.out[:0], body[:from]...)
-		x.out = providers.AppendCost(x.out, body[from:to], cost)
-		x.out = append(x.out, body[to:]...)
-		body = x.out
+		body = x.spliceCost(body, from, to, x.cost(), true)
+	}
+	if x.result.Outcome == tally.Canceled {
+		return
 	}
 	if x.dialect != nil {
 		body = x.dialect.answer(x, body)
 	}
 	x.head(reply)
 	if err == nil {
-		x.set("X-Tallygate-Cost-Usd", cost.String())
+		x.tellCost()
 	}
 	x.set("Content-Length", strconv.Itoa(len(body)))
 	x.started = true
@@ -48,13 +53,20 @@ func (x *exchange) relayStream(reply *providers.Reply, chunk []byte) {
 	h := x.head(reply)
 	h["Cache-Control"] = noCache
 	h["X-Accel-Buffering"] = noBuffering
-	h["Trailer"] = costTrailer
+	if !x.principal.Visitor {
+		h["Trailer"] = costTrailer
+	}
 	x.started = true
 	x.w.WriteHeader(reply.Status)
 	lines := lineOut{w: x.w, rc: http.NewResponseController(x.w)}
 	defer lines.end()
 	body := reply.Body
+	finished := false
 	for {
+		if !finished && body.Report().Finish != providers.Unfinished {
+			finished = true
+			x.call.finish()
+		}
 		mark := body.Final()
 		if from, to := body.UsageAt(); to > 0 {
 			chunk, mark = x.withCost(body, chunk, mark, from, to)
@@ -63,55 +75,60 @@ func (x *exchange) relayStream(reply *providers.Reply, chunk []byte) {
 		if mark >= 0 {
 			chunk, last = chunk[:mark], chunk[mark:]
 		}
-		gone := lines.send(chunk) != nil && x.cat.Settings.OnLeave != tally.LeaveDrain
-		if mark >= 0 && !gone {
+		if lines.send(chunk) != nil {
+			x.call.leave() // one that takes nothing any more is as good as gone
+		}
+		if mark >= 0 {
 			x.complete(body, last, &lines)
 			return
 		}
 		var err error
-		if !gone {
-			if chunk, err = body.Next(); err == nil {
-				continue
-			}
+		if chunk, err = body.Next(); err != nil {
+			x.broken(body, err, &lines)
+			return
 		}
-		x.broken(body, err, gone, &lines)
-		return
 	}
 }
 
 // complete ends a stream that has come to its end marker.
 func (x *exchange) complete(body providers.Body, marker []byte, lines *lineOut) {
-	x.result.Tokens, x.result.Basis = x.used(body, true)
-	x.result.Outcome, x.result.Status = tally.OK, http.StatusOK
 	x.out = append(x.out[:0], marker...) // Next may take its bytes away
-	switch _, err := body.Next(); {      // nothing comes any more; what it says is how the stream ended
-	case lines.err != nil: // read to its end though nobody listened
+	_, err := body.Next()                // nothing comes any more; what it says is how the stream ended
+	if err == io.EOF {
+		x.bookAnswer(body)
+	} else {
+		x.bookBroken(body, err)
+	}
+	x.result.Outcome, x.result.Status = tally.OK, http.StatusOK
+	switch {
+	case x.call.gone(): // read to its end though nobody listened
 		x.result.Outcome, x.result.Code = tally.Canceled, tally.CodeClientClosed
 	case err != io.EOF: // an error event stood before the marker
 		x.result.Outcome, x.result.Code = tally.OutcomeFailed, upstreamRefusal(x, err).Code
 	}
-	cost, err := x.settle()
+	settled := x.settle()
 	lines.send(x.out)
-	if err == nil {
-		x.set("X-Tallygate-Cost-Usd", cost.String())
+	if settled == nil {
+		x.tellCost()
 	}
 }
 
 // broken ends a stream before its end marker: the caller has left, or the
-// upstream failed. What was delivered is billed.
-func (x *exchange) broken(body providers.Body, err error, gone bool, lines *lineOut) {
-	x.result.Tokens, x.result.Basis = x.used(body, false)
+// upstream failed.
+func (x *exchange) broken(body providers.Body, err error, lines *lineOut) {
+	if err == io.EOF {
+		err = &providers.UpstreamError{Fault: providers.BadAnswer, Err: io.ErrUnexpectedEOF}
+	}
+	x.bookBroken(body, err)
 	x.result.Status = http.StatusOK
-	if gone || x.gone(err) || lines.err != nil {
+	if x.call.gone() {
 		x.result.Outcome, x.result.Code = tally.Canceled, tally.CodeClientClosed
 		x.settle()
 		return
 	}
-	if err == io.EOF {
-		err = &providers.UpstreamError{Fault: providers.BadAnswer, Err: io.ErrUnexpectedEOF}
-	}
 	refusal := upstreamRefusal(x, err)
 	x.result.Outcome, x.result.Code = tally.OutcomeFailed, refusal.Code
+	x.result.Uncounted = x.free()
 	x.settle()
 	if told(err) {
 		return
@@ -123,43 +140,47 @@ func (x *exchange) broken(body providers.Body, err error, gone bool, lines *line
 // withCost puts the cost of what the upstream has reported into its usage.
 func (x *exchange) withCost(body providers.Body, chunk []byte, mark, from, to int) ([]byte, int) {
 	said := body.Report()
-	if said.Known == providers.KnownNothing {
-		return chunk, mark
+	before := len(chunk)
+	var sum tally.NanoUSD
+	known := said.Known != providers.KnownNothing
+	if known { // as it will be booked, unless more comes
+		kept := x.result
+		now := *x.latest()
+		x.price(&now, &said, said.Tokens)
+		x.result = kept
+		sum = x.cost() + now.Cost
 	}
-	cost := x.ticket.Price(x.result.Prices, said.Tokens) + x.result.FailedCost
-	x.out = append(x.out[:0], chunk[:from]...)
-	x.out = providers.AppendCost(x.out, chunk[from:to], cost)
-	x.out = append(x.out, chunk[to:]...)
+	out := x.spliceCost(chunk, from, to, sum, known)
 	if mark >= to {
-		mark += len(x.out) - len(chunk)
+		mark += len(out) - before
 	}
-	return x.out, mark
+	return out, mark
 }
 
-// used is what an answer has used so far: as the upstream reports it, or
-// counted from the bytes. An answer that broke off has reported at most a part.
-func (x *exchange) used(body providers.Body, whole bool) (tally.Tokens, tally.Basis) {
-	said := body.Report()
-	reported := said.Tokens
-	if said.Exact() && whole {
-		return reported, tally.Exact
+// spliceCost treats the costs in the usage object at [from, to) as the caller may
+// see them: the upstream's own, or ours where there is none; what the caller pays,
+// if that is something else; or none at all.
+func (x *exchange) spliceCost(body []byte, from, to int, cost tally.NanoUSD, known bool) []byte {
+	mode := providers.CostTheirs
+	switch {
+	case x.principal.Visitor || !known && meter.PaysOtherwise(x.principal):
+		mode = providers.CostNone
+	case meter.PaysOtherwise(x.principal):
+		mode, cost = providers.CostOurs, x.ticket.Credits(cost)
+	case !known:
+		return body
 	}
-	input, output := said.Missing()
-	if input {
-		reported.Input = x.inputEstimate()
-	}
-	if output || !whole {
-		delivered := min(body.Delivered(), x.ticket.Output()*x.asked.Choices)
-		reported.Output = max(reported.Output, delivered-reported.Reasoning)
-	}
-	return reported, tally.Estimated
+	x.out = append(x.out[:0], body[:from]...)
+	x.out = providers.RewriteCost(x.out, body[from:to], cost, mode)
+	x.out = append(x.out, body[to:]...)
+	return x.out
 }
 
-// inputEstimate is what the prompt comes to where no upstream says it: four
-// bytes a token is the rule of thumb for English, and the JSON around the
-// prompt makes up for denser languages.
-func (x *exchange) inputEstimate() int64 {
-	return min((int64(len(x.body))+3)/4, x.asked.InputTokens)
+// tellCost tells the caller what the request costs it.
+func (x *exchange) tellCost() {
+	if !x.principal.Visitor {
+		x.set("X-Tallygate-Cost-Usd", x.ticket.Credits(x.cost()).String())
+	}
 }
 
 // done lets go of an answer and of its upstream's place in flight.
@@ -169,6 +190,12 @@ func (x *exchange) done(reply *providers.Reply) {
 }
 
 func (x *exchange) elapsed() time.Duration { return time.Since(x.begin) }
+
+// told reports whether a stream has carried the upstream's own error event.
+func told(err error) bool {
+	up, ok := errors.AsType[*providers.UpstreamError](err)
+	return ok && up.Told
+}
 
 // lineOut writes events and flushes them. A caller that takes nothing for a
 // while is as good as gone.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"tallygate/engine/auth"
 	"tallygate/engine/meter"
@@ -32,6 +33,9 @@ type Options struct {
 	SDK func(publicURL string) (module, types, tarball []byte, err error)
 	// Page has index.html, which is served at /, and what it refers to.
 	Page fs.FS
+	// Revision is a context that ends, with [meter.ErrChanged], when the catalog in
+	// force is replaced; nil if it never is.
+	Revision func() context.Context
 	// Ready says why requests cannot be served, nil if they can.
 	Ready   func() error
 	Logger  *slog.Logger
@@ -45,14 +49,21 @@ type Server struct {
 	unknown   atomic.Int64
 	clients   clients
 
-	inFlight atomic.Int64
-	draining atomic.Bool
-	idle     chan struct{} // gets a token when the last request ends while draining
+	inFlight   atomic.Int64
+	leftBehind atomic.Int64 // of them, those whose caller has left
+	draining   atomic.Bool
+	// stopping ends when no new requests are taken, life when those under way are
+	// given up.
+	stopping, life context.Context
+	stop, give     context.CancelCauseFunc
+	idle           chan struct{} // gets a token when the last request ends while draining
 }
 
 // New makes a Server.
 func New(o Options) *Server {
 	s := &Server{Options: o, idle: make(chan struct{}, 1)}
+	s.stopping, s.stop = context.WithCancelCause(context.Background())
+	s.life, s.give = context.WithCancelCause(context.Background())
 	s.exchanges.New = func() any { return &exchange{Server: s} }
 	return s
 }
@@ -172,22 +183,44 @@ func singleSlashes(path string) string {
 	return string(out)
 }
 
+// settlePatience is how long requests that were given up may take to be booked.
+const settlePatience = 5 * time.Second
+
 // Drain refuses new requests and waits for those under way, at most until ctx
-// ends. There is no way back.
+// ends. Those that are not answered by then are given up, and booked at what they
+// may have used. There is no way back.
 func (s *Server) Drain(ctx context.Context) error {
 	s.draining.Store(true)
+	s.stop(meter.ErrStopping)
+	if s.wait(ctx) {
+		return nil
+	}
+	n := s.inFlight.Load()
+	s.give(errStopped)
+	settled, cancel := context.WithTimeout(context.WithoutCancel(ctx), settlePatience)
+	defer cancel()
+	s.wait(settled)
+	return tally.Errorf(tally.Unavailable, "%d requests were still under way: %w", n, ctx.Err())
+}
+
+// wait waits until no request is under way; false if ctx ends before.
+func (s *Server) wait(ctx context.Context) bool {
 	for s.inFlight.Load() > 0 {
 		select {
 		case <-s.idle:
 		case <-ctx.Done():
-			return tally.Errorf(tally.Unavailable, "%d requests were still under way: %w", s.inFlight.Load(), ctx.Err())
+			return s.inFlight.Load() == 0
 		}
 	}
-	return nil
+	return true
 }
 
 // InFlight is how many requests are being answered.
 func (s *Server) InFlight() int { return int(s.inFlight.Load()) }
+
+// LeftBehind is how many requests are answered whose caller has left: what was
+// sent is read to its end.
+func (s *Server) LeftBehind() int { return int(s.leftBehind.Load()) }
 
 // Unknown is how many requests with unknown credentials were refused since the
 // start. They are counted in memory only.

@@ -8,6 +8,8 @@
 package route
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -42,9 +44,10 @@ type Router struct {
 // Upstream is a live provider.
 type Upstream struct {
 	providers.Provider
+	Kind      providers.Kind
 	Config    *tally.Provider
 	secretRev int64
-	inFlight  *atomic.Int64 // shared with the instances it replaces: their requests go on
+	places    *places // shared with the instances it replaces: their requests go on
 }
 
 // Target is one upstream that may answer a request, and the model it would
@@ -88,9 +91,9 @@ func (r *Router) Update(cat *tally.Catalog) {
 			r.log.Error("provider cannot be used", "provider", p.Name, "err", err)
 			continue
 		}
-		u := &Upstream{Provider: impl, Config: p, secretRev: secretRev, inFlight: new(atomic.Int64)}
+		u := &Upstream{Provider: impl, Kind: r.kinds[p.ProviderKind], Config: p, secretRev: secretRev, places: &places{}}
 		if before != nil {
-			u.inFlight = before.inFlight
+			u.places = before.places
 		}
 		next[p.ID] = u
 	}
@@ -261,22 +264,20 @@ func payable(cat *tally.Catalog, m *tally.Model, now time.Time) bool {
 	return priced || cat.Settings.Unpriced == tally.AllowAtZero
 }
 
-// Enter takes one of the upstream's places in flight; false if all are taken.
-// Leave gives it back.
-func (u *Upstream) Enter() bool {
-	for {
-		n := u.inFlight.Load()
-		if most := u.Config.MaxInFlight; most > 0 && n >= int64(most) {
-			return false
-		}
-		if u.inFlight.CompareAndSwap(n, n+1) {
-			return true
-		}
-	}
+// CostBy says whose figure is the cost where the upstream tells its own.
+func (u *Upstream) CostBy() tally.CostBy {
+	return cmp.Or(u.Config.CostBy, u.Kind.CostBy, tally.CostMax)
 }
 
-// Leave gives back a place that Enter took.
-func (u *Upstream) Leave() { u.inFlight.Add(-1) }
+// Enter takes one of the upstream's places in flight; false if all are taken, or
+// others wait for one. Leave gives it back.
+func (u *Upstream) Enter() bool { return u.places.enter(u.Config.MaxInFlight) }
+
+// Wait waits for a place, first come first served; false if ctx ends before.
+func (u *Upstream) Wait(ctx context.Context) bool { return u.places.wait(ctx, u.Config.MaxInFlight) }
+
+// Leave gives back a place that Enter or Wait took.
+func (u *Upstream) Leave() { u.places.leave() }
 
 // suggestion names a usable model that begins like the one asked for: most
 // mistaken names lack a date at their end, or have one too many.

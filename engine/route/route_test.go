@@ -352,6 +352,12 @@ func (n *net) upstream(id tally.ID) *Upstream {
 	return p.(*Upstream)
 }
 
+func (u *Upstream) taken() int {
+	u.places.mu.Lock()
+	defer u.places.mu.Unlock()
+	return u.places.taken
+}
+
 func TestInFlightCapIsExact(t *testing.T) {
 	n := newNet(t)
 	n.providers[0].MaxInFlight = 3
@@ -362,7 +368,7 @@ func TestInFlightCapIsExact(t *testing.T) {
 		all.Go(func() {
 			for range 1000 {
 				entered := u.Enter()
-				if now := u.inFlight.Load(); now > 3 {
+				if now := u.taken(); now > 3 {
 					t.Errorf("%d in flight, cap 3", now)
 				}
 				if entered {
@@ -372,7 +378,7 @@ func TestInFlightCapIsExact(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if now := u.inFlight.Load(); now != 0 {
+	if now := u.taken(); now != 0 {
 		t.Errorf("%d in flight at the end", now)
 	}
 }

@@ -32,9 +32,16 @@ type Catalog struct {
 	secrets  map[ID]*Secret // by owner
 	digests  map[Digest]ID  // current and previous digests → owner
 	models   map[string][]*Model
+	upstream map[upstreamName][]*Model
 	zones    map[ID]*time.Location // by gateway
 	keysOf   map[ID][]*Key
 	sites    map[string]*Gateway // by public ID
+}
+
+// upstreamName is what one provider calls a model.
+type upstreamName struct {
+	provider ID
+	name     string
 }
 
 // NewCatalog indexes entities. A gateway whose zone is unknown is put in UTC;
@@ -46,6 +53,7 @@ func NewCatalog(rev int64, entities []Entity) *Catalog {
 		secrets:  map[ID]*Secret{},
 		digests:  map[Digest]ID{},
 		models:   map[string][]*Model{},
+		upstream: map[upstreamName][]*Model{},
 		zones:    map[ID]*time.Location{},
 		keysOf:   map[ID][]*Key{},
 		sites:    map[string]*Gateway{},
@@ -104,6 +112,8 @@ func NewCatalog(rev int64, entities []Entity) *Catalog {
 	}
 	for _, m := range c.Models {
 		c.models[m.Name] = append(c.models[m.Name], m)
+		of := upstreamName{m.Provider, m.UpstreamName()}
+		c.upstream[of] = append(c.upstream[of], m)
 	}
 	for _, s := range c.Settings.TrustedProxies {
 		if p, err := netip.ParsePrefix(s); err == nil { // operations refuse others before they are stored
@@ -190,6 +200,11 @@ func (c *Catalog) Secret(of ID) *Secret { return c.secrets[of] }
 // ModelsNamed returns the models of all providers that clients know by a name,
 // enabled or not, in order of creation.
 func (c *Catalog) ModelsNamed(name string) []*Model { return c.models[name] }
+
+// ModelsOf returns the models of a provider that it knows by a name.
+func (c *Catalog) ModelsOf(provider ID, upstream string) []*Model {
+	return c.upstream[upstreamName{provider, upstream}]
+}
 
 // KeysOf returns a client's keys in order of creation.
 func (c *Catalog) KeysOf(client ID) []*Key { return c.keysOf[client] }

@@ -85,6 +85,7 @@ const (
 	CodeConcurrency      = "concurrency_limit"
 	CodeRate             = "rate_limit"
 	CodeBudgetHeld       = "budget_held"
+	CodeExtraUnpriced    = "extra_unpriced"
 	CodeSessionMissing   = "session_missing"
 	CodeTooLarge         = "request_too_large"
 	CodeBadRequest       = "invalid_request"

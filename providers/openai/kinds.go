@@ -26,18 +26,18 @@ type preset struct {
 }
 
 var presets = [...]preset{
-	{Kind: providers.Kind{Name: "openai", Title: "OpenAI", BaseURL: "https://api.openai.com/v1", EnvKey: "OPENAI_API_KEY", Publisher: "openai"}, completionTokens: true, both: true, base64: true},
-	{Kind: providers.Kind{Name: "openrouter", Title: "OpenRouter", BaseURL: "https://openrouter.ai/api/v1", EnvKey: "OPENROUTER_API_KEY"}, both: true, base64: true},
+	{Kind: providers.Kind{Name: "openai", Title: "OpenAI", BaseURL: "https://api.openai.com/v1", EnvKey: "OPENAI_API_KEY", Publisher: "openai", StopsBilling: true}, completionTokens: true, both: true, base64: true},
+	{Kind: providers.Kind{Name: "openrouter", Title: "OpenRouter", BaseURL: "https://openrouter.ai/api/v1", EnvKey: "OPENROUTER_API_KEY", CostBy: tally.CostTheirs}, both: true, base64: true},
 	{Kind: providers.Kind{Name: "gemini", Title: "Google Gemini", BaseURL: "https://generativelanguage.googleapis.com/v1beta/openai", EnvKey: "GEMINI_API_KEY", Publisher: "gemini"}},
 	{Kind: providers.Kind{Name: "mistral", Title: "Mistral", BaseURL: "https://api.mistral.ai/v1", EnvKey: "MISTRAL_API_KEY", Publisher: "mistral"}, noStreamOptions: true},
-	{Kind: providers.Kind{Name: "groq", Title: "Groq", BaseURL: "https://api.groq.com/openai/v1", EnvKey: "GROQ_API_KEY", Publisher: "groq"}, both: true},
-	{Kind: providers.Kind{Name: "xai", Title: "xAI", BaseURL: "https://api.x.ai/v1", EnvKey: "XAI_API_KEY", Publisher: "xai"}, both: true},
-	{Kind: providers.Kind{Name: "deepseek", Title: "DeepSeek", BaseURL: "https://api.deepseek.com/v1", EnvKey: "DEEPSEEK_API_KEY", Publisher: "deepseek"}},
-	{Kind: providers.Kind{Name: "together", Title: "Together AI", BaseURL: "https://api.together.xyz/v1", EnvKey: "TOGETHER_API_KEY"}},
-	{Kind: providers.Kind{Name: "fireworks", Title: "Fireworks AI", BaseURL: "https://api.fireworks.ai/inference/v1", EnvKey: "FIREWORKS_API_KEY"}},
-	{Kind: providers.Kind{Name: "ollama", Title: "Ollama", BaseURL: "http://localhost:11434/v1", Local: true}},
-	{Kind: providers.Kind{Name: "lmstudio", Title: "LM Studio", BaseURL: "http://localhost:1234/v1", Local: true}},
-	{Kind: providers.Kind{Name: "vllm", Title: "vLLM", BaseURL: "http://localhost:8000/v1", Local: true}},
+	{Kind: providers.Kind{Name: "groq", Title: "Groq", BaseURL: "https://api.groq.com/openai/v1", EnvKey: "GROQ_API_KEY", Publisher: "groq", TokensPerSecond: 1500}, both: true},
+	{Kind: providers.Kind{Name: "xai", Title: "xAI", BaseURL: "https://api.x.ai/v1", EnvKey: "XAI_API_KEY", Publisher: "xai", StopsBilling: true}, both: true},
+	{Kind: providers.Kind{Name: "deepseek", Title: "DeepSeek", BaseURL: "https://api.deepseek.com/v1", EnvKey: "DEEPSEEK_API_KEY", Publisher: "deepseek", StopsBilling: true}},
+	{Kind: providers.Kind{Name: "together", Title: "Together AI", BaseURL: "https://api.together.xyz/v1", EnvKey: "TOGETHER_API_KEY", StopsBilling: true}},
+	{Kind: providers.Kind{Name: "fireworks", Title: "Fireworks AI", BaseURL: "https://api.fireworks.ai/inference/v1", EnvKey: "FIREWORKS_API_KEY", StopsBilling: true}},
+	{Kind: providers.Kind{Name: "ollama", Title: "Ollama", BaseURL: "http://localhost:11434/v1", Local: true, StopsBilling: true}},
+	{Kind: providers.Kind{Name: "lmstudio", Title: "LM Studio", BaseURL: "http://localhost:1234/v1", Local: true, StopsBilling: true}},
+	{Kind: providers.Kind{Name: "vllm", Title: "vLLM", BaseURL: "http://localhost:8000/v1", Local: true, StopsBilling: true}},
 	{Kind: providers.Kind{Name: "tallygate", Title: "Another tallygate"}, both: true, base64: true, gateway: true},
 	{Kind: providers.Kind{Name: "custom", Title: "Other, OpenAI-compatible"}},
 }

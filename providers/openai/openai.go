@@ -138,7 +138,7 @@ func (p *Provider) Do(ctx context.Context, c providers.Call) (*providers.Reply, 
 // client sent.
 func (p *Provider) edits(c providers.Call) providers.Edits {
 	e := providers.Edits{
-		Model: c.Model, Stream: c.Stream, MaxOutput: c.MaxOutput,
+		Model: c.Model, Stream: c.Stream, MaxOutput: c.MaxOutput, BoundExtras: c.BoundExtras,
 		MaxField: providers.FieldMaxTokens, OnlyMaxField: !p.kind.both,
 		IncludeUsage:      c.Stream && !p.kind.noStreamOptions,
 		DropStreamOptions: p.kind.noStreamOptions,

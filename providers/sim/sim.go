@@ -50,7 +50,7 @@ type Provider struct {
 
 // Kind describes it.
 func Kind() providers.Kind {
-	return providers.Kind{Name: "sim", Title: "Pretend upstream, built in", Local: true, New: New}
+	return providers.Kind{Name: "sim", Title: "Pretend upstream, built in", Local: true, StopsBilling: true, New: New}
 }
 
 // New makes one with the pace of a small model; the configuration does not

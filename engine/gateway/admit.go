@@ -1,0 +1,255 @@
+package gateway
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"time"
+
+	"tallygate/engine/meter"
+	"tallygate/engine/route"
+	"tallygate/engine/tally"
+	"tallygate/providers"
+)
+
+const (
+	// formatTokens is added to the bytes of a body to bound its tokens: chat
+	// formats put a few tokens around each message, always fewer than the JSON of
+	// the message has bytes, and some once per request.
+	formatTokens = 64
+	// unknownImage bounds the tokens of a picture for a model that says nothing of
+	// it: more than any known one makes of a picture.
+	unknownImage = 50_000
+	// leastAnswer is the output, in tokens, that a budget for thinking leaves.
+	leastAnswer = 16
+)
+
+// admit holds the most that the request can use with any of the upstreams that may
+// answer it. Without a ticket and a refusal it is to be tried again.
+func (x *exchange) admit() (refusal *tally.Refusal) {
+	e := &x.envelope
+	if x.principal.Visitor && e.Unknown != "" {
+		return tally.BadRequest(e.Unknown, fmt.Sprintf("The field %q is not one that visitors of a page may send.", e.Unknown))
+	}
+	if x.targets, refusal = x.Router.Plan(x.cat, x.principal, x.model, x.at); refusal != nil {
+		return refusal
+	}
+	money, tokens := x.Meter.Limited(x.cat, x.principal)
+	if refusal = x.priceable(money); refusal != nil {
+		return refusal
+	}
+	searches, bounded := e.Searches()
+	x.capExtras = bounded && searches > 0
+	x.asked = meter.Request{
+		ID: x.id, At: x.at, Catalog: x.cat, Principal: x.principal,
+		Endpoint: x.endpointName(), Model: cmp.Or(x.model, x.targets[0].Model.Name), Stream: x.stream,
+		Choices: max(e.Choices, e.BestOf), Session: x.session(),
+		InputTokens: x.inputBound(), Unbounded: e.Content.Unbounded,
+		Predicted: e.Predicted, Tier: e.Tier,
+		Since: x.since, Deadline: x.deadline, Waiting: x.waiting,
+	}
+	x.asked.Prompt, x.asked.Answer = x.classes()
+	if bounded {
+		x.asked.Searches = searches
+	}
+	if x.endpoint == providers.Completions {
+		x.asked.Choices *= e.Prompts
+	}
+	if x.endpoint != providers.Embeddings {
+		x.outputWanted(money || tokens || x.principal.Visitor)
+	}
+	for _, t := range x.targets {
+		// A model without a price is here only by the owner's policy: it counts as free.
+		q := tally.DearestAt(t.Model.Prices, x.at, e.Tier, x.asked.InputTokens)
+		x.asked.Rates = x.asked.Rates.Max(q.Rates)
+		each, _ := q.Each(tally.Search)
+		x.asked.Search = max(x.asked.Search, each)
+	}
+	x.ticket, refusal = x.Meter.Admit(x.ctx, &x.asked)
+	x.deadline = x.asked.Deadline
+	return refusal
+}
+
+// again takes the clock and the catalog of this moment, for a request that has
+// waited: its key may have been revoked, its limit raised, its window be over.
+func (x *exchange) again() *tally.Refusal {
+	x.cat, x.at, x.begin = x.Catalog(), x.Clock(), time.Now()
+	return x.authenticate()
+}
+
+// classes are the classes of tokens that the request can cause beside those that
+// any can.
+func (x *exchange) classes() (prompt, answer tally.Classes) {
+	e := &x.envelope
+	if e.Content.Audio {
+		prompt |= tally.SetOf(tally.ClassAudioInput)
+	}
+	if e.Content.Images > 0 || e.Content.Unbounded != "" {
+		prompt |= tally.SetOf(tally.ClassImageInput)
+	}
+	if e.Content.Unbounded != "" {
+		prompt |= tally.SetOf(tally.ClassAudioInput)
+	}
+	for i := range e.Extras {
+		if extra := &e.Extras[i]; extra.Classed {
+			if extra.Class.Prompt() {
+				prompt |= tally.SetOf(extra.Class)
+			} else {
+				answer |= tally.SetOf(extra.Class)
+			}
+		}
+	}
+	return prompt, answer
+}
+
+// priceable leaves out the upstreams whose price for what is asked is not known.
+// Where money is limited that is every one that bills something without a price or
+// without a bound, unless its owner lets it pass the limits.
+func (x *exchange) priceable(money bool) *tally.Refusal {
+	e := &x.envelope
+	if e.Tier == "" && (len(e.Extras) == 0 || !money) {
+		return nil
+	}
+	var refusal *tally.Refusal
+	kept := x.targets[:0]
+	for _, t := range x.targets {
+		switch why := x.unpriced(t, money); {
+		case why == nil || t.Model.AllowExtras:
+			kept = append(kept, t)
+		case refusal == nil:
+			refusal = why
+		}
+	}
+	if x.targets = kept; len(kept) > 0 {
+		return nil
+	}
+	return refusal
+}
+
+func (x *exchange) unpriced(t route.Target, money bool) *tally.Refusal {
+	e := &x.envelope
+	if e.Tier != "" && !tally.HasTier(t.Model.Prices, x.at, e.Tier) && e.Tier != tally.TierFlex {
+		return extraRefused("service_tier", fmt.Sprintf("The service tier %q is not taken: the price book has no price of it for model %q. Leave it out.", e.Tier, t.Model.Name))
+	}
+	if !money {
+		return nil
+	}
+	q := tally.QuoteAt(t.Model.Prices, x.at, "", 0)
+	for i := range e.Extras {
+		extra := &e.Extras[i]
+		switch {
+		case extra.Classed && q.Has(extra.Class):
+		case extra.Classed:
+			return extraRefused(extra.Field, fmt.Sprintf("%q is billed at a rate that model %q has no price for, so a limit on money could not be kept. Leave it out. The owner can give it one: tallygate models update %s --price %s=USD",
+				extra.Field, t.Model.Name, t.Model.Name, extra.Class))
+		case extra.Piece == "" || extra.Count < 0:
+			return extraRefused(extra.Field, fmt.Sprintf("%q is billed by the provider beside the tokens, and nothing bounds how much, so a limit on money could not be kept. Leave it out. The owner can let model %q pass its limits: tallygate models update %s --allow-extras",
+				extra.Field, t.Model.Name, t.Model.Name))
+		default:
+			if _, ok := q.Each(extra.Piece); !ok {
+				return extraRefused(extra.Field, fmt.Sprintf("%q is billed by the %s, and model %q has no price for one, so a limit on money could not be kept. Leave it out. The owner can give it one: tallygate models update %s --price %s=USD",
+					extra.Field, extra.Piece, t.Model.Name, t.Model.Name, extra.Piece))
+			}
+		}
+	}
+	return nil
+}
+
+func extraRefused(field, message string) *tally.Refusal {
+	return &tally.Refusal{Status: http.StatusBadRequest, Type: tally.TypeInvalid, Code: tally.CodeExtraUnpriced, Param: field, Final: true, Message: message}
+}
+
+// inputBound is the most tokens the input can come to: a token is at least a
+// byte, pictures have a bound of their own, and no upstream takes more than its
+// context. What the body only refers to, and what an upstream fetches, is bounded by
+// the context alone.
+func (x *exchange) inputBound() int64 {
+	context := int64(0)
+	for _, t := range x.targets {
+		if t.Model.ContextTokens == 0 {
+			context = meter.UnknownContext
+			break
+		}
+		context = max(context, t.Model.ContextTokens)
+	}
+	e := &x.envelope
+	unbounded := e.Content.Unbounded != ""
+	for i := range e.Extras {
+		unbounded = unbounded || e.Extras[i].Fetches
+	}
+	switch bytes := x.textBytes() + formatTokens + x.pictures(); {
+	case unbounded:
+		return context * e.Prompts
+	case e.Prompts > 1:
+		return bytes // each of them has a context of its own
+	default:
+		return min(bytes, context)
+	}
+}
+
+// textBytes is the length of the body but for the pictures in it.
+func (x *exchange) textBytes() int64 {
+	return int64(len(x.body)) - x.envelope.Content.ImageBytes
+}
+
+// pictures is the most tokens that the pictures in the body can come to.
+func (x *exchange) pictures() int64 {
+	if x.envelope.Content.Images == 0 {
+		return 0
+	}
+	each := int64(0)
+	for _, t := range x.targets {
+		each = max(each, cmp.Or(t.Model.ImageTokens, unknownImage))
+	}
+	return each * x.envelope.Content.Images
+}
+
+// outputWanted finds the output to ask for per choice: what the caller says, or
+// the default, and never more than a model can give. Where nothing limits money or
+// tokens nothing is asked for that the caller has not.
+func (x *exchange) outputWanted(limited bool) {
+	e := &x.envelope
+	largest, context := int64(0), int64(0)
+	for i, t := range x.targets {
+		if t.Model.MaxOutputTokens == 0 {
+			largest = tally.MaxTokens
+		}
+		largest = max(largest, t.Model.MaxOutputTokens)
+		if c := t.Model.ContextTokens; i == 0 || c != 0 && c < context || context == 0 {
+			context = c
+		}
+	}
+	x.bounded = limited || e.MaxTokens >= 0
+	want := e.MaxTokens
+	if want < 0 {
+		if want = x.cat.Settings.DefaultMaxOutput; want == 0 {
+			want = tally.LargestDefaultOutput
+		}
+		if context > 0 {
+			// Some upstreams refuse a maximum that does not fit beside the prompt.
+			want = min(want, max(context-x.asked.InputTokens, context/4))
+		}
+		want = max(want, e.Thinking+leastAnswer)
+	}
+	want = min(want, largest)
+	x.most = want
+	if e.MaxTokens < 0 {
+		x.most = largest
+	}
+	if p := x.principal; p.Visitor {
+		most := x.cat.Settings.VisitorMaxOutput
+		if p.Token != nil && p.Token.MaxOutput > 0 {
+			most = p.Token.MaxOutput
+		}
+		want = min(want, most)
+	}
+	// An upstream refuses an output that its budget for thinking uses up. Where the
+	// caller has said so itself, that is what it is told.
+	if e.Thinking > 0 && (e.MaxTokens < 0 || e.MaxTokens > e.Thinking) {
+		x.asked.Least = min(e.Thinking+leastAnswer, want)
+		if want <= e.Thinking {
+			x.asked.Least, want = e.Thinking+leastAnswer, e.Thinking+leastAnswer
+		}
+	}
+	x.asked.Output = want
+}

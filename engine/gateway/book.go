@@ -1,0 +1,185 @@
+package gateway
+
+import (
+	"errors"
+	"time"
+
+	"tallygate/engine/meter"
+	"tallygate/engine/tally"
+	"tallygate/providers"
+)
+
+// What was sent is paid for until it is proven to have cost nothing. A call ends in
+// one of these ways:
+//
+//	the upstream says what was used     booked as it says, basis exact; a side it
+//	                                    leaves out is estimated
+//	it is proven to be free             nothing is booked
+//	a stream ended early                what came, and no less than the model can
+//	                                    have written by then, basis held
+//	anything else                       what was held for it, basis held
+
+// speed is how many tokens a second a model may write, where its kind does not
+// say.
+const speed = 300
+
+// bookAnswer books a call whose answer came to its end.
+func (x *exchange) bookAnswer(body providers.Body) {
+	said := body.Report()
+	a := x.latest()
+	a.Status = 200
+	if said.Known == providers.KnownNothing {
+		x.bookHeld(a)
+		x.note(&said)
+		return
+	}
+	a.Basis = tally.Exact
+	used := said.Tokens
+	if !said.Exact() {
+		a.Basis = tally.Estimated
+		input, output := said.Missing()
+		if input {
+			used.Input = max(used.Input, x.inputEstimate())
+		}
+		if output {
+			used.Output = max(used.Output, min(body.Delivered(), x.granted()))
+		}
+	}
+	x.price(a, &said, used)
+	x.note(&said)
+}
+
+// bookBroken books a stream that ended before its end: closed by us because the
+// caller had left, or broken by the upstream.
+func (x *exchange) bookBroken(body providers.Body, err error) {
+	a := x.latest()
+	said := body.Report()
+	if said.Known == providers.KnownWhole && said.Finish != providers.Unfinished {
+		x.bookAnswer(body) // only the end of the stream is missing
+	} else if x.stops(err) {
+		x.bookSoFar(a, body, &said)
+	} else {
+		x.bookHeld(a)
+	}
+	a.Cause, a.Status = causeOf(err)
+	a.Took = time.Since(x.asking)
+	x.note(&said)
+}
+
+// bookFailure books a call that has failed before the caller was told anything;
+// body is nil if there was no answer.
+func (x *exchange) bookFailure(body providers.Body, err error) {
+	a := x.latest()
+	a.Cause, a.Status = causeOf(err)
+	a.Took = time.Since(x.asking)
+	var said providers.Report
+	if body != nil {
+		said = body.Report()
+	}
+	up, _ := errors.AsType[*providers.UpstreamError](err)
+	switch {
+	case said.Known > providers.KnownZero:
+		a.Basis = tally.Exact
+		if !said.Exact() {
+			a.Basis = tally.Estimated
+		}
+		x.price(a, &said, said.Tokens)
+	case up != nil && up.Free:
+	case x.stream && x.stops(err):
+		x.bookSoFar(a, body, &said)
+	default:
+		x.bookHeld(a)
+	}
+}
+
+// stops reports whether the upstream has written no more since the stream ended:
+// it ended the stream itself with an error, or is of a kind that stops, and bills
+// no further, when it is closed.
+func (x *exchange) stops(err error) bool {
+	return told(err) || x.target.Upstream.Kind.StopsBilling
+}
+
+// bookHeld books a call at what is held for it.
+func (x *exchange) bookHeld(a *tally.Attempt) {
+	a.Tokens, a.Cost = x.ticket.Held()
+	a.Basis = tally.Held
+}
+
+// bookSoFar books what a stream may have used by now: the prompt by estimate, all
+// that is no text at its bound, and of output what came, or what the fastest model
+// writes in that time, up to the grant.
+func (x *exchange) bookSoFar(a *tally.Attempt, body providers.Body, said *providers.Report) {
+	rate := x.target.Upstream.Kind.TokensPerSecond
+	if rate == 0 {
+		rate = speed
+	}
+	written := int64(time.Since(x.asking).Seconds()*float64(rate)) * x.asked.Choices
+	if body != nil {
+		written = max(written, body.Delivered())
+	}
+	used := said.Tokens
+	if missing := x.inputEstimate() - used.Prompt(); missing > 0 {
+		used.Input += missing
+	}
+	if missing := min(written, x.granted()) - used.Completion(); missing > 0 {
+		used.Output += missing
+	}
+	x.price(a, said, used)
+	a.Basis = tally.Held
+}
+
+// granted is the output of all choices together that the latest attempt may use.
+func (x *exchange) granted() int64 {
+	tokens, _ := x.ticket.Held()
+	return tokens.Output
+}
+
+// price puts what an attempt has used and cost into the result.
+func (x *exchange) price(a *tally.Attempt, said *providers.Report, used tally.Tokens) {
+	t := x.target
+	of := meter.Answer{Model: t.Model, By: x.answeredBy(said.Model), Tokens: used, Searches: said.Searches, Cost: t.Upstream.CostBy()}
+	if said.IsBilled {
+		of.Billed = &said.Billed
+	}
+	listed := x.ticket.Price(a, &of)
+	if said.IsBilled {
+		billed := said.Billed
+		x.result.Billed, x.result.Listed = &billed, listed
+	}
+}
+
+// note keeps what the answer says beside its usage.
+func (x *exchange) note(said *providers.Report) {
+	if said.Model != "" && said.Model != x.latest().Upstream {
+		x.result.Answered = said.Model
+	}
+	if x.bounded && said.Finish == providers.FinishedLength && x.endpoint != providers.Embeddings {
+		x.result.Cut = x.ticket.Output() < x.most
+	}
+}
+
+// answeredBy finds the model that an upstream says has answered, if it is another
+// one that has a price with the same provider: a name that has been retired may
+// lead to a dearer model.
+func (x *exchange) answeredBy(name string) *tally.Model {
+	asked := x.target.Model
+	if name == "" || name == asked.UpstreamName() {
+		return nil
+	}
+	for _, m := range x.cat.ModelsOf(asked.Provider, name) {
+		if m.ID != asked.ID {
+			return m
+		}
+	}
+	return nil
+}
+
+// inputEstimate is what the prompt comes to where no upstream says it: four
+// bytes a token is the rule of thumb for English, and the JSON around the
+// prompt makes up for denser languages. What is no text counts at its bound.
+func (x *exchange) inputEstimate() int64 {
+	if x.envelope.Content.Unbounded != "" {
+		return x.asked.InputTokens
+	}
+	return min((x.textBytes()+3)/4+x.pictures(), x.asked.InputTokens)
+}
