@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"tallygate/engine/tally"
+	"tallygate/providers"
 )
 
 func TestBadPriceBooks(t *testing.T) {
@@ -84,4 +85,15 @@ func FuzzPriceBook(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestPublisherOfAProvider(t *testing.T) {
+	for _, tc := range []struct{ publisher, url, want string }{
+		{"openai", "http://127.0.0.1/v1", "openai"}, {"", "https://api.perplexity.ai", "perplexity"}, {"", "https://API.Z.AI/api/paas/v4", "zai"},
+		{"", "https://llm.example.com/v1", ""}, {"", "", ""}, {"", "https://api.perplexity.ai.example.com", ""},
+	} {
+		if got := publisherOf(&providers.Kind{Publisher: tc.publisher}, &tally.Provider{BaseURL: tc.url}); got != tc.want {
+			t.Errorf("%+v: %q", tc, got)
+		}
+	}
 }

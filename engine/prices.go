@@ -41,8 +41,12 @@ func setPrices(m *tally.Model, edits []control.PriceField, date string, zone *ti
 	} else if m.Rev == 0 && date == "" {
 		from = rows[0].From
 	}
+	was := rows[0]
 	if err := editPrice(&rows[0], edits); err != nil {
 		return err
+	}
+	for i := range rows[1:] {
+		follow(&rows[i+1], &was, &rows[0])
 	}
 	for i := range rows {
 		p := &rows[i]
@@ -51,6 +55,30 @@ func setPrices(m *tally.Model, edits []control.PriceField, date string, zone *ti
 	}
 	m.Prices = append(slices.Clip(m.Prices), rows...)
 	return nil
+}
+
+// follow brings a row in line with a correction of the plain one. What does not
+// depend on hours and tiers is the same. A tier counts as a whole, and where it is
+// dearer: so one that was dearer stays so in every class, and one that was not
+// becomes it in none.
+func follow(p, was, plain *tally.Price) {
+	if p.AboveTokens > 0 {
+		return
+	}
+	p.Request, p.Pieces = plain.Request, plain.Pieces
+	if p.Tier == "" {
+		return
+	}
+	more := func(a, b *tally.NanoUSD) bool { return a != nil && b != nil && *a > *b }
+	dearer := more(p.Input, was.Input) || more(p.Output, was.Output)
+	for _, c := range tally.AllClasses {
+		old, now, own := *was.Rate(c), *plain.Rate(c), p.Rate(c)
+		switch {
+		case now == nil || old != nil && *old == *now: // not corrected
+		case *own == nil, dearer && more(now, *own), !dearer && more(*own, now):
+			*own = now
+		}
+	}
 }
 
 // metered are the pieces that requests are charged for.

@@ -157,10 +157,27 @@ func TestPricesByHandKeepHoursTiersAndWhatIsAnnounced(t *testing.T) {
 		"always input 4 output 8 search 0.000000001 google_search 0.000000002 by ",
 		"always Sat 00:00-24:00 input 2 output 4 by ", "always fast input 8 output 16 by ", "2026-12-21T12:07 input 5 output 9 by ",
 		"2026-11-21T12:07 input 4 output 7 search 0.5 google_search 0.000000002 by owner",
-		"2026-11-21T12:07 Sat 00:00-24:00 input 2 output 4 by owner", "2026-11-21T12:07 fast input 8 output 16 by owner")
+		"2026-11-21T12:07 Sat 00:00-24:00 input 2 output 4 search 0.5 google_search 0.000000002 by owner",
+		"2026-11-21T12:07 fast input 8 output 16 search 0.5 google_search 0.000000002 by owner")
 	for at, want := range map[time.Time]tally.NanoUSD{noon.Add(time.Hour): 4, noon.AddDate(0, 0, 2): 7, later: 9} {
 		if r, _ := tally.PriceAt(m.Prices, at, 1); r.Of[tally.ClassOutput] != want*tally.Dollar {
 			t.Errorf("on %v: %s, want %d", at, r.Of[tally.ClassOutput], want)
+		}
+	}
+	// A tier is never cheaper than the plain price in a class, whatever is corrected.
+	m.Prices = append(m.Prices, tally.Price{From: noon, Tier: tally.TierFlex, Input: usd(2), Output: usd(4)})
+	for _, edit := range [][]control.PriceField{{price("input", "1")}, {price("input", "20"), price("cached_input", "0.1")}, {price("reasoning", "99"), price("cached_input", "15")}} {
+		if err := setPrices(m, edit, "2026-11-24T12:00:00Z", time.UTC, noon); err != nil {
+			t.Fatal(err)
+		}
+		at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+		for _, tier := range []tally.Tier{tally.TierFast, tally.TierFlex} {
+			plain, q := tally.QuoteAt(m.Prices, at, "", 1), tally.QuoteAt(m.Prices, at, tier, 1)
+			for _, c := range tally.AllClasses {
+				if q.Of[c] < plain.Of[c] {
+					t.Errorf("%v: %s %s is %s, the plain one %s", edit, tier, c, q.Of[c], plain.Of[c])
+				}
+			}
 		}
 	}
 }

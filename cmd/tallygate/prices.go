@@ -43,7 +43,11 @@ func showPrices(p *printer, m *control.ModelView) {
 		owner := row.Source == "owner"
 		cells := []string{instant(row.From, m.Zone, owner), when(row.Until.IsZero(), "", instant(row.Until, m.Zone, owner)), rowKind(row)}
 		for _, c := range tally.AllClasses {
-			cells = append(cells, rate(*row.Rate(c)))
+			own, parent := *row.Rate(c), *row.Rate(c.Parent())
+			if c != c.Parent() && c != tally.ClassOutput && own != nil && parent != nil && *own == *parent {
+				own = nil // it is told with its parent
+			}
+			cells = append(cells, rate(own))
 		}
 		var each, beside []string
 		for _, name := range slices.Sorted(maps.Keys(row.Pieces)) {

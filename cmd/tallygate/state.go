@@ -57,7 +57,7 @@ func pricesText(b *control.PriceBook) string {
 	if b.AsOf == "" {
 		return ""
 	}
-	return "the built-in book of " + b.AsOf + " (" + strconv.Itoa(b.AgeDays) + " days old)"
+	return "the built-in book of " + b.AsOf + " (" + when(b.AgeDays == 1, "1 day", strconv.Itoa(b.AgeDays)+" days") + " old)"
 }
 
 func (a *app) tryCommand() *cobra.Command {
