@@ -96,7 +96,8 @@ func reprice(m *tally.Model, fresh []tally.Price, accepted bool, now time.Time) 
 		differs := priceDiff{model: m.Name}
 		switch {
 		case at.Equal(now):
-			differs.compare(before, after, true)
+			// A new row for all hours ends those of hours beside an older one.
+			differs.compare(before, after, slices.ContainsFunc(after, func(g priceGroup) bool { return g.base().Tier == "" && len(g.base().Hours) == 0 }))
 		case len(before) > 0:
 			differs.compare(before, after, false)
 		default:
