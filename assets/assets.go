@@ -2,17 +2,27 @@
 // nothing of ours, so that every part of the program may be handed what it
 // needs of it.
 //
-// prices.json is the price book: what each publisher charges for its models,
-// in USD per million tokens, as decimal strings. A rate that is left out is
-// the rate of its parent (cached input and cache write fall back to input,
-// reasoning to output), never free. A price with above_tokens is a long-prompt
-// band: it re-prices the whole request once the prompt is longer, and a rate
-// it leaves out is that of the band below. A price with from counts from that
-// day (UTC) on; the latest one that has begun is in force.
+// prices.json is the price book: what each publisher charges for its models, made
+// of the lists in book by the command there. Amounts are decimal strings in USD:
+// rates and other for each million tokens, pieces each, request for each call;
+// factors are in basis points and, like other, for people only. A model that is an
+// alias has the prices of the other. Days are those of UTC: a row counts from the
+// start of its first (from) to the end of its last (until).
 //
-// Where one rate must stand for several, it is the dearest, because a budget
-// must not be exceeded: DeepSeek's peak hours, and sound or picture tokens of
-// models made for them. Batch, flex and priority tiers are not in the book.
+// What is left out follows from what is there. A rate is that of its parent (those
+// of a prompt fall back to input, reasoning to output), never free. A row with
+// above_tokens is a long-prompt band: it re-prices the whole request once the
+// prompt is longer, and a rate it leaves out is that of the band below, unless it
+// is its parent's there as well. A row with a tier, hours or dates of its own
+// leaves out what it shares with the plain one, and has no band below what the
+// plain one has there; a tier that is dearer has a rate that no source names at its
+// factor.
+// A model that is answered by another one after its shutdown has that one's price
+// from then on.
+//
+// Where one figure must stand for several, it is the dearest, because a budget
+// must not be exceeded: the plain row has the peak hours, a model that searches on
+// every request the fee of its largest search. Holidays are not expressed.
 //
 // geo/country.mmdb is the country of every address, in MaxMind's format; see
 // NOTICE for its origin and licence.

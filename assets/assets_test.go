@@ -9,31 +9,46 @@ import (
 )
 
 type book struct {
-	Version int     `json:"version"`
-	AsOf    string  `json:"as_of"`
-	Models  []model `json:"models"`
-}
-
-type model struct {
-	Model           string  `json:"model"`
-	Publisher       string  `json:"publisher"`
-	Mode            string  `json:"mode"`
-	Deprecated      string  `json:"deprecated"`
-	ContextTokens   int64   `json:"context_tokens"`
-	MaxOutputTokens int64   `json:"max_output_tokens"`
-	Prices          []price `json:"prices"`
+	Version int      `json:"version"`
+	AsOf    string   `json:"as_of"`
+	Sources []string `json:"sources"`
+	Models  []struct {
+		Model       string  `json:"model"`
+		Publisher   string  `json:"publisher"`
+		AliasOf     string  `json:"alias_of"`
+		Mode        string  `json:"mode"`
+		Status      string  `json:"status"`
+		Context     int64   `json:"context_tokens"`
+		MaxInput    int64   `json:"max_input_tokens"`
+		MaxOutput   int64   `json:"max_output_tokens"`
+		ImageTokens int64   `json:"image_tokens"`
+		Shutdown    string  `json:"shutdown"`
+		ReplacedBy  string  `json:"replaced_by"`
+		AnsweredBy  string  `json:"answered_by"`
+		Confidence  string  `json:"confidence"`
+		Source      int     `json:"source"`
+		Seen        string  `json:"seen"`
+		Prices      []price `json:"prices"`
+	} `json:"models"`
 }
 
 type price struct {
-	From        string  `json:"from"`
-	AboveTokens int64   `json:"above_tokens"`
-	Input       *string `json:"input"`
-	CachedInput *string `json:"cached_input"`
-	CacheWrite  *string `json:"cache_write"`
-	Output      *string `json:"output"`
-	Reasoning   *string `json:"reasoning"`
-	Request     *string `json:"request"`
-	Source      string  `json:"source"`
+	From        string            `json:"from"`
+	Until       string            `json:"until"`
+	Hours       string            `json:"hours"`
+	Tier        string            `json:"tier"`
+	AboveTokens int64             `json:"above_tokens"`
+	Rates       map[string]string `json:"rates"`
+	Request     string            `json:"request"`
+	Pieces      map[string]string `json:"pieces"`
+	Other       map[string]string `json:"other"`
+	Factors     map[string]int64  `json:"factors"`
+	Source      int               `json:"source"`
+	Seen        string            `json:"seen"`
+	Cites       map[string]struct {
+		Source int    `json:"source"`
+		Seen   string `json:"seen"`
+	} `json:"cites"`
 }
 
 // exact is a decimal amount without sign or exponent, as an int64 of nano-USD
@@ -49,62 +64,36 @@ func TestPrices(t *testing.T) {
 	if err := d.Decode(&b); err != nil {
 		t.Fatal(err)
 	}
-	if b.Version != 1 || len(b.Models) < 150 {
-		t.Fatalf("version %d with %d models, want version 1 with at least 150", b.Version, len(b.Models))
+	if b.Version != 2 || len(b.Models) < 500 {
+		t.Fatalf("version %d with %d models, want version 2 with at least 500", b.Version, len(b.Models))
 	}
 	checkDate(t, "as_of", b.AsOf)
 	last := ""
 	for _, m := range b.Models {
 		name := m.Publisher + " " + m.Model
-		if m.Publisher == "" || m.Model == "" || m.Mode == "" {
-			t.Errorf("%q: publisher, model or mode is missing", name)
+		if m.Publisher == "" || m.Model == "" || m.Mode == "" || m.Status == "" || m.Confidence == "" {
+			t.Errorf("%q: publisher, model, mode, status or confidence is missing", name)
 		}
 		if name <= last {
 			t.Errorf("%s: not sorted after %s, or there twice", name, last)
 		}
 		last = name
-		if m.Deprecated != "" {
-			checkDate(t, name, m.Deprecated)
+		if (len(m.Prices) == 0) != (m.AliasOf != "") {
+			t.Errorf("%s: an alias with prices, or none of either", name)
 		}
-		if m.ContextTokens < 0 || m.MaxOutputTokens < 0 {
-			t.Errorf("%s: negative context or output", name)
-		}
-		checkPrices(t, name, m.Prices)
-	}
-}
-
-func checkPrices(t *testing.T, name string, prices []price) {
-	t.Helper()
-	if len(prices) == 0 {
-		t.Errorf("%s: no price", name)
-	}
-	from, above := "", int64(-1)
-	for _, p := range prices {
-		if p.From != "" {
-			checkDate(t, name, p.From)
-		}
-		if p.Source == "" {
-			t.Errorf("%s: a price without a source", name)
-		}
-		for _, amount := range []*string{p.Input, p.CachedInput, p.CacheWrite, p.Output, p.Reasoning, p.Request} {
-			if amount != nil && !exact.MatchString(*amount) {
-				t.Errorf("%s: %q is not an exact decimal with at most 9 decimals", name, *amount)
+		for _, p := range m.Prices {
+			for _, list := range []map[string]string{p.Rates, p.Pieces, p.Other, {"request": p.Request}} {
+				for what, amount := range list {
+					if !exact.MatchString(amount) && (what != "request" || amount != "") {
+						t.Errorf("%s: %s %q is not an exact decimal with at most 9 decimals", name, what, amount)
+					}
+				}
 			}
+			if p.Source < 1 || p.Source > len(b.Sources) {
+				t.Errorf("%s: a price without a source", name)
+			}
+			checkDate(t, name, p.Seen)
 		}
-		if p.AboveTokens == 0 && p.Input == nil {
-			t.Errorf("%s: the lowest band has no input rate, so it prices nothing", name)
-		}
-		// Dates ascend; within a date the lowest band comes first and bands ascend.
-		switch {
-		case p.From < from:
-			t.Errorf("%s: prices from %s after those from %s", name, p.From, from)
-		case p.From > from:
-			above = -1
-		}
-		if p.AboveTokens <= above || above == -1 && p.AboveTokens != 0 {
-			t.Errorf("%s: band above %d tokens does not follow band %d", name, p.AboveTokens, above)
-		}
-		from, above = p.From, p.AboveTokens
 	}
 }
 

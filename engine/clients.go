@@ -136,14 +136,14 @@ func (e *Engine) editClient(ctx context.Context, name string, edit func(*tally.C
 // deleteClient deletes a client with its keys. Records and sums of its usage
 // stay, under its ID.
 func (e *Engine) deleteClient(ctx context.Context, in control.Named) (control.None, error) {
-	return control.None{}, e.change(ctx, func(c *tally.Catalog, _ time.Time) ([]tally.Change, error) {
+	return control.None{}, e.change(ctx, func(c *tally.Catalog, now time.Time) ([]tally.Change, error) {
 		cl, err := findClient(c, in.Name)
 		if err != nil {
 			return nil, err
 		}
-		changes := []tally.Change{tally.Delete(cl)}
+		changes := []tally.Change{tally.Delete(cl), bury(cl, cl.Slug, now)}
 		for _, k := range c.KeysOf(cl.ID) {
-			changes = append(changes, tally.Delete(k))
+			changes = append(changes, tally.Delete(k), bury(k, keyName(c, k), now))
 			if s := c.Secret(k.ID); s != nil {
 				changes = append(changes, tally.Delete(s))
 			}

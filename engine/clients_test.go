@@ -199,14 +199,36 @@ func TestClientLifecycle(t *testing.T) {
 			t.Errorf("a secret is left: of %s", s.Of)
 		}
 	}
-	// What it used stays, under its ID.
+	// What it used stays under the name it had, and is found by that and by its ID.
 	usage := do(w, control.UsageShow, control.UsageQuery{By: "client"})
-	if usage.Total.Requests != 2 || len(usage.Rows) != 1 || usage.Rows[0].Requests != 2 || usage.Rows[0].Name != usage.Rows[0].ID {
+	if usage.Total.Requests != 2 || len(usage.Rows) != 1 || usage.Rows[0].Requests != 2 || usage.Rows[0].Name != "default" || !strings.HasPrefix(usage.Rows[0].ID, "cl_") {
 		t.Errorf("usage after the deletion: %+v", usage)
 	}
-	page := do(w, control.RequestsList, control.RequestQuery{Client: usage.Rows[0].ID, Outcome: "ok"})
-	if len(page.Requests) != 2 {
-		t.Errorf("%d requests of the deleted client, want 2", len(page.Requests))
+	if keys := do(w, control.UsageShow, control.UsageQuery{Client: "default", By: "key"}); len(keys.Rows) != 1 || keys.Rows[0].Name != "default/default" {
+		t.Errorf("usage of its key: %+v", keys.Rows)
+	}
+	for _, name := range []string{usage.Rows[0].ID, "default"} {
+		page := do(w, control.RequestsList, control.RequestQuery{Client: name, Outcome: "ok"})
+		if len(page.Requests) != 2 || page.Requests[0].Client != "default" || page.Requests[0].Key != "default" {
+			t.Errorf("%s: requests %+v", name, page.Requests)
+		}
+	}
+	if page := do(w, control.RequestsList, control.RequestQuery{Client: "default", Key: "default", Outcome: "ok"}); len(page.Requests) != 2 {
+		t.Errorf("%d requests with its key", len(page.Requests))
+	}
+	// Another one of that name is another one.
+	w.wait(time.Second)
+	again := do(w, control.ClientsCreate, control.CreateClient{ClientFields: control.ClientFields{Name: to("default")}})
+	if u := do(w, control.UsageShow, control.UsageQuery{Client: "default"}); u.Total.Requests != 0 || again.Slug != "default" {
+		t.Errorf("the usage of %q is %+v", again.Slug, u.Total)
+	}
+	do(w, control.ClientsDelete, control.Named{Name: "default"})
+	if u := do(w, control.UsageShow, control.UsageQuery{Client: "default"}); u.Total.Requests != 0 {
+		t.Error("of two that were deleted, the name means the first")
+	}
+	do(w, control.GatewaysDelete, control.Named{Name: "main"})
+	if u := do(w, control.UsageShow, control.UsageQuery{By: "gateway", Gateway: "main"}); len(u.Rows) != 1 || u.Rows[0].Name != "main" || u.Total.Requests != 2 {
+		t.Errorf("usage of the deleted gateway: %+v", u.Rows)
 	}
 	w.consistent()
 }

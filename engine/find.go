@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"cmp"
 	"strings"
+	"time"
 
 	"tallygate/engine/tally"
 )
@@ -156,33 +158,48 @@ func modelNames(c *tally.Catalog, provider tally.ID) []string {
 	return out
 }
 
-// The names that people see of things that may have been deleted since: their
-// IDs then.
+// The names that people see of things that may have been deleted since: what they
+// were called then, their IDs where that is not known.
 
 func providerName(c *tally.Catalog, id tally.ID) string {
 	if p := c.Provider(id); p != nil {
 		return p.Name
 	}
-	return string(id)
+	return deletedOr(c, id)
 }
 
 func clientSlug(c *tally.Catalog, id tally.ID) string {
 	if cl := c.Client(id); cl != nil {
 		return cl.Slug
 	}
-	return string(id)
+	return deletedOr(c, id)
 }
 
 func gatewaySlug(c *tally.Catalog, id tally.ID) string {
 	if g := c.Gateway(id); g != nil {
 		return g.Slug
 	}
-	return string(id)
+	return deletedOr(c, id)
 }
 
 func keyLabel(c *tally.Catalog, id tally.ID) string {
 	if k := c.Key(id); k != nil {
 		return k.Label
 	}
-	return string(id)
+	name := deletedOr(c, id)
+	if _, label, ok := strings.Cut(name, "/"); ok {
+		return label
+	}
+	return name
+}
+
+// keyName is a key among those of all clients.
+func keyName(c *tally.Catalog, k *tally.Key) string { return clientSlug(c, k.Client) + "/" + k.Label }
+
+func deletedOr(c *tally.Catalog, id tally.ID) string { return cmp.Or(c.Deleted(id), string(id)) }
+
+// bury makes the change that keeps what a thing was called which is deleted with
+// it: its figures stay.
+func bury(e tally.Entity, name string, now time.Time) tally.Change {
+	return tally.Put(&tally.Tombstone{Meta: tally.Meta{ID: e.Base().ID}, Of: e.Kind(), Name: name}, now)
 }

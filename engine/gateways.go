@@ -173,7 +173,7 @@ func (e *Engine) updateGateway(ctx context.Context, in control.UpdateGateway) (t
 }
 
 func (e *Engine) deleteGateway(ctx context.Context, in control.Named) (control.None, error) {
-	return control.None{}, e.change(ctx, func(c *tally.Catalog, _ time.Time) ([]tally.Change, error) {
+	return control.None{}, e.change(ctx, func(c *tally.Catalog, now time.Time) ([]tally.Change, error) {
 		gw, err := findGateway(c, in.Name)
 		if err != nil {
 			return nil, err
@@ -187,7 +187,7 @@ func (e *Engine) deleteGateway(ctx context.Context, in control.Named) (control.N
 		if len(clients) > 0 {
 			return nil, tally.Errorf(tally.InUse, "gateway %q has clients: %s", gw.Slug, someOf(clients, 5)).WithHint("delete them first: tallygate clients delete %s", clients[0])
 		}
-		changes := []tally.Change{tally.Delete(gw)}
+		changes := []tally.Change{tally.Delete(gw), bury(gw, gw.Slug, now)}
 		if s := c.Secret(gw.ID); s != nil {
 			changes = append(changes, tally.Delete(s))
 		}

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,13 +12,12 @@ import (
 	"tallygate/providers"
 )
 
-// Where a price came from, in [tally.Price.Source]. A price that the owner set
-// by hand is never replaced by an import.
+// Where a price came from, as [tally.Price.Source] begins.
 const (
 	sourceOwner    = "owner"
 	sourceLocal    = "local: runs on your machine"
-	sourceUpstream = "told by the upstream on "
-	sourceBook     = "price book "
+	sourceUpstream = "told by the upstream"
+	sourceBook     = "price book"
 )
 
 // Bounds on what one import adds: an upstream that lists thousands of models
@@ -27,30 +28,37 @@ const (
 	maxNamed    = 50   // names in the answer
 )
 
-// importModels decides what an upstream's list changes: models that are new,
-// prices of models that are known. It stores nothing.
-func (e *Engine) importModels(c *tally.Catalog, p *tally.Provider, offered []providers.ModelInfo, now time.Time) ([]tally.Change, control.Imported) {
-	kind := e.kinds[p.ProviderKind]
+// listedAs is a model's name on an upstream's list without what is the list's own
+// way: Google's says models/gemini-….
+func listedAs(name string) string { return strings.TrimPrefix(name, "models/") }
+
+// importModels decides what an upstream's list changes: models that are new, that
+// have gone or come back, prices of models that are known. It stores nothing.
+func (e *Engine) importModels(c *tally.Catalog, p *tally.Provider, offered []providers.ModelInfo, in *control.ImportModels, now time.Time) ([]tally.Change, control.Imported) {
 	known := map[string]*tally.Model{}
 	for _, m := range c.Models {
 		if m.Provider == p.ID {
-			known[m.UpstreamName()] = m
+			known[listedAs(m.UpstreamName())] = m
 		}
 	}
-	report := control.Imported{Offered: len(offered), Unpriced: []string{}}
+	report := control.Imported{Provider: p.Name, Offered: len(offered), DryRun: in.DryRun}
 	var changes []tally.Change
 	var left int
 	seen := map[string]bool{}
-	for _, info := range offered {
-		if seen[info.Name] || checkModelName(info.Name) != nil {
+	for i := range offered {
+		info := &offered[i]
+		name := listedAs(info.Name)
+		if seen[name] || checkModelName(info.Name) != nil {
 			continue
 		}
-		seen[info.Name] = true
-		fresh := e.offeredModel(kind, p.ID, info, now)
-		if old := known[info.Name]; old != nil {
-			if m := refreshed(old, fresh); m != nil {
+		seen[name] = true
+		fresh := e.offeredModel(p, info, now)
+		if old := known[name]; old != nil {
+			m := refreshed(old, fresh)
+			if importPrice(&report, m, fresh, info, in, now) || !sameFacts(m, old) {
 				changes = append(changes, tally.Put(m, now))
 			}
+			noteShutdown(&report, m)
 			continue
 		}
 		priced := len(fresh.Prices) > 0
@@ -64,100 +72,124 @@ func (e *Engine) importModels(c *tally.Catalog, p *tally.Provider, offered []pro
 		} else if len(report.Unpriced) < maxNamed {
 			report.Unpriced = append(report.Unpriced, fresh.Name)
 		}
+		if info.PriceProblem != "" {
+			refuse(&report, control.PriceChange{Model: fresh.Name, Reason: info.PriceProblem})
+		}
+		noteShutdown(&report, fresh)
 		changes = append(changes, tally.Put(fresh, now))
 	}
 	if left > 0 {
 		report.Warning = fmt.Sprintf("%d more models were left out; add those you want: tallygate models create --provider %s --name NAME --price input=USD --price output=USD", left, p.Name)
 	}
-	return changes, report
+	slices.SortStableFunc(report.Shutdowns, func(a, b control.Shutdown) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Model, b.Model)) })
+	return append(changes, missingModels(&report, c, p, seen, now)...), report
+}
+
+// importPrice brings what a known model costs now into m, and reports whether
+// that changes it.
+func importPrice(report *control.Imported, m, fresh *tally.Model, info *providers.ModelInfo, in *control.ImportModels, now time.Time) bool {
+	if info.PriceProblem != "" {
+		refuse(report, control.PriceChange{Model: m.Name, Reason: info.PriceProblem})
+		return false
+	}
+	accepted := in.AcceptAll || slices.Contains(in.Accept, m.Name) || slices.Contains(in.Accept, info.Name)
+	rows, list := reprice(m, fresh.Prices, accepted, now)
+	for _, change := range list {
+		if report.Changes = append(report.Changes, change); !change.Applied && !slices.Contains(report.Refused, m.Name) {
+			report.Refused = append(report.Refused, m.Name)
+		}
+	}
+	if len(rows) == 0 {
+		return false
+	}
+	m.Prices = append(slices.Clip(m.Prices), rows...)
+	return true
+}
+
+// refuse reports a price that cannot be used at all.
+func refuse(report *control.Imported, change control.PriceChange) {
+	report.Changes = append(report.Changes, change)
+	report.Refused = append(report.Refused, change.Model)
+}
+
+func noteShutdown(report *control.Imported, m *tally.Model) {
+	if m.Enabled && !m.ShutdownAt.IsZero() {
+		report.Shutdowns = append(report.Shutdowns, control.Shutdown{Model: m.Name, At: m.ShutdownAt, ReplacedBy: m.ReplacedBy})
+	}
+}
+
+// missingModels marks the known models that are on the list no more. An empty list
+// says nothing.
+func missingModels(report *control.Imported, c *tally.Catalog, p *tally.Provider, seen map[string]bool, now time.Time) (changes []tally.Change) {
+	for _, old := range c.Models {
+		if len(seen) == 0 || old.Provider != p.ID || seen[listedAs(old.UpstreamName())] {
+			continue
+		}
+		m := *old
+		if m.MissingAt.IsZero() {
+			m.MissingAt = now.UTC().Truncate(time.Second)
+			changes = append(changes, tally.Put(&m, now))
+		}
+		report.Missing = append(report.Missing, control.MissingInfo{Model: m.Name, Since: m.MissingAt})
+	}
+	return changes
 }
 
 // offeredModel makes a model of what an upstream lists and the price book
 // knows. It is disabled once its publisher has retired it.
-func (e *Engine) offeredModel(kind providers.Kind, provider tally.ID, info providers.ModelInfo, now time.Time) *tally.Model {
-	name := strings.TrimPrefix(info.Name, "models/") // Google's way of listing
+func (e *Engine) offeredModel(p *tally.Provider, info *providers.ModelInfo, now time.Time) *tally.Model {
+	kind := e.kinds[p.ProviderKind]
 	m := &tally.Model{
-		Meta: tally.Meta{ID: tally.NewID("mo", now)}, Provider: provider, Name: name, Mode: info.Mode,
+		Meta: tally.Meta{ID: tally.NewID("mo", now)}, Provider: p.ID, Name: listedAs(info.Name), Mode: info.Mode,
 		ContextTokens: max(info.ContextTokens, 0), MaxOutputTokens: max(info.MaxOutputTokens, 0), Enabled: true,
 	}
-	if name != info.Name {
+	if m.Name != info.Name {
 		m.Upstream = info.Name
 	}
-	entry := e.book.find(kind.Publisher, info.Name)
+	publisher := publisherOf(&kind, p)
+	entry := e.book.find(publisher, info.Name)
 	if entry != nil {
 		m.Mode = entry.mode
-		m.ContextTokens = firstOf(m.ContextTokens, entry.contextTokens)
-		m.MaxOutputTokens = firstOf(m.MaxOutputTokens, entry.maxOutputTokens)
-		m.Enabled = entry.deprecated.IsZero() || now.Before(entry.deprecated)
+		m.ContextTokens = cmp.Or(m.ContextTokens, entry.contextTokens)
+		m.MaxOutputTokens = cmp.Or(m.MaxOutputTokens, entry.maxOutputTokens)
+		m.ImageTokens = entry.imageTokens
+	}
+	if entry != nil && publisher != "" { // who resells has dates of its own
+		m.ShutdownAt, m.ReplacedBy = entry.shutdownAt, entry.replacedBy
+		m.Enabled = !entry.gone(now)
 	}
 	switch {
 	case kind.Local:
-		m.Prices = []tally.Price{{Input: new(tally.NanoUSD), Output: new(tally.NanoUSD), Source: sourceLocal}}
+		m.Prices = tally.Prices{{Input: new(tally.NanoUSD), Output: new(tally.NanoUSD), Source: sourceLocal}}
 	case len(info.Prices) > 0:
 		for _, price := range info.Prices {
-			price.Source = sourceUpstream + now.Format(time.DateOnly)
+			price.Source, price.Seen = sourceUpstream, now.UTC().Truncate(time.Second)
 			m.Prices = append(m.Prices, price)
 		}
-	case entry != nil:
-		m.Prices = append(m.Prices, entry.prices...)
+	case entry != nil && info.PriceProblem == "":
+		m.Prices = slices.Clone(entry.prices)
+	}
+	for i := range m.Prices {
+		m.Prices[i].NameRow(string(m.ID))
 	}
 	return m
 }
 
-// refreshed returns the known model with what the import knows better, nil if
-// nothing. What the owner chose stays: prices set by hand, and whether the
-// model is enabled.
+// refreshed returns the known model with what the import knows better beside its
+// price. What the owner chose stays, and whether the model is enabled.
 func refreshed(old, fresh *tally.Model) *tally.Model {
 	m := *old
-	changed := false
-	for _, field := range [...]struct {
-		to   *int64
-		from int64
-	}{{&m.ContextTokens, fresh.ContextTokens}, {&m.MaxOutputTokens, fresh.MaxOutputTokens}} {
-		if *field.to == 0 && field.from != 0 {
-			*field.to, changed = field.from, true
-		}
-	}
-	if m.Mode == "" && fresh.Mode != "" {
-		m.Mode, changed = fresh.Mode, true
-	}
-	if len(fresh.Prices) > 0 && !pricedByOwner(old) && !samePrices(old.Prices, fresh.Prices) {
-		m.Prices, changed = fresh.Prices, true
-	}
-	if !changed {
-		return nil
-	}
+	m.ContextTokens = cmp.Or(m.ContextTokens, fresh.ContextTokens)
+	m.MaxOutputTokens = cmp.Or(m.MaxOutputTokens, fresh.MaxOutputTokens)
+	m.ImageTokens = cmp.Or(m.ImageTokens, fresh.ImageTokens)
+	m.Mode = cmp.Or(m.Mode, fresh.Mode)
+	m.ShutdownAt, m.ReplacedBy, m.MissingAt = fresh.ShutdownAt, fresh.ReplacedBy, time.Time{}
 	return &m
 }
 
-func pricedByOwner(m *tally.Model) bool {
-	for i := range m.Prices {
-		if m.Prices[i].Source == sourceOwner {
-			return true
-		}
-	}
-	return false
-}
-
-// samePrices compares figures, not where they came from.
-func samePrices(a, b []tally.Price) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	same := func(x, y *tally.NanoUSD) bool { return x == nil && y == nil || x != nil && y != nil && *x == *y }
-	for i := range a {
-		x, y := &a[i], &b[i]
-		if !x.From.Equal(y.From) || x.AboveTokens != y.AboveTokens || x.Request != y.Request || !same(x.Input, y.Input) ||
-			!same(x.CachedInput, y.CachedInput) || !same(x.CacheWrite, y.CacheWrite) || !same(x.Output, y.Output) || !same(x.Reasoning, y.Reasoning) {
-			return false
-		}
-	}
-	return true
-}
-
-func firstOf(a, b int64) int64 {
-	if a != 0 {
-		return a
-	}
-	return b
+// sameFacts reports whether an import has left a model as it was but for its
+// price.
+func sameFacts(a, b *tally.Model) bool {
+	return a.ContextTokens == b.ContextTokens && a.MaxOutputTokens == b.MaxOutputTokens && a.ImageTokens == b.ImageTokens && a.Mode == b.Mode &&
+		a.ShutdownAt.Equal(b.ShutdownAt) && a.ReplacedBy == b.ReplacedBy && a.MissingAt.Equal(b.MissingAt)
 }

@@ -12,8 +12,9 @@ import (
 
 // createModel adds a model by hand. What the owner does not say is taken from
 // the price book, if that knows the model.
-func (e *Engine) createModel(ctx context.Context, in control.CreateModel) (tally.Model, error) {
+func (e *Engine) createModel(ctx context.Context, in control.CreateModel) (control.ModelChanged, error) {
 	var m *tally.Model
+	var zone *time.Location
 	err := e.change(ctx, func(c *tally.Catalog, now time.Time) ([]tally.Change, error) {
 		p, err := findProvider(c, in.Provider)
 		if err != nil {
@@ -32,21 +33,22 @@ func (e *Engine) createModel(ctx context.Context, in control.CreateModel) (tally
 		if in.Upstream != nil && *in.Upstream != "" {
 			upstream = *in.Upstream
 		}
-		m = e.offeredModel(e.kinds[p.ProviderKind], p.ID, providers.ModelInfo{Name: upstream}, now)
+		m = e.offeredModel(p, &providers.ModelInfo{Name: upstream}, now)
 		m.Name, m.Upstream, m.Enabled = in.Name, "", true
-		if err := setModel(m, &in.ModelFields, now); err != nil {
+		zone = ownerZone(c)
+		if err := setModel(m, &in.ModelFields, zone, now); err != nil {
 			return nil, err
 		}
 		return []tally.Change{tally.Put(m, now)}, nil
 	})
 	if err != nil {
-		return tally.Model{}, err
+		return control.ModelChanged{}, err
 	}
-	return *m, nil
+	return control.ModelChanged{Model: *m, Zone: zone.String()}, nil
 }
 
 // setModel applies the owner's fields to a model.
-func setModel(m *tally.Model, f *control.ModelFields, now time.Time) error {
+func setModel(m *tally.Model, f *control.ModelFields, zone *time.Location, now time.Time) error {
 	upstreamName := func(s string) error {
 		if s == "" {
 			return nil
@@ -57,6 +59,8 @@ func setModel(m *tally.Model, f *control.ModelFields, now time.Time) error {
 		set(&m.Upstream, f.Upstream, upstreamName),
 		set(&m.ContextTokens, f.ContextTokens, between[int64]("the context", 0, maxModelTokens)),
 		set(&m.MaxOutputTokens, f.MaxOutputTokens, between[int64]("the longest answer", 0, maxModelTokens)),
+		set(&m.ImageTokens, f.ImageTokens, between[int64]("the tokens of a picture", 0, maxModelTokens)),
+		set(&m.AllowExtras, f.AllowExtras, nil),
 		set(&m.Enabled, f.Enabled, nil),
 	); err != nil {
 		return err
@@ -64,14 +68,16 @@ func setModel(m *tally.Model, f *control.ModelFields, now time.Time) error {
 	if m.Upstream == m.Name {
 		m.Upstream = ""
 	}
-	return setPrices(m, f.Prices, f.PriceFrom, now)
+	return setPrices(m, f.Prices, f.PriceFrom, zone, now)
 }
 
-func (e *Engine) updateModel(ctx context.Context, in control.UpdateModel) (tally.Model, error) {
+func (e *Engine) updateModel(ctx context.Context, in control.UpdateModel) (control.ModelChanged, error) {
 	if reflect.ValueOf(in.ModelFields).IsZero() {
-		return tally.Model{}, nothing("models")
+		return control.ModelChanged{}, nothing("models")
 	}
-	return e.editModel(ctx, in.PickModel, func(m *tally.Model, now time.Time) error { return setModel(m, &in.ModelFields, now) })
+	zone := ownerZone(e.catalog.Load())
+	m, err := e.editModel(ctx, in.PickModel, func(m *tally.Model, now time.Time) error { return setModel(m, &in.ModelFields, zone, now) })
+	return control.ModelChanged{Model: m, Zone: zone.String()}, err
 }
 
 // modelSwitch makes the operation that offers a model, or no longer does.
@@ -166,9 +172,10 @@ func (e *Engine) viewModels(ctx context.Context, c *tally.Catalog, only string, 
 	if err != nil {
 		return nil, err
 	}
+	zone := ownerZone(c).String()
 	out := make([]control.ModelView, 0, len(models))
 	for _, m := range models {
-		v := control.ModelView{Model: *m, ProviderName: providerName(c, m.Provider), Month: sums(m.Name)}
+		v := control.ModelView{Model: *m, ProviderName: providerName(c, m.Provider), Zone: zone, Month: sums(m.Name)}
 		if rates, ok := tally.PriceAt(m.Prices, now, 0); ok {
 			v.Priced, v.InputUSD, v.OutputUSD = true, rates.Of[tally.ClassInput].String(), rates.Of[tally.ClassOutput].String()
 		}

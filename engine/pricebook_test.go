@@ -1,60 +1,56 @@
 package engine
 
 import (
-	"os"
 	"strings"
 	"testing"
 
 	"tallygate/engine/tally"
+	"tallygate/providers"
 )
 
 func TestBadPriceBooks(t *testing.T) {
-	line := func(fields string) string {
-		return `{"version":1,"as_of":"2026-11-01","models":[{"model":"m","publisher":"p",` + fields + `}]}`
+	const head = `"model":"m","publisher":"p","mode":"chat","status":"live","confidence":"high","source":1,"seen":"2026-11-01"`
+	file := func(lines ...string) string {
+		return `{"version":2,"as_of":"2026-11-01","sources":["its page"],"models":[` + strings.Join(lines, ",") + `]}`
+	}
+	row := func(fields string) string {
+		return `{"source":1,"seen":"2026-11-01","rates":{"input":"1"}` + fields + `}`
+	}
+	line := func(fields string, rows ...string) string {
+		return `{` + head + fields + `,"prices":[` + strings.Join(append([]string{row("")}, rows...), ",") + `]}`
 	}
 	for name, text := range map[string]string{
-		"not JSON": "prices", "version": `{"version":2}`, "no model": `{"version":1,"models":[{"publisher":"p"}]}`, "no publisher": `{"version":1,"models":[{"model":"m"}]}`,
-		"a number": line(`"prices":[{"input":0.15}]`), "negative": line(`"prices":[{"input":"-1"}]`), "exponent": line(`"prices":[{"output":"1e3"}]`), "ten decimals": line(`"prices":[{"input":"0.0000000001"}]`),
-		"date": line(`"prices":[{"input":"1","from":"soon"}]`), "deprecated": line(`"deprecated":"2026-02-31"`), "band": line(`"prices":[{"input":"1","above_tokens":-1}]`), "context": line(`"context_tokens":-1`),
-		"call": line(`"prices":[{"input":"1","request":"x"}]`), "twice": `{"version":1,"models":[{"model":"m","publisher":"p"},{"model":"m","publisher":"p"}]}`,
+		"not JSON": "prices", "version": `{"version":1}`, "no day": `{"version":2,"models":[]}`,
+		"no model": file(strings.Replace(line(""), `"model":"m"`, `"model":""`, 1)), "no publisher": file(strings.Replace(line(""), `"p"`, `""`, 1)),
+		"an unknown field": file(line(`,"inptu":"1"`)), "a status": file(strings.Replace(line(""), "live", "alive", 1)), "a confidence": file(strings.Replace(line(""), "high", "sure", 1)),
+		"no source": file(strings.Replace(line(""), `"source":1`, `"source":2`, 1)), "not seen": file(strings.Replace(line(""), `"seen":"2026-11-01"`, `"seen":""`, 1)),
+		"no price": file(`{` + head + `}`), "context": file(line(`,"context_tokens":-1`)), "shutdown": file(line(`,"shutdown":"2026-02-31"`)), "twice": file(line(""), line("")),
+		"answered from no day": file(line(`,"answered_by":"x"`)), "answered by nothing": file(line(`,"shutdown":"2026-12-01","answered_by":"x"`)),
+		"an alias with a price": file(line(`,"alias_of":"x"`)), "an alias of nothing": file(`{` + head + `,"alias_of":"x"}`),
+		"a number": file(strings.Replace(line(""), `"1"`, `1`, 1)), "negative": file(strings.Replace(line(""), `"1"`, `"-1"`, 1)), "exponent": file(strings.Replace(line(""), `"1"`, `"1e3"`, 1)),
+		"ten decimals": file(strings.Replace(line(""), `"1"`, `"0.0000000001"`, 1)), "a class": file(strings.Replace(line(""), `"input"`, `"inptu"`, 1)),
+		"a date": file(line("", row(`,"from":"soon"`))), "ends before it begins": file(line("", row(`,"from":"2026-12-02","until":"2026-12-01"`))), "hours": file(line("", row(`,"hours":"at night"`))),
+		"a tier": file(line("", row(`,"tier":"slow"`))), "a band": file(line("", row(`,"above_tokens":-1`))), "bands in disorder": file(line("", row(`,"above_tokens":9`), row(`,"above_tokens":9`))),
+		"a band of another tier": file(line("", row(`,"above_tokens":9,"tier":"flex"`))), "a call": file(line("", row(`,"tier":"flex","request":"x"`))), "a piece": file(line("", row(`,"tier":"flex","pieces":{"search":"x"}`))),
+		"a factor": file(line("", row(`,"tier":"flex","factors":{"x":0}`))), "a cite": file(line("", row(`,"tier":"flex","cites":{"x":{"source":9,"seen":"2026-11-01"}}`))),
+		"not plain first": file(strings.Replace(line(""), `"rates"`, `"tier":"flex","rates"`, 1)), "a band first": file(strings.Replace(line(""), `"rates"`, `"above_tokens":5,"rates"`, 1)),
 	} {
-		if _, err := readPriceBook([]byte(text)); tally.CodeOf(err) != tally.Corrupt {
+		if _, err := readPriceBook([]byte(text)); tally.CodeOf(err) != tally.Corrupt && tally.CodeOf(err) != tally.Invalid {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	if _, err := readPriceBook([]byte(file(line("", row(`,"tier":"flex"`), row(`,"tier":"flex","above_tokens":9`))))); err != nil {
+		t.Errorf("a book without a fault: %v", err)
 	}
 	if book, err := readPriceBook(nil); err != nil || book.find("openai", "gpt-mini") != nil {
 		t.Errorf("no price book: %v", err)
 	}
 }
 
-// The book that ships is readable, and every price in it can be charged.
-func TestTheShippedPriceBook(t *testing.T) {
-	text, err := os.ReadFile("../assets/prices.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	shipped, err := readPriceBook(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	priced := 0
-	for key, m := range shipped.models {
-		for i := range m.prices {
-			if m.prices[i].Source == "" {
-				t.Errorf("%s: a price without a source", key)
-			}
-		}
-		if _, ok := tally.PriceAt(m.prices, noon, 0); ok {
-			priced++
-		}
-	}
-	if priced < 100 {
-		t.Errorf("only %d of %d models have a price", priced, len(shipped.models))
-	}
-}
-
 func TestFindingInThePriceBook(t *testing.T) {
-	b, err := readPriceBook([]byte(strings.Replace(book, `"models":[`, `"models":[{"model":"gemini-x","publisher":"gemini"},`, 1)))
+	b, err := readPriceBook([]byte(strings.Replace(book, `"models":[`, `"models":[
+		{"model":"gemini-x","publisher":"gemini","mode":"chat","status":"live","confidence":"high","source":1,"seen":"2026-11-01","alias_of":"gemini-y"},
+		{"model":"gemini-y","publisher":"gemini","mode":"chat","status":"live","confidence":"high","source":1,"seen":"2026-11-01","prices":[{"rates":{"input":"1"},"source":1,"seen":"2026-11-01"}]},`, 1)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,8 +69,8 @@ func TestFindingInThePriceBook(t *testing.T) {
 }
 
 func FuzzPriceBook(f *testing.F) {
-	f.Add([]byte(book))
-	f.Add([]byte(`{"version":1,"models":[{"model":"m","publisher":"p","prices":[{"input":"99999999","from":"2026-01-01","above_tokens":9}]}]}`))
+	f.Add([]byte(`{"version":2,"as_of":"2026-11-01","sources":["a"],"models":[{"model":"m","publisher":"p","mode":"chat","status":"live","confidence":"low","source":1,"seen":"2026-11-01","prices":[` +
+		`{"rates":{"input":"99999999","output":"1"},"source":1,"seen":"2026-11-01"},{"tier":"fast","rates":{"input":"9"},"source":1,"seen":"2026-11-01"}]}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		b, err := readPriceBook(text)
 		if err != nil {
@@ -82,12 +78,23 @@ func FuzzPriceBook(f *testing.F) {
 		}
 		for key, m := range b.models {
 			for _, p := range m.prices {
-				for _, rate := range []*tally.NanoUSD{p.Input, p.CachedInput, p.CacheWrite, p.Output, p.Reasoning, &p.Request} {
-					if rate != nil && (*rate < 0 || *rate > tally.MaxMoney) {
+				for _, c := range tally.AllClasses {
+					if rate := *p.Rate(c); rate != nil && (*rate < 0 || *rate > tally.MaxMoney) {
 						t.Errorf("%s has the rate %d", key, *rate)
 					}
 				}
 			}
 		}
 	})
+}
+
+func TestPublisherOfAProvider(t *testing.T) {
+	for _, tc := range []struct{ publisher, url, want string }{
+		{"openai", "http://127.0.0.1/v1", "openai"}, {"", "https://api.perplexity.ai", "perplexity"}, {"", "https://API.Z.AI/api/paas/v4", "zai"},
+		{"", "https://llm.example.com/v1", ""}, {"", "", ""}, {"", "https://api.perplexity.ai.example.com", ""},
+	} {
+		if got := publisherOf(&providers.Kind{Publisher: tc.publisher}, &tally.Provider{BaseURL: tc.url}); got != tc.want {
+			t.Errorf("%+v: %q", tc, got)
+		}
+	}
 }

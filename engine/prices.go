@@ -1,77 +1,90 @@
 package engine
 
 import (
-	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
 )
 
-// setPrices gives a model a price by hand. Rates that the owner does not give
-// are those in force when the price begins, long-prompt bands included: a
-// correction of one figure must not make the others free. With a date, earlier
-// and later prices stay; without one, the price by hand is all there is.
-func setPrices(m *tally.Model, edits []control.PriceField, date string, now time.Time) error {
+// setPrices gives a model a price by hand from a date on, or from now on: it adds
+// rows, and changes none. Rates that the owner does not give are those in force
+// when the price begins, with bands, hours and tiers: a correction of one figure
+// must not make the others free. A model that had no price at all has it from
+// ever, so that what was booked without one has it too; a new one as long as that
+// of the price book would have counted.
+func setPrices(m *tally.Model, edits []control.PriceField, date string, zone *time.Location, now time.Time) error {
 	if len(edits) == 0 {
 		if date != "" {
 			return tally.Errorf(tally.Invalid, "a date was given, and no price").WithHint("--price input=USD --price output=USD --price-from %s", date)
 		}
 		return nil
 	}
-	var from time.Time
+	from := now.UTC().Truncate(time.Second)
 	at := now
-	if date != "" {
+	switch {
+	case date != "":
 		var ok bool
-		if from, ok = parseInstant(date, time.UTC); !ok {
-			return tally.Errorf(tally.Invalid, "%q is not a date", date).WithHint("like %s; prices begin at midnight in UTC", now.AddDate(0, 1, 0).Format(time.DateOnly))
+		if from, ok = parseInstant(date, zone); !ok {
+			return tally.Errorf(tally.Invalid, "%q is not a date", date).WithHint("like %s; a price begins at midnight in %s", now.AddDate(0, 1, 0).Format(time.DateOnly), zone)
 		}
+		from = from.UTC()
 		at = from
+	case !slices.ContainsFunc(m.Prices, func(p tally.Price) bool { return p.Priced() }):
+		from = time.Time{}
 	}
-	list := inForce(m.Prices, at)
-	if err := editPrice(&list[0], edits); err != nil {
+	rows := tally.InForce(m.Prices, at)
+	if rows == nil {
+		rows = []tally.Price{{}}
+	} else if m.Rev == 0 && date == "" {
+		from = rows[0].From
+	}
+	was := rows[0]
+	if err := editPrice(&rows[0], edits); err != nil {
 		return err
 	}
-	for i := range list {
-		list[i].From, list[i].Source = from, sourceOwner
+	for i := range rows[1:] {
+		follow(&rows[i+1], &was, &rows[0])
 	}
-	if date != "" {
-		for _, p := range m.Prices {
-			if !p.From.Equal(from) {
-				list = append(list, p)
-			}
-		}
+	for i := range rows {
+		p := &rows[i]
+		p.ID, p.From, p.Until, p.Source, p.Seen = "", from, time.Time{}, sourceOwner, now.UTC().Truncate(time.Second)
+		p.NameRow(string(m.ID))
 	}
-	slices.SortStableFunc(list, func(a, b tally.Price) int {
-		return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.AboveTokens, b.AboveTokens))
-	})
-	m.Prices = list
+	m.Prices = append(slices.Clip(m.Prices), rows...)
 	return nil
 }
 
-// inForce returns the price of an instant, and then its bands; an empty price
-// if there is none.
-func inForce(prices []tally.Price, at time.Time) []tally.Price {
-	list := []tally.Price{{}}
-	found := false
-	for _, p := range prices {
-		if p.AboveTokens == 0 && !p.From.After(at) && (p.Input != nil || p.Output != nil) && (!found || p.From.After(list[0].From)) {
-			list[0], found = p, true
+// follow brings a row in line with a correction of the plain one. What does not
+// depend on hours and tiers is the same. A tier counts as a whole, and where it is
+// dearer: so one that was dearer stays so in every class, and one that was not
+// becomes it in none.
+func follow(p, was, plain *tally.Price) {
+	if p.AboveTokens > 0 {
+		return
+	}
+	p.Request, p.Pieces = plain.Request, plain.Pieces
+	if p.Tier == "" {
+		return
+	}
+	more := func(a, b *tally.NanoUSD) bool { return a != nil && b != nil && *a > *b }
+	dearer := more(p.Input, was.Input) || more(p.Output, was.Output)
+	for _, c := range tally.AllClasses {
+		old, now, own := *was.Rate(c), *plain.Rate(c), p.Rate(c)
+		switch {
+		case now == nil || old != nil && *old == *now: // not corrected
+		case *own == nil, dearer && more(now, *own), !dearer && more(*own, now):
+			*own = now
 		}
 	}
-	if !found {
-		return list
-	}
-	for _, p := range prices {
-		if p.AboveTokens > 0 && p.From.Equal(list[0].From) {
-			list = append(list, p)
-		}
-	}
-	return list
 }
 
-// editPrice puts the owner's rates into a price.
+// metered are the pieces that requests are charged for.
+var metered = []tally.Piece{tally.Search}
+
+// editPrice puts the owner's figures into a row.
 func editPrice(p *tally.Price, edits []control.PriceField) error {
 	given := map[string]bool{}
 	for _, e := range edits {
@@ -83,25 +96,40 @@ func editPrice(p *tally.Price, edits []control.PriceField) error {
 		}
 		given[e.Class] = true
 		amount := e.Amount
-		switch e.Class {
-		case "input":
-			p.Input = &amount
-		case "cached_input":
-			p.CachedInput = &amount
-		case "cache_write":
-			p.CacheWrite = &amount
-		case "output":
-			p.Output = &amount
-		case "reasoning":
-			p.Reasoning = &amount
-		case "request":
+		class, isClass := tally.ParseClass(e.Class)
+		switch piece := tally.Piece(e.Class); {
+		case isClass:
+			*p.Rate(class) = &amount
+		case e.Class == "request":
 			p.Request = amount
+		case slices.Contains(metered, piece):
+			pieces := map[tally.Piece]tally.NanoUSD{piece: amount}
+			for name, each := range p.Pieces { // the map is of the row that this one follows
+				if name != piece {
+					pieces[name] = each
+				}
+			}
+			p.Pieces = pieces
 		default:
-			return tally.Errorf(tally.Invalid, "%q is not a class of price", e.Class).WithHint("one of input, cached_input, cache_write, output, reasoning, in USD per million tokens, and request, in USD per call")
+			var names []string
+			for _, c := range tally.AllClasses {
+				names = append(names, c.String())
+			}
+			return tally.Errorf(tally.Invalid, "%q is not a class of price", e.Class).
+				WithHint("one of %s, in USD per million tokens; request, in USD per call; search, in USD each", strings.Join(names, ", "))
 		}
 	}
-	if p.Input == nil && p.Output == nil {
+	if !p.Priced() {
 		return tally.Errorf(tally.Invalid, "a price needs a rate for input or output").WithHint("--price input=0 says that tokens cost nothing")
 	}
 	return nil
+}
+
+// ownerZone is the zone in which days are that the owner names where no gateway is
+// meant: that of the oldest gateway.
+func ownerZone(c *tally.Catalog) *time.Location {
+	if len(c.Gateways) == 0 {
+		return time.UTC
+	}
+	return c.Zone(c.Gateways[0].ID)
 }

@@ -44,7 +44,7 @@ func (e *Engine) createProvider(ctx context.Context, in control.CreateProvider) 
 		if err != nil {
 			return nil, err
 		}
-		models, imported := e.importModels(c, made, offered, now)
+		models, imported := e.importModels(c, made, offered, &control.ImportModels{}, now)
 		report = imported
 		return append(changes, models...), nil
 	})
@@ -120,6 +120,7 @@ func (e *Engine) setProvider(p *tally.Provider, f *control.ProviderFields) ([]st
 		set(&p.ChunkTimeout, f.ChunkTimeout, during("the chunk timeout", shortest, maxTimeout)),
 		set(&p.Timeout, f.Timeout, during("the timeout", shortest, maxTimeout)),
 		set(&p.MaxInFlight, f.MaxInFlight, between("the requests at the same time", 0, maxInFlight)),
+		set(&p.CostBy, f.CostBy, oneOf("whose cost counts", "", tally.CostOurs, tally.CostTheirs, tally.CostMax)),
 		set(&p.Enabled, f.Enabled, nil),
 	); err != nil {
 		return nil, err
@@ -236,7 +237,7 @@ func (e *Engine) deleteProvider(ctx context.Context, in control.Named) (control.
 		if err != nil {
 			return nil, err
 		}
-		changes := []tally.Change{tally.Delete(p)}
+		changes := []tally.Change{tally.Delete(p), bury(p, p.Name, now)}
 		if s := c.Secret(p.ID); s != nil {
 			changes = append(changes, tally.Delete(s))
 		}

@@ -35,7 +35,7 @@ func TestCreatingAProviderImportsItsModels(t *testing.T) {
 	}
 	mini := do(w, control.ModelsShow, control.PickModel{Model: "gpt-mini"})
 	if !mini.Priced || mini.InputUSD != "0.15" || mini.OutputUSD != "0.6" || len(mini.Prices) != 2 || mini.ContextTokens != 128000 || mini.MaxOutputTokens != 16384 || mini.Mode != "chat" ||
-		!strings.HasPrefix(mini.Prices[0].Source, "price book 2026-11-01") {
+		!strings.HasPrefix(mini.Prices[0].Source, "price book: its page") {
 		t.Errorf("gpt-mini %+v", mini)
 	}
 	if old := do(w, control.ModelsShow, control.PickModel{Model: "gpt-old"}); old.Enabled {
@@ -81,7 +81,7 @@ func TestCreatingAProviderThatFails(t *testing.T) {
 		if test := do(w, control.ProvidersTest, control.Named{Name: made.Name}); test.OK || test.Message == "" || strings.Contains(test.Message+test.Hint, upstreamKey) {
 			t.Errorf("%d: test %+v", status, test)
 		}
-		refused(w, control.ModelsImport, control.Named{Name: made.Name}, tally.Upstream, says...)
+		refused(w, control.ModelsImport, control.ImportModels{Provider: made.Name}, tally.Upstream, says...)
 	}
 	gone := newUpstream(t)
 	gone.Close()
@@ -132,7 +132,7 @@ func TestBadProviders(t *testing.T) {
 	refused(w, control.ProvidersShow, control.Named{Name: "sims"}, tally.NotFound, `did you mean "sim"?`)
 	refused(w, control.ProvidersDelete, control.Named{Name: "nope"}, tally.NotFound)
 	refused(w, control.ProvidersTest, control.Named{Name: "nope"}, tally.NotFound)
-	refused(w, control.ModelsImport, control.Named{Name: "nope"}, tally.NotFound)
+	refused(w, control.ModelsImport, control.ImportModels{Provider: "nope"}, tally.NotFound)
 	refused(w, control.ProvidersList, control.Listing{Gateway: "nope"}, tally.NotFound)
 	if w.engine.catalog.Load() != before {
 		t.Error("something was stored")
@@ -226,9 +226,9 @@ func TestOrderAndDeletionOfProviders(t *testing.T) {
 		t.Errorf("a model of a deleted provider: %d %s", got.status, got.code)
 	}
 	w.consistent()
-	// Its requests keep its ID for a name.
+	// Its requests keep its name, and are found by it.
 	page := do(w, control.RequestsList, control.RequestQuery{Outcome: "ok", Limit: 1})
-	if r := page.Requests[0]; !strings.HasPrefix(r.Provider, "pr_") || do(w, control.RequestsList, control.RequestQuery{Provider: r.Provider}).Requests == nil {
+	if r := page.Requests[0]; r.Provider != "a" || len(do(w, control.RequestsList, control.RequestQuery{Provider: "a"}).Requests) == 0 {
 		t.Errorf("request %+v", r)
 	}
 }
@@ -248,7 +248,7 @@ func TestAskingForModelsLeavesNothingOpen(t *testing.T) {
 	u := newUpstream(t, `{"id":"gpt-mini"}`)
 	w.provider("up", u)
 	do(w, control.ProvidersTest, control.Named{Name: "up"})
-	do(w, control.ModelsImport, control.Named{Name: "up"})
+	do(w, control.ModelsImport, control.ImportModels{Provider: "up"})
 	for deadline := time.Now().Add(5 * time.Second); u.open.Load() > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d connections are open", u.open.Load())

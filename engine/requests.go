@@ -16,13 +16,21 @@ const (
 	maxPage        = 1000 // of a page, as the store has it
 )
 
-// What a question names may have been deleted since; its ID still finds its
-// requests.
+// What a question names may have been deleted since; its name then and its ID
+// still find its requests.
+
+func gatewayID(c *tally.Catalog, name string) (tally.ID, error) {
+	gw, err := findGateway(c, name)
+	if err != nil {
+		return deletedID(c, tally.KindGateway, "gw_", name, err)
+	}
+	return gw.ID, nil
+}
 
 func clientID(c *tally.Catalog, name string) (tally.ID, error) {
 	cl, err := findClient(c, name)
 	if err != nil {
-		return deletedID("cl_", name, err)
+		return deletedID(c, tally.KindClient, "cl_", name, err)
 	}
 	return cl.ID, nil
 }
@@ -30,22 +38,28 @@ func clientID(c *tally.Catalog, name string) (tally.ID, error) {
 func providerID(c *tally.Catalog, name string) (tally.ID, error) {
 	p, err := findProvider(c, name)
 	if err != nil {
-		return deletedID("pr_", name, err)
+		return deletedID(c, tally.KindProvider, "pr_", name, err)
 	}
 	return p.ID, nil
 }
 
 func keyID(c *tally.Catalog, name, client string) (tally.ID, error) {
 	k, err := findKey(c, name, client)
-	if err != nil {
-		return deletedID("key_", name, err)
+	if err == nil {
+		return k.ID, nil
 	}
-	return k.ID, nil
+	if client != "" && !strings.HasPrefix(name, "key_") {
+		name = client + "/" + name
+	}
+	return deletedID(c, tally.KindKey, "key_", name, err)
 }
 
-func deletedID(prefix, name string, err error) (tally.ID, error) {
+func deletedID(c *tally.Catalog, of tally.EntityKind, prefix, name string, err error) (tally.ID, error) {
 	if strings.HasPrefix(name, prefix) && len(name) == len(prefix)+26 {
 		return tally.ID(name), nil
+	}
+	if id := c.DeletedAs(of, name); id != "" {
+		return id, nil
 	}
 	return "", err
 }

@@ -157,7 +157,7 @@ func (e *Engine) planProviders(c *tally.Catalog, list []found, done *control.Set
 		if err != nil {
 			return err
 		}
-		imported, report := e.importModels(c, p, f.offered, now)
+		imported, report := e.importModels(c, p, f.offered, &control.ImportModels{}, now)
 		for _, ch := range imported {
 			models = append(models, ch.Entity.(*tally.Model))
 		}

@@ -54,13 +54,18 @@ func (e *Engine) status(ctx context.Context, _ control.None) (control.Status, er
 		out.ClockLag = lag
 	}
 	out.Countries = e.countryStatus(now)
-	out.Warnings = e.warnings(c, &out, store, now)
+	out.Prices = e.bookAge(now)
+	endings, err := e.endings(ctx, c, now)
+	if err != nil {
+		return control.Status{}, err
+	}
+	out.Warnings = e.warnings(c, &out, store, endings, now)
 	return out, nil
 }
 
 // warnings are what the owner should know without having asked, the gravest
 // first.
-func (e *Engine) warnings(c *tally.Catalog, s *control.Status, store storage.Status, now time.Time) (out []string) {
+func (e *Engine) warnings(c *tally.Catalog, s *control.Status, store storage.Status, endings []string, now time.Time) (out []string) {
 	warn := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	if !store.Admitting {
 		warn("the disk is nearly full: new requests are refused until there is space")
@@ -104,6 +109,10 @@ func (e *Engine) warnings(c *tally.Catalog, s *control.Status, store storage.Sta
 		warn("models without a price count as free: %s", someOf(unpriced, maxWarned))
 	default:
 		warn("models without a price are refused: %s; price one with: tallygate models update MODEL --price input=USD --price output=USD", someOf(unpriced, maxWarned))
+	}
+	out = append(out, endings...)
+	if s.Prices.Old {
+		warn("the built-in prices are from %s, so models may cost something else by now: update tallygate, or give prices with tallygate models update", s.Prices.AsOf)
 	}
 	if s.Countries.Problem != "" {
 		warn("%s", s.Countries.Problem)

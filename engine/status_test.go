@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -83,6 +84,60 @@ func TestStatusWarnings(t *testing.T) {
 	s = do(w, control.EngineStatus, control.None{})
 	if !warns(s, "the clock is 1h0m0s behind") || s.ClockLag != time.Hour {
 		t.Errorf("lag %v, warnings %q", s.ClockLag, s.Warnings)
+	}
+}
+
+// Models that end are told in time, those in use first; so is an old price book.
+func TestStatusOfWhatEnds(t *testing.T) {
+	w := newWorld(t)
+	key := w.setUp().Key
+	u := newUpstream(t, `{"id":"gpt-mini"}`, `{"id":"gpt-large"}`, `{"id":"gpt-old"}`)
+	w.provider("up", u)
+	ends := func(name string, in time.Duration, by string) {
+		t.Helper()
+		if err := w.engine.change(context.Background(), func(c *tally.Catalog, now time.Time) ([]tally.Change, error) {
+			m := *c.ModelsNamed(name)[0]
+			m.ShutdownAt, m.ReplacedBy, m.Enabled = now.Add(in).Truncate(24*time.Hour), by, true
+			return []tally.Change{tally.Put(&m, now)}, nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ends("gpt-mini", 13*24*time.Hour, "gpt-large")
+	ends("gpt-large", 40*24*time.Hour, "")
+	s := do(w, control.EngineStatus, control.None{})
+	if len(s.Warnings) != 1 || s.Warnings[0] != "model gpt-mini is shut down by up on 2026-12-04 (in 12 days): use gpt-large" {
+		t.Errorf("warnings %q", s.Warnings)
+	}
+	ends("gpt-old", -time.Hour, "")
+	u.set(func(u *upstream) { u.models = u.models[:1] })
+	if got := do(w, control.ModelsImport, control.ImportModels{Provider: "up"}); len(got.Missing) != 2 || got.Missing[0].Model != "gpt-large" || !got.Missing[0].Since.Equal(noon.Truncate(time.Second)) {
+		t.Errorf("missing %+v", got.Missing)
+	}
+	if s := do(w, control.EngineStatus, control.None{}); !warns(s, "model gpt-old was shut down by up on 2026-11-21") || !warns(s, "model gpt-large is no longer listed by up since 2026-11-21") {
+		t.Errorf("warnings %q", s.Warnings)
+	}
+	u.set(func(u *upstream) { u.models = append(u.models[:1:1], `{"id":"gpt-large"}`, `{"id":"gpt-old"}`) })
+	if got := do(w, control.ModelsImport, control.ImportModels{Provider: "up"}); len(got.Missing) != 0 {
+		t.Errorf("missing %+v", got.Missing)
+	}
+	// Of many, those that are in use are named one by one.
+	for i := range 7 {
+		name := fmt.Sprintf("m%d", i)
+		do(w, control.ModelsCreate, control.CreateModel{Provider: "up", Name: name, ModelFields: control.ModelFields{Prices: []control.PriceField{price("input", "1")}}})
+		ends(name, time.Duration(i+1)*24*time.Hour, "")
+	}
+	w.served(key, "m6")
+	s = do(w, control.EngineStatus, control.None{})
+	if len(s.Warnings) != 6 || !strings.HasPrefix(s.Warnings[0], "model m6 is shut down by up on 2026-11-28 (in 6 days)") || !warns(s, "nobody asked", "m4, m5") {
+		t.Errorf("warnings %q", s.Warnings)
+	}
+	if s.Prices != (control.PriceBook{AsOf: "2026-11-01", AgeDays: 20}) {
+		t.Errorf("prices %+v", s.Prices)
+	}
+	w.wait(41 * 24 * time.Hour)
+	if s := do(w, control.EngineStatus, control.None{}); s.Prices != (control.PriceBook{AsOf: "2026-11-01", AgeDays: 61, Old: true}) || !warns(s, "built-in prices are from 2026-11-01") {
+		t.Errorf("prices %+v, warnings %q", s.Prices, s.Warnings)
 	}
 }
 
@@ -186,7 +241,7 @@ func TestAKindThatIsGone(t *testing.T) {
 	if test := do(w, control.ProvidersTest, control.Named{Name: "old"}); test.OK || !strings.Contains(test.Message, "telepathy") {
 		t.Errorf("test %+v", test)
 	}
-	refused(w, control.ModelsImport, control.Named{Name: "old"}, tally.Invalid, "telepathy")
+	refused(w, control.ModelsImport, control.ImportModels{Provider: "old"}, tally.Invalid, "telepathy")
 	refused(w, control.ProvidersUpdate, control.UpdateProvider{Provider: "old", ProviderFields: control.ProviderFields{MaxInFlight: to(1)}}, tally.Invalid, "telepathy")
 	w.served(key, "sim-small")
 	do(w, control.ProvidersDelete, control.Named{Name: "old"})

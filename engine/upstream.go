@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"tallygate/engine/control"
@@ -130,9 +131,10 @@ func tested(begin time.Time, models []providers.ModelInfo, failed *tally.Error) 
 	return out
 }
 
-// refreshModels imports what a provider offers now.
-func (e *Engine) refreshModels(ctx context.Context, in control.Named) (control.Imported, error) {
-	p, err := findProvider(e.catalog.Load(), in.Name)
+// refreshModels imports what a provider offers now, or tells what that would
+// change.
+func (e *Engine) refreshModels(ctx context.Context, in control.ImportModels) (control.Imported, error) {
+	p, err := findProvider(e.catalog.Load(), in.Provider)
 	if err != nil {
 		return control.Imported{}, err
 	}
@@ -145,10 +147,26 @@ func (e *Engine) refreshModels(ctx context.Context, in control.Named) (control.I
 		if c.Provider(p.ID) == nil {
 			return nil, tally.Errorf(tally.NotFound, "provider %q was deleted meanwhile", p.Name)
 		}
-		changes, report = e.importModels(c, p, offered, now)
+		if err := checkAccepted(c, p, in.Accept); err != nil {
+			return nil, err
+		}
+		if changes, report = e.importModels(c, p, offered, &in, now); in.DryRun {
+			return nil, nil
+		}
 		return changes, nil
 	})
 	return report, err
+}
+
+// checkAccepted says which name among those to accept is no model: a slip would
+// leave a price as it is.
+func checkAccepted(c *tally.Catalog, p *tally.Provider, names []string) error {
+	for _, name := range names {
+		if !slices.ContainsFunc(c.Models, func(m *tally.Model) bool { return m.Provider == p.ID && (m.Name == name || m.UpstreamName() == name) }) {
+			return missing("model", name, modelNames(c, p.ID), "tallygate models import "+p.Name)
+		}
+	}
+	return nil
 }
 
 func (e *Engine) listProviders(ctx context.Context, in control.Listing) ([]control.ProviderView, error) {

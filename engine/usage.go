@@ -30,6 +30,7 @@ var breakdowns = map[string]breakdown{
 	"client":   {tally.ByClient, 0},
 	"key":      {tally.ByKey, 0},
 	"model":    {tally.ByModel, 0},
+	"upstream": {tally.ByUpstream, 0},
 	"provider": {tally.ByProvider, 0},
 	"gateway":  {tally.ByGateway, 0},
 	"country":  {tally.ByGatewayCountry, 1},
@@ -69,11 +70,11 @@ func (e *Engine) usageOf(ctx context.Context, c *tally.Catalog, in *control.Usag
 		}
 		return whose{"client", tally.ByClient, string(id), map[string]tally.Family{"model": tally.ByClientModel, "status": tally.ByClientStatus, "code": tally.ByClientCode}}, zone, nil
 	case in.Gateway != "":
-		gw, err := findGateway(c, in.Gateway)
+		id, err := gatewayID(c, in.Gateway)
 		if err != nil {
 			return of, zone, err
 		}
-		return whose{"gateway", tally.ByGateway, string(gw.ID), map[string]tally.Family{"country": tally.ByGatewayCountry, "code": tally.ByGatewayCode}}, c.Zone(gw.ID), nil
+		return whose{"gateway", tally.ByGateway, string(id), map[string]tally.Family{"country": tally.ByGatewayCountry, "code": tally.ByGatewayCode}}, c.Zone(id), nil
 	case in.Token != "":
 		name, err := e.tokenName(ctx, c, in.Token)
 		if err != nil {
@@ -128,7 +129,7 @@ func checkBreakdown(by string) error {
 		return nil
 	}
 	return tally.Errorf(tally.Invalid, "usage cannot be broken down by %q", by).
-		WithHint("one of client, key, model, provider, gateway, country, status, code, token")
+		WithHint("one of client, key, model, upstream, provider, gateway, country, status, code, token")
 }
 
 // commonZone is the zone that all gateways share, UTC if they do not.
@@ -248,9 +249,13 @@ func (e *Engine) usageRows(ctx context.Context, c *tally.Catalog, by string, of 
 	return rows, nil
 }
 
+// keyOf reports whether a key is a client's, or was when both were deleted.
 func keyOf(c *tally.Catalog, key, client tally.ID) bool {
-	k := c.Key(key)
-	return k != nil && k.Client == client
+	if k := c.Key(key); k != nil {
+		return k.Client == client
+	}
+	slug := c.Deleted(client)
+	return slug != "" && strings.HasPrefix(c.Deleted(key), slug+"/")
 }
 
 // usageName is what people call the value of a row.
@@ -261,8 +266,9 @@ func usageName(c *tally.Catalog, by, value string) string {
 		return clientSlug(c, id)
 	case "key":
 		if k := c.Key(id); k != nil {
-			return clientSlug(c, k.Client) + "/" + k.Label
+			return keyName(c, k)
 		}
+		return deletedOr(c, id)
 	case "provider":
 		return providerName(c, id)
 	case "gateway":

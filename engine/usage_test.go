@@ -19,7 +19,8 @@ func used(w *world) (aurora, borealis tally.Client, keys [2]control.KeyCreated) 
 	w.provider("up", u)
 	for _, m := range []string{"cheap", "dear"} {
 		do(w, control.ModelsCreate, control.CreateModel{Provider: "up", Name: m, ModelFields: control.ModelFields{
-			Prices: []control.PriceField{price("input", map[string]string{"cheap": "1", "dear": "10"}[m]), price("output", "0")}}})
+			Upstream: map[string]*string{"cheap": to("cheap-2026")}[m],
+			Prices:   []control.PriceField{price("input", map[string]string{"cheap": "1", "dear": "10"}[m]), price("output", "0")}}})
 	}
 	aurora, keys[0] = w.client("Aurora")
 	borealis, keys[1] = w.client("Borealis", "requests=1/day")
@@ -62,6 +63,7 @@ func TestUsageBreakdowns(t *testing.T) {
 		{control.UsageQuery{By: "client"}, "+++++-- $0.013", false, []string{"aurora +++- $0.012", "borealis +- $0.001"}},
 		{control.UsageQuery{By: "key"}, "+++++-- $0.013", false, []string{"aurora/default +++- $0.012", "borealis/default +- $0.001"}},
 		{control.UsageQuery{By: "model"}, "+++++-- $0.013", true, []string{"dear + $0.01", "cheap +++- $0.003", "sim-small + $0", "no-such-model - $0"}},
+		{control.UsageQuery{By: "upstream"}, "+++++-- $0.013", false, []string{"dear + $0.01", "cheap-2026 +++ $0.003", "sim-small + $0"}},
 		{control.UsageQuery{By: "provider"}, "+++++-- $0.013", false, []string{"up ++++ $0.013", "sim + $0"}},
 		{control.UsageQuery{By: "gateway"}, "+++++-- $0.013", true, []string{"main +++++-- $0.013"}},
 		{control.UsageQuery{By: "status"}, "+++++-- $0.013", false, []string{"200 ++++ $0.013", "404 - $0", "429 - $0"}},

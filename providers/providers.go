@@ -114,6 +114,9 @@ type ModelInfo struct {
 	ContextTokens   int64
 	MaxOutputTokens int64
 	Prices          []tally.Price // where the upstream tells them
+	// PriceProblem is why a price that the upstream tells cannot be used; "" if
+	// there is none, or nothing wrong with it.
+	PriceProblem string
 }
 
 // Provider is an upstream account. Its methods may be called concurrently.

@@ -23,7 +23,7 @@ func namesFor(ctx context.Context, c control.Caller, family, field string) []str
 		return namesOf(ctx, c, control.GatewaysList, control.Listing{}, func(v control.GatewayView) string { return v.Slug })
 	case field == "provider" || field == "providers" || field == "name" && (family == "providers" || family == "models"):
 		return namesOf(ctx, c, control.ProvidersList, control.Listing{}, func(v control.ProviderView) string { return v.Name })
-	case field == "model" || field == "models" || field == "default_model":
+	case field == "model" || field == "models" || field == "default_model" || field == "accept":
 		return namesOf(ctx, c, control.ModelsList, control.ListModels{}, func(v control.ModelView) string { return v.Name })
 	case field == "key":
 		return namesOf(ctx, c, control.KeysList, control.ListKeys{}, func(v control.KeyView) string { return string(v.ID) + "\t" + v.ClientSlug + " " + v.Label })
@@ -61,7 +61,9 @@ func wordsFor(family, field string) []string {
 	case "unpriced":
 		return []string{string(tally.RefuseUnpriced), string(tally.AllowAtZero)}
 	case "by":
-		return []string{"client", "key", "model", "provider", "gateway", "country", "status", "code", "token"}
+		return []string{"client", "key", "model", "upstream", "provider", "gateway", "country", "status", "code", "token"}
+	case "cost_by":
+		return []string{string(tally.CostOurs), string(tally.CostTheirs), string(tally.CostMax)}
 	case "every":
 		return []string{"hour", "day"}
 	case "since":

@@ -73,7 +73,9 @@ func (a *agency) price() error {
 	var book struct {
 		Models []struct {
 			Model  string
-			Prices []struct{ Input, Output string }
+			Prices []struct {
+				Rates struct{ Input, Output string }
+			}
 		}
 	}
 	if err := json.Unmarshal(assets.Prices, &book); err != nil {
@@ -89,7 +91,7 @@ func (a *agency) price() error {
 			for _, rate := range []struct {
 				to   **tally.NanoUSD
 				text string
-			}{{&price.Input, entry.Prices[0].Input}, {&price.Output, entry.Prices[0].Output}} {
+			}{{&price.Input, entry.Prices[0].Rates.Input}, {&price.Output, entry.Prices[0].Rates.Output}} {
 				usd, err := tally.ParseUSD(rate.text)
 				if err != nil {
 					return fmt.Errorf("price of %s: %w", m.name, err)

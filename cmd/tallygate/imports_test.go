@@ -20,6 +20,7 @@ const module = "tallygate"
 // above does not reach round what is between.
 var mayImport = map[string][]string{
 	"assets":                 {},
+	"assets/book":            {},
 	"engine/tally":           {},
 	"engine/auth":            {"engine/tally", "engine/token"},
 	"engine/control":         {"engine/tally"},

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"strings"
-
 	"github.com/spf13/cobra"
 
 	"tallygate/engine/control"
@@ -34,20 +32,23 @@ func (a *app) modelCommands() *cobra.Command {
 			example: "  tallygate models show gpt-4o-mini",
 			show:    func(p *printer, _ *control.PickModel, out *control.ModelView) { showModel(p, out) },
 		}.command(a),
-		verb[control.CreateModel, tally.Model]{
+		verb[control.CreateModel, control.ModelChanged]{
 			op:      control.ModelsCreate,
 			example: "  tallygate models create --provider spare --name my-model --price input=0.15 --price output=0.60",
-			show: func(p *printer, _ *control.CreateModel, out *tally.Model) {
+			show: func(p *printer, _ *control.CreateModel, out *control.ModelChanged) {
 				p.say("created model %s", out.Name)
-				priceHint(p, out)
+				priceHint(p, &out.Model)
 			},
 		}.command(a),
-		verb[control.UpdateModel, tally.Model]{
+		verb[control.UpdateModel, control.ModelChanged]{
 			op:      control.ModelsUpdate,
-			example: "  tallygate models update my-model --price input=0.15 --price output=0.60",
-			show: func(p *printer, _ *control.UpdateModel, out *tally.Model) {
+			example: "  tallygate models update my-model --price input=0.15 --price output=0.60\n  tallygate models update my-model --price output=0.80 --price-from 2027-01-01",
+			show: func(p *printer, in *control.UpdateModel, out *control.ModelChanged) {
 				p.say("changed model %s", out.Name)
-				priceHint(p, out)
+				if len(in.Prices) > 0 {
+					p.say("the price counts from %s; what was charged before stays", instant(out.Prices[len(out.Prices)-1].From, out.Zone, true))
+				}
+				priceHint(p, &out.Model)
 			},
 		}.command(a),
 		verb[control.PickModel, control.None]{
@@ -70,10 +71,10 @@ func (a *app) modelCommands() *cobra.Command {
 				p.say("model %s is no longer offered", out.Name)
 			},
 		}.command(a),
-		verb[control.Named, control.Imported]{
+		verb[control.ImportModels, control.Imported]{
 			op: control.ModelsImport, slow: "importing models",
-			example: "  tallygate models import openai",
-			show:    func(p *printer, _ *control.Named, out *control.Imported) { showImport(p, out) },
+			example: "  tallygate models import openai --dry-run\n  tallygate models import openai --accept gpt-4o-mini",
+			show:    func(p *printer, _ *control.ImportModels, out *control.Imported) { showImport(p, out) },
 		}.command(a),
 	)
 }
@@ -82,36 +83,4 @@ func priceHint(p *printer, m *tally.Model) {
 	if len(m.Prices) == 0 {
 		p.say("it has no price, so it is refused; price it with: tallygate models update %s --price input=USD --price output=USD", m.Name)
 	}
-}
-
-func showModel(p *printer, m *control.ModelView) {
-	p.pairs(
-		"model", m.Name, "id", string(m.ID), "provider", m.ProviderName, "upstream", m.Upstream, "mode", m.Mode, "on", yes(m.Enabled),
-		"context", count(m.ContextTokens), "longest answer", count(m.MaxOutputTokens),
-	)
-	p.section("Prices, in USD per million tokens")
-	t := p.table(text("FROM"), text("PROMPTS ABOVE"), number("INPUT"), spare(1, number("CACHED")), spare(2, number("CACHE WRITE")), number("OUTPUT"), spare(3, number("REASONING")),
-		spare(4, number("PER CALL")), spare(5, text("SOURCE")))
-	for _, price := range m.Prices {
-		from := "always"
-		if !price.From.IsZero() {
-			from = price.From.UTC().Format("2006-01-02")
-		}
-		t.add(from, count(price.AboveTokens), rate(price.Input), rate(price.CachedInput), rate(price.CacheWrite), rate(price.Output), rate(price.Reasoning),
-			when(price.Request != 0, price.Request.String(), ""), price.Source)
-	}
-	t.print("none: requests for it are refused; price it with: tallygate models update " + m.Name + " --price input=USD --price output=USD")
-	p.sums("Last 30 days", m.Month)
-}
-
-// rate writes a rate, with two decimals at least; "" where the parent's counts.
-func rate(r *tally.NanoUSD) string {
-	if r == nil {
-		return ""
-	}
-	s := r.String()
-	if whole, frac, _ := strings.Cut(s, "."); len(frac) < 2 {
-		return whole + "." + (frac + "00")[:2]
-	}
-	return s
 }

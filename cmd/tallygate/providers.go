@@ -118,27 +118,22 @@ func showProvider(p *printer, v *control.ProviderView) {
 		"provider", v.Name, "id", string(v.ID), "kind", string(v.ProviderKind), "on", yes(v.Provider.Enabled), "address", v.BaseURL, "keys", list(v.KeyHints, ""),
 		"models", strconv.Itoa(v.Models), "local", when(v.Local, "yes: costs nothing", ""), "in flight, at most", count(v.MaxInFlight),
 		"connect timeout", span(v.ConnectTimeout), "first byte timeout", span(v.FirstByteTimeout), "chunk timeout", span(v.ChunkTimeout), "timeout", span(v.Timeout),
-		"created", minute(v.CreatedAt),
+		"cost counted", costBy(v), "created", minute(v.CreatedAt),
 	)
 	p.sums("Last 30 days", v.Month)
 }
 
-// showImport says what an import did, and what is left for the owner to do.
-func showImport(p *printer, i *control.Imported) {
-	if i.Offered > 0 || i.Added > 0 {
-		p.say("%s models offered, %s new, %s of them priced", strconv.Itoa(i.Offered), strconv.Itoa(i.Added), strconv.Itoa(i.Priced))
+// costBy says whose figure is the cost.
+func costBy(v *control.ProviderView) string {
+	switch v.CostBy {
+	case tally.CostOurs:
+		return "by the prices here"
+	case tally.CostTheirs:
+		return "as the provider tells it"
+	case tally.CostMax:
+		return "the larger of ours and the provider's"
 	}
-	if len(i.Unpriced) > 0 {
-		more := ""
-		if rest := i.Added - i.Priced - len(i.Unpriced); rest > 0 {
-			more = " and " + strconv.Itoa(rest) + " more"
-		}
-		p.say("without a price, so refused: %s", strings.Join(i.Unpriced, ", ")+more)
-		p.say("price one with: tallygate models update MODEL --price input=USD --price output=USD")
-	}
-	if i.Warning != "" {
-		p.say("warning: %s", i.Warning)
-	}
+	return ""
 }
 
 // maxAPIKey bounds a key that is read; the longest known are below 300 bytes.

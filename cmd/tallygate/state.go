@@ -38,7 +38,7 @@ func showStatus(p *printer, _ *control.None, s *control.Status) {
 		"serving", serving, "version", s.Version, "data", s.Data, "disk", disk,
 		"requests recorded", tally.Group(s.Records), "open holds", strconv.Itoa(s.Holds), "in flight", count(s.InFlight), "unknown credentials", count(s.Unknown),
 		"gateways", strconv.Itoa(s.Gateways), "clients", strconv.Itoa(s.Clients), "keys", strconv.Itoa(s.Keys), "providers", strconv.Itoa(s.Providers), "usable models", strconv.Itoa(s.Models),
-		"countries from", countriesText(&s.Countries), "clock behind by", when(s.ClockLag > 0, s.ClockLag.String(), ""),
+		"countries from", countriesText(&s.Countries), "prices from", pricesText(&s.Prices), "clock behind by", when(s.ClockLag > 0, s.ClockLag.String(), ""),
 	)
 	for _, w := range s.Warnings {
 		p.say("%s", p.paint(amber, "warning: "+clean(w)))
@@ -51,6 +51,13 @@ func countriesText(c *control.CountryDatabase) string {
 		return ""
 	}
 	return when(c.Path == "", "the built-in database", c.Path) + " of " + c.Built.Format(time.DateOnly)
+}
+
+func pricesText(b *control.PriceBook) string {
+	if b.AsOf == "" {
+		return ""
+	}
+	return "the built-in book of " + b.AsOf + " (" + when(b.AgeDays == 1, "1 day", strconv.Itoa(b.AgeDays)+" days") + " old)"
 }
 
 func (a *app) tryCommand() *cobra.Command {

@@ -16,6 +16,7 @@ type ProviderFields struct {
 	ChunkTimeout     *time.Duration `json:"chunk_timeout_ns,omitempty" flag:"chunk-timeout" help:"between two chunks of a stream; default 1m"`
 	Timeout          *time.Duration `json:"timeout_ns,omitempty" flag:"timeout" help:"for a whole answer that is not streamed; default 10m"`
 	MaxInFlight      *int           `json:"max_in_flight,omitempty" help:"requests at the same time; 0 for no cap"`
+	CostBy           *tally.CostBy  `json:"cost_by,omitempty" help:"whose figure is the cost where it tells what it has charged: ours, theirs or max (the larger); empty: max, of kind openrouter theirs"`
 	Enabled          *bool          `json:"enabled,omitempty" help:"use it"`
 }
 
@@ -55,15 +56,6 @@ type ProviderCreated struct {
 	Import Imported `json:"import"`
 }
 
-// Imported says what an import of models did.
-type Imported struct {
-	Offered  int      `json:"offered"`  // the upstream lists
-	Added    int      `json:"added"`    // new here
-	Priced   int      `json:"priced"`   // of those added
-	Unpriced []string `json:"unpriced"` // added, and not usable until priced (at most 50 are named)
-	Warning  string   `json:"warning,omitempty"`
-}
-
 // ProviderTest is the outcome of a probe.
 type ProviderTest struct {
 	OK      bool          `json:"ok"`
@@ -93,72 +85,4 @@ var (
 	ProvidersTest   = Op[Named, ProviderTest]{"providers.test", Read, "ask a provider for its models, to see that address and key work"}
 	ProvidersProbe  = Op[CreateProvider, ProviderTest]{"providers.probe", Write, "ask an upstream for its models before it is added, to see that address and key work"}
 	ProvidersOrder  = Op[OrderProviders, []string]{"providers.order", Write, "set the order in which providers are asked"}
-)
-
-// PriceField is one rate given by the owner: input=0.15, in USD per million
-// tokens, or request=0.01 per call.
-type PriceField struct {
-	Class  string        `json:"class"` // input cached_input cache_write output reasoning request
-	Amount tally.NanoUSD `json:"nano_usd"`
-}
-
-// ModelFields are what the owner may set on a model. A nil field is left as it
-// is.
-type ModelFields struct {
-	Upstream        *string      `json:"upstream,omitempty" help:"what the provider calls it, if not the same"`
-	ContextTokens   *int64       `json:"context_tokens,omitempty" help:"longest prompt and answer together"`
-	MaxOutputTokens *int64       `json:"max_output_tokens,omitempty" help:"longest answer"`
-	Prices          []PriceField `json:"prices,omitempty" flag:"price" help:"CLASS=USD per million tokens, like input=0.15; classes input, cached_input, cache_write, output, reasoning; request=USD per call; repeat"`
-	PriceFrom       string       `json:"price_from,omitempty" help:"date from which the price counts, like 2026-12-01; default: always"`
-	Enabled         *bool        `json:"enabled,omitempty" help:"offer it"`
-}
-
-// CreateModel adds a model.
-type CreateModel struct {
-	Provider string `json:"provider" help:"its provider"`
-	Name     string `json:"name" help:"what clients ask for"`
-	ModelFields
-}
-
-// PickModel picks a model: by id, or by name and, where several providers have
-// it, provider.
-type PickModel struct {
-	Model    string `json:"model" arg:"1" help:"name or id"`
-	Provider string `json:"provider,omitempty" help:"its provider, where several have it"`
-}
-
-// UpdateModel changes a model.
-type UpdateModel struct {
-	PickModel
-	ModelFields
-}
-
-// ListModels selects models.
-type ListModels struct {
-	Filter   string `json:"filter,omitempty" help:"words to search for in names"`
-	Provider string `json:"provider,omitempty" help:"only of this provider"`
-	Usable   bool   `json:"usable,omitempty" help:"only enabled and priced ones"`
-}
-
-// ModelView is a model as it stands.
-type ModelView struct {
-	tally.Model
-	ProviderName string `json:"provider_name"`
-	Priced       bool   `json:"priced"`
-	// Rates in force for a short prompt, in USD per million tokens.
-	InputUSD  string `json:"input_usd,omitempty"`
-	OutputUSD string `json:"output_usd,omitempty"`
-	Month     Sums   `json:"last_30d"` // of requests for its name, whichever provider answered
-}
-
-// The operations on models.
-var (
-	ModelsList    = Op[ListModels, []ModelView]{"models.list", Read, "list models with their prices"}
-	ModelsShow    = Op[PickModel, ModelView]{"models.show", Read, "show a model"}
-	ModelsCreate  = Op[CreateModel, tally.Model]{"models.create", Write, "add a model"}
-	ModelsUpdate  = Op[UpdateModel, tally.Model]{"models.update", Write, "change a model or its price"}
-	ModelsDelete  = Op[PickModel, None]{"models.delete", Write, "delete a model"}
-	ModelsEnable  = Op[PickModel, tally.Model]{"models.enable", Write, "offer a model"}
-	ModelsDisable = Op[PickModel, tally.Model]{"models.disable", Write, "stop offering a model"}
-	ModelsImport  = Op[Named, Imported]{"models.import", Write, "import what a provider offers, with prices from the price book"}
 )

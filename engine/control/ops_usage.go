@@ -8,7 +8,7 @@ import (
 
 // UsageQuery asks for usage.
 type UsageQuery struct {
-	By      string `json:"by,omitempty" help:"break down by client, key, model, provider, gateway, country, status, code or token"`
+	By      string `json:"by,omitempty" help:"break down by client, key, model, upstream, provider, gateway, country, status, code or token"`
 	Since   string `json:"since,omitempty" help:"24h, 7d, 30d, 90d, or a date; default 30d"`
 	Until   string `json:"until,omitempty" help:"a date; default now"`
 	Every   string `json:"every,omitempty" help:"a row per hour or day"`
@@ -130,6 +130,7 @@ type Status struct {
 	FreeBytes int64           `json:"free_bytes"`
 	ClockLag  time.Duration   `json:"clock_lag_ns,omitempty"` // how far the wall clock is behind the last time seen; windows stand still until it has caught up
 	Countries CountryDatabase `json:"country_database"`
+	Prices    PriceBook       `json:"prices"`
 	Warnings  []string        `json:"warnings,omitempty"`
 	Today     Sums            `json:"last_24h"`
 }
@@ -141,6 +142,13 @@ type CountryDatabase struct {
 	Built   time.Time `json:"built,omitzero"`
 	Old     bool      `json:"old,omitempty"`
 	Problem string    `json:"problem,omitempty"` // why the owner's is not in use, or not its newest state
+}
+
+// PriceBook is how old the built-in prices are.
+type PriceBook struct {
+	AsOf    string `json:"as_of,omitempty"` // a date; "" if there are none
+	AgeDays int    `json:"age_days"`
+	Old     bool   `json:"old"`
 }
 
 // Setup prepares an empty store: a gateway, a provider for every API key that

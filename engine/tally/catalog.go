@@ -186,6 +186,21 @@ func (c *Catalog) Deleted(id ID) string {
 	return ""
 }
 
+// DeletedAs is the ID of what was called so when it was deleted, "" if nothing was;
+// of several the latest.
+func (c *Catalog) DeletedAs(of EntityKind, name string) ID {
+	var last *Tombstone
+	for _, e := range c.entities[KindTombstone] {
+		if t := e.(*Tombstone); t.Of == of && t.Name == name && (last == nil || byCreation(t, last) > 0) {
+			last = t
+		}
+	}
+	if last == nil {
+		return ""
+	}
+	return last.ID
+}
+
 // Revocation returns what ended the access token of a name, nil if nothing has.
 func (c *Catalog) Revocation(name string) *Revocation {
 	return find[*Revocation](c, KindRevocation, ID(name))

@@ -139,3 +139,17 @@ func TestChange(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// The names of what was deleted are found both ways; of two alike the latest.
+func TestDeleted(t *testing.T) {
+	at := func(n int64) Meta { return Meta{CreatedAt: time.Unix(n, 0)} }
+	stone := func(id ID, n int64, of EntityKind, name string) *Tombstone {
+		m := at(n)
+		m.ID = id
+		return &Tombstone{Meta: m, Of: of, Name: name}
+	}
+	c := NewCatalog(1, []Entity{stone("cl_1", 1, KindClient, "acme"), stone("cl_3", 3, KindClient, "acme"), stone("cl_2", 2, KindClient, "acme"), stone("gw_1", 4, KindGateway, "acme")})
+	if got := c.DeletedAs(KindClient, "acme"); got != "cl_3" || c.Deleted("cl_1") != "acme" || c.DeletedAs(KindKey, "acme") != "" || c.Deleted("cl_4") != "" {
+		t.Errorf("found %q", got)
+	}
+}

@@ -211,14 +211,14 @@ const (
 // one model to clients, and the providers are each other's fallback.
 type Model struct {
 	Meta
-	Provider        ID      `json:"provider"`
-	Name            string  `json:"name"`               // what clients ask for
-	Upstream        string  `json:"upstream,omitempty"` // what the provider calls it; empty means the same
-	Mode            string  `json:"mode,omitempty"`     // chat, completion, embedding…; from the price book, for people
-	ContextTokens   int64   `json:"context_tokens,omitempty"`
-	MaxOutputTokens int64   `json:"max_output_tokens,omitempty"`
-	ImageTokens     int64   `json:"image_tokens,omitempty"` // the most that one picture can come to; 0: not known
-	Prices          []Price `json:"prices,omitempty"`       // rows, in the order they were added; empty: unpriced
+	Provider        ID     `json:"provider"`
+	Name            string `json:"name"`               // what clients ask for
+	Upstream        string `json:"upstream,omitempty"` // what the provider calls it; empty means the same
+	Mode            string `json:"mode,omitempty"`     // chat, completion, embedding…; from the price book, for people
+	ContextTokens   int64  `json:"context_tokens,omitempty"`
+	MaxOutputTokens int64  `json:"max_output_tokens,omitempty"`
+	ImageTokens     int64  `json:"image_tokens,omitempty"` // the most that one picture can come to; 0: not known
+	Prices          Prices `json:"prices,omitempty"`       // empty: unpriced
 	// AllowExtras lets requests use what the upstream bills beside tokens and
 	// nothing bounds: the model can then pass a limit on money.
 	AllowExtras bool      `json:"allow_extras,omitempty"`

@@ -105,22 +105,25 @@ func (p *Price) NameRow(of string) {
 	p.ID = ID(id)
 }
 
+// Prices are the rows of a model, in the order in which they were added.
+type Prices []Price
+
 // UnmarshalJSON implements json.Unmarshaler. In lists of before, rows had no
 // names, stood in any order and the first of two alike counted; they are put in
 // the order that is in force now.
-func (m *Model) UnmarshalJSON(b []byte) error {
-	type plain Model
-	if err := json.Unmarshal(b, (*plain)(m)); err != nil {
+func (p *Prices) UnmarshalJSON(b []byte) error {
+	var list []Price
+	if err := json.Unmarshal(b, &list); err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(m.Prices, func(p Price) bool { return p.ID == "" }) {
-		return nil
+	if slices.ContainsFunc(list, func(p Price) bool { return p.ID == "" }) {
+		order := func(a, b Price) int {
+			return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.Tier, b.Tier), cmp.Compare(a.AboveTokens, b.AboveTokens))
+		}
+		slices.SortStableFunc(list, order)
+		list = slices.CompactFunc(list, func(a, b Price) bool { return len(a.Hours) == 0 && len(b.Hours) == 0 && order(a, b) == 0 })
 	}
-	order := func(a, b Price) int {
-		return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.Tier, b.Tier), cmp.Compare(a.AboveTokens, b.AboveTokens))
-	}
-	slices.SortStableFunc(m.Prices, order)
-	m.Prices = slices.CompactFunc(m.Prices, func(a, b Price) bool { return len(a.Hours) == 0 && len(b.Hours) == 0 && order(a, b) == 0 })
+	*p = list
 	return nil
 }
 
@@ -239,21 +242,33 @@ func bandsOf(prices []Price, base int) []Price {
 }
 
 // InForce returns a row that is in force and its bands, for tiers and hours too:
-// all that a price says from its From on. It is empty if the model is unpriced.
+// all that a price says from its From on, the row that holds at any hour first. It
+// is empty if the model is unpriced.
 func InForce(prices []Price, at time.Time) []Price {
-	base := baseAt(prices, at, "")
+	base := plainAt(prices, at)
 	if base < 0 {
 		return nil
 	}
-	var out []Price
+	out := append([]Price{prices[base]}, bandsOf(prices, base)...)
 	for i := range prices {
 		p := &prices[i]
-		if p.AboveTokens > 0 || !p.From.Equal(prices[base].From) || p.Tier == "" && len(p.Hours) == 0 && i != base {
-			continue
+		if p.AboveTokens == 0 && p.From.Equal(prices[base].From) && (p.Tier != "" || len(p.Hours) > 0) {
+			out = append(append(out, *p), bandsOf(prices, i)...)
 		}
-		out = append(append(out, *p), bandsOf(prices, i)...)
 	}
 	return out
+}
+
+// plainAt finds the row that is in force whatever the hour, -1 if there is none.
+func plainAt(prices []Price, at time.Time) int {
+	best := -1
+	for i := range prices {
+		p := &prices[i]
+		if p.AboveTokens == 0 && p.Tier == "" && len(p.Hours) == 0 && p.Priced() && p.In(at) && (best < 0 || !p.From.Before(prices[best].From)) {
+			best = i
+		}
+	}
+	return best
 }
 
 // over lays the price's own rates over those of the band below it (zero for

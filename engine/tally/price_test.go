@@ -231,6 +231,34 @@ func TestPriceList(t *testing.T) {
 	}
 }
 
+// What is in force is found at any hour: the row for all hours, then what it has
+// beside it.
+func TestInForce(t *testing.T) {
+	hours, err := ParseHours("00:00-06:00")
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := time.Date(2026, 11, 10, 0, 0, 0, 0, time.UTC)
+	prices := []Price{
+		{Input: rate(1)}, {Tier: TierFlex, Input: rate(2)},
+		{From: from, Input: rate(3)}, {From: from, AboveTokens: 9, Input: rate(4)},
+		{From: from, Hours: hours, Input: rate(5)}, {From: from, Tier: TierFast, Input: rate(6)}, {From: from, Tier: TierFast, AboveTokens: 9, Input: rate(7)},
+		{From: from.AddDate(1, 0, 0), Input: rate(8)},
+	}
+	for _, at := range []time.Duration{3 * time.Hour, 12 * time.Hour} {
+		var got []NanoUSD
+		for _, p := range InForce(prices, from.Add(at)) {
+			got = append(got, *p.Input)
+		}
+		if !reflect.DeepEqual(got, []NanoUSD{3, 4, 5, 6, 7}) {
+			t.Errorf("after %v: %v", at, got)
+		}
+	}
+	if got := InForce(prices[3:], from); got != nil {
+		t.Errorf("without a row for all hours: %+v", got)
+	}
+}
+
 func TestCost(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := func(label string) int64 {

@@ -126,11 +126,13 @@ func parseModels(b []byte) ([]providers.ModelInfo, error) {
 			continue
 		}
 		seen[m.ID] = true
+		prices, problem := prices(m.Pricing)
 		models = append(models, providers.ModelInfo{
 			Name:            m.ID,
 			ContextTokens:   firstOf(m.TopProvider.ContextLength, m.ContextLength, m.ContextWindow, m.MaxContextLength, m.MaxModelLen),
 			MaxOutputTokens: firstOf(m.TopProvider.MaxCompletion, m.MaxCompletion, m.MaxOutput),
-			Prices:          prices(m.Pricing),
+			Prices:          prices,
+			PriceProblem:    problem,
 		})
 	}
 	return models, nil

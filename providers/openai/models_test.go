@@ -27,7 +27,9 @@ func TestParseModels(t *testing.T) {
 		"OpenRouter, for nothing": {`{"data":[{"id":"a/b:free","context_length":32768,"top_provider":{"context_length":null,"max_completion_tokens":null},"pricing":{"prompt":"0","completion":"0"}}]}`,
 			[]providers.ModelInfo{{Name: "a/b:free", ContextTokens: 32768, Prices: []tally.Price{{Input: usd(0), Output: usd(0)}}}}},
 		"OpenRouter, a price that is not fixed": {`{"data":[{"id":"openrouter/auto","context_length":2000000,"pricing":{"prompt":"-1","completion":"-1"}}]}`,
-			[]providers.ModelInfo{{Name: "openrouter/auto", ContextTokens: 2000000}}},
+			[]providers.ModelInfo{{Name: "openrouter/auto", ContextTokens: 2000000, PriceProblem: "the provider's list has a price of prompt that is negative"}}},
+		"OpenRouter, with searches": {`{"data":[{"id":"a/b","pricing":{"prompt":"0.000001","completion":"0","web_search":"0.01","input_cache_read":null}}]}`,
+			[]providers.ModelInfo{{Name: "a/b", Prices: []tally.Price{{Input: usd(1_000_000_000), Output: usd(0), Pieces: map[tally.Piece]tally.NanoUSD{tally.Search: 10_000_000}}}}}},
 		"Together": {`[{"id":"x/y","object":"model","type":"chat","context_length":131072,"pricing":{"hourly":0,"input":0.88,"output":0.9,"base":0,"finetune":0}}]`,
 			[]providers.ModelInfo{{Name: "x/y", ContextTokens: 131072, Prices: []tally.Price{{Input: usd(880_000_000), Output: usd(900_000_000)}}}}},
 		"Groq": {`{"data":[{"id":"llama","active":true,"context_window":131072,"max_completion_tokens":32768}]}`,
@@ -38,12 +40,15 @@ func TestParseModels(t *testing.T) {
 		"Gemini":   {`{"object":"list","data":[{"id":"models/gemini-2.5-pro","object":"model","owned_by":"google"}]}`, []providers.ModelInfo{{Name: "models/gemini-2.5-pro"}}},
 		"Ollama's": {`{"models":[{"name":"llama3:latest","size":1,"details":{}}]}`, []providers.ModelInfo{{Name: "llama3:latest"}}},
 
-		"empty":                 {`{"object":"list","data":[]}`, []providers.ModelInfo{}},
-		"twice, and without":    {`{"data":[{"id":"a"},{"id":"a","context_length":5},{"id":""},{},7,null,{"id":8},{"id":"b","pricing":7,"context_length":{"x":1}}]}`, []providers.ModelInfo{{Name: "a"}, {Name: "b"}}},
-		"figures in quotes":     {`{"data":[{"id":"a","context_length":"4096"}]}`, []providers.ModelInfo{{Name: "a", ContextTokens: 4096}}},
-		"figures that are none": {`{"data":[{"id":"a","context_length":-5,"max_output_tokens":1e30}]}`, []providers.ModelInfo{{Name: "a"}}},
-		"half a price":          {`{"data":[{"id":"a","pricing":{"prompt":"0.1"}}]}`, []providers.ModelInfo{{Name: "a"}}},
-		"a price beyond bounds": {`{"data":[{"id":"a","pricing":{"prompt":"1e9","completion":"0.1"}}]}`, []providers.ModelInfo{{Name: "a"}}},
+		"empty":                   {`{"object":"list","data":[]}`, []providers.ModelInfo{}},
+		"twice, and without":      {`{"data":[{"id":"a"},{"id":"a","context_length":5},{"id":""},{},7,null,{"id":8},{"id":"b","pricing":7,"context_length":{"x":1}}]}`, []providers.ModelInfo{{Name: "a"}, {Name: "b"}}},
+		"figures in quotes":       {`{"data":[{"id":"a","context_length":"4096"}]}`, []providers.ModelInfo{{Name: "a", ContextTokens: 4096}}},
+		"figures that are none":   {`{"data":[{"id":"a","context_length":-5,"max_output_tokens":1e30}]}`, []providers.ModelInfo{{Name: "a"}}},
+		"half a price":            {`{"data":[{"id":"a","pricing":{"prompt":"0.1"}}]}`, []providers.ModelInfo{{Name: "a", PriceProblem: "the provider's list names no price of completion"}}},
+		"not a number":            {`{"data":[{"id":"a","pricing":{"prompt":"0.1","completion":"0.1","input_cache_read":"NaN"}}]}`, []providers.ModelInfo{{Name: "a", PriceProblem: "the provider's list has a price of input_cache_read that is not a number"}}},
+		"a price of another kind": {`{"data":[{"id":"a","pricing":{"input":{"x":1},"output":-0.5}}]}`, []providers.ModelInfo{{Name: "a", PriceProblem: "the provider's list has a price of input that is not a number"}}},
+		"no price":                {`{"data":[{"id":"a","pricing":{"hourly":1,"prompt":null}}]}`, []providers.ModelInfo{{Name: "a"}}},
+		"a price beyond bounds":   {`{"data":[{"id":"a","pricing":{"prompt":"1e9","completion":"0.1"}}]}`, []providers.ModelInfo{{Name: "a", PriceProblem: "the provider's list has a price of prompt that is too large"}}},
 	} {
 		got, err := parseModels([]byte(x.in))
 		if err != nil || !reflect.DeepEqual(got, x.want) {

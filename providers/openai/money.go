@@ -13,6 +13,7 @@ type pricing struct {
 	Prompt     figure `json:"prompt"`
 	Completion figure `json:"completion"`
 	Request    figure `json:"request"`
+	WebSearch  figure `json:"web_search"`
 	Reasoning  figure `json:"internal_reasoning"`
 	CacheRead  figure `json:"input_cache_read"`
 	CacheWrite figure `json:"input_cache_write"`
@@ -22,48 +23,79 @@ type pricing struct {
 }
 
 // Places by which a decimal point moves to make nano-dollars per million
-// tokens.
+// tokens, or of one call.
 const (
 	perToken   = 15
 	perMillion = 9
-	perRequest = 9
+	perCall    = 9
 )
 
-// prices reads a price; none if it is not there or not fixed (OpenRouter's
-// routers have -1).
-func prices(raw json.RawMessage) []tally.Price {
+// prices reads a price; none if it is not there. A figure that cannot be charged
+// spoils the whole, and the problem says which: OpenRouter's routers have -1.
+func prices(raw json.RawMessage) (list []tally.Price, problem string) {
 	var p pricing
 	if len(raw) == 0 || json.Unmarshal(raw, &p) != nil {
-		return nil
+		return nil, ""
 	}
-	in, out, places := p.Prompt, p.Completion, perToken
-	if in == "" && out == "" {
-		in, out, places = p.Input, p.Output, perMillion
+	in, out, places, names := p.Prompt, p.Completion, perToken, [2]string{"prompt", "completion"}
+	if !in.told() && !out.told() {
+		in, out, places, names = p.Input, p.Output, perMillion, [2]string{"input", "output"}
 	}
-	input, okIn := money(in, places)
-	output, okOut := money(out, places)
-	if !okIn || !okOut {
-		return nil
+	if !in.told() && !out.told() {
+		return nil, ""
 	}
-	price := tally.Price{Input: &input, Output: &output}
-	// A 0 in the fields that follow means that nothing special applies, not that
-	// such tokens cost nothing.
+	var price tally.Price
+	var request, search *tally.NanoUSD
 	for _, f := range [...]struct {
 		figure
-		to **tally.NanoUSD
-	}{{p.CacheRead, &price.CachedInput}, {p.CacheWrite, &price.CacheWrite}, {p.Reasoning, &price.Reasoning}} {
-		if n, ok := money(f.figure, perToken); ok && n > 0 {
+		name   string
+		places int
+		to     **tally.NanoUSD
+		must   bool
+	}{
+		{in, names[0], places, &price.Input, true}, {out, names[1], places, &price.Output, true},
+		{p.CacheRead, "input_cache_read", perToken, &price.CachedInput, false}, {p.CacheWrite, "input_cache_write", perToken, &price.CacheWrite, false},
+		{p.Reasoning, "internal_reasoning", perToken, &price.Reasoning, false},
+		{p.Request, "request", perCall, &request, false}, {p.WebSearch, "web_search", perCall, &search, false},
+	} {
+		if !f.told() {
+			if f.must {
+				return nil, "the provider's list names no price of " + f.name
+			}
+			continue
+		}
+		n, problem := money(f.figure, f.places)
+		if problem != "" {
+			return nil, "the provider's list has a price of " + f.name + " that " + problem
+		}
+		// A 0 in what may be left out means that nothing special applies, not that
+		// such tokens cost nothing.
+		if f.must || n > 0 {
 			*f.to = &n
 		}
 	}
-	if n, ok := money(p.Request, perRequest); ok {
-		price.Request = n
+	if request != nil {
+		price.Request = *request
 	}
-	return []tally.Price{price}
+	if search != nil {
+		price.Pieces = map[tally.Piece]tally.NanoUSD{tally.Search: *search}
+	}
+	return []tally.Price{price}, ""
 }
 
-// money reads an amount; not ok if it is none that can be charged.
-func money(f figure, places int) (tally.NanoUSD, bool) {
-	n, _, ok := providers.ParseDecimal(f, places)
-	return tally.NanoUSD(n), ok && n <= int64(tally.MaxMoney)
+// told reports whether a figure is there at all.
+func (f figure) told() bool { return f != "" && f != "null" }
+
+// money reads an amount that was told, or says why it is none that can be charged.
+func money(f figure, places int) (n tally.NanoUSD, problem string) {
+	read, _, ok := providers.ParseDecimal(f, places)
+	switch n = tally.NanoUSD(read); {
+	case ok && n <= tally.MaxMoney:
+		return n, ""
+	case ok || f[0] >= '0' && f[0] <= '9' && json.Valid([]byte(f)):
+		return 0, "is too large"
+	case f[0] == '-':
+		return 0, "is negative"
+	}
+	return 0, "is not a number"
 }

@@ -194,6 +194,8 @@ func (s *Analytics) drill() tea.Cmd {
 		return s.Ask()
 	case "gateway":
 		return Ask(Goto{Screen: "gateways", Filter: cmp.Or(r.Name, r.ID)})
+	case "upstream": // requests are found by the name that was asked for
+		return Ask(Goto{Screen: "models", Filter: cmp.Or(r.Name, r.ID)})
 	}
 	filter := by + ":" + cmp.Or(r.Name, r.ID)
 	if by == "key" {

@@ -59,7 +59,7 @@ func (s *Analytics) breakdowns() []string {
 	if s.client != "" {
 		return []string{"model", "key", "status", "code"}
 	}
-	return []string{"client", "model", "provider", "gateway", "status", "country", "code"}
+	return []string{"client", "model", "provider", "gateway", "status", "country", "code", "upstream"}
 }
 
 // rivalsBy is what is compared on the right.

@@ -73,7 +73,7 @@ func TestEarlierSpansMeetWithoutAGap(t *testing.T) {
 func TestUsageIsBrokenDown(t *testing.T) {
 	tuitest.Run(t, only(screen.NewAnalytics), func(d *tuitest.Driver) {
 		d.Ticks(1)
-		for _, by := range []string{"model", "provider", "gateway", "status", "country", "code", "client"} {
+		for _, by := range []string{"model", "provider", "gateway", "status", "country", "code", "upstream", "client"} {
 			d.Press("b").Expect("By " + by)
 		}
 		for _, title := range []string{"Errors per day", "Mean latency by day", "Requests per day", "Tokens per day", "Cost per day"} {

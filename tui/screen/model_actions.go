@@ -36,7 +36,7 @@ func (s *Models) Actions() []action.Action {
 		{ID: "models.edit", Title: "edit: upstream name, context", Keys: []string{"e"}, Needs: some, Run: s.edit},
 		{ID: "models.import", Title: "import: what a provider offers, with prices", Keys: []string{"i"}, Needs: provided, Run: func() tea.Cmd {
 			return s.pickProvider("Import the models of which provider?", func(id string) tea.Cmd {
-				return tea.Batch(Call(s.env, s.Name(), "import", 0, control.ModelsImport, control.Named{Name: id}), Ask(Say{Text: "Asking for its models…"}))
+				return tea.Batch(Call(s.env, s.Name(), "import", 0, control.ModelsImport, control.ImportModels{Provider: id}), Ask(Say{Text: "Asking for its models…"}))
 			})
 		}},
 		{ID: "models.order", Title: "sort: name, spend, price, provider", Keys: []string{"o"}, Run: func() tea.Cmd {
@@ -104,7 +104,7 @@ func priceFields() []*widget.Field {
 	for _, c := range priceClasses {
 		out = append(out, &widget.Field{Name: c.name, Label: c.label, Help: c.help, Check: checkMoney})
 	}
-	return append(out, &widget.Field{Name: "price_from", Label: "From", Help: "a date like 2026-12-01: earlier requests keep their price. Empty: this is the price, and dated ones go"})
+	return append(out, &widget.Field{Name: "price_from", Label: "From", Help: "a date like 2026-12-01, in the zone of the oldest gateway; empty: from now on. Earlier requests keep their price"})
 }
 
 func checkMoney(v string) error {
@@ -125,9 +125,9 @@ func priceValues(p *tally.Price) map[string]string {
 	if p == nil {
 		return out
 	}
-	for name, n := range map[string]*tally.NanoUSD{"input": p.Input, "output": p.Output, "cached_input": p.CachedInput, "cache_write": p.CacheWrite, "reasoning": p.Reasoning} {
-		if n != nil {
-			out[name] = n.String()
+	for _, c := range priceClasses {
+		if class, ok := tally.ParseClass(c.name); ok && *p.Rate(class) != nil {
+			out[c.name] = (*p.Rate(class)).String()
 		}
 	}
 	if p.Request > 0 {
@@ -161,7 +161,7 @@ func (s *Models) price() tea.Cmd {
 	m := *s.selected()
 	now := s.env.Clock()
 	was := priceValues(priceInForce(m.Prices, now))
-	return Ask(Open{NewForm(s.env, FormOf[control.UpdateModel, tally.Model]{
+	return Ask(Open{NewForm(s.env, FormOf[control.UpdateModel, control.ModelChanged]{
 		Heading: "Price of " + widget.Safe(m.Name) + " at " + widget.Safe(m.ProviderName), Op: control.ModelsUpdate, Save: "Save the price",
 		Fields: priceFields(), Values: was,
 		Says: func(t *theme.Theme, width int, value func(string) string) []string {
@@ -177,7 +177,7 @@ func (s *Models) price() tea.Cmd {
 			}
 			return in, err
 		},
-		Done: func(x tally.Model) tea.Cmd {
+		Done: func(x control.ModelChanged) tea.Cmd {
 			return Ask(Say{Text: "The price of " + widget.Safe(x.Name) + " is saved; what was charged before stays."})
 		},
 	})})
@@ -206,7 +206,7 @@ func (s *Models) create() tea.Cmd {
 			{Name: "context_tokens", Label: "Context", Check: checkNumber, Help: "longest prompt and answer together; empty: as the price book says"},
 			{Name: "max_output_tokens", Label: "Longest answer", Check: checkNumber},
 		}, priceFields()...)
-		return Ask(Open{NewForm(s.env, FormOf[control.CreateModel, tally.Model]{
+		return Ask(Open{NewForm(s.env, FormOf[control.CreateModel, control.ModelChanged]{
 			Heading: "New model", Op: control.ModelsCreate, Save: "Add", Fields: fields,
 			Says: func(t *theme.Theme, width int, _ func(string) string) []string {
 				return append(widget.Wrap(t.Paint(theme.Muted, "Without prices here it gets those of the price book, if that knows it."), width), "")
@@ -221,7 +221,7 @@ func (s *Models) create() tea.Cmd {
 				in.Prices, err = priceEdits(v, nil, true)
 				return in, err
 			},
-			Done: func(m tally.Model) tea.Cmd {
+			Done: func(m control.ModelChanged) tea.Cmd {
 				if _, ok := tally.PriceAt(m.Prices, s.env.Clock(), 0); !ok && s.snap.Settings.Unpriced != tally.AllowAtZero {
 					return Ask(Say{Text: "Added " + widget.Safe(m.Name) + ". It is refused until it has a price: p sets it.", Bad: true})
 				}
@@ -252,7 +252,7 @@ func fillModel(v filled) (f control.ModelFields, err error) {
 
 func (s *Models) edit() tea.Cmd {
 	m := *s.selected()
-	return Ask(Open{NewForm(s.env, FormOf[control.UpdateModel, tally.Model]{
+	return Ask(Open{NewForm(s.env, FormOf[control.UpdateModel, control.ModelChanged]{
 		Heading: "Edit " + widget.Safe(m.Name) + " at " + widget.Safe(m.ProviderName), Op: control.ModelsUpdate, Save: "Save",
 		Fields: []*widget.Field{
 			{Name: "upstream", Label: "Upstream", Check: must("name")}, {Name: "context_tokens", Label: "Context", Check: checkNumber},
@@ -264,7 +264,7 @@ func (s *Models) edit() tea.Cmd {
 			in.ModelFields, err = fillModel(value)
 			return in, err
 		},
-		Done: func(m tally.Model) tea.Cmd { return Ask(Say{Text: "Saved " + widget.Safe(m.Name) + "."}) },
+		Done: func(m control.ModelChanged) tea.Cmd { return Ask(Say{Text: "Saved " + widget.Safe(m.Name) + "."}) },
 	})})
 }
 

@@ -238,6 +238,18 @@ func (s *Models) drawDetail(width, height int) widget.Block {
 	}
 	facts := []fact{{"state", sign + " " + words}, {"provider", widget.Safe(m.ProviderName)}, {"asked as", upstream}, {"tried", s.route(m)}, {"mode", widget.Safe(m.Mode)},
 		{"context", contextText(m.ContextTokens)}, {"answer", contextText(m.MaxOutputTokens)}}
+	if m.ImageTokens > 0 {
+		facts = append(facts, fact{"picture", contextText(m.ImageTokens)})
+	}
+	if !m.ShutdownAt.IsZero() {
+		facts = append(facts, fact{"shut down", t.Paint(theme.Warn, widget.Safe(strings.TrimSpace(m.ShutdownAt.UTC().Format("2 Jan 2006")+" "+m.ReplacedBy)))})
+	}
+	if !m.MissingAt.IsZero() {
+		facts = append(facts, fact{"not listed", t.Paint(theme.Warn, "since "+m.MissingAt.UTC().Format("2 Jan 2006"))})
+	}
+	if m.AllowExtras {
+		facts = append(facts, fact{"extras", t.Paint(theme.Warn, "allowed: can pass limits on money")})
+	}
 	lines := factLines(t, facts, inner)
 	lines = append(lines, "", heading(t, "Price", "$ per million tokens", inner))
 	lines = append(lines, priceLines(t, m.Prices, now, inner)...)

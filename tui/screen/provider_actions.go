@@ -11,7 +11,6 @@ import (
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
 	"tallygate/tui/action"
-	"tallygate/tui/theme"
 	"tallygate/tui/widget"
 )
 
@@ -52,7 +51,7 @@ func (s *Providers) Actions() []action.Action {
 		{ID: "providers.toggle", Title: "on/off", Keys: []string{"space"}, Needs: some, Run: s.toggle},
 		{ID: "providers.import", Title: "import models: what is new, and prices", Keys: []string{"i"}, Needs: some, Run: func() tea.Cmd {
 			p := s.selected()
-			return tea.Batch(Call(s.env, s.Name(), "import", 0, control.ModelsImport, control.Named{Name: string(p.ID)}), Ask(Say{Text: "Asking " + widget.Safe(p.Name) + " for its models…"}))
+			return tea.Batch(Call(s.env, s.Name(), "import", 0, control.ModelsImport, control.ImportModels{Provider: string(p.ID)}), Ask(Say{Text: "Asking " + widget.Safe(p.Name) + " for its models…"}))
 		}},
 		{ID: "providers.delete", Title: "delete: asks first", Keys: []string{"d"}, Danger: true, Needs: some, Run: s.remove},
 		{ID: "providers.models", Title: "models of this provider", Keys: []string{"v"}, Needs: chosen, Run: func() tea.Cmd {
@@ -226,25 +225,6 @@ func (s *Providers) freeName(kind string) string {
 		name = fmt.Sprintf("%s-%d", kind, n)
 	}
 	return name
-}
-
-// importedNote tells what an import of models did.
-func importedNote(heading string, r control.Imported) Dialog {
-	return &Note{Heading: heading, Lines: func(t *theme.Theme) []string {
-		var out []string
-		if r.Warning != "" {
-			out = append(out, t.Paint(theme.Warn, t.Glyphs.Alert+" "+widget.Safe(r.Warning)), "")
-		}
-		if r.Offered > 0 || r.Warning == "" {
-			out = append(out, t.Paint(theme.OK, t.Glyphs.Good)+fmt.Sprintf(" It lists %s; %d are new here, %d of them with a price.", plural(int64(r.Offered), "model"), r.Added, r.Priced))
-		} else {
-			out = append(out, "It is stored. e mends address and key, T tests again, i imports its models then.")
-		}
-		if len(r.Unpriced) > 0 {
-			out = append(out, "", "Without a price, so requests for them are refused until p in Models gives them one:", widget.Safe(strings.Join(r.Unpriced, ", ")))
-		}
-		return out
-	}}
 }
 
 func (s *Providers) edit() tea.Cmd {

@@ -94,6 +94,31 @@ func TestAPriceIsSet(t *testing.T) {
 	})
 }
 
+// Rows of every kind stand on the page of a model, and what is not bounded is
+// said there.
+func TestKindsOfPricesAreShown(t *testing.T) {
+	usd := func(n int64) *tally.NanoUSD { return new(tally.NanoUSD(n) * tally.Dollar) }
+	hours, err := tally.ParseHours("Sat-Sun 00:00-24:00")
+	if err != nil {
+		t.Fatal(err)
+	}
+	setup := only(screen.NewModels)
+	setup.Size = "200x50"
+	tuitest.Run(t, setup, func(d *tuitest.Driver) {
+		d.World.ChangeModel("gpt-4.1", func(m *control.ModelView) {
+			m.AllowExtras, m.ShutdownAt, m.ReplacedBy = true, time.Date(2026, 12, 24, 0, 0, 0, 0, time.UTC), "gpt-9"
+			m.Prices = tally.Prices{
+				{ID: "pr_1", Input: usd(2), Output: usd(8), CacheWriteLong: usd(4), Pieces: map[tally.Piece]tally.NanoUSD{tally.Search: tally.Dollar / 100}},
+				{ID: "pr_2", AboveTokens: 200_000, Input: usd(4), CachedInput: usd(4), Output: usd(12), Reasoning: usd(12)},
+				{ID: "pr_3", Hours: hours, Input: usd(1), Output: usd(4)}, {ID: "pr_4", Tier: tally.TierPriority, Input: usd(5), Output: usd(16), AudioOutput: usd(32)},
+				{ID: "pr_5", From: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC), Input: usd(3), Output: usd(9)},
+			}
+		})
+		d.Press("down").Ticks(4).Expect("in 2.00  out 8.00  write 1h 4.00", "search $0.01", "over 200k tokens", "in 4.00  out 12.00", "Sat-Sun 00:00-24:00 UTC", "priority", "audio out 32.00", "1 Jan 2027",
+			"24 Dec 2026 gpt-9", "allowed: can pass limits on money").ExpectNot("reasoning 12.00")
+	})
+}
+
 func TestAPriceThatDoesNotChangeIsNotSent(t *testing.T) {
 	tuitest.Run(t, only(screen.NewModels), func(d *tuitest.Driver) {
 		d.Press("p", "ctrl+s").Expect("no rate was changed")
@@ -112,7 +137,9 @@ func TestAModelIsSwitchedAddedAndDeleted(t *testing.T) {
 			t.Errorf("it was added as %+v", in)
 		}
 		d.Ticks(4).Press("d").Expect("Delete model gpt-4.1?", "Switch it off instead").Press("esc")
-		d.Press("i").Expect("which provider?").Press("enter").Expect("Models imported")
-		last(t, d, control.ModelsImport)
+		d.Press("i").Expect("which provider?").Press("enter").Expect("Models imported", "New prices from now on for 1 model", "The prices of 1 model were refused", "tallygate models import openai")
+		if in := last(t, d, control.ModelsImport); in.AcceptAll || in.Accept != nil || in.DryRun {
+			t.Errorf("it asked for %+v", in)
+		}
 	})
 }

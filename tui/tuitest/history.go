@@ -183,6 +183,10 @@ func (w *World) parts(by string) []part {
 		for i, m := range w.models {
 			out = append(out, part{m.Name, m.Name, even(len(w.models), i), false})
 		}
+	case "upstream":
+		for i, m := range w.models {
+			out = append(out, part{m.UpstreamName(), m.UpstreamName(), even(len(w.models), i), false})
+		}
 	case "provider":
 		for i, p := range w.providers {
 			out = append(out, part{string(p.ID), p.Name, even(len(w.providers), i), false})

@@ -148,23 +148,25 @@ func fillProvider(p *control.ProviderView, f control.ProviderFields) error {
 func (w *World) answerModels() {
 	answer(w, control.ModelsList, func(control.ListModels) ([]*control.ModelView, error) { return w.models, nil })
 	answer(w, control.ModelsShow, func(in control.PickModel) (*control.ModelView, error) { return w.model(in.Model, in.Provider) })
-	answer(w, control.ModelsCreate, func(in control.CreateModel) (tally.Model, error) {
+	answer(w, control.ModelsCreate, func(in control.CreateModel) (control.ModelChanged, error) {
 		p, err := w.provider(in.Provider)
 		if err != nil {
-			return tally.Model{}, err
+			return control.ModelChanged{}, err
 		}
 		if err := tally.CheckName("name", in.Name); err != nil {
-			return tally.Model{}, err
+			return control.ModelChanged{}, err
 		}
 		m := w.addModel(p, in.Name, "", "")
-		return m.Model, w.fillModel(m, in.ModelFields)
+		err = w.fillModel(m, in.ModelFields)
+		return control.ModelChanged{Model: m.Model, Zone: "UTC"}, err
 	})
-	answer(w, control.ModelsUpdate, func(in control.UpdateModel) (tally.Model, error) {
+	answer(w, control.ModelsUpdate, func(in control.UpdateModel) (control.ModelChanged, error) {
 		m, err := w.model(in.Model, in.Provider)
 		if err != nil {
-			return tally.Model{}, err
+			return control.ModelChanged{}, err
 		}
-		return m.Model, w.fillModel(m, in.ModelFields)
+		err = w.fillModel(m, in.ModelFields)
+		return control.ModelChanged{Model: m.Model, Zone: "UTC"}, err
 	})
 	answer(w, control.ModelsDelete, func(in control.PickModel) (control.None, error) {
 		m, err := w.model(in.Model, in.Provider)
@@ -185,8 +187,8 @@ func (w *World) answerModels() {
 	}
 	answer(w, control.ModelsEnable, enable(true))
 	answer(w, control.ModelsDisable, enable(false))
-	answer(w, control.ModelsImport, func(in control.Named) (control.Imported, error) {
-		p, err := w.provider(in.Name)
+	answer(w, control.ModelsImport, func(in control.ImportModels) (control.Imported, error) {
+		p, err := w.provider(in.Provider)
 		if err != nil {
 			return control.Imported{}, err
 		}
@@ -194,14 +196,23 @@ func (w *World) answerModels() {
 	})
 }
 
-// importInto pretends that a provider offers two models more.
+// importInto pretends that a provider offers two models more, and has become dearer
+// in one that is known, and in another beyond belief.
 func (w *World) importInto(p *control.ProviderView, really bool) control.Imported {
 	if !really {
 		return control.Imported{}
 	}
 	w.addModel(p, p.Name+"-small", "0.15", "0.60")
 	w.addModel(p, p.Name+"-preview", "", "")
-	return control.Imported{Offered: p.Models, Added: 2, Priced: 1, Unpriced: []string{p.Name + "-preview"}}
+	out := control.Imported{Provider: p.Name, Offered: p.Models, Added: 2, Priced: 1, Unpriced: []string{p.Name + "-preview"}}
+	if p.Models > 4 {
+		out.Changes = []control.PriceChange{
+			{Model: "gpt-4o-mini", Class: "input", OldUSD: "0.15", NewUSD: "0.2", Percent: "33.3", Applied: true},
+			{Model: "gpt-4.1", Class: "input", OldUSD: "2", NewUSD: "2000", Percent: "99900.0", Reason: "about 1,000 times as much: it looks like a price per thousand tokens"},
+		}
+		out.Refused = []string{"gpt-4.1"}
+	}
+	return out
 }
 
 func (w *World) addModel(p *control.ProviderView, name, input, output string) *control.ModelView {
@@ -211,6 +222,7 @@ func (w *World) addModel(p *control.ProviderView, name, input, output string) *c
 	if input != "" {
 		in, out := usd(input), usd(output)
 		m.Prices = []tally.Price{{Input: &in, Output: &out, Source: "price book 2026-11-01"}}
+		m.Prices[0].NameRow(name)
 		m.Priced, m.InputUSD, m.OutputUSD = true, input, output
 	}
 	p.Models++
@@ -218,15 +230,30 @@ func (w *World) addModel(p *control.ProviderView, name, input, output string) *c
 	return m
 }
 
+// ChangeModel changes a model as somebody else would.
+func (w *World) ChangeModel(name string, change func(*control.ModelView)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if m, err := w.model(name, ""); err == nil {
+		change(m)
+		w.happened(tally.Event{Kind: tally.ConfigEvent})
+	}
+}
+
 func (w *World) fillModel(m *control.ModelView, f control.ModelFields) error {
 	set(&m.Upstream, f.Upstream)
 	set(&m.ContextTokens, f.ContextTokens)
 	set(&m.MaxOutputTokens, f.MaxOutputTokens)
+	set(&m.ImageTokens, f.ImageTokens)
+	set(&m.AllowExtras, f.AllowExtras)
 	set(&m.Enabled, f.Enabled)
 	if len(f.Prices) == 0 {
 		return nil
 	}
-	price := tally.Price{Source: "owner"}
+	price := tally.Price{Source: "owner", From: w.clock()}
+	if len(m.Prices) == 0 {
+		price.From = time.Time{}
+	}
 	if f.PriceFrom != "" {
 		from, err := time.Parse(time.DateOnly, f.PriceFrom)
 		if err != nil {
@@ -236,24 +263,20 @@ func (w *World) fillModel(m *control.ModelView, f control.ModelFields) error {
 	}
 	for _, x := range f.Prices {
 		amount := x.Amount
-		switch x.Class {
-		case "input":
-			price.Input, m.InputUSD = &amount, amount.String()
-		case "output":
-			price.Output, m.OutputUSD = &amount, amount.String()
-		case "cached_input":
-			price.CachedInput = &amount
-		case "cache_write":
-			price.CacheWrite = &amount
-		case "reasoning":
-			price.Reasoning = &amount
-		case "request":
+		class, ok := tally.ParseClass(x.Class)
+		switch {
+		case ok:
+			*price.Rate(class) = &amount
+		case x.Class == "request":
 			price.Request = amount
 		default:
 			return tally.Errorf(tally.Invalid, "%q is not a class of tokens", x.Class)
 		}
 	}
+	price.NameRow(string(m.ID))
 	m.Prices, m.Priced = append(m.Prices, price), true
+	rates, _ := tally.PriceAt(m.Prices, w.clock(), 0)
+	m.InputUSD, m.OutputUSD = rates.Of[tally.ClassInput].String(), rates.Of[tally.ClassOutput].String()
 	return nil
 }
 
