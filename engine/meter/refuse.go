@@ -44,16 +44,18 @@ func limitReached(r *Request, pl *plan, e *tally.LimitError) *tally.Refusal {
 	switch {
 	case e.Need > e.Max: // no new window will let it pass
 		out.Final = true
-		if e.Max > 0 {
+		if e.Max > 0 && !v.hidden {
 			text += fmt.Sprintf(", and this request needs up to %s, more than the whole limit%s", v.amount(e.Need), shorter(r))
 		}
 		out.Message = text + "."
 		return out
 	case e.ByHoldsOnly():
 		out.Type, out.Code, out.Final, out.RetryAfter = tally.TypeRate, tally.CodeBudgetHeld, false, retryHeld
-		out.Message = fmt.Sprintf("%s and requests in flight hold %s; this one needs up to %s. Try again in a moment.", text, v.amount(e.Held), v.amount(e.Need))
+		if out.Message = text + ", as far as requests in flight tell. Try again in a moment."; !v.hidden {
+			out.Message = fmt.Sprintf("%s and requests in flight hold %s; this one needs up to %s. Try again in a moment.", text, v.amount(e.Held), v.amount(e.Need))
+		}
 		return out
-	case e.Used < e.Max:
+	case e.Used < e.Max && !v.hidden:
 		text += fmt.Sprintf(", and this request needs up to %s", v.amount(e.Need))
 	}
 	if e.Period.Ends() {
@@ -102,10 +104,7 @@ func (v view) used(when string) string {
 }
 
 func (v view) amount(n int64) string {
-	switch {
-	case v.hidden:
-		return "more"
-	case v.share:
+	if v.share {
 		return Share(n, v.Max)
 	}
 	return v.Metric.Format(n)
