@@ -39,14 +39,14 @@ func (x *exchange) admit() (refusal *tally.Refusal) {
 		return refusal
 	}
 	searches, bounded := e.Searches()
-	x.capExtras = bounded && searches > 0
+	x.capExtras = money && bounded && searches > 0
 	x.asked = meter.Request{
 		ID: x.id, At: x.at, Catalog: x.cat, Principal: x.principal,
 		Endpoint: x.endpointName(), Model: cmp.Or(x.model, x.targets[0].Model.Name), Stream: x.stream,
 		Choices: max(e.Choices, e.BestOf), Session: x.session(),
 		InputTokens: x.inputBound(), Unbounded: e.Content.Unbounded,
 		Predicted: e.Predicted, Tier: e.Tier,
-		Since: x.since, Deadline: x.deadline, Waiting: x.waiting,
+		Since: x.since, Deadline: x.deadline, Waited: x.waited, Waiting: x.waiting,
 	}
 	x.asked.Prompt, x.asked.Answer = x.classes()
 	if bounded {
@@ -73,6 +73,7 @@ func (x *exchange) admit() (refusal *tally.Refusal) {
 // again takes the clock and the catalog of this moment, for a request that has
 // waited: its key may have been revoked, its limit raised, its window be over.
 func (x *exchange) again() *tally.Refusal {
+	x.waited += x.elapsed()
 	x.cat, x.at, x.begin = x.Catalog(), x.Clock(), time.Now()
 	return x.authenticate()
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"net/http"
 	"time"
 
 	"tallygate/engine/meter"
@@ -27,7 +28,7 @@ const speed = 300
 func (x *exchange) bookAnswer(body providers.Body) {
 	said := body.Report()
 	a := x.latest()
-	a.Status = 200
+	a.Status, a.Took = http.StatusOK, time.Since(x.asking)
 	if said.Known == providers.KnownNothing {
 		x.bookHeld(a)
 		x.note(&said)
@@ -85,7 +86,7 @@ func (x *exchange) bookFailure(body providers.Body, err error) {
 		}
 		x.price(a, &said, said.Tokens)
 	case up != nil && up.Free:
-	case x.stream && x.stops(err):
+	case x.stream && x.stops(err) && a.Status < http.StatusBadRequest: // a time-out of something in between stops nothing behind it
 		x.bookSoFar(a, body, &said)
 	default:
 		x.bookHeld(a)

@@ -53,6 +53,7 @@ type exchange struct {
 	hops      int       // gateways that the request has passed
 	since     time.Time // when it first asked to be admitted
 	deadline  time.Time // of waiting; zero before it has waited
+	waited    time.Duration
 	targets   []route.Target
 	asked     meter.Request
 	bounded   bool            // the output that was granted is sent as its maximum

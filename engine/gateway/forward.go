@@ -276,8 +276,8 @@ func (x *exchange) refuse(refusal *tally.Refusal) {
 			ID: x.id, At: x.at, Endpoint: x.endpointName(), Model: x.model, Stream: x.stream,
 			Status: refusal.Status, Code: refusal.Code, Outcome: tally.OutcomeDenied, Total: x.elapsed(),
 		}
-		if !x.since.IsZero() {
-			rec.Waited = max(x.at.Sub(x.since), 0)
+		if !x.deadline.IsZero() { // all of its time so far
+			rec.Waited = x.waited + rec.Total
 		}
 		if refusal.Status == http.StatusTooManyRequests {
 			rec.Outcome = tally.OutcomeLimited

@@ -94,6 +94,7 @@ type Request struct {
 	// wait. Deadline is when its waiting ends, zero before it has begun to wait.
 	Since    time.Time
 	Deadline time.Time
+	Waited   time.Duration // before it asked again
 	// Waiting makes the context that a wait ends with: with the caller, with the
 	// gateway, with a change of the catalog ([ErrChanged]).
 	Waiting func() (context.Context, context.CancelFunc)

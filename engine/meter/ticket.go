@@ -33,7 +33,7 @@ type held struct {
 func (t *Ticket) Output() int64 { return t.held[len(t.held)-1].output / t.request.Choices }
 
 // Waited is how long the request waited for room.
-func (t *Ticket) Waited() time.Duration { return t.grant.Waited }
+func (t *Ticket) Waited() time.Duration { return t.request.Waited + t.grant.Waited }
 
 // Held is what is held for the latest attempt: the most that it can have used.
 func (t *Ticket) Held() (tally.Tokens, tally.NanoUSD) {
@@ -103,7 +103,7 @@ func (t *Ticket) Settle(ctx context.Context, r *Result) (err error) {
 	}
 	rec := t.draft
 	rec.Status, rec.Outcome, rec.Code, rec.Attempts = r.Status, r.Outcome, r.Code, len(r.Attempts)
-	rec.FirstByte, rec.Total, rec.Waited = r.FirstByte, r.Total, t.grant.Waited
+	rec.FirstByte, rec.Total, rec.Waited = r.FirstByte, r.Total, t.Waited()
 	rec.Billed, rec.Listed, rec.Tier, rec.Answered, rec.Cut, rec.Uncounted = r.Billed, r.Listed, r.Tier, r.Answered, r.Cut, r.Uncounted
 	failed := false
 	for i := range r.Attempts {
