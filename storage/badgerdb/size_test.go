@@ -19,7 +19,7 @@ var size = flag.Int("size", 0, "measure a store of so many records")
 // TestSize measures what a store of many records costs. Its figures are
 // for people:
 //
-//	go test -run TestSize -size 10000000 -v -timeout 30m ./storage/badgerdb
+//	go test ./storage/badgerdb -run TestSize -v -timeout 30m -size 10000000
 //
 // Ten million records of 50 clients over 90 days, on two cores: 96 bytes on disk
 // for each, open in 125 ms, 33 MB of memory of its own, 90 days of all clients by
