@@ -58,6 +58,7 @@ func visit(b *testing.B, profile badgerdb.Profile, addresses int) (out load) {
 	w := newWorld(b)
 	w.open(store)
 	w.gateway.VisitorLimits = limits(b, "requests=2000000/day")
+	w.cat = w.cat.With(2, tally.Put(&tally.Settings{Meta: tally.Meta{ID: tally.SettingsID}, VisitorInFlight: 10_000}, noon))
 	w.use()
 	var next, most atomic.Int64
 	var all sync.WaitGroup
