@@ -264,6 +264,11 @@ func (p *price) putRequest(amount string, from cite) {
 		p.Request = amount
 		p.quote("request", from)
 	}
+	// The searches themselves cost nothing more: options of a search are no extra.
+	if p.Pieces == nil {
+		p.Pieces = map[string]string{}
+	}
+	p.Pieces["search"] = "0"
 }
 
 // quote keeps where a figure is from if that is not where the row is from.
