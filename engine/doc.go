@@ -29,16 +29,22 @@
 //     token the signature, the time, revocation, page and country are checked, in
 //     this order (auth, token).
 //  2. What is asked: one pass over the raw body finds the few fields that
-//     matter; nothing is decoded or encoded again (providers.Envelope).
-//  3. Who may answer: upstreams in the gateway's order (route).
+//     matter, what bounds the prompt, and what costs beside tokens; nothing is
+//     decoded or encoded again (providers.Envelope).
+//  3. Who may answer: upstreams in the gateway's order (route), less those whose
+//     price for what is asked is not known.
 //  4. Is there room: the most that the request can use is held on every counter
 //     that limits it, all or none, and written down before anything is sent
-//     (meter, storage).
+//     (meter, storage). What only requests in flight hold is waited for, and then
+//     everything from step 1 on is looked at anew.
 //  5. Ask: the next upstream only while nothing has reached the caller
-//     (providers).
-//  6. Relay: bytes pass through; usage is read as it passes (providers.Body).
-//  7. Settle: the hold is replaced by the truth, with the record and the
-//     rollups, in one act; the last byte of the answer waits for it (meter).
+//     (providers). One that may have been charged keeps its hold; the next one
+//     takes another.
+//  6. Relay: bytes pass through; usage is read as it passes (providers.Body). A
+//     caller that leaves ends the relay, not the call.
+//  7. Settle: the hold is replaced by the truth, or by what was held where nobody
+//     can tell it, with the record and the rollups, in one act; the last byte of
+//     the answer waits for it (meter).
 //  8. The store hands settled records to the feed, and the feed to whoever
 //     follows along. The request's goroutine publishes nothing.
 //
@@ -51,8 +57,9 @@
 //
 // # What must never happen
 //
-// A counter beyond its limit because requests came at the same time; a record
-// lost that a caller has seen the end of; a hold forgotten by a crash. The
+// A counter beyond its limit because requests came at the same time, or because of
+// what the bytes of a request did not show; less booked than an upstream has
+// charged; money that lies idle while requests are refused; a record lost that a caller has seen the end of; a hold forgotten by a crash. The
 // store's suite, a comparison of random histories with the memory store, and a
 // loop that kills the real binary at random moments each hold a part of this;
 // `tallygate verify` proves it for the data at hand.
