@@ -230,7 +230,8 @@ func (l *Ledger) reopen(h *Hold) {
 	for _, a := range h.accounts {
 		a.hold(h)
 	}
-	for _, p := range h.places {
-		p.taken++
+	for i := range h.places { // one that nobody took any more has been forgotten
+		h.places[i] = l.place(h.Reservation.Places[i].Subject)
+		h.places[i].taken++
 	}
 }
