@@ -57,7 +57,7 @@ type pruned struct {
 }
 
 func (e *encoder) state(x *state) {
-	e.b = append(e.b, codecVersion)
+	e.b = append(e.b, stateVersion)
 	e.uint(x.end.seq)
 	e.time(x.end.settledAt)
 	e.uint(x.pruned.seq)
@@ -67,7 +67,7 @@ func (e *encoder) state(x *state) {
 
 func decodeState(payload []byte) (x state, err error) {
 	d := decoder{b: payload}
-	d.version()
+	d.version(stateVersion)
 	x.end.seq, x.end.settledAt = d.uint(), d.time()
 	x.pruned.seq, x.pruned.day, x.seen = d.uint(), uint32(d.uint()), d.time()
 	return x, d.end("the state of the store")

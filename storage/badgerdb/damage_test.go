@@ -85,7 +85,8 @@ func TestVerifyFindsPlantedFaults(t *testing.T) {
 		if err := b.open(key, seal(key, payload)); err != nil {
 			t.Fatal(err)
 		}
-		e := encoder{b: []byte{codecVersion}}
+		var e encoder
+		e.blockHead()
 		for i := range b.entries {
 			b.entries[i].fill()
 			b.entries[i].Cost++

@@ -19,7 +19,7 @@ type fingerprints struct {
 }
 
 // fields is how many figures a row has.
-const fields = 13 + tally.LatencyBuckets
+const fields = tally.NumFigures + tally.LatencyBuckets
 
 func newFingerprints() fingerprints {
 	f := fingerprints{seed: maphash.MakeSeed()}
@@ -32,13 +32,12 @@ func newFingerprints() fingerprints {
 // add adds a row, or a part of one.
 func (f *fingerprints) add(k rowKey, s *tally.Sums) {
 	var sum uint64
-	for i, n := range [...]int64{s.Requests, s.Refused, s.Errors, s.Sessions, s.Tokens.Input, s.Tokens.CachedInput, s.Tokens.CacheWrite,
-		s.Tokens.Output, s.Tokens.Reasoning, int64(s.Cost), int64(s.Credits), int64(s.FirstByte), int64(s.Total)} {
-		sum += uint64(n) * f.places[i]
+	for i, n := range s.Figures() {
+		sum += uint64(*n) * f.places[i]
 	}
 	for i, n := range s.Latency {
 		if n != 0 {
-			sum += uint64(n) * f.places[13+i]
+			sum += uint64(n) * f.places[tally.NumFigures+i]
 		}
 	}
 	f.of[k.gran][k.family] += sum * (maphash.Comparable(f.seed, k) | 1)
