@@ -233,6 +233,7 @@ func (s *Store) committed(b *batch) {
 	}
 	for _, j := range b.settled {
 		s.fresh.count(&j.entry.Record)
+		s.presence.add(&j.entry.Record)
 	}
 	s.ledger.See(s.end.settledAt)
 	s.records.Store(int64(s.end.seq - s.pruned.seq))

@@ -215,9 +215,8 @@ func (s *Store) Expire(ctx context.Context, now time.Time, max int) (int, error)
 	for _, h := range due {
 		r := h.Draft
 		tokens := h.amount(tally.TokensIO)
-		r.Tokens.Input = min(h.Bounds[tally.TokensIO.Index()].Base, tokens)
+		r.Tokens = tally.Tokens{Input: min(h.Bounds[tally.TokensIO.Index()].Base, tokens)}
 		r.Tokens.Output = tokens - r.Tokens.Input
-		r.Tokens.CachedInput, r.Tokens.CacheWrite, r.Tokens.Reasoning = 0, 0, 0
 		r.Cost, r.Credits = tally.NanoUSD(h.amount(tally.Cost)), tally.NanoUSD(h.amount(tally.Credits))
 		r.Outcome, r.Basis, r.Total = tally.Lost, tally.Held, now.Sub(h.At)
 		if r.Total < 0 {
