@@ -50,7 +50,7 @@ func (d *demo) fill(ctx context.Context) (err error) {
 		return err
 	}
 	history := d.history()
-	store, err := badgerdb.Open(ctx, badgerdb.Options{Dir: filepath.Join(d.dir, storeFolder), Profile: badgerdb.Desktop, Durability: badgerdb.Normal, Logger: d.log})
+	store, err := badgerdb.Open(ctx, badgerdb.Options{Dir: filepath.Join(d.dir, storeFolder), Profile: badgerdb.Desktop, Durability: badgerdb.Normal, Logger: d.log, Version: programVersion()})
 	if err != nil {
 		return err
 	}

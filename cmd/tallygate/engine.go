@@ -49,7 +49,7 @@ type node struct {
 func openNode(ctx context.Context, l *lock, o nodeOptions) (*node, error) {
 	events := feed.New(keptEvents)
 	store, err := badgerdb.Open(ctx, badgerdb.Options{
-		Dir: filepath.Join(o.dir, storeFolder), Profile: o.profile, Durability: o.durability, Logger: o.log, Hook: events.Publish,
+		Dir: filepath.Join(o.dir, storeFolder), Profile: o.profile, Durability: o.durability, Logger: o.log, Hook: events.Publish, Version: o.version,
 	})
 	if err != nil {
 		return nil, err

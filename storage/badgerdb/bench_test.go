@@ -60,12 +60,17 @@ func (l *load) request() error {
 	if _, err := l.store.Reserve(context.Background(), r); err != nil {
 		return err
 	}
-	rec := r.Draft
+	return l.store.Settle(context.Background(), tally.Settlement{ID: r.ID, Record: answer(r.Draft, n)})
+}
+
+// answer is the record of the n-th request.
+func answer(rec tally.Record, n int64) tally.Record {
 	rec.Provider, rec.Upstream, rec.Attempts, rec.Status, rec.Outcome, rec.Basis = "pr_01kq3ma7e00000000000000000", "gpt-4o-mini", 1, 200, tally.OK, tally.Exact
+	rec.Price = "prc_01kq3ma7e00000000000000000"
 	rec.Tokens = tally.Tokens{Input: 200 + n%700, Output: 100 + n%400}
 	rec.Cost, rec.Credits = tally.NanoUSD(30_000+n%90_000), tally.NanoUSD(33_000+n%99_000)
 	rec.FirstByte, rec.Total = time.Duration(200+n%300)*time.Millisecond, time.Duration(1000+n%5000)*time.Millisecond
-	return l.store.Settle(context.Background(), tally.Settlement{ID: r.ID, Record: rec})
+	return rec
 }
 
 // periodsAt moves minutes and months on.
@@ -113,6 +118,56 @@ func BenchmarkReserveSettle(b *testing.B) {
 			l.run(b, callers, b.N)
 			b.StopTimer()
 			b.ReportMetric(float64(cpuTime()-before)/float64(b.N), "cpu-ns/op")
+		})
+	}
+}
+
+// BenchmarkBlock reads blocks of 20 records, as they come under load, in both
+// versions. The metric is what a record takes.
+func BenchmarkBlock(b *testing.B) {
+	const n = 20
+	var now encoder
+	var old encoder1
+	now.blockHead()
+	old.blockHead()
+	l := newLoad(nil, 50)
+	for i := range int64(n) {
+		at := l.now.Add(time.Duration(i) * 77 * time.Millisecond)
+		x := entry{Record: answer(tally.Record{ID: tally.NewID("req", at), At: at, Endpoint: "chat", Model: "gpt-4o-mini", Stream: true, Count: 1}, i), settledAt: l.now.Add(6 * time.Second)}
+		for j, c := range l.plans[i] {
+			kind, id := c.Subject.Split()
+			switch kind {
+			case "key":
+				x.Key = id
+			case "client":
+				x.Client = id
+			case "gateway":
+				x.Gateway = id
+			}
+			used := 40 + i
+			if j%2 == 1 {
+				used = 3_000_000_000 + i*70_000
+			}
+			x.Charges = append(x.Charges, tally.Charged{Subject: c.Subject, Metric: c.Metric, Window: c.Period.Label, Used: used, Max: c.Max})
+		}
+		now.entry(&x)
+		old.entry(&x)
+	}
+	key := recordKey(1, 1)
+	for _, c := range []struct {
+		name  string
+		value []byte
+	}{{"version=1", seal(key, old.b)}, {"version=2", seal(key, now.b)}} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			var x block
+			for b.Loop() {
+				if err := x.open(key, c.value); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/record")
+			b.ReportMetric(float64(len(c.value))/n, "B/record")
 		})
 	}
 }

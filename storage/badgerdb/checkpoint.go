@@ -12,7 +12,7 @@ import (
 	"tallygate/storage/ledger"
 )
 
-// A checkpoint brings rollups, last uses and sessions up to the latest record
+// A checkpoint brings rollups, last uses, sessions and presence up to the latest record
 // and says so last. It is written in slices between the transactions of
 // requests, so that none of them waits long; a row says itself how far it
 // counts, so a crash between two slices is no harm. Recovery counts the records
@@ -36,6 +36,7 @@ type checkpoint struct {
 	rows     []rowDelta
 	uses     []ledger.Use
 	sessions []ledger.Session
+	presence [][]byte // keys
 }
 
 type rowDelta struct {
@@ -57,7 +58,7 @@ type pruned struct {
 }
 
 func (e *encoder) state(x *state) {
-	e.b = append(e.b, codecVersion)
+	e.b = append(e.b, stateVersion)
 	e.uint(x.end.seq)
 	e.time(x.end.settledAt)
 	e.uint(x.pruned.seq)
@@ -67,7 +68,7 @@ func (e *encoder) state(x *state) {
 
 func decodeState(payload []byte) (x state, err error) {
 	d := decoder{b: payload}
-	d.version()
+	d.version(stateVersion)
 	x.end.seq, x.end.settledAt = d.uint(), d.time()
 	x.pruned.seq, x.pruned.day, x.seen = d.uint(), uint32(d.uint()), d.time()
 	return x, d.end("the state of the store")
@@ -111,6 +112,7 @@ func (s *Store) beginCheckpoint() {
 	}
 	slices.SortFunc(c.rows, func(a, b rowDelta) int { return bytes.Compare(a.key, b.key) })
 	c.uses, c.sessions = s.ledger.Changed()
+	c.presence, s.presence.dirty = s.presence.dirty, nil
 	clear(s.fresh)
 	s.checkpoint, s.ticks = c, 0
 }
@@ -121,7 +123,7 @@ func (s *Store) checkpointSlice() error {
 	c, n := s.checkpoint, 0
 	txn := s.db.NewTransaction(true)
 	defer txn.Discard()
-	rows, uses, sessions := c.rows, c.uses, c.sessions
+	rows, uses, sessions, presence := c.rows, c.uses, c.sessions, c.presence
 	for ; len(rows) > 0 && n < sliceEntries; n++ {
 		if err := mergeRow(txn, &rows[0], c.state.end.seq); tally.CodeOf(err) == tally.Corrupt {
 			// It stays damaged, so that whoever asks is told; the others go on.
@@ -143,6 +145,12 @@ func (s *Store) checkpointSlice() error {
 		}
 		sessions = sessions[1:]
 	}
+	for ; len(presence) > 0 && n < sliceEntries; n++ {
+		if err := txn.Set(presence[0], seal(presence[0], nil)); err != nil {
+			return cannotWrite(err)
+		}
+		presence = presence[1:]
+	}
 	complete := n < sliceEntries
 	if complete {
 		var e encoder
@@ -154,7 +162,7 @@ func (s *Store) checkpointSlice() error {
 	if err := s.commit(txn); err != nil {
 		return cannotWrite(err)
 	}
-	c.rows, c.uses, c.sessions = rows, uses, sessions
+	c.rows, c.uses, c.sessions, c.presence = rows, uses, sessions, presence
 	if complete {
 		s.saved, s.checkpoint = c.state, nil
 		s.durable.Store(s.saved.end.seq)

@@ -4,14 +4,20 @@ import (
 	"encoding/binary"
 	"math"
 	"time"
-
-	"tallygate/engine/tally"
 )
 
 // The codec of what is written often: fields in a fixed order behind a version,
 // numbers as varints, texts with their length before them. The decoder takes
 // whatever bytes it is given and fails instead of panicking.
-const codecVersion = 1
+//
+// Each value has a version of its own. All versions are read for ever; nothing is
+// written again only because there is a newer one.
+const (
+	blockVersion = 2
+	slotVersion  = 2
+	sumsVersion  = 2
+	stateVersion = 1 // of what the store knows of itself
+)
 
 // encoder appends to a buffer.
 type encoder struct {
@@ -28,7 +34,7 @@ func (e *encoder) begin() {
 
 // forget makes the next record say everything: it begins a value.
 func (e *encoder) forget() {
-	e.last.texts, e.last.limits = [texts]string{}, e.last.limits[:0]
+	e.last.forget()
 }
 
 func (e *encoder) uint(n uint64) { e.b = binary.AppendUvarint(e.b, n) }
@@ -43,54 +49,48 @@ func (e *encoder) time(t time.Time) {
 	e.uint(uint64(t.Nanosecond()))
 }
 
-// crockford is the alphabet of IDs.
-const crockford = "0123456789abcdefghjkmnpqrstvwxyz"
-
-// crockfordValue tells what a character of the alphabet stands for, 255 for
-// others.
-var crockfordValue = func() (v [256]byte) {
-	for i := range v {
-		v[i] = 255
-	}
-	for i := range len(crockford) {
-		v[crockford[i]] = byte(i)
-	}
-	return v
-}()
-
-// idDigits is how many characters an ID has behind its prefix, and idBytes what
-// they come to.
-const (
-	idDigits = 26
-	idBytes  = 16
-)
-
-// id writes a text that is most often an ID: its 128 bits instead of their 26
-// characters. The lowest bit of the length tells.
-func (e *encoder) id(s string) {
-	prefix := len(s) - idDigits - 1
-	if prefix < 0 || s[prefix] != '_' || crockfordValue[s[prefix+1]] > 7 {
-		e.plain(s)
-		return
-	}
-	var hi, lo uint64
-	for i := prefix + 1; i < len(s); i++ {
-		v := crockfordValue[s[i]]
-		if v == 255 {
-			e.plain(s)
-			return
-		}
-		hi, lo = hi<<5|lo>>59, lo<<5|uint64(v)
-	}
-	e.uint(uint64(prefix)<<1 | 1)
-	e.b = append(e.b, s[:prefix]...)
-	e.b = binary.BigEndian.AppendUint64(e.b, hi)
-	e.b = binary.BigEndian.AppendUint64(e.b, lo)
+// after writes a time that is most often near another one, whose second is given.
+func (e *encoder) after(base int64, t time.Time) {
+	e.int(t.Unix() - base)
+	e.uint(uint64(t.Nanosecond()))
 }
 
-func (e *encoder) plain(s string) {
-	e.uint(uint64(len(s)) << 1)
-	e.b = append(e.b, s...)
+// figures writes numbers most of which are often zero: which are not, then those.
+func (e *encoder) figures(list []int64) {
+	mask := uint64(0)
+	for i, n := range list {
+		if n != 0 {
+			mask |= 1 << i
+		}
+	}
+	e.uint(mask)
+	for _, n := range list {
+		if n != 0 {
+			e.int(n)
+		}
+	}
+}
+
+// changed writes the texts that are not as they were last, and keeps them there.
+// The first so many are most often IDs.
+func (e *encoder) changed(list, last []string, ids int) {
+	mask := uint64(0)
+	for i := range list {
+		if list[i] != last[i] {
+			mask |= 1 << i
+		}
+	}
+	e.uint(mask)
+	for i := range list {
+		switch {
+		case mask&(1<<i) == 0:
+		case i < ids:
+			e.id(list[i])
+		default:
+			e.text(list[i])
+		}
+	}
+	copy(last, list)
 }
 
 // decoder takes from a buffer. After a failure it returns zeros.
@@ -101,6 +101,7 @@ type decoder struct {
 	last   previous
 	used   []int64 // what records have used of their limits
 	ids    []byte  // scratch
+	format byte    // the version of the value
 }
 
 func (d *decoder) fail() { d.failed, d.b = true, nil }
@@ -146,38 +147,65 @@ func (d *decoder) text() string {
 	return d.all[end-len(b) : end]
 }
 
-// id reads what the encoder's id wrote, and appends it to d.ids.
-func (d *decoder) id() {
-	n := d.uint()
-	packed := n&1 == 1
-	n >>= 1
-	need := n
-	if packed {
-		need += idBytes
-	}
-	if need > uint64(len(d.b)) {
-		d.fail()
-		return
-	}
-	d.ids = append(d.ids, d.b[:n]...)
-	if packed {
-		hi, lo := binary.BigEndian.Uint64(d.b[n:]), binary.BigEndian.Uint64(d.b[n+8:])
-		at := len(d.ids)
-		d.ids = append(d.ids, "_00000000000000000000000000"...)
-		for i := len(d.ids) - 1; i > at; i-- {
-			d.ids[i] = crockford[lo&31]
-			hi, lo = hi>>5, lo>>5|hi<<59
-		}
-	}
-	d.b = d.b[need:]
-}
-
 func (d *decoder) time() time.Time {
 	s := d.int()
 	if s == math.MinInt64 || d.failed {
 		return time.Time{}
 	}
 	return time.Unix(s, int64(d.uint()%1e9)).UTC()
+}
+
+// after reads what the encoder's after wrote.
+func (d *decoder) after(base int64) time.Time {
+	return time.Unix(base+d.int(), int64(d.uint()%1e9)).UTC()
+}
+
+// mask is a set of things that there are so many of.
+func (d *decoder) mask(most int) uint64 {
+	mask := d.uint()
+	if mask>>most != 0 {
+		d.fail()
+		return 0
+	}
+	return mask
+}
+
+// figures reads what the encoder's figures wrote.
+func (d *decoder) figures(list []int64) {
+	mask := d.mask(len(list))
+	for i := range list {
+		if list[i] = 0; mask&(1<<i) != 0 {
+			list[i] = d.int()
+		}
+	}
+}
+
+// changed reads the texts of a mask into a list.
+func (d *decoder) changed(list []string, mask uint64, ids int) {
+	var ends [8]int // of each ID in the scratch
+	d.ids = d.ids[:0]
+	for i := range list {
+		switch {
+		case mask&(1<<i) == 0:
+		case i < ids:
+			d.id()
+		default:
+			list[i] = d.text()
+		}
+		if i < ids {
+			ends[i] = len(d.ids)
+		}
+	}
+	if len(d.ids) == 0 && mask&(1<<ids-1) == 0 {
+		return
+	}
+	all, from := string(d.ids), 0 // one allocation for all of them
+	for i, to := range ends[:ids] {
+		if mask&(1<<i) != 0 {
+			list[i] = all[from:to]
+		}
+		from = to
+	}
 }
 
 // count is the length of a list whose elements take at least a byte each.
@@ -200,8 +228,9 @@ func (d *decoder) byte() byte {
 	return b
 }
 
-func (d *decoder) version() {
-	if d.byte() != codecVersion {
+// version takes the version of a value, the newest of which is known.
+func (d *decoder) version(newest byte) {
+	if d.format = d.byte(); d.format == 0 || d.format > newest {
 		d.fail()
 	}
 }
@@ -212,85 +241,4 @@ func (d *decoder) end(what string) error {
 		return corrupt("%s cannot be read", what)
 	}
 	return nil
-}
-
-// A subject that the record names is written as one of these, others as text.
-const (
-	subjectText = iota
-	subjectGateway
-	subjectClient
-	subjectKey
-	subjectToken
-)
-
-// subjectKinds are the kinds of the subjects that records name, by their codes.
-var subjectKinds = [...]string{subjectGateway: "gateway", subjectClient: "client", subjectKey: "key", subjectToken: "token"}
-
-// named is the ID of the subject of a code that a record names.
-func named(r *tally.Record, code int) tally.ID {
-	return [...]tally.ID{subjectGateway: r.Gateway, subjectClient: r.Client, subjectKey: r.Key, subjectToken: tally.ID(r.Token)}[code]
-}
-
-// codeOf tells how a record names a subject; other is the subject if it does
-// not.
-func codeOf(s tally.Subject, r *tally.Record) (code byte, other tally.Subject) {
-	kind, id := s.Split()
-	for code := subjectGateway; code <= subjectToken; code++ {
-		if kind == subjectKinds[code] && id != "" && id == named(r, code) {
-			return byte(code), ""
-		}
-	}
-	return subjectText, s
-}
-
-// of is the subject of a limit of a record.
-func (l *limit) of(r *tally.Record) tally.Subject {
-	if l.code == subjectText {
-		return l.subject
-	}
-	return tally.SubjectOf(subjectKinds[l.code], named(r, int(l.code)))
-}
-
-// sums writes a row of a rollup and the sequence number up to which it counts.
-func (e *encoder) sums(through uint64, s *tally.Sums) {
-	e.b = append(e.b, codecVersion)
-	e.uint(through)
-	for _, n := range [...]int64{s.Requests, s.Refused, s.Errors, s.Sessions, s.Tokens.Input, s.Tokens.CachedInput, s.Tokens.CacheWrite,
-		s.Tokens.Output, s.Tokens.Reasoning, int64(s.Cost), int64(s.Credits), int64(s.FirstByte), int64(s.Total)} {
-		e.int(n)
-	}
-	used := uint64(0) // one bit for each class of latency that is not empty
-	for i, n := range s.Latency {
-		if n != 0 {
-			used |= 1 << i
-		}
-	}
-	e.uint(used)
-	for _, n := range s.Latency {
-		if n != 0 {
-			e.int(n)
-		}
-	}
-}
-
-func decodeSums(payload []byte, s *tally.Sums) (through uint64, err error) {
-	d := decoder{b: payload}
-	d.version()
-	through = d.uint()
-	var n [13]int64
-	for i := range n {
-		n[i] = d.int()
-	}
-	*s = tally.Sums{
-		Requests: n[0], Refused: n[1], Errors: n[2], Sessions: n[3],
-		Tokens: tally.Tokens{Input: n[4], CachedInput: n[5], CacheWrite: n[6], Output: n[7], Reasoning: n[8]},
-		Cost:   tally.NanoUSD(n[9]), Credits: tally.NanoUSD(n[10]), FirstByte: time.Duration(n[11]), Total: time.Duration(n[12]),
-	}
-	used := d.uint()
-	for i := range s.Latency {
-		if used&(1<<i) != 0 {
-			s.Latency[i] = d.int()
-		}
-	}
-	return through, d.end("a row of a rollup")
 }

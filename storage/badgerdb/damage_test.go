@@ -85,7 +85,8 @@ func TestVerifyFindsPlantedFaults(t *testing.T) {
 		if err := b.open(key, seal(key, payload)); err != nil {
 			t.Fatal(err)
 		}
-		e := encoder{b: []byte{codecVersion}}
+		var e encoder
+		e.blockHead()
 		for i := range b.entries {
 			b.entries[i].fill()
 			b.entries[i].Cost++
@@ -143,6 +144,7 @@ func TestVerifyFindsPlantedFaults(t *testing.T) {
 		{"an entity is another", func(w *world) {
 			w.change([]byte{tableEntity}, func(_, _ []byte) []byte { return []byte(`{"id":"cl_2"}`) })
 		}, "entity"},
+		{"a row of presence is gone", func(w *world) { w.change([]byte{tablePresence}, once(remove)) }, "presence"},
 		{"a last use cannot be read", func(w *world) { w.change([]byte{tableUse}, once(func(_, p []byte) []byte { return p[:len(p)-1] })) }, "checkpoint"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -161,7 +163,7 @@ func TestVerifyFindsPlantedFaults(t *testing.T) {
 func TestVerifyFindsDamagedValues(t *testing.T) {
 	w := full(t)
 	w.prune(w.now.AddDate(0, 0, -1))
-	tables := map[byte]string{tableRecord: "record", tableHold: "hold", tableRollup: "rollup", tableOpening: "rollup", tableUse: "checkpoint", tableSession: "checkpoint", tableEntity: "entity"}
+	tables := map[byte]string{tableRecord: "record", tableHold: "hold", tableRollup: "rollup", tableOpening: "rollup", tableUse: "checkpoint", tableSession: "checkpoint", tableEntity: "entity", tablePresence: "presence"}
 	for table, kind := range tables {
 		var key, old []byte
 		w.db.View(func(txn *badger.Txn) error {

@@ -19,7 +19,7 @@ type fingerprints struct {
 }
 
 // fields is how many figures a row has.
-const fields = 13 + tally.LatencyBuckets
+const fields = tally.NumFigures + tally.LatencyBuckets
 
 func newFingerprints() fingerprints {
 	f := fingerprints{seed: maphash.MakeSeed()}
@@ -32,13 +32,14 @@ func newFingerprints() fingerprints {
 // add adds a row, or a part of one.
 func (f *fingerprints) add(k rowKey, s *tally.Sums) {
 	var sum uint64
-	for i, n := range [...]int64{s.Requests, s.Refused, s.Errors, s.Sessions, s.Tokens.Input, s.Tokens.CachedInput, s.Tokens.CacheWrite,
-		s.Tokens.Output, s.Tokens.Reasoning, int64(s.Cost), int64(s.Credits), int64(s.FirstByte), int64(s.Total)} {
-		sum += uint64(n) * f.places[i]
+	for i, n := range s.Figures() {
+		if *n != 0 {
+			sum += uint64(*n) * f.places[i]
+		}
 	}
 	for i, n := range s.Latency {
 		if n != 0 {
-			sum += uint64(n) * f.places[13+i]
+			sum += uint64(n) * f.places[tally.NumFigures+i]
 		}
 	}
 	f.of[k.gran][k.family] += sum * (maphash.Comparable(f.seed, k) | 1)
@@ -52,6 +53,40 @@ func (f *fingerprints) addSheet(s sheet) {
 			}
 		})
 	}
+}
+
+// openings start from what pruned records contributed.
+func (v *verifier) openings() error {
+	return v.eachOpening(func(k rowKey, x *tally.Sums) {
+		for gran := range uint8(grans) {
+			v.want.add(k.at(gran), x)
+		}
+		subject := tally.Subject(k.dim[0])
+		if k.family != bySubject {
+			subject = tally.SubjectOf(string(tally.Families[k.family]), tally.ID(k.dim[0]))
+		}
+		amounts := x.Amounts()
+		for _, c := range v.counting[subject] {
+			if aligned(&c.Period) && inside(k.bucket, c.Period.Start, c.Period.End) {
+				c.should.Used = tally.AddSat(c.should.Used, amounts.Of(c.Metric))
+			}
+		}
+	})
+}
+
+func (v *verifier) eachOpening(f func(rowKey, *tally.Sums)) error {
+	var x tally.Sums
+	return v.entries([]byte{tableOpening}, "rollup", func(key, payload []byte) error {
+		k, ok := parseRowTail(key[1:])
+		if !ok || k.family != bySubject && int(k.family) >= len(tally.Families) {
+			return corrupt("an opening balance has a malformed key")
+		}
+		if _, err := decodeSums(payload, &x); err != nil {
+			return err
+		}
+		f(k, &x)
+		return nil
+	})
 }
 
 // rollups compares every row of every granularity with the records.

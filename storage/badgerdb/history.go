@@ -48,8 +48,9 @@ func (s *Store) Records(ctx context.Context, q storage.RecordQuery) ([]tally.Rec
 	}
 	var out []tally.Record
 	var last, next string
+	behind := s.durable.Load()
 	err = s.db.View(func(txn *badger.Txn) error {
-		return backwards(txn, from, func(day uint32, x *entry) bool {
+		return backwards(txn, from, s.search(txn, &q, behind), func(day uint32, x *entry) bool {
 			switch {
 			case ctx.Err() != nil:
 				return false
@@ -136,9 +137,9 @@ func parseCursor(text string) (day uint32, seq uint64, ok bool) {
 }
 
 // backwards calls f with the records from a key back to the oldest, until f
-// returns false. A nil key means the latest. The record is f's until it returns,
-// what it points to for good.
-func backwards(txn *badger.Txn, from []byte, f func(day uint32, x *entry) bool) error {
+// returns false, but for those that a search passes over. A nil key means the
+// latest. The record is f's until it returns, what it points to for good.
+func backwards(txn *badger.Txn, from []byte, by *search, f func(day uint32, x *entry) bool) error {
 	last := uint64(math.MaxUint64)
 	if from == nil {
 		from = recordKey(math.MaxUint32, math.MaxUint64)
@@ -148,7 +149,25 @@ func backwards(txn *badger.Txn, from []byte, f func(day uint32, x *entry) bool) 
 	it := txn.NewIterator(badger.IteratorOptions{Reverse: true})
 	defer it.Close()
 	var b block
+	before := last // records that lie in the next block are not above it
 	for it.Seek(from); it.ValidForPrefix([]byte{tableRecord}); it.Next() {
+		day, first, ok := parseRecordKey(it.Item().Key())
+		for ok && by != nil && (first > before || by.without(first, before)) {
+			if first <= before {
+				start := by.start(first)
+				if start <= 1 {
+					return nil
+				}
+				before = start - 1
+			}
+			// The records before the chunk are of this day, or of an earlier one, to
+			// the end of which this leads.
+			if it.Seek(recordKey(day, before)); !it.ValidForPrefix([]byte{tableRecord}) {
+				return nil
+			}
+			day, first, ok = parseRecordKey(it.Item().Key())
+		}
+		before = first - 1
 		more := true
 		err := it.Item().Value(func(v []byte) error {
 			if err := b.open(it.Item().Key(), v); err != nil {

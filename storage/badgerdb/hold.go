@@ -41,7 +41,7 @@ type holdsState struct {
 }
 
 func (e *encoder) holdsState(x *holdsState) {
-	e.b = append(e.b, codecVersion)
+	e.b = append(e.b, stateVersion)
 	e.uint(x.epoch)
 	e.uint(x.began.seq)
 	e.time(x.began.settledAt)
@@ -49,7 +49,7 @@ func (e *encoder) holdsState(x *holdsState) {
 
 func decodeHoldsState(payload []byte) (x holdsState, err error) {
 	d := decoder{b: payload}
-	d.version()
+	d.version(stateVersion)
 	x.epoch, x.began.seq, x.began.settledAt = d.uint(), d.uint(), d.time()
 	return x, d.end("the state of the holds")
 }
@@ -58,7 +58,7 @@ func decodeHoldsState(payload []byte) (x holdsState, err error) {
 // with its ID has a sequence number above after.
 func (e *encoder) slotHead(epoch, after uint64) {
 	e.forget()
-	e.b = append(e.b, codecVersion)
+	e.b = append(e.b, slotVersion)
 	e.uint(epoch)
 	e.uint(after)
 }
@@ -175,7 +175,7 @@ func (s *Store) adoptMinutes(x *slot, h *ledger.Hold) error {
 				used = n
 				return err
 			}
-			return backwards(txn, nil, func(_ uint32, e *entry) bool {
+			return backwards(txn, nil, nil, func(_ uint32, e *entry) bool {
 				if e.Seq > x.after && c.Period.Contains(e.At) && slices.Contains(subjectsOf(&e.Record), c.Subject) {
 					used = tally.AddSat(used, e.Amounts().Of(c.Metric))
 				}
@@ -198,7 +198,7 @@ type slot struct {
 
 func decodeSlot(payload []byte) (s slot, err error) {
 	d := decoder{b: payload}
-	d.version()
+	d.version(slotVersion)
 	s.epoch, s.after = d.uint(), d.uint()
 	for len(d.b) > 0 {
 		s.holds = append(s.holds, d.hold())

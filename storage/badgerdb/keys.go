@@ -2,6 +2,7 @@ package badgerdb
 
 import (
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 //	l subject                     when a subject was last used
 //	s client member               a session that runs
 //	c kind id                     an entity
+//	x chunk kind value            records of a chunk name this client, key, token or model
 //	! name                        what the store knows of itself
 //
 // Numbers are big-endian, so keys sort by them. Every value ends with a CRC of
@@ -30,6 +32,8 @@ const (
 	tableSession = 's'
 	tableEntity  = 'c'
 	tableState   = '!'
+
+	tablePresence = 'x'
 )
 
 var (
@@ -229,6 +233,9 @@ func keyText(k []byte) string {
 	}
 	if r, ok := parseRowKey(k); ok {
 		return r.String()
+	}
+	if chunk, n, ok := parsePresenceKey(k); ok {
+		return fmt.Sprintf("%s %s in the chunk %d of records", nameKinds[n.kind], n.value, chunk)
 	}
 	out := make([]byte, 0, len(k))
 	for _, c := range k {

@@ -1,6 +1,7 @@
 package badgerdb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +22,9 @@ const lockPatience = 3 * time.Second
 
 // Open opens the store in a folder, or makes one. The folder must belong to
 // this user alone; the error is InUse if another process has it open, Denied if
-// others can reach it, Invalid if it holds something else, Corrupt if what it
-// holds is damaged. Holds of an earlier process are there, overdue.
+// others can reach it, Invalid if it holds something else or is of a newer
+// program, Corrupt if what it holds is damaged. Holds of an earlier process are
+// there, overdue.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	return open(ctx, o, (*badger.Txn).Commit)
 }
@@ -32,7 +34,7 @@ func open(ctx context.Context, o Options, commit func(*badger.Txn) error) (*Stor
 	if err != nil {
 		return nil, err
 	}
-	if err := s.recover(); err != nil {
+	if err := s.recover(ctx); err != nil {
 		return nil, errors.Join(err, s.db.Close())
 	}
 	s.running.Add(2)
@@ -49,12 +51,13 @@ func newStore(ctx context.Context, o Options, commit func(*badger.Txn) error) (*
 	if o.Free == nil {
 		o.Free = freeBytes
 	}
+	o.chunkBits, o.upgradeRecords = cmp.Or(o.chunkBits, chunkBits), cmp.Or(o.upgradeRecords, upgradeRecords)
 	if err := prepare(o.Dir); err != nil {
 		return nil, err
 	}
 	s := &Store{
 		opts: o, log: o.Logger, ledger: ledger.New(), queue: newQueue(),
-		fresh: sheet{}, revs: map[entityID]int64{}, commit: commit,
+		fresh: sheet{}, presence: newPresence(o.chunkBits), revs: map[entityID]int64{}, commit: commit,
 	}
 	s.life, s.endLife = context.WithCancel(context.Background())
 	s.guard()

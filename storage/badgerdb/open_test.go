@@ -47,11 +47,16 @@ func TestOpenRefuses(t *testing.T) {
 			db.Close()
 			os.Chmod(dir, 0o700)
 		}, tally.Corrupt},
-		{"another version", func(t *testing.T, dir string) {
+		{"a newer schema", func(t *testing.T, dir string) {
 			s := openStore(t, dir)
 			s.queue.alone(func() error { return s.set(keySchema, []byte{schema + 1}) })
 			s.Close()
 		}, tally.Invalid},
+		{"no schema", func(t *testing.T, dir string) {
+			s := openStore(t, dir)
+			s.queue.alone(func() error { return s.set(keySchema, []byte{0}) })
+			s.Close()
+		}, tally.Corrupt},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "s")
@@ -69,6 +74,37 @@ func TestOpenRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Who opens the folder of a newer program is told which one to install.
+func TestNewerSchema(t *testing.T) {
+	for version, want := range map[string][2]string{
+		"3.1.4":        {"was written by tallygate 3.1.4 (schema 3); this program reads up to schema 2", "install tallygate 3.1.4 or newer"},
+		"":             {"was written by a newer tallygate (schema 3); this program reads up to schema 2", "install a newer tallygate"},
+		"3\x1b[31mred": {"was written by a newer tallygate (schema 3); this program reads up to schema 2", "install a newer tallygate"},
+	} {
+		dir := filepath.Join(t.TempDir(), "s")
+		s := openStore(t, dir)
+		s.queue.alone(func() error { return s.set(keySchema, append([]byte{3}, version...)) })
+		s.Close()
+		_, err := Open(ctx, Options{Dir: dir})
+		if e := tally.AsError(err); err == nil || e.Code != tally.Invalid || e.Message != "the store in "+dir+" "+want[0] || e.Hint != want[1] {
+			t.Errorf("%q: %v, %q", version, err, e.Hint)
+		}
+	}
+	// What this program says of itself.
+	dir := filepath.Join(t.TempDir(), "s")
+	s, err := Open(ctx, Options{Dir: dir, Version: "2.0.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	s.view(func(txn *badger.Txn) error {
+		if p, err := get(txn, keySchema); err != nil || string(p) != "\x022.0.1" {
+			t.Errorf("%q, %v", p, err)
+		}
+		return nil
+	})
 }
 
 func listing(t *testing.T, dir string) string {

@@ -105,29 +105,33 @@ func (o *outgoing) add(txn *badger.Txn, to uint64) error {
 // pruneDay takes leave of a day: opening balances, then the lowest number that
 // remains, then the records. It runs in the writer.
 func (s *Store) pruneDay(o *outgoing) (int, error) {
-	// The day may still have grown, if it is today.
-	if err := s.db.View(func(txn *badger.Txn) error { return o.add(txn, math.MaxUint64) }); err != nil {
-		return 0, err
-	}
-	if err := s.setOpenings(openings{s.openings.to, o.last}); err != nil {
-		return 0, err
-	}
-	if err := s.writeOpenings(o); err != nil {
-		return 0, err
-	}
-	// The journal of holds must not need the records to tell which are settled.
-	if err := s.rejournal(); err != nil {
-		return 0, cannotWrite(err)
-	}
-	n := int(o.last - s.pruned.seq)
 	before := s.pruned
-	s.pruned = pruned{o.last, o.day + 1}
-	if err := s.completeCheckpoint(); err != nil {
+	if err := s.leave(o); err != nil {
 		s.pruned = before
 		return 0, err
 	}
 	s.records.Store(int64(s.end.seq - s.pruned.seq))
-	return n, s.drop(o.day)
+	return int(s.pruned.seq - before.seq), s.drop(o.day)
+}
+
+// leave does all of it but the removal.
+func (s *Store) leave(o *outgoing) error {
+	// The day may still have grown, if it is today.
+	if err := s.db.View(func(txn *badger.Txn) error { return o.add(txn, math.MaxUint64) }); err != nil {
+		return err
+	}
+	if err := s.setOpenings(openings{s.openings.to, o.last}); err != nil {
+		return err
+	}
+	if err := s.writeOpenings(o); err != nil {
+		return err
+	}
+	// The journal of holds must not need the records to tell which are settled.
+	if err := s.rejournal(); err != nil {
+		return cannotWrite(err)
+	}
+	s.pruned = pruned{o.last, o.day + 1}
+	return s.completeCheckpoint()
 }
 
 // openings says how far opening balances go: all records up to from are in
@@ -171,8 +175,13 @@ func (s *Store) finishOpenings() error {
 	return s.writeOpenings(o)
 }
 
+// drop removes a day of pruned records, and what tells of them.
 func (s *Store) drop(day uint32) error {
-	if err := s.db.DropPrefix(recordDay(day)); err != nil {
+	outlived, err := s.outlived()
+	if err != nil {
+		return err
+	}
+	if err := s.db.DropPrefix(append(outlived, recordDay(day))...); err != nil {
 		return tally.Errorf(tally.Unavailable, "the store cannot delete: %w", err)
 	}
 	return nil
@@ -204,22 +213,18 @@ func (s *Store) dropPruned() error {
 func (s *Store) writeOpenings(o *outgoing) error {
 	rows := map[rowKey]*tally.Sums{}
 	o.sums.add(rows, func(k rowKey) bool { return k.gran == quarters })
-	txn := s.db.NewTransaction(true)
-	defer func() { txn.Discard() }()
-	n := 0
+	w := s.slices()
+	defer w.discard()
 	for k, sums := range rows {
-		if err := mergeRow(txn, &rowDelta{k.opening(), sums}, o.last); err != nil {
+		if err := mergeRow(w.txn, &rowDelta{k.opening(), sums}, o.last); err != nil {
 			return err
 		}
-		if n++; n%sliceEntries == 0 {
-			if err := s.commit(txn); err != nil {
-				return cannotWrite(err)
-			}
-			txn = s.db.NewTransaction(true)
+		if err := w.next(); err != nil {
+			return err
 		}
 	}
-	if err := s.commit(txn); err != nil {
-		return cannotWrite(err)
+	if err := w.commit(); err != nil {
+		return err
 	}
 	return s.setOpenings(openings{o.last, o.last})
 }

@@ -38,55 +38,94 @@ func (x *entry) fill() {
 	}
 }
 
-// Records that are settled in one transaction and on one day lie together in a
-// block, under the sequence number of the first: Badger spends as much on a
-// small value as on a large one. Sequence numbers are dense, so they are not
-// written; blocks that do not join prove a loss.
-//
-// A block is a version and records. A record says only what differs from the
-// one before it: gateway, model, limits and the like are written once.
+// A record says only what differs from the one before it in its value: gateway,
+// model, limits and the like are written once. Numbers are written as what they
+// are more than one would expect, and left out where that is nothing. What
+// follows is version 2; version 1 is in record1.go.
 
-// flags of a record.
+// flags of a record. The first seven take one byte.
 const (
 	flagStream = 1 << iota
+	flagSameLimits
+	flagSettledAsLast // at the same instant
 	flagNewSession
+	flagEnds // it has a SessionEnds
+	flagVisitor
+	flagBilled
 	flagStray
-	flagEnds       // it has a SessionEnds
-	flagVisitor    // it has a Visitor
-	flagSameLimits // its limits are those of the one before
+	flagUncounted
+	flagCut
+	flagTries
+
+	flags = 11
 )
 
-// texts is how many texts a record has: the first are IDs.
+// texts is how many texts a record has: the first are IDs. Those that differ most
+// often from one record to the next come first.
 const (
-	texts   = 16
-	idTexts = 5
+	texts   = 19
+	idTexts = 6
 )
 
 // previous is what the encoder and the decoder know of the record before.
 type previous struct {
-	texts  [texts]string
-	limits []limit
+	texts     [texts]string
+	limits    []limit
+	at        int64 // the second of its admission
+	settledAt time.Time
+	tries     [][tryTexts]string // of the latest record with so many
 }
 
-// limit is a charge but for what was used of it. Which subject is one that the
-// record names is told by its code, so that other clients have the same limits.
-type limit struct {
-	code       byte
-	subject    tally.Subject // "" if the code tells
-	metric     byte
-	label      string
-	start, end int64 // of a hold
-	max        int64
-}
+// forget makes the next record say everything.
+func (p *previous) forget() { *p = previous{limits: p.limits[:0], tries: p.tries[:0]} }
 
 func textsOf(r *tally.Record) [texts]string {
-	return [texts]string{string(r.ID), string(r.Gateway), string(r.Client), string(r.Key), string(r.Provider), r.Token, r.Session, r.Origin, r.Country,
-		r.Endpoint, r.Model, r.Upstream, r.VisitorNet, string(r.Outcome), string(r.Basis), r.Code}
+	return [texts]string{string(r.ID), string(r.Client), string(r.Key), string(r.Provider), string(r.Price), string(r.Gateway), r.Model,
+		r.Upstream, r.Code, string(r.Outcome), string(r.Basis), r.Session, r.Token, r.Origin,
+		r.Country, r.Endpoint, r.VisitorNet, string(r.Tier), r.Answered}
+}
+
+func setTexts(r *tally.Record, s *[texts]string) {
+	r.ID, r.Client, r.Key, r.Provider, r.Price, r.Gateway, r.Model = tally.ID(s[0]), tally.ID(s[1]), tally.ID(s[2]), tally.ID(s[3]), tally.ID(s[4]), tally.ID(s[5]), s[6]
+	r.Upstream, r.Code, r.Outcome, r.Basis, r.Session, r.Token, r.Origin = s[7], s[8], tally.Outcome(s[9]), tally.Basis(s[10]), s[11], s[12], s[13]
+	r.Country, r.Endpoint, r.VisitorNet, r.Tier, r.Answered = s[14], s[15], s[16], tally.Tier(s[17]), s[18]
+}
+
+// numbers is how many numbers a record may have.
+const numbers = 22
+
+// numbersOf are a record's numbers but for when it was settled, those that are
+// there most often first.
+func numbersOf(r *tally.Record) [numbers]int64 {
+	t, listed, billed := &r.Tokens, r.Listed, tally.NanoUSD(0)
+	if r.Billed != nil { // of ours and theirs, one is most often the cost
+		listed, billed = r.Listed-r.Cost, *r.Billed-r.Cost
+	}
+	return [numbers]int64{t.Input, t.Output, int64(r.Cost), int64(r.Total), int64(r.Total - r.FirstByte), int64(r.Credits - r.Cost), t.CachedInput,
+		t.Reasoning, 0, int64(r.Status - usualStatus), int64(r.Attempts - 1), r.Count - 1, int64(r.Waited), t.CacheWrite,
+		r.Searches, int64(billed), int64(listed), t.CacheWriteLong, t.AudioInput, t.ImageInput, t.AudioOutput, t.ImageOutput}
+}
+
+const (
+	usualStatus   = 200
+	settledNumber = 8 // the place of how much longer than Total it took to settle the record
+)
+
+func setNumbers(r *tally.Record, n *[numbers]int64, billed bool) {
+	r.Tokens = tally.Tokens{Input: n[0], Output: n[1], CachedInput: n[6], Reasoning: n[7], CacheWrite: n[13],
+		CacheWriteLong: n[17], AudioInput: n[18], ImageInput: n[19], AudioOutput: n[20], ImageOutput: n[21]}
+	r.Cost, r.Total, r.Searches, r.Listed = tally.NanoUSD(n[2]), time.Duration(n[3]), n[14], tally.NanoUSD(n[16])
+	r.FirstByte, r.Credits, r.Waited = r.Total-time.Duration(n[4]), tally.NanoUSD(n[5])+r.Cost, time.Duration(n[12])
+	r.Status, r.Attempts, r.Count = int(n[9])+usualStatus, int(n[10])+1, n[11]+1
+	if billed {
+		all := tally.NanoUSD(n[15]) + r.Cost
+		r.Billed, r.Listed = &all, r.Listed+r.Cost
+	}
 }
 
 // entry writes a record.
 func (e *encoder) entry(x *entry) {
-	r := &x.Record
+	r, last := &x.Record, &e.last
 	e.limits = e.limits[:0]
 	for i := range r.Charges {
 		c := &r.Charges[i]
@@ -94,113 +133,58 @@ func (e *encoder) entry(x *entry) {
 		l.code, l.subject = codeOf(c.Subject, r)
 		e.limits = append(e.limits, l)
 	}
-	flags := byte(0)
+	n := numbersOf(r)
+	n[settledNumber] = int64(x.settledAt.Sub(r.At)) - int64(r.Total)
+	settledAsLast := n[settledNumber] != 0 && x.settledAt.Equal(last.settledAt)
+	if settledAsLast {
+		n[settledNumber] = 0
+	}
+	set := uint64(0)
 	for _, f := range [...]struct {
-		bit byte
+		bit uint64
 		set bool
 	}{
-		{flagStream, r.Stream}, {flagNewSession, r.NewSession}, {flagStray, x.stray}, {flagEnds, !r.SessionEnds.IsZero()},
-		{flagVisitor, len(r.Visitor) > 0}, {flagSameLimits, slices.Equal(e.limits, e.last.limits)},
+		{flagStream, r.Stream}, {flagSameLimits, slices.Equal(e.limits, last.limits)}, {flagSettledAsLast, settledAsLast},
+		{flagNewSession, r.NewSession}, {flagEnds, !r.SessionEnds.IsZero()}, {flagVisitor, len(r.Visitor) > 0}, {flagBilled, r.Billed != nil},
+		{flagStray, x.stray}, {flagUncounted, r.Uncounted}, {flagCut, r.Cut}, {flagTries, len(r.Tries) > 0},
 	} {
 		if f.set {
-			flags |= f.bit
+			set |= f.bit
 		}
 	}
-	e.b = append(e.b, flags)
-	e.time(r.At)
-	e.int(int64(x.settledAt.Sub(r.At)))
-	e.texts(textsOf(r))
-	if flags&flagVisitor != 0 {
+	e.uint(set)
+	e.after(last.at, r.At)
+	list := textsOf(r)
+	e.changed(list[:], last.texts[:], idTexts)
+	e.figures(n[:])
+	if set&flagVisitor != 0 {
 		e.text(string(r.Visitor))
 	}
-	if flags&flagEnds != 0 {
-		e.time(r.SessionEnds)
+	if set&flagEnds != 0 {
+		e.after(r.At.Unix(), r.SessionEnds)
 	}
-	for _, n := range [...]int64{int64(r.Attempts), int64(r.Status), r.Tokens.Input, r.Tokens.CachedInput, r.Tokens.CacheWrite, r.Tokens.Output,
-		r.Tokens.Reasoning, int64(r.Cost), int64(r.Credits), int64(r.FirstByte), int64(r.Total), r.Count} {
-		e.int(n)
+	if set&flagTries != 0 {
+		e.tries(r)
 	}
-	if flags&flagSameLimits == 0 {
+	if set&flagSameLimits == 0 {
 		e.putLimits(false)
 	}
 	for i := range r.Charges {
 		e.int(r.Charges[i].Used) // the amount is what the record says of the metric
 	}
-}
-
-// texts writes those that are not as in the record before.
-func (e *encoder) texts(list [texts]string) {
-	mask := uint64(0)
-	for i := range list {
-		if list[i] == e.last.texts[i] {
-			mask |= 1 << i
-		}
-	}
-	e.uint(mask)
-	for i := range list {
-		switch {
-		case mask&(1<<i) != 0:
-		case i < idTexts:
-			e.id(list[i])
-		default:
-			e.text(list[i])
-		}
-	}
-	e.last.texts = list
-}
-
-// putLimits writes e.limits, and remembers them.
-func (e *encoder) putLimits(periods bool) {
-	e.uint(uint64(len(e.limits)))
-	for i := range e.limits {
-		l := &e.limits[i]
-		e.b = append(e.b, l.code|l.metric<<4)
-		if l.code == subjectText {
-			e.text(string(l.subject))
-		}
-		e.int(l.max)
-		// Several limits often count over the same period: which one has said it.
-		same := slices.IndexFunc(e.limits[:i], func(o limit) bool { return o.label == l.label && o.start == l.start && o.end == l.end })
-		e.uint(uint64(same + 1))
-		if same >= 0 {
-			continue
-		}
-		e.text(l.label)
-		if periods {
-			e.int(l.start)
-			e.int(l.end - l.start)
-		}
-	}
-	e.limits, e.last.limits = e.last.limits, e.limits
+	last.at, last.settledAt = r.At.Unix(), x.settledAt
 }
 
 // entry reads a record. Its Seq is told by its place.
 func (d *decoder) entry(x *entry) {
 	*x = entry{}
-	r := &x.Record
-	flags := d.byte()
-	r.Stream, r.NewSession, x.stray = flags&flagStream != 0, flags&flagNewSession != 0, flags&flagStray != 0
-	r.At = d.time()
-	x.settledAt = r.At.Add(time.Duration(d.int()))
-	d.texts()
-	s := &d.last.texts
-	r.ID, r.Gateway, r.Client, r.Key, r.Provider = tally.ID(s[0]), tally.ID(s[1]), tally.ID(s[2]), tally.ID(s[3]), tally.ID(s[4])
-	r.Token, r.Session, r.Origin, r.Country, r.Endpoint, r.Model, r.Upstream, r.VisitorNet = s[5], s[6], s[7], s[8], s[9], s[10], s[11], s[12]
-	r.Outcome, r.Basis, r.Code = tally.Outcome(s[13]), tally.Basis(s[14]), s[15]
-	if flags&flagVisitor != 0 {
-		r.Visitor = []byte(d.text())
+	sameLimits := false
+	if d.format == 1 {
+		sameLimits = d.entry1(x)
+	} else {
+		sameLimits = d.entry2(x)
 	}
-	if flags&flagEnds != 0 {
-		r.SessionEnds = d.time()
-	}
-	var n [12]int64
-	for i := range n {
-		n[i] = d.int()
-	}
-	r.Attempts, r.Status = int(n[0]), int(n[1])
-	r.Tokens = tally.Tokens{Input: n[2], CachedInput: n[3], CacheWrite: n[4], Output: n[5], Reasoning: n[6]}
-	r.Cost, r.Credits, r.FirstByte, r.Total, r.Count = tally.NanoUSD(n[7]), tally.NanoUSD(n[8]), time.Duration(n[9]), time.Duration(n[10]), n[11]
-	if flags&flagSameLimits == 0 {
+	if !sameLimits {
 		d.takeLimits(false)
 	}
 	if d.failed {
@@ -216,96 +200,30 @@ func (d *decoder) entry(x *entry) {
 	}
 }
 
-// texts reads those that are not as in the record before.
-func (d *decoder) texts() {
-	mask := d.uint()
-	var ids [idTexts]int // where each ends in the scratch
-	d.ids = d.ids[:0]
-	for i := range d.last.texts {
-		switch {
-		case mask&(1<<i) != 0:
-		case i < idTexts:
-			d.id()
-		default:
-			d.last.texts[i] = d.text()
-		}
-		if i < idTexts {
-			ids[i] = len(d.ids)
-		}
+// entry2 reads a record of version 2 up to its limits.
+func (d *decoder) entry2(x *entry) (sameLimits bool) {
+	r, last := &x.Record, &d.last
+	set := d.mask(flags)
+	r.Stream, r.NewSession, x.stray = set&flagStream != 0, set&flagNewSession != 0, set&flagStray != 0
+	r.Uncounted, r.Cut = set&flagUncounted != 0, set&flagCut != 0
+	r.At = d.after(last.at)
+	d.changed(last.texts[:], d.mask(texts), idTexts)
+	setTexts(r, &last.texts)
+	var n [numbers]int64
+	d.figures(n[:])
+	setNumbers(r, &n, set&flagBilled != 0)
+	if set&flagVisitor != 0 {
+		r.Visitor = []byte(d.text())
 	}
-	all, from := string(d.ids), 0 // one allocation for all of them
-	for i, to := range ids {
-		if mask&(1<<i) == 0 {
-			d.last.texts[i] = all[from:to]
-		}
-		from = to
+	if set&flagEnds != 0 {
+		r.SessionEnds = d.after(r.At.Unix())
 	}
-}
-
-// takeLimits reads limits into d.last.
-func (d *decoder) takeLimits(periods bool) {
-	list := make([]limit, d.count())
-	for i := range list {
-		l := &list[i]
-		b := d.byte()
-		if l.code, l.metric = b&15, b>>4; l.code > subjectToken || l.metric >= tally.NumMetrics {
-			d.fail()
-			return
-		}
-		if l.code == subjectText {
-			l.subject = tally.Subject(d.text())
-		}
-		l.max = d.int()
-		same := d.uint()
-		switch {
-		case same > uint64(i):
-			d.fail()
-			return
-		case same > 0:
-			o := &list[same-1]
-			l.label, l.start, l.end = o.label, o.start, o.end
-			continue
-		}
-		l.label = d.text()
-		if periods {
-			l.start = d.int()
-			l.end = l.start + d.int()
-		}
+	if set&flagTries != 0 {
+		d.tries(r)
 	}
-	d.last.limits = list
-}
-
-// block is the records of one value.
-type block struct {
-	day     uint32
-	first   uint64
-	entries []entry
-}
-
-func (b *block) last() uint64 { return b.first + uint64(len(b.entries)) - 1 }
-
-// open checks a value and decodes its records, whose charges are to be filled.
-// What they point to stays valid; the list is used again by the next call.
-func (b *block) open(key, value []byte) error {
-	var ok bool
-	b.entries = b.entries[:0]
-	if b.day, b.first, ok = parseRecordKey(key); !ok {
-		return corrupt("records have a malformed key")
+	if x.settledAt = last.settledAt; set&flagSettledAsLast == 0 {
+		x.settledAt = r.At.Add(time.Duration(n[settledNumber] + n[3]))
 	}
-	payload, err := unseal(key, value)
-	if err != nil {
-		return err
-	}
-	d := decoder{b: payload, all: string(payload)}
-	d.version()
-	for len(d.b) > 0 {
-		b.entries = append(b.entries, entry{})
-		x := &b.entries[len(b.entries)-1]
-		d.entry(x)
-		x.Seq = b.last()
-	}
-	if d.failed || len(b.entries) == 0 {
-		return corrupt("%s cannot be read", keyText(key))
-	}
-	return nil
+	last.at, last.settledAt = r.At.Unix(), x.settledAt
+	return set&flagSameLimits != 0
 }

@@ -1,31 +1,29 @@
 package badgerdb
 
 import (
+	"context"
+
 	"github.com/dgraph-io/badger/v4"
 
 	"tallygate/engine/tally"
 	"tallygate/storage/ledger"
 )
 
-// schema is the version of everything in the store.
-const schema = 1
-
 // recover reads what the store knows, counts the records behind the latest
 // checkpoint, and puts back the holds that were open.
-func (s *Store) recover() error {
-	t := tail{settled: map[tally.ID]uint64{}}
-	fresh := false
-	err := s.db.View(func(txn *badger.Txn) (err error) {
-		if fresh, err = s.checkSchema(txn); fresh || err != nil {
-			return err
+func (s *Store) recover(ctx context.Context) error {
+	t := tail{settled: map[tally.ID]uint64{}, raised: newRaised(func(k rowKey) [][]byte { return k.all() })}
+	var is found
+	err := s.view(func(txn *badger.Txn) (err error) { is, err = s.readSchema(txn); return err })
+	if err == nil && is.schema != 0 {
+		err = s.view(s.readState, s.readOpenings)
+		if err == nil && is.schema < schema {
+			err = s.upgrade(ctx, is)
 		}
-		for _, step := range []func(*badger.Txn) error{s.readState, s.readOpenings, s.readRevs, s.readSessions, t.slots, s.replay(&t)} {
-			if err := step(txn); err != nil {
-				return err
-			}
+		if err == nil {
+			err = s.view(s.readRevs, s.readSessions, t.slots, s.replay(&t))
 		}
-		return nil
-	})
+	}
 	if err != nil {
 		return err
 	}
@@ -33,9 +31,9 @@ func (s *Store) recover() error {
 		return tally.Errorf(tally.Corrupt, "the store in %s has lost records: it ends with %d, and %d were safe", s.opts.Dir, s.end.seq, head).
 			WithHint("restore a backup; to go on with what is left, remove the file %s there", headName)
 	}
-	if fresh {
-		if err := s.set(keySchema, []byte{schema}); err != nil {
-			return cannotWrite(err)
+	if is.schema == 0 {
+		if err := s.writeSchema(); err != nil {
+			return err
 		}
 	}
 	s.records.Store(int64(s.end.seq - s.pruned.seq))
@@ -46,6 +44,18 @@ func (s *Store) recover() error {
 		}
 	}
 	return s.resume(&t)
+}
+
+// view takes steps that read the same picture.
+func (s *Store) view(steps ...func(*badger.Txn) error) error {
+	return s.db.View(func(txn *badger.Txn) error {
+		for _, step := range steps {
+			if err := step(txn); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // resume makes what was recovered the beginning of a new run: rows that were
@@ -66,26 +76,6 @@ func (s *Store) resume(t *tail) error {
 		return cannotWrite(err)
 	}
 	return nil
-}
-
-// checkSchema reports whether the store is new, and refuses one of another
-// version.
-func (s *Store) checkSchema(txn *badger.Txn) (fresh bool, err error) {
-	payload, err := get(txn, keySchema)
-	switch {
-	case err != nil:
-		return false, err
-	case payload == nil:
-		it := txn.NewIterator(badger.IteratorOptions{})
-		defer it.Close()
-		if it.Rewind(); it.Valid() {
-			return false, tally.Errorf(tally.Corrupt, "the store in %s does not say what it is", s.opts.Dir).WithHint("choose another folder with --data, or restore a backup")
-		}
-		return true, nil
-	case len(payload) != 1 || payload[0] != schema:
-		return false, tally.Errorf(tally.Invalid, "the store in %s is of another version of tallygate", s.opts.Dir).WithHint("use the version that made it")
-	}
-	return false, nil
 }
 
 func (s *Store) readState(txn *badger.Txn) error {
@@ -122,8 +112,7 @@ type tail struct {
 	latest  uint64   // of the journal, whether it counts or not
 	held    []slot
 	settled map[tally.ID]uint64 // sequence number of the latest record of a request
-	rows    map[string]*row     // brought up by the replay, by key
-	of      map[combination][]*row
+	raised  raised              // rows brought up by the replay
 }
 
 // slots reads the journal of holds.
@@ -182,7 +171,6 @@ func (s *Store) replay(t *tail) func(*badger.Txn) error {
 		if s.saved.end.seq < from.seq {
 			from = s.saved.end
 		}
-		t.rows, t.of = map[string]*row{}, map[combination][]*row{}
 		next := from.seq + 1
 		return forwards(txn, recordKey(dayOf(from.settledAt), next), func(b *block) error {
 			if b.first != next && b.first > s.pruned.seq+1 {
@@ -213,70 +201,15 @@ func (s *Store) replayed(txn *badger.Txn, t *tail, x *entry) error {
 		return nil
 	}
 	s.end = position{x.Seq, x.settledAt}
-	c := combine(&x.Record)
-	rows, ok := t.of[c]
-	if !ok {
-		var err error
-		if rows, err = t.rowsOf(txn, &c); err != nil {
-			return err
-		}
-		t.of[c] = rows
-	}
-	for _, r := range rows {
-		if r != nil && x.Seq > r.through { // a slice of the checkpoint that the crash stopped may be there
-			r.sums.Count(&x.Record)
-		}
-	}
-	return nil
-}
-
-// rowsOf returns the rows of a combination.
-func (t *tail) rowsOf(txn *badger.Txn, c *combination) (rows []*row, err error) {
-	c.rows(func(k rowKey) {
-		for gran := range uint8(grans) {
-			key := k.at(gran).bytes()
-			r, known := t.rows[string(key)]
-			if !known {
-				r = &row{}
-				switch failed := readRow(txn, key, r); {
-				case tally.CodeOf(failed) == tally.Corrupt:
-					r = nil // it stays damaged, so that whoever asks is told
-				case failed != nil:
-					err = failed
-					return
-				}
-				t.rows[string(key)] = r
-			}
-			rows = append(rows, r)
-		}
-	})
-	return rows, err
+	s.presence.add(&x.Record)
+	return t.raised.count(txn, &x.Record)
 }
 
 // saveTail writes the rows that the replay has brought up, and then, as a
 // checkpoint, the rest.
 func (s *Store) saveTail(t *tail) error {
-	batch := s.db.NewTransaction(true)
-	defer func() { batch.Discard() }()
-	n := 0
-	for key, x := range t.rows {
-		if x == nil {
-			continue
-		}
-		var e encoder
-		e.sums(max(s.end.seq, x.through), &x.sums)
-		if err := batch.Set([]byte(key), seal([]byte(key), e.b)); err != nil {
-			return cannotWrite(err)
-		}
-		if n++; n%sliceEntries == 0 {
-			if err := s.commit(batch); err != nil {
-				return cannotWrite(err)
-			}
-			batch = s.db.NewTransaction(true)
-		}
-	}
-	if err := s.commit(batch); err != nil {
-		return cannotWrite(err)
+	if err := s.save(&t.raised, s.end.seq); err != nil {
+		return err
 	}
 	return s.completeCheckpoint()
 }

@@ -21,7 +21,8 @@ type combination struct {
 	bucket                         uint32
 	status                         int
 	gateway, client, key, provider tally.ID
-	token, model, country, code    string
+	token, model, upstream         string
+	country, code                  string
 	others                         string // charged subjects the record does not name, each with a zero byte behind it
 }
 
@@ -32,7 +33,7 @@ func combine(r *tally.Record) combination {
 	return combination{
 		bucket: uint32(max(r.At.Unix(), 0) / granSeconds[quarters]), status: r.Status,
 		gateway: r.Gateway, client: r.Client, key: r.Key, provider: r.Provider,
-		token: r.Token, model: r.Model, country: r.Country, code: r.Code, others: others(r),
+		token: r.Token, model: r.Model, upstream: r.Upstream, country: r.Country, code: r.Code, others: others(r),
 	}
 }
 
@@ -74,7 +75,7 @@ func names(r *tally.Record, s tally.Subject) bool {
 // of.
 func (c *combination) rows(f func(rowKey)) {
 	r := tally.Record{Gateway: c.gateway, Client: c.client, Key: c.key, Provider: c.provider, Token: c.token,
-		Model: c.model, Country: c.country, Code: c.code, Status: c.status}
+		Model: c.model, Upstream: c.upstream, Country: c.country, Code: c.code, Status: c.status}
 	for i, family := range tally.Families {
 		if dim, ok := family.Dim(&r); ok {
 			f(rowKey{quarters, uint8(i), c.bucket, dim})

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,15 +37,22 @@ func TestSize(t *testing.T) {
 	n := *size
 	l.step = 90 * 24 * time.Hour / time.Duration(n) // as in 90 days
 	began := time.Now()
+	rare := newLoad(s, 1)
+	rare.plans[0] = slices.Clone(rare.plans[0])
+	for i := range rare.plans[0][:4] {
+		kind, _ := rare.plans[0][i].Subject.Split()
+		rare.plans[0][i].Subject = tally.SubjectOf(kind, tally.ID(kind+"_rare"))
+	}
+	rare.run(t, 1, 3)
 	l.run(t, 32, n)
 	t.Logf("%d requests in %v", n, time.Since(began).Round(time.Millisecond))
 	timed := func(what string, f func() error) {
 		t.Helper()
-		began := time.Now()
+		began, before := time.Now(), cpuTime()
 		if err := f(); err != nil {
 			t.Error(err)
 		}
-		t.Logf("%s: %v", what, time.Since(began).Round(100*time.Microsecond))
+		t.Logf("%s: %v, %v of processors", what, time.Since(began).Round(100*time.Microsecond), time.Duration(cpuTime()-before).Round(100*time.Microsecond))
 	}
 	debug.SetMemoryLimit(80 << 20)
 	timed("close", s.Close)
@@ -64,6 +72,13 @@ func TestSize(t *testing.T) {
 	timed("the newest 100 records", func() error { _, _, err := s.Records(ctx, storage.RecordQuery{}); return err })
 	timed("all records, for a client that has none", func() error {
 		_, _, err := s.Records(ctx, storage.RecordQuery{Client: "cl_none"})
+		return err
+	})
+	timed("all records, for a client that has three old ones", func() error {
+		list, _, err := s.Records(ctx, storage.RecordQuery{Client: "client_rare"})
+		if len(list) != 3 {
+			t.Errorf("%d were found, want 3", len(list))
+		}
 		return err
 	})
 	timed("a record in the middle, by its ID", func() error {

@@ -9,7 +9,8 @@
 // count (checkpoint.go); recovery counts the records behind, each once
 // (recover.go). Counters are not stored at all: what a period has seen is the sum
 // of rollups (seed.go), which outlive the records, so pruning never reopens a
-// budget. Verify proves all of it (verify.go).
+// budget. A search passes over records that cannot be meant (presence.go). Verify
+// proves all of it (verify.go).
 //
 // An act is durable once its transaction is in the memory-mapped log, which
 // survives the process; the log is synced each second, or in each transaction
@@ -61,6 +62,11 @@ type Options struct {
 	// Free returns the free bytes of the disk that a folder is on; nil asks the
 	// system.
 	Free func(dir string) (int64, error)
+	// Version is the program's. A store says which one its schema is of.
+	Version string
+
+	chunkBits      uint8 // tests have smaller chunks of records
+	upgradeRecords int   // and slices of an upgrade
 }
 
 // Store is a storage.Store on Badger. Make one with Open.
@@ -89,6 +95,7 @@ type Store struct {
 	openings   openings
 	journal    journal
 	fresh      sheet
+	presence   presence
 	checkpoint *checkpoint // under way; nil if none
 	saved      state       // of the latest complete checkpoint
 	stuck      bool        // the checkpoint has failed; it waits for the next second

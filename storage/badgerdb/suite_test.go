@@ -14,7 +14,7 @@ func TestStore(t *testing.T) {
 	storetest.Run(t, storetest.Subject{
 		Keeps: true,
 		Open: func(dir string, hook storage.Hook) (storage.Store, error) {
-			return Open(context.Background(), Options{Dir: dir, Hook: hook})
+			return Open(context.Background(), Options{Dir: dir, Hook: hook, chunkBits: 2})
 		},
 	})
 }

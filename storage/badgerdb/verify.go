@@ -20,6 +20,7 @@ const maxFaults = 100
 // requests go on, in memory that does not grow with the store, and proves:
 // every value is what was written; no record is missing; every row of every
 // rollup is the sum of its records, pruned ones by their opening balances; every
+// record is found by whom it names; every
 // counter that is alive is the sum of its subject's records and holds; the holds
 // are those whose records are not there.
 func (s *Store) Verify(ctx context.Context) (tally.Report, error) {
@@ -30,7 +31,7 @@ func (s *Store) Verify(ctx context.Context) (tally.Report, error) {
 	defer done()
 	s.pruning.RLock()
 	defer s.pruning.RUnlock()
-	v := newVerifier(ctx)
+	v := newVerifier(ctx, s.opts.chunkBits)
 	if err := s.queue.alone(func() error { return v.begin(s) }); err != nil {
 		return tally.Report{}, err
 	}
@@ -54,6 +55,7 @@ type verifier struct {
 	opened uint64 // opening balances count up to here; some of the records may still be there
 
 	want     fingerprints // of rows, as openings and records say
+	presence presence     // of records
 	counting map[tally.Subject][]*counting
 	open     map[tally.ID]*ledger.Hold // as the ledger says
 	journal  tail
@@ -65,9 +67,9 @@ type counting struct {
 	is, should tally.Usage
 }
 
-func newVerifier(ctx context.Context) *verifier {
+func newVerifier(ctx context.Context, chunkBits uint8) *verifier {
 	return &verifier{
-		ctx: ctx, report: tally.Report{Faults: []tally.Fault{}}, want: newFingerprints(),
+		ctx: ctx, report: tally.Report{Faults: []tally.Fault{}}, want: newFingerprints(), presence: newPresence(chunkBits),
 		counting: map[tally.Subject][]*counting{}, open: map[tally.ID]*ledger.Hold{}, journal: tail{settled: map[tally.ID]uint64{}},
 	}
 }
@@ -164,40 +166,6 @@ func (v *verifier) eachRecord(damaged func(key []byte, err error), joins func(*b
 	return nil
 }
 
-// openings start from what pruned records contributed.
-func (v *verifier) openings() error {
-	return v.eachOpening(func(k rowKey, x *tally.Sums) {
-		for gran := range uint8(grans) {
-			v.want.add(k.at(gran), x)
-		}
-		subject := tally.Subject(k.dim[0])
-		if k.family != bySubject {
-			subject = tally.SubjectOf(string(tally.Families[k.family]), tally.ID(k.dim[0]))
-		}
-		amounts := x.Amounts()
-		for _, c := range v.counting[subject] {
-			if aligned(&c.Period) && inside(k.bucket, c.Period.Start, c.Period.End) {
-				c.should.Used = tally.AddSat(c.should.Used, amounts.Of(c.Metric))
-			}
-		}
-	})
-}
-
-func (v *verifier) eachOpening(f func(rowKey, *tally.Sums)) error {
-	var x tally.Sums
-	return v.entries([]byte{tableOpening}, "rollup", func(key, payload []byte) error {
-		k, ok := parseRowTail(key[1:])
-		if !ok || k.family != bySubject && int(k.family) >= len(tally.Families) {
-			return corrupt("an opening balance has a malformed key")
-		}
-		if _, err := decodeSums(payload, &x); err != nil {
-			return err
-		}
-		f(k, &x)
-		return nil
-	})
-}
-
 // records replays every record and looks for gaps.
 func (v *verifier) records() error {
 	next, settledAt := v.pruned.seq+1, time.Time{}
@@ -219,6 +187,7 @@ func (v *verifier) records() error {
 			v.journal.settled[x.ID] = x.Seq
 		}
 		v.count(&x.Record)
+		v.present(&x.Record)
 		if x.Seq <= v.opened {
 			return
 		}
@@ -228,6 +197,7 @@ func (v *verifier) records() error {
 		}
 	})
 	v.want.addSheet(sums)
+	v.checkPresent()
 	if err == nil && next != v.end.seq+1 {
 		v.fault("gap", "records", "records %d to %d are missing", next, v.end.seq)
 	}
@@ -310,6 +280,12 @@ func (v *verifier) rest() error {
 			return d.end("a session")
 		}},
 		{tableState, "checkpoint", v.state},
+		{tablePresence, "presence", func(key, payload []byte) error {
+			if _, _, ok := parsePresenceKey(key); !ok || len(payload) > 0 {
+				return corrupt("a row of presence is malformed")
+			}
+			return nil
+		}},
 	}
 	for _, c := range checks {
 		if err := v.entries([]byte{c.table}, c.kind, c.check); err != nil {

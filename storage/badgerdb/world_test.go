@@ -3,12 +3,8 @@ package badgerdb
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -34,11 +30,12 @@ type world struct {
 	now  time.Time
 	open map[tally.ID]tally.Reservation
 
-	pruned int // by a Prune that failed
+	pruned   int            // by a Prune that failed
+	families []tally.Family // that agree
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{T: t, dir: filepath.Join(t.TempDir(), "s"), spec: memory.New(nil), now: noon, open: map[tally.ID]tally.Reservation{}}
+	w := &world{T: t, dir: filepath.Join(t.TempDir(), "s"), spec: memory.New(nil), now: noon, open: map[tally.ID]tally.Reservation{}, families: tally.Families}
 	w.start()
 	t.Cleanup(func() { w.Store.Close() })
 	return w
@@ -46,7 +43,7 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) start() {
 	w.Helper()
-	s, err := Open(ctx, Options{Dir: w.dir})
+	s, err := Open(ctx, Options{Dir: w.dir, chunkBits: 2, upgradeRecords: 3})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -65,11 +62,18 @@ func (w *world) restart() {
 // crash goes on with what a kill would leave behind at this moment.
 func (w *world) crash() {
 	w.Helper()
+	w.crashAs(func(string) {})
+}
+
+// crashAs changes what the kill has left.
+func (w *world) crashAs(change func(dir string)) {
+	w.Helper()
 	old, dir := w.Store, w.TempDir()+"/s"
 	if err := old.queue.alone(func() error { return copyFolder(dir, w.dir) }); err != nil {
 		w.Fatal(err)
 	}
 	old.Close()
+	change(dir)
 	w.dir = dir
 	w.start()
 	w.orphan()
@@ -80,86 +84,6 @@ func (w *world) orphan() {
 	for id := range w.open {
 		w.spec.Extend(ctx, id, time.Time{})
 	}
-}
-
-// copyFolder copies a store as a crash would leave it. A crash is one moment,
-// and a copy is not: while Badger makes or drops tables it is taken again.
-func copyFolder(to, from string) error {
-	for {
-		before, err := tablesOf(from)
-		if err != nil {
-			return err
-		}
-		err = copyOnce(to, from)
-		after, listed := tablesOf(from)
-		if err == nil && listed == nil && before == after {
-			return nil
-		}
-		if err != nil && !os.IsNotExist(err) {
-			return err
-		}
-		if err := os.RemoveAll(to); err != nil {
-			return err
-		}
-	}
-}
-
-// tablesOf tells of the files that Badger makes and drops as it goes.
-func tablesOf(dir string) (string, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return "", err
-	}
-	var out strings.Builder
-	for _, e := range entries {
-		if info, err := e.Info(); err == nil && (e.Name() == "MANIFEST" || filepath.Ext(e.Name()) == ".sst") {
-			fmt.Fprintln(&out, e.Name(), info.Size(), info.ModTime().UnixNano())
-		}
-	}
-	return out.String(), nil
-}
-
-func copyOnce(to, from string) error {
-	if err := os.MkdirAll(to, 0o700); err != nil {
-		return err
-	}
-	entries, err := os.ReadDir(from)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if e.Name() == ballastName {
-			continue
-		}
-		if err := copyFile(filepath.Join(to, e.Name()), filepath.Join(from, e.Name())); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// copyFile leaves holes where there are only zeros, as Badger's logs have.
-func copyFile(to, from string) error {
-	in, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer out.Close()
-	zeros := make([]byte, 1<<16)
-	for at := 0; at < len(in); at += len(zeros) {
-		part := in[at:min(at+len(zeros), len(in))]
-		if slices.Equal(part, zeros[:len(part)]) {
-			continue
-		}
-		if _, err := out.WriteAt(part, int64(at)); err != nil {
-			return err
-		}
-	}
-	return out.Truncate(int64(len(in)))
 }
 
 func (w *world) charge(s tally.Subject, m tally.Metric, u tally.Unit) tally.Charge {
@@ -210,6 +134,8 @@ func (w *world) settle(id tally.ID) error {
 	w.Helper()
 	rec := w.open[id].Draft
 	rec.Status, rec.Outcome, rec.Basis, rec.Tokens, rec.Cost, rec.Total = 200, tally.OK, tally.Exact, tally.Tokens{Input: 9, Output: 20}, 77, time.Second
+	billed := rec.Cost + 1
+	rec.Upstream, rec.Billed, rec.Listed = "up_"+string(id[4:5]), &billed, rec.Cost
 	in := tally.Settlement{ID: id, Record: rec}
 	return w.both(w.Settle(ctx, in), func() error {
 		delete(w.open, id)
@@ -254,6 +180,23 @@ func (w *world) prune(before time.Time) error {
 // agree compares everything one can ask.
 func (w *world) agree() {
 	w.Helper()
+	w.agreeOnSums()
+	records, _, err := w.Records(ctx, storage.RecordQuery{Limit: 1000})
+	want, _, _ := w.spec.Records(ctx, storage.RecordQuery{Limit: 1000})
+	w.same("records", records, want, err)
+	w.sound()
+}
+
+func (w *world) same(what string, got, want any, err error) {
+	w.Helper()
+	if err != nil || !reflect.DeepEqual(got, want) {
+		w.Errorf("%s:\ngot  %+v, %v\nwant %+v", what, got, err, want)
+	}
+}
+
+// agreeOnSums compares what pruning does not change.
+func (w *world) agreeOnSums() {
+	w.Helper()
 	counters := []tally.Counter{}
 	for _, s := range []tally.Subject{"gateway/gw_1", "client/cl_1", "key/ke_1", "visitor/v1"} {
 		for _, m := range tally.Metrics {
@@ -262,31 +205,21 @@ func (w *world) agree() {
 			}
 		}
 	}
-	same := func(what string, got, want any, err error) {
-		w.Helper()
-		if err != nil || !reflect.DeepEqual(got, want) {
-			w.Errorf("%s:\ngot  %+v, %v\nwant %+v", what, got, err, want)
-		}
-	}
 	usage, err := w.Usage(ctx, counters...)
 	wantUsage, _ := w.spec.Usage(ctx, counters...)
-	same("usage", usage, wantUsage, err)
-	records, _, err := w.Records(ctx, storage.RecordQuery{Limit: 1000})
-	wantRecords, _, _ := w.spec.Records(ctx, storage.RecordQuery{Limit: 1000})
-	same("records", records, wantRecords, err)
-	for _, f := range tally.Families {
+	w.same("usage", usage, wantUsage, err)
+	for _, f := range w.families {
 		q := storage.SeriesQuery{Family: f, Edges: []time.Time{noon.AddDate(0, -1, 0), noon, noon.Add(time.Hour), noon.AddDate(1, 0, 0)}}
 		series, err := w.Series(ctx, q)
 		want, _ := w.spec.Series(ctx, q)
-		same("series "+string(f), series, want, err)
+		w.same("series "+string(f), series, want, err)
 	}
 	used, err := w.LastUsed(ctx, "gateway/gw_1", "client/cl_1", "visitor/v1", "visitor/v2")
 	wantUsed, _ := w.spec.LastUsed(ctx, "gateway/gw_1", "client/cl_1", "visitor/v1", "visitor/v2")
-	same("last used", used, wantUsed, err)
+	w.same("last used", used, wantUsed, err)
 	holds, err := w.Holds(ctx)
 	wantHolds, _ := w.spec.Holds(ctx)
-	same("holds", holds, wantHolds, err)
-	w.sound()
+	w.same("holds", holds, wantHolds, err)
 }
 
 // sound wants a verification without faults.

@@ -141,8 +141,7 @@ func (s *Store) add(b *batch, j *job) {
 	if day := dayOf(s.end.settledAt); len(b.blocks) == 0 || b.blocks[len(b.blocks)-1].day != day {
 		b.closeBlock()
 		b.blocks = append(b.blocks, span{day: day, first: r.Seq, from: len(b.records.b)})
-		b.records.forget()
-		b.records.b = append(b.records.b, codecVersion)
+		b.records.blockHead()
 	}
 	b.records.entry(&j.entry)
 	b.settled = append(b.settled, j)
@@ -234,6 +233,7 @@ func (s *Store) committed(b *batch) {
 	}
 	for _, j := range b.settled {
 		s.fresh.count(&j.entry.Record)
+		s.presence.add(&j.entry.Record)
 	}
 	s.ledger.See(s.end.settledAt)
 	s.records.Store(int64(s.end.seq - s.pruned.seq))
@@ -243,7 +243,7 @@ func (s *Store) committed(b *batch) {
 	told := make([]tally.Record, len(b.settled))
 	for i, j := range b.settled {
 		told[i] = j.entry.Record
-		told[i].Visitor = slices.Clone(told[i].Visitor)
+		told[i].Visitor, told[i].Tries = slices.Clone(told[i].Visitor), slices.Clone(told[i].Tries)
 	}
 	s.opts.Hook(told)
 }

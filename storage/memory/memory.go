@@ -178,9 +178,10 @@ func utc(t time.Time) time.Time {
 	return t.Round(0).UTC()
 }
 
-// clone copies what a record shares.
+// clone copies what a record shares, but for what Billed points to: nobody changes
+// that once the record is settled.
 func clone(r *tally.Record) tally.Record {
 	c := *r
-	c.Charges, c.Visitor = slices.Clone(r.Charges), slices.Clone(r.Visitor)
+	c.Charges, c.Visitor, c.Tries = slices.Clone(r.Charges), slices.Clone(r.Visitor), slices.Clone(r.Tries)
 	return c
 }

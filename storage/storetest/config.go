@@ -25,6 +25,7 @@ func entities() []tally.Entity {
 		&tally.Provider{Meta: meta("pr_1"), Name: "sim", ProviderKind: "sim", Timeout: time.Minute, Enabled: true},
 		&tally.Model{Meta: meta("m_1"), Provider: "pr_1", Name: "m_1", Prices: []tally.Price{{Input: &rate, AboveTokens: 7}}},
 		&tally.Settings{Meta: meta(tally.SettingsID), Unpriced: tally.AllowAtZero, RetentionDays: 30},
+		&tally.Tombstone{Meta: meta("cl_gone"), Of: tally.KindClient, Name: "acme-old"},
 	}
 }
 

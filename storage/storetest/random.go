@@ -188,12 +188,7 @@ func (h *history) settle(t *rapid.T) {
 	if !ok {
 		t.Skip()
 	}
-	rec := answered(r, upTo(t, "output", 250))
-	rec.Cost = tally.NanoUSD(upTo(t, "cost", 3000))
-	rec.Outcome = pick(t, "outcome", tally.OK, tally.OutcomeFailed, tally.Canceled)
-	rec.Status = pick(t, "status", 200, 502, 499)
-	rec.Code = pick(t, "code", "", tally.CodeProviderDown)
-	rec.Total = time.Duration(upTo(t, "total", int64(h.bench.now.Sub(r.At))))
+	rec := h.answer(t, r)
 	in := tally.Settlement{ID: r.ID, Record: rec}
 	h.same(nil, nil, h.bench.Settle(ctx, in), h.want.Settle(ctx, in), "settle %+v", rec)
 	h.over()
@@ -202,7 +197,8 @@ func (h *history) settle(t *rapid.T) {
 func (h *history) refuse(t *rapid.T) {
 	h.bench.ids++
 	rec := tally.Record{ID: tally.ID(fmt.Sprintf("rf_%06d", h.bench.ids)), At: h.bench.now, Gateway: "gw_1", Client: pick[tally.ID](t, "client", "cl_1", "cl_2"),
-		Outcome: pick(t, "outcome", tally.OutcomeDenied, tally.OutcomeLimited, tally.OK), Status: 429, Code: "cost_limit", Count: upTo(t, "count", 3)}
+		Outcome: pick(t, "outcome", tally.OutcomeDenied, tally.OutcomeLimited, tally.OK), Status: 429, Code: "cost_limit", Count: upTo(t, "count", 3),
+		Model: pick(t, "model", "", "m_1", "m_2"), Waited: time.Duration(upTo(t, "waited", 2)) * time.Second}
 	h.same(nil, nil, h.bench.Refuse(ctx, rec), h.want.Refuse(ctx, rec), "refuse %+v", rec)
 }
 
@@ -263,7 +259,8 @@ func (h *history) status(*rapid.T) {
 
 func (h *history) records(t *rapid.T) {
 	q := storage.RecordQuery{Limit: 1 + int(upTo(t, "limit", 9)), Client: pick[tally.ID](t, "client", "", "cl_1"),
-		Outcome: pick(t, "outcome", "", tally.OK, tally.Lost, tally.OutcomeDenied), Key: pick[tally.ID](t, "key", "", "ke_2")}
+		Outcome: pick(t, "outcome", "", tally.OK, tally.Lost, tally.OutcomeDenied), Key: pick[tally.ID](t, "key", "", "ke_2"),
+		Token: pick(t, "token", "", "", "to_1"), Model: pick(t, "model", "", "", "m_1", "m_2")}
 	if rapid.Bool().Draw(t, "since") {
 		q.Since = h.bench.now.Add(-time.Duration(upTo(t, "hours ago", 72)) * time.Hour)
 	}
@@ -281,7 +278,7 @@ func (h *history) compareRecords(q storage.RecordQuery) {
 }
 
 func (h *history) series(t *rapid.T) {
-	q := storage.SeriesQuery{Family: pick(t, "family", tally.Families...), First: pick(t, "first", "", "cl_1", "gw_1", "to_1")}
+	q := storage.SeriesQuery{Family: pick(t, "family", tally.Families...), First: pick(t, "first", "", "cl_1", "gw_1", "to_1", "up_1")}
 	at := h.bench.now.Truncate(24 * time.Hour).Add(-time.Duration(upTo(t, "hours ago", 96)) * time.Hour)
 	for range upTo(t, "edges", 5) {
 		q.Edges = append(q.Edges, at)

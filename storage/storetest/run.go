@@ -237,7 +237,7 @@ func (b *bench) request(charges ...tally.Charge) tally.Reservation {
 // answered is the record of a request that used so many tokens of output.
 func answered(r tally.Reservation, output int64) tally.Record {
 	rec := r.Draft
-	rec.Provider, rec.Attempts, rec.Status, rec.Outcome, rec.Basis = "pr_1", 1, 200, tally.OK, tally.Exact
+	rec.Provider, rec.Upstream, rec.Attempts, rec.Status, rec.Outcome, rec.Basis = "pr_1", "up_1", 1, 200, tally.OK, tally.Exact
 	rec.Tokens = tally.Tokens{Input: 10, Output: output}
 	rec.Cost = tally.NanoUSD(bounds[2].At(output))
 	rec.Credits = tally.NanoUSD(bounds[3].At(output))

@@ -39,7 +39,7 @@ func series(b *bench) {
 			slices.SortFunc(want[from:], func(a, b storage.Point) int { return slices.Compare(a.Dim[:], b.Dim[:]) })
 		}
 		b.wantEqual("series by "+string(f), b.series(f, "", edges...), want)
-		for _, first := range []string{"cl_1", "gw_1", "to_1", "to_", "none"} {
+		for _, first := range []string{"cl_1", "gw_1", "to_1", "to_", "up_1", "none"} {
 			some := slices.DeleteFunc(slices.Clone(want), func(p storage.Point) bool { return p.Dim[0] != first })
 			if got := b.series(f, first, edges...); len(got)+len(some) > 0 {
 				b.wantEqual(fmt.Sprintf("series by %s of %s", f, first), got, some)

@@ -1,0 +1,64 @@
+package badgerdb
+
+import (
+	"strings"
+	"unicode"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"tallygate/engine/tally"
+)
+
+// schema is the version of everything in the store. The value that says so is one
+// byte, and since schema 2 the version of the program that wrote it behind it, so
+// that an older program can name the one that is needed.
+const schema = 2
+
+// found is what a store says of its schema.
+type found struct {
+	schema byte   // 0: it is new
+	filled uint64 // records up to here are in what an upgrade that was stopped has written
+}
+
+// readSchema reads the schema of the store, and refuses one that is newer than
+// this program.
+func (s *Store) readSchema(txn *badger.Txn) (f found, err error) {
+	payload, err := get(txn, keySchema)
+	switch {
+	case err != nil:
+		return f, err
+	case payload == nil:
+		it := txn.NewIterator(badger.IteratorOptions{})
+		defer it.Close()
+		if it.Rewind(); !it.Valid() {
+			return f, nil
+		}
+		fallthrough
+	case len(payload) == 0 || payload[0] == 0:
+		return f, tally.Errorf(tally.Corrupt, "the store in %s does not say what it is", s.opts.Dir).WithHint("choose another folder with --data, or restore a backup")
+	case payload[0] > schema:
+		return f, s.tooNew(payload[0], string(payload[1:]))
+	}
+	f.schema = payload[0]
+	if f.schema < schema && len(payload) > 1 {
+		d := decoder{b: payload[1:]}
+		f.filled = d.uint()
+		err = d.end("how far an upgrade has come")
+	}
+	return f, err
+}
+
+func (s *Store) tooNew(found byte, version string) error {
+	writer, hint := "a newer tallygate", "install a newer tallygate"
+	if version != "" && !strings.ContainsFunc(version, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		writer, hint = "tallygate "+version, "install tallygate "+version+" or newer"
+	}
+	return tally.Errorf(tally.Invalid, "the store in %s was written by %s (schema %d); this program reads up to schema %d", s.opts.Dir, writer, found, schema).WithHint("%s", hint)
+}
+
+func (s *Store) writeSchema() error {
+	if err := s.set(keySchema, append([]byte{schema}, s.opts.Version...)); err != nil {
+		return cannotWrite(err)
+	}
+	return nil
+}

@@ -1,0 +1,151 @@
+package badgerdb
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+	"pgregory.net/rapid"
+
+	"tallygate/engine/tally"
+	"tallygate/storage"
+)
+
+// together records refusals in one transaction, so that they share a block.
+func (w *world) together(list []tally.Record) {
+	w.Helper()
+	var jobs []*job
+	for i := range list {
+		j := w.queue.newJob(jobRefuse)
+		j.entry.Record = list[i]
+		jobs = append(jobs, j)
+	}
+	if err := w.queue.send(jobs...); err != nil {
+		w.Fatal(err)
+	}
+	for i, j := range jobs {
+		if err := w.queue.wait(j); err != nil {
+			w.Fatal(err)
+		}
+		if err := w.spec.Refuse(ctx, list[i]); err != nil {
+			w.Fatal(err)
+		}
+	}
+}
+
+// A search that passes over chunks finds what one that looks at every record
+// finds, page by page.
+func TestSearchesAgree(t *testing.T) {
+	pick := func(rt *rapid.T, label string, from ...string) string { return rapid.SampledFrom(from).Draw(rt, label) }
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWorld(t)
+		defer func() { w.Store.Close() }()
+		id := 0
+		crash, prune := rapid.IntRange(0, 30).Draw(rt, "crash after"), rapid.IntRange(0, 20).Draw(rt, "prune after")
+		for batch := range rapid.IntRange(1, 12).Draw(rt, "batches") {
+			var list []tally.Record
+			rare := rapid.IntRange(0, 5).Draw(rt, "rare") == 0
+			for range rapid.IntRange(1, 20).Draw(rt, "records") {
+				id++
+				r := tally.Record{ID: tally.ID(fmt.Sprintf("rf_%d", id)), At: w.now, Outcome: tally.OutcomeLimited, Count: 1, Client: "cl_1", Model: "m_1"}
+				if rare {
+					r.Client, r.Key = tally.ID(pick(rt, "client", "cl_1", "cl_2", "")), tally.ID(pick(rt, "key", "", "ke_1", "cl_2"))
+					r.Token, r.Model = pick(rt, "token", "", "to_1"), pick(rt, "model", "m_1", "m_2", "m_2\x00")
+				}
+				list = append(list, r)
+			}
+			w.together(list)
+			w.now = w.now.Add(time.Duration(rapid.IntRange(0, 30).Draw(rt, "hours")) * time.Hour)
+			if rapid.Bool().Draw(rt, "checkpoint") {
+				w.queue.alone(w.completeCheckpoint)
+			}
+			if batch == crash { // takes far longer than the rest
+				w.crash()
+			}
+			if batch == prune {
+				w.prune(w.now.AddDate(0, 0, -rapid.IntRange(0, 2).Draw(rt, "days")))
+			}
+		}
+		for range 6 {
+			q := storage.RecordQuery{Client: tally.ID(pick(rt, "client", "", "cl_1", "cl_2", "cl_3")), Key: tally.ID(pick(rt, "key", "", "", "ke_1", "cl_2")),
+				Token: pick(rt, "token", "", "", "to_1"), Model: pick(rt, "model", "", "", "m_2", "m_2\x00"), Limit: rapid.IntRange(1, 30).Draw(rt, "limit")}
+			if rapid.Bool().Draw(rt, "since") {
+				q.Since = w.now.Add(-time.Duration(rapid.IntRange(0, 200).Draw(rt, "hours ago")) * time.Hour)
+			}
+			w.samePages(rt, q)
+		}
+		w.sound()
+		if t.Failed() {
+			rt.FailNow()
+		}
+	})
+}
+
+// samePages compares the pages of a query.
+func (w *world) samePages(rt *rapid.T, q storage.RecordQuery) {
+	mine, theirs := q, q
+	for {
+		got, next, err := w.Records(ctx, mine)
+		want, wantNext, _ := w.spec.Records(ctx, theirs)
+		if err != nil || len(got) != len(want) || (next == "") != (wantNext == "") {
+			rt.Fatalf("%+v: %d records, %q, %v; want %d, %q", mine, len(got), next, err, len(want), wantNext)
+		}
+		for i := range got {
+			if got[i].ID != want[i].ID {
+				rt.Fatalf("%+v: record %d is %s, want %s", mine, i, got[i].ID, want[i].ID)
+			}
+		}
+		if next == "" {
+			return
+		}
+		if _, seq, ok := parseCursor(next); !ok || seq != got[len(got)-1].Seq {
+			rt.Fatalf("the cursor %q is not of the last record, %d", next, got[len(got)-1].Seq)
+		}
+		mine.After, theirs.After = next, wantNext
+	}
+}
+
+// A search looks at the chunks of what it finds, and at what no checkpoint has.
+func TestSearchPassesOver(t *testing.T) {
+	w := newWorld(t)
+	var rare []tally.ID
+	for i := range 400 {
+		r := tally.Record{ID: tally.ID(fmt.Sprintf("rf_%d", i)), At: w.now, Outcome: tally.OutcomeLimited, Count: 1, Client: "cl_1"}
+		if i == 57 || i == 203 {
+			r.Client, rare = "cl_rare", append(rare, r.ID)
+		}
+		w.together([]tally.Record{r})
+		w.now = w.now.Add(time.Hour)
+		if i == 389 {
+			w.queue.alone(w.completeCheckpoint)
+		}
+	}
+	looked := func(client tally.ID) (n int, found []tally.ID) {
+		q := storage.RecordQuery{Client: client}
+		behind := w.durable.Load()
+		err := w.view(func(txn *badger.Txn) error {
+			return backwards(txn, nil, w.search(txn, &q, behind), func(_ uint32, x *entry) bool {
+				if n++; q.Match(&x.Record) {
+					found = append(found, x.ID)
+				}
+				return true
+			})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n, found
+	}
+	slices.Reverse(rare)
+	if n, found := looked("cl_rare"); n > 30 || !slices.Equal(found, rare) {
+		t.Errorf("%v were found among %d, want %v among at most 30", found, n, rare)
+	}
+	if n, found := looked("cl_none"); n > 20 || len(found) > 0 {
+		t.Errorf("%v were found among %d, want none among at most 20", found, n)
+	}
+	if n, found := looked("cl_1"); n != 400 || len(found) != 398 {
+		t.Errorf("%d were found among %d, want 398 among all", len(found), n)
+	}
+}

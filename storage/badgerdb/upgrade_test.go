@@ -1,0 +1,255 @@
+package badgerdb
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"tallygate/engine/tally"
+	"tallygate/storage"
+)
+
+// A folder of schema 1 is gone on with: everything is as its program said.
+func TestKeptFolder(t *testing.T) {
+	facts := keptJSON[keptFacts](t, "store.json")
+	k := openKept(t)
+	k.sound() // at once
+	k.says("after_open", facts.AfterOpen)
+	list, rev, err := k.Load(ctx)
+	if err != nil || rev != facts.Rev {
+		t.Errorf("load: revision %d, %v; want %d", rev, err, facts.Rev)
+	}
+	kinds := map[tally.EntityKind]int{}
+	for _, e := range list {
+		kinds[e.Kind()]++
+		if s, ok := e.(*tally.Settings); ok && s.OnLeave != tally.LeaveDrain {
+			t.Errorf("a stream that is left is to be drained, not %q", s.OnLeave)
+		}
+	}
+	if !reflect.DeepEqual(kinds, facts.Entities) {
+		t.Errorf("entities: %v, want %v", kinds, facts.Entities)
+	}
+	for s, want := range facts.LastUsed {
+		if got, err := k.LastUsed(ctx, s); err != nil || !got[0].Equal(want) {
+			t.Errorf("%s was last used at %v, %v; want %v", s, got, err, want)
+		}
+	}
+	k.restart()
+	k.says("after_open", facts.AfterOpen)
+	if n, err := k.Expire(ctx, facts.AfterExpire.LastSeen, 10); err != nil || n != facts.Expired {
+		t.Errorf("expired %d, %v; want %d", n, err, facts.Expired)
+	}
+	k.says("after_expire", facts.AfterExpire)
+	k.restart()
+	k.says("after_expire", facts.AfterExpire)
+
+	// Pruning goes on, and takes nothing from what was said.
+	records := keptJSON[[]tally.Record](t, "records_after_expire.jsonl.gz")
+	for _, day := range []time.Time{records[len(records)-1].At.AddDate(0, 0, 1), facts.AfterExpire.LastSeen.AddDate(0, 0, 1)} {
+		if n, err := k.Prune(ctx, day); err != nil || n == 0 {
+			t.Errorf("pruned %d, %v", n, err)
+		}
+		k.sound()
+		k.series("after_expire", records)
+		k.restart()
+		k.sound()
+		k.series("after_expire", records)
+	}
+	for _, key := range keys(t, k.Store, tablePresence) {
+		if chunk, _, _ := parsePresenceKey([]byte(key)); chunk < (k.pruned.seq+1)>>k.options.chunkBits {
+			t.Errorf("%s: its records are pruned", keyText([]byte(key)))
+		}
+	}
+}
+
+// keys are those of a table.
+func keys(t *testing.T, s *Store, prefix ...byte) (out []string) {
+	t.Helper()
+	err := s.view(func(txn *badger.Txn) error {
+		return each(txn, prefix, func(key, _ []byte) error { out = append(out, string(key)); return nil })
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// An upgrade that is killed at any moment goes on where it was.
+func TestKeptFolderKilled(t *testing.T) {
+	records := keptJSON[[]tally.Record](t, "records_after_open.jsonl.gz")
+	step := 7
+	if *every {
+		step = 1
+	}
+	whole := openKept(t)
+	rows := keys(t, whole.Store, tableRollup)
+	want := pointsOf(tally.ByUpstream, keptEdges(), records)
+	for _, after := range []bool{false, true} {
+		for n, done := 1, false; !done; n += step {
+			t.Run(fmt.Sprintf("commit %d, done %v", n, after), func(t *testing.T) {
+				o := whole.options
+				o.Dir = keptFolder(t)
+				commits := 0
+				s, err := open(ctx, o, func(txn *badger.Txn) error {
+					if commits++; commits != n {
+						return txn.Commit()
+					}
+					if after {
+						if err := txn.Commit(); err != nil {
+							return err
+						}
+					}
+					return errInTheWay
+				})
+				if done = err == nil; done {
+					s.Close()
+				} else if tally.CodeOf(err) != tally.Unavailable {
+					t.Errorf("open: %v, want Unavailable", err)
+				}
+				k := &keptStore{T: t, options: o}
+				k.start()
+				defer k.Close()
+				k.sound()
+				if got, err := k.Series(ctx, storage.SeriesQuery{Family: tally.ByUpstream, Edges: keptEdges()}); err != nil || !reflect.DeepEqual(got, want) {
+					t.Errorf("series by upstream:\ngot  %+v, %v\nwant %+v", got, err, want)
+				}
+				if again := keys(t, k.Store, tableRollup); !slices.Equal(again, rows) {
+					t.Errorf("%d rows, want %d", len(again), len(rows))
+				}
+			})
+			if n > 500 {
+				t.Fatal("it never opens")
+			}
+		}
+	}
+}
+
+// A program that knows only schema 1 does not take a store while it is upgraded,
+// nor later.
+func TestUpgradeShutsOldProgramOut(t *testing.T) {
+	o := Options{Dir: keptFolder(t), Version: "2.0.0", upgradeRecords: 100}
+	n := 0
+	if _, err := open(ctx, o, func(txn *badger.Txn) error {
+		if n++; n == 4 {
+			return errInTheWay
+		}
+		return txn.Commit()
+	}); err == nil {
+		t.Fatal("it opens")
+	}
+	look := func() (payload []byte) {
+		s, err := newStore(ctx, o, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = s.view(func(txn *badger.Txn) (err error) { payload, err = get(txn, keySchema); return err })
+		if err := errors.Join(err, s.db.Close()); err != nil {
+			t.Fatal(err)
+		}
+		return payload
+	}
+	if p := look(); len(p) < 2 || p[0] != 1 {
+		t.Errorf("in mid-upgrade the schema is %q", p)
+	}
+	openStore(t, o.Dir).Close()
+	if p := look(); string(p) != "\x02" { // the program that has completed it gave no version
+		t.Errorf("after it the schema is %q", p)
+	}
+}
+
+// old makes a folder what a program of schema 1 would have left.
+func old(t *testing.T, dir string) {
+	t.Helper()
+	s, err := newStore(ctx, Options{Dir: dir}, (*badger.Txn).Commit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var gone []string
+	for _, table := range []byte{tableRollup, tableOpening, tablePresence} {
+		gone = append(gone, keys(t, s, table)...)
+	}
+	for _, key := range gone {
+		k, ok := parseRowKey([]byte(key))
+		if key[0] == tableOpening {
+			k, ok = parseRowTail([]byte(key[1:]))
+		}
+		if ok && (k.family < families1 || k.family == bySubject) {
+			continue
+		}
+		err = errors.Join(err, s.db.Update(func(txn *badger.Txn) error { return txn.Delete([]byte(key)) }))
+	}
+	if err := errors.Join(err, s.set(keySchema, []byte{1}), s.db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A program of schema 1 may have been killed as it pruned: the balances of the
+// families it did not have are made up for, too.
+func TestUpgradeInMidPrune(t *testing.T) {
+	step := 4
+	if *every {
+		step = 1
+	}
+	for _, after := range []bool{false, true} {
+		for n, done := 1, false; !done; n += step {
+			t.Run(fmt.Sprintf("commit %d, done %v", n, after), func(t *testing.T) {
+				w := newWorld(t)
+				w.families = tally.Families[:families1] // the others say nothing of pruned records
+				w.history()
+				commits := w.fail(n, after)
+				done = w.prune(w.now.AddDate(0, 0, 2)) == nil
+				if done && commits() >= n {
+					t.Fatalf("commit %d of %d has not failed", n, commits())
+				}
+				w.crashAs(func(dir string) { old(t, dir) })
+				w.agreeOnSums() // which records are there depends on what was done
+				w.sound()
+				w.crash()
+				w.agreeOnSums()
+				w.sound()
+				if _, err := w.Prune(ctx, w.now.AddDate(0, 0, 2)); err != nil {
+					t.Error(err)
+				}
+				w.sound()
+				w.restart()
+				w.agreeOnSums()
+				w.sound()
+			})
+		}
+	}
+}
+
+// Nor does it count what is pruned and was not removed yet.
+func TestUpgradeBeforeRemoval(t *testing.T) {
+	w := newWorld(t)
+	w.families = tally.Families[:families1]
+	w.history()
+	err := w.queue.alone(func() error {
+		if err := w.completeCheckpoint(); err != nil {
+			return err
+		}
+		o, err := w.oldest(dayOf(w.now) + 1)
+		if err != nil {
+			return err
+		}
+		return w.leave(o)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.crashAs(func(dir string) { old(t, dir) })
+	w.agreeOnSums()
+	w.sound()
+	records, _, err := w.Records(ctx, storage.RecordQuery{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	edges := []time.Time{noon.Truncate(24 * time.Hour), noon.AddDate(0, 1, 0).Truncate(24 * time.Hour)}
+	got, err := w.Series(ctx, storage.SeriesQuery{Family: tally.ByUpstream, Edges: edges})
+	w.same("series by upstream", got, pointsOf(tally.ByUpstream, edges, records), err)
+}
