@@ -56,7 +56,9 @@ func (x *exchange) admit() (refusal *tally.Refusal) {
 		x.asked.Choices *= e.Prompts
 	}
 	if x.endpoint != providers.Embeddings {
-		x.outputWanted(money || tokens || x.principal.Visitor)
+		if refusal = x.outputWanted(money || tokens || x.principal.Visitor); refusal != nil {
+			return refusal
+		}
 	}
 	for _, t := range x.targets {
 		// A model without a price is here only by the owner's policy: it counts as free.
@@ -207,7 +209,7 @@ func (x *exchange) pictures() int64 {
 // outputWanted finds the output to ask for per choice: what the caller says, or
 // the default, and never more than a model can give. Where nothing limits money or
 // tokens nothing is asked for that the caller has not.
-func (x *exchange) outputWanted(limited bool) {
+func (x *exchange) outputWanted(limited bool) *tally.Refusal {
 	e := &x.envelope
 	largest, context := int64(0), int64(0)
 	for i, t := range x.targets {
@@ -241,7 +243,11 @@ func (x *exchange) outputWanted(limited bool) {
 		if p.Token != nil && p.Token.MaxOutput > 0 {
 			most = p.Token.MaxOutput
 		}
-		want = min(want, most)
+		// It is of the request: choices share it, and no budget for thinking raises it.
+		if e.Thinking > 0 && e.Thinking+leastAnswer > most/x.asked.Choices {
+			return tally.BadRequest("thinking", fmt.Sprintf("A visitor's request may have %s tokens of output, thinking and all choices together. Ask for less thinking.", tally.TokensIO.Format(most)))
+		}
+		want = min(want, max(most/x.asked.Choices, 1))
 	}
 	// An upstream refuses an output that its budget for thinking uses up. Where the
 	// caller has said so itself, that is what it is told.
@@ -252,4 +258,5 @@ func (x *exchange) outputWanted(limited bool) {
 		}
 	}
 	x.asked.Output = want
+	return nil
 }
