@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"tallygate/engine/meter"
@@ -175,10 +176,7 @@ func (x *exchange) inputBound() int64 {
 		context = max(context, t.Model.ContextTokens)
 	}
 	e := &x.envelope
-	unbounded := e.Content.Unbounded != ""
-	for i := range e.Extras {
-		unbounded = unbounded || e.Extras[i].Fetches
-	}
+	unbounded := e.Content.Unbounded != "" || x.fetches()
 	switch bytes := x.textBytes() + formatTokens + x.pictures(); {
 	case unbounded:
 		return context * e.Prompts
@@ -187,6 +185,12 @@ func (x *exchange) inputBound() int64 {
 	default:
 		return min(bytes, context)
 	}
+}
+
+// fetches reports whether the upstream brings into the prompt what the body does
+// not hold.
+func (x *exchange) fetches() bool {
+	return slices.ContainsFunc(x.envelope.Extras, func(e providers.Extra) bool { return e.Fetches })
 }
 
 // textBytes is the length of the body but for the pictures in it.
