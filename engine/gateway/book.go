@@ -85,7 +85,9 @@ func (x *exchange) bookFailure(body providers.Body, err error) {
 		}
 		x.price(a, &said, said.Tokens)
 	case up != nil && up.Free:
-	case x.stream && x.stops(err):
+	case x.stream && x.stops(err) && up != nil && (up.Told || up.Fault == providers.Gone || up.Fault == providers.TimedOut && up.Status == 0):
+		// We have closed it, or it has told its end; a time-out behind the upstream and
+		// an answer that is no stream tell nothing of what was written.
 		x.bookSoFar(a, body, &said)
 	default:
 		x.bookHeld(a)
