@@ -114,10 +114,13 @@ func (c *Content) messages(b []byte, i int) int {
 		return skipValue(b, i, 1, nil)
 	}
 	return eachElement(b, i, 2, func(i int) int {
-		if kindAt(b, i) != '{' {
-			return skipValue(b, i, 2, nil)
+		switch kindAt(b, i) {
+		case '{':
+			return c.message(b, i)
+		case '[':
+			c.refers(nil, "messages")
 		}
-		return c.message(b, i)
+		return skipValue(b, i, 2, nil)
 	})
 }
 
@@ -269,7 +272,11 @@ func (p *part) inline(b []byte, i, depth int, key []byte, to *span) int {
 				if odd = odd || found.present() || !isText; isText && (carried(i, end) || string(k) == "data" && isBase64(b[i+1:end-1])) {
 					found = span{From: i, To: end}
 				}
-			case "detail", "format", "media_type", "type", "mime_type":
+			case "detail", "format":
+			case "media_type", "mime_type": // a document called a picture has no bound of one
+				odd = odd || b[i] != '"' || !isMediaType(key, b[i+1:end-1])
+			case "type":
+				odd = odd || string(b[i:end]) != `"base64"`
 			default:
 				odd = true
 			}
@@ -298,10 +305,15 @@ func isMediaOf(key, data []byte) bool {
 	if !bytes.HasPrefix(data, []byte("data:")) {
 		return true // bare base64, whose type stands beside it
 	}
+	return isMediaType(key, data[len("data:"):])
+}
+
+// isMediaType reports whether a media type is of what a key says.
+func isMediaType(key, of []byte) bool {
 	if string(key) == "input_audio" || string(key) == "audio" {
-		return bytes.HasPrefix(data, []byte("data:audio/"))
+		return bytes.HasPrefix(of, []byte("audio/"))
 	}
-	return bytes.HasPrefix(data, []byte("data:image/"))
+	return bytes.HasPrefix(of, []byte("image/"))
 }
 
 // isBase64 reports whether a text is nothing but base64, and so no address.

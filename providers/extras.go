@@ -99,12 +99,33 @@ func roleOf(key []byte) role {
 	return unknownField
 }
 
+// meant is the name that a key spells: escapes are decoded, since any name can be
+// written with them, and letters of both cases taken for the same, since some
+// decoders do. A name that has a role as it is written keeps that.
+func meant(key []byte) []byte {
+	if plain(key) {
+		return key
+	}
+	name, ok := unquote(append(append([]byte{'"'}, key...), '"'))
+	if !ok {
+		return key
+	}
+	if _, ok := roles[name]; ok {
+		return []byte(name)
+	}
+	return []byte(strings.ToLower(name))
+}
+
 // other walks over the value of a field that Envelope does not read.
 func (e *Envelope) other(key []byte, b []byte, i int) int {
 	kind := kindAt(b, i)
 	off := kind == 'n' || kind == 'f' // null and false ask for nothing
+	key = meant(key)
 	r := roleOf(key)
 	media := false
+	if r == textField && kind == '[' { // parts, as a message has them
+		return e.Content.parts(b, i, 2, "the request")
+	}
 	end := skipValue(b, i, 1, &media)
 	if end < 0 {
 		return end
@@ -118,7 +139,7 @@ func (e *Envelope) other(key []byte, b []byte, i int) int {
 			e.Content.refers(key, "the request")
 		}
 	case textField:
-		if media {
+		if media || kind == '{' {
 			e.Content.refers(key, "the request")
 		}
 	case referField:
@@ -197,19 +218,24 @@ func (e *Envelope) readExtras(b []byte) {
 	}
 }
 
-// searchOff reports whether search_parameters say that nothing is searched.
+// searchOff reports whether search_parameters say beyond doubt that nothing is
+// searched: once, and with no key that could be read as another.
 func searchOff(b []byte, s span) bool {
-	off := false
+	off, modes := false, 0
 	if b[s.From] != '{' {
 		return false
 	}
 	members(b, s.From, func(key []byte, s span) bool {
-		if string(key) == "mode" {
+		switch {
+		case string(key) == "mode":
 			off = string(s.of(b)) == `"off"`
+			modes++
+		case !plain(key):
+			modes = 2
 		}
-		return true
+		return modes < 2
 	})
-	return off
+	return off && modes == 1
 }
 
 // readTools looks at the types of tools: those that the caller runs cost nothing.

@@ -93,12 +93,12 @@ func (e *Envelope) read(b []byte) error {
 	return nil
 }
 
-// holdsObject reports whether a value is an object, or a list that has one.
+// holdsObject reports whether a value is an object, or a list that has one, however deep.
 func holdsObject(b []byte, s span) bool {
 	found := b[s.From] == '{'
 	if b[s.From] == '[' {
 		elementsOf(b, s.From, func(s span) bool {
-			found = b[s.From] == '{'
+			found = holdsObject(b, s)
 			return !found
 		})
 	}

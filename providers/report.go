@@ -40,8 +40,10 @@ type Report struct {
 	// Tokens are in disjoint classes. A side that is missing is 0.
 	Tokens tally.Tokens
 	Known  Known
-	// Searches of the web, sources or results, whichever the upstream counts.
+	// Searches of the web, sources or results, whichever the upstream counts, if
+	// Searched: most upstreams tell nothing of them.
 	Searches int64
+	Searched bool
 	// Billed is what the upstream says it charges for the call, if IsBilled;
 	// rounded up to a nano-dollar.
 	Billed   tally.NanoUSD
@@ -124,7 +126,7 @@ func keepName(to *string, quoted []byte) {
 // report sums up. delivered is the output that came, an estimate in tokens; data
 // is whether there was output of another kind.
 func (n *notes) report(delivered int64, data bool) Report {
-	r := Report{Searches: n.n[figSearches], Model: n.model, Tier: n.tier, Finish: n.finish}
+	r := Report{Searches: n.n[figSearches], Searched: n.has(figSearches), Model: n.model, Tier: n.tier, Finish: n.finish}
 	r.Tokens, r.Known = n.tokens(delivered)
 	if r.Known == KnownZero && data {
 		r.Known = KnownNothing

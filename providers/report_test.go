@@ -75,8 +75,8 @@ func TestReport(t *testing.T) {
 		`{"cost":-0.5}`:                                                               {}, `{"cost":"0.5"}`: {}, `{"cost":10000.01}`: {}, `{"cost":1e400}`: {}, `{"cost":null}`: {}, `{"cost":true}`: {}, `{"cost":[1]}`: {}, `{"cost":{"total":1}}`: {}, `{"cost":{"total_cost":-1}}`: {},
 
 		// Searches.
-		`{"num_search_queries":3}`: {Searches: 3},
-		`{"num_sources_used":4,"server_tool_use":{"web_search_requests":4}}`: {Searches: 4},
+		`{"num_search_queries":3}`: {Searches: 3, Searched: true},
+		`{"num_sources_used":4,"server_tool_use":{"web_search_requests":4}}`: {Searches: 4, Searched: true},
 		`{"num_search_queries":-3}`: {}, `{"num_search_queries":2.5}`: {}, `{"num_search_queries":10001}`: {},
 	} {
 		if got := ParseUsage([]byte(`{"usage":` + usage + `}`)); got != want {

@@ -72,7 +72,7 @@ func TestReportsAreFolded(t *testing.T) {
 		for err := error(nil); err == nil; {
 			_, err = s.Next()
 		}
-		want := Report{Tokens: tally.Tokens{Input: 15, CachedInput: 5, Output: 7}, Known: KnownWhole, Billed: tally.Dollar / 2, IsBilled: true, Searches: 2, Model: "up", Finish: Finished}
+		want := Report{Tokens: tally.Tokens{Input: 15, CachedInput: 5, Output: 7}, Known: KnownWhole, Billed: tally.Dollar / 2, IsBilled: true, Searches: 2, Searched: true, Model: "up", Finish: Finished}
 		if got := s.Report(); got != want {
 			t.Fatalf("split at %d: %+v, want %+v", at, got, want)
 		}

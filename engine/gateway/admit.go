@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"tallygate/engine/meter"
@@ -56,7 +57,9 @@ func (x *exchange) admit() (refusal *tally.Refusal) {
 		x.asked.Choices *= e.Prompts
 	}
 	if x.endpoint != providers.Embeddings {
-		x.outputWanted(money || tokens || x.principal.Visitor)
+		if refusal = x.outputWanted(money || tokens || x.principal.Visitor); refusal != nil {
+			return refusal
+		}
 	}
 	for _, t := range x.targets {
 		// A model without a price is here only by the owner's policy: it counts as free.
@@ -174,10 +177,7 @@ func (x *exchange) inputBound() int64 {
 		context = max(context, t.Model.ContextTokens)
 	}
 	e := &x.envelope
-	unbounded := e.Content.Unbounded != ""
-	for i := range e.Extras {
-		unbounded = unbounded || e.Extras[i].Fetches
-	}
+	unbounded := e.Content.Unbounded != "" || x.fetches()
 	switch bytes := x.textBytes() + formatTokens + x.pictures(); {
 	case unbounded:
 		return context * e.Prompts
@@ -186,6 +186,12 @@ func (x *exchange) inputBound() int64 {
 	default:
 		return min(bytes, context)
 	}
+}
+
+// fetches reports whether the upstream brings into the prompt what the body does
+// not hold.
+func (x *exchange) fetches() bool {
+	return slices.ContainsFunc(x.envelope.Extras, func(e providers.Extra) bool { return e.Fetches })
 }
 
 // textBytes is the length of the body but for the pictures in it.
@@ -208,7 +214,7 @@ func (x *exchange) pictures() int64 {
 // outputWanted finds the output to ask for per choice: what the caller says, or
 // the default, and never more than a model can give. Where nothing limits money or
 // tokens nothing is asked for that the caller has not.
-func (x *exchange) outputWanted(limited bool) {
+func (x *exchange) outputWanted(limited bool) *tally.Refusal {
 	e := &x.envelope
 	largest, context := int64(0), int64(0)
 	for i, t := range x.targets {
@@ -242,7 +248,11 @@ func (x *exchange) outputWanted(limited bool) {
 		if p.Token != nil && p.Token.MaxOutput > 0 {
 			most = p.Token.MaxOutput
 		}
-		want = min(want, most)
+		// It is of the request: choices share it, and no budget for thinking raises it.
+		if e.Thinking > 0 && e.Thinking+leastAnswer > most/x.asked.Choices {
+			return tally.BadRequest("thinking", fmt.Sprintf("A visitor's request may have %s tokens of output, thinking and all choices together. Ask for less thinking.", tally.TokensIO.Format(most)))
+		}
+		want = min(want, max(most/x.asked.Choices, 1))
 	}
 	// An upstream refuses an output that its budget for thinking uses up. Where the
 	// caller has said so itself, that is what it is told.
@@ -253,4 +263,5 @@ func (x *exchange) outputWanted(limited bool) {
 		}
 	}
 	x.asked.Output = want
+	return nil
 }

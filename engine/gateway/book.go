@@ -86,7 +86,9 @@ func (x *exchange) bookFailure(body providers.Body, err error) {
 		}
 		x.price(a, &said, said.Tokens)
 	case up != nil && up.Free:
-	case x.stream && x.stops(err) && a.Status < http.StatusBadRequest: // a time-out of something in between stops nothing behind it
+	case x.stream && x.stops(err) && up != nil && (up.Told || up.Fault == providers.Gone || up.Fault == providers.TimedOut && up.Status == 0):
+		// We have closed it, or it has told its end; a time-out behind the upstream and
+		// an answer that is no stream tell nothing of what was written.
 		x.bookSoFar(a, body, &said)
 	default:
 		x.bookHeld(a)
@@ -138,7 +140,7 @@ func (x *exchange) granted() int64 {
 // price puts what an attempt has used and cost into the result.
 func (x *exchange) price(a *tally.Attempt, said *providers.Report, used tally.Tokens) {
 	t := x.target
-	of := meter.Answer{Model: t.Model, By: x.answeredBy(said.Model), Tokens: used, Searches: said.Searches, Cost: t.Upstream.CostBy()}
+	of := meter.Answer{Model: t.Model, By: x.answeredBy(said.Model), Tokens: used, Searches: x.searches(said), Cost: t.Upstream.CostBy()}
 	if said.IsBilled {
 		of.Billed = &said.Billed
 	}
@@ -147,6 +149,15 @@ func (x *exchange) price(a *tally.Attempt, said *providers.Report, used tally.To
 		billed := said.Billed
 		x.result.Billed, x.result.Listed = &billed, listed
 	}
+}
+
+// searches is how many an attempt may be billed for: as the upstream says, in its
+// count or in its bill, and as held where it is silent about them.
+func (x *exchange) searches(said *providers.Report) int64 {
+	if said.Searched || said.IsBilled || said.Known == providers.KnownZero {
+		return said.Searches
+	}
+	return x.asked.Searches
 }
 
 // note keeps what the answer says beside its usage.
@@ -179,7 +190,7 @@ func (x *exchange) answeredBy(name string) *tally.Model {
 // bytes a token is the rule of thumb for English, and the JSON around the
 // prompt makes up for denser languages. What is no text counts at its bound.
 func (x *exchange) inputEstimate() int64 {
-	if x.envelope.Content.Unbounded != "" {
+	if x.envelope.Content.Unbounded != "" || x.fetches() {
 		return x.asked.InputTokens
 	}
 	return min((x.textBytes()+3)/4+x.pictures(), x.asked.InputTokens)

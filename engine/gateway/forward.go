@@ -100,8 +100,8 @@ func (x *exchange) session() string {
 // answer; of an answer that is not streamed these are all.
 func (x *exchange) ask() (reply *providers.Reply, first []byte, err error) {
 	targets := x.targets
-	if !x.enterAny(targets) {
-		return nil, nil, errAtCapacity
+	if err := x.enterAny(targets); err != nil {
+		return nil, nil, err
 	}
 	for {
 		reply, first, err = x.attempt()
@@ -126,11 +126,12 @@ func (x *exchange) ask() (reply *providers.Reply, first []byte, err error) {
 func (x *exchange) latest() *tally.Attempt { return &x.result.Attempts[len(x.result.Attempts)-1] }
 
 // enterAny takes a place in flight with the first upstream that has one, and waits
-// for one if none has.
-func (x *exchange) enterAny(targets []route.Target) bool {
+// for one if none has. A change of the catalog does not end that wait: the request
+// is admitted.
+func (x *exchange) enterAny(targets []route.Target) error {
 	x.turn = -1
 	if x.enterNext(targets) {
-		return true
+		return nil
 	}
 	x.turn, x.target = 0, targets[0]
 	most := *x.cat.Settings.HoldWait
@@ -141,17 +142,19 @@ func (x *exchange) enterAny(targets []route.Target) bool {
 		most = time.Until(x.deadline)
 	}
 	if most <= 0 {
-		return false
+		return errAtCapacity
 	}
-	waiting, cancel := x.waiting()
+	ctx, cancel := context.WithTimeout(x.ctx, most)
 	defer cancel()
-	ctx, done := context.WithTimeout(waiting, most)
-	defer done()
-	if !targets[0].Upstream.Wait(ctx) {
-		return false
+	defer context.AfterFunc(x.stopping, cancel)()
+	switch {
+	case targets[0].Upstream.Wait(ctx):
+		x.upstream = targets[0].Upstream
+		return nil
+	case x.stopping.Err() != nil:
+		return meter.ErrStopping
 	}
-	x.upstream = targets[0].Upstream
-	return true
+	return errAtCapacity
 }
 
 // enterNext takes a place with the next upstream behind the current one that has

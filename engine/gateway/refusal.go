@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"tallygate/engine/meter"
 	"tallygate/engine/tally"
 	"tallygate/providers"
 )
@@ -64,6 +65,9 @@ func upstreamRefusal(x *exchange, err error) *tally.Refusal {
 		refusal.Code = code
 		refusal.Message = fmt.Sprintf("Provider %q, asked for model %q, ", name, model) + fmt.Sprintf(format, args...)
 		return refusal
+	}
+	if err == meter.ErrStopping {
+		return stopping()
 	}
 	up, ok := errors.AsType[*providers.UpstreamError](err)
 	if !ok {

@@ -37,13 +37,16 @@ func (p *Provider) refusal(res *transport.Response) error {
 }
 
 // free reports whether nothing is charged for what a status refuses. Behind a
-// time-out the model may have been at work.
+// time-out the model may have been at work, and a success of another kind than 200
+// refuses nothing, unless it has no content.
 func free(status int) bool {
 	switch status {
+	case http.StatusNoContent, http.StatusResetContent:
+		return true
 	case http.StatusRequestTimeout, http.StatusGatewayTimeout, statusOriginTimeout:
 		return false
 	}
-	return true
+	return status < http.StatusOK || status >= http.StatusMultipleChoices
 }
 
 // statusOriginTimeout is what Cloudflare says of an upstream behind it.

@@ -161,8 +161,12 @@ const (
 	bytesBesides  = 1 << 20
 )
 
-// longest bounds the bytes of a stream by the output that was asked for.
+// longest bounds the bytes of a stream by the output that was asked for; 0 is no
+// bound, where the output has none.
 func longest(c providers.Call) int64 {
+	if c.MaxOutput <= 0 {
+		return 0
+	}
 	choices := max(c.Envelope.Choices, c.Envelope.BestOf)
 	if c.Endpoint == providers.Completions {
 		choices *= c.Envelope.Prompts

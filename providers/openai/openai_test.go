@@ -239,6 +239,10 @@ func TestLongest(t *testing.T) {
 			t.Errorf("%s: %d, want %d", x.body, got, x.want)
 		}
 	}
+	free := callOf(t, providers.Chat, `{}`)
+	if free.MaxOutput = 0; longest(free) != 0 {
+		t.Errorf("a stream without a bound of its output ends after %d bytes", longest(free))
+	}
 }
 
 // How long the head of an answer may take: an answer in one piece comes with

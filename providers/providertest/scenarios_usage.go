@@ -49,7 +49,7 @@ func spellings() []spelling {
 		bill("bill-object", `"cost":{"input_tokens_cost":0.01,"total_cost":0.0221}`, 22_100_000),
 		bill("bill-own-key", `"cost":0.001,"is_byok":true,"cost_details":{"upstream_inference_cost":0.02}`, 21_000_000),
 		bill("bill-ticks", `"cost_in_usd_ticks":37756000`, 3_775_600),
-		{"searches", `{` + both + `"num_search_queries":3}`, providers.Report{Tokens: tally.Tokens{Input: 20, Output: 7}, Known: providers.KnownWhole, Searches: 3}},
+		{"searches", `{` + both + `"num_search_queries":3}`, providers.Report{Tokens: tally.Tokens{Input: 20, Output: 7}, Known: providers.KnownWhole, Searches: 3, Searched: true}},
 	}
 }
 
