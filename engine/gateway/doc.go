@@ -16,7 +16,9 @@
 // JavaScript client below /sdk. Their files are the caller's; which address a
 // client talks to is decided here, in site.go.
 //
-// Two promises shape the code. Nothing is sent to an upstream before the most
+// Three promises shape the code. What was sent is paid for until it is proven
+// free, so a call outlives its caller (call.go) and is booked by what can be known
+// of it (book.go). Nothing is sent to an upstream before the most
 // it can cost is held, and the last byte of an answer is withheld until its
 // record is stored: whoever has seen the end of an answer finds it in the
 // records, even if the process was killed in the same instant.
