@@ -1,6 +1,10 @@
 package providers
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+)
 
 // Content is what bounds the prompt of a request: its text by its bytes, since a
 // token is at least one; pictures and sound that it carries by what they are. What
@@ -215,7 +219,9 @@ func (c *Content) part(b []byte, i, depth int, in string) int {
 		c.refers(p.name(), in)
 	case data.present() && !(p.picture.present() && p.sound.present()):
 		if data == p.sound {
-			c.Audio = true
+			if c.Audio = true; !boundedSound(b[data.From+1 : data.To-1]) {
+				c.refers(p.name(), in)
+			}
 			break
 		}
 		c.Images++
@@ -314,6 +320,27 @@ func isMediaType(key, of []byte) bool {
 		return bytes.HasPrefix(of, []byte("audio/"))
 	}
 	return bytes.HasPrefix(of, []byte("image/"))
+}
+
+// leastSampleRate is below what any sound of speech has, in samples a second.
+const leastSampleRate = 4000
+
+// boundedSound reports whether the bytes of a sound bound its tokens: of MP3, whose
+// lowest rate is 1,000 bytes a second, and of WAV at a rate that can be heard.
+// Formats that take next to nothing for silence have no such bound.
+func boundedSound(data []byte) bool {
+	if bytes.HasPrefix(data, []byte("data:")) {
+		data = data[bytes.IndexByte(data, ',')+1:]
+	}
+	var head [36]byte
+	n, _ := base64.StdEncoding.Decode(head[:], data[:min(len(data), 48)]) // what cannot be decoded is no sound
+	switch {
+	case n >= 3 && string(head[:3]) == "ID3", n >= 2 && head[0] == 0xff && head[1]&0xe0 == 0xe0:
+		return true
+	case n == 36 && string(head[:4]) == "RIFF" && string(head[8:12]) == "WAVE":
+		return binary.LittleEndian.Uint16(head[20:]) == 1 && binary.LittleEndian.Uint32(head[24:]) >= leastSampleRate
+	}
+	return false
 }
 
 // isBase64 reports whether a text is nothing but base64, and so no address.

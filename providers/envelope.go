@@ -33,6 +33,12 @@ type Envelope struct {
 	// Thinking is the budget for thinking that the request sets, in tokens; an
 	// upstream refuses an output that is not larger.
 	Thinking int64
+	// OtherMaximum is a field that bounds the output, or how many answers there are,
+	// by a name of its own that is not replaced; "" if there is none.
+	OtherMaximum string
+	// Preamble is whether upstreams put instructions of their own before the prompt,
+	// as they do for tools and schemas.
+	Preamble bool
 	// Unknown is the first top-level field whose meaning the gateway does not know,
 	// "" if there is none.
 	Unknown string

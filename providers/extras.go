@@ -48,6 +48,7 @@ const (
 	referField        // it stands for content that the body does not hold
 	billedField       // the upstream bills it, and nothing bounds it
 	searchField       // the upstream searches, once a call
+	maximumField      // another name for the maximum of an answer, or for how many there are
 )
 
 // roles are the fields that mean something, by name; the fields that Envelope
@@ -70,6 +71,11 @@ var roles = map[string]role{
 	"conversation_id": referField, "previous_response_id": referField, "thread": referField, "thread_id": referField, "assistant_id": referField,
 	"container": referField, "cached_content": referField, "cachedContent": referField, "file": referField, "files": referField, "attachments": referField,
 	"image": referField, "images": referField, "video": referField, "videos": referField, "prompt_id": referField,
+
+	"n_predict": maximumField, "num_predict": maximumField, "max_new_tokens": maximumField, "max_output_tokens": maximumField,
+	"max_tokens_to_sample": maximumField, "max_length": maximumField, "maxOutputTokens": maximumField, "maxTokens": maximumField,
+	"num_return_sequences": maximumField, "candidate_count": maximumField, "candidateCount": maximumField, "num_completions": maximumField,
+	"num_generations": maximumField,
 
 	"web_search_options": searchField,
 	"provider":           billedField, "route": billedField, "preset": billedField, "region": billedField, "inference_geo": billedField,
@@ -122,6 +128,9 @@ func (e *Envelope) other(key []byte, b []byte, i int) int {
 	off := kind == 'n' || kind == 'f' // null and false ask for nothing
 	key = meant(key)
 	r := roleOf(key)
+	if string(key) == "functions" || string(key) == "response_format" {
+		e.Preamble = e.Preamble || !off
+	}
 	media := false
 	if r == textField && kind == '[' { // parts, as a message has them
 		return e.Content.parts(b, i, 2, "the request")
@@ -135,8 +144,12 @@ func (e *Envelope) other(key []byte, b []byte, i int) int {
 		if e.Unknown == "" {
 			e.Unknown = strings.ToValidUTF8(string(key[:min(len(key), 60)]), "?")
 		}
-		if media {
+		if media || addresses(b[i:end]) {
 			e.Content.refers(key, "the request")
+		}
+	case maximumField:
+		if !off {
+			e.OtherMaximum = string(key)
 		}
 	case textField:
 		if media || kind == '{' {
@@ -156,6 +169,16 @@ func (e *Envelope) other(key []byte, b []byte, i int) int {
 		}
 	}
 	return end
+}
+
+// addresses reports whether a value may hold an address that the upstream fetches.
+func addresses(v []byte) bool {
+	for _, mark := range [...]string{"://", `:\/\/`, `\u003a`, `\u003A`, `\u002f`, `\u002F`} {
+		if bytes.Contains(v, []byte(mark)) {
+			return true
+		}
+	}
+	return false
 }
 
 // extra notes one.
@@ -211,6 +234,9 @@ func (e *Envelope) readExtras(b []byte) {
 		switch v := string(s.of(b)); v {
 		case `"standard"`, `"normal"`, `"default"`:
 		case `"fast"`:
+			if e.Tier != "" {
+				e.extra(Extra{Field: "speed beside service_tier", Count: -1})
+			}
 			e.Tier = tally.TierFast
 		default:
 			e.extra(Extra{Field: "speed", Count: -1})
@@ -244,6 +270,7 @@ func (e *Envelope) readTools(b []byte) {
 	if !s.present() || s.null(b) {
 		return
 	}
+	e.Preamble = true
 	if b[s.From] != '[' {
 		e.extra(Extra{Field: "tools", Count: -1, Fetches: true})
 		return

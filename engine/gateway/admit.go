@@ -18,6 +18,8 @@ const (
 	// formats put a few tokens around each message, always fewer than the JSON of
 	// the message has bytes, and some once per request.
 	formatTokens = 64
+	// preambleTokens is what upstreams add of their own for tools and schemas.
+	preambleTokens = 1024
 	// unknownImage bounds the tokens of a picture for a model that says nothing of
 	// it: more than any known one makes of a picture.
 	unknownImage = 50_000
@@ -36,6 +38,9 @@ func (x *exchange) admit() (refusal *tally.Refusal) {
 		return refusal
 	}
 	money, tokens := x.Meter.Limited(x.cat, x.principal)
+	if field := e.OtherMaximum; field != "" && (money || tokens || x.principal.Visitor) {
+		return tally.BadRequest(field, fmt.Sprintf("The field %q bounds the answer under a name that not every provider knows, so a limit on money or tokens could not be kept. Write max_tokens, and n for more than one answer.", field))
+	}
 	if refusal = x.priceable(money); refusal != nil {
 		return refusal
 	}
@@ -178,7 +183,7 @@ func (x *exchange) inputBound() int64 {
 	}
 	e := &x.envelope
 	unbounded := e.Content.Unbounded != "" || x.fetches()
-	switch bytes := x.textBytes() + formatTokens + x.pictures(); {
+	switch bytes := x.textBytes() + x.added() + x.pictures(); {
 	case unbounded:
 		return context * e.Prompts
 	case e.Prompts > 1:
@@ -192,6 +197,14 @@ func (x *exchange) inputBound() int64 {
 // not hold.
 func (x *exchange) fetches() bool {
 	return slices.ContainsFunc(x.envelope.Extras, func(e providers.Extra) bool { return e.Fetches })
+}
+
+// added is what the upstream may put around what the body holds.
+func (x *exchange) added() int64 {
+	if x.envelope.Preamble {
+		return formatTokens + preambleTokens
+	}
+	return formatTokens
 }
 
 // textBytes is the length of the body but for the pictures in it.

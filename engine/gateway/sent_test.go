@@ -171,6 +171,8 @@ func TestExtras(t *testing.T) {
 		}, `,"service_tier":"priority"`, `service_tier "priority"`},
 		"a tier that has none":        {nil, `,"service_tier":"priority"`, tally.CodeExtraUnpriced},
 		"what the caller runs":        {nil, `,"tools":[{"type":"function","function":{"name":"f"}}]`, `tools [{"type":"function","function":{"name":"f"}}]`},
+		"a maximum by another name":   {nil, `,"n_predict":5000`, tally.CodeBadRequest},
+		"the same, without a limit":   {func(w *world) { w.client.Limits = nil }, `,"n_predict":5000`, `n_predict 5000`},
 		"a field nobody has heard of": {nil, `,"x_new":{"a":1}`, `x_new {"a":1}`},
 	} {
 		t.Run(name, func(t *testing.T) {

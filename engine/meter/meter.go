@@ -135,7 +135,11 @@ func (m *Meter) Admit(ctx context.Context, r *Request) (*Ticket, *tally.Refusal)
 		who := m.visitorOf(p)
 		nameVisitor(&t.draft, who)
 		t.charges = pl.aim(t.charges, who)
-		places = []tally.Place{{Subject: visitorsOf(p.Gateway.ID) + tally.Subject(who.address), Max: int64(r.Catalog.Settings.VisitorInFlight)}}
+		most := int64(r.Catalog.Settings.VisitorInFlight)
+		places = []tally.Place{{Subject: visitorsOf(p.Gateway.ID) + tally.Subject(who.address), Max: most}}
+		if who.network != "" {
+			places = append(places, tally.Place{Subject: visitorsOf(p.Gateway.ID) + tally.Subject(who.network), Max: most * networkShare})
+		}
 	}
 	output := saturatingMul(r.Output, r.Choices)
 	least := min(output, saturatingMul(max(leastOutput, r.Least), r.Choices))
