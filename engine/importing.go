@@ -61,6 +61,11 @@ func (e *Engine) importModels(c *tally.Catalog, p *tally.Provider, offered []pro
 			noteShutdown(&report, m)
 			continue
 		}
+		if len(info.Prices) > 0 { // with nothing to compare them with
+			if why := outlandish(info.Prices); why != "" {
+				info.PriceProblem, fresh.Prices = why, nil
+			}
+		}
 		priced := len(fresh.Prices) > 0
 		if priced && report.Priced == maxImported || !priced && report.Added-report.Priced == maxUnpriced {
 			left++

@@ -134,6 +134,29 @@ func TestImplausiblePrices(t *testing.T) {
 	w.consistent()
 }
 
+// What no import may do at once, several within a day may not either; and a price
+// in another unit is none, where nothing is known to compare it with.
+func TestCreepingPrices(t *testing.T) {
+	w := newWorld(t)
+	w.setUp()
+	u := newUpstream(t)
+	list := func(models ...string) { u.set(func(u *upstream) { u.models = models }) }
+	list(told("vendor/m", "0.000002", "0.000004"), told("vendor/odd", "0.02", "0.04"), told("vendor/tiny", "0.00000000000001", "0.000004"))
+	created := do(w, control.ProvidersCreate, control.CreateProvider{Name: "up", ProviderKind: "openrouter", ProviderFields: control.ProviderFields{BaseURL: to(u.base())}})
+	if !slices.Equal(created.Import.Unpriced, []string{"vendor/odd", "vendor/tiny"}) {
+		t.Errorf("unpriced are %q", created.Import.Unpriced)
+	}
+	w.wait(48 * time.Hour)
+	list(told("vendor/m", "0.000018", "0.000036"))
+	expectChanges(t, do(w, control.ModelsImport, control.ImportModels{Provider: "up"}), "vendor/m input 2>18 800.0", "vendor/m output 4>36 800.0")
+	w.wait(time.Hour)
+	list(told("vendor/m", "0.00004", "0.00008"))
+	expectChanges(t, do(w, control.ModelsImport, control.ImportModels{Provider: "up"}),
+		"vendor/m input 18>40 122.2 refused: within a day more than 10 times as much", "vendor/m output 36>80 122.2 refused: within a day more than 10 times as much")
+	w.wait(24 * time.Hour)
+	expectChanges(t, do(w, control.ModelsImport, control.ImportModels{Provider: "up"}), "vendor/m input 18>40 122.2", "vendor/m output 36>80 122.2")
+}
+
 // A newer book brings tiers, bands, hours and what is announced, as rows beside
 // those there are; an older one does not.
 func TestImportingANewerBook(t *testing.T) {

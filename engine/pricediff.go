@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"slices"
 	"strings"
+	"time"
 
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
@@ -152,10 +153,15 @@ func (g priceGroup) figures(above int64) map[string]amount {
 	return out
 }
 
+// refused reports whether one of the changes has a reason against it.
+func (d *priceDiff) refused() bool {
+	return slices.ContainsFunc(d.list, func(c control.PriceChange) bool { return c.Reason != "" })
+}
+
 // judge gives every change its reason, and reports whether they apply. They stand
 // or fall together: half of a new price beside half of an old one is neither.
 func (d *priceDiff) judge(why string, accepted bool) bool {
-	bad := why != "" || slices.ContainsFunc(d.list, func(c control.PriceChange) bool { return c.Reason != "" })
+	bad := why != "" || d.refused()
 	for i := range d.list {
 		c := &d.list[i]
 		if why != "" {
@@ -196,6 +202,46 @@ func implausible(old, next tally.NanoUSD, named bool) string {
 		return fmt.Sprintf("about 1,000,000 times %s: it looks like a price per token", words)
 	case more > 10*less: // amounts leave room for that
 		return fmt.Sprintf("more than 10 times %s", words)
+	}
+	return ""
+}
+
+// crept says why a price cannot have become another within a day, however many
+// imports brought it there; "" if it can, or if the price is older than a day.
+func crept(prices, fresh []tally.Price, now time.Time) string {
+	is := tally.QuoteAt(prices, now, "", 0)
+	was, next := tally.QuoteAt(prices, now.Add(-24*time.Hour), "", 0), tally.QuoteAt(fresh, now, "", 0)
+	if was.Row == nil || next.Row == nil || was.ID() == is.ID() {
+		return ""
+	}
+	for _, c := range [...]tally.Class{tally.ClassInput, tally.ClassOutput} {
+		if why := implausible(was.Of[c], next.Of[c], true); why != "" {
+			return "within a day " + why
+		}
+	}
+	return ""
+}
+
+// Bounds on what a model can cost at all, in nano-USD per million tokens: what lies
+// beyond them is a slip of the unit.
+const (
+	mostPlausible  = 10_000 * tally.Dollar
+	leastPlausible = tally.Dollar / 10_000
+)
+
+// outlandish says what is wrong with prices that nothing is known to compare with.
+func outlandish(prices []tally.Price) string {
+	for i := range prices {
+		for _, c := range tally.AllClasses {
+			n := *prices[i].Rate(c)
+			switch {
+			case n == nil || *n == 0:
+			case *n > mostPlausible:
+				return fmt.Sprintf("%s is over $10,000 per million tokens: it looks like a price in another unit", c)
+			case *n < leastPlausible:
+				return fmt.Sprintf("%s is below $0.0001 per million tokens: it looks like a price per token or per thousand", c)
+			}
+		}
 	}
 	return ""
 }

@@ -112,6 +112,9 @@ func reprice(m *tally.Model, fresh []tally.Price, accepted bool, now time.Time) 
 		if !differs.differs {
 			continue
 		}
+		if why == "" && at.Equal(now) && !differs.refused() {
+			why = crept(m.Prices, fresh, now)
+		}
 		applied := differs.judge(why, accepted)
 		list = append(list, differs.list...)
 		for _, g := range after {
