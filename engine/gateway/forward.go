@@ -147,11 +147,11 @@ func (x *exchange) enterAny(targets []route.Target) error {
 	ctx, cancel := context.WithTimeout(x.ctx, most)
 	defer cancel()
 	defer context.AfterFunc(x.stopping, cancel)()
-	switch {
-	case targets[0].Upstream.Wait(ctx):
-		x.upstream = targets[0].Upstream
+	if i := route.WaitAny(ctx, targets); i >= 0 {
+		x.turn, x.target, x.upstream = i, targets[i], targets[i].Upstream
 		return nil
-	case x.stopping.Err() != nil:
+	}
+	if x.stopping.Err() != nil {
 		return meter.ErrStopping
 	}
 	return errAtCapacity

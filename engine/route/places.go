@@ -11,8 +11,14 @@ import (
 type places struct {
 	mu    sync.Mutex // guards the fields that follow
 	taken int
-	line  []chan struct{} // of those that wait, in their order
-	most  int             // as told last
+	line  []*turn // of those that wait, in their order
+	most  int     // as told last
+}
+
+// turn is one that waits for a place with any of several upstreams.
+type turn struct {
+	came chan int // gets the number of each that has a place for it, once each
+	n    int      // of this upstream
 }
 
 func (p *places) enter(most int) bool {
@@ -28,34 +34,23 @@ func (p *places) enter(most int) bool {
 
 func (p *places) free() bool { return p.most <= 0 || p.taken < p.most }
 
-func (p *places) wait(ctx context.Context, most int) bool {
-	if p.enter(most) {
-		return true
-	}
-	turn := make(chan struct{}, 1)
+func (p *places) join(t *turn, most int) {
 	p.mu.Lock()
-	p.line = append(p.line, turn)
+	defer p.mu.Unlock()
+	p.most = most
+	p.line = append(p.line, t)
 	p.serve()
-	p.mu.Unlock()
-	select {
-	case <-turn:
-		if ctx.Err() == nil {
-			return true
-		}
-		p.leave()
-		return false
-	case <-ctx.Done():
-	}
+}
+
+// quit takes a turn out of the line; false if it had its place already.
+func (p *places) quit(t *turn) bool {
 	p.mu.Lock()
-	i := slices.Index(p.line, turn)
+	defer p.mu.Unlock()
+	i := slices.Index(p.line, t)
 	if i >= 0 {
 		p.line = slices.Delete(p.line, i, i+1)
 	}
-	p.mu.Unlock()
-	if i < 0 { // it was served just now
-		p.leave()
-	}
-	return false
+	return i >= 0
 }
 
 func (p *places) leave() {
@@ -69,7 +64,37 @@ func (p *places) leave() {
 func (p *places) serve() {
 	for len(p.line) > 0 && p.free() {
 		p.taken++
-		p.line[0] <- struct{}{}
+		p.line[0].came <- p.line[0].n
 		p.line = p.line[1:]
 	}
+}
+
+// WaitAny waits for a place with any of the upstreams of targets, first come first
+// served with each, and returns which it is; -1 if ctx ends before.
+func WaitAny(ctx context.Context, targets []Target) int {
+	came := make(chan int, len(targets))
+	turns := make([]*turn, len(targets))
+	for i, t := range targets {
+		turns[i] = &turn{came, i}
+		t.Upstream.places.join(turns[i], t.Upstream.Config.MaxInFlight)
+	}
+	got := -1
+	select {
+	case got = <-came:
+	case <-ctx.Done():
+	}
+	for i, t := range targets {
+		if i != got && !t.Upstream.places.quit(turns[i]) {
+			if i := <-came; got < 0 && ctx.Err() == nil {
+				got = i
+			} else {
+				targets[i].Upstream.places.leave()
+			}
+		}
+	}
+	if got >= 0 && ctx.Err() != nil {
+		targets[got].Upstream.places.leave()
+		return -1
+	}
+	return got
 }

@@ -9,7 +9,6 @@ package route
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -273,10 +272,7 @@ func (u *Upstream) CostBy() tally.CostBy {
 // others wait for one. Leave gives it back.
 func (u *Upstream) Enter() bool { return u.places.enter(u.Config.MaxInFlight) }
 
-// Wait waits for a place, first come first served; false if ctx ends before.
-func (u *Upstream) Wait(ctx context.Context) bool { return u.places.wait(ctx, u.Config.MaxInFlight) }
-
-// Leave gives back a place that Enter or Wait took.
+// Leave gives back a place that Enter or [WaitAny] took.
 func (u *Upstream) Leave() { u.places.leave() }
 
 // suggestion names a usable model that begins like the one asked for: most
