@@ -44,6 +44,7 @@ type Meter struct {
 	inFlight sync.Map // tally.ID of a client → *atomic.Int64; one per client ever seen
 	refusals refusals
 	lengths  lengths
+	sleepers sleepers
 
 	openMu sync.Mutex           // guards the field that follows, and expires of the tickets in it
 	open   map[*Ticket]struct{} // admitted and not settled

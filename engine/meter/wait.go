@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"tallygate/engine/tally"
@@ -50,6 +51,10 @@ func (m *Meter) reserve(res *tally.Reservation, pl *plan, periods *charges, r *R
 		if pl.limitOf(limit.Counter).Window.Unit != tally.Minute || limit.Need > limit.Max || left > r.Deadline.Sub(now) {
 			return grant, limitReached(r, pl, limit), false
 		}
+		if !m.sleepers.enter(limit.Counter) {
+			return grant, limitReached(r, pl, limit), false
+		}
+		defer m.sleepers.leave(limit.Counter)
 		ctx, cancel := r.Waiting()
 		defer cancel()
 		timer := time.NewTimer(left)
@@ -96,5 +101,36 @@ func (m *Meter) unwaited(r *Request, ctx context.Context) (tally.Grant, *tally.R
 			Message: "The gateway is shutting down. Try again in a moment.", RetryAfter: 2 * time.Second}, false
 	default:
 		return tally.Grant{}, m.unrecorded(r, cause), false
+	}
+}
+
+// maxSleepers is how many may wait for the next minute of a counter, as many as for
+// room in this one.
+const maxSleepers = 256
+
+// sleepers counts those that wait for a minute to be over.
+type sleepers struct {
+	mu sync.Mutex // guards the field that follows
+	of map[tally.Counter]int
+}
+
+func (s *sleepers) enter(c tally.Counter) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.of[c] >= maxSleepers {
+		return false
+	}
+	if s.of == nil {
+		s.of = map[tally.Counter]int{}
+	}
+	s.of[c]++
+	return true
+}
+
+func (s *sleepers) leave(c tally.Counter) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.of[c]--; s.of[c] == 0 {
+		delete(s.of, c)
 	}
 }

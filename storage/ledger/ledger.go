@@ -68,6 +68,7 @@ type counter struct {
 	held       pile
 	open       int   // holds on it: it must be there when they are settled
 	line       *line // of those that wait for room; nil if nobody does
+	watch      *line // of those that wait elsewhere and are charged here as well
 }
 
 // taken is what of the counter's limit is used or held.
@@ -165,7 +166,7 @@ const late = 60
 func (a *account) forget(sec int64) {
 	kept := a.counters[:0]
 	for _, k := range a.counters {
-		if k.end > sec-late || k.open > 0 || k.line != nil {
+		if k.end > sec-late || k.open > 0 || k.line != nil || k.watch != nil {
 			kept = append(kept, k)
 		}
 	}

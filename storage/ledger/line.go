@@ -29,7 +29,8 @@ type waiter struct {
 	r      *tally.Reservation
 	at     standing
 	in     *line
-	joined uint64 // holds opened by then
+	watch  []*counter // that it is charged on
+	joined uint64     // holds opened by then
 	// passed is what is held there by others that asked later than this one and
 	// were let past. They are let past only as long as it could not be served
 	// without them either, so it is not kept waiting by them for ever.
@@ -145,7 +146,11 @@ func (l *Ledger) admit(r *tally.Reservation, began time.Time) (h *Hold, g tally.
 		return nil, g, d.lacking, nil, nil
 	case d.err == nil:
 		h = l.hold(r, &d)
-		return h, l.grant(h), nil, nil, nil
+		g = l.grant(h)
+		if l.waiting > 0 { // one that asked earlier than others may leave them nothing to be owed
+			l.serve(h)
+		}
+		return h, g, nil, nil, nil
 	case d.at == nil || !patient || r.Wait < 0:
 		return nil, g, nil, nil, d.err
 	}
@@ -176,6 +181,13 @@ func (l *Ledger) join(w *waiter, at *standing) bool {
 	w.at, w.in, w.passed = *at, *q, 0
 	w.joined = l.opened
 	l.waiting++
+	w.watch = append(w.watch[:0], l.charged...) // as the decision has just found them
+	for _, k := range w.watch {
+		if k.watch == nil {
+			k.watch = &line{}
+		}
+		k.watch.waiters = append(k.watch.waiters, w)
+	}
 	return true
 }
 
@@ -195,6 +207,30 @@ func (l *Ledger) leave(w *waiter) {
 	}
 	w.in = nil
 	l.waiting--
+	for _, k := range w.watch {
+		i := slices.Index(k.watch.waiters, w)
+		if k.watch.waiters = slices.Delete(k.watch.waiters, i, i+1); len(k.watch.waiters) == 0 {
+			k.watch = nil
+		}
+	}
+}
+
+// spent refuses those for good whom a counter that they do not stand at has no
+// unspent room for any more.
+func (l *Ledger) spent(k *counter) {
+	for i := 0; k.watch != nil && i < len(k.watch.waiters); {
+		w := k.watch.waiters[i]
+		n := slices.Index(w.watch, k)
+		least, counts := needOf(w.r, k.metric, w.r.MinOutput, false)
+		if !counts || tally.AddSat(k.used, least) <= w.r.Charges[n].Max {
+			i++
+			continue
+		}
+		at := w.at
+		l.leave(w)
+		l.lastCall(w)
+		l.serveLine(at)
+	}
 }
 
 // wait waits until a waiter is served, its time is over or ctx is done. Without a
@@ -259,24 +295,32 @@ func (l *Ledger) Waiting() int {
 	return l.waiting
 }
 
-// serve hands on the room and the places that a hold has given back.
+// serve hands on the room and the places that a hold has given back. As long as it
+// admits somebody, others may be owed less than before, so it looks again.
 func (l *Ledger) serve(h *Hold) {
-	if l.waiting == 0 {
-		l.tidy(h)
-		return
+	for before := l.waiting + 1; l.waiting > 0 && l.waiting < before; {
+		before = l.waiting
+		l.serveLines(h)
 	}
+	l.tidy(h)
+}
+
+func (l *Ledger) serveLines(h *Hold) {
 	for _, p := range h.places {
 		l.serveLine(standing{place: p})
 	}
 	sec := h.At.Unix()
 	for _, a := range h.accounts {
 		for i := 0; i < len(a.counters); i++ {
-			if k := a.counters[i]; k.line != nil && k.contains(sec) {
+			k := a.counters[i]
+			if k.watch != nil && k.contains(sec) {
+				l.spent(k)
+			}
+			if k.line != nil && k.contains(sec) {
 				l.serveLine(standing{counter: k})
 			}
 		}
 	}
-	l.tidy(h)
 }
 
 // tidy forgets places that nobody takes or waits for.

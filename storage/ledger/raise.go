@@ -43,5 +43,8 @@ func (l *Ledger) Raise(id tally.ID, least, want int64, bounds tally.Bounds) (*Ho
 	}
 	l.release(old)
 	l.reopen(h)
+	if l.waiting > 0 {
+		l.serve(h)
+	}
 	return h, tally.Grant{Output: output}, nil
 }
