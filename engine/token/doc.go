@@ -21,7 +21,6 @@
 // refuses the token instead of being left out.
 //
 // mint.go makes tokens, byte for byte as generateGatewayToken of the JavaScript
-// client does; read.go checks and reads them, with the JSON of json.go and
-// the numbers of numbers.go; host.go
-// matches pages; words.go explains.
+// client does; read.go checks and reads them, with the JSON of json.go and the
+// numbers of numbers.go; host.go matches pages; words.go explains.
 package token
