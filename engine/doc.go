@@ -32,8 +32,8 @@
 //     matter; nothing is decoded or encoded again (providers.Envelope).
 //  3. Who may answer: upstreams in the gateway's order (route).
 //  4. Is there room: the most that the request can use is held on every counter
-//     that limits it, all or none, and written down before anything is sent
-//     (meter, storage).
+//     that limits it, all or none, and written down before anything is sent;
+//     what only others in flight hold is waited for (meter, storage).
 //  5. Ask: the next upstream only while nothing has reached the caller
 //     (providers).
 //  6. Relay: bytes pass through; usage is read as it passes (providers.Body).
