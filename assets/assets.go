@@ -27,6 +27,9 @@
 // geo/country.mmdb is the country of every address, in MaxMind's format; see
 // NOTICE for its origin and licence.
 //
+// docs are texts for people that the program prints: what "tallygate help money"
+// says.
+//
 // page is what a browser sees at the gateway's address: nothing in it comes from
 // elsewhere, and no script or style stands in the HTML.
 //
@@ -50,6 +53,12 @@ var Prices []byte
 //
 //go:embed geo/country.mmdb
 var Countries []byte
+
+// Money says what "never more than you said" means, in Markdown that reads well as
+// it is.
+//
+//go:embed docs/money.md
+var Money string
 
 //go:embed page
 var page embed.FS

@@ -61,9 +61,10 @@
 // what the bytes of a request did not show; less booked than an upstream has
 // charged; money that lies idle while requests are refused; a record lost that a
 // caller has seen the end of; a hold forgotten by a crash. The store's suite, an
-// upstream that goes wrong at random and keeps its own book, a comparison of random histories with the memory store, and a
-// loop that kills the real binary at random moments each hold a part of this;
-// `tallygate verify` proves it for the data at hand.
+// upstream that goes wrong at random and keeps its own book, a comparison of
+// random histories with the memory store, and a loop that kills the real binary
+// at random moments each hold a part of this; `tallygate verify` proves it for
+// the data at hand.
 //
 // # What a request costs
 //

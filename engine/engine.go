@@ -70,6 +70,8 @@ type Engine struct {
 	router    *route.Router
 	meter     *meter.Meter
 	gateway   *gateway.Server
+	attention attention
+	answers   answers
 	control   *control.Server
 }
 

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"encoding/base64"
 	"strings"
 	"time"
 
@@ -163,14 +162,7 @@ func (e *Engine) record(ctx context.Context, id tally.ID) (*tally.Record, error)
 
 // viewRequest names what a record refers to by ID.
 func viewRequest(c *tally.Catalog, r *tally.Record) control.RequestView {
-	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-	return control.RequestView{
-		ID: r.ID, Seq: r.Seq, At: r.At, Gateway: gatewaySlug(c, r.Gateway), Client: clientSlug(c, r.Client), Key: keyLabel(c, r.Key), KeyID: r.Key,
-		Model: r.Model, Upstream: r.Upstream, Provider: providerName(c, r.Provider), Endpoint: r.Endpoint, Origin: r.Origin, Country: r.Country,
-		Token: tokenID(r.Token), VisitorNet: r.VisitorNet, Visitor: base64.RawURLEncoding.EncodeToString(r.Visitor),
-		Session: r.Session, NewSession: r.NewSession, Status: r.Status, Outcome: r.Outcome, Stream: r.Stream, Basis: r.Basis,
-		InputTokens: r.Tokens.Prompt(), OutputTokens: r.Tokens.Completion(), Tokens: r.Tokens,
-		CostUSD: r.Cost.String(), CostNanoUSD: r.Cost, CreditsUSD: r.Credits.String(), CreditsNano: r.Credits,
-		FirstByteMS: ms(r.FirstByte), TotalMS: ms(r.Total), Attempts: r.Attempts, Code: r.Code, Count: r.Count, Charges: r.Charges,
-	}
+	v := control.NewRequestView(r, func(id tally.ID) string { return providerName(c, id) })
+	v.Gateway, v.Client, v.Key, v.Provider = gatewaySlug(c, r.Gateway), clientSlug(c, r.Client), keyLabel(c, r.Key), providerName(c, r.Provider)
+	return v
 }

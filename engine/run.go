@@ -18,8 +18,8 @@ const (
 
 // Run does the engine's work in the background until ctx ends: it sums up
 // seconds, writes down refusals, settles holds that nobody extends any more,
-// deletes records past their retention and takes up a new country database. It returns when all of that has
-// stopped.
+// deletes records past their retention, takes up a new country database and notes
+// which models answer for others. It returns when all of that has stopped.
 func (e *Engine) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	for _, loop := range []struct {
@@ -31,6 +31,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		{"holds", holdsEvery, e.lookAfterHolds},
 		{"retention", pruneEvery, e.pruner()},
 		{"countries", countriesEvery, e.reloadCountries},
+		{"answers", answersEvery, e.answered},
 	} {
 		loops.Go(func() { e.loop(ctx, loop.name, loop.every, loop.step) })
 	}

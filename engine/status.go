@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"tallygate/engine/control"
@@ -33,7 +34,7 @@ func (e *Engine) status(ctx context.Context, _ control.None) (control.Status, er
 	}
 	out := control.Status{
 		PID: os.Getpid(), Version: e.opts.Version, Data: e.opts.Data, StartedAt: e.started.UTC(), Rev: c.Rev,
-		Records: store.Records, Holds: holds, InFlight: e.gateway.InFlight(), Unknown: e.gateway.Unknown(),
+		Records: store.Records, Holds: holds, InFlight: e.gateway.InFlight(), Waiting: store.Waiting, LeftBehind: e.gateway.LeftBehind(), Unknown: e.gateway.Unknown(),
 		Gateways: len(c.Gateways), Clients: len(c.Clients), Providers: len(c.Providers),
 		DiskBytes: store.DiskBytes, FreeBytes: store.FreeBytes, Today: today(""),
 	}
@@ -59,13 +60,17 @@ func (e *Engine) status(ctx context.Context, _ control.None) (control.Status, er
 	if err != nil {
 		return control.Status{}, err
 	}
-	out.Warnings = e.warnings(c, &out, store, endings, now)
+	daily, err := e.daily(ctx, c, now)
+	if err != nil {
+		return control.Status{}, err
+	}
+	out.Warnings = e.warnings(c, &out, store, slices.Concat(endings, daily), now)
 	return out, nil
 }
 
 // warnings are what the owner should know without having asked, the gravest
-// first.
-func (e *Engine) warnings(c *tally.Catalog, s *control.Status, store storage.Status, endings []string, now time.Time) (out []string) {
+// first. What of it had to be looked up was told already.
+func (e *Engine) warnings(c *tally.Catalog, s *control.Status, store storage.Status, told []string, now time.Time) (out []string) {
 	warn := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	if !store.Admitting {
 		warn("the disk is nearly full: new requests are refused until there is space")
@@ -110,7 +115,10 @@ func (e *Engine) warnings(c *tally.Catalog, s *control.Status, store storage.Sta
 	default:
 		warn("models without a price are refused: %s; price one with: tallygate models update MODEL --price input=USD --price output=USD", someOf(unpriced, maxWarned))
 	}
-	out = append(out, endings...)
+	out = append(out, told...)
+	if s.LeftBehind > 0 {
+		warn("%s", leftBehind(s.LeftBehind))
+	}
 	if s.Prices.Old {
 		warn("the built-in prices are from %s, so models may cost something else by now: update tallygate, or give prices with tallygate models update", s.Prices.AsOf)
 	}

@@ -58,6 +58,7 @@ func TokenOptions(f control.TokenFields, now time.Time, zone *time.Location) (to
 	o := token.Options{
 		Requests: f.Requests, IPQuota: f.IPQuota, Cost: f.Cost, Quota: f.Quota,
 		Domains: f.Domains, AllowedCountries: capitals(f.AllowCountries), BlockedCountries: capitals(f.BlockCountries), Models: f.Models,
+		MaxOutput: f.MaxOutput,
 	}
 	now = now.Truncate(time.Second) // as the token tells when it was issued
 	ends, err := parseExpiry(f.Expires, now, zone)
@@ -133,7 +134,7 @@ func (e *Engine) inspectToken(ctx context.Context, in control.InspectToken) (con
 	default:
 		return out, err
 	}
-	if _, refusal := e.verifier.Verify(c, credential, "", now); refusal != nil && refusal.Code != tally.CodeTokenExpired { // of which the report says as much
+	if _, refusal := e.verifier.Verify(c, credential, "", now); refusal != nil && len(out.Wrong) == 0 { // it checks the times first, and the report has told of those
 		out.Wrong, out.Works = append(out.Wrong, refusal.Message), false
 	}
 	out.Limits, err = e.limitStates(ctx, c, gw, "token", tally.ID(t.Name()), t.ID, t.Limits, now)

@@ -12,6 +12,7 @@ import (
 	"tallygate/engine/auth"
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
+	"tallygate/engine/token"
 )
 
 // site is a world with a gateway for a web page, and no client in it.
@@ -107,6 +108,8 @@ func TestBadTokens(t *testing.T) {
 		{control.TokenFields{Domains: []string{"https://mysite.com"}}, "domains: "},
 		{control.TokenFields{AllowCountries: []string{"US"}, BlockCountries: []string{"RU"}}, "contradict"},
 		{control.TokenFields{AllowCountries: []string{"UK"}}, "allowedCountries: UK"},
+		{control.TokenFields{MaxOutput: new(int64(0))}, "maxOutput: the limit is a whole number above 0, not 0"},
+		{control.TokenFields{MaxOutput: new(int64(4096))}, ""},
 		{control.TokenFields{Expires: "yesterday"}, "not an expiry"},
 		{control.TokenFields{Expires: "20w"}, ""},
 	} {
@@ -127,6 +130,29 @@ func TestBadTokens(t *testing.T) {
 		if got.Works || !strings.Contains(strings.Join(got.Wrong, "\n"), says) {
 			t.Errorf("%.30s: %+v, want %q", credential, got, says)
 		}
+	}
+}
+
+// Of a token from the future the report says so once, and a simulated visitor is
+// told as a real one.
+func TestTokenFromTheFuture(t *testing.T) {
+	w, _ := site(t)
+	gw := w.engine.catalog.Load().Gateways[0]
+	key, err := w.engine.verifier.PrivateKey(w.engine.catalog.Load(), gw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	credential, _, err := token.Mint(string(key), token.Options{}, w.clock().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := do(w, control.TokensInspect, control.InspectToken{Token: credential})
+	if got.Works || len(got.Wrong) != 1 || !strings.Contains(got.Wrong[0], "has not come yet") {
+		t.Errorf("%+v", got)
+	}
+	visit := do(w, control.TokensSimulate, control.SimulateVisit{Token: credential})
+	if last := visit.Steps[len(visit.Steps)-1]; visit.Passes || visit.Status != 401 || last.Name != stepTime || !strings.Contains(last.Detail, "has not come yet") {
+		t.Errorf("%+v", visit)
 	}
 }
 

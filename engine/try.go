@@ -197,11 +197,43 @@ func (a *attempt) explainLimits(ctx context.Context) error {
 	if len(standings) == 0 {
 		a.step(stepLimits, true, "there is none: nothing bounds what this client spends")
 	}
+	zone, wait := a.c.Zone(a.p.Gateway.ID), *a.c.Settings.HoldWait
 	for _, s := range standings {
-		of, _ := s.Subject.Split()
-		a.step(stepLimits, s.Warn || s.Left() > 0, fmt.Sprintf("%s of the %s: %s", s.Limit, of, standingText(s, a.c.Zone(a.p.Gateway.ID))))
+		ok, text := limitText(s, zone, wait)
+		a.step(stepLimits, ok, text)
+	}
+	if c := a.p.Client; c.MaxInFlight > 0 {
+		n := a.meter.InFlight(c.ID)
+		text, free := fmt.Sprintf("%d of at most %d requests in flight", n, c.MaxInFlight), n < c.MaxInFlight
+		if !free {
+			text += heldText(wait)
+		}
+		a.step(stepLimits, free || wait > 0, text)
 	}
 	return nil
+}
+
+// limitText tells where a limit stands, and whether it lets a request in, now or
+// once others in flight have given back what they do not use.
+func limitText(s meter.Standing, zone *time.Location, wait time.Duration) (ok bool, text string) {
+	of, _ := s.Subject.Split()
+	text = fmt.Sprintf("%s of the %s: %s", s.Limit, of, standingText(s, zone))
+	switch {
+	case s.Warn || s.Left() > 0:
+		return true, text
+	case s.Used < s.Max:
+		return wait > 0, text + heldText(wait)
+	}
+	return false, text
+}
+
+// heldText says what becomes of a request that only others in flight stand in the
+// way of.
+func heldText(wait time.Duration) string {
+	if wait <= 0 {
+		return "; others in flight hold it, and requests do not wait (hold wait is 0s)"
+	}
+	return fmt.Sprintf("; others in flight hold it, and the request would wait up to %s for it", wait)
 }
 
 func standingText(s meter.Standing, zone *time.Location) string {

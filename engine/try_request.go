@@ -47,7 +47,7 @@ func (a *attempt) send(ctx context.Context) error {
 		a.out.Request = viewRequest(a.c, rec)
 	}
 	if w.status != http.StatusOK {
-		a.step(stepRequest, false, fmt.Sprintf("status %d: %s", w.status, cmp.Or(failure, strings.TrimSpace(w.body.String()))))
+		a.step(stepRequest, false, fmt.Sprintf("status %d: %s", w.status, cmp.Or(failure, strings.TrimSpace(w.body.String())))+waitedText(&a.out.Request))
 		return nil
 	}
 	a.step(stepRequest, true, recordText(&a.out.Request))
@@ -78,8 +78,24 @@ func recordText(r *control.RequestView) string {
 	if r.Attempts != 1 {
 		attempts = fmt.Sprintf("%d attempts", r.Attempts)
 	}
+	cut := ""
+	if r.Cut {
+		cut = "; cut at our bound, as a limit allowed no more output"
+	}
 	return fmt.Sprintf("answered by %s in %.0f ms after %s: %s + %s tokens (%s), $%s; recorded as %s",
-		r.Provider, r.TotalMS, attempts, tally.Group(r.InputTokens), tally.Group(r.OutputTokens), r.Basis, r.CostUSD, r.ID)
+		r.Provider, r.TotalMS, attempts, tally.Group(r.InputTokens), tally.Group(r.OutputTokens), r.Basis, r.CostUSD, r.ID) + waitedText(r) + cut
+}
+
+// waitedText says how long a request waited for room.
+func waitedText(r *control.RequestView) string {
+	switch ms := r.WaitedMS; {
+	case ms < 1:
+		return ""
+	case ms < 1000:
+		return fmt.Sprintf("; it waited %.0f ms for room", ms)
+	default:
+		return fmt.Sprintf("; it waited %.1f s for room", ms/1000)
+	}
 }
 
 // readAnswer finds what is said in an answer of OpenAI's shape, or why there is

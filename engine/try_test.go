@@ -117,6 +117,57 @@ func TestTryFails(t *testing.T) {
 	}
 }
 
+// A request that only others in flight stand in the way of waits, which is said
+// before and after.
+func TestTryWaits(t *testing.T) {
+	w := newWorld(t)
+	w.setUp()
+	cl, _ := w.client("Acme")
+	do(w, control.ClientsUpdate, control.UpdateClient{Client: cl.Slug, ClientFields: control.ClientFields{Limits: edits(t, "requests=1/day"), MaxInFlight: to(5)}})
+	c, now := w.engine.catalog.Load(), w.clock()
+	period := c.Client(cl.ID).Limits[0].Window.Period(now, c.Zone(cl.Gateway), 1)
+	hold := func() tally.ID {
+		r := tally.Reservation{ID: tally.NewID("req", now), At: now, ExpiresAt: now.Add(time.Hour), Bounds: tally.Bounds{{Base: 1}},
+			Charges: []tally.Charge{{Counter: tally.Counter{Subject: tally.SubjectOf("client", cl.ID), Metric: tally.Requests, Period: period}, Max: 1}}}
+		if _, err := w.store.Reserve(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		return r.ID
+	}
+	id := hold()
+	do(w, control.SettingsSet, control.SettingsFields{HoldWait: to(time.Duration(0))})
+	got := do(w, control.EngineTry, control.Try{Client: cl.Slug})
+	if got.OK || !strings.Contains(got.Steps[5].Detail, "requests do not wait") {
+		t.Errorf("without waiting: %+v", got.Steps)
+	}
+	do(w, control.SettingsSet, control.SettingsFields{HoldWait: to(50 * time.Millisecond)})
+	got = do(w, control.EngineTry, control.Try{Client: cl.Slug})
+	if !got.Steps[5].OK || !strings.Contains(got.Steps[5].Detail, "would wait up to 50ms for it") || got.Status != 429 || !strings.Contains(got.Steps[6].Detail, "0 of at most 5 requests in flight") {
+		t.Errorf("in vain: %+v", got.Steps)
+	}
+	do(w, control.SettingsSet, control.SettingsFields{HoldWait: to(time.Minute)})
+	released := make(chan error)
+	go func() {
+		time.Sleep(30 * time.Millisecond)
+		released <- w.store.Settle(t.Context(), tally.Settlement{ID: id, Record: tally.Record{ID: id, At: now, Outcome: tally.OutcomeFailed, Uncounted: true, Client: cl.ID, Count: 1}})
+	}()
+	got = do(w, control.EngineTry, control.Try{Client: cl.Slug})
+	if err := <-released; err != nil {
+		t.Fatal(err)
+	}
+	if last := got.Steps[len(got.Steps)-1]; !got.OK || !strings.Contains(last.Detail, "; it waited ") || got.Request.WaitedMS < 1 {
+		t.Errorf("once there is room: %+v", got.Steps)
+	}
+}
+
+// An answer that our bound ends is told as such.
+func TestTryCut(t *testing.T) {
+	text := recordText(&control.RequestView{ID: "req_1", Provider: "up", Attempts: 1, Cut: true, WaitedMS: 3240})
+	if !strings.HasSuffix(text, "recorded as req_1; it waited 3.2 s for room; cut at our bound, as a limit allowed no more output") {
+		t.Error(text)
+	}
+}
+
 func TestTryUpstreamFailure(t *testing.T) {
 	w := newWorld(t)
 	w.setUp()

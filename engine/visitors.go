@@ -212,9 +212,8 @@ func (v *visit) limits(ctx context.Context) error {
 	}
 	zone := v.c.Zone(v.p.Gateway.ID)
 	for _, s := range standings {
-		kind, _ := s.Subject.Split()
-		detail := fmt.Sprintf("%s of the %s: %s", s.Limit, kind, standingText(s, zone))
-		if s.Warn || s.Left() > 0 {
+		ok, detail := limitText(s, zone, *v.c.Settings.VisitorWait)
+		if ok {
 			v.step(stepLimits, true, detail)
 			continue
 		}

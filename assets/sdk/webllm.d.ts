@@ -140,6 +140,8 @@ export interface TokenOptions {
   blockedCountries?: string | string[]
   /** Models of the gateway that the token may use. */
   models?: string | string[]
+  /** Output tokens of one answer, instead of the gateway's own bound for visitors. */
+  maxOutput?: number
   /** How long the token is valid, in milliseconds, from a second to ten years. Default: until it is revoked. */
   expiresIn?: number
 }

@@ -202,15 +202,14 @@ async function * events(body, cut) {
 }
 
 // ISO 3166-1 alpha-2, and XK for Kosovo.
-const COUNTRY = /^(A[D-GILMOQ-UWXZ]|B[ABD-JL-OQ-TVWYZ]|C[ACDF-IK-ORU-Z]|D[EJKMOZ]|E[CEGHRST]|F[IJKMOR]|G[ABD-ILMNP-UWY]|H[KMNRTU]|I[DEL-OQ-T]|J[EMOP]|K[EGHIMNPRWYZ]|L[ABCIKR-VY]|M[AC-HK-Z]|N[ACEFGILOPRUZ]|OM|P[AE-HK-NRSTWY]|QA|R[EOSUW]|S[A-EG-ORSTVXYZ]|T[CDFGHJ-ORTVWZ]|U[AGMSYZ]|V[ACEGINU]|W[FS]|XK|Y[ET]|Z[AMW])$/
-const code = 'a country code of ISO 3166, in capitals'
-const DOMAIN = /^(?=.{1,253}$)(\*\.(?=.+\.))?((?!-)[a-z0-9-]{0,62}[a-z0-9](\.(?!$)|$))+$/
+const countries = listOf(/^(A[D-GILMOQ-UWXZ]|B[ABD-JL-OQ-TVWYZ]|C[ACDF-IK-ORU-Z]|D[EJKMOZ]|E[CEGHRST]|F[IJKMOR]|G[ABD-ILMNP-UWY]|H[KMNRTU]|I[DEL-OQ-T]|J[EMOP]|K[EGHIMNPRWYZ]|L[ABCIKR-VY]|M[AC-HK-Z]|N[ACEFGILOPRUZ]|OM|P[AE-HK-NRSTWY]|QA|R[EOSUW]|S[A-EG-ORSTVXYZ]|T[CDFGHJ-ORTVWZ]|U[AGMSYZ]|V[ACEGINU]|W[FS]|XK|Y[ET]|Z[AMW])$/, 'a country code of ISO 3166, in capitals')
 
 // In the order of `tallygate tokens mint`: both make the same bytes.
 const CLAIMS = {
 	requests: limitOf, ipQuota: limitOf, cost: limitOf, quota: limitOf,
-	domains: listOf(DOMAIN, 'a host like mysite.com or *.mysite.com', (name) => name.toLowerCase().replace(/\.$/, '')),
-	allowedCountries: listOf(COUNTRY, code), blockedCountries: listOf(COUNTRY, code), models: listOf(/^[ -~]{1,200}$/, 'a name'),
+	domains: listOf(/^(?=.{1,253}$)(\*\.(?=.+\.))?((?!-)[a-z0-9-]{0,62}[a-z0-9](\.(?!$)|$))+$/, 'a host like mysite.com or *.mysite.com', (name) => name.toLowerCase().replace(/\.$/, '')),
+	allowedCountries: countries, blockedCountries: countries, models: listOf(/^[ -~]{1,200}$/, 'a name'),
+	maxOutput: (limit, name) => limitOf({ limit }, name).limit,
 }
 
 export async function generateGatewayToken({ secretKey, expiresIn, ...options }) {
@@ -241,7 +240,7 @@ function limitOf(given, name) {
 	if (!(cost ? limit?.toFixed && limit >= 1e-6 && limit <= 1e6 : Number.isSafeInteger(limit) && limit > 0)) invalid(`${name}: the limit is a ${cost ? 'number of dollars' : 'whole number'} above 0, not ${limit}.`)
 	if (currency !== 'USD') invalid(`cost: the currency is USD, not ${currency}.`)
 	if (name === 'quota' && !/^(requests|tokens)$/.test(type)) invalid('quota: the type is requests or tokens.')
-	if (period === 'lifetime' || period === 'total') period = cost ? undefined : 'lifetime'
+	if (/^(lifetime|total)$/.test(period)) period = cost ? undefined : 'lifetime'
 	else if (!/^(minute|hour|day|week|month)$/.test(period)) invalid(`${name}: the period is minute, hour, day, week, month or lifetime, not ${period}.`)
 	return { type, limit: cost ? Number(limit.toFixed(9)) : limit, currency: cost ? currency : undefined, period }
 }

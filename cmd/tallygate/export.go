@@ -133,8 +133,9 @@ func (j *jsonWriter) end() error {
 	return err
 }
 
-// csvWriter writes a header and a line per request. The charges, a list, are
-// left out.
+// csvWriter writes a header and a line per request; new columns go to its end.
+// The charges, a list, are left out, and of the attempts there is what each came
+// to.
 type csvWriter struct {
 	w       *csv.Writer
 	started bool
@@ -147,7 +148,9 @@ func (c *csvWriter) header() error {
 	c.started = true
 	return c.w.Write([]string{"id", "at", "gateway", "client", "key", "key_id", "model", "upstream_model", "provider", "endpoint", "origin", "country", "session", "new_session",
 		"status", "outcome", "stream", "basis", "input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens",
-		"cost_usd", "cost_nano_usd", "credits_usd", "credits_nano_usd", "first_byte_ms", "total_ms", "attempts", "code", "count", "token", "visitor_net", "visitor"})
+		"cost_usd", "cost_nano_usd", "credits_usd", "credits_nano_usd", "first_byte_ms", "total_ms", "attempts", "code", "count", "token", "visitor_net", "visitor",
+		"cache_write_long_tokens", "audio_input_tokens", "image_input_tokens", "audio_output_tokens", "image_output_tokens", "searches",
+		"billed_usd", "billed_nano_usd", "listed_usd", "listed_nano_usd", "price", "tier", "answered", "waited_ms", "cut", "uncounted", "tries"})
 }
 
 func (c *csvWriter) write(r *control.RequestView) error {
@@ -160,7 +163,29 @@ func (c *csvWriter) write(r *control.RequestView) error {
 		cell(r.Provider), cell(r.Endpoint), cell(r.Origin), cell(r.Country), cell(r.Session), strconv.FormatBool(r.NewSession),
 		strconv.Itoa(r.Status), string(r.Outcome), strconv.FormatBool(r.Stream), string(r.Basis),
 		n(r.InputTokens), n(r.Tokens.CachedInput), n(r.Tokens.CacheWrite), n(r.OutputTokens), n(r.Tokens.Reasoning),
-		r.CostUSD, n(int64(r.CostNanoUSD)), r.CreditsUSD, n(int64(r.CreditsNano)), ms(r.FirstByteMS), ms(r.TotalMS), strconv.Itoa(r.Attempts), cell(r.Code), n(r.Count), cell(r.Token), r.VisitorNet, cell(r.Visitor)})
+		r.CostUSD, n(int64(r.CostNanoUSD)), r.CreditsUSD, n(int64(r.CreditsNano)), ms(r.FirstByteMS), ms(r.TotalMS), strconv.Itoa(r.Attempts), cell(r.Code), n(r.Count), cell(r.Token), r.VisitorNet, cell(r.Visitor),
+		n(r.Tokens.CacheWriteLong), n(r.Tokens.AudioInput), n(r.Tokens.ImageInput), n(r.Tokens.AudioOutput), n(r.Tokens.ImageOutput), n(r.Searches),
+		r.BilledUSD, nano(r.BilledNano), r.ListedUSD, nano(r.ListedNano), string(r.Price), string(r.Tier), cell(r.Answered), ms(r.WaitedMS),
+		strconv.FormatBool(r.Cut), strconv.FormatBool(r.Uncounted), cell(triesText(r.Tries))})
+}
+
+// nano writes an amount that may not be there.
+func nano(n *tally.NanoUSD) string {
+	if n == nil {
+		return ""
+	}
+	return strconv.FormatInt(int64(*n), 10)
+}
+
+// triesText writes attempts as "spare timeout 0.0012; openai ok 0.0004": provider,
+// cause and cost in US dollars.
+func triesText(tries []control.AttemptView) string {
+	var out []string
+	for i := range tries {
+		a := &tries[i]
+		out = append(out, a.Provider+" "+when(a.Cause == "", "ok", a.Cause)+" "+a.CostUSD)
+	}
+	return strings.Join(out, "; ")
 }
 
 func (c *csvWriter) end() error {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -63,38 +62,4 @@ func outcomeTone(o tally.Outcome) tone {
 		return faint
 	}
 	return plain
-}
-
-func showRequest(p *printer, r *control.RequestView) {
-	t := r.Tokens
-	var classes []string
-	for _, c := range []struct {
-		n    int64
-		what string
-	}{{t.CachedInput, "cached"}, {t.CacheWrite, "cache write"}, {t.Reasoning, "reasoning"}} {
-		if c.n > 0 {
-			classes = append(classes, tally.Group(c.n)+" "+c.what)
-		}
-	}
-	p.pairs(
-		"request", string(r.ID), "at", moment(r.At), "outcome", string(r.Outcome), "status", strconv.Itoa(r.Status), "code", r.Code,
-		"stands for", when(r.Count > 1, tally.Group(r.Count)+" like it", ""),
-		"gateway", r.Gateway, "client", r.Client, "key", r.Key, "session", r.Session+when(r.NewSession, " (new)", ""), "origin", r.Origin, "country", r.Country,
-		"access token", r.Token, "visitor", strings.TrimSpace(r.VisitorNet+" "+r.Visitor),
-		"endpoint", r.Endpoint+when(r.Stream, " (stream)", ""), "model", r.Model, "upstream model", when(r.Upstream != r.Model, r.Upstream, ""), "provider", r.Provider,
-		"attempts", when(r.Attempts > 1, strconv.Itoa(r.Attempts), ""),
-		"tokens", tally.Group(r.InputTokens)+" in, "+tally.Group(r.OutputTokens)+" out"+when(r.Basis != "", " ("+string(r.Basis)+")", ""), "of those", strings.Join(classes, ", "),
-		"cost", "$"+r.CostNanoUSD.String(), "credits", when(r.CreditsNano != r.CostNanoUSD, "$"+r.CreditsNano.String(), ""),
-		"first byte", millis(r.FirstByteMS), "total", millis(r.TotalMS),
-	)
-	if len(r.Charges) == 0 {
-		return
-	}
-	p.section("Charged to")
-	c := p.table(text("LIMIT OF"), text("METRIC"), text("PERIOD"), number("AMOUNT"), number("USED"), number("MAX"))
-	for _, x := range r.Charges {
-		kind, _ := x.Subject.Split()
-		c.add(kind, string(x.Metric), x.Window, x.Metric.Format(x.Amount), x.Metric.Format(x.Used), x.Metric.Format(x.Max))
-	}
-	c.print("")
 }

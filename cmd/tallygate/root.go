@@ -71,6 +71,7 @@ itself up if need be, and serves.`,
 		a.gatewayCommands(), a.tokenCommands(), a.clientCommands(), a.keyCommands(), a.providerCommands(), a.modelCommands(), a.settingsCommands(),
 		a.usageCommand(), a.requestCommands(), a.verifyCommand(),
 	)
+	root.AddCommand(topicCommands()...)
 	return root
 }
 
@@ -157,6 +158,10 @@ const usageTemplate = `Usage: {{.UseLine}}
 
 Commands:{{range $cmds}}{{if .IsAvailableCommand}}
   {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{end}}
+{{- if .HasHelpSubCommands}}
+
+Topics, as "help TOPIC":{{range .Commands}}{{if .IsAdditionalHelpTopicCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}
 {{- if .HasExample}}
 
 Example:

@@ -36,7 +36,7 @@ func showStatus(p *printer, _ *control.None, s *control.Status) {
 	}
 	p.pairs(
 		"serving", serving, "version", s.Version, "data", s.Data, "disk", disk,
-		"requests recorded", tally.Group(s.Records), "open holds", strconv.Itoa(s.Holds), "in flight", count(s.InFlight), "unknown credentials", count(s.Unknown),
+		"requests recorded", tally.Group(s.Records), "open holds", strconv.Itoa(s.Holds), "in flight", count(s.InFlight), "waiting for room", count(s.Waiting), "left behind", count(s.LeftBehind), "unknown credentials", count(s.Unknown),
 		"gateways", strconv.Itoa(s.Gateways), "clients", strconv.Itoa(s.Clients), "keys", strconv.Itoa(s.Keys), "providers", strconv.Itoa(s.Providers), "usable models", strconv.Itoa(s.Models),
 		"countries from", countriesText(&s.Countries), "prices from", pricesText(&s.Prices), "clock behind by", when(s.ClockLag > 0, s.ClockLag.String(), ""),
 	)

@@ -48,6 +48,8 @@ func (v *Verifier) visitor(cat *tally.Catalog, credential string, now time.Time)
 		return p, dead(tally.CodeTokenExpired, fmt.Sprintf("Access token %s of gateway %q expired on %s.", t.ID, gw.Name, instant(t.ExpiresAt, zone)))
 	case now.Before(t.NotBefore):
 		return p, dead(tally.CodeInvalidKey, fmt.Sprintf("Access token %s of gateway %q works from %s.", t.ID, gw.Name, instant(t.NotBefore, zone)))
+	case token.IssuedAhead(t, now):
+		return p, dead(tally.CodeInvalidKey, fmt.Sprintf("Access token %s of gateway %q says that it was issued on %s, which has not come yet. It must be minted anew, by a clock that is right.", t.ID, gw.Name, instant(t.IssuedAt, zone)))
 	}
 	if r := cat.Revocation(t.Name()); r != nil {
 		return p, dead(tally.CodeTokenRevoked, fmt.Sprintf("Access token %s of gateway %q was revoked on %s.", t.ID, gw.Name, instant(r.CreatedAt, zone)))

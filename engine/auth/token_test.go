@@ -1,6 +1,10 @@
 package auth
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +102,48 @@ func TestTokenRefusals(t *testing.T) {
 				if strings.Contains(r.Message, "eyJ") || strings.Contains(r.Message, h.privateKey) {
 					t.Error("the message has the token or the key")
 				}
+			}
+		})
+	}
+}
+
+// A token from the future would outlive the revocation of all tokens. Clocks may be
+// a little apart.
+func TestTokensFromTheFuture(t *testing.T) {
+	h := newHouse()
+	at := func(iat int64) string {
+		part := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+		signed := part(`{"alg":"HS256","typ":"JWT"}`) + "." + part(fmt.Sprintf(`{"tid":"t","gid":"abc123xyz","iat":%d}`, iat))
+		mac := hmac.New(sha256.New, []byte(h.privateKey))
+		mac.Write([]byte(signed))
+		return "wlm-abc123xyz." + signed + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	}
+	for _, tc := range []struct {
+		name string
+		iat  int64
+		says string // "" if it works
+	}{
+		{"of now", noon.Unix(), ""},
+		{"4:59 ahead", noon.Add(4*time.Minute + 59*time.Second).Unix(), ""},
+		{"5:00 ahead", noon.Add(5 * time.Minute).Unix(), ""},
+		{"5:01 ahead", noon.Add(5*time.Minute + time.Second).Unix(), "issued on 2026-11-21 12:05 (Europe/Lisbon), which has not come yet"},
+		{"years ahead", noon.AddDate(3, 0, 0).Unix(), "issued on 2029-11-21"},
+		{"4:59 ahead, in milliseconds", noon.Add(4*time.Minute + 59*time.Second).UnixMilli(), ""},
+		{"5:01 ahead, in milliseconds", noon.Add(5*time.Minute + time.Second).UnixMilli(), "which has not come yet"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			credential := at(tc.iat)
+			for range 2 { // checked, then remembered
+				p, r := h.verifier.Verify(h.catalog(), credential, "", noon)
+				if p == nil || (r == nil) != (tc.says == "") {
+					t.Fatalf("%+v, %v", p, r)
+				}
+				if r != nil && (r.Status != 401 || r.Code != tally.CodeInvalidKey || !strings.Contains(r.Message, tc.says)) {
+					t.Errorf("%+v", r)
+				}
+			}
+			if _, r := h.verifier.Verify(h.catalog(), credential, "", noon.AddDate(4, 0, 0)); r != nil {
+				t.Errorf("once its time has come: %v", r)
 			}
 		})
 	}

@@ -54,7 +54,6 @@ type Sums struct {
 // NewSums presents rollup sums. InputTokens counts the whole prompt and
 // OutputTokens the whole completion, as clients' bills do.
 func NewSums(s *tally.Sums) Sums {
-	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	var answered int64
 	for _, n := range s.Latency {
 		answered += n
@@ -64,11 +63,11 @@ func NewSums(s *tally.Sums) Sums {
 		InputTokens: s.Tokens.Prompt(), CachedInputTokens: s.Tokens.CachedInput, CacheWriteTokens: s.Tokens.CacheWrite,
 		OutputTokens: s.Tokens.Completion(), ReasoningTokens: s.Tokens.Reasoning,
 		CostUSD: s.Cost.String(), CostNanoUSD: s.Cost, CreditsUSD: s.Credits.String(), CreditsNanoUSD: s.Credits,
-		P50MS: ms(s.Quantile(0.5)), P99MS: ms(s.Quantile(0.99)),
+		P50MS: inMillis(s.Quantile(0.5)), P99MS: inMillis(s.Quantile(0.99)),
 	}
 	if answered > 0 {
-		out.FirstByteMS = ms(s.FirstByte / time.Duration(answered))
-		out.TotalMS = ms(s.Total / time.Duration(answered))
+		out.FirstByteMS = inMillis(s.FirstByte / time.Duration(answered))
+		out.TotalMS = inMillis(s.Total / time.Duration(answered))
 	}
 	return out
 }

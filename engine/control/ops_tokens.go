@@ -15,6 +15,7 @@ type TokenFields struct {
 	AllowCountries []string `json:"allow_countries,omitempty" flag:"allow-country" help:"country of visitors, like US; repeat; default: all"`
 	BlockCountries []string `json:"block_countries,omitempty" flag:"block-country" help:"country whose visitors are refused; repeat"`
 	Models         []string `json:"models,omitempty" flag:"model" help:"model it may use; repeat; default: all of the gateway's"`
+	MaxOutput      *int64   `json:"max_output,omitempty" help:"output tokens of one answer; default: the gateway's setting for visitors"`
 	Expires        string   `json:"expires,omitempty" help:"how long it works, like 90d or 12h, or a date, like 2027-01-31; left out: until it is revoked"`
 }
 

@@ -51,45 +51,6 @@ type RequestQuery struct {
 	Until    string `json:"until,omitempty" help:"a date"`
 }
 
-// RequestView is a record for people and scripts.
-type RequestView struct {
-	ID           tally.ID        `json:"id"`
-	Seq          uint64          `json:"seq"`
-	At           time.Time       `json:"at"`
-	Gateway      string          `json:"gateway,omitempty"` // slug
-	Client       string          `json:"client,omitempty"`  // slug
-	Key          string          `json:"key,omitempty"`     // label
-	KeyID        tally.ID        `json:"key_id,omitempty"`
-	Model        string          `json:"model,omitempty"`
-	Upstream     string          `json:"upstream_model,omitempty"`
-	Provider     string          `json:"provider,omitempty"` // name
-	Endpoint     string          `json:"endpoint,omitempty"`
-	Origin       string          `json:"origin,omitempty"`
-	Country      string          `json:"country,omitempty"`
-	Token        string          `json:"token,omitempty"`       // id of the access token
-	VisitorNet   string          `json:"visitor_net,omitempty"` // network of the visitor's address
-	Visitor      string          `json:"visitor,omitempty"`     // keyed hash of it
-	Session      string          `json:"session,omitempty"`
-	NewSession   bool            `json:"new_session,omitempty"`
-	Status       int             `json:"status"`
-	Outcome      tally.Outcome   `json:"outcome"`
-	Stream       bool            `json:"stream"`
-	Basis        tally.Basis     `json:"basis,omitempty"`
-	InputTokens  int64           `json:"input_tokens"`
-	OutputTokens int64           `json:"output_tokens"`
-	Tokens       tally.Tokens    `json:"tokens"` // by class
-	CostUSD      string          `json:"cost_usd"`
-	CostNanoUSD  tally.NanoUSD   `json:"cost_nano_usd"`
-	CreditsUSD   string          `json:"credits_usd"`
-	CreditsNano  tally.NanoUSD   `json:"credits_nano_usd"`
-	FirstByteMS  float64         `json:"first_byte_ms"`
-	TotalMS      float64         `json:"total_ms"`
-	Attempts     int             `json:"attempts,omitempty"`
-	Code         string          `json:"code,omitempty"`
-	Count        int64           `json:"count"`
-	Charges      []tally.Charged `json:"charges,omitempty"`
-}
-
 // RequestPage is a page of records; Next is empty on the last.
 type RequestPage struct {
 	Requests []RequestView `json:"requests"`
@@ -110,29 +71,31 @@ var (
 
 // Status describes the running engine.
 type Status struct {
-	Serving   bool            `json:"serving"` // the public plane is up
-	BaseURL   string          `json:"base_url,omitempty"`
-	PID       int             `json:"pid"`
-	Version   string          `json:"version"`
-	Data      string          `json:"data"`
-	StartedAt time.Time       `json:"started_at"`
-	Rev       int64           `json:"rev"`
-	Records   int64           `json:"records"`
-	Holds     int             `json:"holds"`
-	InFlight  int             `json:"in_flight"`
-	Unknown   int64           `json:"unknown_credentials"` // refused since the start, counted in memory only
-	Gateways  int             `json:"gateways"`
-	Clients   int             `json:"clients"`
-	Keys      int             `json:"keys"`
-	Providers int             `json:"providers"`
-	Models    int             `json:"models_usable"`
-	DiskBytes int64           `json:"disk_bytes"`
-	FreeBytes int64           `json:"free_bytes"`
-	ClockLag  time.Duration   `json:"clock_lag_ns,omitempty"` // how far the wall clock is behind the last time seen; windows stand still until it has caught up
-	Countries CountryDatabase `json:"country_database"`
-	Prices    PriceBook       `json:"prices"`
-	Warnings  []string        `json:"warnings,omitempty"`
-	Today     Sums            `json:"last_24h"`
+	Serving    bool            `json:"serving"` // the public plane is up
+	BaseURL    string          `json:"base_url,omitempty"`
+	PID        int             `json:"pid"`
+	Version    string          `json:"version"`
+	Data       string          `json:"data"`
+	StartedAt  time.Time       `json:"started_at"`
+	Rev        int64           `json:"rev"`
+	Records    int64           `json:"records"`
+	Holds      int             `json:"holds"`
+	InFlight   int             `json:"in_flight"`
+	Waiting    int             `json:"waiting"`             // requests that wait for room that others hold
+	LeftBehind int             `json:"left_behind"`         // of those in flight, answers that are read to their end for callers who have left
+	Unknown    int64           `json:"unknown_credentials"` // refused since the start, counted in memory only
+	Gateways   int             `json:"gateways"`
+	Clients    int             `json:"clients"`
+	Keys       int             `json:"keys"`
+	Providers  int             `json:"providers"`
+	Models     int             `json:"models_usable"`
+	DiskBytes  int64           `json:"disk_bytes"`
+	FreeBytes  int64           `json:"free_bytes"`
+	ClockLag   time.Duration   `json:"clock_lag_ns,omitempty"` // how far the wall clock is behind the last time seen; windows stand still until it has caught up
+	Countries  CountryDatabase `json:"country_database"`
+	Prices     PriceBook       `json:"prices"`
+	Warnings   []string        `json:"warnings,omitempty"`
+	Today      Sums            `json:"last_24h"`
 }
 
 // CountryDatabase is where visitors' countries come from.

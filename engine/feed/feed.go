@@ -158,6 +158,20 @@ func (f *Feed) wake() {
 	}
 }
 
+// Since shows the records among the events after a sequence number, as far as they
+// are kept, and returns the number of the latest event. see must not block, nor keep
+// what it is shown.
+func (f *Feed) Since(after uint64, see func(*tally.Record)) (last uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for at := max(after+1, f.oldest()); at <= f.last; at++ {
+		if e := &f.ring[at%uint64(len(f.ring))]; e.Kind == tally.RecordEvent {
+			see(&e.record)
+		}
+	}
+	return f.last
+}
+
 // Events yields the events after a sequence number, first those that are kept
 // and then each as it happens, until ctx ends or the reader stops. Where events
 // were dropped before the reader came to them, or its number is from another

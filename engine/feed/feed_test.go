@@ -152,6 +152,24 @@ func TestLive(t *testing.T) {
 }
 
 // A reader that is slower than the feed is cut short, not waited for.
+func TestSince(t *testing.T) {
+	f := New(4)
+	var seen []string
+	see := func(r *tally.Record) { seen = append(seen, string(r.ID)) }
+	last := f.Since(0, see)
+	f.Publish(records(1, 2))
+	f.PublishConfig(1, noon)
+	last = f.Since(last, see)
+	if got := f.Since(last, see); got != last {
+		t.Errorf("the latest event is %d, then %d", last, got)
+	}
+	f.Publish(records(3, 9)) // of which the ring keeps four
+	f.Since(last, see)
+	if want := []string{"req_1", "req_2", "req_8", "req_9", "req_10", "req_11"}; !slices.Equal(seen, want) {
+		t.Errorf("got %q, want %q", seen, want)
+	}
+}
+
 func TestSlowReader(t *testing.T) {
 	f := New(4)
 	f.Publish(records(1, 4))

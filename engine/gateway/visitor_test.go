@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -213,6 +214,64 @@ func TestDaemon(t *testing.T) {
 		var said struct{ Error, Message string }
 		if json.Unmarshal([]byte(a.body), &said) != nil || a.status != tc.status || said.Error != tc.code || said.Message == "" {
 			t.Errorf("%s: %d %s", tc.body, a.status, a.body)
+		}
+	}
+}
+
+// A token from the future is refused: revoking all tokens would not end it.
+func TestTokenFromTheFuture(t *testing.T) {
+	w := newWorld(t)
+	now := time.Now()
+	w.clock = func() time.Time { return now }
+	w.gw.Access = tally.AccessToken
+	w.open()
+	for ahead, status := range map[time.Duration]int{0: 200, 4*time.Minute + 59*time.Second: 200, 5*time.Minute + 2*time.Second: 401} {
+		credential, _, err := token.Mint(w.private, token.Options{}, now.Add(ahead))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := w.chat("", "Authorization: Bearer "+credential)
+		if a.status != status {
+			t.Fatalf("%s ahead: %d %s", ahead, a.status, a.body)
+		}
+		if status == 401 {
+			if _, code, message := a.refusal(t); code != tally.CodeInvalidKey || !strings.Contains(message, "has not come yet") {
+				t.Errorf("%s: %s", code, message)
+			}
+		}
+	}
+}
+
+// A visitor's answer is as long as the token says, or else as the gateway's default
+// for visitors.
+func TestVisitorsOutput(t *testing.T) {
+	var sent struct {
+		MaxTokens           int64 `json:"max_tokens"`
+		MaxCompletionTokens int64 `json:"max_completion_tokens"`
+	}
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent.MaxTokens, sent.MaxCompletionTokens = 0, 0
+		json.NewDecoder(r.Body).Decode(&sent)
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, `{"choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":1,"total_tokens":6}}`)
+	}))
+	defer up.Close()
+	w := behind(t, up.URL, "key")
+	w.settings.VisitorMaxOutput = 100
+	plain, longer := w.mint(token.Options{}), w.mint(token.Options{MaxOutput: new(int64(5000))})
+	shorter := w.mint(token.Options{MaxOutput: new(int64(50))})
+	w.open()
+	for _, tc := range []struct {
+		auth, more string
+		want       int64
+	}{
+		{plain, "", 100}, {plain, `,"max_tokens":60`, 60}, {plain, `,"max_tokens":600`, 100},
+		{longer, "", 5000}, {longer, `,"max_tokens":600`, 600}, {longer, `,"max_tokens":6000`, 5000},
+		{shorter, "", 50}, {shorter, `,"max_tokens":60`, 50},
+	} {
+		a := w.chat(tc.more, tc.auth)
+		if got := max(sent.MaxTokens, sent.MaxCompletionTokens); a.status != 200 || got != tc.want {
+			t.Errorf("%s: asked for %d, want %d; %d %s", tc.more, got, tc.want, a.status, a.body)
 		}
 	}
 }

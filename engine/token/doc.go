@@ -13,6 +13,7 @@
 //	cost     {limit, currency: "USD", period} without a period for its life
 //	quota    {type: requests|tokens, limit, period}
 //	domains, allowedCountries, blockedCountries, models
+//	maxOutput                output tokens of one answer
 //
 // The JWT is read here and not by a library because of what must not happen in
 // between: nothing is parsed before the signature has been compared, no other
@@ -20,6 +21,6 @@
 // refuses the token instead of being left out.
 //
 // mint.go makes tokens, byte for byte as generateGatewayToken of the JavaScript
-// client does; read.go checks and reads them, with the JSON of json.go; host.go
-// matches pages; words.go explains.
+// client does; read.go checks and reads them, with the JSON of json.go and the
+// numbers of numbers.go; host.go matches pages; words.go explains.
 package token

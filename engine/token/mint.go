@@ -26,6 +26,8 @@ type Options struct {
 	BlockedCountries []string
 	Models           []string
 
+	MaxOutput *int64 // output tokens of one answer; nil: the gateway's bound for visitors
+
 	ExpiresIn time.Duration // in whole seconds, at most ten years; 0: never
 }
 
@@ -94,6 +96,7 @@ func (o *Options) claims(gid string, iat int64, tid string) ([]byte, error) {
 	w.list("allowedCountries", o.AllowedCountries, checkedCountry)
 	w.list("blockedCountries", o.BlockedCountries, checkedCountry)
 	w.list("models", o.Models, checkedModel)
+	w.whole("maxOutput", o.MaxOutput)
 	return append(w.out, '}'), w.err
 }
 
@@ -105,7 +108,7 @@ type writer struct {
 
 func (w *writer) fail(format string, args ...any) {
 	if w.err == nil {
-		w.err = tally.Errorf(tally.Invalid, format, args...).WithHint("for example --requests 10000/month, --ip-quota 20/day, --cost 10, --quota tokens=1000000/week, --domain mysite.com, --allow-country US")
+		w.err = tally.Errorf(tally.Invalid, format, args...).WithHint("for example --requests 10000/month, --ip-quota 20/day, --cost 10, --quota tokens=1000000/week, --domain mysite.com, --allow-country US, --max-output 4096")
 	}
 }
 
@@ -134,6 +137,17 @@ func (w *writer) count(claim, text, kind string) {
 	}
 	w.out = strconv.AppendInt(append(w.out, `"limit":`...), n, 10)
 	w.close(unit)
+}
+
+// whole appends a whole number.
+func (w *writer) whole(claim string, n *int64) {
+	switch {
+	case n == nil:
+	case *n < 1 || *n > maxWhole:
+		w.fail("%s: the limit is a whole number above 0, not %d", claim, *n)
+	default:
+		w.out = strconv.AppendInt(append(append(append(w.out, `,"`...), claim...), `":`...), *n, 10)
+	}
 }
 
 // cost appends a limit on money.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -84,6 +85,12 @@ func optionsOf(t *testing.T, from map[string]json.RawMessage) (o Options, typed 
 			o.BlockedCountries = texts(raw)
 		case "models":
 			o.Models = texts(raw)
+		case "maxOutput":
+			n, err := strconv.ParseInt(string(raw), 10, 64)
+			if err != nil {
+				return o, false
+			}
+			o.MaxOutput = &n
 		case "requests", "ipQuota", "cost", "quota":
 			text, ok := amountOf(raw, name)
 			if !ok {
@@ -177,7 +184,7 @@ func TestVectors(t *testing.T) {
 			t.Errorf("%s: %q, %v; want an error that says %q", tc.Name, credential, err, tc.Says)
 		}
 	}
-	if untyped > 16 {
+	if untyped > 21 {
 		t.Errorf("%d refusals cannot be typed, of %d", untyped, len(v.Refused))
 	}
 }
@@ -193,6 +200,7 @@ func TestMintedIsRead(t *testing.T) {
 		o := Options{
 			Requests: tally.Group(n), Cost: usd.String() + "/" + period,
 			Domains:   rapid.SliceOfN(rapid.SampledFrom([]string{"a.b", "*.a.b", "localhost", "X.Y."}), 0, 3).Draw(t, "domains"),
+			MaxOutput: rapid.Ptr(rapid.Int64Range(1, maxWhole), true).Draw(t, "output"),
 			ExpiresIn: time.Duration(rapid.Int64Range(1, 316e6).Draw(t, "seconds")) * time.Second,
 		}
 		o.Requests = strings.ReplaceAll(o.Requests, ",", "") + "/" + period
@@ -207,7 +215,11 @@ func TestMintedIsRead(t *testing.T) {
 		}
 		unit, _ := periodOf(period)
 		want := []tally.Limit{{Metric: tally.Requests, Window: tally.Window{Unit: unit}, Max: min(n, tally.MaxCount)}, {Metric: tally.Cost, Window: tally.Window{Unit: unit}, Max: int64(usd)}}
-		if !slices.Equal(token.Limits, want) || !token.IssuedAt.Equal(now.Truncate(time.Second)) || !token.ExpiresAt.Equal(now.Truncate(time.Second).Add(o.ExpiresIn)) || len(token.Domains) != len(o.Domains) {
+		output := int64(0)
+		if o.MaxOutput != nil {
+			output = min(*o.MaxOutput, tally.MaxCount)
+		}
+		if !slices.Equal(token.Limits, want) || token.MaxOutput != output || !token.IssuedAt.Equal(now.Truncate(time.Second)) || !token.ExpiresAt.Equal(now.Truncate(time.Second).Add(o.ExpiresIn)) || len(token.Domains) != len(o.Domains) {
 			t.Errorf("%+v of %+v", token, o)
 		}
 	})

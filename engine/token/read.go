@@ -160,6 +160,13 @@ func read(gid, claims string) (*tally.Token, error) {
 	return t, nil
 }
 
+// mostAhead is how far clocks may be apart.
+const mostAhead = 5 * time.Minute
+
+// IssuedAhead reports whether a token says that it was issued in the future, by more
+// than clocks are apart: revoking every token so far would not end it.
+func IssuedAhead(t *tally.Token, now time.Time) bool { return t.IssuedAt.Sub(now) > mostAhead }
+
 type claimReader struct {
 	reader
 	token *tally.Token
@@ -197,6 +204,8 @@ func (r *claimReader) claim(name string) (err error) {
 		t.BlockedCountries, err = r.some(country)
 	case "models":
 		t.Models, err = r.some(checkedModel)
+	case "maxOutput":
+		t.MaxOutput, err = r.whole()
 	case "iss", "sub", "jti", "name":
 		_, err = r.text() // they restrict nothing
 	default:
@@ -282,60 +291,6 @@ func (r *claimReader) limit(claim string) (tally.Limit, error) {
 		return l, fmt.Errorf("has no limit that is a number above 0")
 	}
 	return l, nil
-}
-
-// atMost reads the amount of a limit: whole, or money, of which what is beyond a
-// nano-dollar is dropped. It is never more than what is written.
-func atMost(s string, money bool) (int64, bool) {
-	units, fraction, dotted := strings.Cut(s, ".")
-	if !isDigits(units) || dotted && !isDigits(fraction) { // an exponent, too
-		return 0, false
-	}
-	if !money {
-		n, err := strconv.ParseInt(units, 10, 64)
-		if err != nil {
-			n = tally.MaxCount // the text is digits, so it is only too long
-		}
-		return min(n, tally.MaxCount), n > 0 && strings.Trim(fraction, "0") == ""
-	}
-	if len(strings.TrimLeft(units, "0")) > 12 {
-		return int64(tally.MaxMoney), true
-	}
-	if len(fraction) > 9 {
-		s = s[:len(units)+1+9]
-	}
-	usd, err := tally.ParseUSD(s)
-	if err != nil {
-		usd = tally.MaxMoney // likewise
-	}
-	return int64(min(usd, tally.MaxMoney)), usd > 0
-}
-
-// milliseconds is where times are no seconds any more: in seconds it is the year
-// 5138, in milliseconds 1973.
-const milliseconds = 100_000_000_000
-
-// time reads an instant of whole seconds; a part of one is dropped, or counts as
-// a whole one.
-func (r *claimReader) time(up bool) (time.Time, error) {
-	s, err := r.number()
-	if err != nil {
-		return time.Time{}, err
-	}
-	units, fraction, dotted := strings.Cut(s, ".")
-	n, err := strconv.ParseInt(units, 10, 64)
-	if err != nil || n <= 0 || dotted && !isDigits(fraction) || n > milliseconds*1000 {
-		return time.Time{}, fmt.Errorf("is no time in seconds")
-	}
-	part := strings.Trim(fraction, "0") != ""
-	if n > milliseconds {
-		part = part || n%1000 > 0
-		n /= 1000
-	}
-	if up && part {
-		n++
-	}
-	return time.Unix(n, 0).UTC(), nil
 }
 
 // quoted writes a text of the token's for people, and cuts it short.

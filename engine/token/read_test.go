@@ -136,6 +136,14 @@ func TestMalformedClaims(t *testing.T) {
 		"no model":                {withClaims(`,"models":[]`), "models is empty"},
 		"bad UTF-8":               {withClaims(",\"models\":[\"\xff\"]"), "models"},
 		"a control character":     {withClaims(",\"models\":[\"a\nb\"]"), "models"},
+		"no output":               {withClaims(`,"maxOutput":0`), "maxOutput is not a whole number above 0"},
+		"output below zero":       {withClaims(`,"maxOutput":-1`), "maxOutput is not a whole number above 0"},
+		"output in part":          {withClaims(`,"maxOutput":1.5`), "maxOutput is not a whole number above 0"},
+		"output with exponent":    {withClaims(`,"maxOutput":1e3`), "maxOutput is not a whole number above 0"},
+		"output in a text":        {withClaims(`,"maxOutput":"5"`), "maxOutput is not a number"},
+		"output null":             {withClaims(`,"maxOutput":null`), "maxOutput is not a number"},
+		"output like a limit":     {withClaims(`,"maxOutput":{"limit":5}`), "maxOutput is not a number"},
+		"output twice":            {withClaims(`,"maxOutput":5,"maxOutput":500`), "twice"},
 		"a comma too many":        {withClaims(`,`), ""},
 		"a number with a zero":    {withClaims(`,"exp":01`), "exp is not a number"},
 	} {
@@ -176,6 +184,9 @@ func TestOthersClaims(t *testing.T) {
 		{`,"domains":[]`, func(t *tally.Token) bool { return len(t.Domains) == 0 }},
 		{`,"domains":"MySite.com."`, func(t *tally.Token) bool { return slices.Equal(t.Domains, []string{"mysite.com"}) }},
 		{`,"blockedCountries":["cn"]`, func(t *tally.Token) bool { return slices.Equal(t.BlockedCountries, []string{"CN"}) }},
+		{`,"maxOutput":5.0`, func(t *tally.Token) bool { return t.MaxOutput == 5 }},
+		{`,"maxOutput":99999999999999999999999`, func(t *tally.Token) bool { return t.MaxOutput == tally.MaxCount }},
+		{``, func(t *tally.Token) bool { return t.MaxOutput == 0 }},
 		{`,"iss":"me","sub":"you","jti":"1","name":"\ud83c\udf89"`, func(t *tally.Token) bool { return true }},
 	} {
 		token, err := Verify(withClaims(tc.claims), []byte(key))
@@ -195,10 +206,10 @@ func TestInspectExplains(t *testing.T) {
 		return credential
 	}
 	full := mint(Options{Requests: "10000/month", IPQuota: "1/hour", Cost: "10", Quota: "tokens=5M/week", Domains: []string{"a.com", "*.a.com", "b.com"},
-		AllowedCountries: []string{"US"}, Models: []string{"m"}, ExpiresIn: 90 * 24 * time.Hour})
+		AllowedCountries: []string{"US"}, Models: []string{"m"}, MaxOutput: new(int64(4096)), ExpiresIn: 90 * 24 * time.Hour})
 	got := Inspect(full, []byte(key), now)
 	want := []string{"up to 10,000 requests a month", "up to $10.00 in all", "up to 5,000,000 tokens a week", "each visitor's address: up to 1 requests an hour",
-		"pages of a.com, *.a.com and b.com", "visitors from US", "models m", "issued on 2026-11-26 09:00 UTC, works until 2027-02-24 09:00 UTC, for 90 days"}
+		"pages of a.com, *.a.com and b.com", "visitors from US", "models m", "answers of up to 4,096 tokens", "issued on 2026-11-26 09:00 UTC, works until 2027-02-24 09:00 UTC, for 90 days"}
 	if !slices.Equal(got.Lines, want) || len(got.Faults) != 0 || got.Signature != SignatureValid || !json.Valid(got.Claims) {
 		t.Errorf("%q\n%q %s", got.Lines, got.Faults, got.Signature)
 	}
@@ -207,6 +218,7 @@ func TestInspectExplains(t *testing.T) {
 		{full, key + "x", SignatureWrong, "not signed with this private key"},
 		{mint(Options{ExpiresIn: time.Second}), key, SignatureValid, "it expired on 2026-11-26"},
 		{withClaims(`,"nbf":1999999999`), key, SignatureValid, "it works only from 2033"},
+		{signed(header, fmt.Sprintf(`{"tid":"a","gid":"abc123xyz","iat":%d}`, now.Add(7*time.Minute).Unix())), key, SignatureValid, "it was issued on 2026-11-26 09:07 UTC, which has not come yet"},
 		{withClaims(`,"cost":{"limit":0}`), key, SignatureValid, "its claim cost has no limit"},
 		{signed(`{"alg":"none"}`, "{"+minimal+"}"), key, SignatureValid, `says alg "none"`},
 		{key, "", SignatureUnchecked, "must stay secret"},
@@ -226,7 +238,7 @@ func TestInspectExplains(t *testing.T) {
 func FuzzVerify(f *testing.F) {
 	f.Add(withClaims(""), false)
 	f.Add(`{`+minimal+`,"requests":{"limit":5,"period":"day"},"cost":{"limit":1.5}}`, true)
-	f.Add(`{`+minimal+`,"exp":1800000000000,"domains":["*.a.b"],"ipQuota":{"limit":2}}`, true)
+	f.Add(`{`+minimal+`,"exp":1800000000000,"domains":["*.a.b"],"ipQuota":{"limit":2},"maxOutput":5}`, true)
 	f.Fuzz(func(t *testing.T, text string, sign bool) {
 		if !sign {
 			if token, err := Verify(text, []byte("sk-webllm-gateway-abc123xyz-never")); err == nil {
@@ -243,7 +255,7 @@ func FuzzVerify(f *testing.F) {
 		type limit struct{ Limit json.Number }
 		var c struct {
 			Tid, Gid                       string
-			Exp                            json.Number
+			Exp, MaxOutput                 json.Number
 			Requests, Quota, Cost, IPQuota *limit
 			Domains                        any
 			Models, AllowedCountries       []string
@@ -258,7 +270,7 @@ func FuzzVerify(f *testing.F) {
 			}
 		}
 		if token.ID != c.Tid || token.Gateway != c.Gid || len(token.Limits) != n || (len(token.VisitorLimits) == 1) != (c.IPQuota != nil) ||
-			(c.Exp != "") == token.ExpiresAt.IsZero() || len(c.Models) != len(token.Models) || len(c.AllowedCountries) != len(token.AllowedCountries) {
+			(c.Exp != "") == token.ExpiresAt.IsZero() || (c.MaxOutput != "") != (token.MaxOutput > 0) || len(c.Models) != len(token.Models) || len(c.AllowedCountries) != len(token.AllowedCountries) {
 			t.Errorf("%s: %+v", text, token)
 		}
 		for _, l := range slices.Concat(token.Limits, token.VisitorLimits) {

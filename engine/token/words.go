@@ -62,6 +62,8 @@ func Inspect(credential string, key []byte, now time.Time) Report {
 		fault("it expired on %s", date(t.ExpiresAt))
 	case now.Before(t.NotBefore):
 		fault("it works only from %s", date(t.NotBefore))
+	case IssuedAhead(t, now):
+		fault("it says that it was issued on %s, which has not come yet: mint another one by a clock that is right", date(t.IssuedAt))
 	}
 	return out
 }
@@ -104,6 +106,9 @@ func Words(t *tally.Token, now time.Time) []string {
 	}
 	if len(t.Models) > 0 {
 		out = append(out, "models "+oneOf(t.Models, ""))
+	}
+	if t.MaxOutput > 0 {
+		out = append(out, "answers of up to "+tally.Group(t.MaxOutput)+" tokens")
 	}
 	ends := "until it is revoked"
 	if !t.ExpiresAt.IsZero() {

@@ -48,6 +48,7 @@ type Snapshot struct {
 type Request struct {
 	tally.Record
 	ClientName, KeyLabel, ProviderName string
+	Providers                          map[tally.ID]string // names of all, for its attempts; shared
 }
 
 const (
@@ -200,7 +201,7 @@ func (s *Source) name() []Request {
 	out := make([]Request, 0, n)
 	for i := range n {
 		r := s.tail[(s.seen-1-i)%kept]
-		out = append(out, Request{r, clients[r.Client], keys[r.Key], providers[r.Provider]})
+		out = append(out, Request{r, clients[r.Client], keys[r.Key], providers[r.Provider], providers})
 	}
 	return out
 }

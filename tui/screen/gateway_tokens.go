@@ -51,6 +51,7 @@ func tokenFields() []*widget.Field {
 			Help: "of visitors that are served, spaces between: US CA; empty for all"},
 		{Name: "block_countries", Label: "Not from", Check: check(func(o *token.Options, v string) { o.BlockedCountries = strings.Fields(strings.ToUpper(v)) })},
 		{Name: "models", Label: "Models"},
+		{Name: "max_output", Label: "Longest", Check: checkNumber},
 		{Name: "expires", Label: "Expires"},
 	}
 }
@@ -68,7 +69,12 @@ func (s *Gateways) mint() tea.Cmd {
 			in := control.MintToken{Gateway: string(g.ID)}
 			in.Requests, in.IPQuota, in.Cost, in.Quota, in.Expires = v.text("requests"), v.text("ip_quota"), v.text("cost"), v.text("quota"), v.text("expires")
 			in.Domains, in.AllowCountries, in.BlockCountries, in.Models = v.list("domains"), v.list("allow_countries"), v.list("block_countries"), v.list("models")
-			return in, nil
+			if v.text("max_output") == "" {
+				return in, nil
+			}
+			var err error
+			in.MaxOutput, err = number[int64](v, "max_output")
+			return in, err
 		},
 		Done: func(out control.TokenMinted) tea.Cmd {
 			return Ask(Open{&minted{out: out, page: pageWith(strings.TrimSuffix(s.address(&g), "/v1"), out.Token)}})

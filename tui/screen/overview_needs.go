@@ -70,9 +70,12 @@ func gravity(r theme.Role) int {
 
 // placeOf is where a warning of the engine is dealt with.
 func placeOf(warning string) Goto {
-	for _, p := range []string{"provider", "model", "gateway", "key", "client"} {
-		if strings.Contains(warning, p) {
-			return Goto{Screen: p + "s"}
+	for _, p := range [...]struct{ words, screen string }{
+		{"has left", "requests"}, {"have left", "requests"}, {"of the answers", "clients"}, {"is booked", "models"}, {"our prices", "models"},
+		{"provider", "providers"}, {"model", "models"}, {"gateway", "gateways"}, {"key", "keys"}, {"client", "clients"},
+	} {
+		if strings.Contains(warning, p.words) {
+			return Goto{Screen: p.screen}
 		}
 	}
 	return Goto{Screen: "settings"}

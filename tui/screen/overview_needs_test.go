@@ -117,6 +117,24 @@ func TestWhatNeedsAttention(t *testing.T) {
 	}
 }
 
+func TestWhereAWarningIsDealtWith(t *testing.T) {
+	for warning, want := range map[string]string{
+		"client acme waited 214 times, 35 min in all, for money or places that its own requests held: raise its limit or its requests in flight": "clients",
+		"12 % of the answers of gpt-4o for acme ended where a limit allowed no more":                                                             "clients",
+		"openrouter billed $1.20 for what our prices make $0.80 (24 h): look at models import openrouter":                                        "models",
+		"openai answered gpt-4 as gpt-5: the dearer price is booked":                                                                             "models",
+		"1 answer is read to its end for a caller who has left":                                                                                  "requests",
+		"3 answers are read to their end for callers who have left":                                                                              "requests",
+		"provider a cannot be used":    "providers",
+		"the disk is nearly full: ...": "settings",
+		"gateway main is switched off": "gateways",
+	} {
+		if got := placeOf(warning); got.Screen != want {
+			t.Errorf("%q leads to %s, want %s", warning, got.Screen, want)
+		}
+	}
+}
+
 func TestAFullBarIsALimitThatIsReached(t *testing.T) {
 	for share, want := range map[float64]string{0: "0%", 0.0001: "0.1%", 0.996: "99%", 1: "100%", 1.204: "120%"} {
 		if got := usedText(share); got != want {

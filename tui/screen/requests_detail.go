@@ -71,9 +71,13 @@ func (s *Requests) explain(v *control.RequestView, width int) []string {
 		lines = append(lines, facts(
 			fact{"provider", widget.Safe(v.Provider)},
 			fact{"attempts", attempts(v)},
+			fact{"answered", answered(v)},
+			fact{"waited", waited(v)},
 			fact{"first byte", known(v.FirstByteMS)},
 			fact{"whole", known(v.TotalMS)},
+			fact{"cut", cut(v)},
 		)...)
+		lines = append(lines, tryLines(t, v, width)...)
 	}
 	return append(lines, "", t.Paint(theme.Faint, "Prompts and answers are not stored."))
 }
@@ -120,25 +124,6 @@ func session(v *control.RequestView) string {
 		return widget.Safe(v.Session) + ", begun by this request"
 	}
 	return widget.Safe(v.Session) + ", under way before"
-}
-
-func attempts(v *control.RequestView) string {
-	switch {
-	case v.Attempts == 0:
-		return ""
-	case v.Attempts == 1:
-		return "1"
-	case v.Outcome == tally.OK:
-		return fmt.Sprintf("%d: those before the last failed", v.Attempts)
-	}
-	return fmt.Sprintf("%d, none of them answered", v.Attempts)
-}
-
-func known(ms float64) string {
-	if ms <= 0 {
-		return ""
-	}
-	return widget.Latency(millis(ms))
 }
 
 // checks are what a request meets on its way, in order, with the codes of those

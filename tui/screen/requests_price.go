@@ -53,9 +53,10 @@ func (s *Requests) priceLines(v *control.RequestView, width int) []string {
 	total := widget.Between(t.Strong(theme.Text, "cost"), t.Strong(theme.Text, "$"+v.CostNanoUSD.String()), width)
 	basis := map[tally.Basis]string{
 		tally.Exact: "Tokens as the provider reported them.", tally.Estimated: "Tokens counted from the bytes delivered: the provider reported none.",
-		tally.Held: "The most it could have cost, as tallygate stopped before it knew.",
+		tally.Held: "The most that it can have cost: nobody told what was used.",
 	}[v.Basis]
-	rates, ok := s.rates(v)
+	q := s.quote(v)
+	rates, ok := q.Rates, q.Row != nil
 	var lines []string
 	for _, c := range tally.AllClasses {
 		n := v.Tokens.ByClass()[c]
@@ -75,6 +76,16 @@ func (s *Requests) priceLines(v *control.RequestView, width int) []string {
 	if ok && rates.Request > 0 {
 		lines = append(lines, widget.Between("per call", "$"+rates.Request.String(), width))
 	}
+	if fee, has := q.Each(tally.Search); v.Searches > 0 {
+		left, right := widget.Pad("searches", 16)+widget.PadLeft(tally.Group(v.Searches), 9), ""
+		if has {
+			left, right = left+t.Paint(theme.Muted, " × $"+fee.String()), "$"+q.CostOf(v.Searches).String()
+		}
+		lines = append(lines, widget.Between(left, right, width))
+	}
+	if v.BilledNano != nil && v.ListedNano != nil {
+		lines = append(lines, widget.Between("by our prices", "$"+v.ListedNano.String(), width), widget.Between("billed by the provider", "$"+v.BilledNano.String(), width))
+	}
 	lines = append(lines, total)
 	if v.CreditsNano != v.CostNanoUSD {
 		lines = append(lines, widget.Between("credits, with mark-up", "$"+v.CreditsNano.String(), width))
@@ -84,10 +95,19 @@ func (s *Requests) priceLines(v *control.RequestView, width int) []string {
 			lines = append(lines, t.Paint(role, l))
 		}
 	}
+	listed := v.CostNanoUSD
+	if v.ListedNano != nil {
+		listed = *v.ListedNano
+	}
 	switch {
+	case len(v.Tries) > 0:
+		say(theme.Muted, "The cost is that of all attempts together.")
+	case v.Basis == tally.Held: // its tokens are bounds, of whatever class is the dearest
 	case !ok:
 		say(theme.Muted, "The model has no price any more, so the rates cannot be shown.")
-	case rates.Cost(v.Tokens) != v.CostNanoUSD:
+	case v.Answered != "" && v.Price != "" && v.Price != q.ID():
+		say(theme.Warn, "Charged at the price of the model that answered, which is dearer.")
+	case rates.Cost(v.Tokens)+q.CostOf(v.Searches) != listed:
 		say(theme.Warn, "The model's price has been changed since: what was booked stays.")
 	}
 	if basis != "" {
@@ -96,14 +116,14 @@ func (s *Requests) priceLines(v *control.RequestView, width int) []string {
 	return lines
 }
 
-// rates are those that the model had when the request came in, as far as its
-// prices tell.
-func (s *Requests) rates(v *control.RequestView) (tally.Rates, bool) {
+// quote is what the model had as its price when the request came in, as far as its
+// rows tell.
+func (s *Requests) quote(v *control.RequestView) tally.Quote {
 	for i := range s.snap.Models {
 		m := &s.snap.Models[i]
 		if m.ProviderName == v.Provider && (m.UpstreamName() == v.Upstream || m.Name == v.Model) {
-			return tally.PriceAt(m.Prices, v.At, v.Tokens.Prompt())
+			return tally.QuoteAt(m.Prices, v.At, v.Tier, v.Tokens.Prompt())
 		}
 	}
-	return tally.Rates{}, false
+	return tally.Quote{}
 }

@@ -80,14 +80,9 @@ func (r *rows) all(f *requestFilter) []*control.RequestView {
 
 // viewOf is a request of the tail as the engine shows one.
 func viewOf(r *live.Request) *control.RequestView {
-	ms := func(n int64) float64 { return float64(n) / 1e6 }
-	return &control.RequestView{
-		ID: r.ID, Seq: r.Seq, At: r.At, Client: r.ClientName, Key: r.KeyLabel, KeyID: r.Key, Model: r.Model, Upstream: r.Upstream, Provider: r.ProviderName,
-		Endpoint: r.Endpoint, Origin: r.Origin, Country: r.Country, Session: r.Session, NewSession: r.NewSession, Status: r.Status, Outcome: r.Outcome,
-		Stream: r.Stream, Basis: r.Basis, InputTokens: r.Tokens.Prompt(), OutputTokens: r.Tokens.Completion(), Tokens: r.Tokens,
-		CostUSD: r.Cost.String(), CostNanoUSD: r.Cost, CreditsUSD: r.Credits.String(), CreditsNano: r.Credits,
-		FirstByteMS: ms(int64(r.FirstByte)), TotalMS: ms(int64(r.Total)), Attempts: r.Attempts, Code: r.Code, Count: r.Count, Charges: r.Charges,
-	}
+	v := control.NewRequestView(&r.Record, func(id tally.ID) string { return r.Providers[id] })
+	v.Client, v.Key, v.Provider = r.ClientName, r.KeyLabel, r.ProviderName
+	return &v
 }
 
 // olderPage is a look further back.

@@ -203,7 +203,7 @@ func (s *Settings) drawDetail(width, height int) widget.Block {
 		}
 		facts := []fact{
 			{"address", serving}, {"data", widget.Safe(st.Data)}, {"disk", disk}, {"log", widget.Safe(s.env.LogFile)},
-			{"records", tally.Group(st.Records) + muted(fmt.Sprintf("   in flight %d", st.InFlight))},
+			{"records", tally.Group(st.Records) + muted(fmt.Sprintf("   in flight %d", st.InFlight)+waitingText(st.Waiting))},
 			{"version", widget.Safe(st.Version) + muted(fmt.Sprintf("   process %d, up %s", st.PID, widget.Span(now.Sub(st.StartedAt))))},
 			{"times", muted("of this screen are in ") + now.In(s.env.Zone).Format("MST, -07:00")},
 		}
@@ -220,6 +220,14 @@ func (s *Settings) drawDetail(width, height int) widget.Block {
 		lines = append(lines, books...)
 	}
 	return s.box("About", "", width, height, lines)
+}
+
+// waitingText tells how many requests wait for room beside those in flight.
+func waitingText(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("   waiting %d", n)
 }
 
 // proof tells how the proof of the books goes, or went.

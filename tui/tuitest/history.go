@@ -53,11 +53,14 @@ func (w *World) answerHistory() {
 }
 
 func (w *World) view(r *tally.Record) control.RequestView {
-	v := control.RequestView{ID: r.ID, Seq: r.Seq, At: r.At, KeyID: r.Key, Model: r.Model, Upstream: r.Upstream, Endpoint: r.Endpoint, Country: r.Country,
-		Session: r.Session, NewSession: r.NewSession, Status: r.Status, Outcome: r.Outcome, Stream: r.Stream, Basis: r.Basis,
-		InputTokens: r.Tokens.Prompt(), OutputTokens: r.Tokens.Completion(), Tokens: r.Tokens, CostUSD: r.Cost.String(), CostNanoUSD: r.Cost,
-		CreditsUSD: r.Credits.String(), CreditsNano: r.Credits, FirstByteMS: float64(r.FirstByte.Milliseconds()), TotalMS: float64(r.Total.Milliseconds()),
-		Attempts: r.Attempts, Code: r.Code, Count: r.Count, Charges: r.Charges}
+	provider := func(id tally.ID) string {
+		if p, err := w.provider(string(id)); err == nil {
+			return p.Name
+		}
+		return ""
+	}
+	v := control.NewRequestView(r, provider)
+	v.Provider = provider(r.Provider)
 	if g, err := w.gateway(string(r.Gateway)); err == nil {
 		v.Gateway = g.Slug
 	}
@@ -66,9 +69,6 @@ func (w *World) view(r *tally.Record) control.RequestView {
 	}
 	if k, err := w.key(string(r.Key), ""); err == nil {
 		v.Key = k.Label
-	}
-	if p, err := w.provider(string(r.Provider)); err == nil {
-		v.Provider = p.Name
 	}
 	return v
 }

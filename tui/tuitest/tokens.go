@@ -25,7 +25,7 @@ func (w *World) answerTokens() {
 			return control.TokenMinted{}, err
 		}
 		o := token.Options{Requests: in.Requests, IPQuota: in.IPQuota, Cost: in.Cost, Quota: in.Quota, Domains: in.Domains,
-			AllowedCountries: in.AllowCountries, BlockedCountries: in.BlockCountries, Models: in.Models}
+			AllowedCountries: in.AllowCountries, BlockedCountries: in.BlockCountries, Models: in.Models, MaxOutput: in.MaxOutput}
 		if in.Expires != "" {
 			o.ExpiresIn = 90 * 24 * time.Hour
 		}

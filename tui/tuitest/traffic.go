@@ -80,6 +80,14 @@ func (w *World) record(at time.Time) {
 	r.Credits = r.Cost.WithMarkup(c.MarkupBasisPoints)
 	r.FirstByte = time.Duration(120+w.random.IntN(300)) * time.Millisecond
 	r.Total = r.FirstByte + time.Duration(w.random.IntN(2400))*time.Millisecond
+	switch n % 29 {
+	case 9:
+		r.Waited = 3200 * time.Millisecond
+	case 13:
+		r.Cut = true
+	case 17:
+		r.Answered, r.Billed, r.Listed = m.UpstreamName()+"-2026-11-05", new(r.Cost), r.Cost*9/10
+	}
 	if n%12 == 11 {
 		e := endings[n/12%len(endings)]
 		r.Status, r.Outcome, r.Code = e.status, e.outcome, e.code
@@ -88,6 +96,7 @@ func (w *World) record(at time.Time) {
 			r.Tokens, r.Cost, r.Credits, r.FirstByte, r.Total, r.Attempts, r.Provider, r.Upstream, r.Basis = tally.Tokens{}, 0, 0, 0, time.Millisecond, 0, "", "", ""
 		case r.Outcome == tally.OutcomeFailed:
 			r.Tokens, r.Cost, r.Credits, r.Attempts = tally.Tokens{}, 0, 0, 2
+			r.Tries = []tally.Attempt{{Provider: m.Provider, Cause: "timeout", Took: 30 * time.Second}, {Provider: m.Provider, Cause: "server", Status: 500, Took: time.Second}}
 		case r.Outcome == tally.Lost:
 			r.Basis = tally.Held
 		default:

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+)
+
+// showRequest explains one request: who asked, who answered, what it came to and
+// what it counted.
+func showRequest(p *printer, r *control.RequestView) {
+	p.pairs(
+		"request", string(r.ID), "at", moment(r.At), "outcome", string(r.Outcome), "status", strconv.Itoa(r.Status), "code", r.Code,
+		"stands for", when(r.Count > 1, tally.Group(r.Count)+" like it", ""),
+		"gateway", r.Gateway, "client", r.Client, "key", r.Key, "session", r.Session+when(r.NewSession, " (new)", ""), "origin", r.Origin, "country", r.Country,
+		"access token", r.Token, "visitor", strings.TrimSpace(r.VisitorNet+" "+r.Visitor),
+		"endpoint", r.Endpoint+when(r.Stream, " (stream)", ""), "model", r.Model, "upstream model", when(r.Upstream != r.Model, r.Upstream, ""), "provider", r.Provider,
+		"answer", when(r.Answered != "", "answered by "+r.Answered+", as the upstream says", ""), "tier", string(r.Tier),
+		"room", waitText(r.WaitedMS), "attempts", when(r.Attempts > 1, strconv.Itoa(r.Attempts), ""),
+		"tokens", tally.Group(r.InputTokens)+" in, "+tally.Group(r.OutputTokens)+" out"+when(r.Basis != "", " ("+string(r.Basis)+")", ""), "of those", classesText(r.Tokens),
+		"length", when(r.Cut, "cut at our bound: a limit allowed no more output", ""), "searches", count(r.Searches),
+		"cost", "$"+r.CostNanoUSD.String(), "billed", billedText(r), "price row", string(r.Price), "credits", when(r.CreditsNano != r.CostNanoUSD, "$"+r.CreditsNano.String(), ""),
+		"counted", when(r.Uncounted, "not where requests are limited: it failed at no cost", ""),
+		"first byte", millis(r.FirstByteMS), "total", millis(r.TotalMS),
+	)
+	showAttempts(p, r.Tries)
+	showCharges(p, r.Charges)
+}
+
+// showAttempts lists the calls of a request that has more to tell than its answer.
+func showAttempts(p *printer, tries []control.AttemptView) {
+	if len(tries) == 0 {
+		return
+	}
+	p.section("Attempts")
+	t := p.table(number("#"), text("PROVIDER"), spare(4, text("MODEL")), text("CAUSE"), number("STATUS"), spare(2, text("BASIS")),
+		spare(3, number("INPUT")), spare(3, number("OUTPUT")), number("COST"), spare(1, number("TOOK")), spare(5, text("PRICE ROW")))
+	for i := range tries {
+		a := &tries[i]
+		t.addIn(when(a.Cause == "", plain, red), strconv.Itoa(i+1), a.Provider, a.Upstream, when(a.Cause == "", "answered", strings.ReplaceAll(a.Cause, "_", " ")),
+			count(a.Status), when(a.Basis == "", "free", string(a.Basis)), tally.Group(a.InputTokens), tally.Group(a.OutputTokens), a.CostNanoUSD.Display(), millis(a.TookMS), string(a.Price))
+	}
+	t.print("")
+}
+
+func showCharges(p *printer, charges []tally.Charged) {
+	if len(charges) == 0 {
+		return
+	}
+	p.section("Charged to")
+	c := p.table(text("LIMIT OF"), text("METRIC"), text("PERIOD"), number("AMOUNT"), number("USED"), number("MAX"))
+	for _, x := range charges {
+		kind, _ := x.Subject.Split()
+		c.add(kind, string(x.Metric), x.Window, x.Metric.Format(x.Amount), x.Metric.Format(x.Used), x.Metric.Format(x.Max))
+	}
+	c.print("")
+}
+
+// classesText tells the tokens that are not plain ones.
+func classesText(t tally.Tokens) string {
+	var out []string
+	for _, c := range tally.AllClasses {
+		if n := t.ByClass()[c]; n > 0 && c != tally.ClassInput && c != tally.ClassOutput {
+			out = append(out, tally.Group(n)+" "+strings.ReplaceAll(c.String(), "_", " "))
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// waitText says how long a request waited until there was room for it.
+func waitText(ms float64) string {
+	if ms <= 0 {
+		return ""
+	}
+	d := time.Duration(ms * float64(time.Millisecond))
+	if d < time.Second {
+		return fmt.Sprintf("waited %d ms for room", max(d.Milliseconds(), 1))
+	}
+	return fmt.Sprintf("waited %.1f s for room", d.Seconds())
+}
+
+// billedText sets what the upstream says it has charged beside what our prices
+// make of it.
+func billedText(r *control.RequestView) string {
+	if r.BilledNano == nil || r.ListedNano == nil {
+		return ""
+	}
+	return fmt.Sprintf("the upstream billed $%s, our prices say $%s", r.BilledNano, r.ListedNano)
+}

@@ -1,0 +1,109 @@
+package control
+
+import (
+	"encoding/base64"
+	"time"
+
+	"tallygate/engine/tally"
+)
+
+// RequestView is a record for people and scripts.
+type RequestView struct {
+	ID           tally.ID      `json:"id"`
+	Seq          uint64        `json:"seq"`
+	At           time.Time     `json:"at"`
+	Gateway      string        `json:"gateway,omitempty"` // slug
+	Client       string        `json:"client,omitempty"`  // slug
+	Key          string        `json:"key,omitempty"`     // label
+	KeyID        tally.ID      `json:"key_id,omitempty"`
+	Model        string        `json:"model,omitempty"`
+	Upstream     string        `json:"upstream_model,omitempty"`
+	Provider     string        `json:"provider,omitempty"` // name
+	Endpoint     string        `json:"endpoint,omitempty"`
+	Origin       string        `json:"origin,omitempty"`
+	Country      string        `json:"country,omitempty"`
+	Token        string        `json:"token,omitempty"`       // id of the access token
+	VisitorNet   string        `json:"visitor_net,omitempty"` // network of the visitor's address
+	Visitor      string        `json:"visitor,omitempty"`     // keyed hash of it
+	Session      string        `json:"session,omitempty"`
+	NewSession   bool          `json:"new_session,omitempty"`
+	Status       int           `json:"status"`
+	Outcome      tally.Outcome `json:"outcome"`
+	Stream       bool          `json:"stream"`
+	Basis        tally.Basis   `json:"basis,omitempty"`
+	InputTokens  int64         `json:"input_tokens"`
+	OutputTokens int64         `json:"output_tokens"`
+	Tokens       tally.Tokens  `json:"tokens"`             // by class
+	Searches     int64         `json:"searches,omitempty"` // that cost by the piece
+	CostUSD      string        `json:"cost_usd"`
+	CostNanoUSD  tally.NanoUSD `json:"cost_nano_usd"`
+	CreditsUSD   string        `json:"credits_usd"`
+	CreditsNano  tally.NanoUSD `json:"credits_nano_usd"`
+	// Billed is what the upstream says it has charged, and listed what our prices
+	// make of the same; both are there only where it says so.
+	BilledUSD   string          `json:"billed_usd,omitempty"`
+	BilledNano  *tally.NanoUSD  `json:"billed_nano_usd,omitempty"`
+	ListedUSD   string          `json:"listed_usd,omitempty"`
+	ListedNano  *tally.NanoUSD  `json:"listed_nano_usd,omitempty"`
+	Price       tally.ID        `json:"price,omitempty"` // the row it was charged by
+	Tier        tally.Tier      `json:"tier,omitempty"`
+	Answered    string          `json:"answered,omitempty"`  // the model that the upstream says has answered, if not the one it was asked for
+	WaitedMS    float64         `json:"waited_ms,omitempty"` // for room, before it was admitted
+	FirstByteMS float64         `json:"first_byte_ms"`
+	TotalMS     float64         `json:"total_ms"`
+	Attempts    int             `json:"attempts,omitempty"`
+	Tries       []AttemptView   `json:"tries,omitempty"`     // the attempts, if one of them failed
+	Cut         bool            `json:"cut,omitempty"`       // the answer ended at a length that a limit allowed
+	Uncounted   bool            `json:"uncounted,omitempty"` // it failed at no cost, and does not count where requests are limited
+	Code        string          `json:"code,omitempty"`
+	Count       int64           `json:"count"`
+	Charges     []tally.Charged `json:"charges,omitempty"`
+}
+
+// AttemptView is one call of a request to an upstream.
+type AttemptView struct {
+	Provider     string        `json:"provider"` // name
+	Upstream     string        `json:"upstream_model,omitempty"`
+	Price        tally.ID      `json:"price,omitempty"`
+	Basis        tally.Basis   `json:"basis,omitempty"` // "" if it is proven to have cost nothing
+	InputTokens  int64         `json:"input_tokens"`
+	OutputTokens int64         `json:"output_tokens"`
+	Tokens       tally.Tokens  `json:"tokens"`
+	Searches     int64         `json:"searches,omitempty"`
+	CostUSD      string        `json:"cost_usd"`
+	CostNanoUSD  tally.NanoUSD `json:"cost_nano_usd"`
+	Status       int           `json:"status,omitempty"` // the upstream's
+	Cause        string        `json:"cause,omitempty"`  // why it failed; "" if it answered
+	TookMS       float64       `json:"took_ms"`
+}
+
+// NewRequestView presents a record. The names of its gateway, client, key and
+// provider are for the caller to fill in; provider names those of its attempts.
+func NewRequestView(r *tally.Record, provider func(tally.ID) string) RequestView {
+	_, token := tally.SplitTokenName(r.Token)
+	v := RequestView{
+		ID: r.ID, Seq: r.Seq, At: r.At, KeyID: r.Key,
+		Model: r.Model, Upstream: r.Upstream, Endpoint: r.Endpoint, Origin: r.Origin, Country: r.Country,
+		Token: token, VisitorNet: r.VisitorNet, Visitor: base64.RawURLEncoding.EncodeToString(r.Visitor),
+		Session: r.Session, NewSession: r.NewSession, Status: r.Status, Outcome: r.Outcome, Stream: r.Stream, Basis: r.Basis,
+		InputTokens: r.Tokens.Prompt(), OutputTokens: r.Tokens.Completion(), Tokens: r.Tokens, Searches: r.Searches,
+		CostUSD: r.Cost.String(), CostNanoUSD: r.Cost, CreditsUSD: r.Credits.String(), CreditsNano: r.Credits,
+		Price: r.Price, Tier: r.Tier, Answered: r.Answered,
+		WaitedMS: inMillis(r.Waited), FirstByteMS: inMillis(r.FirstByte), TotalMS: inMillis(r.Total),
+		Attempts: r.Attempts, Cut: r.Cut, Uncounted: r.Uncounted, Code: r.Code, Count: r.Count, Charges: r.Charges,
+	}
+	if r.Billed != nil {
+		v.BilledUSD, v.BilledNano, v.ListedUSD, v.ListedNano = r.Billed.String(), new(*r.Billed), r.Listed.String(), new(r.Listed)
+	}
+	for i := range r.Tries {
+		a := &r.Tries[i]
+		v.Tries = append(v.Tries, AttemptView{
+			Provider: provider(a.Provider), Upstream: a.Upstream, Price: a.Price, Basis: a.Basis,
+			InputTokens: a.Tokens.Prompt(), OutputTokens: a.Tokens.Completion(), Tokens: a.Tokens, Searches: a.Searches,
+			CostUSD: a.Cost.String(), CostNanoUSD: a.Cost, Status: a.Status, Cause: a.Cause, TookMS: inMillis(a.Took),
+		})
+	}
+	return v
+}
+
+func inMillis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
