@@ -83,8 +83,7 @@ type notes struct {
 }
 
 // count adds what the usage objects of a piece of an answer tell. One that is not
-// believed says nothing; shown is whether the one that clients read is for them to
-// see: it is believed, or it tells a cost.
+// believed says nothing; shown is whether the one that clients read is believed.
 func (f *facts) count(b []byte, to *figures) (shown bool) {
 	for _, at := range f.usage {
 		if !at.present() {
@@ -92,7 +91,7 @@ func (f *facts) count(b []byte, to *figures) (shown bool) {
 		}
 		believed := to.read(b, at)
 		if at == f.shown() {
-			shown = believed || tellsMoney(b, at)
+			shown = believed
 		}
 	}
 	return shown
