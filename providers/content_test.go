@@ -25,8 +25,8 @@ func TestContent(t *testing.T) {
 		`{"type":"image_url","image_url":"` + picture + `"}`:                                            {Images: 1, ImageBytes: int64(len(picture) + 2)},
 		`{"type":"input_image","image_url":"` + picture + `"}`:                                          {Images: 1, ImageBytes: int64(len(picture) + 2)},
 		`{"type":"image","source":{"type":"base64","media_type":"image/png","data":"iVBORw0KGgo="}}`:    {Images: 1, ImageBytes: 14},
-		`{"type":"input_audio","input_audio":{"data":"UklGRg==","format":"wav"}}`:                       {Audio: true},
-		`{"type":"input_audio","input_audio":{"data":"data:audio/wav;base64,UklGRg==","format":"wav"}}`: {Audio: true},
+		`{"type":"input_audio","input_audio":{"data":"UklGRg==","format":"wav"}}`:                       {Audio: true, AudioBytes: 10},
+		`{"type":"input_audio","input_audio":{"data":"data:audio/wav;base64,UklGRg==","format":"wav"}}`: {Audio: true, AudioBytes: 32},
 
 		`{"type":"image_url","image_url":{"url":"https://x/a.png"}}`:                                    {Unbounded: "image_url"},
 		`{"type":"image_url","image_url":{"url":"data:application/pdf;base64,AAAA"}}`:                   {Unbounded: "image_url"},
