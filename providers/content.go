@@ -14,6 +14,7 @@ type Content struct {
 	Images     int64 // pictures that the body carries
 	ImageBytes int64 // bytes of the body that are their data
 	Audio      bool  // the body carries sound, which its bytes bound
+	AudioBytes int64 // bytes of the body that are its data
 	// Unbounded names what only the context bounds, the first of it: "document_url
 	// in messages"; "" if there is nothing.
 	Unbounded string
@@ -219,7 +220,9 @@ func (c *Content) part(b []byte, i, depth int, in string) int {
 		c.refers(p.name(), in)
 	case data.present() && !(p.picture.present() && p.sound.present()):
 		if data == p.sound {
-			if c.Audio = true; !boundedSound(b[data.From+1 : data.To-1]) {
+			c.Audio = true
+			c.AudioBytes += int64(data.To - data.From)
+			if !boundedSound(b[data.From+1 : data.To-1]) {
 				c.refers(p.name(), in)
 			}
 			break

@@ -33,78 +33,14 @@ func AppendCost(dst, usage []byte, cost tally.NanoUSD) []byte {
 	return append(dst, '}')
 }
 
-// CostMode is what [RewriteCost] makes of the costs that an upstream tells.
-type CostMode uint8
-
-// The modes.
-const (
-	// CostTheirs leaves what the upstream tells as it is, and adds ours only where
-	// it tells nothing that can be believed.
-	CostTheirs CostMode = iota
-	// CostOurs replaces all of it by our own: a number, or an object with
-	// "total_cost" where the upstream's is one.
-	CostOurs
-	// CostNone removes all of it.
-	CostNone
-)
-
-// RewriteCost appends a usage object with the upstream's costs treated by a mode;
-// cost is ours. All members that tell no cost are left byte for byte. The object
-// is one that [Body.UsageAt] points to.
-func RewriteCost(dst, usage []byte, cost tally.NanoUSD, mode CostMode) []byte {
-	if mode == CostTheirs {
-		if tellsCost(usage) {
-			return append(dst, usage...)
-		}
-		return AppendCost(dst, usage, cost)
+// TellCost appends a usage object with what the upstream tells of its cost as it
+// is, or with ours where it tells nothing that can be believed. The object is one
+// that [Body.UsageAt] points to.
+func TellCost(dst, usage []byte, cost tally.NanoUSD) []byte {
+	if tellsCost(usage) {
+		return append(dst, usage...)
 	}
-	dst = append(dst, '{')
-	open, done := len(dst), mode == CostNone
-	put := func(member []byte) {
-		if len(dst) > open {
-			dst = append(dst, ',')
-		}
-		dst = append(dst, member...)
-	}
-	members(usage, 0, func(key []byte, s span) bool {
-		switch {
-		case !isCost(key):
-			put(usage[s.KeyFrom:s.To])
-		case string(key) == "cost" && !done:
-			done = true
-			put(costKey)
-			if usage[s.From] == '{' {
-				dst = append(dst, `{"total_cost":`...)
-				dst = append(appendUSD(dst, cost), '}')
-			} else {
-				dst = appendUSD(dst, cost)
-			}
-		}
-		return true
-	})
-	if !done {
-		put(costKey)
-		dst = appendUSD(dst, cost)
-	}
-	return append(dst, '}')
-}
-
-// isCost reports whether a member of a usage object tells of money.
-func isCost(key []byte) bool {
-	switch string(key) {
-	case "cost", "cost_details", "cost_in_usd_ticks":
-		return true
-	}
-	return false
-}
-
-// tellsMoney reports whether a usage object has a member that tells of money.
-func tellsMoney(b []byte, at span) (tells bool) {
-	members(b, at.From, func(key []byte, _ span) bool {
-		tells = isCost(key)
-		return !tells
-	})
-	return tells
+	return AppendCost(dst, usage, cost)
 }
 
 var costKey = []byte(`"cost":`)

@@ -56,20 +56,25 @@ func dataOf(line []byte) (int, bool) {
 	return 5, true
 }
 
-// joinData joins an event's lines of data with newlines, as a reader of the
-// event would.
-func joinData(b []byte) []byte {
-	var data []byte
-	for line := range bytes.Lines(b) {
+// oneLine rewrites an event of several lines of data in place, so that the data
+// stands in one, and moves it to the end of where it stood. A break between the
+// lines can only be a space between two tokens of JSON.
+func oneLine(b []byte, ev event) event {
+	var lines, data []byte
+	for line := range bytes.Lines(b[ev.start:ev.end]) {
 		line = bytes.TrimRight(line, "\r\n")
-		if from, ok := dataOf(line); ok {
-			if data != nil {
-				data = append(data, '\n')
-			}
-			data = append(data, line[from:]...)
+		if from, ok := dataOf(line); !ok {
+			lines = append(append(lines, line...), '\n') // the empty line ends it
+		} else if data == nil {
+			data = append(append(data, "data: "...), line[from:]...)
+		} else {
+			data = append(append(data, ' '), line[from:]...)
 		}
 	}
-	return data
+	data = append(append(data, '\n'), lines...) // never longer than it was: "data:" is left out once or more
+	start := ev.end - len(data)
+	copy(b[start:], data)
+	return nextEvent(b, start)
 }
 
 // verdict is what becomes of an event.
@@ -86,12 +91,9 @@ const (
 // look takes notice of one event, which will be returned at offset kept.
 func (s *Stream) look(b []byte, ev event, kept int) verdict {
 	data := b[ev.data:ev.dataEnd]
-	if ev.lines != 1 {
-		if ev.lines == 0 {
-			s.page = s.page || !s.spoke && isPage(b[ev.start:ev.end])
-			return keep // a comment, or only an event's name
-		}
-		data = joinData(b[ev.start:ev.end])
+	if ev.lines == 0 {
+		s.page = s.page || !s.spoke && isPage(b[ev.start:ev.end])
+		return keep // a comment, or only an event's name
 	}
 	if len(data) == 0 {
 		return keep
@@ -117,7 +119,7 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 	at := span{}
 	if f.reports() {
 		var seen figures
-		if f.count(data, &seen) && !unasked && ev.lines == 1 {
+		if f.count(data, &seen) && !unasked {
 			if s.usage.present() {
 				return later // so that a block has one at most
 			}

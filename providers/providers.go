@@ -13,7 +13,8 @@
 // (stream.go, event.go) or a [Whole] (whole.go; vectors.go for embeddings), which
 // find in it what the gateway must know (inspect.go): usage in all the spellings
 // of usage.go, summed up as a [Report] (report.go). The costs that an upstream
-// tells are rewritten in cost.go.
+// tells are added to in cost.go, and hidden in hide.go from those who must not see
+// them.
 //
 // Implementations live in folders below this one and never import each other;
 // providers/transport connects those that need a network, and
@@ -93,7 +94,7 @@ type Body interface {
 	// after EOF, and what it says after an error has been used all the same.
 	Report() Report
 	// UsageAt says where the bytes that Next last returned hold the usage
-	// object, so that [AppendCost] or [RewriteCost] can put the cost into it; to is
+	// object, so that [TellCost] or [HideCosts] can put the cost into it; to is
 	// 0 if they hold none that the client is to see. They never hold two.
 	UsageAt() (from, to int)
 	// Delivered estimates the output tokens in the bytes that Next has

@@ -40,6 +40,9 @@ type Report struct {
 	// Tokens are in disjoint classes. A side that is missing is 0.
 	Tokens tally.Tokens
 	Known  Known
+	// Split are the classes that the upstream tells apart, also where it says that
+	// there were none of one: tokens of another class are among the plain ones.
+	Split tally.Classes
 	// Searches of the web, sources or results, whichever the upstream counts, if
 	// Searched: most upstreams tell nothing of them.
 	Searches int64
@@ -83,8 +86,7 @@ type notes struct {
 }
 
 // count adds what the usage objects of a piece of an answer tell. One that is not
-// believed says nothing; shown is whether the one that clients read is for them to
-// see: it is believed, or it tells a cost.
+// believed says nothing; shown is whether the one that clients read is believed.
 func (f *facts) count(b []byte, to *figures) (shown bool) {
 	for _, at := range f.usage {
 		if !at.present() {
@@ -92,7 +94,7 @@ func (f *facts) count(b []byte, to *figures) (shown bool) {
 		}
 		believed := to.read(b, at)
 		if at == f.shown() {
-			shown = believed || tellsMoney(b, at)
+			shown = believed
 		}
 	}
 	return shown
@@ -131,8 +133,38 @@ func (n *notes) report(delivered int64, data bool) Report {
 	if r.Known == KnownZero && data {
 		r.Known = KnownNothing
 	}
+	if r.Known > KnownZero {
+		r.Split = n.split(&r.Tokens)
+	}
 	r.Billed, r.IsBilled = n.bill()
 	return r
+}
+
+// split says which classes were told apart, of those that a request must ask for,
+// and whether what was written to a cache was. Five minutes' writes that are all
+// of the writes tell that none was for longer. Parts that are more than their whole
+// tell nothing.
+func (f *figures) split(t *tally.Tokens) (told tally.Classes) {
+	for _, of := range [...]struct {
+		class tally.Class
+		by    figure
+	}{{tally.ClassAudioInput, figAudioIn}, {tally.ClassImageInput, figImageIn}, {tally.ClassAudioOutput, figAudioOut}, {tally.ClassImageOutput, figImageOut},
+		{tally.ClassCacheWrite, figWritten}, {tally.ClassCacheWrite, figWrittenByPrefix}, {tally.ClassCacheWrite, figWrittenShort}, {tally.ClassCacheWrite, figWrittenLong},
+		{tally.ClassCacheWriteLong, figWrittenLong}} {
+		if f.has(of.by) {
+			told |= tally.SetOf(of.class)
+		}
+	}
+	if f.has(figWrittenShort) && f.n[figWrittenShort] >= max(f.n[figWritten], f.n[figWrittenByPrefix]) {
+		told |= tally.SetOf(tally.ClassCacheWriteLong)
+	}
+	if f.n[figAudioIn]+f.n[figImageIn] > t.Prompt() {
+		told &^= tally.SetOf(tally.ClassAudioInput, tally.ClassImageInput)
+	}
+	if f.n[figAudioOut]+f.n[figImageOut] > t.Completion() {
+		told &^= tally.SetOf(tally.ClassAudioOutput, tally.ClassImageOutput)
+	}
+	return told
 }
 
 // bill is what the upstream charges. With the owner's own key, the cost is its
@@ -187,8 +219,8 @@ func (f *figures) tokens(delivered int64) (tally.Tokens, Known) {
 	}
 	thought = min(thought, c)
 	t := tally.Tokens{CachedInput: read, CacheWrite: short, CacheWriteLong: long, Reasoning: thought}
-	t.AudioInput, t.ImageInput, t.Input = split(p, p-caches, f.n[figAudioIn], f.n[figImageIn], f.n[figCachedAudio], f.n[figCachedImage])
-	t.AudioOutput, t.ImageOutput, t.Output = split(c, c-thought, f.n[figAudioOut], f.n[figImageOut], 0, 0)
+	t.AudioInput, t.ImageInput, t.Input = partsOf(p, p-caches, f.n[figAudioIn], f.n[figImageIn], f.n[figCachedAudio], f.n[figCachedImage])
+	t.AudioOutput, t.ImageOutput, t.Output = partsOf(c, c-thought, f.n[figAudioOut], f.n[figImageOut], 0, 0)
 	switch {
 	case !t.Sane():
 		return tally.Tokens{}, KnownNothing
@@ -213,10 +245,10 @@ func (f *figures) caches() (read, short, long int64) {
 	return read, write - long, long
 }
 
-// split takes sound and pictures out of a whole of which rest has no other class.
+// partsOf takes sound and pictures out of a whole of which rest has no other class.
 // Parts that are more than the whole are not believed. Of what was cached, they
 // stay cached; where that is not told, the rest bounds them.
-func split(whole, rest, audio, image, heardBefore, seenBefore int64) (sound, pictures, plain int64) {
+func partsOf(whole, rest, audio, image, heardBefore, seenBefore int64) (sound, pictures, plain int64) {
 	if audio+image > whole {
 		return 0, 0, rest
 	}

@@ -79,8 +79,30 @@ func TestReport(t *testing.T) {
 		`{"num_sources_used":4,"server_tool_use":{"web_search_requests":4}}`: {Searches: 4, Searched: true},
 		`{"num_search_queries":-3}`: {}, `{"num_search_queries":2.5}`: {}, `{"num_search_queries":10001}`: {},
 	} {
-		if got := ParseUsage([]byte(`{"usage":` + usage + `}`)); got != want {
+		got := ParseUsage([]byte(`{"usage":` + usage + `}`))
+		if got.Split = 0; got != want {
 			t.Errorf("%s:\n got %+v\nwant %+v", usage, got, want)
+		}
+	}
+}
+
+// Which classes are told apart, so that none of another is among the plain ones.
+func TestReportSplit(t *testing.T) {
+	const both = `"prompt_tokens":20,"completion_tokens":7`
+	for usage, want := range map[string]tally.Classes{
+		`{` + both + `}`: 0,
+		`{` + both + `,"prompt_tokens_details":{"audio_tokens":0,"image_tokens":3}}`:                      tally.SetOf(tally.ClassAudioInput, tally.ClassImageInput),
+		`{` + both + `,"prompt_tokens_details":{"audio_tokens":50}}`:                                      0,
+		`{` + both + `,"completion_tokens_details":{"audio_tokens":0,"reasoning_tokens":3}}`:              tally.SetOf(tally.ClassAudioOutput),
+		`{` + both + `,"completion_tokens_details":{"image_tokens":8}}`:                                   0,
+		`{` + both + `,"cache_creation_input_tokens":5}`:                                                  tally.SetOf(tally.ClassCacheWrite),
+		`{` + both + `,"cache_creation_input_tokens":5,"cache_creation":{"ephemeral_1h_input_tokens":0}}`: tally.SetOf(tally.ClassCacheWrite, tally.ClassCacheWriteLong),
+		`{` + both + `,"cache_creation_input_tokens":5,"cache_creation":{"ephemeral_5m_input_tokens":5}}`: tally.SetOf(tally.ClassCacheWrite, tally.ClassCacheWriteLong),
+		`{` + both + `,"cache_creation_input_tokens":5,"cache_creation":{"ephemeral_5m_input_tokens":4}}`: tally.SetOf(tally.ClassCacheWrite),
+		`{"prompt_tokens":-1,"completion_tokens":7,"prompt_tokens_details":{"audio_tokens":0}}`:           0,
+	} {
+		if got := ParseUsage([]byte(`{"usage":` + usage + `}`)).Split; got != want {
+			t.Errorf("%s: %b, want %b", usage, got, want)
 		}
 	}
 }

@@ -38,8 +38,9 @@ const (
 var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }}
 
 // Stream reads server-sent events of OpenAI's dialect and is the Body of a
-// streamed answer. It passes on the upstream's own bytes, walks over each event
-// once without decoding it, and allocates nothing per event.
+// streamed answer. It passes on the upstream's own bytes, but for data that stands
+// in several lines, which it joins to one; walks over each event once without
+// decoding it, and allocates nothing per event.
 //
 // Every event must be a comment, or data in JSON, or the end marker. A stream
 // that ends without the marker is complete if a finish_reason was seen, as many
@@ -208,18 +209,21 @@ func (s *Stream) take(b []byte) (out []byte, taken int) {
 	kept, i := 0, 0
 	for i < len(b) {
 		ev := nextEvent(b, i)
+		if ev.lines > 1 {
+			ev = oneLine(b, ev)
+		}
 		verdict := s.look(b, ev, kept)
 		if verdict == later {
-			return b[:kept], i
+			return b[:kept], ev.start
 		}
 		if verdict == keep || verdict == last {
 			if verdict == last {
 				s.final = kept
 			}
-			if kept != i {
-				copy(b[kept:], b[i:ev.end])
+			if kept != ev.start {
+				copy(b[kept:], b[ev.start:ev.end])
 			}
-			kept += ev.end - i
+			kept += ev.end - ev.start
 		}
 		if verdict == last || verdict == broken {
 			break

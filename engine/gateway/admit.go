@@ -55,6 +55,9 @@ func (x *exchange) admit() (refusal *tally.Refusal) {
 		Since: x.since, Deadline: x.deadline, Waited: x.waited, Waiting: x.waiting,
 	}
 	x.asked.Prompt, x.asked.Answer = x.classes()
+	if e.Content.Unbounded == "" {
+		x.asked.AudioTokens, x.asked.ImageTokens = e.Content.AudioBytes, x.pictures()
+	}
 	if bounded {
 		x.asked.Searches = searches
 	}

@@ -22,8 +22,17 @@ func (x *exchange) relayWhole(reply *providers.Reply, body []byte) {
 		x.result.Outcome, x.result.Status, x.result.Code = tally.Canceled, tally.StatusClientClosed, tally.CodeClientClosed
 	}
 	err := x.settle()
-	if from, to := reply.Body.UsageAt(); to > 0 && err == nil {
-		body = x.spliceCost(body, from, to, x.cost(), true)
+	from, to := reply.Body.UsageAt()
+	switch {
+	case x.hides():
+		credits := providers.Credits{From: from, To: to}
+		if credits.Amount = x.ticket.Credits(x.cost()); x.principal.Visitor || err != nil {
+			credits.To = 0
+		}
+		x.out = providers.HideCosts(x.out[:0], body, credits)
+		body = x.out
+	case to > 0 && err == nil:
+		body = x.spliceCost(body, from, to, x.cost())
 	}
 	if x.result.Outcome == tally.Canceled {
 		return
@@ -68,14 +77,11 @@ func (x *exchange) relayStream(reply *providers.Reply, chunk []byte) {
 			x.call.finish()
 		}
 		mark := body.Final()
-		if from, to := body.UsageAt(); to > 0 {
-			chunk, mark = x.withCost(body, chunk, mark, from, to)
-		}
 		last := chunk[len(chunk):]
 		if mark >= 0 {
 			chunk, last = chunk[:mark], chunk[mark:]
 		}
-		if lines.send(chunk) != nil {
+		if lines.send(x.withCost(body, chunk)) != nil {
 			x.call.leave() // one that takes nothing any more is as good as gone
 		}
 		if mark >= 0 {
@@ -137,41 +143,55 @@ func (x *exchange) broken(body providers.Body, err error, lines *lineOut) {
 	lines.send(x.out)
 }
 
-// withCost puts the cost of what the upstream has reported into its usage.
-func (x *exchange) withCost(body providers.Body, chunk []byte, mark, from, to int) ([]byte, int) {
-	said := body.Report()
-	before := len(chunk)
+// hides reports whether the caller must not see what the owner pays.
+func (x *exchange) hides() bool { return x.principal.Visitor || meter.PaysOtherwise(x.principal) }
+
+// withCost treats the costs in a block of events as the caller may see them: the
+// upstream's own, or ours where there is none; what the caller pays, if that is
+// something else; or none at all.
+func (x *exchange) withCost(body providers.Body, block []byte) []byte {
+	from, to := body.UsageAt()
+	if to == 0 && !x.hides() {
+		return block
+	}
 	var sum tally.NanoUSD
-	known := said.Known != providers.KnownNothing
-	if known { // as it will be booked, unless more comes
-		kept := x.result
-		now := *x.latest()
-		x.price(&now, &said, said.Tokens)
-		x.result = kept
-		sum = x.cost() + now.Cost
+	known := false
+	if to > 0 && !x.principal.Visitor {
+		sum, known = x.costSoFar(body)
 	}
-	out := x.spliceCost(chunk, from, to, sum, known)
-	if mark >= to {
-		mark += len(out) - before
+	switch {
+	case x.hides():
+		credits := providers.Credits{From: from, To: to, Amount: x.ticket.Credits(sum)}
+		if !known {
+			credits.To = 0
+		}
+		x.out = providers.HideCostsInEvents(x.out[:0], block, credits)
+		return x.out
+	case known:
+		return x.spliceCost(block, from, to, sum)
 	}
-	return out, mark
+	return block
 }
 
-// spliceCost treats the costs in the usage object at [from, to) as the caller may
-// see them: the upstream's own, or ours where there is none; what the caller pays,
-// if that is something else; or none at all.
-func (x *exchange) spliceCost(body []byte, from, to int, cost tally.NanoUSD, known bool) []byte {
-	mode := providers.CostTheirs
-	switch {
-	case x.principal.Visitor || !known && meter.PaysOtherwise(x.principal):
-		mode = providers.CostNone
-	case meter.PaysOtherwise(x.principal):
-		mode, cost = providers.CostOurs, x.ticket.Credits(cost)
-	case !known:
-		return body
+// costSoFar is the cost of what the upstream has reported, as it will be booked
+// unless more comes; known is whether it has.
+func (x *exchange) costSoFar(body providers.Body) (sum tally.NanoUSD, known bool) {
+	said := body.Report()
+	if said.Known == providers.KnownNothing {
+		return 0, false
 	}
+	kept := x.result
+	now := *x.latest()
+	x.price(&now, &said, said.Tokens)
+	x.result = kept
+	return x.cost() + now.Cost, true
+}
+
+// spliceCost puts our cost into the usage object at [from, to), where the upstream
+// tells none.
+func (x *exchange) spliceCost(body []byte, from, to int, cost tally.NanoUSD) []byte {
 	x.out = append(x.out[:0], body[:from]...)
-	x.out = providers.RewriteCost(x.out, body[from:to], cost, mode)
+	x.out = providers.TellCost(x.out, body[from:to], cost)
 	x.out = append(x.out, body[to:]...)
 	return x.out
 }

@@ -72,6 +72,9 @@ type Request struct {
 	InputTokens int64
 	Prompt      tally.Classes
 	Unbounded   string
+	// AudioTokens and ImageTokens are the most that the sound and the pictures of the
+	// input can come to; 0 is no bound but InputTokens.
+	AudioTokens, ImageTokens int64
 	// Predicted is output that the request brings along and may be billed for beside
 	// what is granted.
 	Predicted int64

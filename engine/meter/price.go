@@ -1,6 +1,12 @@
 package meter
 
-import "tallygate/engine/tally"
+import (
+	"cmp"
+	"math"
+	"math/bits"
+
+	"tallygate/engine/tally"
+)
 
 // Answer is what an attempt has used, as far as the upstream tells.
 type Answer struct {
@@ -9,6 +15,7 @@ type Answer struct {
 	// priced: the dearer of both is booked. Nil otherwise.
 	By       *tally.Model
 	Tokens   tally.Tokens
+	Split    tally.Classes // that the upstream tells apart; see providers.Report
 	Searches int64
 	// Billed is what the upstream says it has charged, nil if it says nothing; Cost
 	// whose figure counts then.
@@ -19,23 +26,29 @@ type Answer struct {
 // Price puts what an attempt has used and what that costs into a, at the prices of
 // the day of admission, and returns what our prices come to. Classes of tokens
 // that the request could not cause are counted as plain ones, since nothing was
-// held for them.
+// held for them; classes that it could cause and that the upstream does not tell
+// apart are taken out of the plain ones, so that silence makes nothing cheaper.
 func (t *Ticket) Price(a *tally.Attempt, of *Answer) (listed tally.NanoUSD) {
 	r := t.request
-	a.Tokens = of.Tokens.Within(tally.PromptClasses | tally.AnswerClasses | r.Prompt | r.Answer)
+	within := of.Tokens.Within(tally.PromptClasses | tally.AnswerClasses | r.Prompt | r.Answer)
+	a.Tokens = within
 	a.Searches = of.Searches
 	for _, m := range [...]*tally.Model{of.Model, of.By} {
 		if m == nil {
 			continue
 		}
-		q := tally.QuoteAt(m.Prices, r.At, r.Tier, a.Tokens.Prompt())
+		q := tally.QuoteAt(m.Prices, r.At, r.Tier, within.Prompt())
 		if q.Row == nil {
 			continue // unpriced, and let through by the owner's policy
 		}
-		cost := tally.NanoUSD(tally.AddSat(int64(q.Cost(a.Tokens)), int64(q.CostOf(a.Searches))))
+		tokens := r.unsaid(within, of.Split, &q.Rates)
+		cost := tally.NanoUSD(tally.AddSat(int64(q.Cost(tokens)), int64(q.CostOf(a.Searches))))
 		if cost > listed || a.Price == "" {
-			listed, a.Price = cost, q.ID()
+			listed, a.Price, a.Tokens = cost, q.ID(), tokens
 		}
+	}
+	if a.Tokens != within && a.Basis == tally.Exact {
+		a.Basis = tally.Estimated
 	}
 	a.Cost = listed
 	switch {
@@ -46,4 +59,43 @@ func (t *Ticket) Price(a *tally.Attempt, of *Answer) (listed tally.NanoUSD) {
 		a.Cost = max(listed, *of.Billed)
 	}
 	return listed
+}
+
+// unsaid moves plain tokens to the classes that the request could cause, that are
+// dearer, and that the upstream has not told apart: as many as the parts of that
+// kind can come to, or all where that is not known. The dearest class comes first.
+func (r *Request) unsaid(t tally.Tokens, told tally.Classes, rates *tally.Rates) tally.Tokens {
+	open := (r.Prompt | r.Answer) &^ told
+	if open == 0 {
+		return t
+	}
+	n := t.ByClass()
+	move := func(from, to tally.Class, most int64) {
+		if rates.Of[to] > rates.Of[from] {
+			most = min(most, n[from])
+			n[from], n[to] = n[from]-most, n[to]+most
+		}
+	}
+	most := [tally.NumClasses]int64{tally.ClassAudioInput: r.AudioTokens, tally.ClassImageInput: r.ImageTokens}
+	if long := tally.ClassCacheWriteLong; open.Has(long) {
+		move(tally.ClassCacheWrite, long, math.MaxInt64)
+		if told.Has(tally.ClassCacheWrite) {
+			open &^= tally.SetOf(long) // no more than these was written
+		}
+	}
+	for open != 0 {
+		dearest := tally.Class(bits.TrailingZeros16(uint16(open)))
+		for _, c := range tally.AllClasses {
+			if open.Has(c) && rates.Of[c] > rates.Of[dearest] {
+				dearest = c
+			}
+		}
+		open &^= tally.SetOf(dearest)
+		plain := tally.ClassOutput
+		if dearest.Prompt() {
+			plain = tally.ClassInput
+		}
+		move(plain, dearest, cmp.Or(most[dearest], math.MaxInt64))
+	}
+	return tally.TokensOf(n)
 }

@@ -1,0 +1,116 @@
+package gateway
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"tallygate/engine/tally"
+	"tallygate/engine/token"
+	"tallygate/providers/openai"
+)
+
+// scripted makes the world's upstream answer every call with the same status and
+// body: JSON, or the data of events, each of which may have several lines.
+func (w *world) scripted(status int, events ...string) {
+	up := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body) // a cut body asks for no stream
+		if status != 200 || !strings.Contains(string(body), `"stream":true`) {
+			out.Header().Set("Content-Type", "application/json")
+			out.WriteHeader(status)
+			io.WriteString(out, events[0])
+			return
+		}
+		out.Header().Set("Content-Type", "text/event-stream")
+		for _, e := range events {
+			io.WriteString(out, "data: "+strings.ReplaceAll(e, "\n", "\ndata: ")+"\n\n")
+			out.(http.Flusher).Flush()
+		}
+	}))
+	w.t.Cleanup(up.Close)
+	w.kinds = openai.Kinds()
+	w.provider.Name, w.provider.ProviderKind, w.provider.BaseURL = "up", "custom", up.URL
+	w.models = w.models[:1]
+}
+
+// as makes the caller a visitor, or a client who pays half as much again, and
+// returns its headers.
+func (w *world) as(who string) []string {
+	switch who {
+	case "visitor":
+		return []string{w.mint(token.Options{})}
+	case "client":
+		w.client.MarkupBasisPoints = 5000
+	}
+	return nil
+}
+
+// TestTheOwnersCostIsNowhere: visitors, and clients who pay something else, see
+// the owner's cost in no form, however the upstream tells it; a client who pays
+// the same sees all as it is.
+func TestTheOwnersCostIsNowhere(t *testing.T) {
+	const counts = `"prompt_tokens":10,"completion_tokens":5`
+	for name, more := range map[string]string{
+		"other names":          `,"usage":{` + counts + `,"estimated_cost":0.777,"total_cost":0.777,"prompt_cost":0.777,"cost_usd":0.777}`,
+		"in the details":       `,"usage":{` + counts + `,"completion_tokens_details":{"cost":0.777}}`,
+		"at the top":           `,"usage":{` + counts + `},"cost":0.777`,
+		"in metadata":          `,"usage":{` + counts + `},"provider_metadata":{"gateway":{"Cost":"0.777"}}`,
+		"beside, in x_groq":    `,"usage":{` + counts + `},"x_groq":{"usage":{"cost":0.777}}`,
+		"only in x_groq":       `,"x_groq":{"usage":{` + counts + `,"cost":0.777}}`,
+		"with an escape":       `,"usage":{` + counts + `,"c\u006fst":0.777}`,
+		"not to be believed":   `,"usage":{"prompt_tokens":-1,"cost":0.777}`,
+		"over several lines":   ",\n\"usage\":\n{" + counts + `,"cost":0.777}`,
+		"and without any cost": `,"usage":{` + counts + `}`,
+	} {
+		for _, who := range []string{"visitor", "client", ""} {
+			for _, stream := range []string{"", `,"stream":true,"stream_options":{"include_usage":true}`, `,"stream":true`} {
+				w := newWorld(t)
+				if stream == "" {
+					w.scripted(200, `{"choices":[{"message":{"content":"\"price\":1"},"usage":{"cost":0.777},"finish_reason":"stop"}]`+more+`}`)
+				} else {
+					w.scripted(200, `{"choices":[{"index":0,"delta":{"content":"\"price\":1"},"finish_reason":"stop"}]`+more+`}`,
+						`{"choices":[]`+more+`}`, `[DONE]`)
+				}
+				headers := w.as(who)
+				w.open()
+				a := w.chat(stream, headers...)
+				told := a.body + fmt.Sprint(a.header, a.trailer)
+				if a.status != 200 || !strings.Contains(a.body, `"content":"\"price\":1"`) {
+					t.Fatalf("%s: %d %s", name, a.status, a.body)
+				}
+				switch who {
+				case "":
+					if strings.Contains(more, "0.777") && !strings.Contains(told, "0.777") {
+						t.Errorf("%s: its own cost is not told: %s", name, told)
+					}
+				default:
+					if strings.Contains(told, "0.777") || strings.Contains(told, "cost_") || who == "visitor" && strings.Contains(told, "ost\":") {
+						t.Errorf("%s: a %s is told %s", name, who, told)
+					}
+				}
+				if r := w.one(); who == "client" && strings.Contains(more, `,"usage"`) && !strings.Contains(more, "-1") && stream != `,"stream":true` &&
+					!strings.Contains(a.body, fmt.Sprintf(`"cost":%s}`, strings.TrimPrefix(r.Credits.String(), "$"))) {
+					t.Errorf("%s: the credits %s are not told: %s", name, r.Credits, a.body)
+				}
+			}
+		}
+	}
+}
+
+// TestTheUpstreamsWords: a client reads why the upstream refuses a request; a
+// visitor only that it does.
+func TestTheUpstreamsWords(t *testing.T) {
+	for who, want := range map[string]bool{"visitor": false, "client": true, "": true} {
+		w := newWorld(t)
+		w.scripted(422, `{"error":{"message":"the account of Acme has $3.50 left"}}`)
+		headers := w.as(who)
+		w.open()
+		a := w.chat("", headers...)
+		if kind, code, message := a.refusal(t); a.status != 422 || strings.Contains(a.body, "3.50") != want || !want && (kind != tally.TypeInvalid || code != tally.CodeRefusedUpstream || message == "") {
+			t.Errorf("%s: %d %s", who, a.status, a.body)
+		}
+	}
+}

@@ -1,0 +1,178 @@
+package providers
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"tallygate/engine/tally"
+)
+
+// creditsFor are ours, for the usage that a reader of the answer is shown.
+func creditsFor(answer string) Credits {
+	var f facts
+	inspect([]byte(answer), space([]byte(answer), 0), &f)
+	return Credits{From: f.shown().From, To: f.shown().To, Amount: 1_500_000}
+}
+
+// TestHideCosts: with credits, and without.
+func TestHideCosts(t *testing.T) {
+	for _, x := range []struct{ in, ours, none string }{
+		{`{"usage":{"prompt_tokens":5}}`, `{"usage":{"prompt_tokens":5,"cost":0.0015}}`, `{"usage":{"prompt_tokens":5}}`},
+		{`{"usage":{}}`, `{"usage":{"cost":0.0015}}`, `{"usage":{}}`},
+		{`{"usage":{"cost":7,"a": 1}}`, `{"usage":{"cost":0.0015,"a": 1}}`, `{"usage":{"a": 1}}`},
+		{`{"usage":{"a": 1 ,"cost":1e-05 }}`, `{"usage":{"a": 1 ,"cost":0.0015 }}`, `{"usage":{"a": 1 }}`},
+		{`{"usage":{"cost":{"input_tokens_cost":1,"total_cost":2},"a":1}}`, `{"usage":{"cost":{"total_cost":0.0015},"a":1}}`, `{"usage":{"a":1}}`},
+		{`{"usage":{"a":1,"cost":1,"is_byok":true,"cost_details":{"upstream_inference_cost":3},"b":2}}`, `{"usage":{"a":1,"cost":0.0015,"is_byok":true,"b":2}}`, `{"usage":{"a":1,"is_byok":true,"b":2}}`},
+		{`{"usage":{"cost_in_usd_ticks":37756000,"a":1}}`, `{"usage":{"a":1,"cost":0.0015}}`, `{"usage":{"a":1}}`},
+		{`{"usage":{"cost":7,"cost":8}}`, `{"usage":{"cost":0.0015}}`, `{"usage":{}}`},
+		{`{"usage":{"estimated_cost":1,"total_cost":1,"prompt_cost":2,"a":1}}`, `{"usage":{"a":1,"cost":0.0015}}`, `{"usage":{"a":1}}`},
+		{`{"usage":{"a":1,"cost_usd":1,"totalPrice":2,"SPEND":3}}`, `{"usage":{"a":1,"cost":0.0015}}`, `{"usage":{"a":1}}`},
+		{`{"usage":{"completion_tokens_details":{"cost":1,"reasoning_tokens":2}}}`, `{"usage":{"completion_tokens_details":{"reasoning_tokens":2},"cost":0.0015}}`, `{"usage":{"completion_tokens_details":{"reasoning_tokens":2}}}`},
+		{`{"cost":1,"a":2}`, `{"a":2}`, `{"a":2}`},
+		{`{"a":2, "provider_metadata":{"cost":1} ,"b":[{"price":1}]}`, `{"a":2, "provider_metadata":{} ,"b":[{}]}`, `{"a":2, "provider_metadata":{} ,"b":[{}]}`},
+		{`{"x_groq":{"usage":{"cost":1,"a":1}},"usage":{"a":1}}`, `{"x_groq":{"usage":{"a":1}},"usage":{"a":1,"cost":0.0015}}`, `{"x_groq":{"usage":{"a":1}},"usage":{"a":1}}`},
+		{`{"choices":[{"usage":{"cost":1}}],"usage":{"cost":2}}`, `{"choices":[{"usage":{}}],"usage":{"cost":0.0015}}`, `{"choices":[{"usage":{}}],"usage":{}}`},
+		{`{"choices":[{"usage":{"cost":1}}]}`, `{"choices":[{"usage":{"cost":0.0015}}]}`, `{"choices":[{"usage":{}}]}`},
+		{`{"usage":{"\u0063ost":7,"a":1,"b\u002e":2}}`, `{"usage":{"a":1,"b\u002e":2,"cost":0.0015}}`, `{"usage":{"a":1,"b\u002e":2}}`},
+		{`{"choices":[{"cost":1,"message":{"cost":2,"content":"\"cost\":3","tool_calls":[{"function":{"arguments":{"price":4},"cost":5}}]},"logprobs":{"top_logprobs":[{" cost":-1}]}}]}`,
+			`{"choices":[{"message":{"content":"\"cost\":3","tool_calls":[{"function":{"arguments":{"price":4}}}]},"logprobs":{"top_logprobs":[{" cost":-1}]}}]}`,
+			`{"choices":[{"message":{"content":"\"cost\":3","tool_calls":[{"function":{"arguments":{"price":4}}}]},"logprobs":{"top_logprobs":[{" cost":-1}]}}]}`},
+	} {
+		if got := string(HideCosts([]byte("x"), []byte(x.in), creditsFor(x.in))); got != "x"+x.ours {
+			t.Errorf("%s:\n got %s\nwant x%s", x.in, got, x.ours)
+		}
+		if got := string(HideCosts([]byte("x"), []byte(x.in), Credits{})); got != "x"+x.none {
+			t.Errorf("%s, without credits:\n got %s\nwant x%s", x.in, got, x.none)
+		}
+		for _, end := range []string{"\n", "\r\n"} {
+			event := ": the cost" + end + "id: 1" + end + "data: " + x.in + end + end
+			want := "id: 1" + end + "data: " + x.none + end + end
+			if got := string(HideCostsInEvents(nil, []byte(": 7"+end+end+event+evDone), Credits{})); got != ": 7"+end+end+want+evDone {
+				t.Errorf("%q, want %q", got, want)
+			}
+		}
+	}
+}
+
+// node is a value of JSON and what is to be left of it.
+type node struct{ in, want string }
+
+func drawNode(t *rapid.T, depth int) node {
+	kinds := 5
+	if depth > 4 {
+		kinds = 3
+	}
+	sp := rapid.SampledFrom([]string{"", " ", "\n\t"})
+	switch rapid.IntRange(0, kinds-1).Draw(t, "kind") {
+	case 0:
+		s := rapid.SampledFrom([]string{`"cost"`, `"a\"price\":1"`, `"\\"`, `""`}).Draw(t, "text")
+		return node{s, s}
+	case 1:
+		return node{"-1.5e3", "-1.5e3"}
+	case 2:
+		return node{"null", "null"}
+	case 3:
+		var in, want []string
+		for range rapid.IntRange(0, 3).Draw(t, "length") {
+			n := drawNode(t, depth+1)
+			in, want = append(in, n.in), append(want, n.want)
+		}
+		return node{"[" + strings.Join(in, ",") + "]", "[" + strings.Join(want, ",") + "]"}
+	}
+	in, want := "{", ""
+	for i := range rapid.IntRange(0, 5).Draw(t, "members") {
+		if i > 0 {
+			in += ","
+		}
+		stays := rapid.Bool().Draw(t, "stays")
+		keys := []string{"cost", "Total_Cost", `prompt\u0050RICE`, "xTicks", "billed", "spend", "credits", `c\u006fst`, "ébilled"}
+		if stays {
+			keys = []string{"a", "b", "content", "tokens", `\/`, "usage"}
+		}
+		key := rapid.SampledFrom(keys).Draw(t, "key")
+		n := drawNode(t, depth+1)
+		member := func(value string) string { return fmt.Sprintf(`"%s"`, key) + ":" + value }
+		in += sp.Draw(t, "space") + member(n.in) + sp.Draw(t, "space")
+		if !stays {
+			continue
+		}
+		if want != "" {
+			want += ","
+		}
+		want += member(n.want)
+	}
+	return node{in + "}", "{" + want + "}"}
+}
+
+// Whatever the answer: what is left is JSON, tells of no money, and is byte for byte
+// what it was but for the spaces around what is gone.
+func TestHideCostsInAnything(t *testing.T) {
+	compact := func(b []byte) string {
+		var out bytes.Buffer
+		if err := json.Compact(&out, b); err != nil {
+			return err.Error()
+		}
+		return out.String()
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		n := drawNode(t, 0)
+		if !json.Valid([]byte(n.in)) {
+			t.Fatalf("drawn: %s", n.in)
+		}
+		if got := HideCosts(nil, []byte(n.in), Credits{}); compact(got) != n.want {
+			t.Fatalf("%s:\n got %s\nwant %s", n.in, got, n.want)
+		}
+		usage := `{"usage":` + n.in + `}`
+		got := HideCosts(nil, []byte(usage), creditsFor(usage))
+		var out struct{ Usage map[string]json.RawMessage }
+		if n.in[0] == '{' && (json.Unmarshal(got, &out) != nil || out.Usage["cost"] == nil || bytes.Count(got, []byte("0.0015")) != 1) {
+			t.Fatalf("%s became %s", usage, got)
+		}
+	})
+}
+
+// An event costs those callers no memory either.
+func TestHidingTakesNoMemory(t *testing.T) {
+	event := []byte(reporting)
+	out := make([]byte, 0, 2*len(event))
+	if n := testing.AllocsPerRun(100, func() { out = HideCostsInEvents(out[:0], event, Credits{}) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if bytes.Contains(out, []byte("0.0221")) {
+		t.Errorf("%s", out)
+	}
+}
+
+func FuzzHideCosts(f *testing.F) {
+	f.Add([]byte(`{"a":{"cost":1},"usage":{"cost":{"total_cost":2},"cost_details":{},"cost_in_usd_ticks":5}}`))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		var seen facts
+		if !json.Valid(in) || inspect(in, space(in, 0), &seen) < 0 {
+			return
+		}
+		for _, c := range []Credits{{}, {From: seen.shown().From, To: seen.shown().To, Amount: tally.Dollar}} {
+			out := HideCosts(nil, in, c)
+			if !json.Valid(out) {
+				t.Fatalf("%s became %s", in, out)
+			}
+			if again := HideCosts(nil, out, Credits{}); c.To == 0 && string(again) != string(out) {
+				t.Fatalf("%s, and then %s", out, again)
+			}
+		}
+	})
+}
+
+func BenchmarkHideCosts(b *testing.B) {
+	event := []byte(reporting)
+	var out []byte
+	b.ReportAllocs()
+	b.SetBytes(int64(len(event)))
+	for b.Loop() {
+		out = HideCostsInEvents(out[:0], event, Credits{})
+	}
+}
