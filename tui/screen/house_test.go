@@ -64,6 +64,7 @@ func TestSettingsAreChanged(t *testing.T) {
 		if in := last(t, d, control.SettingsSet); in.OnLeave == nil || *in.OnLeave != tally.LeaveCancel {
 			t.Errorf("the change is %+v", in)
 		}
+		d.Expect("at most 10s", "2,048 tokens", "8 requests").Press("down", "enter").Expect("settings set --hold-wait")
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -22,6 +23,9 @@ func (s *Settings) Actions() []action.Action {
 		}
 		if x.id == "theme" {
 			return ""
+		}
+		if flag := byCommand[x.id]; flag != "" {
+			return "change it with: tallygate settings set " + flag
 		}
 		return s.env.ReadOnly()
 	}
@@ -150,4 +154,20 @@ func (s *Settings) edit() tea.Cmd {
 		},
 		Done: func(tally.Settings) tea.Cmd { return Ask(Say{Text: "Saved."}) },
 	})})
+}
+
+// waitSetting is how long requests wait; of an engine that does not say, nothing.
+func waitSetting(d *time.Duration) string {
+	switch {
+	case d == nil:
+		return ""
+	case *d == 0:
+		return "not at all"
+	}
+	return "at most " + spanText(*d)
+}
+
+// byCommand are the settings that only the command line changes, with the flag.
+var byCommand = map[string]string{
+	"hold_wait": "--hold-wait 10s", "visitor_wait": "--visitor-wait 2s", "visitor_max_output": "--visitor-max-output 2048", "visitor_in_flight": "--visitor-in-flight 8",
 }

@@ -39,7 +39,11 @@ var settings = []setting{
 	{"unpriced", "costs", "models without a price", "refuse: requests for them are refused, because their cost could not be counted. allow: they are served and count as free, so no limit on cost stops them."},
 	{"default_max_output", "costs", "longest answer, if unsaid", "Before a request is sent, its cost is held at the longest answer it may get. This many output tokens are taken for one that names no maximum, if money or tokens are limited. 0: as many as the model can give, at most 16,384."},
 	{"on_leave", "costs", "when a client leaves", "drain: a stream is read to its end for exact usage. cancel: it is closed, and what it may have used by then is booked. auto: cancel where that is known to stop the provider's bill, else drain."},
+	{"hold_wait", "costs", "wait for room", "How long a request waits for money or places that only other requests in flight hold, before it is refused."},
 	{"retention_days", "records", "keep records", "Days to keep the record of each request. Totals, bills and limits stay for good."},
+	{"visitor_wait", "visitors", "wait for room", "How long a request of a visitor waits for money or places that only others in flight hold."},
+	{"visitor_max_output", "visitors", "longest answer", "Output tokens of a visitor's request, unless the access token says otherwise."},
+	{"visitor_in_flight", "visitors", "at the same time", "Requests of one visitor's address at the same time."},
 	{"trusted_proxies", "visitors", "trusted proxies", "Reverse proxies in front of this gateway, as addresses or networks, spaces between: 127.0.0.1 10.0.0.0/8. Only they are believed whom they forward for. Without them every visitor seems to have the proxy's address."},
 	{"country_file", "visitors", "countries from", "A GeoLite2 or DB-IP database of yours, by its whole path. It is read again when it changes. Empty: the one that is built in."},
 	{"theme", "terminal", "theme", "auto is dark or light, as your terminal's background is. mono has no colours; ascii has nothing beyond ASCII either. It is kept for this machine."},
@@ -98,6 +102,14 @@ func (s *Settings) value(id string) string {
 		return tally.Group(set.DefaultMaxOutput) + " tokens"
 	case "on_leave":
 		return string(set.OnLeave)
+	case "hold_wait":
+		return waitSetting(set.HoldWait)
+	case "visitor_wait":
+		return waitSetting(set.VisitorWait)
+	case "visitor_max_output":
+		return tally.Group(set.VisitorMaxOutput) + " tokens"
+	case "visitor_in_flight":
+		return plural(int64(set.VisitorInFlight), "request")
 	case "retention_days":
 		if set.RetentionDays == 0 {
 			return "for good"
@@ -170,7 +182,7 @@ func (s *Settings) Update(msg tea.Msg) tea.Cmd {
 // Draw puts the list above the rest where there is no room beside it: it is
 // short.
 func (s *Settings) Draw() widget.Block {
-	if rows := len(settings) + 3; s.width < wide && s.height >= rows+8 {
+	if rows := min(len(settings)+3, s.height-8); s.width < wide && rows >= 10 {
 		s.table.Focused = !s.detail
 		return widget.Below(s.drawList("Settings", "", s.width, rows), s.drawDetail(s.width, s.height-rows))
 	}
@@ -185,6 +197,9 @@ func (s *Settings) drawDetail(width, height int) widget.Block {
 	if x := s.selected(); x != nil {
 		lines = append(lines, heading(t, x.label, "", inner))
 		lines = append(lines, widget.Wrap(x.help, inner)...)
+		if flag := byCommand[x.id]; flag != "" {
+			lines = append(lines, widget.Wrap("It is changed with: tallygate settings set "+flag, inner)...)
+		}
 		lines = append(lines, "")
 	}
 	books := append([]string{heading(t, "The books", "c proves them", inner)}, s.proof(inner, max(rows-len(lines)-1, 12))...)

@@ -58,7 +58,8 @@ type fault struct {
 
 func newWorld(clock func() time.Time) *World {
 	w := &World{clock: clock, random: rand.New(rand.NewPCG(2026, 11)), ops: map[string]operation{}, faults: map[string]fault{}, changed: make(chan struct{})}
-	w.settings = tally.Settings{Meta: tally.Meta{ID: tally.SettingsID}, Unpriced: tally.RefuseUnpriced, OnLeave: tally.LeaveAuto, RetentionDays: 90}
+	w.settings = tally.Settings{Meta: tally.Meta{ID: tally.SettingsID}, Unpriced: tally.RefuseUnpriced, OnLeave: tally.LeaveAuto, RetentionDays: 90,
+		HoldWait: new(tally.DefaultHoldWait), VisitorWait: new(tally.DefaultVisitorWait), VisitorMaxOutput: tally.DefaultVisitorMaxOutput, VisitorInFlight: tally.DefaultVisitorInFlight}
 	w.status = control.Status{Serving: true, BaseURL: "http://127.0.0.1:8080/v1", PID: 4711, Version: "1.0.0", Data: "/home/ana/.local/share/tallygate",
 		StartedAt: clock().Add(-53 * time.Hour), DiskBytes: 412 << 20, FreeBytes: 91 << 30}
 	w.answerClients()
