@@ -140,7 +140,7 @@ func (x *exchange) granted() int64 {
 // price puts what an attempt has used and cost into the result.
 func (x *exchange) price(a *tally.Attempt, said *providers.Report, used tally.Tokens) {
 	t := x.target
-	of := meter.Answer{Model: t.Model, By: x.answeredBy(said.Model), Tokens: used, Split: said.Split, Searches: x.searches(said), Cost: t.Upstream.CostBy()}
+	of := meter.Answer{Model: t.Model, By: x.answeredBy(said.Model), Tier: tally.Tier(said.Tier), Tokens: used, Split: said.Split, Searches: x.searches(said), Cost: t.Upstream.CostBy()}
 	if said.IsBilled {
 		of.Billed = &said.Billed
 	}

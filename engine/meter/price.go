@@ -13,7 +13,10 @@ type Answer struct {
 	Model *tally.Model // as it was asked for
 	// By is the model that answered, if the upstream names another one that is
 	// priced: the dearer of both is booked. Nil otherwise.
-	By       *tally.Model
+	By *tally.Model
+	// Tier is how the upstream says it has served the request, "" if it says nothing:
+	// the dearer of that and what was asked for is booked.
+	Tier     tally.Tier
 	Tokens   tally.Tokens
 	Split    tally.Classes // that the upstream tells apart; see providers.Report
 	Searches int64
@@ -33,18 +36,24 @@ func (t *Ticket) Price(a *tally.Attempt, of *Answer) (listed tally.NanoUSD) {
 	within := of.Tokens.Within(tally.PromptClasses | tally.AnswerClasses | r.Prompt | r.Answer)
 	a.Tokens = within
 	a.Searches = of.Searches
+	tiers := []tally.Tier{r.Tier, of.Tier}
+	if of.Tier == "" || of.Tier == r.Tier {
+		tiers = tiers[:1]
+	}
 	for _, m := range [...]*tally.Model{of.Model, of.By} {
 		if m == nil {
 			continue
 		}
-		q := tally.QuoteAt(m.Prices, r.At, r.Tier, within.Prompt())
-		if q.Row == nil {
-			continue // unpriced, and let through by the owner's policy
-		}
-		tokens := r.unsaid(within, of.Split, &q.Rates)
-		cost := tally.NanoUSD(tally.AddSat(int64(q.Cost(tokens)), int64(q.CostOf(a.Searches))))
-		if cost > listed || a.Price == "" {
-			listed, a.Price, a.Tokens = cost, q.ID(), tokens
+		for _, tier := range tiers {
+			q := tally.QuoteAt(m.Prices, r.At, tier, within.Prompt())
+			if q.Row == nil {
+				continue // unpriced, and let through by the owner's policy
+			}
+			tokens := r.unsaid(within, of.Split, &q.Rates)
+			cost := tally.NanoUSD(tally.AddSat(int64(q.Cost(tokens)), int64(q.CostOf(a.Searches))))
+			if cost > listed || a.Price == "" {
+				listed, a.Price, a.Tokens = cost, q.ID(), tokens
+			}
 		}
 	}
 	if a.Tokens != within && a.Basis == tally.Exact {

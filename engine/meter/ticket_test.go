@@ -59,6 +59,7 @@ func TestPrice(t *testing.T) {
 	dated := model(tally.Price{ID: "pr_1", Input: &low}, tally.Price{ID: "pr_2", Input: &high, From: noon.Add(time.Second)})
 	other := model(tally.Price{ID: "pr_3", Input: &high})
 	search := model(tally.Price{ID: "pr_4", Input: &low, Request: fee, Pieces: map[tally.Piece]tally.NanoUSD{tally.Search: 7000}})
+	tiered := model(tally.Price{ID: "pr_5", Input: &low}, tally.Price{ID: "pr_6", Tier: tally.TierPriority, Input: &high})
 	before := w.admit()
 	w.now = noon.Add(time.Second)
 	after := w.admit()
@@ -76,6 +77,8 @@ func TestPrice(t *testing.T) {
 		{"answered by a dearer one", before, Answer{Model: dated, By: other}, 1_000_000, 1_000_000, "pr_3"},
 		{"answered by a cheaper one", before, Answer{Model: other, By: dated}, 1_000_000, 1_000_000, "pr_3"},
 		{"answered by one without a price", before, Answer{Model: dated, By: model()}, 100_000, 100_000, "pr_1"},
+		{"served faster than asked", before, Answer{Model: tiered, Tier: tally.TierPriority}, 1_000_000, 1_000_000, "pr_6"},
+		{"served in a way without a price", before, Answer{Model: tiered, Tier: "scale"}, 100_000, 100_000, "pr_5"},
 		{"per call and search", before, Answer{Model: search, Searches: 2}, 114_500, 114_500, "pr_4"},
 		{"theirs is larger", before, Answer{Model: dated, Billed: &billed}, 250_000, 100_000, "pr_1"},
 		{"ours is larger", after, Answer{Model: dated, Billed: &billed, Cost: tally.CostMax}, 1_000_000, 1_000_000, "pr_2"},
