@@ -88,7 +88,8 @@ func (c contention) run(t testing.TB) (out outcome) {
 					continue
 				}
 				granted := ticket.Output()
-				uses, result := min(length, granted), answered(input, min(length, granted))
+				uses := min(length, granted)
+				result := answered(input, uses)
 				if leaves && random.IntN(2) == 0 { // from a stream; what it may have used by then is booked
 					takes = time.Duration(random.Int64N(int64(takes)) + 1)
 					uses = min(granted, max(1, int64(takes.Seconds()*300)))

@@ -51,7 +51,7 @@ func (l *Ledger) decide(r *tally.Reservation, patient bool) (d decision) {
 		}
 		d.target = min(d.target, outputFor(r, c, k.metric, k.used))
 	}
-	if d.err, d.at = l.noPlace(r); d.err != nil {
+	if d.at, d.err = l.noPlace(r); d.err != nil {
 		return d
 	}
 	d.output = r.WantOutput

@@ -54,7 +54,7 @@ func (l *Ledger) place(s tally.Subject) *place {
 }
 
 // noPlace finds a place that is not free, or that others wait for.
-func (l *Ledger) noPlace(r *tally.Reservation) (error, *standing) {
+func (l *Ledger) noPlace(r *tally.Reservation) (*standing, error) {
 	for i := range r.Places {
 		want := &r.Places[i]
 		p := l.places[want.Subject]
@@ -62,7 +62,7 @@ func (l *Ledger) noPlace(r *tally.Reservation) (error, *standing) {
 			continue
 		}
 		if int64(p.taken) >= want.Max || p.line.ahead(r) {
-			return &tally.LimitError{Place: *want, Used: 0, Held: int64(p.taken)}, &standing{place: p}
+			return &standing{place: p}, &tally.LimitError{Place: *want, Used: 0, Held: int64(p.taken)}
 		}
 	}
 	return nil, nil

@@ -34,7 +34,6 @@ type Store struct {
 	lastAt   map[tally.Subject]time.Time
 	lastSeen time.Time
 	line     []*waiter // in the order of when they first asked
-	served   int       // waiters so far
 }
 
 var _ storage.Store = (*Store)(nil)
