@@ -13,7 +13,8 @@ type facts struct {
 	detail      bool // a detail, which tells of one where there are no choices
 	data        bool // there is output beside the choices: embeddings
 	finish      Finish
-	content     int // bytes of content in the choices
+	endings     *endings // of the choices; nil counts none
+	content     int      // bytes of content in the choices
 }
 
 // The places of usage objects.
@@ -198,6 +199,7 @@ func (f *facts) texts(b []byte, i, depth int, counts bool) int {
 			return i + 1
 		}
 		thought := 0 // bytes of reasoning under one name
+		index, finish := int64(0), Unfinished
 		for {
 			if i >= len(b) || b[i] != '"' {
 				return ^i
@@ -222,7 +224,14 @@ func (f *facts) texts(b []byte, i, depth int, counts bool) int {
 				f.content -= min(n, thought)
 				thought = max(thought, n)
 			case is == itsFinish && b[from] == '"' && i-from > 2: // some upstreams write "" for not yet
-				f.finish = max(f.finish, finishOf(b[from+1:i-1]))
+				finish = finishOf(b[from+1 : i-1])
+				f.finish = max(f.finish, finish)
+			case is == itsIndex && depth == 2 && b[from] != 'n':
+				if n, whole, ok := ParseDecimal(b[from:i], 0); ok && whole {
+					index = n
+				} else {
+					index = -1
+				}
 			case is == itsUsage && depth == 2 && b[from] == '{':
 				f.usage[inChoice] = span{From: from, To: i}
 			}
@@ -230,6 +239,9 @@ func (f *facts) texts(b []byte, i, depth int, counts bool) int {
 				return ^i
 			}
 			if b[i] == '}' {
+				if depth == 2 {
+					f.endings.note(index, finish)
+				}
 				return i + 1
 			}
 			i = space(b, i+1)
@@ -247,6 +259,7 @@ const (
 	itsThought           // its reasoning, for which there are several names
 	itsFinish
 	itsUsage
+	itsIndex
 )
 
 func meaningOf(key []byte) inChoices {
@@ -259,6 +272,8 @@ func meaningOf(key []byte) inChoices {
 		return itsFinish
 	case "usage":
 		return itsUsage
+	case "index":
+		return itsIndex
 	}
 	return itsOther
 }
