@@ -95,9 +95,12 @@ func (x *exchange) bookFailure(body providers.Body, err error) {
 	}
 }
 
-// stops reports whether the upstream has written no more since the stream ended:
-// it ended the stream itself with an error, or is of a kind that stops, and bills
-// no further, when it is closed.
+// stops reports whether the upstream has written no more since the stream ended: it
+// ended the stream itself with an error, or is of a kind that stops, and bills no
+// further, when its connection is closed. It makes no difference there who has
+// closed it: we, because the caller left, the time was over or an event was too long
+// or none; or whatever broke it in between, which ends it on the upstream's side as
+// well. An upstream that cuts its own stream has stopped by itself.
 func (x *exchange) stops(err error) bool {
 	return told(err) || x.target.Upstream.Kind.StopsBilling
 }
