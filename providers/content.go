@@ -143,8 +143,12 @@ func (c *Content) message(b []byte, i int) int {
 		case "cache_control":
 			return c.cacheControl(b, i, 4)
 		case "role", "name", "tool_call_id", "refusal", "reasoning", "reasoning_content", "thinking", "reasoning_details",
-			"tool_calls", "function_call", "annotations":
+			"function_call", "annotations":
 			// text, whatever is in it
+		case "tool_calls": // text as well
+			if kind == '[' {
+				return eachElement(b, i, 4, func(i int) int { return c.cached(b, i, 4) })
+			}
 		default:
 			if kind == '"' || kind == '[' || kind == '{' || !plain(key) {
 				c.refers(key, "messages")
@@ -357,18 +361,4 @@ func isBase64(s []byte) bool {
 		}
 	}
 	return len(s) > 0
-}
-
-// cacheControl walks over what a part says of the upstream's cache.
-func (c *Content) cacheControl(b []byte, i, depth int) int {
-	if kindAt(b, i) != '{' {
-		return skipValue(b, i, depth, nil)
-	}
-	return eachMember(b, i, depth, func(key []byte, i int) int {
-		end := skipValue(b, i, depth, nil)
-		if end > 0 && (string(key) == "ttl" && string(b[i:end]) != `"5m"` || !plain(key)) {
-			c.LongCache = true
-		}
-		return end
-	})
 }

@@ -107,7 +107,7 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 	}
 	first := !s.spoke
 	s.spoke = true
-	var f facts
+	f := facts{endings: &s.said.endings}
 	i := inspect(data, space(data, 0), &f)
 	if i < 0 || space(data, i) < len(data) {
 		s.page = s.page || first && isPage(data)

@@ -13,7 +13,8 @@ type facts struct {
 	detail      bool // a detail, which tells of one where there are no choices
 	data        bool // there is output beside the choices: embeddings
 	finish      Finish
-	content     int // bytes of content in the choices
+	endings     *endings // of the choices; nil counts none
+	content     int      // bytes of content in the choices
 }
 
 // The places of usage objects.
@@ -64,7 +65,7 @@ func inspect(b []byte, i int, f *facts) int {
 		}
 		start := space(b, i+1)
 		if string(key) == "choices" {
-			i = f.texts(b, start, 1, false)
+			i = f.texts(b, start, 1, itsOther)
 		} else {
 			i = skipValue(b, start, 1, nil)
 		}
@@ -164,16 +165,17 @@ func hollow(b []byte, i int) bool {
 	return empty
 }
 
-// texts walks over a value of the choices. Strings count if the key they
-// stand under is one that holds output.
-func (f *facts) texts(b []byte, i, depth int, counts bool) int {
+// texts walks over a value of the choices, which is what the key says it stands
+// under. Strings count if that is one that holds output; of pictures and sound all
+// strings do, also below it.
+func (f *facts) texts(b []byte, i, depth int, as inChoices) int {
 	if i >= len(b) || depth > maxDepth {
 		return ^i
 	}
 	switch b[i] {
 	case '"':
 		j := skipString(b, i+1)
-		if counts && j > 0 {
+		if as.output() && j > 0 {
 			f.content += j - i - 2
 		}
 		return j
@@ -182,7 +184,7 @@ func (f *facts) texts(b []byte, i, depth int, counts bool) int {
 			return i + 1
 		}
 		for {
-			if i = f.texts(b, i, depth+1, counts); i < 0 {
+			if i = f.texts(b, i, depth+1, as); i < 0 {
 				return i
 			}
 			if i = space(b, i); i >= len(b) || b[i] != ',' && b[i] != ']' {
@@ -198,6 +200,7 @@ func (f *facts) texts(b []byte, i, depth int, counts bool) int {
 			return i + 1
 		}
 		thought := 0 // bytes of reasoning under one name
+		index, finish := int64(0), Unfinished
 		for {
 			if i >= len(b) || b[i] != '"' {
 				return ^i
@@ -206,14 +209,17 @@ func (f *facts) texts(b []byte, i, depth int, counts bool) int {
 			if i = skipString(b, i+1); i < 0 {
 				return i
 			}
-			is := meaningOf(b[from+1 : i-1])
+			is := itsMedia
+			if as != itsMedia {
+				is = meaningOf(b[from+1 : i-1])
+			}
 			if i = space(b, i); i >= len(b) || b[i] != ':' {
 				return ^i
 			}
 			i = space(b, i+1)
 			from = i
 			before := f.content
-			if i = f.texts(b, i, depth+1, is == itsOutput || is == itsThought); i < 0 {
+			if i = f.texts(b, i, depth+1, is); i < 0 {
 				return i
 			}
 			switch {
@@ -222,7 +228,14 @@ func (f *facts) texts(b []byte, i, depth int, counts bool) int {
 				f.content -= min(n, thought)
 				thought = max(thought, n)
 			case is == itsFinish && b[from] == '"' && i-from > 2: // some upstreams write "" for not yet
-				f.finish = max(f.finish, finishOf(b[from+1:i-1]))
+				finish = finishOf(b[from+1 : i-1])
+				f.finish = max(f.finish, finish)
+			case is == itsIndex && depth == 2 && b[from] != 'n':
+				if n, whole, ok := ParseDecimal(b[from:i], 0); ok && whole {
+					index = n
+				} else {
+					index = -1
+				}
 			case is == itsUsage && depth == 2 && b[from] == '{':
 				f.usage[inChoice] = span{From: from, To: i}
 			}
@@ -230,6 +243,9 @@ func (f *facts) texts(b []byte, i, depth int, counts bool) int {
 				return ^i
 			}
 			if b[i] == '}' {
+				if depth == 2 {
+					f.endings.note(index, finish)
+				}
 				return i + 1
 			}
 			i = space(b, i+1)
@@ -245,20 +261,29 @@ const (
 	itsOther   inChoices = iota
 	itsOutput            // text that the model wrote
 	itsThought           // its reasoning, for which there are several names
+	itsMedia             // pictures and sound that the model made, and their addresses
 	itsFinish
 	itsUsage
+	itsIndex
 )
+
+// output reports whether the model made it.
+func (is inChoices) output() bool { return is == itsOutput || is == itsThought || is == itsMedia }
 
 func meaningOf(key []byte) inChoices {
 	switch string(key) {
 	case "content", "text", "arguments", "name", "refusal":
 		return itsOutput
+	case "images", "image", "image_url", "b64_json", "inline_data", "audio", "video", "video_url":
+		return itsMedia
 	case "reasoning_content", "reasoning", "thinking", "reasoning_details", "reasoning_text", "thinking_blocks":
 		return itsThought
 	case "finish_reason":
 		return itsFinish
 	case "usage":
 		return itsUsage
+	case "index":
+		return itsIndex
 	}
 	return itsOther
 }

@@ -23,7 +23,8 @@ const (
 	KnownWhole
 )
 
-// Finish says how the choices of an answer have ended so far.
+// Finish says how the choices of an answer have ended so far, all that were asked
+// for.
 type Finish uint8
 
 // The ways to end.
@@ -83,6 +84,7 @@ type notes struct {
 	figures
 	model, tier string
 	finish      Finish
+	endings     endings
 }
 
 // count adds what the usage objects of a piece of an answer tell. One that is not
@@ -108,7 +110,9 @@ func (n *notes) name(b []byte, f *facts) {
 	if f.tier.present() {
 		keepName(&n.tier, f.tier.of(b))
 	}
-	n.finish = max(n.finish, f.finish)
+	if n.finish = max(n.finish, f.finish); n.endings.asked > 1 {
+		n.finish = n.endings.finish()
+	}
 }
 
 // maxName bounds the names that are kept.

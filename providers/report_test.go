@@ -187,6 +187,32 @@ func TestFold(t *testing.T) {
 	}
 }
 
+// Pictures and sound are output too: a usage of nothing beside them proves nothing,
+// in one piece and in a stream.
+func TestUsageOfNothingBesidePictures(t *testing.T) {
+	const zero = `,"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}`
+	for said, want := range map[string]Known{
+		`{"content":""}`:             KnownZero,
+		`{"content":"","images":[]}`: KnownZero,
+		`{"content":null,"images":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]}`: KnownNothing,
+		`{"audio":{"data":"AAAA"}}`: KnownNothing,
+		`{"content":[{"type":"image_url","image_url":{"url":"https://x/y.png"}}]}`:                     KnownNothing,
+		`{"content":[{"type":"text","text":""}],"annotations":[{"url_citation":{"url":"https://x"}}]}`: KnownZero,
+	} {
+		if got := ParseUsage([]byte(`{"choices":[{"message":` + said + `}]` + zero)).Known; got != want {
+			t.Errorf("%s: known %d, want %d", said, got, want)
+		}
+		s := NewStream(&pieces{text: `data: {"choices":[{"delta":` + said + `}]}` + "\n\n" + `data: {"choices":[]` + zero + "\n\n" + evDone}, StreamOptions{})
+		for err := error(nil); err == nil; {
+			_, err = s.Next()
+		}
+		if got := s.Report().Known; got != want {
+			t.Errorf("a stream of %s: known %d, want %d", said, got, want)
+		}
+		s.Close()
+	}
+}
+
 // Whatever is told, the classes are disjoint and come to what was told of their
 // side.
 func TestTokensAddUp(t *testing.T) {

@@ -20,6 +20,9 @@ type Source interface {
 // StreamOptions say how a stream is read.
 type StreamOptions struct {
 	KeepUsage bool // pass the usage-only event on
+	// Choices is how many answers were asked for; the stream has finished once each
+	// of them has. 0 and 1 are one.
+	Choices int64
 	// ChunkTimeout bounds the wait for the next whole event, to an eighth; bytes
 	// that trickle in do not prolong it.
 	ChunkTimeout time.Duration
@@ -43,8 +46,8 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return 
 // decoding it, and allocates nothing per event.
 //
 // Every event must be a comment, or data in JSON, or the end marker. A stream
-// that ends without the marker is complete if a finish_reason was seen, as many
-// upstreams leave it out; otherwise it was cut.
+// that ends without the marker is complete if a finish_reason was seen for each
+// choice, as many upstreams leave it out; otherwise it was cut.
 type Stream struct {
 	src  Source
 	opts StreamOptions
@@ -72,7 +75,7 @@ type Stream struct {
 // NewStream reads a stream from src, which Close closes.
 func NewStream(src Source, opts StreamOptions) *Stream {
 	pooled := buffers.Get().(*[]byte)
-	return &Stream{src: src, opts: opts, pooled: pooled, buf: *pooled, final: -1}
+	return &Stream{src: src, opts: opts, pooled: pooled, buf: *pooled, final: -1, said: notes{endings: newEndings(opts.Choices)}}
 }
 
 var (
@@ -188,7 +191,7 @@ func (s *Stream) finish(err error) ([]byte, error) {
 		switch {
 		case s.failed:
 			s.err = s.reportedError(true)
-		case s.said.finish != Unfinished:
+		case s.complete():
 			s.err = io.EOF
 			s.final = len(out)
 			out = append(out, doneMark...)
@@ -201,6 +204,17 @@ func (s *Stream) finish(err error) ([]byte, error) {
 		return out, nil
 	}
 	return nil, s.err
+}
+
+// complete reports whether a stream that ends here has all of its answer. Some
+// upstreams write one choice whatever is asked for: it is all, if they tell what
+// was used.
+func (s *Stream) complete() bool {
+	if s.said.finish != Unfinished {
+		return true
+	}
+	e := &s.said.endings
+	return e.done > 0 && e.open == 0 && s.Report().Known == KnownWhole
 }
 
 // take looks at whole events and returns those the client is to see, and how far

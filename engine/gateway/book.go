@@ -31,9 +31,15 @@ func (x *exchange) bookAnswer(body providers.Body) {
 	a.Status, a.Took = http.StatusOK, time.Since(x.asking)
 	if said.Known == providers.KnownNothing {
 		x.bookHeld(a)
-		x.note(&said)
-		return
+		x.bill(a, &said)
+	} else {
+		x.bookSaid(a, body, &said)
 	}
+	x.note(&said)
+}
+
+// bookSaid books what the upstream says, and estimates a side that it leaves out.
+func (x *exchange) bookSaid(a *tally.Attempt, body providers.Body, said *providers.Report) {
 	a.Basis = tally.Exact
 	used := said.Tokens
 	if !said.Exact() {
@@ -46,8 +52,23 @@ func (x *exchange) bookAnswer(body providers.Body) {
 			used.Output = max(used.Output, min(body.Delivered(), x.granted()))
 		}
 	}
-	x.price(a, &said, used)
-	x.note(&said)
+	x.price(a, said, used)
+}
+
+// bill lets the bill of an answer without tokens count for its cost as far as it
+// does beside tokens.
+func (x *exchange) bill(a *tally.Attempt, said *providers.Report) {
+	if !said.IsBilled {
+		return
+	}
+	billed := said.Billed
+	x.result.Billed, x.result.Listed = &billed, a.Cost
+	switch x.target.Upstream.CostBy() {
+	case tally.CostTheirs:
+		a.Cost = billed
+	case tally.CostMax:
+		a.Cost = max(a.Cost, billed)
+	}
 }
 
 // bookBroken books a stream that ended before its end: closed by us because the
@@ -80,11 +101,7 @@ func (x *exchange) bookFailure(body providers.Body, err error) {
 	up, _ := errors.AsType[*providers.UpstreamError](err)
 	switch {
 	case said.Known > providers.KnownZero:
-		a.Basis = tally.Exact
-		if !said.Exact() {
-			a.Basis = tally.Estimated
-		}
-		x.price(a, &said, said.Tokens)
+		x.bookSaid(a, body, &said)
 	case up != nil && up.Free:
 	case x.stream && x.stops(err) && up != nil && (up.Told || up.Fault == providers.Gone || up.Fault == providers.TimedOut && up.Status == 0):
 		// We have closed it, or it has told its end; a time-out behind the upstream and
@@ -95,9 +112,12 @@ func (x *exchange) bookFailure(body providers.Body, err error) {
 	}
 }
 
-// stops reports whether the upstream has written no more since the stream ended:
-// it ended the stream itself with an error, or is of a kind that stops, and bills
-// no further, when it is closed.
+// stops reports whether the upstream has written no more since the stream ended: it
+// ended the stream itself with an error, or is of a kind that stops, and bills no
+// further, when its connection is closed. It makes no difference there who has
+// closed it: we, because the caller left, the time was over or an event was too long
+// or none; or whatever broke it in between, which ends it on the upstream's side as
+// well. An upstream that cuts its own stream has stopped by itself.
 func (x *exchange) stops(err error) bool {
 	return told(err) || x.target.Upstream.Kind.StopsBilling
 }

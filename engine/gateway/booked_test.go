@@ -41,3 +41,49 @@ func TestStreamsThatNeverBegan(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatIsNotItsTokens: an answer that tells its cost and no tokens is booked at
+// that cost where the upstream's figure counts; one of pictures alone at what was
+// held, though its usage is of nothing; and a side that is missing where a call has
+// failed as everywhere.
+func TestWhatIsNotItsTokens(t *testing.T) {
+	for name, tc := range map[string]struct {
+		answer string
+		by     tally.CostBy
+		cost   tally.NanoUSD // 0: as held
+		basis  tally.Basis
+	}{
+		"theirs":               {`{"choices":[{"message":{"content":"hi"}}],"usage":{"cost":0.000001}}`, tally.CostTheirs, 1000, tally.Held},
+		"the larger, held":     {`{"choices":[{"message":{"content":"hi"}}],"usage":{"cost":0.000001}}`, tally.CostMax, 0, tally.Held},
+		"the larger, billed":   {`{"choices":[{"message":{"content":"hi"}}],"usage":{"cost":0.5}}`, tally.CostMax, tally.Dollar / 2, tally.Held},
+		"ours":                 {`{"choices":[{"message":{"content":"hi"}}],"usage":{"cost":0.5}}`, tally.CostOurs, 0, tally.Held},
+		"a picture":            {`{"choices":[{"message":{"content":"","images":[{"image_url":{"url":"data:image/png;base64,AAAA"}}]}}],"usage":{"prompt_tokens":0,"completion_tokens":0}}`, "", 0, tally.Held},
+		"nothing":              {`{"choices":[{"message":{"content":""}}],"usage":{"prompt_tokens":0,"completion_tokens":0}}`, "", -1, tally.Exact},
+		"a side of two, error": {"", "", 0, tally.Estimated},
+	} {
+		w := newWorld(t)
+		events := []string{tc.answer}
+		extra := `,"max_tokens":100`
+		if tc.answer == "" {
+			events, extra = []string{`{"error":{"message":"no"},"usage":{"completion_tokens":5}}`}, `,"stream":true,"max_tokens":100`
+		}
+		w.scripted(200, events...)
+		w.provider.CostBy = tc.by
+		w.open()
+		w.chat(extra)
+		r := w.one()
+		if tc.answer == "" {
+			if r.Basis != tc.basis || r.Tokens.Input == 0 || r.Tokens.Output != 5 {
+				t.Errorf("%s: %s %+v", name, r.Basis, r.Tokens)
+			}
+			continue
+		}
+		want := max(tc.cost, 0)
+		if tc.cost == 0 {
+			want = tally.NanoUSD(r.Tokens.Input*1000 + 100*2000)
+		}
+		if r.Cost != want || r.Basis != tc.basis || tc.by != "" && r.Billed == nil {
+			t.Errorf("%s: booked %s, %s, %+v; want %s", name, r.Cost, r.Basis, r.Tokens, want)
+		}
+	}
+}

@@ -14,7 +14,8 @@ import (
 )
 
 // scripted makes the world's upstream answer every call with the same status and
-// body: JSON, or the data of events, each of which may have several lines.
+// body: JSON, or the data of events, each of which may have several lines; "cut"
+// breaks the connection.
 func (w *world) scripted(status int, events ...string) {
 	up := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body) // a cut body asks for no stream
@@ -26,6 +27,9 @@ func (w *world) scripted(status int, events ...string) {
 		}
 		out.Header().Set("Content-Type", "text/event-stream")
 		for _, e := range events {
+			if e == "cut" {
+				panic(http.ErrAbortHandler)
+			}
 			io.WriteString(out, "data: "+strings.ReplaceAll(e, "\n", "\ndata: ")+"\n\n")
 			out.(http.Flusher).Flush()
 		}

@@ -11,7 +11,7 @@ import (
 // where the upstream does not tell it apart, and as the upstream says where it
 // does, also if it says none.
 func TestClassesThatAreNotTold(t *testing.T) {
-	sound := `,"messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"format":"wav","data":"` + strings.Repeat("A", 28) + `"}}]}]`
+	sound := `,"messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"format":"wav","data":"//uQ` + strings.Repeat("A", 24) + `"}}]}]`
 	picture := `,"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,` + strings.Repeat("A", 40) + `"}}]}]`
 	for _, tc := range []struct {
 		name, ask, usage string
