@@ -154,14 +154,12 @@ func backwards(txn *badger.Txn, from []byte, by *search, f func(day uint32, x *e
 		day, first, ok := parseRecordKey(it.Item().Key())
 		for ok && by != nil && (first > before || by.without(first, before)) {
 			if first <= before {
-				start := by.start(first)
-				if start <= 1 {
+				if before = by.before(first); before == 0 {
 					return nil
 				}
-				before = start - 1
 			}
-			// The records before the chunk are of this day, or of an earlier one, to
-			// the end of which this leads.
+			// That record is of this day, or of an earlier one, to the end of which
+			// this leads.
 			if it.Seek(recordKey(day, before)); !it.ValidForPrefix([]byte{tableRecord}) {
 				return nil
 			}

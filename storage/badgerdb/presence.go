@@ -83,6 +83,7 @@ type search struct {
 	txn    *badger.Txn
 	bits   uint8
 	behind uint64 // records up to here have their rows
+	first  uint64 // the first chunk that has any
 	names  []name
 
 	known  uint64 // one more than the chunk that was asked for last
@@ -97,7 +98,13 @@ func (s *Store) search(txn *badger.Txn, q *storage.RecordQuery, behind uint64) *
 	if len(names) == 0 {
 		return nil
 	}
-	return &search{txn: txn, bits: s.opts.chunkBits, behind: behind, names: names}
+	x := &search{txn: txn, bits: s.opts.chunkBits, behind: behind, names: names}
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{tablePresence}})
+	defer it.Close()
+	if it.Rewind(); it.Valid() {
+		x.first, _, _ = parsePresenceKey(it.Item().Key())
+	}
+	return x
 }
 
 // without reports whether none of the records first to last is asked for.
@@ -125,8 +132,16 @@ func (x *search) lacks(chunk uint64) bool {
 	return x.absent
 }
 
-// start is the first number of a record's chunk.
-func (x *search) start(seq uint64) uint64 { return seq >> x.bits << x.bits }
+// before returns the latest number before a record's chunk that may be asked for,
+// 0 if there is none. That costs less than to look which records there are.
+func (x *search) before(seq uint64) uint64 {
+	for chunk := seq >> x.bits; chunk > x.first; {
+		if chunk--; !x.lacks(chunk) {
+			return (chunk+1)<<x.bits - 1
+		}
+	}
+	return 0
+}
 
 // outlived are the prefixes of the rows of chunks whose records are all pruned.
 func (s *Store) outlived() (out [][]byte, err error) {

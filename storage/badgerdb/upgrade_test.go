@@ -1,6 +1,7 @@
 package badgerdb
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
@@ -82,7 +83,7 @@ func keys(t *testing.T, s *Store, prefix ...byte) (out []string) {
 // An upgrade that is killed at any moment goes on where it was.
 func TestKeptFolderKilled(t *testing.T) {
 	records := keptJSON[[]tally.Record](t, "records_after_open.jsonl.gz")
-	step := 7
+	step := 9
 	if *every {
 		step = 1
 	}
@@ -162,6 +163,27 @@ func TestUpgradeShutsOldProgramOut(t *testing.T) {
 	}
 }
 
+// Who does not want to wait for an upgrade may go on with it later.
+func TestUpgradeIsLeft(t *testing.T) {
+	o := Options{Dir: keptFolder(t), upgradeRecords: 100, chunkBits: 6}
+	leaving, leave := context.WithCancel(ctx)
+	n := 0
+	_, err := open(leaving, o, func(txn *badger.Txn) error {
+		if n++; n == 8 {
+			leave()
+		}
+		return txn.Commit()
+	})
+	if e := tally.AsError(err); err == nil || e.Code != tally.Unavailable || e.Hint == "" {
+		t.Fatalf("%v, want Unavailable and a hint", err)
+	}
+	k := &keptStore{T: t, options: o}
+	k.start()
+	defer k.Close()
+	k.sound()
+	k.series("after_open", keptJSON[[]tally.Record](t, "records_after_open.jsonl.gz"))
+}
+
 // old makes a folder what a program of schema 1 would have left.
 func old(t *testing.T, dir string) {
 	t.Helper()
@@ -191,7 +213,7 @@ func old(t *testing.T, dir string) {
 // A program of schema 1 may have been killed as it pruned: the balances of the
 // families it did not have are made up for, too.
 func TestUpgradeInMidPrune(t *testing.T) {
-	step := 4
+	step := 5
 	if *every {
 		step = 1
 	}

@@ -102,7 +102,7 @@ func (s *Store) Settle(ctx context.Context, in tally.Settlement) error {
 	if h == nil {
 		return tally.Errorf(tally.NotFound, "request %s is not held", in.ID)
 	}
-	s.settle(h, in.Record)
+	s.settle(h, clone(&in.Record))
 	return nil
 }
 
