@@ -174,7 +174,7 @@ type SettingsFields struct {
 	DefaultMaxOutput *int64                `json:"default_max_output,omitempty" help:"output tokens of a request that names no maximum, where money or tokens are limited; 0: the model's, at most 16384"`
 	OnLeave          *tally.OnLeave        `json:"on_leave,omitempty" help:"a stream whose client has left: cancel, drain (read it to its end), or auto (cancel where that stops the provider's bill)"`
 	HoldWait         *time.Duration        `json:"hold_wait_ns,omitempty" flag:"hold-wait" help:"how long a request waits for money or places that others hold; 0s: not at all; default 10s"`
-	VisitorWait      *time.Duration        `json:"visitor_wait_ns,omitempty" flag:"visitor-wait" help:"the same for visitors of websites; default 2s"`
+	VisitorWait      *time.Duration        `json:"visitor_wait_ns,omitempty" flag:"visitor-wait" help:"how long a request of a website's visitor waits for them; default 2s"`
 	VisitorMaxOutput *int64                `json:"visitor_max_output,omitempty" help:"output tokens of a visitor's request, unless the access token says more; default 2048"`
 	VisitorInFlight  *int                  `json:"visitor_in_flight,omitempty" help:"requests of one visitor's address at the same time; default 8"`
 	RetentionDays    *int                  `json:"retention_days,omitempty" help:"days to keep request records; 0 keeps them"`
