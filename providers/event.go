@@ -111,7 +111,7 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 	i := inspect(data, space(data, 0), &f)
 	if i < 0 || space(data, i) < len(data) {
 		s.page = s.page || first && isPage(data)
-		s.err = s.broken(bad(errNoEvent))
+		s.err = free(bad(errNoEvent), s.silent() && s.page)
 		return broken
 	}
 	fails := f.err || f.hints()

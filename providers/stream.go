@@ -178,7 +178,7 @@ func (s *Stream) boundary() int {
 // it is one.
 func (s *Stream) finish(err error) ([]byte, error) {
 	if err != io.EOF {
-		s.err = s.broken(cut(err))
+		s.err = free(cut(err), s.silent() && s.page)
 		return nil, s.err
 	}
 	var out []byte
@@ -196,7 +196,7 @@ func (s *Stream) finish(err error) ([]byte, error) {
 			s.final = len(out)
 			out = append(out, doneMark...)
 		default:
-			s.err = s.broken(cut(errCut))
+			s.err = free(cut(errCut), s.silent() && (s.page || s.said.zero()))
 		}
 	}
 	if len(out) > 0 {
@@ -250,11 +250,6 @@ func (s *Stream) take(b []byte) (out []byte, taken int) {
 // reportedError is the error that an event has told of.
 func (s *Stream) reportedError(told bool) error {
 	return &UpstreamError{Fault: ServerError, Told: told, Free: s.silent(), Err: errReported}
-}
-
-// broken adds to an error what the stream has proven by then.
-func (s *Stream) broken(err error) error {
-	return free(err, s.silent() && (s.page || s.said.zero()))
 }
 
 // silent reports whether there was neither output nor usage.

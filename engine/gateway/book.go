@@ -76,11 +76,14 @@ func (x *exchange) bill(a *tally.Attempt, said *providers.Report) {
 func (x *exchange) bookBroken(body providers.Body, err error) {
 	a := x.latest()
 	said := body.Report()
-	if said.Known == providers.KnownWhole && said.Finish != providers.Unfinished {
+	up, _ := errors.AsType[*providers.UpstreamError](err)
+	switch {
+	case said.Known == providers.KnownWhole && said.Finish != providers.Unfinished:
 		x.bookAnswer(body) // only the end of the stream is missing
-	} else if x.stops(err) {
+	case up != nil && up.Free:
+	case x.stops(err):
 		x.bookSoFar(a, body, &said)
-	} else {
+	default:
 		x.bookHeld(a)
 	}
 	a.Cause, a.Status = causeOf(err)
@@ -100,8 +103,8 @@ func (x *exchange) bookFailure(body providers.Body, err error) {
 	}
 	up, _ := errors.AsType[*providers.UpstreamError](err)
 	switch {
-	case said.Known > providers.KnownZero:
-		x.bookSaid(a, body, &said)
+	case said.Known > providers.KnownZero && (!x.stream || said.Finish != providers.Unfinished || up != nil && up.Fault == providers.ServerError):
+		x.bookSaid(a, body, &said) // usage in the middle of a stream is not its last word
 	case up != nil && up.Free:
 	case x.stream && x.stops(err) && up != nil && (up.Told || up.Fault == providers.Gone || up.Fault == providers.TimedOut && up.Status == 0):
 		// We have closed it, or it has told its end; a time-out behind the upstream and

@@ -105,7 +105,7 @@ func (c *call) gone() bool {
 	return c.left
 }
 
-// end ends the life of the call, and says whether the caller had left before.
+// end ends the life of the call.
 func (c *call) end() {
 	c.unhook()
 	c.mu.Lock()

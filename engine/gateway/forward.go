@@ -99,8 +99,7 @@ func (x *exchange) session() string {
 // ask asks the upstreams in order until one has given the first bytes of an
 // answer; of an answer that is not streamed these are all.
 func (x *exchange) ask() (reply *providers.Reply, first []byte, err error) {
-	targets := x.targets
-	if err := x.enterAny(targets); err != nil {
+	if err := x.enterAny(); err != nil {
 		return nil, nil, err
 	}
 	for {
@@ -112,12 +111,13 @@ func (x *exchange) ask() (reply *providers.Reply, first []byte, err error) {
 		if up, ok := errors.AsType[*providers.UpstreamError](err); !ok || !up.Retryable() || x.ctx.Err() != nil {
 			return nil, nil, err
 		}
-		paid := x.latest().Basis != ""
-		if !x.enterNext(targets) {
+		paid, asked := x.latest().Basis != "", x.target
+		if !x.enterNext() {
 			return nil, nil, err
 		}
 		if paid && x.ticket.Raise(context.Background()) != nil {
-			return nil, nil, err // there is no room for another attempt beside one that may be charged
+			x.target = asked // there is no room for another attempt beside one that may be charged
+			return nil, nil, err
 		}
 	}
 }
@@ -128,12 +128,12 @@ func (x *exchange) latest() *tally.Attempt { return &x.result.Attempts[len(x.res
 // enterAny takes a place in flight with the first upstream that has one, and waits
 // for one if none has. A change of the catalog does not end that wait: the request
 // is admitted.
-func (x *exchange) enterAny(targets []route.Target) error {
+func (x *exchange) enterAny() error {
 	x.turn = -1
-	if x.enterNext(targets) {
+	if x.enterNext() {
 		return nil
 	}
-	x.turn, x.target = 0, targets[0]
+	x.turn, x.target = 0, x.targets[0]
 	most := *x.cat.Settings.HoldWait
 	if x.principal.Visitor {
 		most = *x.cat.Settings.VisitorWait
@@ -147,8 +147,10 @@ func (x *exchange) enterAny(targets []route.Target) error {
 	ctx, cancel := context.WithTimeout(x.ctx, most)
 	defer cancel()
 	defer context.AfterFunc(x.stopping, cancel)()
-	if i := route.WaitAny(ctx, targets); i >= 0 {
-		x.turn, x.target, x.upstream = i, targets[i], targets[i].Upstream
+	if i := route.WaitAny(ctx, x.targets); i >= 0 {
+		won := x.targets[i] // the others may have places when it fails
+		copy(x.targets[1:], x.targets[:i])
+		x.targets[0], x.target, x.upstream = won, won, won.Upstream
 		return nil
 	}
 	if x.stopping.Err() != nil {
@@ -159,10 +161,10 @@ func (x *exchange) enterAny(targets []route.Target) error {
 
 // enterNext takes a place with the next upstream behind the current one that has
 // one.
-func (x *exchange) enterNext(targets []route.Target) bool {
-	for i := x.turn + 1; i < len(targets); i++ {
-		if x.enter(targets[i].Upstream) {
-			x.turn, x.target = i, targets[i]
+func (x *exchange) enterNext() bool {
+	for i := x.turn + 1; i < len(x.targets); i++ {
+		if x.enter(x.targets[i].Upstream) {
+			x.turn, x.target = i, x.targets[i]
 			return true
 		}
 	}

@@ -33,7 +33,7 @@ type biller struct {
 
 // faults are the ways, by name. Those that are free are proven to be: by a status,
 // by an error without output, by a page, by a usage of nothing.
-var faults = []string{"", "", "", "no-usage", "prompt-only", "zero", "status-500", "status-429", "status-400", "status-504", "hang-head", "hang-body",
+var faults = []string{"", "", "", "no-usage", "prompt-only", "zero", "status-500", "status-429", "status-400", "status-504", "hang-head", "hang-body", "early-usage", "early-zeros",
 	"close-head", "cut", "error-inside", "error-late", "page", "slow", "elsewhere"}
 
 func startBiller(t testing.TB, stops bool) *biller {
@@ -100,7 +100,7 @@ func (b *biller) answer(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		fallthrough
-	case "no-usage", "prompt-only", "", "slow", "elsewhere", "cut", "error-late", "hang-head", "hang-body", "close-head":
+	case "no-usage", "prompt-only", "", "slow", "elsewhere", "cut", "error-late", "hang-head", "hang-body", "close-head", "early-usage", "early-zeros":
 		b.work(w, r, fault, in.ID, in.Stream, used, usage)
 	}
 }
@@ -161,6 +161,15 @@ func (b *biller) work(w http.ResponseWriter, r *http.Request, fault, id string, 
 		}
 		b.bill(id, tally.Tokens{Input: used.Input, Output: sent})
 	}()
+	if fault == "early-usage" || fault == "early-zeros" { // usage that is not the last word, and then it breaks
+		prompt := used.Input
+		if fault == "early-zeros" {
+			prompt = 0
+		}
+		fmt.Fprintf(w, "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":%d,\"completion_tokens\":0,\"total_tokens\":%d}}\n\n", prompt, prompt)
+		w.(http.Flusher).Flush()
+		panic(http.ErrAbortHandler)
+	}
 	for sent < used.Output {
 		for sent >= written() {
 			time.Sleep(20 * time.Microsecond)

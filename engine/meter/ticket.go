@@ -120,8 +120,9 @@ func (t *Ticket) Settle(ctx context.Context, r *Result) (err error) {
 	}
 	rec.Credits = t.Credits(rec.Cost)
 	if r.Outcome == tally.OK && !r.Cut && len(r.Attempts) > 0 && t.request.Output > 0 {
-		last := &r.Attempts[len(r.Attempts)-1]
-		t.meter.lengths.learn(lengthOf(t.request.Principal), t.request.Model, last.Tokens.Completion()/t.request.Choices)
+		if last := &r.Attempts[len(r.Attempts)-1]; last.Basis != tally.Held { // what was held tells no length
+			t.meter.lengths.learn(lengthOf(t.request.Principal), t.request.Model, last.Tokens.Completion()/t.request.Choices)
+		}
 	}
 	return t.finish(ctx, rec)
 }

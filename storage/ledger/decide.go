@@ -26,8 +26,7 @@ type standing struct {
 	need    int64 // what it would hold there
 }
 
-// decide finds out whether a reservation may be held now, and changes nothing but
-// scratch. A patient one is not content with less output than its floor while it
+// decide finds out whether a reservation may be held now; it takes nothing. A patient one is not content with less output than its floor while it
 // is only the holds of others that leave less.
 func (l *Ledger) decide(r *tally.Reservation, patient bool) (d decision) {
 	if l.holds[r.ID] != nil {
@@ -69,7 +68,7 @@ func (l *Ledger) decide(r *tally.Reservation, patient bool) (d decision) {
 			if d.err == nil {
 				d.err = &tally.LimitError{Charge: *c, Used: k.used, Held: k.held.sum(), Need: need}
 			}
-			if can < tightest { // where it waits
+			if d.at == nil || can < tightest { // where it waits
 				tightest, d.at = can, &standing{counter: k, max: c.Max, need: need}
 			}
 		}

@@ -68,7 +68,7 @@ type counter struct {
 	held       pile
 	open       int   // holds on it: it must be there when they are settled
 	line       *line // of those that wait for room; nil if nobody does
-	watch      *line // of those that wait elsewhere and are charged here as well
+	watch      *line // of all who wait and are charged here
 }
 
 // taken is what of the counter's limit is used or held.

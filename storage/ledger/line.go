@@ -154,7 +154,7 @@ func (l *Ledger) admit(r *tally.Reservation, began time.Time) (h *Hold, g tally.
 	case d.at == nil || !patient || r.Wait < 0:
 		return nil, g, nil, nil, d.err
 	}
-	w = &waiter{r: r, done: make(chan struct{}, 1), joined: l.opened}
+	w = &waiter{r: r, done: make(chan struct{}, 1)}
 	if !l.join(w, d.at) {
 		if limit, ok := d.err.(*tally.LimitError); ok {
 			limit.Crowded = true
@@ -215,7 +215,7 @@ func (l *Ledger) leave(w *waiter) {
 	}
 }
 
-// spent refuses those for good whom a counter that they do not stand at has no
+// spent refuses those for good whom a counter that they are charged on has no
 // unspent room for any more.
 func (l *Ledger) spent(k *counter) {
 	for i := 0; k.watch != nil && i < len(k.watch.waiters); {

@@ -4,9 +4,10 @@ import "tallygate/engine/tally"
 
 // Raise adds to an open hold what another attempt may use, at the largest output
 // from least to want that all its counters have room for beside what is held
-// already. It never waits. The hold it returns takes the place of the old one; the
-// store makes it durable, or drops it; until then the old one is what is written. NotFound if the hold is not open, a
-// *tally.LimitError if there is no room: then nothing has changed.
+// already. It never waits. The hold it returns takes the place of the old one, which
+// is what is written until the store has made the new one durable or has dropped it.
+// NotFound if the hold is not open, a *tally.LimitError if there is no room; then
+// nothing has changed.
 func (l *Ledger) Raise(id tally.ID, least, want int64, bounds tally.Bounds) (*Hold, tally.Grant, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
