@@ -11,8 +11,9 @@
 // session.go) and [Envelope.Rewrite] edits it (rewrite.go), both over a scanner
 // that walks JSON without decoding it (scan.go). An answer is read by a [Stream]
 // (stream.go, event.go) or a [Whole] (whole.go; vectors.go for embeddings), which
-// find in it what the gateway must know (inspect.go): usage in all the spellings
-// of usage.go, summed up as a [Report] (report.go). The costs that an upstream
+// find in it what the gateway must know (inspect.go): which choices have ended
+// (endings.go), and usage in all the spellings of usage.go, summed up as a [Report]
+// (report.go). The costs that an upstream
 // tells are added to in cost.go, and hidden in hide.go from those who must not see
 // them.
 //

@@ -88,8 +88,8 @@ func (r *Request) unsaid(t tally.Tokens, told tally.Classes, rates *tally.Rates)
 	most := [tally.NumClasses]int64{tally.ClassAudioInput: r.AudioTokens, tally.ClassImageInput: r.ImageTokens}
 	if long := tally.ClassCacheWriteLong; open.Has(long) {
 		move(tally.ClassCacheWrite, long, math.MaxInt64)
-		if told.Has(tally.ClassCacheWrite) {
-			open &^= tally.SetOf(long) // no more than these was written
+		if told.Has(tally.ClassCacheWrite) || rates.Of[long] <= rates.Of[tally.ClassCacheWrite] {
+			open &^= tally.SetOf(long) // no more than these was written, or it costs no more
 		}
 	}
 	for open != 0 {
