@@ -105,7 +105,13 @@ func (c *crowd) ask() {
 	if c.random.IntN(2) == 0 {
 		r.Places = []tally.Place{{Subject: who, Max: 3}}
 	}
-	h, _, _, w, _ := c.admit(r, time.Time{}) // a refusal leaves nothing
+	if c.random.IntN(4) == 0 { // an answer that costs nothing, as of an embedding
+		r.Bounds[tally.Cost.Index()].PerMillion = 0
+	}
+	h, _, _, w, err := c.admit(r, time.Time{})
+	if limit, ok := err.(*tally.LimitError); ok && !limit.Crowded && limit.Place.Subject == "" && tally.AddSat(limit.Used, limit.Need) <= limit.Charge.Max {
+		c.t.Fatalf("refused at once though only others' holds are in the way: %v", err)
+	}
 	if h != nil {
 		c.Keep([]*Hold{h})
 		c.holds = append(c.holds, h)
