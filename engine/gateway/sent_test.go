@@ -60,6 +60,19 @@ func (w *world) mirror() *mirror {
 	return m
 }
 
+// called waits until it has been asked so often.
+func (m *mirror) called(times int) {
+	for {
+		m.mu.Lock()
+		n := m.calls
+		m.mu.Unlock()
+		if n >= times {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // field is a field of what was sent last, "" if it was not there.
 func (m *mirror) field(name string) string {
 	m.mu.Lock()
@@ -343,9 +356,7 @@ func TestWaitingGoesByTheCatalogOfTheMoment(t *testing.T) {
 			changed := w.revisions()
 			first := make(chan answered)
 			go func() { first <- w.chat(`,"max_tokens":100`) }()
-			for w.server.InFlight() < 1 {
-				time.Sleep(time.Millisecond)
-			}
+			m.called(1) // only then does it hold what the second waits for
 			second := make(chan answered)
 			go func() { second <- w.chat(`,"max_tokens":100`) }()
 			for s, _ := w.store.Status(t.Context()); s.Waiting < 1; s, _ = w.store.Status(t.Context()) {
@@ -360,15 +371,7 @@ func TestWaitingGoesByTheCatalogOfTheMoment(t *testing.T) {
 				changed()
 			}
 			if tc.status == 200 { // both are under way now
-				for {
-					m.mu.Lock()
-					n := m.calls
-					m.mu.Unlock()
-					if n == 2 {
-						break
-					}
-					time.Sleep(time.Millisecond)
-				}
+				m.called(2)
 				close(m.hold)
 			}
 			a := <-second
