@@ -186,7 +186,7 @@ test('a client that leaves is billed for what it got, and the upstream is let go
   await until('the upstream sees the connection close', () => up.last('slow').closed)
   const rec = await until('the record', async () => (await g.json(['requests', 'list', '--model', 'slow', '--limit', '1']))[0])
   assert.equal(rec.outcome, 'canceled')
-  assert.equal(rec.basis, 'estimated')
+  assert.equal(rec.basis, 'held')
   assert.ok(rec.output_tokens >= got && rec.output_tokens < 200, `${rec.output_tokens} output tokens for ${got} events`)
   assert.ok(rec.cost_nano_usd >= got * 15000, `${rec.cost_nano_usd}`)
 })
