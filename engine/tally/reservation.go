@@ -20,6 +20,12 @@ func (s Subject) Split() (kind string, id ID) {
 	return kind, ID(rest)
 }
 
+// Is reports whether s is SubjectOf(kind, id), without making that.
+func (s Subject) Is(kind string, id ID) bool {
+	n := len(kind)
+	return len(s) == n+1+len(id) && s[n+1:] == Subject(id) && s[n] == '/' && s[:n] == Subject(kind)
+}
+
 // Counter is what one subject has used of one metric in one period. The
 // period is part of the counter's identity, so nothing ever resets.
 type Counter struct {

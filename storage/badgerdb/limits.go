@@ -37,9 +37,8 @@ func named(r *tally.Record, code int) tally.ID {
 // codeOf tells how a record names a subject; other is the subject if it does
 // not.
 func codeOf(s tally.Subject, r *tally.Record) (code byte, other tally.Subject) {
-	kind, id := s.Split()
 	for code := subjectGateway; code <= subjectToken; code++ {
-		if kind == subjectKinds[code] && id != "" && id == named(r, code) {
+		if id := named(r, code); id != "" && s.Is(subjectKinds[code], id) {
 			return byte(code), ""
 		}
 	}

@@ -13,13 +13,12 @@ import (
 // job is one act to be made durable. Jobs that come while a transaction is
 // being committed go into the next one together.
 type job struct {
-	kind   jobKind
-	hold   *ledger.Hold
-	id     tally.ID
-	now    time.Time
-	entry  entry
-	alone  func() error // runs between transactions
-	change ledger.Settled
+	kind  jobKind
+	hold  *ledger.Hold
+	id    tally.ID
+	now   time.Time
+	entry entry
+	alone func() error // runs between transactions
 
 	err  error
 	done chan struct{} // gets one token

@@ -38,6 +38,7 @@ type batch struct {
 	jobs    []*job
 	settled []*job // those with a record
 	holds   []*ledger.Hold
+	changes []ledger.Settled
 	slot    encoder // the value of a slot with holds
 	blocks  []span  // blocks of records in records
 	records encoder
@@ -61,7 +62,8 @@ func (b *batch) reset() {
 	clear(b.jobs)
 	clear(b.settled)
 	clear(b.holds)
-	b.jobs, b.settled, b.holds, b.blocks = b.jobs[:0], b.settled[:0], b.holds[:0], b.blocks[:0]
+	clear(b.changes)
+	b.jobs, b.settled, b.holds, b.changes, b.blocks = b.jobs[:0], b.settled[:0], b.holds[:0], b.changes[:0], b.blocks[:0]
 	b.slot.begin()
 	b.records.begin()
 }
@@ -86,10 +88,12 @@ func (s *Store) put(b *batch, j *job) {
 		b.holds = append(b.holds, j.hold)
 		b.slot.hold(j.hold, nil)
 	case jobSettle, jobLose:
-		if j.change, j.err = s.settle(b, j); j.err != nil {
+		var change ledger.Settled
+		if change, j.err = s.settle(b, j); j.err != nil {
 			break
 		}
-		j.entry.stray = j.change.Stray
+		b.changes = append(b.changes, change)
+		j.entry.stray = change.Stray
 		s.add(b, j)
 	case jobRefuse:
 		r := &j.entry.Record
@@ -165,7 +169,7 @@ func (s *Store) finish(b *batch) {
 	if err := s.commitBatch(b); err != nil {
 		s.undo(b, err)
 	} else {
-		s.ledger.Keep(b.holds)
+		s.ledger.Commit(b.holds, b.changes)
 		s.committed(b)
 	}
 	for _, j := range b.jobs {
@@ -206,7 +210,7 @@ func (s *Store) commitBatch(b *batch) error {
 // it is durable.
 func (s *Store) undo(b *batch, err error) {
 	s.log.Error("a transaction failed", "jobs", len(b.jobs), "err", err)
-	failed := cannotWrite(err)
+	failed, changes := cannotWrite(err), b.changes
 	for _, j := range slices.Backward(b.jobs) {
 		if j.err != nil {
 			continue
@@ -216,7 +220,9 @@ func (s *Store) undo(b *batch, err error) {
 		case jobHold:
 			s.ledger.Drop(j.hold)
 		case jobSettle, jobLose:
-			s.ledger.Unsettle(j.change)
+			last := len(changes) - 1
+			s.ledger.Unsettle(changes[last])
+			changes = changes[:last]
 		}
 	}
 	s.end = b.before

@@ -15,7 +15,6 @@ type decision struct {
 	at     *standing
 	output int64
 	target int64 // the least output that was asked for
-	hold   *Hold
 }
 
 // standing is where a reservation is short: on a counter or at a place.
@@ -26,8 +25,9 @@ type standing struct {
 	need    int64 // what it would hold there
 }
 
-// decide finds out whether a reservation may be held now; it takes nothing. A patient one is not content with less output than its floor while it
-// is only the holds of others that leave less.
+// decide finds out whether a reservation may be held now; it takes nothing. A
+// patient one is not content with less output than its floor while it is only the
+// holds of others that leave less.
 func (l *Ledger) decide(r *tally.Reservation, patient bool) (d decision) {
 	if l.holds[r.ID] != nil {
 		d.err = tally.Errorf(tally.Conflict, "request %s is held already", r.ID)
@@ -123,34 +123,17 @@ func outputFor(r *tally.Reservation, c *tally.Charge, metric int, taken int64) i
 	return can
 }
 
-// hold opens the hold of a decision.
-func (l *Ledger) hold(r *tally.Reservation, d *decision) *Hold {
-	before, newSession, ends := l.session(r)
-	h := &Hold{Reservation: *r, Output: d.output, NewSession: newSession, SessionEnds: ends, before: before}
-	h.At = UTC(r.At)
+// hold opens a hold as it was decided, and tells what it got. The counters that it
+// is charged on are still at hand.
+func (l *Ledger) hold(h *Hold, d *decision) tally.Grant {
+	h.before, h.NewSession, h.SessionEnds = l.session(&h.Reservation)
+	h.Output, h.At = d.output, UTC(h.At)
 	h.Draft.ID, h.Draft.At = h.ID, h.At
 	h.bound()
-	for i := range r.Places {
-		h.places = append(h.places, l.place(r.Places[i].Subject))
+	for i := range h.Places {
+		h.places = append(h.places, l.place(h.Places[i].Subject))
 	}
 	l.open(h)
-	d.hold = h
-	return h
-}
-
-// bound fills in what is held at the granted output.
-func (h *Hold) bound() {
-	for i, b := range h.Bounds {
-		h.Held[i] = b.At(h.Output)
-	}
-	h.Held[sessionsIndex] = 0
-	if h.NewSession {
-		h.Held[sessionsIndex] = 1
-	}
-}
-
-// grant tells what a hold got. The charged counters are still at hand.
-func (l *Ledger) grant(h *Hold) tally.Grant {
 	g := tally.Grant{Output: h.Output, NewSession: h.NewSession}
 	for i, k := range l.charged {
 		c := &h.Charges[i]
@@ -162,4 +145,15 @@ func (l *Ledger) grant(h *Hold) tally.Grant {
 		}
 	}
 	return g
+}
+
+// bound fills in what is held at the granted output.
+func (h *Hold) bound() {
+	for i, b := range h.Bounds {
+		h.Held[i] = b.At(h.Output)
+	}
+	h.Held[sessionsIndex] = 0
+	if h.NewSession {
+		h.Held[sessionsIndex] = 1
+	}
 }

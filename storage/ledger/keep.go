@@ -91,7 +91,7 @@ func (l *Ledger) Replay(r *tally.Record, stray bool) {
 	for i := range r.Charges {
 		seen(l.account(r.Charges[i].Subject))
 	}
-	l.named(r, seen)
+	l.named(r, nil, seen)
 	l.see(r.At)
 	if r.Session != "" {
 		l.run(Session{Client: r.Client, Member: r.Session, Ends: r.SessionEnds}, true)
@@ -110,15 +110,6 @@ func (l *Ledger) Orphaned(h *Hold) {
 		}
 	}
 	l.open(h)
-}
-
-// Keep tells that holds have been written.
-func (l *Ledger) Keep(holds []*Hold) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, h := range holds {
-		h.kept, h.raised = true, nil
-	}
 }
 
 // Kept returns the open holds that have been written, in no order.

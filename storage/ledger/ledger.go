@@ -15,11 +15,11 @@
 // subjects of a request whose period contains its admission, limited or not.
 //
 // A request that only holds of others stand in the way of may wait. Settlements
-// make the room and hand it on, to one after the other in the order in which they
+// make the room, once they are durable, and hand it on, to one after the other in the order in which they
 // first asked (line.go).
 //
-// reserve.go admits, raise.go adds to a hold, settle.go replaces holds by records,
-// keep.go tells a store what to keep and takes it back.
+// reserve.go opens holds, decide.go says which, raise.go adds to one, settle.go
+// replaces holds by records, keep.go tells a store what to keep and takes it back.
 package ledger
 
 import (
@@ -32,8 +32,8 @@ import (
 )
 
 // Ledger is safe for concurrent use. [Ledger.Adopt], [Ledger.Settle],
-// [Ledger.Lost] and [Ledger.Unsettle] are for one caller at a time: the one
-// that decides the order of settlements.
+// [Ledger.Lost], [Ledger.Commit] and [Ledger.Unsettle] are for one caller at a time:
+// the one that decides the order of settlements.
 type Ledger struct {
 	mu       sync.Mutex // guards the fields that follow, and all they lead to
 	accounts map[tally.Subject]*account
@@ -83,13 +83,7 @@ type pile struct{ hi, lo uint64 }
 func (p *pile) add(n int64) {
 	var carry uint64
 	p.lo, carry = bits.Add64(p.lo, uint64(n), 0)
-	p.hi += carry
-}
-
-func (p *pile) sub(n int64) {
-	var borrow uint64
-	p.lo, borrow = bits.Sub64(p.lo, uint64(n), 0)
-	p.hi -= borrow
+	p.hi += carry + uint64(n>>63) // of a negative number the upper half is all ones
 }
 
 // sum is what lies on the pile, at most math.MaxInt64.

@@ -23,16 +23,26 @@ func reservation(id tally.ID, at time.Time, charges ...tally.Charge) *tally.Rese
 		Draft: tally.Record{Gateway: "gw_1", Client: "cl_1", Count: 1}}
 }
 
+// try holds a reservation if it can, without waiting.
+func try(l *Ledger, r *tally.Reservation) (*Hold, tally.Grant, []tally.Counter, error) {
+	h := &Hold{Reservation: *r}
+	g, lacking, _, err := l.admit(h, nil, time.Time{})
+	if lacking != nil || err != nil {
+		h = nil
+	}
+	return h, g, lacking, err
+}
+
 // reserve holds and keeps, adopting what the ledger lacks as used so far.
 func reserve(t *testing.T, l *Ledger, r *tally.Reservation, used int64) (*Hold, tally.Grant) {
 	t.Helper()
 	for range 2 {
-		h, g, lacking, err := l.Reserve(r)
+		h, g, lacking, err := try(l, r)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if h != nil {
-			l.Keep([]*Hold{h})
+			l.Commit([]*Hold{h}, nil)
 			return h, g
 		}
 		for _, c := range lacking {
@@ -58,7 +68,7 @@ func TestAdoption(t *testing.T) {
 	l := New()
 	day := counterOf("client/cl_1", tally.TokensIO, tally.Day, noon)
 	r := reservation("req_1", noon, tally.Charge{Counter: day, Max: 1000})
-	if _, _, lacking, err := l.Reserve(r); err != nil || !reflect.DeepEqual(lacking, []tally.Counter{day}) {
+	if _, _, lacking, err := try(l, r); err != nil || !reflect.DeepEqual(lacking, []tally.Counter{day}) {
 		t.Fatalf("lacking %+v, %v; want %+v", lacking, err, day)
 	}
 	if l.Holds() != 0 {
@@ -70,7 +80,7 @@ func TestAdoption(t *testing.T) {
 	l.Meet(Use{Subject: "client/cl_1", At: noon.Add(-48 * time.Hour)})
 	tomorrow := noon.Add(24 * time.Hour)
 	next := counterOf("client/cl_1", tally.TokensIO, tally.Day, tomorrow)
-	if h, _, lacking, err := l.Reserve(reservation("req_2", tomorrow, tally.Charge{Counter: next, Max: 1000})); h == nil || lacking != nil || err != nil {
+	if h, _, lacking, err := try(l, reservation("req_2", tomorrow, tally.Charge{Counter: next, Max: 1000})); h == nil || lacking != nil || err != nil {
 		t.Errorf("a new day: lacking %+v, %v", lacking, err)
 	}
 	// A counter that is asked for late counts the holds that are open.
@@ -97,7 +107,7 @@ func TestHugeHolds(t *testing.T) {
 	if got := usage(t, l, cost); got.Held != math.MaxInt64 {
 		t.Errorf("held %d", got.Held)
 	}
-	_, _, _, err := l.Reserve(reservation("req_x", noon, tally.Charge{Counter: cost, Max: 1_000_000}))
+	_, _, _, err := try(l, reservation("req_x", noon, tally.Charge{Counter: cost, Max: 1_000_000}))
 	var limit *tally.LimitError
 	if !errors.As(err, &limit) || limit.Held != math.MaxInt64 || !limit.ByHoldsOnly() {
 		t.Errorf("%v, want a limit reached by holds only", err)
@@ -153,7 +163,7 @@ func TestTakingBack(t *testing.T) {
 // the disk to replace.
 func TestOnlyKeptHoldsSettle(t *testing.T) {
 	l := New()
-	h, _, _, err := l.Reserve(reservation("req_1", noon))
+	h, _, _, err := try(l, reservation("req_1", noon))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +174,7 @@ func TestOnlyKeptHoldsSettle(t *testing.T) {
 	if due := l.Overdue(noon.Add(time.Hour), 10); len(due) != 0 {
 		t.Errorf("%v is due", due)
 	}
-	l.Keep([]*Hold{h})
+	l.Commit([]*Hold{h}, nil)
 	if due := l.Overdue(noon.Add(time.Hour), 10); len(due) != 1 {
 		t.Errorf("%d are due, want 1", len(due))
 	}
@@ -182,9 +192,11 @@ func TestFlat(t *testing.T) {
 			r.Session = &tally.SessionUse{Client: "cl_1", Member: fmt.Sprint(i), Until: at.Add(time.Hour)}
 			h, _ := reserve(t, l, r, 0)
 			rec := h.Draft
-			if _, err := l.Settle("req_1", &rec); err != nil {
+			s, err := l.Settle("req_1", &rec)
+			if err != nil {
 				t.Fatal(err)
 			}
+			l.Commit(nil, []Settled{s})
 			if i%100 == 99 {
 				l.Changed()
 				l.Sweep(at, most)
@@ -217,15 +229,17 @@ func BenchmarkReserveSettle(b *testing.B) {
 	rec.Outcome = tally.OK
 	b.ReportAllocs()
 	for b.Loop() {
-		h, _, _, err := l.Reserve(r)
+		h, _, _, err := try(l, r)
 		if err != nil {
 			b.Fatal(err)
 		}
-		l.Keep([]*Hold{h})
+		l.Commit([]*Hold{h}, nil)
 		x := rec
-		if _, err := l.Settle("req_1", &x); err != nil {
+		s, err := l.Settle("req_1", &x)
+		if err != nil {
 			b.Fatal(err)
 		}
+		l.Commit(nil, []Settled{s})
 	}
 }
 
@@ -237,7 +251,7 @@ func BenchmarkRefuse(b *testing.B) {
 	r := reservation("req_1", noon, tally.Charge{Counter: c, Max: 10})
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, _, _, err := l.Reserve(r); err == nil {
+		if _, _, _, err := try(l, r); err == nil {
 			b.Fatal("there is room")
 		}
 	}

@@ -26,21 +26,21 @@ type line struct {
 
 // waiter is a reservation that stands in a line.
 type waiter struct {
-	r      *tally.Reservation
+	want   *Hold
+	r      *tally.Reservation // its
 	at     standing
 	in     *line
 	watch  []*counter // that it is charged on
-	joined uint64     // holds opened by then
+	joined uint64     // holds opened by the time it first asked
 	// passed is what is held there by others that asked later than this one and
 	// were let past. They are let past only as long as it could not be served
 	// without them either, so it is not kept waiting by them for ever.
 	passed int64
 
 	done  chan struct{} // gets one token, once it has left the line
-	hold  *Hold
+	held  bool
 	grant tally.Grant
-	err   error
-	again bool // it must ask again: counters are lacking
+	err   error // without it and a hold it must ask again: counters are lacking
 }
 
 // place returns the place of a subject.
@@ -90,6 +90,23 @@ func (q *line) lets(r *tally.Reservation, k *counter) bool {
 	return true
 }
 
+// overtakers is what is held, where a waiter comes to stand, by those that have
+// passed it wherever it stood before.
+func (l *Ledger) overtakers(w *waiter, at *standing) (sum int64) {
+	if at.place != nil || w.joined == l.opened {
+		return 0
+	}
+	for _, h := range l.holds {
+		if h.passes(w) && at.counter.contains(h.At.Unix()) && slices.ContainsFunc(h.accounts, func(a *account) bool { return slices.Contains(a.counters, at.counter) }) {
+			sum = tally.AddSat(sum, h.Held[at.counter.metric])
+		}
+	}
+	return sum
+}
+
+// passes reports whether a hold was opened before a waiter that had asked earlier.
+func (h *Hold) passes(w *waiter) bool { return h.opened > w.joined && w.r.Since.Before(h.Since) }
+
 // overtaken adds a hold to what those have been passed by who asked before it, or
 // takes it off.
 func (q *line) overtaken(h *Hold, amount int64) {
@@ -97,71 +114,82 @@ func (q *line) overtaken(h *Hold, amount int64) {
 		return
 	}
 	for _, w := range q.waiters {
-		if h.opened > w.joined && w.r.Since.Before(h.Since) {
+		if h.passes(w) {
 			w.passed = tally.AddSat(w.passed, amount)
 		}
 	}
 }
 
-// Admit holds a checked reservation like Reserve, and waits as the reservation
-// says. adopt must make the ledger count on the counters it is given. Once ctx is
-// done nothing is held, and the error is Unavailable with ctx's cause.
+// Admit holds a checked reservation if every charge has room and every place is
+// free, at the largest output that all can pay; if not, it waits as the reservation
+// says. adopt must make the ledger count on the counters it is given. A refusal is a
+// *tally.LimitError. Once ctx is done nothing is held, and the error is Unavailable
+// with ctx's cause.
 func (l *Ledger) Admit(ctx context.Context, r *tally.Reservation, adopt func([]tally.Counter) error) (*Hold, tally.Grant, error) {
-	if r.Since.IsZero() {
+	h := &Hold{Reservation: *r}
+	if r = &h.Reservation; r.Since.IsZero() {
 		r.Since = r.At
 	}
+	var w *waiter // kept, so that it keeps its turn when it asks again
 	var began time.Time
 	for {
-		h, g, lacking, w, err := l.admit(r, began)
+		g, lacking, waits, err := l.admit(h, w, began)
 		switch {
-		case w != nil:
+		case waits != nil:
+			w = waits
 			if began.IsZero() {
 				began = time.Now()
 			}
-			if h, g, err = l.wait(ctx, w, r.Wait-time.Since(began)); err == nil && h == nil {
+			if err = l.wait(ctx, w, r.Wait-time.Since(began)); err == nil && !w.held {
 				continue
 			}
-			g.Waited = time.Since(began)
-			return h, g, err
+			g = w.grant
 		case lacking != nil:
 			if err := adopt(lacking); err != nil {
 				return nil, g, err
 			}
 			continue
-		case !began.IsZero():
+		}
+		if !began.IsZero() {
 			g.Waited = time.Since(began)
 		}
-		return h, g, err
+		if err != nil {
+			return nil, g, err
+		}
+		return h, g, nil
 	}
 }
 
-// admit holds a reservation, or puts it into a line if it may wait.
-func (l *Ledger) admit(r *tally.Reservation, began time.Time) (h *Hold, g tally.Grant, lacking []tally.Counter, w *waiter, err error) {
+// admit opens a hold, or puts it into a line if it may wait; w is the waiter that it
+// has been already, nil if it asks for the first time.
+func (l *Ledger) admit(h *Hold, w *waiter, began time.Time) (g tally.Grant, lacking []tally.Counter, waits *waiter, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	r := &h.Reservation
 	patient := r.Wait != 0 && (began.IsZero() || time.Since(began) < r.Wait)
 	d := l.decide(r, patient)
 	switch {
 	case d.lacking != nil:
-		return nil, g, d.lacking, nil, nil
+		return g, d.lacking, nil, nil
 	case d.err == nil:
-		h = l.hold(r, &d)
-		g = l.grant(h)
+		g = l.hold(h, &d)
 		if l.waiting > 0 { // one that asked earlier than others may leave them nothing to be owed
 			l.serve(h)
 		}
-		return h, g, nil, nil, nil
+		return g, nil, nil, nil
 	case d.at == nil || !patient || r.Wait < 0:
-		return nil, g, nil, nil, d.err
+		return g, nil, nil, d.err
 	}
-	w = &waiter{r: r, done: make(chan struct{}, 1)}
+	if w == nil {
+		w = &waiter{want: h, r: r, joined: l.opened, done: make(chan struct{}, 1)}
+	}
 	if !l.join(w, d.at) {
 		if limit, ok := d.err.(*tally.LimitError); ok {
 			limit.Crowded = true
 		}
-		return nil, g, nil, nil, d.err
+		return g, nil, nil, d.err
 	}
-	return nil, g, nil, w, nil
+	return g, nil, w, nil
 }
 
 // join puts a waiter into the line where it is short; false if that is full.
@@ -178,8 +206,7 @@ func (l *Ledger) join(w *waiter, at *standing) bool {
 		i--
 	}
 	(*q).waiters = slices.Insert((*q).waiters, i, w)
-	w.at, w.in, w.passed = *at, *q, 0
-	w.joined = l.opened
+	w.at, w.in, w.passed = *at, *q, l.overtakers(w, at)
 	l.waiting++
 	w.watch = append(w.watch[:0], l.charged...) // as the decision has just found them
 	for _, k := range w.watch {
@@ -233,15 +260,14 @@ func (l *Ledger) spent(k *counter) {
 	}
 }
 
-// wait waits until a waiter is served, its time is over or ctx is done. Without a
-// hold and an error it must ask again.
-func (l *Ledger) wait(ctx context.Context, w *waiter, most time.Duration) (*Hold, tally.Grant, error) {
+// wait waits until a waiter is served, its time is over or ctx is done.
+func (l *Ledger) wait(ctx context.Context, w *waiter, most time.Duration) error {
 	timer := time.NewTimer(most)
 	defer timer.Stop()
 	select {
 	case <-w.done:
 		if ctx.Err() == nil {
-			return w.hold, w.grant, w.err
+			return w.err
 		}
 	case <-timer.C:
 	case <-ctx.Done():
@@ -258,12 +284,12 @@ func (l *Ledger) wait(ctx context.Context, w *waiter, most time.Duration) (*Hold
 	}
 	l.mu.Unlock()
 	if gone {
-		if w.hold != nil {
-			l.Drop(w.hold)
+		if w.held {
+			l.Drop(w.want)
 		}
-		return nil, tally.Grant{}, tally.Errorf(tally.Unavailable, "the request was not waited for: %w", context.Cause(ctx))
+		return tally.Errorf(tally.Unavailable, "the request was not waited for: %w", context.Cause(ctx))
 	}
-	return w.hold, w.grant, w.err
+	return w.err
 }
 
 // lastCall decides about a waiter whose time is over: whatever there is room for
@@ -278,12 +304,10 @@ func (l *Ledger) lastCall(w *waiter) {
 func (l *Ledger) conclude(w *waiter, d *decision) {
 	switch {
 	case d.lacking != nil:
-		w.again = true
 	case d.err != nil:
 		w.err = d.err
 	default:
-		w.hold = l.hold(w.r, d)
-		w.grant = l.grant(w.hold)
+		w.grant, w.held = l.hold(w.want, d), true
 	}
 	w.done <- struct{}{}
 }

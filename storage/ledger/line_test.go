@@ -3,6 +3,7 @@ package ledger
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -20,11 +21,12 @@ type crowd struct {
 	n       int
 	waiters []*waiter
 	holds   []*Hold
+	pending []Settled // neither durable nor taken back
 }
 
-// TestWaitersAreToldInTime: over random histories of admissions, settlements,
-// raises and leavers no counter is ever beyond its limit, nobody waits who is
-// refused for good, and nobody waits once nothing is held.
+// TestWaitersAreToldInTime: over random histories of admissions, raises, leavers and
+// settlements, some of which the disk refuses, no counter is ever beyond its limit,
+// nobody waits who is refused for good, and nobody waits once nothing is held.
 func TestWaitersAreToldInTime(t *testing.T) {
 	for seed := range uint64(400) {
 		c := newCrowd(t, seed)
@@ -33,9 +35,12 @@ func TestWaitersAreToldInTime(t *testing.T) {
 			c.collect()
 			c.check(seed)
 		}
+		c.commit()
+		c.collect()
 		for len(c.holds) > 0 {
 			rec := c.holds[0].Draft
 			c.settle(0, &rec)
+			c.commit()
 			c.collect()
 		}
 		if n := c.Waiting(); n != 0 {
@@ -66,6 +71,12 @@ func (c *crowd) step() {
 			rec.Cost = tally.NanoUSD(c.random.Int64N(c.holds[i].Held[tally.Cost.Index()] + 1))
 		}
 		c.settle(i, &rec)
+		switch c.random.IntN(6) {
+		case 0:
+			c.undo()
+		case 1, 2, 3:
+			c.commit()
+		}
 	case x == 8 && len(c.waiters) > 0:
 		w := c.waiters[c.random.IntN(len(c.waiters))]
 		c.mu.Lock()
@@ -84,7 +95,7 @@ func (c *crowd) step() {
 			if c.random.IntN(3) == 0 {
 				c.Drop(h)
 			} else {
-				c.Keep([]*Hold{h})
+				c.Commit([]*Hold{h}, nil)
 				c.holds[i] = h
 			}
 		}
@@ -108,25 +119,42 @@ func (c *crowd) ask() {
 	if c.random.IntN(4) == 0 { // an answer that costs nothing, as of an embedding
 		r.Bounds[tally.Cost.Index()].PerMillion = 0
 	}
-	h, _, _, w, err := c.admit(r, time.Time{})
+	h := &Hold{Reservation: *r}
+	_, _, w, err := c.admit(h, nil, time.Time{})
 	if limit, ok := err.(*tally.LimitError); ok && !limit.Crowded && limit.Place.Subject == "" && tally.AddSat(limit.Used, limit.Need) <= limit.Charge.Max {
 		c.t.Fatalf("refused at once though only others' holds are in the way: %v", err)
 	}
-	if h != nil {
-		c.Keep([]*Hold{h})
-		c.holds = append(c.holds, h)
-	}
-	if w != nil {
+	switch {
+	case w != nil:
 		c.waiters = append(c.waiters, w)
+	case err == nil:
+		c.Commit([]*Hold{h}, nil)
+		c.holds = append(c.holds, h)
 	}
 }
 
 func (c *crowd) settle(i int, rec *tally.Record) {
 	h := c.holds[i]
 	c.holds = append(c.holds[:i], c.holds[i+1:]...)
-	if _, err := c.Settle(h.ID, rec); err != nil {
+	s, err := c.Settle(h.ID, rec)
+	if err != nil {
 		c.t.Fatal(err)
 	}
+	c.pending = append(c.pending, s)
+}
+
+func (c *crowd) commit() {
+	c.Commit(nil, c.pending)
+	c.pending = nil
+}
+
+// undo is what a store does whose disk has refused the settlements.
+func (c *crowd) undo() {
+	for _, s := range slices.Backward(c.pending) {
+		c.Unsettle(s)
+		c.holds = append(c.holds, s.Hold)
+	}
+	c.pending = nil
 }
 
 // collect takes over what waiters have got.
@@ -135,9 +163,9 @@ func (c *crowd) collect() {
 	for _, w := range c.waiters {
 		if w.in != nil {
 			kept = append(kept, w)
-		} else if w.hold != nil {
-			c.Keep([]*Hold{w.hold})
-			c.holds = append(c.holds, w.hold)
+		} else if w.held {
+			c.Commit([]*Hold{w.want}, nil)
+			c.holds = append(c.holds, w.want)
 		}
 	}
 	c.waiters = kept
@@ -147,6 +175,9 @@ func (c *crowd) check(seed uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, w := range c.waiters {
+		if len(c.pending) > 0 { // what they use may be taken back
+			break
+		}
 		if d := c.decide(w.r, true); d.err != nil && d.at == nil {
 			c.t.Fatalf("seed %d: %s waits, and is refused for good: %v", seed, w.r.ID, d.err)
 		}
@@ -157,5 +188,94 @@ func (c *crowd) check(seed uint64) {
 				c.t.Fatalf("seed %d: %d of %d of %s are taken", seed, k.taken(), most, s)
 			}
 		}
+	}
+}
+
+// One that has been passed at one limit, and is short at another after it, has been
+// passed there as well: nobody else gets past it as long as it could be served
+// without those who were.
+func TestTurnIsKept(t *testing.T) {
+	l := New()
+	client := counterOf("client/a", tally.Cost, tally.Day, noon)
+	gateway := counterOf("gateway/g", tally.Cost, tally.Day, noon)
+	l.Adopt(client, 0)
+	l.Adopt(gateway, 0)
+	asked := 0
+	ask := func(id tally.ID, cost int64, wait time.Duration, charges ...tally.Charge) (h *Hold, w *waiter, err error) {
+		asked++
+		r := &tally.Reservation{ID: id, At: noon, ExpiresAt: noon.Add(time.Minute), Wait: wait, Charges: charges, Since: noon.Add(time.Duration(asked) * time.Second)}
+		r.Bounds[tally.Cost.Index()].Base = cost
+		h = &Hold{Reservation: *r}
+		_, _, w, err = l.admit(h, nil, time.Time{})
+		if w == nil && err == nil {
+			l.Commit([]*Hold{h}, nil)
+		}
+		return h, w, err
+	}
+	ofClient, ofGateway := tally.Charge{Counter: client, Max: 8}, tally.Charge{Counter: gateway, Max: 10}
+	first, _, _ := ask("first", 4, time.Hour, ofClient)
+	_, patient, err := ask("patient", 8, time.Hour, ofClient, ofGateway)
+	if patient == nil {
+		t.Fatalf("it does not wait: %v", err)
+	}
+	passing, _, err := ask("passing", 4, time.Hour, ofGateway)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settle := func(h *Hold) {
+		t.Helper()
+		rec := h.Draft
+		s, err := l.Settle(h.ID, &rec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Commit(nil, []Settled{s})
+	}
+	settle(first) // now only the one that has passed it is in its way
+	if patient.held || patient.at.counter == nil || patient.at.counter.start != gateway.Period.Start.Unix() || patient.at.max != 10 {
+		t.Fatalf("it stands at %+v", patient.at)
+	}
+	if _, _, err := ask("late", 4, tally.WouldWait, ofGateway); err == nil {
+		t.Error("another one gets past it")
+	}
+	settle(passing)
+	if !patient.held {
+		t.Error("it is not served")
+	}
+}
+
+// What a settlement gives back is nobody's before its record is durable: if that
+// fails, the hold is there again, and must still have its room.
+func TestRoomIsFreeOnceDurable(t *testing.T) {
+	l := New()
+	day := counterOf("client/cl_1", tally.Cost, tally.Day, noon)
+	charge := tally.Charge{Counter: day, Max: 305}
+	h, _ := reserve(t, l, reservation("req_1", noon, charge), 0)
+	r := h.Draft
+	r.Cost = 5
+	change, err := l.Settle("req_1", &r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := usage(t, l, day), (tally.Usage{Used: 5, Held: 300}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	second := reservation("req_2", noon, charge)
+	if _, _, _, err := try(l, second); err == nil {
+		t.Error("the room is given away before it is free")
+	}
+	l.Unsettle(change)
+	if got, want := usage(t, l, day), (tally.Usage{Held: 305}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if change, err = l.Settle("req_1", &r); err != nil {
+		t.Fatal(err)
+	}
+	l.Commit(nil, []Settled{change})
+	if got, want := usage(t, l, day), (tally.Usage{Used: 5}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if _, _, _, err := try(l, second); err != nil {
+		t.Error(err)
 	}
 }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"time"
 
 	"tallygate/engine/tally"
@@ -77,20 +78,6 @@ func Check(r *tally.Reservation) error {
 	return nil
 }
 
-// Reserve holds a checked reservation if every charge has room and every place is
-// free, at the largest output all can pay. It does not wait. Where it lacks
-// counters it changes nothing and returns them: the store adopts them and asks
-// again. A refusal is a *tally.LimitError.
-func (l *Ledger) Reserve(r *tally.Reservation) (h *Hold, g tally.Grant, lacking []tally.Counter, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	d := l.decide(r, false)
-	if d.lacking != nil || d.err != nil {
-		return nil, g, d.lacking, d.err
-	}
-	return l.hold(r, &d), l.grant(d.hold), nil, nil
-}
-
 // session finds out whether a reservation begins a session, when its session
 // ends, and when it would have ended without it.
 func (l *Ledger) session(r *tally.Reservation) (before time.Time, begins bool, ends time.Time) {
@@ -114,17 +101,17 @@ func (l *Ledger) open(h *Hold) {
 	h.accounts = h.accountRoom[:0]
 	for i := range h.Charges {
 		if s := h.Charges[i].Subject; i == 0 || s != h.Charges[i-1].Subject {
-			h.count(l.account(s))
+			h.count(l.accountOf(h, s))
 		}
 	}
-	l.named(&h.Draft, h.count)
+	l.named(&h.Draft, h.accounts, h.count)
 	h.lastAt = h.lastRoom[:0]
 	for _, a := range h.accounts {
 		h.lastAt = append(h.lastAt, a.lastAt)
 		if h.At.After(a.lastAt) {
 			a.lastAt, a.dirty = h.At, true
 		}
-		a.hold(h)
+		a.move(h, &h.Held, 1)
 	}
 	for _, p := range h.places {
 		p.taken++
@@ -142,18 +129,18 @@ func (h *Hold) count(a *account) {
 	}
 }
 
-// named calls f with the accounts of the subjects that a record names, without
-// building their names anew for each request.
-func (l *Ledger) named(r *tally.Record, f func(*account)) {
+// named calls f with the accounts of the subjects that a record names, but for those
+// that are had already.
+func (l *Ledger) named(r *tally.Record, had []*account, f func(*account)) {
 	for _, s := range [...]struct {
 		kind string
 		id   tally.ID
-	}{{"gateway/", r.Gateway}, {"client/", r.Client}, {"key/", r.Key}, {"token/", tally.ID(r.Token)}} {
-		if s.id == "" {
+	}{{"gateway", r.Gateway}, {"client", r.Client}, {"key", r.Key}, {"token", tally.ID(r.Token)}} {
+		if s.id == "" || slices.ContainsFunc(had, func(a *account) bool { return a.subject.Is(s.kind, s.id) }) {
 			continue
 		}
 		var room [96]byte
-		name := append(append(room[:0], s.kind...), s.id...)
+		name := append(append(append(room[:0], s.kind...), '/'), s.id...)
 		a := l.accounts[tally.Subject(name)] // does not allocate
 		if a == nil {
 			a = l.account(tally.Subject(name))
@@ -162,28 +149,16 @@ func (l *Ledger) named(r *tally.Record, f func(*account)) {
 	}
 }
 
-// hold adds a hold to the account's counters.
-func (a *account) hold(h *Hold) {
-	a.open++
+// move changes what a hold holds of the account's counters. Enter is 1 for a hold
+// that comes and -1 for one that goes: counters stay while there is one.
+func (a *account) move(h *Hold, by *tally.Amounts, enter int) {
+	a.open += enter
 	sec := h.At.Unix()
 	for _, k := range a.counters {
 		if k.contains(sec) {
-			k.held.add(h.Held[k.metric])
-			k.open++
-			k.line.overtaken(h, h.Held[k.metric])
-		}
-	}
-}
-
-// release takes it off again.
-func (a *account) release(h *Hold) {
-	a.open--
-	sec := h.At.Unix()
-	for _, k := range a.counters {
-		if k.contains(sec) {
-			k.held.sub(h.Held[k.metric])
-			k.open--
-			k.line.overtaken(h, -h.Held[k.metric])
+			k.held.add(by[k.metric])
+			k.open += enter
+			k.line.overtaken(h, by[k.metric])
 		}
 	}
 }
@@ -216,9 +191,22 @@ func (l *Ledger) Drop(h *Hold) {
 // wait are to be served next.
 func (l *Ledger) release(h *Hold) {
 	delete(l.holds, h.ID)
+	off := minus(&h.Held)
 	for _, a := range h.accounts {
-		a.release(h)
+		a.move(h, &off, -1)
 	}
+	h.giveBack()
+}
+
+func minus(x *tally.Amounts) (out tally.Amounts) {
+	for i, n := range x {
+		out[i] = -n
+	}
+	return out
+}
+
+// giveBack gives back a hold's places.
+func (h *Hold) giveBack() {
 	for _, p := range h.places {
 		p.taken--
 	}
@@ -228,7 +216,7 @@ func (l *Ledger) release(h *Hold) {
 func (l *Ledger) reopen(h *Hold) {
 	l.holds[h.ID] = h
 	for _, a := range h.accounts {
-		a.hold(h)
+		a.move(h, &h.Held, 1)
 	}
 	for i := range h.places { // one that nobody took any more has been forgotten
 		h.places[i] = l.place(h.Reservation.Places[i].Subject)

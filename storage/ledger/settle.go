@@ -8,7 +8,9 @@ import (
 	"tallygate/engine/tally"
 )
 
-// Settled is what a settlement changed, so that it can be taken back.
+// Settled is what a settlement changed. Until its record is durable it may be taken
+// back, so of the room that the hold has taken none is free before [Ledger.Commit]:
+// what was used counts, and what more was held stays held.
 type Settled struct {
 	Hold     *Hold
 	Stray    bool            // the record names other subjects than the hold
@@ -18,8 +20,9 @@ type Settled struct {
 }
 
 // Settle replaces a hold by its record, which it completes: session, charges
-// and what the counters have used after it. NotFound if it is not held. Where it
-// lacks counters, of an orphan, it changes nothing and says which.
+// and what the counters have used after it. It is to be followed by Commit or
+// Unsettle. NotFound if it is not held. Where it lacks counters, of an orphan, it
+// changes nothing and says which.
 func (l *Ledger) Settle(id tally.ID, r *tally.Record) (Settled, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -49,13 +52,10 @@ func (l *Ledger) Lost(id tally.ID, now time.Time, r *tally.Record) (Settled, err
 }
 
 func (l *Ledger) settle(h *Hold, r *tally.Record) Settled {
-	for i := range h.Charges {
-		if c := &h.Charges[i].Counter; l.account(c.Subject).counter(c) == nil {
-			return l.lacking(h)
-		}
+	if lacking := l.lacking(h); lacking != nil {
+		return Settled{Lacking: lacking}
 	}
-	l.release(h)
-	defer l.serve(h) // once what was used is counted
+	delete(l.holds, h.ID)
 	r.ID, r.At = h.ID, h.At
 	r.Session, r.NewSession, r.SessionEnds = "", h.NewSession, h.SessionEnds
 	if h.Session != nil {
@@ -63,7 +63,9 @@ func (l *Ledger) settle(h *Hold, r *tally.Record) Settled {
 	}
 	s := Settled{Hold: h, amounts: r.Amounts()}
 	s.accounts, s.Stray = l.accountsOf(h, r)
-	l.use(&s, 1)
+	s.use(1)
+	off := minus(s.covered())
+	s.shift(&off, 0)
 	r.Charges = nil
 	if len(h.Charges) > 0 {
 		r.Charges = make([]tally.Charged, len(h.Charges))
@@ -71,20 +73,33 @@ func (l *Ledger) settle(h *Hold, r *tally.Record) Settled {
 	for i := range h.Charges {
 		c := &h.Charges[i]
 		r.Charges[i] = tally.Charged{Subject: c.Subject, Metric: c.Metric, Window: c.Period.Label, Amount: s.amounts.Of(c.Metric),
-			Used: l.account(c.Subject).find(&c.Counter).used, Max: c.Max}
+			Used: l.accountOf(h, c.Subject).find(&c.Counter).used, Max: c.Max}
 	}
 	return s
 }
 
 // lacking lists the counters of a hold that are not alive. Only an orphan's may
 // be gone: others are kept while a hold is on them.
-func (l *Ledger) lacking(h *Hold) (s Settled) {
+func (l *Ledger) lacking(h *Hold) (lacking []tally.Counter) {
+	if !h.Orphan {
+		return nil
+	}
 	for i := range h.Charges {
 		if c := &h.Charges[i].Counter; l.account(c.Subject).counter(c) == nil {
-			s.Lacking = append(s.Lacking, *c)
+			lacking = append(lacking, *c)
 		}
 	}
-	return s
+	return lacking
+}
+
+// accountOf is l.account for a subject that a hold counts on.
+func (l *Ledger) accountOf(h *Hold, s tally.Subject) *account {
+	for _, a := range h.accounts {
+		if a.subject == s {
+			return a
+		}
+	}
+	return l.account(s)
 }
 
 // accountsOf returns the accounts that a hold's record counts on. A stray record
@@ -104,14 +119,14 @@ func (l *Ledger) accountsOf(h *Hold, r *tally.Record) (out []*account, stray boo
 		}
 	}
 	for i := range h.Charges {
-		add(l.account(h.Charges[i].Subject))
+		add(l.accountOf(h, h.Charges[i].Subject))
 	}
-	l.named(r, add)
+	l.named(r, nil, add)
 	return out, true
 }
 
-// use adds what was used to the counters of accounts, or takes it off.
-func (l *Ledger) use(s *Settled, sign int64) {
+// use adds what was used to the counters of the record's accounts, or takes it off.
+func (s *Settled) use(sign int64) {
 	sec := s.Hold.At.Unix()
 	for _, a := range s.accounts {
 		for _, k := range a.counters {
@@ -122,13 +137,57 @@ func (l *Ledger) use(s *Settled, sign int64) {
 	}
 }
 
+// covered is what was used of what the hold held.
+func (s *Settled) covered() *tally.Amounts {
+	var out tally.Amounts
+	for i := range out {
+		out[i] = min(s.Hold.Held[i], s.amounts[i])
+	}
+	return &out
+}
+
+// shift changes what the hold holds of its counters.
+func (s *Settled) shift(by *tally.Amounts, enter int) {
+	for _, a := range s.Hold.accounts {
+		a.move(s.Hold, by, enter)
+	}
+}
+
+// Commit tells that holds are written, and settlements durable: what those held
+// beyond what was used is free, for those who wait first.
+func (l *Ledger) Commit(holds []*Hold, settled []Settled) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, h := range holds {
+		h.kept, h.raised = true, nil
+	}
+	for i := range settled {
+		s := &settled[i]
+		rest := *s.covered()
+		for m := range rest {
+			rest[m] -= s.Hold.Held[m]
+		}
+		s.shift(&rest, -1)
+		s.Hold.giveBack()
+	}
+	if l.waiting > 0 {
+		for i := range settled {
+			l.serve(settled[i].Hold)
+		}
+	}
+	for i := range settled {
+		l.tidy(settled[i].Hold)
+	}
+}
+
 // Unsettle takes back a settlement whose record could not be made durable. The
 // latest goes first.
 func (l *Ledger) Unsettle(s Settled) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.use(&s, -1)
-	l.reopen(s.Hold)
+	s.use(-1)
+	s.shift(s.covered(), 0)
+	l.holds[s.Hold.ID] = s.Hold
 }
 
 // Extend moves the deadline of a hold; NotFound if it is not held.
