@@ -90,3 +90,11 @@ func TestWholeReportsWhatWasReturned(t *testing.T) {
 	}
 	w.Close()
 }
+
+// reportOf is what an answer in one piece says of itself.
+func reportOf(answer string) Report {
+	w := NewWhole(&pieces{text: answer}, WholeOptions{})
+	defer w.Close()
+	w.Next() // one that is no answer says nothing
+	return w.Report()
+}
