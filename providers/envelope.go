@@ -84,6 +84,21 @@ func (s span) of(b []byte) []byte { return b[s.From:s.To] }
 // null reports whether the value is a null.
 func (s span) null(b []byte) bool { return s.To > 0 && b[s.From] == 'n' }
 
+// Returned is how many answers an upstream returns by an endpoint.
+func (e *Envelope) Returned(by Endpoint) int64 { return e.Choices * e.answered(by) }
+
+// Written is how many it writes for that: of more than it returns it chooses the best,
+// and nobody sees the others.
+func (e *Envelope) Written(by Endpoint) int64 { return max(e.Choices, e.BestOf) * e.answered(by) }
+
+// answered is how many prompts get answers of their own.
+func (e *Envelope) answered(by Endpoint) int64 {
+	if by == Completions {
+		return e.Prompts
+	}
+	return 1
+}
+
 // Peek looks at a request body; see [Envelope.Peek].
 func Peek(body []byte) (*Envelope, error) {
 	e := new(Envelope)

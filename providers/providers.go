@@ -61,15 +61,6 @@ type Call struct {
 	Hops int
 }
 
-// Choices is how many answers the upstream is to return. The best of more than are
-// returned are chosen by the upstream, and nobody sees the others.
-func (c *Call) Choices() int64 {
-	if c.Endpoint == Completions {
-		return c.Envelope.Choices * c.Envelope.Prompts
-	}
-	return c.Envelope.Choices
-}
-
 // HopsHeader tells another gateway how many there were before it, so that those
 // which lead back to each other find out.
 const HopsHeader = "X-Tallygate-Hops"
