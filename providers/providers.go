@@ -56,7 +56,10 @@ type Call struct {
 	// KeepUsage is whether the client asked for the usage event of a stream;
 	// otherwise the provider drops that event again.
 	KeepUsage bool
-	RequestID string
+	// HideErrors is whether the caller is to see none of the upstream's words of an
+	// error: the provider drops such events, and the error is not Told.
+	HideErrors bool
+	RequestID  string
 	// Hops is how many gateways the request has passed before this one.
 	Hops int
 }

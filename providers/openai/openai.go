@@ -121,7 +121,7 @@ func (p *Provider) Do(ctx context.Context, c providers.Call) (*providers.Reply, 
 	}
 	if c.Stream {
 		return &providers.Reply{Status: res.Status, Header: p.stream, Stream: true, Body: providers.NewStream(res.Body, providers.StreamOptions{
-			KeepUsage: c.KeepUsage, Choices: c.Envelope.Returned(c.Endpoint), ChunkTimeout: p.chunk, MaxBytes: longest(c), Until: began.Add(max(p.timeout, longestStream)),
+			KeepUsage: c.KeepUsage, HideErrors: c.HideErrors, Choices: c.Envelope.Returned(c.Endpoint), ChunkTimeout: p.chunk, MaxBytes: longest(c), Until: began.Add(max(p.timeout, longestStream)),
 		})}, nil
 	}
 	options := providers.WholeOptions{Length: res.Length, Until: began.Add(p.timeout)}
