@@ -3,10 +3,10 @@ package providers
 // cacheControl walks over what a part says of the upstream's cache.
 func (c *Content) cacheControl(b []byte, i, depth int) int {
 	if kindAt(b, i) != '{' {
-		return skipValue(b, i, depth, nil)
+		return skipValue(b, i, depth)
 	}
 	return eachMember(b, i, depth, func(key []byte, i int) int {
-		end := skipValue(b, i, depth, nil)
+		end := skipValue(b, i, depth)
 		if end > 0 && (string(key) == "ttl" && string(b[i:end]) != `"5m"` || !plain(key)) {
 			c.LongCache = true
 		}
@@ -18,7 +18,7 @@ func (c *Content) cacheControl(b []byte, i, depth int) int {
 // cache.
 func (c *Content) cached(b []byte, i, depth int) int {
 	if kindAt(b, i) != '{' {
-		return skipValue(b, i, depth, nil)
+		return skipValue(b, i, depth)
 	}
 	return eachMember(b, i, depth+1, func(key []byte, i int) int {
 		switch string(meant(key)) {
@@ -27,6 +27,6 @@ func (c *Content) cached(b []byte, i, depth int) int {
 		case "function", "custom":
 			return c.cached(b, i, depth+1)
 		}
-		return skipValue(b, i, depth+1, nil)
+		return skipValue(b, i, depth+1)
 	})
 }

@@ -34,89 +34,13 @@ func (c *Content) refers(name []byte, in string) {
 	c.Unbounded = string(name) + " in " + in
 }
 
-// Each of the walkers below takes the text and the offset of a value, and returns
-// the offset behind it; a negative result ^off is a fault at off. They walk over
-// every byte once, and accept no less and no more than skipValue does.
-
-// eachMember walks over an object. visit is called with each key and the offset of
-// its value, and returns the offset behind that.
-func eachMember(b []byte, i, depth int, visit func(key []byte, i int) int) int {
-	if depth > maxDepth {
-		return ^i
-	}
-	if i = space(b, i+1); i < len(b) && b[i] == '}' {
-		return i + 1
-	}
-	for {
-		if i >= len(b) || b[i] != '"' {
-			return ^i
-		}
-		from := i + 1
-		if i = skipString(b, from); i < 0 {
-			return i
-		}
-		key := b[from : i-1]
-		if i = space(b, i); i >= len(b) || b[i] != ':' {
-			return ^i
-		}
-		if i = visit(key, space(b, i+1)); i < 0 {
-			return i
-		}
-		if i = space(b, i); i >= len(b) {
-			return ^i
-		}
-		switch b[i] {
-		case '}':
-			return i + 1
-		case ',':
-			i = space(b, i+1)
-		default:
-			return ^i
-		}
-	}
-}
-
-// eachElement walks over an array.
-func eachElement(b []byte, i, depth int, visit func(i int) int) int {
-	if depth > maxDepth {
-		return ^i
-	}
-	if i = space(b, i+1); i < len(b) && b[i] == ']' {
-		return i + 1
-	}
-	for {
-		if i = visit(i); i < 0 {
-			return i
-		}
-		if i = space(b, i); i >= len(b) {
-			return ^i
-		}
-		switch b[i] {
-		case ']':
-			return i + 1
-		case ',':
-			i = space(b, i+1)
-		default:
-			return ^i
-		}
-	}
-}
-
-// kindAt is the first byte of a value, 0 at the end of the text.
-func kindAt(b []byte, i int) byte {
-	if i >= len(b) {
-		return 0
-	}
-	return b[i]
-}
-
 // messages walks over the messages of a chat.
 func (c *Content) messages(b []byte, i int) int {
 	if kindAt(b, i) != '[' {
 		if k := kindAt(b, i); k == '{' || k == '"' {
 			c.refers(nil, "messages")
 		}
-		return skipValue(b, i, 1, nil)
+		return skipValue(b, i, 1)
 	}
 	return eachElement(b, i, 2, func(i int) int {
 		switch kindAt(b, i) {
@@ -125,7 +49,7 @@ func (c *Content) messages(b []byte, i int) int {
 		case '[':
 			c.refers(nil, "messages")
 		}
-		return skipValue(b, i, 2, nil)
+		return skipValue(b, i, 2)
 	})
 }
 
@@ -154,7 +78,7 @@ func (c *Content) message(b []byte, i int) int {
 				c.refers(key, "messages")
 			}
 		}
-		return skipValue(b, i, 3, nil)
+		return skipValue(b, i, 3)
 	})
 }
 
@@ -167,7 +91,7 @@ func (c *Content) parts(b []byte, i, depth int, in string) int {
 		case '[':
 			c.refers(nil, in)
 		}
-		return skipValue(b, i, depth, nil)
+		return skipValue(b, i, depth)
 	})
 }
 
@@ -188,7 +112,7 @@ func (c *Content) part(b []byte, i, depth int, in string) int {
 		kind := kindAt(b, i)
 		switch string(key) {
 		case "type":
-			end := skipValue(b, i, depth, nil)
+			end := skipValue(b, i, depth)
 			if types++; end > 0 && kind == '"' {
 				p.kind = b[i+1 : end-1]
 			}
@@ -207,7 +131,7 @@ func (c *Content) part(b []byte, i, depth int, in string) int {
 		default:
 			p.odd, p.other = true, key
 		}
-		return skipValue(b, i, depth, nil)
+		return skipValue(b, i, depth)
 	})
 	if end < 0 {
 		return end
@@ -275,7 +199,7 @@ func (p *part) inline(b []byte, i, depth int, key []byte, to *span) int {
 	case '{':
 		odd := false
 		end = eachMember(b, i, depth+1, func(k []byte, i int) int {
-			end := skipValue(b, i, depth+1, nil)
+			end := skipValue(b, i, depth+1)
 			if end < 0 {
 				return end
 			}
@@ -299,7 +223,7 @@ func (p *part) inline(b []byte, i, depth int, key []byte, to *span) int {
 			found = span{}
 		}
 	default:
-		end = skipValue(b, i, depth, nil)
+		end = skipValue(b, i, depth)
 	}
 	if end < 0 {
 		return end

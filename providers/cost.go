@@ -28,7 +28,7 @@ func AppendCost(dst, usage []byte, cost tally.NanoUSD) []byte {
 	if usage[space(usage, 1)] != '}' {
 		dst = append(dst, ',')
 	}
-	dst = append(dst, `"cost":`...)
+	dst = append(dst, costKey...)
 	dst = appendUSD(dst, cost)
 	return append(dst, '}')
 }
@@ -43,7 +43,7 @@ func TellCost(dst, usage []byte, cost tally.NanoUSD) []byte {
 	return AppendCost(dst, usage, cost)
 }
 
-var costKey = []byte(`"cost":`)
+const costKey = `"cost":`
 
 // tellsCost reports whether a usage object tells a cost that can be believed.
 func tellsCost(usage []byte) bool {

@@ -84,6 +84,21 @@ func (s span) of(b []byte) []byte { return b[s.From:s.To] }
 // null reports whether the value is a null.
 func (s span) null(b []byte) bool { return s.To > 0 && b[s.From] == 'n' }
 
+// Returned is how many answers an upstream returns by an endpoint.
+func (e *Envelope) Returned(by Endpoint) int64 { return e.Choices * e.answered(by) }
+
+// Written is how many it writes for that: of more than it returns it chooses the best,
+// and nobody sees the others.
+func (e *Envelope) Written(by Endpoint) int64 { return max(e.Choices, e.BestOf) * e.answered(by) }
+
+// answered is how many prompts get answers of their own.
+func (e *Envelope) answered(by Endpoint) int64 {
+	if by == Completions {
+		return e.Prompts
+	}
+	return 1
+}
+
 // Peek looks at a request body; see [Envelope.Peek].
 func Peek(body []byte) (*Envelope, error) {
 	e := new(Envelope)
@@ -119,56 +134,34 @@ func (e *Envelope) walk(b []byte) error {
 	if b[i] != '{' {
 		return tally.Errorf(tally.Invalid, "the body is not a JSON object: %s", at(b, i))
 	}
-	e.open = i
-	if i = space(b, i+1); i < len(b) && b[i] == '}' {
-		e.end, e.empty = i, true
-		return tail(b, i+1)
-	}
-	for {
-		if i >= len(b) || b[i] != '"' {
-			return malformed(b, i)
+	e.open, e.empty = i, true
+	var fault error
+	end := eachMember(b, i, 1, func(key []byte, i int) int {
+		e.empty = false
+		from := keyStart(b, key, i)
+		var to *span
+		if to, fault = e.member(key, from); fault != nil {
+			return ^i
 		}
-		from := i
-		if i = skipString(b, i+1); i < 0 {
-			return malformed(b, ^i)
-		}
-		key := b[from+1 : i-1]
-		to, err := e.member(key, from)
-		if err != nil {
-			return err
-		}
-		if i = space(b, i); i >= len(b) || b[i] != ':' {
-			return malformed(b, i)
-		}
-		i = space(b, i+1)
-		start := i
-		switch {
-		case to == nil:
-			i = e.other(key, b, i)
-		case to == &e.messages:
-			i = e.Content.messages(b, i)
+		switch to {
+		case nil:
+			return e.other(key, b, i)
+		case &e.messages:
+			to.To = e.Content.messages(b, i)
 		default:
-			i = skipValue(b, i, 1, nil)
+			to.To = skipValue(b, i, 1)
 		}
-		if i < 0 {
-			return malformed(b, ^i)
-		}
-		if to != nil {
-			*to = span{from, start, i}
-		}
-		if i = space(b, i); i >= len(b) {
-			return malformed(b, i)
-		}
-		switch b[i] {
-		case ',':
-			i = space(b, i+1)
-		case '}':
-			e.end = i
-			return tail(b, i+1)
-		default:
-			return malformed(b, i)
-		}
+		to.KeyFrom, to.From = from, i
+		return to.To
+	})
+	switch {
+	case fault != nil:
+		return fault
+	case end < 0:
+		return malformed(b, ^end)
 	}
+	e.end = end - 1
+	return tail(b, end)
 }
 
 // member returns where the span of a field we know goes, nil for others.

@@ -99,9 +99,10 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 		return keep
 	}
 	if data[0] == '[' && string(bytes.TrimRight(data, " \t")) == "[DONE]" {
-		s.err = io.EOF
-		if s.failed {
-			s.err = s.reportedError(true)
+		if s.err = io.EOF; s.failed {
+			if s.err = s.reportedError(!s.opts.HideErrors); s.opts.HideErrors {
+				return broken
+			}
 		}
 		return last
 	}
@@ -115,11 +116,12 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 		return broken
 	}
 	fails := f.err || f.hints()
-	unasked := !s.opts.KeepUsage && f.reports() && !fails && (!f.choices.present() || hollow(data, f.choices.From))
+	dropped := fails && s.opts.HideErrors ||
+		!s.opts.KeepUsage && f.reports() && !fails && (!f.choices.present() || hollow(data, f.choices.From))
 	at := span{}
 	if f.reports() {
 		var seen figures
-		if f.count(data, &seen) && !unasked {
+		if f.count(data, &seen) && !dropped {
 			if s.usage.present() {
 				return later // so that a block has one at most
 			}
@@ -138,7 +140,7 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 			return broken
 		}
 	}
-	if unasked {
+	if dropped {
 		return drop
 	}
 	if at.present() {

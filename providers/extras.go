@@ -131,11 +131,11 @@ func (e *Envelope) other(key []byte, b []byte, i int) int {
 	if string(key) == "functions" || string(key) == "response_format" {
 		e.Preamble = e.Preamble || !off
 	}
-	media := false
 	if r == textField && kind == '[' { // parts, as a message has them
 		return e.Content.parts(b, i, 2, "the request")
 	}
-	end := skipValue(b, i, 1, &media)
+	media := false
+	end := findMedia(b, i, 1, &media)
 	if end < 0 {
 		return end
 	}
@@ -169,6 +169,27 @@ func (e *Envelope) other(key []byte, b []byte, i int) int {
 		}
 	}
 	return end
+}
+
+// findMedia walks over a value, and reports whether a key in it introduces something
+// whose tokens the bytes of the body do not bound. An escaped key counts as one: it
+// can spell any.
+func findMedia(b []byte, i, depth int, found *bool) int {
+	switch kindAt(b, i) {
+	case '{':
+		return eachMember(b, i, depth+1, func(key []byte, i int) int {
+			switch string(key) {
+			case "image_url", "video_url", "audio_url", "file_id", "file_url", "file_data":
+				*found = true
+			default:
+				*found = *found || bytes.IndexByte(key, '\\') >= 0
+			}
+			return findMedia(b, i, depth+1, found)
+		})
+	case '[':
+		return eachElement(b, i, depth+1, func(i int) int { return findMedia(b, i, depth+1, found) })
+	}
+	return skipValue(b, i, depth)
 }
 
 // addresses reports whether a value may hold an address that the upstream fetches.

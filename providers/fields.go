@@ -239,7 +239,7 @@ func members(b []byte, i int, f func(key []byte, s span) bool) {
 		i = skipString(b, i+1)
 		key := b[from+1 : i-1]
 		start := space(b, space(b, i)+1)
-		i = skipValue(b, start, 1, nil)
+		i = skipValue(b, start, 1)
 		if !f(key, span{from, start, i}) {
 			return
 		}
@@ -255,7 +255,7 @@ func members(b []byte, i int, f func(key []byte, s span) bool) {
 func elementsOf(b []byte, i int, f func(span) bool) {
 	for i = space(b, i+1); b[i] != ']'; {
 		from := i
-		i = skipValue(b, i, 1, nil)
+		i = skipValue(b, i, 1)
 		if !f(span{From: from, To: i}) {
 			return
 		}

@@ -93,7 +93,7 @@ func (h *hider) value(i, depth int, below bool) int {
 	case '[':
 		return eachElement(h.b, i, depth+1, func(i int) int { return h.value(i, depth+1, below) })
 	}
-	return skipValue(h.b, i, depth, nil)
+	return skipValue(h.b, i, depth)
 }
 
 func (h *hider) object(i, depth int, below bool) int {
@@ -102,13 +102,13 @@ func (h *hider) object(i, depth int, below bool) int {
 	end := eachMember(h.b, i, depth, func(key []byte, i int) int {
 		if !tellsOfMoney(key) {
 			if below && isOutput(key) {
-				kept = skipValue(h.b, i, depth, nil)
+				kept = skipValue(h.b, i, depth)
 			} else {
 				kept = h.value(i, depth, below || depth == 1 && string(key) == "choices")
 			}
 			return kept
 		}
-		end := skipValue(h.b, i, depth, nil)
+		end := skipValue(h.b, i, depth)
 		switch {
 		case end < 0:
 		case put && string(key) == "cost":
@@ -135,13 +135,6 @@ func (h *hider) object(i, depth int, below bool) int {
 		h.putCredits(false)
 	}
 	return end
-}
-
-// keyStart is where the quote before a key is whose value is at i.
-func keyStart(b, key []byte, i int) int {
-	for i--; b[i] != '"'; i-- { // the colon, and spaces
-	}
-	return i - len(key) - 1
 }
 
 func (h *hider) putCredits(object bool) {

@@ -45,71 +45,45 @@ func (f *facts) hints() bool { return f.hint || f.detail && !f.choices.present()
 
 // inspect walks over an answer's object at i; a negative result is a fault.
 func inspect(b []byte, i int, f *facts) int {
-	if i >= len(b) || b[i] != '{' {
+	if kindAt(b, i) != '{' {
 		return ^i
 	}
-	if i = space(b, i+1); i < len(b) && b[i] == '}' {
-		return i + 1
-	}
-	for {
-		if i >= len(b) || b[i] != '"' {
-			return ^i
-		}
-		from := i
-		if i = skipString(b, i+1); i < 0 {
-			return i
-		}
-		key := b[from+1 : i-1]
-		if i = space(b, i); i >= len(b) || b[i] != ':' {
-			return ^i
-		}
-		start := space(b, i+1)
+	return eachMember(b, i, 1, func(key []byte, i int) int {
 		if string(key) == "choices" {
-			i = f.texts(b, start, 1, itsOther)
-		} else {
-			i = skipValue(b, start, 1, nil)
+			end := f.texts(b, i, 1, itsOther)
+			f.choices = span{From: i, To: end}
+			return end
 		}
-		if i < 0 {
-			return i
+		end := skipValue(b, i, 1)
+		if end < 0 {
+			return end
 		}
 		switch string(key) {
-		case "choices":
-			f.choices = span{From: start, To: i}
 		case "model":
-			f.model = stringSpan(b, start, i)
+			f.model = stringSpan(b, i, end)
 		case "usage":
-			f.usage[besideChoices] = objectSpan(b, start, i)
+			f.usage[besideChoices] = objectSpan(b, i, end)
 		case "service_tier":
-			f.tier = stringSpan(b, start, i)
+			f.tier = stringSpan(b, i, end)
 		case "error":
-			f.err = says(b, start)
+			f.err = says(b, i)
 		case "detail": // FastAPI
-			f.detail = says(b, start)
+			f.detail = says(b, i)
 		case "base_resp": // MiniMax
-			if b[start] == '{' {
-				code := member(b, start, "status_code")
+			if b[i] == '{' {
+				code := member(b, i, "status_code")
 				f.hint = code.present() && says(b, code.From)
 			}
 		case "data":
-			f.data = b[start] == '[' && says(b, start)
+			f.data = b[i] == '[' && says(b, i)
 		case "x_groq":
-			if b[start] == '{' {
-				s := member(b, start, "usage")
+			if b[i] == '{' {
+				s := member(b, i, "usage")
 				f.usage[inGroq] = objectSpan(b, s.From, s.To)
 			}
 		}
-		if i = space(b, i); i >= len(b) {
-			return ^i
-		}
-		switch b[i] {
-		case ',':
-			i = space(b, i+1)
-		case '}':
-			return i + 1
-		default:
-			return ^i
-		}
-	}
+		return end
+	})
 }
 
 // objectSpan is a value's span, absent if it is no object.
@@ -141,7 +115,7 @@ func says(b []byte, i int) bool {
 	case '[':
 		return b[space(b, i+1)] != ']'
 	}
-	return string(b[i:skipValue(b, i, 1, nil)]) != "0"
+	return string(b[i:skipValue(b, i, 1)]) != "0"
 }
 
 // hollow reports whether a well-formed value of the choices at i holds nothing
@@ -169,89 +143,57 @@ func hollow(b []byte, i int) bool {
 // under. Strings count if that is one that holds output; of pictures and sound all
 // strings do, also below it.
 func (f *facts) texts(b []byte, i, depth int, as inChoices) int {
-	if i >= len(b) || depth > maxDepth {
-		return ^i
-	}
-	switch b[i] {
+	switch kindAt(b, i) {
 	case '"':
-		j := skipString(b, i+1)
-		if as.output() && j > 0 {
-			f.content += j - i - 2
+		end := skipString(b, i+1)
+		if as.output() && end > 0 {
+			f.content += end - i - 2
 		}
-		return j
+		return end
 	case '[':
-		if i = space(b, i+1); i < len(b) && b[i] == ']' {
-			return i + 1
-		}
-		for {
-			if i = f.texts(b, i, depth+1, as); i < 0 {
-				return i
-			}
-			if i = space(b, i); i >= len(b) || b[i] != ',' && b[i] != ']' {
-				return ^i
-			}
-			if b[i] == ']' {
-				return i + 1
-			}
-			i = space(b, i+1)
-		}
+		return eachElement(b, i, depth+1, func(i int) int { return f.texts(b, i, depth+1, as) })
 	case '{':
-		if i = space(b, i+1); i < len(b) && b[i] == '}' {
-			return i + 1
-		}
-		thought := 0 // bytes of reasoning under one name
-		index, finish := int64(0), Unfinished
-		for {
-			if i >= len(b) || b[i] != '"' {
-				return ^i
-			}
-			from := i
-			if i = skipString(b, i+1); i < 0 {
-				return i
-			}
-			is := itsMedia
-			if as != itsMedia {
-				is = meaningOf(b[from+1 : i-1])
-			}
-			if i = space(b, i); i >= len(b) || b[i] != ':' {
-				return ^i
-			}
-			i = space(b, i+1)
-			from = i
-			before := f.content
-			if i = f.texts(b, i, depth+1, is); i < 0 {
-				return i
-			}
-			switch {
-			case is == itsThought: // what is told under two names is the same
-				n := f.content - before
-				f.content -= min(n, thought)
-				thought = max(thought, n)
-			case is == itsFinish && b[from] == '"' && i-from > 2: // some upstreams write "" for not yet
-				finish = finishOf(b[from+1 : i-1])
-				f.finish = max(f.finish, finish)
-			case is == itsIndex && depth == 2 && b[from] != 'n':
-				if n, whole, ok := ParseDecimal(b[from:i], 0); ok && whole {
-					index = n
-				} else {
-					index = -1
-				}
-			case is == itsUsage && depth == 2 && b[from] == '{':
-				f.usage[inChoice] = span{From: from, To: i}
-			}
-			if i = space(b, i); i >= len(b) || b[i] != ',' && b[i] != '}' {
-				return ^i
-			}
-			if b[i] == '}' {
-				if depth == 2 {
-					f.endings.note(index, finish)
-				}
-				return i + 1
-			}
-			i = space(b, i+1)
-		}
+		return f.textsIn(b, i, depth, as)
 	}
-	return skipValue(b, i, depth, nil)
+	return skipValue(b, i, depth)
+}
+
+func (f *facts) textsIn(b []byte, i, depth int, as inChoices) int {
+	thought := 0 // bytes of reasoning under one name
+	index, finish := int64(0), Unfinished
+	end := eachMember(b, i, depth+1, func(key []byte, i int) int {
+		is := itsMedia
+		if as != itsMedia {
+			is = meaningOf(key)
+		}
+		before := f.content
+		end := f.texts(b, i, depth+1, is)
+		if end < 0 {
+			return end
+		}
+		switch {
+		case is == itsThought: // what is told under two names is the same
+			n := f.content - before
+			f.content -= min(n, thought)
+			thought = max(thought, n)
+		case is == itsFinish && b[i] == '"' && end-i > 2: // some upstreams write "" for not yet
+			finish = finishOf(b[i+1 : end-1])
+			f.finish = max(f.finish, finish)
+		case is == itsIndex && depth == 2 && b[i] != 'n':
+			if n, whole, ok := ParseDecimal(b[i:end], 0); ok && whole {
+				index = n
+			} else {
+				index = -1
+			}
+		case is == itsUsage && depth == 2 && b[i] == '{':
+			f.usage[inChoice] = span{From: i, To: end}
+		}
+		return end
+	})
+	if end > 0 && depth == 2 {
+		f.endings.note(index, finish)
+	}
+	return end
 }
 
 // inChoices is what a key of a choice stands for.

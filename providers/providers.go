@@ -56,18 +56,12 @@ type Call struct {
 	// KeepUsage is whether the client asked for the usage event of a stream;
 	// otherwise the provider drops that event again.
 	KeepUsage bool
-	RequestID string
+	// HideErrors is whether the caller is to see none of the upstream's words of an
+	// error: the provider drops such events, and the error is not Told.
+	HideErrors bool
+	RequestID  string
 	// Hops is how many gateways the request has passed before this one.
 	Hops int
-}
-
-// Choices is how many answers the upstream is to return. The best of more than are
-// returned are chosen by the upstream, and nobody sees the others.
-func (c *Call) Choices() int64 {
-	if c.Endpoint == Completions {
-		return c.Envelope.Choices * c.Envelope.Prompts
-	}
-	return c.Envelope.Choices
 }
 
 // HopsHeader tells another gateway how many there were before it, so that those

@@ -66,19 +66,6 @@ func (r *Report) Missing() (input, output bool) {
 	return r.Known == KnownNothing || r.Known == KnownOutput, r.Known == KnownNothing || r.Known == KnownInput
 }
 
-// ParseUsage reports what a JSON answer of chat, completions or embeddings says
-// of itself.
-func ParseUsage(body []byte) Report {
-	var f facts
-	if inspect(body, space(body, 0), &f) < 0 {
-		return Report{}
-	}
-	n := notes{}
-	f.count(body, &n.figures)
-	n.name(body, &f)
-	return n.report(f.delivered(), f.data)
-}
-
 // notes are what the answer of one call has said of itself so far.
 type notes struct {
 	figures

@@ -79,7 +79,7 @@ func TestReport(t *testing.T) {
 		`{"num_sources_used":4,"server_tool_use":{"web_search_requests":4}}`: {Searches: 4, Searched: true},
 		`{"num_search_queries":-3}`: {}, `{"num_search_queries":2.5}`: {}, `{"num_search_queries":10001}`: {},
 	} {
-		got := ParseUsage([]byte(`{"usage":` + usage + `}`))
+		got := reportOf(`{"usage":` + usage + `}`)
 		if got.Split = 0; got != want {
 			t.Errorf("%s:\n got %+v\nwant %+v", usage, got, want)
 		}
@@ -101,7 +101,7 @@ func TestReportSplit(t *testing.T) {
 		`{` + both + `,"cache_creation_input_tokens":5,"cache_creation":{"ephemeral_5m_input_tokens":4}}`: tally.SetOf(tally.ClassCacheWrite),
 		`{"prompt_tokens":-1,"completion_tokens":7,"prompt_tokens_details":{"audio_tokens":0}}`:           0,
 	} {
-		if got := ParseUsage([]byte(`{"usage":` + usage + `}`)).Split; got != want {
+		if got := reportOf(`{"usage":` + usage + `}`).Split; got != want {
 			t.Errorf("%s: %b, want %b", usage, got, want)
 		}
 	}
@@ -119,11 +119,11 @@ func TestReportBesideOutput(t *testing.T) {
 		`{"total_tokens":2}`:                        {Tokens: tally.Tokens{Output: 2}, Known: KnownOutput},
 		`{"prompt_tokens":10,"completion_tokens":0,"total_tokens":2010,"cached_tokens":2000}`: {Tokens: tally.Tokens{Input: 10, CachedInput: 2000}, Known: KnownInput},
 	} {
-		if got := ParseUsage([]byte(`{"choices":[{"message":{"content":"twelve bytes"}}],"usage":` + usage + `}`)); got != want {
+		if got := reportOf(`{"choices":[{"message":{"content":"twelve bytes"}}],"usage":` + usage + `}`); got != want {
 			t.Errorf("%s:\n got %+v\nwant %+v", usage, got, want)
 		}
 	}
-	if got := ParseUsage([]byte(`{"data":[{"embedding":[1]}],"usage":{"prompt_tokens":0,"total_tokens":0}}`)); got.Known != KnownNothing {
+	if got := reportOf(`{"data":[{"embedding":[1]}],"usage":{"prompt_tokens":0,"total_tokens":0}}`); got.Known != KnownNothing {
 		t.Errorf("embeddings of nothing: %+v", got)
 	}
 	for known, want := range map[Known][3]bool{ // exact, no input, no output
@@ -150,7 +150,7 @@ func TestReportNames(t *testing.T) {
 		`{"choices":[{"finish_reason":"max_tokens"}]}`:                                       {Finish: FinishedLength},
 		`{"choices":[{"finish_reason":null},{"finish_reason":""}]}`:                          {},
 	} {
-		if got := ParseUsage([]byte(body)); got != want {
+		if got := reportOf(body); got != want {
 			t.Errorf("%.60s: %+v, want %+v", body, got, want)
 		}
 	}
@@ -199,7 +199,7 @@ func TestUsageOfNothingBesidePictures(t *testing.T) {
 		`{"content":[{"type":"image_url","image_url":{"url":"https://x/y.png"}}]}`:                     KnownNothing,
 		`{"content":[{"type":"text","text":""}],"annotations":[{"url_citation":{"url":"https://x"}}]}`: KnownZero,
 	} {
-		if got := ParseUsage([]byte(`{"choices":[{"message":` + said + `}]` + zero)).Known; got != want {
+		if got := reportOf(`{"choices":[{"message":` + said + `}]` + zero).Known; got != want {
 			t.Errorf("%s: known %d, want %d", said, got, want)
 		}
 		s := NewStream(&pieces{text: `data: {"choices":[{"delta":` + said + `}]}` + "\n\n" + `data: {"choices":[]` + zero + "\n\n" + evDone}, StreamOptions{})

@@ -88,19 +88,23 @@ func skipSomeDigits(b []byte, i int) int {
 	return j
 }
 
-// skipValue walks over any value that starts at i. Object keys below it are
-// shown to media.
-func skipValue(b []byte, i, depth int, media *bool) int {
+// kindAt is the first byte of a value, 0 at the end of the text.
+func kindAt(b []byte, i int) byte {
 	if i >= len(b) {
-		return ^i
+		return 0
 	}
-	switch c := b[i]; c {
+	return b[i]
+}
+
+// skipValue walks over any value that starts at i.
+func skipValue(b []byte, i, depth int) int {
+	switch c := kindAt(b, i); c {
 	case '"':
 		return skipString(b, i+1)
 	case '{':
-		return skipObject(b, i, depth+1, media)
+		return eachMember(b, i, depth+1, func(_ []byte, i int) int { return skipValue(b, i, depth+1) })
 	case '[':
-		return skipArray(b, i, depth+1, media)
+		return eachElement(b, i, depth+1, func(i int) int { return skipValue(b, i, depth+1) })
 	case 't':
 		return skipLiteral(b, i, "true")
 	case 'f':
@@ -122,7 +126,9 @@ func skipLiteral(b []byte, i int, word string) int {
 	return i + len(word)
 }
 
-func skipObject(b []byte, i, depth int, media *bool) int {
+// eachMember walks over an object. visit is called with each key and the offset of
+// its value, and returns the offset behind that.
+func eachMember(b []byte, i, depth int, visit func(key []byte, i int) int) int {
 	if depth > maxDepth {
 		return ^i
 	}
@@ -133,17 +139,15 @@ func skipObject(b []byte, i, depth int, media *bool) int {
 		if i >= len(b) || b[i] != '"' {
 			return ^i
 		}
-		key := i + 1
-		if i = skipString(b, key); i < 0 {
+		from := i + 1
+		if i = skipString(b, from); i < 0 {
 			return i
 		}
-		if n := i - 1 - key; n >= 7 && media != nil && !*media {
-			*media = isMedia(b[key : i-1])
-		}
+		key := b[from : i-1]
 		if i = space(b, i); i >= len(b) || b[i] != ':' {
 			return ^i
 		}
-		if i = skipValue(b, space(b, i+1), depth, media); i < 0 {
+		if i = visit(key, space(b, i+1)); i < 0 {
 			return i
 		}
 		if i = space(b, i); i >= len(b) {
@@ -160,7 +164,9 @@ func skipObject(b []byte, i, depth int, media *bool) int {
 	}
 }
 
-func skipArray(b []byte, i, depth int, media *bool) int {
+// eachElement walks over an array. visit is called with the offset of each element,
+// and returns the offset behind it.
+func eachElement(b []byte, i, depth int, visit func(i int) int) int {
 	if depth > maxDepth {
 		return ^i
 	}
@@ -168,7 +174,7 @@ func skipArray(b []byte, i, depth int, media *bool) int {
 		return i + 1
 	}
 	for {
-		if i = skipValue(b, i, depth, media); i < 0 {
+		if i = visit(i); i < 0 {
 			return i
 		}
 		if i = space(b, i); i >= len(b) {
@@ -185,14 +191,11 @@ func skipArray(b []byte, i, depth int, media *bool) int {
 	}
 }
 
-// isMedia reports whether a key introduces something whose tokens the bytes of
-// the body do not bound. An escaped key counts as one: it can spell any.
-func isMedia(key []byte) bool {
-	switch string(key) {
-	case "image_url", "video_url", "audio_url", "file_id", "file_url", "file_data":
-		return true
+// keyStart is where the quote before a key is whose value is at i.
+func keyStart(b, key []byte, i int) int {
+	for i--; b[i] != '"'; i-- { // the colon, and spaces
 	}
-	return bytes.IndexByte(key, '\\') >= 0
+	return i - len(key) - 1
 }
 
 // plain reports whether a key or string is lower-case ASCII without escapes

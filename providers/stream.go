@@ -20,6 +20,9 @@ type Source interface {
 // StreamOptions say how a stream is read.
 type StreamOptions struct {
 	KeepUsage bool // pass the usage-only event on
+	// HideErrors drops events that tell of an error, and ends the stream without its
+	// mark after one.
+	HideErrors bool
 	// Choices is how many answers were asked for; the stream has finished once each
 	// of them has. 0 and 1 are one.
 	Choices int64
@@ -190,7 +193,7 @@ func (s *Stream) finish(err error) ([]byte, error) {
 	if s.err == nil {
 		switch {
 		case s.failed:
-			s.err = s.reportedError(true)
+			s.err = s.reportedError(!s.opts.HideErrors)
 		case s.complete():
 			s.err = io.EOF
 			s.final = len(out)

@@ -116,6 +116,7 @@ func TestStream(t *testing.T) {
 		in   string
 		err  error // the upstream's end; nil is a proper one
 		keep bool
+		hide bool
 		want outcome
 	}{
 		"usage dropped": {in: evRole + evHello + evStop + evUsage + evDone,
@@ -162,7 +163,12 @@ func TestStream(t *testing.T) {
 		"an error and then the end":    {in: evHello + evError, want: outcome{out: evHello + evError, delivered: 2, fault: ServerError, told: true}},
 		"an error that is null":        {in: `data: {"error":null,"choices":[]}` + "\n\n" + evDone, want: outcome{out: `data: {"error":null,"choices":[]}` + "\n\n" + evDone}},
 		"an error behind a hidden one": {in: evUsage + evError, want: outcome{tokens: counted, ok: true, fault: ServerError}},
-		"HTML":                         {in: "<html>\n\n</html>", want: outcome{out: "<html>\n\n</html>\n\n", fault: BadAnswer, free: true}},
+		"hidden, and what was used":    {in: evHello + evError + evUsage + evDone, hide: true, want: outcome{out: evHello, delivered: 2, tokens: counted, ok: true, fault: ServerError}},
+		"hidden, beside content and usage": {in: evHello + `data: {"error":{"message":"x"},"choices":[{"delta":{"content":"hello"}}],"usage":` + theUsage + "}\n\n", keep: true, hide: true,
+			want: outcome{out: evHello, delivered: 3, tokens: counted, ok: true, fault: ServerError}},
+		"hidden, in other words": {in: evHello + `data: {"detail":"x"}` + "\n\n" + evStop + evDone, hide: true, want: outcome{out: evHello + evStop + evDone, delivered: 2}},
+		"hidden, and none":       {in: evHello + evStop + evDone, hide: true, want: outcome{out: evHello + evStop + evDone, delivered: 2}},
+		"HTML":                   {in: "<html>\n\n</html>", want: outcome{out: "<html>\n\n</html>\n\n", fault: BadAnswer, free: true}},
 	} {
 		x.want.final = strings.LastIndex(x.want.out, "data: [DONE]")
 		if x.want.final < 0 {
@@ -170,7 +176,7 @@ func TestStream(t *testing.T) {
 		}
 		for _, size := range []func() int{nil, func() int { return 1 }, func() int { return 1 + rand.IntN(90) }} {
 			src := &pieces{text: x.in, size: size, err: x.err}
-			s := NewStream(src, StreamOptions{KeepUsage: x.keep})
+			s := NewStream(src, StreamOptions{KeepUsage: x.keep, HideErrors: x.hide})
 			if got := drain(t, s); got != x.want {
 				t.Errorf("%s:\n got %+v\nwant %+v", name, got, x.want)
 			}

@@ -8,7 +8,7 @@ import (
 	"tallygate/engine/tally"
 )
 
-func TestParseUsage(t *testing.T) {
+func TestUsage(t *testing.T) {
 	none := tally.Tokens{}
 	for usage, want := range map[string]tally.Tokens{
 		`{"prompt_tokens":20,"completion_tokens":7,"total_tokens":27}`: {Input: 20, Output: 7},
@@ -44,14 +44,14 @@ func TestParseUsage(t *testing.T) {
 		`{"prompt_tokens":20,"completion_tokens":7,"prompt_cache_hit_tokens":-1}`:        none,
 	} {
 		for _, body := range []string{`{"id":"x","usage":` + usage + `}`, `{"usage" :` + " \n" + usage + ` , "choices":[{"message":{"content":"\"usage\":{}"}}]}`} {
-			got := ParseUsage([]byte(body))
+			got := reportOf(body)
 			if got.Tokens != want || (got.Known > KnownZero) != (want != none) {
 				t.Errorf("%s: %+v; want %+v", body, got, want)
 			}
 		}
 	}
 	for _, body := range []string{``, `{`, `[]`, `{"usage":{"prompt_tokens":5}`, `{"choices":[{"message":{"usage":{"prompt_tokens":5}}}]}`} {
-		if got := ParseUsage([]byte(body)); got != (Report{}) {
+		if got := reportOf(body); got != (Report{}) {
 			t.Errorf("%s: %+v", body, got)
 		}
 	}
@@ -59,7 +59,7 @@ func TestParseUsage(t *testing.T) {
 		`{"x_groq":{"id":"r","usage":{"prompt_tokens":5,"completion_tokens":2}}}`, `{"choices":[{"usage":{"prompt_tokens":5,"completion_tokens":2}}]}`,
 		`{"usage":null,"choices":[{},{"usage":null},{"usage":{"prompt_tokens":5,"completion_tokens":2},"index":1},{}]}`,
 	} {
-		if got := ParseUsage([]byte(body)); got.Known != KnownWhole || got.Tokens != (tally.Tokens{Input: 5, Output: 2}) {
+		if got := reportOf(body); got.Known != KnownWhole || got.Tokens != (tally.Tokens{Input: 5, Output: 2}) {
 			t.Errorf("%s: %+v", body, got)
 		}
 	}
@@ -76,7 +76,7 @@ func FuzzUsage(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		said := ParseUsage(body)
+		said := reportOf(string(body))
 		got, ok := said.Tokens, said.Known > KnownZero
 		if !got.Sane() || ok != (got.Total() > 0) || said.Billed < 0 || said.Billed > 2*maxBilled || !said.IsBilled && said.Billed != 0 || said.Searches < 0 {
 			t.Fatalf("%q: %+v", body, said)

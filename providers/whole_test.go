@@ -32,6 +32,7 @@ func TestWhole(t *testing.T) {
 		"half":                   {in: good[:30], want: outcome{fault: BadAnswer}},
 		"and more":               {in: good + good, want: outcome{fault: BadAnswer}},
 		"deep":                   {in: `{"a":` + strings.Repeat("[", 100_000), want: outcome{fault: BadAnswer}},
+		"choices as deep":        {in: `{"choices":` + strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth) + `,"cost":1}`, want: outcome{fault: BadAnswer}},
 		"an error":               {in: `{"error":{"message":"x"}}`, want: outcome{fault: ServerError, free: true}},
 		"an error that is null":  {in: `{"error":null}`, want: outcome{out: `{"error":null}`}},
 		"vectors that are wrong": {in: `{"data":[{"embedding":7}]}`, opts: WholeOptions{Vectors: Base64}, want: outcome{fault: BadAnswer}},
@@ -89,4 +90,12 @@ func TestWholeReportsWhatWasReturned(t *testing.T) {
 		t.Errorf("after the end: %+v", r)
 	}
 	w.Close()
+}
+
+// reportOf is what an answer in one piece says of itself.
+func reportOf(answer string) Report {
+	w := NewWhole(&pieces{text: answer}, WholeOptions{})
+	defer w.Close()
+	w.Next() // one that is no answer says nothing
+	return w.Report()
 }

@@ -47,12 +47,12 @@ async function send(page, token, prompt) {
 
 for (const [name, base] of [['at the root', () => origin], ['below a path', () => behind]]) {
   test(`a token is tried ${name}`, async () => {
-    const token = await mint('--domain', 'localhost', '--requests', '10/month', '--ip-quota', '20/day')
+    const token = await mint('--domain', 'localhost', '--requests', '10/month', '--ip-quota', '20/day', '--cost', '5')
     const page = await open(browser, `${base()}/`)
     assert.ok((await page.locator('main').innerText()).includes(`npm install ${base()}/sdk/webllm.tgz`), 'the examples have another address')
     const result = await send(page, token, 'Hello, page!')
     assert.ok(result.includes('You said: "Hello, page!"'), result)
-    for (const part of [/Tokens\n+\d+ in, \d+ out/, /Model\n+sim-/, /\d requests\n+\d of 10 a month, used by this token; resets /, /1\d requests\n+\d of 20 a day, used by your address/]) assert.match(result, part)
+    for (const part of [/Tokens\n+\d+ in, \d+ out/, /Model\n+sim-/, /\d requests\n+\d of 10 a month, used by this token; resets /, /1\d requests\n+\d of 20 a day, used by your address/, /Budget\n+0% of the budget in all, used by this token/]) assert.match(result, part)
     assert.doesNotMatch(result, /Cost|\$/, 'a visitor sees what the owner pays')
     assert.deepEqual(page.faults, [])
     assert.deepEqual(page.asked.filter((url) => !url.startsWith(`${base()}/`)), [])

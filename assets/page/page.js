@@ -61,7 +61,7 @@ function show({ result, error, standings = [] }) {
 	$('refusal').textContent = error ? inWords(error) : ''
 	const { model, provider, usage, finishReason, requestId } = result ?? error ?? {}
 	$('facts').replaceChildren(...Object.entries({
-		'Model': model, 'Provider': provider, 'Cost': usage?.cost !== undefined && dollars(usage.cost),
+		'Model': model, 'Provider': provider,
 		'Tokens': usage && `${usage.promptTokens} in, ${usage.completionTokens} out`,
 		'Cut short': finishReason !== 'stop' && finishReason,
 		'Status': error?.status, 'Code': error?.status && error.code, 'Request': requestId,
@@ -78,8 +78,6 @@ const element = (name, ...children) => {
 
 const inWords = ({ name, message }) => name === 'AbortError' ? 'You stopped it. What had arrived by then counts.' : message
 
-const dollars = (amount) => `$${amount.toLocaleString('en', { minimumFractionDigits: 2, maximumFractionDigits: 9 })}`
-
 // The limits that this token meets. A token for certain sites needs to see the
 // referrer, which this page else keeps to itself.
 async function standingsOf(token) {
@@ -88,10 +86,9 @@ async function standingsOf(token) {
 	return response?.ok ? (await response.json()).limits : []
 }
 
-const leftOf = ({ metric, left }) => {
-	const money = metric === 'cost' || metric === 'credits'
-	return money ? dollars(Math.max(left, 0) / 1e9) : `${Math.max(left, 0).toLocaleString('en')} ${metric}`
-}
+// Of money a visitor is told a share only, which stands in the detail.
+const leftOf = ({ metric, left }) =>
+	metric === 'cost' || metric === 'credits' ? 'Budget' : `${Math.max(left, 0).toLocaleString('en')} ${metric}`
 
 function detailOf({ of, window, text, resets_at: resets }) {
 	const whose = { token: 'this token', visitor: 'your address', key: 'this key', client: 'this client', gateway: 'the whole gateway' }[of] ?? of

@@ -72,6 +72,7 @@ itself up if need be, and serves.`,
 		a.usageCommand(), a.requestCommands(), a.verifyCommand(),
 	)
 	root.AddCommand(topicCommands()...)
+	completeTopics(root)
 	return root
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,5 +21,21 @@ func topicCommand(name, short, content string) *cobra.Command {
 func topicCommands() []*cobra.Command {
 	return []*cobra.Command{
 		topicCommand("money", `what "never more than you said" means`, assets.Money),
+	}
+}
+
+// completeTopics completes "help" with the topics too, which Cobra leaves out.
+func completeTopics(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	help, _, _ := root.Find([]string{"help"}) // it is there now
+	commands := help.ValidArgsFunction
+	help.ValidArgsFunction = func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		names, directive := commands(cmd, args, word)
+		for _, c := range root.Commands() {
+			if len(args) == 0 && c.IsAdditionalHelpTopicCommand() && strings.HasPrefix(c.Name(), word) {
+				names = append(names, cobra.CompletionWithDesc(c.Name(), c.Short))
+			}
+		}
+		return names, directive
 	}
 }

@@ -49,7 +49,7 @@ func (x *exchange) admit() (refusal *tally.Refusal) {
 	x.asked = meter.Request{
 		ID: x.id, At: x.at, Catalog: x.cat, Principal: x.principal,
 		Endpoint: x.endpointName(), Model: cmp.Or(x.model, x.targets[0].Model.Name), Stream: x.stream,
-		Choices: max(e.Choices, e.BestOf), Session: x.session(),
+		Choices: e.Written(x.endpoint), Session: x.session(),
 		InputTokens: x.inputBound(), Unbounded: e.Content.Unbounded,
 		Predicted: e.Predicted, Tier: e.Tier,
 		Since: x.since, Deadline: x.deadline, Waited: x.waited, Waiting: x.waiting,
@@ -60,9 +60,6 @@ func (x *exchange) admit() (refusal *tally.Refusal) {
 	}
 	if bounded {
 		x.asked.Searches = searches
-	}
-	if x.endpoint == providers.Completions {
-		x.asked.Choices *= e.Prompts
 	}
 	if x.endpoint != providers.Embeddings {
 		if refusal = x.outputWanted(money || tokens || x.principal.Visitor); refusal != nil {

@@ -186,7 +186,7 @@ func (x *exchange) attempt() (*providers.Reply, []byte, error) {
 	}
 	reply, err := t.Upstream.Do(x.call.ctx, providers.Call{
 		Endpoint: x.endpoint, Envelope: &x.envelope, Model: x.latest().Upstream, MaxOutput: output, BoundExtras: x.capExtras,
-		Stream: x.stream, KeepUsage: x.envelope.IncludeUsage, RequestID: string(x.id), Hops: x.hops,
+		Stream: x.stream, KeepUsage: x.envelope.IncludeUsage, HideErrors: x.principal.Visitor, RequestID: string(x.id), Hops: x.hops,
 	})
 	if err != nil {
 		x.bookFailure(nil, err)

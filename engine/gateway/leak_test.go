@@ -118,3 +118,21 @@ func TestTheUpstreamsWords(t *testing.T) {
 		}
 	}
 }
+
+// TestTheUpstreamsWordsInStreams: so it is with an error behind the first words of
+// an answer.
+func TestTheUpstreamsWordsInStreams(t *testing.T) {
+	for who, want := range map[string]bool{"visitor": false, "client": true, "": true} {
+		w := newWorld(t)
+		w.scripted(200, `{"choices":[{"delta":{"content":"hello"}}]}`, `{"error":{"message":"the account of Acme is overdrawn"}}`, "[DONE]")
+		headers := w.as(who)
+		w.open()
+		a := w.chat(`,"stream":true`, headers...)
+		if strings.Contains(a.body, "Acme") != want || !strings.Contains(a.body, "hello") || strings.Count(a.body, `"error":`) != 1 || strings.Contains(a.body, "[DONE]") != want {
+			t.Errorf("%s: %s", who, a.body)
+		}
+		if r := w.one(); r.Outcome != tally.OutcomeFailed || r.Code != tally.CodeProviderError {
+			t.Errorf("%s: booked as %s %s", who, r.Outcome, r.Code)
+		}
+	}
+}

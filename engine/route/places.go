@@ -85,11 +85,7 @@ func WaitAny(ctx context.Context, targets []Target) int {
 	}
 	for i, t := range targets {
 		if i != got && !t.Upstream.places.quit(turns[i]) {
-			if i := <-came; got < 0 && ctx.Err() == nil {
-				got = i
-			} else {
-				targets[i].Upstream.places.leave()
-			}
+			targets[<-came].Upstream.places.leave()
 		}
 	}
 	if got >= 0 && ctx.Err() != nil {

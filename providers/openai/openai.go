@@ -121,7 +121,7 @@ func (p *Provider) Do(ctx context.Context, c providers.Call) (*providers.Reply, 
 	}
 	if c.Stream {
 		return &providers.Reply{Status: res.Status, Header: p.stream, Stream: true, Body: providers.NewStream(res.Body, providers.StreamOptions{
-			KeepUsage: c.KeepUsage, Choices: c.Choices(), ChunkTimeout: p.chunk, MaxBytes: longest(c), Until: began.Add(max(p.timeout, longestStream)),
+			KeepUsage: c.KeepUsage, HideErrors: c.HideErrors, Choices: c.Envelope.Returned(c.Endpoint), ChunkTimeout: p.chunk, MaxBytes: longest(c), Until: began.Add(max(p.timeout, longestStream)),
 		})}, nil
 	}
 	options := providers.WholeOptions{Length: res.Length, Until: began.Add(p.timeout)}
@@ -167,11 +167,7 @@ func longest(c providers.Call) int64 {
 	if c.MaxOutput <= 0 {
 		return 0
 	}
-	choices := max(c.Envelope.Choices, c.Envelope.BestOf)
-	if c.Endpoint == providers.Completions {
-		choices *= c.Envelope.Prompts
-	}
-	return bytesBesides + bytesPerToken*min(c.MaxOutput, tally.MaxTokens)*choices
+	return bytesBesides + bytesPerToken*min(c.MaxOutput, tally.MaxTokens)*c.Envelope.Written(c.Endpoint)
 }
 
 var (

@@ -101,7 +101,7 @@ func (p *Provider) Do(ctx context.Context, c providers.Call) (*providers.Reply, 
 	src := &source{ctx: ctx, answer: a, pace: pace, every: p.options.PerChunk, nullUsage: c.KeepUsage}
 	return &providers.Reply{
 		Status: http.StatusOK, Header: p.stream, Stream: true,
-		Body: providers.NewStream(src, providers.StreamOptions{KeepUsage: c.KeepUsage, Choices: c.Choices()}),
+		Body: providers.NewStream(src, providers.StreamOptions{KeepUsage: c.KeepUsage, HideErrors: c.HideErrors, Choices: c.Envelope.Returned(c.Endpoint)}),
 	}, nil
 }
 

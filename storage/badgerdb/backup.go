@@ -45,17 +45,17 @@ func (s stoppable) Write(b []byte) (int, error) {
 // maxRestoring is how many transactions of a backup are under way at once.
 const maxRestoring = 16
 
-// Restore makes a store in a new folder of a backup, and verifies it. The error
-// is Conflict if the folder has something in it, Corrupt if the backup is not
-// whole.
-func Restore(ctx context.Context, dir string, r io.Reader) error {
-	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
-		return tally.Errorf(tally.Conflict, "%s is not empty", dir).WithHint("restore into a new folder")
+// Restore makes a store in a new folder of a backup, as it would be opened, and
+// verifies it. The error is Conflict if the folder has something in it, Corrupt if
+// the backup is not whole.
+func Restore(ctx context.Context, o Options, r io.Reader) error {
+	if entries, err := os.ReadDir(o.Dir); err == nil && len(entries) > 0 {
+		return tally.Errorf(tally.Conflict, "%s is not empty", o.Dir).WithHint("restore into a new folder")
 	}
-	if err := loadBackup(ctx, dir, r); err != nil {
-		return errors.Join(err, os.RemoveAll(dir))
+	if err := loadBackup(ctx, o, r); err != nil {
+		return errors.Join(err, os.RemoveAll(o.Dir))
 	}
-	s, err := Open(ctx, Options{Dir: dir})
+	s, err := Open(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -66,8 +66,8 @@ func Restore(ctx context.Context, dir string, r io.Reader) error {
 	return errors.Join(err, s.Close())
 }
 
-func loadBackup(ctx context.Context, dir string, r io.Reader) error {
-	s, err := newStore(ctx, Options{Dir: dir}, nil)
+func loadBackup(ctx context.Context, o Options, r io.Reader) error {
+	s, err := newStore(ctx, o, nil)
 	if err != nil {
 		return err
 	}

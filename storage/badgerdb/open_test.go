@@ -99,12 +99,22 @@ func TestNewerSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	s.view(func(txn *badger.Txn) error {
-		if p, err := get(txn, keySchema); err != nil || string(p) != "\x022.0.1" {
-			t.Errorf("%q, %v", p, err)
-		}
-		return nil
-	})
+	if got := schemaOf(t, s); got != "\x022.0.1" {
+		t.Errorf("it says %q", got)
+	}
+}
+
+// schemaOf is what a store says of its schema.
+func schemaOf(t *testing.T, s *Store) (payload string) {
+	t.Helper()
+	if err := s.view(func(txn *badger.Txn) error {
+		p, err := get(txn, keySchema)
+		payload = string(p)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return payload
 }
 
 func listing(t *testing.T, dir string) string {
@@ -192,16 +202,16 @@ func TestBackupRestores(t *testing.T) {
 	}
 	w.Store.Close()
 	w.dir = filepath.Join(t.TempDir(), "restored")
-	if err := Restore(ctx, w.dir, bytes.NewReader(backup.Bytes())); err != nil {
+	if err := Restore(ctx, Options{Dir: w.dir}, bytes.NewReader(backup.Bytes())); err != nil {
 		t.Fatal(err)
 	}
-	if err := Restore(ctx, w.dir, bytes.NewReader(backup.Bytes())); tally.CodeOf(err) != tally.Conflict {
+	if err := Restore(ctx, Options{Dir: w.dir}, bytes.NewReader(backup.Bytes())); tally.CodeOf(err) != tally.Conflict {
 		t.Errorf("restore over a store: %v, want Conflict", err)
 	}
 	w.start()
 	w.orphan()
 	w.agree()
-	if err := Restore(ctx, t.TempDir()+"/s", bytes.NewReader(backup.Bytes()[:backup.Len()/2])); err == nil {
+	if err := Restore(ctx, Options{Dir: t.TempDir() + "/s"}, bytes.NewReader(backup.Bytes()[:backup.Len()/2])); err == nil {
 		t.Error("half a backup restores")
 	}
 }

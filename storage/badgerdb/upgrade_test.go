@@ -1,9 +1,11 @@
 package badgerdb
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"testing"
@@ -143,22 +145,19 @@ func TestUpgradeShutsOldProgramOut(t *testing.T) {
 	}); err == nil {
 		t.Fatal("it opens")
 	}
-	look := func() (payload []byte) {
+	look := func() string {
 		s, err := newStore(ctx, o, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = s.view(func(txn *badger.Txn) (err error) { payload, err = get(txn, keySchema); return err })
-		if err := errors.Join(err, s.db.Close()); err != nil {
-			t.Fatal(err)
-		}
-		return payload
+		defer s.db.Close()
+		return schemaOf(t, s)
 	}
 	if p := look(); len(p) < 2 || p[0] != 1 {
 		t.Errorf("in mid-upgrade the schema is %q", p)
 	}
 	openStore(t, o.Dir).Close()
-	if p := look(); string(p) != "\x02" { // the program that has completed it gave no version
+	if p := look(); p != "\x02" { // the program that has completed it gave no version
 		t.Errorf("after it the schema is %q", p)
 	}
 }
@@ -274,4 +273,27 @@ func TestUpgradeBeforeRemoval(t *testing.T) {
 	edges := []time.Time{noon.Truncate(24 * time.Hour), noon.AddDate(0, 1, 0).Truncate(24 * time.Hour)}
 	got, err := w.Series(ctx, storage.SeriesQuery{Family: tally.ByUpstream, Edges: edges})
 	w.same("series by upstream", got, pointsOf(tally.ByUpstream, edges, records), err)
+}
+
+// A backup that the old program has written restores as a store of this one.
+func TestBackupOfSchema1Restores(t *testing.T) {
+	old, err := newStore(ctx, Options{Dir: keptFolder(t)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var backup bytes.Buffer
+	_, err = old.db.Backup(&backup, 0)
+	if err := errors.Join(err, old.db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	k := &keptStore{T: t, options: Options{Dir: filepath.Join(t.TempDir(), "restored"), Version: "2.0.1"}}
+	if err := Restore(ctx, k.options, &backup); err != nil {
+		t.Fatal(err)
+	}
+	k.start()
+	defer k.Close()
+	if got := schemaOf(t, k.Store); got != "\x022.0.1" {
+		t.Errorf("it says %q", got)
+	}
+	k.says("after_open", keptJSON[keptFacts](t, "store.json").AfterOpen)
 }

@@ -19,25 +19,26 @@ func gauges(t *theme.Theme, states []control.LimitState, width int, now time.Tim
 	}
 	states = slices.Clone(states)
 	slices.SortStableFunc(states, func(a, b control.LimitState) int { return compareShare(shareOf(b), shareOf(a)) })
-	labels := 0
-	for _, s := range states {
-		labels = max(labels, widget.Width(labelOf(s)))
+	labels, widest := 0, 0
+	figures := make([]string, len(states))
+	for i, s := range states {
+		figures[i] = fmt.Sprintf("%s of %s", widget.Amount(s.Metric, s.Used), widget.Amount(s.Metric, s.Max))
+		if s.Held > 0 {
+			figures[i] += " (" + widget.Amount(s.Metric, s.Held) + " held)"
+		}
+		labels, widest = max(labels, widget.Width(labelOf(s))), max(widest, widget.Width(figures[i]))
 	}
 	labels = min(labels, 24)
+	bar := min(max(width-labels-widest-8-20, 6), 24) // of all of them, so that they can be compared
 	out := make([]string, 0, len(states))
-	for _, s := range states {
+	for i, s := range states {
 		share := shareOf(s)
-		figures := fmt.Sprintf("%s of %s", widget.Amount(s.Metric, s.Used), widget.Amount(s.Metric, s.Max))
-		if s.Held > 0 {
-			figures += " (" + widget.Amount(s.Metric, s.Held) + " held)"
-		}
 		reset := "for good"
 		if !s.ResetsAt.IsZero() {
 			reset = "resets in " + widget.Until(s.ResetsAt, now)
 		}
-		bar := max(width-labels-widget.Width(figures)-8-20, 6)
-		line := widget.Pad(labelOf(s), labels) + " " + widget.Bar(t, share, min(bar, 24), widget.Budget(share)) +
-			t.Paint(widget.Budget(share), fmt.Sprintf(" %4d%% ", int(share*100))) + figures
+		line := widget.Pad(labelOf(s), labels) + " " + widget.Bar(t, share, bar, widget.Budget(share)) +
+			t.Paint(widget.Budget(share), fmt.Sprintf(" %4d%% ", int(share*100))) + figures[i]
 		if room := width - widget.Width(line) - 2; room >= widget.Width(reset) {
 			line += t.Paint(theme.Muted, "  "+reset)
 		}

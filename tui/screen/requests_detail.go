@@ -58,9 +58,7 @@ func (s *Requests) explain(v *control.RequestView, width int) []string {
 	lines = append(lines, checkLines(t, v, width)...)
 	if len(v.Charges) > 0 {
 		lines = append(lines, "", heading(t, "Limits", "used after this request", width))
-		for _, c := range v.Charges {
-			lines = append(lines, chargeLines(t, &c, width)...)
-		}
+		lines = append(lines, chargeLines(t, v.Charges, width)...)
 	}
 	if v.InputTokens+v.OutputTokens > 0 || v.CostNanoUSD > 0 {
 		lines = append(lines, "", heading(t, "Price", "tokens × USD per million", width))

@@ -11,16 +11,22 @@ import (
 	"tallygate/tui/widget"
 )
 
-// chargeLines are a limit with what it had used once this request was settled.
-func chargeLines(t *theme.Theme, c *tally.Charged, width int) []string {
-	kind, _ := c.Subject.Split()
-	share := widget.Share(c.Used, c.Max)
-	figures := fmt.Sprintf("%s of %s", widget.Amount(c.Metric, c.Used), widget.Amount(c.Metric, c.Max))
-	this := "+" + widget.Amount(c.Metric, c.Amount)
-	label := kind + " " + string(c.Metric)
-	bar := max(min(width-17-6-widget.Width(figures)-2, 16), 4)
-	first := widget.Pad(label, 17) + widget.Bar(t, share, bar, widget.Budget(share)) + t.Paint(widget.Budget(share), fmt.Sprintf(" %4s ", usedText(share))) + figures
-	return []string{first, t.Paint(theme.Muted, "  "+this+" by this request, "+period(c.Window))}
+// chargeLines are limits with what they had used once this request was settled.
+func chargeLines(t *theme.Theme, charges []tally.Charged, width int) (lines []string) {
+	bar := 16 // of all of them, so that they can be compared
+	figures := make([]string, len(charges))
+	for i, c := range charges {
+		figures[i] = fmt.Sprintf("%s of %s", widget.Amount(c.Metric, c.Used), widget.Amount(c.Metric, c.Max))
+		bar = min(bar, width-17-6-widget.Width(figures[i])-2)
+	}
+	for i, c := range charges {
+		kind, _ := c.Subject.Split()
+		share := widget.Share(c.Used, c.Max)
+		lines = append(lines,
+			widget.Pad(kind+" "+string(c.Metric), 17)+widget.Bar(t, share, max(bar, 4), widget.Budget(share))+t.Paint(widget.Budget(share), fmt.Sprintf(" %4s ", usedText(share)))+figures[i],
+			t.Paint(theme.Muted, "  +"+widget.Amount(c.Metric, c.Amount)+" by this request, "+period(c.Window)))
+	}
+	return lines
 }
 
 // period writes the label of a period for people.
