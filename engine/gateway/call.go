@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -18,19 +17,12 @@ const (
 	usagePatience = 5 * time.Second
 )
 
-var (
-	errLeft     = errors.New("the caller has left")
-	errStopped  = errors.New("the gateway has stopped")
-	errNoUsage  = errors.New("the usage did not come")
-	errLeftLong = errors.New("the answer took too long for a caller who has left")
-)
-
 // call is the life of one call to an upstream. It is not the caller's: what was
 // sent is paid for, so an answer in one piece is read to its end, and a stream as
 // long as that is what its usage takes. The caller's leaving only sets its end.
 type call struct {
 	ctx    context.Context
-	cancel context.CancelCauseFunc
+	cancel context.CancelFunc
 	unhook func() bool // from the caller
 	server *Server
 	// closes is whether to close a stream as soon as its caller leaves.
@@ -45,7 +37,7 @@ type call struct {
 // newCall begins the life of a call.
 func (x *exchange) newCall(kind *providers.Kind) *call {
 	c := &call{server: x.Server}
-	c.ctx, c.cancel = context.WithCancelCause(x.life)
+	c.ctx, c.cancel = context.WithCancel(x.life)
 	if x.stream {
 		switch x.cat.Settings.OnLeave {
 		case tally.LeaveCancel:
@@ -72,18 +64,18 @@ func (c *call) leave() {
 
 // patience sets how long the answer is still read.
 func (c *call) patience() {
-	wait, why := leftPatience, errLeftLong
+	wait := leftPatience
 	switch {
 	case c.finished:
-		wait, why = usagePatience, errNoUsage
+		wait = usagePatience
 	case c.closes:
-		c.cancel(errLeft)
+		c.cancel()
 		return
 	}
 	if c.timer != nil {
 		c.timer.Stop()
 	}
-	c.timer = time.AfterFunc(wait, func() { c.cancel(why) })
+	c.timer = time.AfterFunc(wait, c.cancel)
 }
 
 // finish notes that the answer is complete.
@@ -117,7 +109,7 @@ func (c *call) end() {
 		c.server.leftBehind.Add(-1)
 		c.left = false
 	}
-	c.cancel(nil)
+	c.cancel()
 }
 
 // waiting makes the context that a wait for room ends with.

@@ -55,7 +55,8 @@ type Server struct {
 	// stopping ends when no new requests are taken, life when those under way are
 	// given up.
 	stopping, life context.Context
-	stop, give     context.CancelCauseFunc
+	stop           context.CancelCauseFunc
+	give           context.CancelFunc
 	idle           chan struct{} // gets a token when the last request ends while draining
 }
 
@@ -63,7 +64,7 @@ type Server struct {
 func New(o Options) *Server {
 	s := &Server{Options: o, idle: make(chan struct{}, 1)}
 	s.stopping, s.stop = context.WithCancelCause(context.Background())
-	s.life, s.give = context.WithCancelCause(context.Background())
+	s.life, s.give = context.WithCancel(context.Background())
 	s.exchanges.New = func() any { return &exchange{Server: s} }
 	return s
 }
@@ -196,7 +197,7 @@ func (s *Server) Drain(ctx context.Context) error {
 		return nil
 	}
 	n := s.inFlight.Load()
-	s.give(errStopped)
+	s.give()
 	settled, cancel := context.WithTimeout(context.WithoutCancel(ctx), settlePatience)
 	defer cancel()
 	s.wait(settled)

@@ -102,6 +102,8 @@ type Request struct {
 	// Waiting makes the context that a wait ends with: with the caller, with the
 	// gateway, with a change of the catalog ([ErrChanged]).
 	Waiting func() (context.Context, context.CancelFunc)
+
+	ticket Ticket // of the latest admission
 }
 
 // ErrChanged is the cause of a context that ends because the catalog has changed,
@@ -112,7 +114,8 @@ var (
 )
 
 // Admit holds what the request may use, or refuses it. The ticket must be
-// settled or closed. Without a ticket and a refusal the request is to ask again,
+// settled or closed, and lies in the request, which must stay as it is until then.
+// Without a ticket and a refusal the request is to ask again,
 // with the clock and the catalog of that moment: what it waited for, or by which
 // rules, has changed.
 //
@@ -129,7 +132,8 @@ func (m *Meter) Admit(ctx context.Context, r *Request) (*Ticket, *tally.Refusal)
 	if refusal != nil {
 		return nil, refusal
 	}
-	t := &Ticket{meter: m, request: r, expires: r.At.Add(HoldFor)}
+	t := &r.ticket
+	*t = Ticket{meter: m, request: r, expires: r.At.Add(HoldFor)}
 	periods := pl.chargesAt(r.At)
 	t.charges = periods.list
 	t.draft = tally.Record{ID: r.ID, At: r.At, Endpoint: r.Endpoint, Model: r.Model, Stream: r.Stream, Count: 1}
@@ -156,7 +160,7 @@ func (m *Meter) Admit(ctx context.Context, r *Request) (*Ticket, *tally.Refusal)
 	if refusal != nil || again {
 		return nil, refusal
 	}
-	t.grant, t.held = grant, []held{{reservation.Bounds, grant.Output}}
+	t.grant, t.held = grant, append(t.heldRoom[:0], held{reservation.Bounds, grant.Output})
 	t.enter()
 	m.openMu.Lock()
 	m.open[t] = struct{}{}

@@ -17,6 +17,7 @@ type Ticket struct {
 	charges  []tally.Charge
 	grant    tally.Grant
 	held     []held // for each attempt that has a hold of its own
+	heldRoom [1]held
 	draft    tally.Record
 	inFlight *atomic.Int64 // of the client; nil without one
 	expires  time.Time     // guarded by meter.openMu

@@ -19,15 +19,17 @@ func (p *Provider) send(ctx context.Context, c providers.Call, body []byte) (*tr
 	if c.Stream {
 		accept = eventStream
 	}
-	r := &transport.Request{
-		Method: http.MethodPost, Path: pathOf(c.Endpoint), Body: body, Wait: p.wait(c.Stream),
-		Fields: []transport.Field{{Name: "Content-Type", Value: "application/json"}, {Name: "Accept", Value: accept}, {Name: "X-Request-Id", Value: c.RequestID}},
-	}
+	r := &struct { // one allocation for both
+		transport.Request
+		room [5]transport.Field
+	}{}
+	r.Method, r.Path, r.Body, r.Wait = http.MethodPost, pathOf(c.Endpoint), body, p.wait(c.Stream)
+	r.Fields = append(r.room[:0], transport.Field{Name: "Content-Type", Value: "application/json"}, transport.Field{Name: "Accept", Value: accept}, transport.Field{Name: "X-Request-Id", Value: c.RequestID})
 	if p.kind.gateway {
 		r.Fields = append(r.Fields, transport.Field{Name: providers.HopsHeader, Value: strconv.Itoa(c.Hops + 1)})
 	}
 	r.Fields = append(r.Fields, transport.Field{}) // for the key
-	return p.withKeys(ctx, r)
+	return p.withKeys(ctx, &r.Request)
 }
 
 // pathOf is an endpoint's path below the base URL.

@@ -24,7 +24,10 @@ type answer struct {
 	err     error // that every further Read returns
 }
 
-var errClosed = errors.New("the answer was closed")
+var (
+	errClosed       = errors.New("the answer was closed")
+	errReadOfClosed = fault(providers.Gone, errClosed)
+)
 
 // Read implements providers.Source.
 func (a *answer) Read(p []byte) (int, error) {
@@ -135,7 +138,7 @@ func (a *answer) Close() error {
 		c.abort()
 	}
 	if a.err == nil || a.err == io.EOF {
-		a.err = fault(providers.Gone, errClosed)
+		a.err = errReadOfClosed
 	}
 	return nil
 }
