@@ -1,6 +1,7 @@
 package providers
 
 import (
+	"bytes"
 	"strconv"
 
 	"tallygate/engine/tally"
@@ -10,19 +11,19 @@ import (
 // cost the upstream put there is replaced. The object is one that
 // [Body.UsageAt] points to.
 func AppendCost(dst, usage []byte, cost tally.NanoUSD) []byte {
-	done := false
-	members(usage, 0, func(key []byte, s span) bool {
-		if string(key) != "cost" {
-			return true
+	if bytes.Contains(usage, []byte(`"cost"`)) {
+		done := false
+		members(usage, 0, func(key []byte, s span) bool {
+			if done = string(key) == "cost"; done {
+				dst = append(dst, usage[:s.From]...)
+				dst = appendUSD(dst, cost)
+				dst = append(dst, usage[s.To:]...)
+			}
+			return !done
+		})
+		if done {
+			return dst
 		}
-		dst = append(dst, usage[:s.From]...)
-		dst = appendUSD(dst, cost)
-		dst = append(dst, usage[s.To:]...)
-		done = true
-		return false
-	})
-	if done {
-		return dst
 	}
 	dst = append(dst, usage[:len(usage)-1]...)
 	if usage[space(usage, 1)] != '}' {
@@ -45,8 +46,12 @@ func TellCost(dst, usage []byte, cost tally.NanoUSD) []byte {
 
 const costKey = `"cost":`
 
-// tellsCost reports whether a usage object tells a cost that can be believed.
+// tellsCost reports whether a usage object tells a cost that can be believed. Most
+// tell nothing that even looks like one.
 func tellsCost(usage []byte) bool {
+	if !bytes.Contains(usage, []byte("cost")) {
+		return false
+	}
 	var f figures
 	members(usage, 0, func(key []byte, s span) bool {
 		switch m := meanings[string(key)]; {

@@ -2,7 +2,10 @@ package gateway
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tallygate/engine/tally"
@@ -20,11 +23,12 @@ const (
 // call is the life of one call to an upstream. It is not the caller's: what was
 // sent is paid for, so an answer in one piece is read to its end, and a stream as
 // long as that is what its usage takes. The caller's leaving only sets its end.
+//
+// It is a context of its own making: every request has one, and the standard
+// library's would cost several allocations and a lock that all share.
 type call struct {
-	ctx    context.Context
-	cancel context.CancelFunc
+	calls  *calls
 	unhook func() bool // from the caller
-	server *Server
 	// closes is whether to close a stream as soon as its caller leaves.
 	closes bool
 
@@ -32,12 +36,35 @@ type call struct {
 	left     bool
 	finished bool // the answer is complete; its usage may still come
 	timer    *time.Timer
+	err      error         // once it is over
+	done     chan struct{} // nil until somebody asks for it
+	after    []func()      // to call when it is over; nil for those that were taken back
+	room     [2]func()
+}
+
+// calls are those under way.
+type calls struct {
+	left atomic.Int64 // those whose caller has left
+
+	mu      sync.Mutex // guards the fields that follow
+	open    map[*call]struct{}
+	givenUp bool
+}
+
+// giveUp ends all calls, those to come as well.
+func (s *calls) giveUp() {
+	s.mu.Lock()
+	s.givenUp = true
+	open := slices.Collect(maps.Keys(s.open))
+	s.mu.Unlock()
+	for _, c := range open {
+		c.cancel()
+	}
 }
 
 // newCall begins the life of a call.
 func (x *exchange) newCall(kind *providers.Kind) *call {
-	c := &call{server: x.Server}
-	c.ctx, c.cancel = context.WithCancel(x.life)
+	c := &call{calls: &x.calls}
 	if x.stream {
 		switch x.cat.Settings.OnLeave {
 		case tally.LeaveCancel:
@@ -46,19 +73,100 @@ func (x *exchange) newCall(kind *providers.Kind) *call {
 			c.closes = kind.StopsBilling
 		}
 	}
+	x.calls.mu.Lock()
+	x.calls.open[c] = struct{}{}
+	over := x.calls.givenUp
+	x.calls.mu.Unlock()
+	if over {
+		c.cancel()
+	}
 	c.unhook = context.AfterFunc(x.ctx, c.leave)
 	return c
+}
+
+// Deadline implements context.Context.
+func (c *call) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
+
+// Value implements context.Context.
+func (c *call) Value(any) any { return nil }
+
+// Err implements context.Context.
+func (c *call) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// Done implements context.Context.
+func (c *call) Done() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.done == nil {
+		if c.done = make(chan struct{}); c.err != nil {
+			close(c.done)
+		}
+	}
+	return c.done
+}
+
+// AfterFunc is what the context package's function of that name looks for, so that
+// contexts made from this one need no goroutine.
+func (c *call) AfterFunc(f func()) (stop func() bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		go f()
+		return func() bool { return false }
+	}
+	if c.after == nil {
+		c.after = c.room[:0]
+	}
+	i := len(c.after)
+	c.after = append(c.after, f)
+	return func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.err != nil || c.after[i] == nil {
+			return false
+		}
+		c.after[i] = nil
+		return true
+	}
+}
+
+// cancel ends the call, and what was made from it.
+func (c *call) cancel() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over()
+}
+
+// over is cancel with mu held.
+func (c *call) over() {
+	if c.err != nil {
+		return
+	}
+	c.err = context.Canceled
+	if c.done != nil {
+		close(c.done)
+	}
+	for _, f := range c.after {
+		if f != nil {
+			go f()
+		}
+	}
+	c.after = nil
 }
 
 // leave is called once the caller has left.
 func (c *call) leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.left || c.ctx.Err() != nil {
+	if c.left || c.err != nil {
 		return
 	}
 	c.left = true
-	c.server.leftBehind.Add(1)
+	c.calls.left.Add(1)
 	c.patience()
 }
 
@@ -69,7 +177,7 @@ func (c *call) patience() {
 	case c.finished:
 		wait = usagePatience
 	case c.closes:
-		c.cancel()
+		c.over()
 		return
 	}
 	if c.timer != nil {
@@ -100,16 +208,19 @@ func (c *call) gone() bool {
 // end ends the life of the call.
 func (c *call) end() {
 	c.unhook()
+	c.calls.mu.Lock()
+	delete(c.calls.open, c)
+	c.calls.mu.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.timer != nil {
 		c.timer.Stop()
 	}
 	if c.left {
-		c.server.leftBehind.Add(-1)
+		c.calls.left.Add(-1)
 		c.left = false
 	}
-	c.cancel()
+	c.over()
 }
 
 // waiting makes the context that a wait for room ends with.

@@ -184,7 +184,7 @@ func (x *exchange) attempt() (*providers.Reply, []byte, error) {
 			output = min(output, most)
 		}
 	}
-	reply, err := t.Upstream.Do(x.call.ctx, providers.Call{
+	reply, err := t.Upstream.Do(x.call, providers.Call{
 		Endpoint: x.endpoint, Envelope: &x.envelope, Model: x.latest().Upstream, MaxOutput: output, BoundExtras: x.capExtras,
 		Stream: x.stream, KeepUsage: x.envelope.IncludeUsage, HideErrors: x.principal.Visitor, RequestID: string(x.id), Hops: x.hops,
 	})

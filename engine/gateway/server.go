@@ -49,22 +49,18 @@ type Server struct {
 	unknown   atomic.Int64
 	clients   clients
 
-	inFlight   atomic.Int64
-	leftBehind atomic.Int64 // of them, those whose caller has left
-	draining   atomic.Bool
-	// stopping ends when no new requests are taken, life when those under way are
-	// given up.
-	stopping, life context.Context
-	stop           context.CancelCauseFunc
-	give           context.CancelFunc
-	idle           chan struct{} // gets a token when the last request ends while draining
+	inFlight atomic.Int64
+	calls    calls
+	draining atomic.Bool
+	stopping context.Context // ends when no new requests are taken
+	stop     context.CancelCauseFunc
+	idle     chan struct{} // gets a token when the last request ends while draining
 }
 
 // New makes a Server.
 func New(o Options) *Server {
-	s := &Server{Options: o, idle: make(chan struct{}, 1)}
+	s := &Server{Options: o, idle: make(chan struct{}, 1), calls: calls{open: map[*call]struct{}{}}}
 	s.stopping, s.stop = context.WithCancelCause(context.Background())
-	s.life, s.give = context.WithCancel(context.Background())
 	s.exchanges.New = func() any { return &exchange{Server: s} }
 	return s
 }
@@ -197,7 +193,7 @@ func (s *Server) Drain(ctx context.Context) error {
 		return nil
 	}
 	n := s.inFlight.Load()
-	s.give()
+	s.calls.giveUp()
 	settled, cancel := context.WithTimeout(context.WithoutCancel(ctx), settlePatience)
 	defer cancel()
 	s.wait(settled)
@@ -221,7 +217,7 @@ func (s *Server) InFlight() int { return int(s.inFlight.Load()) }
 
 // LeftBehind is how many requests are answered whose caller has left: what was
 // sent is read to its end.
-func (s *Server) LeftBehind() int { return int(s.leftBehind.Load()) }
+func (s *Server) LeftBehind() int { return int(s.calls.left.Load()) }
 
 // Unknown is how many requests with unknown credentials were refused since the
 // start. They are counted in memory only.

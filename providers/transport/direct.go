@@ -103,7 +103,7 @@ func (d *direct) exchange(ctx context.Context, c *conn, r *Request, head, rest [
 		wait = defaultWait
 	}
 	c.SetDeadline(time.Now().Add(wait)) // fails only if it is closed, which the next step finds
-	stop := context.AfterFunc(ctx, c.ended)
+	stop := afterFunc(ctx, c.ended)
 	a := &answer{from: d, conn: c, ctx: ctx, stop: stop}
 	n, err := c.send(head, rest)
 	if err != nil {
@@ -133,6 +133,15 @@ func (d *direct) exchange(ctx context.Context, c *conn, r *Request, head, rest [
 	a.Response = Response{Status: h.status, ContentType: h.contentType, Encoding: h.encoding, RetryAfter: h.retryAfter, Length: h.length, Body: a}
 	a.chunked, a.left, a.reuse = h.chunked, h.length, !h.close && err == nil
 	return &a.Response, nil
+}
+
+// afterFunc is context.AfterFunc, without what that sets aside where the context can
+// do it itself.
+func afterFunc(ctx context.Context, f func()) (stop func() bool) {
+	if own, ok := ctx.(interface{ AfterFunc(func()) func() bool }); ok {
+		return own.AfterFunc(f)
+	}
+	return context.AfterFunc(ctx, f)
 }
 
 // lastWords is how long an upstream is listened to that does not.
