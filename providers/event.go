@@ -100,7 +100,7 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 	}
 	if data[0] == '[' && string(bytes.TrimRight(data, " \t")) == "[DONE]" {
 		if s.err = io.EOF; s.failed {
-			if s.err = s.reportedError(!s.opts.HideErrors); s.opts.HideErrors {
+			if s.err = s.reportedError(true); s.opts.HideErrors {
 				return broken
 			}
 		}

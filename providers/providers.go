@@ -57,7 +57,7 @@ type Call struct {
 	// otherwise the provider drops that event again.
 	KeepUsage bool
 	// HideErrors is whether the caller is to see none of the upstream's words of an
-	// error: the provider drops such events, and the error is not Told.
+	// error: the provider drops such events.
 	HideErrors bool
 	RequestID  string
 	// Hops is how many gateways the request has passed before this one.
@@ -160,8 +160,9 @@ type UpstreamError struct {
 	// RetryAfter is how long the upstream asks to be left alone; 0 if it does
 	// not say.
 	RetryAfter time.Duration
-	// Told is whether the stream itself has told the client of the error, in an
-	// event that was passed on: nothing is left to say.
+	// Told is whether the stream itself has told of the error, in an event behind
+	// others. Unless the call hides errors that was passed on, and nothing is left to
+	// say.
 	Told bool
 	// Free is whether there is proof that the upstream charges nothing for the
 	// call: nothing was sent, or it was refused, or the upstream says so.

@@ -193,7 +193,7 @@ func (s *Stream) finish(err error) ([]byte, error) {
 	if s.err == nil {
 		switch {
 		case s.failed:
-			s.err = s.reportedError(!s.opts.HideErrors)
+			s.err = s.reportedError(true)
 		case s.complete():
 			s.err = io.EOF
 			s.final = len(out)
@@ -250,7 +250,8 @@ func (s *Stream) take(b []byte) (out []byte, taken int) {
 	return b[:kept], len(b)
 }
 
-// reportedError is the error that an event has told of.
+// reportedError is the error that an event has told of; told is whether the stream
+// had begun.
 func (s *Stream) reportedError(told bool) error {
 	return &UpstreamError{Fault: ServerError, Told: told, Free: s.silent(), Err: errReported}
 }

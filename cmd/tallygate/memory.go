@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	memoryRoom  = 40 << 20 // bytes
+	memoryRoom  = 40 << 20               // bytes
 	memoryEvery = 100 * time.Millisecond // thousands of connections may come in less than a second
 	// seldom is how much the heap may grow between two collections, in percent of
 	// what is alive. That is little beside what requests leave behind, and the
@@ -23,7 +23,7 @@ const (
 // needs: the soft limit follows what is in use, with some room above it. A fixed
 // limit would either be generous, or make the collector run without pause
 // whenever a compaction needs more for some seconds. It returns when ctx ends.
-// An owner who sets GOMEMLIMIT or GOGC knows better.
+// An owner who sets GOMEMLIMIT, or GOGC in place of seldom, knows better.
 //
 // The limit covers stacks and the runtime's own tables as well as the heap.
 // They are counted as in use: thousands of connections have more of them than

@@ -23,8 +23,6 @@ const (
 	// unknownImage bounds the tokens of a picture for a model that says nothing of
 	// it: more than any known one makes of a picture.
 	unknownImage = 50_000
-	// leastAnswer is the output, in tokens, that a budget for thinking leaves.
-	leastAnswer = 16
 )
 
 // admit holds the most that the request can use with any of the upstreams that may
@@ -249,7 +247,7 @@ func (x *exchange) outputWanted(limited bool) *tally.Refusal {
 			// Some upstreams refuse a maximum that does not fit beside the prompt.
 			want = min(want, max(context-x.asked.InputTokens, context/4))
 		}
-		want = max(want, e.Thinking+leastAnswer)
+		want = max(want, e.Thinking+meter.LeastOutput)
 	}
 	want = min(want, largest)
 	x.most = want
@@ -262,7 +260,7 @@ func (x *exchange) outputWanted(limited bool) *tally.Refusal {
 			most = p.Token.MaxOutput
 		}
 		// It is of the request: choices share it, and no budget for thinking raises it.
-		if e.Thinking > 0 && e.Thinking+leastAnswer > most/x.asked.Choices {
+		if e.Thinking > 0 && e.Thinking+meter.LeastOutput > most/x.asked.Choices {
 			return tally.BadRequest("thinking", fmt.Sprintf("A visitor's request may have %s tokens of output, thinking and all choices together. Ask for less thinking.", tally.TokensIO.Format(most)))
 		}
 		want = min(want, max(most/x.asked.Choices, 1))
@@ -270,9 +268,9 @@ func (x *exchange) outputWanted(limited bool) *tally.Refusal {
 	// An upstream refuses an output that its budget for thinking uses up. Where the
 	// caller has said so itself, that is what it is told.
 	if e.Thinking > 0 && (e.MaxTokens < 0 || e.MaxTokens > e.Thinking) {
-		x.asked.Least = min(e.Thinking+leastAnswer, want)
+		x.asked.Least = min(e.Thinking+meter.LeastOutput, want)
 		if want <= e.Thinking {
-			x.asked.Least, want = e.Thinking+leastAnswer, e.Thinking+leastAnswer
+			x.asked.Least, want = e.Thinking+meter.LeastOutput, e.Thinking+meter.LeastOutput
 		}
 	}
 	x.asked.Output = want

@@ -122,6 +122,7 @@ func TestTheUpstreamsWords(t *testing.T) {
 // TestTheUpstreamsWordsInStreams: so it is with an error behind the first words of
 // an answer.
 func TestTheUpstreamsWordsInStreams(t *testing.T) {
+	booked := map[tally.Tokens]bool{} // what is hidden costs what it costs others
 	for who, want := range map[string]bool{"visitor": false, "client": true, "": true} {
 		w := newWorld(t)
 		w.scripted(200, `{"choices":[{"delta":{"content":"hello"}}]}`, `{"error":{"message":"the account of Acme is overdrawn"}}`, "[DONE]")
@@ -133,6 +134,8 @@ func TestTheUpstreamsWordsInStreams(t *testing.T) {
 		}
 		if r := w.one(); r.Outcome != tally.OutcomeFailed || r.Code != tally.CodeProviderError {
 			t.Errorf("%s: booked as %s %s", who, r.Outcome, r.Code)
+		} else if booked[tally.Tokens{Output: r.Tokens.Output}] = true; len(booked) > 1 {
+			t.Errorf("%s: %+v, others otherwise", who, r.Tokens)
 		}
 	}
 }

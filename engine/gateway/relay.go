@@ -136,7 +136,7 @@ func (x *exchange) broken(body providers.Body, err error, lines *lineOut) {
 	x.result.Outcome, x.result.Code = tally.OutcomeFailed, refusal.Code
 	x.result.Uncounted = x.free()
 	x.settle()
-	if told(err) {
+	if told(err) && !x.principal.Visitor { // from visitors it was hidden
 		return
 	}
 	x.out = append(append(append(x.out[:0], "data: "...), errorBody(refusal)...), "\n\n"...)

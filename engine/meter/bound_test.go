@@ -98,7 +98,7 @@ func TestBoundIsTrue(t *testing.T) {
 			}
 			return
 		}
-		if ticket.Output() > r.Output || ticket.Output() < min(r.Output, leastOutput) {
+		if ticket.Output() > r.Output || ticket.Output() < min(r.Output, LeastOutput) {
 			rt.Fatalf("granted %d of %d", ticket.Output(), r.Output)
 		}
 		held := w.usage("client/cl_1", tally.Day)
@@ -208,10 +208,10 @@ func TestConcurrentCallersReachTheLimitExactly(t *testing.T) {
 			for range 64 {
 				all.Go(func() {
 					for {
-						ticket, refusal := w.meter.Admit(context.Background(), w.request(func(r *Request) { r.Output = leastOutput }))
+						ticket, refusal := w.meter.Admit(context.Background(), w.request(func(r *Request) { r.Output = LeastOutput }))
 						if refusal == nil {
 							admitted.Add(1)
-							if err := ticket.Settle(context.Background(), answered(50, leastOutput)); err != nil {
+							if err := ticket.Settle(context.Background(), answered(50, LeastOutput)); err != nil {
 								t.Error(err)
 							}
 							continue

@@ -17,9 +17,9 @@ import (
 // [Meter.Heartbeat].
 const HoldFor = 10 * time.Minute
 
-// leastOutput is the smallest answer worth paying for, in tokens per choice: a
+// LeastOutput is the smallest answer worth paying for, in tokens per choice: a
 // budget that buys less refuses the request instead of clamping it.
-const leastOutput = 16
+const LeastOutput = 16
 
 // UnknownContext bounds the input of a request whose size the gateway cannot
 // see, for a model whose context it does not know: the longest on the market
@@ -149,10 +149,9 @@ func (m *Meter) Admit(ctx context.Context, r *Request) (*Ticket, *tally.Refusal)
 			places = append(places, tally.Place{Subject: visitorsOf(p.Gateway.ID) + tally.Subject(who.network), Max: most * networkShare})
 		}
 	}
-	output := saturatingMul(r.Output, r.Choices)
-	least := min(output, saturatingMul(max(leastOutput, r.Least), r.Choices))
+	least, want := r.outputs()
 	reservation := tally.Reservation{
-		ID: r.ID, At: r.At, ExpiresAt: t.expires, MinOutput: least, WantOutput: output,
+		ID: r.ID, At: r.At, ExpiresAt: t.expires, MinOutput: least, WantOutput: want,
 		Bounds: boundsOf(r), Charges: t.charges, Places: places, Session: session, Draft: t.draft,
 		Since: r.Since, Floor: max(least, saturatingMul(m.lengths.floor(lengthOf(p), r.Model), r.Choices)),
 	}
@@ -192,6 +191,12 @@ func boundsOf(r *Request) tally.Bounds {
 		credits = cost.MarkedUp(c.MarkupBasisPoints)
 	}
 	return tally.Bounds{{Base: 1}, {Base: tally.AddSat(r.InputTokens, r.Predicted), PerMillion: 1_000_000}, cost, credits, {Base: 1}}
+}
+
+// outputs are the least and the most output to hold, of all choices together.
+func (r *Request) outputs() (least, want int64) {
+	want = saturatingMul(r.Output, r.Choices)
+	return min(want, saturatingMul(max(LeastOutput, r.Least), r.Choices)), want
 }
 
 func saturatingMul(a, b int64) int64 {

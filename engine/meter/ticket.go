@@ -49,9 +49,8 @@ func (t *Ticket) Raise(ctx context.Context) error {
 	r := t.request
 	bounds := boundsOf(r)
 	bounds[tally.Requests.Index()], bounds[tally.Sessions.Index()] = tally.Bound{}, tally.Bound{}
-	output := saturatingMul(r.Output, r.Choices)
-	least := min(output, saturatingMul(max(leastOutput, r.Least), r.Choices))
-	grant, err := t.meter.store.Raise(ctx, r.ID, least, output, bounds)
+	least, want := r.outputs()
+	grant, err := t.meter.store.Raise(ctx, r.ID, least, want, bounds)
 	if err != nil {
 		return err
 	}
