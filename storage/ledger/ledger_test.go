@@ -25,11 +25,7 @@ func reservation(id tally.ID, at time.Time, charges ...tally.Charge) *tally.Rese
 
 // try holds a reservation if it can, without waiting.
 func try(l *Ledger, r *tally.Reservation) (*Hold, tally.Grant, []tally.Counter, error) {
-	h := &Hold{Reservation: *r}
-	g, lacking, _, err := l.admit(h, nil, time.Time{})
-	if lacking != nil || err != nil {
-		h = nil
-	}
+	h, g, lacking, _, err := l.admit(r, nil, time.Time{})
 	return h, g, lacking, err
 }
 

@@ -126,17 +126,16 @@ func (q *line) overtaken(h *Hold, amount int64) {
 // *tally.LimitError. Once ctx is done nothing is held, and the error is Unavailable
 // with ctx's cause.
 func (l *Ledger) Admit(ctx context.Context, r *tally.Reservation, adopt func([]tally.Counter) error) (*Hold, tally.Grant, error) {
-	h := &Hold{Reservation: *r}
-	if r = &h.Reservation; r.Since.IsZero() {
+	if r.Since.IsZero() {
 		r.Since = r.At
 	}
 	var w *waiter // kept, so that it keeps its turn when it asks again
 	var began time.Time
 	for {
-		g, lacking, waits, err := l.admit(h, w, began)
+		h, g, lacking, waits, err := l.admit(r, w, began)
 		switch {
 		case waits != nil:
-			w = waits
+			w, h, r = waits, waits.want, waits.r
 			if began.IsZero() {
 				began = time.Now()
 			}
@@ -161,35 +160,41 @@ func (l *Ledger) Admit(ctx context.Context, r *tally.Reservation, adopt func([]t
 }
 
 // admit opens a hold, or puts it into a line if it may wait; w is the waiter that it
-// has been already, nil if it asks for the first time.
-func (l *Ledger) admit(h *Hold, w *waiter, began time.Time) (g tally.Grant, lacking []tally.Counter, waits *waiter, err error) {
+// has been already, nil if it asks for the first time. A refusal costs no memory but
+// that of its error.
+func (l *Ledger) admit(r *tally.Reservation, w *waiter, began time.Time) (h *Hold, g tally.Grant, lacking []tally.Counter, waits *waiter, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r := &h.Reservation
 	patient := r.Wait != 0 && (began.IsZero() || time.Since(began) < r.Wait)
 	d := l.decide(r, patient)
 	switch {
 	case d.lacking != nil:
-		return g, d.lacking, nil, nil
+		return nil, g, d.lacking, nil, nil
 	case d.err == nil:
+		if w != nil {
+			h = w.want
+		} else {
+			h = &Hold{Reservation: *r}
+		}
 		g = l.hold(h, &d)
 		if l.waiting > 0 { // one that asked earlier than others may leave them nothing to be owed
 			l.serve(h)
 		}
-		return g, nil, nil, nil
+		return h, g, nil, nil, nil
 	case d.at == nil || !patient || r.Wait < 0:
-		return g, nil, nil, d.err
+		return nil, g, nil, nil, d.err
 	}
 	if w == nil {
-		w = &waiter{want: h, r: r, joined: l.opened, done: make(chan struct{}, 1)}
+		h := &Hold{Reservation: *r}
+		w = &waiter{want: h, r: &h.Reservation, joined: l.opened, done: make(chan struct{}, 1)}
 	}
 	if !l.join(w, d.at) {
 		if limit, ok := d.err.(*tally.LimitError); ok {
 			limit.Crowded = true
 		}
-		return g, nil, nil, d.err
+		return nil, g, nil, nil, d.err
 	}
-	return g, nil, w, nil
+	return nil, g, nil, w, nil
 }
 
 // join puts a waiter into the line where it is short; false if that is full.

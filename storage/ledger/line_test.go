@@ -119,15 +119,14 @@ func (c *crowd) ask() {
 	if c.random.IntN(4) == 0 { // an answer that costs nothing, as of an embedding
 		r.Bounds[tally.Cost.Index()].PerMillion = 0
 	}
-	h := &Hold{Reservation: *r}
-	_, _, w, err := c.admit(h, nil, time.Time{})
+	h, _, _, w, err := c.admit(r, nil, time.Time{})
 	if limit, ok := err.(*tally.LimitError); ok && !limit.Crowded && limit.Place.Subject == "" && tally.AddSat(limit.Used, limit.Need) <= limit.Charge.Max {
 		c.t.Fatalf("refused at once though only others' holds are in the way: %v", err)
 	}
 	switch {
 	case w != nil:
 		c.waiters = append(c.waiters, w)
-	case err == nil:
+	case h != nil:
 		c.Commit([]*Hold{h}, nil)
 		c.holds = append(c.holds, h)
 	}
@@ -205,9 +204,8 @@ func TestTurnIsKept(t *testing.T) {
 		asked++
 		r := &tally.Reservation{ID: id, At: noon, ExpiresAt: noon.Add(time.Minute), Wait: wait, Charges: charges, Since: noon.Add(time.Duration(asked) * time.Second)}
 		r.Bounds[tally.Cost.Index()].Base = cost
-		h = &Hold{Reservation: *r}
-		_, _, w, err = l.admit(h, nil, time.Time{})
-		if w == nil && err == nil {
+		h, _, _, w, err = l.admit(r, nil, time.Time{})
+		if h != nil {
 			l.Commit([]*Hold{h}, nil)
 		}
 		return h, w, err
