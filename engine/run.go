@@ -125,6 +125,9 @@ func (e *Engine) ready() error {
 	if err != nil {
 		return err
 	}
+	if s.Fault != "" {
+		return tally.Errorf(tally.Unavailable, "the disk does not keep what it is given: new requests are refused").WithHint("tallygate status says why")
+	}
 	if !s.Admitting {
 		return tally.Errorf(tally.Unavailable, "the disk is nearly full: new requests are refused").WithHint("free some space")
 	}

@@ -72,7 +72,10 @@ func (e *Engine) status(ctx context.Context, _ control.None) (control.Status, er
 // first. What of it had to be looked up was told already.
 func (e *Engine) warnings(c *tally.Catalog, s *control.Status, store storage.Status, told []string, now time.Time) (out []string) {
 	warn := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
-	if !store.Admitting {
+	switch {
+	case store.Fault != "":
+		warn("the disk does not keep what it is given, so requests are refused until it does: %s", store.Fault)
+	case !store.Admitting:
 		warn("the disk is nearly full: new requests are refused until there is space")
 	}
 	if s.ClockLag > 0 {
