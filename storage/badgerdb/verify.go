@@ -91,7 +91,7 @@ func (v *verifier) begin(s *Store) error {
 		for _, subject := range subjectsHeld(h) {
 			for _, c := range v.counting[subject] {
 				if c.Period.Contains(h.At) {
-					c.should.Held = tally.AddSat(c.should.Held, h.Held[c.Metric.Index()])
+					c.should.Held = tally.AddSat(c.should.Held, h.Holds()[c.Metric.Index()])
 				}
 			}
 		}
