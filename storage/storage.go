@@ -168,7 +168,8 @@ type Store interface {
 	Backup(ctx context.Context, w io.Writer) error
 	// Verify replays every record and proves counters and rollups. It finds
 	// faults; it repairs nothing.
-	Verify(ctx context.Context) (tally.Report, error)
+	// It rests so long after each 5 ms of work; 0 for not at all.
+	Verify(ctx context.Context, rest time.Duration) (tally.Report, error)
 	Close() error
 }
 
