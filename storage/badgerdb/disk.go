@@ -69,7 +69,8 @@ type disk struct {
 	unsynced, next time.Time
 	latest         time.Time // commit
 	paused         time.Time // when a pause was used for a sync
-	syncing        time.Time // since when a sync is under way; zero if none is
+	syncing        bool      // a sync is under way
+	looks          int       // how often it was looked at meanwhile: clocks may leap
 	late           []*job    // acts whose callers wait for a sync that has not begun
 	broken         bool
 }
@@ -169,7 +170,7 @@ func (s *Store) sync(alone func(func() error) error) {
 	d, seq := &s.disk, s.committed.Load()
 	d.mu.Lock()
 	covered := d.late
-	d.late, d.next, d.syncing = nil, time.Time{}, time.Now()
+	d.late, d.next, d.syncing, d.looks = nil, time.Time{}, true, 0
 	failed := d.faults[DiskSync] != nil
 	d.mu.Unlock()
 
@@ -193,7 +194,7 @@ func (s *Store) sync(alone func(func() error) error) {
 
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.syncing = time.Time{}
+	d.syncing = false
 	if err != nil || d.faults[DiskLook] != nil {
 		d.late = append(covered, d.late...)
 		return
@@ -208,12 +209,16 @@ func (s *Store) sync(alone func(func() error) error) {
 func (s *Store) due() bool {
 	d := &s.disk
 	d.mu.Lock()
-	began, due := d.syncing, (!d.unsynced.IsZero() || d.fault() != nil) && d.faults[DiskLook] == nil // it may be another folder
+	syncing, due := d.syncing, (!d.unsynced.IsZero() || d.fault() != nil) && d.faults[DiskLook] == nil // it may be another folder
+	if d.looks++; !syncing {
+		d.looks = 0
+	}
+	looks := d.looks
 	d.mu.Unlock()
-	if began.IsZero() {
+	if !syncing {
 		return due
 	}
-	if most := s.opts.times.sync; time.Since(began) > most {
+	if most := s.opts.times.sync; time.Duration(looks)*s.opts.times.look > most {
 		s.found(DiskSync, fmt.Errorf("a sync takes longer than %s", most))
 	}
 	return false
