@@ -170,7 +170,7 @@ func (s *Store) sync(alone func(func() error) error) {
 	d, seq := &s.disk, s.committed.Load()
 	d.mu.Lock()
 	covered := d.late
-	d.late, d.next, d.syncing, d.looks = nil, time.Time{}, true, 0
+	d.late, d.next = nil, time.Time{}
 	failed := d.faults[DiskSync] != nil
 	d.mu.Unlock()
 
@@ -205,21 +205,22 @@ func (s *Store) sync(alone func(func() error) error) {
 	}
 }
 
-// due says whether a sync is to begin. One that takes too long is a fault.
-func (s *Store) due() bool {
+// claim says whether a sync is to begin, which the caller must begin then. One that
+// takes too long is a fault.
+func (s *Store) claim() bool {
 	d := &s.disk
 	d.mu.Lock()
-	syncing, due := d.syncing, (!d.unsynced.IsZero() || d.fault() != nil) && d.faults[DiskLook] == nil // it may be another folder
-	if d.looks++; !syncing {
-		d.looks = 0
+	if !d.syncing {
+		// While the folder is not there, another one may be in its place.
+		d.looks, d.syncing = 0, (!d.unsynced.IsZero() || d.fault() != nil) && d.faults[DiskLook] == nil
+		defer d.mu.Unlock()
+		return d.syncing
 	}
-	looks := d.looks
+	d.looks++
+	long := time.Duration(d.looks)*s.opts.times.look > s.opts.times.sync
 	d.mu.Unlock()
-	if !syncing {
-		return due
-	}
-	if most := s.opts.times.sync; time.Duration(looks)*s.opts.times.look > most {
-		s.found(DiskSync, fmt.Errorf("a sync takes longer than %s", most))
+	if long {
+		s.found(DiskSync, fmt.Errorf("a sync takes longer than %s", s.opts.times.sync))
 	}
 	return false
 }

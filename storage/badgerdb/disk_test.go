@@ -181,3 +181,37 @@ func TestFullDiskIsNotTheEnd(t *testing.T) {
 	case <-time.After(200 * time.Millisecond):
 	}
 }
+
+// There is one sync at a time: two would take the head from each other.
+func TestOneSyncAtATime(t *testing.T) {
+	w := newWorld(t)
+	if err := w.Store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var under, most, syncs atomic.Int64
+	times := usualTimes
+	times.look, times.quiet = time.Millisecond, time.Microsecond
+	s, err := Open(ctx, Options{Dir: w.dir, chunkBits: 2, times: times, Disk: func(step DiskStep) error {
+		switch step {
+		case DiskSync:
+			most.Store(max(most.Load(), under.Add(1)))
+			syncs.Add(1)
+			time.Sleep(time.Millisecond)
+		case DiskHead:
+			under.Add(-1)
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Store = s
+	for i := 0; syncs.Load() < 50 && i < 5000; i++ {
+		if err := w.refuse(tally.ID(fmt.Sprint("req_", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if most.Load() != 1 || w.Fault() != nil {
+		t.Errorf("%d at once, fault %v", most.Load(), w.Fault())
+	}
+}

@@ -156,7 +156,7 @@ func (s *Store) keep() {
 				s.queue.second()
 			}
 		}
-		if s.due() {
+		if s.claim() {
 			s.running.Go(func() { s.sync(s.queue.alone) }) // it may hang
 		}
 	}
