@@ -130,6 +130,7 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 		s.said.fold(&seen)
 	}
 	s.said.name(data, &f)
+	s.beside = s.beside || f.beside
 	if f.content > 0 {
 		s.events++
 		s.content += int64(f.content)

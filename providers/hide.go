@@ -11,7 +11,7 @@ import (
 // under which upstreams tell it, nor of the places, so for these callers every
 // member of an answer goes whose key speaks of money, wherever it stands. What the
 // model wrote is left alone: it is in strings, or below one of the keys that hold
-// output.
+// objects of its own.
 
 // Credits are what a caller pays, to be put into the usage object at [From, To) of
 // an answer; nothing is put anywhere if To is 0.
@@ -101,7 +101,7 @@ func (h *hider) object(i, depth int, below bool) int {
 	kept := -1 // the end of the last member that stays
 	end := eachMember(h.b, i, depth, func(key []byte, i int) int {
 		if !tellsOfMoney(key) {
-			if below && isOutput(key) {
+			if is := meaningOf(key); below && (is == itsData || is == itsTokens) {
 				kept = skipValue(h.b, i, depth)
 			} else {
 				kept = h.value(i, depth, below || depth == 1 && string(key) == "choices")
@@ -144,17 +144,6 @@ func (h *hider) putCredits(object bool) {
 	}
 	h.dst = append(h.dst, `{"total_cost":`...)
 	h.dst = append(appendUSD(h.dst, h.credits.Amount), '}')
-}
-
-// isOutput reports whether what stands under a key of a choice was written by the
-// model. The probabilities of legacy completions have its tokens as keys.
-func isOutput(key []byte) bool {
-	switch string(key) {
-	case "logprobs", "parsed", "input":
-		return true
-	}
-	is := meaningOf(key)
-	return is == itsOutput || is == itsThought
 }
 
 // tellsOfMoney reports whether a key speaks of money. One with escapes is decoded,

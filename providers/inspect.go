@@ -14,7 +14,8 @@ type facts struct {
 	data        bool // there is output beside the choices: embeddings
 	finish      Finish
 	endings     *endings // of the choices; nil counts none
-	content     int      // bytes of content in the choices
+	content     int      // bytes of content
+	beside      bool     // something came that is no content, but stands beside some
 }
 
 // The places of usage objects.
@@ -50,9 +51,13 @@ func inspect(b []byte, i int, f *facts) int {
 	}
 	return eachMember(b, i, 1, func(key []byte, i int) int {
 		if string(key) == "choices" {
-			end := f.texts(b, i, 1, itsOther)
+			end := f.texts(b, i, 1, itsOutput)
 			f.choices = span{From: i, To: end}
 			return end
+		}
+		switch string(key) {
+		case "output", "content", "text", "delta", "candidates", "response": // of another dialect than OpenAI's
+			return f.texts(b, i, deep, itsOutput)
 		}
 		end := skipValue(b, i, 1)
 		if end < 0 {
@@ -139,9 +144,12 @@ func hollow(b []byte, i int) bool {
 	return empty
 }
 
+// deep is a depth at which no object is a choice.
+const deep = 3
+
 // texts walks over a value of the choices, which is what the key says it stands
-// under. Strings count if that is one that holds output; of pictures and sound all
-// strings do, also below it.
+// under. Strings count unless that is known to hold no output; of pictures, sound
+// and data all strings do, also below it.
 func (f *facts) texts(b []byte, i, depth int, as inChoices) int {
 	switch kindAt(b, i) {
 	case '"':
@@ -162,16 +170,23 @@ func (f *facts) textsIn(b []byte, i, depth int, as inChoices) int {
 	thought := 0 // bytes of reasoning under one name
 	index, finish := int64(0), Unfinished
 	end := eachMember(b, i, depth+1, func(key []byte, i int) int {
-		is := itsMedia
-		if as != itsMedia {
+		is := as
+		if as != itsMedia && as != itsData {
 			is = meaningOf(key)
 		}
 		before := f.content
-		end := f.texts(b, i, depth+1, is)
+		end := 0
+		if is.output() {
+			end = f.texts(b, i, depth+1, is)
+		} else {
+			end = skipValue(b, i, depth+1)
+		}
 		if end < 0 {
 			return end
 		}
 		switch {
+		case is == itsBeside || is == itsTokens:
+			f.beside = f.beside || !hollow(b, i)
 		case is == itsThought: // what is told under two names is the same
 			n := f.content - before
 			f.content -= min(n, thought)
@@ -200,26 +215,39 @@ func (f *facts) textsIn(b []byte, i, depth int, as inChoices) int {
 type inChoices uint8
 
 const (
-	itsOther   inChoices = iota
-	itsOutput            // text that the model wrote
-	itsThought           // its reasoning, for which there are several names
-	itsMedia             // pictures and sound that the model made, and their addresses
+	itsOutput  inChoices = iota // text that the model wrote, as under every key that is not known
+	itsData                     // an object that the model wrote, with its keys
+	itsThought                  // reasoning, for which there are several names
+	itsMedia                    // pictures and sound that the model made, and their addresses
+	itsBeside                   // what comes with output and is counted there, or is not the model's
+	itsTokens                   // the same, with the model's tokens as keys
+	itsNothing                  // what can stand there though the model has written nothing
 	itsFinish
 	itsUsage
 	itsIndex
 )
 
 // output reports whether the model made it.
-func (is inChoices) output() bool { return is == itsOutput || is == itsThought || is == itsMedia }
+func (is inChoices) output() bool { return is <= itsMedia }
 
+// meaningOf is the one list of the keys of choices. What it does not know is
+// output: a stream is silent only if nothing came that could be.
 func meaningOf(key []byte) inChoices {
 	switch string(key) {
-	case "content", "text", "arguments", "name", "refusal":
-		return itsOutput
+	case "arguments", "input", "parsed":
+		return itsData
 	case "images", "image", "image_url", "b64_json", "inline_data", "audio", "video", "video_url":
 		return itsMedia
 	case "reasoning_content", "reasoning", "thinking", "reasoning_details", "reasoning_text", "thinking_blocks":
 		return itsThought
+	case "logprobs", "signature", "annotations", "citations":
+		return itsBeside
+	case "top_logprobs":
+		return itsTokens
+	case "role", "id", "type", "object", "status", "format", "created", "model", "provider", "tool_call_id", "call_id", "service_tier",
+		"system_fingerprint", "native_finish_reason", "stop_reason", "matched_stop", "finish_details", "error",
+		"content_filter_results", "content_filter_result", "content_filter_offsets":
+		return itsNothing
 	case "finish_reason":
 		return itsFinish
 	case "usage":
@@ -227,7 +255,7 @@ func meaningOf(key []byte) inChoices {
 	case "index":
 		return itsIndex
 	}
-	return itsOther
+	return itsOutput
 }
 
 // finishOf sorts a finish_reason: Gemini's and Anthropic's words for the bound of

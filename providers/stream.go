@@ -66,6 +66,7 @@ type Stream struct {
 	final   int  // of the bytes last returned
 	events  int64
 	content int64
+	beside  bool  // something came that is no content
 	read    int64 // bytes
 	failed  bool
 	spoke   bool      // there was an event with data
@@ -256,8 +257,9 @@ func (s *Stream) reportedError(told bool) error {
 	return &UpstreamError{Fault: ServerError, Told: told, Free: s.silent(), Err: errReported}
 }
 
-// silent reports whether there was neither output nor usage.
-func (s *Stream) silent() bool { return s.content == 0 && !s.said.anything() }
+// silent reports whether there was neither output nor usage, nor anything that
+// could be.
+func (s *Stream) silent() bool { return s.content == 0 && !s.beside && !s.said.anything() }
 
 // Report implements Body.
 func (s *Stream) Report() Report { return s.said.report(s.Delivered(), false) }

@@ -114,25 +114,29 @@ func TestStreamFailures(t *testing.T) {
 		err  error
 		want outcome // without what was told
 	}{
-		"no error: empty":     {in: event(`{"error":"","choices":[]}`) + evHello + evStop + evDone, want: outcome{delivered: 2}},
-		"no error: false":     {in: event(`{"error":false}`) + evHello + evStop + evDone, want: outcome{delivered: 2}},
-		"no error: an object": {in: event(`{"error":{ }}`) + evHello + evStop + evDone, want: outcome{delivered: 2}},
-		"a text":              {in: event(`{"error":"busy"}`), want: outcome{fault: ServerError, free: true}},
-		"MiniMax":             {in: event(`{"choices":null,"base_resp":{"status_code":1004,"status_msg":"x"}}`), want: outcome{fault: ServerError, free: true}},
-		"MiniMax, in order":   {in: evHello + event(`{"choices":[{"finish_reason":"stop"}],"base_resp":{"status_code":0,"status_msg":""}}`), want: outcome{delivered: 2}},
-		"FastAPI":             {in: event(`{"detail":"Not Found"}`), want: outcome{fault: ServerError, free: true}},
-		"FastAPI, in order":   {in: event(`{"detail":"high","choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}`), want: outcome{delivered: 1}},
-		"behind usage":        {in: evUsage + evError, want: outcome{tokens: counted, ok: true, fault: ServerError}},
-		"with usage":          {in: event(`{"error":{"message":"x"},"usage":` + theUsage + `}`), want: outcome{tokens: counted, ok: true, fault: ServerError}},
-		"behind a role":       {in: evRole + evError + evDone, want: outcome{fault: ServerError, told: true, free: true}},
-		"behind zeros":        {in: zero + evError, want: outcome{ok: true, fault: ServerError, free: true}},
-		"zeros, and its end":  {in: evRole + zero, want: outcome{ok: true, fault: BadAnswer, free: true}},
-		"zeros, and cut":      {in: evRole + zero, err: io.ErrUnexpectedEOF, want: outcome{ok: true, fault: BadAnswer}}, // it may go on
-		"output, and cut":     {in: evHello + zero, err: io.ErrUnexpectedEOF, want: outcome{delivered: 2, fault: BadAnswer}},
-		"nothing, and cut":    {in: evRole, err: io.ErrUnexpectedEOF, want: outcome{fault: BadAnswer}},
-		"a web page":          {in: "\n<!DOCTYPE html>\n<title>x</title>", want: outcome{fault: BadAnswer, free: true}},
-		"a page as an event":  {in: "data: <html>\n\n", want: outcome{fault: BadAnswer, free: true}},
-		"a page behind text":  {in: evHello + "data: <html>\n\n", want: outcome{delivered: 2, fault: BadAnswer}},
+		"no error: empty":          {in: event(`{"error":"","choices":[]}`) + evHello + evStop + evDone, want: outcome{delivered: 2}},
+		"no error: false":          {in: event(`{"error":false}`) + evHello + evStop + evDone, want: outcome{delivered: 2}},
+		"no error: an object":      {in: event(`{"error":{ }}`) + evHello + evStop + evDone, want: outcome{delivered: 2}},
+		"a text":                   {in: event(`{"error":"busy"}`), want: outcome{fault: ServerError, free: true}},
+		"MiniMax":                  {in: event(`{"choices":null,"base_resp":{"status_code":1004,"status_msg":"x"}}`), want: outcome{fault: ServerError, free: true}},
+		"MiniMax, in order":        {in: evHello + event(`{"choices":[{"finish_reason":"stop"}],"base_resp":{"status_code":0,"status_msg":""}}`), want: outcome{delivered: 2}},
+		"FastAPI":                  {in: event(`{"detail":"Not Found"}`), want: outcome{fault: ServerError, free: true}},
+		"FastAPI, in order":        {in: event(`{"detail":"high","choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}`), want: outcome{delivered: 1}},
+		"behind usage":             {in: evUsage + evError, want: outcome{tokens: counted, ok: true, fault: ServerError}},
+		"with usage":               {in: event(`{"error":{"message":"x"},"usage":` + theUsage + `}`), want: outcome{tokens: counted, ok: true, fault: ServerError}},
+		"behind a role":            {in: evRole + evError + evDone, want: outcome{fault: ServerError, told: true, free: true}},
+		"behind what nobody knows": {in: event(`{"choices":[{"delta":{"summary":"12345678"}}]}`) + evError, want: outcome{delivered: 2, fault: ServerError, told: true}},
+		"behind a source":          {in: event(`{"choices":[{"delta":{"annotations":[{"url":"x"}]}}]}`) + evError, want: outcome{fault: ServerError, told: true}},
+		"behind empty ones":        {in: event(`{"choices":[{"delta":{"role":"assistant","summary":"","annotations":[]},"logprobs":{"content":[]}}]}`) + evError, want: outcome{fault: ServerError, told: true, free: true}},
+		"behind another dialect":   {in: event(`{"output":[{"t":"12345678"}]}`) + evError, want: outcome{delivered: 2, fault: ServerError, told: true}},
+		"behind zeros":             {in: zero + evError, want: outcome{ok: true, fault: ServerError, free: true}},
+		"zeros, and its end":       {in: evRole + zero, want: outcome{ok: true, fault: BadAnswer, free: true}},
+		"zeros, and cut":           {in: evRole + zero, err: io.ErrUnexpectedEOF, want: outcome{ok: true, fault: BadAnswer}}, // it may go on
+		"output, and cut":          {in: evHello + zero, err: io.ErrUnexpectedEOF, want: outcome{delivered: 2, fault: BadAnswer}},
+		"nothing, and cut":         {in: evRole, err: io.ErrUnexpectedEOF, want: outcome{fault: BadAnswer}},
+		"a web page":               {in: "\n<!DOCTYPE html>\n<title>x</title>", want: outcome{fault: BadAnswer, free: true}},
+		"a page as an event":       {in: "data: <html>\n\n", want: outcome{fault: BadAnswer, free: true}},
+		"a page behind text":       {in: evHello + "data: <html>\n\n", want: outcome{delivered: 2, fault: BadAnswer}},
 	} {
 		for _, size := range []func() int{nil, func() int { return 1 }} {
 			got := drain(t, NewStream(&pieces{text: x.in, err: x.err, size: size}, StreamOptions{}))
@@ -148,11 +152,13 @@ func TestStreamFailures(t *testing.T) {
 // anything.
 func TestWholeFailures(t *testing.T) {
 	for in, want := range map[string]outcome{
-		`{"error":"","choices":[{"message":{"content":"x"}}]}`:              {delivered: 1},
-		`{"error":{},"choices":[{"message":{"content":"x"}}]}`:              {delivered: 1},
-		`{"error":{"message":"x"},"choices":[{"message":{"content":"x"}}]}`: {delivered: 1},
-		`{"error":{"message":"x"},"usage":` + theUsage + `}`:                {tokens: counted, ok: true},
-		`{"error":{"message":"x"},"usage":{"prompt_tokens":0}}`:             {fault: ServerError, free: true},
+		`{"error":"","choices":[{"message":{"content":"x"}}]}`:                                                  {delivered: 1},
+		`{"error":{},"choices":[{"message":{"content":"x"}}]}`:                                                  {delivered: 1},
+		`{"error":{"message":"x"},"choices":[{"message":{"content":"x"}}]}`:                                     {delivered: 1},
+		`{"error":{"message":"x"},"usage":` + theUsage + `}`:                                                    {tokens: counted, ok: true},
+		`{"error":{"message":"x"},"usage":{"prompt_tokens":0}}`:                                                 {fault: ServerError, free: true},
+		`{"error":"x","output":"12345678","choices":null}`:                                                      {delivered: 2},
+		`{"error":"x","choices":[{"message":{"content":null,"tool_calls":[{"custom":{"input":"12345678"}}]}}]}`: {delivered: 2},
 		`{"error":"x"}`:    {fault: ServerError, free: true},
 		`{"error":false}`:  {},
 		`{"choices":null}`: {fault: ServerError, free: true},

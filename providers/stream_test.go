@@ -203,7 +203,12 @@ func TestStreamDelivered(t *testing.T) {
 		`{"delta":{"role":"assistant"}}`:              0,
 		`{"logprobs":{"token":"not content"}}`:        0,
 		`{"delta":{"content":[{"text":"in parts"}]}}`: 2,
-		`{"delta":{"tool_calls":[{"id":"call_123","function":{"name":"f","arguments":"{\"a\":1}"}}]}}`: 3,
+		`{"delta":{"tool_calls":[{"id":"call_123","function":{"name":"f","arguments":"{\"a\":1}"}}]}}`:          3,
+		`{"delta":{"tool_calls":[{"id":"call_123","type":"custom","custom":{"name":"f","input":"print(1)"}}]}}`: 3,
+		`{"delta":{"summary":"a name of its own"}}`:                                                             5,
+		`{"delta":{"tool_calls":[{"index":0,"id":"x","function":{"input":{"a":"as an object"}}}]}}`:             3,
+		`{"delta":"no object at all"}`: 4,
+		`{"delta":{"annotations":[{"title":"of others"}]},"content_filter_results":{"hate":{"severity":"safe"}},"finish_reason":"x"}`: 0,
 	} {
 		in := "data: {\"choices\":[" + choice + "]}\n\n" + evDone
 		if got := drain(t, NewStream(&pieces{text: in}, StreamOptions{})); got.delivered != want {

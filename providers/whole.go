@@ -152,7 +152,7 @@ func (w *Whole) failed() bool {
 	f := &w.facts
 	w.shown = f.count(w.buf, &w.said.figures)
 	w.said.name(w.buf, f)
-	return (f.err || f.hints() || f.choices.null(w.buf)) && f.content == 0 && !f.data && !w.said.anything()
+	return (f.err || f.hints() || f.choices.null(w.buf)) && f.content == 0 && !f.data && !f.beside && !w.said.anything()
 }
 
 // Report implements Body.
