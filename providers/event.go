@@ -91,6 +91,9 @@ const (
 // look takes notice of one event, which will be returned at offset kept.
 func (s *Stream) look(b []byte, ev event, kept int) verdict {
 	data := b[ev.data:ev.dataEnd]
+	if s.failing && len(data) == 0 {
+		return drop
+	}
 	if ev.lines == 0 {
 		s.page = s.page || !s.spoke && isPage(b[ev.start:ev.end])
 		return keep // a comment, or only an event's name
@@ -100,7 +103,7 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 	}
 	if data[0] == '[' && string(bytes.TrimRight(data, " \t")) == "[DONE]" {
 		if s.err = io.EOF; s.failed {
-			if s.err = s.reportedError(true); s.opts.HideErrors {
+			if s.err = s.reportedError(!s.failing); s.failing || s.opts.HideErrors {
 				return broken
 			}
 		}
@@ -112,11 +115,13 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 	i := inspect(data, space(data, 0), &f)
 	if i < 0 || space(data, i) < len(data) {
 		s.page = s.page || first && isPage(data)
-		s.err = free(bad(errNoEvent), s.silent() && s.page)
+		if s.err = free(bad(errNoEvent), s.silent() && s.page); s.failing {
+			s.err = s.reportedError(false)
+		}
 		return broken
 	}
 	fails := f.err || f.hints()
-	dropped := fails && s.opts.HideErrors ||
+	dropped := s.failing || fails && s.opts.HideErrors ||
 		!s.opts.KeepUsage && f.reports() && !fails && (!f.choices.present() || hollow(data, f.choices.From))
 	at := span{}
 	if f.reports() {
@@ -137,8 +142,8 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 	}
 	if fails = f.err || fails && s.silent(); fails {
 		if s.failed = true; !s.passed && kept == 0 && f.content == 0 {
-			s.err = s.reportedError(false)
-			return broken
+			s.readOn()
+			return drop
 		}
 	}
 	if dropped {

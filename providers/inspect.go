@@ -6,12 +6,15 @@ type facts struct {
 	// usage is where the usage objects are: beside the choices, in the last choice
 	// that has one (Moonshot), in x_groq (Groq). Absent if null.
 	usage       [3]span
-	model, tier span // strings
-	choices     span // of any type
-	err         bool // a top-level error that says something
-	hint        bool // something else that tells of a failure
-	detail      bool // a detail, which tells of one where there are no choices
-	data        bool // there is output beside the choices: embeddings
+	believed    [3]bool // whether each says nothing that cannot be
+	figures     figures // what all of them say, also those of which there are two in a place
+	bill        bool    // a cost is told beside the usage
+	model, tier span    // strings
+	choices     span    // of any type
+	err         bool    // a top-level error that says something
+	hint        bool    // something else that tells of a failure
+	detail      bool    // a detail, which tells of one where there are no choices
+	data        bool    // there is output beside the choices: embeddings
 	finish      Finish
 	endings     *endings // of the choices; nil counts none
 	content     int      // bytes of content
@@ -35,7 +38,7 @@ func (f *facts) shown() span {
 
 // reports is whether there is any usage object.
 func (f *facts) reports() bool {
-	return f.usage[besideChoices].present() || f.usage[inChoice].present() || f.usage[inGroq].present()
+	return f.bill || f.usage[besideChoices].present() || f.usage[inChoice].present() || f.usage[inGroq].present()
 }
 
 // delivered estimates the tokens of the content.
@@ -67,13 +70,15 @@ func inspect(b []byte, i int, f *facts) int {
 		case "model":
 			f.model = stringSpan(b, i, end)
 		case "usage":
-			f.usage[besideChoices] = objectSpan(b, i, end)
+			f.report(b, besideChoices, objectSpan(b, i, end))
+		case "cost", "cost_in_usd_ticks", "cost_details":
+			f.bill = true
 		case "service_tier":
 			f.tier = stringSpan(b, i, end)
 		case "error":
-			f.err = says(b, i)
+			f.err = f.err || says(b, i)
 		case "detail": // FastAPI
-			f.detail = says(b, i)
+			f.detail = f.detail || says(b, i)
 		case "base_resp": // MiniMax
 			if b[i] == '{' {
 				code := member(b, i, "status_code")
@@ -84,7 +89,9 @@ func inspect(b []byte, i int, f *facts) int {
 		case "x_groq":
 			if b[i] == '{' {
 				s := member(b, i, "usage")
-				f.usage[inGroq] = objectSpan(b, s.From, s.To)
+				if s.present() {
+					f.report(b, inGroq, objectSpan(b, s.From, s.To))
+				}
 			}
 		}
 		return end
@@ -201,7 +208,7 @@ func (f *facts) textsIn(b []byte, i, depth int, as inChoices) int {
 				index = -1
 			}
 		case is == itsUsage && depth == 2 && b[i] == '{':
-			f.usage[inChoice] = span{From: i, To: end}
+			f.report(b, inChoice, span{From: i, To: end})
 		}
 		return end
 	})

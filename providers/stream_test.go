@@ -258,6 +258,18 @@ func TestStreamDeadlines(t *testing.T) {
 	})
 }
 
+// A stream that has failed at once is read on, but not for long.
+func TestFailedStreamIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src, start := &pieces{text: evError + evUsage}, time.Now()
+		s := NewStream(src, StreamOptions{ChunkTimeout: time.Minute})
+		defer s.Close()
+		if _, err := s.Next(); err == nil || len(src.until) != 2 || src.until[1].Sub(start) != restTimeout {
+			t.Errorf("%v, deadlines %v", err, src.until)
+		}
+	})
+}
+
 // FuzzStream: however the bytes are cut, a reader learns the same; and what
 // reaches the client are whole events, in the upstream's own bytes unless one has
 // several lines of data.
