@@ -96,7 +96,7 @@ func TestEveryUsageIsShown(t *testing.T) {
 			if err != nil {
 				break
 			}
-			out = HideCostsInEvents(out, b, Credits{})
+			out = HideCostsInEvents(out, b, View{})
 		}
 		if bytes.Contains(out, []byte("cost")) || bytes.Count(out, []byte("usage")) != 6 || s.Delivered() != 5 || !bytes.HasSuffix(out, doneMark) {
 			t.Fatalf("split at %d: %d delivered, %s", at, s.Delivered(), out)

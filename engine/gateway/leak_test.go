@@ -66,6 +66,8 @@ func TestTheOwnersCostIsNowhere(t *testing.T) {
 		"only in x_groq":       `,"x_groq":{"usage":{` + counts + `,"cost":0.777}}`,
 		"with an escape":       `,"usage":{` + counts + `,"c\u006fst":0.777}`,
 		"not to be believed":   `,"usage":{"prompt_tokens":-1,"cost":0.777}`,
+		"in a word of its own": `,"usage":{` + counts + `,"units":0.777},"x_pricing":{"amount":0.777},"account":{"balance":"0.777"}`,
+		"in other words":       `,"usage":{` + counts + `},"note":"$0.777 were taken"`,
 		"over several lines":   ",\n\"usage\":\n{" + counts + `,"cost":0.777}`,
 		"and without any cost": `,"usage":{` + counts + `}`,
 	} {
@@ -104,17 +106,21 @@ func TestTheOwnersCostIsNowhere(t *testing.T) {
 	}
 }
 
-// TestTheUpstreamsWords: a client reads why the upstream refuses a request; a
-// visitor only that it does.
+// TestTheUpstreamsWords: a client reads why the upstream refuses a request, unless it
+// is about money and the client pays something else; a visitor only that it does.
 func TestTheUpstreamsWords(t *testing.T) {
-	for who, want := range map[string]bool{"visitor": false, "client": true, "": true} {
-		w := newWorld(t)
-		w.scripted(422, `{"error":{"message":"the account of Acme has $3.50 left"}}`)
-		headers := w.as(who)
-		w.open()
-		a := w.chat("", headers...)
-		if kind, code, message := a.refusal(t); a.status != 422 || strings.Contains(a.body, "3.50") != want || !want && (kind != tally.TypeInvalid || code != tally.CodeRefusedUpstream || message == "") {
-			t.Errorf("%s: %d %s", who, a.status, a.body)
+	for who, reads := range map[string]struct{ words, money bool }{"visitor": {}, "client": {words: true}, "": {true, true}} {
+		for _, words := range []string{"it is too hot", "the account of Acme has $3.50 left"} {
+			w := newWorld(t)
+			w.scripted(422, `{"error":{"message":"`+words+`","metadata":{"cost":3.50}},"usage":{"cost":3.50}}`)
+			headers := w.as(who)
+			w.open()
+			a := w.chat("", headers...)
+			money := strings.Contains(words, "$")
+			if kind, code, message := a.refusal(t); a.status != 422 || strings.Contains(a.body, words) != (reads.words && !money || reads.money) || strings.Contains(a.body, "3.50") != reads.money ||
+				message == "" || !reads.words && (kind != tally.TypeInvalid || code != tally.CodeRefusedUpstream) {
+				t.Errorf("%s: %d %s", who, a.status, a.body)
+			}
 		}
 	}
 }

@@ -25,11 +25,11 @@ func (x *exchange) relayWhole(reply *providers.Reply, body []byte) {
 	from, to := reply.Body.UsageAt()
 	switch {
 	case x.hides():
-		credits := providers.Credits{From: from, To: to}
-		if credits.Amount = x.ticket.Credits(x.cost()); x.principal.Visitor || err != nil {
-			credits.To = 0
+		view := providers.View{From: from, To: to, Amount: x.ticket.Credits(x.cost()), Known: x.principal.Visitor}
+		if x.principal.Visitor || err != nil {
+			view.To = 0
 		}
-		x.out = providers.HideCosts(x.out[:0], body, credits)
+		x.out = providers.HideCosts(x.out[:0], body, view)
 		body = x.out
 	case to > 0 && err == nil:
 		body = x.spliceCost(body, from, to, x.cost())
@@ -161,11 +161,11 @@ func (x *exchange) withCost(body providers.Body, block []byte) []byte {
 	}
 	switch {
 	case x.hides():
-		credits := providers.Credits{From: from, To: to, Amount: x.ticket.Credits(sum)}
+		view := providers.View{From: from, To: to, Amount: x.ticket.Credits(sum), Known: x.principal.Visitor}
 		if !known {
-			credits.To = 0
+			view.To = 0
 		}
-		x.out = providers.HideCostsInEvents(x.out[:0], block, credits)
+		x.out = providers.HideCostsInEvents(x.out[:0], block, view)
 		return x.out
 	case known:
 		return x.spliceCost(block, from, to, sum)
