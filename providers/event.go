@@ -8,9 +8,10 @@ import (
 // event is where one server-sent event and its data stand in a block of whole
 // events.
 type event struct {
-	start, end    int // with its empty line
-	data, dataEnd int // of the only data line
-	lines         int // lines of data
+	start, end    int  // with its empty line
+	data, dataEnd int  // of the only data line
+	lines         int  // lines of data
+	fails         bool // it is named "error"
 }
 
 // nextEvent finds the event that starts at i in a block of whole events.
@@ -33,6 +34,8 @@ func nextEvent(b []byte, i int) event {
 			if ev.lines++; ev.lines == 1 {
 				ev.data, ev.dataEnd = i+from, i+len(line)
 			}
+		} else if name, ok := bytes.CutPrefix(line, []byte("event:")); ok {
+			ev.fails = string(bytes.TrimSpace(name)) == "error"
 		}
 		i += n + 1
 	}
@@ -120,7 +123,7 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 		}
 		return broken
 	}
-	fails := f.err || f.hints()
+	fails := ev.fails || f.fails()
 	dropped := s.failing || fails && s.opts.HideErrors ||
 		!s.opts.KeepUsage && f.reports() && !fails && (!f.choices.present() || hollow(data, f.choices.From))
 	at := span{}
@@ -135,12 +138,12 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 		s.said.fold(&seen)
 	}
 	s.said.name(data, &f)
-	s.beside = s.beside || f.beside
+	s.beside = s.beside || f.beside || f.data
 	if f.content > 0 {
 		s.events++
 		s.content += int64(f.content)
 	}
-	if fails = f.err || fails && s.silent(); fails {
+	if fails {
 		if s.failed = true; !s.passed && kept == 0 && f.content == 0 {
 			s.readOn()
 			return drop

@@ -1,19 +1,22 @@
 package providers
 
+import "bytes"
+
 // facts are what a JSON answer, or an event of a stream, says that concerns
 // the gateway.
 type facts struct {
 	// usage is where the usage objects are: beside the choices, in the last choice
 	// that has one (Moonshot), in x_groq (Groq). Absent if null.
 	usage       [3]span
-	believed    [3]bool // whether each says nothing that cannot be
-	figures     figures // what all of them say, also those of which there are two in a place
+	believed    [3]bool // what each says can be
+	figures     figures // what all of them say, also two in one place
 	bill        bool    // a cost is told beside the usage
 	model, tier span    // strings
 	choices     span    // of any type
-	err         bool    // a top-level error that says something
-	hint        bool    // something else that tells of a failure
-	detail      bool    // a detail, which tells of one where there are no choices
+	err         bool    // something tells of a failure, whatever stands beside it
+	words       bool    // something does where there is no answer
+	fine        bool    // with them, there is a code of success
+	answers     bool    // there are choices
 	data        bool    // there is output beside the choices: embeddings
 	finish      Finish
 	endings     *endings // of the choices; nil counts none
@@ -44,8 +47,9 @@ func (f *facts) reports() bool {
 // delivered estimates the tokens of the content.
 func (f *facts) delivered() int64 { return delivered(int64(min(f.content, 1)), int64(f.content)) }
 
-// hints is whether something tells of a failure that is no error object.
-func (f *facts) hints() bool { return f.hint || f.detail && !f.choices.present() }
+// fails is whether something tells of a failure. A detail or a message does only where
+// there is no answer.
+func (f *facts) fails() bool { return f.err || f.words && !f.fine && !f.answers && !f.data }
 
 // inspect walks over an answer's object at i; a negative result is a fault.
 func inspect(b []byte, i int, f *facts) int {
@@ -53,13 +57,18 @@ func inspect(b []byte, i int, f *facts) int {
 		return ^i
 	}
 	return eachMember(b, i, 1, func(key []byte, i int) int {
+		if bytes.IndexByte(key, '\\') >= 0 { // it may spell anything
+			name, _ := unquote(append(append([]byte{'"'}, key...), '"'))
+			key = []byte(name)
+		}
 		if string(key) == "choices" {
 			end := f.texts(b, i, 1, itsOutput)
 			f.choices = span{From: i, To: end}
+			f.answers = f.answers || end > 0 && says(b, i)
 			return end
 		}
 		switch string(key) {
-		case "output", "content", "text", "delta", "candidates", "response": // of another dialect than OpenAI's
+		case "output", "outputs", "content", "text", "delta", "candidates", "response", "result", "completion", "generated_text": // of other dialects than OpenAI's
 			return f.texts(b, i, deep, itsOutput)
 		}
 		end := skipValue(b, i, 1)
@@ -75,17 +84,23 @@ func inspect(b []byte, i int, f *facts) int {
 			f.bill = true
 		case "service_tier":
 			f.tier = stringSpan(b, i, end)
-		case "error":
+		case "error", "errors":
 			f.err = f.err || says(b, i)
+		case "object", "type":
+			f.err = f.err || string(b[i:end]) == `"error"`
 		case "detail": // FastAPI
-			f.detail = f.detail || says(b, i)
+			f.words = f.words || says(b, i)
+		case "message":
+			f.words = f.words || b[i] == '"' && says(b, i)
+		case "code":
+			f.fine = isFine(b[i:end])
 		case "base_resp": // MiniMax
 			if b[i] == '{' {
 				code := member(b, i, "status_code")
-				f.hint = code.present() && says(b, code.From)
+				f.err = f.err || code.present() && says(b, code.From)
 			}
 		case "data":
-			f.data = b[i] == '[' && says(b, i)
+			f.data = f.data || says(b, i)
 		case "x_groq":
 			if b[i] == '{' {
 				s := member(b, i, "usage")
@@ -112,6 +127,15 @@ func stringSpan(b []byte, from, to int) span {
 		return span{}
 	}
 	return span{From: from, To: to}
+}
+
+// isFine reports whether the code beside a message is that of a success.
+func isFine(code []byte) bool {
+	switch string(code) {
+	case "0", "200", `"0"`, `"200"`, `"ok"`, `"OK"`, `"success"`:
+		return true
+	}
+	return false
 }
 
 // says reports whether a well-formed value at i is anything but null, false, 0,
@@ -200,7 +224,10 @@ func (f *facts) textsIn(b []byte, i, depth int, as inChoices) int {
 			thought = max(thought, n)
 		case is == itsFinish && b[i] == '"' && end-i > 2: // some upstreams write "" for not yet
 			finish = finishOf(b[i+1 : end-1])
+			f.err = f.err || string(b[i:end]) == `"error"` // OpenRouter
 			f.finish = max(f.finish, finish)
+		case depth == 2 && string(key) == "error":
+			f.err = f.err || says(b, i)
 		case is == itsIndex && depth == 2 && b[i] != 'n':
 			if n, whole, ok := ParseDecimal(b[i:end], 0); ok && whole {
 				index = n

@@ -56,6 +56,9 @@ type Report struct {
 	// the upstream does not say.
 	Model, Tier string
 	Finish      Finish
+	// Failed is whether an answer in one piece tells of a failure beside what it
+	// holds. A stream ends with an error then.
+	Failed bool
 }
 
 // Exact reports whether Tokens need no estimate.

@@ -166,7 +166,7 @@ func TestStream(t *testing.T) {
 		"hidden, and what was used":    {in: evHello + evError + evUsage + evDone, hide: true, want: outcome{out: evHello, delivered: 2, tokens: counted, ok: true, fault: ServerError, told: true}},
 		"hidden, beside content and usage": {in: evHello + `data: {"error":{"message":"x"},"choices":[{"delta":{"content":"hello"}}],"usage":` + theUsage + "}\n\n", keep: true, hide: true,
 			want: outcome{out: evHello, delivered: 3, tokens: counted, ok: true, fault: ServerError, told: true}},
-		"hidden, in other words": {in: evHello + `data: {"detail":"x"}` + "\n\n" + evStop + evDone, hide: true, want: outcome{out: evHello + evStop + evDone, delivered: 2}},
+		"hidden, in other words": {in: evHello + `data: {"detail":"x"}` + "\n\n" + evStop + evDone, hide: true, want: outcome{out: evHello + evStop, delivered: 2, fault: ServerError, told: true}},
 		"hidden, and none":       {in: evHello + evStop + evDone, hide: true, want: outcome{out: evHello + evStop + evDone, delivered: 2}},
 		"HTML":                   {in: "<html>\n\n</html>", want: outcome{out: "<html>\n\n</html>\n\n", fault: BadAnswer, free: true}},
 	} {

@@ -34,6 +34,9 @@ func (x *exchange) bookAnswer(body providers.Body) {
 	} else {
 		x.bookSaid(a, body, &said)
 	}
+	if said.Failed {
+		a.Cause = string(providers.ServerError)
+	}
 	x.note(&said)
 }
 

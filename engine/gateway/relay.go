@@ -18,8 +18,11 @@ func (x *exchange) relayWhole(reply *providers.Reply, body []byte) {
 	defer x.done(reply)
 	x.bookAnswer(reply.Body)
 	x.result.Outcome, x.result.Status = tally.OK, reply.Status
-	if x.call.gone() {
+	switch {
+	case x.call.gone():
 		x.result.Outcome, x.result.Status, x.result.Code = tally.Canceled, tally.StatusClientClosed, tally.CodeClientClosed
+	case reply.Body.Report().Failed: // it is passed on for what it holds
+		x.result.Outcome, x.result.Code = tally.OutcomeFailed, tally.CodeProviderError
 	}
 	err := x.settle()
 	from, to := reply.Body.UsageAt()
