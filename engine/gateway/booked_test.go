@@ -58,6 +58,7 @@ func TestFailuresAreBookedAsTheySay(t *testing.T) {
 		basis  tally.Basis
 	}{
 		{"an error alone", 200, []string{failure, "[DONE]"}, "", 0, ""},
+		{"an error behind a role", 200, []string{`{"choices":[{"delta":{"role":"assistant"}}]}`, failure, "[DONE]"}, "", 0, ""},
 		{"usage behind it", 200, []string{failure, `{"choices":[],` + usage + `}`, "[DONE]"}, "", said, tally.Exact},
 		{"a bill within", 200, []string{`{"error":"x","usage":{"cost":2}}`}, tally.CostMax, 2 * tally.Dollar, tally.Held},
 		{"a small bill within", 200, []string{`{"error":"x","usage":{"cost":0.000001}}`}, tally.CostMax, -1, tally.Held},

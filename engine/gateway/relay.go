@@ -115,6 +115,7 @@ func (x *exchange) complete(body providers.Body, marker []byte, lines *lineOut) 
 	case err != io.EOF: // an error event stood before the marker
 		x.result.Outcome, x.result.Code = tally.OutcomeFailed, upstreamRefusal(x, err).Code
 	}
+	x.result.Uncounted = x.free()
 	settled := x.settle()
 	lines.send(x.out)
 	if settled == nil {
@@ -129,7 +130,7 @@ func (x *exchange) broken(body providers.Body, err error, lines *lineOut) {
 		err = &providers.UpstreamError{Fault: providers.BadAnswer, Err: io.ErrUnexpectedEOF}
 	}
 	x.bookBroken(body, err)
-	x.result.Status = http.StatusOK
+	x.result.Status, x.result.Uncounted = http.StatusOK, x.free()
 	if x.call.gone() {
 		x.result.Outcome, x.result.Code = tally.Canceled, tally.CodeClientClosed
 		x.settle()
@@ -137,7 +138,6 @@ func (x *exchange) broken(body providers.Body, err error, lines *lineOut) {
 	}
 	refusal := upstreamRefusal(x, err)
 	x.result.Outcome, x.result.Code = tally.OutcomeFailed, refusal.Code
-	x.result.Uncounted = x.free()
 	x.settle()
 	if told(err) && !x.principal.Visitor { // from visitors it was hidden
 		return
