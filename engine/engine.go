@@ -61,9 +61,10 @@ type Engine struct {
 
 	changing sync.Mutex // one change of the catalog at a time; guards nothing else
 	catalog  atomic.Pointer[tally.Catalog]
-	routing  atomic.Pointer[tally.Catalog] // the catalog the router is made for: ahead of catalog during a change
-	revision atomic.Pointer[revision]      // of catalog
-	baseURL  atomic.Pointer[string]        // nil while the public plane is down
+	routing  atomic.Pointer[tally.Catalog]   // the catalog the router is made for: ahead of catalog during a change
+	revision atomic.Pointer[revision]        // of catalog
+	checked  atomic.Pointer[control.Checked] // nil before the first night
+	baseURL  atomic.Pointer[string]          // nil while the public plane is down
 
 	countries atomic.Pointer[geo.DB] // nil if there is none
 	verifier  *auth.Verifier

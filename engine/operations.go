@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"time"
 
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
@@ -71,9 +72,9 @@ func (e *Engine) handle() {
 	control.Handle(s, control.RequestsShow, e.showRequest)
 }
 
-// verify has the store prove what it counts, the counters of all limits
+// verifyStore has the store prove what it counts, the counters of all limits
 // included: those that nobody has asked for since the start come alive first.
-func (e *Engine) verify(ctx context.Context, _ control.None) (tally.Report, error) {
+func (e *Engine) verifyStore(ctx context.Context, rest time.Duration) (tally.Report, error) {
 	c, now := e.catalog.Load(), e.clock()
 	ask := func(gateway tally.ID, kind string, id tally.ID, limits []tally.Limit) error {
 		gw := c.Gateway(gateway)
@@ -98,5 +99,5 @@ func (e *Engine) verify(ctx context.Context, _ control.None) (tally.Report, erro
 			}
 		}
 	}
-	return e.store.Verify(ctx)
+	return e.store.Verify(ctx, rest)
 }

@@ -18,7 +18,7 @@ const (
 
 // Run does the engine's work in the background until ctx ends: it sums up
 // seconds, writes down refusals, settles holds that nobody extends any more,
-// deletes records past their retention, takes up a new country database and notes
+// deletes records past their retention, verifies the store each night, takes up a new country database and notes
 // which models answer for others. It returns when all of that has stopped.
 func (e *Engine) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
@@ -30,6 +30,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		{"seconds", secondEvery, e.second},
 		{"holds", holdsEvery, e.lookAfterHolds},
 		{"retention", pruneEvery, e.pruner()},
+		{"check", nightlyEvery, e.nightly()},
 		{"countries", countriesEvery, e.reloadCountries},
 		{"answers", answersEvery, e.answered},
 	} {
@@ -124,6 +125,9 @@ func (e *Engine) ready() error {
 	s, err := e.store.Status(context.Background())
 	if err != nil {
 		return err
+	}
+	if s.Fault != "" {
+		return tally.Errorf(tally.Unavailable, "the disk does not keep what it is given: new requests are refused").WithHint("tallygate status says why")
 	}
 	if !s.Admitting {
 		return tally.Errorf(tally.Unavailable, "the disk is nearly full: new requests are refused").WithHint("free some space")

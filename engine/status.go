@@ -36,6 +36,7 @@ func (e *Engine) status(ctx context.Context, _ control.None) (control.Status, er
 		PID: os.Getpid(), Version: e.opts.Version, Data: e.opts.Data, StartedAt: e.started.UTC(), Rev: c.Rev,
 		Records: store.Records, Holds: holds, InFlight: e.gateway.InFlight(), Waiting: store.Waiting, LeftBehind: e.gateway.LeftBehind(), Unknown: e.gateway.Unknown(),
 		Gateways: len(c.Gateways), Clients: len(c.Clients), Providers: len(c.Providers),
+		Fault: store.Fault, Checked: e.checked.Load(),
 		DiskBytes: store.DiskBytes, FreeBytes: store.FreeBytes, Today: today(""),
 	}
 	if url, serving := e.publicURL(); serving {
@@ -72,11 +73,17 @@ func (e *Engine) status(ctx context.Context, _ control.None) (control.Status, er
 // first. What of it had to be looked up was told already.
 func (e *Engine) warnings(c *tally.Catalog, s *control.Status, store storage.Status, told []string, now time.Time) (out []string) {
 	warn := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
-	if !store.Admitting {
+	switch {
+	case store.Fault != "":
+		warn("the disk does not keep what it is given, so requests are refused until it does: %s", store.Fault)
+	case !store.Admitting:
 		warn("the disk is nearly full: new requests are refused until there is space")
 	}
+	if s.Checked != nil && s.Checked.Faults > 0 {
+		warn("the check of last night found faults in the store (%d): run tallygate verify, and keep a copy of the folder", s.Checked.Faults)
+	}
 	if s.ClockLag > 0 {
-		warn("the clock is %s behind the last request: windows stand still until it has caught up", s.ClockLag.Round(time.Second))
+		warn("the clock is %s behind the last request: windows go by the time that passes until it has caught up", s.ClockLag.Round(time.Second))
 	}
 	switch {
 	case len(c.Gateways) == 0:

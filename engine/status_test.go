@@ -207,6 +207,51 @@ func (f full) Status(ctx context.Context) (storage.Status, error) {
 	return s, err
 }
 
+// troubled is a store on a disk with a fault, in which a check finds something.
+type troubled struct{ storage.Store }
+
+func (f troubled) Status(ctx context.Context) (storage.Status, error) {
+	s, err := f.Store.Status(ctx)
+	s.Admitting, s.Fault = false, "input/output error"
+	return s, err
+}
+
+func (f troubled) Verify(context.Context, time.Duration) (tally.Report, error) {
+	return tally.Report{Faults: []tally.Fault{{Kind: "gap", Subject: "records", Message: "17 are missing"}}}, nil
+}
+
+// TestTroubleIsTold: a disk that says no is told everywhere, and so is what the check
+// of a night finds, once a night.
+func TestTroubleIsTold(t *testing.T) {
+	w := newWorld(t)
+	w.setUp()
+	w.engine.store = troubled{w.engine.store}
+	if err := w.engine.ready(); tally.CodeOf(err) != tally.Unavailable || !strings.Contains(err.Error(), "disk") {
+		t.Errorf("ready: %v", err)
+	}
+	step, checks := w.engine.nightly(), 0
+	day := time.Date(2026, 11, 29, 0, 0, 0, 0, time.Local)
+	for minute := 0; minute < 48*60; minute += 10 {
+		w.engine.opts.Clock = func() time.Time { return day.Add(time.Duration(minute) * time.Minute) }
+		w.engine.checked.Store(nil)
+		if err := step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if w.engine.checked.Load() != nil {
+			checks++
+		}
+	}
+	if checks != 2 {
+		t.Errorf("%d checks in two days", checks)
+	}
+	w.engine.checked.Store(&control.Checked{At: day, Faults: 1})
+	st := do(w, control.EngineStatus, control.None{})
+	warnings := strings.Join(st.Warnings, "\n")
+	if st.Fault == "" || !strings.Contains(warnings, "input/output error") || !strings.Contains(warnings, "faults in the store (1)") {
+		t.Errorf("status %+v", st)
+	}
+}
+
 func TestReadiness(t *testing.T) {
 	w := newWorld(t)
 	if err := w.engine.ready(); tally.CodeOf(err) != tally.Unavailable || !strings.Contains(tally.AsError(err).Hint, "init") {

@@ -150,8 +150,10 @@ type Status struct {
 	LastSeen  time.Time `json:"last_seen"`  // the latest admission or settlement it knows; zero if none
 	DiskBytes int64     `json:"disk_bytes"` // 0 if it keeps nothing on disk
 	FreeBytes int64     `json:"free_bytes"`
-	Admitting bool      `json:"admitting"` // false while the disk is nearly full
-	Waiting   int       `json:"waiting"`   // reservations that wait for room
+	Admitting bool      `json:"admitting"` // false while the disk is nearly full or has a fault
+	// Fault is why the disk does not keep what it is given, "" if it does.
+	Fault   string `json:"fault,omitempty"`
+	Waiting int    `json:"waiting"` // reservations that wait for room
 }
 
 // Store is everything together. Its methods may be called concurrently, except
@@ -166,7 +168,8 @@ type Store interface {
 	Backup(ctx context.Context, w io.Writer) error
 	// Verify replays every record and proves counters and rollups. It finds
 	// faults; it repairs nothing.
-	Verify(ctx context.Context) (tally.Report, error)
+	// It rests so long after each 5 ms of work; 0 for not at all.
+	Verify(ctx context.Context, rest time.Duration) (tally.Report, error)
 	Close() error
 }
 

@@ -87,6 +87,10 @@ func lockOrServer(ctx context.Context, dir, doing string) (*lock, holder, error)
 		case err == nil:
 			return l, holder{}, nil
 		case !errors.Is(err, errLocked):
+			// Who serves it can be asked though its disk takes nothing any more.
+			if other = readHolder(dir); other.Socket != "" && answers(ctx, other.Socket) {
+				return nil, other, nil
+			}
 			return nil, holder{}, err
 		case other.Socket != "" && answers(ctx, other.Socket):
 			return nil, other, nil

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 
 	"tallygate/engine/tally"
 )
@@ -95,6 +96,8 @@ func folderError(dir string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		code, hint = tally.Denied, "make it yours, or name another folder with --data"
+	case errors.Is(err, syscall.EROFS):
+		code, hint = tally.Unavailable, "look at the disk and its mount, or name another folder with --data"
 	case isNotFolder(dir):
 		code, hint = tally.Invalid, "name a folder with --data"
 	}

@@ -35,7 +35,7 @@ func takeLock(dir, doing string) (*lock, holder, error) {
 	path := filepath.Join(dir, lockFile)
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, holder{}, tally.Errorf(tally.Denied, "lock file: %w", err).WithHint("the data folder must be yours")
+		return nil, holder{}, folderError(dir, err)
 	}
 	locked, err := tryLock(file)
 	if err != nil {

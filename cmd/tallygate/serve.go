@@ -116,9 +116,17 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions, setup bool) (err error) 
 	case <-ctx.Done():
 		log.Info("stopping: requests under way may finish", "patience", drainPatience)
 		return nil
+	case <-n.store.Broken():
+		return n.diskBroken()
 	case err := <-s.broken:
 		return tally.Errorf(tally.Internal, "serving %s: %w", public.Addr(), err)
 	}
+}
+
+// diskBroken is why a process ends whose disk does not keep what it is given.
+func (n *node) diskBroken() error {
+	return tally.Errorf(tally.Unavailable, "the disk does not keep what it is given: %w", n.store.Fault()).
+		WithHint("look at the disk and its mount, then start again: nothing that was acknowledged is missing")
 }
 
 func (a *app) logger(format string) *slog.Logger { return loggerTo(a.stderr, format) }
@@ -253,7 +261,11 @@ func (s *service) stop() error {
 // drain waits for requests under way. Those that take too long are cut off, and
 // settled at what they have delivered.
 func (s *service) drain() {
-	ctx, cancel := context.WithTimeout(context.Background(), drainPatience)
+	patience := drainPatience
+	if s.store.Fault() != nil {
+		patience = cutPatience // no answer ends before the disk does what it is asked
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	patient := s.engine.Drain(ctx) == nil
 	s.engine.SetBaseURL("")

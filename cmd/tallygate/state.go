@@ -39,11 +39,19 @@ func showStatus(p *printer, _ *control.None, s *control.Status) {
 		"requests recorded", tally.Group(s.Records), "open holds", strconv.Itoa(s.Holds), "in flight", count(s.InFlight), "waiting for room", count(s.Waiting), "left behind", count(s.LeftBehind), "unknown credentials", count(s.Unknown),
 		"gateways", strconv.Itoa(s.Gateways), "clients", strconv.Itoa(s.Clients), "keys", strconv.Itoa(s.Keys), "providers", strconv.Itoa(s.Providers), "usable models", strconv.Itoa(s.Models),
 		"countries from", countriesText(&s.Countries), "prices from", pricesText(&s.Prices), "clock behind by", when(s.ClockLag > 0, s.ClockLag.String(), ""),
+		"last check", checkedText(s.Checked),
 	)
 	for _, w := range s.Warnings {
 		p.say("%s", p.paint(amber, "warning: "+clean(w)))
 	}
 	p.sums("Last 24 hours", s.Today)
+}
+
+func checkedText(c *control.Checked) string {
+	if c == nil {
+		return ""
+	}
+	return minute(c.At) + ", " + when(c.Faults == 0, "no fault", strconv.Itoa(c.Faults)+" faults")
 }
 
 func countriesText(c *control.CountryDatabase) string {

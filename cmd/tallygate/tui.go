@@ -138,6 +138,9 @@ func (s *session) show(ctx context.Context, pretend bool) error {
 			return
 		}
 		select {
+		case <-s.run.store.Broken():
+			s.leave.failed = s.run.diskBroken()
+			program.Quit()
 		case <-following.Done():
 		case err := <-s.run.broken:
 			s.leave.failed = tally.Errorf(tally.Internal, "serving %s: %w", s.run.public.Addr(), err)

@@ -91,11 +91,19 @@ type Status struct {
 	Models     int             `json:"models_usable"`
 	DiskBytes  int64           `json:"disk_bytes"`
 	FreeBytes  int64           `json:"free_bytes"`
-	ClockLag   time.Duration   `json:"clock_lag_ns,omitempty"` // how far the wall clock is behind the last time seen; windows stand still until it has caught up
+	ClockLag   time.Duration   `json:"clock_lag_ns,omitempty"` // how far the wall clock is behind the last time seen; windows go by the time that passes until it has caught up
+	Fault      string          `json:"disk_fault,omitempty"`   // why the disk does not keep what it is given
+	Checked    *Checked        `json:"checked,omitempty"`      // the latest check of the night, since the start
 	Countries  CountryDatabase `json:"country_database"`
 	Prices     PriceBook       `json:"prices"`
 	Warnings   []string        `json:"warnings,omitempty"`
 	Today      Sums            `json:"last_24h"`
+}
+
+// Checked is what the check of a night has found.
+type Checked struct {
+	At     time.Time `json:"at"`
+	Faults int       `json:"faults"`
 }
 
 // CountryDatabase is where visitors' countries come from.

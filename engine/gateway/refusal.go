@@ -137,6 +137,13 @@ func stopping() *tally.Refusal {
 		Message: "The gateway is shutting down. Try again in a moment.", RetryAfter: 2 * time.Second}
 }
 
+// unwritten keeps an answer back whose record could not be written: what a caller
+// has seen the end of must be in the books. Its hold stays, and is paid.
+func unwritten() *tally.Refusal {
+	return &tally.Refusal{Status: http.StatusServiceUnavailable, Type: tally.TypeUnavailable, Code: tally.CodeStore, Final: true,
+		Message: "The answer came, but the gateway cannot record it, so it keeps it back. Its owner has to look at the disk."}
+}
+
 func internalError() *tally.Refusal {
 	return &tally.Refusal{Status: http.StatusInternalServerError, Type: tally.TypeServer, Code: tally.CodeInternal,
 		Message: "The gateway failed inside. Its log has the details under this request's id."}

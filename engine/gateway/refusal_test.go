@@ -16,6 +16,8 @@ import (
 
 	"tallygate/engine/tally"
 	"tallygate/providers"
+	"tallygate/storage"
+	"tallygate/storage/memory"
 )
 
 func newRecorder() *httptest.ResponseRecorder { return httptest.NewRecorder() }
@@ -328,5 +330,30 @@ func TestACallerThatLeaves(t *testing.T) {
 	rec = w.one()
 	if rec.Outcome != tally.Canceled || rec.Basis != tally.Held || rec.Tokens.Output != 50 || rec.Tokens.Input < 60 || rec.Cost == 0 {
 		t.Errorf("record %+v", rec)
+	}
+}
+
+// unwilling is a store that cannot write the ends of requests.
+type unwilling struct{ storage.Store }
+
+func (unwilling) Settle(context.Context, tally.Settlement) error {
+	return tally.Errorf(tally.Unavailable, "the disk says no")
+}
+
+// An answer that cannot be recorded is kept back: whoever sees the end of one finds
+// it in the books.
+func TestUnwrittenAnswers(t *testing.T) {
+	for _, stream := range []bool{false, true} {
+		w := newWorld(t)
+		store := memory.New(nil)
+		w.store = unwilling{store}
+		w.open()
+		a := w.chat(fmt.Sprintf(`,"stream":%t`, stream))
+		if !strings.Contains(a.body, tally.CodeStore) || strings.Contains(a.body, "[DONE]") || !stream && (a.status != 503 || a.header.Get("X-Should-Retry") != "false") {
+			t.Errorf("stream %t: %d %s", stream, a.status, a.body)
+		}
+		if n, err := store.Expire(context.Background(), time.Now().Add(time.Hour), 10); n != 1 || err != nil {
+			t.Errorf("%d holds, %v: want the one that is paid", n, err)
+		}
 	}
 }

@@ -24,17 +24,20 @@ func (x *exchange) relayWhole(reply *providers.Reply, body []byte) {
 	case reply.Body.Report().Failed: // it is passed on for what it holds
 		x.result.Outcome, x.result.Code = tally.OutcomeFailed, tally.CodeProviderError
 	}
-	err := x.settle()
+	if x.settle() != nil {
+		x.tell(unwritten())
+		return
+	}
 	from, to := reply.Body.UsageAt()
 	switch {
 	case x.hides():
 		view := providers.View{From: from, To: to, Amount: x.ticket.Credits(x.cost()), Known: x.principal.Visitor}
-		if x.principal.Visitor || err != nil {
+		if x.principal.Visitor {
 			view.To = 0
 		}
 		x.out = providers.HideCosts(x.out[:0], body, view)
 		body = x.out
-	case to > 0 && err == nil:
+	case to > 0:
 		body = x.spliceCost(body, from, to, x.cost())
 	}
 	if x.result.Outcome == tally.Canceled {
@@ -44,9 +47,7 @@ func (x *exchange) relayWhole(reply *providers.Reply, body []byte) {
 		body = x.dialect.answer(x, body)
 	}
 	x.head(reply)
-	if err == nil {
-		x.tellCost()
-	}
+	x.tellCost()
 	x.set("Content-Length", strconv.Itoa(len(body)))
 	x.started = true
 	x.w.WriteHeader(reply.Status)
@@ -116,11 +117,18 @@ func (x *exchange) complete(body providers.Body, marker []byte, lines *lineOut) 
 		x.result.Outcome, x.result.Code = tally.OutcomeFailed, upstreamRefusal(x, err).Code
 	}
 	x.result.Uncounted = x.free()
-	settled := x.settle()
-	lines.send(x.out)
-	if settled == nil {
-		x.tellCost()
+	if x.settle() != nil {
+		x.sendError(unwritten(), lines)
+		return
 	}
+	lines.send(x.out)
+	x.tellCost()
+}
+
+// sendError ends a stream with an error.
+func (x *exchange) sendError(refusal *tally.Refusal, lines *lineOut) {
+	x.out = append(append(append(x.out[:0], "data: "...), errorBody(refusal)...), "\n\n"...)
+	lines.send(x.out)
 }
 
 // broken ends a stream before its end marker: the caller has left, or the
@@ -142,8 +150,7 @@ func (x *exchange) broken(body providers.Body, err error, lines *lineOut) {
 	if told(err) && !x.principal.Visitor { // from visitors it was hidden
 		return
 	}
-	x.out = append(append(append(x.out[:0], "data: "...), errorBody(refusal)...), "\n\n"...)
-	lines.send(x.out)
+	x.sendError(refusal, lines)
 }
 
 // hides reports whether the caller must not see what the owner pays.

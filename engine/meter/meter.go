@@ -47,12 +47,12 @@ type Meter struct {
 	sleepers sleepers
 
 	openMu sync.Mutex           // guards the field that follows, and expires of the tickets in it
-	open   map[*Ticket]struct{} // admitted and not settled
+	open   map[tally.ID]*Ticket // admitted and not settled
 }
 
 // New makes a Meter.
 func New(o Options) *Meter {
-	return &Meter{store: o.Store, hash: o.Hash, log: o.Logger, refusals: refusals{of: map[refusalKey]*tally.Record{}}, lengths: lengths{of: map[lengthKey]*length{}}, open: map[*Ticket]struct{}{}}
+	return &Meter{store: o.Store, hash: o.Hash, log: o.Logger, refusals: refusals{of: map[refusalKey]*tally.Record{}}, lengths: lengths{of: map[lengthKey]*length{}}, open: map[tally.ID]*Ticket{}}
 }
 
 // Request is what admission must know of a request. It must not change until
@@ -162,7 +162,7 @@ func (m *Meter) Admit(ctx context.Context, r *Request) (*Ticket, *tally.Refusal)
 	t.grant, t.held = grant, append(t.heldRoom[:0], held{reservation.Bounds, grant.Output})
 	t.enter()
 	m.openMu.Lock()
-	m.open[t] = struct{}{}
+	m.open[r.ID] = t
 	m.openMu.Unlock()
 	return t, nil
 }

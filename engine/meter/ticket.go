@@ -150,7 +150,7 @@ func (t *Ticket) finish(ctx context.Context, rec tally.Record) error {
 	t.leave()
 	err := t.meter.store.Settle(ctx, tally.Settlement{ID: t.request.ID, Record: rec})
 	t.meter.openMu.Lock()
-	delete(t.meter.open, t)
+	delete(t.meter.open, t.draft.ID)
 	t.meter.openMu.Unlock()
 	if err != nil {
 		t.meter.log.Error("settle", "request", t.request.ID, "err", err)
@@ -182,22 +182,25 @@ func (t *Ticket) Close(ctx context.Context, now time.Time) {
 // the next time.
 func (m *Meter) Heartbeat(ctx context.Context, now time.Time) {
 	until := now.Add(HoldFor)
-	var due []*Ticket
+	var due []tally.ID
 	m.openMu.Lock()
-	for t := range m.open {
+	for id, t := range m.open {
 		if t.expires.Sub(now) <= HoldFor/2 {
-			due = append(due, t)
+			due = append(due, id)
 		}
 	}
 	m.openMu.Unlock()
-	for _, t := range due {
-		// One that was settled meanwhile is not held any more.
-		if err := m.store.Extend(ctx, t.draft.ID, until); err != nil && tally.CodeOf(err) != tally.NotFound {
-			m.log.Error("extend hold", "request", t.draft.ID, "err", err)
+	for _, id := range due {
+		// One that was settled meanwhile is not held any more, and its ticket may be
+		// another request's.
+		if err := m.store.Extend(ctx, id, until); err != nil && tally.CodeOf(err) != tally.NotFound {
+			m.log.Error("extend hold", "request", id, "err", err)
 			continue
 		}
 		m.openMu.Lock()
-		t.expires = until
+		if t := m.open[id]; t != nil {
+			t.expires = until
+		}
 		m.openMu.Unlock()
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,6 +33,9 @@ func (m *Meter) reserve(res *tally.Reservation, pl *plan, periods *charges, r *R
 		res.Wait = tally.WouldWait // the context of a wait is made only for those that need it
 	}
 	grant, err := m.store.Reserve(context.Background(), *res)
+	if !r.Deadline.IsZero() {
+		m.sleepers.again(r.ID)
+	}
 	limit, limited := errors.AsType[*tally.LimitError](err)
 	switch {
 	case err == nil:
@@ -51,18 +55,20 @@ func (m *Meter) reserve(res *tally.Reservation, pl *plan, periods *charges, r *R
 		if pl.limitOf(limit.Counter).Window.Unit != tally.Minute || limit.Need > limit.Max || left > r.Deadline.Sub(now) {
 			return grant, limitReached(r, pl, limit), false
 		}
-		if !m.sleepers.enter(limit.Counter) {
+		sleeper := m.sleepers.enter(limit.Counter, r)
+		if sleeper == nil {
 			return grant, limitReached(r, pl, limit), false
 		}
-		defer m.sleepers.leave(limit.Counter)
 		ctx, cancel := r.Waiting()
 		defer cancel()
 		timer := time.NewTimer(left)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
+			m.sleepers.wake(sleeper)
 			return grant, nil, true
 		case <-ctx.Done():
+			m.sleepers.leave(sleeper)
 			return m.unwaited(r, ctx)
 		}
 	}
@@ -108,29 +114,81 @@ func (m *Meter) unwaited(r *Request, ctx context.Context) (tally.Grant, *tally.R
 // room in this one.
 const maxSleepers = 256
 
-// sleepers counts those that wait for a minute to be over.
+// turnPatience is how long those behind one wait that should ask again: it may have
+// found out on the way that it need not, as when its key was revoked.
+const turnPatience = 50 * time.Millisecond
+
+// sleepers are those that wait for a minute to be over. Then they ask again one after
+// the other, those first that first asked: there may not be room for all.
 type sleepers struct {
-	mu sync.Mutex // guards the field that follows
-	of map[tally.Counter]int
+	mu sync.Mutex // guards the fields that follow
+	of map[tally.Counter][]*sleeper
+	by map[tally.ID]*sleeper // all of them
 }
 
-func (s *sleepers) enter(c tally.Counter) bool {
+type sleeper struct {
+	id      tally.ID
+	since   time.Time
+	counter tally.Counter
+	asked   chan struct{} // closed once it has asked again, or never will
+}
+
+// enter puts a request to sleep; nil if there are too many.
+func (s *sleepers) enter(c tally.Counter, r *Request) *sleeper {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.of[c] >= maxSleepers {
-		return false
+	line := s.of[c]
+	if len(line) >= maxSleepers {
+		return nil
 	}
 	if s.of == nil {
-		s.of = map[tally.Counter]int{}
+		s.of, s.by = map[tally.Counter][]*sleeper{}, map[tally.ID]*sleeper{}
 	}
-	s.of[c]++
-	return true
+	i := len(line)
+	for i > 0 && r.Since.Before(line[i-1].since) {
+		i--
+	}
+	x := &sleeper{id: r.ID, since: r.Since, counter: c, asked: make(chan struct{})}
+	s.of[c], s.by[r.ID] = slices.Insert(line, i, x), x
+	return x
 }
 
-func (s *sleepers) leave(c tally.Counter) {
+// wake waits until those have asked again that come before one.
+func (s *sleepers) wake(x *sleeper) {
+	for {
+		s.mu.Lock()
+		line := s.of[x.counter]
+		before := slices.Index(line, x) - 1
+		s.mu.Unlock()
+		if before < 0 {
+			break
+		}
+		<-line[before].asked
+	}
+	time.AfterFunc(turnPatience, func() { s.leave(x) })
+}
+
+// again notes that a request asks again.
+func (s *sleepers) again(id tally.ID) {
+	s.mu.Lock()
+	x := s.by[id]
+	s.mu.Unlock()
+	s.leave(x)
+}
+
+// leave lets go of a sleeper that has asked again, or never will.
+func (s *sleepers) leave(x *sleeper) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.of[c]--; s.of[c] == 0 {
-		delete(s.of, c)
+	if x == nil || s.by[x.id] != x {
+		return
+	}
+	delete(s.by, x.id)
+	close(x.asked)
+	line := s.of[x.counter]
+	if i := slices.Index(line, x); len(line) > 1 {
+		s.of[x.counter] = slices.Delete(slices.Clone(line), i, i+1)
+	} else {
+		delete(s.of, x.counter)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -322,6 +323,57 @@ func TestWhatDoesNotWait(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestMinuteInTurn: when a minute is over that many have waited for, those get its
+// room who first asked.
+func TestMinuteInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		began := time.Now()
+		start := noon.Truncate(time.Minute).Add(53 * time.Second)
+		now := func() time.Time { return start.Add(time.Since(began)) }
+		w.client.Limits = limits(t, "requests=5/minute")
+		w.use()
+		var mu sync.Mutex // guards admitted
+		var admitted []int
+		var all sync.WaitGroup
+		for i := range 24 {
+			r := w.request(func(r *Request) { r.ID, r.At = tally.ID(fmt.Sprint("req_", i)), now() })
+			r.Since = r.At
+			r.Waiting = func() (context.Context, context.CancelFunc) { return context.WithCancel(context.Background()) }
+			all.Go(func() {
+				for {
+					ticket, refusal := w.meter.Admit(context.Background(), r)
+					if ticket == nil && refusal == nil {
+						if i == 7 {
+							return // its key was revoked meanwhile
+						}
+						time.Sleep(time.Duration(i%3) * time.Millisecond) // what else it does before it asks again
+						r.At = now()
+						continue
+					}
+					if ticket != nil {
+						mu.Lock()
+						admitted = append(admitted, i)
+						mu.Unlock()
+						w.settle(ticket, answered(50, 10))
+					}
+					return
+				}
+			})
+			synctest.Wait()
+			time.Sleep(time.Millisecond)
+		}
+		all.Wait()
+		if want := []int{0, 1, 2, 3, 4, 5, 6, 8, 9, 10}; !slices.Equal(admitted, want) {
+			t.Errorf("admitted %v, want %v", admitted, want)
+		}
+		time.Sleep(time.Second)
+		if len(w.meter.sleepers.of)+len(w.meter.sleepers.by) > 0 {
+			t.Error("somebody is still taken to sleep")
+		}
+	})
 }
 
 // TestLearnedLength: what the latest answers of a client were like, the model's

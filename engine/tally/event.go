@@ -41,15 +41,26 @@ type Second struct {
 // one, so that tests can move it.
 type Clock func() time.Time
 
-// Monotonic returns a clock that never runs behind floor or behind itself: when
-// the wall clock is set back, time stands still, and no window opens twice.
+// catchUp is the part of elapsed time that a clock which is ahead of the wall clock
+// leaves out, until it is not any more.
+const catchUp = 32
+
+// Monotonic returns a clock that never runs behind floor or behind itself, so that no
+// window opens twice. While the wall clock is behind, as after it was ahead by mistake
+// and was set right, time goes on by what elapses, a little slower, so that the wall
+// clock catches up: minutes still end after a minute.
 func Monotonic(wall Clock, floor time.Time) Clock {
-	var mu sync.Mutex // guards floor
+	var mu sync.Mutex // guards the fields that follow
+	var asked time.Time
 	return func() time.Time {
 		now := wall()
 		mu.Lock()
 		defer mu.Unlock()
-		if now.After(floor) {
+		if passed := now.Sub(asked); !asked.IsZero() && passed > 0 { // by the monotonic clock, where it is in both
+			floor = floor.Add(passed - passed/catchUp)
+		}
+		asked = now
+		if now = now.Round(0); now.After(floor) { // by what it shows
 			floor = now
 		}
 		return floor

@@ -312,18 +312,49 @@ func FuzzParseWindow(f *testing.F) {
 }
 
 // TestMonotonic: time never runs backwards, whatever the clock on the wall does.
+// However the wall clock is set: time never goes back, is never behind the wall, and
+// passes no faster than it does, but for a leap to where the wall is.
 func TestMonotonic(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		wall, floor := time.Unix(1000, 0), time.Unix(rapid.Int64Range(0, 2000).Draw(t, "floor"), 0)
-		clock, latest := Monotonic(func() time.Time { return wall }, floor), floor
+		clock, latest, asked := Monotonic(func() time.Time { return wall }, floor), floor, time.Time{}
 		for range rapid.IntRange(1, 9).Draw(t, "reads") {
 			wall = time.Unix(rapid.Int64Range(0, 2000).Draw(t, "wall"), 0)
-			if wall.After(latest) {
-				latest = wall
+			most := latest
+			if !asked.IsZero() && wall.After(asked) {
+				most = latest.Add(wall.Sub(asked))
 			}
-			if got := clock(); !got.Equal(latest) {
-				t.Fatalf("at %v after %v: %v", wall, latest, got)
+			if wall.After(most) {
+				most = wall
 			}
+			got := clock()
+			if got.Before(latest) || got.Before(wall) || got.After(most) {
+				t.Fatalf("at %v after %v: %v, at most %v", wall, latest, got, most)
+			}
+			latest, asked = got, wall
 		}
 	})
+}
+
+// After a wall clock that was ahead, minutes end after a minute, and the wall clock
+// catches up.
+func TestMonotonicCatchesUp(t *testing.T) {
+	start := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	wall := start
+	clock := Monotonic(func() time.Time { return wall }, start.Add(time.Hour))
+	clock()
+	for range 65 {
+		wall = wall.Add(time.Second)
+		clock()
+	}
+	if ahead := clock().Sub(start.Add(time.Hour)); ahead < time.Minute || ahead > 65*time.Second {
+		t.Errorf("after 65 s it went on by %v", ahead)
+	}
+	for wall.Before(start.Add(40 * time.Hour)) {
+		wall = wall.Add(time.Minute)
+		clock()
+	}
+	if now := clock(); !now.Equal(wall) {
+		t.Errorf("it is %v, and %v by the wall", now, wall)
+	}
 }

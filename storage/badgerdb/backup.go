@@ -59,7 +59,7 @@ func Restore(ctx context.Context, o Options, r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	report, err := s.Verify(ctx)
+	report, err := s.Verify(ctx, 0)
 	if err == nil && !report.OK {
 		err = tally.Errorf(tally.Corrupt, "the backup is damaged: %s", report.Faults[0].Message).WithHint("restore an older one")
 	}

@@ -78,9 +78,7 @@ func decodeState(payload []byte) (x state, err error) {
 // slice of a checkpoint.
 func (s *Store) keepUp(tick bool) {
 	if s.journal.slot >= s.journal.limit {
-		if err := s.rejournal(); err != nil {
-			s.log.Error("the journal of holds was not renewed; it is tried again", "err", err)
-		}
+		s.complain("the journal of holds was not renewed; it is tried again", s.rejournal())
 	}
 	if tick {
 		s.stuck = false
@@ -95,10 +93,9 @@ func (s *Store) keepUp(tick bool) {
 	if s.checkpoint == nil || s.stuck {
 		return
 	}
-	if err := s.checkpointSlice(); err != nil {
-		s.stuck = true // until the next second
-		s.log.Error("rollups were not written; they are kept and tried again", "err", err)
-	}
+	err := s.checkpointSlice()
+	s.stuck = err != nil // until the next second
+	s.complain("rollups were not written; they are kept and tried again", err)
 }
 
 // beginCheckpoint takes what is to be written. What comes later is for the next

@@ -13,6 +13,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"tallygate/engine/tally"
+	"tallygate/storage"
 )
 
 // full makes a world with records of two days, a checkpoint, sessions, an entity
@@ -77,6 +78,48 @@ func once(f func(key, payload []byte) []byte) func(key, payload []byte) []byte {
 }
 
 func remove(_, _ []byte) []byte { return nil }
+
+// all pages through the records.
+func (w *world) all(q storage.RecordQuery) (n int, err error) {
+	for q.Limit = 2; ; {
+		page, next, err := w.Records(ctx, q)
+		if n += len(page); err != nil || next == "" {
+			return n, err
+		}
+		q.After = next
+	}
+}
+
+// Whichever records are lost, a list that would leave them out says so, and one of
+// what was pruned does not.
+func TestListsTellOfLoss(t *testing.T) {
+	w := full(t)
+	var blocks [][]byte
+	w.view(func(txn *badger.Txn) error {
+		return each(txn, []byte{tableRecord}, func(key, _ []byte) error {
+			blocks = append(blocks, bytes.Clone(key))
+			return nil
+		})
+	})
+	for _, q := range []storage.RecordQuery{{}, {Client: "cl_1"}, {ID: "req_nowhere"}} {
+		if n, err := w.all(q); err != nil || q.ID == "" && n != 10 {
+			t.Fatalf("%d records, %v", n, err)
+		}
+	}
+	for _, key := range blocks {
+		w := full(t)
+		w.change(key, remove)
+		for _, q := range []storage.RecordQuery{{}, {Client: "cl_1"}, {ID: "req_nowhere"}} {
+			if n, err := w.all(q); tally.CodeOf(err) != tally.Corrupt {
+				t.Errorf("without %s: %d records, %v", keyText(key), n, err)
+			}
+		}
+	}
+	w.prune(w.now.AddDate(0, 0, -1))
+	if n, err := w.all(storage.RecordQuery{}); err != nil || n != 5 {
+		t.Errorf("after pruning: %d records, %v", n, err)
+	}
+}
 
 // Verify finds every fault that is planted, with a CRC that is right.
 func TestVerifyFindsPlantedFaults(t *testing.T) {
@@ -151,7 +194,7 @@ func TestVerifyFindsPlantedFaults(t *testing.T) {
 			w := full(t)
 			w.sound()
 			tc.plant(w)
-			r, err := w.Verify(ctx)
+			r, err := w.Verify(ctx, 0)
 			if err != nil || r.OK || !slices.ContainsFunc(r.Faults, func(f tally.Fault) bool { return f.Kind == tc.want }) {
 				t.Errorf("%+v, %v; want a fault of kind %s", r, err, tc.want)
 			}
@@ -180,7 +223,7 @@ func TestVerifyFindsDamagedValues(t *testing.T) {
 		damaged := bytes.Clone(old)
 		damaged[len(damaged)/2] ^= 4
 		set(damaged)
-		r, err := w.Verify(ctx)
+		r, err := w.Verify(ctx, 0)
 		if err != nil || !slices.ContainsFunc(r.Faults, func(f tally.Fault) bool { return f.Kind == kind }) {
 			t.Errorf("table %c: %+v, %v; want a fault of kind %s", table, r, err, kind)
 		}
@@ -266,7 +309,7 @@ func TestDamagedFiles(t *testing.T) {
 			if tc.want == "error" {
 				t.Error("it opens")
 			}
-			r, err := s.Verify(ctx)
+			r, err := s.Verify(ctx, 0)
 			switch {
 			case err == nil && r.OK:
 				w := *w

@@ -1,9 +1,13 @@
 package badgerdb
 
 import (
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
+	"time"
 
 	"tallygate/engine/tally"
 )
@@ -23,18 +27,247 @@ func diskFull() error {
 	return tally.Errorf(tally.Unavailable, "the disk is nearly full").WithHint("free some space; the gateway goes on by itself")
 }
 
-// guard looks how much room is left.
-func (s *Store) guard() {
-	free, err := s.opts.Free(s.opts.Dir)
-	if err != nil {
-		s.log.Warn("the free space of the disk is not known", "err", err)
-		s.admitting.Store(true)
+// A disk that fails says so to nobody who only writes into mapped memory: what is
+// written there is lost with the process, or with the mount. So the store asks it,
+// twice a second: whether the folder is there, to sync the log, and to replace the
+// head. While any of that fails nothing is admitted, and no answer comes to its end
+// that is not on the disk; nor does one while the oldest that has is still not there
+// after a second. A power cut takes a second of answers at most, a disk that says no
+// takes none.
+type diskTimes struct {
+	look  time.Duration // between two questions
+	quiet time.Duration // a pause after which what was committed is synced at once, not more often than look
+	late  time.Duration // what is acknowledged without a sync is no older
+	sync  time.Duration // a sync that takes longer has failed
+	fault time.Duration // a fault that lasts so long does not mend itself
+	// close is how long a close may take, and faultyClose on a disk that fails: Badger
+	// tries for ever to write what it has in memory.
+	close, faultyClose time.Duration
+}
+
+var usualTimes = diskTimes{look: 500 * time.Millisecond, quiet: 5 * time.Millisecond, late: time.Second, sync: 5 * time.Second, fault: 30 * time.Second, close: 20 * time.Second, faultyClose: 3 * time.Second}
+
+// DiskStep is one of the questions to the disk.
+type DiskStep int
+
+// The steps: to look at the free space and the folder, to sync the log, and to
+// replace the head.
+const (
+	DiskLook DiskStep = iota
+	DiskSync
+	DiskHead
+	diskSteps
+)
+
+// disk is what is known of the disk under a store.
+type disk struct {
+	mu     sync.Mutex // guards the fields that follow
+	faults [diskSteps]error
+	since  time.Time // of the fault
+	// unsynced is when the oldest act was committed that no sync has covered, next the
+	// oldest since the sync under way began; zero if there is none.
+	unsynced, next time.Time
+	latest         time.Time // commit
+	paused         time.Time // when a pause was used for a sync
+	syncing        time.Time // since when a sync is under way; zero if none is
+	late           []*job    // acts whose callers wait for a sync that has not begun
+	broken         bool
+}
+
+// fault is why the disk does not keep what it is given, nil if it does.
+func (d *disk) fault() error {
+	for _, err := range d.faults {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Fault is why the disk does not keep what it is given, nil if it does.
+func (s *Store) Fault() error {
+	s.disk.mu.Lock()
+	defer s.disk.mu.Unlock()
+	return s.disk.fault()
+}
+
+// Broken is closed once the disk has failed for so long, with anything but being
+// full, that it is not waited for any more.
+func (s *Store) Broken() <-chan struct{} { return s.broken }
+
+// fit says why nothing may be admitted, nil if it may.
+func (s *Store) fit() error {
+	if !s.admitting.Load() {
+		return diskFull()
+	}
+	if s.faulty.Load() {
+		return tally.Errorf(tally.Unavailable, "the disk does not keep what it is given").WithHint("tallygate status says why")
+	}
+	return nil
+}
+
+// found notes what a step has come to. Only changes are logged.
+func (s *Store) found(step DiskStep, err error) {
+	d := &s.disk
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now, before := time.Now(), d.fault()
+	d.faults[step] = err
+	after := d.fault()
+	switch {
+	case before == nil && after != nil:
+		d.since = now
+		s.faulty.Store(true)
+		s.log.Error("the disk does not keep what it is given: nothing is admitted, and no answer ends, until it does", "err", after, "folder", s.opts.Dir)
+	case before != nil && after == nil:
+		s.faulty.Store(false)
+		s.log.Warn("the disk keeps again what it is given", "after", now.Sub(d.since).Round(time.Millisecond))
+	case after != nil && !d.broken && now.Sub(d.since) >= s.opts.times.fault && !isFull(after):
+		d.broken = true
+		close(s.broken)
+	}
+}
+
+// ask is one step, unless a test lets it fail.
+func (s *Store) ask(step DiskStep, do func() error) error {
+	if s.opts.Disk != nil {
+		if err := s.opts.Disk(step); err != nil {
+			return err
+		}
+	}
+	return do()
+}
+
+// look looks how much room is left, and whether the folder is still there.
+func (s *Store) look() {
+	s.found(DiskLook, s.ask(DiskLook, func() error {
+		now, err := os.Stat(s.opts.Dir)
+		if err != nil {
+			return err
+		}
+		if s.folder == nil {
+			s.folder = now
+		}
+		if !os.SameFile(s.folder, now) {
+			return fmt.Errorf("%s is another folder than the one that was opened", s.opts.Dir)
+		}
+		free, err := s.opts.Free(s.opts.Dir)
+		if err != nil {
+			return fmt.Errorf("ask for the free space: %w", err)
+		}
+		first := s.free.Swap(free) == 0
+		if ok := free >= minFree; s.admitting.Swap(ok) != ok && !(first && ok) {
+			s.log.Warn("free space of the disk", "bytes", free, "admitting", ok)
+		}
+		return nil
+	}))
+}
+
+// sync brings to the disk what was committed by now, notes there how far that goes,
+// and lets those go on who wait for it. Alone runs something while nothing is written.
+func (s *Store) sync(alone func(func() error) error) {
+	d, seq := &s.disk, s.committed.Load()
+	d.mu.Lock()
+	covered := d.late
+	d.late, d.next, d.syncing = nil, time.Time{}, time.Now()
+	failed := d.faults[DiskSync] != nil
+	d.mu.Unlock()
+
+	err := s.ask(DiskSync, func() error {
+		if failed {
+			// The system may take pages for written that it has failed to write.
+			if err := alone(func() error { return rewriteLogs(s.opts.Dir) }); err != nil {
+				return err
+			}
+		}
+		if err := s.db.Sync(); err != nil {
+			return err
+		}
+		return syncLogs(s.opts.Dir)
+	})
+	s.found(DiskSync, err)
+	if err == nil {
+		err = s.ask(DiskHead, func() error { return writeHead(s.opts.Dir, seq) })
+		s.found(DiskHead, err)
+	}
+
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.syncing = time.Time{}
+	if err != nil || d.faults[DiskLook] != nil {
+		d.late = append(covered, d.late...)
 		return
 	}
-	first := s.free.Swap(free) == 0
-	if ok := free >= minFree; s.admitting.Swap(ok) != ok && !(first && ok) {
-		s.log.Warn("free space of the disk", "bytes", free, "admitting", ok)
+	d.unsynced = d.next
+	for _, j := range covered {
+		j.done <- struct{}{}
 	}
+}
+
+// due says whether a sync is to begin. One that takes too long is a fault.
+func (s *Store) due() bool {
+	d := &s.disk
+	d.mu.Lock()
+	began, due := d.syncing, (!d.unsynced.IsZero() || d.fault() != nil) && d.faults[DiskLook] == nil // it may be another folder
+	d.mu.Unlock()
+	if began.IsZero() {
+		return due
+	}
+	if most := s.opts.times.sync; time.Since(began) > most {
+		s.found(DiskSync, fmt.Errorf("a sync takes longer than %s", most))
+	}
+	return false
+}
+
+// busy is how long to wait for a pause between commits, 0 if there is one. So the last
+// answers before a pause are on the disk at once.
+func (s *Store) busy() time.Duration {
+	d := &s.disk
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if more := max(s.opts.times.quiet-time.Since(d.latest), s.opts.times.look-time.Since(d.paused)); more > 0 {
+		return more
+	}
+	d.paused = time.Now()
+	return 0
+}
+
+// acknowledge tells those whose acts are committed, and keeps the ends of answers
+// back that are not to be told before they are on the disk.
+func (s *Store) acknowledge(jobs []*job) {
+	d, now := &s.disk, time.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.latest = now; d.unsynced.IsZero() {
+		d.unsynced = now
+		select {
+		case s.dirty <- struct{}{}:
+		default:
+		}
+	}
+	if d.next.IsZero() {
+		d.next = now
+	}
+	wait := d.fault() != nil || now.Sub(d.unsynced) > s.opts.times.late
+	for _, j := range jobs {
+		if wait && j.kind == jobSettle && j.err == nil {
+			d.late = append(d.late, j)
+		} else {
+			j.done <- struct{}{}
+		}
+	}
+}
+
+// giveUp tells those who still wait for a sync that there will be none.
+func (s *Store) giveUp() {
+	d := &s.disk
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, j := range d.late {
+		j.err = cannotWrite(errors.New("the store was closed before it was on the disk"))
+		j.done <- struct{}{}
+	}
+	d.late = nil
 }
 
 // makeBallast takes some room while there is plenty. Without it a close on a

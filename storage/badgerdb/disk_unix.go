@@ -4,8 +4,12 @@ package badgerdb
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -39,6 +43,70 @@ func freeBytes(dir string) (int64, error) {
 	}
 	return int64(st.Bavail) * int64(st.Bsize), nil
 }
+
+// syncLogs syncs the logs of all memtables: Badger itself syncs only that of the
+// latest, and one before it may still be on its way into a table.
+func syncLogs(dir string) error {
+	names, err := filepath.Glob(filepath.Join(dir, "*.mem"))
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		f, err := os.OpenFile(name, os.O_RDWR, 0)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // its table is written
+		}
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return fmt.Errorf("sync %s: %w", filepath.Base(name), err)
+		}
+	}
+	return nil
+}
+
+// rewriteLogs writes the pages of all logs once more, each as it is.
+func rewriteLogs(dir string) error {
+	for _, kind := range []string{"*.mem", "*.vlog"} {
+		names, err := filepath.Glob(filepath.Join(dir, kind))
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if err := rewrite(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func rewrite(name string) error {
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close() // what matters is the sync that follows
+	page := make([]byte, os.Getpagesize())
+	for at := int64(0); ; at += int64(len(page)) {
+		n, err := f.ReadAt(page, at)
+		if n > 0 && slices.ContainsFunc(page[:n], func(b byte) bool { return b != 0 }) { // not where there is a hole
+			if _, err := f.WriteAt(page[:n], at); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// isFull reports whether an error says that there is no room.
+func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
 // diskBytes is what a file takes on the disk: mapped logs have holes.
 func diskBytes(info fs.FileInfo) int64 {

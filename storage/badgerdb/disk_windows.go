@@ -22,6 +22,18 @@ func freeBytes(dir string) (int64, error) {
 	return int64(free), err
 }
 
+// syncLogs does nothing: Badger has its logs open for itself alone, and syncs that of
+// the latest memtable.
+func syncLogs(string) error { return nil }
+
+// rewriteLogs does nothing: a page that could not be written stays to be written.
+func rewriteLogs(string) error { return nil }
+
+// isFull reports whether an error says that there is no room.
+func isFull(err error) bool {
+	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL) || errors.Is(err, windows.ERROR_DISK_QUOTA_EXCEEDED)
+}
+
 func diskBytes(info fs.FileInfo) int64 { return info.Size() }
 
 // checkPrivate relies on the access list that a folder inherits from the

@@ -143,14 +143,15 @@ func writeHead(dir string, seq uint64) error {
 	key := []byte(headName)
 	value := seal(key, fmt.Appendf(nil, "%d\n", seq))
 	name := filepath.Join(dir, headName)
-	err := os.WriteFile(name+".new", value, 0o600)
-	if err == nil {
-		err = os.Rename(name+".new", name)
-	}
+	f, err := os.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
-		return cannotWrite(err)
+		return err
 	}
-	return nil
+	_, err = f.Write(value)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil { // a disk may say no only now
+		return err
+	}
+	return os.Rename(name+".new", name)
 }
 
 // readHead returns the record that was safe, 0 if none is known to have been: a

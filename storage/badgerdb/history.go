@@ -48,9 +48,9 @@ func (s *Store) Records(ctx context.Context, q storage.RecordQuery) ([]tally.Rec
 	}
 	var out []tally.Record
 	var last, next string
-	behind := s.durable.Load()
+	behind, end := s.durable.Load(), s.committed.Load()
 	err = s.db.View(func(txn *badger.Txn) error {
-		return backwards(txn, from, s.search(txn, &q, behind), func(day uint32, x *entry) bool {
+		return s.backwards(txn, from, end, s.search(txn, &q, behind), func(day uint32, x *entry) bool {
 			switch {
 			case ctx.Err() != nil:
 				return false
@@ -138,38 +138,45 @@ func parseCursor(text string) (day uint32, seq uint64, ok bool) {
 
 // backwards calls f with the records from a key back to the oldest, until f
 // returns false, but for those that a search passes over. A nil key means the
-// latest. The record is f's until it returns, what it points to for good.
-func backwards(txn *badger.Txn, from []byte, by *search, f func(day uint32, x *entry) bool) error {
+// latest, which is end at least; end must have been read before the transaction
+// began. The record is f's until it returns, what it points to for good. It is
+// Corrupt if a record is missing on the way.
+func (s *Store) backwards(txn *badger.Txn, from []byte, end uint64, by *search, f func(day uint32, x *entry) bool) error {
 	last := uint64(math.MaxUint64)
 	if from == nil {
 		from = recordKey(math.MaxUint32, math.MaxUint64)
 	} else {
 		_, last, _ = parseRecordKey(from)
+		end = last
 	}
 	it := txn.NewIterator(badger.IteratorOptions{Reverse: true})
 	defer it.Close()
 	var b block
-	before := last // records that lie in the next block are not above it
+	// The next block is to reach up to this record, and is not to lie above last.
+	expected, highest := end, last
 	for it.Seek(from); it.ValidForPrefix([]byte{tableRecord}); it.Next() {
 		day, first, ok := parseRecordKey(it.Item().Key())
-		for ok && by != nil && (first > before || by.without(first, before)) {
-			if first <= before {
-				if before = by.before(first); before == 0 {
+		for ok && by != nil && (first > highest || by.without(first, highest)) {
+			if first <= highest {
+				if highest = by.before(first); highest == 0 {
 					return nil
 				}
+				expected = highest
 			}
 			// That record is of this day, or of an earlier one, to the end of which
 			// this leads.
-			if it.Seek(recordKey(day, before)); !it.ValidForPrefix([]byte{tableRecord}) {
-				return nil
+			if it.Seek(recordKey(day, highest)); !it.ValidForPrefix([]byte{tableRecord}) {
+				return s.missing(0, expected)
 			}
 			day, first, ok = parseRecordKey(it.Item().Key())
 		}
-		before = first - 1
 		more := true
 		err := it.Item().Value(func(v []byte) error {
 			if err := b.open(it.Item().Key(), v); err != nil {
 				return err
+			}
+			if b.last() < expected {
+				return s.missing(b.last(), expected)
 			}
 			for i := len(b.entries) - 1; i >= 0 && more; i-- {
 				if x := &b.entries[i]; x.Seq <= last {
@@ -181,8 +188,21 @@ func backwards(txn *badger.Txn, from []byte, by *search, f func(day uint32, x *e
 		if err != nil || !more {
 			return err
 		}
+		highest = first - 1
+		expected = highest
 	}
-	return nil
+	return s.missing(0, expected)
+}
+
+// missing says that the records behind one and up to another are not there, unless
+// they were pruned.
+func (s *Store) missing(behind, last uint64) error {
+	kept := uint64(s.records.Load()) // first: more may come meanwhile
+	behind = max(behind, s.committed.Load()-kept)
+	if behind >= last {
+		return nil
+	}
+	return corrupt("the store has lost records: %d to %d are missing", behind+1, last)
 }
 
 // forwards calls f with the blocks of records from a key on.

@@ -175,7 +175,7 @@ func (s *Store) adoptMinutes(x *slot, h *ledger.Hold) error {
 				used = n
 				return err
 			}
-			return backwards(txn, nil, nil, func(_ uint32, e *entry) bool {
+			return s.backwards(txn, nil, s.committed.Load(), nil, func(_ uint32, e *entry) bool {
 				if e.Seq > x.after && c.Period.Contains(e.At) && slices.Contains(subjectsOf(&e.Record), c.Subject) {
 					used = tally.AddSat(used, e.Amounts().Of(c.Metric))
 				}

@@ -93,7 +93,7 @@ func (k *keptStore) restart() {
 // sound wants a verification without faults, after so many prunings.
 func (k *keptStore) sound() tally.Report {
 	k.Helper()
-	r, err := k.Verify(ctx)
+	r, err := k.Verify(ctx, 0)
 	if err != nil || !r.OK {
 		k.Fatalf("verify: %+v, %v", r, err)
 	}

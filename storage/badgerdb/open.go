@@ -51,16 +51,20 @@ func newStore(ctx context.Context, o Options, commit func(*badger.Txn) error) (*
 	if o.Free == nil {
 		o.Free = freeBytes
 	}
-	o.chunkBits, o.upgradeRecords = cmp.Or(o.chunkBits, chunkBits), cmp.Or(o.upgradeRecords, upgradeRecords)
+	o.chunkBits, o.upgradeRecords, o.times = cmp.Or(o.chunkBits, chunkBits), cmp.Or(o.upgradeRecords, upgradeRecords), cmp.Or(o.times, usualTimes)
 	if err := prepare(o.Dir); err != nil {
 		return nil, err
 	}
 	s := &Store{
+		broken: make(chan struct{}), dirty: make(chan struct{}, 1),
 		opts: o, log: o.Logger, ledger: ledger.New(), queue: newQueue(),
-		fresh: sheet{}, presence: newPresence(o.chunkBits), revs: map[entityID]int64{}, commit: commit,
+		fresh: sheet{}, presence: newPresence(o.chunkBits), revs: map[entityID]int64{}, complaints: map[string]string{}, commit: commit,
 	}
 	s.life, s.endLife = context.WithCancel(context.Background())
-	s.guard()
+	s.look()
+	if err := s.Fault(); err != nil {
+		return nil, tally.Errorf(tally.Unavailable, "look at the disk of the store: %w", err)
+	}
 	if free := s.free.Load(); !s.admitting.Load() && free < minOpenFree {
 		return nil, diskFull()
 	}
@@ -124,32 +128,37 @@ func (s *Store) badgerOptions() badger.Options {
 	return o
 }
 
-// keep looks after the store each second: it brings the log to the disk, looks
-// how much room is left there, and lets the writer know the time.
+// keep looks after the store: it looks at the disk, brings to it what was
+// committed, and lets the writer know the time.
 func (s *Store) keep() {
 	defer s.running.Done()
-	ticker := time.NewTicker(time.Second)
+	ticker := time.NewTicker(s.opts.times.look)
 	defer ticker.Stop()
-	var head uint64
-	for {
+	pause := time.NewTimer(s.opts.times.quiet)
+	defer pause.Stop()
+	for second := false; ; {
 		select {
 		case <-s.life.Done():
 			return
-		case <-ticker.C:
-		}
-		if s.guard(); s.admitting.Load() {
-			makeBallast(s.opts.Dir)
-		}
-		durable := s.durable.Load()
-		if err := s.db.Sync(); err != nil {
-			s.log.Error("the log was not synced", "err", err)
-		} else if durable != head {
-			if err := writeHead(s.opts.Dir, durable); err != nil {
-				s.log.Error("the head was not written", "err", err)
+		case <-s.dirty:
+			pause.Reset(s.opts.times.quiet)
+			continue
+		case <-pause.C:
+			if more := s.busy(); more > 0 {
+				pause.Reset(more)
+				continue
 			}
-			head = durable
+		case <-ticker.C:
+			if s.look(); s.fit() == nil {
+				makeBallast(s.opts.Dir)
+			}
+			if second = !second; second {
+				s.queue.second()
+			}
 		}
-		s.queue.second()
+		if s.due() {
+			s.running.Go(func() { s.sync(s.queue.alone) }) // it may hang
+		}
 	}
 }
 

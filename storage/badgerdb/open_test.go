@@ -160,7 +160,7 @@ func TestDiskGuard(t *testing.T) {
 	}
 	makeBallast(dir)
 	free.Store(minFree - 1)
-	s.guard()
+	s.look()
 	if _, err := s.Reserve(ctx, w.reservation("req_2")); tally.CodeOf(err) != tally.Unavailable {
 		t.Errorf("reserve: %v, want Unavailable", err)
 	}
@@ -183,7 +183,7 @@ func TestDiskGuard(t *testing.T) {
 	}
 	defer s.Close()
 	free.Store(minFree)
-	s.guard()
+	s.look()
 	if _, err := s.Reserve(ctx, w.reservation("req_3")); err != nil {
 		t.Errorf("reserve with room again: %v", err)
 	}

@@ -36,6 +36,7 @@ func (s *Store) recover(ctx context.Context) error {
 			return err
 		}
 	}
+	s.committed.Store(s.end.seq)
 	s.records.Store(int64(s.end.seq - s.pruned.seq))
 	for h, x := range t.open() {
 		s.ledger.Orphaned(h)

@@ -131,7 +131,7 @@ func TestSearchPassesOver(t *testing.T) {
 		q := storage.RecordQuery{Client: client}
 		behind := w.durable.Load()
 		err := w.view(func(txn *badger.Txn) error {
-			return backwards(txn, nil, w.search(txn, &q, behind), func(_ uint32, x *entry) bool {
+			return w.backwards(txn, nil, w.committed.Load(), w.search(txn, &q, behind), func(_ uint32, x *entry) bool {
 				if n++; q.Match(&x.Record) {
 					found = append(found, x.ID)
 				}

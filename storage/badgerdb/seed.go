@@ -109,7 +109,7 @@ func (s *Store) fromRecords(txn *badger.Txn, c *tally.Counter) (int64, error) {
 		*m = minutes{start: c.Period.Start, end: c.Period.End, sums: map[tally.Subject]*tally.Amounts{}}
 	}
 	known := m.seq
-	err := backwards(txn, nil, nil, func(_ uint32, x *entry) bool {
+	err := s.backwards(txn, nil, s.committed.Load(), nil, func(_ uint32, x *entry) bool {
 		if x.Seq <= known {
 			return false
 		}

@@ -102,7 +102,7 @@ func TestSize(t *testing.T) {
 	debug.FreeOSMemory()
 	t.Logf("resident: %s", resident())
 	timed("verify", func() error {
-		r, err := s.Verify(ctx)
+		r, err := s.Verify(ctx, 0)
 		if !r.OK {
 			t.Errorf("%+v", r)
 		}

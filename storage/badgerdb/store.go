@@ -13,14 +13,17 @@
 // proves all of it (verify.go).
 //
 // An act is durable once its transaction is in the memory-mapped log, which
-// survives the process; the log is synced each second, or in each transaction
-// with Strict.
+// survives the process; the log is synced twice a second, or in each transaction
+// with Strict. What becomes of that decides what is admitted and acknowledged
+// (disk.go).
 package badgerdb
 
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,7 +48,7 @@ const (
 type Durability string
 
 // The durabilities. Normal waits for the memory-mapped log, which survives the
-// process; about each second it is synced to the disk. Strict waits for the
+// process; twice a second it is synced to the disk. Strict waits for the
 // sync, too.
 const (
 	Normal Durability = "normal"
@@ -62,11 +65,16 @@ type Options struct {
 	// Free returns the free bytes of the disk that a folder is on; nil asks the
 	// system.
 	Free func(dir string) (int64, error)
+	// Disk is asked before each step by which the store sees to it that the disk keeps
+	// what it is given: an error is the step's, so that tests can let any of them fail.
+	// It may also take its time. Nil for none.
+	Disk func(DiskStep) error
 	// Version is the program's. A store says which one its schema is of.
 	Version string
 
 	chunkBits      uint8 // tests have smaller chunks of records
 	upgradeRecords int   // and slices of an upgrade
+	times          diskTimes
 }
 
 // Store is a storage.Store on Badger. Make one with Open.
@@ -84,7 +92,13 @@ type Store struct {
 	reading sync.RWMutex // held for reading while Badger is read outside the writer; Close takes it
 	pruning sync.RWMutex // held for reading while records are replayed
 
-	admitting atomic.Bool
+	disk      disk
+	faulty    atomic.Bool   // the disk has a fault
+	broken    chan struct{} // closed once that is for good
+	dirty     chan struct{} // gets a token when there is something to sync again
+	folder    os.FileInfo   // of the folder when it was opened
+	committed atomic.Uint64 // sequence number of the latest record in the log
+	admitting atomic.Bool   // there is room
 	free      atomic.Int64
 	records   atomic.Int64  // kept
 	durable   atomic.Uint64 // sequence number of the latest record in a complete checkpoint
@@ -101,6 +115,7 @@ type Store struct {
 	stuck      bool        // the checkpoint has failed; it waits for the next second
 	ticks      int         // seconds since the latest checkpoint began
 	minutes    minutes
+	complaints map[string]string // what has been logged as wrong
 	rev        int64
 	revs       map[entityID]int64
 
@@ -122,8 +137,8 @@ func (s *Store) Reserve(ctx context.Context, r tally.Reservation) (tally.Grant, 
 	if err := ledger.Check(&r); err != nil {
 		return tally.Grant{}, err
 	}
-	if !s.admitting.Load() {
-		return tally.Grant{}, diskFull()
+	if err := s.fit(); err != nil {
+		return tally.Grant{}, err
 	}
 	h, grant, err := s.ledger.Admit(ctx, &r, func(lacking []tally.Counter) error {
 		return s.queue.alone(func() error { return s.adopt(lacking) })
@@ -139,8 +154,8 @@ func (s *Store) Raise(ctx context.Context, id tally.ID, least, want int64, bound
 	if err := s.usable(ctx); err != nil {
 		return tally.Grant{}, err
 	}
-	if !s.admitting.Load() {
-		return tally.Grant{}, diskFull()
+	if err := s.fit(); err != nil {
+		return tally.Grant{}, err
 	}
 	h, grant, err := s.ledger.Raise(id, least, want, bounds)
 	if err != nil {
@@ -295,10 +310,14 @@ func (s *Store) Status(ctx context.Context) (storage.Status, error) {
 	if err := s.usable(ctx); err != nil {
 		return storage.Status{}, err
 	}
-	return storage.Status{
+	st := storage.Status{
 		Records: s.records.Load(), LastSeen: s.ledger.Seen(), DiskBytes: folderBytes(s.opts.Dir),
-		FreeBytes: s.free.Load(), Admitting: s.admitting.Load(), Waiting: s.ledger.Waiting(),
-	}, nil
+		FreeBytes: s.free.Load(), Admitting: s.fit() == nil, Waiting: s.ledger.Waiting(),
+	}
+	if err := s.Fault(); err != nil {
+		st.Fault = err.Error()
+	}
+	return st, nil
 }
 
 // usable says whether the store can be used.
@@ -327,13 +346,32 @@ func (s *Store) read(ctx context.Context) (reading context.Context, done func(),
 
 func errClosed() error { return tally.Errorf(tally.Unavailable, "the store is closed") }
 
-// Close implements storage.Store. It waits for what is under way.
+// Close implements storage.Store. It waits for what is under way, but not for ever: a
+// disk that fails may keep Badger from closing. What is not closed then is recovered
+// by the next Open.
 func (s *Store) Close() error {
 	if !s.queue.close() {
 		return nil
 	}
 	s.endLife()
+	defer s.giveUp()
+	closed, patience := make(chan error, 1), s.opts.times.close
+	go func() { closed <- s.close() }()
+	if s.faulty.Load() {
+		patience = s.opts.times.faultyClose
+	}
+	select {
+	case err := <-closed:
+		return err
+	case <-time.After(patience):
+		return tally.Errorf(tally.Unavailable, "the store was not closed within %s: %w", patience, cmp.Or(s.Fault(), errors.New("the disk is slow"))).
+			WithHint("what the disk has kept is recovered at the next start")
+	}
+}
+
+func (s *Store) close() error {
 	s.running.Wait()
+	s.sync(func(f func() error) error { return f() })
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	if !s.admitting.Load() {

@@ -23,7 +23,7 @@ const maxFaults = 100
 // record is found by whom it names; every
 // counter that is alive is the sum of its subject's records and holds; the holds
 // are those whose records are not there.
-func (s *Store) Verify(ctx context.Context) (tally.Report, error) {
+func (s *Store) Verify(ctx context.Context, rest time.Duration) (tally.Report, error) {
 	ctx, done, err := s.read(ctx)
 	if err != nil {
 		return tally.Report{}, err
@@ -32,6 +32,7 @@ func (s *Store) Verify(ctx context.Context) (tally.Report, error) {
 	s.pruning.RLock()
 	defer s.pruning.RUnlock()
 	v := newVerifier(ctx, s.opts.chunkBits)
+	v.rests, v.worked = rest, time.Now()
 	if err := s.queue.alone(func() error { return v.begin(s) }); err != nil {
 		return tally.Report{}, err
 	}
@@ -48,6 +49,8 @@ func (s *Store) Verify(ctx context.Context) (tally.Report, error) {
 
 type verifier struct {
 	ctx    context.Context
+	rests  time.Duration // after each bit of work
+	worked time.Time     // since when there was no rest
 	report tally.Report
 	txn    *badger.Txn
 	end    position
@@ -59,6 +62,21 @@ type verifier struct {
 	counting map[tally.Subject][]*counting
 	open     map[tally.ID]*ledger.Hold // as the ledger says
 	journal  tail
+}
+
+// goOn rests if it is time to, and says when the work is not wanted any more.
+func (v *verifier) goOn() error {
+	if v.rests > 0 && time.Since(v.worked) > 5*time.Millisecond {
+		select {
+		case <-v.ctx.Done():
+		case <-time.After(v.rests):
+		}
+		v.worked = time.Now()
+	}
+	if v.ctx.Err() != nil {
+		return context.Cause(v.ctx)
+	}
+	return nil
 }
 
 // counting is a counter that is alive, and what it should be.
@@ -91,7 +109,7 @@ func (v *verifier) begin(s *Store) error {
 		for _, subject := range subjectsHeld(h) {
 			for _, c := range v.counting[subject] {
 				if c.Period.Contains(h.At) {
-					c.should.Held = tally.AddSat(c.should.Held, h.Held[c.Metric.Index()])
+					c.should.Held = tally.AddSat(c.should.Held, h.Holds()[c.Metric.Index()])
 				}
 			}
 		}
@@ -122,8 +140,10 @@ func (v *verifier) entries(prefix []byte, kind string, f func(key, payload []byt
 	defer it.Close()
 	n := 0
 	for it.Rewind(); it.Valid(); it.Next() {
-		if n++; n%256 == 0 && v.ctx.Err() != nil {
-			return context.Cause(v.ctx)
+		if n++; n%64 == 0 {
+			if err := v.goOn(); err != nil {
+				return err
+			}
 		}
 		key := it.Item().Key()
 		err := it.Item().Value(func(value []byte) error {
@@ -146,8 +166,8 @@ func (v *verifier) eachRecord(damaged func(key []byte, err error), joins func(*b
 	defer it.Close()
 	var b block
 	for it.Rewind(); it.Valid(); it.Next() {
-		if v.ctx.Err() != nil {
-			return context.Cause(v.ctx)
+		if err := v.goOn(); err != nil {
+			return err
 		}
 		err := it.Item().Value(func(value []byte) error {
 			if err := b.open(it.Item().Key(), value); err != nil {

@@ -225,7 +225,7 @@ func (w *world) agreeOnSums() {
 // sound wants a verification without faults.
 func (w *world) sound() {
 	w.Helper()
-	if r, err := w.Verify(ctx); err != nil || !r.OK {
+	if r, err := w.Verify(ctx, 0); err != nil || !r.OK {
 		w.Errorf("verify: %+v, %v", r, err)
 	}
 }

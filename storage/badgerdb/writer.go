@@ -166,15 +166,14 @@ func (s *Store) finish(b *batch) {
 	if len(b.jobs) == 0 {
 		return
 	}
-	if err := s.commitBatch(b); err != nil {
+	err := s.commitBatch(b)
+	if s.complain("a transaction failed", err); err != nil {
 		s.undo(b, err)
 	} else {
 		s.ledger.Commit(b.holds, b.changes)
-		s.committed(b)
+		s.count(b)
 	}
-	for _, j := range b.jobs {
-		j.done <- struct{}{}
-	}
+	s.acknowledge(b.jobs)
 	b.reset()
 }
 
@@ -209,7 +208,6 @@ func (s *Store) commitBatch(b *batch) error {
 // undo takes back what a batch did to the ledger, the latest first: nothing of
 // it is durable.
 func (s *Store) undo(b *batch, err error) {
-	s.log.Error("a transaction failed", "jobs", len(b.jobs), "err", err)
 	failed, changes := cannotWrite(err), b.changes
 	for _, j := range slices.Backward(b.jobs) {
 		if j.err != nil {
@@ -228,12 +226,24 @@ func (s *Store) undo(b *batch, err error) {
 	s.end = b.before
 }
 
+// complain logs what goes wrong, and again only when it goes wrong otherwise or has
+// gone well in between: a disk that fails does so for every request.
+func (s *Store) complain(what string, err error) {
+	switch {
+	case err == nil:
+		delete(s.complaints, what)
+	case s.complaints[what] != err.Error():
+		s.complaints[what] = err.Error()
+		s.log.Error(what, "err", err)
+	}
+}
+
 func cannotWrite(err error) error {
 	return tally.Errorf(tally.Unavailable, "the store cannot write: %w", err).WithHint("look at the disk; restart when it is well")
 }
 
-// committed counts the records of a durable batch and tells the hook.
-func (s *Store) committed(b *batch) {
+// count counts the records of a durable batch and tells the hook.
+func (s *Store) count(b *batch) {
 	if len(b.settled) == 0 {
 		return
 	}
@@ -242,6 +252,7 @@ func (s *Store) committed(b *batch) {
 		s.presence.add(&j.entry.Record)
 	}
 	s.ledger.See(s.end.settledAt)
+	s.committed.Store(s.end.seq)
 	s.records.Store(int64(s.end.seq - s.pruned.seq))
 	if s.opts.Hook == nil {
 		return

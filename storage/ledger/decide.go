@@ -23,6 +23,7 @@ type standing struct {
 	place   *place
 	max     int64 // of the counter's limit
 	need    int64 // what it would hold there
+	target  int64 // the output that this is for
 }
 
 // decide finds out whether a reservation may be held now; it takes nothing. A
@@ -69,7 +70,7 @@ func (l *Ledger) decide(r *tally.Reservation, patient bool) (d decision) {
 				d.err = &tally.LimitError{Charge: *c, Used: k.used, Held: k.held.sum(), Need: need}
 			}
 			if d.at == nil || can < tightest { // where it waits
-				tightest, d.at = can, &standing{counter: k, max: c.Max, need: need}
+				tightest, d.at = can, &standing{counter: k, max: c.Max, need: need, target: d.target}
 			}
 		}
 		d.output = min(d.output, can)
@@ -153,7 +154,7 @@ func (h *Hold) bound() {
 		h.Held[i] = b.At(h.Output)
 	}
 	h.Held[sessionsIndex] = 0
-	if h.NewSession {
+	if h.pays = h.NewSession; h.pays {
 		h.Held[sessionsIndex] = 1
 	}
 }

@@ -41,7 +41,7 @@ func (l *Ledger) Changed() (uses []Use, sessions []Session) {
 	for k, x := range l.sessions {
 		if x.dirty {
 			sessions = append(sessions, Session{k.client, k.member, x.ends, false})
-			l.sessions[k] = running{x.ends, false}
+			l.sessions[k] = running{x.ends, false, x.payer}
 		}
 	}
 	return uses, sessions
@@ -68,7 +68,7 @@ func (l *Ledger) Run(s Session) {
 
 func (l *Ledger) run(s Session, dirty bool) {
 	if k := (session{s.Client, s.Member}); s.Ends.After(l.sessions[k].ends) {
-		l.sessions[k] = running{s.Ends, dirty}
+		l.sessions[k] = running{s.Ends, dirty, nil}
 	}
 }
 
@@ -102,11 +102,11 @@ func (l *Ledger) Replay(r *tally.Record, stray bool) {
 func (l *Ledger) Orphaned(h *Hold) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	h.Orphan, h.kept = true, true
+	h.Orphan, h.kept, h.pays = true, true, h.NewSession
 	if u := h.Session; u != nil {
 		k := session{u.Client, u.Member}
 		if ends := l.sessions[k].ends; ends.After(h.SessionEnds) { // a later request has prolonged it
-			defer func() { l.sessions[k] = running{ends, true} }()
+			defer func() { l.sessions[k] = running{ends, true, nil} }()
 		}
 	}
 	l.open(h)

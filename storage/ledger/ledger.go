@@ -42,6 +42,7 @@ type Ledger struct {
 	over     []Session  // ended, and not told yet
 	seen     time.Time  // the latest admission or settlement
 	charged  []*counter // scratch of decide
+	served   []*Hold    // that others were not told of yet
 	places   map[tally.Subject]*place
 	opened   uint64 // holds so far
 	waiting  int    // waiters in all lines
@@ -99,10 +100,12 @@ type session struct {
 	member string
 }
 
-// running is a session with when it ends, and whether that is not told yet.
+// running is a session with when it ends, and whether that is not told yet. Payer is
+// the hold that began it.
 type running struct {
 	ends  time.Time
 	dirty bool
+	payer *Hold
 }
 
 // New makes an empty ledger.
@@ -190,7 +193,7 @@ func (l *Ledger) Adopt(c tally.Counter, used int64) {
 	}
 	for _, h := range l.holds {
 		if k.contains(h.At.Unix()) && h.on(a) {
-			k.held.add(h.Held[k.metric])
+			k.held.add(h.Holds()[k.metric])
 			k.open++
 		}
 	}
@@ -225,7 +228,7 @@ func (l *Ledger) Held(c *tally.Counter) int64 {
 	var held pile
 	for _, h := range l.holds {
 		if c.Period.Contains(h.At) && h.on(a) {
-			held.add(h.Held[c.Metric.Index()])
+			held.add(h.Holds()[c.Metric.Index()])
 		}
 	}
 	return held.sum()

@@ -3,8 +3,11 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -152,6 +155,76 @@ func TestTakingBack(t *testing.T) {
 	}
 	if _, g := reserve(t, l, third, 0); !g.NewSession {
 		t.Error("the session of a hold that was dropped goes on")
+	}
+}
+
+// Whatever becomes of the holds of a session, in whatever order: it is paid for once
+// as long as one of them is open or settled, and not at all if all were dropped.
+func TestSessionsArePaidOnce(t *testing.T) {
+	for seed := range uint64(1000) {
+		random := rand.New(rand.NewPCG(seed, 2))
+		l := New()
+		sessions := counterOf("client/cl_1", tally.Sessions, tally.Day, noon)
+		l.Adopt(sessions, 0)
+		var fresh, kept []*Hold
+		var pending []Settled
+		settled := map[string]bool{}
+		take := func(list *[]*Hold) *Hold {
+			i := random.IntN(len(*list))
+			h := (*list)[i]
+			*list = slices.Delete(*list, i, i+1)
+			return h
+		}
+		for n := range 60 {
+			switch x := random.IntN(10); {
+			case x < 4:
+				at := noon.Add(time.Duration(n) * time.Second)
+				r := reservation(tally.ID(fmt.Sprint("req_", n)), at, tally.Charge{Counter: sessions, Max: 100})
+				r.Bounds[sessionsIndex].Base = 1
+				r.Session = &tally.SessionUse{Client: "cl_1", Member: fmt.Sprint(random.IntN(3)), Until: at.Add(time.Hour), Fixed: seed%2 == 0}
+				h, _, _, err := try(l, r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				fresh = append(fresh, h)
+			case x < 6 && len(fresh) > 0: // its caller has left, or it could not be written
+				l.Drop(take(&fresh))
+			case x < 7 && len(fresh) > 0:
+				h := take(&fresh)
+				l.Commit([]*Hold{h}, nil)
+				kept = append(kept, h)
+			case x < 9 && len(kept) > 0:
+				h := take(&kept)
+				rec := h.Draft
+				s, err := l.Settle(h.ID, &rec)
+				if err != nil {
+					t.Fatal(err)
+				}
+				pending = append(pending, s)
+			case len(pending) > 0 && random.IntN(3) > 0:
+				l.Commit(nil, pending)
+				for i := range pending {
+					settled[pending[i].Hold.Session.Member] = true
+				}
+				pending = nil
+			default:
+				for _, s := range slices.Backward(pending) {
+					l.Unsettle(s)
+					kept = append(kept, s.Hold)
+				}
+				pending = nil
+			}
+			want := maps.Clone(settled)
+			for _, h := range slices.Concat(fresh, kept) {
+				want[h.Session.Member] = true
+			}
+			for i := range pending {
+				want[pending[i].Hold.Session.Member] = true
+			}
+			if u := usage(t, l, sessions); u.Used+u.Held != int64(len(want)) {
+				t.Fatalf("seed %d, step %d: %+v, with sessions %v", seed, n, u, want)
+			}
+		}
 	}
 }
 

@@ -98,7 +98,7 @@ func (l *Ledger) overtakers(w *waiter, at *standing) (sum int64) {
 	}
 	for _, h := range l.holds {
 		if h.passes(w) && at.counter.contains(h.At.Unix()) && slices.ContainsFunc(h.accounts, func(a *account) bool { return slices.Contains(a.counters, at.counter) }) {
-			sum = tally.AddSat(sum, h.Held[at.counter.metric])
+			sum = tally.AddSat(sum, h.Holds()[at.counter.metric])
 		}
 	}
 	return sum
@@ -248,17 +248,28 @@ func (l *Ledger) leave(w *waiter) {
 }
 
 // spent refuses those for good whom a counter that they are charged on has no
-// unspent room for any more.
+// unspent room for any more. Others it may leave content with less, wherever they
+// wait.
 func (l *Ledger) spent(k *counter) {
 	for i := 0; k.watch != nil && i < len(k.watch.waiters); {
 		w := k.watch.waiters[i]
-		n := slices.Index(w.watch, k)
+		c := &w.r.Charges[slices.Index(w.watch, k)]
 		least, counts := needOf(w.r, k.metric, w.r.MinOutput, false)
-		if !counts || tally.AddSat(k.used, least) <= w.r.Charges[n].Max {
-			i++
+		at := w.at
+		if !counts || tally.AddSat(k.used, least) <= c.Max {
+			if at.place == nil && outputFor(w.r, c, k.metric, k.used) < at.target {
+				if d := l.decide(w.r, true); d.at != nil && d.at.counter == at.counter {
+					w.at = *d.at
+				} else {
+					w.at.need, w.at.target = 0, 0 // its line looks what becomes of it
+				}
+				l.serveLine(at)
+			}
+			if k.watch != nil && i < len(k.watch.waiters) && k.watch.waiters[i] == w {
+				i++
+			}
 			continue
 		}
-		at := w.at
 		l.leave(w)
 		l.lastCall(w)
 		l.serveLine(at)
@@ -286,6 +297,7 @@ func (l *Ledger) wait(ctx context.Context, w *waiter, most time.Duration) error 
 			l.lastCall(w)
 		}
 		l.serveLine(at) // it may have kept others from passing
+		l.serveOn()
 	}
 	l.mu.Unlock()
 	if gone {
@@ -313,6 +325,7 @@ func (l *Ledger) conclude(w *waiter, d *decision) {
 		w.err = d.err
 	default:
 		w.grant, w.held = l.hold(w.want, d), true
+		l.served = append(l.served, w.want)
 	}
 	w.done <- struct{}{}
 }
@@ -324,14 +337,26 @@ func (l *Ledger) Waiting() int {
 	return l.waiting
 }
 
-// serve hands on the room and the places that a hold has given back. As long as it
-// admits somebody, others may be owed less than before, so it looks again.
+// serve hands on the room and the places that a hold has given back, or that are
+// owed to others no more since it has taken some. As long as it admits somebody,
+// others may be owed less than before, so it looks again, also where that one is
+// charged.
 func (l *Ledger) serve(h *Hold) {
-	for before := l.waiting + 1; l.waiting > 0 && l.waiting < before; {
-		before = l.waiting
-		l.serveLines(h)
-	}
+	l.served = append(l.served, h)
+	l.serveOn()
 	l.tidy(h)
+}
+
+// serveOn goes on where those are charged that have been served.
+func (l *Ledger) serveOn() {
+	for len(l.served) > 0 {
+		h := l.served[len(l.served)-1]
+		l.served = l.served[:len(l.served)-1]
+		for before := l.waiting + 1; l.waiting > 0 && l.waiting < before; {
+			before = l.waiting
+			l.serveLines(h)
+		}
+	}
 }
 
 func (l *Ledger) serveLines(h *Hold) {

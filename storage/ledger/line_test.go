@@ -26,9 +26,10 @@ type crowd struct {
 
 // TestWaitersAreToldInTime: over random histories of admissions, raises, leavers and
 // settlements, some of which the disk refuses, no counter is ever beyond its limit,
-// nobody waits who is refused for good, and nobody waits once nothing is held.
+// nobody waits who is refused for good or for whom there is room, and nobody waits
+// once nothing is held.
 func TestWaitersAreToldInTime(t *testing.T) {
-	for seed := range uint64(400) {
+	for seed := range uint64(1000) {
 		c := newCrowd(t, seed)
 		for range 120 {
 			c.step()
@@ -86,6 +87,7 @@ func (c *crowd) step() {
 			c.lastCall(w)
 		}
 		c.serveLine(at)
+		c.serveOn()
 		c.mu.Unlock()
 	case x == 9 && len(c.holds) > 0:
 		i := c.random.IntN(len(c.holds))
@@ -179,6 +181,8 @@ func (c *crowd) check(seed uint64) {
 		}
 		if d := c.decide(w.r, true); d.err != nil && d.at == nil {
 			c.t.Fatalf("seed %d: %s waits, and is refused for good: %v", seed, w.r.ID, d.err)
+		} else if d.err == nil {
+			c.t.Fatalf("seed %d: %s waits, though there is room for it", seed, w.r.ID)
 		}
 	}
 	for s, a := range c.accounts {

@@ -14,13 +14,16 @@ type Hold struct {
 	Output      int64
 	NewSession  bool
 	SessionEnds time.Time
-	Held        tally.Amounts // the bounds at the granted output
+	Held        tally.Amounts // the bounds at the granted output; [Hold.Holds] says what counts
 	// Orphan is whether it is older than this process: nobody will settle it.
 	Orphan bool
 	// Counted, of an orphan, is what the counter of each charge had used when the
 	// store wrote it; nil or -1 if it is not known.
 	Counted []int64
 
+	// pays is whether it is the one that pays for its session: the hold that began it,
+	// or another one that is open if that was dropped, or settled before that was kept.
+	pays     bool
 	kept     bool        // the store has it: it may be settled
 	raised   *Hold       // what it was before it was raised; nil if it was not
 	opened   uint64      // its number among all holds
@@ -40,6 +43,16 @@ func (h *Hold) Written() *Hold {
 		h = h.raised
 	}
 	return h
+}
+
+// Holds is what the hold holds of each metric.
+func (h *Hold) Holds() tally.Amounts {
+	out := h.Held
+	out[sessionsIndex] = 0
+	if h.pays {
+		out[sessionsIndex] = 1
+	}
+	return out
 }
 
 func (h *Hold) on(a *account) bool {
@@ -106,18 +119,23 @@ func (l *Ledger) open(h *Hold) {
 	}
 	l.named(&h.Draft, h.accounts, h.count)
 	h.lastAt = h.lastRoom[:0]
+	holds := h.Holds()
 	for _, a := range h.accounts {
 		h.lastAt = append(h.lastAt, a.lastAt)
 		if h.At.After(a.lastAt) {
 			a.lastAt, a.dirty = h.At, true
 		}
-		a.move(h, &h.Held, 1)
+		a.move(h, &holds, 1)
 	}
 	for _, p := range h.places {
 		p.taken++
 	}
 	if h.Session != nil {
-		l.sessions[session{h.Session.Client, h.Session.Member}] = running{h.SessionEnds, true}
+		k, payer := h.session(), h
+		if !h.pays {
+			payer = l.sessions[k].payer
+		}
+		l.sessions[k] = running{h.SessionEnds, true, payer}
 	}
 	l.see(h.At)
 }
@@ -179,19 +197,71 @@ func (l *Ledger) Drop(h *Hold) {
 			a.lastAt = h.lastAt[i]
 		}
 	}
-	if u := h.Session; u != nil {
-		if k := (session{u.Client, u.Member}); l.sessions[k].ends.Equal(h.SessionEnds) {
-			l.sessions[k] = running{h.before, true}
-		}
+	if h.Session != nil {
+		l.endSession(h)
 	}
 	l.serve(h)
+}
+
+func (h *Hold) session() session { return session{h.Session.Client, h.Session.Member} }
+
+// endSession takes back what a hold that is dropped has done to its session. If
+// others are in it, it goes on, and one of them pays for it.
+func (l *Ledger) endSession(h *Hold) {
+	k := h.session()
+	var first *Hold
+	ends := h.before
+	for _, o := range l.holds {
+		if o.Session == nil || o.session() != k {
+			continue
+		}
+		if first == nil || o.opened < first.opened {
+			first = o
+		}
+		if o.SessionEnds.After(ends) {
+			ends = o.SessionEnds
+		}
+	}
+	if h.pays && first != nil {
+		first.before = h.before // it has now begun the session
+		l.pay(first, true)
+	}
+	if first != nil || h.pays || l.sessions[k].ends.Equal(h.SessionEnds) {
+		l.sessions[k] = running{ends, true, first}
+	}
+}
+
+// payer is the hold that pays for the session of another one, if it is open and not
+// kept, so that it may still be dropped; nil if not.
+func (l *Ledger) payer(h *Hold) *Hold {
+	if h.Session == nil || h.pays {
+		return nil
+	}
+	p := l.sessions[h.session()].payer
+	if p == nil || !p.pays || p.kept || l.holds[p.ID] != p {
+		return nil
+	}
+	return p
+}
+
+// pay makes an open hold pay for its session, or another one in its place.
+func (l *Ledger) pay(h *Hold, pays bool) {
+	var by tally.Amounts
+	if by[sessionsIndex] = 1; !pays {
+		by[sessionsIndex] = -1
+	}
+	h.pays = pays
+	for _, a := range h.accounts {
+		a.move(h, &by, 0)
+	}
 }
 
 // release takes a hold off its counters and gives back its places. Those that
 // wait are to be served next.
 func (l *Ledger) release(h *Hold) {
 	delete(l.holds, h.ID)
-	off := minus(&h.Held)
+	off := h.Holds()
+	off = minus(&off)
 	for _, a := range h.accounts {
 		a.move(h, &off, -1)
 	}
@@ -215,8 +285,9 @@ func (h *Hold) giveBack() {
 // reopen puts back a hold that was released.
 func (l *Ledger) reopen(h *Hold) {
 	l.holds[h.ID] = h
+	holds := h.Holds()
 	for _, a := range h.accounts {
-		a.move(h, &h.Held, 1)
+		a.move(h, &holds, 1)
 	}
 	for i := range h.places { // one that nobody took any more has been forgotten
 		h.places[i] = l.place(h.Reservation.Places[i].Subject)

@@ -55,9 +55,14 @@ func (l *Ledger) settle(h *Hold, r *tally.Record) Settled {
 	if lacking := l.lacking(h); lacking != nil {
 		return Settled{Lacking: lacking}
 	}
+	if other := l.payer(h); other != nil { // the first to be settled pays
+		h.before, other.before = other.before, h.SessionEnds // as if this one had begun it
+		l.pay(other, false)
+		l.pay(h, true)
+	}
 	delete(l.holds, h.ID)
 	r.ID, r.At = h.ID, h.At
-	r.Session, r.NewSession, r.SessionEnds = "", h.NewSession, h.SessionEnds
+	r.Session, r.NewSession, r.SessionEnds = "", h.pays, h.SessionEnds
 	if h.Session != nil {
 		r.Session = h.Session.Member
 	}
@@ -139,9 +144,9 @@ func (s *Settled) use(sign int64) {
 
 // covered is what was used of what the hold held.
 func (s *Settled) covered() *tally.Amounts {
-	var out tally.Amounts
+	out, holds := tally.Amounts{}, s.Hold.Holds()
 	for i := range out {
-		out[i] = min(s.Hold.Held[i], s.amounts[i])
+		out[i] = min(holds[i], s.amounts[i])
 	}
 	return &out
 }
@@ -163,9 +168,9 @@ func (l *Ledger) Commit(holds []*Hold, settled []Settled) {
 	}
 	for i := range settled {
 		s := &settled[i]
-		rest := *s.covered()
+		rest, holds := *s.covered(), s.Hold.Holds()
 		for m := range rest {
-			rest[m] -= s.Hold.Held[m]
+			rest[m] -= holds[m]
 		}
 		s.shift(&rest, -1)
 		s.Hold.giveBack()

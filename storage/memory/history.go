@@ -114,7 +114,7 @@ func (s *Store) Status(ctx context.Context) (storage.Status, error) {
 
 // Verify implements storage.Store. There is nothing that could disagree with
 // the records.
-func (s *Store) Verify(ctx context.Context) (tally.Report, error) {
+func (s *Store) Verify(ctx context.Context, _ time.Duration) (tally.Report, error) {
 	leave, err := s.enter(ctx)
 	if err != nil {
 		return tally.Report{}, err

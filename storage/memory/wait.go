@@ -135,14 +135,29 @@ func (s *Store) admit(ctx context.Context, r *tally.Reservation) (tally.Grant, e
 		s.serve()
 	}
 	if ctx.Err() != nil {
-		if s.holds[r.ID] != nil && w.err == nil {
+		if h := s.holds[r.ID]; h != nil && w.err == nil {
 			delete(s.holds, r.ID)
+			s.inherit(h)
 			s.serve()
 		}
 		return tally.Grant{}, tally.Errorf(tally.Unavailable, "the request was not waited for: %w", context.Cause(ctx))
 	}
 	w.grant.Waited = time.Since(began)
 	return w.grant, w.err
+}
+
+// inherit lets another open hold of a session pay for it, if one that is dropped began
+// it.
+func (s *Store) inherit(h *hold) {
+	var first *hold
+	for _, o := range s.holds {
+		if h.newSession && o.Session != nil && o.Session.Client == h.Session.Client && o.Session.Member == h.Session.Member && (first == nil || o.At.Before(first.At)) {
+			first = o
+		}
+	}
+	if first != nil {
+		first.newSession = true
+	}
 }
 
 func (s *Store) crowd(at any) (n int) {

@@ -183,7 +183,7 @@ func concurrentChanges(b *bench) {
 		},
 		func() error { _, err := b.Prune(ctx, b.now); return err },
 		func() error {
-			r, err := b.Verify(ctx)
+			r, err := b.Verify(ctx, 0)
 			if len(r.Faults) > 0 {
 				b.Errorf("verify beside requests: %+v", r.Faults)
 			}

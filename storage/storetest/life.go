@@ -120,7 +120,7 @@ func closed(b *bench) {
 		"Prune":  func() error { _, err := s.Prune(ctx, b.now); return err },
 		"Status": func() error { _, err := s.Status(ctx); return err },
 		"Backup": func() error { return s.Backup(ctx, &bytes.Buffer{}) },
-		"Verify": func() error { _, err := s.Verify(ctx); return err },
+		"Verify": func() error { _, err := s.Verify(ctx, 0); return err },
 	} {
 		b.wantCode(what+" of a closed store", act(), tally.Unavailable)
 	}

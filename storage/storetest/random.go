@@ -253,7 +253,7 @@ func (h *history) status(*rapid.T) {
 	m, wantErr := h.want.Holds(ctx)
 	h.same(n, m, err, wantErr, "holds")
 	r := h.bench.verified()
-	w, wantErr := h.want.Verify(ctx)
+	w, wantErr := h.want.Verify(ctx, 0)
 	h.same([]int64{r.Records, r.Pruned, r.Holds}, []int64{w.Records, w.Pruned, w.Holds}, nil, wantErr, "verify")
 }
 

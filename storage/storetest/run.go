@@ -197,7 +197,7 @@ func (b *bench) kill() {
 
 func (b *bench) verified() tally.Report {
 	b.Helper()
-	r, err := b.Verify(ctx)
+	r, err := b.Verify(ctx, 0)
 	if err != nil || !r.OK || len(r.Faults) != 0 {
 		b.Errorf("verify: %+v, %v", r, err)
 	}

@@ -1,0 +1,183 @@
+package badgerdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tallygate/engine/tally"
+	"tallygate/storage"
+)
+
+// stubborn is a store on a disk whose steps can be made to fail.
+type stubborn struct {
+	*world
+	step  atomic.Int64 // that fails; -1 for none
+	cause error
+	hang  atomic.Pointer[chan struct{}] // nil: it fails; else it waits for this
+	poked int
+}
+
+func newStubborn(t *testing.T, times diskTimes) *stubborn {
+	d := &stubborn{world: newWorld(t), cause: errors.New("input/output error")}
+	d.step.Store(-1)
+	if err := d.Store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(ctx, Options{Dir: d.dir, chunkBits: 2, upgradeRecords: 3, times: times, Disk: func(step DiskStep) error {
+		if DiskStep(d.step.Load()) != step {
+			return nil
+		}
+		if hang := d.hang.Load(); hang != nil {
+			<-*hang
+			return nil
+		}
+		return d.cause
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Store = s
+	return d
+}
+
+// until waits for something that is to come true.
+func (d *stubborn) until(what string, is func() bool) {
+	d.Helper()
+	for range 1000 {
+		if is() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	d.Fatalf("it does not come to this: %s", what)
+}
+
+func (d *stubborn) status() storage.Status {
+	d.Helper()
+	st, err := d.Status(context.Background())
+	if err != nil {
+		d.Fatal(err)
+	}
+	return st
+}
+
+// Whichever way the disk says no: nothing is admitted, and no answer comes to its
+// end, until it says yes again. Nothing of it is lost.
+func TestDiskSaysNo(t *testing.T) {
+	times := usualTimes
+	times.look = 20 * time.Millisecond
+	for step, name := range map[DiskStep]string{DiskLook: "look", DiskSync: "sync", DiskHead: "head"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newStubborn(t, times)
+			if err := d.reserve("req_1"); err != nil {
+				t.Fatal(err)
+			}
+			d.step.Store(int64(step))
+			d.until("a fault", func() bool { return d.Fault() != nil || d.poke() })
+			if st := d.status(); st.Admitting || st.Fault == "" {
+				t.Errorf("status says %+v", st)
+			}
+			if err := d.reserve("req_2"); tally.CodeOf(err) != tally.Unavailable {
+				t.Errorf("it admits: %v", err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- d.settle("req_1") }()
+			d.until("the settlement", func() bool { n, _ := d.Holds(ctx); return n == 0 })
+			select {
+			case err := <-ended:
+				t.Fatalf("an answer ends that is not on the disk (%v)", err)
+			case <-time.After(5 * times.look):
+			}
+			d.step.Store(-1)
+			if err := <-ended; err != nil {
+				t.Fatal(err)
+			}
+			d.until("admission", func() bool { return d.reserve("req_3") == nil })
+			if st := d.status(); !st.Admitting || st.Fault != "" {
+				t.Errorf("status says %+v", st)
+			}
+			d.sound()
+		})
+	}
+}
+
+// poke gives the disk something to sync.
+func (d *stubborn) poke() bool {
+	d.poked++
+	d.refuse(tally.ID(fmt.Sprint("req_p", d.poked)))
+	return false
+}
+
+// A folder that is moved away is noticed, though all files in it are still open.
+func TestFolderIsMoved(t *testing.T) {
+	times := usualTimes
+	times.look = 20 * time.Millisecond
+	d := newStubborn(t, times)
+	dir := d.dir
+	if err := os.Rename(dir, dir+"-moved"); err != nil {
+		t.Skip(err) // Windows does not let it
+	}
+	d.until("a fault", func() bool { return d.Fault() != nil })
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(5 * times.look)
+	if d.Fault() == nil {
+		t.Error("another folder in its place will do")
+	}
+	if err := errors.Join(os.Remove(dir), os.Rename(dir+"-moved", dir)); err != nil {
+		t.Fatal(err)
+	}
+	d.until("admission", func() bool { return d.reserve("req_1") == nil })
+}
+
+// A sync that hangs keeps the ends of answers back, then is a fault, then the end;
+// and it does not keep the store from closing.
+func TestDiskHangs(t *testing.T) {
+	d := newStubborn(t, diskTimes{look: 10 * time.Millisecond, late: 50 * time.Millisecond, sync: 300 * time.Millisecond, fault: 200 * time.Millisecond, close: time.Minute, faultyClose: 50 * time.Millisecond})
+	if err := d.reserve("req_1"); err != nil {
+		t.Fatal(err)
+	}
+	hang := make(chan struct{})
+	d.hang.Store(&hang)
+	d.step.Store(int64(DiskSync))
+	d.until("the end", func() bool {
+		d.poke()
+		select {
+		case <-d.Broken():
+			return true
+		default:
+			return false
+		}
+	})
+	ended := make(chan error, 1)
+	go func() { ended <- d.settle("req_1") }()
+	d.until("the settlement", func() bool { n, _ := d.Holds(ctx); return n == 0 })
+	if err := d.Store.Close(); tally.CodeOf(err) != tally.Unavailable {
+		t.Errorf("closed on a disk that hangs: %v", err)
+	}
+	if err := <-ended; tally.CodeOf(err) != tally.Unavailable {
+		t.Errorf("an answer ends that may not be on the disk: %v", err)
+	}
+	d.step.Store(-1)
+	close(hang)
+}
+
+// A disk without room is waited for.
+func TestFullDiskIsNotTheEnd(t *testing.T) {
+	d := newStubborn(t, diskTimes{look: 5 * time.Millisecond, late: time.Second, sync: time.Second, fault: 20 * time.Millisecond, close: time.Minute, faultyClose: time.Second})
+	d.cause = fullDisk
+	d.step.Store(int64(DiskHead))
+	d.until("a fault", func() bool { return d.Fault() != nil || d.poke() })
+	select {
+	case <-d.Broken():
+		t.Error("it gives up")
+	case <-time.After(200 * time.Millisecond):
+	}
+}

@@ -1,0 +1,5 @@
+package badgerdb
+
+import "golang.org/x/sys/windows"
+
+var fullDisk error = windows.ERROR_DISK_FULL
