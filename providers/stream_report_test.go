@@ -129,7 +129,7 @@ func TestStreamFailures(t *testing.T) {
 		"output behind it":         {in: evError + evHello + evUsage[:30], want: outcome{delivered: 2, fault: ServerError}},
 		"nonsense behind it":       {in: evError + "data: <html>\n\n" + evUsage, want: outcome{fault: ServerError, free: true}},
 		"cut behind it":            {in: evError + evUsage, err: io.ErrUnexpectedEOF, want: outcome{tokens: counted, ok: true, fault: ServerError}},
-		"too late behind it":       {in: evError + ": " + strings.Repeat("x", maxRest+bufferSize) + "\n\n" + strings.Repeat(": x\n\n", bufferSize) + evUsage, want: outcome{fault: ServerError, free: true}},
+		"too late behind it":       {in: evError + strings.Repeat(": x\n\n", (maxRest+2*bufferSize)/5) + evUsage, want: outcome{fault: ServerError, free: true}},
 		"behind a role":            {in: evRole + evError + evDone, want: outcome{fault: ServerError, told: true, free: true}},
 		"behind what nobody knows": {in: event(`{"choices":[{"delta":{"summary":"12345678"}}]}`) + evError, want: outcome{delivered: 2, fault: ServerError, told: true}},
 		"behind a source":          {in: event(`{"choices":[{"delta":{"annotations":[{"url":"x"}]}}]}`) + evError, want: outcome{fault: ServerError, told: true}},
