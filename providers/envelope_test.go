@@ -49,6 +49,7 @@ func TestPeek(t *testing.T) {
 		`{"max_completion_tokens":7,"max_tokens":9}`:                       with(func(s *seen) { s.maxTokens, s.maxField = 9, FieldMaxTokens }),
 		`{"max_tokens":7,"max_completion_tokens":9}`:                       with(func(s *seen) { s.maxTokens, s.maxField = 9, FieldMaxCompletion }),
 		`{"n":3,"best_of":5}`:                                              with(func(s *seen) { s.choices, s.bestOf = 3, 5 }),
+		`{"models":[ ]}`:                                                   plain,
 		`{"models":null,"service_tier":"auto"}`:                            plain,
 		`{"service_tier":"flex"}`:                                          plain,
 		`{"prompt":"one"}`:                                                 plain,

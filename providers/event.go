@@ -8,9 +8,10 @@ import (
 // event is where one server-sent event and its data stand in a block of whole
 // events.
 type event struct {
-	start, end    int // with its empty line
-	data, dataEnd int // of the only data line
-	lines         int // lines of data
+	start, end    int  // with its empty line
+	data, dataEnd int  // of the only data line
+	lines         int  // lines of data
+	fails         bool // it is named "error"
 }
 
 // nextEvent finds the event that starts at i in a block of whole events.
@@ -33,6 +34,8 @@ func nextEvent(b []byte, i int) event {
 			if ev.lines++; ev.lines == 1 {
 				ev.data, ev.dataEnd = i+from, i+len(line)
 			}
+		} else if name, ok := bytes.CutPrefix(line, []byte("event:")); ok {
+			ev.fails = string(bytes.TrimSpace(name)) == "error"
 		}
 		i += n + 1
 	}
@@ -91,6 +94,9 @@ const (
 // look takes notice of one event, which will be returned at offset kept.
 func (s *Stream) look(b []byte, ev event, kept int) verdict {
 	data := b[ev.data:ev.dataEnd]
+	if s.failing && len(data) == 0 {
+		return drop
+	}
 	if ev.lines == 0 {
 		s.page = s.page || !s.spoke && isPage(b[ev.start:ev.end])
 		return keep // a comment, or only an event's name
@@ -100,7 +106,7 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 	}
 	if data[0] == '[' && string(bytes.TrimRight(data, " \t")) == "[DONE]" {
 		if s.err = io.EOF; s.failed {
-			if s.err = s.reportedError(true); s.opts.HideErrors {
+			if s.err = s.reportedError(!s.failing); s.failing || s.opts.HideErrors {
 				return broken
 			}
 		}
@@ -112,11 +118,13 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 	i := inspect(data, space(data, 0), &f)
 	if i < 0 || space(data, i) < len(data) {
 		s.page = s.page || first && isPage(data)
-		s.err = free(bad(errNoEvent), s.silent() && s.page)
+		if s.err = free(bad(errNoEvent), s.silent() && s.page); s.failing {
+			s.err = s.reportedError(false)
+		}
 		return broken
 	}
-	fails := f.err || f.hints()
-	dropped := fails && s.opts.HideErrors ||
+	fails := ev.fails || f.fails()
+	dropped := s.failing || fails && s.opts.HideErrors ||
 		!s.opts.KeepUsage && f.reports() && !fails && (!f.choices.present() || hollow(data, f.choices.From))
 	at := span{}
 	if f.reports() {
@@ -130,14 +138,15 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 		s.said.fold(&seen)
 	}
 	s.said.name(data, &f)
+	s.beside = s.beside || f.beside || f.data
 	if f.content > 0 {
 		s.events++
 		s.content += int64(f.content)
 	}
-	if fails = f.err || fails && s.silent(); fails {
+	if fails {
 		if s.failed = true; !s.passed && kept == 0 && f.content == 0 {
-			s.err = s.reportedError(false)
-			return broken
+			s.readOn()
+			return drop
 		}
 	}
 	if dropped {

@@ -134,7 +134,7 @@ func (e *Envelope) readOutput(b []byte) {
 // model, or of a tier that nobody knows: the bound of the request would not be
 // true.
 func (e *Envelope) readPricing(b []byte) error {
-	if e.models.present() && !e.models.null(b) { // OpenRouter's, to fall back on
+	if s := e.models; s.present() && says(b, s.From) { // OpenRouter's, to fall back on
 		return tally.Errorf(tally.Invalid, `"models" is not taken, since a request is priced by one model; name it in "model"`)
 	}
 	if !e.tier.present() || e.tier.null(b) {

@@ -8,46 +8,49 @@ import (
 )
 
 // Some callers must not see what the owner pays. There is no list of all the names
-// under which upstreams tell it, nor of the places, so for these callers every
-// member of an answer goes whose key speaks of money, wherever it stands. What the
-// model wrote is left alone: it is in strings, or below one of the keys that hold
-// output.
+// under which upstreams tell it, nor of the places, so these rules hold for them:
+//
+//   - every member of an answer goes whose key speaks of money, wherever it stands;
+//   - so does, in a usage object, a number that is no count, unless it is a time;
+//   - a text beside the answer that speaks of an amount of money is replaced;
+//   - of an event nothing stays but its data: comments and names can say anything.
+//
+// What the model wrote is left alone: it is in strings below the choices, or below
+// one of the keys that hold objects of its own.
+//
+// Visitors of a page see, besides, only the members of an answer that are known, and
+// so none of an upstream's words about errors.
 
-// Credits are what a caller pays, to be put into the usage object at [From, To) of
-// an answer; nothing is put anywhere if To is 0.
-type Credits struct {
+// View is what a caller may see of an answer.
+type View struct {
+	// Amount is what the caller pays, to be put into the usage object at [From, To) of
+	// the answer; it is put nowhere if To is 0.
 	From, To int
 	Amount   tally.NanoUSD
+	// Known is whether only members that are known are seen.
+	Known bool
 }
 
-// moneyWords are what the keys that tell of money contain, whatever their case.
-var moneyWords = [...]string{"cost", "price", "tick", "bill", "spend", "spent", "credit", "charge", "usd"}
-
 // HideCosts appends a well-formed JSON answer without the members that tell of
-// money, and with credits where they belong: in the place of the usage object's
-// "cost", as a number or as an object with "total_cost" as the upstream has it,
-// or as its last member. All that stays is left byte for byte.
-func HideCosts(dst, answer []byte, c Credits) []byte {
-	h := hider{dst: dst, b: answer, credits: c}
-	h.value(space(answer, 0), 0, false)
+// money, and with what the caller pays where it belongs: in the place of the usage
+// object's "cost", as a number or as an object with "total_cost" as the upstream has
+// it, or as its last member. All that stays is left byte for byte. What is nested too
+// deep is not appended.
+func HideCosts(dst, answer []byte, v View) []byte {
+	h := hider{dst: dst, b: answer, view: v}
+	if h.value(space(answer, 0), 0, besideAnswer) < 0 {
+		return dst
+	}
 	return append(h.dst, answer[h.from:]...)
 }
 
-// HideCostsInEvents does the same to a block of whole events of a [Stream].
-func HideCostsInEvents(dst, block []byte, c Credits) []byte {
-	h := hider{dst: dst, b: block, credits: c}
+// HideCostsInEvents does the same to a block of whole events of a [Stream]. An event
+// of which nothing is left becomes an empty comment, which keeps connections alive.
+func HideCostsInEvents(dst, block []byte, v View) []byte {
+	h := hider{dst: dst, b: block, view: v}
 	for i := 0; i < len(block); {
 		ev := nextEvent(block, i)
-		if ev.lines == 1 {
-			if at := ev.data + space(block[ev.data:ev.dataEnd], 0); at < ev.dataEnd && block[at] == '{' {
-				h.besides(ev.start, ev.data)
-				h.value(at, 0, false)
-				h.besides(ev.dataEnd, ev.end)
-				i = ev.end
-				continue
-			}
-		}
-		h.besides(ev.start, ev.end)
+		h.event(ev)
 		i = ev.end
 	}
 	return append(h.dst, block[h.from:]...)
@@ -55,11 +58,21 @@ func HideCostsInEvents(dst, block []byte, c Credits) []byte {
 
 // hider copies what may be seen of b to dst.
 type hider struct {
-	dst     []byte
-	b       []byte
-	from    int // of what is not copied yet
-	credits Credits
+	dst  []byte
+	b    []byte
+	from int // of what is not copied yet
+	view View
+	left bool // of the last answer, a member
 }
+
+// scope is where a value stands.
+type scope uint8
+
+const (
+	besideAnswer scope = iota
+	inTheUsage
+	inTheAnswer
+)
 
 // drop leaves out [from, to), but for what is left out of it already.
 func (h *hider) drop(from, to int) {
@@ -69,52 +82,75 @@ func (h *hider) drop(from, to int) {
 	h.from = max(h.from, to)
 }
 
-// besides drops the lines of an event beside its data that tell of money: they are
-// comments and names, and no reader misses one.
-func (h *hider) besides(from, to int) {
-	for from < to {
-		n := bytes.IndexByte(h.b[from:to], '\n') + 1
-		if n == 0 {
-			return
+func (h *hider) event(ev event) {
+	end := ev.end - 1 // of its lines
+	if end > ev.start && h.b[end-1] == '\r' {
+		end--
+	}
+	h.drop(ev.start, ev.start)
+	before := len(h.dst)
+	if h.left = false; ev.lines == 1 {
+		line := ev.start + bytes.LastIndexByte(h.b[ev.start:ev.data], '\n') + 1
+		h.drop(ev.start, line)
+		if at := ev.data + space(h.b[ev.data:ev.dataEnd], 0); at == ev.dataEnd || h.b[at] != '{' {
+			h.left = true // the end marker
+		} else if h.value(at, 0, besideAnswer) < 0 {
+			h.left = false
 		}
-		if hasMoneyWord(h.b[from : from+n]) {
-			h.drop(from, from+n)
-		}
-		from += n
+		next := ev.dataEnd + bytes.IndexByte(h.b[ev.dataEnd:ev.end], '\n') + 1
+		h.drop(next, end)
+	}
+	if !h.left && end > ev.start {
+		h.dst = append(h.dst[:before], ":\n"...)
+		h.from = end
 	}
 }
 
-// value walks over a value as skipValue does. below is whether it is one of the
-// choices or in one.
-func (h *hider) value(i, depth int, below bool) int {
+// value walks over a value as skipValue does.
+func (h *hider) value(i, depth int, in scope) int {
 	switch kindAt(h.b, i) {
 	case '{':
-		return h.object(i, depth+1, below)
+		return h.object(i, depth+1, in)
 	case '[':
-		return eachElement(h.b, i, depth+1, func(i int) int { return h.value(i, depth+1, below) })
+		return eachElement(h.b, i, depth+1, func(i int) int { return h.value(i, depth+1, in) })
+	case '"':
+		end := skipString(h.b, i+1)
+		if in != inTheAnswer && end > 0 && namesAmount(h.b[i:end]) {
+			h.drop(i, end)
+			h.dst = append(h.dst, hiddenText...)
+		}
+		return end
 	}
 	return skipValue(h.b, i, depth)
 }
 
-func (h *hider) object(i, depth int, below bool) int {
-	put := h.credits.To > 0 && i == h.credits.From
+// hiddenText stands where a text was that speaks of an amount of money.
+const hiddenText = `"(The provider's words are about money, and not passed on.)"`
+
+func (h *hider) object(i, depth int, in scope) int {
+	put := h.view.To > 0 && i == h.view.From
 	kept := -1 // the end of the last member that stays
 	end := eachMember(h.b, i, depth, func(key []byte, i int) int {
-		if !tellsOfMoney(key) {
-			if below && isOutput(key) {
+		if put && string(key) == "cost" {
+			end := skipValue(h.b, i, depth)
+			if end > 0 {
+				put, kept = false, end
+				h.drop(i, end)
+				h.putAmount(h.b[i] == '{')
+			}
+			return end
+		}
+		if !h.hides(key, i, depth, in) {
+			if within, owned := scopeOf(key, depth, in); owned {
 				kept = skipValue(h.b, i, depth)
 			} else {
-				kept = h.value(i, depth, below || depth == 1 && string(key) == "choices")
+				kept = h.value(i, depth, within)
 			}
 			return kept
 		}
 		end := skipValue(h.b, i, depth)
 		switch {
 		case end < 0:
-		case put && string(key) == "cost":
-			put, kept = false, end
-			h.drop(i, end)
-			h.putCredits(h.b[i] == '{')
 		case kept >= 0:
 			h.drop(kept, end) // with the comma before it
 		default:
@@ -132,29 +168,121 @@ func (h *hider) object(i, depth int, below bool) int {
 			h.dst = append(h.dst, ',')
 		}
 		h.dst = append(h.dst, costKey...)
-		h.putCredits(false)
+		h.putAmount(false)
 	}
+	h.left = kept >= 0 || put
 	return end
 }
 
-func (h *hider) putCredits(object bool) {
+func (h *hider) putAmount(object bool) {
 	if !object {
-		h.dst = appendUSD(h.dst, h.credits.Amount)
+		h.dst = appendUSD(h.dst, h.view.Amount)
 		return
 	}
 	h.dst = append(h.dst, `{"total_cost":`...)
-	h.dst = append(appendUSD(h.dst, h.credits.Amount), '}')
+	h.dst = append(appendUSD(h.dst, h.view.Amount), '}')
 }
 
-// isOutput reports whether what stands under a key of a choice was written by the
-// model. The probabilities of legacy completions have its tokens as keys.
-func isOutput(key []byte) bool {
+// hides reports whether a member is not to be seen.
+func (h *hider) hides(key []byte, i, depth int, in scope) bool {
+	switch {
+	case tellsOfMoney(key):
+		return true
+	case in == inTheUsage && isFraction(h.b, i) && !tellsOfCount(key):
+		return true
+	case !h.view.Known:
+		return false
+	case depth == 1:
+		return !isKnown(key)
+	}
+	return containsFold(key, "error")
+}
+
+// scopeOf is where the value of a member stands; owned is whether it is an object of
+// the model's own making. Sources have words of others, vectors are numbers.
+func scopeOf(key []byte, depth int, in scope) (within scope, owned bool) {
+	is := itsOutput
+	if in == inTheAnswer {
+		is = meaningOf(key)
+	}
+	switch {
+	case is == itsData || is == itsTokens:
+		return in, true
+	case string(key) == "usage":
+		return inTheUsage, false
+	case string(key) == "error":
+		return besideAnswer, false
+	case depth == 1:
+		switch string(key) {
+		case "choices", "data", "citations", "search_results", "related_questions", "images", "videos":
+			return inTheAnswer, false
+		}
+	}
+	return in, false
+}
+
+// isKnown reports whether visitors may see a member of an answer.
+func isKnown(key []byte) bool {
 	switch string(key) {
-	case "logprobs", "parsed", "input":
+	case "id", "object", "created", "model", "choices", "data", "usage", "service_tier", "system_fingerprint",
+		"citations", "search_results", "related_questions", "images", "videos":
 		return true
 	}
-	is := meaningOf(key)
-	return is == itsOutput || is == itsThought
+	return false
+}
+
+// isFraction reports whether a value is a number that is not written as a whole one,
+// or a string that reads as one.
+func isFraction(b []byte, i int) bool {
+	point := false
+	if kindAt(b, i) == '"' {
+		i++
+	}
+	from := i
+	for ; i < len(b); i++ {
+		switch c := b[i]; {
+		case c == '.' || i > from && c|0x20 == 'e':
+			point = true
+		case c-'0' > 9 && c != '-' && c != '+':
+			return point && (c == '"' || c == ',' || c == '}' || c <= ' ')
+		}
+	}
+	return false
+}
+
+// tellsOfCount reports whether the key of a number says that it is one of tokens, or a
+// time.
+func tellsOfCount(key []byte) bool {
+	for _, word := range [...]string{"token", "time", "latency", "duration", "second"} {
+		if containsFold(key, word) {
+			return true
+		}
+	}
+	return bytes.HasSuffix(key, []byte("_ms"))
+}
+
+func containsFold(s []byte, word string) bool {
+	for i := range len(s) - len(word) + 1 {
+		if foldsTo(s[i:i+len(word)], word) {
+			return true
+		}
+	}
+	return false
+}
+
+// namesAmount reports whether a quoted text of several words speaks of an amount of
+// money.
+func namesAmount(quoted []byte) bool {
+	s := quoted[1 : len(quoted)-1]
+	if !verbatim(s) {
+		if text, ok := unquote(quoted); ok {
+			s = []byte(text)
+		}
+	}
+	if len(s) < 2 || bytes.IndexAny(s, "0123456789") < 0 {
+		return false
+	}
+	return bytes.ContainsAny(s, "$\u20ac\u00a3\u00a5\u20b9") || bytes.IndexByte(s, ' ') >= 0 && hasMoneyWord(s)
 }
 
 // tellsOfMoney reports whether a key speaks of money. One with escapes is decoded,
@@ -167,14 +295,23 @@ func tellsOfMoney(key []byte) bool {
 	return !ok || hasMoneyWord([]byte(strings.ToLower(name)))
 }
 
-// hasMoneyWord reports whether a text contains one of the words in any case.
+// moneyWords are what the keys that tell of money contain, whatever their case, and
+// moneyTerms those that are too short to look for within a word.
+var (
+	moneyWords = [...]string{"cost", "pric", "tick", "bill", "spend", "spent", "credit", "charge", "usd",
+		"amount", "balance", "payment", "money", "dollar", "currenc", "tariff", "quota"}
+	moneyTerms = [...]string{"fee", "fees", "cent", "cents", "rates", "paid", "eur", "euro", "euros", "gbp", "cny", "rmb", "jpy", "inr", "krw", "brl", "chf", "cad", "aud"}
+)
+
+// hasMoneyWord reports whether a text contains one of the words or terms in any case.
 func hasMoneyWord(s []byte) bool {
 	for i, c := range s {
-		if !startsMoney[c] {
-			continue
-		}
-		for _, word := range moneyWords {
-			if len(s)-i >= len(word) && s[i+1]|0x20 == word[1] && foldsTo(s[i:i+len(word)], word) {
+		for _, m := range moneyBy[c] {
+			end := i + len(m.word)
+			if len(s) < end || s[i+1]|0x20 != m.word[1] || !foldsTo(s[i:end], m.word) {
+				continue
+			}
+			if !m.term || (i == 0 || !sameWord(s[i-1], c)) && (len(s) == end || !sameWord(s[end-1], s[end])) {
 				return true
 			}
 		}
@@ -182,10 +319,39 @@ func hasMoneyWord(s []byte) bool {
 	return false
 }
 
+type moneyWord struct {
+	word string
+	term bool
+}
+
+// moneyBy is both lists by the letters that the words begin with.
+var moneyBy = func() (by [256][]moneyWord) {
+	add := func(m moneyWord) {
+		for _, c := range [...]byte{m.word[0], m.word[0] - 'a' + 'A'} {
+			by[c] = append(by[c], m)
+		}
+	}
+	for _, word := range moneyWords {
+		add(moneyWord{word, false})
+	}
+	for _, word := range moneyTerms {
+		add(moneyWord{word, true})
+	}
+	return by
+}()
+
+// sameWord reports whether a word goes on from one letter to the next: words are
+// separated by anything else, or begin with a capital.
+func sameWord(a, b byte) bool {
+	return (a|0x20)-'a' < 26 && (b|0x20)-'a' < 26 && (a-'A' < 26 || b-'a' < 26)
+}
+
 // startsMoney are the letters with which one of the words begins.
 var startsMoney = func() (set [256]bool) {
-	for _, word := range moneyWords {
-		set[word[0]], set[word[0]-'a'+'A'] = true, true
+	for _, words := range [...][]string{moneyWords[:], moneyTerms[:]} {
+		for _, word := range words {
+			set[word[0]], set[word[0]-'a'+'A'] = true, true
+		}
 	}
 	return set
 }()

@@ -13,10 +13,10 @@ import (
 )
 
 // creditsFor are ours, for the usage that a reader of the answer is shown.
-func creditsFor(answer string) Credits {
+func creditsFor(answer string) View {
 	var f facts
 	inspect([]byte(answer), space([]byte(answer), 0), &f)
-	return Credits{From: f.shown().From, To: f.shown().To, Amount: 1_500_000}
+	return View{From: f.shown().From, To: f.shown().To, Amount: 1_500_000}
 }
 
 // TestHideCosts: with credits, and without.
@@ -46,15 +46,68 @@ func TestHideCosts(t *testing.T) {
 		if got := string(HideCosts([]byte("x"), []byte(x.in), creditsFor(x.in))); got != "x"+x.ours {
 			t.Errorf("%s:\n got %s\nwant x%s", x.in, got, x.ours)
 		}
-		if got := string(HideCosts([]byte("x"), []byte(x.in), Credits{})); got != "x"+x.none {
+		if got := string(HideCosts([]byte("x"), []byte(x.in), View{})); got != "x"+x.none {
 			t.Errorf("%s, without credits:\n got %s\nwant x%s", x.in, got, x.none)
 		}
 		for _, end := range []string{"\n", "\r\n"} {
 			event := ": the cost" + end + "id: 1" + end + "data: " + x.in + end + end
-			want := "id: 1" + end + "data: " + x.none + end + end
-			if got := string(HideCostsInEvents(nil, []byte(": 7"+end+end+event+evDone), Credits{})); got != ": 7"+end+end+want+evDone {
+			want := "data: " + x.none + end + end
+			if x.none == "{}" {
+				want = ":\n" + end
+			}
+			if got := string(HideCostsInEvents(nil, []byte(": 7"+end+end+event+evDone), View{})); got != ":\n"+end+want+evDone {
 				t.Errorf("%q, want %q", got, want)
 			}
+		}
+	}
+}
+
+// TestHiddenMembers: what speaks of money goes wherever it stands, and nothing that
+// only looks like it.
+func TestHiddenMembers(t *testing.T) {
+	const words = hiddenText
+	for in, want := range map[string]string{
+		`{"pricing":{"amount":1},"a":{"totalFee":1,"remainingBalance":"2","x_payment":3,"consumed_quota":4},"b":1}`:               `{"a":{},"b":1}`,
+		`{"usage":{"money":1,"total_cents":2,"dollars":3,"rates":{"in":4},"total_eur":5,"totalEUR":6,"Tariff":7,"currency":"X"}}`: `{"usage":{}}`,
+		`{"feedback":1,"percent":2,"rate_limit":3,"neurons":4,"prepaid":5,"recent":6,"generates":7}`:                              `{"feedback":1,"percent":2,"rate_limit":3,"neurons":4,"prepaid":5,"recent":6,"generates":7}`,
+
+		// In a usage object a fraction is money, or a time.
+		`{"usage":{"neurons":0.5,"units":"0.5","x":5e-1,"a":{"b":[1,{"c":1.5}]},"prompt_tokens":5.0,"total_time":0.5,"queue_ms":1.5}}`: `{"usage":{"a":{"b":[1,{}]},"prompt_tokens":5.0,"total_time":0.5,"queue_ms":1.5}}`,
+		`{"usage":{"n":-5,"v":"v1.5","d":"2026-11-29","e":"e","f":"."},"score":0.5}`:                                                   `{"usage":{"n":-5,"v":"v1.5","d":"2026-11-29","e":"e"},"score":0.5}`,
+
+		// What the model wrote, and what stands beside it.
+		`{"choices":[{"message":{"reasoning_details":[{"type":"x","cost":1,"text":"costs $1"}],"images":[{"cost_usd":1,"url":"x"}],"audio":{"price":1,"data":"A"}},"logprobs":{"cost":1,"content":[{"token":" cost","cost":2}]}}]}`: `{"choices":[{"message":{"reasoning_details":[{"type":"x","text":"costs $1"}],"images":[{"url":"x"}],"audio":{"data":"A"}},"logprobs":{"content":[{"token":" cost"}]}}]}`,
+		`{"choices":[{"message":{"content":[{"type":"tool_use","input":{"price":1,"amount":0.5}}],"parsed":{"cost":1},"tool_calls":[{"custom":{"input":"{\"price\":1}"}}]}}]}`:                                                      `{"choices":[{"message":{"content":[{"type":"tool_use","input":{"price":1,"amount":0.5}}],"parsed":{"cost":1},"tool_calls":[{"custom":{"input":"{\"price\":1}"}}]}}]}`,
+		`{"search_results":[{"title":"now $5 cheaper"}],"choices":[{"error":{"message":"you have $5"}}]}`:                                                                                                                           `{"search_results":[{"title":"now $5 cheaper"}],"choices":[{"error":{"message":` + words + `}}]}`,
+
+		// Words about money.
+		`{"error":{"message":"that would cost $0.0123","code":402}}`:                             `{"error":{"message":` + words + `,"code":402}}`,
+		`{"error":"\u0024 5","detail":[{"msg":"a balance of 3"}]}`:                               `{"error":` + words + `,"detail":[{"msg":` + words + `}]}`,
+		`{"error":{"message":"temperature must be at most 2"},"model":"costly-2","id":"a1cent"}`: `{"error":{"message":"temperature must be at most 2"},"model":"costly-2","id":"a1cent"}`,
+	} {
+		if got := string(HideCosts(nil, []byte(in), View{})); got != want {
+			t.Errorf("%s:\n got %s\nwant %s", in, got, want)
+		}
+	}
+	deep := strings.Repeat(`{"a":`, maxDepth+1) + `{"cost":1}` + strings.Repeat("}", maxDepth+1)
+	if got := HideCosts([]byte("x"), []byte(deep), View{}); string(got) != "x" {
+		t.Errorf("what was not walked over is shown: %s", got)
+	}
+}
+
+// TestKnownMembers: a visitor sees of an answer what is known, and of an event
+// nothing beside it.
+func TestKnownMembers(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"id":"c","choices":[{"index":0,"message":{"content":"x"},"error":{"message":"y"}}],"error":"y","detail":"y","warning":"y","base_resp":{"status_msg":"y"},"\u0065rrors":["y"]}`: `{"id":"c","choices":[{"index":0,"message":{"content":"x"}}]}`,
+		`{"choices":[{"message":{"provider_error":"y","tool_calls":[{"function":{"arguments":{"error":"mine"}}}]}}]}`:                                                                    `{"choices":[{"message":{"tool_calls":[{"function":{"arguments":{"error":"mine"}}}]}}]}`,
+	} {
+		if got := string(HideCosts(nil, []byte(in), View{Known: true})); got != want {
+			t.Errorf("%s:\n got %s\nwant %s", in, got, want)
+		}
+		event := ": y\nevent: y\nid: y\n\nerror: y\ndata: " + in + "\ny\n\nevent: y\ndata: {\"message\":\"y\"}\n\n"
+		if got := string(HideCostsInEvents(nil, []byte(event+evDone), View{Known: true})); got != ":\n\ndata: "+want+"\n\n:\n\n"+evDone {
+			t.Errorf("%q became %q", event, got)
 		}
 	}
 }
@@ -73,7 +126,7 @@ func drawNode(t *rapid.T, depth int) node {
 		s := rapid.SampledFrom([]string{`"cost"`, `"a\"price\":1"`, `"\\"`, `""`}).Draw(t, "text")
 		return node{s, s}
 	case 1:
-		return node{"-1.5e3", "-1.5e3"}
+		return node{"-15", "-15"} // a fraction would be money in a usage object
 	case 2:
 		return node{"null", "null"}
 	case 3:
@@ -124,7 +177,7 @@ func TestHideCostsInAnything(t *testing.T) {
 		if !json.Valid([]byte(n.in)) {
 			t.Fatalf("drawn: %s", n.in)
 		}
-		if got := HideCosts(nil, []byte(n.in), Credits{}); compact(got) != n.want {
+		if got := HideCosts(nil, []byte(n.in), View{}); compact(got) != n.want {
 			t.Fatalf("%s:\n got %s\nwant %s", n.in, got, n.want)
 		}
 		usage := `{"usage":` + n.in + `}`
@@ -140,7 +193,7 @@ func TestHideCostsInAnything(t *testing.T) {
 func TestHidingTakesNoMemory(t *testing.T) {
 	event := []byte(reporting)
 	out := make([]byte, 0, 2*len(event))
-	if n := testing.AllocsPerRun(100, func() { out = HideCostsInEvents(out[:0], event, Credits{}) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { out = HideCostsInEvents(out[:0], event, View{}) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 	if bytes.Contains(out, []byte("0.0221")) {
@@ -155,12 +208,12 @@ func FuzzHideCosts(f *testing.F) {
 		if !json.Valid(in) || inspect(in, space(in, 0), &seen) < 0 {
 			return
 		}
-		for _, c := range []Credits{{}, {From: seen.shown().From, To: seen.shown().To, Amount: tally.Dollar}} {
+		for _, c := range []View{{}, {Known: true}, {From: seen.shown().From, To: seen.shown().To, Amount: tally.Dollar}} {
 			out := HideCosts(nil, in, c)
 			if !json.Valid(out) {
 				t.Fatalf("%s became %s", in, out)
 			}
-			if again := HideCosts(nil, out, Credits{}); c.To == 0 && string(again) != string(out) {
+			if again := HideCosts(nil, out, c); c.To == 0 && string(again) != string(out) {
 				t.Fatalf("%s, and then %s", out, again)
 			}
 		}
@@ -173,6 +226,6 @@ func BenchmarkHideCosts(b *testing.B) {
 	b.ReportAllocs()
 	b.SetBytes(int64(len(event)))
 	for b.Loop() {
-		out = HideCostsInEvents(out[:0], event, Credits{})
+		out = HideCostsInEvents(out[:0], event, View{})
 	}
 }

@@ -1,20 +1,27 @@
 package providers
 
+import "bytes"
+
 // facts are what a JSON answer, or an event of a stream, says that concerns
 // the gateway.
 type facts struct {
 	// usage is where the usage objects are: beside the choices, in the last choice
 	// that has one (Moonshot), in x_groq (Groq). Absent if null.
 	usage       [3]span
-	model, tier span // strings
-	choices     span // of any type
-	err         bool // a top-level error that says something
-	hint        bool // something else that tells of a failure
-	detail      bool // a detail, which tells of one where there are no choices
-	data        bool // there is output beside the choices: embeddings
+	believed    [3]bool // what each says can be
+	figures     figures // what all of them say, also two in one place
+	bill        bool    // a cost is told beside the usage
+	model, tier span    // strings
+	choices     span    // of any type
+	err         bool    // something tells of a failure, whatever stands beside it
+	words       bool    // something does where there is no answer
+	fine        bool    // with them, there is a code of success
+	answers     bool    // there are choices
+	data        bool    // there is output beside the choices: embeddings
 	finish      Finish
 	endings     *endings // of the choices; nil counts none
-	content     int      // bytes of content in the choices
+	content     int      // bytes of content
+	beside      bool     // something came that is no content, but stands beside some
 }
 
 // The places of usage objects.
@@ -34,14 +41,15 @@ func (f *facts) shown() span {
 
 // reports is whether there is any usage object.
 func (f *facts) reports() bool {
-	return f.usage[besideChoices].present() || f.usage[inChoice].present() || f.usage[inGroq].present()
+	return f.bill || f.usage[besideChoices].present() || f.usage[inChoice].present() || f.usage[inGroq].present()
 }
 
 // delivered estimates the tokens of the content.
 func (f *facts) delivered() int64 { return delivered(int64(min(f.content, 1)), int64(f.content)) }
 
-// hints is whether something tells of a failure that is no error object.
-func (f *facts) hints() bool { return f.hint || f.detail && !f.choices.present() }
+// fails is whether something tells of a failure. A detail or a message does only where
+// there is no answer.
+func (f *facts) fails() bool { return f.err || f.words && !f.fine && !f.answers && !f.data }
 
 // inspect walks over an answer's object at i; a negative result is a fault.
 func inspect(b []byte, i int, f *facts) int {
@@ -49,10 +57,19 @@ func inspect(b []byte, i int, f *facts) int {
 		return ^i
 	}
 	return eachMember(b, i, 1, func(key []byte, i int) int {
+		if bytes.IndexByte(key, '\\') >= 0 { // it may spell anything
+			name, _ := unquote(append(append([]byte{'"'}, key...), '"'))
+			key = []byte(name)
+		}
 		if string(key) == "choices" {
-			end := f.texts(b, i, 1, itsOther)
+			end := f.texts(b, i, 1, itsOutput)
 			f.choices = span{From: i, To: end}
+			f.answers = f.answers || end > 0 && says(b, i)
 			return end
+		}
+		switch string(key) {
+		case "output", "outputs", "content", "text", "delta", "candidates", "response", "result", "completion", "generated_text": // of other dialects than OpenAI's
+			return f.texts(b, i, deep, itsOutput)
 		}
 		end := skipValue(b, i, 1)
 		if end < 0 {
@@ -62,24 +79,34 @@ func inspect(b []byte, i int, f *facts) int {
 		case "model":
 			f.model = stringSpan(b, i, end)
 		case "usage":
-			f.usage[besideChoices] = objectSpan(b, i, end)
+			f.report(b, besideChoices, objectSpan(b, i, end))
+		case "cost", "cost_in_usd_ticks", "cost_details":
+			f.bill = true
 		case "service_tier":
 			f.tier = stringSpan(b, i, end)
-		case "error":
-			f.err = says(b, i)
+		case "error", "errors":
+			f.err = f.err || says(b, i)
+		case "object", "type":
+			f.err = f.err || string(b[i:end]) == `"error"`
 		case "detail": // FastAPI
-			f.detail = says(b, i)
+			f.words = f.words || says(b, i)
+		case "message":
+			f.words = f.words || b[i] == '"' && says(b, i)
+		case "code":
+			f.fine = isFine(b[i:end])
 		case "base_resp": // MiniMax
 			if b[i] == '{' {
 				code := member(b, i, "status_code")
-				f.hint = code.present() && says(b, code.From)
+				f.err = f.err || code.present() && says(b, code.From)
 			}
 		case "data":
-			f.data = b[i] == '[' && says(b, i)
+			f.data = f.data || says(b, i)
 		case "x_groq":
 			if b[i] == '{' {
 				s := member(b, i, "usage")
-				f.usage[inGroq] = objectSpan(b, s.From, s.To)
+				if s.present() {
+					f.report(b, inGroq, objectSpan(b, s.From, s.To))
+				}
 			}
 		}
 		return end
@@ -100,6 +127,15 @@ func stringSpan(b []byte, from, to int) span {
 		return span{}
 	}
 	return span{From: from, To: to}
+}
+
+// isFine reports whether the code beside a message is that of a success.
+func isFine(code []byte) bool {
+	switch string(code) {
+	case "0", "200", `"0"`, `"200"`, `"ok"`, `"OK"`, `"success"`:
+		return true
+	}
+	return false
 }
 
 // says reports whether a well-formed value at i is anything but null, false, 0,
@@ -139,9 +175,12 @@ func hollow(b []byte, i int) bool {
 	return empty
 }
 
+// deep is a depth at which no object is a choice.
+const deep = 3
+
 // texts walks over a value of the choices, which is what the key says it stands
-// under. Strings count if that is one that holds output; of pictures and sound all
-// strings do, also below it.
+// under. Strings count unless that is known to hold no output; of pictures, sound
+// and data all strings do, also below it.
 func (f *facts) texts(b []byte, i, depth int, as inChoices) int {
 	switch kindAt(b, i) {
 	case '"':
@@ -162,23 +201,33 @@ func (f *facts) textsIn(b []byte, i, depth int, as inChoices) int {
 	thought := 0 // bytes of reasoning under one name
 	index, finish := int64(0), Unfinished
 	end := eachMember(b, i, depth+1, func(key []byte, i int) int {
-		is := itsMedia
-		if as != itsMedia {
+		is := as
+		if as != itsMedia && as != itsData {
 			is = meaningOf(key)
 		}
 		before := f.content
-		end := f.texts(b, i, depth+1, is)
+		end := 0
+		if is.output() {
+			end = f.texts(b, i, depth+1, is)
+		} else {
+			end = skipValue(b, i, depth+1)
+		}
 		if end < 0 {
 			return end
 		}
 		switch {
+		case is == itsBeside || is == itsTokens:
+			f.beside = f.beside || !hollow(b, i)
 		case is == itsThought: // what is told under two names is the same
 			n := f.content - before
 			f.content -= min(n, thought)
 			thought = max(thought, n)
 		case is == itsFinish && b[i] == '"' && end-i > 2: // some upstreams write "" for not yet
 			finish = finishOf(b[i+1 : end-1])
+			f.err = f.err || string(b[i:end]) == `"error"` // OpenRouter
 			f.finish = max(f.finish, finish)
+		case depth == 2 && string(key) == "error":
+			f.err = f.err || says(b, i)
 		case is == itsIndex && depth == 2 && b[i] != 'n':
 			if n, whole, ok := ParseDecimal(b[i:end], 0); ok && whole {
 				index = n
@@ -186,7 +235,7 @@ func (f *facts) textsIn(b []byte, i, depth int, as inChoices) int {
 				index = -1
 			}
 		case is == itsUsage && depth == 2 && b[i] == '{':
-			f.usage[inChoice] = span{From: i, To: end}
+			f.report(b, inChoice, span{From: i, To: end})
 		}
 		return end
 	})
@@ -200,26 +249,39 @@ func (f *facts) textsIn(b []byte, i, depth int, as inChoices) int {
 type inChoices uint8
 
 const (
-	itsOther   inChoices = iota
-	itsOutput            // text that the model wrote
-	itsThought           // its reasoning, for which there are several names
-	itsMedia             // pictures and sound that the model made, and their addresses
+	itsOutput  inChoices = iota // text that the model wrote, as under every key that is not known
+	itsData                     // an object that the model wrote, with its keys
+	itsThought                  // reasoning, for which there are several names
+	itsMedia                    // pictures and sound that the model made, and their addresses
+	itsBeside                   // what comes with output and is counted there, or is not the model's
+	itsTokens                   // the same, with the model's tokens as keys
+	itsNothing                  // what can stand there though the model has written nothing
 	itsFinish
 	itsUsage
 	itsIndex
 )
 
 // output reports whether the model made it.
-func (is inChoices) output() bool { return is == itsOutput || is == itsThought || is == itsMedia }
+func (is inChoices) output() bool { return is <= itsMedia }
 
+// meaningOf is the one list of the keys of choices. What it does not know is
+// output: a stream is silent only if nothing came that could be.
 func meaningOf(key []byte) inChoices {
 	switch string(key) {
-	case "content", "text", "arguments", "name", "refusal":
-		return itsOutput
+	case "arguments", "input", "parsed":
+		return itsData
 	case "images", "image", "image_url", "b64_json", "inline_data", "audio", "video", "video_url":
 		return itsMedia
 	case "reasoning_content", "reasoning", "thinking", "reasoning_details", "reasoning_text", "thinking_blocks":
 		return itsThought
+	case "logprobs", "signature", "annotations", "citations":
+		return itsBeside
+	case "top_logprobs":
+		return itsTokens
+	case "role", "id", "type", "object", "status", "format", "created", "model", "provider", "tool_call_id", "call_id", "service_tier",
+		"system_fingerprint", "native_finish_reason", "stop_reason", "matched_stop", "finish_details", "error",
+		"content_filter_results", "content_filter_result", "content_filter_offsets":
+		return itsNothing
 	case "finish_reason":
 		return itsFinish
 	case "usage":
@@ -227,7 +289,7 @@ func meaningOf(key []byte) inChoices {
 	case "index":
 		return itsIndex
 	}
-	return itsOther
+	return itsOutput
 }
 
 // finishOf sorts a finish_reason: Gemini's and Anthropic's words for the bound of

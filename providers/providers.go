@@ -167,6 +167,9 @@ type UpstreamError struct {
 	// Free is whether there is proof that the upstream charges nothing for the
 	// call: nothing was sent, or it was refused, or the upstream says so.
 	Free bool
+	// Said is what a refusal says that was used; nil if it says nothing, as nearly all
+	// do.
+	Said *Report
 	Err  error
 }
 

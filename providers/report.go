@@ -56,6 +56,9 @@ type Report struct {
 	// the upstream does not say.
 	Model, Tier string
 	Finish      Finish
+	// Failed is whether an answer in one piece tells of a failure beside what it
+	// holds. A stream ends with an error then.
+	Failed bool
 }
 
 // Exact reports whether Tokens need no estimate.
@@ -74,19 +77,42 @@ type notes struct {
 	endings     endings
 }
 
-// count adds what the usage objects of a piece of an answer tell. One that is not
-// believed says nothing; shown is whether the one that clients read is believed.
-func (f *facts) count(b []byte, to *figures) (shown bool) {
-	for _, at := range f.usage {
-		if !at.present() {
-			continue
-		}
-		believed := to.read(b, at)
-		if at == f.shown() {
-			shown = believed
-		}
+// report takes notice of a usage object. One that is not believed says nothing.
+func (f *facts) report(b []byte, place int, at span) {
+	if at.present() {
+		f.usage[place], f.believed[place] = at, f.figures.read(b, at)
 	}
-	return shown
+}
+
+// count adds what a piece of an answer tells of its usage; shown is whether the
+// usage object that clients read is believed.
+func (f *facts) count(b []byte, to *figures) (shown bool) {
+	if f.bill {
+		f.figures.walk(b, space(b, 0), inAnswer) // amounts alone: it cannot fail
+	}
+	to.fold(&f.figures)
+	if f.usage[besideChoices].present() {
+		return f.believed[besideChoices]
+	}
+	return f.believed[inChoice]
+}
+
+// ReportOf is what the body of a refusal says that was used, nil if that is nothing.
+// An upstream that tells only its bill tells of no tokens.
+func ReportOf(refusal []byte) *Report {
+	var f facts
+	if i := inspect(refusal, space(refusal, 0), &f); i < 0 || space(refusal, i) < len(refusal) {
+		return nil
+	}
+	var n notes
+	f.count(refusal, &n.figures)
+	n.name(refusal, &f)
+	r := n.report(0, false)
+	if r.Known <= KnownZero && r.Billed == 0 && r.Searches == 0 {
+		return nil
+	}
+	r.Known = max(r.Known, KnownZero)
+	return &r
 }
 
 // name notes who has answered, and how the answer has ended.

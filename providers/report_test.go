@@ -61,6 +61,7 @@ func TestReport(t *testing.T) {
 
 		// Bills.
 		`{"cost":0.0221}`:        billed(22_100_000),
+		`{"cost":"0.0221"}`:      billed(22_100_000),
 		`{"cost":1e-05}`:         billed(10_000),
 		`{"cost":0}`:             billed(0),
 		`{"cost":0.00000000001}`: billed(1),
@@ -72,7 +73,7 @@ func TestReport(t *testing.T) {
 		`{"cost":0.5,"cost_details":{"upstream_inference_cost":19},"is_byok":true}`:   billed(19_500_000_000),
 		`{"cost":0.5,"cost_details":{"upstream_inference_cost":null},"is_byok":true}`: {},
 		`{"cost":0.5,"is_byok":true}`:                                                 {},
-		`{"cost":-0.5}`:                                                               {}, `{"cost":"0.5"}`: {}, `{"cost":10000.01}`: {}, `{"cost":1e400}`: {}, `{"cost":null}`: {}, `{"cost":true}`: {}, `{"cost":[1]}`: {}, `{"cost":{"total":1}}`: {}, `{"cost":{"total_cost":-1}}`: {},
+		`{"cost":-0.5}`:                                                               {}, `{"cost":"-0.5"}`: {}, `{"cost":""}`: {}, `{"cost":"a lot"}`: {}, `{"cost":10000.01}`: {}, `{"cost":1e400}`: {}, `{"cost":null}`: {}, `{"cost":true}`: {}, `{"cost":[1]}`: {}, `{"cost":{"total":1}}`: {}, `{"cost":{"total_cost":-1}}`: {},
 
 		// Searches.
 		`{"num_search_queries":3}`: {Searches: 3, Searched: true},
@@ -82,6 +83,49 @@ func TestReport(t *testing.T) {
 		got := reportOf(`{"usage":` + usage + `}`)
 		if got.Split = 0; got != want {
 			t.Errorf("%s:\n got %+v\nwant %+v", usage, got, want)
+		}
+	}
+}
+
+// The cost beside the usage counts as the one in it, and of what is told twice the
+// larger.
+func TestReportOfAll(t *testing.T) {
+	for answer, want := range map[string]Report{
+		`{"cost":0.5,"usage":{"prompt_tokens":20,"completion_tokens":7}}`:                                                        {Tokens: counted, Known: KnownWhole, Billed: tally.Dollar / 2, IsBilled: true},
+		`{"usage":{"prompt_tokens":20,"completion_tokens":7,"cost":0.1},"cost":{"total_cost":"0.5"}}`:                            {Tokens: counted, Known: KnownWhole, Billed: tally.Dollar / 2, IsBilled: true},
+		`{"cost":-1,"prompt_tokens":9,"usage":{"prompt_tokens":20,"completion_tokens":7}}`:                                       {Tokens: counted, Known: KnownWhole},
+		`{"usage":{"prompt_tokens":20,"completion_tokens":7},"usage":{"prompt_tokens":1,"completion_tokens":1}}`:                 {Tokens: counted, Known: KnownWhole},
+		`{"usage":{"prompt_tokens":1,"completion_tokens":1},"usage":{"prompt_tokens":20,"completion_tokens":7}}`:                 {Tokens: counted, Known: KnownWhole},
+		`{"usage":{"prompt_tokens":20,"completion_tokens":7},"usage":null}`:                                                      {Tokens: counted, Known: KnownWhole},
+		`{"choices":[{"usage":{"prompt_tokens":20,"completion_tokens":7}},{"usage":{"prompt_tokens":1,"completion_tokens":1}}]}`: {Tokens: counted, Known: KnownWhole},
+	} {
+		got := reportOf(answer)
+		if got.Split = 0; got != want {
+			t.Errorf("%s:\n got %+v\nwant %+v", answer, got, want)
+		}
+	}
+}
+
+// A refusal says that something was used, or nothing at all.
+func TestReportOfRefusal(t *testing.T) {
+	for body, want := range map[string]Report{
+		`{"error":{"message":"x"},"usage":{"prompt_tokens":20,"completion_tokens":7}}`: {Tokens: counted, Known: KnownWhole},
+		`{"error":{"message":"x"},"usage":{"prompt_tokens":20,"completion_tokens":0}}`: {Tokens: tally.Tokens{Input: 20}, Known: KnownWhole},
+		`{"choices":[{"message":{"content":"half"}}],"usage":{"cost":0.5}}`:            {Known: KnownZero, Billed: tally.Dollar / 2, IsBilled: true},
+		`{"error":"x","cost":"0.5"}`: {Known: KnownZero, Billed: tally.Dollar / 2, IsBilled: true},
+	} {
+		got := ReportOf([]byte(body))
+		if got == nil {
+			got = new(Report)
+		}
+		if got.Split = 0; *got != want {
+			t.Errorf("%s:\n got %+v\nwant %+v", body, got, want)
+		}
+	}
+	for _, body := range []string{"", "<html>", `{"error":{"message":"x","usage":{"prompt_tokens":1}}}`, `{"usage":{"prompt_tokens":0,"completion_tokens":0,"cost":0}}`,
+		`{"usage":{"prompt_tokens":-1}}`, `{"choices":[{"message":{"content":"half"}}]}`, `{"usage":{"prompt_tokens":20}`, `{"usage":{"prompt_tokens":20}} {}`} {
+		if got := ReportOf([]byte(body)); got != nil {
+			t.Errorf("%s: %+v", body, got)
 		}
 	}
 }

@@ -37,8 +37,12 @@ type StreamOptions struct {
 
 const (
 	maxEvent   = 1 << 20  // bytes of one event
+	maxRest    = 64 << 10 // bytes of a stream that has failed at once
 	bufferSize = 16 << 10 // what a stream starts with
 	endTimeout = 10 * time.Millisecond
+	// restTimeout is how long a stream that has failed at once is read on for its
+	// usage; another provider may have to wait for it.
+	restTimeout = time.Second
 )
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }}
@@ -66,8 +70,10 @@ type Stream struct {
 	final   int  // of the bytes last returned
 	events  int64
 	content int64
+	beside  bool  // something came that is no content
 	read    int64 // bytes
 	failed  bool
+	failing bool      // with its first word; what follows is only read for its usage
 	spoke   bool      // there was an event with data
 	page    bool      // what came before that looks like a web page
 	passed  bool      // something was returned
@@ -180,7 +186,7 @@ func (s *Stream) boundary() int {
 // finish ends the stream. What is left is an event without its empty line, if
 // it is one.
 func (s *Stream) finish(err error) ([]byte, error) {
-	if err != io.EOF {
+	if err != io.EOF && !s.failing {
 		s.err = free(cut(err), s.silent() && s.page)
 		return nil, s.err
 	}
@@ -193,7 +199,7 @@ func (s *Stream) finish(err error) ([]byte, error) {
 	if s.err == nil {
 		switch {
 		case s.failed:
-			s.err = s.reportedError(true)
+			s.err = s.reportedError(!s.failing)
 		case s.complete():
 			s.err = io.EOF
 			s.final = len(out)
@@ -250,14 +256,30 @@ func (s *Stream) take(b []byte) (out []byte, taken int) {
 	return b[:kept], len(b)
 }
 
+// readOn is called when the first word of a stream is that it has failed: its usage
+// may follow, and only if none does it is free.
+func (s *Stream) readOn() {
+	if s.failing {
+		return
+	}
+	s.failing = true
+	until := time.Now().Add(restTimeout)
+	if !s.opts.Until.IsZero() && s.opts.Until.Before(until) {
+		until = s.opts.Until
+	}
+	s.src.SetReadDeadline(until) // a source without deadlines does not hang
+	s.opts.MaxBytes = s.read + maxRest
+}
+
 // reportedError is the error that an event has told of; told is whether the stream
 // had begun.
 func (s *Stream) reportedError(told bool) error {
 	return &UpstreamError{Fault: ServerError, Told: told, Free: s.silent(), Err: errReported}
 }
 
-// silent reports whether there was neither output nor usage.
-func (s *Stream) silent() bool { return s.content == 0 && !s.said.anything() }
+// silent reports whether there was neither output nor usage, nor anything that
+// could be.
+func (s *Stream) silent() bool { return s.content == 0 && !s.beside && !s.said.anything() }
 
 // Report implements Body.
 func (s *Stream) Report() Report { return s.said.report(s.Delivered(), false) }

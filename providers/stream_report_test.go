@@ -96,7 +96,7 @@ func TestEveryUsageIsShown(t *testing.T) {
 			if err != nil {
 				break
 			}
-			out = HideCostsInEvents(out, b, Credits{})
+			out = HideCostsInEvents(out, b, View{})
 		}
 		if bytes.Contains(out, []byte("cost")) || bytes.Count(out, []byte("usage")) != 6 || s.Delivered() != 5 || !bytes.HasSuffix(out, doneMark) {
 			t.Fatalf("split at %d: %d delivered, %s", at, s.Delivered(), out)
@@ -114,25 +114,45 @@ func TestStreamFailures(t *testing.T) {
 		err  error
 		want outcome // without what was told
 	}{
-		"no error: empty":     {in: event(`{"error":"","choices":[]}`) + evHello + evStop + evDone, want: outcome{delivered: 2}},
-		"no error: false":     {in: event(`{"error":false}`) + evHello + evStop + evDone, want: outcome{delivered: 2}},
-		"no error: an object": {in: event(`{"error":{ }}`) + evHello + evStop + evDone, want: outcome{delivered: 2}},
-		"a text":              {in: event(`{"error":"busy"}`), want: outcome{fault: ServerError, free: true}},
-		"MiniMax":             {in: event(`{"choices":null,"base_resp":{"status_code":1004,"status_msg":"x"}}`), want: outcome{fault: ServerError, free: true}},
-		"MiniMax, in order":   {in: evHello + event(`{"choices":[{"finish_reason":"stop"}],"base_resp":{"status_code":0,"status_msg":""}}`), want: outcome{delivered: 2}},
-		"FastAPI":             {in: event(`{"detail":"Not Found"}`), want: outcome{fault: ServerError, free: true}},
-		"FastAPI, in order":   {in: event(`{"detail":"high","choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}`), want: outcome{delivered: 1}},
-		"behind usage":        {in: evUsage + evError, want: outcome{tokens: counted, ok: true, fault: ServerError}},
-		"with usage":          {in: event(`{"error":{"message":"x"},"usage":` + theUsage + `}`), want: outcome{tokens: counted, ok: true, fault: ServerError}},
-		"behind a role":       {in: evRole + evError + evDone, want: outcome{fault: ServerError, told: true, free: true}},
-		"behind zeros":        {in: zero + evError, want: outcome{ok: true, fault: ServerError, free: true}},
-		"zeros, and its end":  {in: evRole + zero, want: outcome{ok: true, fault: BadAnswer, free: true}},
-		"zeros, and cut":      {in: evRole + zero, err: io.ErrUnexpectedEOF, want: outcome{ok: true, fault: BadAnswer}}, // it may go on
-		"output, and cut":     {in: evHello + zero, err: io.ErrUnexpectedEOF, want: outcome{delivered: 2, fault: BadAnswer}},
-		"nothing, and cut":    {in: evRole, err: io.ErrUnexpectedEOF, want: outcome{fault: BadAnswer}},
-		"a web page":          {in: "\n<!DOCTYPE html>\n<title>x</title>", want: outcome{fault: BadAnswer, free: true}},
-		"a page as an event":  {in: "data: <html>\n\n", want: outcome{fault: BadAnswer, free: true}},
-		"a page behind text":  {in: evHello + "data: <html>\n\n", want: outcome{delivered: 2, fault: BadAnswer}},
+		"no error: empty":          {in: event(`{"error":"","choices":[]}`) + evHello + evStop + evDone, want: outcome{delivered: 2}},
+		"no error: false":          {in: event(`{"error":false}`) + evHello + evStop + evDone, want: outcome{delivered: 2}},
+		"no error: an object":      {in: event(`{"error":{ }}`) + evHello + evStop + evDone, want: outcome{delivered: 2}},
+		"a text":                   {in: event(`{"error":"busy"}`), want: outcome{fault: ServerError, free: true}},
+		"MiniMax":                  {in: event(`{"choices":null,"base_resp":{"status_code":1004,"status_msg":"x"}}`), want: outcome{fault: ServerError, free: true}},
+		"MiniMax, in order":        {in: evHello + event(`{"choices":[{"finish_reason":"stop"}],"base_resp":{"status_code":0,"status_msg":""}}`), want: outcome{delivered: 2}},
+		"FastAPI":                  {in: event(`{"detail":"Not Found"}`), want: outcome{fault: ServerError, free: true}},
+		"FastAPI, in order":        {in: event(`{"detail":"high","choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}`), want: outcome{delivered: 1}},
+		"behind usage":             {in: evUsage + evError, want: outcome{tokens: counted, ok: true, fault: ServerError}},
+		"with usage":               {in: event(`{"error":{"message":"x"},"usage":` + theUsage + `}`), want: outcome{tokens: counted, ok: true, fault: ServerError}},
+		"usage behind it":          {in: evError + ": c\n\n" + evUsage + evUsage + evDone, want: outcome{tokens: counted, ok: true, fault: ServerError}},
+		"zeros behind it":          {in: evError + zero + evDone, want: outcome{ok: true, fault: ServerError, free: true}},
+		"output behind it":         {in: evError + evHello + evUsage[:30], want: outcome{delivered: 2, fault: ServerError}},
+		"nonsense behind it":       {in: evError + "data: <html>\n\n" + evUsage, want: outcome{fault: ServerError, free: true}},
+		"cut behind it":            {in: evError + evUsage, err: io.ErrUnexpectedEOF, want: outcome{tokens: counted, ok: true, fault: ServerError}},
+		"too late behind it":       {in: evError + strings.Repeat(": x\n\n", (maxRest+2*bufferSize)/5) + evUsage, want: outcome{fault: ServerError, free: true}},
+		"behind a role":            {in: evRole + evError + evDone, want: outcome{fault: ServerError, told: true, free: true}},
+		"behind what nobody knows": {in: event(`{"choices":[{"delta":{"summary":"12345678"}}]}`) + evError, want: outcome{delivered: 2, fault: ServerError, told: true}},
+		"behind a source":          {in: event(`{"choices":[{"delta":{"annotations":[{"url":"x"}]}}]}`) + evError, want: outcome{fault: ServerError, told: true}},
+		"behind empty ones":        {in: event(`{"choices":[{"delta":{"role":"assistant","summary":"","annotations":[]},"logprobs":{"content":[]}}]}`) + evError, want: outcome{fault: ServerError, told: true, free: true}},
+		"behind another dialect":   {in: event(`{"output":[{"t":"12345678"}]}`) + evError, want: outcome{delivered: 2, fault: ServerError, told: true}},
+		"behind zeros":             {in: zero + evError, want: outcome{ok: true, fault: ServerError, free: true}},
+		"by its name":              {in: "event: error\n" + event(`{"id":"x","text":""}`), want: outcome{fault: ServerError, free: true}},
+		"by its name, later":       {in: evHello + "event:error\r\n" + event(`{"id":"x"}`), want: outcome{delivered: 2, fault: ServerError, told: true}},
+		"as an object":             {in: evHello + event(`{"object":"error","message":"x"}`) + evStop + evDone, want: outcome{delivered: 2, fault: ServerError, told: true}},
+		"as a list":                {in: evHello + event(`{"errors":[{"message":"x"}]}`) + evDone, want: outcome{delivered: 2, fault: ServerError, told: true}},
+		"in a choice":              {in: evHello + event(`{"choices":[{"delta":{"content":""},"error":{"message":"x"}}]}`) + evDone, want: outcome{delivered: 2, fault: ServerError, told: true}},
+		"as its finish":            {in: evHello + event(`{"choices":[{"delta":{},"finish_reason":"error"}]}`) + evDone, want: outcome{delivered: 2, fault: ServerError, told: true}},
+		"with an escape":           {in: evHello + event(`{"\u0065rror":"x"}`) + evDone, want: outcome{delivered: 2, fault: ServerError, told: true}},
+		"a message, later":         {in: evHello + event(`{"message":"x","code":7,"choices":[]}`) + evStop + evDone, want: outcome{delivered: 2, fault: ServerError, told: true}},
+		"a message of success":     {in: evHello + event(`{"message":"x","code":0}`) + evStop + evDone, want: outcome{delivered: 2}},
+		"no list, no object":       {in: event(`{"errors":[],"object":"chat.completion.chunk","choices":[{"error":{},"delta":{"content":"12345678"}}]}`) + evStop + evDone, want: outcome{delivered: 2}},
+		"zeros, and its end":       {in: evRole + zero, want: outcome{ok: true, fault: BadAnswer, free: true}},
+		"zeros, and cut":           {in: evRole + zero, err: io.ErrUnexpectedEOF, want: outcome{ok: true, fault: BadAnswer}}, // it may go on
+		"output, and cut":          {in: evHello + zero, err: io.ErrUnexpectedEOF, want: outcome{delivered: 2, fault: BadAnswer}},
+		"nothing, and cut":         {in: evRole, err: io.ErrUnexpectedEOF, want: outcome{fault: BadAnswer}},
+		"a web page":               {in: "\n<!DOCTYPE html>\n<title>x</title>", want: outcome{fault: BadAnswer, free: true}},
+		"a page as an event":       {in: "data: <html>\n\n", want: outcome{fault: BadAnswer, free: true}},
+		"a page behind text":       {in: evHello + "data: <html>\n\n", want: outcome{delivered: 2, fault: BadAnswer}},
 	} {
 		for _, size := range []func() int{nil, func() int { return 1 }} {
 			got := drain(t, NewStream(&pieces{text: x.in, err: x.err, size: size}, StreamOptions{}))
@@ -148,24 +168,38 @@ func TestStreamFailures(t *testing.T) {
 // anything.
 func TestWholeFailures(t *testing.T) {
 	for in, want := range map[string]outcome{
-		`{"error":"","choices":[{"message":{"content":"x"}}]}`:              {delivered: 1},
-		`{"error":{},"choices":[{"message":{"content":"x"}}]}`:              {delivered: 1},
-		`{"error":{"message":"x"},"choices":[{"message":{"content":"x"}}]}`: {delivered: 1},
-		`{"error":{"message":"x"},"usage":` + theUsage + `}`:                {tokens: counted, ok: true},
-		`{"error":{"message":"x"},"usage":{"prompt_tokens":0}}`:             {fault: ServerError, free: true},
+		`{"error":"","choices":[{"message":{"content":"x"}}]}`:                                                  {delivered: 1},
+		`{"error":{},"choices":[{"message":{"content":"x"}}]}`:                                                  {delivered: 1},
+		`{"error":{"message":"x"},"choices":[{"message":{"content":"x"}}]}`:                                     {delivered: 1},
+		`{"error":{"message":"x"},"usage":` + theUsage + `}`:                                                    {tokens: counted, ok: true, fault: ServerError},
+		`{"error":{"message":"x"},"usage":{"prompt_tokens":0}}`:                                                 {ok: true, fault: ServerError, free: true},
+		`{"error":"x","output":"12345678","choices":null}`:                                                      {delivered: 2},
+		`{"error":"x","choices":[{"message":{"content":null,"tool_calls":[{"custom":{"input":"12345678"}}]}}]}`: {delivered: 2},
 		`{"error":"x"}`:    {fault: ServerError, free: true},
 		`{"error":false}`:  {},
 		`{"choices":null}`: {fault: ServerError, free: true},
-		`{"choices":null,"base_resp":{"status_code":1008},"usage":{"total_tokens":0}}`: {fault: ServerError, free: true},
-		`{"choices":[{"message":{"content":"x"}}],"base_resp":{"status_code":1008}}`:   {delivered: 1},
-		`{"choices":[{"message":{"content":""}}],"base_resp":{"status_code":0}}`:       {},
-		`{"choices":null,"usage":` + theUsage + `}`:                                    {tokens: counted, ok: true},
-		`{"detail":[{"msg":"field required"}]}`:                                        {fault: ServerError, free: true},
-		`{"detail":"x","data":[{"embedding":[1]}]}`:                                    {},
-		`{"detail":"x","choices":[]}`:                                                  {},
-		`{"detail":""}`:                                                                {},
-		"\n <html>":                                                                    {fault: BadAnswer, free: true},
-		"Not Found":                                                                    {fault: BadAnswer},
+		`{"choices":null,"base_resp":{"status_code":1008},"usage":{"total_tokens":0}}`:    {ok: true, fault: ServerError, free: true},
+		`{"choices":[{"message":{"content":"x"}}],"base_resp":{"status_code":1008}}`:      {delivered: 1},
+		`{"choices":[{"message":{"content":""}}],"base_resp":{"status_code":0}}`:          {},
+		`{"choices":null,"usage":` + theUsage + `}`:                                       {tokens: counted, ok: true},
+		`{"detail":[{"msg":"field required"}]}`:                                           {fault: ServerError, free: true},
+		`{"detail":"x","data":[{"embedding":[1]}]}`:                                       {},
+		`{"detail":"x","choices":[]}`:                                                     {fault: ServerError, free: true},
+		`{"object":"error","message":"x","code":50001}`:                                   {fault: ServerError, free: true},
+		`{"type":"error","x":1}`:                                                          {fault: ServerError, free: true},
+		`{"code":"InvalidApiKey","message":"x"}`:                                          {fault: ServerError, free: true},
+		`{"choices":[],"message":"x"}`:                                                    {fault: ServerError, free: true},
+		`{"code":200,"message":"x","result":{}}`:                                          {},
+		`{"code":1,"message":"x","data":{"text":"x"}}`:                                    {},
+		`{"errors":[],"choices":[{"message":{"content":""}}]}`:                            {},
+		`{"errors":["x"],"choices":[{"message":{"content":""}}]}`:                         {fault: ServerError, free: true},
+		`{"\u0065rror":"x","usage":{"cost":1}}`:                                           {fault: ServerError},
+		`{"choices":[{"error":{"message":"x"}}]}`:                                         {fault: ServerError, free: true},
+		`{"choices":[{"error":null,"message":{"content":"x","error":"of a tool"}}]}`:      {delivered: 1},
+		`{"choices":[{"finish_reason":"error","message":{"annotations":[{"url":"x"}]}}]}`: {fault: ServerError},
+		`{"detail":""}`: {},
+		"\n <html>":     {fault: BadAnswer, free: true},
+		"Not Found":     {fault: BadAnswer},
 	} {
 		got := drain(t, NewWhole(&pieces{text: in}, WholeOptions{}))
 		got.out, got.final, got.usage = "", 0, ""

@@ -166,7 +166,7 @@ func TestStream(t *testing.T) {
 		"hidden, and what was used":    {in: evHello + evError + evUsage + evDone, hide: true, want: outcome{out: evHello, delivered: 2, tokens: counted, ok: true, fault: ServerError, told: true}},
 		"hidden, beside content and usage": {in: evHello + `data: {"error":{"message":"x"},"choices":[{"delta":{"content":"hello"}}],"usage":` + theUsage + "}\n\n", keep: true, hide: true,
 			want: outcome{out: evHello, delivered: 3, tokens: counted, ok: true, fault: ServerError, told: true}},
-		"hidden, in other words": {in: evHello + `data: {"detail":"x"}` + "\n\n" + evStop + evDone, hide: true, want: outcome{out: evHello + evStop + evDone, delivered: 2}},
+		"hidden, in other words": {in: evHello + `data: {"detail":"x"}` + "\n\n" + evStop + evDone, hide: true, want: outcome{out: evHello + evStop, delivered: 2, fault: ServerError, told: true}},
 		"hidden, and none":       {in: evHello + evStop + evDone, hide: true, want: outcome{out: evHello + evStop + evDone, delivered: 2}},
 		"HTML":                   {in: "<html>\n\n</html>", want: outcome{out: "<html>\n\n</html>\n\n", fault: BadAnswer, free: true}},
 	} {
@@ -203,7 +203,12 @@ func TestStreamDelivered(t *testing.T) {
 		`{"delta":{"role":"assistant"}}`:              0,
 		`{"logprobs":{"token":"not content"}}`:        0,
 		`{"delta":{"content":[{"text":"in parts"}]}}`: 2,
-		`{"delta":{"tool_calls":[{"id":"call_123","function":{"name":"f","arguments":"{\"a\":1}"}}]}}`: 3,
+		`{"delta":{"tool_calls":[{"id":"call_123","function":{"name":"f","arguments":"{\"a\":1}"}}]}}`:          3,
+		`{"delta":{"tool_calls":[{"id":"call_123","type":"custom","custom":{"name":"f","input":"print(1)"}}]}}`: 3,
+		`{"delta":{"summary":"a name of its own"}}`:                                                             5,
+		`{"delta":{"tool_calls":[{"index":0,"id":"x","function":{"input":{"a":"as an object"}}}]}}`:             3,
+		`{"delta":"no object at all"}`: 4,
+		`{"delta":{"annotations":[{"title":"of others"}]},"content_filter_results":{"hate":{"severity":"safe"}},"finish_reason":"x"}`: 0,
 	} {
 		in := "data: {\"choices\":[" + choice + "]}\n\n" + evDone
 		if got := drain(t, NewStream(&pieces{text: in}, StreamOptions{})); got.delivered != want {
@@ -249,6 +254,18 @@ func TestStreamDeadlines(t *testing.T) {
 		}
 		if want := []time.Duration{8 * time.Second, 9500 * time.Millisecond, 10 * time.Second}; !slices.Equal(got, want) {
 			t.Errorf("deadlines after %v, want %v", got, want)
+		}
+	})
+}
+
+// A stream that has failed at once is read on, but not for long.
+func TestFailedStreamIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src, start := &pieces{text: evError + evUsage}, time.Now()
+		s := NewStream(src, StreamOptions{ChunkTimeout: time.Minute})
+		defer s.Close()
+		if _, err := s.Next(); err == nil || len(src.until) != 2 || src.until[1].Sub(start) != restTimeout {
+			t.Errorf("%v, deadlines %v", err, src.until)
 		}
 	})
 }

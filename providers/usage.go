@@ -42,6 +42,7 @@ const (
 	inTools
 	inCost
 	inCostDetails
+	inAnswer // beside the usage: amounts alone
 	numPlaces
 )
 
@@ -79,11 +80,11 @@ var spellings = [...]struct {
 		"num_sources_used",   // xAI
 	}},
 	{figSearches, []place{inTools}, []string{"web_search_requests"}}, // Anthropic, OpenRouter
-	{figCost, []place{inUsage}, []string{"cost"}},                    // OpenRouter
+	{figCost, []place{inUsage, inAnswer}, []string{"cost"}},          // OpenRouter
 	{figCost, []place{inCost}, []string{"total_cost"}},               // Perplexity
 	{figUpstreamCost, []place{inCostDetails}, []string{"upstream_inference_cost"}},
-	{figTicks, []place{inUsage}, []string{"cost_in_usd_ticks"}}, // xAI
-	{figOwnKey, []place{inUsage}, []string{"is_byok"}},
+	{figTicks, []place{inUsage, inAnswer}, []string{"cost_in_usd_ticks"}}, // xAI
+	{figOwnKey, []place{inUsage, inAnswer}, []string{"is_byok"}},
 }
 
 // parts says which objects of a report hold figures, and where they stand.
@@ -97,8 +98,8 @@ var parts = [...]struct {
 	{inCached, []place{inPrompt}, []string{"cached_tokens_details"}},
 	{inWritten, []place{inUsage, inPrompt}, []string{"cache_creation", "cache_creation_token_details"}},
 	{inTools, []place{inUsage}, []string{"server_tool_use"}},
-	{inCost, []place{inUsage}, []string{"cost"}},
-	{inCostDetails, []place{inUsage}, []string{"cost_details"}},
+	{inCost, []place{inUsage, inAnswer}, []string{"cost"}},
+	{inCostDetails, []place{inUsage, inAnswer}, []string{"cost_details"}},
 }
 
 // meaning is what a name stands for in each place.
@@ -214,6 +215,9 @@ func (f *figures) take(x figure, v []byte) (ok bool) {
 		}
 		return true
 	case x >= figCost:
+		if v[0] == '"' { // Some write amounts as strings, since no number is exact enough.
+			v = v[1 : len(v)-1]
+		}
 		places := 9
 		if x == figTicks {
 			places = -1

@@ -130,7 +130,8 @@ func (w *Whole) look() error {
 	case i < 0 || space(w.buf, i) < len(w.buf):
 		return free(bad(errNotJSON), isPage(w.buf))
 	case w.failed():
-		return &UpstreamError{Fault: ServerError, Free: true, Err: errInside}
+		w.begun = true // it tells what it has used
+		return &UpstreamError{Fault: ServerError, Free: !w.facts.beside && !w.said.anything(), Err: errInside}
 	}
 	if w.opts.Vectors != "" {
 		out, err := convertVectors(w.buf, w.opts.Vectors)
@@ -146,13 +147,16 @@ func (w *Whole) look() error {
 }
 
 // failed takes notice of what the answer says, and reports whether that is only
-// that the upstream has failed. An answer that has used or holds something is one,
-// whatever stands beside it.
+// that the upstream has failed. An answer that holds something is one, whatever
+// stands beside it.
 func (w *Whole) failed() bool {
 	f := &w.facts
 	w.shown = f.count(w.buf, &w.said.figures)
 	w.said.name(w.buf, f)
-	return (f.err || f.hints() || f.choices.null(w.buf)) && f.content == 0 && !f.data && !w.said.anything()
+	if f.content > 0 || f.data {
+		return false
+	}
+	return f.fails() || f.choices.null(w.buf) && !f.beside && !w.said.anything()
 }
 
 // Report implements Body.
@@ -160,7 +164,9 @@ func (w *Whole) Report() Report {
 	if !w.begun {
 		return Report{}
 	}
-	return w.said.report(w.facts.delivered(), w.facts.data)
+	r := w.said.report(w.facts.delivered(), w.facts.data)
+	r.Failed = w.facts.fails()
+	return r
 }
 
 // UsageAt implements Body.

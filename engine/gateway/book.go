@@ -30,10 +30,12 @@ func (x *exchange) bookAnswer(body providers.Body) {
 	a := x.latest()
 	a.Status, a.Took = http.StatusOK, time.Since(x.asking)
 	if said.Known == providers.KnownNothing {
-		x.bookHeld(a)
-		x.bill(a, &said)
+		x.bookHeld(a, &said, true)
 	} else {
 		x.bookSaid(a, body, &said)
+	}
+	if said.Failed {
+		a.Cause = string(providers.ServerError)
 	}
 	x.note(&said)
 }
@@ -56,17 +58,17 @@ func (x *exchange) bookSaid(a *tally.Attempt, body providers.Body, said *provide
 }
 
 // bill lets the bill of an answer without tokens count for its cost as far as it
-// does beside tokens.
-func (x *exchange) bill(a *tally.Attempt, said *providers.Report) {
+// does beside tokens. One that is not the last only raises it.
+func (x *exchange) bill(a *tally.Attempt, said *providers.Report, last bool) {
 	if !said.IsBilled {
 		return
 	}
 	billed := said.Billed
 	x.result.Billed, x.result.Listed = &billed, a.Cost
-	switch x.target.Upstream.CostBy() {
-	case tally.CostTheirs:
+	switch by := x.target.Upstream.CostBy(); {
+	case by == tally.CostTheirs && last:
 		a.Cost = billed
-	case tally.CostMax:
+	case by != tally.CostOurs:
 		a.Cost = max(a.Cost, billed)
 	}
 }
@@ -84,7 +86,7 @@ func (x *exchange) bookBroken(body providers.Body, err error) {
 	case x.stops(err):
 		x.bookSoFar(a, body, &said)
 	default:
-		x.bookHeld(a)
+		x.bookHeld(a, &said, false)
 	}
 	a.Cause, a.Status = causeOf(err)
 	a.Took = time.Since(x.asking)
@@ -102,8 +104,14 @@ func (x *exchange) bookFailure(body providers.Body, err error) {
 		said = body.Report()
 	}
 	up, _ := errors.AsType[*providers.UpstreamError](err)
+	last := !x.stream || said.Finish != providers.Unfinished || up != nil && up.Fault == providers.ServerError
 	switch {
-	case said.Known > providers.KnownZero && (!x.stream || said.Finish != providers.Unfinished || up != nil && up.Fault == providers.ServerError):
+	case up != nil && up.Said != nil:
+		said = *up.Said
+		if x.bookSaid(a, body, &said); said.Known == providers.KnownZero {
+			a.Cost = max(a.Cost, said.Billed) // there is no other figure
+		}
+	case said.Known > providers.KnownZero && last:
 		x.bookSaid(a, body, &said) // usage in the middle of a stream is not its last word
 	case up != nil && up.Free:
 	case x.stream && x.stops(err) && up != nil && (up.Told || up.Fault == providers.Gone || up.Fault == providers.TimedOut && up.Status == 0):
@@ -111,7 +119,7 @@ func (x *exchange) bookFailure(body providers.Body, err error) {
 		// an answer that is no stream tell nothing of what was written.
 		x.bookSoFar(a, body, &said)
 	default:
-		x.bookHeld(a)
+		x.bookHeld(a, &said, last)
 	}
 }
 
@@ -125,9 +133,18 @@ func (x *exchange) stops(err error) bool {
 	return told(err) || x.target.Upstream.Kind.StopsBilling
 }
 
-// bookHeld books a call at what is held for it.
-func (x *exchange) bookHeld(a *tally.Attempt) {
-	a.Tokens, a.Cost = x.ticket.Held()
+// bookHeld books a call at what is held for it, or at what the upstream has said by
+// now if that is more; last is whether it will say no more.
+func (x *exchange) bookHeld(a *tally.Attempt, said *providers.Report, last bool) {
+	held := *a
+	held.Tokens, held.Cost = x.ticket.Held()
+	if said.Known > providers.KnownZero {
+		x.price(a, said, said.Tokens)
+	}
+	if a.Cost <= held.Cost {
+		*a = held
+		x.bill(a, said, last)
+	}
 	a.Basis = tally.Held
 }
 

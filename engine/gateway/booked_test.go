@@ -42,6 +42,59 @@ func TestStreamsThatNeverBegan(t *testing.T) {
 	}
 }
 
+// TestFailuresAreBookedAsTheySay: what an upstream says was used is booked, also
+// where it has failed or refused, and nothing else of a failure is; only what is
+// proven to be free counts for nothing.
+func TestFailuresAreBookedAsTheySay(t *testing.T) {
+	const usage = `"usage":{"prompt_tokens":20,"completion_tokens":7}`
+	const said = 20*1000 + 7*2000
+	const failure = `{"error":{"message":"x"}}`
+	for _, tc := range []struct {
+		name   string
+		status int
+		events []string // more than one, or status 200, for a stream
+		by     tally.CostBy
+		cost   tally.NanoUSD // -1: as held
+		basis  tally.Basis
+	}{
+		{"an error alone", 200, []string{failure, "[DONE]"}, "", 0, ""},
+		{"an error behind a role", 200, []string{`{"choices":[{"delta":{"role":"assistant"}}]}`, failure, "[DONE]"}, "", 0, ""},
+		{"usage behind it", 200, []string{failure, `{"choices":[],` + usage + `}`, "[DONE]"}, "", said, tally.Exact},
+		{"a bill within", 200, []string{`{"error":"x","usage":{"cost":2}}`}, tally.CostMax, 2 * tally.Dollar, tally.Held},
+		{"a small bill within", 200, []string{`{"error":"x","usage":{"cost":0.000001}}`}, tally.CostMax, -1, tally.Held},
+		{"a bill that does not count", 200, []string{`{"error":"x","usage":{"cost":2}}`}, tally.CostOurs, -1, tally.Held},
+		{"more than held, and cut", 200, []string{`{"choices":[{"delta":{"content":"x"}}],"usage":{"prompt_tokens":20,"completion_tokens":5000}}`, "cut"}, "", 20*1000 + 5000*2000, tally.Held},
+		{"a bill above the hold, and cut", 200, []string{`{"choices":[{"delta":{"content":"x"}}],"cost":"2.0"}`, "cut"}, tally.CostTheirs, 2 * tally.Dollar, tally.Held},
+		{"400", 400, []string{failure}, "", 0, ""},
+		{"400 with usage", 400, []string{`{"error":{"message":"x"},` + usage + `}`}, "", said, tally.Exact},
+		{"400 with usage, to a stream", 400, []string{`{"error":{"message":"x"},` + usage + `}`, ""}, "", said, tally.Exact},
+		{"429 of quota with usage", 429, []string{`{"error":{"code":"insufficient_quota"},` + usage + `}`}, "", said, tally.Exact},
+		{"500 with a bill", 500, []string{`{"error":{"message":"x"},"usage":{"cost":2}}`}, tally.CostMax, 2 * tally.Dollar, tally.Exact},
+		{"500 with a bill, though ours counts", 500, []string{`{"error":{"message":"x"},"usage":{"cost":2}}`}, tally.CostOurs, 2 * tally.Dollar, tally.Exact},
+		{"502 with an answer", 502, []string{`{"choices":[{"message":{"content":"hello"}}],` + usage + `}`}, "", said, tally.Exact},
+		{"502 with output alone", 502, []string{`{"choices":[{"message":{"content":"hello"}}]}`}, "", 0, ""},
+		{"504", 504, []string{failure}, "", -1, tally.Held},
+		{"504 with usage", 504, []string{`{"error":{"message":"x"},` + usage + `}`}, "", said, tally.Exact},
+	} {
+		w := newWorld(t)
+		w.scripted(tc.status, tc.events...)
+		w.provider.CostBy = tc.by
+		w.open()
+		extra := `,"max_tokens":100`
+		if tc.status == 200 || len(tc.events) > 1 {
+			extra += `,"stream":true`
+		}
+		w.chat(extra)
+		r := w.one()
+		if tc.cost < 0 {
+			tc.cost = tally.NanoUSD(r.Tokens.Input*1000 + 100*2000)
+		}
+		if r.Outcome != tally.OutcomeFailed || r.Cost != tc.cost || r.Basis != tc.basis || r.Uncounted != (tc.basis == "" && tc.status != 400) {
+			t.Errorf("%s: %s, booked %s, %s, %+v, uncounted %t; want %s, %s", tc.name, r.Outcome, r.Cost, r.Basis, r.Tokens, r.Uncounted, tc.cost, tc.basis)
+		}
+	}
+}
+
 // TestWhatIsNotItsTokens: an answer that tells its cost and no tokens is booked at
 // that cost where the upstream's figure counts; one of pictures alone at what was
 // held, though its usage is of nothing; and a side that is missing where a call has

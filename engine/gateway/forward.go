@@ -211,9 +211,8 @@ func (x *exchange) fail(err error) {
 	x.result.Outcome, x.result.Status, x.result.Code = tally.OutcomeFailed, refusal.Status, refusal.Code
 	if x.ctx.Err() != nil {
 		x.result.Outcome, x.result.Status, x.result.Code = tally.Canceled, tally.StatusClientClosed, tally.CodeClientClosed
-	} else {
-		x.result.Uncounted = x.free() && refusal.Code != tally.CodeRefusedUpstream
 	}
+	x.result.Uncounted = x.free() && refusal.Code != tally.CodeRefusedUpstream
 	x.settle()
 	x.tell(refusal)
 }

@@ -14,8 +14,8 @@ import (
 )
 
 // scripted makes the world's upstream answer every call with the same status and
-// body: JSON, or the data of events, each of which may have several lines; "cut"
-// breaks the connection.
+// body: JSON, or the data of events, each of which may have several lines, and a name
+// among them; "cut" breaks the connection.
 func (w *world) scripted(status int, events ...string) {
 	up := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body) // a cut body asks for no stream
@@ -30,7 +30,8 @@ func (w *world) scripted(status int, events ...string) {
 			if e == "cut" {
 				panic(http.ErrAbortHandler)
 			}
-			io.WriteString(out, "data: "+strings.ReplaceAll(e, "\n", "\ndata: ")+"\n\n")
+			lines := strings.ReplaceAll("data: "+strings.ReplaceAll(e, "\n", "\ndata: "), "data: event:", "event:")
+			io.WriteString(out, lines+"\n\n")
 			out.(http.Flusher).Flush()
 		}
 	}))
@@ -66,6 +67,8 @@ func TestTheOwnersCostIsNowhere(t *testing.T) {
 		"only in x_groq":       `,"x_groq":{"usage":{` + counts + `,"cost":0.777}}`,
 		"with an escape":       `,"usage":{` + counts + `,"c\u006fst":0.777}`,
 		"not to be believed":   `,"usage":{"prompt_tokens":-1,"cost":0.777}`,
+		"in a word of its own": `,"usage":{` + counts + `,"units":0.777},"x_pricing":{"amount":0.777},"account":{"balance":"0.777"}`,
+		"in other words":       `,"usage":{` + counts + `},"note":"$0.777 were taken"`,
 		"over several lines":   ",\n\"usage\":\n{" + counts + `,"cost":0.777}`,
 		"and without any cost": `,"usage":{` + counts + `}`,
 	} {
@@ -104,17 +107,75 @@ func TestTheOwnersCostIsNowhere(t *testing.T) {
 	}
 }
 
-// TestTheUpstreamsWords: a client reads why the upstream refuses a request; a
-// visitor only that it does.
+// TestTheUpstreamsWords: a client reads why the upstream refuses a request, unless it
+// is about money and the client pays something else; a visitor only that it does.
 func TestTheUpstreamsWords(t *testing.T) {
-	for who, want := range map[string]bool{"visitor": false, "client": true, "": true} {
-		w := newWorld(t)
-		w.scripted(422, `{"error":{"message":"the account of Acme has $3.50 left"}}`)
-		headers := w.as(who)
-		w.open()
-		a := w.chat("", headers...)
-		if kind, code, message := a.refusal(t); a.status != 422 || strings.Contains(a.body, "3.50") != want || !want && (kind != tally.TypeInvalid || code != tally.CodeRefusedUpstream || message == "") {
-			t.Errorf("%s: %d %s", who, a.status, a.body)
+	for who, reads := range map[string]struct{ words, money bool }{"visitor": {}, "client": {words: true}, "": {true, true}} {
+		for _, words := range []string{"it is too hot", "the account of Acme has $3.50 left"} {
+			w := newWorld(t)
+			w.scripted(422, `{"error":{"message":"`+words+`","metadata":{"cost":3.50}},"usage":{"cost":3.50}}`)
+			headers := w.as(who)
+			w.open()
+			a := w.chat("", headers...)
+			money := strings.Contains(words, "$")
+			if kind, code, message := a.refusal(t); a.status != 422 || strings.Contains(a.body, words) != (reads.words && !money || reads.money) || strings.Contains(a.body, "3.50") != reads.money ||
+				message == "" || !reads.words && (kind != tally.TypeInvalid || code != tally.CodeRefusedUpstream) {
+				t.Errorf("%s: %d %s", who, a.status, a.body)
+			}
+		}
+	}
+}
+
+// TestFailuresInAnyForm: a failure is recorded as one in whatever form an upstream
+// tells it, what it has used is booked, and a visitor reads none of its words; nor of
+// what only looks like one.
+func TestFailuresInAnyForm(t *testing.T) {
+	const words, hello = "Acme is overdrawn", `{"choices":[{"index":0,"delta":{"content":"hello"},"message":{"content":"hello"},"finish_reason":null}]`
+	const usage = `,"usage":{"prompt_tokens":10,"completion_tokens":5}`
+	said := tally.Tokens{Input: 10, Output: 5}
+	for name, tc := range map[string]struct {
+		events []string
+		whole  bool
+		status int
+		code   string
+		used   tally.Tokens // where it is told
+	}{
+		"an object":           {[]string{hello + "}", `{"object":"error","message":"` + words + `"}`}, false, 200, tally.CodeProviderError, tally.Tokens{}},
+		"a list":              {[]string{hello + "}", `{"errors":["` + words + `"]}`}, false, 200, tally.CodeProviderError, tally.Tokens{}},
+		"a detail":            {[]string{hello + "}", `{"choices":[],"detail":"` + words + `"}`}, false, 200, tally.CodeProviderError, tally.Tokens{}},
+		"a choice":            {[]string{hello + "}", `{"choices":[{"delta":{"content":""},"finish_reason":"error","error":{"message":"` + words + `"}}]` + usage + `}`}, false, 200, tally.CodeProviderError, said},
+		"a name":              {[]string{hello + "}", "{\"message\":\"" + words + "\"}\nevent: error"}, false, 200, tally.CodeProviderError, tally.Tokens{}},
+		"first":               {[]string{`{"message":"` + words + `"}`}, false, 502, tally.CodeProviderError, tally.Tokens{}},
+		"a warning":           {[]string{hello + `,"warning":"` + words + `"}`, `{"choices":[{"finish_reason":"stop"}]` + usage + `}`}, false, 200, "", said},
+		"whole, an object":    {[]string{`{"object":"error","message":"` + words + `"}`}, true, 502, tally.CodeProviderError, tally.Tokens{}},
+		"whole, a message":    {[]string{`{"code":"x","message":"` + words + `"}`}, true, 502, tally.CodeProviderError, tally.Tokens{}},
+		"whole, beside usage": {[]string{`{"error":"` + words + `"` + usage + `}`}, true, 502, tally.CodeProviderError, said},
+		"whole, beside text":  {[]string{hello + `,"error":{"message":"` + words + `"}` + usage + `}`}, true, 200, tally.CodeProviderError, said},
+		"whole, of a base":    {[]string{hello + `,"base_resp":{"status_code":7,"status_msg":"` + words + `"}` + usage + `}`}, true, 200, tally.CodeProviderError, said},
+		"whole, in a choice":  {[]string{`{"choices":[{"message":{"content":"hello"},"error":{"message":"` + words + `"}}]` + usage + `}`}, true, 200, tally.CodeProviderError, said},
+		"whole, a detail":     {[]string{hello + `,"detail":"` + words + `"` + usage + `}`}, true, 200, "", said},
+		"whole, none":         {[]string{hello + `,"error":"","errors":[],"base_resp":{"status_code":0,"status_msg":"` + words + `"}` + usage + `}`}, true, 200, "", said},
+	} {
+		for _, who := range []string{"visitor", "client", ""} {
+			w := newWorld(t)
+			w.scripted(200, append(tc.events, "[DONE]")...)
+			headers := w.as(who)
+			w.open()
+			extra := `,"stream":true`
+			if tc.whole {
+				extra = ""
+			}
+			a := w.chat(extra, headers...)
+			if a.status != tc.status || strings.Contains(a.body, words) != (who != "visitor" && tc.status == 200) || strings.Contains(a.body, "hello") != (tc.status == 200) {
+				t.Errorf("%s: a %s is told %d %s", name, who, a.status, a.body)
+			}
+			r := w.one()
+			if want := tally.OK; r.Code != tc.code || (r.Outcome == want) != (tc.code == "") {
+				t.Errorf("%s: recorded as %s %s for a %s", name, r.Outcome, r.Code, who)
+			}
+			if tc.used != (tally.Tokens{}) && (r.Tokens.Input < 10 || r.Tokens.Output < 5 || r.Cost < 20_000) || tc.status != 200 && tc.used == (tally.Tokens{}) && r.Cost != 0 {
+				t.Errorf("%s: booked as %s %+v for a %s", name, r.Basis, r.Tokens, who)
+			}
 		}
 	}
 }

@@ -34,7 +34,7 @@ type biller struct {
 // faults are the ways, by name. Those that are free are proven to be: by a status,
 // by an error without output, by a page, by a usage of nothing.
 var faults = []string{"", "", "", "no-usage", "prompt-only", "zero", "status-500", "status-429", "status-400", "status-504", "hang-head", "hang-body", "early-usage", "early-zeros",
-	"close-head", "cut", "error-inside", "error-late", "page", "slow", "elsewhere"}
+	"close-head", "cut", "error-inside", "error-first", "error-late", "error-tools", "status-422", "page", "slow", "elsewhere"}
 
 func startBiller(t testing.TB, stops bool) *biller {
 	b := &biller{stops: stops, billed: map[string]tally.Tokens{}}
@@ -77,6 +77,29 @@ func (b *biller) answer(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(n)
 		io.WriteString(w, `{"error":{"message":"no"}}`)
 		return
+	case "error-first", "status-422": // they name what was used all the same
+		select {
+		case <-time.After(time.Duration(float64(used.Output) / quick * float64(time.Second))):
+		case <-r.Context().Done(): // nobody will read it, and a model that stops has not written it
+			if b.stops {
+				return
+			}
+		}
+		b.bill(in.ID, used)
+		failure := `{"error":{"message":"no"},"choices":[],"usage":` + usage + `}`
+		switch {
+		case fault == "status-422":
+			w.WriteHeader(422)
+			io.WriteString(w, failure)
+		case in.Stream:
+			w.Header().Set("Content-Type", "text/event-stream")
+			io.WriteString(w, "data: {\"error\":{\"message\":\"no\"}}\n\n")
+			w.(http.Flusher).Flush()
+			fmt.Fprintf(w, "data: {\"choices\":[],\"usage\":%s}\n\n", usage)
+		default:
+			io.WriteString(w, failure)
+		}
+		return
 	case "status-504": // a time-out in between: what is behind it has worked
 		b.bill(in.ID, used)
 		w.WriteHeader(504)
@@ -100,7 +123,7 @@ func (b *biller) answer(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		fallthrough
-	case "no-usage", "prompt-only", "", "slow", "elsewhere", "cut", "error-late", "hang-head", "hang-body", "close-head", "early-usage", "early-zeros":
+	case "no-usage", "prompt-only", "", "slow", "elsewhere", "cut", "error-late", "error-tools", "hang-head", "hang-body", "close-head", "early-usage", "early-zeros":
 		b.work(w, r, fault, in.ID, in.Stream, used, usage)
 	}
 }
@@ -156,7 +179,7 @@ func (b *biller) work(w http.ResponseWriter, r *http.Request, fault, id string, 
 	w.Header().Set("Content-Type", "text/event-stream")
 	var sent int64
 	defer func() {
-		if !b.stops && fault != "error-late" { // it goes on, whoever reads
+		if !b.stops && fault != "error-late" && fault != "error-tools" { // it goes on, whoever reads
 			sent = used.Output
 		}
 		b.bill(id, tally.Tokens{Input: used.Input, Output: sent})
@@ -170,12 +193,16 @@ func (b *biller) work(w http.ResponseWriter, r *http.Request, fault, id string, 
 		w.(http.Flusher).Flush()
 		panic(http.ErrAbortHandler)
 	}
+	delta := `{"content":"word"}`
+	if fault == "error-tools" {
+		delta = `{"tool_calls":[{"index":0,"custom":{"input":"word"}}]}`
+	}
 	for sent < used.Output {
 		for sent >= written() {
 			time.Sleep(20 * time.Microsecond)
 		}
 		sent++
-		fmt.Fprint(w, `data: {"choices":[{"index":0,"delta":{"content":"word"}}]}`+"\n\n")
+		fmt.Fprintf(w, "data: {\"choices\":[{\"index\":0,\"delta\":%s}]}\n\n", delta)
 		w.(http.Flusher).Flush()
 		if fault == "slow" {
 			time.Sleep(time.Millisecond)
@@ -187,7 +214,7 @@ func (b *biller) work(w http.ResponseWriter, r *http.Request, fault, id string, 
 			switch fault {
 			case "cut":
 				panic(http.ErrAbortHandler)
-			case "error-late":
+			case "error-late", "error-tools":
 				fmt.Fprint(w, "data: {\"error\":{\"message\":\"no\"}}\n\n")
 				return
 			case "hang-body":

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +78,25 @@ func TestStopWhileWaitingForAPlace(t *testing.T) {
 	a := <-got
 	if _, code, _ := a.refusal(t); a.status != 503 || code != tally.CodeStopping || a.header.Get("Retry-After") == "" {
 		t.Errorf("%d %s, retry after %q", a.status, a.body, a.header.Get("Retry-After"))
+	}
+}
+
+// One whose caller leaves while it waits was never sent: it counts for nothing.
+func TestLeaveWhileWaitingForAPlace(t *testing.T) {
+	w, leave := occupied(t, func(w *world) { w.client.Limits = limit(tally.Requests, 9) })
+	defer leave()
+	ctx, hangUp := context.WithCancel(context.Background())
+	r, _ := http.NewRequestWithContext(ctx, "POST", w.http.URL+"/v1/chat/completions", strings.NewReader(`{"model":"sim-small","messages":[{"role":"user","content":"hi"}]}`))
+	r.Header.Set("Authorization", "Bearer "+w.token)
+	time.AfterFunc(100*time.Millisecond, hangUp)
+	if _, err := http.DefaultClient.Do(r); err == nil {
+		t.Fatal("it was answered")
+	}
+	for w.server.InFlight() > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if rec := w.one(); rec.Outcome != tally.Canceled || !rec.Uncounted || rec.Cost != 0 || rec.Attempts != 0 {
+		t.Errorf("%+v", rec)
 	}
 }
 

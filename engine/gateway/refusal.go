@@ -77,7 +77,7 @@ func upstreamRefusal(x *exchange, err error) *tally.Refusal {
 	refusal.RetryAfter = min(up.RetryAfter, maxRetryAfter)
 	switch up.Fault {
 	case providers.Refused:
-		return passedOn(refusal, up, name, !x.principal.Visitor)
+		return x.passedOn(refusal, up, name)
 	case providers.TimedOut:
 		refusal.Status = http.StatusGatewayTimeout
 		return say(tally.CodeProviderTimeout, "did not answer in time.")
@@ -101,13 +101,17 @@ func upstreamRefusal(x *exchange, err error) *tally.Refusal {
 // maxRetryAfter bounds what an upstream may ask our callers to wait.
 const maxRetryAfter = time.Hour
 
-// passedOn is the upstream's own refusal of a request: its status, and its words if
-// the caller is to see them. Visitors are not: upstreams name accounts, prices and
-// what is left in such words.
-func passedOn(refusal *tally.Refusal, up *providers.UpstreamError, provider string, words bool) *tally.Refusal {
+// passedOn is the upstream's own refusal of a request: its status, and its words as
+// far as the caller may see them. Visitors see none: upstreams name accounts, prices
+// and what is left in such words.
+func (x *exchange) passedOn(refusal *tally.Refusal, up *providers.UpstreamError, provider string) *tally.Refusal {
 	refusal.Status, refusal.Type, refusal.Code = up.Status, tally.TypeInvalid, tally.CodeRefusedUpstream
 	refusal.Message = fmt.Sprintf("Provider %q refuses the request with status %d.", provider, up.Status)
-	if words && len(up.Body) > 0 && up.Body[0] == '{' && json.Valid(up.Body) {
+	switch {
+	case x.principal.Visitor || len(up.Body) == 0 || up.Body[0] != '{' || !json.Valid(up.Body):
+	case x.hides():
+		refusal.Body = providers.HideCosts(nil, up.Body, providers.View{})
+	default:
 		refusal.Body = up.Body
 	}
 	return refusal

@@ -18,8 +18,11 @@ func (x *exchange) relayWhole(reply *providers.Reply, body []byte) {
 	defer x.done(reply)
 	x.bookAnswer(reply.Body)
 	x.result.Outcome, x.result.Status = tally.OK, reply.Status
-	if x.call.gone() {
+	switch {
+	case x.call.gone():
 		x.result.Outcome, x.result.Status, x.result.Code = tally.Canceled, tally.StatusClientClosed, tally.CodeClientClosed
+	case reply.Body.Report().Failed: // it is passed on for what it holds
+		x.result.Outcome, x.result.Code = tally.OutcomeFailed, tally.CodeProviderError
 	}
 	if x.settle() != nil {
 		x.tell(unwritten())
@@ -28,11 +31,11 @@ func (x *exchange) relayWhole(reply *providers.Reply, body []byte) {
 	from, to := reply.Body.UsageAt()
 	switch {
 	case x.hides():
-		credits := providers.Credits{From: from, To: to}
-		if credits.Amount = x.ticket.Credits(x.cost()); x.principal.Visitor {
-			credits.To = 0
+		view := providers.View{From: from, To: to, Amount: x.ticket.Credits(x.cost()), Known: x.principal.Visitor}
+		if x.principal.Visitor {
+			view.To = 0
 		}
-		x.out = providers.HideCosts(x.out[:0], body, credits)
+		x.out = providers.HideCosts(x.out[:0], body, view)
 		body = x.out
 	case to > 0:
 		body = x.spliceCost(body, from, to, x.cost())
@@ -113,6 +116,7 @@ func (x *exchange) complete(body providers.Body, marker []byte, lines *lineOut) 
 	case err != io.EOF: // an error event stood before the marker
 		x.result.Outcome, x.result.Code = tally.OutcomeFailed, upstreamRefusal(x, err).Code
 	}
+	x.result.Uncounted = x.free()
 	if x.settle() != nil {
 		x.sendError(unwritten(), lines)
 		return
@@ -134,7 +138,7 @@ func (x *exchange) broken(body providers.Body, err error, lines *lineOut) {
 		err = &providers.UpstreamError{Fault: providers.BadAnswer, Err: io.ErrUnexpectedEOF}
 	}
 	x.bookBroken(body, err)
-	x.result.Status = http.StatusOK
+	x.result.Status, x.result.Uncounted = http.StatusOK, x.free()
 	if x.call.gone() {
 		x.result.Outcome, x.result.Code = tally.Canceled, tally.CodeClientClosed
 		x.settle()
@@ -142,7 +146,6 @@ func (x *exchange) broken(body providers.Body, err error, lines *lineOut) {
 	}
 	refusal := upstreamRefusal(x, err)
 	x.result.Outcome, x.result.Code = tally.OutcomeFailed, refusal.Code
-	x.result.Uncounted = x.free()
 	x.settle()
 	if told(err) && !x.principal.Visitor { // from visitors it was hidden
 		return
@@ -168,11 +171,11 @@ func (x *exchange) withCost(body providers.Body, block []byte) []byte {
 	}
 	switch {
 	case x.hides():
-		credits := providers.Credits{From: from, To: to, Amount: x.ticket.Credits(sum)}
+		view := providers.View{From: from, To: to, Amount: x.ticket.Credits(sum), Known: x.principal.Visitor}
 		if !known {
-			credits.To = 0
+			view.To = 0
 		}
-		x.out = providers.HideCostsInEvents(x.out[:0], block, credits)
+		x.out = providers.HideCostsInEvents(x.out[:0], block, view)
 		return x.out
 	case known:
 		return x.spliceCost(block, from, to, sum)

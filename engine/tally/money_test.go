@@ -186,6 +186,9 @@ func TestBound(t *testing.T) {
 			t.Errorf("%+v in %d: %d, want %d", tc.b, tc.room, got, tc.want)
 		}
 	}
+	if b := (Bound{5, 7}); b.MarkedUp(0) != b {
+		t.Errorf("without a mark-up credits are bounded by %+v, cost by %+v", b.MarkedUp(0), b)
+	}
 	if got := (Bound{}).MarkedUp(500); got != (Bound{}) {
 		t.Errorf("what costs nothing makes credits: %+v", got)
 	}

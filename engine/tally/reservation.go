@@ -80,9 +80,10 @@ func (b Bound) Output(room int64) int64 {
 type Bounds [NumMetrics]Bound
 
 // MarkedUp returns the bound of credits for a bound of cost: never below the
-// mark-up of any cost within it. The added nano-dollar pays for rounding twice.
+// mark-up of any cost within it. The added nano-dollar pays for rounding twice, so
+// where nothing is added nothing is rounded.
 func (b Bound) MarkedUp(basisPoints int) Bound {
-	if b == (Bound{}) {
+	if b == (Bound{}) || basisPoints == 0 {
 		return b
 	}
 	return Bound{int64(NanoUSD(AddSat(b.Base, 1)).WithMarkup(basisPoints)), int64(NanoUSD(b.PerMillion).WithMarkup(basisPoints))}

@@ -32,6 +32,8 @@ func (p *Provider) refusal(res *transport.Response) error {
 	}
 	if res.Encoding == "" {
 		e.Body = body
+		e.Said = providers.ReportOf(body)
+		e.Free = e.Free && e.Said == nil
 	}
 	return e
 }

@@ -88,8 +88,9 @@ func (p *Provider) withKeys(ctx context.Context, r *transport.Request) (*transpo
 	}
 }
 
-// aboutKey reports whether another key of the same account may do better.
+// aboutKey reports whether another key of the same account may do better. What this
+// one has used all the same is not to be lost.
 func aboutKey(err error) bool {
 	up, ok := errors.AsType[*providers.UpstreamError](err)
-	return ok && (up.Fault == providers.BadKey || up.Fault == providers.OutOfQuota)
+	return ok && up.Said == nil && (up.Fault == providers.BadKey || up.Fault == providers.OutOfQuota)
 }
