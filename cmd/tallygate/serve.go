@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -169,16 +168,46 @@ type service struct {
 	public  net.Listener
 	trusted []string // proxies to keep in the settings; nil leaves them
 	server  *http.Server
+	door    door
 	caller  *control.Client
 	broken  chan error // gets the error that ended the public plane
 	serving chan struct{}
+}
 
-	connections atomic.Int64 // of client apps, open
+// door is where connections of client apps come in.
+type door interface {
+	net.Listener
+	Open() int
+	Room() (connections, requests int)
+}
+
+const (
+	leastRoom = 8    // connections that are worth starting for
+	fewRoom   = 2000 // connections that an owner may run out of
+)
+
+// openDoor says what the limit of open files allows if that is little. The store is
+// open by now, so what it needs is known.
+func (s *service) openDoor() error {
+	s.door = s.engine.Public().Listen(s.public, files)
+	connections, requests := s.door.Room()
+	limit, _, _ := files()
+	const hint = "raise it with ulimit -n, or LimitNOFILE= of systemd"
+	switch {
+	case connections < leastRoom:
+		return tally.Errorf(tally.Denied, "the process may open %d files, which leaves nothing for connections beside those of the store", limit).WithHint(hint)
+	case connections < fewRoom:
+		s.log.Warn("the limit of open files is low", "limit", limit, "connections", connections, "requests_at_once", requests, "hint", hint)
+	}
+	return nil
 }
 
 // start opens the control socket and serves. Everything that can fail does so
 // before the first goroutine.
 func (s *service) start(dir string) error {
+	if err := s.openDoor(); err != nil {
+		return err
+	}
 	path, err := control.SocketPath(dir)
 	if err != nil {
 		return err
@@ -196,13 +225,12 @@ func (s *service) start(dir string) error {
 		}
 	}
 	s.server = s.engine.Public().HTTPServer()
-	s.server.ConnState = s.count
 	s.server.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)
 	s.engine.SetBaseURL(baseURL(s.public.Addr()))
 	s.broken, s.serving = make(chan error, 1), make(chan struct{})
 	go func() {
 		defer close(s.serving)
-		if err := s.server.Serve(s.public); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.server.Serve(s.door); !errors.Is(err, http.ErrServerClosed) {
 			s.broken <- err
 		}
 	}()
@@ -216,24 +244,14 @@ func (s *service) start(dir string) error {
 // [http.Server.Shutdown] would not do: it closes a connection whose first
 // request it reads after it was called.
 func (s *service) retire() {
-	s.public.Close()
+	s.door.Close()
 	<-s.serving // no connection is between being accepted and being counted
 	s.server.SetKeepAlivesEnabled(false)
-	for late := time.Now().Add(drainPatience); s.connections.Load() > 0; time.Sleep(retireEvery) {
+	for late := time.Now().Add(drainPatience); s.door.Open() > 0; time.Sleep(retireEvery) {
 		if time.Now().After(late) {
-			s.log.Warn("requests under way take long", "connections", s.connections.Load())
+			s.log.Warn("requests under way take long", "connections", s.door.Open())
 			return // drain cuts them off
 		}
-	}
-}
-
-// count keeps the number of open connections.
-func (s *service) count(_ net.Conn, state http.ConnState) {
-	switch state {
-	case http.StateNew:
-		s.connections.Add(1)
-	case http.StateClosed, http.StateHijacked:
-		s.connections.Add(-1)
 	}
 }
 

@@ -38,6 +38,9 @@ type exchange struct {
 	ctx context.Context // ends when the caller goes away
 	as  tally.ID        // of the key that the owner tries; "" for callers
 
+	visit *visit // the connection; nil without a door
+	guest *guest // who has a place at the door for the request; nil without one
+
 	id    tally.ID
 	at    time.Time // admission, by the gateway's clock: decides windows and prices
 	begin time.Time // the same instant, for measuring
@@ -75,6 +78,7 @@ type exchange struct {
 // picture of the catalog.
 func (x *exchange) start(w http.ResponseWriter, r *http.Request, as tally.ID) {
 	x.w, x.r, x.ctx, x.as = w, r, r.Context(), as
+	x.visit = busy(x.ctx)
 	x.begin = time.Now()
 	x.at = x.Clock()
 	x.id = tally.NewID("req", x.at)
@@ -93,6 +97,9 @@ func (x *exchange) recycle() {
 	}
 	envelope.Raw = nil
 	clear(attempts)
+	if x.guest != nil {
+		x.door.called(x.guest)
+	}
 	*x = exchange{Server: x.Server, body: body[:0], out: out[:0], envelope: envelope}
 	x.result.Attempts = attempts[:0]
 	x.exchanges.Put(x)

@@ -24,6 +24,10 @@ func (s *Server) forward(x *exchange) {
 		x.refuse(refusal)
 		return
 	}
+	if refusal := x.comeIn(); refusal != nil {
+		x.refuse(refusal)
+		return
+	}
 	if refusal := x.read(); refusal != nil {
 		x.refuse(refusal)
 		return

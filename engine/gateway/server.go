@@ -48,6 +48,7 @@ type Server struct {
 	exchanges sync.Pool // *exchange
 	unknown   atomic.Int64
 	clients   clients
+	door      *Door // nil before Listen
 
 	inFlight atomic.Int64
 	calls    calls
