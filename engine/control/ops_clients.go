@@ -18,6 +18,7 @@ type ClientFields struct {
 	Models         *[]string             `json:"models,omitempty" flag:"model" help:"model it may use; repeat; none clears: all"`
 	Limits         []tally.LimitEdit     `json:"limits,omitempty" flag:"limit" help:"METRIC=MAX/WINDOW, like cost=50/month; repeat; MAX none removes"`
 	MaxInFlight    *int                  `json:"max_in_flight,omitempty" help:"requests at the same time; 0 for no cap"`
+	MaxBodyBytes   *int64                `json:"max_body_bytes,omitempty" flag:"max-body" help:"largest request, in bytes; 0: the gateway's"`
 	Markup         *string               `json:"markup_percent,omitempty" flag:"markup" help:"credits cost this many percent more, like 20 or 12.5"`
 	SessionLength  *time.Duration        `json:"session_length_ns,omitempty" flag:"session-length" help:"how long a session lasts, like 24h"`
 	SessionMode    *tally.SessionMode    `json:"session_mode,omitempty" help:"rolling (being seen prolongs it) or fixed"`
