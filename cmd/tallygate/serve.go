@@ -32,6 +32,7 @@ type serveOptions struct {
 	logFormat  string
 	forget     bool
 	trusted    []string
+	header     string
 	inherited  int // where a parent has left its listening socket, 0 if none has
 }
 
@@ -42,6 +43,7 @@ func (o *serveOptions) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.logFormat, "log-format", "text", "`FORMAT` of the log: text or json")
 	fs.BoolVar(&o.forget, "forget-secrets", false, "start although the key file is lost, and forget the provider keys and private keys it had sealed")
 	fs.StringSliceVar(&o.trusted, "trusted-proxy", nil, "reverse proxy, as an address or `CIDR`, that is believed whom it forwards for; repeat; kept as a setting")
+	fs.StringVar(&o.header, "trusted-header", "", "`NAME` of the header in which trusted proxies say whom they forward for, like X-Real-IP; kept as a setting (default any of the usual that agree)")
 	fs.IntVar(&o.inherited, "inherit", 0, "`FILE` that is the listening socket, from a process that goes")
 	fs.MarkHidden("inherit")
 }
@@ -103,7 +105,7 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions, setup bool) (err error) 
 	if err != nil {
 		return errors.Join(err, public.Close(), l.release())
 	}
-	s := &service{node: n, public: public, trusted: o.trusted}
+	s := &service{node: n, public: public, trusted: o.trusted, header: o.header}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	if err := s.start(dir); err != nil {
 		return err
@@ -167,6 +169,7 @@ type service struct {
 	*node
 	public  net.Listener
 	trusted []string // proxies to keep in the settings; nil leaves them
+	header  string   // that they write, to keep there; "" leaves it
 	server  *http.Server
 	door    door
 	caller  *control.Client
@@ -218,8 +221,14 @@ func (s *service) start(dir string) error {
 	}
 	s.socket = path
 	s.caller = s.node.start(ln)
+	var in control.SettingsFields
 	if len(s.trusted) > 0 {
-		in := control.SettingsFields{TrustedProxies: &s.trusted}
+		in.TrustedProxies = &s.trusted
+	}
+	if s.header != "" {
+		in.TrustedHeader = &s.header
+	}
+	if in != (control.SettingsFields{}) {
 		if _, err := control.SettingsSet.Do(context.Background(), s.caller, in); err != nil {
 			return err
 		}

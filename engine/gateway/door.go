@@ -140,7 +140,7 @@ func networkOf(a net.Addr) (ip, network netip.Addr) {
 	if !ok {
 		return ip, network
 	}
-	ip = tcp.AddrPort().Addr().Unmap().WithZone("")
+	ip = unmapped(tcp.AddrPort().Addr().WithZone(""))
 	if p, err := ip.Prefix(64); ip.Is6() && err == nil {
 		return ip, p.Addr()
 	}

@@ -134,7 +134,7 @@ func (x *exchange) authenticate() *tally.Refusal {
 		x.unknown.Add(1)
 		return refusal
 	}
-	p.IP = addressOf(x.r, x.cat.TrustedProxies)
+	p.IP = addressOf(x.r, x.cat.TrustedProxies, x.cat.Settings.TrustedHeader)
 	if long {
 		return tally.BadRequest("", "The Origin header is too long.")
 	}

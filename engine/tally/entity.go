@@ -276,6 +276,7 @@ type Settings struct {
 	VisitorInFlight  int      `json:"visitor_in_flight,omitempty"`
 	RetentionDays    int      `json:"retention_days"`            // of request records; 0 keeps them
 	TrustedProxies   []string `json:"trusted_proxies,omitempty"` // CIDR; whom they forward for is believed
+	TrustedHeader    string   `json:"trusted_header,omitempty"`  // where they say so, in canonical form; "": any, as long as they agree
 	CountryFile      string   `json:"country_file,omitempty"`    // the owner's country database; "" for the built-in one
 }
 
