@@ -16,6 +16,7 @@ type plan struct {
 	limits   []planned
 	visitors int  // how many of them, at the start, are of each visitor's address
 	sessions bool // a limit counts sessions
+	watched  bool // a limit counts sessions, be it only to warn
 	money    bool // a limit counts cost or credits
 	tokens   bool // a limit counts tokens
 	current  atomic.Pointer[charges]
@@ -85,6 +86,7 @@ func newPlan(cat *tally.Catalog, p *tally.Principal) *plan {
 	zone := cat.Zone(p.Gateway.ID)
 	add := func(s tally.Subject, limits []tally.Limit) {
 		for _, l := range limits {
+			pl.watched = pl.watched || l.Metric == tally.Sessions
 			if l.Warn {
 				continue
 			}

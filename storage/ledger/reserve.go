@@ -72,7 +72,7 @@ func Check(r *tally.Reservation) error {
 			return bad("a charge has no subject, an unknown metric or another period")
 		}
 	}
-	if u := r.Session; u != nil && (u.Member == "" || u.Client != r.Draft.Client || !u.Until.After(r.At)) {
+	if u := r.Session; u != nil && (u.Member == "" || u.Client != r.Draft.Client || !u.Until.IsZero() && !u.Until.After(r.At)) {
 		return bad("its session has no member, another client or is over")
 	}
 	return nil
@@ -82,10 +82,10 @@ func Check(r *tally.Reservation) error {
 // ends, and when it would have ended without it.
 func (l *Ledger) session(r *tally.Reservation) (before time.Time, begins bool, ends time.Time) {
 	u := r.Session
-	if u == nil {
+	if u == nil || u.Until.IsZero() {
 		return before, false, ends
 	}
-	before = l.sessions[session{u.Client, u.Member}].ends
+	before = l.sessions.end(session{u.Client, u.Member})
 	begins = !before.After(r.At)
 	if begins || !u.Fixed && u.Until.After(before) {
 		return before, begins, UTC(u.Until)
@@ -109,15 +109,16 @@ func (l *Ledger) open(h *Hold) {
 	for _, a := range h.accounts {
 		h.lastAt = append(h.lastAt, a.lastAt)
 		if h.At.After(a.lastAt) {
-			a.lastAt, a.dirty = h.At, true
+			a.lastAt = h.At
+			l.touch(a)
 		}
 		a.move(h, &h.Held, 1)
 	}
 	for _, p := range h.places {
 		p.taken++
 	}
-	if h.Session != nil {
-		l.sessions[session{h.Session.Client, h.Session.Member}] = running{h.SessionEnds, true}
+	if u := h.Session; u != nil && !u.Until.IsZero() {
+		l.sessions.set(session{u.Client, u.Member}, h.SessionEnds, true)
 	}
 	l.see(h.At)
 }
@@ -179,9 +180,9 @@ func (l *Ledger) Drop(h *Hold) {
 			a.lastAt = h.lastAt[i]
 		}
 	}
-	if u := h.Session; u != nil {
-		if k := (session{u.Client, u.Member}); l.sessions[k].ends.Equal(h.SessionEnds) {
-			l.sessions[k] = running{h.before, true}
+	if u := h.Session; u != nil && !u.Until.IsZero() {
+		if k := (session{u.Client, u.Member}); l.sessions.end(k).Equal(h.SessionEnds) {
+			l.sessions.set(k, h.before, true)
 		}
 	}
 	l.serve(h)

@@ -115,7 +115,8 @@ func (l *Ledger) accountsOf(h *Hold, r *tally.Record) (out []*account, stray boo
 		}
 		out = append(out, a)
 		if !h.on(a) && !a.stray {
-			a.stray, a.dirty = true, true
+			a.stray = true
+			l.touch(a)
 		}
 	}
 	for i := range h.Charges {
