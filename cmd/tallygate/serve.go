@@ -36,10 +36,12 @@ type serveOptions struct {
 	inherited  int // where a parent has left its listening socket, 0 if none has
 }
 
-func (o *serveOptions) flags(fs *pflag.FlagSet) {
+// flags adds the flags, with the profile that holds where none is said: what serves
+// by itself is on a server, what runs in a terminal on a desktop.
+func (o *serveOptions) flags(fs *pflag.FlagSet, profile badgerdb.Profile) {
 	fs.StringVar(&o.listen, "listen", "127.0.0.1:4283", "`ADDRESS` to serve client apps on")
 	fs.StringVar(&o.durability, "durability", string(badgerdb.Normal), "`MODE`: with normal an answer survives the process, with strict a power cut, too")
-	fs.StringVar(&o.profile, "profile", string(badgerdb.Desktop), "`NAME`: desktop takes little memory, server has more caches")
+	fs.StringVar(&o.profile, "profile", string(profile), "`NAME`: desktop takes little memory, server has more caches")
 	fs.StringVar(&o.logFormat, "log-format", "text", "`FORMAT` of the log: text or json")
 	fs.BoolVar(&o.forget, "forget-secrets", false, "start although the key file is lost, and forget the provider keys and private keys it had sealed")
 	fs.StringSliceVar(&o.trusted, "trusted-proxy", nil, "reverse proxy, as an address or `CIDR`, that is believed whom it forwards for; repeat; kept as a setting")
@@ -69,7 +71,7 @@ func (a *app) serveCommand() *cobra.Command {
 		Example: "  tallygate serve --listen 127.0.0.1:4283 --durability strict",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.serve(cmd, o, false) },
 	}
-	o.flags(cmd.Flags())
+	o.flags(cmd.Flags(), badgerdb.Server)
 	return cmd
 }
 

@@ -31,6 +31,8 @@ const (
 	// atDoor is how often a connection that came is tried again while there is no
 	// room. Others wait behind it, in the system's queue.
 	atDoor = 20 * time.Millisecond
+	// lookEvery is how often all connections are looked through for lively ones.
+	lookEvery = 100 * time.Millisecond
 	// patchSize bounds what must be taken of an answer within writePatience: a
 	// caller that takes less in that time is as good as gone.
 	patchSize = 128 << 10
@@ -41,10 +43,10 @@ const (
 type Files func() (limit, open, sockets int)
 
 // Door lets connections in. Of the files that the process may have open, less those
-// of its store and some to spare, half are for connections and half for those to
-// upstreams: a store that cannot open a file is the end of the process, and a
-// request that comes in must be able to go out. More connections wait in the
-// system's queue. When there is no room those that say nothing make it, the longest silent first, and those before
+// of its store and some to spare, each connection takes one, and one more as long as
+// it is lively, since a request that comes in must be able to go out: a store that
+// cannot open a file is the end of the process. More connections wait in the system's
+// queue. When there is no room those that say nothing make it, the longest silent first, and those before
 // all whose address has more than its share; a connection with a request under way
 // is never closed. Every write to one has a deadline.
 type Door struct {
@@ -58,9 +60,11 @@ type Door struct {
 	mu      sync.Mutex // guards the fields that follow
 	visits  map[*visit]struct{}
 	guests  map[netip.Addr]*guest
-	calling int   // requests that may need a connection to an upstream
-	most    int   // of visits
-	calls   int   // the most of calling
+	calling int // requests that may need a connection to an upstream
+	room    int // for visits, and for connections to upstreams
+	pooled  int // sockets that were no visits when they were counted
+	lively  int // visits that ask, or have asked or come just now, as counted lately
+	looked  time.Time
 	others  []int // files that are no sockets, as counted lately
 	counted time.Time
 	warned  time.Time
@@ -99,8 +103,11 @@ func (s *Server) Listen(ln net.Listener, files Files) *Door {
 func (d *Door) Room() (connections, requests int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.most, d.calls
+	return d.room, d.calls()
 }
+
+// calls is the most requests that may ask an upstream at the same time.
+func (d *Door) calls() int { return d.room - d.room/2 }
 
 // Open is how many connections there are.
 func (d *Door) Open() int {
@@ -152,10 +159,14 @@ func (d *Door) enter(v *visit) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.count()
-	if len(d.visits) >= d.most && !d.isShut() { // those in the queue of one that is shut are served
-		d.makeRoom()
+	if !d.isShut() && d.full() { // those in the queue of one that is shut are served
+		// Some may be found silent soon; until then none is closed that has room.
+		if len(d.visits)+max(d.calling, d.pooled) >= d.room || time.Now().UnixNano()-v.quiet.Load() > int64(silence) {
+			d.makeRoom()
+		}
 		return false
 	}
+	d.lively++
 	d.visits[v] = struct{}{}
 	d.guest(v.from).visits++
 	return true
@@ -176,6 +187,24 @@ func (d *Door) forget(g *guest) {
 	if g.visits == 0 && g.calling == 0 {
 		delete(d.guests, g.from)
 	}
+}
+
+// full reports whether there is no room for another connection, and for one to an
+// upstream with it.
+func (d *Door) full() bool {
+	if len(d.visits)+max(d.lively, d.pooled)+2 <= d.room {
+		return false
+	}
+	if now := time.Now(); now.Sub(d.looked) >= lookEvery {
+		d.looked, d.lively = now, 0
+		before := now.Add(-silence).UnixNano()
+		for v := range d.visits {
+			if quiet := v.quiet.Load(); quiet == 0 || quiet > before {
+				d.lively++
+			}
+		}
+	}
+	return len(d.visits)+max(d.lively, d.pooled)+2 > d.room
 }
 
 func (d *Door) isShut() bool {
@@ -204,8 +233,8 @@ func (d *Door) leave(v *visit) {
 // makeRoom closes some of the connections that say nothing: of those whose network
 // has more than a quarter of all, then of those that never asked anything, the
 // longest silent first. While there are any of one kind the others stay, even if
-// none of them has been silent for long enough yet.
-func (d *Door) makeRoom() {
+// none of them has been silent for long enough yet. It reports whether it closed any.
+func (d *Door) makeRoom() (some bool) {
 	type silent struct {
 		*visit
 		since int64
@@ -221,7 +250,7 @@ func (d *Door) makeRoom() {
 		if v.asked.Load() {
 			rank++
 		}
-		if d.guests[v.from].visits <= d.most/4 {
+		if d.guests[v.from].visits <= d.room/4 {
 			rank += 2
 		}
 		if rank < worst {
@@ -236,12 +265,14 @@ func (d *Door) makeRoom() {
 	// Several at once: looking through all of them for every one would cost more
 	// than they are worth.
 	before := time.Now().Add(-silence).UnixNano()
-	for _, c := range all[:min(len(all), 1+d.most/64)] {
+	for _, c := range all[:min(len(all), 1+d.room/64)] {
 		if c.since <= before {
 			c.closed = true
 			c.Conn.Close()
+			some = true
 		}
 	}
+	return some
 }
 
 // warn tells the owner that there is no more room, once a minute.
@@ -272,9 +303,7 @@ func (d *Door) count() {
 		d.others = append(d.others, open-sockets)
 		room = max(limit-slices.Max(d.others)-max(spareFiles, limit/8), 0)
 	}
-	d.calls = room - room/2
-	// Several upstreams may keep more connections than there are calls.
-	d.most = max(room-max(d.calls, sockets-len(d.visits)), room/8)
+	d.room, d.pooled = room, sockets-len(d.visits)
 }
 
 // call takes a place for a request that may ask an upstream; nil if there is none.
@@ -284,9 +313,10 @@ func (d *Door) call(v *visit, proxy bool) *guest {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.count()
-	left := d.calls - d.calling
+	left := d.calls() - d.calling
 	g := d.guest(v.from) // a new one if the connection has ended meanwhile
-	if alone := !proxy && v.from.IsValid() && !v.from.IsLoopback(); left <= 0 || alone && g.calling >= left {
+	alone := !proxy && v.from.IsValid() && !v.from.IsLoopback()
+	if left <= 0 || alone && g.calling >= left || len(d.visits)+d.calling >= d.room && !d.makeRoom() {
 		d.forget(g)
 		d.warn()
 		return nil

@@ -131,8 +131,8 @@ func TestRequestsAreRefusedBeforeFilesRunOut(t *testing.T) {
 				}
 				s := openStreet(t, w, 84)
 				most, calls := s.door.Room()
-				if most != calls || calls != 20 {
-					t.Fatalf("room for %d and %d, want 20", most, calls)
+				if most != 40 || calls != 20 {
+					t.Fatalf("room for %d connections and %d requests, want 40 and 20", most, calls)
 				}
 				want := calls * tc.share / 2
 				answers := make(chan string, calls)
