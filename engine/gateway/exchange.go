@@ -167,6 +167,9 @@ func (x *exchange) peek() *tally.Refusal {
 	if len(x.envelope.Model) > maxName {
 		return tally.BadRequest("model", "The model's name is too long.")
 	}
+	if tally.Unprintable(x.envelope.Model) {
+		return tally.BadRequest("model", "The model's name contains a control character.")
+	}
 	x.model = x.envelope.Model
 	x.stream = x.envelope.Stream && x.endpoint != providers.Embeddings
 	return nil
