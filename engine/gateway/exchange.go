@@ -119,7 +119,7 @@ func (x *exchange) authenticate() *tally.Refusal {
 	page := pageOf(x.r)
 	var refusal *tally.Refusal
 	if x.as != "" {
-		if x.principal, refusal = x.principalOf(x.as); refusal != nil {
+		if x.principal, refusal = principalOf(x.cat, x.as, x.at); refusal != nil {
 			return refusal
 		}
 	} else {
@@ -151,12 +151,12 @@ func (x *exchange) authenticate() *tally.Refusal {
 	return auth.CheckCountry(p)
 }
 
-func (x *exchange) principalOf(id tally.ID) (*tally.Principal, *tally.Refusal) {
-	key := x.cat.Key(id)
+func principalOf(cat *tally.Catalog, id tally.ID, now time.Time) (*tally.Principal, *tally.Refusal) {
+	key := cat.Key(id)
 	if key == nil {
 		return nil, &tally.Refusal{Status: http.StatusUnauthorized, Type: tally.TypeInvalid, Code: tally.CodeInvalidKey, Message: "That key was deleted."}
 	}
-	return auth.PrincipalOf(x.cat, key, x.at)
+	return auth.PrincipalOf(cat, key, now)
 }
 
 // peek looks at the body.

@@ -111,7 +111,11 @@ func (x *exchange) ask() (reply *providers.Reply, first []byte, err error) {
 		if err == nil {
 			return reply, first, nil
 		}
+		cut := x.call.wasCut()
 		x.leaveUpstream()
+		if cut != nil {
+			return nil, nil, refusedError{cut}
+		}
 		if up, ok := errors.AsType[*providers.UpstreamError](err); !ok || !up.Retryable() || x.ctx.Err() != nil {
 			return nil, nil, err
 		}
@@ -213,9 +217,13 @@ func (x *exchange) attempt() (*providers.Reply, []byte, error) {
 func (x *exchange) fail(err error) {
 	refusal := upstreamRefusal(x, err)
 	x.result.Outcome, x.result.Status, x.result.Code = tally.OutcomeFailed, refusal.Status, refusal.Code
-	if x.ctx.Err() != nil {
+	_, cut := err.(refusedError)
+	switch {
+	case cut:
+		x.result.Outcome = tally.Canceled
+	case x.ctx.Err() != nil:
 		x.result.Outcome, x.result.Status, x.result.Code = tally.Canceled, tally.StatusClientClosed, tally.CodeClientClosed
-	} else {
+	default:
 		x.result.Uncounted = x.free() && refusal.Code != tally.CodeRefusedUpstream
 	}
 	x.settle()

@@ -82,6 +82,9 @@ func upstreamRefusal(x *exchange, err error) *tally.Refusal {
 	if err == meter.ErrStopping {
 		return stopping()
 	}
+	if cut, ok := err.(refusedError); ok {
+		return cut.Refusal
+	}
 	up, ok := errors.AsType[*providers.UpstreamError](err)
 	if !ok {
 		x.Logger.Error("provider failed in an unknown way", "request", x.id, "provider", name, "err", err)

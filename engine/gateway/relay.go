@@ -71,6 +71,7 @@ func (x *exchange) relayStream(reply *providers.Reply, chunk []byte) {
 			finished = true
 			x.call.finish()
 		}
+		x.sayCut(&lines)
 		mark := body.Final()
 		last := chunk[len(chunk):]
 		if mark >= 0 {
@@ -104,7 +105,7 @@ func (x *exchange) complete(reply *providers.Reply, marker []byte, lines *lineOu
 	x.result.Outcome, x.result.Status = tally.OK, http.StatusOK
 	switch {
 	case x.call.gone(): // read to its end though nobody listened
-		x.result.Outcome, x.result.Code = tally.Canceled, tally.CodeClientClosed
+		x.result.Outcome, x.result.Code = tally.Canceled, x.leftCode()
 	case err != io.EOF: // an error event stood before the marker
 		x.result.Outcome, x.result.Code = tally.OutcomeFailed, upstreamRefusal(x, err).Code
 	}
@@ -125,8 +126,9 @@ func (x *exchange) broken(body providers.Body, err error, lines *lineOut) {
 	x.bookBroken(body, err)
 	x.result.Status = http.StatusOK
 	if x.call.gone() {
-		x.result.Outcome, x.result.Code = tally.Canceled, tally.CodeClientClosed
+		x.result.Outcome, x.result.Code = tally.Canceled, x.leftCode()
 		x.settle()
+		x.sayCut(lines)
 		return
 	}
 	refusal := upstreamRefusal(x, err)
