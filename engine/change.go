@@ -58,6 +58,9 @@ func (e *Engine) use(c *tally.Catalog) {
 	if old := e.revision.Swap(newRevision()); old != nil {
 		old.end(meter.ErrChanged)
 	}
+	if e.gateway != nil { // it is not assembled yet with the first one
+		e.gateway.Changed()
+	}
 }
 
 // revision lives as long as one catalog is in force.

@@ -66,6 +66,7 @@ func setClient(c *tally.Catalog, gw *tally.Gateway, cl *tally.Client, f *control
 		setList(&cl.Models, f.Models, func(list []string) ([]string, error) { return checkModels(c, list, gw.Aliases) }),
 		setLimits(&cl.Limits, f.Limits),
 		set(&cl.MaxInFlight, f.MaxInFlight, between("the requests at the same time", 0, maxInFlight)),
+		set(&cl.MaxBodyBytes, f.MaxBodyBytes, between[int64]("the bytes of a request", 0, tally.MaxBodyBytes)),
 		set(&cl.Session.Length, f.SessionLength, during("the length of a session", time.Minute, maxSession)),
 		set(&cl.Session.Mode, f.SessionMode, oneOf("a session mode", tally.Rolling, tally.Fixed)),
 		set(&cl.Session.Missing, f.SessionMissing, oneOf("a treatment of a missing session", tally.MissingOne, tally.MissingIgnore, tally.MissingRefuse)),

@@ -94,6 +94,7 @@ func TestBadClients(t *testing.T) {
 		{"note", func(c *control.CreateClient) { c.Note = to("\x00") }, tally.Invalid, "note"},
 		{"origin", func(c *control.CreateClient) { c.Origins = to([]string{"https://*.example.com"}) }, tally.Invalid, "origin"},
 		{"model", func(c *control.CreateClient) { c.Models = to([]string{"sim-smal"}) }, tally.NotFound, `did you mean "sim-small"?`},
+		{"body", func(c *control.CreateClient) { c.MaxBodyBytes = to(int64(tally.MaxBodyBytes + 1)) }, tally.Invalid, "between 0 and 67,108,864"},
 		{"in flight", func(c *control.CreateClient) { c.MaxInFlight = to(-1) }, tally.Invalid, "between 0 and"},
 		{"markup", func(c *control.CreateClient) { c.Markup = to("12.345") }, tally.Invalid, "two decimals"},
 		{"negative markup", func(c *control.CreateClient) { c.Markup = to("-5") }, tally.Invalid, "mark-up"},

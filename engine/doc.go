@@ -97,5 +97,7 @@
 // /readyz), takes 22 MB when idle and about 1 % of a core, most of it Badger's
 // compactors, which look 40 times a second whether there is something to do; after
 // half a minute at ten thousand requests a second it has 94 MB, a third of that
-// mapped files.
+// mapped files. That is with the desktop's profile, which is the terminal's; serve
+// takes the server's, whose caches may have some hundred megabytes. 10,000 idle
+// connections cost 0.5 % of a core beside that and 20 kB each.
 package engine

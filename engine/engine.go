@@ -32,8 +32,9 @@ type Options struct {
 	PriceBook []byte // the JSON of package assets
 	KeyFile   string // wraps the secrets in the store; made for a store that has none
 	// SDK and Page are what browsers are served; see gateway.Options.
-	SDK  func(publicURL string) (module, types, tarball []byte, err error)
-	Page fs.FS
+	SDK    func(publicURL string) (module, types, tarball []byte, err error)
+	Page   fs.FS
+	Bodies int64 // see gateway.Options
 	// ForgetSecrets lets an engine start whose key file is lost: what no key
 	// file opens any more is removed from the store.
 	ForgetSecrets bool
@@ -138,7 +139,7 @@ func (e *Engine) assemble() {
 	e.meter = meter.New(meter.Options{Store: e.store, Hash: e.sealer.Hash, Logger: e.log})
 	e.gateway = gateway.New(gateway.Options{
 		Catalog: e.catalog.Load, Verifier: e.verifier, Country: e.country, Router: e.router, Meter: e.meter, Clock: e.clock, Revision: e.untilChange,
-		SDK: e.opts.SDK, Page: e.opts.Page, Ready: e.ready, Logger: e.log, Version: e.opts.Version,
+		SDK: e.opts.SDK, Page: e.opts.Page, Bodies: e.opts.Bodies, Ready: e.ready, Logger: e.log, Version: e.opts.Version,
 	})
 	e.control = control.NewServer(e.feed.Events)
 	e.control.Logger = e.log

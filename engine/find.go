@@ -90,7 +90,7 @@ func findModel(c *tally.Catalog, name, provider string) (*tally.Model, error) {
 				return m, nil
 			}
 		}
-		return nil, missing("model", name, modelNames(c, p.ID), "tallygate models import "+p.Name)
+		return nil, missing("model", name, modelNames(c, p.ID), "tallygate models import "+tally.ShellWord(p.Name))
 	}
 	if len(models) == 0 {
 		return nil, missing("model", name, modelNames(c, ""), "tallygate models import PROVIDER")

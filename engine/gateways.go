@@ -97,6 +97,8 @@ func setGateway(c *tally.Catalog, gw *tally.Gateway, f *control.GatewayFields, n
 		setList(&gw.AllowedCountries, f.AllowedCountries, checkCountries),
 		setList(&gw.BlockedCountries, f.BlockedCountries, checkCountries),
 		setNotBefore(&gw.NotBefore, f.NotBefore, now, gw.TimeZone),
+		set(&gw.MaxBodyBytes, f.MaxBody, between[int64]("the bytes of a request", 0, tally.MaxBodyBytes)),
+		set(&gw.VisitorMaxBodyBytes, f.VisitorMaxBody, between[int64]("the bytes of a visitor's request", 0, tally.MaxBodyBytes)),
 		set(&gw.Enabled, f.Enabled, nil),
 	); err != nil {
 		return err

@@ -76,7 +76,7 @@ func forget(ctx context.Context, o *Options, entities []tally.Entity, lost []*ta
 			keyless := *p
 			keyless.KeyHints = nil
 			changes = append(changes, tally.Put(&keyless, now))
-			o.Logger.Error("a provider has lost its API key", "provider", p.Name, "hint", "enter it again: tallygate providers update "+p.Name+" --api-key-stdin")
+			o.Logger.Error("a provider has lost its API key", "provider", p.Name, "hint", "enter it again: tallygate providers update "+tally.ShellWord(p.Name)+" --api-key-stdin")
 		}
 	}
 	if _, err := o.Store.Apply(ctx, changes...); err != nil {

@@ -26,7 +26,7 @@ func (e *Engine) createModel(ctx context.Context, in control.CreateModel) (contr
 		for _, other := range c.ModelsNamed(in.Name) {
 			if other.Provider == p.ID {
 				return nil, tally.Errorf(tally.Conflict, "provider %q has a model %q already", p.Name, in.Name).
-					WithHint("change it: tallygate models update %s --provider %s", in.Name, p.Name)
+					WithHint("change it: tallygate models update %s --provider %s", tally.ShellWord(in.Name), tally.ShellWord(p.Name))
 			}
 		}
 		upstream := in.Name

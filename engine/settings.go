@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"net/http"
 	"net/netip"
 	"path/filepath"
 	"reflect"
@@ -45,6 +46,7 @@ func (e *Engine) setSettings(ctx context.Context, in control.SettingsFields) (ta
 			set(&s.VisitorInFlight, in.VisitorInFlight, between("the requests of an address", 1, 10_000)),
 			set(&s.RetentionDays, in.RetentionDays, between("the days to keep records", 0, maxRetention)),
 			setList(&s.TrustedProxies, in.TrustedProxies, checkProxies),
+			setHeader(&s.TrustedHeader, in.TrustedHeader),
 			set(&s.CountryFile, in.CountryFile, checkCountryFile),
 		); err != nil {
 			return nil, err
@@ -71,6 +73,24 @@ func setWait(to **time.Duration, wait *time.Duration) error {
 	*to = wait
 	return nil
 }
+
+// setHeader takes the name of a header, in its canonical form.
+func setHeader(to *string, name *string) error {
+	if name == nil {
+		return nil
+	}
+	text := strings.TrimSpace(*name)
+	if text == "none" {
+		text = ""
+	}
+	if strings.Trim(text, headerLetters) != "" || len(text) > 100 {
+		return tally.Errorf(tally.Invalid, "%.100q is not the name of a header", text).WithHint("like X-Forwarded-For, X-Real-IP or CF-Connecting-IP; none: any of the usual")
+	}
+	*to = http.CanonicalHeaderKey(text)
+	return nil
+}
+
+const headerLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 // checkProxies writes proxies as networks, each once.
 func checkProxies(list []string) ([]string, error) {

@@ -12,6 +12,16 @@ import (
 	"tallygate/engine/tally"
 )
 
+func TestTrustedHeader(t *testing.T) {
+	w := newWorld(t)
+	for in, want := range map[string]string{"x-real-ip": "X-Real-Ip", " CF-Connecting-IP ": "Cf-Connecting-Ip", "none": "", "": ""} {
+		if got := do(w, control.SettingsSet, control.SettingsFields{TrustedHeader: &in}); got.TrustedHeader != want {
+			t.Errorf("%q became %q, want %q", in, got.TrustedHeader, want)
+		}
+	}
+	refused(w, control.SettingsSet, control.SettingsFields{TrustedHeader: to("X-Real IP: me")}, tally.Invalid, "not the name of a header")
+}
+
 func TestTrustedProxies(t *testing.T) {
 	w := newWorld(t)
 	got := do(w, control.SettingsSet, control.SettingsFields{TrustedProxies: to([]string{"127.0.0.1", " 10.0.0.0/8", "2001:db8::/32", "127.0.0.1/32"})})

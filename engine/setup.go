@@ -234,18 +234,5 @@ func curlFor(baseURL, key, model string) string {
 		Messages []message `json:"messages"`
 	}{model, []message{{"user", "Hello!"}}}) // strings cannot fail
 	return fmt.Sprintf("curl %s \\\n  -H \"Authorization: Bearer %s\" -H 'Content-Type: application/json' \\\n  -d %s",
-		shellWord(baseURL+"/chat/completions"), key, shellQuote(string(body)))
+		tally.ShellWord(baseURL+"/chat/completions"), key, tally.ShellQuote(string(body)))
 }
-
-// shellWord quotes a word if a shell would read more than a word in it.
-func shellWord(s string) string {
-	for _, r := range s {
-		if !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:/._-", r) {
-			return shellQuote(s)
-		}
-	}
-	return s
-}
-
-// shellQuote makes a text one word for a shell, whatever is in it.
-func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

@@ -96,7 +96,7 @@ func (e *Engine) warnings(c *tally.Catalog, s *control.Status, store storage.Sta
 	}
 	for _, p := range c.Providers {
 		if _, err := e.router.Provider(p.ID); p.Enabled && err != nil {
-			warn("provider %s cannot be used: tallygate providers test %s", p.Name, p.Name)
+			warn("provider %s cannot be used: tallygate providers test %s", p.Name, tally.ShellWord(p.Name))
 		}
 	}
 	for _, gw := range c.Gateways {

@@ -80,7 +80,7 @@ func upstreamError(p *tally.Provider, err error) *tally.Error {
 	case providers.TimedOut, providers.Gone:
 		return say("did not answer in time").WithHint("is the address %s right?", p.BaseURL)
 	case providers.BadKey:
-		return say("does not accept the API key (status %d)", up.Status).WithHint("give it another: tallygate providers update %s --api-key-stdin", p.Name)
+		return say("does not accept the API key (status %d)", up.Status).WithHint("give it another: tallygate providers update %s --api-key-stdin", tally.ShellWord(p.Name))
 	case providers.OutOfQuota:
 		return say("says that the account is used up (status %d)", up.Status).WithHint("add credit there")
 	case providers.Busy:
@@ -163,7 +163,7 @@ func (e *Engine) refreshModels(ctx context.Context, in control.ImportModels) (co
 func checkAccepted(c *tally.Catalog, p *tally.Provider, names []string) error {
 	for _, name := range names {
 		if !slices.ContainsFunc(c.Models, func(m *tally.Model) bool { return m.Provider == p.ID && (m.Name == name || m.UpstreamName() == name) }) {
-			return missing("model", name, modelNames(c, p.ID), "tallygate models import "+p.Name)
+			return missing("model", name, modelNames(c, p.ID), "tallygate models import "+tally.ShellWord(p.Name))
 		}
 	}
 	return nil

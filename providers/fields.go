@@ -151,7 +151,7 @@ func (e *Envelope) readPricing(b []byte) error {
 		e.Tier = tally.Tier(tier)
 		return nil
 	default:
-		return tally.Errorf(tally.Invalid, `"service_tier" %q is not taken: its prices are not those of the price book; leave it out`, tier)
+		return tally.Errorf(tally.Invalid, `"service_tier" %.60q is not taken: its prices are not those of the price book; leave it out`, tier)
 	}
 }
 
@@ -213,7 +213,7 @@ func (e *Envelope) readStreamOptions(b []byte) error {
 			case !ok:
 				fault = tally.Errorf(tally.Invalid, "the key at offset %d is not a valid JSON string", s.KeyFrom)
 			case strings.EqualFold(name, "include_usage"):
-				fault = tally.Errorf(tally.Invalid, `the field %q of "stream_options" must be written "include_usage"`, name)
+				fault = tally.Errorf(tally.Invalid, `the field %.60q of "stream_options" must be written "include_usage"`, name)
 			}
 			return fault == nil
 		}

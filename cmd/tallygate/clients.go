@@ -71,7 +71,7 @@ func showClient(p *printer, c *control.ClientView) {
 	p.pairs(
 		"client", c.Slug, "id", string(c.ID), "name", c.Name, "company", c.Company, "email", c.Email, "phone", c.Phone, "note", c.Note,
 		"status", string(c.Status), "gateway", c.GatewaySlug, "models", list(c.Models, "all"), "origins", list(c.Origins, ""),
-		"keys", strconv.Itoa(c.Keys), "in flight", inFlight(c.InFlight, c.MaxInFlight), "mark-up", markup(c.MarkupBasisPoints),
+		"keys", strconv.Itoa(c.Keys), "in flight", inFlight(c.InFlight, c.MaxInFlight), "largest request", bodySize(c.MaxBodyBytes), "mark-up", markup(c.MarkupBasisPoints),
 		"sessions", sessionRule(c.Session), "last used", minute(c.LastUsedAt), "created", minute(c.CreatedAt),
 	)
 	p.limits(c.LimitStates)
@@ -87,6 +87,9 @@ func statusTone(s tally.Status) tone {
 	}
 	return faint
 }
+
+// bodySize writes the bound on a request; "" if there is none of its own.
+func bodySize(bytes int64) string { return when(bytes == 0, "", tally.Group(bytes)+" bytes") }
 
 func inFlight(n, most int) string {
 	if most == 0 {

@@ -55,7 +55,7 @@ func openNode(ctx context.Context, l *lock, o nodeOptions) (*node, error) {
 		return nil, err
 	}
 	e, err := engine.New(ctx, engine.Options{
-		Store: store, Feed: events, Kinds: kinds(), PriceBook: assets.Prices, Countries: assets.Countries, SDK: sdk, Page: assets.Page(), KeyFile: filepath.Join(o.dir, keyFile),
+		Store: store, Feed: events, Kinds: kinds(), PriceBook: assets.Prices, Countries: assets.Countries, SDK: sdk, Page: assets.Page(), KeyFile: filepath.Join(o.dir, keyFile), Bodies: bodyMemory(),
 		ForgetSecrets: o.forget, Logger: o.log, Version: o.version, Data: o.dir,
 	})
 	if err != nil {

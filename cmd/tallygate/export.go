@@ -122,7 +122,7 @@ type jsonWriter struct {
 func (j *jsonWriter) write(r *control.RequestView) error {
 	text, err := json.Marshal(r)
 	if err == nil {
-		_, err = fmt.Fprintf(j.w, "%s%s", when(j.started, ",\n", "[\n"), text)
+		_, err = fmt.Fprintf(j.w, "%s%s", when(j.started, ",\n", "[\n"), tally.EscapeControls(text))
 		j.started = true
 	}
 	return err
@@ -159,14 +159,14 @@ func (c *csvWriter) write(r *control.RequestView) error {
 	}
 	n := func(n int64) string { return strconv.FormatInt(n, 10) }
 	ms := func(ms float64) string { return strconv.FormatFloat(ms, 'f', -1, 64) }
-	return c.w.Write([]string{string(r.ID), r.At.UTC().Format(time.RFC3339Nano), cell(r.Gateway), cell(r.Client), cell(r.Key), string(r.KeyID), cell(r.Model), cell(r.Upstream),
-		cell(r.Provider), cell(r.Endpoint), cell(r.Origin), cell(r.Country), cell(r.Session), strconv.FormatBool(r.NewSession),
+	return c.w.Write([]string{string(r.ID), r.At.UTC().Format(time.RFC3339Nano), tally.Cell(r.Gateway), tally.Cell(r.Client), tally.Cell(r.Key), string(r.KeyID), tally.Cell(r.Model), tally.Cell(r.Upstream),
+		tally.Cell(r.Provider), tally.Cell(r.Endpoint), tally.Cell(r.Origin), tally.Cell(r.Country), tally.Cell(r.Session), strconv.FormatBool(r.NewSession),
 		strconv.Itoa(r.Status), string(r.Outcome), strconv.FormatBool(r.Stream), string(r.Basis),
 		n(r.InputTokens), n(r.Tokens.CachedInput), n(r.Tokens.CacheWrite), n(r.OutputTokens), n(r.Tokens.Reasoning),
-		r.CostUSD, n(int64(r.CostNanoUSD)), r.CreditsUSD, n(int64(r.CreditsNano)), ms(r.FirstByteMS), ms(r.TotalMS), strconv.Itoa(r.Attempts), cell(r.Code), n(r.Count), cell(r.Token), r.VisitorNet, cell(r.Visitor),
+		r.CostUSD, n(int64(r.CostNanoUSD)), r.CreditsUSD, n(int64(r.CreditsNano)), ms(r.FirstByteMS), ms(r.TotalMS), strconv.Itoa(r.Attempts), tally.Cell(r.Code), n(r.Count), tally.Cell(r.Token), r.VisitorNet, tally.Cell(r.Visitor),
 		n(r.Tokens.CacheWriteLong), n(r.Tokens.AudioInput), n(r.Tokens.ImageInput), n(r.Tokens.AudioOutput), n(r.Tokens.ImageOutput), n(r.Searches),
-		r.BilledUSD, nano(r.BilledNano), r.ListedUSD, nano(r.ListedNano), string(r.Price), string(r.Tier), cell(r.Answered), ms(r.WaitedMS),
-		strconv.FormatBool(r.Cut), strconv.FormatBool(r.Uncounted), cell(triesText(r.Tries))})
+		r.BilledUSD, nano(r.BilledNano), r.ListedUSD, nano(r.ListedNano), string(r.Price), string(r.Tier), tally.Cell(r.Answered), ms(r.WaitedMS),
+		strconv.FormatBool(r.Cut), strconv.FormatBool(r.Uncounted), tally.Cell(triesText(r.Tries))})
 }
 
 // nano writes an amount that may not be there.
@@ -192,13 +192,4 @@ func (c *csvWriter) end() error {
 	err := c.header()
 	c.w.Flush()
 	return errors.Join(err, c.w.Error())
-}
-
-// cell keeps text that a stranger chose, such as the name of a model, from being
-// run as a formula by a spreadsheet.
-func cell(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
-		return "'" + s
-	}
-	return s
 }

@@ -74,6 +74,7 @@ func showGateway(p *printer, g *control.GatewayView) {
 		"time zone", g.TimeZone, "month starts on", when(g.CycleDay > 1, strconv.Itoa(g.CycleDay), ""), "public url", g.PublicURL,
 		"providers", strings.Join(g.ProviderNames, ", then "), "models", list(g.Models, "all"), "default model", g.DefaultModel,
 		"aliases", list(aliases, ""), "origins", list(g.Origins, ""), "each visitor", limitTexts(g.VisitorLimits),
+		"largest request", bodySize(g.MaxBodyBytes), "of visitors", bodySize(g.VisitorMaxBodyBytes),
 		"countries", list(g.AllowedCountries, ""), "not from", list(g.BlockedCountries, ""), "tokens count from", minute(g.NotBefore), "clients", strconv.Itoa(g.Clients), "created", minute(g.CreatedAt),
 	)
 	p.limits(g.LimitStates)

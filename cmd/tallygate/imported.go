@@ -94,7 +94,7 @@ func showChanges(p *printer, i *control.Imported) {
 		p.say("priced for the first time, %s: %s", m, strings.Join(first[m], ", "))
 	}
 	if len(i.Refused) > 0 {
-		p.say("refused: the prices of %s. Take one with: tallygate models import %s --accept MODEL, or all with --accept-all", strings.Join(i.Refused, ", "), i.Provider)
+		p.say("refused: the prices of %s. Take one with: tallygate models import %s --accept MODEL, or all with --accept-all", strings.Join(i.Refused, ", "), tally.ShellWord(i.Provider))
 	}
 }
 

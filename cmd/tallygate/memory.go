@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"os"
+	"path"
 	"runtime/debug"
 	"runtime/metrics"
+	"strconv"
+	"strings"
 	"time"
 
 	"tallygate/storage/badgerdb"
@@ -19,7 +22,7 @@ const (
 	seldom = 400
 )
 
-// limitMemory keeps the desktop profile from taking much more memory than it
+// limitMemory keeps the process from taking what there is not, and the desktop profile from taking much more memory than it
 // needs: the soft limit follows what is in use, with some room above it. A fixed
 // limit would either be generous, or make the collector run without pause
 // whenever a compaction needs more for some seconds. It returns when ctx ends.
@@ -29,7 +32,14 @@ const (
 // They are counted as in use: thousands of connections have more of them than
 // there is room.
 func limitMemory(ctx context.Context, profile badgerdb.Profile) {
-	if os.Getenv("GOMEMLIMIT") != "" || profile == badgerdb.Server {
+	if os.Getenv("GOMEMLIMIT") != "" {
+		return
+	}
+	if profile == badgerdb.Server {
+		// It collects as Go does, and harder before the system would end the process.
+		if most := memory(); most > 0 {
+			debug.SetMemoryLimit(most / 4 * 3)
+		}
 		return
 	}
 	if os.Getenv("GOGC") == "" {
@@ -49,6 +59,57 @@ func limitMemory(ctx context.Context, profile badgerdb.Profile) {
 		case <-tick.C:
 		}
 	}
+}
+
+// leastBodies lets one client send the largest body beside others.
+const leastBodies = 160 << 20 // bytes
+
+// bodyMemory is what the bodies of requests under way may take together; 0 if that
+// is for the gateway to say.
+func bodyMemory() int64 {
+	most := memory()
+	if most == 0 {
+		return 0
+	}
+	return max(most/8, leastBodies)
+}
+
+// memory is how much the process may use: what its control group allows, or what the
+// machine has; 0 if that cannot be found out.
+func memory() (most int64) {
+	number := func(file string) {
+		text, err := os.ReadFile(file)
+		if n, bad := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && bad == nil && n > 0 && (most == 0 || n < most) {
+			most = n
+		}
+	}
+	info, _ := os.ReadFile("/proc/meminfo") // there is none but on Linux
+	if rest, ok := strings.CutPrefix(string(info), "MemTotal:"); ok {
+		text, _, _ := strings.Cut(rest, " kB")
+		if kib, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64); err == nil {
+			most = kib << 10
+		}
+	}
+	groups, _ := os.ReadFile("/proc/self/cgroup")
+	for line := range strings.Lines(string(groups)) {
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(parts) != 3 {
+			continue
+		}
+		root, file := "/sys/fs/cgroup", "memory.max"
+		if parts[1] == "memory" { // of before control groups were one tree
+			root, file = "/sys/fs/cgroup/memory", "memory.limit_in_bytes"
+		} else if parts[1] != "" {
+			continue
+		}
+		for dir := path.Clean("/" + parts[2]); ; dir = path.Dir(dir) { // a container sees its own as the root
+			number(path.Join(root, dir, file))
+			if dir == "/" {
+				break
+			}
+		}
+	}
+	return most
 }
 
 // use is what the process needs: what was alive after the latest collection,

@@ -81,6 +81,6 @@ func (a *app) modelCommands() *cobra.Command {
 
 func priceHint(p *printer, m *tally.Model) {
 	if len(m.Prices) == 0 {
-		p.say("it has no price, so it is refused; price it with: tallygate models update %s --price input=USD --price output=USD", m.Name)
+		p.say("it has no price, so it is refused; price it with: tallygate models update %s --price input=USD --price output=USD", tally.ShellWord(m.Name))
 	}
 }

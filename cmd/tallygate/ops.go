@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -145,10 +146,15 @@ func (a *app) print(show func(*printer), value func() any) error {
 }
 
 func writeJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	if err := enc.Encode(v); err != nil {
+	err := enc.Encode(v)
+	if err == nil {
+		_, err = w.Write(tally.EscapeControls(out.Bytes()))
+	}
+	if err != nil {
 		return tally.Errorf(tally.Internal, "write the result: %w", err)
 	}
 	return nil

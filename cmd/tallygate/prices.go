@@ -65,7 +65,7 @@ func showPrices(p *printer, m *control.ModelView) {
 		}
 		t.add(append(cells, when(row.Request != 0, row.Request.String(), ""), strings.Join(each, ", "), strings.Join(beside, ", "), row.Source, seen, string(row.ID))...)
 	}
-	t.print("none: requests for it are refused; price it with: tallygate models update " + m.Name + " --price input=USD --price output=USD")
+	t.print("none: requests for it are refused; price it with: tallygate models update " + tally.ShellWord(m.Name) + " --price input=USD --price output=USD")
 }
 
 // rowKind says for which requests a row is.

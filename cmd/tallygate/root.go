@@ -10,6 +10,7 @@ import (
 
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
+	"tallygate/storage/badgerdb"
 )
 
 // execute runs the command that the arguments name.
@@ -61,7 +62,7 @@ itself up if need be, and serves.`,
 	global.StringVar(&a.config, "config", "", "config `FILE`, in JSON; see below")
 	root.MarkPersistentFlagDirname("data")
 	root.MarkPersistentFlagFilename("config", "json")
-	serve.flags(root.Flags())
+	serve.flags(root.Flags(), badgerdb.Desktop)
 
 	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Run"}, &cobra.Group{ID: groupOwn, Title: "Own"}, &cobra.Group{ID: groupSee, Title: "See"})
 	root.SetHelpCommandGroupID(groupRun)

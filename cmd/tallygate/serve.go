@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,16 +32,20 @@ type serveOptions struct {
 	logFormat  string
 	forget     bool
 	trusted    []string
+	header     string
 	inherited  int // where a parent has left its listening socket, 0 if none has
 }
 
-func (o *serveOptions) flags(fs *pflag.FlagSet) {
+// flags adds the flags, with the profile that holds where none is said: what serves
+// by itself is on a server, what runs in a terminal on a desktop.
+func (o *serveOptions) flags(fs *pflag.FlagSet, profile badgerdb.Profile) {
 	fs.StringVar(&o.listen, "listen", "127.0.0.1:4283", "`ADDRESS` to serve client apps on")
 	fs.StringVar(&o.durability, "durability", string(badgerdb.Normal), "`MODE`: with normal an answer survives the process, with strict a power cut, too")
-	fs.StringVar(&o.profile, "profile", string(badgerdb.Desktop), "`NAME`: desktop takes little memory, server has more caches")
+	fs.StringVar(&o.profile, "profile", string(profile), "`NAME`: desktop takes little memory, server has more caches")
 	fs.StringVar(&o.logFormat, "log-format", "text", "`FORMAT` of the log: text or json")
 	fs.BoolVar(&o.forget, "forget-secrets", false, "start although the key file is lost, and forget the provider keys and private keys it had sealed")
 	fs.StringSliceVar(&o.trusted, "trusted-proxy", nil, "reverse proxy, as an address or `CIDR`, that is believed whom it forwards for; repeat; kept as a setting")
+	fs.StringVar(&o.header, "trusted-header", "", "`NAME` of the header in which trusted proxies say whom they forward for, like X-Real-IP; kept as a setting (default any of the usual that agree)")
 	fs.IntVar(&o.inherited, "inherit", 0, "`FILE` that is the listening socket, from a process that goes")
 	fs.MarkHidden("inherit")
 }
@@ -68,7 +71,7 @@ func (a *app) serveCommand() *cobra.Command {
 		Example: "  tallygate serve --listen 127.0.0.1:4283 --durability strict",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.serve(cmd, o, false) },
 	}
-	o.flags(cmd.Flags())
+	o.flags(cmd.Flags(), badgerdb.Server)
 	return cmd
 }
 
@@ -104,7 +107,7 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions, setup bool) (err error) 
 	if err != nil {
 		return errors.Join(err, public.Close(), l.release())
 	}
-	s := &service{node: n, public: public, trusted: o.trusted}
+	s := &service{node: n, public: public, trusted: o.trusted, header: o.header}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	if err := s.start(dir); err != nil {
 		return err
@@ -176,17 +179,48 @@ type service struct {
 	*node
 	public  net.Listener
 	trusted []string // proxies to keep in the settings; nil leaves them
+	header  string   // that they write, to keep there; "" leaves it
 	server  *http.Server
+	door    door
 	caller  *control.Client
 	broken  chan error // gets the error that ended the public plane
 	serving chan struct{}
+}
 
-	connections atomic.Int64 // of client apps, open
+// door is where connections of client apps come in.
+type door interface {
+	net.Listener
+	Open() int
+	Room() (connections, requests int)
+}
+
+const (
+	leastRoom = 8    // connections that are worth starting for
+	fewRoom   = 2000 // connections that an owner may run out of
+)
+
+// openDoor says what the limit of open files allows if that is little. The store is
+// open by now, so what it needs is known.
+func (s *service) openDoor() error {
+	s.door = s.engine.Public().Listen(s.public, files)
+	connections, requests := s.door.Room()
+	limit, _, _ := files()
+	const hint = "raise it with ulimit -n, or LimitNOFILE= of systemd"
+	switch {
+	case connections < leastRoom:
+		return tally.Errorf(tally.Denied, "the process may open %d files, which leaves nothing for connections beside those of the store", limit).WithHint(hint)
+	case connections < fewRoom:
+		s.log.Warn("the limit of open files is low", "limit", limit, "connections", connections, "requests_at_once", requests, "hint", hint)
+	}
+	return nil
 }
 
 // start opens the control socket and serves. Everything that can fail does so
 // before the first goroutine.
 func (s *service) start(dir string) error {
+	if err := s.openDoor(); err != nil {
+		return err
+	}
 	path, err := control.SocketPath(dir)
 	if err != nil {
 		return err
@@ -197,20 +231,25 @@ func (s *service) start(dir string) error {
 	}
 	s.socket = path
 	s.caller = s.node.start(ln)
+	var in control.SettingsFields
 	if len(s.trusted) > 0 {
-		in := control.SettingsFields{TrustedProxies: &s.trusted}
+		in.TrustedProxies = &s.trusted
+	}
+	if s.header != "" {
+		in.TrustedHeader = &s.header
+	}
+	if in != (control.SettingsFields{}) {
 		if _, err := control.SettingsSet.Do(context.Background(), s.caller, in); err != nil {
 			return err
 		}
 	}
 	s.server = s.engine.Public().HTTPServer()
-	s.server.ConnState = s.count
 	s.server.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)
 	s.engine.SetBaseURL(baseURL(s.public.Addr()))
 	s.broken, s.serving = make(chan error, 1), make(chan struct{})
 	go func() {
 		defer close(s.serving)
-		if err := s.server.Serve(s.public); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.server.Serve(s.door); !errors.Is(err, http.ErrServerClosed) {
 			s.broken <- err
 		}
 	}()
@@ -224,24 +263,14 @@ func (s *service) start(dir string) error {
 // [http.Server.Shutdown] would not do: it closes a connection whose first
 // request it reads after it was called.
 func (s *service) retire() {
-	s.public.Close()
+	s.door.Close()
 	<-s.serving // no connection is between being accepted and being counted
 	s.server.SetKeepAlivesEnabled(false)
-	for late := time.Now().Add(drainPatience); s.connections.Load() > 0; time.Sleep(retireEvery) {
+	for late := time.Now().Add(drainPatience); s.door.Open() > 0; time.Sleep(retireEvery) {
 		if time.Now().After(late) {
-			s.log.Warn("requests under way take long", "connections", s.connections.Load())
+			s.log.Warn("requests under way take long", "connections", s.door.Open())
 			return // drain cuts them off
 		}
-	}
-}
-
-// count keeps the number of open connections.
-func (s *service) count(_ net.Conn, state http.ConnState) {
-	switch state {
-	case http.StateNew:
-		s.connections.Add(1)
-	case http.StateClosed, http.StateHijacked:
-		s.connections.Add(-1)
 	}
 }
 

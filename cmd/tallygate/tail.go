@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -115,9 +116,17 @@ func (t *tail) look(ctx context.Context, first bool) error {
 // requestLine returns what writes one request a line.
 func (a *app) requestLine() func(*control.RequestView) error {
 	if a.json {
-		enc := json.NewEncoder(a.stdout)
+		var line bytes.Buffer
+		enc := json.NewEncoder(&line)
 		enc.SetEscapeHTML(false)
-		return func(r *control.RequestView) error { return enc.Encode(r) }
+		return func(r *control.RequestView) error {
+			line.Reset()
+			err := enc.Encode(r)
+			if err == nil {
+				_, err = a.stdout.Write(tally.EscapeControls(line.Bytes()))
+			}
+			return err
+		}
 	}
 	// Columns cannot be fitted to rows that are yet to come.
 	widths := []int{8, 16, 24, 10, 8, 6, 6, 9, 8}

@@ -99,7 +99,7 @@ func (a *app) openSession(ctx context.Context, dir string, o serveOptions) (_ *s
 	if err != nil {
 		return nil, errors.Join(err, s.unlock(), s.logTo.Close())
 	}
-	s.run = &service{public: public, trusted: o.trusted}
+	s.run = &service{public: public, trusted: o.trusted, header: o.header}
 	return s, nil
 }
 

@@ -18,8 +18,9 @@ type ClientFields struct {
 	Models         *[]string             `json:"models,omitempty" flag:"model" help:"model it may use; repeat; none clears: all"`
 	Limits         []tally.LimitEdit     `json:"limits,omitempty" flag:"limit" help:"METRIC=MAX/WINDOW, like cost=50/month; repeat; MAX none removes"`
 	MaxInFlight    *int                  `json:"max_in_flight,omitempty" help:"requests at the same time; 0 for no cap"`
+	MaxBodyBytes   *int64                `json:"max_body_bytes,omitempty" flag:"max-body" help:"largest request, in bytes; 0: the gateway's"`
 	Markup         *string               `json:"markup_percent,omitempty" flag:"markup" help:"credits cost this many percent more, like 20 or 12.5"`
-	SessionLength  *time.Duration        `json:"session_length_ns,omitempty" flag:"session-length" help:"how long a session lasts, like 24h"`
+	SessionLength  *time.Duration        `json:"session_length_ns,omitempty" flag:"session-length" help:"how long a session lasts, like 24h; sessions are counted where a limit counts them, or once one of these is set"`
 	SessionMode    *tally.SessionMode    `json:"session_mode,omitempty" help:"rolling (being seen prolongs it) or fixed"`
 	SessionMissing *tally.MissingSession `json:"session_missing,omitempty" help:"requests that name no end user: one (all are one session), ignore or refuse"`
 }

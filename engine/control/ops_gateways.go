@@ -23,6 +23,8 @@ type GatewayFields struct {
 	AllowedCountries *[]string          `json:"allowed_countries,omitempty" flag:"allow-country" help:"country of visitors, like US; repeat; none clears: all"`
 	BlockedCountries *[]string          `json:"blocked_countries,omitempty" flag:"block-country" help:"country whose visitors are refused; repeat; none clears"`
 	NotBefore        *string            `json:"not_before,omitempty" help:"access tokens that were issued earlier are revoked: a date, now, or none"`
+	MaxBody          *int64             `json:"max_body_bytes,omitempty" flag:"max-body" help:"largest request, in bytes; 0: 67108864"`
+	VisitorMaxBody   *int64             `json:"visitor_max_body_bytes,omitempty" flag:"visitor-max-body" help:"largest request of a website's visitor, in bytes; 0: 1048576"`
 	Enabled          *bool              `json:"enabled,omitempty" help:"serve it"`
 }
 

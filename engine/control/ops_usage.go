@@ -187,6 +187,7 @@ type SettingsFields struct {
 	VisitorInFlight  *int                  `json:"visitor_in_flight,omitempty" help:"requests of one visitor's address at the same time; default 8"`
 	RetentionDays    *int                  `json:"retention_days,omitempty" help:"days to keep request records; 0 keeps them"`
 	TrustedProxies   *[]string             `json:"trusted_proxies,omitempty" flag:"trusted-proxy" help:"reverse proxy, as an address or CIDR, that is believed whom it forwards for; repeat; none clears"`
+	TrustedHeader    *string               `json:"trusted_header,omitempty" help:"header in which trusted proxies say so, like X-Real-IP; none: X-Forwarded-For, Forwarded or X-Real-IP, as long as they agree"`
 	CountryFile      *string               `json:"country_file,omitempty" help:"country database of yours, GeoLite2 or DB-IP; none: the built-in one"`
 }
 

@@ -9,19 +9,54 @@ import (
 // maxHops bounds how many forwarders of one request are looked at.
 const maxHops = 32
 
+// forwarders are the headers in which proxies name whom they forward for, the usual
+// one first.
+var forwarders = [...]string{"X-Forwarded-For", "Forwarded", "X-Real-Ip"}
+
 // addressOf is where a request comes from: its connection's peer or, where that
 // is a proxy that the owner trusts, whom the proxy names. It is the zero address
 // for a request in memory.
-func addressOf(r *http.Request, trusted []netip.Prefix) netip.Addr {
+//
+// A proxy writes one of the headers and may let pass what its caller has made up in
+// another. So only the one counts that the owner names. Where the owner names none
+// and two of them tell of different strangers, nobody knows which to believe, and the
+// peer counts.
+func addressOf(r *http.Request, trusted []netip.Prefix, named string) netip.Addr {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}
 	}
-	peer := ap.Addr().Unmap().WithZone("")
+	peer := unmapped(ap.Addr().WithZone(""))
 	if !isTrusted(peer, trusted) {
 		return peer
 	}
-	return forwardedFor(r.Header, peer, trusted)
+	if named != "" {
+		return forwardedFor(r.Header, named, peer, trusted)
+	}
+	at := peer
+	for _, name := range forwarders {
+		ip := forwardedFor(r.Header, name, peer, trusted)
+		stranger := !isTrusted(ip, trusted)
+		switch {
+		case at == peer, stranger && isTrusted(at, trusted):
+			at = ip
+		case stranger && at != ip:
+			return peer
+		}
+	}
+	return at
+}
+
+// nat64 is where networks of IPv6 alone put addresses of IPv4.
+var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+
+// unmapped is an address of IPv4 as such, however it is written.
+func unmapped(ip netip.Addr) netip.Addr {
+	if nat64.Contains(ip) {
+		b := ip.As16()
+		return netip.AddrFrom4([4]byte(b[12:]))
+	}
+	return ip.Unmap()
 }
 
 func isTrusted(ip netip.Addr, trusted []netip.Prefix) bool {
@@ -37,15 +72,13 @@ func isTrusted(ip netip.Addr, trusted []netip.Prefix) bool {
 // them adds its own caller at the right, so the entries are read from there as
 // far as the one who wrote them is trusted: whatever stands further left, the
 // caller may have made up. An entry that cannot be read ends the reading, too.
-func forwardedFor(h http.Header, peer netip.Addr, trusted []netip.Prefix) netip.Addr {
-	read := hop
-	lines := h["X-Forwarded-For"]
-	if len(lines) == 0 {
-		if lines = h["Forwarded"]; len(lines) > 0 {
-			read = forwardedHop
-		} else if lines = h["X-Real-Ip"]; len(lines) > 1 {
-			lines = lines[len(lines)-1:] // it is set, not added to
-		}
+func forwardedFor(h http.Header, name string, peer netip.Addr, trusted []netip.Prefix) netip.Addr {
+	read, lines := hop, h[name]
+	switch {
+	case name == "Forwarded":
+		read = forwardedHop
+	case name == "X-Real-Ip" && len(lines) > 1:
+		lines = lines[len(lines)-1:] // it is set, not added to
 	}
 	at, hops := peer, 0
 	for i := len(lines) - 1; i >= 0; i-- {
@@ -86,7 +119,7 @@ func hop(s string) (netip.Addr, bool) {
 	default:
 		ip, err = netip.ParseAddr(s)
 	}
-	ip = ip.Unmap()
+	ip = unmapped(ip)
 	return ip, err == nil && ip.Zone() == "" && !ip.IsUnspecified()
 }
 

@@ -48,15 +48,36 @@ func TestAddressOf(t *testing.T) {
 		{"Forwarded, hidden", "10.0.0.1:99", h{fwd: {"for=203.0.113.7, for=_hidden"}}, "10.0.0.1"},
 		{"Forwarded, unknown", "10.0.0.1:99", h{fwd: {"for=unknown"}}, "10.0.0.1"},
 		{"Forwarded for nobody", "10.0.0.1:99", h{fwd: {"proto=https"}}, "10.0.0.1"},
-		{"X-Forwarded-For rules", "10.0.0.1:99", h{xff: {"203.0.113.7"}, fwd: {"for=198.51.100.1"}, "X-Real-Ip": {"198.51.100.2"}}, "203.0.113.7"},
+		{"headers that disagree", "10.0.0.1:99", h{xff: {"203.0.113.7"}, fwd: {"for=198.51.100.1"}}, "10.0.0.1"},
+		{"others that disagree", "10.0.0.1:99", h{fwd: {"for=203.0.113.7"}, "X-Real-Ip": {"198.51.100.2"}}, "10.0.0.1"},
+		{"headers that agree", "10.0.0.1:99", h{xff: {"203.0.113.7, 10.0.0.2"}, "X-Real-Ip": {"203.0.113.7"}}, "203.0.113.7"},
+		{"X-Real-IP of a proxy behind another", "10.0.0.1:99", h{xff: {"203.0.113.7, 10.0.0.2"}, "X-Real-Ip": {"10.0.0.2"}}, "203.0.113.7"},
+		{"a header that nobody can read beside another", "10.0.0.1:99", h{xff: {"hello"}, "X-Real-Ip": {"203.0.113.7"}}, "203.0.113.7"},
+		{"NAT64", "[64:ff9b::cb00:7107]:99", h{}, "203.0.113.7"},
+		{"a proxy through NAT64", "[64:ff9b::a00:1]:99", h{xff: {"64:ff9b::cb00:7107"}}, "203.0.113.7"},
 		{"X-Real-IP alone", "10.0.0.1:99", h{"X-Real-Ip": {"203.0.113.7"}}, "203.0.113.7"},
 		{"X-Real-IP twice", "10.0.0.1:99", h{"X-Real-Ip": {"198.51.100.1", "203.0.113.7"}}, "203.0.113.7"},
 		{"more hops than there are", "10.0.0.1:99", h{xff: {"203.0.113.7" + strings.Repeat(", 10.0.0.2", 100)}}, "10.0.0.2"},
 		{"in memory", "", h{xff: {"203.0.113.7"}}, "invalid IP"},
 	} {
-		got := addressOf(&http.Request{RemoteAddr: tc.peer, Header: tc.header}, proxies)
+		got := addressOf(&http.Request{RemoteAddr: tc.peer, Header: tc.header}, proxies, "")
 		if got.String() != tc.want {
 			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
+		}
+	}
+}
+
+// Only the header counts that the owner names.
+func TestTrustedHeader(t *testing.T) {
+	header := http.Header{"X-Forwarded-For": {"198.51.100.1"}, "Forwarded": {"for=198.51.100.2"}, "X-Real-Ip": {"198.51.100.3"}, "Cf-Connecting-Ip": {"198.51.100.4"}}
+	for named, want := range map[string]string{
+		"X-Forwarded-For": "198.51.100.1", "Forwarded": "198.51.100.2", "X-Real-Ip": "198.51.100.3", "Cf-Connecting-Ip": "198.51.100.4", "X-None": "10.0.0.1",
+	} {
+		if got := addressOf(&http.Request{RemoteAddr: "10.0.0.1:99", Header: header}, proxies, named); got.String() != want {
+			t.Errorf("%s: %s, want %s", named, got, want)
+		}
+		if got := addressOf(&http.Request{RemoteAddr: "203.0.113.7:99", Header: header}, proxies, named); got.String() != "203.0.113.7" {
+			t.Errorf("%s: a stranger became %s", named, got)
 		}
 	}
 }
@@ -70,7 +91,7 @@ func FuzzAddressOf(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b string) {
 		for _, name := range []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip"} {
 			header := http.Header{name: {a, b}}
-			if got := addressOf(&http.Request{RemoteAddr: "203.0.113.7:1", Header: header}, proxies); got.String() != "203.0.113.7" {
+			if got := addressOf(&http.Request{RemoteAddr: "203.0.113.7:1", Header: header}, proxies, ""); got.String() != "203.0.113.7" {
 				t.Errorf("%s %q: a stranger became %s", name, a, got)
 			}
 			last := "198.51.100.9"
@@ -78,7 +99,7 @@ func FuzzAddressOf(f *testing.F) {
 				last = "for=" + last
 			}
 			header[name] = []string{a, b, last}
-			if got := addressOf(&http.Request{RemoteAddr: "10.0.0.1:1", Header: header}, proxies); got.String() != "198.51.100.9" {
+			if got := addressOf(&http.Request{RemoteAddr: "10.0.0.1:1", Header: header}, proxies, ""); got.String() != "198.51.100.9" {
 				t.Errorf("%s %q %q: %s was let through to the left of a stranger", name, a, b, got)
 			}
 		}

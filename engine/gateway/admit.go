@@ -148,14 +148,14 @@ func (x *exchange) unpriced(t route.Target, money bool) *tally.Refusal {
 		case extra.Classed && q.Has(extra.Class):
 		case extra.Classed:
 			return extraRefused(extra.Field, fmt.Sprintf("%q is billed at a rate that model %q has no price for, so a limit on money could not be kept. Leave it out. The owner can give it one: tallygate models update %s --price %s=USD",
-				extra.Field, t.Model.Name, t.Model.Name, extra.Class))
+				extra.Field, t.Model.Name, tally.ShellWord(t.Model.Name), extra.Class))
 		case extra.Piece == "" || extra.Count < 0:
 			return extraRefused(extra.Field, fmt.Sprintf("%q is billed by the provider beside the tokens, and nothing bounds how much, so a limit on money could not be kept. Leave it out. The owner can let model %q pass its limits: tallygate models update %s --allow-extras",
-				extra.Field, t.Model.Name, t.Model.Name))
+				extra.Field, t.Model.Name, tally.ShellWord(t.Model.Name)))
 		default:
 			if _, ok := q.Each(extra.Piece); !ok {
 				return extraRefused(extra.Field, fmt.Sprintf("%q is billed by the %s, and model %q has no price for one, so a limit on money could not be kept. Leave it out. The owner can give it one: tallygate models update %s --price %s=USD",
-					extra.Field, extra.Piece, t.Model.Name, t.Model.Name, extra.Piece))
+					extra.Field, extra.Piece, t.Model.Name, tally.ShellWord(t.Model.Name), extra.Piece))
 			}
 		}
 	}

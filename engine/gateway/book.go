@@ -203,7 +203,7 @@ func (x *exchange) searches(said *providers.Report) int64 {
 // note keeps what the answer says beside its usage.
 func (x *exchange) note(said *providers.Report) {
 	if said.Model != "" && said.Model != x.latest().Upstream {
-		x.result.Answered = said.Model
+		x.result.Answered = tally.Printable(said.Model)
 	}
 	if x.bounded && said.Finish == providers.FinishedLength && x.endpoint != providers.Embeddings {
 		x.result.Cut = x.ticket.Output() < x.most

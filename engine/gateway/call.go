@@ -31,14 +31,18 @@ type call struct {
 	unhook func() bool // from the caller
 	// closes is whether to close a stream as soon as its caller leaves.
 	closes bool
+	stream bool
+	holder // whose it is, of a stream
 
 	mu       sync.Mutex // guards the fields that follow
 	left     bool
 	finished bool // the answer is complete; its usage may still come
 	timer    *time.Timer
-	err      error         // once it is over
-	done     chan struct{} // nil until somebody asks for it
-	after    []func()      // to call when it is over; nil for those that were taken back
+	cut      *tally.Refusal // why its caller was made to leave; nil if it was not
+	cutter   *time.Timer    // closes the connection of one that was
+	err      error          // once it is over
+	done     chan struct{}  // nil until somebody asks for it
+	after    []func()       // to call when it is over; nil for those that were taken back
 	room     [2]func()
 }
 
@@ -64,8 +68,9 @@ func (s *calls) giveUp() {
 
 // newCall begins the life of a call.
 func (x *exchange) newCall(kind *providers.Kind) *call {
-	c := &call{calls: &x.calls}
+	c := &call{calls: &x.calls, stream: x.stream}
 	if x.stream {
+		c.holder = x.holder()
 		switch x.cat.Settings.OnLeave {
 		case tally.LeaveCancel:
 			c.closes = true
@@ -79,6 +84,11 @@ func (x *exchange) newCall(kind *providers.Kind) *call {
 	x.calls.mu.Unlock()
 	if over {
 		c.cancel()
+	}
+	if cat := x.Catalog(); x.stream && cat != x.cat { // it changed before the call could be found
+		if refusal := x.refusedNow(cat, &c.holder); refusal != nil {
+			c.cutOff(refusal)
+		}
 	}
 	c.unhook = context.AfterFunc(x.ctx, c.leave)
 	return c
@@ -162,6 +172,11 @@ func (c *call) over() {
 func (c *call) leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.depart()
+}
+
+// depart is leave with mu held.
+func (c *call) depart() {
 	if c.left || c.err != nil {
 		return
 	}
@@ -215,6 +230,9 @@ func (c *call) end() {
 	defer c.mu.Unlock()
 	if c.timer != nil {
 		c.timer.Stop()
+	}
+	if c.cutter != nil {
+		c.cutter.Stop()
 	}
 	if c.left {
 		c.calls.left.Add(-1)

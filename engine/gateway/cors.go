@@ -9,13 +9,14 @@ import (
 	"tallygate/engine/tally"
 )
 
-// pageOf says where a request comes from, as far as a browser tells.
+// pageOf says where a request comes from, as far as a browser tells. Others may write
+// there what a terminal obeys.
 func pageOf(r *http.Request) (p auth.Page) {
 	if v := r.Header["Origin"]; len(v) > 0 {
-		p.Origin = v[0]
+		p.Origin = tally.Printable(v[0])
 	}
 	if v := r.Header["Referer"]; len(v) > 0 {
-		p.Referer = v[0]
+		p.Referer = tally.Printable(v[0])
 	}
 	return p
 }

@@ -2,12 +2,7 @@ package gateway
 
 import (
 	"context"
-	"errors"
-	"io"
-	"net"
 	"net/http"
-	"os"
-	"slices"
 	"time"
 
 	"tallygate/engine/auth"
@@ -17,17 +12,8 @@ import (
 	"tallygate/providers"
 )
 
-const (
-	// MaxBody is the largest request body that is taken, in bytes.
-	MaxBody = 64 << 20
-	// keptBody is the largest buffer that is kept for the next request.
-	keptBody = 256 << 10
-	// firstRead bounds what is set aside before a byte of the body has come: a
-	// Content-Length alone must not cost memory.
-	firstRead = 64 << 10
-	// maxName bounds texts of the caller's that are kept in records.
-	maxName = 256
-)
+// maxName bounds texts of the caller's that are kept in records.
+const maxName = 256
 
 // exchange is one request on its way through the gateway. It belongs to one
 // goroutine, and is used again for another request once that has left.
@@ -38,6 +24,9 @@ type exchange struct {
 	ctx context.Context // ends when the caller goes away
 	as  tally.ID        // of the key that the owner tries; "" for callers
 
+	visit *visit // the connection; nil without a door
+	guest *guest // who has a place at the door for the request; nil without one
+
 	id    tally.ID
 	at    time.Time // admission, by the gateway's clock: decides windows and prices
 	begin time.Time // the same instant, for measuring
@@ -46,6 +35,8 @@ type exchange struct {
 	endpoint  providers.Endpoint
 	principal *tally.Principal
 	body      []byte
+	held      int64 // bytes of the budget for bodies
+	came      bool  // the body, whole or broken
 	envelope  providers.Envelope
 	model     string // as asked; "" until the body has been read
 	stream    bool
@@ -75,6 +66,7 @@ type exchange struct {
 // picture of the catalog.
 func (x *exchange) start(w http.ResponseWriter, r *http.Request, as tally.ID) {
 	x.w, x.r, x.ctx, x.as = w, r, r.Context(), as
+	x.visit = busy(x.ctx)
 	x.begin = time.Now()
 	x.at = x.Clock()
 	x.id = tally.NewID("req", x.at)
@@ -93,6 +85,10 @@ func (x *exchange) recycle() {
 	}
 	envelope.Raw = nil
 	clear(attempts)
+	x.release(x.held)
+	if x.guest != nil {
+		x.door.called(x.guest)
+	}
 	*x = exchange{Server: x.Server, body: body[:0], out: out[:0], envelope: envelope}
 	x.result.Attempts = attempts[:0]
 	x.exchanges.Put(x)
@@ -123,7 +119,7 @@ func (x *exchange) authenticate() *tally.Refusal {
 	page := pageOf(x.r)
 	var refusal *tally.Refusal
 	if x.as != "" {
-		if x.principal, refusal = x.principalOf(x.as); refusal != nil {
+		if x.principal, refusal = principalOf(x.cat, x.as, x.at); refusal != nil {
 			return refusal
 		}
 	} else {
@@ -138,7 +134,7 @@ func (x *exchange) authenticate() *tally.Refusal {
 		x.unknown.Add(1)
 		return refusal
 	}
-	p.IP = addressOf(x.r, x.cat.TrustedProxies)
+	p.IP = addressOf(x.r, x.cat.TrustedProxies, x.cat.Settings.TrustedHeader)
 	if long {
 		return tally.BadRequest("", "The Origin header is too long.")
 	}
@@ -155,67 +151,26 @@ func (x *exchange) authenticate() *tally.Refusal {
 	return auth.CheckCountry(p)
 }
 
-func (x *exchange) principalOf(id tally.ID) (*tally.Principal, *tally.Refusal) {
-	key := x.cat.Key(id)
+func principalOf(cat *tally.Catalog, id tally.ID, now time.Time) (*tally.Principal, *tally.Refusal) {
+	key := cat.Key(id)
 	if key == nil {
 		return nil, &tally.Refusal{Status: http.StatusUnauthorized, Type: tally.TypeInvalid, Code: tally.CodeInvalidKey, Message: "That key was deleted."}
 	}
-	return auth.PrincipalOf(x.cat, key, x.at)
+	return auth.PrincipalOf(cat, key, now)
 }
 
-// read takes the body, whole, and looks at it once.
-func (x *exchange) read() *tally.Refusal {
-	if x.r.ContentLength > MaxBody {
-		return x.tooLarge()
-	}
-	x.body = slices.Grow(x.body[:0], int(min(max(x.r.ContentLength, 511), firstRead))+1)
-	for {
-		n, err := x.r.Body.Read(x.body[len(x.body):cap(x.body)])
-		x.body = x.body[:len(x.body)+n]
-		if len(x.body) > MaxBody {
-			return x.tooLarge()
-		}
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return brokenBody(err)
-		}
-		if len(x.body) == cap(x.body) {
-			x.body = slices.Grow(x.body, len(x.body))
-		}
-	}
-	// The deadline was for the request; its answer may take longer.
-	http.NewResponseController(x.w).SetReadDeadline(time.Time{}) // best effort: a recorder has none
-	if x.dialect != nil {
-		if refusal := x.translate(); refusal != nil {
-			return refusal
-		}
-	}
+// peek looks at the body.
+func (x *exchange) peek() *tally.Refusal {
 	if err := x.envelope.Peek(x.body); err != nil {
 		return tally.BadRequest("", "The request cannot be read: "+tally.AsError(err).Message+".")
 	}
 	if len(x.envelope.Model) > maxName {
 		return tally.BadRequest("model", "The model's name is too long.")
 	}
+	if tally.Unprintable(x.envelope.Model) {
+		return tally.BadRequest("model", "The model's name contains a control character.")
+	}
 	x.model = x.envelope.Model
 	x.stream = x.envelope.Stream && x.endpoint != providers.Embeddings
 	return nil
-}
-
-// tooLarge refuses a body. Some more of it is read: a caller that is still
-// sending would see a broken connection instead of the refusal.
-func (x *exchange) tooLarge() *tally.Refusal {
-	http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(spillPatience))
-	io.CopyN(io.Discard, x.r.Body, MaxBody) // whatever comes of it, the answer is the same
-	return bodyTooLarge()
-}
-
-func brokenBody(err error) *tally.Refusal {
-	var late net.Error
-	if errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &late) && late.Timeout() {
-		return &tally.Refusal{Status: http.StatusRequestTimeout, Type: tally.TypeInvalid, Code: tally.CodeBadRequest,
-			Message: "The body of the request did not arrive within a minute."}
-	}
-	return tally.BadRequest("", "The body of the request broke off.")
 }

@@ -24,6 +24,10 @@ func (s *Server) forward(x *exchange) {
 		x.refuse(refusal)
 		return
 	}
+	if refusal := x.comeIn(); refusal != nil {
+		x.refuse(refusal)
+		return
+	}
 	if refusal := x.read(); refusal != nil {
 		x.refuse(refusal)
 		return
@@ -107,7 +111,11 @@ func (x *exchange) ask() (reply *providers.Reply, first []byte, err error) {
 		if err == nil {
 			return reply, first, nil
 		}
+		cut := x.call.wasCut()
 		x.leaveUpstream()
+		if cut != nil {
+			return nil, nil, refusedError{cut}
+		}
 		if up, ok := errors.AsType[*providers.UpstreamError](err); !ok || !up.Retryable() || x.ctx.Err() != nil {
 			return nil, nil, err
 		}
@@ -209,7 +217,11 @@ func (x *exchange) attempt() (*providers.Reply, []byte, error) {
 func (x *exchange) fail(err error) {
 	refusal := upstreamRefusal(x, err)
 	x.result.Outcome, x.result.Status, x.result.Code = tally.OutcomeFailed, refusal.Status, refusal.Code
-	if x.ctx.Err() != nil {
+	_, cut := err.(refusedError)
+	switch {
+	case cut:
+		x.result.Outcome = tally.Canceled
+	case x.ctx.Err() != nil:
 		x.result.Outcome, x.result.Status, x.result.Code = tally.Canceled, tally.StatusClientClosed, tally.CodeClientClosed
 	}
 	x.result.Uncounted = x.free() && refusal.Code != tally.CodeRefusedUpstream

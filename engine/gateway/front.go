@@ -17,7 +17,8 @@ const (
 )
 
 // HTTPServer makes a server of s, with those of the bounds in force that
-// net/http looks after. The caller adds its log and hooks, and serves.
+// net/http looks after. The caller adds its log, and serves what [Server.Listen]
+// makes of its listener: the other bounds are looked after there.
 func (s *Server) HTTPServer() *http.Server {
 	return &http.Server{
 		Handler:           s,
@@ -25,5 +26,7 @@ func (s *Server) HTTPServer() *http.Server {
 		ReadTimeout:       bodyPatience,
 		IdleTimeout:       idlePatience,
 		MaxHeaderBytes:    maxHead,
+		ConnContext:       keepVisit,
+		ConnState:         follow,
 	}
 }

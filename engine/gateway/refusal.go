@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"tallygate/engine/meter"
@@ -13,8 +14,20 @@ import (
 	"tallygate/providers"
 )
 
+// maxMessage bounds what a caller is told, whatever of its own is quoted there.
+const maxMessage = 2000
+
 // tell writes a refusal to the caller, in the shape of the caller's dialect.
 func (x *exchange) tell(refusal *tally.Refusal) {
+	if x.unread() {
+		// Else net/http would wait for the body before it sends the answer.
+		http.NewResponseController(x.w).EnableFullDuplex() // a recorder cannot, and does not wait
+		x.w.Header()["Connection"] = closes
+		defer x.readOn()
+	}
+	if len(refusal.Message) > maxMessage {
+		refusal.Message = strings.ToValidUTF8(refusal.Message[:maxMessage], "") + "…"
+	}
 	h := x.w.Header()
 	h["Content-Type"] = jsonType
 	if refusal.RetryAfter > 0 {
@@ -69,6 +82,9 @@ func upstreamRefusal(x *exchange, err error) *tally.Refusal {
 	if err == meter.ErrStopping {
 		return stopping()
 	}
+	if cut, ok := err.(refusedError); ok {
+		return cut.Refusal
+	}
 	up, ok := errors.AsType[*providers.UpstreamError](err)
 	if !ok {
 		x.Logger.Error("provider failed in an unknown way", "request", x.id, "provider", name, "err", err)
@@ -117,11 +133,6 @@ func (x *exchange) passedOn(refusal *tally.Refusal, up *providers.UpstreamError,
 	return refusal
 }
 
-func bodyTooLarge() *tally.Refusal {
-	return &tally.Refusal{Status: http.StatusRequestEntityTooLarge, Type: tally.TypeInvalid, Code: tally.CodeTooLarge,
-		Message: fmt.Sprintf("The request is larger than %d MiB.", MaxBody>>20)}
-}
-
 func unknownPath(r *http.Request) *tally.Refusal {
 	return &tally.Refusal{Status: http.StatusNotFound, Type: tally.TypeInvalid, Code: tally.CodeUnknownPath,
 		Message: fmt.Sprintf("There is nothing at %s %.200s. The API of this gateway is below /v1, for example POST /v1/chat/completions.", r.Method, r.URL.Path)}
@@ -129,7 +140,7 @@ func unknownPath(r *http.Request) *tally.Refusal {
 
 func wrongMethod(r *http.Request, want string) *tally.Refusal {
 	return &tally.Refusal{Status: http.StatusMethodNotAllowed, Type: tally.TypeInvalid, Code: tally.CodeMethod,
-		Message: fmt.Sprintf("%s is asked for with %s, not with %.20s.", r.URL.Path, want, r.Method)}
+		Message: fmt.Sprintf("%.200s is asked for with %s, not with %.20s.", r.URL.Path, want, r.Method)}
 }
 
 func stopping() *tally.Refusal {

@@ -15,7 +15,7 @@ import (
 // relayWhole passes on an answer that came in one piece. It is settled before
 // its first byte leaves, so the cost can stand in its head.
 func (x *exchange) relayWhole(reply *providers.Reply, body []byte) {
-	defer x.done(reply)
+	defer reply.Body.Close() // it has the bytes
 	x.bookAnswer(reply.Body)
 	x.result.Outcome, x.result.Status = tally.OK, reply.Status
 	switch {
@@ -24,6 +24,7 @@ func (x *exchange) relayWhole(reply *providers.Reply, body []byte) {
 	case reply.Body.Report().Failed: // it is passed on for what it holds
 		x.result.Outcome, x.result.Code = tally.OutcomeFailed, tally.CodeProviderError
 	}
+	x.leaveUpstream() // it is done, however long the caller takes
 	if x.settle() != nil {
 		x.tell(unwritten())
 		return
@@ -51,11 +52,6 @@ func (x *exchange) relayWhole(reply *providers.Reply, body []byte) {
 	x.set("Content-Length", strconv.Itoa(len(body)))
 	x.started = true
 	x.w.WriteHeader(reply.Status)
-	if len(body) > keptBody { // beyond what the system takes without the caller reading
-		rc := http.NewResponseController(x.w)
-		rc.SetWriteDeadline(time.Now().Add(writePatience))
-		defer rc.SetWriteDeadline(time.Time{})
-	}
 	x.w.Write(body) // a caller that has left has used it all the same
 }
 
@@ -72,7 +68,6 @@ func (x *exchange) relayStream(reply *providers.Reply, chunk []byte) {
 	x.started = true
 	x.w.WriteHeader(reply.Status)
 	lines := lineOut{w: x.w, rc: http.NewResponseController(x.w)}
-	defer lines.end()
 	body := reply.Body
 	finished := false
 	for {
@@ -80,6 +75,7 @@ func (x *exchange) relayStream(reply *providers.Reply, chunk []byte) {
 			finished = true
 			x.call.finish()
 		}
+		x.sayCut(&lines)
 		mark := body.Final()
 		last := chunk[len(chunk):]
 		if mark >= 0 {
@@ -89,7 +85,7 @@ func (x *exchange) relayStream(reply *providers.Reply, chunk []byte) {
 			x.call.leave() // one that takes nothing any more is as good as gone
 		}
 		if mark >= 0 {
-			x.complete(body, last, &lines)
+			x.complete(reply, last, &lines)
 			return
 		}
 		var err error
@@ -101,7 +97,8 @@ func (x *exchange) relayStream(reply *providers.Reply, chunk []byte) {
 }
 
 // complete ends a stream that has come to its end marker.
-func (x *exchange) complete(body providers.Body, marker []byte, lines *lineOut) {
+func (x *exchange) complete(reply *providers.Reply, marker []byte, lines *lineOut) {
+	body := reply.Body
 	x.out = append(x.out[:0], marker...) // Next may take its bytes away
 	_, err := body.Next()                // nothing comes any more; what it says is how the stream ended
 	if err == io.EOF {
@@ -112,11 +109,12 @@ func (x *exchange) complete(body providers.Body, marker []byte, lines *lineOut) 
 	x.result.Outcome, x.result.Status = tally.OK, http.StatusOK
 	switch {
 	case x.call.gone(): // read to its end though nobody listened
-		x.result.Outcome, x.result.Code = tally.Canceled, tally.CodeClientClosed
+		x.result.Outcome, x.result.Code = tally.Canceled, x.leftCode()
 	case err != io.EOF: // an error event stood before the marker
 		x.result.Outcome, x.result.Code = tally.OutcomeFailed, upstreamRefusal(x, err).Code
 	}
 	x.result.Uncounted = x.free()
+	x.done(reply)
 	if x.settle() != nil {
 		x.sendError(unwritten(), lines)
 		return
@@ -140,8 +138,9 @@ func (x *exchange) broken(body providers.Body, err error, lines *lineOut) {
 	x.bookBroken(body, err)
 	x.result.Status, x.result.Uncounted = http.StatusOK, x.free()
 	if x.call.gone() {
-		x.result.Outcome, x.result.Code = tally.Canceled, tally.CodeClientClosed
+		x.result.Outcome, x.result.Code = tally.Canceled, x.leftCode()
 		x.settle()
+		x.sayCut(lines)
 		return
 	}
 	refusal := upstreamRefusal(x, err)
@@ -227,28 +226,19 @@ func told(err error) bool {
 	return ok && up.Told
 }
 
-// lineOut writes events and flushes them. A caller that takes nothing for a
-// while is as good as gone.
+// lineOut writes events and flushes them.
 type lineOut struct {
-	w     http.ResponseWriter
-	rc    *http.ResponseController
-	until time.Time // of the deadline in force
-	err   error     // the first failure; later writes are not tried
+	w   http.ResponseWriter
+	rc  *http.ResponseController
+	err error // the first failure; later writes are not tried
 }
 
 func (l *lineOut) send(b []byte) error {
 	if l.err != nil || len(b) == 0 {
 		return l.err
 	}
-	if now := time.Now(); l.until.Sub(now) < writePatience/2 {
-		l.until = now.Add(writePatience)
-		l.rc.SetWriteDeadline(l.until) // best effort: a recorder has none
-	}
 	if _, l.err = l.w.Write(b); l.err == nil {
 		l.err = l.rc.Flush()
 	}
 	return l.err
 }
-
-// end takes the deadline off the connection, which may serve other requests.
-func (l *lineOut) end() { l.rc.SetWriteDeadline(time.Time{}) }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -36,6 +37,9 @@ type Options struct {
 	// Revision is a context that ends, with [meter.ErrChanged], when the catalog in
 	// force is replaced; nil if it never is.
 	Revision func() context.Context
+	// Bodies is the memory that the bodies of all requests under way may take, in
+	// bytes; 0: 256 MiB.
+	Bodies int64
 	// Ready says why requests cannot be served, nil if they can.
 	Ready   func() error
 	Logger  *slog.Logger
@@ -48,6 +52,8 @@ type Server struct {
 	exchanges sync.Pool // *exchange
 	unknown   atomic.Int64
 	clients   clients
+	door      *Door // nil before Listen
+	bodies    budget
 
 	inFlight atomic.Int64
 	calls    calls
@@ -60,6 +66,7 @@ type Server struct {
 // New makes a Server.
 func New(o Options) *Server {
 	s := &Server{Options: o, idle: make(chan struct{}, 1), calls: calls{open: map[*call]struct{}{}}}
+	s.bodies.most = cmp.Or(o.Bodies, usualBodies)
 	s.stopping, s.stop = context.WithCancelCause(context.Background())
 	s.exchanges.New = func() any { return &exchange{Server: s} }
 	return s

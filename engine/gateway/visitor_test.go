@@ -323,3 +323,25 @@ func BenchmarkForgery(b *testing.B) {
 		}
 	}
 }
+
+// What a terminal would obey does not get into the records: it is refused in the name
+// of a model, and replaced in an origin, which a caller may have no say in.
+func TestControlCharactersStayOut(t *testing.T) {
+	w := newWorld(t)
+	auth := w.mint(token.Options{})
+	w.open()
+	for _, name := range []string{`\u001b[2J`, `a\u009b31m`, `a\r\nb`, `\u007f`} {
+		a := w.send("POST", "/v1/chat/completions", `{"model":"`+name+`","messages":[]}`, auth)
+		if _, _, message := a.refusal(t); a.status != 400 || !strings.Contains(message, "control character") {
+			t.Errorf("%s: %d %s", name, a.status, a.body)
+		}
+	}
+	if a := w.chat("", auth, "Origin: https://a.example\xc2\x9b31m"); a.status != 200 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	for _, r := range w.records() {
+		if tally.Unprintable(r.Model) || tally.Unprintable(r.Origin) {
+			t.Errorf("record of model %q, origin %q", r.Model, r.Origin)
+		}
+	}
+}

@@ -47,7 +47,8 @@ type world struct {
 	kinds    []providers.Kind
 	clock    tally.Clock
 	ready    error
-	built    int // JavaScript clients that were made
+	bodies   int64 // see Options
+	built    int   // JavaScript clients that were made
 	log      bytes.Buffer
 
 	mu      sync.Mutex // guards catalog
@@ -98,11 +99,14 @@ func (w *world) open() *world {
 	w.t.Helper()
 	w.assemble()
 	w.http = httptest.NewUnstartedServer(nil)
-	w.http.Config = w.server.HTTPServer()
+	w.http.Config, w.http.Listener = w.server.HTTPServer(), w.server.Listen(w.http.Listener, plenty)
 	w.http.Start()
 	w.t.Cleanup(w.http.Close)
 	return w
 }
+
+// plenty is of a process that may open any number of files.
+func plenty() (limit, open, sockets int) { return 0, 0, 0 }
 
 // assemble puts the world in force.
 func (w *world) assemble() {
@@ -116,7 +120,7 @@ func (w *world) assemble() {
 	w.use()
 	w.server = New(Options{
 		Catalog: w.picture, Verifier: auth.NewVerifier(w.sealer), Country: countryOf, Router: w.router, Meter: w.meter, Clock: w.clock, Logger: log, Version: "1.2.3",
-		Ready: func() error { return w.ready }, SDK: w.sdk, Page: assets.Page(),
+		Ready: func() error { return w.ready }, Bodies: w.bodies, SDK: w.sdk, Page: assets.Page(),
 	})
 	w.t.Cleanup(func() {
 		w.router.Close()
@@ -194,7 +198,13 @@ type answered struct {
 // "Name: value".
 func (w *world) send(method, path, body string, headers ...string) answered {
 	w.t.Helper()
-	r, err := http.NewRequest(method, w.http.URL+path, strings.NewReader(body))
+	return w.sendFrom(method, path, strings.NewReader(body), headers...)
+}
+
+// sendFrom sends a body in chunks if it does not know its length.
+func (w *world) sendFrom(method, path string, body io.Reader, headers ...string) answered {
+	w.t.Helper()
+	r, err := http.NewRequest(method, w.http.URL+path, body)
 	if err != nil {
 		w.t.Fatal(err)
 	}

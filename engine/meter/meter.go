@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -208,7 +209,9 @@ func saturatingMul(a, b int64) int64 {
 
 // session finds out which session the request belongs to, nil if none. Requests
 // that name no end user make one only where sessions are limited: elsewhere it
-// would tell nobody anything.
+// would tell nobody anything. Sessions are counted, and remembered for that, where a
+// limit counts them or the owner has given the client a rule for them; elsewhere the
+// record names the end user, and that is all.
 func (m *Meter) session(pl *plan, r *Request) (*tally.SessionUse, *tally.Refusal) {
 	c := r.Principal.Client
 	if c == nil {
@@ -222,11 +225,11 @@ func (m *Meter) session(pl *plan, r *Request) (*tally.SessionUse, *tally.Refusal
 			return nil, nil
 		}
 	}
-	length := c.Session.Length
-	if length <= 0 {
-		length = tally.DefaultSessionLength
+	use := &tally.SessionUse{Client: c.ID, Member: m.hash(c.ID, r.Session), Fixed: c.Session.Mode == tally.Fixed}
+	if pl.watched || c.Session != (tally.SessionRule{}) {
+		use.Until = r.At.Add(cmp.Or(c.Session.Length, tally.DefaultSessionLength))
 	}
-	return &tally.SessionUse{Client: c.ID, Member: m.hash(c.ID, r.Session), Until: r.At.Add(length), Fixed: c.Session.Mode == tally.Fixed}, nil
+	return use, nil
 }
 
 // InFlight is how many requests of a client are being answered.

@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"context"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,7 @@ type plan struct {
 	limits   []planned
 	visitors int  // how many of them, at the start, are of each visitor's address
 	sessions bool // a limit counts sessions
+	watched  bool // a limit counts sessions, be it only to warn
 	money    bool // a limit counts cost or credits
 	tokens   bool // a limit counts tokens
 	current  atomic.Pointer[charges]
@@ -84,6 +86,7 @@ func newPlan(cat *tally.Catalog, p *tally.Principal) *plan {
 	zone := cat.Zone(p.Gateway.ID)
 	add := func(s tally.Subject, limits []tally.Limit) {
 		for _, l := range limits {
+			pl.watched = pl.watched || l.Metric == tally.Sessions
 			if l.Warn {
 				continue
 			}
@@ -143,6 +146,37 @@ func (pl *plan) chargesAt(now time.Time) *charges {
 func (m *Meter) Limited(cat *tally.Catalog, p *tally.Principal) (money, tokens bool) {
 	pl := m.planOf(cat, p)
 	return pl.money, pl.tokens
+}
+
+// Spent refuses a principal one of whose limits is used up, whatever it asks for:
+// before its request is read. Sessions are another matter, since those that run go
+// on, and so is a minute that is over before it has waited for too long.
+func (m *Meter) Spent(ctx context.Context, cat *tally.Catalog, p *tally.Principal, now time.Time) *tally.Refusal {
+	pl := m.planOf(cat, p)
+	charges := pl.chargesAt(now).list
+	if p.Visitor {
+		charges = pl.aim(charges, m.visitorOf(p))
+	}
+	if len(charges) == 0 {
+		return nil
+	}
+	r := &Request{At: now, Catalog: cat, Principal: p}
+	counters := make([]tally.Counter, len(charges))
+	for i := range charges {
+		counters[i] = charges[i].Counter
+	}
+	usage, err := m.store.Usage(ctx, counters...)
+	if err != nil {
+		return m.unrecorded(r, err)
+	}
+	for i, u := range usage {
+		c := charges[i]
+		soon := pl.limitOf(c.Counter).Window.Unit == tally.Minute && c.Max > 0 && c.Period.End.Sub(now) <= longestWait(cat, p)
+		if u.Used >= c.Max && c.Metric != tally.Sessions && !soon {
+			return limitReached(r, pl, &tally.LimitError{Charge: c, Used: u.Used, Held: u.Held, Need: 1})
+		}
+	}
+	return nil
 }
 
 // limitOf returns the limit that a counter is charged for.

@@ -180,7 +180,11 @@ func TestSessions(t *testing.T) {
 			[]ask{{0, "", "session_missing"}, {hour, "ana", ""}}, 1},
 		{"refused without a limit on sessions, too", tally.SessionRule{Missing: tally.MissingRefuse}, "requests=100/month",
 			[]ask{{0, "", "session_missing"}, {hour, "ana", ""}}, 1},
-		{"without a limit, named ones are counted", tally.SessionRule{}, "requests=100/month",
+		{"without a limit and a rule, none are counted", tally.SessionRule{}, "requests=100/month",
+			[]ask{{0, "", ""}, {hour, "ana", ""}, {hour, "ana", ""}, {hour, "rui", ""}}, 0},
+		{"with a rule, named ones are counted", tally.SessionRule{Length: hour}, "requests=100/month",
+			[]ask{{0, "", ""}, {hour, "ana", ""}, {hour, "ana", ""}, {hour, "rui", ""}}, 2},
+		{"with a limit that only warns, too", tally.SessionRule{}, "sessions=1/month,warn",
 			[]ask{{0, "", ""}, {hour, "ana", ""}, {hour, "ana", ""}, {hour, "rui", ""}}, 2},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -61,6 +61,8 @@ func TestLimitRefusals(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t)
+			w.client.Session.Length = tally.DefaultSessionLength
+			w.use()
 			for range spent { // before there are limits
 				w.settle(w.admit(func(r *Request) { r.Session = "rui" }), answered(10, 5))
 			}

@@ -14,7 +14,7 @@ import (
 
 func TestSettle(t *testing.T) {
 	w := newWorld(t)
-	w.client.MarkupBasisPoints = 2000
+	w.client.MarkupBasisPoints, w.client.Session.Length = 2000, time.Hour
 	w.client.Limits = limits(t, "tokens=1000/day")
 	w.use()
 	ticket := w.admit(func(r *Request) { r.Session, r.Stream = "ana", true })

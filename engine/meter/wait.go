@@ -16,10 +16,14 @@ func patience(r *Request) time.Duration {
 	if r.Waiting == nil {
 		return 0
 	}
-	if r.Principal.Visitor {
-		return *r.Catalog.Settings.VisitorWait
+	return longestWait(r.Catalog, r.Principal)
+}
+
+func longestWait(cat *tally.Catalog, p *tally.Principal) time.Duration {
+	if p.Visitor {
+		return *cat.Settings.VisitorWait
 	}
-	return *r.Catalog.Settings.HoldWait
+	return *cat.Settings.HoldWait
 }
 
 // reserve asks the store for the hold, and waits for it if that is all that is

@@ -187,7 +187,7 @@ func (r *Router) Plan(cat *tally.Catalog, p *tally.Principal, asked string, now 
 		return targets, nil
 	case unpriced:
 		return nil, &tally.Refusal{Status: http.StatusForbidden, Type: tally.TypePermission, Code: tally.CodeModelUnpriced, Param: "model",
-			Message: fmt.Sprintf("Model %q has no price yet, so it cannot be kept within a budget. The owner can set one: tallygate models update %s --price input=… --price output=…", name, name)}
+			Message: fmt.Sprintf("Model %q has no price yet, so it cannot be kept within a budget. The owner can set one: tallygate models update %s --price input=… --price output=…", name, tally.ShellWord(name))}
 	case off:
 		return nil, &tally.Refusal{Status: http.StatusBadGateway, Type: tally.TypeUpstream, Code: tally.CodeNoProvider, Param: "model",
 			Message: fmt.Sprintf("Every provider of model %q is switched off or cannot be used.", name)}

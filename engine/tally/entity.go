@@ -100,8 +100,18 @@ type Gateway struct {
 	Limits           []Limit           `json:"limits,omitempty"`
 	VisitorLimits    []Limit           `json:"visitor_limits,omitempty"`
 	NotBefore        time.Time         `json:"not_before,omitzero"` // tokens issued earlier are revoked
-	Enabled          bool              `json:"enabled"`
+	// MaxBodyBytes and VisitorMaxBodyBytes bound the body of a request; 0 means
+	// [MaxBodyBytes] and [DefaultVisitorBodyBytes].
+	MaxBodyBytes        int64 `json:"max_body_bytes,omitempty"`
+	VisitorMaxBodyBytes int64 `json:"visitor_max_body_bytes,omitempty"`
+	Enabled             bool  `json:"enabled"`
 }
+
+// Bounds on the body of a request.
+const (
+	MaxBodyBytes            = 64 << 20
+	DefaultVisitorBodyBytes = 1 << 20
+)
 
 // Status is the state of a client in its lifecycle.
 type Status string
@@ -129,6 +139,7 @@ type Client struct {
 	Models            []string    `json:"models,omitempty"` // allowed; empty means all of the gateway's
 	Limits            []Limit     `json:"limits,omitempty"`
 	MaxInFlight       int         `json:"max_in_flight,omitempty"`       // 0: no cap
+	MaxBodyBytes      int64       `json:"max_body_bytes,omitempty"`      // of a request; 0: the gateway's
 	MarkupBasisPoints int         `json:"markup_basis_points,omitempty"` // credits = cost × (1 + mark-up)
 	Session           SessionRule `json:"session,omitzero"`
 }
@@ -265,6 +276,7 @@ type Settings struct {
 	VisitorInFlight  int      `json:"visitor_in_flight,omitempty"`
 	RetentionDays    int      `json:"retention_days"`            // of request records; 0 keeps them
 	TrustedProxies   []string `json:"trusted_proxies,omitempty"` // CIDR; whom they forward for is believed
+	TrustedHeader    string   `json:"trusted_header,omitempty"`  // where they say so, in canonical form; "": any, as long as they agree
 	CountryFile      string   `json:"country_file,omitempty"`    // the owner's country database; "" for the built-in one
 }
 

@@ -101,6 +101,7 @@ const (
 	CodeProviderAuth     = "provider_auth"
 	CodeNoProvider       = "no_provider"
 	CodeStopping         = "shutting_down"
+	CodeCrowded          = "gateway_busy"
 	CodeStore            = "store_unavailable"
 	CodeInternal         = "internal_error"
 	CodeClientClosed     = "client_closed_request"

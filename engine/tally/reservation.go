@@ -123,7 +123,8 @@ type SessionUse struct {
 	Client ID     `json:"client"`
 	Member string `json:"member"` // keyed hash of the end user
 	// Until is when the session ends unless it is seen again. With Fixed, a
-	// running session keeps the end it began with.
+	// running session keeps the end it began with. Zero: the record names the
+	// member, and no session is begun, counted or remembered.
 	Until time.Time `json:"until"`
 	Fixed bool      `json:"fixed,omitempty"`
 }

@@ -31,20 +31,13 @@ type Session struct {
 func (l *Ledger) Changed() (uses []Use, sessions []Session) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for s, a := range l.accounts {
-		if a.dirty {
-			uses = append(uses, Use{s, a.lastAt, a.stray, a.met})
-			a.dirty = false
-		}
+	for _, a := range l.touched {
+		uses = append(uses, Use{a.subject, a.lastAt, a.stray, a.met})
+		a.dirty = false
 	}
-	sessions, l.over = l.over, nil
-	for k, x := range l.sessions {
-		if x.dirty {
-			sessions = append(sessions, Session{k.client, k.member, x.ends, false})
-			l.sessions[k] = running{x.ends, false, x.payer}
-		}
-	}
-	return uses, sessions
+	clear(l.touched)
+	l.touched = l.touched[:0]
+	return uses, l.sessions.take()
 }
 
 // Meet tells what the store has kept of a subject; the zero time if nothing.
@@ -67,8 +60,8 @@ func (l *Ledger) Run(s Session) {
 }
 
 func (l *Ledger) run(s Session, dirty bool) {
-	if k := (session{s.Client, s.Member}); s.Ends.After(l.sessions[k].ends) {
-		l.sessions[k] = running{s.Ends, dirty, nil}
+	if k := (session{s.Client, s.Member}); s.Ends.After(l.sessions.end(k)) {
+		l.sessions.set(k, s.Ends, dirty)
 	}
 }
 
@@ -83,9 +76,11 @@ func (l *Ledger) Replay(r *tally.Record, stray bool) {
 	seen := func(a *account) {
 		switch {
 		case stray:
-			a.stray, a.dirty = true, true
+			a.stray = true
+			l.touch(a)
 		case r.At.After(a.lastAt):
-			a.lastAt, a.dirty = r.At, true
+			a.lastAt = r.At
+			l.touch(a)
 		}
 	}
 	for i := range r.Charges {
@@ -105,8 +100,8 @@ func (l *Ledger) Orphaned(h *Hold) {
 	h.Orphan, h.kept, h.pays = true, true, h.NewSession
 	if u := h.Session; u != nil {
 		k := session{u.Client, u.Member}
-		if ends := l.sessions[k].ends; ends.After(h.SessionEnds) { // a later request has prolonged it
-			defer func() { l.sessions[k] = running{ends, true, nil} }()
+		if ends := l.sessions.end(k); ends.After(h.SessionEnds) { // a later request has prolonged it
+			defer l.sessions.set(k, ends, true)
 		}
 	}
 	l.open(h)
@@ -168,10 +163,5 @@ func (l *Ledger) Sweep(now time.Time, most int) {
 			delete(l.accounts, s)
 		}
 	}
-	for k, x := range l.sessions {
-		if x.ends.Before(now.Add(-late * time.Second)) {
-			delete(l.sessions, k)
-			l.over = append(l.over, Session{Client: k.client, Member: k.member, Over: true})
-		}
-	}
+	l.sessions.sweep(now.Add(-late * time.Second))
 }

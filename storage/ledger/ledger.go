@@ -18,6 +18,7 @@
 // make the room, once they are durable, and hand it on, to one after the other in the order in which they
 // first asked (line.go).
 //
+// sessions.go remembers sessions,
 // reserve.go opens holds, decide.go says which, raise.go adds to one, settle.go
 // replaces holds by records, keep.go tells a store what to keep and takes it back.
 package ledger
@@ -38,8 +39,8 @@ type Ledger struct {
 	mu       sync.Mutex // guards the fields that follow, and all they lead to
 	accounts map[tally.Subject]*account
 	holds    map[tally.ID]*Hold
-	sessions map[session]running
-	over     []Session  // ended, and not told yet
+	sessions sessions
+	touched  []*account // those that are dirty
 	seen     time.Time  // the latest admission or settlement
 	charged  []*counter // scratch of decide
 	served   []*Hold    // that others were not told of yet
@@ -95,22 +96,17 @@ func (p *pile) sum() int64 {
 	return int64(p.lo)
 }
 
-type session struct {
-	client tally.ID
-	member string
-}
-
-// running is a session with when it ends, and whether that is not told yet. Payer is
-// the hold that began it.
-type running struct {
-	ends  time.Time
-	dirty bool
-	payer *Hold
-}
-
 // New makes an empty ledger.
 func New() *Ledger {
-	return &Ledger{accounts: map[tally.Subject]*account{}, holds: map[tally.ID]*Hold{}, sessions: map[session]running{}, places: map[tally.Subject]*place{}}
+	return &Ledger{accounts: map[tally.Subject]*account{}, holds: map[tally.ID]*Hold{}, sessions: newSessions(), places: map[tally.Subject]*place{}}
+}
+
+// touch notes that an account is to be told.
+func (l *Ledger) touch(a *account) {
+	if !a.dirty {
+		a.dirty = true
+		l.touched = append(l.touched, a)
+	}
 }
 
 // account returns a subject's account, a new one if it has none.

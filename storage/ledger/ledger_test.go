@@ -273,8 +273,8 @@ func TestFlat(t *testing.T) {
 		}
 		return l
 	}
-	if l := after(50); len(l.accounts) > 50 || len(l.sessions) > 200 {
-		t.Errorf("%d accounts and %d sessions stay", len(l.accounts), len(l.sessions))
+	if l := after(50); len(l.accounts) > 50 || len(l.sessions.of) > 200 {
+		t.Errorf("%d accounts and %d sessions stay", len(l.accounts), len(l.sessions.of))
 	}
 	if n := len(after(1_000_000).accounts["client/cl_1"].counters); n > 3 {
 		t.Errorf("%d counters of one minute limit", n)

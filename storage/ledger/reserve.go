@@ -85,7 +85,7 @@ func Check(r *tally.Reservation) error {
 			return bad("a charge has no subject, an unknown metric or another period")
 		}
 	}
-	if u := r.Session; u != nil && (u.Member == "" || u.Client != r.Draft.Client || !u.Until.After(r.At)) {
+	if u := r.Session; u != nil && (u.Member == "" || u.Client != r.Draft.Client || !u.Until.IsZero() && !u.Until.After(r.At)) {
 		return bad("its session has no member, another client or is over")
 	}
 	return nil
@@ -95,10 +95,10 @@ func Check(r *tally.Reservation) error {
 // ends, and when it would have ended without it.
 func (l *Ledger) session(r *tally.Reservation) (before time.Time, begins bool, ends time.Time) {
 	u := r.Session
-	if u == nil {
+	if u == nil || u.Until.IsZero() {
 		return before, false, ends
 	}
-	before = l.sessions[session{u.Client, u.Member}].ends
+	before = l.sessions.end(session{u.Client, u.Member})
 	begins = !before.After(r.At)
 	if begins || !u.Fixed && u.Until.After(before) {
 		return before, begins, UTC(u.Until)
@@ -123,19 +123,20 @@ func (l *Ledger) open(h *Hold) {
 	for _, a := range h.accounts {
 		h.lastAt = append(h.lastAt, a.lastAt)
 		if h.At.After(a.lastAt) {
-			a.lastAt, a.dirty = h.At, true
+			a.lastAt = h.At
+			l.touch(a)
 		}
 		a.move(h, &holds, 1)
 	}
 	for _, p := range h.places {
 		p.taken++
 	}
-	if h.Session != nil {
-		k, payer := h.session(), h
-		if !h.pays {
-			payer = l.sessions[k].payer
+	if h.inSession() {
+		k := h.session()
+		l.sessions.set(k, h.SessionEnds, true)
+		if h.pays {
+			l.sessions.payers[k] = h
 		}
-		l.sessions[k] = running{h.SessionEnds, true, payer}
 	}
 	l.see(h.At)
 }
@@ -197,11 +198,14 @@ func (l *Ledger) Drop(h *Hold) {
 			a.lastAt = h.lastAt[i]
 		}
 	}
-	if h.Session != nil {
+	if h.inSession() {
 		l.endSession(h)
 	}
 	l.serve(h)
 }
+
+// inSession reports whether the hold is in a session that is kept count of.
+func (h *Hold) inSession() bool { return h.Session != nil && !h.Session.Until.IsZero() }
 
 func (h *Hold) session() session { return session{h.Session.Client, h.Session.Member} }
 
@@ -212,7 +216,7 @@ func (l *Ledger) endSession(h *Hold) {
 	var first *Hold
 	ends := h.before
 	for _, o := range l.holds {
-		if o.Session == nil || o.session() != k {
+		if !o.inSession() || o.session() != k {
 			continue
 		}
 		if first == nil || o.opened < first.opened {
@@ -226,22 +230,24 @@ func (l *Ledger) endSession(h *Hold) {
 		first.before = h.before // it has now begun the session
 		l.pay(first, true)
 	}
-	if first != nil || h.pays || l.sessions[k].ends.Equal(h.SessionEnds) {
-		l.sessions[k] = running{ends, true, first}
+	if first != nil || h.pays || l.sessions.end(k).Equal(h.SessionEnds) {
+		l.sessions.set(k, ends, true)
+	}
+	if l.sessions.payers[k] == h {
+		delete(l.sessions.payers, k)
+		if first != nil && !first.kept {
+			l.sessions.payers[k] = first
+		}
 	}
 }
 
 // payer is the hold that pays for the session of another one, if it is open and not
 // kept, so that it may still be dropped; nil if not.
 func (l *Ledger) payer(h *Hold) *Hold {
-	if h.Session == nil || h.pays {
+	if !h.inSession() || h.pays {
 		return nil
 	}
-	p := l.sessions[h.session()].payer
-	if p == nil || !p.pays || p.kept || l.holds[p.ID] != p {
-		return nil
-	}
-	return p
+	return l.sessions.payers[h.session()]
 }
 
 // pay makes an open hold pay for its session, or another one in its place.

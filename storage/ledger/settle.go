@@ -59,6 +59,7 @@ func (l *Ledger) settle(h *Hold, r *tally.Record) Settled {
 		h.before, other.before = other.before, h.SessionEnds // as if this one had begun it
 		l.pay(other, false)
 		l.pay(h, true)
+		delete(l.sessions.payers, h.session())
 	}
 	delete(l.holds, h.ID)
 	r.ID, r.At = h.ID, h.At
@@ -120,7 +121,8 @@ func (l *Ledger) accountsOf(h *Hold, r *tally.Record) (out []*account, stray boo
 		}
 		out = append(out, a)
 		if !h.on(a) && !a.stray {
-			a.stray, a.dirty = true, true
+			a.stray = true
+			l.touch(a)
 		}
 	}
 	for i := range h.Charges {
@@ -165,6 +167,9 @@ func (l *Ledger) Commit(holds []*Hold, settled []Settled) {
 	defer l.mu.Unlock()
 	for _, h := range holds {
 		h.kept, h.raised = true, nil
+		if h.pays && h.inSession() {
+			delete(l.sessions.payers, h.session())
+		}
 	}
 	for i := range settled {
 		s := &settled[i]

@@ -30,7 +30,7 @@ func (s *Store) begin(r *tally.Reservation) *hold {
 	h := &hold{Reservation: *r}
 	h.At = utc(r.At)
 	h.Draft.ID, h.Draft.At = h.ID, h.At
-	if u := r.Session; u != nil {
+	if u := r.Session; u != nil && !u.Until.IsZero() {
 		end := s.sessionEnd(u.Client, u.Member)
 		h.newSession = !end.After(h.At)
 		h.sessionEnds = utc(end)
@@ -85,7 +85,7 @@ func check(r *tally.Reservation) error {
 			return bad("a charge has no subject, an unknown metric or another period")
 		}
 	}
-	if u := r.Session; u != nil && (u.Member == "" || u.Client != r.Draft.Client || !u.Until.After(r.At)) {
+	if u := r.Session; u != nil && (u.Member == "" || u.Client != r.Draft.Client || !u.Until.IsZero() && !u.Until.After(r.At)) {
 		return bad("its session has no member, another client or is over")
 	}
 	return nil

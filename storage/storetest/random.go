@@ -138,6 +138,9 @@ func (h *history) reserve(t *rapid.T) {
 	if r.Draft.Client != "" && rapid.Bool().Draw(t, "session") {
 		r.Session = &tally.SessionUse{Client: r.Draft.Client, Member: pick(t, "member", "me", "you"), Fixed: rapid.Bool().Draw(t, "fixed"),
 			Until: h.bench.now.Add(time.Duration(1+upTo(t, "session", 5000)) * time.Second)}
+		if upTo(t, "only named", 4) == 0 {
+			r.Session.Until = time.Time{}
+		}
 	} else if rapid.Bool().Draw(t, "overtaken") {
 		// Two requests may come to the store in another order than to the clock.
 		r.At = h.bench.now.Add(-time.Duration(upTo(t, "by", 50)) * time.Millisecond)

@@ -57,6 +57,7 @@ func Run(t *testing.T, s Subject) {
 		{"SessionRolling", sessionRolling},
 		{"SessionFixed", sessionFixed},
 		{"SessionLimit", sessionLimit},
+		{"SessionNamed", sessionNamed},
 		{"Usage", usage},
 		{"LastUsed", lastUsed},
 		{"Records", records},

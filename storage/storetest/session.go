@@ -91,3 +91,22 @@ func sessionLimit(b *bench) {
 	b.wantUsage(other.Counter, 1, 0)
 	b.wantUsage(limit.Counter, 1, 0)
 }
+
+// A session that is not to be counted is named in the record and nowhere else.
+func sessionNamed(b *bench) {
+	limit := b.charge(client, tally.Sessions, tally.Day, 1)
+	for range 2 {
+		r := b.seen("cl_1", "me", false, limit)
+		r.Session.Until = time.Time{}
+		if g := b.reserve(r); g.NewSession {
+			b.Errorf("a session began")
+		}
+		b.wantUsage(limit.Counter, 0, 0)
+		if got := b.settle(r, 1); got.Session != "me" || got.NewSession || !got.SessionEnds.IsZero() {
+			b.Errorf("the record is of session %q, new %v, until %v", got.Session, got.NewSession, got.SessionEnds)
+		}
+	}
+	if g := b.reserve(b.seen("cl_1", "me", false, limit)); !g.NewSession {
+		b.Errorf("it was remembered")
+	}
+}

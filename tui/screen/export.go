@@ -169,7 +169,7 @@ func writeSheet(ctx context.Context, w io.Writer, format string, s sheet) (rows 
 			if err != nil {
 				return err
 			}
-			_, err = io.WriteString(w, before+string(b))
+			_, err = io.WriteString(w, before+string(tally.EscapeControls(b)))
 			before = ",\n"
 			rows++
 			return err
@@ -194,13 +194,10 @@ func writeSheet(ctx context.Context, w io.Writer, format string, s sheet) (rows 
 	return rows, errors.Join(err, c.Error())
 }
 
-// inert keeps a spreadsheet from obeying a cell: names come from users, and one
-// that begins with an operator would be a formula.
+// inert keeps a spreadsheet from obeying cells: names come from users.
 func inert(cells []string) []string {
 	for i, c := range cells {
-		if c != "" && strings.ContainsRune("=+-@\t\r", rune(c[0])) {
-			cells[i] = "'" + c
-		}
+		cells[i] = tally.Cell(c)
 	}
 	return cells
 }

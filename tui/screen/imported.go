@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"tallygate/engine/control"
+	"tallygate/engine/tally"
 	"tallygate/tui/theme"
 	"tallygate/tui/widget"
 )
@@ -46,7 +47,7 @@ func importedPrices(t *theme.Theme, r *control.Imported) (out []string) {
 	}
 	if len(r.Refused) > 0 {
 		out = append(out, "", t.Paint(theme.Warn, t.Glyphs.Alert+" "+fmt.Sprintf("The prices of %s were refused: they look wrong, or you have set others.", plural(int64(len(r.Refused)), "model"))),
-			"What they are, and how to take them: tallygate models import "+widget.Safe(r.Provider))
+			"What they are, and how to take them: tallygate models import "+tally.ShellWord(r.Provider))
 	}
 	return out
 }

@@ -164,7 +164,7 @@ func (s *Models) empty() []string {
 		return []string{"Models come with a provider, and there is none yet.", "", "5  goes to Providers, where n adds the first one"}
 	}
 	return []string{"A model is what clients ask for by name; it has a price.", "", "i  imports what a provider offers, with prices", "n  adds one by hand",
-		"tallygate models import " + widget.Safe(s.snap.Providers[0].Name)}
+		"tallygate models import " + tally.ShellWord(s.snap.Providers[0].Name)}
 }
 
 // matchesModel looks for words in names, and for the words that filter.

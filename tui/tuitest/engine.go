@@ -36,6 +36,7 @@ func (w *World) answerEngine() {
 		set(&w.settings.OnLeave, in.OnLeave)
 		set(&w.settings.RetentionDays, in.RetentionDays)
 		set(&w.settings.TrustedProxies, in.TrustedProxies)
+		set(&w.settings.TrustedHeader, in.TrustedHeader)
 		set(&w.settings.CountryFile, in.CountryFile)
 		return w.settings, nil
 	})

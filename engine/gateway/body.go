@@ -1,0 +1,200 @@
+package gateway
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"tallygate/engine/tally"
+)
+
+const (
+	// MaxBody is the largest request body that is taken, in bytes.
+	MaxBody = tally.MaxBodyBytes
+	// keptBody is the largest buffer that is kept for the next request.
+	keptBody = 256 << 10
+	// firstRead bounds what is set aside before a byte of the body has come: a
+	// Content-Length alone must not cost memory. A body that is longer is large.
+	firstRead = 64 << 10
+	// usualBodies is the memory for bodies where the owner's machine is not known.
+	usualBodies = 256 << 20
+	// Of a body that is refused before it has come so much is read still, and
+	// counted with this buffer: a caller that is sending would see a broken
+	// connection in place of the refusal.
+	spillBytes, spillBuffer = 16 << 20, 16 << 10
+)
+
+// budget is the memory that the bodies of all requests under way share, those that
+// wait included. A part of it is left to small bodies, which are nearly all, and a
+// further one to clients.
+type budget struct {
+	most  int64
+	taken atomic.Int64
+}
+
+func (b *budget) take(n, spare int64) bool {
+	if b.taken.Add(n) <= b.most-spare {
+		return true
+	}
+	b.taken.Add(-n)
+	return false
+}
+
+// hold takes room for so many bytes more of the request.
+func (x *exchange) hold(n int) *tally.Refusal {
+	spare := int64(0)
+	if x.held+int64(n) > keptBody {
+		if spare = x.bodies.most / 4; x.principal.Visitor {
+			spare = x.bodies.most / 2
+		}
+	}
+	if !x.bodies.take(int64(n), spare) {
+		refusal := crowded()
+		refusal.Message = "The gateway holds as many large requests as it has memory for. Try again in a moment."
+		return refusal
+	}
+	x.held += int64(n)
+	return nil
+}
+
+// release gives room back.
+func (x *exchange) release(n int64) {
+	x.bodies.taken.Add(-n)
+	x.held -= n
+}
+
+// maxBody is how large the body of this request may be.
+func (x *exchange) maxBody() int64 {
+	p := x.principal
+	switch {
+	case p.Visitor:
+		return cmp.Or(p.Gateway.VisitorMaxBodyBytes, tally.DefaultVisitorBodyBytes)
+	case p.Client != nil && p.Client.MaxBodyBytes > 0:
+		return p.Client.MaxBodyBytes
+	}
+	return cmp.Or(p.Gateway.MaxBodyBytes, MaxBody)
+}
+
+// read takes the body, whole, and looks at it once. Nothing of a large one is read
+// whose size or whose limits refuse it already.
+func (x *exchange) read() *tally.Refusal {
+	length, most := x.r.ContentLength, x.maxBody()
+	if length < 0 || length > firstRead {
+		if refusal := x.Meter.Spent(x.ctx, x.cat, x.principal, x.at); refusal != nil {
+			return refusal
+		}
+	}
+	if length > most {
+		return bodyTooLarge(most)
+	}
+	if refusal := x.receive(length, most); refusal != nil {
+		return refusal
+	}
+	// The deadline was for the request; its answer may take longer.
+	http.NewResponseController(x.w).SetReadDeadline(time.Time{}) // best effort: a recorder has none
+	if x.dialect != nil {
+		if refusal := x.hold(2 * len(x.body)); refusal != nil { // what is decoded, and what is made of it
+			return refusal
+		}
+		if refusal := x.translate(); refusal != nil {
+			return refusal
+		}
+	}
+	return x.peek()
+}
+
+// receive reads the body.
+func (x *exchange) receive(length, most int64) *tally.Refusal {
+	if refusal := x.hold(cap(x.body)); refusal != nil {
+		return refusal
+	}
+	size := min(max(length, 511), firstRead) + 1
+	for x.body = x.body[:0]; ; size = min(4*int64(len(x.body)), length+1) {
+		if length < 0 {
+			size = min(max(2*int64(len(x.body)), firstRead), most+1)
+		}
+		if refusal := x.grow(int(size)); refusal != nil {
+			return refusal
+		}
+		for len(x.body) < cap(x.body) {
+			n, err := x.r.Body.Read(x.body[len(x.body):cap(x.body)])
+			x.body = x.body[:len(x.body)+n]
+			if int64(len(x.body)) > most {
+				return bodyTooLarge(most)
+			}
+			if err == nil {
+				continue
+			}
+			x.came = true
+			if err == io.EOF {
+				return nil
+			}
+			return brokenBody(err)
+		}
+	}
+}
+
+// grow makes room for a body of so many bytes.
+func (x *exchange) grow(size int) *tally.Refusal {
+	old := cap(x.body)
+	if size <= old {
+		return nil
+	}
+	if refusal := x.hold(size); refusal != nil { // both are there while the one is copied to the other
+		return refusal
+	}
+	x.body = append(make([]byte, 0, size), x.body...)
+	x.release(int64(old))
+	return nil
+}
+
+// unread reports whether much of a body is still to come that its caller has not
+// asked leave to send. Of less net/http takes care itself.
+func (x *exchange) unread() bool {
+	const little = 256 << 10 // what net/http reads before it answers
+	n := x.r.ContentLength
+	return !x.came && (n < 0 || n > little) && x.r.Body != nil && x.r.Header["Expect"] == nil
+}
+
+// readOn takes some more of a body whose request is answered already: of a client's
+// as much as it may send, since it may not look for an answer before it has sent all.
+func (x *exchange) readOn() {
+	x.body = nil
+	x.release(x.held)
+	most := int64(spillBytes)
+	if p := x.principal; p != nil && !p.Visitor {
+		most = max(most, x.maxBody())
+	}
+	if !x.bodies.take(spillBuffer, 0) {
+		return
+	}
+	defer x.bodies.taken.Add(-spillBuffer)
+	rc := http.NewResponseController(x.w)
+	rc.Flush()
+	rc.SetReadDeadline(time.Now().Add(spillPatience))
+	io.CopyN(io.Discard, x.r.Body, most) // whatever comes of it, the answer is the same
+}
+
+func bodyTooLarge(most int64) *tally.Refusal {
+	size := fmt.Sprintf("%s bytes", tally.Group(most))
+	if most%(1<<20) == 0 {
+		size = fmt.Sprintf("%d MiB", most>>20)
+	}
+	return &tally.Refusal{Status: http.StatusRequestEntityTooLarge, Type: tally.TypeInvalid, Code: tally.CodeTooLarge,
+		Message: fmt.Sprintf("The request is larger than %s, the most that may be sent here with this credential. Send less, or ask the owner of this gateway to allow more.", size)}
+}
+
+func brokenBody(err error) *tally.Refusal {
+	var late net.Error
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &late) && late.Timeout() {
+		return &tally.Refusal{Status: http.StatusRequestTimeout, Type: tally.TypeInvalid, Code: tally.CodeBadRequest,
+			Message: "The body of the request did not arrive within a minute."}
+	}
+	return tally.BadRequest("", "The body of the request broke off.")
+}

@@ -1,0 +1,410 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"math"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tallygate/engine/tally"
+)
+
+const (
+	// spareFiles is the least that is left for what comes and goes: files of the
+	// store's compactions, exports, the owner's own commands.
+	spareFiles = 24
+	// manyFiles is a limit that nobody has to count files under: an eighth of it is
+	// more than a store has.
+	manyFiles  = 1 << 16
+	countEvery = 5 * time.Second
+	countsKept = 12 // a minute: files of the store come and go
+	// silence is how long a connection has said nothing before it may be closed for
+	// another: one that has just come is about to ask, or has just been answered.
+	silence = 500 * time.Millisecond
+	// atDoor is how often a connection that came is tried again while there is no
+	// room. Others wait behind it, in the system's queue.
+	atDoor = 20 * time.Millisecond
+	// lookEvery is how often all connections are looked through for lively ones.
+	lookEvery = 100 * time.Millisecond
+	// patchSize bounds what must be taken of an answer within writePatience: a
+	// caller that takes less in that time is as good as gone.
+	patchSize = 128 << 10
+)
+
+// Files tells how many files the process may have open, 0 for any number, how many
+// it has, and how many of these are sockets.
+type Files func() (limit, open, sockets int)
+
+// Door lets connections in. Of the files that the process may have open, less those
+// of its store and some to spare, each connection takes one, and one more as long as
+// it is lively, since a request that comes in must be able to go out: a store that
+// cannot open a file is the end of the process. More connections wait in the system's
+// queue. When there is no room those that say nothing make it, the longest silent first, and those before
+// all whose address has more than its share; a connection with a request under way
+// is never closed. Every write to one has a deadline.
+type Door struct {
+	net.Listener
+	files Files
+	log   *slog.Logger
+	freed chan struct{} // gets a token when a connection has ended
+	shut  chan struct{}
+	once  sync.Once
+
+	mu      sync.Mutex // guards the fields that follow
+	visits  map[*visit]struct{}
+	guests  map[netip.Addr]*guest
+	calling int // requests that may need a connection to an upstream
+	room    int // for visits, and for connections to upstreams
+	pooled  int // sockets that were no visits when they were counted
+	lively  int // visits that ask, or have asked or come just now, as counted lately
+	looked  time.Time
+	others  []int // files that are no sockets, as counted lately
+	counted time.Time
+	warned  time.Time
+}
+
+// guest is the network that connections come from.
+type guest struct {
+	from    netip.Addr
+	visits  int
+	calling int
+}
+
+// visit is one connection.
+type visit struct {
+	net.Conn
+	door   *Door
+	peer   netip.Addr
+	from   netip.Addr   // its network
+	asked  atomic.Bool  // it has sent a request
+	quiet  atomic.Int64 // since when it has said nothing, in Unix nanoseconds; 0 while a request is under way
+	closed bool         // to make room; guarded by the door's mu
+	until  time.Time    // of the write deadline in force
+}
+
+// Listen makes the door of s at a listener: HTTPServer's server serves there.
+func (s *Server) Listen(ln net.Listener, files Files) *Door {
+	d := &Door{Listener: ln, files: files, log: s.Logger, freed: make(chan struct{}, 1), shut: make(chan struct{}),
+		visits: map[*visit]struct{}{}, guests: map[netip.Addr]*guest{}}
+	d.count()
+	s.door = d
+	return d
+}
+
+// Room is how many connections there may be, and how many requests that ask an
+// upstream at the same time.
+func (d *Door) Room() (connections, requests int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.room, d.calls()
+}
+
+// calls is the most requests that may ask an upstream at the same time.
+func (d *Door) calls() int { return d.room - d.room/2 }
+
+// Open is how many connections there are.
+func (d *Door) Open() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.visits)
+}
+
+// Accept waits for a connection, and for room for it.
+func (d *Door) Accept() (net.Conn, error) {
+	c, err := d.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	v := &visit{Conn: c, door: d}
+	v.peer, v.from = networkOf(c.RemoteAddr())
+	v.quiet.Store(time.Now().UnixNano())
+	for !d.enter(v) {
+		select {
+		case <-d.freed:
+		case <-d.shut:
+		case <-time.After(atDoor):
+		}
+	}
+	return v, nil
+}
+
+// Close lets nobody in any more.
+func (d *Door) Close() error {
+	d.once.Do(func() { close(d.shut) })
+	return d.Listener.Close()
+}
+
+// networkOf is whose a connection is: of IPv6 a whole network is one caller's.
+func networkOf(a net.Addr) (ip, network netip.Addr) {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return ip, network
+	}
+	ip = unmapped(tcp.AddrPort().Addr().WithZone(""))
+	if p, err := ip.Prefix(64); ip.Is6() && err == nil {
+		return ip, p.Addr()
+	}
+	return ip, ip
+}
+
+// enter lets a connection in; false if there is no room yet.
+func (d *Door) enter(v *visit) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.count()
+	if !d.isShut() && d.full() { // those in the queue of one that is shut are served
+		// Some may be found silent soon; until then none is closed that has room.
+		if len(d.visits)+max(d.calling, d.pooled) >= d.room || time.Now().UnixNano()-v.quiet.Load() > int64(silence) {
+			d.makeRoom()
+		}
+		return false
+	}
+	d.lively++
+	d.visits[v] = struct{}{}
+	d.guest(v.from).visits++
+	return true
+}
+
+// guest returns the guest from a network, a new one if there is none.
+func (d *Door) guest(from netip.Addr) *guest {
+	g := d.guests[from]
+	if g == nil {
+		g = &guest{from: from}
+		d.guests[from] = g
+	}
+	return g
+}
+
+// forget drops a guest that has nothing here any more.
+func (d *Door) forget(g *guest) {
+	if g.visits == 0 && g.calling == 0 {
+		delete(d.guests, g.from)
+	}
+}
+
+// full reports whether there is no room for another connection, and for one to an
+// upstream with it.
+func (d *Door) full() bool {
+	if len(d.visits)+max(d.lively, d.pooled)+2 <= d.room {
+		return false
+	}
+	if now := time.Now(); now.Sub(d.looked) >= lookEvery {
+		d.looked, d.lively = now, 0
+		before := now.Add(-silence).UnixNano()
+		for v := range d.visits {
+			if quiet := v.quiet.Load(); quiet == 0 || quiet > before {
+				d.lively++
+			}
+		}
+	}
+	return len(d.visits)+max(d.lively, d.pooled)+2 > d.room
+}
+
+func (d *Door) isShut() bool {
+	select {
+	case <-d.shut:
+		return true
+	default:
+		return false
+	}
+}
+
+// leave forgets a connection that has ended.
+func (d *Door) leave(v *visit) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.visits, v)
+	g := d.guests[v.from]
+	g.visits--
+	d.forget(g)
+	select {
+	case d.freed <- struct{}{}:
+	default:
+	}
+}
+
+// makeRoom closes some of the connections that say nothing: of those whose network
+// has more than a quarter of all, then of those that never asked anything, the
+// longest silent first. While there are any of one kind the others stay, even if
+// none of them has been silent for long enough yet. It reports whether it closed any.
+func (d *Door) makeRoom() (some bool) {
+	type silent struct {
+		*visit
+		since int64
+	}
+	var all []silent
+	worst := math.MaxInt
+	for v := range d.visits {
+		since := v.quiet.Load()
+		if v.closed || since == 0 {
+			continue
+		}
+		rank := 0
+		if v.asked.Load() {
+			rank++
+		}
+		if d.guests[v.from].visits <= d.room/4 {
+			rank += 2
+		}
+		if rank < worst {
+			worst, all = rank, all[:0]
+		}
+		if rank == worst {
+			all = append(all, silent{v, since})
+		}
+	}
+	d.warn()
+	slices.SortFunc(all, func(a, b silent) int { return cmp.Compare(a.since, b.since) })
+	// Several at once: looking through all of them for every one would cost more
+	// than they are worth.
+	before := time.Now().Add(-silence).UnixNano()
+	for _, c := range all[:min(len(all), 1+d.room/64)] {
+		if c.since <= before {
+			c.closed = true
+			c.Conn.Close()
+			some = true
+		}
+	}
+	return some
+}
+
+// warn tells the owner that there is no more room, once a minute.
+func (d *Door) warn() {
+	if now := time.Now(); now.Sub(d.warned) >= time.Minute {
+		d.warned = now
+		d.log.Warn("open files run short: new connections wait, the longest silent are closed",
+			"connections", len(d.visits), "requests", d.calling, "hint", "more open files allow more: ulimit -n, LimitNOFILE= of systemd")
+	}
+}
+
+// count finds out what room there is, unless it has just done so.
+func (d *Door) count() {
+	now := time.Now()
+	if now.Sub(d.counted) < countEvery {
+		return
+	}
+	d.counted = now
+	limit, open, sockets := d.files()
+	room := limit - limit/8
+	switch {
+	case limit <= 0:
+		room = math.MaxInt
+	case limit < manyFiles:
+		if len(d.others) == countsKept {
+			d.others = d.others[1:]
+		}
+		d.others = append(d.others, open-sockets)
+		room = max(limit-slices.Max(d.others)-max(spareFiles, limit/8), 0)
+	}
+	d.room, d.pooled = room, sockets-len(d.visits)
+}
+
+// call takes a place for a request that may ask an upstream; nil if there is none.
+// No network has more of them than are left for others, unless it is this machine or
+// a proxy.
+func (d *Door) call(v *visit, proxy bool) *guest {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.count()
+	left := d.calls() - d.calling
+	g := d.guest(v.from) // a new one if the connection has ended meanwhile
+	alone := !proxy && v.from.IsValid() && !v.from.IsLoopback()
+	if left <= 0 || alone && g.calling >= left || len(d.visits)+d.calling >= d.room && !d.makeRoom() {
+		d.forget(g)
+		d.warn()
+		return nil
+	}
+	d.calling++
+	g.calling++
+	return g
+}
+
+// called gives a place back.
+func (d *Door) called(g *guest) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.calling--
+	g.calling--
+	d.forget(g)
+}
+
+type visitKey struct{}
+
+// busy notes that a request of a connection is under way, and returns the
+// connection; nil if it did not come through a door.
+func busy(ctx context.Context) *visit {
+	v, _ := ctx.Value(visitKey{}).(*visit)
+	if v != nil {
+		v.quiet.Store(0)
+		v.asked.Store(true)
+	}
+	return v
+}
+
+// keepVisit is what net/http calls with every new connection.
+func keepVisit(ctx context.Context, c net.Conn) context.Context {
+	if v, ok := c.(*visit); ok {
+		return context.WithValue(ctx, visitKey{}, v)
+	}
+	return ctx
+}
+
+// follow is what net/http calls when a connection changes its state.
+func follow(c net.Conn, state http.ConnState) {
+	v, ok := c.(*visit)
+	if !ok {
+		return
+	}
+	switch state {
+	case http.StateIdle:
+		v.quiet.Store(time.Now().UnixNano())
+	case http.StateClosed, http.StateHijacked:
+		v.door.leave(v)
+	}
+}
+
+// SetWriteDeadline lets the next write set its own.
+func (v *visit) SetWriteDeadline(t time.Time) error {
+	v.until = time.Time{}
+	return v.Conn.SetWriteDeadline(t)
+}
+
+// Write sends b, as long as the other side takes some of it now and then. Whatever
+// is written to a caller goes through here.
+func (v *visit) Write(b []byte) (sent int, err error) {
+	for {
+		if now := time.Now(); v.until.Sub(now) < writePatience/2 {
+			v.until = now.Add(writePatience)
+			v.Conn.SetWriteDeadline(v.until)
+		}
+		patch := b[sent:min(len(b), sent+patchSize)]
+		n, err := v.Conn.Write(patch)
+		if sent += n; err != nil || sent == len(b) {
+			return sent, err
+		}
+	}
+}
+
+// comeIn takes a place at the door for a request that may ask an upstream.
+func (x *exchange) comeIn() *tally.Refusal {
+	if x.visit == nil {
+		return nil
+	}
+	if x.guest = x.door.call(x.visit, isTrusted(x.visit.peer, x.cat.TrustedProxies)); x.guest == nil {
+		return crowded()
+	}
+	return nil
+}
+
+// crowded refuses a request for want of files.
+func crowded() *tally.Refusal {
+	return &tally.Refusal{Status: http.StatusServiceUnavailable, Type: tally.TypeUnavailable, Code: tally.CodeCrowded,
+		Message: "The gateway has as many requests under way as it can. Try again in a moment.", RetryAfter: 2 * time.Second}
+}

@@ -1,0 +1,197 @@
+package gateway
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tallygate/engine/tally"
+	"tallygate/providers"
+	"tallygate/providers/sim"
+)
+
+// street is where callers of several addresses come from to a world's door.
+type street struct {
+	w     *world
+	pipes *pipes
+	door  *Door
+}
+
+// from is a connection of an address.
+type from struct {
+	net.Conn
+	addr string
+}
+
+func (f from) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(f.addr)) }
+
+// openStreet serves a world whose process may have so many files open, 20 of which
+// the store has. It must be called in a bubble.
+func openStreet(t *testing.T, w *world, limit int) *street {
+	w.assemble()
+	s := &street{w: w, pipes: &pipes{conns: make(chan net.Conn), done: make(chan struct{})}}
+	s.door = w.server.Listen(s.pipes, func() (int, int, int) { return limit, 20, 0 })
+	server := w.server.HTTPServer()
+	go server.Serve(s.door)
+	t.Cleanup(func() {
+		server.Close()
+		synctest.Wait()
+		if n := s.door.Open(); n != 0 || len(s.door.guests) != 0 || s.door.calling != 0 {
+			t.Errorf("%d connections of %d guests with %d calls are left", n, len(s.door.guests), s.door.calling)
+		}
+	})
+	return s
+}
+
+func (s *street) come(addr string) net.Conn {
+	ours, theirs := net.Pipe()
+	s.pipes.conns <- from{theirs, addr + ":4711"}
+	s.w.t.Cleanup(func() { ours.Close() })
+	return ours
+}
+
+// ask sends a request and returns its answer's first line and body; the line is "" if
+// the connection was closed.
+func (s *street) ask(c net.Conn, method, path, body string) (line, text string) {
+	go fmt.Fprintf(c, "%s %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s", method, path, s.w.token, len(body), body)
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		return "", ""
+	}
+	b, _ := io.ReadAll(resp.Body)
+	return resp.Status, string(b)
+}
+
+const hello = `{"model":"sim-small","messages":[{"role":"user","content":"hi"}]}`
+
+// Connections that say nothing neither use up the files of the process nor keep
+// others out, nor do they cost those a connection that have asked something.
+func TestSilentConnectionsMakeRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openStreet(t, newWorld(t), 84)
+		most, _ := s.door.Room()
+		client := s.come("198.51.100.7")
+		if line, _ := s.ask(client, "GET", "/health", ""); line != "200 OK" {
+			t.Fatal(line)
+		}
+		silent := make([]net.Conn, most+3)
+		for i := range silent {
+			silent[i] = s.come("203.0.113.9")
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(2 * silence)
+		if n := s.door.Open(); n > most {
+			t.Errorf("%d connections are open, of %d", n, most)
+		}
+		other := s.come("192.0.2.1")
+		if line, _ := s.ask(other, "GET", "/health", ""); line != "200 OK" {
+			t.Errorf("another address: %q", line)
+		}
+		if line, _ := s.ask(client, "GET", "/health", ""); line != "200 OK" {
+			t.Errorf("a connection that has asked before: %q", line)
+		}
+		silent[0].SetReadDeadline(time.Now().Add(time.Second))
+		if _, err := silent[0].Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("the longest silent was not closed: %v", err)
+		}
+		if line, _ := s.ask(silent[len(silent)-1], "GET", "/health", ""); line != "200 OK" {
+			t.Errorf("the latest: %q", line)
+		}
+	})
+}
+
+// Requests that ask an upstream are refused before the store runs out of files; one
+// address does not take the places of all, but a proxy does; what needs no upstream
+// is answered still.
+func TestRequestsAreRefusedBeforeFilesRunOut(t *testing.T) {
+	for _, tc := range []struct {
+		name, addr string
+		proxies    []string
+		share      int // of the places, so many parts of two
+	}{
+		{"an address", "203.0.113.9", nil, 1},
+		{"a network", "[2001:db8::9]", nil, 1},
+		{"a proxy", "203.0.113.9", []string{"203.0.113.0/24"}, 2},
+		{"this machine", "127.0.0.1", nil, 2},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				w.settings.TrustedProxies = tc.proxies
+				w.kinds[0].New = func(providers.Config) (providers.Provider, error) {
+					return sim.Open(sim.Options{FirstByte: time.Minute}), nil
+				}
+				s := openStreet(t, w, 84)
+				most, calls := s.door.Room()
+				if most != 40 || calls != 20 {
+					t.Fatalf("room for %d connections and %d requests, want 40 and 20", most, calls)
+				}
+				want := calls * tc.share / 2
+				answers := make(chan string, calls)
+				for range want {
+					c := s.come(tc.addr)
+					go func() { line, _ := s.ask(c, "POST", "/v1/chat/completions", hello); answers <- line }()
+				}
+				synctest.Wait()
+				if tc.share == 1 {
+					line, body := s.ask(s.come(tc.addr), "POST", "/v1/chat/completions", hello)
+					if line != "503 Service Unavailable" || !strings.Contains(body, tally.CodeCrowded) {
+						t.Errorf("one more: %s %s", line, body)
+					}
+					if line, _ := s.ask(s.come(tc.addr), "GET", "/healthz", ""); line != "200 OK" {
+						t.Errorf("health: %s", line)
+					}
+					go func() {
+						line, _ := s.ask(s.come("192.0.2.1"), "POST", "/v1/chat/completions", hello)
+						answers <- line
+					}()
+					want++
+				}
+				for range want {
+					if line := <-answers; line != "200 OK" {
+						t.Errorf("admitted, and then %s", line)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A caller that does not read its answer is left after a while, whatever the answer
+// is; the provider's place is free long before.
+func TestCallersThatNeverRead(t *testing.T) {
+	for name, request := range map[string]string{
+		"file":    "GET /sdk/webllm.js HTTP/1.1\r\nHost: x\r\n\r\n",
+		"list":    "GET /v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer KEY\r\n\r\n",
+		"refusal": "GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n",
+		"answer":  "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer KEY\r\nContent-Length: " + strconv.Itoa(len(hello)) + "\r\n\r\n" + hello,
+		"no HTTP": "hello\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				w.provider.MaxInFlight = 1
+				s := openStreet(t, w, 0)
+				c := s.come("203.0.113.9")
+				io.WriteString(c, strings.ReplaceAll(request, "KEY", w.token))
+				synctest.Wait()
+				if line, body := s.ask(s.come("192.0.2.1"), "POST", "/v1/chat/completions", hello); line != "200 OK" {
+					t.Errorf("another's request: %s %s", line, body)
+				}
+				time.Sleep(writePatience + time.Second)
+				synctest.Wait()
+				if n := s.door.Open(); n > 1 { // the other one's
+					t.Errorf("%d connections are open", n)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,109 @@
+package ledger
+
+import (
+	"time"
+
+	"tallygate/engine/tally"
+)
+
+const (
+	// maxSessions is how many sessions of a client are remembered. Whoever has more
+	// end users in the length of a session counts the others each time they are seen:
+	// a limit is reached too early then, never too late.
+	maxSessions = 100_000
+	// maxEnded bounds what one Sweep forgets: admission waits for it.
+	maxEnded = 5_000
+)
+
+type session struct {
+	client tally.ID
+	member string
+}
+
+// running is a session with when it ends, and whether that is not told yet.
+type running struct {
+	ends  time.Time
+	dirty bool
+}
+
+// sessions are those that run. What has changed of them, and which are over, is
+// found without a look at all of them: there may be many, and admission waits.
+type sessions struct {
+	of      map[session]running
+	clients map[tally.ID]int    // how many each has
+	changed []session           // those that are dirty
+	due     map[int64][]session // each once, by the minute in which it was seen to end
+	over    []Session           // ended, and not told yet
+	payers  map[session]*Hold   // that began them, and may still be dropped
+}
+
+func newSessions() sessions {
+	return sessions{of: map[session]running{}, clients: map[tally.ID]int{}, due: map[int64][]session{}, payers: map[session]*Hold{}}
+}
+
+// end is when a session ends, zero if it is not known.
+func (s *sessions) end(k session) time.Time { return s.of[k].ends }
+
+// set remembers when a session ends; dirty is whether the store is to be told.
+func (s *sessions) set(k session, ends time.Time, dirty bool) {
+	x, known := s.of[k]
+	if !known {
+		if s.clients[k.client] >= maxSessions {
+			return
+		}
+		s.clients[k.client]++
+		s.dueAt(k, ends)
+	}
+	if dirty && !x.dirty {
+		s.changed = append(s.changed, k)
+	}
+	s.of[k] = running{ends, dirty || x.dirty}
+}
+
+func (s *sessions) dueAt(k session, ends time.Time) {
+	minute := ends.Unix() / 60
+	s.due[minute] = append(s.due[minute], k)
+}
+
+// take returns what the store has not been told yet.
+func (s *sessions) take() []Session {
+	out := s.over
+	s.over = nil
+	for _, k := range s.changed {
+		if x, ok := s.of[k]; ok && x.dirty {
+			out = append(out, Session{k.client, k.member, x.ends, false})
+			s.of[k] = running{x.ends, false}
+		}
+	}
+	s.changed = s.changed[:0]
+	if cap(s.changed) > maxEnded {
+		s.changed = nil
+	}
+	return out
+}
+
+// sweep forgets some of the sessions that have ended before a time.
+func (s *sessions) sweep(before time.Time) {
+	left := maxEnded
+	for minute, list := range s.due {
+		if (minute+1)*60 > before.Unix() || left <= 0 {
+			continue
+		}
+		n := len(list) - min(len(list), left)
+		for _, k := range list[n:] {
+			if x := s.of[k]; !x.ends.Before(before) { // it has gone on
+				s.dueAt(k, x.ends)
+				continue
+			}
+			delete(s.of, k)
+			if s.clients[k.client]--; s.clients[k.client] == 0 {
+				delete(s.clients, k.client)
+			}
+			s.over = append(s.over, Session{Client: k.client, Member: k.member, Over: true})
+		}
+		left -= len(list) - n
+		if s.due[minute] = list[:n]; n == 0 {
+			delete(s.due, minute)
+		}
+	}
+}
