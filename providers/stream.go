@@ -29,6 +29,10 @@ type StreamOptions struct {
 	// ChunkTimeout bounds the wait for the next whole event, to an eighth; bytes
 	// that trickle in do not prolong it.
 	ChunkTimeout time.Duration
+	// Thinking is until when the first event with text, reasoning or a tool call is
+	// waited for, in the place of ChunkTimeout: a model that thinks may say nothing for
+	// minutes, whatever empty event came at once. Zero: ChunkTimeout bounds it as well.
+	Thinking time.Time
 	// MaxBytes bounds the whole stream, give or take a read; 0 is no bound.
 	MaxBytes int64
 	// Until bounds the whole stream in time; zero is no bound.
@@ -72,6 +76,7 @@ type Stream struct {
 	page    bool      // what came before that looks like a web page
 	passed  bool      // something was returned
 	until   time.Time // that the next event is waited for, at the latest
+	thinks  bool      // until is that of the first event with content
 	err     error
 }
 
@@ -126,6 +131,16 @@ func (s *Stream) Next() ([]byte, error) {
 func (s *Stream) deadline() {
 	if s.opts.ChunkTimeout <= 0 {
 		return
+	}
+	if !s.opts.Thinking.IsZero() && s.content == 0 && s.said.finish == Unfinished {
+		if !s.thinks {
+			s.thinks, s.until = true, s.opts.Thinking
+			s.src.SetReadDeadline(s.until)
+		}
+		return
+	}
+	if s.thinks {
+		s.thinks, s.until = false, time.Time{}
 	}
 	until := time.Now().Add(s.opts.ChunkTimeout)
 	if until.Sub(s.until) < s.opts.ChunkTimeout/8 {

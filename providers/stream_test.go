@@ -253,6 +253,30 @@ func TestStreamDeadlines(t *testing.T) {
 	})
 }
 
+// A model may think as long as the whole call may take: before the first event with
+// content, none that is empty starts the shorter wait, and what comes behind it does.
+func TestStreamThinking(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &pieces{text: evRole + evRole + evHello + evHello + evDone, size: func() int { return 1 }}
+		start := time.Now()
+		s := NewStream(src, StreamOptions{ChunkTimeout: 3 * time.Minute, Thinking: start.Add(10 * time.Minute), Until: start.Add(time.Hour)})
+		defer s.Close()
+		for range 4 {
+			if _, err := s.Next(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * time.Minute)
+		}
+		var got []time.Duration
+		for _, at := range src.until {
+			got = append(got, at.Sub(start))
+		}
+		if want := []time.Duration{10 * time.Minute, 9 * time.Minute}; !slices.Equal(got, want) {
+			t.Errorf("deadlines after %v, want %v", got, want)
+		}
+	})
+}
+
 // FuzzStream: however the bytes are cut, a reader learns the same; and what
 // reaches the client are whole events, in the upstream's own bytes unless one has
 // several lines of data.

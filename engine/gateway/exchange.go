@@ -66,7 +66,8 @@ type exchange struct {
 	call      *call           // to it; nil if there is none under way
 	asking    time.Time       // since when
 	result    meter.Result
-	started   bool // the head of an answer has gone to the caller
+	started   bool     // the head of an answer has gone to the caller
+	lines     *lineOut // to the caller of a stream; nil before an upstream has begun one
 	out       []byte
 	values    []string // of the answer's head
 }

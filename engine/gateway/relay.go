@@ -59,17 +59,8 @@ func (x *exchange) relayWhole(reply *providers.Reply, body []byte) {
 // the request is settled; the cost follows it in a trailer.
 func (x *exchange) relayStream(reply *providers.Reply, chunk []byte) {
 	defer x.done(reply)
-	h := x.head(reply)
-	h["Cache-Control"] = noCache
-	h["X-Accel-Buffering"] = noBuffering
-	if !x.principal.Visitor {
-		h["Trailer"] = costTrailer
-	}
-	x.started = true
-	x.w.WriteHeader(reply.Status)
-	lines := lineOut{w: x.w, rc: http.NewResponseController(x.w)}
-	defer lines.end()
-	body := reply.Body
+	lines, body := x.lines, reply.Body
+	lines.begin(reply)
 	finished := false
 	for {
 		if !finished && body.Report().Finish != providers.Unfinished {
@@ -85,19 +76,19 @@ func (x *exchange) relayStream(reply *providers.Reply, chunk []byte) {
 			x.call.leave() // one that takes nothing any more is as good as gone
 		}
 		if mark >= 0 {
-			x.complete(body, last, &lines)
+			x.complete(body, last)
 			return
 		}
 		var err error
-		if chunk, err = body.Next(); err != nil {
-			x.broken(body, err, &lines)
+		if chunk, err = lines.next(reply, x.call); err != nil {
+			x.broken(body, err)
 			return
 		}
 	}
 }
 
 // complete ends a stream that has come to its end marker.
-func (x *exchange) complete(body providers.Body, marker []byte, lines *lineOut) {
+func (x *exchange) complete(body providers.Body, marker []byte) {
 	x.out = append(x.out[:0], marker...) // Next may take its bytes away
 	_, err := body.Next()                // nothing comes any more; what it says is how the stream ended
 	if err == io.EOF {
@@ -113,7 +104,7 @@ func (x *exchange) complete(body providers.Body, marker []byte, lines *lineOut) 
 		x.result.Outcome, x.result.Code = tally.OutcomeFailed, upstreamRefusal(x, err).Code
 	}
 	settled := x.settle()
-	lines.send(x.out)
+	x.lines.send(x.out)
 	if settled == nil {
 		x.tellCost()
 	}
@@ -121,7 +112,7 @@ func (x *exchange) complete(body providers.Body, marker []byte, lines *lineOut) 
 
 // broken ends a stream before its end marker: the caller has left, or the
 // upstream failed.
-func (x *exchange) broken(body providers.Body, err error, lines *lineOut) {
+func (x *exchange) broken(body providers.Body, err error) {
 	if err == io.EOF {
 		err = &providers.UpstreamError{Fault: providers.BadAnswer, Err: io.ErrUnexpectedEOF}
 	}
@@ -136,11 +127,17 @@ func (x *exchange) broken(body providers.Body, err error, lines *lineOut) {
 	x.result.Outcome, x.result.Code = tally.OutcomeFailed, refusal.Code
 	x.result.Uncounted = x.free()
 	x.settle()
+	x.tellInStream(refusal, err)
+}
+
+// tellInStream tells of a failure in a stream that has begun, unless the upstream's
+// own event has.
+func (x *exchange) tellInStream(refusal *tally.Refusal, err error) {
 	if told(err) && !x.principal.Visitor { // from visitors it was hidden
 		return
 	}
 	x.out = append(append(append(x.out[:0], "data: "...), errorBody(refusal)...), "\n\n"...)
-	lines.send(x.out)
+	x.lines.send(x.out)
 }
 
 // hides reports whether the caller must not see what the owner pays.
@@ -216,29 +213,3 @@ func told(err error) bool {
 	up, ok := errors.AsType[*providers.UpstreamError](err)
 	return ok && up.Told
 }
-
-// lineOut writes events and flushes them. A caller that takes nothing for a
-// while is as good as gone.
-type lineOut struct {
-	w     http.ResponseWriter
-	rc    *http.ResponseController
-	until time.Time // of the deadline in force
-	err   error     // the first failure; later writes are not tried
-}
-
-func (l *lineOut) send(b []byte) error {
-	if l.err != nil || len(b) == 0 {
-		return l.err
-	}
-	if now := time.Now(); l.until.Sub(now) < writePatience/2 {
-		l.until = now.Add(writePatience)
-		l.rc.SetWriteDeadline(l.until) // best effort: a recorder has none
-	}
-	if _, l.err = l.w.Write(b); l.err == nil {
-		l.err = l.rc.Flush()
-	}
-	return l.err
-}
-
-// end takes the deadline off the connection, which may serve other requests.
-func (l *lineOut) end() { l.rc.SetWriteDeadline(time.Time{}) }

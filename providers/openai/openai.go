@@ -25,10 +25,9 @@ import (
 
 // The time-outs of a provider that has none of its own.
 const (
-	defaultConnect   = 10 * time.Second
-	defaultFirstByte = 2 * time.Minute // of a stream; another answer has until its end
-	defaultChunk     = time.Minute
-	defaultTimeout   = 10 * time.Minute
+	defaultConnect = 10 * time.Second
+	defaultChunk   = 3 * time.Minute // once the model has begun to write
+	defaultTimeout = 10 * time.Minute
 )
 
 // Provider is one upstream account.
@@ -37,6 +36,7 @@ type Provider struct {
 	transport transport.Transport
 	firstByte time.Duration // 0: none of its own
 	chunk     time.Duration
+	impatient bool // chunk is the owner's, and bounds the silence of a model that thinks as well
 	timeout   time.Duration
 
 	authorization []string      // one per API key, in order; "" for none
@@ -73,6 +73,7 @@ func open(cfg providers.Config, by func(transport.Options) (transport.Transport,
 		kind: kind, transport: t, authorization: authorization,
 		firstByte: cfg.Provider.FirstByteTimeout,
 		chunk:     cmp.Or(cfg.Provider.ChunkTimeout, defaultChunk),
+		impatient: cfg.Provider.ChunkTimeout > 0,
 		timeout:   cmp.Or(cfg.Provider.Timeout, defaultTimeout),
 		bodies:    sync.Pool{New: func() any { return new([]byte) }},
 		plain:     http.Header{"Content-Type": {"application/json"}},
@@ -120,9 +121,13 @@ func (p *Provider) Do(ctx context.Context, c providers.Call) (*providers.Reply, 
 		return nil, err
 	}
 	if c.Stream {
-		return &providers.Reply{Status: res.Status, Header: p.stream, Stream: true, Body: providers.NewStream(res.Body, providers.StreamOptions{
+		options := providers.StreamOptions{
 			KeepUsage: c.KeepUsage, HideErrors: c.HideErrors, Choices: c.Envelope.Returned(c.Endpoint), ChunkTimeout: p.chunk, MaxBytes: longest(c), Until: began.Add(max(p.timeout, longestStream)),
-		})}, nil
+		}
+		if !p.impatient {
+			options.Thinking = began.Add(p.timeout)
+		}
+		return &providers.Reply{Status: res.Status, Header: p.stream, Stream: true, Body: providers.NewStream(res.Body, options)}, nil
 	}
 	options := providers.WholeOptions{Length: res.Length, Until: began.Add(p.timeout)}
 	if c.Endpoint == providers.Embeddings {

@@ -246,17 +246,18 @@ func TestLongest(t *testing.T) {
 }
 
 // How long the head of an answer may take: an answer in one piece comes with
-// its head, so the time of a stream's first byte would cut it off.
+// its head, so the time of a stream's first byte would cut it off, and one that is
+// not set would cut off a model that thinks.
 func TestWait(t *testing.T) {
 	for _, x := range []struct {
 		firstByte, total time.Duration
 		stream           bool
 		want             time.Duration
 	}{
-		{0, defaultTimeout, true, defaultFirstByte},
+		{0, defaultTimeout, true, defaultTimeout},
 		{0, defaultTimeout, false, defaultTimeout},
 		{time.Second, defaultTimeout, true, time.Second},
-		{time.Second, defaultTimeout, false, time.Second},
+		{time.Second, defaultTimeout, false, defaultTimeout},
 		{time.Hour, time.Minute, false, time.Minute},
 	} {
 		p := &Provider{firstByte: x.firstByte, timeout: x.total}

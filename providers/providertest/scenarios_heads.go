@@ -19,8 +19,15 @@ func heads() []Scenario {
 		}
 	}
 	return []Scenario{
-		{Name: "hang-before-head", Fault: providers.TimedOut, FirstByte: Short, play: (*exchange).hang},
-		{Name: "hang-in-head", Fault: providers.TimedOut, FirstByte: Short, play: func(x *exchange) {
+		{Name: "hang-before-head", Fault: providers.TimedOut, Total: Short, play: (*exchange).hang},
+		{Name: "stream-hang-before-head", Stream: true, Fault: providers.TimedOut, FirstByte: Short, play: (*exchange).hang},
+		// The time of a stream's first byte is not that of an answer in one piece.
+		{Name: "late-head", Text: "all well", Tokens: goodTokens, FirstByte: Short, play: func(x *exchange) {
+			time.Sleep(2 * Short)
+			x.kept = true
+			x.json(message("all well", goodUsage))
+		}},
+		{Name: "hang-in-head", Fault: providers.TimedOut, Total: Short, play: func(x *exchange) {
 			x.raw("HTTP/1.1 200 OK\r\nContent-Ty")
 			x.hang()
 		}},
