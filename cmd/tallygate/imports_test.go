@@ -72,7 +72,7 @@ var mayUse = map[string][]string{
 	"github.com/spf13/cobra":                  {"cmd/tallygate"},
 	"github.com/spf13/pflag":                  {"cmd/tallygate"},
 	"golang.org/x/crypto":                     {"engine/auth"},
-	"golang.org/x/sys":                        {"cmd/tallygate", "engine/control", "storage/badgerdb"},
+	"golang.org/x/sys":                        {"cmd/tallygate", "engine/control", "providers/transport", "storage/badgerdb"},
 	"golang.org/x/term":                       {"cmd/tallygate"},
 	"pgregory.net/rapid":                      {"tests", "storage/storetest"},
 }

@@ -18,6 +18,7 @@ package transport
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -156,6 +157,12 @@ func (t *either) RoundTrip(ctx context.Context, r *Request) (*Response, error) {
 func (t *either) Close() {
 	t.direct.Close()
 	t.standard.Close()
+}
+
+// isFault reports whether an error is one of the upstream's, and which.
+func isFault(err error, f providers.Fault) bool {
+	up, ok := errors.AsType[*providers.UpstreamError](err)
+	return ok && up.Fault == f
 }
 
 // fault makes an error of the upstream.
