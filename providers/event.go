@@ -117,7 +117,7 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 	}
 	fails := f.err || f.hints()
 	dropped := fails && s.opts.HideErrors ||
-		!s.opts.KeepUsage && f.reports() && !fails && (!f.choices.present() || hollow(data, f.choices.From))
+		!s.opts.KeepUsage && (f.reports() || f.tells) && !fails && (!f.choices.present() || hollow(data, f.choices.From, !s.begun))
 	at := span{}
 	if f.reports() {
 		var seen figures
@@ -143,6 +143,7 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 	if dropped {
 		return drop
 	}
+	s.begun = s.begun || f.choices.present()
 	if at.present() {
 		by := kept + ev.data - ev.start
 		s.usage = span{From: by + at.From, To: by + at.To}

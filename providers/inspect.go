@@ -6,6 +6,7 @@ type facts struct {
 	// usage is where the usage objects are: beside the choices, in the last choice
 	// that has one (Moonshot), in x_groq (Groq). Absent if null.
 	usage       [3]span
+	tells       bool // there is something beside the choices that is called usage, of whatever type
 	model, tier span // strings
 	choices     span // of any type
 	err         bool // a top-level error that says something
@@ -62,7 +63,7 @@ func inspect(b []byte, i int, f *facts) int {
 		case "model":
 			f.model = stringSpan(b, i, end)
 		case "usage":
-			f.usage[besideChoices] = objectSpan(b, i, end)
+			f.usage[besideChoices], f.tells = objectSpan(b, i, end), says(b, i)
 		case "service_tier":
 			f.tier = stringSpan(b, i, end)
 		case "error":
@@ -119,18 +120,18 @@ func says(b []byte, i int) bool {
 }
 
 // hollow reports whether a well-formed value of the choices at i holds nothing
-// but its order and empty values.
-func hollow(b []byte, i int) bool {
+// but its order and empty values; role is whether that is something, too.
+func hollow(b []byte, i int, role bool) bool {
 	empty := true
 	switch b[i] {
 	case '[':
 		elementsOf(b, i, func(s span) bool {
-			empty = hollow(b, s.From)
+			empty = hollow(b, s.From, role)
 			return empty
 		})
 	case '{':
 		members(b, i, func(key []byte, s span) bool {
-			empty = string(key) == "index" || string(key) == "usage" || hollow(b, s.From)
+			empty = string(key) == "index" || string(key) == "usage" || string(key) == "role" && !role || hollow(b, s.From, role)
 			return empty
 		})
 	default:

@@ -75,6 +75,7 @@ type Stream struct {
 	spoke   bool      // there was an event with data
 	page    bool      // what came before that looks like a web page
 	passed  bool      // something was returned
+	begun   bool      // an event with choices is among what was: a role says nothing any more
 	until   time.Time // that the next event is waited for, at the latest
 	thinks  bool      // until is that of the first event with content
 	err     error

@@ -121,6 +121,13 @@ func TestStream(t *testing.T) {
 	}{
 		"usage dropped": {in: evRole + evHello + evStop + evUsage + evDone,
 			want: outcome{out: evRole + evHello + evStop + evDone, tokens: counted, ok: true, delivered: 2}},
+		"usage without choices":      {in: evHello + `data: {"usage":` + theUsage + "}\n\n" + evDone, want: outcome{out: evHello + evDone, tokens: counted, ok: true, delivered: 2}},
+		"usage and no choices":       {in: evHello + `data: {"choices":null,"usage":` + theUsage + "}\n\n" + evDone, want: outcome{out: evHello + evDone, tokens: counted, ok: true, delivered: 2}},
+		"usage in an empty choice":   {in: evHello + `data: {"choices":[{"index":0,"delta":{},"finish_reason":null}],"usage":` + theUsage + "}\n\n" + evDone, want: outcome{out: evHello + evDone, tokens: counted, ok: true, delivered: 2}},
+		"usage and the role again":   {in: evRole + evHello + evRole[:len(evRole)-3] + `,"usage":` + theUsage + "}\n\n" + evDone, want: outcome{out: evRole + evHello + evDone, tokens: counted, ok: true, delivered: 2}},
+		"usage and the first role":   {in: evRole[:len(evRole)-3] + `,"usage":` + theUsage + "}\n\n" + evDone, want: outcome{out: evRole[:len(evRole)-3] + `,"usage":` + theUsage + "}\n\n" + evDone, usage: theUsage, tokens: counted, ok: true}},
+		"usage that is no object":    {in: evHello + `data: {"choices":[],"usage":[20,7]}` + "\n\n" + evDone, want: outcome{out: evHello + evDone, delivered: 2}},
+		"usage that is an empty one": {in: evHello + `data: {"choices":[],"usage":{}}` + "\n\n" + evDone, want: outcome{out: evHello + evDone, delivered: 2}},
 		"usage kept": {in: evRole + evHello + evUsage + evDone, keep: true,
 			want: outcome{out: evRole + evHello + evUsage + evDone, usage: theUsage, tokens: counted, ok: true, delivered: 2}},
 		"usage beside content is never dropped": {in: `data: {"choices":[{"delta":{"content":"hello"}}],"usage":` + theUsage + "}\n\n" + evDone,
