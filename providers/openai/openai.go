@@ -3,7 +3,7 @@
 //
 // A [Provider] rewrites a request (package providers does the splicing), sends
 // it with one of its API keys (send.go), sorts what comes back into answers and
-// faults (fault.go), and reads lists of models in the shapes that upstreams
+// faults (fault.go), learns from refusals how a model wants to be asked (ways.go), and reads lists of models in the shapes that upstreams
 // have given them (models.go, money.go). The habits are in kinds.go; the
 // connection is package transport's.
 package openai
@@ -41,6 +41,7 @@ type Provider struct {
 
 	authorization []string      // one per API key, in order; "" for none
 	current       atomic.Uint32 // the key that is used first
+	ways          sync.Map      // what was learned: way by the upstream's name of the model
 	bodies        sync.Pool     // of *[]byte: requests as they are sent
 	plain, stream http.Header   // of all replies
 }
@@ -107,8 +108,20 @@ const keptBody = 256 << 10
 func (p *Provider) Do(ctx context.Context, c providers.Call) (*providers.Reply, error) {
 	began := time.Now()
 	buf := p.bodies.Get().(*[]byte)
-	*buf = c.Envelope.Rewrite((*buf)[:0], p.edits(c))
-	res, err := p.send(ctx, c, *buf)
+	first := p.wayOf(c.Model)
+	asked, again := first, true
+	var res *transport.Response
+	var err error
+	for again {
+		*buf = c.Envelope.Rewrite((*buf)[:0], p.edits(c, asked))
+		if res, err = p.send(ctx, c, *buf); err == nil {
+			break
+		}
+		asked, again = p.other(c, asked, first, err)
+	}
+	if err == nil && asked != first {
+		p.ways.Store(c.Model, asked)
+	}
 	if cap(*buf) > keptBody {
 		*buf = nil
 	}
@@ -141,15 +154,18 @@ func (p *Provider) Do(ctx context.Context, c providers.Call) (*providers.Reply, 
 
 // edits are what this kind of upstream must read in the place of what the
 // client sent.
-func (p *Provider) edits(c providers.Call) providers.Edits {
+func (p *Provider) edits(c providers.Call, asked way) providers.Edits {
 	e := providers.Edits{
 		Model: c.Model, Stream: c.Stream, MaxOutput: c.MaxOutput, BoundExtras: c.BoundExtras,
 		MaxField: providers.FieldMaxTokens, OnlyMaxField: !p.kind.both,
-		IncludeUsage:      c.Stream && !p.kind.noStreamOptions,
+		IncludeUsage:      c.Stream && !p.kind.noStreamOptions && !asked.silent,
 		DropStreamOptions: p.kind.noStreamOptions,
 	}
 	if p.kind.completionTokens && c.Endpoint == providers.Chat {
 		e.MaxField = providers.FieldMaxCompletion
+	}
+	if asked.bound != "" && c.Endpoint == providers.Chat {
+		e.MaxField, e.OnlyMaxField = asked.bound, true
 	}
 	if c.Endpoint == providers.Embeddings && c.Envelope.Base64 && !p.kind.base64 {
 		e.EncodingFormat = string(providers.Floats)
