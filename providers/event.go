@@ -91,6 +91,10 @@ const (
 // look takes notice of one event, which will be returned at offset kept.
 func (s *Stream) look(b []byte, ev event, kept int) verdict {
 	data := b[ev.data:ev.dataEnd]
+	if size := ev.end - ev.start; size > largeEvent && s.large < mostLarge {
+		s.large++
+		s.read -= int64(size)
+	}
 	if ev.lines == 0 {
 		s.page = s.page || !s.spoke && isPage(b[ev.start:ev.end])
 		return keep // a comment, or only an event's name
@@ -111,9 +115,16 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 	f := facts{endings: &s.said.endings}
 	i := inspect(data, space(data, 0), &f)
 	if i < 0 || space(data, i) < len(data) {
-		s.page = s.page || first && isPage(data)
-		s.err = free(bad(errNoEvent), s.silent() && s.page)
-		return broken
+		if s.page = s.page || first && isPage(data); s.page || s.torn {
+			s.err = free(bad(errNoEvent), s.silent() && s.page)
+			return broken
+		}
+		s.events++ // whatever it is, it may be paid for
+		s.content += int64(len(data))
+		if s.opts.HideErrors { // or it is an error
+			return drop
+		}
+		return keep
 	}
 	fails := f.err || f.hints()
 	dropped := fails && s.opts.HideErrors ||

@@ -39,7 +39,8 @@ func HideCostsInEvents(dst, block []byte, c Credits) []byte {
 	for i := 0; i < len(block); {
 		ev := nextEvent(block, i)
 		if ev.lines == 1 {
-			if at := ev.data + space(block[ev.data:ev.dataEnd], 0); at < ev.dataEnd && block[at] == '{' {
+			// What only looks like JSON has no members that could be told apart.
+			if at := ev.data + space(block[ev.data:ev.dataEnd], 0); at < ev.dataEnd && block[at] == '{' && skipValue(block[:ev.dataEnd], at, 0) > 0 {
 				h.besides(ev.start, ev.data)
 				h.value(at, 0, false)
 				h.besides(ev.dataEnd, ev.end)

@@ -33,14 +33,17 @@ type StreamOptions struct {
 	// waited for, in the place of ChunkTimeout: a model that thinks may say nothing for
 	// minutes, whatever empty event came at once. Zero: ChunkTimeout bounds it as well.
 	Thinking time.Time
-	// MaxBytes bounds the whole stream, give or take a read; 0 is no bound.
+	// MaxBytes bounds the whole stream but for a number of large events, which are
+	// pictures or sound, give or take a read; 0 is no bound.
 	MaxBytes int64
 	// Until bounds the whole stream in time; zero is no bound.
 	Until time.Time
 }
 
 const (
-	maxEvent   = 1 << 20  // bytes of one event
+	maxEvent   = 32 << 20 // bytes of one event: a picture of four thousand pixels square
+	largeEvent = 64 << 10 // more than the text and probabilities of a token come to
+	mostLarge  = 32       // of them do not count for the bound of the whole
 	bufferSize = 16 << 10 // what a stream starts with
 	endTimeout = 10 * time.Millisecond
 )
@@ -52,7 +55,7 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return 
 // in several lines, which it joins to one; walks over each event once without
 // decoding it, and allocates nothing per event.
 //
-// Every event must be a comment, or data in JSON, or the end marker. A stream
+// Data that is no JSON is passed on as it is, and counts as content. A stream
 // that ends without the marker is complete if a finish_reason was seen for each
 // choice, as many upstreams leave it out; otherwise it was cut.
 type Stream struct {
@@ -71,8 +74,10 @@ type Stream struct {
 	events  int64
 	content int64
 	read    int64 // bytes
+	large   int   // events
 	failed  bool
 	spoke   bool      // there was an event with data
+	torn    bool      // the event that is looked at has no end
 	page    bool      // what came before that looks like a web page
 	passed  bool      // something was returned
 	begun   bool      // an event with choices is among what was: a role says nothing any more
@@ -156,7 +161,7 @@ func (s *Stream) deadline() {
 
 // fill reads more.
 func (s *Stream) fill() error {
-	if s.opts.MaxBytes > 0 && s.read > s.opts.MaxBytes {
+	if s.opts.MaxBytes > 0 && s.read-int64(s.end) > s.opts.MaxBytes {
 		return bad(errEndless)
 	}
 	if s.end == len(s.buf) {
@@ -181,10 +186,11 @@ func (s *Stream) fill() error {
 func (s *Stream) boundary() int {
 	b := s.buf
 	for i := s.end; i > s.seen; {
-		i = bytes.LastIndexByte(b[:i], '\n')
-		if i < s.seen {
+		n := bytes.LastIndexByte(b[s.seen:i], '\n')
+		if n < 0 {
 			break
 		}
+		i = s.seen + n
 		if i >= 1 && b[i-1] == '\n' || i >= 2 && b[i-1] == '\r' && b[i-2] == '\n' || i == 0 || i == 1 && b[0] == '\r' {
 			return i + 1
 		}
@@ -203,7 +209,7 @@ func (s *Stream) finish(err error) ([]byte, error) {
 	var out []byte
 	if rest := bytes.TrimRight(s.buf[:s.end], "\r\n"); len(rest) > 0 {
 		whole := append(append(make([]byte, 0, len(rest)+2), rest...), '\n', '\n')
-		s.start = s.end
+		s.start, s.torn = s.end, true
 		out, _ = s.take(whole) // it is one event
 	}
 	if s.err == nil {

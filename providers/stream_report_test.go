@@ -132,7 +132,7 @@ func TestStreamFailures(t *testing.T) {
 		"nothing, and cut":    {in: evRole, err: io.ErrUnexpectedEOF, want: outcome{fault: BadAnswer}},
 		"a web page":          {in: "\n<!DOCTYPE html>\n<title>x</title>", want: outcome{fault: BadAnswer, free: true}},
 		"a page as an event":  {in: "data: <html>\n\n", want: outcome{fault: BadAnswer, free: true}},
-		"a page behind text":  {in: evHello + "data: <html>\n\n", want: outcome{delivered: 2, fault: BadAnswer}},
+		"a page behind text":  {in: evHello + "data: <html>\n\n", want: outcome{delivered: 3, fault: BadAnswer}},
 	} {
 		for _, size := range []func() int{nil, func() int { return 1 }} {
 			got := drain(t, NewStream(&pieces{text: x.in, err: x.err, size: size}, StreamOptions{}))

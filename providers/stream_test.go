@@ -162,9 +162,11 @@ func TestStream(t *testing.T) {
 		"cut in mid-event":             {in: evHello + evStop[:30], err: io.ErrUnexpectedEOF, want: outcome{out: evHello, delivered: 2, fault: BadAnswer}},
 		"ended within an event":        {in: evHello + evStop[:30], want: outcome{out: evHello, delivered: 2, fault: BadAnswer}},
 		"the transport knows why":      {in: evHello, err: &UpstreamError{Fault: TimedOut}, want: outcome{out: evHello, delivered: 2, fault: TimedOut}},
-		"not JSON":                     {in: evHello + "data: hello\n\n" + evHello, want: outcome{out: evHello, delivered: 2, fault: BadAnswer}},
-		"half of an object":            {in: evHello + "data: {\"choices\":[\n\n", want: outcome{out: evHello, delivered: 2, fault: BadAnswer}},
-		"more than an object":          {in: "data: {} {}\n\n", want: outcome{fault: BadAnswer}},
+		"not JSON":                     {in: evHello + "data: hello\n\n" + evHello + evStop + evDone, want: outcome{out: evHello + "data: hello\n\n" + evHello + evStop + evDone, delivered: 4}},
+		"not JSON, to a visitor":       {in: evHello + "data: hello\n\n" + evHello + evStop + evDone, hide: true, want: outcome{out: evHello + evHello + evStop + evDone, delivered: 4}},
+		"half of an object":            {in: evHello + "data: {\"choices\":[\n\n", want: outcome{out: evHello + "data: {\"choices\":[\n\n", delivered: 5, fault: BadAnswer}},
+		"more than an object":          {in: "data: {} {}\n\n", want: outcome{out: "data: {} {}\n\n", delivered: 2, fault: BadAnswer}},
+		"a page in an event":           {in: "data: <html>\n\n" + evHello, want: outcome{fault: BadAnswer, free: true}},
 		"an error at once":             {in: evError + evDone, want: outcome{fault: ServerError, free: true}},
 		"an error behind content":      {in: evHello + evError + evDone, want: outcome{out: evHello + evError + evDone, delivered: 2, fault: ServerError, told: true}},
 		"an error and then the end":    {in: evHello + evError, want: outcome{out: evHello + evError, delivered: 2, fault: ServerError, told: true}},
@@ -221,13 +223,18 @@ func TestStreamDelivered(t *testing.T) {
 
 func TestStreamBounds(t *testing.T) {
 	long := func(n int) string { return `data: {"choices":[],"x":"` + strings.Repeat("x", n) + "\"}\n\n" }
-	got := drain(t, NewStream(&pieces{text: long(1000<<10) + evDone}, StreamOptions{}))
-	if got.fault != "" || len(got.out) != len(long(1000<<10)+evDone) {
-		t.Errorf("an event of 1000 KiB: %d bytes, %v", len(got.out), got.fault)
+	// A picture is longer than a stream of so few tokens may be.
+	got := drain(t, NewStream(&pieces{text: long(30<<20) + evHello + evDone}, StreamOptions{MaxBytes: 10_000}))
+	if got.fault != "" || len(got.out) != len(long(30<<20)+evHello+evDone) {
+		t.Errorf("an event of 30 MiB: %d bytes, %v", len(got.out), got.fault)
 	}
-	got = drain(t, NewStream(&pieces{text: evHello + long(2<<20) + evDone}, StreamOptions{}))
+	got = drain(t, NewStream(&pieces{text: evHello + long(33<<20) + evDone}, StreamOptions{}))
 	if got.fault != BadAnswer || got.out != evHello {
-		t.Errorf("an event of 2 MiB: %d bytes, %v", len(got.out), got.fault)
+		t.Errorf("an event of 33 MiB: %d bytes, %v", len(got.out), got.fault)
+	}
+	got = drain(t, NewStream(&pieces{text: strings.Repeat(long(largeEvent), 2*mostLarge)}, StreamOptions{MaxBytes: 10_000}))
+	if got.fault != BadAnswer || len(got.out) > (mostLarge+3)*len(long(largeEvent)) {
+		t.Errorf("pictures without end: %d bytes, %v", len(got.out), got.fault)
 	}
 	endless := &pieces{text: strings.Repeat(evHello, 10_000), size: func() int { return 500 }}
 	got = drain(t, NewStream(endless, StreamOptions{MaxBytes: 10_000}))

@@ -23,6 +23,13 @@ func streams() []Scenario {
 			x.end()
 		}}
 	}
+	among := func(name, what string) Scenario { // it is passed on
+		return Scenario{Name: name, Stream: true, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
+			x.kept = true
+			x.stream(opening, saying("all "), what, saying("well"), finishing, reporting(goodUsage))
+			x.finish()
+		}}
+	}
 	usage := func(name, usage string) Scenario {
 		return Scenario{Name: name, Stream: true, Text: "all well", play: func(x *exchange) {
 			x.kept = true
@@ -57,8 +64,8 @@ func streams() []Scenario {
 		after("stream-cut-in-chunk", providers.BadAnswer, func(x *exchange) { x.raw("ff\r\n" + saying("well")[:40]) }),
 		after("stream-ended", providers.BadAnswer, func(x *exchange) { x.end() }),
 		after("stream-bad-chunk", providers.BadAnswer, func(x *exchange) { x.raw("zz\r\nhello\r\n") }),
-		after("stream-bad-json", providers.BadAnswer, func(x *exchange) { x.event("data: {\"choices\":[}\n\n"); x.hang() }),
-		after("stream-bad-event", providers.BadAnswer, func(x *exchange) { x.event("data: hello\n\n"); x.hang() }),
+		among("stream-bad-json", "data: "+halfEvent+"\n\n"),
+		among("stream-no-json", "data: "+noJSON+"\n\n"),
 		after("stream-endless", providers.BadAnswer, func(x *exchange) { x.repeat(strings.Repeat(": nothing\n\n", 1000), -1) }),
 		long,
 		{Name: "stream-cut-after-finish", Stream: true, Fault: providers.BadAnswer, Text: "all well", play: func(x *exchange) {
@@ -97,6 +104,12 @@ func streams() []Scenario {
 		usage("stream-string-usage", reporting(`{"prompt_tokens":"20","completion_tokens":"7"}`)),
 	}
 }
+
+// Data of events that is no JSON.
+const (
+	halfEvent = `{"choices":[}`
+	noJSON    = "OK: still at it"
+)
 
 // Unbounded stands in a scenario's Text for anything: how much reaches the
 // client is not determined.
