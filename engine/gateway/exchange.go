@@ -3,11 +3,13 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"tallygate/engine/auth"
@@ -15,6 +17,7 @@ import (
 	"tallygate/engine/route"
 	"tallygate/engine/tally"
 	"tallygate/providers"
+	"tallygate/providers/coding"
 )
 
 const (
@@ -169,9 +172,18 @@ func (x *exchange) read() *tally.Refusal {
 	if x.r.ContentLength > MaxBody {
 		return x.tooLarge()
 	}
+	from := io.ReadCloser(x.r.Body)
+	if name := x.r.Header["Content-Encoding"]; len(name) > 0 && !coding.IsNone(name[0]) {
+		r, err := coding.NewReader(strings.Join(name, ","), io.LimitReader(from, MaxBody))
+		if err != nil {
+			return unknownCoding(name[0])
+		}
+		defer r.Close()
+		from = r
+	}
 	x.body = slices.Grow(x.body[:0], int(min(max(x.r.ContentLength, 511), firstRead))+1)
 	for {
-		n, err := x.r.Body.Read(x.body[len(x.body):cap(x.body)])
+		n, err := from.Read(x.body[len(x.body):cap(x.body)])
 		x.body = x.body[:len(x.body)+n]
 		if len(x.body) > MaxBody {
 			return x.tooLarge()
@@ -180,7 +192,7 @@ func (x *exchange) read() *tally.Refusal {
 			break
 		}
 		if err != nil {
-			return brokenBody(err)
+			return brokenBody(x.r, err)
 		}
 		if len(x.body) == cap(x.body) {
 			x.body = slices.Grow(x.body, len(x.body))
@@ -212,11 +224,14 @@ func (x *exchange) tooLarge() *tally.Refusal {
 	return bodyTooLarge()
 }
 
-func brokenBody(err error) *tally.Refusal {
+func brokenBody(r *http.Request, err error) *tally.Refusal {
 	var late net.Error
 	if errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &late) && late.Timeout() {
 		return &tally.Refusal{Status: http.StatusRequestTimeout, Type: tally.TypeInvalid, Code: tally.CodeBadRequest,
 			Message: "The body of the request did not arrive within a minute."}
+	}
+	if name := r.Header.Get("Content-Encoding"); !coding.IsNone(name) {
+		return tally.BadRequest("", fmt.Sprintf("The body of the request broke off, or is not compressed with %.40q, as its Content-Encoding says.", name))
 	}
 	return tally.BadRequest("", "The body of the request broke off.")
 }

@@ -11,6 +11,7 @@ import (
 	"tallygate/engine/meter"
 	"tallygate/engine/tally"
 	"tallygate/providers"
+	"tallygate/providers/coding"
 )
 
 // tell writes a refusal to the caller, in the shape of the caller's dialect.
@@ -111,6 +112,11 @@ func passedOn(refusal *tally.Refusal, up *providers.UpstreamError, provider stri
 		refusal.Body = up.Body
 	}
 	return refusal
+}
+
+func unknownCoding(name string) *tally.Refusal {
+	return &tally.Refusal{Status: http.StatusUnsupportedMediaType, Type: tally.TypeInvalid, Code: tally.CodeBadRequest,
+		Message: fmt.Sprintf("The body of the request is compressed with %.40q. Send it as it is, or compressed once with one of %s.", name, coding.Names)}
 }
 
 func bodyTooLarge() *tally.Refusal {

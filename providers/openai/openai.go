@@ -193,7 +193,6 @@ func longest(c providers.Call) int64 {
 
 var (
 	errStatus   = errors.New("the upstream redirects or answers with a status that is no answer")
-	errEncoding = errors.New("the answer is compressed, which was not asked for")
 	errNoStream = errors.New("the answer is no stream, though one was asked for")
 	errAStream  = errors.New("the answer is a stream, though none was asked for")
 )
@@ -203,7 +202,7 @@ func (p *Provider) check(res *transport.Response, stream bool) error {
 	err := error(nil)
 	isStream := isType(res.ContentType, eventStream)
 	switch {
-	case res.Encoding != "" && !strings.EqualFold(res.Encoding, "identity"):
+	case res.Encoding != "":
 		err = errEncoding
 	case stream && !isStream:
 		err = errNoStream

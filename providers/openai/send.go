@@ -68,6 +68,9 @@ func (p *Provider) withKeys(ctx context.Context, r *transport.Request) (*transpo
 			r.Fields = fields[:last]
 		}
 		res, err := p.transport.RoundTrip(ctx, r)
+		if err == nil {
+			decode(res)
+		}
 		if err == nil && res.Status != http.StatusOK {
 			err = p.refusal(res)
 		}
