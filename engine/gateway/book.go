@@ -106,7 +106,7 @@ func (x *exchange) bookFailure(body providers.Body, err error) {
 	case said.Known > providers.KnownZero && (!x.stream || said.Finish != providers.Unfinished || up != nil && up.Fault == providers.ServerError):
 		x.bookSaid(a, body, &said) // usage in the middle of a stream is not its last word
 	case up != nil && up.Free:
-	case x.stream && x.stops(err) && up != nil && (up.Told || up.Fault == providers.Gone || up.Fault == providers.TimedOut && up.Status == 0):
+	case x.stream && x.stops(err) && up != nil && (up.Told || up.Status == 0 && (up.Fault == providers.Gone || up.Fault == providers.TimedOut)):
 		// We have closed it, or it has told its end; a time-out behind the upstream and
 		// an answer that is no stream tell nothing of what was written.
 		x.bookSoFar(a, body, &said)

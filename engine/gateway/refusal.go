@@ -91,7 +91,7 @@ func upstreamRefusal(x *exchange, err error) *tally.Refusal {
 	case providers.BadKey:
 		return say(tally.CodeProviderAuth, "does not accept the API key of this gateway's owner.")
 	case providers.ServerError:
-		if up.Status == 0 {
+		if up.Status < http.StatusBadRequest {
 			return say(tally.CodeProviderError, "reported an error.")
 		}
 		return say(tally.CodeProviderError, "failed with status %d.", up.Status)

@@ -129,27 +129,34 @@ func (p *Provider) Do(ctx context.Context, c providers.Call) (*providers.Reply, 
 	if err != nil {
 		return nil, err
 	}
-	if err := p.check(res, c.Stream); err != nil {
+	if err := check(res); err != nil {
 		res.Body.Close() // it is of no use
 		return nil, err
 	}
+	returned := c.Envelope.Returned(c.Endpoint)
+	whole := providers.WholeOptions{Length: res.Length, Until: began.Add(p.timeout), Choices: returned}
 	if c.Stream {
 		options := providers.StreamOptions{
-			KeepUsage: c.KeepUsage, HideErrors: c.HideErrors, Choices: c.Envelope.Returned(c.Endpoint), ChunkTimeout: p.chunk, MaxBytes: longest(c), Until: began.Add(max(p.timeout, longestStream)),
+			KeepUsage: c.KeepUsage, HideErrors: c.HideErrors, Choices: returned, ChunkTimeout: p.chunk, MaxBytes: longest(c), Until: began.Add(max(p.timeout, longestStream)),
 		}
 		if !p.impatient {
 			options.Thinking = began.Add(p.timeout)
 		}
-		return &providers.Reply{Status: res.Status, Header: p.stream, Stream: true, Body: providers.NewStream(res.Body, options)}, nil
+		reply := &providers.Reply{Status: res.Status, Header: p.stream, Stream: true}
+		if isType(res.ContentType, eventStream) {
+			reply.Body = providers.NewStream(res.Body, options)
+		} else {
+			reply.Body = providers.NewEither(res.Body, options, whole)
+		}
+		return reply, nil
 	}
-	options := providers.WholeOptions{Length: res.Length, Until: began.Add(p.timeout)}
 	if c.Endpoint == providers.Embeddings {
-		options.Vectors = providers.Floats
+		whole.Vectors = providers.Floats
 		if c.Envelope.Base64 {
-			options.Vectors = providers.Base64
+			whole.Vectors = providers.Base64
 		}
 	}
-	return &providers.Reply{Status: res.Status, Header: p.plain, Body: providers.NewWhole(res.Body, options)}, nil
+	return &providers.Reply{Status: res.Status, Header: p.plain, Body: providers.NewWhole(res.Body, whole)}, nil
 }
 
 // edits are what this kind of upstream must read in the place of what the
@@ -192,26 +199,19 @@ func longest(c providers.Call) int64 {
 }
 
 var (
-	errStatus   = errors.New("the upstream redirects or answers with a status that is no answer")
-	errNoStream = errors.New("the answer is no stream, though one was asked for")
-	errAStream  = errors.New("the answer is a stream, though none was asked for")
+	errStatus = errors.New("the upstream redirects or answers with a status that is no answer")
+	errPage   = errors.New("the answer is a web page")
 )
 
-// check refuses answers of a form that was not asked for.
-func (p *Provider) check(res *transport.Response, stream bool) error {
-	err := error(nil)
-	isStream := isType(res.ContentType, eventStream)
-	switch {
-	case res.Encoding != "":
-		err = errEncoding
-	case stream && !isStream:
-		err = errNoStream
-	case isStream && !stream:
-		err = errAStream
-	default:
+// check refuses answers that cannot be read.
+func check(res *transport.Response) error {
+	page, err := isType(res.ContentType, webPage), errEncoding
+	if page {
+		err = errPage
+	} else if res.Encoding == "" {
 		return nil
 	}
-	return &providers.UpstreamError{Fault: providers.BadAnswer, Status: res.Status, Free: isType(res.ContentType, webPage), Err: err}
+	return &providers.UpstreamError{Fault: providers.BadAnswer, Status: res.Status, Free: page, Err: err}
 }
 
 // isType reports whether a content type begins as one does.

@@ -23,6 +23,14 @@ func streams() []Scenario {
 			x.end()
 		}}
 	}
+	unnamed := func(name, line string) Scenario { // a stream whose head does not say so
+		return Scenario{Name: name, Stream: true, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
+			x.kept, x.chunked = true, true
+			x.head(200, line, "Transfer-Encoding: chunked")
+			x.trickle("\n" + opening + saying("all ") + saying("well") + finishing + reporting(goodUsage))
+			x.finish()
+		}}
+	}
 	among := func(name, what string) Scenario { // it is passed on
 		return Scenario{Name: name, Stream: true, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
 			x.kept = true
@@ -87,10 +95,34 @@ func streams() []Scenario {
 			x.head(200, "Content-Type: text/html", "Content-Length: 13")
 			x.raw("<html></html>")
 		}},
-		{Name: "stream-in-one-piece", Stream: true, Fault: providers.BadAnswer, play: func(x *exchange) {
+		{Name: "stream-in-one-piece", Stream: true, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
 			x.kept = true
-			x.json(message("all well", goodUsage))
+			x.json("\n\n" + strings.ReplaceAll(message("all well", goodUsage), ",", ",\n"))
 		}},
+		{Name: "stream-in-one-piece-failed", Stream: true, Fault: providers.ServerError, Free: true, Status: 200, play: func(x *exchange) {
+			x.kept = true
+			x.json(`{"error":{"message":"up failed"}}`)
+		}},
+		{Name: "stream-in-one-piece-cut", Stream: true, Fault: providers.BadAnswer, play: func(x *exchange) {
+			x.head(200, "Content-Type: application/json", "Content-Length: 1000")
+			x.raw(message("all well", goodUsage))
+		}},
+		{Name: "stream-in-one-piece-hang", Stream: true, Fault: providers.TimedOut, Total: Short, Status: 200, play: func(x *exchange) {
+			x.head(200, "Content-Type: application/json", "Content-Length: 1000")
+			x.raw("\n{")
+			x.hang()
+		}},
+		{Name: "stream-of-text", Stream: true, Fault: providers.BadAnswer, play: func(x *exchange) {
+			x.kept = true
+			x.head(200, "Content-Type: text/plain", "Content-Length: 9")
+			x.raw("all well\n")
+		}},
+		{Name: "stream-of-blanks", Stream: true, Fault: providers.BadAnswer, play: func(x *exchange) {
+			x.head(200, "Content-Type: text/plain")
+			x.repeat(strings.Repeat(" ", 1<<10), -1)
+		}},
+		unnamed("stream-of-plain", "Content-Type: text/plain; charset=utf-8"),
+		unnamed("stream-of-nothing", "X-Type: none"),
 		{Name: "stream-failed-at-once", Stream: true, Fault: providers.ServerError, Free: true, play: func(x *exchange) {
 			x.stream(failure)
 			x.finish()
