@@ -49,6 +49,7 @@ type exchange struct {
 	endpoint  providers.Endpoint
 	principal *tally.Principal
 	body      []byte
+	upload    upload
 	envelope  providers.Envelope
 	model     string // as asked; "" until the body has been read
 	stream    bool
@@ -172,7 +173,8 @@ func (x *exchange) read() *tally.Refusal {
 	if x.r.ContentLength > MaxBody {
 		return x.tooLarge()
 	}
-	from := io.ReadCloser(x.r.Body)
+	x.upload = upload{Reader: x.r.Body, rc: http.NewResponseController(x.w), began: x.begin}
+	from := io.Reader(&x.upload)
 	if name := x.r.Header["Content-Encoding"]; len(name) > 0 && !coding.IsNone(name[0]) {
 		r, err := coding.NewReader(strings.Join(name, ","), io.LimitReader(from, MaxBody))
 		if err != nil {
@@ -199,7 +201,7 @@ func (x *exchange) read() *tally.Refusal {
 		}
 	}
 	// The deadline was for the request; its answer may take longer.
-	http.NewResponseController(x.w).SetReadDeadline(time.Time{}) // best effort: a recorder has none
+	x.upload.rc.SetReadDeadline(time.Time{}) // best effort: a recorder has none
 	if x.dialect != nil {
 		if refusal := x.translate(); refusal != nil {
 			return refusal
@@ -228,7 +230,7 @@ func brokenBody(r *http.Request, err error) *tally.Refusal {
 	var late net.Error
 	if errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &late) && late.Timeout() {
 		return &tally.Refusal{Status: http.StatusRequestTimeout, Type: tally.TypeInvalid, Code: tally.CodeBadRequest,
-			Message: "The body of the request did not arrive within a minute."}
+			Message: fmt.Sprintf("The body of the request did not arrive: nothing came for a minute, or less than %d bytes a second in all. Send it again over a better line.", slowestUpload)}
 	}
 	if name := r.Header.Get("Content-Encoding"); !coding.IsNone(name) {
 		return tally.BadRequest("", fmt.Sprintf("The body of the request broke off, or is not compressed with %.40q, as its Content-Encoding says.", name))

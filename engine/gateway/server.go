@@ -73,6 +73,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serve(w, 
 func (s *Server) ServeAs(w http.ResponseWriter, r *http.Request, key tally.ID) { s.serve(w, r, key) }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, as tally.ID) {
+	if r.TransferEncoding != nil {
+		// A length beside it is ignored, and cannot be seen any more. A proxy before us
+		// that went by it would take what follows for another request.
+		w.Header()["Connection"] = closing
+	}
 	x := s.exchanges.Get().(*exchange)
 	x.start(w, r, as)
 	s.inFlight.Add(1)
