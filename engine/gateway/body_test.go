@@ -6,8 +6,13 @@ import (
 	"compress/zlib"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"tallygate/engine/tally"
+	"tallygate/providers/openai"
 )
 
 // A body that was compressed is read, and counts as what it holds; what comes out is
@@ -51,5 +56,36 @@ func TestCompressedRequests(t *testing.T) {
 				t.Errorf("it counts as %+v, plain as %+v", rec.Tokens, w.records()[1].Tokens)
 			}
 		})
+	}
+}
+
+// A prompt that is only to be echoed, with its probabilities, is sent with its bound of
+// 0, also under a limit on money; and a bound may be written as a number with a point.
+func TestBoundsOfOtherForms(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"model":"m","prompt":"hi","echo":true,"max_tokens":0}`: `"max_tokens":0}`,
+		`{"model":"m","prompt":"hi","max_tokens":100.0}`:         `"max_tokens":100}`,
+		`{"model":"m","prompt":"hi","max_tokens":1e2}`:           `"max_tokens":100}`,
+	} {
+		w := newWorld(t)
+		sent := ""
+		up := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+			b, _ := io.ReadAll(r.Body) // a test compares it
+			sent = string(b)
+			io.WriteString(out, `{"choices":[{"text":"hi","finish_reason":"length"}],"usage":{"prompt_tokens":1,"completion_tokens":0,"total_tokens":1}}`)
+		}))
+		defer up.Close()
+		w.kinds = openai.Kinds()
+		w.provider.Name, w.provider.ProviderKind, w.provider.BaseURL = "up", "custom", up.URL
+		w.models = w.models[:1]
+		w.models[0].Name = "m"
+		w.client.Limits = []tally.Limit{{Metric: tally.Cost, Window: tally.Window{Unit: tally.Total}, Max: int64(tally.Dollar)}}
+		w.open()
+		if a := w.send("POST", "/v1/completions", body); a.status != 200 || !strings.HasSuffix(sent, want) {
+			t.Errorf("%s: %d %s; sent %s", body, a.status, a.body, sent)
+		}
+		if rec := w.one(); rec.Cost == 0 || rec.Outcome != tally.OK {
+			t.Errorf("%s: %+v", body, rec)
+		}
 	}
 }
