@@ -13,7 +13,7 @@ type Envelope struct {
 	Model  string
 	Stream bool
 	// MaxTokens is max_tokens or max_completion_tokens, the larger if both are
-	// there; -1 if they are absent or null.
+	// there; -1 if they are absent or null. It is 0 only of a request to echo its prompt.
 	MaxTokens int64
 	// MaxField is the field that gave MaxTokens; "" if absent.
 	MaxField     string
@@ -53,7 +53,7 @@ type Envelope struct {
 	choices, bestOf, prompt, input, messages                               span
 	models, tier                                                           span
 	tools, plugins, searchParameters, modalities, cacheControl, speed      span
-	maxToolCalls, prediction, reasoning, thinking, thinkingBudget          span
+	maxToolCalls, prediction, reasoning, thinking, thinkingBudget, echo    span
 	open, end                                                              int   // offsets of the outer braces
 	ownMaxTokens, ownMaxCompletion                                         int64 // 0 if absent
 	empty                                                                  bool
@@ -224,6 +224,8 @@ func (e *Envelope) member(key []byte, at int) (*span, error) {
 		to = &e.thinking
 	case "thinking_budget":
 		to = &e.thinkingBudget
+	case "echo":
+		to = &e.echo
 	default:
 		if plain(key) {
 			return nil, nil

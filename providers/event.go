@@ -117,15 +117,11 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 	f := facts{endings: &s.said.endings}
 	i := inspect(data, space(data, 0), &f)
 	if i < 0 || space(data, i) < len(data) {
-		s.page = s.page || first && isPage(data)
-		if s.err = free(bad(errNoEvent), s.silent() && s.page); s.failing {
-			s.err = s.reportedError(false)
-		}
-		return broken
+		return s.noJSON(data, ev, first, kept)
 	}
 	fails := ev.fails || f.fails()
 	dropped := s.failing || fails && s.opts.HideErrors ||
-		!s.opts.KeepUsage && f.reports() && !fails && (!f.choices.present() || hollow(data, f.choices.From))
+		!s.opts.KeepUsage && (f.reports() || f.tells) && !fails && (!f.choices.present() || hollow(data, f.choices.From, !s.begun))
 	at := span{}
 	if f.reports() {
 		var seen figures
@@ -143,18 +139,51 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 		s.events++
 		s.content += int64(f.content)
 	}
-	if fails {
-		if s.failed = true; !s.passed && kept == 0 && f.content == 0 {
-			s.readOn()
-			return drop
-		}
-	}
-	if dropped {
+	if fails && s.fail(kept, f.content == 0) || dropped {
 		return drop
 	}
+	s.begun = s.begun || f.choices.present()
 	if at.present() {
 		by := kept + ev.data - ev.start
 		s.usage = span{From: by + at.From, To: by + at.To}
 	}
 	return keep
+}
+
+// noJSON takes notice of an event whose data is none. It is passed on, and whatever it
+// is, it may be paid for; so it is no proof of silence.
+func (s *Stream) noJSON(data []byte, ev event, first bool, kept int) verdict {
+	if s.failing && s.torn {
+		s.beside = true // it may have been what was used
+		s.err = s.reportedError(false)
+		return broken
+	}
+	if s.page = s.page || first && isPage(data); !s.failing && (s.page || s.torn) {
+		s.err = free(bad(errNoEvent), s.silent() && s.page)
+		return broken
+	}
+	dropped := s.failing || s.opts.HideErrors // it may be an error
+	if ev.fails {                             // it is one
+		s.beside = true
+		if s.fail(kept, true) || dropped {
+			return drop
+		}
+		return keep
+	}
+	s.events++
+	s.content += int64(len(data))
+	if dropped {
+		return drop
+	}
+	return keep
+}
+
+// fail takes notice of a failure that the stream tells of, and reports whether that is
+// its first word; empty is whether the event holds nothing else.
+func (s *Stream) fail(kept int, empty bool) bool {
+	if s.failed = true; s.passed || kept > 0 || !empty {
+		return false
+	}
+	s.readOn()
+	return true
 }

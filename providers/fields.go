@@ -11,7 +11,7 @@ import (
 var known = [...]string{"model", "stream", FieldMaxTokens, FieldMaxCompletion, "stream_options", "encoding_format",
 	"n", "best_of", "models", "service_tier", "prompt", "input", "user", "metadata", "safety_identifier", "conversation",
 	"messages", "tools", "plugins", "search_parameters", "modalities", "cache_control", "speed", "max_tool_calls", "prediction",
-	"reasoning", "thinking", "thinking_budget"}
+	"reasoning", "thinking", "thinking_budget", "echo"}
 
 // foldedKey decodes a key that is not plain. It returns the field that the key
 // spells with escapes, "" if it is none of ours, and an error if a decoder that
@@ -177,6 +177,7 @@ func (e *Envelope) readModel(b []byte) error {
 
 func (e *Envelope) readMax(b []byte) error {
 	e.MaxField = ""
+	echo := e.echo.present() && b[e.echo.From] == 't' // nothing is to be written then but the prompt
 	for _, f := range [...]struct {
 		span
 		name string
@@ -185,7 +186,10 @@ func (e *Envelope) readMax(b []byte) error {
 		if !f.present() || f.null(b) {
 			continue
 		}
-		n, err := integer(b, f.span, f.name, tally.MaxTokens)
+		n, err := count(b, f.span, f.name, tally.MaxTokens)
+		if err == nil && n == 0 && !echo {
+			err = tooSmall(f.name)
+		}
 		if err != nil {
 			return err
 		}
@@ -294,27 +298,29 @@ func boolean(b []byte, s span, name string) (bool, error) {
 
 // integer reads a count of at least 1.
 func integer(b []byte, s span, name string, largest int64) (int64, error) {
-	v := s.of(b)
-	if v[0] != '-' && v[0]-'0' > 9 {
-		return 0, wrongType(name, "a whole number")
+	n, err := count(b, s, name, largest)
+	if err == nil && n == 0 {
+		err = tooSmall(name)
 	}
-	n := int64(0)
-	for _, c := range v {
-		if c-'0' > 9 {
-			if v[0] == '-' {
-				break
-			}
-			return 0, wrongType(name, "a whole number")
-		}
-		if n = n*10 + int64(c-'0'); n > largest {
-			return 0, tally.Errorf(tally.Invalid, "%q is larger than %d", name, largest)
-		}
-	}
-	if n < 1 {
-		return 0, tally.Errorf(tally.Invalid, "%q must be at least 1", name)
-	}
-	return n, nil
+	return n, err
 }
+
+// count reads a count, which may be written as 100.0 or 1e2.
+func count(b []byte, s span, name string, largest int64) (int64, error) {
+	v := s.of(b)
+	switch n, whole, ok := ParseDecimal(v, 0); {
+	case v[0] == '-':
+		return 0, tooSmall(name)
+	case v[0]-'0' > 9 || ok && !whole:
+		return 0, wrongType(name, "a whole number")
+	case !ok || n > largest:
+		return 0, tally.Errorf(tally.Invalid, "%q is larger than %d", name, largest)
+	default:
+		return n, nil
+	}
+}
+
+func tooSmall(name string) error { return tally.Errorf(tally.Invalid, "%q must be at least 1", name) }
 
 func wrongType(name, want string) error {
 	return tally.Errorf(tally.Invalid, "%q must be %s", name, want)

@@ -93,9 +93,14 @@ func (h *hider) event(ev event) {
 		line := ev.start + bytes.LastIndexByte(h.b[ev.start:ev.data], '\n') + 1
 		h.drop(ev.start, line)
 		if at := ev.data + space(h.b[ev.data:ev.dataEnd], 0); at == ev.dataEnd || h.b[at] != '{' {
-			h.left = true // the end marker
-		} else if h.value(at, 0, besideAnswer) < 0 {
-			h.left = false
+			h.left = h.shows(h.b[at:ev.dataEnd])
+		} else {
+			block := h.b
+			h.b = block[:ev.dataEnd] // what is no JSON ends with its event
+			if to := h.value(at, 0, besideAnswer); to < 0 || space(h.b, to) < ev.dataEnd {
+				h.left = false // no members could be told apart
+			}
+			h.b = block
 		}
 		next := ev.dataEnd + bytes.IndexByte(h.b[ev.dataEnd:ev.end], '\n') + 1
 		h.drop(next, end)
@@ -104,6 +109,15 @@ func (h *hider) event(ev event) {
 		h.dst = append(h.dst[:before], ":\n"...)
 		h.from = end
 	}
+}
+
+// shows reports whether data that is no object may be seen: the end marker, or words that
+// are not about money. Visitors see only the former.
+func (h *hider) shows(data []byte) bool {
+	if data = bytes.TrimRight(data, " \t"); len(data) == 0 || string(data) == "[DONE]" {
+		return true
+	}
+	return !h.view.Known && bytes.IndexByte(data, '\\') < 0 && !hasMoneyWord(data) && !bytes.ContainsAny(data, currencySigns)
 }
 
 // value walks over a value as skipValue does.
@@ -270,6 +284,8 @@ func containsFold(s []byte, word string) bool {
 	return false
 }
 
+const currencySigns = "$\u20ac\u00a3\u00a5\u20b9"
+
 // namesAmount reports whether a quoted text of several words speaks of an amount of
 // money.
 func namesAmount(quoted []byte) bool {
@@ -282,7 +298,7 @@ func namesAmount(quoted []byte) bool {
 	if len(s) < 2 || bytes.IndexAny(s, "0123456789") < 0 {
 		return false
 	}
-	return bytes.ContainsAny(s, "$\u20ac\u00a3\u00a5\u20b9") || bytes.IndexByte(s, ' ') >= 0 && hasMoneyWord(s)
+	return bytes.ContainsAny(s, currencySigns) || bytes.IndexByte(s, ' ') >= 0 && hasMoneyWord(s)
 }
 
 // tellsOfMoney reports whether a key speaks of money. One with escapes is decoded,
@@ -345,16 +361,6 @@ var moneyBy = func() (by [256][]moneyWord) {
 func sameWord(a, b byte) bool {
 	return (a|0x20)-'a' < 26 && (b|0x20)-'a' < 26 && (a-'A' < 26 || b-'a' < 26)
 }
-
-// startsMoney are the letters with which one of the words begins.
-var startsMoney = func() (set [256]bool) {
-	for _, words := range [...][]string{moneyWords[:], moneyTerms[:]} {
-		for _, word := range words {
-			set[word[0]], set[word[0]-'a'+'A'] = true, true
-		}
-	}
-	return set
-}()
 
 // foldsTo reports whether a text is a word of lower-case letters, in any case.
 func foldsTo(s []byte, word string) bool {

@@ -112,6 +112,38 @@ func TestKnownMembers(t *testing.T) {
 	}
 }
 
+// TestHidingWhatIsNoJSON: words are passed on if they are not about money, what only looks
+// like JSON is not, and visitors see neither.
+func TestHidingWhatIsNoJSON(t *testing.T) {
+	for data, shown := range map[string]bool{
+		"OK: still at it":   true,
+		"[DONE]":            true,
+		"it costs 7":        false,
+		"$7":                false,
+		`["c\u006fst",7]`:   false,
+		`[{"cost":7}]`:      false,
+		`{"choices":[}`:     false,
+		`{"a":1} {"b":2}`:   false,
+		`{"a":"`:            false,
+		`{"usage":{"x":0.7`: false,
+	} {
+		for _, known := range []bool{false, true} {
+			want := ":\n\n"
+			if shown && (!known || data == "[DONE]") {
+				want = "data: " + data + "\n\n"
+			}
+			behind := "data: {\"b\":\"x\"}\n\n"
+			left := behind
+			if known {
+				left = ":\n\n"
+			}
+			if got := string(HideCostsInEvents(nil, []byte("data: "+data+"\n\n"+behind), View{Known: known})); got != want+left {
+				t.Errorf("%s, known %v: %q", data, known, got)
+			}
+		}
+	}
+}
+
 // node is a value of JSON and what is to be left of it.
 type node struct{ in, want string }
 

@@ -11,6 +11,7 @@ type facts struct {
 	believed    [3]bool // what each says can be
 	figures     figures // what all of them say, also two in one place
 	bill        bool    // a cost is told beside the usage
+	tells       bool    // there is something beside the choices that is called usage, of whatever type
 	model, tier span    // strings
 	choices     span    // of any type
 	err         bool    // something tells of a failure, whatever stands beside it
@@ -79,6 +80,7 @@ func inspect(b []byte, i int, f *facts) int {
 		case "model":
 			f.model = stringSpan(b, i, end)
 		case "usage":
+			f.tells = f.tells || says(b, i)
 			f.report(b, besideChoices, objectSpan(b, i, end))
 		case "cost", "cost_in_usd_ticks", "cost_details":
 			f.bill = true
@@ -155,18 +157,18 @@ func says(b []byte, i int) bool {
 }
 
 // hollow reports whether a well-formed value of the choices at i holds nothing
-// but its order and empty values.
-func hollow(b []byte, i int) bool {
+// but its order and empty values; role is whether that is something, too.
+func hollow(b []byte, i int, role bool) bool {
 	empty := true
 	switch b[i] {
 	case '[':
 		elementsOf(b, i, func(s span) bool {
-			empty = hollow(b, s.From)
+			empty = hollow(b, s.From, role)
 			return empty
 		})
 	case '{':
 		members(b, i, func(key []byte, s span) bool {
-			empty = string(key) == "index" || string(key) == "usage" || hollow(b, s.From)
+			empty = string(key) == "index" || string(key) == "usage" || string(key) == "role" && !role || hollow(b, s.From, role)
 			return empty
 		})
 	default:
@@ -217,7 +219,7 @@ func (f *facts) textsIn(b []byte, i, depth int, as inChoices) int {
 		}
 		switch {
 		case is == itsBeside || is == itsTokens:
-			f.beside = f.beside || !hollow(b, i)
+			f.beside = f.beside || !hollow(b, i, true)
 		case is == itsThought: // what is told under two names is the same
 			n := f.content - before
 			f.content -= min(n, thought)

@@ -10,7 +10,8 @@
 // How it works: [Envelope.Peek] looks at a request once (envelope.go, fields.go,
 // session.go) and [Envelope.Rewrite] edits it (rewrite.go), both over a scanner
 // that walks JSON without decoding it (scan.go). An answer is read by a [Stream]
-// (stream.go, event.go) or a [Whole] (whole.go; vectors.go for embeddings), which
+// (stream.go, event.go) or a [Whole] (whole.go; vectors.go for embeddings; an answer of
+// the other form than was asked for becomes it in either.go and gather.go), which
 // find in it what the gateway must know (inspect.go): which choices have ended
 // (endings.go), and usage in all the spellings of usage.go, summed up as a [Report]
 // (report.go). The costs that an upstream

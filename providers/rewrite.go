@@ -139,19 +139,24 @@ func (p *patches) bound(edits Edits) {
 		want, other, key = other, want, `"max_completion_tokens":`
 	}
 	n := edits.MaxOutput
-	if e.MaxTokens > 0 {
+	if e.MaxTokens >= 0 {
 		n = min(n, e.MaxTokens)
+	}
+	most := patch{n: n}
+	if n == 0 {
+		most.text = "0"
 	}
 	switch {
 	case edits.OnlyMaxField && other.present():
 		if want.present() {
-			p.set(want, key, patch{n: n})
+			p.set(want, key, most)
 			p.remove(other)
 		} else {
-			p.add(patch{from: other.KeyFrom, to: other.To, key: key, n: n})
+			most.from, most.to, most.key = other.KeyFrom, other.To, key
+			p.add(most)
 		}
 	case edits.OnlyMaxField || e.MaxTokens < 0:
-		p.set(want, key, patch{n: n})
+		p.set(want, key, most)
 	default:
 		if own := e.ownMaxTokens; own > 0 {
 			p.set(e.maxTokens, "", patch{n: min(own, n)})

@@ -25,6 +25,12 @@ func TestRewrite(t *testing.T) {
 		{`{"x":1}`, `{"max_completion_tokens":9,"x":1}`, Edits{MaxOutput: 9, MaxField: FieldMaxCompletion}},
 		{`{"max_tokens":5}`, `{"max_tokens":5}`, Edits{MaxOutput: 9, MaxField: FieldMaxTokens}},
 		{`{"max_tokens":50}`, `{"max_tokens":9}`, Edits{MaxOutput: 9, MaxField: FieldMaxTokens}},
+		{`{"max_tokens":5.0}`, `{"max_tokens":5}`, Edits{MaxOutput: 9, MaxField: FieldMaxTokens}},
+		{`{"max_tokens":1e2}`, `{"max_tokens":9}`, Edits{MaxOutput: 9, MaxField: FieldMaxTokens}},
+		{`{"max_tokens":1E2}`, `{"max_tokens":100}`, Edits{MaxOutput: 900, MaxField: FieldMaxTokens}},
+		{`{"echo":true,"max_tokens":0}`, `{"echo":true,"max_tokens":0}`, Edits{MaxOutput: 1, MaxField: FieldMaxTokens}},
+		{`{"echo":true,"max_tokens":0.0}`, `{"echo":true,"max_tokens":0}`, Edits{MaxOutput: 1, MaxField: FieldMaxTokens, OnlyMaxField: true}},
+		{`{"echo":true,"max_completion_tokens":0}`, `{"echo":true,"max_tokens":0}`, Edits{MaxOutput: 1, MaxField: FieldMaxTokens, OnlyMaxField: true}},
 		{`{"max_tokens":50}`, `{"max_tokens":50}`, Edits{}},
 		{`{"max_tokens":null}`, `{"max_tokens":9}`, Edits{MaxOutput: 9, MaxField: FieldMaxTokens}},
 		// Where the upstream obeys both, each is bounded and none is added.

@@ -29,14 +29,21 @@ type StreamOptions struct {
 	// ChunkTimeout bounds the wait for the next whole event, to an eighth; bytes
 	// that trickle in do not prolong it.
 	ChunkTimeout time.Duration
-	// MaxBytes bounds the whole stream, give or take a read; 0 is no bound.
+	// Thinking is until when the first event with text, reasoning or a tool call is
+	// waited for, in the place of ChunkTimeout: a model that thinks may say nothing for
+	// minutes, whatever empty event came at once. Zero: ChunkTimeout bounds it as well.
+	Thinking time.Time
+	// MaxBytes bounds the whole stream but for a number of large events, which are
+	// pictures or sound, give or take a read; 0 is no bound.
 	MaxBytes int64
 	// Until bounds the whole stream in time; zero is no bound.
 	Until time.Time
 }
 
 const (
-	maxEvent   = 1 << 20  // bytes of one event
+	maxEvent   = 32 << 20 // bytes of one event: a picture of four thousand pixels square
+	largeEvent = 64 << 10 // more than the text and probabilities of a token come to
+	mostLarge  = 32       // of them do not count for the bound of the whole
 	maxRest    = 64 << 10 // bytes of a stream that has failed at once
 	bufferSize = 16 << 10 // what a stream starts with
 	endTimeout = 10 * time.Millisecond
@@ -52,7 +59,7 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return 
 // in several lines, which it joins to one; walks over each event once without
 // decoding it, and allocates nothing per event.
 //
-// Every event must be a comment, or data in JSON, or the end marker. A stream
+// Data that is no JSON is passed on as it is, and counts as content. A stream
 // that ends without the marker is complete if a finish_reason was seen for each
 // choice, as many upstreams leave it out; otherwise it was cut.
 type Stream struct {
@@ -72,12 +79,16 @@ type Stream struct {
 	content int64
 	beside  bool  // something came that is no content
 	read    int64 // bytes
+	large   int   // events
 	failed  bool
 	failing bool      // with its first word; what follows is only read for its usage
 	spoke   bool      // there was an event with data
+	torn    bool      // the event that is looked at has no end
 	page    bool      // what came before that looks like a web page
 	passed  bool      // something was returned
+	begun   bool      // an event with choices is among what was: a role says nothing any more
 	until   time.Time // that the next event is waited for, at the latest
+	thinks  bool      // until is that of the first event with content
 	err     error
 }
 
@@ -133,6 +144,16 @@ func (s *Stream) deadline() {
 	if s.opts.ChunkTimeout <= 0 {
 		return
 	}
+	if !s.opts.Thinking.IsZero() && s.content == 0 && s.said.finish == Unfinished {
+		if !s.thinks {
+			s.thinks, s.until = true, s.opts.Thinking
+			s.src.SetReadDeadline(s.until)
+		}
+		return
+	}
+	if s.thinks {
+		s.thinks, s.until = false, time.Time{}
+	}
 	until := time.Now().Add(s.opts.ChunkTimeout)
 	if until.Sub(s.until) < s.opts.ChunkTimeout/8 {
 		return
@@ -146,7 +167,11 @@ func (s *Stream) deadline() {
 
 // fill reads more.
 func (s *Stream) fill() error {
-	if s.opts.MaxBytes > 0 && s.read > s.opts.MaxBytes {
+	read := s.read - int64(s.end)
+	if s.failing { // no large event is worth it any more
+		read = s.read
+	}
+	if s.opts.MaxBytes > 0 && read > s.opts.MaxBytes {
 		return bad(errEndless)
 	}
 	if s.end == len(s.buf) {
@@ -171,10 +196,11 @@ func (s *Stream) fill() error {
 func (s *Stream) boundary() int {
 	b := s.buf
 	for i := s.end; i > s.seen; {
-		i = bytes.LastIndexByte(b[:i], '\n')
-		if i < s.seen {
+		n := bytes.LastIndexByte(b[s.seen:i], '\n')
+		if n < 0 {
 			break
 		}
+		i = s.seen + n
 		if i >= 1 && b[i-1] == '\n' || i >= 2 && b[i-1] == '\r' && b[i-2] == '\n' || i == 0 || i == 1 && b[0] == '\r' {
 			return i + 1
 		}
@@ -193,7 +219,7 @@ func (s *Stream) finish(err error) ([]byte, error) {
 	var out []byte
 	if rest := bytes.TrimRight(s.buf[:s.end], "\r\n"); len(rest) > 0 {
 		whole := append(append(make([]byte, 0, len(rest)+2), rest...), '\n', '\n')
-		s.start = s.end
+		s.start, s.torn = s.end, true
 		out, _ = s.take(whole) // it is one event
 	}
 	if s.err == nil {
@@ -238,6 +264,10 @@ func (s *Stream) take(b []byte) (out []byte, taken int) {
 		verdict := s.look(b, ev, kept)
 		if verdict == later {
 			return b[:kept], ev.start
+		}
+		if size := ev.end - ev.start; size > largeEvent && s.large < mostLarge && !s.failing {
+			s.large++
+			s.read -= int64(size)
 		}
 		if verdict == keep || verdict == last {
 			if verdict == last {

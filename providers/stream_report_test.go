@@ -127,7 +127,13 @@ func TestStreamFailures(t *testing.T) {
 		"usage behind it":          {in: evError + ": c\n\n" + evUsage + evUsage + evDone, want: outcome{tokens: counted, ok: true, fault: ServerError}},
 		"zeros behind it":          {in: evError + zero + evDone, want: outcome{ok: true, fault: ServerError, free: true}},
 		"output behind it":         {in: evError + evHello + evUsage[:30], want: outcome{delivered: 2, fault: ServerError}},
-		"nonsense behind it":       {in: evError + "data: <html>\n\n" + evUsage, want: outcome{fault: ServerError, free: true}},
+		"words behind it":          {in: evError + "data: OK\n\n", want: outcome{delivered: 1, fault: ServerError}},
+		"torn behind it":           {in: evError + evUsage[:30], want: outcome{fault: ServerError}},
+		"a picture behind it":      {in: evError + event(`{"x":"`+strings.Repeat("x", 2*maxRest+4*bufferSize)+`"}`) + evUsage, want: outcome{fault: ServerError}},
+		"words by its name":        {in: "event: error\n" + event(`busy`) + evUsage + evDone, want: outcome{tokens: counted, ok: true, fault: ServerError}},
+		"words by its name, later": {in: evHello + "event: error\n" + event(`busy`) + evDone, want: outcome{delivered: 2, fault: ServerError, told: true}},
+		"words alone, by its name": {in: "event: error\n" + event(`busy`), want: outcome{fault: ServerError}},
+		"nonsense behind it":       {in: evError + "data: <html>\n\n" + evUsage, want: outcome{tokens: counted, ok: true, delivered: 2, fault: ServerError}},
 		"cut behind it":            {in: evError + evUsage, err: io.ErrUnexpectedEOF, want: outcome{tokens: counted, ok: true, fault: ServerError}},
 		"too late behind it":       {in: evError + strings.Repeat(": x\n\n", (maxRest+2*bufferSize)/5) + evUsage, want: outcome{fault: ServerError, free: true}},
 		"behind a role":            {in: evRole + evError + evDone, want: outcome{fault: ServerError, told: true, free: true}},
@@ -152,7 +158,7 @@ func TestStreamFailures(t *testing.T) {
 		"nothing, and cut":         {in: evRole, err: io.ErrUnexpectedEOF, want: outcome{fault: BadAnswer}},
 		"a web page":               {in: "\n<!DOCTYPE html>\n<title>x</title>", want: outcome{fault: BadAnswer, free: true}},
 		"a page as an event":       {in: "data: <html>\n\n", want: outcome{fault: BadAnswer, free: true}},
-		"a page behind text":       {in: evHello + "data: <html>\n\n", want: outcome{delivered: 2, fault: BadAnswer}},
+		"a page behind text":       {in: evHello + "data: <html>\n\n", want: outcome{delivered: 3, fault: BadAnswer}},
 	} {
 		for _, size := range []func() int{nil, func() int { return 1 }} {
 			got := drain(t, NewStream(&pieces{text: x.in, err: x.err, size: size}, StreamOptions{}))

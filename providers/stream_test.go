@@ -121,6 +121,13 @@ func TestStream(t *testing.T) {
 	}{
 		"usage dropped": {in: evRole + evHello + evStop + evUsage + evDone,
 			want: outcome{out: evRole + evHello + evStop + evDone, tokens: counted, ok: true, delivered: 2}},
+		"usage without choices":      {in: evHello + `data: {"usage":` + theUsage + "}\n\n" + evDone, want: outcome{out: evHello + evDone, tokens: counted, ok: true, delivered: 2}},
+		"usage and no choices":       {in: evHello + `data: {"choices":null,"usage":` + theUsage + "}\n\n" + evDone, want: outcome{out: evHello + evDone, tokens: counted, ok: true, delivered: 2}},
+		"usage in an empty choice":   {in: evHello + `data: {"choices":[{"index":0,"delta":{},"finish_reason":null}],"usage":` + theUsage + "}\n\n" + evDone, want: outcome{out: evHello + evDone, tokens: counted, ok: true, delivered: 2}},
+		"usage and the role again":   {in: evRole + evHello + evRole[:len(evRole)-3] + `,"usage":` + theUsage + "}\n\n" + evDone, want: outcome{out: evRole + evHello + evDone, tokens: counted, ok: true, delivered: 2}},
+		"usage and the first role":   {in: evRole[:len(evRole)-3] + `,"usage":` + theUsage + "}\n\n" + evDone, want: outcome{out: evRole[:len(evRole)-3] + `,"usage":` + theUsage + "}\n\n" + evDone, usage: theUsage, tokens: counted, ok: true}},
+		"usage that is no object":    {in: evHello + `data: {"choices":[],"usage":[20,7]}` + "\n\n" + evDone, want: outcome{out: evHello + evDone, delivered: 2}},
+		"usage that is an empty one": {in: evHello + `data: {"choices":[],"usage":{}}` + "\n\n" + evDone, want: outcome{out: evHello + evDone, delivered: 2}},
 		"usage kept": {in: evRole + evHello + evUsage + evDone, keep: true,
 			want: outcome{out: evRole + evHello + evUsage + evDone, usage: theUsage, tokens: counted, ok: true, delivered: 2}},
 		"usage beside content is never dropped": {in: `data: {"choices":[{"delta":{"content":"hello"}}],"usage":` + theUsage + "}\n\n" + evDone,
@@ -155,9 +162,11 @@ func TestStream(t *testing.T) {
 		"cut in mid-event":             {in: evHello + evStop[:30], err: io.ErrUnexpectedEOF, want: outcome{out: evHello, delivered: 2, fault: BadAnswer}},
 		"ended within an event":        {in: evHello + evStop[:30], want: outcome{out: evHello, delivered: 2, fault: BadAnswer}},
 		"the transport knows why":      {in: evHello, err: &UpstreamError{Fault: TimedOut}, want: outcome{out: evHello, delivered: 2, fault: TimedOut}},
-		"not JSON":                     {in: evHello + "data: hello\n\n" + evHello, want: outcome{out: evHello, delivered: 2, fault: BadAnswer}},
-		"half of an object":            {in: evHello + "data: {\"choices\":[\n\n", want: outcome{out: evHello, delivered: 2, fault: BadAnswer}},
-		"more than an object":          {in: "data: {} {}\n\n", want: outcome{fault: BadAnswer}},
+		"not JSON":                     {in: evHello + "data: hello\n\n" + evHello + evStop + evDone, want: outcome{out: evHello + "data: hello\n\n" + evHello + evStop + evDone, delivered: 4}},
+		"not JSON, to a visitor":       {in: evHello + "data: hello\n\n" + evHello + evStop + evDone, hide: true, want: outcome{out: evHello + evHello + evStop + evDone, delivered: 4}},
+		"half of an object":            {in: evHello + "data: {\"choices\":[\n\n", want: outcome{out: evHello + "data: {\"choices\":[\n\n", delivered: 5, fault: BadAnswer}},
+		"more than an object":          {in: "data: {} {}\n\n", want: outcome{out: "data: {} {}\n\n", delivered: 2, fault: BadAnswer}},
+		"a page in an event":           {in: "data: <html>\n\n" + evHello, want: outcome{fault: BadAnswer, free: true}},
 		"an error at once":             {in: evError + evDone, want: outcome{fault: ServerError, free: true}},
 		"an error behind content":      {in: evHello + evError + evDone, want: outcome{out: evHello + evError + evDone, delivered: 2, fault: ServerError, told: true}},
 		"an error and then the end":    {in: evHello + evError, want: outcome{out: evHello + evError, delivered: 2, fault: ServerError, told: true}},
@@ -219,13 +228,18 @@ func TestStreamDelivered(t *testing.T) {
 
 func TestStreamBounds(t *testing.T) {
 	long := func(n int) string { return `data: {"choices":[],"x":"` + strings.Repeat("x", n) + "\"}\n\n" }
-	got := drain(t, NewStream(&pieces{text: long(1000<<10) + evDone}, StreamOptions{}))
-	if got.fault != "" || len(got.out) != len(long(1000<<10)+evDone) {
-		t.Errorf("an event of 1000 KiB: %d bytes, %v", len(got.out), got.fault)
+	// A picture is longer than a stream of so few tokens may be.
+	got := drain(t, NewStream(&pieces{text: long(30<<20) + evHello + evDone}, StreamOptions{MaxBytes: 10_000}))
+	if got.fault != "" || len(got.out) != len(long(30<<20)+evHello+evDone) {
+		t.Errorf("an event of 30 MiB: %d bytes, %v", len(got.out), got.fault)
 	}
-	got = drain(t, NewStream(&pieces{text: evHello + long(2<<20) + evDone}, StreamOptions{}))
+	got = drain(t, NewStream(&pieces{text: evHello + long(33<<20) + evDone}, StreamOptions{}))
 	if got.fault != BadAnswer || got.out != evHello {
-		t.Errorf("an event of 2 MiB: %d bytes, %v", len(got.out), got.fault)
+		t.Errorf("an event of 33 MiB: %d bytes, %v", len(got.out), got.fault)
+	}
+	got = drain(t, NewStream(&pieces{text: strings.Repeat(long(largeEvent), 2*mostLarge)}, StreamOptions{MaxBytes: 10_000}))
+	if got.fault != BadAnswer || len(got.out) > (mostLarge+3)*len(long(largeEvent)) {
+		t.Errorf("pictures without end: %d bytes, %v", len(got.out), got.fault)
 	}
 	endless := &pieces{text: strings.Repeat(evHello, 10_000), size: func() int { return 500 }}
 	got = drain(t, NewStream(endless, StreamOptions{MaxBytes: 10_000}))
@@ -266,6 +280,30 @@ func TestFailedStreamIsNotWaitedFor(t *testing.T) {
 		defer s.Close()
 		if _, err := s.Next(); err == nil || len(src.until) != 2 || src.until[1].Sub(start) != restTimeout {
 			t.Errorf("%v, deadlines %v", err, src.until)
+		}
+	})
+}
+
+// A model may think as long as the whole call may take: before the first event with
+// content, none that is empty starts the shorter wait, and what comes behind it does.
+func TestStreamThinking(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &pieces{text: evRole + evRole + evHello + evHello + evDone, size: func() int { return 1 }}
+		start := time.Now()
+		s := NewStream(src, StreamOptions{ChunkTimeout: 3 * time.Minute, Thinking: start.Add(10 * time.Minute), Until: start.Add(time.Hour)})
+		defer s.Close()
+		for range 4 {
+			if _, err := s.Next(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * time.Minute)
+		}
+		var got []time.Duration
+		for _, at := range src.until {
+			got = append(got, at.Sub(start))
+		}
+		if want := []time.Duration{10 * time.Minute, 9 * time.Minute}; !slices.Equal(got, want) {
+			t.Errorf("deadlines after %v, want %v", got, want)
 		}
 	})
 }

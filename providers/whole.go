@@ -1,6 +1,7 @@
 package providers
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"time"
@@ -17,6 +18,8 @@ type WholeOptions struct {
 	Until time.Time
 	// Vectors is what embeddings must be encoded as; "" leaves them as they are.
 	Vectors Encoding
+	// Choices is how many answers were asked for, as in [StreamOptions].
+	Choices int64
 }
 
 const (
@@ -25,7 +28,7 @@ const (
 )
 
 // Whole is the Body of an answer in one piece of JSON. It reads the answer with
-// the first Next.
+// the first Next. A stream that was not asked for is put together to one.
 type Whole struct {
 	src  Source // nil once it was closed
 	opts WholeOptions
@@ -34,7 +37,8 @@ type Whole struct {
 	buf    []byte
 	facts  facts
 	said   notes
-	shown  bool // the usage is one that the client is to see
+	stream int64 // the tokens that it delivered if it was one; else 0
+	shown  bool  // the usage is one that the client is to see
 	begun  bool
 	fresh  bool // Next has just returned the answer
 	err    error
@@ -125,6 +129,9 @@ func (w *Whole) grow(size int) {
 
 // look takes notice of the answer.
 func (w *Whole) look() error {
+	if w.opts.Vectors == "" && beginsEvents(bytes.TrimLeft(w.buf, " \t\r\n\ufeff")) {
+		return w.gather()
+	}
 	i := inspect(w.buf, space(w.buf, 0), &w.facts)
 	switch {
 	case i < 0 || space(w.buf, i) < len(w.buf):
@@ -146,6 +153,21 @@ func (w *Whole) look() error {
 	return nil
 }
 
+// gather puts a stream together.
+func (w *Whole) gather() error {
+	answer, read, err := gather(w.buf, w.opts.Choices)
+	w.said, w.stream = read.said, read.Delivered()
+	if err != nil {
+		w.begun = true // it tells what it has used
+		return err
+	}
+	w.buf = answer
+	inspect(w.buf, 0, &w.facts)
+	var again figures // they are counted
+	w.shown = w.facts.count(w.buf, &again)
+	return nil
+}
+
 // failed takes notice of what the answer says, and reports whether that is only
 // that the upstream has failed. An answer that holds something is one, whatever
 // stands beside it.
@@ -164,7 +186,7 @@ func (w *Whole) Report() Report {
 	if !w.begun {
 		return Report{}
 	}
-	r := w.said.report(w.facts.delivered(), w.facts.data)
+	r := w.said.report(w.Delivered(), w.facts.data)
 	r.Failed = w.facts.fails()
 	return r
 }
@@ -183,7 +205,7 @@ func (w *Whole) Delivered() int64 {
 	if !w.begun {
 		return 0
 	}
-	return w.facts.delivered()
+	return max(w.stream, w.facts.delivered())
 }
 
 // Final implements Body.

@@ -12,9 +12,9 @@ type ProviderFields struct {
 	BaseURL          *string        `json:"base_url,omitempty" help:"address of its API, like https://api.openai.com/v1"`
 	APIKeys          []Secret       `json:"api_keys,omitempty" flag:"-"` // replace those it has
 	ConnectTimeout   *time.Duration `json:"connect_timeout_ns,omitempty" flag:"connect-timeout" help:"to connect; default 10s"`
-	FirstByteTimeout *time.Duration `json:"first_byte_timeout_ns,omitempty" flag:"first-byte-timeout" help:"to the first byte of an answer; default 2m"`
-	ChunkTimeout     *time.Duration `json:"chunk_timeout_ns,omitempty" flag:"chunk-timeout" help:"between two chunks of a stream; default 1m"`
-	Timeout          *time.Duration `json:"timeout_ns,omitempty" flag:"timeout" help:"for a whole answer that is not streamed; default 10m"`
+	FirstByteTimeout *time.Duration `json:"first_byte_timeout_ns,omitempty" flag:"first-byte-timeout" help:"to the first byte of a stream; default the whole time-out"`
+	ChunkTimeout     *time.Duration `json:"chunk_timeout_ns,omitempty" flag:"chunk-timeout" help:"between two events of a stream; default 3m, and the whole time-out before the model begins to write"`
+	Timeout          *time.Duration `json:"timeout_ns,omitempty" flag:"timeout" help:"for a whole answer, and for a stream to begin; default 10m"`
 	MaxInFlight      *int           `json:"max_in_flight,omitempty" help:"requests at the same time; 0 for no cap"`
 	CostBy           *tally.CostBy  `json:"cost_by,omitempty" help:"whose figure is the cost where it tells what it has charged: ours, theirs or max (the larger); empty: max, of kind openrouter theirs"`
 	Enabled          *bool          `json:"enabled,omitempty" help:"use it"`

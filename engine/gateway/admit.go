@@ -249,7 +249,7 @@ func (x *exchange) outputWanted(limited bool) *tally.Refusal {
 		}
 		want = max(want, e.Thinking+meter.LeastOutput)
 	}
-	want = min(want, largest)
+	want = max(min(want, largest), 1) // an upstream that is to write nothing may count one
 	x.most = want
 	if e.MaxTokens < 0 {
 		x.most = largest

@@ -8,10 +8,12 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"tallygate/engine/tally"
+	"tallygate/providers/coding"
 )
 
 const (
@@ -97,7 +99,7 @@ func (x *exchange) read() *tally.Refusal {
 		return refusal
 	}
 	// The deadline was for the request; its answer may take longer.
-	http.NewResponseController(x.w).SetReadDeadline(time.Time{}) // best effort: a recorder has none
+	x.upload.rc.SetReadDeadline(time.Time{}) // best effort: a recorder has none
 	if x.dialect != nil {
 		if refusal := x.hold(2 * len(x.body)); refusal != nil { // what is decoded, and what is made of it
 			return refusal
@@ -109,8 +111,19 @@ func (x *exchange) read() *tally.Refusal {
 	return x.peek()
 }
 
-// receive reads the body.
+// receive reads the body, and decodes it if it is compressed. Most bounds what it
+// comes to then.
 func (x *exchange) receive(length, most int64) *tally.Refusal {
+	x.upload = upload{Reader: x.r.Body, rc: http.NewResponseController(x.w), began: x.begin}
+	from := io.Reader(&x.upload)
+	if name := x.r.Header["Content-Encoding"]; len(name) > 0 && !coding.IsNone(name[0]) {
+		r, err := coding.NewReader(strings.Join(name, ","), io.LimitReader(from, most))
+		if err != nil {
+			return unknownCoding(name[0])
+		}
+		defer r.Close()
+		from, length = r, -1 // which it has once it is decoded is not known
+	}
 	if refusal := x.hold(cap(x.body)); refusal != nil {
 		return refusal
 	}
@@ -123,7 +136,7 @@ func (x *exchange) receive(length, most int64) *tally.Refusal {
 			return refusal
 		}
 		for len(x.body) < cap(x.body) {
-			n, err := x.r.Body.Read(x.body[len(x.body):cap(x.body)])
+			n, err := from.Read(x.body[len(x.body):cap(x.body)])
 			x.body = x.body[:len(x.body)+n]
 			if int64(len(x.body)) > most {
 				return bodyTooLarge(most)
@@ -135,7 +148,7 @@ func (x *exchange) receive(length, most int64) *tally.Refusal {
 			if err == io.EOF {
 				return nil
 			}
-			return brokenBody(err)
+			return brokenBody(x.r, err)
 		}
 	}
 }
@@ -190,11 +203,19 @@ func bodyTooLarge(most int64) *tally.Refusal {
 		Message: fmt.Sprintf("The request is larger than %s, the most that may be sent here with this credential. Send less, or ask the owner of this gateway to allow more.", size)}
 }
 
-func brokenBody(err error) *tally.Refusal {
+func unknownCoding(name string) *tally.Refusal {
+	return &tally.Refusal{Status: http.StatusUnsupportedMediaType, Type: tally.TypeInvalid, Code: tally.CodeBadRequest,
+		Message: fmt.Sprintf("The body of the request is compressed with %.40q. Send it as it is, or compressed once with one of %s.", name, coding.Names)}
+}
+
+func brokenBody(r *http.Request, err error) *tally.Refusal {
 	var late net.Error
 	if errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &late) && late.Timeout() {
 		return &tally.Refusal{Status: http.StatusRequestTimeout, Type: tally.TypeInvalid, Code: tally.CodeBadRequest,
-			Message: "The body of the request did not arrive within a minute."}
+			Message: fmt.Sprintf("The body of the request did not arrive: nothing came for a minute, or less than %d bytes a second in all. Send it again over a better line.", slowestUpload)}
+	}
+	if name := r.Header.Get("Content-Encoding"); !coding.IsNone(name) {
+		return tally.BadRequest("", fmt.Sprintf("The body of the request broke off, or is not compressed with %.40q, as its Content-Encoding says.", name))
 	}
 	return tally.BadRequest("", "The body of the request broke off.")
 }

@@ -104,7 +104,7 @@ func (x *exchange) bookFailure(body providers.Body, err error) {
 		said = body.Report()
 	}
 	up, _ := errors.AsType[*providers.UpstreamError](err)
-	last := !x.stream || said.Finish != providers.Unfinished || up != nil && up.Fault == providers.ServerError
+	last := said.Finish != providers.Unfinished || up != nil && up.Fault == providers.ServerError
 	switch {
 	case up != nil && up.Said != nil:
 		said = *up.Said
@@ -114,7 +114,7 @@ func (x *exchange) bookFailure(body providers.Body, err error) {
 	case said.Known > providers.KnownZero && last:
 		x.bookSaid(a, body, &said) // usage in the middle of a stream is not its last word
 	case up != nil && up.Free:
-	case x.stream && x.stops(err) && up != nil && (up.Told || up.Fault == providers.Gone || up.Fault == providers.TimedOut && up.Status == 0):
+	case x.stream && x.stops(err) && up != nil && (up.Told || up.Status == 0 && (up.Fault == providers.Gone || up.Fault == providers.TimedOut)):
 		// We have closed it, or it has told its end; a time-out behind the upstream and
 		// an answer that is no stream tell nothing of what was written.
 		x.bookSoFar(a, body, &said)

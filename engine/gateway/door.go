@@ -25,9 +25,9 @@ const (
 	manyFiles  = 1 << 16
 	countEvery = 5 * time.Second
 	countsKept = 12 // a minute: files of the store come and go
-	// silence is how long a connection has said nothing before it may be closed for
+	// lull is how long a connection has said nothing before it may be closed for
 	// another: one that has just come is about to ask, or has just been answered.
-	silence = 500 * time.Millisecond
+	lull = 500 * time.Millisecond
 	// atDoor is how often a connection that came is tried again while there is no
 	// room. Others wait behind it, in the system's queue.
 	atDoor = 20 * time.Millisecond
@@ -161,7 +161,7 @@ func (d *Door) enter(v *visit) bool {
 	d.count()
 	if !d.isShut() && d.full() { // those in the queue of one that is shut are served
 		// Some may be found silent soon; until then none is closed that has room.
-		if len(d.visits)+max(d.calling, d.pooled) >= d.room || time.Now().UnixNano()-v.quiet.Load() > int64(silence) {
+		if len(d.visits)+max(d.calling, d.pooled) >= d.room || time.Now().UnixNano()-v.quiet.Load() > int64(lull) {
 			d.makeRoom()
 		}
 		return false
@@ -197,7 +197,7 @@ func (d *Door) full() bool {
 	}
 	if now := time.Now(); now.Sub(d.looked) >= lookEvery {
 		d.looked, d.lively = now, 0
-		before := now.Add(-silence).UnixNano()
+		before := now.Add(-lull).UnixNano()
 		for v := range d.visits {
 			if quiet := v.quiet.Load(); quiet == 0 || quiet > before {
 				d.lively++
@@ -264,7 +264,7 @@ func (d *Door) makeRoom() (some bool) {
 	slices.SortFunc(all, func(a, b silent) int { return cmp.Compare(a.since, b.since) })
 	// Several at once: looking through all of them for every one would cost more
 	// than they are worth.
-	before := time.Now().Add(-silence).UnixNano()
+	before := time.Now().Add(-lull).UnixNano()
 	for _, c := range all[:min(len(all), 1+d.room/64)] {
 		if c.since <= before {
 			c.closed = true

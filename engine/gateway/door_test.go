@@ -87,7 +87,7 @@ func TestSilentConnectionsMakeRoom(t *testing.T) {
 			silent[i] = s.come("203.0.113.9")
 			time.Sleep(time.Millisecond)
 		}
-		time.Sleep(2 * silence)
+		time.Sleep(2 * lull)
 		if n := s.door.Open(); n > most {
 			t.Errorf("%d connections are open, of %d", n, most)
 		}

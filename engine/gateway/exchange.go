@@ -35,6 +35,7 @@ type exchange struct {
 	endpoint  providers.Endpoint
 	principal *tally.Principal
 	body      []byte
+	upload    upload
 	held      int64 // bytes of the budget for bodies
 	came      bool  // the body, whole or broken
 	envelope  providers.Envelope
@@ -57,7 +58,8 @@ type exchange struct {
 	call      *call           // to it; nil if there is none under way
 	asking    time.Time       // since when
 	result    meter.Result
-	started   bool // the head of an answer has gone to the caller
+	started   bool     // the head of an answer has gone to the caller
+	lines     *lineOut // to the caller of a stream; nil before an upstream has begun one
 	out       []byte
 	values    []string // of the answer's head
 }

@@ -116,7 +116,7 @@ func (x *exchange) ask() (reply *providers.Reply, first []byte, err error) {
 		if cut != nil {
 			return nil, nil, refusedError{cut}
 		}
-		if up, ok := errors.AsType[*providers.UpstreamError](err); !ok || !up.Retryable() || x.ctx.Err() != nil {
+		if up, ok := errors.AsType[*providers.UpstreamError](err); !ok || !up.Retryable() || x.started || x.ctx.Err() != nil {
 			return nil, nil, err
 		}
 		paid, asked := x.latest().Basis != "", x.target
@@ -200,7 +200,7 @@ func (x *exchange) attempt() (*providers.Reply, []byte, error) {
 		x.bookFailure(nil, err)
 		return nil, nil, err
 	}
-	first, err := reply.Body.Next()
+	first, err := x.first(reply)
 	if err == nil {
 		x.result.FirstByte = x.elapsed()
 		return reply, first, nil
@@ -211,6 +211,17 @@ func (x *exchange) attempt() (*providers.Reply, []byte, error) {
 	x.bookFailure(reply.Body, err)
 	reply.Body.Close() // it failed already
 	return nil, nil, err
+}
+
+// first waits for the first bytes of an answer.
+func (x *exchange) first(reply *providers.Reply) ([]byte, error) {
+	if !reply.Stream {
+		return reply.Body.Next()
+	}
+	if x.lines == nil {
+		x.lines = &lineOut{x: x, rc: http.NewResponseController(x.w)}
+	}
+	return x.lines.next(reply, x.call)
 }
 
 // fail settles a request that no upstream has answered, and says why.
@@ -225,8 +236,16 @@ func (x *exchange) fail(err error) {
 		x.result.Outcome, x.result.Status, x.result.Code = tally.Canceled, tally.StatusClientClosed, tally.CodeClientClosed
 	}
 	x.result.Uncounted = x.free() && refusal.Code != tally.CodeRefusedUpstream
+	if !x.started {
+		x.settle()
+		x.tell(refusal)
+		return
+	}
+	if x.result.Outcome == tally.OutcomeFailed {
+		x.result.Status = http.StatusOK // it was told while the model thought
+	}
 	x.settle()
-	x.tell(refusal)
+	x.tellInStream(refusal, err)
 }
 
 // free reports whether every attempt is proven to have cost nothing.
@@ -278,6 +297,9 @@ func (x *exchange) leaveUpstream() {
 
 // close settles a request that a defect stopped before its end.
 func (x *exchange) close() {
+	if x.lines != nil {
+		x.lines.end()
+	}
 	x.leaveUpstream()
 	if x.ticket != nil {
 		x.ticket.Close(context.Background(), x.Clock())

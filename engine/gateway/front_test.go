@@ -101,6 +101,78 @@ func TestSlowCallers(t *testing.T) {
 	}
 }
 
+// An upload takes as long as bytes keep coming.
+func TestLongUpload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		c := dialed(t, w)
+		body := `{"model":"sim-small","messages":[{"role":"user","content":"` + strings.Repeat("hello ", 100_000) + `"}]}`
+		go func() {
+			fmt.Fprintf(c, "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n", w.token, len(body))
+			for rest := body; rest != ""; { // for ten minutes, with pauses of three quarters of one
+				time.Sleep(45 * time.Second)
+				n := min(len(rest), 50<<10)
+				io.WriteString(c, rest[:n]) // the answer says if it failed
+				rest = rest[n:]
+			}
+		}()
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("%v %v", resp, err)
+		}
+		io.Copy(io.Discard, resp.Body) // its end is tested elsewhere
+	})
+}
+
+// No request can carry another one inside: where its length can be taken for two
+// things it is refused, or its connection closed behind the answer.
+func TestLengths(t *testing.T) {
+	const request = `{"model":"sim-small","messages":[{"role":"user","content":"hi"}]}`
+	chunked := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(request), request)
+	length := fmt.Sprintf("Content-Length: %d\r\n", len(request))
+	for name, tc := range map[string]struct {
+		lines, body string
+		status      int
+		closed      bool
+	}{
+		"one length":                 {length, request, 200, false},
+		"two lengths":                {length + "Content-Length: 5\r\n", request, 400, true},
+		"two in a list":              {fmt.Sprintf("Content-Length: %d, 5\r\n", len(request)), request, 400, true},
+		"the same twice":             {length + length, request, 200, false}, // it is one
+		"chunks":                     {"Transfer-Encoding: chunked\r\n", chunked, 200, true},
+		"a length beside chunks":     {"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", chunked, 200, true},
+		"chunks beside a length":     {length + "Transfer-Encoding: chunked\r\n", chunked, 200, true},
+		"chunks twice":               {"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", chunked, 501, true},
+		"something before chunks":    {"Transfer-Encoding: gzip, chunked\r\n", chunked, 501, true},
+		"chunks by an odd name":      {"Transfer-Encoding: xchunked\r\n" + length, request, 501, true},
+		"a space before the colon":   {"Content-Length : 5\r\n", request, 400, true},
+		"a length with a sign":       {"Content-Length: +5\r\n", request, 400, true},
+		"chunks behind a line break": {"X: y\r\n Transfer-Encoding: chunked\r\n" + length, request, 200, false}, // a folded line is part of X
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t).open()
+			c, err := net.Dial("tcp", w.http.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			c.SetDeadline(time.Now().Add(10 * time.Second))
+			fmt.Fprintf(c, "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s\r\n%s", w.token, tc.lines, tc.body)
+			fmt.Fprint(c, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n") // what may have been hidden
+			in := bufio.NewReader(c)
+			resp, err := http.ReadResponse(in, nil)
+			if err != nil || resp.StatusCode != tc.status {
+				t.Fatalf("%v %v", resp, err)
+			}
+			io.Copy(io.Discard, resp.Body) // what it says is of no interest here
+			next, err := http.ReadResponse(in, nil)
+			if (err != nil) != tc.closed {
+				t.Errorf("another answer follows: %v, %v", next, err)
+			}
+		})
+	}
+}
+
 // The bound on a request's arrival does not cut short an answer that takes
 // longer.
 func TestSlowAnswer(t *testing.T) {

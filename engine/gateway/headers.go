@@ -13,7 +13,7 @@ import (
 // Header values that all answers share; nobody changes them.
 var (
 	jsonType    = []string{"application/json"}
-	closes      = []string{"close"}
+	closing     = []string{"close"}
 	noCache     = []string{"no-cache"}
 	noBuffering = []string{"no"} // nginx would hold events back
 	costTrailer = []string{"X-Tallygate-Cost-Usd"}

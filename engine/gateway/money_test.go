@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -34,7 +35,7 @@ type biller struct {
 // faults are the ways, by name. Those that are free are proven to be: by a status,
 // by an error without output, by a page, by a usage of nothing.
 var faults = []string{"", "", "", "no-usage", "prompt-only", "zero", "status-500", "status-429", "status-400", "status-504", "hang-head", "hang-body", "early-usage", "early-zeros",
-	"close-head", "cut", "error-inside", "error-first", "error-late", "error-tools", "status-422", "page", "slow", "elsewhere"}
+	"close-head", "cut", "error-inside", "error-first", "error-late", "error-tools", "status-422", "page", "slow", "elsewhere", "other-form", "other-form-cut", "zipped", "picky"}
 
 func startBiller(t testing.TB, stops bool) *biller {
 	b := &biller{stops: stops, billed: map[string]tally.Tokens{}}
@@ -71,7 +72,18 @@ func (b *biller) answer(w http.ResponseWriter, r *http.Request) {
 	used := tally.Tokens{Input: int64(len(body)) / 8, Output: min(max(in.Max, in.MaxNew), in.Wants)}
 	usage := fmt.Sprintf(`{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d}`, used.Input, used.Output, used.Input+used.Output)
 	status, _ := strings.CutPrefix(fault, "status-")
+	if fault == "picky" { // about what the gateway asks for itself
+		if strings.Contains(string(body), "stream_options") {
+			w.WriteHeader(422)
+			io.WriteString(w, `{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"]}]}`)
+			return
+		}
+		fault = "no-usage"
+	}
 	switch fault {
+	case "other-form", "other-form-cut":
+		b.workOtherwise(w, r, fault, in.ID, in.Stream, used, usage)
+		return
 	case "status-500", "status-429", "status-400":
 		n, _ := strconv.Atoi(status)
 		w.WriteHeader(n)
@@ -123,7 +135,7 @@ func (b *biller) answer(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		fallthrough
-	case "no-usage", "prompt-only", "", "slow", "elsewhere", "cut", "error-late", "error-tools", "hang-head", "hang-body", "close-head", "early-usage", "early-zeros":
+	case "no-usage", "prompt-only", "", "slow", "elsewhere", "cut", "error-late", "error-tools", "hang-head", "hang-body", "close-head", "early-usage", "early-zeros", "zipped":
 		b.work(w, r, fault, in.ID, in.Stream, used, usage)
 	}
 }
@@ -164,6 +176,12 @@ func (b *biller) work(w http.ResponseWriter, r *http.Request, fault, id string, 
 			return
 		case "slow":
 			time.Sleep(20 * time.Millisecond)
+		case "zipped":
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			defer z.Close()
+			fmt.Fprintf(z, `{"model":"up","choices":[{"message":{"content":%q},"finish_reason":"stop"}],"usage":%s}`, strings.Repeat("word", int(used.Output)), usage)
+			return
 		case "no-usage":
 			usage = "null"
 		case "prompt-only":
@@ -232,6 +250,36 @@ func (b *biller) work(w http.ResponseWriter, r *http.Request, fault, id string, 
 		fmt.Fprintf(w, "data: {\"choices\":[],\"usage\":%s}\n\n", usage)
 	}
 	fmt.Fprint(w, "data: [DONE]\n\n")
+}
+
+// workOtherwise answers in the other form than was asked for.
+func (b *biller) workOtherwise(w http.ResponseWriter, r *http.Request, fault, id string, stream bool, used tally.Tokens, usage string) {
+	began, cut := time.Now(), fault == "other-form-cut"
+	if stream && b.stops { // until its head tells that it is no stream, it may be one that stops
+		for w := int64(0); w < used.Output && r.Context().Err() == nil; w = int64(time.Since(began).Seconds() * quick) {
+			time.Sleep(20 * time.Microsecond)
+		}
+		used.Output = min(used.Output, int64(time.Since(began).Seconds()*quick))
+	}
+	b.bill(id, used)
+	if stream {
+		answer := fmt.Sprintf(`{"model":"up","choices":[{"message":{"content":%q},"finish_reason":"stop"}],"usage":%s}`, strings.Repeat("word", int(used.Output)), usage)
+		w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
+		if cut {
+			answer = answer[:len(answer)/2]
+		}
+		io.WriteString(w, answer)
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	for range used.Output {
+		io.WriteString(w, `data: {"choices":[{"index":0,"delta":{"content":"word"}}],"usage":{"prompt_tokens":1,"completion_tokens":1}}`+"\n\n")
+	}
+	if cut {
+		w.(http.Flusher).Flush()
+		panic(http.ErrAbortHandler)
+	}
+	fmt.Fprintf(w, "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: {\"choices\":[],\"usage\":%s}\n\ndata: [DONE]\n\n", usage)
 }
 
 // TestNeverMoreThanWasSaid: whatever goes wrong, and whoever leaves when, no limit

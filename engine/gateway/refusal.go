@@ -22,7 +22,7 @@ func (x *exchange) tell(refusal *tally.Refusal) {
 	if x.unread() {
 		// Else net/http would wait for the body before it sends the answer.
 		http.NewResponseController(x.w).EnableFullDuplex() // a recorder cannot, and does not wait
-		x.w.Header()["Connection"] = closes
+		x.w.Header()["Connection"] = closing
 		defer x.readOn()
 	}
 	if len(refusal.Message) > maxMessage {
@@ -106,7 +106,7 @@ func upstreamRefusal(x *exchange, err error) *tally.Refusal {
 	case providers.BadKey:
 		return say(tally.CodeProviderAuth, "does not accept the API key of this gateway's owner.")
 	case providers.ServerError:
-		if up.Status == 0 {
+		if up.Status < http.StatusBadRequest {
 			return say(tally.CodeProviderError, "reported an error.")
 		}
 		return say(tally.CodeProviderError, "failed with status %d.", up.Status)

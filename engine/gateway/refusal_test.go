@@ -106,7 +106,25 @@ func TestARefusalDoesNotTellOfTheRequestBefore(t *testing.T) {
 
 func TestOddPathsAndMethods(t *testing.T) {
 	w := newWorld(t).open()
-	a := w.send("POST", "/chat/completions", "{}")
+	for _, path := range []string{"/v1/chat/completions/", "/chat/completions", "//chat//completions/", "/v1/v1/chat/completions", "/v1//v1/v1/chat/completions/"} {
+		if a := w.send("POST", path, `{"model":"sim-small","messages":[{"role":"user","content":"hi"}]}`); a.status != 200 {
+			t.Errorf("%s: %d %s", path, a.status, a.body)
+		}
+	}
+	for _, path := range []string{"/models", "/v1/models/", "/v1/v1/models/sim-small", "/models/sim-small/", "/usage", "/health/"} {
+		if a := w.send("GET", path, ""); a.status != 200 {
+			t.Errorf("%s: %d %s", path, a.status, a.body)
+		}
+	}
+	const page = "Origin: https://elsewhere.example"
+	pre := w.send("OPTIONS", "/v1/chat", "", page, "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: authorization")
+	if pre.status != 204 || pre.header.Get("Access-Control-Allow-Origin") != "*" || pre.header.Get("Access-Control-Allow-Methods") != "POST, OPTIONS" || pre.header.Get("Access-Control-Allow-Headers") != "authorization" {
+		t.Errorf("a preflight to nowhere: %d %v", pre.status, pre.header)
+	}
+	a := w.send("POST", "/v1/chat", "{}", page)
+	if a.header.Get("Access-Control-Allow-Origin") != "*" {
+		t.Errorf("a page cannot read that there is nothing: %v", a.header)
+	}
 	if _, code, message := a.refusal(t); a.status != 404 || code != tally.CodeUnknownPath || !strings.Contains(message, "/v1/chat/completions") {
 		t.Errorf("%d %s", a.status, a.body)
 	}

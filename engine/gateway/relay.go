@@ -59,23 +59,15 @@ func (x *exchange) relayWhole(reply *providers.Reply, body []byte) {
 // the request is settled; the cost follows it in a trailer.
 func (x *exchange) relayStream(reply *providers.Reply, chunk []byte) {
 	defer x.done(reply)
-	h := x.head(reply)
-	h["Cache-Control"] = noCache
-	h["X-Accel-Buffering"] = noBuffering
-	if !x.principal.Visitor {
-		h["Trailer"] = costTrailer
-	}
-	x.started = true
-	x.w.WriteHeader(reply.Status)
-	lines := lineOut{w: x.w, rc: http.NewResponseController(x.w)}
-	body := reply.Body
+	lines, body := x.lines, reply.Body
+	lines.begin(reply)
 	finished := false
 	for {
 		if !finished && body.Report().Finish != providers.Unfinished {
 			finished = true
 			x.call.finish()
 		}
-		x.sayCut(&lines)
+		x.sayCut(lines)
 		mark := body.Final()
 		last := chunk[len(chunk):]
 		if mark >= 0 {
@@ -85,19 +77,19 @@ func (x *exchange) relayStream(reply *providers.Reply, chunk []byte) {
 			x.call.leave() // one that takes nothing any more is as good as gone
 		}
 		if mark >= 0 {
-			x.complete(reply, last, &lines)
+			x.complete(reply, last)
 			return
 		}
 		var err error
-		if chunk, err = body.Next(); err != nil {
-			x.broken(body, err, &lines)
+		if chunk, err = lines.next(reply, x.call); err != nil {
+			x.broken(body, err)
 			return
 		}
 	}
 }
 
 // complete ends a stream that has come to its end marker.
-func (x *exchange) complete(reply *providers.Reply, marker []byte, lines *lineOut) {
+func (x *exchange) complete(reply *providers.Reply, marker []byte) {
 	body := reply.Body
 	x.out = append(x.out[:0], marker...) // Next may take its bytes away
 	_, err := body.Next()                // nothing comes any more; what it says is how the stream ended
@@ -116,22 +108,24 @@ func (x *exchange) complete(reply *providers.Reply, marker []byte, lines *lineOu
 	x.result.Uncounted = x.free()
 	x.done(reply)
 	if x.settle() != nil {
-		x.sendError(unwritten(), lines)
+		x.sendError(unwritten())
 		return
 	}
-	lines.send(x.out)
+	x.lines.send(x.out)
 	x.tellCost()
 }
 
 // sendError ends a stream with an error.
-func (x *exchange) sendError(refusal *tally.Refusal, lines *lineOut) {
+func (x *exchange) sendError(refusal *tally.Refusal) { x.lines.send(x.errorEvent(refusal)) }
+
+func (x *exchange) errorEvent(refusal *tally.Refusal) []byte {
 	x.out = append(append(append(x.out[:0], "data: "...), errorBody(refusal)...), "\n\n"...)
-	lines.send(x.out)
+	return x.out
 }
 
 // broken ends a stream before its end marker: the caller has left, or the
 // upstream failed.
-func (x *exchange) broken(body providers.Body, err error, lines *lineOut) {
+func (x *exchange) broken(body providers.Body, err error) {
 	if err == io.EOF {
 		err = &providers.UpstreamError{Fault: providers.BadAnswer, Err: io.ErrUnexpectedEOF}
 	}
@@ -140,16 +134,22 @@ func (x *exchange) broken(body providers.Body, err error, lines *lineOut) {
 	if x.call.gone() {
 		x.result.Outcome, x.result.Code = tally.Canceled, x.leftCode()
 		x.settle()
-		x.sayCut(lines)
+		x.sayCut(x.lines)
 		return
 	}
 	refusal := upstreamRefusal(x, err)
 	x.result.Outcome, x.result.Code = tally.OutcomeFailed, refusal.Code
 	x.settle()
+	x.tellInStream(refusal, err)
+}
+
+// tellInStream tells of a failure in a stream that has begun, unless the upstream's
+// own event has.
+func (x *exchange) tellInStream(refusal *tally.Refusal, err error) {
 	if told(err) && !x.principal.Visitor { // from visitors it was hidden
 		return
 	}
-	x.sendError(refusal, lines)
+	x.sendError(refusal)
 }
 
 // hides reports whether the caller must not see what the owner pays.
@@ -224,21 +224,4 @@ func (x *exchange) elapsed() time.Duration { return time.Since(x.begin) }
 func told(err error) bool {
 	up, ok := errors.AsType[*providers.UpstreamError](err)
 	return ok && up.Told
-}
-
-// lineOut writes events and flushes them.
-type lineOut struct {
-	w   http.ResponseWriter
-	rc  *http.ResponseController
-	err error // the first failure; later writes are not tried
-}
-
-func (l *lineOut) send(b []byte) error {
-	if l.err != nil || len(b) == 0 {
-		return l.err
-	}
-	if _, l.err = l.w.Write(b); l.err == nil {
-		l.err = l.rc.Flush()
-	}
-	return l.err
 }

@@ -80,6 +80,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serve(w, 
 func (s *Server) ServeAs(w http.ResponseWriter, r *http.Request, key tally.ID) { s.serve(w, r, key) }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, as tally.ID) {
+	if r.TransferEncoding != nil {
+		// A length beside it is ignored, and cannot be seen any more. A proxy before us
+		// that went by it would take what follows for another request.
+		w.Header()["Connection"] = closing
+	}
 	x := s.exchanges.Get().(*exchange)
 	x.start(w, r, as)
 	s.inFlight.Add(1)
@@ -113,7 +118,7 @@ func (s *Server) leave(x *exchange) {
 
 // dispatch finds what a path stands for.
 func (s *Server) dispatch(x *exchange) {
-	path := singleSlashes(x.r.URL.Path)
+	path := meant(x.r.URL.Path)
 	switch path {
 	case "/v1/chat/completions":
 		s.post(x, providers.Chat)
@@ -139,8 +144,9 @@ func (s *Server) dispatch(x *exchange) {
 			s.get(x, func(x *exchange) { x.showModel(id) })
 			return
 		}
-		if !x.site(path) {
-			x.tell(unknownPath(x.r))
+		file := path == "/" || !strings.HasSuffix(x.r.URL.Path, "/")
+		if !file || !x.site(path) {
+			x.nowhere()
 		}
 	}
 }
@@ -172,19 +178,50 @@ func (s *Server) probe(x *exchange, answer func(*exchange)) {
 	}
 }
 
-// singleSlashes makes "//v1//models" what was meant by it: a base URL with a
-// slash at its end.
-func singleSlashes(path string) string {
-	if !strings.Contains(path, "//") {
+// nowhere answers a path that stands for nothing. Pages of any origin may read that,
+// or their authors would see nothing but "failed to fetch".
+func (x *exchange) nowhere() {
+	if x.r.Method == http.MethodOptions {
+		asked := x.r.Header.Get("Access-Control-Request-Method")
+		if len(asked) > maxName {
+			asked = ""
+		}
+		x.letOn("*", asked)
+		x.w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	x.w.Header()["Access-Control-Allow-Origin"] = anyOrigin
+	x.tell(unknownPath(x.r))
+}
+
+// meant is the path that was meant by one that a base URL and a client have made
+// together: with the slash at the end of either, with /v1 of both, or of none.
+func meant(path string) string {
+	switch path {
+	case "/v1/chat/completions", "/v1/embeddings", "/v1/completions": // as a rule
 		return path
 	}
-	out := make([]byte, 0, len(path))
+	out := make([]byte, 0, len(path)+len("/v1"))
 	for i := range len(path) {
 		if path[i] != '/' || i == 0 || path[i-1] != '/' {
 			out = append(out, path[i])
 		}
 	}
-	return string(out)
+	path = string(out)
+	for strings.HasPrefix(path, "/v1/v1/") {
+		path = path[len("/v1"):]
+	}
+	if len(path) > 1 {
+		path = strings.TrimSuffix(path, "/")
+	}
+	switch path {
+	case "/chat/completions", "/completions", "/embeddings", "/models", "/usage":
+		return "/v1" + path
+	}
+	if strings.HasPrefix(path, "/models/") {
+		return "/v1" + path
+	}
+	return path
 }
 
 // settlePatience is how long requests that were given up may take to be booked.

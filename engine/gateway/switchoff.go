@@ -78,12 +78,9 @@ func (c *call) wasCut() *tally.Refusal {
 // sayCut tells the caller of a stream that was cut off why, once, and nothing more.
 func (x *exchange) sayCut(lines *lineOut) {
 	refusal := x.call.wasCut()
-	if refusal == nil || lines.err != nil {
+	if refusal == nil || !lines.last(x.errorEvent(refusal), refusedError{refusal}) {
 		return
 	}
-	x.out = append(append(append(x.out[:0], "data: "...), errorBody(refusal)...), "\n\n"...)
-	lines.send(x.out)
-	lines.err = refusedError{refusal}
 	if x.visit != nil {
 		x.visit.Conn.Close() // what is still read of it nobody waits for
 	}

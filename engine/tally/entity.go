@@ -199,9 +199,9 @@ type Provider struct {
 	BaseURL          string        `json:"base_url,omitempty"`
 	KeyHints         []string      `json:"key_hints,omitempty"` // "sk-p…f3a9", for people
 	ConnectTimeout   time.Duration `json:"connect_timeout_ns,omitempty"`
-	FirstByteTimeout time.Duration `json:"first_byte_timeout_ns,omitempty"`
-	ChunkTimeout     time.Duration `json:"chunk_timeout_ns,omitempty"` // between two reads of a stream
-	Timeout          time.Duration `json:"timeout_ns,omitempty"`       // of a whole answer that is not streamed
+	FirstByteTimeout time.Duration `json:"first_byte_timeout_ns,omitempty"` // of a stream
+	ChunkTimeout     time.Duration `json:"chunk_timeout_ns,omitempty"`      // between two events of a stream
+	Timeout          time.Duration `json:"timeout_ns,omitempty"`            // of a whole answer, and until a stream begins
 	MaxInFlight      int           `json:"max_in_flight,omitempty"`
 	CostBy           CostBy        `json:"cost_by,omitempty"` // "": as its kind has it
 	Enabled          bool          `json:"enabled"`

@@ -35,7 +35,7 @@ func (p *Provider) Models(ctx context.Context) ([]providers.ModelInfo, error) {
 		return nil, err
 	}
 	defer res.Body.Close() // it was read, or it failed
-	if err := p.check(res, false); err != nil {
+	if err := check(res); err != nil {
 		return nil, err
 	}
 	res.Body.SetReadDeadline(until) // a body without deadlines does not hang
@@ -96,17 +96,19 @@ func (f figure) tokens() int64 {
 
 // parseModels reads a list in one of the shapes that upstreams use: an object
 // with "data" (OpenAI), or with "models" (Ollama's own), or the bare list
-// (Together). Entries without a name are left out, and of several with the same
+// (Together). A list that is null is empty (Ollama without models). Entries without a name are left out, and of several with the same
 // name all but the first.
 func parseModels(b []byte) ([]providers.ModelInfo, error) {
 	var list []json.RawMessage
-	var object struct{ Data, Models []json.RawMessage }
 	if json.Unmarshal(b, &list) != nil {
+		var object struct{ Data, Models json.RawMessage }
 		if err := json.Unmarshal(b, &object); err != nil || object.Data == nil && object.Models == nil {
 			return nil, errList
 		}
-		if list = object.Data; list == nil {
-			list = object.Models
+		for _, named := range []json.RawMessage{object.Data, object.Models} {
+			if len(list) == 0 && named != nil && json.Unmarshal(named, &list) != nil {
+				return nil, errList
+			}
 		}
 	}
 	if len(list) > maxModels {

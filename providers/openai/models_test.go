@@ -40,6 +40,8 @@ func TestParseModels(t *testing.T) {
 		"Gemini":   {`{"object":"list","data":[{"id":"models/gemini-2.5-pro","object":"model","owned_by":"google"}]}`, []providers.ModelInfo{{Name: "models/gemini-2.5-pro"}}},
 		"Ollama's": {`{"models":[{"name":"llama3:latest","size":1,"details":{}}]}`, []providers.ModelInfo{{Name: "llama3:latest"}}},
 
+		"Ollama without any":      {`{"object":"list","data":null}`, []providers.ModelInfo{}},
+		"both, and one is null":   {`{"data":null,"models":[{"name":"a"}]}`, []providers.ModelInfo{{Name: "a"}}},
 		"empty":                   {`{"object":"list","data":[]}`, []providers.ModelInfo{}},
 		"twice, and without":      {`{"data":[{"id":"a"},{"id":"a","context_length":5},{"id":""},{},7,null,{"id":8},{"id":"b","pricing":7,"context_length":{"x":1}}]}`, []providers.ModelInfo{{Name: "a"}, {Name: "b"}}},
 		"figures in quotes":       {`{"data":[{"id":"a","context_length":"4096"}]}`, []providers.ModelInfo{{Name: "a", ContextTokens: 4096}}},
@@ -55,7 +57,7 @@ func TestParseModels(t *testing.T) {
 			t.Errorf("%s:\n got %+v, %v\nwant %+v", name, got, err, x.want)
 		}
 	}
-	for _, in := range []string{``, `{`, `7`, `{}`, `{"data":7}`, `{"error":{"message":"x"}}`, `<html>`, `[` + strings.Repeat(`{},`, maxModels) + `{}]`} {
+	for _, in := range []string{``, `{`, `7`, `{}`, `{"data":7}`, `{"models":{}}`, `{"error":{"message":"x"}}`, `<html>`, `[` + strings.Repeat(`{},`, maxModels) + `{}]`} {
 		if got, err := parseModels([]byte(in)); err == nil {
 			t.Errorf("%.40s: %+v", in, got)
 		}

@@ -3,7 +3,7 @@
 //
 // A [Provider] rewrites a request (package providers does the splicing), sends
 // it with one of its API keys (send.go), sorts what comes back into answers and
-// faults (fault.go), and reads lists of models in the shapes that upstreams
+// faults (fault.go), learns from refusals how a model wants to be asked (ways.go), and reads lists of models in the shapes that upstreams
 // have given them (models.go, money.go). The habits are in kinds.go; the
 // connection is package transport's.
 package openai
@@ -25,10 +25,9 @@ import (
 
 // The time-outs of a provider that has none of its own.
 const (
-	defaultConnect   = 10 * time.Second
-	defaultFirstByte = 2 * time.Minute // of a stream; another answer has until its end
-	defaultChunk     = time.Minute
-	defaultTimeout   = 10 * time.Minute
+	defaultConnect = 10 * time.Second
+	defaultChunk   = 3 * time.Minute // once the model has begun to write
+	defaultTimeout = 10 * time.Minute
 )
 
 // Provider is one upstream account.
@@ -37,10 +36,12 @@ type Provider struct {
 	transport transport.Transport
 	firstByte time.Duration // 0: none of its own
 	chunk     time.Duration
+	impatient bool // chunk is the owner's, and bounds the silence of a model that thinks as well
 	timeout   time.Duration
 
 	authorization []string      // one per API key, in order; "" for none
 	current       atomic.Uint32 // the key that is used first
+	ways          sync.Map      // what was learned: way by the upstream's name of the model
 	bodies        sync.Pool     // of *[]byte: requests as they are sent
 	plain, stream http.Header   // of all replies
 }
@@ -73,6 +74,7 @@ func open(cfg providers.Config, by func(transport.Options) (transport.Transport,
 		kind: kind, transport: t, authorization: authorization,
 		firstByte: cfg.Provider.FirstByteTimeout,
 		chunk:     cmp.Or(cfg.Provider.ChunkTimeout, defaultChunk),
+		impatient: cfg.Provider.ChunkTimeout > 0,
 		timeout:   cmp.Or(cfg.Provider.Timeout, defaultTimeout),
 		bodies:    sync.Pool{New: func() any { return new([]byte) }},
 		plain:     http.Header{"Content-Type": {"application/json"}},
@@ -106,8 +108,20 @@ const keptBody = 256 << 10
 func (p *Provider) Do(ctx context.Context, c providers.Call) (*providers.Reply, error) {
 	began := time.Now()
 	buf := p.bodies.Get().(*[]byte)
-	*buf = c.Envelope.Rewrite((*buf)[:0], p.edits(c))
-	res, err := p.send(ctx, c, *buf)
+	first := p.wayOf(c.Model)
+	asked, again := first, true
+	var res *transport.Response
+	var err error
+	for again {
+		*buf = c.Envelope.Rewrite((*buf)[:0], p.edits(c, asked))
+		if res, err = p.send(ctx, c, *buf); err == nil {
+			break
+		}
+		asked, again = p.other(c, asked, first, err)
+	}
+	if err == nil && asked != first {
+		p.ways.Store(c.Model, asked)
+	}
 	if cap(*buf) > keptBody {
 		*buf = nil
 	}
@@ -115,36 +129,50 @@ func (p *Provider) Do(ctx context.Context, c providers.Call) (*providers.Reply, 
 	if err != nil {
 		return nil, err
 	}
-	if err := p.check(res, c.Stream); err != nil {
+	if err := check(res); err != nil {
 		res.Body.Close() // it is of no use
 		return nil, err
 	}
+	returned := c.Envelope.Returned(c.Endpoint)
+	whole := providers.WholeOptions{Length: res.Length, Until: began.Add(p.timeout), Choices: returned}
 	if c.Stream {
-		return &providers.Reply{Status: res.Status, Header: p.stream, Stream: true, Body: providers.NewStream(res.Body, providers.StreamOptions{
-			KeepUsage: c.KeepUsage, HideErrors: c.HideErrors, Choices: c.Envelope.Returned(c.Endpoint), ChunkTimeout: p.chunk, MaxBytes: longest(c), Until: began.Add(max(p.timeout, longestStream)),
-		})}, nil
+		options := providers.StreamOptions{
+			KeepUsage: c.KeepUsage, HideErrors: c.HideErrors, Choices: returned, ChunkTimeout: p.chunk, MaxBytes: longest(c), Until: began.Add(max(p.timeout, longestStream)),
+		}
+		if !p.impatient {
+			options.Thinking = began.Add(p.timeout)
+		}
+		reply := &providers.Reply{Status: res.Status, Header: p.stream, Stream: true}
+		if isType(res.ContentType, eventStream) {
+			reply.Body = providers.NewStream(res.Body, options)
+		} else {
+			reply.Body = providers.NewEither(res.Body, options, whole)
+		}
+		return reply, nil
 	}
-	options := providers.WholeOptions{Length: res.Length, Until: began.Add(p.timeout)}
 	if c.Endpoint == providers.Embeddings {
-		options.Vectors = providers.Floats
+		whole.Vectors = providers.Floats
 		if c.Envelope.Base64 {
-			options.Vectors = providers.Base64
+			whole.Vectors = providers.Base64
 		}
 	}
-	return &providers.Reply{Status: res.Status, Header: p.plain, Body: providers.NewWhole(res.Body, options)}, nil
+	return &providers.Reply{Status: res.Status, Header: p.plain, Body: providers.NewWhole(res.Body, whole)}, nil
 }
 
 // edits are what this kind of upstream must read in the place of what the
 // client sent.
-func (p *Provider) edits(c providers.Call) providers.Edits {
+func (p *Provider) edits(c providers.Call, asked way) providers.Edits {
 	e := providers.Edits{
 		Model: c.Model, Stream: c.Stream, MaxOutput: c.MaxOutput, BoundExtras: c.BoundExtras,
 		MaxField: providers.FieldMaxTokens, OnlyMaxField: !p.kind.both,
-		IncludeUsage:      c.Stream && !p.kind.noStreamOptions,
+		IncludeUsage:      c.Stream && !p.kind.noStreamOptions && !asked.silent,
 		DropStreamOptions: p.kind.noStreamOptions,
 	}
 	if p.kind.completionTokens && c.Endpoint == providers.Chat {
 		e.MaxField = providers.FieldMaxCompletion
+	}
+	if asked.bound != "" && c.Endpoint == providers.Chat {
+		e.MaxField, e.OnlyMaxField = asked.bound, true
 	}
 	if c.Endpoint == providers.Embeddings && c.Envelope.Base64 && !p.kind.base64 {
 		e.EncodingFormat = string(providers.Floats)
@@ -171,27 +199,19 @@ func longest(c providers.Call) int64 {
 }
 
 var (
-	errStatus   = errors.New("the upstream redirects or answers with a status that is no answer")
-	errEncoding = errors.New("the answer is compressed, which was not asked for")
-	errNoStream = errors.New("the answer is no stream, though one was asked for")
-	errAStream  = errors.New("the answer is a stream, though none was asked for")
+	errStatus = errors.New("the upstream redirects or answers with a status that is no answer")
+	errPage   = errors.New("the answer is a web page")
 )
 
-// check refuses answers of a form that was not asked for.
-func (p *Provider) check(res *transport.Response, stream bool) error {
-	err := error(nil)
-	isStream := isType(res.ContentType, eventStream)
-	switch {
-	case res.Encoding != "" && !strings.EqualFold(res.Encoding, "identity"):
-		err = errEncoding
-	case stream && !isStream:
-		err = errNoStream
-	case isStream && !stream:
-		err = errAStream
-	default:
+// check refuses answers that cannot be read.
+func check(res *transport.Response) error {
+	page, err := isType(res.ContentType, webPage), errEncoding
+	if page {
+		err = errPage
+	} else if res.Encoding == "" {
 		return nil
 	}
-	return &providers.UpstreamError{Fault: providers.BadAnswer, Status: res.Status, Free: isType(res.ContentType, webPage), Err: err}
+	return &providers.UpstreamError{Fault: providers.BadAnswer, Status: res.Status, Free: page, Err: err}
 }
 
 // isType reports whether a content type begins as one does.

@@ -183,8 +183,7 @@ func TestHabits(t *testing.T) {
 		if at == providers.Embeddings {
 			c.MaxOutput = 0
 		}
-		// A stream is asked for and a plain answer given: only the request counts.
-		if _, err := ask(t, u.provider(t, kind), c); (err != nil) != c.Stream {
+		if _, err := ask(t, u.provider(t, kind), c); err != nil {
 			t.Errorf("%s: %v", kind, err)
 		}
 		_, got := u.sent()
@@ -246,17 +245,18 @@ func TestLongest(t *testing.T) {
 }
 
 // How long the head of an answer may take: an answer in one piece comes with
-// its head, so the time of a stream's first byte would cut it off.
+// its head, so the time of a stream's first byte would cut it off, and one that is
+// not set would cut off a model that thinks.
 func TestWait(t *testing.T) {
 	for _, x := range []struct {
 		firstByte, total time.Duration
 		stream           bool
 		want             time.Duration
 	}{
-		{0, defaultTimeout, true, defaultFirstByte},
+		{0, defaultTimeout, true, defaultTimeout},
 		{0, defaultTimeout, false, defaultTimeout},
 		{time.Second, defaultTimeout, true, time.Second},
-		{time.Second, defaultTimeout, false, time.Second},
+		{time.Second, defaultTimeout, false, defaultTimeout},
 		{time.Hour, time.Minute, false, time.Minute},
 	} {
 		p := &Provider{firstByte: x.firstByte, timeout: x.total}

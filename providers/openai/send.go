@@ -45,19 +45,14 @@ func pathOf(e providers.Endpoint) string {
 	return "/" + string(e)
 }
 
-// wait is how long the head of an answer may take. An answer in one piece has
-// no head before it is complete, so unless the owner says otherwise it has all
-// the time there is.
+// wait is how long the head of an answer may take: a model that thinks has all the
+// time that there is, and an answer in one piece has no head before it is complete.
+// The owner may say less for streams.
 func (p *Provider) wait(stream bool) time.Duration {
-	switch {
-	case stream && p.firstByte == 0:
-		return defaultFirstByte
-	case stream:
+	if stream && p.firstByte > 0 {
 		return p.firstByte
-	case p.firstByte == 0:
-		return p.timeout
 	}
-	return min(p.firstByte, p.timeout)
+	return p.timeout
 }
 
 // withKeys sends a request with one API key after the other, from the current
@@ -73,6 +68,9 @@ func (p *Provider) withKeys(ctx context.Context, r *transport.Request) (*transpo
 			r.Fields = fields[:last]
 		}
 		res, err := p.transport.RoundTrip(ctx, r)
+		if err == nil {
+			decode(res)
+		}
 		if err == nil && res.Status != http.StatusOK {
 			err = p.refusal(res)
 		}

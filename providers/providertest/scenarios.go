@@ -2,6 +2,7 @@ package providertest
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -144,6 +145,22 @@ func good() []Scenario {
 		{Name: "bare-lines", Stream: true, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
 			x.stream(": a comment\n\n", "event: x\r\nid: 1\r\n"+crlf(opening), crlf(saying("all ")), crlf(saying("well")), crlf(finishing), crlf(reporting(goodUsage)), "data:[DONE]\r\n\r\n")
 			x.end()
+		}},
+		{Name: "compressed", Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
+			x.kept = true
+			x.status(200, zipped(message("all well", goodUsage)), "Content-Encoding: gzip")
+		}},
+		{Name: "compressed-stream", Stream: true, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
+			x.kept, x.chunked = true, true
+			x.head(200, "Content-Type: text/event-stream", "Transfer-Encoding: chunked", "Content-Encoding: gzip")
+			x.event(zipped(opening + saying("all ")))
+			x.event(zipped(saying("well") + finishing + reporting(goodUsage) + marking))
+			x.end()
+		}},
+		{Name: "bare-head", Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
+			x.kept = true
+			body := message("all well", goodUsage)
+			x.raw(fmt.Sprintf("HTTP/1.1 200 OK\nContent-Type: application/json\nContent-Length: %d\nContent-Length: %d\n\n%s", len(body), len(body), body))
 		}},
 		{Name: "no-mark", Stream: true, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
 			x.kept = true

@@ -21,6 +21,14 @@ func wholes() []Scenario {
 			x.json(message("all well", usage))
 		}}
 	}
+	unasked := func(name, kind string) Scenario {
+		return Scenario{Name: name, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
+			x.kept, x.chunked = true, true
+			x.head(200, "Content-Type: "+kind, "Transfer-Encoding: chunked")
+			x.event(": thinking\n\n" + opening + saying("all ") + saying("well") + finishing + reporting(goodUsage))
+			x.finish()
+		}}
+	}
 	page := fails("html", `<html><body>Welcome to the captive portal</body></html>`)
 	page.Free = true
 	inside := func(name, body string) Scenario {
@@ -36,7 +44,16 @@ func wholes() []Scenario {
 		fails("empty-body", ``),
 		page,
 		fails("deep", strings.Repeat(`{"a":`, 100_000)),
-		fails("events-unasked", opening+saying("all well")+finishing+reporting(goodUsage)+marking),
+		unasked("events-unasked", "application/json"),
+		unasked("event-stream-unasked", "text/event-stream"),
+		{Name: "events-unasked-cut", Fault: providers.BadAnswer, Tokens: goodTokens, play: func(x *exchange) {
+			x.kept = true
+			x.json(opening + saying("all well") + reporting(goodUsage))
+		}},
+		{Name: "events-unasked-failed", Fault: providers.ServerError, Told: true, play: func(x *exchange) {
+			x.kept = true
+			x.json(opening + saying("all well") + `data: {"error":{"message":"up failed"}}` + "\n\n")
+		}},
 		unbelieved("no-usage", ""),
 		unbelieved("null-usage", "null"),
 		unbelieved("negative-usage", `{"prompt_tokens":-20,"completion_tokens":-7,"total_tokens":-27}`),
@@ -44,10 +61,6 @@ func wholes() []Scenario {
 		unbelieved("enormous-usage", `{"prompt_tokens":1e400,"completion_tokens":99999999999999999999999999}`),
 		unbelieved("string-usage", `{"prompt_tokens":"20","completion_tokens":"7"}`),
 		unbelieved("list-usage", `[20,7]`),
-		{Name: "event-stream-unasked", Fault: providers.BadAnswer, play: func(x *exchange) {
-			x.stream(opening, saying("all well"), finishing, reporting(goodUsage))
-			x.finish()
-		}},
 		{Name: "hang-after-head", Fault: providers.TimedOut, Total: Short, play: func(x *exchange) {
 			x.head(200, "Content-Type: application/json", "Content-Length: 100")
 			x.hang()

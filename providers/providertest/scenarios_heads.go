@@ -19,8 +19,15 @@ func heads() []Scenario {
 		}
 	}
 	return []Scenario{
-		{Name: "hang-before-head", Fault: providers.TimedOut, FirstByte: Short, play: (*exchange).hang},
-		{Name: "hang-in-head", Fault: providers.TimedOut, FirstByte: Short, play: func(x *exchange) {
+		{Name: "hang-before-head", Fault: providers.TimedOut, Total: Short, play: (*exchange).hang},
+		{Name: "stream-hang-before-head", Stream: true, Fault: providers.TimedOut, FirstByte: Short, play: (*exchange).hang},
+		// The time of a stream's first byte is not that of an answer in one piece.
+		{Name: "late-head", Text: "all well", Tokens: goodTokens, FirstByte: Short, play: func(x *exchange) {
+			time.Sleep(2 * Short)
+			x.kept = true
+			x.json(message("all well", goodUsage))
+		}},
+		{Name: "hang-in-head", Fault: providers.TimedOut, Total: Short, play: func(x *exchange) {
 			x.raw("HTTP/1.1 200 OK\r\nContent-Ty")
 			x.hang()
 		}},
@@ -56,6 +63,15 @@ func heads() []Scenario {
 			x.head(200, "Content-Type: application/json", "Content-Encoding: gzip", fmt.Sprintf("Content-Length: %d", len(bomb)))
 			x.raw(bomb)
 		}},
+		{Name: "compressed-unknown", Fault: providers.BadAnswer, play: func(x *exchange) {
+			x.head(200, "Content-Type: application/json", "Content-Encoding: compress", "Content-Length: 2")
+			x.raw("{}")
+		}},
+		{Name: "compressed-not", Fault: providers.BadAnswer, play: func(x *exchange) {
+			body := message("all well", goodUsage)
+			x.head(200, "Content-Type: application/json", "Content-Encoding: gzip", fmt.Sprintf("Content-Length: %d", len(body)))
+			x.raw(body)
+		}},
 		{Name: "redirect-302", Fault: providers.BadAnswer, Free: true, Status: 302, play: elsewhere(302)},
 		{Name: "redirect-307", Fault: providers.BadAnswer, Free: true, Status: 307, play: elsewhere(307)},
 		{Name: "redirect-308-metadata", Fault: providers.BadAnswer, Free: true, Status: 308, play: func(x *exchange) {
@@ -64,14 +80,19 @@ func heads() []Scenario {
 	}
 }
 
+// zipped is a text, compressed.
+func zipped(text string) string {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	w.Write([]byte(text)) // a buffer takes everything
+	w.Close()
+	return b.String()
+}
+
 // zeros is so many megabytes of nothing, compressed a thousandfold: a gzip file
 // may consist of many that are all the same.
 func zeros(megabytes int) string {
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	w.Write(make([]byte, 1<<20)) // a buffer takes everything
-	w.Close()
-	return strings.Repeat(b.String(), megabytes)
+	return strings.Repeat(zipped(string(make([]byte, 1<<20))), megabytes)
 }
 
 // statuses are refusals and failures that an upstream tells.
@@ -101,6 +122,10 @@ func statuses() []Scenario {
 		said("odd-status", 529, providers.ServerError, 0, "overloaded_error", "overloaded"),
 		said("retry-nonsense", 503, providers.Busy, 0, "server_error", "overloaded", "Retry-After: -1e9"),
 		stream,
+		{Name: "compressed-refusal", Fault: providers.Refused, Free: true, Status: 400, play: func(x *exchange) {
+			x.kept = true
+			x.status(400, zipped(`{"error":{"message":"up says no"}}`), "Content-Encoding: gzip")
+		}},
 		{Name: "html-502", Fault: providers.ServerError, Free: true, Status: 502, play: func(x *exchange) {
 			x.head(502, "Content-Type: text/html", "Content-Length: 13")
 			x.raw("<html></html>")

@@ -23,6 +23,21 @@ func streams() []Scenario {
 			x.end()
 		}}
 	}
+	unnamed := func(name, line string) Scenario { // a stream whose head does not say so
+		return Scenario{Name: name, Stream: true, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
+			x.kept, x.chunked = true, true
+			x.head(200, line, "Transfer-Encoding: chunked")
+			x.trickle("\n" + opening + saying("all ") + saying("well") + finishing + reporting(goodUsage))
+			x.finish()
+		}}
+	}
+	among := func(name, what string) Scenario { // it is passed on
+		return Scenario{Name: name, Stream: true, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
+			x.kept = true
+			x.stream(opening, saying("all "), what, saying("well"), finishing, reporting(goodUsage))
+			x.finish()
+		}}
+	}
 	usage := func(name, usage string) Scenario {
 		return Scenario{Name: name, Stream: true, Text: "all well", play: func(x *exchange) {
 			x.kept = true
@@ -57,8 +72,8 @@ func streams() []Scenario {
 		after("stream-cut-in-chunk", providers.BadAnswer, func(x *exchange) { x.raw("ff\r\n" + saying("well")[:40]) }),
 		after("stream-ended", providers.BadAnswer, func(x *exchange) { x.end() }),
 		after("stream-bad-chunk", providers.BadAnswer, func(x *exchange) { x.raw("zz\r\nhello\r\n") }),
-		after("stream-bad-json", providers.BadAnswer, func(x *exchange) { x.event("data: {\"choices\":[}\n\n"); x.hang() }),
-		after("stream-bad-event", providers.BadAnswer, func(x *exchange) { x.event("data: hello\n\n"); x.hang() }),
+		among("stream-bad-json", "data: "+halfEvent+"\n\n"),
+		among("stream-no-json", "data: "+noJSON+"\n\n"),
 		after("stream-endless", providers.BadAnswer, func(x *exchange) { x.repeat(strings.Repeat(": nothing\n\n", 1000), -1) }),
 		long,
 		{Name: "stream-cut-after-finish", Stream: true, Fault: providers.BadAnswer, Text: "all well", play: func(x *exchange) {
@@ -80,10 +95,34 @@ func streams() []Scenario {
 			x.head(200, "Content-Type: text/html", "Content-Length: 13")
 			x.raw("<html></html>")
 		}},
-		{Name: "stream-in-one-piece", Stream: true, Fault: providers.BadAnswer, play: func(x *exchange) {
+		{Name: "stream-in-one-piece", Stream: true, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
 			x.kept = true
-			x.json(message("all well", goodUsage))
+			x.json("\n\n" + strings.ReplaceAll(message("all well", goodUsage), ",", ",\n"))
 		}},
+		{Name: "stream-in-one-piece-failed", Stream: true, Fault: providers.ServerError, Free: true, Status: 200, play: func(x *exchange) {
+			x.kept = true
+			x.json(`{"error":{"message":"up failed"}}`)
+		}},
+		{Name: "stream-in-one-piece-cut", Stream: true, Fault: providers.BadAnswer, play: func(x *exchange) {
+			x.head(200, "Content-Type: application/json", "Content-Length: 1000")
+			x.raw(message("all well", goodUsage))
+		}},
+		{Name: "stream-in-one-piece-hang", Stream: true, Fault: providers.TimedOut, Total: Short, Status: 200, play: func(x *exchange) {
+			x.head(200, "Content-Type: application/json", "Content-Length: 1000")
+			x.raw("\n{")
+			x.hang()
+		}},
+		{Name: "stream-of-text", Stream: true, Fault: providers.BadAnswer, play: func(x *exchange) {
+			x.kept = true
+			x.head(200, "Content-Type: text/plain", "Content-Length: 9")
+			x.raw("all well\n")
+		}},
+		{Name: "stream-of-blanks", Stream: true, Fault: providers.BadAnswer, play: func(x *exchange) {
+			x.head(200, "Content-Type: text/plain")
+			x.repeat(strings.Repeat(" ", 1<<10), -1)
+		}},
+		unnamed("stream-of-plain", "Content-Type: text/plain; charset=utf-8"),
+		unnamed("stream-of-nothing", "X-Type: none"),
 		{Name: "stream-failed-at-once", Stream: true, Fault: providers.ServerError, Free: true, play: func(x *exchange) {
 			x.stream(failure)
 			x.finish()
@@ -97,6 +136,12 @@ func streams() []Scenario {
 		usage("stream-string-usage", reporting(`{"prompt_tokens":"20","completion_tokens":"7"}`)),
 	}
 }
+
+// Data of events that is no JSON.
+const (
+	halfEvent = `{"choices":[}`
+	noJSON    = "OK: still at it"
+)
 
 // Unbounded stands in a scenario's Text for anything: how much reaches the
 // client is not determined.

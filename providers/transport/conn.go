@@ -29,6 +29,7 @@ type conn struct {
 	buf    []byte
 	unread []byte // of buf
 
+	served    bool          // a request
 	keepAlive time.Duration // 0: the upstream does not say
 	idleSince time.Time
 }

@@ -22,8 +22,9 @@ import (
 //
 // A connection that the upstream has closed while it was idle is found out
 // before it is used. If the upstream closes it at the very moment that a
-// request is on its way, the request fails: whether it was read cannot be known,
-// and a request that is sent twice may be charged twice.
+// request is on its way, the request is sent again where the upstream's system has
+// refused all of it. Otherwise it fails: whether it was read cannot be known, and a
+// request that is sent twice may be charged twice.
 type direct struct {
 	address string // to dial
 	host    string // for the Host field
@@ -91,8 +92,8 @@ func (d *direct) RoundTrip(ctx context.Context, r *Request) (*Response, error) {
 	return res, err
 }
 
-// errUnsent is the failure of a request of which nothing has left: it may be
-// sent on another connection.
+// errUnsent is the failure of a request of which nothing has left, or nothing has
+// arrived: it may be sent on another connection.
 var errUnsent = errors.New("nothing was sent")
 
 // exchange sends a request on a connection, and closes that unless there is an
@@ -122,7 +123,14 @@ func (d *direct) exchange(ctx context.Context, c *conn, r *Request, head, rest [
 	var h responseHead
 	if readErr := c.readHead(ctx, &h); readErr != nil {
 		stop()
-		c.abort()
+		ended := isFault(readErr, providers.Unreachable)
+		refused := ended && errors.Is(readErr, io.ErrUnexpectedEOF) && len(c.unread) == 0 && c.refused(n)
+		if c.abort(); ended && c.served {
+			d.pool.lost(true)
+		}
+		if refused {
+			return nil, errUnsent
+		}
 		if err != nil {
 			return nil, broken(ctx, err, providers.Unreachable)
 		}

@@ -13,7 +13,7 @@ var (
 	errStatusLine = errors.New("the answer does not begin with an HTTP status line")
 	errLine       = errors.New("a line of the answer's head is malformed")
 	errLongHead   = errors.New("the answer's head is too large")
-	errLength     = errors.New("the answer's Content-Length is malformed or there twice")
+	errLength     = errors.New("the answer's Content-Length is malformed, or there are two of them")
 	errCoding     = errors.New("the answer's Transfer-Encoding is not the one there is")
 	errInterim    = errors.New("the answer has too many interim answers before it")
 )
@@ -53,10 +53,7 @@ func (h *responseHead) read(b []byte) error {
 		if h.at+n >= maxHead {
 			return errLongHead
 		}
-		if n == 0 || b[h.at+n-1] != '\r' {
-			return errLine
-		}
-		line := b[h.at : h.at+n-1]
+		line := bytes.TrimSuffix(b[h.at:h.at+n], []byte{'\r'}) // some write a line's end without it
 		first := h.at == 0
 		h.at += n + 1
 		err := error(nil)
@@ -137,19 +134,19 @@ func (h *responseHead) field(line []byte) error {
 	return nil
 }
 
-// contentLength refuses a second length even if it is the same: there is no
-// honest reason for it.
+// contentLength takes a second length if it is the same: some proxies add their own.
 func (h *responseHead) contentLength(value []byte) error {
-	if h.length >= 0 || len(value) == 0 || len(value) > 18 {
-		return errLength
-	}
-	h.length = 0
+	length := int64(0)
 	for _, c := range value {
 		if c < '0' || c > '9' {
 			return errLength
 		}
-		h.length = 10*h.length + int64(c-'0')
+		length = 10*length + int64(c-'0')
 	}
+	if len(value) == 0 || len(value) > 18 || h.length >= 0 && h.length != length {
+		return errLength
+	}
+	h.length = length
 	return nil
 }
 

@@ -1,37 +1,70 @@
 package transport
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
 
 // pool keeps idle connections. The one that was used last is used next: it is
 // the least likely to have been closed, and the others can grow old.
+//
+// Some upstreams close a connection right behind an answer without having said so.
+// The news takes a moment, and what is sent within it is lost: it arrives at nobody,
+// or at somebody who does not read it any more, and which of them cannot be told. So
+// an upstream must have shown that it keeps connections before one is used again at
+// once, and for a while after one was found closed early. Until then only those are
+// used on which the news would have come by now.
 type pool struct {
 	mu     sync.Mutex // guards the fields that follow
 	idle   []*conn    // the longest idle first
 	timer  *time.Timer
 	closed bool
+	kept   bool      // a connection has served twice since one was last found closed
+	wary   time.Time // until then it takes more than that
 }
+
+const (
+	// settled is how long the news of a connection's end may take, behind the answer.
+	settled = 100 * time.Millisecond
+	// early is how long a connection is kept at least by an upstream that keeps any.
+	early = time.Second
+	// waryFor is how long an upstream that closes early is remembered.
+	waryFor = 10 * time.Minute
+)
 
 // get returns a connection that can be used, nil if there is none.
 func (p *pool) get() *conn {
 	now := time.Now()
 	for {
 		p.mu.Lock()
-		last := len(p.idle) - 1
-		if last < 0 {
+		next, doubt := len(p.idle)-1, !p.kept || now.Before(p.wary)
+		if doubt {
+			next = min(next, 0) // the longest idle
+		}
+		if next < 0 || doubt && now.Sub(p.idle[0].idleSince) < settled {
 			p.mu.Unlock()
 			return nil
 		}
-		c := p.idle[last]
-		p.idle[last] = nil
-		p.idle = p.idle[:last]
+		c := p.idle[next]
+		p.idle = slices.Delete(p.idle, next, next+1)
 		p.mu.Unlock()
 		if c.alive(now) {
 			return c
 		}
-		c.abort()
+		if c.abort(); !c.expired(now) {
+			p.lost(now.Sub(c.idleSince) < early)
+		}
+	}
+}
+
+// lost notes that the upstream has closed a connection that was kept; soon is whether
+// it did right behind an answer.
+func (p *pool) lost(soon bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.kept = false; soon {
+		p.wary = time.Now().Add(waryFor)
 	}
 }
 
@@ -40,6 +73,8 @@ func (p *pool) put(c *conn) {
 	c.idleSince = time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.kept = p.kept || c.served
+	c.served = true
 	if p.closed || len(p.idle) == maxIdle {
 		c.abort()
 		return

@@ -76,7 +76,7 @@ func TestPoolGivesTheLast(t *testing.T) {
 		far <- c
 		io.Copy(io.Discard, in)
 	})
-	var p pool
+	p := pool{kept: true}
 	defer p.close()
 	var conns []*conn
 	var ends []net.Conn
@@ -96,6 +96,7 @@ func TestPoolGivesTheLast(t *testing.T) {
 	ends[2].Close()
 	io.WriteString(ends[1], "unasked")
 	time.Sleep(20 * time.Millisecond)
+	conns[0].idleSince = conns[0].idleSince.Add(-settled)
 	if c := p.get(); c != conns[0] {
 		t.Error("a connection of no use was given")
 	}
@@ -103,6 +104,47 @@ func TestPoolGivesTheLast(t *testing.T) {
 		t.Error("there is another one")
 	}
 	conns[0].abort()
+	if p.kept || !p.wary.After(time.Now()) {
+		t.Error("nothing was learned of connections that ended early")
+	}
+}
+
+// Until an upstream has shown that it keeps connections, and after it has closed one
+// early, one is used again only when the news of its end would have come by now.
+func TestPoolDoubts(t *testing.T) {
+	s := serve(t, nil, func(c net.Conn, in *bufio.Reader) { io.Copy(io.Discard, in) })
+	var p pool
+	defer p.close()
+	dial := func() *conn {
+		c, err := net.Dial("tcp", s.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return newConn(c)
+	}
+	first, second := dial(), dial()
+	p.put(first)
+	p.put(second)
+	if p.get() != nil {
+		t.Error("a connection was used again at once by an upstream that nothing is known of")
+	}
+	first.idleSince = first.idleSince.Add(-settled)
+	if p.get() != first || p.get() != nil {
+		t.Error("not the one that has been idle for a while")
+	}
+	p.put(first)
+	if !p.kept || p.get() != first {
+		t.Error("an upstream that keeps connections is doubted")
+	}
+	p.put(first)
+	p.lost(true)
+	if p.put(first); p.get() != nil { // twice, as it was given back before
+		t.Error("an upstream that closes early is believed")
+	}
+	p.wary = time.Now()
+	if p.get() == nil {
+		t.Error("it is never believed again")
+	}
 }
 
 // An upstream that says how long it keeps connections is believed.

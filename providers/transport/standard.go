@@ -11,6 +11,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,68 @@ type standard struct {
 	base    *url.URL
 	connect time.Duration
 	http    *http.Transport
+	habit   habit
+}
+
+// habit is what is known of how an upstream treats idle connections, as a [pool] of
+// our own finds it out.
+type habit struct {
+	mu   sync.Mutex // guards the fields that follow
+	kept bool
+	wary time.Time
+	idle int       // connections
+	last time.Time // that one may have become idle
+}
+
+// ask says what to do about a request that might be sent on an idle connection: to
+// let its connection serve no other, or to wait until the news of that one's end must
+// have come.
+func (h *habit) ask() (once bool, wait time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := time.Now()
+	if once = now.Before(h.wary); once || !h.kept {
+		wait = settled - now.Sub(h.last)
+	}
+	return once, wait
+}
+
+// got notes on what connection a request goes out; waited is whether it has waited for
+// an idle one to prove itself.
+func (h *habit) got(reused, waited bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !reused && waited && h.idle > 0 {
+		h.wary = time.Now().Add(waryFor) // it is gone
+	}
+	if h.idle = max(h.idle-1, 0); !reused {
+		h.idle = 0 // as a rule
+	}
+}
+
+func (h *habit) put() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.idle++
+}
+
+// rest notes that an answer is done with: its connection becomes idle about now.
+func (h *habit) rest() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.last = time.Now()
+}
+
+// end notes how a request on a connection that had served before has ended.
+func (h *habit) end(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case err == nil:
+		h.kept = true
+	case isFault(err, providers.Unreachable):
+		h.kept, h.wary = false, time.Now().Add(waryFor)
+	}
 }
 
 func newStandard(o Options, base *url.URL) *standard {
@@ -48,12 +111,19 @@ var errSlow = errors.New("the upstream took too long")
 // RoundTrip implements Transport. The body is copied: net/http may go on
 // reading it after it has returned.
 func (t *standard) RoundTrip(ctx context.Context, r *Request) (*Response, error) {
-	b := &standardBody{caller: ctx}
+	b := &standardBody{caller: ctx, habit: &t.habit}
 	b.ctx, b.cancel = context.WithCancelCause(ctx)
 	b.timer = time.AfterFunc(t.connect, func() { b.cancel(errSlow) })
-	traced := httptrace.WithClientTrace(b.ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
+	once, wait := t.habit.ask()
+	traced := httptrace.WithClientTrace(b.ctx, &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) {
+		t.habit.got(got.Reused, wait > 0)
+		b.reused.Store(got.Reused)
 		b.connected.Store(true)
 		b.timer.Reset(cmp.Or(r.Wait, defaultWait))
+	}, PutIdleConn: func(err error) {
+		if err == nil {
+			t.habit.put()
+		}
 	}})
 	var body io.Reader
 	if r.Body != nil {
@@ -69,9 +139,21 @@ func (t *standard) RoundTrip(ctx context.Context, r *Request) (*Response, error)
 	}
 	req.Header.Set("User-Agent", userAgent)
 	req.Header.Set("Accept-Encoding", "identity")
+	b.once, req.Close = once, once
+	if wait > 0 {
+		select {
+		case <-time.After(wait):
+		case <-b.ctx.Done(): // which the next step finds
+		}
+	}
 	res, err := t.http.RoundTrip(req)
 	if err != nil {
 		err = b.headFault(err)
+	}
+	if b.reused.Load() {
+		t.habit.end(err)
+	}
+	if err != nil {
 		b.end()
 		return nil, err
 	}
@@ -90,10 +172,13 @@ func (t *standard) Close() { t.http.CloseIdleConnections() }
 // the request, whichever wait it is for at the time.
 type standardBody struct {
 	caller    context.Context
+	habit     *habit
+	once      bool // the connection serves no other request
 	ctx       context.Context
 	cancel    context.CancelCauseFunc
 	timer     *time.Timer
 	connected atomic.Bool
+	reused    atomic.Bool // the connection
 	body      io.ReadCloser
 }
 
@@ -151,6 +236,9 @@ func (b *standardBody) SetReadDeadline(t time.Time) error {
 func (b *standardBody) Close() error {
 	err := b.body.Close()
 	b.end()
+	if !b.once {
+		b.habit.rest()
+	}
 	return err
 }
 

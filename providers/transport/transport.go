@@ -4,7 +4,7 @@
 // It knows HTTP and nothing of dialects: a provider hands it a path, a few
 // header fields and a body, and gets back the head of an answer and a
 // [providers.Source] to read the rest from. It follows no redirects, keeps no
-// cookies, and asks for answers that are not compressed. Every failure is an
+// cookies, and asks for answers that are not compressed; it decodes none that are. Every failure is an
 // *[providers.UpstreamError], and free if the request has not left.
 //
 // There are two transports. direct.go is a small HTTP/1.1 client of our own: it
@@ -18,6 +18,7 @@ package transport
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -156,6 +157,12 @@ func (t *either) RoundTrip(ctx context.Context, r *Request) (*Response, error) {
 func (t *either) Close() {
 	t.direct.Close()
 	t.standard.Close()
+}
+
+// isFault reports whether an error is one of the upstream's, and which.
+func isFault(err error, f providers.Fault) bool {
+	up, ok := errors.AsType[*providers.UpstreamError](err)
+	return ok && up.Fault == f
 }
 
 // fault makes an error of the upstream.

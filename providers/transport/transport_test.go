@@ -142,6 +142,9 @@ func TestSent(t *testing.T) {
 				t.Fatalf("%d %q %v", status, got, err)
 			}
 			q := <-seen
+			if q.Method == "POST" {
+				time.Sleep(settled) // until then the upstream is not known to keep connections
+			}
 			sent, _ := io.ReadAll(q.Body) // in memory
 			if q.Method != r.Method || q.RequestURI != "/a%20b/v1"+r.Path || q.Host != s.Addr().String() || string(sent) != body {
 				t.Errorf("%s %s at %s with %d bytes", q.Method, q.RequestURI, q.Host, len(sent))

@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -83,12 +84,10 @@ func timeouts(t *theme.Theme, p *control.ProviderView) string {
 	for _, x := range []struct {
 		name      string
 		set, left time.Duration
-	}{{"connect", p.ConnectTimeout, 10 * time.Second}, {"first byte", p.FirstByteTimeout, 2 * time.Minute}, {"chunk", p.ChunkTimeout, time.Minute}, {"answer", p.Timeout, 10 * time.Minute}} {
-		d := x.set
-		if d == 0 {
-			d = x.left
+	}{{"connect", p.ConnectTimeout, 10 * time.Second}, {"first byte", p.FirstByteTimeout, 0}, {"chunk", p.ChunkTimeout, 3 * time.Minute}, {"answer", p.Timeout, 10 * time.Minute}} {
+		if d := cmp.Or(x.set, x.left); d > 0 {
+			out = append(out, t.Paint(theme.Muted, x.name+" ")+spanText(d))
 		}
-		out = append(out, t.Paint(theme.Muted, x.name+" ")+spanText(d))
 	}
 	return strings.Join(out, "  ")
 }
