@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -116,8 +117,12 @@ func (t *standard) RoundTrip(ctx context.Context, r *Request) (*Response, error)
 	b.timer = time.AfterFunc(t.connect, func() { b.cancel(errSlow) })
 	once, wait := t.habit.ask()
 	traced := httptrace.WithClientTrace(b.ctx, &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) {
-		t.habit.got(got.Reused, wait > 0)
-		b.reused.Store(got.Reused)
+		if secure, ok := got.Conn.(*tls.Conn); ok && secure.ConnectionState().NegotiatedProtocol == "h2" {
+			t.habit.end(nil) // it says before it ends which requests it has not read
+		} else {
+			t.habit.got(got.Reused, wait > 0)
+			b.reused.Store(got.Reused)
+		}
 		b.connected.Store(true)
 		b.timer.Reset(cmp.Or(r.Wait, defaultWait))
 	}, PutIdleConn: func(err error) {
