@@ -87,7 +87,8 @@ func (x *exchange) maxBody() int64 {
 // whose size or whose limits refuse it already.
 func (x *exchange) read() *tally.Refusal {
 	length, most := x.r.ContentLength, x.maxBody()
-	if length < 0 || length > firstRead {
+	coded := !coding.IsNone(x.r.Header.Get("Content-Encoding"))
+	if length < 0 || length > firstRead || coded {
 		if refusal := x.Meter.Spent(x.ctx, x.cat, x.principal, x.at); refusal != nil {
 			return refusal
 		}
@@ -95,7 +96,12 @@ func (x *exchange) read() *tally.Refusal {
 	if length > most {
 		return bodyTooLarge(most)
 	}
-	if refusal := x.receive(length, most); refusal != nil {
+	x.upload = upload{Reader: x.r.Body, rc: http.NewResponseController(x.w), began: x.begin}
+	receive := x.receive
+	if coded {
+		receive = x.decode
+	}
+	if refusal := receive(&x.upload, length, most); refusal != nil {
 		return refusal
 	}
 	// The deadline was for the request; its answer may take longer.
@@ -111,19 +117,24 @@ func (x *exchange) read() *tally.Refusal {
 	return x.peek()
 }
 
-// receive reads the body, and decodes it if it is compressed. Most bounds what it
-// comes to then.
-func (x *exchange) receive(length, most int64) *tally.Refusal {
-	x.upload = upload{Reader: x.r.Body, rc: http.NewResponseController(x.w), began: x.begin}
-	from := io.Reader(&x.upload)
-	if name := x.r.Header["Content-Encoding"]; len(name) > 0 && !coding.IsNone(name[0]) {
-		r, err := coding.NewReader(strings.Join(name, ","), io.LimitReader(from, most))
-		if err != nil {
-			return unknownCoding(name[0])
-		}
-		defer r.Close()
-		from, length = r, -1 // which it has once it is decoded is not known
+// decode reads a body that was compressed.
+func (x *exchange) decode(from io.Reader, _, most int64) *tally.Refusal {
+	name := strings.Join(x.r.Header["Content-Encoding"], ",")
+	r, err := coding.NewReader(name, io.LimitReader(from, most))
+	if err != nil {
+		return unknownCoding(name)
 	}
+	defer r.Close()
+	memory := coding.Memory(name)
+	if refusal := x.hold(memory); refusal != nil {
+		return refusal
+	}
+	defer x.release(int64(memory))
+	return x.receive(r, -1, most)
+}
+
+// receive reads the body, of which the length may be known.
+func (x *exchange) receive(from io.Reader, length, most int64) *tally.Refusal {
 	if refusal := x.hold(cap(x.body)); refusal != nil {
 		return refusal
 	}

@@ -31,6 +31,17 @@ const maxWindow = 8 << 20
 // IsNone reports whether a Content-Encoding says that there is none.
 func IsNone(name string) bool { return name == "" || strings.EqualFold(name, "identity") }
 
+// Memory is the most that a decoder of a coding keeps, in bytes.
+func Memory(name string) int {
+	switch strings.ToLower(strings.TrimSpace(name)) {
+	case "br":
+		return 16 << 20
+	case "zstd":
+		return maxWindow
+	}
+	return 64 << 10
+}
+
 // NewReader decodes r by what a Content-Encoding says. It reads nothing before its
 // first Read, gives what has arrived as soon as it can be decoded, and passes on the
 // errors of r. Close does not close r.

@@ -29,7 +29,7 @@ func (p *Provider) wayOf(model string) way {
 // been asked in a way; ok is whether there is one that was not tried.
 func (p *Provider) other(c providers.Call, asked, first way, err error) (w way, ok bool) {
 	up, is := errors.AsType[*providers.UpstreamError](err)
-	if !is || up.Fault != providers.Refused || up.Status != http.StatusBadRequest && up.Status != http.StatusUnprocessableEntity {
+	if !is || up.Fault != providers.Refused || !up.Free || up.Said != nil || up.Status != http.StatusBadRequest && up.Status != http.StatusUnprocessableEntity {
 		return asked, false
 	}
 	e := p.edits(c, asked)

@@ -37,6 +37,7 @@ func TestWays(t *testing.T) {
 		"the old name of the bound":        {"custom", `{"model":"m"}`, map[string]string{short: openAI}, 400, 2, 1, false, long},
 		"the old name, as the caller has":  {"openai", `{"model":"m","max_tokens":10}`, map[string]string{short: openAI}, 400, 2, 1, false, long},
 		"the new name of the bound":        {"openai", `{"model":"m"}`, map[string]string{long: fastAPI}, 422, 2, 1, false, short},
+		"a refusal that was paid for":      {"custom", `{"model":"m","stream":true}`, map[string]string{options: `{"detail":"stream_options","usage":{"prompt_tokens":9,"completion_tokens":0,"total_tokens":9}}`}, 422, 1, 1, true, short},
 		"both at once":                     {"custom", `{"model":"m","stream":true}`, map[string]string{options: fastAPI, short: fastAPI}, 422, 3, 1, false, long},
 		"both names of the bound":          {"custom", `{"model":"m"}`, map[string]string{short: fastAPI, long: fastAPI}, 422, 2, 2, true, long},
 		"a value that is too large":        {"custom", `{"model":"m"}`, map[string]string{short: large}, 400, 1, 1, true, short},
