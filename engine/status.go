@@ -99,6 +99,11 @@ func (e *Engine) warnings(c *tally.Catalog, s *control.Status, store storage.Sta
 			warn("provider %s cannot be used: tallygate providers test %s", p.Name, tally.ShellWord(p.Name))
 		}
 	}
+	for _, p := range c.Providers {
+		if risk := tally.BaseURLRisk(p.BaseURL); p.Enabled && risk != "" {
+			warn("provider %s: %s", p.Name, risk)
+		}
+	}
 	for _, gw := range c.Gateways {
 		if !gw.Enabled {
 			warn("gateway %s is switched off: its clients are refused", gw.Slug)

@@ -44,6 +44,7 @@ func (a *app) providerCommands() *cobra.Command {
 			},
 			show: func(p *printer, _ *control.CreateProvider, out *control.ProviderCreated) {
 				p.say("created provider %s", out.Name)
+				sayRisk(p, &out.Provider)
 				showImport(p, &out.Import)
 			},
 		}.command(a),
@@ -55,6 +56,7 @@ func (a *app) providerCommands() *cobra.Command {
 			},
 			show: func(p *printer, _ *control.UpdateProvider, out *tally.Provider) {
 				p.say("changed provider %s", out.Name)
+				sayRisk(p, out)
 			},
 		}.command(a),
 		verb[control.Named, control.None]{
@@ -184,4 +186,11 @@ func readSecrets(r io.Reader) ([]control.Secret, error) {
 		return nil, tally.Errorf(tally.Invalid, "there is no API key on standard input")
 	}
 	return out, nil
+}
+
+// sayRisk warns of an address that may not be what the owner means.
+func sayRisk(p *printer, of *tally.Provider) {
+	if risk := tally.BaseURLRisk(of.BaseURL); risk != "" {
+		p.say("warning: %s", risk)
+	}
 }

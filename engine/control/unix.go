@@ -22,15 +22,20 @@ const socketName = "control.sock"
 // tempPrefix marks folders that SocketPath has made for a socket.
 const tempPrefix = "tallygate-socket-"
 
-// SocketPath returns where the socket of a data folder goes: inside it, or in a
-// new private folder of the system's temporary one if the path would be too
-// long for a socket.
+// SocketPath returns where the socket of a data folder goes: inside it, or, if the
+// path would be too long for a socket, in a new private folder of what this user has
+// for such things. A folder that all users share is none: others could be there
+// first, and whoever cleans it up takes the socket away.
 func SocketPath(data string) (string, error) {
 	if path := filepath.Join(data, socketName); len(path) <= maxSocketPath {
 		return path, nil
 	}
-	for _, base := range []string{os.TempDir(), "/tmp"} {
-		if len(filepath.Join(base, tempPrefix+"0123456789", socketName)) > maxSocketPath {
+	cache, _ := os.UserCacheDir() // "" if the user has none
+	if cache != "" {
+		os.MkdirAll(cache, 0o700) // what fails here fails below
+	}
+	for _, base := range []string{os.Getenv("XDG_RUNTIME_DIR"), cache} {
+		if !filepath.IsAbs(base) || len(filepath.Join(base, tempPrefix+"0123456789", socketName)) > maxSocketPath {
 			continue
 		}
 		dir, err := os.MkdirTemp(base, tempPrefix)
@@ -39,7 +44,7 @@ func SocketPath(data string) (string, error) {
 		}
 		return filepath.Join(dir, socketName), nil
 	}
-	return "", tally.Errorf(tally.Invalid, "the path of the data folder is too long for a socket").WithHint("choose a shorter one with --data, or a shorter TMPDIR")
+	return "", tally.Errorf(tally.Invalid, "the path of the data folder is too long for a socket").WithHint("choose a shorter one with --data, or set XDG_RUNTIME_DIR to a short folder of yours")
 }
 
 // RemoveSocket removes a socket whose engine is gone, and the folder that

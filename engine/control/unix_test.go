@@ -169,15 +169,25 @@ func TestSocketPath(t *testing.T) {
 		t.Errorf("SocketPath = %q, %v", short, err)
 	}
 	long := "/" + strings.Repeat("long/", 30)
-	t.Setenv("TMPDIR", "/tmp/"+strings.Repeat("x", 100)) // too long, too
-	path, err := SocketPath(long)
-	if err != nil || len(path) > maxSocketPath {
-		t.Fatalf("for a long path: %q, %v", path, err)
+	own := socketDir(t)
+	for _, env := range []struct{ name, value string }{{"XDG_RUNTIME_DIR", own}, {"HOME", own}} {
+		t.Setenv("XDG_RUNTIME_DIR", "")
+		t.Setenv("XDG_CACHE_HOME", "")
+		t.Setenv("HOME", "")
+		t.Setenv(env.name, env.value)
+		path, err := SocketPath(long)
+		if err != nil || len(path) > maxSocketPath || !strings.HasPrefix(path, own) {
+			t.Fatalf("for a long path: %q, %v", path, err)
+		}
+		mustListen(t, path).Close()
+		RemoveSocket(path)
+		if _, err := os.Lstat(filepath.Dir(path)); !os.IsNotExist(err) {
+			t.Errorf("the folder that was made for it is left (%v)", err)
+		}
 	}
-	mustListen(t, path).Close()
-	RemoveSocket(path)
-	if _, err := os.Lstat(filepath.Dir(path)); !os.IsNotExist(err) {
-		t.Errorf("the folder that was made for it is left (%v)", err)
+	t.Setenv("HOME", "") // a folder that all users share is no place
+	if path, err := SocketPath(long); tally.CodeOf(err) != tally.Invalid {
+		t.Errorf("without a place: %q, %v", path, err)
 	}
 }
 

@@ -182,3 +182,18 @@ func TestMessagesDoNotRepeatLongTexts(t *testing.T) {
 		t.Errorf("%d, %d bytes", a.status, len(a.body))
 	}
 }
+
+// What a credential may read stays in no cache on the way.
+func TestAnswersAreNotStored(t *testing.T) {
+	w := newWorld(t).open()
+	for _, path := range []string{"/v1/models", "/v1/models/sim-small", "/v1/models/none", "/v1/usage"} {
+		if got := w.send("GET", path, "").header.Get("Cache-Control"); got != "no-store" {
+			t.Errorf("%s: %q", path, got)
+		}
+	}
+	for _, more := range []string{"", `,"stream":true`, `,"n":0`} {
+		if got := w.chat(more).header.Get("Cache-Control"); got != "no-store" {
+			t.Errorf("%s: %q", more, got)
+		}
+	}
+}

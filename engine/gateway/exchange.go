@@ -118,6 +118,7 @@ func (x *exchange) authenticate() *tally.Refusal {
 	if x.draining.Load() {
 		return stopping()
 	}
+	x.w.Header()["Cache-Control"] = noStore
 	page := pageOf(x.r)
 	var refusal *tally.Refusal
 	if x.as != "" {

@@ -15,7 +15,8 @@ var (
 	jsonType    = []string{"application/json"}
 	closing     = []string{"close"}
 	noCache     = []string{"no-cache"}
-	noBuffering = []string{"no"} // nginx would hold events back
+	noStore     = []string{"no-store"} // of what a credential may read
+	noBuffering = []string{"no"}       // nginx would hold events back
 	costTrailer = []string{"X-Tallygate-Cost-Usd"}
 	varyOrigin  = []string{"Origin"}
 	anyOrigin   = []string{"*"} // of what is public and needs no credential

@@ -124,7 +124,6 @@ func (x *exchange) beginStream(reply *providers.Reply) {
 		return
 	}
 	h := x.head(reply)
-	h["Cache-Control"] = noCache
 	h["X-Accel-Buffering"] = noBuffering
 	if !x.principal.Visitor {
 		h["Trailer"] = costTrailer

@@ -2,6 +2,7 @@ package tally
 
 import (
 	"encoding/json"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
@@ -341,6 +342,24 @@ func (*Settings) Kind() EntityKind { return KindSettings }
 
 // Base returns the entity's Meta.
 func (m *Meta) Base() *Meta { return m }
+
+// BaseURLRisk says what an owner should know of an upstream's address that can be
+// used, "" if there is nothing.
+func BaseURLRisk(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.Hostname() == "" {
+		return ""
+	}
+	ip, _ := netip.ParseAddr(u.Hostname()) // the zero address for a name
+	ip = ip.Unmap()
+	switch host := strings.ToLower(u.Hostname()); {
+	case ip.IsLinkLocalUnicast():
+		return "the base URL " + s + " is a link-local address, where clouds keep the secrets of a machine: make sure that it is a model's"
+	case u.Scheme == "http" && !ip.IsLoopback() && host != "localhost" && !strings.HasSuffix(host, ".localhost"):
+		return "the base URL " + s + " is not encrypted: its API key and all prompts can be read on the way to that machine; use https:// if it has it"
+	}
+	return ""
+}
 
 var slugPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 

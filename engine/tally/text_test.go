@@ -2,6 +2,7 @@ package tally
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 )
 
@@ -46,6 +47,18 @@ func TestShellWord(t *testing.T) {
 	} {
 		if got := ShellWord(in); got != want {
 			t.Errorf("%q: %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestBaseURLRisk(t *testing.T) {
+	for url, says := range map[string]string{
+		"https://api.openai.com/v1": "", "http://127.0.0.1:11434/v1": "", "http://[::1]:8000": "", "http://localhost/v1": "", "": "",
+		"http://10.0.0.5:8000/v1": "not encrypted", "http://llm.example/v1": "not encrypted",
+		"http://169.254.169.254/latest": "link-local", "https://169.254.169.254": "link-local", "http://[fe80::1]/v1": "link-local", "http://[::ffff:169.254.169.254]/": "link-local",
+	} {
+		if got := BaseURLRisk(url); (says == "") != (got == "") || !strings.Contains(got, says) {
+			t.Errorf("%q: %q, want %q", url, got, says)
 		}
 	}
 }
