@@ -16,6 +16,11 @@
 // JavaScript client below /sdk. Their files are the caller's; which address a
 // client talks to is decided here, in site.go.
 //
+// In front of all that stands the [Door], which lets in as many connections as there
+// are files for, and makes those that say nothing leave first (door.go). The bodies of
+// requests share a budget of memory (body.go), and a change of the catalog ends the
+// streams of whoever it switches off (switchoff.go).
+//
 // Three promises shape the code. What was sent is paid for until it is proven
 // free, so a call outlives its caller (call.go) and is booked by what can be known
 // of it (book.go). Nothing is sent to an upstream before the most

@@ -39,7 +39,7 @@ const (
 )
 
 // Files tells how many files the process may have open, 0 for any number, how many
-// it has, and how many of these are sockets.
+// it has, 0 if that is not known, and how many of these are sockets.
 type Files func() (limit, open, sockets int)
 
 // Door lets connections in. Of the files that the process may have open, less those
@@ -296,6 +296,11 @@ func (d *Door) count() {
 	switch {
 	case limit <= 0:
 		room = math.MaxInt
+	case limit < manyFiles && open == 0: // nobody knows
+		if len(d.others) > 0 {
+			return
+		}
+		room = limit / 2
 	case limit < manyFiles:
 		if len(d.others) == countsKept {
 			d.others = d.others[1:]
