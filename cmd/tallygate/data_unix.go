@@ -4,6 +4,8 @@ package main
 
 import (
 	"os"
+	"os/user"
+	"strconv"
 	"syscall"
 
 	"tallygate/engine/tally"
@@ -20,10 +22,14 @@ func checkFolder(dir string, empty bool) error {
 	if err != nil {
 		return folderError(dir, err)
 	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	me := os.Geteuid()
-	if ok && me != 0 && int(stat.Uid) != me {
-		return tally.Errorf(tally.Denied, "data folder %s belongs to another user", dir).WithHint("run as that user, or name another folder with --data")
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok && int(stat.Uid) != os.Geteuid() {
+		// Root could, and would leave files there that lock its owner out.
+		owner := strconv.Itoa(int(stat.Uid))
+		name := "#" + owner
+		if u, err := user.LookupId(owner); err == nil {
+			owner, name = u.Username, u.Username
+		}
+		return tally.Errorf(tally.Denied, "data folder %s belongs to user %s", dir, owner).WithHint("sudo -u %s tallygate --data %s, or name another folder with --data", tally.ShellWord(name), tally.ShellWord(dir))
 	}
 	mode := info.Mode().Perm()
 	switch {

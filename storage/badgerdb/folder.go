@@ -101,7 +101,10 @@ func checkTables(dir string) error {
 	}
 	for id := range manifest.Tables {
 		name := fmt.Sprintf("%06d.sst", id)
-		if !tableEnds(filepath.Join(dir, name)) {
+		switch ends, err := tableEnds(filepath.Join(dir, name)); {
+		case errors.Is(err, fs.ErrPermission):
+			return err // it may be whole
+		case err != nil || !ends:
 			return damaged(dir, "table "+name+" is missing or not whole")
 		}
 	}
@@ -110,27 +113,27 @@ func checkTables(dir string) error {
 
 // tableEnds reports whether a table ends as one does: with an index and a
 // checksum, each with its length behind it.
-func tableEnds(name string) bool {
+func tableEnds(name string) (bool, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return false
+		return false, err
 	}
 	defer f.Close()
 	at, err := f.Seek(0, io.SeekEnd)
 	if err != nil {
-		return false
+		return false, err
 	}
 	for range 2 { // the checksum, then the index
 		var length [4]byte
 		if _, err := f.ReadAt(length[:], at-4); at < 4 || err != nil {
-			return false
+			return false, err
 		}
 		n := int64(binary.BigEndian.Uint32(length[:]))
 		if at -= 4 + n; n == 0 || at < 0 {
-			return false
+			return false, nil
 		}
 	}
-	return true
+	return true, nil
 }
 
 // The head is a small file beside Badger's that says which record was safe on

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"strings"
 	"time"
@@ -90,6 +91,9 @@ func (s *Store) openBadger(ctx context.Context) error {
 			return nil
 		case tally.CodeOf(err) == tally.Corrupt:
 			return err
+		case errors.Is(err, fs.ErrPermission):
+			return tally.Errorf(tally.Denied, "the store in %s has files that this user may not use: %w", s.opts.Dir, err).
+				WithHint("another user has run a command on it: give all files below it to the user who runs this")
 		case !locked(err):
 			return tally.Errorf(tally.Corrupt, "the store in %s does not open: %w", s.opts.Dir, err).WithHint("restore a backup; keep the folder until you have")
 		case time.Now().After(until):
