@@ -83,7 +83,7 @@ func ShellWord(s string) string {
 	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
 		return s
 	}
-	return ShellQuote(Printable(s))
+	return ShellQuote(strings.ReplaceAll(Printable(s), "\uFFFD", "?")) // nobody can type what is not printable
 }
 
 // ShellQuote makes a text one word for a shell, whatever is in it.
