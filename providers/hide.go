@@ -295,7 +295,7 @@ func namesAmount(quoted []byte) bool {
 			s = []byte(text)
 		}
 	}
-	if len(s) < 2 || bytes.IndexAny(s, "0123456789") < 0 {
+	if len(s) < 2 || !bytes.ContainsAny(s, "0123456789") {
 		return false
 	}
 	return bytes.ContainsAny(s, currencySigns) || bytes.IndexByte(s, ' ') >= 0 && hasMoneyWord(s)
