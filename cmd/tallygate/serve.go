@@ -129,7 +129,7 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions, setup bool) (err error) 
 // diskBroken is why a process ends whose disk does not keep what it is given.
 func (n *node) diskBroken() error {
 	return tally.Errorf(tally.Unavailable, "the disk does not keep what it is given: %w", n.store.Fault()).
-		WithHint("look at the disk and its mount, then start again: nothing that was acknowledged is missing")
+		WithHint("look at the disk and its mount, then start again: of what was acknowledged no more than the last second before the fault can be missing")
 }
 
 func (a *app) logger(format string) *slog.Logger { return loggerTo(a.stderr, format) }

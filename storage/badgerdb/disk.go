@@ -32,8 +32,8 @@ func diskFull() error {
 // twice a second: whether the folder is there, to sync the log, and to replace the
 // head. While any of that fails nothing is admitted, and no answer comes to its end
 // that is not on the disk; nor does one while the oldest that has is still not there
-// after a second. A power cut takes a second of answers at most, a disk that says no
-// takes none.
+// after a second. A power cut, or a disk that never keeps again what it was given, takes
+// a second of answers at most; once it has said no it takes none.
 type diskTimes struct {
 	look  time.Duration // between two questions
 	quiet time.Duration // a pause after which what was committed is synced at once, not more often than look
@@ -199,7 +199,9 @@ func (s *Store) sync(alone func(func() error) error) {
 		d.late = append(covered, d.late...)
 		return
 	}
-	d.unsynced = d.next
+	if d.unsynced = d.next; !d.unsynced.IsZero() {
+		s.stir()
+	}
 	for _, j := range covered {
 		j.done <- struct{}{}
 	}
@@ -238,6 +240,14 @@ func (s *Store) busy() time.Duration {
 	return 0
 }
 
+// stir has the keeper wait for a pause, since there is something to sync.
+func (s *Store) stir() {
+	select {
+	case s.dirty <- struct{}{}:
+	default:
+	}
+}
+
 // acknowledge tells those whose acts are committed, and keeps the ends of answers
 // back that are not to be told before they are on the disk.
 func (s *Store) acknowledge(jobs []*job) {
@@ -246,10 +256,7 @@ func (s *Store) acknowledge(jobs []*job) {
 	defer d.mu.Unlock()
 	if d.latest = now; d.unsynced.IsZero() {
 		d.unsynced = now
-		select {
-		case s.dirty <- struct{}{}:
-		default:
-		}
+		s.stir()
 	}
 	if d.next.IsZero() {
 		d.next = now

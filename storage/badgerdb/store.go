@@ -371,7 +371,9 @@ func (s *Store) Close() error {
 
 func (s *Store) close() error {
 	s.running.Wait()
-	s.sync(func(f func() error) error { return f() })
+	if s.claim() {
+		s.sync(func(f func() error) error { return f() })
+	}
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	if !s.admitting.Load() {
