@@ -228,6 +228,29 @@ func TestSessionsArePaidOnce(t *testing.T) {
 	}
 }
 
+// A hold of an earlier process that began a session pays for it, whichever of the
+// session is settled first: it is written down, and never dropped.
+func TestOrphansPayAsWritten(t *testing.T) {
+	l := New()
+	orphan := func(id tally.ID, begins bool) {
+		h := &Hold{Reservation: *reservation(id, noon), NewSession: begins, SessionEnds: noon.Add(time.Hour)}
+		h.Draft.ID, h.Draft.At = id, noon
+		h.Session = &tally.SessionUse{Client: "cl_1", Member: "m", Until: h.SessionEnds}
+		if begins {
+			h.Held[sessionsIndex] = 1
+		}
+		l.Orphaned(h)
+	}
+	orphan("req_1", true)
+	orphan("req_2", false)
+	for _, id := range []tally.ID{"req_2", "req_1"} {
+		var r tally.Record
+		if _, err := l.Lost(id, noon, &r); err != nil || r.NewSession != (id == "req_1") {
+			t.Errorf("%s: new session %v, %v", id, r.NewSession, err)
+		}
+	}
+}
+
 // A hold can be settled only once it is kept: before that there is nothing on
 // the disk to replace.
 func TestOnlyKeptHoldsSettle(t *testing.T) {

@@ -134,7 +134,7 @@ func (l *Ledger) open(h *Hold) {
 	if h.inSession() {
 		k := h.session()
 		l.sessions.set(k, h.SessionEnds, true)
-		if h.pays {
+		if h.pays && !h.kept { // one of an earlier process is never dropped
 			l.sessions.payers[k] = h
 		}
 	}
