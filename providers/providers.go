@@ -171,7 +171,17 @@ type UpstreamError struct {
 	// Said is what a refusal says that was used; nil if it says nothing, as nearly all
 	// do.
 	Said *Report
-	Err  error
+	// Words are the upstream's own. They may quote a prompt, a key or an account.
+	Words Words
+	// RequestID is how the upstream calls the request; "" if it does not say.
+	RequestID string
+	Err       error
+}
+
+// Words is what an upstream says of a refusal or an error, whatever the shape it
+// says it in.
+type Words struct {
+	Message, Type, Code, Param string
 }
 
 func (e *UpstreamError) Error() string {
