@@ -209,9 +209,19 @@ func (e *Engine) viewProviders(ctx context.Context, c *tally.Catalog, only strin
 	if err != nil {
 		return nil, err
 	}
+	failed, err := e.failures(ctx, only, e.clock())
+	if err != nil {
+		return nil, err
+	}
 	out := make([]control.ProviderView, 0, len(list))
 	for _, p := range list {
-		v := control.ProviderView{Provider: *p, Local: e.kinds[p.ProviderKind].Local, Month: sums(string(p.ID))}
+		v := control.ProviderView{Provider: *p, Local: e.kinds[p.ProviderKind].Local, Month: sums(string(p.ID)), Failures: failed[p.ID]}
+		if f, ok := e.gateway.LastFailure(p.ID); ok {
+			if e.clock().Sub(f.At) > tally.KeptDetails || c.Settings.DropWords {
+				f.Attempt.Detail = ""
+			}
+			v.LastFailure = &control.LastFailure{At: f.At, Request: f.Request, AttemptView: control.NewAttemptView(&f.Attempt, p.Name)}
+		}
 		for _, m := range c.Models {
 			if m.Provider == p.ID {
 				v.Models++

@@ -88,8 +88,7 @@ func (x *exchange) bookBroken(body providers.Body, err error) {
 	default:
 		x.bookHeld(a, &said, false)
 	}
-	a.Cause, a.Status = causeOf(err)
-	a.Took = time.Since(x.asking)
+	x.failed(a, err)
 	x.note(&said)
 }
 
@@ -97,8 +96,7 @@ func (x *exchange) bookBroken(body providers.Body, err error) {
 // body is nil if there was no answer.
 func (x *exchange) bookFailure(body providers.Body, err error) {
 	a := x.latest()
-	a.Cause, a.Status = causeOf(err)
-	a.Took = time.Since(x.asking)
+	x.failed(a, err)
 	var said providers.Report
 	if body != nil {
 		said = body.Report()

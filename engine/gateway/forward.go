@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -313,6 +312,7 @@ func (x *exchange) refuse(refusal *tally.Refusal) {
 		rec := tally.Record{
 			ID: x.id, At: x.at, Endpoint: x.endpointName(), Model: x.model, Stream: x.stream,
 			Status: refusal.Status, Code: refusal.Code, Outcome: tally.OutcomeDenied, Total: x.elapsed(),
+			Reason: clipped(refusal.Message, maxReason), Reached: refusal.Reached,
 		}
 		if !x.deadline.IsZero() { // all of its time so far
 			rec.Waited = x.waited + rec.Total
@@ -320,16 +320,9 @@ func (x *exchange) refuse(refusal *tally.Refusal) {
 		if refusal.Status == http.StatusTooManyRequests {
 			rec.Outcome = tally.OutcomeLimited
 		}
-		x.Meter.Refuse(context.Background(), p, rec)
+		if id := x.Meter.Refuse(context.Background(), p, rec); id != x.id {
+			x.set("X-Request-Id", string(id))
+		}
 	}
 	x.tell(refusal)
-}
-
-// causeOf is why an attempt failed, as records keep it.
-func causeOf(err error) (cause string, status int) {
-	up, ok := errors.AsType[*providers.UpstreamError](err)
-	if !ok {
-		return "unknown", 0
-	}
-	return cmp.Or(string(up.Fault), "unknown"), up.Status
 }

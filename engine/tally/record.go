@@ -66,6 +66,13 @@ func (r *Record) HasDetail() bool {
 	return slices.ContainsFunc(r.Tries, func(a Attempt) bool { return a.Detail != "" })
 }
 
+// Failure is an attempt that failed, and when.
+type Failure struct {
+	At      time.Time `json:"at"`
+	Request ID        `json:"request"`
+	Attempt Attempt   `json:"attempt"`
+}
+
 // Reached is the limit that a request was refused for, as it was then. Used, Held, Need and
 // Max are in the metric's unit; Need is the least that the request could do with.
 type Reached struct {
