@@ -18,11 +18,12 @@ func (x *exchange) relayWhole(reply *providers.Reply, body []byte) {
 	defer reply.Body.Close() // it has the bytes
 	x.bookAnswer(reply.Body)
 	x.result.Outcome, x.result.Status = tally.OK, reply.Status
+	failed := reply.Body.Report().Failed
 	switch {
 	case x.call.gone():
 		x.result.Outcome, x.result.Status, x.result.Code = tally.Canceled, tally.StatusClientClosed, tally.CodeClientClosed
-	case reply.Body.Report().Failed: // it is passed on for what it holds
-		x.result.Outcome, x.result.Code = tally.OutcomeFailed, tally.CodeProviderError
+	case failed != nil: // it is passed on for what it holds
+		x.result.Outcome, x.result.Code = tally.OutcomeFailed, upstreamRefusal(x, failed).Code
 	}
 	x.leaveUpstream() // it is done, however long the caller takes
 	if x.settle() != nil {
@@ -43,6 +44,9 @@ func (x *exchange) relayWhole(reply *providers.Reply, body []byte) {
 	}
 	if x.result.Outcome == tally.Canceled {
 		return
+	}
+	if failed != nil {
+		body = x.retold(body, failed)
 	}
 	if x.dialect != nil {
 		body = x.dialect.answer(x, body)
@@ -143,13 +147,10 @@ func (x *exchange) broken(body providers.Body, err error) {
 	x.tellInStream(refusal, err)
 }
 
-// tellInStream tells of a failure in a stream that has begun, unless the upstream's
-// own event has.
+// tellInStream tells of a failure in a stream that has begun: the upstream's own event
+// was not passed on.
 func (x *exchange) tellInStream(refusal *tally.Refusal, err error) {
-	if told(err) && !x.principal.Visitor { // from visitors it was hidden
-		return
-	}
-	x.sendError(refusal)
+	x.sendError(x.inItsWords(refusal, err, true))
 }
 
 // hides reports whether the caller must not see what the owner pays.
