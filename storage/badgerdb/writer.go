@@ -98,6 +98,11 @@ func (s *Store) put(b *batch, j *job) {
 	case jobRefuse:
 		r := &j.entry.Record
 		r.At, r.Charges = ledger.UTC(r.At), nil
+		if r.Reached != nil {
+			with := *r.Reached
+			with.Resets = ledger.UTC(with.Resets)
+			r.Reached = &with
+		}
 		r.Session, r.NewSession, r.SessionEnds = "", false, time.Time{}
 		s.add(b, j)
 	}
@@ -193,6 +198,15 @@ func (s *Store) commitBatch(b *batch) error {
 	b.closeBlock()
 	for _, x := range b.blocks {
 		if err := txn.Set(recordKey(x.day, x.first), b.records.b[x.from:x.to:x.to]); err != nil {
+			return err
+		}
+	}
+	for _, j := range b.settled {
+		if !j.entry.HasDetail() {
+			continue
+		}
+		key := detailKey(dayOf(j.entry.settledAt), j.entry.Seq)
+		if err := txn.Set(key, seal(key, detailsOf(&j.entry.Record))); err != nil {
 			return err
 		}
 	}
