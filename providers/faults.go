@@ -77,7 +77,7 @@ const statusOriginTimeout = 524
 
 // reported makes the error that an upstream tells inside an answer of status 200:
 // it is what its words say. silent is whether nothing was used as far as the answer
-// says.
+// says; behind a time-out that proves nothing.
 func reported(err error, words Words, silent bool) *UpstreamError {
 	status := words.Status()
 	return &UpstreamError{Fault: faultInside(status, &words), Ended: true, Free: silent && (status == 0 || FreeStatus(status)), Words: words, Err: err}
@@ -85,10 +85,10 @@ func reported(err error, words Words, silent bool) *UpstreamError {
 
 func faultInside(status int, w *Words) Fault {
 	if status != 0 {
-		if f := FaultOf(status, w); f != TimedOut { // it was the upstream that waited
+		if f := FaultOf(status, w); f != TimedOut {
 			return f
 		}
-		return ServerError
+		return ServerError // it was the upstream that waited, not we
 	}
 	text := w.text()
 	switch {
@@ -213,7 +213,7 @@ var (
 		"spending limit", "hard limit", "key limit exceeded", "payment required", "good standing", "recharge", "top up", "余额", "欠费", "充值", "额度不足", "额度已"}
 	wrongKey = []string{"api key not valid", "incorrect api key", "invalid api key", "invalid_api_key", "api_key_invalid"}
 	ofKeys   = []string{"api key", "api-key", "api_key", "apikey", "access key", "access token", "invalid token", "invalid_token", "credential", "authenticat",
-		"unauthorized", "bearer"}
+		"unauthorized", "bearer", "suspended", "deactivated", "inactive", "disabled"}
 	moderation = []string{"moderation", "flagged", "content policy", "content_policy", "content filter", "content_filter", "contentfilter", "safety",
 		"inappropriate", "harmful", "data_inspection", "datainspection", "sensitive", "usage polic"}
 	ofRegions = []string{"country", "region", "territory", "location"}

@@ -14,9 +14,9 @@
 // the other form than was asked for becomes it in either.go and gather.go), which
 // find in it what the gateway must know (inspect.go): which choices have ended
 // (endings.go), and usage in all the spellings of usage.go, summed up as a [Report]
-// (report.go). The costs that an upstream
-// tells are added to in cost.go, and hidden in hide.go from those who must not see
-// them.
+// (report.go). What an upstream says of a failure is read in words.go and sorted in
+// faults.go. The costs that it tells are added to in cost.go, and hidden in hide.go
+// from those who must not see them.
 //
 // Implementations live in folders below this one and never import each other;
 // providers/transport connects those that need a network, and
@@ -111,7 +111,7 @@ type Body interface {
 	// Final reports where in the bytes that Next last returned the end marker
 	// of the stream ("data: [DONE]") starts; -1 if it is not there. The gateway
 	// withholds it until the request is settled. A stream that was complete but
-	// had no marker gets one.
+	// had no marker gets one. Nothing follows it but io.EOF.
 	Final() int
 }
 

@@ -138,8 +138,22 @@ func passedOn(up *providers.UpstreamError) int {
 }
 
 func unknownPath(r *http.Request) *tally.Refusal {
+	for part, hint := range otherAPIs {
+		if path := r.URL.Path; strings.HasSuffix(path, part) || strings.Contains(path, part+"/") {
+			return &tally.Refusal{Status: http.StatusNotFound, Type: tally.TypeInvalid, Code: tally.CodeUnknownPath, Final: true, Message: hint}
+		}
+	}
 	return &tally.Refusal{Status: http.StatusNotFound, Type: tally.TypeInvalid, Code: tally.CodeUnknownPath,
 		Message: fmt.Sprintf("There is nothing at %s %.200s. The API of this gateway is below /v1, for example POST /v1/chat/completions.", r.Method, r.URL.Path)}
+}
+
+// otherAPIs are the paths of APIs that common clients use unless they are told
+// otherwise, and what to tell them.
+var otherAPIs = map[string]string{
+	"/responses": "This gateway speaks the Chat Completions API (POST /v1/chat/completions), not the Responses API. " +
+		"In n8n switch off \"Use Responses API\" of the OpenAI Chat Model; in the AI SDK write openai.chat(\"model\") in the place of openai(\"model\"); in Codex set wire_api = \"chat\" for the provider.",
+	"/messages": "This gateway speaks OpenAI's Chat Completions API (POST /v1/chat/completions), not Anthropic's Messages API. " +
+		"In the client choose a provider of the kind \"OpenAI-compatible\", with this gateway's base URL that ends in /v1.",
 }
 
 func wrongMethod(r *http.Request, want string) *tally.Refusal {

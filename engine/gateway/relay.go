@@ -94,20 +94,11 @@ func (x *exchange) relayStream(reply *providers.Reply, chunk []byte) {
 
 // complete ends a stream that has come to its end marker.
 func (x *exchange) complete(reply *providers.Reply, marker []byte) {
-	body := reply.Body
-	x.out = append(x.out[:0], marker...) // Next may take its bytes away
-	_, err := body.Next()                // nothing comes any more; what it says is how the stream ended
-	if err == io.EOF {
-		x.bookAnswer(body)
-	} else {
-		x.bookBroken(body, err)
-	}
+	x.out = append(x.out[:0], marker...) // closing the body takes its bytes away
+	x.bookAnswer(reply.Body)
 	x.result.Outcome, x.result.Status = tally.OK, http.StatusOK
-	switch {
-	case x.call.gone(): // read to its end though nobody listened
+	if x.call.gone() { // read to its end though nobody listened
 		x.result.Outcome, x.result.Code = tally.Canceled, x.leftCode()
-	case err != io.EOF: // an error event stood before the marker
-		x.result.Outcome, x.result.Code = tally.OutcomeFailed, upstreamRefusal(x, err).Code
 	}
 	x.result.Uncounted = x.free()
 	x.done(reply)

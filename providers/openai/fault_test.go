@@ -36,6 +36,7 @@ func TestFaultOf(t *testing.T) {
 		{403, `<html><title>API key | Just a moment...</title></html>`, providers.NotHere},
 		{403, ``, providers.NotHere},
 		{403, `{"error":{"message":"Your account has been flagged. Please contact support about your credentials."}}`, providers.BadKey},
+		{403, `{"error":{"message":"Client \"A\" is suspended.","type":"permission_error","code":"client_suspended"}}`, providers.BadKey}, // there, too
 		{403, `{"code":30001,"message":"Sorry, your account balance is insufficient"}`, providers.OutOfQuota},
 		{403, `{"code":"x","error":"You have run out of credits or need a Grok subscription."}`, providers.OutOfQuota},
 		{404, `{"error":{"message":"The model does not exist","code":"model_not_found"}}`, providers.NotHere},
