@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,6 +12,7 @@ import (
 	"testing"
 
 	"tallygate/engine/tally"
+	"tallygate/providers"
 	"tallygate/providers/providertest"
 )
 
@@ -227,5 +230,26 @@ func TestOtherAPIs(t *testing.T) {
 				t.Errorf("%s: %d %v %s", path, a.status, a.header, a.body)
 			}
 		}
+	}
+}
+
+// starved is a provider of a process without file descriptors.
+type starved struct{ providers.Provider }
+
+func (starved) Do(context.Context, providers.Call) (*providers.Reply, error) {
+	return nil, &providers.UpstreamError{Fault: providers.NoFiles, Free: true, Err: errors.New("no descriptors")}
+}
+func (starved) Close() error { return nil }
+
+// A want of descriptors is told as the gateway's, not as the provider's.
+func TestNoFiles(t *testing.T) {
+	w := newWorld(t)
+	w.kinds[0].New = func(providers.Config) (providers.Provider, error) { return starved{}, nil }
+	w.open()
+	if a := w.chat(""); a.status != 503 || a.told(t).code != tally.CodeCrowded || strings.Contains(a.body, "rovider") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if r := w.one(); r.Cost != 0 || r.Outcome != tally.OutcomeFailed {
+		t.Errorf("%+v", r)
 	}
 }

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"io"
 	"net/http"
 	"testing"
 	"time"
@@ -83,6 +84,32 @@ func TestRetryAfter(t *testing.T) {
 	} {
 		if got := retryAfter(s, now); got != want {
 			t.Errorf("%q: %v, want %v", s, got, want)
+		}
+	}
+}
+
+// What an upstream calls the request is known of answers and refusals, unless it is our
+// key.
+func TestRequestID(t *testing.T) {
+	for said, want := range map[string]string{"up-7": "up-7", "a-secret-key": "", "id a-secret-key": ""} {
+		for _, status := range []int{200, 400} {
+			u := startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.Header().Set("X-Request-Id", said)
+				w.WriteHeader(status)
+				io.WriteString(w, hello)
+			})
+			reply, err := u.provider(t, "openai", "a-secret-key").Do(t.Context(), callOf(t, providers.Chat, `{"model":"m"}`))
+			got := ""
+			if err == nil {
+				got = reply.RequestID
+				reply.Body.Close()
+			} else if up, ok := err.(*providers.UpstreamError); ok {
+				got = up.RequestID
+			}
+			if got != want || (err == nil) != (status == 200) {
+				t.Errorf("%d, %q: %q, want %q (%v)", status, said, got, want, err)
+			}
 		}
 	}
 }
