@@ -26,12 +26,12 @@ func (e *Engine) failures(ctx context.Context, only string, now time.Time) (map[
 }
 
 // failuresOf sums up points by failure, of one span. Callers who left are no failures
-// of a provider.
+// of a provider, nor is that we have no descriptors left.
 func failuresOf(points []storage.Point) map[tally.ID]control.Failures {
 	out := map[tally.ID]control.Failures{}
 	for i := range points {
 		id, cause := tally.ID(points[i].Dim[0]), points[i].Dim[1]
-		if cause != string(providers.Gone) {
+		if cause != string(providers.Gone) && cause != string(providers.NoFiles) {
 			out[id] = append(out[id], control.CauseCount{Cause: cause, Count: points[i].Requests})
 		}
 	}

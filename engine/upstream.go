@@ -85,7 +85,9 @@ func upstreamError(p *tally.Provider, err error) *tally.Error {
 		return say("says that the account is used up (status %d)", up.Status).WithHint("add credit there")
 	case providers.Busy:
 		return say("has too much to do (status %d)", up.Status).WithHint("try again in a moment")
-	case providers.Refused:
+	case providers.NoFiles:
+		return say("was not reached: %w", up.Err)
+	case providers.Refused, providers.NotHere:
 		return say("answered with status %d", up.Status).WithHint("%s/models must list the models; most addresses end in /v1", p.BaseURL)
 	case providers.ServerError:
 		return say("failed with status %d", up.Status).WithHint("try again later")

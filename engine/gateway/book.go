@@ -34,8 +34,9 @@ func (x *exchange) bookAnswer(body providers.Body) {
 	} else {
 		x.bookSaid(a, body, &said)
 	}
-	if said.Failed {
-		a.Cause = string(providers.ServerError)
+	if said.Failed != nil {
+		x.failed(a, said.Failed)
+		a.Status = http.StatusOK
 	}
 	x.note(&said)
 }
@@ -102,7 +103,7 @@ func (x *exchange) bookFailure(body providers.Body, err error) {
 		said = body.Report()
 	}
 	up, _ := errors.AsType[*providers.UpstreamError](err)
-	last := said.Finish != providers.Unfinished || up != nil && up.Fault == providers.ServerError
+	last := said.Finish != providers.Unfinished || up != nil && up.Ended
 	switch {
 	case up != nil && up.Said != nil:
 		said = *up.Said

@@ -50,7 +50,7 @@ func (x *exchange) failed(a *tally.Attempt, err error) {
 	if !ok {
 		up = &providers.UpstreamError{Err: err}
 	}
-	a.Cause, a.Status, a.Request = cmp.Or(string(up.Fault), "unknown"), up.Status, up.RequestID
+	a.Cause, a.Status, a.Request = cmp.Or(string(up.Fault), "unknown"), up.Status, cmp.Or(up.RequestID, a.Request)
 	a.Code = clipped(cmp.Or(up.Words.Code, up.Words.Type), maxCode)
 	reason := ""
 	if up.Err != nil {

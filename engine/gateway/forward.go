@@ -193,12 +193,13 @@ func (x *exchange) attempt() (*providers.Reply, []byte, error) {
 	}
 	reply, err := t.Upstream.Do(x.call, providers.Call{
 		Endpoint: x.endpoint, Envelope: &x.envelope, Model: x.latest().Upstream, MaxOutput: output, BoundExtras: x.capExtras,
-		Stream: x.stream, KeepUsage: x.envelope.IncludeUsage, HideErrors: x.principal.Visitor, RequestID: string(x.id), Hops: x.hops,
+		Stream: x.stream, KeepUsage: x.envelope.IncludeUsage, OnlyJSON: x.principal.Visitor, RequestID: string(x.id), Hops: x.hops,
 	})
 	if err != nil {
 		x.bookFailure(nil, err)
 		return nil, nil, err
 	}
+	x.latest().Request = reply.RequestID
 	first, err := x.first(reply)
 	if err == nil {
 		x.result.FirstByte = x.elapsed()
@@ -237,7 +238,7 @@ func (x *exchange) fail(err error) {
 	x.result.Uncounted = x.free() && refusal.Code != tally.CodeRefusedUpstream
 	if !x.started {
 		x.settle()
-		x.tell(refusal)
+		x.tell(x.inItsWords(refusal, err, false))
 		return
 	}
 	if x.result.Outcome == tally.OutcomeFailed {

@@ -49,8 +49,6 @@ type Refusal struct {
 	Final bool
 	// Reached is the limit, if it was one, for the record.
 	Reached *Reached
-	// Body replaces the error object: an upstream's own words, passed on.
-	Body []byte
 }
 
 func (r *Refusal) Error() string { return r.Message }
