@@ -47,7 +47,7 @@ func showAttempts(p *printer, tries []control.AttemptView) {
 	t.print("")
 	for i := range tries {
 		a := &tries[i]
-		if why := a.Why(); why != "" {
+		if why := a.Why(); a.Cause != "" && a.Code+a.Detail+a.RequestOf != "" {
 			p.say("%d. %s", i+1, why+when(a.RequestOf != "", " [its request "+a.RequestOf+"]", ""))
 		}
 	}

@@ -80,6 +80,9 @@ func tryLines(t *theme.Theme, v *control.RequestView, width int) []string {
 		if a.Code != "" {
 			said = strings.TrimSuffix(a.Code+": "+said, ": ")
 		}
+		if said == "" {
+			continue
+		}
 		for _, l := range widget.Wrap(widget.Safe(said), max(width-2, 8)) {
 			out = append(out, t.Paint(theme.Muted, "  "+l))
 		}

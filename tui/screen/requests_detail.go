@@ -37,8 +37,10 @@ func (s *Requests) explain(v *control.RequestView, width int) []string {
 	t := s.env.Theme
 	facts := func(f ...fact) []string { return factLines(t, f, width) }
 	lines := []string{verdict(t, v)}
-	for _, l := range widget.Wrap(widget.Safe(v.Reason), width) {
-		lines = append(lines, t.Paint(theme.Text, l))
+	if v.Reason != "" {
+		for _, l := range widget.Wrap(widget.Safe(v.Reason), width) {
+			lines = append(lines, t.Paint(theme.Text, l))
+		}
 	}
 	lines = append(lines, "")
 	key := widget.Safe(v.Key)

@@ -1,6 +1,7 @@
 package tuitest
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -94,9 +95,16 @@ func (w *World) record(at time.Time) {
 		switch {
 		case r.Outcome.Refused():
 			r.Tokens, r.Cost, r.Credits, r.FirstByte, r.Total, r.Attempts, r.Provider, r.Upstream, r.Basis = tally.Tokens{}, 0, 0, 0, time.Millisecond, 0, "", "", ""
+			if r.Outcome == tally.OutcomeLimited {
+				r.Reason = fmt.Sprintf("Client %q has used $41.20 of $41.20 this month, and this request needs up to $0.0042; it resets on 2026-12-01 00:00 (UTC).", c.Name)
+				r.Reached = &tally.Reached{Subject: tally.SubjectOf("client", c.ID), Metric: tally.Cost, Window: "2026-11", Used: 41_200_000_000, Need: 4_200_000, Max: 41_200_000_000,
+					Resets: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)}
+			}
 		case r.Outcome == tally.OutcomeFailed:
 			r.Tokens, r.Cost, r.Credits, r.Attempts = tally.Tokens{}, 0, 0, 2
-			r.Tries = []tally.Attempt{{Provider: m.Provider, Cause: "timeout", Took: 30 * time.Second}, {Provider: m.Provider, Cause: "server", Status: 500, Took: time.Second}}
+			r.Tries = []tally.Attempt{{Provider: m.Provider, Cause: "timeout", Detail: "no byte of an answer came within 30s", Took: 30 * time.Second},
+				{Provider: m.Provider, Cause: "server", Status: 500, Code: "overloaded_error", Detail: "\"The engine is overloaded, please try again later\"", Request: "req_7f3a", Took: time.Second}}
+			w.fails(m.Provider, &r)
 		case r.Outcome == tally.Lost:
 			r.Basis = tally.Held
 		default:
@@ -106,6 +114,21 @@ func (w *World) record(at time.Time) {
 	r.Charges = charges(c, &r)
 	w.records = append(w.records, r)
 	w.events = append(w.events, tally.Event{Seq: uint64(len(w.events) + 1), Kind: tally.RecordEvent, At: at, Record: &r})
+}
+
+// fails counts the attempts of a request at its provider.
+func (w *World) fails(id tally.ID, r *tally.Record) {
+	for _, p := range w.providers {
+		if p.ID != id {
+			continue
+		}
+		if p.Failures == nil {
+			p.Failures = control.Failures{{Cause: "timeout"}, {Cause: "server"}}
+		}
+		p.Failures[0].Count++
+		p.Failures[1].Count++
+		p.LastFailure = &control.LastFailure{At: r.At, Request: r.ID, AttemptView: control.NewAttemptView(&r.Tries[1], p.Name)}
+	}
 }
 
 // charges are what a request did to its client's limits.
