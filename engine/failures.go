@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"tallygate/engine/control"
@@ -71,13 +70,7 @@ func (e *Engine) failing(c *tally.Catalog, points, answered []storage.Point) (ou
 	}
 	slices.SortFunc(list, func(a, b bad) int { return cmp.Or(cmp.Compare(b.total, a.total), cmp.Compare(a.name, b.name)) })
 	for _, b := range list[:min(len(list), maxWarned)] {
-		out = append(out, fmt.Sprintf("provider %s has failed %s (24 h): tallygate providers show %s says why", b.name, timesBy(b.of), tally.ShellWord(b.name)))
+		out = append(out, fmt.Sprintf("provider %s has failed %s (24 h): tallygate providers show %s says why", b.name, times(b.total)+" ("+b.of.String()+")", tally.ShellWord(b.name)))
 	}
 	return out
-}
-
-// timesBy is "41 times (30 timeout, 11 busy)".
-func timesBy(f control.Failures) string {
-	_, causes, _ := strings.Cut(f.String(), ": ")
-	return times(f.Total()) + " (" + causes + ")"
 }

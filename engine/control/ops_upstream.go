@@ -72,16 +72,13 @@ func (f Failures) Total() (n int64) {
 	return n
 }
 
-// String is "41: 30 timeout, 11 busy"; "" for none.
+// String is "30 timeout, 11 busy"; "" for none.
 func (f Failures) String() string {
-	if len(f) == 0 {
-		return ""
-	}
 	var causes []string
 	for _, c := range f {
 		causes = append(causes, tally.Group(c.Count)+" "+strings.ReplaceAll(c.Cause, "_", " "))
 	}
-	return tally.Group(f.Total()) + ": " + strings.Join(causes, ", ")
+	return strings.Join(causes, ", ")
 }
 
 // LastFailure is an attempt that failed, and the request it was part of.

@@ -70,7 +70,7 @@ func (s *Providers) failedLines(p *control.ProviderView, width int) []string {
 	}
 	var out []string
 	if len(p.Failures) > 0 {
-		out = append(out, t.Paint(theme.Bad, t.Glyphs.Wrong+" "+tally.Group(p.Failures.Total()))+t.Paint(theme.Muted, " attempts failed: ")+causes(p.Failures))
+		out = append(out, t.Paint(theme.Bad, t.Glyphs.Wrong+" "+tally.Group(p.Failures.Total()))+t.Paint(theme.Muted, " attempts failed: ")+widget.Safe(p.Failures.String()))
 	}
 	if f := p.LastFailure; f != nil {
 		for _, l := range widget.Wrap(widget.Ago(f.At, s.env.Clock())+" ago: "+widget.Safe(f.Why()), width) {
@@ -78,15 +78,6 @@ func (s *Providers) failedLines(p *control.ProviderView, width int) []string {
 		}
 	}
 	return out
-}
-
-// causes are "30 timeout, 11 busy".
-func causes(f control.Failures) string {
-	var out []string
-	for _, c := range f {
-		out = append(out, tally.Group(c.Count)+" "+widget.Safe(words(c.Cause)))
-	}
-	return strings.Join(out, ", ")
 }
 
 // offers counts the models of a provider: known, offered, without a price.
