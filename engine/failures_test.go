@@ -1,0 +1,161 @@
+package engine
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+	"tallygate/storage"
+)
+
+// A provider that always fails is told of though another one answers for it.
+func TestProvidersThatFail(t *testing.T) {
+	w := newWorld(t)
+	w.setUp()
+	sim, err := findProvider(w.engine.catalog.Load(), "sim")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range map[string]bool{"first": true, "fine": true} {
+		do(w, control.ProvidersCreate, control.CreateProvider{Name: name, ProviderKind: "custom", NoImport: true, ProviderFields: control.ProviderFields{BaseURL: to("http://127.0.0.1:9/v1")}})
+	}
+	id := func(name string) tally.ID { p, _ := findProvider(w.engine.catalog.Load(), name); return p.ID }
+	tries := func(provider tally.ID, cause string) func(*tally.Record) {
+		return func(r *tally.Record) {
+			r.Provider = sim.ID
+			r.Tries = []tally.Attempt{{Provider: provider, Cause: cause, Status: 503, Detail: `"a prompt"`}, {Provider: sim.ID, Status: 200}}
+		}
+	}
+	w.settled(30, tries(id("first"), "timeout"))
+	w.settled(11, tries(id("first"), "busy"))
+	w.settled(50, tries(id("first"), "canceled")) // callers who left
+	w.settled(4, tries(id("fine"), "busy"))       // too few to tell
+	w.settled(20, tries(sim.ID, "refused"))       // the callers' fault
+	w.tells("failed", "provider first has failed 41 times (30 timeout, 11 busy) (24 h): tallygate providers show first says why")
+	if v := do(w, control.ProvidersShow, control.Named{Name: "first"}); v.Failures.String() != "30 timeout, 11 busy" || v.Failures.Total() != 41 {
+		t.Errorf("failures: %v", v.Failures)
+	}
+	rows := map[string]string{}
+	for _, r := range do(w, control.UsageShow, control.UsageQuery{By: "provider"}).Rows {
+		rows[r.Name] = r.Failures.String()
+	}
+	if rows["first"] != "30 timeout, 11 busy" || rows["fine"] != "4 busy" || rows["sim"] != "20 refused" {
+		t.Errorf("usage: %v", rows)
+	}
+	// By the hour as well, each with its own.
+	w.wait(2 * time.Hour)
+	w.settled(3, tries(id("first"), "server"))
+	seen := 0
+	for _, r := range do(w, control.UsageShow, control.UsageQuery{By: "provider", Every: "hour", Since: "4h"}).Rows {
+		if r.Name == "first" {
+			seen++
+			if want := map[bool]string{true: "3 server", false: "30 timeout, 11 busy"}[r.At.After(w.clock().Add(-time.Hour))]; r.Failures.String() != want {
+				t.Errorf("at %v: %v", r.At, r.Failures)
+			}
+		}
+	}
+	if seen != 2 {
+		t.Errorf("%d hours", seen)
+	}
+}
+
+// What upstreams say of failures is gone after a week, and at once if the owner does
+// not want it; status and cause stay.
+func TestDetailsAreForgotten(t *testing.T) {
+	w := newWorld(t)
+	w.setUp()
+	prune := w.engine.pruner()
+	step := func() {
+		t.Helper()
+		if err := prune(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	detail := func() string {
+		t.Helper()
+		page := do(w, control.RequestsList, control.RequestQuery{})
+		last := page.Requests[len(page.Requests)-1]
+		if last.Tries[0].Cause != "busy" || last.Tries[0].Status != 429 {
+			t.Errorf("attempts %+v", last.Tries)
+		}
+		return last.Tries[0].Detail
+	}
+	fails := func(r *tally.Record) {
+		r.Tries = []tally.Attempt{{Provider: "pr_1", Cause: "busy", Status: 429, Detail: `"a prompt"`}}
+	}
+	w.settled(1, fails)
+	w.wait(tally.KeptDetails)
+	step()
+	if detail() == "" {
+		t.Error("gone too early")
+	}
+	w.wait(time.Second) // before the store forgets a whole day
+	if d := detail(); d != "" {
+		t.Errorf("it says %q after a week", d)
+	}
+	w.wait(24 * time.Hour)
+	step()
+	if recs := w.kept(); strings.Contains(recs, "a prompt") {
+		t.Error("the store keeps it")
+	}
+	w.settled(1, fails)
+	do(w, control.SettingsSet, control.SettingsFields{DropWords: to(true)})
+	if recs := w.kept(); strings.Contains(recs, "a prompt") {
+		t.Error("the store keeps what the owner does not want")
+	}
+}
+
+// kept is all that the store says of attempts.
+func (w *world) kept() (out string) {
+	w.Helper()
+	page, _, err := w.store.Records(context.Background(), storage.RecordQuery{})
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, r := range page {
+		for _, a := range r.Tries {
+			out += a.Detail + "\n"
+		}
+	}
+	return out
+}
+
+// A request that was refused is found by the id that its caller was told, before and
+// after those like it are recorded.
+func TestRefusalsThatWereCounted(t *testing.T) {
+	w := newWorld(t)
+	w.setUp()
+	_, key := w.client("Small", "requests=1/day")
+	w.served(key.Key, "sim-small")
+	var ids []string
+	for range 4 {
+		a := w.chat(key.Key, "sim-small")
+		if a.status != 429 {
+			t.Fatalf("status %d", a.status)
+		}
+		ids = append(ids, a.id)
+	}
+	found := func(count int64) {
+		t.Helper()
+		for i, id := range ids {
+			v := do(w, control.RequestsShow, control.PickRequest{ID: id})
+			want := count
+			if i == 0 {
+				want = 1
+			}
+			if v.Count != want || !strings.Contains(v.Reason, "1 of 1 requests") || v.Reached == nil || v.Client != "small" {
+				t.Errorf("%s: %+v", id, v)
+			}
+		}
+	}
+	found(3)
+	w.wait(2 * time.Minute)
+	if err := w.engine.second(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	found(3)
+	refused(w, control.RequestsShow, control.PickRequest{ID: "req_01m8ka67hkds2bd037a5zp59jh.9"}, tally.NotFound, "no request")
+}
