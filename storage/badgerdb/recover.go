@@ -16,7 +16,7 @@ func (s *Store) recover(ctx context.Context) error {
 	var is found
 	err := s.view(func(txn *badger.Txn) (err error) { is, err = s.readSchema(txn); return err })
 	if err == nil && is.schema != 0 {
-		err = s.view(s.readState, s.readOpenings)
+		err = s.view(s.readState, s.readEras, s.readOpenings)
 		if err == nil && is.schema < schema {
 			err = s.upgrade(ctx, is)
 		}
@@ -88,6 +88,7 @@ func (s *Store) readState(txn *badger.Txn) error {
 		return err
 	}
 	s.end, s.pruned = s.saved.end, s.saved.pruned
+	s.end.reached = s.end.settledAt
 	s.durable.Store(s.end.seq)
 	s.ledger.See(s.saved.seen)
 	return nil
@@ -201,7 +202,7 @@ func (s *Store) replayed(txn *badger.Txn, t *tail, x *entry) error {
 	if x.Seq <= s.saved.end.seq {
 		return nil
 	}
-	s.end = position{x.Seq, x.settledAt}
+	s.end = position{x.Seq, later(s.end.settledAt, x.settledAt), x.settledAt}
 	s.presence.add(&x.Record)
 	return t.raised.count(txn, &x.Record)
 }

@@ -97,6 +97,7 @@ type Store struct {
 	broken    chan struct{} // closed once that is for good
 	dirty     chan struct{} // gets a token when there is something to sync again
 	folder    os.FileInfo   // of the folder when it was opened
+	past      atomic.Pointer[eras]
 	committed atomic.Uint64 // sequence number of the latest record in the log
 	admitting atomic.Bool   // there is room
 	free      atomic.Int64

@@ -55,7 +55,8 @@ type span struct {
 // position is where the store's records end.
 type position struct {
 	seq       uint64
-	settledAt time.Time
+	settledAt time.Time // never runs backwards: the days in keys go by it
+	reached   time.Time // when the last record was settled; falls where an era ends. It is not written
 }
 
 func (b *batch) reset() {
@@ -138,10 +139,9 @@ func (s *Store) add(b *batch, j *job) {
 	if r.Outcome != tally.Lost { // the store itself measured that
 		took = min(took, longestRequest)
 	}
-	if at := r.At.Add(took); at.After(s.end.settledAt) {
-		s.end.settledAt = at
-	}
-	j.entry.settledAt = s.end.settledAt
+	s.end.reached = later(s.end.reached, r.At.Add(took))
+	s.end.settledAt = later(s.end.settledAt, s.end.reached)
+	j.entry.settledAt = s.end.reached
 	if day := dayOf(s.end.settledAt); len(b.blocks) == 0 || b.blocks[len(b.blocks)-1].day != day {
 		b.closeBlock()
 		b.blocks = append(b.blocks, span{day: day, first: r.Seq, from: len(b.records.b)})
@@ -251,7 +251,7 @@ func (s *Store) count(b *batch) {
 		s.fresh.count(&j.entry.Record)
 		s.presence.add(&j.entry.Record)
 	}
-	s.ledger.See(s.end.settledAt)
+	s.ledger.See(s.end.reached)
 	s.committed.Store(s.end.seq)
 	s.records.Store(int64(s.end.seq - s.pruned.seq))
 	if s.opts.Hook == nil {
