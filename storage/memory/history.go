@@ -113,7 +113,7 @@ func (s *Store) AcceptClock(ctx context.Context, now time.Time) error {
 	case !now.Before(s.lastSeen):
 		return tally.Errorf(tally.Invalid, "the clock is not behind")
 	case len(s.holds)+len(s.line) > 0:
-		return tally.Errorf(tally.Conflict, "requests are under way")
+		return tally.Errorf(tally.Conflict, "requests are under way").WithHint("try again when they have been answered")
 	}
 	s.lastSeen, s.ended = utc(now), len(s.records)
 	for subject, at := range s.lastAt {
