@@ -35,6 +35,7 @@ func open(ctx context.Context, o Options, commit func(*badger.Txn) error) (*Stor
 	if err != nil {
 		return nil, err
 	}
+	s.takeSpace()
 	if err := s.recover(ctx); err != nil {
 		return nil, errors.Join(err, s.db.Close())
 	}
@@ -153,7 +154,9 @@ func (s *Store) keep() {
 				continue
 			}
 		case <-ticker.C:
-			if s.look(); s.fit() == nil {
+			s.look()
+			s.takeSpace()
+			if s.fit() == nil {
 				makeBallast(s.opts.Dir)
 			}
 			if second = !second; second {
