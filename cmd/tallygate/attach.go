@@ -26,8 +26,9 @@ type connection struct {
 
 // connect finds the engine of the data folder: the one that another process
 // runs, or else one over the store, opened here and closed again by close. A
-// folder without a store is NotFound unless create is set.
-func (a *app) connect(ctx context.Context, doing string, create bool) (connection, error) {
+// folder without a store is NotFound unless create is set. Who needs to read only
+// gets an engine that does nothing by itself.
+func (a *app) connect(ctx context.Context, doing string, need control.Need, create bool) (connection, error) {
 	dir, err := a.dataDir()
 	if err != nil {
 		return connection{}, err
@@ -46,7 +47,7 @@ func (a *app) connect(ctx context.Context, doing string, create bool) (connectio
 		return attachTo(other.Socket), nil
 	}
 	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	n, err := openNode(ctx, l, nodeOptions{dir: dir, log: log, version: a.version})
+	n, err := openNode(ctx, l, nodeOptions{dir: dir, log: log, version: a.version, reads: need == control.Read})
 	if err != nil {
 		return connection{}, errors.Join(err, l.release())
 	}

@@ -62,7 +62,11 @@ func (s *Store) view(steps ...func(*badger.Txn) error) error {
 // resume makes what was recovered the beginning of a new run: rows that were
 // behind are brought up, and the journal of holds begins an epoch.
 func (s *Store) resume(t *tail) error {
-	for _, step := range []func() error{s.dropPruned, func() error { return s.saveTail(t) }, s.finishOpenings} {
+	drop := s.dropPruned
+	if s.opts.Reads {
+		drop = func() error { return nil }
+	}
+	for _, step := range []func() error{drop, func() error { return s.saveTail(t) }, s.finishOpenings} {
 		if err := step(); err != nil {
 			return err
 		}

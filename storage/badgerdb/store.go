@@ -69,6 +69,10 @@ type Options struct {
 	// what it is given: an error is the step's, so that tests can let any of them fail.
 	// It may also take its time. Nil for none.
 	Disk func(DiskStep) error
+	// Reads opens the store for those who only look at it: what an earlier process left
+	// under way stays so. Badger cannot open one that was not closed without bringing
+	// its own files in order; that is said in the log.
+	Reads bool
 	// Version is the program's. A store says which one its schema is of.
 	Version string
 
