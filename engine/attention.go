@@ -40,15 +40,15 @@ func (e *Engine) daily(ctx context.Context, c *tally.Catalog, now time.Time) ([]
 		return a.warnings, nil
 	}
 	edges := []time.Time{bucketDown(now.Add(-attentionSpan)), bucketDown(now).Add(tally.Bucket)}
-	var found [4][]storage.Point
-	for i, family := range []tally.Family{tally.ByClient, tally.ByClientModel, tally.ByModel, tally.ByProvider} {
+	var found [5][]storage.Point
+	for i, family := range []tally.Family{tally.ByClient, tally.ByClientModel, tally.ByModel, tally.ByProvider, tally.ByFailure} {
 		var err error
 		if found[i], err = e.store.Series(ctx, storage.SeriesQuery{Family: family, Edges: edges}); err != nil {
 			return nil, err
 		}
 	}
 	e.watchAnswers()
-	a.warnings = slices.Concat(waits(c, found[0]), cuts(c, found[1], found[2]), bills(c, found[3]), e.answers.warnings(c, now))
+	a.warnings = slices.Concat(e.failing(c, found[4], found[3]), waits(c, found[0]), cuts(c, found[1], found[2]), bills(c, found[3]), e.answers.warnings(c, now))
 	a.at = now
 	return a.warnings, nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tallygate/engine/control"
+	"tallygate/engine/meter"
 	"tallygate/engine/tally"
 	"tallygate/storage"
 )
@@ -73,9 +74,10 @@ func (e *Engine) listRequests(ctx context.Context, in control.RequestQuery) (con
 	if err != nil {
 		return control.RequestPage{}, err
 	}
+	now := e.clock()
 	page := control.RequestPage{Requests: make([]control.RequestView, len(records)), Next: next}
 	for i := range records {
-		page.Requests[i] = viewRequest(c, &records[i])
+		page.Requests[i] = viewRequest(c, &records[i], now)
 	}
 	return page, nil
 }
@@ -143,9 +145,9 @@ func (e *Engine) showRequest(ctx context.Context, in control.PickRequest) (contr
 	}
 	if rec == nil {
 		return control.RequestView{}, tally.Errorf(tally.NotFound, "there is no request %q in the records", string(id)).
-			WithHint("it may be under way still, or past the retention; refusals that are alike are recorded together. See: tallygate requests list")
+			WithHint("it may be under way still, or past the retention. See: tallygate requests list")
 	}
-	return viewRequest(e.catalog.Load(), rec), nil
+	return viewRequest(e.catalog.Load(), rec, e.clock()), nil
 }
 
 // record finds one record, nil if there is none.
@@ -153,16 +155,17 @@ func (e *Engine) record(ctx context.Context, id tally.ID) (*tally.Record, error)
 	if id == "" {
 		return nil, tally.Errorf(tally.Invalid, "no request was named").WithHint("its id is in the header x-request-id of the answer")
 	}
+	id = meter.RefusalID(id)
 	found, _, err := e.store.Records(ctx, storage.RecordQuery{ID: id, Limit: 1})
 	if err != nil || len(found) == 0 {
-		return nil, err
+		return e.meter.Refusal(id), err
 	}
 	return &found[0], nil
 }
 
 // viewRequest names what a record refers to by ID.
-func viewRequest(c *tally.Catalog, r *tally.Record) control.RequestView {
-	v := control.NewRequestView(r, func(id tally.ID) string { return providerName(c, id) })
+func viewRequest(c *tally.Catalog, r *tally.Record, now time.Time) control.RequestView {
+	v := control.NewRequestView(r, now, func(id tally.ID) string { return providerName(c, id) })
 	v.Gateway, v.Client, v.Key, v.Provider = gatewaySlug(c, r.Gateway), clientSlug(c, r.Client), keyLabel(c, r.Key), providerName(c, r.Provider)
 	return v
 }

@@ -18,7 +18,7 @@ const (
 
 // Run does the engine's work in the background until ctx ends: it sums up
 // seconds, writes down refusals, settles holds that nobody extends any more,
-// deletes records past their retention, verifies the store each night, takes up a new country database and notes
+// deletes records past their retention and what they are not to say any more, verifies the store each night, takes up a new country database and notes
 // which models answer for others. It returns when all of that has stopped.
 func (e *Engine) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
@@ -95,8 +95,14 @@ func (e *Engine) lookAfterHolds(ctx context.Context) error {
 
 // pruner returns the step that deletes old records, once a day.
 func (e *Engine) pruner() func(context.Context) error {
-	var done time.Time // the day that was pruned up to
+	var done, forgotten time.Time // the days that were pruned and forgotten up to
 	return func(ctx context.Context) error {
+		if before := e.clock().Add(-tally.KeptDetails).Truncate(24 * time.Hour); !before.Equal(forgotten) {
+			if err := e.store.Forget(ctx, before); err != nil {
+				return err
+			}
+			forgotten = before
+		}
 		days := e.catalog.Load().Settings.RetentionDays
 		if days <= 0 {
 			return nil

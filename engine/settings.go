@@ -45,6 +45,7 @@ func (e *Engine) setSettings(ctx context.Context, in control.SettingsFields) (ta
 			set(&s.VisitorMaxOutput, in.VisitorMaxOutput, between[int64]("the output of visitors", 1, maxOutputByRule)),
 			set(&s.VisitorInFlight, in.VisitorInFlight, between("the requests of an address", 1, 10_000)),
 			set(&s.RetentionDays, in.RetentionDays, between("the days to keep records", 0, maxRetention)),
+			set(&s.DropWords, in.DropWords, nil),
 			setList(&s.TrustedProxies, in.TrustedProxies, checkProxies),
 			setHeader(&s.TrustedHeader, in.TrustedHeader),
 			set(&s.CountryFile, in.CountryFile, checkCountryFile),
@@ -53,6 +54,9 @@ func (e *Engine) setSettings(ctx context.Context, in control.SettingsFields) (ta
 		}
 		return []tally.Change{tally.Put(&s, now)}, nil
 	})
+	if err == nil && in.DropWords != nil && *in.DropWords {
+		err = e.store.Forget(ctx, e.clock().AddDate(0, 0, 2)) // all of it, also what will be settled today
+	}
 	if err == nil && in.CountryFile != nil {
 		e.openCountries(*in.CountryFile)
 	}

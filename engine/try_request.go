@@ -44,10 +44,10 @@ func (a *attempt) send(ctx context.Context) error {
 		return err
 	}
 	if rec != nil {
-		a.out.Request = viewRequest(a.c, rec)
+		a.out.Request = viewRequest(a.c, rec, a.clock())
 	}
 	if w.status != http.StatusOK {
-		a.step(stepRequest, false, fmt.Sprintf("status %d: %s", w.status, cmp.Or(failure, strings.TrimSpace(w.body.String())))+waitedText(&a.out.Request))
+		a.step(stepRequest, false, fmt.Sprintf("status %d: %s", w.status, cmp.Or(failure, strings.TrimSpace(w.body.String())))+failedText(&a.out.Request)+waitedText(&a.out.Request))
 		return nil
 	}
 	a.step(stepRequest, true, recordText(&a.out.Request))
@@ -83,7 +83,17 @@ func recordText(r *control.RequestView) string {
 		cut = "; cut at our bound, as a limit allowed no more output"
 	}
 	return fmt.Sprintf("answered by %s in %.0f ms after %s: %s + %s tokens (%s), $%s; recorded as %s",
-		r.Provider, r.TotalMS, attempts, tally.Group(r.InputTokens), tally.Group(r.OutputTokens), r.Basis, r.CostUSD, r.ID) + waitedText(r) + cut
+		r.Provider, r.TotalMS, attempts, tally.Group(r.InputTokens), tally.Group(r.OutputTokens), r.Basis, r.CostUSD, r.ID) + failedText(r) + waitedText(r) + cut
+}
+
+// failedText says why attempts failed.
+func failedText(r *control.RequestView) (out string) {
+	for i := range r.Tries {
+		if why := r.Tries[i].Why(); why != "" {
+			out += fmt.Sprintf("; provider %s: %s", r.Tries[i].Provider, why)
+		}
+	}
+	return out
 }
 
 // waitedText says how long a request waited for room.

@@ -85,7 +85,9 @@ func upstreamError(p *tally.Provider, err error) *tally.Error {
 		return say("says that the account is used up (status %d)", up.Status).WithHint("add credit there")
 	case providers.Busy:
 		return say("has too much to do (status %d)", up.Status).WithHint("try again in a moment")
-	case providers.Refused:
+	case providers.NoFiles:
+		return say("was not reached: %w", up.Err)
+	case providers.Refused, providers.NotHere:
 		return say("answered with status %d", up.Status).WithHint("%s/models must list the models; most addresses end in /v1", p.BaseURL)
 	case providers.ServerError:
 		return say("failed with status %d", up.Status).WithHint("try again later")
@@ -209,9 +211,19 @@ func (e *Engine) viewProviders(ctx context.Context, c *tally.Catalog, only strin
 	if err != nil {
 		return nil, err
 	}
+	failed, err := e.failures(ctx, only, e.clock())
+	if err != nil {
+		return nil, err
+	}
 	out := make([]control.ProviderView, 0, len(list))
 	for _, p := range list {
-		v := control.ProviderView{Provider: *p, Local: e.kinds[p.ProviderKind].Local, Month: sums(string(p.ID))}
+		v := control.ProviderView{Provider: *p, Local: e.kinds[p.ProviderKind].Local, Month: sums(string(p.ID)), Failures: failed[p.ID]}
+		if f, ok := e.gateway.LastFailure(p.ID); ok {
+			if e.clock().Sub(f.At) > tally.KeptDetails || c.Settings.DropWords {
+				f.Attempt.Detail = ""
+			}
+			v.LastFailure = &control.LastFailure{At: f.At, Request: f.Request, AttemptView: control.NewAttemptView(&f.Attempt, p.Name)}
+		}
 		for _, m := range c.Models {
 			if m.Provider == p.ID {
 				v.Models++

@@ -234,13 +234,34 @@ func (e *Engine) usageRows(ctx context.Context, c *tally.Catalog, by string, of 
 		}
 		sums[at].Merge(&p.Sums)
 	}
+	failed := map[time.Time]map[tally.ID]control.Failures{}
+	if by == "provider" {
+		points, err := e.store.Series(ctx, storage.SeriesQuery{Family: tally.ByFailure, Edges: edges})
+		if err != nil {
+			return nil, err
+		}
+		for len(points) > 0 {
+			at := points[0].At
+			n := slices.IndexFunc(points, func(p storage.Point) bool { return !p.At.Equal(at) })
+			if n < 0 {
+				n = len(points)
+			}
+			failed[at.UTC()] = failuresOf(points[:n])
+			points = points[n:]
+			for id := range failed[at.UTC()] { // one may have answered nothing
+				if row := (place{at.UTC(), string(id)}); sums[row] == nil {
+					sums[row] = &tally.Sums{}
+				}
+			}
+		}
+	}
 	rows := make([]control.UsageRow, 0, len(sums))
 	for at, s := range sums {
 		id := at.value
 		if by == "token" {
 			id = tokenID(id)
 		}
-		rows = append(rows, control.UsageRow{At: at.at, By: by, ID: id, Name: usageName(c, by, at.value), Sums: control.NewSums(s)})
+		rows = append(rows, control.UsageRow{At: at.at, By: by, ID: id, Name: usageName(c, by, at.value), Sums: control.NewSums(s), Failures: failed[at.at][tally.ID(at.value)]})
 	}
 	slices.SortFunc(rows, func(a, b control.UsageRow) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(b.CostNanoUSD, a.CostNanoUSD), cmp.Compare(b.Requests, a.Requests),

@@ -66,7 +66,10 @@ func (e *Either) look() error {
 		case beginsEvents(buf):
 			e.body = NewStream(src, e.stream)
 		case ended || len(buf) >= len("event:"):
-			return free(bad(errNoStream), isPage(buf))
+			if IsPage(buf) {
+				return page(buf, e.whole.Keys)
+			}
+			return worded(bad(errNoStream), WordsOf(buf, e.whole.Keys...))
 		default:
 			continue
 		}

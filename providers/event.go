@@ -98,7 +98,10 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 		return drop
 	}
 	if ev.lines == 0 {
-		s.page = s.page || !s.spoke && isPage(b[ev.start:ev.end])
+		if !s.spoke && !s.page && IsPage(b[ev.start:ev.end]) {
+			s.page = true
+			s.tell(b[ev.start:ev.end])
+		}
 		return keep // a comment, or only an event's name
 	}
 	if len(data) == 0 {
@@ -106,9 +109,8 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 	}
 	if data[0] == '[' && string(bytes.TrimRight(data, " \t")) == "[DONE]" {
 		if s.err = io.EOF; s.failed {
-			if s.err = s.reportedError(!s.failing); s.failing || s.opts.HideErrors {
-				return broken
-			}
+			s.err = s.reportedError(!s.failing)
+			return broken
 		}
 		return last
 	}
@@ -120,8 +122,11 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 		return s.noJSON(data, ev, first, kept)
 	}
 	fails := ev.fails || f.fails()
-	dropped := s.failing || fails && s.opts.HideErrors ||
-		!s.opts.KeepUsage && (f.reports() || f.tells) && !fails && (!f.choices.present() || hollow(data, f.choices.From, !s.begun))
+	if fails {
+		s.tell(data)
+	}
+	dropped := s.failing || fails ||
+		!s.opts.KeepUsage && (f.reports() || f.tells) && (!f.choices.present() || hollow(data, f.choices.From, !s.begun))
 	at := span{}
 	if f.reports() {
 		var seen figures
@@ -158,24 +163,43 @@ func (s *Stream) noJSON(data []byte, ev event, first bool, kept int) verdict {
 		s.err = s.reportedError(false)
 		return broken
 	}
-	if s.page = s.page || first && isPage(data); !s.failing && (s.page || s.torn) {
-		s.err = free(bad(errNoEvent), s.silent() && s.page)
+	if s.page = s.page || first && IsPage(data); !s.failing && (s.page || s.torn) {
+		if s.page {
+			s.tell(data)
+		}
+		s.err = s.noEvent(errNoEvent)
 		return broken
 	}
-	dropped := s.failing || s.opts.HideErrors // it may be an error
-	if ev.fails {                             // it is one
+	if ev.fails {
 		s.beside = true
-		if s.fail(kept, true) || dropped {
-			return drop
-		}
-		return keep
+		s.tell(data)
+		s.fail(kept, true)
+		return drop
 	}
 	s.events++
 	s.content += int64(len(data))
-	if dropped {
+	if s.failing || s.opts.OnlyJSON { // it may be words of an error
+		return drop
+	}
+	if len(s.opts.Keys) > 0 && holdsKey(data, s.opts.Keys) {
 		return drop
 	}
 	return keep
+}
+
+// noEvent is the error of a stream that is none.
+func (s *Stream) noEvent(err error) error {
+	if s.page {
+		err = ErrPage
+	}
+	return worded(free(cut(err), s.silent() && s.page), s.words)
+}
+
+// tell keeps the words of an error, the first that there are.
+func (s *Stream) tell(data []byte) {
+	if s.words.zero() {
+		s.words = WordsOf(data, s.opts.Keys...)
+	}
 }
 
 // fail takes notice of a failure that the stream tells of, and reports whether that is

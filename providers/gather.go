@@ -19,8 +19,8 @@ var errGather = errors.New("the answer is a stream, which was not asked for and 
 
 // gather puts a stream together to the answer in one piece that was asked for. It is
 // read as any stream is, so it ends, fails and counts as one.
-func gather(events []byte, choices int64) (answer []byte, read *Stream, err error) {
-	read = NewStream(&memory{bytes.NewReader(events)}, StreamOptions{KeepUsage: true, Choices: choices})
+func gather(events []byte, choices int64, keys []string) (answer []byte, read *Stream, err error) {
+	read = NewStream(&memory{bytes.NewReader(events)}, StreamOptions{KeepUsage: true, Choices: choices, Keys: keys})
 	defer read.Close()
 	whole := map[string]any{}
 	var all []any

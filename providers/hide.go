@@ -29,6 +29,8 @@ type View struct {
 	Amount   tally.NanoUSD
 	// Known is whether only members that are known are seen.
 	Known bool
+	// OnlyErrors is whether nothing is hidden but what tells of a failure.
+	OnlyErrors bool
 }
 
 // HideCosts appends a well-formed JSON answer without the members that tell of
@@ -129,7 +131,7 @@ func (h *hider) value(i, depth int, in scope) int {
 		return eachElement(h.b, i, depth+1, func(i int) int { return h.value(i, depth+1, in) })
 	case '"':
 		end := skipString(h.b, i+1)
-		if in != inTheAnswer && end > 0 && namesAmount(h.b[i:end]) {
+		if in != inTheAnswer && !h.view.OnlyErrors && end > 0 && namesAmount(h.b[i:end]) {
 			h.drop(i, end)
 			h.dst = append(h.dst, hiddenText...)
 		}
@@ -200,6 +202,8 @@ func (h *hider) putAmount(object bool) {
 // hides reports whether a member is not to be seen.
 func (h *hider) hides(key []byte, i, depth int, in scope) bool {
 	switch {
+	case h.view.OnlyErrors:
+		return containsFold(key, "error") || depth == 1 && string(key) == "base_resp"
 	case tellsOfMoney(key):
 		return true
 	case in == inTheUsage && isFraction(h.b, i) && !tellsOfCount(key):

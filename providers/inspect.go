@@ -87,7 +87,7 @@ func inspect(b []byte, i int, f *facts) int {
 		case "service_tier":
 			f.tier = stringSpan(b, i, end)
 		case "error", "errors":
-			f.err = f.err || says(b, i)
+			f.err = f.err || !hollow(b, i, true)
 		case "object", "type":
 			f.err = f.err || string(b[i:end]) == `"error"`
 		case "detail": // FastAPI
@@ -156,8 +156,8 @@ func says(b []byte, i int) bool {
 	return string(b[i:skipValue(b, i, 1)]) != "0"
 }
 
-// hollow reports whether a well-formed value of the choices at i holds nothing
-// but its order and empty values; role is whether that is something, too.
+// hollow reports whether a well-formed value of the choices, or of an error, at i holds
+// nothing but its order and empty values; role is whether that is something, too.
 func hollow(b []byte, i int, role bool) bool {
 	empty := true
 	switch b[i] {
@@ -229,7 +229,7 @@ func (f *facts) textsIn(b []byte, i, depth int, as inChoices) int {
 			f.err = f.err || string(b[i:end]) == `"error"` // OpenRouter
 			f.finish = max(f.finish, finish)
 		case depth == 2 && string(key) == "error":
-			f.err = f.err || says(b, i)
+			f.err = f.err || !hollow(b, i, true)
 		case is == itsIndex && depth == 2 && b[i] != 'n':
 			if n, whole, ok := ParseDecimal(b[i:end], 0); ok && whole {
 				index = n

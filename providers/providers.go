@@ -14,9 +14,9 @@
 // the other form than was asked for becomes it in either.go and gather.go), which
 // find in it what the gateway must know (inspect.go): which choices have ended
 // (endings.go), and usage in all the spellings of usage.go, summed up as a [Report]
-// (report.go). The costs that an upstream
-// tells are added to in cost.go, and hidden in hide.go from those who must not see
-// them.
+// (report.go). What an upstream says of a failure is read in words.go and sorted in
+// faults.go. The costs that it tells are added to in cost.go, and hidden in hide.go
+// from those who must not see them.
 //
 // Implementations live in folders below this one and never import each other;
 // providers/transport connects those that need a network, and
@@ -57,10 +57,10 @@ type Call struct {
 	// KeepUsage is whether the client asked for the usage event of a stream;
 	// otherwise the provider drops that event again.
 	KeepUsage bool
-	// HideErrors is whether the caller is to see none of the upstream's words of an
-	// error: the provider drops such events.
-	HideErrors bool
-	RequestID  string
+	// OnlyJSON is whether the caller is to see no data of events that is no JSON: it may
+	// be an upstream's words of an error, which are in no event that is passed on.
+	OnlyJSON  bool
+	RequestID string
 	// Hops is how many gateways the request has passed before this one.
 	Hops int
 }
@@ -76,7 +76,9 @@ type Reply struct {
 	// between replies and must not be changed.
 	Header http.Header
 	Stream bool // the body is a stream of server-sent events
-	Body   Body
+	// RequestID is how the upstream calls the request; "" if it does not say.
+	RequestID string
+	Body      Body
 }
 
 // Body is an answer's bytes, read once by one goroutine.
@@ -109,7 +111,7 @@ type Body interface {
 	// Final reports where in the bytes that Next last returned the end marker
 	// of the stream ("data: [DONE]") starts; -1 if it is not there. The gateway
 	// withholds it until the request is settled. A stream that was complete but
-	// had no marker gets one.
+	// had no marker gets one. Nothing follows it but io.EOF.
 	Final() int
 }
 
@@ -147,31 +149,36 @@ const (
 	BadAnswer   Fault = "bad_answer"  // not what its dialect allows, too large, or cut short
 	Busy        Fault = "busy"        // 429 of rate, or 503: another provider may answer
 	OutOfQuota  Fault = "quota"       // 402, or 429 of quota: the account is used up
-	BadKey      Fault = "auth"        // 401 or 403
-	ServerError Fault = "server"      // another 5xx
-	Refused     Fault = "refused"     // another 4xx: the request itself; passed on as it is
+	BadKey      Fault = "auth"        // 401, or another 4xx that speaks of the key
+	ServerError Fault = "server"      // another 5xx, or an error of no known kind inside an answer
+	Refused     Fault = "refused"     // 400, 413, 422, or 403 of moderation: the request itself; passed on as it is
+	NotHere     Fault = "not_here"    // another 4xx: the model, the region, a firewall; passed on unless another provider answers
+	TooLarge    Fault = "too_large"   // 429 of a request that is larger than the account may ever send there
+	NoFiles     Fault = "no_files"    // this process, or its machine, has no file descriptors left: no fault of the upstream's
 	Gone        Fault = "canceled"    // our caller went away
 )
 
 // UpstreamError is why a call failed. Its text names no credential.
 type UpstreamError struct {
 	Fault  Fault
-	Status int    // the upstream's, 0 without an answer
-	Body   []byte // of a refusal, at most 64 KiB, to be passed on
+	Status int // the upstream's, 0 without an answer
 	// RetryAfter is how long the upstream asks to be left alone; 0 if it does
 	// not say.
 	RetryAfter time.Duration
 	// Told is whether the stream itself has told of the error, in an event behind
-	// others. Unless the call hides errors that was passed on, and nothing is left to
-	// say.
+	// others.
 	Told bool
+	// Ended is whether the upstream has ended the answer itself, with an error in it or
+	// without what makes it one: what it says that was used is its last word.
+	Ended bool
 	// Free is whether there is proof that the upstream charges nothing for the
 	// call: nothing was sent, or it was refused, or the upstream says so.
 	Free bool
 	// Said is what a refusal says that was used; nil if it says nothing, as nearly all
 	// do.
 	Said *Report
-	// Words are the upstream's own. They may quote a prompt, a key or an account.
+	// Words are the upstream's own. They may quote a prompt or name an account; a key
+	// in them was replaced by [KeyMark].
 	Words Words
 	// RequestID is how the upstream calls the request; "" if it does not say.
 	RequestID string

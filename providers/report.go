@@ -56,9 +56,9 @@ type Report struct {
 	// the upstream does not say.
 	Model, Tier string
 	Finish      Finish
-	// Failed is whether an answer in one piece tells of a failure beside what it
-	// holds. A stream ends with an error then.
-	Failed bool
+	// Failed is what an answer in one piece tells of a failure beside what it holds; nil
+	// if it does not. A stream ends with an error then.
+	Failed *UpstreamError
 }
 
 // Exact reports whether Tokens need no estimate.

@@ -3,6 +3,7 @@ package providers
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -20,9 +21,10 @@ type Source interface {
 // StreamOptions say how a stream is read.
 type StreamOptions struct {
 	KeepUsage bool // pass the usage-only event on
-	// HideErrors drops events that tell of an error, and ends the stream without its
-	// mark after one.
-	HideErrors bool
+	// OnlyJSON drops data that is no JSON, as in [Call].
+	OnlyJSON bool
+	// Keys are the API keys that words and data that is no JSON must not hold.
+	Keys []string
 	// Choices is how many answers were asked for; the stream has finished once each
 	// of them has. 0 and 1 are one.
 	Choices int64
@@ -59,7 +61,9 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return 
 // in several lines, which it joins to one; walks over each event once without
 // decoding it, and allocates nothing per event.
 //
-// Data that is no JSON is passed on as it is, and counts as content. A stream
+// Events that tell of an error are not passed on, and a stream with one ends with
+// that error, without its mark. Data that is no JSON is passed on as it is, and counts
+// as content. A stream
 // that ends without the marker is complete if a finish_reason was seen for each
 // choice, as many upstreams leave it out; otherwise it was cut.
 type Stream struct {
@@ -81,6 +85,7 @@ type Stream struct {
 	read    int64 // bytes
 	large   int   // events
 	failed  bool
+	words   Words     // of the error that it has told of
 	failing bool      // with its first word; what follows is only read for its usage
 	spoke   bool      // there was an event with data
 	torn    bool      // the event that is looked at has no end
@@ -101,7 +106,7 @@ func NewStream(src Source, opts StreamOptions) *Stream {
 var (
 	errCut      = errors.New("the stream was cut short")
 	errNoEvent  = errors.New("the stream holds something that is not an event")
-	errLong     = errors.New("an event of the stream is too long")
+	errLong     = fmt.Errorf("an event of the stream is longer than %d MiB", maxEvent>>20)
 	errEndless  = errors.New("the stream is far longer than the output that was asked for")
 	errReported = errors.New("the upstream reported an error in its stream")
 	doneMark    = []byte("data: [DONE]\n\n")
@@ -213,7 +218,7 @@ func (s *Stream) boundary() int {
 // it is one.
 func (s *Stream) finish(err error) ([]byte, error) {
 	if err != io.EOF && !s.failing {
-		s.err = free(cut(err), s.silent() && s.page)
+		s.err = worded(free(cut(err), s.silent() && s.page), s.words)
 		return nil, s.err
 	}
 	var out []byte
@@ -231,7 +236,7 @@ func (s *Stream) finish(err error) ([]byte, error) {
 			s.final = len(out)
 			out = append(out, doneMark...)
 		default:
-			s.err = free(cut(errCut), s.silent() && (s.page || s.said.zero()))
+			s.err = free(s.noEvent(errCut), s.silent() && s.said.zero())
 		}
 	}
 	if len(out) > 0 {
@@ -304,7 +309,9 @@ func (s *Stream) readOn() {
 // reportedError is the error that an event has told of; told is whether the stream
 // had begun.
 func (s *Stream) reportedError(told bool) error {
-	return &UpstreamError{Fault: ServerError, Told: told, Free: s.silent(), Err: errReported}
+	err := reported(errReported, s.words, s.silent())
+	err.Told = told
+	return err
 }
 
 // silent reports whether there was neither output nor usage, nor anything that

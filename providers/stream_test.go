@@ -168,16 +168,15 @@ func TestStream(t *testing.T) {
 		"more than an object":          {in: "data: {} {}\n\n", want: outcome{out: "data: {} {}\n\n", delivered: 2, fault: BadAnswer}},
 		"a page in an event":           {in: "data: <html>\n\n" + evHello, want: outcome{fault: BadAnswer, free: true}},
 		"an error at once":             {in: evError + evDone, want: outcome{fault: ServerError, free: true}},
-		"an error behind content":      {in: evHello + evError + evDone, want: outcome{out: evHello + evError + evDone, delivered: 2, fault: ServerError, told: true}},
-		"an error and then the end":    {in: evHello + evError, want: outcome{out: evHello + evError, delivered: 2, fault: ServerError, told: true}},
+		"an error behind content":      {in: evHello + evError + evDone, want: outcome{out: evHello, delivered: 2, fault: ServerError, told: true}},
+		"an error and then the end":    {in: evHello + evError, want: outcome{out: evHello, delivered: 2, fault: ServerError, told: true}},
 		"an error that is null":        {in: `data: {"error":null,"choices":[]}` + "\n\n" + evDone, want: outcome{out: `data: {"error":null,"choices":[]}` + "\n\n" + evDone}},
 		"an error behind a hidden one": {in: evUsage + evError, want: outcome{tokens: counted, ok: true, fault: ServerError}},
-		"hidden, and what was used":    {in: evHello + evError + evUsage + evDone, hide: true, want: outcome{out: evHello, delivered: 2, tokens: counted, ok: true, fault: ServerError, told: true}},
-		"hidden, beside content and usage": {in: evHello + `data: {"error":{"message":"x"},"choices":[{"delta":{"content":"hello"}}],"usage":` + theUsage + "}\n\n", keep: true, hide: true,
+		"an error, and what was used":  {in: evHello + evError + evUsage + evDone, want: outcome{out: evHello, delivered: 2, tokens: counted, ok: true, fault: ServerError, told: true}},
+		"an error beside content and usage": {in: evHello + `data: {"error":{"message":"x"},"choices":[{"delta":{"content":"hello"}}],"usage":` + theUsage + "}\n\n", keep: true,
 			want: outcome{out: evHello, delivered: 3, tokens: counted, ok: true, fault: ServerError, told: true}},
-		"hidden, in other words": {in: evHello + `data: {"detail":"x"}` + "\n\n" + evStop + evDone, hide: true, want: outcome{out: evHello + evStop, delivered: 2, fault: ServerError, told: true}},
-		"hidden, and none":       {in: evHello + evStop + evDone, hide: true, want: outcome{out: evHello + evStop + evDone, delivered: 2}},
-		"HTML":                   {in: "<html>\n\n</html>", want: outcome{out: "<html>\n\n</html>\n\n", fault: BadAnswer, free: true}},
+		"an error in other words": {in: evHello + `data: {"detail":"x"}` + "\n\n" + evStop + evDone, want: outcome{out: evHello + evStop, delivered: 2, fault: ServerError, told: true}},
+		"HTML":                    {in: "<html>\n\n</html>", want: outcome{out: "<html>\n\n</html>\n\n", fault: BadAnswer, free: true}},
 	} {
 		x.want.final = strings.LastIndex(x.want.out, "data: [DONE]")
 		if x.want.final < 0 {
@@ -185,7 +184,7 @@ func TestStream(t *testing.T) {
 		}
 		for _, size := range []func() int{nil, func() int { return 1 }, func() int { return 1 + rand.IntN(90) }} {
 			src := &pieces{text: x.in, size: size, err: x.err}
-			s := NewStream(src, StreamOptions{KeepUsage: x.keep, HideErrors: x.hide})
+			s := NewStream(src, StreamOptions{KeepUsage: x.keep, OnlyJSON: x.hide})
 			if got := drain(t, s); got != x.want {
 				t.Errorf("%s:\n got %+v\nwant %+v", name, got, x.want)
 			}

@@ -18,8 +18,11 @@ type WholeOptions struct {
 	Until time.Time
 	// Vectors is what embeddings must be encoded as; "" leaves them as they are.
 	Vectors Encoding
-	// Choices is how many answers were asked for, as in [StreamOptions].
+	// Choices is how many answers were asked for, as in [StreamOptions]. An answer
+	// without any is none, if there must be some.
 	Choices int64
+	// Keys are the API keys that words of an error must not hold.
+	Keys []string
 }
 
 const (
@@ -40,7 +43,8 @@ type Whole struct {
 	stream int64 // the tokens that it delivered if it was one; else 0
 	shown  bool  // the usage is one that the client is to see
 	begun  bool
-	fresh  bool // Next has just returned the answer
+	fresh  bool           // Next has just returned the answer
+	failed *UpstreamError // what the answer tells of a failure beside what it holds
 	err    error
 }
 
@@ -54,9 +58,10 @@ func NewWhole(src Source, opts WholeOptions) *Whole {
 }
 
 var (
-	errLarge   = errors.New("the answer is too large")
-	errNotJSON = errors.New("the answer is not a JSON object")
-	errInside  = errors.New("the upstream reported an error in its answer")
+	errLarge     = errors.New("the answer is too large")
+	errNotJSON   = errors.New("the answer is not a JSON object")
+	errInside    = errors.New("the upstream reported an error in its answer")
+	errNoChoices = errors.New("the answer has no choices")
 )
 
 // Next implements Body.
@@ -135,10 +140,14 @@ func (w *Whole) look() error {
 	i := inspect(w.buf, space(w.buf, 0), &w.facts)
 	switch {
 	case i < 0 || space(w.buf, i) < len(w.buf):
-		return free(bad(errNotJSON), isPage(w.buf))
-	case w.failed():
+		if IsPage(w.buf) {
+			return page(w.buf, w.opts.Keys)
+		}
+		return worded(bad(errNotJSON), WordsOf(w.buf, w.opts.Keys...))
+	}
+	if err := w.judge(); err != nil {
 		w.begun = true // it tells what it has used
-		return &UpstreamError{Fault: ServerError, Free: !w.facts.beside && !w.said.anything(), Err: errInside}
+		return err
 	}
 	if w.opts.Vectors != "" {
 		out, err := convertVectors(w.buf, w.opts.Vectors)
@@ -155,7 +164,7 @@ func (w *Whole) look() error {
 
 // gather puts a stream together.
 func (w *Whole) gather() error {
-	answer, read, err := gather(w.buf, w.opts.Choices)
+	answer, read, err := gather(w.buf, w.opts.Choices, w.opts.Keys)
 	w.said, w.stream = read.said, read.Delivered()
 	if err != nil {
 		w.begun = true // it tells what it has used
@@ -168,17 +177,27 @@ func (w *Whole) gather() error {
 	return nil
 }
 
-// failed takes notice of what the answer says, and reports whether that is only
+// judge takes notice of what the answer says, and returns an error if that is only
 // that the upstream has failed. An answer that holds something is one, whatever
 // stands beside it.
-func (w *Whole) failed() bool {
+func (w *Whole) judge() error {
 	f := &w.facts
 	w.shown = f.count(w.buf, &w.said.figures)
 	w.said.name(w.buf, f)
-	if f.content > 0 || f.data {
-		return false
+	silent := !f.beside && !w.said.anything()
+	if f.fails() {
+		failed := reported(errInside, WordsOf(w.buf, w.opts.Keys...), silent)
+		if f.content == 0 && !f.data {
+			return failed
+		}
+		w.failed = failed
+		return nil
 	}
-	return f.fails() || f.choices.null(w.buf) && !f.beside && !w.said.anything()
+	null := f.choices.null(w.buf)
+	if f.content > 0 || f.data || f.beside || !null && (f.choices.present() || w.opts.Choices == 0 || w.opts.Vectors != "") {
+		return nil
+	}
+	return &UpstreamError{Fault: BadAnswer, Ended: true, Free: null && silent, Words: WordsOf(w.buf, w.opts.Keys...), Err: errNoChoices}
 }
 
 // Report implements Body.
@@ -187,7 +206,7 @@ func (w *Whole) Report() Report {
 		return Report{}
 	}
 	r := w.said.report(w.Delivered(), w.facts.data)
-	r.Failed = w.facts.fails()
+	r.Failed = w.failed
 	return r
 }
 

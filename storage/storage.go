@@ -143,6 +143,9 @@ type History interface {
 	// Prune deletes the records settled on whole UTC days before the one that
 	// contains before, and says how many went. Counters and rollups stay.
 	Prune(ctx context.Context, before time.Time) (int, error)
+	// Forget deletes the details of attempts that failed in records settled on whole
+	// UTC days before the one that contains before.
+	Forget(ctx context.Context, before time.Time) error
 }
 
 // Status describes the store for people.

@@ -59,6 +59,7 @@ func export(ctx context.Context, c control.Caller, q control.RequestQuery, w req
 			return err
 		}
 		for i := range page.Requests {
+			page.Requests[i].ForgetDetails() // they may quote prompts
 			if err := w.write(&page.Requests[i]); err != nil {
 				return tally.Errorf(tally.Internal, "write the export: %w", err)
 			}
@@ -150,7 +151,7 @@ func (c *csvWriter) header() error {
 		"status", "outcome", "stream", "basis", "input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens",
 		"cost_usd", "cost_nano_usd", "credits_usd", "credits_nano_usd", "first_byte_ms", "total_ms", "attempts", "code", "count", "token", "visitor_net", "visitor",
 		"cache_write_long_tokens", "audio_input_tokens", "image_input_tokens", "audio_output_tokens", "image_output_tokens", "searches",
-		"billed_usd", "billed_nano_usd", "listed_usd", "listed_nano_usd", "price", "tier", "answered", "waited_ms", "cut", "uncounted", "tries"})
+		"billed_usd", "billed_nano_usd", "listed_usd", "listed_nano_usd", "price", "tier", "answered", "waited_ms", "cut", "uncounted", "tries", "reason", "upstream_request"})
 }
 
 func (c *csvWriter) write(r *control.RequestView) error {
@@ -166,7 +167,8 @@ func (c *csvWriter) write(r *control.RequestView) error {
 		r.CostUSD, n(int64(r.CostNanoUSD)), r.CreditsUSD, n(int64(r.CreditsNano)), ms(r.FirstByteMS), ms(r.TotalMS), strconv.Itoa(r.Attempts), tally.Cell(r.Code), n(r.Count), tally.Cell(r.Token), r.VisitorNet, tally.Cell(r.Visitor),
 		n(r.Tokens.CacheWriteLong), n(r.Tokens.AudioInput), n(r.Tokens.ImageInput), n(r.Tokens.AudioOutput), n(r.Tokens.ImageOutput), n(r.Searches),
 		r.BilledUSD, nano(r.BilledNano), r.ListedUSD, nano(r.ListedNano), string(r.Price), string(r.Tier), tally.Cell(r.Answered), ms(r.WaitedMS),
-		strconv.FormatBool(r.Cut), strconv.FormatBool(r.Uncounted), tally.Cell(triesText(r.Tries))})
+		strconv.FormatBool(r.Cut), strconv.FormatBool(r.Uncounted), tally.Cell(triesText(r.Tries)),
+		tally.Cell(r.Reason), tally.Cell(r.RequestOf)})
 }
 
 // nano writes an amount that may not be there.

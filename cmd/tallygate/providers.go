@@ -21,11 +21,11 @@ func (a *app) providerCommands() *cobra.Command {
 			example: "  tallygate providers list",
 			show: func(p *printer, _ *control.Listing, out *[]control.ProviderView) {
 				t := p.table(text("PROVIDER"), text("KIND"), text("ON"), number("MODELS"), spare(3, text("KEY")), spare(2, text("ADDRESS")),
-					spare(1, number("30D ERRORS")), number("30D REQUESTS"), number("30D COST"))
+					number("24H FAILED"), number("30D REQUESTS"), number("30D COST"))
 				for i := range *out {
 					v := &(*out)[i]
 					t.addIn(onTone(v.Provider.Enabled), v.Name, string(v.ProviderKind), yes(v.Provider.Enabled), strconv.Itoa(v.Models), list(v.KeyHints, ""), v.BaseURL,
-						count(v.Month.Errors), tally.Group(v.Month.Requests), v.Month.CostNanoUSD.Display())
+						count(v.Failures.Total()), tally.Group(v.Month.Requests), v.Month.CostNanoUSD.Display())
 				}
 				t.print("no providers; add one with: tallygate providers create --name NAME --kind KIND")
 			},
@@ -123,6 +123,14 @@ func showProvider(p *printer, v *control.ProviderView) {
 		"cost counted", costBy(v), "created", minute(v.CreatedAt),
 	)
 	p.sums("Last 30 days", v.Month)
+	if len(v.Failures) == 0 && v.LastFailure == nil {
+		return
+	}
+	p.section("Failed attempts")
+	p.pairs("last 24 hours", v.Failures.String())
+	if f := v.LastFailure; f != nil {
+		p.pairs("the last", moment(f.At)+", request "+string(f.Request)+when(f.RequestOf != "", ", which it calls "+f.RequestOf, ""), "why", f.Why())
+	}
 }
 
 // costBy says whose figure is the cost.

@@ -14,11 +14,11 @@ import (
 // what it counted.
 func showRequest(p *printer, r *control.RequestView) {
 	p.pairs(
-		"request", string(r.ID), "at", moment(r.At), "outcome", string(r.Outcome), "status", strconv.Itoa(r.Status), "code", r.Code,
+		"request", string(r.ID), "at", moment(r.At), "outcome", string(r.Outcome), "status", strconv.Itoa(r.Status), "code", r.Code, "because", r.Reason, "limit", reachedText(r.Reached),
 		"stands for", when(r.Count > 1, tally.Group(r.Count)+" like it", ""),
 		"gateway", r.Gateway, "client", r.Client, "key", r.Key, "session", r.Session+when(r.NewSession, " (new)", ""), "origin", r.Origin, "country", r.Country,
 		"access token", r.Token, "visitor", strings.TrimSpace(r.VisitorNet+" "+r.Visitor),
-		"endpoint", r.Endpoint+when(r.Stream, " (stream)", ""), "model", r.Model, "upstream model", when(r.Upstream != r.Model, r.Upstream, ""), "provider", r.Provider,
+		"endpoint", r.Endpoint+when(r.Stream, " (stream)", ""), "model", r.Model, "upstream model", when(r.Upstream != r.Model, r.Upstream, ""), "provider", r.Provider, "its request", r.RequestOf,
 		"answer", when(r.Answered != "", "answered by "+r.Answered+", as the upstream says", ""), "tier", string(r.Tier),
 		"room", waitText(r.WaitedMS), "attempts", when(r.Attempts > 1, strconv.Itoa(r.Attempts), ""),
 		"tokens", tally.Group(r.InputTokens)+" in, "+tally.Group(r.OutputTokens)+" out"+when(r.Basis != "", " ("+string(r.Basis)+")", ""), "of those", classesText(r.Tokens),
@@ -45,6 +45,26 @@ func showAttempts(p *printer, tries []control.AttemptView) {
 			count(a.Status), when(a.Basis == "", "free", string(a.Basis)), tally.Group(a.InputTokens), tally.Group(a.OutputTokens), a.CostNanoUSD.Display(), millis(a.TookMS), string(a.Price))
 	}
 	t.print("")
+	for i := range tries {
+		a := &tries[i]
+		if why := a.Why(); why != "" {
+			p.say("%d. %s", i+1, why+when(a.RequestOf != "", " [its request "+a.RequestOf+"]", ""))
+		}
+	}
+}
+
+// reachedText is the limit that a request was refused for.
+func reachedText(x *tally.Reached) string {
+	if x == nil {
+		return ""
+	}
+	kind, _ := x.Subject.Split()
+	if x.Metric == "" {
+		return fmt.Sprintf("of the %s: %s of %s places taken", kind, tally.Group(x.Held), tally.Group(x.Max))
+	}
+	f := x.Metric.Format
+	return fmt.Sprintf("%s of the %s, %s: %s used, %s held of %s; it needed %s", x.Metric, kind, when(x.Window == "", "in all", x.Window), f(x.Used), f(x.Held), f(x.Max), f(x.Need)) +
+		when(!x.Resets.IsZero(), "; resets "+minute(x.Resets), "")
 }
 
 func showCharges(p *printer, charges []tally.Charged) {

@@ -22,7 +22,7 @@ func eventful() *control.RequestView {
 			{Provider: "pr_2", Upstream: "gpt-4.1", Price: "pc_2", Basis: tally.Exact, Tokens: tally.Tokens{Input: 600, CachedInput: 300, Output: 250}, Searches: 3, Cost: 800_000_000, Status: 200, Took: 4 * time.Second},
 		},
 	}
-	v := control.NewRequestView(&r, func(id tally.ID) string { return map[tally.ID]string{"pr_1": "spare", "pr_2": "openai"}[id] })
+	v := control.NewRequestView(&r, r.At, func(id tally.ID) string { return map[tally.ID]string{"pr_1": "spare", "pr_2": "openai"}[id] })
 	v.Client, v.Provider = "hotel-aurora", "openai"
 	return &v
 }

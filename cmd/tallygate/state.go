@@ -137,6 +137,7 @@ func (a *app) settingsCommands() *cobra.Command {
 			"on leave", string(s.OnLeave), "hold wait", s.HoldWait.String(), "visitor wait", s.VisitorWait.String(),
 			"visitor max output", tally.Group(s.VisitorMaxOutput), "visitor in flight", strconv.Itoa(s.VisitorInFlight),
 			"retention", when(s.RetentionDays == 0, "forever", strconv.Itoa(s.RetentionDays)+" days"),
+			"upstreams' words", when(s.DropWords, "not kept", "kept 7 days"),
 			"trusted proxies", list(s.TrustedProxies, "none"), "trusted header", when(s.TrustedHeader == "", "any that they agree on", s.TrustedHeader), "countries from", when(s.CountryFile == "", "the built-in database", s.CountryFile))
 	}
 	return family(groupOwn, "settings", "what holds for all gateways",

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"strings"
 	"time"
 
 	"tallygate/engine/tally"
@@ -48,6 +49,46 @@ type ProviderView struct {
 	Enabled bool `json:"models_enabled"` // at least one of them is offered
 	Local   bool `json:"local"`
 	Month   Sums `json:"last_30d"`
+	// Failures are its attempts of the last 24 hours that failed, whatever became of
+	// their requests, by cause; LastFailure is the latest since the start.
+	Failures    Failures     `json:"failures_24h,omitempty"`
+	LastFailure *LastFailure `json:"last_failure,omitempty"`
+}
+
+// Failures are attempts that failed, by cause, the most frequent first.
+type Failures []CauseCount
+
+// CauseCount is how many attempts failed for a cause.
+type CauseCount struct {
+	Cause string `json:"cause"`
+	Count int64  `json:"count"`
+}
+
+// Total is how many there are.
+func (f Failures) Total() (n int64) {
+	for _, c := range f {
+		n += c.Count
+	}
+	return n
+}
+
+// String is "41: 30 timeout, 11 busy"; "" for none.
+func (f Failures) String() string {
+	if len(f) == 0 {
+		return ""
+	}
+	var causes []string
+	for _, c := range f {
+		causes = append(causes, tally.Group(c.Count)+" "+strings.ReplaceAll(c.Cause, "_", " "))
+	}
+	return tally.Group(f.Total()) + ": " + strings.Join(causes, ", ")
+}
+
+// LastFailure is an attempt that failed, and the request it was part of.
+type LastFailure struct {
+	At      time.Time `json:"at"`
+	Request tally.ID  `json:"request"`
+	AttemptView
 }
 
 // ProviderCreated is a new provider and what its import did.

@@ -24,6 +24,9 @@ type UsageRow struct {
 	ID   string    `json:"id,omitempty"`   // of what By names
 	Name string    `json:"name,omitempty"` // slug or name, for people
 	Sums
+	// Failures are, of a provider, its attempts that failed, whatever became of their
+	// requests.
+	Failures Failures `json:"failures,omitempty"`
 }
 
 // Usage is the answer. Spans begin on quarters of an hour, so Since is rounded
@@ -186,6 +189,7 @@ type SettingsFields struct {
 	VisitorMaxOutput *int64                `json:"visitor_max_output,omitempty" help:"output tokens of a visitor's request, unless the access token says more; default 2048"`
 	VisitorInFlight  *int                  `json:"visitor_in_flight,omitempty" help:"requests of one visitor's address at the same time; default 8"`
 	RetentionDays    *int                  `json:"retention_days,omitempty" help:"days to keep request records; 0 keeps them"`
+	DropWords        *bool                 `json:"drop_words,omitempty" help:"keep only status and code of what providers say of failures, not their first words, which may quote a prompt and are kept for 7 days"`
 	TrustedProxies   *[]string             `json:"trusted_proxies,omitempty" flag:"trusted-proxy" help:"reverse proxy, as an address or CIDR, that is believed whom it forwards for; repeat; none clears"`
 	TrustedHeader    *string               `json:"trusted_header,omitempty" help:"header in which trusted proxies say so, like X-Real-IP; none: X-Forwarded-For, Forwarded or X-Real-IP, as long as they agree"`
 	CountryFile      *string               `json:"country_file,omitempty" help:"country database of yours, GeoLite2 or DB-IP; none: the built-in one"`

@@ -2,6 +2,8 @@ package control
 
 import (
 	"encoding/base64"
+	"strconv"
+	"strings"
 	"time"
 
 	"tallygate/engine/tally"
@@ -56,6 +58,9 @@ type RequestView struct {
 	Cut         bool            `json:"cut,omitempty"`       // the answer ended at a length that a limit allowed
 	Uncounted   bool            `json:"uncounted,omitempty"` // it failed at no cost, and does not count where requests are limited
 	Code        string          `json:"code,omitempty"`
+	Reason      string          `json:"reason,omitempty"`           // the sentence it was refused with
+	Reached     *tally.Reached  `json:"reached,omitempty"`          // the limit that refused it
+	RequestOf   string          `json:"upstream_request,omitempty"` // how the upstream that answered calls it
 	Count       int64           `json:"count"`
 	Charges     []tally.Charged `json:"charges,omitempty"`
 }
@@ -74,12 +79,16 @@ type AttemptView struct {
 	CostNanoUSD  tally.NanoUSD `json:"cost_nano_usd"`
 	Status       int           `json:"status,omitempty"` // the upstream's
 	Cause        string        `json:"cause,omitempty"`  // why it failed; "" if it answered
+	Code         string        `json:"code,omitempty"`   // the upstream's
+	Detail       string        `json:"detail,omitempty"` // what went wrong, in the upstream's words or ours; kept for 7 days
+	RequestOf    string        `json:"upstream_request,omitempty"`
 	TookMS       float64       `json:"took_ms"`
 }
 
 // NewRequestView presents a record. The names of its gateway, client, key and
-// provider are for the caller to fill in; provider names those of its attempts.
-func NewRequestView(r *tally.Record, provider func(tally.ID) string) RequestView {
+// provider are for the caller to fill in; provider names those of its attempts. What
+// went wrong with them is told as long as [tally.KeptDetails] only.
+func NewRequestView(r *tally.Record, now time.Time, provider func(tally.ID) string) RequestView {
 	_, token := tally.SplitTokenName(r.Token)
 	v := RequestView{
 		ID: r.ID, Seq: r.Seq, At: r.At, KeyID: r.Key,
@@ -91,19 +100,50 @@ func NewRequestView(r *tally.Record, provider func(tally.ID) string) RequestView
 		Price: r.Price, Tier: r.Tier, Answered: r.Answered,
 		WaitedMS: inMillis(r.Waited), FirstByteMS: inMillis(r.FirstByte), TotalMS: inMillis(r.Total),
 		Attempts: r.Attempts, Cut: r.Cut, Uncounted: r.Uncounted, Code: r.Code, Count: r.Count, Charges: r.Charges,
+		Reason: r.Reason, Reached: r.Reached, RequestOf: r.Request,
 	}
 	if r.Billed != nil {
 		v.BilledUSD, v.BilledNano, v.ListedUSD, v.ListedNano = r.Billed.String(), new(*r.Billed), r.Listed.String(), new(r.Listed)
 	}
 	for i := range r.Tries {
-		a := &r.Tries[i]
-		v.Tries = append(v.Tries, AttemptView{
-			Provider: provider(a.Provider), Upstream: a.Upstream, Price: a.Price, Basis: a.Basis,
-			InputTokens: a.Tokens.Prompt(), OutputTokens: a.Tokens.Completion(), Tokens: a.Tokens, Searches: a.Searches,
-			CostUSD: a.Cost.String(), CostNanoUSD: a.Cost, Status: a.Status, Cause: a.Cause, TookMS: inMillis(a.Took),
-		})
+		v.Tries = append(v.Tries, NewAttemptView(&r.Tries[i], provider(r.Tries[i].Provider)))
+	}
+	if now.Sub(r.At) > tally.KeptDetails {
+		v.ForgetDetails()
 	}
 	return v
+}
+
+// ForgetDetails removes what upstreams have said of failures.
+func (v *RequestView) ForgetDetails() {
+	for i := range v.Tries {
+		v.Tries[i].Detail = ""
+	}
+}
+
+// NewAttemptView presents an attempt at a provider of a name.
+func NewAttemptView(a *tally.Attempt, provider string) AttemptView {
+	return AttemptView{
+		Provider: provider, Upstream: a.Upstream, Price: a.Price, Basis: a.Basis,
+		InputTokens: a.Tokens.Prompt(), OutputTokens: a.Tokens.Completion(), Tokens: a.Tokens, Searches: a.Searches,
+		CostUSD: a.Cost.String(), CostNanoUSD: a.Cost, Status: a.Status, Cause: a.Cause, Code: a.Code, Detail: a.Detail, RequestOf: a.Request, TookMS: inMillis(a.Took),
+	}
+}
+
+// Why says in one line why the attempt failed: "busy 429 (rate_limit): "slow down"";
+// "" if it did not.
+func (v *AttemptView) Why() string {
+	out := strings.ReplaceAll(v.Cause, "_", " ")
+	if v.Status != 0 && v.Cause != "" {
+		out += " " + strconv.Itoa(v.Status)
+	}
+	if v.Code != "" {
+		out += " (" + v.Code + ")"
+	}
+	if v.Detail != "" {
+		out += ": " + v.Detail
+	}
+	return out
 }
 
 func inMillis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

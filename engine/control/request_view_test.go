@@ -15,7 +15,7 @@ func TestRequestViewNames(t *testing.T) {
 		Cut: true, Uncounted: true, Searches: 2, Tokens: tally.Tokens{CacheWriteLong: 1, AudioInput: 2, ImageInput: 3, AudioOutput: 4, ImageOutput: 5},
 		Tries: []tally.Attempt{{Provider: "pr_1", Upstream: "m", Price: "pc_1", Basis: tally.Held, Tokens: tally.Tokens{Input: 7, Output: 8}, Searches: 1, Cost: 9, Status: 503, Cause: "server", Took: time.Second}},
 	}
-	text, err := json.Marshal(NewRequestView(&r, func(tally.ID) string { return "openai" }))
+	text, err := json.Marshal(NewRequestView(&r, time.Time{}, func(tally.ID) string { return "openai" }))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,8 +34,9 @@ func (x *exchange) bookAnswer(body providers.Body) {
 	} else {
 		x.bookSaid(a, body, &said)
 	}
-	if said.Failed {
-		a.Cause = string(providers.ServerError)
+	if said.Failed != nil {
+		x.failed(a, said.Failed)
+		a.Status = http.StatusOK
 	}
 	x.note(&said)
 }
@@ -88,8 +89,7 @@ func (x *exchange) bookBroken(body providers.Body, err error) {
 	default:
 		x.bookHeld(a, &said, false)
 	}
-	a.Cause, a.Status = causeOf(err)
-	a.Took = time.Since(x.asking)
+	x.failed(a, err)
 	x.note(&said)
 }
 
@@ -97,14 +97,13 @@ func (x *exchange) bookBroken(body providers.Body, err error) {
 // body is nil if there was no answer.
 func (x *exchange) bookFailure(body providers.Body, err error) {
 	a := x.latest()
-	a.Cause, a.Status = causeOf(err)
-	a.Took = time.Since(x.asking)
+	x.failed(a, err)
 	var said providers.Report
 	if body != nil {
 		said = body.Report()
 	}
 	up, _ := errors.AsType[*providers.UpstreamError](err)
-	last := said.Finish != providers.Unfinished || up != nil && up.Fault == providers.ServerError
+	last := said.Finish != providers.Unfinished || up != nil && up.Ended
 	switch {
 	case up != nil && up.Said != nil:
 		said = *up.Said

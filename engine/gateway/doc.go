@@ -21,6 +21,9 @@
 // requests share a budget of memory (body.go), and a change of the catalog ends the
 // streams of whoever it switches off (switchoff.go).
 //
+// What upstreams say when they fail is told to callers anew (words.go): of their request
+// what the upstream says, of the owner's key and money nothing.
+//
 // Three promises shape the code. What was sent is paid for until it is proven
 // free, so a call outlives its caller (call.go) and is booked by what can be known
 // of it (book.go). Nothing is sent to an upstream before the most

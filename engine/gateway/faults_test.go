@@ -15,10 +15,14 @@ import (
 // statusOf is what a caller gets for a fault before the first byte.
 func statusOf(f providers.Fault, upstream int) int {
 	switch f {
-	case providers.Refused:
+	case providers.Refused, providers.NotHere:
 		return cmp.Or(upstream, http.StatusBadRequest)
+	case providers.TooLarge:
+		return http.StatusBadRequest
 	case providers.TimedOut:
 		return http.StatusGatewayTimeout
+	case providers.NoFiles:
+		return http.StatusServiceUnavailable
 	}
 	return http.StatusBadGateway
 }
@@ -45,7 +49,7 @@ func TestHostileUpstreams(t *testing.T) {
 					t.Errorf("status %d, record %+v: %s", a.status, rec, a.body)
 				}
 			case a.status != 200: // nothing had reached the caller
-				if sc.Text != "" || a.status != statusOf(sc.Fault, sc.Status) && a.status != statusOf(sc.Or, sc.Status) {
+				if sc.Text != "" || a.status != statusOf(sc.Fault, cmp.Or(sc.Status, sc.Words.Status())) && a.status != statusOf(sc.Or, cmp.Or(sc.Status, sc.Words.Status())) {
 					t.Errorf("status %d for %s: %s", a.status, sc.Fault, a.body)
 				}
 				a.refusal(t)

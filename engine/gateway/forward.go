@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -194,12 +193,13 @@ func (x *exchange) attempt() (*providers.Reply, []byte, error) {
 	}
 	reply, err := t.Upstream.Do(x.call, providers.Call{
 		Endpoint: x.endpoint, Envelope: &x.envelope, Model: x.latest().Upstream, MaxOutput: output, BoundExtras: x.capExtras,
-		Stream: x.stream, KeepUsage: x.envelope.IncludeUsage, HideErrors: x.principal.Visitor, RequestID: string(x.id), Hops: x.hops,
+		Stream: x.stream, KeepUsage: x.envelope.IncludeUsage, OnlyJSON: x.principal.Visitor, RequestID: string(x.id), Hops: x.hops,
 	})
 	if err != nil {
 		x.bookFailure(nil, err)
 		return nil, nil, err
 	}
+	x.latest().Request = reply.RequestID
 	first, err := x.first(reply)
 	if err == nil {
 		x.result.FirstByte = x.elapsed()
@@ -238,7 +238,7 @@ func (x *exchange) fail(err error) {
 	x.result.Uncounted = x.free() && refusal.Code != tally.CodeRefusedUpstream
 	if !x.started {
 		x.settle()
-		x.tell(refusal)
+		x.tell(x.inItsWords(refusal, err, false))
 		return
 	}
 	if x.result.Outcome == tally.OutcomeFailed {
@@ -313,6 +313,7 @@ func (x *exchange) refuse(refusal *tally.Refusal) {
 		rec := tally.Record{
 			ID: x.id, At: x.at, Endpoint: x.endpointName(), Model: x.model, Stream: x.stream,
 			Status: refusal.Status, Code: refusal.Code, Outcome: tally.OutcomeDenied, Total: x.elapsed(),
+			Reason: clipped(refusal.Message, maxReason), Reached: refusal.Reached,
 		}
 		if !x.deadline.IsZero() { // all of its time so far
 			rec.Waited = x.waited + rec.Total
@@ -320,16 +321,9 @@ func (x *exchange) refuse(refusal *tally.Refusal) {
 		if refusal.Status == http.StatusTooManyRequests {
 			rec.Outcome = tally.OutcomeLimited
 		}
-		x.Meter.Refuse(context.Background(), p, rec)
+		if id := x.Meter.Refuse(context.Background(), p, rec); id != x.id {
+			x.set("X-Request-Id", string(id))
+		}
 	}
 	x.tell(refusal)
-}
-
-// causeOf is why an attempt failed, as records keep it.
-func causeOf(err error) (cause string, status int) {
-	up, ok := errors.AsType[*providers.UpstreamError](err)
-	if !ok {
-		return "unknown", 0
-	}
-	return cmp.Or(string(up.Fault), "unknown"), up.Status
 }

@@ -14,8 +14,13 @@ import (
 	"tallygate/providers"
 )
 
-// maxMessage bounds what a caller is told, whatever of its own is quoted there.
-const maxMessage = 2000
+const (
+	// maxMessage bounds what a caller is told, whatever of its own is quoted there.
+	maxMessage = 2000
+	// longWait is how long official SDKs may be told to wait before they try again.
+	// They would sleep through more, with their caller.
+	longWait = time.Minute
+)
 
 // tell writes a refusal to the caller, in the shape of the caller's dialect.
 func (x *exchange) tell(refusal *tally.Refusal) {
@@ -34,15 +39,12 @@ func (x *exchange) tell(refusal *tally.Refusal) {
 		seconds := (refusal.RetryAfter + time.Second - 1) / time.Second
 		h["Retry-After"] = []string{strconv.FormatInt(int64(seconds), 10)}
 	}
-	if refusal.Final {
+	if refusal.Final || refusal.RetryAfter > longWait {
 		h["X-Should-Retry"] = []string{"false"}
 	}
-	body := refusal.Body
-	switch {
-	case x.dialect != nil:
+	body := errorBody(refusal)
+	if x.dialect != nil {
 		body = x.dialect.refusal(refusal)
-	case body == nil:
-		body = errorBody(refusal)
 	}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	x.started = true
@@ -68,9 +70,8 @@ func errorBody(refusal *tally.Refusal) []byte {
 
 var errAtCapacity error = &providers.UpstreamError{Fault: providers.Busy, RetryAfter: time.Second, Err: errors.New("every place in flight is taken")}
 
-// upstreamRefusal is what the caller is told when the last upstream has failed.
-// Of the upstream's own words only those about the request are passed on; what
-// it says about its key or its quota is the owner's business.
+// upstreamRefusal is what the caller is told when the last upstream has failed, in our
+// words; inItsWords puts the upstream's in their place.
 func upstreamRefusal(x *exchange, err error) *tally.Refusal {
 	refusal := &tally.Refusal{Status: http.StatusBadGateway, Type: tally.TypeUpstream}
 	name, model := x.target.Upstream.Config.Name, x.target.Model.Name
@@ -92,8 +93,14 @@ func upstreamRefusal(x *exchange, err error) *tally.Refusal {
 	}
 	refusal.RetryAfter = min(up.RetryAfter, maxRetryAfter)
 	switch up.Fault {
-	case providers.Refused:
-		return x.passedOn(refusal, up, name)
+	case providers.NoFiles:
+		return crowded()
+	case providers.Refused, providers.NotHere:
+		refusal.Status, refusal.Type, refusal.Final = passedOn(up), tally.TypeInvalid, true
+		return say(tally.CodeRefusedUpstream, "refuses the request with status %d.", refusal.Status)
+	case providers.TooLarge:
+		refusal.Status, refusal.Type, refusal.Final, refusal.RetryAfter = http.StatusBadRequest, tally.TypeInvalid, true, 0
+		return say(tally.CodeTooLarge, "takes no request as large as this one from this gateway. Send less at a time, or ask another model.")
 	case providers.TimedOut:
 		refusal.Status = http.StatusGatewayTimeout
 		return say(tally.CodeProviderTimeout, "did not answer in time.")
@@ -102,8 +109,10 @@ func upstreamRefusal(x *exchange, err error) *tally.Refusal {
 	case providers.Busy:
 		return say(tally.CodeProviderBusy, "has too much to do. Try again in a moment.")
 	case providers.OutOfQuota:
+		refusal.Final = true
 		return say(tally.CodeProviderQuota, "says that the account of this gateway's owner is used up.")
 	case providers.BadKey:
+		refusal.Final = true
 		return say(tally.CodeProviderAuth, "does not accept the API key of this gateway's owner.")
 	case providers.ServerError:
 		if up.Status < http.StatusBadRequest {
@@ -117,25 +126,34 @@ func upstreamRefusal(x *exchange, err error) *tally.Refusal {
 // maxRetryAfter bounds what an upstream may ask our callers to wait.
 const maxRetryAfter = time.Hour
 
-// passedOn is the upstream's own refusal of a request: its status, and its words as
-// far as the caller may see them. Visitors see none: upstreams name accounts, prices
-// and what is left in such words.
-func (x *exchange) passedOn(refusal *tally.Refusal, up *providers.UpstreamError, provider string) *tally.Refusal {
-	refusal.Status, refusal.Type, refusal.Code = up.Status, tally.TypeInvalid, tally.CodeRefusedUpstream
-	refusal.Message = fmt.Sprintf("Provider %q refuses the request with status %d.", provider, up.Status)
-	switch {
-	case x.principal.Visitor || len(up.Body) == 0 || up.Body[0] != '{' || !json.Valid(up.Body):
-	case x.hides():
-		refusal.Body = providers.HideCosts(nil, up.Body, providers.View{})
-	default:
-		refusal.Body = up.Body
+// passedOn is the status of an upstream's own refusal, or the one that an error inside
+// an answer speaks of.
+func passedOn(up *providers.UpstreamError) int {
+	for _, status := range [...]int{up.Status, up.Words.Status()} {
+		if status >= http.StatusBadRequest {
+			return status
+		}
 	}
-	return refusal
+	return http.StatusBadRequest
 }
 
 func unknownPath(r *http.Request) *tally.Refusal {
+	for part, hint := range otherAPIs {
+		if path := r.URL.Path; strings.HasSuffix(path, part) || strings.Contains(path, part+"/") {
+			return &tally.Refusal{Status: http.StatusNotFound, Type: tally.TypeInvalid, Code: tally.CodeUnknownPath, Final: true, Message: hint}
+		}
+	}
 	return &tally.Refusal{Status: http.StatusNotFound, Type: tally.TypeInvalid, Code: tally.CodeUnknownPath,
 		Message: fmt.Sprintf("There is nothing at %s %.200s. The API of this gateway is below /v1, for example POST /v1/chat/completions.", r.Method, r.URL.Path)}
+}
+
+// otherAPIs are the paths of APIs that common clients use unless they are told
+// otherwise, and what to tell them.
+var otherAPIs = map[string]string{
+	"/responses": "This gateway speaks the Chat Completions API (POST /v1/chat/completions), not the Responses API. " +
+		"In n8n switch off \"Use Responses API\" of the OpenAI Chat Model; in the AI SDK write openai.chat(\"model\") in the place of openai(\"model\"); in Codex set wire_api = \"chat\" for the provider.",
+	"/messages": "This gateway speaks OpenAI's Chat Completions API (POST /v1/chat/completions), not Anthropic's Messages API. " +
+		"In the client choose a provider of the kind \"OpenAI-compatible\", with this gateway's base URL that ends in /v1.",
 }
 
 func wrongMethod(r *http.Request, want string) *tally.Refusal {

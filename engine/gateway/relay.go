@@ -18,11 +18,12 @@ func (x *exchange) relayWhole(reply *providers.Reply, body []byte) {
 	defer reply.Body.Close() // it has the bytes
 	x.bookAnswer(reply.Body)
 	x.result.Outcome, x.result.Status = tally.OK, reply.Status
+	failed := reply.Body.Report().Failed
 	switch {
 	case x.call.gone():
 		x.result.Outcome, x.result.Status, x.result.Code = tally.Canceled, tally.StatusClientClosed, tally.CodeClientClosed
-	case reply.Body.Report().Failed: // it is passed on for what it holds
-		x.result.Outcome, x.result.Code = tally.OutcomeFailed, tally.CodeProviderError
+	case failed != nil: // it is passed on for what it holds
+		x.result.Outcome, x.result.Code = tally.OutcomeFailed, upstreamRefusal(x, failed).Code
 	}
 	x.leaveUpstream() // it is done, however long the caller takes
 	if x.settle() != nil {
@@ -43,6 +44,9 @@ func (x *exchange) relayWhole(reply *providers.Reply, body []byte) {
 	}
 	if x.result.Outcome == tally.Canceled {
 		return
+	}
+	if failed != nil {
+		body = x.retold(body, failed)
 	}
 	if x.dialect != nil {
 		body = x.dialect.answer(x, body)
@@ -90,20 +94,11 @@ func (x *exchange) relayStream(reply *providers.Reply, chunk []byte) {
 
 // complete ends a stream that has come to its end marker.
 func (x *exchange) complete(reply *providers.Reply, marker []byte) {
-	body := reply.Body
-	x.out = append(x.out[:0], marker...) // Next may take its bytes away
-	_, err := body.Next()                // nothing comes any more; what it says is how the stream ended
-	if err == io.EOF {
-		x.bookAnswer(body)
-	} else {
-		x.bookBroken(body, err)
-	}
+	x.out = append(x.out[:0], marker...) // closing the body takes its bytes away
+	x.bookAnswer(reply.Body)
 	x.result.Outcome, x.result.Status = tally.OK, http.StatusOK
-	switch {
-	case x.call.gone(): // read to its end though nobody listened
+	if x.call.gone() { // read to its end though nobody listened
 		x.result.Outcome, x.result.Code = tally.Canceled, x.leftCode()
-	case err != io.EOF: // an error event stood before the marker
-		x.result.Outcome, x.result.Code = tally.OutcomeFailed, upstreamRefusal(x, err).Code
 	}
 	x.result.Uncounted = x.free()
 	x.done(reply)
@@ -143,13 +138,10 @@ func (x *exchange) broken(body providers.Body, err error) {
 	x.tellInStream(refusal, err)
 }
 
-// tellInStream tells of a failure in a stream that has begun, unless the upstream's
-// own event has.
+// tellInStream tells of a failure in a stream that has begun: the upstream's own event
+// was not passed on.
 func (x *exchange) tellInStream(refusal *tally.Refusal, err error) {
-	if told(err) && !x.principal.Visitor { // from visitors it was hidden
-		return
-	}
-	x.sendError(refusal)
+	x.sendError(x.inItsWords(refusal, err, true))
 }
 
 // hides reports whether the caller must not see what the owner pays.

@@ -57,6 +57,7 @@ type Server struct {
 
 	inFlight atomic.Int64
 	calls    calls
+	failures failures
 	draining atomic.Bool
 	stopping context.Context // ends when no new requests are taken
 	stop     context.CancelCauseFunc

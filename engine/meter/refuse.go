@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/bits"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,6 +33,12 @@ const retryHeld = 2 * time.Second
 // limitReached puts a store's refusal into words for the caller: whose limit,
 // how much of it is used, and when that changes.
 func limitReached(r *Request, pl *plan, e *tally.LimitError) *tally.Refusal {
+	out := inWords(r, pl, e)
+	out.Reached = e.Reached()
+	return out
+}
+
+func inWords(r *Request, pl *plan, e *tally.LimitError) *tally.Refusal {
 	if e.ByPlace() {
 		return tooManyInFlight(r, e)
 	}
@@ -194,7 +202,17 @@ func tooManyInFlight(r *Request, e *tally.LimitError) *tally.Refusal {
 type refusalKey struct {
 	gateway, client, key tally.ID
 	token, code          string
-	minute               int64 // since 1970
+	limit                string // whose, and which; of visitors' only that it is theirs
+	minute               int64  // since 1970
+}
+
+func keyOf(rec *tally.Record) refusalKey {
+	k := refusalKey{gateway: rec.Gateway, client: rec.Client, key: rec.Key, token: rec.Token, code: rec.Code, minute: rec.At.Unix() / 60}
+	if x := rec.Reached; x != nil {
+		kind, _ := x.Subject.Split()
+		k.limit = kind + " " + string(x.Metric) + " " + x.Window
+	}
+	return k
 }
 
 // refusals counts what was refused again within a minute.
@@ -205,29 +223,52 @@ type refusals struct {
 
 // Refuse counts a refusal of a known principal, whom rec need not name. The
 // first of its kind in a minute is recorded at once; of the others the second
-// stands for all.
-func (m *Meter) Refuse(ctx context.Context, p *tally.Principal, rec tally.Record) {
+// stands for all, from the end of the minute on. It returns the ID by which
+// [Meter.Refusal] and the records have it: that of the record, and which of those it
+// stands for.
+func (m *Meter) Refuse(ctx context.Context, p *tally.Principal, rec tally.Record) tally.ID {
 	m.name(&rec, p)
-	if m.refusedBefore(p, &rec) {
-		return
+	if id := m.refusedBefore(p, &rec); id != "" {
+		return id
 	}
 	rec.Count = 1
 	if p.Visitor {
 		nameVisitor(&rec, m.visitorOf(p))
 	}
 	m.record(ctx, rec)
+	return rec.ID
 }
 
-// refusedBefore counts a refusal, unless it is the first of its kind.
-func (m *Meter) refusedBefore(p *tally.Principal, rec *tally.Record) bool {
-	k := refusalKey{rec.Gateway, rec.Client, rec.Key, rec.Token, rec.Code, rec.At.Unix() / 60}
+// RefusalID is the record's part of an ID that [Meter.Refuse] has returned.
+func RefusalID(id tally.ID) tally.ID {
+	of, _, _ := strings.Cut(string(id), ".")
+	return tally.ID(of)
+}
+
+// Refusal is a refusal that is counted and not yet recorded, nil if there is none of
+// that ID.
+func (m *Meter) Refusal(id tally.ID) *tally.Record {
+	m.refusals.mu.Lock()
+	defer m.refusals.mu.Unlock()
+	for _, rec := range m.refusals.of {
+		if rec.Count > 0 && rec.ID == id {
+			return new(*rec)
+		}
+	}
+	return nil
+}
+
+// refusedBefore counts a refusal, unless it is the first of its kind, and returns its
+// ID.
+func (m *Meter) refusedBefore(p *tally.Principal, rec *tally.Record) tally.ID {
+	k := keyOf(rec)
 	m.refusals.mu.Lock()
 	defer m.refusals.mu.Unlock()
 	again := m.refusals.of[k]
 	switch {
 	case again == nil:
 		m.refusals.of[k] = &tally.Record{}
-		return false
+		return ""
 	case again.Count == 0:
 		*again = *rec
 		again.Count = 0
@@ -235,8 +276,10 @@ func (m *Meter) refusedBefore(p *tally.Principal, rec *tally.Record) bool {
 			nameVisitor(again, m.visitorOf(p))
 		}
 	}
-	again.Count++
-	return true
+	if again.Count++; again.Count == 1 {
+		return again.ID
+	}
+	return again.ID + tally.ID("."+strconv.FormatInt(again.Count, 10))
 }
 
 // FlushRefusals records what was refused again in minutes that are over, or,

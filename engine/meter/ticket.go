@@ -108,7 +108,7 @@ func (t *Ticket) Settle(ctx context.Context, r *Result) (err error) {
 	failed := false
 	for i := range r.Attempts {
 		a := &r.Attempts[i]
-		rec.Provider, rec.Upstream, rec.Price = a.Provider, a.Upstream, a.Price
+		rec.Provider, rec.Upstream, rec.Price, rec.Request = a.Provider, a.Upstream, a.Price, a.Request
 		rec.Tokens = rec.Tokens.Add(a.Tokens)
 		rec.Searches += a.Searches
 		rec.Cost = tally.NanoUSD(tally.AddSat(int64(rec.Cost), int64(a.Cost)))

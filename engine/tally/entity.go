@@ -273,12 +273,15 @@ type Settings struct {
 	// VisitorMaxOutput bounds the output of a visitor whose token does not say
 	// more; VisitorInFlight the requests of one address at the same time. 0 means
 	// the defaults.
-	VisitorMaxOutput int64    `json:"visitor_max_output,omitempty"`
-	VisitorInFlight  int      `json:"visitor_in_flight,omitempty"`
-	RetentionDays    int      `json:"retention_days"`            // of request records; 0 keeps them
-	TrustedProxies   []string `json:"trusted_proxies,omitempty"` // CIDR; whom they forward for is believed
-	TrustedHeader    string   `json:"trusted_header,omitempty"`  // where they say so, in canonical form; "": any, as long as they agree
-	CountryFile      string   `json:"country_file,omitempty"`    // the owner's country database; "" for the built-in one
+	VisitorMaxOutput int64 `json:"visitor_max_output,omitempty"`
+	VisitorInFlight  int   `json:"visitor_in_flight,omitempty"`
+	RetentionDays    int   `json:"retention_days"` // of request records; 0 keeps them
+	// DropWords is whether nothing is kept of what upstreams say of failures; else
+	// the first words are, for [KeptDetails].
+	DropWords      bool     `json:"drop_words,omitempty"`
+	TrustedProxies []string `json:"trusted_proxies,omitempty"` // CIDR; whom they forward for is believed
+	TrustedHeader  string   `json:"trusted_header,omitempty"`  // where they say so, in canonical form; "": any, as long as they agree
+	CountryFile    string   `json:"country_file,omitempty"`    // the owner's country database; "" for the built-in one
 }
 
 // SettingsID is the ID of the one Settings entity.

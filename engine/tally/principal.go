@@ -47,8 +47,8 @@ type Refusal struct {
 	RetryAfter time.Duration
 	// Final tells official SDKs not to retry: it would only be refused again.
 	Final bool
-	// Body replaces the error object: an upstream's own words, passed on.
-	Body []byte
+	// Reached is the limit, if it was one, for the record.
+	Reached *Reached
 }
 
 func (r *Refusal) Error() string { return r.Message }

@@ -2,6 +2,7 @@ package tally
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -46,8 +47,44 @@ type Attempt struct {
 	Cost     NanoUSD `json:"cost_nano_usd"`
 	Status   int     `json:"status,omitempty"` // the upstream's, 0 without an answer
 	Cause    string  `json:"cause,omitempty"`  // why it failed, a code; "" if it answered
+	Code     string  `json:"code,omitempty"`   // the upstream's own code of the error, or its type
+	// Detail says what went wrong: the upstream's words, in quotes, or ours. They may
+	// quote a prompt, so a store keeps them apart from the record, and forgets them
+	// first ([KeptDetails]).
+	Detail string `json:"detail,omitempty"`
+	// Request is how the upstream calls the call; "" if it does not say.
+	Request string `json:"request,omitempty"`
 	// Took is from its start to its end.
 	Took time.Duration `json:"took_ns,omitempty"`
+}
+
+// KeptDetails is how long the details of failed attempts are kept.
+const KeptDetails = 7 * 24 * time.Hour
+
+// HasDetail reports whether one of the attempts has a detail.
+func (r *Record) HasDetail() bool {
+	return slices.ContainsFunc(r.Tries, func(a Attempt) bool { return a.Detail != "" })
+}
+
+// Failure is an attempt that failed, and when.
+type Failure struct {
+	At      time.Time `json:"at"`
+	Request ID        `json:"request"`
+	Attempt Attempt   `json:"attempt"`
+}
+
+// Reached is the limit that a request was refused for, as it was then. Used, Held, Need and
+// Max are in the metric's unit; Need is the least that the request could do with.
+type Reached struct {
+	Subject Subject `json:"subject"`
+	Metric  Metric  `json:"metric,omitempty"` // "" for requests at the same time
+	Window  string  `json:"window,omitempty"` // the period's label
+	Used    int64   `json:"used"`
+	Held    int64   `json:"held"` // by requests in flight
+	Need    int64   `json:"need"`
+	Max     int64   `json:"max"`
+	// Resets is when the period ends; zero if it does not.
+	Resets time.Time `json:"resets,omitzero"`
 }
 
 // Charged is what a request did to one counter that limits it.
@@ -110,6 +147,13 @@ type Record struct {
 	FirstByte time.Duration `json:"first_byte_ns"`
 	Total     time.Duration `json:"total_ns"`
 	Code      string        `json:"code,omitempty"` // of the error the client got
+	// Reason is the sentence that a caller was refused with, and Reached the limit, if
+	// it was one.
+	Reason  string   `json:"reason,omitempty"`
+	Reached *Reached `json:"reached,omitempty"`
+	// Request is how the upstream that answered calls the request; "" if it does not
+	// say.
+	Request string `json:"upstream_request,omitempty"`
 	// Cut is whether the answer ended at a length that a limit allowed, and not at
 	// what the caller asked for.
 	Cut bool `json:"cut,omitempty"`
@@ -332,19 +376,36 @@ const (
 	ByTokenCode      Family = "token_code"
 	ByTokenCountry   Family = "token_country"
 	ByUpstream       Family = "upstream" // the model as the provider calls it
+	// ByFailure counts attempts that failed, by provider and cause: a record counts
+	// once for each. Only the number of requests means something there.
+	ByFailure Family = "failure"
 )
 
 // Families lists all families. The position of one is part of its keys on disk:
 // new ones go to the end.
 var Families = []Family{ByTotal, ByGateway, ByClient, ByKey, ByModel, ByProvider, ByToken, ByClientModel,
-	ByClientStatus, ByClientCode, ByGatewayCode, ByGatewayCountry, ByTokenCode, ByTokenCountry, ByUpstream}
+	ByClientStatus, ByClientCode, ByGatewayCode, ByGatewayCountry, ByTokenCode, ByTokenCountry, ByUpstream, ByFailure}
 
-// Dim is the value of a family for one record; single families leave the
-// second part empty.
+// Dim is a value of a family; single families leave the second part empty.
 type Dim [2]string
 
-// Dim returns the record's value, and false if the family does not apply to it.
-func (f Family) Dim(r *Record) (Dim, bool) {
+// Dims calls yield with the values that the family has for a record, once for each time
+// the record counts there: most families have one, or do not apply.
+func (f Family) Dims(r *Record, yield func(Dim)) {
+	if f == ByFailure {
+		for i := range r.Tries {
+			if a := &r.Tries[i]; a.Cause != "" {
+				yield(Dim{string(a.Provider), a.Cause})
+			}
+		}
+		return
+	}
+	if dim, ok := f.dim(r); ok {
+		yield(dim)
+	}
+}
+
+func (f Family) dim(r *Record) (Dim, bool) {
 	one := func(a string) (Dim, bool) { return Dim{a}, a != "" }
 	two := func(a, b string) (Dim, bool) { return Dim{a, b}, a != "" && b != "" }
 	switch f {

@@ -117,8 +117,9 @@ func TestLatency(t *testing.T) {
 }
 
 func TestFamilies(t *testing.T) {
-	r := Record{Gateway: "gw", Client: "cl", Key: "ke", Provider: "pr", Token: "to", Country: "PT", Model: "m", Upstream: "up", Status: 429, Code: "cost_limit"}
-	want := map[Family]Dim{
+	r := Record{Gateway: "gw", Client: "cl", Key: "ke", Provider: "pr", Token: "to", Country: "PT", Model: "m", Upstream: "up", Status: 429, Code: "cost_limit",
+		Tries: []Attempt{{Provider: "p1", Cause: "timeout"}, {Provider: "p1", Cause: "timeout"}, {Provider: "pr"}}}
+	want := map[Family]Dim{ByFailure: {"p1", "timeout"},
 		ByTotal: {}, ByGateway: {"gw"}, ByClient: {"cl"}, ByKey: {"ke"}, ByModel: {"m"}, ByProvider: {"pr"}, ByToken: {"to"},
 		ByClientModel: {"cl", "m"}, ByClientStatus: {"cl", "429"}, ByClientCode: {"cl", "cost_limit"}, ByGatewayCode: {"gw", "cost_limit"},
 		ByGatewayCountry: {"gw", "PT"}, ByTokenCode: {"to", "cost_limit"}, ByTokenCountry: {"to", "PT"}, ByUpstream: {"up"},
@@ -127,14 +128,18 @@ func TestFamilies(t *testing.T) {
 		t.Errorf("%d families, want %d", len(Families), len(want))
 	}
 	for _, f := range Families {
-		if got, ok := f.Dim(&r); !ok || got != want[f] {
-			t.Errorf("%s: %q, %v; want %q", f, got, ok, want[f])
+		times := 1
+		if f == ByFailure {
+			times = 2
 		}
-		if _, ok := f.Dim(&Record{}); ok != (f == ByTotal) {
-			t.Errorf("%s of an empty record: %v", f, ok)
+		if got := dims(f, &r); !slices.Equal(got, slices.Repeat([]Dim{want[f]}, times)) {
+			t.Errorf("%s: %q; want %q", f, got, want[f])
+		}
+		if got := dims(f, &Record{}); (len(got) > 0) != (f == ByTotal) {
+			t.Errorf("%s of an empty record: %v", f, got)
 		}
 	}
-	if _, ok := Family("planet").Dim(&r); ok {
+	if got := dims("planet", &r); len(got) > 0 {
 		t.Error("an unknown family has a value")
 	}
 	for code := -1; code < 1100; code++ {
@@ -146,6 +151,11 @@ func TestFamilies(t *testing.T) {
 			t.Errorf("status %d is written %q", code, got)
 		}
 	}
+}
+
+func dims(f Family, r *Record) (out []Dim) {
+	f.Dims(r, func(d Dim) { out = append(out, d) })
+	return out
 }
 
 func TestSubjects(t *testing.T) {
@@ -163,7 +173,7 @@ func TestSubjects(t *testing.T) {
 // never changed.
 func TestPositionsOnDisk(t *testing.T) {
 	families := []Family{"total", "gateway", "client", "key", "model", "provider", "token", "client_model", "client_status", "client_code",
-		"gateway_code", "gateway_country", "token_code", "token_country", "upstream"}
+		"gateway_code", "gateway_country", "token_code", "token_country", "upstream", "failure"}
 	if !slices.Equal(Families, families) {
 		t.Errorf("families are %v", Families)
 	}

@@ -117,6 +117,18 @@ func (e *LimitError) Error() string {
 		e.Metric.Format(e.Used), e.Metric.Format(e.Held), e.Metric.Format(e.Need), e.Metric.Format(e.Max))
 }
 
+// Reached is the limit as a record keeps it.
+func (e *LimitError) Reached() *Reached {
+	if e.ByPlace() {
+		return &Reached{Subject: e.Place.Subject, Held: e.Held, Need: 1, Max: e.Place.Max}
+	}
+	out := &Reached{Subject: e.Subject, Metric: e.Metric, Window: e.Period.Label, Used: e.Used, Held: e.Held, Need: e.Need, Max: e.Max}
+	if e.Period.Ends() {
+		out.Resets = e.Period.End.UTC()
+	}
+	return out
+}
+
 // SessionUse says which session a request belongs to. A session is new if its
 // member was not seen by the client within the last session.
 type SessionUse struct {

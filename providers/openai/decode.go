@@ -2,6 +2,7 @@ package openai
 
 import (
 	"errors"
+	"fmt"
 	"io"
 
 	"tallygate/providers"
@@ -9,10 +10,12 @@ import (
 	"tallygate/providers/transport"
 )
 
-var (
-	errEncoding = errors.New("the answer is compressed, which was not asked for, and not in a way that is known")
-	errDecode   = errors.New("the answer is not compressed as it says")
-)
+// codingError says that an answer is compressed in a way that is not known, though none
+// was asked for.
+func codingError(res *transport.Response) *providers.UpstreamError {
+	return &providers.UpstreamError{Fault: providers.BadAnswer,
+		Err: fmt.Errorf("the answer is compressed with %.40q, which was not asked for; known are %s", res.Encoding, coding.Names)}
+}
 
 // decode makes an answer that was compressed, though that was not asked for, one that
 // was not. What comes out is bounded by those who read it.
@@ -22,21 +25,22 @@ func decode(res *transport.Response) {
 		return
 	}
 	if r, err := coding.NewReader(res.Encoding, res.Body); err == nil {
-		res.Encoding, res.Length, res.Body = "", -1, &decoded{Source: res.Body, from: r}
+		res.Encoding, res.Length, res.Body = "", -1, &decoded{Source: res.Body, coding: res.Encoding, from: r}
 	}
 }
 
 // decoded is an answer's body behind its coding.
 type decoded struct {
 	providers.Source
-	from io.ReadCloser
+	coding string
+	from   io.ReadCloser
 }
 
 // Read implements providers.Source.
 func (d *decoded) Read(p []byte) (int, error) {
 	n, err := d.from.Read(p)
 	if _, told := errors.AsType[*providers.UpstreamError](err); err != nil && err != io.EOF && !told {
-		err = &providers.UpstreamError{Fault: providers.BadAnswer, Err: errDecode}
+		err = &providers.UpstreamError{Fault: providers.BadAnswer, Err: fmt.Errorf("the answer is not compressed with %.40q, as it says", d.coding)}
 	}
 	return n, err
 }
@@ -45,4 +49,21 @@ func (d *decoded) Read(p []byte) (int, error) {
 func (d *decoded) Close() error {
 	d.from.Close() // it has nothing to say
 	return d.Source.Close()
+}
+
+// unpacked is the body of an answer that was compressed, which its errors say.
+type unpacked struct {
+	providers.Body
+	coding string
+}
+
+// Next implements providers.Body.
+func (u *unpacked) Next() ([]byte, error) {
+	b, err := u.Body.Next()
+	if up, ok := errors.AsType[*providers.UpstreamError](err); ok && up.Fault == providers.BadAnswer {
+		told := *up
+		told.Err = fmt.Errorf("%w (it came compressed with %.40q)", up.Err, u.coding)
+		err = &told
+	}
+	return b, err
 }

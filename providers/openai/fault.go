@@ -1,102 +1,110 @@
 package openai
 
 import (
-	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"tallygate/providers"
 	"tallygate/providers/transport"
 )
 
-// maxRefusal bounds what is kept of a refusal's body.
-const maxRefusal = 64 << 10
+const (
+	maxRefusal = 64 << 10 // bytes that are kept of a refusal's body
+	maxPage    = 8 << 10  // and of a web page, for its title
+	// pagePatience is how long that is waited for.
+	pagePatience = time.Second
+)
 
 // refusal reads an answer that is none, closes it and says what it means.
 func (p *Provider) refusal(res *transport.Response) error {
 	defer res.Body.Close() // what matters of it was read
-	e := &providers.UpstreamError{Status: res.Status, RetryAfter: retryAfter(res.RetryAfter, time.Now()), Free: free(res.Status)}
+	e := &providers.UpstreamError{Status: res.Status, RetryAfter: retryAfter(res.RetryAfter, time.Now()), Free: providers.FreeStatus(res.Status), RequestID: p.requestID(res)}
 	if res.Status < http.StatusBadRequest {
-		e.Fault, e.Err = providers.BadAnswer, errStatus
+		e.Fault, e.Err = providers.BadAnswer, statusError(res.Status)
 		return e
 	}
 	res.Body.SetReadDeadline(time.Now().Add(p.chunk)) // a body without deadlines does not hang
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxRefusal))
-	e.Fault = faultOf(res.Status, body)
-	if up, ok := errors.AsType[*providers.UpstreamError](err); ok && up.Fault == providers.Gone {
-		e.Fault, e.Err = providers.Gone, err
-		return e // otherwise the status says enough, even if the words broke off
+	up, _ := errors.AsType[*providers.UpstreamError](err)
+	if res.Encoding != "" {
+		body, up = nil, codingError(res)
 	}
-	if res.Encoding == "" {
-		e.Body = body
+	if up != nil { // the status says enough, even if the words broke off
+		e.Err = up.Err
+	}
+	page := providers.IsPage(body)
+	if page {
+		e.Err = providers.ErrPage
+	} else {
 		e.Said = providers.ReportOf(body)
-		e.Free = e.Free && e.Said == nil
 	}
+	e.Words = providers.WordsOf(body, p.keys...)
+	e.Fault = faultOf(res.Status, &e.Words, page)
+	if up != nil && up.Fault == providers.Gone {
+		e.Fault = providers.Gone
+	}
+	e.Free = e.Free && e.Said == nil
 	return e
 }
 
-// free reports whether nothing is charged for what a status refuses. Behind a
-// time-out the model may have been at work, and a success of another kind than 200
-// refuses nothing, unless it has no content.
-func free(status int) bool {
-	switch status {
-	case http.StatusNoContent, http.StatusResetContent:
-		return true
-	case http.StatusRequestTimeout, http.StatusGatewayTimeout, statusOriginTimeout:
-		return false
+// faultOf is [providers.FaultOf], which must not take the title of a page for words
+// about what was asked.
+func faultOf(status int, w *providers.Words, page bool) providers.Fault {
+	if page {
+		w = &providers.Words{}
 	}
-	return status < http.StatusOK || status >= http.StatusMultipleChoices
+	return providers.FaultOf(status, w)
 }
 
-// statusOriginTimeout is what Cloudflare says of an upstream behind it.
-const statusOriginTimeout = 524
+// statusError says what is wrong with a status that neither answers nor refuses.
+func statusError(status int) error {
+	if status >= http.StatusMultipleChoices {
+		return fmt.Errorf("the upstream redirects to another address (status %d), which is not followed: its base URL has changed", status)
+	}
+	return fmt.Errorf("the upstream answers with status %d, which is no answer", status)
+}
 
-// faultOf sorts a status, with a look at the words where upstreams disagree
-// about the number: xAI and Gemini call a wrong key a bad request, xAI forbids
-// an empty account, OpenAI limits the rate of one.
-func faultOf(status int, body []byte) providers.Fault {
+// check refuses answers that cannot be read.
+func (p *Provider) check(res *transport.Response) error {
+	var err *providers.UpstreamError
 	switch {
-	case status == http.StatusPaymentRequired:
-		return providers.OutOfQuota
-	case status == http.StatusTooManyRequests || status == http.StatusForbidden:
-		if says(body, "insufficient_quota", "insufficient_balance", "billing_hard_limit", "out of credits", "available credits") {
-			return providers.OutOfQuota
+	case res.Encoding != "":
+		err = codingError(res)
+	case isType(res.ContentType, webPage):
+		res.Body.SetReadDeadline(time.Now().Add(pagePatience))
+		text, _ := io.ReadAll(io.LimitReader(res.Body, maxPage)) // what has come says enough
+		err = &providers.UpstreamError{Fault: providers.BadAnswer, Free: true, Words: providers.WordsOf(text, p.keys...), Err: providers.ErrPage}
+		if !providers.IsPage(text) {
+			err.Words = providers.Words{} // it may be anything
 		}
-		switch {
-		case status == http.StatusTooManyRequests:
-			return providers.Busy
-		case says(body, "model_not_allowed"): // by another gateway
-			return providers.Refused
-		}
-		return providers.BadKey
-	case status == http.StatusServiceUnavailable:
-		return providers.Busy
-	case status == http.StatusUnauthorized:
-		return providers.BadKey
-	case status == http.StatusBadRequest && says(body, "api_key_invalid", "incorrect api key", "invalid_api_key"):
-		return providers.BadKey
-	case status == http.StatusRequestTimeout:
-		return providers.TimedOut
-	case status >= http.StatusInternalServerError && status != http.StatusLoopDetected:
-		return providers.ServerError
-	case (status == http.StatusNotFound || status == http.StatusMethodNotAllowed) && !bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")):
-		return providers.BadAnswer // nothing of an API is there: the base URL is wrong
+	default:
+		return nil
 	}
-	return providers.Refused
+	res.Body.Close() // it is of no use
+	err.Status, err.RequestID = res.Status, p.requestID(res)
+	return err
 }
 
-// says reports whether a refusal contains one of the words, in any case.
-func says(body []byte, words ...string) bool {
-	body = bytes.ToLower(body)
-	for _, w := range words {
-		if bytes.Contains(body, []byte(w)) {
-			return true
+// isType reports whether a content type begins as one does.
+func isType(contentType, is string) bool {
+	return len(contentType) >= len(is) && strings.EqualFold(contentType[:len(is)], is)
+}
+
+const webPage = "text/html"
+
+// requestID is how the upstream calls a request, unless it says our key.
+func (p *Provider) requestID(res *transport.Response) string {
+	for _, key := range p.keys {
+		if res.RequestID != "" && strings.Contains(res.RequestID, key) {
+			return ""
 		}
 	}
-	return false
+	return res.RequestID
 }
 
 // maxRetryAfter bounds what is believed of an upstream's wish to be left alone.

@@ -35,7 +35,7 @@ func (p *Provider) Models(ctx context.Context) ([]providers.ModelInfo, error) {
 		return nil, err
 	}
 	defer res.Body.Close() // it was read, or it failed
-	if err := check(res); err != nil {
+	if err := p.check(res); err != nil {
 		return nil, err
 	}
 	res.Body.SetReadDeadline(until) // a body without deadlines does not hang

@@ -102,7 +102,7 @@ func TestModels(t *testing.T) {
 	if models, err := p.Models(t.Context()); err != nil || len(models) != 1 || models[0].Name != "a" {
 		t.Errorf("%+v, %v", models, err)
 	}
-	for s, want := range map[int]providers.Fault{401: providers.BadKey, 302: providers.BadAnswer, 500: providers.ServerError, 404: providers.Refused} {
+	for s, want := range map[int]providers.Fault{401: providers.BadKey, 302: providers.BadAnswer, 500: providers.ServerError, 404: providers.BadAnswer} {
 		status = s
 		if _, err := p.Models(t.Context()); faultIn(err) != want {
 			t.Errorf("status %d: %v, want %s", s, err, want)

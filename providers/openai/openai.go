@@ -11,7 +11,6 @@ package openai
 import (
 	"cmp"
 	"context"
-	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -39,6 +38,7 @@ type Provider struct {
 	impatient bool // chunk is the owner's, and bounds the silence of a model that thinks as well
 	timeout   time.Duration
 
+	keys          []string      // the API keys
 	authorization []string      // one per API key, in order; "" for none
 	current       atomic.Uint32 // the key that is used first
 	ways          sync.Map      // what was learned: way by the upstream's name of the model
@@ -71,7 +71,7 @@ func open(cfg providers.Config, by func(transport.Options) (transport.Transport,
 		return nil, err
 	}
 	return &Provider{
-		kind: kind, transport: t, authorization: authorization,
+		kind: kind, transport: t, keys: keysIn(authorization), authorization: authorization,
 		firstByte: cfg.Provider.FirstByteTimeout,
 		chunk:     cmp.Or(cfg.Provider.ChunkTimeout, defaultChunk),
 		impatient: cfg.Provider.ChunkTimeout > 0,
@@ -99,6 +99,16 @@ func authorizations(keys []string) ([]string, error) {
 		all = []string{""}
 	}
 	return all, nil
+}
+
+// keysIn are the API keys in header values.
+func keysIn(authorization []string) (keys []string) {
+	for _, value := range authorization {
+		if key := strings.TrimPrefix(value, "Bearer "); key != "" {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // keptBody is the largest buffer that is kept for the next request.
@@ -129,26 +139,35 @@ func (p *Provider) Do(ctx context.Context, c providers.Call) (*providers.Reply, 
 	if err != nil {
 		return nil, err
 	}
-	if err := check(res); err != nil {
-		res.Body.Close() // it is of no use
+	if err := p.check(res); err != nil {
 		return nil, err
 	}
+	reply := &providers.Reply{Status: res.Status, Header: p.plain, RequestID: p.requestID(res)}
+	reply.Body = p.body(c, res, began)
+	if c.Stream {
+		reply.Header, reply.Stream = p.stream, true
+	}
+	if d, ok := res.Body.(*decoded); ok {
+		reply.Body = &unpacked{reply.Body, d.coding}
+	}
+	return reply, nil
+}
+
+// body reads the body of an answer.
+func (p *Provider) body(c providers.Call, res *transport.Response, began time.Time) providers.Body {
 	returned := c.Envelope.Returned(c.Endpoint)
-	whole := providers.WholeOptions{Length: res.Length, Until: began.Add(p.timeout), Choices: returned}
+	whole := providers.WholeOptions{Length: res.Length, Until: began.Add(p.timeout), Choices: returned, Keys: p.keys}
 	if c.Stream {
 		options := providers.StreamOptions{
-			KeepUsage: c.KeepUsage, HideErrors: c.HideErrors, Choices: returned, ChunkTimeout: p.chunk, MaxBytes: longest(c), Until: began.Add(max(p.timeout, longestStream)),
+			KeepUsage: c.KeepUsage, OnlyJSON: c.OnlyJSON, Keys: p.keys, Choices: returned, ChunkTimeout: p.chunk, MaxBytes: longest(c), Until: began.Add(max(p.timeout, longestStream)),
 		}
 		if !p.impatient {
 			options.Thinking = began.Add(p.timeout)
 		}
-		reply := &providers.Reply{Status: res.Status, Header: p.stream, Stream: true}
 		if isType(res.ContentType, eventStream) {
-			reply.Body = providers.NewStream(res.Body, options)
-		} else {
-			reply.Body = providers.NewEither(res.Body, options, whole)
+			return providers.NewStream(res.Body, options)
 		}
-		return reply, nil
+		return providers.NewEither(res.Body, options, whole)
 	}
 	if c.Endpoint == providers.Embeddings {
 		whole.Vectors = providers.Floats
@@ -156,7 +175,7 @@ func (p *Provider) Do(ctx context.Context, c providers.Call) (*providers.Reply, 
 			whole.Vectors = providers.Base64
 		}
 	}
-	return &providers.Reply{Status: res.Status, Header: p.plain, Body: providers.NewWhole(res.Body, whole)}, nil
+	return providers.NewWhole(res.Body, whole)
 }
 
 // edits are what this kind of upstream must read in the place of what the
@@ -197,29 +216,6 @@ func longest(c providers.Call) int64 {
 	}
 	return bytesBesides + bytesPerToken*min(c.MaxOutput, tally.MaxTokens)*c.Envelope.Written(c.Endpoint)
 }
-
-var (
-	errStatus = errors.New("the upstream redirects or answers with a status that is no answer")
-	errPage   = errors.New("the answer is a web page")
-)
-
-// check refuses answers that cannot be read.
-func check(res *transport.Response) error {
-	page, err := isType(res.ContentType, webPage), errEncoding
-	if page {
-		err = errPage
-	} else if res.Encoding == "" {
-		return nil
-	}
-	return &providers.UpstreamError{Fault: providers.BadAnswer, Status: res.Status, Free: page, Err: err}
-}
-
-// isType reports whether a content type begins as one does.
-func isType(contentType, is string) bool {
-	return len(contentType) >= len(is) && strings.EqualFold(contentType[:len(is)], is)
-}
-
-const webPage = "text/html"
 
 const eventStream = "text/event-stream"
 

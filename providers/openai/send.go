@@ -90,5 +90,8 @@ func (p *Provider) withKeys(ctx context.Context, r *transport.Request) (*transpo
 // one has used all the same is not to be lost.
 func aboutKey(err error) bool {
 	up, ok := errors.AsType[*providers.UpstreamError](err)
-	return ok && up.Said == nil && (up.Fault == providers.BadKey || up.Fault == providers.OutOfQuota)
+	if !ok || up.Said != nil {
+		return false
+	}
+	return up.Fault == providers.BadKey || up.Fault == providers.OutOfQuota || up.Fault == providers.NotHere && up.Status == http.StatusForbidden
 }

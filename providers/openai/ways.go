@@ -33,7 +33,7 @@ func (p *Provider) other(c providers.Call, asked, first way, err error) (w way, 
 		return asked, false
 	}
 	e := p.edits(c, asked)
-	if e.IncludeUsage && !c.Envelope.IncludeUsage && says(up.Body, "stream_options") {
+	if e.IncludeUsage && !c.Envelope.IncludeUsage && up.Words.Mention("stream_options") {
 		asked.silent = true
 		return asked, true
 	}
@@ -44,7 +44,7 @@ func (p *Provider) other(c providers.Call, asked, first way, err error) (w way, 
 	if !e.OnlyMaxField && c.Envelope.MaxTokens >= 0 {
 		sent = c.Envelope.MaxField
 	}
-	if says(up.Body, sent) && says(up.Body, unknownField...) {
+	if up.Words.Mention(sent) && up.Words.Mention(unknownField...) {
 		asked.bound = providers.FieldMaxTokens
 		if sent == asked.bound {
 			asked.bound = providers.FieldMaxCompletion

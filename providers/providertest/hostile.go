@@ -116,11 +116,17 @@ func (s Scenario) checkFault(t *testing.T, a *answer, err error) {
 	if up.Free != s.Free {
 		t.Errorf("%v: free %v, want %v", err, up.Free, s.Free)
 	}
-	if len(up.Body) > 64<<10 {
-		t.Errorf("a refusal of %d bytes was kept", len(up.Body))
+	if s.Words != (providers.Words{}) && up.Words != s.Words {
+		t.Errorf("the upstream's words are %+v, want %+v", up.Words, s.Words)
 	}
-	if s.Fault == providers.Refused && !s.hasty() && !bytes.HasPrefix(up.Body, []byte(`{"error":{"message":"`)) {
-		t.Errorf("a refusal came without its words: %.100q", up.Body)
+	if s.Cause != "" && (up.Err == nil || !strings.Contains(up.Err.Error(), s.Cause)) {
+		t.Errorf("the cause is %v, want %q", up.Err, s.Cause)
+	}
+	if said := up.Words.Message + up.Words.Type + up.Words.Code + up.Words.Param; len(said) > 4<<10 || tally.Unprintable(said) {
+		t.Errorf("words of %d bytes were kept: %.200q", len(said), said)
+	}
+	if up.RequestID != s.RequestID {
+		t.Errorf("the request is called %q, want %q", up.RequestID, s.RequestID)
 	}
 }
 

@@ -22,10 +22,13 @@ type Scenario struct {
 	// Fault is what the call ends with; "" if it is answered in order. Or is
 	// another fault that is as good an account of it.
 	Fault, Or  providers.Fault
-	Status     int           // of the error, where the upstream gave one
-	RetryAfter time.Duration // of the error
-	Told       bool          // of the error
-	Free       bool          // of the error: the upstream charges nothing, and that is proven
+	Status     int             // of the error, where the upstream gave one
+	RetryAfter time.Duration   // of the error
+	Told       bool            // of the error
+	Free       bool            // of the error: the upstream charges nothing, and that is proven
+	Words      providers.Words // of the error; zero for any
+	Cause      string          // what is in the text of its cause
+	RequestID  string          // of the error, and of an answer in order
 	// Text is what reaches the client before the fault or the end: the contents
 	// of all events, joined. An answer in JSON reaches it whole or not at all.
 	Text string

@@ -31,8 +31,8 @@ func wholes() []Scenario {
 	}
 	page := fails("html", `<html><body>Welcome to the captive portal</body></html>`)
 	page.Free = true
-	inside := func(name, body string) Scenario {
-		return Scenario{Name: name, Fault: providers.ServerError, Free: true, play: func(x *exchange) {
+	inside := func(name string, fault providers.Fault, body string) Scenario {
+		return Scenario{Name: name, Fault: fault, Free: true, Words: providers.WordsOf([]byte(body), Key), play: func(x *exchange) {
 			x.kept = true
 			x.json(body)
 		}}
@@ -122,12 +122,17 @@ func wholes() []Scenario {
 			x.head(200, "Content-Type: application/json", "Content-Length: 9000000000000000000")
 			x.raw(`{"id":`)
 		}},
-		inside("error-with-200", `{"error":{"message":"up failed","type":"server_error","param":null,"code":null}}`),
-		inside("error-text", `{"error":"up failed","usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}`),
-		inside("error-detail", `{"detail":"up failed"}`),
-		inside("error-base-resp", `{"id":"x","choices":null,"created":1,"usage":{"total_tokens":0},"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}}`),
-		inside("no-choices", `{"id":"x","choices":null}`),
-		unbelieved("error-empty", `null,"error":"","base_resp":{"status_code":0,"status_msg":""}`),
+		inside("error-with-200", providers.ServerError, `{"error":{"message":"up failed","type":"server_error","param":null,"code":null}}`),
+		inside("error-text", providers.ServerError, `{"error":"up failed","usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}`),
+		inside("error-detail", providers.ServerError, `{"detail":"up failed"}`),
+		inside("error-base-resp", providers.OutOfQuota, `{"id":"x","choices":null,"created":1,"usage":{"total_tokens":0},"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}}`),
+		inside("error-429", providers.Busy, `{"error":{"message":"slow down","code":429}}`),
+		inside("error-400", providers.Refused, `{"error":{"message":"no such role","type":"invalid_request_error"}}`),
+		inside("error-of-key", providers.BadKey, `{"error":{"message":"Incorrect API key provided: `+Key+`"}}`),
+		inside("error-no-model", providers.NotHere, `{"error":{"message":"up-9 is not a valid model ID","code":404}}`),
+		inside("no-choices", providers.BadAnswer, `{"id":"x","choices":null}`),
+		fails("nothing-of-an-answer", `{"id":"x"}`),
+		unbelieved("error-empty", `null,"error":{"message":"","code":null},"errors":[],"base_resp":{"status_code":0,"status_msg":""}`),
 		{Name: "empty-204", Fault: providers.BadAnswer, Free: true, play: func(x *exchange) { x.head(204) }},
 		{Name: "embeddings-no-list", Endpoint: providers.Embeddings, Base64: true, Fault: providers.BadAnswer, play: func(x *exchange) {
 			x.kept = true

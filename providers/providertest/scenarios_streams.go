@@ -10,6 +10,7 @@ import (
 
 // streams are faults in answers of events.
 func streams() []Scenario {
+	failed := providers.Words{Message: "up failed", Type: "server_error"}
 	begun := []string{opening, saying("all ")}
 	after := func(name string, fault providers.Fault, then func(*exchange)) Scenario {
 		return Scenario{Name: name, Stream: true, Fault: fault, Text: "all ", play: func(x *exchange) {
@@ -18,7 +19,7 @@ func streams() []Scenario {
 		}}
 	}
 	told := func(name string, tokens tally.Tokens, then ...string) Scenario {
-		return Scenario{Name: name, Stream: true, Fault: providers.ServerError, Told: true, Text: "all ", Tokens: tokens, play: func(x *exchange) {
+		return Scenario{Name: name, Stream: true, Fault: providers.ServerError, Told: true, Text: "all ", Tokens: tokens, Words: failed, play: func(x *exchange) {
 			x.stream(slices.Concat(begun, then)...)
 			x.end()
 		}}
@@ -60,6 +61,7 @@ func streams() []Scenario {
 		x.repeat(strings.Repeat("x", 64<<10), 512)
 		x.hang()
 	})
+	long.Cause = "longer than 32 MiB"
 	long.Output = 1 << 20 // so that it is the line that is too long, not the stream
 	silent := Scenario{Name: "stream-hang-at-once", Stream: true, Fault: providers.TimedOut, Chunk: Short, play: func(x *exchange) {
 		x.stream()
@@ -74,6 +76,7 @@ func streams() []Scenario {
 		after("stream-bad-chunk", providers.BadAnswer, func(x *exchange) { x.raw("zz\r\nhello\r\n") }),
 		among("stream-bad-json", "data: "+halfEvent+"\n\n"),
 		among("stream-no-json", "data: "+noJSON+"\n\n"),
+		among("stream-key-in-text", "data: rejected: "+Key+"\n\n"),
 		after("stream-endless", providers.BadAnswer, func(x *exchange) { x.repeat(strings.Repeat(": nothing\n\n", 1000), -1) }),
 		long,
 		{Name: "stream-cut-after-finish", Stream: true, Fault: providers.BadAnswer, Text: "all well", play: func(x *exchange) {
@@ -91,7 +94,7 @@ func streams() []Scenario {
 			x.stream()
 			x.end()
 		}},
-		{Name: "stream-html", Stream: true, Fault: providers.BadAnswer, Free: true, play: func(x *exchange) {
+		{Name: "stream-html", Cause: "web page", Stream: true, Fault: providers.BadAnswer, Free: true, play: func(x *exchange) {
 			x.head(200, "Content-Type: text/html", "Content-Length: 13")
 			x.raw("<html></html>")
 		}},
@@ -123,7 +126,15 @@ func streams() []Scenario {
 		}},
 		unnamed("stream-of-plain", "Content-Type: text/plain; charset=utf-8"),
 		unnamed("stream-of-nothing", "X-Type: none"),
-		{Name: "stream-failed-at-once", Stream: true, Fault: providers.ServerError, Free: true, play: func(x *exchange) {
+		{Name: "stream-failed-with-429", Stream: true, Fault: providers.Busy, Free: true, Words: providers.Words{Message: "slow down [API key]", Code: "429"}, play: func(x *exchange) {
+			x.stream(`data: {"error":{"message":"slow down ` + Key + `","code":429}}` + "\n\n")
+			x.finish()
+		}},
+		{Name: "stream-failed-out-of-time", Stream: true, Fault: providers.ServerError, play: func(x *exchange) {
+			x.stream(`data: {"error":{"message":"the model took too long","code":504}}` + "\n\n")
+			x.finish()
+		}},
+		{Name: "stream-failed-at-once", Stream: true, Fault: providers.ServerError, Free: true, Words: failed, play: func(x *exchange) {
 			x.stream(failure)
 			x.finish()
 		}},

@@ -101,7 +101,7 @@ func (p *Provider) Do(ctx context.Context, c providers.Call) (*providers.Reply, 
 	src := &source{ctx: ctx, answer: a, pace: pace, every: p.options.PerChunk, nullUsage: c.KeepUsage}
 	return &providers.Reply{
 		Status: http.StatusOK, Header: p.stream, Stream: true,
-		Body: providers.NewStream(src, providers.StreamOptions{KeepUsage: c.KeepUsage, HideErrors: c.HideErrors, Choices: c.Envelope.Returned(c.Endpoint)}),
+		Body: providers.NewStream(src, providers.StreamOptions{KeepUsage: c.KeepUsage, OnlyJSON: c.OnlyJSON, Choices: c.Envelope.Returned(c.Endpoint)}),
 	}, nil
 }
 
@@ -133,12 +133,9 @@ func (p *Provider) Close() error { return nil }
 
 // refuse makes the answer to a request that is wrong, as OpenAI words it.
 func refuse(param, message string) error {
-	body := append([]byte(`{"error":{"message":`), quote(message)...)
-	body = append(body, `,"type":"invalid_request_error","param":`...)
-	body = append(body, quote(param)...)
-	body = append(body, `,"code":null}}`...)
 	return &providers.UpstreamError{
-		Fault: providers.Refused, Status: http.StatusBadRequest, Body: body, Free: true, Err: errors.New(message),
+		Fault: providers.Refused, Status: http.StatusBadRequest, Free: true, Err: errors.New(message),
+		Words: providers.Words{Message: message, Type: "invalid_request_error", Param: param},
 	}
 }
 

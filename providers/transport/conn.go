@@ -128,7 +128,8 @@ func (c *conn) readHead(ctx context.Context, h *responseHead) error {
 
 // broken sorts an error of a connection on which a request has gone out.
 func broken(ctx context.Context, err error, f providers.Fault) error {
-	return fault(reasonFor(ctx, err, f))
+	f, err = reasonFor(ctx, err, f)
+	return fault(f, err)
 }
 
 // reasonFor is what an error of a connection means; f if nobody is to blame but
@@ -137,9 +138,14 @@ func reasonFor(ctx context.Context, err error, f providers.Fault) (providers.Fau
 	var timeout net.Error
 	switch {
 	case ctx.Err() != nil:
-		f, err = providers.Gone, ctx.Err()
+		return providers.Gone, ctx.Err()
+	case errors.Is(err, errNoFiles), errors.Is(err, errNoFilesHere):
+		return providers.NoFiles, err
 	case errors.As(err, &timeout) && timeout.Timeout():
-		f, err = providers.TimedOut, errSlow
+		if f == providers.Unreachable {
+			return providers.TimedOut, errSlow
+		}
+		return providers.TimedOut, errPaused
 	case err == io.EOF:
 		err = io.ErrUnexpectedEOF
 	}

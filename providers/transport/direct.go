@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/url"
@@ -138,7 +139,7 @@ func (d *direct) exchange(ctx context.Context, c *conn, r *Request, head, rest [
 	}
 	c.SetReadDeadline(time.Time{}) // from here on it is the reader's; a failure shows with the next read
 	c.keepAlive = h.keepAlive
-	a.Response = Response{Status: h.status, ContentType: h.contentType, Encoding: h.encoding, RetryAfter: h.retryAfter, Length: h.length, Body: a}
+	a.Response = Response{Status: h.status, ContentType: h.contentType, Encoding: h.encoding, RetryAfter: h.retryAfter, RequestID: h.requestID, Length: h.length, Body: a}
 	a.chunked, a.left, a.reuse = h.chunked, h.length, !h.close && err == nil
 	return &a.Response, nil
 }
@@ -196,7 +197,7 @@ func (d *direct) dial(ctx context.Context) (*conn, error) {
 	defer cancel()
 	tcp, err := d.dialer.DialContext(limited, "tcp", d.address)
 	if err != nil {
-		return nil, unconnected(ctx, limited, err)
+		return nil, unconnected(ctx, limited, err, "connection", d.connect)
 	}
 	c := newConn(tcp)
 	if d.tls != nil {
@@ -206,19 +207,23 @@ func (d *direct) dial(ctx context.Context) (*conn, error) {
 			if strings.Contains(err.Error(), "no application protocol") { // the alert has no type of its own
 				return nil, errHTTP2
 			}
-			return nil, unconnected(ctx, limited, err)
+			return nil, unconnected(ctx, limited, err, "TLS handshake", d.connect)
 		}
 		c.Conn = secure
 	}
 	return c, nil
 }
 
-// unconnected says why there is no connection.
-func unconnected(ctx, limited context.Context, err error) error {
-	if ctx.Err() == nil && limited.Err() != nil {
-		return unsent(providers.TimedOut, errSlow)
+// unconnected says why there is no connection: what was tried did not come about.
+func unconnected(ctx, limited context.Context, err error, what string, within time.Duration) error {
+	switch {
+	case ctx.Err() != nil:
+		return unsent(providers.Gone, ctx.Err())
+	case limited.Err() != nil:
+		return unsent(providers.TimedOut, fmt.Errorf("no %s within %s", what, within))
 	}
-	return unsent(reasonFor(ctx, err, providers.Unreachable))
+	f, err := reasonFor(ctx, causeOf(err), providers.Unreachable)
+	return unsent(f, err)
 }
 
 // Close implements Transport.

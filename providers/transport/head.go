@@ -30,7 +30,27 @@ type responseHead struct {
 	close     bool          // the upstream will close the connection
 	keepAlive time.Duration // how long it will not, if it says so
 
-	contentType, encoding, retryAfter string
+	contentType, encoding, retryAfter, requestID string
+
+	id     [2]int // where the best name of the request is in what was read
+	idRank int    // of that name's field in requestIDs, from the end; 0 for none
+}
+
+// requestIDs are the fields in which upstreams name a request, the best first.
+var requestIDs = [...]string{"x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "x-ms-request-id", "x-goog-request-id", "cf-ray"}
+
+// usableID reports whether the name of a request can be kept and shown.
+func usableID(b []byte) bool {
+	return len(b) > 0 && len(b) <= 128 && bytes.IndexFunc(b, func(r rune) bool { return r <= ' ' || r >= 0x7f }) < 0
+}
+
+// name takes notice of a field that may name the request; at is where its value is.
+func (h *responseHead) name(field, value []byte, at int) {
+	for i, known := range requestIDs {
+		if rank := len(requestIDs) - i; rank > h.idRank && is(field, known) && usableID(value) {
+			h.id, h.idRank = [2]int{at, at + len(value)}, rank
+		}
+	}
 }
 
 // read goes on reading the head at the beginning of b, which holds what has
@@ -62,9 +82,10 @@ func (h *responseHead) read(b []byte) error {
 			err = h.statusLine(line)
 		case len(line) == 0:
 			h.done = true
+			h.requestID = string(b[h.id[0]:h.id[1]])
 			err = h.settle()
 		default:
-			err = h.field(line)
+			err = h.field(line, h.at-n-1)
 		}
 		if err != nil {
 			return err
@@ -93,13 +114,14 @@ func (h *responseHead) statusLine(line []byte) error {
 }
 
 // field reads "Name: value". What a name or a value cannot hold, a folded line
-// and space before the colon are refused.
-func (h *responseHead) field(line []byte) error {
+// and space before the colon are refused. The line is at an offset in what was read.
+func (h *responseHead) field(line []byte, at int) error {
 	n := bytes.IndexByte(line, ':')
 	if n <= 0 || !token(line[:n]) || !fieldValue(line[n+1:]) {
 		return errLine
 	}
 	value := bytes.Trim(line[n+1:], " \t")
+	h.name(line[:n], value, at+n+1+bytes.Index(line[n+1:], value))
 	switch name := line[:n]; len(name) { // which tells most of them apart
 	case len("Connection"):
 		if is(name, "connection") {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -107,12 +108,10 @@ func newStandard(o Options, base *url.URL) *standard {
 	}
 }
 
-var errSlow = errors.New("the upstream took too long")
-
 // RoundTrip implements Transport. The body is copied: net/http may go on
 // reading it after it has returned.
 func (t *standard) RoundTrip(ctx context.Context, r *Request) (*Response, error) {
-	b := &standardBody{caller: ctx, habit: &t.habit}
+	b := &standardBody{caller: ctx, habit: &t.habit, connect: t.connect}
 	b.ctx, b.cancel = context.WithCancelCause(ctx)
 	b.timer = time.AfterFunc(t.connect, func() { b.cancel(errSlow) })
 	once, wait := t.habit.ask()
@@ -167,7 +166,18 @@ func (t *standard) RoundTrip(ctx context.Context, r *Request) (*Response, error)
 	return &Response{
 		Status: res.StatusCode, Length: res.ContentLength, Body: b,
 		ContentType: res.Header.Get("Content-Type"), Encoding: res.Header.Get("Content-Encoding"), RetryAfter: res.Header.Get("Retry-After"),
+		RequestID: requestIDIn(res.Header),
 	}, nil
+}
+
+// requestIDIn is how the upstream calls the request.
+func requestIDIn(h http.Header) string {
+	for _, name := range requestIDs {
+		if id := h.Get(name); usableID([]byte(id)) {
+			return id
+		}
+	}
+	return ""
 }
 
 // Close implements Transport.
@@ -178,6 +188,7 @@ func (t *standard) Close() { t.http.CloseIdleConnections() }
 type standardBody struct {
 	caller    context.Context
 	habit     *habit
+	connect   time.Duration
 	once      bool // the connection serves no other request
 	ctx       context.Context
 	cancel    context.CancelCauseFunc
@@ -191,22 +202,29 @@ type standardBody struct {
 // type; what breaks on the way to it has.
 func (b *standardBody) headFault(err error) error {
 	var onWire net.Error
-	f := providers.BadAnswer
+	f, connected := providers.BadAnswer, b.connected.Load()
+	cause := onWay(err, errHead)
 	switch {
 	case b.caller.Err() != nil:
-		f = providers.Gone
-	case b.ctx.Err() != nil:
-		f = providers.TimedOut
-	case errors.As(err, &onWire) && onWire.Timeout():
-		f = providers.TimedOut
-	case !b.connected.Load(), errors.As(err, &onWire), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		f, cause = providers.Gone, b.caller.Err()
+	case b.ctx.Err() != nil, errors.As(err, &onWire) && onWire.Timeout():
+		f, cause = providers.TimedOut, errSlow
+		if !connected {
+			cause = fmt.Errorf("no connection within %s", b.connect)
+		}
+	case cause == errNoFiles, cause == errNoFilesHere:
+		f = providers.NoFiles
+	case !connected, errors.As(err, &onWire), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
 		strings.Contains(err.Error(), "server closed idle connection"):
 		f = providers.Unreachable
+		if cause == errHead {
+			cause = io.ErrUnexpectedEOF
+		}
 	}
-	if !b.connected.Load() {
-		return unsent(f, err)
+	if !connected {
+		return unsent(f, cause)
 	}
-	return fault(f, err)
+	return fault(f, cause)
 }
 
 // Read implements providers.Source.
@@ -219,9 +237,9 @@ func (b *standardBody) Read(p []byte) (int, error) {
 	case b.caller.Err() != nil:
 		err = fault(providers.Gone, err)
 	case b.ctx.Err() != nil:
-		err = fault(providers.TimedOut, errSlow)
+		err = fault(providers.TimedOut, errPaused)
 	default:
-		err = fault(providers.BadAnswer, err)
+		err = fault(providers.BadAnswer, onWay(err, errBody))
 	}
 	return n, err
 }

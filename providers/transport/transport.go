@@ -64,8 +64,10 @@ type Response struct {
 	// Encoding is the content encoding; "" for none. It was not asked for.
 	Encoding   string
 	RetryAfter string
-	Length     int64 // of the body in bytes; -1 if the upstream does not say
-	Body       providers.Source
+	// RequestID is how the upstream calls the request; "" if it does not say.
+	RequestID string
+	Length    int64 // of the body in bytes; -1 if the upstream does not say
+	Body      providers.Source
 }
 
 // Options say where the upstream is.
@@ -166,9 +168,11 @@ func isFault(err error, f providers.Fault) bool {
 }
 
 // fault makes an error of the upstream.
-func fault(f providers.Fault, err error) error { return &providers.UpstreamError{Fault: f, Err: err} }
+func fault(f providers.Fault, err error) *providers.UpstreamError {
+	return &providers.UpstreamError{Fault: f, Err: err}
+}
 
 // unsent makes an error of a request of which the upstream has got nothing.
-func unsent(f providers.Fault, err error) error {
+func unsent(f providers.Fault, err error) *providers.UpstreamError {
 	return &providers.UpstreamError{Fault: f, Free: true, Err: err}
 }

@@ -268,7 +268,7 @@ func TestResponse(t *testing.T) {
 	both(t, func(t *testing.T, open func(Options) Transport) {
 		s := serve(t, nil, func(c net.Conn, in *bufio.Reader) {
 			if take(in) != nil {
-				io.WriteString(c, "HTTP/1.1 429 Slow\r\ncontent-type:  Text/X \r\nRETRY-AFTER: 7\r\nContent-Encoding: br\r\nContent-Length: 3\r\n\r\nabc")
+				io.WriteString(c, "HTTP/1.1 429 Slow\r\ncontent-type:  Text/X \r\nRETRY-AFTER: 7\r\ncf-ray: 8f\r\nX-REQUEST-ID:  up-7 \r\nRequest-Id: no\r\nContent-Encoding: br\r\nContent-Length: 3\r\n\r\nabc")
 			}
 		})
 		res, err := open(Options{BaseURL: "http://" + s.Addr().String()}).RoundTrip(t.Context(), post("hello"))
@@ -276,7 +276,7 @@ func TestResponse(t *testing.T) {
 			t.Fatal(err)
 		}
 		res.Body.Close()
-		if want := (Response{Status: 429, ContentType: "Text/X", Encoding: "br", RetryAfter: "7", Length: 3}); (Response{res.Status, res.ContentType, res.Encoding, res.RetryAfter, res.Length, nil}) != want {
+		if want := (Response{Status: 429, ContentType: "Text/X", Encoding: "br", RetryAfter: "7", RequestID: "up-7", Length: 3}); (Response{res.Status, res.ContentType, res.Encoding, res.RetryAfter, res.RequestID, res.Length, nil}) != want {
 			t.Errorf("got %+v, want %+v", res, want)
 		}
 		if _, err := res.Body.Read(make([]byte, 1)); err == nil {

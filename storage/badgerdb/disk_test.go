@@ -236,6 +236,9 @@ func TestDiskHangs(t *testing.T) {
 	}
 	d.step.Store(-1)
 	close(hang)
+	d.until("the rest of closing", d.db.IsClosed)
+	d.reading.Lock() // it writes the head
+	defer d.reading.Unlock()
 }
 
 // A disk without room is waited for.

@@ -1,6 +1,7 @@
 package badgerdb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -52,6 +53,7 @@ func (s *Store) Records(ctx context.Context, q storage.RecordQuery) ([]tally.Rec
 	}
 	var out []tally.Record
 	var last, next string
+	var failed error
 	behind, end := s.durable.Load(), s.committed.Load()
 	err = s.db.View(func(txn *badger.Txn) error {
 		return s.admitted(txn, from, end, 0, s.search(txn, &q, behind), q.Since, until, func(day uint32, x *entry) bool {
@@ -64,15 +66,15 @@ func (s *Store) Records(ctx context.Context, q storage.RecordQuery) ([]tally.Rec
 				next = last
 				return false
 			}
+			if failed = x.detail(txn, day); failed != nil {
+				return false
+			}
 			x.fill()
 			out, last = append(out, x.Record), strconv.FormatUint(uint64(day), 10)+"."+strconv.FormatUint(x.Seq, 10)
 			return q.ID == "" // there is one of an ID
 		})
 	})
-	if err == nil {
-		err = context.Cause(ctx)
-	}
-	if err != nil {
+	if err = cmp.Or(err, failed, context.Cause(ctx)); err != nil {
 		return nil, "", err
 	}
 	return out, next, nil
@@ -94,6 +96,9 @@ func (s *Store) lookUp(ctx context.Context, id tally.ID) (found *entry, err erro
 			}
 			for i := range b.entries {
 				if x := &b.entries[i]; x.ID == id {
+					if err := x.detail(txn, b.day); err != nil {
+						return err
+					}
 					x.fill()
 					found = x
 					return errFound

@@ -19,6 +19,7 @@ import (
 //	s client member               a session that runs
 //	c kind id                     an entity
 //	x chunk kind value            records of a chunk name this client, key, token or model
+//	d day seq                     what went wrong with attempts of a record
 //	! name                        what the store knows of itself
 //
 // Numbers are big-endian, so keys sort by them. Every value ends with a CRC of
@@ -34,6 +35,7 @@ const (
 	tableState   = '!'
 
 	tablePresence = 'x'
+	tableDetail   = 'd'
 )
 
 var (
@@ -52,15 +54,21 @@ const daySeconds = 24 * 60 * 60
 // day 0.
 func dayOf(t time.Time) uint32 { return uint32(max(t.Unix(), 0) / daySeconds) }
 
-func recordKey(day uint32, seq uint64) []byte {
+func recordKey(day uint32, seq uint64) []byte { return seqKey(tableRecord, day, seq) }
+
+func detailKey(day uint32, seq uint64) []byte { return seqKey(tableDetail, day, seq) }
+
+func seqKey(table byte, day uint32, seq uint64) []byte {
 	k := make([]byte, 13)
-	k[0] = tableRecord
+	k[0] = table
 	binary.BigEndian.PutUint32(k[1:], day)
 	binary.BigEndian.PutUint64(k[5:], seq)
 	return k
 }
 
 func recordDay(day uint32) []byte { return recordKey(day, 0)[:5] }
+
+func detailDay(day uint32) []byte { return detailKey(day, 0)[:5] }
 
 // parseRecordKey reads the key of records.
 func parseRecordKey(k []byte) (day uint32, seq uint64, ok bool) {

@@ -79,13 +79,13 @@ func TestOpenRefuses(t *testing.T) {
 // Who opens the folder of a newer program is told which one to install.
 func TestNewerSchema(t *testing.T) {
 	for version, want := range map[string][2]string{
-		"3.1.4":        {"was written by tallygate 3.1.4 (schema 3); this program reads up to schema 2", "install tallygate 3.1.4 or newer"},
-		"":             {"was written by a newer tallygate (schema 3); this program reads up to schema 2", "install a newer tallygate"},
-		"3\x1b[31mred": {"was written by a newer tallygate (schema 3); this program reads up to schema 2", "install a newer tallygate"},
+		"3.1.4":        {"was written by tallygate 3.1.4 (schema 4); this program reads up to schema 3", "install tallygate 3.1.4 or newer"},
+		"":             {"was written by a newer tallygate (schema 4); this program reads up to schema 3", "install a newer tallygate"},
+		"3\x1b[31mred": {"was written by a newer tallygate (schema 4); this program reads up to schema 3", "install a newer tallygate"},
 	} {
 		dir := filepath.Join(t.TempDir(), "s")
 		s := openStore(t, dir)
-		s.queue.alone(func() error { return s.set(keySchema, append([]byte{3}, version...)) })
+		s.queue.alone(func() error { return s.set(keySchema, append([]byte{schema + 1}, version...)) })
 		s.Close()
 		_, err := Open(ctx, Options{Dir: dir})
 		if e := tally.AsError(err); err == nil || e.Code != tally.Invalid || e.Message != "the store in "+dir+" "+want[0] || e.Hint != want[1] {
@@ -99,7 +99,7 @@ func TestNewerSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if got := schemaOf(t, s); got != "\x022.0.1" {
+	if got := schemaOf(t, s); got != "\x032.0.1" {
 		t.Errorf("it says %q", got)
 	}
 }

@@ -181,8 +181,8 @@ func (s *Store) drop(day uint32) error {
 	if err != nil {
 		return err
 	}
-	if err := s.db.DropPrefix(append(outlived, recordDay(day))...); err != nil {
-		return tally.Errorf(tally.Unavailable, "the store cannot delete: %w", err)
+	if err := s.db.DropPrefix(append(outlived, recordDay(day), detailDay(day))...); err != nil {
+		return cannotDelete(err)
 	}
 	return nil
 }

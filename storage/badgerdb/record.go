@@ -41,7 +41,8 @@ func (x *entry) fill() {
 // A record says only what differs from the one before it in its value: gateway,
 // model, limits and the like are written once. Numbers are written as what they
 // are more than one would expect, and left out where that is nothing. What
-// follows is version 2; version 1 is in record1.go.
+// follows is version 3, and 2, which has fewer flags and texts; version 1 is in
+// record1.go.
 
 // flags of a record. The first seven take one byte.
 const (
@@ -56,14 +57,15 @@ const (
 	flagUncounted
 	flagCut
 	flagTries
+	flagReached
 
-	flags = 11
+	flags = 12
 )
 
 // texts is how many texts a record has: the first are IDs. Those that differ most
 // often from one record to the next come first.
 const (
-	texts   = 19
+	texts   = 21
 	idTexts = 6
 )
 
@@ -82,13 +84,13 @@ func (p *previous) forget() { *p = previous{limits: p.limits[:0], tries: p.tries
 func textsOf(r *tally.Record) [texts]string {
 	return [texts]string{string(r.ID), string(r.Client), string(r.Key), string(r.Provider), string(r.Price), string(r.Gateway), r.Model,
 		r.Upstream, r.Code, string(r.Outcome), string(r.Basis), r.Session, r.Token, r.Origin,
-		r.Country, r.Endpoint, r.VisitorNet, string(r.Tier), r.Answered}
+		r.Country, r.Endpoint, r.VisitorNet, string(r.Tier), r.Answered, r.Request, r.Reason}
 }
 
 func setTexts(r *tally.Record, s *[texts]string) {
 	r.ID, r.Client, r.Key, r.Provider, r.Price, r.Gateway, r.Model = tally.ID(s[0]), tally.ID(s[1]), tally.ID(s[2]), tally.ID(s[3]), tally.ID(s[4]), tally.ID(s[5]), s[6]
 	r.Upstream, r.Code, r.Outcome, r.Basis, r.Session, r.Token, r.Origin = s[7], s[8], tally.Outcome(s[9]), tally.Basis(s[10]), s[11], s[12], s[13]
-	r.Country, r.Endpoint, r.VisitorNet, r.Tier, r.Answered = s[14], s[15], s[16], tally.Tier(s[17]), s[18]
+	r.Country, r.Endpoint, r.VisitorNet, r.Tier, r.Answered, r.Request, r.Reason = s[14], s[15], s[16], tally.Tier(s[17]), s[18], s[19], s[20]
 }
 
 // numbers is how many numbers a record may have.
@@ -147,6 +149,7 @@ func (e *encoder) entry(x *entry) {
 		{flagStream, r.Stream}, {flagSameLimits, slices.Equal(e.limits, last.limits)}, {flagSettledAsLast, settledAsLast},
 		{flagNewSession, r.NewSession}, {flagEnds, !r.SessionEnds.IsZero()}, {flagVisitor, len(r.Visitor) > 0}, {flagBilled, r.Billed != nil},
 		{flagStray, x.stray}, {flagUncounted, r.Uncounted}, {flagCut, r.Cut}, {flagTries, len(r.Tries) > 0},
+		{flagReached, r.Reached != nil},
 	} {
 		if f.set {
 			set |= f.bit
@@ -165,6 +168,9 @@ func (e *encoder) entry(x *entry) {
 	}
 	if set&flagTries != 0 {
 		e.tries(r)
+	}
+	if set&flagReached != 0 {
+		e.reached(r.Reached)
 	}
 	if set&flagSameLimits == 0 {
 		e.putLimits(false)
@@ -200,7 +206,7 @@ func (d *decoder) entry(x *entry) {
 	}
 }
 
-// entry2 reads a record of version 2 up to its limits.
+// entry2 reads a record of version 2 or 3 up to its limits.
 func (d *decoder) entry2(x *entry) (sameLimits bool) {
 	r, last := &x.Record, &d.last
 	set := d.mask(flags)
@@ -213,7 +219,7 @@ func (d *decoder) entry2(x *entry) (sameLimits bool) {
 	d.figures(n[:])
 	setNumbers(r, &n, set&flagBilled != 0)
 	if set&flagVisitor != 0 {
-		r.Visitor = []byte(d.text())
+		r.Visitor = d.visitor()
 	}
 	if set&flagEnds != 0 {
 		r.SessionEnds = d.after(r.At.Unix())
@@ -221,9 +227,36 @@ func (d *decoder) entry2(x *entry) (sameLimits bool) {
 	if set&flagTries != 0 {
 		d.tries(r)
 	}
+	if set&flagReached != 0 {
+		r.Reached = d.reached()
+	}
 	if x.settledAt = last.settledAt; set&flagSettledAsLast == 0 {
 		x.settledAt = r.At.Add(time.Duration(n[settledNumber] + n[3]))
 	}
 	last.at, last.settledAt = r.At.Unix(), x.settledAt
 	return set&flagSameLimits != 0
+}
+
+// visitor reads the hash of a visitor; none is nil, however it is written.
+func (d *decoder) visitor() []byte {
+	if v := d.text(); v != "" {
+		return []byte(v)
+	}
+	return nil
+}
+
+// reached writes the limit that a request was refused for.
+func (e *encoder) reached(x *tally.Reached) {
+	e.text(string(x.Subject))
+	e.text(string(x.Metric))
+	e.text(x.Window)
+	for _, n := range [...]int64{x.Used, x.Held, x.Need, x.Max} {
+		e.int(n)
+	}
+	e.time(x.Resets)
+}
+
+func (d *decoder) reached() *tally.Reached {
+	return &tally.Reached{Subject: tally.Subject(d.text()), Metric: tally.Metric(d.text()), Window: d.text(),
+		Used: d.int(), Held: d.int(), Need: d.int(), Max: d.int(), Resets: d.time()}
 }

@@ -37,7 +37,7 @@ func (d *decoder) entry1(x *entry) (sameLimits bool) {
 	r.Token, r.Session, r.Origin, r.Country, r.Endpoint, r.Model, r.Upstream, r.VisitorNet = s[5], s[6], s[7], s[8], s[9], s[10], s[11], s[12]
 	r.Outcome, r.Basis, r.Code = tally.Outcome(s[13]), tally.Basis(s[14]), s[15]
 	if set&flagVisitor1 != 0 {
-		r.Visitor = []byte(d.text())
+		r.Visitor = d.visitor()
 	}
 	if set&flagEnds1 != 0 {
 		r.SessionEnds = d.time()

@@ -23,6 +23,7 @@ type combination struct {
 	gateway, client, key, provider tally.ID
 	token, model, upstream         string
 	country, code                  string
+	failures                       string // provider and cause of attempts that failed, each with a zero byte behind it
 	others                         string // charged subjects the record does not name, each with a zero byte behind it
 }
 
@@ -33,7 +34,7 @@ func combine(r *tally.Record) combination {
 	return combination{
 		bucket: uint32(max(r.At.Unix(), 0) / granSeconds[quarters]), status: r.Status,
 		gateway: r.Gateway, client: r.Client, key: r.Key, provider: r.Provider,
-		token: r.Token, model: r.Model, upstream: r.Upstream, country: r.Country, code: r.Code, others: others(r),
+		token: r.Token, model: r.Model, upstream: r.Upstream, country: r.Country, code: r.Code, failures: failures(r), others: others(r),
 	}
 }
 
@@ -45,6 +46,17 @@ func (s sheet) count(r *tally.Record) {
 		s[c] = sums
 	}
 	sums.Count(r)
+}
+
+// failures lists the attempts that failed.
+func failures(r *tally.Record) string {
+	var out string
+	for i := range r.Tries {
+		if a := &r.Tries[i]; a.Cause != "" {
+			out += string(a.Provider) + "\x00" + a.Cause + "\x00"
+		}
+	}
+	return out
 }
 
 // others lists the charged subjects that a record does not name. They are rare.
@@ -76,10 +88,14 @@ func names(r *tally.Record, s tally.Subject) bool {
 func (c *combination) rows(f func(rowKey)) {
 	r := tally.Record{Gateway: c.gateway, Client: c.client, Key: c.key, Provider: c.provider, Token: c.token,
 		Model: c.model, Upstream: c.upstream, Country: c.country, Code: c.code, Status: c.status}
+	for rest := c.failures; rest != ""; {
+		var provider, cause string
+		provider, rest, _ = strings.Cut(rest, "\x00")
+		cause, rest, _ = strings.Cut(rest, "\x00")
+		r.Tries = append(r.Tries, tally.Attempt{Provider: tally.ID(provider), Cause: cause})
+	}
 	for i, family := range tally.Families {
-		if dim, ok := family.Dim(&r); ok {
-			f(rowKey{quarters, uint8(i), c.bucket, dim})
-		}
+		family.Dims(&r, func(dim tally.Dim) { f(rowKey{quarters, uint8(i), c.bucket, dim}) })
 	}
 	for s := range strings.SplitSeq(strings.TrimSuffix(c.others, "\x00"), "\x00") {
 		if s != "" {

@@ -12,12 +12,24 @@ import (
 // schema is the version of everything in the store. The value that says so is one
 // byte, and since schema 2 the version of the program that wrote it behind it, so
 // that an older program can name the one that is needed.
-const schema = 2
+const schema = 3
+
+// familiesOf is how many families have rows in each schema.
+var familiesOf = [...]int{1: 14, 2: 15, 3: 16}
 
 // found is what a store says of its schema.
 type found struct {
 	schema byte   // 0: it is new
 	filled uint64 // records up to here are in what an upgrade that was stopped has written
+}
+
+// upgrading is what a store says while it is brought up from a schema: no version
+// begins with the zero byte, so that no other program takes the store for its own.
+func upgrading(from byte, filled uint64) []byte {
+	var e encoder
+	e.b = append(e.b, schema, 0, from)
+	e.uint(filled)
+	return e.b
 }
 
 // readSchema reads the schema of the store, and refuses one that is newer than
@@ -40,10 +52,15 @@ func (s *Store) readSchema(txn *badger.Txn) (f found, err error) {
 		return f, s.tooNew(payload[0], string(payload[1:]))
 	}
 	f.schema = payload[0]
-	if f.schema < schema && len(payload) > 1 {
-		d := decoder{b: payload[1:]}
-		f.filled = d.uint()
+	// The program of schema 2 wrote {1, how far it was} while it brought up one of
+	// schema 1: that is begun anew, because it did not count in all families.
+	if len(payload) > 2 && payload[1] == 0 {
+		d := decoder{b: payload[3:]}
+		f.schema, f.filled = payload[2], d.uint()
 		err = d.end("how far an upgrade has come")
+		if err == nil && (f.schema == 0 || f.schema >= schema) {
+			err = corrupt("the store says that it is brought up from schema %d", f.schema)
+		}
 	}
 	return f, err
 }

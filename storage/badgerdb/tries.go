@@ -12,7 +12,7 @@ import (
 
 // tryTexts is how many texts an attempt has: the first are IDs.
 const (
-	tryTexts   = 5
+	tryTexts   = 7
 	tryIDTexts = 2
 	tryNumbers = tally.NumClasses + 4
 )
@@ -29,7 +29,7 @@ func (e *encoder) tries(r *tally.Record) {
 	e.uint(uint64(len(r.Tries)))
 	for i := range r.Tries {
 		t := &r.Tries[i]
-		list := [tryTexts]string{string(t.Provider), string(t.Price), t.Upstream, string(t.Basis), t.Cause}
+		list := [tryTexts]string{string(t.Provider), string(t.Price), t.Upstream, string(t.Basis), t.Cause, t.Code, t.Request}
 		e.changed(list[:], e.last.lastTry(i, r)[:], tryIDTexts)
 		var n [tryNumbers]int64
 		n[0], n[1], n[2], n[3] = int64(t.Took), int64(t.Status), int64(t.Cost), t.Searches
@@ -40,14 +40,19 @@ func (e *encoder) tries(r *tally.Record) {
 }
 
 func (d *decoder) tries(r *tally.Record) {
-	r.Tries = make([]tally.Attempt, d.count())
+	n := d.count()
+	if n == 0 { // the flag says that there are some
+		d.fail()
+		return
+	}
+	r.Tries = make([]tally.Attempt, n)
 	for i := range r.Tries {
 		s := d.last.lastTry(i, r)
 		d.changed(s[:], d.mask(tryTexts), tryIDTexts)
 		var n [tryNumbers]int64
 		d.figures(n[:])
 		r.Tries[i] = tally.Attempt{
-			Provider: tally.ID(s[0]), Price: tally.ID(s[1]), Upstream: s[2], Basis: tally.Basis(s[3]), Cause: s[4],
+			Provider: tally.ID(s[0]), Price: tally.ID(s[1]), Upstream: s[2], Basis: tally.Basis(s[3]), Cause: s[4], Code: s[5], Request: s[6],
 			Took: time.Duration(n[0]), Status: int(n[1]), Cost: tally.NanoUSD(n[2]), Searches: n[3],
 			Tokens: tally.TokensOf([tally.NumClasses]int64(n[4:])),
 		}

@@ -9,18 +9,14 @@ import (
 	"tallygate/engine/tally"
 )
 
-// A store of schema 1 becomes one of schema 2 when it is opened: families that
-// schema 1 did not have get their rows, and records the rows by which they are
-// searched for, all from the records that are there. Nothing else is written
+// A store of an older schema becomes one of this when it is opened: families that
+// it did not have get their rows, and, from schema 1, records the rows by which they
+// are searched for, all from the records that are there. Nothing else is written
 // again: every value is read in the version it has.
 //
-// What is counted is what a checkpoint of schema 1 has counted; the records behind
-// it are then replayed like after any crash. An upgrade that is stopped goes on
-// where it was, and until it is complete no other program takes the store: the
-// old one knows a schema by its only byte.
-
-// families1 is how many families have rows in schema 1.
-const families1 = 14
+// What is counted is what its last checkpoint has counted; the records behind it are
+// then replayed like after any crash. An upgrade that is stopped goes on where it
+// was, and until it is complete no other program takes the store.
 
 // upgradeRecords is how many records an upgrade takes before it writes what they
 // come to, which bounds its memory.
@@ -29,6 +25,7 @@ const upgradeRecords = 20_000
 // upgrade is an upgrade under way.
 type upgrade struct {
 	*Store
+	from     byte   // the schema
 	seq      uint64 // the records up to here are counted
 	n        int    // of records that are counted and not written
 	rows     raised
@@ -40,10 +37,10 @@ type upgrade struct {
 func (s *Store) upgrade(ctx context.Context, is found) error {
 	began := time.Now()
 	s.log.Info("the store is brought up to a new schema, once", "from", is.schema, "to", schema, "records", s.saved.end.seq-s.pruned.seq)
-	u := &upgrade{Store: s, seq: max(is.filled, s.pruned.seq), presence: newPresence(s.opts.chunkBits)}
+	u := &upgrade{Store: s, from: is.schema, seq: max(is.filled, s.pruned.seq), presence: newPresence(s.opts.chunkBits)}
 	u.begin()
 	defer func() { u.txn.Discard() }()
-	if err := u.write(); err != nil { // from now on, the old program takes it for another's
+	if err := u.write(); err != nil { // from now on, an older program takes it for a newer one's
 		return err
 	}
 	if err := s.db.View(func(txn *badger.Txn) error { return u.records(ctx, txn) }); err != nil {
@@ -63,7 +60,7 @@ func (s *Store) upgrade(ctx context.Context, is found) error {
 func (u *upgrade) begin() {
 	added := func(keys func(rowKey) [][]byte) raised {
 		return newRaised(func(k rowKey) [][]byte {
-			if k.family < families1 || k.family == bySubject {
+			if int(k.family) < familiesOf[u.from] || k.family == bySubject {
 				return nil
 			}
 			return keys(k)
@@ -111,7 +108,9 @@ func (u *upgrade) count(r *tally.Record) error {
 	u.seq = r.Seq
 	u.n++
 	if r.Seq <= u.saved.end.seq {
-		u.presence.add(r)
+		if u.from == 1 {
+			u.presence.add(r)
+		}
 		if err := u.rows.count(u.txn, r); err != nil {
 			return err
 		}
@@ -138,10 +137,7 @@ func (u *upgrade) write() error {
 		}
 	}
 	u.presence.dirty = u.presence.dirty[:0]
-	var e encoder
-	e.b = append(e.b, 1)
-	e.uint(u.seq)
-	if err := w.set(keySchema, e.b); err != nil {
+	if err := w.set(keySchema, upgrading(u.from, u.seq)); err != nil {
 		return err
 	}
 	return w.commit()

@@ -82,6 +82,59 @@ func keys(t *testing.T, s *Store, prefix ...byte) (out []string) {
 	return out
 }
 
+// A folder of schema 2 is gone on with too, also when its upgrade is killed.
+func TestKeptFolderOfSchema2(t *testing.T) {
+	records := keptJSON[[]tally.Record](t, "../schema2/records.jsonl.gz")
+	for n := range 5 {
+		o := Options{Dir: unpack(t, "testdata/schema2"), Version: "3.0.0", upgradeRecords: 400}
+		commits := 0
+		if s, err := open(ctx, o, func(txn *badger.Txn) error {
+			if commits++; commits == n {
+				return errInTheWay
+			}
+			return txn.Commit()
+		}); err == nil {
+			s.Close()
+		}
+		k := &keptStore{T: t, options: o}
+		k.start()
+		k.sound()
+		k.same(records)
+		got, err := k.Series(ctx, storage.SeriesQuery{Family: tally.ByFailure, Edges: keptEdges()})
+		if want := pointsOf(tally.ByFailure, keptEdges(), records); err != nil || len(got) == 0 || !reflect.DeepEqual(got, want) {
+			t.Errorf("killed at commit %d: series by failure:\ngot  %+v, %v\nwant %+v", n, got, err, want)
+		}
+		if holds, err := k.Holds(ctx); err != nil || holds != 4 {
+			t.Errorf("%d holds, %v", holds, err)
+		}
+		k.Close()
+	}
+}
+
+// An upgrade to schema 2 that its program has left halfway is begun anew.
+func TestUpgradeToSchema2IsHalfway(t *testing.T) {
+	o := Options{Dir: keptFolder(t), upgradeRecords: 100, chunkBits: 6}
+	n := 0
+	open(ctx, o, func(txn *badger.Txn) error {
+		if n++; n == 8 {
+			return errInTheWay
+		}
+		return txn.Commit()
+	})
+	s, err := newStore(ctx, o, (*badger.Txn).Commit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.set(keySchema, []byte{1, 200, 1}), s.db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	k := &keptStore{T: t, options: o}
+	k.start()
+	defer k.Close()
+	k.sound()
+	k.series("after_open", keptJSON[[]tally.Record](t, "records_after_open.jsonl.gz"))
+}
+
 // An upgrade that is killed at any moment goes on where it was.
 func TestKeptFolderKilled(t *testing.T) {
 	records := keptJSON[[]tally.Record](t, "records_after_open.jsonl.gz")
@@ -132,7 +185,7 @@ func TestKeptFolderKilled(t *testing.T) {
 	}
 }
 
-// A program that knows only schema 1 does not take a store while it is upgraded,
+// A program of an older schema does not take a store while it is upgraded,
 // nor later.
 func TestUpgradeShutsOldProgramOut(t *testing.T) {
 	o := Options{Dir: keptFolder(t), Version: "2.0.0", upgradeRecords: 100}
@@ -153,11 +206,11 @@ func TestUpgradeShutsOldProgramOut(t *testing.T) {
 		defer s.db.Close()
 		return schemaOf(t, s)
 	}
-	if p := look(); len(p) < 2 || p[0] != 1 {
+	if p := look(); len(p) < 4 || p[:3] != "\x03\x00\x01" {
 		t.Errorf("in mid-upgrade the schema is %q", p)
 	}
 	openStore(t, o.Dir).Close()
-	if p := look(); p != "\x02" { // the program that has completed it gave no version
+	if p := look(); p != "\x03" { // the program that has completed it gave no version
 		t.Errorf("after it the schema is %q", p)
 	}
 }
@@ -199,7 +252,7 @@ func old(t *testing.T, dir string) {
 		if key[0] == tableOpening {
 			k, ok = parseRowTail([]byte(key[1:]))
 		}
-		if ok && (k.family < families1 || k.family == bySubject) {
+		if ok && (int(k.family) < familiesOf[1] || k.family == bySubject) {
 			continue
 		}
 		err = errors.Join(err, s.db.Update(func(txn *badger.Txn) error { return txn.Delete([]byte(key)) }))
@@ -220,7 +273,7 @@ func TestUpgradeInMidPrune(t *testing.T) {
 		for n, done := 1, false; !done; n += step {
 			t.Run(fmt.Sprintf("commit %d, done %v", n, after), func(t *testing.T) {
 				w := newWorld(t)
-				w.families = tally.Families[:families1] // the others say nothing of pruned records
+				w.families = tally.Families[:familiesOf[1]] // the others say nothing of pruned records
 				w.history()
 				commits := w.fail(n, after)
 				done = w.prune(w.now.AddDate(0, 0, 2)) == nil
@@ -248,7 +301,7 @@ func TestUpgradeInMidPrune(t *testing.T) {
 // Nor does it count what is pruned and was not removed yet.
 func TestUpgradeBeforeRemoval(t *testing.T) {
 	w := newWorld(t)
-	w.families = tally.Families[:families1]
+	w.families = tally.Families[:familiesOf[1]]
 	w.history()
 	err := w.queue.alone(func() error {
 		if err := w.completeCheckpoint(); err != nil {
@@ -292,7 +345,7 @@ func TestBackupOfSchema1Restores(t *testing.T) {
 	}
 	k.start()
 	defer k.Close()
-	if got := schemaOf(t, k.Store); got != "\x022.0.1" {
+	if got := schemaOf(t, k.Store); got != "\x032.0.1" {
 		t.Errorf("it says %q", got)
 	}
 	k.says("after_open", keptJSON[keptFacts](t, "store.json").AfterOpen)

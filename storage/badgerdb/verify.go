@@ -301,6 +301,13 @@ func (v *verifier) rest() error {
 			return d.end("a session")
 		}},
 		{tableState, "checkpoint", v.state},
+		{tableDetail, "detail", func(_, payload []byte) error {
+			d := decoder{b: payload}
+			for len(d.b) > 0 {
+				d.text()
+			}
+			return d.end("what went wrong with attempts")
+		}},
 		{tablePresence, "presence", func(key, payload []byte) error {
 			if _, _, ok := parsePresenceKey(key); !ok || len(payload) > 0 {
 				return corrupt("a row of presence is malformed")

@@ -99,6 +99,11 @@ func (s *Store) put(b *batch, j *job) {
 	case jobRefuse:
 		r := &j.entry.Record
 		r.At, r.Charges = ledger.UTC(r.At), nil
+		if r.Reached != nil {
+			with := *r.Reached
+			with.Resets = ledger.UTC(with.Resets)
+			r.Reached = &with
+		}
 		r.Session, r.NewSession, r.SessionEnds = "", false, time.Time{}
 		s.add(b, j)
 	}
@@ -142,9 +147,10 @@ func (s *Store) add(b *batch, j *job) {
 	s.end.reached = later(s.end.reached, r.At.Add(took))
 	s.end.settledAt = later(s.end.settledAt, s.end.reached)
 	j.entry.settledAt = s.end.reached
-	if day := dayOf(s.end.settledAt); len(b.blocks) == 0 || b.blocks[len(b.blocks)-1].day != day {
+	j.day = dayOf(s.end.settledAt)
+	if len(b.blocks) == 0 || b.blocks[len(b.blocks)-1].day != j.day {
 		b.closeBlock()
-		b.blocks = append(b.blocks, span{day: day, first: r.Seq, from: len(b.records.b)})
+		b.blocks = append(b.blocks, span{day: j.day, first: r.Seq, from: len(b.records.b)})
 		b.records.blockHead()
 	}
 	b.records.entry(&j.entry)
@@ -193,6 +199,15 @@ func (s *Store) commitBatch(b *batch) error {
 	b.closeBlock()
 	for _, x := range b.blocks {
 		if err := txn.Set(recordKey(x.day, x.first), b.records.b[x.from:x.to:x.to]); err != nil {
+			return err
+		}
+	}
+	for _, j := range b.settled {
+		if !j.entry.HasDetail() {
+			continue
+		}
+		key := detailKey(j.day, j.entry.Seq)
+		if err := txn.Set(key, seal(key, detailsOf(&j.entry.Record))); err != nil {
 			return err
 		}
 	}

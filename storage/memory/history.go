@@ -66,14 +66,18 @@ func (s *Store) Series(ctx context.Context, q storage.SeriesQuery) ([]storage.Po
 		span := map[tally.Dim]*tally.Sums{}
 		for j := range s.records {
 			r := &s.records[j].Record
-			dim, ok := q.Family.Dim(r)
-			if !ok || r.At.Before(q.Edges[i]) || !r.At.Before(q.Edges[i+1]) || q.First != "" && dim[0] != q.First {
+			if r.At.Before(q.Edges[i]) || !r.At.Before(q.Edges[i+1]) {
 				continue
 			}
-			if span[dim] == nil {
-				span[dim] = &tally.Sums{}
-			}
-			span[dim].Count(r)
+			q.Family.Dims(r, func(dim tally.Dim) {
+				if q.First != "" && dim[0] != q.First {
+					return
+				}
+				if span[dim] == nil {
+					span[dim] = &tally.Sums{}
+				}
+				span[dim].Count(r)
+			})
 		}
 		first := len(out)
 		for dim, sums := range span {
@@ -100,6 +104,24 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
 		n++
 	}
 	return n, nil
+}
+
+// Forget implements storage.History.
+func (s *Store) Forget(ctx context.Context, before time.Time) error {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	horizon := before.UTC().Truncate(24 * time.Hour)
+	for i := range s.records {
+		if x := &s.records[i]; x.settledAt.Before(horizon) {
+			for j := range x.Tries {
+				x.Tries[j].Detail = ""
+			}
+		}
+	}
+	return nil
 }
 
 // AcceptClock implements storage.Store.

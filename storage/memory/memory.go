@@ -183,5 +183,8 @@ func utc(t time.Time) time.Time {
 func clone(r *tally.Record) tally.Record {
 	c := *r
 	c.Charges, c.Visitor, c.Tries = slices.Clone(r.Charges), slices.Clone(r.Visitor), slices.Clone(r.Tries)
+	if r.Reached != nil {
+		c.Reached = new(*r.Reached)
+	}
 	return c
 }

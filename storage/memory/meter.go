@@ -193,6 +193,9 @@ func (s *Store) Refuse(ctx context.Context, r tally.Record) error {
 	}
 	r = clone(&r)
 	r.At, r.Charges = utc(r.At), nil
+	if r.Reached != nil {
+		r.Reached.Resets = utc(r.Reached.Resets)
+	}
 	r.Session, r.NewSession, r.SessionEnds = "", false, time.Time{}
 	s.tell(s.add(r))
 	return nil

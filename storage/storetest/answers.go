@@ -25,7 +25,7 @@ func (h *history) answer(t *rapid.T, r tally.Reservation) tally.Record {
 	rec.Uncounted, rec.Cut = rapid.Bool().Draw(t, "uncounted"), rapid.Bool().Draw(t, "cut")
 	rec.Waited = pick(t, "waited", 0, time.Millisecond, 999*time.Millisecond, time.Second, time.Minute)
 	rec.Tokens = drawTokens(t)
-	rec.Searches = upTo(t, "searches", 2)
+	rec.Searches, rec.Request = upTo(t, "searches", 2), pick(t, "request", "", "req_c")
 	if rapid.Bool().Draw(t, "billed") {
 		billed := tally.NanoUSD(upTo(t, "bill", 3000))
 		rec.Billed, rec.Listed = &billed, tally.NanoUSD(upTo(t, "listed", 3000))
@@ -33,7 +33,8 @@ func (h *history) answer(t *rapid.T, r tally.Reservation) tally.Record {
 	for range upTo(t, "tries", 3) {
 		rec.Tries = append(rec.Tries, tally.Attempt{
 			Provider: pick[tally.ID](t, "provider", "pr_1", "pr_2"), Upstream: rec.Upstream, Price: rec.Price, Basis: pick(t, "basis", "", tally.Estimated),
-			Tokens: drawTokens(t), Cost: tally.NanoUSD(upTo(t, "cost", 300)), Status: pick(t, "status", 0, 200, 500), Cause: pick(t, "cause", "", "timeout"),
+			Tokens: drawTokens(t), Cost: tally.NanoUSD(upTo(t, "cost", 300)), Status: pick(t, "status", 0, 200, 500), Cause: pick(t, "cause", "", "timeout", "busy"),
+			Code: pick(t, "code", "", "rate_limit"), Detail: pick(t, "detail", "", `"words"`), Request: pick(t, "request", "", "req_a", "req_b"),
 			Took: time.Duration(upTo(t, "took", 1e9)),
 		})
 	}

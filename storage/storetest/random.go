@@ -33,7 +33,7 @@ func randomHistory(t *testing.T, s Subject) {
 			"clock": h.clock, "clock again": h.clock,
 			"refuse": h.refuse, "extend": h.extend, "expire": h.expire,
 			"usage": h.usage, "last used": h.lastUsed, "status": h.status,
-			"records": h.records, "series": h.series, "prune": h.prune,
+			"records": h.records, "series": h.series, "prune": h.prune, "forget": h.forget,
 			"apply": h.apply, "accept the clock": h.acceptClock,
 		}
 		if s.Keeps {
@@ -305,6 +305,11 @@ func (h *history) series(t *rapid.T) {
 	got, err := h.bench.Series(ctx, q)
 	want, wantErr := h.want.Series(ctx, q)
 	h.same(got, want, err, wantErr, "series %+v", q)
+}
+
+func (h *history) forget(t *rapid.T) {
+	before := h.bench.now.AddDate(0, 0, -int(upTo(t, "days", 3)))
+	h.same(0, 0, h.bench.Forget(ctx, before), h.want.Forget(ctx, before), "forget before %v", before)
 }
 
 func (h *history) prune(t *rapid.T) {

@@ -64,6 +64,7 @@ func Run(t *testing.T, s Subject) {
 		{"RecordsPages", recordsPages},
 		{"Series", series},
 		{"Prune", prune},
+		{"Forget", forget},
 		{"Status", status},
 		{"AcceptClock", acceptClock},
 		{"Hook", hook},

@@ -25,12 +25,15 @@ func series(b *bench) {
 		for i := range edges[1:] {
 			span := map[tally.Dim]*tally.Sums{}
 			for _, rec := range all {
-				if dim, ok := f.Dim(&rec); ok && !rec.At.Before(edges[i]) && rec.At.Before(edges[i+1]) {
+				if rec.At.Before(edges[i]) || !rec.At.Before(edges[i+1]) {
+					continue
+				}
+				f.Dims(&rec, func(dim tally.Dim) {
 					if span[dim] == nil {
 						span[dim] = &tally.Sums{}
 					}
 					span[dim].Count(&rec)
-				}
+				})
 			}
 			from := len(want)
 			for dim, sums := range span {

@@ -44,6 +44,7 @@ func (s *Providers) drawDetail(width, height int) widget.Block {
 	day := s.day[p.ID]
 	lines = append(lines, "", heading(t, "24 hours", widget.Money(day.CostNanoUSD), inner))
 	lines = append(lines, sumLines(t, &day, inner)...)
+	lines = append(lines, s.failedLines(p, inner)...)
 	lines = append(lines, "", heading(t, "30 days", widget.Money(p.Month.CostNanoUSD), inner))
 	lines = append(lines, sumLines(t, &p.Month, inner)...)
 	failed := func(r *live.Request) bool {
@@ -58,6 +59,34 @@ func (s *Providers) drawDetail(width, height int) widget.Block {
 	lines = append(lines, "", heading(t, "Last requests", "", inner))
 	lines = append(lines, tailLines(s.env, s.snap, inner, max(rows-len(lines), 5), func(r *live.Request) bool { return r.Provider == p.ID })...)
 	return s.box(widget.Safe(p.Name), "since "+p.CreatedAt.In(s.env.Zone).Format("2 Jan 2006"), width, height, lines)
+}
+
+// failedLines tell of attempts that failed, also where another provider has then
+// answered.
+func (s *Providers) failedLines(p *control.ProviderView, width int) []string {
+	t := s.env.Theme
+	if len(p.Failures) == 0 && p.LastFailure == nil {
+		return nil
+	}
+	var out []string
+	if len(p.Failures) > 0 {
+		out = append(out, t.Paint(theme.Bad, t.Glyphs.Wrong+" "+tally.Group(p.Failures.Total()))+t.Paint(theme.Muted, " attempts failed: ")+causes(p.Failures))
+	}
+	if f := p.LastFailure; f != nil {
+		for _, l := range widget.Wrap(widget.Ago(f.At, s.env.Clock())+" ago: "+widget.Safe(f.Why()), width) {
+			out = append(out, t.Paint(theme.Muted, l))
+		}
+	}
+	return out
+}
+
+// causes are "30 timeout, 11 busy".
+func causes(f control.Failures) string {
+	var out []string
+	for _, c := range f {
+		out = append(out, tally.Group(c.Count)+" "+widget.Safe(words(c.Cause)))
+	}
+	return strings.Join(out, ", ")
 }
 
 // offers counts the models of a provider: known, offered, without a price.

@@ -52,7 +52,7 @@ const freshFor = 20 * time.Second
 func NewProviders(e *Env) *Providers {
 	s := &Providers{snap: &live.Snapshot{}, tests: map[tally.ID]probe{}, list: newList(e, []widget.Column{
 		{Title: "#", Width: 2, Right: true}, {Title: "", Width: 1}, {Title: "provider", Least: 16}, {Title: "state", Width: 6, Priority: 5}, {Title: "models", Width: 6, Right: true, Priority: 3},
-		{Title: "24 h", Width: 6, Right: true, Priority: 2}, {Title: "p50", Width: 7, Right: true, Priority: 1}, {Title: "30 days", Width: 9, Right: true, Priority: 4},
+		{Title: "24 h", Width: 6, Right: true, Priority: 2}, {Title: "failed", Width: 6, Right: true, Priority: 6}, {Title: "p50", Width: 7, Right: true, Priority: 1}, {Title: "30 days", Width: 9, Right: true, Priority: 4},
 	})}
 	s.hint = "name, kind"
 	s.renew = s.refresh
@@ -144,7 +144,16 @@ func (s *Providers) cells(p *control.ProviderView, place int) []string {
 	if day.P50MS > 0 {
 		median = widget.Latency(millis(day.P50MS))
 	}
-	return []string{fmt.Sprint(place), sign, name, state, fmt.Sprint(p.Models), widget.Compact(day.Requests), median, widget.Money(p.Month.CostNanoUSD)}
+	return []string{fmt.Sprint(place), sign, name, state, fmt.Sprint(p.Models), widget.Compact(day.Requests), s.failedCell(p), median, widget.Money(p.Month.CostNanoUSD)}
+}
+
+// failedCell is how many attempts have failed in 24 hours.
+func (s *Providers) failedCell(p *control.ProviderView) string {
+	n := p.Failures.Total()
+	if n == 0 {
+		return s.env.Theme.Paint(theme.Muted, "–")
+	}
+	return s.env.Theme.Paint(theme.Bad, widget.Compact(n))
 }
 
 func providerState(t *theme.Theme, p *control.ProviderView) (sign, word string) {

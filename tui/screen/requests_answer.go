@@ -2,6 +2,7 @@ package screen
 
 import (
 	"fmt"
+	"strings"
 
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
@@ -75,6 +76,13 @@ func tryLines(t *theme.Theme, v *control.RequestView, width int) []string {
 		}
 		left := t.Paint(role, sign) + " " + widget.Truncate(widget.Safe(a.Provider)+": "+widget.Safe(what), max(width-widget.Width(cost)-3, 8))
 		out = append(out, widget.Between(left, t.Paint(theme.Muted, cost), width))
+		said := a.Detail
+		if a.Code != "" {
+			said = strings.TrimSuffix(a.Code+": "+said, ": ")
+		}
+		for _, l := range widget.Wrap(widget.Safe(said), max(width-2, 8)) {
+			out = append(out, t.Paint(theme.Muted, "  "+l))
+		}
 	}
 	return out
 }

@@ -22,7 +22,7 @@ func TestAnEventfulRequestIsExplained(t *testing.T) {
 		r := tally.Record{ID: "req_1", At: noon, Provider: "pr_2", Model: "gpt-4.1", Upstream: "gpt-4.1", Price: "pc_1", Status: 200, Outcome: tally.OK, Basis: tally.Exact, Attempts: 1, Count: 1,
 			Tokens: tally.Tokens{Input: 1_000_000}, Searches: 3, Cost: 2_030_000_000, Credits: 2_030_000_000, Total: time.Second}
 		change(&r)
-		v := control.NewRequestView(&r, func(id tally.ID) string { return map[tally.ID]string{"pr_1": "spare", "pr_2": "openai"}[id] })
+		v := control.NewRequestView(&r, r.At, func(id tally.ID) string { return map[tally.ID]string{"pr_1": "spare", "pr_2": "openai"}[id] })
 		v.Provider = "openai"
 		return &v
 	}

@@ -3,6 +3,7 @@ package screen
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
@@ -35,7 +36,11 @@ func (s *Requests) drawDetail(width, height int) widget.Block {
 func (s *Requests) explain(v *control.RequestView, width int) []string {
 	t := s.env.Theme
 	facts := func(f ...fact) []string { return factLines(t, f, width) }
-	lines := []string{verdict(t, v), ""}
+	lines := []string{verdict(t, v)}
+	for _, l := range widget.Wrap(widget.Safe(v.Reason), width) {
+		lines = append(lines, t.Paint(theme.Text, l))
+	}
+	lines = append(lines, "")
 	key := widget.Safe(v.Key)
 	if key == "" {
 		key = string(v.KeyID)
@@ -56,6 +61,10 @@ func (s *Requests) explain(v *control.RequestView, width int) []string {
 	}
 	lines = append(lines, "", heading(t, "Checks", "", width))
 	lines = append(lines, checkLines(t, v, width)...)
+	if v.Reached != nil {
+		lines = append(lines, "", heading(t, "Limit it met", "", width))
+		lines = append(lines, facts(reachedFacts(v.Reached, s.env.Zone)...)...)
+	}
 	if len(v.Charges) > 0 {
 		lines = append(lines, "", heading(t, "Limits", "used after this request", width))
 		lines = append(lines, chargeLines(t, v.Charges, width)...)
@@ -68,6 +77,7 @@ func (s *Requests) explain(v *control.RequestView, width int) []string {
 		lines = append(lines, "", heading(t, "Answer", "", width))
 		lines = append(lines, facts(
 			fact{"provider", widget.Safe(v.Provider)},
+			fact{"its id", widget.Safe(v.RequestOf)},
 			fact{"attempts", attempts(v)},
 			fact{"answered", answered(v)},
 			fact{"waited", waited(v)},
@@ -78,6 +88,24 @@ func (s *Requests) explain(v *control.RequestView, width int) []string {
 		lines = append(lines, tryLines(t, v, width)...)
 	}
 	return append(lines, "", t.Paint(theme.Faint, "Prompts and answers are not stored."))
+}
+
+// reachedFacts tell of the limit that a request was refused for.
+func reachedFacts(x *tally.Reached, zone *time.Location) []fact {
+	kind, _ := x.Subject.Split()
+	if x.Metric == "" {
+		return []fact{{"of", "the " + kind}, {"places", fmt.Sprintf("%s of %s taken", tally.Group(x.Held), tally.Group(x.Max))}}
+	}
+	f := x.Metric.Format
+	out := []fact{{"of", fmt.Sprintf("the %s: %s %s", kind, x.Metric, widget.Safe(x.Window))}, {"used", f(x.Used) + " of " + f(x.Max)}}
+	if x.Held > 0 {
+		out = append(out, fact{"held", f(x.Held) + " by requests in flight"})
+	}
+	out = append(out, fact{"needed", f(x.Need)})
+	if !x.Resets.IsZero() {
+		out = append(out, fact{"resets", x.Resets.In(zone).Format("Mon 2 Jan 15:04")})
+	}
+	return out
 }
 
 // verdict is how a request ended, in one line.

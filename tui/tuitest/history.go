@@ -59,7 +59,7 @@ func (w *World) view(r *tally.Record) control.RequestView {
 		}
 		return ""
 	}
-	v := control.NewRequestView(r, provider)
+	v := control.NewRequestView(r, r.At, provider)
 	v.Provider = provider(r.Provider)
 	if g, err := w.gateway(string(r.Gateway)); err == nil {
 		v.Gateway = g.Slug
