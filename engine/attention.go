@@ -36,7 +36,7 @@ func (e *Engine) daily(ctx context.Context, c *tally.Catalog, now time.Time) ([]
 	a := &e.attention
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.at.IsZero() && now.Sub(a.at) < attentionEvery {
+	if age := now.Sub(a.at); !a.at.IsZero() && 0 <= age && age < attentionEvery {
 		return a.warnings, nil
 	}
 	edges := []time.Time{bucketDown(now.Add(-attentionSpan)), bucketDown(now).Add(tally.Bucket)}

@@ -56,7 +56,8 @@ type Engine struct {
 	kinds   map[tally.ProviderKind]providers.Kind
 	book    *priceBook
 	sealer  *auth.Sealer
-	clock   tally.Clock // never runs back, not even over a restart
+	clock   tally.Clock // never runs back, not even over a restart, unless the owner says so
+	steady  *tally.Steady
 	log     *slog.Logger
 	started time.Time
 
@@ -102,7 +103,8 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	clock := tally.Monotonic(o.Clock, status.LastSeen)
+	steady := tally.NewSteady(o.Clock, status.LastSeen)
+	clock := tally.Clock(steady.Now)
 	sealer, lost, err := openSealer(&o, entities)
 	if err != nil {
 		return nil, err
@@ -114,7 +116,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		opts: o, store: o.Store, feed: o.Feed, book: book, sealer: sealer, log: o.Logger,
-		clock: clock,
+		clock: clock, steady: steady,
 		kinds: map[tally.ProviderKind]providers.Kind{},
 	}
 	for _, k := range o.Kinds {

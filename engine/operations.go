@@ -19,6 +19,7 @@ func (e *Engine) handle() {
 	control.Handle(s, control.EngineVerify, e.verify)
 	control.Handle(s, control.SettingsShow, e.showSettings)
 	control.Handle(s, control.SettingsSet, e.setSettings)
+	control.Handle(s, control.SettingsAcceptClock, e.acceptClock)
 
 	control.Handle(s, control.GatewaysList, e.listGateways)
 	control.Handle(s, control.GatewaysShow, e.showGateway)

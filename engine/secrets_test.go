@@ -63,7 +63,7 @@ func TestSecretsAppearOnce(t *testing.T) {
 		op string
 		in any
 	}{
-		{"engine.status", nil}, {"engine.seconds", nil}, {"engine.setup", nil}, {"engine.try", nil}, {"engine.try", control.Try{Model: "gpt-mini"}}, {"engine.verify", nil}, {"settings.show", nil}, {"settings.set", control.SettingsFields{RetentionDays: to(9)}},
+		{"engine.status", nil}, {"engine.seconds", nil}, {"engine.setup", nil}, {"engine.try", nil}, {"engine.try", control.Try{Model: "gpt-mini"}}, {"engine.verify", nil}, {"settings.show", nil}, {"settings.set", control.SettingsFields{RetentionDays: to(9)}}, {"settings.accept-clock", control.AcceptClock{}},
 		{"gateways.list", nil}, {"gateways.show", control.Named{Name: "site"}}, {"gateways.create", control.CreateGateway{GatewayFields: control.GatewayFields{Name: to("Site")}}},
 		{"gateways.update", control.UpdateGateway{Gateway: "site", GatewayFields: control.GatewayFields{CycleDay: to(2)}}}, {"gateways.rotate", control.RotateGateway{Gateway: "none"}},
 		{"clients.list", nil}, {"clients.show", control.Named{Name: "default"}}, {"clients.create", control.CreateClient{Gateway: "main", ClientFields: control.ClientFields{Name: to("N")}}},

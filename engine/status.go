@@ -83,7 +83,7 @@ func (e *Engine) warnings(c *tally.Catalog, s *control.Status, store storage.Sta
 		warn("the check of last night found faults in the store (%d): run tallygate verify, and keep a copy of the folder", s.Checked.Faults)
 	}
 	if s.ClockLag > 0 {
-		warn("the clock is %s behind the last request: windows go by the time that passes until it has caught up", s.ClockLag.Round(time.Second))
+		warn("the clock is %s behind the last request; if it was ahead and is right now: tallygate settings accept-clock", s.ClockLag.Round(time.Second))
 	}
 	switch {
 	case len(c.Gateways) == 0:

@@ -5,7 +5,8 @@
 // of the process. No transaction handle, key, iterator or backend error crosses
 // it; errors are *tally.Error, except the *tally.LimitError of Reserve.
 //
-// Time is always passed in and never runs backwards ([tally.Monotonic]). There
+// Time is always passed in and never runs backwards ([tally.Steady]), but for what
+// AcceptClock takes back. There
 // are no callbacks into the engine while an act is under way, so that a store
 // may retry one. Cursors are opaque strings.
 //
@@ -165,6 +166,12 @@ type Store interface {
 	Config
 	Meter
 	History
+	// AcceptClock takes the time back to now: the clock was ahead, and whoever owns the
+	// store says that it is right. From then on time may be passed in from now on. What
+	// was admitted ahead stays where it is, in periods that come yet, and counts there;
+	// sessions end. A Conflict while requests are held or wait, Invalid if now is not
+	// before the latest time that was seen: then nothing changes.
+	AcceptClock(ctx context.Context, now time.Time) error
 	// Status describes the store.
 	Status(ctx context.Context) (Status, error)
 	// Backup writes a consistent copy of everything but wrapping keys.

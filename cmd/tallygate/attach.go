@@ -3,8 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
-	"net"
+	"os"
 	"time"
 
 	"tallygate/engine/control"
@@ -15,8 +16,8 @@ import (
 // starting, stopping or finishing a command of its own.
 const patience = 5 * time.Second
 
-// dialPatience bounds one attempt to reach an engine's socket.
-const dialPatience = 2 * time.Second
+// answerPatience is how long an engine may take to say that it is there.
+const answerPatience = 3 * time.Second
 
 // connection is a way to an engine, in this process or in another.
 type connection struct {
@@ -26,8 +27,9 @@ type connection struct {
 
 // connect finds the engine of the data folder: the one that another process
 // runs, or else one over the store, opened here and closed again by close. A
-// folder without a store is NotFound unless create is set.
-func (a *app) connect(ctx context.Context, doing string, create bool) (connection, error) {
+// folder without a store is NotFound unless create is set. Who needs to read only
+// gets an engine that does nothing by itself.
+func (a *app) connect(ctx context.Context, doing string, need control.Need, create bool) (connection, error) {
 	dir, err := a.dataDir()
 	if err != nil {
 		return connection{}, err
@@ -46,7 +48,7 @@ func (a *app) connect(ctx context.Context, doing string, create bool) (connectio
 		return attachTo(other.Socket), nil
 	}
 	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	n, err := openNode(ctx, l, nodeOptions{dir: dir, log: log, version: a.version})
+	n, err := openNode(ctx, l, nodeOptions{dir: dir, log: log, version: a.version, reads: need == control.Read})
 	if err != nil {
 		return connection{}, errors.Join(err, l.release())
 	}
@@ -95,6 +97,9 @@ func lockOrServer(ctx context.Context, dir, doing string) (*lock, holder, error)
 		case other.Socket != "" && answers(ctx, other.Socket):
 			return nil, other, nil
 		case time.Now().After(deadline):
+			if other.Socket != "" {
+				return nil, holder{}, silent(dir, other)
+			}
 			return nil, holder{}, inUse(dir, other)
 		}
 		select {
@@ -116,12 +121,23 @@ func inUse(dir string, by holder) error {
 	return tally.Errorf(tally.InUse, "process %d (tallygate %s) uses the data folder %s", by.PID, by.Doing, dir).WithHint("try again when it has ended, or name another folder with --data")
 }
 
-func answers(ctx context.Context, socket string) bool {
-	dialer := net.Dialer{Timeout: dialPatience}
-	c, err := dialer.DialContext(ctx, "unix", socket)
-	if err != nil {
-		return false
+// silent says that the process that serves a data folder cannot be asked.
+func silent(dir string, by holder) error {
+	if _, err := os.Lstat(by.Socket); errors.Is(err, fs.ErrNotExist) {
+		return tally.Errorf(tally.InUse, "process %d serves the data folder %s, and its socket %s is gone", by.PID, dir, by.Socket).
+			WithHint("it goes on for its clients; to reach it again, stop it with kill %d and start it again", by.PID)
 	}
-	c.Close()
-	return true
+	return tally.Errorf(tally.InUse, "process %d serves the data folder %s and does not answer", by.PID, dir).
+		WithHint("it may be stopped (kill -CONT %d wakes it) or hang: its log may say why; kill %d ends it", by.PID, by.PID)
+}
+
+// answers asks for what cannot take long: a process that is stopped has a socket that
+// can be reached, too.
+func answers(ctx context.Context, socket string) bool {
+	ctx, cancel := context.WithTimeout(ctx, answerPatience)
+	defer cancel()
+	c := control.NewClient(control.DialUnix(socket))
+	defer c.Close()
+	_, err := c.Operations(ctx)
+	return err == nil
 }

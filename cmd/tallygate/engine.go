@@ -29,6 +29,7 @@ type nodeOptions struct {
 	log        *slog.Logger
 	version    string
 	forget     bool // start although the key file is lost
+	reads      bool // for a look at what is there: nothing is settled, pruned or otherwise changed
 }
 
 // node is an engine with its store and the lock of their folder. It serves
@@ -36,6 +37,7 @@ type nodeOptions struct {
 type node struct {
 	lock    *lock
 	profile badgerdb.Profile
+	reads   bool
 	store   *badgerdb.Store
 	engine  *engine.Engine
 	log     *slog.Logger
@@ -49,7 +51,7 @@ type node struct {
 func openNode(ctx context.Context, l *lock, o nodeOptions) (*node, error) {
 	events := feed.New(keptEvents)
 	store, err := badgerdb.Open(ctx, badgerdb.Options{
-		Dir: filepath.Join(o.dir, storeFolder), Profile: o.profile, Durability: o.durability, Logger: o.log, Hook: events.Publish, Version: o.version,
+		Dir: filepath.Join(o.dir, storeFolder), Profile: o.profile, Durability: o.durability, Logger: o.log, Hook: events.Publish, Version: o.version, Reads: o.reads,
 	})
 	if err != nil {
 		return nil, err
@@ -61,7 +63,7 @@ func openNode(ctx context.Context, l *lock, o nodeOptions) (*node, error) {
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	return &node{lock: l, profile: o.profile, store: store, engine: e, log: o.log}, nil
+	return &node{lock: l, profile: o.profile, reads: o.reads, store: store, engine: e, log: o.log}, nil
 }
 
 func sdk(publicURL string) (module, types, tarball []byte, err error) {
@@ -75,19 +77,26 @@ func sdk(publicURL string) (module, types, tarball []byte, err error) {
 // kinds are the kinds of upstreams that this program speaks to.
 func kinds() []providers.Kind { return append(openai.Kinds(), sim.Kind()) }
 
-// start begins the engine's work in the background and returns a caller in this
-// process. Further listeners are for callers in others.
+// start begins the engine's work in the background, unless the node only reads, and
+// returns a caller in this process. Further listeners are for callers in others.
 func (n *node) start(listeners ...net.Listener) *control.Client {
 	ctx, stop := context.WithCancel(context.Background())
 	n.stop = stop
 	n.running.Go(func() { limitMemory(ctx, n.profile) })
 	inside, dial := control.Memory()
+	may := control.Write
+	if n.reads {
+		may = control.Read
+	}
 	for _, ln := range append(listeners, inside) {
 		n.running.Go(func() {
-			if err := n.engine.Control().Serve(ctx, ln, control.Write); err != nil {
+			if err := n.engine.Control().Serve(ctx, ln, may); err != nil {
 				n.log.Error("the control plane stopped", "error", err)
 			}
 		})
+	}
+	if n.reads {
+		return control.NewClient(dial)
 	}
 	n.running.Go(func() {
 		if err := n.engine.Run(ctx); err != nil {

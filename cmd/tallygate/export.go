@@ -35,7 +35,7 @@ func (a *app) exportCommand() *cobra.Command {
 			if format != "csv" && format != "json" {
 				return wrongUse(cmd, "--format is csv or json, not %q", format)
 			}
-			return a.withEngine(cmd, false, func(ctx context.Context, c control.Caller) error {
+			return a.withEngine(cmd, control.Read, false, func(ctx context.Context, c control.Caller) error {
 				defer a.progress("exporting")()
 				return a.toFile(output, func(w io.Writer) error {
 					return export(ctx, c, in, newRequestWriter(format, w))

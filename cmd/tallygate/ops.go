@@ -110,7 +110,7 @@ func (v verb[In, Out]) call(a *app, cmd *cobra.Command, in *In) (out Out, err er
 			return v.absent(dir)
 		}
 	}
-	err = a.withEngine(cmd, v.create, func(ctx context.Context, c control.Caller) error {
+	err = a.withEngine(cmd, v.op.Need, v.create, func(ctx context.Context, c control.Caller) error {
 		defer a.progress(v.slow)()
 		out, err = v.op.Do(ctx, c, *in)
 		return err
@@ -118,10 +118,10 @@ func (v verb[In, Out]) call(a *app, cmd *cobra.Command, in *In) (out Out, err er
 	return out, err
 }
 
-// withEngine runs something that needs an engine.
-func (a *app) withEngine(cmd *cobra.Command, create bool, do func(context.Context, control.Caller) error) error {
+// withEngine runs something that needs an engine, and that right.
+func (a *app) withEngine(cmd *cobra.Command, need control.Need, create bool, do func(context.Context, control.Caller) error) error {
 	ctx := cmd.Context()
-	c, err := a.connect(ctx, strings.TrimPrefix(cmd.CommandPath(), "tallygate "), create)
+	c, err := a.connect(ctx, strings.TrimPrefix(cmd.CommandPath(), "tallygate "), need, create)
 	if err != nil {
 		return err
 	}

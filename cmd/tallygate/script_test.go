@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +20,9 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"tallygate/engine/tally"
+	"tallygate/storage/badgerdb"
 )
 
 // The test binary is also the program, and the helper that scripts ask it with:
@@ -58,6 +62,7 @@ func TestScripts(t *testing.T) {
 			"until":   cmdUntil,
 			"appears": cmdAppears,
 			"sealed":  cmdSealed,
+			"ahead":   cmdAhead,
 		},
 	})
 }
@@ -121,6 +126,21 @@ func cmdPort(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ts.Check(ln.Close())
 	ts.Setenv(args[0], port)
+}
+
+// cmdAhead writes into the stopped store what a clock that is two days ahead would:
+// ahead GATEWAY CLIENT.
+func cmdAhead(ts *testscript.TestScript, _ bool, args []string) {
+	s, err := badgerdb.Open(context.Background(), badgerdb.Options{Dir: ts.MkAbs("data/store")})
+	ts.Check(err)
+	at := time.Now().Add(48 * time.Hour)
+	r := tally.Reservation{ID: tally.NewID("req", at), At: at, ExpiresAt: at.Add(time.Hour), Draft: tally.Record{Gateway: tally.ID(args[0]), Client: tally.ID(args[1])}}
+	_, err = s.Reserve(context.Background(), r)
+	ts.Check(err)
+	rec := r.Draft
+	rec.Outcome, rec.Status = tally.OK, 200
+	ts.Check(s.Settle(context.Background(), tally.Settlement{ID: r.ID, Record: rec}))
+	ts.Check(s.Close())
 }
 
 // cmdField puts a value of the last JSON output into a variable, or of a file:

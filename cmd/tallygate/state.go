@@ -149,6 +149,12 @@ func (a *app) settingsCommands() *cobra.Command {
 			op: control.SettingsSet, create: true, example: "  tallygate settings set --retention-days 400",
 			show: func(p *printer, _ *control.SettingsFields, out *tally.Settings) { show(p, out) },
 		}.command(a),
+		verb[control.AcceptClock, control.ClockAccepted]{
+			op: control.SettingsAcceptClock, example: "  tallygate settings accept-clock --yes",
+			show: func(p *printer, _ *control.AcceptClock, out *control.ClockAccepted) {
+				p.pairs("was", minute(out.From), "is", minute(out.To))
+			},
+		}.command(a),
 	)
 }
 

@@ -195,16 +195,28 @@ type SettingsFields struct {
 	CountryFile      *string               `json:"country_file,omitempty" help:"country database of yours, GeoLite2 or DB-IP; none: the built-in one"`
 }
 
+// AcceptClock accepts the machine's clock as it is.
+type AcceptClock struct {
+	Yes bool `json:"yes,omitempty" help:"do it"`
+}
+
+// ClockAccepted says from what time to what time the gateway went back.
+type ClockAccepted struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+}
+
 // The operations on the engine itself.
 var (
 	EngineStatus = Op[None, Status]{"engine.status", Read, "show whether it serves, and how it is"}
 	// EngineSeconds tells of the seconds with traffic in the last 15 minutes, the
 	// oldest first; each is named by its end. The first one is there without
 	// traffic as well: figures begin with it. Later ones come as events.
-	EngineSeconds = Op[None, []tally.Second]{"engine.seconds", Read, "show the traffic of the last 15 minutes, second by second"}
-	EngineSetup   = Op[Setup, SetupDone]{"engine.setup", Write, "set up an empty store"}
-	EngineTry     = Op[Try, Tried]{"engine.try", Write, "send one request and explain every check it passed"}
-	EngineVerify  = Op[None, tally.Report]{"engine.verify", Read, "replay the records and prove counters and rollups"}
-	SettingsShow  = Op[None, tally.Settings]{"settings.show", Read, "show the settings"}
-	SettingsSet   = Op[SettingsFields, tally.Settings]{"settings.set", Write, "change settings"}
+	EngineSeconds       = Op[None, []tally.Second]{"engine.seconds", Read, "show the traffic of the last 15 minutes, second by second"}
+	EngineSetup         = Op[Setup, SetupDone]{"engine.setup", Write, "set up an empty store"}
+	EngineTry           = Op[Try, Tried]{"engine.try", Write, "send one request and explain every check it passed"}
+	EngineVerify        = Op[None, tally.Report]{"engine.verify", Read, "replay the records and prove counters and rollups"}
+	SettingsShow        = Op[None, tally.Settings]{"settings.show", Read, "show the settings"}
+	SettingsSet         = Op[SettingsFields, tally.Settings]{"settings.set", Write, "change settings"}
+	SettingsAcceptClock = Op[AcceptClock, ClockAccepted]{"settings.accept-clock", Write, "go by the machine's clock again, after it was ahead"}
 )

@@ -45,24 +45,49 @@ type Clock func() time.Time
 // leaves out, until it is not any more.
 const catchUp = 32
 
-// Monotonic returns a clock that never runs behind floor or behind itself, so that no
-// window opens twice. While the wall clock is behind, as after it was ahead by mistake
-// and was set right, time goes on by what elapses, a little slower, so that the wall
-// clock catches up: minutes still end after a minute.
-func Monotonic(wall Clock, floor time.Time) Clock {
-	var mu sync.Mutex // guards the fields that follow
-	var asked time.Time
-	return func() time.Time {
-		now := wall()
-		mu.Lock()
-		defer mu.Unlock()
-		if passed := now.Sub(asked); !asked.IsZero() && passed > 0 { // by the monotonic clock, where it is in both
-			floor = floor.Add(passed - passed/catchUp)
+// Steady is a clock that never runs behind the time it was made with or behind itself,
+// so that no window opens twice. While the wall clock is behind, as after it was ahead
+// by mistake and was set right, time goes on by what elapses, a little slower, so that
+// the wall clock catches up: minutes still end after a minute.
+type Steady struct {
+	wall Clock
+
+	mu    sync.Mutex // guards the fields that follow
+	floor time.Time
+	asked time.Time // the wall clock, the last time
+}
+
+// NewSteady returns a clock that is not behind floor.
+func NewSteady(wall Clock, floor time.Time) *Steady { return &Steady{wall: wall, floor: floor} }
+
+// Now is what time it is.
+func (s *Steady) Now() time.Time {
+	now := s.wall()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if passed := now.Sub(s.asked); !s.asked.IsZero() && passed > 0 { // by the monotonic clock, where it is in both
+		s.floor = s.floor.Add(passed - passed/catchUp)
+	}
+	s.asked = now
+	if now = now.Round(0); now.After(s.floor) { // by what it shows
+		s.floor = now
+	}
+	return s.floor
+}
+
+// Accept takes the time back to what the wall clock says. Its owner must see to it that
+// no window opens twice. The function returned undoes that: then the time goes on from
+// where it was.
+func (s *Steady) Accept() (now time.Time, undo func()) {
+	was := s.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.floor = s.asked.Round(0)
+	return s.floor, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if was.After(s.floor) {
+			s.floor = was
 		}
-		asked = now
-		if now = now.Round(0); now.After(floor) { // by what it shows
-			floor = now
-		}
-		return floor
 	}
 }

@@ -311,13 +311,12 @@ func FuzzParseWindow(f *testing.F) {
 	})
 }
 
-// TestMonotonic: time never runs backwards, whatever the clock on the wall does.
 // However the wall clock is set: time never goes back, is never behind the wall, and
 // passes no faster than it does, but for a leap to where the wall is.
-func TestMonotonic(t *testing.T) {
+func TestSteady(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		wall, floor := time.Unix(1000, 0), time.Unix(rapid.Int64Range(0, 2000).Draw(t, "floor"), 0)
-		clock, latest, asked := Monotonic(func() time.Time { return wall }, floor), floor, time.Time{}
+		clock, latest, asked := NewSteady(func() time.Time { return wall }, floor).Now, floor, time.Time{}
 		for range rapid.IntRange(1, 9).Draw(t, "reads") {
 			wall = time.Unix(rapid.Int64Range(0, 2000).Draw(t, "wall"), 0)
 			most := latest
@@ -338,10 +337,10 @@ func TestMonotonic(t *testing.T) {
 
 // After a wall clock that was ahead, minutes end after a minute, and the wall clock
 // catches up.
-func TestMonotonicCatchesUp(t *testing.T) {
+func TestSteadyCatchesUp(t *testing.T) {
 	start := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 	wall := start
-	clock := Monotonic(func() time.Time { return wall }, start.Add(time.Hour))
+	clock := NewSteady(func() time.Time { return wall }, start.Add(time.Hour)).Now
 	clock()
 	for range 65 {
 		wall = wall.Add(time.Second)

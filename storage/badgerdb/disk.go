@@ -15,7 +15,10 @@ import (
 // A full disk is fatal: Badger's log is mapped into memory, and a write that
 // finds no room is a SIGBUS. So the store stops admitting while there is still
 // room for what is under way, and keeps a ballast file whose room a clean close
-// can use.
+// can use. A disk may also fill faster than it is looked at. So the space of Badger's
+// logs is taken as they are opened, or seen for the first time: twice a second. What is
+// left is a log that Badger has begun since the last look, on a disk that has lost its
+// last [minFree] in the same half second; and file systems that give no space ahead.
 const (
 	minFree     = 256 << 20 // stop admitting below it; 8 memtables of a server
 	minOpenFree = 64 << 20  // do not even open below it
@@ -50,10 +53,11 @@ var usualTimes = diskTimes{look: 500 * time.Millisecond, quiet: 5 * time.Millise
 // DiskStep is one of the questions to the disk.
 type DiskStep int
 
-// The steps: to look at the free space and the folder, to sync the log, and to
-// replace the head.
+// The steps: to look at the free space and the folder, to take the space of new logs,
+// to sync the log, and to replace the head.
 const (
 	DiskLook DiskStep = iota
+	DiskSpace
 	DiskSync
 	DiskHead
 	diskSteps
@@ -142,15 +146,8 @@ func (s *Store) ask(step DiskStep, do func() error) error {
 // look looks how much room is left, and whether the folder is still there.
 func (s *Store) look() {
 	s.found(DiskLook, s.ask(DiskLook, func() error {
-		now, err := os.Stat(s.opts.Dir)
-		if err != nil {
+		if err := s.here(); err != nil {
 			return err
-		}
-		if s.folder == nil {
-			s.folder = now
-		}
-		if !os.SameFile(s.folder, now) {
-			return fmt.Errorf("%s is another folder than the one that was opened", s.opts.Dir)
 		}
 		free, err := s.opts.Free(s.opts.Dir)
 		if err != nil {
@@ -162,6 +159,72 @@ func (s *Store) look() {
 		}
 		return nil
 	}))
+}
+
+// here says why the folder is not where it was opened, nil if it is.
+func (s *Store) here() error {
+	now, err := os.Stat(s.opts.Dir)
+	if err != nil {
+		return err
+	}
+	if s.folder == nil {
+		s.folder = now
+	}
+	if !os.SameFile(s.folder, now) {
+		return fmt.Errorf("%s is another folder than the one that was opened", s.opts.Dir)
+	}
+	return nil
+}
+
+// takeSpace takes the space of logs that were not seen before: Badger makes them as
+// large as they will be, with nothing in them, and maps them.
+func (s *Store) takeSpace() {
+	s.found(DiskSpace, s.ask(DiskSpace, func() error {
+		if s.here() != nil {
+			return nil // that is a fault already
+		}
+		seen := map[string]bool{}
+		for _, kind := range []string{"*.mem", "*.vlog"} {
+			names, err := filepath.Glob(filepath.Join(s.opts.Dir, kind))
+			if err != nil {
+				return err
+			}
+			for _, name := range names {
+				if !s.spaced[name] {
+					if err := takeSpace(name); err != nil {
+						return fmt.Errorf("take the space of %s: %w", filepath.Base(name), err)
+					}
+				}
+				seen[name] = true
+			}
+		}
+		s.spaced = seen
+		return nil
+	}))
+}
+
+func takeSpace(name string) error {
+	info, err := os.Stat(name)
+	if err == nil && diskBytes(info) < info.Size() {
+		var f *os.File
+		if f, err = os.OpenFile(name, os.O_RDWR, 0); err == nil {
+			defer f.Close()
+			return allocate(f, info.Size())
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // its table is written
+	}
+	return err
+}
+
+// head notes on the disk up to which record it goes, unless another folder is in the
+// place of the one that was opened.
+func (s *Store) head(seq uint64) error {
+	if err := s.here(); err != nil {
+		return err
+	}
+	return writeHead(s.opts.Dir, seq)
 }
 
 // sync brings to the disk what was committed by now, notes there how far that goes,
@@ -188,7 +251,7 @@ func (s *Store) sync(alone func(func() error) error) {
 	})
 	s.found(DiskSync, err)
 	if err == nil {
-		err = s.ask(DiskHead, func() error { return writeHead(s.opts.Dir, seq) })
+		err = s.ask(DiskHead, func() error { return s.head(seq) })
 		s.found(DiskHead, err)
 	}
 

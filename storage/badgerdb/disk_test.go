@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -71,7 +74,7 @@ func (d *stubborn) status() storage.Status {
 func TestDiskSaysNo(t *testing.T) {
 	times := usualTimes
 	times.look = 20 * time.Millisecond
-	for step, name := range map[DiskStep]string{DiskLook: "look", DiskSync: "sync", DiskHead: "head"} {
+	for step, name := range map[DiskStep]string{DiskLook: "look", DiskSpace: "space", DiskSync: "sync", DiskHead: "head"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := newStubborn(t, times)
@@ -89,10 +92,12 @@ func TestDiskSaysNo(t *testing.T) {
 			ended := make(chan error, 1)
 			go func() { ended <- d.settle("req_1") }()
 			d.until("the settlement", func() bool { n, _ := d.Holds(ctx); return n == 0 })
-			select {
-			case err := <-ended:
-				t.Fatalf("an answer ends that is not on the disk (%v)", err)
-			case <-time.After(5 * times.look):
+			if step != DiskSpace { // what is in the logs that are there is on the disk
+				select {
+				case err := <-ended:
+					t.Fatalf("an answer ends that is not on the disk (%v)", err)
+				case <-time.After(5 * times.look):
+				}
 			}
 			d.step.Store(-1)
 			if err := <-ended; err != nil {
@@ -135,6 +140,70 @@ func TestFolderIsMoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.until("admission", func() bool { return d.reserve("req_1") == nil })
+}
+
+// A store whose folder was moved away writes nothing into another one that has its
+// name, not even as it is closed; what it has is recovered where it is.
+func TestCloseInAnotherFolder(t *testing.T) {
+	times := usualTimes
+	times.look = time.Hour // it has not been noticed
+	d := newStubborn(t, times)
+	if err := errors.Join(d.reserve("req_1"), d.settle("req_1"), d.reserve("req_2")); err != nil {
+		t.Fatal(err)
+	}
+	moved := d.dir + "-moved"
+	if err := os.Rename(d.dir, moved); err != nil {
+		t.Skip(err) // Windows does not let it
+	}
+	if err := os.Mkdir(d.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Store.Close(); tally.CodeOf(err) != tally.Unavailable || !strings.Contains(err.Error(), "not where it was") {
+		t.Errorf("closed with %v", err)
+	}
+	if left, err := os.ReadDir(d.dir); err != nil || len(left) > 0 {
+		t.Errorf("in the other folder: %v, %v", left, err)
+	}
+	d.dir = t.TempDir() + "/s"
+	if err := copyFolder(d.dir, moved); err != nil {
+		t.Fatal(err)
+	}
+	d.start()
+	d.orphan()
+	d.agree()
+}
+
+// A log's space is taken when the store is opened, and that of each log to come as
+// soon as it is seen: what is mapped over a hole is a crash on a full disk.
+func TestLogsHaveTheirSpace(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the system gives no space ahead")
+	}
+	w := newWorld(t)
+	sparse := filepath.Join(w.dir, "00999.mem")
+	lacks := func() (names []string) {
+		for _, kind := range []string{"*.mem", "*.vlog"} {
+			list, _ := filepath.Glob(filepath.Join(w.dir, kind))
+			for _, name := range list {
+				if info, err := os.Stat(name); err == nil && diskBytes(info) < info.Size() {
+					names = append(names, name)
+				}
+			}
+		}
+		return names
+	}
+	if list := lacks(); len(list) > 0 {
+		t.Errorf("at the start: %v", list)
+	}
+	f, err := os.Create(sparse)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(sparse)
+	if err := errors.Join(f.Truncate(1<<20), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	(&stubborn{world: w}).until("space", func() bool { return len(lacks()) == 0 })
 }
 
 // A sync that hangs keeps the ends of answers back, then is a fault, then the end;

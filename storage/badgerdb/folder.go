@@ -50,6 +50,13 @@ func known(name string) bool {
 	return false
 }
 
+// wasClosed reports whether a folder is as a clean end leaves it: then all logs of
+// memtables have become tables.
+func wasClosed(dir string) bool {
+	logs, err := filepath.Glob(filepath.Join(dir, "*.mem"))
+	return err == nil && len(logs) == 0
+}
+
 // mend makes a folder that a killed process left fit for Badger, which does not
 // open with log files of no bytes. It refuses one that has lost its manifest:
 // Badger would open it and delete all tables.

@@ -47,17 +47,19 @@ func (s *Store) Records(ctx context.Context, q storage.RecordQuery) ([]tally.Rec
 			return []tally.Record{x.Record}, "", nil
 		}
 	}
+	until := q.Until
+	if until.IsZero() {
+		until = tally.Never
+	}
 	var out []tally.Record
 	var last, next string
 	var failed error
 	behind, end := s.durable.Load(), s.committed.Load()
 	err = s.db.View(func(txn *badger.Txn) error {
-		return s.backwards(txn, from, end, s.search(txn, &q, behind), func(day uint32, x *entry) bool {
+		return s.admitted(txn, from, end, 0, s.search(txn, &q, behind), q.Since, until, func(day uint32, x *entry) bool {
 			switch {
 			case ctx.Err() != nil:
 				return false
-			case !q.Since.IsZero() && x.settledAt.Before(q.Since):
-				return false // nor was anything older admitted since
 			case !q.Match(&x.Record):
 				return true
 			case len(out) == q.Limit:

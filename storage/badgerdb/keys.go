@@ -43,6 +43,7 @@ var (
 	keyState  = []byte("!state")
 	keyHolds  = []byte("!holds")
 	keyRev    = []byte("!rev")
+	keyEras   = []byte("!eras")
 
 	keyOpenings = []byte("!openings")
 )

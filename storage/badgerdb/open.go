@@ -35,6 +35,9 @@ func open(ctx context.Context, o Options, commit func(*badger.Txn) error) (*Stor
 	if err != nil {
 		return nil, err
 	}
+	if !o.Reads {
+		s.takeSpace()
+	}
 	if err := s.recover(ctx); err != nil {
 		return nil, errors.Join(err, s.db.Close())
 	}
@@ -69,8 +72,12 @@ func newStore(ctx context.Context, o Options, commit func(*badger.Txn) error) (*
 	if free := s.free.Load(); !s.admitting.Load() && free < minOpenFree {
 		return nil, diskFull()
 	}
+	closed := wasClosed(o.Dir)
 	if err := s.openBadger(ctx); err != nil {
 		return nil, err
+	}
+	if o.Reads && !closed {
+		s.log.Warn("the store was not closed: to be read, its files are brought in order as its owner would; nothing is settled or pruned", "folder", o.Dir)
 	}
 	return s, nil
 }
@@ -153,8 +160,11 @@ func (s *Store) keep() {
 				continue
 			}
 		case <-ticker.C:
-			if s.look(); s.fit() == nil {
-				makeBallast(s.opts.Dir)
+			if s.look(); !s.opts.Reads {
+				s.takeSpace()
+				if s.fit() == nil {
+					makeBallast(s.opts.Dir)
+				}
 			}
 			if second = !second; second {
 				s.queue.second()

@@ -18,6 +18,7 @@ type job struct {
 	id    tally.ID
 	now   time.Time
 	entry entry
+	day   uint32       // in the key of the entry
 	alone func() error // runs between transactions
 
 	err  error

@@ -16,7 +16,7 @@ func (s *Store) recover(ctx context.Context) error {
 	var is found
 	err := s.view(func(txn *badger.Txn) (err error) { is, err = s.readSchema(txn); return err })
 	if err == nil && is.schema != 0 {
-		err = s.view(s.readState, s.readOpenings)
+		err = s.view(s.readState, s.readEras, s.readOpenings)
 		if err == nil && is.schema < schema {
 			err = s.upgrade(ctx, is)
 		}
@@ -62,7 +62,11 @@ func (s *Store) view(steps ...func(*badger.Txn) error) error {
 // resume makes what was recovered the beginning of a new run: rows that were
 // behind are brought up, and the journal of holds begins an epoch.
 func (s *Store) resume(t *tail) error {
-	for _, step := range []func() error{s.dropPruned, func() error { return s.saveTail(t) }, s.finishOpenings} {
+	drop := s.dropPruned
+	if s.opts.Reads {
+		drop = func() error { return nil }
+	}
+	for _, step := range []func() error{drop, func() error { return s.saveTail(t) }, s.finishOpenings} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -88,6 +92,7 @@ func (s *Store) readState(txn *badger.Txn) error {
 		return err
 	}
 	s.end, s.pruned = s.saved.end, s.saved.pruned
+	s.end.reached = s.end.settledAt
 	s.durable.Store(s.end.seq)
 	s.ledger.See(s.saved.seen)
 	return nil
@@ -201,7 +206,7 @@ func (s *Store) replayed(txn *badger.Txn, t *tail, x *entry) error {
 	if x.Seq <= s.saved.end.seq {
 		return nil
 	}
-	s.end = position{x.Seq, x.settledAt}
+	s.end = position{x.Seq, later(s.end.settledAt, x.settledAt), x.settledAt}
 	s.presence.add(&x.Record)
 	return t.raised.count(txn, &x.Record)
 }

@@ -234,7 +234,7 @@ func (s *Store) narrow(txn *badger.Txn, from, to time.Time) (time.Time, time.Tim
 	if first, ok := parseRowKey(it.Item().Key()); ok {
 		from = later(from, time.Unix(int64(first.bucket)*daySeconds, 0).UTC())
 	}
-	if last := s.ledger.Seen().Truncate(24 * time.Hour).Add(24 * time.Hour); last.Before(to) {
+	if last := s.latest().Truncate(24 * time.Hour).Add(24 * time.Hour); last.Before(to) {
 		to = last
 	}
 	return from, to

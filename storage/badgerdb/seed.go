@@ -108,16 +108,12 @@ func (s *Store) fromRecords(txn *badger.Txn, c *tally.Counter) (int64, error) {
 	if !m.start.Equal(c.Period.Start) || !m.end.Equal(c.Period.End) {
 		*m = minutes{start: c.Period.Start, end: c.Period.End, sums: map[tally.Subject]*tally.Amounts{}}
 	}
-	known := m.seq
-	err := s.backwards(txn, nil, s.committed.Load(), nil, func(_ uint32, x *entry) bool {
-		if x.Seq <= known {
-			return false
-		}
+	err := s.admitted(txn, nil, s.committed.Load(), m.seq, nil, c.Period.Start, c.Period.End, func(_ uint32, x *entry) bool {
 		m.seq = max(m.seq, x.Seq)
 		if c.Period.Contains(x.At) {
 			m.count(&x.Record)
 		}
-		return !x.settledAt.Before(c.Period.Start) // older ones were admitted earlier, too
+		return true
 	})
 	if err != nil {
 		*m = minutes{}

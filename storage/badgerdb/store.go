@@ -69,6 +69,10 @@ type Options struct {
 	// what it is given: an error is the step's, so that tests can let any of them fail.
 	// It may also take its time. Nil for none.
 	Disk func(DiskStep) error
+	// Reads opens the store for those who only look at it: what an earlier process left
+	// under way stays so. Badger cannot open one that was not closed without bringing
+	// its own files in order; that is said in the log.
+	Reads bool
 	// Version is the program's. A store says which one its schema is of.
 	Version string
 
@@ -93,10 +97,12 @@ type Store struct {
 	pruning sync.RWMutex // held for reading while records are replayed
 
 	disk      disk
-	faulty    atomic.Bool   // the disk has a fault
-	broken    chan struct{} // closed once that is for good
-	dirty     chan struct{} // gets a token when there is something to sync again
-	folder    os.FileInfo   // of the folder when it was opened
+	faulty    atomic.Bool     // the disk has a fault
+	broken    chan struct{}   // closed once that is for good
+	dirty     chan struct{}   // gets a token when there is something to sync again
+	folder    os.FileInfo     // of the folder when it was opened
+	spaced    map[string]bool // logs that have their space; the keeper's
+	past      atomic.Pointer[eras]
 	committed atomic.Uint64 // sequence number of the latest record in the log
 	admitting atomic.Bool   // there is room
 	free      atomic.Int64
@@ -376,6 +382,11 @@ func (s *Store) close() error {
 	}
 	s.reading.Lock()
 	defer s.reading.Unlock()
+	if err := s.here(); err != nil {
+		// Badger would write what it has in memory by the name of the folder.
+		return tally.Errorf(tally.Unavailable, "the store was not closed, since its folder is not where it was: %w", err).
+			WithHint("nothing was written in its place; what it holds is recovered when it is opened where it is now")
+	}
 	if !s.admitting.Load() {
 		dropBallast(s.opts.Dir)
 	}
@@ -384,7 +395,7 @@ func (s *Store) close() error {
 		return cmp.Or(err, error(tally.Errorf(tally.Internal, "close the store: %w", closed)))
 	}
 	if err == nil {
-		err = writeHead(s.opts.Dir, s.end.seq)
+		err = s.head(s.end.seq)
 	}
 	return err
 }

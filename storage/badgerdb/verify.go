@@ -55,6 +55,7 @@ type verifier struct {
 	txn    *badger.Txn
 	end    position
 	pruned pruned
+	eras   eras
 	opened uint64 // opening balances count up to here; some of the records may still be there
 
 	want     fingerprints // of rows, as openings and records say
@@ -98,7 +99,7 @@ func (v *verifier) begin(s *Store) error {
 	if err := cmp.Or(s.finishOpenings(), s.completeCheckpoint()); err != nil {
 		return err
 	}
-	v.txn, v.end, v.pruned, v.opened = s.db.NewTransaction(false), s.end, s.pruned, s.openings.to
+	v.txn, v.end, v.pruned, v.opened, v.eras = s.db.NewTransaction(false), s.end, s.pruned, s.openings.to, s.eras()
 	counter := func(c tally.Counter, u tally.Usage) {
 		v.counting[c.Subject] = append(v.counting[c.Subject], &counting{Counter: c, is: u})
 	}
@@ -199,7 +200,7 @@ func (v *verifier) records() error {
 	damaged := func(key []byte, err error) { v.fault("record", keyText(key), "%s", tally.AsError(err).Message) }
 	err := v.eachRecord(damaged, joins, func(x *entry) {
 		v.report.Records++
-		if x.settledAt.Before(settledAt) || x.settledAt.Before(x.At) {
+		if x.settledAt.Before(settledAt) && !v.eras.ended(x.Seq-1) || x.settledAt.Before(x.At) {
 			v.fault("record", string(x.ID), "record %d was settled before the one before it, or before its admission", x.Seq)
 		}
 		settledAt = x.settledAt

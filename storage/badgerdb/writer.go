@@ -55,7 +55,8 @@ type span struct {
 // position is where the store's records end.
 type position struct {
 	seq       uint64
-	settledAt time.Time
+	settledAt time.Time // never runs backwards: the days in keys go by it
+	reached   time.Time // when the last record was settled; falls where an era ends. It is not written
 }
 
 func (b *batch) reset() {
@@ -143,13 +144,13 @@ func (s *Store) add(b *batch, j *job) {
 	if r.Outcome != tally.Lost { // the store itself measured that
 		took = min(took, longestRequest)
 	}
-	if at := r.At.Add(took); at.After(s.end.settledAt) {
-		s.end.settledAt = at
-	}
-	j.entry.settledAt = s.end.settledAt
-	if day := dayOf(s.end.settledAt); len(b.blocks) == 0 || b.blocks[len(b.blocks)-1].day != day {
+	s.end.reached = later(s.end.reached, r.At.Add(took))
+	s.end.settledAt = later(s.end.settledAt, s.end.reached)
+	j.entry.settledAt = s.end.reached
+	j.day = dayOf(s.end.settledAt)
+	if len(b.blocks) == 0 || b.blocks[len(b.blocks)-1].day != j.day {
 		b.closeBlock()
-		b.blocks = append(b.blocks, span{day: day, first: r.Seq, from: len(b.records.b)})
+		b.blocks = append(b.blocks, span{day: j.day, first: r.Seq, from: len(b.records.b)})
 		b.records.blockHead()
 	}
 	b.records.entry(&j.entry)
@@ -205,7 +206,7 @@ func (s *Store) commitBatch(b *batch) error {
 		if !j.entry.HasDetail() {
 			continue
 		}
-		key := detailKey(dayOf(j.entry.settledAt), j.entry.Seq)
+		key := detailKey(j.day, j.entry.Seq)
 		if err := txn.Set(key, seal(key, detailsOf(&j.entry.Record))); err != nil {
 			return err
 		}
@@ -265,7 +266,7 @@ func (s *Store) count(b *batch) {
 		s.fresh.count(&j.entry.Record)
 		s.presence.add(&j.entry.Record)
 	}
-	s.ledger.See(s.end.settledAt)
+	s.ledger.See(s.end.reached)
 	s.committed.Store(s.end.seq)
 	s.records.Store(int64(s.end.seq - s.pruned.seq))
 	if s.opts.Hook == nil {

@@ -91,7 +91,7 @@ func (l *Ledger) charge(r *tally.Reservation) (lacking []tally.Counter) {
 		if a == nil || a.subject != c.Subject {
 			a = l.account(c.Subject)
 		}
-		k := a.counter(c)
+		k := l.counter(a, c)
 		if k == nil {
 			lacking = append(lacking, *c)
 		}

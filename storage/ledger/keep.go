@@ -49,7 +49,6 @@ func (l *Ledger) Meet(u Use) {
 	if u.At.After(a.lastAt) {
 		a.lastAt = u.At
 	}
-	l.see(u.At)
 }
 
 // Run puts back a session that the store has kept. The latest end counts.

@@ -20,12 +20,14 @@
 //
 // sessions.go remembers sessions,
 // reserve.go opens holds, decide.go says which, raise.go adds to one, settle.go
-// replaces holds by records, keep.go tells a store what to keep and takes it back.
+// replaces holds by records, keep.go tells a store what to keep and takes it back,
+// clock.go takes the time back.
 package ledger
 
 import (
 	"math"
 	"math/bits"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,6 +44,7 @@ type Ledger struct {
 	sessions sessions
 	touched  []*account // those that are dirty
 	seen     time.Time  // the latest admission or settlement
+	ahead    []Span     // see Accept
 	charged  []*counter // scratch of decide
 	served   []*Hold    // that others were not told of yet
 	places   map[tally.Subject]*place
@@ -131,14 +134,20 @@ func (a *account) find(c *tally.Counter) *counter {
 }
 
 // counter returns a counter, nil if it must be adopted first.
-func (a *account) counter(c *tally.Counter) *counter {
+func (l *Ledger) counter(a *account, c *tally.Counter) *counter {
 	if k := a.find(c); k != nil {
 		return k
 	}
-	if !a.met || a.stray || !a.lastAt.Before(c.Period.Start) {
+	if !l.unused(a, &c.Period) {
 		return nil
 	}
-	return a.add(c) // unused since the period began
+	return a.add(c)
+}
+
+// unused reports whether a subject cannot have used anything of a period: it was not
+// admitted since the period began, nor by a clock that was ahead.
+func (l *Ledger) unused(a *account, p *tally.Period) bool {
+	return a.met && !a.stray && a.lastAt.Before(p.Start) && !slices.ContainsFunc(l.ahead, func(s Span) bool { return s.Meets(p.Start, p.End) })
 }
 
 // add begins a counter, and forgets those whose periods are over: so an account
@@ -203,7 +212,7 @@ func (l *Ledger) Usage(counters []tally.Counter, out []tally.Usage) (lacking []i
 	for i := range counters {
 		c := &counters[i]
 		if a := l.accounts[c.Subject]; a != nil {
-			if k := a.counter(c); k != nil {
+			if k := l.counter(a, c); k != nil {
 				out[i] = tally.Usage{Used: k.used, Held: k.held.sum()}
 				continue
 			}
@@ -236,7 +245,7 @@ func (l *Ledger) Unused(c *tally.Counter) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := l.accounts[c.Subject]
-	return a != nil && a.met && !a.stray && a.lastAt.Before(c.Period.Start)
+	return a != nil && l.unused(a, &c.Period)
 }
 
 // LastUsed is when a request of a subject was last admitted, zero if never; known

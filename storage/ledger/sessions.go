@@ -82,6 +82,16 @@ func (s *sessions) take() []Session {
 	return out
 }
 
+// endAll ends all sessions.
+func (s *sessions) endAll() {
+	over := s.over
+	for k := range s.of {
+		over = append(over, Session{Client: k.client, Member: k.member, Over: true})
+	}
+	*s = newSessions()
+	s.over = over
+}
+
 // sweep forgets some of the sessions that have ended before a time.
 func (s *sessions) sweep(before time.Time) {
 	left := maxEnded

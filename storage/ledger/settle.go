@@ -91,7 +91,7 @@ func (l *Ledger) lacking(h *Hold) (lacking []tally.Counter) {
 		return nil
 	}
 	for i := range h.Charges {
-		if c := &h.Charges[i].Counter; l.account(c.Subject).counter(c) == nil {
+		if c := &h.Charges[i].Counter; l.counter(l.account(c.Subject), c) == nil {
 			lacking = append(lacking, *c)
 		}
 	}

@@ -124,6 +124,28 @@ func (s *Store) Forget(ctx context.Context, before time.Time) error {
 	return nil
 }
 
+// AcceptClock implements storage.Store.
+func (s *Store) AcceptClock(ctx context.Context, now time.Time) error {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	switch {
+	case !now.Before(s.lastSeen):
+		return tally.Errorf(tally.Invalid, "the clock is not behind")
+	case len(s.holds)+len(s.line) > 0:
+		return tally.Errorf(tally.Conflict, "requests are under way").WithHint("try again when they have been answered")
+	}
+	s.lastSeen, s.ended = utc(now), len(s.records)
+	for subject, at := range s.lastAt {
+		if at.After(s.lastSeen) {
+			s.lastAt[subject] = s.lastSeen
+		}
+	}
+	return nil
+}
+
 // Status implements storage.Store.
 func (s *Store) Status(ctx context.Context) (storage.Status, error) {
 	leave, err := s.enter(ctx)

@@ -33,6 +33,7 @@ type Store struct {
 	holds    map[tally.ID]*hold
 	lastAt   map[tally.Subject]time.Time
 	lastSeen time.Time
+	ended    int       // sessions of so many records are over
 	line     []*waiter // in the order of when they first asked
 }
 
@@ -149,7 +150,7 @@ func (s *Store) usage(c tally.Counter) tally.Usage {
 // been none.
 func (s *Store) sessionEnd(client tally.ID, member string) time.Time {
 	var end time.Time
-	for i := range s.records {
+	for i := s.ended; i < len(s.records); i++ {
 		if r := &s.records[i]; r.Client == client && r.Session == member && r.SessionEnds.After(end) {
 			end = r.SessionEnds
 		}

@@ -167,10 +167,10 @@ func (s *Store) add(r tally.Record) *settled {
 	} else {
 		at = at.Add(min(max(r.Total, 0), longestRequest))
 	}
+	s.lastSeen = later(s.lastSeen, at)
 	if n := len(s.records); n > 0 {
 		at = later(at, s.records[n-1].settledAt)
 	}
-	s.lastSeen = later(s.lastSeen, at)
 	s.records = append(s.records, settled{r, at})
 	return &s.records[len(s.records)-1]
 }

@@ -16,7 +16,7 @@ func (h *history) answer(t *rapid.T, r tally.Reservation) tally.Record {
 	rec.Outcome = pick(t, "outcome", tally.OK, tally.OutcomeFailed, tally.Canceled)
 	rec.Status = pick(t, "status", 200, 502, 499)
 	rec.Code = pick(t, "code", "", tally.CodeProviderDown)
-	rec.Total = time.Duration(upTo(t, "total", int64(h.bench.now.Sub(r.At))))
+	rec.Total = time.Duration(upTo(t, "total", int64(max(h.bench.now.Sub(r.At), 0))))
 	if rapid.Bool().Draw(t, "plain") {
 		return rec
 	}

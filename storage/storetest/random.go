@@ -34,7 +34,7 @@ func randomHistory(t *testing.T, s Subject) {
 			"refuse": h.refuse, "extend": h.extend, "expire": h.expire,
 			"usage": h.usage, "last used": h.lastUsed, "status": h.status,
 			"records": h.records, "series": h.series, "prune": h.prune, "forget": h.forget,
-			"apply": h.apply,
+			"apply": h.apply, "accept the clock": h.acceptClock,
 		}
 		if s.Keeps {
 			acts["close and open"] = func(*rapid.T) { h.reopen((*bench).reopen) }
@@ -124,6 +124,21 @@ func (h *history) counter(t *rapid.T, at time.Time) tally.Counter {
 func (h *history) clock(t *rapid.T) {
 	unit := pick(t, "unit", time.Millisecond, time.Second, time.Minute, time.Hour, 24*time.Hour)
 	h.bench.now = h.bench.now.Add(unit * time.Duration(1+upTo(t, "steps", 40)))
+}
+
+// acceptClock takes the time back, but not behind what was pruned: of minutes before
+// that nobody knows.
+func (h *history) acceptClock(t *rapid.T) {
+	unit := pick(t, "unit", time.Second, time.Minute, time.Hour, 24*time.Hour)
+	to := h.bench.now.Add(-unit * time.Duration(1+upTo(t, "steps", 40)))
+	if to.Before(h.horizon) {
+		to = h.horizon
+	}
+	err := h.bench.AcceptClock(ctx, to)
+	h.same(nil, nil, err, h.want.AcceptClock(ctx, to), "accept the clock at %v", to)
+	if err == nil {
+		h.bench.now = to
+	}
 }
 
 func (h *history) reserve(t *rapid.T) {

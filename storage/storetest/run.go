@@ -66,6 +66,7 @@ func Run(t *testing.T, s Subject) {
 		{"Prune", prune},
 		{"Forget", forget},
 		{"Status", status},
+		{"AcceptClock", acceptClock},
 		{"Hook", hook},
 		{"Close", closed},
 		{"Raise", raise},
@@ -100,6 +101,7 @@ func Run(t *testing.T, s Subject) {
 		})
 	}
 	t.Run("RandomHistory", func(t *testing.T) { randomHistory(t, s) })
+	t.Run("RandomClocks", func(t *testing.T) { randomClocks(t, s) })
 }
 
 // ctx is what every act is given: none waits for anything but the store.

@@ -38,7 +38,11 @@ func needs(s *live.Snapshot, now time.Time, zone *time.Location) []need {
 	var out []need
 	for _, w := range s.Status.Warnings {
 		if !strings.HasPrefix(w, "keys expire") { // told key by key below
-			out = append(out, need{role: theme.Warn, text: upper(w), to: placeOf(w), full: 1})
+			role := theme.Warn
+			if s.Status.Fault != "" && strings.Contains(w, s.Status.Fault) {
+				role = theme.Bad // everybody is refused
+			}
+			out = append(out, need{role: role, text: upper(w), to: placeOf(w), full: 1})
 		}
 	}
 	for i := range s.Gateways {
