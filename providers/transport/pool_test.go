@@ -145,9 +145,10 @@ func TestPoolDoubts(t *testing.T) {
 		t.Error("an upstream that closes early is believed")
 	}
 	p.wary = time.Now()
-	if p.get() == nil {
+	if p.get() != first {
 		t.Error("it is never believed again")
 	}
+	first.abort()
 }
 
 // An upstream that says how long it keeps connections is believed.
