@@ -96,7 +96,7 @@ func (x *exchange) read() *tally.Refusal {
 	if length > most {
 		return bodyTooLarge(most)
 	}
-	x.upload = upload{Reader: x.r.Body, rc: http.NewResponseController(x.w), began: x.begin}
+	x.upload = upload{Reader: x.r.Body, w: x.w, began: x.begin, until: x.begin.Add(bodyPatience)}
 	receive := x.receive
 	if coded {
 		receive = x.decode
@@ -105,7 +105,7 @@ func (x *exchange) read() *tally.Refusal {
 		return refusal
 	}
 	// The deadline was for the request; its answer may take longer.
-	x.upload.rc.SetReadDeadline(time.Time{}) // best effort: a recorder has none
+	http.NewResponseController(x.w).SetReadDeadline(time.Time{}) // best effort: a recorder has none
 	if x.dialect != nil {
 		if refusal := x.hold(2 * len(x.body)); refusal != nil { // what is decoded, and what is made of it
 			return refusal
