@@ -186,11 +186,16 @@ func (x *exchange) unread() bool {
 	return !x.came && (n < 0 || n > little) && x.r.Body != nil && x.r.Header["Expect"] == nil
 }
 
+// forgetBody lets go of a body that is not sent any more: an answer may take long.
+func (x *exchange) forgetBody() {
+	x.body, x.envelope.Raw = nil, nil
+	x.release(x.held)
+}
+
 // readOn takes some more of a body whose request is answered already: of a client's
 // as much as it may send, since it may not look for an answer before it has sent all.
 func (x *exchange) readOn() {
-	x.body = nil
-	x.release(x.held)
+	x.forgetBody()
 	most := int64(spillBytes)
 	if p := x.principal; p != nil && !p.Visitor {
 		most = max(most, x.maxBody())
