@@ -21,7 +21,7 @@ func (e *Engine) acceptClock(ctx context.Context, in control.AcceptClock) (contr
 	}
 	if !in.Yes {
 		return control.ClockAccepted{}, tally.Errorf(tally.Invalid,
-			"the gateway would go from %s back to %s, by %s: limits go by the machine's clock again. What they have counted stays: also what was used ahead of time, in windows that come yet. Sessions begin anew, and records are kept %s longer",
+			"the gateway would go from %s back to %s, by %s: limits go by the machine's clock again. What they have counted stays: also what was used ahead of time, in windows that come yet. Sessions begin anew, words of failures are forgotten, and records are kept %s longer",
 			instant(was), instant(was.Add(-lag)), roughly(lag), roughly(lag)).WithHint("look whether the machine's clock is right now; tallygate settings accept-clock --yes does it")
 	}
 	now, undo := e.steady.Accept()
@@ -35,6 +35,9 @@ func (e *Engine) acceptClock(ctx context.Context, in control.AcceptClock) (contr
 	st, err := e.store.Status(ctx)
 	if err == nil && st.LastSeen.After(now) {
 		err = e.store.AcceptClock(ctx, now)
+	}
+	if err == nil {
+		err = e.store.Forget(ctx, was.AddDate(0, 0, 2)) // they would be kept by the days of before
 	}
 	if err != nil {
 		undo()

@@ -14,6 +14,8 @@ const (
 	silentAfter = 3
 	// restTime is how long one that did is asked last, before a request tries it again.
 	restTime = 30 * time.Second
+	// longestQuiet bounds how long one that asks to be left alone is asked last.
+	longestQuiet = 5 * time.Minute
 )
 
 // health is what the latest attempts say of an upstream: nothing of what it answers,
@@ -22,6 +24,7 @@ type health struct {
 	mu     sync.Mutex // guards the fields that follow
 	failed int        // attempts in a row that had no answer
 	until  time.Time  // it is asked last; moved on by each request that tries it
+	quiet  time.Time  // until when it has asked to be left alone
 }
 
 func (h *health) silent() bool {
@@ -30,15 +33,18 @@ func (h *health) silent() bool {
 	return h.failed >= silentAfter
 }
 
-// rests reports whether the upstream is asked last now. Each time that its rest is over
-// one caller is told that it is not, and is to try it.
-func (h *health) rests(now time.Time) bool {
+// rests reports whether the upstream is asked last now; first is whether no other would
+// be asked before it. Each time that the rest of a silent one is over one caller is told
+// that it is not, and is to try it: not one that would ask another first.
+func (h *health) rests(now time.Time, first bool) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
+	case now.Before(h.quiet):
+		return true
 	case h.failed < silentAfter:
 		return false
-	case now.Before(h.until):
+	case !first || now.Before(h.until):
 		return true
 	}
 	h.until = now.Add(restTime)
@@ -54,6 +60,10 @@ func (u *Upstream) Report(err *providers.UpstreamError, now time.Time) {
 	h := &u.health
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.quiet = time.Time{}
+	if err != nil && err.RetryAfter > 0 {
+		h.quiet = now.Add(min(err.RetryAfter, longestQuiet))
+	}
 	if err == nil || !unanswered(err) {
 		h.failed = 0
 		return
@@ -86,8 +96,7 @@ func Order(targets []Target, now time.Time) {
 	var last []Target
 	kept := targets[:0]
 	for _, t := range targets {
-		// One behind others is not asked as a rule, so it is not the one to try.
-		if h := &t.Upstream.health; h.silent() && (len(kept) > 0 || h.rests(now)) {
+		if t.Upstream.health.rests(now, len(kept) == 0) {
 			last = append(last, t)
 		} else {
 			kept = append(kept, t)

@@ -10,7 +10,8 @@ import (
 )
 
 // A provider that hangs, or is not there, costs three requests their time and not all:
-// it is asked last then. Each half minute one request finds out whether it is back.
+// it is asked last then. Each half minute one request finds out whether it is back. So is
+// one that asks to be left alone.
 func TestSilentProvidersAreAskedLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNet(t).use()
@@ -38,6 +39,25 @@ func TestSilentProvidersAreAskedLast(t *testing.T) {
 		}
 		hangs := &providers.UpstreamError{Fault: providers.TimedOut}
 		away := &providers.UpstreamError{Fault: providers.Unreachable, Free: true}
+
+		// One that asks to be left alone is, for so long but not for ever, unless it answers.
+		busy := &providers.UpstreamError{Fault: providers.Busy, Status: 429, RetryAfter: 20 * time.Second}
+		ends("a", busy)
+		order("ba")
+		if n.router.Silent("a") {
+			t.Error("one that says that it is busy is called silent")
+		}
+		time.Sleep(20*time.Second - 1)
+		order("ba")
+		time.Sleep(1)
+		order("ab")
+		busy.RetryAfter = 24 * time.Hour
+		ends("a", busy)
+		time.Sleep(longestQuiet)
+		order("ab")
+		ends("a", busy)
+		ends("a", nil)
+		order("ab")
 
 		ends("a", hangs)
 		ends("a", away)
