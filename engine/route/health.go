@@ -52,16 +52,16 @@ func (h *health) rests(now time.Time, first bool) bool {
 }
 
 // Report notes how an attempt has ended; err is nil if it was answered. One that its
-// caller ended says nothing.
+// caller ended, or that found no descriptor here, says nothing.
 func (u *Upstream) Report(err *providers.UpstreamError, now time.Time) {
-	if err != nil && err.Fault == providers.Gone {
+	if err != nil && (err.Fault == providers.Gone || err.Fault == providers.NoFiles) {
 		return
 	}
 	h := &u.health
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.quiet = time.Time{}
-	if err != nil && err.RetryAfter > 0 {
+	if err != nil && err.RetryAfter > 0 && !ofRequest(err.Fault) {
 		h.quiet = now.Add(min(err.RetryAfter, longestQuiet))
 	}
 	if err == nil || !unanswered(err) {
@@ -71,6 +71,12 @@ func (u *Upstream) Report(err *providers.UpstreamError, now time.Time) {
 	if h.failed++; h.failed >= silentAfter {
 		h.until = now.Add(restTime)
 	}
+}
+
+// ofRequest reports whether a failure is about what was asked for: others may ask for
+// something else meanwhile.
+func ofRequest(f providers.Fault) bool {
+	return f == providers.Refused || f == providers.NotHere || f == providers.TooLarge
 }
 
 // unanswered reports whether an attempt has timed out, or found no connection.

@@ -59,10 +59,17 @@ func TestSilentProvidersAreAskedLast(t *testing.T) {
 		ends("a", nil)
 		order("ab")
 
+		// What one caller has asked for, and cannot have, is no reason to leave it alone.
+		for _, fault := range []providers.Fault{providers.Refused, providers.NotHere, providers.TooLarge} {
+			ends("a", &providers.UpstreamError{Fault: fault, Status: 429, RetryAfter: time.Minute})
+			order("ab")
+		}
+
 		ends("a", hangs)
 		ends("a", away)
 		order("ab")
 		ends("a", &providers.UpstreamError{Fault: providers.Gone}) // says nothing
+		ends("a", &providers.UpstreamError{Fault: providers.NoFiles, Free: true})
 		ends("a", hangs)
 		order("ba")
 		if !n.router.Silent("a") || n.router.Silent("b") {
