@@ -143,8 +143,8 @@ type History interface {
 	// Prune deletes the records settled on whole UTC days before the one that
 	// contains before, and says how many went. Counters and rollups stay.
 	Prune(ctx context.Context, before time.Time) (int, error)
-	// Forget deletes the details of attempts that failed in records settled on whole
-	// UTC days before the one that contains before.
+	// Forget deletes the details of attempts that failed in requests of whole UTC days
+	// before the one that contains before. Prune does so as well.
 	Forget(ctx context.Context, before time.Time) error
 }
 

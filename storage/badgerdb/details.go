@@ -11,8 +11,9 @@ import (
 )
 
 // What went wrong with attempts is kept apart from their record, because it is
-// forgotten before it: it may quote a prompt. A value lists the attempts' details
-// in their order.
+// forgotten before it: it may quote a prompt. So the day in a key is that of the
+// request; the days of records can be far ahead of it (clock.go). A value lists the
+// attempts' details in their order.
 
 // detailsOf is the payload for a record.
 func detailsOf(r *tally.Record) []byte {
@@ -24,11 +25,11 @@ func detailsOf(r *tally.Record) []byte {
 }
 
 // detail fills in the details of a record that was read, if they are kept.
-func (x *entry) detail(txn *badger.Txn, day uint32) error {
+func (x *entry) detail(txn *badger.Txn) error {
 	if len(x.Tries) == 0 {
 		return nil
 	}
-	key := detailKey(day, x.Seq)
+	key := detailKey(dayOf(x.At), x.Seq)
 	payload, err := get(txn, key)
 	if err != nil || payload == nil {
 		return err
@@ -50,6 +51,10 @@ func (s *Store) Forget(ctx context.Context, before time.Time) error {
 	defer done()
 	s.pruning.Lock()
 	defer s.pruning.Unlock()
+	return s.forget(ctx, before)
+}
+
+func (s *Store) forget(ctx context.Context, before time.Time) error {
 	for {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

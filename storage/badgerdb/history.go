@@ -66,7 +66,7 @@ func (s *Store) Records(ctx context.Context, q storage.RecordQuery) ([]tally.Rec
 				next = last
 				return false
 			}
-			if failed = x.detail(txn, day); failed != nil {
+			if failed = x.detail(txn); failed != nil {
 				return false
 			}
 			x.fill()
@@ -96,7 +96,7 @@ func (s *Store) lookUp(ctx context.Context, id tally.ID) (found *entry, err erro
 			}
 			for i := range b.entries {
 				if x := &b.entries[i]; x.ID == id {
-					if err := x.detail(txn, b.day); err != nil {
+					if err := x.detail(txn); err != nil {
 						return err
 					}
 					x.fill()

@@ -22,6 +22,9 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
 	defer done()
 	s.pruning.Lock()
 	defer s.pruning.Unlock()
+	if err := s.forget(ctx, before); err != nil {
+		return 0, err
+	}
 	// The state must say where records end before the last of them may go.
 	if err := s.queue.alone(func() error { return cmp.Or(s.finishOpenings(), s.completeCheckpoint()) }); err != nil {
 		return 0, err
@@ -181,7 +184,7 @@ func (s *Store) drop(day uint32) error {
 	if err != nil {
 		return err
 	}
-	if err := s.db.DropPrefix(append(outlived, recordDay(day), detailDay(day))...); err != nil {
+	if err := s.db.DropPrefix(append(outlived, recordDay(day))...); err != nil {
 		return cannotDelete(err)
 	}
 	return nil

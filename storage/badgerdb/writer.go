@@ -206,7 +206,7 @@ func (s *Store) commitBatch(b *batch) error {
 		if !j.entry.HasDetail() {
 			continue
 		}
-		key := detailKey(j.day, j.entry.Seq)
+		key := detailKey(dayOf(j.entry.At), j.entry.Seq)
 		if err := txn.Set(key, seal(key, detailsOf(&j.entry.Record))); err != nil {
 			return err
 		}

@@ -97,6 +97,7 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
 		return 0, err
 	}
 	defer leave()
+	s.forget(before)
 	horizon := before.UTC().Truncate(24 * time.Hour)
 	n := 0
 	for s.pruned < len(s.records) && s.records[s.pruned].settledAt.Before(horizon) {
@@ -113,15 +114,19 @@ func (s *Store) Forget(ctx context.Context, before time.Time) error {
 		return err
 	}
 	defer leave()
+	s.forget(before)
+	return nil
+}
+
+func (s *Store) forget(before time.Time) {
 	horizon := before.UTC().Truncate(24 * time.Hour)
 	for i := range s.records {
-		if x := &s.records[i]; x.settledAt.Before(horizon) {
+		if x := &s.records[i]; x.At.Before(horizon) {
 			for j := range x.Tries {
 				x.Tries[j].Detail = ""
 			}
 		}
 	}
-	return nil
 }
 
 // AcceptClock implements storage.Store.

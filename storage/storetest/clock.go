@@ -60,6 +60,32 @@ func acceptClock(b *bench) {
 	b.wantUsage(b.counter(client, tally.Requests, tally.Minute), 0, 0)
 }
 
+// forgetAfterClock wants details gone with the day of their request, also since the clock
+// was taken back: the day that it had reached says nothing.
+func forgetAfterClock(b *bench) {
+	right := b.now
+	fail := func() tally.Record {
+		b.Helper()
+		r := b.request()
+		b.reserve(r)
+		rec := answered(r, 3)
+		rec.Tries = []tally.Attempt{{Provider: "pr_1", Cause: "busy", Detail: `"slow down"`}}
+		return b.settleAs(r, rec)
+	}
+	b.now = right.AddDate(0, 1, 0)
+	fail()
+	if err := b.AcceptClock(ctx, right.Add(time.Minute)); err != nil {
+		b.Fatalf("accept the clock: %v", err)
+	}
+	b.now = right.Add(2 * time.Minute)
+	made := fail()
+	b.wantEqual("a detail", b.record(made.ID).Tries[0].Detail, made.Tries[0].Detail)
+	if err := b.Forget(ctx, b.now.AddDate(0, 0, 1)); err != nil {
+		b.Fatalf("forget: %v", err)
+	}
+	b.wantEqual("what is forgotten", b.record(made.ID).Tries[0].Detail, "")
+}
+
 // randomClocks: whatever a clock does, and whenever it is accepted as it is, no window
 // of a limit is ever given more than the limit, and all is as the specification says.
 func randomClocks(t *testing.T, s Subject) {

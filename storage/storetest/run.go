@@ -67,6 +67,7 @@ func Run(t *testing.T, s Subject) {
 		{"Forget", forget},
 		{"Status", status},
 		{"AcceptClock", acceptClock},
+		{"ForgetAfterClock", forgetAfterClock},
 		{"Hook", hook},
 		{"Close", closed},
 		{"Raise", raise},
