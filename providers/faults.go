@@ -80,7 +80,8 @@ const statusOriginTimeout = 524
 // says; behind a time-out that proves nothing.
 func reported(err error, words Words, silent bool) *UpstreamError {
 	status := words.Status()
-	return &UpstreamError{Fault: faultInside(status, &words), Ended: true, Free: silent && (status == 0 || FreeStatus(status)), Words: words, Err: err}
+	waited := status != 0 && !FreeStatus(status) || words.Mention("timeout", "timed out", "time-out", "deadline exceeded")
+	return &UpstreamError{Fault: faultInside(status, &words), Ended: true, Free: silent && !waited, Words: words, Err: err}
 }
 
 func faultInside(status int, w *Words) Fault {
@@ -119,6 +120,7 @@ func (w *Words) Status() int {
 			{http.StatusRequestEntityTooLarge, []string{"request_too_large"}},
 			{http.StatusUnauthorized, []string{"authentication", "invalid_api_key", "invalidapikey", "unauthenticated", "unauthorized"}},
 			{http.StatusTooManyRequests, []string{"rate_limit", "ratelimit", "too_many_requests", "resource_exhausted", "insufficient_quota"}},
+			{http.StatusGatewayTimeout, []string{"timeout", "timed_out", "deadline_exceeded"}},
 			{http.StatusServiceUnavailable, []string{"overloaded", "unavailable"}},
 			{http.StatusNotFound, []string{"not_found"}},
 			{http.StatusForbidden, []string{"permission", "forbidden"}},
