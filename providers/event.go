@@ -181,7 +181,7 @@ func (s *Stream) noJSON(data []byte, ev event, first bool, kept int) verdict {
 	if s.failing || s.opts.OnlyJSON { // it may be words of an error
 		return drop
 	}
-	if len(s.opts.Keys) > 0 && holdsKey(data, s.opts.Keys) {
+	if len(s.opts.Keys) > 0 && HoldsKey(data, s.opts.Keys) {
 		return drop
 	}
 	return keep

@@ -317,9 +317,9 @@ var (
 	})
 )
 
-// holdsKey reports whether data holds one of some keys, or begins with what shows part
+// HoldsKey reports whether data holds one of some keys, or begins with what shows part
 // of one.
-func holdsKey(data []byte, keys []string) bool {
+func HoldsKey(data []byte, keys []string) bool {
 	begin := strings.ToValidUTF8(string(data[:min(len(data), maxSaid)]), "?")
 	return slices.ContainsFunc(keys, func(key string) bool {
 		return withoutKey(begin, key) != begin || len(key) >= shortKey && bytes.Contains(data, []byte(key))

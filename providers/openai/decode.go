@@ -12,7 +12,10 @@ import (
 
 // codingError says that an answer is compressed in a way that is not known, though none
 // was asked for.
-func codingError(res *transport.Response) *providers.UpstreamError {
+func (p *Provider) codingError(res *transport.Response) *providers.UpstreamError {
+	if providers.HoldsKey([]byte(res.Encoding), p.keys) {
+		res.Encoding = providers.KeyMark
+	}
 	return &providers.UpstreamError{Fault: providers.BadAnswer,
 		Err: fmt.Errorf("the answer is compressed with %.40q, which was not asked for; known are %s", res.Encoding, coding.Names)}
 }

@@ -32,7 +32,7 @@ func (p *Provider) refusal(res *transport.Response) error {
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxRefusal))
 	up, _ := errors.AsType[*providers.UpstreamError](err)
 	if res.Encoding != "" {
-		body, up = nil, codingError(res)
+		body, up = nil, p.codingError(res)
 	}
 	if up != nil { // the status says enough, even if the words broke off
 		e.Err = up.Err
@@ -45,12 +45,17 @@ func (p *Provider) refusal(res *transport.Response) error {
 	}
 	e.Words = providers.WordsOf(body, p.keys...)
 	e.Fault = faultOf(res.Status, &e.Words, page)
-	if up != nil && up.Fault == providers.Gone {
+	switch {
+	case up != nil && up.Fault == providers.Gone:
 		e.Fault = providers.Gone
+	case e.Fault == providers.BadAnswer && e.Err == nil:
+		e.Err = errNoAPI
 	}
 	e.Free = e.Free && e.Said == nil
 	return e
 }
+
+var errNoAPI = errors.New("no API has answered at this address: look whether the base URL is right, which most often ends in /v1")
 
 // faultOf is [providers.FaultOf], which must not take the title of a page for words
 // about what was asked.
@@ -74,7 +79,7 @@ func (p *Provider) check(res *transport.Response) error {
 	var err *providers.UpstreamError
 	switch {
 	case res.Encoding != "":
-		err = codingError(res)
+		err = p.codingError(res)
 	case isType(res.ContentType, webPage):
 		res.Body.SetReadDeadline(time.Now().Add(pagePatience))
 		text, _ := io.ReadAll(io.LimitReader(res.Body, maxPage)) // what has come says enough
@@ -97,12 +102,10 @@ func isType(contentType, is string) bool {
 
 const webPage = "text/html"
 
-// requestID is how the upstream calls a request, unless it says our key.
+// requestID is how the upstream calls a request, unless it says our key, or part of it.
 func (p *Provider) requestID(res *transport.Response) string {
-	for _, key := range p.keys {
-		if res.RequestID != "" && strings.Contains(res.RequestID, key) {
-			return ""
-		}
+	if providers.HoldsKey([]byte(res.RequestID), p.keys) {
+		return ""
 	}
 	return res.RequestID
 }

@@ -3,6 +3,7 @@ package openai
 import (
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,7 +92,7 @@ func TestRetryAfter(t *testing.T) {
 // What an upstream calls the request is known of answers and refusals, unless it is our
 // key.
 func TestRequestID(t *testing.T) {
-	for said, want := range map[string]string{"up-7": "up-7", "a-secret-key": "", "id a-secret-key": ""} {
+	for said, want := range map[string]string{"up-7": "up-7", "a-secret-key": "", "id a-secret-key": "", "id-a-secret-7": ""} {
 		for _, status := range []int{200, 400} {
 			u := startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
@@ -110,6 +111,24 @@ func TestRequestID(t *testing.T) {
 			if got != want || (err == nil) != (status == 200) {
 				t.Errorf("%d, %q: %q, want %q (%v)", status, said, got, want, err)
 			}
+		}
+	}
+}
+
+// Where nothing of an API answers, the owner reads what to look at; and no key that an
+// upstream has put into a field of the head.
+func TestWhatIsWrongWithTheHead(t *testing.T) {
+	for _, x := range []struct {
+		status         int
+		coding, wanted string
+	}{{404, "", "base URL"}, {405, "", "base URL"}, {200, "rot13", "rot13"}, {200, "a-secret-key", "compressed"}, {500, "a-secret-key", "compressed"}} {
+		u := startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Encoding", x.coding)
+			w.WriteHeader(x.status)
+		})
+		_, err := u.provider(t, "openai", "a-secret-key").Do(t.Context(), callOf(t, providers.Chat, `{"model":"m"}`))
+		if err == nil || !strings.Contains(err.Error(), x.wanted) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%+v: %v", x, err)
 		}
 	}
 }
