@@ -29,7 +29,8 @@ type View struct {
 	Amount   tally.NanoUSD
 	// Known is whether only members that are known are seen.
 	Known bool
-	// OnlyErrors is whether nothing is hidden but what tells of a failure.
+	// OnlyErrors is whether nothing is hidden but what tells of a failure, or may: all
+	// members of the answer that are not known.
 	OnlyErrors bool
 }
 
@@ -203,7 +204,7 @@ func (h *hider) putAmount(object bool) {
 func (h *hider) hides(key []byte, i, depth int, in scope) bool {
 	switch {
 	case h.view.OnlyErrors:
-		return containsFold(key, "error") || depth == 1 && string(key) == "base_resp"
+		return depth == 1 && !isKnown(key) || tellsOfFailure(key)
 	case tellsOfMoney(key):
 		return true
 	case in == inTheUsage && isFraction(h.b, i) && !tellsOfCount(key):
@@ -213,8 +214,12 @@ func (h *hider) hides(key []byte, i, depth int, in scope) bool {
 	case depth == 1:
 		return !isKnown(key)
 	}
-	return containsFold(key, "error")
+	return tellsOfFailure(key)
 }
+
+// tellsOfFailure reports whether a key speaks of an error. One with escapes can spell
+// anything.
+func tellsOfFailure(key []byte) bool { return !verbatim(key) || containsFold(key, "error") }
 
 // scopeOf is where the value of a member stands; owned is whether it is an object of
 // the model's own making. Sources have words of others, vectors are numbers.

@@ -240,7 +240,7 @@ func (x *exchange) fail(err error) {
 	case x.ctx.Err() != nil:
 		x.result.Outcome, x.result.Status, x.result.Code = tally.Canceled, tally.StatusClientClosed, tally.CodeClientClosed
 	}
-	x.result.Uncounted = x.free() && refusal.Code != tally.CodeRefusedUpstream
+	x.result.Uncounted = x.free() && refusal.Type != tally.TypeInvalid // which is the caller's own
 	if !x.started {
 		x.settle()
 		x.tell(x.inItsWords(refusal, err, false))

@@ -86,7 +86,7 @@ func TestWhatTheUpstreamSays(t *testing.T) {
 			if got != want {
 				t.Errorf("%d %s%s:\n got %+v\nwant %+v", x.status, x.body, extra, got, want)
 			}
-			if r := w.one(); r.Cost != 0 || len(r.Tries) != 1 || x.want.code != r.Code && r.Code != refused {
+			if r := w.one(); r.Cost != 0 || r.Uncounted != (x.want.status == 502) || len(r.Tries) != 1 || x.want.code != r.Code && r.Code != refused {
 				t.Errorf("%d %s: recorded %s, %s, %+v", x.status, x.body, r.Code, r.Cost, r.Tries)
 			}
 		}
@@ -108,6 +108,7 @@ func TestWhatIsTheOwners(t *testing.T) {
 		"fine": fine, "the key": "got " + key, "part of it": "got …" + key[8:20], "its ends": "got " + key[:5] + "****" + key[len(key)-4:], "another key": "got sk-other-CANARY",
 		"a header": "got Bearer abcdef-CANARY-1", "an account": "your account CANARY is closed", "an organization": "see org-CANARY9", "billing": "CANARY: billing, please",
 		"a balance": "CANARY has no balance", "in Chinese": "CANARY 账户",
+		"a project": "denied on //x.example/projects/CANARY-prod/locations/us", "a subscription": "no /subscriptions/CANARY-1/x", "a team": "your team CANARY has no access",
 	} {
 		quoted, _ := json.Marshal(words)
 		failure := fmt.Sprintf(`{"error":{"message":%s,"type":"x","headers":{"authorization":"Bearer %s"}}}`, quoted, key)
@@ -125,6 +126,8 @@ func TestWhatIsTheOwners(t *testing.T) {
 			"with the text":   {200, []string{hello + "," + failure[1:], "[DONE]"}, true},
 			"as text":         {200, []string{hello + "}", words + "\nevent: error", "[DONE]"}, true},
 			"whole":           {200, []string{hello + "," + failure[1:]}, false},
+			"beside an error": {200, []string{hello + fmt.Sprintf(`,"error":true,"message":%s}`, quoted)}, false},
+			"spelt otherwise": {200, []string{hello + `,"\u0065rror"` + failure[len(`{"error"`):]}, false},
 		} {
 			for _, who := range []string{"visitor", "client", ""} {
 				w := newWorld(t)
@@ -146,7 +149,7 @@ func TestWhatIsTheOwners(t *testing.T) {
 					}
 					continue
 				}
-				hidden := who == "visitor" || form == "a refusal's 503" || form == "at once" || form == "with the text" && a.status != 200
+				hidden := who == "visitor" || form == "a refusal's 503" || form == "at once" || form == "spelt otherwise" || form == "with the text" && a.status != 200
 				if strings.Contains(a.body, fine) == hidden {
 					t.Errorf("%s: a %s reads %d %s", form, who, a.status, a.body)
 				}
