@@ -57,7 +57,7 @@ func (x *exchange) failed(a *tally.Attempt, err error) {
 		reason = clipped(up.Err.Error(), maxCause)
 	}
 	a.Detail = reason
-	if words := up.Words.Message; words != "" && !x.cat.Settings.DropWords {
+	if words := up.Words.Message; words != "" && !x.Catalog().Settings.DropWords {
 		if reason != "" {
 			a.Detail += ": "
 		}

@@ -59,6 +59,26 @@ func TestWhyAnAttemptFailed(t *testing.T) {
 	}
 }
 
+// An owner who drops words while a request is under way has none of it either.
+func TestWordsDroppedMeanwhile(t *testing.T) {
+	w := newWorld(t)
+	w.scripted(200, "")
+	up := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		settings := *w.settings
+		settings.DropWords = true
+		w.settings = &settings
+		w.use()
+		http.Error(out, "the roof is on fire", 500)
+	}))
+	defer up.Close()
+	w.provider.BaseURL = up.URL
+	w.open()
+	w.chat("")
+	if r := w.one(); len(r.Tries) != 1 || r.Tries[0].Detail != "" {
+		t.Errorf("%+v", r.Tries)
+	}
+}
+
 // TestFailuresAreLogged: once a minute for each kind, without the upstream's words,
 // which may quote a prompt; also where another provider has answered. And both calls
 // are named as their upstreams name them.

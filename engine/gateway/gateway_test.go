@@ -219,3 +219,22 @@ func TestServeAs(t *testing.T) {
 		}
 	}
 }
+
+// A request is in flight before it looks at the clock: while nothing is in flight the
+// clock may be taken back, and none may go on with the time of before.
+func TestInFlightBeforeTheClock(t *testing.T) {
+	w := newWorld(t)
+	asked := 0
+	w.clock = func() time.Time {
+		if w.server != nil { // it is made with the time, too
+			if asked++; w.server.InFlight() == 0 {
+				t.Error("a request that is not in flight has looked at the clock")
+			}
+		}
+		return time.Now()
+	}
+	w.open()
+	if a := w.chat(""); a.status != 200 || asked == 0 {
+		t.Errorf("asked %d times: %d %s", asked, a.status, a.body)
+	}
+}

@@ -88,8 +88,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, as tally.ID) {
 		w.Header()["Connection"] = closing
 	}
 	x := s.exchanges.Get().(*exchange)
+	s.inFlight.Add(1) // before it looks at the clock, which goes back only while nothing is in flight
 	x.start(w, r, as)
-	s.inFlight.Add(1)
 	defer s.leave(x)
 	s.dispatch(x)
 }
