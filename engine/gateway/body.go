@@ -104,8 +104,6 @@ func (x *exchange) read() *tally.Refusal {
 	if refusal := receive(&x.upload, length, most); refusal != nil {
 		return refusal
 	}
-	// The deadline was for the request; its answer may take longer.
-	http.NewResponseController(x.w).SetReadDeadline(time.Time{}) // best effort: a recorder has none
 	if x.dialect != nil {
 		if refusal := x.hold(2 * len(x.body)); refusal != nil { // what is decoded, and what is made of it
 			return refusal

@@ -65,7 +65,7 @@ type Server struct {
 
 // New makes a Server.
 func New(o Options) *Server {
-	s := &Server{Options: o, idle: make(chan struct{}, 1), calls: calls{open: map[*call]struct{}{}}}
+	s := &Server{Options: o, idle: make(chan struct{}, 1)}
 	s.bodies.most = cmp.Or(o.Bodies, usualBodies)
 	s.stopping, s.stop = context.WithCancelCause(context.Background())
 	s.exchanges.New = func() any { return &exchange{Server: s} }
