@@ -49,7 +49,7 @@ func TestSilentProvidersAreAskedLast(t *testing.T) {
 		}
 		time.Sleep(20*time.Second - 1)
 		order("ba")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		order("ab")
 		busy.RetryAfter = 24 * time.Hour
 		ends("a", busy)
