@@ -2,6 +2,9 @@ package gateway
 
 import (
 	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"tallygate/engine/tally"
@@ -91,6 +94,36 @@ func TestFailuresAreBookedAsTheySay(t *testing.T) {
 		}
 		if r.Outcome != tally.OutcomeFailed || r.Cost != tc.cost || r.Basis != tc.basis || r.Uncounted != (tc.basis == "" && tc.status != 400) {
 			t.Errorf("%s: %s, booked %s, %s, %+v, uncounted %t; want %s, %s", tc.name, r.Outcome, r.Cost, r.Basis, r.Tokens, r.Uncounted, tc.cost, tc.basis)
+		}
+	}
+}
+
+// A provider that fails for a while uses up nothing of what its callers may have: once
+// it is well they have all of it.
+func TestFailuresUseUpNothing(t *testing.T) {
+	w := newWorld(t)
+	down := true
+	up := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		if down {
+			out.WriteHeader(500)
+			return
+		}
+		io.WriteString(out, `{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1}}`)
+	}))
+	t.Cleanup(up.Close)
+	w.scripted(200, "")
+	w.provider.BaseURL = up.URL
+	w.client.Limits = limit(tally.Requests, 2)
+	w.open()
+	for range 3 {
+		if a := w.chat(""); a.status != 502 {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+	}
+	down = false
+	for i, want := range []int{200, 200, 429} {
+		if a := w.chat(""); a.status != want {
+			t.Errorf("answer %d: %d %s", i, a.status, a.body)
 		}
 	}
 }
