@@ -18,6 +18,12 @@ type Source interface {
 	SetReadDeadline(time.Time) error
 }
 
+// waiter is a Source that can wait for what comes next before it is given room for it.
+type waiter interface {
+	// Wait waits until Read returns at once. A failure comes with that.
+	Wait()
+}
+
 // StreamOptions say how a stream is read.
 type StreamOptions struct {
 	KeepUsage bool // pass the usage-only event on
@@ -70,7 +76,8 @@ type Stream struct {
 	src  Source
 	opts StreamOptions
 
-	pooled *[]byte
+	closed bool
+	pooled *[]byte // nil while nothing is held
 	buf    []byte
 	start  int // of what has arrived and was not returned
 	seen   int // up to where it has no end of an event
@@ -99,8 +106,7 @@ type Stream struct {
 
 // NewStream reads a stream from src, which Close closes.
 func NewStream(src Source, opts StreamOptions) *Stream {
-	pooled := buffers.Get().(*[]byte)
-	return &Stream{src: src, opts: opts, pooled: pooled, buf: *pooled, final: -1, said: notes{endings: newEndings(opts.Choices)}}
+	return &Stream{src: src, opts: opts, final: -1, said: notes{endings: newEndings(opts.Choices)}}
 }
 
 var (
@@ -179,6 +185,14 @@ func (s *Stream) fill() error {
 	if s.opts.MaxBytes > 0 && read > s.opts.MaxBytes {
 		return bad(errEndless)
 	}
+	if src, ok := s.src.(waiter); ok && s.end == 0 {
+		s.rest() // as a rule a model is slower than those who read it
+		src.Wait()
+	}
+	if s.buf == nil {
+		s.pooled = buffers.Get().(*[]byte)
+		s.buf = *s.pooled
+	}
 	if s.end == len(s.buf) {
 		if len(s.buf) >= maxEvent {
 			return bad(errLong)
@@ -194,6 +208,15 @@ func (s *Stream) fill() error {
 		return nil // an error comes again with the next read
 	}
 	return err
+}
+
+// rest gives the buffer back. Of one that has grown that is the first; the other is
+// left to the collector.
+func (s *Stream) rest() {
+	if s.pooled != nil {
+		buffers.Put(s.pooled)
+	}
+	s.pooled, s.buf = nil, nil
 }
 
 // boundary returns the end of the last whole event that has arrived, 0 if there
@@ -336,17 +359,18 @@ func (s *Stream) Final() int { return s.final }
 
 // Close implements Body.
 func (s *Stream) Close() error {
-	if s.pooled == nil {
+	if s.closed {
 		return nil
 	}
+	s.closed = true
 	if s.err == io.EOF {
 		// The end of the body follows the end marker at once, and a source that
 		// has seen it can use its connection again.
 		s.src.SetReadDeadline(time.Now().Add(endTimeout))
-		s.src.Read(s.buf[:1]) // anything but the end costs the connection, which is what it should
+		var b [1]byte
+		s.src.Read(b[:]) // anything but the end costs the connection, which is what it should
 	}
-	buffers.Put(s.pooled) // the first one; a grown one is left to the collector
-	s.pooled, s.buf = nil, nil
+	s.rest()
 	if s.err == nil {
 		s.err = &UpstreamError{Fault: Gone, Err: errClosed}
 	}

@@ -310,6 +310,34 @@ func TestStreamThinking(t *testing.T) {
 // FuzzStream: however the bytes are cut, a reader learns the same; and what
 // reaches the client are whole events, in the upstream's own bytes unless one has
 // several lines of data.
+// patient is a Source that can be waited for.
+type patient struct {
+	pieces
+	wait func()
+}
+
+func (p *patient) Wait() { p.wait() }
+
+// A stream holds no buffer while the model thinks, which is most of the time and of
+// thousands at once, whatever size its events are; and gives each byte of them.
+func TestStreamWaitsWithoutABuffer(t *testing.T) {
+	content := func(text string) string { return `data: {"choices":[{"delta":{"content":"` + text + `"}}]}` + "\n\n" }
+	events := content("a") + content(strings.Repeat("b", 5*bufferSize)) + content("c") + string(doneMark)
+	rest := strings.SplitAfter(events, "\n\n")
+	src := &patient{}
+	src.size = func() int { return 1000 }
+	s := NewStream(src, StreamOptions{})
+	src.wait = func() {
+		if s.buf != nil || s.pooled != nil {
+			t.Errorf("a buffer of %d bytes is held", len(s.buf))
+		}
+		src.text, rest = rest[0], rest[1:]
+	}
+	if got := drain(t, s); got.out != events || len(rest) != 1 {
+		t.Errorf("%d bytes in all, want %d; %d events were not waited for", len(got.out), len(events), len(rest)-1)
+	}
+}
+
 func FuzzStream(f *testing.F) {
 	for _, s := range []string{
 		evRole + evHello + evStop + evUsage + evDone, strings.ReplaceAll(evHello+evUsage+evDone, "\n", "\r\n"),

@@ -109,7 +109,7 @@ func serving(t *theme.Theme, s *live.Snapshot) string {
 func providersLine(t *theme.Theme, s *live.Snapshot) string {
 	on := 0
 	for i := range s.Providers {
-		if s.Providers[i].Provider.Enabled {
+		if p := &s.Providers[i]; p.Provider.Enabled && !p.Silent {
 			on++
 		}
 	}

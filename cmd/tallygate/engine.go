@@ -83,6 +83,7 @@ func (n *node) start(listeners ...net.Listener) *control.Client {
 	ctx, stop := context.WithCancel(context.Background())
 	n.stop = stop
 	n.running.Go(func() { limitMemory(ctx, n.profile) })
+	n.running.Go(func() { returnMemory(ctx) })
 	inside, dial := control.Memory()
 	may := control.Write
 	if n.reads {

@@ -49,7 +49,7 @@ var mayImport = map[string][]string{
 	"tui/theme":              {},
 	"tui/tuitest":            {"engine/tally", "engine/control", "engine/token", "tui", "tui/action", "tui/live", "tui/screen", "tui/theme", "tui/widget"},
 	"tui/widget":             {"engine/tally", "tui/theme"},
-	"cmd/tallygate":          {"engine/tally", "engine", "engine/control", "engine/feed", "engine/geo", "engine/token", "storage", "storage/badgerdb", "providers", "providers/openai", "providers/sim", "tui", "tui/live", "tui/screen", "tui/theme", "assets"},
+	"cmd/tallygate":          {"engine/tally", "engine", "engine/control", "engine/feed", "engine/geo", "engine/token", "storage", "storage/badgerdb", "providers", "providers/openai", "providers/sim", "providers/transport", "tui", "tui/live", "tui/screen", "tui/theme", "assets"},
 }
 
 // testsMayImport is what the tests of every package may use beside what their

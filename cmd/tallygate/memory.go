@@ -61,6 +61,62 @@ func limitMemory(ctx context.Context, profile badgerdb.Profile) {
 	}
 }
 
+const (
+	// idleBytes is what a process that has next to nothing to do sets aside in a second.
+	idleBytes = 1 << 20
+	idleFor   = 3 // such seconds
+	// muchUnused is what is worth a collection when there is time for one.
+	muchUnused = 8 << 20 // bytes
+)
+
+// returnMemory gives what a burst of work has left back to the system once it is over:
+// without work there is no collection either, for minutes. It returns when ctx ends.
+func returnMemory(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	read := []metrics.Sample{
+		{Name: "/gc/heap/allocs:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"},
+		{Name: "/gc/heap/live:bytes"},
+	}
+	var l lull
+	for {
+		metrics.Read(read)
+		of := func(i int) int64 { return int64(read[i].Value.Uint64()) }
+		if l.over(of(0), of(1)+of(2)-of(3)) {
+			debug.FreeOSMemory()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// lull is a time without work.
+type lull struct {
+	allocated int64
+	seconds   int
+}
+
+// over is told each second what was ever allocated and how much memory is unused, and
+// reports whether it is time to give that back.
+func (l *lull) over(allocated, unused int64) bool {
+	if allocated-l.allocated < idleBytes {
+		l.seconds++
+	} else {
+		l.seconds = 0
+	}
+	l.allocated = allocated
+	if l.seconds < idleFor || unused < muchUnused {
+		return false
+	}
+	l.seconds = 0
+	return true
+}
+
 // leastBodies lets one client send the largest body beside others.
 const leastBodies = 160 << 20 // bytes
 

@@ -24,7 +24,7 @@ func (a *app) providerCommands() *cobra.Command {
 					number("24H FAILED"), number("30D REQUESTS"), number("30D COST"))
 				for i := range *out {
 					v := &(*out)[i]
-					t.addIn(onTone(v.Provider.Enabled), v.Name, string(v.ProviderKind), yes(v.Provider.Enabled), strconv.Itoa(v.Models), list(v.KeyHints, ""), v.BaseURL,
+					t.addIn(onTone(v.Provider.Enabled), v.Name, string(v.ProviderKind), when(v.Silent, "silent", yes(v.Provider.Enabled)), strconv.Itoa(v.Models), list(v.KeyHints, ""), v.BaseURL,
 						count(v.Failures.Total()), tally.Group(v.Month.Requests), v.Month.CostNanoUSD.Display())
 				}
 				t.print("no providers; add one with: tallygate providers create --name NAME --kind KIND")
@@ -117,7 +117,7 @@ func (a *app) kindsCommand() *cobra.Command {
 
 func showProvider(p *printer, v *control.ProviderView) {
 	p.pairs(
-		"provider", v.Name, "id", string(v.ID), "kind", string(v.ProviderKind), "on", yes(v.Provider.Enabled), "address", v.BaseURL, "keys", list(v.KeyHints, ""),
+		"provider", v.Name, "id", string(v.ID), "kind", string(v.ProviderKind), "on", yes(v.Provider.Enabled)+when(v.Silent, ", but its latest attempts had no answer: it is asked last", ""), "address", v.BaseURL, "keys", list(v.KeyHints, ""),
 		"models", strconv.Itoa(v.Models), "local", when(v.Local, "yes: costs nothing", ""), "in flight, at most", count(v.MaxInFlight),
 		"connect timeout", span(v.ConnectTimeout), "first byte timeout", span(v.FirstByteTimeout), "chunk timeout", span(v.ChunkTimeout), "timeout", span(v.Timeout),
 		"cost counted", costBy(v), "created", minute(v.CreatedAt),

@@ -14,6 +14,7 @@ import (
 
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
+	"tallygate/providers/transport"
 	"tallygate/storage/badgerdb"
 )
 
@@ -202,9 +203,9 @@ const (
 // openDoor says what the limit of open files allows if that is little. The store is
 // open by now, so what it needs is known.
 func (s *service) openDoor() error {
-	s.door = s.engine.Public().Listen(s.public, files)
+	s.door = s.engine.Public().Listen(s.public, files, transport.Sockets)
 	connections, requests := s.door.Room()
-	limit, _, _ := files()
+	limit, _ := files()
 	const hint = "raise it with ulimit -n, or LimitNOFILE= of systemd"
 	switch {
 	case connections < leastRoom:

@@ -49,6 +49,9 @@ type ProviderView struct {
 	Enabled bool `json:"models_enabled"` // at least one of them is offered
 	Local   bool `json:"local"`
 	Month   Sums `json:"last_30d"`
+	// Silent is whether its latest attempts have timed out or found no connection; it is
+	// asked last then, until one is answered.
+	Silent bool `json:"silent,omitempty"`
 	// Failures are its attempts of the last 24 hours that failed, whatever became of
 	// their requests, by cause; LastFailure is the latest since the start.
 	Failures    Failures     `json:"failures_24h,omitempty"`

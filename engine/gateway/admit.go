@@ -207,7 +207,7 @@ func (x *exchange) added() int64 {
 
 // textBytes is the length of the body but for the pictures in it.
 func (x *exchange) textBytes() int64 {
-	return int64(len(x.body)) - x.envelope.Content.ImageBytes
+	return int64(x.length) - x.envelope.Content.ImageBytes
 }
 
 // pictures is the most tokens that the pictures in the body can come to.

@@ -15,8 +15,8 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -79,6 +79,43 @@ func BenchmarkForward(b *testing.B) {
 	}
 }
 
+// A stream that is open costs memory for as long as the model takes. The benchmark
+// opens a thousand, of an event a second, and tells what each adds to the process and
+// to what the collector finds alive.
+//
+//	go test -run '^$' -bench Streams -benchtime 1x ./engine/gateway
+func BenchmarkStreams(b *testing.B) {
+	const streams = 1000
+	up := startMock(b)
+	up.pause.Store(int64(time.Second))
+	var rss, live []float64
+	for b.Loop() {
+		c := startChild(b, "gateway", up)
+		up.events.Store(0)
+		c.cpuOf(b, 16, 2000, 400, 0) // what it needs at all
+		up.events.Store(1 << 20)
+		rssBefore, liveBefore := c.memory(b)
+		open := make([]io.Closer, streams)
+		for i := range open {
+			resp := c.post(b, `{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true}`)
+			if _, err := io.ReadFull(resp.Body, make([]byte, 1)); err != nil {
+				b.Fatal(err)
+			}
+			go io.Copy(io.Discard, resp.Body)
+			open[i] = resp.Body
+		}
+		time.Sleep(3 * time.Second)
+		rssAfter, liveAfter := c.memory(b)
+		rss, live = append(rss, (rssAfter-rssBefore)/streams), append(live, (liveAfter-liveBefore)/streams)
+		for _, o := range open {
+			o.Close()
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(median(rss)/1000, "resident-kB/stream")
+	b.ReportMetric(median(live)/1000, "live-kB/stream")
+}
+
 func median(xs []float64) float64 {
 	slices.Sort(xs)
 	return xs[len(xs)/2]
@@ -86,8 +123,8 @@ func median(xs []float64) float64 {
 
 // child is a process under load.
 type child struct {
-	url, cpu, key string
-	client        *http.Client
+	url, self, key string
+	client         *http.Client
 }
 
 // childEnv tells a process started from the test binary what to be.
@@ -122,7 +159,7 @@ func startChild(b *testing.B, what string, up *mock) *child {
 		cmd.Wait()
 	})
 	c := &child{client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}}}
-	if _, err := fmt.Fscanln(bufio.NewReader(out), &c.url, &c.cpu, &c.key); err != nil {
+	if _, err := fmt.Fscanln(bufio.NewReader(out), &c.url, &c.self, &c.key); err != nil {
 		b.Fatalf("%s did not start: %v", what, err)
 	}
 	return c
@@ -160,41 +197,73 @@ func (c *child) cpuOf(b *testing.B, conns, n, prompt, events int) float64 {
 	return float64(c.time(b)-before) / 1000
 }
 
-func (c *child) time(b *testing.B) int64 {
-	resp, err := http.Get(c.cpu)
+func (c *child) time(b *testing.B) (n int64) {
+	c.ask(b, "/cpu", &n)
+	return n
+}
+
+// memory is what the child has in memory, and what of it is alive, in bytes.
+func (c *child) memory(b *testing.B) (resident, live float64) {
+	c.ask(b, "/memory", &resident, &live)
+	return resident, live
+}
+
+// ask asks the child about itself.
+func (c *child) ask(b *testing.B, path string, answer ...any) {
+	resp, err := http.Get(c.self + path)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer resp.Body.Close()
-	text, _ := io.ReadAll(resp.Body)
-	n, err := strconv.ParseInt(string(text), 10, 64)
+	if _, err := fmt.Fscan(resp.Body, answer...); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func (c *child) post(b *testing.B, body string) *http.Response {
+	r, _ := http.NewRequest("POST", c.url+"/v1/chat/completions", strings.NewReader(body))
+	r.Header.Set("Authorization", "Bearer "+c.key)
+	resp, err := c.client.Do(r)
 	if err != nil {
 		b.Fatal(err)
 	}
-	return n
+	return resp
 }
 
 func runChild(what, upstream string) {
 	server, key := &http.Server{Handler: floorHandler(upstream)}, "none"
-	if what == "gateway" {
-		gateway, token, done := openGateway(upstream)
-		defer done()
-		server, key = gateway.HTTPServer(), token
-	}
-	serve := func(s *http.Server) string {
+	listen := func() net.Listener {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			panic(err)
 		}
-		go s.Serve(ln)
-		return "http://" + ln.Addr().String()
+		return ln
 	}
-	cpu := serve(&http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	public, self := listen(), listen()
+	url := "http://" + public.Addr().String()
+	if what == "gateway" {
+		gateway, token, done := openGateway(upstream)
+		defer done()
+		server, key = gateway.HTTPServer(), token
+		public = gateway.Listen(public, plenty, &outgoing{})
+	}
+	go server.Serve(public)
+	go http.Serve(self, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/memory" {
+			runtime.GC()
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			text, _ := os.ReadFile("/proc/self/statm") // there is none but on Linux
+			var size, resident int
+			fmt.Sscan(string(text), &size, &resident)
+			fmt.Fprint(w, resident*os.Getpagesize(), m.HeapAlloc+m.StackInuse)
+			return
+		}
 		var u syscall.Rusage
 		syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 		fmt.Fprint(w, u.Utime.Nano()+u.Stime.Nano())
-	})})
-	fmt.Println(serve(server), cpu, key)
+	}))
+	fmt.Println(url, "http://"+self.Addr().String(), key)
 	io.Copy(io.Discard, os.Stdin)
 }
 
@@ -284,6 +353,7 @@ func TestGatewayOfTheBenchmark(t *testing.T) {
 type mock struct {
 	url    string
 	events atomic.Int64
+	pause  atomic.Int64 // between two events, in nanoseconds
 }
 
 func startMock(b testing.TB) *mock {
@@ -293,6 +363,7 @@ func startMock(b testing.TB) *mock {
 	}
 	b.Cleanup(func() { ln.Close() })
 	m := &mock{url: "http://" + ln.Addr().String()}
+	m.pause.Store(int64(2 * time.Millisecond))
 	go func() {
 		for {
 			c, err := ln.Accept()
@@ -331,8 +402,10 @@ func (m *mock) serve(c net.Conn) {
 		}
 		c.Write(mockHead)
 		for range n {
-			time.Sleep(2 * time.Millisecond)
-			c.Write(mockEvent)
+			if _, err := c.Write(mockEvent); err != nil {
+				return
+			}
+			time.Sleep(time.Duration(m.pause.Load()))
 		}
 		c.Write(mockEnd)
 		c.Write([]byte("0\r\n\r\n"))

@@ -96,7 +96,7 @@ func (x *exchange) read() *tally.Refusal {
 	if length > most {
 		return bodyTooLarge(most)
 	}
-	x.upload = upload{Reader: x.r.Body, rc: http.NewResponseController(x.w), began: x.begin}
+	x.upload = upload{Reader: x.r.Body, w: x.w, began: x.begin, until: x.begin.Add(bodyPatience)}
 	receive := x.receive
 	if coded {
 		receive = x.decode
@@ -105,7 +105,7 @@ func (x *exchange) read() *tally.Refusal {
 		return refusal
 	}
 	// The deadline was for the request; its answer may take longer.
-	x.upload.rc.SetReadDeadline(time.Time{}) // best effort: a recorder has none
+	http.NewResponseController(x.w).SetReadDeadline(time.Time{}) // best effort: a recorder has none
 	if x.dialect != nil {
 		if refusal := x.hold(2 * len(x.body)); refusal != nil { // what is decoded, and what is made of it
 			return refusal
@@ -186,11 +186,16 @@ func (x *exchange) unread() bool {
 	return !x.came && (n < 0 || n > little) && x.r.Body != nil && x.r.Header["Expect"] == nil
 }
 
+// forgetBody lets go of a body that is not sent any more: an answer may take long.
+func (x *exchange) forgetBody() {
+	x.body, x.envelope.Raw = nil, nil
+	x.release(x.held)
+}
+
 // readOn takes some more of a body whose request is answered already: of a client's
 // as much as it may send, since it may not look for an answer before it has sent all.
 func (x *exchange) readOn() {
-	x.body = nil
-	x.release(x.held)
+	x.forgetBody()
 	most := int64(spillBytes)
 	if p := x.principal; p != nil && !p.Visitor {
 		most = max(most, x.maxBody())

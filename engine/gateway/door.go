@@ -38,20 +38,30 @@ const (
 	patchSize = 128 << 10
 )
 
-// Files tells how many files the process may have open, 0 for any number, how many
-// it has, 0 if that is not known, and how many of these are sockets.
-type Files func() (limit, open, sockets int)
+// Files tells how many files the process may have open, 0 for any number, and how
+// many it has, 0 if that is not known.
+type Files func() (limit, open int)
+
+// Upstreams are the connections to upstreams.
+type Upstreams interface {
+	// Open is how many there are, with the idle ones and those that are being made.
+	Open() int
+	// Bound has idle ones closed where there would be more than most.
+	Bound(most int)
+}
 
 // Door lets connections in. Of the files that the process may have open, less those
 // of its store and some to spare, each connection takes one, and one more as long as
 // it is lively, since a request that comes in must be able to go out: a store that
-// cannot open a file is the end of the process. More connections wait in the system's
-// queue. When there is no room those that say nothing make it, the longest silent first, and those before
-// all whose address has more than its share; a connection with a request under way
-// is never closed. Every write to one has a deadline.
+// cannot open a file is the end of the process. What is left is for idle connections
+// to upstreams. More connections wait in the system's queue. When there is no room
+// those that say nothing make it, the longest silent first, and those before all whose
+// address has more than its share; a connection with a request under way is never
+// closed. Every write to one has a deadline.
 type Door struct {
 	net.Listener
 	files Files
+	out   Upstreams
 	log   *slog.Logger
 	freed chan struct{} // gets a token when a connection has ended
 	shut  chan struct{}
@@ -62,10 +72,9 @@ type Door struct {
 	guests  map[netip.Addr]*guest
 	calling int // requests that may need a connection to an upstream
 	room    int // for visits, and for connections to upstreams
-	pooled  int // sockets that were no visits when they were counted
 	lively  int // visits that ask, or have asked or come just now, as counted lately
 	looked  time.Time
-	others  []int // files that are no sockets, as counted lately
+	others  []int // files that are no connections, as counted lately
 	counted time.Time
 	warned  time.Time
 }
@@ -90,8 +99,8 @@ type visit struct {
 }
 
 // Listen makes the door of s at a listener: HTTPServer's server serves there.
-func (s *Server) Listen(ln net.Listener, files Files) *Door {
-	d := &Door{Listener: ln, files: files, log: s.Logger, freed: make(chan struct{}, 1), shut: make(chan struct{}),
+func (s *Server) Listen(ln net.Listener, files Files, out Upstreams) *Door {
+	d := &Door{Listener: ln, files: files, out: out, log: s.Logger, freed: make(chan struct{}, 1), shut: make(chan struct{}),
 		visits: map[*visit]struct{}{}, guests: map[netip.Addr]*guest{}}
 	d.count()
 	s.door = d
@@ -161,7 +170,7 @@ func (d *Door) enter(v *visit) bool {
 	d.count()
 	if !d.isShut() && d.full() { // those in the queue of one that is shut are served
 		// Some may be found silent soon; until then none is closed that has room.
-		if len(d.visits)+max(d.calling, d.pooled) >= d.room || time.Now().UnixNano()-v.quiet.Load() > int64(lull) {
+		if len(d.visits)+d.calling >= d.room || time.Now().UnixNano()-v.quiet.Load() > int64(lull) {
 			d.makeRoom()
 		}
 		return false
@@ -169,6 +178,7 @@ func (d *Door) enter(v *visit) bool {
 	d.lively++
 	d.visits[v] = struct{}{}
 	d.guest(v.from).visits++
+	d.bound()
 	return true
 }
 
@@ -192,7 +202,7 @@ func (d *Door) forget(g *guest) {
 // full reports whether there is no room for another connection, and for one to an
 // upstream with it.
 func (d *Door) full() bool {
-	if len(d.visits)+max(d.lively, d.pooled)+2 <= d.room {
+	if len(d.visits)+d.lively+2 <= d.room {
 		return false
 	}
 	if now := time.Now(); now.Sub(d.looked) >= lookEvery {
@@ -204,7 +214,7 @@ func (d *Door) full() bool {
 			}
 		}
 	}
-	return len(d.visits)+max(d.lively, d.pooled)+2 > d.room
+	return len(d.visits)+d.lively+2 > d.room
 }
 
 func (d *Door) isShut() bool {
@@ -224,6 +234,7 @@ func (d *Door) leave(v *visit) {
 	g := d.guests[v.from]
 	g.visits--
 	d.forget(g)
+	d.bound()
 	select {
 	case d.freed <- struct{}{}:
 	default:
@@ -284,6 +295,9 @@ func (d *Door) warn() {
 	}
 }
 
+// bound leaves to upstreams what there is room for beside the visits.
+func (d *Door) bound() { d.out.Bound(d.room - len(d.visits)) }
+
 // count finds out what room there is, unless it has just done so.
 func (d *Door) count() {
 	now := time.Now()
@@ -291,7 +305,7 @@ func (d *Door) count() {
 		return
 	}
 	d.counted = now
-	limit, open, sockets := d.files()
+	limit, open := d.files()
 	room := limit - limit/8
 	switch {
 	case limit <= 0:
@@ -305,10 +319,11 @@ func (d *Door) count() {
 		if len(d.others) == countsKept {
 			d.others = d.others[1:]
 		}
-		d.others = append(d.others, open-sockets)
+		d.others = append(d.others, open-len(d.visits)-d.out.Open())
 		room = max(limit-slices.Max(d.others)-max(spareFiles, limit/8), 0)
 	}
-	d.room, d.pooled = room, sockets-len(d.visits)
+	d.room = room
+	d.bound()
 }
 
 // call takes a place for a request that may ask an upstream; nil if there is none.

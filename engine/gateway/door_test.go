@@ -23,7 +23,14 @@ type street struct {
 	w     *world
 	pipes *pipes
 	door  *Door
+	out   *outgoing
 }
+
+// outgoing are the connections to upstreams of a test.
+type outgoing struct{ open, most int }
+
+func (o *outgoing) Open() int   { return o.open }
+func (o *outgoing) Bound(n int) { o.most, o.open = n, min(o.open, n) }
 
 // from is a connection of an address.
 type from struct {
@@ -37,8 +44,14 @@ func (f from) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(netip.MustP
 // the store has. It must be called in a bubble.
 func openStreet(t *testing.T, w *world, limit int) *street {
 	w.assemble()
-	s := &street{w: w, pipes: &pipes{conns: make(chan net.Conn), done: make(chan struct{})}}
-	s.door = w.server.Listen(s.pipes, func() (int, int, int) { return limit, 20, 0 })
+	s := &street{w: w, pipes: &pipes{conns: make(chan net.Conn), done: make(chan struct{})}, out: &outgoing{}}
+	s.door = w.server.Listen(s.pipes, func() (int, int) {
+		open := 20 + s.out.open
+		if s.door != nil {
+			open += len(s.door.visits) // asked with its mu held
+		}
+		return limit, open
+	}, s.out)
 	server := w.server.HTTPServer()
 	go server.Serve(s.door)
 	t.Cleanup(func() {
@@ -104,6 +117,34 @@ func TestSilentConnectionsMakeRoom(t *testing.T) {
 		}
 		if line, _ := s.ask(silent[len(silent)-1], "GET", "/health", ""); line != "200 OK" {
 			t.Errorf("the latest: %q", line)
+		}
+	})
+}
+
+// Idle connections to upstreams take no file that a caller, or another upstream, could
+// have: with each connection that comes fewer of them may be kept.
+func TestIdleUpstreamsMakeRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openStreet(t, newWorld(t), 84)
+		most, _ := s.door.Room()
+		s.out.open = most
+		conns := make([]net.Conn, most/2)
+		for i := range conns {
+			conns[i] = s.come("127.0.0.1")
+			if line, _ := s.ask(conns[i], "GET", "/healthz", ""); line != "200 OK" {
+				t.Fatalf("connection %d: %q", i, line)
+			}
+			if now := s.door.Open(); now+s.out.open > most {
+				t.Fatalf("%d connections and %d to upstreams, of %d", now, s.out.open, most)
+			}
+			time.Sleep(countEvery) // however often the files are counted
+		}
+		for _, c := range conns {
+			c.Close()
+		}
+		synctest.Wait()
+		if n, _ := s.door.Room(); s.out.most != most || n != most {
+			t.Errorf("room for %d, %d of them for upstreams, when all have gone; want %d", n, s.out.most, most)
 		}
 	})
 }

@@ -34,7 +34,8 @@ type exchange struct {
 
 	endpoint  providers.Endpoint
 	principal *tally.Principal
-	body      []byte
+	body      []byte // nil once it is not sent any more
+	length    int    // of the body that was looked at
 	upload    upload
 	held      int64 // bytes of the budget for bodies
 	came      bool  // the body, whole or broken
@@ -164,6 +165,7 @@ func principalOf(cat *tally.Catalog, id tally.ID, now time.Time) (*tally.Princip
 
 // peek looks at the body.
 func (x *exchange) peek() *tally.Refusal {
+	x.length = len(x.body)
 	if err := x.envelope.Peek(x.body); err != nil {
 		return tally.BadRequest("", "The request cannot be read: "+tally.AsError(err).Message+".")
 	}

@@ -119,3 +119,34 @@ func TestFallback(t *testing.T) {
 		})
 	}
 }
+
+// A provider that is not there costs a few requests a try, and not all: then the next
+// one is asked first.
+func TestSilentProviderIsAskedLast(t *testing.T) {
+	w := newWorld(t)
+	sound := w.kinds[0].New
+	w.kinds[0].New = func(cfg providers.Config) (providers.Provider, error) {
+		if cfg.Provider.Name == "second" {
+			return sound(cfg)
+		}
+		return failing{err: &providers.UpstreamError{Fault: providers.Unreachable, Free: true}}, nil
+	}
+	second, same := *w.provider, *w.models[0]
+	second.ID, second.Name, same.ID, same.Provider = "pr_2", "second", "mo_2", "pr_2"
+	w.more = append(w.more, &second)
+	w.models = append(w.models, &same)
+	w.gw.Providers = []tally.ID{"pr_1", "pr_2"}
+	w.open()
+	for i := range 5 {
+		if a := w.chat(""); a.status != 200 || a.header.Get("X-Tallygate-Provider") != "second" {
+			t.Fatalf("request %d: %d %s", i, a.status, a.body)
+		}
+	}
+	tries := 0
+	for _, rec := range w.records() {
+		tries += rec.Attempts
+	}
+	if tries != 8 || !w.router.Silent("pr_1") || w.router.Silent("pr_2") {
+		t.Errorf("%d attempts for 5 requests, want 8", tries)
+	}
+}

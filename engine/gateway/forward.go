@@ -102,11 +102,16 @@ func (x *exchange) session() string {
 // ask asks the upstreams in order until one has given the first bytes of an
 // answer; of an answer that is not streamed these are all.
 func (x *exchange) ask() (reply *providers.Reply, first []byte, err error) {
+	route.Order(x.targets, time.Now())
 	if err := x.enterAny(); err != nil {
 		return nil, nil, err
 	}
 	for {
 		reply, first, err = x.attempt()
+		up, ok := errors.AsType[*providers.UpstreamError](err)
+		if ok || err == nil {
+			x.target.Upstream.Report(up, time.Now())
+		}
 		if err == nil {
 			return reply, first, nil
 		}
@@ -115,7 +120,7 @@ func (x *exchange) ask() (reply *providers.Reply, first []byte, err error) {
 		if cut != nil {
 			return nil, nil, refusedError{cut}
 		}
-		if up, ok := errors.AsType[*providers.UpstreamError](err); !ok || !up.Retryable() || x.started || x.ctx.Err() != nil {
+		if !ok || !up.Retryable() || x.started || x.ctx.Err() != nil {
 			return nil, nil, err
 		}
 		paid, asked := x.latest().Basis != "", x.target

@@ -22,9 +22,9 @@ const (
 // coming: so much that it is no caller who only wants to hold a connection.
 type upload struct {
 	io.Reader
-	rc    *http.ResponseController
+	w     http.ResponseWriter
 	began time.Time
-	until time.Time // of the deadline in force; zero: the server's own
+	until time.Time // of the deadline in force, the server's own at first
 	bytes int64
 }
 
@@ -40,7 +40,7 @@ func (u *upload) Read(p []byte) (int, error) {
 	}
 	if until.Sub(u.until) >= time.Second { // moving it costs
 		u.until = until
-		u.rc.SetReadDeadline(until) // best effort: a recorder has none
+		http.NewResponseController(u.w).SetReadDeadline(until) // best effort: a recorder has none
 	}
 	return n, nil
 }

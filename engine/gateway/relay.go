@@ -63,6 +63,7 @@ func (x *exchange) relayWhole(reply *providers.Reply, body []byte) {
 // the request is settled; the cost follows it in a trailer.
 func (x *exchange) relayStream(reply *providers.Reply, chunk []byte) {
 	defer x.done(reply)
+	x.forgetBody()
 	lines, body := x.lines, reply.Body
 	lines.begin(reply)
 	finished := false

@@ -99,14 +99,14 @@ func (w *world) open() *world {
 	w.t.Helper()
 	w.assemble()
 	w.http = httptest.NewUnstartedServer(nil)
-	w.http.Config, w.http.Listener = w.server.HTTPServer(), w.server.Listen(w.http.Listener, plenty)
+	w.http.Config, w.http.Listener = w.server.HTTPServer(), w.server.Listen(w.http.Listener, plenty, &outgoing{})
 	w.http.Start()
 	w.t.Cleanup(w.http.Close)
 	return w
 }
 
 // plenty is of a process that may open any number of files.
-func plenty() (limit, open, sockets int) { return 0, 0, 0 }
+func plenty() (limit, open int) { return 0, 0 }
 
 // assemble puts the world in force.
 func (w *world) assemble() {

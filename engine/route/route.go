@@ -4,7 +4,8 @@
 // It makes an instance when a provider appears or changes, and closes the old
 // one once it is out of the routes: requests under way on it go on. Order is
 // the gateway's; a provider that is at its own cap of requests in flight is
-// passed over.
+// passed over, and one that has left its latest requests without an answer is asked
+// last for a while.
 package route
 
 import (
@@ -47,6 +48,7 @@ type Upstream struct {
 	Config    *tally.Provider
 	secretRev int64
 	places    *places // shared with the instances it replaces: their requests go on
+	health    health
 }
 
 // Target is one upstream that may answer a request, and the model it would

@@ -3,6 +3,8 @@
 package transport
 
 import (
+	"io"
+	"os"
 	"syscall"
 	"time"
 )
@@ -23,4 +25,28 @@ func (c *conn) look(fd uintptr) {
 	var b [1]byte
 	_, err := syscall.Read(int(fd), b[:])
 	c.closed = err != syscall.EAGAIN && err != syscall.EWOULDBLOCK
+}
+
+const canReceive = true
+
+// receive reads what has come; false if nothing has. While it is waited for there is
+// no buffer.
+func (c *conn) receive(fd uintptr) bool {
+	c.take()
+	n, err := syscall.Read(int(fd), c.buf)
+	for err == syscall.EINTR {
+		n, err = syscall.Read(int(fd), c.buf)
+	}
+	switch {
+	case err == syscall.EAGAIN || err == syscall.EWOULDBLOCK:
+		c.rest()
+		return false
+	case err != nil:
+		c.err = os.NewSyscallError("read", err)
+	case n == 0:
+		c.err = io.EOF
+	default:
+		c.err, c.unread = nil, c.buf[:n]
+	}
+	return true
 }

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -212,4 +213,44 @@ func FuzzAnswer(f *testing.F) {
 			t.Fatalf("%q: the connection would be used again", in)
 		}
 	})
+}
+
+// While the upstream says nothing an answer holds no memory for what it may say.
+func TestWaitsWithoutABuffer(t *testing.T) {
+	if !canReceive {
+		t.Skip("reads need room here")
+	}
+	more := make(chan string)
+	s := serve(t, nil, func(c net.Conn, in *bufio.Reader) {
+		if _, err := http.ReadRequest(in); err != nil {
+			return
+		}
+		for piece := range more {
+			io.WriteString(c, piece)
+		}
+	})
+	base, err := url.Parse("http://" + s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := newDirect(Options{ConnectTimeout: time.Second}, base)
+	defer d.Close()
+	go func() { more <- ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n" }()
+	res, err := d.RoundTrip(context.Background(), &Request{Method: "GET", Path: "/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	a, b := res.Body.(*answer), make([]byte, 100)
+	if n, err := a.Read(b); string(b[:n]) != "hello" || err != nil {
+		t.Fatalf("%q, %v", b[:n], err)
+	}
+	a.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+	if a.Wait(); a.conn.buf != nil || a.conn.room != nil {
+		t.Errorf("%d bytes are held for what has not come", len(a.conn.buf))
+	}
+	if _, err := a.Read(b); !isFault(err, providers.TimedOut) {
+		t.Errorf("a wait in vain: %v", err)
+	}
+	close(more)
 }

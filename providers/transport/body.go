@@ -49,13 +49,31 @@ func (a *answer) Read(p []byte) (int, error) {
 	default:
 		n, err = a.readSome(p)
 	}
+	a.ended(err)
+	return n, a.err
+}
+
+// ended keeps an error as what it means.
+func (a *answer) ended(err error) {
 	if err != nil && err != io.EOF {
 		if _, ok := err.(*providers.UpstreamError); !ok {
 			err = broken(a.ctx, err, providers.BadAnswer)
 		}
 	}
 	a.err = err
-	return n, err
+}
+
+// Wait waits until something can be read, if only an error, and holds no memory for it
+// meanwhile.
+func (a *answer) Wait() {
+	if a.err != nil || len(a.conn.unread) > 0 || !a.chunked && a.left == 0 {
+		return
+	}
+	if err := a.conn.fill(); a.chunked || a.left > 0 {
+		a.ended(unexpected(err))
+	} else {
+		a.ended(err)
+	}
 }
 
 // readSome reads from what the connection has read already, or else straight
@@ -133,6 +151,7 @@ func (a *answer) Close() error {
 	a.conn = nil
 	unwatched := a.stop()
 	if a.err == io.EOF && a.reuse && unwatched && len(c.unread) == 0 {
+		c.rest()
 		a.from.pool.put(c)
 	} else {
 		c.abort()

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -16,18 +17,23 @@ import (
 // of an answer. Longer pieces of a body go straight to their reader.
 const readSize = 4 << 10
 
+var reads = sync.Pool{New: func() any { return new([readSize]byte) }}
+
 // conn is a connection to the upstream. It belongs to one request at a time,
 // or to the pool.
 type conn struct {
 	net.Conn          // TLS, or the TCP connection itself
 	tcp      net.Conn // below it
 	fd       syscall.RawConn
-	looked   func(uintptr) // c.look, made once, as is ended
-	ended    func()        // c.abort
-	closed   bool          // found by look: the other side has closed, or talks unasked
+	looked   func(uintptr)      // c.look, made once, as are the others
+	received func(uintptr) bool // c.receive
+	ended    func()             // c.abort
+	closed   bool               // found by look: the other side has closed, or talks unasked
 
-	buf    []byte
-	unread []byte // of buf
+	room   *[readSize]byte // of the pool; nil if there is none
+	buf    []byte          // that, or a longer one
+	unread []byte          // of buf
+	err    error           // of receive
 
 	served    bool          // a request
 	keepAlive time.Duration // 0: the upstream does not say
@@ -35,11 +41,11 @@ type conn struct {
 }
 
 func newConn(tcp net.Conn) *conn {
-	c := &conn{Conn: tcp, tcp: tcp, buf: make([]byte, readSize)}
+	c := &conn{Conn: tcp, tcp: tcp}
 	if s, ok := tcp.(syscall.Conn); ok {
 		c.fd, _ = s.SyscallConn() // without one, its age has to do
 	}
-	c.looked, c.ended = c.look, c.abort
+	c.looked, c.received, c.ended = c.look, c.receive, c.abort
 	return c
 }
 
@@ -77,8 +83,33 @@ func (c *conn) send(head, body []byte) (n int64, err error) {
 	return both.WriteTo(c.Conn)
 }
 
-// fill reads more into the buffer, behind what is unread.
+// take takes a buffer, unless there is one.
+func (c *conn) take() {
+	if c.buf == nil {
+		c.room = reads.Get().(*[readSize]byte)
+		c.buf = c.room[:]
+	}
+}
+
+// rest gives the buffer back, of which nothing is unread.
+func (c *conn) rest() {
+	if c.room != nil {
+		reads.Put(c.room)
+	}
+	c.room, c.buf, c.unread = nil, nil, nil
+}
+
+// fill reads more into the buffer, behind what is unread. A wait for more needs no
+// buffer where nothing is.
 func (c *conn) fill() error {
+	if len(c.unread) == 0 && c.fd != nil && c.Conn == c.tcp && canReceive {
+		c.rest()
+		if err := c.fd.Read(c.received); err != nil {
+			return err
+		}
+		return c.err
+	}
+	c.take()
 	if len(c.unread) == 0 {
 		c.unread = c.buf[:0]
 	} else if cap(c.unread)-len(c.unread) == 0 {

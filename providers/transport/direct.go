@@ -56,6 +56,7 @@ func newDirect(o Options, base *url.URL) *direct {
 		port = "80"
 	}
 	d.address = net.JoinHostPort(base.Hostname(), port)
+	Sockets.add(&d.pool)
 	return d
 }
 
@@ -195,7 +196,7 @@ func (d *direct) write(b []byte, r *Request) (head, rest []byte, err error) {
 func (d *direct) dial(ctx context.Context) (*conn, error) {
 	limited, cancel := context.WithTimeout(ctx, d.connect)
 	defer cancel()
-	tcp, err := d.dialer.DialContext(limited, "tcp", d.address)
+	tcp, err := Sockets.dial(limited, &d.dialer, "tcp", d.address)
 	if err != nil {
 		return nil, unconnected(ctx, limited, err, "connection", d.connect)
 	}
@@ -227,4 +228,7 @@ func unconnected(ctx, limited context.Context, err error, what string, within ti
 }
 
 // Close implements Transport.
-func (d *direct) Close() { d.pool.close() }
+func (d *direct) Close() {
+	Sockets.remove(&d.pool)
+	d.pool.close()
+}

@@ -14,7 +14,8 @@ import (
 // or at somebody who does not read it any more, and which of them cannot be told. So
 // an upstream must have shown that it keeps connections before one is used again at
 // once, and for a while after one was found closed early. Until then only those are
-// used on which the news would have come by now.
+// used on which the news would have come by now, and no more are kept than that takes: each
+// holds a file, and a burst of callers would leave as many as it made.
 type pool struct {
 	mu     sync.Mutex // guards the fields that follow
 	idle   []*conn    // the longest idle first
@@ -31,6 +32,8 @@ const (
 	early = time.Second
 	// waryFor is how long an upstream that closes early is remembered.
 	waryFor = 10 * time.Minute
+	// inDoubt is how many connections are kept that cannot be used at once.
+	inDoubt = 2
 )
 
 // get returns a connection that can be used, nil if there is none.
@@ -38,7 +41,7 @@ func (p *pool) get() *conn {
 	now := time.Now()
 	for {
 		p.mu.Lock()
-		next, doubt := len(p.idle)-1, !p.kept || now.Before(p.wary)
+		next, doubt := len(p.idle)-1, p.doubts(now)
 		if doubt {
 			next = min(next, 0) // the longest idle
 		}
@@ -58,6 +61,9 @@ func (p *pool) get() *conn {
 	}
 }
 
+// doubts reports whether the upstream may have closed what it has just used; with mu held.
+func (p *pool) doubts(now time.Time) bool { return !p.kept || now.Before(p.wary) }
+
 // lost notes that the upstream has closed a connection that was kept; soon is whether
 // it did right behind an answer.
 func (p *pool) lost(soon bool) {
@@ -75,7 +81,11 @@ func (p *pool) put(c *conn) {
 	defer p.mu.Unlock()
 	p.kept = p.kept || c.served
 	c.served = true
-	if p.closed || len(p.idle) == maxIdle {
+	most := maxIdle
+	if p.doubts(c.idleSince) {
+		most = inDoubt
+	}
+	if p.closed || len(p.idle) >= most {
 		c.abort()
 		return
 	}
@@ -101,6 +111,17 @@ func (p *pool) sweep() {
 	if p.idle = p.idle[:kept]; kept > 0 && !p.closed {
 		p.timer.Reset(idleTimeout - now.Sub(p.idle[0].idleSince))
 	}
+}
+
+// shed closes so many idle connections, the longest idle first.
+func (p *pool) shed(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n = min(n, len(p.idle))
+	for _, c := range p.idle[:n] {
+		c.abort()
+	}
+	p.idle = slices.Delete(p.idle, 0, n)
 }
 
 // close closes the idle connections, and from now on those that come back.

@@ -48,7 +48,7 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 }
 
 func TestPoolIsBounded(t *testing.T) {
-	var p pool
+	p := pool{kept: true}
 	for range maxIdle {
 		c, _ := piped()
 		p.put(c)
@@ -125,6 +125,10 @@ func TestPoolDoubts(t *testing.T) {
 	first, second := dial(), dial()
 	p.put(first)
 	p.put(second)
+	third := dial()
+	if p.put(third); len(p.idle) != inDoubt || third.alive(time.Now()) {
+		t.Errorf("a burst has left %d connections that are in doubt", len(p.idle))
+	}
 	if p.get() != nil {
 		t.Error("a connection was used again at once by an upstream that nothing is known of")
 	}
@@ -136,15 +140,15 @@ func TestPoolDoubts(t *testing.T) {
 	if !p.kept || p.get() != first {
 		t.Error("an upstream that keeps connections is doubted")
 	}
-	p.put(first)
 	p.lost(true)
-	if p.put(first); p.get() != nil { // twice, as it was given back before
+	if p.put(first); p.get() != nil {
 		t.Error("an upstream that closes early is believed")
 	}
 	p.wary = time.Now()
-	if p.get() == nil {
+	if p.get() != first {
 		t.Error("it is never believed again")
 	}
+	first.abort()
 }
 
 // An upstream that says how long it keeps connections is believed.

@@ -92,12 +92,14 @@ func (h *habit) end(err error) {
 
 func newStandard(o Options, base *url.URL) *standard {
 	dialer := &net.Dialer{Timeout: o.ConnectTimeout}
-	return &standard{
+	t := &standard{
 		base: base, connect: o.ConnectTimeout,
 		http: &http.Transport{
-			Proxy:                  o.Proxy,
-			TLSClientConfig:        o.TLS,
-			DialContext:            dialer.DialContext,
+			Proxy:           o.Proxy,
+			TLSClientConfig: o.TLS,
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				return Sockets.dial(ctx, dialer, network, address)
+			},
 			TLSHandshakeTimeout:    o.ConnectTimeout,
 			ForceAttemptHTTP2:      true,
 			DisableCompression:     true,
@@ -106,7 +108,13 @@ func newStandard(o Options, base *url.URL) *standard {
 			MaxResponseHeaderBytes: maxHead,
 		},
 	}
+	Sockets.add(t)
+	return t
 }
+
+// shed implements holder. Which connection has been idle for longest only net/http
+// knows.
+func (t *standard) shed(int) { t.http.CloseIdleConnections() }
 
 // RoundTrip implements Transport. The body is copied: net/http may go on
 // reading it after it has returned.
@@ -181,7 +189,10 @@ func requestIDIn(h http.Header) string {
 }
 
 // Close implements Transport.
-func (t *standard) Close() { t.http.CloseIdleConnections() }
+func (t *standard) Close() {
+	Sockets.remove(t)
+	t.http.CloseIdleConnections()
+}
 
 // standardBody is an answer on its way through net/http. Its one timer cancels
 // the request, whichever wait it is for at the time.

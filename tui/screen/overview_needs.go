@@ -239,6 +239,15 @@ func providerNeeds(s *live.Snapshot, now time.Time) []need {
 		}
 	}
 	var out []need
+	for i := range s.Providers {
+		if p := &s.Providers[i]; p.Silent {
+			n := need{role: theme.Bad, text: p.Name + " does not answer", note: "it is asked last until it does", to: Goto{"providers", p.Name}}
+			if p.LastFailure != nil {
+				n.note = "the latest: " + p.LastFailure.Why()
+			}
+			out = append(out, n)
+		}
+	}
 	for _, id := range order {
 		c := counts[id]
 		switch {

@@ -180,3 +180,17 @@ func TestChange(t *testing.T) {
 		}
 	}
 }
+
+// A provider that does not answer is nowhere shown as well.
+func TestASilentProvider(t *testing.T) {
+	p := control.ProviderView{Provider: tally.Provider{Meta: tally.Meta{ID: "pr_1"}, Name: "spare", Enabled: true}, Silent: true,
+		LastFailure: &control.LastFailure{AttemptView: control.AttemptView{Cause: "timeout", Detail: "no connection within 10s"}}}
+	got := needs(&live.Snapshot{Providers: []control.ProviderView{p}}, noon, time.UTC)
+	if len(got) != 1 || got[0].role != theme.Bad || got[0].text != "spare does not answer" || got[0].note != "the latest: timeout: no connection within 10s" {
+		t.Errorf("needs: %+v", got)
+	}
+	th := theme.New(theme.Dark)
+	if sign, word := providerState(th, &p); strings.Contains(sign, th.Glyphs.On) || !strings.Contains(word, "silent") {
+		t.Errorf("state: %q %q", sign, word)
+	}
+}

@@ -157,7 +157,10 @@ func (s *Providers) failedCell(p *control.ProviderView) string {
 }
 
 func providerState(t *theme.Theme, p *control.ProviderView) (sign, word string) {
-	if p.Provider.Enabled {
+	switch {
+	case p.Silent:
+		return t.Paint(theme.Bad, t.Glyphs.Wrong), t.Paint(theme.Bad, "silent")
+	case p.Provider.Enabled:
 		return t.Paint(theme.OK, t.Glyphs.On), "on"
 	}
 	return t.Paint(theme.Faint, t.Glyphs.Off), t.Paint(theme.Muted, "off")

@@ -82,6 +82,11 @@ func (s *Settings) next() tea.Cmd {
 		choices := []tally.OnLeave{tally.LeaveAuto, tally.LeaveCancel, tally.LeaveDrain}
 		next := choices[(slices.Index(choices, set.OnLeave)+1)%len(choices)]
 		return s.set(control.SettingsFields{OnLeave: &next}, "When a client leaves a stream: "+string(next)+".")
+	case "drop_words":
+		if set.DropWords {
+			return s.set(control.SettingsFields{DropWords: new(false)}, "The first words of failures are kept for 7 days.")
+		}
+		return s.set(control.SettingsFields{DropWords: new(true)}, "Words of failures are dropped.")
 	case "theme":
 		for i, n := range theme.Names {
 			if n == s.env.Chosen {

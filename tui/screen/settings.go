@@ -41,6 +41,7 @@ var settings = []setting{
 	{"on_leave", "costs", "when a client leaves", "drain: a stream is read to its end for exact usage. cancel: it is closed, and what it may have used by then is booked. auto: cancel where that is known to stop the provider's bill, else drain."},
 	{"hold_wait", "costs", "wait for room", "How long a request waits for money or places that only other requests in flight hold, before it is refused."},
 	{"retention_days", "records", "keep records", "Days to keep the record of each request. Totals, bills and limits stay for good."},
+	{"drop_words", "records", "words of failures", "kept: the first words of what a provider says of a failure are kept for 7 days; they may quote a prompt. dropped: only status and code are kept, and what is there is deleted."},
 	{"visitor_wait", "visitors", "wait for room", "How long a request of a visitor waits for money or places that only others in flight hold."},
 	{"visitor_max_output", "visitors", "longest answer", "Output tokens of a visitor's request, unless the access token says otherwise."},
 	{"visitor_in_flight", "visitors", "at the same time", "Requests of one visitor's address at the same time."},
@@ -115,6 +116,11 @@ func (s *Settings) value(id string) string {
 			return "for good"
 		}
 		return plural(int64(set.RetentionDays), "day")
+	case "drop_words":
+		if set.DropWords {
+			return "dropped"
+		}
+		return "kept for 7 days"
 	case "trusted_proxies":
 		return cmp.Or(widget.Safe(strings.Join(set.TrustedProxies, " ")), t.Paint(theme.Muted, "none"))
 	case "country_file":

@@ -35,6 +35,7 @@ func (w *World) answerEngine() {
 		set(&w.settings.DefaultMaxOutput, in.DefaultMaxOutput)
 		set(&w.settings.OnLeave, in.OnLeave)
 		set(&w.settings.RetentionDays, in.RetentionDays)
+		set(&w.settings.DropWords, in.DropWords)
 		set(&w.settings.TrustedProxies, in.TrustedProxies)
 		set(&w.settings.TrustedHeader, in.TrustedHeader)
 		set(&w.settings.CountryFile, in.CountryFile)
