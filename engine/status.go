@@ -75,7 +75,7 @@ func (e *Engine) warnings(c *tally.Catalog, s *control.Status, store storage.Sta
 	warn := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	switch {
 	case store.Fault != "":
-		warn("the disk does not keep what it is given, so requests are refused until it does: %s", store.Fault)
+		warn("the disk does not keep what it is given, so requests are refused until it does; it says: %s", store.Fault)
 	case !store.Admitting:
 		warn("the disk is nearly full: new requests are refused until there is space")
 	}

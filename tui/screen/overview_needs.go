@@ -42,7 +42,8 @@ func needs(s *live.Snapshot, now time.Time, zone *time.Location) []need {
 			if s.Status.Fault != "" && strings.Contains(w, s.Status.Fault) {
 				role = theme.Bad // everybody is refused
 			}
-			out = append(out, need{role: role, text: upper(w), to: placeOf(w), full: 1})
+			what, next, _ := strings.Cut(w, "; ") // a line each: they are long
+			out = append(out, need{role: role, text: upper(what), note: next, to: placeOf(w), full: 1})
 		}
 	}
 	for i := range s.Gateways {

@@ -194,3 +194,20 @@ func TestASilentProvider(t *testing.T) {
 		t.Errorf("state: %q %q", sign, word)
 	}
 }
+
+// A disk that refuses everybody comes before what only may come, and what may be done
+// about a warning has a line of its own.
+func TestNeedsOfTheEngine(t *testing.T) {
+	s := &live.Snapshot{Status: control.Status{Fault: "no space", Warnings: []string{
+		"the clock is 1h0m0s behind the last request; if it was ahead and is right now: tallygate settings accept-clock",
+		"the disk does not keep what it is given, so requests are refused until it does; it says: no space"}}}
+	got := needs(s, time.Now(), time.UTC)
+	if len(got) != 2 || got[0].role != theme.Bad || got[0].note != "it says: no space" || got[1].role != theme.Warn || got[1].text != "The clock is 1h0m0s behind the last request" {
+		t.Errorf("needs %+v", got)
+	}
+	for _, n := range got {
+		if n.to.Screen != "settings" {
+			t.Errorf("%q leads to %q", n.text, n.to.Screen)
+		}
+	}
+}
