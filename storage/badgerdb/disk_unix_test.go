@@ -24,7 +24,7 @@ func TestFilesOfAnotherUser(t *testing.T) {
 	if err := w.Store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for _, pattern := range []string{"MANIFEST", "*.sst"} {
+	for _, pattern := range []string{"MANIFEST", "*.sst", "*.vlog"} {
 		files, err := filepath.Glob(filepath.Join(w.dir, pattern))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("no %s: %v", pattern, err)
