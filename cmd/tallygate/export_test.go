@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -104,6 +105,55 @@ func TestExportToFile(t *testing.T) {
 	}
 	if files, _ := os.ReadDir(filepath.Dir(path)); len(files) != 1 {
 		t.Errorf("%d files are left", len(files))
+	}
+}
+
+// An export that meets a record that is lost fails, and its file does not take its name:
+// bills are made from it.
+func TestExportThatIsNotWhole(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "out.csv")
+	for _, format := range []string{"json", "csv"} {
+		err := (&app{}).toFile(path, func(w io.Writer) error {
+			return export(t.Context(), &gapped{}, control.RequestQuery{}, newRequestWriter(format, w))
+		})
+		if tally.CodeOf(err) != tally.Corrupt || exitCode(err) == 0 {
+			t.Errorf("%s: %v, exit code %d", format, err, exitCode(err))
+		}
+	}
+	if files, _ := os.ReadDir(filepath.Dir(path)); len(files) != 0 {
+		t.Errorf("%d files are left", len(files))
+	}
+}
+
+// gapped is an engine that has one page of requests, and has lost the next.
+type gapped struct {
+	control.Caller
+	pages int
+}
+
+func (g *gapped) Call(_ context.Context, _ string, _, out any) error {
+	if g.pages++; g.pages > 1 {
+		return tally.Errorf(tally.Corrupt, "record 7 is missing")
+	}
+	return json.Unmarshal([]byte(`{"requests":[{"id":"req_1"}],"next":"req_1"}`), out)
+}
+
+// What is exported takes the place of a link, and leaves what it leads to alone; nobody
+// else may read it.
+func TestExportOverALink(t *testing.T) {
+	dir := t.TempDir()
+	precious, path := filepath.Join(dir, "precious"), filepath.Join(dir, "out.csv")
+	if err := errors.Join(os.WriteFile(precious, []byte("precious"), 0o600), os.Symlink(precious, path)); err != nil {
+		t.Skip(err) // Windows lets only some make links
+	}
+	if err := (&app{}).toFile(path, func(w io.Writer) error { _, err := io.WriteString(w, "id"); return err }); err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := os.ReadFile(precious); string(text) != "precious" {
+		t.Errorf("what the link led to is %q", text)
+	}
+	if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+		t.Errorf("the export: %v, %v", info.Mode(), err)
 	}
 }
 

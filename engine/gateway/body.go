@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,10 +35,59 @@ const (
 
 // budget is the memory that the bodies of all requests under way share, those that
 // wait included. A part of it is left to small bodies, which are nearly all, and a
-// further one to clients.
+// further one to clients. Of large ones nobody has more than a part under way, unless
+// it is one alone.
 type budget struct {
 	most  int64
 	taken atomic.Int64
+
+	mu     sync.Mutex // guards what follows
+	shares map[any]int64
+}
+
+// share is whose large requests may take one of so many parts of a budget.
+type share struct {
+	of    any
+	parts int64
+}
+
+// takeShares takes room for so many bytes more of a request that has some already, of
+// each share; false if one of them has too little beside other requests.
+func (b *budget) takeShares(shares []share, has, n int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range shares {
+		if taken := b.shares[s.of]; taken > has && taken+n > b.most/s.parts {
+			return false
+		}
+	}
+	for _, s := range shares {
+		b.shares[s.of] += n
+	}
+	return true
+}
+
+func (b *budget) giveShares(shares []share, n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range shares {
+		if b.shares[s.of] -= n; b.shares[s.of] == 0 {
+			delete(b.shares, s.of)
+		}
+	}
+}
+
+// shares are those that a large request of the exchange counts for: a client, or a page
+// and the visitor that it comes from.
+func (x *exchange) shares() []share {
+	p := x.principal
+	switch {
+	case p.Client != nil:
+		return []share{{p.Client.ID, 2}}
+	case p.Token != nil:
+		return []share{{p.Token.ID, 4}, {p.IP, 16}}
+	}
+	return []share{{p.IP, 16}}
 }
 
 func (b *budget) take(n, spare int64) bool {
@@ -61,6 +111,15 @@ func (x *exchange) hold(n int) *tally.Refusal {
 		refusal.Message = "The gateway holds as many large requests as it has memory for. Try again in a moment."
 		return refusal
 	}
+	if now := x.held + int64(n); now > firstRead {
+		if !x.bodies.takeShares(x.shares(), x.shared, now-x.shared) {
+			x.bodies.taken.Add(int64(-n))
+			refusal := crowded()
+			refusal.Message = "You have as many large requests under way here as one may have at the same time. Send this one again when one of them is answered."
+			return refusal
+		}
+		x.shared = now
+	}
 	x.held += int64(n)
 	return nil
 }
@@ -68,7 +127,10 @@ func (x *exchange) hold(n int) *tally.Refusal {
 // release gives room back.
 func (x *exchange) release(n int64) {
 	x.bodies.taken.Add(-n)
-	x.held -= n
+	if x.held -= n; x.shared > x.held {
+		x.bodies.giveShares(x.shares(), x.shared-x.held)
+		x.shared = x.held
+	}
 }
 
 // maxBody is how large the body of this request may be.
@@ -104,8 +166,6 @@ func (x *exchange) read() *tally.Refusal {
 	if refusal := receive(&x.upload, length, most); refusal != nil {
 		return refusal
 	}
-	// The deadline was for the request; its answer may take longer.
-	http.NewResponseController(x.w).SetReadDeadline(time.Time{}) // best effort: a recorder has none
 	if x.dialect != nil {
 		if refusal := x.hold(2 * len(x.body)); refusal != nil { // what is decoded, and what is made of it
 			return refusal

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -136,14 +137,14 @@ func (g *gated) Do(ctx context.Context, c providers.Call) (*providers.Reply, err
 // ones; a refused one may come again when others are done.
 func TestBodiesShareABudget(t *testing.T) {
 	w := newWorld(t)
-	w.bodies = 8 << 20
+	w.bodies = 11 << 20
 	hold := make(chan struct{})
 	upstream := sim.Open(sim.Options{})
 	w.kinds[0].New = func(providers.Config) (providers.Provider, error) { return &gated{upstream, hold}, nil }
 	w.open()
 	large := long(2 << 20)
 	answers := make(chan int, 2)
-	for n := range 2 { // of the 8 MiB 6 are for large ones
+	for n := range 2 { // a client may have half of the 11 MiB
 		go func() { answers <- w.send("POST", "/v1/chat/completions", large).status }()
 		w.waitFor(n + 1)
 	}
@@ -167,6 +168,71 @@ func TestBodiesShareABudget(t *testing.T) {
 		t.Errorf("later: %d", status)
 	}
 	w.wantGivenBack()
+}
+
+// Nobody takes the memory of others: neither a client that of other clients, nor a page
+// that of other pages, nor a visitor that of its page's other ones. One request alone
+// is let in whatever its size, and small ones always.
+func TestBodiesAreShared(t *testing.T) {
+	w := newWorld(t)
+	w.bodies = 64 << 20
+	w.open()
+	s := w.server
+	client := func(id tally.ID) *tally.Principal {
+		return &tally.Principal{Client: &tally.Client{Meta: tally.Meta{ID: id}}}
+	}
+	visitor := func(token, ip string) *tally.Principal {
+		p := &tally.Principal{Visitor: true, IP: netip.MustParseAddr(ip)}
+		if token != "" {
+			p.Token = &tally.Token{ID: token}
+		}
+		return p
+	}
+	var all []*exchange
+	send := func(p *tally.Principal, mib int, want bool) *exchange {
+		t.Helper()
+		x := &exchange{Server: s, principal: p}
+		if got := x.hold(mib<<20) == nil; got != want {
+			t.Errorf("%d MiB are let in: %v", mib, got)
+		}
+		all = append(all, x)
+		return x
+	}
+	done := func() {
+		t.Helper()
+		for _, x := range all {
+			x.release(x.held)
+		}
+		if all = nil; s.bodies.taken.Load() != 0 || len(s.bodies.shares) != 0 {
+			t.Errorf("%d bytes are held, in %d shares", s.bodies.taken.Load(), len(s.bodies.shares))
+		}
+	}
+	send(client("a"), 20, true)
+	first := send(client("a"), 12, true)
+	send(client("a"), 1, false)
+	send(client("b"), 12, true)
+	send(client("b"), 5, false) // that is all for large ones
+	if small := (&exchange{Server: s, principal: client("a")}); small.hold(firstRead) != nil {
+		t.Error("a small request is refused")
+	} else {
+		small.release(small.held)
+	}
+	first.release(first.held - 1<<20) // grown, and shrunk again
+	send(client("a"), 11, true)
+	send(client("a"), 1, false)
+	done()
+	send(client("a"), 45, true) // alone
+	done()
+	send(visitor("one", "192.0.2.1"), 3, true)
+	send(visitor("one", "192.0.2.1"), 2, false)
+	for i := range 3 {
+		send(visitor("one", fmt.Sprintf("192.0.2.%d", i+2)), 4, true)
+	}
+	send(visitor("one", "192.0.2.9"), 2, false)
+	send(visitor("two", "192.0.2.9"), 4, true)
+	send(visitor("", "192.0.2.10"), 4, true)
+	send(visitor("", "192.0.2.10"), 1, false)
+	done()
 }
 
 // What a caller is told of its own words is short.

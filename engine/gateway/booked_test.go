@@ -1,8 +1,14 @@
 package gateway
 
 import (
+	"bufio"
 	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
+	"time"
 
 	"tallygate/engine/tally"
 	"tallygate/providers"
@@ -91,6 +97,77 @@ func TestFailuresAreBookedAsTheySay(t *testing.T) {
 		}
 		if r.Outcome != tally.OutcomeFailed || r.Cost != tc.cost || r.Basis != tc.basis || r.Uncounted != (tc.basis == "" && tc.status != 400) {
 			t.Errorf("%s: %s, booked %s, %s, %+v, uncounted %t; want %s, %s", tc.name, r.Outcome, r.Cost, r.Basis, r.Tokens, r.Uncounted, tc.cost, tc.basis)
+		}
+	}
+}
+
+// Who leaves once the answer is whole, but before the upstream has said what it used,
+// pays for all of it: hidden thinking as well.
+func TestLeavingBeforeTheUsage(t *testing.T) {
+	left := make(chan struct{})
+	up := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		out.Header().Set("Content-Type", "text/event-stream")
+		io.WriteString(out, `data: {"choices":[{"index":0,"delta":{"content":"42"},"finish_reason":"stop"}]}`+"\n\n")
+		out.(http.Flusher).Flush()
+		<-left
+		io.WriteString(out, `data: {"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":4004,"completion_tokens_details":{"reasoning_tokens":4000}}}`+"\n\ndata: [DONE]\n\n")
+	}))
+	t.Cleanup(up.Close)
+	for _, kind := range []tally.ProviderKind{"custom", "deepseek"} { // one that writes on, one that stops when it is closed
+		w := newWorld(t)
+		w.scripted(200, "")
+		w.provider.ProviderKind, w.provider.BaseURL = kind, up.URL
+		w.open()
+		ctx, leave := context.WithCancel(context.Background())
+		r, _ := http.NewRequestWithContext(ctx, "POST", w.http.URL+"/v1/chat/completions", strings.NewReader(`{"model":"sim-small","stream":true,"messages":[{"role":"user","content":"think"}]}`))
+		r.Header.Set("Authorization", "Bearer "+w.token)
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line, err := bufio.NewReader(resp.Body).ReadString('\n'); err != nil || !strings.Contains(line, "stop") {
+			t.Fatalf("%q %v", line, err)
+		}
+		leave()
+		for w.server.LeftBehind() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		left <- struct{}{}
+		for w.server.InFlight() > 0 {
+			time.Sleep(time.Millisecond)
+		}
+		if rec := w.one(); rec.Tokens.Completion() != 4004 || rec.Basis != tally.Exact {
+			t.Errorf("%s: booked as %s %s %+v", kind, rec.Outcome, rec.Basis, rec.Tokens)
+		}
+	}
+}
+
+// A provider that fails for a while uses up nothing of what its callers may have: once
+// it is well they have all of it.
+func TestFailuresUseUpNothing(t *testing.T) {
+	w := newWorld(t)
+	down := true
+	up := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		if down {
+			out.WriteHeader(500)
+			return
+		}
+		io.WriteString(out, `{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1}}`)
+	}))
+	t.Cleanup(up.Close)
+	w.scripted(200, "")
+	w.provider.BaseURL = up.URL
+	w.client.Limits = limit(tally.Requests, 2)
+	w.open()
+	for range 3 {
+		if a := w.chat(""); a.status != 502 {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+	}
+	down = false
+	for i, want := range []int{200, 200, 429} {
+		if a := w.chat(""); a.status != want {
+			t.Errorf("answer %d: %d %s", i, a.status, a.body)
 		}
 	}
 }

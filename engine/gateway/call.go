@@ -2,8 +2,6 @@ package gateway
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +32,8 @@ type call struct {
 	stream bool
 	holder // whose it is, of a stream
 
+	before, behind *call // of those under way; guarded by the mu of calls
+
 	mu       sync.Mutex // guards the fields that follow
 	left     bool
 	finished bool // the answer is complete; its usage may still come
@@ -51,15 +51,49 @@ type calls struct {
 	left atomic.Int64 // those whose caller has left
 
 	mu      sync.Mutex // guards the fields that follow
-	open    map[*call]struct{}
+	latest  *call      // and those before it
 	givenUp bool
+}
+
+// add adds a call, and reports whether all were given up.
+func (s *calls) add(c *call) (givenUp bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.before = s.latest; c.before != nil {
+		c.before.behind = c
+	}
+	s.latest = c
+	return s.givenUp
+}
+
+func (s *calls) remove(c *call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case c.behind != nil:
+		c.behind.before = c.before
+	case s.latest == c:
+		s.latest = c.before
+	}
+	if c.before != nil {
+		c.before.behind = c.behind
+	}
+	c.before, c.behind = nil, nil
+}
+
+// open are the calls under way, with mu held.
+func (s *calls) open() (all []*call) {
+	for c := s.latest; c != nil; c = c.before {
+		all = append(all, c)
+	}
+	return all
 }
 
 // giveUp ends all calls, those to come as well.
 func (s *calls) giveUp() {
 	s.mu.Lock()
 	s.givenUp = true
-	open := slices.Collect(maps.Keys(s.open))
+	open := s.open()
 	s.mu.Unlock()
 	for _, c := range open {
 		c.cancel()
@@ -78,11 +112,7 @@ func (x *exchange) newCall(kind *providers.Kind) *call {
 			c.closes = kind.StopsBilling
 		}
 	}
-	x.calls.mu.Lock()
-	x.calls.open[c] = struct{}{}
-	over := x.calls.givenUp
-	x.calls.mu.Unlock()
-	if over {
+	if x.calls.add(c) {
 		c.cancel()
 	}
 	if cat := x.Catalog(); x.stream && cat != x.cat { // it changed before the call could be found
@@ -223,9 +253,7 @@ func (c *call) gone() bool {
 // end ends the life of the call.
 func (c *call) end() {
 	c.unhook()
-	c.calls.mu.Lock()
-	delete(c.calls.open, c)
-	c.calls.mu.Unlock()
+	c.calls.remove(c)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.timer != nil {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -10,9 +11,9 @@ import (
 )
 
 func newTestCall() (*call, *calls) {
-	s := &calls{open: map[*call]struct{}{}}
+	s := &calls{}
 	c := &call{calls: s, unhook: func() bool { return true }}
-	s.open[c] = struct{}{}
+	s.add(c)
 	return c, s
 }
 
@@ -70,10 +71,33 @@ func TestCallIsAContext(t *testing.T) {
 					t.Error("what comes after the end does not run")
 				}
 				c.end()
-				if s.left.Load() != 0 || len(s.open) != 0 {
-					t.Errorf("%d are left behind, %d open", s.left.Load(), len(s.open))
+				if s.left.Load() != 0 || len(s.open()) != 0 {
+					t.Errorf("%d are left behind, %d open", s.left.Load(), len(s.open()))
 				}
 			})
 		})
+	}
+}
+
+// Every call under way is found, in whatever order others end.
+func TestCallsUnderWay(t *testing.T) {
+	for _, ends := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 0, 2}, {1, 2, 0}} {
+		s, all := &calls{}, [3]call{}
+		for i := range all {
+			s.add(&all[i])
+		}
+		for n, i := range ends {
+			s.remove(&all[i])
+			s.remove(&all[i]) // once is enough
+			open := s.open()
+			for _, j := range ends[n+1:] {
+				if !slices.Contains(open, &all[j]) {
+					t.Errorf("%v: call %d is lost when %d has ended", ends, j, i)
+				}
+			}
+			if want := len(all) - n - 1; len(open) != want {
+				t.Errorf("%v: %d calls are open, want %d", ends, len(open), want)
+			}
+		}
 	}
 }

@@ -18,7 +18,7 @@
 //
 // In front of all that stands the [Door], which lets in as many connections as there
 // are files for, and makes those that say nothing leave first (door.go). The bodies of
-// requests share a budget of memory (body.go), and a change of the catalog ends the
+// requests share a budget of memory, of which nobody has more than a part (body.go), and a change of the catalog ends the
 // streams of whoever it switches off (switchoff.go).
 //
 // What upstreams say when they fail is told to callers anew (words.go): of their request

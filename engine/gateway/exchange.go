@@ -38,6 +38,7 @@ type exchange struct {
 	length    int    // of the body that was looked at
 	upload    upload
 	held      int64 // bytes of the budget for bodies
+	shared    int64 // those that count for a part of it
 	came      bool  // the body, whole or broken
 	envelope  providers.Envelope
 	model     string // as asked; "" until the body has been read

@@ -26,14 +26,21 @@ type upload struct {
 	began time.Time
 	until time.Time // of the deadline in force, the server's own at first
 	bytes int64
+	more  bool // some came with the latest read
 }
 
 // Read implements io.Reader.
 func (u *upload) Read(p []byte) (int, error) {
-	n, err := u.Reader.Read(p)
-	if u.bytes += int64(n); n == 0 || err != nil {
-		return n, err
+	if u.more {
+		u.wait()
 	}
+	n, err := u.Reader.Read(p)
+	u.bytes, u.more = u.bytes+int64(n), n > 0
+	return n, err
+}
+
+// wait lets what comes next take its time.
+func (u *upload) wait() {
 	until := time.Now().Add(bodyPatience)
 	if most := u.began.Add(bodyPatience + time.Duration(u.bytes)*time.Second/slowestUpload); most.Before(until) {
 		until = most
@@ -42,7 +49,6 @@ func (u *upload) Read(p []byte) (int, error) {
 		u.until = until
 		http.NewResponseController(u.w).SetReadDeadline(until) // best effort: a recorder has none
 	}
-	return n, nil
 }
 
 // HTTPServer makes a server of s, with those of the bounds in force that

@@ -66,9 +66,9 @@ type Server struct {
 
 // New makes a Server.
 func New(o Options) *Server {
-	s := &Server{Options: o, idle: make(chan struct{}, 1), calls: calls{open: map[*call]struct{}{}},
+	s := &Server{Options: o, idle: make(chan struct{}, 1),
 		failures: failures{told: map[failureKind]*failureLine{}, last: map[tally.ID]tally.Failure{}}}
-	s.bodies.most = cmp.Or(o.Bodies, usualBodies)
+	s.bodies.most, s.bodies.shares = cmp.Or(o.Bodies, usualBodies), map[any]int64{}
 	s.stopping, s.stop = context.WithCancelCause(context.Background())
 	s.exchanges.New = func() any { return &exchange{Server: s} }
 	return s

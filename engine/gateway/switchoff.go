@@ -40,14 +40,12 @@ func (s *Server) refusedNow(cat *tally.Catalog, h *holder) (refusal *tally.Refus
 func (s *Server) Changed() {
 	cat := s.Catalog()
 	s.calls.mu.Lock()
-	var streams []*call
-	for c := range s.calls.open {
-		if c.stream {
-			streams = append(streams, c)
-		}
-	}
+	open := s.calls.open()
 	s.calls.mu.Unlock()
-	for _, c := range streams {
+	for _, c := range open {
+		if !c.stream {
+			continue
+		}
 		if refusal := s.refusedNow(cat, &c.holder); refusal != nil {
 			c.cutOff(refusal)
 		}

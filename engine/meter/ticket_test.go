@@ -297,6 +297,50 @@ func TestHeartbeatTriesAgain(t *testing.T) {
 	w.settle(ticket, answered(1, 1))
 }
 
+// meanwhile is a store where something happens while a hold is extended.
+type meanwhile struct {
+	storage.Store
+	happens  func()
+	extended []tally.ID
+}
+
+func (m *meanwhile) Extend(ctx context.Context, id tally.ID, until time.Time) error {
+	m.extended = append(m.extended, id)
+	if m.happens != nil {
+		m.happens()
+	}
+	return m.Store.Extend(ctx, id, until)
+}
+
+// A request may end while its hold is extended, and its ticket be another's by then:
+// that one is extended in its own time.
+func TestHeartbeatOfARequestThatEnds(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	store := &meanwhile{Store: w.store}
+	w.open(store)
+	r := w.request()
+	admit := func() *Ticket {
+		ticket, refusal := w.meter.Admit(ctx, r)
+		if refusal != nil {
+			t.Fatal(refusal)
+		}
+		return ticket
+	}
+	first := admit()
+	store.happens = func() {
+		store.happens = nil
+		w.settle(first, answered(1, 1))
+		r.ID = tally.NewID("req", w.now)
+		admit()
+	}
+	w.meter.Heartbeat(ctx, noon.Add(HoldFor/2))
+	w.meter.Heartbeat(ctx, noon.Add(HoldFor/2))
+	if n := len(store.extended); n != 2 || store.extended[1] != r.ID {
+		t.Errorf("%v were extended, want the second request, %s, last", store.extended, r.ID)
+	}
+}
+
 // failing is a store whose Extend fails on demand, and that counts what would
 // go to a disk.
 type failing struct {

@@ -47,9 +47,9 @@ func TestSilentProvidersAreAskedLast(t *testing.T) {
 		if n.router.Silent("a") {
 			t.Error("one that says that it is busy is called silent")
 		}
-		time.Sleep(20*time.Second - 1)
+		time.Sleep(20*time.Second - time.Nanosecond)
 		order("ba")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		order("ab")
 		busy.RetryAfter = 24 * time.Hour
 		ends("a", busy)

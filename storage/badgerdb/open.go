@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -93,6 +95,9 @@ func (s *Store) openBadger(ctx context.Context) error {
 		if err == nil {
 			s.db, err = badger.Open(s.badgerOptions())
 		}
+		if err != nil && !locked(err) {
+			err = cmp.Or(denied(s.opts.Dir), err)
+		}
 		switch {
 		case err == nil:
 			return nil
@@ -112,6 +117,22 @@ func (s *Store) openBadger(ctx context.Context) error {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+// denied is why a file of the store may not be used by this user, nil if all may: not
+// every error of Badger's says that it is this.
+func denied(dir string) error {
+	files, _ := os.ReadDir(dir) // an error here is another's to tell
+	for _, file := range files {
+		f, err := os.OpenFile(filepath.Join(dir, file.Name()), os.O_RDWR, 0)
+		if errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+		if err == nil {
+			f.Close() // nothing was written
+		}
+	}
+	return nil
 }
 
 // locked reports whether an error says that another process holds the folder.

@@ -2,6 +2,7 @@ package screen
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,7 +90,17 @@ func (s *Requests) explain(v *control.RequestView, width int) []string {
 		)...)
 		lines = append(lines, tryLines(t, v, width)...)
 	}
-	return append(lines, "", t.Paint(theme.Faint, "Prompts and answers are not stored."))
+	stored := "Prompts and answers are not stored."
+	if slices.ContainsFunc(v.Tries, func(a control.AttemptView) bool { return a.Detail != "" }) {
+		stored = "Prompts and answers are not stored; a provider's words on a failure may quote one, and go after 7 days."
+	}
+	for i, l := range widget.Wrap(stored, width) {
+		if i == 0 {
+			lines = append(lines, "")
+		}
+		lines = append(lines, t.Paint(theme.Faint, l))
+	}
+	return lines
 }
 
 // reachedFacts tell of the limit that a request was refused for.

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// How documents name a test: `engine/auth.TestHash`, or the command that runs it. What
+// follows a slash is a script.
+var (
+	namedTest   = regexp.MustCompile("`(?P<pkg>[a-z/]+)\\.(?P<test>(?:Test|Fuzz)\\w+)(?:/(?P<script>\\w+))?`")
+	testCommand = regexp.MustCompile("`go test -run (?P<test>\\w+)(?:/(?P<script>\\w+))? \\./(?P<pkg>[a-z/]+)`")
+)
+
+// Each test that SECURITY.md and TRACK-RECORD.md rely on is there, by that name.
+func TestNamedTestsExist(t *testing.T) {
+	const root = "../.."
+	for doc, least := range map[string]int{"SECURITY.md": 80, "TRACK-RECORD.md": 50} {
+		text, err := os.ReadFile(filepath.Join(root, doc))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := 0
+		for _, form := range []*regexp.Regexp{namedTest, testCommand} {
+			for _, m := range form.FindAllStringSubmatch(string(text), -1) {
+				found++
+				part := func(name string) string { return m[form.SubexpIndex(name)] }
+				if !hasTest(t, filepath.Join(root, part("pkg")), part("test")) {
+					t.Errorf("%s names %s, which is not there", doc, m[0])
+				}
+				if script := part("script"); script != "" {
+					if _, err := os.Stat("testdata/script/" + script + ".txtar"); err != nil {
+						t.Errorf("%s names %s: %v", doc, m[0], err)
+					}
+				}
+			}
+		}
+		if commands := strings.Count(string(text), "`go test"); found < max(least, commands) {
+			t.Errorf("%s: %d tests were found, in %d commands; want at least %d", doc, found, commands, least)
+		}
+	}
+}
+
+func hasTest(t *testing.T, folder, name string) bool {
+	files, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		code, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(code), "\nfunc "+name+"(") {
+			return true
+		}
+	}
+	return false
+}
