@@ -55,6 +55,8 @@ func (p *Provider) refusal(res *transport.Response) error {
 	return e
 }
 
+var errCalledPage = errors.New("the answer is called a web page (text/html) and does not begin as one")
+
 var errNoAPI = errors.New("no API has answered at this address: look whether the base URL is right, which most often ends in /v1")
 
 // faultOf is [providers.FaultOf], which must not take the title of a page for words
@@ -84,8 +86,8 @@ func (p *Provider) check(res *transport.Response) error {
 		res.Body.SetReadDeadline(time.Now().Add(pagePatience))
 		text, _ := io.ReadAll(io.LimitReader(res.Body, maxPage)) // what has come says enough
 		err = &providers.UpstreamError{Fault: providers.BadAnswer, Free: true, Words: providers.WordsOf(text, p.keys...), Err: providers.ErrPage}
-		if !providers.IsPage(text) {
-			err.Words = providers.Words{} // it may be anything
+		if !providers.IsPage(text) { // it may be anything, also what a model has written
+			err = &providers.UpstreamError{Fault: providers.BadAnswer, Err: errCalledPage}
 		}
 	default:
 		return nil

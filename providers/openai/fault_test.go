@@ -132,3 +132,19 @@ func TestWhatIsWrongWithTheHead(t *testing.T) {
 		}
 	}
 }
+
+// A web page in the place of an answer is free; an answer that is only called one is not.
+func TestCalledAPage(t *testing.T) {
+	for body, free := range map[string]bool{"<title>Welcome</title>": true, hello: false, "data: {}\n\n": false} {
+		for _, request := range []string{`{"model":"m"}`, `{"model":"m","stream":true}`} {
+			u := startUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "text/html")
+				io.WriteString(w, body)
+			})
+			_, err := u.provider(t, "openai", "k").Do(t.Context(), callOf(t, providers.Chat, request))
+			if up, ok := err.(*providers.UpstreamError); !ok || up.Free != free {
+				t.Errorf("%q to %s: %v, free: %v", body, request, err, ok && up.Free)
+			}
+		}
+	}
+}
