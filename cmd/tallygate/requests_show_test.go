@@ -34,6 +34,8 @@ func TestShownRequest(t *testing.T) {
 	p.section("One that failed for free")
 	showRequest(p, &control.RequestView{ID: "req_2", Status: 502, Outcome: tally.OutcomeFailed, Count: 1, Attempts: 1, WaitedMS: 0.4, Uncounted: true,
 		Tries: []control.AttemptView{{Provider: "openai", Cause: "bad_answer", Status: 500, CostUSD: "0"}}})
+	p.section("One of several that were refused")
+	showRequest(p, &control.RequestView{ID: "req_3", Status: 429, Outcome: tally.OutcomeLimited, Count: 8, Code: "requests_limit", Reason: "Client \"A\" has used 2 of 2 requests today."})
 	golden(t, "request", b.Bytes())
 }
 

@@ -110,10 +110,10 @@ func upstreamRefusal(x *exchange, err error) *tally.Refusal {
 		return say(tally.CodeProviderBusy, "has too much to do. Try again in a moment.")
 	case providers.OutOfQuota:
 		refusal.Final = true
-		return say(tally.CodeProviderQuota, "says that the account of this gateway's owner is used up.")
+		return say(tally.CodeProviderQuota, "says that the account of this gateway's owner is used up. Tell the owner: trying again does not help.")
 	case providers.BadKey:
 		refusal.Final = true
-		return say(tally.CodeProviderAuth, "does not accept the API key of this gateway's owner.")
+		return say(tally.CodeProviderAuth, "does not accept the API key of this gateway's owner. Tell the owner: trying again does not help.")
 	case providers.ServerError:
 		if up.Status < http.StatusBadRequest {
 			return say(tally.CodeProviderError, "reported an error.")

@@ -60,7 +60,7 @@ func (s *Requests) explain(v *control.RequestView, width int) []string {
 		fact{"session", session(v)},
 	)...)
 	if v.Count > 1 {
-		lines = append(lines, facts(fact{"times", fmt.Sprintf("%s refusals like it within a minute", tally.Group(v.Count))})...)
+		lines = append(lines, facts(fact{"times", fmt.Sprintf("%s refusals with this code and limit within a minute, of which it is the first", tally.Group(v.Count))})...)
 	}
 	lines = append(lines, "", heading(t, "Checks", "", width))
 	lines = append(lines, checkLines(t, v, width)...)
