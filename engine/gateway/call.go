@@ -26,7 +26,8 @@ const (
 // library's would cost several allocations and a lock that all share.
 type call struct {
 	calls  *calls
-	unhook func() bool // from the caller
+	visit  *visit      // of the caller; nil without a door
+	unhook func() bool // from the caller then
 	// closes is whether to close a stream as soon as its caller leaves.
 	closes bool
 	stream bool
@@ -120,7 +121,11 @@ func (x *exchange) newCall(kind *providers.Kind) *call {
 			c.cutOff(refusal)
 		}
 	}
-	c.unhook = context.AfterFunc(x.ctx, c.leave)
+	if x.visit == nil {
+		c.unhook = context.AfterFunc(x.ctx, c.leave)
+	} else if x.visit.watch(c); x.ctx.Err() != nil {
+		c.leave()
+	}
 	return c
 }
 
@@ -252,7 +257,11 @@ func (c *call) gone() bool {
 
 // end ends the life of the call.
 func (c *call) end() {
-	c.unhook()
+	if c.visit != nil {
+		c.visit.call.Store(nil)
+	} else {
+		c.unhook()
+	}
 	c.calls.remove(c)
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -3,11 +3,13 @@ package gateway
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"math"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -94,8 +96,10 @@ type visit struct {
 	from   netip.Addr   // its network
 	asked  atomic.Bool  // it has sent a request
 	quiet  atomic.Int64 // since when it has said nothing, in Unix nanoseconds; 0 while a request is under way
-	closed bool         // to make room; guarded by the door's mu
-	until  time.Time    // of the write deadline in force
+	left   atomic.Bool  // the other side, or we have closed it
+	call   atomic.Pointer[call]
+	closed bool      // to make room; guarded by the door's mu
+	until  time.Time // of the write deadline in force
 }
 
 // Listen makes the door of s at a listener: HTTPServer's server serves there.
@@ -390,6 +394,34 @@ func follow(c net.Conn, state http.ConnState) {
 	}
 }
 
+// watch tells a call once the other side has left. net/http reads on while a request
+// is answered, and its context ends then as well; but to hang on to a context takes six
+// allocations.
+func (v *visit) watch(c *call) {
+	c.visit = v
+	v.call.Store(c)
+	if v.left.Load() {
+		c.leave()
+	}
+}
+
+func (v *visit) leave() {
+	v.left.Store(true)
+	if c := v.call.Load(); c != nil {
+		c.leave()
+	}
+}
+
+// Read implements net.Conn. A time that is over is no end: net/http ends its own reads
+// so.
+func (v *visit) Read(b []byte) (int, error) {
+	n, err := v.Conn.Read(b)
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		v.leave()
+	}
+	return n, err
+}
+
 // SetWriteDeadline does nothing: each write looks after its own, and net/http takes
 // the one in force back behind every answer.
 func (v *visit) SetWriteDeadline(time.Time) error { return nil }
@@ -404,8 +436,11 @@ func (v *visit) Write(b []byte) (sent int, err error) {
 		}
 		patch := b[sent:min(len(b), sent+patchSize)]
 		n, err := v.Conn.Write(patch)
-		if sent += n; err != nil || sent == len(b) {
+		if sent += n; err != nil {
+			v.leave()
 			return sent, err
+		} else if sent == len(b) {
+			return sent, nil
 		}
 	}
 }
