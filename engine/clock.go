@@ -37,6 +37,7 @@ func (e *Engine) acceptClock(ctx context.Context, in control.AcceptClock) (contr
 		err = e.store.AcceptClock(ctx, now)
 	}
 	if err == nil {
+		e.gateway.ForgetWords()
 		err = e.store.Forget(ctx, was.AddDate(0, 0, 2)) // they would be kept by the days of before
 	}
 	if err != nil {

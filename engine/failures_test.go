@@ -108,6 +108,33 @@ func TestDetailsAreForgotten(t *testing.T) {
 	}
 }
 
+// What was said of the latest failure is dropped for good, too.
+func TestLastFailureIsForgotten(t *testing.T) {
+	w := newWorld(t)
+	w.setUp()
+	do(w, control.ProvidersCreate, control.CreateProvider{Name: "up", ProviderKind: "custom", NoImport: true, ProviderFields: control.ProviderFields{BaseURL: to("http://127.0.0.1:9/v1")}})
+	do(w, control.ModelsCreate, control.CreateModel{Provider: "up", Name: "m", ModelFields: control.ModelFields{Prices: []control.PriceField{price("input", "1"), price("output", "1")}}})
+	_, key := w.client("Small")
+	w.chat(key.Key, "m")
+	detail := func() string {
+		t.Helper()
+		v := do(w, control.ProvidersShow, control.Named{Name: "up"})
+		if v.LastFailure == nil || v.LastFailure.Cause != "unreachable" {
+			t.Fatalf("%+v", v.LastFailure)
+		}
+		return v.LastFailure.Detail
+	}
+	if detail() == "" {
+		t.Error("nothing is said of it")
+	}
+	for _, drop := range []bool{true, false} {
+		do(w, control.SettingsSet, control.SettingsFields{DropWords: &drop})
+		if d := detail(); d != "" {
+			t.Errorf("words dropped %v: %q", drop, d)
+		}
+	}
+}
+
 // kept is all that the store says of attempts.
 func (w *world) kept() (out string) {
 	w.Helper()

@@ -55,6 +55,7 @@ func (e *Engine) setSettings(ctx context.Context, in control.SettingsFields) (ta
 		return []tally.Change{tally.Put(&s, now)}, nil
 	})
 	if err == nil && in.DropWords != nil && *in.DropWords {
+		e.gateway.ForgetWords()
 		err = e.store.Forget(ctx, e.clock().AddDate(0, 0, 2)) // all of it, also what will be settled today
 	}
 	if err == nil && in.CountryFile != nil {

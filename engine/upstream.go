@@ -219,7 +219,7 @@ func (e *Engine) viewProviders(ctx context.Context, c *tally.Catalog, only strin
 	for _, p := range list {
 		v := control.ProviderView{Provider: *p, Local: e.kinds[p.ProviderKind].Local, Month: sums(string(p.ID)), Failures: failed[p.ID], Silent: p.Enabled && e.router.Silent(p.ID)}
 		if f, ok := e.gateway.LastFailure(p.ID); ok {
-			if e.clock().Sub(f.At) > tally.KeptDetails || c.Settings.DropWords {
+			if e.clock().Sub(f.At) > tally.KeptDetails {
 				f.Attempt.Detail = ""
 			}
 			v.LastFailure = &control.LastFailure{At: f.At, Request: f.Request, AttemptView: control.NewAttemptView(&f.Attempt, p.Name)}

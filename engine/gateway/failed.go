@@ -112,6 +112,16 @@ func (s *Server) LastFailure(provider tally.ID) (tally.Failure, bool) {
 	return f, ok
 }
 
+// ForgetWords removes what went wrong from the latest failures.
+func (s *Server) ForgetWords() {
+	s.failures.mu.Lock()
+	defer s.failures.mu.Unlock()
+	for id, f := range s.failures.last {
+		f.Attempt.Detail = ""
+		s.failures.last[id] = f
+	}
+}
+
 // clipped is the beginning of a text, without what a terminal would obey.
 func clipped(s string, most int) string {
 	if s = tally.Printable(s); len(s) <= most {

@@ -53,7 +53,7 @@ func isPrivate(w *providers.Words) bool {
 
 var ofTheOwner = sync.OnceValue(func() *regexp.Regexp {
 	const words = `accounts?|balances?|billing|billed|invoices?|payments?|subscriptions?|organi[sz]ations?|credentials?|bearer|api[ _-]?keys?|your (?:plan|quota|credits?|key|project|team|workspace|tenant)`
-	return regexp.MustCompile(`(?i)\[API key\]|\b(?:org|proj|acct)[-_][0-9a-z]{3,}|\b(?:projects|subscriptions|tenants|workspaces|organizations)/[^\s/]|(?:^|[\s(\[,;:])(?:` + words + `)(?:$|[\s)\],;:.!?]|'s)|余额|账户|帐户|欠费`)
+	return regexp.MustCompile(`(?i)\[API key\]|\b(?:org|proj|acct)[-_][0-9a-z]{3,}|\b(?:projects|subscriptions|tenants|workspaces|organizations)/[^\s/]|\baccounts/[0-9a-f]{12}|(?:^|[\s(\[,;:])(?:` + words + `)(?:$|[\s)\],;:.!?]|'s)|余额|账户|帐户|欠费`)
 })
 
 // retold is an answer that tells of a failure beside what it holds, with what the caller

@@ -108,7 +108,7 @@ func TestWhatIsTheOwners(t *testing.T) {
 		"fine": fine, "the key": "got " + key, "part of it": "got …" + key[8:20], "its ends": "got " + key[:5] + "****" + key[len(key)-4:], "another key": "got sk-other-CANARY",
 		"a header": "got Bearer abcdef-CANARY-1", "an account": "your account CANARY is closed", "an organization": "see org-CANARY9", "billing": "CANARY: billing, please",
 		"a balance": "CANARY has no balance", "in Chinese": "CANARY 账户",
-		"a project": "denied on //x.example/projects/CANARY-prod/locations/us", "a subscription": "no /subscriptions/CANARY-1/x", "a team": "your team CANARY has no access",
+		"a project": "denied on //x.example/projects/CANARY-prod/locations/us", "a subscription": "no /subscriptions/CANARY-1/x", "an account's path": "no route to /v4/accounts/0123456789abcdef/CANARY", "a team": "your team CANARY has no access",
 	} {
 		quoted, _ := json.Marshal(words)
 		failure := fmt.Sprintf(`{"error":{"message":%s,"type":"x","headers":{"authorization":"Bearer %s"}}}`, quoted, key)
