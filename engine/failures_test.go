@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -105,6 +107,24 @@ func TestDetailsAreForgotten(t *testing.T) {
 	do(w, control.SettingsSet, control.SettingsFields{DropWords: to(true)})
 	if recs := w.kept(); strings.Contains(recs, "a prompt") {
 		t.Error("the store keeps what the owner does not want")
+	}
+}
+
+// The owner reads until when a provider that has asked to be left alone is asked last.
+func TestLeftAlone(t *testing.T) {
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Retry-After", "60")
+		w.WriteHeader(http.StatusTooManyRequests)
+	}))
+	defer up.Close()
+	w := newWorld(t)
+	w.setUp()
+	do(w, control.ProvidersCreate, control.CreateProvider{Name: "up", ProviderKind: "custom", NoImport: true, ProviderFields: control.ProviderFields{BaseURL: &up.URL}})
+	do(w, control.ModelsCreate, control.CreateModel{Provider: "up", Name: "m", ModelFields: control.ModelFields{Prices: []control.PriceField{price("input", "1"), price("output", "1")}}})
+	_, key := w.client("Small")
+	w.chat(key.Key, "m")
+	if v := do(w, control.ProvidersShow, control.Named{Name: "up"}); v.Silent || v.Quiet.IsZero() || time.Until(v.Quiet) > time.Minute {
+		t.Errorf("to be left alone until %v", v.Quiet)
 	}
 }
 

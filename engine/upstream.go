@@ -218,6 +218,9 @@ func (e *Engine) viewProviders(ctx context.Context, c *tally.Catalog, only strin
 	out := make([]control.ProviderView, 0, len(list))
 	for _, p := range list {
 		v := control.ProviderView{Provider: *p, Local: e.kinds[p.ProviderKind].Local, Month: sums(string(p.ID)), Failures: failed[p.ID], Silent: p.Enabled && e.router.Silent(p.ID)}
+		if p.Enabled {
+			v.Quiet = e.router.Quiet(p.ID, time.Now())
+		}
 		if f, ok := e.gateway.LastFailure(p.ID); ok {
 			if e.clock().Sub(f.At) > tally.KeptDetails {
 				f.Attempt.Detail = ""

@@ -117,7 +117,7 @@ func (a *app) kindsCommand() *cobra.Command {
 
 func showProvider(p *printer, v *control.ProviderView) {
 	p.pairs(
-		"provider", v.Name, "id", string(v.ID), "kind", string(v.ProviderKind), "on", yes(v.Provider.Enabled)+when(v.Silent, ", but its latest attempts had no answer: it is asked last", ""), "address", v.BaseURL, "keys", list(v.KeyHints, ""),
+		"provider", v.Name, "id", string(v.ID), "kind", string(v.ProviderKind), "on", yes(v.Provider.Enabled)+when(v.Silent, ", but its latest attempts had no answer: it is asked last", "")+when(!v.Quiet.IsZero(), ", but it has asked to be left alone until "+moment(v.Quiet)+": it is asked last", ""), "address", v.BaseURL, "keys", list(v.KeyHints, ""),
 		"models", strconv.Itoa(v.Models), "local", when(v.Local, "yes: costs nothing", ""), "in flight, at most", count(v.MaxInFlight),
 		"connect timeout", span(v.ConnectTimeout), "first byte timeout", span(v.FirstByteTimeout), "chunk timeout", span(v.ChunkTimeout), "timeout", span(v.Timeout),
 		"cost counted", costBy(v), "created", minute(v.CreatedAt),

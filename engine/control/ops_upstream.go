@@ -52,6 +52,8 @@ type ProviderView struct {
 	// Silent is whether its latest attempts have timed out or found no connection; it is
 	// asked last then, until one is answered.
 	Silent bool `json:"silent,omitempty"`
+	// Quiet is until when it has asked to be left alone; it is asked last by then.
+	Quiet time.Time `json:"quiet_until,omitzero"`
 	// Failures are its attempts of the last 24 hours that failed, whatever became of
 	// their requests, by cause; LastFailure is the latest since the start.
 	Failures    Failures     `json:"failures_24h,omitempty"`

@@ -94,6 +94,21 @@ func (r *Router) Silent(id tally.ID) bool {
 	return u != nil && u.health.silent()
 }
 
+// Quiet is until when a provider has asked to be left alone, and is asked last; zero if
+// it has not, or that is over.
+func (r *Router) Quiet(id tally.ID, now time.Time) time.Time {
+	u := (*r.live.Load())[id]
+	if u == nil {
+		return time.Time{}
+	}
+	u.health.mu.Lock()
+	defer u.health.mu.Unlock()
+	if !now.Before(u.health.quiet) {
+		return time.Time{}
+	}
+	return u.health.quiet
+}
+
 // Order moves the upstreams that are to be asked last behind the others.
 func Order(targets []Target, now time.Time) {
 	if len(targets) < 2 {

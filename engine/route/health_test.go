@@ -44,6 +44,9 @@ func TestSilentProvidersAreAskedLast(t *testing.T) {
 		busy := &providers.UpstreamError{Fault: providers.Busy, Status: 429, RetryAfter: 20 * time.Second}
 		ends("a", busy)
 		order("ba")
+		if until := n.router.Quiet("a", time.Now()); !until.Equal(time.Now().Add(20 * time.Second)) {
+			t.Errorf("it is to be left alone until %v", until)
+		}
 		if n.router.Silent("a") {
 			t.Error("one that says that it is busy is called silent")
 		}
@@ -51,6 +54,9 @@ func TestSilentProvidersAreAskedLast(t *testing.T) {
 		order("ba")
 		time.Sleep(time.Nanosecond)
 		order("ab")
+		if until := n.router.Quiet("a", time.Now()); !until.IsZero() {
+			t.Errorf("it is to be left alone until %v, which is over", until)
+		}
 		busy.RetryAfter = 24 * time.Hour
 		ends("a", busy)
 		time.Sleep(longestQuiet)

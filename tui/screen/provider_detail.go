@@ -72,6 +72,11 @@ func (s *Providers) failedLines(p *control.ProviderView, width int) []string {
 	if len(p.Failures) > 0 {
 		out = append(out, t.Paint(theme.Bad, t.Glyphs.Wrong+" "+tally.Group(p.Failures.Total()))+t.Paint(theme.Muted, " attempts failed: ")+widget.Safe(p.Failures.String()))
 	}
+	if !p.Quiet.IsZero() {
+		for _, l := range widget.Wrap("It has asked to be left alone until "+p.Quiet.In(s.env.Zone).Format("15:04:05")+", and is asked last.", width) {
+			out = append(out, t.Paint(theme.Muted, l))
+		}
+	}
 	if f := p.LastFailure; f != nil {
 		for _, l := range widget.Wrap(widget.Ago(f.At, s.env.Clock())+" ago: "+widget.Safe(f.Why()), width) {
 			out = append(out, t.Paint(theme.Muted, l))
