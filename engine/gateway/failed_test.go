@@ -46,8 +46,7 @@ func TestWhyAnAttemptFailed(t *testing.T) {
 			if drop {
 				wants = tc.ours && a.Detail != "" || !tc.ours && a.Detail == ""
 			}
-			if a.Cause == "" || tc.status != 200 && a.Status != tc.status || tc.code != "" && a.Code != tc.code || !wants ||
-				tc.without != "" && strings.Contains(strings.ReplaceAll(tc.without, "SECRET", w.apiKey), a.Detail) && a.Detail != "" {
+			if a.Cause == "" || tc.status != 200 && a.Status != tc.status || tc.code != "" && a.Code != tc.code || !wants {
 				t.Errorf("%s, words dropped %v: %+v", name, drop, a)
 			}
 			for _, text := range []string{a.Detail, a.Code, w.log.String()} {
