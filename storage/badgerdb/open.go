@@ -155,7 +155,7 @@ func (s *Store) badgerOptions() badger.Options {
 		WithSyncWrites(s.opts.Durability == Strict)
 	o.TableSizeMultiplier = 1 // 2 gives compactions a heap of hundreds of megabytes
 	if s.opts.Profile == Server {
-		o = o.WithMemTableSize(32 * mb).WithNumMemtables(3).WithBlockCacheSize(64 * mb).WithIndexCacheSize(32 * mb)
+		o = o.WithMemTableSize(16 * mb).WithNumMemtables(2).WithBlockCacheSize(32 * mb).WithIndexCacheSize(32 * mb)
 	}
 	return o
 }
