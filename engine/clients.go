@@ -210,7 +210,7 @@ func (e *Engine) viewClients(ctx context.Context, c *tally.Catalog, only string,
 		}
 		v := control.ClientView{
 			Client: *cl, GatewaySlug: gw.Slug, LimitStates: states, InFlight: e.meter.InFlight(cl.ID),
-			LastUsedAt: used[i], Month: sums(string(cl.ID)),
+			LastUsedAt: used[i], Last30Days: sums(string(cl.ID)),
 		}
 		for _, k := range c.KeysOf(cl.ID) {
 			if keyState(k, now) == "active" {

@@ -245,7 +245,7 @@ func TestClientView(t *testing.T) {
 	up := newUpstream(t, `{"id":"gpt-mini"}`)
 	do(w, control.ProvidersCreate, control.CreateProvider{Name: "up", ProviderKind: "openai", ProviderFields: control.ProviderFields{BaseURL: to(up.base()), APIKeys: []control.Secret{"sk-secret"}}})
 
-	if v := do(w, control.ClientsShow, control.Named{Name: cl.Slug}); v.Keys != 2 || !v.LastUsedAt.IsZero() || v.Month.Requests != 0 || v.LimitStates[0].Left != 10 {
+	if v := do(w, control.ClientsShow, control.Named{Name: cl.Slug}); v.Keys != 2 || !v.LastUsedAt.IsZero() || v.Last30Days.Requests != 0 || v.LimitStates[0].Left != 10 {
 		t.Errorf("before any request: %+v", v)
 	}
 	w.served(key.Key, "gpt-mini")
@@ -256,8 +256,8 @@ func TestClientView(t *testing.T) {
 		t.Errorf("keys %d, in flight %d, last used %v, gateway %q", v.Keys, v.InFlight, v.LastUsedAt, v.GatewaySlug)
 	}
 	// 1000 tokens in at 0.15 and 10 out at 0.60 USD per million, twice.
-	if v.Month.Requests != 2 || v.Month.CostNanoUSD != 2*156_000 || v.Month.CostUSD != "0.000312" || v.Month.CreditsNanoUSD != 4*156_000 || v.Month.InputTokens != 2000 {
-		t.Errorf("month %+v", v.Month)
+	if v.Last30Days.Requests != 2 || v.Last30Days.CostNanoUSD != 2*156_000 || v.Last30Days.CostUSD != "0.000312" || v.Last30Days.CreditsNanoUSD != 4*156_000 || v.Last30Days.InputTokens != 2000 {
+		t.Errorf("month %+v", v.Last30Days)
 	}
 	lisbon, _ := time.LoadLocation("Europe/Lisbon")
 	for i, want := range []control.LimitState{
@@ -271,7 +271,7 @@ func TestClientView(t *testing.T) {
 		}
 	}
 	w.wait(31 * 24 * time.Hour)
-	if v := do(w, control.ClientsShow, control.Named{Name: cl.Slug}); v.Month.Requests != 0 || v.LastUsedAt.IsZero() {
-		t.Errorf("a month later: %+v", v.Month)
+	if v := do(w, control.ClientsShow, control.Named{Name: cl.Slug}); v.Last30Days.Requests != 0 || v.LastUsedAt.IsZero() {
+		t.Errorf("a month later: %+v", v.Last30Days)
 	}
 }

@@ -36,7 +36,7 @@ func (e *Engine) newGateway(c *tally.Catalog, slug string, fields *control.Gatew
 	taken := gatewaySlugTaken(c, "")
 	gw := &tally.Gateway{
 		Meta: tally.Meta{ID: tally.NewID("gw", now)}, PublicID: auth.NewPublicID(),
-		TimeZone: machineZone(), CycleDay: 1, Access: tally.AccessToken, Enabled: true,
+		TimeZone: machineZone(), CycleDay: 1, Access: tally.AccessByToken, Enabled: true,
 	}
 	for taken(gw.PublicID) {
 		gw.PublicID = auth.NewPublicID()
@@ -89,7 +89,7 @@ func setGateway(c *tally.Catalog, gw *tally.Gateway, f *control.GatewayFields, n
 		set(&gw.TimeZone, f.TimeZone, tally.CheckZone),
 		set(&gw.CycleDay, f.CycleDay, between("the first day of the month", 1, 31)),
 		set(&gw.PublicURL, f.PublicURL, checkPublicURL),
-		set(&gw.Access, f.Access, oneOf("an access", tally.AccessToken, tally.AccessPublic, tally.AccessKey)),
+		set(&gw.Access, f.Access, oneOf("an access", tally.AccessByToken, tally.AccessPublic, tally.AccessByKey)),
 		setList(&gw.Origins, f.Origins, checkOrigins),
 		setList(&gw.Models, f.Models, func(list []string) ([]string, error) { return checkModels(c, list, gw.Aliases) }),
 		setLimits(&gw.Limits, f.Limits),
@@ -284,7 +284,7 @@ func (e *Engine) viewGateways(ctx context.Context, c *tally.Catalog, only string
 		if err != nil {
 			return nil, err
 		}
-		v := control.GatewayView{Gateway: *gw, ProviderNames: orderOf(c, gw), LimitStates: states, Month: sums(string(gw.ID)),
+		v := control.GatewayView{Gateway: *gw, ProviderNames: orderOf(c, gw), LimitStates: states, Last30Days: sums(string(gw.ID)),
 			Countries: countries[string(gw.ID)], Refusals: slices.DeleteFunc(codes[string(gw.ID)], func(s control.Share) bool { return s.Refused == 0 })}
 		for _, cl := range c.Clients {
 			if cl.Gateway == gw.ID {

@@ -16,21 +16,21 @@ func TestGateways(t *testing.T) {
 	w := newWorld(t)
 	t.Setenv("TZ", "Europe/Lisbon")
 	made := do(w, control.GatewaysCreate, control.CreateGateway{GatewayFields: control.GatewayFields{Name: to("My Site")}})
-	if made.Slug != "my-site" || made.TimeZone != "Europe/Lisbon" || made.Access != tally.AccessToken || !made.Enabled || made.CycleDay != 1 || made.Rev == 0 ||
+	if made.Slug != "my-site" || made.TimeZone != "Europe/Lisbon" || made.Access != tally.AccessByToken || !made.Enabled || made.CycleDay != 1 || made.Rev == 0 ||
 		!regexp.MustCompile(`^[a-z0-9]{9}$`).MatchString(made.PublicID) || !strings.HasPrefix(made.PrivateKey, "sk-webllm-gateway-"+made.PublicID+"-") {
 		t.Errorf("made %+v", made)
 	}
 	do(w, control.ProvidersCreate, control.CreateProvider{Name: "sim", ProviderKind: "sim"})
 	w.served(made.PrivateKey, "sim-small") // a trusted caller by itself
 	do(w, control.GatewaysUpdate, control.UpdateGateway{Gateway: made.PublicID, NewSlug: "site", GatewayFields: control.GatewayFields{
-		Name: to("Site"), TimeZone: to("Asia/Kolkata"), CycleDay: to(15), PublicURL: to("https://ai.example.com"), Access: to(tally.AccessKey),
+		Name: to("Site"), TimeZone: to("Asia/Kolkata"), CycleDay: to(15), PublicURL: to("https://ai.example.com"), Access: to(tally.AccessByKey),
 		Origins: to([]string{"https://example.com"}), Aliases: to(map[string]string{"gpt-4": "sim-large", "dropped": ""}), Models: to([]string{"gpt-4", "sim-small"}),
 		DefaultModel: to("sim-small"), Limits: edits(t, "cost=100/month"),
 	}})
 	v := do(w, control.GatewaysShow, control.Named{Name: "site"})
-	if v.Name != "Site" || v.CycleDay != 15 || v.Access != tally.AccessKey || v.PublicURL != "https://ai.example.com" || v.DefaultModel != "sim-small" ||
+	if v.Name != "Site" || v.CycleDay != 15 || v.Access != tally.AccessByKey || v.PublicURL != "https://ai.example.com" || v.DefaultModel != "sim-small" ||
 		!maps.Equal(v.Aliases, map[string]string{"gpt-4": "sim-large"}) || !slices.Equal(v.Models, []string{"gpt-4", "sim-small"}) ||
-		!slices.Equal(v.ProviderNames, []string{"sim"}) || v.Clients != 0 || v.Month.Requests != 1 {
+		!slices.Equal(v.ProviderNames, []string{"sim"}) || v.Clients != 0 || v.Last30Days.Requests != 1 {
 		t.Errorf("shown %+v", v)
 	}
 	kolkata, _ := time.LoadLocation("Asia/Kolkata")

@@ -232,7 +232,7 @@ func (e *Engine) viewKeys(ctx context.Context, c *tally.Catalog, only string, ke
 		}
 		v := control.KeyView{
 			Key: *k, ClientSlug: clientSlug(c, k.Client), Masked: k.Masked(), State: keyState(k, now),
-			LimitStates: states, LastUsedAt: used[i], Month: sums(string(k.ID)),
+			LimitStates: states, LastUsedAt: used[i], Last30Days: sums(string(k.ID)),
 		}
 		if s := c.Secret(k.ID); s != nil && v.State == "active" && now.Before(s.PreviousUntil) {
 			v.OldUntil = s.PreviousUntil

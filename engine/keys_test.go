@@ -140,8 +140,8 @@ func TestRotatingKeys(t *testing.T) {
 	if err := w.engine.second(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if v := do(w, control.KeysList, control.ListKeys{})[0]; v.Month.Requests != 3 || v.Month.Refused != 2 {
-		t.Errorf("usage %+v", v.Month)
+	if v := do(w, control.KeysList, control.ListKeys{})[0]; v.Last30Days.Requests != 3 || v.Last30Days.Refused != 2 {
+		t.Errorf("usage %+v", v.Last30Days)
 	}
 
 	do(w, control.KeysRevoke, pick)

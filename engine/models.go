@@ -175,7 +175,7 @@ func (e *Engine) viewModels(ctx context.Context, c *tally.Catalog, only string, 
 	zone := ownerZone(c).String()
 	out := make([]control.ModelView, 0, len(models))
 	for _, m := range models {
-		v := control.ModelView{Model: *m, ProviderName: providerName(c, m.Provider), Zone: zone, Month: sums(m.Name)}
+		v := control.ModelView{Model: *m, ProviderName: providerName(c, m.Provider), Zone: zone, Last30Days: sums(m.Name)}
 		if rates, ok := tally.PriceAt(m.Prices, now, 0); ok {
 			v.Priced, v.InputUSD, v.OutputUSD = true, rates.Of[tally.ClassInput].String(), rates.Of[tally.ClassOutput].String()
 		}

@@ -108,7 +108,7 @@ func TestModels(t *testing.T) {
 	}
 	do(w, control.ModelsDelete, pick)
 	refused(w, control.ModelsShow, pick, tally.NotFound, "gpt-mini")
-	if v := do(w, control.ModelsShow, control.PickModel{Model: "big"}); v.ProviderName != "sim" || v.Month.Requests != 2 {
+	if v := do(w, control.ModelsShow, control.PickModel{Model: "big"}); v.ProviderName != "sim" || v.Last30Days.Requests != 2 {
 		t.Errorf("shown %+v", v)
 	}
 	w.consistent()

@@ -49,7 +49,7 @@ func TestCreatingAProviderImportsItsModels(t *testing.T) {
 		t.Errorf("a model without a price got %d %s", got.status, got.code)
 	}
 	v := do(w, control.ProvidersShow, control.Named{Name: "UP"})
-	if v.Models != 4 || !v.Enabled || v.Local || v.Month.Requests != 1 || v.Month.CostNanoUSD != 156_000 {
+	if v.Models != 4 || !v.Enabled || v.Local || v.Last30Days.Requests != 1 || v.Last30Days.CostNanoUSD != 156_000 {
 		t.Errorf("shown %+v", v)
 	}
 	if test := do(w, control.ProvidersTest, control.Named{Name: "up"}); !test.OK || test.Models < 5 || test.Latency <= 0 {

@@ -37,7 +37,7 @@ func (e *Engine) status(ctx context.Context, _ control.None) (control.Status, er
 		Records: store.Records, Holds: holds, InFlight: e.gateway.InFlight(), Waiting: store.Waiting, LeftBehind: e.gateway.LeftBehind(), Unknown: e.gateway.Unknown(),
 		Gateways: len(c.Gateways), Clients: len(c.Clients), Providers: len(c.Providers),
 		Fault: store.Fault, Checked: e.checked.Load(),
-		DiskBytes: store.DiskBytes, FreeBytes: store.FreeBytes, Today: today(""),
+		DiskBytes: store.DiskBytes, FreeBytes: store.FreeBytes, Last24Hours: today(""),
 	}
 	if url, serving := e.publicURL(); serving {
 		out.Serving, out.BaseURL = true, url

@@ -38,7 +38,7 @@ func TestStatus(t *testing.T) {
 	do(w, control.KeysRevoke, control.PickKey{Key: string(do(w, control.KeysCreate, control.CreateKey{Client: "default"}).ID)})
 	s = do(w, control.EngineStatus, control.None{})
 	if !s.Serving || s.BaseURL != "http://127.0.0.1:4283/v1" || s.Records != 1 || s.Holds != 0 || s.InFlight != 0 || s.Unknown != 1 || s.Gateways != 1 || s.Clients != 1 || s.Keys != 1 ||
-		s.Providers != 1 || s.Models != 3 || s.Today.Requests != 1 || len(s.Warnings) != 0 || s.Rev != w.engine.catalog.Load().Rev {
+		s.Providers != 1 || s.Models != 3 || s.Last24Hours.Requests != 1 || len(s.Warnings) != 0 || s.Rev != w.engine.catalog.Load().Rev {
 		t.Errorf("of a healthy store: %+v", s)
 	}
 	w.engine.SetBaseURL("")

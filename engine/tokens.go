@@ -31,7 +31,7 @@ func (e *Engine) tokenName(ctx context.Context, c *tally.Catalog, called string)
 	if t := token.Inspect(called, nil, e.clock()).Token; t != nil {
 		return t.Name(), nil
 	}
-	if gid, _ := tally.SplitTokenName(called); c.Site(gid) != nil {
+	if gid, _ := tally.SplitTokenName(called); c.GatewayByPublicID(gid) != nil {
 		return called, nil
 	}
 	var names []string
@@ -78,7 +78,7 @@ func capitals(codes []string) []string {
 }
 
 // Minted describes a new access token.
-func Minted(credential string, t *tally.Token, now time.Time) control.TokenMinted {
+func Minted(credential string, t *tally.AccessToken, now time.Time) control.TokenMinted {
 	return control.TokenMinted{Token: credential, ID: t.ID, ExpiresAt: t.ExpiresAt, Gateway: t.Gateway, Allows: token.Inspect(credential, nil, now).Lines}
 }
 
@@ -112,7 +112,7 @@ func (e *Engine) inspectToken(ctx context.Context, in control.InspectToken) (con
 	credential := strings.TrimSpace(in.Token)
 	out := Inspected(token.Inspect(credential, nil, now))
 	gid, ok := token.GatewayOf(credential)
-	gw := c.Site(gid)
+	gw := c.GatewayByPublicID(gid)
 	if gw == nil {
 		if ok {
 			out.Wrong, out.Works = append(out.Wrong, fmt.Sprintf("gateway %s is not here, so its signature cannot be checked", gid)), false
@@ -174,7 +174,7 @@ func (e *Engine) listTokens(ctx context.Context, in control.ListTokens) ([]contr
 	add := func(name string) *tokenView {
 		if views[name] == nil {
 			gid, id := tally.SplitTokenName(name)
-			v := &tokenView{name: name, gateway: c.Site(gid)}
+			v := &tokenView{name: name, gateway: c.GatewayByPublicID(gid)}
 			v.TokenView = control.TokenView{ID: id, State: "unknown", Limits: []control.LimitState{}, Used: control.NewSums(&tally.Sums{})}
 			if v.gateway != nil {
 				v.Gateway = v.gateway.Slug
@@ -209,8 +209,8 @@ func (e *Engine) listTokens(ctx context.Context, in control.ListTokens) ([]contr
 type tokenView struct {
 	control.TokenView
 	name    string
-	gateway *tally.Gateway // nil if it was deleted
-	token   *tally.Token   // nil if it was not used since the start
+	gateway *tally.Gateway     // nil if it was deleted
+	token   *tally.AccessToken // nil if it was not used since the start
 }
 
 // viewTokens completes the views of the tokens of a gateway, or of all.
@@ -256,7 +256,7 @@ func (e *Engine) revokeToken(ctx context.Context, in control.RevokeToken) (contr
 		id := in.Token
 		if gid, ok := token.GatewayOf(id); ok { // the whole token
 			r := token.Inspect(id, nil, now)
-			gw := c.Site(gid)
+			gw := c.GatewayByPublicID(gid)
 			if r.Token == nil || gw == nil {
 				return nil, tally.Errorf(tally.Invalid, "that access token is not of a gateway here, so it does not work anyway").WithHint("tallygate tokens inspect TOKEN says more")
 			}

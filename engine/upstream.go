@@ -217,7 +217,7 @@ func (e *Engine) viewProviders(ctx context.Context, c *tally.Catalog, only strin
 	}
 	out := make([]control.ProviderView, 0, len(list))
 	for _, p := range list {
-		v := control.ProviderView{Provider: *p, Local: e.kinds[p.ProviderKind].Local, Month: sums(string(p.ID)), Failures: failed[p.ID], Silent: p.Enabled && e.router.Silent(p.ID)}
+		v := control.ProviderView{Provider: *p, Local: e.kinds[p.ProviderKind].Local, Last30Days: sums(string(p.ID)), Failures: failed[p.ID], Silent: p.Enabled && e.router.Silent(p.ID)}
 		if p.Enabled {
 			v.Quiet = e.router.Quiet(p.ID, time.Now())
 		}

@@ -62,7 +62,7 @@ func showClients(p *printer, _ *control.Listing, out *[]control.ClientView) {
 	for i := range *out {
 		c := &(*out)[i]
 		t.addIn(statusTone(c.Status), c.Slug, c.Name, c.Company, string(c.Status), strconv.Itoa(c.Keys),
-			tally.Group(c.Month.Requests), c.Month.CostNanoUSD.Display(), limitTexts(c.Limits), minute(c.LastUsedAt))
+			tally.Group(c.Last30Days.Requests), c.Last30Days.CostNanoUSD.Display(), limitTexts(c.Limits), minute(c.LastUsedAt))
 	}
 	t.print("no clients; make one with: tallygate clients create --name NAME")
 }
@@ -75,7 +75,7 @@ func showClient(p *printer, c *control.ClientView) {
 		"sessions", sessionRule(c.Session), "last used", minute(c.LastUsedAt), "created", minute(c.CreatedAt),
 	)
 	p.limits(c.LimitStates)
-	p.sums("Last 30 days", c.Month)
+	p.sums("Last 30 days", c.Last30Days)
 }
 
 func statusTone(s tally.Status) tone {

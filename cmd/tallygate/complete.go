@@ -57,7 +57,7 @@ func wordsFor(family, field string) []string {
 	case "session_missing":
 		return []string{string(tally.MissingOne), string(tally.MissingIgnore), string(tally.MissingRefuse)}
 	case "access":
-		return []string{string(tally.AccessToken), string(tally.AccessPublic), string(tally.AccessKey)}
+		return []string{string(tally.AccessByToken), string(tally.AccessPublic), string(tally.AccessByKey)}
 	case "unpriced":
 		return []string{string(tally.RefuseUnpriced), string(tally.AllowAtZero)}
 	case "by":

@@ -23,7 +23,7 @@ func (a *app) gatewayCommands() *cobra.Command {
 				for i := range *out {
 					g := &(*out)[i]
 					t.addIn(onTone(g.Enabled), g.Slug, g.Name, g.PublicID, g.TimeZone, string(g.Access), yes(g.Enabled), strconv.Itoa(g.Clients),
-						tally.Group(g.Month.Requests), g.Month.CostNanoUSD.Display(), limitTexts(g.Limits))
+						tally.Group(g.Last30Days.Requests), g.Last30Days.CostNanoUSD.Display(), limitTexts(g.Limits))
 				}
 				t.print("no gateways; make one with: tallygate gateways create --name NAME")
 			},
@@ -78,7 +78,7 @@ func showGateway(p *printer, g *control.GatewayView) {
 		"countries", list(g.AllowedCountries, ""), "not from", list(g.BlockedCountries, ""), "tokens count from", minute(g.NotBefore), "clients", strconv.Itoa(g.Clients), "created", minute(g.CreatedAt),
 	)
 	p.limits(g.LimitStates)
-	p.sums("Last 30 days", g.Month)
+	p.sums("Last 30 days", g.Last30Days)
 	showShares(p, "Visitors of the last 24 hours", "COUNTRY", g.Countries)
 	showShares(p, "Refusals of the last 24 hours", "CODE", g.Refusals)
 }

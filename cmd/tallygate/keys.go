@@ -18,7 +18,7 @@ func (a *app) keyCommands() *cobra.Command {
 				for i := range *out {
 					k := &(*out)[i]
 					t.addIn(keyTone(k.State), k.Label, k.ClientSlug, k.Masked, k.State, minute(k.ExpiresAt),
-						tally.Group(k.Month.Requests), k.Month.CostNanoUSD.Display(), limitTexts(k.Limits), minute(k.LastUsedAt), string(k.ID))
+						tally.Group(k.Last30Days.Requests), k.Last30Days.CostNanoUSD.Display(), limitTexts(k.Limits), minute(k.LastUsedAt), string(k.ID))
 				}
 				t.print("no keys; issue one with: tallygate keys create --client CLIENT --label LABEL")
 			},

@@ -22,7 +22,7 @@ func (a *app) modelCommands() *cobra.Command {
 						input, how = "no price", amber
 					}
 					t.addIn(how, m.Name, m.ProviderName, yes(m.Enabled), input, m.OutputUSD, count(m.ContextTokens), count(m.MaxOutputTokens),
-						count(m.Month.Requests), when(m.Month.Requests > 0, m.Month.CostNanoUSD.Display(), ""))
+						count(m.Last30Days.Requests), when(m.Last30Days.Requests > 0, m.Last30Days.CostNanoUSD.Display(), ""))
 				}
 				t.print("no models; import some with: tallygate models import PROVIDER")
 			},

@@ -26,7 +26,7 @@ func showModel(p *printer, m *control.ModelView) {
 	}
 	p.section("Prices, in USD per million tokens")
 	showPrices(p, m)
-	p.sums("Last 30 days", m.Month)
+	p.sums("Last 30 days", m.Last30Days)
 }
 
 // showPrices lists the rows of a model. On a narrow terminal the classes that few

@@ -25,7 +25,7 @@ func (a *app) providerCommands() *cobra.Command {
 				for i := range *out {
 					v := &(*out)[i]
 					t.addIn(onTone(v.Provider.Enabled), v.Name, string(v.ProviderKind), when(v.Silent, "silent", yes(v.Provider.Enabled)), strconv.Itoa(v.Models), list(v.KeyHints, ""), v.BaseURL,
-						count(v.Failures.Total()), tally.Group(v.Month.Requests), v.Month.CostNanoUSD.Display())
+						count(v.Failures.Total()), tally.Group(v.Last30Days.Requests), v.Last30Days.CostNanoUSD.Display())
 				}
 				t.print("no providers; add one with: tallygate providers create --name NAME --kind KIND")
 			},
@@ -122,7 +122,7 @@ func showProvider(p *printer, v *control.ProviderView) {
 		"connect timeout", span(v.ConnectTimeout), "first byte timeout", span(v.FirstByteTimeout), "chunk timeout", span(v.ChunkTimeout), "timeout", span(v.Timeout),
 		"cost counted", costBy(v), "created", minute(v.CreatedAt),
 	)
-	p.sums("Last 30 days", v.Month)
+	p.sums("Last 30 days", v.Last30Days)
 	if len(v.Failures) == 0 && v.LastFailure == nil {
 		return
 	}

@@ -18,7 +18,7 @@ func (a *app) statusCommand() *cobra.Command {
 		op: control.EngineStatus, name: "status", group: groupSee,
 		example: "  tallygate status --json",
 		absent: func(dir string) (control.Status, error) {
-			return control.Status{PID: os.Getpid(), Version: a.version, Data: dir, Today: control.NewSums(&tally.Sums{}),
+			return control.Status{PID: os.Getpid(), Version: a.version, Data: dir, Last24Hours: control.NewSums(&tally.Sums{}),
 				Warnings: []string{"nothing is set up yet: tallygate init --yes"}}, nil
 		},
 		show: showStatus,
@@ -44,7 +44,7 @@ func showStatus(p *printer, _ *control.None, s *control.Status) {
 	for _, w := range s.Warnings {
 		p.say("%s", p.paint(amber, "warning: "+clean(w)))
 	}
-	p.sums("Last 24 hours", s.Today)
+	p.sums("Last 24 hours", s.Last24Hours)
 }
 
 func checkedText(c *control.Checked) string {

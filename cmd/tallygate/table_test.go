@@ -40,9 +40,9 @@ func clientsForTables() *[]control.ClientView {
 	}
 	limit := tally.Limit{Metric: tally.Cost, Window: tally.Window{Unit: tally.Month}, Max: 50e9}
 	return &[]control.ClientView{
-		{Client: tally.Client{Slug: "hotel-aurora", Name: "Hotel Aurora", Company: "Aurora Lda", Status: tally.Active, Limits: []tally.Limit{limit}}, Keys: 2, Month: sums(12_345, 41_200_000_000),
+		{Client: tally.Client{Slug: "hotel-aurora", Name: "Hotel Aurora", Company: "Aurora Lda", Status: tally.Active, Limits: []tally.Limit{limit}}, Keys: 2, Last30Days: sums(12_345, 41_200_000_000),
 			LastUsedAt: time.Date(2026, 11, 25, 9, 30, 0, 0, time.Local)},
-		{Client: tally.Client{Slug: "cafe", Name: "Café \x1b[31mred\x1b]0;title\a\u202e", Status: tally.Suspended}, Month: sums(7, 900_001)},
+		{Client: tally.Client{Slug: "cafe", Name: "Café \x1b[31mred\x1b]0;title\a\u202e", Status: tally.Suspended}, Last30Days: sums(7, 900_001)},
 		{Client: tally.Client{Slug: "old", Name: "Old", Status: tally.Inactive}},
 	}
 }
@@ -93,7 +93,7 @@ func TestShownThings(t *testing.T) {
 			Session: tally.SessionRule{Length: 24 * time.Hour, Missing: tally.MissingIgnore}},
 		GatewaySlug: "main", Keys: 1, InFlight: 2,
 		LimitStates: []control.LimitState{state("cost=50/month", 50e9, 41_200_000_001, 300_000_000), state("requests=60/minute", 60, 60, 0)},
-		Month:       control.Sums{Requests: 10, InputTokens: 1_000_000, OutputTokens: 2, CostNanoUSD: 5, CreditsNanoUSD: 6, P50MS: 5.657, P99MS: 1448, FirstByteMS: 3},
+		Last30Days:  control.Sums{Requests: 10, InputTokens: 1_000_000, OutputTokens: 2, CostNanoUSD: 5, CreditsNanoUSD: 6, P50MS: 5.657, P99MS: 1448, FirstByteMS: 3},
 	})
 	p.section("Usage")
 	showUsage(p, &control.UsageQuery{By: "client"}, &control.Usage{

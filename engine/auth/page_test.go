@@ -74,7 +74,7 @@ func TestVisitorsPages(t *testing.T) {
 		{"both lists, one fits", domains, []string{"https://mysite.com"}, Page{Origin: "https://beta.mysite.com"}, "Gateway \"Main\" may not"},
 		{"both lists fit", domains, []string{"https://mysite.com"}, Page{Origin: "https://mysite.com"}, ""},
 	} {
-		p := &tally.Principal{Gateway: &tally.Gateway{Name: "Main", Origins: tc.origins}, Token: &tally.Token{ID: "tok_1", Domains: tc.domains}, Visitor: true}
+		p := &tally.Principal{Gateway: &tally.Gateway{Name: "Main", Origins: tc.origins}, Token: &tally.AccessToken{ID: "tok_1", Domains: tc.domains}, Visitor: true}
 		r := CheckPage(p, tc.page)
 		if (r == nil) != (tc.says == "") || r != nil && (r.Status != 403 || r.Code != tally.CodeOrigin || !strings.Contains(r.Message, tc.says)) {
 			t.Errorf("%s: %+v, want %q", tc.name, r, tc.says)
@@ -105,7 +105,7 @@ func TestVisitorsCountries(t *testing.T) {
 	} {
 		p := &tally.Principal{
 			Gateway: &tally.Gateway{Name: "Main", AllowedCountries: tc.gateway.allowed, BlockedCountries: tc.gateway.blocked},
-			Token:   &tally.Token{ID: "tok_1", AllowedCountries: tc.token.allowed, BlockedCountries: tc.token.blocked},
+			Token:   &tally.AccessToken{ID: "tok_1", AllowedCountries: tc.token.allowed, BlockedCountries: tc.token.blocked},
 			Visitor: true, Country: tc.country,
 		}
 		r := CheckCountry(p)
@@ -126,7 +126,7 @@ func FuzzCheckCountry(f *testing.F) {
 	f.Fuzz(func(t *testing.T, tokenAllows, tokenBlocks, siteAllows, siteBlocks, country string) {
 		p := &tally.Principal{
 			Gateway: &tally.Gateway{AllowedCountries: strings.Fields(siteAllows), BlockedCountries: strings.Fields(siteBlocks)},
-			Token:   &tally.Token{AllowedCountries: strings.Fields(tokenAllows), BlockedCountries: strings.Fields(tokenBlocks)},
+			Token:   &tally.AccessToken{AllowedCountries: strings.Fields(tokenAllows), BlockedCountries: strings.Fields(tokenBlocks)},
 			Visitor: true, Country: country,
 		}
 		served := CheckCountry(p) == nil

@@ -26,7 +26,7 @@ func (v *Verifier) visitor(cat *tally.Catalog, credential string, now time.Time)
 	if !ok {
 		return nil, unknown("That access token is incomplete: it looks like wlm-, the gateway's id, a dot and three parts. Copy it again, whole.")
 	}
-	gw := cat.Site(gid)
+	gw := cat.GatewayByPublicID(gid)
 	if gw == nil {
 		return nil, unknown(fmt.Sprintf("That access token is for gateway %s, which is not here.", gid))
 	}
@@ -60,7 +60,7 @@ func (v *Verifier) visitor(cat *tally.Catalog, credential string, now time.Time)
 	if refusal := gatewayRefusal(gw); refusal != nil {
 		return p, refusal
 	}
-	if gw.Access == tally.AccessKey {
+	if gw.Access == tally.AccessByKey {
 		return p, forbidden(tally.CodeTokenRefused, fmt.Sprintf("Gateway %q takes no access tokens: its access mode is key.", gw.Name))
 	}
 	return p, nil
@@ -69,7 +69,7 @@ func (v *Verifier) visitor(cat *tally.Catalog, credential string, now time.Time)
 // token returns an access token whose signature is good. What is remembered of
 // one holds as long as its gateway's secret is the same and, for one that the
 // previous private key has signed, until that stops working.
-func (v *Verifier) token(secret *tally.Secret, credential string, now time.Time) (*tally.Token, error) {
+func (v *Verifier) token(secret *tally.Secret, credential string, now time.Time) (*tally.AccessToken, error) {
 	if known, ok := v.tokens.find(credential); ok && known.secret == secret && (known.until.IsZero() || now.Before(known.until)) {
 		return known.token, nil
 	}
@@ -120,7 +120,7 @@ func (v *Verifier) signing(secret *tally.Secret) (*signingKeys, error) {
 
 // verified is an access token with what vouches for it.
 type verified struct {
-	token  *tally.Token
+	token  *tally.AccessToken
 	secret *tally.Secret
 	until  time.Time // zero: as long as the secret is in force
 }
@@ -158,9 +158,9 @@ func (s *seen) remember(credential string, found verified) {
 
 // Tokens are the access tokens of a gateway that were used lately and whose
 // signature is still good, by name: of two with one name the one that ends later.
-func (v *Verifier) Tokens(cat *tally.Catalog, gw *tally.Gateway) map[string]*tally.Token {
+func (v *Verifier) Tokens(cat *tally.Catalog, gw *tally.Gateway) map[string]*tally.AccessToken {
 	secret := cat.Secret(gw.ID)
-	out := map[string]*tally.Token{}
+	out := map[string]*tally.AccessToken{}
 	v.tokens.mu.Lock()
 	defer v.tokens.mu.Unlock()
 	for _, some := range []map[string]verified{v.tokens.old, v.tokens.young} {
@@ -185,7 +185,7 @@ func (v *Verifier) PrivateKey(cat *tally.Catalog, gw *tally.Gateway) ([]byte, er
 
 // Read returns an access token of a gateway if its signature is good: Denied if
 // it is not, Invalid if it cannot be used all the same.
-func (v *Verifier) Read(cat *tally.Catalog, gw *tally.Gateway, credential string, now time.Time) (*tally.Token, error) {
+func (v *Verifier) Read(cat *tally.Catalog, gw *tally.Gateway, credential string, now time.Time) (*tally.AccessToken, error) {
 	return v.token(cat.Secret(gw.ID), credential, now)
 }
 

@@ -72,7 +72,7 @@ func TestTokenRefusals(t *testing.T) {
 		{name: "all revoked since", change: func(h *house) { h.gateway.NotBefore = noon.Add(-time.Minute) }, status: 401, code: "token_revoked", says: "All access tokens of gateway \"Main\" from before 2026-11-21 11:59", known: true},
 		{name: "all revoked before", change: func(h *house) { h.gateway.NotBefore = noon.Add(-2 * time.Hour) }},
 		{name: "gateway off", change: func(h *house) { h.gateway.Enabled = false }, status: 403, code: "gateway_disabled", says: "switched off", known: true},
-		{name: "no tokens wanted", change: func(h *house) { h.gateway.Access = tally.AccessKey }, status: 403, code: "token_not_accepted", says: "takes no access tokens", known: true},
+		{name: "no tokens wanted", change: func(h *house) { h.gateway.Access = tally.AccessByKey }, status: 403, code: "token_not_accepted", says: "takes no access tokens", known: true},
 		{name: "a public gateway's own", change: func(h *house) { h.gateway.Access = tally.AccessPublic }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -202,7 +202,7 @@ func TestPublicGateways(t *testing.T) {
 	shop := &tally.Gateway{Meta: tally.Meta{ID: "gw_2"}, Name: "Shop", Access: tally.AccessPublic, Enabled: true, Origins: []string{"https://shop.example"}}
 	blog := &tally.Gateway{Meta: tally.Meta{ID: "gw_3"}, Name: "Blog", Access: tally.AccessPublic, Enabled: true, Origins: []string{"https://blog.example"}}
 	off := &tally.Gateway{Meta: tally.Meta{ID: "gw_4"}, Name: "Off", Access: tally.AccessPublic}
-	closed := &tally.Gateway{Meta: tally.Meta{ID: "gw_5"}, Name: "Closed", Access: tally.AccessToken, Enabled: true}
+	closed := &tally.Gateway{Meta: tally.Meta{ID: "gw_5"}, Name: "Closed", Access: tally.AccessByToken, Enabled: true}
 	for _, tc := range []struct {
 		name     string
 		gateways []tally.Entity

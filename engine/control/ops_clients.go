@@ -49,7 +49,7 @@ type ClientView struct {
 	Keys        int          `json:"keys"` // neither revoked nor expired
 	InFlight    int          `json:"in_flight"`
 	LastUsedAt  time.Time    `json:"last_used_at,omitzero"`
-	Month       Sums         `json:"last_30d"`
+	Last30Days  Sums         `json:"last_30d"`
 }
 
 // The operations on clients.
@@ -116,7 +116,7 @@ type KeyView struct {
 	OldUntil    time.Time    `json:"old_works_until,omitzero"`
 	LimitStates []LimitState `json:"limit_states"`
 	LastUsedAt  time.Time    `json:"last_used_at,omitzero"`
-	Month       Sums         `json:"last_30d"`
+	Last30Days  Sums         `json:"last_30d"`
 }
 
 // The operations on keys.

@@ -62,7 +62,7 @@ type GatewayView struct {
 	Clients       int          `json:"clients"`
 	Countries     []Share      `json:"visitors_24h"` // by country, the busiest first
 	Refusals      []Share      `json:"refusals_24h"` // by code, the most first
-	Month         Sums         `json:"last_30d"`
+	Last30Days    Sums         `json:"last_30d"`
 }
 
 // Share is a part of a gateway's requests.

@@ -45,10 +45,10 @@ type OrderProviders struct {
 // ProviderView is a provider as it stands.
 type ProviderView struct {
 	tally.Provider
-	Models  int  `json:"models"`
-	Enabled bool `json:"models_enabled"` // at least one of them is offered
-	Local   bool `json:"local"`
-	Month   Sums `json:"last_30d"`
+	Models     int  `json:"models"`
+	Enabled    bool `json:"models_enabled"` // at least one of them is offered
+	Local      bool `json:"local"`
+	Last30Days Sums `json:"last_30d"`
 	// Silent is whether its latest attempts have timed out or found no connection; it is
 	// asked last then, until one is answered.
 	Silent bool `json:"silent,omitempty"`

@@ -74,33 +74,33 @@ var (
 
 // Status describes the running engine.
 type Status struct {
-	Serving    bool            `json:"serving"` // the public plane is up
-	BaseURL    string          `json:"base_url,omitempty"`
-	PID        int             `json:"pid"`
-	Version    string          `json:"version"`
-	Data       string          `json:"data"`
-	StartedAt  time.Time       `json:"started_at"`
-	Rev        int64           `json:"rev"`
-	Records    int64           `json:"records"`
-	Holds      int             `json:"holds"`
-	InFlight   int             `json:"in_flight"`
-	Waiting    int             `json:"waiting"`             // requests that wait for room that others hold
-	LeftBehind int             `json:"left_behind"`         // of those in flight, answers that are read to their end for callers who have left
-	Unknown    int64           `json:"unknown_credentials"` // refused since the start, counted in memory only
-	Gateways   int             `json:"gateways"`
-	Clients    int             `json:"clients"`
-	Keys       int             `json:"keys"`
-	Providers  int             `json:"providers"`
-	Models     int             `json:"models_usable"`
-	DiskBytes  int64           `json:"disk_bytes"`
-	FreeBytes  int64           `json:"free_bytes"`
-	ClockLag   time.Duration   `json:"clock_lag_ns,omitempty"` // how far the wall clock is behind the last time seen; windows go by the time that passes until it has caught up
-	Fault      string          `json:"disk_fault,omitempty"`   // why the disk does not keep what it is given
-	Checked    *Checked        `json:"checked,omitempty"`      // the latest check of the night, since the start
-	Countries  CountryDatabase `json:"country_database"`
-	Prices     PriceBook       `json:"prices"`
-	Warnings   []string        `json:"warnings,omitempty"`
-	Today      Sums            `json:"last_24h"`
+	Serving     bool            `json:"serving"` // the public plane is up
+	BaseURL     string          `json:"base_url,omitempty"`
+	PID         int             `json:"pid"`
+	Version     string          `json:"version"`
+	Data        string          `json:"data"`
+	StartedAt   time.Time       `json:"started_at"`
+	Rev         int64           `json:"rev"`
+	Records     int64           `json:"records"`
+	Holds       int             `json:"holds"`
+	InFlight    int             `json:"in_flight"`
+	Waiting     int             `json:"waiting"`             // requests that wait for room that others hold
+	LeftBehind  int             `json:"left_behind"`         // of those in flight, answers that are read to their end for callers who have left
+	Unknown     int64           `json:"unknown_credentials"` // refused since the start, counted in memory only
+	Gateways    int             `json:"gateways"`
+	Clients     int             `json:"clients"`
+	Keys        int             `json:"keys"`
+	Providers   int             `json:"providers"`
+	Models      int             `json:"models_usable"`
+	DiskBytes   int64           `json:"disk_bytes"`
+	FreeBytes   int64           `json:"free_bytes"`
+	ClockLag    time.Duration   `json:"clock_lag_ns,omitempty"` // how far the wall clock is behind the last time seen; windows go by the time that passes until it has caught up
+	Fault       string          `json:"disk_fault,omitempty"`   // why the disk does not keep what it is given
+	Checked     *Checked        `json:"checked,omitempty"`      // the latest check of the night, since the start
+	Countries   CountryDatabase `json:"country_database"`
+	Prices      PriceBook       `json:"prices"`
+	Warnings    []string        `json:"warnings,omitempty"`
+	Last24Hours Sums            `json:"last_24h"`
 }
 
 // Checked is what the check of a night has found.

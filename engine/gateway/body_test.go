@@ -184,7 +184,7 @@ func TestBodiesAreShared(t *testing.T) {
 	visitor := func(token, ip string) *tally.Principal {
 		p := &tally.Principal{Visitor: true, IP: netip.MustParseAddr(ip)}
 		if token != "" {
-			p.Token = &tally.Token{ID: token}
+			p.Token = &tally.AccessToken{ID: token}
 		}
 		return p
 	}

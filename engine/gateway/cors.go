@@ -82,6 +82,6 @@ func (x *exchange) letOn(origin, method string) {
 // maySend reports whether a page of an origin may have a credential: an access
 // token of any gateway that takes them, or a key of a client that lists it.
 func (x *exchange) maySend(origin string) bool {
-	return slices.ContainsFunc(x.cat.Gateways, func(g *tally.Gateway) bool { return g.Enabled && g.Access != tally.AccessKey }) ||
+	return slices.ContainsFunc(x.cat.Gateways, func(g *tally.Gateway) bool { return g.Enabled && g.Access != tally.AccessByKey }) ||
 		slices.ContainsFunc(x.cat.Clients, func(c *tally.Client) bool { return auth.AllowsOrigin(c.Origins, origin) })
 }

@@ -51,7 +51,7 @@ type Server struct {
 	Options
 	exchanges sync.Pool // *exchange
 	unknown   atomic.Int64
-	clients   clients
+	clients   sdkFiles
 	door      *Door // nil before Listen
 	bodies    budget
 

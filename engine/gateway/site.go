@@ -177,13 +177,13 @@ type client struct{ module, types, tarball []byte }
 // mostClients is how many addresses' clients are kept: as a rule there is one.
 const mostClients = 8
 
-// clients keeps the clients that were asked for.
-type clients struct {
+// sdkFiles keeps the JavaScript clients that were asked for.
+type sdkFiles struct {
 	mu sync.Mutex // guards the field that follows
 	at map[string]client
 }
 
-func (c *clients) of(base string, build func(string) (module, types, tarball []byte, err error)) (client, error) {
+func (c *sdkFiles) of(base string, build func(string) (module, types, tarball []byte, err error)) (client, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if made, ok := c.at[base]; ok {

@@ -35,7 +35,7 @@ func TestStreamsEndWhenSwitchedOff(t *testing.T) {
 		{"a client, in silence that is waited for", suspend, false, tally.LeaveDrain, sim.Options{PerChunk: time.Minute}, ""},
 		{"a key", func(w *world) { k := *w.key; k.RevokedAt = w.clock(); w.key = &k }, false, tally.LeaveCancel, sim.Options{PerChunk: time.Second}, tally.CodeKeyRevoked},
 		{"a gateway", func(w *world) { g := *w.gw; g.Enabled = false; w.gw = &g }, false, tally.LeaveCancel, sim.Options{PerChunk: time.Second}, tally.CodeGatewayDisabled},
-		{"a gateway, for visitors", func(w *world) { g := *w.gw; g.Access = tally.AccessKey; w.gw = &g }, true, tally.LeaveCancel, sim.Options{PerChunk: time.Second}, tally.CodeTokenRefused},
+		{"a gateway, for visitors", func(w *world) { g := *w.gw; g.Access = tally.AccessByKey; w.gw = &g }, true, tally.LeaveCancel, sim.Options{PerChunk: time.Second}, tally.CodeTokenRefused},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -21,7 +21,7 @@ const page = "Origin: https://mysite.com"
 // such tokens.
 func (w *world) mint(o token.Options) string {
 	w.t.Helper()
-	w.gw.Access = tally.AccessToken
+	w.gw.Access = tally.AccessByToken
 	credential, _, err := token.Mint(w.private, o, time.Now())
 	if err != nil {
 		w.t.Fatal(err)
@@ -89,14 +89,14 @@ func TestRefusedPages(t *testing.T) {
 
 // A preflight is let through where any credential might be.
 func TestVisitorsPreflight(t *testing.T) {
-	for _, access := range []tally.Access{tally.AccessToken, tally.AccessPublic, tally.AccessKey} {
+	for _, access := range []tally.Access{tally.AccessByToken, tally.AccessPublic, tally.AccessByKey} {
 		w := newWorld(t)
 		w.gw.Access = access
 		w.open()
 		a := w.send(http.MethodOptions, "/v1/chat/completions", "", "Authorization: ", page, "Access-Control-Request-Method: POST",
 			"Access-Control-Request-Headers: authorization, content-type", "Access-Control-Request-Private-Network: true")
 		want, asked, private := "https://mysite.com", "authorization, content-type", "true"
-		if access == tally.AccessKey {
+		if access == tally.AccessByKey {
 			want, asked, private = "", "", ""
 		}
 		if a.status != 204 || a.header.Get("Access-Control-Allow-Origin") != want || a.header.Get("Access-Control-Allow-Headers") != asked ||
@@ -223,7 +223,7 @@ func TestTokenFromTheFuture(t *testing.T) {
 	w := newWorld(t)
 	now := time.Now()
 	w.clock = func() time.Time { return now }
-	w.gw.Access = tally.AccessToken
+	w.gw.Access = tally.AccessByToken
 	w.open()
 	for ahead, status := range map[time.Duration]int{0: 200, 4*time.Minute + 59*time.Second: 200, 5*time.Minute + 2*time.Second: 401} {
 		credential, _, err := token.Mint(w.private, token.Options{}, now.Add(ahead))

@@ -69,7 +69,7 @@ func newWorld(t testing.TB) *world {
 	now := time.Now().Add(-time.Hour).UTC()
 	meta := func(id tally.ID) tally.Meta { return tally.Meta{ID: id, CreatedAt: now, UpdatedAt: now} }
 	w := &world{t: t, clock: time.Now}
-	w.gw = &tally.Gateway{Meta: meta("gw_1"), PublicID: "abcdefghi", Slug: "main", Name: "Main", TimeZone: "Europe/Lisbon", Access: tally.AccessKey, Enabled: true}
+	w.gw = &tally.Gateway{Meta: meta("gw_1"), PublicID: "abcdefghi", Slug: "main", Name: "Main", TimeZone: "Europe/Lisbon", Access: tally.AccessByKey, Enabled: true}
 	w.client = &tally.Client{Meta: meta("cl_1"), Gateway: "gw_1", Slug: "hotel-aurora", Name: "Hotel Aurora", Status: tally.Active}
 	w.key = &tally.Key{Meta: meta("ke_1"), Client: "cl_1", Label: "bot"}
 	var d tally.Digest

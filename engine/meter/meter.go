@@ -138,12 +138,12 @@ func (m *Meter) Admit(ctx context.Context, r *Request) (*Ticket, *tally.Refusal)
 	periods := pl.chargesAt(r.At)
 	t.charges = periods.list
 	t.draft = tally.Record{ID: r.ID, At: r.At, Endpoint: r.Endpoint, Model: r.Model, Stream: r.Stream, Count: 1}
-	m.name(&t.draft, p)
+	m.attribute(&t.draft, p)
 	places := placesOf(r)
 	if p.Visitor {
 		who := m.visitorOf(p)
 		nameVisitor(&t.draft, who)
-		t.charges = pl.aim(t.charges, who)
+		t.charges = pl.forVisitor(t.charges, who)
 		most := int64(r.Catalog.Settings.VisitorInFlight)
 		places = []tally.Place{{Subject: visitorsOf(p.Gateway.ID) + tally.Subject(who.address), Max: most}}
 		if who.network != "" {

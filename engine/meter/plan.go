@@ -155,7 +155,7 @@ func (m *Meter) Spent(ctx context.Context, cat *tally.Catalog, p *tally.Principa
 	pl := m.planOf(cat, p)
 	charges := pl.chargesAt(now).list
 	if p.Visitor {
-		charges = pl.aim(charges, m.visitorOf(p))
+		charges = pl.forVisitor(charges, m.visitorOf(p))
 	}
 	if len(charges) == 0 {
 		return nil

@@ -227,7 +227,7 @@ type refusals struct {
 // [Meter.Refusal] and the records have it: that of the record, and which of those it
 // stands for.
 func (m *Meter) Refuse(ctx context.Context, p *tally.Principal, rec tally.Record) tally.ID {
-	m.name(&rec, p)
+	m.attribute(&rec, p)
 	if id := m.refusedBefore(p, &rec); id != "" {
 		return id
 	}

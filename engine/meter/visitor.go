@@ -52,8 +52,8 @@ func (m *Meter) SubjectOf(p *tally.Principal) tally.Subject {
 	return tally.SubjectOf("gateway", p.Gateway.ID)
 }
 
-// name writes down who sent a request.
-func (m *Meter) name(rec *tally.Record, p *tally.Principal) {
+// attribute writes down who sent a request.
+func (m *Meter) attribute(rec *tally.Record, p *tally.Principal) {
 	rec.Origin, rec.Country = p.Origin, p.Country
 	if p.Gateway != nil { // a client can outlive it
 		rec.Gateway = p.Gateway.ID
@@ -75,8 +75,8 @@ func nameVisitor(rec *tally.Record, v visitor) {
 	rec.Visitor, _ = base64.RawURLEncoding.DecodeString(v.address) // the hash is written so
 }
 
-// aim fills in whose address the limits on visitors are to be charged to.
-func (pl *plan) aim(list []tally.Charge, v visitor) []tally.Charge {
+// forVisitor fills in whose address the limits on visitors are to be charged to.
+func (pl *plan) forVisitor(list []tally.Charge, v visitor) []tally.Charge {
 	out := make([]tally.Charge, 0, len(list)+pl.visitors)
 	for _, c := range list[:pl.visitors] {
 		of := c.Subject

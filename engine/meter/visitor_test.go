@@ -11,7 +11,7 @@ import (
 )
 
 // visit is a request of a visitor with an access token.
-func (w *world) visit(t *tally.Token, ip string) *Request {
+func (w *world) visit(t *tally.AccessToken, ip string) *Request {
 	r := w.request()
 	r.Principal = &tally.Principal{Gateway: w.cat.Gateway("gw_1"), Token: t, Visitor: true, IP: netip.MustParseAddr(ip), Country: "PT"}
 	return r
@@ -20,7 +20,7 @@ func (w *world) visit(t *tally.Token, ip string) *Request {
 // Each visitor has a quota of its own; the token's limit is over all of them.
 func TestVisitorsHaveQuotas(t *testing.T) {
 	w := newWorld(t)
-	token := &tally.Token{ID: "tok_1", Limits: limits(t, "requests=5/day"), VisitorLimits: limits(t, "requests=2/hour")}
+	token := &tally.AccessToken{ID: "tok_1", Limits: limits(t, "requests=5/day"), VisitorLimits: limits(t, "requests=2/hour")}
 	for i, tc := range []struct{ ip, code, says string }{
 		{"203.0.113.5", "", ""},
 		{"203.0.113.5", "", ""},
@@ -46,7 +46,7 @@ func TestVisitorsHaveQuotas(t *testing.T) {
 // A network of /48 has 65,536 addresses to come from. It gets the quota of 16.
 func TestNetworkHasACeiling(t *testing.T) {
 	w := newWorld(t)
-	token := &tally.Token{ID: "tok_1", VisitorLimits: limits(t, "requests=2/day")}
+	token := &tally.AccessToken{ID: "tok_1", VisitorLimits: limits(t, "requests=2/day")}
 	admitted := 0
 	for i := range 200 {
 		if ticket, refusal := w.meter.Admit(context.Background(), w.visit(token, fmt.Sprintf("2001:db8:7:%x::1", i))); refusal == nil {
@@ -71,7 +71,7 @@ func TestGatewaysQuotaSpansTokens(t *testing.T) {
 	w.use()
 	admitted := 0
 	for i := range 5 {
-		if ticket, refusal := w.meter.Admit(context.Background(), w.visit(&tally.Token{ID: fmt.Sprint("tok_", i)}, "203.0.113.5")); refusal == nil {
+		if ticket, refusal := w.meter.Admit(context.Background(), w.visit(&tally.AccessToken{ID: fmt.Sprint("tok_", i)}, "203.0.113.5")); refusal == nil {
 			ticket.Settle(context.Background(), &Result{Outcome: tally.OK, Status: 200})
 			admitted++
 		}
@@ -89,7 +89,7 @@ func TestGatewaysQuotaSpansTokens(t *testing.T) {
 // Records keep a network and a hash, never an address.
 func TestRecordsKeepNoAddress(t *testing.T) {
 	w := newWorld(t)
-	token := &tally.Token{ID: "tok_1", Gateway: "abc123xyz", VisitorLimits: limits(t, "requests=1/day")}
+	token := &tally.AccessToken{ID: "tok_1", Gateway: "abc123xyz", VisitorLimits: limits(t, "requests=1/day")}
 	for _, ip := range []string{"203.0.113.77", "2001:db8:1:2:aaaa:bbbb:cccc:dddd"} {
 		for range 3 {
 			r := w.visit(token, ip)

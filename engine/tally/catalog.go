@@ -206,8 +206,8 @@ func (c *Catalog) Revocation(name string) *Revocation {
 	return find[*Revocation](c, KindRevocation, ID(name))
 }
 
-// Site returns a gateway by its public ID, nil if there is none.
-func (c *Catalog) Site(publicID string) *Gateway { return c.sites[publicID] }
+// GatewayByPublicID returns a gateway by its public ID, nil if there is none.
+func (c *Catalog) GatewayByPublicID(publicID string) *Gateway { return c.sites[publicID] }
 
 // Secret returns the secret of an owner, nil if it has none.
 func (c *Catalog) Secret(of ID) *Secret { return c.secrets[of] }

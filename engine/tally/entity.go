@@ -75,9 +75,9 @@ type Access string
 
 // The access modes.
 const (
-	AccessToken  Access = "token"  // access tokens, client keys, the private key
-	AccessPublic Access = "public" // anyone, within the visitor limits
-	AccessKey    Access = "key"    // client keys and the private key only
+	AccessByToken Access = "token"  // access tokens, client keys, the private key
+	AccessPublic  Access = "public" // anyone, within the visitor limits
+	AccessByKey   Access = "key"    // client keys and the private key only
 )
 
 // Gateway is a site: it owns clients, has a private key, a time zone for its

@@ -16,8 +16,8 @@ type Principal struct {
 	Gateway *Gateway
 	Client  *Client
 	Key     *Key
-	Token   *Token // the one a visitor's page has
-	Visitor bool   // came with an access token, or with nothing to a public gateway
+	Token   *AccessToken // the one a visitor's page has
+	Visitor bool         // came with an access token, or with nothing to a public gateway
 	IP      netip.Addr
 	Country string // of a visitor; "" if it is not known
 	Origin  string

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Token is an access token as its claims say, once its signature has been
+// AccessToken is an access token as its claims say, once its signature has been
 // checked: what visitors of a page may do with it. It is stored nowhere; a
 // gateway's owner mints it without asking the gateway.
-type Token struct {
+type AccessToken struct {
 	ID        string    // tid
 	Gateway   string    // public ID
 	IssuedAt  time.Time // whole seconds, as are the others
@@ -27,7 +27,7 @@ type Token struct {
 
 // Name is what the token's usage is kept under. Whoever has a private key chooses
 // the IDs of tokens, so one of another gateway may have the same.
-func (t *Token) Name() string { return TokenName(t.Gateway, t.ID) }
+func (t *AccessToken) Name() string { return TokenName(t.Gateway, t.ID) }
 
 // TokenName is the name of an access token: the gateway's public ID, a dot and the
 // token's ID.

@@ -43,13 +43,13 @@ const (
 
 // Mint makes a token that is issued at an instant, and returns what it says. The
 // error names the option that is wrong.
-func Mint(secretKey string, o Options, now time.Time) (credential string, t *tally.Token, err error) {
+func Mint(secretKey string, o Options, now time.Time) (credential string, t *tally.AccessToken, err error) {
 	var random [16]byte
 	rand.Read(random[:]) // never fails since Go 1.24
 	return mint(secretKey, o, now.Unix(), "tok_"+base64.RawURLEncoding.EncodeToString(random[:]))
 }
 
-func mint(secretKey string, o Options, iat int64, tid string) (string, *tally.Token, error) {
+func mint(secretKey string, o Options, iat int64, tid string) (string, *tally.AccessToken, error) {
 	gid, ok := GatewayOfKey(secretKey)
 	if !ok {
 		return "", nil, tally.Errorf(tally.Invalid, "secretKey is not the private key of a gateway").WithHint("it looks like sk-webllm-gateway-abc123xyz-…")

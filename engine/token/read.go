@@ -67,7 +67,7 @@ func sign(key, signed []byte) []byte {
 // Verify checks a token's signature, and then reads its claims. The error is
 // Denied if the signature is not good, before anything was parsed, and Invalid if
 // it is but a claim cannot be followed.
-func Verify(credential string, key []byte) (*tally.Token, error) {
+func Verify(credential string, key []byte) (*tally.AccessToken, error) {
 	gid, head, claims, signature, ok := split(credential)
 	if !ok {
 		return nil, tally.Errorf(tally.Denied, "that is not an access token")
@@ -133,8 +133,8 @@ func checkHeader(encoded string) error {
 
 // read reads claims whose signature is good. What it does not understand refuses
 // the token: it might be a limit.
-func read(gid, claims string) (*tally.Token, error) {
-	r := &claimReader{reader: reader{b: claims}, token: &tally.Token{}}
+func read(gid, claims string) (*tally.AccessToken, error) {
+	r := &claimReader{reader: reader{b: claims}, token: &tally.AccessToken{}}
 	var claim string
 	err := r.object(func(name string) error {
 		claim = name
@@ -165,11 +165,11 @@ const mostAhead = 5 * time.Minute
 
 // IssuedAhead reports whether a token says that it was issued in the future, by more
 // than clocks are apart: revoking every token so far would not end it.
-func IssuedAhead(t *tally.Token, now time.Time) bool { return t.IssuedAt.Sub(now) > mostAhead }
+func IssuedAhead(t *tally.AccessToken, now time.Time) bool { return t.IssuedAt.Sub(now) > mostAhead }
 
 type claimReader struct {
 	reader
-	token *tally.Token
+	token *tally.AccessToken
 }
 
 // claim reads the value of one claim. Its errors go on after the claim's name.

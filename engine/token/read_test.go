@@ -161,33 +161,33 @@ func TestOthersClaims(t *testing.T) {
 	at := func(sec int64) time.Time { return time.Unix(sec, 0).UTC() }
 	for _, tc := range []struct {
 		claims string
-		want   func(*tally.Token) bool
+		want   func(*tally.AccessToken) bool
 	}{
-		{`,"exp":1800000000000`, func(t *tally.Token) bool { return t.ExpiresAt.Equal(at(1800000000)) }},
-		{`,"exp":1500000000999`, func(t *tally.Token) bool { return t.ExpiresAt.Equal(at(1500000000)) }}, // long ago, and not in the year 49501
-		{`,"exp":1800000000.9`, func(t *tally.Token) bool { return t.ExpiresAt.Equal(at(1800000000)) }},
-		{`,"nbf":1800000000.1`, func(t *tally.Token) bool { return t.NotBefore.Equal(at(1800000001)) }},
-		{`,"nbf":1800000000001`, func(t *tally.Token) bool { return t.NotBefore.Equal(at(1800000001)) }},
-		{`,"requests":{"limit":5.0,"period":"day"}`, func(t *tally.Token) bool {
+		{`,"exp":1800000000000`, func(t *tally.AccessToken) bool { return t.ExpiresAt.Equal(at(1800000000)) }},
+		{`,"exp":1500000000999`, func(t *tally.AccessToken) bool { return t.ExpiresAt.Equal(at(1500000000)) }}, // long ago, and not in the year 49501
+		{`,"exp":1800000000.9`, func(t *tally.AccessToken) bool { return t.ExpiresAt.Equal(at(1800000000)) }},
+		{`,"nbf":1800000000.1`, func(t *tally.AccessToken) bool { return t.NotBefore.Equal(at(1800000001)) }},
+		{`,"nbf":1800000000001`, func(t *tally.AccessToken) bool { return t.NotBefore.Equal(at(1800000001)) }},
+		{`,"requests":{"limit":5.0,"period":"day"}`, func(t *tally.AccessToken) bool {
 			return t.Limits[0] == tally.Limit{Metric: tally.Requests, Window: day, Max: 5}
 		}},
-		{`,"requests":{"limit":5}`, func(t *tally.Token) bool { return t.Limits[0].Window == total }},
-		{`,"requests":{"limit":5,"period":"total"}`, func(t *tally.Token) bool { return t.Limits[0].Window == total }},
-		{`,"requests":{"limit":99999999999999999999999}`, func(t *tally.Token) bool { return t.Limits[0].Max == tally.MaxCount }},
-		{`,"cost":{"limit":50.0,"currency":"USD"}`, func(t *tally.Token) bool {
+		{`,"requests":{"limit":5}`, func(t *tally.AccessToken) bool { return t.Limits[0].Window == total }},
+		{`,"requests":{"limit":5,"period":"total"}`, func(t *tally.AccessToken) bool { return t.Limits[0].Window == total }},
+		{`,"requests":{"limit":99999999999999999999999}`, func(t *tally.AccessToken) bool { return t.Limits[0].Max == tally.MaxCount }},
+		{`,"cost":{"limit":50.0,"currency":"USD"}`, func(t *tally.AccessToken) bool {
 			return t.Limits[0] == tally.Limit{Metric: tally.Cost, Window: total, Max: int64(50 * tally.Dollar)}
 		}},
-		{`,"cost":{"limit":0.0000000019}`, func(t *tally.Token) bool { return t.Limits[0].Max == 1 }}, // never more than it says
-		{`,"cost":{"limit":999999999999999999999}`, func(t *tally.Token) bool { return t.Limits[0].Max == int64(tally.MaxMoney) }},
-		{`,"requests":{"limit":9,"period":"day"},"quota":{"type":"requests","limit":5,"period":"day"}`, func(t *tally.Token) bool { return len(t.Limits) == 2 && t.Limits[1].Max == 5 }},
-		{`,"ipQuota":{"limit":5,"period":"day"}`, func(t *tally.Token) bool { return len(t.Limits) == 0 && t.VisitorLimits[0].Max == 5 }},
-		{`,"domains":[]`, func(t *tally.Token) bool { return len(t.Domains) == 0 }},
-		{`,"domains":"MySite.com."`, func(t *tally.Token) bool { return slices.Equal(t.Domains, []string{"mysite.com"}) }},
-		{`,"blockedCountries":["cn"]`, func(t *tally.Token) bool { return slices.Equal(t.BlockedCountries, []string{"CN"}) }},
-		{`,"maxOutput":5.0`, func(t *tally.Token) bool { return t.MaxOutput == 5 }},
-		{`,"maxOutput":99999999999999999999999`, func(t *tally.Token) bool { return t.MaxOutput == tally.MaxCount }},
-		{``, func(t *tally.Token) bool { return t.MaxOutput == 0 }},
-		{`,"iss":"me","sub":"you","jti":"1","name":"\ud83c\udf89"`, func(t *tally.Token) bool { return true }},
+		{`,"cost":{"limit":0.0000000019}`, func(t *tally.AccessToken) bool { return t.Limits[0].Max == 1 }}, // never more than it says
+		{`,"cost":{"limit":999999999999999999999}`, func(t *tally.AccessToken) bool { return t.Limits[0].Max == int64(tally.MaxMoney) }},
+		{`,"requests":{"limit":9,"period":"day"},"quota":{"type":"requests","limit":5,"period":"day"}`, func(t *tally.AccessToken) bool { return len(t.Limits) == 2 && t.Limits[1].Max == 5 }},
+		{`,"ipQuota":{"limit":5,"period":"day"}`, func(t *tally.AccessToken) bool { return len(t.Limits) == 0 && t.VisitorLimits[0].Max == 5 }},
+		{`,"domains":[]`, func(t *tally.AccessToken) bool { return len(t.Domains) == 0 }},
+		{`,"domains":"MySite.com."`, func(t *tally.AccessToken) bool { return slices.Equal(t.Domains, []string{"mysite.com"}) }},
+		{`,"blockedCountries":["cn"]`, func(t *tally.AccessToken) bool { return slices.Equal(t.BlockedCountries, []string{"CN"}) }},
+		{`,"maxOutput":5.0`, func(t *tally.AccessToken) bool { return t.MaxOutput == 5 }},
+		{`,"maxOutput":99999999999999999999999`, func(t *tally.AccessToken) bool { return t.MaxOutput == tally.MaxCount }},
+		{``, func(t *tally.AccessToken) bool { return t.MaxOutput == 0 }},
+		{`,"iss":"me","sub":"you","jti":"1","name":"\ud83c\udf89"`, func(t *tally.AccessToken) bool { return true }},
 	} {
 		token, err := Verify(withClaims(tc.claims), []byte(key))
 		if err != nil || !tc.want(token) {

@@ -18,10 +18,10 @@ const (
 
 // Report explains a token.
 type Report struct {
-	Token     *tally.Token    // nil if it cannot be read
-	Claims    json.RawMessage // as they stand in it; nil if they are no JSON
-	Lines     []string        // what it allows
-	Faults    []string        // why it does not work
+	Token     *tally.AccessToken // nil if it cannot be read
+	Claims    json.RawMessage    // as they stand in it; nil if they are no JSON
+	Lines     []string           // what it allows
+	Faults    []string           // why it does not work
 	Signature string
 }
 
@@ -84,7 +84,7 @@ func unlike(s string) string {
 }
 
 // Words says what a token allows.
-func Words(t *tally.Token, now time.Time) []string {
+func Words(t *tally.AccessToken, now time.Time) []string {
 	var out []string
 	for _, l := range t.Limits {
 		out = append(out, upTo(l))

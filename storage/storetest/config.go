@@ -15,7 +15,7 @@ func meta(id tally.ID) tally.Meta { return tally.Meta{ID: id} }
 func entities() []tally.Entity {
 	rate := tally.NanoUSD(150_000_000)
 	return []tally.Entity{
-		&tally.Gateway{Meta: meta("gw_1"), PublicID: "abc123def", Slug: "main", Name: "Main ✓", TimeZone: "Europe/Lisbon", CycleDay: 15, Access: tally.AccessKey,
+		&tally.Gateway{Meta: meta("gw_1"), PublicID: "abc123def", Slug: "main", Name: "Main ✓", TimeZone: "Europe/Lisbon", CycleDay: 15, Access: tally.AccessByKey,
 			Providers: []tally.ID{"pr_1"}, Aliases: map[string]string{"fast": "m_1"}, NotBefore: start, Enabled: true,
 			Limits: []tally.Limit{{Metric: tally.Cost, Window: tally.Window{Unit: tally.Month, Day: 15}, Max: 50e9, Warn: true}}},
 		&tally.Client{Meta: meta("cl_1"), Gateway: "gw_1", Slug: "acme", Name: "Acme", Status: tally.Active, Origins: []string{"https://a.example"},

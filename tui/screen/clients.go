@@ -72,13 +72,13 @@ func (s *Clients) refresh() {
 		case "name":
 			return cmp.Compare(a.Slug, b.Slug)
 		}
-		return cmp.Or(cmp.Compare(b.Month.CostNanoUSD, a.Month.CostNanoUSD), cmp.Compare(a.Slug, b.Slug))
+		return cmp.Or(cmp.Compare(b.Last30Days.CostNanoUSD, a.Last30Days.CostNanoUSD), cmp.Compare(a.Slug, b.Slug))
 	})
 	rows := make([]widget.Row, 0, len(s.shown))
 	for i := range s.shown {
 		c := &s.shown[i]
 		rows = append(rows, widget.Row{ID: string(c.ID), Cells: []string{
-			statusSign(t, c.Status), widget.Safe(c.Slug), string(c.Status), widget.Money(c.Month.CostNanoUSD), budget(t, c.LimitStates), widget.Ago(c.LastUsedAt, now),
+			statusSign(t, c.Status), widget.Safe(c.Slug), string(c.Status), widget.Money(c.Last30Days.CostNanoUSD), budget(t, c.LimitStates), widget.Ago(c.LastUsedAt, now),
 		}})
 	}
 	s.table.Empty = s.empty()
@@ -211,7 +211,7 @@ func (s *Clients) spend(t *theme.Theme, c *control.ClientView, width, room int) 
 			values[i] += float64(r.CostNanoUSD) / float64(tally.Dollar)
 		}
 	}
-	head := heading(t, "Spend per day", "today "+widget.Money(today)+"   30 days "+widget.Money(c.Month.CostNanoUSD), width)
+	head := heading(t, "Spend per day", "today "+widget.Money(today)+"   30 days "+widget.Money(c.Last30Days.CostNanoUSD), width)
 	if room < widget.MinChart+2 {
 		return []string{head, widget.Spark(t, values, min(width, 30), theme.Accent)}
 	}

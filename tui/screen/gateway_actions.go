@@ -86,7 +86,7 @@ func gatewayFields() []*widget.Field {
 		{Name: "default_model", Label: "Default model"},
 		{Name: "models", Label: "Models"},
 		{Name: "aliases", Label: "Aliases", Check: func(v string) error { _, err := parseAliases(v); return err }},
-		{Name: "access", Label: "Access", Choices: []string{string(tally.AccessToken), string(tally.AccessPublic), string(tally.AccessKey)}, Help: "token: client keys and access tokens; public: anybody's page as well, within limits; key: client keys only"},
+		{Name: "access", Label: "Access", Choices: []string{string(tally.AccessByToken), string(tally.AccessPublic), string(tally.AccessByKey)}, Help: "token: client keys and access tokens; public: anybody's page as well, within limits; key: client keys only"},
 		{Name: "public_url", Label: "Public URL"},
 		{Name: "origins", Label: "Origins"},
 		{Name: "visitor_limits", Label: "Each visitor", Check: checkLimits, Help: "limits of each visitor's address, spaces between: requests=20/day cost=0.10/day"},

@@ -60,7 +60,7 @@ func (s *Gateways) refresh() {
 	for i := range s.shown {
 		g := &s.shown[i]
 		sign, state := gatewayState(t, g)
-		rows = append(rows, widget.Row{ID: string(g.ID), Cells: []string{sign, widget.Safe(g.Slug), state, fmt.Sprint(g.Clients), widget.Money(g.Month.CostNanoUSD), budget(t, g.LimitStates)}})
+		rows = append(rows, widget.Row{ID: string(g.ID), Cells: []string{sign, widget.Safe(g.Slug), state, fmt.Sprint(g.Clients), widget.Money(g.Last30Days.CostNanoUSD), budget(t, g.LimitStates)}})
 	}
 	s.table.Empty = s.empty()
 	s.table.SetRows(rows)
@@ -145,8 +145,8 @@ func (s *Gateways) drawDetail(width, height int) widget.Block {
 	} else {
 		lines = append(lines, gauges(t, g.LimitStates, inner, now)...)
 	}
-	lines = append(lines, "", heading(t, "30 days", widget.Money(g.Month.CostNanoUSD), inner))
-	lines = append(lines, sumLines(t, &g.Month, inner)...)
+	lines = append(lines, "", heading(t, "30 days", widget.Money(g.Last30Days.CostNanoUSD), inner))
+	lines = append(lines, sumLines(t, &g.Last30Days, inner)...)
 	lines = append(lines, s.visitorLines(g, inner)...)
 	lines = append(lines, "", heading(t, "Clients", "v shows them", inner))
 	lines = append(lines, s.clientLines(g, inner, max(rows-len(lines), 5))...)
@@ -155,9 +155,9 @@ func (s *Gateways) drawDetail(width, height int) widget.Block {
 
 func accessText(a tally.Access) string {
 	switch a {
-	case tally.AccessToken:
+	case tally.AccessByToken:
 		return "client keys and access tokens"
-	case tally.AccessKey:
+	case tally.AccessByKey:
 		return "client keys only"
 	case tally.AccessPublic:
 		return "anyone, within limits per visitor"
@@ -184,7 +184,7 @@ func (s *Gateways) clientLines(g *control.GatewayView, width, most int) []string
 		}
 	}
 	slices.SortStableFunc(clients, func(a, b control.ClientView) int {
-		return cmp.Or(cmp.Compare(b.Month.CostNanoUSD, a.Month.CostNanoUSD), cmp.Compare(a.Slug, b.Slug))
+		return cmp.Or(cmp.Compare(b.Last30Days.CostNanoUSD, a.Last30Days.CostNanoUSD), cmp.Compare(a.Slug, b.Slug))
 	})
 	var out []string
 	for i := range clients {
@@ -193,7 +193,7 @@ func (s *Gateways) clientLines(g *control.GatewayView, width, most int) []string
 			out = append(out, t.Paint(theme.Muted, fmt.Sprintf("and %d more", len(clients)-i)))
 			break
 		}
-		out = append(out, widget.Between(statusSign(t, c.Status)+" "+widget.Safe(c.Slug), budget(t, c.LimitStates)+"  "+widget.PadLeft(widget.Money(c.Month.CostNanoUSD), 9), width))
+		out = append(out, widget.Between(statusSign(t, c.Status)+" "+widget.Safe(c.Slug), budget(t, c.LimitStates)+"  "+widget.PadLeft(widget.Money(c.Last30Days.CostNanoUSD), 9), width))
 	}
 	if len(out) == 0 {
 		out = append(out, t.Paint(theme.Muted, "none yet: n in Clients makes one"))

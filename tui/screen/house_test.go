@@ -20,7 +20,7 @@ func TestAGatewayIsMadeWithAPrivateKeyShownOnce(t *testing.T) {
 		}
 		d.Type("Europe/Lisbon").Press("tab", "tab").Type("cost=200/month").Press("ctrl+s")
 		in := last(t, d, control.GatewaysCreate)
-		if *in.Name != "Shop" || *in.TimeZone != "Europe/Lisbon" || *in.CycleDay != 1 || *in.Access != tally.AccessToken || len(in.Limits) != 1 {
+		if *in.Name != "Shop" || *in.TimeZone != "Europe/Lisbon" || *in.CycleDay != 1 || *in.Access != tally.AccessByToken || len(in.Limits) != 1 {
 			t.Errorf("it was made as %+v", in)
 		}
 		d.Expect("Private key of gateway", "only time").Press("enter").Ticks(4).Expect("▸ ● shop")
@@ -33,7 +33,7 @@ func TestAGatewayIsEdited(t *testing.T) {
 		d.Press("e", "tab", "tab", "tab", "tab", "tab", "tab").Press("space").Type("cheap").Press("ctrl+s").Expect("not ASKED=MODEL")
 		d.Type("=gpt-4.1").Press("ctrl+s")
 		in := last(t, d, control.GatewaysUpdate)
-		if (*in.Aliases)["cheap"] != "gpt-4.1" || (*in.Aliases)["fast"] != "gpt-4o-mini" || *in.Access != tally.AccessKey {
+		if (*in.Aliases)["cheap"] != "gpt-4.1" || (*in.Aliases)["fast"] != "gpt-4o-mini" || *in.Access != tally.AccessByKey {
 			t.Errorf("the change is %+v", in)
 		}
 	})

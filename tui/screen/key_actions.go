@@ -125,7 +125,7 @@ func (s *Keys) revoke() tea.Cmd {
 	k, now := *s.selected(), s.env.Clock()
 	says := []string{"It was never used."}
 	if !k.LastUsedAt.IsZero() {
-		says = []string{fmt.Sprintf("%s used it %s ago, and for %s in 30 days. Its next request will be refused with 401.", k.ClientSlug, widget.Ago(k.LastUsedAt, now), plural(k.Month.Requests, "request"))}
+		says = []string{fmt.Sprintf("%s used it %s ago, and for %s in 30 days. Its next request will be refused with 401.", k.ClientSlug, widget.Ago(k.LastUsedAt, now), plural(k.Last30Days.Requests, "request"))}
 	}
 	if s.lastOf(k.Client) == 1 && k.State == "active" {
 		says = append(says, "It is the only key of "+k.ClientSlug+" that works: without it the client is locked out.")

@@ -76,7 +76,7 @@ func (s *Keys) refresh() {
 		case "last use":
 			return cmp.Or(b.LastUsedAt.Compare(a.LastUsedAt), named)
 		case "spend":
-			return cmp.Or(cmp.Compare(b.Month.CostNanoUSD, a.Month.CostNanoUSD), named)
+			return cmp.Or(cmp.Compare(b.Last30Days.CostNanoUSD, a.Last30Days.CostNanoUSD), named)
 		case "expiry":
 			return cmp.Or(cmp.Compare(endOf(&a), endOf(&b)), named)
 		}
@@ -105,7 +105,7 @@ func expiresSoon(k *control.KeyView, now time.Time) bool {
 func (s *Keys) cells(i int) []string {
 	t, now, k := s.env.Theme, s.env.Clock(), &s.shown[i]
 	sign, _ := keyState(t, k)
-	return []string{sign, widget.Safe(k.Label), widget.Safe(k.ClientSlug), k.State, keyExpiry(t, k, now), widget.Ago(k.LastUsedAt, now), widget.Money(k.Month.CostNanoUSD)}
+	return []string{sign, widget.Safe(k.Label), widget.Safe(k.ClientSlug), k.State, keyExpiry(t, k, now), widget.Ago(k.LastUsedAt, now), widget.Money(k.Last30Days.CostNanoUSD)}
 }
 
 // keyState is a key's state as a sign, and how it is painted.
@@ -215,8 +215,8 @@ func (s *Keys) drawDetail(width, height int) widget.Block {
 	} else {
 		lines = append(lines, gauges(t, k.LimitStates, inner, now)...)
 	}
-	lines = append(lines, "", heading(t, "30 days", widget.Money(k.Month.CostNanoUSD), inner))
-	lines = append(lines, sumLines(t, &k.Month, inner)...)
+	lines = append(lines, "", heading(t, "30 days", widget.Money(k.Last30Days.CostNanoUSD), inner))
+	lines = append(lines, sumLines(t, &k.Last30Days, inner)...)
 	lines = append(lines, "", heading(t, "Last requests", "", inner))
 	lines = append(lines, tailLines(s.env, s.snap, inner, max(rows-len(lines), 5), func(r *live.Request) bool { return r.Key == k.ID })...)
 	return s.box(widget.Safe(k.Label), string(k.ID), width, height, lines)

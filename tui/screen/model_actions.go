@@ -272,8 +272,8 @@ func (s *Models) remove() tea.Cmd {
 	m := *s.selected()
 	pick := control.PickModel{Model: string(m.ID)}
 	says := []string{"Requests for it at " + m.ProviderName + " are refused from then on, unless another provider has it. An import would bring it back: switching it off would not."}
-	if m.Month.Requests > 0 {
-		says = append(says, fmt.Sprintf("It answered %s in 30 days, for %s.", plural(m.Month.Requests, "request"), widget.Money(m.Month.CostNanoUSD)))
+	if m.Last30Days.Requests > 0 {
+		says = append(says, fmt.Sprintf("It answered %s in 30 days, for %s.", plural(m.Last30Days.Requests, "request"), widget.Money(m.Last30Days.CostNanoUSD)))
 	}
 	c := Confirm{
 		Heading: "Delete model " + widget.Safe(m.Name) + "?", Says: append(says, "Usage and cost history stays for reports."), Do: "Delete",

@@ -88,7 +88,7 @@ func (s *Models) refresh() {
 		named := cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ProviderName, b.ProviderName))
 		switch modelOrders[s.order] {
 		case "spend":
-			return cmp.Or(cmp.Compare(b.Month.CostNanoUSD, a.Month.CostNanoUSD), named)
+			return cmp.Or(cmp.Compare(b.Last30Days.CostNanoUSD, a.Last30Days.CostNanoUSD), named)
 		case "price":
 			return cmp.Or(cmp.Compare(rate(b), rate(a)), named)
 		case "provider":
@@ -107,7 +107,7 @@ func (s *Models) cells(i int) []string {
 	t, m := s.env.Theme, s.shown[i]
 	sign, _ := s.state(m)
 	in, out := s.prices(m)
-	return []string{sign, widget.Safe(m.Name), widget.Safe(m.ProviderName), t.Paint(theme.Muted, widget.Safe(m.Mode)), contextText(m.ContextTokens), in, out, widget.Money(m.Month.CostNanoUSD)}
+	return []string{sign, widget.Safe(m.Name), widget.Safe(m.ProviderName), t.Paint(theme.Muted, widget.Safe(m.Mode)), contextText(m.ContextTokens), in, out, widget.Money(m.Last30Days.CostNanoUSD)}
 }
 
 // state says whether requests for a model are answered, and if not why.
@@ -257,8 +257,8 @@ func (s *Models) drawDetail(width, height int) widget.Block {
 		example := r.Cost(tally.Tokens{Input: 2000, Output: 500})
 		lines = append(lines, t.Paint(theme.Muted, "2,000 tokens in and 500 out cost ")+example.Display())
 	}
-	lines = append(lines, "", heading(t, "30 days, under this name", widget.Money(m.Month.CostNanoUSD), inner))
-	lines = append(lines, sumLines(t, &m.Month, inner)...)
+	lines = append(lines, "", heading(t, "30 days, under this name", widget.Money(m.Last30Days.CostNanoUSD), inner))
+	lines = append(lines, sumLines(t, &m.Last30Days, inner)...)
 	lines = append(lines, "", heading(t, "Last requests", "", inner))
 	lines = append(lines, tailLinesBy(s.env, s.snap, inner, max(rows-len(lines), 5), func(r *live.Request) string { return r.ClientName },
 		func(r *live.Request) bool { return r.Model == m.Name && (r.Provider == m.Provider || r.Provider == "") })...)

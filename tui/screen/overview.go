@@ -71,7 +71,7 @@ func (s *Overview) refresh() {
 		case "last use":
 			first = b.LastUsedAt.Compare(a.LastUsedAt)
 		}
-		return cmp.Or(first, cmp.Compare(b.Month.CostNanoUSD, a.Month.CostNanoUSD), cmp.Compare(b.Month.Requests, a.Month.Requests), cmp.Compare(a.Slug, b.Slug))
+		return cmp.Or(first, cmp.Compare(b.Last30Days.CostNanoUSD, a.Last30Days.CostNanoUSD), cmp.Compare(b.Last30Days.Requests, a.Last30Days.Requests), cmp.Compare(a.Slug, b.Slug))
 	})
 	rows := make([]widget.Row, 0, len(s.shown))
 	for i := range s.shown {
@@ -83,7 +83,7 @@ func (s *Overview) refresh() {
 			bar, used, of = widget.Bar(t, share, 12, role), t.Paint(role, usedText(share)), t.Paint(theme.Muted, capOf(&l))
 		}
 		rows = append(rows, widget.Row{ID: string(c.ID), Cells: []string{
-			statusSign(t, c.Status), widget.Safe(c.Slug), widget.Money(c.Month.CostNanoUSD), bar, used, of, widget.Ago(c.LastUsedAt, now),
+			statusSign(t, c.Status), widget.Safe(c.Slug), widget.Money(c.Last30Days.CostNanoUSD), bar, used, of, widget.Ago(c.LastUsedAt, now),
 		}})
 	}
 	s.clients.SetRows(rows)

@@ -45,7 +45,7 @@ func (s *Overview) tiles(cells int) []tile {
 	}
 	hours := inHours(&s.snap.Hours, now, s.env.Zone, 24)
 	today := s.today()
-	last := &s.snap.Status.Today
+	last := &s.snap.Status.Last24Hours
 	spend := tile{title: "Spend today", value: widget.Money(today.CostNanoUSD), note: "24 h " + widget.Money(last.CostNanoUSD), role: theme.Accent,
 		shape: each(hours, func(h *control.Sums) float64 { return float64(h.CostNanoUSD) })}
 	if l, ok := spendCap(s.snap.Gateways); ok {
@@ -186,7 +186,7 @@ func (s *Overview) drawCost(width, height int) widget.Block {
 	hours := inHours(&s.snap.Hours, s.env.Clock(), s.env.Zone, 24)
 	chart := widget.Chart{Format: dollars, Times: []string{"-24h", "-18h", "-12h", "-6h", "now"},
 		Series: []widget.Series{{Values: each(hours, func(h *control.Sums) float64 { return float64(h.CostNanoUSD) / float64(tally.Dollar) }), Role: theme.Accent}}}
-	note := fmt.Sprintf("last hour %s  24 h %s", widget.Money(hours[23].CostNanoUSD), widget.Money(s.snap.Status.Today.CostNanoUSD))
+	note := fmt.Sprintf("last hour %s  24 h %s", widget.Money(hours[23].CostNanoUSD), widget.Money(s.snap.Status.Last24Hours.CostNanoUSD))
 	return widget.Box{Title: "Cost per hour", Note: note}.Draw(t, width, height, chart.Draw(t, inner, rows).Lines())
 }
 

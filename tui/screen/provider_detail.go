@@ -45,8 +45,8 @@ func (s *Providers) drawDetail(width, height int) widget.Block {
 	lines = append(lines, "", heading(t, "24 hours", widget.Money(day.CostNanoUSD), inner))
 	lines = append(lines, sumLines(t, &day, inner)...)
 	lines = append(lines, s.failedLines(p, inner)...)
-	lines = append(lines, "", heading(t, "30 days", widget.Money(p.Month.CostNanoUSD), inner))
-	lines = append(lines, sumLines(t, &p.Month, inner)...)
+	lines = append(lines, "", heading(t, "30 days", widget.Money(p.Last30Days.CostNanoUSD), inner))
+	lines = append(lines, sumLines(t, &p.Last30Days, inner)...)
 	failed := func(r *live.Request) bool {
 		return r.Provider == p.ID && r.Outcome != tally.OK && r.Outcome != tally.Canceled
 	}

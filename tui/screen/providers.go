@@ -144,7 +144,7 @@ func (s *Providers) cells(p *control.ProviderView, place int) []string {
 	if day.P50MS > 0 {
 		median = widget.Latency(millis(day.P50MS))
 	}
-	return []string{fmt.Sprint(place), sign, name, state, fmt.Sprint(p.Models), widget.Compact(day.Requests), s.failedCell(p), median, widget.Money(p.Month.CostNanoUSD)}
+	return []string{fmt.Sprint(place), sign, name, state, fmt.Sprint(p.Models), widget.Compact(day.Requests), s.failedCell(p), median, widget.Money(p.Last30Days.CostNanoUSD)}
 }
 
 // failedCell is how many attempts have failed in 24 hours.

@@ -19,7 +19,7 @@ func (w *World) answerEngine() {
 			}
 		}
 		today, err := w.usage(control.UsageQuery{Since: "24h"})
-		s.Today = today.Total
+		s.Last24Hours = today.Total
 		return s, err
 	})
 	answer(w, control.EngineSeconds, func(control.None) ([]tally.Second, error) { return nil, nil })

@@ -42,7 +42,7 @@ func Full(clock func() time.Time) *World {
 	w.use(main.LimitStates, 0.42)
 	site := w.newGateway("site", "Website chat")
 	w.gateways = append(w.gateways, site)
-	site.Access, site.PublicURL, site.Origins = tally.AccessToken, "https://chat.example.com", []string{"https://www.example.com"}
+	site.Access, site.PublicURL, site.Origins = tally.AccessByToken, "https://chat.example.com", []string{"https://www.example.com"}
 	site.Limits = limits("cost=20/month")
 	site.LimitStates = w.states("gateway", "site", site.Limits, nil)
 	w.use(site.LimitStates, 0.07)
@@ -73,12 +73,12 @@ func Full(clock func() time.Time) *World {
 		x := w.addClient(main, c.name, c.limits, 2000*time.Hour)
 		x.Status, x.Email, x.Company = c.status, "ops@"+x.Slug+".example", c.name+" Lda"
 		w.use(x.LimitStates, c.used)
-		x.Month = month(c.requests)
+		x.Last30Days = month(c.requests)
 		if c.ago > 0 {
 			x.LastUsedAt = w.clock().Add(-c.ago)
 		}
 		k := w.addKey(x, "default", 1900*time.Hour)
-		k.LastUsedAt, k.Month = x.LastUsedAt, x.Month
+		k.LastUsedAt, k.Last30Days = x.LastUsedAt, x.Last30Days
 	}
 	aurora := w.clients[0]
 	aurora.Phone, aurora.MarkupBasisPoints, aurora.MaxInFlight, aurora.InFlight = "+351 21 000 0000", 2000, 8, 2
@@ -94,10 +94,10 @@ func Full(clock func() time.Time) *World {
 	turned := w.addKey(w.clients[2], "reception", 700*time.Hour)
 	turned.OldUntil = w.clock().Add(5 * time.Hour)
 	for i, n := range []int64{38_100, 9_950, 210} {
-		w.providers[i].Month = month(n)
+		w.providers[i].Last30Days = month(n)
 	}
 	for i, m := range w.models {
-		m.Month = month(int64(21_000 / (i*i + 1)))
+		m.Last30Days = month(int64(21_000 / (i*i + 1)))
 	}
 	w.settleTraffic(400)
 	return w

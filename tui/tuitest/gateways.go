@@ -101,7 +101,7 @@ func privateKey(g *control.GatewayView) string {
 func (w *World) newGateway(slug, name string) *control.GatewayView {
 	g := &control.GatewayView{}
 	g.Meta = w.meta("gw", 3000*60*60*1e9)
-	g.Slug, g.Name, g.TimeZone, g.CycleDay, g.Access, g.Enabled = slug, name, "UTC", 1, tally.AccessKey, true
+	g.Slug, g.Name, g.TimeZone, g.CycleDay, g.Access, g.Enabled = slug, name, "UTC", 1, tally.AccessByKey, true
 	g.PublicID = string(g.ID[len(g.ID)-9:])
 	g.LimitStates = []control.LimitState{}
 	for _, p := range w.providers {

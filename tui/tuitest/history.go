@@ -157,12 +157,12 @@ type part struct {
 func (w *World) shareOf(c *control.ClientView) float64 {
 	all := 0.0
 	for _, x := range w.clients {
-		all += float64(x.Month.Requests)
+		all += float64(x.Last30Days.Requests)
 	}
 	if all == 0 {
 		return 0
 	}
-	return float64(c.Month.Requests) / all
+	return float64(c.Last30Days.Requests) / all
 }
 
 func (w *World) parts(by string) []part {
