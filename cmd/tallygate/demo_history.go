@@ -15,6 +15,7 @@ import (
 	"tallygate/engine"
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
+	"tallygate/providers"
 	"tallygate/storage"
 	"tallygate/storage/badgerdb"
 )
@@ -199,6 +200,8 @@ func (d *demo) writeOne(ctx context.Context, store storage.Store, r *demoRequest
 		rec.Basis = tally.Held
 	case r.outcome == tally.Canceled:
 		rec.Basis = tally.Estimated
+	case r.outcome == tally.OutcomeFailed:
+		rec.Tries = []tally.Attempt{failedAttempt(&rec, time.Since(r.at) < tally.KeptDetails)}
 	}
 	if r.outcome.Refused() {
 		rec.Provider, rec.Upstream, rec.Attempts, rec.Basis, rec.Model = "", "", 0, "", "gpt-9"
@@ -228,4 +231,18 @@ func (d *demo) writeOne(ctx context.Context, store storage.Store, r *demoRequest
 		return err
 	}
 	return store.Settle(ctx, tally.Settlement{ID: rec.ID, Record: rec})
+}
+
+// failedAttempt is why a request of the history has failed; words is whether they are
+// kept still.
+func failedAttempt(rec *tally.Record, words bool) tally.Attempt {
+	a := tally.Attempt{Provider: rec.Provider, Upstream: rec.Upstream, Took: rec.Total, Cause: string(providers.ServerError), Status: 500, Code: "server_error",
+		Detail: `"The server had an error while processing your request"`}
+	if rec.Code == tally.CodeProviderTimeout {
+		a.Cause, a.Status, a.Code, a.Detail = string(providers.TimedOut), 0, "", "the upstream took too long"
+	}
+	if !words {
+		a.Detail = ""
+	}
+	return a
 }

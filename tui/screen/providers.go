@@ -51,8 +51,8 @@ const freshFor = 20 * time.Second
 // NewProviders makes the screen.
 func NewProviders(e *Env) *Providers {
 	s := &Providers{snap: &live.Snapshot{}, tests: map[tally.ID]probe{}, list: newList(e, []widget.Column{
-		{Title: "#", Width: 2, Right: true}, {Title: "", Width: 1}, {Title: "provider", Least: 16}, {Title: "state", Width: 6, Priority: 6}, {Title: "models", Width: 6, Right: true, Priority: 4},
-		{Title: "24 h", Width: 6, Right: true, Priority: 3}, {Title: "failed", Width: 6, Right: true, Priority: 1}, {Title: "p50", Width: 7, Right: true, Priority: 2}, {Title: "30 days", Width: 9, Right: true, Priority: 5},
+		{Title: "#", Width: 2, Right: true}, {Title: "", Width: 1}, {Title: "provider", Least: 22}, {Title: "state", Width: 6, Priority: 6}, {Title: "models", Width: 6, Right: true, Priority: 5},
+		{Title: "24 h", Width: 6, Right: true, Priority: 3}, {Title: "failed", Width: 6, Right: true, Priority: 1}, {Title: "p50", Width: 7, Right: true, Priority: 2}, {Title: "30 days", Width: 9, Right: true, Priority: 4},
 	})}
 	s.hint = "name, kind"
 	s.renew = s.refresh

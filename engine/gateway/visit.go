@@ -1,0 +1,112 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// visit is one connection.
+type visit struct {
+	net.Conn
+	door   *Door
+	peer   netip.Addr
+	from   netip.Addr   // its network
+	asked  atomic.Bool  // it has sent a request
+	quiet  atomic.Int64 // since when it has said nothing, in Unix nanoseconds; 0 while a request is under way
+	left   atomic.Bool  // the other side, or we have closed it
+	call   atomic.Pointer[call]
+	closed bool      // to make room; guarded by the door's mu
+	until  time.Time // of the write deadline in force
+}
+
+type visitKey struct{}
+
+// busy notes that a request of a connection is under way, and returns the
+// connection; nil if it did not come through a door.
+func busy(ctx context.Context) *visit {
+	v, _ := ctx.Value(visitKey{}).(*visit)
+	if v != nil {
+		v.quiet.Store(0)
+		v.asked.Store(true)
+	}
+	return v
+}
+
+// keepVisit is what net/http calls with every new connection.
+func keepVisit(ctx context.Context, c net.Conn) context.Context {
+	if v, ok := c.(*visit); ok {
+		return context.WithValue(ctx, visitKey{}, v)
+	}
+	return ctx
+}
+
+// follow is what net/http calls when a connection changes its state.
+func follow(c net.Conn, state http.ConnState) {
+	v, ok := c.(*visit)
+	if !ok {
+		return
+	}
+	switch state {
+	case http.StateIdle:
+		v.quiet.Store(time.Now().UnixNano())
+	case http.StateClosed, http.StateHijacked:
+		v.door.leave(v)
+	}
+}
+
+// watch tells a call once the other side has left. net/http reads on while a request
+// is answered, and its context ends then as well; but to hang on to a context takes six
+// allocations.
+func (v *visit) watch(c *call) {
+	c.visit = v
+	v.call.Store(c)
+	if v.left.Load() {
+		c.leave()
+	}
+}
+
+func (v *visit) leave() {
+	v.left.Store(true)
+	if c := v.call.Load(); c != nil {
+		c.leave()
+	}
+}
+
+// Read implements net.Conn. A time that is over is no end: net/http ends its own reads
+// so.
+func (v *visit) Read(b []byte) (int, error) {
+	n, err := v.Conn.Read(b)
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		v.leave()
+	}
+	return n, err
+}
+
+// SetWriteDeadline does nothing: each write looks after its own, and net/http takes
+// the one in force back behind every answer.
+func (v *visit) SetWriteDeadline(time.Time) error { return nil }
+
+// Write sends b, as long as the other side takes some of it now and then. Whatever
+// is written to a caller goes through here.
+func (v *visit) Write(b []byte) (sent int, err error) {
+	for {
+		if now := time.Now(); v.until.Sub(now) < writePatience/2 {
+			v.until = now.Add(writePatience)
+			v.Conn.SetWriteDeadline(v.until)
+		}
+		patch := b[sent:min(len(b), sent+patchSize)]
+		n, err := v.Conn.Write(patch)
+		if sent += n; err != nil {
+			v.leave()
+			return sent, err
+		} else if sent == len(b) {
+			return sent, nil
+		}
+	}
+}
