@@ -137,7 +137,10 @@ func (d *demo) makeClients(ctx context.Context, owner control.Caller, budgets []
 		}
 		in := control.CreateClient{Slug: c.slug, Gateway: c.gateway, ClientFields: control.ClientFields{Name: &c.name, Company: &c.company, Email: &c.email, Limits: limits}}
 		if c.markup != "" {
-			in.Markup = &c.markup
+			in.Markup = new(control.Percent)
+			if err := in.Markup.UnmarshalText([]byte(c.markup)); err != nil {
+				return err
+			}
 		}
 		client, err := control.ClientsCreate.Do(ctx, owner, in)
 		if err != nil {

@@ -147,7 +147,7 @@ func (a *app) requestLine() func(*control.RequestView) error {
 			}
 			b.WriteString(cell + "  ")
 		}
-		_, err := fmt.Fprintln(a.stdout, a.out.paint(outcomeTone(r.Outcome), strings.TrimRight(b.String(), " ")))
+		_, err := fmt.Fprintln(a.stdout, a.out.paint(inks[control.RequestTable.Tone(r)], strings.TrimRight(b.String(), " ")))
 		return err
 	}
 }

@@ -199,7 +199,7 @@ func (f *requestFilter) selects(field, value string, s *live.Snapshot) bool {
 		}
 	case "outcome":
 		if slices.Contains(outcomes, tally.Outcome(value)) {
-			f.query.Outcome = value
+			f.query.Outcome = tally.Outcome(value)
 		}
 	}
 	return f.query != before
