@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -208,6 +209,21 @@ func (e *Engine) record(ctx context.Context, id tally.ID) (*tally.Record, error)
 		return e.meter.Refusal(id), err
 	}
 	return &found[0], nil
+}
+
+// events tells the owner what the feed tells: a request as a list shows it.
+func (e *Engine) events(ctx context.Context, after uint64) iter.Seq[control.Event] {
+	return func(yield func(control.Event) bool) {
+		for x := range e.feed.Events(ctx, after) {
+			out := control.Event{Seq: x.Seq, Kind: x.Kind, At: x.At, Rev: x.Rev, Second: x.Second}
+			if x.Record != nil {
+				out.Request = new(viewRequest(e.catalog.Load(), x.Record, e.clock()))
+			}
+			if !yield(out) {
+				return
+			}
+		}
+	}
 }
 
 // viewRequest names what a record refers to by ID.
