@@ -205,13 +205,17 @@ func (e *Engine) viewProviders(ctx context.Context, c *tally.Catalog, only strin
 	if err != nil {
 		return nil, err
 	}
+	day, err := e.sumsBy(ctx, tally.ByProvider, only, 24*time.Hour, e.clock())
+	if err != nil {
+		return nil, err
+	}
 	failed, err := e.failures(ctx, only, e.clock())
 	if err != nil {
 		return nil, err
 	}
 	out := make([]control.ProviderView, 0, len(list))
 	for _, p := range list {
-		v := control.ProviderView{Provider: *p, Local: e.kinds[p.ProviderKind].Local, Last30Days: sums(string(p.ID)), Failures: failed[p.ID], Silent: p.Enabled && e.router.Silent(p.ID)}
+		v := control.ProviderView{Provider: *p, Local: e.kinds[p.ProviderKind].Local, Last30Days: sums(string(p.ID)), Last24Hours: day(string(p.ID)), Failures: failed[p.ID], Silent: p.Enabled && e.router.Silent(p.ID)}
 		if p.Enabled {
 			v.Quiet = e.router.Quiet(p.ID, time.Now())
 		}

@@ -97,14 +97,16 @@ var ProviderTable = &Table[ProviderView]{
 	Text: func(v *ProviderView) string { return joinLines(v.Name, string(v.ProviderKind), v.BaseURL) },
 	Columns: []Column[ProviderView]{
 		{Name: "provider", Field: "name", Get: func(v *ProviderView) Value { return WordOf(v.Name) }},
-		{Name: "kind", Spare: 3, Get: func(v *ProviderView) Value { return WordOf(v.ProviderKind) }},
+		{Name: "kind", Spare: 6, Get: func(v *ProviderView) Value { return WordOf(v.ProviderKind) }},
 		{Name: "state", Derived: true, Words: []string{"on", "off", "silent", "resting"}, Get: func(v *ProviderView) Value { return WordOf(v.State()) }},
+		{Name: "day", Title: "24h", Field: "last_24h.requests", Spare: 1, Get: func(v *ProviderView) Value { return CountOf(v.Last24Hours.Requests) }},
+		{Name: "median", Title: "24h median", Field: "last_24h.p50_ms", Spare: 3, Get: func(v *ProviderView) Value { return LatencyOf(v.Last24Hours.P50MS) }},
 		{Name: "models", Spare: 4, Get: func(v *ProviderView) Value { return CountOf(v.Models) }},
-		{Name: "requests", Title: "30d requests", Field: "last_30d.requests", Spare: 1, Get: func(v *ProviderView) Value { return CountOf(v.Last30Days.Requests) }},
+		{Name: "requests", Title: "30d requests", Field: "last_30d.requests", Spare: 5, Get: func(v *ProviderView) Value { return CountOf(v.Last30Days.Requests) }},
 		{Name: "cost", Title: "30d cost", Field: "last_30d.cost", Get: func(v *ProviderView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
 		{Name: "failed", Title: "24h failed", Derived: true, Spare: 2, Get: func(v *ProviderView) Value { return orNone(CountOf(v.Failures.Total())) }},
-		{Name: "keys", Field: "key_hints", Spare: 6, Get: func(v *ProviderView) Value { return WordOf(strings.Join(v.KeyHints, " ")) }},
-		{Name: "address", Field: "base_url", Spare: 5, Get: func(v *ProviderView) Value { return WordOf(v.BaseURL) }},
+		{Name: "keys", Field: "key_hints", Spare: 8, Get: func(v *ProviderView) Value { return WordOf(strings.Join(v.KeyHints, " ")) }},
+		{Name: "address", Field: "base_url", Spare: 7, Get: func(v *ProviderView) Value { return WordOf(v.BaseURL) }},
 	},
 }
 

@@ -23,6 +23,7 @@ type Field struct {
 	Arg      string `json:"arg,omitempty"`  // "1" a positional argument, "1?" one that may be left out, "*" all that follow
 	Required bool   `json:"required,omitempty"`
 	Label    string `json:"-"`               // in a form
+	Group    string `json:"-"`               // of what it belongs to, in a list of settings
 	Unset    string `json:"unset,omitempty"` // what nothing stands for: "all"
 
 	Go    reflect.Type `json:"-"`
@@ -68,7 +69,7 @@ func FieldsOf(t reflect.Type) []Field {
 			name = f.Name
 		}
 		field := Field{
-			Name: name, Type: typeName(f.Type), Help: f.Tag.Get("help"), Arg: f.Tag.Get("arg"), Of: f.Tag.Get("of"), Label: f.Tag.Get("label"), Unset: f.Tag.Get("unset"),
+			Name: name, Type: typeName(f.Type), Help: f.Tag.Get("help"), Arg: f.Tag.Get("arg"), Of: f.Tag.Get("of"), Label: f.Tag.Get("label"), Unset: f.Tag.Get("unset"), Group: f.Tag.Get("group"),
 			Required: !slices.Contains(strings.Split(options, ","), "omitempty") && f.Type.Kind() != reflect.Pointer,
 			Go:       f.Type, Index: []int{i}, Choices: choicesOf(f.Type),
 		}

@@ -45,10 +45,11 @@ type OrderProviders struct {
 // ProviderView is a provider as it stands.
 type ProviderView struct {
 	tally.Provider
-	Models     int  `json:"models"`
-	Enabled    bool `json:"models_enabled"` // at least one of them is offered
-	Local      bool `json:"local"`
-	Last30Days Sums `json:"last_30d"`
+	Models      int  `json:"models"`
+	Enabled     bool `json:"models_enabled"` // at least one of them is offered
+	Local       bool `json:"local"`
+	Last30Days  Sums `json:"last_30d"`
+	Last24Hours Sums `json:"last_24h"`
 	// Silent is whether its latest attempts have timed out or found no connection; it is
 	// asked last then, until one is answered.
 	Silent bool `json:"silent,omitempty"`

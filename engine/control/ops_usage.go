@@ -207,18 +207,18 @@ type Tried struct {
 
 // SettingsFields are what the owner may change while the engine runs.
 type SettingsFields struct {
-	Unpriced         *tally.UnpricedPolicy `json:"unpriced,omitempty" label:"Unpriced models" help:"models without a price: refuse, or allow (they count as free)"`
-	DefaultMaxOutput *int64                `json:"default_max_output,omitempty" unset:"the model's, at most 16,384" help:"output tokens of a request that names no maximum, where money or tokens are limited; 0: the model's, at most 16384"`
-	OnLeave          *tally.OnLeave        `json:"on_leave,omitempty" help:"a stream whose client has left: cancel, drain (read it to its end), or auto (cancel where that stops the provider's bill)"`
-	HoldWait         *time.Duration        `json:"hold_wait_ns,omitempty" flag:"hold-wait" help:"how long a request waits for money or places that others hold; 0s: not at all; default 10s"`
-	VisitorWait      *time.Duration        `json:"visitor_wait_ns,omitempty" flag:"visitor-wait" help:"how long a request of a website's visitor waits for them; default 2s"`
-	VisitorMaxOutput *int64                `json:"visitor_max_output,omitempty" help:"output tokens of a visitor's request, unless the access token says more; default 2048"`
-	VisitorInFlight  *int                  `json:"visitor_in_flight,omitempty" help:"requests of one visitor's address at the same time; default 8"`
-	RetentionDays    *int                  `json:"retention_days,omitempty" label:"Keep records, days" unset:"for good" help:"days to keep request records; 0 keeps them"`
-	DropWords        *bool                 `json:"drop_words,omitempty" label:"Drop words of failures" unset:"no: kept for 7 days" help:"keep only status and code of what providers say of failures, not their first words, which may quote a prompt and are kept for 7 days"`
-	TrustedProxies   *[]string             `json:"trusted_proxies,omitempty" flag:"trusted-proxy" unset:"none" help:"reverse proxy, as an address or CIDR, that is believed whom it forwards for; repeat; none clears"`
-	TrustedHeader    *string               `json:"trusted_header,omitempty" unset:"any of the usual, as long as they agree" help:"header in which trusted proxies say so, like X-Real-IP; none: X-Forwarded-For, Forwarded or X-Real-IP, as long as they agree"`
-	CountryFile      *string               `json:"country_file,omitempty" label:"Countries from" unset:"the built-in database" help:"country database of yours, GeoLite2 or DB-IP; none: the built-in one"`
+	Unpriced         *tally.UnpricedPolicy `json:"unpriced,omitempty" group:"costs" label:"Models without a price" help:"models without a price: refuse, or allow (they count as free)"`
+	DefaultMaxOutput *int64                `json:"default_max_output,omitempty" group:"costs" label:"Longest answer, if unsaid" unset:"the model's, at most 16,384" help:"output tokens of a request that names no maximum, where money or tokens are limited; 0: the model's, at most 16384"`
+	OnLeave          *tally.OnLeave        `json:"on_leave,omitempty" group:"costs" label:"When a client leaves" help:"a stream whose client has left: cancel, drain (read it to its end), or auto (cancel where that stops the provider's bill)"`
+	HoldWait         *time.Duration        `json:"hold_wait_ns,omitempty" flag:"hold-wait" group:"costs" label:"Wait for room" help:"how long a request waits for money or places that others hold; 0s: not at all; default 10s"`
+	RetentionDays    *int                  `json:"retention_days,omitempty" group:"records" label:"Keep records, days" unset:"for good" help:"days to keep request records; 0 keeps them"`
+	DropWords        *bool                 `json:"drop_words,omitempty" group:"records" label:"Drop words of failures" unset:"no: kept for 7 days" help:"keep only status and code of what providers say of failures, not their first words, which may quote a prompt and are kept for 7 days"`
+	VisitorWait      *time.Duration        `json:"visitor_wait_ns,omitempty" flag:"visitor-wait" group:"visitors" label:"Visitors wait for room" help:"how long a request of a website's visitor waits for them; default 2s"`
+	VisitorMaxOutput *int64                `json:"visitor_max_output,omitempty" group:"visitors" label:"Longest answer of visitors" help:"output tokens of a visitor's request, unless the access token says more; default 2048"`
+	VisitorInFlight  *int                  `json:"visitor_in_flight,omitempty" group:"visitors" label:"In flight, each visitor" help:"requests of one visitor's address at the same time; default 8"`
+	TrustedProxies   *[]string             `json:"trusted_proxies,omitempty" flag:"trusted-proxy" group:"visitors" label:"Trusted proxies" unset:"none" help:"reverse proxy, as an address or CIDR, that is believed whom it forwards for; repeat; none clears"`
+	TrustedHeader    *string               `json:"trusted_header,omitempty" group:"visitors" label:"Trusted header" unset:"any of the usual, as long as they agree" help:"header in which trusted proxies say so, like X-Real-IP; none: X-Forwarded-For, Forwarded or X-Real-IP, as long as they agree"`
+	CountryFile      *string               `json:"country_file,omitempty" group:"visitors" label:"Countries from" unset:"the built-in database" help:"country database of yours, GeoLite2 or DB-IP; none: the built-in one"`
 }
 
 // AcceptClock accepts the machine's clock as it is.

@@ -151,6 +151,9 @@ func (f *Field) set(target reflect.Value, s string) error {
 	case *[]string:
 		*to = append(*to, s)
 		return nil
+	case *[]Secret:
+		*to = append(*to, Secret(s))
+		return nil
 	case *map[string]string:
 		return setPair(to, s)
 	case *time.Duration:
@@ -329,6 +332,8 @@ func (f *Field) Text(in any) string {
 		return joined(x, PriceField.String)
 	case []string:
 		return strings.Join(x, " ")
+	case []Secret, Secret:
+		return "" // it is never shown
 	case map[string]string:
 		return joined(slices.Sorted(maps.Keys(x)), func(asked string) string { return asked + "=" + x[asked] })
 	case time.Duration:
@@ -364,6 +369,10 @@ func (f *Field) Zero(in any) bool {
 	v := reflect.Indirect(reflect.Indirect(reflect.ValueOf(in)).FieldByIndex(f.Index))
 	return !v.IsValid() || v.IsZero() || repeated(v.Type()) && v.Len() == 0
 }
+
+// IsSecret and IsBool tell what kind of value the field takes.
+func (f *Field) IsSecret() bool { return element(f.Go) == reflect.TypeFor[Secret]() }
+func (f *Field) IsBool() bool   { return valueType(f.Go).Kind() == reflect.Bool }
 
 func joined[T any](list []T, text func(T) string) string {
 	out := make([]string, len(list))

@@ -26,21 +26,21 @@ func (s span) length() time.Duration {
 
 var spans = []span{{"24h", "hour", 24, "hour"}, {"7d", "hour", 7 * 24, "day"}, {"30d", "day", 30, "day"}, {"90d", "day", 90, "day"}}
 
-// question is what the user wants to see.
-type question struct {
+// wanted is what the user wants to see.
+type wanted struct {
 	span    span
 	earlier int
 	by      control.Breakdown
 	client  string
 }
 
-func (s *Analytics) question() question {
-	return question{spans[s.span], s.earlier, s.breakdowns()[s.by], s.client}
+func (s *Analytics) wanted() wanted {
+	return wanted{spans[s.span], s.earlier, s.breakdowns()[s.by], s.client}
 }
 
-// answers are what the engine said to one question.
+// answers are what the engine said to one wanted.
 type answers struct {
-	question
+	wanted
 	until       time.Time
 	now, before control.Usage // broken down
 	course      control.Usage // both spans, step by step
@@ -86,11 +86,11 @@ func (s *Analytics) Ask() tea.Cmd {
 	}
 	s.asked = now
 	s.seq++
-	q := s.question()
+	q := s.wanted()
 	sp := q.span
 	until := now.Add(-time.Duration(s.earlier) * sp.length())
 	since, before := until.Add(-sp.length()), until.Add(-2*sp.length())
-	s.next = answers{question: q, until: until}
+	s.next = answers{wanted: q, until: until}
 	at := func(t time.Time) control.Since { return control.Since(t.UTC().Format(time.RFC3339)) }
 	ask := func(tag string, q control.UsageQuery) tea.Cmd {
 		q.Client = s.client

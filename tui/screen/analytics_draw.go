@@ -3,8 +3,8 @@ package screen
 import (
 	"context"
 	"fmt"
+	"io"
 	"math"
-	"strconv"
 	"time"
 
 	"tallygate/engine/control"
@@ -76,7 +76,7 @@ func (s *Analytics) drawHead(width int) widget.Block {
 	if s.client != "" {
 		when = t.Strong(theme.Accent, "only "+widget.Safe(s.client)) + t.Paint(theme.Muted, " (esc: all)  ") + when
 	}
-	if s.got.have == allAnswers && s.fault == "" && s.got.question != s.question() {
+	if s.got.have == allAnswers && s.fault == "" && s.got.wanted != s.wanted() {
 		when = t.Paint(theme.Muted, "adding up"+t.Glyphs.Ellipsis) + "  " + when
 	}
 	if s.fault != "" && s.got.have == allAnswers {
@@ -205,37 +205,21 @@ func (s *Analytics) drawRows(width, height int) widget.Block {
 
 // sheet exports what is seen: the breakdown of both spans, and their course.
 func (s *Analytics) sheet() sheet {
-	g, by := s.got, s.got.by
-	return sheet{
-		header: []string{"part", "at", "by", "id", "name", "requests", "refused", "errors", "sessions", "input_tokens", "output_tokens", "cost_usd", "cost_nano_usd", "credits_usd", "mean_ms", "p50_ms", "p99_ms"},
-		rows: func(_ context.Context, yield func([]string, any) error) error {
-			for _, part := range []struct {
-				name string
-				rows []control.UsageRow
-			}{{"this span", g.now.Rows}, {"span before", g.before.Rows}, {"per " + string(g.span.every), g.course.Rows}} {
-				for i := range part.rows {
-					r := &part.rows[i]
-					value := struct {
-						Part string `json:"part"`
-						control.UsageRow
-					}{part.name, *r}
-					if err := yield(usageCells(part.name, string(by), r), value); err != nil {
-						return err
-					}
+	g := s.got
+	return func(_ context.Context, w io.Writer, f control.Format) (rows int64, err error) {
+		out := control.UsageTable.Writer(w, f)
+		for _, part := range []struct {
+			name string
+			rows []control.UsageRow
+		}{{"this span", g.now.Rows}, {"span before", g.before.Rows}, {"per " + string(g.span.every), g.course.Rows}} {
+			for _, r := range part.rows {
+				r.Part = part.name
+				if err := out.Write(&r); err != nil {
+					return rows, err
 				}
+				rows++
 			}
-			return nil
-		},
+		}
+		return rows, out.End()
 	}
-}
-
-func usageCells(part, by string, r *control.UsageRow) []string {
-	n := func(n int64) string { return strconv.FormatInt(n, 10) }
-	ms := func(ms float64) string { return strconv.FormatFloat(ms, 'f', -1, 64) }
-	at := ""
-	if !r.At.IsZero() {
-		at, by = r.At.UTC().Format(time.RFC3339), ""
-	}
-	return []string{part, at, by, r.ID, r.Name, n(r.Requests), n(r.Refused), n(r.Errors), n(r.Sessions), n(r.InputTokens), n(r.OutputTokens),
-		r.CostUSD, n(int64(r.CostNanoUSD)), r.CreditsUSD, ms(r.TotalMS), ms(r.P50MS), ms(r.P99MS)}
 }

@@ -3,57 +3,153 @@ package screen
 import (
 	"cmp"
 	"reflect"
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
 	"tallygate/engine/control"
+	"tallygate/engine/tally"
 	"tallygate/tui/theme"
 	"tallygate/tui/widget"
 )
 
-// Form is a dialog that fills the input of an operation and runs it. The dialog
-// stays open while the engine answers, and with what was typed if it refuses.
+// Form is a dialog that fills the input of an operation and runs it. What is
+// asked, its help and what may stand there are those that the operation declares.
+// The dialog stays open while the engine answers, and with what was typed if it
+// refuses.
 type Form[In, Out any] struct {
-	heading string
+	FormOf[In, Out]
 	env     *Env
-	op      control.Op[In, Out]
 	form    *widget.Form
-	says    func(t *theme.Theme, width int, value func(name string) string) []string
-	fill    func(value func(name string) string) (In, error)
-	done    func(Out) tea.Cmd
-	doing   string
+	asks    []question
 	busy    bool
 	left    bool // while it was busy
 	problem string
+}
+
+// question is a field of the input that a form asks for.
+type question struct {
+	control.Field
+	given string // the text of what there is
+	shown string // what stood in the form at first
 }
 
 // FormOf is what a Form is made of.
 type FormOf[In, Out any] struct {
 	Heading string
 	Op      control.Op[In, Out]
-	Fields  []*widget.Field
-	Values  map[string]string // what stands in them at first
-	Save    string            // the label of the button that runs it
-	Busy    string            // what is said while it runs; "saving" if empty
+	// Asks are the fields that are asked, in order, by name; nil asks all that have
+	// a flag.
+	Asks []string
+	// Must are those that may not be left empty.
+	Must []string
+	// Fixed is the input with what is not asked, Begin what stands in the fields at
+	// first.
+	Fixed, Begin In
+	// Change is whether fields that are left as they are stay out of the input.
+	Change bool
+	// Help says more of a field than the operation does, and Checks what else is
+	// wrong with it, by name.
+	Help   map[string]string
+	Checks map[string]func(string) error
+	Save   string // the label of the button that runs it
+	Busy   string // what is said while it runs; "saving" if empty
 	// Says are lines above the fields, which may depend on what stands in them;
 	// nil for none.
 	Says func(t *theme.Theme, width int, value func(name string) string) []string
-	// Fill makes the input from what stands in the fields.
-	Fill func(value func(name string) string) (In, error)
 	// Done is what comes after.
 	Done func(Out) tea.Cmd
 }
 
 // NewForm makes the dialog.
 func NewForm[In, Out any](e *Env, o FormOf[In, Out]) *Form[In, Out] {
-	explainFields(o.Fields, reflect.TypeFor[In]())
-	return &Form[In, Out]{heading: o.Heading, env: e, op: o.Op, says: o.Says, fill: o.Fill, done: o.Done, doing: cmp.Or(o.Busy, "saving"),
-		form: widget.NewForm(o.Fields, o.Values, o.Save, cancelLabel)}
+	f := &Form[In, Out]{FormOf: o, env: e}
+	var fields []*widget.Field
+	values := map[string]string{}
+	for _, d := range fieldsAsked(reflect.TypeFor[In](), o.Asks) {
+		x := question{Field: d, given: d.Text(&o.Begin)}
+		w := widgetOf(&d, o.Help[d.Name], slices.Contains(o.Must, d.Name))
+		if check := o.Checks[d.Name]; check != nil {
+			w.Check = func(v string) error { return cmp.Or(d.Check(v), check(v)) }
+		}
+		fields = append(fields, w)
+		values[d.Name] = x.given
+		f.asks = append(f.asks, x)
+	}
+	f.form = widget.NewForm(fields, values, o.Save, cancelLabel)
+	for i := range f.asks {
+		f.asks[i].shown = fields[i].Value()
+	}
+	return f
+}
+
+// fieldsAsked are the fields of an input by name, or all that have a flag.
+func fieldsAsked(in reflect.Type, names []string) (out []control.Field) {
+	all := control.FieldsOf(in)
+	if names == nil {
+		for _, f := range all {
+			if f.Flag != "" && f.Arg == "" {
+				out = append(out, f)
+			}
+		}
+		return out
+	}
+	for _, name := range names {
+		i := slices.IndexFunc(all, func(f control.Field) bool { return f.Name == name })
+		out = append(out, all[i])
+	}
+	return out
+}
+
+// widgetOf makes the question of a field. Where the command line repeats a flag, a
+// form has spaces between.
+func widgetOf(f *control.Field, help string, needed bool) *widget.Field {
+	w := &widget.Field{Name: f.Name, Label: f.Label, Help: help, Secret: f.IsSecret(), Choices: f.Choices, Check: f.Check}
+	if f.IsBool() {
+		w.Choices = []string{"yes", "no"}
+	}
+	if w.Help == "" {
+		w.Help = f.Help
+		if before, after, ok := strings.Cut(f.Help, "; repeat"); ok {
+			w.Help = before + "; spaces between" + after
+		}
+		w.Help = strings.ReplaceAll(strings.ReplaceAll(w.Help, "none clears: all", "empty: all"), "; none clears", "")
+	}
+	if needed {
+		w.Check = func(v string) error { return cmp.Or(must(f.Label)(v), f.Check(v)) }
+	}
+	return w
+}
+
+// must refuses an empty field, in words of what it is.
+func must(what string) func(string) error {
+	return func(v string) error {
+		if strings.TrimSpace(v) == "" {
+			return tally.Errorf(tally.Invalid, "%s may not be empty", what)
+		}
+		return nil
+	}
+}
+
+// fill makes the input from what stands in the fields.
+func (f *Form[In, Out]) fill() (In, error) {
+	in := f.Fixed
+	for i := range f.asks {
+		x := &f.asks[i]
+		text := f.form.Value(x.Name)
+		if text == x.shown && (f.Change || x.given == "") {
+			continue
+		}
+		if err := x.Fill(&in, text, x.given); err != nil {
+			return in, err
+		}
+	}
+	return in, nil
 }
 
 // Title implements Dialog, as do the methods below.
-func (f *Form[In, Out]) Title() string { return f.heading }
+func (f *Form[In, Out]) Title() string { return f.Heading }
 func (f *Form[In, Out]) Typing() bool  { return f.form.Typing() }
 
 // Esc leaves the form. What the engine answers after that is told all the same.
@@ -81,14 +177,14 @@ func (f *Form[In, Out]) save() tea.Cmd {
 	if !f.form.Valid() {
 		return nil
 	}
-	in, err := f.fill(f.form.Value)
+	in, err := f.fill()
 	if err != nil {
 		f.problem = explain(err)
 		return nil
 	}
 	f.busy = true
 	return func() tea.Msg {
-		out, err := run(patience, f.env, f.op, in)
+		out, err := run(patience, f.env, f.Op, in)
 		return Reply{func() tea.Cmd { return f.answered(out, err) }}
 	}
 }
@@ -97,7 +193,7 @@ func (f *Form[In, Out]) answered(out Out, err error) tea.Cmd {
 	f.busy = false
 	switch {
 	case err == nil:
-		return tea.Sequence(Ask(Close{f}), f.done(out))
+		return tea.Sequence(Ask(Close{f}), f.Done(out))
 	case f.left:
 		return Fail(err)
 	}
@@ -111,14 +207,14 @@ const minForm = 8
 func (f *Form[In, Out]) Draw(t *theme.Theme, width, height int) widget.Block {
 	width = min(width, 84)
 	var above []string
-	if f.says != nil {
-		above = f.says(t, width, f.form.Value)
+	if f.Says != nil {
+		above = f.Says(t, width, f.form.Value)
 		above = above[:min(len(above), max(height-3-minForm, 0))]
 	}
 	rows := min(f.form.Height(t, width), height-3-len(above))
 	foot := t.Paint(theme.Muted, "tab next field   ctrl+s save   esc cancel")
 	if f.busy {
-		foot = t.Paint(theme.Info, f.doing+t.Glyphs.Ellipsis)
+		foot = t.Paint(theme.Info, cmp.Or(f.Busy, "saving")+t.Glyphs.Ellipsis)
 	}
 	lines := []string{""}
 	if f.problem != "" {

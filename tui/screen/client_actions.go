@@ -1,7 +1,6 @@
 package screen
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,90 +15,33 @@ import (
 )
 
 func (s *Clients) Actions() []action.Action {
-	chosen := func() string {
-		if s.selected() == nil {
-			return "no client is chosen"
-		}
-		return ""
-	}
-	some := func() string { return cmp.Or(s.env.ReadOnly(), chosen()) }
-	return []action.Action{
+	return slices.Concat([]action.Action{
 		{ID: "clients.new", Title: "new client", Keys: []string{"n"}, Needs: s.env.ReadOnly, Run: s.create},
-		{ID: "clients.edit", Title: "edit: details and limits", Keys: []string{"e"}, Needs: some, Run: s.edit},
-		{ID: "clients.key", Title: "add a key", Keys: []string{"a"}, Needs: some, Run: func() tea.Cmd {
+		{ID: "clients.edit", Title: "edit: details and limits", Keys: []string{"e"}, Needs: s.change, Run: s.edit},
+		{ID: "clients.key", Title: "add a key", Keys: []string{"a"}, Needs: s.change, Run: func() tea.Cmd {
 			return Ask(Open{newKeyForm(s.env, s.selected().Slug)})
 		}},
-		{ID: "clients.suspend", Title: "suspend / activate", Keys: []string{"s"}, Needs: some, Run: s.toggle},
-		{ID: "clients.order", Title: "sort: spend, budget, last use, name", Keys: []string{"o"}, Run: func() tea.Cmd {
-			s.order = (s.order + 1) % len(clientOrders)
-			s.refresh()
-			return nil
+		{ID: "clients.suspend", Title: "suspend / activate", Keys: []string{"s"}, Needs: s.change, Run: s.toggle},
+		{ID: "clients.requests", Title: "requests of this client", Keys: []string{"v"}, Needs: s.chosen, Run: func() tea.Cmd {
+			return Ask(Goto{Screen: "requests", Filter: "client:=" + s.selected().Slug})
 		}},
-		{ID: "clients.requests", Title: "requests of this client", Keys: []string{"v"}, Needs: chosen, Run: func() tea.Cmd {
-			return Ask(Goto{Screen: "requests", Filter: "client:" + s.selected().Slug})
-		}},
-		{ID: "clients.delete", Title: "delete: asks first", Keys: []string{"d"}, Danger: true, Needs: some, Run: s.remove},
-		{ID: "clients.copy", Title: "copy the id", Keys: []string{"y"}, Needs: chosen, Run: func() tea.Cmd {
+		{ID: "clients.delete", Title: "delete: asks first", Keys: []string{"d"}, Danger: true, Needs: s.change, Run: s.remove},
+		{ID: "clients.copy", Title: "copy the id", Keys: []string{"y"}, Needs: s.chosen, Run: func() tea.Cmd {
 			return Ask(Copy{string(s.selected().ID), "The client's id was"})
 		}},
-	}
-}
-
-// clientFields are the questions about a client.
-func clientFields() []*widget.Field {
-	required := func(v string) error { return tally.CheckName("name", v) }
-	return []*widget.Field{
-		{Name: "name", Label: "Name", Check: required},
-		{Name: "email", Label: "Email"},
-		{Name: "company", Label: "Company"},
-		{Name: "phone", Label: "Phone"},
-		{Name: "limits", Label: "Limits", Check: checkLimits, Help: "METRIC=MAX/WINDOW, spaces between: cost=50/month requests=60/minute tokens=2M/day sessions=300/month"},
-		{Name: "markup", Label: "Mark-up %", Help: "credits cost this many percent more than the provider: what you bill"},
-		{Name: "flight", Label: "In flight", Check: checkNumber, Help: "requests at the same time; 0 for no cap"},
-		{Name: "models", Label: "Models", Help: "names it may use, spaces between; empty means all"},
-		{Name: "note", Label: "Note"},
-	}
-}
-
-// fillClient makes the input's fields from what stands in a form.
-func fillClient(value func(string) string, old []tally.Limit) (f control.ClientFields, err error) {
-	text := func(name string) *string {
-		v := strings.TrimSpace(value(name))
-		return &v
-	}
-	f.Name, f.Email, f.Company, f.Phone, f.Note = text("name"), text("email"), text("company"), text("phone"), text("note")
-	models := strings.Fields(value("models"))
-	f.Models = &models
-	f.Markup = new(control.Percent)
-	if m := value("markup"); m != "" {
-		if err := f.Markup.UnmarshalText([]byte(m)); err != nil {
-			return f, err
-		}
-	}
-	if f.MaxInFlight, err = number[int](value, "flight"); err != nil {
-		return f, err
-	}
-	f.Limits, err = limitEdits(value("limits"), old)
-	return f, err
+	}, s.sorting())
 }
 
 func (s *Clients) create() tea.Cmd {
-	fields := clientFields()
+	var begin control.CreateClient
+	begin.Limits = limitsOf("requests=60/minute cost=10/month")
+	var asks []string
 	if len(s.snap.Gateways) > 1 {
-		gateway := &widget.Field{Name: "gateway", Label: "Gateway", Help: "whose limits hold above its own; space or ←→ changes it"}
-		for _, g := range s.snap.Gateways {
-			gateway.Choices = append(gateway.Choices, g.Slug)
-		}
-		fields = slices.Insert(fields, 1, gateway)
+		asks, begin.Gateway = []string{"gateway"}, s.snap.Gateways[0].Slug
 	}
 	return Ask(Open{NewForm(s.env, FormOf[control.CreateClient, tally.Client]{
-		Heading: "New client", Op: control.ClientsCreate, Fields: fields, Save: "Create",
-		Values: map[string]string{"limits": "requests=60/minute cost=10/month", "markup": "0", "flight": "0"},
-		Fill: func(value func(string) string) (in control.CreateClient, err error) {
-			in.Gateway = value("gateway")
-			in.ClientFields, err = fillClient(value, nil)
-			return in, err
-		},
+		Heading: "New client", Op: control.ClientsCreate, Save: "Create", Begin: begin, Must: []string{"name"},
+		Asks: append(append([]string{"name"}, asks...), clientAsks...),
 		Done: func(c tally.Client) tea.Cmd {
 			return tea.Batch(Ask(Say{Text: "Created " + c.Slug + ". It needs a key: answer the next question, or press esc."}),
 				Ask(Open{newKeyForm(s.env, c.Slug)}))
@@ -107,18 +49,27 @@ func (s *Clients) create() tea.Cmd {
 	})})
 }
 
+// clientAsks are the questions about a client besides its name.
+var clientAsks = []string{"email", "company", "phone", "limits", "markup_percent", "max_in_flight", "models", "note", "origins", "max_body_bytes", "session_length_ns", "session_mode", "session_missing"}
+
+// limitsOf are limits that a form begins with.
+func limitsOf(text string) (out []tally.LimitEdit) {
+	for _, word := range strings.Fields(text) {
+		if e, err := tally.ParseLimit(word); err == nil {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
 func (s *Clients) edit() tea.Cmd {
 	c := s.selected()
 	return Ask(Open{NewForm(s.env, FormOf[control.UpdateClient, tally.Client]{
-		Heading: "Edit " + widget.Safe(c.Slug), Op: control.ClientsUpdate, Fields: clientFields(), Save: "Save",
-		Values: map[string]string{"name": c.Name, "email": c.Email, "company": c.Company, "phone": c.Phone, "note": c.Note, "limits": limitsText(c.Limits),
-			"markup": fmt.Sprintf("%d.%02d", c.MarkupBasisPoints/100, c.MarkupBasisPoints%100), "flight": fmt.Sprint(c.MaxInFlight), "models": strings.Join(c.Models, " ")},
-		Fill: func(value func(string) string) (in control.UpdateClient, err error) {
-			in.Client = string(c.ID)
-			in.ClientFields, err = fillClient(value, c.Limits)
-			return in, err
-		},
-		Done: func(c tally.Client) tea.Cmd { return Ask(Say{Text: "Saved " + c.Slug + "."}) },
+		Heading: "Edit " + widget.Safe(c.Slug), Op: control.ClientsUpdate, Save: "Save", Change: true, Must: []string{"name"},
+		Asks:  append([]string{"name", "slug"}, clientAsks...),
+		Fixed: control.UpdateClient{Client: string(c.ID)},
+		Begin: control.UpdateClient{NewSlug: c.Slug, ClientFields: control.CurrentClient(&c.Client)},
+		Done:  func(c tally.Client) tea.Cmd { return Ask(Say{Text: "Saved " + c.Slug + "."}) },
 	})})
 }
 

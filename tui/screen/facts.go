@@ -5,7 +5,6 @@ import (
 
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
-	"tallygate/tui/live"
 	"tallygate/tui/theme"
 	"tallygate/tui/widget"
 )
@@ -58,26 +57,4 @@ func sumLines(t *theme.Theme, s *control.Sums, width int) []string {
 		return append(lines, tokens, times)
 	}
 	return append(lines, tokens)
-}
-
-// tailLines are the latest requests that are wanted, at most so many.
-func tailLines(e *Env, snap *live.Snapshot, width, most int, want func(*control.RequestView) bool) []string {
-	return tailLinesBy(e, snap, width, most, func(r *control.RequestView) string { return r.Model }, want)
-}
-
-// tailLinesBy is tailLines with a name of its own for each request.
-func tailLinesBy(e *Env, snap *live.Snapshot, width, most int, name func(*control.RequestView) string, want func(*control.RequestView) bool) []string {
-	var out []string
-	for i := range snap.Tail {
-		if len(out) == most {
-			break
-		}
-		if r := snap.Tail[i]; want(r) {
-			out = append(out, requestLineOf(e.Theme, r, name(r), width, e.Zone))
-		}
-	}
-	if len(out) == 0 {
-		out = append(out, e.Theme.Paint(theme.Muted, "none since this screen was opened"))
-	}
-	return out
 }

@@ -19,19 +19,9 @@ func (s *Gateways) simulate() tea.Cmd {
 	}
 	return Ask(Open{NewForm(s.env, FormOf[control.SimulateVisit, control.Simulated]{
 		Heading: "Simulate a visitor of " + widget.Safe(g.Slug), Op: control.TokensSimulate, Save: "Simulate", Busy: "asking every check",
-		Fields: []*widget.Field{{Name: "token", Label: "Token", Help: "the access token of the page, wlm-…; empty for a visitor of a public gateway"},
-			{Name: "origin", Label: "Page of"}, {Name: "address", Label: "Address"}, {Name: "country", Label: "Country"}, {Name: "model", Label: "Model"}},
-		Values: map[string]string{"origin": origin},
+		Fixed: control.SimulateVisit{Gateway: string(g.ID)}, Begin: control.SimulateVisit{Origin: origin}, Asks: []string{"token", "origin", "address", "country", "model"},
 		Says: func(t *theme.Theme, width int, _ func(string) string) []string {
 			return []string{t.Paint(theme.Muted, widget.Truncate("Nothing is counted and nothing is sent.", width)), ""}
-		},
-		Fill: func(value func(string) string) (control.SimulateVisit, error) {
-			v := filled(value)
-			in := control.SimulateVisit{Token: v.text("token"), Origin: v.text("origin"), Address: v.text("address"), Country: v.text("country"), Model: v.text("model")}
-			if in.Token == "" {
-				in.Gateway = string(g.ID)
-			}
-			return in, nil
 		},
 		Done: func(out control.Simulated) tea.Cmd {
 			heading := "The visitor is served"
@@ -47,10 +37,7 @@ func (s *Gateways) simulate() tea.Cmd {
 func (s *Gateways) inspect() tea.Cmd {
 	return Ask(Open{NewForm(s.env, FormOf[control.InspectToken, control.TokenReport]{
 		Heading: "Explain an access token", Op: control.TokensInspect, Save: "Explain", Busy: "reading it",
-		Fields: []*widget.Field{{Name: "token", Label: "Token", Check: must("token")}},
-		Fill: func(value func(string) string) (control.InspectToken, error) {
-			return control.InspectToken{Token: filled(value).text("token")}, nil
-		},
+		Asks: []string{"token"}, Must: []string{"token"},
 		Done: func(out control.TokenReport) tea.Cmd {
 			heading := "This access token works"
 			if !out.Works {

@@ -16,20 +16,19 @@ import (
 )
 
 // siteActions are what an owner does for the pages of a gateway.
-func (s *Gateways) siteActions(chosen, some func() string) []action.Action {
+func (s *Gateways) siteActions() []action.Action {
 	return []action.Action{
-		{ID: "gateways.mint", Title: "mint an access token", Keys: []string{"t"}, Needs: some, Run: s.mint},
-		{ID: "gateways.tokens", Title: "its access tokens: usage, revoke", Keys: []string{"b"}, Needs: chosen, Run: s.pickToken},
-		{ID: "gateways.visitors", Title: "its visitors", Keys: []string{"w"}, Needs: chosen, Run: s.listVisitors},
+		{ID: "gateways.mint", Title: "mint an access token", Keys: []string{"t"}, Needs: s.change, Run: s.mint},
+		{ID: "gateways.tokens", Title: "its access tokens: usage, revoke", Keys: []string{"b"}, Needs: s.chosen, Run: s.listTokens},
+		{ID: "gateways.visitors", Title: "its visitors", Keys: []string{"w"}, Needs: s.chosen, Run: s.listVisitors},
 		{ID: "gateways.inspect", Title: "explain an access token", Run: s.inspect},
-		{ID: "gateways.simulate", Title: "simulate a visitor", Keys: []string{"x"}, Needs: chosen, Run: s.simulate},
+		{ID: "gateways.simulate", Title: "simulate a visitor", Keys: []string{"x"}, Needs: s.chosen, Run: s.simulate},
 	}
 }
 
-// tokenFields are the questions about an access token. What is wrong with an
-// answer is said by the package that mints: it is asked for a token with that
-// option alone, which nobody gets to see.
-func tokenFields() []*widget.Field {
+// tokenChecks say what is wrong with an option of an access token: the package
+// that mints is asked for a token with that option alone, which nobody gets to see.
+func tokenChecks() map[string]func(string) error {
 	check := func(put func(o *token.Options, v string)) func(string) error {
 		return func(v string) error {
 			var o token.Options
@@ -40,44 +39,33 @@ func tokenFields() []*widget.Field {
 			return err
 		}
 	}
-	return []*widget.Field{
-		{Name: "domains", Label: "Pages of", Check: check(func(o *token.Options, v string) { o.Domains = strings.Fields(v) }),
-			Help: "hosts, spaces between: mysite.com *.mysite.com localhost; empty for any page"},
-		{Name: "requests", Label: "Requests", Check: check(func(o *token.Options, v string) { o.Requests = v }), Help: "of all visitors together: 10000/month, or 500 for its whole life"},
-		{Name: "ip_quota", Label: "Each visitor", Check: check(func(o *token.Options, v string) { o.IPQuota = v })},
-		{Name: "cost", Label: "Cost", Check: check(func(o *token.Options, v string) { o.Cost = v })},
-		{Name: "quota", Label: "Quota", Check: check(func(o *token.Options, v string) { o.Quota = v }), Help: "a limit on tokens or requests more: tokens=1000000/week"},
-		{Name: "allow_countries", Label: "Countries", Check: check(func(o *token.Options, v string) { o.AllowedCountries = strings.Fields(strings.ToUpper(v)) }),
-			Help: "of visitors that are served, spaces between: US CA; empty for all"},
-		{Name: "block_countries", Label: "Not from", Check: check(func(o *token.Options, v string) { o.BlockedCountries = strings.Fields(strings.ToUpper(v)) })},
-		{Name: "models", Label: "Models"},
-		{Name: "max_output", Label: "Longest", Check: checkNumber},
-		{Name: "expires", Label: "Expires"},
+	return map[string]func(string) error{
+		"domains":         check(func(o *token.Options, v string) { o.Domains = strings.Fields(v) }),
+		"requests":        check(func(o *token.Options, v string) { o.Requests = v }),
+		"ip_quota":        check(func(o *token.Options, v string) { o.IPQuota = v }),
+		"cost":            check(func(o *token.Options, v string) { o.Cost = v }),
+		"quota":           check(func(o *token.Options, v string) { o.Quota = v }),
+		"allow_countries": check(func(o *token.Options, v string) { o.AllowedCountries = strings.Fields(strings.ToUpper(v)) }),
+		"block_countries": check(func(o *token.Options, v string) { o.BlockedCountries = strings.Fields(strings.ToUpper(v)) }),
 	}
 }
 
 func (s *Gateways) mint() tea.Cmd {
-	g := *s.selected()
+	g := s.selected()
+	address := strings.TrimSuffix(s.address(g), "/v1")
+	var begin control.MintToken
+	begin.Requests, begin.IPQuota, begin.Cost, begin.Expires = "10000/month", "20/day", "10", "90d"
+	if host := hostOf(g.PublicURL); host != "" {
+		begin.Domains = []string{host}
+	}
 	return Ask(Open{NewForm(s.env, FormOf[control.MintToken, control.TokenMinted]{
-		Heading: "Mint an access token of " + widget.Safe(g.Slug), Op: control.TokensMint, Save: "Mint it", Busy: "signing it", Fields: tokenFields(),
-		Values: map[string]string{"requests": "10000/month", "ip_quota": "20/day", "cost": "10", "expires": "90d", "domains": hostOf(g.PublicURL)},
+		Heading: "Mint an access token of " + widget.Safe(g.Slug), Op: control.TokensMint, Save: "Mint it", Busy: "signing it", Fixed: control.MintToken{Gateway: string(g.ID)}, Begin: begin, Checks: tokenChecks(),
+		Asks: []string{"domains", "requests", "ip_quota", "cost", "quota", "allow_countries", "block_countries", "models", "max_output", "expires"},
 		Says: func(t *theme.Theme, width int, _ func(string) string) []string {
 			return []string{t.Paint(theme.Muted, widget.Truncate("It may stand in a page: what it allows is all that anybody can do with it.", width)), ""}
 		},
-		Fill: func(value func(string) string) (control.MintToken, error) {
-			v := filled(value)
-			in := control.MintToken{Gateway: string(g.ID)}
-			in.Requests, in.IPQuota, in.Cost, in.Quota, in.Expires = v.text("requests"), v.text("ip_quota"), v.text("cost"), v.text("quota"), control.Expiry(v.text("expires"))
-			in.Domains, in.AllowCountries, in.BlockCountries, in.Models = v.list("domains"), v.list("allow_countries"), v.list("block_countries"), v.list("models")
-			if v.text("max_output") == "" {
-				return in, nil
-			}
-			var err error
-			in.MaxOutput, err = number[int64](v, "max_output")
-			return in, err
-		},
 		Done: func(out control.TokenMinted) tea.Cmd {
-			return Ask(Open{&minted{out: out, page: pageWith(strings.TrimSuffix(s.address(&g), "/v1"), out.Token)}})
+			return Ask(Open{&minted{out: out, page: pageWith(address, out.Token)}})
 		},
 	})})
 }
@@ -173,34 +161,49 @@ func (s *Gateways) tokens(g *control.GatewayView) (out []control.TokenView) {
 	return out
 }
 
-func (s *Gateways) pickToken() tea.Cmd {
+// listTokens shows the access tokens of a gateway as a table.
+func (s *Gateways) listTokens() tea.Cmd {
 	g := s.selected()
 	all := s.tokens(g)
 	if len(all) == 0 {
 		return Ask(Say{Text: "No access token of " + g.Slug + " was used yet: t mints one."})
 	}
-	choices := make([]Choice, len(all))
-	for i, v := range all {
-		choices[i] = Choice{ID: v.ID, Text: widget.Safe(v.ID), Note: v.State + ", " + plural(v.Used.Requests, "request") + ", " + widget.Money(v.Used.CostNanoUSD)}
-	}
-	return Ask(Open{NewPick("Access tokens of "+widget.Safe(g.Slug), all[0].ID, choices, func(id string) tea.Cmd {
-		for _, v := range all {
-			if v.ID == id {
-				return s.showToken(v)
+	var d *Rows[control.TokenView]
+	d = NewRows(s.env, all, ListOf[control.TokenView]{
+		Screen: "tokens", Heading: "Access tokens of " + widget.Safe(g.Slug), Table: control.TokenTable,
+		Columns: []string{"token", "state", "requests", "refused", "used", "cost", "expires", "last"}, Empty: func() []string { return nil },
+		Cell: func(v *control.TokenView, column string) (string, bool) {
+			if column != "expires" || v.ExpiresAt.IsZero() {
+				return "", false
 			}
-		}
-		return nil
-	})})
+			return v.ExpiresAt.In(s.env.Zone).Format("2 Jan"), true
+		},
+	})
+	d.Does = []action.Action{
+		{Title: "explain", Keys: []string{"enter"}, Needs: d.chosen, Run: func() tea.Cmd {
+			v := *d.selected()
+			return Ask(Open{&Note{Heading: "Access token " + widget.Safe(v.ID), Lines: func(*theme.Theme) []string { return tokenSays(&v, s.env) }}})
+		}},
+		{Title: "its requests", Keys: []string{"v"}, Needs: d.chosen, Run: func() tea.Cmd {
+			return tea.Sequence(Ask(Close{d}), Ask(Goto{Screen: "requests", Filter: "token:=" + d.selected().ID}))
+		}},
+		{Title: "revoke", Keys: []string{"d"}, Needs: func() string {
+			if why := d.change(); why != "" {
+				return why
+			}
+			if d.selected().State == "revoked" {
+				return "it was revoked already"
+			}
+			return ""
+		}, Run: func() tea.Cmd { return s.revokeToken(*d.selected()) }},
+	}
+	return Ask(Open{d})
 }
 
-// showToken tells how a token stands, and offers to revoke it.
-func (s *Gateways) showToken(v control.TokenView) tea.Cmd {
-	says := tokenSays(&v, s.env)
-	if v.State == "revoked" || s.env.ReadOnly() != "" {
-		return Ask(Open{&Note{Heading: "Access token " + widget.Safe(v.ID), Lines: func(*theme.Theme) []string { return says }}})
-	}
+// revokeToken asks first, and tells how the token stands.
+func (s *Gateways) revokeToken(v control.TokenView) tea.Cmd {
 	return Ask(Open{NewConfirm(Confirm{
-		Heading: "Access token " + widget.Safe(v.ID), Says: says, Do: "Revoke it", Stay: "Leave it",
+		Heading: "Revoke access token " + widget.Safe(v.ID) + "?", Says: tokenSays(&v, s.env), Do: "Revoke it", Stay: "Leave it",
 		Yes: func() tea.Cmd {
 			return Do(s.env, control.TokensRevoke, control.RevokeToken{Token: v.ID, Gateway: v.Gateway}, "Revoked "+v.ID+": its pages are refused from now on.")
 		},

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"tallygate/engine/control"
-	"tallygate/engine/tally"
 	"tallygate/tui/theme"
 	"tallygate/tui/widget"
 
@@ -79,13 +78,9 @@ func shareLines(t *theme.Theme, shares []control.Part, role theme.Role, width in
 }
 
 func tokenLine(t *theme.Theme, v *control.TokenView, width int) string {
-	sign := map[string]string{"active": t.Paint(theme.OK, t.Glyphs.On), "expired": t.Paint(theme.Warn, t.Glyphs.Half), "revoked": t.Paint(theme.Faint, t.Glyphs.Off)}[v.State]
-	if sign == "" {
-		sign = t.Paint(theme.Muted, t.Glyphs.On)
-	}
 	figures := budget(t, v.Limits) + "  " + widget.PadLeft(widget.Money(v.Used.CostNanoUSD), 9)
 	id := strings.TrimSpace(widget.Safe(v.ID))
-	return widget.Between(sign+" "+widget.Truncate(id, max(width-widget.Width(figures)-4, 8)), figures, width)
+	return widget.Between(toneSign(t, control.TokenTable.Tone(v))+" "+widget.Truncate(id, max(width-widget.Width(figures)-4, 8)), figures, width)
 }
 
 // listVisitors shows who came in a day: networks and hashes, for addresses are
@@ -101,12 +96,10 @@ func (s *Gateways) listVisitors() tea.Cmd {
 			case len(out.Visitors) == 0:
 				return Ask(Say{Text: "Nobody has come to " + g.Slug + " in 24 hours."})
 			}
-			choices := make([]Choice, len(out.Visitors))
-			for i, v := range out.Visitors {
-				choices[i] = Choice{ID: v.Visitor, Text: widget.Pad(widget.Safe(v.Network), 20) + widget.Pad(widget.Safe(v.Country), 4) + widget.Truncate(widget.Safe(v.Visitor), 9),
-					Note: plural(v.Requests, "request") + ", " + tally.Group(v.Refused) + " refused"}
-			}
-			return Ask(Open{NewPick(fmt.Sprintf("Visitors of %s, 24 hours", widget.Safe(g.Slug)), choices[0].ID, choices, func(string) tea.Cmd { return nil })})
+			return Ask(Open{NewRows(s.env, out.Visitors, ListOf[control.Visitor]{
+				Screen: "visitors", Heading: "Visitors of " + widget.Safe(g.Slug) + ", 24 hours", Table: control.VisitorTable,
+				Columns: []string{"network", "visitor", "country", "requests", "refused", "cost", "first", "last"}, Empty: func() []string { return nil },
+			})})
 		}}
 	}
 }

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	tea "charm.land/bubbletea/v2"
-
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
 	"tallygate/tui/live"
@@ -18,81 +16,21 @@ import (
 
 // Gateways is the sites that own clients, and one of them beside the list: its
 // rules, limits, providers and clients.
-type Gateways struct {
-	list
-	snap  *live.Snapshot
-	shown []control.GatewayView
-}
+type Gateways struct{ *List[control.GatewayView] }
 
 // NewGateways makes the screen.
 func NewGateways(e *Env) *Gateways {
-	s := &Gateways{snap: &live.Snapshot{}, list: newList(e, []widget.Column{
-		{Title: "", Width: 1}, {Title: "gateway"}, {Title: "state", Width: 5, Priority: 3}, {Title: "clients", Width: 7, Right: true, Priority: 2},
-		{Title: "30 days", Width: 9, Right: true, Priority: 1}, {Title: "used", Width: 11},
-	})}
-	s.hint = "name, id, address"
-	s.renew = s.refresh
+	s := &Gateways{}
+	s.List = NewList(e, ListOf[control.GatewayView]{
+		Screen: "gateways", Heading: "Gateways", Table: control.GatewayTable, Columns: []string{"name", "on", "clients", "cost", "used"}, Share: 48,
+		Of:   func(snap *live.Snapshot) []control.GatewayView { return snap.Gateways },
+		Note: func(shown int) string { return plural(int64(shown), "gateway") },
+		Empty: func() []string {
+			return []string{"A gateway owns clients. It has a time zone, an order of", "providers, and limits over everything in it.", "", "n  makes the first one", control.GatewayTable.Make}
+		},
+		Detail: s.explain,
+	})
 	return s
-}
-
-// Name implements Screen, as do the methods below.
-func (s *Gateways) Name() string { return "gateways" }
-
-func (s *Gateways) Show(snap *live.Snapshot) {
-	s.snap = snap
-	s.refresh()
-}
-
-func (s *Gateways) refresh() {
-	t := s.env.Theme
-	s.shown = s.shown[:0]
-	words := strings.Fields(strings.ToLower(s.words()))
-	for _, g := range s.snap.Gateways {
-		text, all := strings.ToLower(g.Name+"\n"+g.Slug+"\n"+g.PublicID+"\n"+g.PublicURL), true
-		for _, w := range words {
-			all = all && strings.Contains(text, w)
-		}
-		if all {
-			s.shown = append(s.shown, g)
-		}
-	}
-	rows := make([]widget.Row, 0, len(s.shown))
-	for i := range s.shown {
-		g := &s.shown[i]
-		sign, state := gatewayState(t, g)
-		rows = append(rows, widget.Row{ID: string(g.ID), Cells: []string{sign, widget.Safe(g.Slug), state, fmt.Sprint(g.Clients), widget.Money(g.Last30Days.CostNanoUSD), budget(t, g.LimitStates)}})
-	}
-	s.table.Empty = s.empty()
-	s.table.SetRows(rows)
-}
-
-func gatewayState(t *theme.Theme, g *control.GatewayView) (sign, word string) {
-	if g.Enabled {
-		return t.Paint(theme.OK, t.Glyphs.On), "on"
-	}
-	return t.Paint(theme.Faint, t.Glyphs.Off), t.Paint(theme.Muted, "off")
-}
-
-func (s *Gateways) empty() []string {
-	switch {
-	case !s.snap.Loaded:
-		return []string{"loading…"}
-	case len(s.snap.Gateways) > 0:
-		return []string{"No gateway matches. esc clears the filter."}
-	}
-	return []string{"A gateway owns clients. It has a time zone, an order of", "providers, and limits over everything in it.", "", "n  makes the first one",
-		"tallygate gateways create --name main"}
-}
-
-func (s *Gateways) selected() *control.GatewayView { return chosen(&s.list, s.shown) }
-
-func (s *Gateways) Update(msg tea.Msg) tea.Cmd {
-	cmd, _ := s.take(msg)
-	return cmd
-}
-
-func (s *Gateways) Draw() widget.Block {
-	return s.draw("Gateways", plural(int64(len(s.shown)), "gateway"), 48, s.drawDetail)
 }
 
 // address is where clients of a gateway send requests.
@@ -112,14 +50,10 @@ func (s *Gateways) lines(g *control.GatewayView) []string {
 	return []string{"OPENAI_BASE_URL=" + s.address(g), "OPENAI_API_KEY=a key of a client"}
 }
 
-func (s *Gateways) drawDetail(width, height int) widget.Block {
+func (s *Gateways) explain(g *control.GatewayView, width, rows int) Detail {
 	t, now := s.env.Theme, s.env.Clock()
-	g := s.selected()
-	if g == nil {
-		return widget.Box{Title: "No gateway", Focused: s.detail}.Draw(t, width, height, nil)
-	}
-	inner, rows := widget.Inner(width, height)
-	sign, state := gatewayState(t, g)
+	inner := width
+	sign, state := toneSign(t, control.GatewayTable.Tone(g)), "on"
 	if !g.Enabled {
 		state = t.Paint(theme.Warn, "off: requests of its clients are refused")
 	}
@@ -150,7 +84,7 @@ func (s *Gateways) drawDetail(width, height int) widget.Block {
 	lines = append(lines, s.visitorLines(g, inner)...)
 	lines = append(lines, "", heading(t, "Clients", "v shows them", inner))
 	lines = append(lines, s.clientLines(g, inner, max(rows-len(lines), 5))...)
-	return s.box(widget.Safe(g.Name), "id "+g.PublicID, width, height, lines)
+	return Detail{widget.Safe(g.Name), "id " + g.PublicID, lines}
 }
 
 func accessText(a tally.Access) string {

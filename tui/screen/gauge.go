@@ -120,30 +120,3 @@ func limitsText(limits []tally.Limit) string {
 	}
 	return strings.Join(out, " ")
 }
-
-// limitEdits turns what stands in a form into edits of what there was: each
-// limit that is gone is removed.
-func limitEdits(text string, old []tally.Limit) ([]tally.LimitEdit, error) {
-	var edits []tally.LimitEdit
-	kept := map[string]bool{}
-	for _, word := range strings.Fields(text) {
-		e, err := tally.ParseLimit(word)
-		if err != nil {
-			return nil, err
-		}
-		kept[string(e.Metric)+"/"+e.Window.String()] = true
-		edits = append(edits, e)
-	}
-	for _, l := range old {
-		if !kept[string(l.Metric)+"/"+l.Window.String()] {
-			edits = append(edits, tally.LimitEdit{Limit: l, Remove: true})
-		}
-	}
-	return edits, nil
-}
-
-// checkLimits says what is wrong with limits in a form.
-func checkLimits(text string) error {
-	_, err := limitEdits(text, nil)
-	return err
-}

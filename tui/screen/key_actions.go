@@ -1,8 +1,8 @@
 package screen
 
 import (
-	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -14,14 +14,8 @@ import (
 )
 
 func (s *Keys) Actions() []action.Action {
-	chosen := func() string {
-		if s.selected() == nil {
-			return "no key is chosen"
-		}
-		return ""
-	}
 	change := func() string {
-		why := cmp.Or(s.env.ReadOnly(), chosen())
+		why := s.change()
 		if why == "" && s.selected().State == "revoked" {
 			return "this key was revoked for good: n issues another"
 		}
@@ -34,28 +28,23 @@ func (s *Keys) Actions() []action.Action {
 		}
 		return why
 	}
-	return []action.Action{
+	return slices.Concat([]action.Action{
 		{ID: "keys.new", Title: "new key", Keys: []string{"n"}, Needs: issue, Run: s.create},
 		{ID: "keys.rotate", Title: "rotate: a new key in its place", Keys: []string{"r"}, Needs: change, Run: s.rotate},
 		{ID: "keys.edit", Title: "edit: label, expiry, limits", Keys: []string{"e"}, Needs: change, Run: s.edit},
-		{ID: "keys.requests", Title: "requests with this key", Keys: []string{"v"}, Needs: chosen, Run: func() tea.Cmd {
-			return Ask(Goto{Screen: "requests", Filter: "key:" + string(s.selected().ID)})
+		{ID: "keys.requests", Title: "requests with this key", Keys: []string{"v"}, Needs: s.chosen, Run: func() tea.Cmd {
+			return Ask(Goto{Screen: "requests", Filter: "key_id:=" + string(s.selected().ID)})
 		}},
 		{ID: "keys.revoke", Title: "revoke: asks first", Keys: []string{"d"}, Danger: true, Needs: change, Run: s.revoke},
-		{ID: "keys.order", Title: "sort: client, last use, spend, expiry", Keys: []string{"o"}, Run: func() tea.Cmd {
-			s.order = (s.order + 1) % len(keyOrders)
-			s.refresh()
-			return nil
-		}},
 		{ID: "keys.revoked", Title: "show revoked keys: or hide them", Keys: []string{"space"}, Run: func() tea.Cmd {
 			s.revoked = !s.revoked
 			s.refresh()
 			return nil
 		}},
-		{ID: "keys.copy", Title: "copy the id: the key itself is gone", Keys: []string{"y"}, Needs: chosen, Run: func() tea.Cmd {
+		{ID: "keys.copy", Title: "copy the id: the key itself is gone", Keys: []string{"y"}, Needs: s.chosen, Run: func() tea.Cmd {
 			return Ask(Copy{string(s.selected().ID), "The key's id was"})
 		}},
-	}
+	}, s.sorting())
 }
 
 // create asks whose the key shall be, if there is a choice.
@@ -81,42 +70,19 @@ func (s *Keys) rotate() tea.Cmd {
 	k := *s.selected()
 	return Ask(Open{NewForm(s.env, FormOf[control.RotateKey, control.KeyCreated]{
 		Heading: "Rotate " + widget.Safe(k.Label) + " of " + widget.Safe(k.ClientSlug), Op: control.KeysRotate, Save: "Make the new key",
-		Fields: []*widget.Field{{Name: "grace_ns", Label: "Old key works for", Check: checkSpan,
-			Help: "24h gives time to put the new key everywhere; empty stops the old one at once. Limits, label and history stay."}},
-		Values: map[string]string{"grace_ns": "24h"},
-		Fill: func(value func(string) string) (in control.RotateKey, err error) {
-			in.Key = string(k.ID)
-			in.Grace, err = filled(value).span("grace_ns")
-			return in, err
-		},
+		Asks:  []string{"grace_ns"},
+		Help:  map[string]string{"grace_ns": "24h gives time to put the new key everywhere; empty stops the old one at once. Limits, label and history stay."},
+		Fixed: control.RotateKey{PickKey: control.PickKey{Key: string(k.ID)}}, Begin: control.RotateKey{Grace: 24 * time.Hour},
 		Done: func(k control.KeyCreated) tea.Cmd { return Ask(Open{shownKey(s.env, k)}) },
 	})})
 }
 
 func (s *Keys) edit() tea.Cmd {
 	k := *s.selected()
-	expires := "never expires"
-	if !k.ExpiresAt.IsZero() {
-		expires = "expires " + k.ExpiresAt.In(s.env.Zone).Format("2 Jan 2006 15:04")
-	}
 	return Ask(Open{NewForm(s.env, FormOf[control.UpdateKey, control.KeyView]{
-		Heading: "Edit " + widget.Safe(k.Label) + " of " + widget.Safe(k.ClientSlug), Op: control.KeysUpdate, Save: "Save",
-		Fields: []*widget.Field{
-			{Name: "label", Label: "Label", Check: must("label"), Help: "what it is for: whatsapp-bot, n8n-prod"},
-			{Name: "expires", Label: "Expires", Help: "it " + expires + "; empty leaves that. 90d or 12h from now, a date, or never"},
-			{Name: "limits", Label: "Limits", Check: checkLimits},
-		},
-		Values: map[string]string{"label": k.Label, "limits": limitsText(k.Limits)},
-		Fill: func(value func(string) string) (in control.UpdateKey, err error) {
-			v := filled(value)
-			in.Key = string(k.ID)
-			in.Label = v.pointer("label")
-			if v.text("expires") != "" {
-				in.Expires = new(control.Expiry(v.text("expires")))
-			}
-			in.Limits, err = limitEdits(value("limits"), k.Limits)
-			return in, err
-		},
+		Heading: "Edit " + widget.Safe(k.Label) + " of " + widget.Safe(k.ClientSlug), Op: control.KeysUpdate, Save: "Save", Change: true,
+		Asks: []string{"label", "expires", "limits"}, Must: []string{"label"},
+		Fixed: control.UpdateKey{PickKey: control.PickKey{Key: string(k.ID)}}, Begin: control.CurrentKey(&k.Key),
 		Done: func(k control.KeyView) tea.Cmd { return Ask(Say{Text: "Saved " + widget.Safe(k.Label) + "."}) },
 	})})
 }

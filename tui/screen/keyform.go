@@ -19,16 +19,8 @@ import (
 func newKeyForm(e *Env, client string) Dialog {
 	return NewForm(e, FormOf[control.CreateKey, control.KeyCreated]{
 		Heading: "New key for " + widget.Safe(client), Op: control.KeysCreate, Save: "Create the key",
-		Fields: []*widget.Field{
-			{Name: "label", Label: "Label", Help: "what it is for: whatsapp-bot, n8n-prod"},
-			{Name: "expires", Label: "Expires", Help: "how long it works: 90d, 12h, a date; empty means forever"},
-			{Name: "limits", Label: "Limits", Check: checkLimits, Help: "on top of the client's: requests=10/minute cost=5/total"},
-		},
-		Fill: func(value func(string) string) (in control.CreateKey, err error) {
-			in.Client, in.Label, in.Expires = client, strings.TrimSpace(value("label")), control.Expiry(strings.TrimSpace(value("expires")))
-			in.Limits, err = limitEdits(value("limits"), nil)
-			return in, err
-		},
+		Asks: []string{"label", "expires", "limits"}, Fixed: control.CreateKey{Client: client},
+		Help: map[string]string{"label": "what it is for: whatsapp-bot, n8n-prod", "limits": "on top of the client's: requests=10/minute cost=5/total"},
 		Done: func(k control.KeyCreated) tea.Cmd { return Ask(Open{shownKey(e, k)}) },
 	})
 }

@@ -190,8 +190,8 @@ func TestASilentProvider(t *testing.T) {
 		t.Errorf("needs: %+v", got)
 	}
 	th := theme.New(theme.Dark)
-	if sign, word := providerState(th, &p); strings.Contains(sign, th.Glyphs.On) || !strings.Contains(word, "silent") {
-		t.Errorf("state: %q %q", sign, word)
+	if sign := toneSign(th, control.ProviderTable.Tone(&p)); strings.Contains(sign, th.Glyphs.On) || p.State() != "silent" {
+		t.Errorf("state: %q %q", sign, p.State())
 	}
 }
 

@@ -3,7 +3,6 @@ package screen
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,14 +12,10 @@ import (
 	"tallygate/tui/widget"
 )
 
-func (s *Providers) drawDetail(width, height int) widget.Block {
+func (s *Providers) explain(p *control.ProviderView, inner, rows int) Detail {
 	t := s.env.Theme
-	p := s.selected()
-	if p == nil {
-		return widget.Box{Title: "No provider", Focused: s.detail}.Draw(t, width, height, nil)
-	}
-	inner, rows := widget.Inner(width, height)
-	sign, state := providerState(t, p)
+	tone := control.ProviderTable.Tone(p)
+	sign, state := toneSign(t, tone), t.Paint(toneRole(tone), p.State())
 	kind := widget.Safe(string(p.ProviderKind))
 	if p.Local {
 		kind += t.Paint(theme.Muted, ", runs on your machine")
@@ -40,24 +35,15 @@ func (s *Providers) drawDetail(width, height int) widget.Block {
 	facts := []fact{{"state", sign + " " + state}, {"kind", kind}, {"address", address}, {"keys", keys}, {"models", s.offers(p)}, {"in flight", flight}, {"timeouts", timeouts(t, p)},
 		{"probe", s.probed(p)}}
 	lines := factLines(t, facts, inner)
-	day := s.day[p.ID]
+	day := p.Last24Hours
 	lines = append(lines, "", heading(t, "24 hours", widget.Money(day.CostNanoUSD), inner))
 	lines = append(lines, sumLines(t, &day, inner)...)
 	lines = append(lines, s.failedLines(p, inner)...)
 	lines = append(lines, "", heading(t, "30 days", widget.Money(p.Last30Days.CostNanoUSD), inner))
 	lines = append(lines, sumLines(t, &p.Last30Days, inner)...)
-	failed := func(r *control.RequestView) bool {
-		return r.Provider == p.Name && r.Outcome != tally.OK && r.Outcome != tally.Canceled
-	}
-	spare := rows - len(lines)
-	bad := tailLines(s.env, s.snap, inner, max(spare/2-2, 1), failed)
-	if slices.ContainsFunc(s.snap.Tail, failed) {
-		lines = append(lines, "", heading(t, "Last failures", "", inner))
-		lines = append(lines, bad...)
-	}
 	lines = append(lines, "", heading(t, "Last requests", "", inner))
-	lines = append(lines, tailLines(s.env, s.snap, inner, max(rows-len(lines), 5), func(r *control.RequestView) bool { return r.Provider == p.Name })...)
-	return s.box(widget.Safe(p.Name), "since "+p.CreatedAt.In(s.env.Zone).Format("2 Jan 2006"), width, height, lines)
+	lines = append(lines, s.recent.lines(s.snap, inner, max(rows-len(lines), 5), func(r *control.RequestView) string { return r.Model })...)
+	return Detail{widget.Safe(p.Name), "since " + p.CreatedAt.In(s.env.Zone).Format("2 Jan 2006"), lines}
 }
 
 // failedLines tell of attempts that failed, also where another provider has then
@@ -110,7 +96,7 @@ func timeouts(t *theme.Theme, p *control.ProviderView) string {
 		set, left time.Duration
 	}{{"connect", p.ConnectTimeout, 10 * time.Second}, {"first byte", p.FirstByteTimeout, 0}, {"chunk", p.ChunkTimeout, 3 * time.Minute}, {"answer", p.Timeout, 10 * time.Minute}} {
 		if d := cmp.Or(x.set, x.left); d > 0 {
-			out = append(out, t.Paint(theme.Muted, x.name+" ")+spanText(d))
+			out = append(out, t.Paint(theme.Muted, x.name+" ")+control.FormatSpan(d))
 		}
 	}
 	return strings.Join(out, "  ")

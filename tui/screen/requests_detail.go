@@ -12,28 +12,8 @@ import (
 	"tallygate/tui/widget"
 )
 
-// drawDetail explains one request: every check it met, what it counted on its
+// explain explains one request: every check it met, what it counted on its
 // limits, what it cost and why, and where the time went.
-func (s *Requests) drawDetail(width, height int) widget.Block {
-	t := s.env.Theme
-	v := s.selected()
-	if v == nil {
-		return widget.Box{Title: "No request", Focused: s.detail}.Draw(t, width, height, nil)
-	}
-	inner, rows := widget.Inner(width, height)
-	lines := s.explain(v, inner)
-	s.top = max(min(s.top, len(lines)-rows), 0)
-	s.more = s.top+rows < len(lines)
-	shown, hint := lines[s.top:], "more: enter, then ↓"
-	if s.detail {
-		hint = "more: ↓"
-	}
-	if s.more && len(shown) > rows {
-		shown = append(append([]string(nil), shown[:rows-1]...), t.Paint(theme.Muted, t.Glyphs.Down+" "+hint))
-	}
-	return widget.Box{Title: "Request", Note: v.At.In(s.env.Zone).Format("Mon 2 Jan 15:04:05.000"), Focused: s.detail}.Draw(t, width, height, shown)
-}
-
 func (s *Requests) explain(v *control.RequestView, width int) []string {
 	t := s.env.Theme
 	facts := func(f ...fact) []string { return factLines(t, f, width) }

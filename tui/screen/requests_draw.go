@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
@@ -12,53 +11,49 @@ import (
 	"tallygate/tui/widget"
 )
 
-func (s *Requests) empty() []string {
-	switch {
-	case !s.snap.Loaded || s.asking:
-		return []string{"loading…"}
-	case s.problem != "":
-		return []string{widget.Safe(s.problem)}
-	case s.words() != "" || s.failures:
-		if s.rows.end {
-			return []string{"No request matches. esc clears the filter."}
-		}
-		return []string{"No request matches so far. PgDn looks further back, esc clears the filter."}
-	}
+// empty says why there are no rows.
+func (s *Requests) none() []string {
 	return []string{"No request yet. The first one shows up here within a second.", "", "T  sends a test request and explains every check", "tallygate try"}
+}
+
+// Draw implements Screen.
+func (s *Requests) Draw() widget.Block {
+	s.table.Empty = nil
+	return s.List.Draw()
 }
 
 // costWidth is what amounts down to a millionth of a dollar take.
 const costWidth = 10
 
-// cells are those of a row, made when it is drawn.
-func (s *Requests) cells(i int) []string {
-	t, v := s.env.Theme, s.shown[i]
+// cell draws what the list does not: times to the second, outcomes in their colour,
+// amounts down to a millionth of a dollar.
+func (s *Requests) cell(v *control.RequestView, column string) (string, bool) {
+	t := s.env.Theme
 	role := outcomeRole(v.Outcome)
-	tokens, cost := "–", "–"
-	if v.InputTokens+v.OutputTokens > 0 {
-		tokens = widget.Compact(v.InputTokens + v.OutputTokens)
-	}
-	if v.CostNanoUSD > 0 || v.Outcome == tally.OK {
-		if cost = widget.Money(v.CostNanoUSD); len(cost) > costWidth {
-			cost = "<$0.000001"
+	switch column {
+	case "at":
+		return t.Paint(theme.Muted, moment(v.At, s.env)), true
+	case "status":
+		text := status(v)
+		if v.Count > 1 {
+			text += " ×" + control.Compact(v.Count)
 		}
+		return t.Paint(role, text), true
+	case "tokens":
+		if v.InputTokens+v.OutputTokens == 0 {
+			return t.Paint(theme.Muted, "–"), true
+		}
+	case "cost":
+		switch cost := widget.Money(v.CostNanoUSD); {
+		case v.CostNanoUSD == 0 && v.Outcome != tally.OK:
+			return t.Paint(theme.Muted, "–"), true
+		case len(cost) > costWidth:
+			return "<$0.000001", true
+		}
+	case "code":
+		return t.Paint(role, note(v)), true
 	}
-	return []string{t.Paint(theme.Muted, s.moment(v.At)), t.Paint(role, status(v)), widget.Safe(dash(v.Client)), widget.Safe(dash(v.Model)), widget.Safe(dash(v.Provider)),
-		tokens, cost, widget.Latency(millis(v.TotalMS)), t.Paint(role, note(v))}
-}
-
-// moment writes when something was in eight cells: the second today, the minute
-// this week, or the day.
-func (s *Requests) moment(at time.Time) string {
-	today := midnight(s.env.Clock(), s.env.Zone)
-	at = at.In(s.env.Zone)
-	switch {
-	case !at.Before(today):
-		return at.Format("15:04:05")
-	case !at.Before(today.AddDate(0, 0, -6)):
-		return at.Weekday().String()[:2] + at.Format(" 15:04")
-	}
-	return at.Format("2 Jan")
+	return "", false
 }
 
 // status is what the client got; a request whose end nobody saw has none.
@@ -90,18 +85,18 @@ func note(v *control.RequestView) string {
 	if v.Attempts > 1 {
 		out = append(out, fmt.Sprintf("attempt %d", v.Attempts))
 	}
-	if v.Count > 1 {
-		out = append(out, "×"+widget.Compact(v.Count))
-	}
 	return strings.Join(out, ", ")
 }
 
-func (s *Requests) Draw() widget.Block {
+// note says whether the rows follow.
+func (s *Requests) note(int) string {
 	t := s.env.Theme
 	state := t.Paint(theme.OK, t.Glyphs.On+" live")
 	switch n := s.rows.missed(s.snap); {
 	case s.snap.Lost != nil:
 		state = t.Paint(theme.Bad, t.Glyphs.Wrong+" reconnecting")
+	case s.by >= 0:
+		state = t.Paint(theme.Warn, "by "+s.columns[s.by].Head()+" of those read, G follows")
 	case !s.rows.follow && n > 0:
 		state = t.Paint(theme.Warn, fmt.Sprintf("%s paused, %s new, G follows", t.Glyphs.Half, tally.Group(n)))
 	case !s.rows.follow:
@@ -113,6 +108,5 @@ func (s *Requests) Draw() widget.Block {
 	if s.asking && len(s.shown) > 0 && !s.rows.follow {
 		state = t.Paint(theme.Muted, "reading history"+t.Glyphs.Ellipsis) + "  " + state
 	}
-	s.notePainted = true
-	return s.draw("Requests", state, 60, s.drawDetail)
+	return state
 }

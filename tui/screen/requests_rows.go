@@ -2,10 +2,7 @@ package screen
 
 import (
 	"context"
-	"slices"
-	"strconv"
-	"strings"
-	"time"
+	"io"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -65,12 +62,12 @@ func (r *rows) forget() { r.older, r.next, r.end = nil, "", false }
 // missed is how many requests have come in while the rows stood still.
 func (r *rows) missed(s *live.Snapshot) int64 { return int64(s.Seen - min(r.seen, s.Seen)) }
 
-// all hands out the rows that pass a filter.
-func (r *rows) all(f *requestFilter) []*control.RequestView {
+// all hands out the rows that pass.
+func (r *rows) all(passes func(*control.RequestView) bool) []*control.RequestView {
 	out := make([]*control.RequestView, 0, len(r.tail)+len(r.older))
 	for _, part := range [][]*control.RequestView{r.tail, r.older} {
 		for _, v := range part {
-			if f.match(v) {
+			if passes(v) {
 				out = append(out, v)
 			}
 		}
@@ -86,9 +83,8 @@ type olderPage struct {
 }
 
 // fetch makes the command that reads what is before the rows, until a screenful
-// passes the filter.
-func (r *rows) fetch(e *Env, screen string, seq int, f requestFilter) tea.Cmd {
-	q := f.query
+// has passed the query.
+func (r *rows) fetch(e *Env, screen string, seq int, q control.RequestQuery) tea.Cmd {
 	q.Limit, q.After = perPage, r.next
 	have := map[tally.ID]bool{}
 	newest := uint64(0)
@@ -108,8 +104,7 @@ func (r *rows) fetch(e *Env, screen string, seq int, f requestFilter) tea.Cmd {
 				return Answer{Screen: screen, Tag: "page", Seq: seq, Err: err}
 			}
 			for i := range page.Requests {
-				v := &page.Requests[i]
-				if !have[v.ID] && (newest == 0 || v.Seq <= newest) && f.match(v) {
+				if v := &page.Requests[i]; !have[v.ID] && (newest == 0 || v.Seq <= newest) {
 					out.rows = append(out.rows, v)
 				}
 			}
@@ -131,149 +126,25 @@ func (r *rows) add(p olderPage) {
 	r.next, r.end = p.next, p.end
 }
 
-// requestFilter is what requests are filtered by. What the engine can select is
-// in query, too, so that history is read without what would be thrown away.
-type requestFilter struct {
-	failures bool
-	terms    []term
-	query    control.RequestQuery
-}
-
-// term is in lower case. Field "" is any text; whole is whether the value names
-// one thing, not all that begin so.
-type term struct {
-	field, value string
-	whole        bool
-}
-
-// names reports whether a name is one that the term asks for.
-func (t *term) names(name string) bool {
-	name = strings.ToLower(name)
-	return name == t.value || !t.whole && strings.HasPrefix(name, t.value)
-}
-
-// filterFields are the fields that a filter knows.
-var filterFields = []string{"client", "model", "provider", "key", "status", "outcome", "code", "country", "endpoint"}
-
-func newRequestFilter(words string, failures bool, s *live.Snapshot) requestFilter {
-	f := requestFilter{failures: failures}
-	for _, w := range strings.Fields(strings.ToLower(words)) {
-		field, value, cut := strings.Cut(w, ":")
-		if !cut || !slices.Contains(filterFields, field) {
-			field, value = "", w
-		}
-		if value != "" {
-			f.terms = append(f.terms, term{field, value, f.selects(field, value, s)})
-		}
-	}
-	return f
-}
-
-// selects lets the engine select by a term that names exactly one thing, and
-// reports whether it does.
-func (f *requestFilter) selects(field, value string, s *live.Snapshot) bool {
-	before := f.query
-	switch field {
-	case "client":
-		if slices.ContainsFunc(s.Clients, func(c control.ClientView) bool { return c.Slug == value }) {
-			f.query.Client = value
-		}
-	case "model":
-		if slices.ContainsFunc(s.Models, func(m control.ModelView) bool { return m.Name == value }) {
-			f.query.Model = value
-		}
-	case "provider":
-		if slices.ContainsFunc(s.Providers, func(p control.ProviderView) bool { return p.Name == value }) {
-			f.query.Provider = value
-		}
-	case "status":
-		if n, err := strconv.Atoi(value); err == nil && n >= 100 && n <= 599 {
-			f.query.Status = n
-		}
-	case "outcome":
-		if slices.Contains(outcomes, tally.Outcome(value)) {
-			f.query.Outcome = tally.Outcome(value)
-		}
-	}
-	return f.query != before
-}
-
-var outcomes = []tally.Outcome{tally.OK, tally.OutcomeDenied, tally.OutcomeLimited, tally.OutcomeFailed, tally.Canceled, tally.Lost}
-
-func (f *requestFilter) match(v *control.RequestView) bool {
-	if f.failures && v.Outcome == tally.OK {
-		return false
-	}
-	for _, t := range f.terms {
-		ok := false
-		switch t.field {
-		case "client":
-			ok = t.names(v.Client)
-		case "model":
-			ok = t.names(v.Model)
-		case "provider":
-			ok = t.names(v.Provider)
-		case "key":
-			ok = t.names(v.Key) || string(v.KeyID) == t.value
-		case "status":
-			ok = strings.HasPrefix(strconv.Itoa(v.Status), strings.TrimRight(t.value, "x"))
-		case "outcome":
-			ok = t.names(string(v.Outcome))
-		case "code":
-			ok = t.names(v.Code)
-		case "country":
-			ok = t.names(v.Country)
-		case "endpoint":
-			ok = holds(v.Endpoint, t.value)
-		default:
-			for _, text := range []string{v.Client, v.Model, v.Provider, v.Key, v.Code, string(v.ID), string(v.Outcome), v.Origin, v.Upstream, v.Session} {
-				ok = ok || holds(text, t.value)
+// requestSheet exports the requests of a query, page by page.
+func requestSheet(e *Env, q control.RequestQuery) sheet {
+	return func(ctx context.Context, w io.Writer, f control.Format) (rows int64, err error) {
+		out := control.RequestTable.Writer(w, f)
+		for q.Limit = 1000; ; {
+			page, err := control.RequestsList.Do(ctx, e.Caller, q)
+			if err != nil {
+				return rows, err
 			}
-			ok = ok || strconv.Itoa(v.Status) == t.value
-		}
-		if !ok {
-			return false
-		}
-	}
-	return true
-}
-
-// holds looks for a text in lower case.
-func holds(s, lower string) bool { return strings.Contains(strings.ToLower(s), lower) }
-
-// requestSheet exports the requests that pass a filter, page by page.
-func requestSheet(e *Env, f requestFilter) sheet {
-	return sheet{
-		header: []string{"id", "at", "gateway", "client", "key", "key_id", "model", "upstream_model", "provider", "endpoint", "origin", "country", "session", "new_session",
-			"status", "outcome", "stream", "basis", "input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens",
-			"cost_usd", "cost_nano_usd", "credits_usd", "credits_nano_usd", "first_byte_ms", "total_ms", "attempts", "code", "count", "token", "visitor_net", "visitor"},
-		rows: func(ctx context.Context, yield func([]string, any) error) error {
-			q := f.query
-			for q.Limit = 1000; ; {
-				page, err := control.RequestsList.Do(ctx, e.Caller, q)
-				if err != nil {
-					return err
+			for i := range page.Requests {
+				page.Requests[i].ForgetDetails() // they may quote prompts
+				if err := out.Write(&page.Requests[i]); err != nil {
+					return rows, err
 				}
-				for i := range page.Requests {
-					if v := &page.Requests[i]; f.match(v) {
-						if err := yield(requestCells(v), v); err != nil {
-							return err
-						}
-					}
-				}
-				if q.After = page.Next; q.After == "" {
-					return nil
-				}
+				rows++
 			}
-		},
+			if q.After = page.Next; q.After == "" {
+				return rows, out.End()
+			}
+		}
 	}
-}
-
-func requestCells(r *control.RequestView) []string {
-	n := func(n int64) string { return strconv.FormatInt(n, 10) }
-	ms := func(ms float64) string { return strconv.FormatFloat(ms, 'f', -1, 64) }
-	return []string{string(r.ID), r.At.UTC().Format(time.RFC3339Nano), r.Gateway, r.Client, r.Key, string(r.KeyID), r.Model, r.Upstream, r.Provider, r.Endpoint,
-		r.Origin, r.Country, r.Session, strconv.FormatBool(r.NewSession), strconv.Itoa(r.Status), string(r.Outcome), strconv.FormatBool(r.Stream), string(r.Basis),
-		n(r.InputTokens), n(r.Tokens.CachedInput), n(r.Tokens.CacheWrite), n(r.OutputTokens), n(r.Tokens.Reasoning),
-		r.CostUSD, n(int64(r.CostNanoUSD)), r.CreditsUSD, n(int64(r.CreditsNano)), ms(r.FirstByteMS), ms(r.TotalMS), strconv.Itoa(r.Attempts), r.Code, n(r.Count), r.Token, r.VisitorNet, r.Visitor}
 }

@@ -3,8 +3,6 @@ package screen
 import (
 	"fmt"
 	"slices"
-	"strings"
-	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -12,22 +10,14 @@ import (
 	"tallygate/engine/tally"
 	"tallygate/tui/action"
 	"tallygate/tui/theme"
-	"tallygate/tui/widget"
 )
 
 func (s *Settings) Actions() []action.Action {
 	chosen := func() string {
-		x := s.selected()
-		if x == nil {
-			return "the settings have not been read yet"
-		}
-		if x.id == "theme" {
+		if x := s.selected(); x != nil && x.Name == themeSetting {
 			return ""
 		}
-		if flag := byCommand[x.id]; flag != "" {
-			return "change it with: tallygate settings set " + flag
-		}
-		return s.env.ReadOnly()
+		return s.change()
 	}
 	return []action.Action{
 		{ID: "settings.edit", Title: "change", Keys: []string{"enter", "e"}, Needs: chosen, Run: s.edit},
@@ -71,31 +61,26 @@ func (s *Settings) set(in control.SettingsFields, done string) tea.Cmd {
 // next goes to the next choice of a setting that has choices; of any other it
 // asks.
 func (s *Settings) next() tea.Cmd {
-	set := &s.snap.Settings
-	switch s.selected().id {
-	case "unpriced":
-		if set.Unpriced == tally.AllowAtZero {
-			return s.set(control.SettingsFields{Unpriced: new(tally.RefuseUnpriced)}, "Models without a price are refused.")
-		}
-		return s.allowUnpriced()
-	case "on_leave":
-		choices := []tally.OnLeave{tally.LeaveAuto, tally.LeaveCancel, tally.LeaveDrain}
-		next := choices[(slices.Index(choices, set.OnLeave)+1)%len(choices)]
-		return s.set(control.SettingsFields{OnLeave: &next}, "When a client leaves a stream: "+string(next)+".")
-	case "drop_words":
-		if set.DropWords {
-			return s.set(control.SettingsFields{DropWords: new(false)}, "The first words of failures are kept for 7 days.")
-		}
-		return s.set(control.SettingsFields{DropWords: new(true)}, "Words of failures are dropped.")
-	case "theme":
-		for i, n := range theme.Names {
-			if n == s.env.Chosen {
-				return Ask(Retheme{theme.Names[(i+1)%len(theme.Names)]})
-			}
-		}
-		return Ask(Retheme{theme.Auto})
+	x := s.selected()
+	choices := x.Choices
+	switch {
+	case x.Name == themeSetting:
+		return Ask(Retheme{theme.Names[(slices.Index(theme.Names, s.env.Chosen)+1)%len(theme.Names)]})
+	case x.IsBool():
+		choices = []string{"no", "yes"}
+	case choices == nil:
+		return s.edit()
 	}
-	return s.edit()
+	set := control.CurrentSettings(&s.snap.Settings)
+	to := choices[(slices.Index(choices, x.Text(&set))+1)%len(choices)]
+	if x.Name == "unpriced" && to == string(tally.AllowAtZero) {
+		return s.allowUnpriced()
+	}
+	var in control.SettingsFields
+	if err := x.Fill(&in, to, ""); err != nil {
+		return Fail(err)
+	}
+	return s.set(in, x.Label+": "+to+".")
 }
 
 // allowUnpriced asks before money stops being counted.
@@ -116,63 +101,15 @@ func (s *Settings) allowUnpriced() tea.Cmd {
 }
 
 func (s *Settings) edit() tea.Cmd {
-	x, set := s.selected(), &s.snap.Settings
-	var label, at string
-	check := checkNumber
-	switch x.id {
-	case "theme":
+	x := s.selected()
+	if x.Name == themeSetting {
 		return s.pickTheme()
-	case "default_max_output":
-		label, at = "Tokens", fmt.Sprint(set.DefaultMaxOutput)
-	case "retention_days":
-		label, at = "Days", fmt.Sprint(set.RetentionDays)
-	case "trusted_proxies":
-		label, at, check = "Addresses", strings.Join(set.TrustedProxies, " "), nil
-	case "country_file":
-		label, at, check = "Path", set.CountryFile, nil
-	default:
+	}
+	if x.Choices != nil || x.IsBool() {
 		return s.next()
 	}
 	return Ask(Open{NewForm(s.env, FormOf[control.SettingsFields, tally.Settings]{
-		Heading: "Change: " + x.label, Op: control.SettingsSet, Save: "Save",
-		Fields: []*widget.Field{{Name: x.id, Label: label, Check: check}},
-		Values: map[string]string{x.id: at},
-		Says: func(t *theme.Theme, width int, _ func(string) string) []string {
-			var out []string
-			for _, l := range widget.Wrap(x.help, width) {
-				out = append(out, t.Paint(theme.Muted, l))
-			}
-			return append(out, "")
-		},
-		Fill: func(value func(string) string) (in control.SettingsFields, err error) {
-			switch x.id {
-			case "retention_days":
-				in.RetentionDays, err = number[int](value, x.id)
-			case "trusted_proxies":
-				in.TrustedProxies = filled(value).words(x.id)
-			case "country_file":
-				in.CountryFile = filled(value).pointer(x.id)
-			default:
-				in.DefaultMaxOutput, err = number[int64](value, x.id)
-			}
-			return in, err
-		},
+		Heading: "Change: " + x.Label, Op: control.SettingsSet, Save: "Save", Asks: []string{x.Name}, Begin: control.CurrentSettings(&s.snap.Settings), Change: true,
 		Done: func(tally.Settings) tea.Cmd { return Ask(Say{Text: "Saved."}) },
 	})})
-}
-
-// waitSetting is how long requests wait; of an engine that does not say, nothing.
-func waitSetting(d *time.Duration) string {
-	switch {
-	case d == nil:
-		return ""
-	case *d == 0:
-		return "not at all"
-	}
-	return "at most " + spanText(*d)
-}
-
-// byCommand are the settings that only the command line changes, with the flag.
-var byCommand = map[string]string{
-	"hold_wait": "--hold-wait 10s", "visitor_wait": "--visitor-wait 2s", "visitor_max_output": "--visitor-max-output 2048", "visitor_in_flight": "--visitor-in-flight 8",
 }

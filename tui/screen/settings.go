@@ -1,13 +1,13 @@
 package screen
 
 import (
-	"cmp"
 	"fmt"
-	"strings"
+	"reflect"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
 
+	"tallygate/engine/control"
 	"tallygate/engine/tally"
 	"tallygate/tui/live"
 	"tallygate/tui/theme"
@@ -17,8 +17,8 @@ import (
 // Settings is what the owner changes while the engine runs, how this terminal
 // looks, and where the engine keeps what it knows; it proves the books, too.
 type Settings struct {
-	list
-	snap    *live.Snapshot
+	*List[setting]
+	rows    []setting
 	report  *tally.Report
 	failed  error
 	started time.Time // of the proof that is under way
@@ -27,27 +27,25 @@ type Settings struct {
 	seq     int
 }
 
-// setting is one of the things that can be set.
+// setting is one of the things that can be set: a field of the engine's settings, or
+// the theme of this terminal.
 type setting struct {
-	id    string // of the input it sets, or "theme"
-	group string
-	label string
-	help  string
+	control.Field
+	text string // what it is
 }
 
-var settings = []setting{
-	{"unpriced", "costs", "models without a price", "refuse: requests for them are refused, because their cost could not be counted. allow: they are served and count as free, so no limit on cost stops them."},
-	{"default_max_output", "costs", "longest answer, if unsaid", "Before a request is sent, its cost is held at the longest answer it may get. This many output tokens are taken for one that names no maximum, if money or tokens are limited. 0: as many as the model can give, at most 16,384."},
-	{"on_leave", "costs", "when a client leaves", "drain: a stream is read to its end for exact usage. cancel: it is closed, and what it may have used by then is booked. auto: cancel where that is known to stop the provider's bill, else drain."},
-	{"hold_wait", "costs", "wait for room", "How long a request waits for money or places that only other requests in flight hold, before it is refused."},
-	{"retention_days", "records", "keep records", "Days to keep the record of each request. Totals, bills and limits stay for good."},
-	{"drop_words", "records", "words of failures", "kept: the first words of what a provider says of a failure are kept for 7 days; they may quote a prompt. dropped: only status and code are kept, and what is there is deleted."},
-	{"visitor_wait", "visitors", "wait for room", "How long a request of a visitor waits for money or places that only others in flight hold."},
-	{"visitor_max_output", "visitors", "longest answer", "Output tokens of a visitor's request, unless the access token says otherwise."},
-	{"visitor_in_flight", "visitors", "at the same time", "Requests of one visitor's address at the same time."},
-	{"trusted_proxies", "visitors", "trusted proxies", "Reverse proxies in front of this gateway, as addresses or networks, spaces between: 127.0.0.1 10.0.0.0/8. Only they are believed whom they forward for. Without them every visitor seems to have the proxy's address."},
-	{"country_file", "visitors", "countries from", "A GeoLite2 or DB-IP database of yours, by its whole path. It is read again when it changes. Empty: the one that is built in."},
-	{"theme", "terminal", "theme", "auto is dark or light, as your terminal's background is. mono has no colours; ascii has nothing beyond ASCII either. It is kept for this machine."},
+const themeSetting = "theme"
+
+// settingTable shows settings.
+var settingTable = &control.Table[setting]{
+	Thing: "setting",
+	ID:    func(x *setting) string { return x.Name },
+	Tone:  noTone[setting],
+	Columns: []control.Column[setting]{
+		{Name: "of", Spare: 1, Get: func(x *setting) control.Value { return control.WordOf(x.Group) }},
+		{Name: "setting", Get: func(x *setting) control.Value { return control.WordOf(x.Label) }},
+		{Name: "is", Get: func(x *setting) control.Value { return control.WordOf(x.text) }},
+	},
 }
 
 // proofPatience bounds a proof of the books: it replays every record.
@@ -55,91 +53,65 @@ const proofPatience = 30 * time.Minute
 
 // NewSettings makes the screen.
 func NewSettings(e *Env) *Settings {
-	s := &Settings{snap: &live.Snapshot{}, list: newList(e, []widget.Column{{Title: "", Width: 8, Priority: 1}, {Title: "setting", Least: 26}, {Title: "is"}})}
-	s.bare = true
+	s := &Settings{}
+	s.List = NewList(e, ListOf[setting]{
+		Screen: "settings", Heading: "Settings", Table: settingTable, Columns: []string{"of", "setting", "is"}, Wide: "is", Share: 50,
+		Widths: map[string]int{"of": 8, "setting": 25},
+		Of:     func(*live.Snapshot) []setting { return s.rows }, First: func([]*setting) {}, Note: func(int) string { return "" },
+		Cell: s.cell, Empty: func() []string { return nil }, Detail: s.about,
+	})
 	return s
 }
 
-// Name implements Screen, as do the methods below.
-func (s *Settings) Name() string { return "settings" }
-
 func (s *Settings) Show(snap *live.Snapshot) {
-	s.snap = snap
-	s.refresh()
+	s.rows = nil
+	if snap.Loaded {
+		set := control.CurrentSettings(&snap.Settings)
+		for _, f := range control.FieldsOf(reflect.TypeFor[control.SettingsFields]()) {
+			text := f.Text(&set)
+			if f.Zero(&set) && f.Unset != "" {
+				text = f.Unset
+			}
+			s.rows = append(s.rows, setting{f, text})
+		}
+		s.rows = append(s.rows, setting{control.Field{Name: themeSetting, Group: "terminal", Label: "Theme",
+			Help: "auto is dark or light, as your terminal's background is. mono has no colours; ascii has nothing beyond ASCII either. It is kept for this machine."}, s.themeText()})
+	}
+	s.List.Show(snap)
 }
 
-func (s *Settings) refresh() {
+func (s *Settings) themeText() string {
+	if s.env.Chosen == theme.Auto || s.env.Chosen == "" {
+		return "auto: " + string(s.env.Theme.Name)
+	}
+	return string(s.env.Chosen)
+}
+
+// cell names a group once, and marks what deserves a look.
+func (s *Settings) cell(x *setting, column string) (string, bool) {
 	t := s.env.Theme
-	if !s.snap.Loaded {
-		s.table.Empty = []string{"loading…"}
-		s.table.SetRows(nil)
-		return
+	switch {
+	case column == "of":
+		for i, v := range s.shown {
+			if v == x && i > 0 && s.shown[i-1].Group == x.Group {
+				return "", true
+			}
+		}
+		return t.Paint(theme.Muted, x.Group), true
+	case column != "is":
+		return "", false
+	case x.Name == "country_file":
+		return s.countries(x.text), true
+	case x.Name == "unpriced" && x.text == string(tally.AllowAtZero):
+		return t.Paint(theme.Warn, "allow, as free"), true
 	}
-	rows := make([]widget.Row, 0, len(settings))
-	group := ""
-	for _, x := range settings {
-		head := ""
-		if x.group != group {
-			group, head = x.group, t.Paint(theme.Muted, x.group)
-		}
-		rows = append(rows, widget.Row{ID: x.id, Cells: []string{head, x.label, s.value(x.id)}})
-	}
-	s.table.SetRows(rows)
-}
-
-// value is a setting in words.
-func (s *Settings) value(id string) string {
-	t, set := s.env.Theme, &s.snap.Settings
-	switch id {
-	case "unpriced":
-		if set.Unpriced == tally.AllowAtZero {
-			return t.Paint(theme.Warn, "allow, as free")
-		}
-		return "refuse"
-	case "default_max_output":
-		if set.DefaultMaxOutput == 0 {
-			return "the model's, at most " + tally.Group(tally.LargestDefaultOutput)
-		}
-		return tally.Group(set.DefaultMaxOutput) + " tokens"
-	case "on_leave":
-		return string(set.OnLeave)
-	case "hold_wait":
-		return waitSetting(set.HoldWait)
-	case "visitor_wait":
-		return waitSetting(set.VisitorWait)
-	case "visitor_max_output":
-		return tally.Group(set.VisitorMaxOutput) + " tokens"
-	case "visitor_in_flight":
-		return plural(int64(set.VisitorInFlight), "request")
-	case "retention_days":
-		if set.RetentionDays == 0 {
-			return "for good"
-		}
-		return plural(int64(set.RetentionDays), "day")
-	case "drop_words":
-		if set.DropWords {
-			return "dropped"
-		}
-		return "kept for 7 days"
-	case "trusted_proxies":
-		return cmp.Or(widget.Safe(strings.Join(set.TrustedProxies, " ")), t.Paint(theme.Muted, "none"))
-	case "country_file":
-		return s.countries()
-	}
-	name := string(s.env.Chosen)
-	if s.env.Chosen == theme.Auto || name == "" {
-		name = "auto: " + string(t.Name)
-	}
-	return name
+	return widget.Safe(x.text), true
 }
 
 // countries is where visitors' countries come from, and how old that is.
-func (s *Settings) countries() string {
+func (s *Settings) countries(from string) string {
 	t, db := s.env.Theme, &s.snap.Status.Countries
-	text := "built in"
-	if s.snap.Settings.CountryFile != "" {
-		text = widget.Safe(s.snap.Settings.CountryFile)
-	}
+	text := widget.Safe(from)
 	switch {
 	case db.Problem != "":
 		return t.Paint(theme.Warn, text+": cannot be used")
@@ -149,15 +121,6 @@ func (s *Settings) countries() string {
 		return text + t.Paint(theme.Warn, ", old: of "+db.Built.Format(time.DateOnly))
 	}
 	return text + t.Paint(theme.Muted, ", of "+db.Built.Format(time.DateOnly))
-}
-
-func (s *Settings) selected() *setting {
-	for i := range settings {
-		if settings[i].id == s.table.SelectedID() {
-			return &settings[i]
-		}
-	}
-	return nil
 }
 
 func (s *Settings) Update(msg tea.Msg) tea.Cmd {
@@ -177,10 +140,8 @@ func (s *Settings) Update(msg tea.Msg) tea.Cmd {
 			}
 			return Ask(Say{Text: "Every record was replayed, and counters and totals agree."})
 		}
-	case tea.KeyPressMsg:
-		cmd, _ := s.key(msg)
-		s.refresh()
-		return cmd
+	default:
+		return s.List.Update(msg)
 	}
 	return nil
 }
@@ -188,26 +149,21 @@ func (s *Settings) Update(msg tea.Msg) tea.Cmd {
 // Draw puts the list above the rest where there is no room beside it: it is
 // short.
 func (s *Settings) Draw() widget.Block {
-	if rows := min(len(settings)+3, s.height-8); s.width < wide && rows >= 10 {
+	if rows := min(len(s.rows)+5, s.height-8); s.width < wide && rows >= 10 {
 		s.table.Focused = !s.detail
-		return widget.Below(s.drawList("Settings", "", s.width, rows), s.drawDetail(s.width, s.height-rows))
+		return widget.Below(s.drawList(s.width, rows), s.drawDetail(s.width, s.height-rows))
 	}
-	return s.draw("Settings", "", 50, s.drawDetail)
+	return s.List.Draw()
 }
 
-func (s *Settings) drawDetail(width, height int) widget.Block {
+// about tells of what is chosen, and of the engine.
+func (s *Settings) about(x *setting, inner, rows int) Detail {
 	t, now, st := s.env.Theme, s.env.Clock(), &s.snap.Status
-	inner, rows := widget.Inner(width, height)
 	muted := func(s string) string { return t.Paint(theme.Muted, s) }
 	var lines []string
-	if x := s.selected(); x != nil {
-		lines = append(lines, heading(t, x.label, "", inner))
-		lines = append(lines, widget.Wrap(x.help, inner)...)
-		if flag := byCommand[x.id]; flag != "" {
-			lines = append(lines, widget.Wrap("It is changed with: tallygate settings set "+flag, inner)...)
-		}
-		lines = append(lines, "")
-	}
+	lines = append(lines, heading(t, x.Label, "", inner))
+	lines = append(lines, widget.Wrap(upper(x.Help)+".", inner)...)
+	lines = append(lines, "")
 	books := append([]string{heading(t, "The books", "c proves them", inner)}, s.proof(inner, max(rows-len(lines)-1, 12))...)
 	proved := !s.started.IsZero() || s.report != nil || s.failed != nil
 	if proved { // what was asked for stands where it is seen
@@ -240,7 +196,7 @@ func (s *Settings) drawDetail(width, height int) widget.Block {
 	if !proved {
 		lines = append(lines, books...)
 	}
-	return s.box("About", "", width, height, lines)
+	return Detail{"About", "", lines}
 }
 
 // waitingText tells how many requests wait for room beside those in flight.

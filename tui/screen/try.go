@@ -17,12 +17,7 @@ import (
 func newTry(e *Env, client, model string) Dialog {
 	return NewForm(e, FormOf[control.Try, control.Tried]{
 		Heading: "Send a test request", Op: control.EngineTry, Save: "Send it", Busy: "sending it and waiting for the answer",
-		Fields: []*widget.Field{{Name: "client", Label: "Client"}, {Name: "model", Label: "Model"}, {Name: "prompt", Label: "Prompt"}},
-		Values: map[string]string{"client": client, "model": model},
-		Fill: func(value func(string) string) (control.Try, error) {
-			v := filled(value)
-			return control.Try{Client: v.text("client"), Model: v.text("model"), Prompt: v.text("prompt")}, nil
-		},
+		Asks: []string{"client", "model", "prompt"}, Begin: control.Try{Client: client, Model: model},
 		Done: func(out control.Tried) tea.Cmd { return Ask(Open{&tried{out: out}}) },
 	})
 }

@@ -3,7 +3,7 @@ package screen
 import (
 	"cmp"
 	"fmt"
-	"strings"
+	"reflect"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -94,10 +94,12 @@ func (w *Wizard) enter(step wizardStep) {
 	case wizardAccount:
 		w.form = w.accountForm()
 	case wizardClient:
-		w.form = widget.NewForm([]*widget.Field{
-			{Name: "name", Label: "Name", Check: must("name"), Help: "who gets the key: a customer, an app, yourself"},
-			{Name: "limits", Label: "Limits", Check: checkLimits, Help: "METRIC=MAX/WINDOW with spaces between; safe ones are filled in"},
-		}, map[string]string{"name": "My first client", "limits": safeLimits}, "Make the client and its key", "Skip for now")
+		help := map[string]string{"name": "who gets the key: a customer, an app, yourself"}
+		var fields []*widget.Field
+		for _, f := range fieldsAsked(reflect.TypeFor[control.Setup](), []string{"name", "limits"}) {
+			fields = append(fields, widgetOf(&f, help[f.Name], f.Name == "name"))
+		}
+		w.form = widget.NewForm(fields, map[string]string{"name": "My first client", "limits": safeLimits}, "Make the client and its key", "Skip for now")
 	}
 }
 
@@ -212,15 +214,15 @@ func (w *Wizard) makeClient() tea.Cmd {
 	if !w.form.Valid() {
 		return nil
 	}
-	name := strings.TrimSpace(w.form.Value("name"))
-	limits, err := limitEdits(w.form.Value("limits"), nil)
-	if err != nil {
-		w.problem = explain(err)
-		return nil
+	var in control.Setup
+	for _, f := range fieldsAsked(reflect.TypeFor[control.Setup](), []string{"name", "limits"}) {
+		if err := f.Fill(&in, w.form.Value(f.Name), ""); err != nil {
+			w.problem = explain(err)
+			return nil
+		}
 	}
 	if len(w.env.Source.Snapshot().Gateways) == 0 {
-		in := control.Setup{Name: name, Limits: limits}
-		if limits == nil {
+		if in.Limits == nil {
 			in.Limits = []tally.LimitEdit{} // none, rather than the usual ones
 		}
 		return ask(w, "making the client and its key", control.EngineSetup, in, func(out control.SetupDone) tea.Cmd {
@@ -228,11 +230,11 @@ func (w *Wizard) makeClient() tea.Cmd {
 			return nil
 		})
 	}
-	in := control.CreateClient{ClientFields: control.ClientFields{Name: &name, Limits: limits}}
+	create := control.CreateClient{ClientFields: control.ClientFields{Name: &in.Name, Limits: in.Limits}}
 	if snap := w.env.Source.Snapshot(); len(snap.Gateways) > 1 {
-		in.Gateway = snap.Gateways[0].Slug
+		create.Gateway = snap.Gateways[0].Slug
 	}
-	return ask(w, "making the client", control.ClientsCreate, in, func(c tally.Client) tea.Cmd {
+	return ask(w, "making the client", control.ClientsCreate, create, func(c tally.Client) tea.Cmd {
 		return ask(w, "making its key", control.KeysCreate, control.CreateKey{Client: c.Slug}, func(k control.KeyCreated) tea.Cmd {
 			snap, curl := w.env.Source.Snapshot(), ""
 			if model, ok := modelFor(snap, k.Client); ok {
