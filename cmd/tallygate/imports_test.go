@@ -69,6 +69,7 @@ var mayUse = map[string][]string{
 	"github.com/charmbracelet/colorprofile":   {"tui", "tui/tuitest"},
 	"github.com/charmbracelet/x/ansi":         {"tui", "tui/tuitest", "tui/widget"},
 	"github.com/dgraph-io/badger/v4":          {"storage/badgerdb"},
+	"github.com/golang-jwt/jwt/v5":            {"engine/token"},
 	"github.com/guptarohit/asciigraph":        {"tui/widget"},
 	"github.com/oschwald/maxminddb-golang/v2": {"engine/geo"},
 	"github.com/rogpeppe/go-internal":         {"tests of cmd/tallygate"},
@@ -196,6 +197,7 @@ func TestImportRulesBite(t *testing.T) {
 		{"engine/control/server.go", "github.com/stretchr/testify/assert", "nothing says who may import"},
 		{"engine/control/server.go", "github.com/tidwall/gjson", "nothing says who may import"},
 		{"engine/auth/verify.go", "github.com/oschwald/maxminddb-golang/v2", "maxminddb-golang/v2 is for engine/geo only"},
+		{"engine/auth/token.go", "github.com/golang-jwt/jwt/v5", "jwt/v5 is for engine/token only"},
 		{"engine/geo/file.go", "tallygate/engine/tally", "engine/geo must not import engine/tally"},
 		{"engine/meter/meter.go", "github.com/dgraph-io/badger/v44", "nothing says who may import"},
 
