@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tallygate/engine/control"
+	"tallygate/engine/slug"
 	"tallygate/engine/tally"
 )
 
@@ -149,7 +150,7 @@ func (w *World) addProvider(name string, kind tally.ProviderKind, baseURL string
 
 func (w *World) addClient(g *control.GatewayView, name, words string, age time.Duration) *control.ClientView {
 	c := &control.ClientView{GatewaySlug: g.Slug}
-	c.Meta, c.Gateway, c.Name, c.Slug, c.Status = w.meta("cl", age), g.ID, name, tally.Slugify(name), tally.Active
+	c.Meta, c.Gateway, c.Name, c.Slug, c.Status = w.meta("cl", age), g.ID, name, slug.Of(name), tally.Active
 	c.Limits = limits(words)
 	c.LimitStates = w.states("client", c.Slug, c.Limits, nil)
 	w.clients = append(w.clients, c)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"tallygate/engine/control"
+	"tallygate/engine/slug"
 	"tallygate/engine/tally"
 )
 
@@ -49,7 +50,7 @@ func (w *World) answerGateways() {
 			return control.GatewayCreated{}, err
 		}
 		if g.Slug == "" {
-			g.Slug = tally.Slugify(g.Name)
+			g.Slug = slug.Of(g.Name)
 		}
 		if _, err := w.gateway(g.Slug); err == nil {
 			return control.GatewayCreated{}, tally.Errorf(tally.Conflict, "there is a gateway %q already", g.Slug)

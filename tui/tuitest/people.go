@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tallygate/engine/control"
+	"tallygate/engine/slug"
 	"tallygate/engine/tally"
 )
 
@@ -40,7 +41,7 @@ func (w *World) answerClients() {
 			return tally.Client{}, err
 		}
 		if c.Slug == "" {
-			c.Slug = tally.Slugify(c.Name)
+			c.Slug = slug.Of(c.Name)
 		}
 		if err := firstOf(tally.CheckName("name", c.Name), tally.CheckSlug(c.Slug), w.free(c.Slug)); err != nil {
 			return tally.Client{}, err
