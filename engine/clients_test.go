@@ -57,7 +57,7 @@ func TestClientNamesAndSlugs(t *testing.T) {
 		return control.CreateClient{Slug: slug, ClientFields: control.ClientFields{Name: &name}}
 	}
 	for _, tc := range []struct{ name, slug string }{
-		{"Café Zoë", "caf-zo"}, {"caf zo", "caf-zo-2"}, {"CAF ZO!", "caf-zo-3"}, {"東京", "client"}, {"大阪", "client-2"},
+		{"Café Zoë", "cafe-zoe"}, {"cafe zoe", "cafe-zoe-2"}, {"CAFE ZOE!", "cafe-zoe-3"}, {"東京", "client"}, {"大阪", "client-2"},
 		{strings.Repeat("a", 80), strings.Repeat("a", 63)}, {strings.Repeat("a", 81), strings.Repeat("a", 61) + "-2"},
 	} {
 		if got := do(w, control.ClientsCreate, create("", tc.name)); got.Slug != tc.slug {
@@ -65,11 +65,11 @@ func TestClientNamesAndSlugs(t *testing.T) {
 		}
 	}
 	refused(w, control.ClientsCreate, create("", "CAFÉ zoë"), tally.Conflict, "already")
-	refused(w, control.ClientsCreate, create("caf-zo", "Other"), tally.Conflict, `"caf-zo"`, "caf-zo-4 is free")
-	refused(w, control.ClientsUpdate, control.UpdateClient{Client: "caf-zo", NewSlug: "client"}, tally.Conflict)
-	refused(w, control.ClientsUpdate, control.UpdateClient{Client: "caf-zo", ClientFields: control.ClientFields{Name: to("大阪")}}, tally.Conflict)
-	do(w, control.ClientsUpdate, control.UpdateClient{Client: "caf-zo", NewSlug: "caf-zo", ClientFields: control.ClientFields{Name: to("CAFÉ ZOË")}}) // its own
-	refused(w, control.ClientsShow, control.Named{Name: "caf-zu"}, tally.NotFound, `did you mean "caf-zo"?`)
+	refused(w, control.ClientsCreate, create("cafe-zoe", "Other"), tally.Conflict, `"cafe-zoe"`, "cafe-zoe-4 is free")
+	refused(w, control.ClientsUpdate, control.UpdateClient{Client: "cafe-zoe", NewSlug: "client"}, tally.Conflict)
+	refused(w, control.ClientsUpdate, control.UpdateClient{Client: "cafe-zoe", ClientFields: control.ClientFields{Name: to("大阪")}}, tally.Conflict)
+	do(w, control.ClientsUpdate, control.UpdateClient{Client: "cafe-zoe", NewSlug: "cafe-zoe", ClientFields: control.ClientFields{Name: to("CAFÉ ZOË")}}) // its own
+	refused(w, control.ClientsShow, control.Named{Name: "cafe-zoo"}, tally.NotFound, `did you mean "cafe-zoe"?`)
 	refused(w, control.ClientsShow, control.Named{Name: strings.Repeat("x", 200_000)}, tally.NotFound, "there is no client")
 	w.consistent()
 }

@@ -1,13 +1,13 @@
 package engine
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
+	"tallygate/engine/slug"
 	"tallygate/engine/tally"
 )
-
-const longestSlug = 63
 
 // slugFor returns the slug that was asked for, or one made from the name and
 // numbered if that is taken.
@@ -25,16 +25,13 @@ func slugFor(what, asked, name string, taken func(slug string) bool) (string, er
 }
 
 func freeSlug(what, name string, taken func(string) bool) string {
-	base := what // of a name that nothing can be kept of
-	if strings.ContainsAny(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789") {
-		base = tally.Slugify(name)
-	}
-	slug := base
-	for n := 2; taken(slug); n++ {
+	base := cmp.Or(slug.Of(name), what)
+	free := base
+	for n := 2; taken(free); n++ {
 		number := "-" + strconv.Itoa(n)
-		slug = strings.TrimRight(base[:min(len(base), longestSlug-len(number))], "-") + number
+		free = strings.TrimRight(base[:min(len(base), slug.Longest-len(number))], "-") + number
 	}
-	return slug
+	return free
 }
 
 // setName puts a name that people see into a field.

@@ -245,7 +245,7 @@ func TestUsageOfVisitors(t *testing.T) {
 			t.Errorf("%+v: %+v", in, got)
 		}
 		in.By = "code"
-		if got := do(w, control.UsageShow, in); len(got.Rows) != 1 || got.Rows[0].ID != "requests_limit" || got.Rows[0].Refused != 1 {
+		if got := do(w, control.UsageShow, in); len(got.Rows) != 2 || got.Rows[0].ID != "requests_limit" || got.Rows[0].Refused != 1 || got.Rows[1].ID != "" || got.Rows[1].Requests != 2 {
 			t.Errorf("%+v: %+v", in, got)
 		}
 		in.By = "model"

@@ -18,25 +18,26 @@ const (
 	maxSpans  = 3000                // rows of hours or days
 )
 
-// breakdown is a way of breaking usage down: the family it is read from, and
-// which part of the family's value names the row. A family of pairs is summed
-// over its other part.
+// breakdown is a way of breaking usage down: the family it is read from, which part
+// of the family's value names the row, and what people call what has none. A family of
+// pairs is summed over its other part.
 type breakdown struct {
-	family tally.Family
-	part   int
+	family  tally.Family
+	part    int
+	without string
 }
 
 var breakdowns = map[control.Breakdown]breakdown{
-	"client":   {tally.ByClient, 0},
-	"key":      {tally.ByKey, 0},
-	"model":    {tally.ByModel, 0},
-	"upstream": {tally.ByUpstream, 0},
-	"provider": {tally.ByProvider, 0},
-	"gateway":  {tally.ByGateway, 0},
-	"country":  {tally.ByGatewayCountry, 1},
-	"status":   {tally.ByClientStatus, 1},
-	"code":     {tally.ByGatewayCode, 1},
-	"token":    {tally.ByToken, 0},
+	"client":   {tally.ByClient, 0, "without client"},
+	"key":      {tally.ByKey, 0, "without key"},
+	"model":    {tally.ByModel, 0, "without model"},
+	"upstream": {tally.ByUpstream, 0, "without upstream"},
+	"provider": {tally.ByProvider, 0, "without provider"},
+	"gateway":  {tally.ByGateway, 0, "without gateway"},
+	"country":  {tally.ByGatewayCountry, 1, "unknown country"},
+	"status":   {tally.ByClientStatus, 1, "without client"}, // it is kept of clients only
+	"code":     {tally.ByGatewayCode, 1, "without code"},
+	"token":    {tally.ByToken, 0, "without access token"},
 }
 
 // whose is the one thing whose usage is asked for: the family of its sums, its
@@ -85,8 +86,8 @@ func (e *Engine) usageOf(ctx context.Context, c *tally.Catalog, in *control.Usag
 	return whose{family: tally.ByTotal}, dates, nil
 }
 
-// showUsage sums up what was used. The total is of everything in the span; its
-// rows add up to it where every request has what they are broken down by.
+// showUsage sums up what was used. The rows of each breakdown add up to the total: what
+// has not what they are broken down by has a row of its own.
 func (e *Engine) showUsage(ctx context.Context, in control.UsageQuery) (control.Usage, error) {
 	c, now := e.catalog.Load(), e.clock()
 	of, dates, err := e.usageOf(ctx, c, &in)
@@ -97,25 +98,24 @@ func (e *Engine) showUsage(ctx context.Context, in control.UsageQuery) (control.
 	if err != nil {
 		return control.Usage{}, err
 	}
-	whole := []time.Time{edges[0], edges[len(edges)-1]}
-	total, err := e.usageTotal(ctx, of, whole)
+	total, rows, err := e.usageRows(ctx, c, in.By, of, edges)
 	if err != nil {
 		return control.Usage{}, err
 	}
-	out := control.Usage{Since: whole[0], Until: whole[1], Total: control.NewSums(total)}
+	out := control.Usage{Since: edges[0], Until: edges[len(edges)-1], Total: control.NewSums(total)}
 	if out.Until.After(now) {
 		out.Until = now.UTC()
 	}
 	if in.By == "" && in.Every == "" {
 		return out, nil // there is only the total
 	}
-	out.Rows, err = e.usageRows(ctx, c, in.By, of, edges)
+	out.Rows = rows
 	if in.Every == "" {
 		for i := range out.Rows {
 			out.Rows[i].At = time.Time{}
 		}
 	}
-	return out, err
+	return out, nil
 }
 
 // usageEdges cuts what the owner asks for into spans.
@@ -144,96 +144,97 @@ func usageEdges(in *control.UsageQuery, dates control.Calendar) ([]time.Time, er
 	return edges, nil
 }
 
-func (e *Engine) usageTotal(ctx context.Context, of whose, edges []time.Time) (*tally.Sums, error) {
-	q := storage.SeriesQuery{Family: of.family, First: of.id, Edges: edges}
-	points, err := e.store.Series(ctx, q)
+// usageRows are the total and its rows, by span and then the dearest first; in each
+// span what is in none of the others comes last.
+func (e *Engine) usageRows(ctx context.Context, c *tally.Catalog, by control.Breakdown, of whose, edges []time.Time) (*tally.Sums, []control.UsageRow, error) {
+	b, first, err := of.brokenDown(by)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var total tally.Sums
-	for i := range points {
-		total.Merge(&points[i].Sums)
+	ask := []storage.SeriesQuery{{Family: of.family, First: of.id, Edges: edges}}
+	if by != "" {
+		ask = append(ask, storage.SeriesQuery{Family: b.family, First: first, Edges: edges})
 	}
-	return &total, nil
-}
-
-// usageRows are the rows, by span and then the dearest first.
-func (e *Engine) usageRows(ctx context.Context, c *tally.Catalog, by control.Breakdown, of whose, edges []time.Time) ([]control.UsageRow, error) {
-	b := breakdown{family: of.family}
-	q := storage.SeriesQuery{First: of.id, Edges: edges}
-	switch family, pair := of.by[by]; {
-	case by == "" || by == of.what:
-	case of.what == "":
-		b = breakdowns[by]
-	case of.what == "client" && by == "key": // its keys are picked from all
-		b, q.First = breakdowns[by], ""
-	case pair:
-		b = breakdown{family, 1}
-	default:
-		ways := slices.Sorted(maps.Keys(of.by))
-		if of.what == "client" {
-			ways = slices.Insert(ways, 0, "key")
-		}
-		return nil, tally.Errorf(tally.Invalid, "usage of one %s cannot be broken down by %s", of.what, by).WithHint("by %s", joinWords(ways))
+	if by == "provider" {
+		ask = append(ask, storage.SeriesQuery{Family: tally.ByFailure, Edges: edges})
 	}
-	q.Family = b.family
-	points, err := e.store.Series(ctx, q)
+	points, err := e.store.Series(ctx, ask...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	type place struct {
 		at    time.Time
 		value string
 	}
-	sums := map[place]*tally.Sums{}
+	total, sums, failed := &tally.Sums{}, map[place]*tally.Sums{}, map[time.Time][]storage.Point{}
+	sumOf := func(at time.Time, value string) *tally.Sums {
+		p := place{at.UTC(), value}
+		if sums[p] == nil {
+			sums[p] = &tally.Sums{}
+		}
+		return sums[p]
+	}
 	for i := range points {
 		p := &points[i]
-		if by == "key" && of.what == "client" && !keyOf(c, tally.ID(p.Dim[0]), tally.ID(of.id)) {
-			continue
+		switch value := p.Dim[b.part]; {
+		case p.Of == 0:
+			total.Merge(&p.Sums)
+			sumOf(p.At, "").Merge(&p.Sums)
+		case p.Of == 2:
+			sumOf(p.At, p.Dim[0]) // it may have answered nothing
+			failed[p.At.UTC()] = append(failed[p.At.UTC()], *p)
+		case by == "key" && of.what == "client" && !keyOf(c, tally.ID(value), tally.ID(of.id)):
+		default:
+			sumOf(p.At, value).Merge(&p.Sums)
+			sumOf(p.At, "").Unmerge(&p.Sums)
 		}
-		at := place{p.At.UTC(), ""}
-		if by != "" {
-			at.value = p.Dim[b.part]
-		}
-		if sums[at] == nil {
-			sums[at] = &tally.Sums{}
-		}
-		sums[at].Merge(&p.Sums)
 	}
-	failed := map[time.Time]map[tally.ID]control.Failures{}
-	if by == "provider" {
-		points, err := e.store.Series(ctx, storage.SeriesQuery{Family: tally.ByFailure, Edges: edges})
-		if err != nil {
-			return nil, err
-		}
-		for len(points) > 0 {
-			at := points[0].At
-			n := slices.IndexFunc(points, func(p storage.Point) bool { return !p.At.Equal(at) })
-			if n < 0 {
-				n = len(points)
-			}
-			failed[at.UTC()] = failuresOf(points[:n])
-			points = points[n:]
-			for id := range failed[at.UTC()] { // one may have answered nothing
-				if row := (place{at.UTC(), string(id)}); sums[row] == nil {
-					sums[row] = &tally.Sums{}
-				}
-			}
-		}
+	failures := map[time.Time]map[tally.ID]control.Failures{}
+	for at, points := range failed {
+		failures[at] = failuresOf(points)
 	}
 	rows := make([]control.UsageRow, 0, len(sums))
 	for at, s := range sums {
-		id := at.value
-		if by == "token" {
-			id = tokenID(id)
+		row := control.UsageRow{At: at.at, By: by, ID: at.value, Name: usageName(c, by, at.value), Sums: control.NewSums(s), Failures: failures[at.at][tally.ID(at.value)]}
+		switch {
+		case at.value == "" && *s == tally.Sums{} && by != "":
+			continue
+		case at.value == "":
+			row.Name = b.without
+		case by == "token":
+			row.ID = tokenID(at.value)
 		}
-		rows = append(rows, control.UsageRow{At: at.at, By: by, ID: id, Name: usageName(c, by, at.value), Sums: control.NewSums(s), Failures: failed[at.at][tally.ID(at.value)]})
+		rows = append(rows, row)
 	}
 	slices.SortFunc(rows, func(a, b control.UsageRow) int {
+		if (a.ID == "") != (b.ID == "") && a.At.Equal(b.At) {
+			return cmp.Compare(b.ID, a.ID)
+		}
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(b.CostNanoUSD, a.CostNanoUSD), cmp.Compare(b.Requests, a.Requests),
 			cmp.Compare(b.Refused, a.Refused), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})
-	return rows, nil
+	return total, rows, nil
+}
+
+// brokenDown is how the usage of something is broken down, and by which first part the
+// rows are selected.
+func (of *whose) brokenDown(by control.Breakdown) (breakdown, string, error) {
+	b := breakdowns[by]
+	switch family, pair := of.by[by]; {
+	case by == "" || by == of.what:
+		return breakdown{family: of.family}, of.id, nil
+	case of.what == "":
+		return b, "", nil
+	case of.what == "client" && by == "key": // its keys are picked from all
+		return b, "", nil
+	case pair:
+		return breakdown{family, 1, b.without}, of.id, nil
+	}
+	ways := slices.Sorted(maps.Keys(of.by))
+	if of.what == "client" {
+		ways = slices.Insert(ways, 0, "key")
+	}
+	return b, "", tally.Errorf(tally.Invalid, "usage of one %s cannot be broken down by %s", of.what, by).WithHint("by %s", joinWords(ways))
 }
 
 // keyOf reports whether a key is a client's, or was when both were deleted.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -56,33 +57,32 @@ func TestUsageBreakdowns(t *testing.T) {
 	for _, tc := range []struct {
 		in    control.UsageQuery
 		total string
-		whole bool // the rows add up to the total
 		rows  []string
 	}{
-		{control.UsageQuery{}, "+++++-- $0.013", false, nil},
-		{control.UsageQuery{By: "client"}, "+++++-- $0.013", false, []string{"aurora +++- $0.012", "borealis +- $0.001"}},
-		{control.UsageQuery{By: "key"}, "+++++-- $0.013", false, []string{"aurora/default +++- $0.012", "borealis/default +- $0.001"}},
-		{control.UsageQuery{By: "model"}, "+++++-- $0.013", true, []string{"dear + $0.01", "cheap +++- $0.003", "sim-small + $0", "no-such-model - $0"}},
-		{control.UsageQuery{By: "upstream"}, "+++++-- $0.013", false, []string{"dear + $0.01", "cheap-2026 +++ $0.003", "sim-small + $0"}},
-		{control.UsageQuery{By: "provider"}, "+++++-- $0.013", false, []string{"up ++++ $0.013", "sim + $0"}},
-		{control.UsageQuery{By: "gateway"}, "+++++-- $0.013", true, []string{"main +++++-- $0.013"}},
-		{control.UsageQuery{By: "status"}, "+++++-- $0.013", false, []string{"200 ++++ $0.013", "404 - $0", "429 - $0"}},
-		{control.UsageQuery{By: "code"}, "+++++-- $0.013", false, []string{"model_not_found - $0", "requests_limit - $0"}},
-		{control.UsageQuery{By: "country"}, "+++++-- $0.013", false, nil},
-		{control.UsageQuery{By: "token"}, "+++++-- $0.013", false, nil},
-		{control.UsageQuery{Client: "aurora"}, "+++- $0.012", false, nil},
-		{control.UsageQuery{Client: "aurora", By: "client"}, "+++- $0.012", true, []string{"aurora +++- $0.012"}},
-		{control.UsageQuery{Client: "aurora", By: "model"}, "+++- $0.012", true, []string{"dear + $0.01", "cheap ++ $0.002", "no-such-model - $0"}},
-		{control.UsageQuery{Client: "aurora", By: "key"}, "+++- $0.012", true, []string{"aurora/default +++- $0.012"}},
-		{control.UsageQuery{Client: "borealis", By: "status"}, "+- $0.001", true, []string{"200 + $0.001", "429 - $0"}},
-		{control.UsageQuery{Client: "borealis", By: "code"}, "+- $0.001", false, []string{"requests_limit - $0"}},
-		{control.UsageQuery{By: "client", Since: "2h"}, "++ $0.001", false, []string{"aurora + $0.001"}},
-		{control.UsageQuery{By: "client", Since: "2026-11-22"}, "++ $0.001", false, []string{"aurora + $0.001"}},
-		{control.UsageQuery{By: "client", Since: "2026-11-21", Until: "2026-11-22"}, "+++-- $0.012", true, []string{"aurora ++- $0.011", "borealis +- $0.001"}},
-		{control.UsageQuery{Every: "day", Since: "2026-11-20"}, "+++++-- $0.013", true, []string{"11-21T00:00  +++-- $0.012", "11-22T00:00  ++ $0.001"}},
-		{control.UsageQuery{Every: "hour", By: "client", Since: "30h"}, "+++++-- $0.013", false,
-			[]string{"11-21T12:00 aurora ++- $0.011", "11-21T12:00 borealis +- $0.001", "11-22T14:00 aurora + $0.001"}},
-		{control.UsageQuery{Every: "day", Client: "borealis"}, "+- $0.001", true, []string{"11-21T00:00  +- $0.001"}},
+		{control.UsageQuery{}, "+++++-- $0.013", nil},
+		{control.UsageQuery{By: "client"}, "+++++-- $0.013", []string{"aurora +++- $0.012", "borealis +- $0.001", "without client + $0"}},
+		{control.UsageQuery{By: "key"}, "+++++-- $0.013", []string{"aurora/default +++- $0.012", "borealis/default +- $0.001", "without key + $0"}},
+		{control.UsageQuery{By: "model"}, "+++++-- $0.013", []string{"dear + $0.01", "cheap +++- $0.003", "sim-small + $0", "no-such-model - $0"}},
+		{control.UsageQuery{By: "upstream"}, "+++++-- $0.013", []string{"dear + $0.01", "cheap-2026 +++ $0.003", "sim-small + $0", "without upstream -- $0"}},
+		{control.UsageQuery{By: "provider"}, "+++++-- $0.013", []string{"up ++++ $0.013", "sim + $0", "without provider -- $0"}},
+		{control.UsageQuery{By: "gateway"}, "+++++-- $0.013", []string{"main +++++-- $0.013"}},
+		{control.UsageQuery{By: "status"}, "+++++-- $0.013", []string{"200 ++++ $0.013", "404 - $0", "429 - $0", "without client + $0"}},
+		{control.UsageQuery{By: "code"}, "+++++-- $0.013", []string{"model_not_found - $0", "requests_limit - $0", "without code +++++ $0.013"}},
+		{control.UsageQuery{By: "country"}, "+++++-- $0.013", []string{"unknown country +++++-- $0.013"}},
+		{control.UsageQuery{By: "token"}, "+++++-- $0.013", []string{"without access token +++++-- $0.013"}},
+		{control.UsageQuery{Client: "aurora"}, "+++- $0.012", nil},
+		{control.UsageQuery{Client: "aurora", By: "client"}, "+++- $0.012", []string{"aurora +++- $0.012"}},
+		{control.UsageQuery{Client: "aurora", By: "model"}, "+++- $0.012", []string{"dear + $0.01", "cheap ++ $0.002", "no-such-model - $0"}},
+		{control.UsageQuery{Client: "aurora", By: "key"}, "+++- $0.012", []string{"aurora/default +++- $0.012"}},
+		{control.UsageQuery{Client: "borealis", By: "status"}, "+- $0.001", []string{"200 + $0.001", "429 - $0"}},
+		{control.UsageQuery{Client: "borealis", By: "code"}, "+- $0.001", []string{"requests_limit - $0", "without code + $0.001"}},
+		{control.UsageQuery{By: "client", Since: "2h"}, "++ $0.001", []string{"aurora + $0.001", "without client + $0"}},
+		{control.UsageQuery{By: "client", Since: "2026-11-22"}, "++ $0.001", []string{"aurora + $0.001", "without client + $0"}},
+		{control.UsageQuery{By: "client", Since: "2026-11-21", Until: "2026-11-22"}, "+++-- $0.012", []string{"aurora ++- $0.011", "borealis +- $0.001"}},
+		{control.UsageQuery{Every: "day", Since: "2026-11-20"}, "+++++-- $0.013", []string{"11-21T00:00  +++-- $0.012", "11-22T00:00  ++ $0.001"}},
+		{control.UsageQuery{Every: "hour", By: "client", Since: "30h"}, "+++++-- $0.013",
+			[]string{"11-21T12:00 aurora ++- $0.011", "11-21T12:00 borealis +- $0.001", "11-22T14:00 aurora + $0.001", "11-22T14:00 without client + $0"}},
+		{control.UsageQuery{Every: "day", Client: "borealis"}, "+- $0.001", []string{"11-21T00:00  +- $0.001"}},
 	} {
 		got := do(w, control.UsageShow, tc.in)
 		total := strings.TrimSpace(rowsOf(control.Usage{Rows: []control.UsageRow{{Sums: got.Total}}})[0])
@@ -95,11 +95,11 @@ func TestUsageBreakdowns(t *testing.T) {
 			sum.Refused += r.Refused
 			sum.CostNanoUSD += r.CostNanoUSD
 			sum.InputTokens += r.InputTokens
-			if r.By != tc.in.By || tc.in.By != "" && r.ID == "" {
+			if r.By != tc.in.By {
 				t.Errorf("%+v: row %+v", tc.in, r)
 			}
 		}
-		if adds := sum.Requests == got.Total.Requests && sum.Refused == got.Total.Refused && sum.CostNanoUSD == got.Total.CostNanoUSD && sum.InputTokens == got.Total.InputTokens; tc.whole && !adds {
+		if adds := sum.Requests == got.Total.Requests && sum.Refused == got.Total.Refused && sum.CostNanoUSD == got.Total.CostNanoUSD && sum.InputTokens == got.Total.InputTokens; len(tc.rows) > 0 && !adds {
 			t.Errorf("%+v: the rows add up to %+v, the total is %+v", tc.in, sum, got.Total)
 		}
 		if got.Rows == nil {
@@ -223,4 +223,83 @@ func TestRequests(t *testing.T) {
 	}
 	refused(w, control.RequestsShow, control.PickRequest{ID: "req_00000000000000000000000000"}, tally.NotFound, "tallygate requests list")
 	refused(w, control.RequestsShow, control.PickRequest{ID: " "}, tally.Invalid, "x-request-id")
+}
+
+// Whatever requests have and have not, the rows of each breakdown add up to its total,
+// in each figure and span.
+func TestUsageRowsAddUp(t *testing.T) {
+	w := newWorld(t)
+	aurora, borealis, keys := used(w)
+	gateway := w.engine.catalog.Load().Gateways[0]
+	dice := rand.New(rand.NewPCG(1, 2))
+	some := func(values ...string) string { return values[dice.IntN(len(values))] }
+	for range 300 {
+		w.wait(time.Duration(dice.IntN(30)) * time.Minute)
+		w.settled(1, func(r *tally.Record) {
+			r.Gateway, r.Client, r.Key = gateway.ID, "", ""
+			switch dice.IntN(4) {
+			case 0:
+				r.Client, r.Key = aurora.ID, keys[0].ID
+			case 1:
+				r.Client, r.Key = borealis.ID, keys[1].ID
+			case 2:
+				r.Token = tally.TokenName(gateway.PublicID, some("tok_1", "tok_2"))
+				r.Country = some("", "PT", "US")
+			}
+			r.Model, r.Upstream, r.Provider = some("", "cheap", "dear"), some("", "cheap-2026"), tally.ID(some("", "pr_gone"))
+			r.Outcome, r.Code, r.Status = tally.OK, "", 200
+			switch dice.IntN(3) {
+			case 0:
+				r.Outcome, r.Code, r.Status, r.Count = tally.OutcomeDenied, some(tally.CodeModelNotFound, tally.CodeInvalidKey), 404, 3
+			case 1:
+				r.Outcome, r.Code, r.Status = tally.OutcomeFailed, "upstream_error", 502
+			}
+			if !r.Outcome.Refused() {
+				r.Cost, r.Credits, r.NewSession = tally.NanoUSD(dice.IntN(1e9)), tally.NanoUSD(dice.IntN(1e9)), dice.IntN(9) == 0
+				r.Tokens = tally.Tokens{Input: dice.Int64N(999), CachedInput: dice.Int64N(99), CacheWrite: dice.Int64N(99), Output: dice.Int64N(999), Reasoning: dice.Int64N(99)}
+			}
+		})
+	}
+	figures := func(s *control.Sums) [11]int64 {
+		return [...]int64{s.Requests, s.Refused, s.Errors, s.Sessions, s.InputTokens, s.CachedInputTokens, s.CacheWriteTokens, s.OutputTokens, s.ReasoningTokens,
+			int64(s.CostNanoUSD), int64(s.CreditsNanoUSD)}
+	}
+	without, asked := 0, 0
+	for _, of := range []control.UsageQuery{{}, {Client: "aurora"}, {Gateway: "main"}, {Token: "tok_1"}} {
+		for by := range breakdowns {
+			for _, every := range []control.Step{"", "day"} {
+				in := of
+				in.By, in.Every, in.Since = by, every, "30d"
+				got, err := control.UsageShow.Do(t.Context(), w.owner, in)
+				if tally.CodeOf(err) == tally.Invalid {
+					continue // one thing is not broken down by everything
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				asked++
+				var sum [11]int64
+				for i := range got.Rows {
+					r := &got.Rows[i]
+					for i, n := range figures(&r.Sums) {
+						if sum[i] += n; n < 0 {
+							t.Errorf("%+v: row %+v", in, r)
+						}
+					}
+					if r.ID == "" {
+						without++
+						if last := i+1 == len(got.Rows) || !got.Rows[i+1].At.Equal(r.At); !last || r.Name != breakdowns[by].without {
+							t.Errorf("%+v: row %d is %+v", in, i, r)
+						}
+					}
+				}
+				if want := figures(&got.Total); sum != want {
+					t.Errorf("%+v: the rows add up to %v, the total is %v", in, sum, want)
+				}
+			}
+		}
+	}
+	if without < 20 || asked < 30 {
+		t.Errorf("%d breakdowns have %d rows of what has none", asked, without)
+	}
 }

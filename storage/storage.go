@@ -128,6 +128,7 @@ type SeriesQuery struct {
 // Point is the sum of one family value over one span. Spans without traffic
 // have none.
 type Point struct {
+	Of  int       // the query, by its place among those that were asked together
 	At  time.Time // the span's first edge
 	Dim tally.Dim
 	tally.Sums
@@ -138,8 +139,9 @@ type History interface {
 	// Records returns selected records, the latest settled first, and a cursor
 	// for the next page, "" on the last.
 	Records(ctx context.Context, q RecordQuery) ([]tally.Record, string, error)
-	// Series returns points ordered by span, then value.
-	Series(ctx context.Context, q SeriesQuery) ([]Point, error)
+	// Series answers queries, all as of one instant: what one counts the others count
+	// as well. It returns points ordered by query, span, then value.
+	Series(ctx context.Context, of ...SeriesQuery) ([]Point, error)
 	// Prune deletes the records settled on whole UTC days before the one that
 	// contains before, and says how many went. Counters and rollups stay.
 	Prune(ctx context.Context, before time.Time) (int, error)

@@ -53,7 +53,7 @@ type Sums struct {
 	CreditsNanoUSD    tally.NanoUSD `json:"credits_nano_usd"`
 	FirstByteMS       float64       `json:"first_byte_ms"` // mean
 	TotalMS           float64       `json:"total_ms"`      // mean
-	P50MS             float64       `json:"p50_ms"`        // upper bounds of latency classes a factor √2 wide
+	P50MS             float64       `json:"p50_ms"`        // estimated within latency classes a factor √2 wide
 	P99MS             float64       `json:"p99_ms"`
 }
 

@@ -38,13 +38,15 @@ type UsageQuery struct {
 	Token   string    `json:"token,omitempty" help:"only with this access token, by its id (with --by country or code)"`
 }
 
-// UsageRow is usage of one thing over one span.
+// UsageRow is usage of one thing over one span. The rows of a span add up to its total:
+// what has not what By names, as a visitor's request has no client, is a row without ID,
+// the last one.
 type UsageRow struct {
 	Part string    `json:"part,omitempty"` // of an export that has several spans
 	At   time.Time `json:"at,omitzero"`    // the span's start, with Every
 	By   Breakdown `json:"by,omitempty"`
 	ID   string    `json:"id,omitempty"`   // of what By names
-	Name string    `json:"name,omitempty"` // slug or name, for people
+	Name string    `json:"name,omitempty"` // slug or name, for people; "without client" where there is no ID
 	Sums
 	// Failures are, of a provider, its attempts that failed, whatever became of their
 	// requests.

@@ -32,55 +32,65 @@ func (x *exchange) admit() (refusal *tally.Refusal) {
 	if x.principal.Visitor && e.Unknown != "" {
 		return tally.BadRequest(e.Unknown, fmt.Sprintf("The field %q is not one that visitors of a page may send.", e.Unknown))
 	}
-	if x.targets, refusal = x.Router.Plan(x.cat, x.principal, x.model, x.at); refusal != nil {
+	if x.targets, refusal = x.server.Router.Plan(x.cat, x.principal, x.model, x.at); refusal != nil {
 		return refusal
 	}
-	money, tokens := x.Meter.Limited(x.cat, x.principal)
+	money, tokens := x.server.Meter.Limited(x.cat, x.principal)
 	if field := e.OtherMaximum; field != "" && (money || tokens || x.principal.Visitor) {
 		return tally.BadRequest(field, fmt.Sprintf("The field %q bounds the answer under a name that not every provider knows, so a limit on money or tokens could not be kept. Write max_tokens, and n for more than one answer.", field))
 	}
 	if refusal = x.priceable(money); refusal != nil {
 		return refusal
 	}
-	searches, bounded := e.Searches()
-	x.capExtras = money && bounded && searches > 0
+	input, choices := x.inputBound(), e.Written(x.endpoint)
+	output, least, refusal := x.outputWanted(money || tokens || x.principal.Visitor, input, choices)
+	if refusal != nil {
+		return refusal
+	}
+	searches, searchesBounded := e.Searches()
+	x.capExtras = money && searchesBounded && searches > 0
+	prompt, answer := x.classes()
+	rates, search := x.dearest(input)
 	x.asked = meter.Request{
 		ID: x.id, At: x.at, Catalog: x.cat, Principal: x.principal,
-		Endpoint: x.endpointName(), Model: cmp.Or(x.model, x.targets[0].Model.Name), Stream: x.stream,
-		Choices: e.Written(x.endpoint), Session: x.session(),
-		InputTokens: x.inputBound(), Unbounded: e.Content.Unbounded,
-		Predicted: e.Predicted, Tier: e.Tier,
+		Endpoint: x.endpointName(), Model: cmp.Or(x.model, x.targets[0].Model.Name), Stream: x.stream, Session: x.session(),
+		InputTokens: input, Prompt: prompt, Unbounded: e.Content.Unbounded,
+		AudioTokens: known(e.Content.AudioBytes, e.Content.Unbounded == ""), ImageTokens: known(x.pictures(), e.Content.Unbounded == ""),
+		Predicted: e.Predicted, Searches: known(searches, searchesBounded), Search: search,
+		Choices: choices, Output: output, Least: least, Answer: answer,
+		Rates: rates, Tier: e.Tier,
 		Since: x.since, Deadline: x.deadline, Waited: x.waited, Waiting: x.waiting,
 	}
-	x.asked.Prompt, x.asked.Answer = x.classes()
-	if e.Content.Unbounded == "" {
-		x.asked.AudioTokens, x.asked.ImageTokens = e.Content.AudioBytes, x.pictures()
-	}
-	if bounded {
-		x.asked.Searches = searches
-	}
-	if x.endpoint != providers.Embeddings {
-		if refusal = x.outputWanted(money || tokens || x.principal.Visitor); refusal != nil {
-			return refusal
-		}
-	}
-	for _, t := range x.targets {
-		// A model without a price is here only by the owner's policy: it counts as free.
-		q := tally.DearestAt(t.Model.Prices, x.at, e.Tier, x.asked.InputTokens)
-		x.asked.Rates = x.asked.Rates.Max(q.Rates)
-		each, _ := q.Each(tally.Search)
-		x.asked.Search = max(x.asked.Search, each)
-	}
-	x.ticket, refusal = x.Meter.Admit(x.ctx, &x.asked)
+	x.ticket, refusal = x.server.Meter.Admit(x.ctx, &x.asked)
 	x.deadline = x.asked.Deadline
 	return refusal
+}
+
+// known is a bound where there is one, else 0.
+func known(bound int64, bounded bool) int64 {
+	if !bounded {
+		return 0
+	}
+	return bound
+}
+
+// dearest are the dearest rates of the upstreams that may answer, and the dearest
+// price of a search. A model without a price is among them only by the owner's policy:
+// it counts as free.
+func (x *exchange) dearest(input int64) (rates tally.Rates, search tally.NanoUSD) {
+	for _, t := range x.targets {
+		q := tally.DearestAt(t.Model.Prices, x.at, x.envelope.Tier, input)
+		each, _ := q.Each(tally.Search)
+		rates, search = rates.Max(q.Rates), max(search, each)
+	}
+	return rates, search
 }
 
 // again takes the clock and the catalog of this moment, for a request that has
 // waited: its key may have been revoked, its limit raised, its window be over.
 func (x *exchange) again() *tally.Refusal {
 	x.waited += x.elapsed()
-	x.cat, x.at, x.begin = x.Catalog(), x.Clock(), time.Now()
+	x.cat, x.at, x.begin = x.server.Catalog(), x.server.Clock(), time.Now()
 	return x.authenticate()
 }
 
@@ -224,8 +234,12 @@ func (x *exchange) pictures() int64 {
 
 // outputWanted finds the output to ask for per choice: what the caller says, or
 // the default, and never more than a model can give. Where nothing limits money or
-// tokens nothing is asked for that the caller has not.
-func (x *exchange) outputWanted(limited bool) *tally.Refusal {
+// tokens nothing is asked for that the caller has not. least is what the answer needs
+// at least, if that is more than any does; both are 0 on endpoints without output.
+func (x *exchange) outputWanted(limited bool, input, choices int64) (want, least int64, refusal *tally.Refusal) {
+	if x.endpoint == providers.Embeddings {
+		return 0, 0, nil
+	}
 	e := &x.envelope
 	largest, context := int64(0), int64(0)
 	for i, t := range x.targets {
@@ -238,14 +252,14 @@ func (x *exchange) outputWanted(limited bool) *tally.Refusal {
 		}
 	}
 	x.bounded = limited || e.MaxTokens >= 0
-	want := e.MaxTokens
+	want = e.MaxTokens
 	if want < 0 {
 		if want = x.cat.Settings.DefaultMaxOutput; want == 0 {
 			want = tally.LargestDefaultOutput
 		}
 		if context > 0 {
 			// Some upstreams refuse a maximum that does not fit beside the prompt.
-			want = min(want, max(context-x.asked.InputTokens, context/4))
+			want = min(want, max(context-input, context/4))
 		}
 		want = max(want, e.Thinking+meter.LeastOutput)
 	}
@@ -260,19 +274,18 @@ func (x *exchange) outputWanted(limited bool) *tally.Refusal {
 			most = p.Token.MaxOutput
 		}
 		// It is of the request: choices share it, and no budget for thinking raises it.
-		if e.Thinking > 0 && e.Thinking+meter.LeastOutput > most/x.asked.Choices {
-			return tally.BadRequest("thinking", fmt.Sprintf("A visitor's request may have %s tokens of output, thinking and all choices together. Ask for less thinking.", tally.TokensIO.Format(most)))
+		if e.Thinking > 0 && e.Thinking+meter.LeastOutput > most/choices {
+			return 0, 0, tally.BadRequest("thinking", fmt.Sprintf("A visitor's request may have %s tokens of output, thinking and all choices together. Ask for less thinking.", tally.TokensIO.Format(most)))
 		}
-		want = min(want, max(most/x.asked.Choices, 1))
+		want = min(want, max(most/choices, 1))
 	}
 	// An upstream refuses an output that its budget for thinking uses up. Where the
 	// caller has said so itself, that is what it is told.
 	if e.Thinking > 0 && (e.MaxTokens < 0 || e.MaxTokens > e.Thinking) {
-		x.asked.Least = min(e.Thinking+meter.LeastOutput, want)
+		least = min(e.Thinking+meter.LeastOutput, want)
 		if want <= e.Thinking {
-			x.asked.Least, want = e.Thinking+meter.LeastOutput, e.Thinking+meter.LeastOutput
+			least, want = e.Thinking+meter.LeastOutput, e.Thinking+meter.LeastOutput
 		}
 	}
-	x.asked.Output = want
-	return nil
+	return want, least, nil
 }

@@ -102,18 +102,18 @@ func (b *budget) take(n, spare int64) bool {
 func (x *exchange) hold(n int) *tally.Refusal {
 	spare := int64(0)
 	if x.held+int64(n) > keptBody {
-		if spare = x.bodies.most / 4; x.principal.Visitor {
-			spare = x.bodies.most / 2
+		if spare = x.server.bodies.most / 4; x.principal.Visitor {
+			spare = x.server.bodies.most / 2
 		}
 	}
-	if !x.bodies.take(int64(n), spare) {
+	if !x.server.bodies.take(int64(n), spare) {
 		refusal := crowded()
 		refusal.Message = "The gateway holds as many large requests as it has memory for. Try again in a moment."
 		return refusal
 	}
 	if now := x.held + int64(n); now > firstRead {
-		if !x.bodies.takeShares(x.shares(), x.shared, now-x.shared) {
-			x.bodies.taken.Add(int64(-n))
+		if !x.server.bodies.takeShares(x.shares(), x.shared, now-x.shared) {
+			x.server.bodies.taken.Add(int64(-n))
 			refusal := crowded()
 			refusal.Message = "You have as many large requests under way here as one may have at the same time. Send this one again when one of them is answered."
 			return refusal
@@ -126,9 +126,9 @@ func (x *exchange) hold(n int) *tally.Refusal {
 
 // release gives room back.
 func (x *exchange) release(n int64) {
-	x.bodies.taken.Add(-n)
+	x.server.bodies.taken.Add(-n)
 	if x.held -= n; x.shared > x.held {
-		x.bodies.giveShares(x.shares(), x.shared-x.held)
+		x.server.bodies.giveShares(x.shares(), x.shared-x.held)
 		x.shared = x.held
 	}
 }
@@ -151,7 +151,7 @@ func (x *exchange) read() *tally.Refusal {
 	length, most := x.r.ContentLength, x.maxBody()
 	coded := !coding.IsNone(x.r.Header.Get("Content-Encoding"))
 	if length < 0 || length > firstRead || coded {
-		if refusal := x.Meter.Spent(x.ctx, x.cat, x.principal, x.at); refusal != nil {
+		if refusal := x.server.Meter.Spent(x.ctx, x.cat, x.principal, x.at); refusal != nil {
 			return refusal
 		}
 	}
@@ -260,10 +260,10 @@ func (x *exchange) readOn() {
 	if p := x.principal; p != nil && !p.Visitor {
 		most = max(most, x.maxBody())
 	}
-	if !x.bodies.take(spillBuffer, 0) {
+	if !x.server.bodies.take(spillBuffer, 0) {
 		return
 	}
-	defer x.bodies.taken.Add(-spillBuffer)
+	defer x.server.bodies.taken.Add(-spillBuffer)
 	rc := http.NewResponseController(x.w)
 	rc.Flush()
 	rc.SetReadDeadline(time.Now().Add(spillPatience))

@@ -191,7 +191,7 @@ func TestBodiesAreShared(t *testing.T) {
 	var all []*exchange
 	send := func(p *tally.Principal, mib int, want bool) *exchange {
 		t.Helper()
-		x := &exchange{Server: s, principal: p}
+		x := &exchange{server: s, principal: p}
 		if got := x.hold(mib<<20) == nil; got != want {
 			t.Errorf("%d MiB are let in: %v", mib, got)
 		}
@@ -212,7 +212,7 @@ func TestBodiesAreShared(t *testing.T) {
 	send(client("a"), 1, false)
 	send(client("b"), 12, true)
 	send(client("b"), 5, false) // that is all for large ones
-	if small := (&exchange{Server: s, principal: client("a")}); small.hold(firstRead) != nil {
+	if small := (&exchange{server: s, principal: client("a")}); small.hold(firstRead) != nil {
 		t.Error("a small request is refused")
 	} else {
 		small.release(small.held)

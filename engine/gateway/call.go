@@ -103,7 +103,7 @@ func (s *calls) giveUp() {
 
 // newCall begins the life of a call.
 func (x *exchange) newCall(kind *providers.Kind) *call {
-	c := &call{calls: &x.calls, stream: x.stream}
+	c := &call{calls: &x.server.calls, stream: x.stream}
 	if x.stream {
 		c.holder = x.holder()
 		switch x.cat.Settings.OnLeave {
@@ -113,11 +113,11 @@ func (x *exchange) newCall(kind *providers.Kind) *call {
 			c.closes = kind.StopsBilling
 		}
 	}
-	if x.calls.add(c) {
+	if x.server.calls.add(c) {
 		c.cancel()
 	}
-	if cat := x.Catalog(); x.stream && cat != x.cat { // it changed before the call could be found
-		if refusal := x.refusedNow(cat, &c.holder); refusal != nil {
+	if cat := x.server.Catalog(); x.stream && cat != x.cat { // it changed before the call could be found
+		if refusal := x.server.refusedNow(cat, &c.holder); refusal != nil {
 			c.cutOff(refusal)
 		}
 	}
@@ -281,11 +281,11 @@ func (c *call) end() {
 // waiting makes the context that a wait for room ends with.
 func (x *exchange) waiting() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(x.ctx)
-	stops := []func() bool{context.AfterFunc(x.stopping, func() { cancel(context.Cause(x.stopping)) })}
-	if x.Revision != nil {
-		revision := x.Revision()
+	stops := []func() bool{context.AfterFunc(x.server.stopping, func() { cancel(context.Cause(x.server.stopping)) })}
+	if x.server.Revision != nil {
+		revision := x.server.Revision()
 		stops = append(stops, context.AfterFunc(revision, func() { cancel(context.Cause(revision)) }))
-		if x.Catalog() != x.cat { // it changed before we looked
+		if x.server.Catalog() != x.cat { // it changed before we looked
 			cancel(errChanged)
 		}
 	}

@@ -346,7 +346,7 @@ func (x *exchange) comeIn() *tally.Refusal {
 	if x.visit == nil {
 		return nil
 	}
-	if x.guest = x.door.call(x.visit, isTrusted(x.visit.peer, x.cat.TrustedProxies)); x.guest == nil {
+	if x.guest = x.server.door.call(x.visit, isTrusted(x.visit.peer, x.cat.TrustedProxies)); x.guest == nil {
 		return crowded()
 	}
 	return nil

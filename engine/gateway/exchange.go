@@ -18,11 +18,11 @@ const maxName = 256
 // exchange is one request on its way through the gateway. It belongs to one
 // goroutine, and is used again for another request once that has left.
 type exchange struct {
-	*Server
-	w   http.ResponseWriter
-	r   *http.Request
-	ctx context.Context // ends when the caller goes away
-	as  tally.ID        // of the key that the owner tries; "" for callers
+	server *Server
+	w      http.ResponseWriter
+	r      *http.Request
+	ctx    context.Context // ends when the caller goes away
+	as     tally.ID        // of the key that the owner tries; "" for callers
 
 	visit *visit // the connection; nil without a door
 	guest *guest // who has a place at the door for the request; nil without one
@@ -72,9 +72,9 @@ func (x *exchange) start(w http.ResponseWriter, r *http.Request, as tally.ID) {
 	x.w, x.r, x.ctx, x.as = w, r, r.Context(), as
 	x.visit = busy(x.ctx)
 	x.begin = time.Now()
-	x.at = x.Clock()
+	x.at = x.server.Clock()
 	x.id = tally.NewID("req", x.at)
-	x.cat = x.Catalog()
+	x.cat = x.server.Catalog()
 	x.set("X-Request-Id", string(x.id))
 }
 
@@ -91,11 +91,11 @@ func (x *exchange) recycle() {
 	clear(attempts)
 	x.release(x.held)
 	if x.guest != nil {
-		x.door.called(x.guest)
+		x.server.door.called(x.guest)
 	}
-	*x = exchange{Server: x.Server, body: body[:0], out: out[:0], envelope: envelope}
+	*x = exchange{server: x.server, body: body[:0], out: out[:0], envelope: envelope}
 	x.result.Attempts = attempts[:0]
-	x.exchanges.Put(x)
+	x.server.exchanges.Put(x)
 }
 
 // method answers preflights, and refuses methods that a path does not have.
@@ -117,7 +117,7 @@ func (x *exchange) method(want string) bool {
 // authenticate finds out who asks. The principal of a known credential is kept
 // even if it is refused, so that the refusal can be counted.
 func (x *exchange) authenticate() *tally.Refusal {
-	if x.draining.Load() {
+	if x.server.draining.Load() {
 		return stopping()
 	}
 	x.w.Header()["Cache-Control"] = noStore
@@ -128,7 +128,7 @@ func (x *exchange) authenticate() *tally.Refusal {
 			return refusal
 		}
 	} else {
-		x.principal, refusal = x.Verifier.Verify(x.cat, auth.Credential(x.r.Header), page.Origin, x.at)
+		x.principal, refusal = x.server.Verifier.Verify(x.cat, auth.Credential(x.r.Header), page.Origin, x.at)
 	}
 	long := len(page.Origin) > maxName
 	if page.Origin != "" && !long {
@@ -136,7 +136,7 @@ func (x *exchange) authenticate() *tally.Refusal {
 	}
 	p := x.principal
 	if p == nil {
-		x.unknown.Add(1)
+		x.server.unknown.Add(1)
 		return refusal
 	}
 	p.IP = addressOf(x.r, x.cat.TrustedProxies, x.cat.Settings.TrustedHeader)
@@ -145,7 +145,7 @@ func (x *exchange) authenticate() *tally.Refusal {
 	}
 	p.Origin = page.Origin
 	if p.Visitor {
-		p.Country = x.Country(p.IP)
+		p.Country = x.server.Country(p.IP)
 	}
 	if refusal != nil {
 		return refusal

@@ -57,7 +57,7 @@ func (x *exchange) failed(a *tally.Attempt, err error) {
 		reason = clipped(up.Err.Error(), maxCause)
 	}
 	a.Detail = reason
-	if words := up.Words.Message; words != "" && !x.Catalog().Settings.DropWords {
+	if words := up.Words.Message; words != "" && !x.server.Catalog().Settings.DropWords {
 		if reason != "" {
 			a.Detail += ": "
 		}
@@ -71,7 +71,7 @@ func (x *exchange) failed(a *tally.Attempt, err error) {
 // tellFailure logs a failure, unless it has just logged one like it. The upstream's
 // words are not for the log, which is kept and passed around.
 func (x *exchange) tellFailure(a *tally.Attempt, reason string) {
-	f, now := &x.failures, x.Clock()
+	f, now := &x.server.failures, x.server.Clock()
 	kind := failureKind{a.Provider, a.Cause, a.Status}
 	f.mu.Lock()
 	f.last[a.Provider] = tally.Failure{At: now, Request: x.id, Attempt: *a}
@@ -100,7 +100,7 @@ func (x *exchange) tellFailure(a *tally.Attempt, reason string) {
 	if more > 0 {
 		args = append(args, "more_since", more)
 	}
-	x.Logger.Warn("a provider failed", args...)
+	x.server.Logger.Warn("a provider failed", args...)
 }
 
 // LastFailure is the latest failure of a provider since the start, and whether there

@@ -158,14 +158,14 @@ func (x *exchange) enterAny() error {
 	}
 	ctx, cancel := context.WithTimeout(x.ctx, most)
 	defer cancel()
-	defer context.AfterFunc(x.stopping, cancel)()
+	defer context.AfterFunc(x.server.stopping, cancel)()
 	if i := route.WaitAny(ctx, x.targets); i >= 0 {
 		won := x.targets[i] // the others may have places when it fails
 		copy(x.targets[1:], x.targets[:i])
 		x.targets[0], x.target, x.upstream = won, won, won.Upstream
 		return nil
 	}
-	if x.stopping.Err() != nil {
+	if x.server.stopping.Err() != nil {
 		return meter.ErrStopping
 	}
 	return errAtCapacity
@@ -307,7 +307,7 @@ func (x *exchange) close() {
 	}
 	x.leaveUpstream()
 	if x.ticket != nil {
-		x.ticket.Close(context.Background(), x.Clock())
+		x.ticket.Close(context.Background(), x.server.Clock())
 	}
 }
 
@@ -326,7 +326,7 @@ func (x *exchange) refuse(refusal *tally.Refusal) {
 		if refusal.Status == http.StatusTooManyRequests {
 			rec.Outcome = tally.OutcomeLimited
 		}
-		if id := x.Meter.Refuse(context.Background(), p, rec); id != x.id {
+		if id := x.server.Meter.Refuse(context.Background(), p, rec); id != x.id {
 			x.set("X-Request-Id", string(id))
 		}
 	}

@@ -14,7 +14,7 @@ import (
 func (x *exchange) answer(status int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
-		x.Logger.Error("write an answer", "request", x.id, "err", err)
+		x.server.Logger.Error("write an answer", "request", x.id, "err", err)
 		x.tell(internalError())
 		return
 	}
@@ -37,7 +37,7 @@ type listedModel struct {
 // listModels lists what this credential may ask for: models that are enabled,
 // can be paid for and have a live provider, and the aliases that lead to them.
 func (x *exchange) listModels() {
-	names := x.Router.Usable(x.cat, x.principal, x.at)
+	names := x.server.Router.Usable(x.cat, x.principal, x.at)
 	list := make([]listedModel, 0, len(names))
 	for _, name := range names {
 		if m, refusal := x.listed(name); refusal == nil {
@@ -61,7 +61,7 @@ func (x *exchange) showModel(name string) {
 }
 
 func (x *exchange) listed(name string) (listedModel, *tally.Refusal) {
-	targets, refusal := x.Router.Plan(x.cat, x.principal, name, x.at)
+	targets, refusal := x.server.Router.Plan(x.cat, x.principal, name, x.at)
 	if refusal != nil {
 		return listedModel{}, refusal
 	}
@@ -103,7 +103,7 @@ type limitStanding struct {
 // usage tells this very credential what it has used, and what its limits leave.
 func (x *exchange) usage() {
 	p := x.principal
-	standings, err := x.Meter.StandingsOf(x.ctx, x.cat, p, x.at)
+	standings, err := x.server.Meter.StandingsOf(x.ctx, x.cat, p, x.at)
 	if err == nil {
 		var today, month amounts
 		if today, err = x.usedIn(tally.Window{Unit: tally.Day}); err == nil {
@@ -123,7 +123,7 @@ func (x *exchange) usedIn(w tally.Window) (amounts, error) {
 	for _, m := range tally.Metrics {
 		limits = append(limits, tally.Limit{Metric: m, Window: w})
 	}
-	of, err := x.Meter.Standings(x.ctx, x.cat, x.principal.Gateway, x.Meter.SubjectOf(x.principal), limits, x.at)
+	of, err := x.server.Meter.Standings(x.ctx, x.cat, x.principal.Gateway, x.server.Meter.SubjectOf(x.principal), limits, x.at)
 	if err != nil {
 		return amounts{}, err
 	}
@@ -186,7 +186,7 @@ func usageOf(p *tally.Principal, standings []meter.Standing, today, month amount
 // health is what WebLLM clients probe for, from any page: that it is there, and
 // which version.
 func (x *exchange) health() {
-	x.answer(http.StatusOK, map[string]string{"status": "ok", "version": x.Version})
+	x.answer(http.StatusOK, map[string]string{"status": "ok", "version": x.server.Version})
 }
 
 // alive is for operators: the process answers.
@@ -194,8 +194,8 @@ func (x *exchange) alive() { x.answer(http.StatusOK, map[string]string{"status":
 
 // ready is for load balancers: requests can be served.
 func (x *exchange) ready() {
-	err := x.Ready()
-	if x.draining.Load() {
+	err := x.server.Ready()
+	if x.server.draining.Load() {
 		err = tally.Errorf(tally.Unavailable, "the gateway is shutting down")
 	}
 	if err == nil {

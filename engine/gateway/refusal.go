@@ -88,7 +88,7 @@ func upstreamRefusal(x *exchange, err error) *tally.Refusal {
 	}
 	up, ok := errors.AsType[*providers.UpstreamError](err)
 	if !ok {
-		x.Logger.Error("provider failed in an unknown way", "request", x.id, "provider", name, "err", err)
+		x.server.Logger.Error("provider failed in an unknown way", "request", x.id, "provider", name, "err", err)
 		return say(tally.CodeProviderError, "failed.")
 	}
 	refusal.RetryAfter = min(up.RetryAfter, maxRetryAfter)

@@ -70,7 +70,7 @@ func New(o Options) *Server {
 		failures: failures{told: map[failureKind]*failureLine{}, last: map[tally.ID]tally.Failure{}}}
 	s.bodies.most, s.bodies.shares = cmp.Or(o.Bodies, usualBodies), map[any]int64{}
 	s.stopping, s.stop = context.WithCancelCause(context.Background())
-	s.exchanges.New = func() any { return &exchange{Server: s} }
+	s.exchanges.New = func() any { return &exchange{server: s} }
 	return s
 }
 

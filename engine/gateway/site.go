@@ -24,10 +24,10 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect
 // site answers what browsers are served: the page at / and the JavaScript client
 // below /sdk. It reports whether the path is one of these.
 func (x *exchange) site(path string) bool {
-	if name, ok := strings.CutPrefix(path, "/sdk/webllm."); ok && x.SDK != nil {
+	if name, ok := strings.CutPrefix(path, "/sdk/webllm."); ok && x.server.SDK != nil {
 		return x.sdk(name)
 	}
-	if x.Page == nil {
+	if x.server.Page == nil {
 		return false
 	}
 	name := strings.TrimPrefix(path, "/")
@@ -37,7 +37,7 @@ func (x *exchange) site(path string) bool {
 	case "favicon.ico": // asked for by browsers that show an answer of the API
 		name = "icon.svg"
 	}
-	content, err := fs.ReadFile(x.Page, name)
+	content, err := fs.ReadFile(x.server.Page, name)
 	if err != nil || strings.Contains(name, "/") {
 		return false
 	}
@@ -45,7 +45,7 @@ func (x *exchange) site(path string) bool {
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Frame-Options", "DENY")
-	x.Server.probe(x, func(x *exchange) { x.file(name, content) })
+	x.server.probe(x, func(x *exchange) { x.file(name, content) })
 	return true
 }
 
@@ -67,7 +67,7 @@ func (x *exchange) sdk(name string) bool {
 	if name != "js" && name != "d.ts" && name != "tgz" {
 		return false
 	}
-	x.Server.open(x, func(x *exchange) { x.sendSDK(name) })
+	x.server.open(x, func(x *exchange) { x.sendSDK(name) })
 	return true
 }
 
@@ -86,9 +86,9 @@ func (x *exchange) sendSDK(name string) {
 			base = "https://" + x.r.Host
 		}
 	}
-	c, err := x.clients.of(base, x.SDK)
+	c, err := x.server.clients.of(base, x.server.SDK)
 	if err != nil {
-		x.Logger.Error("make the JavaScript client", "request", x.id, "err", err)
+		x.server.Logger.Error("make the JavaScript client", "request", x.id, "err", err)
 		x.tell(internalError())
 		return
 	}

@@ -84,38 +84,50 @@ func (m *Meter) planOf(cat *tally.Catalog, p *tally.Principal) *plan {
 func newPlan(cat *tally.Catalog, p *tally.Principal) *plan {
 	pl := &plan{}
 	zone := cat.Zone(p.Gateway.ID)
-	add := func(s tally.Subject, limits []tally.Limit) {
-		for _, l := range limits {
+	for _, of := range limitsOf(p) {
+		for _, l := range of.limits {
 			pl.watched = pl.watched || l.Metric == tally.Sessions
 			if l.Warn {
 				continue
 			}
-			pl.limits = append(pl.limits, planned{s, l, zone, p.Gateway.CycleDay, p.Visitor && !strings.HasPrefix(string(s), "visitor/")})
+			pl.limits = append(pl.limits, planned{of.subject, l, zone, p.Gateway.CycleDay, p.Visitor && !of.visitors})
+			if of.visitors {
+				pl.visitors++
+			}
 			pl.sessions = pl.sessions || l.Metric == tally.Sessions
 			pl.money = pl.money || l.Metric.Money()
 			pl.tokens = pl.tokens || l.Metric == tally.TokensIO
 		}
 	}
-	// The narrowest first: it is the one a caller can do something about, so it
-	// is the one that is named when several are used up.
+	return pl
+}
+
+// limited are the limits of a subject.
+type limited struct {
+	subject  tally.Subject
+	limits   []tally.Limit
+	visitors bool // of each visitor: the subject is only the beginning
+}
+
+// limitsOf lists whose limits bind a principal. The narrowest come first, as they are
+// what a caller can do something about: of several that are used up the first is named.
+func limitsOf(p *tally.Principal) (of []limited) {
 	if p.Visitor {
 		if p.Token != nil {
-			add(visitorsOf(tally.ID(p.Token.Name())), p.Token.VisitorLimits)
+			of = append(of, limited{visitorsOf(tally.ID(p.Token.Name())), p.Token.VisitorLimits, true})
 		}
-		add(visitorsOf(p.Gateway.ID), p.Gateway.VisitorLimits)
-		pl.visitors = len(pl.limits)
+		of = append(of, limited{visitorsOf(p.Gateway.ID), p.Gateway.VisitorLimits, true})
 	}
 	if p.Token != nil {
-		add(tally.SubjectOf("token", tally.ID(p.Token.Name())), p.Token.Limits)
+		of = append(of, limited{tally.SubjectOf("token", tally.ID(p.Token.Name())), p.Token.Limits, false})
 	}
 	if p.Key != nil {
-		add(tally.SubjectOf("key", p.Key.ID), p.Key.Limits)
+		of = append(of, limited{tally.SubjectOf("key", p.Key.ID), p.Key.Limits, false})
 	}
 	if p.Client != nil {
-		add(tally.SubjectOf("client", p.Client.ID), p.Client.Limits)
+		of = append(of, limited{tally.SubjectOf("client", p.Client.ID), p.Client.Limits, false})
 	}
-	add(tally.SubjectOf("gateway", p.Gateway.ID), p.Gateway.Limits)
-	return pl
+	return append(of, limited{tally.SubjectOf("gateway", p.Gateway.ID), p.Gateway.Limits, false})
 }
 
 // visitorsOf is what the subjects of all visitors of a token or a gateway begin

@@ -45,30 +45,12 @@ func (m *Meter) Standings(ctx context.Context, cat *tally.Catalog, gw *tally.Gat
 // StandingsOf tell where every limit of a principal stands, the narrowest first:
 // those of its address, its token, its key, its client and its gateway.
 func (m *Meter) StandingsOf(ctx context.Context, cat *tally.Catalog, p *tally.Principal, now time.Time) ([]Standing, error) {
-	type limited struct {
-		subject tally.Subject
-		limits  []tally.Limit
-	}
-	var all []limited
-	if p.Visitor {
-		who := tally.Subject(m.visitorOf(p).address)
-		if p.Token != nil {
-			all = append(all, limited{visitorsOf(tally.ID(p.Token.Name())) + who, p.Token.VisitorLimits})
-		}
-		all = append(all, limited{visitorsOf(p.Gateway.ID) + who, p.Gateway.VisitorLimits})
-	}
-	if p.Token != nil {
-		all = append(all, limited{tally.SubjectOf("token", tally.ID(p.Token.Name())), p.Token.Limits})
-	}
-	if p.Key != nil {
-		all = append(all, limited{tally.SubjectOf("key", p.Key.ID), p.Key.Limits})
-	}
-	if p.Client != nil {
-		all = append(all, limited{tally.SubjectOf("client", p.Client.ID), p.Client.Limits})
-	}
 	var out []Standing
-	for _, l := range append(all, limited{tally.SubjectOf("gateway", p.Gateway.ID), p.Gateway.Limits}) {
-		some, err := m.Standings(ctx, cat, p.Gateway, l.subject, l.limits, now)
+	for _, of := range limitsOf(p) {
+		if of.visitors {
+			of.subject += tally.Subject(m.visitorOf(p).address)
+		}
+		some, err := m.Standings(ctx, cat, p.Gateway, of.subject, of.limits, now)
 		if err != nil {
 			return nil, err
 		}

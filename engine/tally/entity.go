@@ -374,26 +374,6 @@ func CheckSlug(s string) error {
 	return nil
 }
 
-// Slugify makes a slug of a name, "client" if nothing of it can be kept.
-func Slugify(name string) string {
-	var b strings.Builder
-	for _, r := range strings.ToLower(name) {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
-			b.WriteRune(r)
-		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
-			b.WriteByte('-')
-		}
-		if b.Len() == 63 {
-			break
-		}
-	}
-	if s := strings.TrimRight(b.String(), "-"); s != "" {
-		return s
-	}
-	return "client"
-}
-
 // CheckName says what is wrong with a name that people see.
 func CheckName(what, s string) error {
 	if strings.TrimSpace(s) == "" {

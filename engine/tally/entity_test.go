@@ -86,18 +86,6 @@ func TestEntitiesInJSON(t *testing.T) {
 }
 
 func TestSlugs(t *testing.T) {
-	for in, want := range map[string]string{"Acme Corp.": "acme-corp", "  --a  B--": "a-b", "Ünï": "n", "": "client", "日本": "client",
-		strings.Repeat("x", 99): strings.Repeat("x", 63), strings.Repeat("x", 62) + " y": strings.Repeat("x", 62)} {
-		if got := Slugify(in); got != want {
-			t.Errorf("%q: %q, want %q", in, got, want)
-		}
-	}
-	rapid.Check(t, func(t *rapid.T) {
-		name := rapid.String().Draw(t, "name")
-		if err := CheckSlug(Slugify(name)); err != nil {
-			t.Fatalf("the slug of %q: %v", name, err)
-		}
-	})
 	for _, bad := range []string{"", "-", "a-", "-a", "A", "a b", "a_b", "é", strings.Repeat("x", 64), "a\n"} {
 		if CodeOf(CheckSlug(bad)) != Invalid {
 			t.Errorf("%q is a slug", bad)

@@ -2,6 +2,7 @@ package tally
 
 import (
 	"math"
+	"reflect"
 	"slices"
 	"strconv"
 	"testing"
@@ -86,9 +87,12 @@ func TestSums(t *testing.T) {
 
 func TestLatency(t *testing.T) {
 	for i := range LatencyBuckets - 1 {
-		top := LatencyTop(i)
+		_, top := LatencyBounds(i)
 		if want := time.Duration(math.Round(1000*math.Pow(math.Sqrt2, float64(i)))) * time.Microsecond; top != want {
 			t.Errorf("class %d ends at %v, want %v", i, top, want)
+		}
+		if next, _ := LatencyBounds(i + 1); next != top {
+			t.Errorf("class %d begins at %v, and the one before ends at %v", i+1, next, top)
 		}
 		if LatencyBucket(top) != i || LatencyBucket(top+1) != i+1 {
 			t.Errorf("%v is in class %d, and a nanosecond more in %d", top, LatencyBucket(top), LatencyBucket(top+1))
@@ -97,22 +101,78 @@ func TestLatency(t *testing.T) {
 	if LatencyBucket(0) != 0 || LatencyBucket(-1) != 0 || LatencyBucket(math.MaxInt64) != LatencyBuckets-1 {
 		t.Error("a latency is in no class")
 	}
+	if got := (&Sums{}).Quantile(0.5); got != 0 {
+		t.Errorf("the median of nothing is %v", got)
+	}
+}
+
+// A quantile lies in the class of the latency that it stands for, grows with the share,
+// and is the end of a class where all up to its end are meant.
+func TestQuantile(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var s Sums
-		all := rapid.SliceOfN(rapid.Int64Range(0, int64(33*time.Second)), 1, 50).Draw(t, "latencies")
+		const n = 64 // shares of it are exact in floating point
+		all := rapid.SliceOfN(rapid.Int64Range(0, int64(50*time.Second)), n, n).Draw(t, "latencies")
 		for _, d := range all {
 			s.Count(&Record{Outcome: OK, Total: time.Duration(d)})
 		}
 		slices.Sort(all)
-		rank := rapid.IntRange(1, len(all)).Draw(t, "rank")
-		exact := time.Duration(all[rank-1])
-		// A hair below the rank's share, for what floats are.
-		if got := s.Quantile((float64(rank) - 0.5) / float64(len(all))); got != LatencyTop(LatencyBucket(exact)) {
-			t.Fatalf("number %d of %v is %v, want the class of %v", rank, all, got, exact)
+		class := func(rank int) int { return LatencyBucket(time.Duration(all[rank-1])) }
+		last := time.Duration(0)
+		for rank := 1; rank <= n; rank++ {
+			bottom, top := LatencyBounds(class(rank))
+			for _, q := range []float64{float64(rank) - rapid.Float64Range(0.01, 0.99).Draw(t, "part"), float64(rank)} {
+				got := s.Quantile(q / n)
+				if got < bottom || got > top || got < last {
+					t.Fatalf("quantile %v/%d of %v is %v: not from %v to %v, or below %v", q, n, all, got, bottom, top, last)
+				}
+				last = got
+			}
+			if rank == n || class(rank) != class(rank+1) {
+				if last != top {
+					t.Fatalf("quantile %d/%d of %v is %v, want the end of its class, %v", rank, n, all, last, top)
+				}
+			}
 		}
 	})
-	if got := (&Sums{}).Quantile(0.5); got != 0 {
-		t.Errorf("the median of nothing is %v", got)
+	s := Sums{Latency: [LatencyBuckets]int64{17: 4}} // from 256 ms to 362.039 ms
+	if got := s.Quantile(0.5); got != 309_019_500*time.Nanosecond {
+		t.Errorf("the median of one class is %v, want its middle", got)
+	}
+	if got := (&Sums{Latency: [LatencyBuckets]int64{LatencyBuckets - 1: 4}}).Quantile(0.5); got != 32768*time.Millisecond {
+		t.Errorf("the median of what took very long is %v", got)
+	}
+}
+
+// Every figure of a row is in the list by which rows are added up and stored.
+func TestFigures(t *testing.T) {
+	var s Sums
+	seen := map[*int64]bool{}
+	for _, figure := range s.Figures() {
+		seen[figure] = true
+	}
+	var walk func(v reflect.Value, name string)
+	walk = func(v reflect.Value, name string) {
+		switch v.Kind() {
+		case reflect.Struct:
+			for i := range v.NumField() {
+				walk(v.Field(i), v.Type().Field(i).Name)
+			}
+		case reflect.Int64:
+			if figure := (*int64)(v.Addr().UnsafePointer()); !seen[figure] {
+				t.Errorf("%s is not among the figures", name)
+			} else {
+				delete(seen, figure)
+			}
+		default:
+			if name != "Latency" {
+				t.Errorf("%s is no figure", name)
+			}
+		}
+	}
+	walk(reflect.ValueOf(&s).Elem(), "")
+	if len(seen) > 0 {
+		t.Errorf("%d figures are none of a row's", len(seen))
 	}
 }
 

@@ -23,9 +23,14 @@ func LatencyBucket(d time.Duration) int {
 	return LatencyBuckets - 1
 }
 
-// LatencyTop is the upper end of a class; of the last, which has none, the
-// lower.
-func LatencyTop(i int) time.Duration { return latencyTops[min(i, len(latencyTops)-1)] }
+// LatencyBounds are what the latencies of a class lie between: above bottom, and up to
+// top. Those of the last class, which has no end, stand at its beginning.
+func LatencyBounds(i int) (bottom, top time.Duration) {
+	if i > 0 {
+		bottom = latencyTops[i-1]
+	}
+	return bottom, latencyTops[min(i, len(latencyTops)-1)]
+}
 
 // latencyTops are √2^i ms, rounded to microseconds.
 var latencyTops = [LatencyBuckets - 1]time.Duration{
@@ -146,24 +151,25 @@ func (s *Sums) Amounts() Amounts {
 	return Amounts{s.Requests - s.Uncounted, s.Tokens.Total(), int64(s.Cost), int64(s.Credits), s.Sessions}
 }
 
-// Quantile is an upper bound of the q-quantile of the latency (0 < q ≤ 1): the
-// end of the class that the ⌈q·n⌉-th of n lies in. It is 0 without requests, and
-// at most 33 s, which stands for all that took longer.
+// Quantile estimates the q-quantile of the latency (0 < q ≤ 1): the latencies of a
+// class count as spread evenly over it, so the estimate lies in the class that the
+// ⌈q·n⌉-th of n lies in. It is 0 without requests, and at most 33 s, which stands for
+// all that took longer.
 func (s *Sums) Quantile(q float64) time.Duration {
-	var n, seen int64
+	var n, before int64
 	for _, c := range s.Latency {
 		n += c
 	}
-	if n == 0 {
-		return 0
-	}
-	rank := max(int64(math.Ceil(q*float64(n))), 1)
+	rank := q * float64(n)
 	for i, c := range s.Latency {
-		if seen += c; seen >= rank {
-			return LatencyTop(i)
+		if c > 0 && float64(before+c) >= rank {
+			share := max(rank-float64(before), 0) / float64(c)
+			bottom, top := LatencyBounds(i)
+			return bottom + time.Duration(math.Round(share*float64(top-bottom)))
 		}
+		before += c
 	}
-	return LatencyTop(LatencyBuckets - 1)
+	return 0
 }
 
 // Family is one way of breaking usage down: a rollup is kept per family.

@@ -15,12 +15,12 @@
 //	domains, allowedCountries, blockedCountries, models
 //	maxOutput                output tokens of one answer
 //
-// The JWT is read here and not by a library because of what must not happen in
-// between: nothing is parsed before the signature has been compared, no other
-// algorithm exists, no number passes through a float, and what is not understood
-// refuses the token instead of being left out.
+// golang-jwt signs and compares signatures, on the text that was sent: nothing is
+// parsed before, and its parser is not used, because no other algorithm may exist, no
+// number may pass through a float, and what is not understood refuses the token instead
+// of being left out.
 //
-// mint.go makes tokens, byte for byte as generateGatewayToken of the JavaScript
-// client does; read.go checks and reads them, with the JSON of json.go and the
-// numbers of numbers.go; host.go matches pages; words.go explains.
+// mint.go makes tokens, byte for byte as generateGatewayToken of the JavaScript client
+// does; read.go checks them; claims.go reads what they say, strictly, with the JSON of
+// json.go; host.go matches pages; words.go explains.
 package token

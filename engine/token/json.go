@@ -3,152 +3,129 @@ package token
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
-var errJSON = errors.New("is not written in JSON")
+// What a token says is read on top of encoding/json, and more strictly where
+// readers of JSON differ, so that no two programs see two different tokens: an
+// object has each name once and exactly as it is written, texts are UTF-8, and
+// nothing stands for something of another kind.
 
-// reader walks a JSON text. It is as strict as the format and stricter where
-// readers differ: a name that stands twice in an object is an error, so that no
-// two programs see two different tokens. What it returns are parts of the text.
-type reader struct {
-	b string
-	i int
+// value is a value of JSON as it is written.
+type value string
+
+// parse checks that a text is one value of JSON.
+func parse(text []byte) (value, error) {
+	switch {
+	case !json.Valid(text):
+		return "", fmt.Errorf("is not written in JSON: %w", json.Unmarshal(text, new(any)))
+	case !utf8.Valid(text):
+		return "", errors.New("is not written in UTF-8")
+	}
+	return value(strings.TrimSpace(string(text))), nil
 }
 
-// next skips blanks and returns the byte that follows, 0 at the end.
-func (r *reader) next() byte {
-	for ; r.i < len(r.b); r.i++ {
-		if c := r.b[r.i]; c != ' ' && c != '\t' && c != '\n' && c != '\r' {
-			return c
-		}
-	}
-	return 0
-}
-
-// take consumes a byte if it is the next one.
-func (r *reader) take(c byte) bool {
-	if r.next() != c {
-		return false
-	}
-	r.i++
-	return true
-}
-
-// end reports whether nothing follows.
-func (r *reader) end() bool { return r.next() == 0 && r.i == len(r.b) }
-
-// object reads an object; member must consume the value of each name.
-func (r *reader) object(member func(name string) error) error {
-	if !r.take('{') {
-		return errJSON
-	}
-	if r.take('}') {
-		return nil
+// members calls read with each member of an object. It returns the first error, and
+// the name of the member it is about, "" if it is about the object.
+func (v value) members(read func(name string, v value) error) (about string, err error) {
+	if v[0] != '{' {
+		return "", errors.New("is not written in JSON as an object")
 	}
 	var room [16]string
-	names := room[:0]
-	for {
-		name, err := r.text()
-		if err != nil {
-			return err
+	names, name, named := room[:0], "", false
+	v.parts(func(part value) bool {
+		if named = !named; named {
+			name = unquote(part)
+			if slices.Contains(names, name) {
+				err = fmt.Errorf("has the name %s twice", quoted(name))
+				name = ""
+			}
+			names = append(names, name)
+		} else if err == nil {
+			err = read(name, part)
 		}
-		for _, other := range names {
-			if other == name {
-				return errors.New("has the name " + quoted(name) + " twice")
+		return err == nil
+	})
+	return name, err
+}
+
+// parts calls yield with what stands between the commas and colons of an object or a
+// list: names and values in turn, or items.
+func (v value) parts(yield func(value) bool) {
+	depth, start := 0, 1
+	for i := 0; i < len(v); i++ {
+		switch c := v[i]; c {
+		case '"':
+			for i++; v[i] != '"'; i++ {
+				if v[i] == '\\' {
+					i++ // what follows is part of the escape
+				}
+			}
+		case '{', '[':
+			depth++
+		case ',', ':', '}', ']':
+			if depth == 1 {
+				if part := strings.TrimSpace(string(v[start:i])); part != "" && !yield(value(part)) {
+					return
+				}
+				start = i + 1
+			}
+			if c == '}' || c == ']' {
+				depth--
 			}
 		}
-		names = append(names, name)
-		if len(names) > 64 || !r.take(':') {
-			return errJSON
-		}
-		if err := member(name); err != nil {
-			return err
-		}
-		switch {
-		case r.take('}'):
-			return nil
-		case !r.take(','):
-			return errJSON
-		}
 	}
 }
 
-// texts reads a list of texts, or one text as a list of it.
-func (r *reader) texts() ([]string, error) {
-	if r.next() == '"' {
-		one, err := r.text()
-		return []string{one}, err
-	}
-	if !r.take('[') {
-		return nil, errors.New("is not a list")
-	}
-	list := make([]string, 0, 4)
-	if r.take(']') {
-		return list, nil
-	}
-	for {
-		item, err := r.text()
-		if err != nil {
-			return nil, errors.New("is not a list of texts")
-		}
-		list = append(list, item)
-		switch {
-		case r.take(']'):
-			return list, nil
-		case !r.take(','):
-			return nil, errJSON
-		}
-	}
-}
-
-// text reads a string.
-func (r *reader) text() (string, error) {
-	if !r.take('"') {
+// text is the text that a value is.
+func (v value) text() (string, error) {
+	if v[0] != '"' {
 		return "", errors.New("is not a text")
 	}
-	start := r.i
-	escaped := false
-	for ; r.i < len(r.b); r.i++ {
-		switch c := r.b[r.i]; {
-		case c == '"':
-			raw := r.b[start:r.i]
-			r.i++
-			if !utf8.ValidString(raw) {
-				return "", errJSON
-			}
-			if !escaped {
-				return raw, nil
-			}
-			var s string
-			if err := json.Unmarshal([]byte(r.b[start-1:r.i]), &s); err != nil {
-				return "", errJSON
-			}
-			return s, nil
-		case c == '\\':
-			escaped = true
-			r.i++ // what follows is part of the escape
-		case c < ' ':
-			return "", errJSON
-		}
-	}
-	return "", errJSON
+	return unquote(v), nil
 }
 
-// number reads a number as it is written.
-func (r *reader) number() (string, error) {
-	r.next()
-	start := r.i
-	for r.i < len(r.b) {
-		c := r.b[r.i]
-		if (c < '0' || c > '9') && c != '-' && c != '+' && c != '.' && c != 'e' && c != 'E' {
-			break
-		}
-		r.i++
+func unquote(v value) string {
+	if strings.IndexByte(string(v), '\\') < 0 {
+		return string(v[1 : len(v)-1])
 	}
-	s := r.b[start:r.i]
-	if s == "" || len(s) > 1 && s[0] == '0' && s[1] != '.' && s[1] != 'e' && s[1] != 'E' {
+	var text string
+	json.Unmarshal([]byte(v), &text) // it is valid
+	return text
+}
+
+// number is the number that a value is, as it is written.
+func (v value) number() (string, error) {
+	if v[0] != '-' && (v[0] < '0' || v[0] > '9') {
 		return "", errors.New("is not a number")
 	}
-	return s, nil
+	return string(v), nil
+}
+
+// list reads a list of texts, or one text as a list of it, in their canonical form.
+func (v value) list(canonical func(string) (text, wrong string)) (list []string, err error) {
+	switch v[0] {
+	case '"':
+		v = "[" + v + "]"
+	case '[':
+	default:
+		return nil, errors.New("is not a list")
+	}
+	list = make([]string, 0, 4)
+	v.parts(func(item value) bool {
+		if item[0] != '"' {
+			err = errors.New("is not a list of texts")
+			return false
+		}
+		text, wrong := canonical(unquote(item))
+		if wrong != "" {
+			err = fmt.Errorf("has %s, which is not %s", quoted(unquote(item)), wrong)
+		}
+		list = append(list, text)
+		return err == nil
+	})
+	return list, err
 }

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
@@ -8,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"tallygate/engine/geo"
 	"tallygate/engine/tally"
@@ -54,181 +57,173 @@ func mint(secretKey string, o Options, iat int64, tid string) (string, *tally.Ac
 	if !ok {
 		return "", nil, tally.Errorf(tally.Invalid, "secretKey is not the private key of a gateway").WithHint("it looks like sk-webllm-gateway-abc123xyz-…")
 	}
-	claims, err := o.claims(gid, iat, tid)
+	c, err := o.claims()
 	if err != nil {
 		return "", nil, err
 	}
-	t, err := read(gid, string(claims)) // what every gateway will make of it
-	if err != nil {
-		return "", nil, err
-	}
-	signed := append(base64.RawURLEncoding.AppendEncode(nil, []byte(header)), '.')
-	signed = base64.RawURLEncoding.AppendEncode(signed, claims)
-	credential := append([]byte(prefix+gid+"."), signed...)
-	credential = append(credential, '.')
-	return string(base64.RawURLEncoding.AppendEncode(credential, sign([]byte(secretKey), signed))), t, nil
-}
-
-// claims writes the claims in their fixed order, without a blank.
-func (o *Options) claims(gid string, iat int64, tid string) ([]byte, error) {
-	if len(o.AllowedCountries) > 0 && len(o.BlockedCountries) > 0 {
-		return nil, tally.Errorf(tally.Invalid, "allowedCountries and blockedCountries contradict each other").WithHint("give one of the two lists")
-	}
-	w := writer{out: append(append(append([]byte(`{"tid":"`), tid...), `","gid":"`...), gid...)}
-	w.out = strconv.AppendInt(append(w.out, `","iat":`...), iat, 10)
+	c.TID, c.GID, c.IAT = tid, gid, iat
 	if o.ExpiresIn != 0 {
-		if o.ExpiresIn < time.Second || o.ExpiresIn > longest {
-			return nil, tally.Errorf(tally.Invalid, "expiresIn is from a second to ten years, not %s", o.ExpiresIn)
-		}
-		w.out = strconv.AppendInt(append(w.out, `,"exp":`...), iat+int64(o.ExpiresIn/time.Second), 10)
+		c.EXP = iat + int64(o.ExpiresIn/time.Second)
 	}
-	w.count("requests", o.Requests, "")
-	w.count("ipQuota", o.IPQuota, "")
-	w.cost(o.Cost)
-	if o.Quota != "" {
-		kind, amount, _ := strings.Cut(o.Quota, "=")
-		if kind != "requests" && kind != "tokens" {
-			w.fail("quota: the type is requests or tokens, not %q", kind)
-		}
-		w.count("quota", amount, kind)
+	var text bytes.Buffer
+	w := json.NewEncoder(&text)
+	w.SetEscapeHTML(false) // JavaScript does not
+	if err := w.Encode(c); err != nil {
+		return "", nil, err
 	}
-	w.list("domains", o.Domains, canonicalDomain)
-	w.list("allowedCountries", o.AllowedCountries, checkedCountry)
-	w.list("blockedCountries", o.BlockedCountries, checkedCountry)
-	w.list("models", o.Models, checkedModel)
-	w.whole("maxOutput", o.MaxOutput)
-	return append(w.out, '}'), w.err
+	written := bytes.TrimSpace(text.Bytes())
+	t, err := read(gid, written) // what every gateway will make of it
+	if err != nil {
+		return "", nil, err
+	}
+	signed := canonicalHeader + "." + encoding.EncodeToString(written)
+	signature, err := jwt.SigningMethodHS256.Sign(signed, []byte(secretKey))
+	if err != nil {
+		return "", nil, err
+	}
+	return prefix + gid + "." + signed + "." + encoding.EncodeToString(signature), t, nil
 }
 
-// writer appends claims until one is wrong.
-type writer struct {
-	out []byte
-	err error
+// claims are what a token says, in their fixed order.
+type claims struct {
+	TID              string   `json:"tid"`
+	GID              string   `json:"gid"`
+	IAT              int64    `json:"iat"`
+	EXP              int64    `json:"exp,omitempty"`
+	Requests         *amount  `json:"requests,omitempty"`
+	IPQuota          *amount  `json:"ipQuota,omitempty"`
+	Cost             *amount  `json:"cost,omitempty"`
+	Quota            *amount  `json:"quota,omitempty"`
+	Domains          []string `json:"domains,omitempty"`
+	AllowedCountries []string `json:"allowedCountries,omitempty"`
+	BlockedCountries []string `json:"blockedCountries,omitempty"`
+	Models           []string `json:"models,omitempty"`
+	MaxOutput        *int64   `json:"maxOutput,omitempty"`
 }
 
-func (w *writer) fail(format string, args ...any) {
-	if w.err == nil {
-		w.err = tally.Errorf(tally.Invalid, format, args...).WithHint("for example --requests 10000/month, --ip-quota 20/day, --cost 10, --quota tokens=1000000/week, --domain mysite.com, --allow-country US, --max-output 4096")
-	}
+// amount is a limit as a claim writes it.
+type amount struct {
+	Type     string      `json:"type,omitempty"`
+	Limit    json.Number `json:"limit"`
+	Currency string      `json:"currency,omitempty"`
+	Period   string      `json:"period,omitempty"`
 }
 
-// count appends a limit on a whole number.
-func (w *writer) count(claim, text, kind string) {
-	if text == "" && kind == "" {
-		return
+// claims checks what an owner wrote, and writes it as claims. The first thing that
+// is wrong is the error.
+func (o *Options) claims() (c claims, err error) {
+	if len(o.AllowedCountries) > 0 && len(o.BlockedCountries) > 0 {
+		return c, tally.Errorf(tally.Invalid, "allowedCountries and blockedCountries contradict each other").WithHint("give one of the two lists")
 	}
-	amount, period, cut := strings.Cut(text, "/")
-	n, ok := whole(amount)
-	if !ok {
-		w.fail("%s: the limit is a whole number above 0, not %q", claim, amount)
-		return
+	if o.ExpiresIn != 0 && (o.ExpiresIn < time.Second || o.ExpiresIn > longest) {
+		return c, tally.Errorf(tally.Invalid, "expiresIn is from a second to ten years, not %s", o.ExpiresIn)
 	}
-	if !cut {
-		period = "lifetime"
+	var k checks
+	kind, quota, _ := strings.Cut(o.Quota, "=")
+	c = claims{
+		Requests:         k.count("requests", o.Requests),
+		IPQuota:          k.count("ipQuota", o.IPQuota),
+		Cost:             k.cost(o.Cost),
+		Quota:            k.count("quota", quota),
+		Domains:          k.list("domains", o.Domains, canonicalDomain),
+		AllowedCountries: k.list("allowedCountries", o.AllowedCountries, checkedCountry),
+		BlockedCountries: k.list("blockedCountries", o.BlockedCountries, checkedCountry),
+		Models:           k.list("models", o.Models, checkedModel),
+		MaxOutput:        o.MaxOutput,
 	}
-	unit, ok := periodOf(period)
-	if !ok {
-		w.fail("%s: the period is minute, hour, day, week, month or lifetime, not %q", claim, period)
-		return
-	}
-	w.open(claim)
-	if kind != "" {
-		w.out = append(append(append(w.out, `"type":"`...), kind...), `",`...)
-	}
-	w.out = strconv.AppendInt(append(w.out, `"limit":`...), n, 10)
-	w.close(unit)
-}
-
-// whole appends a whole number.
-func (w *writer) whole(claim string, n *int64) {
 	switch {
-	case n == nil:
-	case *n < 1 || *n > maxWhole:
-		w.fail("%s: the limit is a whole number above 0, not %d", claim, *n)
-	default:
-		w.out = strconv.AppendInt(append(append(append(w.out, `,"`...), claim...), `":`...), *n, 10)
+	case o.Quota != "" && !isQuota(kind):
+		k.fail("quota: the type is requests or tokens, not %q", kind)
+	case o.Quota != "" && quota == "":
+		k.fail("quota: the limit is a whole number above 0, as in tokens=1000000")
+	case c.Quota != nil:
+		c.Quota.Type = kind
+	}
+	if n := o.MaxOutput; n != nil && (*n < 1 || *n > maxWhole) {
+		k.fail("maxOutput: the limit is a whole number above 0, not %d", *n)
+	}
+	return c, k.err
+}
+
+// isQuota reports whether a quota can be of a type.
+func isQuota(kind string) bool { return kind == "requests" || kind == "tokens" }
+
+// checks keeps the first thing that is wrong with options.
+type checks struct{ err error }
+
+func (k *checks) fail(format string, args ...any) {
+	if k.err == nil {
+		k.err = tally.Errorf(tally.Invalid, format, args...).WithHint("for example --requests 10000/month, --ip-quota 20/day, --cost 10, --quota tokens=1000000/week, --domain mysite.com, --allow-country US, --max-output 4096")
 	}
 }
 
-// cost appends a limit on money.
-func (w *writer) cost(text string) {
+// count is a limit on a whole number.
+func (k *checks) count(claim, text string) *amount {
 	if text == "" {
-		return
+		return nil
 	}
-	amount, period, cut := strings.Cut(text, "/")
-	number := strings.TrimRight(strings.TrimSpace(amount), "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
-	if currency := strings.TrimSpace(amount)[len(number):]; currency != "" && currency != "USD" && number != "" {
-		w.fail("cost: the currency is USD, not %s", currency)
-		return
-	}
-	usd, ok := dollars(strings.TrimSpace(number))
+	number, period, cut := strings.Cut(text, "/")
+	n, ok := whole(number)
 	if !ok {
-		w.fail("cost: the limit is a number of dollars above 0 and up to 1,000,000, not %q", amount)
-		return
+		k.fail("%s: the limit is a whole number above 0, not %q", claim, number)
 	}
-	unit := tally.Total
+	out := &amount{Limit: json.Number(strconv.FormatInt(n, 10)), Period: "lifetime"}
 	if cut {
-		if unit, ok = periodOf(period); !ok {
-			w.fail("cost: the period is minute, hour, day, week, month or lifetime, not %q", period)
-			return
+		out.Period = k.period(claim, period)
+	}
+	return out
+}
+
+// cost is a limit on money; it is for the token's life if no period is given.
+func (k *checks) cost(text string) *amount {
+	if text == "" {
+		return nil
+	}
+	number, period, cut := strings.Cut(text, "/")
+	number = strings.TrimSpace(number)
+	digits := strings.TrimRight(number, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+	if currency := number[len(digits):]; currency != "" && currency != "USD" && digits != "" {
+		k.fail("cost: the currency is USD, not %s", currency)
+	}
+	usd, ok := dollars(strings.TrimSpace(digits))
+	if !ok {
+		k.fail("cost: the limit is a number of dollars above 0 and up to 1,000,000, not %q", number)
+	}
+	out := &amount{Limit: json.Number(usd), Currency: "USD"}
+	if cut {
+		if out.Period = k.period("cost", period); out.Period == "lifetime" {
+			out.Period = ""
 		}
 	}
-	w.open("cost")
-	w.out = append(append(append(w.out, `"limit":`...), usd...), `,"currency":"USD"`...)
+	return out
+}
+
+// period is the word of claims for a period.
+func (k *checks) period(claim, word string) string {
+	unit, ok := periodOf(word)
+	if !ok {
+		k.fail("%s: the period is minute, hour, day, week, month or lifetime, not %q", claim, word)
+	}
 	if unit == tally.Total {
-		w.out = append(w.out, '}') // that of a cost is its life if none is given
-		return
+		return "lifetime"
 	}
-	w.close(unit)
+	return string(unit)
 }
 
-func (w *writer) open(claim string) {
-	w.out = append(append(append(w.out, `,"`...), claim...), `":{`...)
-}
-
-func (w *writer) close(unit tally.Unit) {
-	word := string(unit)
-	if unit == tally.Total {
-		word = "lifetime"
+// list is a list in its canonical form. An empty one of domains means any; of the
+// others it would allow nothing, which nobody means.
+func (k *checks) list(claim string, list []string, canonical func(string) (text, wrong string)) []string {
+	if list != nil && len(list) == 0 && claim != "domains" {
+		k.fail("%s is empty: leave it out to allow any", claim)
 	}
-	w.out = append(append(append(w.out, `,"period":"`...), word...), `"}`...)
-}
-
-// list appends a list of texts. An empty one of domains means any; of the others
-// it would allow nothing, which nobody means.
-func (w *writer) list(claim string, list []string, canonical func(string) (string, string)) {
-	if list == nil || len(list) == 0 && claim == "domains" {
-		return
-	}
-	if len(list) == 0 {
-		w.fail("%s is empty: leave it out to allow any", claim)
-		return
-	}
-	w.out = append(append(append(w.out, `,"`...), claim...), `":[`...)
+	out := make([]string, len(list))
 	for i, item := range list {
-		text, wrong := canonical(item)
-		if wrong != "" {
-			w.fail("%s: %s is not %s", claim, bare(item), wrong)
-			return
+		var wrong string
+		if out[i], wrong = canonical(item); wrong != "" {
+			k.fail("%s: %s is not %s", claim, bare(item), wrong)
 		}
-		if i > 0 {
-			w.out = append(w.out, ',')
-		}
-		w.out = appendText(w.out, text)
 	}
-	w.out = append(w.out, ']')
-}
-
-// appendText appends printable ASCII as JavaScript writes it in JSON.
-func appendText(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	for i := range len(s) {
-		if s[i] == '"' || s[i] == '\\' {
-			dst = append(dst, '\\')
-		}
-		dst = append(dst, s[i])
-	}
-	return append(dst, '"')
+	return out
 }
 
 // whole reads a whole number from 1 to the largest of JavaScript; k and M stand

@@ -1,13 +1,14 @@
 package token
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"tallygate/engine/tally"
 )
@@ -58,12 +59,6 @@ func isWord(s, more string) bool {
 	return true
 }
 
-func sign(key, signed []byte) []byte {
-	mac := hmac.New(sha256.New, key)
-	mac.Write(signed)
-	return mac.Sum(nil)
-}
-
 // Verify checks a token's signature, and then reads its claims. The error is
 // Denied if the signature is not good, before anything was parsed, and Invalid if
 // it is but a claim cannot be followed.
@@ -74,7 +69,7 @@ func Verify(credential string, key []byte) (*tally.AccessToken, error) {
 	}
 	given, err := encoding.DecodeString(signature)
 	signed := credential[len(prefix)+gidLength+1 : len(credential)-len(signature)-1]
-	if err != nil || !hmac.Equal(sign(key, []byte(signed)), given) {
+	if err != nil || jwt.SigningMethodHS256.Verify(signed, given, key) != nil {
 		return nil, tally.Errorf(tally.Denied, "the signature is not good")
 	}
 	if err := checkHeader(head); err != nil {
@@ -84,7 +79,7 @@ func Verify(credential string, key []byte) (*tally.AccessToken, error) {
 	if err != nil {
 		return nil, tally.Errorf(tally.Invalid, "its claims are not written in base64url")
 	}
-	return read(gid, string(text))
+	return read(gid, text)
 }
 
 // split cuts a token into its parts.
@@ -106,22 +101,24 @@ func checkHeader(encoded string) error {
 	if err != nil {
 		return tally.Errorf(tally.Invalid, "its header is not written in base64url")
 	}
-	r := &reader{b: string(text)}
-	alg := ""
-	err = r.object(func(name string) (err error) {
-		switch name {
-		case "alg":
-			alg, err = r.text()
-		case "typ", "kid":
-			_, err = r.text()
-		default:
-			err = fmt.Errorf("asks for %s", quoted(name)) // such as crit
-		}
-		return err
-	})
+	h, err := parse(text)
+	alg, about := "", ""
+	if err == nil {
+		about, err = h.members(func(name string, v value) (err error) {
+			text, err := v.text()
+			switch name {
+			case "alg":
+				alg = text
+			case "typ", "kid":
+			default:
+				err = errors.New("is not known here") // such as crit
+			}
+			return err
+		})
+	}
 	switch {
-	case err == nil && !r.end():
-		err = errJSON
+	case about != "" && err != nil:
+		err = fmt.Errorf("asks for %s, which %w", quoted(about), err)
 	case err == nil && alg != "HS256":
 		err = fmt.Errorf("says alg %s, and only HS256 is accepted", quoted(alg))
 	}
@@ -133,21 +130,17 @@ func checkHeader(encoded string) error {
 
 // read reads claims whose signature is good. What it does not understand refuses
 // the token: it might be a limit.
-func read(gid, claims string) (*tally.AccessToken, error) {
-	r := &claimReader{reader: reader{b: claims}, token: &tally.AccessToken{}}
-	var claim string
-	err := r.object(func(name string) error {
-		claim = name
-		return r.claim(name)
-	})
-	t := r.token
+func read(gid string, text []byte) (*tally.AccessToken, error) {
+	t, about := &tally.AccessToken{}, ""
+	v, err := parse(text)
+	if err == nil {
+		about, err = v.members(func(name string, v value) error { return claim(t, name, v) })
+	}
 	switch {
-	case err != nil && claim == "":
+	case err != nil && about == "":
 		return nil, tally.Errorf(tally.Invalid, "its claims: it %w", err)
 	case err != nil:
-		return nil, tally.Errorf(tally.Invalid, "its claim %s %w", bare(claim), err)
-	case !r.end():
-		return nil, tally.Errorf(tally.Invalid, "its claims are followed by something else")
+		return nil, tally.Errorf(tally.Invalid, "its claim %s %w", bare(about), err)
 	case t.ID == "":
 		return nil, tally.Errorf(tally.Invalid, "its claim tid is missing")
 	case t.Gateway != gid:
@@ -166,132 +159,6 @@ const mostAhead = 5 * time.Minute
 // IssuedAhead reports whether a token says that it was issued in the future, by more
 // than clocks are apart: revoking every token so far would not end it.
 func IssuedAhead(t *tally.AccessToken, now time.Time) bool { return t.IssuedAt.Sub(now) > mostAhead }
-
-type claimReader struct {
-	reader
-	token *tally.AccessToken
-}
-
-// claim reads the value of one claim. Its errors go on after the claim's name.
-func (r *claimReader) claim(name string) (err error) {
-	t := r.token
-	switch name {
-	case "tid":
-		if t.ID, err = r.text(); err == nil && !IsID(t.ID) {
-			err = fmt.Errorf("is not 1 to %d letters and digits", maxTokenID)
-		}
-	case "gid":
-		t.Gateway, err = r.text()
-	case "iat":
-		t.IssuedAt, err = r.time(false)
-	case "exp":
-		t.ExpiresAt, err = r.time(false)
-	case "nbf":
-		t.NotBefore, err = r.time(true)
-	case "requests", "quota", "cost":
-		var l tally.Limit
-		l, err = r.limit(name)
-		t.Limits = append(t.Limits, l)
-	case "ipQuota":
-		var l tally.Limit
-		l, err = r.limit(name)
-		t.VisitorLimits = append(t.VisitorLimits, l)
-	case "domains":
-		t.Domains, err = r.list(canonicalDomain)
-	case "allowedCountries":
-		t.AllowedCountries, err = r.some(country)
-	case "blockedCountries":
-		t.BlockedCountries, err = r.some(country)
-	case "models":
-		t.Models, err = r.some(checkedModel)
-	case "maxOutput":
-		t.MaxOutput, err = r.whole()
-	case "iss", "sub", "jti", "name":
-		_, err = r.text() // they restrict nothing
-	default:
-		err = fmt.Errorf("is not known here")
-	}
-	return err
-}
-
-// country reads a country's code, of which case is not the point.
-func country(s string) (code, wrong string) { return checkedCountry(strings.ToUpper(s)) }
-
-// list reads a list of texts in their canonical form.
-func (r *claimReader) list(canonical func(string) (string, string)) ([]string, error) {
-	list, err := r.texts()
-	if err != nil {
-		return nil, err
-	}
-	for i, item := range list {
-		text, wrong := canonical(item)
-		if wrong != "" {
-			return nil, fmt.Errorf("has %s, which is not %s", quoted(item), wrong)
-		}
-		list[i] = text
-	}
-	return list, nil
-}
-
-// some reads a list that must have something in it.
-func (r *claimReader) some(canonical func(string) (string, string)) ([]string, error) {
-	list, err := r.list(canonical)
-	if err == nil && len(list) == 0 {
-		err = fmt.Errorf("is empty, which would allow nothing")
-	}
-	return list, err
-}
-
-// limit reads {limit, period} of a claim.
-func (r *claimReader) limit(claim string) (tally.Limit, error) {
-	l := tally.Limit{Metric: tally.Requests, Window: tally.Window{Unit: tally.Total}}
-	switch claim {
-	case "cost":
-		l.Metric = tally.Cost
-	case "quota":
-		l.Metric = "" // it says which
-	}
-	amount := ""
-	err := r.object(func(name string) (err error) {
-		text := ""
-		switch {
-		case name == "limit":
-			amount, err = r.number()
-		case name == "period":
-			var ok bool
-			if text, err = r.text(); err == nil {
-				if l.Window.Unit, ok = periodOf(text); !ok {
-					err = fmt.Errorf("is %s", quoted(text))
-				}
-			}
-		case name == "currency" && claim == "cost":
-			if text, err = r.text(); err == nil && text != "USD" {
-				err = fmt.Errorf("is %s, and only USD is known", quoted(text))
-			}
-		case name == "type" && claim == "quota":
-			if text, err = r.text(); text == "requests" || text == "tokens" {
-				l.Metric = tally.Metric(text)
-			}
-		default:
-			err = fmt.Errorf("is not known here")
-		}
-		if err != nil {
-			return fmt.Errorf("has a %s that %w", bare(name), err)
-		}
-		return nil
-	})
-	switch {
-	case err != nil:
-		return l, err
-	case l.Metric == "":
-		return l, fmt.Errorf("has no type of requests or tokens")
-	}
-	var ok bool
-	if l.Max, ok = atMost(amount, l.Metric.Money()); !ok {
-		return l, fmt.Errorf("has no limit that is a number above 0")
-	}
-	return l, nil
-}
 
 // quoted writes a text of the token's for people, and cuts it short.
 func quoted(s string) string { return strconv.Quote(cut(s)) }

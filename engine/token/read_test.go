@@ -2,6 +2,7 @@ package token
 
 import (
 	"crypto/hmac"
+	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/json"
 	"fmt"
@@ -21,7 +22,15 @@ const minimal = `"tid":"tok_1","gid":"abc123xyz","iat":1795600000`
 // signed is a token with any header and claims, signed as it should be.
 func signed(header, claims string) string {
 	text := encoding.EncodeToString([]byte(header)) + "." + encoding.EncodeToString([]byte(claims))
-	return "wlm-abc123xyz." + text + "." + encoding.EncodeToString(sign([]byte(key), []byte(text)))
+	return "wlm-abc123xyz." + text + "." + signature(key, text)
+}
+
+// signature is made here by hand, so that a library that signs otherwise is found
+// out.
+func signature(key, text string) string {
+	mac := hmac.New(sha256.New, []byte(key))
+	mac.Write([]byte(text))
+	return encoding.EncodeToString(mac.Sum(nil))
 }
 
 func withClaims(more string) string { return signed(header, "{"+minimal+more+"}") }
@@ -54,8 +63,8 @@ func TestForgeries(t *testing.T) {
 		"huge":                           withClaims(`,"name":"` + strings.Repeat("x", maxLength) + `"`),
 		"nothing":                        "",
 		"only dots":                      "wlm-abc123xyz....",
-		"signed with the empty key":      join(parts[1], parts[2], encoding.EncodeToString(sign(nil, []byte(parts[1]+"."+parts[2])))),
-		"signed with the gateway's id":   join(parts[1], parts[2], encoding.EncodeToString(sign([]byte("abc123xyz"), []byte(parts[1]+"."+parts[2])))),
+		"signed with the empty key":      join(parts[1], parts[2], signature("", parts[1]+"."+parts[2])),
+		"signed with the gateway's id":   join(parts[1], parts[2], signature("abc123xyz", parts[1]+"."+parts[2])),
 		"signed with the public half":    join(enc(`{"alg":"RS256"}`), parts[2], strings.Repeat("A", 342)),
 	} {
 		if token, err := Verify(credential, []byte(key)); tally.CodeOf(err) != tally.Denied {
@@ -90,7 +99,7 @@ func TestMalformedClaims(t *testing.T) {
 		"a header that is a list": {signed(`["HS256"]`, "{"+minimal+"}"), "header is not written in JSON"},
 		"claims that are a list":  {signed(header, `[1]`), "its claims: it is not written in JSON"},
 		"claims in a string":      {signed(header, `"{}"`), "its claims"},
-		"claims and more":         {signed(header, "{"+minimal+"}{}"), "followed by something else"},
+		"claims and more":         {signed(header, "{"+minimal+"}{}"), "after top-level value"},
 		"no tid":                  {signed(header, `{"gid":"abc123xyz","iat":1}`), "tid is missing"},
 		"no iat":                  {signed(header, `{"tid":"a","gid":"abc123xyz"}`), "iat is missing"},
 		"no gid":                  {signed(header, `{"tid":"a","iat":1}`), "gid names gateway"},
@@ -123,6 +132,9 @@ func TestMalformedClaims(t *testing.T) {
 		"cost in small letters":   {withClaims(`,"cost":{"limit":5,"currency":"usd"}`), "only USD"},
 		"cost of nothing":         {withClaims(`,"cost":{"limit":0.0000000001}`), "cost has no limit"},
 		"quota of dollars":        {withClaims(`,"quota":{"type":"dollars","limit":5}`), "quota has no type"},
+		"quota of money":          {withClaims(`,"quota":{"type":"cost","limit":5}`), "quota has no type"},
+		"requests without words":  {withClaims(`,"requests":{"limit":5,"period":""}`), `period that is ""`},
+		"exp in capitals":         {withClaims(`,"EXP":1`), "EXP is not known"},
 		"quota of nothing":        {withClaims(`,"quota":{"limit":5}`), "quota has no type"},
 		"domain with a scheme":    {withClaims(`,"domains":["https://mysite.com"]`), "domains has"},
 		"domain of all":           {withClaims(`,"domains":["*"]`), "domains has"},
@@ -134,8 +146,8 @@ func TestMalformedClaims(t *testing.T) {
 		"no such country":         {withClaims(`,"allowedCountries":["XX"]`), "allowedCountries has"},
 		"block no such country":   {withClaims(`,"blockedCountries":["XX"]`), "blockedCountries has"},
 		"no model":                {withClaims(`,"models":[]`), "models is empty"},
-		"bad UTF-8":               {withClaims(",\"models\":[\"\xff\"]"), "models"},
-		"a control character":     {withClaims(",\"models\":[\"a\nb\"]"), "models"},
+		"bad UTF-8":               {withClaims(",\"models\":[\"\xff\"]"), "not written in UTF-8"},
+		"a control character":     {withClaims(",\"models\":[\"a\nb\"]"), "not written in JSON: invalid character '\\n'"},
 		"no output":               {withClaims(`,"maxOutput":0`), "maxOutput is not a whole number above 0"},
 		"output below zero":       {withClaims(`,"maxOutput":-1`), "maxOutput is not a whole number above 0"},
 		"output in part":          {withClaims(`,"maxOutput":1.5`), "maxOutput is not a whole number above 0"},
@@ -145,7 +157,7 @@ func TestMalformedClaims(t *testing.T) {
 		"output like a limit":     {withClaims(`,"maxOutput":{"limit":5}`), "maxOutput is not a number"},
 		"output twice":            {withClaims(`,"maxOutput":5,"maxOutput":500`), "twice"},
 		"a comma too many":        {withClaims(`,`), ""},
-		"a number with a zero":    {withClaims(`,"exp":01`), "exp is not a number"},
+		"a number with a zero":    {withClaims(`,"exp":01`), "not written in JSON: invalid character '1'"},
 	} {
 		token, err := Verify(tc.credential, []byte(key))
 		if tally.CodeOf(err) != tally.Invalid || !strings.Contains(err.Error(), tc.says) {

@@ -51,7 +51,7 @@ func Inspect(credential string, key []byte, now time.Time) Report {
 		return out
 	}
 	out.Claims = rawClaims(text)
-	t, err := read(gid, string(text))
+	t, err := read(gid, text)
 	if err != nil {
 		fault("%s", err)
 		return out

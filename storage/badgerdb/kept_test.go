@@ -253,7 +253,7 @@ func pointsOf(f tally.Family, edges []time.Time, records []tally.Record) []stora
 			})
 		}
 	}
-	return points(edges, spans)
+	return (&series{SeriesQuery: storage.SeriesQuery{Edges: edges}, spans: spans}).points(0)
 }
 
 // keptValues are the payloads of a table as schema 1 has written them.

@@ -12,38 +12,67 @@ import (
 	"tallygate/storage"
 )
 
+// series is a query on its way.
+type series struct {
+	storage.SeriesQuery
+	family uint8
+	spans  []map[tally.Dim]*tally.Sums
+}
+
 // Series implements storage.History.
-func (s *Store) Series(ctx context.Context, q storage.SeriesQuery) ([]storage.Point, error) {
+func (s *Store) Series(ctx context.Context, of ...storage.SeriesQuery) ([]storage.Point, error) {
 	ctx, done, err := s.read(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	family := slices.Index(tally.Families, q.Family)
-	if family < 0 {
-		return nil, tally.Errorf(tally.Invalid, "%q is not a family", q.Family)
-	}
-	for i, e := range q.Edges {
-		if e.UnixNano()%int64(tally.Bucket) != 0 || i > 0 && !e.After(q.Edges[i-1]) {
-			return nil, tally.Errorf(tally.Invalid, "the edges of a series ascend and are multiples of 15 minutes")
+	all := make([]series, len(of))
+	for i, q := range of {
+		if all[i], err = begin(q); err != nil {
+			return nil, err
 		}
 	}
-	if len(q.Edges) < 2 {
-		return nil, nil
-	}
-	spans := make([]map[tally.Dim]*tally.Sums, len(q.Edges)-1)
-	for i := range spans {
-		spans[i] = map[tally.Dim]*tally.Sums{}
-	}
-	txn, err := s.snapshot(&q, uint8(family), spans)
+	txn, err := s.snapshot(all)
 	if err != nil {
 		return nil, err
 	}
 	defer txn.Discard()
 	it := txn.NewIterator(badger.IteratorOptions{})
 	defer it.Close()
-	first, last := s.narrow(txn, q.Edges[0], q.Edges[len(q.Edges)-1])
+	var out []storage.Point
+	for i := range all {
+		if err := s.addStored(ctx, txn, it, &all[i]); err != nil {
+			return nil, err
+		}
+		out = append(out, all[i].points(i)...)
+	}
+	return out, nil
+}
+
+func begin(q storage.SeriesQuery) (series, error) {
+	family := slices.Index(tally.Families, q.Family)
+	if family < 0 {
+		return series{}, tally.Errorf(tally.Invalid, "%q is not a family", q.Family)
+	}
+	for i, e := range q.Edges {
+		if e.UnixNano()%int64(tally.Bucket) != 0 || i > 0 && !e.After(q.Edges[i-1]) {
+			return series{}, tally.Errorf(tally.Invalid, "the edges of a series ascend and are multiples of 15 minutes")
+		}
+	}
+	spans := make([]map[tally.Dim]*tally.Sums, max(len(q.Edges)-1, 0))
 	for i := range spans {
+		spans[i] = map[tally.Dim]*tally.Sums{}
+	}
+	return series{q, uint8(family), spans}, nil
+}
+
+// addStored adds to the spans what the store has written.
+func (s *Store) addStored(ctx context.Context, txn *badger.Txn, it *badger.Iterator, q *series) error {
+	if len(q.spans) == 0 {
+		return nil
+	}
+	first, last := s.narrow(txn, q.Edges[0], q.Edges[len(q.Edges)-1])
+	for i := range q.spans {
 		from, to := later(q.Edges[i], first), q.Edges[i+1]
 		if last.Before(to) {
 			to = last
@@ -53,35 +82,28 @@ func (s *Store) Series(ctx context.Context, q storage.SeriesQuery) ([]storage.Po
 		}
 		for _, p := range fewest(from, to) {
 			if ctx.Err() != nil {
-				return nil, context.Cause(ctx)
+				return context.Cause(ctx)
 			}
-			if err := addRows(it, rowKey{gran: p.gran, family: uint8(family), bucket: p.bucket}.prefix(q.First), p.less, spans[i]); err != nil {
-				return nil, err
+			if err := addRows(it, rowKey{gran: p.gran, family: q.family, bucket: p.bucket}.prefix(q.First), p.less, q.spans[i]); err != nil {
+				return err
 			}
 		}
 	}
-	return points(q.Edges, spans), nil
+	return nil
 }
 
 // snapshot begins to read at an instant between two batches, and adds to the
 // spans what the store has not written by then.
-func (s *Store) snapshot(q *storage.SeriesQuery, family uint8, spans []map[tally.Dim]*tally.Sums) (txn *badger.Txn, err error) {
+func (s *Store) snapshot(all []series) (txn *badger.Txn, err error) {
 	err = s.queue.alone(func() error {
 		if err := s.finishCheckpoint(); err != nil {
 			return err
 		}
 		for c, sums := range s.fresh {
 			at := time.Unix(int64(c.bucket)*granSeconds[quarters], 0)
-			i, found := slices.BinarySearchFunc(q.Edges, at, time.Time.Compare)
-			if !found {
-				i--
-			}
-			if i < 0 || i >= len(spans) {
-				continue
-			}
 			c.rows(func(k rowKey) {
-				if k.family == family && (q.First == "" || k.dim[0] == q.First) {
-					addSums(spans[i], k.dim, sums, false)
+				for i := range all {
+					all[i].addFresh(k, at, sums)
 				}
 			})
 		}
@@ -89,6 +111,19 @@ func (s *Store) snapshot(q *storage.SeriesQuery, family uint8, spans []map[tally
 		return nil
 	})
 	return txn, err
+}
+
+func (q *series) addFresh(k rowKey, at time.Time, sums *tally.Sums) {
+	if k.family != q.family || q.First != "" && k.dim[0] != q.First {
+		return
+	}
+	i, found := slices.BinarySearchFunc(q.Edges, at, time.Time.Compare)
+	if !found {
+		i--
+	}
+	if i >= 0 && i < len(q.spans) {
+		addSums(q.spans[i], k.dim, sums, false)
+	}
 }
 
 func addSums(span map[tally.Dim]*tally.Sums, dim tally.Dim, sums *tally.Sums, less bool) {
@@ -130,15 +165,15 @@ func addRows(it *badger.Iterator, prefix []byte, less bool, span map[tally.Dim]*
 }
 
 // points orders the sums by span, then value.
-func points(edges []time.Time, spans []map[tally.Dim]*tally.Sums) []storage.Point {
+func (q *series) points(of int) []storage.Point {
 	var out []storage.Point
-	for i, span := range spans {
+	for i, span := range q.spans {
 		first := len(out)
 		for dim, x := range span {
 			if *x == (tally.Sums{}) {
 				continue // all of it was taken away
 			}
-			out = append(out, storage.Point{At: edges[i].Round(0).UTC(), Dim: dim, Sums: *x})
+			out = append(out, storage.Point{Of: of, At: q.Edges[i].Round(0).UTC(), Dim: dim, Sums: *x})
 		}
 		slices.SortFunc(out[first:], func(a, b storage.Point) int {
 			return cmp.Or(cmp.Compare(a.Dim[0], b.Dim[0]), cmp.Compare(a.Dim[1], b.Dim[1]))

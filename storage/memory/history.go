@@ -47,12 +47,24 @@ func (s *Store) Records(ctx context.Context, q storage.RecordQuery) ([]tally.Rec
 }
 
 // Series implements storage.History.
-func (s *Store) Series(ctx context.Context, q storage.SeriesQuery) ([]storage.Point, error) {
+func (s *Store) Series(ctx context.Context, of ...storage.SeriesQuery) ([]storage.Point, error) {
 	leave, err := s.enter(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
+	var out []storage.Point
+	for i := range of {
+		points, err := s.series(i, &of[i])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, points...)
+	}
+	return out, nil
+}
+
+func (s *Store) series(of int, q *storage.SeriesQuery) ([]storage.Point, error) {
 	if !slices.Contains(tally.Families, q.Family) {
 		return nil, tally.Errorf(tally.Invalid, "%q is not a family", q.Family)
 	}
@@ -81,7 +93,7 @@ func (s *Store) Series(ctx context.Context, q storage.SeriesQuery) ([]storage.Po
 		}
 		first := len(out)
 		for dim, sums := range span {
-			out = append(out, storage.Point{At: utc(q.Edges[i]), Dim: dim, Sums: *sums})
+			out = append(out, storage.Point{Of: of, At: utc(q.Edges[i]), Dim: dim, Sums: *sums})
 		}
 		slices.SortFunc(out[first:], func(a, b storage.Point) int {
 			return cmp.Or(cmp.Compare(a.Dim[0], b.Dim[0]), cmp.Compare(a.Dim[1], b.Dim[1]))

@@ -178,7 +178,15 @@ func concurrentChanges(b *bench) {
 		func() error { _, _, err := b.Records(ctx, storage.RecordQuery{Client: "cl_1"}); return err },
 		func() error {
 			hour := start.Truncate(time.Hour)
-			_, err := b.Series(ctx, storage.SeriesQuery{Family: tally.ByClient, Edges: []time.Time{hour, hour.Add(time.Hour)}})
+			edges := []time.Time{hour, hour.Add(time.Hour)}
+			points, err := b.Series(ctx, storage.SeriesQuery{Family: tally.ByClient, Edges: edges}, storage.SeriesQuery{Family: tally.ByTotal, Edges: edges})
+			var requests [2]int64
+			for i := range points {
+				requests[points[i].Of] += points[i].Requests
+			}
+			if requests[0] != requests[1] {
+				b.Errorf("at one instant the clients have %d requests, and all have %d", requests[0], requests[1])
+			}
 			return err
 		},
 		func() error { _, err := b.Prune(ctx, b.now); return err },

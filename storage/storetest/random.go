@@ -302,8 +302,9 @@ func (h *history) series(t *rapid.T) {
 		q.Edges = append(q.Edges, at)
 		at = at.Add(tally.Bucket * time.Duration(1+upTo(t, "buckets", 200)))
 	}
-	got, err := h.bench.Series(ctx, q)
-	want, wantErr := h.want.Series(ctx, q)
+	total := storage.SeriesQuery{Family: tally.ByTotal, Edges: q.Edges}
+	got, err := h.bench.Series(ctx, q, total)
+	want, wantErr := h.want.Series(ctx, q, total)
 	h.same(got, want, err, wantErr, "series %+v", q)
 }
 

@@ -187,6 +187,9 @@ func (s *Analytics) drill() tea.Cmd {
 		table, rows, by = &s.rival, s.rivals, rivalsBy(s.got.client)
 	}
 	r := &rows[table.Selected()]
+	if r.ID == "" { // what has none cannot be asked for
+		return nil
+	}
 	switch by {
 	case "client":
 		s.client, s.by, s.right = cmp.Or(r.Name, r.ID), 0, false
