@@ -71,6 +71,10 @@ func (e *Engine) handle() {
 	control.Handle(s, control.UsageShow, e.showUsage)
 	control.Handle(s, control.RequestsList, e.listRequests)
 	control.Handle(s, control.RequestsShow, e.showRequest)
+
+	control.Handle(s, control.AuditList, e.listAudit)
+	control.Handle(s, control.AuditVerify, e.verifyAudit)
+	control.Handle(s, control.AuditUndo, e.undo)
 }
 
 // verifyStore has the store prove what it counts, the counters of all limits

@@ -254,6 +254,8 @@ type Change struct {
 	// IfRev is the revision the entity must have; 0 means it must not exist
 	// yet. A mismatch is a Conflict and nothing is changed.
 	IfRev int64
+	// Name is what people call it, for the audit log.
+	Name string
 }
 
 // Put makes a change that stores e over the revision it was read at (0 for a

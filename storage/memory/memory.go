@@ -28,6 +28,8 @@ type Store struct {
 	closed   bool
 	rev      int64
 	entities map[entityKey]tally.Entity
+	log      []tally.AuditEntry // by Seq, from 1
+	chain    tally.AuditChain
 	records  []settled // by Seq, from 1; pruned ones stay as the history of counters
 	pruned   int       // how many of records, from the first, are pruned
 	holds    map[tally.ID]*hold

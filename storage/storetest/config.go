@@ -46,9 +46,12 @@ func (b *bench) loaded() (map[tally.ID]tally.Entity, int64) {
 	return out, rev
 }
 
+// act is whose the changes of the suite are.
+func (b *bench) act() tally.Act { return tally.Act{At: b.now, Actor: "uid 7", Op: "test"} }
+
 func (b *bench) apply(changes ...tally.Change) int64 {
 	b.Helper()
-	rev, err := b.Apply(ctx, changes...)
+	rev, err := b.Apply(ctx, b.act(), changes...)
 	if err != nil {
 		b.Fatalf("apply: %v", err)
 	}
@@ -108,7 +111,7 @@ func configConflict(b *bench) {
 		if c.Entity != nil {
 			had = c.Entity.Base().Rev
 		}
-		_, err := b.Apply(ctx, tally.Put(key, b.now), c)
+		_, err := b.Apply(ctx, b.act(), tally.Put(key, b.now), c)
 		b.wantCode(what, err, tally.Conflict)
 		if key.Base().Rev != 0 || c.Entity != nil && c.Entity.Base().Rev != had {
 			b.Errorf("%s: a revision was passed back", what)
@@ -122,7 +125,7 @@ func configConflict(b *bench) {
 		"of nothing that is":  {{Kind: tally.KindKey}},
 		"good, and then none": {tally.Put(key, b.now), {Kind: "planet", ID: "x"}},
 	} {
-		_, err := b.Apply(ctx, changes...)
+		_, err := b.Apply(ctx, b.act(), changes...)
 		b.wantCode(what, err, tally.Invalid)
 	}
 	after, at := b.loaded()
@@ -155,7 +158,7 @@ func configRace(b *bench) {
 		all.Go(func() {
 			mine := *gw
 			mine.Name = string(rune('a' + i))
-			_, errs[i] = b.Apply(ctx, tally.Put(&mine, b.now))
+			_, errs[i] = b.Apply(ctx, b.act(), tally.Put(&mine, b.now))
 		})
 	}
 	all.Wait()

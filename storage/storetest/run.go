@@ -43,6 +43,8 @@ func Run(t *testing.T, s Subject) {
 		{"ConfigConflict", configConflict},
 		{"ConfigIsolation", configIsolation},
 		{"ConfigRace", configRace},
+		{"Audit", audit},
+		{"AuditLarge", auditLarge},
 		{"ReserveAllOrNone", reserveAllOrNone},
 		{"ReserveLastUnit", reserveLastUnit},
 		{"ReserveOutput", reserveOutput},
