@@ -17,7 +17,8 @@ func entities() []tally.Entity {
 	return []tally.Entity{
 		&tally.Gateway{Meta: meta("gw_1"), PublicID: "abc123def", Slug: "main", Name: "Main ✓", TimeZone: "Europe/Lisbon", CycleDay: 15, Access: tally.AccessByKey,
 			Providers: []tally.ID{"pr_1"}, Aliases: map[string]string{"fast": "m_1"}, NotBefore: start, Enabled: true,
-			Limits: []tally.Limit{{Metric: tally.Cost, Window: tally.Window{Unit: tally.Month, Day: 15}, Max: 50e9, Warn: true}}},
+			Limits: []tally.Limit{{Metric: tally.Cost, Window: tally.Window{Unit: tally.Month, Day: 15}, Max: 50e9, Warn: true}},
+			Raises: []tally.Raise{{Metric: tally.Cost, Window: tally.Window{Unit: tally.Month, Day: 15}, By: 20e9, Until: start.Add(72 * time.Hour)}}},
 		&tally.Client{Meta: meta("cl_1"), Gateway: "gw_1", Slug: "acme", Name: "Acme", Status: tally.Active, Origins: []string{"https://a.example"},
 			Session: tally.SessionRule{Length: time.Hour, Mode: tally.Fixed, Missing: tally.MissingRefuse}, MarkupBasisPoints: 2000},
 		&tally.Key{Meta: meta("ke_1"), Client: "cl_1", Label: "web", Prefix: "llm_gw_7Qz1", Suffix: "f3a9", ExpiresAt: start.Add(time.Hour)},
