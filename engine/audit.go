@@ -69,7 +69,7 @@ func (e *Engine) listAudit(ctx context.Context, in control.AuditQuery) (control.
 	}
 	if in.Since != "" {
 		var err error
-		if q.Since, err = parseSince(in.Since, 0, e.clock(), commonZone(c)); err != nil {
+		if q.Since, err = in.Since.At(commonCalendar(c, e.clock()), 0); err != nil {
 			return control.AuditPage{}, err
 		}
 	}

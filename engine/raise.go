@@ -79,7 +79,7 @@ func (e *Engine) raise(ctx context.Context, in *control.RaiseFields, find func(*
 				return nil, tally.Errorf(tally.NotFound, "%s is not raised", limit)
 			}
 		} else {
-			r, err := newRaise(limit, list, in, now, c.Zone(of.gateway.ID))
+			r, err := newRaise(limit, list, in, calendarOf(c, of.gateway.ID, now))
 			if err != nil {
 				return nil, err
 			}
@@ -98,7 +98,7 @@ func (e *Engine) raise(ctx context.Context, in *control.RaiseFields, find func(*
 	return states[0], nil
 }
 
-func newRaise(limit tally.Limit, others []tally.Raise, in *control.RaiseFields, now time.Time, zone *time.Location) (tally.Raise, error) {
+func newRaise(limit tally.Limit, others []tally.Raise, in *control.RaiseFields, cal control.Calendar) (tally.Raise, error) {
 	r := tally.Raise{Metric: limit.Metric, Window: limit.Window}
 	var err error
 	if r.By, err = limit.Metric.Parse(strings.TrimSpace(in.By)); err != nil || r.By <= 0 {
@@ -108,14 +108,14 @@ func newRaise(limit tally.Limit, others []tally.Raise, in *control.RaiseFields, 
 		return r, tally.Errorf(tally.Invalid, "there are %d raises already", len(others)).WithHint("end some with --by none")
 	}
 	most := limit
-	if most.Max = tally.AddSat(limit.MaxAt(others, now), r.By); most.Validate() != nil {
+	if most.Max = tally.AddSat(limit.MaxAt(others, cal.Now), r.By); most.Validate() != nil {
 		return r, most.Validate()
 	}
-	if r.Until, err = parseExpiry(in.Until, now, zone); err != nil {
+	if r.Until, err = in.Until.At(cal); err != nil {
 		return r, err
 	}
 	if r.Until.IsZero() {
-		return r, tally.Errorf(tally.Invalid, "a raise needs an end").WithHint("--until %s, or --until 3d; for good: update it with --limit", now.AddDate(0, 0, 7).In(zone).Format(time.DateOnly))
+		return r, tally.Errorf(tally.Invalid, "a raise needs an end").WithHint("--until %s, or --until 3d; for good: update it with --limit", cal.Now.AddDate(0, 0, 7).In(cal.Zone).Format(time.DateOnly))
 	}
 	return r, nil
 }

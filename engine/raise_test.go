@@ -14,7 +14,7 @@ func TestRaise(t *testing.T) {
 	w := newWorld(t)
 	w.setUp()
 	cl, key := w.client("Aurora", "requests=1/month", "cost=50/month")
-	raise := func(limit, by, until string) control.RaiseClient {
+	raise := func(limit, by string, until control.Expiry) control.RaiseClient {
 		return control.RaiseClient{Client: cl.Slug, RaiseFields: control.RaiseFields{Limit: limit, By: by, Until: until}}
 	}
 	state := func() control.LimitState {

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"strconv"
-	"strings"
-
 	"github.com/spf13/cobra"
 
 	"tallygate/engine/control"
@@ -16,8 +13,9 @@ func (a *app) auditCommands() *cobra.Command {
 			op: control.AuditList, slow: "searching",
 			example: "  tallygate audit list\n  tallygate audit list hotel-aurora --since 7d --actor interface",
 			show: func(p *printer, _ *control.AuditQuery, out *control.AuditPage) {
-				showAudit(p, out.Entries, "no changes")
+				rows(p, control.AuditTable, out.Entries, "no changes")
 			},
+			write:  writes(control.AuditTable, func(out *control.AuditPage) []control.AuditView { return out.Entries }),
 			asJSON: func(out *control.AuditPage) any { return out.Entries },
 			aside: func(out *control.AuditPage) string {
 				return when(out.Next == "", "", "for more: --after "+out.Next)
@@ -46,21 +44,8 @@ func (a *app) auditCommands() *cobra.Command {
 			example: "  tallygate audit undo\n  tallygate audit undo 17",
 			show: func(p *printer, _ *control.UndoChange, out *[]control.AuditView) {
 				p.say("undone:")
-				showAudit(p, *out, "")
+				rows(p, control.AuditTable, *out, "")
 			},
 		}.command(a),
 	)
-}
-
-func showAudit(p *printer, entries []control.AuditView, none string) {
-	t := p.table(number("ENTRY"), text("AT"), spare(1, text("ACTOR")), spare(2, text("OPERATION")), text("THING"), text("NAME"), text("CHANGE"))
-	for i := range entries {
-		e := &entries[i]
-		change := strings.Join(e.Text, "; ")
-		if e.Action != tally.Changed {
-			change = string(e.Action)
-		}
-		t.add(strconv.FormatUint(e.Seq, 10), moment(e.At), e.Actor, e.Op, string(e.Kind), e.Name, change)
-	}
-	t.print(none)
 }

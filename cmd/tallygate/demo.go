@@ -4,13 +4,22 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"tallygate/assets"
+	"tallygate/engine"
+	"tallygate/engine/demo"
 	"tallygate/engine/tally"
 	"tallygate/storage/badgerdb"
 )
+
+// demoDays is how much history the demo has.
+const demoDays = 90
 
 // demoCommand shows the interface over a throwaway folder of pretend data: a
 // season of history, and traffic that goes through the real gateway to the
@@ -42,8 +51,31 @@ func (a *app) demo(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	d := &demo{agency: newAgency(time.Now()), dir: dir, log: s.log}
-	s.fill = d.fill
-	s.begin, s.end = d.beginTraffic, d.endTraffic
+	agency, err := demo.New(demo.Options{Now: time.Now(), Days: demoDays, Share: 1, AtOnce: 64 * runtime.GOMAXPROCS(0), Logger: s.log})
+	if err != nil {
+		return err
+	}
+	s.fill = func(ctx context.Context) error { return s.fillDemo(ctx, agency) }
+	stop := func() {}
+	var traffic sync.WaitGroup
+	s.begin = func(run *service) {
+		var sending context.Context
+		sending, stop = context.WithCancel(context.Background())
+		traffic.Go(func() { agency.Traffic(sending, baseURL(run.public.Addr())) })
+	}
+	s.end = func() {
+		stop()
+		traffic.Wait()
+	}
 	return s.show(ctx, true)
+}
+
+// fillDemo makes the store of the demo.
+func (s *session) fillDemo(ctx context.Context, agency *demo.Agency) (err error) {
+	store, err := badgerdb.Open(ctx, badgerdb.Options{Dir: filepath.Join(s.dir, storeFolder), Profile: badgerdb.Desktop, Durability: badgerdb.Normal, Logger: s.log, Version: programVersion()})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	return agency.Fill(ctx, engine.Options{Store: store, Kinds: kinds(), PriceBook: assets.Prices, KeyFile: filepath.Join(s.dir, keyFile), Logger: s.log, Version: "demo", Data: s.dir})
 }

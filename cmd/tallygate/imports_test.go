@@ -31,6 +31,7 @@ var mayImport = map[string][]string{
 	"engine/meter":           {"engine/tally", "storage"},
 	"engine/gateway":         {"engine/tally", "engine/auth", "engine/route", "engine/meter", "providers", "providers/coding"},
 	"engine":                 {"engine/tally", "engine/auth", "engine/control", "engine/feed", "engine/gateway", "engine/geo", "engine/meter", "engine/route", "engine/token", "storage", "providers"},
+	"engine/demo":            {"engine/tally", "engine", "engine/control", "providers", "storage", "assets"},
 	"storage":                {"engine/tally"},
 	"storage/ledger":         {"engine/tally", "storage"},
 	"storage/memory":         {"engine/tally", "storage"},
@@ -47,14 +48,14 @@ var mayImport = map[string][]string{
 	"tui/live":               {"engine/tally", "engine/control"},
 	"tui/screen":             {"engine/tally", "engine/control", "engine/token", "tui/action", "tui/live", "tui/theme", "tui/widget", "assets"},
 	"tui/theme":              {},
-	"tui/tuitest":            {"engine/tally", "engine/control", "engine/token", "tui", "tui/action", "tui/live", "tui/screen", "tui/theme", "tui/widget"},
+	"tui/tuitest":            {"engine/tally", "engine/token", "engine", "engine/control", "engine/demo", "engine/feed", "providers", "providers/sim", "storage/memory", "assets", "tui", "tui/action", "tui/live", "tui/screen", "tui/theme", "tui/widget"},
 	"tui/widget":             {"engine/tally", "tui/theme"},
-	"cmd/tallygate":          {"engine/tally", "engine", "engine/control", "engine/feed", "engine/geo", "engine/token", "storage", "storage/badgerdb", "providers", "providers/openai", "providers/sim", "providers/transport", "tui", "tui/live", "tui/screen", "tui/theme", "assets"},
+	"cmd/tallygate":          {"engine/tally", "engine", "engine/control", "engine/demo", "engine/feed", "engine/geo", "engine/token", "storage", "storage/badgerdb", "providers", "providers/openai", "providers/sim", "providers/transport", "tui", "tui/live", "tui/screen", "tui/theme", "assets"},
 }
 
 // testsMayImport is what the tests of every package may use beside what their
 // package may: real parts to test with.
-var testsMayImport = []string{"engine/tally", "engine/feed", "engine/token", "tui/tuitest", "assets", "storage", "storage/memory", "storage/badgerdb", "storage/storetest",
+var testsMayImport = []string{"engine/tally", "engine/feed", "engine/geo", "engine/token", "tui/tuitest", "assets", "storage", "storage/memory", "storage/badgerdb", "storage/storetest",
 	"providers", "providers/openai", "providers/sim", "providers/providertest"}
 
 // mayUse says which of our packages may import a module of others. A package
@@ -205,6 +206,11 @@ func TestImportRulesBite(t *testing.T) {
 		{"engine/meter/meter_test.go", "tallygate/storage/memory", ""},
 		{"engine/meter/meter_test.go", "tallygate/engine/meter", ""},
 		{"engine/meter/meter_test.go", "pgregory.net/rapid", ""},
+		{"tui/app.go", "tallygate/engine", "tui must not import engine"},
+		{"tui/screen/clients.go", "tallygate/engine/demo", "tui/screen must not import engine/demo"},
+		{"tui/live/live.go", "tallygate/storage/memory", "tui/live must not import storage/memory"},
+		{"tui/tuitest/world.go", "tallygate/storage/badgerdb", "tui/tuitest must not import storage/badgerdb"},
+		{"tui/tuitest/world.go", "tallygate/engine/demo", ""},
 		{"storage/badgerdb/store.go", "github.com/dgraph-io/badger/v4/options", ""},
 		{"cmd/tallygate/script_test.go", "github.com/rogpeppe/go-internal/testscript", ""},
 	} {

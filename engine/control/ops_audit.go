@@ -6,7 +6,7 @@ import "tallygate/engine/tally"
 type AuditQuery struct {
 	Thing string `json:"thing,omitempty" arg:"1?" help:"only of this thing: slug, name, label or id"`
 	Actor string `json:"actor,omitempty" help:"only by this actor, or a part of it: uid 1000, interface, command line"`
-	Since string `json:"since,omitempty" help:"24h, 7d, or a date; default: from the beginning"`
+	Since Since  `json:"since,omitempty" help:"24h, 7d, or a date; default: from the beginning"`
 	Limit int    `json:"limit,omitempty" help:"how many, at most 1000; default 50"`
 	After string `json:"after,omitempty" help:"cursor: continue after an earlier page"`
 }

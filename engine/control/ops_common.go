@@ -11,10 +11,16 @@ type Named struct {
 	Name string `json:"name" arg:"1" help:"slug, name or id"`
 }
 
-// Listing filters a list.
+// Rows says which rows of a list are wanted, and in which order.
+type Rows struct {
+	Filter string `json:"filter,omitempty" help:"words to search for; NAME:WORD looks in one column, NAME:>N compares; see help filters"`
+	Sort   string `json:"sort,omitempty" help:"column to order by; with a minus the other way round"`
+}
+
+// Listing selects things of a list.
 type Listing struct {
-	Filter  string `json:"filter,omitempty" help:"words to search for in names, email, company and phone; status:suspended filters by status"`
-	Gateway string `json:"gateway,omitempty" help:"only of this gateway"`
+	Rows
+	Gateway string `json:"gateway,omitempty" of:"gateway" help:"only of this gateway"`
 }
 
 // LimitState is a limit with what its current period has seen. Its Max is what it
@@ -79,5 +85,5 @@ func NewSums(s *tally.Sums) Sums {
 type RaiseFields struct {
 	Limit string `json:"limit" arg:"1" help:"METRIC/WINDOW of the limit, like cost/month"`
 	By    string `json:"by" help:"how much more, like 20 (US dollars), 5k or 2M; none ends its raises at once"`
-	Until string `json:"until,omitempty" help:"a date, at whose beginning it ends, or how long it lasts, like 3d"`
+	Until Expiry `json:"until,omitempty" help:"a date, at whose beginning it ends, or how long it lasts, like 3d"`
 }

@@ -183,13 +183,29 @@ func (r *Record) Amounts() Amounts {
 // Subjects are the subjects whose counters the record counts on.
 func (r *Record) Subjects() []Subject {
 	out := make([]Subject, 0, 4)
-	for _, s := range [...]struct {
-		kind string
-		id   ID
-	}{{"gateway", r.Gateway}, {"client", r.Client}, {"key", r.Key}, {"token", ID(r.Token)}} {
+	for _, s := range r.named() {
 		if s.id != "" {
 			out = append(out, SubjectOf(s.kind, s.id))
 		}
 	}
 	return out
+}
+
+// Names reports whether Subjects has s, without making them.
+func (r *Record) Names(s Subject) bool {
+	for _, n := range r.named() {
+		if n.id != "" && s.Is(n.kind, n.id) {
+			return true
+		}
+	}
+	return false
+}
+
+type named struct {
+	kind string
+	id   ID
+}
+
+func (r *Record) named() [4]named {
+	return [...]named{{"gateway", r.Gateway}, {"client", r.Client}, {"key", r.Key}, {"token", ID(r.Token)}}
 }

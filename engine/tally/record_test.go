@@ -166,6 +166,13 @@ func TestSubjects(t *testing.T) {
 	if got := (&Record{Gateway: "gw", Model: "m"}).Subjects(); !slices.Equal(got, []Subject{"gateway/gw"}) {
 		t.Errorf("%q", got)
 	}
+	for _, r := range []Record{r, {Gateway: "gw"}} {
+		for _, s := range []Subject{"gateway/gw", "client/cl", "key/ke", "token/to", "token/", "client/gw", "visitor/gw"} {
+			if got, want := r.Names(s), slices.Contains(r.Subjects(), s); got != want {
+				t.Errorf("Names(%s) is %v, want %v", s, got, want)
+			}
+		}
+	}
 }
 
 // TestPositionsOnDisk: keys and values of a store name families, metrics, classes

@@ -12,6 +12,7 @@ package memory
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -88,32 +89,41 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// subjects are the subjects a request counts on: those it names and those it
-// is charged on. The second part matters for visitors, whom records do not name.
-func subjects(r *tally.Record, charged []tally.Subject) []tally.Subject {
-	out := r.Subjects()
-	for _, s := range charged {
-		if !slices.Contains(out, s) {
-			out = append(out, s)
+// Clone returns a store that has come to the same point, with a hook of its own. No
+// reservation may be held or wait.
+func (s *Store) Clone(hook storage.Hook) *Store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := New(hook)
+	c.rev, c.pruned, c.lastSeen, c.ended = s.rev, s.pruned, s.lastSeen, s.ended
+	c.entities, c.lastAt = maps.Clone(s.entities), maps.Clone(s.lastAt)
+	c.log, c.chain = slices.Clone(s.log), s.chain
+	c.records = make([]settled, len(s.records))
+	for i := range s.records {
+		c.records[i] = settled{clone(&s.records[i].Record), s.records[i].settledAt}
+	}
+	return c
+}
+
+// A request counts on the subjects that its record names and on those it is charged on.
+// The second part matters for visitors, whom records do not name.
+
+func (h *hold) on(s tally.Subject) bool {
+	return h.Draft.Names(s) || slices.ContainsFunc(h.Charges, func(c tally.Charge) bool { return c.Subject == s })
+}
+
+func (h *hold) subjects() []tally.Subject {
+	out := h.Draft.Subjects()
+	for _, c := range h.Charges {
+		if !slices.Contains(out, c.Subject) {
+			out = append(out, c.Subject)
 		}
 	}
 	return out
 }
 
-func (h *hold) subjects() []tally.Subject {
-	var charged []tally.Subject
-	for _, c := range h.Charges {
-		charged = append(charged, c.Subject)
-	}
-	return subjects(&h.Draft, charged)
-}
-
-func (r *settled) subjects() []tally.Subject {
-	var charged []tally.Subject
-	for _, c := range r.Charges {
-		charged = append(charged, c.Subject)
-	}
-	return subjects(&r.Record, charged)
+func (r *settled) on(s tally.Subject) bool {
+	return r.Names(s) || slices.ContainsFunc(r.Charges, func(c tally.Charged) bool { return c.Subject == s })
 }
 
 // amount is what the hold holds of a metric.
@@ -136,12 +146,12 @@ func (s *Store) usage(c tally.Counter) tally.Usage {
 	var u tally.Usage
 	for i := range s.records {
 		r := &s.records[i]
-		if c.Period.Contains(r.At) && slices.Contains(r.subjects(), c.Subject) {
+		if c.Period.Contains(r.At) && r.on(c.Subject) {
 			u.Used = tally.AddSat(u.Used, r.Amounts().Of(c.Metric))
 		}
 	}
 	for _, h := range s.holds {
-		if c.Period.Contains(h.At) && slices.Contains(h.subjects(), c.Subject) {
+		if c.Period.Contains(h.At) && h.on(c.Subject) {
 			u.Held = tally.AddSat(u.Held, h.amount(c.Metric))
 		}
 	}

@@ -37,7 +37,7 @@ func (s *Store) usageBut(c tally.Counter, counts held) tally.Usage {
 	u := s.usage(c)
 	u.Held = 0
 	for _, h := range s.holds {
-		if counts(h) && c.Period.Contains(h.At) && slices.Contains(h.subjects(), c.Subject) {
+		if counts(h) && c.Period.Contains(h.At) && h.on(c.Subject) {
 			u.Held = tally.AddSat(u.Held, h.amount(c.Metric))
 		}
 	}

@@ -47,8 +47,8 @@ func Full(clock func() time.Time) *World {
 	site.LimitStates = w.states("gateway", "site", site.Limits, nil)
 	w.use(site.LimitStates, 0.07)
 	site.VisitorLimits, site.BlockedCountries = limits("requests=20/day"), []string{"RU"}
-	site.Countries = []control.Share{{Name: "PT", Requests: 412, Refused: 6}, {Name: "US", Requests: 133, Refused: 21}, {Name: "BR", Requests: 88}, {Name: "RU", Refused: 40}}
-	site.Refusals = []control.Share{{Name: tally.CodeCountry, Refused: 40}, {Name: tally.CodeVisitorQuota, Refused: 22}, {Name: tally.CodeOrigin, Refused: 5}}
+	site.Countries = []control.Part{{Name: "PT", Requests: 412, Refused: 6}, {Name: "US", Requests: 133, Refused: 21}, {Name: "BR", Requests: 88}, {Name: "RU", Refused: 40}}
+	site.Refusals = []control.Part{{Name: tally.CodeCountry, Refused: 40}, {Name: tally.CodeVisitorQuota, Refused: 22}, {Name: tally.CodeOrigin, Refused: 5}}
 	w.addToken(site, "tok_4fQ0aBcDeFgHiJkLmNoPqR", "active", 3_120, 0.41)
 	w.addToken(site, "tok_Zx81yWvUtSrQpOnMlKjIhG", "active", 244, 0.93)
 	w.addToken(site, "tok_00000000000000000000-_", "revoked", 9, 0.01)

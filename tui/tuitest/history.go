@@ -17,8 +17,8 @@ func (w *World) answerHistory() {
 	answer(w, control.RequestsList, func(in control.RequestQuery) (control.RequestPage, error) {
 		out := control.RequestPage{Requests: []control.RequestView{}}
 		skip, _ := strconv.Atoi(in.After)
-		since, bad := w.instant(in.Since, time.Time{})
-		until, worse := w.instant(in.Until, w.clock())
+		since, bad := w.instant(string(in.Since), time.Time{})
+		until, worse := w.instant(string(in.Until), w.clock())
 		if err := firstOf(bad, worse); err != nil {
 			return out, err
 		}
@@ -26,7 +26,7 @@ func (w *World) answerHistory() {
 		for i := range w.records {
 			r := w.view(&w.records[len(w.records)-1-i])
 			if in.Client != "" && r.Client != in.Client || in.Model != "" && r.Model != in.Model || in.Provider != "" && r.Provider != in.Provider ||
-				in.Key != "" && string(r.KeyID) != in.Key || in.Status != 0 && r.Status != in.Status || in.Outcome != "" && string(r.Outcome) != in.Outcome || in.Code != "" && r.Code != in.Code || r.At.Before(since) || r.At.After(until) {
+				in.Key != "" && string(r.KeyID) != in.Key || in.Status != 0 && r.Status != in.Status || in.Outcome != "" && r.Outcome != in.Outcome || in.Code != "" && r.Code != in.Code || r.At.Before(since) || r.At.After(until) {
 				continue
 			}
 			if skip > 0 {
@@ -99,11 +99,11 @@ func (w *World) instant(text string, otherwise time.Time) (time.Time, error) {
 // what it is broken down by.
 func (w *World) usage(in control.UsageQuery) (control.Usage, error) {
 	now := w.clock().UTC()
-	since, err := w.instant(in.Since, now.AddDate(0, 0, -30))
+	since, err := w.instant(string(in.Since), now.AddDate(0, 0, -30))
 	if err != nil {
 		return control.Usage{}, err
 	}
-	until, err := w.instant(in.Until, now)
+	until, err := w.instant(string(in.Until), now)
 	if err != nil {
 		return control.Usage{}, err
 	}
@@ -116,7 +116,7 @@ func (w *World) usage(in control.UsageQuery) (control.Usage, error) {
 		}
 		scale = w.shareOf(c)
 	}
-	parts := w.parts(in.By)
+	parts := w.parts(string(in.By))
 	step, whole := until.Sub(since), true
 	switch in.Every {
 	case "hour":

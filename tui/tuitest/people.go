@@ -110,11 +110,7 @@ func (w *World) fillClient(c *control.ClientView, f control.ClientFields) (err e
 	set(&c.Session.Mode, f.SessionMode)
 	set(&c.Session.Missing, f.SessionMissing)
 	if f.Markup != nil {
-		percent, err := strconv.ParseFloat(*f.Markup, 64)
-		if err != nil || percent < 0 {
-			return tally.Errorf(tally.Invalid, "%q is not a mark-up in percent", *f.Markup)
-		}
-		c.MarkupBasisPoints = int(percent*100 + 0.5)
+		c.MarkupBasisPoints = int(*f.Markup)
 	}
 	if c.Limits, err = tally.EditLimits(c.Limits, f.Limits); err != nil {
 		return err
@@ -166,7 +162,7 @@ func (w *World) answerKeys() {
 				return control.KeyCreated{}, tally.Errorf(tally.Conflict, "client %q has a key labelled %q already", c.Slug, in.Label).WithHint("choose another label")
 			}
 		}
-		expires, err := w.expiry(in.Expires)
+		expires, err := w.expiry(string(in.Expires))
 		if err != nil {
 			return control.KeyCreated{}, err
 		}
@@ -185,7 +181,7 @@ func (w *World) answerKeys() {
 		}
 		set(&k.Label, in.Label)
 		if in.Expires != nil {
-			if k.ExpiresAt, err = w.expiry(*in.Expires); err != nil {
+			if k.ExpiresAt, err = w.expiry(string(*in.Expires)); err != nil {
 				return nil, err
 			}
 		}

@@ -255,7 +255,7 @@ func (w *World) fillModel(m *control.ModelView, f control.ModelFields) error {
 		price.From = time.Time{}
 	}
 	if f.PriceFrom != "" {
-		from, err := time.Parse(time.DateOnly, f.PriceFrom)
+		from, err := time.Parse(time.DateOnly, string(f.PriceFrom))
 		if err != nil {
 			return tally.Errorf(tally.Invalid, "%q is not a date", f.PriceFrom).WithHint("like 2026-12-01")
 		}
