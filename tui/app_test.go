@@ -66,7 +66,7 @@ func TestAPanicInAScreenIsSurvivedAndTold(t *testing.T) {
 		if len(d.Failures) != 1 || !strings.Contains(d.Failures[0], "the screen is broken") {
 			t.Errorf("the log has %q, want the failure once", d.Failures)
 		}
-		d.Wait(10 * time.Second).ExpectNot("failed inside").Press("2").Expect("Hotel Aurora")
+		d.Wait(10 * time.Second).ExpectNot("failed inside").Press("2").Expect("hotel-aurora")
 		d.Failures = nil
 	})
 }
@@ -77,7 +77,7 @@ func TestAPanicWhileDrawingIsSurvivedAndLoggedOnce(t *testing.T) {
 		if len(d.Failures) != 1 {
 			t.Errorf("it was logged %d times", len(d.Failures))
 		}
-		d.Press("2").Expect("Hotel Aurora").Press("1", "z").Wait(10 * time.Second).Expect("keys").ExpectNot("failed inside")
+		d.Press("2").Expect("hotel-aurora").Press("1", "z").Wait(10 * time.Second).Expect("keys").ExpectNot("failed inside")
 		d.Failures = nil
 	})
 }
@@ -105,9 +105,9 @@ func TestATerminalWithoutFocusIsDrawnSeldom(t *testing.T) {
 
 func TestALostEngineIsToldAndReturns(t *testing.T) {
 	tuitest.Run(t, tuitest.Setup{}, func(d *tuitest.Driver) {
-		d.Press("3").Expect("serving 127.0.0.1:8080", "Hotel Aurora")
+		d.Press("3").Expect("serving 127.0.0.1:8080", "hotel-aurora")
 		d.World.Lose(tuitest.ErrLost)
-		d.Wait(20*time.Second).Expect("reconnecting", "Hotel Aurora") // the last that was known
+		d.Wait(20*time.Second).Expect("reconnecting", "hotel-aurora") // the last that was known
 		d.Press("n").Type("Late").Press("ctrl+s").Expect("connection refused", "Late")
 		d.World.Return()
 		d.Wait(3 * time.Second).ExpectNot("reconnecting").Press("ctrl+s").Wait(3 * time.Second).Expect("New key for late")
@@ -118,7 +118,7 @@ func TestALostEngineIsToldAndReturns(t *testing.T) {
 			d.Press(fmt.Sprint(i + 1)).Expect("reconnecting")
 		}
 		d.World.Return()
-		d.Press("3").Wait(3*time.Second).Expect("serving", "Hotel Aurora")
+		d.Press("3").Wait(3*time.Second).Expect("serving", "hotel-aurora")
 	})
 }
 

@@ -39,7 +39,8 @@ func (c *at) move(d time.Duration) {
 func still(b *testing.B) (*tui.App, *at) {
 	b.Helper()
 	clock := &at{now: tuitest.Epoch}
-	w := tuitest.Full(clock.time)
+	w := tuitest.Full(b, clock.time)
+	w.More(300)
 	env := &screen.Env{Theme: theme.New(theme.Dark), Caller: w, Source: live.New(w, clock.time), Clock: clock.time, Zone: time.UTC, Write: true}
 	ctx, stop := context.WithCancel(context.Background())
 	var run sync.WaitGroup

@@ -10,8 +10,8 @@ import (
 )
 
 // opening is an engine that has not answered yet.
-func opening(clock func() time.Time) *tuitest.World {
-	w := tuitest.Full(clock)
+func opening(tb testing.TB, clock func() time.Time) *tuitest.World {
+	w := tuitest.Full(tb, clock)
 	w.Hang(control.EngineStatus.Name)
 	return w
 }

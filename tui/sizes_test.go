@@ -12,7 +12,7 @@ import (
 )
 
 // worlds are the engines that every screen must be able to draw.
-var worlds = map[string]func(func() time.Time) *tuitest.World{
+var worlds = map[string]func(testing.TB, func() time.Time) *tuitest.World{
 	"full": tuitest.Full, "empty": tuitest.Empty, "hostile": tuitest.Hostile, "long": tuitest.Long,
 }
 
@@ -22,7 +22,6 @@ func TestEveryScreenFitsEverySize(t *testing.T) {
 	for name, world := range worlds {
 		for _, th := range []theme.Name{theme.Dark, theme.ASCII} {
 			t.Run(name+" "+string(th), func(t *testing.T) {
-				t.Parallel()
 				tuitest.Run(t, tuitest.Setup{World: world, Theme: th}, func(d *tuitest.Driver) {
 					random := rand.New(rand.NewPCG(1, 2))
 					for i := range d.App.Screens() {
@@ -56,7 +55,6 @@ func sizes(random *rand.Rand, n int) []string {
 func TestEveryDialogFitsEverySize(t *testing.T) {
 	for name, world := range worlds {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			tuitest.Run(t, tuitest.Setup{World: world}, func(d *tuitest.Driver) {
 				random := rand.New(rand.NewPCG(3, 4))
 				for i, at := range d.App.Screens() {
@@ -100,7 +98,7 @@ func closeAll(d *tuitest.Driver) {
 
 // In the ASCII theme nothing else is drawn, whatever the engine's names are.
 func TestASCIIThemeIsASCII(t *testing.T) {
-	for name, world := range map[string]func(func() time.Time) *tuitest.World{"full": tuitest.Full, "empty": tuitest.Empty, "hostile": tuitest.Hostile} {
+	for name, world := range map[string]func(testing.TB, func() time.Time) *tuitest.World{"full": tuitest.Full, "empty": tuitest.Empty, "hostile": tuitest.Hostile} {
 		t.Run(name, func(t *testing.T) {
 			tuitest.Run(t, tuitest.Setup{World: world, Theme: theme.ASCII}, func(d *tuitest.Driver) {
 				for i := range d.App.Screens() {
@@ -159,7 +157,7 @@ func TestATerminalTooSmallIsTold(t *testing.T) {
 func TestASecretIsSeenWhole(t *testing.T) {
 	for _, size := range []string{"60x16", "80x24", "120x36"} {
 		tuitest.Run(t, tuitest.Setup{Size: size}, func(d *tuitest.Driver) {
-			d.Press("3", "a").Type("bot").Press("ctrl+s").Expect("only time", "x7Qzx7Qzx7Qz", "enter I saved it")
+			d.Press("3", "a").Type("bot").Press("ctrl+s").Expect("only time", "llm_gw_", "enter I saved it")
 			d.Press("y").Expect("Not every terminal", "enter I saved it")
 			if len(d.Copied) != 1 || !d.Has(d.Copied[0]) {
 				t.Errorf("%s: %q was copied, and the screen is\n%s", size, d.Copied, d.Screen())

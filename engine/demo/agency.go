@@ -19,7 +19,10 @@ type Options struct {
 	// 1 is all of it, about 200 requests a day.
 	Days  int
 	Share float64
-	Zone  *time.Location // of its days and months; the machine's for nil
+	// Lately is how many requests have come in beside these in the last quarter of an
+	// hour, short ones.
+	Lately int
+	Zone   *time.Location // of its days and months; the machine's for nil
 	// AtOnce is how many requests are written at a time. A store on a disk makes those
 	// durable together; with 1 their order is the same each time.
 	AtOnce int

@@ -158,9 +158,7 @@ func TestLiveTrafficIsServed(t *testing.T) {
 		r.client = i
 		a.send(t.Context(), http.DefaultClient, server.URL+"/v1", &r)
 	}
-	for i := range a.tokens {
-		a.sendVisit(t.Context(), http.DefaultClient, server.URL+"/v1", visit{token: i, origin: a.tokens[i].origin, address: "85.240.10.3"})
-	}
+	a.Visit(t.Context(), http.DefaultClient, server.URL+"/v1")
 	refused := map[string]string{"nordlicht-reisen": tally.LimitCode(tally.Cost), "ferreira-imoveis": tally.CodeClientSuspended, a.tokens[2].id: tally.CodeTokenRevoked}
 	all := records(t, store)
 	latest := all[:len(all)-before]

@@ -13,8 +13,8 @@ import (
 	"tallygate/engine/tally"
 )
 
-// Fill makes the store of the agency: an engine with these options, whose clock stands
-// where it is put, makes the entities as an owner would over the season, and the
+// Fill makes the store of the agency: an engine with these options, whose clock is put
+// where it is to be, makes the entities as an owner would over the season, and the
 // history follows. Nobody needs to follow along meanwhile, so that the first second of
 // an interface is not a season. The kinds must include that of providers/sim.
 func (a *Agency) Fill(ctx context.Context, o engine.Options) error {
@@ -32,9 +32,9 @@ func (a *Agency) Fill(ctx context.Context, o engine.Options) error {
 
 // setUp makes gateways, providers, models, clients, keys and tokens.
 func (a *Agency) setUp(ctx context.Context, o engine.Options, budgets []tally.NanoUSD) error {
-	var now atomic.Pointer[time.Time]
-	now.Store(&a.began)
-	o.Clock = func() time.Time { return *now.Load() }
+	made := &making{Agency: a, ctx: ctx}
+	made.now.Store(a.began.UnixNano())
+	o.Clock = func() time.Time { return time.Unix(0, made.now.Load()) }
 	e, err := engine.New(ctx, o)
 	if err != nil {
 		return err
@@ -44,15 +44,11 @@ func (a *Agency) setUp(ctx context.Context, o engine.Options, budgets []tally.Na
 	owner := control.NewClient(dial)
 	var running sync.WaitGroup
 	running.Go(func() { e.Control().Serve(serving, ln, control.Write) })
-	made := &making{a, ctx, owner, nil}
+	made.owner = owner
 	made.upstreams()
 	made.clients(budgets)
 	for _, step := range made.season() {
-		at := a.Now.Add(-step.ago)
-		if at.Before(a.began) {
-			at = a.began
-		}
-		now.Store(&at)
+		made.now.Store(max(a.Now.Add(-step.ago).UnixNano(), made.now.Load()))
 		step.do()
 	}
 	owner.Close()
@@ -61,11 +57,12 @@ func (a *Agency) setUp(ctx context.Context, o engine.Options, budgets []tally.Na
 	return errors.Join(made.err, e.Close())
 }
 
-// making calls operations until one fails.
+// making calls operations until one fails, a second after each other.
 type making struct {
 	*Agency
 	ctx   context.Context
 	owner control.Caller
+	now   atomic.Int64 // nanoseconds since 1970
 	err   error
 }
 
@@ -73,6 +70,7 @@ func do[In, Out any](m *making, op control.Op[In, Out], in In) (out Out) {
 	if m.err != nil {
 		return out
 	}
+	m.now.Add(int64(time.Second))
 	if out, m.err = op.Do(m.ctx, m.owner, in); m.err != nil {
 		m.err = fmt.Errorf("%s: %w", op.Name, m.err)
 	}
@@ -102,8 +100,6 @@ func (m *making) upstreams() {
 		do(m, control.ModelsCreate, in)
 	}
 	do(m, control.ModelsDisable, control.PickModel{Model: "gpt-4.1-nano"})
-	// One more without a price, as every list has some.
-	do(m, control.ModelsCreate, control.CreateModel{Provider: openAI, Name: "gpt-next-preview"})
 
 	zone := m.Zone.String()
 	fields := func(name string) control.GatewayFields {
@@ -147,7 +143,10 @@ type step struct {
 	do  func()
 }
 
-const days = 24 * time.Hour
+const (
+	days      = 24 * time.Hour
+	suspended = 3 * days // how long the client that does not pay has been so
+)
 
 // season are the owner's days since then, in order: keys in every state that a key can
 // have, the tokens of the site, and a client that does not pay.
@@ -170,7 +169,7 @@ func (m *making) season() []step {
 	}
 	for i := range m.Agency.clients {
 		if c := &m.Agency.clients[i]; c.suspended {
-			steps = append(steps, step{3 * days, func() { do(m, control.ClientsSuspend, control.Named{Name: c.slug}) }})
+			steps = append(steps, step{suspended, func() { do(m, control.ClientsSuspend, control.Named{Name: c.slug}) }})
 		}
 	}
 	return append(steps,

@@ -55,6 +55,12 @@ func (a *Agency) history() []request {
 		}
 		some(visitsPerDay/10*daytime(local.Hour(), .3), func(at time.Time) request { return a.visit(dice, at) })
 	}
+	for range a.Lately {
+		at := a.Now.Add(-time.Duration(dice.Int64N(int64(15 * time.Minute))))
+		r := a.incoming(dice, at)
+		r.shorten()
+		out = append(out, r)
+	}
 	out = append(out, a.events(dice)...)
 	slices.SortStableFunc(out, func(x, y request) int { return x.at.Compare(y.at) })
 	return out
@@ -74,6 +80,21 @@ func poisson(dice *rand.Rand, mean float64) (n int) {
 	return n
 }
 
+// incoming makes up a request of anybody: those with more traffic ask more often.
+func (a *Agency) incoming(dice *rand.Rand, at time.Time) request {
+	all := float64(visitsPerDay)
+	for i := range a.clients {
+		all += a.clients[i].perDay
+	}
+	share := dice.Float64() * all
+	for i := range a.clients {
+		if share -= a.clients[i].perDay; share < 0 {
+			return a.request(dice, at, i)
+		}
+	}
+	return a.visit(dice, at)
+}
+
 // request makes up one request: its model, how long it is, and how it ends.
 func (a *Agency) request(dice *rand.Rand, at time.Time, client int) request {
 	c := &a.clients[client]
@@ -84,6 +105,8 @@ func (a *Agency) request(dice *rand.Rand, at time.Time, client int) request {
 		r.session = 1 + dice.IntN(c.sessions)
 	}
 	switch p := dice.IntN(1000); {
+	case c.suspended && at.After(a.Now.Add(-suspended)):
+		r.refused(403, tally.OutcomeDenied, tally.CodeClientSuspended)
 	case p < 7:
 		r.fails(502, tally.CodeProviderError)
 	case p < 10:
@@ -119,6 +142,16 @@ func (r *request) price() {
 	if rates, ok := tally.PriceAt(r.model.prices, r.at, r.tokens.Prompt()); ok {
 		r.cost = rates.Cost(r.tokens)
 	}
+}
+
+// shorten makes a request one of many: together they cost little beside the history.
+func (r *request) shorten() {
+	if r.outcome.Refused() {
+		return
+	}
+	r.tokens.Input, r.tokens.CachedInput, r.tokens.Output = r.tokens.Input/20, r.tokens.CachedInput/20, r.tokens.Output/4
+	r.total = r.first + (r.total-r.first)/4
+	r.price()
 }
 
 func (r *request) fails(status int, code string) {

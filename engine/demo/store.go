@@ -38,17 +38,14 @@ func (a *Agency) write(ctx context.Context, store storage.Store, requests []requ
 	return context.Cause(ctx)
 }
 
-// Requests writes n requests more, as they come in at an instant. The same n at the
+// Requests writes n short requests more, as they come in at an instant. The same n at the
 // same instant are the same.
 func (a *Agency) Requests(ctx context.Context, store storage.Store, at time.Time, n int) error {
 	dice := rand.New(rand.NewPCG(uint64(at.UnixNano()), uint64(n)))
 	requests := make([]request, n)
 	for i := range requests {
-		if i%8 == 7 {
-			requests[i] = a.visit(dice, at)
-		} else {
-			requests[i] = a.request(dice, at, a.someClient(dice))
-		}
+		requests[i] = a.incoming(dice, at)
+		requests[i].shorten()
 	}
 	return a.write(ctx, store, requests)
 }

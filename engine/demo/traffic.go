@@ -48,29 +48,17 @@ func (a *Agency) Traffic(ctx context.Context, url string) {
 		}
 		calls.Go(func() {
 			defer func() { <-room }()
-			if dice.IntN(3) == 0 {
+			if dice.IntN(5) == 0 { // the site is busier than it was
 				a.sendVisit(ctx, client, url, a.visitor(dice))
 				return
 			}
-			r := a.request(dice, time.Now(), a.someClient(dice))
-			a.send(ctx, client, url, &r)
+			if r := a.incoming(dice, time.Now()); r.client >= 0 {
+				a.send(ctx, client, url, &r)
+			} else {
+				a.sendVisit(ctx, client, url, r.visit)
+			}
 		})
 	}
-}
-
-// someClient chooses a client, those with more traffic more often.
-func (a *Agency) someClient(dice *rand.Rand) int {
-	var all float64
-	for i := range a.clients {
-		all += a.clients[i].perDay
-	}
-	at := dice.Float64() * all
-	for i := range a.clients {
-		if at -= a.clients[i].perDay; at < 0 {
-			return i
-		}
-	}
-	return 0
 }
 
 // send sends one request. What becomes of it is seen in the interface.

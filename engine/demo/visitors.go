@@ -60,11 +60,13 @@ type visit struct {
 	origin  string
 	address string
 	country string
+	asks    string
+	most    int // output tokens
 }
 
 func (a *Agency) visitor(dice *rand.Rand) visit {
 	n := networks[min(int(dice.ExpFloat64()*3), len(networks)-1)]
-	v := visit{address: fmt.Sprintf("%s.%d", n.prefix, 2+dice.IntN(9)), country: n.country}
+	v := visit{address: fmt.Sprintf("%s.%d", n.prefix, 2+dice.IntN(9)), country: n.country, asks: questions[dice.IntN(len(questions))], most: 60 + dice.IntN(200)}
 	for at := dice.IntN(10); at >= a.tokens[v.token].often; v.token++ {
 		at -= a.tokens[v.token].often
 	}
@@ -106,10 +108,17 @@ func (a *Agency) visited(rec *tally.Record, v visit) {
 	}
 }
 
+// Visit asks the public plane at a base URL once with each token of the site.
+func (a *Agency) Visit(ctx context.Context, client *http.Client, url string) {
+	for i := range a.tokens {
+		a.sendVisit(ctx, client, url, visit{token: i, origin: a.tokens[i].origin, address: networks[0].prefix + ".2", asks: questions[i], most: 200})
+	}
+}
+
 // sendVisit asks as a page does.
 func (a *Agency) sendVisit(ctx context.Context, client *http.Client, url string, v visit) {
-	raw, _ := json.Marshal(map[string]any{"stream": true, "max_tokens": 60 + rand.IntN(200), // texts and numbers cannot fail
-		"messages": []map[string]string{{"role": "user", "content": questions[rand.IntN(len(questions))]}}})
+	raw, _ := json.Marshal(map[string]any{"stream": true, "max_tokens": v.most, // texts and numbers cannot fail
+		"messages": []map[string]string{{"role": "user", "content": v.asks}}})
 	q, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/chat/completions", bytes.NewReader(raw))
 	if err != nil {
 		return

@@ -1,6 +1,7 @@
 package screen_test
 
 import (
+	"fmt"
 	"testing"
 
 	"tallygate/engine/control"
@@ -10,7 +11,7 @@ import (
 
 func TestAnAccessTokenIsMinted(t *testing.T) {
 	tuitest.Run(t, only(screen.NewGateways), func(d *tuitest.Driver) {
-		d.Press("down", "t").Expect("Mint an access token of site", "chat.example.com")
+		d.Press("down", "t").Expect("Mint an access token of website", "chat.agency.example")
 		d.Type(" https://mysite.com").Press("tab").Expect("is not a host like mysite.com or")
 		d.Press("shift+tab")
 		for range " https://mysite.com" {
@@ -21,32 +22,35 @@ func TestAnAccessTokenIsMinted(t *testing.T) {
 		if len(in.Domains) != 2 || in.Domains[1] != "*.example.com" || in.Requests != "10000/month" || in.Cost != "10" || in.Models != nil {
 			t.Errorf("the token was asked for as %+v", in)
 		}
-		d.Expect("Access token tok_AAECAwQFBgcICQoLDA0ODw", "pages of chat.example.com and *.example.com", "up to $10.00 in all")
-		d.Press("Y").Expect("A page that uses it").Press("enter").ExpectNot("Access token tok_AAEC")
+		d.Expect("Access token tok_", "pages of chat.agency.example and *.example.com", "up to $10.00 in all")
+		d.Press("Y").Expect("A page that uses it").Press("enter").ExpectNot("Access token tok_")
 	})
 }
 
 func TestAnAccessTokenIsRevoked(t *testing.T) {
 	tuitest.Run(t, only(screen.NewGateways), func(d *tuitest.Driver) {
-		d.Resize("120x60").Press("b").Expect("No access token of main")
-		d.Press("down").Expect("tok_Zx81").Press("b").Type("Zx81").Press("enter")
-		d.Expect("Access token tok_Zx81yWvUtSrQpOnMlKjIhG", "It is active, until", "244 requests")
+		busiest := tuitest.Do(t, d.World, control.TokensList, control.ListTokens{})[0]
+		short := busiest.ID[:8]
+		d.Resize("120x60").Press("b").Expect("No access token of agency")
+		d.Press("down").Expect(short).Press("b").Type(short).Press("enter")
+		d.Expect("Access token "+busiest.ID, fmt.Sprintf("%d requests", busiest.Used.Requests))
 		d.Press("right", "enter")
-		if in := last(t, d, control.TokensRevoke); in.Token != "tok_Zx81yWvUtSrQpOnMlKjIhG" || in.All {
+		if in := last(t, d, control.TokensRevoke); in.Token != busiest.ID || in.All {
 			t.Errorf("revoked %+v", in)
 		}
-		d.Expect("Revoked tok_Zx81")
+		d.Expect("Revoked " + short)
 	})
 }
 
 func TestAVisitorIsSimulated(t *testing.T) {
 	tuitest.Run(t, only(screen.NewGateways), func(d *tuitest.Driver) {
-		d.Press("down", "x").Expect("Simulate a visitor of site").Press("ctrl+s").Expect("is not public")
-		d.Type("wlm-x").Press("tab", "tab", "tab").Type("RU").Press("ctrl+s")
-		if in := last(t, d, control.TokensSimulate); in.Token != "wlm-x" || in.Origin != "https://www.example.com" || in.Country != "RU" || in.Gateway != "" {
+		minted := tuitest.Do(t, d.World, control.TokensMint, control.MintToken{Gateway: "website"})
+		d.Press("down", "x").Expect("Simulate a visitor of website").Press("ctrl+s").Expect("is not public")
+		d.Paste(minted.Token).Press("tab", "tab", "tab").Type("RU").Press("ctrl+s")
+		if in := last(t, d, control.TokensSimulate); in.Token != minted.Token || in.Origin != "https://www.agency.example" || in.Country != "RU" || in.Gateway != "" {
 			t.Errorf("simulated %+v", in)
 		}
-		d.Expect("The visitor is refused: country not allowed", "serve visitors from RU")
+		d.Expect("The visitor is refused: country not allowed", "does not serve")
 	})
 }
 
@@ -55,13 +59,15 @@ func TestAVisitorIsSimulated(t *testing.T) {
 func TestAGatewayShowsItsVisitors(t *testing.T) {
 	tuitest.Run(t, only(screen.NewGateways), func(d *tuitest.Driver) {
 		d.Resize("120x60").Press("down")
-		d.Expect("VISITORS, 24 HOURS", "PT", "REFUSALS, 24 HOURS", "country not allowed", "ip quota", "ACCESS TOKENS", "requests=20/day")
+		d.Expect("VISITORS, 24 HOURS", "PT", "REFUSALS, 24 HOURS", "country not allowed", "token revoked", "ACCESS TOKENS", "requests=40/day")
 	})
 }
 
 func TestVisitorsAndTokensAreExplained(t *testing.T) {
 	tuitest.Run(t, only(screen.NewGateways), func(d *tuitest.Driver) {
-		d.Press("w").Expect("Nobody has come to main").Press("down", "w").Expect("203.0.113.0/24      PT", "2001:db8:7::/48", "1 refused").Press("esc")
+		d.Press("w").Expect("Nobody has come to agency").Press("down", "w")
+		visitors := tuitest.Do(t, d.World, control.VisitorsList, control.ListVisitors{Gateway: "website"}).Visitors
+		d.Expect("Visitors of website", visitors[0].Network, visitors[0].Country, visitors[0].Visitor[:8], visitors[3].Network, "1 refused").Press("esc")
 		d.Press(":").Type("explain an access").Press("enter").Expect("Explain an access token")
 		d.Type("llm_gw_abc").Press("ctrl+s").Expect("does not work", "it is the key of a client")
 	})

@@ -29,11 +29,11 @@ func TestAGatewayIsMadeWithAPrivateKeyShownOnce(t *testing.T) {
 
 func TestAGatewayIsEdited(t *testing.T) {
 	tuitest.Run(t, only(screen.NewGateways), func(d *tuitest.Driver) {
-		d.Expect("client keys only", "fast → gpt-4o-mini", "OPENAI_BASE_URL=http")
+		d.Expect("client keys only", "fast → gpt-4.1-mini", "OPENAI_BASE_URL=http")
 		d.Press("e", "tab", "tab", "tab", "tab", "tab", "tab").Press("space").Type("cheap").Press("ctrl+s").Expect("not ASKED=MODEL")
 		d.Type("=gpt-4.1").Press("ctrl+s")
 		in := last(t, d, control.GatewaysUpdate)
-		if (*in.Aliases)["cheap"] != "gpt-4.1" || (*in.Aliases)["fast"] != "gpt-4o-mini" || *in.Access != tally.AccessByKey {
+		if (*in.Aliases)["cheap"] != "gpt-4.1" || (*in.Aliases)["fast"] != "gpt-4.1-mini" || *in.Access != tally.AccessByKey {
 			t.Errorf("the change is %+v", in)
 		}
 	})
@@ -41,9 +41,9 @@ func TestAGatewayIsEdited(t *testing.T) {
 
 func TestAGatewayWithClientsIsNotDeleted(t *testing.T) {
 	tuitest.Run(t, only(screen.NewGateways), func(d *tuitest.Driver) {
-		d.Press("d").Expect("main has 8 clients").ExpectNot("Delete gateway")
-		d.Press("space").Expect("Switch off gateway main?", "It is in use").Press("tab", "enter").Ticks(4).Expect("○ main")
-		d.Press("r", "ctrl+s").Expect("Private key of gateway main")
+		d.Press("d").Expect("agency has 7 clients").ExpectNot("Delete gateway")
+		d.Press("space").Expect("Switch off gateway agency?", "It is in use").Press("tab", "enter").Ticks(4).Expect("○ agency")
+		d.Press("r", "ctrl+s").Expect("Private key of gateway agency")
 		if got := last(t, d, control.GatewaysRotate).Grace; got != 24*time.Hour {
 			t.Errorf("the grace is %s", got)
 		}

@@ -106,6 +106,7 @@ func (s *Requests) explain(v *control.RequestView, width int) []string {
 // reachedFacts tell of the limit that a request was refused for.
 func reachedFacts(x *tally.Reached, zone *time.Location) []fact {
 	kind, _ := x.Subject.Split()
+	kind = widget.Safe(kind)
 	if x.Metric == "" {
 		return []fact{{"of", "the " + kind}, {"places", fmt.Sprintf("%s of %s taken", tally.Group(x.Held), tally.Group(x.Max))}}
 	}

@@ -68,10 +68,10 @@ func TestOlderRequestsAreRead(t *testing.T) {
 
 func TestARequestIsExplained(t *testing.T) {
 	tuitest.Run(t, tuitest.Setup{Size: "140x60", Screens: only(screen.NewRequests).Screens}, func(d *tuitest.Driver) {
-		d.Press("/").Type("status:200 model:gpt-4o-mini").Press("enter")
-		d.Expect("✓ 200 answered", "CHECKS", "✓ limits", "✓ provider", "LIMITS", "by this request", "PRICE", "input", "× $0.15", "cost", "Tokens as the provider reported them", "first byte")
-		d.Press("esc", "/").Type("code:rate_limit").Press("enter").Expect("refused by a limit", "✗ limits", "- provider", "stopped at limits: rate limit")
-		d.Press("esc", "/").Type("outcome:lost").Press("enter").Expect("tallygate stopped before it knew")
+		d.Press("/").Paste("status:200 client:hotel-aurora model:gpt-4.1-mini").Press("enter")
+		d.Expect("✓ 200 answered", "CHECKS", "✓ limits", "✓ provider", "LIMITS", "by this request", "PRICE", "input", "× $0.4", "cost", "Tokens as the provider reported them", "first byte")
+		d.Press("esc", "/").Paste("code:rate_limit").Press("enter").Expect("refused by a limit", "✗ limits", "- provider", "stopped at limits: rate limit")
+		d.Press("esc", "/").Paste("outcome:lost").Press("enter").Expect("tallygate stopped before it knew")
 		d.Press("y")
 		if len(d.Copied) != 1 || !strings.HasPrefix(d.Copied[0], "req_") {
 			t.Errorf("copied %q", d.Copied)

@@ -13,7 +13,7 @@ import (
 // The driver fails a test in which a line is too long or a terminal would obey
 // a name.
 func TestTheHouseFitsEverySize(t *testing.T) {
-	worlds := map[string]func(func() time.Time) *tuitest.World{"hostile": tuitest.Hostile, "long": tuitest.Long, "empty": tuitest.Empty}
+	worlds := map[string]func(testing.TB, func() time.Time) *tuitest.World{"hostile": tuitest.Hostile, "long": tuitest.Long, "empty": tuitest.Empty}
 	for name, world := range worlds {
 		t.Run(name, func(t *testing.T) {
 			s := tuitest.Setup{World: world, Screens: house, Theme: theme.Mono}

@@ -14,35 +14,35 @@ import (
 func TestTheFallbackOrderIsTheLastOneChosen(t *testing.T) {
 	tuitest.Run(t, only(screen.NewProviders), func(d *tuitest.Driver) {
 		d.Press("J", "J").Ticks(4)
-		if got, want := last(t, d, control.ProvidersOrder).Providers, []string{"openrouter", "ollama", "openai"}; !slices.Equal(got, want) {
+		if got, want := last(t, d, control.ProvidersOrder).Providers, []string{"pretend-anthropic", "pretend-google", "pretend-openai", "pretend-spare", "openrouter"}; !slices.Equal(got, want) {
 			t.Errorf("the order is %v, not %v", got, want)
 		}
-		d.Expect("3 ● openai").Press("J").Press("K").Ticks(4).Expect("2 ● openai")
+		d.Expect("3 ● pretend-openai").Press("J", "J", "J", "J").Ticks(4).Expect("5 ● pretend-openai").Press("K").Ticks(4).Expect("4 ● pretend-openai")
 	})
 }
 
 func TestAnOrderThatIsRefusedIsNotShown(t *testing.T) {
 	tuitest.Run(t, only(screen.NewProviders), func(d *tuitest.Driver) {
 		d.World.Fail("providers.order", tally.Errorf(tally.Conflict, "somebody else was faster"))
-		d.Press("J").Expect("somebody else was faster", "1 ● openai")
+		d.Press("J").Expect("somebody else was faster", "1 ● pretend-openai")
 	})
 }
 
 func TestAProviderIsAddedAndItsImportTold(t *testing.T) {
 	tuitest.Run(t, only(screen.NewProviders), func(d *tuitest.Driver) {
-		d.Press("n").Expect("what does it speak?").Type("openai").Press("enter").Expect("New provider")
-		d.Press("tab", "tab").Paste("sk-verysecret\n").ExpectNot("sk-very").Press("ctrl+r").Expect("sk-verysecret").Press("ctrl+s")
+		d.Press("n").Expect("what does it speak?").Type("openrouter").Press("enter").Expect("New provider")
+		d.Press("tab", "tab").Paste("sk-verysecret\n").ExpectNot("sk-very").Press("ctrl+r").Expect("sk-verysecret").Press("ctrl+s").Wait(time.Second)
 		in := last(t, d, control.ProvidersCreate)
-		if in.Name != "openai-2" || in.ProviderKind != "openai" || len(in.APIKeys) != 1 || in.APIKeys[0].Reveal() != "sk-verysecret" || in.ConnectTimeout == nil && in.MaxInFlight == nil {
+		if in.Name != "openrouter-2" || in.ProviderKind != "openrouter" || len(in.APIKeys) != 1 || in.APIKeys[0].Reveal() != "sk-verysecret" || in.ConnectTimeout == nil && in.MaxInFlight == nil {
 			t.Errorf("it was added as %+v", in)
 		}
-		d.Expect("Added openai-2", "It lists").Press("enter").Ticks(4).Expect("▸  4 ● openai-2")
+		d.Expect("Added openrouter-2", "It lists").Press("enter").Ticks(4).Expect("▸  6 ● openrouter-2")
 	})
 }
 
 func TestAProviderIsEditedWithoutItsKeys(t *testing.T) {
 	tuitest.Run(t, only(screen.NewProviders), func(d *tuitest.Driver) {
-		d.Press("e", "tab", "tab", "tab", "tab").Type("soon").Press("tab").Expect("not a length of time")
+		d.Press("G", "e", "tab", "tab", "tab", "tab").Type("soon").Press("tab").Expect("not a length of time")
 		d.Press("shift+tab", "backspace", "backspace", "backspace", "backspace").Type("5s").Press("ctrl+s")
 		in := last(t, d, control.ProvidersUpdate)
 		if in.ConnectTimeout == nil || *in.ConnectTimeout != 5*time.Second || in.APIKeys != nil || in.BaseURL != nil || in.NewName != "" || in.Timeout != nil {
@@ -53,37 +53,37 @@ func TestAProviderIsEditedWithoutItsKeys(t *testing.T) {
 
 func TestAProviderIsProbed(t *testing.T) {
 	tuitest.Run(t, only(screen.NewProviders), func(d *tuitest.Driver) {
-		d.Press("T").Expect("openai answered in", "lists")
+		d.Press("T").Expect("pretend-openai answered in", "lists")
 		d.World.Fail("providers.test", tally.Errorf(tally.Upstream, "the key was refused"))
 		d.Press("T").Expect("the key was refused")
 		d.Press("space").Ticks(4)
 		if in := last(t, d, control.ProvidersUpdate); in.Enabled == nil || *in.Enabled {
 			t.Errorf("space asked for %+v", in)
 		}
-		d.Expect("1 ○ openai")
+		d.Expect("1 ○ pretend-openai")
 	})
 }
 
 func TestAProviderIsDeletedAfterAQuestion(t *testing.T) {
 	tuitest.Run(t, only(screen.NewProviders), func(d *tuitest.Driver) {
-		d.Press("d").Expect("Delete provider openai?", "Its 4 models go with it", "Switch it off instead", "to confirm: openai")
-		d.Type("openai").Press("tab", "tab", "tab", "enter")
+		d.Press("d").Expect("Delete provider pretend-openai?", "Its 3 models go with it", "Switch it off instead", "to confirm: pretend-openai")
+		d.Type("pretend-openai").Press("tab", "tab", "tab", "enter")
 		last(t, d, control.ProvidersDelete)
-		d.Ticks(4).ExpectNot("● openai ")
+		d.Ticks(4).ExpectNot("● pretend-openai ")
 	})
 }
 
 func TestModelsAreFiltered(t *testing.T) {
 	tuitest.Run(t, only(screen.NewModels), func(d *tuitest.Driver) {
-		d.Press("f").Expect("1 of 8", "gpt-5-preview", "no price", "refused: it has no").ExpectNot("gpt-4.1")
-		d.Press("f", "/").Type("provider:openai mini").Press("enter").Expect("1 of 8", "gpt-4o-mini", "openai → openrouter")
-		d.Press("esc").Expect("8 of 8")
+		d.Press("f").Expect("1 of 10", "gpt-next-preview", "no price", "refused: it has no").ExpectNot("gpt-4.1")
+		d.Press("f", "/").Type("provider:pretend-openai mini").Press("enter").Expect("1 of 10", "gpt-4.1-mini", "pretend-openai → pretend-spare")
+		d.Press("esc").Expect("10 of 10")
 	})
 }
 
 func TestAPriceIsSet(t *testing.T) {
 	tuitest.Run(t, only(screen.NewModels), func(d *tuitest.Driver) {
-		d.Press("f", "p").Expect("Price of gpt-5-preview", "none: p sets one")
+		d.Press("f", "p").Expect("Price of gpt-next-preview", "none: p sets one")
 		d.Type("1.25x").Press("tab").Expect("✗").Press("shift+tab", "backspace", "tab").Type("10")
 		d.Expect("cost $0.0075").Press("ctrl+s")
 		in := last(t, d, control.ModelsUpdate)
@@ -104,17 +104,21 @@ func TestKindsOfPricesAreShown(t *testing.T) {
 	}
 	setup := only(screen.NewModels)
 	setup.Size = "200x50"
+	setup.World = tuitest.Changed(func(e tally.Entity) {
+		m, ok := e.(*tally.Model)
+		if !ok || m.Name != "gpt-4.1" {
+			return
+		}
+		m.AllowExtras, m.ShutdownAt, m.ReplacedBy = true, time.Date(2026, 12, 24, 0, 0, 0, 0, time.UTC), "gpt-9"
+		m.Prices = tally.Prices{
+			{ID: "pr_1", Input: usd(2), Output: usd(8), CacheWriteLong: usd(4), Pieces: map[tally.Piece]tally.NanoUSD{tally.Search: tally.Dollar / 100}},
+			{ID: "pr_2", AboveTokens: 200_000, Input: usd(4), CachedInput: usd(4), Output: usd(12), Reasoning: usd(12)},
+			{ID: "pr_3", Hours: hours, Input: usd(1), Output: usd(4)}, {ID: "pr_4", Tier: tally.TierPriority, Input: usd(5), Output: usd(16), AudioOutput: usd(32)},
+			{ID: "pr_5", From: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC), Input: usd(3), Output: usd(9)},
+		}
+	})
 	tuitest.Run(t, setup, func(d *tuitest.Driver) {
-		d.World.ChangeModel("gpt-4.1", func(m *control.ModelView) {
-			m.AllowExtras, m.ShutdownAt, m.ReplacedBy = true, time.Date(2026, 12, 24, 0, 0, 0, 0, time.UTC), "gpt-9"
-			m.Prices = tally.Prices{
-				{ID: "pr_1", Input: usd(2), Output: usd(8), CacheWriteLong: usd(4), Pieces: map[tally.Piece]tally.NanoUSD{tally.Search: tally.Dollar / 100}},
-				{ID: "pr_2", AboveTokens: 200_000, Input: usd(4), CachedInput: usd(4), Output: usd(12), Reasoning: usd(12)},
-				{ID: "pr_3", Hours: hours, Input: usd(1), Output: usd(4)}, {ID: "pr_4", Tier: tally.TierPriority, Input: usd(5), Output: usd(16), AudioOutput: usd(32)},
-				{ID: "pr_5", From: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC), Input: usd(3), Output: usd(9)},
-			}
-		})
-		d.Press("down").Ticks(4).Expect("in 2.00  out 8.00  write 1h 4.00", "search $0.01", "over 200k tokens", "in 4.00  out 12.00", "Sat-Sun 00:00-24:00 UTC", "priority", "audio out 32.00", "1 Jan 2027",
+		d.Press("/").Type("gpt-4.1").Press("enter").Ticks(4).Expect("in 2.00  out 8.00  write 1h 4.00", "search $0.01", "over 200k tokens", "in 4.00  out 12.00", "Sat-Sun 00:00-24:00 UTC", "priority", "audio out 32.00", "1 Jan 2027",
 			"24 Dec 2026 gpt-9", "allowed: can pass limits on money").ExpectNot("reasoning 12.00")
 	})
 }
@@ -131,13 +135,15 @@ func TestAPriceThatDoesNotChangeIsNotSent(t *testing.T) {
 
 func TestAModelIsSwitchedAddedAndDeleted(t *testing.T) {
 	tuitest.Run(t, only(screen.NewModels), func(d *tuitest.Driver) {
-		d.Press("down", "space").Expect("gpt-4.1 is off").Ticks(4).Press("space").Expect("gpt-4.1 is on").Ticks(4)
+		d.Press("/").Type("gpt-4.1").Press("enter", "space").Expect("gpt-4.1 is off").Ticks(4).Press("space").Expect("gpt-4.1 is on").Ticks(4)
 		d.Press("n").Expect("of which provider?").Press("enter").Type("gpt-9").Press("ctrl+s")
 		if in := last(t, d, control.ModelsCreate); in.Name != "gpt-9" || in.Provider == "" || in.Prices != nil || in.ContextTokens != nil {
 			t.Errorf("it was added as %+v", in)
 		}
 		d.Ticks(4).Press("d").Expect("Delete model gpt-4.1?", "Switch it off instead").Press("esc")
-		d.Press("i").Expect("which provider?").Press("enter").Expect("Models imported", "New prices from now on for 1 model", "The prices of 1 model were refused", "tallygate models import openai")
+		d.World.Offer(tuitest.Offered(3000*tally.Dollar, tally.Dollar/6, 0)...)
+		d.Press("i").Expect("which provider?").Type("openrouter").Press("enter").Wait(time.Second)
+		d.Expect("Models imported", "New prices from now on for 1 model", "The prices of 1 model were refused", "tallygate models import openrouter")
 		if in := last(t, d, control.ModelsImport); in.AcceptAll || in.Accept != nil || in.DryRun {
 			t.Errorf("it asked for %+v", in)
 		}

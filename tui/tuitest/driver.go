@@ -24,8 +24,8 @@ import (
 // Setup says what an interface starts with.
 type Setup struct {
 	Size string // "120x36", which is also the default
-	// World makes the engine; nil means [Full].
-	World func(clock func() time.Time) *World
+	// World starts the engine; nil means [Full].
+	World func(tb testing.TB, clock func() time.Time) *World
 	// Screens makes the screens; nil means all.
 	Screens func(*screen.Env) []screen.Screen
 	Theme   theme.Name // default dark
@@ -36,9 +36,6 @@ type Setup struct {
 	// Lost starts the interface while the engine cannot be reached.
 	Lost error
 }
-
-// Epoch is when every test begins.
-var Epoch = time.Date(2026, 11, 25, 14, 2, 31, 0, time.UTC)
 
 // Driver is a user at an interface.
 type Driver struct {
@@ -63,12 +60,11 @@ type Driver struct {
 func Run(t *testing.T, s Setup, test func(d *Driver)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		start := time.Now()
-		clock := func() time.Time { return Epoch.Add(time.Since(start)) }
 		if s.World == nil {
 			s.World = Full
 		}
-		d := &Driver{T: t, World: s.World(clock), msgs: make(chan tea.Msg), done: make(chan struct{})}
+		world, clock := Begin(t, s.World)
+		d := &Driver{T: t, World: world, msgs: make(chan tea.Msg), done: make(chan struct{})}
 		if s.Lost != nil {
 			d.World.Lose(s.Lost)
 		}
