@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"tallygate/engine/control"
 	"tallygate/engine/meter"
 	"tallygate/engine/tally"
 )
@@ -14,20 +15,26 @@ import (
 // effects. Either all of it is stored and in force when change returns, or
 // nothing is. Slow work, such as asking an upstream, belongs before it.
 func (e *Engine) change(ctx context.Context, plan func(c *tally.Catalog, now time.Time) ([]tally.Change, error)) error {
+	return e.act(ctx, func(c *tally.Catalog, by *tally.Act) ([]tally.Change, error) { return plan(c, by.At) })
+}
+
+// act is change for a plan that says more of whose act it is.
+func (e *Engine) act(ctx context.Context, plan func(c *tally.Catalog, by *tally.Act) ([]tally.Change, error)) error {
 	e.changing.Lock()
 	defer e.changing.Unlock()
 	if err := ctx.Err(); err != nil {
 		return tally.Errorf(tally.Unavailable, "the caller went away: %w", err)
 	}
-	now := e.clock()
-	c := e.catalog.Load()
-	changes, err := plan(c, now)
+	c, by := e.catalog.Load(), tally.Act{At: e.clock()}
+	by.Actor, by.Op = control.Acting(ctx)
+	changes, err := plan(c, &by)
 	if err != nil || len(changes) == 0 {
 		return err
 	}
 	// A caller that leaves now must not leave the catalog behind the store.
 	ctx = context.WithoutCancel(ctx)
-	rev, err := e.store.Apply(ctx, changes...)
+	nameChanges(c, changes)
+	rev, err := e.store.Apply(ctx, by, changes...)
 	if err != nil {
 		if tally.CodeOf(err) == tally.Conflict {
 			e.reload(ctx)
@@ -35,7 +42,7 @@ func (e *Engine) change(ctx context.Context, plan func(c *tally.Catalog, now tim
 		return err
 	}
 	e.use(c.With(rev, changes...))
-	e.feed.PublishConfig(rev, now)
+	e.feed.PublishConfig(rev, by.At)
 	return nil
 }
 

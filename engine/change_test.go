@@ -156,7 +156,7 @@ func TestAStaleCatalogIsReadAgain(t *testing.T) {
 	w.setUp()
 	theirs := *w.engine.catalog.Load().Clients[0]
 	theirs.Note = "theirs"
-	if _, err := w.store.Apply(context.Background(), tally.Put(&theirs, noon)); err != nil {
+	if _, err := w.store.Apply(context.Background(), tally.Act{At: noon}, tally.Put(&theirs, noon)); err != nil {
 		t.Fatal(err)
 	}
 	change := control.UpdateClient{Client: "default", ClientFields: control.ClientFields{Company: to("Ours")}}
@@ -171,7 +171,7 @@ func TestAStaleCatalogIsReadAgain(t *testing.T) {
 // broken is a store that refuses to write.
 type broken struct{ storage.Store }
 
-func (broken) Apply(context.Context, ...tally.Change) (int64, error) {
+func (broken) Apply(context.Context, tally.Act, ...tally.Change) (int64, error) {
 	return 0, tally.Errorf(tally.Unavailable, "the disk is full")
 }
 

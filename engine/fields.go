@@ -3,6 +3,7 @@ package engine
 import (
 	"net/mail"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,13 +60,21 @@ func setList(field *[]string, list *[]string, check func([]string) ([]string, er
 	return err
 }
 
-// setLimits applies the owner's edits to a list of limits.
-func setLimits(limits *[]tally.Limit, edits []tally.LimitEdit) error {
+// setLimits applies the owner's edits to a list of limits. Raises go with the limit
+// they belong to; raises may be nil where there are none.
+func setLimits(limits *[]tally.Limit, raises *[]tally.Raise, edits []tally.LimitEdit) error {
 	out, err := editLimits(*limits, edits)
-	if err == nil {
-		*limits = out
+	if err != nil {
+		return err
 	}
-	return err
+	*limits = out
+	if raises == nil {
+		return nil
+	}
+	*raises = slices.DeleteFunc(slices.Clone(*raises), func(r tally.Raise) bool {
+		return slices.ContainsFunc(edits, func(e tally.LimitEdit) bool { return e.Remove && r.Of(e.Limit) })
+	})
+	return nil
 }
 
 // between makes a check that a number is in a range.

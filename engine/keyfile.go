@@ -79,7 +79,7 @@ func forget(ctx context.Context, o *Options, entities []tally.Entity, lost []*ta
 			o.Logger.Error("a provider has lost its API key", "provider", p.Name, "hint", "enter it again: tallygate providers update "+tally.ShellWord(p.Name)+" --api-key-stdin")
 		}
 	}
-	if _, err := o.Store.Apply(ctx, changes...); err != nil {
+	if _, err := o.Store.Apply(ctx, tally.Act{At: now, Actor: "engine", Op: "forget secrets"}, changes...); err != nil {
 		return nil, 0, err
 	}
 	return o.Store.Load(ctx)

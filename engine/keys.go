@@ -93,7 +93,7 @@ func (e *Engine) updateKey(ctx context.Context, in control.UpdateKey) (control.K
 		if err := alive(k); err != nil {
 			return err
 		}
-		if err := setLimits(&k.Limits, in.Limits); err != nil {
+		if err := setLimits(&k.Limits, &k.Raises, in.Limits); err != nil {
 			return err
 		}
 		if in.Expires != nil {

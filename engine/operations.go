@@ -25,6 +25,7 @@ func (e *Engine) handle() {
 	control.Handle(s, control.GatewaysShow, e.showGateway)
 	control.Handle(s, control.GatewaysCreate, e.createGateway)
 	control.Handle(s, control.GatewaysUpdate, e.updateGateway)
+	control.Handle(s, control.GatewaysRaise, e.raiseGateway)
 	control.Handle(s, control.GatewaysDelete, e.deleteGateway)
 	control.Handle(s, control.GatewaysRotate, e.rotateGateway)
 
@@ -32,6 +33,7 @@ func (e *Engine) handle() {
 	control.Handle(s, control.ClientsShow, e.showClient)
 	control.Handle(s, control.ClientsCreate, e.createClient)
 	control.Handle(s, control.ClientsUpdate, e.updateClient)
+	control.Handle(s, control.ClientsRaise, e.raiseClient)
 	control.Handle(s, control.ClientsDelete, e.deleteClient)
 	control.Handle(s, control.ClientsSuspend, e.statusSetter(tally.Suspended))
 	control.Handle(s, control.ClientsActivate, e.statusSetter(tally.Active))
@@ -39,6 +41,7 @@ func (e *Engine) handle() {
 	control.Handle(s, control.KeysList, e.listKeys)
 	control.Handle(s, control.KeysCreate, e.createKey)
 	control.Handle(s, control.KeysUpdate, e.updateKey)
+	control.Handle(s, control.KeysRaise, e.raiseKey)
 	control.Handle(s, control.KeysRotate, e.rotateKey)
 	control.Handle(s, control.KeysRevoke, e.revokeKey)
 
@@ -71,6 +74,10 @@ func (e *Engine) handle() {
 	control.Handle(s, control.UsageShow, e.showUsage)
 	control.Handle(s, control.RequestsList, e.listRequests)
 	control.Handle(s, control.RequestsShow, e.showRequest)
+
+	control.Handle(s, control.AuditList, e.listAudit)
+	control.Handle(s, control.AuditVerify, e.verifyAudit)
+	control.Handle(s, control.AuditUndo, e.undo)
 }
 
 // verifyStore has the store prove what it counts, the counters of all limits

@@ -54,14 +54,23 @@ func (e *Engine) setSettings(ctx context.Context, in control.SettingsFields) (ta
 		}
 		return []tally.Change{tally.Put(&s, now)}, nil
 	})
-	if err == nil && in.DropWords != nil && *in.DropWords {
-		e.gateway.ForgetWords()
-		err = e.store.Forget(ctx, e.clock().AddDate(0, 0, 2)) // all of it, also what will be settled today
-	}
-	if err == nil && in.CountryFile != nil {
-		e.openCountries(*in.CountryFile)
+	if err == nil {
+		err = e.settingsChanged(ctx, in.DropWords != nil, in.CountryFile != nil)
 	}
 	return e.catalog.Load().Settings, err
+}
+
+// settingsChanged does what settings are to do at once, of those that were set.
+func (e *Engine) settingsChanged(ctx context.Context, words, countries bool) error {
+	s := e.catalog.Load().Settings
+	if countries {
+		e.openCountries(s.CountryFile)
+	}
+	if !words || !s.DropWords {
+		return nil
+	}
+	e.gateway.ForgetWords()
+	return e.store.Forget(ctx, e.clock().AddDate(0, 0, 2)) // all of it, also what will be settled today
 }
 
 // longestWait bounds how long requests may be let wait: clients give up after a

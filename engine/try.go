@@ -217,7 +217,7 @@ func (a *attempt) explainLimits(ctx context.Context) error {
 // once others in flight have given back what they do not use.
 func limitText(s meter.Standing, zone *time.Location, wait time.Duration) (ok bool, text string) {
 	of, _ := s.Subject.Split()
-	text = fmt.Sprintf("%s of the %s: %s", s.Limit, of, standingText(s, zone))
+	text = fmt.Sprintf("%s of the %s: %s", limitName(s, zone), of, standingText(s, zone))
 	switch {
 	case s.Warn || s.Left() > 0:
 		return true, text

@@ -39,14 +39,25 @@ func (e *Engine) limitStates(ctx context.Context, c *tally.Catalog, gw *tally.Ga
 	if err != nil {
 		return nil, err
 	}
-	out := make([]control.LimitState, len(standings))
+	out, zone := make([]control.LimitState, len(standings)), c.Zone(gw.ID)
 	for i, s := range standings {
 		out[i] = control.LimitState{
-			Limit: s.Limit, Of: kind, Name: name, Text: s.Limit.String(), Period: s.Period.Label,
+			Limit: s.Limit, Base: s.Base, Raises: s.Raises, Of: kind, Name: name, Text: limitName(s, zone), Period: s.Period.Label,
 			Used: s.Used, Held: s.Held, Left: s.Left(), ResetsAt: resetsAt(s),
 		}
 	}
 	return out, nil
+}
+
+// limitName is a limit as its owner has set it, and until when it is raised.
+func limitName(s meter.Standing, zone *time.Location) string {
+	set := s.Limit
+	set.Max = s.Base
+	text := set.String()
+	for _, r := range s.Raises {
+		text += " +" + r.Metric.Text(r.By) + " until " + r.Until.In(zone).Format("2006-01-02 15:04")
+	}
+	return text
 }
 
 // resetsAt is when a limit's period ends, the zero time if it never does.

@@ -74,7 +74,7 @@ func (w *world) tryOpen(dir string, forget bool, entities ...tally.Entity) error
 		e.Base().Rev = 0
 		changes = append(changes, tally.Put(e, noon))
 	}
-	if _, err := w.store.Apply(context.Background(), changes...); err != nil {
+	if _, err := w.store.Apply(context.Background(), tally.Act{At: noon}, changes...); err != nil {
 		w.Fatal(err)
 	}
 	instant := sim.Kind()

@@ -25,6 +25,9 @@ package storage
 import (
 	"context"
 	"io"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"tallygate/engine/tally"
@@ -39,8 +42,53 @@ type Config interface {
 	// Apply makes all changes or none. Each entity's IfRev must be its current
 	// revision; otherwise the error is a Conflict. The new revision, which all
 	// changed entities get in Meta.Rev, is returned; the entities passed in are
-	// updated to it.
-	Apply(ctx context.Context, changes ...tally.Change) (rev int64, err error)
+	// updated to it. In the same act the audit log gets an entry for each change, in
+	// their order, but for those of tombstones.
+	Apply(ctx context.Context, by tally.Act, changes ...tally.Change) (rev int64, err error)
+	// AuditLog returns selected entries of the audit log, the latest first, and a
+	// cursor for the next page, "" on the last. Nothing ever deletes an entry.
+	AuditLog(ctx context.Context, q AuditQuery) ([]tally.AuditEntry, string, error)
+	// VerifyAudit proves that every entry of the audit log is there as it was written.
+	VerifyAudit(ctx context.Context) (tally.AuditReport, error)
+}
+
+// AuditQuery selects entries of the audit log. Zero fields select all.
+type AuditQuery struct {
+	Things []string  // any of these is the ID or, in any case of letters, the name of what was changed
+	Actor  string    // a part of the actor, in any case of letters
+	Since  time.Time // At from then on
+	// After is the cursor of an earlier answer.
+	After string
+	// Limit is the most entries to return, 1 to 1,000; 0 means 100.
+	Limit int
+}
+
+// Match reports whether an entry is selected, apart from After and Limit.
+func (q *AuditQuery) Match(e *tally.AuditEntry) bool {
+	is := func(thing string) bool { return string(e.ID) == thing || strings.EqualFold(e.Name, thing) }
+	return (len(q.Things) == 0 || slices.ContainsFunc(q.Things, is)) &&
+		(q.Actor == "" || strings.Contains(strings.ToLower(e.Actor), strings.ToLower(q.Actor))) &&
+		(q.Since.IsZero() || !e.At.Before(q.Since))
+}
+
+// Page reads After and Limit: entries with a Seq below before are to be returned, at
+// most so many. end is the Seq of the latest entry.
+func (q *AuditQuery) Page(end uint64) (before uint64, most int, err error) {
+	before, most = end+1, q.Limit
+	if most == 0 {
+		most = 100
+	}
+	if most < 1 || most > 1000 {
+		return 0, 0, tally.Errorf(tally.Invalid, "a page has 1 to 1,000 entries, not %d", most)
+	}
+	if q.After != "" {
+		n, err := strconv.ParseUint(q.After, 10, 64)
+		if err != nil {
+			return 0, 0, tally.Errorf(tally.Invalid, "%q is not a cursor", q.After)
+		}
+		before = min(before, n)
+	}
+	return before, most, nil
 }
 
 // Meter keeps holds and counters. It is on the road of every request.

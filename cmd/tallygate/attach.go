@@ -45,7 +45,7 @@ func (a *app) connect(ctx context.Context, doing string, need control.Need, crea
 		return connection{}, err
 	}
 	if l == nil {
-		return attachTo(other.Socket), nil
+		return attachTo(other.Socket, commandLine), nil
 	}
 	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	n, err := openNode(ctx, l, nodeOptions{dir: dir, log: log, version: a.version, reads: need == control.Read})
@@ -53,11 +53,19 @@ func (a *app) connect(ctx context.Context, doing string, need control.Need, crea
 		return connection{}, errors.Join(err, l.release())
 	}
 	caller := n.start()
+	caller.Program = commandLine
 	return connection{caller, func() error { caller.Close(); return n.close() }}, nil
 }
 
-func attachTo(socket string) connection {
+// What the audit log calls the kinds of this program's callers.
+const (
+	commandLine = "command line"
+	screens     = "interface"
+)
+
+func attachTo(socket, program string) connection {
 	client := control.NewClient(control.DialUnix(socket))
+	client.Program = program
 	return connection{client, func() error { client.Close(); return nil }}
 }
 
@@ -71,7 +79,7 @@ func (a *app) attach(ctx context.Context) (connection, error) {
 		return connection{}, nothingThere(dir)
 	}
 	if other := readHolder(dir); other.Socket != "" && answers(ctx, other.Socket) {
-		return attachTo(other.Socket), nil
+		return attachTo(other.Socket, commandLine), nil
 	}
 	return connection{}, tally.Errorf(tally.Unavailable, "nothing serves the data folder %s", dir).WithHint("start it with tallygate serve")
 }

@@ -31,6 +31,11 @@ func (a *app) clientCommands() *cobra.Command {
 			example: "  tallygate clients update hotel-aurora --limit cost=80/month --limit requests=none/minute",
 			show:    func(p *printer, _ *control.UpdateClient, out *tally.Client) { p.say("changed client %s", out.Slug) },
 		}.command(a),
+		verb[control.RaiseClient, control.LimitState]{
+			op:      control.ClientsRaise,
+			example: "  tallygate clients raise hotel-aurora cost/month --by 20 --until 2026-12-04",
+			show:    func(p *printer, _ *control.RaiseClient, out *control.LimitState) { showRaise(p, out) },
+		}.command(a),
 		verb[control.Named, control.None]{
 			op:      control.ClientsDelete,
 			example: "  tallygate clients delete hotel-aurora",
@@ -58,4 +63,9 @@ func showClient(p *printer, c *control.ClientView) {
 	thing(p, control.ClientTable, c, &set, "in flight now", count(c.InFlight), "created", minute(c.CreatedAt))
 	p.limits(c.LimitStates)
 	p.sums("Last 30 days", c.Last30Days)
+}
+
+// showRaise says what a limit is now that was raised.
+func showRaise(p *printer, l *control.LimitState) {
+	p.say("%s %s: %s, %s of %s left", l.Of, l.Name, l.Text, l.Metric.Format(l.Left), l.Metric.Format(l.Max))
 }

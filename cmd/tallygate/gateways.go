@@ -33,6 +33,11 @@ func (a *app) gatewayCommands() *cobra.Command {
 			example: "  tallygate gateways update main --limit cost=200/month --alias gpt-4=gpt-4o-mini",
 			show:    func(p *printer, _ *control.UpdateGateway, out *tally.Gateway) { p.say("changed gateway %s", out.Slug) },
 		}.command(a),
+		verb[control.RaiseGateway, control.LimitState]{
+			op:      control.GatewaysRaise,
+			example: "  tallygate gateways raise main cost/day --by 50 --until 1d",
+			show:    func(p *printer, _ *control.RaiseGateway, out *control.LimitState) { showRaise(p, out) },
+		}.command(a),
 		verb[control.Named, control.None]{
 			op:      control.GatewaysDelete,
 			example: "  tallygate gateways delete my-site",

@@ -25,6 +25,11 @@ func (a *app) keyCommands() *cobra.Command {
 				p.limits(out.LimitStates)
 			},
 		}.command(a),
+		verb[control.RaiseKey, control.LimitState]{
+			op:      control.KeysRaise,
+			example: "  tallygate keys raise bot requests/day --client hotel-aurora --by 500 --until 3d",
+			show:    func(p *printer, _ *control.RaiseKey, out *control.LimitState) { showRaise(p, out) },
+		}.command(a),
 		verb[control.RotateKey, control.KeyCreated]{
 			op:      control.KeysRotate,
 			example: "  tallygate keys rotate whatsapp-bot --client hotel-aurora --grace 24h",

@@ -70,7 +70,7 @@ itself up if need be, and serves.`,
 	root.AddCommand(
 		a.serveCommand(), a.initCommand(), a.statusCommand(), a.tryCommand(), a.demoCommand(), a.versionCommand(),
 		a.gatewayCommands(), a.tokenCommands(), a.clientCommands(), a.keyCommands(), a.providerCommands(), a.modelCommands(), a.settingsCommands(),
-		a.usageCommand(), a.requestCommands(), a.verifyCommand(),
+		a.usageCommand(), a.requestCommands(), a.auditCommands(), a.verifyCommand(),
 	)
 	root.AddCommand(topicCommands()...)
 	completeTopics(root)

@@ -232,6 +232,7 @@ func (s *service) start(dir string) error {
 	}
 	s.socket = path
 	s.caller = s.node.start(ln)
+	s.caller.Program = "serve"
 	var in control.SettingsFields
 	if len(s.trusted) > 0 {
 		in.TrustedProxies = &s.trusted

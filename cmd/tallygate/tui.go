@@ -171,7 +171,7 @@ func (s *session) guard(program *tea.Program) {
 // start opens the engine, or reaches the one of another process.
 func (s *session) start(ctx context.Context) error {
 	if s.lock == nil {
-		s.attach = attachTo(s.other.Socket)
+		s.attach = attachTo(s.other.Socket, screens)
 		s.caller.set(s.attach)
 		return nil
 	}
@@ -191,6 +191,7 @@ func (s *session) start(ctx context.Context) error {
 		return err
 	}
 	s.log.Info("serving", "base_url", baseURL(s.run.public.Addr()), "version", s.app.version, "data", s.dir)
+	s.run.caller.Program = screens
 	s.caller.set(s.run.caller)
 	if s.begin != nil {
 		s.begin(s.run)

@@ -36,6 +36,10 @@ type Dialer func(ctx context.Context) (net.Conn, error)
 
 // Client is the Caller over a byte stream.
 type Client struct {
+	// Program says what kind of program calls, like "command line", for the audit log.
+	// It is set before the first call.
+	Program string
+
 	http     *http.Client
 	patience time.Duration
 }
@@ -99,6 +103,9 @@ func (c *Client) send(ctx context.Context, method, path string, body io.Reader) 
 	}
 	if method == http.MethodPost {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.Program != "" {
+		req.Header.Set(programHeader, c.Program)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"net"
+	"os"
 	"sync"
 
 	"tallygate/engine/tally"
@@ -24,7 +25,7 @@ func (l *memoryListener) dial(ctx context.Context) (net.Conn, error) {
 	ours, theirs := net.Pipe()
 	var err error
 	select {
-	case l.conns <- theirs:
+	case l.conns <- knownConn{theirs, os.Geteuid()}:
 		return ours, nil
 	case <-l.closed:
 		err = tally.Errorf(tally.Unavailable, "the engine has stopped")

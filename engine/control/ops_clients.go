@@ -40,6 +40,12 @@ type UpdateClient struct {
 	ClientFields
 }
 
+// RaiseClient raises a limit of a client for a while.
+type RaiseClient struct {
+	Client string `json:"client" arg:"1" help:"slug or id"`
+	RaiseFields
+}
+
 // ClientView is a client as it stands.
 type ClientView struct {
 	tally.Client
@@ -59,6 +65,7 @@ var (
 	ClientsUpdate   = Op[UpdateClient, tally.Client]{"clients.update", Write, "change a client"}
 	ClientsDelete   = Op[Named, None]{"clients.delete", Write, "delete a client and its keys; its usage stays in the totals"}
 	ClientsSuspend  = Op[Named, tally.Client]{"clients.suspend", Write, "stop serving a client for now"}
+	ClientsRaise    = Op[RaiseClient, LimitState]{"clients.raise", Write, "raise a limit of a client until a date; it ends by itself"}
 	ClientsActivate = Op[Named, tally.Client]{"clients.activate", Write, "serve a client again"}
 )
 
@@ -89,6 +96,12 @@ type UpdateKey struct {
 	Label   *string           `json:"label,omitempty" help:"new label"`
 	Expires *Expiry           `json:"expires,omitempty" help:"how long it works from now, a date, or never"`
 	Limits  []tally.LimitEdit `json:"limits,omitempty" flag:"limit" help:"METRIC=MAX/WINDOW; repeat; MAX none removes"`
+}
+
+// RaiseKey raises a limit of a key for a while.
+type RaiseKey struct {
+	PickKey
+	RaiseFields
 }
 
 // RotateKey replaces a key.
@@ -124,6 +137,7 @@ var (
 	KeysList   = Op[ListKeys, []KeyView]{"keys.list", Read, "list keys"}
 	KeysCreate = Op[CreateKey, KeyCreated]{"keys.create", Write, "issue a key; prints it once"}
 	KeysUpdate = Op[UpdateKey, KeyView]{"keys.update", Write, "change a key's label, expiry or limits"}
+	KeysRaise  = Op[RaiseKey, LimitState]{"keys.raise", Write, "raise a limit of a key until a date; it ends by itself"}
 	KeysRotate = Op[RotateKey, KeyCreated]{"keys.rotate", Write, "replace a key; prints the new one once"}
 	KeysRevoke = Op[PickKey, KeyView]{"keys.revoke", Write, "revoke a key for good"}
 )

@@ -23,17 +23,20 @@ type Listing struct {
 	Gateway string `json:"gateway,omitempty" of:"gateway" help:"only of this gateway"`
 }
 
-// LimitState is a limit with what its current period has seen.
+// LimitState is a limit with what its current period has seen. Its Max is what it
+// allows now: Base, which the owner has set, and the Raises that are in force.
 type LimitState struct {
 	tally.Limit
-	Of       string    `json:"of"`   // "gateway", "client" or "key"
-	Name     string    `json:"name"` // whose
-	Text     string    `json:"text"` // "cost=50/month"
-	Period   string    `json:"period"`
-	Used     int64     `json:"used"`
-	Held     int64     `json:"held"`
-	Left     int64     `json:"left"` // below zero after an overrun
-	ResetsAt time.Time `json:"resets_at,omitzero"`
+	Base     int64         `json:"base"`
+	Raises   []tally.Raise `json:"raises,omitempty"`
+	Of       string        `json:"of"`   // "gateway", "client" or "key"
+	Name     string        `json:"name"` // whose
+	Text     string        `json:"text"` // "cost=50/month", "cost=50/month +20 until 2026-12-04 00:00"
+	Period   string        `json:"period"`
+	Used     int64         `json:"used"`
+	Held     int64         `json:"held"`
+	Left     int64         `json:"left"` // below zero after an overrun
+	ResetsAt time.Time     `json:"resets_at,omitzero"`
 }
 
 // Sums is usage for people and scripts: rollup sums with money as text too.
@@ -76,4 +79,11 @@ func NewSums(s *tally.Sums) Sums {
 		out.TotalMS = inMillis(s.Total / time.Duration(answered))
 	}
 	return out
+}
+
+// RaiseFields say which limit is raised, by how much, and until when.
+type RaiseFields struct {
+	Limit string `json:"limit" arg:"1" help:"METRIC/WINDOW of the limit, like cost/month"`
+	By    string `json:"by" help:"how much more, like 20 (US dollars), 5k or 2M; none ends its raises at once"`
+	Until Expiry `json:"until,omitempty" help:"a date, at whose beginning it ends, or how long it lasts, like 3d"`
 }

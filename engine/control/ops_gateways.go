@@ -54,6 +54,12 @@ type GatewayCreated struct {
 	PrivateKey string `json:"private_key"`
 }
 
+// RaiseGateway raises a limit of a gateway for a while.
+type RaiseGateway struct {
+	Gateway string `json:"gateway" arg:"1" help:"slug or id"`
+	RaiseFields
+}
+
 // GatewayView is a gateway as it stands.
 type GatewayView struct {
 	tally.Gateway
@@ -86,6 +92,7 @@ var (
 	GatewaysList   = Op[Listing, []GatewayView]{"gateways.list", Read, "list gateways"}
 	GatewaysShow   = Op[Named, GatewayView]{"gateways.show", Read, "show a gateway with its limits and usage"}
 	GatewaysCreate = Op[CreateGateway, GatewayCreated]{"gateways.create", Write, "create a gateway; prints its private key once"}
+	GatewaysRaise  = Op[RaiseGateway, LimitState]{"gateways.raise", Write, "raise a limit of a gateway until a date; it ends by itself"}
 	GatewaysUpdate = Op[UpdateGateway, tally.Gateway]{"gateways.update", Write, "change a gateway"}
 	GatewaysDelete = Op[Named, None]{"gateways.delete", Write, "delete a gateway that has no clients"}
 	GatewaysRotate = Op[RotateGateway, GatewayCreated]{"gateways.rotate", Write, "replace a gateway's private key; prints the new one once"}

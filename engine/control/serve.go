@@ -22,6 +22,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, have Need) error {
 	srv := &http.Server{
 		Handler:           plane{Server: s, have: have, stop: ctx.Done()},
 		BaseContext:       func(net.Listener) context.Context { return base },
+		ConnContext:       withPeer,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,

@@ -148,7 +148,7 @@ func (p plane) serveOp(w http.ResponseWriter, r *http.Request, name string) {
 		writeError(w, err)
 		return
 	}
-	out, err := p.safely(r.Context(), op, body)
+	out, err := p.safely(withOp(r, name), op, body)
 	if err != nil {
 		writeError(w, err)
 		return

@@ -126,7 +126,7 @@ func (l ownListener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		if uid, ok := peerUID(c.(*net.UnixConn)); ok && trusted(uid, os.Geteuid()) {
-			return c, nil
+			return knownConn{c, uid}, nil
 		}
 		c.Close()
 	}

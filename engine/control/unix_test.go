@@ -264,8 +264,8 @@ func TestPeerIsKnown(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if uid, ok := peerUID(conn.(*net.UnixConn)); !ok || uid != os.Geteuid() {
-		t.Errorf("peerUID = %d, %v; want %d", uid, ok, os.Geteuid())
+	if known := conn.(knownConn); known.uid != os.Geteuid() {
+		t.Errorf("the peer is %d, want %d", known.uid, os.Geteuid())
 	}
 }
 

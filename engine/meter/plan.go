@@ -27,13 +27,14 @@ type plan struct {
 type planned struct {
 	subject tally.Subject
 	tally.Limit
+	raises   []tally.Raise // of the subject, not only of this limit
 	zone     *time.Location
 	cycleDay int
 	shared   bool // others use it as well, and this one is a visitor
 }
 
 // charges are a plan's limits in the periods that hold from one instant to
-// another: until the shortest window ends, all requests share them.
+// another: until the shortest window or a raise ends, all requests share them.
 type charges struct {
 	list        []tally.Charge
 	from, until time.Time
@@ -85,12 +86,13 @@ func newPlan(cat *tally.Catalog, p *tally.Principal) *plan {
 	pl := &plan{}
 	zone := cat.Zone(p.Gateway.ID)
 	for _, of := range limitsOf(p) {
+		raises := cat.Raises(of.subject)
 		for _, l := range of.limits {
 			pl.watched = pl.watched || l.Metric == tally.Sessions
 			if l.Warn {
 				continue
 			}
-			pl.limits = append(pl.limits, planned{of.subject, l, zone, p.Gateway.CycleDay, p.Visitor && !of.visitors})
+			pl.limits = append(pl.limits, planned{of.subject, l, raises, zone, p.Gateway.CycleDay, p.Visitor && !of.visitors})
 			if of.visitors {
 				pl.visitors++
 			}
@@ -142,12 +144,20 @@ func (pl *plan) chargesAt(now time.Time) *charges {
 	c := &charges{list: make([]tally.Charge, len(pl.limits)), until: tally.Never}
 	for i, l := range pl.limits {
 		period := l.Window.Period(now, l.zone, l.cycleDay)
-		c.list[i] = tally.Charge{Counter: tally.Counter{Subject: l.subject, Metric: l.Metric, Period: period}, Max: l.Max, Shared: l.shared}
+		c.list[i] = tally.Charge{Counter: tally.Counter{Subject: l.subject, Metric: l.Metric, Period: period}, Max: l.MaxAt(l.raises, now), Shared: l.shared}
 		if period.Start.After(c.from) {
 			c.from = period.Start
 		}
 		if period.End.Before(c.until) {
 			c.until = period.End
+		}
+		for _, r := range l.raises {
+			switch {
+			case now.Before(r.Until) && r.Until.Before(c.until):
+				c.until = r.Until
+			case !now.Before(r.Until) && r.Until.After(c.from): // the clock may be taken back to before it
+				c.from = r.Until
+			}
 		}
 	}
 	pl.current.Store(c)

@@ -7,9 +7,12 @@ import (
 	"tallygate/engine/tally"
 )
 
-// Standing is a limit with what its current period has seen.
+// Standing is a limit with what its current period has seen. Its Max is what it
+// allows now: Base, and the Raises that are in force.
 type Standing struct {
 	tally.Limit
+	Base    int64
+	Raises  []tally.Raise
 	Subject tally.Subject
 	Period  tally.Period
 	tally.Usage
@@ -24,12 +27,13 @@ func (s Standing) Code() string { return limitCode(s.Subject, s.Limit) }
 // Standings tell where limits of one subject stand at an instant, in the order
 // of the limits, those that only warn included.
 func (m *Meter) Standings(ctx context.Context, cat *tally.Catalog, gw *tally.Gateway, of tally.Subject, limits []tally.Limit, now time.Time) ([]Standing, error) {
-	zone := cat.Zone(gw.ID)
+	zone, raises := cat.Zone(gw.ID), cat.Raises(of)
 	out := make([]Standing, len(limits))
 	counters := make([]tally.Counter, len(limits))
 	for i, l := range limits {
 		period := l.Window.Period(now, zone, gw.CycleDay)
-		out[i] = Standing{Limit: l, Subject: of, Period: period}
+		out[i] = Standing{Limit: l, Base: l.Max, Raises: tally.RaisesOf(l, raises, now), Subject: of, Period: period}
+		out[i].Max = l.MaxAt(raises, now)
 		counters[i] = tally.Counter{Subject: of, Metric: l.Metric, Period: period}
 	}
 	usage, err := m.store.Usage(ctx, counters...)

@@ -178,6 +178,25 @@ func (c *Catalog) Key(id ID) *Key           { return find[*Key](c, KindKey, id) 
 func (c *Catalog) Provider(id ID) *Provider { return find[*Provider](c, KindProvider, id) }
 func (c *Catalog) Model(id ID) *Model       { return find[*Model](c, KindModel, id) }
 
+// Raises are the raises of a subject's limits, those that are over included.
+func (c *Catalog) Raises(of Subject) []Raise {
+	switch kind, id := of.Split(); kind {
+	case "gateway":
+		if gw := c.Gateway(id); gw != nil {
+			return gw.Raises
+		}
+	case "client":
+		if cl := c.Client(id); cl != nil {
+			return cl.Raises
+		}
+	case "key":
+		if k := c.Key(id); k != nil {
+			return k.Raises
+		}
+	}
+	return nil
+}
+
 // Deleted is what a thing that is no more was called, "" if it is not known.
 func (c *Catalog) Deleted(id ID) string {
 	if t := find[*Tombstone](c, KindTombstone, id); t != nil {
@@ -254,6 +273,8 @@ type Change struct {
 	// IfRev is the revision the entity must have; 0 means it must not exist
 	// yet. A mismatch is a Conflict and nothing is changed.
 	IfRev int64
+	// Name is what people call it, for the audit log.
+	Name string
 }
 
 // Put makes a change that stores e over the revision it was read at (0 for a

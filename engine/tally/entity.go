@@ -99,6 +99,7 @@ type Gateway struct {
 	DefaultModel     string            `json:"default_model,omitempty"`
 	Aliases          map[string]string `json:"aliases,omitempty"` // asked name → model name
 	Limits           []Limit           `json:"limits,omitempty"`
+	Raises           []Raise           `json:"raises,omitempty"` // of Limits
 	VisitorLimits    []Limit           `json:"visitor_limits,omitempty"`
 	NotBefore        time.Time         `json:"not_before,omitzero"` // tokens issued earlier are revoked
 	// MaxBodyBytes and VisitorMaxBodyBytes bound the body of a request; 0 means
@@ -139,6 +140,7 @@ type Client struct {
 	Status            Status      `json:"status"`
 	Models            []string    `json:"models,omitempty"` // allowed; empty means all of the gateway's
 	Limits            []Limit     `json:"limits,omitempty"`
+	Raises            []Raise     `json:"raises,omitempty"`              // of Limits
 	MaxInFlight       int         `json:"max_in_flight,omitempty"`       // 0: no cap
 	MaxBodyBytes      int64       `json:"max_body_bytes,omitempty"`      // of a request; 0: the gateway's
 	MarkupBasisPoints int         `json:"markup_basis_points,omitempty"` // credits = cost × (1 + mark-up)
@@ -184,6 +186,7 @@ type Key struct {
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 	RevokedAt time.Time `json:"revoked_at,omitzero"`
 	Limits    []Limit   `json:"limits,omitempty"`
+	Raises    []Raise   `json:"raises,omitempty"` // of Limits
 }
 
 // Masked is how the key is shown: "llm_gw_7Qz1…f3a9".

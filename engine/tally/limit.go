@@ -81,23 +81,23 @@ func (l Limit) Validate() error {
 	if _, err := ParseWindow(l.Window.String()); err != nil {
 		return err
 	}
-	top, what := int64(MaxCount), Group(MaxCount)
-	if l.Metric.Money() {
-		top, what = int64(MaxMoney), MaxMoney.Display()
-	}
-	if l.Max < 0 || l.Max > top {
-		return Errorf(Invalid, "the limit on %s must be between 0 and %s", l.Metric, what)
+	if top := l.Metric.top(); l.Max < 0 || l.Max > top {
+		return Errorf(Invalid, "the limit on %s must be between 0 and %s", l.Metric, l.Metric.Format(top))
 	}
 	return nil
 }
 
+// top is the largest limit on the metric.
+func (m Metric) top() int64 {
+	if m.Money() {
+		return int64(MaxMoney)
+	}
+	return MaxCount
+}
+
 // String writes the limit as [ParseLimit] reads it: "cost=50/month".
 func (l Limit) String() string {
-	n := strconv.FormatInt(l.Max, 10)
-	if l.Metric.Money() {
-		n = NanoUSD(l.Max).String()
-	}
-	s := fmt.Sprintf("%s=%s/%s", l.Metric, n, l.Window)
+	s := fmt.Sprintf("%s=%s/%s", l.Metric, l.Metric.Text(l.Max), l.Window)
 	if l.Warn {
 		s += ",warn"
 	}
@@ -150,13 +150,23 @@ func ParseLimit(s string) (LimitEdit, error) {
 		e.Remove = true
 		return e, nil
 	}
-	if e.Max, err = parseMax(e.Metric, amount); err != nil {
+	if e.Max, err = e.Metric.Parse(amount); err != nil {
 		return bad(AsError(err).Message)
 	}
 	return e, e.Validate()
 }
 
-func parseMax(m Metric, s string) (int64, error) {
+// Text writes an amount of the metric as [Metric.Parse] reads it.
+func (m Metric) Text(n int64) string {
+	if m.Money() {
+		return NanoUSD(n).String()
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// Parse reads an amount of the metric, with k and M for exactly a thousand and a
+// million: "60", "20M", "12.50" (US dollars).
+func (m Metric) Parse(s string) (int64, error) {
 	text, zeros, scale := s, 0, int64(1)
 	switch {
 	case strings.HasSuffix(s, "k"):
@@ -175,7 +185,7 @@ func parseMax(m Metric, s string) (int64, error) {
 }
 
 // ParseCount reads a number of things: "500", "10k", "1.5M".
-func ParseCount(s string) (int64, error) { return parseMax(Requests, s) }
+func ParseCount(s string) (int64, error) { return Requests.Parse(s) }
 
 // parseCount reads the digits of a number that has so many zeros more.
 func parseCount(s, text string, zeros int) (int64, error) {

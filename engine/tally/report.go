@@ -13,7 +13,7 @@ type Report struct {
 
 // Fault is one thing that is not as it must be.
 type Fault struct {
-	Kind    string `json:"kind"` // record, gap, counter, rollup, hold, entity, presence, checkpoint
+	Kind    string `json:"kind"` // record, gap, counter, rollup, hold, entity, presence, checkpoint, audit
 	Subject string `json:"subject"`
 	Message string `json:"message"`
 }

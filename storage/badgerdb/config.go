@@ -71,19 +71,19 @@ func (s *Store) readRevs(txn *badger.Txn) error {
 }
 
 // Apply implements storage.Config.
-func (s *Store) Apply(ctx context.Context, changes ...tally.Change) (int64, error) {
+func (s *Store) Apply(ctx context.Context, by tally.Act, changes ...tally.Change) (int64, error) {
 	if err := s.usable(ctx); err != nil {
 		return 0, err
 	}
 	var rev int64
 	err := s.queue.alone(func() (err error) {
-		rev, err = s.apply(changes)
+		rev, err = s.apply(by, changes)
 		return err
 	})
 	return rev, err
 }
 
-func (s *Store) apply(changes []tally.Change) (int64, error) {
+func (s *Store) apply(by tally.Act, changes []tally.Change) (int64, error) {
 	seen := map[entityID]bool{}
 	for _, c := range changes {
 		k := entityID{c.Kind, c.ID}
@@ -100,8 +100,11 @@ func (s *Store) apply(changes []tally.Change) (int64, error) {
 		return s.rev, nil
 	}
 	rev := s.rev + 1
-	txn := s.db.NewTransaction(true)
-	defer txn.Discard()
+	txn, chain, err := s.writeAudit(by, rev, changes)
+	defer func() { txn.Discard() }()
+	if err != nil {
+		return 0, err
+	}
 	for _, c := range changes {
 		if err := put(txn, c, rev); err != nil {
 			return 0, err
@@ -109,7 +112,7 @@ func (s *Store) apply(changes []tally.Change) (int64, error) {
 	}
 	var e encoder
 	e.int(rev)
-	err := txn.Set(keyRev, seal(keyRev, e.b))
+	err = txn.Set(keyRev, seal(keyRev, e.b))
 	if err == nil {
 		err = s.commit(txn)
 	}
@@ -119,7 +122,7 @@ func (s *Store) apply(changes []tally.Change) (int64, error) {
 	if err != nil {
 		return 0, cannotWrite(err)
 	}
-	s.rev = rev
+	s.rev, s.audit = rev, chain
 	for _, c := range changes {
 		k := entityID{c.Kind, c.ID}
 		if c.Entity == nil {

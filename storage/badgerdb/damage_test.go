@@ -20,7 +20,7 @@ import (
 // and an open hold.
 func full(t *testing.T) *world {
 	w := newWorld(t)
-	if _, err := w.Apply(ctx, tally.Change{Kind: tally.KindClient, ID: "cl_1", Entity: &tally.Client{Meta: tally.Meta{ID: "cl_1"}}}); err != nil {
+	if _, err := w.Apply(ctx, tally.Act{}, tally.Change{Kind: tally.KindClient, ID: "cl_1", Entity: &tally.Client{Meta: tally.Meta{ID: "cl_1"}}}); err != nil {
 		t.Fatal(err)
 	}
 	for day := range 2 {

@@ -42,7 +42,8 @@ func (x *entry) detail(txn *badger.Txn) error {
 }
 
 // Forget implements storage.History. Like the records of a day, the details of one
-// are dropped whole, which gives their room back to the disk.
+// are dropped whole, which gives their room back to the disk: a deletion by keys
+// would leave them in its files until a compaction comes that way.
 func (s *Store) Forget(ctx context.Context, before time.Time) error {
 	ctx, done, err := s.read(ctx)
 	if err != nil {
@@ -54,38 +55,45 @@ func (s *Store) Forget(ctx context.Context, before time.Time) error {
 	return s.forget(ctx, before)
 }
 
+// forget drops the days in one act: each removal writes what is in memory to the
+// disk and compacts the first level, however little goes, and nobody is admitted
+// meanwhile.
 func (s *Store) forget(ctx context.Context, before time.Time) error {
-	for {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		var day uint32
-		found := false
-		err := s.db.View(func(txn *badger.Txn) error {
-			it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{tableDetail}})
-			defer it.Close()
-			if it.Rewind(); it.Valid() {
-				k := it.Item().Key()
-				if len(k) != len(detailKey(0, 0)) {
-					return corrupt("a detail of attempts has a malformed key")
-				}
-				day, found = binary.BigEndian.Uint32(k[1:]), true
-			}
-			return nil
-		})
-		if err != nil || !found || day >= dayOf(before) {
-			return err
-		}
-		err = s.queue.alone(func() error {
-			if err := s.db.DropPrefix(detailDay(day)); err != nil {
-				return cannotDelete(err)
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
+	days, err := s.detailDays(dayOf(before))
+	if err != nil || len(days) == 0 {
+		return err
+	}
+	return s.queue.alone(func() error {
+		if err := s.db.DropPrefix(days...); err != nil {
+			return cannotDelete(err)
+		}
+		return nil
+	})
+}
+
+// detailDays are the prefixes of the days before a horizon that have details.
+func (s *Store) detailDays(horizon uint32) (days [][]byte, err error) {
+	err = s.db.View(func(txn *badger.Txn) error {
+		it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{tableDetail}})
+		defer it.Close()
+		for it.Rewind(); it.Valid(); {
+			k := it.Item().Key()
+			if len(k) != len(detailKey(0, 0)) {
+				return corrupt("a detail of attempts has a malformed key")
+			}
+			day := binary.BigEndian.Uint32(k[1:])
+			if day >= horizon {
+				return nil
+			}
+			days = append(days, detailDay(day))
+			it.Seek(detailDay(day + 1))
+		}
+		return nil
+	})
+	return days, err
 }
 
 func cannotDelete(err error) error {

@@ -20,6 +20,7 @@ import (
 //	c kind id                     an entity
 //	x chunk kind value            records of a chunk name this client, key, token or model
 //	d day seq                     what went wrong with attempts of a record
+//	a seq                         an entry of the audit log
 //	! name                        what the store knows of itself
 //
 // Numbers are big-endian, so keys sort by them. Every value ends with a CRC of
@@ -36,6 +37,7 @@ const (
 
 	tablePresence = 'x'
 	tableDetail   = 'd'
+	tableAudit    = 'a'
 )
 
 var (
@@ -44,6 +46,7 @@ var (
 	keyHolds  = []byte("!holds")
 	keyRev    = []byte("!rev")
 	keyEras   = []byte("!eras")
+	keyAudit  = []byte("!audit")
 
 	keyOpenings = []byte("!openings")
 )

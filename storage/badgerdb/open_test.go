@@ -79,9 +79,9 @@ func TestOpenRefuses(t *testing.T) {
 // Who opens the folder of a newer program is told which one to install.
 func TestNewerSchema(t *testing.T) {
 	for version, want := range map[string][2]string{
-		"3.1.4":        {"was written by tallygate 3.1.4 (schema 4); this program reads up to schema 3", "install tallygate 3.1.4 or newer"},
-		"":             {"was written by a newer tallygate (schema 4); this program reads up to schema 3", "install a newer tallygate"},
-		"3\x1b[31mred": {"was written by a newer tallygate (schema 4); this program reads up to schema 3", "install a newer tallygate"},
+		"3.1.4":        {"was written by tallygate 3.1.4 (schema 5); this program reads up to schema 4", "install tallygate 3.1.4 or newer"},
+		"":             {"was written by a newer tallygate (schema 5); this program reads up to schema 4", "install a newer tallygate"},
+		"3\x1b[31mred": {"was written by a newer tallygate (schema 5); this program reads up to schema 4", "install a newer tallygate"},
 	} {
 		dir := filepath.Join(t.TempDir(), "s")
 		s := openStore(t, dir)
@@ -99,7 +99,7 @@ func TestNewerSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if got := schemaOf(t, s); got != "\x032.0.1" {
+	if got := schemaOf(t, s); got != "\x042.0.1" {
 		t.Errorf("it says %q", got)
 	}
 }

@@ -21,7 +21,7 @@ func (s *Store) recover(ctx context.Context) error {
 			err = s.upgrade(ctx, is)
 		}
 		if err == nil {
-			err = s.view(s.readRevs, s.readSessions, t.slots, s.replay(&t))
+			err = s.view(s.readRevs, s.readAudit, s.readSessions, t.slots, s.replay(&t))
 		}
 	}
 	if err != nil {

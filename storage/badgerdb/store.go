@@ -124,6 +124,7 @@ type Store struct {
 	complaints map[string]string // what has been logged as wrong
 	rev        int64
 	revs       map[entityID]int64
+	audit      tally.AuditChain
 
 	commit func(*badger.Txn) error // a test may make it fail
 }

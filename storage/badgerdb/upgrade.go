@@ -12,7 +12,8 @@ import (
 // A store of an older schema becomes one of this when it is opened: families that
 // it did not have get their rows, and, from schema 1, records the rows by which they
 // are searched for, all from the records that are there. Nothing else is written
-// again: every value is read in the version it has.
+// again: every value is read in the version it has. The audit log, which began with
+// schema 4, begins empty.
 //
 // What is counted is what its last checkpoint has counted; the records behind it are
 // then replayed like after any crash. An upgrade that is stopped goes on where it
@@ -43,11 +44,13 @@ func (s *Store) upgrade(ctx context.Context, is found) error {
 	if err := u.write(); err != nil { // from now on, an older program takes it for a newer one's
 		return err
 	}
-	if err := s.db.View(func(txn *badger.Txn) error { return u.records(ctx, txn) }); err != nil {
-		return err
-	}
-	if err := u.write(); err != nil {
-		return err
+	if familiesOf[is.schema] < familiesOf[schema] {
+		if err := s.db.View(func(txn *badger.Txn) error { return u.records(ctx, txn) }); err != nil {
+			return err
+		}
+		if err := u.write(); err != nil {
+			return err
+		}
 	}
 	if err := s.writeSchema(); err != nil {
 		return err

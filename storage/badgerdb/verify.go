@@ -20,7 +20,7 @@ const maxFaults = 100
 // requests go on, in memory that does not grow with the store, and proves:
 // every value is what was written; no record is missing; every row of every
 // rollup is the sum of its records, pruned ones by their opening balances; every
-// record is found by whom it names; every
+// record is found by whom it names; no entry of the audit log is missing or changed; every
 // counter that is alive is the sum of its subject's records and holds; the holds
 // are those whose records are not there.
 func (s *Store) Verify(ctx context.Context, rest time.Duration) (tally.Report, error) {
@@ -37,7 +37,7 @@ func (s *Store) Verify(ctx context.Context, rest time.Duration) (tally.Report, e
 		return tally.Report{}, err
 	}
 	defer v.txn.Discard()
-	for _, step := range []func() error{v.readJournal, v.openings, v.records, v.rollups, v.counters, v.holds, v.rest} {
+	for _, step := range []func() error{v.readJournal, v.openings, v.records, v.rollups, v.counters, v.holds, v.rest, v.auditChain} {
 		if err := step(); err != nil {
 			return tally.Report{}, err
 		}
@@ -56,6 +56,7 @@ type verifier struct {
 	end    position
 	pruned pruned
 	eras   eras
+	audit  tally.AuditChain
 	opened uint64 // opening balances count up to here; some of the records may still be there
 
 	want     fingerprints // of rows, as openings and records say
@@ -100,6 +101,7 @@ func (v *verifier) begin(s *Store) error {
 		return err
 	}
 	v.txn, v.end, v.pruned, v.opened, v.eras = s.db.NewTransaction(false), s.end, s.pruned, s.openings.to, s.eras()
+	v.audit = s.audit
 	counter := func(c tally.Counter, u tally.Usage) {
 		v.counting[c.Subject] = append(v.counting[c.Subject], &counting{Counter: c, is: u})
 	}

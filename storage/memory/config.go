@@ -37,13 +37,14 @@ func (s *Store) Load(ctx context.Context) ([]tally.Entity, int64, error) {
 }
 
 // Apply implements storage.Config.
-func (s *Store) Apply(ctx context.Context, changes ...tally.Change) (int64, error) {
+func (s *Store) Apply(ctx context.Context, by tally.Act, changes ...tally.Change) (int64, error) {
 	leave, err := s.enter(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer leave()
 	next := maps.Clone(s.entities)
+	chain, log := s.chain, s.log
 	seen := map[entityKey]bool{}
 	for _, c := range changes {
 		k := entityKey{c.Kind, c.ID}
@@ -68,11 +69,18 @@ func (s *Store) Apply(ctx context.Context, changes ...tally.Change) (int64, erro
 			e.Base().Rev = s.rev + 1
 			next[k] = e
 		}
+		entry, ok, err := chain.Append(by, s.rev+1, c, s.entities[k])
+		if err != nil {
+			return 0, err
+		}
+		if ok {
+			log = append(log, entry)
+		}
 	}
 	if len(changes) == 0 {
 		return s.rev, nil
 	}
-	s.entities, s.rev = next, s.rev+1
+	s.entities, s.rev, s.chain, s.log = next, s.rev+1, chain, log
 	for _, c := range changes {
 		if c.Entity != nil {
 			c.Entity.Base().Rev = s.rev

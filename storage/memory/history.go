@@ -197,6 +197,11 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) error {
 			return err
 		}
 	}
+	for i := range s.log {
+		if err := enc.Encode(&s.log[i]); err != nil {
+			return err
+		}
+	}
 	for i := range s.records {
 		if err := enc.Encode(&s.records[i].Record); err != nil {
 			return err

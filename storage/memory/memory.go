@@ -29,6 +29,8 @@ type Store struct {
 	closed   bool
 	rev      int64
 	entities map[entityKey]tally.Entity
+	log      []tally.AuditEntry // by Seq, from 1
+	chain    tally.AuditChain
 	records  []settled // by Seq, from 1; pruned ones stay as the history of counters
 	pruned   int       // how many of records, from the first, are pruned
 	holds    map[tally.ID]*hold
@@ -95,6 +97,7 @@ func (s *Store) Clone(hook storage.Hook) *Store {
 	c := New(hook)
 	c.rev, c.pruned, c.lastSeen, c.ended = s.rev, s.pruned, s.lastSeen, s.ended
 	c.entities, c.lastAt = maps.Clone(s.entities), maps.Clone(s.lastAt)
+	c.log, c.chain = slices.Clone(s.log), s.chain
 	c.records = make([]settled, len(s.records))
 	for i := range s.records {
 		c.records[i] = settled{clone(&s.records[i].Record), s.records[i].settledAt}

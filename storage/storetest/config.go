@@ -17,7 +17,8 @@ func entities() []tally.Entity {
 	return []tally.Entity{
 		&tally.Gateway{Meta: meta("gw_1"), PublicID: "abc123def", Slug: "main", Name: "Main ✓", TimeZone: "Europe/Lisbon", CycleDay: 15, Access: tally.AccessByKey,
 			Providers: []tally.ID{"pr_1"}, Aliases: map[string]string{"fast": "m_1"}, NotBefore: start, Enabled: true,
-			Limits: []tally.Limit{{Metric: tally.Cost, Window: tally.Window{Unit: tally.Month, Day: 15}, Max: 50e9, Warn: true}}},
+			Limits: []tally.Limit{{Metric: tally.Cost, Window: tally.Window{Unit: tally.Month, Day: 15}, Max: 50e9, Warn: true}},
+			Raises: []tally.Raise{{Metric: tally.Cost, Window: tally.Window{Unit: tally.Month, Day: 15}, By: 20e9, Until: start.Add(72 * time.Hour)}}},
 		&tally.Client{Meta: meta("cl_1"), Gateway: "gw_1", Slug: "acme", Name: "Acme", Status: tally.Active, Origins: []string{"https://a.example"},
 			Session: tally.SessionRule{Length: time.Hour, Mode: tally.Fixed, Missing: tally.MissingRefuse}, MarkupBasisPoints: 2000},
 		&tally.Key{Meta: meta("ke_1"), Client: "cl_1", Label: "web", Prefix: "llm_gw_7Qz1", Suffix: "f3a9", ExpiresAt: start.Add(time.Hour)},
@@ -46,9 +47,12 @@ func (b *bench) loaded() (map[tally.ID]tally.Entity, int64) {
 	return out, rev
 }
 
+// act is whose the changes of the suite are.
+func (b *bench) act() tally.Act { return tally.Act{At: b.now, Actor: "uid 7", Op: "test"} }
+
 func (b *bench) apply(changes ...tally.Change) int64 {
 	b.Helper()
-	rev, err := b.Apply(ctx, changes...)
+	rev, err := b.Apply(ctx, b.act(), changes...)
 	if err != nil {
 		b.Fatalf("apply: %v", err)
 	}
@@ -108,7 +112,7 @@ func configConflict(b *bench) {
 		if c.Entity != nil {
 			had = c.Entity.Base().Rev
 		}
-		_, err := b.Apply(ctx, tally.Put(key, b.now), c)
+		_, err := b.Apply(ctx, b.act(), tally.Put(key, b.now), c)
 		b.wantCode(what, err, tally.Conflict)
 		if key.Base().Rev != 0 || c.Entity != nil && c.Entity.Base().Rev != had {
 			b.Errorf("%s: a revision was passed back", what)
@@ -122,7 +126,7 @@ func configConflict(b *bench) {
 		"of nothing that is":  {{Kind: tally.KindKey}},
 		"good, and then none": {tally.Put(key, b.now), {Kind: "planet", ID: "x"}},
 	} {
-		_, err := b.Apply(ctx, changes...)
+		_, err := b.Apply(ctx, b.act(), changes...)
 		b.wantCode(what, err, tally.Invalid)
 	}
 	after, at := b.loaded()
@@ -155,7 +159,7 @@ func configRace(b *bench) {
 		all.Go(func() {
 			mine := *gw
 			mine.Name = string(rune('a' + i))
-			_, errs[i] = b.Apply(ctx, tally.Put(&mine, b.now))
+			_, errs[i] = b.Apply(ctx, b.act(), tally.Put(&mine, b.now))
 		})
 	}
 	all.Wait()

@@ -102,17 +102,19 @@ func closed(b *bench) {
 	s := b.Store
 	b.close()
 	for what, act := range map[string]func() error{
-		"Load":     func() error { _, _, err := s.Load(ctx); return err },
-		"Apply":    func() error { _, err := s.Apply(ctx, tally.Put(entities()[0], b.now)); return err },
-		"Reserve":  func() error { _, err := s.Reserve(ctx, b.request()); return err },
-		"Settle":   func() error { return s.Settle(ctx, tally.Settlement{ID: r.ID, Record: answered(r, 1)}) },
-		"Refuse":   func() error { return s.Refuse(ctx, tally.Record{ID: "rq", At: b.now, Outcome: tally.OutcomeDenied}) },
-		"Extend":   func() error { return s.Extend(ctx, r.ID, b.now) },
-		"Expire":   func() error { _, err := s.Expire(ctx, b.now.Add(time.Hour), 1); return err },
-		"Usage":    func() error { _, err := s.Usage(ctx, b.counter(client, tally.Requests, tally.Day)); return err },
-		"LastUsed": func() error { _, err := s.LastUsed(ctx, client); return err },
-		"Holds":    func() error { _, err := s.Holds(ctx); return err },
-		"Records":  func() error { _, _, err := s.Records(ctx, storage.RecordQuery{}); return err },
+		"Load":        func() error { _, _, err := s.Load(ctx); return err },
+		"Apply":       func() error { _, err := s.Apply(ctx, b.act(), tally.Put(entities()[0], b.now)); return err },
+		"AuditLog":    func() error { _, _, err := s.AuditLog(ctx, storage.AuditQuery{}); return err },
+		"VerifyAudit": func() error { _, err := s.VerifyAudit(ctx); return err },
+		"Reserve":     func() error { _, err := s.Reserve(ctx, b.request()); return err },
+		"Settle":      func() error { return s.Settle(ctx, tally.Settlement{ID: r.ID, Record: answered(r, 1)}) },
+		"Refuse":      func() error { return s.Refuse(ctx, tally.Record{ID: "rq", At: b.now, Outcome: tally.OutcomeDenied}) },
+		"Extend":      func() error { return s.Extend(ctx, r.ID, b.now) },
+		"Expire":      func() error { _, err := s.Expire(ctx, b.now.Add(time.Hour), 1); return err },
+		"Usage":       func() error { _, err := s.Usage(ctx, b.counter(client, tally.Requests, tally.Day)); return err },
+		"LastUsed":    func() error { _, err := s.LastUsed(ctx, client); return err },
+		"Holds":       func() error { _, err := s.Holds(ctx); return err },
+		"Records":     func() error { _, _, err := s.Records(ctx, storage.RecordQuery{}); return err },
 		"Series": func() error {
 			_, err := s.Series(ctx, storage.SeriesQuery{Family: tally.ByTotal, Edges: []time.Time{start.Truncate(time.Hour), start.Truncate(time.Hour).Add(time.Hour)}})
 			return err

@@ -330,8 +330,9 @@ func (h *history) apply(t *rapid.T) {
 		if rev > 0 && upTo(t, "stale", 7) == 7 {
 			rev--
 		}
+		name := pick(t, "name", "a", "b")
 		change := func() tally.Change {
-			return tally.Change{Kind: tally.KindClient, ID: id, IfRev: rev, Entity: &tally.Client{Meta: meta(id), Name: "a", Slug: string(id)}}
+			return tally.Change{Kind: tally.KindClient, ID: id, IfRev: rev, Entity: &tally.Client{Meta: meta(id), Name: name, Slug: string(id)}, Name: string(id)}
 		}
 		a, b := change(), change()
 		if rapid.Bool().Draw(t, "delete") {
@@ -339,13 +340,16 @@ func (h *history) apply(t *rapid.T) {
 		}
 		mine, theirs = append(mine, a), append(theirs, b)
 	}
-	got, err := h.bench.Apply(ctx, mine...)
-	want, wantErr := h.want.Apply(ctx, theirs...)
+	got, err := h.bench.Apply(ctx, h.bench.act(), mine...)
+	want, wantErr := h.want.Apply(ctx, h.bench.act(), theirs...)
 	h.same(got, want, err, wantErr, "apply %+v", mine)
 	list, rev := h.bench.loaded()
 	wantList, wantRev := (&bench{tester: h.T, Store: h.want}).loaded()
 	h.same(rev, wantRev, nil, nil, "load")
 	h.same(list, wantList, nil, nil, "load")
+	q := storage.AuditQuery{Things: pick(t, "things", nil, []string{"cl_1"}, []string{"CL_2", "cl_3"}), Limit: 1 + int(upTo(t, "audit limit", 3))}
+	wantLog := (&bench{tester: h.T, Store: h.want}).audit(q)
+	h.same(h.bench.audit(q), wantLog, nil, nil, "audit log %+v", q)
 	clear(h.revs)
 	for id, e := range wantList {
 		h.revs[id] = e.Base().Rev

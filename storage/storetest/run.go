@@ -43,6 +43,8 @@ func Run(t *testing.T, s Subject) {
 		{"ConfigConflict", configConflict},
 		{"ConfigIsolation", configIsolation},
 		{"ConfigRace", configRace},
+		{"Audit", audit},
+		{"AuditLarge", auditLarge},
 		{"ReserveAllOrNone", reserveAllOrNone},
 		{"ReserveLastUnit", reserveLastUnit},
 		{"ReserveOutput", reserveOutput},
@@ -102,6 +104,7 @@ func Run(t *testing.T, s Subject) {
 		})
 	}
 	t.Run("RandomHistory", func(t *testing.T) { randomHistory(t, s) })
+	t.Run("RandomRaises", func(t *testing.T) { raises(t, s) })
 	t.Run("RandomClocks", func(t *testing.T) { randomClocks(t, s) })
 }
 

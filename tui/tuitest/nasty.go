@@ -107,7 +107,7 @@ func change(tb testing.TB, store *memory.Store, edit func(tally.Entity)) {
 
 func apply(tb testing.TB, store *memory.Store, changes ...tally.Change) {
 	tb.Helper()
-	if _, err := store.Apply(context.Background(), changes...); err != nil {
+	if _, err := store.Apply(context.Background(), tally.Act{}, changes...); err != nil {
 		tb.Fatal(err)
 	}
 }

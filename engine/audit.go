@@ -1,0 +1,159 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+	"tallygate/storage"
+)
+
+// nameChanges gives changes the names that people know their things by, for the
+// audit log.
+func nameChanges(c *tally.Catalog, changes []tally.Change) {
+	entity := func(kind tally.EntityKind, id tally.ID) tally.Entity {
+		for _, ch := range changes {
+			if ch.Kind == kind && ch.ID == id && ch.Entity != nil {
+				return ch.Entity
+			}
+		}
+		return c.Entity(kind, id)
+	}
+	var name func(e tally.Entity) string
+	name = func(e tally.Entity) string {
+		switch e := e.(type) {
+		case *tally.Gateway:
+			return e.Slug
+		case *tally.Client:
+			return e.Slug
+		case *tally.Key:
+			if cl, ok := entity(tally.KindClient, e.Client).(*tally.Client); ok {
+				return cl.Slug + "/" + e.Label
+			}
+			return e.Label
+		case *tally.Provider:
+			return e.Name
+		case *tally.Model:
+			return e.Name
+		case *tally.Secret:
+			for _, kind := range []tally.EntityKind{tally.KindGateway, tally.KindKey, tally.KindProvider} {
+				if of := entity(kind, e.Of); of != nil {
+					return name(of)
+				}
+			}
+			return string(e.Of)
+		case nil:
+			return ""
+		}
+		return string(e.Base().ID)
+	}
+	for i := range changes {
+		changes[i].Name = name(entity(changes[i].Kind, changes[i].ID))
+	}
+}
+
+func (e *Engine) listAudit(ctx context.Context, in control.AuditQuery) (control.AuditPage, error) {
+	c := e.catalog.Load()
+	if in.Limit < 0 || in.Limit > maxPage {
+		return control.AuditPage{}, tally.Errorf(tally.Invalid, "a page has 1 to 1,000 entries, not %d", in.Limit)
+	}
+	q := storage.AuditQuery{Actor: strings.TrimSpace(in.Actor), After: in.After, Limit: in.Limit}
+	if q.Limit == 0 {
+		q.Limit = listedRequests
+	}
+	if thing := strings.TrimSpace(in.Thing); thing != "" {
+		q.Things = append(idsOf(c, thing), thing)
+	}
+	if in.Since != "" {
+		var err error
+		if q.Since, err = in.Since.At(commonCalendar(c, e.clock()), 0); err != nil {
+			return control.AuditPage{}, err
+		}
+	}
+	entries, next, err := e.store.AuditLog(ctx, q)
+	if err != nil {
+		return control.AuditPage{}, err
+	}
+	return control.AuditPage{Entries: viewAudit(entries), Next: next}, nil
+}
+
+// idsOf are the IDs of all things that a name may mean now: what they were called
+// before is found as well then.
+func idsOf(c *tally.Catalog, name string) (ids []string) {
+	add := func(id tally.ID, names ...string) {
+		if slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) }) {
+			ids = append(ids, string(id))
+		}
+	}
+	for _, gw := range c.Gateways {
+		add(gw.ID, gw.Slug, gw.Name, gw.PublicID)
+	}
+	for _, cl := range c.Clients {
+		add(cl.ID, cl.Slug, cl.Name)
+	}
+	for _, k := range c.Keys {
+		add(k.ID, k.Label, keyName(c, k))
+	}
+	for _, p := range c.Providers {
+		add(p.ID, p.Name)
+	}
+	for _, m := range c.Models {
+		add(m.ID, m.Name)
+	}
+	return ids
+}
+
+func viewAudit(entries []tally.AuditEntry) []control.AuditView {
+	out := make([]control.AuditView, len(entries))
+	for i := range entries {
+		out[i] = control.AuditView{AuditEntry: entries[i], Text: changeTexts(&entries[i])}
+	}
+	return out
+}
+
+// changeTexts are what has changed, for people. Of what was made or deleted the name
+// tells enough.
+func changeTexts(e *tally.AuditEntry) []string {
+	if e.Action != tally.Changed {
+		return nil
+	}
+	out := make([]string, len(e.Fields))
+	for i, f := range e.Fields {
+		out[i] = f.Field + ": " + valueText(f.Field, f.From) + " → " + valueText(f.Field, f.To)
+	}
+	return out
+}
+
+// longestValue bounds a value that people are shown, in characters.
+const longestValue = 80
+
+func valueText(field string, raw json.RawMessage) string {
+	var text string
+	var limits []tally.Limit
+	switch {
+	case raw == nil:
+		return "none"
+	case strings.HasSuffix(field, "limits") && json.Unmarshal(raw, &limits) == nil:
+		texts := make([]string, len(limits))
+		for i, l := range limits {
+			texts[i] = l.String()
+		}
+		text = strings.Join(texts, " ")
+	case json.Unmarshal(raw, &text) != nil:
+		text = string(raw)
+	}
+	if r := []rune(text); len(r) > longestValue {
+		return string(r[:longestValue]) + "…"
+	}
+	if text == "" {
+		return "none"
+	}
+	return text
+}
+
+func (e *Engine) verifyAudit(ctx context.Context, _ control.None) (tally.AuditReport, error) {
+	return e.store.VerifyAudit(ctx)
+}
