@@ -33,7 +33,7 @@ func TestAnAccessTokenIsRevoked(t *testing.T) {
 		short := busiest.ID[:8]
 		d.Resize("120x60").Press("b").Expect("No access token of agency")
 		d.Press("down").Expect(short).Press("b").Type(short).Press("enter")
-		d.Expect("Access token "+busiest.ID, fmt.Sprintf("%d requests", busiest.Used.Requests))
+		d.Expect("Access token "+busiest.ID, "It is active, until", fmt.Sprintf("%d requests", busiest.Used.Requests))
 		d.Press("right", "enter")
 		if in := last(t, d, control.TokensRevoke); in.Token != busiest.ID || in.All {
 			t.Errorf("revoked %+v", in)

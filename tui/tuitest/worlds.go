@@ -120,7 +120,7 @@ func run(tb testing.TB, clock func() time.Time, from template) *World {
 		}
 	}
 	events := feed.New(1024)
-	w := &World{store: from.store.Clone(events.Publish), agency: from.agency, clock: clock, upstream: &upstream{Provider: sim.Open(sim.Options{})},
+	w := &World{tb: tb, store: from.store.Clone(events.Publish), agency: from.agency, clock: clock, upstream: &upstream{Provider: sim.Open(sim.Options{})},
 		needs: map[string]control.Need{}, faults: map[string]fault{}}
 	w.cut, w.cuts = context.WithCancel(context.Background())
 	w.Offer(Offered(3*tally.Dollar, tally.Dollar/8, 0)...)
@@ -192,12 +192,21 @@ func Begin(t *testing.T, world func(testing.TB, func() time.Time) *World) (*Worl
 	return w, clock
 }
 
-// More lets so many requests come in at once.
+// More lets so many requests come in at once. An empty world has nobody who sends any.
 func (w *World) More(requests int) {
+	w.tb.Helper()
 	if w.agency == nil {
 		return
 	}
 	if err := w.agency.Requests(context.Background(), w.store, w.clock(), requests); err != nil {
-		panic(err)
+		w.tb.Fatal(err)
+	}
+}
+
+// Crowd is More for thousands: visitors of the website.
+func (w *World) Crowd(visits int) {
+	w.tb.Helper()
+	if err := w.agency.Visits(context.Background(), w.store, w.clock(), visits); err != nil {
+		w.tb.Fatal(err)
 	}
 }
