@@ -68,17 +68,13 @@ func setClient(c *tally.Catalog, gw *tally.Gateway, cl *tally.Client, f *control
 		set(&cl.MaxInFlight, f.MaxInFlight, between("the requests at the same time", 0, maxInFlight)),
 		set(&cl.MaxBodyBytes, f.MaxBodyBytes, between[int64]("the bytes of a request", 0, tally.MaxBodyBytes)),
 		set(&cl.Session.Length, f.SessionLength, during("the length of a session", time.Minute, maxSession)),
-		set(&cl.Session.Mode, f.SessionMode, oneOf("a session mode", tally.Rolling, tally.Fixed)),
-		set(&cl.Session.Missing, f.SessionMissing, oneOf("a treatment of a missing session", tally.MissingOne, tally.MissingIgnore, tally.MissingRefuse)),
+		set(&cl.Session.Mode, f.SessionMode, nil),
+		set(&cl.Session.Missing, f.SessionMissing, nil),
 	); err != nil {
 		return err
 	}
 	if f.Markup != nil {
-		markup, err := parseMarkup(*f.Markup)
-		if err != nil {
-			return err
-		}
-		cl.MarkupBasisPoints = markup
+		cl.MarkupBasisPoints = int(*f.Markup)
 	}
 	if f.Name != nil {
 		for _, other := range c.Clients {
@@ -95,8 +91,8 @@ func (e *Engine) updateClient(ctx context.Context, in control.UpdateClient) (tal
 		return tally.Client{}, nothing("clients")
 	}
 	return e.editClient(ctx, in.Client, func(c *tally.Catalog, cl *tally.Client) error {
-		if err := set(&cl.Status, in.Status, oneOf("a status", tally.Active, tally.Suspended, tally.Inactive)); err != nil {
-			return err
+		if in.Status != nil {
+			cl.Status = *in.Status
 		}
 		if err := setClient(c, gatewayOf(c, cl), cl, &in.ClientFields); err != nil || in.NewSlug == "" {
 			return err
@@ -155,10 +151,6 @@ func (e *Engine) deleteClient(ctx context.Context, in control.Named) (control.No
 
 func (e *Engine) listClients(ctx context.Context, in control.Listing) ([]control.ClientView, error) {
 	c := e.catalog.Load()
-	f, err := parseFilter(in.Filter, string(tally.Active), string(tally.Suspended), string(tally.Inactive))
-	if err != nil {
-		return nil, err
-	}
 	var only tally.ID
 	if in.Gateway != "" {
 		gw, err := findGateway(c, in.Gateway)
@@ -169,12 +161,15 @@ func (e *Engine) listClients(ctx context.Context, in control.Listing) ([]control
 	}
 	var found []*tally.Client
 	for _, cl := range c.Clients {
-		if (only == "" || cl.Gateway == only) && (f.status == "" || f.status == string(cl.Status)) &&
-			f.matches(cl.Slug, cl.Name, cl.Email, cl.Company, cl.Phone, digitsOf(cl.Phone)) {
+		if only == "" || cl.Gateway == only {
 			found = append(found, cl)
 		}
 	}
-	return e.viewClients(ctx, c, "", found)
+	views, err := e.viewClients(ctx, c, "", found)
+	if err != nil {
+		return nil, err
+	}
+	return control.ClientTable.Select(views, in.Rows, commonCalendar(c, e.clock()))
 }
 
 func (e *Engine) showClient(ctx context.Context, in control.Named) (control.ClientView, error) {

@@ -16,7 +16,7 @@ func TestClientFields(t *testing.T) {
 	fields := control.ClientFields{
 		Name: to("  Hotel Aurora "), Email: to("it@aurora.example"), Company: to("Aurora Lda"), Phone: to("+351 912 345 678"), Note: to("pays late\nand by cheque"),
 		Origins: to([]string{"https://WWW.Aurora.example:443/", "http://localhost:3000", "https://www.aurora.example"}), Models: to([]string{"sim-small"}),
-		Limits: edits(t, "cost=50/month", "requests=60/minute", "tokens=2M/month:15", "credits=100/total,warn"), MaxInFlight: to(4), Markup: to("12.5"),
+		Limits: edits(t, "cost=50/month", "requests=60/minute", "tokens=2M/month:15", "credits=100/total,warn"), MaxInFlight: to(4), Markup: to(control.Percent(1250)),
 		SessionLength: to(2 * time.Hour), SessionMode: to(tally.Fixed), SessionMissing: to(tally.MissingRefuse),
 	}
 	made := do(w, control.ClientsCreate, control.CreateClient{ClientFields: fields})
@@ -96,11 +96,10 @@ func TestBadClients(t *testing.T) {
 		{"model", func(c *control.CreateClient) { c.Models = to([]string{"sim-smal"}) }, tally.NotFound, `did you mean "sim-small"?`},
 		{"body", func(c *control.CreateClient) { c.MaxBodyBytes = to(int64(tally.MaxBodyBytes + 1)) }, tally.Invalid, "between 0 and 67,108,864"},
 		{"in flight", func(c *control.CreateClient) { c.MaxInFlight = to(-1) }, tally.Invalid, "between 0 and"},
-		{"markup", func(c *control.CreateClient) { c.Markup = to("12.345") }, tally.Invalid, "two decimals"},
-		{"negative markup", func(c *control.CreateClient) { c.Markup = to("-5") }, tally.Invalid, "mark-up"},
+		{"negative markup", func(c *control.CreateClient) { c.Markup = to(control.Percent(-500)) }, tally.Invalid, "percentage"},
 		{"session", func(c *control.CreateClient) { c.SessionLength = to(-time.Hour) }, tally.Invalid, "session"},
 		{"session mode", func(c *control.CreateClient) { c.SessionMode = to(tally.SessionMode("sticky")) }, tally.Invalid, "rolling"},
-		{"missing session", func(c *control.CreateClient) { c.SessionMissing = to(tally.MissingSession("")) }, tally.Invalid, "refuse"},
+		{"missing session", func(c *control.CreateClient) { c.SessionMissing = to(tally.MissingSession("drop")) }, tally.Invalid, "refuse"},
 		{"negative limit", func(c *control.CreateClient) {
 			c.Limits = []tally.LimitEdit{{Limit: tally.Limit{Metric: tally.Cost, Window: tally.Window{Unit: tally.Day}, Max: -1}}}
 		}, tally.Invalid, "between 0 and"},
@@ -153,14 +152,14 @@ func TestSearchingClients(t *testing.T) {
 		{"", "main", []string{"default", "hotel-aurora", "hotel-borealis", "padaria"}},
 	} {
 		var got []string
-		for _, v := range do(w, control.ClientsList, control.Listing{Filter: tc.filter, Gateway: tc.gateway}) {
+		for _, v := range do(w, control.ClientsList, control.Listing{Rows: control.Rows{Filter: tc.filter}, Gateway: tc.gateway}) {
 			got = append(got, v.Slug)
 		}
 		if !slices.Equal(got, tc.want) {
 			t.Errorf("filter %q of gateway %q: %v, want %v", tc.filter, tc.gateway, got, tc.want)
 		}
 	}
-	refused(w, control.ClientsList, control.Listing{Filter: "status:gone"}, tally.Invalid, "active, suspended, inactive")
+	refused(w, control.ClientsList, control.Listing{Rows: control.Rows{Filter: "status:gone"}}, tally.Invalid, "active, suspended, inactive")
 	refused(w, control.ClientsList, control.Listing{Gateway: "third"}, tally.NotFound)
 	refused(w, control.ClientsCreate, control.CreateClient{ClientFields: control.ClientFields{Name: to("X")}}, tally.Invalid, "several gateways", "main, second")
 }
@@ -238,7 +237,7 @@ func TestClientView(t *testing.T) {
 	w := newWorld(t)
 	w.setUp()
 	cl, key := w.client("Hotel Aurora", "requests=10/month", "tokens=2000/total", "requests=5/minute,warn")
-	do(w, control.ClientsUpdate, control.UpdateClient{Client: cl.Slug, ClientFields: control.ClientFields{Markup: to("100")}})
+	do(w, control.ClientsUpdate, control.UpdateClient{Client: cl.Slug, ClientFields: control.ClientFields{Markup: to(control.Percent(10_000))}})
 	do(w, control.KeysCreate, control.CreateKey{Client: cl.Slug, Expires: "1h"})
 	revoked := do(w, control.KeysCreate, control.CreateKey{Client: cl.Slug})
 	do(w, control.KeysRevoke, control.PickKey{Key: string(revoked.ID)})

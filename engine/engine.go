@@ -143,7 +143,7 @@ func (e *Engine) assemble() {
 		Catalog: e.catalog.Load, Verifier: e.verifier, Country: e.country, Router: e.router, Meter: e.meter, Clock: e.clock, Revision: e.untilChange,
 		SDK: e.opts.SDK, Page: e.opts.Page, Bodies: e.opts.Bodies, Ready: e.ready, Logger: e.log, Version: e.opts.Version,
 	})
-	e.control = control.NewServer(e.feed.Events)
+	e.control = control.NewServer(e.events)
 	e.control.Logger = e.log
 }
 

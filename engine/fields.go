@@ -3,7 +3,6 @@ package engine
 import (
 	"net/mail"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,8 +13,7 @@ import (
 // arithmetic and screens whole.
 const (
 	maxInFlight     = 100_000
-	maxMarkup       = 100_000 // basis points: 1000 %
-	maxListed       = 500     // origins, models or aliases of one thing
+	maxListed       = 500 // origins, models or aliases of one thing
 	maxSession      = 366 * 24 * time.Hour
 	maxGrace        = 90 * 24 * time.Hour
 	maxTimeout      = 24 * time.Hour
@@ -88,20 +86,6 @@ func during(what string, low, high time.Duration) func(time.Duration) error {
 			return tally.Errorf(tally.Invalid, "%s must be between %s and %s, not %s", what, low, high, d)
 		}
 		return nil
-	}
-}
-
-// oneOf makes a check that a word is one of a few.
-func oneOf[T ~string](what string, words ...T) func(T) error {
-	return func(word T) error {
-		var known []string
-		for _, w := range words {
-			if w == word {
-				return nil
-			}
-			known = append(known, string(w))
-		}
-		return tally.Errorf(tally.Invalid, "%q is not %s", string(word), what).WithHint("one of %s", strings.Join(known, ", "))
 	}
 }
 
@@ -199,30 +183,6 @@ func checkModelName(s string) error {
 		return tally.Errorf(tally.Invalid, "the model's name %q contains a space, quote or backslash", s)
 	}
 	return nil
-}
-
-// parseMarkup reads a percentage as basis points, exactly: "20", "12.5%".
-func parseMarkup(s string) (int, error) {
-	bad := func(why string) (int, error) {
-		return 0, tally.Errorf(tally.Invalid, "%q is not a mark-up: %s", s, why).WithHint("a percentage from 0 to 1000 with at most two decimals, like 20 or 12.5")
-	}
-	text := strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(s), "%"))
-	whole, frac, dotted := strings.Cut(text, ".")
-	if whole == "" || dotted && frac == "" || strings.Trim(whole+frac, "0123456789") != "" {
-		return bad("not a decimal number")
-	}
-	if frac = strings.TrimRight(frac, "0"); len(frac) > 2 {
-		return bad("more than two decimals")
-	}
-	whole = strings.TrimLeft(whole, "0")
-	if len(whole) > 4 {
-		return bad("too large")
-	}
-	n, err := strconv.Atoi("0" + whole + frac + strings.Repeat("0", 2-len(frac)))
-	if err != nil || n > maxMarkup {
-		return bad("too large")
-	}
-	return n, nil
 }
 
 // editLimits applies the owner's edits and checks each limit.

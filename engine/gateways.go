@@ -89,7 +89,7 @@ func setGateway(c *tally.Catalog, gw *tally.Gateway, f *control.GatewayFields, n
 		set(&gw.TimeZone, f.TimeZone, tally.CheckZone),
 		set(&gw.CycleDay, f.CycleDay, between("the first day of the month", 1, 31)),
 		set(&gw.PublicURL, f.PublicURL, checkPublicURL),
-		set(&gw.Access, f.Access, oneOf("an access", tally.AccessByToken, tally.AccessPublic, tally.AccessByKey)),
+		set(&gw.Access, f.Access, nil),
 		setList(&gw.Origins, f.Origins, checkOrigins),
 		setList(&gw.Models, f.Models, func(list []string) ([]string, error) { return checkModels(c, list, gw.Aliases) }),
 		setLimits(&gw.Limits, f.Limits),
@@ -230,23 +230,19 @@ func (e *Engine) rotateGateway(ctx context.Context, in control.RotateGateway) (c
 
 func (e *Engine) listGateways(ctx context.Context, in control.Listing) ([]control.GatewayView, error) {
 	c := e.catalog.Load()
-	f, err := parseFilter(in.Filter)
+	found := c.Gateways
+	if in.Gateway != "" {
+		only, err := findGateway(c, in.Gateway)
+		if err != nil {
+			return nil, err
+		}
+		found = []*tally.Gateway{only}
+	}
+	views, err := e.viewGateways(ctx, c, "", found)
 	if err != nil {
 		return nil, err
 	}
-	var only *tally.Gateway
-	if in.Gateway != "" {
-		if only, err = findGateway(c, in.Gateway); err != nil {
-			return nil, err
-		}
-	}
-	var found []*tally.Gateway
-	for _, gw := range c.Gateways {
-		if (only == nil || gw == only) && f.matches(gw.Slug, gw.Name, gw.PublicID, gw.PublicURL) {
-			found = append(found, gw)
-		}
-	}
-	return e.viewGateways(ctx, c, "", found)
+	return control.GatewayTable.Select(views, in.Rows, commonCalendar(c, e.clock()))
 }
 
 func (e *Engine) showGateway(ctx context.Context, in control.Named) (control.GatewayView, error) {
@@ -285,7 +281,7 @@ func (e *Engine) viewGateways(ctx context.Context, c *tally.Catalog, only string
 			return nil, err
 		}
 		v := control.GatewayView{Gateway: *gw, ProviderNames: orderOf(c, gw), LimitStates: states, Last30Days: sums(string(gw.ID)),
-			Countries: countries[string(gw.ID)], Refusals: slices.DeleteFunc(codes[string(gw.ID)], func(s control.Share) bool { return s.Refused == 0 })}
+			Countries: countries[string(gw.ID)], Refusals: slices.DeleteFunc(codes[string(gw.ID)], func(s control.Part) bool { return s.Refused == 0 })}
 		for _, cl := range c.Clients {
 			if cl.Gateway == gw.ID {
 				v.Clients++
@@ -298,18 +294,18 @@ func (e *Engine) viewGateways(ctx context.Context, c *tally.Catalog, only string
 
 // sharesBy adds up the last 24 hours of a family of pairs: for each gateway, by
 // the second part, the busiest first.
-func (e *Engine) sharesBy(ctx context.Context, family tally.Family, only string, now time.Time) (map[string][]control.Share, error) {
+func (e *Engine) sharesBy(ctx context.Context, family tally.Family, only string, now time.Time) (map[string][]control.Part, error) {
 	points, err := e.store.Series(ctx, storage.SeriesQuery{Family: family, First: only, Edges: []time.Time{bucketDown(now.Add(-24 * time.Hour)), bucketDown(now).Add(tally.Bucket)}})
 	if err != nil {
 		return nil, err
 	}
-	out := map[string][]control.Share{}
+	out := map[string][]control.Part{}
 	for i := range points {
 		p := &points[i]
-		out[p.Dim[0]] = append(out[p.Dim[0]], control.Share{Name: p.Dim[1], Requests: p.Requests, Refused: p.Refused})
+		out[p.Dim[0]] = append(out[p.Dim[0]], control.Part{Name: p.Dim[1], Requests: p.Requests, Refused: p.Refused})
 	}
 	for _, shares := range out {
-		slices.SortFunc(shares, func(a, b control.Share) int {
+		slices.SortFunc(shares, func(a, b control.Part) int {
 			return cmp.Or(cmp.Compare(b.Requests+b.Refused, a.Requests+a.Refused), cmp.Compare(a.Name, b.Name))
 		})
 	}

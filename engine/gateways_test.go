@@ -80,8 +80,8 @@ func TestBadGateways(t *testing.T) {
 		{func(f *control.GatewayFields) {
 			f.AllowedCountries, f.BlockedCountries = to([]string{"pt"}), to([]string{"RU"})
 		}, tally.Invalid, "contradict"},
-		{func(f *control.GatewayFields) { f.NotBefore = to("soon") }, tally.Invalid, "not a time"},
-		{func(f *control.GatewayFields) { f.NotBefore = to("2199-01-01") }, tally.Invalid, "future"},
+		{func(f *control.GatewayFields) { f.NotBefore = to(control.Date("soon")) }, tally.Invalid, "not a time"},
+		{func(f *control.GatewayFields) { f.NotBefore = to(control.Date("2199-01-01")) }, tally.Invalid, "future"},
 		{func(f *control.GatewayFields) { f.Access = to(tally.Access("open")) }, tally.Invalid, "token, public, key"},
 		{func(f *control.GatewayFields) { f.Origins = to([]string{"example.com"}) }, tally.Invalid, "origin"},
 		{func(f *control.GatewayFields) { f.Models = to([]string{"gpt-9"}) }, tally.NotFound, "sim-small"},

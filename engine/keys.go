@@ -21,7 +21,7 @@ func (e *Engine) createKey(ctx context.Context, in control.CreateKey) (control.K
 		if err != nil {
 			return nil, err
 		}
-		expires, err := parseExpiry(in.Expires, now, c.Zone(cl.Gateway))
+		expires, err := in.Expires.At(calendarOf(c, cl.Gateway, now))
 		if err != nil {
 			return nil, err
 		}
@@ -97,7 +97,7 @@ func (e *Engine) updateKey(ctx context.Context, in control.UpdateKey) (control.K
 			return err
 		}
 		if in.Expires != nil {
-			expires, err := parseExpiry(*in.Expires, now, c.Zone(c.Client(k.Client).Gateway))
+			expires, err := in.Expires.At(calendarOf(c, c.Client(k.Client).Gateway, now))
 			if err != nil {
 				return err
 			}
@@ -206,7 +206,11 @@ func (e *Engine) listKeys(ctx context.Context, in control.ListKeys) ([]control.K
 			found = append(found, k)
 		}
 	}
-	return e.viewKeys(ctx, c, "", found)
+	views, err := e.viewKeys(ctx, c, "", found)
+	if err != nil {
+		return nil, err
+	}
+	return control.KeyTable.Select(views, in.Rows, commonCalendar(c, e.clock()))
 }
 
 // viewKeys tells how keys stand; only is the ID of the one, if it is one.

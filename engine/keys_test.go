@@ -69,12 +69,12 @@ func TestKeyExpiry(t *testing.T) {
 		{"90d", noon.AddDate(0, 0, 90)}, {"12h", noon.Add(12 * time.Hour)}, {"1s", noon.Add(time.Second)}, {"never", time.Time{}},
 		{"2027-07-01", time.Date(2027, 7, 1, 0, 0, 0, 0, lisbon)}, {"2027-07-01T10:00:00+02:00", time.Date(2027, 7, 1, 8, 0, 0, 0, time.UTC)},
 	} {
-		if k := do(w, control.KeysCreate, control.CreateKey{Client: "default", Expires: tc.expires}); !k.ExpiresAt.Equal(tc.want) {
+		if k := do(w, control.KeysCreate, control.CreateKey{Client: "default", Expires: control.Expiry(tc.expires)}); !k.ExpiresAt.Equal(tc.want) {
 			t.Errorf("%q expires at %v, want %v", tc.expires, k.ExpiresAt, tc.want)
 		}
 	}
 	for _, bad := range []string{"yesterday", "-1d", "0d", "2020-01-01", "2026-11-21", "99999999999d", "1e9h", "2026-13-01", "2500-01-01", "90 days"} {
-		refused(w, control.KeysCreate, control.CreateKey{Client: "default", Expires: bad}, tally.Invalid)
+		refused(w, control.KeysCreate, control.CreateKey{Client: "default", Expires: control.Expiry(bad)}, tally.Invalid)
 	}
 
 	k := do(w, control.KeysCreate, control.CreateKey{Client: "default", Label: "brief", Expires: "1h"})
@@ -85,11 +85,11 @@ func TestKeyExpiry(t *testing.T) {
 		t.Errorf("an expired key got %d %s", a.status, a.code)
 	}
 	refused(w, control.KeysRotate, control.RotateKey{PickKey: pick}, tally.Invalid, "expired", "tallygate keys update")
-	if v := do(w, control.KeysUpdate, control.UpdateKey{PickKey: pick, Expires: to("30d")}); v.State != "active" {
+	if v := do(w, control.KeysUpdate, control.UpdateKey{PickKey: pick, Expires: to(control.Expiry("30d"))}); v.State != "active" {
 		t.Errorf("%+v", v)
 	}
 	w.served(k.Key, "sim-small")
-	if v := do(w, control.KeysUpdate, control.UpdateKey{PickKey: pick, Expires: to("never"), Limits: edits(t, "requests=2/day")}); !v.ExpiresAt.IsZero() || v.LimitStates[0].Left != 0 || v.LimitStates[0].Of != "key" {
+	if v := do(w, control.KeysUpdate, control.UpdateKey{PickKey: pick, Expires: to(control.Expiry("never")), Limits: edits(t, "requests=2/day")}); !v.ExpiresAt.IsZero() || v.LimitStates[0].Left != 0 || v.LimitStates[0].Of != "key" {
 		t.Errorf("%+v", v)
 	}
 	if a := w.chat(k.Key, "sim-small"); a.code != "requests_limit" {
@@ -155,6 +155,6 @@ func TestRotatingKeys(t *testing.T) {
 		t.Error("revoked twice")
 	}
 	refused(w, control.KeysRotate, control.RotateKey{PickKey: id}, tally.Invalid, "revoked for good")
-	refused(w, control.KeysUpdate, control.UpdateKey{PickKey: id, Expires: to("never")}, tally.Invalid, "revoked for good")
+	refused(w, control.KeysUpdate, control.UpdateKey{PickKey: id, Expires: to(control.Expiry("never"))}, tally.Invalid, "revoked for good")
 	w.consistent()
 }

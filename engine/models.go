@@ -119,10 +119,6 @@ func (e *Engine) deleteModel(ctx context.Context, in control.PickModel) (control
 
 func (e *Engine) listModels(ctx context.Context, in control.ListModels) ([]control.ModelView, error) {
 	c, now := e.catalog.Load(), e.clock()
-	f, err := parseFilter(in.Filter)
-	if err != nil {
-		return nil, err
-	}
 	var only tally.ID
 	if in.Provider != "" {
 		p, err := findProvider(c, in.Provider)
@@ -133,11 +129,15 @@ func (e *Engine) listModels(ctx context.Context, in control.ListModels) ([]contr
 	}
 	var found []*tally.Model
 	for _, m := range c.Models {
-		if (only == "" || m.Provider == only) && (!in.Usable || usable(c, m, now)) && f.matches(m.Name, m.Upstream, m.Mode, providerName(c, m.Provider)) {
+		if (only == "" || m.Provider == only) && (!in.Usable || usable(c, m, now)) {
 			found = append(found, m)
 		}
 	}
-	return e.viewModels(ctx, c, "", found)
+	views, err := e.viewModels(ctx, c, "", found)
+	if err != nil {
+		return nil, err
+	}
+	return control.ModelTable.Select(views, in.Rows, commonCalendar(c, now))
 }
 
 // usable reports whether requests for a model can be answered: it is offered,

@@ -90,20 +90,20 @@ func TestModels(t *testing.T) {
 	}{
 		{control.ListModels{Provider: "up"}, []string{"up/bare", "up/big", "up/gpt-mini"}},
 		{control.ListModels{Provider: "up", Usable: true}, []string{"up/big", "up/gpt-mini"}},
-		{control.ListModels{Filter: "BIG"}, []string{"sim/big", "up/big"}},
-		{control.ListModels{Filter: "gpt-large"}, []string{"up/big"}},
-		{control.ListModels{Filter: "nothing"}, nil},
+		{control.ListModels{Rows: control.Rows{Filter: "BIG"}}, []string{"sim/big", "up/big"}},
+		{control.ListModels{Rows: control.Rows{Filter: "gpt-large"}}, []string{"up/big"}},
+		{control.ListModels{Rows: control.Rows{Filter: "nothing"}}, nil},
 	} {
 		if got := names(tc.in); !slices.Equal(got, tc.want) {
 			t.Errorf("%+v: %q, want %q", tc.in, got, tc.want)
 		}
 	}
 	do(w, control.ModelsEnable, control.PickModel{Model: "bare"})
-	if got := names(control.ListModels{Usable: true, Filter: "bare"}); got != nil {
+	if got := names(control.ListModels{Usable: true, Rows: control.Rows{Filter: "bare"}}); got != nil {
 		t.Errorf("a model without a price is usable: %q", got)
 	}
 	do(w, control.SettingsSet, control.SettingsFields{Unpriced: to(tally.AllowAtZero)})
-	if got := names(control.ListModels{Usable: true, Filter: "bare"}); len(got) != 1 {
+	if got := names(control.ListModels{Usable: true, Rows: control.Rows{Filter: "bare"}}); len(got) != 1 {
 		t.Error("with the policy to allow, a model without a price is not usable")
 	}
 	do(w, control.ModelsDelete, pick)

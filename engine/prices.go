@@ -15,7 +15,7 @@ import (
 // must not make the others free. A model that had no price at all has it from
 // ever, so that what was booked without one has it too; a new one as long as that
 // of the price book would have counted.
-func setPrices(m *tally.Model, edits []control.PriceField, date string, zone *time.Location, now time.Time) error {
+func setPrices(m *tally.Model, edits []control.PriceField, date control.Date, zone *time.Location, now time.Time) error {
 	if len(edits) == 0 {
 		if date != "" {
 			return tally.Errorf(tally.Invalid, "a date was given, and no price").WithHint("--price input=USD --price output=USD --price-from %s", date)
@@ -26,11 +26,10 @@ func setPrices(m *tally.Model, edits []control.PriceField, date string, zone *ti
 	at := now
 	switch {
 	case date != "":
-		var ok bool
-		if from, ok = parseInstant(date, zone); !ok {
-			return tally.Errorf(tally.Invalid, "%q is not a date", date).WithHint("like %s; a price begins at midnight in %s", now.AddDate(0, 1, 0).Format(time.DateOnly), zone)
+		var err error
+		if from, err = date.At(control.Calendar{Now: now, Zone: zone}); err != nil {
+			return tally.Errorf(tally.Invalid, "%q is not a date", string(date)).WithHint("like %s; a price begins at midnight in %s", now.AddDate(0, 1, 0).Format(time.DateOnly), zone)
 		}
-		from = from.UTC()
 		at = from
 	case !slices.ContainsFunc(m.Prices, func(p tally.Price) bool { return p.Priced() }):
 		from = time.Time{}

@@ -67,7 +67,7 @@ func same(t testing.TB, m *tally.Model, want ...string) {
 
 func (w *world) setPrice(model, from string, prices ...control.PriceField) *tally.Model {
 	w.Helper()
-	m := do(w, control.ModelsUpdate, control.UpdateModel{PickModel: control.PickModel{Model: model}, ModelFields: control.ModelFields{Prices: prices, PriceFrom: from}})
+	m := do(w, control.ModelsUpdate, control.UpdateModel{PickModel: control.PickModel{Model: model}, ModelFields: control.ModelFields{Prices: prices, PriceFrom: control.Date(from)}})
 	return &m.Model
 }
 
@@ -122,7 +122,7 @@ func TestPricesByHand(t *testing.T) {
 		{"90d", []control.PriceField{price("input", "1")}, "not a date"},
 		{"2027-02-01", nil, "no price"},
 	} {
-		refused(w, control.ModelsUpdate, control.UpdateModel{PickModel: control.PickModel{Model: "gpt-mini"}, ModelFields: control.ModelFields{Prices: tc.prices, PriceFrom: tc.from}}, tally.Invalid, tc.says)
+		refused(w, control.ModelsUpdate, control.UpdateModel{PickModel: control.PickModel{Model: "gpt-mini"}, ModelFields: control.ModelFields{Prices: tc.prices, PriceFrom: control.Date(tc.from)}}, tally.Invalid, tc.says)
 	}
 	made := do(w, control.ModelsCreate, control.CreateModel{Provider: "up", Name: "mine", ModelFields: control.ModelFields{Upstream: to("gpt-large"), Prices: []control.PriceField{price("input", "2")}}})
 	same(t, &made.Model, "always input 2.5 output 10 by price book", "always input 2 output 10 by owner")

@@ -120,7 +120,7 @@ func (e *Engine) setProvider(p *tally.Provider, f *control.ProviderFields) ([]st
 		set(&p.ChunkTimeout, f.ChunkTimeout, during("the chunk timeout", shortest, maxTimeout)),
 		set(&p.Timeout, f.Timeout, during("the timeout", shortest, maxTimeout)),
 		set(&p.MaxInFlight, f.MaxInFlight, between("the requests at the same time", 0, maxInFlight)),
-		set(&p.CostBy, f.CostBy, oneOf("whose cost counts", "", tally.CostOurs, tally.CostTheirs, tally.CostMax)),
+		set(&p.CostBy, f.CostBy, nil),
 		set(&p.Enabled, f.Enabled, nil),
 	); err != nil {
 		return nil, err

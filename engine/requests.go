@@ -2,6 +2,9 @@ package engine
 
 import (
 	"context"
+	"iter"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,8 +15,10 @@ import (
 )
 
 const (
-	listedRequests = 50   // on a page that names no length
-	maxPage        = 1000 // of a page, as the store has it
+	listedRequests = 50     // on a page that names no length
+	lookedAt       = 20_000 // records of one page, at most, for a filter that few pass
+	maxPage        = 1000   // of a page, as the store has it
+	longAgo        = 200 * 366 * 24 * time.Hour
 )
 
 // What a question names may have been deleted since; its name then and its ID
@@ -70,21 +75,76 @@ func (e *Engine) listRequests(ctx context.Context, in control.RequestQuery) (con
 	if err != nil {
 		return control.RequestPage{}, err
 	}
-	records, next, err := e.store.Records(ctx, q)
+	now := e.clock()
+	f, err := control.RequestTable.ParseFilter(in.Filter, commonCalendar(c, now))
 	if err != nil {
 		return control.RequestPage{}, err
 	}
-	now := e.clock()
-	page := control.RequestPage{Requests: make([]control.RequestView, len(records)), Next: next}
-	for i := range records {
-		page.Requests[i] = viewRequest(c, &records[i], now)
+	narrow(&q, &f, c)
+	page, most := control.RequestPage{Requests: []control.RequestView{}}, q.Limit
+	for looked := 0; ; {
+		records, next, err := e.store.Records(ctx, q)
+		if err != nil {
+			return control.RequestPage{}, err
+		}
+		for i := range records {
+			if v := viewRequest(c, &records[i], now); f.Match(&v) {
+				page.Requests = append(page.Requests, v)
+			}
+		}
+		looked += len(records)
+		page.Next, q.After, q.Limit = next, next, most-len(page.Requests)
+		if next == "" || q.Limit == 0 || looked >= lookedAt {
+			return page, nil
+		}
 	}
-	return page, nil
+}
+
+// narrow lets the store select by the terms of a filter that name one thing, so
+// that history is read without what would be thrown away.
+func narrow(q *storage.RecordQuery, f *control.Filter[control.RequestView], c *tally.Catalog) {
+	if id, ok := only(f, "client", c.Clients, func(cl *tally.Client) string { return cl.Slug }); ok && q.Client == "" {
+		q.Client = id.ID
+	}
+	if id, ok := only(f, "provider", c.Providers, func(p *tally.Provider) string { return p.Name }); ok && q.Provider == "" {
+		q.Provider = id.ID
+	}
+	if m, ok := only(f, "model", c.Models, func(m *tally.Model) string { return m.Name }); ok && q.Model == "" {
+		q.Model = m.Name
+	}
+	if word, _, ok := f.Only("status"); ok && len(word) == 3 && q.Status == 0 {
+		q.Status, _ = strconv.Atoi(word)
+	}
+	if word, _, ok := f.Only("outcome"); ok && q.Outcome == "" && slices.Contains(q.Outcome.Words(), word) {
+		q.Outcome = tally.Outcome(word)
+	}
+	if word, whole, ok := f.Only("id"); ok && (whole || len(word) == len("req_")+26) {
+		q.ID = tally.ID(word)
+	}
+}
+
+// only is the thing that a term of a filter names in full, unless another one's
+// name begins so, too. Things of one name are one.
+func only[T any](f *control.Filter[control.RequestView], column string, things []*T, name func(*T) string) (found *T, ok bool) {
+	word, whole, asked := f.Only(column)
+	if !asked || word == "" {
+		return nil, false
+	}
+	for _, t := range things {
+		n := strings.ToLower(name(t))
+		switch {
+		case n == word:
+			found = t
+		case !whole && strings.HasPrefix(n, word):
+			return nil, false
+		}
+	}
+	return found, found != nil
 }
 
 // recordQuery reads the owner's question.
 func (e *Engine) recordQuery(ctx context.Context, c *tally.Catalog, in *control.RequestQuery) (q storage.RecordQuery, err error) {
-	q = storage.RecordQuery{Model: in.Model, Status: in.Status, Outcome: tally.Outcome(in.Outcome), Code: in.Code, After: in.After, Limit: in.Limit}
+	q = storage.RecordQuery{Model: in.Model, Status: in.Status, Outcome: in.Outcome, Code: in.Code, After: in.After, Limit: in.Limit}
 	if q.Limit == 0 {
 		q.Limit = listedRequests
 	}
@@ -94,18 +154,14 @@ func (e *Engine) recordQuery(ctx context.Context, c *tally.Catalog, in *control.
 	if q.Status != 0 && (q.Status < 100 || q.Status > 599) {
 		return q, tally.Errorf(tally.Invalid, "%d is not an HTTP status", q.Status)
 	}
-	if q.Outcome != "" {
-		if err := oneOf("an outcome", tally.OK, tally.OutcomeDenied, tally.OutcomeLimited, tally.OutcomeFailed, tally.Canceled, tally.Lost)(q.Outcome); err != nil {
-			return q, err
-		}
-	}
-	zone := commonZone(c)
+	now := e.clock()
+	dates := commonCalendar(c, now)
 	if in.Client != "" {
 		if q.Client, err = clientID(c, in.Client); err != nil {
 			return q, err
 		}
 		if cl := c.Client(q.Client); cl != nil {
-			zone = c.Zone(cl.Gateway)
+			dates = calendarOf(c, cl.Gateway, now)
 		}
 	}
 	if in.Key != "" {
@@ -123,18 +179,10 @@ func (e *Engine) recordQuery(ctx context.Context, c *tally.Catalog, in *control.
 			return q, err
 		}
 	}
-	now := e.clock()
-	for _, end := range [...]struct {
-		text string
-		to   *time.Time
-	}{{in.Since, &q.Since}, {in.Until, &q.Until}} {
-		if end.text != "" {
-			if *end.to, err = parseSince(end.text, 0, now, zone); err != nil {
-				return q, err
-			}
-		}
+	if in.Since != "" || in.Month != "" || in.Until != "" {
+		q.Since, q.Until, err = spanOf(dates, in.Month, in.Since, in.Until, longAgo)
 	}
-	return q, nil
+	return q, err
 }
 
 func (e *Engine) showRequest(ctx context.Context, in control.PickRequest) (control.RequestView, error) {
@@ -161,6 +209,21 @@ func (e *Engine) record(ctx context.Context, id tally.ID) (*tally.Record, error)
 		return e.meter.Refusal(id), err
 	}
 	return &found[0], nil
+}
+
+// events tells the owner what the feed tells: a request as a list shows it.
+func (e *Engine) events(ctx context.Context, after uint64) iter.Seq[control.Event] {
+	return func(yield func(control.Event) bool) {
+		for x := range e.feed.Events(ctx, after) {
+			out := control.Event{Seq: x.Seq, Kind: x.Kind, At: x.At, Rev: x.Rev, Second: x.Second}
+			if x.Record != nil {
+				out.Request = new(viewRequest(e.catalog.Load(), x.Record, e.clock()))
+			}
+			if !yield(out) {
+				return
+			}
+		}
+	}
 }
 
 // viewRequest names what a record refers to by ID.

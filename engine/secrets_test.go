@@ -68,7 +68,7 @@ func TestSecretsAppearOnce(t *testing.T) {
 		{"gateways.update", control.UpdateGateway{Gateway: "site", GatewayFields: control.GatewayFields{CycleDay: to(2)}}}, {"gateways.rotate", control.RotateGateway{Gateway: "none"}},
 		{"clients.list", nil}, {"clients.show", control.Named{Name: "default"}}, {"clients.create", control.CreateClient{Gateway: "main", ClientFields: control.ClientFields{Name: to("N")}}},
 		{"clients.update", control.UpdateClient{Client: "default", ClientFields: control.ClientFields{Note: to("n")}}}, {"clients.suspend", control.Named{Name: "default"}}, {"clients.activate", control.Named{Name: "default"}},
-		{"keys.list", control.ListKeys{All: true}}, {"keys.create", control.CreateKey{Client: "default", Label: "bot"}}, {"keys.update", control.UpdateKey{PickKey: control.PickKey{Key: "bot", Client: "default"}, Expires: to("9d")}},
+		{"keys.list", control.ListKeys{All: true}}, {"keys.create", control.CreateKey{Client: "default", Label: "bot"}}, {"keys.update", control.UpdateKey{PickKey: control.PickKey{Key: "bot", Client: "default"}, Expires: to(control.Expiry("9d"))}},
 		{"keys.rotate", control.RotateKey{PickKey: control.PickKey{Key: done.Key}}}, {"keys.revoke", control.PickKey{Key: "bot", Client: "default"}},
 		{"tokens.mint", control.MintToken{Gateway: "site"}}, {"tokens.inspect", control.InspectToken{Token: token}}, {"tokens.list", nil}, {"tokens.simulate", control.SimulateVisit{Token: token}},
 		{"tokens.visitors", nil}, {"tokens.revoke", control.RevokeToken{Token: token}}, {"tokens.inspect", control.InspectToken{Token: gw.PrivateKey}},

@@ -37,9 +37,9 @@ func (e *Engine) setSettings(ctx context.Context, in control.SettingsFields) (ta
 			s = *old
 		}
 		if err := firstError(
-			set(&s.Unpriced, in.Unpriced, oneOf("a policy for models without a price", tally.RefuseUnpriced, tally.AllowAtZero)),
+			set(&s.Unpriced, in.Unpriced, nil),
 			set(&s.DefaultMaxOutput, in.DefaultMaxOutput, between[int64]("the default of output tokens", 0, maxOutputByRule)),
-			set(&s.OnLeave, in.OnLeave, oneOf("what becomes of a stream whose client has left", tally.LeaveAuto, tally.LeaveCancel, tally.LeaveDrain)),
+			set(&s.OnLeave, in.OnLeave, nil),
 			setWait(&s.HoldWait, in.HoldWait),
 			setWait(&s.VisitorWait, in.VisitorWait),
 			set(&s.VisitorMaxOutput, in.VisitorMaxOutput, between[int64]("the output of visitors", 1, maxOutputByRule)),

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"tallygate/engine/control"
 	"tallygate/engine/geo"
 	"tallygate/engine/tally"
 )
@@ -67,11 +68,11 @@ func afterAllIssued(now time.Time) time.Time {
 }
 
 // setNotBefore reads from when on access tokens count.
-func setNotBefore(field *time.Time, text *string, now time.Time, zone string) error {
-	if text == nil {
+func setNotBefore(field *time.Time, date *control.Date, now time.Time, zone string) error {
+	if date == nil {
 		return nil
 	}
-	switch s := strings.TrimSpace(*text); s {
+	switch s := strings.TrimSpace(string(*date)); s {
 	case "", "none":
 		*field = time.Time{}
 	case "now":
@@ -81,8 +82,8 @@ func setNotBefore(field *time.Time, text *string, now time.Time, zone string) er
 		if err != nil {
 			loc = time.UTC
 		}
-		t, ok := parseInstant(s, loc)
-		if !ok {
+		t, err := date.At(control.Calendar{Now: now, Zone: loc})
+		if err != nil {
 			return tally.Errorf(tally.Invalid, "%q is not a time", s).WithHint("now, none, or a date like %s", now.In(loc).Format(time.DateOnly))
 		}
 		if t.After(now) {

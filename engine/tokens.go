@@ -61,7 +61,7 @@ func TokenOptions(f control.TokenFields, now time.Time, zone *time.Location) (to
 		MaxOutput: f.MaxOutput,
 	}
 	now = now.Truncate(time.Second) // as the token tells when it was issued
-	ends, err := parseExpiry(f.Expires, now, zone)
+	ends, err := f.Expires.At(control.Calendar{Now: now, Zone: zone})
 	if err == nil && !ends.IsZero() {
 		o.ExpiresIn = ends.Sub(now)
 	}
@@ -162,7 +162,7 @@ func (e *Engine) listTokens(ctx context.Context, in control.ListTokens) ([]contr
 			return nil, err
 		}
 	}
-	since, err := parseSince(in.Since, shownSpan, now, commonZone(c))
+	since, err := in.Since.At(commonCalendar(c, now), shownSpan)
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +202,11 @@ func (e *Engine) listTokens(ctx context.Context, in control.ListTokens) ([]contr
 		v := add(string(r.ID))
 		v.State, v.RevokedAt = "revoked", r.CreatedAt
 	}
-	return e.viewTokens(ctx, c, only, views, now)
+	all, err := e.viewTokens(ctx, c, only, views, now)
+	if err != nil {
+		return nil, err
+	}
+	return control.TokenTable.Select(all, in.Rows, commonCalendar(c, now))
 }
 
 // tokenView is a view under way.

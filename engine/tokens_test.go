@@ -110,7 +110,7 @@ func TestBadTokens(t *testing.T) {
 		{control.TokenFields{AllowCountries: []string{"UK"}}, "allowedCountries: UK"},
 		{control.TokenFields{MaxOutput: new(int64(0))}, "maxOutput: the limit is a whole number above 0, not 0"},
 		{control.TokenFields{MaxOutput: new(int64(4096))}, ""},
-		{control.TokenFields{Expires: "yesterday"}, "not an expiry"},
+		{control.TokenFields{Expires: "some day"}, "not an expiry"},
 		{control.TokenFields{Expires: "20w"}, ""},
 	} {
 		if tc.says == "" {
@@ -253,7 +253,7 @@ func TestUsageOfVisitors(t *testing.T) {
 	}
 	refused(w, control.UsageShow, control.UsageQuery{Gateway: "site", Token: minted.ID}, tally.Invalid, "one by one")
 	v := do(w, control.GatewaysShow, control.Named{Name: "site"})
-	if len(v.Countries) != 1 || v.Countries[0] != (control.Share{Name: "US", Requests: 2, Refused: 1}) || len(v.Refusals) != 1 || v.Refusals[0].Name != "requests_limit" {
+	if len(v.Countries) != 1 || v.Countries[0] != (control.Part{Name: "US", Requests: 2, Refused: 1}) || len(v.Refusals) != 1 || v.Refusals[0].Name != "requests_limit" {
 		t.Errorf("%+v %+v", v.Countries, v.Refusals)
 	}
 }

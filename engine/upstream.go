@@ -173,22 +173,16 @@ func checkAccepted(c *tally.Catalog, p *tally.Provider, names []string) error {
 
 func (e *Engine) listProviders(ctx context.Context, in control.Listing) ([]control.ProviderView, error) {
 	c := e.catalog.Load()
-	f, err := parseFilter(in.Filter)
-	if err != nil {
-		return nil, err
-	}
 	if in.Gateway != "" { // every gateway asks all of them, in the end
 		if _, err := findGateway(c, in.Gateway); err != nil {
 			return nil, err
 		}
 	}
-	var found []*tally.Provider
-	for _, p := range c.Providers {
-		if f.matches(p.Name, string(p.ProviderKind), p.BaseURL) {
-			found = append(found, p)
-		}
+	views, err := e.viewProviders(ctx, c, "", c.Providers)
+	if err != nil {
+		return nil, err
 	}
-	return e.viewProviders(ctx, c, "", found)
+	return control.ProviderTable.Select(views, in.Rows, commonCalendar(c, e.clock()))
 }
 
 func (e *Engine) showProvider(ctx context.Context, in control.Named) (control.ProviderView, error) {

@@ -26,7 +26,7 @@ type breakdown struct {
 	part   int
 }
 
-var breakdowns = map[string]breakdown{
+var breakdowns = map[control.Breakdown]breakdown{
 	"client":   {tally.ByClient, 0},
 	"key":      {tally.ByKey, 0},
 	"model":    {tally.ByModel, 0},
@@ -42,15 +42,15 @@ var breakdowns = map[string]breakdown{
 // whose is the one thing whose usage is asked for: the family of its sums, its
 // value there, and the families by whose second part it can be broken down.
 type whose struct {
-	what   string // "" for everything
+	what   control.Breakdown // "" for everything
 	family tally.Family
 	id     string
-	by     map[string]tally.Family
+	by     map[control.Breakdown]tally.Family
 }
 
 // usageOf reads whose usage is asked for, and the zone in which its days are.
-func (e *Engine) usageOf(ctx context.Context, c *tally.Catalog, in *control.UsageQuery) (of whose, zone *time.Location, err error) {
-	zone = commonZone(c)
+func (e *Engine) usageOf(ctx context.Context, c *tally.Catalog, in *control.UsageQuery) (of whose, dates control.Calendar, err error) {
+	dates = commonCalendar(c, e.clock())
 	asked := 0
 	for _, name := range []string{in.Client, in.Gateway, in.Token} {
 		if name != "" {
@@ -59,44 +59,41 @@ func (e *Engine) usageOf(ctx context.Context, c *tally.Catalog, in *control.Usag
 	}
 	switch {
 	case asked > 1:
-		return of, zone, tally.Errorf(tally.Invalid, "usage can be of one client, gateway or access token").WithHint("ask for them one by one")
+		return of, dates, tally.Errorf(tally.Invalid, "usage can be of one client, gateway or access token").WithHint("ask for them one by one")
 	case in.Client != "":
 		id, err := clientID(c, in.Client)
 		if err != nil {
-			return of, zone, err
+			return of, dates, err
 		}
 		if cl := c.Client(id); cl != nil {
-			zone = c.Zone(cl.Gateway)
+			dates = calendarOf(c, cl.Gateway, dates.Now)
 		}
-		return whose{"client", tally.ByClient, string(id), map[string]tally.Family{"model": tally.ByClientModel, "status": tally.ByClientStatus, "code": tally.ByClientCode}}, zone, nil
+		return whose{"client", tally.ByClient, string(id), map[control.Breakdown]tally.Family{"model": tally.ByClientModel, "status": tally.ByClientStatus, "code": tally.ByClientCode}}, dates, nil
 	case in.Gateway != "":
 		id, err := gatewayID(c, in.Gateway)
 		if err != nil {
-			return of, zone, err
+			return of, dates, err
 		}
-		return whose{"gateway", tally.ByGateway, string(id), map[string]tally.Family{"country": tally.ByGatewayCountry, "code": tally.ByGatewayCode}}, c.Zone(id), nil
+		return whose{"gateway", tally.ByGateway, string(id), map[control.Breakdown]tally.Family{"country": tally.ByGatewayCountry, "code": tally.ByGatewayCode}}, calendarOf(c, id, dates.Now), nil
 	case in.Token != "":
 		name, err := e.tokenName(ctx, c, in.Token)
 		if err != nil {
-			return of, zone, err
+			return of, dates, err
 		}
-		return whose{"token", tally.ByToken, name, map[string]tally.Family{"country": tally.ByTokenCountry, "code": tally.ByTokenCode}}, zone, nil
+		return whose{"token", tally.ByToken, name, map[control.Breakdown]tally.Family{"country": tally.ByTokenCountry, "code": tally.ByTokenCode}}, dates, nil
 	}
-	return whose{family: tally.ByTotal}, zone, nil
+	return whose{family: tally.ByTotal}, dates, nil
 }
 
 // showUsage sums up what was used. The total is of everything in the span; its
 // rows add up to it where every request has what they are broken down by.
 func (e *Engine) showUsage(ctx context.Context, in control.UsageQuery) (control.Usage, error) {
 	c, now := e.catalog.Load(), e.clock()
-	if err := checkBreakdown(in.By); err != nil {
-		return control.Usage{}, err
-	}
-	of, zone, err := e.usageOf(ctx, c, &in)
+	of, dates, err := e.usageOf(ctx, c, &in)
 	if err != nil {
 		return control.Usage{}, err
 	}
-	edges, err := usageEdges(&in, now, zone)
+	edges, err := usageEdges(&in, dates)
 	if err != nil {
 		return control.Usage{}, err
 	}
@@ -121,41 +118,14 @@ func (e *Engine) showUsage(ctx context.Context, in control.UsageQuery) (control.
 	return out, err
 }
 
-func checkBreakdown(by string) error {
-	if by == "" {
-		return nil
-	}
-	if _, ok := breakdowns[by]; ok {
-		return nil
-	}
-	return tally.Errorf(tally.Invalid, "usage cannot be broken down by %q", by).
-		WithHint("one of client, key, model, upstream, provider, gateway, country, status, code, token")
-}
-
-// commonZone is the zone that all gateways share, UTC if they do not.
-func commonZone(c *tally.Catalog) *time.Location {
-	zone := time.UTC
-	for i, gw := range c.Gateways {
-		if z := c.Zone(gw.ID); i == 0 {
-			zone = z
-		} else if z.String() != zone.String() {
-			return time.UTC
-		}
-	}
-	return zone
-}
-
 // usageEdges cuts what the owner asks for into spans.
-func usageEdges(in *control.UsageQuery, now time.Time, zone *time.Location) ([]time.Time, error) {
-	since, err := parseSince(in.Since, usageSpan, now, zone)
+func usageEdges(in *control.UsageQuery, dates control.Calendar) ([]time.Time, error) {
+	zone := dates.Zone
+	since, until, err := spanOf(dates, in.Month, in.Since, in.Until, usageSpan)
 	if err != nil {
 		return nil, err
 	}
-	until, err := parseSince(in.Until, 0, now, zone)
-	if err != nil {
-		return nil, err
-	}
-	if soon := bucketDown(now).Add(tally.Bucket); in.Until == "" || until.After(soon) {
+	if soon := bucketDown(dates.Now).Add(tally.Bucket); until.IsZero() || until.After(soon) {
 		until = soon // the end of the bucket that is under way
 	}
 	if first := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC); since.Before(first) {
@@ -164,12 +134,8 @@ func usageEdges(in *control.UsageQuery, now time.Time, zone *time.Location) ([]t
 	if !since.Before(until) {
 		return nil, tally.Errorf(tally.Invalid, "the span is empty: it begins %s and ends %s", since.In(zone).Format(time.DateTime), until.In(zone).Format(time.DateTime))
 	}
-	switch in.Every {
-	case "":
+	if in.Every == "" {
 		return []time.Time{bucketDown(since), bucketUp(until)}, nil
-	case "hour", "day":
-	default:
-		return nil, tally.Errorf(tally.Invalid, "%q is not a step", in.Every).WithHint("hour or day")
 	}
 	edges, ok := civilEdges(tally.Unit(in.Every), since, until, zone, maxSpans)
 	if !ok {
@@ -192,7 +158,7 @@ func (e *Engine) usageTotal(ctx context.Context, of whose, edges []time.Time) (*
 }
 
 // usageRows are the rows, by span and then the dearest first.
-func (e *Engine) usageRows(ctx context.Context, c *tally.Catalog, by string, of whose, edges []time.Time) ([]control.UsageRow, error) {
+func (e *Engine) usageRows(ctx context.Context, c *tally.Catalog, by control.Breakdown, of whose, edges []time.Time) ([]control.UsageRow, error) {
 	b := breakdown{family: of.family}
 	q := storage.SeriesQuery{First: of.id, Edges: edges}
 	switch family, pair := of.by[by]; {
@@ -208,7 +174,7 @@ func (e *Engine) usageRows(ctx context.Context, c *tally.Catalog, by string, of 
 		if of.what == "client" {
 			ways = slices.Insert(ways, 0, "key")
 		}
-		return nil, tally.Errorf(tally.Invalid, "usage of one %s cannot be broken down by %s", of.what, by).WithHint("by %s", strings.Join(ways, ", "))
+		return nil, tally.Errorf(tally.Invalid, "usage of one %s cannot be broken down by %s", of.what, by).WithHint("by %s", joinWords(ways))
 	}
 	q.Family = b.family
 	points, err := e.store.Series(ctx, q)
@@ -280,7 +246,7 @@ func keyOf(c *tally.Catalog, key, client tally.ID) bool {
 }
 
 // usageName is what people call the value of a row.
-func usageName(c *tally.Catalog, by, value string) string {
+func usageName(c *tally.Catalog, by control.Breakdown, value string) string {
 	id := tally.ID(value)
 	switch by {
 	case "client":
@@ -298,4 +264,12 @@ func usageName(c *tally.Catalog, by, value string) string {
 		return tokenID(value)
 	}
 	return value
+}
+
+func joinWords[T ~string](words []T) string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = string(w)
+	}
+	return strings.Join(out, ", ")
 }

@@ -143,8 +143,8 @@ func TestUsageSpans(t *testing.T) {
 		code tally.Code
 		says string
 	}{
-		{control.UsageQuery{By: "clients"}, tally.Invalid, "one of client, key"},
-		{control.UsageQuery{Every: "week"}, tally.Invalid, "hour or day"},
+		{control.UsageQuery{By: "clients"}, tally.Invalid, "One of client, key"},
+		{control.UsageQuery{Every: "week"}, tally.Invalid, "one of hour, day"},
 		{control.UsageQuery{Every: "hour", Since: "2000-01-01"}, tally.Invalid, "shorter"},
 		{control.UsageQuery{Since: "soon"}, tally.Invalid, "24h, 7d"},
 		{control.UsageQuery{Since: "-3d"}, tally.Invalid, "24h, 7d"},

@@ -2,9 +2,7 @@ package engine
 
 import (
 	"context"
-	"strings"
 	"time"
-	"unicode"
 
 	"tallygate/engine/control"
 	"tallygate/engine/meter"
@@ -86,49 +84,4 @@ func keyState(k *tally.Key, now time.Time) string {
 		return "expired"
 	}
 	return "active"
-}
-
-// filter is what the owner searches a list for: words that must all be there,
-// and a status.
-type filter struct {
-	words  []string
-	status string
-}
-
-// parseFilter reads the owner's filter. Statuses are those that the list knows.
-func parseFilter(text string, statuses ...string) (filter, error) {
-	var f filter
-	for _, word := range strings.Fields(strings.ToLower(text)) {
-		status, ok := strings.CutPrefix(word, "status:")
-		if !ok || len(statuses) == 0 {
-			f.words = append(f.words, word)
-			continue
-		}
-		if err := oneOf("a status", statuses...)(status); err != nil {
-			return f, err
-		}
-		f.status = status
-	}
-	return f, nil
-}
-
-// matches reports whether all words are found in the texts together.
-func (f filter) matches(texts ...string) bool {
-	all := strings.ToLower(strings.Join(texts, "\n"))
-	for _, word := range f.words {
-		if !strings.Contains(all, word) {
-			return false
-		}
-	}
-	return true
-}
-
-// digitsOf is a phone number as people type it when they search for one.
-func digitsOf(phone string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsDigit(r) {
-			return r
-		}
-		return -1
-	}, phone)
 }

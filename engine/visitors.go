@@ -244,7 +244,7 @@ func (e *Engine) listVisitors(ctx context.Context, in control.ListVisitors) (con
 		q.Gateway = gw.ID
 	}
 	var err error
-	if q.Since, err = parseSince(in.Since, visitorSpan, now, commonZone(c)); err != nil {
+	if q.Since, err = in.Since.At(commonCalendar(c, now), visitorSpan); err != nil {
 		return control.Visitors{}, err
 	}
 	out := control.Visitors{Since: q.Since.UTC(), Visitors: []control.Visitor{}}
@@ -273,6 +273,9 @@ func (e *Engine) listVisitors(ctx context.Context, in control.ListVisitors) (con
 	slices.SortFunc(out.Visitors, func(a, b control.Visitor) int {
 		return cmp.Or(cmp.Compare(b.Requests+b.Refused, a.Requests+a.Refused), b.LastSeen.Compare(a.LastSeen), cmp.Compare(a.Visitor, b.Visitor))
 	})
+	if out.Visitors, err = control.VisitorTable.Select(out.Visitors, in.Rows, commonCalendar(c, now)); err != nil {
+		return out, err
+	}
 	out.Visitors = out.Visitors[:min(len(out.Visitors), mostVisitors)]
 	return out, nil
 }

@@ -1,88 +1,56 @@
 package engine
 
 import (
-	"strconv"
-	"strings"
 	"time"
 
+	"tallygate/engine/control"
 	"tallygate/engine/tally"
 )
 
-// parseSpan reads a length of time as people write it: "12h", "90d", "2w",
-// "1h30m". It is positive and at most a hundred years.
-func parseSpan(s string) (time.Duration, bool) {
-	const most = 100 * 366 * 24 * time.Hour
-	unit := time.Duration(0)
-	switch {
-	case strings.HasSuffix(s, "d"):
-		unit = 24 * time.Hour
-	case strings.HasSuffix(s, "w"):
-		unit = 7 * 24 * time.Hour
+// calendarOf is what dates are read by that the owner names for things of a
+// gateway: its zone, and its first day of a month.
+func calendarOf(c *tally.Catalog, gateway tally.ID, now time.Time) control.Calendar {
+	out := control.Calendar{Now: now, Zone: c.Zone(gateway)}
+	if gw := c.Gateway(gateway); gw != nil {
+		out.CycleDay = gw.CycleDay
 	}
-	if unit != 0 {
-		n, err := strconv.ParseInt(s[:len(s)-1], 10, 32)
-		if err != nil || n <= 0 || n > int64(most/unit) {
-			return 0, false
+	return out
+}
+
+// commonCalendar is that of all gateways as far as they agree, else UTC and the
+// first of the month.
+func commonCalendar(c *tally.Catalog, now time.Time) control.Calendar {
+	out := control.Calendar{Now: now, Zone: time.UTC}
+	for i, gw := range c.Gateways {
+		own := calendarOf(c, gw.ID, now)
+		if i == 0 {
+			out = own
 		}
-		return time.Duration(n) * unit, true
+		if own.Zone.String() != out.Zone.String() {
+			out.Zone = time.UTC
+		}
+		if own.CycleDay != out.CycleDay {
+			out.CycleDay = 0
+		}
 	}
-	d, err := time.ParseDuration(s)
-	return d, err == nil && d > 0 && d <= most
+	return out
 }
 
-// parseInstant reads a date, which means its first instant in the zone, or a
-// whole timestamp.
-func parseInstant(s string, loc *time.Location) (time.Time, bool) {
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return t.UTC(), inReach(t)
+// spanOf reads the span of time that the owner asks for: a month, or from since,
+// which is so long ago as fallback says if it is left out, until an instant or the
+// zero time.
+func spanOf(c control.Calendar, month control.Month, since, until control.Since, fallback time.Duration) (from, to time.Time, err error) {
+	if month != "" {
+		if since != "" || until != "" {
+			return from, to, tally.Errorf(tally.Invalid, "a month was asked for, and a span besides").WithHint("give one of both")
+		}
+		p, err := month.In(c)
+		return p.Start, p.End, err
 	}
-	t, err := time.Parse(time.DateOnly, s)
-	if err != nil || !inReach(t) {
-		return time.Time{}, false
+	if from, err = since.At(c, fallback); err == nil && until != "" {
+		to, err = until.At(c, 0)
 	}
-	// Noon is on the right day in a zone that skips midnight.
-	noon := time.Date(t.Year(), t.Month(), t.Day(), 12, 0, 0, 0, loc)
-	return tally.Window{Unit: tally.Day}.Period(noon, loc, 0).Start, true
-}
-
-func inReach(t time.Time) bool { return t.Year() >= 2000 && t.Year() < 2200 }
-
-// parseExpiry reads how long a key works: "90d", "12h", a date, and "" or
-// "never" for forever (the zero time). A key that had expired already would be
-// a mistake.
-func parseExpiry(s string, now time.Time, loc *time.Location) (time.Time, error) {
-	s = strings.TrimSpace(s)
-	if s == "" || s == "never" {
-		return time.Time{}, nil
-	}
-	if d, ok := parseSpan(s); ok {
-		return now.Add(d).UTC().Truncate(time.Second), nil
-	}
-	t, ok := parseInstant(s, loc)
-	if !ok {
-		return time.Time{}, tally.Errorf(tally.Invalid, "%q is not an expiry", s).
-			WithHint("how long it works, like 90d or 12h, a date like %s, or never", now.AddDate(0, 3, 0).Format(time.DateOnly))
-	}
-	if !t.After(now) {
-		return time.Time{}, tally.Errorf(tally.Invalid, "%s has passed already", s).WithHint("an expiry lies in the future")
-	}
-	return t, nil
-}
-
-// parseSince reads the start of a span of history: "24h", "7d", a date; ""
-// is so long ago as fallback says.
-func parseSince(s string, fallback time.Duration, now time.Time, loc *time.Location) (time.Time, error) {
-	s = strings.TrimSpace(s)
-	if s == "" {
-		return now.Add(-fallback), nil
-	}
-	if d, ok := parseSpan(s); ok {
-		return now.Add(-d), nil
-	}
-	if t, ok := parseInstant(s, loc); ok {
-		return t, nil
-	}
-	return time.Time{}, tally.Errorf(tally.Invalid, "%q is not a time", s).WithHint("24h, 7d, 30d, 90d, or a date like %s", now.In(loc).AddDate(0, -1, 0).Format(time.DateOnly))
+	return from, to, err
 }
 
 // Edges of usage are multiples of [tally.Bucket].

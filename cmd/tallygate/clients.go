@@ -1,8 +1,6 @@
 package main
 
 import (
-	"strconv"
-
 	"github.com/spf13/cobra"
 
 	"tallygate/engine/control"
@@ -11,11 +9,10 @@ import (
 
 func (a *app) clientCommands() *cobra.Command {
 	return family(groupOwn, "clients", "customers or apps: who may use it, and how much",
-		verb[control.Listing, []control.ClientView]{
+		list(a, verb[control.Listing, []control.ClientView]{
 			op:      control.ClientsList,
-			example: "  tallygate clients list\n  tallygate clients list --filter status:suspended",
-			show:    showClients,
-		}.command(a),
+			example: "  tallygate clients list\n  tallygate clients list --filter \"status:active used:>80\" --sort used",
+		}, control.ClientTable),
 		verb[control.Named, control.ClientView]{
 			op:      control.ClientsShow,
 			example: "  tallygate clients show hotel-aurora",
@@ -56,65 +53,9 @@ func (a *app) clientCommands() *cobra.Command {
 	)
 }
 
-func showClients(p *printer, _ *control.Listing, out *[]control.ClientView) {
-	t := p.table(text("CLIENT"), spare(1, text("NAME")), spare(5, text("COMPANY")), text("STATUS"), spare(4, number("KEYS")),
-		number("30D REQUESTS"), number("30D COST"), spare(2, text("LIMITS")), spare(3, text("LAST USED")))
-	for i := range *out {
-		c := &(*out)[i]
-		t.addIn(statusTone(c.Status), c.Slug, c.Name, c.Company, string(c.Status), strconv.Itoa(c.Keys),
-			tally.Group(c.Last30Days.Requests), c.Last30Days.CostNanoUSD.Display(), limitTexts(c.Limits), minute(c.LastUsedAt))
-	}
-	t.print("no clients; make one with: tallygate clients create --name NAME")
-}
-
 func showClient(p *printer, c *control.ClientView) {
-	p.pairs(
-		"client", c.Slug, "id", string(c.ID), "name", c.Name, "company", c.Company, "email", c.Email, "phone", c.Phone, "note", c.Note,
-		"status", string(c.Status), "gateway", c.GatewaySlug, "models", list(c.Models, "all"), "origins", list(c.Origins, ""),
-		"keys", strconv.Itoa(c.Keys), "in flight", inFlight(c.InFlight, c.MaxInFlight), "largest request", bodySize(c.MaxBodyBytes), "mark-up", markup(c.MarkupBasisPoints),
-		"sessions", sessionRule(c.Session), "last used", minute(c.LastUsedAt), "created", minute(c.CreatedAt),
-	)
+	set := control.CurrentClient(&c.Client)
+	thing(p, control.ClientTable, c, &set, "in flight now", count(c.InFlight), "created", minute(c.CreatedAt))
 	p.limits(c.LimitStates)
 	p.sums("Last 30 days", c.Last30Days)
-}
-
-func statusTone(s tally.Status) tone {
-	switch s {
-	case tally.Active:
-		return plain
-	case tally.Suspended:
-		return amber
-	}
-	return faint
-}
-
-// bodySize writes the bound on a request; "" if there is none of its own.
-func bodySize(bytes int64) string { return when(bytes == 0, "", tally.Group(bytes)+" bytes") }
-
-func inFlight(n, most int) string {
-	if most == 0 {
-		return count(n)
-	}
-	return strconv.Itoa(n) + " of at most " + tally.Group(int64(most))
-}
-
-// markup writes basis points as a percentage.
-func markup(basisPoints int) string {
-	if basisPoints == 0 {
-		return ""
-	}
-	return strconv.FormatFloat(float64(basisPoints)/100, 'f', -1, 64) + "%"
-}
-
-func sessionRule(r tally.SessionRule) string {
-	if r == (tally.SessionRule{}) {
-		return ""
-	}
-	s := span(r.Length)
-	for _, part := range []string{string(r.Mode), when(r.Missing != "", "missing: "+string(r.Missing), "")} {
-		if part != "" {
-			s += when(s == "", "", ", ") + part
-		}
-	}
-	return s
 }

@@ -2,32 +2,31 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"tallygate/engine/control"
-	"tallygate/engine/tally"
 )
 
 // completionPatience bounds what a press of the tab key may wait for.
 const completionPatience = 300 * time.Millisecond
 
-// namesFor finds the names that a field of an operation's input can have. What
-// kind of thing a field means is told by its name.
-func namesFor(ctx context.Context, c control.Caller, family, field string) []string {
-	switch {
-	case field == "client" || field == "name" && family == "clients":
+// namesFor finds the names of things of a kind.
+func namesFor(ctx context.Context, c control.Caller, of string) []string {
+	switch of {
+	case "client":
 		return namesOf(ctx, c, control.ClientsList, control.Listing{}, func(v control.ClientView) string { return v.Slug })
-	case field == "gateway" || field == "name" && family == "gateways":
+	case "gateway":
 		return namesOf(ctx, c, control.GatewaysList, control.Listing{}, func(v control.GatewayView) string { return v.Slug })
-	case field == "provider" || field == "providers" || field == "name" && (family == "providers" || family == "models"):
+	case "provider":
 		return namesOf(ctx, c, control.ProvidersList, control.Listing{}, func(v control.ProviderView) string { return v.Name })
-	case field == "model" || field == "models" || field == "default_model" || field == "accept":
+	case "model":
 		return namesOf(ctx, c, control.ModelsList, control.ListModels{}, func(v control.ModelView) string { return v.Name })
-	case field == "key":
+	case "key":
 		return namesOf(ctx, c, control.KeysList, control.ListKeys{}, func(v control.KeyView) string { return string(v.ID) + "\t" + v.ClientSlug + " " + v.Label })
-	case field == "kind":
+	case "kind":
 		return namesOf(ctx, c, control.ProvidersKinds, control.None{}, func(v control.ProviderKindView) string { return string(v.Kind) + "\t" + v.Title })
 	}
 	return nil
@@ -45,43 +44,18 @@ func namesOf[In, View any](ctx context.Context, c control.Caller, op control.Op[
 	return out
 }
 
-// wordsFor are the values of a field that has a few.
-func wordsFor(family, field string) []string {
-	switch field {
-	case "status":
-		if family == "clients" {
-			return []string{string(tally.Active), string(tally.Suspended), string(tally.Inactive)}
-		}
-	case "session_mode":
-		return []string{string(tally.Rolling), string(tally.Fixed)}
-	case "session_missing":
-		return []string{string(tally.MissingOne), string(tally.MissingIgnore), string(tally.MissingRefuse)}
-	case "access":
-		return []string{string(tally.AccessByToken), string(tally.AccessPublic), string(tally.AccessByKey)}
-	case "unpriced":
-		return []string{string(tally.RefuseUnpriced), string(tally.AllowAtZero)}
-	case "by":
-		return []string{"client", "key", "model", "upstream", "provider", "gateway", "country", "status", "code", "token"}
-	case "cost_by":
-		return []string{string(tally.CostOurs), string(tally.CostTheirs), string(tally.CostMax)}
-	case "every":
-		return []string{"hour", "day"}
-	case "since":
-		return []string{"24h", "7d", "30d", "90d"}
-	case "outcome":
-		return []string{string(tally.OK), string(tally.OutcomeDenied), string(tally.OutcomeLimited), string(tally.OutcomeFailed), string(tally.Canceled), string(tally.Lost)}
-	}
-	return nil
-}
-
 // complete answers with names of a running engine. Where none runs there are no
 // names: opening a store is too much for a press of a key.
-func (a *app) complete(cmd *cobra.Command, field string) ([]string, cobra.ShellCompDirective) {
+func (a *app) complete(cmd *cobra.Command, field *control.Field) ([]string, cobra.ShellCompDirective) {
 	const nothingElse = cobra.ShellCompDirectiveNoFileComp
-	if words := wordsFor(cmd.Parent().Name(), field); words != nil {
-		return words, nothingElse
+	if field.Choices != nil {
+		return field.Choices, nothingElse
 	}
-	if a.applySettings(cmd) != nil {
+	of := field.Of
+	if of == "" && field.Name == "name" && field.Arg != "" { // of whatever the command is about
+		of = strings.TrimSuffix(cmd.Parent().Name(), "s")
+	}
+	if of == "" || a.applySettings(cmd) != nil {
 		return nil, nothingElse
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), completionPatience)
@@ -91,7 +65,7 @@ func (a *app) complete(cmd *cobra.Command, field string) ([]string, cobra.ShellC
 		return nil, nothingElse
 	}
 	defer c.close()
-	return namesFor(ctx, c, cmd.Parent().Name(), field), nothingElse
+	return namesFor(ctx, c, of), nothingElse
 }
 
 // completeArgs completes positional arguments.
@@ -102,7 +76,7 @@ func (a *app) completeArgs(fields []control.Field) cobra.CompletionFunc {
 				continue
 			}
 			if len(args) == 0 || f.Arg == "*" {
-				return a.complete(cmd, f.Name)
+				return a.complete(cmd, &f)
 			}
 			args = args[1:]
 		}
@@ -115,7 +89,7 @@ func (a *app) completeFlags(cmd *cobra.Command, fields []control.Field) {
 	for _, f := range fields {
 		if f.Flag != "" && cmd.Flags().Lookup(f.Flag) != nil {
 			cmd.RegisterFlagCompletionFunc(f.Flag, func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-				return a.complete(cmd, f.Name)
+				return a.complete(cmd, &f)
 			})
 		}
 	}

@@ -56,8 +56,8 @@ func TestExportIsComplete(t *testing.T) {
 	const records = 2*maxPage + 345
 	c := testNode(t, records)
 	var asJSON, asCSV bytes.Buffer
-	for format, to := range map[string]io.Writer{"json": &asJSON, "csv": &asCSV} {
-		if err := export(t.Context(), c, control.RequestQuery{}, newRequestWriter(format, to)); err != nil {
+	for format, to := range map[control.Format]io.Writer{control.JSON: &asJSON, control.CSV: &asCSV} {
+		if err := export(t.Context(), c, control.RequestQuery{}, control.RequestTable.Writer(to, format)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -91,17 +91,23 @@ func TestExportToFile(t *testing.T) {
 	}
 	a := &app{}
 	failed := errors.New("no more")
-	if err := a.toFile(path, func(w io.Writer) error { io.WriteString(w, "half"); return failed }); !errors.Is(err, failed) {
+	if err := a.toFile(destination{path: path, force: true}, func(w io.Writer) error { io.WriteString(w, "half"); return failed }); !errors.Is(err, failed) {
 		t.Fatalf("got %v", err)
 	}
 	if text, _ := os.ReadFile(path); string(text) != "before" {
 		t.Errorf("a failed export has left %q", text)
 	}
-	if err := a.toFile(path, func(w io.Writer) error { _, err := io.WriteString(w, "after"); return err }); err != nil {
+	if err := a.toFile(destination{path: path, force: true}, func(w io.Writer) error { _, err := io.WriteString(w, "after"); return err }); err != nil {
 		t.Fatal(err)
 	}
 	if text, _ := os.ReadFile(path); string(text) != "after" {
 		t.Errorf("got %q", text)
+	}
+	if err := a.toFile(destination{path: path}, func(io.Writer) error { return nil }); tally.CodeOf(err) != tally.Conflict {
+		t.Errorf("without force the file is replaced: %v", err)
+	}
+	if err := a.toFile(destination{path: path + "2"}, func(io.Writer) error { return failed }); !errors.Is(err, failed) {
+		t.Errorf("got %v", err)
 	}
 	if files, _ := os.ReadDir(filepath.Dir(path)); len(files) != 1 {
 		t.Errorf("%d files are left", len(files))
@@ -112,9 +118,9 @@ func TestExportToFile(t *testing.T) {
 // bills are made from it.
 func TestExportThatIsNotWhole(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out.csv")
-	for _, format := range []string{"json", "csv"} {
-		err := (&app{}).toFile(path, func(w io.Writer) error {
-			return export(t.Context(), &gapped{}, control.RequestQuery{}, newRequestWriter(format, w))
+	for _, format := range []control.Format{control.JSON, control.CSV} {
+		err := (&app{}).toFile(destination{path: path, force: true}, func(w io.Writer) error {
+			return export(t.Context(), &gapped{}, control.RequestQuery{}, control.RequestTable.Writer(w, format))
 		})
 		if tally.CodeOf(err) != tally.Corrupt || exitCode(err) == 0 {
 			t.Errorf("%s: %v, exit code %d", format, err, exitCode(err))
@@ -146,7 +152,7 @@ func TestExportOverALink(t *testing.T) {
 	if err := errors.Join(os.WriteFile(precious, []byte("precious"), 0o600), os.Symlink(precious, path)); err != nil {
 		t.Skip(err) // Windows lets only some make links
 	}
-	if err := (&app{}).toFile(path, func(w io.Writer) error { _, err := io.WriteString(w, "id"); return err }); err != nil {
+	if err := (&app{}).toFile(destination{path: path, force: true}, func(w io.Writer) error { _, err := io.WriteString(w, "id"); return err }); err != nil {
 		t.Fatal(err)
 	}
 	if text, _ := os.ReadFile(precious); string(text) != "precious" {

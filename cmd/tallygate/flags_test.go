@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/spf13/pflag"
 
@@ -63,7 +62,7 @@ func TestFlagsRefuse(t *testing.T) {
 		}
 	}
 	for _, price := range []string{"", "input", "=1", "input=-1", "input=1e3", "input=0.0000000001"} {
-		if _, err := parsePrice(price); tally.CodeOf(err) != tally.Invalid {
+		if _, err := control.ParsePrice(price); tally.CodeOf(err) != tally.Invalid {
 			t.Errorf("price %q: error %v", price, err)
 		}
 	}
@@ -78,30 +77,4 @@ func TestSecretsHaveNoFlag(t *testing.T) {
 			t.Errorf("the flag %s takes a key", setting)
 		}
 	}
-}
-
-func TestParseDuration(t *testing.T) {
-	const day = 24 * time.Hour
-	for text, want := range map[string]time.Duration{"90d": 90 * day, "2w": 14 * day, "1w1d1h": 8*day + time.Hour, "24h": day, "1h30m": 90 * time.Minute, "0": 0, "10s": 10 * time.Second} {
-		if got, err := parseDuration(text); err != nil || got != want {
-			t.Errorf("%q: got %v, %v, want %v", text, got, err, want)
-		}
-	}
-	for _, text := range []string{"", "d", "90", "-1d", "1.5d", "d90", "1d1d", "99999999999d", "1d-2h", "90 d", "1h1d"} {
-		if got, err := parseDuration(text); err == nil {
-			t.Errorf("%q was taken as %v", text, got)
-		}
-	}
-}
-
-func FuzzParseDuration(f *testing.F) {
-	for _, seed := range []string{"90d", "1w2d3h", "0", "d", "1d1d", "-1h", "999999999w", "1.5h", "∞"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		d, err := parseDuration(s)
-		if err == nil && d < 0 {
-			t.Errorf("%q is negative: %v", s, d)
-		}
-	})
 }

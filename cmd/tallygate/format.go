@@ -59,48 +59,6 @@ func minute(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04")
 }
 
-// span writes a length of time as flags take it: "90d", "24h0m0s".
-func span(d time.Duration) string {
-	const day = 24 * time.Hour
-	switch {
-	case d == 0:
-		return ""
-	case d%day == 0:
-		return fmt.Sprintf("%dd", d/day)
-	case d%time.Hour == 0:
-		return fmt.Sprintf("%dh", d/time.Hour)
-	case d%time.Minute == 0 && d < time.Hour:
-		return fmt.Sprintf("%dm", d/time.Minute)
-	}
-	return d.String()
-}
-
-// millis writes a latency, "" for none.
-func millis(ms float64) string {
-	switch {
-	case ms <= 0:
-		return ""
-	case ms < 10:
-		return fmt.Sprintf("%.1fms", ms)
-	case ms < 10_000:
-		return fmt.Sprintf("%.0fms", ms)
-	}
-	return fmt.Sprintf("%.1fs", ms/1000)
-}
-
-// size writes a number of bytes.
-func size(n int64) string {
-	const units = "kMGTP"
-	if n < 1000 {
-		return fmt.Sprintf("%d B", n)
-	}
-	f, i := float64(n)/1000, 0
-	for f >= 999.5 && i < len(units)-1 {
-		f, i = f/1000, i+1
-	}
-	return fmt.Sprintf("%.3g %cB", f, units[i])
-}
-
 // count writes a number, "" for none.
 func count[N int | int64](n N) string {
 	if n == 0 {
@@ -130,22 +88,7 @@ func (p *printer) limits(states []control.LimitState) {
 		return
 	}
 	p.section("Limits")
-	t := p.table(text("LIMIT"), number("USED"), spare(2, number("HELD")), number("LEFT"), spare(1, text("RESETS")))
-	for _, s := range states {
-		how := plain
-		switch {
-		case s.Left <= 0 && s.Max > 0:
-			how = red
-		case s.Left < s.Max/5:
-			how = amber
-		}
-		held := ""
-		if s.Held != 0 {
-			held = s.Metric.Format(s.Held)
-		}
-		t.addIn(how, s.Text, s.Metric.Format(s.Used), held, s.Metric.Format(s.Left), minute(s.ResetsAt))
-	}
-	t.print("")
+	rows(p, control.LimitTable, states, "")
 }
 
 // sums writes usage as one line of pairs below a heading.
@@ -167,4 +110,15 @@ func latency(s control.Sums) string {
 		return ""
 	}
 	return fmt.Sprintf("median %s, p99 %s, first byte %s on average", millis(s.P50MS), millis(s.P99MS), millis(s.FirstByteMS))
+}
+
+// millis writes a latency, "" for none.
+func millis(ms float64) string { return control.LatencyOf(ms).Long(time.Local) }
+
+// size writes a number of bytes, "" for none.
+func size(n int64) string { return control.SizeOf(n).Long(time.Local) }
+
+// warn writes a line that stands out.
+func (p *printer) warn(text string) {
+	fmt.Fprintln(p, p.paint(inks[control.Warn], "warning: "+clean(text)))
 }

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"maps"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,20 +11,10 @@ import (
 
 func (a *app) gatewayCommands() *cobra.Command {
 	return family(groupOwn, "gateways", "sites: each with its clients, zone, providers and limits",
-		verb[control.Listing, []control.GatewayView]{
+		list(a, verb[control.Listing, []control.GatewayView]{
 			op:      control.GatewaysList,
 			example: "  tallygate gateways list",
-			show: func(p *printer, _ *control.Listing, out *[]control.GatewayView) {
-				t := p.table(text("GATEWAY"), spare(3, text("NAME")), text("ID"), spare(2, text("ZONE")), text("ACCESS"), text("ON"), spare(1, number("CLIENTS")),
-					number("30D REQUESTS"), number("30D COST"), spare(4, text("LIMITS")))
-				for i := range *out {
-					g := &(*out)[i]
-					t.addIn(onTone(g.Enabled), g.Slug, g.Name, g.PublicID, g.TimeZone, string(g.Access), yes(g.Enabled), strconv.Itoa(g.Clients),
-						tally.Group(g.Last30Days.Requests), g.Last30Days.CostNanoUSD.Display(), limitTexts(g.Limits))
-				}
-				t.print("no gateways; make one with: tallygate gateways create --name NAME")
-			},
-		}.command(a),
+		}, control.GatewayTable),
 		verb[control.Named, control.GatewayView]{
 			op:      control.GatewaysShow,
 			example: "  tallygate gateways show main",
@@ -65,55 +52,18 @@ func showPrivateKey(p *printer, g *control.GatewayCreated) {
 }
 
 func showGateway(p *printer, g *control.GatewayView) {
-	var aliases []string
-	for _, asked := range slices.Sorted(maps.Keys(g.Aliases)) {
-		aliases = append(aliases, asked+"="+g.Aliases[asked])
-	}
-	p.pairs(
-		"gateway", g.Slug, "id", g.PublicID, "name", g.Name, "on", yes(g.Enabled), "access", string(g.Access),
-		"time zone", g.TimeZone, "month starts on", when(g.CycleDay > 1, strconv.Itoa(g.CycleDay), ""), "public url", g.PublicURL,
-		"providers", strings.Join(g.ProviderNames, ", then "), "models", list(g.Models, "all"), "default model", g.DefaultModel,
-		"aliases", list(aliases, ""), "origins", list(g.Origins, ""), "each visitor", limitTexts(g.VisitorLimits),
-		"largest request", bodySize(g.MaxBodyBytes), "of visitors", bodySize(g.VisitorMaxBodyBytes),
-		"countries", list(g.AllowedCountries, ""), "not from", list(g.BlockedCountries, ""), "tokens count from", minute(g.NotBefore), "clients", strconv.Itoa(g.Clients), "created", minute(g.CreatedAt),
-	)
+	set := control.CurrentGateway(&g.Gateway)
+	thing(p, control.GatewayTable, g, &set, "providers", strings.Join(g.ProviderNames, ", then "), "created", minute(g.CreatedAt))
 	p.limits(g.LimitStates)
 	p.sums("Last 30 days", g.Last30Days)
-	showShares(p, "Visitors of the last 24 hours", "COUNTRY", g.Countries)
-	showShares(p, "Refusals of the last 24 hours", "CODE", g.Refusals)
+	showParts(p, "Visitors of the last 24 hours", "country", g.Countries)
+	showParts(p, "Refusals of the last 24 hours", "code", g.Refusals)
 }
 
-func showShares(p *printer, heading, what string, shares []control.Share) {
-	if len(shares) == 0 {
+func showParts(p *printer, heading, what string, parts []control.Part) {
+	if len(parts) == 0 {
 		return
 	}
 	p.section(heading)
-	t := p.table(text(what), number("REQUESTS"), number("REFUSED"))
-	for _, s := range shares {
-		t.add(s.Name, tally.Group(s.Requests), tally.Group(s.Refused))
-	}
-	t.print("")
-}
-
-func onTone(on bool) tone {
-	if on {
-		return plain
-	}
-	return faint
-}
-
-// list joins words, or says what none of them means.
-func list(words []string, none string) string {
-	if len(words) == 0 {
-		return none
-	}
-	return strings.Join(words, ", ")
-}
-
-func limitTexts(limits []tally.Limit) string {
-	texts := make([]string, len(limits))
-	for i, l := range limits {
-		texts[i] = l.String()
-	}
-	return strings.Join(texts, " ")
+	rows(p, control.PartTable(what), parts, "")
 }

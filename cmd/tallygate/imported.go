@@ -49,7 +49,7 @@ func showChanges(p *printer, i *control.Imported) {
 	if len(i.Changes) == 0 {
 		return
 	}
-	t := p.table(text("PRICE OF"), text("CLASS"), number("WAS"), number("IS"), number("%"), spare(2, text("SOURCE")), spare(1, text("SEEN")), text(""))
+	var known []control.PriceChange
 	var models []string
 	first := map[string][]string{}
 	for n := range i.Changes {
@@ -71,24 +71,11 @@ func showChanges(p *printer, i *control.Imported) {
 			}
 			continue
 		}
-		percent, seen, what := string(c.Percent), "", ""
-		if percent != "" && !strings.HasPrefix(percent, "-") {
-			percent = "+" + percent
-		}
-		if !c.Seen.IsZero() {
-			seen = c.Seen.UTC().Format(time.DateOnly)
-		}
-		switch {
-		case !c.Applied:
-			what = "refused: " + c.Reason
-		case c.Reason != "":
-			what = "accepted, though " + c.Reason
-		}
-		t.addIn(when(c.Applied, plain, amber), c.Model, changeKind(c), c.OldUSD, when(c.NewUSD == "" && c.Class != "", "as its parent", c.NewUSD), percent, c.Source, seen, what)
+		known = append(known, *c)
 	}
-	if len(t.rows) > 0 {
+	if len(known) > 0 {
 		p.section("Prices that differ, in USD per million tokens or each")
-		t.print("")
+		rows(p, control.ChangeTable, known, "")
 	}
 	for _, m := range models {
 		p.say("priced for the first time, %s: %s", m, strings.Join(first[m], ", "))
@@ -96,14 +83,4 @@ func showChanges(p *printer, i *control.Imported) {
 	if len(i.Refused) > 0 {
 		p.say("refused: the prices of %s. Take one with: tallygate models import %s --accept MODEL, or all with --accept-all", strings.Join(i.Refused, ", "), tally.ShellWord(i.Provider))
 	}
-}
-
-// changeKind says what a figure is of.
-func changeKind(c *control.PriceChange) string {
-	row := rowKind(&tally.Price{Tier: c.Tier, Hours: c.Hours, AboveTokens: c.AboveTokens})
-	out := strings.ReplaceAll(c.Class, "_", " ") + when(row != "", ", "+row, "")
-	if !c.From.IsZero() {
-		out += ", from " + instant(c.From, "", false)
-	}
-	return out
 }

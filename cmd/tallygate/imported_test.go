@@ -36,8 +36,8 @@ func TestAnImportIsShown(t *testing.T) {
 	got := strings.Join(lines, "\n")
 	for _, want := range []string{
 		"9 models offered, 2 new, 1 of them priced", "without a price, so refused: mystery",
-		"PRICE OF CLASS WAS IS % SOURCE SEEN",
-		"gpt-a input 1.5 2 +33.3 its page 2026-11-18", "gpt-a cached input, flex 0.5 as its parent 2026-11-18", "gpt-a output, from 2027-01-01 UTC 6 12 +100.0",
+		"PRICE OF CLASS WAS IS % SOURCE SEEN WHAT BECAME OF IT",
+		"gpt-a input 1.5 2 +33.3 its page 2026-11-18 taken", "gpt-a cached input, flex 0.5 as its parent 2026-11-18 taken", "gpt-a output, from 2027-01-01 UTC 6 12 +100.0",
 		"gpt-b input 1 1000 +99900.0 refused: about 1,000 times as much", "gpt-c input 1 11 +1000.0 accepted, though more than 10 times as much", "auto refused: the price is negative",
 		"priced for the first time, gpt-a: priority tier, prompts above 272,000, search",
 		"refused: the prices of gpt-b, auto. Take one with: tallygate models import oa --accept MODEL, or all with --accept-all",
@@ -62,7 +62,7 @@ func TestInstant(t *testing.T) {
 		{"2026-12-01T01:30:00Z", "Asia/Tokyo", true, "2026-12-01 10:30 Asia/Tokyo"}, {"2026-12-01T01:30:05Z", "", false, "2026-12-01 01:30:05 UTC"}, {"0001-01-01T00:00:00Z", "", true, "always"},
 	} {
 		at, _ := time.Parse(time.RFC3339, tc.at)
-		if got := instant(at, tc.zone, tc.owner); got != tc.want {
+		if got := control.Instant(at, tc.zone, tc.owner); got != tc.want {
 			t.Errorf("%+v: %q", tc, got)
 		}
 	}

@@ -4,25 +4,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"tallygate/engine/control"
-	"tallygate/engine/tally"
 )
 
 func (a *app) keyCommands() *cobra.Command {
 	return family(groupOwn, "keys", "the keys of clients",
-		verb[control.ListKeys, []control.KeyView]{
+		list(a, verb[control.ListKeys, []control.KeyView]{
 			op:      control.KeysList,
 			example: "  tallygate keys list --client hotel-aurora",
-			show: func(p *printer, _ *control.ListKeys, out *[]control.KeyView) {
-				t := p.table(text("LABEL"), text("CLIENT"), spare(3, text("KEY")), text("STATE"), spare(2, text("EXPIRES")),
-					number("30D REQUESTS"), number("30D COST"), spare(4, text("LIMITS")), spare(1, text("LAST USED")), spare(5, text("ID")))
-				for i := range *out {
-					k := &(*out)[i]
-					t.addIn(keyTone(k.State), k.Label, k.ClientSlug, k.Masked, k.State, minute(k.ExpiresAt),
-						tally.Group(k.Last30Days.Requests), k.Last30Days.CostNanoUSD.Display(), limitTexts(k.Limits), minute(k.LastUsedAt), string(k.ID))
-				}
-				t.print("no keys; issue one with: tallygate keys create --client CLIENT --label LABEL")
-			},
-		}.command(a),
+		}, control.KeyTable),
 		verb[control.CreateKey, control.KeyCreated]{
 			op:      control.KeysCreate,
 			example: "  tallygate keys create --client hotel-aurora --label whatsapp-bot --expires 90d",
@@ -67,10 +56,3 @@ func showNewKey(p *printer, k *control.KeyCreated) {
 }
 
 func keyName(k *control.KeyView) string { return "key " + k.Label + " of client " + k.ClientSlug }
-
-func keyTone(state string) tone {
-	if state == "active" {
-		return plain
-	}
-	return faint
-}

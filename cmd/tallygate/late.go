@@ -42,10 +42,10 @@ func (l *lateCaller) Call(ctx context.Context, op string, in, out any) error {
 }
 
 // Events implements control.Caller.
-func (l *lateCaller) Events(ctx context.Context, after uint64) iter.Seq2[tally.Event, error] {
-	return func(yield func(tally.Event, error) bool) {
+func (l *lateCaller) Events(ctx context.Context, after uint64) iter.Seq2[control.Event, error] {
+	return func(yield func(control.Event, error) bool) {
 		if err := l.wait(ctx); err != nil {
-			yield(tally.Event{}, err)
+			yield(control.Event{}, err)
 			return
 		}
 		l.caller.Events(ctx, after)(yield)

@@ -9,24 +9,10 @@ import (
 
 func (a *app) modelCommands() *cobra.Command {
 	return family(groupOwn, "models", "what can be asked, and what it costs",
-		verb[control.ListModels, []control.ModelView]{
+		list(a, verb[control.ListModels, []control.ModelView]{
 			op:      control.ModelsList,
-			example: "  tallygate models list --provider openai --usable",
-			show: func(p *printer, _ *control.ListModels, out *[]control.ModelView) {
-				t := p.table(text("MODEL"), text("PROVIDER"), text("ON"), number("INPUT $/M"), number("OUTPUT $/M"), spare(3, number("CONTEXT")), spare(4, number("MAX OUTPUT")),
-					spare(2, number("30D REQUESTS")), spare(1, number("30D COST")))
-				for i := range *out {
-					m := &(*out)[i]
-					input, how := m.InputUSD, onTone(m.Enabled)
-					if !m.Priced {
-						input, how = "no price", amber
-					}
-					t.addIn(how, m.Name, m.ProviderName, yes(m.Enabled), input, m.OutputUSD, count(m.ContextTokens), count(m.MaxOutputTokens),
-						count(m.Last30Days.Requests), when(m.Last30Days.Requests > 0, m.Last30Days.CostNanoUSD.Display(), ""))
-				}
-				t.print("no models; import some with: tallygate models import PROVIDER")
-			},
-		}.command(a),
+			example: "  tallygate models list --provider openai --usable\n  tallygate models list --filter \"input:<0.5 context:>100k\" --sort input",
+		}, control.ModelTable),
 		verb[control.PickModel, control.ModelView]{
 			op:      control.ModelsShow,
 			example: "  tallygate models show gpt-4o-mini",
@@ -46,7 +32,7 @@ func (a *app) modelCommands() *cobra.Command {
 			show: func(p *printer, in *control.UpdateModel, out *control.ModelChanged) {
 				p.say("changed model %s", out.Name)
 				if len(in.Prices) > 0 {
-					p.say("the price counts from %s; what was charged before stays", instant(out.Prices[len(out.Prices)-1].From, out.Zone, true))
+					p.say("the price counts from %s; what was charged before stays", control.Instant(out.Prices[len(out.Prices)-1].From, out.Zone, true))
 				}
 				priceHint(p, &out.Model)
 			},

@@ -24,6 +24,8 @@ type verb[In, Out any] struct {
 	example string
 	// show writes the result for people.
 	show func(p *printer, in *In, out *Out)
+	// write writes the rows of the result in a format, if it has rows.
+	write func(w io.Writer, f control.Format, out *Out) error
 	// asJSON is what --json writes if it is not the result itself.
 	asJSON func(out *Out) any
 	// prepare adds flags of its own and returns what must happen to the input
@@ -59,6 +61,10 @@ func (v verb[In, Out]) command(a *app) *cobra.Command {
 	if v.prepare != nil {
 		prepare = v.prepare(cmd, in)
 	}
+	var to destination
+	if v.write != nil {
+		to.flags(a, cmd)
+	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := required(cmd, fields, in); err != nil {
 			return err
@@ -66,15 +72,21 @@ func (v verb[In, Out]) command(a *app) *cobra.Command {
 		if err := prepare(); err != nil {
 			return err
 		}
-		return v.run(a, cmd, in)
+		if err := to.check(a, cmd); err != nil {
+			return err
+		}
+		return v.run(a, cmd, in, to)
 	}
 	return cmd
 }
 
-func (v verb[In, Out]) run(a *app, cmd *cobra.Command, in *In) error {
+func (v verb[In, Out]) run(a *app, cmd *cobra.Command, in *In, to destination) error {
 	out, err := v.call(a, cmd, in)
 	if err != nil {
 		return err
+	}
+	if to.format != "" {
+		return a.toFile(to, func(w io.Writer) error { return v.write(w, to.format, &out) })
 	}
 	if err := a.print(func(p *printer) { v.show(p, in, &out) }, func() any {
 		if v.asJSON != nil {
@@ -143,6 +155,21 @@ func (a *app) print(show func(*printer), value func() any) error {
 		return tally.Errorf(tally.Internal, "write the result: %w", failing.err)
 	}
 	return nil
+}
+
+// list makes the command that lists what an operation returns.
+func list[In, V any](a *app, v verb[In, []V], t *control.Table[V]) *cobra.Command {
+	v.show = func(p *printer, _ *In, out *[]V) { rows(p, t, *out, noRows(t)) }
+	v.write = writes(t, func(out *[]V) []V { return *out })
+	return v.command(a)
+}
+
+// noRows says that there are none, and how to make the first.
+func noRows[V any](t *control.Table[V]) string {
+	if t.Make == "" {
+		return "no " + t.Thing + "s"
+	}
+	return "no " + t.Thing + "s; make one with: " + t.Make
 }
 
 func writeJSON(w io.Writer, v any) error {

@@ -16,20 +16,10 @@ import (
 
 func (a *app) providerCommands() *cobra.Command {
 	return family(groupOwn, "providers", "upstream accounts: who answers the requests",
-		verb[control.Listing, []control.ProviderView]{
+		list(a, verb[control.Listing, []control.ProviderView]{
 			op:      control.ProvidersList,
 			example: "  tallygate providers list",
-			show: func(p *printer, _ *control.Listing, out *[]control.ProviderView) {
-				t := p.table(text("PROVIDER"), text("KIND"), text("ON"), number("MODELS"), spare(3, text("KEY")), spare(2, text("ADDRESS")),
-					number("24H FAILED"), number("30D REQUESTS"), number("30D COST"))
-				for i := range *out {
-					v := &(*out)[i]
-					t.addIn(onTone(v.Provider.Enabled), v.Name, string(v.ProviderKind), when(v.Silent, "silent", yes(v.Provider.Enabled)), strconv.Itoa(v.Models), list(v.KeyHints, ""), v.BaseURL,
-						count(v.Failures.Total()), tally.Group(v.Last30Days.Requests), v.Last30Days.CostNanoUSD.Display())
-				}
-				t.print("no providers; add one with: tallygate providers create --name NAME --kind KIND")
-			},
-		}.command(a),
+		}, control.ProviderTable),
 		verb[control.Named, control.ProviderView]{
 			op:      control.ProvidersShow,
 			example: "  tallygate providers show openai",
@@ -95,7 +85,7 @@ func (a *app) providerCommands() *cobra.Command {
 // kindsCommand answers from the program itself, because somebody may ask before
 // there is any data.
 func (a *app) kindsCommand() *cobra.Command {
-	return verb[control.None, []control.ProviderKindView]{
+	return list(a, verb[control.None, []control.ProviderKindView]{
 		op:      control.ProvidersKinds,
 		example: "  tallygate providers kinds",
 		absent: func(string) ([]control.ProviderKindView, error) {
@@ -105,23 +95,18 @@ func (a *app) kindsCommand() *cobra.Command {
 			}
 			return out, nil
 		},
-		show: func(p *printer, _ *control.None, out *[]control.ProviderKindView) {
-			t := p.table(text("KIND"), text("WHAT"), text("KEY IN"), spare(1, text("ADDRESS")))
-			for _, k := range *out {
-				t.add(string(k.Kind), k.Title, when(k.Local, "(none needed)", k.EnvKey), when(k.BaseURL == "" && !k.Local, "--base-url", k.BaseURL))
-			}
-			t.print("no kinds")
-		},
-	}.command(a)
+	}, control.KindTable)
 }
 
 func showProvider(p *printer, v *control.ProviderView) {
-	p.pairs(
-		"provider", v.Name, "id", string(v.ID), "kind", string(v.ProviderKind), "on", yes(v.Provider.Enabled)+when(v.Silent, ", but its latest attempts had no answer: it is asked last", "")+when(!v.Quiet.IsZero(), ", but it has asked to be left alone until "+moment(v.Quiet)+": it is asked last", ""), "address", v.BaseURL, "keys", list(v.KeyHints, ""),
-		"models", strconv.Itoa(v.Models), "local", when(v.Local, "yes: costs nothing", ""), "in flight, at most", count(v.MaxInFlight),
-		"connect timeout", span(v.ConnectTimeout), "first byte timeout", span(v.FirstByteTimeout), "chunk timeout", span(v.ChunkTimeout), "timeout", span(v.Timeout),
-		"cost counted", costBy(v), "created", minute(v.CreatedAt),
-	)
+	set := control.CurrentProvider(&v.Provider)
+	thing(p, control.ProviderTable, v, &set, "local", when(v.Local, "yes: costs nothing", ""), "created", minute(v.CreatedAt))
+	if v.Silent {
+		p.say("Its latest attempts had no answer: it is asked last.")
+	}
+	if !v.Quiet.IsZero() {
+		p.say("It has asked to be left alone until %s: it is asked last.", moment(v.Quiet))
+	}
 	p.sums("Last 30 days", v.Last30Days)
 	if len(v.Failures) == 0 && v.LastFailure == nil {
 		return
@@ -131,19 +116,6 @@ func showProvider(p *printer, v *control.ProviderView) {
 	if f := v.LastFailure; f != nil {
 		p.pairs("the last", moment(f.At)+", request "+string(f.Request)+when(f.RequestOf != "", ", which it calls "+f.RequestOf, ""), "why", f.Why())
 	}
-}
-
-// costBy says whose figure is the cost.
-func costBy(v *control.ProviderView) string {
-	switch v.CostBy {
-	case tally.CostOurs:
-		return "by the prices here"
-	case tally.CostTheirs:
-		return "as the provider tells it"
-	case tally.CostMax:
-		return "the larger of ours and the provider's"
-	}
-	return ""
 }
 
 // maxAPIKey bounds a key that is read; the longest known are below 300 bytes.

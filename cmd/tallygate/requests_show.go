@@ -37,14 +37,7 @@ func showAttempts(p *printer, tries []control.AttemptView) {
 		return
 	}
 	p.section("Attempts")
-	t := p.table(number("#"), text("PROVIDER"), spare(4, text("MODEL")), text("CAUSE"), number("STATUS"), spare(2, text("BASIS")),
-		spare(3, number("INPUT")), spare(3, number("OUTPUT")), number("COST"), spare(1, number("TOOK")), spare(5, text("PRICE ROW")))
-	for i := range tries {
-		a := &tries[i]
-		t.addIn(when(a.Cause == "", plain, red), strconv.Itoa(i+1), a.Provider, a.Upstream, when(a.Cause == "", "answered", strings.ReplaceAll(a.Cause, "_", " ")),
-			count(a.Status), when(a.Basis == "", "free", string(a.Basis)), tally.Group(a.InputTokens), tally.Group(a.OutputTokens), a.CostNanoUSD.Display(), millis(a.TookMS), string(a.Price))
-	}
-	t.print("")
+	rows(p, control.AttemptTable, tries, "")
 	for i := range tries {
 		a := &tries[i]
 		if why := a.Why(); a.Cause != "" && a.Code+a.Detail+a.RequestOf != "" {
@@ -72,12 +65,7 @@ func showCharges(p *printer, charges []tally.Charged) {
 		return
 	}
 	p.section("Charged to")
-	c := p.table(text("LIMIT OF"), text("METRIC"), text("PERIOD"), number("AMOUNT"), number("USED"), number("MAX"))
-	for _, x := range charges {
-		kind, _ := x.Subject.Split()
-		c.add(kind, string(x.Metric), x.Window, x.Metric.Format(x.Amount), x.Metric.Format(x.Used), x.Metric.Format(x.Max))
-	}
-	c.print("")
+	rows(p, control.ChargeTable, charges, "")
 }
 
 // classesText tells the tokens that are not plain ones.

@@ -42,11 +42,11 @@ func TestShownRequest(t *testing.T) {
 // The columns of before keep their places, and each has a name.
 func TestExportedRequest(t *testing.T) {
 	var b bytes.Buffer
-	w := newRequestWriter("csv", &b)
-	if err := w.write(eventful()); err != nil {
+	w := control.RequestTable.Writer(&b, control.CSV)
+	if err := w.Write(eventful()); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.end(); err != nil {
+	if err := w.End(); err != nil {
 		t.Fatal(err)
 	}
 	rows, err := csv.NewReader(&b).ReadAll()

@@ -78,7 +78,7 @@ func showSetup(p *printer, s *control.SetupDone) {
 	p.say("Try it:\n")
 	p.Write([]byte(indent(cleanLines(s.Curl)) + "\n\n"))
 	for _, w := range s.Warnings {
-		p.say("%s", p.paint(amber, "warning: "+clean(w)))
+		p.warn(w)
 	}
 }
 

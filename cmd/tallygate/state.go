@@ -42,7 +42,7 @@ func showStatus(p *printer, _ *control.None, s *control.Status) {
 		"last check", checkedText(s.Checked),
 	)
 	for _, w := range s.Warnings {
-		p.say("%s", p.paint(amber, "warning: "+clean(w)))
+		p.warn(w)
 	}
 	p.sums("Last 24 hours", s.Last24Hours)
 }
@@ -73,11 +73,7 @@ func (a *app) tryCommand() *cobra.Command {
 		op: control.EngineTry, name: "try", group: groupRun, slow: "waiting for the answer",
 		example: "  tallygate try\n  tallygate try gpt-4o-mini --client hotel-aurora",
 		show: func(p *printer, _ *control.Try, out *control.Tried) {
-			t := p.table(text("CHECK"), text(""), text("DETAIL"))
-			for _, s := range out.Steps {
-				t.addIn(when(s.OK, plain, red), s.Name, when(s.OK, "ok", "failed"), s.Detail)
-			}
-			t.print("no checks")
+			rows(p, control.StepTable, out.Steps, "no checks")
 			if out.Answer != "" {
 				p.section("Answer")
 				p.Write([]byte(cleanLines(strings.TrimSpace(out.Answer)) + "\n"))
@@ -111,11 +107,7 @@ func (a *app) verifyCommand() *cobra.Command {
 				p.say("All counters and rollups are the sums of the records.")
 				return
 			}
-			t := p.table(text("FAULT IN"), text("OF"), text("WHAT"))
-			for _, f := range out.Faults {
-				t.addIn(red, f.Kind, f.Subject, f.Message)
-			}
-			t.print("")
+			rows(p, control.FaultTable, out.Faults, "")
 		},
 		verdict: func(out *tally.Report) error {
 			if out.OK {
@@ -128,17 +120,8 @@ func (a *app) verifyCommand() *cobra.Command {
 
 func (a *app) settingsCommands() *cobra.Command {
 	show := func(p *printer, s *tally.Settings) {
-		unpriced := s.Unpriced
-		if unpriced == "" {
-			unpriced = tally.RefuseUnpriced
-		}
-		p.pairs("unpriced models", string(unpriced),
-			"default max output", when(s.DefaultMaxOutput == 0, "the model's, at most "+tally.Group(tally.LargestDefaultOutput), tally.Group(s.DefaultMaxOutput)),
-			"on leave", string(s.OnLeave), "hold wait", s.HoldWait.String(), "visitor wait", s.VisitorWait.String(),
-			"visitor max output", tally.Group(s.VisitorMaxOutput), "visitor in flight", strconv.Itoa(s.VisitorInFlight),
-			"retention", when(s.RetentionDays == 0, "forever", strconv.Itoa(s.RetentionDays)+" days"),
-			"upstreams' words", when(s.DropWords, "not kept", "kept 7 days"),
-			"trusted proxies", list(s.TrustedProxies, "none"), "trusted header", when(s.TrustedHeader == "", "any that they agree on", s.TrustedHeader), "countries from", when(s.CountryFile == "", "the built-in database", s.CountryFile))
+		set := control.CurrentSettings(s)
+		thing(p, &control.Table[tally.Settings]{}, s, &set)
 	}
 	return family(groupOwn, "settings", "what holds for all gateways",
 		verb[control.None, tally.Settings]{

@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 	"unicode/utf8"
+
+	"tallygate/engine/control"
 )
 
 // printer writes results for people.
@@ -26,69 +30,90 @@ func (p *printer) say(format string, args ...any) {
 	fmt.Fprintf(p, format+"\n", args...)
 }
 
-// column is a column of a table.
-type column struct {
-	head   string
-	number bool // aligned to the right
-	// spare columns go when the terminal is too narrow, the highest first; 0
-	// stays.
-	spare int
-}
+// ink is how text stands out, as the attributes of terminals.
+type ink string
 
-func text(head string) column               { return column{head: head} }
-func number(head string) column             { return column{head: head, number: true} }
-func spare(order int, c column) column      { c.spare = order; return c }
-func (t *table) add(cells ...string)        { t.addIn(plain, cells...) }
-func (p *printer) table(c ...column) *table { return &table{p: p, columns: c} }
-
-// tone is how a row stands out.
-type tone string
-
-// The tones, as the attributes of terminals.
 const (
-	plain tone = ""
-	bold  tone = "1"
-	faint tone = "2"
-	red   tone = "31"
-	amber tone = "33"
+	plain ink = ""
+	bold  ink = "1"
 )
 
-// table is a table in the making.
-type table struct {
-	p       *printer
-	columns []column
-	rows    [][]string
-	tones   []tone
-}
-
-// addIn adds a row in a tone.
-func (t *table) addIn(how tone, cells ...string) {
-	for i := range cells {
-		cells[i] = clean(cells[i])
-	}
-	t.rows = append(t.rows, cells)
-	t.tones = append(t.tones, how)
-}
+// inks are the tones of rows. What is as it should be does not stand out.
+var inks = map[control.Tone]ink{control.Faint: "2", control.Bad: "31", control.Warn: "33"}
 
 // gap is the space between two columns.
 const gap = 2
 
-// print writes the table. Numbers are aligned to the right, and columns that
-// can be spared make room on a narrow terminal. Without rows it writes what
-// there is to say instead.
-func (t *table) print(empty string) {
-	if len(t.rows) == 0 {
-		t.p.say("%s", empty)
+// rows writes a table. Numbers are aligned to the right, and columns that can be
+// spared make room on a narrow terminal; what no row fills is left out. Without
+// rows it writes what there is to say instead.
+func rows[V any](p *printer, t *control.Table[V], list []V, empty string) {
+	if len(list) == 0 {
+		if empty != "" {
+			p.say("%s", empty)
+		}
 		return
 	}
-	shown := t.fit()
+	g := grid{p: p}
+	var columns []*control.Column[V]
+	for i := range t.Columns {
+		if c := &t.Columns[i]; !c.Hidden {
+			columns = append(columns, c)
+		}
+	}
+	slices.SortStableFunc(columns, func(a, b *control.Column[V]) int { return last(a.Name) - last(b.Name) })
+	for _, c := range columns {
+		g.columns = append(g.columns, gridColumn{strings.ToUpper(c.Head()), c.Unit().Number() && c.Unit() != control.UnitMoment, c.Spare})
+	}
+	for i := range list {
+		cells := make([]string, len(columns))
+		for n, c := range columns {
+			cells[n] = clean(c.Get(&list[i]).Long(time.Local))
+		}
+		tone := control.Plain
+		if t.Tone != nil {
+			tone = t.Tone(&list[i])
+		}
+		g.add(inks[tone], cells)
+	}
+	g.print()
+}
+
+func last(column string) int {
+	if column == "id" {
+		return 1
+	}
+	return 0
+}
+
+// grid is a table of texts.
+type grid struct {
+	p       *printer
+	columns []gridColumn
+	lines   [][]string
+	inks    []ink
+}
+
+type gridColumn struct {
+	head  string
+	right bool
+	spare int
+}
+
+func (g *grid) add(how ink, cells []string) {
+	g.lines = append(g.lines, cells)
+	g.inks = append(g.inks, how)
+}
+
+func (g *grid) print() {
+	shown := g.fit()
 	var b bytes.Buffer
 	w := tabwriter.NewWriter(&b, 0, 0, gap, ' ', 0)
 	line := func(cells func(column int) string) {
 		for n, i := range shown {
 			cell := cells(i)
-			if t.columns[i].number {
-				cell = strings.Repeat(" ", t.width(i)-utf8.RuneCountInString(cell)) + cell
+			if g.columns[i].right {
+				cell = strings.Repeat(" ", g.width(i)-utf8.RuneCountInString(cell)) + cell
 			}
 			if n > 0 {
 				io.WriteString(w, "\t")
@@ -97,53 +122,53 @@ func (t *table) print(empty string) {
 		}
 		io.WriteString(w, "\n")
 	}
-	line(func(i int) string { return t.columns[i].head })
-	for _, row := range t.rows {
-		line(func(i int) string { return row[i] })
+	line(func(i int) string { return g.columns[i].head })
+	for _, cells := range g.lines {
+		line(func(i int) string { return cells[i] })
 	}
 	w.Flush()
 	for i, text := range strings.SplitAfter(strings.TrimSuffix(b.String(), "\n"), "\n") {
 		how := bold
 		if i > 0 {
-			how = t.tones[i-1]
+			how = g.inks[i-1]
 		}
-		io.WriteString(t.p, t.p.paint(how, strings.TrimRight(text, " \n"))+"\n")
+		io.WriteString(g.p, g.p.paint(how, strings.TrimRight(text, " \n"))+"\n")
 	}
 }
 
 // fit chooses the columns that fit, in the order in which they are needed,
-// leaving out those that could be spared and that no row fills.
-func (t *table) fit() []int {
-	byNeed := make([]int, 0, len(t.columns))
-	for i, c := range t.columns {
-		if c.spare == 0 || slices.ContainsFunc(t.rows, func(row []string) bool { return row[i] != "" }) {
+// leaving out those that no row fills.
+func (g *grid) fit() []int {
+	byNeed := make([]int, 0, len(g.columns))
+	for i := range g.columns {
+		if slices.ContainsFunc(g.lines, func(cells []string) bool { return cells[i] != "" }) {
 			byNeed = append(byNeed, i)
 		}
 	}
-	slices.SortStableFunc(byNeed, func(a, b int) int { return t.columns[a].spare - t.columns[b].spare })
+	slices.SortStableFunc(byNeed, func(a, b int) int { return g.columns[a].spare - g.columns[b].spare })
 	var shown []int
-	room := t.p.terminal.width + gap
+	room := g.p.terminal.width + gap
 	for _, i := range byNeed {
-		need := t.width(i) + gap
-		if t.columns[i].spare == 0 || t.p.terminal.width == 0 || need <= room {
-			shown = append(shown, i)
-			room -= need
+		room -= g.width(i) + gap
+		if g.columns[i].spare > 0 && g.p.terminal.width > 0 && room < 0 {
+			break
 		}
+		shown = append(shown, i)
 	}
 	slices.Sort(shown)
 	return shown
 }
 
-func (t *table) width(column int) int {
-	w := utf8.RuneCountInString(t.columns[column].head)
-	for _, row := range t.rows {
-		w = max(w, utf8.RuneCountInString(row[column]))
+func (g *grid) width(column int) int {
+	w := utf8.RuneCountInString(g.columns[column].head)
+	for _, cells := range g.lines {
+		w = max(w, utf8.RuneCountInString(cells[column]))
 	}
 	return w
 }
 
-// paint shows text in a tone where there is colour.
-func (t terminal) paint(how tone, text string) string {
+// paint shows text in an ink where there is colour.
+func (t terminal) paint(how ink, text string) string {
 	if !t.colour || how == plain || text == "" {
 		return text
 	}
@@ -159,6 +184,32 @@ func (p *printer) pairs(pairs ...string) {
 		}
 	}
 	w.Flush()
+}
+
+// thing writes one thing: what its row says, and what is set of it, as the fields
+// of an input; further pairs follow. What is empty is left out.
+func thing[V, Fields any](p *printer, t *control.Table[V], v *V, set *Fields, more ...string) {
+	var pairs []string
+	said := map[string]bool{}
+	for i := range t.Columns {
+		c := &t.Columns[i]
+		said[c.Name] = true
+		if !strings.HasPrefix(c.Field, "last_30d.") {
+			pairs = append(pairs, c.Head(), c.Get(v).Long(time.Local))
+		}
+	}
+	if set != nil {
+		for _, f := range control.FieldsOf(reflect.TypeFor[Fields]()) {
+			switch {
+			case said[f.Name] || f.Flag == "":
+			case !f.Zero(set):
+				pairs = append(pairs, strings.ToLower(f.Label[:1])+f.Label[1:], f.Text(set))
+			case f.Unset != "":
+				pairs = append(pairs, strings.ToLower(f.Label[:1])+f.Label[1:], f.Unset)
+			}
+		}
+	}
+	p.pairs(append(pairs, more...)...)
 }
 
 // section writes a heading between parts.

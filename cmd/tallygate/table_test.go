@@ -59,7 +59,7 @@ func TestTables(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var b bytes.Buffer
-			showClients(&printer{&b, test.to}, nil, clientsForTables())
+			rows(&printer{&b, test.to}, control.ClientTable, *clientsForTables(), "")
 			golden(t, test.name, b.Bytes())
 		})
 	}
@@ -69,7 +69,7 @@ func TestTables(t *testing.T) {
 func TestTablesFit(t *testing.T) {
 	for width := 60; width < 140; width += 7 {
 		var b bytes.Buffer
-		showClients(&printer{&b, terminal{is: true, width: width}}, nil, clientsForTables())
+		rows(&printer{&b, terminal{is: true, width: width}}, control.ClientTable, *clientsForTables(), "")
 		for line := range strings.Lines(b.String()) {
 			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > width {
 				t.Errorf("width %d: a line of %d: %s", width, n, line)
@@ -133,13 +133,8 @@ func FuzzClean(f *testing.F) {
 	})
 }
 
-func TestSpans(t *testing.T) {
-	for d, want := range map[time.Duration]string{0: "", 90 * 24 * time.Hour: "90d", 12 * time.Hour: "12h", 10 * time.Minute: "10m", 90 * time.Second: "1m30s"} {
-		if got := span(d); got != want {
-			t.Errorf("%v: got %q, want %q", d, got, want)
-		}
-	}
-	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1 kB", 999_999: "1 MB", 12_345_678: "12.3 MB", 5e12: "5 TB"} {
+func TestSizes(t *testing.T) {
+	for n, want := range map[int64]string{0: "", 999: "999 B", 1000: "1 kB", 999_999: "1 MB", 12_345_678: "12.3 MB", 5e12: "5 TB"} {
 		if got := size(n); got != want {
 			t.Errorf("%d: got %q, want %q", n, got, want)
 		}

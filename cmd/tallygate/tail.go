@@ -69,7 +69,7 @@ func (t *tail) follow(ctx context.Context) error {
 		switch {
 		case err != nil:
 			return err
-		case e.Kind == tally.RecordEvent && e.Record.Seq > t.seen, e.Kind == tally.GapEvent:
+		case e.Kind == tally.RecordEvent && e.Request.Seq > t.seen, e.Kind == tally.GapEvent:
 			time.Sleep(tailPause)
 			if err := t.look(ctx, false); err != nil {
 				return err
@@ -147,7 +147,7 @@ func (a *app) requestLine() func(*control.RequestView) error {
 			}
 			b.WriteString(cell + "  ")
 		}
-		_, err := fmt.Fprintln(a.stdout, a.out.paint(outcomeTone(r.Outcome), strings.TrimRight(b.String(), " ")))
+		_, err := fmt.Fprintln(a.stdout, a.out.paint(inks[control.RequestTable.Tone(r)], strings.TrimRight(b.String(), " ")))
 		return err
 	}
 }

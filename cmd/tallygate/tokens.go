@@ -16,20 +16,10 @@ import (
 func (a *app) tokenCommands() *cobra.Command {
 	return family(groupOwn, "tokens", "access tokens for web pages, and their visitors",
 		a.mintCommand(), a.inspectCommand(),
-		verb[control.ListTokens, []control.TokenView]{
+		list(a, verb[control.ListTokens, []control.TokenView]{
 			op:      control.TokensList,
 			example: "  tallygate tokens list --since 7d",
-			show: func(p *printer, _ *control.ListTokens, out *[]control.TokenView) {
-				t := p.table(text("TOKEN"), text("GATEWAY"), text("STATE"), spare(3, text("EXPIRES")), number("REQUESTS"), spare(2, number("REFUSED")),
-					number("COST"), spare(4, text("LEFT")), spare(1, text("LAST USED")))
-				for i := range *out {
-					v := &(*out)[i]
-					t.addIn(keyTone(v.State), v.ID, v.Gateway, v.State, minute(v.ExpiresAt), tally.Group(v.Used.Requests), tally.Group(v.Used.Refused),
-						v.Used.CostNanoUSD.Display(), leftTexts(v.Limits), minute(v.LastUsedAt))
-				}
-				t.print("no access tokens were used yet; make one with: tallygate tokens mint")
-			},
-		}.command(a),
+		}, control.TokenTable),
 		verb[control.RevokeToken, control.TokensRevoked]{
 			op:      control.TokensRevoke,
 			example: "  tallygate tokens revoke tok_AAECAwQFBgcICQoLDA0ODw\n  tallygate tokens revoke --all --gateway my-site",
@@ -58,12 +48,9 @@ func (a *app) tokenCommands() *cobra.Command {
 		verb[control.ListVisitors, control.Visitors]{
 			op:      control.VisitorsList,
 			example: "  tallygate tokens visitors --since 7d --gateway my-site",
+			write:   writes(control.VisitorTable, func(out *control.Visitors) []control.Visitor { return out.Visitors }),
 			show: func(p *printer, _ *control.ListVisitors, out *control.Visitors) {
-				t := p.table(text("NETWORK"), text("VISITOR"), text("COUNTRY"), number("REQUESTS"), number("REFUSED"), number("COST"), spare(2, text("FIRST SEEN")), spare(1, text("LAST SEEN")))
-				for _, v := range out.Visitors {
-					t.add(v.Network, v.Visitor, v.Country, tally.Group(v.Requests), tally.Group(v.Refused), tally.NanoUSD(v.CostNano).Display(), minute(v.FirstSeen), minute(v.LastSeen))
-				}
-				t.print("no visitors since " + moment(out.Since))
+				rows(p, control.VisitorTable, out.Visitors, "no visitors since "+moment(out.Since))
 				if out.Partial {
 					p.say("Only the latest %s records were looked at; there are more.", tally.Group(int64(out.Records)))
 				}
@@ -171,13 +158,4 @@ func (a *app) inspectCommand() *cobra.Command {
 			return tally.Errorf(tally.Invalid, "the access token does not work").WithHint("mint another one: tallygate tokens mint --help")
 		},
 	}.command(a)
-}
-
-// leftTexts are what limits have left, the whole behind it.
-func leftTexts(limits []control.LimitState) string {
-	texts := make([]string, len(limits))
-	for i, l := range limits {
-		texts[i] = l.Metric.Format(max(l.Left, 0)) + " of " + l.Metric.Format(l.Max) + " " + when(l.Metric.Money(), "", string(l.Metric))
-	}
-	return strings.Join(texts, ", ")
 }

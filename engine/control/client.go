@@ -132,8 +132,8 @@ func unreachable(err error) error {
 }
 
 // Events implements Caller.
-func (c *Client) Events(ctx context.Context, after uint64) iter.Seq2[tally.Event, error] {
-	return func(yield func(tally.Event, error) bool) {
+func (c *Client) Events(ctx context.Context, after uint64) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
 		stream, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
 		watchdog := time.AfterFunc(c.patience, func() { cancel(errSilent) })
@@ -143,9 +143,9 @@ func (c *Client) Events(ctx context.Context, after uint64) iter.Seq2[tally.Event
 			switch {
 			case ctx.Err() != nil:
 			case context.Cause(stream) == errSilent:
-				yield(tally.Event{}, errSilent)
+				yield(Event{}, errSilent)
 			default:
-				yield(tally.Event{}, err)
+				yield(Event{}, err)
 			}
 			return
 		}
@@ -159,9 +159,9 @@ func (c *Client) Events(ctx context.Context, after uint64) iter.Seq2[tally.Event
 				continue
 			}
 			watchdog.Stop() // the reader's own time does not count
-			var e tally.Event
+			var e Event
 			if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-				yield(tally.Event{}, tally.Errorf(tally.Unavailable, "an event cannot be read: %w", err))
+				yield(Event{}, tally.Errorf(tally.Unavailable, "an event cannot be read: %w", err))
 				return
 			}
 			if !yield(e, nil) {
@@ -172,11 +172,11 @@ func (c *Client) Events(ctx context.Context, after uint64) iter.Seq2[tally.Event
 		switch err := lines.Err(); {
 		case ctx.Err() != nil:
 		case context.Cause(stream) == errSilent:
-			yield(tally.Event{}, errSilent)
+			yield(Event{}, errSilent)
 		case err != nil:
-			yield(tally.Event{}, tally.Errorf(tally.Unavailable, "the connection to the engine broke: %w", err))
+			yield(Event{}, tally.Errorf(tally.Unavailable, "the connection to the engine broke: %w", err))
 		default:
-			yield(tally.Event{}, tally.Errorf(tally.Unavailable, "the engine ended the stream of events"))
+			yield(Event{}, tally.Errorf(tally.Unavailable, "the engine ended the stream of events"))
 		}
 	}
 }

@@ -32,6 +32,23 @@ func decodeInput(body []byte, in any) error {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return tally.Errorf(tally.Invalid, "there is something after the JSON object")
 	}
+	return checkWords(reflect.ValueOf(in).Elem())
+}
+
+// checkWords refuses words that are no choice of their field.
+func checkWords(in reflect.Value) error {
+	if in.Kind() != reflect.Struct {
+		return nil
+	}
+	for _, f := range FieldsOf(in.Type()) {
+		v := reflect.Indirect(in.FieldByIndex(f.Index))
+		if len(f.Choices) == 0 || !v.IsValid() {
+			continue
+		}
+		if err := f.checkWord(v.String()); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -17,6 +17,16 @@ const (
 	maxBatch       = 256              // events between two flushes
 )
 
+// Event is one thing that happened in the engine, as the owner is told of it.
+type Event struct {
+	Seq     uint64          `json:"seq"` // ascends by one, and jumps ahead when the engine starts
+	Kind    tally.EventKind `json:"kind"`
+	At      time.Time       `json:"at"`
+	Request *RequestView    `json:"request,omitempty"` // of a RecordEvent
+	Rev     int64           `json:"rev,omitempty"`     // of a ConfigEvent
+	Second  *tally.Second   `json:"second,omitempty"`  // of a TickEvent
+}
+
 // serveEvents streams events as lines of JSON. An empty line is a heartbeat:
 // the writer learns from it that a reader is gone, the reader that the engine
 // is there.
@@ -31,7 +41,7 @@ func (p plane) serveEvents(w http.ResponseWriter, r *http.Request) {
 		after = n
 	}
 	ctx, cancel := context.WithCancel(r.Context())
-	live := make(chan tally.Event)
+	live := make(chan Event)
 	go func() {
 		defer close(live)
 		for e := range p.events(ctx, after) {
@@ -92,7 +102,7 @@ type lineWriter struct {
 	buf bytes.Buffer
 }
 
-func (l *lineWriter) event(e tally.Event) error { return json.NewEncoder(&l.buf).Encode(e) }
+func (l *lineWriter) event(e Event) error { return json.NewEncoder(&l.buf).Encode(e) }
 
 func (l *lineWriter) flush() error {
 	l.rc.SetWriteDeadline(time.Now().Add(linePatience)) // best effort: a recorder has none

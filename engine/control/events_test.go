@@ -31,8 +31,8 @@ func (p *plant) collect(after uint64) (stop func() ([]string, error)) {
 				continue
 			}
 			word := string(e.Kind)
-			if e.Record != nil {
-				word = string(e.Record.ID)
+			if e.Request != nil {
+				word = string(e.Request.ID)
 			}
 			got = append(got, word)
 		}

@@ -9,14 +9,21 @@ import (
 )
 
 // Field is one field of an operation's input, as its struct tags declare it.
-// The list of operations and the flags of the command line are made from it.
+// The list of operations, the flags of the command line, completion and forms
+// are made from it.
 type Field struct {
-	Name     string `json:"name"`
-	Type     string `json:"type"`
-	Help     string `json:"help,omitempty"`
+	Name string `json:"name"`
+	Type string `json:"type"`
+	Help string `json:"help,omitempty"`
+	// Choices are the words that it can be, if it is one of a few.
+	Choices []string `json:"choices,omitempty"`
+	// Of is what the field names: client, gateway, key, provider, model or kind.
+	Of       string `json:"of,omitempty"`
 	Flag     string `json:"flag,omitempty"` // of the command line; "" for an argument, and for what has none
 	Arg      string `json:"arg,omitempty"`  // "1" a positional argument, "1?" one that may be left out, "*" all that follow
 	Required bool   `json:"required,omitempty"`
+	Label    string `json:"-"`               // in a form
+	Unset    string `json:"unset,omitempty"` // what nothing stands for: "all"
 
 	Go    reflect.Type `json:"-"`
 	Index []int        `json:"-"` // for reflect.Value.FieldByIndex
@@ -61,9 +68,12 @@ func FieldsOf(t reflect.Type) []Field {
 			name = f.Name
 		}
 		field := Field{
-			Name: name, Type: typeName(f.Type), Help: f.Tag.Get("help"), Arg: f.Tag.Get("arg"),
+			Name: name, Type: typeName(f.Type), Help: f.Tag.Get("help"), Arg: f.Tag.Get("arg"), Of: f.Tag.Get("of"), Label: f.Tag.Get("label"), Unset: f.Tag.Get("unset"),
 			Required: !slices.Contains(strings.Split(options, ","), "omitempty") && f.Type.Kind() != reflect.Pointer,
-			Go:       f.Type, Index: []int{i},
+			Go:       f.Type, Index: []int{i}, Choices: choicesOf(f.Type),
+		}
+		if field.Label == "" {
+			field.Label = labelOf(name)
 		}
 		if flag := f.Tag.Get("flag"); flag != "-" && field.Arg == "" {
 			field.Flag = flag
@@ -74,6 +84,21 @@ func FieldsOf(t reflect.Type) []Field {
 		out = append(out, field)
 	}
 	return out
+}
+
+// choicesOf lists the words that a value of a type can be, nil if it is not one
+// of a few.
+func choicesOf(t reflect.Type) []string {
+	if w, ok := reflect.Zero(element(t)).Interface().(interface{ Words() []string }); ok {
+		return w.Words()
+	}
+	return nil
+}
+
+// labelOf makes a label of a field's name: "max_in_flight" is "Max in flight".
+func labelOf(name string) string {
+	name = strings.ReplaceAll(strings.TrimSuffix(name, "_ns"), "_", " ")
+	return strings.ToUpper(name[:1]) + name[1:]
 }
 
 // fieldNames lists the names of all fields below a type once, for hints.

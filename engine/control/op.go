@@ -3,8 +3,6 @@ package control
 import (
 	"context"
 	"iter"
-
-	"tallygate/engine/tally"
 )
 
 // Need is the right a caller needs for an operation.
@@ -30,7 +28,7 @@ type Caller interface {
 	// Events yields events after a sequence number, forever, until ctx ends or
 	// the connection breaks. A reader that falls behind gets a GapEvent and the
 	// events that are still kept. A break of the loop closes the stream.
-	Events(ctx context.Context, after uint64) iter.Seq2[tally.Event, error]
+	Events(ctx context.Context, after uint64) iter.Seq2[Event, error]
 }
 
 // Do calls the operation.

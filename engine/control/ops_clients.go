@@ -15,11 +15,11 @@ type ClientFields struct {
 	Phone          *string               `json:"phone,omitempty" help:"phone number"`
 	Note           *string               `json:"note,omitempty" help:"note, for you"`
 	Origins        *[]string             `json:"origins,omitempty" flag:"origin" help:"web page origin that may use its keys; repeat; none clears"`
-	Models         *[]string             `json:"models,omitempty" flag:"model" help:"model it may use; repeat; none clears: all"`
+	Models         *[]string             `json:"models,omitempty" flag:"model" of:"model" unset:"all" help:"model it may use; repeat; none clears: all"`
 	Limits         []tally.LimitEdit     `json:"limits,omitempty" flag:"limit" help:"METRIC=MAX/WINDOW, like cost=50/month; repeat; MAX none removes"`
-	MaxInFlight    *int                  `json:"max_in_flight,omitempty" help:"requests at the same time; 0 for no cap"`
-	MaxBodyBytes   *int64                `json:"max_body_bytes,omitempty" flag:"max-body" help:"largest request, in bytes; 0: the gateway's"`
-	Markup         *string               `json:"markup_percent,omitempty" flag:"markup" help:"credits cost this many percent more, like 20 or 12.5"`
+	MaxInFlight    *int                  `json:"max_in_flight,omitempty" label:"In flight, at most" unset:"no cap" help:"requests at the same time; 0 for no cap"`
+	MaxBodyBytes   *int64                `json:"max_body_bytes,omitempty" flag:"max-body" label:"Largest body" help:"largest request, in bytes; 0: the gateway's"`
+	Markup         *Percent              `json:"markup_percent,omitempty" flag:"markup" label:"Mark-up %" help:"credits cost this many percent more, like 20 or 12.5"`
 	SessionLength  *time.Duration        `json:"session_length_ns,omitempty" flag:"session-length" help:"how long a session lasts, like 24h; sessions are counted where a limit counts them, or once one of these is set"`
 	SessionMode    *tally.SessionMode    `json:"session_mode,omitempty" help:"rolling (being seen prolongs it) or fixed"`
 	SessionMissing *tally.MissingSession `json:"session_missing,omitempty" help:"requests that name no end user: one (all are one session), ignore or refuse"`
@@ -28,16 +28,15 @@ type ClientFields struct {
 // CreateClient makes a client; Name is required.
 type CreateClient struct {
 	Slug    string `json:"slug,omitempty" help:"short name; made from the name if left out"`
-	Gateway string `json:"gateway,omitempty" help:"its gateway; may be left out if there is one"`
+	Gateway string `json:"gateway,omitempty" of:"gateway" help:"its gateway; may be left out if there is one"`
 	ClientFields
 }
 
 // UpdateClient changes a client.
 type UpdateClient struct {
-	Client  string `json:"client" arg:"1" help:"slug or id"`
-	NewSlug string `json:"slug,omitempty" flag:"slug" help:"new short name"`
-	// Inactive sets the status; suspend and activate have operations of their own.
-	Status *tally.Status `json:"status,omitempty" help:"active, suspended or inactive"`
+	Client  string        `json:"client" arg:"1" of:"client" help:"slug or id"`
+	NewSlug string        `json:"slug,omitempty" flag:"slug" help:"new short name"`
+	Status  *tally.Status `json:"status,omitempty" help:"active, suspended or inactive"`
 	ClientFields
 }
 
@@ -65,36 +64,37 @@ var (
 
 // ListKeys selects keys.
 type ListKeys struct {
-	Client string `json:"client,omitempty" help:"only of this client"`
+	Rows
+	Client string `json:"client,omitempty" of:"client" help:"only of this client"`
 	All    bool   `json:"all,omitempty" help:"revoked ones too"`
 }
 
 // CreateKey issues a key.
 type CreateKey struct {
-	Client  string            `json:"client" help:"slug or id"`
+	Client  string            `json:"client" of:"client" help:"slug or id"`
 	Label   string            `json:"label,omitempty" help:"what it is for; default: default"`
-	Expires string            `json:"expires,omitempty" help:"how long it works, like 90d or 12h, or a date, like 2027-01-31; left out: forever"`
+	Expires Expiry            `json:"expires,omitempty" help:"how long it works, like 90d or 12h, or a date, like 2027-01-31; left out: forever"`
 	Limits  []tally.LimitEdit `json:"limits,omitempty" flag:"limit" help:"METRIC=MAX/WINDOW; repeat"`
 }
 
 // PickKey picks a key: by id, or by client and label.
 type PickKey struct {
-	Key    string `json:"key" arg:"1" help:"key id, or its label with --client"`
-	Client string `json:"client,omitempty" help:"the client, if the key is named by label"`
+	Key    string `json:"key" arg:"1" of:"key" help:"key id, or its label with --client"`
+	Client string `json:"client,omitempty" of:"client" help:"the client, if the key is named by label"`
 }
 
 // UpdateKey changes a key.
 type UpdateKey struct {
 	PickKey
 	Label   *string           `json:"label,omitempty" help:"new label"`
-	Expires *string           `json:"expires,omitempty" help:"how long it works from now, a date, or never"`
+	Expires *Expiry           `json:"expires,omitempty" help:"how long it works from now, a date, or never"`
 	Limits  []tally.LimitEdit `json:"limits,omitempty" flag:"limit" help:"METRIC=MAX/WINDOW; repeat; MAX none removes"`
 }
 
 // RotateKey replaces a key.
 type RotateKey struct {
 	PickKey
-	Grace time.Duration `json:"grace_ns,omitempty" flag:"grace" help:"how long the old key still works, like 24h; default: it stops at once"`
+	Grace time.Duration `json:"grace_ns,omitempty" flag:"grace" label:"Old key works" help:"how long the old key still works, like 24h; default: it stops at once"`
 }
 
 // KeyCreated is a key that was just made; Key is shown here and never again.

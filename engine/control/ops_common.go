@@ -11,10 +11,16 @@ type Named struct {
 	Name string `json:"name" arg:"1" help:"slug, name or id"`
 }
 
-// Listing filters a list.
+// Rows says which rows of a list are wanted, and in which order.
+type Rows struct {
+	Filter string `json:"filter,omitempty" help:"words to search for; NAME:WORD looks in one column, NAME:>N compares; see help filters"`
+	Sort   string `json:"sort,omitempty" help:"column to order by; with a minus the other way round"`
+}
+
+// Listing selects things of a list.
 type Listing struct {
-	Filter  string `json:"filter,omitempty" help:"words to search for in names, email, company and phone; status:suspended filters by status"`
-	Gateway string `json:"gateway,omitempty" help:"only of this gateway"`
+	Rows
+	Gateway string `json:"gateway,omitempty" of:"gateway" help:"only of this gateway"`
 }
 
 // LimitState is a limit with what its current period has seen.

@@ -15,16 +15,16 @@ type GatewayFields struct {
 	PublicURL        *string            `json:"public_url,omitempty" help:"address that pages and clients use"`
 	Access           *tally.Access      `json:"access,omitempty" help:"token, public or key"`
 	Origins          *[]string          `json:"origins,omitempty" flag:"origin" help:"web origin whose pages may call it as visitors; repeat; none clears: all"`
-	Models           *[]string          `json:"models,omitempty" flag:"model" help:"model it may use; repeat; none clears: all"`
-	DefaultModel     *string            `json:"default_model,omitempty" help:"model of a request that names none"`
+	Models           *[]string          `json:"models,omitempty" flag:"model" of:"model" unset:"all" help:"model it may use; repeat; none clears: all"`
+	DefaultModel     *string            `json:"default_model,omitempty" of:"model" help:"model of a request that names none"`
 	Aliases          *map[string]string `json:"aliases,omitempty" flag:"alias" help:"ASKED=MODEL; repeat"`
 	Limits           []tally.LimitEdit  `json:"limits,omitempty" flag:"limit" help:"METRIC=MAX/WINDOW, like cost=50/month; repeat; MAX none removes"`
-	VisitorLimits    []tally.LimitEdit  `json:"visitor_limits,omitempty" flag:"visitor-limit" help:"the same for each visitor's address, like requests=20/day; repeat; MAX none removes"`
-	AllowedCountries *[]string          `json:"allowed_countries,omitempty" flag:"allow-country" help:"country of visitors, like US; repeat; none clears: all"`
-	BlockedCountries *[]string          `json:"blocked_countries,omitempty" flag:"block-country" help:"country whose visitors are refused; repeat; none clears"`
-	NotBefore        *string            `json:"not_before,omitempty" help:"access tokens that were issued earlier are revoked: a date, now, or none"`
-	MaxBody          *int64             `json:"max_body_bytes,omitempty" flag:"max-body" help:"largest request, in bytes; 0: 67108864"`
-	VisitorMaxBody   *int64             `json:"visitor_max_body_bytes,omitempty" flag:"visitor-max-body" help:"largest request of a website's visitor, in bytes; 0: 1048576"`
+	VisitorLimits    []tally.LimitEdit  `json:"visitor_limits,omitempty" flag:"visitor-limit" label:"Each visitor" help:"the same for each visitor's address, like requests=20/day; repeat; MAX none removes"`
+	AllowedCountries *[]string          `json:"allowed_countries,omitempty" flag:"allow-country" label:"Countries" help:"country of visitors, like US; repeat; none clears: all"`
+	BlockedCountries *[]string          `json:"blocked_countries,omitempty" flag:"block-country" label:"Not from" help:"country whose visitors are refused; repeat; none clears"`
+	NotBefore        *Date              `json:"not_before,omitempty" help:"access tokens that were issued earlier are revoked: a date, now, or none"`
+	MaxBody          *int64             `json:"max_body_bytes,omitempty" flag:"max-body" label:"Largest body" help:"largest request, in bytes; 0: 67108864"`
+	VisitorMaxBody   *int64             `json:"visitor_max_body_bytes,omitempty" flag:"visitor-max-body" label:"Of visitors" help:"largest request of a website's visitor, in bytes; 0: 1048576"`
 	Enabled          *bool              `json:"enabled,omitempty" help:"serve it"`
 }
 
@@ -36,15 +36,15 @@ type CreateGateway struct {
 
 // UpdateGateway changes a gateway.
 type UpdateGateway struct {
-	Gateway string `json:"gateway" arg:"1" help:"slug or id"`
+	Gateway string `json:"gateway" arg:"1" of:"gateway" help:"slug or id"`
 	NewSlug string `json:"slug,omitempty" flag:"slug" help:"new short name"`
 	GatewayFields
 }
 
 // RotateGateway replaces a private key.
 type RotateGateway struct {
-	Gateway string        `json:"gateway" arg:"1" help:"slug or id"`
-	Grace   time.Duration `json:"grace_ns,omitempty" flag:"grace" help:"how long the old private key still works, like 24h"`
+	Gateway string        `json:"gateway" arg:"1" of:"gateway" help:"slug or id"`
+	Grace   time.Duration `json:"grace_ns,omitempty" flag:"grace" label:"Old key works" help:"how long the old private key still works, like 24h"`
 }
 
 // GatewayCreated is a new gateway, or a gateway with a new private key, which
@@ -60,16 +60,25 @@ type GatewayView struct {
 	ProviderNames []string     `json:"provider_names"` // in fallback order
 	LimitStates   []LimitState `json:"limit_states"`
 	Clients       int          `json:"clients"`
-	Countries     []Share      `json:"visitors_24h"` // by country, the busiest first
-	Refusals      []Share      `json:"refusals_24h"` // by code, the most first
+	Countries     []Part       `json:"visitors_24h"` // by country, the busiest first
+	Refusals      []Part       `json:"refusals_24h"` // by code, the most first
 	Last30Days    Sums         `json:"last_30d"`
 }
 
-// Share is a part of a gateway's requests.
-type Share struct {
+// Part is a part of a gateway's requests.
+type Part struct {
 	Name     string `json:"name"`
 	Requests int64  `json:"requests"`
 	Refused  int64  `json:"refused"`
+}
+
+// PartTable shows parts of a gateway's requests, by what they are told apart.
+func PartTable(by string) *Table[Part] {
+	return &Table[Part]{Thing: by, Columns: []Column[Part]{
+		{Name: "name", Title: by, Get: func(v *Part) Value { return WordOf(v.Name) }},
+		{Name: "requests", Get: func(v *Part) Value { return CountOf(v.Requests) }},
+		{Name: "refused", Get: func(v *Part) Value { return CountOf(v.Refused) }},
+	}}
 }
 
 // The operations on gateways.

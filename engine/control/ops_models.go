@@ -22,14 +22,14 @@ type ModelFields struct {
 	MaxOutputTokens *int64       `json:"max_output_tokens,omitempty" help:"longest answer"`
 	ImageTokens     *int64       `json:"image_tokens,omitempty" help:"the most tokens that one picture can come to; 0: not known"`
 	Prices          []PriceField `json:"prices,omitempty" flag:"price" help:"CLASS=USD per million tokens, like input=0.15; classes input, cached_input, cache_write, cache_write_long, audio_in, image_in, output, reasoning, audio_out, image_out; request=USD per call and search=USD per search; repeat"`
-	PriceFrom       string       `json:"price_from,omitempty" help:"date from which the price counts, like 2026-12-01, in the zone of the oldest gateway; default: now"`
+	PriceFrom       Date         `json:"price_from,omitempty" help:"date from which the price counts, like 2026-12-01, in the zone of the oldest gateway; default: now"`
 	AllowExtras     *bool        `json:"allow_extras,omitempty" help:"let requests use what the provider bills beside tokens and nothing bounds: this model can then pass a limit on money"`
 	Enabled         *bool        `json:"enabled,omitempty" help:"offer it"`
 }
 
 // CreateModel adds a model.
 type CreateModel struct {
-	Provider string `json:"provider" help:"its provider"`
+	Provider string `json:"provider" of:"provider" help:"its provider"`
 	Name     string `json:"name" help:"what clients ask for"`
 	ModelFields
 }
@@ -37,8 +37,8 @@ type CreateModel struct {
 // PickModel picks a model: by id, or by name and, where several providers have
 // it, provider.
 type PickModel struct {
-	Model    string `json:"model" arg:"1" help:"name or id"`
-	Provider string `json:"provider,omitempty" help:"its provider, where several have it"`
+	Model    string `json:"model" arg:"1" of:"model" help:"name or id"`
+	Provider string `json:"provider,omitempty" of:"provider" help:"its provider, where several have it"`
 }
 
 // UpdateModel changes a model.
@@ -56,8 +56,8 @@ type ModelChanged struct {
 // ImportModels asks for what a provider offers now. A price that differs is a new
 // one from now on; one that is not plausible is refused unless it is accepted.
 type ImportModels struct {
-	Provider  string   `json:"name" arg:"1" help:"name or id"`
-	Accept    []string `json:"accept,omitempty" help:"take the price of this model though it was refused; repeat"`
+	Provider  string   `json:"name" arg:"1" of:"provider" help:"name or id"`
+	Accept    []string `json:"accept,omitempty" of:"model" help:"take the price of this model though it was refused; repeat"`
 	AcceptAll bool     `json:"accept_all,omitempty" help:"take all prices that were refused"`
 	DryRun    bool     `json:"dry_run,omitempty" help:"show what would change, and change nothing"`
 }
@@ -111,8 +111,8 @@ type Shutdown struct {
 
 // ListModels selects models.
 type ListModels struct {
-	Filter   string `json:"filter,omitempty" help:"words to search for in names"`
-	Provider string `json:"provider,omitempty" help:"only of this provider"`
+	Rows
+	Provider string `json:"provider,omitempty" of:"provider" help:"only of this provider"`
 	Usable   bool   `json:"usable,omitempty" help:"only enabled and priced ones"`
 }
 

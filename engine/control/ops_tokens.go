@@ -8,20 +8,20 @@ import (
 // TokenFields are what an access token may do.
 type TokenFields struct {
 	Requests       string   `json:"requests,omitempty" help:"requests of the token: 10000/month, or 500 for its whole life"`
-	IPQuota        string   `json:"ip_quota,omitempty" help:"requests of each visitor's address: 20/day"`
+	IPQuota        string   `json:"ip_quota,omitempty" label:"Each visitor" help:"requests of each visitor's address: 20/day"`
 	Cost           string   `json:"cost,omitempty" help:"what it may cost, in USD: 10, or 2.50/day"`
 	Quota          string   `json:"quota,omitempty" help:"requests or tokens: tokens=1000000/week"`
-	Domains        []string `json:"domains,omitempty" flag:"domain" help:"host of the pages: mysite.com, or *.mysite.com for those below it; repeat; default: any"`
-	AllowCountries []string `json:"allow_countries,omitempty" flag:"allow-country" help:"country of visitors, like US; repeat; default: all"`
-	BlockCountries []string `json:"block_countries,omitempty" flag:"block-country" help:"country whose visitors are refused; repeat"`
-	Models         []string `json:"models,omitempty" flag:"model" help:"model it may use; repeat; default: all of the gateway's"`
-	MaxOutput      *int64   `json:"max_output,omitempty" help:"output tokens of one answer; default: the gateway's setting for visitors"`
-	Expires        string   `json:"expires,omitempty" help:"how long it works, like 90d or 12h, or a date, like 2027-01-31; left out: until it is revoked"`
+	Domains        []string `json:"domains,omitempty" flag:"domain" label:"Pages of" help:"host of the pages: mysite.com, or *.mysite.com for those below it; repeat; default: any"`
+	AllowCountries []string `json:"allow_countries,omitempty" flag:"allow-country" label:"Countries" help:"country of visitors, like US; repeat; default: all"`
+	BlockCountries []string `json:"block_countries,omitempty" flag:"block-country" label:"Not from" help:"country whose visitors are refused; repeat"`
+	Models         []string `json:"models,omitempty" flag:"model" of:"model" unset:"all" help:"model it may use; repeat; default: all of the gateway's"`
+	MaxOutput      *int64   `json:"max_output,omitempty" label:"Longest" help:"output tokens of one answer; default: the gateway's setting for visitors"`
+	Expires        Expiry   `json:"expires,omitempty" help:"how long it works, like 90d or 12h, or a date, like 2027-01-31; left out: until it is revoked"`
 }
 
 // MintToken makes an access token of a gateway, signed with its private key.
 type MintToken struct {
-	Gateway string `json:"gateway,omitempty" help:"its gateway; may be left out if there is one"`
+	Gateway string `json:"gateway,omitempty" of:"gateway" help:"its gateway; may be left out if there is one"`
 	TokenFields
 }
 
@@ -53,8 +53,9 @@ type TokenReport struct {
 
 // ListTokens selects access tokens.
 type ListTokens struct {
-	Gateway string `json:"gateway,omitempty" help:"only of this gateway"`
-	Since   string `json:"since,omitempty" help:"used since: 24h, 7d, 30d (default) or a date"`
+	Rows
+	Gateway string `json:"gateway,omitempty" of:"gateway" help:"only of this gateway"`
+	Since   Since  `json:"since,omitempty" help:"used since: 24h, 7d, 30d (default) or a date"`
 }
 
 // TokenView is an access token that was used or revoked, as it stands. A token
@@ -74,7 +75,7 @@ type TokenView struct {
 // RevokeToken ends access tokens before their time.
 type RevokeToken struct {
 	Token   string `json:"token,omitempty" arg:"1?" help:"its id, tok_…, or the token itself"`
-	Gateway string `json:"gateway,omitempty" help:"its gateway; needed with --all, and if there are several"`
+	Gateway string `json:"gateway,omitempty" of:"gateway" help:"its gateway; needed with --all, and if there are several"`
 	All     bool   `json:"all,omitempty" help:"every access token that was issued until now"`
 }
 
@@ -88,11 +89,11 @@ type TokensRevoked struct {
 // SimulateVisit asks what a visitor would be told.
 type SimulateVisit struct {
 	Token   string `json:"token,omitempty" arg:"1?" help:"the access token of the page; left out: a visitor of a public gateway"`
-	Gateway string `json:"gateway,omitempty" help:"the public gateway, without a token"`
+	Gateway string `json:"gateway,omitempty" of:"gateway" help:"the public gateway, without a token"`
 	Origin  string `json:"origin,omitempty" help:"origin of the page, like https://mysite.com"`
 	Address string `json:"address,omitempty" help:"the visitor's IP address; default: one of nowhere"`
 	Country string `json:"country,omitempty" help:"the visitor's country, instead of that of the address"`
-	Model   string `json:"model,omitempty" help:"the model that the page asks for; default: the gateway's"`
+	Model   string `json:"model,omitempty" of:"model" help:"the model that the page asks for; default: the gateway's"`
 }
 
 // Simulated is what every check says of a visit; nothing is counted and nothing
@@ -108,9 +109,10 @@ type Simulated struct {
 
 // ListVisitors selects visitors.
 type ListVisitors struct {
-	Gateway string `json:"gateway,omitempty" help:"only of this gateway"`
+	Rows
+	Gateway string `json:"gateway,omitempty" of:"gateway" help:"only of this gateway"`
 	Token   string `json:"token,omitempty" help:"only with this access token, by its id"`
-	Since   string `json:"since,omitempty" help:"24h (default), 7d, or a date"`
+	Since   Since  `json:"since,omitempty" help:"24h (default), 7d, or a date"`
 }
 
 // Visitor is an address that requests came from, as far as anything is kept of

@@ -16,7 +16,7 @@ type ProviderFields struct {
 	FirstByteTimeout *time.Duration `json:"first_byte_timeout_ns,omitempty" flag:"first-byte-timeout" help:"to the first byte of a stream; default the whole time-out"`
 	ChunkTimeout     *time.Duration `json:"chunk_timeout_ns,omitempty" flag:"chunk-timeout" help:"between two events of a stream; default 3m, and the whole time-out before the model begins to write"`
 	Timeout          *time.Duration `json:"timeout_ns,omitempty" flag:"timeout" help:"for a whole answer, and for a stream to begin; default 10m"`
-	MaxInFlight      *int           `json:"max_in_flight,omitempty" help:"requests at the same time; 0 for no cap"`
+	MaxInFlight      *int           `json:"max_in_flight,omitempty" label:"In flight, at most" help:"requests at the same time; 0 for no cap"`
 	CostBy           *tally.CostBy  `json:"cost_by,omitempty" help:"whose figure is the cost where it tells what it has charged: ours, theirs or max (the larger); empty: max, of kind openrouter theirs"`
 	Enabled          *bool          `json:"enabled,omitempty" help:"use it"`
 }
@@ -24,22 +24,22 @@ type ProviderFields struct {
 // CreateProvider adds an upstream account and imports its models.
 type CreateProvider struct {
 	Name         string             `json:"name" help:"short name, unique"`
-	ProviderKind tally.ProviderKind `json:"kind" help:"what it speaks; see providers kinds"`
+	ProviderKind tally.ProviderKind `json:"kind" of:"kind" help:"what it speaks; see providers kinds"`
 	NoImport     bool               `json:"no_import,omitempty" help:"do not import its models"`
 	ProviderFields
 }
 
 // UpdateProvider changes a provider.
 type UpdateProvider struct {
-	Provider string `json:"provider" arg:"1" help:"name or id"`
+	Provider string `json:"provider" arg:"1" of:"provider" help:"name or id"`
 	NewName  string `json:"name,omitempty" flag:"name" help:"new short name"`
 	ProviderFields
 }
 
 // OrderProviders sets a fallback order.
 type OrderProviders struct {
-	Gateway   string   `json:"gateway,omitempty" help:"gateway; may be left out if there is one"`
-	Providers []string `json:"providers" arg:"*" help:"names, the first is asked first"`
+	Gateway   string   `json:"gateway,omitempty" of:"gateway" help:"gateway; may be left out if there is one"`
+	Providers []string `json:"providers" arg:"*" of:"provider" help:"names, the first is asked first"`
 }
 
 // ProviderView is a provider as it stands.
@@ -58,6 +58,20 @@ type ProviderView struct {
 	// their requests, by cause; LastFailure is the latest since the start.
 	Failures    Failures     `json:"failures_24h,omitempty"`
 	LastFailure *LastFailure `json:"last_failure,omitempty"`
+}
+
+// State says in a word how the provider is: off, silent (its latest attempts had
+// no answer), resting (it has asked to be left alone) or on.
+func (v *ProviderView) State() string {
+	switch {
+	case !v.Provider.Enabled:
+		return "off"
+	case v.Silent:
+		return "silent"
+	case !v.Quiet.IsZero():
+		return "resting"
+	}
+	return "on"
 }
 
 // Failures are attempts that failed, by cause, the most frequent first.

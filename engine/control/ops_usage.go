@@ -6,21 +6,43 @@ import (
 	"tallygate/engine/tally"
 )
 
+// Breakdown is what usage is broken down by.
+type Breakdown string
+
+// Words lists the breakdowns.
+func (Breakdown) Words() []string {
+	return []string{"client", "key", "model", "upstream", "provider", "gateway", "country", "status", "code", "token"}
+}
+
+// Step is the length of the rows of usage over time.
+type Step string
+
+// The steps, which are civil hours and days.
+const (
+	Hourly Step = "hour"
+	Daily  Step = "day"
+)
+
+// Words lists the steps.
+func (Step) Words() []string { return []string{string(Hourly), string(Daily)} }
+
 // UsageQuery asks for usage.
 type UsageQuery struct {
-	By      string `json:"by,omitempty" help:"break down by client, key, model, upstream, provider, gateway, country, status, code or token"`
-	Since   string `json:"since,omitempty" help:"24h, 7d, 30d, 90d, or a date; default 30d"`
-	Until   string `json:"until,omitempty" help:"a date; default now"`
-	Every   string `json:"every,omitempty" help:"a row per hour or day"`
-	Client  string `json:"client,omitempty" help:"only of this client (with --by key, model, status or code)"`
-	Gateway string `json:"gateway,omitempty" help:"only of this gateway (with --by country or code)"`
-	Token   string `json:"token,omitempty" help:"only with this access token, by its id (with --by country or code)"`
+	By      Breakdown `json:"by,omitempty" help:"break down by client, key, model, upstream, provider, gateway, country, status, code or token"`
+	Since   Since     `json:"since,omitempty" help:"24h, 7d, 30d, 90d, today, or a date; default 30d"`
+	Until   Since     `json:"until,omitempty" help:"a date; default now"`
+	Month   Month     `json:"month,omitempty" help:"this, last, or one like 2026-11, instead of since and until"`
+	Every   Step      `json:"every,omitempty" help:"a row per hour or day"`
+	Client  string    `json:"client,omitempty" of:"client" help:"only of this client (with --by key, model, status or code)"`
+	Gateway string    `json:"gateway,omitempty" of:"gateway" help:"only of this gateway (with --by country or code)"`
+	Token   string    `json:"token,omitempty" help:"only with this access token, by its id (with --by country or code)"`
 }
 
 // UsageRow is usage of one thing over one span.
 type UsageRow struct {
-	At   time.Time `json:"at,omitzero"` // the span's start, with Every
-	By   string    `json:"by,omitempty"`
+	Part string    `json:"part,omitempty"` // of an export that has several spans
+	At   time.Time `json:"at,omitzero"`    // the span's start, with Every
+	By   Breakdown `json:"by,omitempty"`
 	ID   string    `json:"id,omitempty"`   // of what By names
 	Name string    `json:"name,omitempty"` // slug or name, for people
 	Sums
@@ -40,21 +62,25 @@ type Usage struct {
 
 // RequestQuery selects records, the latest first.
 type RequestQuery struct {
-	Limit    int    `json:"limit,omitempty" help:"how many, at most 1000; default 50"`
-	After    string `json:"after,omitempty" help:"cursor: continue after an earlier page"`
-	Client   string `json:"client,omitempty" help:"only of this client"`
-	Key      string `json:"key,omitempty" help:"only of this key id"`
-	Token    string `json:"token,omitempty" help:"only with this access token, by its id"`
-	Model    string `json:"model,omitempty" help:"only of this model"`
-	Provider string `json:"provider,omitempty" help:"only of this provider"`
-	Status   int    `json:"status,omitempty" help:"only with this HTTP status"`
-	Outcome  string `json:"outcome,omitempty" help:"only ok, denied, limited, upstream, canceled or lost"`
-	Code     string `json:"code,omitempty" help:"only with this error code"`
-	Since    string `json:"since,omitempty" help:"24h, 7d, or a date"`
-	Until    string `json:"until,omitempty" help:"a date"`
+	Filter   string        `json:"filter,omitempty" help:"words to search for; NAME:WORD looks in one column, NAME:>N compares, like latency:>1s; see help filters"`
+	Limit    int           `json:"limit,omitempty" help:"how many, at most 1000; default 50"`
+	After    string        `json:"after,omitempty" help:"cursor: continue after an earlier page"`
+	Client   string        `json:"client,omitempty" of:"client" help:"only of this client"`
+	Key      string        `json:"key,omitempty" of:"key" help:"only of this key id"`
+	Token    string        `json:"token,omitempty" help:"only with this access token, by its id"`
+	Model    string        `json:"model,omitempty" of:"model" help:"only of this model"`
+	Provider string        `json:"provider,omitempty" of:"provider" help:"only of this provider"`
+	Status   int           `json:"status,omitempty" help:"only with this HTTP status"`
+	Outcome  tally.Outcome `json:"outcome,omitempty" help:"only ok, denied, limited, upstream, canceled or lost"`
+	Code     string        `json:"code,omitempty" help:"only with this error code"`
+	Since    Since         `json:"since,omitempty" help:"24h, 7d, today, or a date"`
+	Until    Since         `json:"until,omitempty" help:"a date"`
+	Month    Month         `json:"month,omitempty" help:"this, last, or one like 2026-11, instead of since and until"`
 }
 
-// RequestPage is a page of records; Next is empty on the last.
+// RequestPage is a page of records; Next is empty on the last. Where few records
+// pass a filter a page may have less than was asked for, or none, and go on all
+// the same.
 type RequestPage struct {
 	Requests []RequestView `json:"requests"`
 	Next     string        `json:"next,omitempty"`
@@ -158,8 +184,8 @@ type SetupDone struct {
 
 // Try sends one request through every check.
 type Try struct {
-	Model  string `json:"model,omitempty" arg:"1?" help:"model; default: the gateway's"`
-	Client string `json:"client,omitempty" help:"as this client; default: the first active one"`
+	Model  string `json:"model,omitempty" arg:"1?" of:"model" help:"model; default: the gateway's"`
+	Client string `json:"client,omitempty" of:"client" help:"as this client; default: the first active one"`
 	Prompt string `json:"prompt,omitempty" help:"what to ask; default: say hello"`
 }
 
@@ -181,18 +207,18 @@ type Tried struct {
 
 // SettingsFields are what the owner may change while the engine runs.
 type SettingsFields struct {
-	Unpriced         *tally.UnpricedPolicy `json:"unpriced,omitempty" help:"models without a price: refuse, or allow (they count as free)"`
-	DefaultMaxOutput *int64                `json:"default_max_output,omitempty" help:"output tokens of a request that names no maximum, where money or tokens are limited; 0: the model's, at most 16384"`
+	Unpriced         *tally.UnpricedPolicy `json:"unpriced,omitempty" label:"Unpriced models" help:"models without a price: refuse, or allow (they count as free)"`
+	DefaultMaxOutput *int64                `json:"default_max_output,omitempty" unset:"the model's, at most 16,384" help:"output tokens of a request that names no maximum, where money or tokens are limited; 0: the model's, at most 16384"`
 	OnLeave          *tally.OnLeave        `json:"on_leave,omitempty" help:"a stream whose client has left: cancel, drain (read it to its end), or auto (cancel where that stops the provider's bill)"`
 	HoldWait         *time.Duration        `json:"hold_wait_ns,omitempty" flag:"hold-wait" help:"how long a request waits for money or places that others hold; 0s: not at all; default 10s"`
 	VisitorWait      *time.Duration        `json:"visitor_wait_ns,omitempty" flag:"visitor-wait" help:"how long a request of a website's visitor waits for them; default 2s"`
 	VisitorMaxOutput *int64                `json:"visitor_max_output,omitempty" help:"output tokens of a visitor's request, unless the access token says more; default 2048"`
 	VisitorInFlight  *int                  `json:"visitor_in_flight,omitempty" help:"requests of one visitor's address at the same time; default 8"`
-	RetentionDays    *int                  `json:"retention_days,omitempty" help:"days to keep request records; 0 keeps them"`
-	DropWords        *bool                 `json:"drop_words,omitempty" help:"keep only status and code of what providers say of failures, not their first words, which may quote a prompt and are kept for 7 days"`
-	TrustedProxies   *[]string             `json:"trusted_proxies,omitempty" flag:"trusted-proxy" help:"reverse proxy, as an address or CIDR, that is believed whom it forwards for; repeat; none clears"`
-	TrustedHeader    *string               `json:"trusted_header,omitempty" help:"header in which trusted proxies say so, like X-Real-IP; none: X-Forwarded-For, Forwarded or X-Real-IP, as long as they agree"`
-	CountryFile      *string               `json:"country_file,omitempty" help:"country database of yours, GeoLite2 or DB-IP; none: the built-in one"`
+	RetentionDays    *int                  `json:"retention_days,omitempty" label:"Keep records, days" unset:"for good" help:"days to keep request records; 0 keeps them"`
+	DropWords        *bool                 `json:"drop_words,omitempty" label:"Drop words of failures" unset:"no: kept for 7 days" help:"keep only status and code of what providers say of failures, not their first words, which may quote a prompt and are kept for 7 days"`
+	TrustedProxies   *[]string             `json:"trusted_proxies,omitempty" flag:"trusted-proxy" unset:"none" help:"reverse proxy, as an address or CIDR, that is believed whom it forwards for; repeat; none clears"`
+	TrustedHeader    *string               `json:"trusted_header,omitempty" unset:"any of the usual, as long as they agree" help:"header in which trusted proxies say so, like X-Real-IP; none: X-Forwarded-For, Forwarded or X-Real-IP, as long as they agree"`
+	CountryFile      *string               `json:"country_file,omitempty" label:"Countries from" unset:"the built-in database" help:"country database of yours, GeoLite2 or DB-IP; none: the built-in one"`
 }
 
 // AcceptClock accepts the machine's clock as it is.

@@ -104,11 +104,19 @@ func newPlant(t *testing.T, have Need) *plant {
 	return p
 }
 
-func (p *plant) events(ctx context.Context, after uint64) iter.Seq[tally.Event] {
-	return func(yield func(tally.Event) bool) {
+func (p *plant) events(ctx context.Context, after uint64) iter.Seq[Event] {
+	return func(yield func(Event) bool) {
 		p.readers.Add(1)
 		defer p.readers.Add(-1)
-		p.feed.Events(ctx, after)(yield)
+		for e := range p.feed.Events(ctx, after) {
+			out := Event{Seq: e.Seq, Kind: e.Kind, At: e.At, Rev: e.Rev, Second: e.Second}
+			if e.Record != nil {
+				out.Request = &RequestView{ID: e.Record.ID}
+			}
+			if !yield(out) {
+				return
+			}
+		}
 	}
 }
 

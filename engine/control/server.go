@@ -26,7 +26,7 @@ const (
 )
 
 // EventSource yields kept and then live events after a sequence number.
-type EventSource func(ctx context.Context, after uint64) iter.Seq[tally.Event]
+type EventSource func(ctx context.Context, after uint64) iter.Seq[Event]
 
 // Server answers operations over HTTP. It keeps no state of its own: all
 // operations are given to it with [Handle] before it serves, and never change.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tallygate/assets"
+	"tallygate/engine/control"
 	"tallygate/engine/tally"
 )
 
@@ -56,8 +57,8 @@ type client struct {
 	models                     []string
 	night, weekend             float64 // traffic then, as a share of the working day's
 	full                       float64 // how much of its budget of the month is used by now
-	markup                     string  // percent
-	sessions                   int     // end users; 0 if it names none
+	markup                     control.Percent
+	sessions                   int // end users; 0 if it names none
 	limits                     []string
 	keys                       []string
 	suspended                  bool
@@ -102,13 +103,13 @@ func New(o Options) (*Agency, error) {
 			{name: "gpt-4.1-nano", provider: spare, prompt: 4000, answer: 300},
 		},
 		clients: []client{
-			{slug: "hotel-aurora", name: "Hotel Aurora", company: "Aurora Hospitality", email: "it@aurora.example", gateway: agencyGateway, perDay: 39, models: []string{"gpt-4.1-mini", "gpt-4.1"}, night: .25, weekend: 1.2, full: .93, markup: "20", sessions: 60, limits: []string{"requests=60/minute"}, keys: []string{"whatsapp-bot", "website"}},
-			{slug: "acme-bakery", name: "Acme Bakery", company: "Acme Foods", email: "owner@acme-bakery.example", gateway: agencyGateway, perDay: 17, models: []string{"gpt-4.1-mini"}, night: .05, weekend: .8, full: .41, markup: "20", sessions: 25, limits: []string{"requests=60/minute"}, keys: []string{"orders"}},
-			{slug: "dr-silva-clinic", name: "Dr. Silva Clinic", company: "Silva Saúde", email: "front@silva.example", gateway: agencyGateway, perDay: 21, models: []string{"claude-sonnet-4-5", "gpt-4.1-mini"}, night: .02, weekend: .1, full: .78, markup: "35", sessions: 30, limits: []string{"sessions=900/month", "requests=60/minute"}, keys: []string{"triage"}},
-			{slug: "gym-pulse", name: "Gym Pulse", email: "hello@gympulse.example", gateway: agencyGateway, perDay: 13, models: []string{"gemini-2.5-flash"}, night: .15, weekend: 1.1, full: .37, markup: "20", sessions: 20, limits: []string{"requests=60/minute"}, keys: []string{"coach-bot"}},
-			{slug: "nordlicht-reisen", name: "Nordlicht Reisen", company: "Nordlicht GmbH", email: "edv@nordlicht.example", gateway: agencyGateway, perDay: 25, models: []string{"gpt-4.1", "gemini-2.5-flash"}, night: .1, weekend: .4, full: 1, markup: "15", limits: []string{"requests=60/minute"}, keys: []string{"itineraries"}},
-			{slug: "cafe-lumiere", name: "Café Lumière", email: "lea@lumiere.example", gateway: agencyGateway, perDay: 8, models: []string{"gpt-4.1-mini"}, night: .05, weekend: 1.4, full: .22, markup: "20", sessions: 10, limits: []string{"requests=60/minute"}, keys: []string{"menu"}},
-			{slug: "ferreira-imoveis", name: "Ferreira Imóveis", company: "Ferreira & Filhos", email: "ti@ferreira.example", gateway: agencyGateway, perDay: 9, models: []string{"gpt-4.1-mini", "text-embedding-3-small"}, night: .05, weekend: .5, full: .55, markup: "25", limits: []string{"requests=60/minute"}, keys: []string{"listings"}, suspended: true},
+			{slug: "hotel-aurora", name: "Hotel Aurora", company: "Aurora Hospitality", email: "it@aurora.example", gateway: agencyGateway, perDay: 39, models: []string{"gpt-4.1-mini", "gpt-4.1"}, night: .25, weekend: 1.2, full: .93, markup: 2000, sessions: 60, limits: []string{"requests=60/minute"}, keys: []string{"whatsapp-bot", "website"}},
+			{slug: "acme-bakery", name: "Acme Bakery", company: "Acme Foods", email: "owner@acme-bakery.example", gateway: agencyGateway, perDay: 17, models: []string{"gpt-4.1-mini"}, night: .05, weekend: .8, full: .41, markup: 2000, sessions: 25, limits: []string{"requests=60/minute"}, keys: []string{"orders"}},
+			{slug: "dr-silva-clinic", name: "Dr. Silva Clinic", company: "Silva Saúde", email: "front@silva.example", gateway: agencyGateway, perDay: 21, models: []string{"claude-sonnet-4-5", "gpt-4.1-mini"}, night: .02, weekend: .1, full: .78, markup: 3500, sessions: 30, limits: []string{"sessions=900/month", "requests=60/minute"}, keys: []string{"triage"}},
+			{slug: "gym-pulse", name: "Gym Pulse", email: "hello@gympulse.example", gateway: agencyGateway, perDay: 13, models: []string{"gemini-2.5-flash"}, night: .15, weekend: 1.1, full: .37, markup: 2000, sessions: 20, limits: []string{"requests=60/minute"}, keys: []string{"coach-bot"}},
+			{slug: "nordlicht-reisen", name: "Nordlicht Reisen", company: "Nordlicht GmbH", email: "edv@nordlicht.example", gateway: agencyGateway, perDay: 25, models: []string{"gpt-4.1", "gemini-2.5-flash"}, night: .1, weekend: .4, full: 1, markup: 1500, limits: []string{"requests=60/minute"}, keys: []string{"itineraries"}},
+			{slug: "cafe-lumiere", name: "Café Lumière", email: "lea@lumiere.example", gateway: agencyGateway, perDay: 8, models: []string{"gpt-4.1-mini"}, night: .05, weekend: 1.4, full: .22, markup: 2000, sessions: 10, limits: []string{"requests=60/minute"}, keys: []string{"menu"}},
+			{slug: "ferreira-imoveis", name: "Ferreira Imóveis", company: "Ferreira & Filhos", email: "ti@ferreira.example", gateway: agencyGateway, perDay: 9, models: []string{"gpt-4.1-mini", "text-embedding-3-small"}, night: .05, weekend: .5, full: .55, markup: 2500, limits: []string{"requests=60/minute"}, keys: []string{"listings"}, suspended: true},
 			{slug: "website-chat", name: "Website chat", company: "the agency itself", email: "web@agency.example", gateway: siteGateway, perDay: 30, models: []string{"gemini-2.5-flash", "gpt-4.1-mini"}, night: .4, weekend: .7, full: .66, sessions: 90, limits: []string{"requests=60/minute"}, keys: []string{"widget"}},
 			{slug: "search-index", name: "Search index", company: "the agency itself", email: "web@agency.example", gateway: siteGateway, perDay: 22, models: []string{"text-embedding-3-small"}, night: 1, weekend: 1, full: .48, limits: []string{"requests=30/minute"}, keys: []string{"nightly"}},
 		},

@@ -128,9 +128,7 @@ func (m *making) clients(budgets []tally.NanoUSD) {
 		c := &m.Agency.clients[i]
 		limits := []tally.LimitEdit{{Limit: tally.Limit{Metric: tally.Cost, Window: tally.Window{Unit: tally.Month}, Max: int64(budgets[i])}}}
 		in := control.CreateClient{Slug: c.slug, Gateway: c.gateway, ClientFields: control.ClientFields{Name: &c.name, Company: &c.company, Email: &c.email, Limits: append(limits, m.limits(c.limits...)...)}}
-		if c.markup != "" {
-			in.Markup = &c.markup
-		}
+		in.Markup = new(c.markup)
 		c.made = do(m, control.ClientsCreate, in)
 		for _, label := range c.keys {
 			k := do(m, control.KeysCreate, control.CreateKey{Client: c.slug, Label: label})
@@ -163,7 +161,7 @@ func (m *making) season() []step {
 			}
 		}},
 		{24 * days, func() {
-			do(m, control.KeysUpdate, control.UpdateKey{PickKey: control.PickKey{Client: aurora, Key: "whatsapp-bot"}, Expires: new("30d"), Limits: m.limits("requests=30/minute")})
+			do(m, control.KeysUpdate, control.UpdateKey{PickKey: control.PickKey{Client: aurora, Key: "whatsapp-bot"}, Expires: new(control.Expiry("30d")), Limits: m.limits("requests=30/minute")})
 		}},
 		{9 * days, func() {
 			do(m, control.KeysRevoke, control.PickKey{Client: aurora, Key: "n8n-prod"})

@@ -111,6 +111,14 @@ type LimitEdit struct {
 	Remove bool `json:"remove,omitempty"`
 }
 
+// String writes the edit as [ParseLimit] reads it.
+func (e LimitEdit) String() string {
+	if e.Remove {
+		return fmt.Sprintf("%s=none/%s", e.Metric, e.Window)
+	}
+	return e.Limit.String()
+}
+
 // ParseLimit reads METRIC=MAX/WINDOW: "requests=60/minute", "tokens=20M/month:15",
 // "cost=50/month" (US dollars), "cost=none/month" (remove), with ",warn" at
 // the end for a limit that only warns. MAX takes k and M; each means exactly a
@@ -163,6 +171,14 @@ func parseMax(m Metric, s string) (int64, error) {
 		}
 		return mulDivDown(int64(n), scale, 1), nil
 	}
+	return parseCount(s, text, zeros)
+}
+
+// ParseCount reads a number of things: "500", "10k", "1.5M".
+func ParseCount(s string) (int64, error) { return parseMax(Requests, s) }
+
+// parseCount reads the digits of a number that has so many zeros more.
+func parseCount(s, text string, zeros int) (int64, error) {
 	whole, frac, dotted := strings.Cut(text, ".")
 	if whole == "" && frac == "" || dotted && frac == "" || !digits(whole) || !digits(frac) {
 		return 0, Errorf(Invalid, "%q is not a number", s)

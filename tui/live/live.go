@@ -39,16 +39,9 @@ type Snapshot struct {
 	ByCode    control.Usage       // refusals of the last 24 hours, by code
 	Tokens    []control.TokenView // access tokens of the last 30 days
 
-	Seconds []tally.Second // the latest 15 minutes, the oldest first
-	Tail    []Request      // the latest requests, the newest first
-	Seen    uint64         // how many requests have been seen since the start
-}
-
-// Request is a record with the names of what it belongs to.
-type Request struct {
-	tally.Record
-	ClientName, KeyLabel, ProviderName string
-	Providers                          map[tally.ID]string // names of all, for its attempts; shared
+	Seconds []tally.Second         // the latest 15 minutes, the oldest first
+	Tail    []*control.RequestView // the latest requests, the newest first
+	Seen    uint64                 // how many requests have been seen since the start
 }
 
 const (
@@ -70,19 +63,18 @@ type Source struct {
 	latest atomic.Pointer[Snapshot]
 	now    chan struct{} // asks for the lists at once
 
-	mu      sync.Mutex     // guards the fields that follow
-	tail    []tally.Record // a ring; request n is at n % kept
+	mu      sync.Mutex             // guards the fields that follow
+	tail    []*control.RequestView // a ring; request n is at n % kept
 	seen    uint64
 	seconds []tally.Second
 	caught  time.Time // seconds up to here are there: events may tell of them again
 	changed bool      // since the lists were read
 	base    *Snapshot // the lists as they were read last
-	named   *Snapshot // those from which the latest tail has its names
 }
 
 // New makes a source that has seen nothing yet.
 func New(caller control.Caller, clock func() time.Time) *Source {
-	s := &Source{caller: caller, clock: clock, now: make(chan struct{}, 1), tail: make([]tally.Record, kept), changed: true, base: &Snapshot{}}
+	s := &Source{caller: caller, clock: clock, now: make(chan struct{}, 1), tail: make([]*control.RequestView, kept), changed: true, base: &Snapshot{}}
 	s.latest.Store(&Snapshot{})
 	return s
 }
@@ -137,13 +129,13 @@ func (s *Source) catchUp(ctx context.Context) {
 	}
 }
 
-func (s *Source) take(e tally.Event) {
+func (s *Source) take(e control.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch e.Kind {
 	case tally.RecordEvent:
-		if e.Record != nil {
-			s.tail[s.seen%kept] = *e.Record
+		if e.Request != nil {
+			s.tail[s.seen%kept] = e.Request
 			s.seen++
 			s.changed = true
 		}
@@ -178,30 +170,18 @@ func (s *Source) publish() {
 	next.At = s.clock()
 	next.Seen, next.Seconds = s.seen, s.seconds[:len(s.seconds):len(s.seconds)]
 	old := s.latest.Load()
-	if next.Tail = old.Tail; old.Seen != s.seen || s.named != s.base {
-		next.Tail, s.named = s.name(), s.base
+	if next.Tail = old.Tail; old.Seen != s.seen {
+		next.Tail = s.latestTail()
 	}
 	s.latest.Store(&next)
 }
 
-// name makes the tail with the names that its IDs have by now. It is called
-// under the lock.
-func (s *Source) name() []Request {
-	clients, keys, providers := map[tally.ID]string{}, map[tally.ID]string{}, map[tally.ID]string{}
-	for i := range s.base.Clients {
-		clients[s.base.Clients[i].ID] = s.base.Clients[i].Slug
-	}
-	for i := range s.base.Keys {
-		keys[s.base.Keys[i].ID] = s.base.Keys[i].Label
-	}
-	for i := range s.base.Providers {
-		providers[s.base.Providers[i].ID] = s.base.Providers[i].Name
-	}
+// latestTail copies the ring, the newest first. It is called under the lock.
+func (s *Source) latestTail() []*control.RequestView {
 	n := min(s.seen, kept)
-	out := make([]Request, 0, n)
+	out := make([]*control.RequestView, 0, n)
 	for i := range n {
-		r := s.tail[(s.seen-1-i)%kept]
-		out = append(out, Request{r, clients[r.Client], keys[r.Key], providers[r.Provider], providers})
+		out = append(out, s.tail[(s.seen-1-i)%kept])
 	}
 	return out
 }

@@ -58,7 +58,7 @@ func TestASnapshotHasEverything(t *testing.T) {
 		if len(n.Tail) != came || n.Seen != came || n.Tail[0].Seq != uint64(n.Status.Records) || n.Tail[came-1].Seq != n.Tail[0].Seq-came+1 {
 			t.Errorf("the tail has %d of %d requests", len(n.Tail), n.Seen)
 		}
-		if r := n.Tail[0]; r.ClientName == "" || r.KeyLabel == "" || r.ProviderName == "" {
+		if r := n.Tail[0]; r.Client == "" || r.Key == "" || r.Provider == "" {
 			t.Errorf("the latest request has no names: %+v", r)
 		}
 		if !slices.ContainsFunc(n.Keys, func(k control.KeyView) bool { return k.State == "revoked" }) {
@@ -167,12 +167,6 @@ func TestListsAreReadWhenTheyMayHaveChanged(t *testing.T) {
 		n := s.Snapshot()
 		if !slices.ContainsFunc(n.Clients, func(c control.ClientView) bool { return c.Name == name }) {
 			t.Errorf("200 ms after a change no client is called %q", name)
-		}
-		for _, r := range n.Tail {
-			if r.ClientName == "hotel-aurora" {
-				t.Error("the tail still has the old name")
-				break
-			}
 		}
 	})
 }

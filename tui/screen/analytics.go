@@ -197,7 +197,7 @@ func (s *Analytics) drill() tea.Cmd {
 	case "upstream": // requests are found by the name that was asked for
 		return Ask(Goto{Screen: "models", Filter: cmp.Or(r.Name, r.ID)})
 	}
-	filter := by + ":" + cmp.Or(r.Name, r.ID)
+	filter := string(by) + ":" + cmp.Or(r.Name, r.ID)
 	if by == "key" {
 		filter = "key:" + r.ID
 	}

@@ -11,9 +11,9 @@ import (
 // span is a range: how far back, and in which steps it is drawn.
 type span struct {
 	name   string
-	every  string // "hour" or "day"
-	steps  int    // of every
-	coarse string // the steps of sparklines
+	every  control.Step
+	steps  int          // of every
+	coarse control.Step // the steps of sparklines
 }
 
 // length is how long a span is.
@@ -30,7 +30,7 @@ var spans = []span{{"24h", "hour", 24, "hour"}, {"7d", "hour", 7 * 24, "day"}, {
 type question struct {
 	span    span
 	earlier int
-	by      string
+	by      control.Breakdown
 	client  string
 }
 
@@ -55,15 +55,15 @@ const allAnswers = 1<<5 - 1
 const fresh = 30 * time.Second
 
 // breakdowns are what usage can be broken down by; of one client there is less.
-func (s *Analytics) breakdowns() []string {
+func (s *Analytics) breakdowns() []control.Breakdown {
 	if s.client != "" {
-		return []string{"model", "key", "status", "code"}
+		return []control.Breakdown{"model", "key", "status", "code"}
 	}
-	return []string{"client", "model", "provider", "gateway", "status", "country", "code", "upstream"}
+	return []control.Breakdown{"client", "model", "provider", "gateway", "status", "country", "code", "upstream"}
 }
 
 // rivalsBy is what is compared on the right.
-func rivalsBy(client string) string {
+func rivalsBy(client string) control.Breakdown {
 	if client != "" {
 		return "model"
 	}
@@ -91,7 +91,7 @@ func (s *Analytics) Ask() tea.Cmd {
 	until := now.Add(-time.Duration(s.earlier) * sp.length())
 	since, before := until.Add(-sp.length()), until.Add(-2*sp.length())
 	s.next = answers{question: q, until: until}
-	at := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+	at := func(t time.Time) control.Since { return control.Since(t.UTC().Format(time.RFC3339)) }
 	ask := func(tag string, q control.UsageQuery) tea.Cmd {
 		q.Client = s.client
 		return Call(s.env, s.Name(), tag, s.seq, control.UsageShow, q)
@@ -135,7 +135,7 @@ func (s *Analytics) answer(msg Answer) {
 
 // steps tells into which of n steps that are over an instant falls, for a span
 // that ends at an instant.
-func (s *Analytics) steps(every string, until time.Time, length time.Duration) (at func(time.Time) (int, bool), n int) {
+func (s *Analytics) steps(every control.Step, until time.Time, length time.Duration) (at func(time.Time) (int, bool), n int) {
 	end, step := hourOf(until, s.env.Zone), time.Hour
 	if every == "day" {
 		end, step = midnight(until, s.env.Zone), 24*time.Hour

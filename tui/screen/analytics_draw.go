@@ -190,7 +190,7 @@ func (s *Analytics) drawRows(width, height int) widget.Block {
 	if from, to, of := s.shares.Window(); of > to-from+1 && to > 0 {
 		note = fmt.Sprintf("%d-%d of %d, %s", from, to, of, note)
 	}
-	shares := widget.Box{Title: "By " + s.got.by, Note: note, Focused: !s.right}.Draw(t, left, height, s.shares.Draw(t, inner, rows).Lines())
+	shares := widget.Box{Title: "By " + string(s.got.by), Note: note, Focused: !s.right}.Draw(t, left, height, s.shares.Draw(t, inner, rows).Lines())
 	if !s.hasRivals() {
 		return shares
 	}
@@ -212,14 +212,14 @@ func (s *Analytics) sheet() sheet {
 			for _, part := range []struct {
 				name string
 				rows []control.UsageRow
-			}{{"this span", g.now.Rows}, {"span before", g.before.Rows}, {"per " + g.span.every, g.course.Rows}} {
+			}{{"this span", g.now.Rows}, {"span before", g.before.Rows}, {"per " + string(g.span.every), g.course.Rows}} {
 				for i := range part.rows {
 					r := &part.rows[i]
 					value := struct {
 						Part string `json:"part"`
 						control.UsageRow
 					}{part.name, *r}
-					if err := yield(usageCells(part.name, by, r), value); err != nil {
+					if err := yield(usageCells(part.name, string(by), r), value); err != nil {
 						return err
 					}
 				}

@@ -18,9 +18,9 @@ import (
 func question(t *testing.T, d *tuitest.Driver, by string) (since, until time.Time) {
 	t.Helper()
 	for _, q := range tuitest.Sent(d.World, control.UsageShow) {
-		if q.By == by && q.Every == "" {
-			since, _ = time.Parse(time.RFC3339, q.Since)
-			until, _ = time.Parse(time.RFC3339, q.Until)
+		if string(q.By) == by && q.Every == "" {
+			since, _ = time.Parse(time.RFC3339, string(q.Since))
+			until, _ = time.Parse(time.RFC3339, string(q.Until))
 			if until.Sub(since) > 0 && (until.After(d.Env.Clock().Add(-time.Minute))) {
 				return since, until
 			}
@@ -55,7 +55,7 @@ func TestEarlierSpansMeetWithoutAGap(t *testing.T) {
 		var spans [][2]string
 		for _, q := range tuitest.Sent(d.World, control.UsageShow) {
 			if q.By == "client" && q.Every == "" {
-				spans = append(spans, [2]string{q.Since, q.Until})
+				spans = append(spans, [2]string{string(q.Since), string(q.Until)})
 			}
 		}
 		meets := false

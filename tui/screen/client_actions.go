@@ -70,8 +70,11 @@ func fillClient(value func(string) string, old []tally.Limit) (f control.ClientF
 	f.Name, f.Email, f.Company, f.Phone, f.Note = text("name"), text("email"), text("company"), text("phone"), text("note")
 	models := strings.Fields(value("models"))
 	f.Models = &models
+	f.Markup = new(control.Percent)
 	if m := value("markup"); m != "" {
-		f.Markup = &m
+		if err := f.Markup.UnmarshalText([]byte(m)); err != nil {
+			return f, err
+		}
 	}
 	if f.MaxInFlight, err = number[int](value, "flight"); err != nil {
 		return f, err

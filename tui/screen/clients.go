@@ -249,7 +249,7 @@ func (s *Clients) keyLines(t *theme.Theme, c *control.ClientView, width int, now
 func (s *Clients) lastLines(t *theme.Theme, c *control.ClientView, width int) []string {
 	var out []string
 	for i := range s.snap.Tail {
-		if r := &s.snap.Tail[i]; r.Client == c.ID {
+		if r := s.snap.Tail[i]; r.Client == c.Slug {
 			out = append(out, requestLine(t, r, width, s.env.Zone))
 			if len(out) == 8 {
 				break

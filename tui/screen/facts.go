@@ -61,18 +61,18 @@ func sumLines(t *theme.Theme, s *control.Sums, width int) []string {
 }
 
 // tailLines are the latest requests that are wanted, at most so many.
-func tailLines(e *Env, snap *live.Snapshot, width, most int, want func(*live.Request) bool) []string {
-	return tailLinesBy(e, snap, width, most, func(r *live.Request) string { return r.Model }, want)
+func tailLines(e *Env, snap *live.Snapshot, width, most int, want func(*control.RequestView) bool) []string {
+	return tailLinesBy(e, snap, width, most, func(r *control.RequestView) string { return r.Model }, want)
 }
 
 // tailLinesBy is tailLines with a name of its own for each request.
-func tailLinesBy(e *Env, snap *live.Snapshot, width, most int, name func(*live.Request) string, want func(*live.Request) bool) []string {
+func tailLinesBy(e *Env, snap *live.Snapshot, width, most int, name func(*control.RequestView) string, want func(*control.RequestView) bool) []string {
 	var out []string
 	for i := range snap.Tail {
 		if len(out) == most {
 			break
 		}
-		if r := &snap.Tail[i]; want(r) {
+		if r := snap.Tail[i]; want(r) {
 			out = append(out, requestLineOf(e.Theme, r, name(r), width, e.Zone))
 		}
 	}

@@ -153,14 +153,14 @@ func plural(n int64, one string) string {
 }
 
 // oneOf writes choices with the chosen one marked.
-func oneOf(t *theme.Theme, label string, choices []string, at int) string {
+func oneOf[T ~string](t *theme.Theme, label string, choices []T, at int) string {
 	var out strings.Builder
 	out.WriteString(t.Paint(theme.Muted, label))
 	for i, c := range choices {
 		if i == at {
-			out.WriteString(" " + t.Selection.Render(" "+c+" "))
+			out.WriteString(" " + t.Selection.Render(" "+string(c)+" "))
 		} else {
-			out.WriteString(t.Paint(theme.Muted, "  "+c+" "))
+			out.WriteString(t.Paint(theme.Muted, "  "+string(c)+" "))
 		}
 	}
 	return out.String()

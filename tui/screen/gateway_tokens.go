@@ -67,7 +67,7 @@ func (s *Gateways) mint() tea.Cmd {
 		Fill: func(value func(string) string) (control.MintToken, error) {
 			v := filled(value)
 			in := control.MintToken{Gateway: string(g.ID)}
-			in.Requests, in.IPQuota, in.Cost, in.Quota, in.Expires = v.text("requests"), v.text("ip_quota"), v.text("cost"), v.text("quota"), v.text("expires")
+			in.Requests, in.IPQuota, in.Cost, in.Quota, in.Expires = v.text("requests"), v.text("ip_quota"), v.text("cost"), v.text("quota"), control.Expiry(v.text("expires"))
 			in.Domains, in.AllowCountries, in.BlockCountries, in.Models = v.list("domains"), v.list("allow_countries"), v.list("block_countries"), v.list("models")
 			if v.text("max_output") == "" {
 				return in, nil

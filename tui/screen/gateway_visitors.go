@@ -36,9 +36,9 @@ func (s *Gateways) visitorLines(g *control.GatewayView, width int) []string {
 		out = append(out, shareLines(t, g.Countries, theme.Info, width)...)
 	}
 	if len(g.Refusals) > 0 {
-		refused := make([]control.Share, len(g.Refusals))
+		refused := make([]control.Part, len(g.Refusals))
 		for i, r := range g.Refusals {
-			refused[i] = control.Share{Name: words(r.Name), Requests: r.Refused}
+			refused[i] = control.Part{Name: words(r.Name), Requests: r.Refused}
 		}
 		out = append(out, "", heading(t, "Refusals, 24 hours", "by reason", width))
 		out = append(out, shareLines(t, refused, theme.Warn, width)...)
@@ -47,7 +47,7 @@ func (s *Gateways) visitorLines(g *control.GatewayView, width int) []string {
 }
 
 // shareLines draw parts of a whole as bars.
-func shareLines(t *theme.Theme, shares []control.Share, role theme.Role, width int) []string {
+func shareLines(t *theme.Theme, shares []control.Part, role theme.Role, width int) []string {
 	var whole, rest int64
 	names := 0
 	for i, s := range shares {

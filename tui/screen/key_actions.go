@@ -112,7 +112,7 @@ func (s *Keys) edit() tea.Cmd {
 			in.Key = string(k.ID)
 			in.Label = v.pointer("label")
 			if v.text("expires") != "" {
-				in.Expires = v.pointer("expires")
+				in.Expires = new(control.Expiry(v.text("expires")))
 			}
 			in.Limits, err = limitEdits(value("limits"), k.Limits)
 			return in, err

@@ -25,7 +25,7 @@ func newKeyForm(e *Env, client string) Dialog {
 			{Name: "limits", Label: "Limits", Check: checkLimits, Help: "on top of the client's: requests=10/minute cost=5/total"},
 		},
 		Fill: func(value func(string) string) (in control.CreateKey, err error) {
-			in.Client, in.Label, in.Expires = client, strings.TrimSpace(value("label")), strings.TrimSpace(value("expires"))
+			in.Client, in.Label, in.Expires = client, strings.TrimSpace(value("label")), control.Expiry(strings.TrimSpace(value("expires")))
 			in.Limits, err = limitEdits(value("limits"), nil)
 			return in, err
 		},

@@ -218,6 +218,6 @@ func (s *Keys) drawDetail(width, height int) widget.Block {
 	lines = append(lines, "", heading(t, "30 days", widget.Money(k.Last30Days.CostNanoUSD), inner))
 	lines = append(lines, sumLines(t, &k.Last30Days, inner)...)
 	lines = append(lines, "", heading(t, "Last requests", "", inner))
-	lines = append(lines, tailLines(s.env, s.snap, inner, max(rows-len(lines), 5), func(r *live.Request) bool { return r.Key == k.ID })...)
+	lines = append(lines, tailLines(s.env, s.snap, inner, max(rows-len(lines), 5), func(r *control.RequestView) bool { return r.KeyID == k.ID })...)
 	return s.box(widget.Safe(k.Label), string(k.ID), width, height, lines)
 }

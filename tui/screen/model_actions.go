@@ -170,7 +170,7 @@ func (s *Models) price() tea.Cmd {
 		},
 		Fill: func(value func(string) string) (in control.UpdateModel, err error) {
 			v := filled(value)
-			in.Model, in.PriceFrom = string(m.ID), v.text("price_from")
+			in.Model, in.PriceFrom = string(m.ID), control.Date(v.text("price_from"))
 			in.Prices, err = priceEdits(v, was, in.PriceFrom != "")
 			if err == nil && len(in.Prices) == 0 {
 				err = tally.Errorf(tally.Invalid, "no rate was changed").WithHint("esc leaves it as it is")
@@ -217,7 +217,7 @@ func (s *Models) create() tea.Cmd {
 				if in.ModelFields, err = fillModel(v); err != nil {
 					return in, err
 				}
-				in.PriceFrom = v.text("price_from")
+				in.PriceFrom = control.Date(v.text("price_from"))
 				in.Prices, err = priceEdits(v, nil, true)
 				return in, err
 			},

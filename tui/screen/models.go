@@ -260,8 +260,10 @@ func (s *Models) drawDetail(width, height int) widget.Block {
 	lines = append(lines, "", heading(t, "30 days, under this name", widget.Money(m.Last30Days.CostNanoUSD), inner))
 	lines = append(lines, sumLines(t, &m.Last30Days, inner)...)
 	lines = append(lines, "", heading(t, "Last requests", "", inner))
-	lines = append(lines, tailLinesBy(s.env, s.snap, inner, max(rows-len(lines), 5), func(r *live.Request) string { return r.ClientName },
-		func(r *live.Request) bool { return r.Model == m.Name && (r.Provider == m.Provider || r.Provider == "") })...)
+	lines = append(lines, tailLinesBy(s.env, s.snap, inner, max(rows-len(lines), 5), func(r *control.RequestView) string { return r.Client },
+		func(r *control.RequestView) bool {
+			return r.Model == m.Name && (r.Provider == m.ProviderName || r.Provider == "")
+		})...)
 	return s.box(widget.Safe(m.Name), string(m.ID), width, height, lines)
 }
 

@@ -218,16 +218,16 @@ func providerNeeds(s *live.Snapshot, now time.Time) []need {
 		name, code           string
 		failed, all, rescued int
 	}
-	var order []tally.ID
-	counts := map[tally.ID]*count{}
+	var order []string
+	counts := map[string]*count{}
 	for i := range s.Tail {
-		r := &s.Tail[i]
+		r := s.Tail[i]
 		if r.Provider == "" || now.Sub(r.At) > failedLately {
 			continue
 		}
 		c := counts[r.Provider]
 		if c == nil {
-			c = &count{name: r.ProviderName}
+			c = &count{name: r.Provider}
 			counts[r.Provider] = c
 			order = append(order, r.Provider)
 		}
@@ -296,7 +296,7 @@ func codeNeeds(s *live.Snapshot) []need {
 func asked(s *live.Snapshot, code string) string {
 	var names []string
 	for i := range s.Tail {
-		if r := &s.Tail[i]; r.Code == code && r.Model != "" && !slices.Contains(names, r.Model) && len(names) < 3 {
+		if r := s.Tail[i]; r.Code == code && r.Model != "" && !slices.Contains(names, r.Model) && len(names) < 3 {
 			names = append(names, r.Model)
 		}
 	}

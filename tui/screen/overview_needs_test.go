@@ -95,13 +95,13 @@ func TestWhatNeedsAttention(t *testing.T) {
 			{ID: tally.CodeModelUnpriced, Sums: control.Sums{Refused: 12}}, {ID: tally.CodeRate, Sums: control.Sums{Refused: 900}}}},
 	}
 	for i := range 6 {
-		r := live.Request{Record: tally.Record{At: noon.Add(-time.Minute), Provider: "pr_1", Outcome: tally.OK}, ProviderName: "openai"}
+		r := &control.RequestView{At: noon.Add(-time.Minute), Provider: "openai", Outcome: tally.OK}
 		if i < 3 {
 			r.Outcome, r.Code = tally.OutcomeFailed, tally.CodeProviderTimeout
 		}
 		s.Tail = append(s.Tail, r)
 	}
-	s.Tail = append(s.Tail, live.Request{Record: tally.Record{At: noon.Add(-time.Minute), Outcome: tally.OutcomeDenied, Code: tally.CodeModelUnpriced, Model: "gpt-next"}})
+	s.Tail = append(s.Tail, &control.RequestView{At: noon.Add(-time.Minute), Outcome: tally.OutcomeDenied, Code: tally.CodeModelUnpriced, Model: "gpt-next"})
 	cap := tally.NanoUSD(100).Display() + "/month"
 	var got []string
 	for _, n := range needs(s, noon, time.UTC) {

@@ -9,7 +9,6 @@ import (
 
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
-	"tallygate/tui/live"
 	"tallygate/tui/theme"
 	"tallygate/tui/widget"
 )
@@ -47,17 +46,17 @@ func (s *Providers) drawDetail(width, height int) widget.Block {
 	lines = append(lines, s.failedLines(p, inner)...)
 	lines = append(lines, "", heading(t, "30 days", widget.Money(p.Last30Days.CostNanoUSD), inner))
 	lines = append(lines, sumLines(t, &p.Last30Days, inner)...)
-	failed := func(r *live.Request) bool {
-		return r.Provider == p.ID && r.Outcome != tally.OK && r.Outcome != tally.Canceled
+	failed := func(r *control.RequestView) bool {
+		return r.Provider == p.Name && r.Outcome != tally.OK && r.Outcome != tally.Canceled
 	}
 	spare := rows - len(lines)
 	bad := tailLines(s.env, s.snap, inner, max(spare/2-2, 1), failed)
-	if slices.ContainsFunc(s.snap.Tail, func(r live.Request) bool { return failed(&r) }) {
+	if slices.ContainsFunc(s.snap.Tail, failed) {
 		lines = append(lines, "", heading(t, "Last failures", "", inner))
 		lines = append(lines, bad...)
 	}
 	lines = append(lines, "", heading(t, "Last requests", "", inner))
-	lines = append(lines, tailLines(s.env, s.snap, inner, max(rows-len(lines), 5), func(r *live.Request) bool { return r.Provider == p.ID })...)
+	lines = append(lines, tailLines(s.env, s.snap, inner, max(rows-len(lines), 5), func(r *control.RequestView) bool { return r.Provider == p.Name })...)
 	return s.box(widget.Safe(p.Name), "since "+p.CreatedAt.In(s.env.Zone).Format("2 Jan 2006"), width, height, lines)
 }
 

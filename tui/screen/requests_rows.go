@@ -45,7 +45,7 @@ func (r *rows) take(s *live.Snapshot) {
 	kept := min(len(r.tail), keptRows-fresh)
 	tail := make([]*control.RequestView, 0, fresh+max(kept, 0))
 	for i := range fresh {
-		tail = append(tail, viewOf(&s.Tail[i], s.At))
+		tail = append(tail, s.Tail[i])
 	}
 	if kept > 0 {
 		tail = append(tail, r.tail[:kept]...)
@@ -76,13 +76,6 @@ func (r *rows) all(f *requestFilter) []*control.RequestView {
 		}
 	}
 	return out
-}
-
-// viewOf is a request of the tail as the engine shows one.
-func viewOf(r *live.Request, now time.Time) *control.RequestView {
-	v := control.NewRequestView(&r.Record, now, func(id tally.ID) string { return r.Providers[id] })
-	v.Client, v.Key, v.Provider = r.ClientName, r.KeyLabel, r.ProviderName
-	return &v
 }
 
 // olderPage is a look further back.
@@ -199,7 +192,7 @@ func (f *requestFilter) selects(field, value string, s *live.Snapshot) bool {
 		}
 	case "outcome":
 		if slices.Contains(outcomes, tally.Outcome(value)) {
-			f.query.Outcome = value
+			f.query.Outcome = tally.Outcome(value)
 		}
 	}
 	return f.query != before

@@ -20,7 +20,7 @@ type history struct {
 	calls int
 }
 
-func (h *history) Events(context.Context, uint64) iter.Seq2[tally.Event, error] { return nil }
+func (h *history) Events(context.Context, uint64) iter.Seq2[control.Event, error] { return nil }
 
 func (h *history) Call(_ context.Context, op string, in, out any) error {
 	if op != control.RequestsList.Name {
@@ -57,7 +57,7 @@ func seenBy(n, kept int) *live.Snapshot {
 	s := &live.Snapshot{Loaded: true, Seen: uint64(n)}
 	for i := range min(n, kept) {
 		v := request(uint64(n - i))
-		s.Tail = append(s.Tail, live.Request{Record: tally.Record{ID: v.ID, Seq: v.Seq, At: v.At, Model: v.Model, Status: v.Status, Outcome: v.Outcome, Code: v.Code}, ClientName: v.Client})
+		s.Tail = append(s.Tail, &v)
 	}
 	return s
 }

@@ -83,8 +83,8 @@ func (w *World) Call(ctx context.Context, op string, in, out any) error {
 }
 
 // Events implements control.Caller.
-func (w *World) Events(ctx context.Context, after uint64) iter.Seq2[tally.Event, error] {
-	return func(yield func(tally.Event, error) bool) {
+func (w *World) Events(ctx context.Context, after uint64) iter.Seq2[control.Event, error] {
+	return func(yield func(control.Event, error) bool) {
 		for ctx.Err() == nil {
 			w.mu.Lock()
 			lost, cut := w.lost, w.cut
@@ -93,7 +93,7 @@ func (w *World) Events(ctx context.Context, after uint64) iter.Seq2[tally.Event,
 			}
 			w.mu.Unlock()
 			if lost != nil {
-				yield(tally.Event{}, lost)
+				yield(control.Event{}, lost)
 				return
 			}
 			stream, stop := context.WithCancel(ctx)
