@@ -168,9 +168,11 @@ func Offered(claude, llama, preview tally.NanoUSD) []providers.ModelInfo {
 // have been answered when the engine starts.
 const settled = time.Minute
 
-// An engine has served so many seconds when a test begins, and a little more: what it does
-// every second never falls together with what an interface does.
+// An engine may take so long to start. When a test begins it has served so many seconds,
+// and a little more: what it does every second never falls together with what an interface
+// does.
 const (
+	starts = time.Second
 	warmUp = 20
 	apart  = 250 * time.Millisecond
 )
@@ -179,9 +181,14 @@ const (
 // request each second, so that something has just happened.
 func Begin(t *testing.T, world func(testing.TB, func() time.Time) *World) (*World, func() time.Time) {
 	t.Helper()
-	start := time.Now().Add(warmUp*time.Second + apart)
+	seed(t)
+	if _, err := agency(); err != nil { // time passes while it is made
+		t.Fatal(err)
+	}
+	start := time.Now().Add(starts + warmUp*time.Second + apart)
 	clock := func() time.Time { return Epoch.Add(time.Since(start)) }
 	w := world(t, clock)
+	time.Sleep(time.Until(start) - warmUp*time.Second - apart)
 	for range warmUp {
 		time.Sleep(time.Second / 2)
 		w.More(1)
