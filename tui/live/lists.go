@@ -2,9 +2,11 @@ package live
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"tallygate/engine/control"
+	"tallygate/engine/tally"
 )
 
 // list reads the lists when it is time, and when somebody asks for them.
@@ -27,7 +29,11 @@ func (s *Source) list(ctx context.Context) {
 			s.changed = false
 			s.mu.Unlock()
 			sum := asked || base.Lost != nil || now.Sub(summed) >= usageEvery
+			old := base
 			base = s.read(ctx, base, sum)
+			if renamed(old, base) {
+				s.renew(ctx)
+			}
 			s.mu.Lock()
 			s.base = base
 			s.mu.Unlock()
@@ -39,6 +45,44 @@ func (s *Source) list(ctx context.Context) {
 		}
 		wait(ctx, tick, s.now)
 	}
+}
+
+// renamed reports whether requests of before are shown by a name that is gone.
+func renamed(old, now *Snapshot) bool {
+	names := map[tally.ID]string{}
+	for i := range old.Clients {
+		names[old.Clients[i].ID] = old.Clients[i].Slug
+	}
+	for i := range old.Keys {
+		names[old.Keys[i].ID] = old.Keys[i].Label
+	}
+	for i := range old.Providers {
+		names[old.Providers[i].ID] = old.Providers[i].Name
+	}
+	is := func(id tally.ID, name string) bool { was, known := names[id]; return known && was != name }
+	return slices.ContainsFunc(now.Clients, func(c control.ClientView) bool { return is(c.ID, c.Slug) }) ||
+		slices.ContainsFunc(now.Keys, func(k control.KeyView) bool { return is(k.ID, k.Label) }) ||
+		slices.ContainsFunc(now.Providers, func(p control.ProviderView) bool { return is(p.ID, p.Name) })
+}
+
+// renew asks for the views of the tail anew, as far as one page goes.
+func (s *Source) renew(ctx context.Context) {
+	page, err := control.RequestsList.Do(ctx, s.caller, control.RequestQuery{Limit: 1000})
+	if err != nil {
+		return // they keep the names they had
+	}
+	fresh := map[tally.ID]*control.RequestView{}
+	for i := range page.Requests {
+		fresh[page.Requests[i].ID] = &page.Requests[i]
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, v := range s.tail {
+		if v != nil && fresh[v.ID] != nil {
+			s.tail[i] = fresh[v.ID]
+		}
+	}
+	s.stale = true
 }
 
 // read asks for everything that is kept in lists.

@@ -69,6 +69,7 @@ type Source struct {
 	seconds []tally.Second
 	caught  time.Time // seconds up to here are there: events may tell of them again
 	changed bool      // since the lists were read
+	stale   bool      // the tail is to be copied, though nothing came in
 	base    *Snapshot // the lists as they were read last
 }
 
@@ -170,8 +171,8 @@ func (s *Source) publish() {
 	next.At = s.clock()
 	next.Seen, next.Seconds = s.seen, s.seconds[:len(s.seconds):len(s.seconds)]
 	old := s.latest.Load()
-	if next.Tail = old.Tail; old.Seen != s.seen {
-		next.Tail = s.latestTail()
+	if next.Tail = old.Tail; old.Seen != s.seen || s.stale {
+		next.Tail, s.stale = s.latestTail(), false
 	}
 	s.latest.Store(&next)
 }

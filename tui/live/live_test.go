@@ -169,6 +169,12 @@ func TestListsAreReadWhenTheyMayHaveChanged(t *testing.T) {
 		if !slices.ContainsFunc(n.Clients, func(c control.ClientView) bool { return c.Name == name }) {
 			t.Errorf("200 ms after a change no client is called %q", name)
 		}
+		for _, r := range n.Tail {
+			if r.Client == "hotel-aurora" {
+				t.Error("the tail still has the old name")
+				break
+			}
+		}
 	})
 }
 

@@ -56,8 +56,7 @@ func request(seq uint64) control.RequestView {
 func seenBy(n, kept int) *live.Snapshot {
 	s := &live.Snapshot{Loaded: true, Seen: uint64(n)}
 	for i := range min(n, kept) {
-		v := request(uint64(n - i))
-		s.Tail = append(s.Tail, &v)
+		s.Tail = append(s.Tail, new(request(uint64(n-i))))
 	}
 	return s
 }
