@@ -17,8 +17,9 @@
 // their implementations never see the engine, and each has a suite that all of
 // them pass (storage/storetest, providers/providertest). Counters live in
 // storage/ledger, which decides admission in memory. Package geo tells where a
-// visitor's address is. A test in cmd/tallygate
-// holds the direction of every import.
+// visitor's address is. Package demo fills a store with an agency that does not exist,
+// for `tallygate demo` and for the tests of the interface. A test in cmd/tallygate holds
+// the direction of every import.
 //
 // # One request
 //

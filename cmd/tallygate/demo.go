@@ -18,8 +18,12 @@ import (
 	"tallygate/storage/badgerdb"
 )
 
-// demoDays is how much history the demo has.
-const demoDays = 90
+// The demo has so many days of history, and so many requests of the last quarter of an
+// hour: the charts of what is live begin with something in them.
+const (
+	demoDays   = 90
+	demoLately = 900
+)
 
 // demoCommand shows the interface over a throwaway folder of pretend data: a
 // season of history, and traffic that goes through the real gateway to the
@@ -51,7 +55,7 @@ func (a *app) demo(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	agency, err := demo.New(demo.Options{Now: time.Now(), Days: demoDays, Share: 1, AtOnce: 64 * runtime.GOMAXPROCS(0), Logger: s.log})
+	agency, err := demo.New(demo.Options{Now: time.Now(), Days: demoDays, Share: 1, Lately: demoLately, AtOnce: 64 * runtime.GOMAXPROCS(0), Logger: s.log})
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ var mayImport = map[string][]string{
 	"tui/live":               {"engine/tally", "engine/control"},
 	"tui/screen":             {"engine/tally", "engine/control", "engine/token", "tui/action", "tui/live", "tui/theme", "tui/widget", "assets"},
 	"tui/theme":              {},
-	"tui/tuitest":            {"engine/tally", "engine/slug", "engine/token", "engine", "engine/control", "engine/demo", "engine/feed", "providers", "providers/sim", "storage/memory", "assets", "tui", "tui/action", "tui/live", "tui/screen", "tui/theme", "tui/widget"},
+	"tui/tuitest":            {"engine/tally", "engine", "engine/control", "engine/demo", "engine/feed", "providers", "providers/sim", "storage/memory", "assets", "tui", "tui/action", "tui/live", "tui/screen", "tui/theme", "tui/widget"},
 	"tui/widget":             {"engine/tally", "tui/theme"},
 	"cmd/tallygate":          {"engine/tally", "engine", "engine/control", "engine/demo", "engine/feed", "engine/geo", "engine/token", "storage", "storage/badgerdb", "providers", "providers/openai", "providers/sim", "providers/transport", "tui", "tui/live", "tui/screen", "tui/theme", "assets"},
 }

@@ -41,13 +41,23 @@ func (a *Agency) write(ctx context.Context, store storage.Store, requests []requ
 // Requests writes n short requests more, as they come in at an instant. The same n at the
 // same instant are the same.
 func (a *Agency) Requests(ctx context.Context, store storage.Store, at time.Time, n int) error {
+	return a.write(ctx, store, a.several(at, n, a.incoming))
+}
+
+// Visits is Requests of visitors of the website alone. They meet no limit here, so that a
+// store that adds up its whole history for each limit takes thousands of them.
+func (a *Agency) Visits(ctx context.Context, store storage.Store, at time.Time, n int) error {
+	return a.write(ctx, store, a.several(at, n, a.visit))
+}
+
+func (a *Agency) several(at time.Time, n int, one func(*rand.Rand, time.Time) request) []request {
 	dice := rand.New(rand.NewPCG(uint64(at.UnixNano()), uint64(n)))
 	requests := make([]request, n)
 	for i := range requests {
-		requests[i] = a.incoming(dice, at)
+		requests[i] = one(dice, at)
 		requests[i].shorten()
 	}
-	return a.write(ctx, store, requests)
+	return requests
 }
 
 // record is what a request leaves behind if nothing stands in its way.

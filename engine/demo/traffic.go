@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"tallygate/engine/tally"
 )
 
 // pace is how long the demo waits between two requests on average: slow
@@ -92,7 +94,7 @@ func (a *Agency) send(ctx context.Context, client *http.Client, url string, r *r
 		return // the demo is about to end
 	}
 	defer answer.Body.Close()
-	if r.stream && rand.IntN(40) == 0 { // somebody closes the window
+	if r.outcome == tally.Canceled { // somebody closes the window
 		io.CopyN(io.Discard, answer.Body, 300)
 		return
 	}

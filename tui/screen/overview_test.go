@@ -82,7 +82,7 @@ func TestChartsMoveWhenABucketCloses(t *testing.T) {
 		}
 		d.Wait(20*time.Second - time.Duration(d.Env.Clock().UnixNano())%(20*time.Second) + 1500*time.Millisecond)
 		first := chart()
-		d.World.More(500)
+		d.World.Crowd(500)
 		d.Wait(2 * time.Second)
 		if chart() != first {
 			t.Errorf("the chart moves within a bucket:\n%s\n%s", first, chart())

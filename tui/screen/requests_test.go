@@ -33,7 +33,7 @@ func TestTheTailFollowsAndStandsStill(t *testing.T) {
 		}
 		d.Press("G").Expect("● live").ExpectNot("new")
 		d.Press("down").Expect("paused")
-		d.World.More(500)
+		d.World.Crowd(500)
 		d.Ticks(2).Expect("500 new").Press("esc").Expect("● live")
 	})
 }
@@ -52,7 +52,7 @@ func TestRequestsAreFiltered(t *testing.T) {
 
 func TestOlderRequestsAreRead(t *testing.T) {
 	tuitest.Run(t, only(screen.NewRequests), func(d *tuitest.Driver) {
-		d.World.More(3000)
+		d.World.Crowd(3000)
 		d.Ticks(2)
 		for range 120 {
 			d.Press("pgdown")

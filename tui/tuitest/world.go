@@ -23,6 +23,7 @@ type World struct {
 	// not fail, and what it is asked is not remembered.
 	Elsewhere *control.Client
 
+	tb       testing.TB
 	store    *memory.Store
 	agency   *demo.Agency // nil for an empty world
 	clock    func() time.Time

@@ -120,7 +120,7 @@ func run(tb testing.TB, clock func() time.Time, from template) *World {
 		}
 	}
 	events := feed.New(1024)
-	w := &World{store: from.store.Clone(events.Publish), agency: from.agency, clock: clock, upstream: &upstream{Provider: sim.Open(sim.Options{})},
+	w := &World{tb: tb, store: from.store.Clone(events.Publish), agency: from.agency, clock: clock, upstream: &upstream{Provider: sim.Open(sim.Options{})},
 		needs: map[string]control.Need{}, faults: map[string]fault{}}
 	w.cut, w.cuts = context.WithCancel(context.Background())
 	w.Offer(Offered(3*tally.Dollar, tally.Dollar/8, 0)...)
@@ -168,9 +168,11 @@ func Offered(claude, llama, preview tally.NanoUSD) []providers.ModelInfo {
 // have been answered when the engine starts.
 const settled = time.Minute
 
-// An engine has served so many seconds when a test begins, and a little more: what it does
-// every second never falls together with what an interface does.
+// An engine may take so long to start. When a test begins it has served so many seconds,
+// and a little more: what it does every second never falls together with what an interface
+// does.
 const (
+	starts = time.Second
 	warmUp = 20
 	apart  = 250 * time.Millisecond
 )
@@ -179,9 +181,14 @@ const (
 // request each second, so that something has just happened.
 func Begin(t *testing.T, world func(testing.TB, func() time.Time) *World) (*World, func() time.Time) {
 	t.Helper()
-	start := time.Now().Add(warmUp*time.Second + apart)
+	seed(t)
+	if _, err := agency(); err != nil { // time passes while it is made
+		t.Fatal(err)
+	}
+	start := time.Now().Add(starts + warmUp*time.Second + apart)
 	clock := func() time.Time { return Epoch.Add(time.Since(start)) }
 	w := world(t, clock)
+	time.Sleep(time.Until(start) - warmUp*time.Second - apart)
 	for range warmUp {
 		time.Sleep(time.Second / 2)
 		w.More(1)
@@ -192,12 +199,21 @@ func Begin(t *testing.T, world func(testing.TB, func() time.Time) *World) (*Worl
 	return w, clock
 }
 
-// More lets so many requests come in at once.
+// More lets so many requests come in at once. An empty world has nobody who sends any.
 func (w *World) More(requests int) {
+	w.tb.Helper()
 	if w.agency == nil {
 		return
 	}
 	if err := w.agency.Requests(context.Background(), w.store, w.clock(), requests); err != nil {
-		panic(err)
+		w.tb.Fatal(err)
+	}
+}
+
+// Crowd is More for thousands: visitors of the website.
+func (w *World) Crowd(visits int) {
+	w.tb.Helper()
+	if err := w.agency.Visits(context.Background(), w.store, w.clock(), visits); err != nil {
+		w.tb.Fatal(err)
 	}
 }
