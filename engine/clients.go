@@ -196,16 +196,20 @@ func (e *Engine) viewClients(ctx context.Context, c *tally.Catalog, only string,
 	if err != nil {
 		return nil, err
 	}
+	refusing := e.refusing(c, now)
 	out := make([]control.ClientView, 0, len(clients))
 	for i, cl := range clients {
 		gw := gatewayOf(c, cl)
-		states, err := e.limitStates(ctx, c, gw, "client", cl.ID, cl.Slug, cl.Limits, now)
+		states, standings, err := e.limitStates(ctx, c, gw, "client", cl.ID, cl.Slug, cl.Limits, now)
 		if err != nil {
 			return nil, err
 		}
 		v := control.ClientView{
 			Client: *cl, GatewaySlug: gw.Slug, LimitStates: states, InFlight: e.meter.InFlight(cl.ID),
 			LastUsedAt: used[i], Last30Days: sums(string(cl.ID)),
+		}
+		if v.Refused, err = refusing.client(ctx, gw, cl, standings); err != nil {
+			return nil, err
 		}
 		for _, k := range c.KeysOf(cl.ID) {
 			if keyState(k, now) == "active" {

@@ -274,14 +274,18 @@ func (e *Engine) viewGateways(ctx context.Context, c *tally.Catalog, only string
 	if err != nil {
 		return nil, err
 	}
+	refusing := e.refusing(c, now)
 	out := make([]control.GatewayView, 0, len(gateways))
 	for _, gw := range gateways {
-		states, err := e.limitStates(ctx, c, gw, "gateway", gw.ID, gw.Slug, gw.Limits, now)
+		states, standings, err := e.limitStates(ctx, c, gw, "gateway", gw.ID, gw.Slug, gw.Limits, now)
 		if err != nil {
 			return nil, err
 		}
 		v := control.GatewayView{Gateway: *gw, ProviderNames: orderOf(c, gw), LimitStates: states, Last30Days: sums(string(gw.ID)),
 			Countries: countries[string(gw.ID)], Refusals: slices.DeleteFunc(codes[string(gw.ID)], func(s control.Part) bool { return s.Refused == 0 })}
+		if v.Refused, err = refusing.gateway(ctx, gw, standings); err != nil {
+			return nil, err
+		}
 		for _, cl := range c.Clients {
 			if cl.Gateway == gw.ID {
 				v.Clients++

@@ -224,19 +224,23 @@ func (e *Engine) viewKeys(ctx context.Context, c *tally.Catalog, only string, ke
 	if err != nil {
 		return nil, err
 	}
+	refusing := e.refusing(c, now)
 	out := make([]control.KeyView, 0, len(keys))
 	for i, k := range keys {
 		gw := &tally.Gateway{}
 		if cl := c.Client(k.Client); cl != nil {
 			gw = gatewayOf(c, cl)
 		}
-		states, err := e.limitStates(ctx, c, gw, "key", k.ID, k.Label, k.Limits, now)
+		states, standings, err := e.limitStates(ctx, c, gw, "key", k.ID, k.Label, k.Limits, now)
 		if err != nil {
 			return nil, err
 		}
 		v := control.KeyView{
 			Key: *k, ClientSlug: clientSlug(c, k.Client), Masked: k.Masked(), State: keyState(k, now),
 			LimitStates: states, LastUsedAt: used[i], Last30Days: sums(string(k.ID)),
+		}
+		if v.Refused, err = refusing.key(ctx, gw, k, standings); err != nil {
+			return nil, err
 		}
 		if s := c.Secret(k.ID); s != nil && v.State == "active" && now.Before(s.PreviousUntil) {
 			v.OldUntil = s.PreviousUntil

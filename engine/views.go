@@ -34,10 +34,10 @@ func (e *Engine) sumsBy(ctx context.Context, family tally.Family, first string, 
 }
 
 // limitStates tells where the limits of one thing stand.
-func (e *Engine) limitStates(ctx context.Context, c *tally.Catalog, gw *tally.Gateway, kind string, id tally.ID, name string, limits []tally.Limit, now time.Time) ([]control.LimitState, error) {
+func (e *Engine) limitStates(ctx context.Context, c *tally.Catalog, gw *tally.Gateway, kind string, id tally.ID, name string, limits []tally.Limit, now time.Time) ([]control.LimitState, []meter.Standing, error) {
 	standings, err := e.meter.Standings(ctx, c, gw, tally.SubjectOf(kind, id), limits, now)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	out, zone := make([]control.LimitState, len(standings)), c.Zone(gw.ID)
 	for i, s := range standings {
@@ -46,7 +46,7 @@ func (e *Engine) limitStates(ctx context.Context, c *tally.Catalog, gw *tally.Ga
 			Used: s.Used, Held: s.Held, Left: s.Left(), ResetsAt: resetsAt(s),
 		}
 	}
-	return out, nil
+	return out, standings, nil
 }
 
 // limitName is a limit as its owner has set it, and until when it is raised.

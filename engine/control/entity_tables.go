@@ -15,7 +15,7 @@ var ClientTable = &Table[ClientView]{
 	Tone: func(v *ClientView) Tone {
 		switch v.Status {
 		case tally.Active:
-			return Good
+			return refusedTone(v.Refused, Good)
 		case tally.Suspended:
 			return Warn
 		}
@@ -32,7 +32,8 @@ var ClientTable = &Table[ClientView]{
 		{Name: "company", Spare: 10, Get: func(v *ClientView) Value { return WordOf(v.Company) }},
 		{Name: "email", Hidden: true, Get: func(v *ClientView) Value { return WordOf(v.Email) }},
 		{Name: "gateway", Field: "gateway_slug", Hidden: true, Get: func(v *ClientView) Value { return WordOf(v.GatewaySlug) }},
-		{Name: "status", Spare: 1, Words: tally.Status("").Words(), Get: func(v *ClientView) Value { return WordOf(v.Status) }},
+		{Name: "now", Derived: true, Spare: 1, Get: func(v *ClientView) Value { return v.Refused.Value() }},
+		{Name: "status", Spare: 9, Words: tally.Status("").Words(), Get: func(v *ClientView) Value { return WordOf(v.Status) }},
 		{Name: "keys", Spare: 9, Get: func(v *ClientView) Value { return CountOf(v.Keys) }},
 		{Name: "requests", Title: "30d requests", Field: "last_30d.requests", Spare: 3, Get: func(v *ClientView) Value { return CountOf(v.Last30Days.Requests) }},
 		{Name: "cost", Title: "30d cost", Field: "last_30d.cost", Get: func(v *ClientView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
@@ -46,7 +47,7 @@ var ClientTable = &Table[ClientView]{
 var KeyTable = &Table[KeyView]{
 	Thing: "key", Make: "tallygate keys create --client CLIENT --label LABEL",
 	ID:     func(v *KeyView) string { return string(v.ID) },
-	Tone:   func(v *KeyView) Tone { return stateTone(v.State) },
+	Tone:   func(v *KeyView) Tone { return refusedTone(v.Refused, stateTone(v.State)) },
 	Text:   func(v *KeyView) string { return joinLines(v.Label, v.ClientSlug, v.Masked, string(v.ID)) },
 	Orders: []string{"last", "cost", "expires", "client"},
 	Columns: []Column[KeyView]{
@@ -55,6 +56,7 @@ var KeyTable = &Table[KeyView]{
 		{Name: "client", Field: "client_slug", Get: func(v *KeyView) Value { return WordOf(v.ClientSlug) }},
 		{Name: "key", Field: "masked", Spare: 6, Get: func(v *KeyView) Value { return WordOf(v.Masked) }},
 		{Name: "state", Words: []string{"active", "expired", "revoked"}, Get: func(v *KeyView) Value { return WordOf(v.State) }},
+		{Name: "now", Derived: true, Spare: 1, Get: func(v *KeyView) Value { return v.Refused.Value() }},
 		{Name: "grace", Title: "old works until", Field: "old_works_until", Spare: 5, Get: func(v *KeyView) Value { return MomentOf(v.OldUntil) }},
 		{Name: "expires", Field: "expires_at", Spare: 3, Get: func(v *KeyView) Value { return MomentOf(v.ExpiresAt) }},
 		{Name: "requests", Title: "30d requests", Field: "last_30d.requests", Spare: 4, Get: func(v *KeyView) Value { return CountOf(v.Last30Days.Requests) }},
@@ -69,7 +71,7 @@ var KeyTable = &Table[KeyView]{
 var GatewayTable = &Table[GatewayView]{
 	Thing: "gateway", Make: "tallygate gateways create --name main",
 	ID:     func(v *GatewayView) string { return string(v.ID) },
-	Tone:   func(v *GatewayView) Tone { return onTone(v.Enabled) },
+	Tone:   func(v *GatewayView) Tone { return refusedTone(v.Refused, onTone(v.Enabled)) },
 	Text:   func(v *GatewayView) string { return joinLines(v.Name, v.Slug, v.PublicID, v.PublicURL) },
 	Orders: []string{"gateway", "cost", "used", "clients"},
 	Columns: []Column[GatewayView]{
@@ -79,6 +81,7 @@ var GatewayTable = &Table[GatewayView]{
 		{Name: "zone", Field: "time_zone", Spare: 6, Get: func(v *GatewayView) Value { return WordOf(v.TimeZone) }},
 		{Name: "access", Spare: 5, Get: func(v *GatewayView) Value { return WordOf(v.Access) }},
 		{Name: "on", Field: "enabled", Spare: 2, Words: onOffWords, Get: func(v *GatewayView) Value { return WordOf(onOff(v.Enabled)) }},
+		{Name: "now", Derived: true, Spare: 1, Get: func(v *GatewayView) Value { return v.Refused.Value() }},
 		{Name: "clients", Spare: 1, Get: func(v *GatewayView) Value { return CountOf(v.Clients) }},
 		{Name: "requests", Title: "30d requests", Field: "last_30d.requests", Spare: 3, Get: func(v *GatewayView) Value { return CountOf(v.Last30Days.Requests) }},
 		{Name: "cost", Title: "30d cost", Field: "last_30d.cost", Get: func(v *GatewayView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
@@ -175,12 +178,13 @@ func (v *ModelView) rate(usd string) Value {
 var TokenTable = &Table[TokenView]{
 	Thing: "access token", Make: "tallygate tokens mint",
 	ID:     func(v *TokenView) string { return v.ID },
-	Tone:   func(v *TokenView) Tone { return stateTone(v.State) },
+	Tone:   func(v *TokenView) Tone { return refusedTone(v.Refused, stateTone(v.State)) },
 	Orders: []string{"last", "cost", "used", "expires"},
 	Columns: []Column[TokenView]{
 		{Name: "token", Field: "tid", Get: func(v *TokenView) Value { return WordOf(v.ID) }},
 		{Name: "gateway", Spare: 3, Get: func(v *TokenView) Value { return WordOf(v.Gateway) }},
-		{Name: "state", Words: []string{"active", "expired", "revoked", "unknown"}, Get: func(v *TokenView) Value { return WordOf(v.State) }},
+		{Name: "state", Words: []string{"active", "used up", "expired", "revoked", "unknown"}, Get: func(v *TokenView) Value { return WordOf(v.State) }},
+		{Name: "now", Derived: true, Spare: 1, Get: func(v *TokenView) Value { return v.Refused.Value() }},
 		{Name: "expires", Field: "expires_at", Spare: 4, Get: func(v *TokenView) Value { return MomentOf(v.ExpiresAt) }},
 		{Name: "requests", Field: "used.requests", Get: func(v *TokenView) Value { return CountOf(v.Used.Requests) }},
 		{Name: "refused", Field: "used.refused", Spare: 5, Get: func(v *TokenView) Value { return orNone(CountOf(v.Used.Refused)) }},
@@ -205,6 +209,14 @@ var VisitorTable = &Table[Visitor]{
 		{Name: "first", Title: "first seen", Field: "first_seen_at", Spare: 2, Get: func(v *Visitor) Value { return MomentOf(v.FirstSeen) }},
 		{Name: "last", Title: "last seen", Field: "last_seen_at", Spare: 1, Get: func(v *Visitor) Value { return MomentOf(v.LastSeen) }},
 	},
+}
+
+// refusedTone is bad for what a limit refuses, whose own tone is the other one.
+func refusedTone(r *RefusedNow, own Tone) Tone {
+	if r != nil && r.Limit != "" {
+		return Bad
+	}
+	return own
 }
 
 func onTone(on bool) Tone {

@@ -54,6 +54,7 @@ type ClientView struct {
 	Keys        int          `json:"keys"` // neither revoked nor expired
 	InFlight    int          `json:"in_flight"`
 	LastUsedAt  time.Time    `json:"last_used_at,omitzero"`
+	Refused     *RefusedNow  `json:"refused_now,omitempty"` // nil while it is served
 	Last30Days  Sums         `json:"last_30d"`
 }
 
@@ -129,6 +130,7 @@ type KeyView struct {
 	OldUntil    time.Time    `json:"old_works_until,omitzero"`
 	LimitStates []LimitState `json:"limit_states"`
 	LastUsedAt  time.Time    `json:"last_used_at,omitzero"`
+	Refused     *RefusedNow  `json:"refused_now,omitempty"` // nil while it is served
 	Last30Days  Sums         `json:"last_30d"`
 }
 

@@ -66,8 +66,9 @@ type GatewayView struct {
 	ProviderNames []string     `json:"provider_names"` // in fallback order
 	LimitStates   []LimitState `json:"limit_states"`
 	Clients       int          `json:"clients"`
-	Countries     []Part       `json:"visitors_24h"` // by country, the busiest first
-	Refusals      []Part       `json:"refusals_24h"` // by code, the most first
+	Countries     []Part       `json:"visitors_24h"`          // by country, the busiest first
+	Refusals      []Part       `json:"refusals_24h"`          // by code, the most first
+	Refused       *RefusedNow  `json:"refused_now,omitempty"` // nil while it is served
 	Last30Days    Sums         `json:"last_30d"`
 }
 
