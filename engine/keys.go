@@ -216,7 +216,8 @@ func (e *Engine) listKeys(ctx context.Context, in control.ListKeys) ([]control.K
 // viewKeys tells how keys stand; only is the ID of the one, if it is one.
 func (e *Engine) viewKeys(ctx context.Context, c *tally.Catalog, only string, keys []*tally.Key) ([]control.KeyView, error) {
 	now := e.clock()
-	sums, err := e.sumsBy(ctx, tally.ByKey, only, shownSpan, now)
+	calendar, all := calendars(c, now)
+	sums, err := e.spending(ctx, tally.ByKey, only, now, all...)
 	if err != nil {
 		return nil, err
 	}
@@ -237,8 +238,10 @@ func (e *Engine) viewKeys(ctx context.Context, c *tally.Catalog, only string, ke
 		}
 		v := control.KeyView{
 			Key: *k, ClientSlug: clientSlug(c, k.Client), Masked: k.Masked(), State: keyState(k, now),
-			LimitStates: states, LastUsedAt: used[i], Last30Days: sums(string(k.ID)),
+			LimitStates: states, LastUsedAt: used[i],
 		}
+		of := sums(calendar(gw.ID), string(k.ID))
+		v.MonthSince, v.Month, v.Last30Days = of.since, of.month, of.last
 		if v.Refused, err = refusing.key(ctx, gw, k, standings); err != nil {
 			return nil, err
 		}

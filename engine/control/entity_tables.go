@@ -35,8 +35,12 @@ var ClientTable = &Table[ClientView]{
 		{Name: "now", Derived: true, Spare: 1, Get: func(v *ClientView) Value { return v.Refused.Value() }},
 		{Name: "status", Spare: 9, Words: tally.Status("").Words(), Get: func(v *ClientView) Value { return WordOf(v.Status) }},
 		{Name: "keys", Spare: 9, Get: func(v *ClientView) Value { return CountOf(v.Keys) }},
-		{Name: "requests", Title: "30d requests", Field: "last_30d.requests", Spare: 3, Get: func(v *ClientView) Value { return CountOf(v.Last30Days.Requests) }},
-		{Name: "cost", Title: "30d cost", Field: "last_30d.cost", Get: func(v *ClientView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
+		{Name: "requests", Title: "month requests", Field: "month.requests", Spare: 3, Get: func(v *ClientView) Value { return CountOf(v.Month.Requests) }},
+		{Name: "cost", Title: "month cost", Field: "month.cost", Get: func(v *ClientView) Value { return MoneyOf(v.Month.CostNanoUSD) }},
+		{Name: "credits", Title: "month credits", Field: "month.credits", Spare: 6, Get: func(v *ClientView) Value { return MoneyOf(v.Month.CreditsNanoUSD) }},
+		{Name: "margin", Title: "month margin", Derived: true, Spare: 6, Get: func(v *ClientView) Value { return v.Month.margin() }},
+		{Name: "requests_30d", Title: "30d requests", Field: "last_30d.requests", Hidden: true, Get: func(v *ClientView) Value { return CountOf(v.Last30Days.Requests) }},
+		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost", Hidden: true, Get: func(v *ClientView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
 		{Name: "used", Derived: true, Get: func(v *ClientView) Value { return usedOf(v.LimitStates) }},
 		{Name: "limits", Derived: true, Spare: 8, Get: func(v *ClientView) Value { return WordOf(joined(v.Limits, tally.Limit.String)) }},
 		{Name: "last", Title: "last used", Field: "last_used_at", Spare: 2, Get: func(v *ClientView) Value { return MomentOf(v.LastUsedAt) }},
@@ -59,8 +63,12 @@ var KeyTable = &Table[KeyView]{
 		{Name: "now", Derived: true, Spare: 1, Get: func(v *KeyView) Value { return v.Refused.Value() }},
 		{Name: "grace", Title: "old works until", Field: "old_works_until", Spare: 5, Get: func(v *KeyView) Value { return MomentOf(v.OldUntil) }},
 		{Name: "expires", Field: "expires_at", Spare: 3, Get: func(v *KeyView) Value { return MomentOf(v.ExpiresAt) }},
-		{Name: "requests", Title: "30d requests", Field: "last_30d.requests", Spare: 4, Get: func(v *KeyView) Value { return CountOf(v.Last30Days.Requests) }},
-		{Name: "cost", Title: "30d cost", Field: "last_30d.cost", Get: func(v *KeyView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
+		{Name: "requests", Title: "month requests", Field: "month.requests", Spare: 4, Get: func(v *KeyView) Value { return CountOf(v.Month.Requests) }},
+		{Name: "cost", Title: "month cost", Field: "month.cost", Get: func(v *KeyView) Value { return MoneyOf(v.Month.CostNanoUSD) }},
+		{Name: "credits", Title: "month credits", Field: "month.credits", Spare: 9, Get: func(v *KeyView) Value { return MoneyOf(v.Month.CreditsNanoUSD) }},
+		{Name: "margin", Title: "month margin", Derived: true, Spare: 9, Get: func(v *KeyView) Value { return v.Month.margin() }},
+		{Name: "requests_30d", Title: "30d requests", Field: "last_30d.requests", Hidden: true, Get: func(v *KeyView) Value { return CountOf(v.Last30Days.Requests) }},
+		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost", Hidden: true, Get: func(v *KeyView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
 		{Name: "used", Derived: true, Spare: 2, Get: func(v *KeyView) Value { return usedOf(v.LimitStates) }},
 		{Name: "limits", Derived: true, Spare: 8, Get: func(v *KeyView) Value { return WordOf(joined(v.Limits, tally.Limit.String)) }},
 		{Name: "last", Title: "last used", Field: "last_used_at", Spare: 1, Get: func(v *KeyView) Value { return MomentOf(v.LastUsedAt) }},
@@ -83,30 +91,42 @@ var GatewayTable = &Table[GatewayView]{
 		{Name: "on", Field: "enabled", Spare: 2, Words: onOffWords, Get: func(v *GatewayView) Value { return WordOf(onOff(v.Enabled)) }},
 		{Name: "now", Derived: true, Spare: 1, Get: func(v *GatewayView) Value { return v.Refused.Value() }},
 		{Name: "clients", Spare: 1, Get: func(v *GatewayView) Value { return CountOf(v.Clients) }},
-		{Name: "requests", Title: "30d requests", Field: "last_30d.requests", Spare: 3, Get: func(v *GatewayView) Value { return CountOf(v.Last30Days.Requests) }},
-		{Name: "cost", Title: "30d cost", Field: "last_30d.cost", Get: func(v *GatewayView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
+		{Name: "requests", Title: "month requests", Field: "month.requests", Spare: 3, Get: func(v *GatewayView) Value { return CountOf(v.Month.Requests) }},
+		{Name: "cost", Title: "month cost", Field: "month.cost", Get: func(v *GatewayView) Value { return MoneyOf(v.Month.CostNanoUSD) }},
+		{Name: "credits", Title: "month credits", Field: "month.credits", Spare: 7, Get: func(v *GatewayView) Value { return MoneyOf(v.Month.CreditsNanoUSD) }},
+		{Name: "margin", Title: "month margin", Derived: true, Spare: 7, Get: func(v *GatewayView) Value { return v.Month.margin() }},
+		{Name: "requests_30d", Title: "30d requests", Field: "last_30d.requests", Hidden: true, Get: func(v *GatewayView) Value { return CountOf(v.Last30Days.Requests) }},
+		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost", Hidden: true, Get: func(v *GatewayView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
 		{Name: "used", Derived: true, Get: func(v *GatewayView) Value { return usedOf(v.LimitStates) }},
 		{Name: "limits", Derived: true, Spare: 7, Get: func(v *GatewayView) Value { return WordOf(joined(v.Limits, tally.Limit.String)) }},
 	},
 }
+
+// manyFailed attempts in a row are no accident any more.
+const manyFailed = 3
 
 // ProviderTable shows providers.
 var ProviderTable = &Table[ProviderView]{
 	Thing: "provider", Make: "tallygate providers create --name openai --kind openai --api-key-env OPENAI_API_KEY",
 	ID: func(v *ProviderView) string { return string(v.ID) },
 	Tone: func(v *ProviderView) Tone {
-		return map[string]Tone{"off": Faint, "silent": Bad, "resting": Warn, "on": Good}[v.State()]
+		if v.State() == "failing" && v.Failing >= manyFailed {
+			return Bad
+		}
+		return map[string]Tone{"off": Faint, "silent": Bad, "resting": Warn, "failing": Warn, "on": Good}[v.State()]
 	},
 	Text: func(v *ProviderView) string { return joinLines(v.Name, string(v.ProviderKind), v.BaseURL) },
 	Columns: []Column[ProviderView]{
 		{Name: "provider", Field: "name", Get: func(v *ProviderView) Value { return WordOf(v.Name) }},
 		{Name: "kind", Spare: 6, Get: func(v *ProviderView) Value { return WordOf(v.ProviderKind) }},
-		{Name: "state", Derived: true, Words: []string{"on", "off", "silent", "resting"}, Get: func(v *ProviderView) Value { return WordOf(v.State()) }},
+		{Name: "state", Derived: true, Words: []string{"on", "off", "silent", "resting", "failing"}, Get: func(v *ProviderView) Value { return WordOf(v.State()) }},
 		{Name: "day", Title: "24h", Field: "last_24h.requests", Spare: 1, Get: func(v *ProviderView) Value { return CountOf(v.Last24Hours.Requests) }},
 		{Name: "median", Title: "24h median", Field: "last_24h.p50_ms", Spare: 3, Get: func(v *ProviderView) Value { return LatencyOf(v.Last24Hours.P50MS) }},
 		{Name: "models", Spare: 4, Get: func(v *ProviderView) Value { return CountOf(v.Models) }},
-		{Name: "requests", Title: "30d requests", Field: "last_30d.requests", Spare: 5, Get: func(v *ProviderView) Value { return CountOf(v.Last30Days.Requests) }},
-		{Name: "cost", Title: "30d cost", Field: "last_30d.cost", Get: func(v *ProviderView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
+		{Name: "requests", Title: "month requests", Field: "month.requests", Spare: 5, Get: func(v *ProviderView) Value { return CountOf(v.Month.Requests) }},
+		{Name: "cost", Title: "month cost", Field: "month.cost", Get: func(v *ProviderView) Value { return MoneyOf(v.Month.CostNanoUSD) }},
+		{Name: "requests_30d", Title: "30d requests", Field: "last_30d.requests", Hidden: true, Get: func(v *ProviderView) Value { return CountOf(v.Last30Days.Requests) }},
+		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost", Hidden: true, Get: func(v *ProviderView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
 		{Name: "failed", Title: "24h failed", Derived: true, Spare: 2, Get: func(v *ProviderView) Value { return orNone(CountOf(v.Failures.Total())) }},
 		{Name: "keys", Field: "key_hints", Spare: 8, Get: func(v *ProviderView) Value { return WordOf(strings.Join(v.KeyHints, " ")) }},
 		{Name: "address", Field: "base_url", Spare: 7, Get: func(v *ProviderView) Value { return WordOf(v.BaseURL) }},
@@ -158,12 +178,14 @@ var ModelTable = &Table[ModelView]{
 		{Name: "longest", Title: "max output", Field: "max_output_tokens", Spare: 6, Get: func(v *ModelView) Value { return orNone(CountOf(v.MaxOutputTokens)) }},
 		{Name: "input", Title: "in $/M", Field: "input_usd", Get: func(v *ModelView) Value { return v.rate(v.InputUSD) }},
 		{Name: "output", Title: "out $/M", Field: "output_usd", Get: func(v *ModelView) Value { return v.rate(v.OutputUSD) }},
-		{Name: "requests", Title: "30d requests", Field: "last_30d.requests", Spare: 4, Get: func(v *ModelView) Value { return orNone(CountOf(v.Last30Days.Requests)) }},
-		{Name: "cost", Title: "30d cost", Field: "last_30d.cost", Spare: 3, Get: func(v *ModelView) Value {
-			m := MoneyOf(v.Last30Days.CostNanoUSD)
-			m.Void = v.Last30Days.Requests == 0
+		{Name: "requests", Title: "month requests", Field: "month.requests", Spare: 4, Get: func(v *ModelView) Value { return orNone(CountOf(v.Month.Requests)) }},
+		{Name: "cost", Title: "month cost", Field: "month.cost", Spare: 3, Get: func(v *ModelView) Value {
+			m := MoneyOf(v.Month.CostNanoUSD)
+			m.Void = v.Month.Requests == 0
 			return m
 		}},
+		{Name: "requests_30d", Title: "30d requests", Field: "last_30d.requests", Hidden: true, Get: func(v *ModelView) Value { return orNone(CountOf(v.Last30Days.Requests)) }},
+		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost", Hidden: true, Get: func(v *ModelView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
 	},
 }
 

@@ -55,6 +55,8 @@ type ClientView struct {
 	InFlight    int          `json:"in_flight"`
 	LastUsedAt  time.Time    `json:"last_used_at,omitzero"`
 	Refused     *RefusedNow  `json:"refused_now,omitempty"` // nil while it is served
+	MonthSince  time.Time    `json:"month_since"`           // when the month under way began, by its gateway's calendar
+	Month       Sums         `json:"month"`
 	Last30Days  Sums         `json:"last_30d"`
 }
 
@@ -131,6 +133,8 @@ type KeyView struct {
 	LimitStates []LimitState `json:"limit_states"`
 	LastUsedAt  time.Time    `json:"last_used_at,omitzero"`
 	Refused     *RefusedNow  `json:"refused_now,omitempty"` // nil while it is served
+	MonthSince  time.Time    `json:"month_since"`           // when the month under way began, by its gateway's calendar
+	Month       Sums         `json:"month"`
 	Last30Days  Sums         `json:"last_30d"`
 }
 

@@ -69,6 +69,8 @@ type GatewayView struct {
 	Countries     []Part       `json:"visitors_24h"`          // by country, the busiest first
 	Refusals      []Part       `json:"refusals_24h"`          // by code, the most first
 	Refused       *RefusedNow  `json:"refused_now,omitempty"` // nil while it is served
+	MonthSince    time.Time    `json:"month_since"`           // when the month under way began, by its calendar
+	Month         Sums         `json:"month"`
 	Last30Days    Sums         `json:"last_30d"`
 }
 

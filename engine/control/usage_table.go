@@ -61,6 +61,7 @@ var UsageTable = &Table[UsageRow]{
 		{Name: "reasoning_tokens", Hidden: true, Get: func(v *UsageRow) Value { return CountOf(v.ReasoningTokens) }},
 		{Name: "cost", Get: func(v *UsageRow) Value { return MoneyOf(v.CostNanoUSD) }},
 		{Name: "credits", Spare: 6, Get: func(v *UsageRow) Value { return MoneyOf(v.CreditsNanoUSD) }},
+		{Name: "margin", Derived: true, Spare: 8, Get: func(v *UsageRow) Value { return v.margin() }},
 		{Name: "mean", Field: "total_ms", Hidden: true, Get: func(v *UsageRow) Value { return LatencyOf(v.TotalMS) }},
 		{Name: "median", Field: "p50_ms", Spare: 2, Get: func(v *UsageRow) Value { return LatencyOf(v.P50MS) }},
 		{Name: "p99", Field: "p99_ms", Spare: 1, Get: func(v *UsageRow) Value { return LatencyOf(v.P99MS) }},
