@@ -215,7 +215,7 @@ func (e *Engine) countRefused(ctx context.Context, c *tally.Catalog, now time.Ti
 	slices.SortStableFunc(all, func(a, b refused) int { return cmp.Compare(b.of.Count, a.of.Count) })
 	known.at, known.rev, known.RefusedCounts, known.warnings = now, c.Rev, out, nil
 	for _, x := range all[:min(len(all), maxWarned)] {
-		known.warnings = append(known.warnings, x.of.Of+" "+x.name+" is "+x.of.Says(x.zone))
+		known.warnings = append(known.warnings, x.of.Line(x.name, x.zone))
 	}
 	return out, known.warnings, nil
 }

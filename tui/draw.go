@@ -85,6 +85,9 @@ func (a *App) header(t *theme.Theme) widget.Block {
 	if a.width >= 100 && s.Loaded {
 		left += "   " + providersLine(t, s)
 	}
+	if n := s.Status.Refused.Total(); n > 0 && s.Lost == nil {
+		left += "   " + t.Strong(theme.Bad, fmt.Sprintf("%s %d refused now", t.Glyphs.Wrong, n))
+	}
 	right := ""
 	if !a.env.Write {
 		right = t.Paint(theme.Info, "viewer") + "  "

@@ -70,6 +70,12 @@ func (r *RefusedNow) Says(zone *time.Location) string {
 	return out + ", until " + r.Until.In(zone).Format(at)
 }
 
+// Line says of a thing of a name that it is refused, as a warning does: "client aurora
+// is refused since …".
+func (r *RefusedNow) Line(name string, zone *time.Location) string {
+	return r.Of + " " + name + " is " + r.Says(zone)
+}
+
 // RefusedCounts are how many things are refused now by limits of their own.
 type RefusedCounts struct {
 	Gateways int `json:"gateways"`

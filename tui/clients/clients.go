@@ -55,19 +55,19 @@ func (s *Screen) Ask() tea.Cmd {
 	if c == nil {
 		return nil
 	}
-	return tea.Batch(s.List.Ask(), s.spent.Ask(s.Screen, control.UsageQuery{Client: string(c.ID), Since: "30d", Every: control.Daily}))
+	return tea.Batch(s.List.Ask(), s.spent.Ask(s.Screen, control.UsageQuery{Client: string(c.ID), Month: "this", Every: control.Daily}))
 }
 
 func (s *Screen) explain(c *control.ClientView, width, rows int) screen.Detail {
 	t, now := s.Env.Theme, s.Env.Clock()
-	lines := []string{widget.Truncate(contact(t, c), width), ""}
+	lines := append([]string{widget.Truncate(contact(t, c), width), ""}, part.Refused(t, c.Refused, "client", s.Env.Zone, width)...)
 	lines = append(lines, part.Heading(t, "Limits", fmt.Sprintf("%d in flight now", c.InFlight), width))
 	lines = append(lines, part.Gauges(t, c.LimitStates, width, now)...)
 	lines = append(lines, "")
 	keys := s.keyLines(t, c, width, now)
 	last := s.Latest.Lines(s.Snap, width, 8, func(r *control.RequestView) string { return r.Model })
 	room := rows - len(lines) - min(len(keys), 5) - min(len(last), 6) - 3
-	lines = append(lines, s.spent.Lines(t, width, room, &c.Last30Days)...)
+	lines = append(lines, s.spent.Lines(t, width, room, c.LimitStates, c.Refused)...)
 	lines = append(lines, "", part.Heading(t, "Keys", "a adds one", width))
 	lines = append(lines, keys[:min(len(keys), 5)]...)
 	lines = append(lines, "", part.Heading(t, "Last requests", "v all of them", width))

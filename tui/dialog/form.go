@@ -59,8 +59,10 @@ type FormOf[In, Out any] struct {
 	// wrong with it, by name.
 	Help   map[string]string
 	Checks map[string]func(string) error
-	Save   string // the label of the button that runs it
-	Busy   string // what is said while it runs; "saving" if empty
+	// Choices are the few that a field is one of, where only the screen knows them.
+	Choices map[string][]string
+	Save    string // the label of the button that runs it
+	Busy    string // what is said while it runs; "saving" if empty
 	// Says are lines above the fields, which may depend on what stands in them;
 	// nil for none.
 	Says func(t *theme.Theme, width int, value func(name string) string) []string
@@ -76,6 +78,9 @@ func NewForm[In, Out any](e *screen.Env, o FormOf[In, Out]) *Form[In, Out] {
 	for _, d := range FieldsAsked(reflect.TypeFor[In](), o.Asks) {
 		x := question{Field: d, given: d.Text(&o.Begin)}
 		w := WidgetOf(&d, o.Help[d.Name], slices.Contains(o.Must, d.Name))
+		if of := o.Choices[d.Name]; of != nil {
+			w.Choices = of
+		}
 		if check := o.Checks[d.Name]; check != nil {
 			w.Check = func(v string) error { return cmp.Or(d.Check(v), check(v)) }
 		}

@@ -21,6 +21,9 @@ func (s *Screen) Actions() []action.Action {
 		{ID: "gateways.new", Title: "new gateway", Keys: []string{"n"}, Needs: s.Env.ReadOnly, Run: s.create},
 		{ID: "gateways.edit", Title: "edit: rules, limits, aliases", Keys: []string{"e"}, Needs: s.Change, Run: s.edit},
 		{ID: "gateways.toggle", Title: "on/off", Keys: []string{"space", "s"}, Needs: s.Change, Run: s.toggle},
+		{ID: "gateways.raise", Title: "raise a limit until a date", Keys: []string{"R"}, Needs: s.Change, Run: func() tea.Cmd {
+			return dialog.Raise(s.Env, s.Snap, "gateway", s.Selected().ID)
+		}},
 	}, s.siteActions(), []action.Action{
 		{ID: "gateways.copy", Title: "copy the address: a line for apps", Keys: []string{"y"}, Needs: s.Chosen, Run: func() tea.Cmd {
 			return screen.Ask(screen.Copy{Text: s.lines(s.Selected())[0], What: "OPENAI_BASE_URL was"})

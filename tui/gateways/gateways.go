@@ -75,7 +75,8 @@ func (s *Screen) explain(g *control.GatewayView, width, rows int) screen.Detail 
 		{"origins", widget.Safe(strings.Join(g.Origins, " "))}, {"visitor", part.LimitsText(g.VisitorLimits)},
 		{"countries", widget.Safe(strings.Join(g.AllowedCountries, " "))}, {"not from", widget.Safe(strings.Join(g.BlockedCountries, " "))},
 	}
-	lines := append(part.Facts(t, facts, inner), "", part.Heading(t, "Use it", "y copies the address", inner))
+	lines := append(part.Refused(t, g.Refused, "gateway", s.Env.Zone, inner), part.Facts(t, facts, inner)...)
+	lines = append(lines, "", part.Heading(t, "Use it", "y copies the address", inner))
 	for _, l := range s.lines(g) {
 		lines = append(lines, widget.Safe(l))
 	}
@@ -85,8 +86,8 @@ func (s *Screen) explain(g *control.GatewayView, width, rows int) screen.Detail 
 	} else {
 		lines = append(lines, part.Gauges(t, g.LimitStates, inner, now)...)
 	}
-	lines = append(lines, "", part.Heading(t, "30 days", widget.Money(g.Last30Days.CostNanoUSD), inner))
-	lines = append(lines, part.Sums(t, &g.Last30Days, inner)...)
+	lines = append(lines, "", part.Heading(t, "This month", part.Charged(&g.Month), inner))
+	lines = append(lines, part.Sums(t, &g.Month, inner)...)
 	lines = append(lines, s.visitorLines(g, inner)...)
 	lines = append(lines, "", part.Heading(t, "Clients", "v shows them", inner))
 	lines = append(lines, s.clientLines(g, inner, max(rows-len(lines), 5))...)
@@ -124,7 +125,7 @@ func (s *Screen) clientLines(g *control.GatewayView, width, most int) []string {
 		}
 	}
 	slices.SortStableFunc(clients, func(a, b control.ClientView) int {
-		return cmp.Or(cmp.Compare(b.Last30Days.CostNanoUSD, a.Last30Days.CostNanoUSD), cmp.Compare(a.Slug, b.Slug))
+		return cmp.Or(cmp.Compare(b.Month.CostNanoUSD, a.Month.CostNanoUSD), cmp.Compare(a.Slug, b.Slug))
 	})
 	var out []string
 	for i := range clients {
@@ -133,7 +134,7 @@ func (s *Screen) clientLines(g *control.GatewayView, width, most int) []string {
 			out = append(out, t.Paint(theme.Muted, fmt.Sprintf("and %d more", len(clients)-i)))
 			break
 		}
-		out = append(out, widget.Between(part.ToneSign(t, control.ClientTable.Tone(c))+" "+widget.Safe(c.Slug), part.Budget(t, c.LimitStates)+"  "+widget.PadLeft(widget.Money(c.Last30Days.CostNanoUSD), 9), width))
+		out = append(out, widget.Between(part.ToneSign(t, control.ClientTable.Tone(c))+" "+widget.Safe(c.Slug), part.Budget(t, c.LimitStates)+"  "+widget.PadLeft(widget.Money(c.Month.CostNanoUSD), 9), width))
 	}
 	if len(out) == 0 {
 		out = append(out, t.Paint(theme.Muted, "none yet: n in Clients makes one"))

@@ -112,15 +112,16 @@ func (s *Screen) explain(k *control.KeyView, width, rows int) screen.Detail {
 		facts = append(facts, part.Fact{"before it", t.Paint(theme.Warn, "the key that it replaced works until "+day(k.OldUntil))})
 	}
 	tone := control.KeyTable.Tone(k)
-	lines := append([]string{part.ToneSign(t, tone) + " " + t.Paint(part.ToneRole(tone), k.State), ""}, part.Facts(t, facts, width)...)
+	lines := append([]string{part.ToneSign(t, tone) + " " + t.Paint(part.ToneRole(tone), k.State), ""}, part.Refused(t, k.Refused, "key", s.Env.Zone, width)...)
+	lines = append(lines, part.Facts(t, facts, width)...)
 	lines = append(lines, "", part.Heading(t, "Limits of this key", "", width))
 	if len(k.LimitStates) == 0 {
 		lines = append(lines, t.Paint(theme.Muted, "none: those of its client hold"))
 	} else {
 		lines = append(lines, part.Gauges(t, k.LimitStates, width, now)...)
 	}
-	lines = append(lines, "", part.Heading(t, "30 days", widget.Money(k.Last30Days.CostNanoUSD), width))
-	lines = append(lines, part.Sums(t, &k.Last30Days, width)...)
+	lines = append(lines, "", part.Heading(t, "This month", part.Charged(&k.Month), width))
+	lines = append(lines, part.Sums(t, &k.Month, width)...)
 	lines = append(lines, "", part.Heading(t, "Last requests", "v all of them", width))
 	lines = append(lines, s.Latest.Lines(s.Snap, width, max(rows-len(lines), 5), func(r *control.RequestView) string { return r.Model })...)
 	return screen.Detail{Title: widget.Safe(k.Label), Note: string(k.ID), Lines: lines}

@@ -127,6 +127,10 @@ func (s *Source) read(ctx context.Context, old *Snapshot, sums bool) *Snapshot {
 				return err
 			},
 			func() (err error) {
+				next.Days, err = control.UsageShow.Do(ctx, s.caller, control.UsageQuery{Month: "this", Every: control.Daily})
+				return err
+			},
+			func() (err error) {
 				next.ByModel, err = control.UsageShow.Do(ctx, s.caller, control.UsageQuery{Since: "24h", By: "model"})
 				return err
 			},

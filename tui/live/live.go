@@ -35,6 +35,7 @@ type Snapshot struct {
 	Providers []control.ProviderView
 	Models    []control.ModelView
 	Hours     control.Usage       // the last 24 hours, by hour
+	Days      control.Usage       // the month under way, by day
 	ByModel   control.Usage       // the last 24 hours, by model
 	ByCode    control.Usage       // refusals of the last 24 hours, by code
 	Tokens    []control.TokenView // access tokens of the last 30 days

@@ -151,8 +151,8 @@ func (s *Screen) explain(m *control.ModelView, inner, rows int) screen.Detail {
 		example := r.Cost(tally.Tokens{Input: 2000, Output: 500})
 		lines = append(lines, t.Paint(theme.Muted, "2,000 tokens in and 500 out cost ")+example.Display())
 	}
-	lines = append(lines, "", part.Heading(t, "30 days, under this name", widget.Money(m.Last30Days.CostNanoUSD), inner))
-	lines = append(lines, part.Sums(t, &m.Last30Days, inner)...)
+	lines = append(lines, "", part.Heading(t, "This month, under this name", part.Charged(&m.Month), inner))
+	lines = append(lines, part.Sums(t, &m.Month, inner)...)
 	lines = append(lines, "", part.Heading(t, "Last requests", "", inner))
 	lines = append(lines, s.Latest.Lines(s.Snap, inner, max(rows-len(lines), 5), func(r *control.RequestView) string { return r.Client })...)
 	return screen.Detail{Title: widget.Safe(m.Name), Note: string(m.ID), Lines: lines}

@@ -64,28 +64,41 @@ func (s *Screen) drawNeeds(width, height int) widget.Block {
 	case len(s.needs) == 0:
 		lines = append(lines, t.Paint(theme.OK, t.Glyphs.Good)+" Nothing: no cap is near, all providers answer.")
 	}
-	each := 2 // lines
-	if s.width < screen.Wide {
-		each = 1
+	room := rows
+	if s.width >= screen.Wide && rows >= 16 { // the models want some of it
+		room = rows - 6
 	}
-	fit := max(rows/each, 1)
-	if s.width >= screen.Wide && rows >= 12 { // the models want some room
-		fit = (rows - 6) / each
+	// What is chosen is seen whole, as are the gravest before it.
+	tall := func(from int) (n int) {
+		for i := from; i <= s.at && i < len(s.needs); i++ {
+			n += len(s.needLines(t, i, inner))
+		}
+		return n
 	}
-	s.top = max(min(s.top, s.at), s.at-fit+1)
-	s.top = max(min(s.top, len(s.needs)-fit), 0)
-	for i := s.top; i < min(s.top+fit, len(s.needs)); i++ {
-		lines = append(lines, s.needLines(t, i, inner)...)
+	for s.top = min(s.top, s.at); s.top < s.at && tall(s.top) > room; s.top++ {
 	}
+	seen := 0
+	for i := s.top; i < len(s.needs); i++ {
+		next := s.needLines(t, i, inner)
+		if seen > 0 && len(lines)+len(next) > room {
+			break
+		}
+		lines = append(lines, next...)
+		seen++
+	}
+	lines = lines[:min(len(lines), rows)]
 	if models := rows - len(lines) - 1; models >= 3 && s.width >= screen.Wide {
 		lines = append(append(lines, ""), s.modelLines(t, inner, models)...)
 	}
 	note := ""
 	switch n := len(s.needs); {
-	case n > fit:
-		note = fmt.Sprintf("%d-%d of %d", s.top+1, s.top+fit, n)
+	case n > seen:
+		note = fmt.Sprintf("%d-%d of %d", s.top+1, s.top+seen, n)
 	case n > 0:
 		note = fmt.Sprint(n)
+	}
+	if n := s.snap.Status.Refused.Total(); n > 0 {
+		note += fmt.Sprintf(" · %d refused now", n)
 	}
 	return widget.Box{Title: "Needs attention", Note: note, Focused: s.right}.Draw(t, width, height, lines)
 }
@@ -107,10 +120,27 @@ func (s *Screen) needLines(t *theme.Theme, i, width int) []string {
 		}
 		return []string{widget.Between(t.Paint(n.role, sign)+" "+text, t.Paint(theme.Muted, note), width)}
 	}
-	if s.right && i == s.at {
-		return []string{t.Selection.Render(widget.Pad(sign+" "+text, width)), t.Selection.Render(widget.Pad("  "+note, width))}
+	lines := []string{text}
+	for _, l := range []string{n.note, n.more} {
+		if l != "" {
+			lines = append(lines, widget.Truncate(widget.Safe(l), width-2))
+		}
 	}
-	return []string{t.Paint(n.role, sign) + " " + text, "  " + t.Paint(theme.Muted, note)}
+	for j, l := range lines {
+		lead := "  "
+		if j == 0 {
+			lead = sign + " "
+		}
+		switch {
+		case s.right && i == s.at:
+			lines[j] = t.Selection.Render(widget.Pad(lead+l, width))
+		case j == 0:
+			lines[j] = t.Paint(n.role, sign) + " " + l
+		default:
+			lines[j] = lead + t.Paint(theme.Muted, l)
+		}
+	}
+	return lines
 }
 
 // modelLines are the models by what they cost in the last 24 hours.

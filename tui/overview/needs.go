@@ -22,7 +22,11 @@ type need struct {
 	role theme.Role // Bad: somebody is refused; Warn: it will come to that; Info
 	text string
 	note string      // what follows from it, or the next step
+	more string      // a line more, where there is room
 	to   screen.Goto // where something is done about it
+	// kind and id are whose limit can be raised, "" for none.
+	kind string
+	id   tally.ID
 	// full is the share of a limit that is used: those closest to it come first.
 	full float64
 }
@@ -37,9 +41,9 @@ const (
 
 // needs finds what wants attention, the gravest first.
 func needs(s *live.Snapshot, now time.Time, zone *time.Location) []need {
-	var out []need
+	out, lines := refusedNeeds(s, zone)
 	for _, w := range s.Status.Warnings {
-		if !strings.HasPrefix(w, "keys expire") { // told key by key below
+		if !strings.HasPrefix(w, "keys expire") && !slices.Contains(lines, w) { // told one by one
 			role := theme.Warn
 			if s.Status.Fault != "" && strings.Contains(w, s.Status.Fault) {
 				role = theme.Bad // everybody is refused
@@ -50,16 +54,18 @@ func needs(s *live.Snapshot, now time.Time, zone *time.Location) []need {
 	}
 	for i := range s.Gateways {
 		g := &s.Gateways[i]
-		out = append(out, limitNeeds("gateway "+g.Slug, g.LimitStates, g.CreatedAt, now, zone, screen.Goto{Screen: "gateways", Filter: g.Slug})...)
+		if g.Refused == nil {
+			out = append(out, limitNeeds("gateway "+g.Slug, g.LimitStates, g.CreatedAt, now, zone, need{kind: "gateway", id: g.ID, to: screen.Goto{Screen: "gateways", Filter: "gateway:=" + g.Slug}})...)
+		}
 	}
 	for i := range s.Clients {
 		c := &s.Clients[i]
 		if c.Status == tally.Suspended {
-			out = append(out, need{role: theme.Warn, text: c.Slug + " is suspended", note: "since " + day(c.UpdatedAt, now, zone) + ": its requests are refused", to: screen.Goto{Screen: "clients", Filter: c.Slug}})
+			out = append(out, need{role: theme.Warn, text: c.Name + " is suspended", note: "since " + day(c.UpdatedAt, now, zone) + ": its requests are refused", to: screen.Goto{Screen: "clients", Filter: c.Slug}})
 			continue
 		}
-		if c.Status == tally.Active {
-			out = append(out, limitNeeds(c.Slug, c.LimitStates, c.CreatedAt, now, zone, screen.Goto{Screen: "clients", Filter: c.Slug})...)
+		if c.Status == tally.Active && c.Refused == nil {
+			out = append(out, limitNeeds(c.Name, c.LimitStates, c.CreatedAt, now, zone, need{kind: "client", id: c.ID, to: screen.Goto{Screen: "clients", Filter: "client:=" + c.Slug}})...)
 		}
 	}
 	out = append(out, keyNeeds(s.Keys, now, zone)...)
@@ -69,6 +75,70 @@ func needs(s *live.Snapshot, now time.Time, zone *time.Location) []need {
 		return cmp.Or(cmp.Compare(gravity(a.role), gravity(b.role)), cmp.Compare(b.full, a.full))
 	})
 	return out
+}
+
+// refusedNeeds are what limits of their own refuse now, those with the most refusals
+// first, and the lines that the engine warns of them with.
+func refusedNeeds(s *live.Snapshot, zone *time.Location) (out []need, lines []string) {
+	type refused struct {
+		n     need
+		count int64
+	}
+	var all []refused
+	zones := map[string]*time.Location{}
+	add := func(kind string, id tally.ID, name, called, gateway string, r *control.RefusedNow, to screen.Goto) {
+		if !r.ByLimit(kind) {
+			return
+		}
+		lines = append(lines, r.Line(called, cmp.Or(zones[gateway], time.UTC)))
+		n := need{role: theme.Bad, text: name + " is refused now", to: to, kind: kind, id: id, full: 1}
+		n.note = r.Metric.Format(r.Used) + " of " + r.Metric.Format(r.Max)
+		if !r.Metric.Money() {
+			n.note += " " + string(r.Metric)
+		}
+		if r.Count > 0 {
+			n.note += " · " + tally.Group(r.Count) + "×"
+		}
+		if !r.Since.IsZero() {
+			n.note += " since " + r.Since.In(zone).Format("Mon 15:04")
+		}
+		n.more = "for good"
+		if !r.Until.IsZero() {
+			n.more = "until " + r.Until.In(zone).Format("Mon 2 Jan 15:04")
+		}
+		if n.more += " · R raises it"; kind == "token" {
+			n.kind, n.more = "", strings.TrimSuffix(n.more, " · R raises it")
+		}
+		all = append(all, refused{n, r.Count})
+	}
+	for i := range s.Gateways {
+		g := &s.Gateways[i]
+		if z, err := time.LoadLocation(g.TimeZone); err == nil {
+			zones[g.Slug] = z
+		}
+		add("gateway", g.ID, "gateway "+g.Name, g.Slug, g.Slug, g.Refused, screen.Goto{Screen: "gateways", Filter: "gateway:=" + g.Slug})
+	}
+	clients := map[tally.ID]*control.ClientView{}
+	for i := range s.Clients {
+		c := &s.Clients[i]
+		clients[c.ID] = c
+		add("client", c.ID, c.Name, c.Slug, c.GatewaySlug, c.Refused, screen.Goto{Screen: "clients", Filter: "client:=" + c.Slug})
+	}
+	for i := range s.Keys {
+		k := &s.Keys[i]
+		if c := clients[k.Client]; c != nil {
+			add("key", k.ID, "key "+k.Label+" of "+c.Name, k.ClientSlug+"/"+k.Label, c.GatewaySlug, k.Refused, screen.Goto{Screen: "keys", Filter: "id:=" + string(k.ID)})
+		}
+	}
+	for i := range s.Tokens {
+		v := &s.Tokens[i]
+		add("token", "", "site token "+v.ID, v.ID, v.Gateway, v.Refused, screen.Goto{Screen: "gateways", Filter: v.Gateway})
+	}
+	slices.SortStableFunc(all, func(a, b refused) int { return cmp.Compare(b.count, a.count) })
+	for _, r := range all {
+		out = append(out, r.n)
+	}
+	return out, lines
 }
 
 func gravity(r theme.Role) int {
@@ -91,7 +161,7 @@ func placeOf(warning string) screen.Goto {
 // limitNeeds tells of a limit that is reached, near, or will be reached before
 // it resets: the gravest of them. Limits of a minute come and go too fast to be
 // told.
-func limitNeeds(whose string, states []control.LimitState, since, now time.Time, zone *time.Location, to screen.Goto) []need {
+func limitNeeds(whose string, states []control.LimitState, since, now time.Time, zone *time.Location, of need) []need {
 	var out []need
 	for _, l := range states {
 		share := part.ShareOf(l)
@@ -99,17 +169,16 @@ func limitNeeds(whose string, states []control.LimitState, since, now time.Time,
 		if l.Window.Unit == tally.Minute || share < nearShare && !(soon && share >= forecastShare) {
 			continue
 		}
-		n := need{role: theme.Warn, to: to, full: share}
+		n := of
+		n.role, n.full = theme.Warn, share
 		n.text = fmt.Sprintf("%s at %s of %s", whose, part.UsedText(share), capOf(&l))
 		switch {
 		case share >= 1 && l.Warn:
 			n.note = "a limit that only warns: nothing is refused"
+		case share >= 1 && !l.ResetsAt.IsZero():
+			n.note = "held by requests in flight, until it resets in " + widget.Until(l.ResetsAt, now)
 		case share >= 1:
-			n.role = theme.Bad
-			n.note = "refused for good: raise the limit"
-			if !l.ResetsAt.IsZero() {
-				n.note = "refused until it resets in " + widget.Until(l.ResetsAt, now)
-			}
+			n.note = "held by requests in flight"
 		case soon:
 			n.note = "cap reached " + day(at, now, zone) + " at this pace"
 		case !l.ResetsAt.IsZero():
@@ -201,7 +270,9 @@ func keyNeeds(keys []control.KeyView, now time.Time, zone *time.Location) []need
 			out = append(out, need{role: theme.Warn, text: fmt.Sprintf("key %s of %s expires in %s", k.Label, k.ClientSlug, widget.Until(k.ExpiresAt, now)),
 				note: "last used " + ago(k.LastUsedAt, now) + "; r on Keys replaces it", to: screen.Goto{Screen: "keys", Filter: k.ClientSlug}})
 		}
-		out = append(out, limitNeeds("key "+k.Label+" of "+k.ClientSlug, k.LimitStates, k.CreatedAt, now, zone, screen.Goto{Screen: "keys", Filter: k.ClientSlug})...)
+		if k.Refused == nil {
+			out = append(out, limitNeeds("key "+k.Label+" of "+k.ClientSlug, k.LimitStates, k.CreatedAt, now, zone, need{kind: "key", id: k.ID, to: screen.Goto{Screen: "keys", Filter: "id:=" + string(k.ID)}})...)
+		}
 	}
 	return out
 }

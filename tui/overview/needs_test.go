@@ -72,17 +72,19 @@ func TestDaysAreNamed(t *testing.T) {
 // client is named once.
 func TestWhatNeedsAttention(t *testing.T) {
 	client := func(slug string, status tally.Status, states ...control.LimitState) control.ClientView {
-		return control.ClientView{Client: tally.Client{Slug: slug, Status: status, Meta: tally.Meta{CreatedAt: noon.AddDate(-1, 0, 0), UpdatedAt: noon.Add(-48 * time.Hour)}}, LimitStates: states}
+		return control.ClientView{Client: tally.Client{Slug: slug, Name: slug, Status: status, Meta: tally.Meta{CreatedAt: noon.AddDate(-1, 0, 0), UpdatedAt: noon.Add(-48 * time.Hour)}}, LimitStates: states}
 	}
 	december := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
 	warns := state(tally.Cost, tally.Month, 120, 100, december)
 	warns.Warn = true
+	over := client("over", tally.Active, state(tally.Cost, tally.Month, 100, 100, december))
+	over.Refused = &control.RefusedNow{Of: "client", Name: "over", Limit: "cost=1/month", Metric: tally.Cost, Used: 100, Max: 100, Count: 7, Until: december}
 	s := &live.Snapshot{
-		Status: control.Status{Warnings: []string{"provider a cannot be used", "keys expire within a week: x/y"}, Unknown: 3},
+		Status: control.Status{Warnings: []string{over.Refused.Line("over", time.UTC), "provider a cannot be used", "keys expire within a week: x/y"}, Unknown: 3},
 		Clients: []control.ClientView{
 			client("calm", tally.Active, state(tally.Cost, tally.Month, 30, 100, december)),
 			client("near", tally.Active, state(tally.Cost, tally.Month, 85, 100, december), state(tally.TokensIO, tally.Day, 82, 100, noon.Add(time.Hour))),
-			client("over", tally.Active, state(tally.Cost, tally.Month, 100, 100, december)),
+			over,
 			client("rushing", tally.Active, state(tally.Requests, tally.Minute, 60, 60, noon.Add(time.Minute))),
 			client("stopped", tally.Suspended, state(tally.Cost, tally.Month, 100, 100, december)),
 			client("gone", tally.Inactive, state(tally.Cost, tally.Month, 100, 100, december)),
@@ -109,7 +111,7 @@ func TestWhatNeedsAttention(t *testing.T) {
 		got = append(got, n.text)
 	}
 	want := []string{
-		"over at 100% of " + cap, "openai: 3 of 6 requests failed in 10 min", "12 requests for models without a price: gpt-next",
+		"over is refused now", "openai: 3 of 6 requests failed in 10 min", "12 requests for models without a price: gpt-next",
 		"warned at 120% of " + cap, "Provider a cannot be used", "near at 85% of " + cap, "stopped is suspended", "key bot of near expires in 2 days",
 		"3 requests with a key that nobody has",
 	}

@@ -5,10 +5,12 @@ package overview
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
 	"tallygate/engine/control"
+	"tallygate/engine/tally"
 	"tallygate/tui/action"
 	"tallygate/tui/dialog"
 	"tallygate/tui/keys"
@@ -39,8 +41,8 @@ var overviewOrders = []string{"budget used", "spend", "last use"}
 // New makes the screen.
 func New(e *screen.Env) *Screen {
 	return &Screen{env: e, snap: &live.Snapshot{}, clients: widget.Table{Focused: true, Columns: []widget.Column{
-		{Width: 1}, {Title: "client"}, {Title: "30 days", Width: 9, Right: true, Priority: 3}, {Title: "budget", Width: 12},
-		{Title: "used", Width: 5, Right: true}, {Title: "of", Width: 14, Priority: 1}, {Title: "last", Width: 5, Right: true, Priority: 2},
+		{Width: 1}, {Title: "client"}, {Title: "month", Width: 9, Right: true, Priority: 3}, {Title: "budget", Width: 12},
+		{Title: "used", Width: 5, Right: true}, {Title: "of", Width: 14, Priority: 1}, {Title: "now", Width: 12, Right: true, Priority: 2},
 	}}}
 }
 
@@ -71,11 +73,11 @@ func (s *Screen) refresh() {
 		var first int
 		switch overviewOrders[s.order] {
 		case "budget used":
-			first = used(&b).Compare(used(&a))
+			first = cmp.Or(-cmp.Compare(refusals(&a), refusals(&b)), used(&b).Compare(used(&a)))
 		case "last use":
 			first = b.LastUsedAt.Compare(a.LastUsedAt)
 		}
-		return cmp.Or(first, cmp.Compare(b.Last30Days.CostNanoUSD, a.Last30Days.CostNanoUSD), cmp.Compare(b.Last30Days.Requests, a.Last30Days.Requests), cmp.Compare(a.Slug, b.Slug))
+		return cmp.Or(first, cmp.Compare(b.Month.CostNanoUSD, a.Month.CostNanoUSD), cmp.Compare(b.Month.Requests, a.Month.Requests), cmp.Compare(a.Slug, b.Slug))
 	})
 	rows := make([]widget.Row, 0, len(s.shown))
 	for i := range s.shown {
@@ -87,7 +89,7 @@ func (s *Screen) refresh() {
 			bar, used, of = widget.Bar(t, share, 12, role), t.Paint(role, part.UsedText(share)), t.Paint(theme.Muted, capOf(l))
 		}
 		rows = append(rows, widget.Row{ID: string(c.ID), Cells: []string{
-			part.ToneSign(t, control.ClientTable.Tone(c)), widget.Safe(c.Slug), widget.Money(c.Last30Days.CostNanoUSD), bar, used, of, widget.Ago(c.LastUsedAt, now),
+			part.ToneSign(t, control.ClientTable.Tone(c)), widget.Safe(c.Name), widget.Money(c.Month.CostNanoUSD), bar, used, of, s.stands(c, now),
 		}})
 	}
 	s.clients.SetRows(rows)
@@ -95,6 +97,31 @@ func (s *Screen) refresh() {
 	if !s.snap.Loaded {
 		s.clients.Empty = []string{"loading…"}
 	}
+}
+
+// stands says how a client stands now: refused, suspended, or used so long ago.
+func (s *Screen) stands(c *control.ClientView, now time.Time) string {
+	t := s.env.Theme
+	switch {
+	case c.Refused != nil && c.Refused.Limit != "" && c.Refused.Count > 0:
+		return t.Paint(theme.Bad, control.Compact(c.Refused.Count)+" refused")
+	case c.Refused != nil && c.Refused.Limit != "":
+		return t.Paint(theme.Bad, "refused")
+	case c.Status != tally.Active:
+		return t.Paint(theme.Warn, string(c.Status))
+	case c.LastUsedAt.IsZero():
+		return t.Paint(theme.Muted, "never used")
+	}
+	return widget.Ago(c.LastUsedAt, now) + " ago"
+}
+
+// refusals are how many requests of a client that is refused now were; -1 for one
+// that is served.
+func refusals(c *control.ClientView) int64 {
+	if c.Refused == nil || c.Refused.Limit == "" {
+		return -1
+	}
+	return c.Refused.Count
 }
 
 // used is the share that is used of a client's fullest limit.
@@ -146,6 +173,12 @@ func (s *Screen) Actions() []action.Action {
 			}
 			return ""
 		}},
+		{ID: "overview.raise", Title: "raise a limit until a date", Keys: []string{"R"}, Needs: s.notRaised, Run: func() tea.Cmd {
+			if s.right {
+				return dialog.Raise(s.env, s.snap, s.needs[s.at].kind, s.needs[s.at].id)
+			}
+			return dialog.Raise(s.env, s.snap, "client", s.shown[s.clients.Selected()].ID)
+		}},
 		{ID: "overview.order", Title: "sort: budget used, spend, last use", Keys: []string{"o"}, Run: func() tea.Cmd {
 			s.order = (s.order + 1) % len(overviewOrders)
 			s.refresh()
@@ -162,6 +195,19 @@ func (s *Screen) Actions() []action.Action {
 			return screen.Ask(screen.Copy{Text: s.curl(), What: "The curl was"})
 		}},
 	}
+}
+
+// notRaised says why no limit of what is chosen can be raised.
+func (s *Screen) notRaised() string {
+	switch {
+	case s.env.ReadOnly() != "":
+		return s.env.ReadOnly()
+	case s.right && (len(s.needs) == 0 || s.needs[s.at].kind == ""):
+		return "there is no limit to raise here"
+	case !s.right && s.clients.Selected() < 0:
+		return "no client is chosen"
+	}
+	return ""
 }
 
 func (s *Screen) noAddress() string {

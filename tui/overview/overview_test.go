@@ -26,14 +26,14 @@ func TestWhoIsCloseToACapIsSeenAtOnce(t *testing.T) {
 		tuitest.Run(t, tuitest.Setup{Size: size, Screens: several}, func(d *tuitest.Driver) {
 			d.Expect("by budget used", "Needs attention")
 			before := -1
-			for _, slug := range []string{"nordlicht-reisen", "hotel-aurora", "dr-silva-clinic", "website-chat", "search-index", "acme-bakery", "gym-pulse"} {
-				row := slices.IndexFunc(d.Lines(), regexp.MustCompile("[●◐○] "+slug+" ").MatchString)
+			for _, name := range []string{"Nordlicht", "Hotel Aurora", "Dr. Silva", "Website chat", "Search index", "Acme Bakery", "Gym Pulse"} {
+				row := slices.IndexFunc(d.Lines(), regexp.MustCompile("[●◐○✗] "+name).MatchString)
 				if row <= before {
-					t.Errorf("%s: %s stands too high:\n%s", size, slug, d.Screen())
+					t.Errorf("%s: %s stands too high:\n%s", size, name, d.Screen())
 				}
 				before = row
 			}
-			d.Expect("nordlicht-reisen at 99% of $")
+			d.Expect("Nordlicht Reisen is refused now", "1 refused now")
 			d.Press("o").Expect("by spend").Press("o").Expect("by last use")
 		})
 	}
@@ -42,7 +42,20 @@ func TestWhoIsCloseToACapIsSeenAtOnce(t *testing.T) {
 func TestTheOverviewLeadsToWhatItShows(t *testing.T) {
 	tuitest.Run(t, tuitest.Setup{Screens: several}, func(d *tuitest.Driver) {
 		d.Press("down", "enter").Expect("/ hotel-aurora", "Hotel Aurora")
-		d.Press("1", "tab", "j", "j", "j", "G", "g", "j", "j", "enter").Expect("/ nordlicht-reisen", "Nordlicht GmbH")
+		d.Press("1", "tab", "j", "j", "j", "G", "g", "enter").Expect("/ client:=nordlicht-reisen", "Nordlicht GmbH", "Refused since", "The caller reads")
+	})
+}
+
+// Somebody's bot has stopped: who it is stands first, and R asks until when it may go
+// on.
+func TestARefusedClientIsRaisedUntilADate(t *testing.T) {
+	tuitest.Run(t, tuitest.Setup{Screens: several}, func(d *tuitest.Driver) {
+		d.Press("R").Expect("Raise a limit of Nordlicht Reisen", "refused since").Type("friday").Press("ctrl+s").Expect("Raised: cost=1.44/month +0.72 until 2026-11-27")
+		in := tuitest.Last(t, d, control.ClientsRaise)
+		if in.Until != "friday" || in.Limit != "cost/month" || in.By != "0.72" {
+			t.Errorf("raised by %+v", in)
+		}
+		d.Wait(3 * time.Second).ExpectNot("refused now")
 	})
 }
 

@@ -2,6 +2,7 @@ package overview
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"tallygate/engine/control"
@@ -150,7 +151,7 @@ func (x *tile) draw(t *theme.Theme, width, height int, loaded bool) widget.Block
 	return widget.Box{Title: x.title}.Draw(t, width, height, lines)
 }
 
-// drawCharts draws requests per second and the cost per hour, the latter only
+// drawCharts draws requests per second and the spend per day, the latter only
 // where there is room for both.
 func (s *Screen) drawCharts(height int) widget.Block {
 	if s.width < screen.Wide {
@@ -160,6 +161,8 @@ func (s *Screen) drawCharts(height int) widget.Block {
 	return widget.Beside(s.drawTraffic(left, height), s.drawCost(s.width-left, height))
 }
 
+// drawTraffic draws what is answered, and what is refused in rows of its own below
+// where there is room for both.
 func (s *Screen) drawTraffic(width, height int) widget.Block {
 	t := s.env.Theme
 	inner, rows := widget.Inner(width, height)
@@ -173,20 +176,34 @@ func (s *Screen) drawTraffic(width, height int) widget.Block {
 	per := func(n int64) float64 { return float64(n) / size.Seconds() }
 	answered := part.Each(buckets, func(b *tally.Second) float64 { return per(b.Requests) })
 	refused := part.Each(buckets, func(b *tally.Second) float64 { return per(b.Refused) })
-	chart := widget.Chart{Format: part.Rate, Times: []string{"-15m", "-10m", "-5m", "now"},
-		Series: []widget.Series{{Values: refused, Role: theme.Warn}, {Values: answered, Role: theme.Accent}}}
+	chart := func(values []float64, role theme.Role, rows int) []string {
+		return widget.Chart{Format: part.Rate, Times: []string{"-15m", "-10m", "-5m", "now"}, Series: []widget.Series{{Values: values, Role: role}}}.Draw(t, inner, rows).Lines()
+	}
 	note := part.Legend(t, theme.Accent, "answered "+part.Rate(answered[len(answered)-1])) + "  " + part.Legend(t, theme.Warn, "refused "+part.Rate(refused[len(refused)-1]))
-	return widget.Box{Title: "Requests/s", Note: note, NotePainted: true}.Draw(t, width, height, chart.Draw(t, inner, rows).Lines())
+	var lines []string
+	if below := rows * 2 / 5; below >= widget.MinChart && slices.Max(refused) > 0 {
+		lines = append(chart(answered, theme.Accent, rows-below), chart(refused, theme.Warn, below)...)
+	} else {
+		lines = chart(answered, theme.Accent, rows)
+	}
+	return widget.Box{Title: "Requests/s", Note: note, NotePainted: true}.Draw(t, width, height, lines)
 }
 
+// drawCost draws what each day of the month has cost, and what is expected of the
+// rest.
 func (s *Screen) drawCost(width, height int) widget.Block {
 	t := s.env.Theme
 	inner, rows := widget.Inner(width, height)
-	hours := part.InHours(&s.snap.Hours, s.env.Clock(), s.env.Zone, 24)
-	chart := widget.Chart{Format: part.Dollars, Times: []string{"-24h", "-18h", "-12h", "-6h", "now"},
-		Series: []widget.Series{{Values: part.Each(hours, func(h *control.Sums) float64 { return float64(h.CostNanoUSD) / float64(tally.Dollar) }), Role: theme.Accent}}}
-	note := fmt.Sprintf("last hour %s  24 h %s", widget.Money(hours[23].CostNanoUSD), widget.Money(s.snap.Status.Last24Hours.CostNanoUSD))
-	return widget.Box{Title: "Cost per hour", Note: note}.Draw(t, width, height, chart.Draw(t, inner, rows).Lines())
+	m, ok := part.MonthOf(&s.snap.Days, s.env.Clock())
+	if !ok {
+		return widget.Box{Title: "Spend per day"}.Draw(t, width, height, []string{t.Paint(theme.Muted, "loading"+t.Glyphs.Ellipsis)})
+	}
+	l, _ := spendCap(s.snap.Gateways)
+	budget := part.BudgetOf([]control.LimitState{l})
+	note := fmt.Sprintf("today %s  so far %s", widget.Money(m.Days[len(m.Days)-1]), widget.Money(m.Total))
+	columns := m.Columns(budget, false)
+	lines := append(columns.Draw(t, inner, rows-1).Lines(), m.Says(t, budget, false))
+	return widget.Box{Title: "Spend per day, " + m.Name(), Note: note}.Draw(t, width, height, lines)
 }
 
 // spendCap is the share of the gateways' tightest limit on money, if there is

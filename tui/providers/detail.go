@@ -41,8 +41,8 @@ func (s *Screen) explain(p *control.ProviderView, inner, rows int) screen.Detail
 	lines = append(lines, "", part.Heading(t, "24 hours", widget.Money(day.CostNanoUSD), inner))
 	lines = append(lines, part.Sums(t, &day, inner)...)
 	lines = append(lines, s.failedLines(p, inner)...)
-	lines = append(lines, "", part.Heading(t, "30 days", widget.Money(p.Last30Days.CostNanoUSD), inner))
-	lines = append(lines, part.Sums(t, &p.Last30Days, inner)...)
+	lines = append(lines, "", part.Heading(t, "This month", part.Charged(&p.Month), inner))
+	lines = append(lines, part.Sums(t, &p.Month, inner)...)
 	lines = append(lines, "", part.Heading(t, "Last requests", "", inner))
 	lines = append(lines, s.Latest.Lines(s.Snap, inner, max(rows-len(lines), 5), func(r *control.RequestView) string { return r.Model })...)
 	return screen.Detail{Title: widget.Safe(p.Name), Note: "since " + p.CreatedAt.In(s.Env.Zone).Format("2 Jan 2006"), Lines: lines}

@@ -3,6 +3,7 @@
 package requests
 
 import (
+	"cmp"
 	"slices"
 
 	tea "charm.land/bubbletea/v2"
@@ -220,6 +221,10 @@ func (s *Screen) Actions() []action.Action {
 		{ID: "requests.client", Title: "client: open it", Keys: []string{"v"}, Needs: s.Chosen, Run: func() tea.Cmd {
 			return screen.Ask(screen.Goto{Screen: "clients", Filter: "client:=" + s.Selected().Client})
 		}},
+		{ID: "requests.raise", Title: "raise the limit that refused it", Keys: []string{"R"}, Needs: s.notRaised, Run: func() tea.Cmd {
+			kind, id := s.limited()
+			return dialog.Raise(s.Env, s.Snap, kind, id)
+		}},
 		{ID: "requests.export", Title: "export: CSV or JSON of what the filter selects", Keys: []string{"X"}, Needs: s.Env.ReadOnly, Run: func() tea.Cmd {
 			name := "requests-" + s.Env.Clock().In(s.Env.Zone).Format("2006-01-02-1504")
 			return screen.Ask(screen.Open{Dialog: dialog.NewExport("Export requests", name, requestSheet(s.Env, s.query()))})
@@ -232,4 +237,31 @@ func (s *Screen) Actions() []action.Action {
 
 func (s *Screen) detailOf(v *control.RequestView, width, _ int) screen.Detail {
 	return screen.Detail{Title: "Request", Note: v.At.In(s.Env.Zone).Format("Mon 2 Jan 15:04:05.000"), Lines: s.explain(v, width)}
+}
+
+// limited is whose limit refused the request that is chosen or, if none did, its key;
+// "" for a request without a key.
+func (s *Screen) limited() (kind string, id tally.ID) {
+	v := s.Selected()
+	if v.Reached != nil {
+		if kind, id = v.Reached.Subject.Split(); kind == "gateway" || kind == "client" || kind == "key" {
+			return kind, id
+		}
+		return "", ""
+	}
+	if v.KeyID == "" {
+		return "", ""
+	}
+	return "key", v.KeyID
+}
+
+// notRaised says why no limit of the request that is chosen can be raised.
+func (s *Screen) notRaised() string {
+	why := cmp.Or(s.Env.ReadOnly(), s.Chosen())
+	if why == "" {
+		if kind, _ := s.limited(); kind == "" {
+			return "limits of access tokens and visitors are not raised: mint another token, or edit the gateway"
+		}
+	}
+	return why
 }

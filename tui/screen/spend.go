@@ -1,13 +1,11 @@
 package screen
 
 import (
-	"math"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
 
 	"tallygate/engine/control"
-	"tallygate/engine/tally"
 	"tallygate/tui/part"
 	"tallygate/tui/theme"
 	"tallygate/tui/widget"
@@ -45,28 +43,18 @@ func (s *Spend) Answer(a Answer) tea.Cmd {
 	return nil
 }
 
-// Lines draw the spend per day, as a chart where there is room. The shape has the
-// days that are over; today is a number beside it.
-func (s *Spend) Lines(t *theme.Theme, width, room int, sums *control.Sums) []string {
-	if !s.ready {
+// Lines draw the spend of each day of the month under way, as a chart where there is
+// room.
+func (s *Spend) Lines(t *theme.Theme, width, room int, limits []control.LimitState, refused *control.RefusedNow) []string {
+	m, ok := part.MonthOf(&s.days, s.Env.Clock())
+	if !s.ready || !ok {
 		return []string{part.Heading(t, "Spend per day", "", width), t.Paint(theme.Muted, "loading"+t.Glyphs.Ellipsis)}
 	}
-	values := make([]float64, 30)
-	var today tally.NanoUSD
-	from := part.Midnight(s.Env.Clock(), s.Env.Zone)
-	for _, r := range s.days.Rows {
-		ago := int(math.Round(from.Sub(r.At).Hours() / 24)) // of the gateway's zone, whose days may be some hours off
-		switch i := len(values) - ago; {
-		case ago <= 0:
-			today += r.CostNanoUSD
-		case i >= 0:
-			values[i] += float64(r.CostNanoUSD) / float64(tally.Dollar)
-		}
+	budget, usedUp := part.BudgetOf(limits), refused != nil && refused.Limit != ""
+	head := part.Heading(t, "Spend per day, "+m.Name(), "today "+widget.Money(m.Days[len(m.Days)-1])+"   so far "+widget.Money(m.Total), width)
+	columns := m.Columns(budget, usedUp)
+	if room < widget.MinColumns+3 {
+		return []string{head, widget.Spark(t, columns.Values, min(width, len(columns.Values)), theme.Accent)}
 	}
-	head := part.Heading(t, "Spend per day", "today "+widget.Money(today)+"   30 days "+widget.Money(sums.CostNanoUSD), width)
-	if room < widget.MinChart+2 {
-		return []string{head, widget.Spark(t, values, min(width, 30), theme.Accent)}
-	}
-	chart := widget.Chart{Series: []widget.Series{{Values: values, Role: theme.Accent}}, Format: part.Dollars, Times: []string{"-30d", "-20d", "-10d", "yesterday"}}
-	return append([]string{head}, chart.Draw(t, width, min(room-1, 10)).Lines()...)
+	return append(append([]string{head}, columns.Draw(t, width, min(room-2, 10)).Lines()...), m.Says(t, budget, usedUp))
 }

@@ -64,6 +64,8 @@ type Glyphs struct {
 	Border             lipgloss.Border
 	Bar, BarRest       string
 	Spark              []string // from empty to full
+	Eighths            []string // of a cell, from one to all
+	Shade, Dash, Line  string   // what is expected, a level across, a cursor
 	On, Half, Off      string   // active, suspended, inactive
 	Good, Wrong, Alert string
 	Pointer, Ellipsis  string
@@ -76,8 +78,9 @@ type Glyphs struct {
 
 var rich = Glyphs{
 	Border: lipgloss.RoundedBorder(), Bar: "━", BarRest: "─",
-	Spark: []string{"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"},
-	On:    "●", Half: "◐", Off: "○", Good: "✓", Wrong: "✗", Alert: "!", Pointer: "▸", Ellipsis: "…",
+	Spark:   []string{"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"},
+	Eighths: []string{"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"}, Shade: "░", Dash: "┄", Line: "┊",
+	On: "●", Half: "◐", Off: "○", Good: "✓", Wrong: "✗", Alert: "!", Pointer: "▸", Ellipsis: "…",
 	Up: "▲", Down: "▼", Right: "→", Dot: "·", Logo: "▲", Mask: "•",
 	Spinner: []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"},
 	Chosen:  "(•)", Unchosen: "( )", Checked: "[x]", Unchecked: "[ ]",
@@ -85,8 +88,9 @@ var rich = Glyphs{
 
 var plain = Glyphs{
 	Border: lipgloss.ASCIIBorder(), Bar: "=", BarRest: "-",
-	Spark: []string{"_", "_", ".", ".", "-", "-", "^", "^"},
-	On:    "*", Half: "%", Off: "o", Good: "v", Wrong: "x", Alert: "!", Pointer: ">", Ellipsis: "~",
+	Spark:   []string{"_", "_", ".", ".", "-", "-", "^", "^"},
+	Eighths: []string{"_", "_", "_", "#", "#", "#", "#", "#"}, Shade: ":", Dash: "-", Line: "|",
+	On: "*", Half: "%", Off: "o", Good: "v", Wrong: "x", Alert: "!", Pointer: ">", Ellipsis: "~",
 	Up: "^", Down: "v", Right: ">", Dot: "-", Logo: "#", Mask: "*",
 	Spinner: []string{"|", "/", "-", `\`},
 	Chosen:  "(*)", Unchosen: "( )", Checked: "[x]", Unchecked: "[ ]",
