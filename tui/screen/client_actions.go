@@ -16,35 +16,35 @@ import (
 
 func (s *Clients) Actions() []action.Action {
 	return slices.Concat([]action.Action{
-		{ID: "clients.new", Title: "new client", Keys: []string{"n"}, Needs: s.env.ReadOnly, Run: s.create},
-		{ID: "clients.edit", Title: "edit: details and limits", Keys: []string{"e"}, Needs: s.change, Run: s.edit},
-		{ID: "clients.key", Title: "add a key", Keys: []string{"a"}, Needs: s.change, Run: func() tea.Cmd {
-			return Ask(Open{newKeyForm(s.env, s.selected().Slug)})
+		{ID: "clients.new", Title: "new client", Keys: []string{"n"}, Needs: s.Env.ReadOnly, Run: s.create},
+		{ID: "clients.edit", Title: "edit: details and limits", Keys: []string{"e"}, Needs: s.Change, Run: s.edit},
+		{ID: "clients.key", Title: "add a key", Keys: []string{"a"}, Needs: s.Change, Run: func() tea.Cmd {
+			return Ask(Open{newKeyForm(s.Env, s.Selected().Slug)})
 		}},
-		{ID: "clients.suspend", Title: "suspend / activate", Keys: []string{"s"}, Needs: s.change, Run: s.toggle},
-		{ID: "clients.requests", Title: "requests of this client", Keys: []string{"v"}, Needs: s.chosen, Run: func() tea.Cmd {
-			return Ask(Goto{Screen: "requests", Filter: "client:=" + s.selected().Slug})
+		{ID: "clients.suspend", Title: "suspend / activate", Keys: []string{"s"}, Needs: s.Change, Run: s.toggle},
+		{ID: "clients.requests", Title: "requests of this client", Keys: []string{"v"}, Needs: s.Chosen, Run: func() tea.Cmd {
+			return Ask(Goto{Screen: "requests", Filter: "client:=" + s.Selected().Slug})
 		}},
-		{ID: "clients.delete", Title: "delete: asks first", Keys: []string{"d"}, Danger: true, Needs: s.change, Run: s.remove},
-		{ID: "clients.copy", Title: "copy the id", Keys: []string{"y"}, Needs: s.chosen, Run: func() tea.Cmd {
-			return Ask(Copy{string(s.selected().ID), "The client's id was"})
+		{ID: "clients.delete", Title: "delete: asks first", Keys: []string{"d"}, Danger: true, Needs: s.Change, Run: s.remove},
+		{ID: "clients.copy", Title: "copy the id", Keys: []string{"y"}, Needs: s.Chosen, Run: func() tea.Cmd {
+			return Ask(Copy{string(s.Selected().ID), "The client's id was"})
 		}},
-	}, s.sorting())
+	}, s.Sorting())
 }
 
 func (s *Clients) create() tea.Cmd {
 	var begin control.CreateClient
 	begin.Limits = limitsOf("requests=60/minute cost=10/month")
 	var asks []string
-	if len(s.snap.Gateways) > 1 {
-		asks, begin.Gateway = []string{"gateway"}, s.snap.Gateways[0].Slug
+	if len(s.Snap.Gateways) > 1 {
+		asks, begin.Gateway = []string{"gateway"}, s.Snap.Gateways[0].Slug
 	}
-	return Ask(Open{NewForm(s.env, FormOf[control.CreateClient, tally.Client]{
+	return Ask(Open{NewForm(s.Env, FormOf[control.CreateClient, tally.Client]{
 		Heading: "New client", Op: control.ClientsCreate, Save: "Create", Begin: begin, Must: []string{"name"},
 		Asks: append(append([]string{"name"}, asks...), clientAsks...),
 		Done: func(c tally.Client) tea.Cmd {
 			return tea.Batch(Ask(Say{Text: "Created " + c.Slug + ". It needs a key: answer the next question, or press esc."}),
-				Ask(Open{newKeyForm(s.env, c.Slug)}))
+				Ask(Open{newKeyForm(s.Env, c.Slug)}))
 		},
 	})})
 }
@@ -63,8 +63,8 @@ func limitsOf(text string) (out []tally.LimitEdit) {
 }
 
 func (s *Clients) edit() tea.Cmd {
-	c := s.selected()
-	return Ask(Open{NewForm(s.env, FormOf[control.UpdateClient, tally.Client]{
+	c := s.Selected()
+	return Ask(Open{NewForm(s.Env, FormOf[control.UpdateClient, tally.Client]{
 		Heading: "Edit " + widget.Safe(c.Slug), Op: control.ClientsUpdate, Save: "Save", Change: true, Must: []string{"name"},
 		Asks:  append([]string{"name", "slug"}, clientAsks...),
 		Fixed: control.UpdateClient{Client: string(c.ID)},
@@ -76,38 +76,38 @@ func (s *Clients) edit() tea.Cmd {
 // toggle suspends an active client, after asking if it is in use, and activates
 // any other.
 func (s *Clients) toggle() tea.Cmd {
-	c := *s.selected()
+	c := *s.Selected()
 	if c.Status != tally.Active {
-		return Do(s.env, control.ClientsActivate, control.Named{Name: string(c.ID)}, c.Slug+" is served again.")
+		return Do(s.Env, control.ClientsActivate, control.Named{Name: string(c.ID)}, c.Slug+" is served again.")
 	}
 	suspend := func() tea.Cmd {
-		return Do(s.env, control.ClientsSuspend, control.Named{Name: string(c.ID)}, c.Slug+" is suspended: s activates it again.")
+		return Do(s.Env, control.ClientsSuspend, control.Named{Name: string(c.ID)}, c.Slug+" is suspended: s activates it again.")
 	}
-	if s.env.Clock().Sub(c.LastUsedAt) > 24*time.Hour {
+	if s.Env.Clock().Sub(c.LastUsedAt) > 24*time.Hour {
 		return suspend()
 	}
 	return Ask(Open{NewConfirm(Confirm{
 		Heading: "Suspend " + widget.Safe(c.Slug) + "?", Do: "Suspend", Yes: suspend,
-		Says: []string{fmt.Sprintf("It was used %s ago. Its next request will be refused with 403, until you activate it again.", widget.Ago(c.LastUsedAt, s.env.Clock()))},
+		Says: []string{fmt.Sprintf("It was used %s ago. Its next request will be refused with 403, until you activate it again.", widget.Ago(c.LastUsedAt, s.Env.Clock()))},
 	})})
 }
 
 func (s *Clients) remove() tea.Cmd {
-	c := *s.selected()
+	c := *s.Selected()
 	confirm := Confirm{
 		Heading: "Delete client " + widget.Safe(c.Slug) + "?", Do: "Delete",
-		Says: []string{fmt.Sprintf("This revokes %d keys. %s", c.Keys, lastUse(c.LastUsedAt, s.env.Clock())), "Usage and cost history stays for reports."},
+		Says: []string{fmt.Sprintf("This revokes %d keys. %s", c.Keys, lastUse(c.LastUsedAt, s.Env.Clock())), "Usage and cost history stays for reports."},
 		Yes: func() tea.Cmd {
-			return Do(s.env, control.ClientsDelete, control.Named{Name: string(c.ID)}, "Deleted "+c.Slug+".")
+			return Do(s.Env, control.ClientsDelete, control.Named{Name: string(c.ID)}, "Deleted "+c.Slug+".")
 		},
 	}
 	if c.Status == tally.Active {
 		confirm.Instead = "Suspend instead"
 		confirm.Rather = func() tea.Cmd {
-			return Do(s.env, control.ClientsSuspend, control.Named{Name: string(c.ID)}, c.Slug+" is suspended.")
+			return Do(s.Env, control.ClientsSuspend, control.Named{Name: string(c.ID)}, c.Slug+" is suspended.")
 		}
 	}
-	if !c.LastUsedAt.IsZero() && s.env.Clock().Sub(c.LastUsedAt) < 24*time.Hour {
+	if !c.LastUsedAt.IsZero() && s.Env.Clock().Sub(c.LastUsedAt) < 24*time.Hour {
 		confirm.Name = c.Slug
 	}
 	return Ask(Open{NewConfirm(confirm)})

@@ -165,3 +165,20 @@ func oneOf[T ~string](t *theme.Theme, label string, choices []T, at int) string 
 	}
 	return out.String()
 }
+
+// dollars writes a number on the axis of money.
+func dollars(v float64) string { return widget.Money(tally.NanoUSD(v * float64(tally.Dollar))) }
+
+// words writes a code as words.
+func words(code string) string { return strings.ReplaceAll(code, "_", " ") }
+
+// upper begins a sentence.
+func upper(s string) string {
+	if s == "" {
+		return ""
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// millis is a length of time in milliseconds.
+func millis(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }

@@ -15,32 +15,32 @@ import (
 
 func (s *Gateways) Actions() []action.Action {
 	return slices.Concat([]action.Action{
-		{ID: "gateways.new", Title: "new gateway", Keys: []string{"n"}, Needs: s.env.ReadOnly, Run: s.create},
-		{ID: "gateways.edit", Title: "edit: rules, limits, aliases", Keys: []string{"e"}, Needs: s.change, Run: s.edit},
-		{ID: "gateways.toggle", Title: "on/off", Keys: []string{"space", "s"}, Needs: s.change, Run: s.toggle},
+		{ID: "gateways.new", Title: "new gateway", Keys: []string{"n"}, Needs: s.Env.ReadOnly, Run: s.create},
+		{ID: "gateways.edit", Title: "edit: rules, limits, aliases", Keys: []string{"e"}, Needs: s.Change, Run: s.edit},
+		{ID: "gateways.toggle", Title: "on/off", Keys: []string{"space", "s"}, Needs: s.Change, Run: s.toggle},
 	}, s.siteActions(), []action.Action{
-		{ID: "gateways.copy", Title: "copy the address: a line for apps", Keys: []string{"y"}, Needs: s.chosen, Run: func() tea.Cmd {
-			return Ask(Copy{s.lines(s.selected())[0], "OPENAI_BASE_URL was"})
+		{ID: "gateways.copy", Title: "copy the address: a line for apps", Keys: []string{"y"}, Needs: s.Chosen, Run: func() tea.Cmd {
+			return Ask(Copy{s.lines(s.Selected())[0], "OPENAI_BASE_URL was"})
 		}},
-		{ID: "gateways.rotate", Title: "rotate its private key", Keys: []string{"r"}, Needs: s.change, Run: s.rotate},
-		{ID: "gateways.revoke_tokens", Title: "revoke all its access tokens: asks first", Danger: true, Needs: s.change, Run: s.revokeAll},
-		{ID: "gateways.clients", Title: "its clients", Keys: []string{"v"}, Needs: s.chosen, Run: func() tea.Cmd {
-			return Ask(Goto{Screen: "clients", Filter: "gateway:=" + s.selected().Slug})
+		{ID: "gateways.rotate", Title: "rotate its private key", Keys: []string{"r"}, Needs: s.Change, Run: s.rotate},
+		{ID: "gateways.revoke_tokens", Title: "revoke all its access tokens: asks first", Danger: true, Needs: s.Change, Run: s.revokeAll},
+		{ID: "gateways.clients", Title: "its clients", Keys: []string{"v"}, Needs: s.Chosen, Run: func() tea.Cmd {
+			return Ask(Goto{Screen: "clients", Filter: "gateway:=" + s.Selected().Slug})
 		}},
-		{ID: "gateways.delete", Title: "delete: asks first", Keys: []string{"d"}, Danger: true, Needs: s.change, Run: s.remove},
-	}, s.sorting())
+		{ID: "gateways.delete", Title: "delete: asks first", Keys: []string{"d"}, Danger: true, Needs: s.Change, Run: s.remove},
+	}, s.Sorting())
 }
 
 func (s *Gateways) toggle() tea.Cmd {
-	g := *s.selected()
+	g := *s.Selected()
 	on := !g.Enabled
 	in := control.UpdateGateway{Gateway: string(g.ID)}
 	in.Enabled = &on
 	if on {
-		return Do(s.env, control.GatewaysUpdate, in, g.Slug+" is on.")
+		return Do(s.Env, control.GatewaysUpdate, in, g.Slug+" is on.")
 	}
 	off := func() tea.Cmd {
-		return Do(s.env, control.GatewaysUpdate, in, g.Slug+" is off: space puts it on again.")
+		return Do(s.Env, control.GatewaysUpdate, in, g.Slug+" is off: space puts it on again.")
 	}
 	if s.today(&g) == 0 {
 		return off()
@@ -53,9 +53,9 @@ func (s *Gateways) toggle() tea.Cmd {
 
 // today counts the clients of a gateway that were seen in the last 24 hours.
 func (s *Gateways) today(g *control.GatewayView) (n int) {
-	for i := range s.snap.Clients {
-		c := &s.snap.Clients[i]
-		if c.Gateway == g.ID && !c.LastUsedAt.IsZero() && s.env.Clock().Sub(c.LastUsedAt) < 24*time.Hour {
+	for i := range s.Snap.Clients {
+		c := &s.Snap.Clients[i]
+		if c.Gateway == g.ID && !c.LastUsedAt.IsZero() && s.Env.Clock().Sub(c.LastUsedAt) < 24*time.Hour {
 			n++
 		}
 	}
@@ -69,11 +69,11 @@ var gatewayAsks = []string{"time_zone", "cycle_day", "limits", "default_model", 
 func (s *Gateways) create() tea.Cmd {
 	var begin control.CreateGateway
 	begin.CycleDay = new(1)
-	return Ask(Open{NewForm(s.env, FormOf[control.CreateGateway, control.GatewayCreated]{
+	return Ask(Open{NewForm(s.Env, FormOf[control.CreateGateway, control.GatewayCreated]{
 		Heading: "New gateway", Op: control.GatewaysCreate, Save: "Create", Asks: append([]string{"name"}, gatewayAsks...), Must: []string{"name"}, Begin: begin,
 		Help: map[string]string{"time_zone": "IANA name like Europe/Lisbon: days and months of limits begin there; empty for this machine's"},
 		Done: func(g control.GatewayCreated) tea.Cmd {
-			s.table.Select(string(g.ID))
+			s.Grid.Select(string(g.ID))
 			return Ask(Open{shownPrivateKey(g)})
 		},
 	})})
@@ -87,8 +87,8 @@ func shownPrivateKey(g control.GatewayCreated) Dialog {
 }
 
 func (s *Gateways) edit() tea.Cmd {
-	g := s.selected()
-	return Ask(Open{NewForm(s.env, FormOf[control.UpdateGateway, tally.Gateway]{
+	g := s.Selected()
+	return Ask(Open{NewForm(s.Env, FormOf[control.UpdateGateway, tally.Gateway]{
 		Heading: "Edit " + widget.Safe(g.Slug), Op: control.GatewaysUpdate, Save: "Save", Change: true, Must: []string{"name"},
 		Asks:  append([]string{"name", "slug"}, gatewayAsks...),
 		Fixed: control.UpdateGateway{Gateway: string(g.ID)},
@@ -98,8 +98,8 @@ func (s *Gateways) edit() tea.Cmd {
 }
 
 func (s *Gateways) rotate() tea.Cmd {
-	g := s.selected()
-	return Ask(Open{NewForm(s.env, FormOf[control.RotateGateway, control.GatewayCreated]{
+	g := s.Selected()
+	return Ask(Open{NewForm(s.Env, FormOf[control.RotateGateway, control.GatewayCreated]{
 		Heading: "Rotate the private key of " + widget.Safe(g.Slug), Op: control.GatewaysRotate, Save: "Make the new key",
 		Help:  map[string]string{"grace_ns": "and so do the access tokens it signed; empty stops both at once. Keys of clients are not touched."},
 		Asks:  []string{"grace_ns"},
@@ -111,7 +111,7 @@ func (s *Gateways) rotate() tea.Cmd {
 // remove deletes a gateway without clients; the engine refuses any other, so
 // there is nothing to confirm then.
 func (s *Gateways) remove() tea.Cmd {
-	g := *s.selected()
+	g := *s.Selected()
 	if g.Clients > 0 {
 		return Fail(tally.Errorf(tally.InUse, "%s has %s", g.Slug, plural(int64(g.Clients), "client")).WithHint("delete them first; v shows them"))
 	}
@@ -119,13 +119,13 @@ func (s *Gateways) remove() tea.Cmd {
 		Heading: "Delete gateway " + widget.Safe(g.Slug) + "?", Do: "Delete",
 		Says: []string{"It has no clients. Its private key stops working, and so do the access tokens it signed.", "Usage and cost history stays for reports."},
 		Yes: func() tea.Cmd {
-			return Do(s.env, control.GatewaysDelete, control.Named{Name: string(g.ID)}, "Deleted "+g.Slug+".")
+			return Do(s.Env, control.GatewaysDelete, control.Named{Name: string(g.ID)}, "Deleted "+g.Slug+".")
 		},
 	}
 	if g.Enabled {
 		off := control.UpdateGateway{Gateway: string(g.ID)}
 		off.Enabled = new(false)
-		c.Instead, c.Rather = "Switch it off instead", func() tea.Cmd { return Do(s.env, control.GatewaysUpdate, off, g.Slug+" is off.") }
+		c.Instead, c.Rather = "Switch it off instead", func() tea.Cmd { return Do(s.Env, control.GatewaysUpdate, off, g.Slug+" is off.") }
 	}
 	return Ask(Open{NewConfirm(c)})
 }

@@ -12,12 +12,12 @@ import (
 
 // simulate asks where a visitor comes from, and shows what every check says.
 func (s *Gateways) simulate() tea.Cmd {
-	g := *s.selected()
+	g := *s.Selected()
 	origin := ""
 	if len(g.Origins) > 0 {
 		origin = g.Origins[0]
 	}
-	return Ask(Open{NewForm(s.env, FormOf[control.SimulateVisit, control.Simulated]{
+	return Ask(Open{NewForm(s.Env, FormOf[control.SimulateVisit, control.Simulated]{
 		Heading: "Simulate a visitor of " + widget.Safe(g.Slug), Op: control.TokensSimulate, Save: "Simulate", Busy: "asking every check",
 		Fixed: control.SimulateVisit{Gateway: string(g.ID)}, Begin: control.SimulateVisit{Origin: origin}, Asks: []string{"token", "origin", "address", "country", "model"},
 		Says: func(t *theme.Theme, width int, _ func(string) string) []string {
@@ -35,7 +35,7 @@ func (s *Gateways) simulate() tea.Cmd {
 
 // inspect explains an access token in words, and says what is wrong with it.
 func (s *Gateways) inspect() tea.Cmd {
-	return Ask(Open{NewForm(s.env, FormOf[control.InspectToken, control.TokenReport]{
+	return Ask(Open{NewForm(s.Env, FormOf[control.InspectToken, control.TokenReport]{
 		Heading: "Explain an access token", Op: control.TokensInspect, Save: "Explain", Busy: "reading it",
 		Asks: []string{"token"}, Must: []string{"token"},
 		Done: func(out control.TokenReport) tea.Cmd {
@@ -56,7 +56,7 @@ func (s *Gateways) inspect() tea.Cmd {
 				}
 				if len(out.Limits) > 0 {
 					lines = append(lines, "")
-					lines = append(lines, gauges(t, out.Limits, 72, s.env.Clock())...)
+					lines = append(lines, gauges(t, out.Limits, 72, s.Env.Clock())...)
 				}
 				return lines
 			}}})

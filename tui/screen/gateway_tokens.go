@@ -18,11 +18,11 @@ import (
 // siteActions are what an owner does for the pages of a gateway.
 func (s *Gateways) siteActions() []action.Action {
 	return []action.Action{
-		{ID: "gateways.mint", Title: "mint an access token", Keys: []string{"t"}, Needs: s.change, Run: s.mint},
-		{ID: "gateways.tokens", Title: "its access tokens: usage, revoke", Keys: []string{"b"}, Needs: s.chosen, Run: s.listTokens},
-		{ID: "gateways.visitors", Title: "its visitors", Keys: []string{"w"}, Needs: s.chosen, Run: s.listVisitors},
+		{ID: "gateways.mint", Title: "mint an access token", Keys: []string{"t"}, Needs: s.Change, Run: s.mint},
+		{ID: "gateways.tokens", Title: "its access tokens: usage, revoke", Keys: []string{"b"}, Needs: s.Chosen, Run: s.listTokens},
+		{ID: "gateways.visitors", Title: "its visitors", Keys: []string{"w"}, Needs: s.Chosen, Run: s.listVisitors},
 		{ID: "gateways.inspect", Title: "explain an access token", Run: s.inspect},
-		{ID: "gateways.simulate", Title: "simulate a visitor", Keys: []string{"x"}, Needs: s.chosen, Run: s.simulate},
+		{ID: "gateways.simulate", Title: "simulate a visitor", Keys: []string{"x"}, Needs: s.Chosen, Run: s.simulate},
 	}
 }
 
@@ -51,14 +51,14 @@ func tokenChecks() map[string]func(string) error {
 }
 
 func (s *Gateways) mint() tea.Cmd {
-	g := s.selected()
+	g := s.Selected()
 	address := strings.TrimSuffix(s.address(g), "/v1")
 	var begin control.MintToken
 	begin.Requests, begin.IPQuota, begin.Cost, begin.Expires = "10000/month", "20/day", "10", "90d"
 	if host := hostOf(g.PublicURL); host != "" {
 		begin.Domains = []string{host}
 	}
-	return Ask(Open{NewForm(s.env, FormOf[control.MintToken, control.TokenMinted]{
+	return Ask(Open{NewForm(s.Env, FormOf[control.MintToken, control.TokenMinted]{
 		Heading: "Mint an access token of " + widget.Safe(g.Slug), Op: control.TokensMint, Save: "Mint it", Busy: "signing it", Fixed: control.MintToken{Gateway: string(g.ID)}, Begin: begin, Checks: tokenChecks(),
 		Asks: []string{"domains", "requests", "ip_quota", "cost", "quota", "allow_countries", "block_countries", "models", "max_output", "expires"},
 		Says: func(t *theme.Theme, width int, _ func(string) string) []string {
@@ -153,7 +153,7 @@ func (m *minted) Draw(t *theme.Theme, width, height int) widget.Block {
 
 // tokens are the access tokens of a gateway that were used or revoked lately.
 func (s *Gateways) tokens(g *control.GatewayView) (out []control.TokenView) {
-	for _, v := range s.snap.Tokens {
+	for _, v := range s.Snap.Tokens {
 		if v.Gateway == g.Slug {
 			out = append(out, v)
 		}
@@ -163,39 +163,39 @@ func (s *Gateways) tokens(g *control.GatewayView) (out []control.TokenView) {
 
 // listTokens shows the access tokens of a gateway as a table.
 func (s *Gateways) listTokens() tea.Cmd {
-	g := s.selected()
+	g := s.Selected()
 	all := s.tokens(g)
 	if len(all) == 0 {
 		return Ask(Say{Text: "No access token of " + g.Slug + " was used yet: t mints one."})
 	}
 	var d *Rows[control.TokenView]
-	d = NewRows(s.env, all, ListOf[control.TokenView]{
+	d = NewRows(s.Env, all, ListOf[control.TokenView]{
 		Screen: "tokens", Heading: "Access tokens of " + widget.Safe(g.Slug), Table: control.TokenTable,
 		Columns: []string{"token", "state", "requests", "refused", "used", "cost", "expires", "last"}, Empty: func() []string { return nil },
 		Cell: func(v *control.TokenView, column string) (string, bool) {
 			if column != "expires" || v.ExpiresAt.IsZero() {
 				return "", false
 			}
-			return v.ExpiresAt.In(s.env.Zone).Format("2 Jan"), true
+			return v.ExpiresAt.In(s.Env.Zone).Format("2 Jan"), true
 		},
 	})
 	d.Does = []action.Action{
-		{Title: "explain", Keys: []string{"enter"}, Needs: d.chosen, Run: func() tea.Cmd {
-			v := *d.selected()
-			return Ask(Open{&Note{Heading: "Access token " + widget.Safe(v.ID), Lines: func(*theme.Theme) []string { return tokenSays(&v, s.env) }}})
+		{Title: "explain", Keys: []string{"enter"}, Needs: d.Chosen, Run: func() tea.Cmd {
+			v := *d.Selected()
+			return Ask(Open{&Note{Heading: "Access token " + widget.Safe(v.ID), Lines: func(*theme.Theme) []string { return tokenSays(&v, s.Env) }}})
 		}},
-		{Title: "its requests", Keys: []string{"v"}, Needs: d.chosen, Run: func() tea.Cmd {
-			return tea.Sequence(Ask(Close{d}), Ask(Goto{Screen: "requests", Filter: "token:=" + d.selected().ID}))
+		{Title: "its requests", Keys: []string{"v"}, Needs: d.Chosen, Run: func() tea.Cmd {
+			return tea.Sequence(Ask(Close{d}), Ask(Goto{Screen: "requests", Filter: "token:=" + d.Selected().ID}))
 		}},
 		{Title: "revoke", Keys: []string{"d"}, Needs: func() string {
-			if why := d.change(); why != "" {
+			if why := d.Change(); why != "" {
 				return why
 			}
-			if d.selected().State == "revoked" {
+			if d.Selected().State == "revoked" {
 				return "it was revoked already"
 			}
 			return ""
-		}, Run: func() tea.Cmd { return s.revokeToken(*d.selected()) }},
+		}, Run: func() tea.Cmd { return s.revokeToken(*d.Selected()) }},
 	}
 	return Ask(Open{d})
 }
@@ -203,9 +203,9 @@ func (s *Gateways) listTokens() tea.Cmd {
 // revokeToken asks first, and tells how the token stands.
 func (s *Gateways) revokeToken(v control.TokenView) tea.Cmd {
 	return Ask(Open{NewConfirm(Confirm{
-		Heading: "Revoke access token " + widget.Safe(v.ID) + "?", Says: tokenSays(&v, s.env), Do: "Revoke it", Stay: "Leave it",
+		Heading: "Revoke access token " + widget.Safe(v.ID) + "?", Says: tokenSays(&v, s.Env), Do: "Revoke it", Stay: "Leave it",
 		Yes: func() tea.Cmd {
-			return Do(s.env, control.TokensRevoke, control.RevokeToken{Token: v.ID, Gateway: v.Gateway}, "Revoked "+v.ID+": its pages are refused from now on.")
+			return Do(s.Env, control.TokensRevoke, control.RevokeToken{Token: v.ID, Gateway: v.Gateway}, "Revoked "+v.ID+": its pages are refused from now on.")
 		},
 	})})
 }
@@ -241,12 +241,12 @@ func tokenSays(v *control.TokenView, e *Env) []string {
 }
 
 func (s *Gateways) revokeAll() tea.Cmd {
-	g := *s.selected()
+	g := *s.Selected()
 	return Ask(Open{NewConfirm(Confirm{
 		Heading: "Revoke every access token of " + widget.Safe(g.Slug) + "?", Do: "Revoke them all",
 		Says: []string{"All access tokens that were issued until now stop working at once: pages that have one are refused until they get a new one.", "Keys of clients and the private key are not touched."},
 		Yes: func() tea.Cmd {
-			return Do(s.env, control.TokensRevoke, control.RevokeToken{All: true, Gateway: string(g.ID)}, "Revoked all access tokens of "+g.Slug+".")
+			return Do(s.Env, control.TokensRevoke, control.RevokeToken{All: true, Gateway: string(g.ID)}, "Revoked all access tokens of "+g.Slug+".")
 		},
 	})})
 }

@@ -19,7 +19,7 @@ const (
 // visitorLines are the access tokens of a gateway, who came to its pages in a day,
 // and why some were refused.
 func (s *Gateways) visitorLines(g *control.GatewayView, width int) []string {
-	t := s.env.Theme
+	t := s.Env.Theme
 	var out []string
 	if tokens := s.tokens(g); len(tokens) > 0 {
 		out = append(out, "", heading(t, "Access tokens", "b shows them", width))
@@ -86,9 +86,9 @@ func tokenLine(t *theme.Theme, v *control.TokenView, width int) string {
 // listVisitors shows who came in a day: networks and hashes, for addresses are
 // not kept.
 func (s *Gateways) listVisitors() tea.Cmd {
-	g := *s.selected()
+	g := *s.Selected()
 	return func() tea.Msg {
-		out, err := run(patience, s.env, control.VisitorsList, control.ListVisitors{Gateway: string(g.ID)})
+		out, err := run(patience, s.Env, control.VisitorsList, control.ListVisitors{Gateway: string(g.ID)})
 		return Reply{func() tea.Cmd {
 			switch {
 			case err != nil:
@@ -96,7 +96,7 @@ func (s *Gateways) listVisitors() tea.Cmd {
 			case len(out.Visitors) == 0:
 				return Ask(Say{Text: "Nobody has come to " + g.Slug + " in 24 hours."})
 			}
-			return Ask(Open{NewRows(s.env, out.Visitors, ListOf[control.Visitor]{
+			return Ask(Open{NewRows(s.Env, out.Visitors, ListOf[control.Visitor]{
 				Screen: "visitors", Heading: "Visitors of " + widget.Safe(g.Slug) + ", 24 hours", Table: control.VisitorTable,
 				Columns: []string{"network", "visitor", "country", "requests", "refused", "cost", "first", "last"}, Empty: func() []string { return nil },
 			})})

@@ -36,7 +36,7 @@ func NewGateways(e *Env) *Gateways {
 // address is where clients of a gateway send requests.
 func (s *Gateways) address(g *control.GatewayView) string {
 	if g.PublicURL == "" {
-		return s.snap.Status.BaseURL
+		return s.Snap.Status.BaseURL
 	}
 	url := strings.TrimRight(g.PublicURL, "/")
 	if !strings.HasSuffix(url, "/v1") {
@@ -51,7 +51,7 @@ func (s *Gateways) lines(g *control.GatewayView) []string {
 }
 
 func (s *Gateways) explain(g *control.GatewayView, width, rows int) Detail {
-	t, now := s.env.Theme, s.env.Clock()
+	t, now := s.Env.Theme, s.Env.Clock()
 	inner := width
 	sign, state := toneSign(t, control.GatewayTable.Tone(g)), "on"
 	if !g.Enabled {
@@ -110,9 +110,9 @@ func aliasesText(aliases map[string]string, arrow, between string) string {
 
 // clientLines are the clients of a gateway, those that cost most first.
 func (s *Gateways) clientLines(g *control.GatewayView, width, most int) []string {
-	t := s.env.Theme
+	t := s.Env.Theme
 	var clients []control.ClientView
-	for _, c := range s.snap.Clients {
+	for _, c := range s.Snap.Clients {
 		if c.Gateway == g.ID {
 			clients = append(clients, c)
 		}

@@ -15,15 +15,15 @@ import (
 
 func (s *Keys) Actions() []action.Action {
 	change := func() string {
-		why := s.change()
-		if why == "" && s.selected().State == "revoked" {
+		why := s.Change()
+		if why == "" && s.Selected().State == "revoked" {
 			return "this key was revoked for good: n issues another"
 		}
 		return why
 	}
 	issue := func() string {
-		why := s.env.ReadOnly()
-		if why == "" && len(s.snap.Clients) == 0 {
+		why := s.Env.ReadOnly()
+		if why == "" && len(s.Snap.Clients) == 0 {
 			return "a key belongs to a client: make one in Clients first"
 		}
 		return why
@@ -32,54 +32,54 @@ func (s *Keys) Actions() []action.Action {
 		{ID: "keys.new", Title: "new key", Keys: []string{"n"}, Needs: issue, Run: s.create},
 		{ID: "keys.rotate", Title: "rotate: a new key in its place", Keys: []string{"r"}, Needs: change, Run: s.rotate},
 		{ID: "keys.edit", Title: "edit: label, expiry, limits", Keys: []string{"e"}, Needs: change, Run: s.edit},
-		{ID: "keys.requests", Title: "requests with this key", Keys: []string{"v"}, Needs: s.chosen, Run: func() tea.Cmd {
-			return Ask(Goto{Screen: "requests", Filter: "key_id:=" + string(s.selected().ID)})
+		{ID: "keys.requests", Title: "requests with this key", Keys: []string{"v"}, Needs: s.Chosen, Run: func() tea.Cmd {
+			return Ask(Goto{Screen: "requests", Filter: "key_id:=" + string(s.Selected().ID)})
 		}},
 		{ID: "keys.revoke", Title: "revoke: asks first", Keys: []string{"d"}, Danger: true, Needs: change, Run: s.revoke},
 		{ID: "keys.revoked", Title: "show revoked keys: or hide them", Keys: []string{"space"}, Run: func() tea.Cmd {
 			s.revoked = !s.revoked
-			s.refresh()
+			s.Refresh()
 			return nil
 		}},
-		{ID: "keys.copy", Title: "copy the id: the key itself is gone", Keys: []string{"y"}, Needs: s.chosen, Run: func() tea.Cmd {
-			return Ask(Copy{string(s.selected().ID), "The key's id was"})
+		{ID: "keys.copy", Title: "copy the id: the key itself is gone", Keys: []string{"y"}, Needs: s.Chosen, Run: func() tea.Cmd {
+			return Ask(Copy{string(s.Selected().ID), "The key's id was"})
 		}},
-	}, s.sorting())
+	}, s.Sorting())
 }
 
 // create asks whose the key shall be, if there is a choice.
 func (s *Keys) create() tea.Cmd {
 	form := func(client string) tea.Cmd {
-		return Ask(Open{newKeyForm(s.env, client)})
+		return Ask(Open{newKeyForm(s.Env, client)})
 	}
-	if len(s.snap.Clients) == 1 {
-		return form(s.snap.Clients[0].Slug)
+	if len(s.Snap.Clients) == 1 {
+		return form(s.Snap.Clients[0].Slug)
 	}
 	at := ""
-	if k := s.selected(); k != nil {
+	if k := s.Selected(); k != nil {
 		at = k.ClientSlug
 	}
 	var choices []Choice
-	for _, c := range s.snap.Clients {
+	for _, c := range s.Snap.Clients {
 		choices = append(choices, Choice{c.Slug, widget.Safe(c.Slug), widget.Safe(c.Name)})
 	}
 	return Ask(Open{NewPick("New key: for which client?", at, choices, form)})
 }
 
 func (s *Keys) rotate() tea.Cmd {
-	k := *s.selected()
-	return Ask(Open{NewForm(s.env, FormOf[control.RotateKey, control.KeyCreated]{
+	k := *s.Selected()
+	return Ask(Open{NewForm(s.Env, FormOf[control.RotateKey, control.KeyCreated]{
 		Heading: "Rotate " + widget.Safe(k.Label) + " of " + widget.Safe(k.ClientSlug), Op: control.KeysRotate, Save: "Make the new key",
 		Asks:  []string{"grace_ns"},
 		Help:  map[string]string{"grace_ns": "24h gives time to put the new key everywhere; empty stops the old one at once. Limits, label and history stay."},
 		Fixed: control.RotateKey{PickKey: control.PickKey{Key: string(k.ID)}}, Begin: control.RotateKey{Grace: 24 * time.Hour},
-		Done: func(k control.KeyCreated) tea.Cmd { return Ask(Open{shownKey(s.env, k)}) },
+		Done: func(k control.KeyCreated) tea.Cmd { return Ask(Open{shownKey(s.Env, k)}) },
 	})})
 }
 
 func (s *Keys) edit() tea.Cmd {
-	k := *s.selected()
-	return Ask(Open{NewForm(s.env, FormOf[control.UpdateKey, control.KeyView]{
+	k := *s.Selected()
+	return Ask(Open{NewForm(s.Env, FormOf[control.UpdateKey, control.KeyView]{
 		Heading: "Edit " + widget.Safe(k.Label) + " of " + widget.Safe(k.ClientSlug), Op: control.KeysUpdate, Save: "Save", Change: true,
 		Asks: []string{"label", "expires", "limits"}, Must: []string{"label"},
 		Fixed: control.UpdateKey{PickKey: control.PickKey{Key: string(k.ID)}}, Begin: control.CurrentKey(&k.Key),
@@ -88,7 +88,7 @@ func (s *Keys) edit() tea.Cmd {
 }
 
 func (s *Keys) revoke() tea.Cmd {
-	k, now := *s.selected(), s.env.Clock()
+	k, now := *s.Selected(), s.Env.Clock()
 	says := []string{"It was never used."}
 	if !k.LastUsedAt.IsZero() {
 		says = []string{fmt.Sprintf("%s used it %s ago, and for %s in 30 days. Its next request will be refused with 401.", k.ClientSlug, widget.Ago(k.LastUsedAt, now), plural(k.Last30Days.Requests, "request"))}
@@ -101,7 +101,7 @@ func (s *Keys) revoke() tea.Cmd {
 		Heading: "Revoke key " + widget.Safe(k.Label) + " of " + widget.Safe(k.ClientSlug) + "?", Says: says, Do: "Revoke",
 		Instead: "Rotate instead", Rather: s.rotate,
 		Yes: func() tea.Cmd {
-			return Do(s.env, control.KeysRevoke, control.PickKey{Key: string(k.ID)}, "Revoked "+widget.Safe(k.Label)+" of "+widget.Safe(k.ClientSlug)+".")
+			return Do(s.Env, control.KeysRevoke, control.PickKey{Key: string(k.ID)}, "Revoked "+widget.Safe(k.Label)+" of "+widget.Safe(k.ClientSlug)+".")
 		},
 	}
 	if !k.LastUsedAt.IsZero() && now.Sub(k.LastUsedAt) < 24*time.Hour {
@@ -112,8 +112,8 @@ func (s *Keys) revoke() tea.Cmd {
 
 // lastOf counts the keys of a client that work.
 func (s *Keys) lastOf(client tally.ID) (n int) {
-	for i := range s.snap.Keys {
-		if k := &s.snap.Keys[i]; k.Client == client && k.State == "active" {
+	for i := range s.Snap.Keys {
+		if k := &s.Snap.Keys[i]; k.Client == client && k.State == "active" {
 			n++
 		}
 	}

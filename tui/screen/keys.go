@@ -27,7 +27,7 @@ func NewKeys(e *Env) *Keys {
 		Screen: "keys", Heading: "Keys", Table: control.KeyTable, Columns: []string{"label", "client", "state", "expires", "last", "cost"}, Share: 58,
 		Of: func(snap *live.Snapshot) []control.KeyView { return snap.Keys },
 		Keep: func(k *control.KeyView) bool {
-			return s.revoked || k.State != "revoked" || strings.Contains(s.words(), "state:")
+			return s.revoked || k.State != "revoked" || strings.Contains(s.Words(), "state:")
 		},
 		Cell: func(k *control.KeyView, column string) (string, bool) {
 			return keyExpiry(e.Theme, k, e.Clock()), column == "expires"
@@ -40,8 +40,8 @@ func NewKeys(e *Env) *Keys {
 
 // count counts the keys that are in a state.
 func (s *Keys) count(is func(*control.KeyView) bool) (n int) {
-	for i := range s.snap.Keys {
-		if is(&s.snap.Keys[i]) {
+	for i := range s.Snap.Keys {
+		if is(&s.Snap.Keys[i]) {
 			n++
 		}
 	}
@@ -49,11 +49,11 @@ func (s *Keys) count(is func(*control.KeyView) bool) (n int) {
 }
 
 func (s *Keys) note(shown int) string {
-	notes := []string{fmt.Sprintf("%d by %s", shown, s.sortedBy())}
-	if n := s.count(func(k *control.KeyView) bool { return expiresSoon(k, s.env.Clock()) }); n > 0 {
+	notes := []string{fmt.Sprintf("%d by %s", shown, s.SortedBy())}
+	if n := s.count(func(k *control.KeyView) bool { return expiresSoon(k, s.Env.Clock()) }); n > 0 {
 		notes = append(notes, fmt.Sprintf("%d soon expire", n))
 	}
-	if n := s.count(func(k *control.KeyView) bool { return k.State == "revoked" }); n > 0 && !s.revoked && s.words() == "" {
+	if n := s.count(func(k *control.KeyView) bool { return k.State == "revoked" }); n > 0 && !s.revoked && s.Words() == "" {
 		notes = append(notes, fmt.Sprintf("%d revoked: space", n))
 	}
 	return strings.Join(notes, " · ")
@@ -61,13 +61,13 @@ func (s *Keys) note(shown int) string {
 
 func (s *Keys) none() []string {
 	switch {
-	case len(s.snap.Keys) > 0:
-		return []string{plural(int64(len(s.snap.Keys)), "key") + ", all revoked: space shows them.", "", "n  issues a new one"}
-	case len(s.snap.Clients) == 0:
+	case len(s.Snap.Keys) > 0:
+		return []string{plural(int64(len(s.Snap.Keys)), "key") + ", all revoked: space shows them.", "", "n  issues a new one"}
+	case len(s.Snap.Clients) == 0:
 		return []string{"A key lets a client in. It belongs to a client, and there is none yet.", "", "3  goes to Clients, where n makes the first one"}
 	}
 	return []string{"A key lets a client in: apps send it as their API key.", "", "n  issues the first one",
-		"tallygate keys create --client " + s.snap.Clients[0].Slug}
+		"tallygate keys create --client " + s.Snap.Clients[0].Slug}
 }
 
 func expiresSoon(k *control.KeyView, now time.Time) bool {
@@ -89,8 +89,8 @@ func keyExpiry(t *theme.Theme, k *control.KeyView, now time.Time) string {
 }
 
 func (s *Keys) explain(k *control.KeyView, width, rows int) Detail {
-	t, now := s.env.Theme, s.env.Clock()
-	day := func(at time.Time) string { return at.In(s.env.Zone).Format("2 Jan 2006 15:04") }
+	t, now := s.Env.Theme, s.Env.Clock()
+	day := func(at time.Time) string { return at.In(s.Env.Zone).Format("2 Jan 2006 15:04") }
 	ends := "never"
 	switch {
 	case k.State == "revoked":
@@ -119,6 +119,6 @@ func (s *Keys) explain(k *control.KeyView, width, rows int) Detail {
 	lines = append(lines, "", heading(t, "30 days", widget.Money(k.Last30Days.CostNanoUSD), width))
 	lines = append(lines, sumLines(t, &k.Last30Days, width)...)
 	lines = append(lines, "", heading(t, "Last requests", "v all of them", width))
-	lines = append(lines, s.recent.lines(s.snap, width, max(rows-len(lines), 5), func(r *control.RequestView) string { return r.Model })...)
+	lines = append(lines, s.Latest.lines(s.Snap, width, max(rows-len(lines), 5), func(r *control.RequestView) string { return r.Model })...)
 	return Detail{widget.Safe(k.Label), string(k.ID), lines}
 }

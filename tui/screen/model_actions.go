@@ -17,63 +17,63 @@ import (
 
 func (s *Models) Actions() []action.Action {
 	provided := func() string {
-		why := s.env.ReadOnly()
-		if why == "" && len(s.snap.Providers) == 0 {
+		why := s.Env.ReadOnly()
+		if why == "" && len(s.Snap.Providers) == 0 {
 			return "a model belongs to a provider: add one in Providers first"
 		}
 		return why
 	}
 	return slices.Concat([]action.Action{
-		{ID: "models.price", Title: "price", Keys: []string{"p"}, Needs: s.change, Run: s.price},
-		{ID: "models.toggle", Title: "on/off", Keys: []string{"space"}, Needs: s.change, Run: s.toggle},
+		{ID: "models.price", Title: "price", Keys: []string{"p"}, Needs: s.Change, Run: s.price},
+		{ID: "models.toggle", Title: "on/off", Keys: []string{"space"}, Needs: s.Change, Run: s.toggle},
 		{ID: "models.new", Title: "new model", Keys: []string{"n"}, Needs: provided, Run: s.create},
-		{ID: "models.edit", Title: "edit: upstream name, context", Keys: []string{"e"}, Needs: s.change, Run: s.edit},
+		{ID: "models.edit", Title: "edit: upstream name, context", Keys: []string{"e"}, Needs: s.Change, Run: s.edit},
 		{ID: "models.import", Title: "import: what a provider offers, with prices", Keys: []string{"i"}, Needs: provided, Run: func() tea.Cmd {
 			return s.pickProvider("Import the models of which provider?", func(id string) tea.Cmd {
-				return tea.Batch(Call(s.env, s.Name(), "import", 0, control.ModelsImport, control.ImportModels{Provider: id}), Ask(Say{Text: "Asking for its models…"}))
+				return tea.Batch(Call(s.Env, s.Name(), "import", 0, control.ModelsImport, control.ImportModels{Provider: id}), Ask(Say{Text: "Asking for its models…"}))
 			})
 		}},
-		{ID: "models.delete", Title: "delete: asks first", Keys: []string{"d"}, Danger: true, Needs: s.change, Run: s.remove},
+		{ID: "models.delete", Title: "delete: asks first", Keys: []string{"d"}, Danger: true, Needs: s.Change, Run: s.remove},
 		{ID: "models.unpriced", Title: "unpriced: only models without a price", Keys: []string{"f"}, Run: func() tea.Cmd {
-			if s.words() == unpriced {
-				s.setFilter("")
+			if s.Words() == unpriced {
+				s.SetFilter("")
 			} else {
-				s.setFilter(unpriced)
+				s.SetFilter(unpriced)
 			}
 			return nil
 		}},
-		{ID: "models.requests", Title: "requests for this model", Keys: []string{"v"}, Needs: s.chosen, Run: func() tea.Cmd {
-			return Ask(Goto{Screen: "requests", Filter: "model:=" + s.selected().Name})
+		{ID: "models.requests", Title: "requests for this model", Keys: []string{"v"}, Needs: s.Chosen, Run: func() tea.Cmd {
+			return Ask(Goto{Screen: "requests", Filter: "model:=" + s.Selected().Name})
 		}},
-		{ID: "models.copy", Title: "copy the name", Keys: []string{"y"}, Needs: s.chosen, Run: func() tea.Cmd {
-			return Ask(Copy{s.selected().Name, "The model's name was"})
+		{ID: "models.copy", Title: "copy the name", Keys: []string{"y"}, Needs: s.Chosen, Run: func() tea.Cmd {
+			return Ask(Copy{s.Selected().Name, "The model's name was"})
 		}},
-	}, s.sorting())
+	}, s.Sorting())
 }
 
 // pickProvider asks for a provider, if there is a choice.
 func (s *Models) pickProvider(heading string, then func(id string) tea.Cmd) tea.Cmd {
-	if len(s.snap.Providers) == 1 {
-		return then(string(s.snap.Providers[0].ID))
+	if len(s.Snap.Providers) == 1 {
+		return then(string(s.Snap.Providers[0].ID))
 	}
 	at := ""
-	if m := s.selected(); m != nil {
+	if m := s.Selected(); m != nil {
 		at = string(m.Provider)
 	}
 	var choices []Choice
-	for _, p := range s.snap.Providers {
+	for _, p := range s.Snap.Providers {
 		choices = append(choices, Choice{string(p.ID), widget.Safe(p.Name), plural(int64(p.Models), "model")})
 	}
 	return Ask(Open{NewPick(heading, at, choices, then)})
 }
 
 func (s *Models) toggle() tea.Cmd {
-	m := s.selected()
+	m := s.Selected()
 	pick := control.PickModel{Model: string(m.ID)}
 	if m.Model.Enabled {
-		return Do(s.env, control.ModelsDisable, pick, widget.Safe(m.Name)+" is off: requests for it are refused, or answered by another provider.")
+		return Do(s.Env, control.ModelsDisable, pick, widget.Safe(m.Name)+" is off: requests for it are refused, or answered by another provider.")
 	}
-	return Do(s.env, control.ModelsEnable, pick, widget.Safe(m.Name)+" is on.")
+	return Do(s.Env, control.ModelsEnable, pick, widget.Safe(m.Name)+" is on.")
 }
 
 // ratesOf are the rates of a price, as a form shows them.
@@ -96,12 +96,12 @@ func ratesOf(p *tally.Price) (out []control.PriceField) {
 const priceHelp = "$ per million tokens, spaces between: input=0.15 output=0.6 cached_input=0.07 cache_write=0.2 reasoning=0.6; request=0.01 for each request. What is left out costs as its parent"
 
 func (s *Models) price() tea.Cmd {
-	m, now := *s.selected(), s.env.Clock()
+	m, now := *s.Selected(), s.Env.Clock()
 	pick := control.UpdateModel{PickModel: control.PickModel{Model: string(m.ID)}}
 	begin := pick
 	begin.Prices = ratesOf(priceInForce(m.Prices, now))
-	return Ask(Open{NewForm(s.env, FormOf[control.UpdateModel, control.ModelChanged]{
-		Heading: "Price of " + widget.Safe(m.Name) + " at " + widget.Safe(m.ProviderName), Op: control.ModelsUpdate, Save: "Save the price",
+	return Ask(Open{NewForm(s.Env, FormOf[control.UpdateModel, control.ModelChanged]{
+		Heading: "Price of " + widget.Safe(m.Name) + " at " + widget.Safe(m.ProviderName), Op: control.ModelsUpdate, Save: "Save the price", Change: true,
 		Asks: []string{"prices", "price_from"}, Must: []string{"prices"}, Fixed: pick, Begin: begin,
 		Help: map[string]string{"prices": priceHelp, "price_from": "a date like 2026-12-01, in the zone of the oldest gateway; empty: from now on. Earlier requests keep their price"},
 		Says: func(t *theme.Theme, width int, value func(string) string) []string {
@@ -130,14 +130,14 @@ func priceExample(t *theme.Theme, value func(string) string) []string {
 
 func (s *Models) create() tea.Cmd {
 	return s.pickProvider("New model: of which provider?", func(id string) tea.Cmd {
-		return Ask(Open{NewForm(s.env, FormOf[control.CreateModel, control.ModelChanged]{
+		return Ask(Open{NewForm(s.Env, FormOf[control.CreateModel, control.ModelChanged]{
 			Heading: "New model", Op: control.ModelsCreate, Save: "Add", Fixed: control.CreateModel{Provider: id}, Change: true, Must: []string{"name"},
 			Asks: []string{"name", "upstream", "context_tokens", "max_output_tokens", "image_tokens", "prices", "price_from"}, Help: map[string]string{"prices": priceHelp},
 			Says: func(t *theme.Theme, width int, _ func(string) string) []string {
 				return append(widget.Wrap(t.Paint(theme.Muted, "Without prices here it gets those of the price book, if that knows it."), width), "")
 			},
 			Done: func(m control.ModelChanged) tea.Cmd {
-				if _, ok := tally.PriceAt(m.Prices, s.env.Clock(), 0); !ok && s.snap.Settings.Unpriced != tally.AllowAtZero {
+				if _, ok := tally.PriceAt(m.Prices, s.Env.Clock(), 0); !ok && s.Snap.Settings.Unpriced != tally.AllowAtZero {
 					return Ask(Say{Text: "Added " + widget.Safe(m.Name) + ". It is refused until it has a price: p sets it.", Bad: true})
 				}
 				return Ask(Say{Text: "Added " + widget.Safe(m.Name) + "."})
@@ -147,8 +147,8 @@ func (s *Models) create() tea.Cmd {
 }
 
 func (s *Models) edit() tea.Cmd {
-	m := s.selected()
-	return Ask(Open{NewForm(s.env, FormOf[control.UpdateModel, control.ModelChanged]{
+	m := s.Selected()
+	return Ask(Open{NewForm(s.Env, FormOf[control.UpdateModel, control.ModelChanged]{
 		Heading: "Edit " + widget.Safe(m.Name) + " at " + widget.Safe(m.ProviderName), Op: control.ModelsUpdate, Save: "Save", Change: true,
 		Asks:  []string{"upstream", "context_tokens", "max_output_tokens", "image_tokens", "allow_extras"},
 		Fixed: control.UpdateModel{PickModel: control.PickModel{Model: string(m.ID)}},
@@ -158,7 +158,7 @@ func (s *Models) edit() tea.Cmd {
 }
 
 func (s *Models) remove() tea.Cmd {
-	m := *s.selected()
+	m := *s.Selected()
 	pick := control.PickModel{Model: string(m.ID)}
 	says := []string{"Requests for it at " + m.ProviderName + " are refused from then on, unless another provider has it. An import would bring it back: switching it off would not."}
 	if m.Last30Days.Requests > 0 {
@@ -167,15 +167,15 @@ func (s *Models) remove() tea.Cmd {
 	c := Confirm{
 		Heading: "Delete model " + widget.Safe(m.Name) + "?", Says: append(says, "Usage and cost history stays for reports."), Do: "Delete",
 		Yes: func() tea.Cmd {
-			return Do(s.env, control.ModelsDelete, pick, "Deleted "+widget.Safe(m.Name)+".")
+			return Do(s.Env, control.ModelsDelete, pick, "Deleted "+widget.Safe(m.Name)+".")
 		},
 	}
 	if m.Model.Enabled {
 		c.Instead, c.Rather = "Switch it off instead", func() tea.Cmd {
-			return Do(s.env, control.ModelsDisable, pick, widget.Safe(m.Name)+" is off.")
+			return Do(s.Env, control.ModelsDisable, pick, widget.Safe(m.Name)+" is off.")
 		}
 	}
-	for _, r := range s.snap.ByModel.Rows {
+	for _, r := range s.Snap.ByModel.Rows {
 		if r.Name == m.Name && r.Requests > 0 {
 			c.Name = m.Name
 		}

@@ -33,10 +33,10 @@ func NewModels(e *Env) *Models {
 }
 
 func (s *Models) note(shown int) string {
-	note := fmt.Sprintf("%d of %d by %s", shown, len(s.snap.Models), s.sortedBy())
+	note := fmt.Sprintf("%d of %d by %s", shown, len(s.Snap.Models), s.SortedBy())
 	unpriced := 0
-	for i := range s.snap.Models {
-		if !s.snap.Models[i].Priced {
+	for i := range s.Snap.Models {
+		if !s.Snap.Models[i].Priced {
 			unpriced++
 		}
 	}
@@ -48,14 +48,14 @@ func (s *Models) note(shown int) string {
 
 // cell says what becomes of a model without a price.
 func (s *Models) cell(m *control.ModelView, column string) (string, bool) {
-	t := s.env.Theme
+	t := s.Env.Theme
 	if m.Priced || column != "input" && column != "output" {
 		return "", false
 	}
 	switch {
 	case column == "input":
 		return t.Paint(theme.Warn, "no price"), true
-	case s.snap.Settings.Unpriced == tally.AllowAtZero:
+	case s.Snap.Settings.Unpriced == tally.AllowAtZero:
 		return t.Paint(theme.Warn, "free"), true
 	}
 	return t.Paint(theme.Warn, "–"), true
@@ -68,17 +68,17 @@ func (s *Models) toneOf(m *control.ModelView) control.Tone {
 
 // state says whether requests for a model are answered, and if not why.
 func (s *Models) state(m *control.ModelView) (tone control.Tone, words string) {
-	t := s.env.Theme
+	t := s.Env.Theme
 	on := true
-	for i := range s.snap.Providers {
-		if p := &s.snap.Providers[i]; p.ID == m.Provider {
+	for i := range s.Snap.Providers {
+		if p := &s.Snap.Providers[i]; p.ID == m.Provider {
 			on = p.Provider.Enabled
 		}
 	}
 	switch {
 	case !m.Model.Enabled:
 		return control.Faint, t.Paint(theme.Muted, "off")
-	case !m.Priced && s.snap.Settings.Unpriced != tally.AllowAtZero:
+	case !m.Priced && s.Snap.Settings.Unpriced != tally.AllowAtZero:
 		return control.Bad, t.Paint(theme.Warn, "refused: it has no price, so its cost could not be counted; p gives it one")
 	case !on:
 		return control.Warn, t.Paint(theme.Warn, "on, but its provider is off")
@@ -98,11 +98,11 @@ func contextText(n int64) string {
 }
 
 func (s *Models) none() []string {
-	if len(s.snap.Providers) == 0 {
+	if len(s.Snap.Providers) == 0 {
 		return []string{"Models come with a provider, and there is none yet.", "", "5  goes to Providers, where n adds the first one"}
 	}
 	return []string{"A model is what clients ask for by name; it has a price.", "", "i  imports what a provider offers, with prices", "n  adds one by hand",
-		"tallygate models import " + tally.ShellWord(s.snap.Providers[0].Name)}
+		"tallygate models import " + tally.ShellWord(s.Snap.Providers[0].Name)}
 }
 
 // unpriced filters for models without a price.
@@ -120,7 +120,7 @@ func (s *Models) Update(msg tea.Msg) tea.Cmd {
 }
 
 func (s *Models) explain(m *control.ModelView, inner, rows int) Detail {
-	t, now := s.env.Theme, s.env.Clock()
+	t, now := s.Env.Theme, s.Env.Clock()
 	tone, words := s.state(m)
 	sign := toneSign(t, tone)
 	upstream := ""
@@ -151,7 +151,7 @@ func (s *Models) explain(m *control.ModelView, inner, rows int) Detail {
 	lines = append(lines, "", heading(t, "30 days, under this name", widget.Money(m.Last30Days.CostNanoUSD), inner))
 	lines = append(lines, sumLines(t, &m.Last30Days, inner)...)
 	lines = append(lines, "", heading(t, "Last requests", "", inner))
-	lines = append(lines, s.recent.lines(s.snap, inner, max(rows-len(lines), 5), func(r *control.RequestView) string { return r.Client })...)
+	lines = append(lines, s.Latest.lines(s.Snap, inner, max(rows-len(lines), 5), func(r *control.RequestView) string { return r.Client })...)
 	return Detail{widget.Safe(m.Name), string(m.ID), lines}
 }
 
@@ -159,17 +159,17 @@ func (s *Models) explain(m *control.ModelView, inner, rows int) Detail {
 // other's fallback, in the order of the first gateway; "" if it is one.
 func (s *Models) route(m *control.ModelView) string {
 	var names []string
-	for i := range s.snap.Models {
-		if x := &s.snap.Models[i]; x.Name == m.Name && x.Model.Enabled {
+	for i := range s.Snap.Models {
+		if x := &s.Snap.Models[i]; x.Name == m.Name && x.Model.Enabled {
 			names = append(names, x.ProviderName)
 		}
 	}
 	if len(names) < 2 {
 		return ""
 	}
-	if len(s.snap.Gateways) > 0 {
-		order := s.snap.Gateways[0].ProviderNames
+	if len(s.Snap.Gateways) > 0 {
+		order := s.Snap.Gateways[0].ProviderNames
 		slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(slices.Index(order, a), slices.Index(order, b)) })
 	}
-	return widget.Safe(strings.Join(names, " "+s.env.Theme.Glyphs.Right+" "))
+	return widget.Safe(strings.Join(names, " "+s.Env.Theme.Glyphs.Right+" "))
 }

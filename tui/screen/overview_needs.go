@@ -265,9 +265,6 @@ func providerNeeds(s *live.Snapshot, now time.Time) []need {
 	return out
 }
 
-// words writes a code as words.
-func words(code string) string { return strings.ReplaceAll(code, "_", " ") }
-
 // codeNeeds tells of refusals and failures that the owner can do something
 // about.
 func codeNeeds(s *live.Snapshot) []need {
@@ -304,12 +301,4 @@ func asked(s *live.Snapshot, code string) string {
 		return ""
 	}
 	return ": " + strings.Join(names, ", ")
-}
-
-// upper begins a sentence.
-func upper(s string) string {
-	if s == "" {
-		return ""
-	}
-	return strings.ToUpper(s[:1]) + s[1:]
 }

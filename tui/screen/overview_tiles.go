@@ -90,9 +90,6 @@ func span15(seen time.Duration) string {
 	return fmt.Sprintf("%d min", min(int((seen+30*time.Second)/time.Minute), 15))
 }
 
-// millis is a length of time in milliseconds.
-func millis(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
-
 // today sums the hours since midnight.
 func (s *Overview) today() control.Sums {
 	var out control.Sums

@@ -16,14 +16,14 @@ import (
 
 func (s *Providers) Actions() []action.Action {
 	ordered := func() string {
-		why := s.change()
+		why := s.Change()
 		if why == "" && s.current() == nil {
 			return "the order belongs to a gateway, and there is none"
 		}
 		return why
 	}
 	idle := func() string {
-		why := s.chosen()
+		why := s.Chosen()
 		if why == "" && s.testing != "" {
 			return "a probe is under way"
 		}
@@ -31,7 +31,7 @@ func (s *Providers) Actions() []action.Action {
 	}
 	return slices.Concat([]action.Action{
 		{ID: "providers.new", Title: "new provider", Keys: []string{"n"}, Needs: func() string {
-			why := s.env.ReadOnly()
+			why := s.Env.ReadOnly()
 			if why == "" && len(s.kinds) == 0 {
 				return "the kinds of providers have not been read yet: try again in a moment"
 			}
@@ -40,38 +40,38 @@ func (s *Providers) Actions() []action.Action {
 		{ID: "providers.up", Title: "up: asked earlier", Keys: []string{"K"}, Needs: ordered, Run: func() tea.Cmd { return s.move(-1) }},
 		{ID: "providers.down", Title: "down: asked later", Keys: []string{"J"}, Needs: ordered, Run: func() tea.Cmd { return s.move(1) }},
 		{ID: "providers.test", Title: "test: does it answer, and how fast", Keys: []string{"T"}, Needs: idle, Run: s.test},
-		{ID: "providers.edit", Title: "edit: address, keys, timeouts", Keys: []string{"e"}, Needs: s.change, Run: s.edit},
-		{ID: "providers.toggle", Title: "on/off", Keys: []string{"space"}, Needs: s.change, Run: s.toggle},
-		{ID: "providers.import", Title: "import models: what is new, and prices", Keys: []string{"i"}, Needs: s.change, Run: func() tea.Cmd {
-			p := s.selected()
-			return tea.Batch(Call(s.env, s.Screen, "import", 0, control.ModelsImport, control.ImportModels{Provider: string(p.ID)}), Ask(Say{Text: "Asking " + widget.Safe(p.Name) + " for its models…"}))
+		{ID: "providers.edit", Title: "edit: address, keys, timeouts", Keys: []string{"e"}, Needs: s.Change, Run: s.edit},
+		{ID: "providers.toggle", Title: "on/off", Keys: []string{"space"}, Needs: s.Change, Run: s.toggle},
+		{ID: "providers.import", Title: "import models: what is new, and prices", Keys: []string{"i"}, Needs: s.Change, Run: func() tea.Cmd {
+			p := s.Selected()
+			return tea.Batch(Call(s.Env, s.Screen, "import", 0, control.ModelsImport, control.ImportModels{Provider: string(p.ID)}), Ask(Say{Text: "Asking " + widget.Safe(p.Name) + " for its models…"}))
 		}},
-		{ID: "providers.delete", Title: "delete: asks first", Keys: []string{"d"}, Danger: true, Needs: s.change, Run: s.remove},
-		{ID: "providers.models", Title: "models of this provider", Keys: []string{"v"}, Needs: s.chosen, Run: func() tea.Cmd {
-			return Ask(Goto{Screen: "models", Filter: "provider:=" + s.selected().Name})
+		{ID: "providers.delete", Title: "delete: asks first", Keys: []string{"d"}, Danger: true, Needs: s.Change, Run: s.remove},
+		{ID: "providers.models", Title: "models of this provider", Keys: []string{"v"}, Needs: s.Chosen, Run: func() tea.Cmd {
+			return Ask(Goto{Screen: "models", Filter: "provider:=" + s.Selected().Name})
 		}},
 		{ID: "providers.gateway", Title: "by gateway: the order of another one", Keys: []string{"b"}, Needs: func() string {
-			if len(s.snap.Gateways) < 2 {
+			if len(s.Snap.Gateways) < 2 {
 				return "there is one gateway only"
 			}
 			return ""
 		}, Run: func() tea.Cmd {
-			s.gateway = (s.gateway + 1) % len(s.snap.Gateways)
+			s.gateway = (s.gateway + 1) % len(s.Snap.Gateways)
 			s.moved = nil
 			s.reorder()
 			return nil
 		}},
-		{ID: "providers.copy", Title: "copy the address", Keys: []string{"y"}, Needs: s.chosen, Run: func() tea.Cmd {
-			return Ask(Copy{cmp.Or(s.selected().BaseURL, s.selected().Name), "The provider's address was"})
+		{ID: "providers.copy", Title: "copy the address", Keys: []string{"y"}, Needs: s.Chosen, Run: func() tea.Cmd {
+			return Ask(Copy{cmp.Or(s.Selected().BaseURL, s.Selected().Name), "The provider's address was"})
 		}},
-	}, s.sorting())
+	}, s.Sorting())
 }
 
 // test asks the chosen provider for its models.
 func (s *Providers) test() tea.Cmd {
-	p := s.selected()
+	p := s.Selected()
 	s.testing = p.ID
-	return Call(s.env, s.Screen, "test "+string(p.ID), 0, control.ProvidersTest, control.Named{Name: string(p.ID)})
+	return Call(s.Env, s.Screen, "test "+string(p.ID), 0, control.ProvidersTest, control.Named{Name: string(p.ID)})
 }
 
 func (s *Providers) tested(id tally.ID, a Answer) tea.Cmd {
@@ -80,7 +80,7 @@ func (s *Providers) tested(id tally.ID, a Answer) tea.Cmd {
 		return Fail(a.Err)
 	}
 	r := a.Value.(control.ProviderTest)
-	s.tests[id] = probe{r, s.env.Clock()}
+	s.tests[id] = probe{r, s.Env.Clock()}
 	if !r.OK {
 		return Fail(&tally.Error{Message: r.Message, Hint: r.Hint})
 	}
@@ -88,8 +88,8 @@ func (s *Providers) tested(id tally.ID, a Answer) tea.Cmd {
 }
 
 func (s *Providers) nameOf(id tally.ID) string {
-	for i := range s.snap.Providers {
-		if p := &s.snap.Providers[i]; p.ID == id {
+	for i := range s.Snap.Providers {
+		if p := &s.Snap.Providers[i]; p.ID == id {
 			return widget.Safe(p.Name)
 		}
 	}
@@ -97,7 +97,7 @@ func (s *Providers) nameOf(id tally.ID) string {
 }
 
 func (s *Providers) toggle() tea.Cmd {
-	p := s.selected()
+	p := s.Selected()
 	on := !p.Provider.Enabled
 	word := widget.Safe(p.Name) + " is off: requests go to the next provider."
 	if on {
@@ -105,7 +105,7 @@ func (s *Providers) toggle() tea.Cmd {
 	}
 	in := control.UpdateProvider{Provider: string(p.ID)}
 	in.Enabled = &on
-	return Do(s.env, control.ProvidersUpdate, in, word)
+	return Do(s.Env, control.ProvidersUpdate, in, word)
 }
 
 // providerAsks are the questions about a provider that has a name and a kind.
@@ -152,12 +152,12 @@ func (s *Providers) createOf(kind *control.ProviderKindView) tea.Cmd {
 	if kind.EnvKey != "" {
 		help += "; known elsewhere as " + kind.EnvKey
 	}
-	return Ask(Open{NewForm(s.env, FormOf[control.CreateProvider, control.ProviderCreated]{
+	return Ask(Open{NewForm(s.Env, FormOf[control.CreateProvider, control.ProviderCreated]{
 		Heading: "New provider: " + widget.Safe(kind.Title), Op: control.ProvidersCreate, Save: "Add and import its models", Busy: "asking it for its models",
 		Asks: providerAsks(kind), Must: []string{"name"}, Fixed: control.CreateProvider{ProviderKind: kind.Kind}, Begin: begin, Checks: providerChecks,
 		Help: map[string]string{"api_keys": help},
 		Done: func(p control.ProviderCreated) tea.Cmd {
-			s.table.Select(string(p.ID))
+			s.Grid.Select(string(p.ID))
 			return Ask(Open{importedNote("Added "+widget.Safe(p.Name), p.Import)})
 		},
 	})})
@@ -166,8 +166,8 @@ func (s *Providers) createOf(kind *control.ProviderKindView) tea.Cmd {
 // freeName is a name that no provider has yet.
 func (s *Providers) freeName(kind string) string {
 	taken := func(name string) bool {
-		for i := range s.snap.Providers {
-			if strings.EqualFold(s.snap.Providers[i].Name, name) {
+		for i := range s.Snap.Providers {
+			if strings.EqualFold(s.Snap.Providers[i].Name, name) {
 				return true
 			}
 		}
@@ -181,14 +181,14 @@ func (s *Providers) freeName(kind string) string {
 }
 
 func (s *Providers) edit() tea.Cmd {
-	p := s.selected().Provider
+	p := s.Selected().Provider
 	kind := control.ProviderKindView{BaseURL: p.BaseURL}
 	for _, k := range s.kinds {
 		if k.Kind == p.ProviderKind {
 			kind = k
 		}
 	}
-	return Ask(Open{NewForm(s.env, FormOf[control.UpdateProvider, tally.Provider]{
+	return Ask(Open{NewForm(s.Env, FormOf[control.UpdateProvider, tally.Provider]{
 		Heading: "Edit " + widget.Safe(p.Name), Op: control.ProvidersUpdate, Save: "Save", Change: true,
 		Asks: providerAsks(&kind), Must: []string{"name"}, Checks: providerChecks,
 		Fixed: control.UpdateProvider{Provider: string(p.ID)},
@@ -201,7 +201,7 @@ func (s *Providers) edit() tea.Cmd {
 }
 
 func (s *Providers) remove() tea.Cmd {
-	p := *s.selected()
+	p := *s.Selected()
 	day := p.Last24Hours
 	says := []string{fmt.Sprintf("Its %s go with it, and so do its keys. Clients that ask for those models are answered by other providers that have them, or refused.", plural(int64(p.Models), "model"))}
 	if day.Requests > 0 {
@@ -211,14 +211,14 @@ func (s *Providers) remove() tea.Cmd {
 	c := Confirm{
 		Heading: "Delete provider " + widget.Safe(p.Name) + "?", Says: says, Do: "Delete",
 		Yes: func() tea.Cmd {
-			return Do(s.env, control.ProvidersDelete, control.Named{Name: string(p.ID)}, "Deleted "+widget.Safe(p.Name)+".")
+			return Do(s.Env, control.ProvidersDelete, control.Named{Name: string(p.ID)}, "Deleted "+widget.Safe(p.Name)+".")
 		},
 	}
 	if p.Provider.Enabled {
 		off := control.UpdateProvider{Provider: string(p.ID)}
 		off.Enabled = new(false)
 		c.Instead, c.Rather = "Switch it off instead", func() tea.Cmd {
-			return Do(s.env, control.ProvidersUpdate, off, widget.Safe(p.Name)+" is off.")
+			return Do(s.Env, control.ProvidersUpdate, off, widget.Safe(p.Name)+" is off.")
 		}
 	}
 	if day.Requests > 0 {

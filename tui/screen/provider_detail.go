@@ -13,7 +13,7 @@ import (
 )
 
 func (s *Providers) explain(p *control.ProviderView, inner, rows int) Detail {
-	t := s.env.Theme
+	t := s.Env.Theme
 	tone := control.ProviderTable.Tone(p)
 	sign, state := toneSign(t, tone), t.Paint(toneRole(tone), p.State())
 	kind := widget.Safe(string(p.ProviderKind))
@@ -42,14 +42,14 @@ func (s *Providers) explain(p *control.ProviderView, inner, rows int) Detail {
 	lines = append(lines, "", heading(t, "30 days", widget.Money(p.Last30Days.CostNanoUSD), inner))
 	lines = append(lines, sumLines(t, &p.Last30Days, inner)...)
 	lines = append(lines, "", heading(t, "Last requests", "", inner))
-	lines = append(lines, s.recent.lines(s.snap, inner, max(rows-len(lines), 5), func(r *control.RequestView) string { return r.Model })...)
-	return Detail{widget.Safe(p.Name), "since " + p.CreatedAt.In(s.env.Zone).Format("2 Jan 2006"), lines}
+	lines = append(lines, s.Latest.lines(s.Snap, inner, max(rows-len(lines), 5), func(r *control.RequestView) string { return r.Model })...)
+	return Detail{widget.Safe(p.Name), "since " + p.CreatedAt.In(s.Env.Zone).Format("2 Jan 2006"), lines}
 }
 
 // failedLines tell of attempts that failed, also where another provider has then
 // answered.
 func (s *Providers) failedLines(p *control.ProviderView, width int) []string {
-	t := s.env.Theme
+	t := s.Env.Theme
 	if len(p.Failures) == 0 && p.LastFailure == nil {
 		return nil
 	}
@@ -58,12 +58,12 @@ func (s *Providers) failedLines(p *control.ProviderView, width int) []string {
 		out = append(out, t.Paint(theme.Bad, t.Glyphs.Wrong+" "+tally.Group(p.Failures.Total()))+t.Paint(theme.Muted, " attempts failed: ")+widget.Safe(p.Failures.String()))
 	}
 	if !p.Quiet.IsZero() {
-		for _, l := range widget.Wrap("It has asked to be left alone until "+p.Quiet.In(s.env.Zone).Format("15:04:05")+", and is asked last.", width) {
+		for _, l := range widget.Wrap("It has asked to be left alone until "+p.Quiet.In(s.Env.Zone).Format("15:04:05")+", and is asked last.", width) {
 			out = append(out, t.Paint(theme.Muted, l))
 		}
 	}
 	if f := p.LastFailure; f != nil {
-		for _, l := range widget.Wrap(widget.Ago(f.At, s.env.Clock())+" ago: "+widget.Safe(f.Why()), width) {
+		for _, l := range widget.Wrap(widget.Ago(f.At, s.Env.Clock())+" ago: "+widget.Safe(f.Why()), width) {
 			out = append(out, t.Paint(theme.Muted, l))
 		}
 	}
@@ -72,10 +72,10 @@ func (s *Providers) failedLines(p *control.ProviderView, width int) []string {
 
 // offers counts the models of a provider: known, offered, without a price.
 func (s *Providers) offers(p *control.ProviderView) string {
-	t := s.env.Theme
+	t := s.Env.Theme
 	var on, unpriced int
-	for i := range s.snap.Models {
-		if m := &s.snap.Models[i]; m.Provider == p.ID && m.Model.Enabled {
+	for i := range s.Snap.Models {
+		if m := &s.Snap.Models[i]; m.Provider == p.ID && m.Model.Enabled {
 			on++
 			if !m.Priced {
 				unpriced++
@@ -83,7 +83,7 @@ func (s *Providers) offers(p *control.ProviderView) string {
 		}
 	}
 	out := fmt.Sprintf("%d known, %d on", p.Models, on)
-	if unpriced > 0 && s.snap.Settings.Unpriced != tally.AllowAtZero {
+	if unpriced > 0 && s.Snap.Settings.Unpriced != tally.AllowAtZero {
 		out += t.Paint(theme.Warn, fmt.Sprintf(", %d refused: no price", unpriced))
 	}
 	return out
@@ -104,7 +104,7 @@ func timeouts(t *theme.Theme, p *control.ProviderView) string {
 
 // probed tells how the last probe of this screen went.
 func (s *Providers) probed(p *control.ProviderView) string {
-	t := s.env.Theme
+	t := s.Env.Theme
 	if s.testing == p.ID {
 		return t.Paint(theme.Info, "asking"+t.Glyphs.Ellipsis)
 	}
@@ -112,7 +112,7 @@ func (s *Providers) probed(p *control.ProviderView) string {
 	if !ok {
 		return t.Paint(theme.Muted, "T asks it for its models, which costs nothing")
 	}
-	when := t.Paint(theme.Muted, "  "+widget.Ago(r.at, s.env.Clock())+" ago")
+	when := t.Paint(theme.Muted, "  "+widget.Ago(r.at, s.Env.Clock())+" ago")
 	if !r.OK {
 		text := r.Message
 		if r.Hint != "" {

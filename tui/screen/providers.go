@@ -52,7 +52,7 @@ func NewProviders(e *Env) *Providers {
 			switch gw := s.current(); {
 			case gw == nil:
 				return ""
-			case len(s.snap.Gateways) > 1:
+			case len(s.Snap.Gateways) > 1:
 				return "of gateway " + widget.Safe(gw.Slug) + " · b another"
 			}
 			return "asked from the top"
@@ -68,8 +68,8 @@ func NewProviders(e *Env) *Providers {
 }
 
 func (s *Providers) Show(snap *live.Snapshot) {
-	s.snap = snap
-	if late := s.env.Clock().Sub(s.movedAt) > 3*time.Second; s.sent == nil && (late || slices.Equal(s.moved, s.orderOf(s.current()))) {
+	s.Snap = snap
+	if late := s.Env.Clock().Sub(s.movedAt) > 3*time.Second; s.sent == nil && (late || slices.Equal(s.moved, s.orderOf(s.current()))) {
 		s.moved = nil
 	}
 	s.reorder()
@@ -81,7 +81,7 @@ func (s *Providers) reorder() {
 		s.names = s.orderOf(s.current())
 	}
 	s.made = rowsMade[control.ProviderView]{}
-	s.refresh()
+	s.Refresh()
 }
 
 // place is where a provider stands in the order, from 0.
@@ -98,15 +98,15 @@ func (s *Providers) Ask() tea.Cmd {
 		return s.List.Ask()
 	}
 	s.asked = true
-	return tea.Batch(s.List.Ask(), Call(s.env, s.Screen, "kinds", 0, control.ProvidersKinds, control.None{}))
+	return tea.Batch(s.List.Ask(), Call(s.Env, s.Screen, "kinds", 0, control.ProvidersKinds, control.None{}))
 }
 
 // current is the gateway whose order is shown, nil if there is none.
 func (s *Providers) current() *control.GatewayView {
-	if len(s.snap.Gateways) == 0 {
+	if len(s.Snap.Gateways) == 0 {
 		return nil
 	}
-	return &s.snap.Gateways[s.gateway%len(s.snap.Gateways)]
+	return &s.Snap.Gateways[s.gateway%len(s.Snap.Gateways)]
 }
 
 func (s *Providers) orderOf(gw *control.GatewayView) []string {
@@ -139,7 +139,7 @@ func (s *Providers) answer(a Answer) tea.Cmd {
 			s.moved = nil
 			return Fail(a.Err)
 		}
-		s.movedAt = s.env.Clock()
+		s.movedAt = s.Env.Clock()
 		if !slices.Equal(told, s.moved) {
 			return s.send()
 		}
@@ -158,7 +158,7 @@ func (s *Providers) answer(a Answer) tea.Cmd {
 
 // move puts the chosen provider one place up or down in the fallback order.
 func (s *Providers) move(by int) tea.Cmd {
-	at := slices.Index(s.names, s.selected().Name)
+	at := slices.Index(s.names, s.Selected().Name)
 	to := at + by
 	if at < 0 || to < 0 || to >= len(s.names) {
 		return nil
@@ -177,5 +177,5 @@ func (s *Providers) send() tea.Cmd {
 		return nil
 	}
 	s.sent = s.moved
-	return Call(s.env, s.Screen, "order", 0, control.ProvidersOrder, control.OrderProviders{Gateway: string(gw.ID), Providers: s.moved})
+	return Call(s.Env, s.Screen, "order", 0, control.ProvidersOrder, control.OrderProviders{Gateway: string(gw.ID), Providers: s.moved})
 }

@@ -1,7 +1,6 @@
 package screen
 
 import (
-	"fmt"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -92,7 +91,7 @@ func (r *Recent) lines(s *live.Snapshot, width, most int, name func(*control.Req
 	t := r.env.Theme
 	var out []string
 	for _, v := range r.latest(s, most) {
-		out = append(out, requestLineOf(t, v, name(v), width, r.env))
+		out = append(out, requestLineOf(t, v, name(v), width, r.env.Clock(), r.env.Zone))
 	}
 	switch {
 	case len(out) > 0:
@@ -104,36 +103,4 @@ func (r *Recent) lines(s *live.Snapshot, width, most int, name func(*control.Req
 		out = append(out, t.Paint(theme.Muted, "none in the records"))
 	}
 	return out
-}
-
-// requestLineOf is a request on one line. Where there is little room the tokens go
-// first.
-func requestLineOf(t *theme.Theme, r *control.RequestView, name string, width int, e *Env) string {
-	status := status(r)
-	if r.Count > 1 {
-		status += " ×" + control.Compact(r.Count)
-	}
-	left := t.Paint(theme.Muted, moment(r.At, e)) + " " + t.Paint(outcomeRole(r.Outcome), status) + " " + widget.Safe(name)
-	right := "  " + t.Paint(outcomeRole(r.Outcome), widget.Truncate(widget.Safe(words(r.Code)), max(width-24, 8)))
-	if n := r.InputTokens + r.OutputTokens; n > 0 {
-		right = "  " + widget.PadLeft(widget.Money(r.CostNanoUSD), 9) + "  " + widget.PadLeft(widget.Latency(millis(r.TotalMS)), 7)
-		if width >= 56 {
-			right = "  " + widget.PadLeft(fmt.Sprint(control.Compact(n)), 6) + " tok" + right
-		}
-	}
-	return widget.Between(left, right, width)
-}
-
-// moment writes when something was in eight cells: the second today, the minute
-// this week, or the day.
-func moment(at time.Time, e *Env) string {
-	today := midnight(e.Clock(), e.Zone)
-	at = at.In(e.Zone)
-	switch {
-	case !at.Before(today):
-		return at.Format("15:04:05")
-	case !at.Before(today.AddDate(0, 0, -6)):
-		return at.Weekday().String()[:2] + at.Format(" 15:04")
-	}
-	return widget.Pad(at.Format("2 Jan"), 8)
 }

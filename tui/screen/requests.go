@@ -30,7 +30,7 @@ func NewRequests(e *Env) *Requests {
 	s.List = NewList(e, ListOf[control.RequestView]{
 		Screen: "requests", Heading: "Requests", Table: control.RequestTable, Share: 60,
 		Columns: []string{"at", "status", "client", "model", "provider", "tokens", "cost", "latency", "code"}, Wide: "model",
-		Widths: map[string]int{"at": 8, "status": 6, "client": 15, "provider": 10, "cost": costWidth, "code": 14},
+		Widths: map[string]int{"at": 8, "status": 6, "client": 13, "provider": 10, "cost": costWidth, "code": 14},
 		Rows:   s.all, First: func([]*control.RequestView) {}, Cell: s.cell, Note: s.note, Painted: true, Empty: s.none, Detail: s.detailOf,
 	})
 	return s
@@ -46,7 +46,7 @@ func (s *Requests) passes(f *control.Filter[control.RequestView], v *control.Req
 }
 
 func (s *Requests) Show(snap *live.Snapshot) {
-	s.snap = snap
+	s.Snap = snap
 	if s.rows.follow {
 		s.rows.take(snap)
 		s.again()
@@ -55,23 +55,23 @@ func (s *Requests) Show(snap *live.Snapshot) {
 
 // again makes the rows anew; while they follow, the newest is chosen.
 func (s *Requests) again() {
-	s.refresh()
-	if s.rows.follow && s.sortedBy() == "" {
-		s.table.Key("home")
+	s.Refresh()
+	if s.rows.follow && s.SortedBy() == "" {
+		s.Grid.Key("home")
 	}
 }
 
 func (s *Requests) Back() bool {
-	was := s.words()
+	was := s.Words()
 	done := s.List.Back()
 	switch {
-	case done && s.words() != was:
+	case done && s.Words() != was:
 		s.filtered()
 	case !done && s.failures:
 		s.failures, done = false, true
 		s.filtered()
-	case !done && s.by >= 0:
-		s.by, s.turned, done = -1, false, true
+	case !done && s.By >= 0:
+		s.By, s.Turned, done = -1, false, true
 		s.again()
 	case !done && !s.rows.follow:
 		s.followAgain()
@@ -83,8 +83,8 @@ func (s *Requests) Back() bool {
 func (s *Requests) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case Goto:
-		s.filter.SetValue(msg.Filter)
-		s.failures, s.detail, s.by, s.turned = false, false, -1, false
+		s.Input.SetValue(msg.Filter)
+		s.failures, s.InDetail, s.By, s.Turned = false, false, -1, false
 		s.followAgain()
 		s.filtered()
 		return s.Ask()
@@ -113,28 +113,28 @@ func (s *Requests) answer(msg Answer) tea.Cmd {
 }
 
 func (s *Requests) press(msg tea.Msg) tea.Cmd {
-	was, at := s.words(), s.table.SelectedID()
+	was, at := s.Words(), s.Grid.SelectedID()
 	key := ""
 	if k, ok := msg.(tea.KeyPressMsg); ok {
 		key = k.String()
 	}
 	var cmd tea.Cmd
 	switch {
-	case s.detail && !s.typing && (key == "down" || key == "j"):
-		s.scroll++
+	case s.InDetail && !s.Typed && (key == "down" || key == "j"):
+		s.Scroll++
 		return nil
-	case s.detail && !s.typing && (key == "up" || key == "k"):
-		s.scroll = max(s.scroll-1, 0)
+	case s.InDetail && !s.Typed && (key == "up" || key == "k"):
+		s.Scroll = max(s.Scroll-1, 0)
 		return nil
 	case key != "":
-		cmd = s.key(msg.(tea.KeyPressMsg))
-	case s.typing:
-		cmd = s.filter.Update(msg)
+		cmd = s.OnKey(msg.(tea.KeyPressMsg))
+	case s.Typed:
+		cmd = s.Input.Update(msg)
 	}
 	switch {
-	case s.words() != was:
+	case s.Words() != was:
 		s.filtered()
-	case s.table.SelectedID() != at:
+	case s.Grid.SelectedID() != at:
 		s.rows.follow = false
 	case key == "pgdown" || key == "down" || key == "j":
 		s.problem = ""
@@ -142,7 +142,7 @@ func (s *Requests) press(msg tea.Msg) tea.Cmd {
 			s.rows.end = false
 		}
 	}
-	if s.detail {
+	if s.InDetail {
 		s.rows.follow = false // what is read does not run away
 	}
 	return tea.Batch(cmd, s.Ask())
@@ -152,34 +152,34 @@ func (s *Requests) press(msg tea.Msg) tea.Cmd {
 func (s *Requests) filtered() {
 	s.rows.forget()
 	s.seq++
-	s.asking, s.problem, s.scroll = false, "", 0
+	s.asking, s.problem, s.Scroll = false, "", 0
 	s.again()
 }
 
 func (s *Requests) followAgain() {
 	s.rows.follow = true
-	s.rows.take(s.snap)
+	s.rows.take(s.Snap)
 	s.again()
 }
 
 // Ask reads older requests when one comes near the end of the rows. It implements
 // [Asker].
 func (s *Requests) Ask() tea.Cmd {
-	i := s.table.Selected()
-	if !s.snap.Loaded || s.asking || s.rows.end || s.mistyped != "" || i >= 0 && i < len(s.shown)-s.height {
+	i := s.Grid.Selected()
+	if !s.Snap.Loaded || s.asking || s.rows.end || s.Mistyped != "" || i >= 0 && i < len(s.Shown)-s.Height {
 		return nil
 	}
-	if i >= 0 && s.rows.follow && len(s.shown) >= s.height {
+	if i >= 0 && s.rows.follow && len(s.Shown) >= s.Height {
 		return nil
 	}
 	s.seq++
 	s.asking = true
-	return s.rows.fetch(s.env, s.Screen, s.seq, s.query())
+	return s.rows.fetch(s.Env, s.Screen, s.seq, s.query())
 }
 
 // query is what the engine is asked for.
 func (s *Requests) query() control.RequestQuery {
-	q := control.RequestQuery{Filter: s.words()}
+	q := control.RequestQuery{Filter: s.Words()}
 	if s.failures {
 		q.Filter += " -outcome:ok"
 	}
@@ -197,7 +197,7 @@ func (s *Requests) Actions() []action.Action {
 			return nil
 		}},
 		{ID: "requests.follow", Title: "follow: the newest at the top", Keys: []string{"G", "end"}, Run: func() tea.Cmd {
-			s.by, s.turned = -1, false
+			s.By, s.Turned = -1, false
 			s.followAgain()
 			return nil
 		}},
@@ -206,26 +206,26 @@ func (s *Requests) Actions() []action.Action {
 			s.filtered()
 			return s.Ask()
 		}},
-		{ID: "requests.test", Title: "test: send a request, see every check", Keys: []string{"T"}, Needs: s.env.ReadOnly, Run: func() tea.Cmd {
+		{ID: "requests.test", Title: "test: send a request, see every check", Keys: []string{"T"}, Needs: s.Env.ReadOnly, Run: func() tea.Cmd {
 			client, model := "", ""
-			if v := s.selected(); v != nil {
+			if v := s.Selected(); v != nil {
 				client, model = v.Client, v.Model
 			}
-			return Ask(Open{newTry(s.env, client, model)})
+			return Ask(Open{newTry(s.Env, client, model)})
 		}},
-		{ID: "requests.client", Title: "client: open it", Keys: []string{"v"}, Needs: s.chosen, Run: func() tea.Cmd {
-			return Ask(Goto{Screen: "clients", Filter: "client:=" + s.selected().Client})
+		{ID: "requests.client", Title: "client: open it", Keys: []string{"v"}, Needs: s.Chosen, Run: func() tea.Cmd {
+			return Ask(Goto{Screen: "clients", Filter: "client:=" + s.Selected().Client})
 		}},
-		{ID: "requests.export", Title: "export: CSV or JSON of what the filter selects", Keys: []string{"X"}, Needs: s.env.ReadOnly, Run: func() tea.Cmd {
-			name := "requests-" + s.env.Clock().In(s.env.Zone).Format("2006-01-02-1504")
-			return Ask(Open{newExport("Export requests", name, requestSheet(s.env, s.query()))})
+		{ID: "requests.export", Title: "export: CSV or JSON of what the filter selects", Keys: []string{"X"}, Needs: s.Env.ReadOnly, Run: func() tea.Cmd {
+			name := "requests-" + s.Env.Clock().In(s.Env.Zone).Format("2006-01-02-1504")
+			return Ask(Open{newExport("Export requests", name, requestSheet(s.Env, s.query()))})
 		}},
-		{ID: "requests.copy", Title: "copy the id", Keys: []string{"y"}, Needs: s.chosen, Run: func() tea.Cmd {
-			return Ask(Copy{string(s.selected().ID), "The request's id was"})
+		{ID: "requests.copy", Title: "copy the id", Keys: []string{"y"}, Needs: s.Chosen, Run: func() tea.Cmd {
+			return Ask(Copy{string(s.Selected().ID), "The request's id was"})
 		}},
-	}, s.sorting())
+	}, s.Sorting())
 }
 
 func (s *Requests) detailOf(v *control.RequestView, width, _ int) Detail {
-	return Detail{"Request", v.At.In(s.env.Zone).Format("Mon 2 Jan 15:04:05.000"), s.explain(v, width)}
+	return Detail{"Request", v.At.In(s.Env.Zone).Format("Mon 2 Jan 15:04:05.000"), s.explain(v, width)}
 }

@@ -15,7 +15,7 @@ import (
 // explain explains one request: every check it met, what it counted on its
 // limits, what it cost and why, and where the time went.
 func (s *Requests) explain(v *control.RequestView, width int) []string {
-	t := s.env.Theme
+	t := s.Env.Theme
 	facts := func(f ...fact) []string { return factLines(t, f, width) }
 	lines := []string{verdict(t, v)}
 	if v.Reason != "" {
@@ -46,7 +46,7 @@ func (s *Requests) explain(v *control.RequestView, width int) []string {
 	lines = append(lines, checkLines(t, v, width)...)
 	if v.Reached != nil {
 		lines = append(lines, "", heading(t, "Limit it met", "", width))
-		lines = append(lines, facts(reachedFacts(v.Reached, s.env.Zone)...)...)
+		lines = append(lines, facts(reachedFacts(v.Reached, s.Env.Zone)...)...)
 	}
 	if len(v.Charges) > 0 {
 		lines = append(lines, "", heading(t, "Limits", "used after this request", width))

@@ -2,7 +2,6 @@ package screen
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"tallygate/engine/control"
@@ -18,7 +17,7 @@ func (s *Requests) none() []string {
 
 // Draw implements Screen.
 func (s *Requests) Draw() widget.Block {
-	s.table.Empty = nil
+	s.Grid.Empty = nil
 	return s.List.Draw()
 }
 
@@ -28,11 +27,11 @@ const costWidth = 10
 // cell draws what the list does not: times to the second, outcomes in their colour,
 // amounts down to a millionth of a dollar.
 func (s *Requests) cell(v *control.RequestView, column string) (string, bool) {
-	t := s.env.Theme
+	t := s.Env.Theme
 	role := outcomeRole(v.Outcome)
 	switch column {
 	case "at":
-		return t.Paint(theme.Muted, moment(v.At, s.env)), true
+		return t.Paint(theme.Muted, moment(v.At, s.Env.Clock(), s.Env.Zone)), true
 	case "status":
 		text := status(v)
 		if v.Count > 1 {
@@ -54,14 +53,6 @@ func (s *Requests) cell(v *control.RequestView, column string) (string, bool) {
 		return t.Paint(role, note(v)), true
 	}
 	return "", false
-}
-
-// status is what the client got; a request whose end nobody saw has none.
-func status(v *control.RequestView) string {
-	if v.Status == 0 {
-		return "–"
-	}
-	return strconv.Itoa(v.Status)
 }
 
 func dash(s string) string {
@@ -90,13 +81,13 @@ func note(v *control.RequestView) string {
 
 // note says whether the rows follow.
 func (s *Requests) note(int) string {
-	t := s.env.Theme
+	t := s.Env.Theme
 	state := t.Paint(theme.OK, t.Glyphs.On+" live")
-	switch n := s.rows.missed(s.snap); {
-	case s.snap.Lost != nil:
+	switch n := s.rows.missed(s.Snap); {
+	case s.Snap.Lost != nil:
 		state = t.Paint(theme.Bad, t.Glyphs.Wrong+" reconnecting")
-	case s.by >= 0:
-		state = t.Paint(theme.Warn, "by "+s.columns[s.by].Head()+" of those read, G follows")
+	case s.By >= 0:
+		state = t.Paint(theme.Warn, "by "+s.Cols[s.By].Head()+" of those read, G follows")
 	case !s.rows.follow && n > 0:
 		state = t.Paint(theme.Warn, fmt.Sprintf("%s paused, %s new, G follows", t.Glyphs.Half, tally.Group(n)))
 	case !s.rows.follow:
@@ -105,7 +96,7 @@ func (s *Requests) note(int) string {
 	if s.failures {
 		state = t.Paint(theme.Bad, "failures only") + "  " + state
 	}
-	if s.asking && len(s.shown) > 0 && !s.rows.follow {
+	if s.asking && len(s.Shown) > 0 && !s.rows.follow {
 		state = t.Paint(theme.Muted, "reading history"+t.Glyphs.Ellipsis) + "  " + state
 	}
 	return state

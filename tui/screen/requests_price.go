@@ -55,7 +55,7 @@ func civil(date string) string {
 // priceLines show how the cost came about: tokens of each class times their
 // rate.
 func (s *Requests) priceLines(v *control.RequestView, width int) []string {
-	t := s.env.Theme
+	t := s.Env.Theme
 	total := widget.Between(t.Strong(theme.Text, "cost"), t.Strong(theme.Text, "$"+v.CostNanoUSD.String()), width)
 	basis := map[tally.Basis]string{
 		tally.Exact: "Tokens as the provider reported them.", tally.Estimated: "Tokens counted from the bytes delivered: the provider reported none.",
@@ -125,8 +125,8 @@ func (s *Requests) priceLines(v *control.RequestView, width int) []string {
 // quote is what the model had as its price when the request came in, as far as its
 // rows tell.
 func (s *Requests) quote(v *control.RequestView) tally.Quote {
-	for i := range s.snap.Models {
-		m := &s.snap.Models[i]
+	for i := range s.Snap.Models {
+		m := &s.Snap.Models[i]
 		if m.ProviderName == v.Provider && (m.UpstreamName() == v.Upstream || m.Name == v.Model) {
 			return tally.QuoteAt(m.Prices, v.At, v.Tier, v.Tokens.Prompt())
 		}

@@ -14,10 +14,10 @@ import (
 
 func (s *Settings) Actions() []action.Action {
 	chosen := func() string {
-		if x := s.selected(); x != nil && x.Name == themeSetting {
+		if x := s.Selected(); x != nil && x.Name == themeSetting {
 			return ""
 		}
-		return s.change()
+		return s.Change()
 	}
 	return []action.Action{
 		{ID: "settings.edit", Title: "change", Keys: []string{"enter", "e"}, Needs: chosen, Run: s.edit},
@@ -30,18 +30,18 @@ func (s *Settings) Actions() []action.Action {
 			return ""
 		}, Run: s.verify},
 		{ID: "settings.copy", Title: "copy the address", Keys: []string{"y"}, Needs: func() string {
-			if s.snap.Status.BaseURL == "" {
+			if s.Snap.Status.BaseURL == "" {
 				return "it serves no address"
 			}
 			return ""
-		}, Run: func() tea.Cmd { return Ask(Copy{s.snap.Status.BaseURL, "The address was"}) }},
+		}, Run: func() tea.Cmd { return Ask(Copy{s.Snap.Status.BaseURL, "The address was"}) }},
 	}
 }
 
 func (s *Settings) verify() tea.Cmd {
 	s.seq++
-	s.started = s.env.Clock()
-	return CallFor(proofPatience, s.env, s.Name(), "verify", s.seq, control.EngineVerify, control.None{})
+	s.started = s.Env.Clock()
+	return CallFor(proofPatience, s.Env, s.Name(), "verify", s.seq, control.EngineVerify, control.None{})
 }
 
 func (s *Settings) pickTheme() tea.Cmd {
@@ -50,28 +50,28 @@ func (s *Settings) pickTheme() tea.Cmd {
 	for _, n := range theme.Names {
 		choices = append(choices, Choice{string(n), string(n), notes[n]})
 	}
-	return Ask(Open{NewPick("Theme", string(s.env.Chosen), choices, func(id string) tea.Cmd { return Ask(Retheme{theme.Name(id)}) })})
+	return Ask(Open{NewPick("Theme", string(s.Env.Chosen), choices, func(id string) tea.Cmd { return Ask(Retheme{theme.Name(id)}) })})
 }
 
 // set changes one setting.
 func (s *Settings) set(in control.SettingsFields, done string) tea.Cmd {
-	return Do(s.env, control.SettingsSet, in, done)
+	return Do(s.Env, control.SettingsSet, in, done)
 }
 
 // next goes to the next choice of a setting that has choices; of any other it
 // asks.
 func (s *Settings) next() tea.Cmd {
-	x := s.selected()
+	x := s.Selected()
 	choices := x.Choices
 	switch {
 	case x.Name == themeSetting:
-		return Ask(Retheme{theme.Names[(slices.Index(theme.Names, s.env.Chosen)+1)%len(theme.Names)]})
+		return Ask(Retheme{theme.Names[(slices.Index(theme.Names, s.Env.Chosen)+1)%len(theme.Names)]})
 	case x.IsBool():
 		choices = []string{"no", "yes"}
 	case choices == nil:
 		return s.edit()
 	}
-	set := control.CurrentSettings(&s.snap.Settings)
+	set := control.CurrentSettings(&s.Snap.Settings)
 	to := choices[(slices.Index(choices, x.Text(&set))+1)%len(choices)]
 	if x.Name == "unpriced" && to == string(tally.AllowAtZero) {
 		return s.allowUnpriced()
@@ -86,8 +86,8 @@ func (s *Settings) next() tea.Cmd {
 // allowUnpriced asks before money stops being counted.
 func (s *Settings) allowUnpriced() tea.Cmd {
 	n := 0
-	for i := range s.snap.Models {
-		if m := &s.snap.Models[i]; !m.Priced && m.Model.Enabled {
+	for i := range s.Snap.Models {
+		if m := &s.Snap.Models[i]; !m.Priced && m.Model.Enabled {
 			n++
 		}
 	}
@@ -101,15 +101,15 @@ func (s *Settings) allowUnpriced() tea.Cmd {
 }
 
 func (s *Settings) edit() tea.Cmd {
-	x := s.selected()
+	x := s.Selected()
 	if x.Name == themeSetting {
 		return s.pickTheme()
 	}
 	if x.Choices != nil || x.IsBool() {
 		return s.next()
 	}
-	return Ask(Open{NewForm(s.env, FormOf[control.SettingsFields, tally.Settings]{
-		Heading: "Change: " + x.Label, Op: control.SettingsSet, Save: "Save", Asks: []string{x.Name}, Begin: control.CurrentSettings(&s.snap.Settings), Change: true,
+	return Ask(Open{NewForm(s.Env, FormOf[control.SettingsFields, tally.Settings]{
+		Heading: "Change: " + x.Label, Op: control.SettingsSet, Save: "Save", Asks: []string{x.Name}, Begin: control.CurrentSettings(&s.Snap.Settings), Change: true,
 		Done: func(tally.Settings) tea.Cmd { return Ask(Say{Text: "Saved."}) },
 	})})
 }

@@ -55,7 +55,7 @@ const proofPatience = 30 * time.Minute
 func NewSettings(e *Env) *Settings {
 	s := &Settings{}
 	s.List = NewList(e, ListOf[setting]{
-		Screen: "settings", Heading: "Settings", Table: settingTable, Columns: []string{"of", "setting", "is"}, Wide: "is", Share: 50,
+		Screen: "settings", Heading: "Settings", Table: settingTable, Columns: []string{"of", "setting", "is"}, Wide: "is", Share: 50, Bare: true,
 		Widths: map[string]int{"of": 8, "setting": 25},
 		Of:     func(*live.Snapshot) []setting { return s.rows }, First: func([]*setting) {}, Note: func(int) string { return "" },
 		Cell: s.cell, Empty: func() []string { return nil }, Detail: s.about,
@@ -81,19 +81,19 @@ func (s *Settings) Show(snap *live.Snapshot) {
 }
 
 func (s *Settings) themeText() string {
-	if s.env.Chosen == theme.Auto || s.env.Chosen == "" {
-		return "auto: " + string(s.env.Theme.Name)
+	if s.Env.Chosen == theme.Auto || s.Env.Chosen == "" {
+		return "auto: " + string(s.Env.Theme.Name)
 	}
-	return string(s.env.Chosen)
+	return string(s.Env.Chosen)
 }
 
 // cell names a group once, and marks what deserves a look.
 func (s *Settings) cell(x *setting, column string) (string, bool) {
-	t := s.env.Theme
+	t := s.Env.Theme
 	switch {
 	case column == "of":
-		for i, v := range s.shown {
-			if v == x && i > 0 && s.shown[i-1].Group == x.Group {
+		for i, v := range s.Shown {
+			if v == x && i > 0 && s.Shown[i-1].Group == x.Group {
 				return "", true
 			}
 		}
@@ -110,7 +110,7 @@ func (s *Settings) cell(x *setting, column string) (string, bool) {
 
 // countries is where visitors' countries come from, and how old that is.
 func (s *Settings) countries(from string) string {
-	t, db := s.env.Theme, &s.snap.Status.Countries
+	t, db := s.Env.Theme, &s.Snap.Status.Countries
 	text := widget.Safe(from)
 	switch {
 	case db.Problem != "":
@@ -127,8 +127,8 @@ func (s *Settings) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case Answer:
 		if msg.Tag == "verify" && msg.Seq == s.seq {
-			s.took = s.env.Clock().Sub(s.started)
-			s.started, s.proved = time.Time{}, s.env.Clock()
+			s.took = s.Env.Clock().Sub(s.started)
+			s.started, s.proved = time.Time{}, s.Env.Clock()
 			s.report, s.failed = nil, msg.Err
 			if msg.Err != nil {
 				return Fail(msg.Err)
@@ -149,16 +149,16 @@ func (s *Settings) Update(msg tea.Msg) tea.Cmd {
 // Draw puts the list above the rest where there is no room beside it: it is
 // short.
 func (s *Settings) Draw() widget.Block {
-	if rows := min(len(s.rows)+5, s.height-8); s.width < wide && rows >= 10 {
-		s.table.Focused = !s.detail
-		return widget.Below(s.drawList(s.width, rows), s.drawDetail(s.width, s.height-rows))
+	if rows := min(len(s.rows)+3, s.Height-8); s.Width < wide && rows >= 10 {
+		s.Grid.Focused = !s.InDetail
+		return widget.Below(s.DrawList(s.Width, rows), s.DrawDetail(s.Width, s.Height-rows))
 	}
 	return s.List.Draw()
 }
 
 // about tells of what is chosen, and of the engine.
 func (s *Settings) about(x *setting, inner, rows int) Detail {
-	t, now, st := s.env.Theme, s.env.Clock(), &s.snap.Status
+	t, now, st := s.Env.Theme, s.Env.Clock(), &s.Snap.Status
 	muted := func(s string) string { return t.Paint(theme.Muted, s) }
 	var lines []string
 	lines = append(lines, heading(t, x.Label, "", inner))
@@ -169,7 +169,7 @@ func (s *Settings) about(x *setting, inner, rows int) Detail {
 	if proved { // what was asked for stands where it is seen
 		lines = append(append(lines, books...), "")
 	}
-	if s.snap.Loaded {
+	if s.Snap.Loaded {
 		serving := t.Paint(theme.Warn, "not serving")
 		if st.Serving {
 			serving = widget.Safe(st.BaseURL)
@@ -179,10 +179,10 @@ func (s *Settings) about(x *setting, inner, rows int) Detail {
 			disk = widget.Compact(st.DiskBytes) + "B" + muted(" used, ") + widget.Compact(st.FreeBytes) + "B" + muted(" free")
 		}
 		facts := []fact{
-			{"address", serving}, {"data", widget.Safe(st.Data)}, {"disk", disk}, {"log", widget.Safe(s.env.LogFile)},
+			{"address", serving}, {"data", widget.Safe(st.Data)}, {"disk", disk}, {"log", widget.Safe(s.Env.LogFile)},
 			{"records", tally.Group(st.Records) + muted(fmt.Sprintf("   in flight %d", st.InFlight)+waitingText(st.Waiting))},
 			{"version", widget.Safe(st.Version) + muted(fmt.Sprintf("   process %d, up %s", st.PID, widget.Span(now.Sub(st.StartedAt))))},
-			{"times", muted("of this screen are in ") + now.In(s.env.Zone).Format("MST, -07:00")},
+			{"times", muted("of this screen are in ") + now.In(s.Env.Zone).Format("MST, -07:00")},
 		}
 		lines = append(lines, heading(t, "This engine", "", inner))
 		lines = append(lines, factLines(t, facts, inner)...)
@@ -209,7 +209,7 @@ func waitingText(n int) string {
 
 // proof tells how the proof of the books goes, or went.
 func (s *Settings) proof(width, most int) []string {
-	t, now := s.env.Theme, s.env.Clock()
+	t, now := s.Env.Theme, s.Env.Clock()
 	wrapped := func(r theme.Role, text string) (out []string) {
 		for _, l := range widget.Wrap(text, width) {
 			out = append(out, t.Paint(r, l))
@@ -219,7 +219,7 @@ func (s *Settings) proof(width, most int) []string {
 	if !s.started.IsZero() {
 		spent := now.Sub(s.started)
 		spin := t.Glyphs.Spinner[int(spent/(500*time.Millisecond))%len(t.Glyphs.Spinner)]
-		return wrapped(theme.Info, fmt.Sprintf("%s replaying %s records, %s", spin, tally.Group(s.snap.Status.Records), widget.Span(spent)))
+		return wrapped(theme.Info, fmt.Sprintf("%s replaying %s records, %s", spin, tally.Group(s.Snap.Status.Records), widget.Span(spent)))
 	}
 	r := s.report
 	switch {
