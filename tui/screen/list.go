@@ -9,6 +9,7 @@ import (
 	"tallygate/engine/control"
 	"tallygate/tui/action"
 	"tallygate/tui/live"
+	"tallygate/tui/part"
 	"tallygate/tui/theme"
 	"tallygate/tui/widget"
 )
@@ -113,8 +114,8 @@ func NewList[V any](e *Env, o ListOf[V]) *List[V] {
 	return l
 }
 
-// wide is the least width for two panes.
-const wide = 118
+// Wide is the least width for two panes.
+const Wide = 118
 
 // Name implements Screen, as do the methods below.
 func (l *List[V]) Name() string             { return l.Screen }
@@ -141,16 +142,22 @@ func (l *List[V]) Back() bool {
 	return true
 }
 
-// setFilter filters the list.
+// SetFilter filters the list.
 func (l *List[V]) SetFilter(words string) {
 	l.Input.SetValue(words)
 	l.Refresh()
 }
 
-// words are what the list is filtered by.
+// Words are what the list is filtered by.
 func (l *List[V]) Words() string { return strings.TrimSpace(l.Input.Value()) }
 
-// refresh makes the rows of the things that pass the filter.
+// Renew makes the rows anew, also where the things are the same.
+func (l *List[V]) Renew() {
+	l.made = rowsMade[V]{}
+	l.Refresh()
+}
+
+// Refresh makes the rows of the things that pass the filter.
 func (l *List[V]) Refresh() {
 	var all []V
 	if l.Of != nil {
@@ -171,7 +178,7 @@ func (l *List[V]) Refresh() {
 	l.made = now
 	f, err := l.Table.ParseFilter(now.words, control.Calendar{Now: l.Env.Clock(), Zone: l.Env.Zone})
 	if l.Mistyped = ""; err != nil {
-		l.Mistyped = explain(err)
+		l.Mistyped = Explain(err)
 		f = control.Filter[V]{}
 	}
 	if l.criteria = f; l.Rows != nil {
@@ -205,7 +212,7 @@ func (l *List[V]) sort() {
 	}
 }
 
-// sortedBy is the name of the column that sorts, "" for an order of the list's own.
+// SortedBy is the name of the column that sorts, "" for an order of the list's own.
 func (l *List[V]) SortedBy() string {
 	switch {
 	case l.By >= 0:
@@ -271,7 +278,7 @@ func (l *List[V]) arrow(t *theme.Theme, c *control.Column[V]) string {
 func (l *List[V]) cells(i int) []string {
 	t, v, now := l.Env.Theme, l.Shown[i], l.Env.Clock()
 	out := make([]string, 0, len(l.Cols)+1)
-	out = append(out, toneSign(t, l.tone(v)))
+	out = append(out, part.ToneSign(t, l.tone(v)))
 	for _, c := range l.Cols {
 		if l.Cell != nil {
 			if text, ok := l.Cell(v, c.Name); ok {
@@ -279,7 +286,7 @@ func (l *List[V]) cells(i int) []string {
 				continue
 			}
 		}
-		out = append(out, cellOf(t, c.Get(v), now))
+		out = append(out, part.CellOf(t, c.Get(v), now))
 	}
 	return out
 }
@@ -291,10 +298,10 @@ func (l *List[V]) tone(v *V) control.Tone {
 	return l.Table.Tone(v)
 }
 
-// noTone is that of rows that are all alike.
-func noTone[V any](*V) control.Tone { return control.Plain }
+// NoTone is that of rows that are all alike.
+func NoTone[V any](*V) control.Tone { return control.Plain }
 
-// selected is the thing of the row that is chosen, nil if there is none.
+// Selected is the thing of the row that is chosen, nil if there is none.
 func (l *List[V]) Selected() *V {
 	if i := l.Grid.Selected(); i >= 0 && i < len(l.Shown) {
 		return l.Shown[i]
@@ -314,7 +321,7 @@ func (l *List[V]) Update(msg tea.Msg) tea.Cmd {
 	case tea.KeyPressMsg:
 		cmd = l.OnKey(msg)
 	case Answer:
-		return l.Latest.answer(msg)
+		return l.Latest.Answer(msg)
 	default:
 		return nil
 	}
@@ -328,7 +335,7 @@ func (l *List[V]) Ask() tea.Cmd {
 	if v == nil || l.Recent == nil {
 		return nil
 	}
-	return l.Latest.ask(l.Screen, l.Recent(v), l.Snap)
+	return l.Latest.Ask(l.Screen, l.Recent(v), l.Snap)
 }
 
 func (l *List[V]) OnKey(msg tea.KeyPressMsg) tea.Cmd {
@@ -372,7 +379,7 @@ func (l *List[V]) OnKey(msg tea.KeyPressMsg) tea.Cmd {
 	return nil
 }
 
-// sorting are the actions that every list has.
+// Sorting are the actions that every list has.
 func (l *List[V]) Sorting() []action.Action {
 	step := func(by int) func() tea.Cmd {
 		return func() tea.Cmd {
@@ -411,7 +418,7 @@ func (l *List[V]) Sorting() []action.Action {
 	}
 }
 
-// chosen says why nothing can be done with what is chosen, "" if it can.
+// Chosen says why nothing can be done with what is chosen, "" if it can.
 func (l *List[V]) Chosen() string {
 	if l.Selected() == nil {
 		return "no " + l.Table.Thing + " is chosen"
@@ -419,7 +426,7 @@ func (l *List[V]) Chosen() string {
 	return ""
 }
 
-// change says why what is chosen cannot be changed, "" if it can.
+// Change says why what is chosen cannot be changed, "" if it can.
 func (l *List[V]) Change() string {
 	if why := l.Env.ReadOnly(); why != "" {
 		return why
@@ -430,7 +437,7 @@ func (l *List[V]) Change() string {
 // Draw draws list and detail side by side, or the one that has the focus.
 func (l *List[V]) Draw() widget.Block {
 	l.Grid.Focused = !l.InDetail
-	if l.Width >= wide {
+	if l.Width >= Wide {
 		left := l.Width * l.Share / 100
 		return widget.Beside(l.DrawList(left, l.Height), l.DrawDetail(l.Width-left, l.Height))
 	}

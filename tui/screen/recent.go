@@ -7,6 +7,7 @@ import (
 
 	"tallygate/engine/control"
 	"tallygate/tui/live"
+	"tallygate/tui/part"
 	"tallygate/tui/theme"
 	"tallygate/tui/widget"
 )
@@ -29,8 +30,8 @@ const (
 	recentFresh = time.Minute
 )
 
-// ask asks for the requests of a query, if they are others or are old by now.
-func (r *Recent) ask(screen string, q control.RequestQuery, s *live.Snapshot) tea.Cmd {
+// Ask asks for the requests of a query, if they are others or are old by now.
+func (r *Recent) Ask(screen string, q control.RequestQuery, s *live.Snapshot) tea.Cmd {
 	now := r.env.Clock()
 	q.Limit = recentRows
 	if !s.Loaded || s.Lost != nil || q == r.query && now.Sub(r.asked) < recentFresh {
@@ -44,12 +45,12 @@ func (r *Recent) ask(screen string, q control.RequestQuery, s *live.Snapshot) te
 	return Call(r.env, screen, "recent", r.seq, control.RequestsList, q)
 }
 
-func (r *Recent) answer(msg Answer) tea.Cmd {
+func (r *Recent) Answer(msg Answer) tea.Cmd {
 	if msg.Tag != "recent" || msg.Seq != r.seq {
 		return nil
 	}
 	if msg.Err != nil {
-		r.fault = explain(msg.Err)
+		r.fault = Explain(msg.Err)
 		return nil
 	}
 	r.got, r.ready, r.fault = msg.Value.(control.RequestPage).Requests, true, ""
@@ -86,12 +87,12 @@ func matches(q *control.RequestQuery, v *control.RequestView) bool {
 		(q.Model == "" || q.Model == v.Model) && (q.Provider == "" || q.Provider == v.Provider)
 }
 
-// lines draw the requests, each by a name that says which it is.
-func (r *Recent) lines(s *live.Snapshot, width, most int, name func(*control.RequestView) string) []string {
+// Lines draw the requests, each by a name that says which it is.
+func (r *Recent) Lines(s *live.Snapshot, width, most int, name func(*control.RequestView) string) []string {
 	t := r.env.Theme
 	var out []string
 	for _, v := range r.latest(s, most) {
-		out = append(out, requestLineOf(t, v, name(v), width, r.env.Clock(), r.env.Zone))
+		out = append(out, part.RequestLine(t, v, name(v), width, r.env.Clock(), r.env.Zone))
 	}
 	switch {
 	case len(out) > 0:

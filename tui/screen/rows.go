@@ -21,7 +21,7 @@ type Rows[V any] struct {
 func NewRows[V any](e *Env, rows []V, o ListOf[V]) *Rows[V] {
 	o.Of = func(*live.Snapshot) []V { return rows }
 	if o.Tone == nil && o.Table.Tone == nil {
-		o.Tone = noTone[V]
+		o.Tone = NoTone[V]
 	}
 	r := &Rows[V]{List: NewList(e, o)}
 	r.Show(e.Source.Snapshot())
