@@ -20,7 +20,7 @@ import (
 	"tallygate/assets"
 )
 
-// What the pages of the help say of flags is there, their lines fit a terminal, and the
+// What the README and the pages of the help say of flags is there, their lines fit a terminal, and the
 // help lists them.
 func TestTopics(t *testing.T) {
 	var out bytes.Buffer
@@ -36,16 +36,24 @@ func TestTopics(t *testing.T) {
 	see := func(f *pflag.Flag) { flags["--"+f.Name] = true }
 	a.root().PersistentFlags().VisitAll(see)
 	each(a.root(), func(cmd *cobra.Command) { cmd.Flags().VisitAll(see) })
+	hasFlags := func(name, text string) {
+		for _, flag := range regexp.MustCompile(`--[a-z][a-z-]*`).FindAllString(text, -1) {
+			if !flags[flag] {
+				t.Errorf("%s: there is no flag %s", name, flag)
+			}
+		}
+	}
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hasFlags("README", string(readme))
 	for _, g := range assets.Guides() {
 		text := help("help", g.Name)
 		if text != g.Text {
 			t.Errorf("help %s says %q", g.Name, text)
 		}
-		for _, flag := range regexp.MustCompile(`--[a-z][a-z-]*`).FindAllString(text, -1) {
-			if !flags[flag] {
-				t.Errorf("%s: there is no flag %s", g.Name, flag)
-			}
-		}
+		hasFlags(g.Name, text)
 		for line := range strings.Lines(text) {
 			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {
 				t.Errorf("%s: a line of %d: %s", g.Name, n, line)
