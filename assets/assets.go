@@ -27,8 +27,10 @@
 // geo/country.mmdb is the country of every address, in MaxMind's format; see
 // NOTICE for its origin and licence.
 //
-// docs are texts for people that the program prints: what "tallygate help money"
-// says.
+// docs are guides for people, which "tallygate help" prints. Each is Markdown that reads
+// well as it is, 80 columns wide. Its sh blocks are run in order in an empty folder by a
+// test of cmd/tallygate; docs/keys.md is made by a test of tui. pictures are those of the
+// README, made by the same test, and are not in the binary.
 //
 // page is what a browser sees at the gateway's address: nothing in it comes from
 // elsewhere, and no script or style stands in the HTML.
@@ -41,6 +43,8 @@ package assets
 import (
 	"embed"
 	"io/fs"
+	"path"
+	"strings"
 )
 
 // Prices is the price book in JSON.
@@ -54,11 +58,37 @@ var Prices []byte
 //go:embed geo/country.mmdb
 var Countries []byte
 
-// Money says what "never more than you said" means, in Markdown that reads well as
-// it is.
-//
-//go:embed docs/money.md
-var Money string
+//go:embed docs
+var docs embed.FS
+
+// Guide is a text for people, in Markdown.
+type Guide struct {
+	Name  string // what "tallygate help" calls it: the file's, without .md
+	Title string // its first line, without the sign of a heading
+	Text  string // with the title
+}
+
+// Guides are all guides, in the order of their names.
+func Guides() []Guide {
+	files, err := fs.Glob(docs, "docs/*.md")
+	if err != nil {
+		panic(err) // the pattern is a valid one
+	}
+	guides := make([]Guide, len(files))
+	for i, file := range files {
+		text, err := docs.ReadFile(file)
+		if err != nil {
+			panic(err) // it is embedded
+		}
+		first, _, _ := strings.Cut(string(text), "\n")
+		guides[i] = Guide{
+			Name:  strings.TrimSuffix(path.Base(file), ".md"),
+			Title: strings.TrimPrefix(first, "# "),
+			Text:  string(text),
+		}
+	}
+	return guides
+}
 
 //go:embed page
 var page embed.FS

@@ -8,17 +8,18 @@
 //	     ▼                              ▼
 //	engine/gateway  ◄─ assembles ─  engine  ── implements ──►  engine/control
 //	 │    │    │                        │
-//	 │    │    └─ engine/auth ─► token  ├─ engine/feed ◄─ records ─ storage
+//	 │    │    └─ engine/auth ─► token  ├─ views ◄─ engine/feed ◄─ records ─ storage
 //	 │    └────── engine/route ─► providers/{openai ─► transport, sim}
-//	 └─────────── engine/meter ─► storage ◄─ storage/{badgerdb,memory}
+//	 └─────────── engine/meter ─► storage ◄─ storage/{badgerdb ─► ledger, memory}
 //
 // Everything is said in the words of [tallygate/engine/tally], which imports
 // only the standard library. Package storage and package providers are ports:
 // their implementations never see the engine, and each has a suite that all of
 // them pass (storage/storetest, providers/providertest). Counters live in
 // storage/ledger, which decides admission in memory. Package geo tells where a
-// visitor's address is. Package demo fills a store with an agency that does not exist,
-// for `tallygate demo` and for the tests of the interface. A test in cmd/tallygate holds
+// visitor's address is, package slug makes short names of names. Package demo fills a
+// store with an agency that does not exist, for `tallygate demo` and for the tests of the
+// interface, which look at this engine and at no imitation. A test in cmd/tallygate holds
 // the direction of every import.
 //
 // # One request
@@ -46,15 +47,22 @@
 //  7. Settle: the hold is replaced by the truth, or by what was held where nobody
 //     can tell it, with the record and the rollups, in one act; the last byte of
 //     the answer waits for it (meter).
-//  8. The store hands settled records to the feed, and the feed to whoever
-//     follows along. The request's goroutine publishes nothing.
+//  8. The store hands settled records to the feed. For whoever follows along the
+//     engine turns each into its view, the same that lists and details of requests
+//     show. The request's goroutine publishes nothing.
 //
 // # One change
 //
 // An operation is declared once in package control, implemented once here and
-// called through one client, whether the caller is in this process or not. All
-// changes of the catalog go through [Engine.change]: one at a time, checked
-// against the latest picture, stored whole or not at all, then in force.
+// called through one client, whether the caller is in this process or not. Package
+// control also says how each kind of value is written and read, and which columns
+// what is returned has; flags, forms, tables, filters, CSV and JSON come from there.
+//
+// All changes of the catalog go through [Engine.change]: one at a time, checked
+// against the latest picture, stored whole or not at all, then in force. The same
+// transaction writes the audit log: who changed what, from which value to which. Each
+// entry has the hash of the one before it, so that a missing or changed entry is found,
+// and a change can be taken back while nothing else has changed the thing since.
 //
 // # What must never happen
 //

@@ -87,8 +87,8 @@ func (s span) null(b []byte) bool { return s.To > 0 && b[s.From] == 'n' }
 // Returned is how many answers an upstream returns by an endpoint.
 func (e *Envelope) Returned(by Endpoint) int64 { return e.Choices * e.answered(by) }
 
-// Written is how many it writes for that: of more than it returns it chooses the best,
-// and nobody sees the others.
+// Written is how many answers an upstream writes by an endpoint. Of more than it returns
+// it chooses the best, and nobody sees the others.
 func (e *Envelope) Written(by Endpoint) int64 { return max(e.Choices, e.BestOf) * e.answered(by) }
 
 // answered is how many prompts get answers of their own.

@@ -155,8 +155,8 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 	return keep
 }
 
-// noJSON takes notice of an event whose data is none. It is passed on, and whatever it
-// is, it may be paid for; so it is no proof of silence.
+// noJSON takes notice of an event whose data is not JSON. The event is passed on, and may
+// have to be paid for, whatever it is: the stream does not count as silent.
 func (s *Stream) noJSON(data []byte, ev event, first bool, kept int) verdict {
 	if s.failing && s.torn {
 		s.beside = true // it may have been what was used
@@ -187,7 +187,7 @@ func (s *Stream) noJSON(data []byte, ev event, first bool, kept int) verdict {
 	return keep
 }
 
-// noEvent is the error of a stream that is none.
+// noEvent is the error of an answer that is not a stream of events.
 func (s *Stream) noEvent(err error) error {
 	if s.page {
 		err = ErrPage

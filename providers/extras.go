@@ -12,9 +12,9 @@ import (
 // text, or at other rates: a search, a place to be served from, an hour in a cache.
 type Extra struct {
 	Field string // for people: "web_search_options", "tools of type web_search"
-	// Piece is what is billed by the piece, "" if it is something else. Count is the
-	// most of them; with Settable it is ours to send, otherwise the upstream has it
-	// by itself, and -1 means that there is no bound.
+	// Piece is what is billed by the piece, "" if it is something else. Count is the most
+	// pieces there can be, -1 if there is no bound. Settable is whether we have to send
+	// that bound; otherwise the upstream keeps it by itself.
 	Piece    tally.Piece
 	Count    int64
 	Settable bool
@@ -30,8 +30,7 @@ type Extra struct {
 	empty  bool   // into an object without members
 }
 
-// unsaidCount is what a request is held to that does not say how often it may
-// search.
+// unsaidCount is how many searches a request may make that does not say how many.
 const unsaidCount = 5
 
 // mostExtras is how many extras a request may have; more are taken for one without
@@ -202,7 +201,7 @@ func addresses(v []byte) bool {
 	return false
 }
 
-// extra notes one.
+// extra notes an extra of the request.
 func (e *Envelope) extra(x Extra) {
 	if len(e.Extras) == mostExtras {
 		x = Extra{Field: x.Field, Count: -1, Fetches: true}

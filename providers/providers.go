@@ -47,9 +47,9 @@ type Call struct {
 	Endpoint Endpoint
 	Envelope *Envelope // the client's request; the provider must not change it
 	Model    string    // what the upstream calls the model
-	// MaxOutput is the output granted per choice. It must bound what the
-	// upstream generates. 0 on endpoints without output.
-	// 0 where nothing bounds it but the model.
+	// MaxOutput is the output granted per choice. It must bound what the upstream
+	// generates. It is 0 on endpoints without output, and where nothing bounds the output
+	// but the model.
 	MaxOutput int64
 	// BoundExtras is whether to send the bounds of extras that were held.
 	BoundExtras bool
@@ -57,8 +57,8 @@ type Call struct {
 	// KeepUsage is whether the client asked for the usage event of a stream;
 	// otherwise the provider drops that event again.
 	KeepUsage bool
-	// OnlyJSON is whether the caller is to see no data of events that is no JSON: it may
-	// be an upstream's words of an error, which are in no event that is passed on.
+	// OnlyJSON is whether events whose data is not JSON are dropped: they may hold an
+	// upstream's words about an error, which this caller must not read.
 	OnlyJSON  bool
 	RequestID string
 	// Hops is how many gateways the request has passed before this one.

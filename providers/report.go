@@ -44,16 +44,16 @@ type Report struct {
 	// Split are the classes that the upstream tells apart, also where it says that
 	// there were none of one: tokens of another class are among the plain ones.
 	Split tally.Classes
-	// Searches of the web, sources or results, whichever the upstream counts, if
-	// Searched: most upstreams tell nothing of them.
+	// Searches counts searches of the web, sources or results, whichever the upstream
+	// counts. It is told only if Searched; most upstreams tell nothing of them.
 	Searches int64
 	Searched bool
 	// Billed is what the upstream says it charges for the call, if IsBilled;
 	// rounded up to a nano-dollar.
 	Billed   tally.NanoUSD
 	IsBilled bool
-	// Model is the one that says it has answered, Tier how it was served; "" if
-	// the upstream does not say.
+	// Model is the model that the upstream says has answered, Tier the way the request
+	// was served; "" if the upstream does not say.
 	Model, Tier string
 	Finish      Finish
 	// Failed is what an answer in one piece tells of a failure beside what it holds; nil

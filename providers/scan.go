@@ -191,7 +191,7 @@ func eachElement(b []byte, i, depth int, visit func(i int) int) int {
 	}
 }
 
-// keyStart is where the quote before a key is whose value is at i.
+// keyStart is the offset of the quote before the key whose value is at i.
 func keyStart(b, key []byte, i int) int {
 	for i--; b[i] != '"'; i-- { // the colon, and spaces
 	}

@@ -67,11 +67,10 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return 
 // in several lines, which it joins to one; walks over each event once without
 // decoding it, and allocates nothing per event.
 //
-// Events that tell of an error are not passed on, and a stream with one ends with
-// that error, without its mark. Data that is no JSON is passed on as it is, and counts
-// as content. A stream
-// that ends without the marker is complete if a finish_reason was seen for each
-// choice, as many upstreams leave it out; otherwise it was cut.
+// Events that tell of an error are not passed on, and a stream with one ends with that
+// error, without its mark. Data that is no JSON is passed on as it is, and counts as
+// content. Many upstreams leave the end marker out: a stream without one is complete if a
+// finish_reason was seen for each choice, and was cut otherwise.
 type Stream struct {
 	src  Source
 	opts StreamOptions
@@ -210,8 +209,8 @@ func (s *Stream) fill() error {
 	return err
 }
 
-// rest gives the buffer back. Of one that has grown that is the first; the other is
-// left to the collector.
+// rest gives the buffer back. If the buffer has grown, the first one is given back, and
+// the larger one is left to the garbage collector.
 func (s *Stream) rest() {
 	if s.pooled != nil {
 		buffers.Put(s.pooled)

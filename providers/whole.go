@@ -177,9 +177,9 @@ func (w *Whole) gather() error {
 	return nil
 }
 
-// judge takes notice of what the answer says, and returns an error if that is only
-// that the upstream has failed. An answer that holds something is one, whatever
-// stands beside it.
+// judge takes notice of what the answer says, and returns an error if it says nothing but
+// that the upstream has failed. An answer that holds something is an answer, whatever
+// failure it tells of beside that.
 func (w *Whole) judge() error {
 	f := &w.facts
 	w.shown = f.count(w.buf, &w.said.figures)

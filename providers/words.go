@@ -61,7 +61,7 @@ func (w *Words) readText(body []byte, depth int) {
 	}
 }
 
-// dataIn is the data of the first event of a stream, nil if a text is none.
+// dataIn is the data of the first event of a stream, nil if a text is not a stream.
 func dataIn(text []byte) []byte {
 	if !beginsEvents(text) {
 		return nil

@@ -5,10 +5,9 @@
 // of the process. No transaction handle, key, iterator or backend error crosses
 // it; errors are *tally.Error, except the *tally.LimitError of Reserve.
 //
-// Time is always passed in and never runs backwards ([tally.Steady]), but for what
-// AcceptClock takes back. There
-// are no callbacks into the engine while an act is under way, so that a store
-// may retry one. Cursors are opaque strings.
+// Time is always passed in and never runs backwards ([tally.Steady]), except that
+// AcceptClock takes it back. There are no callbacks into the engine while an act is under
+// way, so that a store may retry one. Cursors are opaque strings.
 //
 // Conservation holds for every counter at every instant:
 //
@@ -100,16 +99,15 @@ type Meter interface {
 	// nothing changes and the error is a *tally.LimitError for the first charge
 	// that has no room. An ID that is held already is a Conflict.
 	//
-	// A reservation with Wait that only holds, places or those who wait already
-	// stand in the way of waits, and so does one that others' holds leave less than
-	// its Floor, or than what is not spent would pay if that is less. Those who wait
-	// for the same counter are served in the order of Since, one by one, as
-	// settlements make room; who asked later is let past only while the one before
-	// could not be served without it either. Where somebody waits, nobody gets more
-	// than its Floor. When the time is over whatever has room is granted, from
-	// MinOutput, unless others wait for the same room. What spent amounts refuse is refused at once. At most 256 wait for
-	// a counter. Once ctx is done nothing is held, and the error is Unavailable with
-	// ctx's cause.
+	// A reservation with Wait waits if only holds, places or earlier waiters stand in its
+	// way. It also waits if the holds of others leave it less output than its Floor, or
+	// less than the unspent rest would pay for, whichever is less. Waiters at one counter
+	// are served one by one in the order of Since, as settlements make room; a later one
+	// is let past only while the earlier one could not be served without it either. Where
+	// somebody waits, nobody gets more than its Floor. When the time of a waiter is over,
+	// whatever has room is granted, from MinOutput on, unless others wait for the same
+	// room. What spent amounts refuse is refused at once. At most 256 wait for a counter.
+	// Once ctx is done nothing is held, and the error is Unavailable with ctx's cause.
 	Reserve(ctx context.Context, r tally.Reservation) (tally.Grant, error)
 	// Raise adds to a hold what another attempt of the request may use, at the
 	// largest output from least to want that has room beside it, and never waits.
@@ -217,7 +215,7 @@ type Store interface {
 	Meter
 	History
 	// AcceptClock takes the time back to now: the clock was ahead, and whoever owns the
-	// store says that it is right. From then on time may be passed in from now on. What
+	// store says that it is right. After that, times from now on may be passed in. What
 	// was admitted ahead stays where it is, in periods that come yet, and counts there;
 	// sessions end. A Conflict while requests are held or wait, Invalid if now is not
 	// before the latest time that was seen: then nothing changes.
@@ -226,9 +224,9 @@ type Store interface {
 	Status(ctx context.Context) (Status, error)
 	// Backup writes a consistent copy of everything but wrapping keys.
 	Backup(ctx context.Context, w io.Writer) error
-	// Verify replays every record and proves counters and rollups. It finds
-	// faults; it repairs nothing.
-	// It rests so long after each 5 ms of work; 0 for not at all.
+	// Verify replays every record and proves counters and rollups. It finds faults and
+	// repairs nothing. After each 5 ms of work it rests for the time given; 0 means not
+	// at all.
 	Verify(ctx context.Context, rest time.Duration) (tally.Report, error)
 	Close() error
 }

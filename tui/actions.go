@@ -1,14 +1,15 @@
 package tui
 
 import (
-	"fmt"
 	"strconv"
+	"strings"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/colorprofile"
 
 	"tallygate/tui/action"
 	"tallygate/tui/screen"
+	"tallygate/tui/widget"
 )
 
 // Actions are what can be done now: on the screen that is seen, then anywhere.
@@ -78,18 +79,25 @@ func (a *App) everywhere() []action.Action {
 
 func hasColour(msg tea.ColorProfileMsg) bool { return msg.Profile >= colorprofile.ANSI }
 
-// KeyTable writes the registry as a Markdown table, for the README.
-func (a *App) KeyTable() string {
-	out := "| key | what it does | where |\n|---|---|---|\n"
+// KeyGuide is the guide to the keys, in Markdown, made from the registry.
+func (a *App) KeyGuide() string {
+	out := "# Keys of the interface\n\n" +
+		"`?` lists what can be pressed where you are, `:` finds an action by its words on\n" +
+		"every screen. (The keys of clients: tallygate keys --help.)\n"
+	where, first := "", true
 	for _, act := range a.Registry() {
 		if act.Key() == "" {
 			continue
 		}
-		where := "everywhere"
-		if act.Screen != "" {
-			where = title(act.Screen)
+		if first || act.Screen != where {
+			where, first = act.Screen, false
+			heading := "Everywhere"
+			if where != "" {
+				heading = title(where)
+			}
+			out += "\n## " + heading + "\n\n"
 		}
-		out += fmt.Sprintf("| `%s` | %s | %s |\n", act.Key(), act.Title, where)
+		out += "    " + widget.Pad(act.Key(), 10) + strings.Join(widget.Wrap(act.Title, 66), "\n"+strings.Repeat(" ", 14)) + "\n"
 	}
 	return out
 }

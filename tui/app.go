@@ -60,19 +60,19 @@ type App struct {
 	width   int
 	height  int
 	dialogs []screen.Dialog
-	words   []word        // the latest, which the last may still be told
-	said    int           // how many words there have been
-	telling bool          // the last word is at the bottom
+	words   []word        // the latest messages; the last may be at the bottom
+	said    int           // how many messages there have been
+	telling bool          // the last message is shown at the bottom
 	leaving screen.Dialog // the question of leaving, while it is asked
-	blurred bool          // the terminal has not the focus
-	still   string        // what is drawn while it has not
-	unseen  int           // ticks without it
-	quits   int           // ctrl+c in a row
-	loaded  bool          // the first snapshot is there
+	blurred bool          // the terminal has lost the focus
+	still   string        // what is drawn while blurred
+	unseen  int           // ticks while blurred
+	quits   int           // how often ctrl+c was pressed in a row
+	loaded  bool          // the first snapshot has come
 	dark    bool
 	colour  bool
 	broken  string // the failure that was logged last
-	untold  bool   // and that is to be told
+	untold  bool   // broken is still to be shown
 }
 
 // New makes an interface.

@@ -3,16 +3,17 @@ package tui_test
 import (
 	"testing"
 
+	"tallygate/tui/theme"
 	"tallygate/tui/tuitest"
 )
 
-// The README shows the interface as it is: its keys from the registry, and a
-// picture of the first screen.
+// The pictures of the README and the guide to the keys show the interface as it is.
 func TestReadme(t *testing.T) {
-	tuitest.Run(t, tuitest.Setup{Size: "120x36"}, func(d *tuitest.Driver) {
-		d.Press("1").Ticks(1)
-		const readme = "../README.md"
-		tuitest.Section(t, readme, "picture", "```text\n"+d.Screen()+"\n```\n")
-		tuitest.Section(t, readme, "keys", d.App.KeyTable())
-	})
+	for _, colours := range []theme.Name{theme.Dark, theme.Light} {
+		tuitest.Run(t, tuitest.Setup{Size: "120x36", Theme: colours}, func(d *tuitest.Driver) {
+			d.Press("1").Ticks(1)
+			tuitest.Written(t, "../assets/pictures/overview-"+string(colours)+".svg", d.SVG())
+			tuitest.Written(t, "../assets/docs/keys.md", d.App.KeyGuide())
+		})
+	}
 }

@@ -15,10 +15,10 @@ var (
 	testCommand = regexp.MustCompile("`go test -run (?P<test>\\w+)(?:/(?P<script>\\w+))? \\./(?P<pkg>[a-z/]+)`")
 )
 
-// Each test that SECURITY.md and TRACK-RECORD.md rely on is there, by that name.
+// Each test that the documents rely on is there, by that name.
 func TestNamedTestsExist(t *testing.T) {
 	const root = "../.."
-	for doc, least := range map[string]int{"SECURITY.md": 80, "TRACK-RECORD.md": 50} {
+	for doc, least := range map[string]int{"SECURITY.md": 80, "TRACK-RECORD.md": 50, "README.md": 1} {
 		text, err := os.ReadFile(filepath.Join(root, doc))
 		if err != nil {
 			t.Fatal(err)
@@ -38,9 +38,27 @@ func TestNamedTestsExist(t *testing.T) {
 				}
 			}
 		}
-		if commands := strings.Count(string(text), "`go test"); found < max(least, commands) {
+		if commands := strings.Count(string(text), "`go test -run Test"); found < max(least, commands) {
 			t.Errorf("%s: %d tests were found, in %d commands; want at least %d", doc, found, commands, least)
 		}
+	}
+}
+
+// Each file and folder that CONTRIBUTING tells people to look into is there.
+func TestNamedFilesExist(t *testing.T) {
+	const root = "../.."
+	text, err := os.ReadFile(filepath.Join(root, ".github/CONTRIBUTING.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths := regexp.MustCompile("`((?:\\.ci|assets|cmd|engine|providers|storage|tui)(?:/[\\w.]+)*)`").FindAllStringSubmatch(string(text), -1)
+	for _, m := range paths {
+		if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(paths) < 40 {
+		t.Errorf("only %d paths were found", len(paths))
 	}
 }
 

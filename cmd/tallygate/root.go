@@ -54,7 +54,7 @@ itself up if need be, and serves.`,
 	}
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return flagError(cmd, err, "") })
-	root.SetUsageTemplate(usageTemplate)
+	root.SetUsageTemplate(strings.Replace(usageTemplate, "TOPICS", a.topicList(), 1))
 	root.SetHelpTemplate(helpTemplate)
 	global := root.PersistentFlags()
 	global.StringVar(&a.data, "data", "", "`DIR` of the data; default "+defaultDataShown(a.env))
@@ -65,15 +65,13 @@ itself up if need be, and serves.`,
 	serve.flags(root.Flags(), badgerdb.Desktop)
 
 	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Run"}, &cobra.Group{ID: groupOwn, Title: "Own"}, &cobra.Group{ID: groupSee, Title: "See"})
-	root.SetHelpCommandGroupID(groupRun)
+	root.SetHelpCommand(a.helpCommand())
 	root.SetCompletionCommandGroupID(groupRun)
 	root.AddCommand(
 		a.serveCommand(), a.initCommand(), a.statusCommand(), a.tryCommand(), a.demoCommand(), a.versionCommand(),
 		a.gatewayCommands(), a.tokenCommands(), a.clientCommands(), a.keyCommands(), a.providerCommands(), a.modelCommands(), a.settingsCommands(),
 		a.usageCommand(), a.requestCommands(), a.auditCommands(), a.verifyCommand(),
 	)
-	root.AddCommand(topicCommands()...)
-	completeTopics(root)
 	return root
 }
 
@@ -160,10 +158,9 @@ const usageTemplate = `Usage: {{.UseLine}}
 
 Commands:{{range $cmds}}{{if .IsAvailableCommand}}
   {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{end}}
-{{- if .HasHelpSubCommands}}
+{{- if not .HasParent}}
 
-Topics, as "help TOPIC":{{range .Commands}}{{if .IsAdditionalHelpTopicCommand}}
-  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}
+TOPICS{{end}}
 {{- if .HasExample}}
 
 Example:

@@ -1,17 +1,11 @@
 package main
 
 import (
-	"bytes"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
-
-	"tallygate/assets"
 )
 
 // What a setting is called must not depend on which command asks, or one
@@ -72,36 +66,6 @@ func TestEveryCommandHasAnExampleThatParses(t *testing.T) {
 	})
 	if seen < 40 {
 		t.Errorf("only %d examples", seen)
-	}
-}
-
-// What a page of the help says of flags and commands is there, and its lines fit a
-// terminal.
-func TestTopics(t *testing.T) {
-	var out bytes.Buffer
-	a := &app{env: func(string) (string, bool) { return "", false }, stdout: &out, stderr: &out, stdin: strings.NewReader("")}
-	if err := a.execute(t.Context(), []string{"help", "money"}); err != nil {
-		t.Fatal(err)
-	}
-	text := out.String()
-	if text != assets.Money || !strings.Contains(text, "basis held") {
-		t.Errorf("help money says %q", text)
-	}
-	flags := map[string]bool{}
-	each(a.root(), func(cmd *cobra.Command) { cmd.Flags().VisitAll(func(f *pflag.Flag) { flags["--"+f.Name] = true }) })
-	for _, flag := range regexp.MustCompile(`--[a-z][a-z-]*`).FindAllString(text, -1) {
-		if !flags[flag] {
-			t.Errorf("there is no flag %s", flag)
-		}
-	}
-	for line := range strings.Lines(text) {
-		if n := utf8.RuneCountInString(line); n > 84 {
-			t.Errorf("a line of %d: %s", n, line)
-		}
-	}
-	out.Reset()
-	if err := a.execute(t.Context(), []string{"--help"}); err != nil || !strings.Contains(out.String(), "\n  money ") {
-		t.Errorf("%v: the help does not list its pages: %s", err, out.String())
 	}
 }
 

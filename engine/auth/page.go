@@ -38,10 +38,10 @@ func public(cat *tally.Catalog, origin string) (*tally.Principal, *tally.Refusal
 
 // CheckPage refuses a page that may not use the principal's credential.
 //
-// A visitor's page must be on one of the token's domains and of the gateway's
-// origins, where there are such lists. Of a client's key only a page that says
-// so is checked, and where no origins are listed every caller is let through:
-// there, pages get no CORS headers. The private key is nobody's page.
+// A visitor's page must be on one of the token's domains and of the gateway's origins,
+// where there are such lists. A client's key is checked only for requests that name an
+// origin, and only if the client lists origins; pages that it does not list get no CORS
+// headers. The private key is not checked: it belongs to a server and to no page.
 func CheckPage(p *tally.Principal, page Page) *tally.Refusal {
 	switch {
 	case p.Visitor:

@@ -72,9 +72,9 @@ func OfToken(cat *tally.Catalog, p *tally.Principal, now time.Time) *tally.Refus
 	return nil
 }
 
-// token returns an access token whose signature is good. What is remembered of
-// one holds as long as its gateway's secret is the same and, for one that the
-// previous private key has signed, until that stops working.
+// token returns an access token whose signature is good. A remembered token stays good as
+// long as its gateway's secret is the same; one that the previous private key has signed,
+// until that key stops working.
 func (v *Verifier) token(secret *tally.Secret, credential string, now time.Time) (*tally.AccessToken, error) {
 	if known, ok := v.tokens.find(credential); ok && known.secret == secret && (known.until.IsZero() || now.Before(known.until)) {
 		return known.token, nil

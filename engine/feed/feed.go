@@ -142,7 +142,7 @@ func (f *Feed) Seconds() []tally.Second {
 	return append(append(make([]tally.Second, 0, kept), f.seconds[at:]...), f.seconds[:at]...)
 }
 
-// add takes the place of the oldest event. The caller holds mu.
+// add puts a new event in the place of the oldest one. The caller holds mu.
 func (f *Feed) add(kind tally.EventKind, at time.Time) *entry {
 	f.last++
 	e := &f.ring[f.last%uint64(len(f.ring))]

@@ -47,7 +47,7 @@ func addressOf(r *http.Request, trusted []netip.Prefix, named string) netip.Addr
 	return at
 }
 
-// nat64 is where networks of IPv6 alone put addresses of IPv4.
+// nat64 is the prefix under which networks that have only IPv6 write addresses of IPv4.
 var nat64 = netip.MustParsePrefix("64:ff9b::/96")
 
 // unmapped is an address of IPv4 as such, however it is written.

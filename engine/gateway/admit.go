@@ -25,8 +25,8 @@ const (
 	unknownImage = 50_000
 )
 
-// admit holds the most that the request can use with any of the upstreams that may
-// answer it. Without a ticket and a refusal it is to be tried again.
+// admit holds the most that the request can use with any of the upstreams that may answer
+// it. If there is neither a ticket nor a refusal afterwards, it is to be called again.
 func (x *exchange) admit() (refusal *tally.Refusal) {
 	e := &x.envelope
 	if x.principal.Visitor && e.Unknown != "" {
@@ -119,9 +119,9 @@ func (x *exchange) classes() (prompt, answer tally.Classes) {
 	return prompt, answer
 }
 
-// priceable leaves out the upstreams whose price for what is asked is not known.
-// Where money is limited that is every one that bills something without a price or
-// without a bound, unless its owner lets it pass the limits.
+// priceable leaves out the upstreams whose price for what is asked is not known. Under a
+// limit on money that includes every upstream that bills something without a price or
+// without a bound, unless the owner lets the model pass the limits.
 func (x *exchange) priceable(money bool) *tally.Refusal {
 	e := &x.envelope
 	if e.Tier == "" && (len(e.Extras) == 0 || !money) {
@@ -232,10 +232,10 @@ func (x *exchange) pictures() int64 {
 	return each * x.envelope.Content.Images
 }
 
-// outputWanted finds the output to ask for per choice: what the caller says, or
-// the default, and never more than a model can give. Where nothing limits money or
-// tokens nothing is asked for that the caller has not. least is what the answer needs
-// at least, if that is more than any does; both are 0 on endpoints without output.
+// outputWanted finds the output to ask for per choice: what the caller says, or the
+// default, and never more than a model can give. Where nothing limits money or tokens,
+// nothing is sent that the caller has not asked for. least is what this answer needs at
+// least, if that is more than every answer needs. Both are 0 on endpoints without output.
 func (x *exchange) outputWanted(limited bool, input, choices int64) (want, least int64, refusal *tally.Refusal) {
 	if x.endpoint == providers.Embeddings {
 		return 0, 0, nil
@@ -273,14 +273,15 @@ func (x *exchange) outputWanted(limited bool, input, choices int64) (want, least
 		if p.Token != nil && p.Token.MaxOutput > 0 {
 			most = p.Token.MaxOutput
 		}
-		// It is of the request: choices share it, and no budget for thinking raises it.
+		// The bound is of the whole request: choices share it, and no budget for thinking
+		// raises it.
 		if e.Thinking > 0 && e.Thinking+meter.LeastOutput > most/choices {
 			return 0, 0, tally.BadRequest("thinking", fmt.Sprintf("A visitor's request may have %s tokens of output, thinking and all choices together. Ask for less thinking.", tally.TokensIO.Format(most)))
 		}
 		want = min(want, max(most/choices, 1))
 	}
-	// An upstream refuses an output that its budget for thinking uses up. Where the
-	// caller has said so itself, that is what it is told.
+	// An upstream refuses an output that its budget for thinking uses up. A caller that
+	// has set both itself gets the upstream's refusal.
 	if e.Thinking > 0 && (e.MaxTokens < 0 || e.MaxTokens > e.Thinking) {
 		least = min(e.Thinking+meter.LeastOutput, want)
 		if want <= e.Thinking {

@@ -27,16 +27,15 @@ const (
 	firstRead = 64 << 10
 	// usualBodies is the memory for bodies where the owner's machine is not known.
 	usualBodies = 256 << 20
-	// Of a body that is refused before it has come so much is read still, and
-	// counted with this buffer: a caller that is sending would see a broken
-	// connection in place of the refusal.
+	// Of a body that is refused before it has come, up to spillBytes are still read,
+	// through a buffer of spillBuffer: a caller that is sending would otherwise see a
+	// broken connection in the place of the refusal.
 	spillBytes, spillBuffer = 16 << 20, 16 << 10
 )
 
-// budget is the memory that the bodies of all requests under way share, those that
-// wait included. A part of it is left to small bodies, which are nearly all, and a
-// further one to clients. Of large ones nobody has more than a part under way, unless
-// it is one alone.
+// budget is the memory that the bodies of all requests under way share, those that wait
+// included. A part of it is left to small bodies, which are nearly all, and a further one
+// to clients. Nobody has more than a part for large bodies, except for a single one.
 type budget struct {
 	most  int64
 	taken atomic.Int64
@@ -45,7 +44,7 @@ type budget struct {
 	shares map[any]int64
 }
 
-// share is whose large requests may take one of so many parts of a budget.
+// share says whose large requests may take together one of how many parts of a budget.
 type share struct {
 	of    any
 	parts int64
@@ -145,8 +144,8 @@ func (x *exchange) maxBody() int64 {
 	return cmp.Or(p.Gateway.MaxBodyBytes, MaxBody)
 }
 
-// read takes the body, whole, and looks at it once. Nothing of a large one is read
-// whose size or whose limits refuse it already.
+// read takes the whole body and looks at it once. A large body that its size or its
+// caller's limits refuse already is not read at all.
 func (x *exchange) read() *tally.Refusal {
 	length, most := x.r.ContentLength, x.maxBody()
 	coded := !coding.IsNone(x.r.Header.Get("Content-Encoding"))
@@ -238,8 +237,8 @@ func (x *exchange) grow(size int) *tally.Refusal {
 	return nil
 }
 
-// unread reports whether much of a body is still to come that its caller has not
-// asked leave to send. Of less net/http takes care itself.
+// unread reports whether much of a body is still to come that its caller sends without
+// having asked first (Expect: 100-continue). net/http reads a small rest itself.
 func (x *exchange) unread() bool {
 	const little = 256 << 10 // what net/http reads before it answers
 	n := x.r.ContentLength

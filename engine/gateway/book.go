@@ -58,8 +58,9 @@ func (x *exchange) bookSaid(a *tally.Attempt, body providers.Body, said *provide
 	x.price(a, said, used)
 }
 
-// bill lets the bill of an answer without tokens count for its cost as far as it
-// does beside tokens. One that is not the last only raises it.
+// bill lets the upstream's own bill count for the cost of an attempt that told no tokens,
+// by the same setting as beside tokens. A bill that is not the last can only raise the
+// cost.
 func (x *exchange) bill(a *tally.Attempt, said *providers.Report, last bool) {
 	if !said.IsBilled {
 		return

@@ -21,11 +21,11 @@ func pageOf(r *http.Request) (p auth.Page) {
 	return p
 }
 
-// allowOrigin lets a page read the answer. For a client's key that is one whose
-// origin the owner lists: a secret key doesn't belong in a page. An access token
-// does, and by now it is certain that an answer, not a refusal, goes only to a
-// page that may have it; the refusal any page may read, or its author would see
-// nothing but "failed to fetch". So it is with a credential that nobody knows.
+// allowOrigin lets a page read the answer. For a client's key that is one whose origin
+// the owner lists: a secret key doesn't belong in a page. An access token does, and by
+// now it is certain that an answer, not a refusal, goes only to a page that may have it;
+// the refusal any page may read, or its author would see nothing but "failed to fetch". A
+// refusal of an unknown credential may be read by any page for the same reason.
 func (x *exchange) allowOrigin(origin string) {
 	allowed := x.principal == nil || x.principal.Visitor
 	if c := clientOf(x.principal); c != nil {

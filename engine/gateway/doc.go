@@ -16,13 +16,14 @@
 // JavaScript client below /sdk. Their files are the caller's; which address a
 // client talks to is decided here, in site.go.
 //
-// In front of all that stands the [Door], which lets in as many connections as there
-// are files for, and makes those that say nothing leave first (door.go). The bodies of
-// requests share a budget of memory, of which nobody has more than a part (body.go), and a change of the catalog ends the
-// streams of whoever it switches off (switchoff.go).
+// In front of all that stands the [Door], which lets in as many connections as there are
+// files for, and makes those that say nothing leave first (door.go). The bodies of
+// requests share a budget of memory, of which nobody has more than a part (body.go). A
+// change of the catalog ends the streams of whoever it switches off (switchoff.go).
 //
-// What upstreams say when they fail is told to callers anew (words.go): of their request
-// what the upstream says, of the owner's key and money nothing.
+// What upstreams say when they fail is put into new words for callers (words.go): callers
+// learn what the upstream says of their request, and nothing of the owner's key and
+// money.
 //
 // Three promises shape the code. What was sent is paid for until it is proven
 // free, so a call outlives its caller (call.go) and is booked by what can be known

@@ -84,7 +84,8 @@ func (l *lineOut) send(b []byte) error {
 	return l.write(b)
 }
 
-// last sends what nothing comes after, for a reason; false if there was one already.
+// last sends the end of the stream and keeps the reason; false if the stream has ended
+// already.
 func (l *lineOut) last(b []byte, why error) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

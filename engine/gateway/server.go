@@ -83,8 +83,9 @@ func (s *Server) ServeAs(w http.ResponseWriter, r *http.Request, key tally.ID) {
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, as tally.ID) {
 	if r.TransferEncoding != nil {
-		// A length beside it is ignored, and cannot be seen any more. A proxy before us
-		// that went by it would take what follows for another request.
+		// net/http ignores a Content-Length beside a Transfer-Encoding, and drops it. A
+		// proxy before us that went by the length would take what follows for another
+		// request.
 		w.Header()["Connection"] = closing
 	}
 	x := s.exchanges.Get().(*exchange)
@@ -196,8 +197,8 @@ func (x *exchange) nowhere() {
 	x.tell(unknownPath(x.r))
 }
 
-// meant is the path that was meant by one that a base URL and a client have made
-// together: with the slash at the end of either, with /v1 of both, or of none.
+// meant is the path that a caller meant. A base URL and a client's own path make one
+// together, which may have a slash too many, and /v1 twice or not at all.
 func meant(path string) string {
 	switch path {
 	case "/v1/chat/completions", "/v1/embeddings", "/v1/completions": // as a rule

@@ -78,8 +78,8 @@ func (v *visit) leave() {
 	}
 }
 
-// Read implements net.Conn. A time that is over is no end: net/http ends its own reads
-// so.
+// Read implements net.Conn. A deadline that has passed does not mean that the other side
+// has left: net/http ends its own reads with one.
 func (v *visit) Read(b []byte) (int, error) {
 	n, err := v.Conn.Read(b)
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -88,8 +88,8 @@ func (v *visit) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// SetWriteDeadline does nothing: each write looks after its own, and net/http takes
-// the one in force back behind every answer.
+// SetWriteDeadline does nothing: each write sets a deadline of its own, which net/http
+// would take back behind every answer.
 func (v *visit) SetWriteDeadline(time.Time) error { return nil }
 
 // Write sends b, as long as the other side takes some of it now and then. Whatever

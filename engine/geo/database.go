@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// OldAfter is the age from which a database is called old. They are published
+// OldAfter is the age from which a database is called old. Databases are published
 // monthly, so an old one has missed half a dozen issues.
 const OldAfter = 180 * 24 * time.Hour
 
@@ -149,7 +149,7 @@ func (db *DB) read() (*file, error) {
 		return nil, withoutPath(err)
 	}
 	db.seen = before
-	// Then what is there by now is not what was seen, and is read next time.
+	// A file that has changed since is not the one in db.seen, so the next look reads it.
 	if after, err := os.Stat(db.path); err != nil || !same(before, after) {
 		return nil, errors.New("it changed while it was read")
 	}

@@ -1,11 +1,11 @@
 // Package meter holds a request's bound before it spends and settles the truth
 // after.
 //
-// [Meter.Admit] turns the limits of gateway, client and key, or of access token
-// and visitor's address, into charges, bounds what the request can use, and asks
-// the store to hold it; the answer is a [Ticket]. [Ticket.Price] prices an attempt,
-// [Ticket.Settle] hands the store the record. A ticket is settled exactly once,
-// whatever happens to the request: [Ticket.Close] settles one that nobody did.
+// [Meter.Admit] turns the limits of gateway, client and key, or of access token and
+// visitor's address, into charges, bounds what the request can use, and asks the store to
+// hold it; the answer is a [Ticket]. [Ticket.Price] prices an attempt, [Ticket.Settle]
+// hands the store the record. A ticket is settled exactly once, whatever happens to the
+// request: [Ticket.Close] settles a ticket that nobody settled.
 //
 // The bound is true because every part of it is: a token is at least one byte,
 // so text is at most the bytes of the body and what the chat format adds; pictures
@@ -14,9 +14,9 @@
 // that is sent; all are priced at the dearest class that the request can cause, with
 // the dearest provider that may answer.
 //
-// A request that only others' holds stand in the way of waits for room (wait.go),
-// with the length of its client's latest answers as the least that is worth waiting
-// for (lengths.go).
+// A request waits for room if only the holds of others stand in its way (wait.go). The
+// length of its client's latest answers is the least output that is worth waiting for
+// (lengths.go).
 //
 // Refusals are counted, not stored one by one: the first of its kind in a
 // minute makes a record at once, the rest make one when the minute is over.

@@ -7,14 +7,15 @@ import (
 	"tallygate/engine/tally"
 )
 
-// lengths remembers how long answers were lately, so that others' holds cut no
-// answer shorter than answers are.
+// lengths remembers how long answers were lately, so that the holds of others cut no
+// answer shorter than answers usually are.
 type lengths struct {
 	mu sync.Mutex // guards the field that follows, and all it leads to
 	of map[lengthKey]*length
 }
 
-// lengthKey is whose answers of which model; of all together with an empty of.
+// lengthKey says whose answers of which model are remembered; an empty of stands for
+// everybody's.
 type lengthKey struct {
 	of    tally.ID
 	model string
@@ -108,7 +109,7 @@ func (l *lengths) floor(of tally.ID, model string) int64 {
 	return unknownFloor
 }
 
-// lengthOf is whose answers a principal's are like.
+// lengthOf is the owner under whom a principal's answers are remembered.
 func lengthOf(p *tally.Principal) tally.ID {
 	switch {
 	case p.Client != nil:

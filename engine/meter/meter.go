@@ -102,8 +102,8 @@ type Request struct {
 	Since    time.Time
 	Deadline time.Time
 	Waited   time.Duration // before it asked again
-	// Waiting makes the context that a wait ends with: with the caller, with the
-	// gateway, with a change of the catalog ([ErrChanged]).
+	// Waiting makes the context of a wait. It ends when the caller leaves, when the
+	// gateway stops ([ErrStopping]) and when the catalog changes ([ErrChanged]).
 	Waiting func() (context.Context, context.CancelFunc)
 
 	ticket Ticket // of the latest admission
@@ -116,15 +116,14 @@ var (
 	ErrStopping = errors.New("the gateway is shutting down")
 )
 
-// Admit holds what the request may use, or refuses it. The ticket must be
-// settled or closed, and lies in the request, which must stay as it is until then.
-// Without a ticket and a refusal the request is to ask again,
-// with the clock and the catalog of that moment: what it waited for, or by which
-// rules, has changed.
+// Admit holds what the request may use, or refuses it. The ticket must be settled or
+// closed. It lies in the request, which must not change until then. If there is neither a
+// ticket nor a refusal, what the request waited for has changed, or the rules have: it
+// must ask again, with the clock and the catalog of that moment.
 //
-// A request that only requests in flight stand in the way of waits for room, until
-// its Deadline. Nothing else interrupts an admission under way: that would leave
-// it open whether there is a hold.
+// If only requests in flight stand in its way, the request waits for room until its
+// Deadline. Nothing else interrupts an admission under way, because nobody could then
+// tell whether there is a hold.
 func (m *Meter) Admit(ctx context.Context, r *Request) (*Ticket, *tally.Refusal) {
 	if err := ctx.Err(); err != nil {
 		return nil, m.unrecorded(r, err)

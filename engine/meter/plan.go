@@ -22,8 +22,8 @@ type plan struct {
 	current  atomic.Pointer[charges]
 }
 
-// planned is one enforced limit of one subject. Of a limit on visitors the
-// subject is only the beginning: who the visitor is, a request tells.
+// planned is one enforced limit of one subject. The subject of a limit on visitors is
+// only a beginning, to which each request adds its visitor.
 type planned struct {
 	subject tally.Subject
 	tally.Limit
@@ -58,8 +58,8 @@ type everyone struct{ gateway *tally.Gateway }
 func (m *Meter) planOf(cat *tally.Catalog, p *tally.Principal) *plan {
 	set := m.plans.Load()
 	if set == nil || set.rev != cat.Rev || set.n.Load() >= maxPlans {
-		// Requests on an old picture may put it back; both are right for their
-		// own revision, and the newest settles down at once.
+		// A request that still has an older catalog may put back its plans. Each set is
+		// right for its own revision, and the newest one soon stays.
 		set = &plans{rev: cat.Rev}
 		m.plans.Store(set)
 	}
@@ -170,9 +170,9 @@ func (m *Meter) Limited(cat *tally.Catalog, p *tally.Principal) (money, tokens b
 	return pl.money, pl.tokens
 }
 
-// Spent refuses a principal one of whose limits is used up, whatever it asks for:
-// before its request is read. Sessions are another matter, since those that run go
-// on, and so is a minute that is over before it has waited for too long.
+// Spent refuses a principal that has used up one of its limits, whatever it asks for,
+// before its request is read. Limits on sessions are left out, because running sessions
+// go on, and so is a minute that ends within the time that a request may wait.
 func (m *Meter) Spent(ctx context.Context, cat *tally.Catalog, p *tally.Principal, now time.Time) *tally.Refusal {
 	pl := m.planOf(cat, p)
 	charges := pl.chargesAt(now).list

@@ -20,7 +20,7 @@ type Answer struct {
 	Tokens   tally.Tokens
 	Split    tally.Classes // that the upstream tells apart; see providers.Report
 	Searches int64
-	// Billed is what the upstream says it has charged, nil if it says nothing; Cost
+	// Billed is what the upstream says it has charged, nil if it says nothing; Cost says
 	// whose figure counts then.
 	Billed *tally.NanoUSD
 	Cost   tally.CostBy

@@ -27,7 +27,8 @@ func (m *Meter) unrecorded(r *Request, err error) *tally.Refusal {
 		Message: "The gateway cannot record this request, so it does not send it: " + e.Message + ".", RetryAfter: 5 * time.Second}
 }
 
-// retryHeld is when a caller may try again whom requests in flight have kept out.
+// retryHeld is when a caller may try again that was refused because of requests in
+// flight.
 const retryHeld = 2 * time.Second
 
 // limitReached puts a store's refusal into words for the caller: whose limit,
@@ -221,11 +222,11 @@ type refusals struct {
 	of map[refusalKey]*tally.Record // the next to record; its Count is 0 if there was only the first
 }
 
-// Refuse counts a refusal of a known principal, whom rec need not name. The
-// first of its kind in a minute is recorded at once; of the others the second
-// stands for all, from the end of the minute on. It returns the ID by which
-// [Meter.Refusal] and the records have it: that of the record, and which of those it
-// stands for.
+// Refuse counts a refusal of a known principal, whom rec need not name. The first of its
+// kind in a minute is recorded at once; the others get one record together, under the ID
+// of the second, when the minute is over. The ID that Refuse returns is known to
+// [Meter.Refusal] and to the records: it names the record, and which of the record's
+// refusals this one is.
 func (m *Meter) Refuse(ctx context.Context, p *tally.Principal, rec tally.Record) tally.ID {
 	m.attribute(&rec, p)
 	m.usedUp.count(&rec)

@@ -176,10 +176,9 @@ func (t *Ticket) Close(ctx context.Context, now time.Time) {
 	t.finish(ctx, rec) // its error is logged there
 }
 
-// Heartbeat extends the holds of tickets that are still at work. The engine
-// calls it a few times within HoldFor, so that no request, however slow its
-// upstream, outlives its hold. One that could not be extended is tried again
-// the next time.
+// Heartbeat extends the holds of tickets that are still at work. The engine calls it a
+// few times within HoldFor, so that no request, however slow its upstream, outlives its
+// hold. A hold that could not be extended is tried again the next time.
 func (m *Meter) Heartbeat(ctx context.Context, now time.Time) {
 	until := now.Add(HoldFor)
 	var due []tally.ID
@@ -191,8 +190,8 @@ func (m *Meter) Heartbeat(ctx context.Context, now time.Time) {
 	}
 	m.openMu.Unlock()
 	for _, id := range due {
-		// One that was settled meanwhile is not held any more, and its ticket may be
-		// another request's.
+		// A request that was settled meanwhile has no hold any more, and its ticket may
+		// be another request's.
 		if err := m.store.Extend(ctx, id, until); err != nil && tally.CodeOf(err) != tally.NotFound {
 			m.log.Error("extend hold", "request", id, "err", err)
 			continue

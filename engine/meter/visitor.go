@@ -7,13 +7,13 @@ import (
 	"tallygate/engine/tally"
 )
 
-// networkShare is how many addresses' worth of a visitor limit a whole IPv6
-// network of /48 may use: a site gets as much, which has 65,536 of the /64 that
-// count as one address, and could otherwise have a quota with each of them.
+// networkShare is how many addresses' worth of a visitor limit an IPv6 network of /48 may
+// use. A site is given a whole /48, and each of its 65,536 networks of /64 counts as one
+// address, so that a site could otherwise have 65,536 quotas.
 const networkShare = 16
 
-// visitor is who a visitor is by the address, as far as anything is kept of it:
-// keyed hashes, and the network for people.
+// visitor is what is kept of a visitor's address: keyed hashes, and the network for
+// people.
 type visitor struct {
 	address string // of the IPv4 address, or the IPv6 network of /64
 	network string // of the IPv6 network of /48; "" for IPv4
@@ -75,7 +75,7 @@ func nameVisitor(rec *tally.Record, v visitor) {
 	rec.Visitor, _ = base64.RawURLEncoding.DecodeString(v.address) // the hash is written so
 }
 
-// forVisitor fills in whose address the limits on visitors are to be charged to.
+// forVisitor puts the visitor's address into the charges of the limits on visitors.
 func (pl *plan) forVisitor(list []tally.Charge, v visitor) []tally.Charge {
 	out := make([]tally.Charge, 0, len(list)+pl.visitors)
 	for _, c := range list[:pl.visitors] {

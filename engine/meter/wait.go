@@ -26,8 +26,8 @@ func longestWait(cat *tally.Catalog, p *tally.Principal) time.Duration {
 	return *cat.Settings.HoldWait
 }
 
-// reserve asks the store for the hold, and waits for it if that is all that is
-// needed. again is whether the request has to ask anew.
+// reserve asks the store for the hold, and waits for room where that is all that is
+// lacking. again says that the request must ask anew.
 func (m *Meter) reserve(res *tally.Reservation, pl *plan, periods *charges, r *Request) (grant tally.Grant, refusal *tally.Refusal, again bool) {
 	most := patience(r)
 	if !r.Deadline.IsZero() {
@@ -118,12 +118,13 @@ func (m *Meter) unwaited(r *Request, ctx context.Context) (tally.Grant, *tally.R
 // room in this one.
 const maxSleepers = 256
 
-// turnPatience is how long those behind one wait that should ask again: it may have
-// found out on the way that it need not, as when its key was revoked.
+// turnPatience is how long a sleeper waits for the one before it to ask again, which may
+// never do so, as when its key was revoked meanwhile.
 const turnPatience = 50 * time.Millisecond
 
-// sleepers are those that wait for a minute to be over. Then they ask again one after
-// the other, those first that first asked: there may not be room for all.
+// sleepers are the requests that wait for a minute to be over. They then ask again one
+// after the other, in the order in which they first asked, because there may not be room
+// for all.
 type sleepers struct {
 	mu sync.Mutex // guards the fields that follow
 	of map[tally.Counter][]*sleeper
@@ -157,7 +158,7 @@ func (s *sleepers) enter(c tally.Counter, r *Request) *sleeper {
 	return x
 }
 
-// wake waits until those have asked again that come before one.
+// wake waits until all that come before x have asked again.
 func (s *sleepers) wake(x *sleeper) {
 	for {
 		s.mu.Lock()

@@ -12,9 +12,10 @@ import (
 const (
 	// silentAfter is how many attempts in a row an upstream may leave without an answer.
 	silentAfter = 3
-	// restTime is how long one that did is asked last, before a request tries it again.
+	// restTime is how long such an upstream is asked last, before a request tries it
+	// again.
 	restTime = 30 * time.Second
-	// longestQuiet bounds how long one that asks to be left alone is asked last.
+	// longestQuiet bounds how long an upstream that asks to be left alone is asked last.
 	longestQuiet = 5 * time.Minute
 )
 
@@ -34,9 +35,9 @@ func (h *health) silent() bool {
 	return h.failed >= silentAfter
 }
 
-// rests reports whether the upstream is asked last now; first is whether no other would
-// be asked before it. Each time that the rest of a silent one is over one caller is told
-// that it is not, and is to try it: not one that would ask another first.
+// rests reports whether the upstream is asked last now; first says that no other upstream
+// would be asked before it. Each time that the rest of a silent upstream is over, one
+// caller is told so and tries it: never a caller that would ask another upstream first.
 func (h *health) rests(now time.Time, first bool) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -52,8 +53,9 @@ func (h *health) rests(now time.Time, first bool) bool {
 	return false
 }
 
-// Report notes how an attempt has ended; err is nil if it was answered. One that its
-// caller ended, or that found no descriptor here, says nothing.
+// Report notes how an attempt has ended; err is nil if it was answered. An attempt that
+// its caller ended, or for which this process had no file descriptor left, says nothing
+// of the upstream.
 func (u *Upstream) Report(err *providers.UpstreamError, now time.Time) {
 	if err != nil && (err.Fault == providers.Gone || err.Fault == providers.NoFiles) {
 		return
@@ -94,8 +96,8 @@ func unanswered(err *providers.UpstreamError) bool {
 	return err.Fault == providers.TimedOut || err.Fault == providers.Unreachable && err.Free
 }
 
-// Silent reports whether the latest attempts with a provider had no answer. It can be
-// asked all the same, and is healthy again with the first that has one.
+// Silent reports whether the latest attempts with a provider had no answer. Such a
+// provider can be asked all the same, and its first answer makes it healthy again.
 func (r *Router) Silent(id tally.ID) bool {
 	u := (*r.live.Load())[id]
 	return u != nil && u.health.silent()
@@ -113,8 +115,8 @@ func (r *Router) Failing(id tally.ID) int {
 	return u.health.wrong
 }
 
-// Quiet is until when a provider has asked to be left alone, and is asked last; zero if
-// it has not, or that is over.
+// Quiet is until when a provider is asked last because it has asked to be left alone;
+// zero if it has not, or the time is over.
 func (r *Router) Quiet(id tally.ID, now time.Time) time.Time {
 	u := (*r.live.Load())[id]
 	if u == nil {

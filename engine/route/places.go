@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// places are those of one upstream for requests in flight. The cap is told with
-// each call, since the owner may change it while requests are under way.
+// places counts the requests in flight at one upstream. The cap is passed with each call,
+// because the owner may change it while requests are under way.
 type places struct {
 	mu    sync.Mutex // guards the fields that follow
 	taken int
@@ -15,7 +15,7 @@ type places struct {
 	most  int     // as told last
 }
 
-// turn is one that waits for a place with any of several upstreams.
+// turn is a request that waits for a place at any of several upstreams.
 type turn struct {
 	came chan int // gets the number of each that has a place for it, once each
 	n    int      // of this upstream
@@ -69,8 +69,8 @@ func (p *places) serve() {
 	}
 }
 
-// WaitAny waits for a place with any of the upstreams of targets, first come first
-// served with each, and returns which it is; -1 if ctx ends before.
+// WaitAny waits for a place at any of the targets' upstreams, first come first served at
+// each, and returns the target's index; -1 if ctx ends before.
 func WaitAny(ctx context.Context, targets []Target) int {
 	came := make(chan int, len(targets))
 	turns := make([]*turn, len(targets))

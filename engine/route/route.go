@@ -206,8 +206,8 @@ func resolve(g *tally.Gateway, name string) string {
 	return name
 }
 
-// rank is the place of a target's provider in the gateway's order; those it does
-// not name come last, in the order of their creation.
+// rank is the place of a target's provider in the gateway's order; providers that the
+// order does not name come last, by creation.
 func rank(cat *tally.Catalog, g *tally.Gateway, t Target) int {
 	if i := slices.Index(g.Providers, t.Model.Provider); i >= 0 {
 		return i
@@ -226,9 +226,9 @@ func firstOf(cat *tally.Catalog, names []string) string {
 	return names[0]
 }
 
-// Allowed reports whether the lists of the gateway, and of the client or the
-// access token, let a principal use a model, by the name it asked for or the name
-// that stands for.
+// Allowed reports whether the lists of the gateway, and of the client or the access
+// token, let a principal use a model. asked is the name in the request, and name the
+// model that an alias makes of it; a list may have either.
 func Allowed(p *tally.Principal, asked, name string) bool {
 	in := func(list []string) bool {
 		return len(list) == 0 || slices.Contains(list, name) || slices.Contains(list, asked)

@@ -170,8 +170,8 @@ func find[T Entity](c *Catalog, kind EntityKind, id ID) T {
 	return e
 }
 
-// Gateway returns a gateway by ID, nil if there is none. So do the methods
-// below for their kinds.
+// Gateway returns a gateway by ID, nil if there is none. The methods below do the same
+// for their kinds.
 func (c *Catalog) Gateway(id ID) *Gateway   { return find[*Gateway](c, KindGateway, id) }
 func (c *Catalog) Client(id ID) *Client     { return find[*Client](c, KindClient, id) }
 func (c *Catalog) Key(id ID) *Key           { return find[*Key](c, KindKey, id) }
@@ -197,7 +197,7 @@ func (c *Catalog) Raises(of Subject) []Raise {
 	return nil
 }
 
-// Deleted is what a thing that is no more was called, "" if it is not known.
+// Deleted is the name that a deleted thing had, "" if it is not known.
 func (c *Catalog) Deleted(id ID) string {
 	if t := find[*Tombstone](c, KindTombstone, id); t != nil {
 		return t.Name
@@ -205,8 +205,8 @@ func (c *Catalog) Deleted(id ID) string {
 	return ""
 }
 
-// DeletedAs is the ID of what was called so when it was deleted, "" if nothing was;
-// of several the latest.
+// DeletedAs is the ID of the thing that had a name when it was deleted, "" if there is
+// none; of several the latest.
 func (c *Catalog) DeletedAs(of EntityKind, name string) ID {
 	var last *Tombstone
 	for _, e := range c.entities[KindTombstone] {

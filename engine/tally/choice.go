@@ -1,8 +1,8 @@
 package tally
 
-// A type of which a few words are the values lists them with Words, the usual
-// one first. What reads such a value refuses any other word, and what offers one
-// offers these; "" stands for the first where a value may be left out.
+// A type whose values are a few words lists them with Words, the usual one first. Readers
+// of such a value refuse any other word, and flags, completion and forms offer these. ""
+// stands for the first where a value may be left out.
 
 func words[T ~string](of ...T) []string {
 	out := make([]string, len(of))

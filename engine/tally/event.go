@@ -41,8 +41,8 @@ type Second struct {
 // one, so that tests can move it.
 type Clock func() time.Time
 
-// catchUp is the part of elapsed time that a clock which is ahead of the wall clock
-// leaves out, until it is not any more.
+// catchUp says how much slower a clock goes that is ahead of the wall clock: of the time
+// that passes it leaves out one part in catchUp, until the wall clock has caught up.
 const catchUp = 32
 
 // Steady is a clock that never runs behind the time it was made with or behind itself,

@@ -82,14 +82,14 @@ func (p *Price) Rate(c Class) **NanoUSD {
 // Priced reports whether the row prices tokens, so that it can stand alone.
 func (p *Price) Priced() bool { return p.Input != nil || p.Output != nil }
 
-// In reports whether the row is of a time: between its From and Until, and in
-// its hours.
+// In reports whether the row holds at an instant: between its From and Until, and in its
+// hours.
 func (p *Price) In(at time.Time) bool {
 	return !p.From.After(at) && (p.Until.IsZero() || at.Before(p.Until)) && (len(p.Hours) == 0 || p.Hours.Contain(at))
 }
 
-// NameRow gives a row without an ID one that is made of what it says and whose it
-// is, so that the same row always has the same.
+// NameRow gives a row without an ID one that is derived from its content and its owner,
+// so that the same row always has the same ID.
 func (p *Price) NameRow(of string) {
 	if p.ID != "" {
 		return
@@ -170,10 +170,9 @@ func PriceAt(prices []Price, at time.Time, promptTokens int64) (rates Rates, ok 
 	return q.Rates, q.Row != nil
 }
 
-// QuoteAt chooses the row in force at an instant for a tier and a prompt of so
-// many tokens. A tier that has no row is priced as the plain one, and of a tier
-// that is cheaper than the plain one the plain one counts: what the upstream
-// serves is not ours to say.
+// QuoteAt chooses the row in force at an instant for a tier and a prompt of so many
+// tokens. A tier without a row has the plain price. So has a tier that is cheaper than
+// the plain one, because the upstream decides which tier it serves.
 func QuoteAt(prices []Price, at time.Time, tier Tier, promptTokens int64) Quote {
 	plain := quoteAt(prices, at, "", promptTokens)
 	if tier == "" || plain.Row == nil {

@@ -1,6 +1,6 @@
-// Package token knows access tokens as bytes: it makes them, reads them and says
-// in words what they allow. Whether one may be used now, by whom and how often is
-// for package auth and the meter to say.
+// Package token knows access tokens as bytes: it makes them, reads them and says in words
+// what they allow. Package auth and the meter decide whether a token may be used now, by
+// whom and how often.
 //
 // A token is "wlm-", the public ID of its gateway, a dot, and a JWT that is signed
 // with HMAC-SHA256 under the bytes of the gateway's whole private key, so that a
@@ -15,10 +15,10 @@
 //	domains, allowedCountries, blockedCountries, models
 //	maxOutput                output tokens of one answer
 //
-// golang-jwt signs and compares signatures, on the text that was sent: nothing is
-// parsed before, and its parser is not used, because no other algorithm may exist, no
-// number may pass through a float, and what is not understood refuses the token instead
-// of being left out.
+// golang-jwt signs, and it compares signatures on the text that was sent, before any of
+// that is parsed. Its parser is not used: there must be no choice of algorithm, no number
+// may pass through a float, and a claim that is not understood must refuse the token
+// instead of being ignored.
 //
 // mint.go makes tokens, byte for byte as generateGatewayToken of the JavaScript client
 // does; read.go checks them; claims.go reads what they say, strictly, with the JSON of

@@ -59,9 +59,9 @@ func isWord(s, more string) bool {
 	return true
 }
 
-// Verify checks a token's signature, and then reads its claims. The error is
-// Denied if the signature is not good, before anything was parsed, and Invalid if
-// it is but a claim cannot be followed.
+// Verify checks a token's signature, and then reads its claims. The error is Denied if
+// the signature is not good, and then nothing was parsed; it is Invalid if the signature
+// is good and a claim cannot be followed.
 func Verify(credential string, key []byte) (*tally.AccessToken, error) {
 	gid, head, claims, signature, ok := split(credential)
 	if !ok {

@@ -96,8 +96,8 @@ func (f figure) tokens() int64 {
 
 // parseModels reads a list in one of the shapes that upstreams use: an object
 // with "data" (OpenAI), or with "models" (Ollama's own), or the bare list
-// (Together). A list that is null is empty (Ollama without models). Entries without a name are left out, and of several with the same
-// name all but the first.
+// (Together). A list that is null is empty (Ollama without models). Entries without
+// a name are left out, and of several with the same name all but the first.
 func parseModels(b []byte) ([]providers.ModelInfo, error) {
 	var list []json.RawMessage
 	if json.Unmarshal(b, &list) != nil {

@@ -3,9 +3,9 @@
 //
 // A [Provider] rewrites a request (package providers does the splicing), sends
 // it with one of its API keys (send.go), sorts what comes back into answers and
-// faults (fault.go), learns from refusals how a model wants to be asked (ways.go), and reads lists of models in the shapes that upstreams
-// have given them (models.go, money.go). The habits are in kinds.go; the
-// connection is package transport's.
+// faults (fault.go), learns from refusals how a model wants to be asked (ways.go),
+// and reads lists of models in the shapes that upstreams have given them (models.go,
+// money.go). The habits are in kinds.go; the connection is package transport's.
 package openai
 
 import (

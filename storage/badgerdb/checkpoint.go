@@ -123,7 +123,8 @@ func (s *Store) checkpointSlice() error {
 	rows, uses, sessions, presence := c.rows, c.uses, c.sessions, c.presence
 	for ; len(rows) > 0 && n < sliceEntries; n++ {
 		if err := mergeRow(txn, &rows[0], c.state.end.seq); tally.CodeOf(err) == tally.Corrupt {
-			// It stays damaged, so that whoever asks is told; the others go on.
+			// The row stays damaged, so that whoever asks for it is told; the other rows
+			// go on.
 			s.log.Error("a rollup is damaged and not brought up", "err", err)
 		} else if err != nil {
 			return err

@@ -55,7 +55,8 @@ func (e *encoder) after(base int64, t time.Time) {
 	e.uint(uint64(t.Nanosecond()))
 }
 
-// figures writes numbers most of which are often zero: which are not, then those.
+// figures writes numbers of which most are often zero: a mask of those that are not, then
+// these.
 func (e *encoder) figures(list []int64) {
 	mask := uint64(0)
 	for i, n := range list {

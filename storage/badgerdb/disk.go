@@ -270,8 +270,8 @@ func (s *Store) sync(alone func(func() error) error) {
 	}
 }
 
-// claim says whether a sync is to begin, which the caller must begin then. One that
-// takes too long is a fault.
+// claim says whether a sync is to begin; then the caller must begin it. A sync that takes
+// too long is a fault.
 func (s *Store) claim() bool {
 	d := &s.disk
 	d.mu.Lock()

@@ -26,9 +26,9 @@ type standing struct {
 	target  int64 // the output that this is for
 }
 
-// decide finds out whether a reservation may be held now; it takes nothing. A
-// patient one is not content with less output than its floor while it is only the
-// holds of others that leave less.
+// decide finds out whether a reservation may be held now; it takes nothing. A patient
+// reservation is not content with less output than its floor while only the holds of
+// others leave it less.
 func (l *Ledger) decide(r *tally.Reservation, patient bool) (d decision) {
 	if l.holds[r.ID] != nil {
 		d.err = tally.Errorf(tally.Conflict, "request %s is held already", r.ID)
@@ -38,7 +38,7 @@ func (l *Ledger) decide(r *tally.Reservation, patient bool) (d decision) {
 		return d
 	}
 	_, newSession, _ := l.session(r)
-	// What is spent, or larger than its limit, no waiting changes.
+	// Waiting changes nothing of what is spent, or is larger than its limit.
 	d.target = r.MinOutput
 	if patient {
 		d.target = min(max(r.Floor, r.MinOutput), r.WantOutput)

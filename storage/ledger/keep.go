@@ -13,8 +13,8 @@ type Use struct {
 	// Stray is whether records count on the subject that were not admitted on
 	// it, so that At does not tell which periods it has used nothing of.
 	Stray bool
-	// Met is whether the store's own word is in it already. If not, the later
-	// time counts, and whichever is stray.
+	// Met is whether what the store has kept is in it already. If not, the later of the
+	// two times counts, and Stray if either is.
 	Met bool
 }
 

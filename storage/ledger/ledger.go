@@ -3,25 +3,24 @@
 // no goroutine, no clock. A store tells it what happens, in one order, and
 // makes it durable.
 //
-// A counter exists from the first time somebody asks for it. What its period
-// has seen by then is told by the store ([Ledger.Adopt]), from whatever the
-// store keeps for good; from then on the ledger counts. So a limit that is
-// added in mid-period counts at once what the period has already seen. A subject
-// that has not been used since a period began has used nothing of it: the common
-// case, a new window, needs nobody's help.
+// A counter exists from the first time somebody asks for it. What its period has seen by
+// then is told by the store ([Ledger.Adopt]), from whatever the store keeps for good;
+// from then on the ledger counts. So a limit that is added in mid-period counts at once
+// what the period has already seen. A subject that has not been used since a period began
+// has used nothing of it, so that a new window, the common case, needs no look into the
+// store.
 //
 // Held is the bound of every open hold at its granted output; used is the sum
 // of [tally.Record.Amounts] of every record. Both count on all counters of the
 // subjects of a request whose period contains its admission, limited or not.
 //
-// A request that only holds of others stand in the way of may wait. Settlements
-// make the room, once they are durable, and hand it on, to one after the other in the order in which they
-// first asked (line.go).
+// A request may wait if only the holds of others stand in its way. Settlements make room
+// once they are durable, and the waiters get it one after the other, in the order in
+// which they first asked (line.go).
 //
-// sessions.go remembers sessions,
-// reserve.go opens holds, decide.go says which, raise.go adds to one, settle.go
-// replaces holds by records, keep.go tells a store what to keep and takes it back,
-// clock.go takes the time back.
+// sessions.go remembers sessions, reserve.go opens holds, decide.go says which, raise.go
+// adds to one, settle.go replaces holds by records, keep.go tells a store what to keep
+// and takes it back, clock.go takes the time back.
 package ledger
 
 import (
@@ -42,13 +41,13 @@ type Ledger struct {
 	accounts map[tally.Subject]*account
 	holds    map[tally.ID]*Hold
 	sessions sessions
-	touched  []*account // those that are dirty
+	touched  []*account // the accounts that the store has to be told of
 	seen     time.Time  // the latest admission or settlement
-	ahead    []Span     // see Accept
-	charged  []*counter // scratch of decide
-	served   []*Hold    // that others were not told of yet
+	ahead    []Span     // the spans of the future with admissions, see [Ledger.Accept]
+	charged  []*counter // the counters that the latest decide was about
+	served   []*Hold    // holds whose neighbours in line serveOn has still to look at
 	places   map[tally.Subject]*place
-	opened   uint64 // holds so far
+	opened   uint64 // how many holds were opened so far
 	waiting  int    // waiters in all lines
 }
 
@@ -104,7 +103,7 @@ func New() *Ledger {
 	return &Ledger{accounts: map[tally.Subject]*account{}, holds: map[tally.ID]*Hold{}, sessions: newSessions(), places: map[tally.Subject]*place{}}
 }
 
-// touch notes that an account is to be told.
+// touch notes that the store has to be told of an account.
 func (l *Ledger) touch(a *account) {
 	if !a.dirty {
 		a.dirty = true

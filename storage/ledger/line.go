@@ -107,8 +107,7 @@ func (l *Ledger) overtakers(w *waiter, at *standing) (sum int64) {
 // passes reports whether a hold was opened before a waiter that had asked earlier.
 func (h *Hold) passes(w *waiter) bool { return h.opened > w.joined && w.r.Since.Before(h.Since) }
 
-// overtaken adds a hold to what those have been passed by who asked before it, or
-// takes it off.
+// overtaken adds a hold to what has passed those who asked before it, or takes it off.
 func (q *line) overtaken(h *Hold, amount int64) {
 	if q == nil {
 		return
@@ -247,9 +246,9 @@ func (l *Ledger) leave(w *waiter) {
 	}
 }
 
-// spent refuses those for good whom a counter that they are charged on has no
-// unspent room for any more. Others it may leave content with less, wherever they
-// wait.
+// spent refuses for good those for whom the unspent rest of a counter is not enough any
+// more. Others that are charged on the counter may now be content with less, wherever
+// they wait.
 func (l *Ledger) spent(k *counter) {
 	for i := 0; k.watch != nil && i < len(k.watch.waiters); {
 		w := k.watch.waiters[i]
@@ -337,17 +336,17 @@ func (l *Ledger) Waiting() int {
 	return l.waiting
 }
 
-// serve hands on the room and the places that a hold has given back, or that are
-// owed to others no more since it has taken some. As long as it admits somebody,
-// others may be owed less than before, so it looks again, also where that one is
-// charged.
+// serve hands on the room and the places that a hold has given back, or that are no
+// longer owed to others since the hold has taken some. Whenever it admits a waiter,
+// others may be owed less than before, so it looks again, also at the counters and places
+// of that waiter.
 func (l *Ledger) serve(h *Hold) {
 	l.served = append(l.served, h)
 	l.serveOn()
 	l.tidy(h)
 }
 
-// serveOn goes on where those are charged that have been served.
+// serveOn goes on with the counters and places of those that have been served.
 func (l *Ledger) serveOn() {
 	for len(l.served) > 0 {
 		h := l.served[len(l.served)-1]

@@ -21,8 +21,9 @@ type Hold struct {
 	// store wrote it; nil or -1 if it is not known.
 	Counted []int64
 
-	// pays is whether it is the one that pays for its session: the hold that began it,
-	// or another one that is open if that was dropped, or settled before that was kept.
+	// pays is whether this hold pays for its session. The hold that began the session
+	// does, or another open one if that hold was dropped, or settled before the session
+	// was kept.
 	pays     bool
 	kept     bool        // the store has it: it may be settled
 	raised   *Hold       // what it was before it was raised; nil if it was not
@@ -148,8 +149,8 @@ func (h *Hold) count(a *account) {
 	}
 }
 
-// named calls f with the accounts of the subjects that a record names, but for those
-// that are had already.
+// named calls f with the accounts of the subjects that a record names, except for those
+// in had.
 func (l *Ledger) named(r *tally.Record, had []*account, f func(*account)) {
 	for _, s := range [...]struct {
 		kind string

@@ -20,14 +20,14 @@ type session struct {
 	member string
 }
 
-// running is a session with when it ends, and whether that is not told yet.
+// running is when a session ends, and whether the store has not been told so yet.
 type running struct {
 	ends  time.Time
 	dirty bool
 }
 
-// sessions are those that run. What has changed of them, and which are over, is
-// found without a look at all of them: there may be many, and admission waits.
+// sessions are those that run. The ones that have changed and the ones that are over are
+// found without a look at all of them: there may be many, and admission waits meanwhile.
 type sessions struct {
 	of      map[session]running
 	clients map[tally.ID]int    // how many each has

@@ -8,9 +8,9 @@ import (
 	"tallygate/engine/tally"
 )
 
-// Settled is what a settlement changed. Until its record is durable it may be taken
-// back, so of the room that the hold has taken none is free before [Ledger.Commit]:
-// what was used counts, and what more was held stays held.
+// Settled is what a settlement changed. It may be taken back until its record is durable,
+// so the hold gives back no room before [Ledger.Commit]: what was used counts, and the
+// rest of the hold stays held.
 type Settled struct {
 	Hold     *Hold
 	Stray    bool            // the record names other subjects than the hold
@@ -19,10 +19,10 @@ type Settled struct {
 	accounts []*account // those the record counts on
 }
 
-// Settle replaces a hold by its record, which it completes: session, charges
-// and what the counters have used after it. It is to be followed by Commit or
-// Unsettle. NotFound if it is not held. Where it lacks counters, of an orphan, it
-// changes nothing and says which.
+// Settle replaces a hold by its record, which it completes: session, charges and what the
+// counters have used after it. It is to be followed by Commit or Unsettle. NotFound if it
+// is not held. If counters of an orphan are not alive, it changes nothing and returns
+// which.
 func (l *Ledger) Settle(id tally.ID, r *tally.Record) (Settled, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -160,8 +160,8 @@ func (s *Settled) shift(by *tally.Amounts, enter int) {
 	}
 }
 
-// Commit tells that holds are written, and settlements durable: what those held
-// beyond what was used is free, for those who wait first.
+// Commit tells that holds are written and settlements durable. What the settled holds
+// held beyond what was used is then free, and goes first to those who wait.
 func (l *Ledger) Commit(holds []*Hold, settled []Settled) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

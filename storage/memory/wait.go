@@ -184,8 +184,8 @@ func (s *Store) serve() {
 	}
 }
 
-// try decides about a reservation; true means that it is others' holds, places or
-// those before it that stand in its way.
+// try decides about a reservation; blocked means that only the holds of others, places or
+// earlier waiters stand in its way.
 func (s *Store) try(w *waiter, patient bool) (blocked bool) {
 	r := w.r
 	w.err = nil
@@ -253,8 +253,8 @@ func (s *Store) try(w *waiter, patient bool) (blocked bool) {
 
 func (s *Store) earlier(o, w *waiter) bool { return o != w && !w.r.Since.Before(o.r.Since) }
 
-// owed reports whether somebody waits for a counter who asked before w, and whom
-// only those keep waiting who asked later and came after.
+// owed reports whether somebody waits for a counter who asked before w and is kept
+// waiting only by requests that asked later and came after it.
 func (s *Store) owed(w *waiter, c tally.Counter) bool {
 	for _, o := range s.line {
 		if o.at != any(c) || !s.earlier(o, w) {

@@ -1,5 +1,5 @@
 // Package action is the registry of what can be done in the interface. Keys,
-// the help page, the command palette and the key table of the README are all
+// the help page, the command palette and the guide to the keys are all
 // made from it, so that they cannot disagree.
 package action
 

@@ -2,7 +2,6 @@ package tuitest
 
 import (
 	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 )
@@ -12,24 +11,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // Golden compares the screen with testdata/NAME.txt beside the test.
 func (d *Driver) Golden(name string) {
 	d.T.Helper()
-	path := filepath.Join("testdata", name+".txt")
-	got := d.Screen() + "\n"
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			d.T.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			d.T.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		d.T.Fatalf("%v (run the test with -update)", err)
-	}
-	if got != string(want) {
-		d.T.Errorf("%s differs (-update accepts):\n%s", path, differences(string(want), got))
-	}
+	Written(d.T, filepath.Join("testdata", name+".txt"), d.Screen()+"\n")
 }
 
 // differences lists the lines that differ.
