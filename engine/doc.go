@@ -18,7 +18,9 @@
 // them pass (storage/storetest, providers/providertest). Counters live in
 // storage/ledger, which decides admission in memory. Package geo tells where a
 // visitor's address is. Package demo fills a store with an agency that does not exist,
-// for `tallygate demo` and for the tests of the interface. A test in cmd/tallygate holds
+// for `tallygate demo` and for the tests of the interface. Package cmd/tallygate/process
+// opens an engine over a data folder and lets client apps in. A test in cmd/tallygate
+// holds
 // the direction of every import.
 //
 // # One request

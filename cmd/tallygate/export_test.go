@@ -17,33 +17,41 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tallygate/cmd/tallygate/process"
+	"tallygate/engine"
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
 )
 
-// testNode is an engine over a store of its own, with records of refusals.
-func testNode(t *testing.T, records int) *control.Client {
+// testEngine is an engine over a store of its own, with records of refusals.
+func testEngine(t *testing.T, records int) *control.Client {
 	t.Helper()
 	dir := t.TempDir()
-	l, _, err := takeLock(dir, "test")
+	o := process.Options{Dir: dir, Log: slog.New(slog.DiscardHandler), Version: "test"}
+	l, _, err := process.Take(t.Context(), dir, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := openNode(t.Context(), l, nodeOptions{dir: dir, log: slog.New(slog.DiscardHandler), version: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := time.Now()
-	for i := range records {
-		r := tally.Record{ID: tally.NewID("req", at), At: at, Model: fmt.Sprintf("=model,\"%d\"", i), Status: 404, Outcome: tally.OutcomeDenied, Code: "model_not_found", Count: 1}
-		if err := n.store.Refuse(t.Context(), r); err != nil {
-			t.Fatal(err)
+	if err := process.Fill(t.Context(), o, func(ctx context.Context, e engine.Options) error {
+		at := time.Now()
+		for i := range records {
+			r := tally.Record{ID: tally.NewID("req", at), At: at, Model: fmt.Sprintf("=model,\"%d\"", i), Status: 404, Outcome: tally.OutcomeDenied, Code: "model_not_found", Count: 1}
+			if err := e.Store.Refuse(ctx, r); err != nil {
+				return err
+			}
 		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
-	c := n.start()
+	p, err := process.Open(t.Context(), l, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := p.Start()
 	t.Cleanup(func() {
 		c.Close()
-		if err := n.close(); err != nil {
+		if err := p.Close(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -54,7 +62,7 @@ func testNode(t *testing.T, records int) *control.Client {
 // formats.
 func TestExportIsComplete(t *testing.T) {
 	const records = 2*maxPage + 345
-	c := testNode(t, records)
+	c := testEngine(t, records)
 	var asJSON, asCSV bytes.Buffer
 	for format, to := range map[control.Format]io.Writer{control.JSON: &asJSON, control.CSV: &asCSV} {
 		if err := export(t.Context(), c, control.RequestQuery{}, control.RequestTable.Writer(to, format)); err != nil {
@@ -165,7 +173,7 @@ func TestExportOverALink(t *testing.T) {
 
 // tail tells what is new, once, in order, whatever comes between two looks.
 func TestTailLooks(t *testing.T) {
-	c := testNode(t, 3)
+	c := testEngine(t, 3)
 	var got []string
 	look := tail{caller: c, write: func(r *control.RequestView) error { got = append(got, r.Model); return nil }}
 	if err := look.look(t.Context(), true); err != nil {
@@ -223,7 +231,7 @@ func TestExitCodes(t *testing.T) {
 			t.Errorf("%s: got %d, want %d", code, got, want)
 		}
 	}
-	for _, err := range []error{errInterrupted, tally.Errorf(tally.Unavailable, "call: %w", context.Canceled)} {
+	for _, err := range []error{context.Canceled, tally.Errorf(tally.Unavailable, "call: %w", context.Canceled)} {
 		if got := exitCode(err); got != 130 {
 			t.Errorf("%v: got %d", err, got)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tallygate/cmd/tallygate/process"
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
 )
@@ -118,7 +119,7 @@ func (v verb[In, Out]) call(a *app, cmd *cobra.Command, in *In) (out Out, err er
 		if err != nil {
 			return out, err
 		}
-		if !hasStore(dir) {
+		if !process.HasStore(dir) {
 			return v.absent(dir)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tallygate/cmd/tallygate/process"
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
 )
@@ -90,7 +91,7 @@ func (a *app) kindsCommand() *cobra.Command {
 		example: "  tallygate providers kinds",
 		absent: func(string) ([]control.ProviderKindView, error) {
 			var out []control.ProviderKindView
-			for _, k := range kinds() {
+			for _, k := range process.Kinds() {
 				out = append(out, control.ProviderKindView{Kind: k.Name, Title: k.Title, BaseURL: k.BaseURL, EnvKey: k.EnvKey, Local: k.Local})
 			}
 			return out, nil

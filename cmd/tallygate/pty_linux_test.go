@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tallygate/cmd/tallygate/process"
 )
 
 // terminalProgram is the real program in a terminal of its own.
@@ -215,7 +217,7 @@ func TestFromNothingToAnAnswer(t *testing.T) {
 	if n := records(t, dir); n != 1 {
 		t.Errorf("there are %d requests, want the one of the first steps", n)
 	}
-	info, err := os.Stat(filepath.Join(dir, logFile))
+	info, err := os.Stat(filepath.Join(dir, process.LogFile))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the log: %v, %v", info, err)
 	}
@@ -352,7 +354,7 @@ func TestHandOverLosesNothing(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(40 * time.Second); readHolder(dir).PID == pid; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(40 * time.Second); process.ReadHolder(dir).PID == pid; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the process in the background does not stop")
 		}

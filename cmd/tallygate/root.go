@@ -57,7 +57,7 @@ itself up if need be, and serves.`,
 	root.SetUsageTemplate(usageTemplate)
 	root.SetHelpTemplate(helpTemplate)
 	global := root.PersistentFlags()
-	global.StringVar(&a.data, "data", "", "`DIR` of the data; default "+defaultDataShown(a.env))
+	global.StringVar(&a.data, "data", "", "`DIR` of the data; default "+a.defaultData())
 	global.BoolVar(&a.json, "json", false, "write JSON")
 	global.StringVar(&a.config, "config", "", "config `FILE`, in JSON; see below")
 	root.MarkPersistentFlagDirname("data")

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tallygate/cmd/tallygate/process"
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
 )
@@ -48,7 +49,7 @@ func (a *app) initCommand() *cobra.Command {
 // own tools look for them.
 func (a *app) providersFromEnvironment() []control.SetupProvider {
 	var out []control.SetupProvider
-	for _, k := range kinds() {
+	for _, k := range process.Kinds() {
 		if k.EnvKey == "" {
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tallygate/cmd/tallygate/process"
 	"tallygate/engine"
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
@@ -135,7 +136,7 @@ func (a *app) inspectCommand() *cobra.Command {
 			}
 			if key == "" {
 				dir, err := a.dataDir()
-				if err != nil || hasStore(dir) {
+				if err != nil || process.HasStore(dir) {
 					return out, false, err
 				}
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -16,19 +17,16 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/spf13/cobra"
 
+	"tallygate/cmd/tallygate/process"
 	"tallygate/engine/tally"
-	"tallygate/storage/badgerdb"
 	"tallygate/tui"
 	"tallygate/tui/live"
 	"tallygate/tui/screen"
 	"tallygate/tui/theme"
 )
 
-// What the interface keeps in a data folder.
-const (
-	logFile   = "tallygate.log"
-	themeFile = "theme" // what the user chose
-)
+// themeFile keeps in a data folder what the user chose.
+const themeFile = "theme"
 
 // framesPerSecond is the most the interface draws; it draws only what changed. A
 // key waits for the next frame: at 20 it took 50 ms to be seen, at 30 it takes 33.
@@ -60,17 +58,18 @@ type session struct {
 	app   *app
 	dir   string
 	opts  serveOptions
-	other holder // who runs the engine, if that is not this process
-	lock  *lock
+	other process.Holder // who runs the engine, if that is not this process
+	lock  *process.Lock
 	logTo *os.File
 	log   *slog.Logger
 
-	caller *lateCaller
-	run    *service // the engine inside, once it is open
+	caller *process.Late
+	public net.Listener     // nil where the engine is another process's
+	run    *process.Process // the engine inside, once it is open
 	attach connection
 	opened chan error                  // says once whether the engine came up
 	fill   func(context.Context) error // makes the store first, nil if it is there
-	begin  func(*service)              // what else begins with the engine, nil for nothing
+	begin  func()                      // what else begins with the engine, nil for nothing
 	end    func()                      // and ends before it
 
 	leave leaving
@@ -80,26 +79,23 @@ type session struct {
 // before the terminal changes. The store is opened later, behind the first
 // frame.
 func (a *app) openSession(ctx context.Context, dir string, o serveOptions) (_ *session, err error) {
-	if err := prepareData(dir); err != nil {
+	if err := process.Prepare(dir); err != nil {
 		return nil, err
 	}
-	s := &session{app: a, dir: dir, opts: o, caller: newLateCaller(), opened: make(chan error, 1)}
-	if s.lock, s.other, err = lockOrServer(ctx, dir, "interface"); err != nil {
+	s := &session{app: a, dir: dir, opts: o, caller: process.NewLate(), opened: make(chan error, 1)}
+	if s.lock, s.other, err = process.Take(ctx, dir, "interface"); err != nil {
 		return nil, err
 	}
-	s.logTo, err = os.OpenFile(filepath.Join(dir, logFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, errors.Join(folderError(dir, err), s.unlock())
+	if s.logTo, err = process.OpenLog(dir); err != nil {
+		return nil, errors.Join(err, s.unlock())
 	}
 	s.log = loggerTo(s.logTo, o.logFormat)
 	if s.lock == nil {
 		return s, nil
 	}
-	public, err := listen(o.listen)
-	if err != nil {
+	if s.public, err = process.Listen(o.listen); err != nil {
 		return nil, errors.Join(err, s.unlock(), s.logTo.Close())
 	}
-	s.run = &service{public: public, trusted: o.trusted, header: o.header}
 	return s, nil
 }
 
@@ -107,7 +103,7 @@ func (s *session) unlock() error {
 	if s.lock == nil {
 		return nil
 	}
-	return s.lock.release()
+	return s.lock.Release()
 }
 
 // show runs the interface until the user leaves, and then does what the user
@@ -137,13 +133,8 @@ func (s *session) show(ctx context.Context, pretend bool) error {
 		if s.run == nil {
 			return
 		}
-		select {
-		case <-s.run.store.Broken():
-			s.leave.failed = s.run.diskBroken()
-			program.Quit()
-		case <-following.Done():
-		case err := <-s.run.broken:
-			s.leave.failed = tally.Errorf(tally.Internal, "serving %s: %w", s.run.public.Addr(), err)
+		if err := s.run.Wait(following.Done()); err != nil {
+			s.leave.failed = err
 			program.Quit()
 		}
 	})
@@ -172,7 +163,7 @@ func (s *session) guard(program *tea.Program) {
 func (s *session) start(ctx context.Context) error {
 	if s.lock == nil {
 		s.attach = attachTo(s.other.Socket, screens)
-		s.caller.set(s.attach)
+		s.caller.Set(s.attach)
 		return nil
 	}
 	if s.fill != nil {
@@ -181,20 +172,18 @@ func (s *session) start(ctx context.Context) error {
 		}
 	}
 	var err error
-	s.run.node, err = openNode(ctx, s.lock, nodeOptions{
-		dir: s.dir, profile: badgerdb.Profile(s.opts.profile), durability: badgerdb.Durability(s.opts.durability), log: s.log, version: s.app.version, forget: s.opts.forget,
-	})
+	if s.run, err = process.Open(ctx, s.lock, s.opts.process(s.app, s.dir, s.log)); err != nil {
+		return err
+	}
+	caller, err := s.run.Serve(s.public, s.opts.proxies)
 	if err != nil {
 		return err
 	}
-	if err := s.run.start(s.dir); err != nil {
-		return err
-	}
-	s.log.Info("serving", "base_url", baseURL(s.run.public.Addr()), "version", s.app.version, "data", s.dir)
-	s.run.caller.Program = screens
-	s.caller.set(s.run.caller)
+	s.log.Info("serving", "base_url", process.BaseURL(s.public.Addr()), "version", s.app.version, "data", s.dir)
+	caller.Program = screens
+	s.caller.Set(caller)
 	if s.begin != nil {
-		s.begin(s.run)
+		s.begin()
 	}
 	return nil
 }
