@@ -111,7 +111,7 @@ func TestALostEngineIsToldAndReturns(t *testing.T) {
 		d.Press("n").Type("Late").Press("ctrl+s").Expect("connection refused", "Late")
 		d.World.Return()
 		d.Wait(3 * time.Second).ExpectNot("reconnecting").Press("ctrl+s").Wait(3 * time.Second).Expect("New key for late")
-		d.Press("esc").Expect("late")
+		d.Press("esc").Expect("Late")
 	})
 	tuitest.Run(t, tuitest.Setup{Lost: tuitest.ErrLost}, func(d *tuitest.Driver) {
 		for i := range d.App.Screens() {

@@ -38,7 +38,7 @@ var ClientTable = &Table[ClientView]{
 		{Name: "cost", Title: "30d cost", Field: "last_30d.cost", Get: func(v *ClientView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
 		{Name: "used", Derived: true, Get: func(v *ClientView) Value { return usedOf(v.LimitStates) }},
 		{Name: "limits", Derived: true, Spare: 8, Get: func(v *ClientView) Value { return WordOf(joined(v.Limits, tally.Limit.String)) }},
-		{Name: "last", Title: "last used", Field: "last_used_at", Spare: 2, Get: func(v *ClientView) Value { return MomentOf(v.LastUsedAt) }},
+		{Name: "last", Title: "last used", Short: "last", Field: "last_used_at", Spare: 2, Get: func(v *ClientView) Value { return MomentOf(v.LastUsedAt) }},
 	},
 }
 
@@ -48,7 +48,7 @@ var KeyTable = &Table[KeyView]{
 	ID:     func(v *KeyView) string { return string(v.ID) },
 	Tone:   func(v *KeyView) Tone { return stateTone(v.State) },
 	Text:   func(v *KeyView) string { return joinLines(v.Label, v.ClientSlug, v.Masked, string(v.ID)) },
-	Orders: []string{"last", "cost", "expires", "client"},
+	Orders: []string{"client", "last", "cost", "expires"},
 	Columns: []Column[KeyView]{
 		{Name: "id", Spare: 12, Get: func(v *KeyView) Value { return WordOf(v.ID) }},
 		{Name: "label", Get: func(v *KeyView) Value { return WordOf(v.Label) }},
@@ -61,7 +61,7 @@ var KeyTable = &Table[KeyView]{
 		{Name: "cost", Title: "30d cost", Field: "last_30d.cost", Get: func(v *KeyView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
 		{Name: "used", Derived: true, Spare: 2, Get: func(v *KeyView) Value { return usedOf(v.LimitStates) }},
 		{Name: "limits", Derived: true, Spare: 8, Get: func(v *KeyView) Value { return WordOf(joined(v.Limits, tally.Limit.String)) }},
-		{Name: "last", Title: "last used", Field: "last_used_at", Spare: 1, Get: func(v *KeyView) Value { return MomentOf(v.LastUsedAt) }},
+		{Name: "last", Title: "last used", Short: "last", Field: "last_used_at", Spare: 1, Get: func(v *KeyView) Value { return MomentOf(v.LastUsedAt) }},
 	},
 }
 
@@ -100,11 +100,11 @@ var ProviderTable = &Table[ProviderView]{
 		{Name: "kind", Spare: 6, Get: func(v *ProviderView) Value { return WordOf(v.ProviderKind) }},
 		{Name: "state", Derived: true, Words: []string{"on", "off", "silent", "resting"}, Get: func(v *ProviderView) Value { return WordOf(v.State()) }},
 		{Name: "day", Title: "24h", Field: "last_24h.requests", Spare: 1, Get: func(v *ProviderView) Value { return CountOf(v.Last24Hours.Requests) }},
-		{Name: "median", Title: "24h median", Field: "last_24h.p50_ms", Spare: 3, Get: func(v *ProviderView) Value { return LatencyOf(v.Last24Hours.P50MS) }},
+		{Name: "median", Title: "24h median", Short: "median", Field: "last_24h.p50_ms", Spare: 3, Get: func(v *ProviderView) Value { return LatencyOf(v.Last24Hours.P50MS) }},
 		{Name: "models", Spare: 4, Get: func(v *ProviderView) Value { return CountOf(v.Models) }},
 		{Name: "requests", Title: "30d requests", Field: "last_30d.requests", Spare: 5, Get: func(v *ProviderView) Value { return CountOf(v.Last30Days.Requests) }},
 		{Name: "cost", Title: "30d cost", Field: "last_30d.cost", Get: func(v *ProviderView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
-		{Name: "failed", Title: "24h failed", Derived: true, Spare: 2, Get: func(v *ProviderView) Value { return orNone(CountOf(v.Failures.Total())) }},
+		{Name: "failed", Title: "24h failed", Short: "failed", Derived: true, Spare: 2, Get: func(v *ProviderView) Value { return orNone(CountOf(v.Failures.Total())) }},
 		{Name: "keys", Field: "key_hints", Spare: 8, Get: func(v *ProviderView) Value { return WordOf(strings.Join(v.KeyHints, " ")) }},
 		{Name: "address", Field: "base_url", Spare: 7, Get: func(v *ProviderView) Value { return WordOf(v.BaseURL) }},
 	},
@@ -187,7 +187,7 @@ var TokenTable = &Table[TokenView]{
 		{Name: "cost", Field: "used.cost", Get: func(v *TokenView) Value { return MoneyOf(v.Used.CostNanoUSD) }},
 		{Name: "used", Derived: true, Spare: 2, Get: func(v *TokenView) Value { return usedOf(v.Limits) }},
 		{Name: "left", Derived: true, Spare: 6, Get: func(v *TokenView) Value { return WordOf(leftText(v.Limits)) }},
-		{Name: "last", Title: "last used", Field: "last_used_at", Spare: 1, Get: func(v *TokenView) Value { return MomentOf(v.LastUsedAt) }},
+		{Name: "last", Title: "last used", Short: "last", Field: "last_used_at", Spare: 1, Get: func(v *TokenView) Value { return MomentOf(v.LastUsedAt) }},
 	},
 }
 
@@ -202,8 +202,8 @@ var VisitorTable = &Table[Visitor]{
 		{Name: "requests", Get: func(v *Visitor) Value { return CountOf(v.Requests) }},
 		{Name: "refused", Get: func(v *Visitor) Value { return orNone(CountOf(v.Refused)) }},
 		{Name: "cost", Get: func(v *Visitor) Value { return MoneyOf(tally.NanoUSD(v.CostNano)) }},
-		{Name: "first", Title: "first seen", Field: "first_seen_at", Spare: 2, Get: func(v *Visitor) Value { return MomentOf(v.FirstSeen) }},
-		{Name: "last", Title: "last seen", Field: "last_seen_at", Spare: 1, Get: func(v *Visitor) Value { return MomentOf(v.LastSeen) }},
+		{Name: "first", Title: "first seen", Short: "first", Field: "first_seen_at", Spare: 2, Get: func(v *Visitor) Value { return MomentOf(v.FirstSeen) }},
+		{Name: "last", Title: "last seen", Short: "last", Field: "last_seen_at", Spare: 1, Get: func(v *Visitor) Value { return MomentOf(v.LastSeen) }},
 	},
 }
 

@@ -26,8 +26,9 @@ type Column[V any] struct {
 	// Name is unique in its table: "cost". Filters, orders and the first line of
 	// a CSV call it so.
 	Name string
-	// Title stands above it; its name if it is empty.
-	Title string
+	// Title stands above it, its name if it is empty; Short does where there is little
+	// room.
+	Title, Short string
 	// Spare says which columns go first where there is little room: the highest.
 	// 0 stays.
 	Spare int
@@ -48,6 +49,9 @@ func (c *Column[V]) Unit() Unit { return c.Get(new(V)).Unit }
 
 // Head is what stands above the column.
 func (c *Column[V]) Head() string { return cmp.Or(c.Title, c.Name) }
+
+// ShortHead is what stands above the column where there is little room.
+func (c *Column[V]) ShortHead() string { return cmp.Or(c.Short, c.Head()) }
 
 // Fields are what CSV calls the column: an amount of money is written twice, as
 // a decimal and as an integer.

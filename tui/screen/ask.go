@@ -126,26 +126,28 @@ func widgetOf(f *control.Field, help string, needed bool) *widget.Field {
 func must(what string) func(string) error {
 	return func(v string) error {
 		if strings.TrimSpace(v) == "" {
-			return tally.Errorf(tally.Invalid, "%s may not be empty", what)
+			return tally.Errorf(tally.Invalid, "%s is empty", what)
 		}
 		return nil
 	}
 }
 
-// fill makes the input from what stands in the fields.
-func (f *Form[In, Out]) fill() (In, error) {
-	in := f.Fixed
+// fill makes the input from what stands in the fields, and says whether any of them
+// is another one now.
+func (f *Form[In, Out]) fill() (in In, changed bool, err error) {
+	in = f.Fixed
 	for i := range f.asks {
 		x := &f.asks[i]
 		text := f.form.Value(x.Name)
 		if text == x.shown && (f.Change || x.given == "") {
 			continue
 		}
+		changed = true
 		if err := x.Fill(&in, text, x.given); err != nil {
-			return in, err
+			return in, changed, err
 		}
 	}
-	return in, nil
+	return in, changed, nil
 }
 
 // Title implements Dialog, as do the methods below.
@@ -177,7 +179,10 @@ func (f *Form[In, Out]) save() tea.Cmd {
 	if !f.form.Valid() {
 		return nil
 	}
-	in, err := f.fill()
+	in, changed, err := f.fill()
+	if err == nil && f.Change && !changed {
+		err = tally.Errorf(tally.Invalid, "nothing was changed").WithHint("esc leaves it as it is")
+	}
 	if err != nil {
 		f.problem = explain(err)
 		return nil

@@ -26,7 +26,7 @@ type Clients struct {
 func NewClients(e *Env) *Clients {
 	s := &Clients{spent: Spend{env: e}}
 	s.List = NewList(e, ListOf[control.ClientView]{
-		Screen: "clients", Heading: "Clients", Table: control.ClientTable, Columns: []string{"name", "status", "used", "cost", "last"}, Share: 46,
+		Screen: "clients", Heading: "Clients", Table: control.ClientTable, Columns: []string{"name", "used", "cost", "last"}, Share: 46,
 		Of: func(snap *live.Snapshot) []control.ClientView { return snap.Clients },
 		Note: func(shown int) string {
 			return fmt.Sprintf("%d of %d · by %s", shown, len(s.snap.Clients), s.sortedBy())

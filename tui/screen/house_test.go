@@ -23,7 +23,7 @@ func TestAGatewayIsMadeWithAPrivateKeyShownOnce(t *testing.T) {
 		if *in.Name != "Shop" || *in.TimeZone != "Europe/Lisbon" || *in.CycleDay != 1 || in.Access != nil || len(in.Limits) != 1 {
 			t.Errorf("it was made as %+v", in)
 		}
-		d.Expect("Private key of gateway", "only time").Press("enter").Ticks(4).Expect("▸ ● shop")
+		d.Expect("Private key of gateway", "only time").Press("enter").Ticks(4).Expect("▸ ● Shop")
 	})
 }
 
@@ -42,7 +42,7 @@ func TestAGatewayIsEdited(t *testing.T) {
 func TestAGatewayWithClientsIsNotDeleted(t *testing.T) {
 	tuitest.Run(t, only(screen.NewGateways), func(d *tuitest.Driver) {
 		d.Press("d").Expect("agency has 7 clients").ExpectNot("Delete gateway")
-		d.Press("space").Expect("Switch off gateway agency?", "It is in use").Press("tab", "enter").Ticks(4).Expect("○ agency")
+		d.Press("space").Expect("Switch off gateway agency?", "It is in use").Press("tab", "enter").Ticks(4).Expect("○ Agency")
 		d.Press("r", "ctrl+s").Expect("Private key of gateway agency")
 		if got := last(t, d, control.GatewaysRotate).Grace; got != 24*time.Hour {
 			t.Errorf("the grace is %s", got)
@@ -64,7 +64,7 @@ func TestSettingsAreChanged(t *testing.T) {
 		if in := last(t, d, control.SettingsSet); in.OnLeave == nil || *in.OnLeave != tally.LeaveCancel {
 			t.Errorf("the change is %+v", in)
 		}
-		d.Expect("at most 10s", "2,048 tokens", "8 requests").Press("down", "enter").Expect("settings set --hold-wait")
+		d.Expect("10s", "2048").Press("down", "enter").Expect("Change: Wait for room")
 	})
 }
 

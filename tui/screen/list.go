@@ -77,6 +77,8 @@ type ListOf[V any] struct {
 	Detail func(v *V, width, rows int) Detail
 	// Recent selects the latest requests of a thing; nil if the detail shows none.
 	Recent func(*V) control.RequestQuery
+	// Bare is whether there is no filter.
+	Bare bool
 	// Share is what the list takes of the width, in percent.
 	Share int
 }
@@ -222,7 +224,7 @@ func (l *List[V]) fit() {
 	by := l.sortedBy()
 	l.table.Columns = []widget.Column{{Title: "", Width: 1}}
 	for _, c := range l.columns {
-		title := c.Head()
+		title := c.ShortHead()
 		if c.Name == by {
 			title = l.arrow(t, c) + title
 		}
@@ -390,8 +392,9 @@ func (l *List[V]) key(msg tea.KeyPressMsg) tea.Cmd {
 	}
 	switch key {
 	case "/":
-		l.typing = true
-		l.filter.Focus()
+		if l.typing = !l.Bare; l.typing {
+			l.filter.Focus()
+		}
 	case "enter":
 		l.detail = true
 	case "tab", "shift+tab":
@@ -490,7 +493,10 @@ func (l *List[V]) drawList(width, height int) widget.Block {
 	if l.snap.Loaded {
 		note = l.Note(len(l.shown))
 	}
-	body := widget.Below(widget.NewBlock(inner, 2, l.filterLine(t, inner)), l.table.Draw(t, inner, rows-2))
+	body := l.table.Draw(t, inner, rows)
+	if !l.Bare {
+		body = widget.Below(widget.NewBlock(inner, 2, l.filterLine(t, inner)), l.table.Draw(t, inner, rows-2))
+	}
 	return widget.Box{Title: l.Heading, Note: note, NotePainted: l.Painted, Focused: !l.detail}.Draw(t, width, height, body.Lines())
 }
 

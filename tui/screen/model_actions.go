@@ -101,7 +101,7 @@ func (s *Models) price() tea.Cmd {
 	begin := pick
 	begin.Prices = ratesOf(priceInForce(m.Prices, now))
 	return Ask(Open{NewForm(s.env, FormOf[control.UpdateModel, control.ModelChanged]{
-		Heading: "Price of " + widget.Safe(m.Name) + " at " + widget.Safe(m.ProviderName), Op: control.ModelsUpdate, Save: "Save the price",
+		Heading: "Price of " + widget.Safe(m.Name) + " at " + widget.Safe(m.ProviderName), Op: control.ModelsUpdate, Save: "Save the price", Change: true,
 		Asks: []string{"prices", "price_from"}, Must: []string{"prices"}, Fixed: pick, Begin: begin,
 		Help: map[string]string{"prices": priceHelp, "price_from": "a date like 2026-12-01, in the zone of the oldest gateway; empty: from now on. Earlier requests keep their price"},
 		Says: func(t *theme.Theme, width int, value func(string) string) []string {

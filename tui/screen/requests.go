@@ -30,7 +30,7 @@ func NewRequests(e *Env) *Requests {
 	s.List = NewList(e, ListOf[control.RequestView]{
 		Screen: "requests", Heading: "Requests", Table: control.RequestTable, Share: 60,
 		Columns: []string{"at", "status", "client", "model", "provider", "tokens", "cost", "latency", "code"}, Wide: "model",
-		Widths: map[string]int{"at": 8, "status": 6, "client": 15, "provider": 10, "cost": costWidth, "code": 14},
+		Widths: map[string]int{"at": 8, "status": 6, "client": 13, "provider": 10, "cost": costWidth, "code": 14},
 		Rows:   s.all, First: func([]*control.RequestView) {}, Cell: s.cell, Note: s.note, Painted: true, Empty: s.none, Detail: s.detailOf,
 	})
 	return s

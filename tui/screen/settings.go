@@ -55,7 +55,7 @@ const proofPatience = 30 * time.Minute
 func NewSettings(e *Env) *Settings {
 	s := &Settings{}
 	s.List = NewList(e, ListOf[setting]{
-		Screen: "settings", Heading: "Settings", Table: settingTable, Columns: []string{"of", "setting", "is"}, Wide: "is", Share: 50,
+		Screen: "settings", Heading: "Settings", Table: settingTable, Columns: []string{"of", "setting", "is"}, Wide: "is", Share: 50, Bare: true,
 		Widths: map[string]int{"of": 8, "setting": 25},
 		Of:     func(*live.Snapshot) []setting { return s.rows }, First: func([]*setting) {}, Note: func(int) string { return "" },
 		Cell: s.cell, Empty: func() []string { return nil }, Detail: s.about,
@@ -149,7 +149,7 @@ func (s *Settings) Update(msg tea.Msg) tea.Cmd {
 // Draw puts the list above the rest where there is no room beside it: it is
 // short.
 func (s *Settings) Draw() widget.Block {
-	if rows := min(len(s.rows)+5, s.height-8); s.width < wide && rows >= 10 {
+	if rows := min(len(s.rows)+3, s.height-8); s.width < wide && rows >= 10 {
 		s.table.Focused = !s.detail
 		return widget.Below(s.drawList(s.width, rows), s.drawDetail(s.width, s.height-rows))
 	}
