@@ -30,6 +30,8 @@ func (a *app) gatewayCommands() *cobra.Command {
 		}.command(a),
 		verb[control.UpdateGateway, tally.Gateway]{
 			op:      control.GatewaysUpdate,
+			asks:    asksUpdateGateway,
+			changed: func(out *tally.Gateway) *tally.Meta { return &out.Meta },
 			example: "  tallygate gateways update main --limit cost=200/month --alias gpt-4=gpt-4o-mini",
 			show:    func(p *printer, _ *control.UpdateGateway, out *tally.Gateway) { p.say("changed gateway %s", out.Slug) },
 		}.command(a),
@@ -40,11 +42,13 @@ func (a *app) gatewayCommands() *cobra.Command {
 		}.command(a),
 		verb[control.Named, control.None]{
 			op:      control.GatewaysDelete,
+			asks:    asksDeleteGateway,
 			example: "  tallygate gateways delete my-site",
 			show:    func(p *printer, in *control.Named, _ *control.None) { p.say("deleted gateway %s", in.Name) },
 		}.command(a),
 		verb[control.RotateGateway, control.GatewayCreated]{
 			op:      control.GatewaysRotate,
+			asks:    asksRotateGateway,
 			example: "  tallygate gateways rotate my-site --grace 24h",
 			show:    func(p *printer, _ *control.RotateGateway, out *control.GatewayCreated) { showPrivateKey(p, out) },
 		}.command(a),

@@ -41,6 +41,7 @@ func (a *app) providerCommands() *cobra.Command {
 		}.command(a),
 		verb[control.UpdateProvider, tally.Provider]{
 			op:      control.ProvidersUpdate,
+			changed: func(out *tally.Provider) *tally.Meta { return &out.Meta },
 			example: "  tallygate providers update openai --timeout 5m --api-key-env OPENAI_API_KEY",
 			prepare: func(cmd *cobra.Command, in *control.UpdateProvider) func() error {
 				return a.apiKeyFlags(cmd, &in.APIKeys)
@@ -52,6 +53,7 @@ func (a *app) providerCommands() *cobra.Command {
 		}.command(a),
 		verb[control.Named, control.None]{
 			op:      control.ProvidersDelete,
+			asks:    asksDeleteProvider,
 			example: "  tallygate providers delete spare",
 			show: func(p *printer, in *control.Named, _ *control.None) {
 				p.say("deleted provider %s and its models", in.Name)

@@ -390,6 +390,56 @@ func TestDemoThatIsStoppedAtOnce(t *testing.T) {
 	}
 }
 
+// Whoever is at a terminal is asked before something is gone, and no is the answer of
+// a bare enter; a script is not, nor whoever says yes at once.
+func TestDestructionIsAskedFor(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir() + "/data"
+	env := []string{"TALLYGATE_DATA=" + dir}
+	run := func(args ...string) string {
+		t.Helper()
+		cmd := exec.Command("tallygate", args...)
+		cmd.Env = append(os.Environ(), env...)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}
+	run("init", "--yes")
+	for _, slug := range []string{"one", "two", "three"} {
+		run("clients", "create", "--name", slug)
+	}
+	run("keys", "create", "--client", "one")
+	for _, answer := range []string{"\r", "n\r", "maybe\r"} {
+		p := startInTerminal(t, env, "clients", "delete", "one")
+		p.sees("1 key stops working at once, its usage stays in the totals. It was never used.")
+		p.press(answer)
+		p.sees("nothing was changed")
+		p.ends()
+		run("clients", "show", "one")
+	}
+	p := startInTerminal(t, env, "clients", "delete", "one")
+	p.sees("Go on? [y/N]")
+	p.press("y\r")
+	p.sees("deleted client one")
+	p.ends()
+	p = startInTerminal(t, env, "clients", "delete", "two", "--yes")
+	p.sees("deleted client two")
+	p.ends()
+	run("clients", "delete", "three") // no terminal
+	if out := run("clients", "list"); strings.Contains(out, "one") || strings.Contains(out, "two") || strings.Contains(out, "three") {
+		t.Errorf("not deleted:\n%s", out)
+	}
+	p = startInTerminal(t, env, "settings", "set", "--unpriced", "allow")
+	p.sees("counted as nothing")
+	p.press("\r")
+	p.ends()
+	p = startInTerminal(t, env, "settings", "set", "--hold-wait", "5s")
+	p.sees("hold_wait")
+	p.ends()
+}
+
 func TestDemoNeedsATerminal(t *testing.T) {
 	out, err := exec.Command("tallygate", "demo").CombinedOutput()
 	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != exitUsage || !strings.Contains(string(out), "hint: ") {

@@ -23,6 +23,7 @@ func (a *app) tokenCommands() *cobra.Command {
 		}, control.TokenTable),
 		verb[control.RevokeToken, control.TokensRevoked]{
 			op:      control.TokensRevoke,
+			asks:    asksRevokeToken,
 			example: "  tallygate tokens revoke tok_AAECAwQFBgcICQoLDA0ODw\n  tallygate tokens revoke --all --gateway my-site",
 			show: func(p *printer, _ *control.RevokeToken, out *control.TokensRevoked) {
 				if out.Token == "" {

@@ -11,7 +11,8 @@ import (
 // ClientTable shows clients.
 var ClientTable = &Table[ClientView]{
 	Thing: "client", Make: `tallygate clients create --name "Hotel Aurora" --limit cost=50/month`,
-	ID: func(v *ClientView) string { return string(v.ID) },
+	ID:    func(v *ClientView) string { return string(v.ID) },
+	Signs: true,
 	Tone: func(v *ClientView) Tone {
 		switch v.Status {
 		case tally.Active:
@@ -33,9 +34,9 @@ var ClientTable = &Table[ClientView]{
 		{Name: "email", Hidden: true, Get: func(v *ClientView) Value { return WordOf(v.Email) }},
 		{Name: "gateway", Field: "gateway_slug", Hidden: true, Get: func(v *ClientView) Value { return WordOf(v.GatewaySlug) }},
 		{Name: "status", Spare: 1, Words: tally.Status("").Words(), Get: func(v *ClientView) Value { return WordOf(v.Status) }},
-		{Name: "keys", Spare: 9, Get: func(v *ClientView) Value { return CountOf(v.Keys) }},
-		{Name: "requests", Title: "30d requests", Field: "last_30d.requests", Spare: 3, Get: func(v *ClientView) Value { return CountOf(v.Last30Days.Requests) }},
-		{Name: "cost", Title: "30d cost", Field: "last_30d.cost", Get: func(v *ClientView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
+		{Name: "keys", Spare: 9, Sum: true, Get: func(v *ClientView) Value { return CountOf(v.Keys) }},
+		{Name: "requests", Title: "30d requests", Field: "last_30d.requests", Spare: 3, Sum: true, Get: func(v *ClientView) Value { return CountOf(v.Last30Days.Requests) }},
+		{Name: "cost", Title: "30d cost", Field: "last_30d.cost", Sum: true, Get: func(v *ClientView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
 		{Name: "used", Derived: true, Get: func(v *ClientView) Value { return usedOf(v.LimitStates) }},
 		{Name: "limits", Derived: true, Spare: 8, Get: func(v *ClientView) Value { return WordOf(joined(v.Limits, tally.Limit.String)) }},
 		{Name: "last", Title: "last used", Short: "last", Field: "last_used_at", Spare: 2, Get: func(v *ClientView) Value { return MomentOf(v.LastUsedAt) }},
@@ -46,6 +47,7 @@ var ClientTable = &Table[ClientView]{
 var KeyTable = &Table[KeyView]{
 	Thing: "key", Make: "tallygate keys create --client CLIENT --label LABEL",
 	ID:     func(v *KeyView) string { return string(v.ID) },
+	Signs:  true,
 	Tone:   func(v *KeyView) Tone { return stateTone(v.State) },
 	Text:   func(v *KeyView) string { return joinLines(v.Label, v.ClientSlug, v.Masked, string(v.ID)) },
 	Orders: []string{"client", "last", "cost", "expires"},
@@ -57,8 +59,8 @@ var KeyTable = &Table[KeyView]{
 		{Name: "state", Words: []string{"active", "expired", "revoked"}, Get: func(v *KeyView) Value { return WordOf(v.State) }},
 		{Name: "grace", Title: "old works until", Field: "old_works_until", Spare: 5, Get: func(v *KeyView) Value { return MomentOf(v.OldUntil) }},
 		{Name: "expires", Field: "expires_at", Spare: 3, Get: func(v *KeyView) Value { return MomentOf(v.ExpiresAt) }},
-		{Name: "requests", Title: "30d requests", Field: "last_30d.requests", Spare: 4, Get: func(v *KeyView) Value { return CountOf(v.Last30Days.Requests) }},
-		{Name: "cost", Title: "30d cost", Field: "last_30d.cost", Get: func(v *KeyView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
+		{Name: "requests", Title: "30d requests", Field: "last_30d.requests", Spare: 4, Sum: true, Get: func(v *KeyView) Value { return CountOf(v.Last30Days.Requests) }},
+		{Name: "cost", Title: "30d cost", Field: "last_30d.cost", Sum: true, Get: func(v *KeyView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
 		{Name: "used", Derived: true, Spare: 2, Get: func(v *KeyView) Value { return usedOf(v.LimitStates) }},
 		{Name: "limits", Derived: true, Spare: 8, Get: func(v *KeyView) Value { return WordOf(joined(v.Limits, tally.Limit.String)) }},
 		{Name: "last", Title: "last used", Short: "last", Field: "last_used_at", Spare: 1, Get: func(v *KeyView) Value { return MomentOf(v.LastUsedAt) }},
@@ -69,6 +71,7 @@ var KeyTable = &Table[KeyView]{
 var GatewayTable = &Table[GatewayView]{
 	Thing: "gateway", Make: "tallygate gateways create --name main",
 	ID:     func(v *GatewayView) string { return string(v.ID) },
+	Signs:  true,
 	Tone:   func(v *GatewayView) Tone { return onTone(v.Enabled) },
 	Text:   func(v *GatewayView) string { return joinLines(v.Name, v.Slug, v.PublicID, v.PublicURL) },
 	Orders: []string{"gateway", "cost", "used", "clients"},
@@ -79,9 +82,9 @@ var GatewayTable = &Table[GatewayView]{
 		{Name: "zone", Field: "time_zone", Spare: 6, Get: func(v *GatewayView) Value { return WordOf(v.TimeZone) }},
 		{Name: "access", Spare: 5, Get: func(v *GatewayView) Value { return WordOf(v.Access) }},
 		{Name: "on", Field: "enabled", Spare: 2, Words: onOffWords, Get: func(v *GatewayView) Value { return WordOf(onOff(v.Enabled)) }},
-		{Name: "clients", Spare: 1, Get: func(v *GatewayView) Value { return CountOf(v.Clients) }},
-		{Name: "requests", Title: "30d requests", Field: "last_30d.requests", Spare: 3, Get: func(v *GatewayView) Value { return CountOf(v.Last30Days.Requests) }},
-		{Name: "cost", Title: "30d cost", Field: "last_30d.cost", Get: func(v *GatewayView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
+		{Name: "clients", Spare: 1, Sum: true, Get: func(v *GatewayView) Value { return CountOf(v.Clients) }},
+		{Name: "requests", Title: "30d requests", Field: "last_30d.requests", Spare: 3, Sum: true, Get: func(v *GatewayView) Value { return CountOf(v.Last30Days.Requests) }},
+		{Name: "cost", Title: "30d cost", Field: "last_30d.cost", Sum: true, Get: func(v *GatewayView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
 		{Name: "used", Derived: true, Get: func(v *GatewayView) Value { return usedOf(v.LimitStates) }},
 		{Name: "limits", Derived: true, Spare: 7, Get: func(v *GatewayView) Value { return WordOf(joined(v.Limits, tally.Limit.String)) }},
 	},
@@ -90,7 +93,8 @@ var GatewayTable = &Table[GatewayView]{
 // ProviderTable shows providers.
 var ProviderTable = &Table[ProviderView]{
 	Thing: "provider", Make: "tallygate providers create --name openai --kind openai --api-key-env OPENAI_API_KEY",
-	ID: func(v *ProviderView) string { return string(v.ID) },
+	ID:    func(v *ProviderView) string { return string(v.ID) },
+	Signs: true,
 	Tone: func(v *ProviderView) Tone {
 		return map[string]Tone{"off": Faint, "silent": Bad, "resting": Warn, "on": Good}[v.State()]
 	},
@@ -102,9 +106,9 @@ var ProviderTable = &Table[ProviderView]{
 		{Name: "day", Title: "24h", Field: "last_24h.requests", Spare: 1, Get: func(v *ProviderView) Value { return CountOf(v.Last24Hours.Requests) }},
 		{Name: "median", Title: "24h median", Short: "median", Field: "last_24h.p50_ms", Spare: 3, Get: func(v *ProviderView) Value { return LatencyOf(v.Last24Hours.P50MS) }},
 		{Name: "models", Spare: 4, Get: func(v *ProviderView) Value { return CountOf(v.Models) }},
-		{Name: "requests", Title: "30d requests", Field: "last_30d.requests", Spare: 5, Get: func(v *ProviderView) Value { return CountOf(v.Last30Days.Requests) }},
-		{Name: "cost", Title: "30d cost", Field: "last_30d.cost", Get: func(v *ProviderView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
-		{Name: "failed", Title: "24h failed", Short: "failed", Derived: true, Spare: 2, Get: func(v *ProviderView) Value { return orNone(CountOf(v.Failures.Total())) }},
+		{Name: "requests", Title: "30d requests", Field: "last_30d.requests", Spare: 5, Sum: true, Get: func(v *ProviderView) Value { return CountOf(v.Last30Days.Requests) }},
+		{Name: "cost", Title: "30d cost", Field: "last_30d.cost", Sum: true, Get: func(v *ProviderView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
+		{Name: "failed", Title: "24h failed", Short: "failed", Derived: true, Spare: 2, Sum: true, Get: func(v *ProviderView) Value { return orNone(CountOf(v.Failures.Total())) }},
 		{Name: "keys", Field: "key_hints", Spare: 8, Get: func(v *ProviderView) Value { return WordOf(strings.Join(v.KeyHints, " ")) }},
 		{Name: "address", Field: "base_url", Spare: 7, Get: func(v *ProviderView) Value { return WordOf(v.BaseURL) }},
 	},
@@ -135,7 +139,8 @@ var KindTable = &Table[ProviderKindView]{
 // ModelTable shows models with the price in force for a short prompt.
 var ModelTable = &Table[ModelView]{
 	Thing: "model", Make: "tallygate models import PROVIDER",
-	ID: func(v *ModelView) string { return string(v.ID) },
+	ID:    func(v *ModelView) string { return string(v.ID) },
+	Signs: true,
 	Tone: func(v *ModelView) Tone {
 		if !v.Priced && v.Model.Enabled {
 			return Warn
@@ -155,8 +160,8 @@ var ModelTable = &Table[ModelView]{
 		{Name: "longest", Title: "max output", Field: "max_output_tokens", Spare: 6, Get: func(v *ModelView) Value { return orNone(CountOf(v.MaxOutputTokens)) }},
 		{Name: "input", Title: "in $/M", Field: "input_usd", Get: func(v *ModelView) Value { return v.rate(v.InputUSD) }},
 		{Name: "output", Title: "out $/M", Field: "output_usd", Get: func(v *ModelView) Value { return v.rate(v.OutputUSD) }},
-		{Name: "requests", Title: "30d requests", Field: "last_30d.requests", Spare: 4, Get: func(v *ModelView) Value { return orNone(CountOf(v.Last30Days.Requests)) }},
-		{Name: "cost", Title: "30d cost", Field: "last_30d.cost", Spare: 3, Get: func(v *ModelView) Value {
+		{Name: "requests", Title: "30d requests", Field: "last_30d.requests", Spare: 4, Sum: true, Get: func(v *ModelView) Value { return orNone(CountOf(v.Last30Days.Requests)) }},
+		{Name: "cost", Title: "30d cost", Field: "last_30d.cost", Spare: 3, Sum: true, Get: func(v *ModelView) Value {
 			m := MoneyOf(v.Last30Days.CostNanoUSD)
 			m.Void = v.Last30Days.Requests == 0
 			return m
@@ -175,6 +180,7 @@ func (v *ModelView) rate(usd string) Value {
 var TokenTable = &Table[TokenView]{
 	Thing: "access token", Make: "tallygate tokens mint",
 	ID:     func(v *TokenView) string { return v.ID },
+	Signs:  true,
 	Tone:   func(v *TokenView) Tone { return stateTone(v.State) },
 	Orders: []string{"last", "cost", "used", "expires"},
 	Columns: []Column[TokenView]{
@@ -182,9 +188,9 @@ var TokenTable = &Table[TokenView]{
 		{Name: "gateway", Spare: 3, Get: func(v *TokenView) Value { return WordOf(v.Gateway) }},
 		{Name: "state", Words: []string{"active", "expired", "revoked", "unknown"}, Get: func(v *TokenView) Value { return WordOf(v.State) }},
 		{Name: "expires", Field: "expires_at", Spare: 4, Get: func(v *TokenView) Value { return MomentOf(v.ExpiresAt) }},
-		{Name: "requests", Field: "used.requests", Get: func(v *TokenView) Value { return CountOf(v.Used.Requests) }},
-		{Name: "refused", Field: "used.refused", Spare: 5, Get: func(v *TokenView) Value { return orNone(CountOf(v.Used.Refused)) }},
-		{Name: "cost", Field: "used.cost", Get: func(v *TokenView) Value { return MoneyOf(v.Used.CostNanoUSD) }},
+		{Name: "requests", Field: "used.requests", Sum: true, Get: func(v *TokenView) Value { return CountOf(v.Used.Requests) }},
+		{Name: "refused", Field: "used.refused", Spare: 5, Sum: true, Get: func(v *TokenView) Value { return orNone(CountOf(v.Used.Refused)) }},
+		{Name: "cost", Field: "used.cost", Sum: true, Get: func(v *TokenView) Value { return MoneyOf(v.Used.CostNanoUSD) }},
 		{Name: "used", Derived: true, Spare: 2, Get: func(v *TokenView) Value { return usedOf(v.Limits) }},
 		{Name: "left", Derived: true, Spare: 6, Get: func(v *TokenView) Value { return WordOf(leftText(v.Limits)) }},
 		{Name: "last", Title: "last used", Short: "last", Field: "last_used_at", Spare: 1, Get: func(v *TokenView) Value { return MomentOf(v.LastUsedAt) }},
@@ -199,9 +205,9 @@ var VisitorTable = &Table[Visitor]{
 		{Name: "network", Get: func(v *Visitor) Value { return WordOf(v.Network) }},
 		{Name: "visitor", Spare: 3, Get: func(v *Visitor) Value { return WordOf(v.Visitor) }},
 		{Name: "country", Get: func(v *Visitor) Value { return WordOf(v.Country) }},
-		{Name: "requests", Get: func(v *Visitor) Value { return CountOf(v.Requests) }},
-		{Name: "refused", Get: func(v *Visitor) Value { return orNone(CountOf(v.Refused)) }},
-		{Name: "cost", Get: func(v *Visitor) Value { return MoneyOf(tally.NanoUSD(v.CostNano)) }},
+		{Name: "requests", Sum: true, Get: func(v *Visitor) Value { return CountOf(v.Requests) }},
+		{Name: "refused", Sum: true, Get: func(v *Visitor) Value { return orNone(CountOf(v.Refused)) }},
+		{Name: "cost", Sum: true, Get: func(v *Visitor) Value { return MoneyOf(tally.NanoUSD(v.CostNano)) }},
 		{Name: "first", Title: "first seen", Short: "first", Field: "first_seen_at", Spare: 2, Get: func(v *Visitor) Value { return MomentOf(v.FirstSeen) }},
 		{Name: "last", Title: "last seen", Short: "last", Field: "last_seen_at", Spare: 1, Get: func(v *Visitor) Value { return MomentOf(v.LastSeen) }},
 	},
