@@ -80,11 +80,11 @@ type Part struct {
 
 // PartTable shows parts of a gateway's requests, by what they are told apart.
 func PartTable(by string) *Table[Part] {
-	return &Table[Part]{Thing: by, Columns: []Column[Part]{
-		{Name: "name", Title: by, Get: func(v *Part) Value { return WordOf(v.Name) }},
-		{Name: "requests", Get: func(v *Part) Value { return CountOf(v.Requests) }},
-		{Name: "refused", Get: func(v *Part) Value { return CountOf(v.Refused) }},
-	}}
+	return NewTable(Table[Part]{Thing: by, Columns: []Column[Part]{
+		{Name: "name", Title: by},
+		{Name: "requests"},
+		{Name: "refused"},
+	}})
 }
 
 // The operations on gateways.
