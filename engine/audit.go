@@ -124,8 +124,13 @@ func changeTexts(e *tally.AuditEntry) []string {
 	}
 	var out []string
 	for _, f := range e.Fields {
-		if from, to := valueText(f.Field, f.From), valueText(f.Field, f.To); from != to && f.Field != "created_at" {
-			out = append(out, strings.TrimSuffix(f.Field, "_ns")+": "+from+" → "+to)
+		name, from, to := strings.TrimSuffix(f.Field, "_ns"), valueText(f.Field, f.From), valueText(f.Field, f.To)
+		switch {
+		case f.Field == "created_at", e.Action == tally.Created && (to == "0" || to == "false"):
+		case from != to:
+			out = append(out, name+": "+from+" → "+to)
+		case e.Kind == tally.KindSecret:
+			out = append(out, name+": replaced")
 		}
 	}
 	return out
@@ -151,6 +156,9 @@ func valueText(field string, raw json.RawMessage) string {
 		text = strings.Join(texts, " ")
 	case json.Unmarshal(raw, &text) != nil:
 		text = string(raw)
+	}
+	if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		text = at.UTC().Format("2006-01-02 15:04 MST")
 	}
 	if r := []rune(text); len(r) > longestValue {
 		return string(r[:longestValue]) + "…"

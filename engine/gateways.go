@@ -280,7 +280,11 @@ func (e *Engine) viewGateways(ctx context.Context, c *tally.Catalog, only string
 		if err != nil {
 			return nil, err
 		}
-		v := control.GatewayView{Gateway: *gw, ProviderNames: orderOf(c, gw), LimitStates: states, Last30Days: sums(string(gw.ID)),
+		first, err := oneGateway(c, "")
+		if err != nil {
+			return nil, err
+		}
+		v := control.GatewayView{Gateway: *gw, Default: first.ID == gw.ID, ProviderNames: orderOf(c, gw), LimitStates: states, Last30Days: sums(string(gw.ID)),
 			Countries: countries[string(gw.ID)], Refusals: slices.DeleteFunc(codes[string(gw.ID)], func(s control.Part) bool { return s.Refused == 0 })}
 		for _, cl := range c.Clients {
 			if cl.Gateway == gw.ID {

@@ -54,21 +54,23 @@ func (a *app) confirm(cmd *cobra.Command, what func(context.Context, control.Cal
 // was just made: others may have made theirs since.
 const lately = 50
 
-// changesOf says what the latest change of a thing has changed, a field a line.
+// changesOf says what the act has changed that has left a thing as it is, a field a
+// line.
 func changesOf(ctx context.Context, c control.Caller, of *tally.Meta) ([]string, error) {
-	page, err := control.AuditList.Do(ctx, c, control.AuditQuery{Thing: string(of.ID), Limit: lately})
+	page, err := control.AuditList.Do(ctx, c, control.AuditQuery{Limit: lately})
 	if err != nil {
 		return nil, err
 	}
+	var out []string
 	for _, e := range page.Entries {
-		if e.Rev == of.Rev && e.ID == of.ID {
-			if len(e.Text) == 0 {
-				return []string{"as it was: nothing differs"}, nil
-			}
-			return e.Text, nil
+		if e.Rev == of.Rev {
+			out = append(out, e.Text...)
 		}
 	}
-	return nil, nil
+	if out == nil {
+		out = []string{"nothing differs from before"}
+	}
+	return out, nil
 }
 
 // The questions that commands ask. Each says what happens to whom, and whether it can

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -154,9 +155,28 @@ func (v verb[In, Out]) call(a *app, cmd *cobra.Command, in *In) (out Out, change
 		if out, err = v.op.Do(ctx, c, *in); err == nil && v.changed != nil && !a.json {
 			changes, err = changesOf(ctx, c, v.changed(&out))
 		}
+		if err == nil {
+			err = a.tellGateway(ctx, c, in)
+		}
 		return err
 	})
 	return out, changes, err
+}
+
+// tellGateway says on standard error which gateway was meant by an input that names
+// none, if there are several.
+func (a *app) tellGateway(ctx context.Context, c control.Caller, in any) error {
+	fields := control.FieldsOf(reflect.TypeOf(in).Elem())
+	if !slices.ContainsFunc(fields, func(f control.Field) bool { return isGateway(f) && f.Zero(in) }) {
+		return nil
+	}
+	list, err := control.GatewaysList.Do(ctx, c, control.Listing{})
+	for _, gw := range list {
+		if gw.Default && len(list) > 1 {
+			fmt.Fprintf(a.stderr, "in gateway %s, the oldest; for another: --gateway, or TALLYGATE_GATEWAY\n", gw.Slug)
+		}
+	}
+	return err
 }
 
 // withEngine runs something that needs an engine, and that right.

@@ -20,6 +20,11 @@ func (a *app) initCommand() *cobra.Command {
 			cmd.Flags().BoolVar(&confirmed, "yes", false, "do it")
 			return func() error {
 				in.Providers = a.providersFromEnvironment()
+				address, err := a.setting(cmd, "listen")
+				if err != nil {
+					return err
+				}
+				in.BaseURL = process.BaseURLOf(address)
 				if confirmed {
 					return nil
 				}

@@ -11,16 +11,17 @@ import (
 
 // topicCommand makes a page of the help that is about no command: "help NAME"
 // prints it. What has nothing to run is listed as such a page.
-func topicCommand(name, short, content string) *cobra.Command {
+func topicCommand(name, short string, content func() string) *cobra.Command {
 	cmd := &cobra.Command{Use: name, Short: short}
-	cmd.SetHelpFunc(func(cmd *cobra.Command, _ []string) { io.WriteString(cmd.OutOrStdout(), content) })
+	cmd.SetHelpFunc(func(cmd *cobra.Command, _ []string) { io.WriteString(cmd.OutOrStdout(), content()) })
 	return cmd
 }
 
 // topicCommands are all such pages.
 func topicCommands() []*cobra.Command {
 	return []*cobra.Command{
-		topicCommand("money", `what "never more than you said" means`, assets.Money),
+		topicCommand("money", `what "never more than you said" means`, func() string { return assets.Money }),
+		topicCommand("filters", "how lists are filtered and sorted, and by which columns", filtersText),
 	}
 }
 

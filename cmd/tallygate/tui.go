@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -18,7 +19,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"tallygate/cmd/tallygate/process"
+	"tallygate/engine/control"
 	"tallygate/engine/tally"
+	"tallygate/storage/badgerdb"
 	"tallygate/tui"
 	"tallygate/tui/live"
 	"tallygate/tui/screen"
@@ -37,7 +40,7 @@ func (a *app) interactive() bool { return a.out.is && a.in && !a.json }
 
 // open is what the program does without a command: it shows the interface over
 // the engine of the data folder, which it starts if no other process has.
-func (a *app) open(cmd *cobra.Command, o serveOptions) error {
+func (a *app) open(cmd *cobra.Command, o serveOptions, at screen.Goto) error {
 	if err := o.check(cmd); err != nil {
 		return err
 	}
@@ -49,7 +52,57 @@ func (a *app) open(cmd *cobra.Command, o serveOptions) error {
 	if err != nil {
 		return err
 	}
+	s.at = at
 	return s.show(cmd.Context(), false)
+}
+
+// tuiCommand opens the interface at a place.
+func (a *app) tuiCommand() *cobra.Command {
+	var o serveOptions
+	var at screen.Goto
+	cmd := &cobra.Command{
+		Use: "tui [SCREEN]", Short: "open the interface, at a screen if one is named", GroupID: groupRun,
+		Long: `Opens the interface, as tallygate does without a command: it serves as long as it
+is open, or attaches to the tallygate that serves already. SCREEN is one of those
+whose names stand at the top of the interface, like requests.`,
+		Example: "  tallygate tui requests --filter \"outcome:limited client:hotel-aurora\"\n  tallygate tui clients",
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return screenNames(), cobra.ShellCompDirectiveNoFileComp
+		},
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			if at.Screen = args[0]; !slices.Contains(screenNames(), at.Screen) {
+				e := tally.Errorf(tally.Invalid, "there is no screen %q", at.Screen)
+				if near := control.Nearest(at.Screen, screenNames()); near != "" {
+					return e.WithHint("did you mean: tallygate tui %s", near)
+				}
+				return e.WithHint("one of %s", strings.Join(screenNames(), ", "))
+			}
+			return noArguments(cmd, args[1:])
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case !a.interactive():
+				return tally.Errorf(tally.Invalid, "the interface needs a terminal").WithHint("run it in a terminal, without --json; to serve without one: tallygate serve")
+			case at.Filter != "" && at.Screen == "":
+				return wrongUse(cmd, "--filter needs a screen, like tallygate tui requests")
+			}
+			return a.open(cmd, o, at)
+		},
+	}
+	o.flags(cmd.Flags(), badgerdb.Desktop)
+	cmd.Flags().StringVar(&at.Filter, "filter", "", "what the list begins with, `TERMS` as in help filters")
+	return cmd
+}
+
+func screenNames() []string {
+	var out []string
+	for _, s := range screen.All(&screen.Env{Theme: theme.New(theme.Resolve(theme.Auto, true, false))}) {
+		out = append(out, s.Name())
+	}
+	return out
 }
 
 // session is an interface with the engine that it shows: one inside, or one
@@ -72,6 +125,7 @@ type session struct {
 	begin  func()                      // what else begins with the engine, nil for nothing
 	end    func()                      // and ends before it
 
+	at    screen.Goto // where the interface opens
 	leave leaving
 }
 
@@ -133,10 +187,8 @@ func (s *session) show(ctx context.Context, pretend bool) error {
 		if s.run == nil {
 			return
 		}
-		if err := s.run.Wait(following.Done()); err != nil {
-			s.leave.failed = err
-			program.Quit()
-		}
+		s.leave.failed = s.run.Wait(following.Done())
+		program.Quit()
 	})
 	_, err := program.Run()
 	stop()
@@ -196,7 +248,7 @@ func (s *session) interfaceOf(pretend bool) (*tui.App, *live.Source) {
 		Clock: time.Now, Zone: time.Local, Write: true,
 	}
 	options := tui.Options{
-		Env: env, Screens: screen.All(env), Theme: chosen, Pretend: pretend,
+		Env: env, Screens: screen.All(env), Theme: chosen, At: s.at, Pretend: pretend,
 		KeepTheme: s.keepTheme, Logger: s.log, LogFile: s.logTo.Name(),
 	}
 	if s.lock == nil {

@@ -76,12 +76,16 @@ func whoHas(port uint16) string {
 
 // BaseURL is the address that client apps on this machine use. A listener on
 // all networks is reached here by loopback.
-func BaseURL(addr net.Addr) string {
-	host, port, err := net.SplitHostPort(addr.String())
-	if err != nil {
+func BaseURL(addr net.Addr) string { return BaseURLOf(addr.String()) }
+
+// BaseURLOf is the base URL of an address to listen on; "" if that is none, or of any
+// free port.
+func BaseURLOf(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || port == "0" {
 		return ""
 	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
 	return "http://" + net.JoinHostPort(host, port) + "/v1"

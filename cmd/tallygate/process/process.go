@@ -39,6 +39,7 @@ type Options struct {
 type Process struct {
 	Options
 	lock    *Lock
+	told    order // to end
 	store   *badgerdb.Store
 	engine  *engine.Engine
 	stop    context.CancelFunc // ends what runs in the background; nil before Start
@@ -62,11 +63,13 @@ func Open(ctx context.Context, l *Lock, o Options) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := engine.New(ctx, o.engine(store, events))
-	if err != nil {
+	p := &Process{Options: o, lock: l, store: store, told: newOrder()}
+	with := o.engine(store, events)
+	with.Stop = p.told.give
+	if p.engine, err = engine.New(ctx, with); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	return &Process{Options: o, lock: l, store: store, engine: e}, nil
+	return p, nil
 }
 
 // Fill opens the store of the folder for something that fills it, and closes it again.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"tallygate/engine/control"
@@ -99,11 +100,30 @@ func (p *Process) Serve(public net.Listener, proxies Proxies) (*control.Client, 
 	return p.caller, p.lock.announce(path)
 }
 
-// Wait returns when there is no going on: nil once done, or why the process cannot
-// serve any more.
+// order is the order to end that an owner gives.
+type order struct {
+	ends, now chan struct{} // closed once it was given
+	once      [2]*sync.Once
+}
+
+func newOrder() order {
+	return order{make(chan struct{}), make(chan struct{}), [2]*sync.Once{new(sync.Once), new(sync.Once)}}
+}
+
+func (o order) give(now bool) {
+	if now {
+		o.once[1].Do(func() { close(o.now) })
+	}
+	o.once[0].Do(func() { close(o.ends) })
+}
+
+// Wait returns when there is no going on: nil once done, or once the owner has told
+// the process to stop, or else why the process cannot serve any more.
 func (p *Process) Wait(done <-chan struct{}) error {
 	select {
 	case <-done:
+		return nil
+	case <-p.told.ends:
 		return nil
 	case <-p.store.Broken():
 		return tally.Errorf(tally.Unavailable, "the disk does not keep what it is given: %w", p.store.Fault()).
@@ -140,6 +160,13 @@ func (p *Process) drain() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	go func() {
+		select {
+		case <-p.told.now:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	patient := p.engine.Drain(ctx) == nil
 	p.engine.SetBaseURL("")
 	late, cut := context.WithTimeout(context.Background(), cutPatience)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"tallygate/engine/control"
@@ -69,6 +70,29 @@ func (h Holder) silent(dir string) error {
 	}
 	return tally.Errorf(tally.InUse, "process %d serves the data folder %s and does not answer", h.PID, dir).
 		WithHint("it may be stopped (kill -CONT %d wakes it) or hang: its log may say why; kill %d ends it", h.PID, h.PID)
+}
+
+// Ended returns once the process has let go of the folder, or when ctx ends.
+func (h Holder) Ended(ctx context.Context, dir string) error {
+	tick := time.NewTicker(25 * time.Millisecond)
+	defer tick.Stop()
+	for ReadHolder(dir).PID == h.PID {
+		file, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR, 0o600)
+		if err != nil {
+			return folderError(dir, err)
+		}
+		free, err := tryLock(file) // one that was killed has left what it wrote
+		file.Close()
+		if free || err != nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // Answers reports whether the engine of the process can be asked. It asks for what
