@@ -95,7 +95,7 @@ func TestOneOfManySetups(t *testing.T) {
 func TestChangesAtOnce(t *testing.T) {
 	w := newWorld(t)
 	key := w.setUp().Key
-	do(w, control.ClientsUpdate, control.UpdateClient{Client: "default", ClientFields: control.ClientFields{Limits: edits(t, "requests=none/minute")}})
+	do(w, control.ClientsUpdate, control.UpdateClient{Client: "default", ClientFields: control.ClientFields{Limits: edits(t, "requests=none/minute", "requests=none/month")}})
 	ctx := context.Background()
 	var wg, asking sync.WaitGroup
 	stop := make(chan struct{})

@@ -12,7 +12,7 @@ import (
 func (e *Engine) stop(ctx context.Context, in control.Stop) (control.Stopping, error) {
 	url, serves := e.publicURL()
 	if e.opts.Stop == nil || !serves {
-		return control.Stopping{}, tally.Errorf(tally.Unavailable, "this process does not serve")
+		return control.Stopping{}, tally.Errorf(tally.Conflict, "this process does not serve").WithHint("stop the one that does: tallygate stop")
 	}
 	is, err := e.status(ctx, control.None{})
 	if err != nil {

@@ -142,6 +142,17 @@ func asksRevokeKey(ctx context.Context, c control.Caller, in *control.PickKey) (
 		keyName(k), lastUse(&k.Last30Days, k.LastUsedAt.IsZero(), minute(k.LastUsedAt)), k.ID), nil
 }
 
+func asksUpdateKey(ctx context.Context, c control.Caller, in *control.UpdateKey) (string, error) {
+	if !in.EndGrace {
+		return "", nil
+	}
+	k, err := keyView(ctx, c, in.PickKey)
+	if k == nil || err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("End the grace of the old %s, which would have worked until %s: whoever still has it is refused with 401 at once, for good.", keyName(k), minute(k.OldUntil)), nil
+}
+
 func asksRotateKey(ctx context.Context, c control.Caller, in *control.RotateKey) (string, error) {
 	if in.Grace > 0 {
 		return "", nil

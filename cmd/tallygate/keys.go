@@ -20,6 +20,7 @@ func (a *app) keyCommands() *cobra.Command {
 		}.command(a),
 		verb[control.UpdateKey, control.KeyView]{
 			op:      control.KeysUpdate,
+			asks:    asksUpdateKey,
 			changed: func(out *control.KeyView) *tally.Meta { return &out.Meta },
 			example: "  tallygate keys update whatsapp-bot --client hotel-aurora --expires 30d",
 			show: func(p *printer, _ *control.UpdateKey, out *control.KeyView) {

@@ -257,6 +257,19 @@ func TestASecondOneAttaches(t *testing.T) {
 	}
 }
 
+// The interface opens at a place, and ends as it should when another process is told
+// to stop it.
+func TestInterfaceAtAPlaceIsStopped(t *testing.T) {
+	t.Parallel()
+	dir := dataFolder(t)
+	tallygateDoes(t, "init", "--yes", "--data", dir)
+	p := startInTerminal(t, nil, "tui", "requests", "--filter", "outcome:limited", "--data", dir, "--listen", "127.0.0.1:0")
+	p.sees("outcome:limited")
+	tallygateDoes(t, "stop", "--data", dir)
+	p.ends()
+	p.endedWell()
+}
+
 func TestTermRestoresTheTerminal(t *testing.T) {
 	t.Parallel()
 	dir := dataFolder(t)
