@@ -188,7 +188,8 @@ func (e *Engine) showClient(ctx context.Context, in control.Named) (control.Clie
 // viewClients tells how clients stand; only is the ID of the one, if it is one.
 func (e *Engine) viewClients(ctx context.Context, c *tally.Catalog, only string, clients []*tally.Client) ([]control.ClientView, error) {
 	now := e.clock()
-	sums, err := e.sumsBy(ctx, tally.ByClient, only, shownSpan, now)
+	calendar, all := calendars(c, now)
+	sums, err := e.spending(ctx, tally.ByClient, only, now, all...)
 	if err != nil {
 		return nil, err
 	}
@@ -196,16 +197,22 @@ func (e *Engine) viewClients(ctx context.Context, c *tally.Catalog, only string,
 	if err != nil {
 		return nil, err
 	}
+	refusing := e.refusing(c, now)
 	out := make([]control.ClientView, 0, len(clients))
 	for i, cl := range clients {
 		gw := gatewayOf(c, cl)
-		states, err := e.limitStates(ctx, c, gw, "client", cl.ID, cl.Slug, cl.Limits, now)
+		states, standings, err := e.limitStates(ctx, c, gw, "client", cl.ID, cl.Slug, cl.Limits, now)
 		if err != nil {
 			return nil, err
 		}
 		v := control.ClientView{
 			Client: *cl, GatewaySlug: gw.Slug, LimitStates: states, InFlight: e.meter.InFlight(cl.ID),
-			LastUsedAt: used[i], Last30Days: sums(string(cl.ID)),
+			LastUsedAt: used[i],
+		}
+		of := sums(calendar(cl.Gateway), string(cl.ID))
+		v.MonthSince, v.Month, v.Last30Days = of.since, of.month, of.last
+		if v.Refused, err = refusing.client(ctx, gw, cl, standings); err != nil {
+			return nil, err
 		}
 		for _, k := range c.KeysOf(cl.ID) {
 			if keyState(k, now) == "active" {

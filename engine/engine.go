@@ -78,6 +78,7 @@ type Engine struct {
 	gateway   *gateway.Server
 	attention attention
 	answers   answers
+	refused   refusedCounts
 	control   *control.Server
 }
 
@@ -130,6 +131,9 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 		return nil, err
 	}
 	e.assemble()
+	if err := e.takeOverRefusals(ctx); err != nil {
+		return nil, err
+	}
 	e.use(tally.NewCatalog(rev, entities))
 	e.openCountries(e.catalog.Load().Settings.CountryFile)
 	e.handle()

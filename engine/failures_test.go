@@ -206,3 +206,34 @@ func TestRefusalsThatWereCounted(t *testing.T) {
 	found(3)
 	refused(w, control.RequestsShow, control.PickRequest{ID: "req_01m8ka67hkds2bd037a5zp59jh.9"}, tally.NotFound, "no request")
 }
+
+// A provider whose latest attempt has failed does not look well, whatever the cause,
+// until one is answered; what a request was refused for is no failure of its.
+func TestProviderIsFailing(t *testing.T) {
+	status := http.StatusUnauthorized
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		if status == http.StatusOK {
+			w.Write([]byte(`{"choices":[{"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1}}`))
+		}
+	}))
+	defer up.Close()
+	w := newWorld(t)
+	w.setUp()
+	do(w, control.ProvidersCreate, control.CreateProvider{Name: "up", ProviderKind: "custom", NoImport: true, ProviderFields: control.ProviderFields{BaseURL: &up.URL}})
+	do(w, control.ModelsCreate, control.CreateModel{Provider: "up", Name: "m", ModelFields: control.ModelFields{Prices: []control.PriceField{price("input", "1"), price("output", "1")}}})
+	_, key := w.client("Small")
+	for _, step := range []struct {
+		status int
+		state  string
+		tone   control.Tone
+	}{{401, "failing", control.Warn}, {400, "failing", control.Warn}, {200, "on", control.Good}, {400, "on", control.Good}, {401, "failing", control.Warn}, {401, "failing", control.Warn}, {401, "failing", control.Bad}} {
+		status = step.status
+		w.chat(key.Key, "m")
+		v := do(w, control.ProvidersShow, control.Named{Name: "up"})
+		if v.State() != step.state || control.ProviderTable.Tone(&v) != step.tone {
+			t.Errorf("after a %d: %s, %s; want %s, %s", step.status, v.State(), control.ProviderTable.Tone(&v), step.state, step.tone)
+		}
+	}
+}

@@ -262,7 +262,8 @@ func (e *Engine) showGateway(ctx context.Context, in control.Named) (control.Gat
 // one.
 func (e *Engine) viewGateways(ctx context.Context, c *tally.Catalog, only string, gateways []*tally.Gateway) ([]control.GatewayView, error) {
 	now := e.clock()
-	sums, err := e.sumsBy(ctx, tally.ByGateway, only, shownSpan, now)
+	calendar, all := calendars(c, now)
+	sums, err := e.spending(ctx, tally.ByGateway, only, now, all...)
 	if err != nil {
 		return nil, err
 	}
@@ -274,9 +275,10 @@ func (e *Engine) viewGateways(ctx context.Context, c *tally.Catalog, only string
 	if err != nil {
 		return nil, err
 	}
+	refusing := e.refusing(c, now)
 	out := make([]control.GatewayView, 0, len(gateways))
 	for _, gw := range gateways {
-		states, err := e.limitStates(ctx, c, gw, "gateway", gw.ID, gw.Slug, gw.Limits, now)
+		states, standings, err := e.limitStates(ctx, c, gw, "gateway", gw.ID, gw.Slug, gw.Limits, now)
 		if err != nil {
 			return nil, err
 		}
@@ -284,8 +286,13 @@ func (e *Engine) viewGateways(ctx context.Context, c *tally.Catalog, only string
 		if err != nil {
 			return nil, err
 		}
-		v := control.GatewayView{Gateway: *gw, Default: first.ID == gw.ID, ProviderNames: orderOf(c, gw), LimitStates: states, Last30Days: sums(string(gw.ID)),
+		v := control.GatewayView{Gateway: *gw, Default: first.ID == gw.ID, ProviderNames: orderOf(c, gw), LimitStates: states,
 			Countries: countries[string(gw.ID)], Refusals: slices.DeleteFunc(codes[string(gw.ID)], func(s control.Part) bool { return s.Refused == 0 })}
+		of := sums(calendar(gw.ID), string(gw.ID))
+		v.MonthSince, v.Month, v.Last30Days = of.since, of.month, of.last
+		if v.Refused, err = refusing.gateway(ctx, gw, standings); err != nil {
+			return nil, err
+		}
 		for _, cl := range c.Clients {
 			if cl.Gateway == gw.ID {
 				v.Clients++

@@ -234,7 +234,8 @@ func (e *Engine) listKeys(ctx context.Context, in control.ListKeys) ([]control.K
 // viewKeys tells how keys stand; only is the ID of the one, if it is one.
 func (e *Engine) viewKeys(ctx context.Context, c *tally.Catalog, only string, keys []*tally.Key) ([]control.KeyView, error) {
 	now := e.clock()
-	sums, err := e.sumsBy(ctx, tally.ByKey, only, shownSpan, now)
+	calendar, all := calendars(c, now)
+	sums, err := e.spending(ctx, tally.ByKey, only, now, all...)
 	if err != nil {
 		return nil, err
 	}
@@ -242,19 +243,25 @@ func (e *Engine) viewKeys(ctx context.Context, c *tally.Catalog, only string, ke
 	if err != nil {
 		return nil, err
 	}
+	refusing := e.refusing(c, now)
 	out := make([]control.KeyView, 0, len(keys))
 	for i, k := range keys {
 		gw := &tally.Gateway{}
 		if cl := c.Client(k.Client); cl != nil {
 			gw = gatewayOf(c, cl)
 		}
-		states, err := e.limitStates(ctx, c, gw, "key", k.ID, k.Label, k.Limits, now)
+		states, standings, err := e.limitStates(ctx, c, gw, "key", k.ID, k.Label, k.Limits, now)
 		if err != nil {
 			return nil, err
 		}
 		v := control.KeyView{
 			Key: *k, ClientSlug: clientSlug(c, k.Client), Masked: k.Masked(), State: keyState(k, now),
-			LimitStates: states, LastUsedAt: used[i], Last30Days: sums(string(k.ID)),
+			LimitStates: states, LastUsedAt: used[i],
+		}
+		of := sums(calendar(gw.ID), string(k.ID))
+		v.MonthSince, v.Month, v.Last30Days = of.since, of.month, of.last
+		if v.Refused, err = refusing.key(ctx, gw, k, standings); err != nil {
+			return nil, err
 		}
 		if s := c.Secret(k.ID); s != nil && v.State == "active" && now.Before(s.PreviousUntil) {
 			v.OldUntil = s.PreviousUntil

@@ -168,14 +168,17 @@ func (e *Engine) showModel(ctx context.Context, in control.PickModel) (control.M
 // viewModels tells how models stand; only is the name of the one, if it is one.
 func (e *Engine) viewModels(ctx context.Context, c *tally.Catalog, only string, models []*tally.Model) ([]control.ModelView, error) {
 	now := e.clock()
-	sums, err := e.sumsBy(ctx, tally.ByModel, only, shownSpan, now)
+	calendar := commonCalendar(c, now)
+	sums, err := e.spending(ctx, tally.ByModel, only, now, calendar)
 	if err != nil {
 		return nil, err
 	}
 	zone := ownerZone(c).String()
 	out := make([]control.ModelView, 0, len(models))
 	for _, m := range models {
-		v := control.ModelView{Model: *m, ProviderName: providerName(c, m.Provider), Zone: zone, Last30Days: sums(m.Name)}
+		v := control.ModelView{Model: *m, ProviderName: providerName(c, m.Provider), Zone: zone}
+		of := sums(calendar, m.Name)
+		v.MonthSince, v.Month, v.Last30Days = of.since, of.month, of.last
 		if rates, ok := tally.PriceAt(m.Prices, now, 0); ok {
 			v.Priced, v.InputUSD, v.OutputUSD = true, rates.Of[tally.ClassInput].String(), rates.Of[tally.ClassOutput].String()
 		}

@@ -91,7 +91,7 @@ func (e *Engine) raise(ctx context.Context, in *control.RaiseFields, find func(*
 	if err != nil {
 		return control.LimitState{}, err
 	}
-	states, err := e.limitStates(ctx, e.catalog.Load(), of.gateway, string(of.entity.Kind()), of.id, of.name, []tally.Limit{limit}, e.clock())
+	states, _, err := e.limitStates(ctx, e.catalog.Load(), of.gateway, string(of.entity.Kind()), of.id, of.name, []tally.Limit{limit}, e.clock())
 	if err != nil {
 		return control.LimitState{}, err
 	}

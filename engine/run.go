@@ -33,6 +33,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		{"check", nightlyEvery, e.nightly()},
 		{"countries", countriesEvery, e.reloadCountries},
 		{"answers", answersEvery, e.answered},
+		{"refusals", pruneEvery, e.forgetRefusals},
 	} {
 		loops.Go(func() { e.loop(ctx, loop.name, loop.every, loop.step) })
 	}

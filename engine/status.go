@@ -65,7 +65,11 @@ func (e *Engine) status(ctx context.Context, _ control.None) (control.Status, er
 	if err != nil {
 		return control.Status{}, err
 	}
-	out.Warnings = e.warnings(c, &out, store, slices.Concat(endings, daily), now)
+	var refused []string
+	if out.Refused, refused, err = e.countRefused(ctx, c, now); err != nil {
+		return control.Status{}, err
+	}
+	out.Warnings = e.warnings(c, &out, store, slices.Concat(refused, endings, daily), now)
 	return out, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tallygate/engine/control"
+	"tallygate/engine/meter"
 	"tallygate/engine/tally"
 	"tallygate/engine/token"
 	"tallygate/storage"
@@ -137,7 +138,7 @@ func (e *Engine) inspectToken(ctx context.Context, in control.InspectToken) (con
 	if _, refusal := e.verifier.Verify(c, credential, "", now); refusal != nil && len(out.Wrong) == 0 { // it checks the times first, and the report has told of those
 		out.Wrong, out.Works = append(out.Wrong, refusal.Message), false
 	}
-	out.Limits, err = e.limitStates(ctx, c, gw, "token", tally.ID(t.Name()), t.ID, t.Limits, now)
+	out.Limits, _, err = e.limitStates(ctx, c, gw, "token", tally.ID(t.Name()), t.ID, t.Limits, now)
 	return out, err
 }
 
@@ -237,11 +238,19 @@ func (e *Engine) viewTokens(ctx context.Context, c *tally.Catalog, only *tally.G
 	if err != nil {
 		return nil, err
 	}
+	refusing := e.refusing(c, now)
 	out := make([]control.TokenView, len(busiest))
 	for i, v := range busiest {
 		if v.token != nil {
-			if v.Limits, err = e.limitStates(ctx, c, v.gateway, "token", tally.ID(v.name), v.ID, v.token.Limits, now); err != nil {
+			var standings []meter.Standing
+			if v.Limits, standings, err = e.limitStates(ctx, c, v.gateway, "token", tally.ID(v.name), v.ID, v.token.Limits, now); err != nil {
 				return nil, err
+			}
+			if v.Refused, err = refusing.token(ctx, v.gateway, v.token, standings); err != nil {
+				return nil, err
+			}
+			if v.State == "active" && v.Refused.ByLimit("token") {
+				v.State = "used up"
 			}
 		}
 		v.LastUsedAt = used[i]

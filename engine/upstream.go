@@ -201,7 +201,8 @@ func (e *Engine) showProvider(ctx context.Context, in control.Named) (control.Pr
 // viewProviders tells how providers stand; only is the ID of the one, if it is
 // one.
 func (e *Engine) viewProviders(ctx context.Context, c *tally.Catalog, only string, list []*tally.Provider) ([]control.ProviderView, error) {
-	sums, err := e.sumsBy(ctx, tally.ByProvider, only, shownSpan, e.clock())
+	calendar := commonCalendar(c, e.clock())
+	sums, err := e.spending(ctx, tally.ByProvider, only, calendar.Now, calendar)
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +216,9 @@ func (e *Engine) viewProviders(ctx context.Context, c *tally.Catalog, only strin
 	}
 	out := make([]control.ProviderView, 0, len(list))
 	for _, p := range list {
-		v := control.ProviderView{Provider: *p, Local: e.kinds[p.ProviderKind].Local, Last30Days: sums(string(p.ID)), Last24Hours: day(string(p.ID)), Failures: failed[p.ID], Silent: p.Enabled && e.router.Silent(p.ID)}
+		v := control.ProviderView{Provider: *p, Local: e.kinds[p.ProviderKind].Local, Last24Hours: day(string(p.ID)), Failures: failed[p.ID], Silent: p.Enabled && e.router.Silent(p.ID), Failing: e.router.Failing(p.ID)}
+		of := sums(calendar, string(p.ID))
+		v.MonthSince, v.Month, v.Last30Days = of.since, of.month, of.last
 		if p.Enabled {
 			v.Quiet = e.router.Quiet(p.ID, time.Now())
 		}

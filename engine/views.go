@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"tallygate/engine/control"
@@ -33,11 +35,76 @@ func (e *Engine) sumsBy(ctx context.Context, family tally.Family, first string, 
 	}, nil
 }
 
-// limitStates tells where the limits of one thing stand.
-func (e *Engine) limitStates(ctx context.Context, c *tally.Catalog, gw *tally.Gateway, kind string, id tally.ID, name string, limits []tally.Limit, now time.Time) ([]control.LimitState, error) {
-	standings, err := e.meter.Standings(ctx, c, gw, tally.SubjectOf(kind, id), limits, now)
+// spending finds the sums of one value of a family, both as of one instant: of the month
+// under way by a calendar, and of the last 30 days.
+type spending func(of control.Calendar, value string) spent
+
+type spent struct {
+	since       time.Time // when the month began
+	month, last control.Sums
+}
+
+// spending adds up what views show of a family, for the months of several calendars.
+// With first, only rows whose value begins with it.
+func (e *Engine) spending(ctx context.Context, family tally.Family, first string, now time.Time, of ...control.Calendar) (spending, error) {
+	until := bucketDown(now).Add(tally.Bucket)
+	ask := []storage.SeriesQuery{{Family: family, First: first, Edges: []time.Time{bucketDown(now.Add(-shownSpan)), until}}}
+	months := map[time.Time]int{} // since when → the query
+	for _, cal := range of {
+		since := thisMonth(cal)
+		if months[since] == 0 {
+			months[since] = len(ask)
+			ask = append(ask, storage.SeriesQuery{Family: family, First: first, Edges: []time.Time{bucketDown(since), until}})
+		}
+	}
+	points, err := e.store.Series(ctx, ask...)
 	if err != nil {
 		return nil, err
+	}
+	sums := make([]map[string]*tally.Sums, len(ask))
+	for i := range sums {
+		sums[i] = map[string]*tally.Sums{}
+	}
+	for i := range points {
+		sums[points[i].Of][points[i].Dim[0]] = &points[i].Sums
+	}
+	sum := func(query int, value string) control.Sums {
+		if s := sums[query][value]; s != nil {
+			return control.NewSums(s)
+		}
+		return control.NewSums(&tally.Sums{})
+	}
+	return func(of control.Calendar, value string) spent {
+		since := thisMonth(of)
+		return spent{since, sum(months[since], value), sum(0, value)}
+	}, nil
+}
+
+// thisMonth is when the month under way began.
+func thisMonth(cal control.Calendar) time.Time {
+	return tally.Window{Unit: tally.Month}.Period(cal.Now, cal.Zone, cal.CycleDay).Start
+}
+
+// calendars are those of gateways, by their IDs; "" is the common one, which is also
+// that of what has outlived its gateway.
+func calendars(c *tally.Catalog, now time.Time) (of func(tally.ID) control.Calendar, all []control.Calendar) {
+	known := map[tally.ID]control.Calendar{"": commonCalendar(c, now)}
+	for _, gw := range c.Gateways {
+		known[gw.ID] = calendarOf(c, gw.ID, now)
+	}
+	return func(id tally.ID) control.Calendar {
+		if cal, ok := known[id]; ok {
+			return cal
+		}
+		return known[""]
+	}, slices.Collect(maps.Values(known))
+}
+
+// limitStates tells where the limits of one thing stand.
+func (e *Engine) limitStates(ctx context.Context, c *tally.Catalog, gw *tally.Gateway, kind string, id tally.ID, name string, limits []tally.Limit, now time.Time) ([]control.LimitState, []meter.Standing, error) {
+	standings, err := e.meter.Standings(ctx, c, gw, tally.SubjectOf(kind, id), limits, now)
+	if err != nil {
+		return nil, nil, err
 	}
 	out, zone := make([]control.LimitState, len(standings)), c.Zone(gw.ID)
 	for i, s := range standings {
@@ -46,7 +113,7 @@ func (e *Engine) limitStates(ctx context.Context, c *tally.Catalog, gw *tally.Ga
 			Used: s.Used, Held: s.Held, Left: s.Left(), ResetsAt: resetsAt(s),
 		}
 	}
-	return out, nil
+	return out, standings, nil
 }
 
 // limitName is a limit as its owner has set it, and until when it is raised.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -77,6 +78,19 @@ func (w *world) tryOpen(dir string, forget bool, entities ...tally.Entity) error
 	if _, err := w.store.Apply(context.Background(), tally.Act{At: noon}, changes...); err != nil {
 		w.Fatal(err)
 	}
+	return w.start(events, dir, forget)
+}
+
+// restart goes on with the same store.
+func (w *world) restart() {
+	w.Helper()
+	if err := errors.Join(w.engine.Close(), w.start(feed.New(256), w.engine.opts.Data, false)); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// start starts an engine over the store.
+func (w *world) start(events *feed.Feed, dir string, forget bool) error {
 	instant := sim.Kind()
 	instant.New = func(providers.Config) (providers.Provider, error) { return sim.Open(sim.Options{}), nil }
 	e, err := New(context.Background(), Options{

@@ -64,6 +64,7 @@ func showClient(p *printer, c *control.ClientView) {
 	set := control.CurrentClient(&c.Client)
 	thing(p, control.ClientTable, c, &set, "in flight now", count(c.InFlight), "created", minute(c.CreatedAt))
 	p.limits(c.LimitStates)
+	p.sums("This month", c.Month)
 	p.sums("Last 30 days", c.Last30Days)
 }
 

@@ -64,6 +64,7 @@ func showGateway(p *printer, g *control.GatewayView) {
 	set := control.CurrentGateway(&g.Gateway)
 	thing(p, control.GatewayTable, g, &set, "providers", strings.Join(g.ProviderNames, ", then "), "created", minute(g.CreatedAt))
 	p.limits(g.LimitStates)
+	p.sums("This month", g.Month)
 	p.sums("Last 30 days", g.Last30Days)
 	showParts(p, "Visitors of the last 24 hours", "country", g.Countries)
 	showParts(p, "Refusals of the last 24 hours", "code", g.Refusals)

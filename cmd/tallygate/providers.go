@@ -110,6 +110,7 @@ func showProvider(p *printer, v *control.ProviderView) {
 	if !v.Quiet.IsZero() {
 		p.say("It has asked to be left alone until %s: it is asked last.", moment(v.Quiet))
 	}
+	p.sums("This month", v.Month)
 	p.sums("Last 30 days", v.Last30Days)
 	if len(v.Failures) == 0 && v.LastFailure == nil {
 		return

@@ -323,7 +323,7 @@ func thing[V, Fields any](p *printer, t *control.Table[V], v *V, set *Fields, mo
 	for i := range t.Columns {
 		c := &t.Columns[i]
 		said[c.Name] = true
-		if !strings.HasPrefix(c.Field, "last_30d.") {
+		if !strings.HasPrefix(c.Field, "last_30d.") && !strings.HasPrefix(c.Field, "month.") { // said below, as sums
 			pairs = append(pairs, c.Head(), c.Get(v).Long(time.Local))
 		}
 	}

@@ -26,6 +26,7 @@ import (
 	"tallygate/tui/live"
 	"tallygate/tui/screen"
 	"tallygate/tui/theme"
+	"tallygate/tui/wizard"
 )
 
 // themeFile keeps in a data folder what the user chose.
@@ -99,7 +100,7 @@ whose names stand at the top of the interface, like requests.`,
 
 func screenNames() []string {
 	var out []string
-	for _, s := range screen.All(&screen.Env{Theme: theme.New(theme.Resolve(theme.Auto, true, false))}) {
+	for _, s := range tui.Screens(&screen.Env{Theme: theme.New(theme.Resolve(theme.Auto, true, false))}) {
 		out = append(out, s.Name())
 	}
 	return out
@@ -248,16 +249,16 @@ func (s *session) interfaceOf(pretend bool) (*tui.App, *live.Source) {
 		Clock: time.Now, Zone: time.Local, Write: true,
 	}
 	options := tui.Options{
-		Env: env, Screens: screen.All(env), Theme: chosen, At: s.at, Pretend: pretend,
+		Env: env, Screens: tui.Screens(env), Theme: chosen, At: s.at, Pretend: pretend,
 		KeepTheme: s.keepTheme, Logger: s.log, LogFile: s.logTo.Name(),
 	}
 	if s.lock == nil {
 		options.Place = fmt.Sprintf("attached to process %d", s.other.PID)
 	}
 	options.Leaving = s.leavingDialog(env, pretend)
-	options.NeedsFirst = screen.NeedsWizard
+	options.NeedsFirst = wizard.NeedsWizard
 	options.First = func() (screen.Dialog, tea.Cmd) {
-		w := screen.NewWizard(env, screen.WizardOf{
+		w := wizard.New(env, wizard.WizardOf{
 			Found:     s.app.providersFromEnvironment(),
 			Elsewhere: "To keep it in another folder, leave and start again with tallygate --data DIR.",
 		})

@@ -42,28 +42,34 @@ func (v *Verifier) visitor(cat *tally.Catalog, credential string, now time.Time)
 	default:
 		return nil, &tally.Refusal{Status: http.StatusServiceUnavailable, Type: tally.TypeUnavailable, Code: tally.CodeInternal, Message: "The gateway cannot check access tokens: " + tally.AsError(err).Message + "."}
 	}
+	return p, OfToken(cat, p, now)
+}
+
+// OfToken refuses a visitor whose access token does not work now.
+func OfToken(cat *tally.Catalog, p *tally.Principal, now time.Time) *tally.Refusal {
+	gw, t := p.Gateway, p.Token
 	zone := cat.Zone(gw.ID)
 	switch {
 	case !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt):
-		return p, dead(tally.CodeTokenExpired, fmt.Sprintf("Access token %s of gateway %q expired on %s.", t.ID, gw.Name, instant(t.ExpiresAt, zone)))
+		return dead(tally.CodeTokenExpired, fmt.Sprintf("Access token %s of gateway %q expired on %s.", t.ID, gw.Name, instant(t.ExpiresAt, zone)))
 	case now.Before(t.NotBefore):
-		return p, dead(tally.CodeInvalidKey, fmt.Sprintf("Access token %s of gateway %q works from %s.", t.ID, gw.Name, instant(t.NotBefore, zone)))
+		return dead(tally.CodeInvalidKey, fmt.Sprintf("Access token %s of gateway %q works from %s.", t.ID, gw.Name, instant(t.NotBefore, zone)))
 	case token.IssuedAhead(t, now):
-		return p, dead(tally.CodeInvalidKey, fmt.Sprintf("Access token %s of gateway %q says that it was issued on %s, which has not come yet. It must be minted anew, by a clock that is right.", t.ID, gw.Name, instant(t.IssuedAt, zone)))
+		return dead(tally.CodeInvalidKey, fmt.Sprintf("Access token %s of gateway %q says that it was issued on %s, which has not come yet. It must be minted anew, by a clock that is right.", t.ID, gw.Name, instant(t.IssuedAt, zone)))
 	}
 	if r := cat.Revocation(t.Name()); r != nil {
-		return p, dead(tally.CodeTokenRevoked, fmt.Sprintf("Access token %s of gateway %q was revoked on %s.", t.ID, gw.Name, instant(r.CreatedAt, zone)))
+		return dead(tally.CodeTokenRevoked, fmt.Sprintf("Access token %s of gateway %q was revoked on %s.", t.ID, gw.Name, instant(r.CreatedAt, zone)))
 	}
 	if t.IssuedAt.Before(gw.NotBefore) {
-		return p, dead(tally.CodeTokenRevoked, fmt.Sprintf("All access tokens of gateway %q from before %s were revoked.", gw.Name, instant(gw.NotBefore, zone)))
+		return dead(tally.CodeTokenRevoked, fmt.Sprintf("All access tokens of gateway %q from before %s were revoked.", gw.Name, instant(gw.NotBefore, zone)))
 	}
-	if refusal := gatewayRefusal(gw); refusal != nil {
-		return p, refusal
+	if refusal := OfGateway(gw); refusal != nil {
+		return refusal
 	}
 	if gw.Access == tally.AccessByKey {
-		return p, forbidden(tally.CodeTokenRefused, fmt.Sprintf("Gateway %q takes no access tokens: its access mode is key.", gw.Name))
+		return forbidden(tally.CodeTokenRefused, fmt.Sprintf("Gateway %q takes no access tokens: its access mode is key.", gw.Name))
 	}
-	return p, nil
+	return nil
 }
 
 // token returns an access token whose signature is good. What is remembered of

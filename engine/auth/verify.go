@@ -83,7 +83,7 @@ func (v *Verifier) Verify(cat *tally.Catalog, credential, origin string, now tim
 		return nil, unknown("This gateway does not know that private key. Its gateway was deleted.")
 	}
 	p := &tally.Principal{Gateway: gw}
-	if refusal := gatewayRefusal(gw); refusal != nil {
+	if refusal := OfGateway(gw); refusal != nil {
 		return p, refusal
 	}
 	if !valid {
@@ -115,15 +115,23 @@ func PrincipalOf(cat *tally.Catalog, key *tally.Key, now time.Time) (*tally.Prin
 		return p, dead(tally.CodeKeyRevoked, fmt.Sprintf("Key %q of client %q was revoked on %s.", key.Label, client.Name, instant(key.RevokedAt, zone)))
 	case !key.ExpiresAt.IsZero() && !now.Before(key.ExpiresAt):
 		return p, dead(tally.CodeKeyExpired, fmt.Sprintf("Key %q of client %q expired on %s.", key.Label, client.Name, instant(key.ExpiresAt, zone)))
-	case client.Status == tally.Suspended:
-		return p, forbidden(tally.CodeClientSuspended, fmt.Sprintf("Client %q is suspended by the owner of this gateway.", client.Name))
-	case client.Status != tally.Active:
-		return p, forbidden(tally.CodeClientInactive, fmt.Sprintf("Client %q is inactive.", client.Name))
 	}
-	return p, gatewayRefusal(p.Gateway)
+	return p, OfClient(p.Gateway, client)
 }
 
-func gatewayRefusal(gw *tally.Gateway) *tally.Refusal {
+// OfClient refuses whoever has a key of a client that is not served now.
+func OfClient(gw *tally.Gateway, client *tally.Client) *tally.Refusal {
+	switch client.Status {
+	case tally.Suspended:
+		return forbidden(tally.CodeClientSuspended, fmt.Sprintf("Client %q is suspended by the owner of this gateway.", client.Name))
+	case tally.Active:
+		return OfGateway(gw)
+	}
+	return forbidden(tally.CodeClientInactive, fmt.Sprintf("Client %q is inactive.", client.Name))
+}
+
+// OfGateway refuses everybody at a gateway that is switched off.
+func OfGateway(gw *tally.Gateway) *tally.Refusal {
 	if gw == nil {
 		return forbidden(tally.CodeGatewayDisabled, "The gateway of this key was deleted.")
 	}

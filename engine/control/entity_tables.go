@@ -16,7 +16,7 @@ var ClientTable = NewTable(Table[ClientView]{
 	Tone: func(v *ClientView) Tone {
 		switch v.Status {
 		case tally.Active:
-			return Good
+			return refusedTone(v.Refused, Good)
 		case tally.Suspended:
 			return Warn
 		}
@@ -33,10 +33,15 @@ var ClientTable = NewTable(Table[ClientView]{
 		{Name: "company", Spare: 10},
 		{Name: "email", Hidden: true},
 		{Name: "gateway", Field: "gateway_slug", Hidden: true},
-		{Name: "status", Spare: 1, Words: tally.Status("").Words()},
+		{Name: "now", Derived: true, Spare: 1, Get: func(v *ClientView) Value { return v.Refused.Value() }},
+		{Name: "status", Spare: 9, Words: tally.Status("").Words()},
 		{Name: "keys", Sum: true, Spare: 9},
-		{Name: "requests", Sum: true, Field: "last_30d.requests", Title: "30d requests", Spare: 3},
-		{Name: "cost", Sum: true, Field: "last_30d.cost_nano_usd", Title: "30d cost"},
+		{Name: "requests", Sum: true, Title: "month requests", Short: "requests", Field: "month.requests", Spare: 3},
+		{Name: "cost", Sum: true, Title: "month cost", Short: "cost", Field: "month.cost_nano_usd"},
+		{Name: "credits", Sum: true, Title: "month credits", Short: "credits", Field: "month.credits_nano_usd", Spare: 6},
+		{Name: "margin", Sum: true, Title: "month margin", Short: "margin", Derived: true, Spare: 6, Get: func(v *ClientView) Value { return v.Month.margin() }},
+		{Name: "requests_30d", Title: "30d requests", Field: "last_30d.requests", Hidden: true},
+		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost_nano_usd", Hidden: true},
 		{Name: "used", Derived: true, Get: func(v *ClientView) Value { return usedOf(v.LimitStates) }},
 		{Name: "limits", Derived: true, Spare: 8, Get: func(v *ClientView) Value { return WordOf(joined(v.Limits, tally.Limit.String)) }},
 		{Name: "last", Field: "last_used_at", Title: "last used", Short: "last", Spare: 2},
@@ -48,7 +53,7 @@ var KeyTable = NewTable(Table[KeyView]{
 	Thing: "key", Make: "tallygate keys create --client CLIENT --label LABEL",
 	ID:     func(v *KeyView) string { return string(v.ID) },
 	Signs:  true,
-	Tone:   func(v *KeyView) Tone { return stateTone(v.State) },
+	Tone:   func(v *KeyView) Tone { return refusedTone(v.Refused, stateTone(v.State)) },
 	Text:   func(v *KeyView) string { return joinLines(v.Label, v.ClientSlug, v.Masked, string(v.ID)) },
 	Orders: []string{"client", "last", "cost", "expires"},
 	Columns: []Column[KeyView]{
@@ -57,10 +62,15 @@ var KeyTable = NewTable(Table[KeyView]{
 		{Name: "client", Field: "client_slug"},
 		{Name: "key", Field: "masked", Spare: 6},
 		{Name: "state", Words: []string{"active", "expired", "revoked"}, Get: func(v *KeyView) Value { return WordOf(v.State) }},
-		{Name: "grace", Field: "old_works_until", Title: "old works until", Spare: 5},
+		{Name: "now", Derived: true, Spare: 1, Get: func(v *KeyView) Value { return v.Refused.Value() }},
+		{Name: "grace", Title: "old works until", Field: "old_works_until", Spare: 5},
 		{Name: "expires", Field: "expires_at", Spare: 3},
-		{Name: "requests", Sum: true, Field: "last_30d.requests", Title: "30d requests", Spare: 4},
-		{Name: "cost", Sum: true, Field: "last_30d.cost_nano_usd", Title: "30d cost"},
+		{Name: "requests", Sum: true, Title: "month requests", Short: "requests", Field: "month.requests", Spare: 4},
+		{Name: "cost", Sum: true, Title: "month cost", Short: "cost", Field: "month.cost_nano_usd"},
+		{Name: "credits", Sum: true, Title: "month credits", Short: "credits", Field: "month.credits_nano_usd", Spare: 9},
+		{Name: "margin", Sum: true, Title: "month margin", Short: "margin", Derived: true, Spare: 9, Get: func(v *KeyView) Value { return v.Month.margin() }},
+		{Name: "requests_30d", Title: "30d requests", Field: "last_30d.requests", Hidden: true},
+		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost_nano_usd", Hidden: true},
 		{Name: "used", Derived: true, Spare: 2, Get: func(v *KeyView) Value { return usedOf(v.LimitStates) }},
 		{Name: "limits", Derived: true, Spare: 8, Get: func(v *KeyView) Value { return WordOf(joined(v.Limits, tally.Limit.String)) }},
 		{Name: "last", Field: "last_used_at", Title: "last used", Short: "last", Spare: 1},
@@ -72,7 +82,7 @@ var GatewayTable = NewTable(Table[GatewayView]{
 	Thing: "gateway", Make: "tallygate gateways create --name main",
 	ID:     func(v *GatewayView) string { return string(v.ID) },
 	Signs:  true,
-	Tone:   func(v *GatewayView) Tone { return onTone(v.Enabled) },
+	Tone:   func(v *GatewayView) Tone { return refusedTone(v.Refused, onTone(v.Enabled)) },
 	Text:   func(v *GatewayView) string { return joinLines(v.Name, v.Slug, v.PublicID, v.PublicURL) },
 	Orders: []string{"gateway", "cost", "used", "clients"},
 	Columns: []Column[GatewayView]{
@@ -82,13 +92,21 @@ var GatewayTable = NewTable(Table[GatewayView]{
 		{Name: "zone", Field: "time_zone", Spare: 6},
 		{Name: "access", Spare: 5},
 		{Name: "on", Field: "enabled", Spare: 2, Words: onOffWords, Get: func(v *GatewayView) Value { return WordOf(onOff(v.Enabled)) }},
+		{Name: "now", Derived: true, Spare: 1, Get: func(v *GatewayView) Value { return v.Refused.Value() }},
 		{Name: "clients", Sum: true, Spare: 1},
-		{Name: "requests", Sum: true, Field: "last_30d.requests", Title: "30d requests", Spare: 3},
-		{Name: "cost", Sum: true, Field: "last_30d.cost_nano_usd", Title: "30d cost"},
+		{Name: "requests", Sum: true, Title: "month requests", Short: "requests", Field: "month.requests", Spare: 3},
+		{Name: "cost", Sum: true, Title: "month cost", Short: "cost", Field: "month.cost_nano_usd"},
+		{Name: "credits", Sum: true, Title: "month credits", Short: "credits", Field: "month.credits_nano_usd", Spare: 7},
+		{Name: "margin", Sum: true, Title: "month margin", Short: "margin", Derived: true, Spare: 7, Get: func(v *GatewayView) Value { return v.Month.margin() }},
+		{Name: "requests_30d", Title: "30d requests", Field: "last_30d.requests", Hidden: true},
+		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost_nano_usd", Hidden: true},
 		{Name: "used", Derived: true, Get: func(v *GatewayView) Value { return usedOf(v.LimitStates) }},
 		{Name: "limits", Derived: true, Spare: 7, Get: func(v *GatewayView) Value { return WordOf(joined(v.Limits, tally.Limit.String)) }},
 	},
 })
+
+// manyFailed attempts in a row are no accident any more.
+const manyFailed = 3
 
 // ProviderTable shows providers.
 var ProviderTable = NewTable(Table[ProviderView]{
@@ -96,18 +114,23 @@ var ProviderTable = NewTable(Table[ProviderView]{
 	ID:    func(v *ProviderView) string { return string(v.ID) },
 	Signs: true,
 	Tone: func(v *ProviderView) Tone {
-		return map[string]Tone{"off": Faint, "silent": Bad, "resting": Warn, "on": Good}[v.State()]
+		if v.State() == "failing" && v.Failing >= manyFailed {
+			return Bad
+		}
+		return map[string]Tone{"off": Faint, "silent": Bad, "resting": Warn, "failing": Warn, "on": Good}[v.State()]
 	},
 	Text: func(v *ProviderView) string { return joinLines(v.Name, string(v.ProviderKind), v.BaseURL) },
 	Columns: []Column[ProviderView]{
 		{Name: "provider", Field: "name"},
 		{Name: "kind", Spare: 6},
-		{Name: "state", Derived: true, Words: []string{"on", "off", "silent", "resting"}, Get: func(v *ProviderView) Value { return WordOf(v.State()) }},
-		{Name: "day", Field: "last_24h.requests", Title: "24h", Spare: 1},
-		{Name: "median", Field: "last_24h.p50_ms", Title: "24h median", Short: "median", Spare: 3},
+		{Name: "state", Derived: true, Words: []string{"on", "off", "silent", "resting", "failing"}, Get: func(v *ProviderView) Value { return WordOf(v.State()) }},
+		{Name: "day", Title: "24h", Field: "last_24h.requests", Spare: 1},
+		{Name: "median", Title: "24h median", Short: "median", Field: "last_24h.p50_ms", Spare: 3},
 		{Name: "models", Spare: 4},
-		{Name: "requests", Sum: true, Field: "last_30d.requests", Title: "30d requests", Spare: 5},
-		{Name: "cost", Sum: true, Field: "last_30d.cost_nano_usd", Title: "30d cost"},
+		{Name: "requests", Sum: true, Title: "month requests", Short: "requests", Field: "month.requests", Spare: 5},
+		{Name: "cost", Sum: true, Title: "month cost", Short: "cost", Field: "month.cost_nano_usd"},
+		{Name: "requests_30d", Title: "30d requests", Field: "last_30d.requests", Hidden: true},
+		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost_nano_usd", Hidden: true},
 		{Name: "failed", Sum: true, Title: "24h failed", Short: "failed", Derived: true, Spare: 2, Get: func(v *ProviderView) Value { return orNone(CountOf(v.Failures.Total())) }},
 		{Name: "keys", Field: "key_hints", Spare: 8, Get: func(v *ProviderView) Value { return WordOf(strings.Join(v.KeyHints, " ")) }},
 		{Name: "address", Field: "base_url", Spare: 7},
@@ -160,12 +183,14 @@ var ModelTable = NewTable(Table[ModelView]{
 		{Name: "longest", Field: "max_output_tokens", Title: "max output", Spare: 6, NoZero: true},
 		{Name: "input", Title: "in $/M", Field: "input_usd", Get: func(v *ModelView) Value { return v.rate(v.InputUSD) }},
 		{Name: "output", Title: "out $/M", Field: "output_usd", Get: func(v *ModelView) Value { return v.rate(v.OutputUSD) }},
-		{Name: "requests", Sum: true, Field: "last_30d.requests", Title: "30d requests", Spare: 4, NoZero: true},
-		{Name: "cost", Sum: true, Title: "30d cost", Field: "last_30d.cost_nano_usd", Spare: 3, Get: func(v *ModelView) Value {
-			m := MoneyOf(v.Last30Days.CostNanoUSD)
-			m.Void = v.Last30Days.Requests == 0
+		{Name: "requests", Sum: true, Title: "month requests", Short: "requests", Field: "month.requests", Spare: 4, NoZero: true},
+		{Name: "cost", Sum: true, Title: "month cost", Short: "cost", Field: "month.cost_nano_usd", Spare: 3, Get: func(v *ModelView) Value {
+			m := MoneyOf(v.Month.CostNanoUSD)
+			m.Void = v.Month.Requests == 0
 			return m
 		}},
+		{Name: "requests_30d", Title: "30d requests", Field: "last_30d.requests", Hidden: true, NoZero: true},
+		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost_nano_usd", Hidden: true},
 	},
 })
 
@@ -181,12 +206,13 @@ var TokenTable = NewTable(Table[TokenView]{
 	Thing: "access token", Make: "tallygate tokens mint",
 	ID:     func(v *TokenView) string { return v.ID },
 	Signs:  true,
-	Tone:   func(v *TokenView) Tone { return stateTone(v.State) },
+	Tone:   func(v *TokenView) Tone { return refusedTone(v.Refused, stateTone(v.State)) },
 	Orders: []string{"last", "cost", "used", "expires"},
 	Columns: []Column[TokenView]{
 		{Name: "token", Field: "tid"},
 		{Name: "gateway", Spare: 3},
-		{Name: "state", Words: []string{"active", "expired", "revoked", "unknown"}, Get: func(v *TokenView) Value { return WordOf(v.State) }},
+		{Name: "state", Words: []string{"active", "used up", "expired", "revoked", "unknown"}, Get: func(v *TokenView) Value { return WordOf(v.State) }},
+		{Name: "now", Derived: true, Spare: 1, Get: func(v *TokenView) Value { return v.Refused.Value() }},
 		{Name: "expires", Field: "expires_at", Spare: 4},
 		{Name: "requests", Sum: true, Field: "used.requests"},
 		{Name: "refused", Sum: true, Field: "used.refused", Spare: 5, NoZero: true},
@@ -212,6 +238,14 @@ var VisitorTable = NewTable(Table[Visitor]{
 		{Name: "last", Field: "last_seen_at", Title: "last seen", Short: "last", Spare: 1},
 	},
 })
+
+// refusedTone is bad for what a limit refuses, whose own tone is the other one.
+func refusedTone(r *RefusedNow, own Tone) Tone {
+	if r != nil && r.Limit != "" {
+		return Bad
+	}
+	return own
+}
 
 func onTone(on bool) Tone {
 	if on {

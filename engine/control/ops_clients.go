@@ -54,6 +54,9 @@ type ClientView struct {
 	Keys        int          `json:"keys"` // neither revoked nor expired
 	InFlight    int          `json:"in_flight"`
 	LastUsedAt  time.Time    `json:"last_used_at,omitzero"`
+	Refused     *RefusedNow  `json:"refused_now,omitempty"` // nil while it is served
+	MonthSince  time.Time    `json:"month_since"`           // when the month under way began, by its gateway's calendar
+	Month       Sums         `json:"month"`
 	Last30Days  Sums         `json:"last_30d"`
 }
 
@@ -131,6 +134,9 @@ type KeyView struct {
 	OldUntil    time.Time    `json:"old_works_until,omitzero"`
 	LimitStates []LimitState `json:"limit_states"`
 	LastUsedAt  time.Time    `json:"last_used_at,omitzero"`
+	Refused     *RefusedNow  `json:"refused_now,omitempty"` // nil while it is served
+	MonthSince  time.Time    `json:"month_since"`           // when the month under way began, by its gateway's calendar
+	Month       Sums         `json:"month"`
 	Last30Days  Sums         `json:"last_30d"`
 }
 

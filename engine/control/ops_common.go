@@ -60,6 +60,12 @@ type Sums struct {
 	P99MS             float64       `json:"p99_ms"`
 }
 
+// Margin is what is left of the credits when the cost is paid: the owner's figure alone.
+func (s *Sums) Margin() tally.NanoUSD { return s.CreditsNanoUSD - s.CostNanoUSD }
+
+// margin is the margin as a cell; there is none where nothing is charged but the cost.
+func (s *Sums) margin() Value { return orNone(MoneyOf(s.Margin())) }
+
 // NewSums presents rollup sums. InputTokens counts the whole prompt and
 // OutputTokens the whole completion, as clients' bills do.
 func NewSums(s *tally.Sums) Sums {

@@ -67,8 +67,11 @@ type GatewayView struct {
 	Default       bool         `json:"default"`        // it is meant where a gateway is needed and none named
 	LimitStates   []LimitState `json:"limit_states"`
 	Clients       int          `json:"clients"`
-	Countries     []Part       `json:"visitors_24h"` // by country, the busiest first
-	Refusals      []Part       `json:"refusals_24h"` // by code, the most first
+	Countries     []Part       `json:"visitors_24h"`          // by country, the busiest first
+	Refusals      []Part       `json:"refusals_24h"`          // by code, the most first
+	Refused       *RefusedNow  `json:"refused_now,omitempty"` // nil while it is served
+	MonthSince    time.Time    `json:"month_since"`           // when the month under way began, by its calendar
+	Month         Sums         `json:"month"`
 	Last30Days    Sums         `json:"last_30d"`
 }
 

@@ -122,10 +122,12 @@ type ModelView struct {
 	ProviderName string `json:"provider_name"`
 	Priced       bool   `json:"priced"`
 	// Rates in force for a short prompt, in USD per million tokens.
-	InputUSD   string `json:"input_usd,omitempty"`
-	OutputUSD  string `json:"output_usd,omitempty"`
-	Zone       string `json:"zone"`     // in which days are that the owner names
-	Last30Days Sums   `json:"last_30d"` // of requests for its name, whichever provider answered
+	InputUSD   string    `json:"input_usd,omitempty"`
+	OutputUSD  string    `json:"output_usd,omitempty"`
+	Zone       string    `json:"zone"`        // in which days are that the owner names
+	MonthSince time.Time `json:"month_since"` // when the month under way began, by the gateways' common calendar
+	Month      Sums      `json:"month"`
+	Last30Days Sums      `json:"last_30d"` // of requests for its name, whichever provider answered
 }
 
 // The operations on models.

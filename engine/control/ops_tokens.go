@@ -68,8 +68,11 @@ type TokenView struct {
 	RevokedAt  time.Time    `json:"revoked_at,omitzero"`
 	LastUsedAt time.Time    `json:"last_used_at,omitzero"`
 	Domains    []string     `json:"domains,omitempty"`
-	Limits     []LimitState `json:"limits"` // empty if it was not used since the start
-	Used       Sums         `json:"used"`   // since the start of the question
+	Limits     []LimitState `json:"limits"`                // empty if it was not used since the start
+	Refused    *RefusedNow  `json:"refused_now,omitempty"` // nil while it is served, or if that is not known
+	MonthSince time.Time    `json:"month_since"`           // when the month under way began, by its gateway's calendar
+	Month      Sums         `json:"month"`
+	Used       Sums         `json:"used"` // since the start of the question
 }
 
 // RevokeToken ends access tokens before their time.

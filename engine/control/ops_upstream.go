@@ -45,14 +45,19 @@ type OrderProviders struct {
 // ProviderView is a provider as it stands.
 type ProviderView struct {
 	tally.Provider
-	Models      int  `json:"models"`
-	Enabled     bool `json:"models_enabled"` // at least one of them is offered
-	Local       bool `json:"local"`
-	Last30Days  Sums `json:"last_30d"`
-	Last24Hours Sums `json:"last_24h"`
+	Models      int       `json:"models"`
+	Enabled     bool      `json:"models_enabled"` // at least one of them is offered
+	Local       bool      `json:"local"`
+	MonthSince  time.Time `json:"month_since"` // when the month under way began, by the gateways' common calendar
+	Month       Sums      `json:"month"`
+	Last30Days  Sums      `json:"last_30d"`
+	Last24Hours Sums      `json:"last_24h"`
 	// Silent is whether its latest attempts have timed out or found no connection; it is
 	// asked last then, until one is answered.
 	Silent bool `json:"silent,omitempty"`
+	// Failing is how many of its latest attempts have failed in a row since the start, for
+	// whatever cause but the requests' own.
+	Failing int `json:"failed_in_a_row,omitempty"`
 	// Quiet is until when it has asked to be left alone; it is asked last by then.
 	Quiet time.Time `json:"quiet_until,omitzero"`
 	// Failures are its attempts of the last 24 hours that failed, whatever became of
@@ -62,7 +67,8 @@ type ProviderView struct {
 }
 
 // State says in a word how the provider is: off, silent (its latest attempts had
-// no answer), resting (it has asked to be left alone) or on.
+// no answer), resting (it has asked to be left alone), failing (its latest attempt has
+// failed, for another cause) or on.
 func (v *ProviderView) State() string {
 	switch {
 	case !v.Provider.Enabled:
@@ -71,6 +77,8 @@ func (v *ProviderView) State() string {
 		return "silent"
 	case !v.Quiet.IsZero():
 		return "resting"
+	case v.Failing > 0:
+		return "failing"
 	}
 	return "on"
 }

@@ -127,6 +127,7 @@ type Status struct {
 	Checked     *Checked        `json:"checked,omitempty"`      // the latest check of the night, since the start
 	Countries   CountryDatabase `json:"country_database"`
 	Prices      PriceBook       `json:"prices"`
+	Refused     RefusedCounts   `json:"refused_now"`
 	Warnings    []string        `json:"warnings,omitempty"`
 	Last24Hours Sums            `json:"last_24h"`
 }

@@ -61,6 +61,7 @@ var UsageTable = NewTable(Table[UsageRow]{
 		{Name: "reasoning_tokens", Hidden: true},
 		{Name: "cost", Field: "cost_nano_usd"},
 		{Name: "credits", Field: "credits_nano_usd", Spare: 6},
+		{Name: "margin", Derived: true, Spare: 8, Get: func(v *UsageRow) Value { return v.margin() }},
 		{Name: "mean", Field: "total_ms", Hidden: true},
 		{Name: "median", Field: "p50_ms", Spare: 2},
 		{Name: "p99", Field: "p99_ms", Spare: 1},

@@ -44,6 +44,8 @@ type Meter struct {
 	plans    atomic.Pointer[plans]
 	inFlight sync.Map // tally.ID of a client → *atomic.Int64; one per client ever seen
 	refusals refusals
+	usedUp   usedUp
+	periods  periods
 	lengths  lengths
 	sleepers sleepers
 
@@ -53,7 +55,7 @@ type Meter struct {
 
 // New makes a Meter.
 func New(o Options) *Meter {
-	return &Meter{store: o.Store, hash: o.Hash, log: o.Logger, refusals: refusals{of: map[refusalKey]*tally.Record{}}, lengths: lengths{of: map[lengthKey]*length{}}, open: map[tally.ID]*Ticket{}}
+	return &Meter{store: o.Store, hash: o.Hash, log: o.Logger, refusals: refusals{of: map[refusalKey]*tally.Record{}}, usedUp: usedUp{of: map[tally.Subject]map[string]*Refusals{}}, lengths: lengths{of: map[lengthKey]*length{}}, open: map[tally.ID]*Ticket{}}
 }
 
 // Request is what admission must know of a request. It must not change until

@@ -228,6 +228,7 @@ type refusals struct {
 // stands for.
 func (m *Meter) Refuse(ctx context.Context, p *tally.Principal, rec tally.Record) tally.ID {
 	m.attribute(&rec, p)
+	m.usedUp.count(&rec)
 	if id := m.refusedBefore(p, &rec); id != "" {
 		return id
 	}

@@ -2,6 +2,7 @@ package meter
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"tallygate/engine/tally"
@@ -24,6 +25,28 @@ func (s Standing) Left() int64 { return s.Max - s.Used - s.Held }
 // Code is the public code of a refusal by this limit.
 func (s Standing) Code() string { return limitCode(s.Subject, s.Limit) }
 
+// periods are the periods under way: thousands of limits have few windows, and to write
+// the label of one takes longer than to look up what it has seen.
+type periods struct{ of sync.Map } // windowOf → tally.Period
+
+type windowOf struct {
+	tally.Window
+	zone     string
+	cycleDay int
+}
+
+func (p *periods) at(w tally.Window, now time.Time, zone *time.Location, cycleDay int) tally.Period {
+	key := windowOf{w, zone.String(), cycleDay}
+	if known, ok := p.of.Load(key); ok {
+		if period := known.(tally.Period); !now.Before(period.Start) && now.Before(period.End) {
+			return period
+		}
+	}
+	period := w.Period(now, zone, cycleDay)
+	p.of.Store(key, period)
+	return period
+}
+
 // Standings tell where limits of one subject stand at an instant, in the order
 // of the limits, those that only warn included.
 func (m *Meter) Standings(ctx context.Context, cat *tally.Catalog, gw *tally.Gateway, of tally.Subject, limits []tally.Limit, now time.Time) ([]Standing, error) {
@@ -31,7 +54,7 @@ func (m *Meter) Standings(ctx context.Context, cat *tally.Catalog, gw *tally.Gat
 	out := make([]Standing, len(limits))
 	counters := make([]tally.Counter, len(limits))
 	for i, l := range limits {
-		period := l.Window.Period(now, zone, gw.CycleDay)
+		period := m.periods.at(l.Window, now, zone, gw.CycleDay)
 		out[i] = Standing{Limit: l, Base: l.Max, Raises: tally.RaisesOf(l, raises, now), Subject: of, Period: period}
 		out[i].Max = l.MaxAt(raises, now)
 		counters[i] = tally.Counter{Subject: of, Metric: l.Metric, Period: period}

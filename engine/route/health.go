@@ -18,11 +18,12 @@ const (
 	longestQuiet = 5 * time.Minute
 )
 
-// health is what the latest attempts say of an upstream: nothing of what it answers,
-// only whether it answers at all.
+// health is what the latest attempts say of an upstream. What it answers decides
+// nothing, only whether it answers at all.
 type health struct {
 	mu     sync.Mutex // guards the fields that follow
 	failed int        // attempts in a row that had no answer
+	wrong  int        // attempts in a row that failed, for whatever cause of its own
 	until  time.Time  // it is asked last; moved on by each request that tries it
 	quiet  time.Time  // until when it has asked to be left alone
 }
@@ -64,6 +65,12 @@ func (u *Upstream) Report(err *providers.UpstreamError, now time.Time) {
 	if err != nil && err.RetryAfter > 0 && !ofRequest(err.Fault) {
 		h.quiet = now.Add(min(err.RetryAfter, longestQuiet))
 	}
+	switch {
+	case err == nil:
+		h.wrong = 0
+	case !ofRequest(err.Fault):
+		h.wrong++
+	}
 	if err == nil || !unanswered(err) {
 		h.failed = 0
 		return
@@ -92,6 +99,18 @@ func unanswered(err *providers.UpstreamError) bool {
 func (r *Router) Silent(id tally.ID) bool {
 	u := (*r.live.Load())[id]
 	return u != nil && u.health.silent()
+}
+
+// Failing is how many of the latest attempts with a provider have failed in a row, for
+// whatever cause but the requests' own.
+func (r *Router) Failing(id tally.ID) int {
+	u := (*r.live.Load())[id]
+	if u == nil {
+		return 0
+	}
+	u.health.mu.Lock()
+	defer u.health.mu.Unlock()
+	return u.health.wrong
 }
 
 // Quiet is until when a provider has asked to be left alone, and is asked last; zero if

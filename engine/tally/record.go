@@ -86,6 +86,24 @@ type Reached struct {
 	Resets time.Time `json:"resets,omitzero"`
 }
 
+// UsedUp tells which limit a refusal was for, if that was used up: whose, and its metric
+// and period, as [LimitPeriod] writes them. What only requests in flight held, a request
+// that is more than the whole limit, the limits of single visitors and those of a
+// minute, which are over before an owner could look, are no such refusals.
+func (r *Record) UsedUp() (Dim, bool) {
+	x := r.Reached
+	if x == nil || x.Metric == "" || r.Code == CodeRate || r.Code == CodeVisitorQuota {
+		return Dim{}, false
+	}
+	if x.Used < x.Max && (x.Need > x.Max || AddSat(x.Used, x.Need) <= x.Max) {
+		return Dim{}, false
+	}
+	return Dim{string(x.Subject), LimitPeriod(x.Metric, x.Window)}, true
+}
+
+// LimitPeriod names a limit in one of its periods: "cost m2026-11-01".
+func LimitPeriod(m Metric, label string) string { return string(m) + " " + label }
+
 // Charged is what a request did to one counter that limits it.
 type Charged struct {
 	Subject Subject `json:"subject"`

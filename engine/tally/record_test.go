@@ -178,11 +178,13 @@ func TestFigures(t *testing.T) {
 
 func TestFamilies(t *testing.T) {
 	r := Record{Gateway: "gw", Client: "cl", Key: "ke", Provider: "pr", Token: "to", Country: "PT", Model: "m", Upstream: "up", Status: 429, Code: "cost_limit",
-		Tries: []Attempt{{Provider: "p1", Cause: "timeout"}, {Provider: "p1", Cause: "timeout"}, {Provider: "pr"}}}
+		Tries:   []Attempt{{Provider: "p1", Cause: "timeout"}, {Provider: "p1", Cause: "timeout"}, {Provider: "pr"}},
+		Reached: &Reached{Subject: "client/cl", Metric: Cost, Window: "m2026-11-01", Used: 29, Need: 2, Max: 30}}
 	want := map[Family]Dim{ByFailure: {"p1", "timeout"},
 		ByTotal: {}, ByGateway: {"gw"}, ByClient: {"cl"}, ByKey: {"ke"}, ByModel: {"m"}, ByProvider: {"pr"}, ByToken: {"to"},
 		ByClientModel: {"cl", "m"}, ByClientStatus: {"cl", "429"}, ByClientCode: {"cl", "cost_limit"}, ByGatewayCode: {"gw", "cost_limit"},
 		ByGatewayCountry: {"gw", "PT"}, ByTokenCode: {"to", "cost_limit"}, ByTokenCountry: {"to", "PT"}, ByUpstream: {"up"},
+		ByLimit: {"client/cl", "cost m2026-11-01"},
 	}
 	if len(want) != len(Families) {
 		t.Errorf("%d families, want %d", len(Families), len(want))
@@ -240,7 +242,7 @@ func TestSubjects(t *testing.T) {
 // never changed.
 func TestPositionsOnDisk(t *testing.T) {
 	families := []Family{"total", "gateway", "client", "key", "model", "provider", "token", "client_model", "client_status", "client_code",
-		"gateway_code", "gateway_country", "token_code", "token_country", "upstream", "failure"}
+		"gateway_code", "gateway_country", "token_code", "token_country", "upstream", "failure", "limit"}
 	if !slices.Equal(Families, families) {
 		t.Errorf("families are %v", Families)
 	}
@@ -263,5 +265,26 @@ func TestPositionsOnDisk(t *testing.T) {
 	}
 	if k := TokensOf([...]int64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}); k != (Tokens{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}) || ClassImageOutput != 9 {
 		t.Errorf("classes are %+v", k)
+	}
+}
+
+// Only what is spent counts as used up: not what requests in flight hold, a request too
+// large for any period, a visitor's own quota or a minute.
+func TestUsedUp(t *testing.T) {
+	for _, tc := range []struct {
+		code             string
+		used, need, most int64
+		want             bool
+	}{
+		{"cost_limit", 30, 1, 30, true}, {"cost_limit", 29, 2, 30, true}, {"cost_limit", 30, 31, 30, true}, {"requests_limit", 0, 1, 0, true},
+		{"cost_limit", 28, 2, 30, false}, {"cost_limit", 29, 31, 30, false}, {CodeRate, 30, 1, 30, false}, {CodeVisitorQuota, 30, 1, 30, false},
+	} {
+		r := Record{Code: tc.code, Reached: &Reached{Subject: "client/cl", Metric: Cost, Window: "total", Used: tc.used, Need: tc.need, Max: tc.most}}
+		if _, got := r.UsedUp(); got != tc.want {
+			t.Errorf("%s: %d used and %d needed of %d: used up %v", tc.code, tc.used, tc.need, tc.most, got)
+		}
+	}
+	if _, got := (&Record{Code: CodeConcurrency, Reached: &Reached{Subject: "client/cl", Held: 3, Need: 1, Max: 3}}).UsedUp(); got {
+		t.Error("places in flight are used up")
 	}
 }

@@ -195,12 +195,15 @@ const (
 	// ByFailure counts attempts that failed, by provider and cause: a record counts
 	// once for each. Only the number of requests means something there.
 	ByFailure Family = "failure"
+	// ByLimit counts refusals by limits that were used up, by whose they are and by which
+	// of them in which period, as [Record.UsedUp] has it.
+	ByLimit Family = "limit"
 )
 
 // Families lists all families. The position of one is part of its keys on disk:
 // new ones go to the end.
 var Families = []Family{ByTotal, ByGateway, ByClient, ByKey, ByModel, ByProvider, ByToken, ByClientModel,
-	ByClientStatus, ByClientCode, ByGatewayCode, ByGatewayCountry, ByTokenCode, ByTokenCountry, ByUpstream, ByFailure}
+	ByClientStatus, ByClientCode, ByGatewayCode, ByGatewayCountry, ByTokenCode, ByTokenCountry, ByUpstream, ByFailure, ByLimit}
 
 // Dim is a value of a family; single families leave the second part empty.
 type Dim [2]string
@@ -255,6 +258,8 @@ func (f Family) dim(r *Record) (Dim, bool) {
 		return two(r.Token, r.Country)
 	case ByUpstream:
 		return one(r.Upstream)
+	case ByLimit:
+		return r.UsedUp()
 	}
 	return Dim{}, false
 }

@@ -139,6 +139,14 @@ func (w Window) Period(t time.Time, loc *time.Location, cycleDay int) Period {
 	return Period{Label: string(Total), Start: time.Unix(0, 0).UTC(), End: Never}
 }
 
+// PeriodDate is the date on which the period of a label begins, in UTC; zero if it
+// names none, as "total".
+func PeriodDate(label string) time.Time {
+	label = strings.TrimLeft(label, "mw")
+	t, _ := time.Parse(time.DateOnly, label[:min(len(label), len(time.DateOnly))])
+	return t
+}
+
 func clockPeriod(start, end int64, loc *time.Location) Period {
 	s := time.Unix(start, 0)
 	return Period{Label: s.In(loc).Format("2006-01-02T15:04Z07:00"), Start: s.UTC(), End: time.Unix(end, 0).UTC()}

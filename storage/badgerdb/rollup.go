@@ -23,18 +23,20 @@ type combination struct {
 	gateway, client, key, provider tally.ID
 	token, model, upstream         string
 	country, code                  string
-	failures                       string // provider and cause of attempts that failed, each with a zero byte behind it
-	others                         string // charged subjects the record does not name, each with a zero byte behind it
+	failures                       string    // provider and cause of attempts that failed, each with a zero byte behind it
+	limit                          tally.Dim // of a refusal, which one was used up
+	others                         string    // charged subjects the record does not name, each with a zero byte behind it
 }
 
 // sheet adds up records that are not in the store's rollups yet.
 type sheet map[combination]*tally.Sums
 
 func combine(r *tally.Record) combination {
+	limit, _ := r.UsedUp()
 	return combination{
 		bucket: uint32(max(r.At.Unix(), 0) / granSeconds[quarters]), status: r.Status,
 		gateway: r.Gateway, client: r.Client, key: r.Key, provider: r.Provider,
-		token: r.Token, model: r.Model, upstream: r.Upstream, country: r.Country, code: r.Code, failures: failures(r), others: others(r),
+		token: r.Token, model: r.Model, upstream: r.Upstream, country: r.Country, code: r.Code, failures: failures(r), limit: limit, others: others(r),
 	}
 }
 
@@ -93,6 +95,10 @@ func (c *combination) rows(f func(rowKey)) {
 		provider, rest, _ = strings.Cut(rest, "\x00")
 		cause, rest, _ = strings.Cut(rest, "\x00")
 		r.Tries = append(r.Tries, tally.Attempt{Provider: tally.ID(provider), Cause: cause})
+	}
+	if c.limit != (tally.Dim{}) {
+		metric, window, _ := strings.Cut(c.limit[1], " ")
+		r.Reached = &tally.Reached{Subject: tally.Subject(c.limit[0]), Metric: tally.Metric(metric), Window: window}
 	}
 	for i, family := range tally.Families {
 		family.Dims(&r, func(dim tally.Dim) { f(rowKey{quarters, uint8(i), c.bucket, dim}) })

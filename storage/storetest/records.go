@@ -13,7 +13,8 @@ import (
 func (b *bench) fill() {
 	for i := range 24 {
 		if i%3 == 2 {
-			rec := tally.Record{ID: tally.ID(fmt.Sprintf("rf_%02d", i)), At: b.now, Gateway: "gw_1", Client: "cl_2", Model: "m_2", Status: 429, Outcome: tally.OutcomeLimited, Code: "cost_limit"}
+			rec := tally.Record{ID: tally.ID(fmt.Sprintf("rf_%02d", i)), At: b.now, Gateway: "gw_1", Client: "cl_2", Model: "m_2", Status: 429, Outcome: tally.OutcomeLimited, Code: "cost_limit",
+				Reached: &tally.Reached{Subject: tally.Subject(fmt.Sprintf("client/cl_%d", i%2)), Metric: tally.Cost, Window: "2026-03-10", Used: 9, Need: 2, Max: 10 + int64(i/12)}}
 			if err := b.Refuse(ctx, rec); err != nil {
 				b.Fatalf("refuse: %v", err)
 			}
