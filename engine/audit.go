@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
@@ -115,14 +116,22 @@ func viewAudit(entries []tally.AuditEntry) []control.AuditView {
 }
 
 // changeTexts are what has changed, for people. Of what was made or deleted the name
-// tells enough.
+// tells enough; settings that are stored for the first time were there before, at
+// their defaults.
 func changeTexts(e *tally.AuditEntry) []string {
-	if e.Action != tally.Changed {
+	if e.Action != tally.Changed && (e.Kind != tally.KindSettings || e.Action == tally.Deleted) {
 		return nil
 	}
-	out := make([]string, len(e.Fields))
-	for i, f := range e.Fields {
-		out[i] = f.Field + ": " + valueText(f.Field, f.From) + " → " + valueText(f.Field, f.To)
+	var out []string
+	for _, f := range e.Fields {
+		name, from, to := strings.TrimSuffix(f.Field, "_ns"), valueText(f.Field, f.From), valueText(f.Field, f.To)
+		switch {
+		case f.Field == "created_at", e.Action == tally.Created && (to == "0" || to == "false"):
+		case from != to:
+			out = append(out, name+": "+from+" → "+to)
+		case e.Kind == tally.KindSecret:
+			out = append(out, name+": replaced")
+		}
 	}
 	return out
 }
@@ -133,9 +142,12 @@ const longestValue = 80
 func valueText(field string, raw json.RawMessage) string {
 	var text string
 	var limits []tally.Limit
+	var length time.Duration
 	switch {
 	case raw == nil:
 		return "none"
+	case strings.HasSuffix(field, "_ns") && json.Unmarshal(raw, &length) == nil:
+		text = control.FormatSpan(length)
 	case strings.HasSuffix(field, "limits") && json.Unmarshal(raw, &limits) == nil:
 		texts := make([]string, len(limits))
 		for i, l := range limits {
@@ -144,6 +156,9 @@ func valueText(field string, raw json.RawMessage) string {
 		text = strings.Join(texts, " ")
 	case json.Unmarshal(raw, &text) != nil:
 		text = string(raw)
+	}
+	if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		text = at.UTC().Format("2006-01-02 15:04 MST")
 	}
 	if r := []rune(text); len(r) > longestValue {
 		return string(r[:longestValue]) + "…"

@@ -161,7 +161,10 @@ func TestSearchingClients(t *testing.T) {
 	}
 	refused(w, control.ClientsList, control.Listing{Rows: control.Rows{Filter: "status:gone"}}, tally.Invalid, "active, suspended, inactive")
 	refused(w, control.ClientsList, control.Listing{Gateway: "third"}, tally.NotFound)
-	refused(w, control.ClientsCreate, control.CreateClient{ClientFields: control.ClientFields{Name: to("X")}}, tally.Invalid, "several gateways", "main, second")
+	made := do(w, control.ClientsCreate, control.CreateClient{ClientFields: control.ClientFields{Name: to("X")}})
+	if gw := do(w, control.GatewaysShow, control.Named{Name: string(made.Gateway)}); gw.Slug != "main" || !gw.Default {
+		t.Errorf("without a gateway it is in %s, which is not the oldest", gw.Slug)
+	}
 }
 
 func TestClientLifecycle(t *testing.T) {

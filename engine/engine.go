@@ -42,6 +42,9 @@ type Options struct {
 	Logger        *slog.Logger
 	Version       string
 	Data          string // where the store is, for people
+	// Stop tells the process to end, now or once requests under way have finished. It
+	// does not wait. It is nil where nobody may end the process.
+	Stop func(now bool)
 	// Countries is the country database of package assets; without it, and
 	// without one of the owner's, no country is known.
 	Countries []byte

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,15 +27,24 @@ func findGateway(c *tally.Catalog, name string) (*tally.Gateway, error) {
 	return theOne(byName, "gateway", name, slugs, "tallygate gateways create --name main", func(g *tally.Gateway) string { return g.Slug })
 }
 
-// oneGateway finds a gateway that may be left out if there is only one.
+// oneGateway finds a gateway that may be left out: then it is the oldest.
 func oneGateway(c *tally.Catalog, name string) (*tally.Gateway, error) {
 	switch {
 	case name != "":
 		return findGateway(c, name)
-	case len(c.Gateways) == 1:
-		return c.Gateways[0], nil
 	case len(c.Gateways) == 0:
 		return nil, tally.Errorf(tally.NotFound, "there is no gateway yet").WithHint("tallygate init --yes, or tallygate gateways create --name main")
+	}
+	return slices.MinFunc(c.Gateways, func(a, b *tally.Gateway) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
+	}), nil
+}
+
+// onlyGateway finds a gateway that may be left out if there is only one, for what
+// should not happen to another by mistake.
+func onlyGateway(c *tally.Catalog, name string) (*tally.Gateway, error) {
+	if name != "" || len(c.Gateways) < 2 {
+		return oneGateway(c, name)
 	}
 	slugs := make([]string, 0, len(c.Gateways))
 	for _, g := range c.Gateways {

@@ -282,7 +282,11 @@ func (e *Engine) viewGateways(ctx context.Context, c *tally.Catalog, only string
 		if err != nil {
 			return nil, err
 		}
-		v := control.GatewayView{Gateway: *gw, ProviderNames: orderOf(c, gw), LimitStates: states,
+		first, err := oneGateway(c, "")
+		if err != nil {
+			return nil, err
+		}
+		v := control.GatewayView{Gateway: *gw, Default: first.ID == gw.ID, ProviderNames: orderOf(c, gw), LimitStates: states,
 			Countries: countries[string(gw.ID)], Refusals: slices.DeleteFunc(codes[string(gw.ID)], func(s control.Part) bool { return s.Refused == 0 })}
 		of := sums(calendar(gw.ID), string(gw.ID))
 		v.MonthSince, v.Month, v.Last30Days = of.since, of.month, of.last

@@ -89,36 +89,52 @@ func (e *Engine) updateKey(ctx context.Context, in control.UpdateKey) (control.K
 	if reflect.ValueOf(edits).IsZero() {
 		return control.KeyView{}, nothing("keys")
 	}
-	return e.editKey(ctx, in.PickKey, func(c *tally.Catalog, k *tally.Key, now time.Time) error {
+	return e.editKey(ctx, in.PickKey, func(c *tally.Catalog, k *tally.Key, now time.Time) ([]tally.Change, error) {
 		if err := alive(k); err != nil {
-			return err
+			return nil, err
 		}
 		if err := setLimits(&k.Limits, &k.Raises, in.Limits); err != nil {
-			return err
+			return nil, err
 		}
 		if in.Expires != nil {
 			expires, err := in.Expires.At(calendarOf(c, c.Client(k.Client).Gateway, now))
 			if err != nil {
-				return err
+				return nil, err
 			}
 			k.ExpiresAt = expires
 		}
 		if in.Label != nil {
 			k.Label = strings.TrimSpace(*in.Label)
-			return checkLabel(c, c.Client(k.Client), k.Label, k.ID)
+			if err := checkLabel(c, c.Client(k.Client), k.Label, k.ID); err != nil {
+				return nil, err
+			}
 		}
-		return nil
+		if in.EndGrace {
+			return endGrace(c, k, now)
+		}
+		return nil, nil
 	})
+}
+
+// endGrace lets the key before this one work no longer.
+func endGrace(c *tally.Catalog, k *tally.Key, now time.Time) ([]tally.Change, error) {
+	was := c.Secret(k.ID)
+	if was == nil || !now.Before(was.PreviousUntil) {
+		return nil, tally.Errorf(tally.Conflict, "no old key of %q works any more", k.Label).WithHint("tallygate keys list shows which do")
+	}
+	s := *was
+	s.PreviousUntil = now.UTC()
+	return []tally.Change{tally.Put(&s, now)}, nil
 }
 
 // revokeKey ends a key for good. Its digest stays, so that whoever still uses
 // it is told what happened to it.
 func (e *Engine) revokeKey(ctx context.Context, in control.PickKey) (control.KeyView, error) {
-	return e.editKey(ctx, in, func(_ *tally.Catalog, k *tally.Key, now time.Time) error {
+	return e.editKey(ctx, in, func(_ *tally.Catalog, k *tally.Key, now time.Time) ([]tally.Change, error) {
 		if k.RevokedAt.IsZero() {
 			k.RevokedAt = now.UTC()
 		}
-		return nil
+		return nil, nil
 	})
 }
 
@@ -129,8 +145,9 @@ func alive(k *tally.Key) error {
 	return nil
 }
 
-// editKey changes a copy of a key, stores it, and tells how it stands then.
-func (e *Engine) editKey(ctx context.Context, in control.PickKey, edit func(*tally.Catalog, *tally.Key, time.Time) error) (control.KeyView, error) {
+// editKey changes a copy of a key, stores it with what else edit changes, and tells how
+// it stands then.
+func (e *Engine) editKey(ctx context.Context, in control.PickKey, edit func(*tally.Catalog, *tally.Key, time.Time) ([]tally.Change, error)) (control.KeyView, error) {
 	var k tally.Key
 	if err := e.change(ctx, func(c *tally.Catalog, now time.Time) ([]tally.Change, error) {
 		old, err := findKey(c, in.Key, in.Client)
@@ -138,10 +155,11 @@ func (e *Engine) editKey(ctx context.Context, in control.PickKey, edit func(*tal
 			return nil, err
 		}
 		k = *old
-		if err := edit(c, &k, now); err != nil {
+		more, err := edit(c, &k, now)
+		if err != nil {
 			return nil, err
 		}
-		return []tally.Change{tally.Put(&k, now)}, nil
+		return append([]tally.Change{tally.Put(&k, now)}, more...), nil
 	}); err != nil {
 		return control.KeyView{}, err
 	}

@@ -120,6 +120,14 @@ func TestRotatingKeys(t *testing.T) {
 		t.Errorf("the old key is shown to work until %v", v.OldUntil)
 	}
 	third := do(w, control.KeysRotate, control.RotateKey{PickKey: pick, Grace: time.Hour})
+	w.served(second.Key, "sim-small")
+	if v := do(w, control.KeysUpdate, control.UpdateKey{PickKey: pick, EndGrace: true}); !v.OldUntil.IsZero() {
+		t.Errorf("after its end the grace is shown until %v", v.OldUntil)
+	}
+	if a := w.chat(second.Key, "sim-small"); a.code != tally.CodeKeyRevoked {
+		t.Errorf("the old key after the end of its grace got %d %s", a.status, a.code)
+	}
+	refused(w, control.KeysUpdate, control.UpdateKey{PickKey: pick, EndGrace: true}, tally.Conflict, "no old key")
 	fourth := do(w, control.KeysRotate, control.RotateKey{PickKey: pick})
 	if !fourth.OldUntil.IsZero() {
 		t.Errorf("rotated %+v", fourth)
@@ -140,7 +148,7 @@ func TestRotatingKeys(t *testing.T) {
 	if err := w.engine.second(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if v := do(w, control.KeysList, control.ListKeys{})[0]; v.Last30Days.Requests != 3 || v.Last30Days.Refused != 2 {
+	if v := do(w, control.KeysList, control.ListKeys{})[0]; v.Last30Days.Requests != 4 || v.Last30Days.Refused != 3 {
 		t.Errorf("usage %+v", v.Last30Days)
 	}
 

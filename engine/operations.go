@@ -15,6 +15,7 @@ func (e *Engine) handle() {
 	control.Handle(s, control.EngineStatus, e.status)
 	control.Handle(s, control.EngineSeconds, e.seconds)
 	control.Handle(s, control.EngineSetup, e.setup)
+	control.Handle(s, control.EngineStop, e.stop)
 	control.Handle(s, control.EngineTry, e.try)
 	control.Handle(s, control.EngineVerify, e.verify)
 	control.Handle(s, control.SettingsShow, e.showSettings)

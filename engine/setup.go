@@ -57,7 +57,11 @@ func (e *Engine) setup(ctx context.Context, in control.Setup) (control.SetupDone
 	if err != nil {
 		return control.SetupDone{}, err
 	}
-	done.BaseURL, _ = e.publicURL()
+	url, serves := e.publicURL()
+	if !serves {
+		url = cmp.Or(in.BaseURL, url)
+	}
+	done.BaseURL = url
 	done.Curl = curlFor(done.BaseURL, done.Key, done.Model)
 	return done, nil
 }

@@ -275,7 +275,20 @@ func (e *Engine) revokeToken(ctx context.Context, in control.RevokeToken) (contr
 			}
 			id, in.Gateway = r.Token.ID, gw.Slug
 		}
-		gw, err := oneGateway(c, in.Gateway)
+		if in.Gateway == "" && !in.All { // the gateway that has seen it
+			name, err := e.tokenName(ctx, c, id)
+			if err != nil {
+				return nil, err
+			}
+			used, err := e.store.LastUsed(ctx, tally.SubjectOf("token", tally.ID(name)))
+			if err != nil {
+				return nil, err
+			}
+			if gid, tid := tally.SplitTokenName(name); !used[0].IsZero() || c.Revocation(name) != nil || tid != id {
+				in.Gateway, id = gid, tid
+			}
+		}
+		gw, err := onlyGateway(c, in.Gateway)
 		if err != nil {
 			return nil, err
 		}

@@ -32,6 +32,8 @@ type Options struct {
 	Theme theme.Name
 	// Place says where this runs, in the header: "" for an engine inside.
 	Place string
+	// At is where it opens; the zero value is the first screen.
+	At screen.Goto
 	// Pretend marks a store of pretend traffic on every screen.
 	Pretend bool
 	// Leaving makes the dialog that a quit at the top asks with; nil quits at
@@ -242,6 +244,9 @@ func (a *App) show() tea.Cmd {
 		a.loaded = true
 		if a.opts.NeedsFirst != nil && a.opts.NeedsFirst(snap) {
 			return a.first()
+		}
+		if a.opts.At.Screen != "" {
+			return a.goTo(a.opts.At)
 		}
 	}
 	if asker, ok := s.(screen.Asker); ok {

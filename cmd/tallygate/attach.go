@@ -3,21 +3,38 @@ package main
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"log/slog"
-	"os"
-	"time"
+	"path/filepath"
 
+	"tallygate/cmd/tallygate/process"
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
 )
 
-// patience is how long a command waits for another process that is just
-// starting, stopping or finishing a command of its own.
-const patience = 5 * time.Second
+// dataDir is the absolute path of the data folder, which need not exist.
+func (a *app) dataDir() (string, error) {
+	dir := a.data
+	if dir == "" {
+		var err error
+		if dir, err = process.DefaultFolder(a.env); err != nil {
+			return "", err
+		}
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", tally.Errorf(tally.Invalid, "data folder: %w", err)
+	}
+	return abs, nil
+}
 
-// answerPatience is how long an engine may take to say that it is there.
-const answerPatience = 3 * time.Second
+// defaultData is the data folder without --data, for the help.
+func (a *app) defaultData() string {
+	dir, err := process.DefaultFolder(a.env)
+	if err != nil {
+		return "none"
+	}
+	return dir
+}
 
 // connection is a way to an engine, in this process or in another.
 type connection struct {
@@ -34,13 +51,13 @@ func (a *app) connect(ctx context.Context, doing string, need control.Need, crea
 	if err != nil {
 		return connection{}, err
 	}
-	if !create && !hasStore(dir) {
+	if !create && !process.HasStore(dir) {
 		return connection{}, nothingThere(dir)
 	}
-	if err := prepareData(dir); err != nil {
+	if err := process.Prepare(dir); err != nil {
 		return connection{}, err
 	}
-	l, other, err := lockOrServer(ctx, dir, doing)
+	l, other, err := process.Take(ctx, dir, doing)
 	if err != nil {
 		return connection{}, err
 	}
@@ -48,13 +65,13 @@ func (a *app) connect(ctx context.Context, doing string, need control.Need, crea
 		return attachTo(other.Socket, commandLine), nil
 	}
 	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	n, err := openNode(ctx, l, nodeOptions{dir: dir, log: log, version: a.version, reads: need == control.Read})
+	p, err := process.Open(ctx, l, process.Options{Dir: dir, Log: log, Version: a.version, Reads: need == control.Read})
 	if err != nil {
-		return connection{}, errors.Join(err, l.release())
+		return connection{}, errors.Join(err, l.Release())
 	}
-	caller := n.start()
+	caller := p.Start()
 	caller.Program = commandLine
-	return connection{caller, func() error { caller.Close(); return n.close() }}, nil
+	return connection{caller, func() error { caller.Close(); return p.Close() }}, nil
 }
 
 // What the audit log calls the kinds of this program's callers.
@@ -75,10 +92,10 @@ func (a *app) attach(ctx context.Context) (connection, error) {
 	if err != nil {
 		return connection{}, err
 	}
-	if !hasStore(dir) {
+	if !process.HasStore(dir) {
 		return connection{}, nothingThere(dir)
 	}
-	if other := readHolder(dir); other.Socket != "" && answers(ctx, other.Socket) {
+	if other := process.ReadHolder(dir); other.Answers(ctx) {
 		return attachTo(other.Socket, commandLine), nil
 	}
 	return connection{}, tally.Errorf(tally.Unavailable, "nothing serves the data folder %s", dir).WithHint("start it with tallygate serve")
@@ -86,66 +103,4 @@ func (a *app) attach(ctx context.Context) (connection, error) {
 
 func nothingThere(dir string) error {
 	return tally.Errorf(tally.NotFound, "there is no data of tallygate in %s", dir).WithHint("tallygate init --yes, or name another folder with --data")
-}
-
-// lockOrServer takes the lock of a data folder, or says which process serves
-// it. The other process may be between the two: then it waits a little.
-func lockOrServer(ctx context.Context, dir, doing string) (*lock, holder, error) {
-	for deadline := time.Now().Add(patience); ; {
-		l, other, err := takeLock(dir, doing)
-		switch {
-		case err == nil:
-			return l, holder{}, nil
-		case !errors.Is(err, errLocked):
-			// Who serves it can be asked though its disk takes nothing any more.
-			if other = readHolder(dir); other.Socket != "" && answers(ctx, other.Socket) {
-				return nil, other, nil
-			}
-			return nil, holder{}, err
-		case other.Socket != "" && answers(ctx, other.Socket):
-			return nil, other, nil
-		case time.Now().After(deadline):
-			if other.Socket != "" {
-				return nil, holder{}, silent(dir, other)
-			}
-			return nil, holder{}, inUse(dir, other)
-		}
-		select {
-		case <-ctx.Done():
-			return nil, holder{}, errInterrupted
-		case <-time.After(25 * time.Millisecond):
-		}
-	}
-}
-
-// inUse says who has a data folder.
-func inUse(dir string, by holder) error {
-	switch {
-	case by.PID == 0:
-		return tally.Errorf(tally.InUse, "another process uses the data folder %s", dir).WithHint("try again, or name another folder with --data")
-	case by.Socket != "":
-		return tally.Errorf(tally.InUse, "the data folder %s is served by process %d", dir, by.PID).WithHint("ask it with tallygate status, or name another folder with --data")
-	}
-	return tally.Errorf(tally.InUse, "process %d (tallygate %s) uses the data folder %s", by.PID, by.Doing, dir).WithHint("try again when it has ended, or name another folder with --data")
-}
-
-// silent says that the process that serves a data folder cannot be asked.
-func silent(dir string, by holder) error {
-	if _, err := os.Lstat(by.Socket); errors.Is(err, fs.ErrNotExist) {
-		return tally.Errorf(tally.InUse, "process %d serves the data folder %s, and its socket %s is gone", by.PID, dir, by.Socket).
-			WithHint("it goes on for its clients; to reach it again, stop it with kill %d and start it again", by.PID)
-	}
-	return tally.Errorf(tally.InUse, "process %d serves the data folder %s and does not answer", by.PID, dir).
-		WithHint("it may be stopped (kill -CONT %d wakes it) or hang: its log may say why; kill %d ends it", by.PID, by.PID)
-}
-
-// answers asks for what cannot take long: a process that is stopped has a socket that
-// can be reached, too.
-func answers(ctx context.Context, socket string) bool {
-	ctx, cancel := context.WithTimeout(ctx, answerPatience)
-	defer cancel()
-	c := control.NewClient(control.DialUnix(socket))
-	defer c.Close()
-	_, err := c.Operations(ctx)
-	return err == nil
 }

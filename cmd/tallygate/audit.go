@@ -39,13 +39,18 @@ func (a *app) auditCommands() *cobra.Command {
 				return tally.Errorf(tally.Corrupt, "the audit log is not as it was written").WithHint("compare it with a backup")
 			},
 		}.command(a),
-		verb[control.UndoChange, []control.AuditView]{
-			op:      control.AuditUndo,
-			example: "  tallygate audit undo\n  tallygate audit undo 17",
-			show: func(p *printer, _ *control.UndoChange, out *[]control.AuditView) {
-				p.say("undone:")
-				rows(p, control.AuditTable, *out, "")
-			},
-		}.command(a),
+		a.undoCommand(""),
 	)
+}
+
+// undoCommand stands beside the audit log, and among what an owner does.
+func (a *app) undoCommand(group string) *cobra.Command {
+	return verb[control.UndoChange, []control.AuditView]{
+		op: control.AuditUndo, group: group,
+		example: "  tallygate undo\n  tallygate audit undo 17",
+		show: func(p *printer, _ *control.UndoChange, out *[]control.AuditView) {
+			p.say("undone:")
+			rows(p, control.AuditTable, *out, "")
+		},
+	}.command(a)
 }

@@ -28,6 +28,7 @@ func (a *app) clientCommands() *cobra.Command {
 		}.command(a),
 		verb[control.UpdateClient, tally.Client]{
 			op:      control.ClientsUpdate,
+			changed: func(out *tally.Client) *tally.Meta { return &out.Meta },
 			example: "  tallygate clients update hotel-aurora --limit cost=80/month --limit requests=none/minute",
 			show:    func(p *printer, _ *control.UpdateClient, out *tally.Client) { p.say("changed client %s", out.Slug) },
 		}.command(a),
@@ -38,6 +39,7 @@ func (a *app) clientCommands() *cobra.Command {
 		}.command(a),
 		verb[control.Named, control.None]{
 			op:      control.ClientsDelete,
+			asks:    asksDeleteClient,
 			example: "  tallygate clients delete hotel-aurora",
 			show:    func(p *printer, in *control.Named, _ *control.None) { p.say("deleted client %s", in.Name) },
 		}.command(a),
@@ -62,6 +64,7 @@ func showClient(p *printer, c *control.ClientView) {
 	set := control.CurrentClient(&c.Client)
 	thing(p, control.ClientTable, c, &set, "in flight now", count(c.InFlight), "created", minute(c.CreatedAt))
 	p.limits(c.LimitStates)
+	p.sums("This month", c.Month)
 	p.sums("Last 30 days", c.Last30Days)
 }
 

@@ -4,15 +4,13 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"tallygate/assets"
-	"tallygate/engine"
+	"tallygate/cmd/tallygate/process"
 	"tallygate/engine/demo"
 	"tallygate/engine/tally"
 	"tallygate/storage/badgerdb"
@@ -59,27 +57,17 @@ func (a *app) demo(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.fill = func(ctx context.Context) error { return s.fillDemo(ctx, agency) }
+	s.fill = func(ctx context.Context) error { return process.Fill(ctx, s.opts.process(a, dir, s.log), agency.Fill) }
 	stop := func() {}
 	var traffic sync.WaitGroup
-	s.begin = func(run *service) {
+	s.begin = func() {
 		var sending context.Context
 		sending, stop = context.WithCancel(context.Background())
-		traffic.Go(func() { agency.Traffic(sending, baseURL(run.public.Addr())) })
+		traffic.Go(func() { agency.Traffic(sending, process.BaseURL(s.public.Addr())) })
 	}
 	s.end = func() {
 		stop()
 		traffic.Wait()
 	}
 	return s.show(ctx, true)
-}
-
-// fillDemo makes the store of the demo.
-func (s *session) fillDemo(ctx context.Context, agency *demo.Agency) (err error) {
-	store, err := badgerdb.Open(ctx, badgerdb.Options{Dir: filepath.Join(s.dir, storeFolder), Profile: badgerdb.Desktop, Durability: badgerdb.Normal, Logger: s.log, Version: programVersion()})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, store.Close()) }()
-	return agency.Fill(ctx, engine.Options{Store: store, Kinds: kinds(), PriceBook: assets.Prices, KeyFile: filepath.Join(s.dir, keyFile), Logger: s.log, Version: "demo", Data: s.dir})
 }

@@ -29,7 +29,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled):
 		return exitInterrupted
 	}
 	switch tally.CodeOf(err) {
@@ -46,10 +46,6 @@ func exitCode(err error) int {
 	}
 	return exitFailed
 }
-
-// errInterrupted ends a command that a signal stopped. There is nothing to say
-// about it.
-var errInterrupted = errors.New("interrupted")
 
 // tellError writes an error and its next step for people.
 func tellError(w io.Writer, err error) {

@@ -8,42 +8,53 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
+	"tallygate/cmd/tallygate/process"
+	"tallygate/engine"
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
 )
 
-// testNode is an engine over a store of its own, with records of refusals.
-func testNode(t *testing.T, records int) *control.Client {
+// testEngine is an engine over a store of its own, with records of refusals.
+func testEngine(t *testing.T, records int) *control.Client {
 	t.Helper()
 	dir := t.TempDir()
-	l, _, err := takeLock(dir, "test")
+	o := process.Options{Dir: dir, Log: slog.New(slog.DiscardHandler), Version: "test"}
+	l, _, err := process.Take(t.Context(), dir, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := openNode(t.Context(), l, nodeOptions{dir: dir, log: slog.New(slog.DiscardHandler), version: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := time.Now()
-	for i := range records {
-		r := tally.Record{ID: tally.NewID("req", at), At: at, Model: fmt.Sprintf("=model,\"%d\"", i), Status: 404, Outcome: tally.OutcomeDenied, Code: "model_not_found", Count: 1}
-		if err := n.store.Refuse(t.Context(), r); err != nil {
-			t.Fatal(err)
+	if err := process.Fill(t.Context(), o, func(ctx context.Context, e engine.Options) error {
+		at := time.Now()
+		for i := range records {
+			r := tally.Record{ID: tally.NewID("req", at), At: at, Model: fmt.Sprintf("=model,\"%d\"", i), Status: 404, Outcome: tally.OutcomeDenied, Code: "model_not_found", Count: 1}
+			if err := e.Store.Refuse(ctx, r); err != nil {
+				return err
+			}
 		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
-	c := n.start()
+	p, err := process.Open(t.Context(), l, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := p.Start()
 	t.Cleanup(func() {
 		c.Close()
-		if err := n.close(); err != nil {
+		if err := p.Close(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -54,7 +65,7 @@ func testNode(t *testing.T, records int) *control.Client {
 // formats.
 func TestExportIsComplete(t *testing.T) {
 	const records = 2*maxPage + 345
-	c := testNode(t, records)
+	c := testEngine(t, records)
 	var asJSON, asCSV bytes.Buffer
 	for format, to := range map[control.Format]io.Writer{control.JSON: &asJSON, control.CSV: &asCSV} {
 		if err := export(t.Context(), c, control.RequestQuery{}, control.RequestTable.Writer(to, format)); err != nil {
@@ -163,29 +174,92 @@ func TestExportOverALink(t *testing.T) {
 	}
 }
 
-// tail tells what is new, once, in order, whatever comes between two looks.
-func TestTailLooks(t *testing.T) {
-	c := testNode(t, 3)
-	var got []string
-	look := tail{caller: c, write: func(r *control.RequestView) error { got = append(got, r.Model); return nil }}
-	if err := look.look(t.Context(), true); err != nil {
-		t.Fatal(err)
-	}
-	if len(got) != 0 || look.seen != 3 {
-		t.Fatalf("the first look told %q and saw %d", got, look.seen)
-	}
-	look.seen = 1 // two have come since
-	for range 2 {
-		if err := look.look(t.Context(), false); err != nil {
-			t.Fatal(err)
+// telling is an engine whose events are given.
+type telling struct {
+	control.Caller
+	events []control.Event
+}
+
+func (l *telling) Events(context.Context, uint64) iter.Seq2[control.Event, error] {
+	return func(yield func(control.Event, error) bool) {
+		for _, e := range l.events {
+			if !yield(e, nil) {
+				return
+			}
 		}
 	}
-	if want := `=model,"1" =model,"2"`; strings.Join(got, " ") != want {
-		t.Errorf("got %q, want %q", got, want)
+}
+
+// tail tells what is new, once and in order: what events carry, and after a gap what
+// they have left out. What was there before, and what no flag asks for, it does not
+// tell.
+func TestTailLosesNothing(t *testing.T) {
+	c := testEngine(t, 4)
+	all, err := control.RequestsList.Do(t.Context(), c, control.RequestQuery{})
+	if err != nil || len(all.Requests) != 4 {
+		t.Fatalf("%d requests, %v", len(all.Requests), err)
 	}
-	look.query.Outcome, look.seen, got = "ok", 0, nil
-	if err := look.look(t.Context(), false); err != nil || len(got) != 0 || look.seen != 3 {
-		t.Errorf("a filter let %q through, saw %d, %v", got, look.seen, err)
+	slices.Reverse(all.Requests)
+	told := func(n int) control.Event { return control.Event{Kind: tally.RecordEvent, Request: &all.Requests[n]} }
+	gap := control.Event{Kind: tally.GapEvent}
+	later := control.RequestView{Seq: 5, Model: "later", Outcome: "ok"}
+	for _, test := range []struct {
+		name   string
+		query  control.RequestQuery
+		events []control.Event
+		want   string
+	}{
+		{"every event", control.RequestQuery{}, []control.Event{told(0), told(1), told(2), told(3)}, "1 2 3"},
+		{"a gap", control.RequestQuery{}, []control.Event{told(1), gap, told(3), {Kind: tally.RecordEvent, Request: &later}}, "1 2 3 later"},
+		{"a gap at once, twice", control.RequestQuery{}, []control.Event{gap, told(2), gap}, "1 2 3"},
+		{"a status", control.RequestQuery{Status: 404}, []control.Event{told(1), gap, {Kind: tally.RecordEvent, Request: &later}}, "1 2 3"},
+		{"an outcome", control.RequestQuery{Outcome: "ok"}, []control.Event{told(1), gap, {Kind: tally.RecordEvent, Request: &later}}, "later"},
+		{"a filter", control.RequestQuery{Filter: "-code:model_not_found"}, []control.Event{told(1), gap, {Kind: tally.RecordEvent, Request: &later}}, "later"},
+		{"a model", control.RequestQuery{Model: "later"}, []control.Event{gap, {Kind: tally.RecordEvent, Request: &later}}, "later"},
+	} {
+		var got []string
+		l := tail{caller: c, query: test.query, write: func(r *control.RequestView) error {
+			got = append(got, strings.Trim(strings.TrimPrefix(r.Model, "=model,"), `"`))
+			return nil
+		}}
+		if _, err := l.begin(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if l.seen != 4 {
+			t.Errorf("%s: it begins after %d", test.name, l.seen)
+		}
+		l.caller, l.seen = &telling{c, test.events}, all.Requests[0].Seq // the others have come since
+		if err := l.follow(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if text := strings.Join(got, " "); text != test.want {
+			t.Errorf("%s: got %q, want %q", test.name, text, test.want)
+		}
+	}
+}
+
+// No line of what is followed is longer than the terminal, whatever comes after the
+// columns were chosen, and the usual fits 80 columns whole.
+func TestTailFits(t *testing.T) {
+	usual := control.RequestView{At: time.Now(), Client: "hotel-aurora", Key: "bot", Model: "claude-sonnet-4-5-20250929", Provider: "anthropic", Outcome: "ok",
+		Status: 200, InputTokens: 12_345, OutputTokens: 678, CostNanoUSD: 41_200_000, TotalMS: 1234}
+	long := usual
+	long.Client, long.Model, long.Code = strings.Repeat("c", 60), strings.Repeat("m", 80), "model_not_found"
+	for _, width := range []int{60, 80, 100, 120, 200} {
+		for _, latest := range [][]control.RequestView{nil, {usual}, {long}} {
+			var b bytes.Buffer
+			write := stream(&printer{&b, terminal{is: true, width: width}}, control.RequestTable, latest)
+			write(&usual)
+			write(&long)
+			for line := range strings.Lines(b.String()) {
+				if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > width {
+					t.Errorf("width %d: a line of %d: %s", width, n, line)
+				}
+			}
+			if whole := latest != nil && width >= 80; whole && !strings.Contains(b.String(), "hotel-aurora") {
+				t.Errorf("width %d:\n%s", width, b.String())
+			}
+		}
 	}
 }
 
@@ -223,7 +297,7 @@ func TestExitCodes(t *testing.T) {
 			t.Errorf("%s: got %d, want %d", code, got, want)
 		}
 	}
-	for _, err := range []error{errInterrupted, tally.Errorf(tally.Unavailable, "call: %w", context.Canceled)} {
+	for _, err := range []error{context.Canceled, tally.Errorf(tally.Unavailable, "call: %w", context.Canceled)} {
 		if got := exitCode(err); got != 130 {
 			t.Errorf("%v: got %d", err, got)
 		}

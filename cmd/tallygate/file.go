@@ -20,7 +20,7 @@ type destination struct {
 
 func (d *destination) flags(a *app, cmd *cobra.Command) {
 	formats := control.Format("").Words()
-	cmd.Flags().StringVar((*string)(&d.format), "format", "", "csv or json, instead of a table")
+	cmd.Flags().StringVar((*string)(&d.format), "format", "", "`csv|json` instead of a table")
 	cmd.Flags().StringVar(&d.path, "output", "", "`FILE` to write; it appears once it is complete; default: standard output")
 	cmd.Flags().BoolVar(&d.force, "force", false, "replace the file if it is there already")
 	cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))

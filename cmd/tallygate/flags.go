@@ -21,8 +21,15 @@ func addFlags(fs *pflag.FlagSet, in any, skip ...string) {
 		if flag.Value.Type() == "bool" {
 			flag.NoOptDefVal = "true"
 		}
+		if isGateway(f) {
+			fs.SetAnnotation(f.Flag, needsGateway, []string{})
+		}
 	}
 }
+
+// isGateway reports whether a field names a gateway that is needed, so that leaving it
+// out means one, too.
+func isGateway(f control.Field) bool { return f.Of == "gateway" && f.Unset != "" }
 
 // fieldValue is a field of an input as the value of a flag.
 type fieldValue struct {

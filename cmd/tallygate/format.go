@@ -43,12 +43,12 @@ func cleanLines(s string) string {
 	return strings.Join(lines, "\n")
 }
 
-// moment writes an instant in local time, "" for none.
+// moment writes an instant in local time with its zone, "" for none.
 func moment(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.Local().Format("2006-01-02 15:04:05")
+	return t.Local().Format("2006-01-02 15:04:05 MST")
 }
 
 // minute writes an instant that need not be exact.
@@ -56,7 +56,7 @@ func minute(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.Local().Format("2006-01-02 15:04")
+	return t.Local().Format("2006-01-02 15:04 MST")
 }
 
 // count writes a number, "" for none.
@@ -65,13 +65,6 @@ func count[N int | int64](n N) string {
 		return ""
 	}
 	return tally.Group(int64(n))
-}
-
-func yes(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "no"
 }
 
 // when chooses one of two values.

@@ -30,6 +30,8 @@ func (a *app) gatewayCommands() *cobra.Command {
 		}.command(a),
 		verb[control.UpdateGateway, tally.Gateway]{
 			op:      control.GatewaysUpdate,
+			asks:    asksUpdateGateway,
+			changed: func(out *tally.Gateway) *tally.Meta { return &out.Meta },
 			example: "  tallygate gateways update main --limit cost=200/month --alias gpt-4=gpt-4o-mini",
 			show:    func(p *printer, _ *control.UpdateGateway, out *tally.Gateway) { p.say("changed gateway %s", out.Slug) },
 		}.command(a),
@@ -40,11 +42,13 @@ func (a *app) gatewayCommands() *cobra.Command {
 		}.command(a),
 		verb[control.Named, control.None]{
 			op:      control.GatewaysDelete,
+			asks:    asksDeleteGateway,
 			example: "  tallygate gateways delete my-site",
 			show:    func(p *printer, in *control.Named, _ *control.None) { p.say("deleted gateway %s", in.Name) },
 		}.command(a),
 		verb[control.RotateGateway, control.GatewayCreated]{
 			op:      control.GatewaysRotate,
+			asks:    asksRotateGateway,
 			example: "  tallygate gateways rotate my-site --grace 24h",
 			show:    func(p *printer, _ *control.RotateGateway, out *control.GatewayCreated) { showPrivateKey(p, out) },
 		}.command(a),
@@ -60,6 +64,7 @@ func showGateway(p *printer, g *control.GatewayView) {
 	set := control.CurrentGateway(&g.Gateway)
 	thing(p, control.GatewayTable, g, &set, "providers", strings.Join(g.ProviderNames, ", then "), "created", minute(g.CreatedAt))
 	p.limits(g.LimitStates)
+	p.sums("This month", g.Month)
 	p.sums("Last 30 days", g.Last30Days)
 	showParts(p, "Visitors of the last 24 hours", "country", g.Countries)
 	showParts(p, "Refusals of the last 24 hours", "code", g.Refusals)

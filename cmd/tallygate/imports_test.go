@@ -63,7 +63,8 @@ var mayImport = map[string][]string{
 	"tui/theme":              {},
 	"tui/tuitest":            {"engine/tally", "engine", "engine/control", "engine/demo", "engine/feed", "providers", "providers/sim", "storage/memory", "assets", "tui", "tui/action", "tui/live", "tui/screen", "tui/theme", "tui/widget"},
 	"tui/widget":             {"engine/tally", "engine/control", "tui/theme"},
-	"cmd/tallygate":          {"engine/tally", "engine", "engine/control", "engine/demo", "engine/feed", "engine/geo", "engine/token", "storage", "storage/badgerdb", "providers", "providers/openai", "providers/sim", "providers/transport", "tui", "tui/dialog", "tui/live", "tui/part", "tui/screen", "tui/theme", "tui/wizard", "assets"},
+	"cmd/tallygate":          {"cmd/tallygate/process", "engine/tally", "engine", "engine/control", "engine/demo", "engine/token", "storage/badgerdb", "tui", "tui/dialog", "tui/live", "tui/part", "tui/screen", "tui/theme", "tui/wizard", "assets"},
+	"cmd/tallygate/process":  {"engine/tally", "engine", "engine/control", "engine/feed", "storage", "storage/badgerdb", "providers", "providers/openai", "providers/sim", "providers/transport", "assets"},
 }
 
 // testsMayImport is what the tests of every package may use beside what their
@@ -90,7 +91,7 @@ var mayUse = map[string][]string{
 	"github.com/spf13/cobra":                  {"cmd/tallygate"},
 	"github.com/spf13/pflag":                  {"cmd/tallygate"},
 	"golang.org/x/crypto":                     {"engine/auth"},
-	"golang.org/x/sys":                        {"cmd/tallygate", "engine/control", "providers/transport", "storage/badgerdb"},
+	"golang.org/x/sys":                        {"cmd/tallygate/process", "tests of cmd/tallygate", "engine/control", "providers/transport", "storage/badgerdb"},
 	"golang.org/x/text":                       {"engine/slug"},
 	"golang.org/x/term":                       {"cmd/tallygate"},
 	"pgregory.net/rapid":                      {"tests", "storage/storetest"},
@@ -200,6 +201,8 @@ func TestImportRulesBite(t *testing.T) {
 		{"providers/openai/openai.go", "tallygate/providers/sim", "providers/openai must not import providers/sim"},
 		{"providers/openai/openai.go", "tallygate/providers/providertest", "must not import providers/providertest"},
 		{"cmd/tallygate/main.go", "tallygate/engine/gateway", "cmd/tallygate must not import engine/gateway"},
+		{"cmd/tallygate/serve.go", "tallygate/engine/feed", "cmd/tallygate must not import engine/feed"},
+		{"cmd/tallygate/process/serve.go", "tallygate/tui", "cmd/tallygate/process must not import tui"},
 		{"cmd/tallygate/main_test.go", "tallygate/engine/gateway", "cmd/tallygate must not import engine/gateway"},
 		{"engine/utils/utils.go", "fmt", "nothing says what engine/utils may import"},
 		{"engine/meter/meter.go", "github.com/dgraph-io/badger/v4", "badger/v4 is for storage/badgerdb only"},

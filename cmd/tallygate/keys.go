@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tallygate/engine/control"
+	"tallygate/engine/tally"
 )
 
 func (a *app) keyCommands() *cobra.Command {
@@ -19,6 +20,8 @@ func (a *app) keyCommands() *cobra.Command {
 		}.command(a),
 		verb[control.UpdateKey, control.KeyView]{
 			op:      control.KeysUpdate,
+			asks:    asksUpdateKey,
+			changed: func(out *control.KeyView) *tally.Meta { return &out.Meta },
 			example: "  tallygate keys update whatsapp-bot --client hotel-aurora --expires 30d",
 			show: func(p *printer, _ *control.UpdateKey, out *control.KeyView) {
 				p.say("changed %s", keyName(out))
@@ -32,6 +35,7 @@ func (a *app) keyCommands() *cobra.Command {
 		}.command(a),
 		verb[control.RotateKey, control.KeyCreated]{
 			op:      control.KeysRotate,
+			asks:    asksRotateKey,
 			example: "  tallygate keys rotate whatsapp-bot --client hotel-aurora --grace 24h",
 			show: func(p *printer, _ *control.RotateKey, out *control.KeyCreated) {
 				showNewKey(p, out)
@@ -44,6 +48,7 @@ func (a *app) keyCommands() *cobra.Command {
 		}.command(a),
 		verb[control.PickKey, control.KeyView]{
 			op:      control.KeysRevoke,
+			asks:    asksRevokeKey,
 			example: "  tallygate keys revoke whatsapp-bot --client hotel-aurora",
 			show:    func(p *printer, _ *control.PickKey, out *control.KeyView) { p.say("revoked %s for good", keyName(out)) },
 		}.command(a),

@@ -3,11 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	tea "charm.land/bubbletea/v2"
 
-	"tallygate/engine/tally"
+	"tallygate/cmd/tallygate/process"
 	"tallygate/tui"
 	"tallygate/tui/screen"
 )
@@ -25,8 +24,8 @@ func (s *session) leavingDialog(env *screen.Env, pretend bool) func() screen.Dia
 	if s.lock == nil || pretend {
 		return nil
 	}
-	o := tui.LeavingOptions{Env: env, Stop: func() tea.Cmd { return tea.Quit }, Cannot: cannotHandOver}
-	if cannotHandOver == "" {
+	o := tui.LeavingOptions{Env: env, Stop: func() tea.Cmd { return tea.Quit }, Cannot: process.CannotHandOver}
+	if process.CannotHandOver == "" {
 		o.Background = func() tea.Cmd {
 			s.leave.background = true
 			return tea.Quit
@@ -58,39 +57,26 @@ func (s *session) close() error {
 		s.end()
 	}
 	fmt.Fprintln(s.app.stderr, "stopping: requests under way may finish (ctrl+c again cuts them off)")
-	return errors.Join(s.leave.failed, s.run.stop())
+	return errors.Join(s.leave.failed, s.run.Close())
 }
 
 // abandon lets go of an engine that has not started.
 func (s *session) abandon() error {
-	if s.run.node != nil {
-		return s.run.stop()
+	if s.run != nil {
+		return s.run.Close()
 	}
-	return errors.Join(s.run.public.Close(), s.unlock())
+	return errors.Join(s.public.Close(), s.lock.Release())
 }
 
-// goOnInBackground stops the engine inside and starts one in a process of its
-// own. The listening socket stays open in between, so that new connections wait
-// instead of failing.
+// goOnInBackground hands the serving over to a process of its own.
 func (s *session) goOnInBackground() error {
-	socket, err := keepSocket(s.run.public)
-	if err != nil {
-		return errors.Join(err, s.run.stop())
-	}
-	defer socket.Close()
 	fmt.Fprintln(s.app.stderr, "handing over: requests under way finish first, new ones wait")
-	s.run.retire()
-	if err := s.run.stop(); err != nil {
+	o := &s.opts
+	pid, err := s.run.HandOver(s.logTo, "--listen", o.listen, "--durability", o.durability, "--profile", o.profile, "--log-format", o.logFormat)
+	if err != nil {
 		return err
 	}
-	pid, err := s.serveInBackground(socket)
-	if err != nil {
-		return tally.Errorf(tally.CodeOf(err), "nothing serves any more: %w", err).WithHint("the log is %s; start again with: tallygate serve", s.logTo.Name())
-	}
-	fmt.Fprintf(s.app.stdout, "tallygate serves %s in the background: process %d, log %s (tallygate shows it, kill %d stops it)\n",
-		baseURL(s.run.public.Addr()), pid, s.logTo.Name(), pid)
+	fmt.Fprintf(s.app.stdout, "tallygate serves %s in the background: process %d, log %s (tallygate shows it, tallygate stop ends it)\n",
+		process.BaseURL(s.public.Addr()), pid, s.logTo.Name())
 	return nil
 }
-
-// comingUp is how long a process in the background may take to open a store.
-const comingUp = 60 * time.Second

@@ -6,12 +6,11 @@
 // The chapters: root.go has the tree of commands and what is common to them;
 // ops.go and flags.go make a command from the declaration of an operation, so
 // that none is written twice; the families (clients.go, keys.go and so on) say
-// how results look to people; data.go and lock.go guard the folder, attach.go
-// finds the engine, engine.go assembles one, serve.go is the life of a serving
-// process, tui.go that of the interface, leave.go how it ends.
+// how results look to people; attach.go finds the engine of a data folder, serve.go is the
+// life of a serving process, tui.go that of the interface, leave.go how it ends.
 //
-// Nothing here knows the store or the engine beyond opening and closing them:
-// a command speaks to the engine through control.Caller only, whether it runs in
+// Package process has what such a life needs. Nothing here knows the store or the
+// engine: a command speaks to the engine through control.Caller only, whether it runs in
 // this process or in another.
 package main
 
@@ -25,6 +24,8 @@ import (
 	_ "time/tzdata" // windows are civil time in the owner's zone, also where the system has no zones
 
 	"golang.org/x/term"
+
+	"tallygate/cmd/tallygate/process"
 )
 
 // version is set by the linker in releases.
@@ -35,7 +36,7 @@ func main() {
 }
 
 func run() int {
-	restrictNewFiles()
+	process.RestrictNewFiles()
 	ctx, stop := untilSignal()
 	defer stop()
 	a := &app{

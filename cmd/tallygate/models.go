@@ -28,6 +28,8 @@ func (a *app) modelCommands() *cobra.Command {
 		}.command(a),
 		verb[control.UpdateModel, control.ModelChanged]{
 			op:      control.ModelsUpdate,
+			asks:    asksUpdateModel,
+			changed: func(out *control.ModelChanged) *tally.Meta { return &out.Meta },
 			example: "  tallygate models update my-model --price input=0.15 --price output=0.60\n  tallygate models update my-model --price output=0.80 --price-from 2027-01-01",
 			show: func(p *printer, in *control.UpdateModel, out *control.ModelChanged) {
 				p.say("changed model %s", out.Name)
@@ -39,6 +41,7 @@ func (a *app) modelCommands() *cobra.Command {
 		}.command(a),
 		verb[control.PickModel, control.None]{
 			op:      control.ModelsDelete,
+			asks:    asksDeleteModel,
 			example: "  tallygate models delete my-model --provider spare",
 			show:    func(p *printer, in *control.PickModel, _ *control.None) { p.say("deleted model %s", in.Model) },
 		}.command(a),

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"tallygate/cmd/tallygate/process"
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
 )
@@ -33,6 +35,11 @@ type verb[In, Out any] struct {
 	prepare func(cmd *cobra.Command, in *In) func() error
 	// aside is what people are told on standard error beside the result.
 	aside func(out *Out) string
+	// asks says what will happen and to whom, for a person to agree to; "" if nobody
+	// need be asked.
+	asks func(ctx context.Context, c control.Caller, in *In) (string, error)
+	// changed is what the operation has changed, whose changes are told.
+	changed func(out *Out) *tally.Meta
 	// verdict says whether the command has failed though the call has not.
 	verdict func(out *Out) error
 	// alone answers without an engine, if it can.
@@ -61,9 +68,12 @@ func (v verb[In, Out]) command(a *app) *cobra.Command {
 	if v.prepare != nil {
 		prepare = v.prepare(cmd, in)
 	}
-	var to destination
+	var how doing
 	if v.write != nil {
-		to.flags(a, cmd)
+		how.to.flags(a, cmd)
+	}
+	if v.asks != nil {
+		cmd.Flags().BoolVar(&how.yes, "yes", false, "do not ask")
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := required(cmd, fields, in); err != nil {
@@ -72,23 +82,39 @@ func (v verb[In, Out]) command(a *app) *cobra.Command {
 		if err := prepare(); err != nil {
 			return err
 		}
-		if err := to.check(a, cmd); err != nil {
+		if err := how.to.check(a, cmd); err != nil {
 			return err
 		}
-		return v.run(a, cmd, in, to)
+		return v.run(a, cmd, in, how)
 	}
 	return cmd
 }
 
-func (v verb[In, Out]) run(a *app, cmd *cobra.Command, in *In, to destination) error {
-	out, err := v.call(a, cmd, in)
+// doing is how a command is to be done, as its own flags say.
+type doing struct {
+	to  destination
+	yes bool
+}
+
+func (v verb[In, Out]) run(a *app, cmd *cobra.Command, in *In, how doing) error {
+	if v.asks != nil && !how.yes && a.canAsk() {
+		if err := a.confirm(cmd, func(ctx context.Context, c control.Caller) (string, error) { return v.asks(ctx, c, in) }); err != nil {
+			return err
+		}
+	}
+	out, changes, err := v.call(a, cmd, in)
 	if err != nil {
 		return err
 	}
-	if to.format != "" {
-		return a.toFile(to, func(w io.Writer) error { return v.write(w, to.format, &out) })
+	if how.to.format != "" {
+		return a.toFile(how.to, func(w io.Writer) error { return v.write(w, how.to.format, &out) })
 	}
-	if err := a.print(func(p *printer) { v.show(p, in, &out) }, func() any {
+	if err := a.print(func(p *printer) {
+		v.show(p, in, &out)
+		for _, line := range changes {
+			p.say("  %s", line)
+		}
+	}, func() any {
 		if v.asJSON != nil {
 			return v.asJSON(&out)
 		}
@@ -107,27 +133,50 @@ func (v verb[In, Out]) run(a *app, cmd *cobra.Command, in *In, to destination) e
 	return nil
 }
 
-func (v verb[In, Out]) call(a *app, cmd *cobra.Command, in *In) (out Out, err error) {
+// call runs the operation; changes are what it has changed, for people.
+func (v verb[In, Out]) call(a *app, cmd *cobra.Command, in *In) (out Out, changes []string, err error) {
 	if v.alone != nil {
 		if out, done, err := v.alone(in); done || err != nil {
-			return out, err
+			return out, nil, err
 		}
 	}
 	if v.absent != nil {
 		dir, err := a.dataDir()
 		if err != nil {
-			return out, err
+			return out, nil, err
 		}
-		if !hasStore(dir) {
-			return v.absent(dir)
+		if !process.HasStore(dir) {
+			out, err = v.absent(dir)
+			return out, nil, err
 		}
 	}
 	err = a.withEngine(cmd, v.op.Need, v.create, func(ctx context.Context, c control.Caller) error {
 		defer a.progress(v.slow)()
-		out, err = v.op.Do(ctx, c, *in)
+		if out, err = v.op.Do(ctx, c, *in); err == nil && v.changed != nil && !a.json {
+			changes, err = changesOf(ctx, c, v.changed(&out))
+		}
+		if err == nil {
+			err = a.tellGateway(ctx, c, in)
+		}
 		return err
 	})
-	return out, err
+	return out, changes, err
+}
+
+// tellGateway says on standard error which gateway was meant by an input that names
+// none, if there are several.
+func (a *app) tellGateway(ctx context.Context, c control.Caller, in any) error {
+	fields := control.FieldsOf(reflect.TypeOf(in).Elem())
+	if !slices.ContainsFunc(fields, func(f control.Field) bool { return isGateway(f) && f.Zero(in) }) {
+		return nil
+	}
+	list, err := control.GatewaysList.Do(ctx, c, control.Listing{})
+	for _, gw := range list {
+		if gw.Default && len(list) > 1 {
+			fmt.Fprintf(a.stderr, "in gateway %s, the oldest; for another: --gateway, or TALLYGATE_GATEWAY\n", gw.Slug)
+		}
+	}
+	return err
 }
 
 // withEngine runs something that needs an engine, and that right.

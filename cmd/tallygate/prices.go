@@ -19,5 +19,6 @@ func showModel(p *printer, m *control.ModelView) {
 	}
 	p.section("Prices, in USD per million tokens")
 	rows(p, control.PriceTable(m.Zone), m.Prices, "none: requests for it are refused; price it with: tallygate models update "+tally.ShellWord(m.Name)+" --price input=USD --price output=USD")
+	p.sums("This month", m.Month)
 	p.sums("Last 30 days", m.Last30Days)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tallygate/cmd/tallygate/process"
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
 )
@@ -40,6 +41,7 @@ func (a *app) providerCommands() *cobra.Command {
 		}.command(a),
 		verb[control.UpdateProvider, tally.Provider]{
 			op:      control.ProvidersUpdate,
+			changed: func(out *tally.Provider) *tally.Meta { return &out.Meta },
 			example: "  tallygate providers update openai --timeout 5m --api-key-env OPENAI_API_KEY",
 			prepare: func(cmd *cobra.Command, in *control.UpdateProvider) func() error {
 				return a.apiKeyFlags(cmd, &in.APIKeys)
@@ -51,6 +53,7 @@ func (a *app) providerCommands() *cobra.Command {
 		}.command(a),
 		verb[control.Named, control.None]{
 			op:      control.ProvidersDelete,
+			asks:    asksDeleteProvider,
 			example: "  tallygate providers delete spare",
 			show: func(p *printer, in *control.Named, _ *control.None) {
 				p.say("deleted provider %s and its models", in.Name)
@@ -90,7 +93,7 @@ func (a *app) kindsCommand() *cobra.Command {
 		example: "  tallygate providers kinds",
 		absent: func(string) ([]control.ProviderKindView, error) {
 			var out []control.ProviderKindView
-			for _, k := range kinds() {
+			for _, k := range process.Kinds() {
 				out = append(out, control.ProviderKindView{Kind: k.Name, Title: k.Title, BaseURL: k.BaseURL, EnvKey: k.EnvKey, Local: k.Local})
 			}
 			return out, nil
@@ -107,6 +110,7 @@ func showProvider(p *printer, v *control.ProviderView) {
 	if !v.Quiet.IsZero() {
 		p.say("It has asked to be left alone until %s: it is asked last.", moment(v.Quiet))
 	}
+	p.sums("This month", v.Month)
 	p.sums("Last 30 days", v.Last30Days)
 	if len(v.Failures) == 0 && v.LastFailure == nil {
 		return

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tallygate/cmd/tallygate/process"
 )
 
 // terminalProgram is the real program in a terminal of its own.
@@ -215,7 +217,7 @@ func TestFromNothingToAnAnswer(t *testing.T) {
 	if n := records(t, dir); n != 1 {
 		t.Errorf("there are %d requests, want the one of the first steps", n)
 	}
-	info, err := os.Stat(filepath.Join(dir, logFile))
+	info, err := os.Stat(filepath.Join(dir, process.LogFile))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the log: %v, %v", info, err)
 	}
@@ -253,6 +255,19 @@ func TestASecondOneAttaches(t *testing.T) {
 		t.Error("the one that serves ended, too")
 	default:
 	}
+}
+
+// The interface opens at a place, and ends as it should when another process is told
+// to stop it.
+func TestInterfaceAtAPlaceIsStopped(t *testing.T) {
+	t.Parallel()
+	dir := dataFolder(t)
+	tallygateDoes(t, "init", "--yes", "--data", dir)
+	p := startInTerminal(t, nil, "tui", "requests", "--filter", "outcome:limited", "--data", dir, "--listen", "127.0.0.1:0")
+	p.sees("outcome:limited")
+	tallygateDoes(t, "stop", "--data", dir)
+	p.ends()
+	p.endedWell()
 }
 
 func TestTermRestoresTheTerminal(t *testing.T) {
@@ -352,7 +367,7 @@ func TestHandOverLosesNothing(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(40 * time.Second); readHolder(dir).PID == pid; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(40 * time.Second); process.ReadHolder(dir).PID == pid; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the process in the background does not stop")
 		}
@@ -386,6 +401,56 @@ func TestDemoThatIsStoppedAtOnce(t *testing.T) {
 	if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
 		t.Errorf("it left %v, %v", left, err)
 	}
+}
+
+// Whoever is at a terminal is asked before something is gone, and no is the answer of
+// a bare enter; a script is not, nor whoever says yes at once.
+func TestDestructionIsAskedFor(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir() + "/data"
+	env := []string{"TALLYGATE_DATA=" + dir}
+	run := func(args ...string) string {
+		t.Helper()
+		cmd := exec.Command("tallygate", args...)
+		cmd.Env = append(os.Environ(), env...)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}
+	run("init", "--yes")
+	for _, slug := range []string{"one", "two", "three"} {
+		run("clients", "create", "--name", slug)
+	}
+	run("keys", "create", "--client", "one")
+	for _, answer := range []string{"\r", "n\r", "maybe\r"} {
+		p := startInTerminal(t, env, "clients", "delete", "one")
+		p.sees("1 key stops working at once, its usage stays in the totals. It was never used.")
+		p.press(answer)
+		p.sees("nothing was changed")
+		p.ends()
+		run("clients", "show", "one")
+	}
+	p := startInTerminal(t, env, "clients", "delete", "one")
+	p.sees("Go on? [y/N]")
+	p.press("y\r")
+	p.sees("deleted client one")
+	p.ends()
+	p = startInTerminal(t, env, "clients", "delete", "two", "--yes")
+	p.sees("deleted client two")
+	p.ends()
+	run("clients", "delete", "three") // no terminal
+	if out := run("clients", "list"); strings.Contains(out, "one") || strings.Contains(out, "two") || strings.Contains(out, "three") {
+		t.Errorf("not deleted:\n%s", out)
+	}
+	p = startInTerminal(t, env, "settings", "set", "--unpriced", "allow")
+	p.sees("counted as nothing")
+	p.press("\r")
+	p.ends()
+	p = startInTerminal(t, env, "settings", "set", "--hold-wait", "5s")
+	p.sees("hold_wait")
+	p.ends()
 }
 
 func TestDemoNeedsATerminal(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tallygate/cmd/tallygate/process"
 	"tallygate/engine/tally"
 	"tallygate/storage/badgerdb"
 )
@@ -18,7 +19,7 @@ import (
 // as well, and that is said.
 func TestReadingChangesNothing(t *testing.T) {
 	dir := t.TempDir() + "/data"
-	store := badgerdb.Options{Dir: filepath.Join(dir, storeFolder)}
+	store := badgerdb.Options{Dir: filepath.Join(dir, process.StoreFolder)}
 	run := func(args ...string) (said string) {
 		t.Helper()
 		var out, aside bytes.Buffer
@@ -62,7 +63,7 @@ func TestReadingChangesNothing(t *testing.T) {
 				t.Errorf("%v says %q", args, said)
 			}
 		}
-		s, err := badgerdb.Open(t.Context(), badgerdb.Options{Dir: filepath.Join(dir, storeFolder), Reads: true})
+		s, err := badgerdb.Open(t.Context(), badgerdb.Options{Dir: filepath.Join(dir, process.StoreFolder), Reads: true})
 		if err != nil {
 			t.Fatal(err)
 		}

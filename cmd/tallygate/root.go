@@ -11,6 +11,7 @@ import (
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
 	"tallygate/storage/badgerdb"
+	"tallygate/tui/screen"
 )
 
 // execute runs the command that the arguments name.
@@ -46,7 +47,7 @@ itself up if need be, and serves.`,
 		DisableSuggestions: true, // noCommand has its own
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if a.interactive() {
-				return a.open(cmd, serve)
+				return a.open(cmd, serve, screen.Goto{})
 			}
 			return a.serve(cmd, serve, true)
 		},
@@ -57,7 +58,7 @@ itself up if need be, and serves.`,
 	root.SetUsageTemplate(strings.Replace(usageTemplate, "TOPICS", a.topicList(), 1))
 	root.SetHelpTemplate(helpTemplate)
 	global := root.PersistentFlags()
-	global.StringVar(&a.data, "data", "", "`DIR` of the data; default "+defaultDataShown(a.env))
+	global.StringVar(&a.data, "data", "", "`DIR` of the data; default "+a.defaultData())
 	global.BoolVar(&a.json, "json", false, "write JSON")
 	global.StringVar(&a.config, "config", "", "config `FILE`, in JSON; see below")
 	root.MarkPersistentFlagDirname("data")
@@ -68,9 +69,9 @@ itself up if need be, and serves.`,
 	root.SetHelpCommand(a.helpCommand())
 	root.SetCompletionCommandGroupID(groupRun)
 	root.AddCommand(
-		a.serveCommand(), a.initCommand(), a.statusCommand(), a.tryCommand(), a.demoCommand(), a.versionCommand(),
+		a.serveCommand(), a.stopCommand(), a.tuiCommand(), a.initCommand(), a.statusCommand(), a.tryCommand(), a.demoCommand(), a.versionCommand(),
 		a.gatewayCommands(), a.tokenCommands(), a.clientCommands(), a.keyCommands(), a.providerCommands(), a.modelCommands(), a.settingsCommands(),
-		a.usageCommand(), a.requestCommands(), a.auditCommands(), a.verifyCommand(),
+		a.usageCommand(), a.requestCommands(), a.auditCommands(), a.undoCommand(groupOwn), a.verifyCommand(),
 	)
 	return root
 }
@@ -169,6 +170,10 @@ Example:
 
 Flags:
 {{.LocalFlags.FlagUsagesWrapped 96 | trimTrailingWhitespaces}}{{end}}
+{{- if .HasAvailableInheritedFlags}}
+
+Flags of every command:
+{{.InheritedFlags.FlagUsagesWrapped 96 | trimTrailingWhitespaces}}{{end}}
 {{- if .HasParent}}{{else}}
 
 ` + settingsHelp + `

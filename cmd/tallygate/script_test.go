@@ -28,6 +28,7 @@ import (
 // The test binary is also the program, and the helper that scripts ask it with:
 // the scripts need nothing but Go.
 func TestMain(m *testing.M) {
+	time.Local = time.UTC // as the scripts have it, or golden files would be of one place
 	testscript.Main(m, map[string]func(){
 		"tallygate": func() {
 			// For a process whose output is read while it runs.

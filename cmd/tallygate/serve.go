@@ -6,23 +6,13 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"tallygate/cmd/tallygate/process"
 	"tallygate/engine/control"
-	"tallygate/engine/tally"
-	"tallygate/providers/transport"
 	"tallygate/storage/badgerdb"
-)
-
-// Bounds on the life of a serving process.
-const (
-	drainPatience = 30 * time.Second // for requests under way, once it was told to stop
-	cutPatience   = 5 * time.Second  // for those that were cut off then, to be settled
-	retireEvery   = 5 * time.Millisecond
 )
 
 // serveOptions are the flags of serve.
@@ -32,8 +22,7 @@ type serveOptions struct {
 	profile    string
 	logFormat  string
 	forget     bool
-	trusted    []string
-	header     string
+	proxies    process.Proxies
 	inherited  int // where a parent has left its listening socket, 0 if none has
 }
 
@@ -45,8 +34,8 @@ func (o *serveOptions) flags(fs *pflag.FlagSet, profile badgerdb.Profile) {
 	fs.StringVar(&o.profile, "profile", string(profile), "`NAME`: desktop takes little memory, server has more caches")
 	fs.StringVar(&o.logFormat, "log-format", "text", "`FORMAT` of the log: text or json")
 	fs.BoolVar(&o.forget, "forget-secrets", false, "start although the key file is lost, and forget the provider keys and private keys it had sealed")
-	fs.StringSliceVar(&o.trusted, "trusted-proxy", nil, "reverse proxy, as an address or `CIDR`, that is believed whom it forwards for; repeat; kept as a setting")
-	fs.StringVar(&o.header, "trusted-header", "", "`NAME` of the header in which trusted proxies say whom they forward for, like X-Real-IP; kept as a setting (default any of the usual that agree)")
+	fs.StringSliceVar(&o.proxies.Trusted, "trusted-proxy", nil, "reverse proxy, as an address or `CIDR`, that is believed whom it forwards for; repeat; kept as a setting")
+	fs.StringVar(&o.proxies.Header, "trusted-header", "", "`NAME` of the header in which trusted proxies say whom they forward for, like X-Real-IP; kept as a setting (default any of the usual that agree)")
 	fs.IntVar(&o.inherited, "inherit", 0, "`FILE` that is the listening socket, from a process that goes")
 	fs.MarkHidden("inherit")
 }
@@ -61,7 +50,7 @@ func (o *serveOptions) check(cmd *cobra.Command) error {
 			return wrongUse(cmd, "--%s is %s or %s, not %q", choice.flag, choice.one, choice.other, choice.value)
 		}
 	}
-	_, _, err := splitAddress(o.listen)
+	_, _, err := process.SplitAddress(o.listen)
 	return err
 }
 
@@ -88,52 +77,45 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions, setup bool) (err error) 
 	if err != nil {
 		return err
 	}
-	if err := prepareData(dir); err != nil {
+	if err := process.Prepare(dir); err != nil {
 		return err
 	}
-	l, other, err := lockOrServer(ctx, dir, "serve")
+	l, other, err := process.Take(ctx, dir, "serve")
 	if err != nil {
 		return err
 	}
 	if l == nil {
-		return inUse(dir, other)
+		return other.InUse(dir)
 	}
 	// Before the store is opened: the likeliest failure comes first, and cheap.
 	public, err := o.open()
 	if err != nil {
-		return errors.Join(err, l.release())
+		return errors.Join(err, l.Release())
 	}
-	log := a.logger(o.logFormat)
-	n, err := openNode(ctx, l, nodeOptions{dir: dir, profile: badgerdb.Profile(o.profile), durability: badgerdb.Durability(o.durability), log: log, version: a.version, forget: o.forget})
+	log := loggerTo(a.stderr, o.logFormat)
+	p, err := process.Open(ctx, l, o.process(a, dir, log))
 	if err != nil {
-		return errors.Join(err, public.Close(), l.release())
+		return errors.Join(err, public.Close(), l.Release())
 	}
-	s := &service{node: n, public: public, trusted: o.trusted, header: o.header}
-	defer func() { err = errors.Join(err, s.stop()) }()
-	if err := s.start(dir); err != nil {
+	defer func() { err = errors.Join(err, p.Close()) }()
+	caller, err := p.Serve(public, o.proxies)
+	if err != nil {
 		return err
 	}
-	if err := a.greet(ctx, s, dir, setup); err != nil && ctx.Err() == nil {
+	if err := a.greet(ctx, caller, log, dir, setup); err != nil && ctx.Err() == nil {
 		return err
 	}
-	select {
-	case <-ctx.Done():
-		log.Info("stopping: requests under way may finish", "patience", drainPatience)
-		return nil
-	case <-n.store.Broken():
-		return n.diskBroken()
-	case err := <-s.broken:
-		return tally.Errorf(tally.Internal, "serving %s: %w", public.Addr(), err)
+	if err := p.Wait(ctx.Done()); err != nil {
+		return err
 	}
+	log.Info("stopping: requests under way may finish", "patience", process.DrainPatience)
+	return nil
 }
 
-// diskBroken is why a process ends whose disk does not keep what it is given.
-func (n *node) diskBroken() error {
-	return tally.Errorf(tally.Unavailable, "the disk does not keep what it is given: %w", n.store.Fault()).
-		WithHint("look at the disk and its mount, then start again: of what was acknowledged no more than the last second before the fault can be missing")
+// process is how to run the engine.
+func (o *serveOptions) process(a *app, dir string, log *slog.Logger) process.Options {
+	return process.Options{Dir: dir, Profile: badgerdb.Profile(o.profile), Durability: badgerdb.Durability(o.durability), Log: log, Version: a.version, Forget: o.forget}
 }
-
-func (a *app) logger(format string) *slog.Logger { return loggerTo(a.stderr, format) }
 
 func loggerTo(w io.Writer, format string) *slog.Logger {
 	if format == "json" {
@@ -145,27 +127,27 @@ func loggerTo(w io.Writer, format string) *slog.Logger {
 // open opens the public listener, or takes over the one that a parent left.
 func (o *serveOptions) open() (net.Listener, error) {
 	if o.inherited > 0 {
-		return inheritedListener(o.inherited)
+		return process.Inherited(o.inherited)
 	}
-	return listen(o.listen)
+	return process.Listen(o.listen)
 }
 
 // greet says what is served where. An empty store is set up if that may be: a
 // key must not end in the log of a service.
-func (a *app) greet(ctx context.Context, s *service, dir string, setup bool) error {
-	status, err := control.EngineStatus.Do(ctx, s.caller, control.None{})
+func (a *app) greet(ctx context.Context, caller control.Caller, log *slog.Logger, dir string, setup bool) error {
+	status, err := control.EngineStatus.Do(ctx, caller, control.None{})
 	if err != nil {
 		return err
 	}
-	s.log.Info("serving", "base_url", status.BaseURL, "version", a.version, "data", dir)
+	log.Info("serving", "base_url", status.BaseURL, "version", a.version, "data", dir)
 	if !setup {
 		if status.Gateways == 0 {
-			s.log.Warn("nothing is set up yet, so nothing is served; run: tallygate init --yes", "data", dir)
+			log.Warn("nothing is set up yet, so nothing is served; run: tallygate init --yes", "data", dir)
 		}
 		return nil
 	}
 	if status.Gateways == 0 {
-		if err := a.firstSetup(ctx, s.caller); err != nil {
+		if err := a.firstSetup(ctx, caller); err != nil {
 			return err
 		}
 	}
@@ -173,144 +155,4 @@ func (a *app) greet(ctx context.Context, s *service, dir string, setup bool) err
 		(&printer{a.stdout, a.out}).say("Serving at %s; interrupt to stop.", status.BaseURL)
 	}
 	return nil
-}
-
-// service is a node that client apps and other processes can reach.
-type service struct {
-	*node
-	public  net.Listener
-	trusted []string // proxies to keep in the settings; nil leaves them
-	header  string   // that they write, to keep there; "" leaves it
-	server  *http.Server
-	door    door
-	caller  *control.Client
-	broken  chan error // gets the error that ended the public plane
-	serving chan struct{}
-}
-
-// door is where connections of client apps come in.
-type door interface {
-	net.Listener
-	Open() int
-	Room() (connections, requests int)
-}
-
-const (
-	leastRoom = 8    // connections that are worth starting for
-	fewRoom   = 2000 // connections that an owner may run out of
-)
-
-// openDoor says what the limit of open files allows if that is little. The store is
-// open by now, so what it needs is known.
-func (s *service) openDoor() error {
-	s.door = s.engine.Public().Listen(s.public, files, transport.Sockets)
-	connections, requests := s.door.Room()
-	limit, _ := files()
-	const hint = "raise it with ulimit -n, or LimitNOFILE= of systemd"
-	switch {
-	case connections < leastRoom:
-		return tally.Errorf(tally.Denied, "the process may open %d files, which leaves nothing for connections beside those of the store", limit).WithHint(hint)
-	case connections < fewRoom:
-		s.log.Warn("the limit of open files is low", "limit", limit, "connections", connections, "requests_at_once", requests, "hint", hint)
-	}
-	return nil
-}
-
-// start opens the control socket and serves. Everything that can fail does so
-// before the first goroutine.
-func (s *service) start(dir string) error {
-	if err := s.openDoor(); err != nil {
-		return err
-	}
-	path, err := control.SocketPath(dir)
-	if err != nil {
-		return err
-	}
-	ln, err := control.ListenUnix(path)
-	if err != nil {
-		return err
-	}
-	s.socket = path
-	s.caller = s.node.start(ln)
-	s.caller.Program = "serve"
-	var in control.SettingsFields
-	if len(s.trusted) > 0 {
-		in.TrustedProxies = &s.trusted
-	}
-	if s.header != "" {
-		in.TrustedHeader = &s.header
-	}
-	if in != (control.SettingsFields{}) {
-		if _, err := control.SettingsSet.Do(context.Background(), s.caller, in); err != nil {
-			return err
-		}
-	}
-	s.server = s.engine.Public().HTTPServer()
-	s.server.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)
-	s.engine.SetBaseURL(baseURL(s.public.Addr()))
-	s.broken, s.serving = make(chan error, 1), make(chan struct{})
-	go func() {
-		defer close(s.serving)
-		if err := s.server.Serve(s.door); !errors.Is(err, http.ErrServerClosed) {
-			s.broken <- err
-		}
-	}()
-	return s.lock.announce(path)
-}
-
-// retire stops accepting and finishes what was accepted. Whoever has the
-// listening socket as well goes on from there: connections that come meanwhile
-// wait in its backlog.
-//
-// [http.Server.Shutdown] would not do: it closes a connection whose first
-// request it reads after it was called.
-func (s *service) retire() {
-	s.door.Close()
-	<-s.serving // no connection is between being accepted and being counted
-	s.server.SetKeepAlivesEnabled(false)
-	for late := time.Now().Add(drainPatience); s.door.Open() > 0; time.Sleep(retireEvery) {
-		if time.Now().After(late) {
-			s.log.Warn("requests under way take long", "connections", s.door.Open())
-			return // drain cuts them off
-		}
-	}
-}
-
-// stop ends a service: new requests are refused while those under way finish,
-// then everything that they need is closed.
-func (s *service) stop() error {
-	if s.server == nil { // it has not started
-		return errors.Join(s.public.Close(), s.node.close())
-	}
-	s.drain()
-	s.caller.Close()
-	err := s.node.close()
-	s.log.Info("stopped")
-	return err
-}
-
-// drain waits for requests under way. Those that take too long are cut off, and
-// settled at what they have delivered.
-func (s *service) drain() {
-	patience := drainPatience
-	if s.store.Fault() != nil {
-		patience = cutPatience // no answer ends before the disk does what it is asked
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	patient := s.engine.Drain(ctx) == nil
-	s.engine.SetBaseURL("")
-	late, cut := context.WithTimeout(context.Background(), cutPatience)
-	defer cut()
-	if patient {
-		patient = s.server.Shutdown(late) == nil // last bytes may still be on their way
-	}
-	if !patient {
-		s.log.Warn("requests under way were cut off")
-		s.server.Close()
-		if err := s.engine.Drain(late); err != nil {
-			s.log.Error("requests that were cut off have not ended; what they hold is settled at the next start", "error", err)
-		}
-	}
-	<-s.serving
 }

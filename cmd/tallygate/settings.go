@@ -22,6 +22,7 @@ const settingsHelp = `Flags may also be given as environment variables and in a 
 --config. The flag says more than the variable, the variable more than the file.
   --data DIR            TALLYGATE_DATA=DIR           {"data": "DIR"}
   serve --listen ADDR   TALLYGATE_LISTEN=ADDR        {"listen": "ADDR"}
+  --gateway SLUG        TALLYGATE_GATEWAY=SLUG       {"gateway": "SLUG"}, where one is needed
   usage --since 7d      TALLYGATE_USAGE_SINCE=7d     {"usage.since": "7d"}`
 
 // settingName is what a flag of a command is called in the environment and in
@@ -30,7 +31,7 @@ const settingsHelp = `Flags may also be given as environment variables and in a 
 // that it was not meant for.
 func settingName(cmd *cobra.Command, flag string) string {
 	path := strings.Fields(cmd.CommandPath())[1:]
-	if len(path) == 0 || len(path) == 1 && path[0] == "serve" || cmd.InheritedFlags().Lookup(flag) != nil {
+	if len(path) == 0 || len(path) == 1 && (path[0] == "serve" || path[0] == "tui" && flag != "filter") || cmd.InheritedFlags().Lookup(flag) != nil {
 		return flag
 	}
 	return strings.Join(append(path, flag), ".")
@@ -55,12 +56,20 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 		if f.Changed || f.Name == "help" || failed != nil {
 			return
 		}
-		setting := settingName(cmd, f.Name)
+		settings := []string{settingName(cmd, f.Name)}
+		if f.Annotations[needsGateway] != nil {
+			settings = append(settings, gatewaySetting)
+		}
 		from, values := "", []string(nil)
-		if v, _ := a.env(variable(setting)); v != "" { // an empty one is as good as none
-			from, values = variable(setting), []string{v}
-		} else if v, ok := file[setting]; ok {
-			from, values = a.config+": "+setting, v
+		for _, setting := range settings {
+			if v, _ := a.env(variable(setting)); v != "" { // an empty one is as good as none
+				from, values = variable(setting), []string{v}
+			} else if v, ok := file[setting]; ok {
+				from, values = a.config+": "+setting, v
+			}
+			if values != nil {
+				break
+			}
 		}
 		for _, v := range values {
 			if err := cmd.Flags().Set(f.Name, v); err != nil {
@@ -70,6 +79,25 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 		}
 	})
 	return failed
+}
+
+// gatewaySetting names the gateway of commands that need one. needsGateway marks their
+// flag.
+const (
+	gatewaySetting = "gateway"
+	needsGateway   = "needs-gateway"
+)
+
+// setting is a setting of the whole program, "" if it is not set.
+func (a *app) setting(cmd *cobra.Command, name string) (string, error) {
+	if v, _ := a.env(variable(name)); v != "" {
+		return v, nil
+	}
+	file, err := readConfig(a.config, cmd.Root())
+	if err != nil || len(file[name]) == 0 {
+		return "", err
+	}
+	return file[name][0], nil
 }
 
 // readConfig reads the config file: a JSON object of settings. A list gives a
@@ -90,7 +118,7 @@ func readConfig(path string, root *cobra.Command) (map[string][]string, error) {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, tally.Errorf(tally.Invalid, "config file %s: there is something after the object", path)
 	}
-	known := knownSettings(root)
+	known := append(knownSettings(root), gatewaySetting)
 	out := map[string][]string{}
 	for _, name := range slices.Sorted(maps.Keys(object)) {
 		if !slices.Contains(known, name) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tallygate/cmd/tallygate/process"
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
 )
@@ -19,6 +20,11 @@ func (a *app) initCommand() *cobra.Command {
 			cmd.Flags().BoolVar(&confirmed, "yes", false, "do it")
 			return func() error {
 				in.Providers = a.providersFromEnvironment()
+				address, err := a.setting(cmd, "listen")
+				if err != nil {
+					return err
+				}
+				in.BaseURL = process.BaseURLOf(address)
 				if confirmed {
 					return nil
 				}
@@ -48,7 +54,7 @@ func (a *app) initCommand() *cobra.Command {
 // own tools look for them.
 func (a *app) providersFromEnvironment() []control.SetupProvider {
 	var out []control.SetupProvider
-	for _, k := range kinds() {
+	for _, k := range process.Kinds() {
 		if k.EnvKey == "" {
 			continue
 		}

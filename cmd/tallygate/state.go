@@ -130,7 +130,9 @@ func (a *app) settingsCommands() *cobra.Command {
 		}.command(a),
 		verb[control.SettingsFields, tally.Settings]{
 			op: control.SettingsSet, create: true, example: "  tallygate settings set --retention-days 400",
-			show: func(p *printer, _ *control.SettingsFields, out *tally.Settings) { show(p, out) },
+			asks:    asksSettings,
+			changed: func(out *tally.Settings) *tally.Meta { return &out.Meta },
+			show:    func(p *printer, _ *control.SettingsFields, _ *tally.Settings) { p.say("changed settings") },
 		}.command(a),
 		verb[control.AcceptClock, control.ClockAccepted]{
 			op: control.SettingsAcceptClock, example: "  tallygate settings accept-clock --yes",

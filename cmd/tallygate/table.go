@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"reflect"
@@ -12,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"tallygate/engine/control"
+	"tallygate/engine/tally"
 )
 
 // printer writes results for people.
@@ -45,8 +45,9 @@ var inks = map[control.Tone]ink{control.Faint: "2", control.Bad: "31", control.W
 const gap = 2
 
 // rows writes a table. Numbers are aligned to the right, and columns that can be
-// spared make room on a narrow terminal; what no row fills is left out. Without
-// rows it writes what there is to say instead.
+// spared make room on a narrow terminal; what no row fills is left out. The last line
+// has the sums of columns that add up. Without rows it writes what there is to say
+// instead.
 func rows[V any](p *printer, t *control.Table[V], list []V, empty string) {
 	if len(list) == 0 {
 		if empty != "" {
@@ -54,7 +55,53 @@ func rows[V any](p *printer, t *control.Table[V], list []V, empty string) {
 		}
 		return
 	}
-	g := grid{p: p}
+	g, columns := gridOf(p, t)
+	for i := range list {
+		g.add(cellsOf(p, columns, &list[i]), t.ToneOf(&list[i]))
+	}
+	if sums := sumsOf(t, columns, list); sums != nil && len(list) > 1 {
+		g.add(sums, control.Plain)
+	}
+	shown := g.fit()
+	g.line(bold, shown, g.heads())
+	for i, cells := range g.lines {
+		g.line(inks[g.tones[i]], shown, g.signed(cells, g.tones[i]))
+	}
+}
+
+// stream writes a head, and returns what writes rows below it that are yet to come,
+// one a line. Its columns are as wide as those of the latest rows, or as is usual.
+func stream[V any](p *printer, t *control.Table[V], latest []V) func(*V) {
+	g, columns := gridOf(p, t)
+	cells := func(v *V) []string {
+		out := cellsOf(p, columns, v)
+		for i, c := range columns {
+			if x := c.Get(v); x.Unit == control.UnitMoment && !x.Void {
+				out[i] = x.At.Local().Format(time.TimeOnly) // they have just happened
+			}
+		}
+		return out
+	}
+	for i, c := range columns {
+		g.columns[i].least = usual[c.Unit()]
+	}
+	for i := range latest {
+		g.add(cells(&latest[i]), t.ToneOf(&latest[i]))
+	}
+	shown := g.fit()
+	g.line(bold, shown, g.heads())
+	return func(v *V) {
+		tone := t.ToneOf(v)
+		g.line(inks[tone], shown, g.signed(cells(v), tone))
+	}
+}
+
+// usual is how wide a value of a unit is, at least.
+var usual = map[control.Unit]int{control.UnitWord: 10, control.UnitCount: 6, control.UnitMoney: 8, control.UnitLatency: 6, control.UnitMoment: 8}
+
+// gridOf makes the grid of a table, and the columns of the table that it shows.
+func gridOf[V any](p *printer, t *control.Table[V]) (*grid, []*control.Column[V]) {
+	g := &grid{p: p, signs: t.Signs}
 	var columns []*control.Column[V]
 	for i := range t.Columns {
 		if c := &t.Columns[i]; !c.Hidden {
@@ -63,20 +110,57 @@ func rows[V any](p *printer, t *control.Table[V], list []V, empty string) {
 	}
 	slices.SortStableFunc(columns, func(a, b *control.Column[V]) int { return last(a.Name) - last(b.Name) })
 	for _, c := range columns {
-		g.columns = append(g.columns, gridColumn{strings.ToUpper(c.Head()), c.Unit().Number() && c.Unit() != control.UnitMoment, c.Spare})
-	}
-	for i := range list {
-		cells := make([]string, len(columns))
-		for n, c := range columns {
-			cells[n] = clean(c.Get(&list[i]).Long(time.Local))
+		unit, head := c.Unit(), strings.ToUpper(c.Head())
+		if unit == control.UnitMoment {
+			head += " " + zoneName()
 		}
-		tone := control.Plain
-		if t.Tone != nil {
-			tone = t.Tone(&list[i])
-		}
-		g.add(inks[tone], cells)
+		g.columns = append(g.columns, gridColumn{head: head, right: unit.Number() && unit != control.UnitMoment, spare: c.Spare, word: unit == control.UnitWord})
 	}
-	g.print()
+	return g, columns
+}
+
+// zoneName is what the zone is called that times of tables are in.
+func zoneName() string { return time.Now().Format("MST") }
+
+func cellsOf[V any](p *printer, columns []*control.Column[V], v *V) []string {
+	cells := make([]string, len(columns))
+	for n, c := range columns {
+		x := c.Get(v)
+		cells[n] = clean(x.Long(time.Local))
+		switch {
+		case x.Void:
+		case x.Unit == control.UnitMoment && x.At.Local().Format("MST") != zoneName(): // of the other half of the year
+			cells[n] += " " + x.At.Local().Format("MST")
+		case x.Unit == control.UnitShare && p.is:
+			cells[n] = bar(x.N) + fmt.Sprintf("%5s", cells[n])
+		}
+	}
+	return cells
+}
+
+// barWidth is how long a bar is that shows a share.
+const barWidth = 6
+
+func bar(millionths int64) string {
+	full := min(max(int(millionths*barWidth/1_000_000), 0), barWidth)
+	return strings.Repeat("━", full) + strings.Repeat("─", barWidth-full)
+}
+
+// sumsOf is the line of what columns add up to, nil if none does.
+func sumsOf[V any](t *control.Table[V], columns []*control.Column[V], list []V) []string {
+	sums := make([]string, len(columns))
+	any := false
+	for n, c := range columns {
+		if c.Sum {
+			any = true
+			sums[n] = c.SumOf(list).Long(time.Local)
+		}
+	}
+	if !any {
+		return nil
+	}
+	sums[0] = tally.Group(int64(len(list))) + " " + t.Thing + "s"
+	return sums
 }
 
 func last(column string) int {
@@ -91,80 +175,125 @@ type grid struct {
 	p       *printer
 	columns []gridColumn
 	lines   [][]string
-	inks    []ink
+	tones   []control.Tone
+	signs   bool // each line begins with the sign of its tone
+	widths  []int
 }
 
 type gridColumn struct {
 	head  string
 	right bool
+	word  bool // it may be cut
 	spare int
+	least int // how wide it is, whatever stands in it
 }
 
-func (g *grid) add(how ink, cells []string) {
+func (g *grid) add(cells []string, tone control.Tone) {
 	g.lines = append(g.lines, cells)
-	g.inks = append(g.inks, how)
+	g.tones = append(g.tones, tone)
 }
 
-func (g *grid) print() {
-	shown := g.fit()
-	var b bytes.Buffer
-	w := tabwriter.NewWriter(&b, 0, 0, gap, ' ', 0)
-	line := func(cells func(column int) string) {
-		for n, i := range shown {
-			cell := cells(i)
-			if g.columns[i].right {
-				cell = strings.Repeat(" ", g.width(i)-utf8.RuneCountInString(cell)) + cell
-			}
-			if n > 0 {
-				io.WriteString(w, "\t")
-			}
-			io.WriteString(w, cell)
-		}
-		io.WriteString(w, "\n")
+func (g *grid) heads() []string {
+	out := make([]string, len(g.columns))
+	for i, c := range g.columns {
+		out[i] = c.head
 	}
-	line(func(i int) string { return g.columns[i].head })
-	for _, cells := range g.lines {
-		line(func(i int) string { return cells[i] })
+	if g.signs {
+		out = append(out, " ")
 	}
-	w.Flush()
-	for i, text := range strings.SplitAfter(strings.TrimSuffix(b.String(), "\n"), "\n") {
-		how := bold
-		if i > 0 {
-			how = g.inks[i-1]
-		}
-		io.WriteString(g.p, g.p.paint(how, strings.TrimRight(text, " \n"))+"\n")
-	}
+	return out
 }
 
-// fit chooses the columns that fit, in the order in which they are needed,
-// leaving out those that no row fills.
+// signed adds the sign of a tone to cells.
+func (g *grid) signed(cells []string, tone control.Tone) []string {
+	if !g.signs {
+		return cells
+	}
+	return append(slices.Clip(cells), tone.Sign())
+}
+
+// line writes the cells that are shown; the sign, if there is one, is the last cell
+// and stands first.
+func (g *grid) line(how ink, shown []int, cells []string) {
+	var b strings.Builder
+	if g.signs {
+		b.WriteString(cells[len(g.columns)] + " ")
+	}
+	for n, i := range shown {
+		cell, room := cells[i], g.widths[i]
+		if g.p.width > 0 {
+			cell = cut(cell, room)
+		}
+		pad := strings.Repeat(" ", max(room-utf8.RuneCountInString(cell), 0))
+		if g.columns[i].right {
+			cell = pad + cell
+		} else {
+			cell += pad
+		}
+		if n > 0 {
+			b.WriteString(strings.Repeat(" ", gap))
+		}
+		b.WriteString(cell)
+	}
+	io.WriteString(g.p, g.p.paint(how, strings.TrimRight(b.String(), " "))+"\n")
+}
+
+// cut leaves out the end of what is too long.
+func cut(text string, width int) string {
+	if utf8.RuneCountInString(text) <= width {
+		return text
+	}
+	return string([]rune(text)[:max(width-1, 0)]) + "…"
+}
+
+// leastWord is the least that is left of a word, in columns.
+const leastWord = 8
+
+// fit chooses the columns that fit, in the order in which they are needed, leaving
+// out those that no row fills; where those that stay do not fit either, the longest
+// words are cut.
 func (g *grid) fit() []int {
+	g.widths = make([]int, len(g.columns))
 	byNeed := make([]int, 0, len(g.columns))
-	for i := range g.columns {
-		if slices.ContainsFunc(g.lines, func(cells []string) bool { return cells[i] != "" }) {
+	for i, c := range g.columns {
+		g.widths[i] = max(utf8.RuneCountInString(c.head), c.least)
+		filled := c.least > 0
+		for _, cells := range g.lines {
+			filled = filled || cells[i] != ""
+			g.widths[i] = max(g.widths[i], utf8.RuneCountInString(cells[i]))
+		}
+		if filled {
 			byNeed = append(byNeed, i)
 		}
 	}
 	slices.SortStableFunc(byNeed, func(a, b int) int { return g.columns[a].spare - g.columns[b].spare })
 	var shown []int
-	room := g.p.terminal.width + gap
+	room := g.p.width + gap
+	if g.signs {
+		room -= gap
+	}
 	for _, i := range byNeed {
-		room -= g.width(i) + gap
-		if g.columns[i].spare > 0 && g.p.terminal.width > 0 && room < 0 {
+		if g.columns[i].spare > 0 && g.p.width > 0 && room < g.widths[i]+gap {
 			break
 		}
+		room -= g.widths[i] + gap
 		shown = append(shown, i)
+	}
+	for g.p.width > 0 && room < 0 {
+		longest := -1
+		for _, i := range shown {
+			if c := g.columns[i]; c.word && g.widths[i] > leastWord && (longest < 0 || g.widths[i] > g.widths[longest]) {
+				longest = i
+			}
+		}
+		if longest < 0 {
+			break
+		}
+		g.widths[longest]--
+		room++
 	}
 	slices.Sort(shown)
 	return shown
-}
-
-func (g *grid) width(column int) int {
-	w := utf8.RuneCountInString(g.columns[column].head)
-	for _, cells := range g.lines {
-		w = max(w, utf8.RuneCountInString(cells[column]))
-	}
-	return w
 }
 
 // paint shows text in an ink where there is colour.
@@ -194,7 +323,7 @@ func thing[V, Fields any](p *printer, t *control.Table[V], v *V, set *Fields, mo
 	for i := range t.Columns {
 		c := &t.Columns[i]
 		said[c.Name] = true
-		if !strings.HasPrefix(c.Field, "last_30d.") {
+		if !strings.HasPrefix(c.Field, "last_30d.") && !strings.HasPrefix(c.Field, "month.") { // said below, as sums
 			pairs = append(pairs, c.Head(), c.Get(v).Long(time.Local))
 		}
 	}

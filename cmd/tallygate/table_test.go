@@ -40,9 +40,9 @@ func clientsForTables() *[]control.ClientView {
 	}
 	limit := tally.Limit{Metric: tally.Cost, Window: tally.Window{Unit: tally.Month}, Max: 50e9}
 	return &[]control.ClientView{
-		{Client: tally.Client{Slug: "hotel-aurora", Name: "Hotel Aurora", Company: "Aurora Lda", Status: tally.Active, Limits: []tally.Limit{limit}}, Keys: 2, Last30Days: sums(12_345, 41_200_000_000),
+		{Client: tally.Client{Slug: "hotel-aurora", Name: "Hotel Aurora", Company: "Aurora Lda", Status: tally.Active, Limits: []tally.Limit{limit}}, Keys: 2, Month: sums(12_345, 41_200_000_000),
 			LastUsedAt: time.Date(2026, 11, 25, 9, 30, 0, 0, time.Local)},
-		{Client: tally.Client{Slug: "cafe", Name: "Café \x1b[31mred\x1b]0;title\a\u202e", Status: tally.Suspended}, Last30Days: sums(7, 900_001)},
+		{Client: tally.Client{Slug: "cafe", Name: "Café \x1b[31mred\x1b]0;title\a\u202e", Status: tally.Suspended}, Month: sums(7, 900_001)},
 		{Client: tally.Client{Slug: "old", Name: "Old", Status: tally.Inactive}},
 	}
 }

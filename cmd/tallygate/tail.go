@@ -7,19 +7,15 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
 )
-
-// tailPause is the least time between two looks for new requests: it gathers
-// what comes at once.
-const tailPause = 100 * time.Millisecond
 
 // maxPage is the most records that one call returns.
 const maxPage = 1000
@@ -36,10 +32,12 @@ func (a *app) tailCommand() *cobra.Command {
 				return err
 			}
 			defer c.close()
-			t := tail{caller: c, query: in, write: a.requestLine()}
-			if err := t.look(cmd.Context(), true); err != nil {
+			t := tail{caller: c, query: in}
+			latest, err := t.begin(cmd.Context())
+			if err != nil {
 				return err
 			}
+			t.write = a.requestLine(latest)
 			fmt.Fprintln(a.stderr, "following requests; interrupt to end")
 			err = t.follow(cmd.Context())
 			if cmd.Context().Err() != nil {
@@ -53,43 +51,110 @@ func (a *app) tailCommand() *cobra.Command {
 	return cmd
 }
 
-// tail follows requests. Events only say that there is something new: what it
-// is comes from the same operation as a list, so that names and filters are the
-// engine's, and a gap in the events loses nothing.
+// tail follows requests. Events carry them as lists show them; what a gap in the
+// events has left out is asked for.
 type tail struct {
 	caller control.Caller
 	query  control.RequestQuery
+	filter control.Filter[control.RequestView]
 	write  func(*control.RequestView) error
 	seen   uint64 // the latest record that was looked at
 }
 
-// follow writes what is settled after the first look.
+// begin finds out where to begin and what to follow, and returns some of the latest
+// requests that would have been shown.
+func (t *tail) begin(ctx context.Context) ([]control.RequestView, error) {
+	newest, err := control.RequestsList.Do(ctx, t.caller, control.RequestQuery{Limit: 1})
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range newest.Requests {
+		t.seen = r.Seq
+	}
+	latest, err := control.RequestsList.Do(ctx, t.caller, t.query) // which says what is wrong with the flags
+	if err != nil {
+		return nil, err
+	}
+	terms, err := t.terms(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t.filter, err = control.RequestTable.ParseFilter(terms, control.Calendar{Now: time.Now(), Zone: time.Local})
+	return latest.Requests, err
+}
+
+// terms is what the flags ask for, as a filter. Things are called in it as requests
+// call them.
+func (t *tail) terms(ctx context.Context) (string, error) {
+	q := &t.query
+	terms := []string{q.Filter}
+	add := func(column, value string) {
+		if value != "" {
+			terms = append(terms, fmt.Sprintf("%s:=%q", column, value))
+		}
+	}
+	if q.Client != "" {
+		v, err := control.ClientsShow.Do(ctx, t.caller, control.Named{Name: q.Client})
+		if err != nil {
+			return "", err
+		}
+		add("client", v.Slug)
+	}
+	if q.Provider != "" {
+		v, err := control.ProvidersShow.Do(ctx, t.caller, control.Named{Name: q.Provider})
+		if err != nil {
+			return "", err
+		}
+		add("provider", v.Name)
+	}
+	if q.Key != "" {
+		k, err := keyView(ctx, t.caller, control.PickKey{Key: q.Key, Client: q.Client})
+		if err != nil {
+			return "", err
+		}
+		if k == nil {
+			return "", tally.Errorf(tally.NotFound, "there is no key %q", q.Key).WithHint("tallygate keys list shows their ids")
+		}
+		add("key_id", string(k.ID))
+	}
+	if q.Token != "" {
+		_, id := tally.SplitTokenName(q.Token)
+		add("token", id)
+	}
+	if q.Status != 0 {
+		add("status", strconv.Itoa(q.Status))
+	}
+	add("model", q.Model)
+	add("outcome", string(q.Outcome))
+	add("code", q.Code)
+	return strings.TrimSpace(strings.Join(terms, " ")), nil
+}
+
+// follow writes what is settled from the beginning on.
 func (t *tail) follow(ctx context.Context) error {
 	for e, err := range t.caller.Events(ctx, 0) {
-		switch {
-		case err != nil:
-			return err
-		case e.Kind == tally.RecordEvent && e.Request.Seq > t.seen, e.Kind == tally.GapEvent:
-			time.Sleep(tailPause)
-			if err := t.look(ctx, false); err != nil {
-				return err
+		if err == nil {
+			switch {
+			case e.Kind == tally.GapEvent:
+				err = t.catchUp(ctx)
+			case e.Kind == tally.RecordEvent && e.Request.Seq > t.seen:
+				t.seen = e.Request.Seq
+				if t.filter.Match(e.Request) {
+					err = t.write(e.Request)
+				}
 			}
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// look writes the records that are new since the last look; the first one only
-// finds out where that is.
-func (t *tail) look(ctx context.Context, first bool) error {
-	newest, err := control.RequestsList.Do(ctx, t.caller, control.RequestQuery{Limit: 1})
-	if err != nil || len(newest.Requests) == 0 {
-		return err
-	}
-	upTo := newest.Requests[0].Seq
+// catchUp writes the requests since the last one that was looked at.
+func (t *tail) catchUp(ctx context.Context) error {
 	var fresh []control.RequestView
-	for q := t.query; !first && upTo > t.seen; {
-		q.Limit = int(min(upTo-t.seen, maxPage)) // the numbers are dense: no more than that are new
+	for q := (control.RequestQuery{Limit: maxPage}); ; {
 		page, err := control.RequestsList.Do(ctx, t.caller, q)
 		if err != nil {
 			return err
@@ -104,17 +169,19 @@ func (t *tail) look(ctx context.Context, first bool) error {
 		}
 	}
 	for _, r := range slices.Backward(fresh) {
-		if err := t.write(&r); err != nil {
-			return err
+		t.seen = max(t.seen, r.Seq)
+		if t.filter.Match(&r) {
+			if err := t.write(&r); err != nil {
+				return err
+			}
 		}
-		upTo = max(upTo, r.Seq)
 	}
-	t.seen = max(t.seen, upTo)
 	return nil
 }
 
-// requestLine returns what writes one request a line.
-func (a *app) requestLine() func(*control.RequestView) error {
+// requestLine returns what writes one request a line. The latest ones say how wide
+// the columns are to be.
+func (a *app) requestLine(latest []control.RequestView) func(*control.RequestView) error {
 	if a.json {
 		var line bytes.Buffer
 		enc := json.NewEncoder(&line)
@@ -128,27 +195,11 @@ func (a *app) requestLine() func(*control.RequestView) error {
 			return err
 		}
 	}
-	// Columns cannot be fitted to rows that are yet to come.
-	widths := []int{8, 16, 24, 10, 8, 6, 6, 9, 8}
+	failing := &failingWriter{w: a.stdout}
+	write := stream(&printer{failing, a.out}, control.RequestTable, latest)
 	return func(r *control.RequestView) error {
-		cells := []string{r.At.Local().Format(time.TimeOnly), r.Client, r.Model, r.Provider, string(r.Outcome),
-			tally.Group(r.InputTokens), tally.Group(r.OutputTokens), r.CostNanoUSD.Display(), millis(r.TotalMS), r.Code}
-		var b strings.Builder
-		for i, cell := range cells {
-			cell = clean(cell)
-			pad := ""
-			if i < len(widths) {
-				pad = strings.Repeat(" ", max(0, widths[i]-utf8.RuneCountInString(cell)))
-			}
-			if right := i >= 5 && i < 9; right {
-				cell = pad + cell
-			} else {
-				cell += pad
-			}
-			b.WriteString(cell + "  ")
-		}
-		_, err := fmt.Fprintln(a.stdout, a.out.paint(inks[control.RequestTable.Tone(r)], strings.TrimRight(b.String(), " ")))
-		return err
+		write(r)
+		return failing.err
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tallygate/cmd/tallygate/process"
 	"tallygate/engine"
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
@@ -22,6 +23,7 @@ func (a *app) tokenCommands() *cobra.Command {
 		}, control.TokenTable),
 		verb[control.RevokeToken, control.TokensRevoked]{
 			op:      control.TokensRevoke,
+			asks:    asksRevokeToken,
 			example: "  tallygate tokens revoke tok_AAECAwQFBgcICQoLDA0ODw\n  tallygate tokens revoke --all --gateway my-site",
 			show: func(p *printer, _ *control.RevokeToken, out *control.TokensRevoked) {
 				if out.Token == "" {
@@ -135,7 +137,7 @@ func (a *app) inspectCommand() *cobra.Command {
 			}
 			if key == "" {
 				dir, err := a.dataDir()
-				if err != nil || hasStore(dir) {
+				if err != nil || process.HasStore(dir) {
 					return out, false, err
 				}
 			}

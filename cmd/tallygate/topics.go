@@ -12,7 +12,7 @@ import (
 // topic is a page of the help that is about no command: "help NAME" prints it.
 type topic struct{ name, short, text string }
 
-// topics are all such pages: the guides.
+// topics are all such pages: the guides, and the page that is made from the tables.
 func (a *app) topics() []topic {
 	var topics []topic
 	for _, g := range assets.Guides() {
@@ -23,7 +23,7 @@ func (a *app) topics() []topic {
 		short := strings.ToLower(g.Title[:1]) + g.Title[1:]
 		topics = append(topics, topic{g.Name, strings.TrimPrefix(short, g.Name+": "), text})
 	}
-	return topics
+	return append(topics, topic{"filters", "how lists are filtered and sorted, and by which columns", filtersText()})
 }
 
 // forTerminal takes the signs of Markdown out of a guide: headings are bold, and

@@ -1,11 +1,17 @@
 package main
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"tallygate/engine/control"
 )
 
 // What a setting is called must not depend on which command asks, or one
@@ -67,6 +73,46 @@ func TestEveryCommandHasAnExampleThatParses(t *testing.T) {
 	if seen < 40 {
 		t.Errorf("only %d examples", seen)
 	}
+}
+
+// The page on filters has every column that a list can be filtered by, in lines that fit.
+func TestFiltersTopic(t *testing.T) {
+	text := filtersText()
+	for _, name := range slices.Concat(control.RequestTable.Names(), control.ClientTable.Names(), control.TokenTable.Names()) {
+		if !strings.Contains(text, " "+name) {
+			t.Errorf("it does not name the column %s", name)
+		}
+	}
+	for line := range strings.Lines(text) {
+		if n := utf8.RuneCountInString(line); n > topicWidth+1 {
+			t.Errorf("a line of %d: %s", n, line)
+		}
+	}
+	for _, example := range regexp.MustCompile(`requests list --filter "(.*)"`).FindAllStringSubmatch(text, -1) {
+		if _, err := control.RequestTable.ParseFilter(example[1], control.Calendar{Now: time.Now(), Zone: time.UTC}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Every flag that takes a value says in the help what kind of, and every command says
+// where the data is and how to write JSON.
+func TestHelpNamesValues(t *testing.T) {
+	a := &app{env: func(string) (string, bool) { return "", false }}
+	each(a.root(), func(cmd *cobra.Command) {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			value, _ := pflag.UnquoteUsage(f)
+			if value != "" && value != "bool" && value != strings.ToUpper(value) && !strings.Contains(value, "|") || value == "" && f.NoOptDefVal == "" {
+				t.Errorf("%s --%s takes a %q", cmd.CommandPath(), f.Name, value)
+			}
+		})
+		if cmd.IsAdditionalHelpTopicCommand() {
+			return
+		}
+		if help := cmd.UsageString(); !strings.Contains(help, "--json") || !strings.Contains(help, "--data DIR") {
+			t.Errorf("the help of %s does not name --json and --data:\n%s", cmd.CommandPath(), help)
+		}
+	})
 }
 
 // each visits all commands.

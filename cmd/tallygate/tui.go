@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,6 +18,8 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/spf13/cobra"
 
+	"tallygate/cmd/tallygate/process"
+	"tallygate/engine/control"
 	"tallygate/engine/tally"
 	"tallygate/storage/badgerdb"
 	"tallygate/tui"
@@ -25,11 +29,8 @@ import (
 	"tallygate/tui/wizard"
 )
 
-// What the interface keeps in a data folder.
-const (
-	logFile   = "tallygate.log"
-	themeFile = "theme" // what the user chose
-)
+// themeFile keeps in a data folder what the user chose.
+const themeFile = "theme"
 
 // framesPerSecond is the most the interface draws; it draws only what changed. A
 // key waits for the next frame: at 20 it took 50 ms to be seen, at 30 it takes 33.
@@ -40,7 +41,7 @@ func (a *app) interactive() bool { return a.out.is && a.in && !a.json }
 
 // open is what the program does without a command: it shows the interface over
 // the engine of the data folder, which it starts if no other process has.
-func (a *app) open(cmd *cobra.Command, o serveOptions) error {
+func (a *app) open(cmd *cobra.Command, o serveOptions, at screen.Goto) error {
 	if err := o.check(cmd); err != nil {
 		return err
 	}
@@ -52,7 +53,57 @@ func (a *app) open(cmd *cobra.Command, o serveOptions) error {
 	if err != nil {
 		return err
 	}
+	s.at = at
 	return s.show(cmd.Context(), false)
+}
+
+// tuiCommand opens the interface at a place.
+func (a *app) tuiCommand() *cobra.Command {
+	var o serveOptions
+	var at screen.Goto
+	cmd := &cobra.Command{
+		Use: "tui [SCREEN]", Short: "open the interface, at a screen if one is named", GroupID: groupRun,
+		Long: `Opens the interface, as tallygate does without a command: it serves as long as it
+is open, or attaches to the tallygate that serves already. SCREEN is one of those
+whose names stand at the top of the interface, like requests.`,
+		Example: "  tallygate tui requests --filter \"outcome:limited client:hotel-aurora\"\n  tallygate tui clients",
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return screenNames(), cobra.ShellCompDirectiveNoFileComp
+		},
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			if at.Screen = args[0]; !slices.Contains(screenNames(), at.Screen) {
+				e := tally.Errorf(tally.Invalid, "there is no screen %q", at.Screen)
+				if near := control.Nearest(at.Screen, screenNames()); near != "" {
+					return e.WithHint("did you mean: tallygate tui %s", near)
+				}
+				return e.WithHint("one of %s", strings.Join(screenNames(), ", "))
+			}
+			return noArguments(cmd, args[1:])
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case !a.interactive():
+				return tally.Errorf(tally.Invalid, "the interface needs a terminal").WithHint("run it in a terminal, without --json; to serve without one: tallygate serve")
+			case at.Filter != "" && at.Screen == "":
+				return wrongUse(cmd, "--filter needs a screen, like tallygate tui requests")
+			}
+			return a.open(cmd, o, at)
+		},
+	}
+	o.flags(cmd.Flags(), badgerdb.Desktop)
+	cmd.Flags().StringVar(&at.Filter, "filter", "", "what the list begins with, `TERMS` as in help filters")
+	return cmd
+}
+
+func screenNames() []string {
+	var out []string
+	for _, s := range tui.Screens(&screen.Env{Theme: theme.New(theme.Resolve(theme.Auto, true, false))}) {
+		out = append(out, s.Name())
+	}
+	return out
 }
 
 // session is an interface with the engine that it shows: one inside, or one
@@ -61,19 +112,21 @@ type session struct {
 	app   *app
 	dir   string
 	opts  serveOptions
-	other holder // who runs the engine, if that is not this process
-	lock  *lock
+	other process.Holder // who runs the engine, if that is not this process
+	lock  *process.Lock
 	logTo *os.File
 	log   *slog.Logger
 
-	caller *lateCaller
-	run    *service // the engine inside, once it is open
+	caller *process.Late
+	public net.Listener     // nil where the engine is another process's
+	run    *process.Process // the engine inside, once it is open
 	attach connection
 	opened chan error                  // says once whether the engine came up
 	fill   func(context.Context) error // makes the store first, nil if it is there
-	begin  func(*service)              // what else begins with the engine, nil for nothing
+	begin  func()                      // what else begins with the engine, nil for nothing
 	end    func()                      // and ends before it
 
+	at    screen.Goto // where the interface opens
 	leave leaving
 }
 
@@ -81,26 +134,23 @@ type session struct {
 // before the terminal changes. The store is opened later, behind the first
 // frame.
 func (a *app) openSession(ctx context.Context, dir string, o serveOptions) (_ *session, err error) {
-	if err := prepareData(dir); err != nil {
+	if err := process.Prepare(dir); err != nil {
 		return nil, err
 	}
-	s := &session{app: a, dir: dir, opts: o, caller: newLateCaller(), opened: make(chan error, 1)}
-	if s.lock, s.other, err = lockOrServer(ctx, dir, "interface"); err != nil {
+	s := &session{app: a, dir: dir, opts: o, caller: process.NewLate(), opened: make(chan error, 1)}
+	if s.lock, s.other, err = process.Take(ctx, dir, "interface"); err != nil {
 		return nil, err
 	}
-	s.logTo, err = os.OpenFile(filepath.Join(dir, logFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, errors.Join(folderError(dir, err), s.unlock())
+	if s.logTo, err = process.OpenLog(dir); err != nil {
+		return nil, errors.Join(err, s.unlock())
 	}
 	s.log = loggerTo(s.logTo, o.logFormat)
 	if s.lock == nil {
 		return s, nil
 	}
-	public, err := listen(o.listen)
-	if err != nil {
+	if s.public, err = process.Listen(o.listen); err != nil {
 		return nil, errors.Join(err, s.unlock(), s.logTo.Close())
 	}
-	s.run = &service{public: public, trusted: o.trusted, header: o.header}
 	return s, nil
 }
 
@@ -108,7 +158,7 @@ func (s *session) unlock() error {
 	if s.lock == nil {
 		return nil
 	}
-	return s.lock.release()
+	return s.lock.Release()
 }
 
 // show runs the interface until the user leaves, and then does what the user
@@ -138,15 +188,8 @@ func (s *session) show(ctx context.Context, pretend bool) error {
 		if s.run == nil {
 			return
 		}
-		select {
-		case <-s.run.store.Broken():
-			s.leave.failed = s.run.diskBroken()
-			program.Quit()
-		case <-following.Done():
-		case err := <-s.run.broken:
-			s.leave.failed = tally.Errorf(tally.Internal, "serving %s: %w", s.run.public.Addr(), err)
-			program.Quit()
-		}
+		s.leave.failed = s.run.Wait(following.Done())
+		program.Quit()
 	})
 	_, err := program.Run()
 	stop()
@@ -173,7 +216,7 @@ func (s *session) guard(program *tea.Program) {
 func (s *session) start(ctx context.Context) error {
 	if s.lock == nil {
 		s.attach = attachTo(s.other.Socket, screens)
-		s.caller.set(s.attach)
+		s.caller.Set(s.attach)
 		return nil
 	}
 	if s.fill != nil {
@@ -182,20 +225,18 @@ func (s *session) start(ctx context.Context) error {
 		}
 	}
 	var err error
-	s.run.node, err = openNode(ctx, s.lock, nodeOptions{
-		dir: s.dir, profile: badgerdb.Profile(s.opts.profile), durability: badgerdb.Durability(s.opts.durability), log: s.log, version: s.app.version, forget: s.opts.forget,
-	})
+	if s.run, err = process.Open(ctx, s.lock, s.opts.process(s.app, s.dir, s.log)); err != nil {
+		return err
+	}
+	caller, err := s.run.Serve(s.public, s.opts.proxies)
 	if err != nil {
 		return err
 	}
-	if err := s.run.start(s.dir); err != nil {
-		return err
-	}
-	s.log.Info("serving", "base_url", baseURL(s.run.public.Addr()), "version", s.app.version, "data", s.dir)
-	s.run.caller.Program = screens
-	s.caller.set(s.run.caller)
+	s.log.Info("serving", "base_url", process.BaseURL(s.public.Addr()), "version", s.app.version, "data", s.dir)
+	caller.Program = screens
+	s.caller.Set(caller)
 	if s.begin != nil {
-		s.begin(s.run)
+		s.begin()
 	}
 	return nil
 }
@@ -208,7 +249,7 @@ func (s *session) interfaceOf(pretend bool) (*tui.App, *live.Source) {
 		Clock: time.Now, Zone: time.Local, Write: true,
 	}
 	options := tui.Options{
-		Env: env, Screens: tui.Screens(env), Theme: chosen, Pretend: pretend,
+		Env: env, Screens: tui.Screens(env), Theme: chosen, At: s.at, Pretend: pretend,
 		KeepTheme: s.keepTheme, Logger: s.log, LogFile: s.logTo.Name(),
 	}
 	if s.lock == nil {

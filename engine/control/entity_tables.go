@@ -11,7 +11,8 @@ import (
 // ClientTable shows clients.
 var ClientTable = NewTable(Table[ClientView]{
 	Thing: "client", Make: `tallygate clients create --name "Hotel Aurora" --limit cost=50/month`,
-	ID: func(v *ClientView) string { return string(v.ID) },
+	ID:    func(v *ClientView) string { return string(v.ID) },
+	Signs: true,
 	Tone: func(v *ClientView) Tone {
 		switch v.Status {
 		case tally.Active:
@@ -34,11 +35,11 @@ var ClientTable = NewTable(Table[ClientView]{
 		{Name: "gateway", Field: "gateway_slug", Hidden: true},
 		{Name: "now", Derived: true, Spare: 1, Get: func(v *ClientView) Value { return v.Refused.Value() }},
 		{Name: "status", Spare: 9, Words: tally.Status("").Words()},
-		{Name: "keys", Spare: 9},
-		{Name: "requests", Title: "month requests", Short: "requests", Field: "month.requests", Spare: 3},
-		{Name: "cost", Title: "month cost", Short: "cost", Field: "month.cost_nano_usd"},
-		{Name: "credits", Title: "month credits", Short: "credits", Field: "month.credits_nano_usd", Spare: 6},
-		{Name: "margin", Title: "month margin", Short: "margin", Derived: true, Spare: 6, Get: func(v *ClientView) Value { return v.Month.margin() }},
+		{Name: "keys", Sum: true, Spare: 9},
+		{Name: "requests", Sum: true, Title: "month requests", Short: "requests", Field: "month.requests", Spare: 3},
+		{Name: "cost", Sum: true, Title: "month cost", Short: "cost", Field: "month.cost_nano_usd"},
+		{Name: "credits", Sum: true, Title: "month credits", Short: "credits", Field: "month.credits_nano_usd", Spare: 6},
+		{Name: "margin", Sum: true, Title: "month margin", Short: "margin", Derived: true, Spare: 6, Get: func(v *ClientView) Value { return v.Month.margin() }},
 		{Name: "requests_30d", Title: "30d requests", Field: "last_30d.requests", Hidden: true},
 		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost_nano_usd", Hidden: true},
 		{Name: "used", Derived: true, Get: func(v *ClientView) Value { return usedOf(v.LimitStates) }},
@@ -51,6 +52,7 @@ var ClientTable = NewTable(Table[ClientView]{
 var KeyTable = NewTable(Table[KeyView]{
 	Thing: "key", Make: "tallygate keys create --client CLIENT --label LABEL",
 	ID:     func(v *KeyView) string { return string(v.ID) },
+	Signs:  true,
 	Tone:   func(v *KeyView) Tone { return refusedTone(v.Refused, stateTone(v.State)) },
 	Text:   func(v *KeyView) string { return joinLines(v.Label, v.ClientSlug, v.Masked, string(v.ID)) },
 	Orders: []string{"client", "last", "cost", "expires"},
@@ -63,10 +65,10 @@ var KeyTable = NewTable(Table[KeyView]{
 		{Name: "now", Derived: true, Spare: 1, Get: func(v *KeyView) Value { return v.Refused.Value() }},
 		{Name: "grace", Title: "old works until", Field: "old_works_until", Spare: 5},
 		{Name: "expires", Field: "expires_at", Spare: 3},
-		{Name: "requests", Title: "month requests", Short: "requests", Field: "month.requests", Spare: 4},
-		{Name: "cost", Title: "month cost", Short: "cost", Field: "month.cost_nano_usd"},
-		{Name: "credits", Title: "month credits", Short: "credits", Field: "month.credits_nano_usd", Spare: 9},
-		{Name: "margin", Title: "month margin", Short: "margin", Derived: true, Spare: 9, Get: func(v *KeyView) Value { return v.Month.margin() }},
+		{Name: "requests", Sum: true, Title: "month requests", Short: "requests", Field: "month.requests", Spare: 4},
+		{Name: "cost", Sum: true, Title: "month cost", Short: "cost", Field: "month.cost_nano_usd"},
+		{Name: "credits", Sum: true, Title: "month credits", Short: "credits", Field: "month.credits_nano_usd", Spare: 9},
+		{Name: "margin", Sum: true, Title: "month margin", Short: "margin", Derived: true, Spare: 9, Get: func(v *KeyView) Value { return v.Month.margin() }},
 		{Name: "requests_30d", Title: "30d requests", Field: "last_30d.requests", Hidden: true},
 		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost_nano_usd", Hidden: true},
 		{Name: "used", Derived: true, Spare: 2, Get: func(v *KeyView) Value { return usedOf(v.LimitStates) }},
@@ -79,6 +81,7 @@ var KeyTable = NewTable(Table[KeyView]{
 var GatewayTable = NewTable(Table[GatewayView]{
 	Thing: "gateway", Make: "tallygate gateways create --name main",
 	ID:     func(v *GatewayView) string { return string(v.ID) },
+	Signs:  true,
 	Tone:   func(v *GatewayView) Tone { return refusedTone(v.Refused, onTone(v.Enabled)) },
 	Text:   func(v *GatewayView) string { return joinLines(v.Name, v.Slug, v.PublicID, v.PublicURL) },
 	Orders: []string{"gateway", "cost", "used", "clients"},
@@ -90,11 +93,11 @@ var GatewayTable = NewTable(Table[GatewayView]{
 		{Name: "access", Spare: 5},
 		{Name: "on", Field: "enabled", Spare: 2, Words: onOffWords, Get: func(v *GatewayView) Value { return WordOf(onOff(v.Enabled)) }},
 		{Name: "now", Derived: true, Spare: 1, Get: func(v *GatewayView) Value { return v.Refused.Value() }},
-		{Name: "clients", Spare: 1},
-		{Name: "requests", Title: "month requests", Short: "requests", Field: "month.requests", Spare: 3},
-		{Name: "cost", Title: "month cost", Short: "cost", Field: "month.cost_nano_usd"},
-		{Name: "credits", Title: "month credits", Short: "credits", Field: "month.credits_nano_usd", Spare: 7},
-		{Name: "margin", Title: "month margin", Short: "margin", Derived: true, Spare: 7, Get: func(v *GatewayView) Value { return v.Month.margin() }},
+		{Name: "clients", Sum: true, Spare: 1},
+		{Name: "requests", Sum: true, Title: "month requests", Short: "requests", Field: "month.requests", Spare: 3},
+		{Name: "cost", Sum: true, Title: "month cost", Short: "cost", Field: "month.cost_nano_usd"},
+		{Name: "credits", Sum: true, Title: "month credits", Short: "credits", Field: "month.credits_nano_usd", Spare: 7},
+		{Name: "margin", Sum: true, Title: "month margin", Short: "margin", Derived: true, Spare: 7, Get: func(v *GatewayView) Value { return v.Month.margin() }},
 		{Name: "requests_30d", Title: "30d requests", Field: "last_30d.requests", Hidden: true},
 		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost_nano_usd", Hidden: true},
 		{Name: "used", Derived: true, Get: func(v *GatewayView) Value { return usedOf(v.LimitStates) }},
@@ -108,7 +111,8 @@ const manyFailed = 3
 // ProviderTable shows providers.
 var ProviderTable = NewTable(Table[ProviderView]{
 	Thing: "provider", Make: "tallygate providers create --name openai --kind openai --api-key-env OPENAI_API_KEY",
-	ID: func(v *ProviderView) string { return string(v.ID) },
+	ID:    func(v *ProviderView) string { return string(v.ID) },
+	Signs: true,
 	Tone: func(v *ProviderView) Tone {
 		if v.State() == "failing" && v.Failing >= manyFailed {
 			return Bad
@@ -123,11 +127,11 @@ var ProviderTable = NewTable(Table[ProviderView]{
 		{Name: "day", Title: "24h", Field: "last_24h.requests", Spare: 1},
 		{Name: "median", Title: "24h median", Short: "median", Field: "last_24h.p50_ms", Spare: 3},
 		{Name: "models", Spare: 4},
-		{Name: "requests", Title: "month requests", Short: "requests", Field: "month.requests", Spare: 5},
-		{Name: "cost", Title: "month cost", Short: "cost", Field: "month.cost_nano_usd"},
+		{Name: "requests", Sum: true, Title: "month requests", Short: "requests", Field: "month.requests", Spare: 5},
+		{Name: "cost", Sum: true, Title: "month cost", Short: "cost", Field: "month.cost_nano_usd"},
 		{Name: "requests_30d", Title: "30d requests", Field: "last_30d.requests", Hidden: true},
 		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost_nano_usd", Hidden: true},
-		{Name: "failed", Title: "24h failed", Short: "failed", Derived: true, Spare: 2, Get: func(v *ProviderView) Value { return orNone(CountOf(v.Failures.Total())) }},
+		{Name: "failed", Sum: true, Title: "24h failed", Short: "failed", Derived: true, Spare: 2, Get: func(v *ProviderView) Value { return orNone(CountOf(v.Failures.Total())) }},
 		{Name: "keys", Field: "key_hints", Spare: 8, Get: func(v *ProviderView) Value { return WordOf(strings.Join(v.KeyHints, " ")) }},
 		{Name: "address", Field: "base_url", Spare: 7},
 	},
@@ -158,7 +162,8 @@ var KindTable = NewTable(Table[ProviderKindView]{
 // ModelTable shows models with the price in force for a short prompt.
 var ModelTable = NewTable(Table[ModelView]{
 	Thing: "model", Make: "tallygate models import PROVIDER",
-	ID: func(v *ModelView) string { return string(v.ID) },
+	ID:    func(v *ModelView) string { return string(v.ID) },
+	Signs: true,
 	Tone: func(v *ModelView) Tone {
 		if !v.Priced && v.Model.Enabled {
 			return Warn
@@ -178,8 +183,8 @@ var ModelTable = NewTable(Table[ModelView]{
 		{Name: "longest", Field: "max_output_tokens", Title: "max output", Spare: 6, NoZero: true},
 		{Name: "input", Title: "in $/M", Field: "input_usd", Get: func(v *ModelView) Value { return v.rate(v.InputUSD) }},
 		{Name: "output", Title: "out $/M", Field: "output_usd", Get: func(v *ModelView) Value { return v.rate(v.OutputUSD) }},
-		{Name: "requests", Title: "month requests", Short: "requests", Field: "month.requests", Spare: 4, NoZero: true},
-		{Name: "cost", Title: "month cost", Short: "cost", Field: "month.cost_nano_usd", Spare: 3, Get: func(v *ModelView) Value {
+		{Name: "requests", Sum: true, Title: "month requests", Short: "requests", Field: "month.requests", Spare: 4, NoZero: true},
+		{Name: "cost", Sum: true, Title: "month cost", Short: "cost", Field: "month.cost_nano_usd", Spare: 3, Get: func(v *ModelView) Value {
 			m := MoneyOf(v.Month.CostNanoUSD)
 			m.Void = v.Month.Requests == 0
 			return m
@@ -200,6 +205,7 @@ func (v *ModelView) rate(usd string) Value {
 var TokenTable = NewTable(Table[TokenView]{
 	Thing: "access token", Make: "tallygate tokens mint",
 	ID:     func(v *TokenView) string { return v.ID },
+	Signs:  true,
 	Tone:   func(v *TokenView) Tone { return refusedTone(v.Refused, stateTone(v.State)) },
 	Orders: []string{"last", "cost", "used", "expires"},
 	Columns: []Column[TokenView]{
@@ -208,9 +214,9 @@ var TokenTable = NewTable(Table[TokenView]{
 		{Name: "state", Words: []string{"active", "used up", "expired", "revoked", "unknown"}, Get: func(v *TokenView) Value { return WordOf(v.State) }},
 		{Name: "now", Derived: true, Spare: 1, Get: func(v *TokenView) Value { return v.Refused.Value() }},
 		{Name: "expires", Field: "expires_at", Spare: 4},
-		{Name: "requests", Field: "used.requests"},
-		{Name: "refused", Field: "used.refused", Spare: 5, NoZero: true},
-		{Name: "cost", Field: "used.cost_nano_usd"},
+		{Name: "requests", Sum: true, Field: "used.requests"},
+		{Name: "refused", Sum: true, Field: "used.refused", Spare: 5, NoZero: true},
+		{Name: "cost", Sum: true, Field: "used.cost_nano_usd"},
 		{Name: "used", Derived: true, Spare: 2, Get: func(v *TokenView) Value { return usedOf(v.Limits) }},
 		{Name: "left", Derived: true, Spare: 6, Get: func(v *TokenView) Value { return WordOf(leftText(v.Limits)) }},
 		{Name: "last", Field: "last_used_at", Title: "last used", Short: "last", Spare: 1},
@@ -225,9 +231,9 @@ var VisitorTable = NewTable(Table[Visitor]{
 		{Name: "network"},
 		{Name: "visitor", Spare: 3},
 		{Name: "country"},
-		{Name: "requests"},
-		{Name: "refused", NoZero: true},
-		{Name: "cost", Field: "cost_nano_usd"},
+		{Name: "requests", Sum: true},
+		{Name: "refused", Sum: true, NoZero: true},
+		{Name: "cost", Sum: true, Field: "cost_nano_usd"},
 		{Name: "first", Field: "first_seen_at", Title: "first seen", Short: "first", Spare: 2},
 		{Name: "last", Field: "last_seen_at", Title: "last seen", Short: "last", Spare: 1},
 	},

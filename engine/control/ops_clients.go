@@ -28,7 +28,7 @@ type ClientFields struct {
 // CreateClient makes a client; Name is required.
 type CreateClient struct {
 	Slug    string `json:"slug,omitempty" help:"short name; made from the name if left out"`
-	Gateway string `json:"gateway,omitempty" of:"gateway" help:"its gateway; may be left out if there is one"`
+	Gateway string `json:"gateway,omitempty" of:"gateway" unset:"the oldest" help:"its gateway; default: TALLYGATE_GATEWAY, or the oldest"`
 	ClientFields
 }
 
@@ -99,6 +99,8 @@ type UpdateKey struct {
 	Label   *string           `json:"label,omitempty" help:"new label"`
 	Expires *Expiry           `json:"expires,omitempty" help:"how long it works from now, a date, or never"`
 	Limits  []tally.LimitEdit `json:"limits,omitempty" flag:"limit" help:"METRIC=MAX/WINDOW; repeat; MAX none removes"`
+	// EndGrace ends the grace that a rotation has given the key before it.
+	EndGrace bool `json:"end_grace,omitempty" help:"the old key of a rotation, which still works, stops at once"`
 }
 
 // RaiseKey raises a limit of a key for a while.
@@ -142,7 +144,7 @@ type KeyView struct {
 var (
 	KeysList   = Op[ListKeys, []KeyView]{"keys.list", Read, "list keys"}
 	KeysCreate = Op[CreateKey, KeyCreated]{"keys.create", Write, "issue a key; prints it once"}
-	KeysUpdate = Op[UpdateKey, KeyView]{"keys.update", Write, "change a key's label, expiry or limits"}
+	KeysUpdate = Op[UpdateKey, KeyView]{"keys.update", Write, "change a key's label, expiry or limits, or end the grace of the one before"}
 	KeysRaise  = Op[RaiseKey, LimitState]{"keys.raise", Write, "raise a limit of a key until a date; it ends by itself"}
 	KeysRotate = Op[RotateKey, KeyCreated]{"keys.rotate", Write, "replace a key; prints the new one once"}
 	KeysRevoke = Op[PickKey, KeyView]{"keys.revoke", Write, "revoke a key for good"}

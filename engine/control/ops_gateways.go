@@ -64,6 +64,7 @@ type RaiseGateway struct {
 type GatewayView struct {
 	tally.Gateway
 	ProviderNames []string     `json:"provider_names"` // in fallback order
+	Default       bool         `json:"default"`        // it is meant where a gateway is needed and none named
 	LimitStates   []LimitState `json:"limit_states"`
 	Clients       int          `json:"clients"`
 	Countries     []Part       `json:"visitors_24h"`          // by country, the busiest first

@@ -21,7 +21,7 @@ type TokenFields struct {
 
 // MintToken makes an access token of a gateway, signed with its private key.
 type MintToken struct {
-	Gateway string `json:"gateway,omitempty" of:"gateway" help:"its gateway; may be left out if there is one"`
+	Gateway string `json:"gateway,omitempty" of:"gateway" unset:"the oldest" help:"its gateway; default: TALLYGATE_GATEWAY, or the oldest"`
 	TokenFields
 }
 
@@ -78,7 +78,7 @@ type TokenView struct {
 // RevokeToken ends access tokens before their time.
 type RevokeToken struct {
 	Token   string `json:"token,omitempty" arg:"1?" help:"its id, tok_…, or the token itself"`
-	Gateway string `json:"gateway,omitempty" of:"gateway" help:"its gateway; needed with --all, and if there are several"`
+	Gateway string `json:"gateway,omitempty" of:"gateway" help:"its gateway; needed with --all if there are several, and for a token that was never seen"`
 	All     bool   `json:"all,omitempty" help:"every access token that was issued until now"`
 }
 

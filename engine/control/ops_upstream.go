@@ -38,7 +38,7 @@ type UpdateProvider struct {
 
 // OrderProviders sets a fallback order.
 type OrderProviders struct {
-	Gateway   string   `json:"gateway,omitempty" of:"gateway" help:"gateway; may be left out if there is one"`
+	Gateway   string   `json:"gateway,omitempty" of:"gateway" unset:"the oldest" help:"gateway; default: TALLYGATE_GATEWAY, or the oldest"`
 	Providers []string `json:"providers" arg:"*" of:"provider" help:"names, the first is asked first"`
 }
 

@@ -132,6 +132,19 @@ type Status struct {
 	Last24Hours Sums            `json:"last_24h"`
 }
 
+// Stop ends the process that serves.
+type Stop struct {
+	Now bool `json:"now,omitempty" help:"cut off requests under way; they are settled at what they have delivered"`
+}
+
+// Stopping is a process that was told to stop, and what it had under way then.
+type Stopping struct {
+	PID      int    `json:"pid"`
+	BaseURL  string `json:"base_url"`
+	InFlight int    `json:"in_flight"`
+	Waiting  int    `json:"waiting"`
+}
+
 // Checked is what the check of a night has found.
 type Checked struct {
 	At     time.Time `json:"at"`
@@ -163,6 +176,9 @@ type Setup struct {
 	// Limits are the client's; nil for limits that let it try things out.
 	Limits    []tally.LimitEdit `json:"limits,omitempty" flag:"limit" help:"METRIC=MAX/WINDOW of the first client, like cost=5/month; repeat; default: safe ones"`
 	Providers []SetupProvider   `json:"providers,omitempty" flag:"-"`
+	// BaseURL is where it will be served, "" for the usual; what serves already knows
+	// better.
+	BaseURL string `json:"base_url,omitempty" flag:"-"`
 }
 
 // SetupProvider is a provider found in the environment.
@@ -241,8 +257,11 @@ var (
 	// EngineSeconds tells of the seconds with traffic in the last 15 minutes, the
 	// oldest first; each is named by its end. The first one is there without
 	// traffic as well: figures begin with it. Later ones come as events.
-	EngineSeconds       = Op[None, []tally.Second]{"engine.seconds", Read, "show the traffic of the last 15 minutes, second by second"}
-	EngineSetup         = Op[Setup, SetupDone]{"engine.setup", Write, "set up an empty store"}
+	EngineSeconds = Op[None, []tally.Second]{"engine.seconds", Read, "show the traffic of the last 15 minutes, second by second"}
+	EngineSetup   = Op[Setup, SetupDone]{"engine.setup", Write, "set up an empty store"}
+	// EngineStop answers at once; the process goes on until requests under way have
+	// finished, or were cut off. Told again with Now, it does not wait any longer.
+	EngineStop          = Op[Stop, Stopping]{"engine.stop", Write, "end the process that serves, once requests under way have finished"}
 	EngineTry           = Op[Try, Tried]{"engine.try", Write, "send one request and explain every check it passed"}
 	EngineVerify        = Op[None, tally.Report]{"engine.verify", Read, "replay the records and prove counters and rollups"}
 	SettingsShow        = Op[None, tally.Settings]{"settings.show", Read, "show the settings"}

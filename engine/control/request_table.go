@@ -1,7 +1,6 @@
 package control
 
 import (
-	"strconv"
 	"strings"
 
 	"tallygate/engine/tally"
@@ -33,13 +32,13 @@ var RequestTable = NewTable(Table[RequestView]{
 		{Name: "outcome", Words: tally.Outcome("").Words()},
 		{Name: "stream", Hidden: true},
 		{Name: "basis", Hidden: true},
-		{Name: "input", Field: "input_tokens", Spare: 4, NoZero: true},
+		{Name: "input", Sum: true, Field: "input_tokens", Spare: 4, NoZero: true},
 		{Name: "cached_input_tokens", Field: "tokens.cached_input", Hidden: true},
 		{Name: "cache_write_tokens", Field: "tokens.cache_write", Hidden: true},
-		{Name: "output", Field: "output_tokens", Spare: 3, NoZero: true},
+		{Name: "output", Sum: true, Field: "output_tokens", Spare: 3, NoZero: true},
 		{Name: "reasoning_tokens", Field: "tokens.reasoning", Hidden: true},
 		{Name: "tokens", Hidden: true, Spare: 3, Derived: true, Get: func(v *RequestView) Value { return CountOf(v.InputTokens + v.OutputTokens) }},
-		{Name: "cost", Field: "cost_nano_usd"},
+		{Name: "cost", Sum: true, Field: "cost_nano_usd"},
 		{Name: "credits", Field: "credits_nano_usd", Hidden: true},
 		{Name: "first_byte", Field: "first_byte_ms", Title: "first", Spare: 8},
 		{Name: "latency", Field: "total_ms", Spare: 2},
@@ -79,16 +78,6 @@ func outcomeTone(o tally.Outcome) Tone {
 		return Faint
 	}
 	return Plain
-}
-
-func boolOf(b bool) Value { return WordOf(strconv.FormatBool(b)) }
-
-// moneyIf is an amount that may not be there.
-func moneyIf(n *tally.NanoUSD) Value {
-	if n == nil {
-		return Value{Unit: UnitMoney, Void: true}
-	}
-	return MoneyOf(*n)
 }
 
 // triesText writes attempts as "spare timeout 0.0012; openai ok 0.0004": provider,

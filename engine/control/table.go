@@ -21,6 +21,21 @@ const (
 	Bad   Tone = "bad"
 )
 
+// Sign is the tone in one character, beside the word that says it.
+func (t Tone) Sign() string {
+	switch t {
+	case Good:
+		return "●"
+	case Warn:
+		return "◐"
+	case Bad:
+		return "✗"
+	case Faint:
+		return "○"
+	}
+	return " "
+}
+
 // Column is one figure or word of what an operation returns. It is declared once
 // and stands in tables, filters, orders and CSV.
 type Column[V any] struct {
@@ -41,6 +56,8 @@ type Column[V any] struct {
 	// Hidden columns stand in CSV and filters only; Derived ones, which others
 	// tell, in all but CSV.
 	Hidden, Derived bool
+	// Sum says that the column adds up: the last line of a table has what it comes to.
+	Sum bool
 	// Words are all that it can be, if it is one of a few; a filter refuses others.
 	Words []string
 	// Get is what stands in it; nil: what its field holds. It must take a zero V: the
@@ -79,6 +96,7 @@ type Table[V any] struct {
 	Make    string
 	ID      func(*V) string
 	Tone    func(*V) Tone
+	Signs   bool // the tone of a row is what state the thing is in, and has a sign
 	Columns []Column[V]
 	// Text is what words of a filter are looked for in; nil: all columns of words.
 	Text func(*V) string
@@ -134,6 +152,25 @@ func (t *Table[V]) Column(name string) *Column[V] {
 		}
 	}
 	return nil
+}
+
+// ToneOf is how a row stands out.
+func (t *Table[V]) ToneOf(v *V) Tone {
+	if t.Tone == nil {
+		return Plain
+	}
+	return t.Tone(v)
+}
+
+// SumOf is what a column of numbers comes to; none where no row has one.
+func (c *Column[V]) SumOf(rows []V) Value {
+	sum := Value{Unit: c.Unit(), Void: true}
+	for i := range rows {
+		if x := c.Get(&rows[i]); !x.Void {
+			sum.N, sum.Void = sum.N+x.N, false
+		}
+	}
+	return sum
 }
 
 // Names lists the names of the columns.
@@ -240,7 +277,7 @@ func (t *Table[V]) parseTerm(word string, c Calendar) (x term[V], err error) {
 	value = strings.Trim(value, `"`)
 	for _, op := range [...]string{">=", "<=", ">", "<", "="} {
 		if rest, cut := strings.CutPrefix(value, op); cut {
-			x.op, value = op, rest
+			x.op, value = op, strings.Trim(rest, `"`)
 			break
 		}
 	}

@@ -1,6 +1,6 @@
 //go:build !unix
 
-package main
+package process
 
 // files tells that nothing limits the files that the process has open.
 func files() (limit, open int) { return 0, 0 }

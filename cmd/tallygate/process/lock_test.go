@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"context"
@@ -24,15 +24,15 @@ func TestLockIsOfOneProcess(t *testing.T) {
 	if !errors.Is(err, errLocked) || other.PID != os.Getpid() || other.Doing != "serve" || other.Socket != "/somewhere/control.sock" {
 		t.Fatalf("got %+v, %v", other, err)
 	}
-	if err := first.release(); err != nil {
+	if err := first.Release(); err != nil {
 		t.Fatal(err)
 	}
 	second, _, err := takeLock(dir, "clients list")
 	if err != nil {
 		t.Fatalf("a lock that was released: %v", err)
 	}
-	defer second.release()
-	if h := readHolder(dir); h.Doing != "clients list" || h.Socket != "" {
+	defer second.Release()
+	if h := ReadHolder(dir); h.Doing != "clients list" || h.Socket != "" {
 		t.Errorf("the file still speaks of another process: %+v", h)
 	}
 }
@@ -45,11 +45,11 @@ func TestStaleLockFile(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, lockFile), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		l, other, err := lockOrServer(t.Context(), dir, "test")
+		l, other, err := Take(t.Context(), dir, "test")
 		if err != nil || l == nil {
 			t.Fatalf("%q: got %v, %+v, %v", text, l, other, err)
 		}
-		l.release()
+		l.Release()
 	}
 }
 
@@ -63,22 +63,22 @@ func TestLockIsWaitedFor(t *testing.T) {
 	released := make(chan error)
 	go func() {
 		time.Sleep(50 * time.Millisecond)
-		released <- first.release()
+		released <- first.Release()
 	}()
-	second, _, err := lockOrServer(t.Context(), dir, "clients list")
+	second, _, err := Take(t.Context(), dir, "clients list")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer second.release()
+	defer second.Release()
 	if err := <-released; err != nil {
 		t.Fatal(err)
 	}
 	impatient, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := lockOrServer(impatient, dir, "verify"); !errors.Is(err, errInterrupted) {
+	if _, _, err := Take(impatient, dir, "verify"); !errors.Is(err, context.Canceled) {
 		t.Errorf("an interrupted wait: %v", err)
 	}
-	e := tally.AsError(inUse(dir, readHolder(dir)))
+	e := tally.AsError(ReadHolder(dir).InUse(dir))
 	if e.Code != tally.InUse || e.Hint == "" {
 		t.Errorf("got %+v", e)
 	}

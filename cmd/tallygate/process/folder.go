@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"errors"
@@ -13,13 +13,14 @@ import (
 
 // What lies in a data folder. The lock file is made first.
 const (
+	LogFile     = "tallygate.log"
 	lockFile    = "tallygate.lock"
-	storeFolder = "store"
+	StoreFolder = "store"
 	keyFile     = "secrets.key" // wraps the secrets in the store; backups leave it out
 )
 
-// defaultData is the platform's usual place for the data of programs.
-func defaultData(env func(string) (string, bool)) (string, error) {
+// DefaultFolder is the platform's usual place for the data of programs.
+func DefaultFolder(env func(string) (string, bool)) (string, error) {
 	get := func(name string) string { v, _ := env(name); return v }
 	home := get("HOME")
 	switch {
@@ -37,39 +38,15 @@ func defaultData(env func(string) (string, bool)) (string, error) {
 	return "", tally.Errorf(tally.Invalid, "there is no home folder to keep data in").WithHint("name a folder with --data or TALLYGATE_DATA")
 }
 
-func defaultDataShown(env func(string) (string, bool)) string {
-	dir, err := defaultData(env)
-	if err != nil {
-		return "none"
-	}
-	return dir
-}
-
-// dataDir is the absolute path of the data folder, which need not exist.
-func (a *app) dataDir() (string, error) {
-	dir := a.data
-	if dir == "" {
-		var err error
-		if dir, err = defaultData(a.env); err != nil {
-			return "", err
-		}
-	}
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return "", tally.Errorf(tally.Invalid, "data folder: %w", err)
-	}
-	return abs, nil
-}
-
-// hasStore reports whether a data folder was used before.
-func hasStore(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, storeFolder))
+// HasStore reports whether a data folder was used before.
+func HasStore(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, StoreFolder))
 	return err == nil
 }
 
-// prepareData makes the data folder, or makes sure that an existing one is ours
+// Prepare makes the data folder, or makes sure that an existing one is ours
 // and closed to others: a store that others can write is no proof of anything.
-func prepareData(dir string) error {
+func Prepare(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return folderError(dir, err)
 	}
@@ -85,6 +62,15 @@ func prepareData(dir string) error {
 		return tally.Errorf(tally.Invalid, "%s holds other files and no data of tallygate", dir).WithHint("name a folder of its own with --data; it will be made")
 	}
 	return checkFolder(dir, len(entries) == 0)
+}
+
+// OpenLog opens the log of a folder whose process has no other place for one.
+func OpenLog(dir string) (*os.File, error) {
+	log, err := os.OpenFile(filepath.Join(dir, LogFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, folderError(dir, err)
+	}
+	return log, nil
 }
 
 func folderError(dir string, err error) error {

@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"context"
@@ -8,23 +8,24 @@ import (
 	"tallygate/engine/tally"
 )
 
-// lateCaller is a caller whose engine is still coming up: calls wait for it, so
+// Late is a caller whose engine is still coming up: calls wait for it, so
 // that whoever makes them need not know.
-type lateCaller struct {
+type Late struct {
 	ready  chan struct{} // closed once caller is there
 	caller control.Caller
 }
 
-func newLateCaller() *lateCaller { return &lateCaller{ready: make(chan struct{})} }
+// NewLate makes a caller whose engine is given by Set.
+func NewLate() *Late { return &Late{ready: make(chan struct{})} }
 
-// set gives the engine. It is called once.
-func (l *lateCaller) set(c control.Caller) {
+// Set gives the engine. It is called once.
+func (l *Late) Set(c control.Caller) {
 	l.caller = c
 	close(l.ready)
 }
 
 // wait returns once there is an engine, or when ctx ends.
-func (l *lateCaller) wait(ctx context.Context) error {
+func (l *Late) wait(ctx context.Context) error {
 	select {
 	case <-l.ready:
 		return nil
@@ -34,7 +35,7 @@ func (l *lateCaller) wait(ctx context.Context) error {
 }
 
 // Call implements control.Caller.
-func (l *lateCaller) Call(ctx context.Context, op string, in, out any) error {
+func (l *Late) Call(ctx context.Context, op string, in, out any) error {
 	if err := l.wait(ctx); err != nil {
 		return err
 	}
@@ -42,7 +43,7 @@ func (l *lateCaller) Call(ctx context.Context, op string, in, out any) error {
 }
 
 // Events implements control.Caller.
-func (l *lateCaller) Events(ctx context.Context, after uint64) iter.Seq2[control.Event, error] {
+func (l *Late) Events(ctx context.Context, after uint64) iter.Seq2[control.Event, error] {
 	return func(yield func(control.Event, error) bool) {
 		if err := l.wait(ctx); err != nil {
 			yield(control.Event{}, err)

@@ -1,6 +1,6 @@
 //go:build unix
 
-package main
+package process
 
 import (
 	"os"
@@ -11,9 +11,9 @@ import (
 	"tallygate/engine/tally"
 )
 
-// restrictNewFiles makes everything that the process creates its owner's only:
+// RestrictNewFiles makes everything that the process creates its owner's only:
 // the store chooses wider modes for some of its files.
-func restrictNewFiles() { syscall.Umask(0o077) }
+func RestrictNewFiles() { syscall.Umask(0o077) }
 
 // checkFolder refuses a data folder that others may enter. An empty one of ours
 // that others could only have read is closed to them instead.

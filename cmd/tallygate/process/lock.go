@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"encoding/json"
@@ -10,70 +10,70 @@ import (
 	"tallygate/engine/tally"
 )
 
-// holder is what the lock file says about the process that holds the lock.
-type holder struct {
+// Holder is what the lock file says about the process that holds the lock.
+type Holder struct {
 	PID    int    `json:"pid"`
 	Doing  string `json:"doing"`            // the command, for people
 	Socket string `json:"socket,omitempty"` // where its engine answers; "" while it does not
 }
 
-// lock is the right to open the store of a data folder. The operating system
+// Lock is the right to open the store of a data folder. The operating system
 // lets go of it when the process ends, however it ends; what the file says then
 // is stale.
-type lock struct {
+type Lock struct {
 	file *os.File
-	holder
+	Holder
 }
 
 // errLocked says that another process has the lock.
 var errLocked = errors.New("another process has the lock")
 
 // takeLock takes the lock of a prepared data folder. If it is taken, the error
-// is errLocked, and the holder is what the file says, as far as it can be read:
+// is errLocked, and the Holder is what the file says, as far as it can be read:
 // the other process may be writing it.
-func takeLock(dir, doing string) (*lock, holder, error) {
+func takeLock(dir, doing string) (*Lock, Holder, error) {
 	path := filepath.Join(dir, lockFile)
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, holder{}, folderError(dir, err)
+		return nil, Holder{}, folderError(dir, err)
 	}
 	locked, err := tryLock(file)
 	if err != nil {
 		file.Close()
-		return nil, holder{}, tally.Errorf(tally.Internal, "lock file %s: %w", path, err).WithHint("the data folder must be on a file system that has locks")
+		return nil, Holder{}, tally.Errorf(tally.Internal, "lock file %s: %w", path, err).WithHint("the data folder must be on a file system that has locks")
 	}
 	if !locked {
 		file.Close()
-		return nil, readHolder(dir), errLocked
+		return nil, ReadHolder(dir), errLocked
 	}
-	if stale := readHolder(dir); stale.Socket != "" { // its process was killed
+	if stale := ReadHolder(dir); stale.Socket != "" { // its process was killed
 		control.RemoveSocket(stale.Socket)
 	}
-	l := &lock{file: file, holder: holder{PID: os.Getpid(), Doing: doing}}
+	l := &Lock{file: file, Holder: Holder{PID: os.Getpid(), Doing: doing}}
 	if err := l.write(); err != nil {
 		file.Close()
-		return nil, holder{}, err
+		return nil, Holder{}, err
 	}
-	return l, holder{}, nil
+	return l, Holder{}, nil
 }
 
-// readHolder says what the lock file says. Unless the lock was found taken, that
+// ReadHolder says what the lock file says. Unless the lock was found taken, that
 // may be about a process that has ended.
-func readHolder(dir string) holder {
-	var h holder
+func ReadHolder(dir string) Holder {
+	var h Holder
 	text, _ := os.ReadFile(filepath.Join(dir, lockFile))
 	json.Unmarshal(text, &h) // what cannot be read is unknown
 	return h
 }
 
 // announce tells others where the engine answers.
-func (l *lock) announce(socket string) error {
+func (l *Lock) announce(socket string) error {
 	l.Socket = socket
 	return l.write()
 }
 
-func (l *lock) write() error {
-	text, err := json.Marshal(l.holder)
+func (l *Lock) write() error {
+	text, err := json.Marshal(l.Holder)
 	if err == nil {
 		err = l.file.Truncate(0)
 	}
@@ -86,9 +86,9 @@ func (l *lock) write() error {
 	return nil
 }
 
-// release lets others have the lock. The file stays: removing it would let two
+// Release lets others have the lock. The file stays: removing it would let two
 // processes lock two files of one name.
-func (l *lock) release() error {
+func (l *Lock) Release() error {
 	l.file.Truncate(0) // so that nobody looks for us; best effort
 	return l.file.Close()
 }

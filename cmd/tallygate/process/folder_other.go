@@ -1,10 +1,10 @@
 //go:build !unix
 
-package main
+package process
 
-// restrictNewFiles has nothing to do: files inherit the access list of the
+// RestrictNewFiles has nothing to do: files inherit the access list of the
 // user's profile.
-func restrictNewFiles() {}
+func RestrictNewFiles() {}
 
 // checkFolder relies on the access list that a folder inherits.
 func checkFolder(string, bool) error { return nil }

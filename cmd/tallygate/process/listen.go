@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"errors"
@@ -11,8 +11,8 @@ import (
 	"tallygate/engine/tally"
 )
 
-// splitAddress reads an address to listen on.
-func splitAddress(address string) (host string, port uint16, err error) {
+// SplitAddress reads an address to listen on.
+func SplitAddress(address string) (host string, port uint16, err error) {
 	host, text, err := net.SplitHostPort(address)
 	if err != nil {
 		return "", 0, tally.Errorf(tally.Invalid, "%q is not an address to listen on", address).WithHint("like 127.0.0.1:4283, or :4283 for all networks")
@@ -24,10 +24,10 @@ func splitAddress(address string) (host string, port uint16, err error) {
 	return host, uint16(n), nil
 }
 
-// listen opens the public listener. A busy port is an error that says how to
+// Listen opens the public listener. A busy port is an error that says how to
 // find out who has it.
-func listen(address string) (net.Listener, error) {
-	host, port, err := splitAddress(address)
+func Listen(address string) (net.Listener, error) {
+	host, port, err := SplitAddress(address)
 	if err != nil {
 		return nil, err
 	}
@@ -74,14 +74,18 @@ func whoHas(port uint16) string {
 	return "ss -ltnp 'sport = :" + n + "'"
 }
 
-// baseURL is the address that client apps on this machine use. A listener on
+// BaseURL is the address that client apps on this machine use. A listener on
 // all networks is reached here by loopback.
-func baseURL(addr net.Addr) string {
-	host, port, err := net.SplitHostPort(addr.String())
-	if err != nil {
+func BaseURL(addr net.Addr) string { return BaseURLOf(addr.String()) }
+
+// BaseURLOf is the base URL of an address to listen on; "" if that is none, or of any
+// free port.
+func BaseURLOf(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || port == "0" {
 		return ""
 	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
 	return "http://" + net.JoinHostPort(host, port) + "/v1"

@@ -1,0 +1,157 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+
+	"tallygate/assets"
+	"tallygate/engine"
+	"tallygate/engine/control"
+	"tallygate/engine/feed"
+	"tallygate/providers"
+	"tallygate/providers/openai"
+	"tallygate/providers/sim"
+	"tallygate/storage"
+	"tallygate/storage/badgerdb"
+)
+
+// keptEvents is how many events a reader may fall behind.
+const keptEvents = 1024
+
+// Options say how to run an engine over a data folder.
+type Options struct {
+	Dir        string
+	Profile    badgerdb.Profile
+	Durability badgerdb.Durability
+	Log        *slog.Logger
+	Version    string
+	Forget     bool // start although the key file is lost
+	Reads      bool // for a look at what is there: nothing is settled, pruned or otherwise changed
+}
+
+// Process is an engine with its store and the lock of their folder. It serves
+// nobody until it is told to.
+type Process struct {
+	Options
+	lock    *Lock
+	told    order // to end
+	store   *badgerdb.Store
+	engine  *engine.Engine
+	stop    context.CancelFunc // ends what runs in the background; nil before Start
+	running sync.WaitGroup
+	socket  string // where other processes reach it; "" if they cannot
+
+	// Of a process that serves; server is nil before Serve.
+	public  net.Listener
+	server  *http.Server
+	door    door
+	caller  *control.Client
+	broken  chan error // gets the error that ended the public plane
+	serving chan struct{}
+}
+
+// Open opens the store and assembles the engine. The lock is the process's once it
+// has succeeded.
+func Open(ctx context.Context, l *Lock, o Options) (*Process, error) {
+	events := feed.New(keptEvents)
+	store, err := o.open(ctx, events.Publish)
+	if err != nil {
+		return nil, err
+	}
+	p := &Process{Options: o, lock: l, store: store, told: newOrder()}
+	with := o.engine(store, events)
+	with.Stop = p.told.give
+	if p.engine, err = engine.New(ctx, with); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return p, nil
+}
+
+// Fill opens the store of the folder for something that fills it, and closes it again.
+func Fill(ctx context.Context, o Options, fill func(context.Context, engine.Options) error) (err error) {
+	store, err := o.open(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	return fill(ctx, o.engine(store, nil))
+}
+
+func (o Options) open(ctx context.Context, hook storage.Hook) (*badgerdb.Store, error) {
+	return badgerdb.Open(ctx, badgerdb.Options{
+		Dir: filepath.Join(o.Dir, StoreFolder), Profile: o.Profile, Durability: o.Durability, Logger: o.Log, Hook: hook, Version: o.Version, Reads: o.Reads,
+	})
+}
+
+func (o Options) engine(store *badgerdb.Store, events *feed.Feed) engine.Options {
+	return engine.Options{
+		Store: store, Feed: events, Kinds: Kinds(), PriceBook: assets.Prices, Countries: assets.Countries, SDK: sdk, Page: assets.Page(), KeyFile: filepath.Join(o.Dir, keyFile), Bodies: bodyMemory(),
+		ForgetSecrets: o.Forget, Logger: o.Log, Version: o.Version, Data: o.Dir,
+	}
+}
+
+func sdk(publicURL string) (module, types, tarball []byte, err error) {
+	made, err := assets.NewSDK(publicURL)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return made.Module, made.Types, made.Tarball, nil
+}
+
+// Kinds are the kinds of upstreams that this program speaks to.
+func Kinds() []providers.Kind { return append(openai.Kinds(), sim.Kind()) }
+
+// Start begins the engine's work in the background, unless the process only reads, and
+// returns a caller in this process. Further listeners are for callers in others.
+func (p *Process) Start(listeners ...net.Listener) *control.Client {
+	ctx, stop := context.WithCancel(context.Background())
+	p.stop = stop
+	p.running.Go(func() { limitMemory(ctx, p.Profile) })
+	p.running.Go(func() { returnMemory(ctx) })
+	inside, dial := control.Memory()
+	may := control.Write
+	if p.Reads {
+		may = control.Read
+	}
+	for _, ln := range append(listeners, inside) {
+		p.running.Go(func() {
+			if err := p.engine.Control().Serve(ctx, ln, may); err != nil {
+				p.Log.Error("the control plane stopped", "error", err)
+			}
+		})
+	}
+	if !p.Reads {
+		p.running.Go(func() {
+			if err := p.engine.Run(ctx); err != nil {
+				p.Log.Error("the background work stopped", "error", err)
+			}
+		})
+	}
+	return control.NewClient(dial)
+}
+
+// Close ends everything, in the order in which one part needs another: new requests
+// are refused while those under way finish, then control and background, the engine,
+// the store, and the lock at last.
+func (p *Process) Close() error {
+	if p.server != nil {
+		p.drain()
+		p.caller.Close()
+		defer p.Log.Info("stopped")
+	} else if p.public != nil { // it could not serve
+		p.public.Close()
+	}
+	if p.stop != nil {
+		p.stop()
+		p.running.Wait()
+	}
+	if p.socket != "" {
+		control.RemoveSocket(p.socket) // while the lock says that it is ours
+	}
+	return errors.Join(p.engine.Close(), p.store.Close(), p.lock.Release())
+}

@@ -1,0 +1,23 @@
+package engine
+
+import (
+	"context"
+	"os"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+)
+
+// stop tells the process to end.
+func (e *Engine) stop(ctx context.Context, in control.Stop) (control.Stopping, error) {
+	url, serves := e.publicURL()
+	if e.opts.Stop == nil || !serves {
+		return control.Stopping{}, tally.Errorf(tally.Conflict, "this process does not serve").WithHint("stop the one that does: tallygate stop")
+	}
+	is, err := e.status(ctx, control.None{})
+	if err != nil {
+		return control.Stopping{}, err
+	}
+	e.opts.Stop(in.Now)
+	return control.Stopping{PID: os.Getpid(), BaseURL: url, InFlight: is.InFlight, Waiting: is.Waiting}, nil
+}
