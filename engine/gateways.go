@@ -86,7 +86,7 @@ func setGateway(c *tally.Catalog, gw *tally.Gateway, f *control.GatewayFields, n
 	}
 	if err := firstError(
 		setName(&gw.Name, "name", f.Name),
-		set(&gw.TimeZone, f.TimeZone, tally.CheckZone),
+		set(&gw.TimeZone, (*string)(f.TimeZone), tally.CheckZone),
 		set(&gw.CycleDay, f.CycleDay, between("the first day of the month", 1, 31)),
 		set(&gw.PublicURL, f.PublicURL, checkPublicURL),
 		set(&gw.Access, f.Access, nil),

@@ -23,7 +23,7 @@ func TestGateways(t *testing.T) {
 	do(w, control.ProvidersCreate, control.CreateProvider{Name: "sim", ProviderKind: "sim"})
 	w.served(made.PrivateKey, "sim-small") // a trusted caller by itself
 	do(w, control.GatewaysUpdate, control.UpdateGateway{Gateway: made.PublicID, NewSlug: "site", GatewayFields: control.GatewayFields{
-		Name: to("Site"), TimeZone: to("Asia/Kolkata"), CycleDay: to(15), PublicURL: to("https://ai.example.com"), Access: to(tally.AccessByKey),
+		Name: to("Site"), TimeZone: to(control.Zone("Asia/Kolkata")), CycleDay: to(15), PublicURL: to("https://ai.example.com"), Access: to(tally.AccessByKey),
 		Origins: to([]string{"https://example.com"}), Aliases: to(map[string]string{"gpt-4": "sim-large", "dropped": ""}), Models: to([]string{"gpt-4", "sim-small"}),
 		DefaultModel: to("sim-small"), Limits: edits(t, "cost=100/month"),
 	}})
@@ -64,9 +64,9 @@ func TestBadGateways(t *testing.T) {
 	}{
 		{func(f *control.GatewayFields) { f.Name = nil }, tally.Invalid, "empty"},
 		{func(f *control.GatewayFields) { f.Name = to("MAIN") }, tally.Conflict, "main"},
-		{func(f *control.GatewayFields) { f.TimeZone = to("Mars/Olympus") }, tally.Invalid, "Europe/Lisbon"},
-		{func(f *control.GatewayFields) { f.TimeZone = to("Local") }, tally.Invalid, "time zone"},
-		{func(f *control.GatewayFields) { f.TimeZone = to("../../../etc/passwd") }, tally.Invalid, "time zone"},
+		{func(f *control.GatewayFields) { f.TimeZone = to(control.Zone("Mars/Olympus")) }, tally.Invalid, "Europe/Lisbon"},
+		{func(f *control.GatewayFields) { f.TimeZone = to(control.Zone("Local")) }, tally.Invalid, "time zone"},
+		{func(f *control.GatewayFields) { f.TimeZone = to(control.Zone("../../../etc/passwd")) }, tally.Invalid, "time zone"},
 		{func(f *control.GatewayFields) { f.CycleDay = to(32) }, tally.Invalid, "between 1 and 31"},
 		{func(f *control.GatewayFields) { f.CycleDay = to(0) }, tally.Invalid, "between 1 and 31"},
 		{func(f *control.GatewayFields) { f.PublicURL = to("javascript:alert(1)") }, tally.Invalid, "https://ai.example.com"},

@@ -159,7 +159,7 @@ func TestUsageSpans(t *testing.T) {
 	}
 	// With gateways in several zones, days are those of UTC, and of the client's
 	// gateway if one is named.
-	do(w, control.GatewaysCreate, control.CreateGateway{GatewayFields: control.GatewayFields{Name: to("Tokyo"), TimeZone: to("Asia/Tokyo")}})
+	do(w, control.GatewaysCreate, control.CreateGateway{GatewayFields: control.GatewayFields{Name: to("Tokyo"), TimeZone: to(control.Zone("Asia/Tokyo"))}})
 	do(w, control.ClientsCreate, control.CreateClient{Gateway: "tokyo", ClientFields: control.ClientFields{Name: to("Sushi")}})
 	if got := do(w, control.UsageShow, control.UsageQuery{Since: "2026-07-01"}); got.Since.Format(time.RFC3339) != "2026-07-01T00:00:00Z" {
 		t.Errorf("since %v", got.Since)

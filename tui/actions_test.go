@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"tallygate/tui/action"
-	"tallygate/tui/screen"
+	"tallygate/tui/dialog"
 	"tallygate/tui/tuitest"
 )
 
@@ -174,7 +174,7 @@ func TestPastesDoNoHarm(t *testing.T) {
 					continue
 				}
 				d.Press(act.Keys[0])
-				if _, ok := d.App.Top().(*screen.Shown); ok || d.App.Top() == nil {
+				if _, ok := d.App.Top().(*dialog.Shown); ok || d.App.Top() == nil {
 					closeAll(d)
 					continue
 				}

@@ -10,6 +10,8 @@ import (
 
 	"tallygate/engine/control"
 	"tallygate/tui/action"
+	"tallygate/tui/clients"
+	"tallygate/tui/dialog"
 	"tallygate/tui/live"
 	"tallygate/tui/screen"
 	"tallygate/tui/tuitest"
@@ -55,7 +57,7 @@ func (s *broken) Actions() []action.Action { return nil }
 func withBroken(s *broken) tuitest.Setup {
 	return tuitest.Setup{Screens: func(e *screen.Env) []screen.Screen {
 		s.env = e
-		return []screen.Screen{s, screen.NewClients(e)}
+		return []screen.Screen{s, clients.New(e)}
 	}}
 }
 
@@ -111,7 +113,7 @@ func TestALostEngineIsToldAndReturns(t *testing.T) {
 		d.Press("n").Type("Late").Press("ctrl+s").Expect("connection refused", "Late")
 		d.World.Return()
 		d.Wait(3 * time.Second).ExpectNot("reconnecting").Press("ctrl+s").Wait(3 * time.Second).Expect("New key for late")
-		d.Press("esc").Expect("late")
+		d.Press("esc").Expect("Late")
 	})
 	tuitest.Run(t, tuitest.Setup{Lost: tuitest.ErrLost}, func(d *tuitest.Driver) {
 		for i := range d.App.Screens() {
@@ -175,7 +177,7 @@ func TestLeaving(t *testing.T) {
 	left := 0
 	s := tuitest.Setup{Leaving: func() screen.Dialog {
 		left++
-		return screen.NewConfirm(screen.Confirm{Heading: "Leave?", Do: "Stop", Yes: func() tea.Cmd { return tea.Quit }})
+		return dialog.NewConfirm(dialog.Confirm{Heading: "Leave?", Do: "Stop", Yes: func() tea.Cmd { return tea.Quit }})
 	}}
 	tuitest.Run(t, s, func(d *tuitest.Driver) {
 		d.Press("q").Expect("Leave?").Press("esc").ExpectNot("Leave?")

@@ -50,7 +50,7 @@ func still(b *testing.B) (*tui.App, *at) {
 	}
 	stop()
 	run.Wait()
-	app := tui.New(tui.Options{Env: env, Screens: screen.All(env), Theme: theme.Dark})
+	app := tui.New(tui.Options{Env: env, Screens: tui.Screens(env), Theme: theme.Dark})
 	app.Update(tea.WindowSizeMsg{Width: 120, Height: 40})
 	return app, clock
 }

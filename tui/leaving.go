@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"tallygate/engine/control"
+	"tallygate/tui/dialog"
 	"tallygate/tui/screen"
 )
 
@@ -38,11 +39,11 @@ func NewLeaving(o LeavingOptions) screen.Dialog {
 	} else {
 		says = append(says, "The gateway runs inside this window and stops with it. "+o.Cannot)
 	}
-	c := screen.Confirm{Heading: "Leave tallygate?", Says: says, Stay: "Stay", Do: "Stop the gateway", Yes: o.Stop}
+	c := dialog.Confirm{Heading: "Leave tallygate?", Says: says, Stay: "Stay", Do: "Stop the gateway", Yes: o.Stop}
 	if o.Background != nil {
 		c.Instead, c.Rather = "Keep serving in background", o.Background
 	}
-	return screen.NewConfirm(c)
+	return dialog.NewConfirm(c)
 }
 
 // users names who used the gateway lately, those who did last first.

@@ -11,6 +11,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"tallygate/tui/dialog"
 	"tallygate/tui/screen"
 	"tallygate/tui/tuitest"
 )
@@ -38,7 +39,7 @@ func TestWalks(t *testing.T) {
 								t.Errorf("%q sent %s without a question", key, a.Op)
 							}
 							if strings.HasSuffix(a.Op, ".delete") || strings.HasSuffix(a.Op, ".revoke") {
-								if _, asked := before.(*screen.Confirm); !asked {
+								if _, asked := before.(*dialog.Confirm); !asked {
 									t.Errorf("%q sent %s from %T, which is no question", key, a.Op, before)
 								}
 							}

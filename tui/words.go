@@ -6,6 +6,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"tallygate/tui/dialog"
 	"tallygate/tui/screen"
 	"tallygate/tui/theme"
 	"tallygate/tui/widget"
@@ -84,7 +85,7 @@ func mark(t *theme.Theme, w word, line int) string {
 
 // latestWords is a dialog of what was said, the last first.
 func (a *App) latestWords() screen.Dialog {
-	return &screen.Note{Heading: "Latest messages", Lines: func(t *theme.Theme) []string {
+	return &dialog.Note{Heading: "Latest messages", Lines: func(t *theme.Theme) []string {
 		if len(a.words) == 0 {
 			return []string{t.Paint(theme.Muted, "Nothing has been said yet.")}
 		}

@@ -22,6 +22,7 @@ import (
 	"tallygate/tui/live"
 	"tallygate/tui/screen"
 	"tallygate/tui/theme"
+	"tallygate/tui/wizard"
 )
 
 // What the interface keeps in a data folder.
@@ -207,16 +208,16 @@ func (s *session) interfaceOf(pretend bool) (*tui.App, *live.Source) {
 		Clock: time.Now, Zone: time.Local, Write: true,
 	}
 	options := tui.Options{
-		Env: env, Screens: screen.All(env), Theme: chosen, Pretend: pretend,
+		Env: env, Screens: tui.Screens(env), Theme: chosen, Pretend: pretend,
 		KeepTheme: s.keepTheme, Logger: s.log, LogFile: s.logTo.Name(),
 	}
 	if s.lock == nil {
 		options.Place = fmt.Sprintf("attached to process %d", s.other.PID)
 	}
 	options.Leaving = s.leavingDialog(env, pretend)
-	options.NeedsFirst = screen.NeedsWizard
+	options.NeedsFirst = wizard.NeedsWizard
 	options.First = func() (screen.Dialog, tea.Cmd) {
-		w := screen.NewWizard(env, screen.WizardOf{
+		w := wizard.New(env, wizard.WizardOf{
 			Found:     s.app.providersFromEnvironment(),
 			Elsewhere: "To keep it in another folder, leave and start again with tallygate --data DIR.",
 		})

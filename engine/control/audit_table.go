@@ -7,7 +7,7 @@ import (
 )
 
 // AuditTable shows entries of the audit log, the latest first.
-var AuditTable = &Table[AuditView]{
+var AuditTable = NewTable(Table[AuditView]{
 	Thing: "change",
 	Tone: func(v *AuditView) Tone {
 		if v.Undoes != 0 {
@@ -31,4 +31,4 @@ var AuditTable = &Table[AuditView]{
 		{Name: "hash", Hidden: true, Get: func(v *AuditView) Value { return WordOf(v.Hash) }},
 	},
 	Orders: []string{"at"},
-}
+})

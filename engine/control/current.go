@@ -17,7 +17,7 @@ func CurrentClient(c *tally.Client) ClientFields {
 // CurrentGateway is the gateway as its fields.
 func CurrentGateway(g *tally.Gateway) GatewayFields {
 	return GatewayFields{
-		Name: &g.Name, TimeZone: &g.TimeZone, CycleDay: &g.CycleDay, PublicURL: &g.PublicURL, Access: &g.Access, Origins: &g.Origins, Models: &g.Models,
+		Name: &g.Name, TimeZone: new(Zone(g.TimeZone)), CycleDay: &g.CycleDay, PublicURL: &g.PublicURL, Access: &g.Access, Origins: &g.Origins, Models: &g.Models,
 		DefaultModel: &g.DefaultModel, Aliases: &g.Aliases, Limits: edits(g.Limits), VisitorLimits: edits(g.VisitorLimits),
 		AllowedCountries: &g.AllowedCountries, BlockedCountries: &g.BlockedCountries, NotBefore: new(dateOf(g)), MaxBody: &g.MaxBodyBytes,
 		VisitorMaxBody: &g.VisitorMaxBodyBytes, Enabled: &g.Enabled,

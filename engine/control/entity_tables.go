@@ -9,7 +9,7 @@ import (
 // The tables of what the owner has: what a list of each shows.
 
 // ClientTable shows clients.
-var ClientTable = &Table[ClientView]{
+var ClientTable = NewTable(Table[ClientView]{
 	Thing: "client", Make: `tallygate clients create --name "Hotel Aurora" --limit cost=50/month`,
 	ID: func(v *ClientView) string { return string(v.ID) },
 	Tone: func(v *ClientView) Tone {
@@ -26,87 +26,87 @@ var ClientTable = &Table[ClientView]{
 	},
 	Orders: []string{"cost", "used", "last", "client"},
 	Columns: []Column[ClientView]{
-		{Name: "id", Spare: 12, Get: func(v *ClientView) Value { return WordOf(v.ID) }},
-		{Name: "client", Field: "slug", Get: func(v *ClientView) Value { return WordOf(v.Slug) }},
-		{Name: "name", Spare: 4, Get: func(v *ClientView) Value { return WordOf(v.Name) }},
-		{Name: "company", Spare: 10, Get: func(v *ClientView) Value { return WordOf(v.Company) }},
-		{Name: "email", Hidden: true, Get: func(v *ClientView) Value { return WordOf(v.Email) }},
-		{Name: "gateway", Field: "gateway_slug", Hidden: true, Get: func(v *ClientView) Value { return WordOf(v.GatewaySlug) }},
+		{Name: "id", Spare: 12},
+		{Name: "client", Field: "slug"},
+		{Name: "name", Spare: 4},
+		{Name: "company", Spare: 10},
+		{Name: "email", Hidden: true},
+		{Name: "gateway", Field: "gateway_slug", Hidden: true},
 		{Name: "now", Derived: true, Spare: 1, Get: func(v *ClientView) Value { return v.Refused.Value() }},
-		{Name: "status", Spare: 9, Words: tally.Status("").Words(), Get: func(v *ClientView) Value { return WordOf(v.Status) }},
-		{Name: "keys", Spare: 9, Get: func(v *ClientView) Value { return CountOf(v.Keys) }},
-		{Name: "requests", Title: "month requests", Field: "month.requests", Spare: 3, Get: func(v *ClientView) Value { return CountOf(v.Month.Requests) }},
-		{Name: "cost", Title: "month cost", Field: "month.cost", Get: func(v *ClientView) Value { return MoneyOf(v.Month.CostNanoUSD) }},
-		{Name: "credits", Title: "month credits", Field: "month.credits", Spare: 6, Get: func(v *ClientView) Value { return MoneyOf(v.Month.CreditsNanoUSD) }},
-		{Name: "margin", Title: "month margin", Derived: true, Spare: 6, Get: func(v *ClientView) Value { return v.Month.margin() }},
-		{Name: "requests_30d", Title: "30d requests", Field: "last_30d.requests", Hidden: true, Get: func(v *ClientView) Value { return CountOf(v.Last30Days.Requests) }},
-		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost", Hidden: true, Get: func(v *ClientView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
+		{Name: "status", Spare: 9, Words: tally.Status("").Words()},
+		{Name: "keys", Spare: 9},
+		{Name: "requests", Field: "month.requests", Title: "month requests", Short: "requests", Spare: 3},
+		{Name: "cost", Field: "month.cost_nano_usd", Title: "month cost", Short: "cost"},
+		{Name: "credits", Field: "month.credits_nano_usd", Title: "month credits", Short: "credits", Spare: 6},
+		{Name: "margin", Derived: true, Title: "month margin", Short: "margin", Spare: 6, Get: func(v *ClientView) Value { return v.Month.margin() }},
+		{Name: "requests_30d", Field: "last_30d.requests", Title: "30d requests", Hidden: true},
+		{Name: "cost_30d", Field: "last_30d.cost_nano_usd", Title: "30d cost", Hidden: true},
 		{Name: "used", Derived: true, Get: func(v *ClientView) Value { return usedOf(v.LimitStates) }},
 		{Name: "limits", Derived: true, Spare: 8, Get: func(v *ClientView) Value { return WordOf(joined(v.Limits, tally.Limit.String)) }},
-		{Name: "last", Title: "last used", Field: "last_used_at", Spare: 2, Get: func(v *ClientView) Value { return MomentOf(v.LastUsedAt) }},
+		{Name: "last", Field: "last_used_at", Title: "last used", Short: "last", Spare: 2},
 	},
-}
+})
 
 // KeyTable shows keys of clients.
-var KeyTable = &Table[KeyView]{
+var KeyTable = NewTable(Table[KeyView]{
 	Thing: "key", Make: "tallygate keys create --client CLIENT --label LABEL",
 	ID:     func(v *KeyView) string { return string(v.ID) },
 	Tone:   func(v *KeyView) Tone { return refusedTone(v.Refused, stateTone(v.State)) },
 	Text:   func(v *KeyView) string { return joinLines(v.Label, v.ClientSlug, v.Masked, string(v.ID)) },
-	Orders: []string{"last", "cost", "expires", "client"},
+	Orders: []string{"client", "last", "cost", "expires"},
 	Columns: []Column[KeyView]{
-		{Name: "id", Spare: 12, Get: func(v *KeyView) Value { return WordOf(v.ID) }},
-		{Name: "label", Get: func(v *KeyView) Value { return WordOf(v.Label) }},
-		{Name: "client", Field: "client_slug", Get: func(v *KeyView) Value { return WordOf(v.ClientSlug) }},
-		{Name: "key", Field: "masked", Spare: 6, Get: func(v *KeyView) Value { return WordOf(v.Masked) }},
+		{Name: "id", Spare: 12},
+		{Name: "label"},
+		{Name: "client", Field: "client_slug"},
+		{Name: "key", Field: "masked", Spare: 6},
 		{Name: "state", Words: []string{"active", "expired", "revoked"}, Get: func(v *KeyView) Value { return WordOf(v.State) }},
 		{Name: "now", Derived: true, Spare: 1, Get: func(v *KeyView) Value { return v.Refused.Value() }},
-		{Name: "grace", Title: "old works until", Field: "old_works_until", Spare: 5, Get: func(v *KeyView) Value { return MomentOf(v.OldUntil) }},
-		{Name: "expires", Field: "expires_at", Spare: 3, Get: func(v *KeyView) Value { return MomentOf(v.ExpiresAt) }},
-		{Name: "requests", Title: "month requests", Field: "month.requests", Spare: 4, Get: func(v *KeyView) Value { return CountOf(v.Month.Requests) }},
-		{Name: "cost", Title: "month cost", Field: "month.cost", Get: func(v *KeyView) Value { return MoneyOf(v.Month.CostNanoUSD) }},
-		{Name: "credits", Title: "month credits", Field: "month.credits", Spare: 9, Get: func(v *KeyView) Value { return MoneyOf(v.Month.CreditsNanoUSD) }},
-		{Name: "margin", Title: "month margin", Derived: true, Spare: 9, Get: func(v *KeyView) Value { return v.Month.margin() }},
-		{Name: "requests_30d", Title: "30d requests", Field: "last_30d.requests", Hidden: true, Get: func(v *KeyView) Value { return CountOf(v.Last30Days.Requests) }},
-		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost", Hidden: true, Get: func(v *KeyView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
+		{Name: "grace", Field: "old_works_until", Title: "old works until", Spare: 5},
+		{Name: "expires", Field: "expires_at", Spare: 3},
+		{Name: "requests", Field: "month.requests", Title: "month requests", Short: "requests", Spare: 4},
+		{Name: "cost", Field: "month.cost_nano_usd", Title: "month cost", Short: "cost"},
+		{Name: "credits", Field: "month.credits_nano_usd", Title: "month credits", Short: "credits", Spare: 9},
+		{Name: "margin", Derived: true, Title: "month margin", Short: "margin", Spare: 9, Get: func(v *KeyView) Value { return v.Month.margin() }},
+		{Name: "requests_30d", Field: "last_30d.requests", Title: "30d requests", Hidden: true},
+		{Name: "cost_30d", Field: "last_30d.cost_nano_usd", Title: "30d cost", Hidden: true},
 		{Name: "used", Derived: true, Spare: 2, Get: func(v *KeyView) Value { return usedOf(v.LimitStates) }},
 		{Name: "limits", Derived: true, Spare: 8, Get: func(v *KeyView) Value { return WordOf(joined(v.Limits, tally.Limit.String)) }},
-		{Name: "last", Title: "last used", Field: "last_used_at", Spare: 1, Get: func(v *KeyView) Value { return MomentOf(v.LastUsedAt) }},
+		{Name: "last", Field: "last_used_at", Title: "last used", Short: "last", Spare: 1},
 	},
-}
+})
 
 // GatewayTable shows gateways.
-var GatewayTable = &Table[GatewayView]{
+var GatewayTable = NewTable(Table[GatewayView]{
 	Thing: "gateway", Make: "tallygate gateways create --name main",
 	ID:     func(v *GatewayView) string { return string(v.ID) },
 	Tone:   func(v *GatewayView) Tone { return refusedTone(v.Refused, onTone(v.Enabled)) },
 	Text:   func(v *GatewayView) string { return joinLines(v.Name, v.Slug, v.PublicID, v.PublicURL) },
 	Orders: []string{"gateway", "cost", "used", "clients"},
 	Columns: []Column[GatewayView]{
-		{Name: "gateway", Field: "slug", Get: func(v *GatewayView) Value { return WordOf(v.Slug) }},
-		{Name: "name", Spare: 4, Get: func(v *GatewayView) Value { return WordOf(v.Name) }},
-		{Name: "gateway_id", Title: "public id", Spare: 8, Get: func(v *GatewayView) Value { return WordOf(v.PublicID) }},
-		{Name: "zone", Field: "time_zone", Spare: 6, Get: func(v *GatewayView) Value { return WordOf(v.TimeZone) }},
-		{Name: "access", Spare: 5, Get: func(v *GatewayView) Value { return WordOf(v.Access) }},
+		{Name: "gateway", Field: "slug"},
+		{Name: "name", Spare: 4},
+		{Name: "gateway_id", Title: "public id", Spare: 8},
+		{Name: "zone", Field: "time_zone", Spare: 6},
+		{Name: "access", Spare: 5},
 		{Name: "on", Field: "enabled", Spare: 2, Words: onOffWords, Get: func(v *GatewayView) Value { return WordOf(onOff(v.Enabled)) }},
 		{Name: "now", Derived: true, Spare: 1, Get: func(v *GatewayView) Value { return v.Refused.Value() }},
-		{Name: "clients", Spare: 1, Get: func(v *GatewayView) Value { return CountOf(v.Clients) }},
-		{Name: "requests", Title: "month requests", Field: "month.requests", Spare: 3, Get: func(v *GatewayView) Value { return CountOf(v.Month.Requests) }},
-		{Name: "cost", Title: "month cost", Field: "month.cost", Get: func(v *GatewayView) Value { return MoneyOf(v.Month.CostNanoUSD) }},
-		{Name: "credits", Title: "month credits", Field: "month.credits", Spare: 7, Get: func(v *GatewayView) Value { return MoneyOf(v.Month.CreditsNanoUSD) }},
-		{Name: "margin", Title: "month margin", Derived: true, Spare: 7, Get: func(v *GatewayView) Value { return v.Month.margin() }},
-		{Name: "requests_30d", Title: "30d requests", Field: "last_30d.requests", Hidden: true, Get: func(v *GatewayView) Value { return CountOf(v.Last30Days.Requests) }},
-		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost", Hidden: true, Get: func(v *GatewayView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
+		{Name: "clients", Spare: 1},
+		{Name: "requests", Field: "month.requests", Title: "month requests", Short: "requests", Spare: 3},
+		{Name: "cost", Field: "month.cost_nano_usd", Title: "month cost", Short: "cost"},
+		{Name: "credits", Field: "month.credits_nano_usd", Title: "month credits", Short: "credits", Spare: 7},
+		{Name: "margin", Derived: true, Title: "month margin", Short: "margin", Spare: 7, Get: func(v *GatewayView) Value { return v.Month.margin() }},
+		{Name: "requests_30d", Field: "last_30d.requests", Title: "30d requests", Hidden: true},
+		{Name: "cost_30d", Field: "last_30d.cost_nano_usd", Title: "30d cost", Hidden: true},
 		{Name: "used", Derived: true, Get: func(v *GatewayView) Value { return usedOf(v.LimitStates) }},
 		{Name: "limits", Derived: true, Spare: 7, Get: func(v *GatewayView) Value { return WordOf(joined(v.Limits, tally.Limit.String)) }},
 	},
-}
+})
 
 // manyFailed attempts in a row are no accident any more.
 const manyFailed = 3
 
 // ProviderTable shows providers.
-var ProviderTable = &Table[ProviderView]{
+var ProviderTable = NewTable(Table[ProviderView]{
 	Thing: "provider", Make: "tallygate providers create --name openai --kind openai --api-key-env OPENAI_API_KEY",
 	ID: func(v *ProviderView) string { return string(v.ID) },
 	Tone: func(v *ProviderView) Tone {
@@ -117,29 +117,29 @@ var ProviderTable = &Table[ProviderView]{
 	},
 	Text: func(v *ProviderView) string { return joinLines(v.Name, string(v.ProviderKind), v.BaseURL) },
 	Columns: []Column[ProviderView]{
-		{Name: "provider", Field: "name", Get: func(v *ProviderView) Value { return WordOf(v.Name) }},
-		{Name: "kind", Spare: 6, Get: func(v *ProviderView) Value { return WordOf(v.ProviderKind) }},
+		{Name: "provider", Field: "name"},
+		{Name: "kind", Spare: 6},
 		{Name: "state", Derived: true, Words: []string{"on", "off", "silent", "resting", "failing"}, Get: func(v *ProviderView) Value { return WordOf(v.State()) }},
-		{Name: "day", Title: "24h", Field: "last_24h.requests", Spare: 1, Get: func(v *ProviderView) Value { return CountOf(v.Last24Hours.Requests) }},
-		{Name: "median", Title: "24h median", Field: "last_24h.p50_ms", Spare: 3, Get: func(v *ProviderView) Value { return LatencyOf(v.Last24Hours.P50MS) }},
-		{Name: "models", Spare: 4, Get: func(v *ProviderView) Value { return CountOf(v.Models) }},
-		{Name: "requests", Title: "month requests", Field: "month.requests", Spare: 5, Get: func(v *ProviderView) Value { return CountOf(v.Month.Requests) }},
-		{Name: "cost", Title: "month cost", Field: "month.cost", Get: func(v *ProviderView) Value { return MoneyOf(v.Month.CostNanoUSD) }},
-		{Name: "requests_30d", Title: "30d requests", Field: "last_30d.requests", Hidden: true, Get: func(v *ProviderView) Value { return CountOf(v.Last30Days.Requests) }},
-		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost", Hidden: true, Get: func(v *ProviderView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
-		{Name: "failed", Title: "24h failed", Derived: true, Spare: 2, Get: func(v *ProviderView) Value { return orNone(CountOf(v.Failures.Total())) }},
+		{Name: "day", Field: "last_24h.requests", Title: "24h", Spare: 1},
+		{Name: "median", Field: "last_24h.p50_ms", Title: "24h median", Short: "median", Spare: 3},
+		{Name: "models", Spare: 4},
+		{Name: "requests", Field: "month.requests", Title: "month requests", Short: "requests", Spare: 5},
+		{Name: "cost", Field: "month.cost_nano_usd", Title: "month cost", Short: "cost"},
+		{Name: "requests_30d", Field: "last_30d.requests", Title: "30d requests", Hidden: true},
+		{Name: "cost_30d", Field: "last_30d.cost_nano_usd", Title: "30d cost", Hidden: true},
+		{Name: "failed", Title: "24h failed", Short: "failed", Derived: true, Spare: 2, Get: func(v *ProviderView) Value { return orNone(CountOf(v.Failures.Total())) }},
 		{Name: "keys", Field: "key_hints", Spare: 8, Get: func(v *ProviderView) Value { return WordOf(strings.Join(v.KeyHints, " ")) }},
-		{Name: "address", Field: "base_url", Spare: 7, Get: func(v *ProviderView) Value { return WordOf(v.BaseURL) }},
+		{Name: "address", Field: "base_url", Spare: 7},
 	},
-}
+})
 
 // KindTable shows kinds of providers.
-var KindTable = &Table[ProviderKindView]{
+var KindTable = NewTable(Table[ProviderKindView]{
 	Thing: "kind",
 	ID:    func(v *ProviderKindView) string { return string(v.Kind) },
 	Columns: []Column[ProviderKindView]{
-		{Name: "kind", Get: func(v *ProviderKindView) Value { return WordOf(v.Kind) }},
-		{Name: "title", Title: "what", Get: func(v *ProviderKindView) Value { return WordOf(v.Title) }},
+		{Name: "kind"},
+		{Name: "title", Title: "what"},
 		{Name: "env_key", Title: "key in", Get: func(v *ProviderKindView) Value {
 			if v.Local {
 				return WordOf("(none needed)")
@@ -153,10 +153,10 @@ var KindTable = &Table[ProviderKindView]{
 			return WordOf(v.BaseURL)
 		}},
 	},
-}
+})
 
 // ModelTable shows models with the price in force for a short prompt.
-var ModelTable = &Table[ModelView]{
+var ModelTable = NewTable(Table[ModelView]{
 	Thing: "model", Make: "tallygate models import PROVIDER",
 	ID: func(v *ModelView) string { return string(v.ID) },
 	Tone: func(v *ModelView) Tone {
@@ -168,26 +168,26 @@ var ModelTable = &Table[ModelView]{
 	Text:   func(v *ModelView) string { return joinLines(v.Name, v.Upstream, v.Mode, v.ProviderName) },
 	Orders: []string{"model", "cost", "output", "provider"},
 	Columns: []Column[ModelView]{
-		{Name: "id", Spare: 12, Get: func(v *ModelView) Value { return WordOf(v.ID) }},
-		{Name: "model", Field: "name", Get: func(v *ModelView) Value { return WordOf(v.Name) }},
-		{Name: "provider", Field: "provider_name", Spare: 2, Get: func(v *ModelView) Value { return WordOf(v.ProviderName) }},
-		{Name: "mode", Spare: 7, Get: func(v *ModelView) Value { return WordOf(v.Mode) }},
+		{Name: "id", Spare: 12},
+		{Name: "model", Field: "name"},
+		{Name: "provider", Field: "provider_name", Spare: 2},
+		{Name: "mode", Spare: 7},
 		{Name: "on", Field: "enabled", Spare: 8, Words: onOffWords, Get: func(v *ModelView) Value { return WordOf(onOff(v.Model.Enabled)) }},
-		{Name: "priced", Hidden: true, Get: func(v *ModelView) Value { return boolOf(v.Priced) }},
-		{Name: "context", Field: "context_tokens", Spare: 5, Get: func(v *ModelView) Value { return orNone(CountOf(v.ContextTokens)) }},
-		{Name: "longest", Title: "max output", Field: "max_output_tokens", Spare: 6, Get: func(v *ModelView) Value { return orNone(CountOf(v.MaxOutputTokens)) }},
+		{Name: "priced", Hidden: true},
+		{Name: "context", Field: "context_tokens", Spare: 5, NoZero: true},
+		{Name: "longest", Field: "max_output_tokens", Title: "max output", Spare: 6, NoZero: true},
 		{Name: "input", Title: "in $/M", Field: "input_usd", Get: func(v *ModelView) Value { return v.rate(v.InputUSD) }},
 		{Name: "output", Title: "out $/M", Field: "output_usd", Get: func(v *ModelView) Value { return v.rate(v.OutputUSD) }},
-		{Name: "requests", Title: "month requests", Field: "month.requests", Spare: 4, Get: func(v *ModelView) Value { return orNone(CountOf(v.Month.Requests)) }},
-		{Name: "cost", Title: "month cost", Field: "month.cost", Spare: 3, Get: func(v *ModelView) Value {
+		{Name: "requests", Field: "month.requests", Title: "month requests", Short: "requests", Spare: 4, NoZero: true},
+		{Name: "cost", Title: "month cost", Short: "cost", Field: "month.cost_nano_usd", Spare: 3, Get: func(v *ModelView) Value {
 			m := MoneyOf(v.Month.CostNanoUSD)
 			m.Void = v.Month.Requests == 0
 			return m
 		}},
-		{Name: "requests_30d", Title: "30d requests", Field: "last_30d.requests", Hidden: true, Get: func(v *ModelView) Value { return orNone(CountOf(v.Last30Days.Requests)) }},
-		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost", Hidden: true, Get: func(v *ModelView) Value { return MoneyOf(v.Last30Days.CostNanoUSD) }},
+		{Name: "requests_30d", Field: "last_30d.requests", Title: "30d requests", Hidden: true, NoZero: true},
+		{Name: "cost_30d", Field: "last_30d.cost_nano_usd", Title: "30d cost", Hidden: true},
 	},
-}
+})
 
 // rate is a price that is told in US dollars; of a model without one there is
 // none.
@@ -197,41 +197,41 @@ func (v *ModelView) rate(usd string) Value {
 }
 
 // TokenTable shows access tokens.
-var TokenTable = &Table[TokenView]{
+var TokenTable = NewTable(Table[TokenView]{
 	Thing: "access token", Make: "tallygate tokens mint",
 	ID:     func(v *TokenView) string { return v.ID },
 	Tone:   func(v *TokenView) Tone { return refusedTone(v.Refused, stateTone(v.State)) },
 	Orders: []string{"last", "cost", "used", "expires"},
 	Columns: []Column[TokenView]{
-		{Name: "token", Field: "tid", Get: func(v *TokenView) Value { return WordOf(v.ID) }},
-		{Name: "gateway", Spare: 3, Get: func(v *TokenView) Value { return WordOf(v.Gateway) }},
+		{Name: "token", Field: "tid"},
+		{Name: "gateway", Spare: 3},
 		{Name: "state", Words: []string{"active", "used up", "expired", "revoked", "unknown"}, Get: func(v *TokenView) Value { return WordOf(v.State) }},
 		{Name: "now", Derived: true, Spare: 1, Get: func(v *TokenView) Value { return v.Refused.Value() }},
-		{Name: "expires", Field: "expires_at", Spare: 4, Get: func(v *TokenView) Value { return MomentOf(v.ExpiresAt) }},
-		{Name: "requests", Field: "used.requests", Get: func(v *TokenView) Value { return CountOf(v.Used.Requests) }},
-		{Name: "refused", Field: "used.refused", Spare: 5, Get: func(v *TokenView) Value { return orNone(CountOf(v.Used.Refused)) }},
-		{Name: "cost", Field: "used.cost", Get: func(v *TokenView) Value { return MoneyOf(v.Used.CostNanoUSD) }},
+		{Name: "expires", Field: "expires_at", Spare: 4},
+		{Name: "requests", Field: "used.requests"},
+		{Name: "refused", Field: "used.refused", Spare: 5, NoZero: true},
+		{Name: "cost", Field: "used.cost_nano_usd"},
 		{Name: "used", Derived: true, Spare: 2, Get: func(v *TokenView) Value { return usedOf(v.Limits) }},
 		{Name: "left", Derived: true, Spare: 6, Get: func(v *TokenView) Value { return WordOf(leftText(v.Limits)) }},
-		{Name: "last", Title: "last used", Field: "last_used_at", Spare: 1, Get: func(v *TokenView) Value { return MomentOf(v.LastUsedAt) }},
+		{Name: "last", Field: "last_used_at", Title: "last used", Short: "last", Spare: 1},
 	},
-}
+})
 
 // VisitorTable shows visitors, by network and keyed hash.
-var VisitorTable = &Table[Visitor]{
+var VisitorTable = NewTable(Table[Visitor]{
 	Thing: "visitor",
 	ID:    func(v *Visitor) string { return v.Visitor },
 	Columns: []Column[Visitor]{
-		{Name: "network", Get: func(v *Visitor) Value { return WordOf(v.Network) }},
-		{Name: "visitor", Spare: 3, Get: func(v *Visitor) Value { return WordOf(v.Visitor) }},
-		{Name: "country", Get: func(v *Visitor) Value { return WordOf(v.Country) }},
-		{Name: "requests", Get: func(v *Visitor) Value { return CountOf(v.Requests) }},
-		{Name: "refused", Get: func(v *Visitor) Value { return orNone(CountOf(v.Refused)) }},
-		{Name: "cost", Get: func(v *Visitor) Value { return MoneyOf(tally.NanoUSD(v.CostNano)) }},
-		{Name: "first", Title: "first seen", Field: "first_seen_at", Spare: 2, Get: func(v *Visitor) Value { return MomentOf(v.FirstSeen) }},
-		{Name: "last", Title: "last seen", Field: "last_seen_at", Spare: 1, Get: func(v *Visitor) Value { return MomentOf(v.LastSeen) }},
+		{Name: "network"},
+		{Name: "visitor", Spare: 3},
+		{Name: "country"},
+		{Name: "requests"},
+		{Name: "refused", NoZero: true},
+		{Name: "cost", Field: "cost_nano_usd"},
+		{Name: "first", Field: "first_seen_at", Title: "first seen", Short: "first", Spare: 2},
+		{Name: "last", Field: "last_seen_at", Title: "last seen", Short: "last", Spare: 1},
 	},
-}
+})
 
 // refusedTone is bad for what a limit refuses, whose own tone is the other one.
 func refusedTone(r *RefusedNow, own Tone) Tone {

@@ -46,7 +46,7 @@ func leftText(states []LimitState) string {
 }
 
 // LimitTable shows where limits stand.
-var LimitTable = &Table[LimitState]{
+var LimitTable = NewTable(Table[LimitState]{
 	Thing: "limit",
 	ID:    func(v *LimitState) string { return v.Of + v.Text },
 	Tone: func(v *LimitState) Tone {
@@ -59,14 +59,14 @@ var LimitTable = &Table[LimitState]{
 		return Plain
 	},
 	Columns: []Column[LimitState]{
-		{Name: "limit", Field: "text", Get: func(v *LimitState) Value { return WordOf(v.Text) }},
+		{Name: "limit", Field: "text"},
 		{Name: "used", Get: func(v *LimitState) Value { return v.amount(v.Used) }},
 		{Name: "held", Spare: 3, Get: func(v *LimitState) Value { return orNone(v.amount(v.Held)) }},
 		{Name: "left", Get: func(v *LimitState) Value { return v.amount(v.Left) }},
 		{Name: "share", Derived: true, Spare: 2, Get: func(v *LimitState) Value { return v.Share() }},
-		{Name: "resets", Field: "resets_at", Spare: 1, Get: func(v *LimitState) Value { return MomentOf(v.ResetsAt) }},
+		{Name: "resets", Field: "resets_at", Spare: 1},
 	},
-}
+})
 
 func (s *LimitState) amount(n int64) Value { return AmountOf(s.Metric, n) }
 

@@ -10,7 +10,7 @@ import (
 // as it is.
 type GatewayFields struct {
 	Name             *string            `json:"name,omitempty" help:"name, for people"`
-	TimeZone         *string            `json:"time_zone,omitempty" help:"IANA zone of its windows, like Europe/Lisbon"`
+	TimeZone         *Zone              `json:"time_zone,omitempty" help:"IANA zone of its windows, like Europe/Lisbon"`
 	CycleDay         *int               `json:"cycle_day,omitempty" help:"first day of its months, 1 to 31"`
 	PublicURL        *string            `json:"public_url,omitempty" help:"address that pages and clients use"`
 	Access           *tally.Access      `json:"access,omitempty" help:"token, public or key"`
@@ -83,11 +83,11 @@ type Part struct {
 
 // PartTable shows parts of a gateway's requests, by what they are told apart.
 func PartTable(by string) *Table[Part] {
-	return &Table[Part]{Thing: by, Columns: []Column[Part]{
-		{Name: "name", Title: by, Get: func(v *Part) Value { return WordOf(v.Name) }},
-		{Name: "requests", Get: func(v *Part) Value { return CountOf(v.Requests) }},
-		{Name: "refused", Get: func(v *Part) Value { return CountOf(v.Refused) }},
-	}}
+	return NewTable(Table[Part]{Thing: by, Columns: []Column[Part]{
+		{Name: "name", Title: by},
+		{Name: "requests"},
+		{Name: "refused"},
+	}})
 }
 
 // The operations on gateways.

@@ -159,7 +159,7 @@ type PriceBook struct {
 // and its first key.
 type Setup struct {
 	Name     string `json:"name,omitempty" help:"name of the first client; default: default"`
-	TimeZone string `json:"time_zone,omitempty" help:"IANA zone of the gateway; default: this machine's"`
+	TimeZone Zone   `json:"time_zone,omitempty" help:"IANA zone of the gateway; default: this machine's"`
 	// Limits are the client's; nil for limits that let it try things out.
 	Limits    []tally.LimitEdit `json:"limits,omitempty" flag:"limit" help:"METRIC=MAX/WINDOW of the first client, like cost=5/month; repeat; default: safe ones"`
 	Providers []SetupProvider   `json:"providers,omitempty" flag:"-"`

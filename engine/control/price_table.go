@@ -122,7 +122,7 @@ func factorText(basisPoints int64) string {
 
 // ChangeTable shows figures of prices that an import has in another way, in USD
 // per million tokens or each.
-var ChangeTable = &Table[PriceChange]{
+var ChangeTable = NewTable(Table[PriceChange]{
 	Thing: "change",
 	Tone: func(c *PriceChange) Tone {
 		if c.Applied {
@@ -158,7 +158,7 @@ var ChangeTable = &Table[PriceChange]{
 			return WordOf("taken")
 		}},
 	},
-}
+})
 
 // of says what a figure is of.
 func (c *PriceChange) of() string {

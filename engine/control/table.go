@@ -2,6 +2,7 @@ package control
 
 import (
 	"cmp"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -26,20 +27,24 @@ type Column[V any] struct {
 	// Name is unique in its table: "cost". Filters, orders and the first line of
 	// a CSV call it so.
 	Name string
-	// Title stands above it; its name if it is empty.
-	Title string
+	// Title stands above it, its name if it is empty; Short does where there is little
+	// room.
+	Title, Short string
 	// Spare says which columns go first where there is little room: the highest.
 	// 0 stays.
 	Spare int
-	// Field is what JSON, and so CSV, calls it, if that is not its name with the
-	// ending of its unit.
+	// Field is what JSON calls it: its name if it is empty, that of an object's field
+	// behind a dot.
 	Field string
+	// NoZero is whether zero is as good as nothing.
+	NoZero bool
 	// Hidden columns stand in CSV and filters only; Derived ones, which others
 	// tell, in all but CSV.
 	Hidden, Derived bool
 	// Words are all that it can be, if it is one of a few; a filter refuses others.
 	Words []string
-	// Get must take a zero V: the unit is asked of one.
+	// Get is what stands in it; nil: what its field holds. It must take a zero V: the
+	// unit is asked of one.
 	Get func(*V) Value
 }
 
@@ -49,18 +54,21 @@ func (c *Column[V]) Unit() Unit { return c.Get(new(V)).Unit }
 // Head is what stands above the column.
 func (c *Column[V]) Head() string { return cmp.Or(c.Title, c.Name) }
 
-// Fields are what CSV calls the column: an amount of money is written twice, as
-// a decimal and as an integer.
+// ShortHead is what stands above the column where there is little room.
+func (c *Column[V]) ShortHead() string { return cmp.Or(c.Short, c.Head()) }
+
+// Fields are what CSV calls the column: its field, or its name where that is one of
+// an object. An amount of money is written twice, as a decimal and as an integer.
 func (c *Column[V]) Fields() []string {
 	name := cmp.Or(c.Field, c.Name)
-	switch unit := c.Unit(); {
-	case unit == UnitMoney:
-		return []string{name + "_usd", name + "_nano_usd"}
-	case c.Field != "":
-	case unit == UnitLatency:
-		name += "_ms"
+	if strings.Contains(name, ".") {
+		name = c.Name
 	}
-	return []string{name}
+	if c.Unit() != UnitMoney {
+		return []string{name}
+	}
+	name = strings.TrimSuffix(name, "_nano_usd")
+	return []string{name + "_usd", name + "_nano_usd"}
 }
 
 // Table is how what an operation returns is shown in rows. The column "id" is
@@ -76,6 +84,46 @@ type Table[V any] struct {
 	Text func(*V) string
 	// Orders are the useful ones by name of a column, the usual one first.
 	Orders []string
+}
+
+// NewTable makes a table. It panics if a column is of no field of the view: that is a
+// defect of the program.
+func NewTable[V any](t Table[V]) *Table[V] {
+	for i := range t.Columns {
+		c := &t.Columns[i]
+		if c.Get != nil {
+			continue
+		}
+		name := cmp.Or(c.Field, c.Name)
+		index := fieldIndex(reflect.TypeFor[V](), name)
+		if index == nil {
+			panic("control: a " + t.Thing + " has no field " + name)
+		}
+		noZero := c.NoZero
+		c.Get = func(v *V) Value {
+			value := valueOf(reflect.ValueOf(v).Elem().FieldByIndex(index), name)
+			value.Void = value.Void || noZero && value.N == 0
+			return value
+		}
+	}
+	return &t
+}
+
+// fieldIndex finds the field of a JSON name, nil if there is none.
+func fieldIndex(t reflect.Type, name string) []int {
+	first, rest, nested := strings.Cut(name, ".")
+	for _, f := range reflect.VisibleFields(t) {
+		if tag, _, _ := strings.Cut(f.Tag.Get("json"), ","); tag != first || !f.IsExported() {
+			continue
+		}
+		if !nested {
+			return f.Index
+		}
+		if inner := fieldIndex(f.Type, rest); inner != nil {
+			return append(slices.Clone(f.Index), inner...)
+		}
+	}
+	return nil
 }
 
 // Column finds a column by name, nil if there is none.

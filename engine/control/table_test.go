@@ -2,6 +2,7 @@ package control
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"reflect"
@@ -38,7 +39,7 @@ func TestColumns(t *testing.T) {
 func checkTable[V any](t *testing.T, table *Table[V]) {
 	t.Helper()
 	known := jsonNames(reflect.TypeFor[V](), "")
-	seen := map[string]bool{}
+	seen, heads := map[string]bool{}, map[string]bool{}
 	for i := range table.Columns {
 		c := &table.Columns[i]
 		if seen[c.Name] || !isName(c.Name) {
@@ -51,10 +52,14 @@ func checkTable[V any](t *testing.T, table *Table[V]) {
 		if c.Derived {
 			continue
 		}
+		if f := cmp.Or(c.Field, c.Name); !slices.Contains(known, f) {
+			t.Errorf("%s: the column %s is of %q, and JSON has no such field: %v", table.Thing, c.Name, f, known)
+		}
 		for _, f := range c.Fields() {
-			if !slices.Contains(known, f) && !slices.Contains(derivedFields, f) {
-				t.Errorf("%s: CSV calls the column %s %q, and JSON has no such field: %v", table.Thing, c.Name, f, known)
+			if heads[f] {
+				t.Errorf("%s: CSV has two columns %s", table.Thing, f)
 			}
+			heads[f] = true
 		}
 	}
 	for _, o := range table.Orders {
@@ -63,11 +68,6 @@ func checkTable[V any](t *testing.T, table *Table[V]) {
 		}
 	}
 }
-
-// derivedFields stand in the CSV of requests since before JSON told tokens by
-// class; they are parts of its "tokens".
-var derivedFields = []string{"cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "cache_write_long_tokens", "audio_input_tokens", "image_input_tokens",
-	"audio_output_tokens", "image_output_tokens"}
 
 // jsonNames lists the fields of the JSON of a type, those of objects behind a dot.
 func jsonNames(t reflect.Type, before string) (out []string) {
@@ -79,7 +79,7 @@ func jsonNames(t reflect.Type, before string) (out []string) {
 			out = append(out, jsonNames(f.Type, before)...)
 		case name == "-" || !f.IsExported():
 		default:
-			out = append(out, before+name)
+			out = append(out, before+name, strings.TrimSuffix(before+name, "_nano_usd"))
 			if f.Type.Kind() == reflect.Struct && f.Type.NumField() > 0 && f.Type != reflect.TypeFor[time.Time]() {
 				out = append(out, jsonNames(f.Type, before+name+".")...)
 			}

@@ -262,6 +262,9 @@ func (f *Field) Fill(in any, text, was string) error {
 	if edits, ok := target.Addr().Interface().(*[]tally.LimitEdit); ok {
 		return removeGone(edits, was)
 	}
+	if prices, ok := target.Addr().Interface().(*[]PriceField); ok {
+		return nothingGone(*prices, was)
+	}
 	if target.Kind() == reflect.Slice && target.IsNil() && f.Go.Kind() == reflect.Pointer {
 		target.Set(reflect.MakeSlice(t, 0, 0))
 	}
@@ -279,6 +282,21 @@ func removeGone(edits *[]tally.LimitEdit, was string) error {
 		if !slices.ContainsFunc(*edits, func(e tally.LimitEdit) bool { return e.Metric == old.Metric && e.Window == old.Window }) {
 			old.Remove = true
 			*edits = append(*edits, old)
+		}
+	}
+	return nil
+}
+
+// nothingGone refuses prices of which a figure is gone that stood there: leaving it
+// out would not take it away.
+func nothingGone(prices []PriceField, was string) error {
+	for _, word := range strings.Fields(was) {
+		old, err := ParsePrice(word)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(prices, func(p PriceField) bool { return p.Class == old.Class }) {
+			return tally.Errorf(tally.Invalid, "the rate of %s cannot be taken away", strings.ReplaceAll(old.Class, "_", " ")).WithHint("%s=0 makes it free", old.Class)
 		}
 	}
 	return nil
@@ -314,6 +332,7 @@ func (d Date) Check(c Calendar) error {
 func (s Since) Check(c Calendar) error  { _, err := s.At(c, 0); return err }
 func (x Expiry) Check(c Calendar) error { _, err := x.At(c); return err }
 func (m Month) Check(c Calendar) error  { _, err := m.In(c); return err }
+func (z Zone) Check(Calendar) error     { return tally.CheckZone(string(z)) }
 
 // Text writes what the field of an input holds as [Field.Fill] reads it; "" for
 // nothing, and for what is as it is left out.

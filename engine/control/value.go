@@ -3,6 +3,7 @@ package control
 import (
 	"cmp"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -58,6 +59,37 @@ func ShareOf(used, most int64) Value {
 		v.N = int64(float64(used) / float64(most) * 1e6)
 	}
 	return v
+}
+
+// valueOf is what a field of a view holds, by its type and, for a number, the ending
+// of its name: "cost_nano_usd", "total_ms".
+func valueOf(v reflect.Value, name string) Value {
+	switch x := v.Interface().(type) {
+	case time.Time:
+		return MomentOf(x)
+	case []string:
+		return WordOf(strings.Join(x, " "))
+	case bool:
+		return WordOf(strconv.FormatBool(x))
+	}
+	money := strings.HasSuffix(name, "_nano_usd")
+	switch v.Kind() {
+	case reflect.Pointer:
+		if v.IsNil() {
+			none := valueOf(reflect.Zero(v.Type().Elem()), name)
+			none.Void = true
+			return none
+		}
+		return valueOf(v.Elem(), name)
+	case reflect.Float64:
+		return LatencyOf(v.Float())
+	case reflect.Int, reflect.Int64:
+		if money {
+			return MoneyOf(tally.NanoUSD(v.Int()))
+		}
+		return CountOf(v.Int())
+	}
+	return WordOf(v.String())
 }
 
 // orNone leaves out a number that is zero.

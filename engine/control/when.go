@@ -76,6 +76,9 @@ type Since string
 // "never", as is "".
 type Expiry string
 
+// Zone is the IANA name of a time zone: "Europe/Lisbon".
+type Zone string
+
 // Month names a month: "2026-11", "this" or "last".
 type Month string
 

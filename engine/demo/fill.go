@@ -101,7 +101,7 @@ func (m *making) upstreams() {
 	}
 	do(m, control.ModelsDisable, control.PickModel{Model: "gpt-4.1-nano"})
 
-	zone := m.Zone.String()
+	zone := control.Zone(m.Zone.String())
 	fields := func(name string) control.GatewayFields {
 		f := control.GatewayFields{Name: &name, DefaultModel: &m.models[0].name}
 		if zone != "Local" {

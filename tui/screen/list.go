@@ -3,13 +3,13 @@ package screen
 import (
 	"cmp"
 	"strings"
-	"time"
 
 	tea "charm.land/bubbletea/v2"
 
 	"tallygate/engine/control"
 	"tallygate/tui/action"
 	"tallygate/tui/live"
+	"tallygate/tui/part"
 	"tallygate/tui/theme"
 	"tallygate/tui/widget"
 )
@@ -20,24 +20,24 @@ import (
 // [ListOf] and embeds it.
 type List[V any] struct {
 	ListOf[V]
-	env    *Env
-	snap   *live.Snapshot
-	recent Recent
+	Env    *Env
+	Snap   *live.Snapshot
+	Latest Recent
 
-	width, height int
-	table         widget.Table
-	columns       []*control.Column[V] // drawn, in order
-	by            int                  // of columns: what they are sorted by
-	turned        bool
+	Width, Height int
+	Grid          widget.Table
+	Cols          []*control.Column[V] // drawn, in order
+	By            int                  // of columns: what they are sorted by
+	Turned        bool
 	order         int // of the table's orders, if it was chosen by that
-	filter        widget.Input
-	typing        bool
-	mistyped      string // why the filter cannot be read
+	Input         widget.Input
+	Typed         bool
+	Mistyped      string // why the filter cannot be read
 	criteria      control.Filter[V]
-	detail        bool   // the detail has the focus, or all the room
-	scroll        int    // lines of the detail that are above what is seen
+	InDetail      bool   // the detail has the focus, or all the room
+	Scroll        int    // lines of the detail that are above what is seen
 	of            string // the row whose detail is scrolled
-	shown         []*V
+	Shown         []*V
 	made          rowsMade[V]
 }
 
@@ -77,6 +77,8 @@ type ListOf[V any] struct {
 	Detail func(v *V, width, rows int) Detail
 	// Recent selects the latest requests of a thing; nil if the detail shows none.
 	Recent func(*V) control.RequestQuery
+	// Bare is whether there is no filter.
+	Bare bool
 	// Share is what the list takes of the width, in percent.
 	Share int
 }
@@ -101,61 +103,67 @@ type rowsMade[V any] struct {
 
 // NewList makes the list.
 func NewList[V any](e *Env, o ListOf[V]) *List[V] {
-	l := &List[V]{ListOf: o, env: e, snap: &live.Snapshot{}, by: -1, filter: widget.NewInput("/ ", "", 200)}
-	l.recent.env = e
+	l := &List[V]{ListOf: o, Env: e, Snap: &live.Snapshot{}, By: -1, Input: widget.NewInput("/ ", "", 200)}
+	l.Latest.env = e
 	l.Wide = cmp.Or(o.Wide, o.Columns[0])
 	for _, name := range o.Columns {
-		l.columns = append(l.columns, o.Table.Column(name))
+		l.Cols = append(l.Cols, o.Table.Column(name))
 	}
-	l.table.Focused = true
-	l.table.Cells = l.cells
+	l.Grid.Focused = true
+	l.Grid.Cells = l.cells
 	return l
 }
 
-// wide is the least width for two panes.
-const wide = 118
+// Wide is the least width for two panes.
+const Wide = 118
 
 // Name implements Screen, as do the methods below.
 func (l *List[V]) Name() string             { return l.Screen }
-func (l *List[V]) Resize(width, height int) { l.width, l.height = width, height }
-func (l *List[V]) Typing() bool             { return l.typing }
+func (l *List[V]) Resize(width, height int) { l.Width, l.Height = width, height }
+func (l *List[V]) Typing() bool             { return l.Typed }
 
 func (l *List[V]) Show(s *live.Snapshot) {
-	l.snap = s
-	l.refresh()
+	l.Snap = s
+	l.Refresh()
 }
 
 func (l *List[V]) Back() bool {
 	switch {
-	case l.typing:
-		l.typing = false
-		l.filter.Blur()
-	case l.filter.Value() != "":
-		l.setFilter("")
-	case l.detail:
-		l.detail = false
+	case l.Typed:
+		l.Typed = false
+		l.Input.Blur()
+	case l.Input.Value() != "":
+		l.SetFilter("")
+	case l.InDetail:
+		l.InDetail = false
 	default:
 		return false
 	}
 	return true
 }
 
-// setFilter filters the list.
-func (l *List[V]) setFilter(words string) {
-	l.filter.SetValue(words)
-	l.refresh()
+// SetFilter filters the list.
+func (l *List[V]) SetFilter(words string) {
+	l.Input.SetValue(words)
+	l.Refresh()
 }
 
-// words are what the list is filtered by.
-func (l *List[V]) words() string { return strings.TrimSpace(l.filter.Value()) }
+// Words are what the list is filtered by.
+func (l *List[V]) Words() string { return strings.TrimSpace(l.Input.Value()) }
 
-// refresh makes the rows of the things that pass the filter.
-func (l *List[V]) refresh() {
+// Renew makes the rows anew, also where the things are the same.
+func (l *List[V]) Renew() {
+	l.made = rowsMade[V]{}
+	l.Refresh()
+}
+
+// Refresh makes the rows of the things that pass the filter.
+func (l *List[V]) Refresh() {
 	var all []V
 	if l.Of != nil {
-		all = l.Of(l.snap)
+		all = l.Of(l.Snap)
 	}
-	now := rowsMade[V]{count: len(all), words: l.words(), by: l.by, turned: l.turned, order: l.order}
+	now := rowsMade[V]{count: len(all), words: l.Words(), by: l.By, turned: l.Turned, order: l.order}
 	if now.count > 0 {
 		now.first = &all[0]
 	}
@@ -168,47 +176,47 @@ func (l *List[V]) refresh() {
 		return
 	}
 	l.made = now
-	f, err := l.Table.ParseFilter(now.words, control.Calendar{Now: l.env.Clock(), Zone: l.env.Zone})
-	if l.mistyped = ""; err != nil {
-		l.mistyped = explain(err)
+	f, err := l.Table.ParseFilter(now.words, control.Calendar{Now: l.Env.Clock(), Zone: l.Env.Zone})
+	if l.Mistyped = ""; err != nil {
+		l.Mistyped = Explain(err)
 		f = control.Filter[V]{}
 	}
 	if l.criteria = f; l.Rows != nil {
-		l.shown = l.Rows(&f)
+		l.Shown = l.Rows(&f)
 	} else {
-		l.shown = l.shown[:0]
+		l.Shown = l.Shown[:0]
 	}
 	for i := range all {
 		if v := &all[i]; (l.Keep == nil || l.Keep(v)) && f.Match(v) {
-			l.shown = append(l.shown, v)
+			l.Shown = append(l.Shown, v)
 		}
 	}
 	l.sort()
-	rows := make([]widget.Row, len(l.shown))
-	for i, v := range l.shown {
+	rows := make([]widget.Row, len(l.Shown))
+	for i, v := range l.Shown {
 		rows[i].ID = l.Table.ID(v)
 	}
 	l.fit()
-	l.table.SetRows(rows)
+	l.Grid.SetRows(rows)
 }
 
 func (l *List[V]) sort() {
-	switch name := l.sortedBy(); {
+	switch name := l.SortedBy(); {
 	case name != "":
 		if l.Rows == nil {
-			l.Table.Sort(l.shown, l.Columns[0], false) // equal ones by name
+			l.Table.Sort(l.Shown, l.Columns[0], false) // equal ones by name
 		}
-		l.Table.Sort(l.shown, name, l.turned)
+		l.Table.Sort(l.Shown, name, l.Turned)
 	case l.First != nil:
-		l.First(l.shown)
+		l.First(l.Shown)
 	}
 }
 
-// sortedBy is the name of the column that sorts, "" for an order of the list's own.
-func (l *List[V]) sortedBy() string {
+// SortedBy is the name of the column that sorts, "" for an order of the list's own.
+func (l *List[V]) SortedBy() string {
 	switch {
-	case l.by >= 0:
-		return l.columns[l.by].Name
+	case l.By >= 0:
+		return l.Cols[l.By].Name
 	case l.First != nil && l.order == 0 || len(l.Table.Orders) == 0:
 		return ""
 	}
@@ -218,11 +226,11 @@ func (l *List[V]) sortedBy() string {
 // fit gives the columns their widths: numbers as their unit needs, words as the
 // longest of them, the name what is left.
 func (l *List[V]) fit() {
-	t := l.env.Theme
-	by := l.sortedBy()
-	l.table.Columns = []widget.Column{{Title: "", Width: 1}}
-	for _, c := range l.columns {
-		title := c.Head()
+	t := l.Env.Theme
+	by := l.SortedBy()
+	l.Grid.Columns = []widget.Column{{Title: "", Width: 1}}
+	for _, c := range l.Cols {
+		title := c.ShortHead()
 		if c.Name == by {
 			title = l.arrow(t, c) + title
 		}
@@ -235,7 +243,7 @@ func (l *List[V]) fit() {
 		case c.Unit() == control.UnitWord:
 			col.Width = max(l.longest(c), widget.Width(title))
 		}
-		l.table.Columns = append(l.table.Columns, col)
+		l.Grid.Columns = append(l.Grid.Columns, col)
 	}
 }
 
@@ -249,7 +257,7 @@ const mostWord = 22
 // looked at.
 func (l *List[V]) longest(c *control.Column[V]) int {
 	n := 0
-	for i, v := range l.shown {
+	for i, v := range l.Shown {
 		if i == 500 || n >= mostWord {
 			break
 		}
@@ -260,7 +268,7 @@ func (l *List[V]) longest(c *control.Column[V]) int {
 
 // arrow says which way a column sorts.
 func (l *List[V]) arrow(t *theme.Theme, c *control.Column[V]) string {
-	if c.Unit().Number() != l.turned {
+	if c.Unit().Number() != l.Turned {
 		return t.Glyphs.Down
 	}
 	return t.Glyphs.Up
@@ -268,17 +276,17 @@ func (l *List[V]) arrow(t *theme.Theme, c *control.Column[V]) string {
 
 // cells are those of a row, made when it is drawn.
 func (l *List[V]) cells(i int) []string {
-	t, v, now := l.env.Theme, l.shown[i], l.env.Clock()
-	out := make([]string, 0, len(l.columns)+1)
-	out = append(out, toneSign(t, l.tone(v)))
-	for _, c := range l.columns {
+	t, v, now := l.Env.Theme, l.Shown[i], l.Env.Clock()
+	out := make([]string, 0, len(l.Cols)+1)
+	out = append(out, part.ToneSign(t, l.tone(v)))
+	for _, c := range l.Cols {
 		if l.Cell != nil {
 			if text, ok := l.Cell(v, c.Name); ok {
 				out = append(out, text)
 				continue
 			}
 		}
-		out = append(out, cellOf(t, c.Get(v), now))
+		out = append(out, part.CellOf(t, c.Get(v), now))
 	}
 	return out
 }
@@ -290,57 +298,13 @@ func (l *List[V]) tone(v *V) control.Tone {
 	return l.Table.Tone(v)
 }
 
-// noTone is that of rows that are all alike.
-func noTone[V any](*V) control.Tone { return control.Plain }
+// NoTone is that of rows that are all alike.
+func NoTone[V any](*V) control.Tone { return control.Plain }
 
-// cellOf draws a value in little room.
-func cellOf(t *theme.Theme, v control.Value, now time.Time) string {
-	switch {
-	case v.Unit == control.UnitShare && v.Void:
-		return t.Paint(theme.Faint, "no limit")
-	case v.Unit == control.UnitShare:
-		share := float64(v.N) / 1e6
-		return widget.Bar(t, share, 6, widget.Budget(share)) + t.Paint(widget.Budget(share), widget.PadLeft(v.Short(now), 5))
-	case v.Void:
-		return t.Paint(theme.Muted, v.Short(now))
-	}
-	return widget.Safe(v.Short(now))
-}
-
-// toneSign is a tone as a sign; a word beside it says the same.
-func toneSign(t *theme.Theme, tone control.Tone) string {
-	switch tone {
-	case control.Good:
-		return t.Paint(theme.OK, t.Glyphs.On)
-	case control.Warn:
-		return t.Paint(theme.Warn, t.Glyphs.Half)
-	case control.Bad:
-		return t.Paint(theme.Bad, t.Glyphs.Wrong)
-	case control.Faint:
-		return t.Paint(theme.Faint, t.Glyphs.Off)
-	}
-	return " "
-}
-
-// toneRole is how the word beside the sign is painted.
-func toneRole(tone control.Tone) theme.Role {
-	switch tone {
-	case control.Good:
-		return theme.OK
-	case control.Warn:
-		return theme.Warn
-	case control.Bad:
-		return theme.Bad
-	case control.Faint:
-		return theme.Muted
-	}
-	return theme.Text
-}
-
-// selected is the thing of the row that is chosen, nil if there is none.
-func (l *List[V]) selected() *V {
-	if i := l.table.Selected(); i >= 0 && i < len(l.shown) {
-		return l.shown[i]
+// Selected is the thing of the row that is chosen, nil if there is none.
+func (l *List[V]) Selected() *V {
+	if i := l.Grid.Selected(); i >= 0 && i < len(l.Shown) {
+		return l.Shown[i]
 	}
 	return nil
 }
@@ -349,167 +313,171 @@ func (l *List[V]) Update(msg tea.Msg) tea.Cmd {
 	var cmd tea.Cmd
 	switch msg := msg.(type) {
 	case Goto:
-		l.filter.SetValue(msg.Filter)
+		l.Input.SetValue(msg.Filter)
 	case tea.PasteMsg:
-		if l.typing {
-			cmd = l.filter.Update(msg)
+		if l.Typed {
+			cmd = l.Input.Update(msg)
 		}
 	case tea.KeyPressMsg:
-		cmd = l.key(msg)
+		cmd = l.OnKey(msg)
 	case Answer:
-		return l.recent.answer(msg)
+		return l.Latest.Answer(msg)
 	default:
 		return nil
 	}
-	l.refresh()
+	l.Refresh()
 	return tea.Batch(cmd, l.Ask())
 }
 
 // Ask reads the latest requests of what is chosen. It implements [Asker].
 func (l *List[V]) Ask() tea.Cmd {
-	v := l.selected()
+	v := l.Selected()
 	if v == nil || l.Recent == nil {
 		return nil
 	}
-	return l.recent.ask(l.Screen, l.Recent(v), l.snap)
+	return l.Latest.Ask(l.Screen, l.Recent(v), l.Snap)
 }
 
-func (l *List[V]) key(msg tea.KeyPressMsg) tea.Cmd {
+func (l *List[V]) OnKey(msg tea.KeyPressMsg) tea.Cmd {
 	key := msg.String()
-	if l.typing {
+	if l.Typed {
 		switch key {
 		case "enter":
-			l.typing = false
-			l.filter.Blur()
+			l.Typed = false
+			l.Input.Blur()
 			return nil
 		case "up", "down":
-			l.table.Key(key)
+			l.Grid.Key(key)
 			return nil
 		}
-		return l.filter.Update(msg)
+		return l.Input.Update(msg)
 	}
 	switch key {
 	case "/":
-		l.typing = true
-		l.filter.Focus()
+		if l.Typed = !l.Bare; l.Typed {
+			l.Input.Focus()
+		}
 	case "enter":
-		l.detail = true
+		l.InDetail = true
 	case "tab", "shift+tab":
-		l.detail = !l.detail
+		l.InDetail = !l.InDetail
 	case "pgdown", "ctrl+d":
-		if l.detail {
-			l.scroll += max(l.height/2, 1)
+		if l.InDetail {
+			l.Scroll += max(l.Height/2, 1)
 			return nil
 		}
-		l.table.Key(key)
+		l.Grid.Key(key)
 	case "pgup", "ctrl+u":
-		if l.detail {
-			l.scroll = max(l.scroll-l.height/2, 0)
+		if l.InDetail {
+			l.Scroll = max(l.Scroll-l.Height/2, 0)
 			return nil
 		}
-		l.table.Key(key)
+		l.Grid.Key(key)
 	default:
-		l.table.Key(key)
+		l.Grid.Key(key)
 	}
 	return nil
 }
 
-// sorting are the actions that every list has.
-func (l *List[V]) sorting() []action.Action {
+// Sorting are the actions that every list has.
+func (l *List[V]) Sorting() []action.Action {
 	step := func(by int) func() tea.Cmd {
 		return func() tea.Cmd {
-			at := l.by
-			if name := l.sortedBy(); at < 0 {
-				for i, c := range l.columns {
+			at := l.By
+			if name := l.SortedBy(); at < 0 {
+				for i, c := range l.Cols {
 					if c.Name == name {
 						at = i
 					}
 				}
 			}
-			l.by, l.turned = (at+by+len(l.columns))%len(l.columns), false
-			l.refresh()
+			l.By, l.Turned = (at+by+len(l.Cols))%len(l.Cols), false
+			l.Refresh()
 			return nil
 		}
 	}
 	orders := strings.Join(l.Table.Orders, ", ")
 	return []action.Action{
 		{ID: l.Screen + ".order", Title: "sort: " + orders, Keys: []string{"o"}, Run: func() tea.Cmd {
-			if l.by >= 0 {
-				l.by = -1
+			if l.By >= 0 {
+				l.By = -1
 			} else {
 				l.order = (l.order + 1) % max(len(l.Table.Orders), 1)
 			}
-			l.turned = false
-			l.refresh()
+			l.Turned = false
+			l.Refresh()
 			return nil
 		}},
 		{ID: l.Screen + ".sort_left", Title: "sort by the column to the left", Keys: []string{"<"}, Run: step(-1)},
 		{ID: l.Screen + ".sort_right", Title: "sort by the column to the right", Keys: []string{">"}, Run: step(1)},
 		{ID: l.Screen + ".sort_turn", Title: "sort the other way round", Keys: []string{"O"}, Run: func() tea.Cmd {
-			l.turned = !l.turned
-			l.refresh()
+			l.Turned = !l.Turned
+			l.Refresh()
 			return nil
 		}},
 	}
 }
 
-// chosen says why nothing can be done with what is chosen, "" if it can.
-func (l *List[V]) chosen() string {
-	if l.selected() == nil {
+// Chosen says why nothing can be done with what is chosen, "" if it can.
+func (l *List[V]) Chosen() string {
+	if l.Selected() == nil {
 		return "no " + l.Table.Thing + " is chosen"
 	}
 	return ""
 }
 
-// change says why what is chosen cannot be changed, "" if it can.
-func (l *List[V]) change() string {
-	if why := l.env.ReadOnly(); why != "" {
+// Change says why what is chosen cannot be changed, "" if it can.
+func (l *List[V]) Change() string {
+	if why := l.Env.ReadOnly(); why != "" {
 		return why
 	}
-	return l.chosen()
+	return l.Chosen()
 }
 
 // Draw draws list and detail side by side, or the one that has the focus.
 func (l *List[V]) Draw() widget.Block {
-	l.table.Focused = !l.detail
-	if l.width >= wide {
-		left := l.width * l.Share / 100
-		return widget.Beside(l.drawList(left, l.height), l.drawDetail(l.width-left, l.height))
+	l.Grid.Focused = !l.InDetail
+	if l.Width >= Wide {
+		left := l.Width * l.Share / 100
+		return widget.Beside(l.DrawList(left, l.Height), l.DrawDetail(l.Width-left, l.Height))
 	}
-	if l.detail {
-		return l.drawDetail(l.width, l.height)
+	if l.InDetail {
+		return l.DrawDetail(l.Width, l.Height)
 	}
-	return l.drawList(l.width, l.height)
+	return l.DrawList(l.Width, l.Height)
 }
 
-func (l *List[V]) drawList(width, height int) widget.Block {
-	t := l.env.Theme
+func (l *List[V]) DrawList(width, height int) widget.Block {
+	t := l.Env.Theme
 	inner, rows := widget.Inner(width, height)
-	l.table.Empty = l.empty()
+	l.Grid.Empty = l.empty()
 	note := ""
-	if l.snap.Loaded {
-		note = l.Note(len(l.shown))
+	if l.Snap.Loaded {
+		note = l.Note(len(l.Shown))
 	}
-	body := widget.Below(widget.NewBlock(inner, 2, l.filterLine(t, inner)), l.table.Draw(t, inner, rows-2))
-	return widget.Box{Title: l.Heading, Note: note, NotePainted: l.Painted, Focused: !l.detail}.Draw(t, width, height, body.Lines())
+	body := l.Grid.Draw(t, inner, rows)
+	if !l.Bare {
+		body = widget.Below(widget.NewBlock(inner, 2, l.filterLine(t, inner)), l.Grid.Draw(t, inner, rows-2))
+	}
+	return widget.Box{Title: l.Heading, Note: note, NotePainted: l.Painted, Focused: !l.InDetail}.Draw(t, width, height, body.Lines())
 }
 
 // filterLine is what the list is filtered by, or what it can be filtered by.
 func (l *List[V]) filterLine(t *theme.Theme, width int) string {
 	switch {
-	case l.mistyped != "" && !l.typing:
-		return widget.Truncate(t.Paint(theme.Bad, t.Glyphs.Wrong+" "+widget.Safe(l.mistyped)), width)
-	case l.typing && l.mistyped != "":
-		why := "  " + widget.Safe(l.mistyped)
+	case l.Mistyped != "" && !l.Typed:
+		return widget.Truncate(t.Paint(theme.Bad, t.Glyphs.Wrong+" "+widget.Safe(l.Mistyped)), width)
+	case l.Typed && l.Mistyped != "":
+		why := "  " + widget.Safe(l.Mistyped)
 		typed := max(width-widget.Width(why), width/2)
-		return l.filter.Draw(t, typed) + t.Paint(theme.Warn, widget.Truncate(why, width-typed))
-	case l.typing:
-		return l.filter.Draw(t, width)
-	case l.filter.Value() != "":
-		return t.Paint(theme.Info, "/ "+l.filter.Value()) + t.Paint(theme.Muted, "   esc clears it")
+		return l.Input.Draw(t, typed) + t.Paint(theme.Warn, widget.Truncate(why, width-typed))
+	case l.Typed:
+		return l.Input.Draw(t, width)
+	case l.Input.Value() != "":
+		return t.Paint(theme.Info, "/ "+l.Input.Value()) + t.Paint(theme.Muted, "   esc clears it")
 	}
 	var names []string
-	for _, c := range l.columns {
+	for _, c := range l.Cols {
 		names = append(names, c.Name+":")
 	}
 	return t.Paint(theme.Muted, widget.Truncate("/ filters: words "+strings.Join(names, " "), width))
@@ -517,34 +485,34 @@ func (l *List[V]) filterLine(t *theme.Theme, width int) string {
 
 func (l *List[V]) empty() []string {
 	switch {
-	case !l.snap.Loaded:
+	case !l.Snap.Loaded:
 		return []string{"loading…"}
-	case l.words() != "":
+	case l.Words() != "":
 		return []string{"No " + l.Table.Thing + " matches. esc clears the filter."}
 	}
 	return l.Empty()
 }
 
-func (l *List[V]) drawDetail(width, height int) widget.Block {
-	t := l.env.Theme
-	v := l.selected()
+func (l *List[V]) DrawDetail(width, height int) widget.Block {
+	t := l.Env.Theme
+	v := l.Selected()
 	if v == nil {
-		return widget.Box{Title: "No " + l.Table.Thing, Focused: l.detail}.Draw(t, width, height, nil)
+		return widget.Box{Title: "No " + l.Table.Thing, Focused: l.InDetail}.Draw(t, width, height, nil)
 	}
 	inner, rows := widget.Inner(width, height)
 	d := l.Detail(v, inner, rows)
-	if id := l.table.SelectedID(); id != l.of {
-		l.of, l.scroll = id, 0
+	if id := l.Grid.SelectedID(); id != l.of {
+		l.of, l.Scroll = id, 0
 	}
 	most := max(len(d.Lines)-rows, 0)
-	l.scroll = min(l.scroll, most)
+	l.Scroll = min(l.Scroll, most)
 	switch {
-	case !l.detail || most == 0:
-		l.scroll = 0
-	case l.scroll < most:
+	case !l.InDetail || most == 0:
+		l.Scroll = 0
+	case l.Scroll < most:
 		d.Note = "PgDn for more"
 	default:
 		d.Note = "PgUp goes back"
 	}
-	return widget.Box{Title: d.Title, Note: d.Note, Focused: l.detail}.Draw(t, width, height, d.Lines[l.scroll:])
+	return widget.Box{Title: d.Title, Note: d.Note, Focused: l.InDetail}.Draw(t, width, height, d.Lines[l.Scroll:])
 }

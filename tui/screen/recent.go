@@ -1,13 +1,13 @@
 package screen
 
 import (
-	"fmt"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
 
 	"tallygate/engine/control"
 	"tallygate/tui/live"
+	"tallygate/tui/part"
 	"tallygate/tui/theme"
 	"tallygate/tui/widget"
 )
@@ -30,8 +30,8 @@ const (
 	recentFresh = time.Minute
 )
 
-// ask asks for the requests of a query, if they are others or are old by now.
-func (r *Recent) ask(screen string, q control.RequestQuery, s *live.Snapshot) tea.Cmd {
+// Ask asks for the requests of a query, if they are others or are old by now.
+func (r *Recent) Ask(screen string, q control.RequestQuery, s *live.Snapshot) tea.Cmd {
 	now := r.env.Clock()
 	q.Limit = recentRows
 	if !s.Loaded || s.Lost != nil || q == r.query && now.Sub(r.asked) < recentFresh {
@@ -45,12 +45,12 @@ func (r *Recent) ask(screen string, q control.RequestQuery, s *live.Snapshot) te
 	return Call(r.env, screen, "recent", r.seq, control.RequestsList, q)
 }
 
-func (r *Recent) answer(msg Answer) tea.Cmd {
+func (r *Recent) Answer(msg Answer) tea.Cmd {
 	if msg.Tag != "recent" || msg.Seq != r.seq {
 		return nil
 	}
 	if msg.Err != nil {
-		r.fault = explain(msg.Err)
+		r.fault = Explain(msg.Err)
 		return nil
 	}
 	r.got, r.ready, r.fault = msg.Value.(control.RequestPage).Requests, true, ""
@@ -87,12 +87,12 @@ func matches(q *control.RequestQuery, v *control.RequestView) bool {
 		(q.Model == "" || q.Model == v.Model) && (q.Provider == "" || q.Provider == v.Provider)
 }
 
-// lines draw the requests, each by a name that says which it is.
-func (r *Recent) lines(s *live.Snapshot, width, most int, name func(*control.RequestView) string) []string {
+// Lines draw the requests, each by a name that says which it is.
+func (r *Recent) Lines(s *live.Snapshot, width, most int, name func(*control.RequestView) string) []string {
 	t := r.env.Theme
 	var out []string
 	for _, v := range r.latest(s, most) {
-		out = append(out, requestLineOf(t, v, name(v), width, r.env))
+		out = append(out, part.RequestLine(t, v, name(v), width, r.env.Clock(), r.env.Zone))
 	}
 	switch {
 	case len(out) > 0:
@@ -104,36 +104,4 @@ func (r *Recent) lines(s *live.Snapshot, width, most int, name func(*control.Req
 		out = append(out, t.Paint(theme.Muted, "none in the records"))
 	}
 	return out
-}
-
-// requestLineOf is a request on one line. Where there is little room the tokens go
-// first.
-func requestLineOf(t *theme.Theme, r *control.RequestView, name string, width int, e *Env) string {
-	status := status(r)
-	if r.Count > 1 {
-		status += " ×" + control.Compact(r.Count)
-	}
-	left := t.Paint(theme.Muted, moment(r.At, e)) + " " + t.Paint(outcomeRole(r.Outcome), status) + " " + widget.Safe(name)
-	right := "  " + t.Paint(outcomeRole(r.Outcome), widget.Truncate(widget.Safe(words(r.Code)), max(width-24, 8)))
-	if n := r.InputTokens + r.OutputTokens; n > 0 {
-		right = "  " + widget.PadLeft(widget.Money(r.CostNanoUSD), 9) + "  " + widget.PadLeft(widget.Latency(millis(r.TotalMS)), 7)
-		if width >= 56 {
-			right = "  " + widget.PadLeft(fmt.Sprint(control.Compact(n)), 6) + " tok" + right
-		}
-	}
-	return widget.Between(left, right, width)
-}
-
-// moment writes when something was in eight cells: the second today, the minute
-// this week, or the day.
-func moment(at time.Time, e *Env) string {
-	today := midnight(e.Clock(), e.Zone)
-	at = at.In(e.Zone)
-	switch {
-	case !at.Before(today):
-		return at.Format("15:04:05")
-	case !at.Before(today.AddDate(0, 0, -6)):
-		return at.Weekday().String()[:2] + at.Format(" 15:04")
-	}
-	return widget.Pad(at.Format("2 Jan"), 8)
 }

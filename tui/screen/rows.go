@@ -21,7 +21,7 @@ type Rows[V any] struct {
 func NewRows[V any](e *Env, rows []V, o ListOf[V]) *Rows[V] {
 	o.Of = func(*live.Snapshot) []V { return rows }
 	if o.Tone == nil && o.Table.Tone == nil {
-		o.Tone = noTone[V]
+		o.Tone = NoTone[V]
 	}
 	r := &Rows[V]{List: NewList(e, o)}
 	r.Show(e.Source.Snapshot())
@@ -39,8 +39,8 @@ func (r *Rows[V]) Esc() tea.Cmd {
 }
 
 func (r *Rows[V]) Update(msg tea.Msg) tea.Cmd {
-	if key, ok := msg.(tea.KeyPressMsg); ok && !r.typing {
-		if act := action.Find(append(r.Does, r.sorting()...), key.String()); act != nil {
+	if key, ok := msg.(tea.KeyPressMsg); ok && !r.Typed {
+		if act := action.Find(append(r.Does, r.Sorting()...), key.String()); act != nil {
 			if r.note = act.Why(); r.note != "" {
 				return nil
 			}
@@ -51,7 +51,7 @@ func (r *Rows[V]) Update(msg tea.Msg) tea.Cmd {
 }
 
 func (r *Rows[V]) Draw(t *theme.Theme, width, height int) widget.Block {
-	rows := max(min(len(r.shown)+1, height-5), 4)
+	rows := max(min(len(r.Shown)+1, height-5), 4)
 	keys := ""
 	for _, act := range r.Does {
 		keys += t.Paint(theme.Accent, act.Key()) + " " + t.Paint(theme.Muted, act.Title) + "  "
@@ -60,7 +60,7 @@ func (r *Rows[V]) Draw(t *theme.Theme, width, height int) widget.Block {
 	if r.note != "" {
 		keys = t.Paint(theme.Warn, widget.Safe(r.note))
 	}
-	r.height = rows
-	r.table.Empty = r.empty()
-	return widget.Below(widget.NewBlock(width, 2, r.filterLine(t, width)), r.table.Draw(t, width, rows), widget.NewBlock(width, 2, "", widget.Truncate(keys, width)))
+	r.Height = rows
+	r.Grid.Empty = r.empty()
+	return widget.Below(widget.NewBlock(width, 2, r.filterLine(t, width)), r.Grid.Draw(t, width, rows), widget.NewBlock(width, 2, "", widget.Truncate(keys, width)))
 }

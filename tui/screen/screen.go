@@ -88,18 +88,18 @@ type Answer struct {
 	Err    error
 }
 
-// patience bounds a call.
-const patience = 30 * time.Second
+// Patience bounds a call.
+const Patience = 30 * time.Second
 
 // Call makes the command that runs an operation and answers to a screen.
 func Call[In, Out any](e *Env, screen, tag string, seq int, op control.Op[In, Out], in In) tea.Cmd {
-	return CallFor(patience, e, screen, tag, seq, op, in)
+	return CallFor(Patience, e, screen, tag, seq, op, in)
 }
 
 // CallFor is Call for what may take longer than a user would wait for.
 func CallFor[In, Out any](longest time.Duration, e *Env, screen, tag string, seq int, op control.Op[In, Out], in In) tea.Cmd {
 	return func() tea.Msg {
-		out, err := run(longest, e, op, in)
+		out, err := Run(longest, e, op, in)
 		return Answer{Screen: screen, Tag: tag, Seq: seq, Value: out, Err: err}
 	}
 }
@@ -108,14 +108,14 @@ func CallFor[In, Out any](longest time.Duration, e *Env, screen, tag string, seq
 // says what came of it: done, or why it was not.
 func Do[In, Out any](e *Env, op control.Op[In, Out], in In, done string) tea.Cmd {
 	return func() tea.Msg {
-		if _, err := run(patience, e, op, in); err != nil {
+		if _, err := Run(Patience, e, op, in); err != nil {
 			return failure(err)
 		}
 		return Say{Text: done}
 	}
 }
 
-func run[In, Out any](longest time.Duration, e *Env, op control.Op[In, Out], in In) (Out, error) {
+func Run[In, Out any](longest time.Duration, e *Env, op control.Op[In, Out], in In) (Out, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), longest)
 	defer cancel()
 	out, err := op.Do(ctx, e.Caller, in)
@@ -156,12 +156,12 @@ func Ask(msg tea.Msg) tea.Cmd { return func() tea.Msg { return msg } }
 // Fail tells of an error: what happened and the next step.
 func Fail(err error) tea.Cmd { return Ask(failure(err)) }
 
-func failure(err error) Say { return Say{Text: widget.Safe(explain(err)), Bad: true} }
+func failure(err error) Say { return Say{Text: widget.Safe(Explain(err)), Bad: true} }
 
-// explain is an error in words: what happened and the next step. A step for the
+// Explain is an error in words: what happened and the next step. A step for the
 // command line, with a command or a flag to type, is no help here, unless the
 // engine is away.
-func explain(err error) string {
+func Explain(err error) string {
 	e := tally.AsError(err)
 	typed := strings.Contains(e.Hint, "tallygate ") || strings.Contains(e.Hint, "--")
 	if e.Hint == "" || typed && e.Code != tally.Unavailable {
@@ -182,4 +182,11 @@ type Dialog interface {
 	Typing() bool
 	// Esc is what the escape key does; most dialogs close.
 	Esc() tea.Cmd
+}
+
+// Cover is a dialog with nothing behind it: what it asks comes before there is
+// anything to show.
+type Cover interface {
+	Dialog
+	Covers()
 }

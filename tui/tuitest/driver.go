@@ -75,7 +75,7 @@ func Run(t *testing.T, s Setup, test func(d *Driver)) {
 			s.Theme = theme.Dark
 		}
 		if s.Screens == nil {
-			s.Screens = screen.All
+			s.Screens = tui.Screens
 		}
 		d.Env = &screen.Env{Theme: theme.New(s.Theme), Caller: d.World, Source: live.New(d.World, clock), Clock: clock, Zone: time.UTC, Write: !s.Viewer}
 		d.App = tui.New(tui.Options{Env: d.Env, Screens: s.Screens(d.Env), Theme: s.Theme, Place: s.Place, Pretend: s.Pretend, Leaving: s.Leaving,

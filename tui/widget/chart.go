@@ -7,6 +7,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/guptarohit/asciigraph"
 
+	"tallygate/engine/control"
 	"tallygate/tui/theme"
 )
 
@@ -203,5 +204,5 @@ func spread(labels []string, width int) string {
 }
 
 func whole(v float64) string {
-	return Compact(int64(math.Round(v)))
+	return control.Compact(int64(math.Round(v)))
 }

@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"tallygate/engine/control"
 	"tallygate/engine/tally"
 )
 
@@ -18,8 +19,8 @@ func TestCompact(t *testing.T) {
 		{0, "0"}, {7, "7"}, {999, "999"}, {1000, "1k"}, {1001, "1k"}, {1240, "1.24k"}, {9994, "9.99k"}, {9995, "10k"}, {18_204, "18.2k"}, {99_949, "99.9k"}, {99_950, "100k"},
 		{999_499, "999k"}, {999_500, "1M"}, {3_410_000, "3.41M"}, {999_999_999, "1G"}, {1e12, "1T"}, {-18_204, "-18.2k"}, {math.MaxInt64, "9.22E"}, {math.MinInt64, "-9.22E"},
 	} {
-		if got := Compact(tc.n); got != tc.want {
-			t.Errorf("Compact(%d) = %q, want %q", tc.n, got, tc.want)
+		if got := control.Compact(tc.n); got != tc.want {
+			t.Errorf("control.Compact(%d) = %q, want %q", tc.n, got, tc.want)
 		}
 	}
 }
@@ -27,8 +28,8 @@ func TestCompact(t *testing.T) {
 func TestCompactIsShort(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.Int64Min(0).Draw(t, "n")
-		if got := Compact(n); len(got) > 5 {
-			t.Errorf("Compact(%d) = %q is longer than five characters", n, got)
+		if got := control.Compact(n); len(got) > 5 {
+			t.Errorf("control.Compact(%d) = %q is longer than five characters", n, got)
 		}
 	})
 }

@@ -1,0 +1,227 @@
+package analytics
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"time"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+	"tallygate/tui/dialog"
+	"tallygate/tui/part"
+	"tallygate/tui/theme"
+	"tallygate/tui/widget"
+)
+
+// money is for sums that are divided by a count.
+type money = tally.NanoUSD
+
+// metric is a figure of usage.
+type metric struct {
+	name   string
+	of     func(*control.Sums) float64
+	format func(float64) string
+	worse  bool // more of it is bad news
+	mean   bool // it does not add up
+}
+
+var metrics = []metric{
+	{"requests", func(s *control.Sums) float64 { return float64(s.Requests) }, compact, false, false},
+	{"tokens", func(s *control.Sums) float64 { return float64(s.InputTokens + s.OutputTokens) }, compact, false, false},
+	{"cost", func(s *control.Sums) float64 { return float64(s.CostNanoUSD) / float64(tally.Dollar) }, part.Dollars, false, false},
+	{"errors", func(s *control.Sums) float64 { return float64(s.Errors) }, compact, true, false},
+	{"latency", func(s *control.Sums) float64 { return s.TotalMS }, func(v float64) string { return widget.Latency(part.Millis(v)) }, true, true},
+}
+
+// compact writes a count; on an axis there are halves of one, too.
+func compact(v float64) string {
+	if v < 10 && v != math.Trunc(v) {
+		return fmt.Sprintf("%.1f", v)
+	}
+	return control.Compact(int64(v + 0.5))
+}
+
+func (s *Screen) Draw() widget.Block {
+	t := s.env.Theme
+	head := s.drawHead(s.width)
+	_, used := head.Size()
+	rest := s.height - used
+	if s.got.have != allAnswers {
+		line := t.Paint(theme.Muted, "adding up"+t.Glyphs.Ellipsis)
+		if s.fault != "" {
+			line = t.Paint(theme.Bad, t.Glyphs.Wrong+" "+widget.Safe(s.fault)) + t.Paint(theme.Muted, "   It is tried again.")
+		}
+		return widget.Below(head, widget.Box{Title: "Usage"}.Draw(t, s.width, rest, []string{"", line}))
+	}
+	tiles := s.drawTotals(s.width)
+	_, used = tiles.Size()
+	rest -= used
+	below := min(max(len(s.shown)+3, 8), max(rest*45/100, 6))
+	if rest-below < widget.MinChart+2 {
+		return widget.Below(head, tiles, s.drawRows(s.width, rest))
+	}
+	return widget.Below(head, tiles, s.drawCourse(s.width, rest-below), s.drawRows(s.width, below))
+}
+
+// drawHead says what is seen.
+func (s *Screen) drawHead(width int) widget.Block {
+	t := s.env.Theme
+	names := make([]string, len(spans))
+	for i, x := range spans {
+		names[i] = x.name
+	}
+	left := part.OneOf(t, " range", names, s.span)
+	by := part.OneOf(t, " by", s.breakdowns(), s.by)
+	when := s.when()
+	if s.client != "" {
+		when = t.Strong(theme.Accent, "only "+widget.Safe(s.client)) + t.Paint(theme.Muted, " (esc: all)  ") + when
+	}
+	if s.got.have == allAnswers && s.fault == "" && s.got.wanted != s.wanted() {
+		when = t.Paint(theme.Muted, "adding up"+t.Glyphs.Ellipsis) + "  " + when
+	}
+	if s.fault != "" && s.got.have == allAnswers {
+		when = t.Paint(theme.Bad, t.Glyphs.Wrong+" not up to date") + "  " + when
+	}
+	return widget.NewBlock(width, 2, widget.Between(left, when+" ", width), by)
+}
+
+// when is the span in dates.
+func (s *Screen) when() string {
+	t := s.env.Theme
+	sp := spans[s.span]
+	until := s.env.Clock().Add(-time.Duration(s.earlier) * sp.length()).In(s.env.Zone)
+	since := until.Add(-sp.length())
+	format := "2 Jan"
+	if sp.every == "hour" {
+		format = "2 Jan 15:04"
+	}
+	text := since.Format(format) + " – " + until.Format(format)
+	if s.earlier == 0 {
+		text = since.Format(format) + " – now"
+	}
+	return t.Paint(theme.Text, text)
+}
+
+// drawTotals draws the metrics as figures with their change.
+func (s *Screen) drawTotals(width int) widget.Block {
+	t := s.env.Theme
+	n := len(metrics)
+	now, before := &s.got.now.Total, &s.got.before.Total
+	blocks := make([]widget.Block, 0, n)
+	for i, m := range metrics {
+		w := width / n
+		if i < width%n {
+			w++
+		}
+		name := t.Paint(theme.Muted, " "+m.name+" ")
+		if i == s.metric {
+			name = t.Selection.Render(" " + m.name + " ")
+		}
+		v := m.of(now)
+		value := t.Strong(theme.Text, m.format(v))
+		if m.name == "errors" && w >= 18 {
+			value += t.Paint(theme.Muted, " "+part.Percent(widget.Share(now.Errors, now.Requests)))
+		}
+		if s.compare {
+			value += "  " + part.Change(t, v, m.of(before), m.worse)
+		}
+		blocks = append(blocks, widget.NewBlock(w, 3, name, " "+value))
+	}
+	return widget.Beside(blocks...)
+}
+
+// drawCourse draws the metric over time, and the span before it beneath.
+func (s *Screen) drawCourse(width, height int) widget.Block {
+	t, m, g := s.env.Theme, metrics[s.metric], &s.got
+	inner, rows := widget.Inner(width, height)
+	at, n := s.steps(g.span.every, g.until, 2*g.span.length())
+	both := make([]float64, n)
+	for i := range g.course.Rows {
+		if step, ok := at(g.course.Rows[i].At); ok {
+			both[step] = m.of(&g.course.Rows[i].Sums)
+		}
+	}
+	chart := widget.Chart{Format: m.format, Times: s.times(inner)}
+	note := part.Legend(t, theme.Accent, "this span "+m.format(m.of(&g.now.Total)))
+	if s.compare {
+		chart.Series = append(chart.Series, widget.Series{Values: both[:n/2], Role: theme.Faint})
+		note += "  " + part.Legend(t, theme.Faint, "before "+m.format(m.of(&g.before.Total)))
+	}
+	chart.Series = append(chart.Series, widget.Series{Values: both[n/2:], Role: theme.Accent})
+	title := fmt.Sprintf("%s per %s", part.Upper(m.name), g.span.every)
+	if m.mean {
+		title = fmt.Sprintf("Mean %s by %s", m.name, g.span.every)
+	}
+	return widget.Box{Title: title, Note: note, NotePainted: true}.Draw(t, width, height, chart.Draw(t, inner, rows).Lines())
+}
+
+// times are the labels of the time axis.
+func (s *Screen) times(width int) []string {
+	g := &s.got
+	end, format := part.HourOf(g.until, s.env.Zone), "15:04"
+	if g.span.every == "day" {
+		end, format = part.Midnight(g.until, s.env.Zone), "2 Jan"
+	} else if g.span.steps > 24 {
+		format = "Mon 2"
+	}
+	n := min(max(width/16, 2), 7)
+	out := make([]string, n)
+	for i := range out {
+		out[i] = end.Add(-g.span.length() * time.Duration(n-1-i) / time.Duration(n-1)).In(s.env.Zone).Format(format)
+	}
+	return out
+}
+
+// drawRows draws the breakdown, and the clients compared beside it where there
+// is room.
+func (s *Screen) drawRows(width, height int) widget.Block {
+	t, m := s.env.Theme, metrics[s.metric]
+	s.right = s.right && s.hasRivals()
+	s.shares.Focused, s.rival.Focused = !s.right, s.right
+	left := width
+	if s.hasRivals() {
+		left = width / 2
+	}
+	inner, rows := widget.Inner(left, height)
+	note := "share of " + m.name
+	if m.mean {
+		note = "mean " + m.name
+	}
+	if from, to, of := s.shares.Window(); of > to-from+1 && to > 0 {
+		note = fmt.Sprintf("%d-%d of %d, %s", from, to, of, note)
+	}
+	shares := widget.Box{Title: "By " + string(s.got.by), Note: note, Focused: !s.right}.Draw(t, left, height, s.shares.Draw(t, inner, rows).Lines())
+	if !s.hasRivals() {
+		return shares
+	}
+	inner, _ = widget.Inner(width-left, height)
+	title := "Clients compared"
+	if s.got.client != "" {
+		title = "Models of " + widget.Safe(s.got.client)
+	}
+	return widget.Beside(shares, widget.Box{Title: title, Note: "by " + m.name + ", cost per 1k", Focused: s.right}.
+		Draw(t, width-left, height, s.rival.Draw(t, inner, rows).Lines()))
+}
+
+// sheet exports what is seen: the breakdown of both spans, and their course.
+func (s *Screen) sheet() dialog.Sheet {
+	g := s.got
+	return func(_ context.Context, w io.Writer, f control.Format) (rows int64, err error) {
+		out := control.UsageTable.Writer(w, f)
+		for _, part := range []struct {
+			name string
+			rows []control.UsageRow
+		}{{"this span", g.now.Rows}, {"span before", g.before.Rows}, {"per " + string(g.span.every), g.course.Rows}} {
+			for _, r := range part.rows {
+				r.Part = part.name
+				if err := out.Write(&r); err != nil {
+					return rows, err
+				}
+				rows++
+			}
+		}
+		return rows, out.End()
+	}
+}

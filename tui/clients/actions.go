@@ -1,0 +1,124 @@
+package clients
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+	"tallygate/tui/action"
+	"tallygate/tui/dialog"
+	"tallygate/tui/keys"
+	"tallygate/tui/screen"
+	"tallygate/tui/widget"
+)
+
+func (s *Screen) Actions() []action.Action {
+	return slices.Concat([]action.Action{
+		{ID: "clients.new", Title: "new client", Keys: []string{"n"}, Needs: s.Env.ReadOnly, Run: s.create},
+		{ID: "clients.edit", Title: "edit: details and limits", Keys: []string{"e"}, Needs: s.Change, Run: s.edit},
+		{ID: "clients.key", Title: "add a key", Keys: []string{"a"}, Needs: s.Change, Run: func() tea.Cmd {
+			return screen.Ask(screen.Open{Dialog: keys.NewForm(s.Env, s.Selected().Slug)})
+		}},
+		{ID: "clients.suspend", Title: "suspend / activate", Keys: []string{"s"}, Needs: s.Change, Run: s.toggle},
+		{ID: "clients.requests", Title: "requests of this client", Keys: []string{"v"}, Needs: s.Chosen, Run: func() tea.Cmd {
+			return screen.Ask(screen.Goto{Screen: "requests", Filter: "client:=" + s.Selected().Slug})
+		}},
+		{ID: "clients.delete", Title: "delete: asks first", Keys: []string{"d"}, Danger: true, Needs: s.Change, Run: s.remove},
+		{ID: "clients.copy", Title: "copy the id", Keys: []string{"y"}, Needs: s.Chosen, Run: func() tea.Cmd {
+			return screen.Ask(screen.Copy{Text: string(s.Selected().ID), What: "The client's id was"})
+		}},
+	}, s.Sorting())
+}
+
+func (s *Screen) create() tea.Cmd {
+	var begin control.CreateClient
+	begin.Limits = limitsOf("requests=60/minute cost=10/month")
+	var asks []string
+	if len(s.Snap.Gateways) > 1 {
+		asks, begin.Gateway = []string{"gateway"}, s.Snap.Gateways[0].Slug
+	}
+	return screen.Ask(screen.Open{Dialog: dialog.NewForm(s.Env, dialog.FormOf[control.CreateClient, tally.Client]{
+		Heading: "New client", Op: control.ClientsCreate, Save: "Create", Begin: begin, Must: []string{"name"},
+		Asks: append(append([]string{"name"}, asks...), clientAsks...),
+		Done: func(c tally.Client) tea.Cmd {
+			return tea.Batch(screen.Ask(screen.Say{Text: "Created " + c.Slug + ". It needs a key: answer the next question, or press esc."}),
+				screen.Ask(screen.Open{Dialog: keys.NewForm(s.Env, c.Slug)}))
+		},
+	})})
+}
+
+// clientAsks are the questions about a client besides its name.
+var clientAsks = []string{"email", "company", "phone", "limits", "markup_percent", "max_in_flight", "models", "note", "origins", "max_body_bytes", "session_length_ns", "session_mode", "session_missing"}
+
+// limitsOf are limits that a form begins with.
+func limitsOf(text string) (out []tally.LimitEdit) {
+	for _, word := range strings.Fields(text) {
+		if e, err := tally.ParseLimit(word); err == nil {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func (s *Screen) edit() tea.Cmd {
+	c := s.Selected()
+	return screen.Ask(screen.Open{Dialog: dialog.NewForm(s.Env, dialog.FormOf[control.UpdateClient, tally.Client]{
+		Heading: "Edit " + widget.Safe(c.Slug), Op: control.ClientsUpdate, Save: "Save", Change: true, Must: []string{"name"},
+		Asks:  append([]string{"name", "slug"}, clientAsks...),
+		Fixed: control.UpdateClient{Client: string(c.ID)},
+		Begin: control.UpdateClient{NewSlug: c.Slug, ClientFields: control.CurrentClient(&c.Client)},
+		Done:  func(c tally.Client) tea.Cmd { return screen.Ask(screen.Say{Text: "Saved " + c.Slug + "."}) },
+	})})
+}
+
+// toggle suspends an active client, after asking if it is in use, and activates
+// any other.
+func (s *Screen) toggle() tea.Cmd {
+	c := *s.Selected()
+	if c.Status != tally.Active {
+		return screen.Do(s.Env, control.ClientsActivate, control.Named{Name: string(c.ID)}, c.Slug+" is served again.")
+	}
+	suspend := func() tea.Cmd {
+		return screen.Do(s.Env, control.ClientsSuspend, control.Named{Name: string(c.ID)}, c.Slug+" is suspended: s activates it again.")
+	}
+	if s.Env.Clock().Sub(c.LastUsedAt) > 24*time.Hour {
+		return suspend()
+	}
+	return screen.Ask(screen.Open{Dialog: dialog.NewConfirm(dialog.Confirm{
+		Heading: "Suspend " + widget.Safe(c.Slug) + "?", Do: "Suspend", Yes: suspend,
+		Says: []string{fmt.Sprintf("It was used %s ago. Its next request will be refused with 403, until you activate it again.", widget.Ago(c.LastUsedAt, s.Env.Clock()))},
+	})})
+}
+
+func (s *Screen) remove() tea.Cmd {
+	c := *s.Selected()
+	confirm := dialog.Confirm{
+		Heading: "Delete client " + widget.Safe(c.Slug) + "?", Do: "Delete",
+		Says: []string{fmt.Sprintf("This revokes %d keys. %s", c.Keys, lastUse(c.LastUsedAt, s.Env.Clock())), "Usage and cost history stays for reports."},
+		Yes: func() tea.Cmd {
+			return screen.Do(s.Env, control.ClientsDelete, control.Named{Name: string(c.ID)}, "Deleted "+c.Slug+".")
+		},
+	}
+	if c.Status == tally.Active {
+		confirm.Instead = "Suspend instead"
+		confirm.Rather = func() tea.Cmd {
+			return screen.Do(s.Env, control.ClientsSuspend, control.Named{Name: string(c.ID)}, c.Slug+" is suspended.")
+		}
+	}
+	if !c.LastUsedAt.IsZero() && s.Env.Clock().Sub(c.LastUsedAt) < 24*time.Hour {
+		confirm.Name = c.Slug
+	}
+	return screen.Ask(screen.Open{Dialog: dialog.NewConfirm(confirm)})
+}
+
+func lastUse(at, now time.Time) string {
+	if at.IsZero() {
+		return "It was never used."
+	}
+	return "It was used " + widget.Ago(at, now) + " ago: its next request will be refused with 401."
+}

@@ -1,0 +1,114 @@
+// Package clients is the screen of clients, and one of them beside the list.
+package clients
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"tallygate/engine/control"
+	"tallygate/tui/live"
+	"tallygate/tui/part"
+	"tallygate/tui/screen"
+	"tallygate/tui/theme"
+	"tallygate/tui/widget"
+)
+
+// Screen is the list of clients, and one of them beside it: limits as gauges,
+// spend, keys, latest requests.
+type Screen struct {
+	*screen.List[control.ClientView]
+	spent screen.Spend
+}
+
+// New makes the screen.
+func New(e *screen.Env) *Screen {
+	s := &Screen{spent: screen.Spend{Env: e}}
+	s.List = screen.NewList(e, screen.ListOf[control.ClientView]{
+		Screen: "clients", Heading: "Clients", Table: control.ClientTable, Columns: []string{"name", "used", "cost", "last"}, Share: 46,
+		Of: func(snap *live.Snapshot) []control.ClientView { return snap.Clients },
+		Note: func(shown int) string {
+			return fmt.Sprintf("%d of %d · by %s", shown, len(s.Snap.Clients), s.SortedBy())
+		},
+		Empty: func() []string {
+			return []string{"A client is a customer or an app: it has keys, limits and a bill.", "", "n  makes the first one", control.ClientTable.Make}
+		},
+		Detail: s.explain,
+		Recent: func(c *control.ClientView) control.RequestQuery { return control.RequestQuery{Client: c.Slug} },
+	})
+	return s
+}
+
+func (s *Screen) Update(msg tea.Msg) tea.Cmd {
+	if a, ok := msg.(screen.Answer); ok && a.Tag == "spend" {
+		return s.spent.Answer(a)
+	}
+	return tea.Batch(s.List.Update(msg), s.Ask())
+}
+
+// Ask asks for the spend of the client that is chosen, and for its requests. It
+// implements [Asker].
+func (s *Screen) Ask() tea.Cmd {
+	c := s.Selected()
+	if c == nil {
+		return nil
+	}
+	return tea.Batch(s.List.Ask(), s.spent.Ask(s.Screen, control.UsageQuery{Client: string(c.ID), Since: "30d", Every: control.Daily}))
+}
+
+func (s *Screen) explain(c *control.ClientView, width, rows int) screen.Detail {
+	t, now := s.Env.Theme, s.Env.Clock()
+	lines := []string{widget.Truncate(contact(t, c), width), ""}
+	lines = append(lines, part.Heading(t, "Limits", fmt.Sprintf("%d in flight now", c.InFlight), width))
+	lines = append(lines, part.Gauges(t, c.LimitStates, width, now)...)
+	lines = append(lines, "")
+	keys := s.keyLines(t, c, width, now)
+	last := s.Latest.Lines(s.Snap, width, 8, func(r *control.RequestView) string { return r.Model })
+	room := rows - len(lines) - min(len(keys), 5) - min(len(last), 6) - 3
+	lines = append(lines, s.spent.Lines(t, width, room, &c.Last30Days)...)
+	lines = append(lines, "", part.Heading(t, "Keys", "a adds one", width))
+	lines = append(lines, keys[:min(len(keys), 5)]...)
+	lines = append(lines, "", part.Heading(t, "Last requests", "v all of them", width))
+	lines = append(lines, last...)
+	return screen.Detail{Title: widget.Safe(c.Name), Note: string(c.Status) + " since " + c.UpdatedAt.In(s.Env.Zone).Format("2 Jan 2006"), Lines: lines}
+}
+
+func contact(t *theme.Theme, c *control.ClientView) string {
+	var parts []string
+	for _, p := range []string{c.Company, c.Email, c.Phone} {
+		if p != "" {
+			parts = append(parts, widget.Safe(p))
+		}
+	}
+	parts = append(parts, t.Paint(theme.Muted, widget.Safe(c.Slug)+" on "+widget.Safe(c.GatewaySlug)))
+	if c.MarkupBasisPoints > 0 {
+		parts = append(parts, t.Paint(theme.Muted, "mark-up "+control.Percent(c.MarkupBasisPoints).String()+"%"))
+	}
+	return strings.Join(parts, "   ")
+}
+
+func (s *Screen) keyLines(t *theme.Theme, c *control.ClientView, width int, now time.Time) []string {
+	var out []string
+	for i := range s.Snap.Keys {
+		k := &s.Snap.Keys[i]
+		if k.Client != c.ID || k.State == "revoked" {
+			continue
+		}
+		expires := "never expires"
+		if !k.ExpiresAt.IsZero() {
+			expires = "expires in " + widget.Until(k.ExpiresAt, now)
+		}
+		if k.State != "active" {
+			expires = k.State
+		}
+		label := max(width-22-8-18, 8)
+		out = append(out, part.ToneSign(t, control.KeyTable.Tone(k))+" "+widget.Pad(widget.Safe(k.Label), min(label, 20))+" "+t.Paint(theme.Muted, widget.Pad(widget.Safe(k.Masked), 20))+" "+
+			widget.PadLeft(widget.Ago(k.LastUsedAt, now), 6)+"  "+t.Paint(theme.Muted, expires))
+	}
+	if len(out) == 0 {
+		out = append(out, t.Paint(theme.Muted, "none yet: a makes one"))
+	}
+	return out
+}

@@ -1,0 +1,189 @@
+package models
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+	"tallygate/tui/action"
+	"tallygate/tui/dialog"
+	"tallygate/tui/part"
+	"tallygate/tui/screen"
+	"tallygate/tui/theme"
+	"tallygate/tui/widget"
+)
+
+func (s *Screen) Actions() []action.Action {
+	provided := func() string {
+		why := s.Env.ReadOnly()
+		if why == "" && len(s.Snap.Providers) == 0 {
+			return "a model belongs to a provider: add one in Providers first"
+		}
+		return why
+	}
+	return slices.Concat([]action.Action{
+		{ID: "models.price", Title: "price", Keys: []string{"p"}, Needs: s.Change, Run: s.price},
+		{ID: "models.toggle", Title: "on/off", Keys: []string{"space"}, Needs: s.Change, Run: s.toggle},
+		{ID: "models.new", Title: "new model", Keys: []string{"n"}, Needs: provided, Run: s.create},
+		{ID: "models.edit", Title: "edit: upstream name, context", Keys: []string{"e"}, Needs: s.Change, Run: s.edit},
+		{ID: "models.import", Title: "import: what a provider offers, with prices", Keys: []string{"i"}, Needs: provided, Run: func() tea.Cmd {
+			return s.pickProvider("Import the models of which provider?", func(id string) tea.Cmd {
+				return tea.Batch(screen.Call(s.Env, s.Name(), "import", 0, control.ModelsImport, control.ImportModels{Provider: id}), screen.Ask(screen.Say{Text: "Asking for its models…"}))
+			})
+		}},
+		{ID: "models.delete", Title: "delete: asks first", Keys: []string{"d"}, Danger: true, Needs: s.Change, Run: s.remove},
+		{ID: "models.unpriced", Title: "unpriced: only models without a price", Keys: []string{"f"}, Run: func() tea.Cmd {
+			if s.Words() == unpriced {
+				s.SetFilter("")
+			} else {
+				s.SetFilter(unpriced)
+			}
+			return nil
+		}},
+		{ID: "models.requests", Title: "requests for this model", Keys: []string{"v"}, Needs: s.Chosen, Run: func() tea.Cmd {
+			return screen.Ask(screen.Goto{Screen: "requests", Filter: "model:=" + s.Selected().Name})
+		}},
+		{ID: "models.copy", Title: "copy the name", Keys: []string{"y"}, Needs: s.Chosen, Run: func() tea.Cmd {
+			return screen.Ask(screen.Copy{Text: s.Selected().Name, What: "The model's name was"})
+		}},
+	}, s.Sorting())
+}
+
+// pickProvider asks for a provider, if there is a choice.
+func (s *Screen) pickProvider(heading string, then func(id string) tea.Cmd) tea.Cmd {
+	if len(s.Snap.Providers) == 1 {
+		return then(string(s.Snap.Providers[0].ID))
+	}
+	at := ""
+	if m := s.Selected(); m != nil {
+		at = string(m.Provider)
+	}
+	var choices []dialog.Choice
+	for _, p := range s.Snap.Providers {
+		choices = append(choices, dialog.Choice{ID: string(p.ID), Text: widget.Safe(p.Name), Note: part.Plural(int64(p.Models), "model")})
+	}
+	return screen.Ask(screen.Open{Dialog: dialog.NewPick(heading, at, choices, then)})
+}
+
+func (s *Screen) toggle() tea.Cmd {
+	m := s.Selected()
+	pick := control.PickModel{Model: string(m.ID)}
+	if m.Model.Enabled {
+		return screen.Do(s.Env, control.ModelsDisable, pick, widget.Safe(m.Name)+" is off: requests for it are refused, or answered by another provider.")
+	}
+	return screen.Do(s.Env, control.ModelsEnable, pick, widget.Safe(m.Name)+" is on.")
+}
+
+// ratesOf are the rates of a price, as a form shows them.
+func ratesOf(p *tally.Price) (out []control.PriceField) {
+	if p == nil {
+		return nil
+	}
+	for _, c := range tally.AllClasses {
+		if rate := control.OwnRate(p, c); rate != nil {
+			out = append(out, control.PriceField{Class: c.String(), Amount: *rate})
+		}
+	}
+	if p.Request > 0 {
+		out = append(out, control.PriceField{Class: "request", Amount: p.Request})
+	}
+	return out
+}
+
+// priceHelp says what a price is made of.
+const priceHelp = "$ per million tokens, spaces between: input=0.15 output=0.6 cached_input=0.07 cache_write=0.2 reasoning=0.6; request=0.01 for each request. What is left out costs as its parent"
+
+func (s *Screen) price() tea.Cmd {
+	m, now := *s.Selected(), s.Env.Clock()
+	pick := control.UpdateModel{PickModel: control.PickModel{Model: string(m.ID)}}
+	begin := pick
+	begin.Prices = ratesOf(part.PriceInForce(m.Prices, now))
+	return screen.Ask(screen.Open{Dialog: dialog.NewForm(s.Env, dialog.FormOf[control.UpdateModel, control.ModelChanged]{
+		Heading: "Price of " + widget.Safe(m.Name) + " at " + widget.Safe(m.ProviderName), Op: control.ModelsUpdate, Save: "Save the price", Change: true,
+		Asks: []string{"prices", "price_from"}, Must: []string{"prices"}, Fixed: pick, Begin: begin,
+		Help: map[string]string{"prices": priceHelp, "price_from": "a date like 2026-12-01, in the zone of the oldest gateway; empty: from now on. Earlier requests keep their price"},
+		Says: func(t *theme.Theme, width int, value func(string) string) []string {
+			out := append(part.Prices(t, m.Prices, now, width), "")
+			return append(out, priceExample(t, value)...)
+		},
+		Done: func(x control.ModelChanged) tea.Cmd {
+			return screen.Ask(screen.Say{Text: "The price of " + widget.Safe(x.Name) + " is saved; what was charged before stays."})
+		},
+	})})
+}
+
+// priceExample prices a usual request at the rates that stand in a form.
+func priceExample(t *theme.Theme, value func(string) string) []string {
+	of := map[string]tally.NanoUSD{}
+	for _, word := range strings.Fields(value("prices")) {
+		if p, err := control.ParsePrice(word); err == nil {
+			of[p.Class] = p.Amount
+		}
+	}
+	r := tally.Rates{Request: of["request"]}
+	r.Of[tally.ClassInput], r.Of[tally.ClassOutput] = of["input"], cmp.Or(of["output"], of["input"])
+	cost := r.Cost(tally.Tokens{Input: 2000, Output: 500})
+	return []string{t.Paint(theme.Muted, "At what stands here, 2,000 tokens in and 500 out cost ") + t.Strong(theme.Text, cost.Display()), ""}
+}
+
+func (s *Screen) create() tea.Cmd {
+	return s.pickProvider("New model: of which provider?", func(id string) tea.Cmd {
+		return screen.Ask(screen.Open{Dialog: dialog.NewForm(s.Env, dialog.FormOf[control.CreateModel, control.ModelChanged]{
+			Heading: "New model", Op: control.ModelsCreate, Save: "Add", Fixed: control.CreateModel{Provider: id}, Change: true, Must: []string{"name"},
+			Asks: []string{"name", "upstream", "context_tokens", "max_output_tokens", "image_tokens", "prices", "price_from"}, Help: map[string]string{"prices": priceHelp},
+			Says: func(t *theme.Theme, width int, _ func(string) string) []string {
+				return append(widget.Wrap(t.Paint(theme.Muted, "Without prices here it gets those of the price book, if that knows it."), width), "")
+			},
+			Done: func(m control.ModelChanged) tea.Cmd {
+				if _, ok := tally.PriceAt(m.Prices, s.Env.Clock(), 0); !ok && s.Snap.Settings.Unpriced != tally.AllowAtZero {
+					return screen.Ask(screen.Say{Text: "Added " + widget.Safe(m.Name) + ". It is refused until it has a price: p sets it.", Bad: true})
+				}
+				return screen.Ask(screen.Say{Text: "Added " + widget.Safe(m.Name) + "."})
+			},
+		})})
+	})
+}
+
+func (s *Screen) edit() tea.Cmd {
+	m := s.Selected()
+	return screen.Ask(screen.Open{Dialog: dialog.NewForm(s.Env, dialog.FormOf[control.UpdateModel, control.ModelChanged]{
+		Heading: "Edit " + widget.Safe(m.Name) + " at " + widget.Safe(m.ProviderName), Op: control.ModelsUpdate, Save: "Save", Change: true,
+		Asks:  []string{"upstream", "context_tokens", "max_output_tokens", "image_tokens", "allow_extras"},
+		Fixed: control.UpdateModel{PickModel: control.PickModel{Model: string(m.ID)}},
+		Begin: control.UpdateModel{ModelFields: control.CurrentModel(&m.Model)},
+		Done: func(m control.ModelChanged) tea.Cmd {
+			return screen.Ask(screen.Say{Text: "Saved " + widget.Safe(m.Name) + "."})
+		},
+	})})
+}
+
+func (s *Screen) remove() tea.Cmd {
+	m := *s.Selected()
+	pick := control.PickModel{Model: string(m.ID)}
+	says := []string{"Requests for it at " + m.ProviderName + " are refused from then on, unless another provider has it. An import would bring it back: switching it off would not."}
+	if m.Last30Days.Requests > 0 {
+		says = append(says, fmt.Sprintf("It answered %s in 30 days, for %s.", part.Plural(m.Last30Days.Requests, "request"), widget.Money(m.Last30Days.CostNanoUSD)))
+	}
+	c := dialog.Confirm{
+		Heading: "Delete model " + widget.Safe(m.Name) + "?", Says: append(says, "Usage and cost history stays for reports."), Do: "Delete",
+		Yes: func() tea.Cmd {
+			return screen.Do(s.Env, control.ModelsDelete, pick, "Deleted "+widget.Safe(m.Name)+".")
+		},
+	}
+	if m.Model.Enabled {
+		c.Instead, c.Rather = "Switch it off instead", func() tea.Cmd {
+			return screen.Do(s.Env, control.ModelsDisable, pick, widget.Safe(m.Name)+" is off.")
+		}
+	}
+	for _, r := range s.Snap.ByModel.Rows {
+		if r.Name == m.Name && r.Requests > 0 {
+			c.Name = m.Name
+		}
+	}
+	return screen.Ask(screen.Open{Dialog: dialog.NewConfirm(c)})
+}

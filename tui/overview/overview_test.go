@@ -1,0 +1,99 @@
+package overview_test
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tallygate/engine/control"
+	"tallygate/tui/analytics"
+	"tallygate/tui/clients"
+	"tallygate/tui/overview"
+	"tallygate/tui/requests"
+	"tallygate/tui/screen"
+	"tallygate/tui/tuitest"
+)
+
+// several are screens that lead to each other.
+func several(e *screen.Env) []screen.Screen {
+	return []screen.Screen{overview.New(e), clients.New(e), requests.New(e), analytics.New(e)}
+}
+
+func TestWhoIsCloseToACapIsSeenAtOnce(t *testing.T) {
+	for _, size := range []string{"80x24", "120x36"} {
+		tuitest.Run(t, tuitest.Setup{Size: size, Screens: several}, func(d *tuitest.Driver) {
+			d.Expect("by budget used", "Needs attention")
+			before := -1
+			for _, slug := range []string{"nordlicht-reisen", "hotel-aurora", "dr-silva-clinic", "website-chat", "search-index", "acme-bakery", "gym-pulse"} {
+				row := slices.IndexFunc(d.Lines(), regexp.MustCompile("[●◐○] "+slug+" ").MatchString)
+				if row <= before {
+					t.Errorf("%s: %s stands too high:\n%s", size, slug, d.Screen())
+				}
+				before = row
+			}
+			d.Expect("nordlicht-reisen at 99% of $")
+			d.Press("o").Expect("by spend").Press("o").Expect("by last use")
+		})
+	}
+}
+
+func TestTheOverviewLeadsToWhatItShows(t *testing.T) {
+	tuitest.Run(t, tuitest.Setup{Screens: several}, func(d *tuitest.Driver) {
+		d.Press("down", "enter").Expect("/ hotel-aurora", "Hotel Aurora")
+		d.Press("1", "tab", "j", "j", "j", "G", "g", "j", "j", "enter").Expect("/ nordlicht-reisen", "Nordlicht GmbH")
+	})
+}
+
+func TestANewStoreSaysWhatToDo(t *testing.T) {
+	for _, size := range []string{"60x16", "80x24", "120x36"} {
+		tuitest.Run(t, tuitest.Setup{Size: size, Screens: several, World: tuitest.Empty}, func(d *tuitest.Driver) {
+			d.Expect("No request yet", "provider", "client", "request")
+			if size != "60x16" {
+				d.Expect("curl", "YOUR_KEY", "tallygate try")
+			}
+			d.Press("Y")
+			if len(d.Copied) != 1 || !strings.Contains(d.Copied[0], "/v1/chat/completions") {
+				t.Errorf("copied %q", d.Copied)
+			}
+		})
+	}
+}
+
+func TestATestRequestIsExplained(t *testing.T) {
+	tuitest.Run(t, tuitest.Setup{Screens: several}, func(d *tuitest.Driver) {
+		d.Press("T").Expect("Send a test request").Press("ctrl+s").Expect("answered", "What happened", "limits")
+		if in := tuitest.Last(t, d, control.EngineTry); in.Client != "nordlicht-reisen" {
+			t.Errorf("tried as %+v", in)
+		}
+		d.Press("enter").ExpectNot("What happened")
+	})
+}
+
+// Shapes stand still until a bucket closes; the number beside them does not.
+func TestChartsMoveWhenABucketCloses(t *testing.T) {
+	tuitest.Run(t, tuitest.Setup{Screens: several}, func(d *tuitest.Driver) {
+		chart := func() string {
+			lines := d.Lines()
+			for i, l := range lines {
+				if strings.Contains(l, "─ Requests/s ") && strings.Contains(l, "answered") {
+					return strings.Join(lines[i+1:i+10], "\n")
+				}
+			}
+			t.Fatalf("there is no chart:\n%s", d.Screen())
+			return ""
+		}
+		d.Wait(20*time.Second - time.Duration(d.Env.Clock().UnixNano())%(20*time.Second) + 1500*time.Millisecond)
+		first := chart()
+		d.World.Crowd(500)
+		d.Wait(2 * time.Second)
+		if chart() != first {
+			t.Errorf("the chart moves within a bucket:\n%s\n%s", first, chart())
+		}
+		d.Wait(30 * time.Second)
+		if chart() == first {
+			t.Errorf("the chart stands still:\n%s", first)
+		}
+	})
+}

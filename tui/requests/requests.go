@@ -1,0 +1,235 @@
+// Package requests is the screen of what goes through, live and from the records, and
+// one request explained.
+package requests
+
+import (
+	"slices"
+
+	tea "charm.land/bubbletea/v2"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+	"tallygate/tui/action"
+	"tallygate/tui/dialog"
+	"tallygate/tui/live"
+	"tallygate/tui/screen"
+)
+
+// Screen is the live tail of what goes through, and one request of it
+// explained. It follows at the top, and stands still as soon as one moves away
+// from there, or sorts by anything but time; below the tail it goes on into the
+// history.
+type Screen struct {
+	*screen.List[control.RequestView]
+	rows     rows
+	failures bool
+	seq      int
+	asking   bool
+	problem  string // why the history could not be read
+}
+
+// New makes the screen.
+func New(e *screen.Env) *Screen {
+	s := &Screen{rows: rows{follow: true}}
+	s.List = screen.NewList(e, screen.ListOf[control.RequestView]{
+		Screen: "requests", Heading: "Requests", Table: control.RequestTable, Share: 60,
+		Columns: []string{"at", "status", "client", "model", "provider", "tokens", "cost", "latency", "code"}, Wide: "model",
+		Widths: map[string]int{"at": 8, "status": 6, "client": 13, "provider": 10, "cost": costWidth, "code": 14},
+		Rows:   s.all, First: func([]*control.RequestView) {}, Cell: s.cell, Note: s.note, Painted: true, Empty: s.none, Detail: s.detailOf,
+	})
+	return s
+}
+
+// all are the rows that pass the filter.
+func (s *Screen) all(f *control.Filter[control.RequestView]) []*control.RequestView {
+	return s.rows.all(func(v *control.RequestView) bool { return s.passes(f, v) })
+}
+
+func (s *Screen) passes(f *control.Filter[control.RequestView], v *control.RequestView) bool {
+	return (!s.failures || v.Outcome != tally.OK) && f.Match(v)
+}
+
+func (s *Screen) Show(snap *live.Snapshot) {
+	s.Snap = snap
+	if s.rows.follow {
+		s.rows.take(snap)
+		s.again()
+	}
+}
+
+// again makes the rows anew; while they follow, the newest is chosen.
+func (s *Screen) again() {
+	s.Refresh()
+	if s.rows.follow && s.SortedBy() == "" {
+		s.Grid.Key("home")
+	}
+}
+
+func (s *Screen) Back() bool {
+	was := s.Words()
+	done := s.List.Back()
+	switch {
+	case done && s.Words() != was:
+		s.filtered()
+	case !done && s.failures:
+		s.failures, done = false, true
+		s.filtered()
+	case !done && s.By >= 0:
+		s.By, s.Turned, done = -1, false, true
+		s.again()
+	case !done && !s.rows.follow:
+		s.followAgain()
+		done = true
+	}
+	return done
+}
+
+func (s *Screen) Update(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case screen.Goto:
+		s.Input.SetValue(msg.Filter)
+		s.failures, s.InDetail, s.By, s.Turned = false, false, -1, false
+		s.followAgain()
+		s.filtered()
+		return s.Ask()
+	case screen.Answer:
+		return s.answer(msg)
+	case tea.PasteMsg, tea.KeyPressMsg:
+		return s.press(msg)
+	}
+	return nil
+}
+
+func (s *Screen) answer(msg screen.Answer) tea.Cmd {
+	if msg.Tag != "page" || msg.Seq != s.seq {
+		return nil
+	}
+	s.asking, s.problem = false, ""
+	if msg.Err != nil {
+		s.problem = screen.Explain(msg.Err)
+		s.rows.end = true // not again by itself: a key asks again
+		s.again()
+		return screen.Fail(msg.Err)
+	}
+	s.rows.add(msg.Value.(olderPage))
+	s.again()
+	return nil
+}
+
+func (s *Screen) press(msg tea.Msg) tea.Cmd {
+	was, at := s.Words(), s.Grid.SelectedID()
+	key := ""
+	if k, ok := msg.(tea.KeyPressMsg); ok {
+		key = k.String()
+	}
+	var cmd tea.Cmd
+	switch {
+	case s.InDetail && !s.Typed && (key == "down" || key == "j"):
+		s.Scroll++
+		return nil
+	case s.InDetail && !s.Typed && (key == "up" || key == "k"):
+		s.Scroll = max(s.Scroll-1, 0)
+		return nil
+	case key != "":
+		cmd = s.OnKey(msg.(tea.KeyPressMsg))
+	case s.Typed:
+		cmd = s.Input.Update(msg)
+	}
+	switch {
+	case s.Words() != was:
+		s.filtered()
+	case s.Grid.SelectedID() != at:
+		s.rows.follow = false
+	case key == "pgdown" || key == "down" || key == "j":
+		s.problem = ""
+		if s.rows.end && s.rows.next != "" { // what failed is tried again
+			s.rows.end = false
+		}
+	}
+	if s.InDetail {
+		s.rows.follow = false // what is read does not run away
+	}
+	return tea.Batch(cmd, s.Ask())
+}
+
+// filtered begins anew after the filter has changed.
+func (s *Screen) filtered() {
+	s.rows.forget()
+	s.seq++
+	s.asking, s.problem, s.Scroll = false, "", 0
+	s.again()
+}
+
+func (s *Screen) followAgain() {
+	s.rows.follow = true
+	s.rows.take(s.Snap)
+	s.again()
+}
+
+// Ask reads older requests when one comes near the end of the rows. It implements
+// [Asker].
+func (s *Screen) Ask() tea.Cmd {
+	i := s.Grid.Selected()
+	if !s.Snap.Loaded || s.asking || s.rows.end || s.Mistyped != "" || i >= 0 && i < len(s.Shown)-s.Height {
+		return nil
+	}
+	if i >= 0 && s.rows.follow && len(s.Shown) >= s.Height {
+		return nil
+	}
+	s.seq++
+	s.asking = true
+	return s.rows.fetch(s.Env, s.Screen, s.seq, s.query())
+}
+
+// query is what the engine is asked for.
+func (s *Screen) query() control.RequestQuery {
+	q := control.RequestQuery{Filter: s.Words()}
+	if s.failures {
+		q.Filter += " -outcome:ok"
+	}
+	return q
+}
+
+func (s *Screen) Actions() []action.Action {
+	return slices.Concat([]action.Action{
+		{ID: "requests.pause", Title: "pause / follow", Keys: []string{"space"}, Run: func() tea.Cmd {
+			if s.rows.follow {
+				s.rows.follow = false
+			} else {
+				s.followAgain()
+			}
+			return nil
+		}},
+		{ID: "requests.follow", Title: "follow: the newest at the top", Keys: []string{"G", "end"}, Run: func() tea.Cmd {
+			s.By, s.Turned = -1, false
+			s.followAgain()
+			return nil
+		}},
+		{ID: "requests.failures", Title: "failures only", Keys: []string{"f"}, Run: func() tea.Cmd {
+			s.failures = !s.failures
+			s.filtered()
+			return s.Ask()
+		}},
+		{ID: "requests.test", Title: "test: send a request, see every check", Keys: []string{"T"}, Needs: s.Env.ReadOnly, Run: func() tea.Cmd {
+			client, model := "", ""
+			if v := s.Selected(); v != nil {
+				client, model = v.Client, v.Model
+			}
+			return screen.Ask(screen.Open{Dialog: dialog.NewTry(s.Env, client, model)})
+		}},
+		{ID: "requests.client", Title: "client: open it", Keys: []string{"v"}, Needs: s.Chosen, Run: func() tea.Cmd {
+			return screen.Ask(screen.Goto{Screen: "clients", Filter: "client:=" + s.Selected().Client})
+		}},
+		{ID: "requests.export", Title: "export: CSV or JSON of what the filter selects", Keys: []string{"X"}, Needs: s.Env.ReadOnly, Run: func() tea.Cmd {
+			name := "requests-" + s.Env.Clock().In(s.Env.Zone).Format("2006-01-02-1504")
+			return screen.Ask(screen.Open{Dialog: dialog.NewExport("Export requests", name, requestSheet(s.Env, s.query()))})
+		}},
+		{ID: "requests.copy", Title: "copy the id", Keys: []string{"y"}, Needs: s.Chosen, Run: func() tea.Cmd {
+			return screen.Ask(screen.Copy{Text: string(s.Selected().ID), What: "The request's id was"})
+		}},
+	}, s.Sorting())
+}
+
+func (s *Screen) detailOf(v *control.RequestView, width, _ int) screen.Detail {
+	return screen.Detail{Title: "Request", Note: v.At.In(s.Env.Zone).Format("Mon 2 Jan 15:04:05.000"), Lines: s.explain(v, width)}
+}

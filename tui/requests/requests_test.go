@@ -1,0 +1,135 @@
+package requests_test
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+	"tallygate/tui/requests"
+	"tallygate/tui/tuitest"
+)
+
+func TestTheTailFollowsAndStandsStill(t *testing.T) {
+	tuitest.Run(t, tuitest.Only(requests.New), func(d *tuitest.Driver) {
+		d.Expect("● live")
+		top := func() string { return d.Lines()[6] }
+		first := top()
+		d.World.More(5)
+		d.Ticks(2)
+		if top() == first {
+			t.Errorf("the tail does not follow: %s", first)
+		}
+		d.Press("space").Expect("paused")
+		first = top()
+		d.World.More(37)
+		d.Ticks(2).Expect("37 new")
+		if top() != first {
+			t.Errorf("the tail moves while it is paused: %s, then %s", first, top())
+		}
+		d.Press("G").Expect("● live").ExpectNot("new")
+		d.Press("down").Expect("paused")
+		d.World.Crowd(500)
+		d.Ticks(2).Expect("500 new").Press("esc").Expect("● live")
+	})
+}
+
+func TestRequestsAreFiltered(t *testing.T) {
+	tuitest.Run(t, tuitest.Only(requests.New), func(d *tuitest.Driver) {
+		d.Press("/").Type("client:hotel-aurora status:429").Press("enter").Expect("/ client:hotel-aurora").ExpectNot("acme-bakery", "gym-pulse")
+		if q := tuitest.Last(t, d, control.RequestsList); q.Filter != "client:hotel-aurora status:429" {
+			t.Errorf("the engine is asked for %+v", q)
+		}
+		d.Press("esc").Expect("acme-bakery").Press("f").Expect("failures only  ●").ExpectNot("✓ 200")
+		d.Press("esc").ExpectNot("failures only  ●")
+		d.Press("/").Type("no such thing at all").Press("enter").Expect("No request matches")
+	})
+}
+
+func TestOlderRequestsAreRead(t *testing.T) {
+	tuitest.Run(t, tuitest.Only(requests.New), func(d *tuitest.Driver) {
+		d.World.Crowd(3000)
+		d.Ticks(2)
+		for range 120 {
+			d.Press("pgdown")
+		}
+		d.Expect("paused")
+		if q := tuitest.Last(t, d, control.RequestsList); q.After == "" {
+			t.Errorf("only the first page was read: %+v", q)
+		}
+		d.World.Fail("requests.list", tally.Errorf(tally.Unavailable, "not now"))
+		d.Press("/").Type("status:418").Press("enter").Expect("not now")
+	})
+}
+
+func TestARequestIsExplained(t *testing.T) {
+	tuitest.Run(t, tuitest.Setup{Size: "140x60", Screens: tuitest.Only(requests.New).Screens}, func(d *tuitest.Driver) {
+		d.Press("/").Paste("status:200 client:hotel-aurora model:gpt-4.1-mini").Press("enter")
+		d.Expect("✓ 200 answered", "CHECKS", "✓ limits", "✓ provider", "LIMITS", "by this request", "PRICE", "input", "× $0.4", "cost", "Tokens as the provider reported them", "first byte")
+		d.Press("esc", "/").Paste("code:rate_limit").Press("enter").Expect("refused by a limit", "✗ limits", "- provider", "stopped at limits: rate limit")
+		d.Press("esc", "/").Paste("outcome:lost").Press("enter").Expect("tallygate stopped before it knew")
+		d.Press("y")
+		if len(d.Copied) != 1 || !strings.HasPrefix(d.Copied[0], "req_") {
+			t.Errorf("copied %q", d.Copied)
+		}
+	})
+}
+
+func TestRequestsAreExported(t *testing.T) {
+	t.Chdir(t.TempDir())
+	tuitest.Run(t, tuitest.Only(requests.New), func(d *tuitest.Driver) {
+		d.World.More(2500)
+		d.Press("/").Type("aurora").Press("enter") // words are looked for here, page by page
+		write := func(name string, json bool) *tuitest.Driver {
+			d.Press("X").Expect("Export requests")
+			if json {
+				d.Press("right")
+			}
+			d.Press("tab")
+			for range 40 {
+				d.Press("backspace")
+			}
+			return d.Type(name).Press("ctrl+s")
+		}
+		write("out", false).Expect("Wrote ", " rows to out.csv.")
+		f, err := os.Open("out.csv")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		rows, err := csv.NewReader(f).ReadAll()
+		if err != nil || len(rows) < 700 || rows[0][0] != "id" {
+			t.Fatalf("%d rows, %v", len(rows), err)
+		}
+		for _, r := range rows[1:] {
+			if r[3] != "hotel-aurora" {
+				t.Fatalf("a row of another client: %v", r)
+			}
+		}
+		if info, err := f.Stat(); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("its mode is %v, %v", info.Mode(), err)
+		}
+		write("out", false).Expect("is there already").Press("esc")
+		write("out.json", true).Expect("rows to out.json.")
+		b, err := os.ReadFile("out.json")
+		var all []control.RequestView
+		if err != nil || json.Unmarshal(b, &all) != nil || len(all) != len(rows)-1 {
+			t.Errorf("%d values in JSON, %d rows in CSV, %v", len(all), len(rows)-1, err)
+		}
+		write("no/such/folder", false).Expect("cannot be written", "no such file").Press("esc")
+		d.World.Fail("requests.list", tally.Errorf(tally.Unavailable, "not now"))
+		write("half", false).Expect("not now").Press("esc")
+		if _, err := os.Stat("half.csv"); err == nil {
+			t.Error("half a file was left")
+		}
+		d.World.Hang("requests.list")
+		write("never", false).Expect("esc stops it").Press("esc").Wait(time.Second).Expect("the export was stopped")
+		if _, err := os.Stat("never.csv"); err == nil {
+			t.Error("half a file was left")
+		}
+	})
+}

@@ -1,0 +1,152 @@
+package requests
+
+import (
+	"context"
+	"io"
+
+	tea "charm.land/bubbletea/v2"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+	"tallygate/tui/dialog"
+	"tallygate/tui/live"
+	"tallygate/tui/screen"
+)
+
+const (
+	keptRows = 2000 // of the live tail
+	perPage  = 500  // records of one call
+	maxPages = 20   // of one look further back, for a filter that few pass
+)
+
+// rows are requests, the newest first: the live tail, and below it what has
+// been read of the history. They follow the engine, or stand still while it
+// goes on.
+type rows struct {
+	follow bool
+	seen   uint64 // requests that the source had seen when the tail was taken
+	tail   []*control.RequestView
+	older  []*control.RequestView // all before the last of tail
+	next   string                 // cursor to what is before older, "" for the newest
+	end    bool                   // there is nothing before older
+}
+
+// take adds what has come in since the last snapshot.
+func (r *rows) take(s *live.Snapshot) {
+	fresh := int(min(s.Seen-r.seen, uint64(len(s.Tail))))
+	if s.Seen < r.seen { // another source
+		fresh, r.tail = len(s.Tail), nil
+	}
+	r.seen = s.Seen
+	if fresh == 0 {
+		return
+	}
+	kept := min(len(r.tail), keptRows-fresh)
+	tail := make([]*control.RequestView, 0, fresh+max(kept, 0))
+	for i := range fresh {
+		tail = append(tail, s.Tail[i])
+	}
+	if kept > 0 {
+		tail = append(tail, r.tail[:kept]...)
+	}
+	if kept < len(r.tail) { // a hole opens between tail and history
+		r.forget()
+	}
+	r.tail = tail
+	for len(r.older) > 0 && r.older[0].Seq >= tail[len(tail)-1].Seq {
+		r.older = r.older[1:]
+	}
+}
+
+// forget drops the history, to be read again when it is looked at.
+func (r *rows) forget() { r.older, r.next, r.end = nil, "", false }
+
+// missed is how many requests have come in while the rows stood still.
+func (r *rows) missed(s *live.Snapshot) int64 { return int64(s.Seen - min(r.seen, s.Seen)) }
+
+// all hands out the rows that pass.
+func (r *rows) all(passes func(*control.RequestView) bool) []*control.RequestView {
+	out := make([]*control.RequestView, 0, len(r.tail)+len(r.older))
+	for _, part := range [][]*control.RequestView{r.tail, r.older} {
+		for _, v := range part {
+			if passes(v) {
+				out = append(out, v)
+			}
+		}
+	}
+	return out
+}
+
+// olderPage is a look further back.
+type olderPage struct {
+	rows []*control.RequestView
+	next string
+	end  bool
+}
+
+// fetch makes the command that reads what is before the rows, until a screenful
+// has passed the query.
+func (r *rows) fetch(e *screen.Env, name string, seq int, q control.RequestQuery) tea.Cmd {
+	q.Limit, q.After = perPage, r.next
+	have := map[tally.ID]bool{}
+	newest := uint64(0)
+	if q.After == "" && len(r.tail) > 0 {
+		newest = r.tail[0].Seq
+		for _, v := range r.tail {
+			have[v.ID] = true
+		}
+	}
+	return func() tea.Msg {
+		ctx, cancel := context.WithTimeout(context.Background(), screen.Patience)
+		defer cancel()
+		out := olderPage{next: q.After}
+		for range maxPages {
+			page, err := control.RequestsList.Do(ctx, e.Caller, q)
+			if err != nil {
+				return screen.Answer{Screen: name, Tag: "page", Seq: seq, Err: err}
+			}
+			for i := range page.Requests {
+				if v := &page.Requests[i]; !have[v.ID] && (newest == 0 || v.Seq <= newest) {
+					out.rows = append(out.rows, v)
+				}
+			}
+			out.next, q.After = page.Next, page.Next
+			if out.end = page.Next == ""; out.end || len(out.rows) >= perPage/5 {
+				break
+			}
+		}
+		return screen.Answer{Screen: name, Tag: "page", Seq: seq, Value: out}
+	}
+}
+
+// add puts a page below the rows.
+func (r *rows) add(p olderPage) {
+	for len(p.rows) > 0 && len(r.tail) > 0 && p.rows[0].Seq >= r.tail[len(r.tail)-1].Seq && p.rows[0].Seq != 0 {
+		p.rows = p.rows[1:] // came in through the tail meanwhile
+	}
+	r.older = append(r.older, p.rows...)
+	r.next, r.end = p.next, p.end
+}
+
+// requestSheet exports the requests of a query, page by page.
+func requestSheet(e *screen.Env, q control.RequestQuery) dialog.Sheet {
+	return func(ctx context.Context, w io.Writer, f control.Format) (rows int64, err error) {
+		out := control.RequestTable.Writer(w, f)
+		for q.Limit = 1000; ; {
+			page, err := control.RequestsList.Do(ctx, e.Caller, q)
+			if err != nil {
+				return rows, err
+			}
+			for i := range page.Requests {
+				page.Requests[i].ForgetDetails() // they may quote prompts
+				if err := out.Write(&page.Requests[i]); err != nil {
+					return rows, err
+				}
+				rows++
+			}
+			if q.After = page.Next; q.After == "" {
+				return rows, out.End()
+			}
+		}
+	}
+}
