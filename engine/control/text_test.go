@@ -51,7 +51,8 @@ func TestDatesBeginWithTheirDay(t *testing.T) {
 		{"2018-11-04", "America/Sao_Paulo", 0, "2018-11-04T03:00:00Z"}, // midnight was skipped
 		{"2026-11-21T10:00:00+05:30", "UTC", 0, "2026-11-21T04:30:00Z"},
 		{"today", "UTC", 0, "2026-11-21T00:00:00Z"}, {"Yesterday", "UTC", 0, "2026-11-20T00:00:00Z"}, {"now", "UTC", 0, "2026-11-21T12:00:00Z"},
-		{"today", "Asia/Kathmandu", 0, "2026-11-20T18:15:00Z"},
+		{"today", "Asia/Kathmandu", 0, "2026-11-20T18:15:00Z"}, {"tomorrow", "UTC", 0, "2026-11-22T00:00:00Z"},
+		{"fri", "UTC", 0, "2026-11-27T00:00:00Z"}, {"Saturday", "UTC", 0, "2026-11-28T00:00:00Z"}, // noon is one
 		{"this month", "UTC", 0, "2026-11-01T00:00:00Z"}, {"last month", "UTC", 0, "2026-10-01T00:00:00Z"}, {"2026-02", "UTC", 0, "2026-02-01T00:00:00Z"},
 		{"this month", "UTC", 25, "2026-10-25T00:00:00Z"}, {"last month", "UTC", 25, "2026-09-25T00:00:00Z"}, {"2026-02", "UTC", 31, "2026-02-28T00:00:00Z"},
 		{"1999-12-31", "UTC", 0, ""}, {"2200-01-01", "UTC", 0, ""}, {"2026-02-30", "UTC", 0, ""}, {"21.11.2026", "UTC", 0, ""}, {"", "UTC", 0, ""}, {"2026-13", "UTC", 0, ""},
@@ -63,6 +64,15 @@ func TestDatesBeginWithTheirDay(t *testing.T) {
 		got, err := Date(tc.date).At(Calendar{noon, zone, tc.cycle})
 		if (err == nil) != (tc.want != "") || err == nil && got.UTC().Format(time.RFC3339) != tc.want {
 			t.Errorf("%q in %s: %v %v, want %q", tc.date, tc.zone, got, err, tc.want)
+		}
+	}
+}
+
+// A day of the week is the next one, but for the beginning of a span the latest.
+func TestDaysOfTheWeek(t *testing.T) {
+	for day, want := range map[Since]string{"fri": "2026-11-20", "monday": "2026-11-16", "sat": "2026-11-21"} {
+		if at, err := day.At(Calendar{Now: noon, Zone: time.UTC}, 0); err != nil || at.Format(time.DateOnly) != want {
+			t.Errorf("since %s is %v, %v, want %s", day, at, err, want)
 		}
 	}
 }

@@ -63,13 +63,14 @@ func FormatSpan(d time.Duration) string {
 	return text
 }
 
-// Date names an instant: "2026-12-01", "2026-11", "today", "yesterday", "this
-// month" and "last month", each of which is the first instant of what it names
-// in a zone; "now"; and RFC 3339. What it may be left out for is said where it
-// is used.
+// Date names an instant: "2026-12-01", "2026-11", "today", "yesterday", "tomorrow",
+// "fri" or "friday" (the next one), "this month" and "last month", each of which is
+// the first instant of what it names in a zone; "now"; and RFC 3339. What it may be
+// left out for is said where it is used.
 type Date string
 
-// Since is a [Date], or a length of time ago: "7d".
+// Since is a [Date], where a day of the week is the latest one, or a length of time
+// ago: "7d".
 type Since string
 
 // Expiry is a [Date] in the future, a length of time from now ("90d"), or
@@ -104,6 +105,14 @@ func (c Calendar) instant(s string) (time.Time, bool) {
 		return c.period(tally.Day, c.Now).Start, true
 	case "yesterday":
 		return c.period(tally.Day, c.period(tally.Day, c.Now).Start.Add(-time.Second)).Start, true
+	case "tomorrow":
+		return c.period(tally.Day, c.Now).End, true
+	}
+	if day, ok := weekday(s); ok {
+		p := c.period(tally.Day, c.Now)
+		for p = c.period(tally.Day, p.End); p.Start.In(c.Zone).Weekday() != day; p = c.period(tally.Day, p.End) {
+		}
+		return p.Start, true
 	}
 	if p, err := Month(s).In(c); err == nil && s != "" {
 		return p.Start, true
@@ -116,6 +125,17 @@ func (c Calendar) instant(s string) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	return c.period(tally.Day, time.Date(t.Year(), t.Month(), t.Day(), 12, 0, 0, 0, c.Zone)).Start, true
+}
+
+// weekday reads a day of the week, in full or its first three letters.
+func weekday(s string) (time.Weekday, bool) {
+	s = strings.ToLower(s)
+	for d := time.Sunday; d <= time.Saturday; d++ {
+		if name := strings.ToLower(d.String()); s == name || s == name[:3] {
+			return d, true
+		}
+	}
+	return 0, false
 }
 
 func inReach(t time.Time) bool { return t.Year() >= 2000 && t.Year() < 2200 }
@@ -138,6 +158,9 @@ func (s Since) At(c Calendar, fallback time.Duration) (time.Time, error) {
 		return c.Now.Add(-d), nil
 	}
 	if t, ok := c.instant(text); ok {
+		if _, ok := weekday(text); ok && t.After(c.Now) {
+			return c.period(tally.Day, t.AddDate(0, 0, -7).Add(12*time.Hour)).Start, nil
+		}
 		return t, nil
 	}
 	return time.Time{}, tally.Errorf(tally.Invalid, "%q is not a time", string(s)).
