@@ -1,7 +1,6 @@
 package control
 
 import (
-	"strconv"
 	"strings"
 
 	"tallygate/engine/tally"
@@ -79,16 +78,6 @@ func outcomeTone(o tally.Outcome) Tone {
 		return Faint
 	}
 	return Plain
-}
-
-func boolOf(b bool) Value { return WordOf(strconv.FormatBool(b)) }
-
-// moneyIf is an amount that may not be there.
-func moneyIf(n *tally.NanoUSD) Value {
-	if n == nil {
-		return Value{Unit: UnitMoney, Void: true}
-	}
-	return MoneyOf(*n)
 }
 
 // triesText writes attempts as "spare timeout 0.0012; openai ok 0.0004": provider,
