@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -39,6 +40,8 @@ func nameChanges(c *tally.Catalog, changes []tally.Change) {
 			return e.Name
 		case *tally.Model:
 			return e.Name
+		case *tally.MintedToken:
+			return cmp.Or(e.Label, e.Token.ID)
 		case *tally.Secret:
 			for _, kind := range []tally.EntityKind{tally.KindGateway, tally.KindKey, tally.KindProvider} {
 				if of := entity(kind, e.Of); of != nil {

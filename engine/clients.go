@@ -197,7 +197,7 @@ func (e *Engine) viewClients(ctx context.Context, c *tally.Catalog, only string,
 	if err != nil {
 		return nil, err
 	}
-	refusing := e.refusing(c, now)
+	refusing, defaults := e.refusing(c, now), e.defaults(c, now)
 	out := make([]control.ClientView, 0, len(clients))
 	for i, cl := range clients {
 		gw := gatewayOf(c, cl)
@@ -211,6 +211,7 @@ func (e *Engine) viewClients(ctx context.Context, c *tally.Catalog, only string,
 		}
 		of := sums(calendar(cl.Gateway), string(cl.ID))
 		v.MonthSince, v.Month, v.Last30Days = of.since, of.month, of.last
+		v.DefaultModelUsed = defaults.of(gw, cl)
 		if v.Refused, err = refusing.client(ctx, gw, cl, standings); err != nil {
 			return nil, err
 		}

@@ -198,6 +198,11 @@ func (e *Engine) deleteGateway(ctx context.Context, in control.Named) (control.N
 				changes = append(changes, tally.Delete(r))
 			}
 		}
+		for _, m := range c.Minted {
+			if m.Gateway == gw.ID {
+				changes = append(changes, tally.Delete(m))
+			}
+		}
 		return changes, nil
 	})
 }
@@ -290,6 +295,7 @@ func (e *Engine) viewGateways(ctx context.Context, c *tally.Catalog, only string
 			Countries: countries[string(gw.ID)], Refusals: slices.DeleteFunc(codes[string(gw.ID)], func(s control.Part) bool { return s.Refused == 0 })}
 		of := sums(calendar(gw.ID), string(gw.ID))
 		v.MonthSince, v.Month, v.Last30Days = of.since, of.month, of.last
+		v.DefaultModelUsed = e.defaults(c, now).of(gw, nil)
 		if v.Refused, err = refusing.gateway(ctx, gw, standings); err != nil {
 			return nil, err
 		}

@@ -185,7 +185,7 @@ func (e *Engine) countRefused(ctx context.Context, c *tally.Catalog, now time.Ti
 		if err := count(&out.Gateways, &tally.Principal{Gateway: gw}, "gateway", gw.ID, func() string { return gw.Slug }, gw.Limits); err != nil {
 			return out, nil, err
 		}
-		for _, t := range e.verifier.Tokens(c, gw) {
+		for _, t := range e.tokensOf(c, gw) {
 			p := &tally.Principal{Gateway: gw, Token: t, Visitor: true}
 			if auth.OfToken(c, p, now) != nil {
 				continue

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tallygate/engine/control"
+	"tallygate/engine/route"
 	"tallygate/engine/tally"
 	"tallygate/providers"
 )
@@ -125,7 +126,7 @@ func (e *Engine) planSetup(c *tally.Catalog, in *control.Setup, list []found, do
 	if err != nil {
 		return nil, err
 	}
-	if m := firstModel(models, now); m != nil {
+	if m := route.Cheapest(models, now); m != nil {
 		gw.DefaultModel, done.Model = m.Name, m.Name
 	}
 	clientName := cmp.Or(strings.TrimSpace(in.Name), firstClient)
@@ -185,7 +186,7 @@ func (e *Engine) planProviders(c *tally.Catalog, list []found, done *control.Set
 			return nil, nil, err
 		}
 	}
-	if _, built := e.kinds[firstKind]; !built || firstModel(models, now) != nil {
+	if _, built := e.kinds[firstKind]; !built || route.Cheapest(models, now) != nil {
 		return models, changes, nil
 	}
 	taken := func(name string) bool {
@@ -203,29 +204,6 @@ func (e *Engine) planProviders(c *tally.Catalog, list []found, done *control.Set
 	err = add(&pretend)
 	return models, changes, err
 }
-
-// firstModel is the model that a new gateway asks by default: the cheapest that
-// chats, nil if there is none. Of equals the one listed first.
-func firstModel(models []*tally.Model, now time.Time) *tally.Model {
-	var best *tally.Model
-	var least tally.NanoUSD
-	for _, m := range models {
-		rates, ok := tally.PriceAt(m.Prices, now, 0)
-		if !ok || !m.Enabled || !chats(m) {
-			continue
-		}
-		price := rates.Of[tally.ClassInput] + rates.Of[tally.ClassOutput] + rates.Request
-		known := m.Mode != "" // what the price book knows goes first
-		if best == nil || known && best.Mode == "" || known == (best.Mode != "") && price < least {
-			best, least = m, price
-		}
-	}
-	return best
-}
-
-// chats reports whether a model answers chats, as far as is known: one without
-// output does not.
-func chats(m *tally.Model) bool { return m.Mode == "chat" || m.Mode == "" && m.MaxOutputTokens > 0 }
 
 // curlFor is a first request, to be copied into a shell.
 func curlFor(baseURL, key, model string) string {

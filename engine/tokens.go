@@ -24,11 +24,14 @@ func tokenID(name string) string {
 	return id
 }
 
-// tokenName is the name of an access token that people call by its ID, by its
-// name or by the whole of it. Of several gateways with a token of that ID it is
+// tokenName is the name of an access token that people call by its ID, its label,
+// its name or by the whole of it. Of several gateways with a token of that ID it is
 // that of the one that was used last.
 func (e *Engine) tokenName(ctx context.Context, c *tally.Catalog, called string) (string, error) {
 	called = strings.TrimSpace(called)
+	if m := tokenLabelled(c, "", called); m != nil {
+		return string(m.ID), nil
+	}
 	if t := token.Inspect(called, nil, e.clock()).Token; t != nil {
 		return t.Name(), nil
 	}
@@ -83,29 +86,92 @@ func Minted(credential string, t *tally.AccessToken, now time.Time) control.Toke
 	return control.TokenMinted{Token: credential, ID: t.ID, ExpiresAt: t.ExpiresAt, Gateway: t.Gateway, Allows: token.Inspect(credential, nil, now).Lines}
 }
 
-func (e *Engine) mintToken(_ context.Context, in control.MintToken) (control.TokenMinted, error) {
-	c, now := e.catalog.Load(), e.clock()
-	gw, err := oneGateway(c, in.Gateway)
+// Mint makes an access token with a private key, at an instant and as it is asked for.
+// gateway are the limits of its gateway, as far as they are known: where they do not
+// bound what its visitors may use together the token must, or say that nothing does.
+func Mint(key string, in control.MintToken, gateway []tally.Limit, at time.Time, zone *time.Location) (string, *tally.AccessToken, error) {
+	in.Fill()
+	o, err := TokenOptions(in.TokenFields, at, zone)
 	if err != nil {
-		return control.TokenMinted{}, err
+		return "", nil, err
 	}
-	o, err := TokenOptions(in.TokenFields, now, c.Zone(gw.ID))
-	if err != nil {
-		return control.TokenMinted{}, err
+	credential, t, err := token.Mint(key, o, at)
+	refuses := func(l tally.Limit) bool { return !l.Warn }
+	if err == nil && len(t.Limits) == 0 && !in.Unlimited && !slices.ContainsFunc(gateway, refuses) {
+		return "", nil, tally.Errorf(tally.Invalid, "nothing would bound what all visitors together may use").WithHint("--cost %s, or --unlimited", control.SafeToken().Cost)
 	}
-	key, err := e.verifier.PrivateKey(c, gw)
-	if err != nil {
-		return control.TokenMinted{}, err
+	return credential, t, err
+}
+
+// mintToken makes an access token and keeps what it says, so that it is listed before
+// anybody has used it.
+func (e *Engine) mintToken(ctx context.Context, in control.MintToken) (control.TokenMinted, error) {
+	var out control.TokenMinted
+	err := e.act(ctx, func(c *tally.Catalog, by *tally.Act) ([]tally.Change, error) {
+		gw, err := oneGateway(c, in.Gateway)
+		if err != nil {
+			return nil, err
+		}
+		label := strings.TrimSpace(in.Label)
+		if label != "" {
+			if err := checkTokenLabel(c, gw, label); err != nil {
+				return nil, err
+			}
+		}
+		key, err := e.verifier.PrivateKey(c, gw)
+		if err != nil {
+			return nil, err
+		}
+		issued := by.At
+		if issued.Truncate(time.Second).Before(gw.NotBefore) {
+			issued = gw.NotBefore // or it would count as revoked
+		}
+		credential, t, err := Mint(string(key), in, gw.Limits, issued, c.Zone(gw.ID))
+		if err != nil {
+			return nil, err
+		}
+		out = Minted(credential, t, by.At)
+		out.Label = label
+		if name := e.router.DefaultModel(c, &tally.Principal{Gateway: gw, Token: t, Visitor: true}, by.At); name != "" {
+			out.Allows = append(out.Allows, "a request that names no model is answered by "+name+chosenBy(gw, name))
+		}
+		m := &tally.MintedToken{Meta: tally.Meta{ID: tally.ID(t.Name())}, Gateway: gw.ID, Label: label, By: by.Actor, Token: *t}
+		return []tally.Change{tally.Put(m, by.At)}, nil
+	})
+	return out, err
+}
+
+// chosenBy says why a model is the default.
+func chosenBy(gw *tally.Gateway, name string) string {
+	if name == gw.DefaultModel {
+		return ", the gateway's default"
 	}
-	issued := now
-	if issued.Truncate(time.Second).Before(gw.NotBefore) {
-		issued = gw.NotBefore // or it would count as revoked
+	return ", the cheapest that chats"
+}
+
+// tokenLabelled is the access token of a gateway, or of any with "", that has a label and
+// was not revoked; of several the latest. It is nil if there is none.
+func tokenLabelled(c *tally.Catalog, gateway tally.ID, label string) (found *tally.MintedToken) {
+	for _, m := range c.Minted {
+		if (gateway == "" || m.Gateway == gateway) && m.Label != "" && strings.EqualFold(m.Label, label) && c.Revocation(string(m.ID)) == nil {
+			found = m
+		}
 	}
-	credential, t, err := token.Mint(string(key), o, issued)
-	if err != nil {
-		return control.TokenMinted{}, err
+	return found
+}
+
+func checkTokenLabel(c *tally.Catalog, gw *tally.Gateway, label string) error {
+	if err := tally.CheckName("label", label); err != nil {
+		return err
 	}
-	return Minted(credential, t, now), nil
+	if strings.HasPrefix(label, "tok_") || strings.HasPrefix(label, "wlm-") {
+		return tally.Errorf(tally.Invalid, "a label does not begin like an id: %q", label)
+	}
+	if m := tokenLabelled(c, gw.ID, label); m != nil {
+		return tally.Errorf(tally.Conflict, "gateway %q has an access token labelled %q already", gw.Slug, m.Label).
+			WithHint("give it another label, or revoke that one: tallygate tokens revoke %s", tally.ShellWord(m.Label))
+	}
+	return nil
 }
 
 func (e *Engine) inspectToken(ctx context.Context, in control.InspectToken) (control.TokenReport, error) {
@@ -151,9 +217,9 @@ func Inspected(r token.Report) control.TokenReport {
 	return out
 }
 
-// listTokens lists the tokens that were used in a span, that were used since
-// the start or that were revoked. What a token may do is known only of those
-// that were used since the start: nothing but its usage is stored.
+// listTokens lists the tokens that were minted here, used in a span or since the start, or
+// revoked. Of one that was minted elsewhere it is known only while it is in use what it
+// may do.
 func (e *Engine) listTokens(ctx context.Context, in control.ListTokens) ([]control.TokenView, error) {
 	c, now := e.catalog.Load(), e.clock()
 	var only *tally.Gateway
@@ -187,10 +253,14 @@ func (e *Engine) listTokens(ctx context.Context, in control.ListTokens) ([]contr
 	for i := range points {
 		add(points[i].Dim[0]).Used = control.NewSums(&points[i].Sums)
 	}
+	for _, m := range c.Minted {
+		v := add(string(m.ID))
+		v.Label, v.MintedAt, v.MintedBy = m.Label, m.CreatedAt, m.By
+	}
 	for _, gw := range c.Gateways {
-		for name, t := range e.verifier.Tokens(c, gw) {
+		for name, t := range e.tokensOf(c, gw) {
 			v := add(name)
-			v.token, v.State, v.ExpiresAt, v.Domains = t, "active", t.ExpiresAt, t.Domains
+			v.token, v.State, v.ExpiresAt, v.Domains, v.Allows = t, "active", t.ExpiresAt, t.Domains, token.Words(t, now)
 			if !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt) {
 				v.State = "expired"
 			}
@@ -210,12 +280,24 @@ func (e *Engine) listTokens(ctx context.Context, in control.ListTokens) ([]contr
 	return control.TokenTable.Select(all, in.Rows, commonCalendar(c, now))
 }
 
+// tokensOf are the access tokens of a gateway of which it is known what they may do, by
+// name: those minted here, and those used lately.
+func (e *Engine) tokensOf(c *tally.Catalog, gw *tally.Gateway) map[string]*tally.AccessToken {
+	out := e.verifier.Tokens(c, gw)
+	for _, m := range c.Minted {
+		if m.Gateway == gw.ID && out[string(m.ID)] == nil {
+			out[string(m.ID)] = &m.Token
+		}
+	}
+	return out
+}
+
 // tokenView is a view under way.
 type tokenView struct {
 	control.TokenView
 	name    string
 	gateway *tally.Gateway     // nil if it was deleted
-	token   *tally.AccessToken // nil if it was not used since the start
+	token   *tally.AccessToken // nil if what it may do is not known
 }
 
 // viewTokens completes the views of the tokens of a gateway, or of all.
@@ -227,7 +309,7 @@ func (e *Engine) viewTokens(ctx context.Context, c *tally.Catalog, only *tally.G
 		}
 	}
 	slices.SortFunc(busiest, func(a, b *tokenView) int {
-		return cmp.Or(cmp.Compare(b.Used.Requests+b.Used.Refused, a.Used.Requests+a.Used.Refused), cmp.Compare(a.name, b.name))
+		return cmp.Or(cmp.Compare(b.Used.Requests+b.Used.Refused, a.Used.Requests+a.Used.Refused), b.MintedAt.Compare(a.MintedAt), cmp.Compare(a.name, b.name))
 	})
 	busiest = busiest[:min(len(busiest), mostTokens)]
 	subjects := make([]tally.Subject, len(busiest))
@@ -235,6 +317,11 @@ func (e *Engine) viewTokens(ctx context.Context, c *tally.Catalog, only *tally.G
 		subjects[i] = tally.SubjectOf("token", tally.ID(v.name))
 	}
 	used, err := e.store.LastUsed(ctx, subjects...)
+	if err != nil {
+		return nil, err
+	}
+	calendar, months := calendars(c, now)
+	sums, err := e.spending(ctx, tally.ByToken, "", now, months...)
 	if err != nil {
 		return nil, err
 	}
@@ -254,6 +341,12 @@ func (e *Engine) viewTokens(ctx context.Context, c *tally.Catalog, only *tally.G
 			}
 		}
 		v.LastUsedAt = used[i]
+		var gateway tally.ID
+		if v.gateway != nil {
+			gateway = v.gateway.ID
+		}
+		of := sums(calendar(gateway), v.name)
+		v.MonthSince, v.Month = of.since, of.month
 		out[i] = v.TokenView
 	}
 	return out, nil
@@ -261,6 +354,13 @@ func (e *Engine) viewTokens(ctx context.Context, c *tally.Catalog, only *tally.G
 
 func (e *Engine) revokeToken(ctx context.Context, in control.RevokeToken) (control.TokensRevoked, error) {
 	in.Token = strings.TrimSpace(in.Token)
+	var seen map[string]bool
+	if in.Token != "" && !in.Force {
+		var err error
+		if seen, err = e.tokensSeen(ctx); err != nil {
+			return control.TokensRevoked{}, err
+		}
+	}
 	if in.All == (in.Token != "") {
 		return control.TokensRevoked{}, tally.Errorf(tally.Invalid, "say which access token to revoke, or all").WithHint("tallygate tokens revoke tok_…, or tallygate tokens revoke --all --gateway SLUG")
 	}
@@ -274,6 +374,10 @@ func (e *Engine) revokeToken(ctx context.Context, in control.RevokeToken) (contr
 				return nil, tally.Errorf(tally.Invalid, "that access token is not of a gateway here, so it does not work anyway").WithHint("tallygate tokens inspect TOKEN says more")
 			}
 			id, in.Gateway = r.Token.ID, gw.Slug
+			seen[r.Token.Name()] = true // whoever has it knows that it is there
+		} else if m := e.tokenCalled(c, in.Gateway, id, seen); m != "" {
+			gid, tid := tally.SplitTokenName(m)
+			id, in.Gateway = tid, c.GatewayByPublicID(gid).Slug
 		}
 		if in.Gateway == "" && !in.All { // the gateway that has seen it
 			name, err := e.tokenName(ctx, c, id)
@@ -300,14 +404,64 @@ func (e *Engine) revokeToken(ctx context.Context, in control.RevokeToken) (contr
 			return []tally.Change{tally.Put(&changed, now)}, nil
 		}
 		if !token.IsID(id) {
-			return nil, tally.Errorf(tally.Invalid, "%q is not the id of an access token", id).WithHint("like tok_4f…, as tallygate tokens list shows it, or the whole token wlm-…")
+			return nil, tally.Errorf(tally.Invalid, "%q is not the id of an access token", id).WithHint("like tok_4f…, as tallygate tokens list shows it, a label, or the whole token wlm-…")
 		}
 		name := tally.TokenName(gw.PublicID, id)
 		if r := c.Revocation(name); r != nil {
 			return nil, tally.Errorf(tally.Conflict, "access token %s was revoked on %s already", id, civil(r.CreatedAt, c.Zone(gw.ID)))
 		}
+		if !in.Force && !seen[name] {
+			return nil, tally.Errorf(tally.NotFound, "access token %s was never seen at gateway %q: it was not minted here, and nobody has used it", id, gw.Slug).
+				WithHint("see tallygate tokens list; one that was minted elsewhere with the private key is revoked with --force")
+		}
 		out.Token = id
 		return []tally.Change{tally.Put(&tally.Revocation{Meta: tally.Meta{ID: tally.ID(name)}, Gateway: gw.ID}, now)}, nil
 	})
 	return out, err
+}
+
+// tokensSeen are the names of all access tokens that were used, lately or ever.
+func (e *Engine) tokensSeen(ctx context.Context) (map[string]bool, error) {
+	c := e.catalog.Load()
+	points, err := e.store.Series(ctx, storage.SeriesQuery{Family: tally.ByToken, Edges: []time.Time{time.Unix(0, 0).UTC(), bucketDown(e.clock()).Add(tally.Bucket)}})
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	for i := range points {
+		seen[points[i].Dim[0]] = true
+	}
+	for _, gw := range c.Gateways {
+		for name := range e.tokensOf(c, gw) {
+			seen[name] = true
+		}
+	}
+	return seen, nil
+}
+
+// tokenCalled is the name of the access token that is meant by a label, or by an ID that
+// was seen at one gateway only; "" if that cannot be told. It is of a gateway, if that is
+// named.
+func (e *Engine) tokenCalled(c *tally.Catalog, gateway, called string, seen map[string]bool) string {
+	var only tally.ID
+	if gateway != "" {
+		gw, err := findGateway(c, gateway)
+		if err != nil {
+			return ""
+		}
+		only = gw.ID
+	}
+	if m := tokenLabelled(c, only, called); m != nil {
+		return string(m.ID)
+	}
+	var found []string
+	for _, gw := range c.Gateways {
+		if name := tally.TokenName(gw.PublicID, called); seen[name] && (only == "" || gw.ID == only) {
+			found = append(found, name)
+		}
+	}
+	if len(found) != 1 {
+		return ""
+	}
+	return found[0]
 }

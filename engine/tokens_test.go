@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"tallygate/engine/auth"
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
 	"tallygate/engine/token"
@@ -78,20 +77,114 @@ func TestRevokingAllTokens(t *testing.T) {
 	refused(w, control.TokensRevoke, control.RevokeToken{Token: "a b"}, tally.Invalid, "tok_")
 }
 
-// What a token may do is not stored; what it used is, and whose it is.
-func TestTokensOutliveARestart(t *testing.T) {
-	w, _ := site(t)
-	minted := do(w, control.TokensMint, control.MintToken{TokenFields: control.TokenFields{Requests: "2/day"}})
+// An access token is listed from its minting, with what it may do, also after a restart;
+// one that was minted elsewhere is known from its use.
+func TestTokensAreListed(t *testing.T) {
+	w, gw := site(t)
+	list := func() map[string]control.TokenView {
+		t.Helper()
+		w.consistent()
+		out := map[string]control.TokenView{}
+		for _, v := range do(w, control.TokensList, control.ListTokens{}) {
+			out[v.ID] = v
+		}
+		return out
+	}
+	minted := do(w, control.TokensMint, control.MintToken{Label: "product-page", TokenFields: control.TokenFields{Requests: "2/day"}})
+	if v := list()[minted.ID]; v.Label != "product-page" || v.State != "active" || v.MintedBy == "" || !v.MintedAt.Equal(w.clock()) || v.Limits[0].Max != 2 || v.ExpiresAt.Sub(w.clock()).Round(time.Hour) != 90*24*time.Hour {
+		t.Errorf("just minted: %+v", v)
+	}
+	refused(w, control.TokensMint, control.MintToken{Label: "Product-Page"}, tally.Conflict, "already")
+	elsewhere, from, err := token.Mint(gw.PrivateKey, token.Options{Requests: "5/day"}, w.clock())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.served(elsewhere, "sim-small")
 	w.served(minted.Token, "sim-small")
-	w.engine.verifier = auth.NewVerifier(w.engine.sealer) // what a restart forgets
-	w.engine.gateway.Verifier = w.engine.verifier
-	list := do(w, control.TokensList, control.ListTokens{})
-	if len(list) != 1 || list[0].Gateway != "site" || list[0].ID != minted.ID || list[0].State != "unknown" || list[0].Used.Requests != 1 {
-		t.Errorf("%+v", list)
+	w.restart()
+	if v := list()[from.ID]; v.State != "unknown" || !v.MintedAt.IsZero() || v.Month.Requests != 1 {
+		t.Errorf("minted elsewhere: %+v", v)
+	}
+	if v := list()[minted.ID]; v.State != "active" || v.Limits[0].Left != 1 || v.Month.Requests != 1 {
+		t.Errorf("minted here: %+v", v)
 	}
 	w.served(minted.Token, "sim-small")
-	if a := w.chat(minted.Token, "sim-small"); a.code != "requests_limit" {
-		t.Errorf("the counter has forgotten: %+v", a)
+	a := w.chat(minted.Token, "sim-small")
+	v := list()[minted.ID]
+	if v.State != "used up" || v.Refused == nil || v.Refused.Count != 1 || v.Refused.Sentence != a.text || control.TokenTable.Tone(&v) != control.Bad {
+		t.Errorf("used up: %+v", v)
+	}
+	if s := do(w, control.EngineStatus, control.None{}); s.Refused != (control.RefusedCounts{Tokens: 1}) {
+		t.Errorf("status: %+v", s.Refused)
+	}
+	rows := do(w, control.TokensList, control.ListTokens{Rows: control.Rows{Filter: "label:product state:used"}})
+	if len(rows) != 1 || rows[0].ID != minted.ID {
+		t.Errorf("filtered: %+v", rows)
+	}
+	w.wait(91 * 24 * time.Hour)
+	if v := list()[minted.ID]; v.State != "expired" {
+		t.Errorf("expired: %+v", v)
+	}
+	refused(w, control.AuditUndo, control.UndoChange{}, tally.Invalid, "tokens revoke product-page")
+	do(w, control.TokensRevoke, control.RevokeToken{Token: "product-page"})
+	if v := list()[minted.ID]; v.State != "revoked" {
+		t.Errorf("revoked: %+v", v)
+	}
+	if u := do(w, control.UsageShow, control.UsageQuery{Token: minted.ID, Since: "2026-11-01"}); u.Total.Requests != 2 {
+		t.Errorf("its usage: %+v", u.Total)
+	}
+	do(w, control.TokensMint, control.MintToken{Label: "product-page"}) // the label is free again
+}
+
+// Whoever revokes an access token is told if nobody has ever seen it.
+func TestRevokingWhatWasNeverSeen(t *testing.T) {
+	w, gw := site(t)
+	second := do(w, control.GatewaysCreate, control.CreateGateway{GatewayFields: control.GatewayFields{Name: to("Second")}})
+	elsewhere, from, err := token.Mint(second.PrivateKey, token.Options{}, w.clock())
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused(w, control.TokensRevoke, control.RevokeToken{Token: from.ID, Gateway: "second"}, tally.NotFound, "never seen", "--force")
+	if got := do(w, control.TokensRevoke, control.RevokeToken{Token: from.ID, Gateway: "second", Force: true}); got.Token != from.ID {
+		t.Errorf("%+v", got)
+	}
+	if a := w.chat(elsewhere, "sim-small"); a.code != "token_revoked" {
+		t.Errorf("%+v", a)
+	}
+	// One that was used is known, and its gateway found.
+	used, from, err := token.Mint(gw.PrivateKey, token.Options{}, w.clock())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.served(used, "sim-small")
+	w.restart()
+	if got := do(w, control.TokensRevoke, control.RevokeToken{Token: from.ID}); got.Gateway != "site" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Minting without a word is safe, and what nothing bounds has to be said.
+func TestMintingIsSafe(t *testing.T) {
+	w, _ := site(t)
+	out := do(w, control.TokensMint, control.MintToken{})
+	says := strings.Join(out.Allows, "\n")
+	for _, want := range []string{"up to 10,000 requests a month", "up to $10.00 in all", "each visitor's address: up to 20 requests a day", "for 90 days", "answered by sim-large, the cheapest that chats"} {
+		if !strings.Contains(says, want) {
+			t.Errorf("it does not say %q:\n%s", want, says)
+		}
+	}
+	refused(w, control.TokensMint, control.MintToken{TokenFields: control.TokenFields{IPQuota: "5/day"}}, tally.Invalid, "nothing would bound", "--unlimited")
+	out = do(w, control.TokensMint, control.MintToken{Unlimited: true, TokenFields: control.TokenFields{Expires: "never"}})
+	if !out.ExpiresAt.IsZero() || !strings.HasPrefix(out.Allows[0], "no limit") {
+		t.Errorf("unlimited: %+v", out)
+	}
+	do(w, control.GatewaysUpdate, control.UpdateGateway{Gateway: "site", GatewayFields: control.GatewayFields{Limits: edits(t, "cost=5/month"), DefaultModel: to("sim-small")}})
+	out = do(w, control.TokensMint, control.MintToken{TokenFields: control.TokenFields{IPQuota: "5/day"}})
+	if says := strings.Join(out.Allows, "\n"); !strings.Contains(says, "answered by sim-small, the gateway's default") {
+		t.Errorf("it does not say which model answers:\n%s", says)
+	}
+	if g := do(w, control.GatewaysShow, control.Named{Name: "site"}); g.DefaultModelUsed != "sim-small" {
+		t.Errorf("the gateway says %q", g.DefaultModelUsed)
 	}
 }
 
@@ -159,7 +252,7 @@ func TestTokenFromTheFuture(t *testing.T) {
 // A simulated visitor is told what a real one would be, and nothing is counted.
 func TestSimulatedVisits(t *testing.T) {
 	w, _ := site(t)
-	minted := do(w, control.TokensMint, control.MintToken{TokenFields: control.TokenFields{Domains: []string{"mysite.com"}, AllowCountries: []string{"PT"}, IPQuota: "1/day", Models: []string{"sim-small"}}})
+	minted := do(w, control.TokensMint, control.MintToken{TokenFields: control.TokenFields{Domains: []string{"mysite.com"}, AllowCountries: []string{"PT"}, IPQuota: "1/day", Cost: "1", Models: []string{"sim-small"}}})
 	page, other := "https://mysite.com", "https://evil.example"
 	for _, tc := range []struct {
 		in     control.SimulateVisit
@@ -199,7 +292,7 @@ func TestSimulatedVisits(t *testing.T) {
 // Visitors are added up from the records, without their addresses.
 func TestVisitorsAreListed(t *testing.T) {
 	w, _ := site(t)
-	minted := do(w, control.TokensMint, control.MintToken{TokenFields: control.TokenFields{IPQuota: "2/day"}})
+	minted := do(w, control.TokensMint, control.MintToken{TokenFields: control.TokenFields{IPQuota: "2/day", Cost: "1"}})
 	for range 3 {
 		w.chat(minted.Token, "sim-small")
 	}

@@ -133,8 +133,11 @@ func (e *Engine) planUndo(ctx context.Context, c *tally.Catalog, entries []tally
 }
 
 // final refuses what is never taken back: whoever has revoked something must be able
-// to rely on it.
+// to rely on it, and a credential that is out works wherever it is.
 func final(x *tally.AuditEntry) error {
+	if x.Kind == tally.KindMinted && x.Action == tally.Created {
+		return tally.Errorf(tally.Invalid, "an access token works once it was minted").WithHint("tallygate tokens revoke %s", tally.ShellWord(x.Name))
+	}
 	revoked := x.Kind == tally.KindRevocation && x.Action == tally.Created
 	for _, f := range x.Fields {
 		revoked = revoked || x.Action == tally.Changed && (f.Field == "revoked_at" || f.Field == "not_before")

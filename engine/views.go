@@ -144,6 +144,32 @@ func lastUsed[T tally.Entity](ctx context.Context, e *Engine, kind string, thing
 	return e.store.LastUsed(ctx, subjects...)
 }
 
+// defaults finds the models of requests that name none, once for all clients of a gateway
+// that have no list of their own.
+type defaults struct {
+	*Engine
+	c   *tally.Catalog
+	now time.Time
+	all map[tally.ID]string
+}
+
+func (e *Engine) defaults(c *tally.Catalog, now time.Time) *defaults {
+	return &defaults{e, c, now, map[tally.ID]string{}}
+}
+
+// of is the model for a client, or nil for the gateway's visitors.
+func (d *defaults) of(gw *tally.Gateway, cl *tally.Client) string {
+	if cl != nil && len(cl.Models) > 0 {
+		return d.router.DefaultModel(d.c, &tally.Principal{Gateway: gw, Client: cl}, d.now)
+	}
+	name, ok := d.all[gw.ID]
+	if !ok {
+		name = d.router.DefaultModel(d.c, &tally.Principal{Gateway: gw}, d.now)
+		d.all[gw.ID] = name
+	}
+	return name
+}
+
 // gatewayOf is the gateway of a client; of one that has outlived its gateway,
 // which only a damaged store can hold, an empty one in UTC.
 func gatewayOf(c *tally.Catalog, cl *tally.Client) *tally.Gateway {

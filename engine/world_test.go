@@ -258,7 +258,7 @@ func (w *world) consistent() {
 	if c.Rev != rev {
 		w.Errorf("the catalog has revision %d, the store %d", c.Rev, rev)
 	}
-	kinds := []tally.EntityKind{tally.KindGateway, tally.KindClient, tally.KindKey, tally.KindSecret, tally.KindProvider, tally.KindModel, tally.KindRevocation}
+	kinds := []tally.EntityKind{tally.KindGateway, tally.KindClient, tally.KindKey, tally.KindSecret, tally.KindProvider, tally.KindModel, tally.KindRevocation, tally.KindMinted}
 	stored := tally.NewCatalog(rev, entities)
 	dump := func(c *tally.Catalog, id tally.ID, kind tally.EntityKind) string {
 		b, _ := json.Marshal(c.Entity(kind, id))
@@ -273,7 +273,7 @@ func (w *world) consistent() {
 			counted++
 		}
 	}
-	inForce := len(c.Gateways) + len(c.Clients) + len(c.Keys) + len(c.Providers) + len(c.Models) + len(c.Revocations)
+	inForce := len(c.Gateways) + len(c.Clients) + len(c.Keys) + len(c.Providers) + len(c.Models) + len(c.Revocations) + len(c.Minted)
 	for _, of := range entities {
 		if of.Kind() == tally.KindSecret {
 			inForce++

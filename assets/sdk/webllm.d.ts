@@ -102,6 +102,8 @@ export class WebLLMError extends Error {
    * `not_in_a_page`.
    */
   code: string
+  /** A sentence that can be shown to the visitor: whether to try again, and when. */
+  visitorMessage: string
   /** The gateway's HTTP status. 200 if a stream failed in the middle. */
   status?: number
   /** The gateway's kind of error, for example `insufficient_quota`. */

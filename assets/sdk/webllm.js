@@ -9,6 +9,7 @@ export class WebLLMError extends Error {
 	constructor(code, message, more) {
 		super(message)
 		Object.assign(this, { name: 'WebLLMError', code, ...more })
+		this.visitorMessage ??= 'Please try again later.'
 	}
 }
 
@@ -16,9 +17,10 @@ const fail = (code, message, more) => { throw new WebLLMError(code, message, mor
 const invalid = (message) => fail('invalid_options', message)
 const inPage = () => globalThis.window?.document
 
-export const generateText = (o) => new WebLLMClient(o).generateText(o)
-export const streamText = (o) => new WebLLMClient(o).streamText(o)
-export const generateObject = (o) => new WebLLMClient(o).generateObject(o)
+const once = (call) => (o) => new WebLLMClient(o)[call](o)
+export const generateText = once('generateText')
+export const streamText = once('streamText')
+export const generateObject = once('generateObject')
 
 export class WebLLMClient {
 	#token
@@ -105,9 +107,9 @@ export class WebLLMClient {
 			}
 			const answer = parse(data)
 			if (!ok || answer?.error) {
-				const { code = 'refused', type, message = `The gateway answered ${status}.` } = answer?.error ?? {}
+				const { code = 'refused', type, message = `The gateway answered ${status}.`, visitor_message: visitorMessage } = answer?.error ?? {}
 				fail(code, message, {
-					type, status, retryAfter: +headers.get('retry-after') || undefined, requestId,
+					type, status, visitorMessage, retryAfter: +headers.get('retry-after') || undefined, requestId,
 					limits: Object.fromEntries([...headers].filter(([name]) => /^x-ratelimit/.test(name))),
 				})
 			}
@@ -149,12 +151,10 @@ async function * fromExtension(extension, { signal, gatewayToken, gatewayUrl, pr
 async function findExtension(wait) {
 	const { window, navigator } = globalThis
 	const here = () => [navigator?.llm, window?.__webllm].find((x) => x?.generateText)
-	if (wait && inPage() && !here()) {
-		await new Promise((resolve) => {
-			window.addEventListener('webllm:ready', resolve, { once: true })
-			setTimeout(resolve, EXTENSION_BY - Date.now())
-		})
-	}
+	if (wait && inPage() && !here()) await new Promise((resolve) => {
+		window.addEventListener('webllm:ready', resolve, { once: true })
+		setTimeout(resolve, EXTENSION_BY - Date.now())
+	})
 	return here()
 }
 
@@ -227,7 +227,7 @@ export async function generateGatewayToken({ secretKey, expiresIn, ...options })
 }
 
 const utf8 = (text) => new TextEncoder().encode(text)
-const base64url = (bytes) => btoa(String.fromCharCode(...bytes)).replace(/[+/=]/g, (c) => ({ '+': '-', '/': '_' })[c] ?? '')
+const base64url = (bytes) => btoa(String.fromCharCode(...bytes)).replace(/[+/=]/g, (c) => '-_'['+/'.indexOf(c)] ?? '')
 
 const only = (known, given) => Object.keys(given).forEach((name) => Object.hasOwn(known, name) || invalid(`${name} is no part of a token.`))
 

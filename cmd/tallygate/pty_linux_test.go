@@ -379,7 +379,7 @@ func TestDemoLeavesNothingBehind(t *testing.T) {
 	tmp := t.TempDir()
 	p := startInTerminal(t, []string{"TMPDIR=" + tmp}, "demo")
 	p.sees("PRETEND DATA")
-	p.sees("nordlicht-reisen")
+	p.sees("Nordlicht Reisen")
 	p.press("q")
 	p.ends()
 	p.endedWell()

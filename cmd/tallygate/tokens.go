@@ -101,11 +101,7 @@ func (a *app) mintCommand() *cobra.Command {
 				return out, false, tally.Errorf(tally.Invalid, "the private key is of gateway %s, not of %s", gid, in.Gateway).WithHint("leave out --gateway: the key says it")
 			}
 			now := time.Now()
-			o, err := engine.TokenOptions(in.TokenFields, now, time.Local)
-			if err != nil {
-				return out, false, err
-			}
-			credential, t, err := token.Mint(key, o, now)
+			credential, t, err := engine.Mint(key, *in, nil, now, time.Local)
 			if err != nil {
 				return out, false, err
 			}

@@ -22,14 +22,14 @@ import (
 const hostName = "control"
 
 // eventPatience is how long a client waits for a sign of life in a stream of
-// events: several heartbeats.
-const eventPatience = 45 * time.Second
+// events: two heartbeats.
+const eventPatience = 2 * heartbeatEvery
 
 // maxEventLine bounds a line of a stream of events.
 const maxEventLine = 1 << 20
 
-// errSilent ends a stream of events without heartbeats.
-var errSilent error = tally.Errorf(tally.Unavailable, "the engine gives no sign of life").WithHint("see tallygate status")
+// ErrSilent ends a stream of events without heartbeats.
+var ErrSilent error = tally.Errorf(tally.Unavailable, "the engine gives no sign of life").WithHint("see tallygate status")
 
 // Dialer opens a connection to a control server.
 type Dialer func(ctx context.Context) (net.Conn, error)
@@ -143,14 +143,14 @@ func (c *Client) Events(ctx context.Context, after uint64) iter.Seq2[Event, erro
 	return func(yield func(Event, error) bool) {
 		stream, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
-		watchdog := time.AfterFunc(c.patience, func() { cancel(errSilent) })
+		watchdog := time.AfterFunc(c.patience, func() { cancel(ErrSilent) })
 		defer watchdog.Stop()
 		resp, err := c.send(stream, http.MethodGet, "events?after="+strconv.FormatUint(after, 10), http.NoBody)
 		if err != nil {
 			switch {
 			case ctx.Err() != nil:
-			case context.Cause(stream) == errSilent:
-				yield(Event{}, errSilent)
+			case context.Cause(stream) == ErrSilent:
+				yield(Event{}, ErrSilent)
 			default:
 				yield(Event{}, err)
 			}
@@ -178,8 +178,8 @@ func (c *Client) Events(ctx context.Context, after uint64) iter.Seq2[Event, erro
 		}
 		switch err := lines.Err(); {
 		case ctx.Err() != nil:
-		case context.Cause(stream) == errSilent:
-			yield(Event{}, errSilent)
+		case context.Cause(stream) == ErrSilent:
+			yield(Event{}, ErrSilent)
 		case err != nil:
 			yield(Event{}, tally.Errorf(tally.Unavailable, "the connection to the engine broke: %w", err))
 		default:

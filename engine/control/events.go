@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	heartbeatEvery = 10 * time.Second
-	linePatience   = 15 * time.Second // for a reader to take what it is sent
-	maxBatch       = 256              // events between two flushes
+	heartbeatEvery = 900 * time.Millisecond // an engine that hangs is noticed within two seconds
+	linePatience   = 15 * time.Second       // for a reader to take what it is sent
+	maxBatch       = 256                    // events between two flushes
 )
 
 // Event is one thing that happened in the engine, as the owner is told of it.

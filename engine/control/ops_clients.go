@@ -52,12 +52,14 @@ type ClientView struct {
 	GatewaySlug string       `json:"gateway_slug"`
 	LimitStates []LimitState `json:"limit_states"`
 	Keys        int          `json:"keys"` // neither revoked nor expired
-	InFlight    int          `json:"in_flight"`
-	LastUsedAt  time.Time    `json:"last_used_at,omitzero"`
-	Refused     *RefusedNow  `json:"refused_now,omitempty"` // nil while it is served
-	MonthSince  time.Time    `json:"month_since"`           // when the month under way began, by its gateway's calendar
-	Month       Sums         `json:"month"`
-	Last30Days  Sums         `json:"last_30d"`
+	// DefaultModelUsed is the model of its request that names none; "" if it can use none.
+	DefaultModelUsed string      `json:"default_model_used,omitempty"`
+	InFlight         int         `json:"in_flight"`
+	LastUsedAt       time.Time   `json:"last_used_at,omitzero"`
+	Refused          *RefusedNow `json:"refused_now,omitempty"` // nil while it is served
+	MonthSince       time.Time   `json:"month_since"`           // when the month under way began, by its gateway's calendar
+	Month            Sums        `json:"month"`
+	Last30Days       Sums        `json:"last_30d"`
 }
 
 // The operations on clients.

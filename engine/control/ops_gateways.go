@@ -67,12 +67,15 @@ type GatewayView struct {
 	Default       bool         `json:"default"`        // it is meant where a gateway is needed and none named
 	LimitStates   []LimitState `json:"limit_states"`
 	Clients       int          `json:"clients"`
-	Countries     []Part       `json:"visitors_24h"`          // by country, the busiest first
-	Refusals      []Part       `json:"refusals_24h"`          // by code, the most first
-	Refused       *RefusedNow  `json:"refused_now,omitempty"` // nil while it is served
-	MonthSince    time.Time    `json:"month_since"`           // when the month under way began, by its calendar
-	Month         Sums         `json:"month"`
-	Last30Days    Sums         `json:"last_30d"`
+	// DefaultModelUsed is the model of a visitor's request that names none: DefaultModel,
+	// or the cheapest that chats. "" if none can be used.
+	DefaultModelUsed string      `json:"default_model_used,omitempty"`
+	Countries        []Part      `json:"visitors_24h"`          // by country, the busiest first
+	Refusals         []Part      `json:"refusals_24h"`          // by code, the most first
+	Refused          *RefusedNow `json:"refused_now,omitempty"` // nil while it is served
+	MonthSince       time.Time   `json:"month_since"`           // when the month under way began, by its calendar
+	Month            Sums        `json:"month"`
+	Last30Days       Sums        `json:"last_30d"`
 }
 
 // Part is a part of a gateway's requests.

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// TokenFields are what an access token may do.
+// TokenFields are what an access token may do. Without any limit it may do what
+// [SafeToken] says.
 type TokenFields struct {
 	Requests       string   `json:"requests,omitempty" help:"requests of the token: 10000/month, or 500 for its whole life"`
 	IPQuota        string   `json:"ip_quota,omitempty" label:"Each visitor" help:"requests of each visitor's address: 20/day"`
@@ -16,19 +17,40 @@ type TokenFields struct {
 	BlockCountries []string `json:"block_countries,omitempty" flag:"block-country" label:"Not from" help:"country whose visitors are refused; repeat"`
 	Models         []string `json:"models,omitempty" flag:"model" of:"model" unset:"all" help:"model it may use; repeat; default: all of the gateway's"`
 	MaxOutput      *int64   `json:"max_output,omitempty" label:"Longest" help:"output tokens of one answer; default: the gateway's setting for visitors"`
-	Expires        Expiry   `json:"expires,omitempty" help:"how long it works, like 90d or 12h, or a date, like 2027-01-31; left out: until it is revoked"`
+	Expires        Expiry   `json:"expires,omitempty" help:"how long it works, like 90d or 12h, or a date, like 2027-01-31; never: until it is revoked; left out: 90d"`
 }
 
 // MintToken makes an access token of a gateway, signed with its private key.
 type MintToken struct {
 	Gateway string `json:"gateway,omitempty" of:"gateway" unset:"the oldest" help:"its gateway; default: TALLYGATE_GATEWAY, or the oldest"`
+	Label   string `json:"label,omitempty" help:"what it is for, like product-page"`
 	TokenFields
+	Unlimited bool `json:"unlimited,omitempty" help:"let nothing bound what all its visitors together may use"`
+}
+
+// SafeToken is what an access token may do unless its owner says otherwise: enough for
+// a page, and no more than somebody can bear who finds it abused.
+func SafeToken() TokenFields {
+	return TokenFields{Requests: "10000/month", IPQuota: "20/day", Cost: "10", Expires: "90d"}
+}
+
+// Fill puts what is safe in the place of what was left out: an end, and limits if there
+// is none at all.
+func (m *MintToken) Fill() {
+	safe := SafeToken()
+	if m.Expires == "" {
+		m.Expires = safe.Expires
+	}
+	if !m.Unlimited && m.Requests == "" && m.IPQuota == "" && m.Cost == "" && m.Quota == "" {
+		m.Requests, m.IPQuota, m.Cost = safe.Requests, safe.IPQuota, safe.Cost
+	}
 }
 
 // TokenMinted is a new access token. It is not a secret: it goes into a page.
 type TokenMinted struct {
 	Token     string    `json:"token"`
 	ID        string    `json:"tid"`
+	Label     string    `json:"label,omitempty"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 	Gateway   string    `json:"gateway_id"`
 	Allows    []string  `json:"allows"` // in words
@@ -58,17 +80,21 @@ type ListTokens struct {
 	Since   Since  `json:"since,omitempty" help:"used since: 24h, 7d, 30d (default) or a date"`
 }
 
-// TokenView is an access token that was used or revoked, as it stands. A token
-// is known from its use: nobody tells the gateway of a new one.
+// TokenView is an access token that was minted here, used or revoked, as it stands. One
+// that was minted elsewhere, with the private key, is known from its use.
 type TokenView struct {
 	ID         string       `json:"tid"`
+	Label      string       `json:"label,omitempty"`
+	MintedAt   time.Time    `json:"minted_at,omitzero"` // zero, and nobody, if it was minted elsewhere
+	MintedBy   string       `json:"minted_by,omitempty"`
+	Allows     []string     `json:"allows,omitempty"`  // in words, as far as it is known
 	Gateway    string       `json:"gateway,omitempty"` // slug; "" if it cannot be told any more
-	State      string       `json:"state"`             // active, expired, revoked; unknown if it was not used since the start
+	State      string       `json:"state"`             // active, used up, expired, revoked; unknown if it was minted elsewhere and not used since the start
 	ExpiresAt  time.Time    `json:"expires_at,omitzero"`
 	RevokedAt  time.Time    `json:"revoked_at,omitzero"`
 	LastUsedAt time.Time    `json:"last_used_at,omitzero"`
 	Domains    []string     `json:"domains,omitempty"`
-	Limits     []LimitState `json:"limits"`                // empty if it was not used since the start
+	Limits     []LimitState `json:"limits"`                // empty if what it may do is not known
 	Refused    *RefusedNow  `json:"refused_now,omitempty"` // nil while it is served, or if that is not known
 	MonthSince time.Time    `json:"month_since"`           // when the month under way began, by its gateway's calendar
 	Month      Sums         `json:"month"`
@@ -77,9 +103,10 @@ type TokenView struct {
 
 // RevokeToken ends access tokens before their time.
 type RevokeToken struct {
-	Token   string `json:"token,omitempty" arg:"1?" help:"its id, tok_…, or the token itself"`
+	Token   string `json:"token,omitempty" arg:"1?" help:"its id, tok_…, its label, or the token itself"`
 	Gateway string `json:"gateway,omitempty" of:"gateway" help:"its gateway; needed with --all if there are several, and for a token that was never seen"`
 	All     bool   `json:"all,omitempty" help:"every access token that was issued until now"`
+	Force   bool   `json:"force,omitempty" help:"revoke an id that was never seen here: of a token that was minted elsewhere with the private key"`
 }
 
 // TokensRevoked tells what was revoked.
@@ -144,7 +171,7 @@ type Visitors struct {
 var (
 	TokensMint     = Op[MintToken, TokenMinted]{"tokens.mint", Write, "make an access token for a page"}
 	TokensInspect  = Op[InspectToken, TokenReport]{"tokens.inspect", Read, "explain an access token in words, and say what is wrong with it"}
-	TokensList     = Op[ListTokens, []TokenView]{"tokens.list", Read, "list access tokens that were used or revoked"}
+	TokensList     = Op[ListTokens, []TokenView]{"tokens.list", Read, "list access tokens that were minted here, used or revoked"}
 	TokensRevoke   = Op[RevokeToken, TokensRevoked]{"tokens.revoke", Write, "end an access token, or all that were issued until now, at once"}
 	TokensSimulate = Op[SimulateVisit, Simulated]{"tokens.simulate", Read, "simulate a visitor: which check says what"}
 	VisitorsList   = Op[ListVisitors, Visitors]{"tokens.visitors", Read, "list visitors by address, as network and keyed hash, with their country"}

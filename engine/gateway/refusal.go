@@ -42,7 +42,7 @@ func (x *exchange) tell(refusal *tally.Refusal) {
 	if refusal.Final || refusal.RetryAfter > longWait {
 		h["X-Should-Retry"] = []string{"false"}
 	}
-	body := errorBody(refusal)
+	body := x.errorBody(refusal)
 	if x.dialect != nil {
 		body = x.dialect.refusal(refusal)
 	}
@@ -52,15 +52,17 @@ func (x *exchange) tell(refusal *tally.Refusal) {
 	x.w.Write(body) // an error here is the caller's; there is nobody left to tell
 }
 
-// errorBody is a refusal as OpenAI's clients read it.
-func errorBody(refusal *tally.Refusal) []byte {
+// errorBody is a refusal as OpenAI's clients read it. Visitors of a page have a sentence
+// of their own in it.
+func (x *exchange) errorBody(refusal *tally.Refusal) []byte {
 	type detail struct {
 		Message string  `json:"message"`
 		Type    string  `json:"type"`
 		Param   *string `json:"param"`
 		Code    string  `json:"code"`
+		Visitor string  `json:"visitor_message,omitempty"`
 	}
-	d := detail{Message: refusal.Message, Type: refusal.Type, Code: refusal.Code}
+	d := detail{Message: refusal.Message, Type: refusal.Type, Code: refusal.Code, Visitor: x.visitorMessage(refusal)}
 	if refusal.Param != "" {
 		d.Param = &refusal.Param
 	}

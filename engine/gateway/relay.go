@@ -115,7 +115,7 @@ func (x *exchange) complete(reply *providers.Reply, marker []byte) {
 func (x *exchange) sendError(refusal *tally.Refusal) { x.lines.send(x.errorEvent(refusal)) }
 
 func (x *exchange) errorEvent(refusal *tally.Refusal) []byte {
-	x.out = append(append(append(x.out[:0], "data: "...), errorBody(refusal)...), "\n\n"...)
+	x.out = append(append(append(x.out[:0], "data: "...), x.errorBody(refusal)...), "\n\n"...)
 	return x.out
 }
 

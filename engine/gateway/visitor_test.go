@@ -122,6 +122,9 @@ func TestPublicGateway(t *testing.T) {
 	if _, code, message := a.refusal(t); a.status != 429 || code != "ip_quota" || !strings.Contains(message, "This visitor's address, at gateway \"Main\", has used 1 of 1 requests today") {
 		t.Errorf("%d %s: %s", a.status, code, message)
 	}
+	if got := visitorMessage(t, a); got != "You have asked as much as you can here for now. Please come back tomorrow." {
+		t.Errorf("the visitor reads %q", got)
+	}
 	if a := w.chat("", "Authorization: Bearer "+w.private); a.status != 200 {
 		t.Errorf("the owner's server: %d %s", a.status, a.body)
 	}
@@ -344,4 +347,43 @@ func TestControlCharactersStayOut(t *testing.T) {
 			t.Errorf("record of model %q, origin %q", r.Model, r.Origin)
 		}
 	}
+}
+
+// A visitor reads a sentence that says nothing of keys, budgets and providers; the owner's
+// own callers have none.
+func TestVisitorMessages(t *testing.T) {
+	w := newWorld(t)
+	spent := w.mint(token.Options{Requests: "1"})
+	monthly := w.mint(token.Options{Requests: "1/month"})
+	home := w.mint(token.Options{Domains: []string{"mysite.com"}})
+	w.open()
+	w.chat("", spent, page)
+	w.chat("", monthly, page)
+	for says, a := range map[string]answered{
+		"This page has answered as much as it can for now. Please come back another time.": w.chat("", spent, page),
+		"This page has answered as much as it can for now. Please come back in ":           w.chat("", monthly, page),
+		"This does not work on this page.":                                                 w.chat("", home, "Origin: https://evil.example"),
+		"This is switched off at the moment.":                                              w.chat("", spent+"x", page),
+		"Something went wrong. Please try again later.":                                    w.send("POST", "/v1/chat/completions", `{"model":"none","messages":[{"role":"user","content":"hi"}]}`, home, page),
+	} {
+		if got := visitorMessage(t, a); !strings.HasPrefix(got, says) {
+			t.Errorf("%d %s\n the visitor reads %q, want %q", a.status, a.body, got, says)
+		}
+	}
+	if got := visitorMessage(t, w.send("POST", "/v1/chat/completions", `{"model":"none","messages":[{"role":"user","content":"hi"}]}`, "Authorization: Bearer "+w.private)); got != "" {
+		t.Errorf("the owner's server reads %q", got)
+	}
+}
+
+func visitorMessage(t *testing.T, a answered) string {
+	t.Helper()
+	var got struct {
+		Error struct {
+			Message string `json:"visitor_message"`
+		}
+	}
+	if err := json.Unmarshal([]byte(a.body), &got); err != nil {
+		t.Errorf("%q: %v", a.body, err)
+	}
+	return got.Error.Message
 }

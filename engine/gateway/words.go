@@ -64,6 +64,6 @@ func (x *exchange) retold(answer []byte, failed *providers.UpstreamError) []byte
 	if end < 0 {
 		return out // cannot be: it is an object, and holds something
 	}
-	told := errorBody(x.inItsWords(upstreamRefusal(x, failed), failed, true))
+	told := x.errorBody(x.inItsWords(upstreamRefusal(x, failed), failed, true))
 	return append(append(out[:end], ','), told[1:]...)
 }

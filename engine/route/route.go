@@ -143,20 +143,14 @@ func (r *Router) close(u *Upstream) {
 }
 
 // Plan returns the upstreams that may answer a principal's request for a
-// model, in the order to ask them; at least one. An empty name means the
-// gateway's default model, or the first usable one that chats if there is none
-// or the principal may not use it.
+// model, in the order to ask them; at least one. An empty name means
+// [Router.DefaultModel].
 func (r *Router) Plan(cat *tally.Catalog, p *tally.Principal, asked string, now time.Time) ([]Target, *tally.Refusal) {
 	name := asked
 	if name == "" {
-		name = p.Gateway.DefaultModel
-		if name == "" || !Allowed(p, name, resolve(p.Gateway, name)) {
-			usable := r.Usable(cat, p, now)
-			if len(usable) == 0 {
-				return nil, &tally.Refusal{Status: http.StatusNotFound, Type: tally.TypeInvalid, Code: tally.CodeModelNotFound, Param: "model",
-					Message: "No model can be used here yet: the owner must add a provider, and prices for its models."}
-			}
-			name = firstOf(cat, usable)
+		if name = r.DefaultModel(cat, p, now); name == "" {
+			return nil, &tally.Refusal{Status: http.StatusNotFound, Type: tally.TypeInvalid, Code: tally.CodeModelNotFound, Param: "model",
+				Message: "No model can be used here yet: the owner must add a provider, and prices for its models."}
 		}
 		asked = name
 	}
@@ -213,17 +207,6 @@ func rank(cat *tally.Catalog, g *tally.Gateway, t Target) int {
 		return i
 	}
 	return len(g.Providers) + slices.Index(cat.Providers, cat.Provider(t.Model.Provider))
-}
-
-// firstOf is the first of some names that chats, as far as is known; the first
-// of all if none does.
-func firstOf(cat *tally.Catalog, names []string) string {
-	for _, name := range names {
-		if !slices.ContainsFunc(cat.ModelsNamed(name), func(m *tally.Model) bool { return m.Mode != "" && m.Mode != "chat" }) {
-			return name
-		}
-	}
-	return names[0]
 }
 
 // Allowed reports whether the lists of the gateway, and of the client or the access

@@ -23,7 +23,8 @@ type Catalog struct {
 	Models    []*Model    // by name, then creation
 	Settings  Settings    // defaults filled in
 
-	Revocations []*Revocation // by creation
+	Revocations []*Revocation  // by creation
+	Minted      []*MintedToken // by creation
 
 	// TrustedProxies are those of the settings, read.
 	TrustedProxies []netip.Prefix
@@ -89,6 +90,8 @@ func NewCatalog(rev int64, entities []Entity) *Catalog {
 			c.Settings = *e
 		case *Revocation:
 			c.Revocations = append(c.Revocations, e)
+		case *MintedToken:
+			c.Minted = append(c.Minted, e)
 		case *Secret:
 			c.secrets[e.Of] = e
 			for _, d := range [...]Digest{e.Digest, e.Previous} {
@@ -106,6 +109,7 @@ func NewCatalog(rev int64, entities []Entity) *Catalog {
 	slices.SortFunc(c.Keys, byCreation)
 	slices.SortFunc(c.Providers, byCreation)
 	slices.SortFunc(c.Revocations, byCreation)
+	slices.SortFunc(c.Minted, byCreation)
 	slices.SortFunc(c.Models, func(a, b *Model) int { return cmp.Or(cmp.Compare(a.Name, b.Name), byCreation(a, b)) })
 	for _, keys := range c.keysOf {
 		slices.SortFunc(keys, byCreation)
@@ -223,6 +227,12 @@ func (c *Catalog) DeletedAs(of EntityKind, name string) ID {
 // Revocation returns what ended the access token of a name, nil if nothing has.
 func (c *Catalog) Revocation(name string) *Revocation {
 	return find[*Revocation](c, KindRevocation, ID(name))
+}
+
+// MintedToken returns what is kept of the access token of a name, nil if it was not
+// minted here.
+func (c *Catalog) MintedToken(name string) *MintedToken {
+	return find[*MintedToken](c, KindMinted, ID(name))
 }
 
 // GatewayByPublicID returns a gateway by its public ID, nil if there is none.

@@ -25,6 +25,8 @@ const (
 	KindSettings EntityKind = "settings"
 	// KindRevocation is of access tokens.
 	KindRevocation EntityKind = "revocation"
+	// KindMinted is of access tokens that were minted here.
+	KindMinted EntityKind = "token"
 	// KindTombstone is of things that were deleted, and whose figures stay.
 	KindTombstone EntityKind = "tombstone"
 )
@@ -64,6 +66,8 @@ func NewEntity(k EntityKind) Entity {
 		return &Settings{}
 	case KindRevocation:
 		return &Revocation{}
+	case KindMinted:
+		return &MintedToken{}
 	case KindTombstone:
 		return &Tombstone{}
 	}

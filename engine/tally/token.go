@@ -6,23 +6,23 @@ import (
 )
 
 // AccessToken is an access token as its claims say, once its signature has been
-// checked: what visitors of a page may do with it. It is stored nowhere; a
-// gateway's owner mints it without asking the gateway.
+// checked: what visitors of a page may do with it. Whoever has the private key of a
+// gateway can mint one without asking it, so a gateway may meet one that it has not seen.
 type AccessToken struct {
-	ID        string    // tid
-	Gateway   string    // public ID
-	IssuedAt  time.Time // whole seconds, as are the others
-	NotBefore time.Time // zero: it works from the start
-	ExpiresAt time.Time // zero: never
+	ID        string    `json:"tid"`
+	Gateway   string    `json:"gateway_id"`          // public ID
+	IssuedAt  time.Time `json:"issued_at"`           // whole seconds, as are the others
+	NotBefore time.Time `json:"not_before,omitzero"` // zero: it works from the start
+	ExpiresAt time.Time `json:"expires_at,omitzero"` // zero: never
 
-	Limits        []Limit // of the token
-	VisitorLimits []Limit // of each visitor's address
+	Limits        []Limit `json:"limits,omitempty"`         // of the token
+	VisitorLimits []Limit `json:"visitor_limits,omitempty"` // of each visitor's address
 
-	Domains          []string // of the page, lower case, maybe "*.example.com"; empty: any
-	AllowedCountries []string // ISO 3166-1 alpha-2; empty: all but the blocked ones
-	BlockedCountries []string
-	Models           []string // empty: all of the gateway's
-	MaxOutput        int64    // output tokens of one answer; 0: the gateway's default for visitors
+	Domains          []string `json:"domains,omitempty"`           // of the page, lower case, maybe "*.example.com"; empty: any
+	AllowedCountries []string `json:"allowed_countries,omitempty"` // ISO 3166-1 alpha-2; empty: all but the blocked ones
+	BlockedCountries []string `json:"blocked_countries,omitempty"`
+	Models           []string `json:"models,omitempty"`     // empty: all of the gateway's
+	MaxOutput        int64    `json:"max_output,omitempty"` // output tokens of one answer; 0: the gateway's default for visitors
 }
 
 // Name is what the token's usage is kept under. Whoever has a private key chooses
@@ -38,6 +38,19 @@ func SplitTokenName(name string) (gateway, id string) {
 	gateway, id, _ = strings.Cut(name, ".")
 	return gateway, id
 }
+
+// MintedToken is what is kept of an access token that was minted here: not the token
+// itself, which nobody needs to find in a store. Its ID is the token's name.
+type MintedToken struct {
+	Meta
+	Gateway ID          `json:"gateway"`
+	Label   string      `json:"label,omitempty"` // what it is for, for people
+	By      string      `json:"minted_by"`       // the actor, as in the audit log
+	Token   AccessToken `json:"token"`
+}
+
+// Kind implements Entity.
+func (*MintedToken) Kind() EntityKind { return KindMinted }
 
 // Revocation ends an access token before its time. Its ID is the token's name.
 type Revocation struct {

@@ -147,7 +147,7 @@ func (s *Source) read(ctx context.Context, old *Snapshot, sums bool) *Snapshot {
 	for _, step := range steps {
 		if err := step(); err != nil {
 			lost := *old
-			lost.Lost = err
+			lost.Lost = lostOf(old, err)
 			return &lost
 		}
 	}

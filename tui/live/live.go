@@ -9,6 +9,7 @@ package live
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -108,6 +109,7 @@ func (s *Source) follow(ctx context.Context) {
 		s.catchUp(ctx)
 		for e, err := range s.caller.Events(ctx, after) {
 			if err != nil {
+				s.broke(ctx, err)
 				break
 			}
 			after = e.Seq
@@ -115,6 +117,35 @@ func (s *Source) follow(ctx context.Context) {
 		}
 		sleep(ctx, retryEvery)
 	}
+}
+
+// broke is told that the stream of events has broken: whether the engine is still there,
+// and which one, the lists say, unless it is silent, and they would wait for it.
+func (s *Source) broke(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	s.mu.Lock()
+	if s.changed = true; errors.Is(err, control.ErrSilent) {
+		next := *s.base
+		next.Lost = lostOf(&next, err)
+		s.base = &next
+	}
+	s.mu.Unlock()
+	s.publish()
+	s.Refresh()
+}
+
+// lostOf says of an engine that cannot be reached what has become of it.
+func lostOf(old *Snapshot, err error) error {
+	pid := old.Status.PID
+	if pid == 0 || tally.CodeOf(err) != tally.Unavailable {
+		return err
+	}
+	if errors.Is(err, control.ErrSilent) || errors.Is(err, context.DeadlineExceeded) {
+		return tally.Errorf(tally.Unavailable, "process %d gives no sign of life", pid).WithHint("it may be stopped, or the machine too busy")
+	}
+	return tally.Errorf(tally.Unavailable, "process %d has ended", pid).WithHint("%s", tally.AsError(err).Hint)
 }
 
 // catchUp takes the seconds of before; if that fails, so will the events.

@@ -121,6 +121,30 @@ func TestLostAndBack(t *testing.T) {
 	})
 }
 
+// An engine that ends is noticed at once, though nothing happens, and named; so is the one
+// that serves then.
+func TestTheEnginesEndIsNoticed(t *testing.T) {
+	follow(t, tuitest.Full, func(s *live.Source, w *tuitest.World) {
+		wait(time.Minute)
+		pid := s.Snapshot().Status.PID
+		w.Lose(tally.Errorf(tally.Unavailable, "connection refused"))
+		wait(2 * time.Second)
+		if n := s.Snapshot(); n.Lost == nil || n.Lost.Error() != fmt.Sprintf("process %d has ended", pid) {
+			t.Errorf("it has ended: %v", n.Lost)
+		}
+		w.Return()
+		wait(2 * time.Second)
+		if n := s.Snapshot(); n.Lost != nil || n.Status.PID != pid {
+			t.Errorf("another one serves: %v", n.Lost)
+		}
+		w.Lose(control.ErrSilent)
+		wait(2 * time.Second)
+		if n := s.Snapshot(); n.Lost == nil || n.Lost.Error() != fmt.Sprintf("process %d gives no sign of life", pid) {
+			t.Errorf("it hangs: %v", n.Lost)
+		}
+	})
+}
+
 func TestLostFromTheStart(t *testing.T) {
 	lost := func(tb testing.TB, clock func() time.Time) *tuitest.World {
 		w := tuitest.Full(tb, clock)
