@@ -26,7 +26,7 @@ func (e *Engine) act(ctx context.Context, plan func(c *tally.Catalog, by *tally.
 		return tally.Errorf(tally.Unavailable, "the caller went away: %w", err)
 	}
 	c, by := e.catalog.Load(), tally.Act{At: e.clock()}
-	by.Actor, by.Op = control.Acting(ctx)
+	by.Actor, by.Op, by.Command = control.Acting(ctx)
 	changes, err := plan(c, &by)
 	if err != nil || len(changes) == 0 {
 		return err

@@ -8,6 +8,7 @@ import (
 	"github.com/charmbracelet/colorprofile"
 
 	"tallygate/tui/action"
+	"tallygate/tui/dialog"
 	"tallygate/tui/screen"
 	"tallygate/tui/widget"
 )
@@ -64,6 +65,8 @@ func (a *App) everywhere() []action.Action {
 			a.dialogs = append(a.dialogs, newPalette(a, "Keys on "+title(a.screen().Name()), a.Actions()))
 			return nil
 		}},
+		action.Action{ID: "log", Title: "log: who changed what, with its command line", Keys: []string{"L"}, Run: func() tea.Cmd { return dialog.Log(a.env) }},
+		action.Action{ID: "undo", Title: "undo the last change: asks first", Keys: []string{"u"}, Needs: a.env.ReadOnly, Run: func() tea.Cmd { return dialog.Undo(a.env) }},
 		action.Action{ID: "messages", Title: "latest messages: what was said at the bottom", Run: func() tea.Cmd {
 			a.dialogs = append(a.dialogs, a.latestWords())
 			return nil

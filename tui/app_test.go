@@ -219,3 +219,18 @@ func TestTabsNameTheScreens(t *testing.T) {
 		})
 	}
 }
+
+// What was changed is in the log with the command line that does it, and can be taken
+// back from anywhere.
+func TestAChangeIsLoggedAndTakenBack(t *testing.T) {
+	tuitest.Run(t, tuitest.Setup{}, func(d *tuitest.Driver) {
+		d.Press("3", "s", "tab", "enter").Expect("is suspended")
+		d.Press("L").Expect("Log: who changed what", "clients.suspend", "status: active → suspended")
+		d.Press("enter").Expect("$ tallygate clients suspend", "changed client hotel-aurora").Press("enter", "esc")
+		d.Press("1", "u").Expect("Take back this change?", "status: active → suspended").Press("tab", "enter").Expect("Took back the change of client hotel-aurora")
+		if in := tuitest.Last(t, d, control.AuditUndo); in.Entry == "" {
+			t.Errorf("taken back was %+v", in)
+		}
+		d.Press("L").Expect("status: suspended → active")
+	})
+}

@@ -7,6 +7,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"tallygate/engine/tally"
 	"tallygate/tui/action"
 	"tallygate/tui/live"
 	"tallygate/tui/screen"
@@ -99,7 +100,11 @@ func (a *App) header(t *theme.Theme) widget.Block {
 func serving(t *theme.Theme, s *live.Snapshot) string {
 	switch {
 	case s.Lost != nil:
-		return t.Paint(theme.Bad, t.Glyphs.Wrong+" reconnecting"+t.Glyphs.Ellipsis)
+		why := "reconnecting" + t.Glyphs.Ellipsis
+		if name, ok := strings.CutPrefix(tally.AsError(s.Lost).Message, "process "); ok { // it is known which has ended
+			why = "process " + widget.Safe(name) + ", " + why
+		}
+		return t.Paint(theme.Bad, t.Glyphs.Wrong+" "+why)
 	case !s.Loaded:
 		return t.Paint(theme.Muted, "opening"+t.Glyphs.Ellipsis)
 	case !s.Status.Serving:

@@ -107,7 +107,7 @@ func TestAViewerIsToldWhyNot(t *testing.T) {
 func aside(t *testing.T) {
 	t.Helper()
 	t.Chdir(t.TempDir())
-	t.Setenv("TMPDIR", t.TempDir())
+	t.Setenv("HOME", t.TempDir())
 }
 
 // walk presses random keys, each followed by a look at what it made the engine

@@ -17,6 +17,9 @@ import (
 	"tallygate/engine/tally"
 )
 
+// madeFrom is the annotation of a command that names its operation.
+const madeFrom = "operation"
+
 // verb is a command made from an operation. Its name, flags, arguments and help
 // are those of the declaration; the rest says how results are shown.
 type verb[In, Out any] struct {
@@ -61,6 +64,7 @@ func (v verb[In, Out]) command(a *app) *cobra.Command {
 		Use: v.name + usage(fields), Short: v.op.Help, GroupID: v.group, Example: v.example,
 		Args:              func(cmd *cobra.Command, args []string) error { return takeArgs(cmd, fields, in, args) },
 		ValidArgsFunction: a.completeArgs(fields),
+		Annotations:       map[string]string{madeFrom: v.op.Name},
 	}
 	addFlags(cmd.Flags(), in)
 	a.completeFlags(cmd, fields)

@@ -115,6 +115,26 @@ func TestHelpNamesValues(t *testing.T) {
 	})
 }
 
+// The command line that forms and the log show for an operation is the command that is
+// made from it.
+func TestCommandLinesAreCommands(t *testing.T) {
+	a := &app{env: func(string) (string, bool) { return "", false }}
+	paths := map[string][]string{}
+	each(a.root(), func(cmd *cobra.Command) {
+		if op := cmd.Annotations[madeFrom]; op != "" {
+			paths[op] = append(paths[op], cmd.CommandPath())
+		}
+	})
+	for op, paths := range paths {
+		if line := control.CommandLine(op, struct{}{}); !slices.Contains(paths, line) {
+			t.Errorf("%s is shown as %q, and done by %v", op, line, paths)
+		}
+	}
+	if len(paths) < 40 {
+		t.Errorf("only %d operations have commands", len(paths))
+	}
+}
+
 // each visits all commands.
 func each(cmd *cobra.Command, visit func(*cobra.Command)) {
 	if cmd.Name() != "help" {

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"strconv"
 	"strings"
 
 	"tallygate/engine/tally"
@@ -9,6 +10,7 @@ import (
 // AuditTable shows entries of the audit log, the latest first.
 var AuditTable = NewTable(Table[AuditView]{
 	Thing: "change",
+	ID:    func(v *AuditView) string { return strconv.FormatUint(v.Seq, 10) },
 	Tone: func(v *AuditView) Tone {
 		if v.Undoes != 0 {
 			return Faint
@@ -28,6 +30,7 @@ var AuditTable = NewTable(Table[AuditView]{
 			}
 			return WordOf(strings.Join(v.Text, "; "))
 		}},
+		{Name: "command", Hidden: true},
 		{Name: "hash", Hidden: true, Get: func(v *AuditView) Value { return WordOf(v.Hash) }},
 	},
 	Orders: []string{"at"},

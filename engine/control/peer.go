@@ -34,24 +34,33 @@ func (c knownConn) Peer() string {
 }
 
 // acting is who calls an operation.
-type acting struct{ peer, program, op string }
+type acting struct{ peer, program, op, command string }
 
 type actingKey struct{}
 
 // Acting says whose call of an operation ctx belongs to, as the transport knows it,
-// like "uid 1000, command line", and which operation that is. Of what the engine does
-// by itself it is "engine".
-func Acting(ctx context.Context) (actor, op string) {
+// like "uid 1000, command line", and which operation that is, also as a command line.
+// Of what the engine does by itself the actor is "engine".
+func Acting(ctx context.Context) (actor, op, command string) {
 	a, _ := ctx.Value(actingKey{}).(acting)
 	switch {
 	case a.peer == "" && a.program == "":
-		return "engine", a.op
+		actor = "engine"
 	case a.program == "":
-		return a.peer, a.op
+		actor = a.peer
 	case a.peer == "":
-		return a.program, a.op
+		actor = a.program
+	default:
+		actor = a.peer + ", " + a.program
 	}
-	return a.peer + ", " + a.program, a.op
+	return actor, a.op, a.command
+}
+
+// withCommand remembers the command line of a call.
+func withCommand(ctx context.Context, command string) context.Context {
+	a, _ := ctx.Value(actingKey{}).(acting)
+	a.command = command
+	return context.WithValue(ctx, actingKey{}, a)
 }
 
 // withPeer remembers who is at the other end of a connection.

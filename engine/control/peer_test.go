@@ -19,7 +19,7 @@ func TestActing(t *testing.T) {
 	ln := mustListen(t, socket)
 	server := NewServer(p.events)
 	Handle(server, who, func(ctx context.Context, _ None) (Named, error) {
-		actor, op := Acting(ctx)
+		actor, op, _ := Acting(ctx)
 		return Named{actor + "|" + op}, nil
 	})
 	inside, dial := Memory()
@@ -46,7 +46,7 @@ func TestActing(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if actor, op := Acting(context.Background()); actor != "engine" || op != "" {
+	if actor, op, _ := Acting(context.Background()); actor != "engine" || op != "" {
 		t.Errorf("without a call it is %q, %q", actor, op)
 	}
 }

@@ -63,6 +63,9 @@ func Handle[In, Out any](s *Server, op Op[In, Out], h func(context.Context, In) 
 			if err := decodeInput(body, &v); err != nil {
 				return nil, err
 			}
+			if op.Need == Write {
+				ctx = withCommand(ctx, CommandLine(op.Name, &v))
+			}
 			out, err := h(ctx, v)
 			if err != nil {
 				return nil, err

@@ -389,6 +389,16 @@ func (f *Field) Zero(in any) bool {
 	return !v.IsValid() || v.IsZero() || repeated(v.Type()) && v.Len() == 0
 }
 
+// given reports whether an input says something of the field: a pointer that is there
+// does, also to nothing.
+func (f *Field) given(in any) bool {
+	v := reflect.Indirect(reflect.ValueOf(in)).FieldByIndex(f.Index)
+	if v.Kind() == reflect.Pointer {
+		return !v.IsNil()
+	}
+	return !f.Zero(in)
+}
+
 // IsSecret and IsBool tell what kind of value the field takes.
 func (f *Field) IsSecret() bool { return element(f.Go) == reflect.TypeFor[Secret]() }
 func (f *Field) IsBool() bool   { return valueType(f.Go).Kind() == reflect.Bool }

@@ -16,6 +16,8 @@ type Act struct {
 	At    time.Time
 	Actor string // as the transport of the operation knows the caller: "uid 1000, command line"
 	Op    string // the operation: "clients.update"
+	// Command is the command line that would do it, without secrets; "" if nobody knows.
+	Command string
 	// Undoes is the Seq of the first entry of the act that this one takes back; 0 if
 	// it takes back none.
 	Undoes uint64
@@ -45,6 +47,8 @@ type AuditEntry struct {
 	Name   string        `json:"name"` // what people called it then
 	Fields []FieldChange `json:"changes,omitempty"`
 	Undoes uint64        `json:"undoes,omitempty"`
+	// Command is the command line that does the same, without secrets.
+	Command string `json:"command,omitempty"`
 	// Previous is the Hash of the entry before, "" in the first. Hash is the SHA-256,
 	// in hex, of Previous and the JSON of this entry without the two.
 	Previous string `json:"previous,omitempty"`
@@ -75,7 +79,7 @@ func (c *AuditChain) Append(act Act, rev int64, ch Change, old Entity) (e AuditE
 	text := func(s string) string { return strings.ToValidUTF8(s, "�") } // JSON would not read back as it was
 	e = AuditEntry{
 		Seq: c.Seq + 1, Rev: rev, At: act.At.Round(0).UTC(), Actor: text(act.Actor), Op: text(act.Op), Action: Changed,
-		Kind: ch.Kind, ID: ID(text(string(ch.ID))), Name: text(ch.Name), Undoes: act.Undoes, Previous: c.Hash,
+		Kind: ch.Kind, ID: ID(text(string(ch.ID))), Name: text(ch.Name), Undoes: act.Undoes, Command: text(act.Command), Previous: c.Hash,
 	}
 	switch {
 	case old == nil:

@@ -78,9 +78,9 @@ func Cell(s string) string {
 // ShellWord is a text as one word for a shell, quoted if it must be.
 func ShellWord(s string) string {
 	plain := func(r rune) bool {
-		return r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("./_:@%+,-", r))
+		return r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("./_:@%+,=-", r))
 	}
-	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+	if s != "" && s[0] != '=' && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
 		return s
 	}
 	return ShellQuote(strings.ReplaceAll(Printable(s), "\uFFFD", "?")) // nobody can type what is not printable

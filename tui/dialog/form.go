@@ -233,6 +233,17 @@ func (f *Form[In, Out]) Draw(t *theme.Theme, width, height int) widget.Block {
 		foot = t.Paint(theme.Info, cmp.Or(f.Busy, "saving")+t.Glyphs.Ellipsis)
 	}
 	lines := []string{""}
+	if in, changed, err := f.fill(); err == nil && changed && height > rows+6 {
+		for i, l := range widget.Wrap(widget.Safe(typed(f.env, control.CommandLine(f.Op.Name, &in))), width-2) {
+			lead := "  "
+			if i == 0 {
+				lead = t.Paint(theme.Faint, "$ ")
+			}
+			if len(lines) < 4 {
+				lines = append(lines, lead+t.Paint(theme.Info, l))
+			}
+		}
+	}
 	if f.problem != "" {
 		lines = nil
 		sign := t.Glyphs.Wrong
@@ -242,6 +253,19 @@ func (f *Form[In, Out]) Draw(t *theme.Theme, width, height int) widget.Block {
 		}
 	}
 	return widget.Below(widget.NewBlock(width, len(above), above...), f.form.Draw(t, width, rows), widget.NewBlock(width, len(lines), lines...), widget.NewBlock(width, 1, foot))
+}
+
+// typed is a command line as somebody would type it: gateways and clients by their
+// slugs.
+func typed(e *screen.Env, line string) string {
+	snap := e.Source.Snapshot()
+	for i := range snap.Gateways {
+		line = strings.ReplaceAll(line, string(snap.Gateways[i].ID), snap.Gateways[i].Slug)
+	}
+	for i := range snap.Clients {
+		line = strings.ReplaceAll(line, string(snap.Clients[i].ID), snap.Clients[i].Slug)
+	}
+	return line
 }
 
 // Shown is the dialog of a secret that is shown once.
@@ -353,9 +377,14 @@ func (s *Shown) Draw(t *theme.Theme, width, height int) widget.Block {
 	return widget.NewBlock(width, min(len(lines), height), lines...)
 }
 
-// SaveSecret writes a secret to a new file that only this user can read.
+// SaveSecret writes a secret to a new file in this user's home, which nobody else can
+// read and which is still there tomorrow.
 func SaveSecret(secret string) (path string, err error) {
-	f, err := os.CreateTemp("", "tallygate-key-*.txt") // mode 0600
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", err
+	}
+	f, err := os.CreateTemp(home, "tallygate-key-*.txt") // mode 0600
 	if err != nil {
 		return "", err
 	}

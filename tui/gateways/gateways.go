@@ -134,7 +134,7 @@ func (s *Screen) clientLines(g *control.GatewayView, width, most int) []string {
 			out = append(out, t.Paint(theme.Muted, fmt.Sprintf("and %d more", len(clients)-i)))
 			break
 		}
-		out = append(out, widget.Between(part.ToneSign(t, control.ClientTable.Tone(c))+" "+widget.Safe(c.Slug), part.Budget(t, c.LimitStates)+"  "+widget.PadLeft(widget.Money(c.Month.CostNanoUSD), 9), width))
+		out = append(out, widget.Between(part.ToneSign(t, control.ClientTable.Tone(c))+" "+widget.Safe(c.Name), part.Budget(t, c.LimitStates)+"  "+widget.PadLeft(widget.Money(c.Month.CostNanoUSD), 9), width))
 	}
 	if len(out) == 0 {
 		out = append(out, t.Paint(theme.Muted, "none yet: n in Clients makes one"))

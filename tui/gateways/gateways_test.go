@@ -32,7 +32,7 @@ func TestAnAccessTokenIsRevoked(t *testing.T) {
 	tuitest.Run(t, tuitest.Only(gateways.New), func(d *tuitest.Driver) {
 		busiest := tuitest.Do(t, d.World, control.TokensList, control.ListTokens{})[0]
 		short := busiest.ID[:8]
-		d.Resize("120x60").Press("b").Expect("No access token of agency")
+		d.Resize("120x60").Press("b").Expect("There is no access token of agency")
 		d.Press("down").Expect(short).Press("b").Expect("state", "refused").Press("/").Type(short).Press("enter", "enter")
 		d.Expect("Access token "+busiest.ID, fmt.Sprintf("%d requests", busiest.Used.Requests))
 		d.Press("esc", "d").Expect("Revoke access token").Press("right", "enter")

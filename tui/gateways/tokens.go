@@ -57,13 +57,13 @@ func (s *Screen) mint() tea.Cmd {
 	g := s.Selected()
 	address := strings.TrimSuffix(s.address(g), "/v1")
 	var begin control.MintToken
-	begin.Requests, begin.IPQuota, begin.Cost, begin.Expires = "10000/month", "20/day", "10", "90d"
+	begin.TokenFields = control.SafeToken()
 	if host := hostOf(g.PublicURL); host != "" {
 		begin.Domains = []string{host}
 	}
 	return screen.Ask(screen.Open{Dialog: dialog.NewForm(s.Env, dialog.FormOf[control.MintToken, control.TokenMinted]{
 		Heading: "Mint an access token of " + widget.Safe(g.Slug), Op: control.TokensMint, Save: "Mint it", Busy: "signing it", Fixed: control.MintToken{Gateway: string(g.ID)}, Begin: begin, Checks: tokenChecks(),
-		Asks: []string{"domains", "requests", "ip_quota", "cost", "quota", "allow_countries", "block_countries", "models", "max_output", "expires"},
+		Asks: []string{"domains", "label", "requests", "ip_quota", "cost", "quota", "allow_countries", "block_countries", "models", "max_output", "expires", "unlimited"},
 		Says: func(t *theme.Theme, width int, _ func(string) string) []string {
 			return []string{t.Paint(theme.Muted, widget.Truncate("It may stand in a page: what it allows is all that anybody can do with it.", width)), ""}
 		},
@@ -88,14 +88,14 @@ func pageWith(address, credential string) string {
 <script type="module">
   import { WebLLMClient } from '` + address + `/sdk/webllm.js'
   const ai = new WebLLMClient({ gatewayToken: '` + credential + `' })
-  const { text } = await ai.generateText({ prompt: 'Say hello to my visitors.' })
-  document.querySelector('#answer').textContent = text
+  const show = (text) => { document.querySelector('#answer').textContent = text }
+  ai.generateText({ prompt: 'Say hello to my visitors.' }).then(({ text }) => show(text), (error) => show(error.visitorMessage))
 </script>
 `
 }
 
-// minted is the dialog of an access token that was just made. It is no secret,
-// but it is stored nowhere.
+// minted is the dialog of an access token that was just made. It is no secret, but the
+// token itself is stored nowhere.
 type minted struct {
 	out  control.TokenMinted
 	page string
@@ -154,7 +154,7 @@ func (m *minted) Draw(t *theme.Theme, width, height int) widget.Block {
 	return widget.Below(widget.NewBlock(width, len(lines), lines...), widget.NewBlock(width, len(foot), foot...))
 }
 
-// tokens are the access tokens of a gateway that were used or revoked lately.
+// tokens are the access tokens of a gateway, as far back as the snapshot goes.
 func (s *Screen) tokens(g *control.GatewayView) (out []control.TokenView) {
 	for _, v := range s.Snap.Tokens {
 		if v.Gateway == g.Slug {
@@ -169,12 +169,11 @@ func (s *Screen) listTokens() tea.Cmd {
 	g := s.Selected()
 	all := s.tokens(g)
 	if len(all) == 0 {
-		return screen.Ask(screen.Say{Text: "No access token of " + g.Slug + " was used yet: t mints one."})
+		return screen.Ask(screen.Say{Text: "There is no access token of " + g.Slug + " yet: t mints one."})
 	}
-	var d *screen.Rows[control.TokenView]
-	d = screen.NewRows(s.Env, all, screen.ListOf[control.TokenView]{
+	d := screen.NewRows(s.Env, all, screen.ListOf[control.TokenView]{
 		Screen: "tokens", Heading: "Access tokens of " + widget.Safe(g.Slug), Table: control.TokenTable,
-		Columns: []string{"token", "state", "requests", "refused", "used", "cost", "expires", "last"}, Empty: func() []string { return nil },
+		Columns: []string{"label", "token", "state", "requests", "refused", "used", "cost", "expires", "last"}, Empty: func() []string { return nil },
 		Cell: func(v *control.TokenView, column string) (string, bool) {
 			if column != "expires" || v.ExpiresAt.IsZero() {
 				return "", false
@@ -215,14 +214,20 @@ func (s *Screen) revokeToken(v control.TokenView) tea.Cmd {
 
 func tokenSays(v *control.TokenView, e *screen.Env) []string {
 	at := func(when time.Time) string { return when.In(e.Zone).Format("2 Jan 2006 15:04") }
-	state := map[string]string{"active": "It is active", "expired": "It has expired", "revoked": "It was revoked", "unknown": "It was not used since the start, so what it may do is not known"}[v.State]
+	state := map[string]string{"active": "It is active", "used up": "It is used up", "expired": "It has expired", "revoked": "It was revoked", "unknown": "It was not used since the start, so what it may do is not known"}[v.State]
 	switch {
 	case !v.RevokedAt.IsZero():
 		state += " on " + at(v.RevokedAt)
 	case !v.ExpiresAt.IsZero():
 		state += ", until " + at(v.ExpiresAt)
 	}
-	says := []string{state + ".", fmt.Sprintf("In 30 days %s, %s refused, %s.", part.Plural(v.Used.Requests, "request"), tally.Group(v.Used.Refused), widget.Money(v.Used.CostNanoUSD))}
+	says := []string{state + ".", fmt.Sprintf("This month %s, %s refused, %s.", part.Plural(v.Month.Requests, "request"), tally.Group(v.Month.Refused), widget.Money(v.Month.CostNanoUSD))}
+	if v.Label != "" {
+		says = append([]string{widget.Safe(v.Label)}, says...)
+	}
+	if v.Refused != nil && v.Refused.Limit != "" {
+		says = append(says, part.Upper(v.Refused.Says(e.Zone))+".")
+	}
 	for _, l := range v.Limits {
 		span := "this " + string(l.Window.Unit)
 		if l.Window.Unit == tally.Total {

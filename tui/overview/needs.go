@@ -132,7 +132,7 @@ func refusedNeeds(s *live.Snapshot, zone *time.Location) (out []need, lines []st
 	}
 	for i := range s.Tokens {
 		v := &s.Tokens[i]
-		add("token", "", "site token "+v.ID, v.ID, v.Gateway, v.Refused, screen.Goto{Screen: "gateways", Filter: v.Gateway})
+		add("token", "", "site token "+cmp.Or(v.Label, v.ID), v.ID, v.Gateway, v.Refused, screen.Goto{Screen: "gateways", Filter: v.Gateway})
 	}
 	slices.SortStableFunc(all, func(a, b refused) int { return cmp.Compare(b.count, a.count) })
 	for _, r := range all {

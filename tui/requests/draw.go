@@ -56,13 +56,6 @@ func (s *Screen) cell(v *control.RequestView, column string) (string, bool) {
 	return "", false
 }
 
-func dash(s string) string {
-	if s == "" {
-		return "–"
-	}
-	return s
-}
-
 // note is what is not usual about a request.
 func note(v *control.RequestView) string {
 	var out []string
