@@ -48,7 +48,7 @@ type Screen struct {
 
 // New makes the screen.
 func New(e *screen.Env) *Screen {
-	s := &Screen{env: e, snap: &live.Snapshot{}, span: 2, metric: 2, compare: true}
+	s := &Screen{env: e, snap: &live.Snapshot{}, span: 2, metric: 2}
 	s.shares = widget.Table{Focused: true, Columns: []widget.Column{{Title: "which"}, {Title: "share", Width: 14, Priority: 2}, {Width: 5, Right: true},
 		{Title: "amount", Width: 9, Right: true}, {Title: "before", Width: 6, Right: true, Priority: 1}}}
 	s.rival = widget.Table{Columns: []widget.Column{{Title: "which"}, {Title: "course", Width: 14}, {Title: "amount", Width: 9, Right: true},
@@ -140,13 +140,13 @@ func (s *Screen) refresh() {
 	s.shares.SetRows(rows)
 
 	course := map[string][]float64{}
-	at, n := s.steps(s.got.span.coarse, s.got.until, s.got.span.length())
+	at, n, _ := s.steps(s.got.span.coarse, &s.got)
 	for i := range s.got.rivals.Rows {
 		r := &s.got.rivals.Rows[i]
 		if course[r.ID] == nil {
 			course[r.ID] = make([]float64, n)
 		}
-		if i, ok := at(r.At); ok {
+		if i := at(r.At); i >= 0 && i < n {
 			course[r.ID][i] += m.of(&r.Sums)
 		}
 	}
@@ -159,7 +159,7 @@ func (s *Screen) refresh() {
 			per = widget.Money(r.CostNanoUSD * 1000 / money(r.Requests))
 		}
 		rows = append(rows, widget.Row{ID: r.ID, Cells: []string{
-			nameOf(r), widget.Spark(t, part.Squeeze(course[r.ID], 14), 14, theme.Accent), m.format(m.of(&r.Sums)), control.Compact(r.Requests), per,
+			nameOf(r), widget.SparkRow(t, part.Squeeze(course[r.ID], 14), 14, theme.Accent), m.format(m.of(&r.Sums)), control.Compact(r.Requests), per,
 		}})
 	}
 	s.rival.Empty = []string{"nothing to compare"}
@@ -223,7 +223,7 @@ func (s *Screen) Actions() []action.Action {
 		}
 	}
 	return []action.Action{
-		{ID: "analytics.range", Title: "range: 24h, 7d, 30d, 90d", Keys: []string{"t"}, Run: choose(func() { s.span, s.earlier = (s.span+1)%len(spans), 0 })},
+		{ID: "analytics.range", Title: "range: 24h, 7d, 30d, 90d, month", Keys: []string{"t"}, Run: choose(func() { s.span, s.earlier = (s.span+1)%len(spans), 0 })},
 		{ID: "analytics.earlier", Title: "earlier", Keys: []string{"left", "h"}, Run: choose(func() { s.earlier++ })},
 		{ID: "analytics.later", Title: "later", Keys: []string{"right", "l"}, Needs: func() string {
 			if s.earlier == 0 {
@@ -232,11 +232,12 @@ func (s *Screen) Actions() []action.Action {
 			return ""
 		}, Run: choose(func() { s.earlier-- })},
 		{ID: "analytics.by", Title: "break down: by client, model, provider, gateway, status, country, code", Keys: []string{"b"}, Run: choose(func() { s.by = (s.by + 1) % len(s.breakdowns()) })},
-		{ID: "analytics.metric", Title: "metric: requests, tokens, cost, errors, latency", Keys: []string{"m"}, Run: func() tea.Cmd {
+		{ID: "analytics.metric", Title: "metric: requests, tokens, cost, credits, margin, errors, latency", Keys: []string{"m"}, Run: func() tea.Cmd {
 			s.metric = (s.metric + 1) % len(metrics)
 			s.refresh()
 			return nil
 		}},
+		{ID: "analytics.month", Title: "this month; ← last month", Keys: []string{"M"}, Run: choose(func() { s.span, s.earlier = len(spans)-1, 0 })},
 		{ID: "analytics.compare", Title: "compare: with the span before", Keys: []string{"v"}, Run: func() tea.Cmd {
 			s.compare = !s.compare
 			return nil

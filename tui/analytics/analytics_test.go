@@ -39,13 +39,29 @@ func TestUsageIsSeenOverEverySpan(t *testing.T) {
 		for _, tc := range []struct {
 			title string
 			long  time.Duration
-		}{{"Cost per day", 90 * 24 * time.Hour}, {"Cost per hour", 24 * time.Hour}, {"Cost per hour", 7 * 24 * time.Hour}, {"Cost per day", 30 * 24 * time.Hour}} {
+		}{{"Cost per day", 90 * 24 * time.Hour}, {"Cost per day", 0}, {"Cost per hour", 24 * time.Hour}, {"Cost per hour", 7 * 24 * time.Hour}, {"Cost per day", 30 * 24 * time.Hour}} {
 			d.World.Forget()
 			d.Press("t").Expect(tc.title)
-			if since, until := question(t, d, "client"); until.Sub(since) != tc.long {
+			if since, until := question(t, d, "client"); tc.long > 0 && until.Sub(since) != tc.long {
 				t.Errorf("asked for %v, want %v", until.Sub(since), tc.long)
 			}
 		}
+	})
+}
+
+func TestMonthsAreSpans(t *testing.T) {
+	tuitest.Run(t, tuitest.Only(analytics.New), func(d *tuitest.Driver) {
+		d.Ticks(1).Press("M").Ticks(1).Expect("November 2026 so far", "today")
+		d.World.Forget()
+		d.Press("left").Ticks(1).Expect("October 2026").ExpectNot("so far", "today")
+		asked := false
+		for _, q := range tuitest.Sent(d.World, control.UsageShow) {
+			asked = asked || q.By == "client" && q.Every == "" && q.Month == "2026-10"
+		}
+		if !asked {
+			t.Errorf("October was asked for as %+v", tuitest.Sent(d.World, control.UsageShow))
+		}
+		d.Press("left").Ticks(1).Expect("September 2026")
 	})
 }
 
@@ -80,10 +96,10 @@ func TestUsageIsBrokenDown(t *testing.T) {
 		for _, by := range []string{"model", "provider", "gateway", "status", "country", "code", "upstream", "client"} {
 			d.Press("b").Expect("By " + by)
 		}
-		for _, title := range []string{"Errors per day", "Mean latency by day", "Requests per day", "Tokens per day", "Cost per day"} {
+		for _, title := range []string{"Credits per day", "Margin per day", "Errors per day", "Mean latency by day", "Requests per day", "Tokens per day", "Cost per day"} {
 			d.Press("m").Expect(title)
 		}
-		d.Expect("━ before").Press("v").ExpectNot("━ before")
+		d.ExpectNot("━ before").Press("v").Expect("━ before, below")
 	})
 }
 

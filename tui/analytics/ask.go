@@ -10,15 +10,22 @@ import (
 	"tallygate/tui/screen"
 )
 
-// span is a range: how far back, and in which steps it is drawn.
+// span is a range: how far back, or a month, and in which steps it is drawn.
 type span struct {
 	name   string
 	every  control.Step
-	steps  int          // of every
+	steps  int          // of every; of a month it has as many as it has days
 	coarse control.Step // the steps of sparklines
+	month  bool
 }
 
-// length is how long a span is.
+var spans = []span{
+	{name: "24h", every: "hour", steps: 24, coarse: "hour"}, {name: "7d", every: "hour", steps: 7 * 24, coarse: "day"},
+	{name: "30d", every: "day", steps: 30, coarse: "day"}, {name: "90d", every: "day", steps: 90, coarse: "day"},
+	{name: "month", every: "day", coarse: "day", month: true},
+}
+
+// length is how long a span is that is no month.
 func (s span) length() time.Duration {
 	if s.every == "hour" {
 		return time.Duration(s.steps) * time.Hour
@@ -26,7 +33,33 @@ func (s span) length() time.Duration {
 	return time.Duration(s.steps) * 24 * time.Hour
 }
 
-var spans = []span{{"24h", "hour", 24, "hour"}, {"7d", "hour", 7 * 24, "day"}, {"30d", "day", 30, "day"}, {"90d", "day", 90, "day"}}
+// monthOf is the first noon of the month so many months ago, which is in that month in
+// every zone.
+func monthOf(now time.Time, zone *time.Location, ago int) time.Time {
+	y, m, _ := now.In(zone).Date()
+	return time.Date(y, m-time.Month(ago), 1, 12, 0, 0, 0, zone)
+}
+
+// questions are those for a span and the one before, and for the course of both; until
+// is when the span is over.
+func (s *Screen) questions(q *wanted, now time.Time) (until time.Time, this, before, course control.UsageQuery) {
+	if q.span.month {
+		name := func(ago int) string { return monthOf(now, s.env.Zone, ago).Format("2006-01") }
+		this.Month, before.Month = control.Month(name(q.earlier)), control.Month(name(q.earlier+1))
+		course.Since, course.Until = control.Since(name(q.earlier+1)), control.Since(name(q.earlier-1))
+		if until = monthOf(now, s.env.Zone, q.earlier-1); until.After(now) {
+			until = now
+		}
+		return until, this, before, course
+	}
+	at := func(t time.Time) control.Since { return control.Since(t.UTC().Format(time.RFC3339)) }
+	until = now.Add(-time.Duration(q.earlier) * q.span.length())
+	since := until.Add(-q.span.length())
+	this.Since, this.Until = at(since), at(until)
+	before.Since, before.Until = at(since.Add(-q.span.length())), at(since)
+	course.Since, course.Until = before.Since, this.Until
+	return until, this, before, course
+}
 
 // wanted is what the user wants to see.
 type wanted struct {
@@ -89,22 +122,18 @@ func (s *Screen) Ask() tea.Cmd {
 	s.asked = now
 	s.seq++
 	q := s.wanted()
-	sp := q.span
-	until := now.Add(-time.Duration(s.earlier) * sp.length())
-	since, before := until.Add(-sp.length()), until.Add(-2*sp.length())
+	until, this, before, course := s.questions(&q, now)
 	s.next = answers{wanted: q, until: until}
-	at := func(t time.Time) control.Since { return control.Since(t.UTC().Format(time.RFC3339)) }
-	ask := func(tag string, q control.UsageQuery) tea.Cmd {
-		q.Client = s.client
-		return screen.Call(s.env, s.Name(), tag, s.seq, control.UsageShow, q)
+	ask := func(tag string, u control.UsageQuery, by control.Breakdown, every control.Step) tea.Cmd {
+		u.Client, u.By, u.Every = s.client, by, every
+		return screen.Call(s.env, s.Name(), tag, s.seq, control.UsageShow, u)
 	}
-	by := q.by
 	return tea.Batch(
-		ask("now", control.UsageQuery{By: by, Since: at(since), Until: at(until)}),
-		ask("before", control.UsageQuery{By: by, Since: at(before), Until: at(since)}),
-		ask("course", control.UsageQuery{Every: sp.every, Since: at(before), Until: at(until)}),
-		ask("rivals", control.UsageQuery{By: rivalsBy(q.client), Every: sp.coarse, Since: at(since), Until: at(until)}),
-		ask("rivals sum", control.UsageQuery{By: rivalsBy(q.client), Since: at(since), Until: at(until)}),
+		ask("now", this, q.by, ""),
+		ask("before", before, q.by, ""),
+		ask("course", course, "", q.span.every),
+		ask("rivals", this, rivalsBy(q.client), q.span.coarse),
+		ask("rivals sum", this, rivalsBy(q.client), ""),
 	)
 }
 
@@ -135,17 +164,25 @@ func (s *Screen) answer(msg screen.Answer) {
 	}
 }
 
-// steps tells into which of n steps that are over an instant falls, for a span
-// that ends at an instant.
-func (s *Screen) steps(every control.Step, until time.Time, length time.Duration) (at func(time.Time) (int, bool), n int) {
-	end, step := part.HourOf(until, s.env.Zone), time.Hour
+// steps tells into which step of a span an instant falls, and how many there are: the
+// latest is the one under way, if the span is. Steps before the span have numbers below
+// zero, those of the span before from -n on.
+func (s *Screen) steps(every control.Step, g *answers) (at func(time.Time) int, n int, running bool) {
+	running = g.earlier == 0
+	end, step := part.HourOf(g.until, s.env.Zone).Add(time.Hour), time.Hour
 	if every == "day" {
-		end, step = part.Midnight(until, s.env.Zone), 24*time.Hour
+		end, step = part.Midnight(g.until, s.env.Zone).AddDate(0, 0, 1), 24*time.Hour
 	}
-	n = int(length / step)
-	return func(t time.Time) (int, bool) {
+	if g.span.month {
+		first := monthOf(g.until.Add(-time.Minute), s.env.Zone, 0)
+		if n = part.DaysBetween(first, g.until.Add(-time.Minute), s.env.Zone) + 1; !running {
+			n = first.AddDate(0, 1, -1).Day()
+		}
+		return func(t time.Time) int { return part.DaysBetween(first, t, s.env.Zone) }, n, running
+	}
+	n = int(g.span.length() / step)
+	return func(t time.Time) int {
 		// Days around a change of the clock are an hour longer or shorter.
-		i := n - int((end.Sub(t)+step/2)/step)
-		return i, t.Before(end) && i >= 0 && i < n
-	}, n
+		return n - int((end.Sub(t)+step/2)/step)
+	}, n, running
 }

@@ -31,6 +31,8 @@ var metrics = []metric{
 	{"requests", func(s *control.Sums) float64 { return float64(s.Requests) }, compact, false, false},
 	{"tokens", func(s *control.Sums) float64 { return float64(s.InputTokens + s.OutputTokens) }, compact, false, false},
 	{"cost", func(s *control.Sums) float64 { return float64(s.CostNanoUSD) / float64(tally.Dollar) }, part.Dollars, false, false},
+	{"credits", func(s *control.Sums) float64 { return float64(s.CreditsNanoUSD) / float64(tally.Dollar) }, part.Dollars, false, false},
+	{"margin", func(s *control.Sums) float64 { return float64(s.Margin()) / float64(tally.Dollar) }, part.Dollars, false, false},
 	{"errors", func(s *control.Sums) float64 { return float64(s.Errors) }, compact, true, false},
 	{"latency", func(s *control.Sums) float64 { return s.TotalMS }, func(v float64) string { return widget.Latency(part.Millis(v)) }, true, true},
 }
@@ -91,7 +93,15 @@ func (s *Screen) drawHead(width int) widget.Block {
 func (s *Screen) when() string {
 	t := s.env.Theme
 	sp := spans[s.span]
-	until := s.env.Clock().Add(-time.Duration(s.earlier) * sp.length()).In(s.env.Zone)
+	now := s.env.Clock()
+	if sp.month {
+		text := monthOf(now, s.env.Zone, s.earlier).Format("January 2006")
+		if s.earlier == 0 {
+			text += " so far"
+		}
+		return t.Paint(theme.Text, text)
+	}
+	until := now.Add(-time.Duration(s.earlier) * sp.length()).In(s.env.Zone)
 	since := until.Add(-sp.length())
 	format := "2 Jan"
 	if sp.every == "hour" {
@@ -107,12 +117,13 @@ func (s *Screen) when() string {
 // drawTotals draws the metrics as figures with their change.
 func (s *Screen) drawTotals(width int) widget.Block {
 	t := s.env.Theme
-	n := len(metrics)
+	n := min(len(metrics), max(width/16, 1))
+	first := max(min(s.metric-n/2, len(metrics)-n), 0) // the chosen one is among them
 	now, before := &s.got.now.Total, &s.got.before.Total
 	blocks := make([]widget.Block, 0, n)
-	for i, m := range metrics {
-		w := width / n
-		if i < width%n {
+	for i := first; i < first+n; i++ {
+		m, w := metrics[i], width/n
+		if i-first < width%n {
 			w++
 		}
 		name := t.Paint(theme.Muted, " "+m.name+" ")
@@ -124,52 +135,106 @@ func (s *Screen) drawTotals(width int) widget.Block {
 		if m.name == "errors" && w >= 18 {
 			value += t.Paint(theme.Muted, " "+part.Percent(widget.Share(now.Errors, now.Requests)))
 		}
-		if s.compare {
-			value += "  " + part.Change(t, v, m.of(before), m.worse)
-		}
+		value += "  " + part.Change(t, v, m.of(before), m.worse)
 		blocks = append(blocks, widget.NewBlock(w, 3, name, " "+value))
 	}
 	return widget.Beside(blocks...)
 }
 
-// drawCourse draws the metric over time, and the span before it beneath.
+// drawCourse draws the metric over time: sums as columns, means and compared spans as
+// lines, each in rows of its own.
 func (s *Screen) drawCourse(width, height int) widget.Block {
 	t, m, g := s.env.Theme, metrics[s.metric], &s.got
 	inner, rows := widget.Inner(width, height)
-	at, n := s.steps(g.span.every, g.until, 2*g.span.length())
-	both := make([]float64, n)
+	at, n, running := s.steps(g.span.every, g)
+	now, before := make([]float64, n), make([]float64, n)
 	for i := range g.course.Rows {
-		if step, ok := at(g.course.Rows[i].At); ok {
-			both[step] = m.of(&g.course.Rows[i].Sums)
+		r := &g.course.Rows[i]
+		step := at(r.At)
+		if step < 0 {
+			step += n
+			if g.span.month { // months are of several lengths
+				step = part.DaysBetween(monthOf(g.until.Add(-time.Minute), s.env.Zone, 1), r.At, s.env.Zone)
+			}
+			if step >= 0 && step < n {
+				before[step] = m.of(&r.Sums)
+			}
+		} else if step < n {
+			now[step] = m.of(&r.Sums)
 		}
 	}
-	chart := widget.Chart{Format: m.format, Times: s.times(inner)}
 	note := part.Legend(t, theme.Accent, "this span "+m.format(m.of(&g.now.Total)))
-	if s.compare {
-		chart.Series = append(chart.Series, widget.Series{Values: both[:n/2], Role: theme.Faint})
-		note += "  " + part.Legend(t, theme.Faint, "before "+m.format(m.of(&g.before.Total)))
-	}
-	chart.Series = append(chart.Series, widget.Series{Values: both[n/2:], Role: theme.Accent})
 	title := fmt.Sprintf("%s per %s", part.Upper(m.name), g.span.every)
 	if m.mean {
 		title = fmt.Sprintf("Mean %s by %s", m.name, g.span.every)
 	}
-	return widget.Box{Title: title, Note: note, NotePainted: true}.Draw(t, width, height, chart.Draw(t, inner, rows).Lines())
+	line := func(values []float64, role theme.Role, rows int) []string {
+		return widget.Chart{Format: m.format, Times: s.times(inner, n), Series: []widget.Series{{Values: values, Role: role}}}.Draw(t, inner, rows).Lines()
+	}
+	var lines []string
+	switch below := rows / 2; {
+	case s.compare && below >= widget.MinChart:
+		note += "  " + part.Legend(t, theme.Muted, "before, below "+m.format(m.of(&g.before.Total)))
+		lines = append(line(now, theme.Accent, rows-below), line(before, theme.Muted, below)...)
+	case m.mean || s.compare:
+		lines = line(now, theme.Accent, rows)
+	default:
+		c := widget.Columns{Values: now, Running: running, Format: m.format, Whole: m.name == "requests" || m.name == "errors", Role: theme.Accent, Labels: s.labels(n, running)}
+		if g.span.month && running {
+			c.Ahead = make([]float64, monthOf(g.until, s.env.Zone, 0).AddDate(0, 1, -1).Day()-n)
+		}
+		lines = c.Draw(t, inner, rows).Lines()
+	}
+	return widget.Box{Title: title, Note: note, NotePainted: true}.Draw(t, width, height, lines)
 }
 
-// times are the labels of the time axis.
-func (s *Screen) times(width int) []string {
+// begin is when step i of n begins.
+func (s *Screen) begin(i, n int) time.Time {
 	g := &s.got
-	end, format := part.HourOf(g.until, s.env.Zone), "15:04"
+	last := g.until.Add(-time.Minute) // in the latest step
 	if g.span.every == "day" {
-		end, format = part.Midnight(g.until, s.env.Zone), "2 Jan"
-	} else if g.span.steps > 24 {
+		return part.Midnight(last, s.env.Zone).AddDate(0, 0, i-n+1)
+	}
+	return part.HourOf(last, s.env.Zone).Add(time.Duration(i-n+1) * time.Hour)
+}
+
+// labels are what stands below the columns of n steps.
+func (s *Screen) labels(n int, running bool) map[int]string {
+	out := map[int]string{}
+	for i := range n {
+		at := s.begin(i, n).In(s.env.Zone)
+		switch {
+		case s.got.span.every == "day":
+			if i%7 == 0 {
+				out[i] = at.Format("2 Jan")
+			}
+		case n > 24:
+			if at.Hour() == 0 {
+				out[i] = at.Format("Mon 2")
+			}
+		case i%4 == 0:
+			out[i] = at.Format("15:04")
+		}
+	}
+	if running && s.got.span.every == "day" {
+		out[n-1] = "today"
+	} else if running {
+		out[n-1] = "now"
+	}
+	return out
+}
+
+// times are the labels of the time axis of lines.
+func (s *Screen) times(width, n int) []string {
+	format := "15:04"
+	if s.got.span.every == "day" {
+		format = "2 Jan"
+	} else if n > 24 {
 		format = "Mon 2"
 	}
-	n := min(max(width/16, 2), 7)
-	out := make([]string, n)
+	out := make([]string, min(max(width/16, 2), 7))
 	for i := range out {
-		out[i] = end.Add(-g.span.length() * time.Duration(n-1-i) / time.Duration(n-1)).In(s.env.Zone).Format(format)
+		out[i] = s.begin((n-1)*i/(len(out)-1), n).In(s.env.Zone).Format(format)
 	}
 	return out
 }

@@ -31,6 +31,7 @@ type Form[In, Out any] struct {
 	asks    []question
 	busy    bool
 	left    bool // while it was busy
+	asked   bool // whether what was typed is to be lost
 	problem string
 }
 
@@ -161,19 +162,31 @@ func (f *Form[In, Out]) fill() (in In, changed bool, err error) {
 	return in, changed, nil
 }
 
+// typed reports whether a field is not as it was at first.
+func (f *Form[In, Out]) typed() bool {
+	return slices.ContainsFunc(f.asks, func(x question) bool { return f.form.Value(x.Name) != x.shown })
+}
+
 // Title implements Dialog, as do the methods below.
 func (f *Form[In, Out]) Title() string { return f.Heading }
 func (f *Form[In, Out]) Typing() bool  { return f.form.Typing() }
 
-// Esc leaves the form. What the engine answers after that is told all the same.
+// Esc leaves the form, at the second press if something was typed. What the engine
+// answers after that is told all the same.
 func (f *Form[In, Out]) Esc() tea.Cmd {
-	f.left = f.busy
+	if f.left = f.busy; !f.busy && !f.asked && f.typed() {
+		f.asked, f.problem = true, "What you typed is lost if you leave: esc once more leaves, ctrl+s saves."
+		return nil
+	}
 	return screen.Ask(screen.Close{Dialog: f})
 }
 
 func (f *Form[In, Out]) Update(msg tea.Msg) tea.Cmd {
 	if f.busy {
 		return nil
+	}
+	if f.asked {
+		f.asked, f.problem = false, ""
 	}
 	chosen, cmd := f.form.Update(msg)
 	switch chosen {
@@ -234,7 +247,7 @@ func (f *Form[In, Out]) Draw(t *theme.Theme, width, height int) widget.Block {
 	}
 	lines := []string{""}
 	if in, changed, err := f.fill(); err == nil && changed && height > rows+6 {
-		for i, l := range widget.Wrap(widget.Safe(typed(f.env, control.CommandLine(f.Op.Name, &in))), width-2) {
+		for i, l := range widget.Wrap(widget.Safe(asTyped(f.env, control.CommandLine(f.Op.Name, &in))), width-2) {
 			lead := "  "
 			if i == 0 {
 				lead = t.Paint(theme.Faint, "$ ")
@@ -255,9 +268,9 @@ func (f *Form[In, Out]) Draw(t *theme.Theme, width, height int) widget.Block {
 	return widget.Below(widget.NewBlock(width, len(above), above...), f.form.Draw(t, width, rows), widget.NewBlock(width, len(lines), lines...), widget.NewBlock(width, 1, foot))
 }
 
-// typed is a command line as somebody would type it: gateways and clients by their
+// asTyped is a command line as somebody would type it: gateways and clients by their
 // slugs.
-func typed(e *screen.Env, line string) string {
+func asTyped(e *screen.Env, line string) string {
 	snap := e.Source.Snapshot()
 	for i := range snap.Gateways {
 		line = strings.ReplaceAll(line, string(snap.Gateways[i].ID), snap.Gateways[i].Slug)

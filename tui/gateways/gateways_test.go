@@ -34,7 +34,7 @@ func TestAnAccessTokenIsRevoked(t *testing.T) {
 		short := busiest.ID[:8]
 		d.Resize("120x60").Press("b").Expect("There is no access token of agency")
 		d.Press("down").Expect(short).Press("b").Expect("state", "refused").Press("/").Type(short).Press("enter", "enter")
-		d.Expect("Access token "+busiest.ID, fmt.Sprintf("%d requests", busiest.Used.Requests))
+		d.Expect("Access token "+busiest.ID, fmt.Sprintf("%d requests", busiest.Month.Requests))
 		d.Press("esc", "d").Expect("Revoke access token").Press("right", "enter")
 		if in := tuitest.Last(t, d, control.TokensRevoke); in.Token != busiest.ID || in.All {
 			t.Errorf("revoked %+v", in)

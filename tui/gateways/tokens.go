@@ -166,19 +166,22 @@ func (s *Screen) tokens(g *control.GatewayView) (out []control.TokenView) {
 
 // listTokens shows the access tokens of a gateway as a table.
 func (s *Screen) listTokens() tea.Cmd {
-	g := s.Selected()
+	g, t := s.Selected(), s.Env.Theme
 	all := s.tokens(g)
 	if len(all) == 0 {
 		return screen.Ask(screen.Say{Text: "There is no access token of " + g.Slug + " yet: t mints one."})
 	}
 	d := screen.NewRows(s.Env, all, screen.ListOf[control.TokenView]{
 		Screen: "tokens", Heading: "Access tokens of " + widget.Safe(g.Slug), Table: control.TokenTable,
-		Columns: []string{"label", "token", "state", "requests", "refused", "used", "cost", "expires", "last"}, Empty: func() []string { return nil },
+		Columns: []string{"label", "state", "requests", "refused", "used", "cost", "expires", "last"}, Empty: func() []string { return nil },
 		Cell: func(v *control.TokenView, column string) (string, bool) {
-			if column != "expires" || v.ExpiresAt.IsZero() {
-				return "", false
+			switch {
+			case column == "label" && v.Label == "":
+				return t.Paint(theme.Muted, widget.Safe(v.ID)), true
+			case column == "expires" && !v.ExpiresAt.IsZero():
+				return v.ExpiresAt.In(s.Env.Zone).Format("2 Jan"), true
 			}
-			return v.ExpiresAt.In(s.Env.Zone).Format("2 Jan"), true
+			return "", false
 		},
 	})
 	d.Does = []action.Action{

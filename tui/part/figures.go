@@ -104,6 +104,16 @@ func Midnight(at time.Time, zone *time.Location) time.Time {
 	return time.Date(y, m, d, 0, 0, 0, 0, zone)
 }
 
+// DaysBetween is how many days of a calendar lie between two instants; what begins a day
+// elsewhere counts to the day that its noon is on.
+func DaysBetween(from, to time.Time, zone *time.Location) int {
+	noon := func(t time.Time) time.Time {
+		y, m, d := t.In(zone).Date()
+		return time.Date(y, m, d, 12, 0, 0, 0, time.UTC)
+	}
+	return int(noon(to).Sub(noon(from)) / (24 * time.Hour))
+}
+
 // Each takes one figure of each of several things.
 func Each[T any](of []T, figure func(*T) float64) []float64 {
 	out := make([]float64, len(of))

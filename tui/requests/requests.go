@@ -211,6 +211,8 @@ func (s *Screen) Actions() []action.Action {
 			s.filtered()
 			return s.Ask()
 		}},
+		{ID: "requests.slowest", Title: "slowest: the longest latency first", Keys: []string{"z"}, Run: func() tea.Cmd { return s.most("latency") }},
+		{ID: "requests.dearest", Title: "dearest: the highest cost first", Keys: []string{"$"}, Run: func() tea.Cmd { return s.most("cost") }},
 		{ID: "requests.test", Title: "test: send a request, see every check", Keys: []string{"T"}, Needs: s.Env.ReadOnly, Run: func() tea.Cmd {
 			client, model := "", ""
 			if v := s.Selected(); v != nil {
@@ -237,6 +239,20 @@ func (s *Screen) Actions() []action.Action {
 
 func (s *Screen) detailOf(v *control.RequestView, width, _ int) screen.Detail {
 	return screen.Detail{Title: "Request", Note: v.At.In(s.Env.Zone).Format("Mon 2 Jan 15:04:05.000"), Lines: s.explain(v, width)}
+}
+
+// most sorts by a column, the most first, and stands still; pressed again, it follows
+// as before.
+func (s *Screen) most(column string) tea.Cmd {
+	if s.SortedBy() == column {
+		s.By, s.Turned = -1, false
+		s.followAgain()
+		return nil
+	}
+	s.rows.follow = false
+	s.SortBy(column)
+	s.Grid.Key("home")
+	return nil
 }
 
 // limited is whose limit refused the request that is chosen or, if none did, its key;

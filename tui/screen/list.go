@@ -379,6 +379,16 @@ func (l *List[V]) OnKey(msg tea.KeyPressMsg) tea.Cmd {
 	return nil
 }
 
+// SortBy sorts by a column that is drawn.
+func (l *List[V]) SortBy(name string) {
+	for i, c := range l.Cols {
+		if c.Name == name {
+			l.By, l.Turned = i, false
+		}
+	}
+	l.Refresh()
+}
+
 // Sorting are the actions that every list has.
 func (l *List[V]) Sorting() []action.Action {
 	step := func(by int) func() tea.Cmd {

@@ -48,6 +48,17 @@ func Budget(share float64) theme.Role {
 // Spark draws values as a row of blocks, one cell each; the latest width values
 // if there are more. All zero is a flat line at the bottom.
 func Spark(t *theme.Theme, values []float64, width int, role theme.Role) string {
+	return spark(t, t.Glyphs.Spark, values, width, role)
+}
+
+// SparkRow is Spark for a row of a table: nothing in it is as tall as the row, so that
+// those of neighbouring rows stay apart, and zero is a dot.
+func SparkRow(t *theme.Theme, values []float64, width int, role theme.Role) string {
+	steps := append([]string{t.Glyphs.Dot}, t.Glyphs.Spark[:len(t.Glyphs.Spark)-1]...)
+	return spark(t, steps, values, width, role)
+}
+
+func spark(t *theme.Theme, steps []string, values []float64, width int, role theme.Role) string {
 	if width <= 0 {
 		return ""
 	}
@@ -61,11 +72,13 @@ func Spark(t *theme.Theme, values []float64, width int, role theme.Role) string 
 		}
 	}
 	var out strings.Builder
-	steps := t.Glyphs.Spark
 	for _, v := range values {
 		i := 0
 		if top > 0 && v > 0 {
 			i = min(int(v/top*float64(len(steps)-1)+0.5), len(steps)-1)
+			if steps[0] == t.Glyphs.Dot { // something is never drawn as nothing
+				i = max(i, 1)
+			}
 		}
 		out.WriteString(steps[max(i, 0)])
 	}

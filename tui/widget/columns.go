@@ -215,7 +215,7 @@ func (c *Columns) top(values, ahead []float64, expected float64, parts int) floa
 	}
 	for unit := math.Pow(10, math.Floor(math.Log10(most))-1); ; unit *= 10 {
 		for _, step := range [...]float64{1, 2, 2.5, 3, 4, 5, 6, 8} {
-			if parts == 4 && step == 2.5 {
+			if parts == 4 && (step == 2.5 || step == 3 || step == 5) { // its quarters are not round
 				continue
 			}
 			if top := step * unit; top >= most && (!c.Whole || math.Mod(top, float64(parts)) == 0) {
