@@ -169,6 +169,59 @@ func TestUsageSpans(t *testing.T) {
 	}
 }
 
+// What a filter finds does not depend on whether the store could select by it, nor on the
+// size of the pages.
+func TestRequestsByFilter(t *testing.T) {
+	w := newWorld(t)
+	used(w)
+	do(w, control.ClientsCreate, control.CreateClient{ClientFields: control.ClientFields{Name: new("aurora two")}, Slug: "aurora-two"})
+	everything := do(w, control.RequestsList, control.RequestQuery{Limit: 100}).Requests
+	words := []string{"aurora", "aur", "borealis", "200", "20", "cheap", "up", "404", "ok", "limited", "", "never"}
+	terms := []string{"latency:>1ms", "cost:>0", "cost:=0", "tokens:>10", "-outcome:ok", "-client:aurora"}
+	for _, column := range []string{"", "client:", "client:=", "provider:", "provider:=", "model:", "model:=", "status:", "status:=", "outcome:", "outcome:=", "-model:", "-status:="} {
+		for _, word := range words {
+			terms = append(terms, column+word)
+		}
+	}
+	for _, r := range everything {
+		terms = append(terms, "id:"+string(r.ID), "id:="+string(r.ID), "id:"+string(r.ID)[:12])
+	}
+	cal := control.Calendar{Now: noon, Zone: time.UTC}
+	random := rand.New(rand.NewPCG(3, 4))
+	found := 0
+	for i := range 400 {
+		words := terms[i%len(terms)]
+		if i >= len(terms) {
+			words += " " + terms[random.IntN(len(terms))]
+		}
+		f, err := control.RequestTable.ParseFilter(words, cal)
+		if err != nil {
+			refused(w, control.RequestsList, control.RequestQuery{Filter: words}, tally.Invalid)
+			continue
+		}
+		var want, got []uint64
+		for i := range everything {
+			if f.Match(&everything[i]) {
+				want = append(want, everything[i].Seq)
+			}
+		}
+		in := control.RequestQuery{Filter: words, Limit: 1 + random.IntN(4)}
+		for page := (control.RequestPage{Next: "first"}); page.Next != ""; in.After = page.Next {
+			page = do(w, control.RequestsList, in)
+			for _, r := range page.Requests {
+				got = append(got, r.Seq)
+			}
+		}
+		found += len(got)
+		if !slices.Equal(got, want) {
+			t.Fatalf("%q in pages of %d finds %v, want %v", words, in.Limit, got, want)
+		}
+	}
+	if found < 200 {
+		t.Errorf("only %d requests were found in all", found)
+	}
+}
+
 func TestRequests(t *testing.T) {
 	w := newWorld(t)
 	_, _, keys := used(w)
