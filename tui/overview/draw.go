@@ -41,17 +41,6 @@ func (s *Screen) drawBelow(height int) widget.Block {
 	return widget.Beside(s.drawClients(left, height), s.drawNeeds(s.width-left, height))
 }
 
-func (s *Screen) drawClients(width, height int) widget.Block {
-	t := s.env.Theme
-	s.clients.Focused = !s.right
-	inner, rows := widget.Inner(width, height)
-	note := "by " + overviewOrders[s.order]
-	if len(s.shown) > rows-1 {
-		note = fmt.Sprintf("%d clients, %s", len(s.shown), note)
-	}
-	return widget.Box{Title: "Top clients", Note: note, Focused: !s.right}.Draw(t, width, height, s.clients.Draw(t, inner, rows).Lines())
-}
-
 // drawNeeds draws what wants attention, and where there is room the models by
 // spend below.
 func (s *Screen) drawNeeds(width, height int) widget.Block {

@@ -4,20 +4,15 @@ package overview
 
 import (
 	"cmp"
-	"slices"
-	"time"
 
 	tea "charm.land/bubbletea/v2"
 
-	"tallygate/engine/control"
 	"tallygate/engine/tally"
 	"tallygate/tui/action"
 	"tallygate/tui/dialog"
 	"tallygate/tui/keys"
 	"tallygate/tui/live"
-	"tallygate/tui/part"
 	"tallygate/tui/screen"
-	"tallygate/tui/theme"
 	"tallygate/tui/widget"
 )
 
@@ -28,7 +23,7 @@ type Screen struct {
 	snap          *live.Snapshot
 	width, height int
 	clients       widget.Table
-	shown         []control.ClientView
+	shown         []who
 	order         int
 	needs         []need
 	at, top       int  // the chosen need, and the first that is drawn
@@ -41,8 +36,8 @@ var overviewOrders = []string{"budget used", "spend", "last use"}
 // New makes the screen.
 func New(e *screen.Env) *Screen {
 	return &Screen{env: e, snap: &live.Snapshot{}, clients: widget.Table{Focused: true, Columns: []widget.Column{
-		{Width: 1}, {Title: "client"}, {Title: "month", Width: 9, Right: true, Priority: 3}, {Title: "budget", Width: 12},
-		{Title: "used", Width: 5, Right: true}, {Title: "of", Width: 14, Priority: 1}, {Title: "now", Width: 12, Right: true, Priority: 2},
+		{Width: 1}, {Title: "who"}, {Title: "month", Width: 9, Right: true, Priority: 3}, {Title: "used", Width: 10},
+		{Width: 5, Right: true}, {Title: "of", Width: 10, Priority: 1}, {Title: "now", Width: 11, Right: true, Priority: 2},
 	}}}
 }
 
@@ -68,68 +63,17 @@ func (s *Screen) refresh() {
 		s.needs = needs(s.snap, now, s.env.Zone)
 	}
 	s.at = max(min(s.at, len(s.needs)-1), 0)
-	s.shown = append(s.shown[:0], s.snap.Clients...)
-	slices.SortStableFunc(s.shown, func(a, b control.ClientView) int {
-		var first int
-		switch overviewOrders[s.order] {
-		case "budget used":
-			first = cmp.Or(-cmp.Compare(refusals(&a), refusals(&b)), used(&b).Compare(used(&a)))
-		case "last use":
-			first = b.LastUsedAt.Compare(a.LastUsedAt)
-		}
-		return cmp.Or(first, cmp.Compare(b.Month.CostNanoUSD, a.Month.CostNanoUSD), cmp.Compare(b.Month.Requests, a.Month.Requests), cmp.Compare(a.Slug, b.Slug))
-	})
+	s.shown = spenders(s.snap)
+	sortSpenders(s.shown, overviewOrders[s.order])
 	rows := make([]widget.Row, 0, len(s.shown))
 	for i := range s.shown {
-		c := &s.shown[i]
-		bar, used, of := t.Paint(theme.Faint, "no limit"), "", ""
-		if l := control.Fullest(c.LimitStates); l != nil {
-			share := part.ShareOf(*l)
-			role := widget.Budget(share)
-			bar, used, of = widget.Bar(t, share, 12, role), t.Paint(role, part.UsedText(share)), t.Paint(theme.Muted, capOf(l))
-		}
-		rows = append(rows, widget.Row{ID: string(c.ID), Cells: []string{
-			part.ToneSign(t, control.ClientTable.Tone(c)), widget.Safe(c.Name), widget.Money(c.Month.CostNanoUSD), bar, used, of, s.stands(c, now),
-		}})
+		rows = append(rows, widget.Row{ID: s.shown[i].id, Cells: s.shown[i].cells(t, now)})
 	}
 	s.clients.SetRows(rows)
 	s.clients.Empty = []string{"No clients yet: n on Clients makes one."}
 	if !s.snap.Loaded {
 		s.clients.Empty = []string{"loading…"}
 	}
-}
-
-// stands says how a client stands now: refused, suspended, or used so long ago.
-func (s *Screen) stands(c *control.ClientView, now time.Time) string {
-	t := s.env.Theme
-	switch {
-	case c.Refused != nil && c.Refused.Limit != "" && c.Refused.Count > 0:
-		return t.Paint(theme.Bad, control.Compact(c.Refused.Count)+" refused")
-	case c.Refused != nil && c.Refused.Limit != "":
-		return t.Paint(theme.Bad, "refused")
-	case c.Status != tally.Active:
-		return t.Paint(theme.Warn, string(c.Status))
-	case c.LastUsedAt.IsZero():
-		return t.Paint(theme.Muted, "never used")
-	}
-	return widget.Ago(c.LastUsedAt, now) + " ago"
-}
-
-// refusals are how many requests of a client that is refused now were; -1 for one
-// that is served.
-func refusals(c *control.ClientView) int64 {
-	if c.Refused == nil || c.Refused.Limit == "" {
-		return -1
-	}
-	return c.Refused.Count
-}
-
-// used is the share that is used of a client's fullest limit.
-func used(c *control.ClientView) control.Value {
-	if l := control.Fullest(c.LimitStates); l != nil {
-		return l.Share()
-	}
-	return control.Value{Void: true}
 }
 
 func (s *Screen) Update(msg tea.Msg) tea.Cmd {
@@ -162,12 +106,12 @@ func (s *Screen) open() tea.Cmd {
 	if s.right {
 		return screen.Ask(s.needs[s.at].to)
 	}
-	return screen.Ask(screen.Goto{Screen: "clients", Filter: s.shown[s.clients.Selected()].Slug})
+	return screen.Ask(s.shown[s.clients.Selected()].to)
 }
 
 func (s *Screen) Actions() []action.Action {
 	return []action.Action{
-		{ID: "overview.open", Title: "open: the client, or what wants attention", Keys: []string{"enter"}, Run: s.open, Needs: func() string {
+		{ID: "overview.open", Title: "open: who is chosen, or what wants attention", Keys: []string{"enter"}, Run: s.open, Needs: func() string {
 			if s.right && len(s.needs) == 0 || !s.right && len(s.shown) == 0 {
 				return "there is nothing to open"
 			}
@@ -177,7 +121,7 @@ func (s *Screen) Actions() []action.Action {
 			if s.right {
 				return dialog.Raise(s.env, s.snap, s.needs[s.at].kind, s.needs[s.at].id)
 			}
-			return dialog.Raise(s.env, s.snap, "client", s.shown[s.clients.Selected()].ID)
+			return dialog.Raise(s.env, s.snap, "client", tally.ID(s.shown[s.clients.Selected()].id))
 		}},
 		{ID: "overview.order", Title: "sort: budget used, spend, last use", Keys: []string{"o"}, Run: func() tea.Cmd {
 			s.order = (s.order + 1) % len(overviewOrders)
@@ -187,7 +131,7 @@ func (s *Screen) Actions() []action.Action {
 		{ID: "overview.test", Title: "test: send a request", Keys: []string{"T"}, Needs: s.env.ReadOnly, Run: func() tea.Cmd {
 			client := ""
 			if i := s.clients.Selected(); i >= 0 {
-				client = s.shown[i].Slug
+				client = s.shown[i].slug
 			}
 			return screen.Ask(screen.Open{Dialog: dialog.NewTry(s.env, client, "")})
 		}},
@@ -206,6 +150,8 @@ func (s *Screen) notRaised() string {
 		return "there is no limit to raise here"
 	case !s.right && s.clients.Selected() < 0:
 		return "no client is chosen"
+	case !s.right && s.shown[s.clients.Selected()].kind != "client":
+		return "limits of access tokens are not raised: mint another one on Gateways"
 	}
 	return ""
 }

@@ -41,7 +41,7 @@ func TestWhoIsCloseToACapIsSeenAtOnce(t *testing.T) {
 
 func TestTheOverviewLeadsToWhatItShows(t *testing.T) {
 	tuitest.Run(t, tuitest.Setup{Screens: several}, func(d *tuitest.Driver) {
-		d.Press("down", "enter").Expect("/ hotel-aurora", "Hotel Aurora")
+		d.Press("down", "enter").Expect("/ client:=hotel-aurora", "Hotel Aurora")
 		d.Press("1", "tab", "j", "j", "j", "G", "g", "enter").Expect("/ client:=nordlicht-reisen", "Nordlicht GmbH", "Refused since", "The caller reads")
 	})
 }
