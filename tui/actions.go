@@ -57,12 +57,12 @@ func (a *App) everywhere() []action.Action {
 		out = append(out, action.Action{ID: "first", Title: "first steps: from a provider to a key that works", Needs: a.env.ReadOnly, Run: a.first})
 	}
 	return append(out,
-		action.Action{ID: "palette", Title: "find an action: by words", Keys: []string{":", "ctrl+p"}, Run: func() tea.Cmd {
-			a.dialogs = append(a.dialogs, newPalette(a, "Find an action", a.Registry()))
+		action.Action{ID: "palette", Title: "find a client, a key, a request, an action: by words", Keys: []string{":", "ctrl+p"}, Run: func() tea.Cmd {
+			a.dialogs = append(a.dialogs, newPalette(a, "Find an action or a thing", a.Registry(), true))
 			return nil
 		}},
 		action.Action{ID: "help", Title: "all keys: searchable", Keys: []string{"?"}, Run: func() tea.Cmd {
-			a.dialogs = append(a.dialogs, newPalette(a, "Keys on "+title(a.screen().Name()), a.Actions()))
+			a.dialogs = append(a.dialogs, newPalette(a, "Keys on "+title(a.screen().Name()), a.Actions(), false))
 			return nil
 		}},
 		action.Action{ID: "log", Title: "log: who changed what, with its command line", Keys: []string{"L"}, Run: func() tea.Cmd { return dialog.Log(a.env) }},

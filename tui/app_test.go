@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"tallygate/engine/control"
+	"tallygate/engine/tally"
 	"tallygate/tui/action"
 	"tallygate/tui/clients"
 	"tallygate/tui/dialog"
@@ -233,4 +234,30 @@ func TestAChangeIsLoggedAndTakenBack(t *testing.T) {
 		}
 		d.Press("L").Expect("status: suspended → active")
 	})
+}
+
+// The questions that owners ask, each from Overview with at most three keys, of which a
+// typed word is one.
+func TestQuestionsOfOwnersTakeThreeKeys(t *testing.T) {
+	for _, tc := range []struct {
+		ask   string
+		press func(d *tuitest.Driver)
+		want  []string
+	}{
+		{"why did my bot stop?", func(d *tuitest.Driver) { d.Press("enter") }, []string{"Nordlicht GmbH", "Refused since", "The caller reads", "R raises it"}},
+		{"what did Aurora cost last month?", func(d *tuitest.Driver) { d.Press(":").Type("aurora last month").Press("enter").Ticks(1) }, []string{"only hotel-aurora", "October 2026", "Cost per day"}},
+		{"which request was slow?", func(d *tuitest.Driver) { d.Press("7", "z") }, []string{"latency", "Request"}},
+		{"raise Aurora until Friday", func(d *tuitest.Driver) { d.Press(":").Type("raise aurora until friday").Press("enter") }, []string{"Raise a limit of Hotel Aurora", "friday", "tallygate clients raise hotel-aurora cost/month"}},
+		{"why was this request refused?", func(d *tuitest.Driver) {
+			id := tuitest.Do(t, d.World, control.RequestsList, control.RequestQuery{Outcome: tally.OutcomeLimited, Limit: 1}).Requests[0].ID
+			d.Press(":").Type("#" + string(id)).Press("enter").Ticks(1)
+		}, []string{"Client \"Nordlicht Reisen\" has used all of", "LIMIT IT MET", "$1.44 of $1.44", "resets"}},
+	} {
+		t.Run(tc.ask, func(t *testing.T) {
+			tuitest.Run(t, tuitest.Setup{}, func(d *tuitest.Driver) {
+				tc.press(d)
+				d.Expect(tc.want...)
+			})
+		})
+	}
 }

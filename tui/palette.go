@@ -10,18 +10,23 @@ import (
 )
 
 // palette is a list of actions that is searched by typing. It serves as the
-// command palette and as the page of keys.
+// command palette, which finds things too, and as the page of keys.
 type palette struct {
-	app   *App
-	title string
-	all   []action.Action
-	input widget.Input
-	table widget.Table
-	found []action.Action
+	app    *App
+	title  string
+	all    []action.Action
+	things bool
+	input  widget.Input
+	table  widget.Table
+	found  []action.Action
 }
 
-func newPalette(a *App, title string, all []action.Action) *palette {
-	p := &palette{app: a, title: title, all: all, input: widget.NewInput("› ", "type to search", 100)}
+func newPalette(a *App, title string, all []action.Action, things bool) *palette {
+	hint := "type to search"
+	if things {
+		hint = "a thing or an action; @ client  # request  % token  * model  = setting  > action"
+	}
+	p := &palette{app: a, title: title, all: all, things: things, input: widget.NewInput("› ", hint, 100)}
 	p.input.Focus()
 	p.table = widget.Table{Focused: true, Columns: []widget.Column{{Title: "what"}, {Title: "where", Width: 12, Priority: 1}, {Title: "key", Width: 10}},
 		Empty: []string{"Nothing is called that. Try another word, such as client, key or limit."}}
@@ -30,14 +35,16 @@ func newPalette(a *App, title string, all []action.Action) *palette {
 }
 
 func (p *palette) search() {
-	p.found = action.Search(p.all, p.input.Value())
+	if p.found = action.Search(p.all, p.input.Value()); p.things {
+		p.found = p.app.find(p.all, p.input.Value())
+	}
 	rows := make([]widget.Row, 0, len(p.found))
 	for _, a := range p.found {
 		where := "everywhere"
 		if a.Screen != "" {
 			where = title(a.Screen)
 		}
-		rows = append(rows, widget.Row{ID: a.Screen + a.ID, Cells: []string{a.Title, where, a.Key()}})
+		rows = append(rows, widget.Row{ID: a.Screen + a.ID + a.Title, Cells: []string{widget.Safe(a.Title), where, a.Key()}})
 	}
 	p.table.SetRows(rows)
 }

@@ -82,8 +82,15 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case screen.Goto:
 		s.client, s.by, s.earlier = "", 0, 0
-		if c, ok := strings.CutPrefix(msg.Filter, "client:"); ok {
-			s.client = c
+		for _, word := range strings.Fields(msg.Filter) {
+			switch name, value, _ := strings.Cut(word, ":"); {
+			case name == "client":
+				s.client = value
+			case name == "month" && value == "last":
+				s.span, s.earlier = len(spans)-1, 1
+			case name == "month":
+				s.span = len(spans) - 1
+			}
 		}
 		s.changed()
 		return s.Ask()

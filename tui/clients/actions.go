@@ -25,7 +25,7 @@ func (s *Screen) Actions() []action.Action {
 			return screen.Ask(screen.Open{Dialog: keys.NewForm(s.Env, s.Selected().Slug)})
 		}},
 		{ID: "clients.raise", Title: "raise a limit until a date", Keys: []string{"R"}, Needs: s.Change, Run: func() tea.Cmd {
-			return dialog.Raise(s.Env, s.Snap, "client", s.Selected().ID)
+			return dialog.Raise(s.Env, s.Snap, "client", s.Selected().ID, "")
 		}},
 		{ID: "clients.suspend", Title: "suspend / activate", Keys: []string{"s"}, Needs: s.Change, Run: s.toggle},
 		{ID: "clients.requests", Title: "requests of this client", Keys: []string{"v"}, Needs: s.Chosen, Run: func() tea.Cmd {

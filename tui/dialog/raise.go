@@ -24,7 +24,7 @@ type limited struct {
 // Raise asks by how much a limit of a gateway, a client or a key is raised, and until
 // when. It is the limit that refuses now, also where that belongs to the client or the
 // gateway above; else the fullest of the nearest that has any.
-func Raise(e *screen.Env, snap *live.Snapshot, kind string, id tally.ID) tea.Cmd {
+func Raise(e *screen.Env, snap *live.Snapshot, kind string, id tally.ID, until string) tea.Cmd {
 	chain := limitedFrom(snap, kind, id)
 	at := slices.IndexFunc(chain, func(l limited) bool { return l.refused.ByLimit(l.kind) })
 	if at < 0 {
@@ -36,15 +36,15 @@ func Raise(e *screen.Env, snap *live.Snapshot, kind string, id tally.ID) tea.Cmd
 	l := chain[at]
 	switch l.kind {
 	case "gateway":
-		return raise(e, l, control.GatewaysRaise, func(f control.RaiseFields) control.RaiseGateway {
+		return raise(e, l, until, control.GatewaysRaise, func(f control.RaiseFields) control.RaiseGateway {
 			return control.RaiseGateway{Gateway: l.ref, RaiseFields: f}
 		})
 	case "client":
-		return raise(e, l, control.ClientsRaise, func(f control.RaiseFields) control.RaiseClient {
+		return raise(e, l, until, control.ClientsRaise, func(f control.RaiseFields) control.RaiseClient {
 			return control.RaiseClient{Client: l.ref, RaiseFields: f}
 		})
 	}
-	return raise(e, l, control.KeysRaise, func(f control.RaiseFields) control.RaiseKey {
+	return raise(e, l, until, control.KeysRaise, func(f control.RaiseFields) control.RaiseKey {
 		return control.RaiseKey{PickKey: control.PickKey{Key: l.ref}, RaiseFields: f}
 	})
 }
@@ -77,7 +77,7 @@ func limitedFrom(snap *live.Snapshot, kind string, id tally.ID) (out []limited) 
 	return out
 }
 
-func raise[In any](e *screen.Env, l limited, op control.Op[In, control.LimitState], in func(control.RaiseFields) In) tea.Cmd {
+func raise[In any](e *screen.Env, l limited, until string, op control.Op[In, control.LimitState], in func(control.RaiseFields) In) tea.Cmd {
 	var names []string
 	for _, s := range l.states {
 		names = append(names, string(s.Metric)+"/"+s.Window.String())
@@ -97,7 +97,7 @@ func raise[In any](e *screen.Env, l limited, op control.Op[In, control.LimitStat
 		Heading: "Raise a limit of " + widget.Safe(l.name), Op: op, Save: "Raise", Must: []string{"by", "until"},
 		Asks:    []string{"until", "by", "limit"},
 		Choices: map[string][]string{"limit": names},
-		Begin:   in(control.RaiseFields{Limit: name, By: strings.ReplaceAll(half, ",", "")}),
+		Begin:   in(control.RaiseFields{Limit: name, By: strings.ReplaceAll(half, ",", ""), Until: control.Expiry(until)}),
 		Fixed:   in(control.RaiseFields{Limit: name}),
 		Help:    map[string]string{"until": "friday, tomorrow, 3d, or a date like " + e.Clock().In(e.Zone).AddDate(0, 0, 7).Format("2006-01-02") + ", at whose beginning it ends"},
 		Says: func(t *theme.Theme, width int, value func(string) string) []string {

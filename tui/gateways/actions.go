@@ -22,7 +22,7 @@ func (s *Screen) Actions() []action.Action {
 		{ID: "gateways.edit", Title: "edit: rules, limits, aliases", Keys: []string{"e"}, Needs: s.Change, Run: s.edit},
 		{ID: "gateways.toggle", Title: "on/off", Keys: []string{"space", "s"}, Needs: s.Change, Run: s.toggle},
 		{ID: "gateways.raise", Title: "raise a limit until a date", Keys: []string{"R"}, Needs: s.Change, Run: func() tea.Cmd {
-			return dialog.Raise(s.Env, s.Snap, "gateway", s.Selected().ID)
+			return dialog.Raise(s.Env, s.Snap, "gateway", s.Selected().ID, "")
 		}},
 	}, s.siteActions(), []action.Action{
 		{ID: "gateways.copy", Title: "copy the address: a line for apps", Keys: []string{"y"}, Needs: s.Chosen, Run: func() tea.Cmd {

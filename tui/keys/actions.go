@@ -36,7 +36,7 @@ func (s *Screen) Actions() []action.Action {
 		{ID: "keys.rotate", Title: "rotate: a new key in its place", Keys: []string{"r"}, Needs: change, Run: s.rotate},
 		{ID: "keys.edit", Title: "edit: label, expiry, limits", Keys: []string{"e"}, Needs: change, Run: s.edit},
 		{ID: "keys.raise", Title: "raise a limit until a date", Keys: []string{"R"}, Needs: change, Run: func() tea.Cmd {
-			return dialog.Raise(s.Env, s.Snap, "key", s.Selected().ID)
+			return dialog.Raise(s.Env, s.Snap, "key", s.Selected().ID, "")
 		}},
 		{ID: "keys.requests", Title: "requests with this key", Keys: []string{"v"}, Needs: s.Chosen, Run: func() tea.Cmd {
 			return screen.Ask(screen.Goto{Screen: "requests", Filter: "key_id:=" + string(s.Selected().ID)})

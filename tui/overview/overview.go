@@ -119,9 +119,9 @@ func (s *Screen) Actions() []action.Action {
 		}},
 		{ID: "overview.raise", Title: "raise a limit until a date", Keys: []string{"R"}, Needs: s.notRaised, Run: func() tea.Cmd {
 			if s.right {
-				return dialog.Raise(s.env, s.snap, s.needs[s.at].kind, s.needs[s.at].id)
+				return dialog.Raise(s.env, s.snap, s.needs[s.at].kind, s.needs[s.at].id, "")
 			}
-			return dialog.Raise(s.env, s.snap, "client", tally.ID(s.shown[s.clients.Selected()].id))
+			return dialog.Raise(s.env, s.snap, "client", tally.ID(s.shown[s.clients.Selected()].id), "")
 		}},
 		{ID: "overview.order", Title: "sort: budget used, spend, last use", Keys: []string{"o"}, Run: func() tea.Cmd {
 			s.order = (s.order + 1) % len(overviewOrders)

@@ -225,7 +225,7 @@ func (s *Screen) Actions() []action.Action {
 		}},
 		{ID: "requests.raise", Title: "raise the limit that refused it", Keys: []string{"R"}, Needs: s.notRaised, Run: func() tea.Cmd {
 			kind, id := s.limited()
-			return dialog.Raise(s.Env, s.Snap, kind, id)
+			return dialog.Raise(s.Env, s.Snap, kind, id, "")
 		}},
 		{ID: "requests.export", Title: "export: CSV or JSON of what the filter selects", Keys: []string{"X"}, Needs: s.Env.ReadOnly, Run: func() tea.Cmd {
 			name := "requests-" + s.Env.Clock().In(s.Env.Zone).Format("2006-01-02-1504")

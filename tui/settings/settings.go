@@ -129,6 +129,9 @@ func (s *Screen) countries(from string) string {
 
 func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
+	case screen.Goto: // a setting is chosen, not searched for
+		s.Grid.Select(msg.Filter)
+		return nil
 	case screen.Answer:
 		if msg.Tag == "verify" && msg.Seq == s.seq {
 			s.took = s.Env.Clock().Sub(s.started)

@@ -197,14 +197,19 @@ func spaces(n int) string {
 	return strings.Repeat(" ", n)
 }
 
+// unbroken is a hyphen at which ansi.Wrap, which breaks at every other one, does not.
+const unbroken = "\u2011"
+
 // Wrap breaks a text into lines of at most a width, between words where it can.
-// Each line carries the styles it is in.
+// Words with hyphens or slashes stay whole, for they may be commands, dates and addresses
+// that somebody copies. Each line carries the styles it is in.
 func Wrap(s string, width int) []string {
 	if width <= 0 {
 		return nil
 	}
 	var out []string
-	for line := range strings.SplitSeq(ansi.Wrap(s, width, " -/"), "\n") {
+	wrapped := strings.ReplaceAll(ansi.Wrap(strings.ReplaceAll(s, "-", unbroken), width, ""), unbroken, "-")
+	for line := range strings.SplitSeq(wrapped, "\n") {
 		if Width(line) > width { // ansi.Wrap lets blanks at the start of a line push a word over
 			line = ansi.Hardwrap(line, width, true)
 		}
