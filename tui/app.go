@@ -135,7 +135,9 @@ func (a *App) failed(where string, p any) {
 func (a *App) update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
-		a.resize(msg.Width, msg.Height)
+		if plausible(msg.Width) && plausible(msg.Height) {
+			a.resize(msg.Width, msg.Height)
+		}
 		return nil
 	case tea.BackgroundColorMsg:
 		a.dark = msg.IsDark()
@@ -206,6 +208,10 @@ func (a *App) close(d screen.Dialog) {
 	}
 	a.dialogs = slices.DeleteFunc(a.dialogs, func(x screen.Dialog) bool { return x == d })
 }
+
+// plausible reports whether a terminal can have so many cells in a row or a column: what
+// one says of itself may be anything, and pictures of that size are made.
+func plausible(cells int) bool { return 0 < cells && cells <= 1000 }
 
 func (a *App) resize(width, height int) {
 	a.width, a.height, a.still = width, height, ""

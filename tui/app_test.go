@@ -261,3 +261,16 @@ func TestQuestionsOfOwnersTakeThreeKeys(t *testing.T) {
 		})
 	}
 }
+
+// A terminal that tells an absurd size is drawn as before.
+func TestAbsurdSizesAreIgnored(t *testing.T) {
+	tuitest.Run(t, tuitest.Setup{}, func(d *tuitest.Driver) {
+		before := d.Screen()
+		for _, size := range []tea.WindowSizeMsg{{}, {Width: -1, Height: 40}, {Width: 120}, {Width: 1 << 30, Height: 1 << 30}, {Width: 65535, Height: 40}} {
+			d.Send(size)
+			if d.Screen() != before {
+				t.Errorf("%+v is obeyed", size)
+			}
+		}
+	})
+}

@@ -223,6 +223,15 @@ func (s *Screen) Actions() []action.Action {
 		{ID: "requests.client", Title: "client: open it", Keys: []string{"v"}, Needs: s.Chosen, Run: func() tea.Cmd {
 			return screen.Ask(screen.Goto{Screen: "clients", Filter: "client:=" + s.Selected().Client})
 		}},
+		{ID: "requests.key", Title: "key: open it", Keys: []string{"I"}, Needs: s.without("key", func(v *control.RequestView) string { return string(v.KeyID) }), Run: func() tea.Cmd {
+			return screen.Ask(screen.Goto{Screen: "keys", Filter: "id:=" + string(s.Selected().KeyID)})
+		}},
+		{ID: "requests.provider", Title: "provider: open it", Keys: []string{"P"}, Needs: s.without("provider", func(v *control.RequestView) string { return v.Provider }), Run: func() tea.Cmd {
+			return screen.Ask(screen.Goto{Screen: "providers", Filter: "provider:=" + s.Selected().Provider})
+		}},
+		{ID: "requests.token", Title: "all requests with its access token", Keys: []string{"B"}, Needs: s.without("access token", func(v *control.RequestView) string { return v.Token }), Run: func() tea.Cmd {
+			return screen.Ask(screen.Goto{Screen: "requests", Filter: "token:=" + s.Selected().Token})
+		}},
 		{ID: "requests.raise", Title: "raise the limit that refused it", Keys: []string{"R"}, Needs: s.notRaised, Run: func() tea.Cmd {
 			kind, id := s.limited()
 			return dialog.Raise(s.Env, s.Snap, kind, id, "")
@@ -239,6 +248,19 @@ func (s *Screen) Actions() []action.Action {
 
 func (s *Screen) detailOf(v *control.RequestView, width, _ int) screen.Detail {
 	return screen.Detail{Title: "Request", Note: v.At.In(s.Env.Zone).Format("Mon 2 Jan 15:04:05.000"), Lines: s.explain(v, width)}
+}
+
+// without says why there is no such thing of the request that is chosen, "" if there is.
+func (s *Screen) without(what string, of func(*control.RequestView) string) func() string {
+	return func() string {
+		if why := s.Chosen(); why != "" {
+			return why
+		}
+		if of(s.Selected()) == "" {
+			return "it had no " + what
+		}
+		return ""
+	}
 }
 
 // most sorts by a column, the most first, and stands still; pressed again, it follows
