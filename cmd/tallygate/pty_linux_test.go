@@ -102,7 +102,7 @@ func (p *terminalProgram) text() (text string, at int) {
 // sees waits until a text was written.
 func (p *terminalProgram) sees(want string) {
 	p.t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for {
 		text, at := p.text()
 		if strings.Contains(text, want) {
