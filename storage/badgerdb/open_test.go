@@ -2,6 +2,7 @@ package badgerdb
 
 import (
 	"bytes"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -78,10 +79,11 @@ func TestOpenRefuses(t *testing.T) {
 
 // Who opens the folder of a newer program is told which one to install.
 func TestNewerSchema(t *testing.T) {
+	schemas := fmt.Sprintf("(schema %d); this program reads up to schema %d", schema+1, schema)
 	for version, want := range map[string][2]string{
-		"3.1.4":        {"was written by tallygate 3.1.4 (schema 5); this program reads up to schema 4", "install tallygate 3.1.4 or newer"},
-		"":             {"was written by a newer tallygate (schema 5); this program reads up to schema 4", "install a newer tallygate"},
-		"3\x1b[31mred": {"was written by a newer tallygate (schema 5); this program reads up to schema 4", "install a newer tallygate"},
+		"3.1.4":        {"was written by tallygate 3.1.4 " + schemas, "install tallygate 3.1.4 or newer"},
+		"":             {"was written by a newer tallygate " + schemas, "install a newer tallygate"},
+		"3\x1b[31mred": {"was written by a newer tallygate " + schemas, "install a newer tallygate"},
 	} {
 		dir := filepath.Join(t.TempDir(), "s")
 		s := openStore(t, dir)
@@ -99,7 +101,7 @@ func TestNewerSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if got := schemaOf(t, s); got != "\x042.0.1" {
+	if got := schemaOf(t, s); got != string(rune(schema))+"2.0.1" {
 		t.Errorf("it says %q", got)
 	}
 }
