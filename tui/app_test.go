@@ -262,6 +262,17 @@ func TestQuestionsOfOwnersTakeThreeKeys(t *testing.T) {
 	}
 }
 
+// Enter runs what fits best with all that was typed, not what was chosen on the way.
+func TestThePaletteChoosesTheBest(t *testing.T) {
+	tuitest.Run(t, tuitest.Setup{}, func(d *tuitest.Driver) {
+		d.Press(":")
+		for _, letter := range "raise a limit" {
+			d.Type(string(letter))
+		}
+		d.Expect("▸ raise a limit until a date")
+	})
+}
+
 // A terminal that tells an absurd size is drawn as before.
 func TestAbsurdSizesAreIgnored(t *testing.T) {
 	tuitest.Run(t, tuitest.Setup{}, func(d *tuitest.Driver) {

@@ -87,7 +87,11 @@ func (a *App) header(t *theme.Theme) widget.Block {
 		left += "   " + providersLine(t, s)
 	}
 	if n := s.Status.Refused.Total(); n > 0 && s.Lost == nil {
-		left += "   " + t.Strong(theme.Bad, fmt.Sprintf("%s %d refused now", t.Glyphs.Wrong, n))
+		text := fmt.Sprintf("%s %d refused now", t.Glyphs.Wrong, n)
+		if a.width < 100 {
+			text = strings.TrimSuffix(text, " now")
+		}
+		left += "   " + t.Strong(theme.Bad, text)
 	}
 	right := ""
 	if !a.env.Write {

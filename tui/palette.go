@@ -80,6 +80,7 @@ func (p *palette) Update(msg tea.Msg) tea.Cmd {
 	cmd := p.input.Update(msg)
 	if p.input.Value() != before {
 		p.search()
+		p.table.Key("home") // what fits best is what enter runs
 	}
 	return cmd
 }

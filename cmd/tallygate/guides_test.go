@@ -81,10 +81,10 @@ func TestGuidesOnATerminal(t *testing.T) {
 func TestGuides(t *testing.T) {
 	shell, err := exec.LookPath("sh")
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	run := 0
 	for _, g := range assets.Guides() {

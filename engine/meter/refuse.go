@@ -54,18 +54,18 @@ func inWords(r *Request, pl *plan, e *tally.LimitError) *tally.Refusal {
 	case e.Need > e.Max: // no new window will let it pass
 		out.Final = true
 		if e.Max > 0 && !v.hidden {
-			text += fmt.Sprintf(", and this request needs up to %s, more than the whole limit%s", v.amount(e.Need), shorter(r))
+			text += fmt.Sprintf(", and this request needs up to %s, more than the whole limit%s", v.atMost(e.Need), shorter(r))
 		}
 		out.Message = text + "."
 		return out
 	case e.ByHoldsOnly():
 		out.Type, out.Code, out.Final, out.RetryAfter = tally.TypeRate, tally.CodeBudgetHeld, false, retryHeld
 		if out.Message = text + ", as far as requests in flight tell. Try again in a moment."; !v.hidden {
-			out.Message = fmt.Sprintf("%s and requests in flight hold %s; this one needs up to %s. Try again in a moment.", text, v.amount(e.Held), v.amount(e.Need))
+			out.Message = fmt.Sprintf("%s and requests in flight hold %s; this one needs up to %s. Try again in a moment.", text, v.amount(e.Held), v.atMost(e.Need))
 		}
 		return out
 	case e.Used < e.Max && !v.hidden:
-		text += fmt.Sprintf(", and this request needs up to %s", v.amount(e.Need))
+		text += fmt.Sprintf(", and this request needs up to %s", v.atMost(e.Need))
 	}
 	if e.Period.Ends() {
 		text += fmt.Sprintf("; it resets on %s (%s)", e.Period.End.In(l.zone).Format("2006-01-02 15:04"), l.zone)
@@ -117,6 +117,15 @@ func (v view) amount(n int64) string {
 		return Share(n, v.Max)
 	}
 	return v.Metric.Format(n)
+}
+
+// atMost is amount for what a request needs at most: a share of it is rounded up, so that
+// something is never said to need nothing.
+func (v view) atMost(n int64) string {
+	if hundredth := (v.Max - 1) / 100; v.share && n > 0 && n < v.Max && v.Max > 0 {
+		return Share(tally.AddSat(n, hundredth), v.Max)
+	}
+	return v.amount(n)
 }
 
 // Share is a part of a limit in percent, rounded down.

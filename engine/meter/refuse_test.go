@@ -227,3 +227,15 @@ func TestCallerGoneBeforeAdmission(t *testing.T) {
 		t.Errorf("refusal %v, %d holds, log %q", refusal, w.holds(), w.log.String())
 	}
 }
+
+// What a request needs of a budget that is told in percent is never nothing, nor more
+// than it is.
+func TestWhatIsNeededIsRoundedUp(t *testing.T) {
+	v := view{LimitError: new(tally.LimitError), share: true}
+	v.Max = 14_000_000_000
+	for need, want := range map[int64]string{0: "0%", 1: "1%", 140_000_000: "1%", 140_000_001: "2%", 13_999_999_999: "100%", 14_000_000_000: "100%", 14_000_000_001: "100%", 15_000_000_000: "107%"} {
+		if got := v.atMost(need); got != want {
+			t.Errorf("%d is up to %s, want %s", need, got, want)
+		}
+	}
+}

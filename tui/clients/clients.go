@@ -60,7 +60,7 @@ func (s *Screen) Ask() tea.Cmd {
 
 func (s *Screen) explain(c *control.ClientView, width, rows int) screen.Detail {
 	t, now := s.Env.Theme, s.Env.Clock()
-	lines := append([]string{widget.Truncate(contact(t, c), width), ""}, part.Refused(t, c.Refused, "client", s.Env.Zone, width)...)
+	lines := append(append(widget.Wrap(contact(t, c), width), ""), part.Refused(t, c.Refused, "client", s.Env.Zone, width)...)
 	lines = append(lines, part.Heading(t, "Limits", fmt.Sprintf("%d in flight now", c.InFlight), width))
 	lines = append(lines, part.Gauges(t, c.LimitStates, width, now)...)
 	lines = append(lines, "")
@@ -98,7 +98,7 @@ func (s *Screen) keyLines(t *theme.Theme, c *control.ClientView, width int, now 
 		}
 		expires := "never expires"
 		if !k.ExpiresAt.IsZero() {
-			expires = "expires in " + widget.Until(k.ExpiresAt, now)
+			expires = "expires in " + control.Ago(k.ExpiresAt.Sub(now))
 		}
 		if k.State != "active" {
 			expires = k.State

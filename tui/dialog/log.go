@@ -8,6 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"tallygate/engine/control"
+	"tallygate/engine/tally"
 	"tallygate/tui/action"
 	"tallygate/tui/screen"
 	"tallygate/tui/theme"
@@ -35,10 +36,14 @@ func changes(e *screen.Env, take func([]control.AuditView) tea.Cmd) tea.Cmd {
 			if err != nil {
 				return screen.Fail(err)
 			}
-			return take(page.Entries)
+			return take(slices.DeleteFunc(page.Entries, besides))
 		}}
 	}
 }
+
+// besides reports whether a change goes with another one of its act, which says it: the
+// secret of a key or of a provider.
+func besides(v control.AuditView) bool { return v.Kind == tally.KindSecret }
 
 func newLog(e *screen.Env, entries []control.AuditView) *screen.Rows[control.AuditView] {
 	d := screen.NewRows(e, entries, screen.ListOf[control.AuditView]{
