@@ -87,18 +87,23 @@ func Minted(credential string, t *tally.AccessToken, now time.Time) control.Toke
 }
 
 // Mint makes an access token with a private key, at an instant and as it is asked for.
-// gateway are the limits of its gateway, as far as they are known: where they do not
-// bound what its visitors may use together the token must, or say that nothing does.
+// gateway are the limits of its gateway, as far as they are known: where neither they nor
+// the token bound what its visitors may use together, and it is not said that nothing
+// shall, the safe cap on cost does.
 func Mint(key string, in control.MintToken, gateway []tally.Limit, at time.Time, zone *time.Location) (string, *tally.AccessToken, error) {
 	in.Fill()
-	o, err := TokenOptions(in.TokenFields, at, zone)
-	if err != nil {
-		return "", nil, err
+	mint := func() (string, *tally.AccessToken, error) {
+		o, err := TokenOptions(in.TokenFields, at, zone)
+		if err != nil {
+			return "", nil, err
+		}
+		return token.Mint(key, o, at)
 	}
-	credential, t, err := token.Mint(key, o, at)
+	credential, t, err := mint()
 	refuses := func(l tally.Limit) bool { return !l.Warn }
 	if err == nil && len(t.Limits) == 0 && !in.Unlimited && !slices.ContainsFunc(gateway, refuses) {
-		return "", nil, tally.Errorf(tally.Invalid, "nothing would bound what all visitors together may use").WithHint("--cost %s, or --unlimited", control.SafeToken().Cost)
+		in.Cost = control.SafeToken().Cost
+		return mint()
 	}
 	return credential, t, err
 }

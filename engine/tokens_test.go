@@ -163,7 +163,7 @@ func TestRevokingWhatWasNeverSeen(t *testing.T) {
 	}
 }
 
-// Minting without a word is safe, and what nothing bounds has to be said.
+// Minting without a word is safe, and that nothing shall bound it has to be said.
 func TestMintingIsSafe(t *testing.T) {
 	w, _ := site(t)
 	out := do(w, control.TokensMint, control.MintToken{})
@@ -173,14 +173,18 @@ func TestMintingIsSafe(t *testing.T) {
 			t.Errorf("it does not say %q:\n%s", want, says)
 		}
 	}
-	refused(w, control.TokensMint, control.MintToken{TokenFields: control.TokenFields{IPQuota: "5/day"}}, tally.Invalid, "nothing would bound", "--unlimited")
+	// A quota of each visitor bounds nothing that all of them use together.
+	out = do(w, control.TokensMint, control.MintToken{TokenFields: control.TokenFields{IPQuota: "5/day"}})
+	if says := strings.Join(out.Allows, "\n"); !strings.Contains(says, "up to $10.00 in all") || !strings.Contains(says, "up to 5 requests a day") || strings.Contains(says, "10,000") {
+		t.Errorf("with a quota of each visitor alone:\n%s", says)
+	}
 	out = do(w, control.TokensMint, control.MintToken{Unlimited: true, TokenFields: control.TokenFields{Expires: "never"}})
 	if !out.ExpiresAt.IsZero() || !strings.HasPrefix(out.Allows[0], "no limit") {
 		t.Errorf("unlimited: %+v", out)
 	}
 	do(w, control.GatewaysUpdate, control.UpdateGateway{Gateway: "site", GatewayFields: control.GatewayFields{Limits: edits(t, "cost=5/month"), DefaultModel: to("sim-small")}})
 	out = do(w, control.TokensMint, control.MintToken{TokenFields: control.TokenFields{IPQuota: "5/day"}})
-	if says := strings.Join(out.Allows, "\n"); !strings.Contains(says, "answered by sim-small, the gateway's default") {
+	if says := strings.Join(out.Allows, "\n"); !strings.Contains(says, "answered by sim-small, the gateway's default") || strings.Contains(says, "$10.00") {
 		t.Errorf("it does not say which model answers:\n%s", says)
 	}
 	if g := do(w, control.GatewaysShow, control.Named{Name: "site"}); g.DefaultModelUsed != "sim-small" {

@@ -91,7 +91,7 @@ test('another domain is refused, in words', async () => {
 })
 
 test('each visitor has a quota', async () => {
-  const token = await mint('--ip-quota', '2/day', '--unlimited')
+  const token = await mint('--ip-quota', '2/day')
   for (let i = 0; i < 2; i++) assert.equal((await visit(visitorA, token, ask)).error, undefined)
   const error = await refused('ip_quota', /2 of 2 requests today; it resets on/, visit(visitorA, token, ask))
   assert.equal(error.status, 429)

@@ -25,7 +25,7 @@ type MintToken struct {
 	Gateway string `json:"gateway,omitempty" of:"gateway" unset:"the oldest" help:"its gateway; default: TALLYGATE_GATEWAY, or the oldest"`
 	Label   string `json:"label,omitempty" help:"what it is for, like product-page"`
 	TokenFields
-	Unlimited bool `json:"unlimited,omitempty" help:"let nothing bound what all its visitors together may use"`
+	Unlimited bool `json:"unlimited,omitempty" help:"let nothing bound what all its visitors together may use; without it and without a limit of the gateway, a cap on cost of 10 does"`
 }
 
 // SafeToken is what an access token may do unless its owner says otherwise: enough for
