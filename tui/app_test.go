@@ -285,3 +285,25 @@ func TestAbsurdSizesAreIgnored(t *testing.T) {
 		}
 	})
 }
+
+// Everything that the palette names is there when it is opened: its screen shows it, with
+// a filter that can be read.
+func TestThingsAreFoundAndOpened(t *testing.T) {
+	tuitest.Run(t, tuitest.Setup{}, func(d *tuitest.Driver) {
+		for sign, want := range map[string]string{
+			"@nordlicht": "Nordlicht Reisen", "%": "tok_", "*gpt-4.1-mini": "gpt-4.1-mini", "=retention": "KEEP RECORDS", "whatsapp": "whatsapp-bot", "pretend-anthropic": "pretend-anthropic", "website": "Website",
+		} {
+			d.Press(":").Type(sign).Press("enter").Ticks(2)
+			screen := d.Screen()
+			for _, wrong := range []string{"matches. esc clears", "✗ there is no", "Find an action"} {
+				if strings.Contains(screen, wrong) {
+					t.Errorf("%s: %s:\n%s", sign, wrong, screen)
+				}
+			}
+			if !strings.Contains(strings.ToLower(screen), strings.ToLower(want)) {
+				t.Errorf("%s does not show %s:\n%s", sign, want, screen)
+			}
+			d.Press("esc", "esc", "1")
+		}
+	})
+}

@@ -67,7 +67,7 @@ func (a *App) things(snap *live.Snapshot, until string) (out []action.Action) {
 		add("model", m.Name+" of "+m.ProviderName, string(m.ID), open("models", "id:="+string(m.ID)), nil)
 	}
 	for _, f := range control.FieldsOf(reflect.TypeFor[control.SettingsFields]()) {
-		add("setting", strings.ReplaceAll(f.Flag, "-", " "), f.Name, open("settings", f.Name), nil)
+		add("setting", f.Label, f.Name, open("settings", f.Name), nil)
 	}
 	return out
 }
