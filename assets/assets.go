@@ -32,6 +32,12 @@
 // test of cmd/tallygate; docs/keys.md is made by a test of tui. pictures are those of the
 // README, made by the same test, and are not in the binary.
 //
+// docs/llms.txt and docs/tallygate, a skill, are for agents; "tallygate help skill" prints
+// the skill, whose blocks are run like those of guides.
+//
+// package has what packages and services need: those files that a service manager wants
+// are in the binary too. The rest is put together by .goreleaser.yaml and .ci/packages.
+//
 // page is what a browser sees at the gateway's address: nothing in it comes from
 // elsewhere, and no script or style stands in the HTML.
 //
@@ -89,6 +95,28 @@ func Guides() []Guide {
 	}
 	return guides
 }
+
+// Skill is what an agent is told of the program, in the form of Agent Skills: Markdown
+// behind a name and a description.
+//
+//go:embed docs/tallygate/SKILL.md
+var Skill string
+
+// The files with which systems start the program by themselves. Each names it in the
+// place where it usually is.
+//
+//go:embed package/tallygate.service
+var SystemdUnit string
+
+// LaunchdJob is a property list for macOS, with /Users/you as the home.
+//
+//go:embed package/tallygate.plist
+var LaunchdJob string
+
+// WindowsTask is a script for PowerShell.
+//
+//go:embed package/tallygate.ps1
+var WindowsTask string
 
 //go:embed page
 var page embed.FS

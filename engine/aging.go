@@ -28,36 +28,36 @@ func (e *Engine) bookAge(now time.Time) control.PriceBook {
 // endings warns of offered models that are shut down or soon will be, and of those
 // that their provider lists no more. Those that are in use come first; of many
 // that are not, only the names are told.
-func (e *Engine) endings(ctx context.Context, c *tally.Catalog, now time.Time) (out []string, err error) {
-	type ending struct {
+func (e *Engine) endings(ctx context.Context, c *tally.Catalog, now time.Time) (out []control.Warning, err error) {
+	type ends struct {
 		*tally.Model
 		at time.Time
 	}
-	var list []ending
+	var list []ends
 	for _, m := range c.Models {
 		p := c.Provider(m.Provider)
 		switch {
 		case !m.Enabled || p == nil || !p.Enabled:
 		case !m.ShutdownAt.IsZero() && m.ShutdownAt.Sub(now) < endsSoon:
-			list = append(list, ending{m, m.ShutdownAt})
+			list = append(list, ends{m, m.ShutdownAt})
 		case !m.MissingAt.IsZero():
-			list = append(list, ending{m, m.MissingAt})
+			list = append(list, ends{m, m.MissingAt})
 		}
 	}
 	if len(list) == 0 {
 		return nil, nil
 	}
-	sums, err := e.sumsBy(ctx, tally.ByModel, "", shownSpan, now)
+	sums, err := e.modelSums(ctx, nil, now, now.Add(-shownSpan))
 	if err != nil {
 		return nil, err
 	}
 	idle := func(m *tally.Model) int {
-		if sums(m.Name).Requests > 0 {
+		if sums[0].maybe(m) {
 			return 0
 		}
 		return 1
 	}
-	slices.SortStableFunc(list, func(a, b ending) int {
+	slices.SortStableFunc(list, func(a, b ends) int {
 		return cmp.Or(cmp.Compare(idle(a.Model), idle(b.Model)), a.at.Compare(b.at))
 	})
 	var rest []string
@@ -66,31 +66,45 @@ func (e *Engine) endings(ctx context.Context, c *tally.Catalog, now time.Time) (
 			rest = append(rest, x.Name)
 			continue
 		}
-		out = append(out, endingText(x.Model, providerName(c, x.Provider), now))
+		out = append(out, ending(x.Model, providerName(c, x.Provider), now))
 	}
 	if len(rest) > 0 {
-		out = append(out, fmt.Sprintf("more models end within 30 days, and nobody asked for them in the last 30: %s", someOf(rest, maxWarned)))
+		out = append(out, control.Warning{
+			Kind: control.WarnEnds, Gravity: control.Warn, Sentence: "More models end within 30 days",
+			Detail: "nobody asked for them in the last 30: " + someOf(rest, maxWarned), Next: "tallygate models list",
+		})
 	}
 	return out, nil
 }
 
-// endingText tells of one model that ends.
-func endingText(m *tally.Model, provider string, now time.Time) string {
-	use := ""
+// ending tells of one model that ends.
+func ending(m *tally.Model, provider string, now time.Time) control.Warning {
+	w := control.Warning{Kind: control.WarnEnds, Gravity: control.Warn, Thing: control.Thing{Kind: "model", ID: m.ID, Name: m.Name}, Until: m.ShutdownAt}
 	if m.ReplacedBy != "" {
-		use = ": use " + m.ReplacedBy
+		w.Detail = "use " + m.ReplacedBy
 	}
 	left := m.ShutdownAt.Sub(now)
-	switch days := int(left.Hours() / 24); {
+	shut := fmt.Sprintf("shut down by %s on %s", provider, m.ShutdownAt.Format(time.DateOnly))
+	switch {
 	case m.ShutdownAt.IsZero() || left >= endsSoon:
-		return fmt.Sprintf("model %s is no longer listed by %s since %s%s", m.Name, provider, m.MissingAt.Format(time.DateOnly), use)
+		w.Sentence = fmt.Sprintf("Model %s is no longer listed by %s since %s", m.Name, provider, m.MissingAt.Format(time.DateOnly))
+		w.Since, w.Until = m.MissingAt, time.Time{}
 	case left <= 0:
-		return fmt.Sprintf("model %s was shut down by %s on %s%s", m.Name, provider, m.ShutdownAt.Format(time.DateOnly), use)
-	case days == 0:
-		return fmt.Sprintf("model %s is shut down by %s on %s (within a day)%s", m.Name, provider, m.ShutdownAt.Format(time.DateOnly), use)
-	case days == 1:
-		return fmt.Sprintf("model %s is shut down by %s on %s (in 1 day)%s", m.Name, provider, m.ShutdownAt.Format(time.DateOnly), use)
+		w.Sentence = "Model " + m.Name + " was " + shut
 	default:
-		return fmt.Sprintf("model %s is shut down by %s on %s (in %d days)%s", m.Name, provider, m.ShutdownAt.Format(time.DateOnly), days, use)
+		w.Sentence = fmt.Sprintf("Model %s is %s (%s)", m.Name, shut, inDays(left))
+	}
+	return w
+}
+
+// inDays writes how far something is away: "within a day", "in 1 day", "in 12 days".
+func inDays(left time.Duration) string {
+	switch days := int(left.Hours() / 24); days {
+	case 0:
+		return "within a day"
+	case 1:
+		return "in 1 day"
+	default:
+		return fmt.Sprintf("in %d days", days)
 	}
 }

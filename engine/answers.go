@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"tallygate/engine/control"
 	"tallygate/engine/tally"
 )
 
@@ -69,12 +70,16 @@ func otherPrice(c *tally.Catalog, r *tally.Record) bool {
 }
 
 // warnings tells of the answers of the last day, the latest first.
-func (a *answers) warnings(c *tally.Catalog, now time.Time) (out []string) {
+func (a *answers) warnings(c *tally.Catalog, now time.Time) (out []control.Warning) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, x := range slices.Backward(a.list) {
 		if now.Sub(x.at) < attentionSpan && len(out) < maxWarned {
-			out = append(out, fmt.Sprintf("%s answered %s as %s: the dearer price is booked", providerName(c, x.provider), x.asked, x.name))
+			of := providerThing(c, x.provider)
+			out = append(out, control.Warning{
+				Kind: control.WarnAnswered, Gravity: control.Warn, Thing: modelThing(x.asked), Since: x.at,
+				Sentence: fmt.Sprintf("%s answered %s as %s", of.Name, x.asked, x.name), Detail: "the dearer price is booked",
+			})
 		}
 	}
 	return out

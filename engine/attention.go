@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"tallygate/engine/control"
 	"tallygate/engine/tally"
 	"tallygate/storage"
 )
@@ -17,52 +18,92 @@ const (
 	attentionSpan  = 24 * time.Hour
 	attentionEvery = 30 * time.Second // the sums are read; status is asked for twice a second
 
+	latelySpan  = 10 * time.Minute // and up to a bucket more
+	latelyEvery = 5 * time.Second
+
 	waitsWorthy   = 10 // requests that waited, if they are a hundredth of all
 	waitingWorthy = 10 * time.Minute
 	cutsWorthy    = 5  // answers that a limit ended, if they are more than a fiftieth
 	off           = 50 // a bill that differs by more than one part of so many
 )
 
-// attention is what the sums of the last day tell, as it was found last.
+// attention is what the sums of a span tell, as it was found last.
 type attention struct {
 	mu       sync.Mutex // guards the fields that follow
 	at       time.Time
-	warnings []string
+	warnings []control.Warning
+}
+
+// told are the warnings that were found last, if that was not longer ago than every, or
+// those that are found now.
+func (a *attention) told(now time.Time, every time.Duration,
+	find func() ([]control.Warning, error)) ([]control.Warning, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if age := now.Sub(a.at); !a.at.IsZero() && 0 <= age && age < every {
+		return a.warnings, nil
+	}
+	found, err := find()
+	if err != nil {
+		return nil, err
+	}
+	a.at, a.warnings = now, found
+	return found, nil
+}
+
+// sumsOf are the sums of families over a span until now, all as of one instant.
+func (e *Engine) sumsOf(ctx context.Context, span time.Duration, now time.Time,
+	families ...tally.Family) ([][]storage.Point, error) {
+	ask := make([]storage.SeriesQuery, len(families))
+	for i, f := range families {
+		ask[i] = storage.SeriesQuery{Family: f, Edges: spanEdges(now.Add(-span), now)}
+	}
+	points, err := e.store.Series(ctx, ask...)
+	if err != nil {
+		return nil, err
+	}
+	out := make([][]storage.Point, len(families))
+	for _, p := range points {
+		out[p.Of] = append(out[p.Of], p)
+	}
+	return out, nil
 }
 
 // daily warns of what went wrong for a day without an error: clients that wait for
 // themselves, answers that are cut, bills that our prices do not explain.
-func (e *Engine) daily(ctx context.Context, c *tally.Catalog, now time.Time) ([]string, error) {
-	a := &e.attention
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if age := now.Sub(a.at); !a.at.IsZero() && 0 <= age && age < attentionEvery {
-		return a.warnings, nil
-	}
-	edges := []time.Time{bucketDown(now.Add(-attentionSpan)), bucketDown(now).Add(tally.Bucket)}
-	var found [5][]storage.Point
-	for i, family := range []tally.Family{tally.ByClient, tally.ByClientModel, tally.ByModel, tally.ByProvider, tally.ByFailure} {
-		var err error
-		if found[i], err = e.store.Series(ctx, storage.SeriesQuery{Family: family, Edges: edges}); err != nil {
+func (e *Engine) daily(ctx context.Context, c *tally.Catalog, now time.Time) ([]control.Warning, error) {
+	return e.attention.told(now, attentionEvery, func() ([]control.Warning, error) {
+		found, err := e.sumsOf(ctx, attentionSpan, now, tally.ByClient, tally.ByClientModel, tally.ByModel, tally.ByProvider,
+			tally.ByFailure, tally.ByGatewayCode)
+		if err != nil {
 			return nil, err
 		}
-	}
-	e.watchAnswers()
-	a.warnings = slices.Concat(e.failing(c, found[4], found[3]), waits(c, found[0]), cuts(c, found[1], found[2]), bills(c, found[3]), e.answers.warnings(c, now))
-	a.at = now
-	return a.warnings, nil
+		e.watchAnswers()
+		return slices.Concat(e.failing(c, found[4], found[3]), waits(c, found[0]), cuts(c, found[1], found[2]),
+			bills(c, found[3]),
+			inVain(found[5]), e.answers.warnings(c, now)), nil
+	})
 }
 
 // waits tells of clients whose requests wait for what the client's others hold.
-func waits(c *tally.Catalog, clients []storage.Point) (out []string) {
+func waits(c *tally.Catalog, clients []storage.Point) (out []control.Warning) {
 	slices.SortStableFunc(clients, func(a, b storage.Point) int { return cmp.Compare(b.Waiting, a.Waiting) })
 	for i := range clients {
 		s := &clients[i].Sums
 		if (s.Waited < waitsWorthy || s.Waited*100 < s.Requests) && s.Waiting < waitingWorthy {
 			continue
 		}
-		out = append(out, fmt.Sprintf("client %s waited %s, %s in all, for money or places that its own requests held: raise its limit or its requests in flight",
-			clientSlug(c, tally.ID(clients[i].Dim[0])), times(s.Waited), roughly(s.Waiting)))
+		id := tally.ID(clients[i].Dim[0])
+		w := control.Warning{
+			Kind: control.WarnWaits, Gravity: control.Warn, Thing: clientThing(c, id),
+			Sentence: fmt.Sprintf("%s waited %s, %s in all, for money or places that its own requests held", clientName(c, id), times(s.Waited), roughly(s.Waiting)),
+			Detail:   "in 24 h: raise its limit or its requests in flight",
+		}
+		if cl := c.Client(id); cl != nil && cl.MaxInFlight > 0 {
+			more := 2 * cl.MaxInFlight
+			w.Next = control.CommandLine(control.ClientsUpdate.Name, control.UpdateClient{Client: cl.Slug, ClientFields: control.ClientFields{MaxInFlight: &more}})
+		}
+		out = append(out, w)
 	}
 	return out[:min(len(out), maxWarned)]
 }
@@ -70,17 +111,18 @@ func waits(c *tally.Catalog, clients []storage.Point) (out []string) {
 // cuts tells whose answers often end where a limit allows no more: of a model for a
 // client, else for a client, else of a model. What was told counts for none of the
 // others.
-func cuts(c *tally.Catalog, pairs, models []storage.Point) []string {
+func cuts(c *tally.Catalog, pairs, models []storage.Point) (out []control.Warning) {
 	type cut struct {
 		whose string
+		of    control.Thing
 		tally.Sums
 	}
 	var found []cut
-	told := func(whose string, s *tally.Sums) bool {
+	told := func(whose string, of control.Thing, s *tally.Sums) bool {
 		if s.Cut < cutsWorthy || s.Cut*50 <= s.Requests {
 			return false
 		}
-		found = append(found, cut{whose, *s})
+		found = append(found, cut{whose, of, *s})
 		return true
 	}
 	ofClient, ofModel := map[string]*tally.Sums{}, map[string]*tally.Sums{}
@@ -95,28 +137,64 @@ func cuts(c *tally.Catalog, pairs, models []storage.Point) []string {
 	}
 	for i := range pairs {
 		p := &pairs[i]
-		if !told("of "+p.Dim[1]+" for "+clientSlug(c, tally.ID(p.Dim[0])), &p.Sums) {
+		client := tally.ID(p.Dim[0])
+		if !told("of "+p.Dim[1]+" for "+clientName(c, client), clientThing(c, client), &p.Sums) {
 			add(ofClient, p.Dim[0], &p.Sums)
 		} else if m := ofModel[p.Dim[1]]; m != nil {
 			m.Unmerge(&p.Sums)
 		}
 	}
 	for id, s := range ofClient {
-		told("for "+clientSlug(c, tally.ID(id)), s)
+		told("for "+clientName(c, tally.ID(id)), clientThing(c, tally.ID(id)), s)
 	}
 	for name, s := range ofModel {
-		told("of "+name, s)
+		told("of "+name, modelThing(name), s)
 	}
 	slices.SortFunc(found, func(a, b cut) int { return cmp.Or(cmp.Compare(b.Cut, a.Cut), cmp.Compare(a.whose, b.whose)) })
-	var out []string
 	for _, f := range found[:min(len(found), maxWarned)] {
-		out = append(out, fmt.Sprintf("%d %% of the answers %s ended where a limit allowed no more", f.Cut*100/f.Requests, f.whose))
+		out = append(out, control.Warning{
+			Kind: control.WarnCut, Gravity: control.Warn, Thing: f.of,
+			Sentence: fmt.Sprintf("%d %% of the answers %s ended where a limit allowed no more", f.Cut*100/f.Requests, f.whose), Detail: "in 24 h",
+		})
+	}
+	return out
+}
+
+// inVain tells of requests that failed for what the owner can mend: for models that nobody
+// has or that have no price, and by providers that refuse the owner.
+func inVain(codes []storage.Point) (out []control.Warning) {
+	counts := map[string]int64{}
+	for i := range codes {
+		counts[codes[i].Dim[1]] += codes[i].Refused + codes[i].Errors
+	}
+	for _, x := range []struct {
+		code         string
+		kind         control.WarningKind
+		what, detail string
+		gravity      control.Tone
+		next         string
+	}{
+		{tally.CodeProviderAuth, control.WarnTurnedDown, "failed: a provider does not accept its API key",
+			"in 24 h: give it another one", control.Bad, ""},
+		{tally.CodeProviderQuota, control.WarnTurnedDown, "failed: a provider's quota or credit is used up",
+			"in 24 h: see to it there", control.Bad, ""},
+		{tally.CodeNoProvider, control.WarnTurnedDown, "failed: no provider is on that has the model",
+			"in 24 h: test the providers", control.Bad, ""},
+		{tally.CodeModelUnpriced, control.WarnAsked, "for models without a price", "refused in 24 h: price them",
+			control.Bad, "tallygate models list --filter priced:false"},
+		{tally.CodeModelNotFound, control.WarnAsked, "for models that do not exist", "refused in 24 h: add or alias them",
+			control.Warn, ""},
+	} {
+		if n := counts[x.code]; n > 0 {
+			out = append(out, control.Warning{Kind: x.kind, Gravity: x.gravity, Sentence: requestsOf(n) + " " + x.what, Detail: x.detail,
+				Next: cmp.Or(x.next, "tallygate requests list --filter code:"+x.code)})
+		}
 	}
 	return out
 }
 
 // bills tells of providers that charge what our prices do not explain.
-func bills(c *tally.Catalog, providers []storage.Point) (out []string) {
+func bills(c *tally.Catalog, providers []storage.Point) (out []control.Warning) {
 	differs := func(s *tally.Sums) tally.NanoUSD { return max(s.Billed-s.Listed, s.Listed-s.Billed) }
 	slices.SortStableFunc(providers, func(a, b storage.Point) int { return cmp.Compare(differs(&b.Sums), differs(&a.Sums)) })
 	for i := range providers {
@@ -124,8 +202,12 @@ func bills(c *tally.Catalog, providers []storage.Point) (out []string) {
 		if differs(s)*off <= s.Listed {
 			continue
 		}
-		name := providerName(c, tally.ID(providers[i].Dim[0]))
-		out = append(out, fmt.Sprintf("%s billed %s for what our prices make %s (24 h): look at models import %s", name, s.Billed.Display(), s.Listed.Display(), name))
+		of := providerThing(c, tally.ID(providers[i].Dim[0]))
+		out = append(out, control.Warning{
+			Kind: control.WarnBill, Gravity: control.Warn, Thing: of, Detail: "in 24 h: its prices have changed, or ours are not right",
+			Sentence: fmt.Sprintf("%s billed %s for what our prices make %s", of.Name, s.Billed.Display(), s.Listed.Display()),
+			Next:     control.CommandLine(control.ModelsImport.Name, control.ImportModels{Provider: of.Name}),
+		})
 	}
 	return out[:min(len(out), maxWarned)]
 }
@@ -143,6 +225,13 @@ func times(n int64) string {
 		return "once"
 	}
 	return tally.Group(n) + " times"
+}
+
+func requestsOf(n int64) string {
+	if n == 1 {
+		return "1 request"
+	}
+	return tally.Group(n) + " requests"
 }
 
 // roughly writes a length of time for people: "40 s", "35 min", "7.5 h".

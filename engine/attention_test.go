@@ -9,7 +9,6 @@ import (
 
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
-	"tallygate/storage"
 )
 
 // settled puts a settled request into the records, n times.
@@ -28,10 +27,14 @@ func (w *world) settled(n int, change func(r *tally.Record)) {
 	}
 }
 
-// told are the warnings that have a word in them.
-func (w *world) told(word string) []string {
-	s := do(w, control.EngineStatus, control.None{})
-	return slices.DeleteFunc(s.Warnings, func(warning string) bool { return !strings.Contains(warning, word) })
+// told are the sentences of warnings that have a word in them.
+func (w *world) told(word string) (out []string) {
+	for _, x := range do(w, control.EngineStatus, control.None{}).Warnings {
+		if strings.Contains(x.Sentence, word) {
+			out = append(out, x.Sentence)
+		}
+	}
+	return out
 }
 
 func (w *world) tells(word string, want ...string) {
@@ -57,14 +60,14 @@ func TestClientsThatWait(t *testing.T) {
 	w.settled(9, of("few", 9*time.Second))
 	w.settled(10, of("rare", 9*time.Second))
 	w.settled(1000, of("rare", 999*time.Millisecond)) // too short to tell
-	w.tells("waited", "client slow waited once, 10 min in all, for money or places that its own requests held: raise its limit or its requests in flight",
-		"client acme waited 10 times, 2 min in all, for money or places that its own requests held: raise its limit or its requests in flight")
+	w.tells("waited", "Slow waited once, 10 min in all, for money or places that its own requests held",
+		"Acme waited 10 times, 2 min in all, for money or places that its own requests held")
 
 	// The sums are read every half a minute, and are of a day.
 	w.settled(1, of("few", 9*time.Second))
-	w.tells("client few")
+	w.tells("Few")
 	w.wait(attentionEvery)
-	if got := w.told("client few waited 10 times"); len(got) != 1 {
+	if got := w.told("Few waited 10 times"); len(got) != 1 {
 		t.Errorf("after half a minute: %q", got)
 	}
 	w.wait(25 * time.Hour)
@@ -94,8 +97,8 @@ func TestAnswersThatAreCut(t *testing.T) {
 	w.settled(4, of("four", "m4", true))
 	w.settled(5, of("edge", "m5", true)) // two in a hundred, and not more
 	w.settled(245, of("edge", "m5", false))
-	w.tells("of the answers", "100 % of the answers of m3 ended where a limit allowed no more", "100 % of the answers for spread ended where a limit allowed no more",
-		"12 % of the answers of gpt-4o for acme ended where a limit allowed no more")
+	w.tells("of the answers", "100 % of the answers of m3 ended where a limit allowed no more", "100 % of the answers for Spread ended where a limit allowed no more",
+		"12 % of the answers of gpt-4o for Acme ended where a limit allowed no more")
 }
 
 func TestBillsThatDiffer(t *testing.T) {
@@ -112,8 +115,8 @@ func TestBillsThatDiffer(t *testing.T) {
 	w.settled(1, of("exact", 1_020_000_000, 1_000_000_000))
 	w.settled(1, of("cheaper", 979_999_999, 1_000_000_000))
 	w.settled(5, func(r *tally.Record) { r.Cost = 5_000_000_000 }) // nothing was said
-	w.tells("billed", "openrouter billed $1.20 for what our prices make $0.80 (24 h): look at models import openrouter",
-		"cheaper billed $0.98 for what our prices make $1.00 (24 h): look at models import cheaper")
+	w.tells("billed", "openrouter billed $1.20 for what our prices make $0.80",
+		"cheaper billed $0.98 for what our prices make $1.00")
 }
 
 func TestModelsThatAnswerForOthers(t *testing.T) {
@@ -135,13 +138,13 @@ func TestModelsThatAnswerForOthers(t *testing.T) {
 	w.settled(3, of("gpt-4", "gpt-4-0613", row("gpt-4"))) // its own price
 	w.settled(1, of("gone", "gpt-5", row("gpt-5")))       // nobody knows what it cost
 	w.settled(1, of("gpt-4", "gpt-5", ""))
-	w.tells("is booked")
+	w.tells("as gpt-5")
 	w.settled(2, of("gpt-4", "gpt-5", row("gpt-5")))
 	w.wait(attentionEvery)
-	w.tells("is booked", "up answered gpt-4 as gpt-5: the dearer price is booked")
+	w.tells("as gpt-5", "up answered gpt-4 as gpt-5")
 	w.settled(300, of("gpt-4", "gpt-4", row("gpt-4"))) // the ring has forgotten
 	w.wait(time.Hour)
-	w.tells("is booked", "up answered gpt-4 as gpt-5: the dearer price is booked")
+	w.tells("as gpt-5", "up answered gpt-4 as gpt-5")
 	for i := range 2 * answersKept {
 		w.settled(1, of("gpt-4", strings.Repeat("x", i+1), row("gpt-5")))
 		w.engine.watchAnswers()
@@ -150,17 +153,17 @@ func TestModelsThatAnswerForOthers(t *testing.T) {
 		t.Errorf("%d are kept", n)
 	}
 	w.wait(25 * time.Hour)
-	w.tells("is booked")
+	w.tells("as gpt-5")
 }
 
 // Of what is under way, what waits and what nobody waits for are told.
 func TestStatusOfWhatIsUnderWay(t *testing.T) {
 	w := newWorld(t)
 	w.setUp()
-	c, s := w.engine.catalog.Load(), control.Status{LeftBehind: 3, Models: 1}
-	if got := w.engine.warnings(c, &s, storage.Status{Admitting: true}, nil, w.clock()); !slices.Equal(got, []string{"3 answers are read to their end for callers who have left"}) {
-		t.Errorf("%q", got)
+	if got := asides(&control.Status{LeftBehind: 3}, false); len(got) != 1 || got[0].Sentence != "3 answers are read to their end for callers who have left" {
+		t.Errorf("%+v", got)
 	}
+	var s control.Status
 	now := w.clock()
 	reserve := func(ctx context.Context, wait time.Duration) error {
 		_, err := w.store.Reserve(ctx, tally.Reservation{ID: tally.NewID("req", now), At: now, ExpiresAt: now.Add(time.Minute), Wait: wait, Since: now,
@@ -186,5 +189,48 @@ func TestStatusOfWhatIsUnderWay(t *testing.T) {
 	cancel()
 	if err := <-done; err == nil {
 		t.Error("it was let in")
+	}
+}
+
+// Requests for models that nobody has are told of to whoever asks, not only on a screen.
+func TestAskedInVain(t *testing.T) {
+	w := newWorld(t)
+	w.setUp()
+	_, key := w.client("Aurora")
+	w.chat(key.Key, "no-such-model")
+	w.chat(key.Key, "no-such-model")
+	w.wait(2 * attentionEvery)
+	for _, x := range do(w, control.EngineStatus, control.None{}).Warnings {
+		if x.Kind == control.WarnAsked {
+			if !strings.HasSuffix(x.Sentence, " for models that do not exist") || x.Gravity != control.Warn {
+				t.Errorf("%+v", x)
+			}
+			return
+		}
+	}
+	t.Error("nothing is said")
+}
+
+// So are requests that failed because providers refuse their owner.
+func TestProvidersRefuseTheirOwner(t *testing.T) {
+	w := newWorld(t)
+	w.setUp()
+	gw := w.engine.catalog.Load().Gateways[0].ID
+	for _, code := range []string{tally.CodeProviderAuth, tally.CodeProviderQuota, tally.CodeNoProvider} {
+		w.settled(2, func(r *tally.Record) { r.Gateway, r.Outcome, r.Status, r.Code = gw, tally.OutcomeFailed, 502, code })
+	}
+	w.wait(2 * attentionEvery)
+	var told []string
+	for _, x := range do(w, control.EngineStatus, control.None{}).Warnings {
+		if x.Kind == control.WarnTurnedDown && x.Gravity == control.Bad {
+			told = append(told, x.Next)
+			if !strings.HasPrefix(x.Sentence, "2 requests failed: ") || x.Detail == "" {
+				t.Errorf("%+v", x)
+			}
+		}
+	}
+	want := []string{"tallygate requests list --filter code:provider_auth", "tallygate requests list --filter code:provider_quota", "tallygate requests list --filter code:no_provider"}
+	if !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
 	}
 }

@@ -1,10 +1,14 @@
 package engine
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -143,34 +147,77 @@ func changeTexts(e *tally.AuditEntry) []string {
 const longestValue = 80
 
 func valueText(field string, raw json.RawMessage) string {
-	var text string
+	text := ""
 	var limits []tally.Limit
-	var length time.Duration
+	var raises []tally.Raise
+	var value any
 	switch {
-	case raw == nil:
-		return "none"
-	case strings.HasSuffix(field, "_ns") && json.Unmarshal(raw, &length) == nil:
-		text = control.FormatSpan(length)
-	case strings.HasSuffix(field, "limits") && json.Unmarshal(raw, &limits) == nil:
-		texts := make([]string, len(limits))
-		for i, l := range limits {
-			texts[i] = l.String()
+	case (strings.HasSuffix(field, "limits") || field == "caps") && json.Unmarshal(raw, &limits) == nil:
+		text = inWords(limits, tally.Limit.String)
+	case field == "raises" && json.Unmarshal(raw, &raises) == nil:
+		text = inWords(raises, func(r tally.Raise) string {
+			return fmt.Sprintf("+%s on %s/%s until %s", r.Metric.Text(r.By), r.Metric, r.Window, minuteText(r.Until))
+		})
+	case raw != nil:
+		d := json.NewDecoder(bytes.NewReader(raw))
+		d.UseNumber()
+		if d.Decode(&value) == nil {
+			text = wordsOf(field, value)
 		}
-		text = strings.Join(texts, " ")
-	case json.Unmarshal(raw, &text) != nil:
-		text = string(raw)
-	}
-	if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
-		text = at.UTC().Format("2006-01-02 15:04 MST")
 	}
 	if r := []rune(text); len(r) > longestValue {
 		return string(r[:longestValue]) + "…"
 	}
-	if text == "" {
-		return "none"
-	}
-	return text
+	return cmp.Or(text, "none")
 }
+
+// wordsOf writes a value of JSON as people read it: lists with blanks between, and of
+// objects what their fields hold.
+func wordsOf(field string, value any) string {
+	switch v := value.(type) {
+	case string:
+		if at, err := time.Parse(time.RFC3339Nano, v); err == nil {
+			return minuteText(at)
+		}
+		return v
+	case json.Number:
+		n, err := v.Int64()
+		switch {
+		case err == nil && strings.HasSuffix(field, "_ns"):
+			return control.FormatSpan(time.Duration(n))
+		case err == nil && strings.HasSuffix(field, "_nano_usd"):
+			return tally.NanoUSD(n).String()
+		}
+		return v.String()
+	case bool:
+		return strconv.FormatBool(v)
+	case []any:
+		return inWords(v, func(x any) string { return wordsOf(field, x) })
+	case map[string]any:
+		return inWords(slices.Sorted(maps.Keys(v)), func(name string) string {
+			inner := name
+			if strings.HasSuffix(field, "_nano_usd") {
+				inner = field // names of amounts
+			}
+			text := wordsOf(inner, v[name])
+			if _, nested := v[name].(map[string]any); nested {
+				return text
+			}
+			return strings.TrimSuffix(strings.TrimSuffix(name, "_nano_usd"), "_ns") + "=" + text
+		})
+	}
+	return ""
+}
+
+func inWords[T any](list []T, text func(T) string) string {
+	out := make([]string, len(list))
+	for i, x := range list {
+		out[i] = text(x)
+	}
+	return strings.Join(out, " ")
+}
+
+func minuteText(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
 
 func (e *Engine) verifyAudit(ctx context.Context, _ control.None) (tally.AuditReport, error) {
 	return e.store.VerifyAudit(ctx)

@@ -74,6 +74,12 @@ func TestUndo(t *testing.T) {
 	}
 	undo := func(entry string) []control.AuditView {
 		t.Helper()
+		said := do(w, control.AuditUndoable, control.UndoChange{Entry: entry})
+		defer func(rev int64) {
+			if is := last(w); is.Undoes != said[len(said)-1].Seq || is.Rev == rev {
+				t.Errorf("%d was undone, and %+v said", is.Undoes, said)
+			}
+		}(last(w).Rev)
 		out := do(w, control.AuditUndo, control.UndoChange{Entry: entry})
 		w.consistent()
 		return out
@@ -123,6 +129,7 @@ func TestUndo(t *testing.T) {
 	refused(w, control.AuditUndo, control.UndoChange{Entry: fmt.Sprint(made.Seq)}, tally.Conflict, "needs it")
 	w.served(key.Key, "sim-small")
 	refused(w, control.AuditUndo, control.UndoChange{}, tally.Conflict, "used since")
+	refused(w, control.AuditUndoable, control.UndoChange{}, tally.Conflict, "used since")
 	do(w, control.KeysRotate, control.RotateKey{PickKey: control.PickKey{Key: string(key.ID)}})
 	refused(w, control.AuditUndo, control.UndoChange{}, tally.Invalid, "secrets")
 	do(w, control.KeysRevoke, control.PickKey{Key: string(key.ID)})
@@ -132,5 +139,34 @@ func TestUndo(t *testing.T) {
 	w.consistent()
 	if r, err := w.store.VerifyAudit(context.Background()); err != nil || !r.OK {
 		t.Errorf("verify: %+v, %v", r, err)
+	}
+}
+
+// Nothing of JSON is left in what people read of a change, whatever field of which thing it
+// is in.
+func TestChangesAreSaidInWords(t *testing.T) {
+	said := func(field, raw string) string { return valueText(field, json.RawMessage(raw)) }
+	for _, tc := range [][3]string{
+		{"raises", `[{"metric":"cost","window":"month","by":9000000000,"until":"2026-12-04T00:00:00Z"}]`, "+9 on cost/month until 2026-12-04 00:00 UTC"},
+		{"raises", `[]`, "none"}, {"caps", `[{"metric":"requests","window":"minute","max":30}]`, "requests=30/minute"}, {"origins", `["https://a.example","https://b.example"]`, "https://a.example https://b.example"},
+		{"aliases", `{"small":"gpt-4.1-mini","big":"gpt-4.1"}`, "big=gpt-4.1 small=gpt-4.1-mini"},
+		{"prices", `[{"from":"2026-12-01T00:00:00Z","input_nano_usd":150000000,"pieces_nano_usd":{"search":10000000}}]`, "from=2026-12-01 00:00 UTC input=0.15 search=0.01"},
+		{"session_ns", "1800000000000", "30m"}, {"enabled", "true", "true"}, {"markup", "1250", "1250"}, {"note", `"say [\"this\"]"`, `say ["this"]`}, {"token", `{"limits":[]}`, "limits="},
+	} {
+		if got := said(tc[0], tc[1]); got != tc[2] {
+			t.Errorf("%s of %s is %q, want %q", tc[1], tc[0], got, tc[2])
+		}
+	}
+	w := newWorld(t)
+	w.setUp()
+	cl, _ := w.client("Aurora", "cost=50/month")
+	do(w, control.ClientsRaise, control.RaiseClient{Client: cl.Slug, RaiseFields: control.RaiseFields{Limit: "cost", By: "9", Until: "friday"}})
+	minted := do(w, control.TokensMint, control.MintToken{TokenFields: control.TokenFields{Requests: "3/day"}})
+	do(w, control.TokensRevoke, control.RevokeToken{Token: minted.Token})
+	entries := do(w, control.AuditList, control.AuditQuery{Limit: 3}).Entries
+	for i, want := range []string{"revoked", "minted", "raises: none → +9 on cost/month until "} {
+		if got := control.AuditTable.Column("change").Get(&entries[i]).Text; !strings.HasPrefix(got, want) {
+			t.Errorf("%s is said as %q, want %q", entries[i].Op, got, want)
+		}
 	}
 }

@@ -32,7 +32,7 @@ func TestAcceptClock(t *testing.T) {
 	ask(http.StatusTooManyRequests) // counted, and not recorded before its minute is over
 	w.wait(-23 * time.Hour)
 	if s := do(w, control.EngineStatus, control.None{}); !warns(s, "behind the last request", "tallygate settings accept-clock") {
-		t.Errorf("warnings %q", s.Warnings)
+		t.Errorf("warnings %+v", s.Warnings)
 	}
 	refused(w, control.SettingsAcceptClock, control.AcceptClock{}, tally.Invalid, "from 2026-11-22 12:07:3", "back to 2026-11-21 13:07:30 UTC, by 23.0 h", "accept-clock --yes")
 	held := tally.Reservation{ID: "req_held", At: w.engine.clock(), ExpiresAt: w.engine.clock().Add(time.Hour), Draft: tally.Record{Client: "cl_x"}}
@@ -51,7 +51,7 @@ func TestAcceptClock(t *testing.T) {
 	}
 	s := do(w, control.EngineStatus, control.None{})
 	if warns(s, "behind the last request") || s.ClockLag != 0 {
-		t.Errorf("lag %v, warnings %q", s.ClockLag, s.Warnings)
+		t.Errorf("lag %v, warnings %+v", s.ClockLag, s.Warnings)
 	}
 	if !strings.Contains(w.log.String(), "the machine's clock was accepted") {
 		t.Error("nothing of it is in the log")

@@ -9,6 +9,7 @@
 //	engine/gateway  ◄─ assembles ─  engine  ── implements ──►  engine/control
 //	 │    │    │                        │
 //	 │    │    └─ engine/auth ─► token  ├─ views ◄─ engine/feed ◄─ records ─ storage
+//	 │    │       engine/gateway ─► providers/dialect/{chat, responses, messages, ollama}
 //	 │    └────── engine/route ─► providers/{openai ─► transport, sim}
 //	 └─────────── engine/meter ─► storage ◄─ storage/{badgerdb ─► ledger, memory}
 //
@@ -31,18 +32,23 @@
 //     immutable picture of all entities for the whole request; of an access
 //     token the signature, the time, revocation, page and country are checked, in
 //     this order (auth, token).
-//  2. What is asked: one pass over the raw body finds the few fields that
-//     matter, what bounds the prompt, and what costs beside tokens; nothing is
-//     decoded or encoded again (providers.Envelope).
+//  2. What is asked: one pass over the raw body finds the few fields of its dialect
+//     that matter, what bounds the prompt, and what costs beside tokens; nothing else
+//     is decoded or encoded again (providers.Envelope).
 //  3. Who may answer: upstreams in the gateway's order (route), less those whose
-//     price for what is asked is not known.
-//  4. Is there room: the most that the request can use is held on every counter
-//     that limits it, all or none, and written down before anything is sent
-//     (meter, storage). What only requests in flight hold is waited for, and then
+//     price for what is asked is not known; of another model if the owner has a rule
+//     for budgets that run low. For those that do not speak the caller's dialect the
+//     request is written anew in theirs (gateway's form, providers/dialect), and their
+//     answer is turned back as it leaves.
+//  4. Is there room: the most that the request can use in any of its forms is held on
+//     every counter that limits it, all or none, and written down before anything is
+//     sent (meter, storage). What only requests in flight hold is waited for, and then
 //     everything from step 1 on is looked at anew.
-//  5. Ask: the next upstream only while nothing has reached the caller
-//     (providers). One that may have been charged keeps its hold; the next one
-//     takes another.
+//  5. Ask: the lanes of a course, which are upstreams with an API key each, what is
+//     not well last (route); the next one only while nothing has reached the caller
+//     (providers). A model that is at a cap is passed over: its caps are charged when
+//     it is chosen. One that may have been charged keeps its hold; the next one takes
+//     another. Where all have turned the request away at no cost, it goes round again.
 //  6. Relay: bytes pass through; usage is read as it passes (providers.Body). A
 //     caller that leaves ends the relay, not the call.
 //  7. Settle: the hold is replaced by the truth, or by what was held where nobody
@@ -91,6 +97,10 @@
 //
 //	go test -run '^$' -bench Forward -benchtime 5x ./engine/gateway
 //
+// Responses and messages that pass to an upstream of the same dialect cost what chat
+// completions do, per request and per event: the difference is smaller than that of two
+// runs.
+//
 // An access token costs 0.7 µs and one allocation when it was seen lately, 10 µs
 // and 20 otherwise, and the keyed hash of the visitor's address 1.6 µs and 9; one
 // that nobody signed 4 µs and no disk.
@@ -103,14 +113,21 @@
 // them, profile-guided builds, a rarer collector and Badger's managed mode were
 // tried, and none of them helps.
 //
-// The program as a whole starts in 29 ms (`serve` to the first answer of
-// /readyz), takes 22 MB when idle and about 1 % of a core, most of it Badger's
+// The program as a whole starts in 66 to 97 ms (`serve` to the first answer of
+// /readyz), takes 33 MB when idle and about 1 % of a core, most of it Badger's
 // compactors, which look 40 times a second whether there is something to do; after
 // half a minute at ten thousand requests a second it has 94 MB, a third of that
 // mapped files. That is with the desktop's profile, which is the terminal's; serve
 // takes the server's, whose caches may have some hundred megabytes. 10,000 idle
 // connections cost 0.5 % of a core beside that and 20 kB each. A stream that waits for
-// its model keeps 34 kB alive, two thirds of them buffers and stacks of net/http.
+// its model keeps 36 kB alive, two thirds of them buffers and stacks of net/http; with
+// 8,000 of them serve has 337 MB. When a caller leaves a stream, its upstream is closed
+// within 0.2 ms, 99 of 100 within 1 ms, where it is to be closed.
 //
-//	go test -run '^$' -bench Streams -benchtime 1x ./engine/gateway
+//	go test -run '^$' -bench 'Streams|Leaving' -benchtime 1x ./engine/gateway
+//
+// The health of an upstream with a key is known in 45 ns, and kept up in 60; to order
+// three upstreams with three keys each takes 2 µs.
+//
+//	go test -run '^$' -bench Plot ./engine/route
 package engine

@@ -44,7 +44,13 @@ type Options struct {
 	Data          string // where the store is, for people
 	// Stop tells the process to end, now or once requests under way have finished. It
 	// does not wait. It is nil where nobody may end the process.
-	Stop func(now bool)
+	Stop    func(now bool)
+	Backups Backups
+	// Upgrade tells the process to become the program that lies in its place, and says which
+	// version that is. It does not wait. It is nil where nobody may.
+	Upgrade func(context.Context) (version string, err error)
+	// Certificates tells what client apps are served HTTPS with; nil where they are not.
+	Certificates func(context.Context) []control.Certificate
 	// Countries is the country database of package assets; without it, and
 	// without one of the owner's, no country is known.
 	Countries []byte
@@ -69,17 +75,19 @@ type Engine struct {
 	routing  atomic.Pointer[tally.Catalog]   // the catalog the router is made for: ahead of catalog during a change
 	revision atomic.Pointer[revision]        // of catalog
 	checked  atomic.Pointer[control.Checked] // nil before the first night
+	backedUp atomic.Pointer[control.Backups] // nil where no backups are scheduled
 	baseURL  atomic.Pointer[string]          // nil while the public plane is down
 
-	countries atomic.Pointer[geo.DB] // nil if there is none
-	verifier  *auth.Verifier
-	router    *route.Router
-	meter     *meter.Meter
-	gateway   *gateway.Server
-	attention attention
-	answers   answers
-	refused   refusedCounts
-	control   *control.Server
+	countries  atomic.Pointer[geo.DB] // nil if there is none
+	verifier   *auth.Verifier
+	router     *route.Router
+	meter      *meter.Meter
+	gateway    *gateway.Server
+	attention  attention // what the last day tells
+	latest     attention // what the last minutes tell
+	answers    answers
+	limitWatch limitWatch
+	control    *control.Server
 }
 
 // New assembles an engine over an open store. It serves nothing yet: the caller
@@ -136,6 +144,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	}
 	e.use(tally.NewCatalog(rev, entities))
 	e.openCountries(e.catalog.Load().Settings.CountryFile)
+	e.lookForBackups()
 	e.handle()
 	return e, nil
 }
@@ -148,7 +157,7 @@ func (e *Engine) assemble() {
 	e.meter = meter.New(meter.Options{Store: e.store, Hash: e.sealer.Hash, Logger: e.log})
 	e.gateway = gateway.New(gateway.Options{
 		Catalog: e.catalog.Load, Verifier: e.verifier, Country: e.country, Router: e.router, Meter: e.meter, Clock: e.clock, Revision: e.untilChange,
-		SDK: e.opts.SDK, Page: e.opts.Page, Bodies: e.opts.Bodies, Ready: e.ready, Logger: e.log, Version: e.opts.Version,
+		SDK: e.opts.SDK, Page: e.opts.Page, Bodies: e.opts.Bodies, Ready: e.ready, Health: e.parts, Logger: e.log, Version: e.opts.Version,
 	})
 	e.control = control.NewServer(e.events)
 	e.control.Logger = e.log

@@ -14,6 +14,7 @@ import (
 // arithmetic and screens whole.
 const (
 	maxInFlight     = 100_000
+	maxWeight       = 1000
 	maxListed       = 500 // origins, models or aliases of one thing
 	maxSession      = 366 * 24 * time.Hour
 	maxGrace        = 90 * 24 * time.Hour

@@ -185,6 +185,13 @@ func clientSlug(c *tally.Catalog, id tally.ID) string {
 	return deletedOr(c, id)
 }
 
+func clientName(c *tally.Catalog, id tally.ID) string {
+	if cl := c.Client(id); cl != nil {
+		return cl.Name
+	}
+	return deletedOr(c, id)
+}
+
 func gatewaySlug(c *tally.Catalog, id tally.ID) string {
 	if g := c.Gateway(id); g != nil {
 		return g.Slug

@@ -99,6 +99,8 @@ func setGateway(c *tally.Catalog, gw *tally.Gateway, f *control.GatewayFields, n
 		setNotBefore(&gw.NotBefore, f.NotBefore, now, gw.TimeZone),
 		set(&gw.MaxBodyBytes, f.MaxBody, between[int64]("the bytes of a request", 0, tally.MaxBodyBytes)),
 		set(&gw.VisitorMaxBodyBytes, f.VisitorMaxBody, between[int64]("the bytes of a visitor's request", 0, tally.MaxBodyBytes)),
+		setLanding(c, &gw.Landing, f.LandingBelow, f.LandingModel, gw.Aliases),
+		set(&gw.TryLonger, f.TryLonger, nil),
 		set(&gw.Enabled, f.Enabled, nil),
 	); err != nil {
 		return err

@@ -255,7 +255,7 @@ func (e *Engine) viewKeys(ctx context.Context, c *tally.Catalog, only string, ke
 			return nil, err
 		}
 		v := control.KeyView{
-			Key: *k, ClientSlug: clientSlug(c, k.Client), Masked: k.Masked(), State: keyState(k, now),
+			Key: *k, ClientSlug: clientSlug(c, k.Client), ClientName: clientName(c, k.Client), Masked: k.Masked(), State: keyState(k, now),
 			LimitStates: states, LastUsedAt: used[i],
 		}
 		of := sums(calendar(gw.ID), string(k.ID))

@@ -60,6 +60,8 @@ func setModel(m *tally.Model, f *control.ModelFields, zone *time.Location, now t
 		set(&m.ContextTokens, f.ContextTokens, between[int64]("the context", 0, maxModelTokens)),
 		set(&m.MaxOutputTokens, f.MaxOutputTokens, between[int64]("the longest answer", 0, maxModelTokens)),
 		set(&m.ImageTokens, f.ImageTokens, between[int64]("the tokens of a picture", 0, maxModelTokens)),
+		setCaps(m, f.Caps),
+		set(&m.MaxInFlight, f.MaxInFlight, between("the requests at the same time", 0, maxInFlight)),
 		set(&m.AllowExtras, f.AllowExtras, nil),
 		set(&m.Enabled, f.Enabled, nil),
 	); err != nil {
@@ -69,6 +71,17 @@ func setModel(m *tally.Model, f *control.ModelFields, zone *time.Location, now t
 		m.Upstream = ""
 	}
 	return setPrices(m, f.Prices, f.PriceFrom, zone, now)
+}
+
+// setCaps applies edits to what a model's provider allows: nobody's money counts there.
+func setCaps(m *tally.Model, edits []tally.LimitEdit) error {
+	for _, e := range edits {
+		if e.Metric != tally.Requests && e.Metric != tally.TokensIO || e.Warn {
+			return tally.Errorf(tally.Invalid, "%s is not a cap of a provider", e).
+				WithHint("caps are of requests and tokens, like requests=30/minute or tokens=500k/day")
+		}
+	}
+	return setLimits(&m.Caps, nil, edits)
 }
 
 func (e *Engine) updateModel(ctx context.Context, in control.UpdateModel) (control.ModelChanged, error) {
@@ -133,7 +146,7 @@ func (e *Engine) listModels(ctx context.Context, in control.ListModels) ([]contr
 			found = append(found, m)
 		}
 	}
-	views, err := e.viewModels(ctx, c, "", found)
+	views, err := e.viewModels(ctx, c, nil, found)
 	if err != nil {
 		return nil, err
 	}
@@ -158,29 +171,32 @@ func (e *Engine) showModel(ctx context.Context, in control.PickModel) (control.M
 	if err != nil {
 		return control.ModelView{}, err
 	}
-	views, err := e.viewModels(ctx, c, m.Name, []*tally.Model{m})
+	views, err := e.viewModels(ctx, c, m, []*tally.Model{m})
 	if err != nil {
 		return control.ModelView{}, err
 	}
 	return views[0], nil
 }
 
-// viewModels tells how models stand; only is the name of the one, if it is one.
-func (e *Engine) viewModels(ctx context.Context, c *tally.Catalog, only string, models []*tally.Model) ([]control.ModelView, error) {
+// viewModels tells how models stand; only is the one, if it is one.
+func (e *Engine) viewModels(ctx context.Context, c *tally.Catalog, only *tally.Model,
+	models []*tally.Model) ([]control.ModelView, error) {
 	now := e.clock()
-	calendar := commonCalendar(c, now)
-	sums, err := e.spending(ctx, tally.ByModel, only, now, calendar)
+	month := thisMonth(commonCalendar(c, now))
+	sums, err := e.modelSums(ctx, only, now, month, now.Add(-shownSpan))
 	if err != nil {
 		return nil, err
 	}
 	zone := ownerZone(c).String()
 	out := make([]control.ModelView, 0, len(models))
 	for _, m := range models {
-		v := control.ModelView{Model: *m, ProviderName: providerName(c, m.Provider), Zone: zone}
-		of := sums(calendar, m.Name)
-		v.MonthSince, v.Month, v.Last30Days = of.since, of.month, of.last
-		if rates, ok := tally.PriceAt(m.Prices, now, 0); ok {
-			v.Priced, v.InputUSD, v.OutputUSD = true, rates.Of[tally.ClassInput].String(), rates.Of[tally.ClassOutput].String()
+		v := control.ModelView{Model: *m, ProviderName: providerName(c, m.Provider), Zone: zone, MonthSince: month}
+		v.Month, v.Last30Days = control.NewSums(sums[0].of(m)), control.NewSums(sums[1].of(m))
+		v.ElsewhereNanoUSD = sums[1].elsewhere(m).Cost
+		if q := tally.QuoteAt(m.Prices, now, "", 0); q.Row != nil {
+			if v.Priced = true; q.Row.PricesTokens() {
+				v.InputUSD, v.OutputUSD = q.Of[tally.ClassInput].String(), q.Of[tally.ClassOutput].String()
+			}
 		}
 		out = append(out, v)
 	}

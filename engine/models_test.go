@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -108,10 +109,49 @@ func TestModels(t *testing.T) {
 	}
 	do(w, control.ModelsDelete, pick)
 	refused(w, control.ModelsShow, pick, tally.NotFound, "gpt-mini")
-	if v := do(w, control.ModelsShow, control.PickModel{Model: "big"}); v.ProviderName != "sim" || v.Last30Days.Requests != 2 {
+	if v := do(w, control.ModelsShow, control.PickModel{Model: "big"}); v.ProviderName != "sim" || v.Last30Days.Requests != 1 {
 		t.Errorf("shown %+v", v)
 	}
 	w.consistent()
+}
+
+// Two providers have a model of one name, and one of them costs nothing: each row has what
+// its provider answered. What nobody knows the provider of is in neither, and is told.
+func TestModelsOfOneNameHaveSumsOfTheirOwn(t *testing.T) {
+	w := newWorld(t)
+	key := w.setUp().Key
+	w.provider("paid", newUpstream(w))
+	dear := do(w, control.ModelsCreate, control.CreateModel{Provider: "paid", Name: "both", ModelFields: control.ModelFields{Prices: []control.PriceField{price("input", "10"), price("output", "0")}}})
+	do(w, control.ModelsCreate, control.CreateModel{Provider: "sim", Name: "both", ModelFields: control.ModelFields{Enabled: to(false)}})
+	w.served(key, "both")
+	w.served(key, "both")
+	do(w, control.AuditUndo, control.UndoChange{}) // it was never used, though its name was
+	free := do(w, control.ModelsCreate, control.CreateModel{Provider: "sim", Name: "both"})
+	do(w, control.ModelsDisable, control.PickModel{Model: string(dear.ID)})
+	w.served(key, "both")
+	w.settled(1, func(r *tally.Record) { r.Model, r.Outcome, r.Cost = "both", tally.Lost, 7 })
+
+	total := tally.NanoUSD(0)
+	for _, r := range do(w, control.UsageShow, control.UsageQuery{By: "model"}).Rows {
+		if r.Name == "both" {
+			total = r.CostNanoUSD
+		}
+	}
+	paid, none := do(w, control.ModelsShow, control.PickModel{Model: string(dear.ID)}), do(w, control.ModelsShow, control.PickModel{Model: string(free.ID)})
+	for _, v := range do(w, control.ModelsList, control.ListModels{}) {
+		if v.ID == paid.ID && !reflect.DeepEqual(v, paid) || v.ID == none.ID && !reflect.DeepEqual(v, none) {
+			t.Errorf("listed %+v", v)
+		}
+	}
+	if paid.Month.Requests != 2 || paid.Month.CostNanoUSD != 20_000_000 || paid.Month != paid.Last30Days {
+		t.Errorf("the one that costs: %+v, %+v", paid.Month, paid.Last30Days)
+	}
+	if none.Month.Requests != 1 || none.Month.CostNanoUSD != 0 {
+		t.Errorf("the free one: %+v", none.Month)
+	}
+	if paid.ElsewhereNanoUSD != 7 || paid.Month.CostNanoUSD+none.Month.CostNanoUSD+paid.ElsewhereNanoUSD != total {
+		t.Errorf("under the name %d; at providers %d and %d; elsewhere %d", total, paid.Month.CostNanoUSD, none.Month.CostNanoUSD, paid.ElsewhereNanoUSD)
+	}
 }
 
 func TestImportIsBounded(t *testing.T) {

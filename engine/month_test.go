@@ -20,10 +20,11 @@ func TestMonths(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	m := do(w, control.ModelsShow, control.PickModel{Model: "sim-small"})
 	spend := func(at time.Time, cost, credits tally.NanoUSD) {
 		w.wait(at.Sub(w.clock()))
 		w.settled(1, func(r *tally.Record) {
-			r.Gateway, r.Client, r.Key, r.Model, r.Cost, r.Credits = gw.ID, cl.ID, key.ID, "sim-small", cost, credits
+			r.Gateway, r.Client, r.Key, r.Provider, r.Model, r.Cost, r.Credits = gw.ID, cl.ID, key.ID, m.Provider, m.Name, cost, credits
 		})
 	}
 	begins := time.Date(2026, 12, 15, 0, 0, 0, 0, kathmandu)
@@ -43,7 +44,7 @@ func TestMonths(t *testing.T) {
 		}
 	}
 	k, g := do(w, control.KeysList, control.ListKeys{Client: cl.Slug})[0], do(w, control.GatewaysShow, control.Named{Name: gw.Slug})
-	m := do(w, control.ModelsShow, control.PickModel{Model: "sim-small"})
+	m = do(w, control.ModelsShow, control.PickModel{Model: "sim-small"})
 	if k.Month != v.Month || g.Month != v.Month || m.Month != v.Month {
 		t.Errorf("key %+v\ngateway %+v\nmodel %+v\nwant %+v", k.Month, g.Month, m.Month, v.Month)
 	}

@@ -16,6 +16,8 @@ func (e *Engine) handle() {
 	control.Handle(s, control.EngineSeconds, e.seconds)
 	control.Handle(s, control.EngineSetup, e.setup)
 	control.Handle(s, control.EngineStop, e.stop)
+	control.Handle(s, control.EngineUpgrade, e.upgrade)
+	control.HandleStream(s, control.BackupCreate, e.backup)
 	control.Handle(s, control.EngineTry, e.try)
 	control.Handle(s, control.EngineVerify, e.verify)
 	control.Handle(s, control.SettingsShow, e.showSettings)
@@ -70,6 +72,7 @@ func (e *Engine) handle() {
 	control.Handle(s, control.ModelsDelete, e.deleteModel)
 	control.Handle(s, control.ModelsEnable, e.modelSwitch(true))
 	control.Handle(s, control.ModelsDisable, e.modelSwitch(false))
+	control.Handle(s, control.ModelsRoute, e.routeModel)
 	control.Handle(s, control.ModelsImport, e.refreshModels)
 
 	control.Handle(s, control.UsageShow, e.showUsage)
@@ -78,6 +81,7 @@ func (e *Engine) handle() {
 
 	control.Handle(s, control.AuditList, e.listAudit)
 	control.Handle(s, control.AuditVerify, e.verifyAudit)
+	control.Handle(s, control.AuditUndoable, e.undoable)
 	control.Handle(s, control.AuditUndo, e.undo)
 }
 

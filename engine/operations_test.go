@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -33,11 +34,14 @@ func declared(t *testing.T) (names []string) {
 			if !ok {
 				return true
 			}
-			generic, ok := lit.Type.(*ast.IndexListExpr)
-			if !ok {
-				return true
+			var generic ast.Expr
+			switch t := lit.Type.(type) {
+			case *ast.IndexListExpr:
+				generic = t.X
+			case *ast.IndexExpr:
+				generic = t.X
 			}
-			if id, ok := generic.X.(*ast.Ident); ok && id.Name == "Op" {
+			if id, ok := generic.(*ast.Ident); ok && (id.Name == "Op" || id.Name == "Stream") {
 				name, err := strconv.Unquote(lit.Elts[0].(*ast.BasicLit).Value)
 				if err != nil {
 					t.Fatal(err)
@@ -57,6 +61,13 @@ func TestEveryOperationIsImplemented(t *testing.T) {
 		t.Fatal(err)
 	}
 	var implemented []string
+	for _, info := range infos {
+		for _, f := range info.Input {
+			if f.Help == "" && f.Flag != "" {
+				t.Errorf("the field %s of %s has no help", f.Name, info.Name)
+			}
+		}
+	}
 	for _, info := range infos {
 		implemented = append(implemented, info.Name)
 	}
@@ -106,6 +117,9 @@ func TestBadInputIsNeverADefect(t *testing.T) {
 				before := w.engine.catalog.Load().Rev
 				var out json.RawMessage
 				err := w.owner.Call(context.Background(), info.Name, map[string]any{f.Name: v}, &out)
+				if info.Output == "bytes" {
+					err = w.owner.Stream(context.Background(), info.Name, map[string]any{f.Name: v}, io.Discard)
+				}
 				if code := tally.CodeOf(err); code == tally.Internal || code == tally.Unavailable || code == tally.Corrupt {
 					t.Errorf("%s(%s=%.60v): %s: %v", info.Name, f.Name, v, code, err)
 				}

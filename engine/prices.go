@@ -80,9 +80,6 @@ func follow(p, was, plain *tally.Price) {
 	}
 }
 
-// metered are the pieces that requests are charged for.
-var metered = []tally.Piece{tally.Search}
-
 // editPrice puts the owner's figures into a row.
 func editPrice(p *tally.Price, edits []control.PriceField) error {
 	given := map[string]bool{}
@@ -101,10 +98,10 @@ func editPrice(p *tally.Price, edits []control.PriceField) error {
 			*p.Rate(class) = &amount
 		case e.Class == "request":
 			p.Request = amount
-		case slices.Contains(metered, piece):
+		case piece.Metered():
 			pieces := map[tally.Piece]tally.NanoUSD{piece: amount}
 			for name, each := range p.Pieces { // the map is of the row that this one follows
-				if name != piece {
+				if name != piece && !(ofSound(name) && ofSound(piece)) {
 					pieces[name] = each
 				}
 			}
@@ -115,14 +112,19 @@ func editPrice(p *tally.Price, edits []control.PriceField) error {
 				names = append(names, c.String())
 			}
 			return tally.Errorf(tally.Invalid, "%q is not a class of price", e.Class).
-				WithHint("one of %s, in USD per million tokens; request, in USD per call; search, in USD each", strings.Join(names, ", "))
+				WithHint("one of %s, in USD per million tokens; request, in USD per call; search, in USD each, and so image, character, query, second and hour; image_high or image_1024x1536 for one quality or size", strings.Join(names, ", "))
 		}
 	}
 	if !p.Priced() {
-		return tally.Errorf(tally.Invalid, "a price needs a rate for input or output").WithHint("--price input=0 says that tokens cost nothing")
+		return tally.Errorf(tally.Invalid, "a price needs a rate for input or output, or one by the piece").
+			WithHint("--price input=0 says that tokens cost nothing; --price image=0.04, character=0.000015 and second=0.0001 are of what is made, spoken and written down")
 	}
 	return nil
 }
+
+// ofSound reports whether a piece is a length of sound: of two prices of the same only one
+// can be right.
+func ofSound(p tally.Piece) bool { return p == tally.SoundSecond || p == tally.SoundHour }
 
 // ownerZone is the zone in which days are that the owner names where no gateway is
 // meant: that of the oldest gateway.

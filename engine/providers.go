@@ -16,9 +16,15 @@ import (
 func (e *Engine) listKinds(context.Context, control.None) ([]control.ProviderKindView, error) {
 	var out []control.ProviderKindView
 	for _, k := range e.opts.Kinds {
-		out = append(out, control.ProviderKindView{Kind: k.Name, Title: k.Title, BaseURL: k.BaseURL, EnvKey: k.EnvKey, Local: k.Local})
+		out = append(out, ViewKind(&k))
 	}
 	return out, nil
+}
+
+// ViewKind presents a kind of provider.
+func ViewKind(k *providers.Kind) control.ProviderKindView {
+	return control.ProviderKindView{Kind: k.Name, Title: k.Title, BaseURL: k.BaseURL, EnvKey: k.EnvKey, KeyURL: k.KeyURL, Free: k.FreeTier, Local: k.Local,
+		Dialects: k.DialectNames("")}
 }
 
 // createProvider adds an upstream account. It is stored even if its models
@@ -80,7 +86,8 @@ func (e *Engine) newProvider(c *tally.Catalog, in *control.CreateProvider, now t
 		return nil, nil, tally.Errorf(tally.Invalid, "a provider of kind %s needs a base URL", kind.Name).WithHint("--base-url, like https://llm.example.com/v1")
 	}
 	if kind.EnvKey != "" && len(keys) == 0 && p.BaseURL == kind.BaseURL {
-		return nil, nil, tally.Errorf(tally.Invalid, "%s answers nobody without an API key", kind.Title).WithHint("--api-key-env %s, or --api-key-stdin", kind.EnvKey)
+		return nil, nil, tally.Errorf(tally.Invalid, "%s answers nobody without an API key", kind.Title).
+			WithHint("make one at %s, and give it with --api-key-env %s or --api-key-stdin", kind.KeyURL, kind.EnvKey)
 	}
 	return p, keys, e.tryOut(p, keys)
 }
@@ -120,6 +127,7 @@ func (e *Engine) setProvider(p *tally.Provider, f *control.ProviderFields) ([]st
 		set(&p.ChunkTimeout, f.ChunkTimeout, during("the chunk timeout", shortest, maxTimeout)),
 		set(&p.Timeout, f.Timeout, during("the timeout", shortest, maxTimeout)),
 		set(&p.MaxInFlight, f.MaxInFlight, between("the requests at the same time", 0, maxInFlight)),
+		set(&p.Weight, f.Weight, between("the weight", 0, maxWeight)),
 		set(&p.CostBy, f.CostBy, nil),
 		set(&p.Enabled, f.Enabled, nil),
 	); err != nil {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -100,6 +101,10 @@ func (e *Engine) raise(ctx context.Context, in *control.RaiseFields, find func(*
 
 func newRaise(limit tally.Limit, others []tally.Raise, in *control.RaiseFields, cal control.Calendar) (tally.Raise, error) {
 	r := tally.Raise{Metric: limit.Metric, Window: limit.Window}
+	if strings.TrimSpace(in.By) == "" {
+		return r, tally.Errorf(tally.Invalid, "say by how much %s/%s is raised", limit.Metric, limit.Window).
+			WithHint("--by 20, 5k or 2M, or none to end its raises")
+	}
 	var err error
 	if r.By, err = limit.Metric.Parse(strings.TrimSpace(in.By)); err != nil || r.By <= 0 {
 		return r, tally.Errorf(tally.Invalid, "%q is not what %s can be raised by", shown(in.By), limit.Metric).WithHint("an amount like 20, 5k or 2M, or none to end its raises")
@@ -121,14 +126,14 @@ func newRaise(limit tally.Limit, others []tally.Raise, in *control.RaiseFields, 
 }
 
 // namedLimit finds a limit by its metric and window, or by its metric alone where
-// there is one of it: "cost/month", "cost".
+// there is one of it: "cost/month", "cost"; "" is the only one there is.
 func namedLimit(limits []tally.Limit, name string) (tally.Limit, error) {
 	name = strings.TrimSpace(name)
 	var found []tally.Limit
 	var known []string
 	for _, l := range limits {
 		full := string(l.Metric) + "/" + l.Window.String()
-		if known = append(known, full); name == full || name == string(l.Metric) {
+		if known = append(known, full); name == full || name == string(l.Metric) || name == "" {
 			found = append(found, l)
 		}
 	}
@@ -138,7 +143,8 @@ func namedLimit(limits []tally.Limit, name string) (tally.Limit, error) {
 	case len(limits) == 0:
 		return tally.Limit{}, tally.Errorf(tally.NotFound, "there are no limits here").WithHint("nothing needs to be raised; see also the limits of the client and the gateway")
 	case len(found) > 1:
-		return tally.Limit{}, tally.Errorf(tally.Invalid, "there are several limits on %s", name).WithHint("say which: %s", strings.Join(known, ", "))
+		return tally.Limit{}, tally.Errorf(tally.Invalid, "there are several limits on %s", cmp.Or(name, "it")).
+			WithHint("say which: %s", strings.Join(known, ", "))
 	}
 	return tally.Limit{}, tally.Errorf(tally.NotFound, "there is no limit %q", shown(name)).WithHint("there is %s", strings.Join(known, ", "))
 }

@@ -100,3 +100,20 @@ func TestRaise(t *testing.T) {
 		refused(w, control.ClientsRaise, c.in, c.code, c.words)
 	}
 }
+
+// What is raised is named by the error, not only the form of the command.
+func TestRaiseNamesTheLimits(t *testing.T) {
+	w := newWorld(t)
+	w.setUp()
+	cl, _ := w.client("Aurora", "cost=50/month", "requests=60/minute")
+	raise := func(client string) control.RaiseClient {
+		return control.RaiseClient{Client: client, RaiseFields: control.RaiseFields{By: "9", Until: "friday"}}
+	}
+	refused(w, control.ClientsRaise, raise(cl.Slug), tally.Invalid, "cost/month, requests/minute")
+	refused(w, control.ClientsRaise, raise("auror"), tally.NotFound, "aurora")
+	one, _ := w.client("Borealis", "cost=50/month")
+	if s := do(w, control.ClientsRaise, raise(one.Slug)); s.Max != 59e9 {
+		t.Errorf("the only limit is %+v", s)
+	}
+	refused(w, control.ClientsRaise, control.RaiseClient{Client: one.Slug, RaiseFields: control.RaiseFields{Until: "friday"}}, tally.Invalid, "--by 20")
+}

@@ -108,7 +108,9 @@ func (e *Engine) bucketOf(ctx context.Context, dim tally.Dim, from time.Time, fi
 // refusalsIn yields the refusals by a limit in a bucket, the latest first, while more
 // returns true.
 func (e *Engine) refusalsIn(ctx context.Context, dim tally.Dim, bucket time.Time, more func(*tally.Record) bool) error {
-	q := storage.RecordQuery{Since: bucket, Until: bucket.Add(tally.Bucket), Outcome: tally.OutcomeLimited, Limit: 1000}
+	q := storage.RecordQuery{
+		Since: bucket, Until: bucket.Add(tally.Bucket), Outcomes: []tally.Outcome{tally.OutcomeLimited}, Limit: 1000,
+	}
 	kind, id := tally.Subject(dim[0]).Split()
 	switch kind {
 	case "gateway":

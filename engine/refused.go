@@ -1,10 +1,7 @@
 package engine
 
 import (
-	"cmp"
 	"context"
-	"slices"
-	"sync"
 	"time"
 
 	"tallygate/engine/auth"
@@ -125,6 +122,7 @@ func (r *refusing) byLimit(ctx context.Context, p *tally.Principal, kind string,
 		out := &control.RefusedNow{
 			Of: kind, Name: name, Limit: limitName(*s, r.c.Zone(p.Gateway.ID)), Metric: s.Metric, Used: s.Used, Max: s.Max,
 			Since: x.First, Count: x.Count, LastAt: x.Last, Until: resetsAt(*s), Sentence: r.meter.Sentence(r.c, p, s, max(x.Need, 1), r.now),
+			Raise: raiseLine(kind, id, name, s),
 		}
 		if x.Count == 0 {
 			var err error
@@ -135,87 +133,4 @@ func (r *refusing) byLimit(ctx context.Context, p *tally.Principal, kind string,
 		return out, nil
 	}
 	return nil, nil
-}
-
-// countedFor is how long the counts of what is refused hold, unless something changes:
-// status is asked for twice a second.
-const countedFor = 2 * time.Second
-
-// refusedCounts are the counts as they were found last.
-type refusedCounts struct {
-	mu  sync.Mutex // guards the fields that follow
-	at  time.Time
-	rev int64
-	control.RefusedCounts
-	warnings []string
-}
-
-// countRefused counts what is refused by limits of its own, and names those with the
-// most refusals.
-func (e *Engine) countRefused(ctx context.Context, c *tally.Catalog, now time.Time) (control.RefusedCounts, []string, error) {
-	known := &e.refused
-	known.mu.Lock()
-	defer known.mu.Unlock()
-	if age := now.Sub(known.at); known.rev == c.Rev && !known.at.IsZero() && 0 <= age && age < countedFor {
-		return known.RefusedCounts, known.warnings, nil
-	}
-	r := e.refusing(c, now)
-	type refused struct {
-		of   *control.RefusedNow
-		name string
-		zone *time.Location
-	}
-	var all []refused
-	var out control.RefusedCounts
-	count := func(n *int, p *tally.Principal, kind string, id tally.ID, name func() string, limits []tally.Limit) error {
-		if len(limits) == 0 {
-			return nil
-		}
-		found, err := r.byLimit(ctx, p, kind, id, "", limits, nil)
-		if found != nil {
-			*n++
-			all = append(all, refused{found, name(), c.Zone(p.Gateway.ID)})
-		}
-		return err
-	}
-	for _, gw := range c.Gateways {
-		if !gw.Enabled {
-			continue
-		}
-		if err := count(&out.Gateways, &tally.Principal{Gateway: gw}, "gateway", gw.ID, func() string { return gw.Slug }, gw.Limits); err != nil {
-			return out, nil, err
-		}
-		for _, t := range e.tokensOf(c, gw) {
-			p := &tally.Principal{Gateway: gw, Token: t, Visitor: true}
-			if auth.OfToken(c, p, now) != nil {
-				continue
-			}
-			if err := count(&out.Tokens, p, "token", tally.ID(t.Name()), func() string { return t.ID }, t.Limits); err != nil {
-				return out, nil, err
-			}
-		}
-	}
-	for _, cl := range c.Clients {
-		if gw := c.Gateway(cl.Gateway); gw != nil && cl.Status == tally.Active {
-			if err := count(&out.Clients, &tally.Principal{Gateway: gw, Client: cl}, "client", cl.ID, func() string { return cl.Slug }, cl.Limits); err != nil {
-				return out, nil, err
-			}
-		}
-	}
-	for _, k := range c.Keys {
-		if len(k.Limits) == 0 {
-			continue
-		}
-		if p, refusal := auth.PrincipalOf(c, k, now); refusal == nil {
-			if err := count(&out.Keys, p, "key", k.ID, func() string { return keyName(c, k) }, k.Limits); err != nil {
-				return out, nil, err
-			}
-		}
-	}
-	slices.SortStableFunc(all, func(a, b refused) int { return cmp.Compare(b.of.Count, a.of.Count) })
-	known.at, known.rev, known.RefusedCounts, known.warnings = now, c.Rev, out, nil
-	for _, x := range all[:min(len(all), maxWarned)] {
-		known.warnings = append(known.warnings, x.of.Line(x.name, x.zone))
-	}
-	return out, known.warnings, nil
 }

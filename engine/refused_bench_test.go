@@ -43,8 +43,8 @@ func BenchmarkClientsList(b *testing.B) {
 	})
 	b.Run("count", func(b *testing.B) {
 		for b.Loop() {
-			w.engine.refused.at = noon.AddDate(-1, 0, 0)
-			if _, _, err := w.engine.countRefused(ctx, w.engine.catalog.Load(), noon); err != nil {
+			w.engine.limitWatch.at = noon.AddDate(-1, 0, 0)
+			if _, _, err := w.engine.watchLimits(ctx, w.engine.catalog.Load(), noon); err != nil {
 				b.Fatal(err)
 			}
 		}

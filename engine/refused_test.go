@@ -54,8 +54,12 @@ func TestRefusedNow(t *testing.T) {
 			}
 		}
 		s := do(w, control.EngineStatus, control.None{})
-		if s.Refused != (control.RefusedCounts{Clients: 1}) || !strings.Contains(strings.Join(s.Warnings, "\n"), "client nordlicht is refused since Sat 21 Nov 13:08 WET: 2 of 2 requests, until Tue 1 Dec 00:00 WET") {
-			t.Errorf("%s: status says %+v, %q", when, s.Refused, s.Warnings)
+		if s.Refused != (control.RefusedCounts{Clients: 1}) || len(s.Warnings) == 0 {
+			t.Errorf("%s: status says %+v, %+v", when, s.Refused, s.Warnings)
+		} else if x := s.Warnings[0]; x.Kind != control.WarnRefused || x.Gravity != control.Bad || x.Thing != (control.Thing{Kind: "client", ID: cl.ID, Name: cl.Slug}) ||
+			x.Sentence != "Nordlicht is refused now" || x.Detail != "2 of 2 requests, 5× since Sat 13:08" ||
+			x.Next != "tallygate clients raise nordlicht requests/month --by 1 --until fri" {
+			t.Errorf("%s: status warns %+v", when, x)
 		}
 	}
 	check("at work")

@@ -18,8 +18,10 @@ const (
 
 // Run does the engine's work in the background until ctx ends: it sums up
 // seconds, writes down refusals, settles holds that nobody extends any more,
-// deletes records past their retention and what they are not to say any more, verifies the store each night, takes up a new country database and notes
-// which models answer for others. It returns when all of that has stopped.
+// deletes records past their retention and what they are not to say any more, verifies
+// the store each night, backs it up where that is wanted, takes up a new country
+// database and notes which models answer for others. It returns when all of that has
+// stopped.
 func (e *Engine) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	for _, loop := range []struct {
@@ -31,6 +33,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		{"holds", holdsEvery, e.lookAfterHolds},
 		{"retention", pruneEvery, e.pruner()},
 		{"check", nightlyEvery, e.nightly()},
+		{"backups", backupsEvery, e.backUp},
 		{"countries", countriesEvery, e.reloadCountries},
 		{"answers", answersEvery, e.answered},
 		{"refusals", pruneEvery, e.forgetRefusals},
@@ -122,22 +125,4 @@ func (e *Engine) pruner() func(context.Context) error {
 		}
 		return nil
 	}
-}
-
-// ready says why requests cannot be served, nil if they can.
-func (e *Engine) ready() error {
-	if len(e.catalog.Load().Gateways) == 0 {
-		return tally.Errorf(tally.Unavailable, "nothing is set up yet").WithHint("tallygate init --yes")
-	}
-	s, err := e.store.Status(context.Background())
-	if err != nil {
-		return err
-	}
-	if s.Fault != "" {
-		return tally.Errorf(tally.Unavailable, "the disk does not keep what it is given: new requests are refused").WithHint("tallygate status says why")
-	}
-	if !s.Admitting {
-		return tally.Errorf(tally.Unavailable, "the disk is nearly full: new requests are refused").WithHint("free some space")
-	}
-	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"tallygate/engine/auth"
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
+	"tallygate/storage/backup"
 )
 
 // A secret is in the reply that creates it and nowhere else: in no other reply,
@@ -76,11 +78,11 @@ func TestSecretsAppearOnce(t *testing.T) {
 		{"providers.update", control.UpdateProvider{Provider: "up", ProviderFields: control.ProviderFields{APIKeys: []control.Secret{upstreamKey}}}}, {"providers.test", control.Named{Name: "up"}}, {"providers.probe", control.CreateProvider{Name: "up3", ProviderKind: "openai", ProviderFields: control.ProviderFields{BaseURL: to(u.base()), APIKeys: []control.Secret{upstreamKey}}}},
 		{"providers.order", control.OrderProviders{Gateway: "main", Providers: []string{"up"}}},
 		{"models.list", nil}, {"models.show", control.PickModel{Model: "gpt-mini"}}, {"models.create", control.CreateModel{Provider: "up", Name: "n"}}, {"models.update", control.UpdateModel{PickModel: control.PickModel{Model: "gpt-mini"}, ModelFields: control.ModelFields{ContextTokens: to(int64(5))}}},
-		{"models.enable", control.PickModel{Model: "gpt-mini"}}, {"models.disable", control.PickModel{Model: "gpt-mini"}}, {"models.import", control.Named{Name: "up"}},
+		{"models.enable", control.PickModel{Model: "gpt-mini"}}, {"models.disable", control.PickModel{Model: "gpt-mini"}}, {"models.import", control.Named{Name: "up"}}, {"models.route", control.RouteModel{Model: "gpt-mini"}},
 		{"usage.show", control.UsageQuery{By: "key"}}, {"requests.list", nil}, {"requests.show", control.PickRequest{ID: "req_0"}},
 		{"models.delete", control.PickModel{Model: "gpt-mini"}}, {"providers.delete", control.Named{Name: "up"}}, {"clients.delete", control.Named{Name: "default"}}, {"gateways.delete", control.Named{Name: "site"}},
 		{"gateways.raise", nil}, {"clients.raise", nil}, {"keys.raise", nil},
-		{"engine.stop", nil}, {"audit.list", control.AuditQuery{Limit: 1000}}, {"audit.verify", nil}, {"audit.undo", nil},
+		{"engine.stop", nil}, {"backup.create", nil}, {"engine.upgrade", nil}, {"audit.list", control.AuditQuery{Limit: 1000}}, {"audit.verify", nil}, {"audit.undoable", nil}, {"audit.undo", nil},
 	} {
 		if c.in == nil {
 			c.in = control.None{}
@@ -105,11 +107,26 @@ func TestSecretsAppearOnce(t *testing.T) {
 		}
 	}
 	cancel()
-	var backup bytes.Buffer
-	if err := w.store.Backup(ctx, &backup); err != nil {
+	var file, kept bytes.Buffer
+	if _, err := w.store.Backup(ctx, nil, &file); err != nil {
 		t.Fatal(err)
 	}
-	for place, text := range map[string]string{"a reply": seen.String(), "the log": w.log.String(), "the store": backup.String()} {
+	r, err := backup.NewReader(&file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		key, value, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept.Write(key)
+		kept.Write(value)
+	}
+	for place, text := range map[string]string{"a reply": seen.String(), "the log": w.log.String(), "the store": kept.String()} {
 		for what, secret := range secrets {
 			digest := auth.DigestOf(secret)
 			for form, s := range map[string]string{"": secret, "the middle of ": secret[10 : len(secret)-6], "base64 of ": base64.StdEncoding.EncodeToString([]byte(secret))} {
@@ -122,7 +139,7 @@ func TestSecretsAppearOnce(t *testing.T) {
 			}
 		}
 	}
-	if !strings.Contains(backup.String(), "cl_") && !strings.Contains(backup.String(), "gw_") {
+	if !strings.Contains(kept.String(), "cl_") && !strings.Contains(kept.String(), "gw_") {
 		t.Error("the copy of the store is empty: nothing was looked at")
 	}
 	if strings.Count(seen.String(), "\n") < 40 {

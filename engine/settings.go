@@ -42,6 +42,7 @@ func (e *Engine) setSettings(ctx context.Context, in control.SettingsFields) (ta
 			set(&s.OnLeave, in.OnLeave, nil),
 			setWait(&s.HoldWait, in.HoldWait),
 			setWait(&s.VisitorWait, in.VisitorWait),
+			setWait(&s.RetryFor, in.RetryFor),
 			set(&s.VisitorMaxOutput, in.VisitorMaxOutput, between[int64]("the output of visitors", 1, maxOutputByRule)),
 			set(&s.VisitorInFlight, in.VisitorInFlight, between("the requests of an address", 1, 10_000)),
 			set(&s.RetentionDays, in.RetentionDays, between("the days to keep records", 0, maxRetention)),
@@ -82,7 +83,9 @@ func setWait(to **time.Duration, wait *time.Duration) error {
 		return nil
 	}
 	if *wait < 0 || *wait > longestWait {
-		return tally.Errorf(tally.Invalid, "requests may wait from 0s to %s, not %s", longestWait, *wait)
+		return tally.Errorf(tally.Invalid, "requests may wait, or be tried again, from 0s to %s, not %s",
+			control.FormatSpan(longestWait), control.FormatSpan(*wait)).
+			WithHint("clients give up after a minute or two: the defaults are seconds")
 	}
 	*to = wait
 	return nil

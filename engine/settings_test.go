@@ -69,8 +69,8 @@ func TestCountryFile(t *testing.T) {
 	if err := w.engine.reloadCountries(t.Context()); err == nil {
 		t.Error("a broken file was read without a word")
 	}
-	if s := do(w, control.EngineStatus, control.None{}); s.Countries.Problem == "" || !strings.Contains(strings.Join(s.Warnings, "\n"), path) || w.engine.country(someone) != "US" {
-		t.Errorf("%+v, warnings %q", s.Countries, s.Warnings)
+	if s := do(w, control.EngineStatus, control.None{}); s.Countries.Problem == "" || !warns(s, path) || w.engine.country(someone) != "US" {
+		t.Errorf("%+v, warnings %+v", s.Countries, s.Warnings)
 	}
 	w.engine.openCountries(path) // as at the next start
 	if s := do(w, control.EngineStatus, control.None{}).Countries; s.Path != "" || s.Problem == "" || w.engine.country(someone) != "US" {
@@ -88,7 +88,7 @@ func TestOldCountries(t *testing.T) {
 	w.withCountries()
 	w.wait(3 * 365 * 24 * time.Hour)
 	says := func() bool {
-		return strings.Contains(strings.Join(do(w, control.EngineStatus, control.None{}).Warnings, "\n"), "country database is from")
+		return warns(do(w, control.EngineStatus, control.None{}), "country database is from")
 	}
 	if says() {
 		t.Error("nobody goes by countries")

@@ -116,8 +116,8 @@ func TestTheShippedPricesAreTheDearest(t *testing.T) {
 						t.Errorf("%s, tier %q, %d tokens, %s: %s, plain %s, a short prompt %s", key, tier, n, c, q.Of[c], plain.Of[c], short.Of[c])
 					}
 				}
-				if each, ok := plain.Each(tally.Search); ok {
-					if got, _ := q.Each(tally.Search); got != each {
+				if each, ok := plain.Row.Pieces[tally.Search]; ok {
+					if got := q.Row.Pieces[tally.Search]; got != each {
 						t.Errorf("%s, tier %q: a search costs %s, want %s", key, tier, got, each)
 					}
 				}
@@ -186,7 +186,7 @@ func TestSomeShippedPrices(t *testing.T) {
 		"anthropic/claude-haiku-5-5": {0, 10_000_000}, "gemini/gemini-3.5-flash": {0, 0}, "zai/glm-5.3": {0, 10_000_000},
 	} {
 		q := tally.QuoteAt(b.models[name].prices, noon, "", 1)
-		if each, _ := q.Each(tally.Search); q.Request != want[0] || each != want[1] {
+		if each := q.Row.Pieces[tally.Search]; q.Request != want[0] || each != want[1] {
 			t.Errorf("%s: a request %s and a search %s", name, q.Request, each)
 		}
 	}

@@ -15,9 +15,9 @@ import (
 )
 
 func warns(s control.Status, words ...string) bool {
-	return slices.ContainsFunc(s.Warnings, func(w string) bool {
+	return slices.ContainsFunc(s.Warnings, func(w control.Warning) bool {
 		for _, word := range words {
-			if !strings.Contains(w, word) {
+			if !strings.Contains(w.Sentence+"; "+w.Detail+": "+w.Next, word) {
 				return false
 			}
 		}
@@ -38,7 +38,7 @@ func TestStatus(t *testing.T) {
 	do(w, control.KeysRevoke, control.PickKey{Key: string(do(w, control.KeysCreate, control.CreateKey{Client: "default"}).ID)})
 	s = do(w, control.EngineStatus, control.None{})
 	if !s.Serving || s.BaseURL != "http://127.0.0.1:4283/v1" || s.Records != 1 || s.Holds != 0 || s.InFlight != 0 || s.Unknown != 1 || s.Gateways != 1 || s.Clients != 1 || s.Keys != 1 ||
-		s.Providers != 1 || s.Models != 3 || s.Last24Hours.Requests != 1 || len(s.Warnings) != 0 || s.Rev != w.engine.catalog.Load().Rev {
+		s.Providers != 1 || s.Models != 3 || s.Last24Hours.Requests != 1 || len(s.Warnings) != 1 || !warns(s, "1 request with a key or token that nobody has") || s.Rev != w.engine.catalog.Load().Rev {
 		t.Errorf("of a healthy store: %+v", s)
 	}
 	w.engine.SetBaseURL("")
@@ -59,31 +59,31 @@ func TestStatusWarnings(t *testing.T) {
 	do(w, control.KeysCreate, control.CreateKey{Client: "default", Label: "long", Expires: "8d"})
 	do(w, control.GatewaysUpdate, control.UpdateGateway{Gateway: "main", GatewayFields: control.GatewayFields{Enabled: to(false)}})
 	s := do(w, control.EngineStatus, control.None{})
-	for _, want := range [][]string{{"without a price are refused", "m1, m2, m3, m4, m5 and 2 more"}, {"expire within a week: default/brief"}, {"gateway main is switched off"}} {
+	for _, want := range [][]string{{"without a price are refused", "m1, m2, m3, m4, m5 and 2 more"}, {"Key brief of default expires in 6 days", "tallygate keys rotate"}, {"Gateway main is switched off"}} {
 		if !warns(s, want...) {
-			t.Errorf("warnings %q do not say %q", s.Warnings, want)
+			t.Errorf("warnings %+v do not say %q", s.Warnings, want)
 		}
 	}
 	if len(s.Warnings) != 3 {
-		t.Errorf("warnings %q", s.Warnings)
+		t.Errorf("warnings %+v", s.Warnings)
 	}
 	do(w, control.SettingsSet, control.SettingsFields{Unpriced: to(tally.AllowAtZero)})
 	if s := do(w, control.EngineStatus, control.None{}); !warns(s, "count as free") {
-		t.Errorf("warnings %q", s.Warnings)
+		t.Errorf("warnings %+v", s.Warnings)
 	}
 	do(w, control.ProvidersUpdate, control.UpdateProvider{Provider: "sim", ProviderFields: control.ProviderFields{Enabled: to(false)}})
 	do(w, control.ProvidersDelete, control.Named{Name: "up"})
-	if s := do(w, control.EngineStatus, control.None{}); !warns(s, "no model can be used") || s.Models != 0 {
-		t.Errorf("warnings %q", s.Warnings)
+	if s := do(w, control.EngineStatus, control.None{}); !warns(s, "No model can be used") || s.Models != 0 {
+		t.Errorf("warnings %+v", s.Warnings)
 	}
 	do(w, control.ProvidersDelete, control.Named{Name: "sim"})
-	if s := do(w, control.EngineStatus, control.None{}); !warns(s, "there is no provider") {
-		t.Errorf("warnings %q", s.Warnings)
+	if s := do(w, control.EngineStatus, control.None{}); !warns(s, "There is no provider") {
+		t.Errorf("warnings %+v", s.Warnings)
 	}
 	w.wait(-time.Hour)
 	s = do(w, control.EngineStatus, control.None{})
-	if !warns(s, "the clock is 1h0m0s behind") || s.ClockLag != time.Hour {
-		t.Errorf("lag %v, warnings %q", s.ClockLag, s.Warnings)
+	if !warns(s, "The clock is 1h0m0s behind") || s.ClockLag != time.Hour {
+		t.Errorf("lag %v, warnings %+v", s.ClockLag, s.Warnings)
 	}
 }
 
@@ -106,16 +106,16 @@ func TestStatusOfWhatEnds(t *testing.T) {
 	ends("gpt-mini", 13*24*time.Hour, "gpt-large")
 	ends("gpt-large", 40*24*time.Hour, "")
 	s := do(w, control.EngineStatus, control.None{})
-	if len(s.Warnings) != 1 || s.Warnings[0] != "model gpt-mini is shut down by up on 2026-12-04 (in 12 days): use gpt-large" {
-		t.Errorf("warnings %q", s.Warnings)
+	if len(s.Warnings) != 1 || s.Warnings[0].Sentence != "Model gpt-mini is shut down by up on 2026-12-04 (in 12 days)" || s.Warnings[0].Detail != "use gpt-large" {
+		t.Errorf("warnings %+v", s.Warnings)
 	}
 	ends("gpt-old", -time.Hour, "")
 	u.set(func(u *upstream) { u.models = u.models[:1] })
 	if got := do(w, control.ModelsImport, control.ImportModels{Provider: "up"}); len(got.Missing) != 2 || got.Missing[0].Model != "gpt-large" || !got.Missing[0].Since.Equal(noon.Truncate(time.Second)) {
 		t.Errorf("missing %+v", got.Missing)
 	}
-	if s := do(w, control.EngineStatus, control.None{}); !warns(s, "model gpt-old was shut down by up on 2026-11-21") || !warns(s, "model gpt-large is no longer listed by up since 2026-11-21") {
-		t.Errorf("warnings %q", s.Warnings)
+	if s := do(w, control.EngineStatus, control.None{}); !warns(s, "Model gpt-old was shut down by up on 2026-11-21") || !warns(s, "Model gpt-large is no longer listed by up since 2026-11-21") {
+		t.Errorf("warnings %+v", s.Warnings)
 	}
 	u.set(func(u *upstream) { u.models = append(u.models[:1:1], `{"id":"gpt-large"}`, `{"id":"gpt-old"}`) })
 	if got := do(w, control.ModelsImport, control.ImportModels{Provider: "up"}); len(got.Missing) != 0 {
@@ -129,15 +129,15 @@ func TestStatusOfWhatEnds(t *testing.T) {
 	}
 	w.served(key, "m6")
 	s = do(w, control.EngineStatus, control.None{})
-	if len(s.Warnings) != 6 || !strings.HasPrefix(s.Warnings[0], "model m6 is shut down by up on 2026-11-28 (in 6 days)") || !warns(s, "nobody asked", "m4, m5") {
-		t.Errorf("warnings %q", s.Warnings)
+	if len(s.Warnings) != 6 || !strings.HasPrefix(s.Warnings[0].Sentence, "Model m6 is shut down by up on 2026-11-28 (in 6 days)") || !warns(s, "nobody asked", "m4, m5") {
+		t.Errorf("warnings %+v", s.Warnings)
 	}
 	if s.Prices != (control.PriceBook{AsOf: "2026-11-01", AgeDays: 20}) {
 		t.Errorf("prices %+v", s.Prices)
 	}
 	w.wait(41 * 24 * time.Hour)
 	if s := do(w, control.EngineStatus, control.None{}); s.Prices != (control.PriceBook{AsOf: "2026-11-01", AgeDays: 61, Old: true}) || !warns(s, "built-in prices are from 2026-11-01") {
-		t.Errorf("prices %+v, warnings %q", s.Prices, s.Warnings)
+		t.Errorf("prices %+v, warnings %+v", s.Prices, s.Warnings)
 	}
 }
 
@@ -155,8 +155,8 @@ func TestAProviderThatCannotBeUsed(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if s := do(w, control.EngineStatus, control.None{}); !warns(s, "provider up cannot be used", "tallygate providers test up") {
-		t.Errorf("warnings %q", s.Warnings)
+	if s := do(w, control.EngineStatus, control.None{}); !warns(s, "Provider up cannot be used", "tallygate providers test up") {
+		t.Errorf("warnings %+v", s.Warnings)
 	}
 	if test := do(w, control.ProvidersTest, control.Named{Name: "up"}); test.OK || !strings.Contains(test.Message, "does not open") || test.Hint == "" {
 		t.Errorf("test %+v", test)
@@ -246,8 +246,7 @@ func TestTroubleIsTold(t *testing.T) {
 	}
 	w.engine.checked.Store(&control.Checked{At: day, Faults: 1})
 	st := do(w, control.EngineStatus, control.None{})
-	warnings := strings.Join(st.Warnings, "\n")
-	if st.Fault == "" || !strings.Contains(warnings, "input/output error") || !strings.Contains(warnings, "faults in the store (1)") {
+	if st.Fault == "" || !warns(st, "input/output error") || !warns(st, "faults in the store (1)") || st.Warnings[0].Gravity != control.Bad {
 		t.Errorf("status %+v", st)
 	}
 }

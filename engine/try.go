@@ -40,7 +40,8 @@ type attempt struct {
 }
 
 // try explains every check that a request of a client meets, and sends one: the
-// same road as that of a client app, for the same price.
+// same road as that of a client app, for the same price. One that is refused leaves no
+// record: a refusal costs nothing, and those that are counted are of callers.
 func (e *Engine) try(ctx context.Context, in control.Try) (control.Tried, error) {
 	a := &attempt{Engine: e, c: e.catalog.Load(), now: e.clock(), in: in}
 	if len(in.Prompt) > longestPrompt {
@@ -52,8 +53,10 @@ func (e *Engine) try(ctx context.Context, in control.Try) (control.Tried, error)
 	a.check(stepKey, a.key)
 	a.check(stepClient, a.client)
 	a.check(stepGateway, a.gatewayOn)
-	a.check(stepModel, a.model)
-	a.explainProviders()
+	a.check(stepModel, func() (bool, string) { return a.model(ctx) })
+	if err := a.explainProviders(ctx); err != nil {
+		return control.Tried{}, err
+	}
 	if err := a.explainLimits(ctx); err != nil {
 		return control.Tried{}, err
 	}
@@ -119,21 +122,22 @@ func (a *attempt) key() (bool, string) {
 	zone := a.c.Zone(a.p.Client.Gateway)
 	switch {
 	case !k.RevokedAt.IsZero():
-		return false, fmt.Sprintf("%s was revoked on %s", text, civil(k.RevokedAt, zone))
+		return false, fmt.Sprintf("%s was revoked on %s", text, tally.Civil(k.RevokedAt, zone))
 	case k.ExpiresAt.IsZero():
 		return true, text + ", works forever"
 	case keyState(k, a.now) == "expired":
-		return false, fmt.Sprintf("%s expired on %s", text, civil(k.ExpiresAt, zone))
+		return false, fmt.Sprintf("%s expired on %s", text, tally.Civil(k.ExpiresAt, zone))
 	}
-	return true, fmt.Sprintf("%s, works until %s", text, civil(k.ExpiresAt, zone))
-}
-
-func civil(t time.Time, zone *time.Location) string {
-	return fmt.Sprintf("%s (%s)", t.In(zone).Format("2006-01-02 15:04"), zone)
+	return true, fmt.Sprintf("%s, works until %s", text, tally.Civil(k.ExpiresAt, zone))
 }
 
 func (a *attempt) client() (bool, string) {
-	return a.p.Client.Status == tally.Active, fmt.Sprintf("%s (%s) is %s", a.p.Client.Slug, a.p.Client.Name, a.p.Client.Status)
+	c := a.p.Client
+	text := fmt.Sprintf("%s (%s) is %s", c.Slug, c.Name, c.Status)
+	if a.in.Client == "" && c.Status == tally.Active {
+		text += "; none was named, so it is asked as the first that is"
+	}
+	return c.Status == tally.Active, text
 }
 
 func (a *attempt) gatewayOn() (bool, string) {
@@ -143,13 +147,21 @@ func (a *attempt) gatewayOn() (bool, string) {
 	return true, fmt.Sprintf("%s (%s) is on, time zone %s", a.p.Gateway.Slug, a.p.Gateway.Name, a.c.Zone(a.p.Gateway.ID))
 }
 
-func (a *attempt) model() (bool, string) {
+func (a *attempt) model(ctx context.Context) (bool, string) {
+	name, why, err := a.landsOn(ctx, a.c, a.p, a.in.Model, a.now)
+	if err != nil {
+		return false, tally.AsError(err).Message
+	}
+	if why != "" {
+		a.to = a.router.Landing(a.c, a.p.Gateway, name, a.now)
+		return true, name + ", " + why
+	}
 	to, refusal := a.router.Plan(a.c, a.p, a.in.Model, a.now)
 	if refusal != nil {
 		return false, refusal.Message
 	}
 	a.to = to
-	name := to[0].Model.Name
+	name = to[0].Model.Name
 	switch asked := a.in.Model; {
 	case asked == "" && name == a.p.Gateway.DefaultModel:
 		return true, name + ", the gateway's default; the client may use it"
@@ -162,25 +174,45 @@ func (a *attempt) model() (bool, string) {
 }
 
 // explainProviders tells who would be asked, in which order and at what price.
-func (a *attempt) explainProviders() {
+func (a *attempt) explainProviders(ctx context.Context) error {
 	if a.stop != "" {
 		a.check(stepProvider, nil)
-		return
+		return nil
 	}
-	for i, t := range a.to {
-		order := "asked first"
-		if i > 0 {
-			order = "asked if those before it fail"
+	routes, err := a.routesOf(ctx, a.c, a.to, route.Affinity(a.p, ""), a.now)
+	for _, r := range routes {
+		text, price := r.Provider, "no price: counts as free"
+		if r.Price != "" {
+			price = r.Price
 		}
-		price := "no price: counts as free"
-		if rates, ok := tally.PriceAt(t.Model.Prices, a.now, 0); ok {
-			price = fmt.Sprintf("$%s in, $%s out per million tokens", rates.Of[tally.ClassInput], rates.Of[tally.ClassOutput])
-			if rates.Request > 0 {
-				price += fmt.Sprintf(", $%s per call", rates.Request)
-			}
+		if r.Key != "" && a.hasKeys(r.Provider) > 1 {
+			text += " with key " + r.Key
 		}
-		a.step(stepProvider, true, fmt.Sprintf("%s, %s, as %s: %s", t.Upstream.Config.Name, order, t.Model.UpstreamName(), price))
+		if r.Place == 1 || r.State == stateWell || r.State == control.HealthClosed {
+			text += ", " + placeText(r.Place)
+		}
+		switch r.State {
+		case stateWell:
+		case control.HealthClosed: // it counts as well
+			text += " (" + r.Why + ")"
+		default:
+			text += ", " + r.State + " (" + r.Why + ")"
+		}
+		if r.Translated != "" {
+			text += ", translated to " + r.Translated
+		}
+		a.step(stepProvider, true, fmt.Sprintf("%s, as %s: %s", text, r.Model, price))
 	}
+	return err
+}
+
+func (a *attempt) hasKeys(provider string) int {
+	for _, p := range a.c.Providers {
+		if p.Name == provider {
+			return len(p.KeyHints)
+		}
+	}
+	return 0
 }
 
 // explainLimits tells where every limit stands that the request is held
@@ -240,7 +272,7 @@ func standingText(s meter.Standing, zone *time.Location) string {
 	format := s.Metric.Format
 	text := fmt.Sprintf("%s used | %s held | %s left", format(s.Used), format(s.Held), format(s.Left()))
 	if end := resetsAt(s); !end.IsZero() {
-		text += ", resets on " + civil(end, zone)
+		text += ", resets on " + tally.Civil(end, zone)
 	}
 	if s.Warn {
 		text += ", only warns"

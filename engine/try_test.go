@@ -168,6 +168,32 @@ func TestTryCut(t *testing.T) {
 	}
 }
 
+// What is refused to the owner who tries is explained, and counts as nobody's refusal: it
+// leaves no record, whether a check has told or the gateway itself.
+func TestARefusedTryLeavesNoRecord(t *testing.T) {
+	w := newWorld(t)
+	w.setUp()
+	used, key := w.client("Used", "requests=1/month")
+	w.served(key.Key, "sim-small")
+	small, _ := w.client("Small", "tokens=10/month") // some are left, but too few
+	for client, at := range map[string]string{used.Slug: stepLimits, small.Slug: stepRequest} {
+		got := do(w, control.EngineTry, control.Try{Client: client})
+		failed := slices.IndexFunc(got.Steps, func(s control.TryStep) bool { return !s.OK })
+		if got.OK || failed < 0 || got.Steps[failed].Name != at || got.Request.ID != "" {
+			t.Errorf("%s: %+v", client, got)
+		}
+	}
+	if page := do(w, control.RequestsList, control.RequestQuery{}); len(page.Requests) != 1 {
+		t.Errorf("records %+v", page.Requests)
+	}
+	if v := do(w, control.ClientsShow, control.Named{Name: small.Slug}); v.Month.Refused != 0 {
+		t.Errorf("counted: %+v", v.Month)
+	}
+	if got := do(w, control.EngineTry, control.Try{}); !strings.Contains(got.Steps[1].Detail, "none was named, so it is asked as the first that is") {
+		t.Errorf("without a client: %+v", got.Steps)
+	}
+}
+
 func TestTryUpstreamFailure(t *testing.T) {
 	w := newWorld(t)
 	w.setUp()
@@ -186,7 +212,7 @@ func TestTryUpstreamFailure(t *testing.T) {
 	}
 	second.set(func(u *upstream) { u.status = 401 })
 	got = do(w, control.EngineTry, control.Try{Model: "m"})
-	if last := got.Steps[len(got.Steps)-1]; got.OK || got.Status != 502 || !strings.Contains(last.Detail, "does not accept the API key") || got.Request.Outcome != tally.OutcomeFailed {
+	if last := got.Steps[len(got.Steps)-1]; got.OK || got.Status != 502 || !strings.Contains(last.Detail, "status 500") || !strings.Contains(last.Detail, "second: auth 401") || got.Request.Outcome != tally.OutcomeFailed {
 		t.Errorf("tried %+v", got)
 	}
 }

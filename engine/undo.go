@@ -15,27 +15,12 @@ import (
 // undo takes back an act by putting everything that it has changed back to what it
 // was. That is an act of its own, and can be undone in its turn.
 func (e *Engine) undo(ctx context.Context, in control.UndoChange) ([]control.AuditView, error) {
-	var seq uint64
-	if text := strings.TrimSpace(in.Entry); text != "" {
-		var err error
-		if seq, err = strconv.ParseUint(text, 10, 64); err != nil || seq == 0 {
-			return nil, tally.Errorf(tally.Invalid, "%q is not the number of an entry of the audit log", shown(text)).WithHint("see: tallygate audit list")
-		}
-	}
 	var entries []tally.AuditEntry
-	err := e.act(ctx, func(c *tally.Catalog, by *tally.Act) ([]tally.Change, error) {
-		var err error
-		if entries, err = e.actToUndo(ctx, seq); err != nil {
-			return nil, err
+	err := e.act(ctx, func(c *tally.Catalog, by *tally.Act) (changes []tally.Change, err error) {
+		if entries, changes, err = e.undoing(ctx, c, in, by.At); err == nil {
+			by.Undoes = entries[len(entries)-1].Seq
 		}
-		by.Undoes = entries[len(entries)-1].Seq
-		changes, err := e.planUndo(ctx, c, entries, by.At)
-		if err != nil {
-			first := entries[len(entries)-1]
-			err := tally.AsError(err)
-			return nil, tally.Errorf(err.Code, "change %d, %s of %s %s, cannot be undone: %w", first.Seq, first.Op, first.Kind, first.Name, err).WithHint("%s", err.Hint)
-		}
-		return changes, nil
+		return changes, err
 	})
 	if err != nil {
 		return nil, err
@@ -49,6 +34,38 @@ func (e *Engine) undo(ctx context.Context, in control.UndoChange) ([]control.Aud
 		}
 	}
 	return viewAudit(entries), err
+}
+
+// undoable is what undo would take back now.
+func (e *Engine) undoable(ctx context.Context, in control.UndoChange) ([]control.AuditView, error) {
+	entries, _, err := e.undoing(ctx, e.catalog.Load(), in, e.clock())
+	return viewAudit(entries), err
+}
+
+// undoing finds the entries of the act that is to be undone, the latest first, and makes
+// the changes that take them back.
+func (e *Engine) undoing(ctx context.Context, c *tally.Catalog, in control.UndoChange,
+	now time.Time) ([]tally.AuditEntry, []tally.Change, error) {
+	var seq uint64
+	if text := strings.TrimSpace(in.Entry); text != "" {
+		var err error
+		if seq, err = strconv.ParseUint(text, 10, 64); err != nil || seq == 0 {
+			return nil, nil, tally.Errorf(tally.Invalid, "%q is not the number of an entry of the audit log", shown(text)).
+				WithHint("see: tallygate audit list")
+		}
+	}
+	entries, err := e.actToUndo(ctx, seq)
+	if err != nil {
+		return nil, nil, err
+	}
+	changes, err := e.planUndo(ctx, c, entries, now)
+	if err != nil {
+		first := entries[len(entries)-1]
+		err := tally.AsError(err)
+		return nil, nil, tally.Errorf(err.Code, "change %d, %s of %s %s, cannot be undone: %w", first.Seq, first.Op,
+			first.Kind, first.Name, err).WithHint("%s", err.Hint)
+	}
+	return entries, changes, nil
 }
 
 // actToUndo finds the entries of an act, the latest first: the one that an entry is
@@ -152,7 +169,7 @@ func final(x *tally.AuditEntry) error {
 // figures would have no name.
 func (e *Engine) unused(ctx context.Context, is tally.Entity, x *tally.AuditEntry, now time.Time) error {
 	var family tally.Family
-	value := string(x.ID)
+	var used bool
 	switch is := is.(type) {
 	case *tally.Gateway:
 		family = tally.ByGateway
@@ -163,19 +180,28 @@ func (e *Engine) unused(ctx context.Context, is tally.Entity, x *tally.AuditEntr
 	case *tally.Provider:
 		family = tally.ByProvider
 	case *tally.Model:
-		family, value = tally.ByModel, is.Name
+		sums, err := e.modelSums(ctx, is, now, x.At)
+		if err != nil {
+			return err
+		}
+		used = sums[0].maybe(is)
 	default:
 		return nil
 	}
-	last, err := e.store.LastUsed(ctx, tally.SubjectOf(string(x.Kind), x.ID)) // also of requests under way
-	if err != nil {
-		return err
+	if family != "" {
+		last, err := e.store.LastUsed(ctx, tally.SubjectOf(string(x.Kind), x.ID)) // also of requests under way
+		if err != nil {
+			return err
+		}
+		points, err := e.store.Series(ctx, storage.SeriesQuery{
+			Family: family, First: string(x.ID), Edges: spanEdges(x.At, now),
+		})
+		if err != nil {
+			return err
+		}
+		used = len(points) > 0 || !last[0].IsZero()
 	}
-	points, err := e.store.Series(ctx, storage.SeriesQuery{Family: family, First: value, Edges: spanEdges(x.At, now)})
-	if err != nil {
-		return err
-	}
-	if len(points) > 0 || !last[0].IsZero() {
+	if used {
 		return tally.Errorf(tally.Conflict, "%s %s has been used since", x.Kind, x.Name).WithHint("delete it, or stop serving it, instead")
 	}
 	return nil

@@ -198,6 +198,18 @@ func (e *Engine) showProvider(ctx context.Context, in control.Named) (control.Pr
 	return views[0], nil
 }
 
+// lastFailure is the latest attempt at a provider that failed, nil if none is known.
+func (e *Engine) lastFailure(p *tally.Provider, now time.Time) *control.LastFailure {
+	f, ok := e.gateway.LastFailure(p.ID)
+	if !ok {
+		return nil
+	}
+	if now.Sub(f.At) > tally.KeptDetails {
+		f.Attempt.Detail = ""
+	}
+	return &control.LastFailure{At: f.At, Request: f.Request, AttemptView: control.NewAttemptView(&f.Attempt, p.Name)}
+}
+
 // viewProviders tells how providers stand; only is the ID of the one, if it is
 // one.
 func (e *Engine) viewProviders(ctx context.Context, c *tally.Catalog, only string, list []*tally.Provider) ([]control.ProviderView, error) {
@@ -216,18 +228,13 @@ func (e *Engine) viewProviders(ctx context.Context, c *tally.Catalog, only strin
 	}
 	out := make([]control.ProviderView, 0, len(list))
 	for _, p := range list {
-		v := control.ProviderView{Provider: *p, Local: e.kinds[p.ProviderKind].Local, Last24Hours: day(string(p.ID)), Failures: failed[p.ID], Silent: p.Enabled && e.router.Silent(p.ID), Failing: e.router.Failing(p.ID)}
+		v := control.ProviderView{
+			Provider: *p, Local: e.kinds[p.ProviderKind].Local, Last24Hours: day(string(p.ID)), Failures: failed[p.ID],
+			Health: e.healthOf(c, p),
+		}
 		of := sums(calendar, string(p.ID))
 		v.MonthSince, v.Month, v.Last30Days = of.since, of.month, of.last
-		if p.Enabled {
-			v.Quiet = e.router.Quiet(p.ID, time.Now())
-		}
-		if f, ok := e.gateway.LastFailure(p.ID); ok {
-			if e.clock().Sub(f.At) > tally.KeptDetails {
-				f.Attempt.Detail = ""
-			}
-			v.LastFailure = &control.LastFailure{At: f.At, Request: f.Request, AttemptView: control.NewAttemptView(&f.Attempt, p.Name)}
-		}
+		v.LastFailure = e.lastFailure(p, calendar.Now)
 		for _, m := range c.Models {
 			if m.Provider == p.ID {
 				v.Models++

@@ -102,7 +102,7 @@ func (e *Engine) showUsage(ctx context.Context, in control.UsageQuery) (control.
 	if err != nil {
 		return control.Usage{}, err
 	}
-	out := control.Usage{Since: edges[0], Until: edges[len(edges)-1], Total: control.NewSums(total)}
+	out := control.Usage{Since: edges[0], Until: edges[len(edges)-1], Zone: dates.Zone.String(), Total: control.NewSums(total)}
 	if out.Until.After(now) {
 		out.Until = now.UTC()
 	}
@@ -195,7 +195,8 @@ func (e *Engine) usageRows(ctx context.Context, c *tally.Catalog, by control.Bre
 	}
 	rows := make([]control.UsageRow, 0, len(sums))
 	for at, s := range sums {
-		row := control.UsageRow{At: at.at, By: by, ID: at.value, Name: usageName(c, by, at.value), Sums: control.NewSums(s), Failures: failures[at.at][tally.ID(at.value)]}
+		row := control.UsageRow{At: at.at, By: by, ID: at.value, Sums: control.NewSums(s), Failures: failures[at.at][tally.ID(at.value)]}
+		row.Name, row.Called = usageName(c, by, at.value)
 		switch {
 		case at.value == "" && *s == tally.Sums{} && by != "":
 			continue
@@ -246,25 +247,31 @@ func keyOf(c *tally.Catalog, key, client tally.ID) bool {
 	return slug != "" && strings.HasPrefix(c.Deleted(key), slug+"/")
 }
 
-// usageName is what people call the value of a row.
-func usageName(c *tally.Catalog, by control.Breakdown, value string) string {
+// usageName is how commands take the value of a row, and what people call it.
+func usageName(c *tally.Catalog, by control.Breakdown, value string) (name, called string) {
 	id := tally.ID(value)
 	switch by {
 	case "client":
-		return clientSlug(c, id)
+		return clientSlug(c, id), clientName(c, id)
 	case "key":
 		if k := c.Key(id); k != nil {
-			return keyName(c, k)
+			return keyName(c, k), k.Label + " of " + clientName(c, k.Client)
 		}
-		return deletedOr(c, id)
+		return deletedOr(c, id), ""
 	case "provider":
-		return providerName(c, id)
+		return providerName(c, id), ""
 	case "gateway":
-		return gatewaySlug(c, id)
+		if gw := c.Gateway(id); gw != nil {
+			return gw.Slug, gw.Name
+		}
+		return deletedOr(c, id), ""
 	case "token":
-		return tokenID(value)
+		if m := c.MintedToken(value); m != nil {
+			return tokenID(value), m.Label
+		}
+		return tokenID(value), ""
 	}
-	return value
+	return value, ""
 }
 
 func joinWords[T ~string](words []T) string {

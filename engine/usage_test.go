@@ -175,21 +175,27 @@ func TestRequestsByFilter(t *testing.T) {
 	w := newWorld(t)
 	used(w)
 	do(w, control.ClientsCreate, control.CreateClient{ClientFields: control.ClientFields{Name: new("aurora two")}, Slug: "aurora-two"})
+	for range 2 { // of one name, and neither is any more
+		gone, key := w.client("Gone")
+		w.served(key.Key, "cheap")
+		do(w, control.ClientsDelete, control.Named{Name: gone.Slug})
+	}
+	w.served(do(w, control.TokensMint, control.MintToken{TokenFields: control.TokenFields{Requests: "3/day", Cost: "1"}}).Token, "sim-small")
 	everything := do(w, control.RequestsList, control.RequestQuery{Limit: 100}).Requests
-	words := []string{"aurora", "aur", "borealis", "200", "20", "cheap", "up", "404", "ok", "limited", "", "never"}
-	terms := []string{"latency:>1ms", "cost:>0", "cost:=0", "tokens:>10", "-outcome:ok", "-client:aurora"}
-	for _, column := range []string{"", "client:", "client:=", "provider:", "provider:=", "model:", "model:=", "status:", "status:=", "outcome:", "outcome:=", "-model:", "-status:="} {
+	words := []string{"aurora", "aur", "borealis", "two", "small", "such", "200", "20", "cheap", "up", "404", "ok", "limited", "", "never", "5", "4xx", "40", "limit", "not", "model_not_found", "Cheap", "main", "chat/completions", "comp"}
+	terms := []string{"latency:>1ms", "cost:>0", "cost:=0", "tokens:>10", "-outcome:ok", "-client:aurora", "at:today", "-at:today", "at:yesterday", "at:>=today", "at:<=yesterday", "at:<today", "at:>1h", "at:2026-11", "at:2025-01", "client:gone", "client:=gone"}
+	for _, column := range []string{"", "client:", "client:=", "provider:", "provider:=", "model:", "model:=", "status:", "status:=", "outcome:", "outcome:=", "-model:", "-status:=", "-outcome:", "code:", "code:=", "-code:", "gateway:", "gateway:=", "endpoint:", "endpoint:="} {
 		for _, word := range words {
 			terms = append(terms, column+word)
 		}
 	}
 	for _, r := range everything {
-		terms = append(terms, "id:"+string(r.ID), "id:="+string(r.ID), "id:"+string(r.ID)[:12])
+		terms = append(terms, "key_id:="+string(r.KeyID), "token:="+r.Token, "token:="+strings.ToLower(r.Token), "id:"+string(r.ID), "id:="+string(r.ID), "id:"+string(r.ID)[:12])
 	}
-	cal := control.Calendar{Now: noon, Zone: time.UTC}
+	cal := control.Calendar{Now: w.clock(), Zone: time.UTC}
 	random := rand.New(rand.NewPCG(3, 4))
 	found := 0
-	for i := range 400 {
+	for i := range len(terms) + 300 {
 		words := terms[i%len(terms)]
 		if i >= len(terms) {
 			words += " " + terms[random.IntN(len(terms))]
@@ -220,6 +226,40 @@ func TestRequestsByFilter(t *testing.T) {
 	if found < 200 {
 		t.Errorf("only %d requests were found in all", found)
 	}
+}
+
+// A sorted page has what has the most of a column, of all that pass the filter.
+func TestRequestsAreSorted(t *testing.T) {
+	w := newWorld(t)
+	used(w)
+	everything := do(w, control.RequestsList, control.RequestQuery{Limit: 100}).Requests
+	for _, by := range []string{"latency", "-latency", "cost", "tokens", "-model", "at"} {
+		for _, filter := range []string{"", "client:aurora", "cost:>0"} {
+			column, turned := strings.CutPrefix(by, "-")
+			f, err := control.RequestTable.ParseFilter(filter, control.Calendar{Now: noon, Zone: time.UTC})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want []*control.RequestView
+			for i := range everything {
+				if f.Match(&everything[i]) {
+					want = append(want, &everything[i])
+				}
+			}
+			control.RequestTable.Sort(want, column, turned)
+			page := do(w, control.RequestsList, control.RequestQuery{Filter: filter, Sort: by, Limit: 3})
+			if page.Next != "" || !page.Since.IsZero() || len(page.Requests) != min(len(want), 3) {
+				t.Fatalf("%q by %s has %d rows, next %q, since %s", filter, by, len(page.Requests), page.Next, page.Since)
+			}
+			for i := range page.Requests {
+				if page.Requests[i].ID != want[i].ID {
+					t.Errorf("%q by %s: row %d is %s, want %s", filter, by, i, page.Requests[i].ID, want[i].ID)
+				}
+			}
+		}
+	}
+	refused(w, control.RequestsList, control.RequestQuery{Sort: "speed"}, tally.Invalid)
+	refused(w, control.RequestsList, control.RequestQuery{Sort: "cost", After: "x"}, tally.Invalid)
 }
 
 func TestRequests(t *testing.T) {

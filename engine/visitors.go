@@ -147,7 +147,7 @@ func (v *visit) passed(name string) string {
 		if t.ExpiresAt.IsZero() {
 			return "it never expires"
 		}
-		return "it works until " + civil(t.ExpiresAt, zone)
+		return "it works until " + tally.Civil(t.ExpiresAt, zone)
 	case stepRevocation:
 		return "it was not revoked"
 	}

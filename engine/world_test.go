@@ -176,6 +176,7 @@ func (w *world) withCountries() []byte {
 // setUp makes the first set-up with the pretend upstream.
 func (w *world) setUp() control.SetupDone {
 	w.Helper()
+	defer do(w, control.SettingsSet, control.SettingsFields{RetryFor: to(time.Duration(0))}) // what fails, fails at once
 	return do(w, control.EngineSetup, control.Setup{TimeZone: "Europe/Lisbon"})
 }
 

@@ -6,24 +6,26 @@ import (
 	"encoding/binary"
 )
 
-// Content is what bounds the prompt of a request: its text by its bytes, since a
-// token is at least one; pictures and sound that it carries by what they are. What
-// it only refers to, or is of a kind that we do not know, has no bound but the
-// model's context.
+// Content is what bounds the prompt of a request. Text is bounded by its bytes, since a
+// token is at least one byte. Pictures and sound that the body carries are bounded by what
+// they are. Content that the body only refers to, or whose kind the gateway does not know,
+// is bounded by the model's context alone.
 type Content struct {
 	Images     int64 // pictures that the body carries
-	ImageBytes int64 // bytes of the body that are their data
+	ImageBytes int64 // bytes of the body that are the data of pictures
 	Audio      bool  // the body carries sound, which its bytes bound
-	AudioBytes int64 // bytes of the body that are its data
-	// Unbounded names what only the context bounds, the first of it: "document_url
-	// in messages"; "" if there is nothing.
+	AudioBytes int64 // bytes of the body that are the data of sound
+	// Unbounded names the first content that only the model's context bounds, such as
+	// "document_url in messages"; "" if there is none.
 	Unbounded string
 	// LongCache is whether parts are to be cached for longer than five minutes,
 	// which costs more.
 	LongCache bool
+
+	blocks bool // parts are the blocks of messages, which nest
 }
 
-// refers notes something that only the context bounds.
+// refers notes content that only the model's context bounds.
 func (c *Content) refers(name []byte, in string) {
 	if c.Unbounded != "" {
 		return
@@ -67,7 +69,8 @@ func (c *Content) message(b []byte, i int) int {
 		case "cache_control":
 			return c.cacheControl(b, i, 4)
 		case "role", "name", "tool_call_id", "refusal", "reasoning", "reasoning_content", "thinking", "reasoning_details",
-			"function_call", "annotations":
+			"function_call", "annotations",
+			"output_config": // the effort, and a schema, from this turn on
 			// text, whatever is in it
 		case "tool_calls": // text as well
 			if kind == '[' {
@@ -77,6 +80,7 @@ func (c *Content) message(b []byte, i int) int {
 			if kind == '"' || kind == '[' || kind == '{' || !plain(key) {
 				c.refers(key, "messages")
 			}
+			return c.hidden(key, b, i, 3)
 		}
 		return skipValue(b, i, 3)
 	})
@@ -98,8 +102,9 @@ func (c *Content) parts(b []byte, i, depth int, in string) int {
 // part is what a part of a message says of itself.
 type part struct {
 	kind    []byte // its type; nil if it has none
+	text    bool   // its source is text that the body carries
 	other   []byte // a key that a part of text does not have
-	odd     bool   // it has one
+	odd     bool   // whether there is such a key
 	picture span   // the data of a picture
 	sound   span
 }
@@ -125,11 +130,22 @@ func (c *Content) part(b []byte, i, depth int, in string) int {
 		case "cache_control":
 			return c.cacheControl(b, i, depth+1)
 		case "image_url", "image", "source":
-			return p.inline(b, i, depth, key, &p.picture)
+			if end := p.inline(b, i, depth, key, &p.picture); end < 0 || kind != '{' || !c.blocks {
+				return end
+			}
+			return c.hidden(nil, b, i, depth) // a source may be blocks
 		case "input_audio", "audio":
 			return p.inline(b, i, depth, key, &p.sound)
 		default:
-			p.odd, p.other = true, key
+			if c.blocks {
+				if end, is := c.inBlock(key, b, i, depth, in); is {
+					return end
+				}
+			}
+			if kind != 'n' || !plain(key) {
+				p.odd, p.other = true, key
+			}
+			return c.hidden(key, b, i, depth)
 		}
 		return skipValue(b, i, depth)
 	})
@@ -157,7 +173,7 @@ func (c *Content) part(b []byte, i, depth int, in string) int {
 		}
 		c.Images++
 		c.ImageBytes += int64(data.To - data.From)
-	case p.picture.present() || p.sound.present() || !isText(p.kind):
+	case p.picture.present() || p.sound.present() || !isText(p.kind) && !(c.blocks && p.isBlock()):
 		c.refers(p.name(), in)
 	}
 	return end
@@ -171,19 +187,19 @@ func (p *part) name() []byte {
 	return p.other
 }
 
-// isText reports whether a type of part is of text alone. A part without a type
-// and with a text is.
+// isText reports whether a type of part is of text alone. A part that has a text but no
+// type is one of text.
 func isText(kind []byte) bool {
 	switch string(kind) {
-	case "", "text", "input_text", "output_text", "refusal", "thinking", "redacted_thinking", "reasoning", "summary_text":
+	case "", "text", "input_text", "output_text", "refusal", "thinking", "redacted_thinking", "reasoning", "reasoning_text", "summary_text":
 		return true
 	}
 	return false
 }
 
-// inline walks over the value of a picture or sound, and finds its data if the
-// body carries it: a data URL, or base64 under "data". Anything else, an address
-// or the name of a file, makes the part odd.
+// inline walks over the value of a picture or sound. It finds the data if the body carries
+// them, as a data URL or as base64 under "data". Any other value, such as an address or the
+// name of a file, makes the part odd.
 func (p *part) inline(b []byte, i, depth int, key []byte, to *span) int {
 	found := span{}
 	carried := func(at, end int) bool {
@@ -210,7 +226,7 @@ func (p *part) inline(b []byte, i, depth int, key []byte, to *span) int {
 					found = span{From: i, To: end}
 				}
 			case "detail", "format":
-			case "media_type", "mime_type": // a document called a picture has no bound of one
+			case "media_type", "mime_type": // a document that is called a picture is not bounded as a picture is
 				odd = odd || b[i] != '"' || !isMediaType(key, b[i+1:end-1])
 			case "type":
 				odd = odd || string(b[i:end]) != `"base64"`
@@ -221,6 +237,9 @@ func (p *part) inline(b []byte, i, depth int, key []byte, to *span) int {
 		})
 		if odd {
 			found = span{}
+		}
+		if p.text = isTextSource(b, i); p.text {
+			return end
 		}
 	default:
 		end = skipValue(b, i, depth)
@@ -236,8 +255,8 @@ func (p *part) inline(b []byte, i, depth int, key []byte, to *span) int {
 	return end
 }
 
-// isMediaOf reports whether the data URL under a key is of what the key says: a
-// document in a picture's place has no bound of a picture.
+// isMediaOf reports whether the data URL under a key is of the kind that the key names. A
+// document in the place of a picture is not bounded as a picture is.
 func isMediaOf(key, data []byte) bool {
 	if !bytes.HasPrefix(data, []byte("data:")) {
 		return true // bare base64, whose type stands beside it
@@ -256,9 +275,9 @@ func isMediaType(key, of []byte) bool {
 // leastSampleRate is below what any sound of speech has, in samples a second.
 const leastSampleRate = 4000
 
-// boundedSound reports whether the bytes of a sound bound its tokens: of MP3, whose
-// lowest rate is 1,000 bytes a second, and of WAV at a rate that can be heard.
-// Formats that take next to nothing for silence have no such bound.
+// boundedSound reports whether the bytes of a sound bound its tokens. The bytes of MP3 do,
+// since its lowest rate is 1,000 bytes a second. So do those of WAV at a rate that can be
+// heard. Formats that take next to nothing for silence have no such bound.
 func boundedSound(data []byte) bool {
 	if bytes.HasPrefix(data, []byte("data:")) {
 		data = data[bytes.IndexByte(data, ',')+1:]

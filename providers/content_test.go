@@ -86,6 +86,7 @@ func TestContentElsewhere(t *testing.T) {
 		`{"messages":[{"role":"assistant","content":null,"tool_calls":[{"function":{"file_id":1}}]}]}`: "",
 		`{"messages":[{"role":"user","images":["https://x"],"content":"hi"}]}`:                         "images in messages",
 		`{"messages":[{"role":"user","content":{"url":"https://x"}}]}`:                                 "content in messages",
+		`{"messages":[{"role":"system","content":"hi","output_config":{"effort":"medium"}}]}`:          "",
 		`{"messages":{"0":{"content":"hi"}}}`:                                                          "something in messages",
 		`{"conversation":"c"}`:                                                                         "conversation in the request",
 		`{"previous_response_id":"r"}`:                                                                 "previous_response_id in the request",

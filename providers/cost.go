@@ -7,9 +7,8 @@ import (
 	"tallygate/engine/tally"
 )
 
-// AppendCost appends a usage object with "cost" in US dollars put into it; a
-// cost the upstream put there is replaced. The object is one that
-// [Body.UsageAt] points to.
+// AppendCost appends a usage object with "cost" in US dollars put into it. A cost that the
+// upstream put there is replaced. The usage object is one that [Body.UsageAt] points to.
 func AppendCost(dst, usage []byte, cost tally.NanoUSD) []byte {
 	if bytes.Contains(usage, []byte(`"cost"`)) {
 		done := false
@@ -34,9 +33,9 @@ func AppendCost(dst, usage []byte, cost tally.NanoUSD) []byte {
 	return append(dst, '}')
 }
 
-// TellCost appends a usage object with what the upstream tells of its cost as it
-// is, or with ours where it tells nothing that can be believed. The object is one
-// that [Body.UsageAt] points to.
+// TellCost appends a usage object. If the upstream tells a cost that can be believed, the
+// object stays as it is; otherwise our cost is put into it. The usage object is one that
+// [Body.UsageAt] points to.
 func TellCost(dst, usage []byte, cost tally.NanoUSD) []byte {
 	if tellsCost(usage) {
 		return append(dst, usage...)
@@ -46,8 +45,8 @@ func TellCost(dst, usage []byte, cost tally.NanoUSD) []byte {
 
 const costKey = `"cost":`
 
-// tellsCost reports whether a usage object tells a cost that can be believed. Most
-// tell nothing that even looks like one.
+// tellsCost reports whether a usage object tells a cost that can be believed. Most usage
+// objects tell nothing that even looks like a cost.
 func tellsCost(usage []byte) bool {
 	if !bytes.Contains(usage, []byte("cost")) {
 		return false

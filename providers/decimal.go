@@ -6,9 +6,9 @@ import "math"
 // more.
 const maxExponent = 100
 
-// ParseDecimal reads a decimal number that is not negative, times ten to the
-// power of places. It is exact, as no float is involved: what is left below one
-// is rounded up, and whole says that nothing was.
+// ParseDecimal reads a decimal number that is not negative, times ten to the power of
+// places. The result is exact, since no float is involved. A fraction that remains is
+// rounded up; whole reports that there was none.
 func ParseDecimal[T ~string | ~[]byte](s T, places int) (n int64, whole, ok bool) {
 	digits, point, end := 0, -1, len(s)
 scan:
@@ -35,7 +35,7 @@ scan:
 	if point < 0 {
 		point = digits
 	}
-	point += places // digits before this one count, those behind it are rounded
+	point += places // digits before this one count, digits behind it are rounded
 	at, up := 0, int64(0)
 	for i := range end {
 		d := int64(s[i]) - '0'

@@ -7,15 +7,15 @@ import (
 	"net/http"
 )
 
-// Either is the Body of a streamed answer whose head does not say that it is one: it
-// is a stream all the same, or JSON, which an upstream answers that ignores the wish
-// for a stream. JSON is written as the events that a stream would have been, and is
-// counted as the whole answer that it is.
+// Either is the Body of a streamed answer whose head does not say that it is a stream. The
+// answer may be a stream all the same, or JSON from an upstream that ignores the wish for a
+// stream. JSON is written as the events that a stream would have been, and is counted as a
+// whole answer.
 type Either struct {
-	src    Source // nil once it is known what it is
+	src    Source // nil once the form of the answer is known
 	stream StreamOptions
 	whole  WholeOptions
-	body   Body // nil before
+	body   Body // nil before the form of the answer is known
 	err    error
 }
 
@@ -78,8 +78,9 @@ func (e *Either) look() error {
 	}
 }
 
-// formless marks an error of an answer that is not known to be a stream: closing it
-// stops nothing, and what was written by then cannot be told from the time.
+// formless marks an error of an answer that is not known to be a stream. Closing such an
+// answer stops nothing at the upstream, and the time does not tell what was written by
+// then.
 func formless(err error) error {
 	up, ok := errors.AsType[*UpstreamError](err)
 	if !ok || up.Status != 0 {
@@ -166,9 +167,9 @@ func (r *replayed) Read(p []byte) (int, error) {
 // written is an answer in JSON, written as events.
 type written struct {
 	*Whole
-	usage bool // asked for
+	usage bool // whether the caller asked for the usage
 	at    span
-	final int // of the bytes last returned
+	final int // where the end marker is in the bytes last returned
 }
 
 // Next implements Body.
@@ -177,6 +178,9 @@ func (w *written) Next() ([]byte, error) {
 	answer, err := w.Whole.Next()
 	if err != nil {
 		return nil, formless(err)
+	}
+	if !w.isChat() {
+		return w.otherEvents(answer)
 	}
 	return w.events(answer), nil
 }
@@ -187,12 +191,12 @@ func (w *written) UsageAt() (from, to int) { return w.at.From, w.at.To }
 // Final implements Body.
 func (w *written) Final() int { return w.final }
 
-// events writes an answer as events: one with all that was said, one with the usage if
-// that was asked for, and the mark.
+// events writes an answer as events: one with all that was said, one with the usage if the
+// caller asked for it, and the end marker.
 func (w *written) events(answer []byte) []byte {
 	usage := w.facts.shown()
-	head := []byte("data: {") // what every event has, up to its choices
-	body := []byte(nil)       // what only the first has
+	head := []byte("data: {") // what every event begins with, up to its choices
+	body := []byte(nil)       // what only the first event has
 	members(answer, space(answer, 0), func(key []byte, s span) bool {
 		to := &body
 		switch string(key) {
@@ -232,8 +236,8 @@ func (w *written) events(answer []byte) []byte {
 	return append(out, doneMark...)
 }
 
-// unbroken puts spaces for the ends of lines, which would end an event's data: in JSON
-// they can stand between tokens only.
+// unbroken puts spaces in the place of line ends, which would end an event's data. In JSON,
+// a line end can only stand between tokens.
 func unbroken(b []byte) []byte {
 	for i, c := range b {
 		if c == '\n' || c == '\r' {
@@ -264,7 +268,7 @@ func writeChoices(out, b []byte, list span) []byte {
 					return true
 				})
 				out = append(bytes.TrimSuffix(out, []byte{','}), `},`...)
-			case string(key) != "usage": // Moonshot's: it has an event of its own
+			case string(key) != "usage": // Moonshot's usage stands here, and gets an event of its own
 				out = append(append(out, b[s.KeyFrom:s.To]...), ',')
 			}
 			return true
@@ -275,8 +279,8 @@ func writeChoices(out, b []byte, list span) []byte {
 	return bytes.TrimSuffix(out, []byte{','})
 }
 
-// numbered writes calls of tools with the index that clients of a stream put them
-// together by.
+// numbered writes calls of tools, each with its index. Clients of a stream put the pieces
+// of a call together by that index.
 func numbered(out, b []byte, list span) []byte {
 	n := int64(0)
 	elementsOf(b, list.From, func(call span) bool {

@@ -1,14 +1,14 @@
 package providers
 
-// endings says which choices of a stream have begun, and which have ended, where
-// more than one was asked for. One that has ended says nothing of the others.
+// endings says which choices of a stream have begun and which have ended, where more than
+// one was asked for. A choice that has ended says nothing of the others.
 type endings struct {
-	asked int64 // 0 or 1: whatever ends is the answer
+	asked int64 // how many choices; if 0 or 1, whatever ends is the answer
 	begun bits
 	ended bits
 	done  int64 // how many have ended
 	open  int64 // how many have begun and not ended
-	long  bool  // one came to the bound of its output
+	long  bool  // a choice came to the bound of its output
 }
 
 func newEndings(asked int64) endings {
@@ -34,7 +34,7 @@ func (e *endings) note(index int64, finish Finish) {
 	}
 }
 
-// finish says how all of them have ended.
+// finish says how all the choices have ended.
 func (e *endings) finish() Finish {
 	switch {
 	case e.done < e.asked:
@@ -50,7 +50,7 @@ type bits []uint64
 
 func newBits(size int64) bits { return make(bits, (size+63)/64) }
 
-// add reports whether a number is new.
+// add adds a number, and reports whether the number is new.
 func (s bits) add(n int64) bool {
 	word, bit := &s[n/64], uint64(1)<<(n%64)
 	is := *word&bit == 0

@@ -1,19 +1,26 @@
 package providers
 
-import "tallygate/engine/tally"
+import (
+	"tallygate/engine/tally"
+	"tallygate/providers/dialect"
+)
 
-// Envelope is a request body that has been looked at once and not decoded: the
-// raw bytes, and where the few fields are that the gateway or a provider must
-// know or replace. Everything else passes through untouched.
+// Envelope is a request body that has been looked at once and not decoded. It holds the raw
+// bytes, and where those few fields are that the gateway or a provider must know or
+// replace. All other fields pass through untouched.
 //
 // [Envelope.Peek] fills one. Offsets are into Raw.
 type Envelope struct {
 	Raw []byte
+	// Dialect is what the body is written in: chat completions, which completions and
+	// embeddings are taken for as well, responses or messages.
+	Dialect dialect.Name
 
 	Model  string
 	Stream bool
-	// MaxTokens is max_tokens or max_completion_tokens, the larger if both are
-	// there; -1 if they are absent or null. It is 0 only of a request to echo its prompt.
+	// MaxTokens is the field of the dialect that bounds the output: max_output_tokens of
+	// responses, else max_tokens or max_completion_tokens, the larger if both are there. It
+	// is -1 if they are absent or null, and 0 only in a request to echo its prompt.
 	MaxTokens int64
 	// MaxField is the field that gave MaxTokens; "" if absent.
 	MaxField     string
@@ -27,43 +34,50 @@ type Envelope struct {
 	// served that the caller asks for.
 	Extras []Extra
 	Tier   tally.Tier
-	// Predicted is the bytes of a predicted output, which may be billed as output on
-	// top of what is granted.
+	// Predicted is the length of a predicted output in bytes. An upstream may bill such an
+	// output as output on top of what is granted.
 	Predicted int64
-	// Thinking is the budget for thinking that the request sets, in tokens; an
-	// upstream refuses an output that is not larger.
+	// Thinking is the budget for thinking that the request sets, in tokens. An upstream
+	// refuses an output that is not larger than this budget.
 	Thinking int64
-	// OtherMaximum is a field that bounds the output, or how many answers there are,
-	// by a name of its own that is not replaced; "" if there is none.
+	// Background is whether the answer to a request for responses is to be fetched later.
+	Background bool
+	// OtherMaximum is a field that bounds the output, or the number of answers, by a name
+	// that the gateway does not replace; "" if there is none.
 	OtherMaximum string
 	// Preamble is whether upstreams put instructions of their own before the prompt,
 	// as they do for tools and schemas.
 	Preamble bool
+	// BuiltIn counts tools that the caller runs and the upstream describes.
+	BuiltIn int64
 	// Unknown is the first top-level field whose meaning the gateway does not know,
 	// "" if there is none.
 	Unknown string
 	// Session is the end user named by the body, from the first present of
 	// user, metadata.{session_id,user_id,wa_id,phone}, safety_identifier,
-	// conversation; "" if none.
+	// conversation, and of responses prompt_cache_key; "" if none.
 	Session string
 
-	model, stream, maxTokens, maxCompletion, streamOptions, encodingFormat span
-	includeUsage                                                           span // within streamOptions
-	user, metadata, safety, conversation                                   span
-	choices, bestOf, prompt, input, messages                               span
-	models, tier                                                           span
-	tools, plugins, searchParameters, modalities, cacheControl, speed      span
-	maxToolCalls, prediction, reasoning, thinking, thinkingBudget, echo    span
-	open, end                                                              int   // offsets of the outer braces
-	ownMaxTokens, ownMaxCompletion                                         int64 // 0 if absent
-	empty                                                                  bool
-	emptyOptions                                                           bool
+	model, stream, maxTokens, maxCompletion, maxOutput                  span
+	streamOptions, encodingFormat, cacheKey, background                 span
+	includeUsage                                                        span // within streamOptions
+	user, metadata, safety, conversation                                span
+	choices, bestOf, prompt, input, messages                            span
+	models, tier                                                        span
+	tools, plugins, searchParameters, modalities, cacheControl, speed   span
+	maxToolCalls, prediction, reasoning, thinking, thinkingBudget, echo span
+	open, end                                                           int    // offsets of the outer braces
+	itemTools                                                           []span // of items of the input
+	ownMaxTokens, ownMaxCompletion, ownMaxOutput                        int64  // 0 if absent
+	empty                                                               bool
+	emptyOptions                                                        bool
 }
 
 // The fields that bound a request's output.
 const (
 	FieldMaxTokens     = "max_tokens"
 	FieldMaxCompletion = "max_completion_tokens"
+	FieldMaxOutput     = "max_output_tokens" // of responses
 )
 
 // The largest counts a request may ask for. OpenAI's are the same.
@@ -87,8 +101,8 @@ func (s span) null(b []byte) bool { return s.To > 0 && b[s.From] == 'n' }
 // Returned is how many answers an upstream returns by an endpoint.
 func (e *Envelope) Returned(by Endpoint) int64 { return e.Choices * e.answered(by) }
 
-// Written is how many answers an upstream writes by an endpoint. Of more than it returns
-// it chooses the best, and nobody sees the others.
+// Written is how many answers an upstream writes by an endpoint. If it writes more than it
+// returns, it returns the best of them and nobody sees the others.
 func (e *Envelope) Written(by Endpoint) int64 { return max(e.Choices, e.BestOf) * e.answered(by) }
 
 // answered is how many prompts get answers of their own.
@@ -99,10 +113,11 @@ func (e *Envelope) answered(by Endpoint) int64 {
 	return 1
 }
 
-// Peek looks at a request body; see [Envelope.Peek].
+// Peek looks at the body of a chat completion, of a completion or of embeddings; see
+// [Envelope.Peek].
 func Peek(body []byte) (*Envelope, error) {
 	e := new(Envelope)
-	if err := e.Peek(body); err != nil {
+	if err := e.Peek(dialect.Chat, body); err != nil {
 		return nil, err
 	}
 	return e, nil
@@ -111,14 +126,18 @@ func Peek(body []byte) (*Envelope, error) {
 // Peek looks at a request body once and keeps it: body must not change while
 // the envelope is in use. An envelope may be used again for another body.
 //
-// What it accepts is one JSON object, well-formed outside of strings, in which
-// each of the fields it knows occurs at most once, is spelled in lower case (a
-// decoder that folds case, such as Go's, would take "Model" for "model") and
-// has the right type. So what it reports is what any upstream will read. A
-// refusal is a *tally.Error Invalid that names the field or the offset.
-func (e *Envelope) Peek(body []byte) error {
+// Peek accepts one JSON object that is well-formed outside of strings. Each of the fields
+// that Peek knows must have the right type, occur at most once and be spelled in lower
+// case: a decoder that folds case, such as Go's, would take "Model" for "model". So what
+// the envelope reports is what any upstream will read. A refusal is a *tally.Error Invalid
+// that names the field or the offset.
+func (e *Envelope) Peek(in dialect.Name, body []byte) error {
 	model, field := e.Model, e.MaxField // kept: the next body often names the same
-	*e = Envelope{Raw: body, Model: model, MaxField: field, MaxTokens: -1, Choices: 1, BestOf: 1, Prompts: 1, Extras: e.Extras[:0]}
+	*e = Envelope{
+		Raw: body, Dialect: in, Model: model, MaxField: field, MaxTokens: -1, Choices: 1, BestOf: 1, Prompts: 1,
+		Extras: e.Extras[:0], itemTools: e.itemTools[:0],
+	}
+	e.Content.blocks = in == dialect.Messages
 	if err := e.walk(body); err != nil {
 		return err
 	}
@@ -148,6 +167,8 @@ func (e *Envelope) walk(b []byte) error {
 			return e.other(key, b, i)
 		case &e.messages:
 			to.To = e.Content.messages(b, i)
+		case &e.input:
+			to.To = e.items(b, i)
 		default:
 			to.To = skipValue(b, i, 1)
 		}
@@ -167,6 +188,16 @@ func (e *Envelope) walk(b []byte) error {
 // member returns where the span of a field we know goes, nil for others.
 func (e *Envelope) member(key []byte, at int) (*span, error) {
 	var to *span
+	if e.Dialect == dialect.Responses {
+		switch string(key) {
+		case FieldMaxTokens, FieldMaxCompletion: // they bound nothing there
+			return nil, nil
+		case FieldMaxOutput:
+			to = &e.maxOutput
+		case "background":
+			to = &e.background
+		}
+	}
 	switch string(key) {
 	case "model":
 		to = &e.model
@@ -226,7 +257,12 @@ func (e *Envelope) member(key []byte, at int) (*span, error) {
 		to = &e.thinkingBudget
 	case "echo":
 		to = &e.echo
+	case "prompt_cache_key":
+		to = &e.cacheKey
 	default:
+		if to != nil {
+			break
+		}
 		if plain(key) {
 			return nil, nil
 		}

@@ -1,11 +1,13 @@
 package providers
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
 
 	"tallygate/engine/tally"
+	"tallygate/providers/dialect"
 )
 
 // seen is what an envelope reports.
@@ -154,14 +156,13 @@ func TestPeekRefuses(t *testing.T) {
 	}
 }
 
-// An envelope that has seen one body says nothing of it when it has seen
-// another.
+// An envelope that has seen one body says nothing of that body once it has seen another.
 func TestPeekAgain(t *testing.T) {
 	var e Envelope
-	if err := e.Peek([]byte(`{"model":"a","max_tokens":7,"stream":true,"user":"u","n":3,"messages":[{"image_url":1}]}`)); err != nil {
+	if err := e.Peek(dialect.Chat, []byte(`{"model":"a","max_tokens":7,"stream":true,"user":"u","n":3,"messages":[{"image_url":1}]}`)); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Peek([]byte(`{"model":"b"}`)); err != nil {
+	if err := e.Peek(dialect.Chat, []byte(`{"model":"b"}`)); err != nil {
 		t.Fatal(err)
 	}
 	fresh, err := Peek([]byte(`{"model":"b"}`))
@@ -185,16 +186,21 @@ func prompt(size int) []byte {
 
 func BenchmarkPeek(b *testing.B) {
 	for _, size := range []int{400, 32 << 10} {
-		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			body := prompt(size)
-			b.SetBytes(int64(len(body)))
-			b.ReportAllocs()
-			var e Envelope
-			for b.Loop() {
-				if err := e.Peek(body); err != nil {
-					b.Fatal(err)
+		for _, in := range []dialect.Name{dialect.Chat, dialect.Responses, dialect.Messages} {
+			b.Run(fmt.Sprint(in, size), func(b *testing.B) {
+				body := prompt(size)
+				if in == dialect.Responses {
+					body = bytes.Replace(body, []byte(`"messages"`), []byte(`"input"`), 1)
 				}
-			}
-		})
+				b.SetBytes(int64(len(body)))
+				b.ReportAllocs()
+				var e Envelope
+				for b.Loop() {
+					if err := e.Peek(in, body); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
 	}
 }

@@ -59,22 +59,22 @@ func dataOf(line []byte) (int, bool) {
 	return 5, true
 }
 
-// oneLine rewrites an event of several lines of data in place, so that the data
-// stands in one, and moves it to the end of where it stood. A break between the
-// lines can only be a space between two tokens of JSON.
+// oneLine rewrites an event of several lines of data in place. The data then stands in one
+// line, and the event at the end of where it stood. A break between two lines becomes a
+// space, since in JSON it can only stand between two tokens.
 func oneLine(b []byte, ev event) event {
 	var lines, data []byte
 	for line := range bytes.Lines(b[ev.start:ev.end]) {
 		line = bytes.TrimRight(line, "\r\n")
 		if from, ok := dataOf(line); !ok {
-			lines = append(append(lines, line...), '\n') // the empty line ends it
+			lines = append(append(lines, line...), '\n') // the empty line ends the event
 		} else if data == nil {
 			data = append(append(data, "data: "...), line[from:]...)
 		} else {
 			data = append(append(data, ' '), line[from:]...)
 		}
 	}
-	data = append(append(data, '\n'), lines...) // never longer than it was: "data:" is left out once or more
+	data = append(append(data, '\n'), lines...) // never longer than the event was: "data:" is left out once or more
 	start := ev.end - len(data)
 	copy(b[start:], data)
 	return nextEvent(b, start)
@@ -108,16 +108,12 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 		return keep
 	}
 	if data[0] == '[' && string(bytes.TrimRight(data, " \t")) == "[DONE]" {
-		if s.err = io.EOF; s.failed {
-			s.err = s.reportedError(!s.failing)
-			return broken
-		}
-		return last
+		return s.over()
 	}
 	first := !s.spoke
 	s.spoke = true
 	f := facts{endings: &s.said.endings}
-	i := inspect(data, space(data, 0), &f)
+	i := inspectAs(s.in, data, space(data, 0), &f)
 	if i < 0 || space(data, i) < len(data) {
 		return s.noJSON(data, ev, first, kept)
 	}
@@ -132,7 +128,7 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 		var seen figures
 		if f.count(data, &seen) && !dropped {
 			if s.usage.present() {
-				return later // so that a block has one at most
+				return later // so that a block has at most one usage object
 			}
 			at = f.shown()
 		}
@@ -140,6 +136,9 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 	}
 	s.said.name(data, &f)
 	s.beside = s.beside || f.beside || f.data
+	if f.again > 0 && s.content == 0 {
+		f.content += f.again
+	}
 	if f.content > 0 {
 		s.events++
 		s.content += int64(f.content)
@@ -147,19 +146,34 @@ func (s *Stream) look(b []byte, ev event, kept int) verdict {
 	if fails && s.fail(kept, f.content == 0) || dropped {
 		return drop
 	}
+	if f.ends && s.failed {
+		return s.over()
+	}
 	s.begun = s.begun || f.choices.present()
 	if at.present() {
 		by := kept + ev.data - ev.start
 		s.usage = span{From: by + at.From, To: by + at.To}
 	}
+	if f.ends {
+		return s.over()
+	}
 	return keep
 }
 
-// noJSON takes notice of an event whose data is not JSON. The event is passed on, and may
-// have to be paid for, whatever it is: the stream does not count as silent.
+// over takes notice of the end marker.
+func (s *Stream) over() verdict {
+	if s.err = io.EOF; s.failed {
+		s.err = s.reportedError(!s.failing)
+		return broken
+	}
+	return last
+}
+
+// noJSON takes notice of an event whose data is not JSON. Such an event is passed on, and
+// may have to be paid for, whatever it holds. So the stream does not count as silent.
 func (s *Stream) noJSON(data []byte, ev event, first bool, kept int) verdict {
 	if s.failing && s.torn {
-		s.beside = true // it may have been what was used
+		s.beside = true // the event may have held what was used
 		s.err = s.reportedError(false)
 		return broken
 	}
@@ -178,7 +192,7 @@ func (s *Stream) noJSON(data []byte, ev event, first bool, kept int) verdict {
 	}
 	s.events++
 	s.content += int64(len(data))
-	if s.failing || s.opts.OnlyJSON { // it may be words of an error
+	if s.failing || s.opts.OnlyJSON { // the data may be words of an error
 		return drop
 	}
 	if len(s.opts.Keys) > 0 && HoldsKey(data, s.opts.Keys) {
@@ -195,15 +209,16 @@ func (s *Stream) noEvent(err error) error {
 	return worded(free(cut(err), s.silent() && s.page), s.words)
 }
 
-// tell keeps the words of an error, the first that there are.
+// tell keeps the first words of an error that there are.
 func (s *Stream) tell(data []byte) {
 	if s.words.zero() {
 		s.words = WordsOf(data, s.opts.Keys...)
 	}
 }
 
-// fail takes notice of a failure that the stream tells of, and reports whether that is
-// its first word; empty is whether the event holds nothing else.
+// fail takes notice of a failure that the stream tells of, and reports whether the failure
+// is the first word of the stream. empty is whether the event holds nothing but the
+// failure.
 func (s *Stream) fail(kept int, empty bool) bool {
 	if s.failed = true; s.passed || kept > 0 || !empty {
 		return false

@@ -2,6 +2,7 @@ package providers
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,29 +13,32 @@ import (
 // text, or at other rates: a search, a place to be served from, an hour in a cache.
 type Extra struct {
 	Field string // for people: "web_search_options", "tools of type web_search"
-	// Piece is what is billed by the piece, "" if it is something else. Count is the most
-	// pieces there can be, -1 if there is no bound. Settable is whether we have to send
-	// that bound; otherwise the upstream keeps it by itself.
+	// Piece is what is billed by the piece; "" if the extra is billed otherwise. Count is
+	// the largest number of pieces there can be, -1 if there is no bound. Settable is
+	// whether we have to send that bound; otherwise the upstream keeps the bound by itself.
 	Piece    tally.Piece
 	Count    int64
 	Settable bool
-	// Class is the class of tokens it makes dearer; Fetches whether it brings into
-	// the prompt what the body does not hold.
+	// Class is the class of tokens that the extra makes dearer. Fetches is whether the
+	// extra brings into the prompt what the body does not hold.
 	Class   tally.Class
 	Classed bool
 	Fetches bool
+	// Rounds is how often the upstream may have the model read the prompt again, with what
+	// has been found; -1 if nothing bounds that.
+	Rounds int64
 
 	at     span   // of the count, or where it is to be put
 	key    string // of the count, with quotes and colon
-	insert bool   // it is to be put there
-	empty  bool   // into an object without members
+	insert bool   // whether the count is to be inserted at that place
+	empty  bool   // whether that place is in an object without members
 }
 
-// unsaidCount is how many searches a request may make that does not say how many.
+// unsaidCount is how many searches a request may make if it does not say how many.
 const unsaidCount = 5
 
-// mostExtras is how many extras a request may have; more are taken for one without
-// a bound.
+// mostExtras is how many extras a request may have. More of them are taken for one extra
+// without a bound.
 const mostExtras = 8
 
 // role is what a top-level field means for the gateway.
@@ -47,10 +51,11 @@ const (
 	referField        // it stands for content that the body does not hold
 	billedField       // the upstream bills it, and nothing bounds it
 	searchField       // the upstream searches, once a call
+	editField         // the upstream shortens the prompt: it leaves parts out, or has them summed up
 	maximumField      // another name for the maximum of an answer, or for how many there are
 )
 
-// roles are the fields that mean something, by name; the fields that Envelope
+// roles are the fields that mean something to the gateway, by name. Fields that Envelope
 // reads are not among them.
 var roles = map[string]role{
 	"temperature": plainField, "top_p": plainField, "top_k": plainField, "min_p": plainField, "top_a": plainField, "typical_p": plainField,
@@ -65,6 +70,10 @@ var roles = map[string]role{
 	"search_domain_filter": plainField, "search_recency_filter": plainField, "search_after_date_filter": plainField, "search_before_date_filter": plainField,
 	"return_images": plainField, "return_related_questions": plainField, "client_metadata": plainField, "cache_prompt": plainField,
 
+	"stop_sequences": plainField, "output_config": plainField, "output_format": plainField,
+	"context_management": editField,
+	"text":               plainField, "include": plainField,
+
 	"system": textField, "instructions": textField, "documents": textField,
 
 	"conversation_id": referField, "previous_response_id": referField, "thread": referField, "thread_id": referField, "assistant_id": referField,
@@ -72,6 +81,7 @@ var roles = map[string]role{
 	"image": referField, "images": referField, "video": referField, "videos": referField, "prompt_id": referField,
 
 	"n_predict": maximumField, "num_predict": maximumField, "max_new_tokens": maximumField, "max_output_tokens": maximumField,
+	FieldMaxTokens: maximumField, FieldMaxCompletion: maximumField, // where the dialect has another name
 	"max_tokens_to_sample": maximumField, "max_length": maximumField, "maxOutputTokens": maximumField, "maxTokens": maximumField,
 	"num_return_sequences": maximumField, "candidate_count": maximumField, "candidateCount": maximumField, "num_completions": maximumField,
 	"num_generations": maximumField,
@@ -82,9 +92,8 @@ var roles = map[string]role{
 	"code_interpreter": billedField, "deep_research": billedField, "search_mode": billedField,
 }
 
-// roleOf tells what a field means by its name. A name that is not on the list is
-// unknown, unless it has the form of one that stands for content elsewhere, or of
-// a search.
+// roleOf tells what a field means by its name. A name that is not on the list is unknown,
+// unless it has the form of a name that elsewhere stands for content or for a search.
 func roleOf(key []byte) role {
 	if r, ok := roles[string(key)]; ok {
 		return r
@@ -104,9 +113,9 @@ func roleOf(key []byte) role {
 	return unknownField
 }
 
-// meant is the name that a key spells: escapes are decoded, since any name can be
-// written with them, and letters of both cases taken for the same, since some
-// decoders do. A name that has a role as it is written keeps that.
+// meant is the name that a key spells. Escapes are decoded, since any name can be written
+// with them. Letters of both cases are taken for the same, since some decoders do so. A
+// name that has a role as it is written keeps that role.
 func meant(key []byte) []byte {
 	if plain(key) {
 		return key
@@ -160,7 +169,11 @@ func (e *Envelope) other(key []byte, b []byte, i int) int {
 		}
 	case billedField:
 		if !off {
-			e.extra(Extra{Field: string(key), Count: -1, Fetches: true})
+			e.extra(Extra{Field: string(key), Count: -1, Fetches: true, Rounds: roundsOf(key)})
+		}
+	case editField:
+		if !off && !leavesOut(b, i) {
+			e.extra(Extra{Field: string(key), Count: -1, Rounds: -1})
 		}
 	case searchField:
 		if !off {
@@ -170,9 +183,48 @@ func (e *Envelope) other(key []byte, b []byte, i int) int {
 	return end
 }
 
-// findMedia walks over a value, and reports whether a key in it introduces something
-// whose tokens the bytes of the body do not bound. An escaped key counts as one: it
-// can spell any.
+// roundsOf is how often the prompt may be read again for a field that is billed.
+func roundsOf(key []byte) int64 {
+	switch string(key) {
+	case "mcp_servers", "code_interpreter", "deep_research", "extra_body":
+		return -1
+	}
+	return 0
+}
+
+// leavesOut reports whether the edits of a prompt do no more than leave parts of it out.
+// Any other has the model read the prompt once more, and write, beside what is asked.
+func leavesOut(b []byte, i int) bool {
+	if b[i] != '{' {
+		return false
+	}
+	ok := true
+	members(b, i, func(key []byte, s span) bool {
+		if ok = string(key) == "edits" && b[s.From] == '['; ok {
+			elementsOf(b, s.From, func(s span) bool {
+				types := 0
+				if ok = b[s.From] == '{'; ok {
+					members(b, s.From, func(key []byte, s span) bool {
+						ok = ok && plain(key)
+						if string(key) == "type" {
+							types++
+							ok = ok && bytes.HasPrefix(s.of(b), []byte(`"clear_`))
+						}
+						return ok
+					})
+				}
+				ok = ok && types == 1
+				return ok
+			})
+		}
+		return ok
+	})
+	return ok
+}
+
+// findMedia walks over a value, and reports whether a key in it introduces something whose
+// tokens the bytes of the body do not bound. A key with escapes counts as such a key, since
+// it can spell any name.
 func findMedia(b []byte, i, depth int, found *bool) int {
 	switch kindAt(b, i) {
 	case '{':
@@ -204,7 +256,7 @@ func addresses(v []byte) bool {
 // extra notes an extra of the request.
 func (e *Envelope) extra(x Extra) {
 	if len(e.Extras) == mostExtras {
-		x = Extra{Field: x.Field, Count: -1, Fetches: true}
+		x = Extra{Field: x.Field, Count: -1, Fetches: true, Rounds: -1}
 		e.Extras = e.Extras[:mostExtras-1]
 	}
 	e.Extras = append(e.Extras, x)
@@ -264,8 +316,8 @@ func (e *Envelope) readExtras(b []byte) {
 	}
 }
 
-// searchOff reports whether search_parameters say beyond doubt that nothing is
-// searched: once, and with no key that could be read as another.
+// searchOff reports whether search_parameters say beyond doubt that nothing is searched.
+// They must say so once, and no key may be one that could be read as another.
 func searchOff(b []byte, s span) bool {
 	off, modes := false, 0
 	if b[s.From] != '{' {
@@ -310,8 +362,8 @@ func (e *Envelope) plugin(b []byte, s span) {
 	e.extra(x)
 }
 
-// counted takes the bound that stands under a key of an object, or notes where it
-// is to be put.
+// counted takes the bound that stands under a key of an object. If there is none, it notes
+// where the bound is to be put.
 func (x *Extra) counted(b []byte, object span, key string) {
 	var at span
 	n := 0
@@ -359,7 +411,7 @@ func (x *Extra) countedBy(b []byte, at, insert span, key string, empty bool) {
 func (e *Envelope) Searches() (n int64, bounded bool) {
 	for i := range e.Extras {
 		x := &e.Extras[i]
-		if x.Piece == "" {
+		if x.Piece == "" || e.again(i) {
 			continue
 		}
 		if x.Count < 0 {
@@ -368,4 +420,25 @@ func (e *Envelope) Searches() (n int64, bounded bool) {
 		n += x.Count
 	}
 	return n, true
+}
+
+// Rounds is how often the extras may have the model read the prompt again, and whether
+// there is a bound at all.
+func (e *Envelope) Rounds() (n int64, bounded bool) {
+	for i := range e.Extras {
+		switch x := &e.Extras[i]; {
+		case x.Rounds < 0:
+			return 0, false
+		case !e.again(i):
+			n += x.Rounds
+		}
+	}
+	return n, true
+}
+
+// again reports whether an extra before this one has the same bound, which counts for both.
+func (e *Envelope) again(i int) bool {
+	x := &e.Extras[i]
+	return x.Settable && slices.ContainsFunc(e.Extras[:i],
+		func(y Extra) bool { return y.Settable && y.at == x.at && y.key == x.key })
 }

@@ -10,15 +10,14 @@ import (
 	"sync"
 )
 
-// ErrPage is the cause of a failure whose words are a web page: nothing of an API has
-// answered.
+// ErrPage is the cause of a failure whose words are a web page: what answered is no API.
 var ErrPage = errors.New("the answer is a web page (text/html)")
 
 // bad makes a BadAnswer.
 func bad(err error) error { return &UpstreamError{Fault: BadAnswer, Err: err} }
 
-// page makes the error of a web page in the place of an answer, which no model has
-// written.
+// page makes the error of a web page in the place of an answer. No model has written such a
+// page.
 func page(text []byte, keys []string) *UpstreamError {
 	return &UpstreamError{Fault: BadAnswer, Free: true, Words: WordsOf(text, keys...), Err: ErrPage}
 }
@@ -60,8 +59,8 @@ func IsPage(b []byte) bool {
 }
 
 // FreeStatus reports whether nothing is charged for what a status refuses. Behind a
-// time-out the model may have been at work, and a success of another kind than 200
-// refuses nothing, unless it has no content.
+// time-out the model may have been at work. A success other than 200 refuses nothing,
+// unless it is one without content.
 func FreeStatus(status int) bool {
 	switch status {
 	case http.StatusNoContent, http.StatusResetContent:
@@ -75,9 +74,9 @@ func FreeStatus(status int) bool {
 // statusOriginTimeout is what Cloudflare says of an upstream behind it.
 const statusOriginTimeout = 524
 
-// reported makes the error that an upstream tells inside an answer of status 200:
-// it is what its words say. silent is whether nothing was used as far as the answer
-// says; behind a time-out that proves nothing.
+// reported makes the error that an upstream tells inside an answer of status 200. The words
+// decide which error it is. silent is whether nothing was used as far as the answer says;
+// behind a time-out, silence proves nothing.
 func reported(err error, words Words, silent bool) *UpstreamError {
 	status := words.Status()
 	waited := status != 0 && !FreeStatus(status) || words.Mention("timeout", "timed out", "time-out", "deadline exceeded")
@@ -105,8 +104,8 @@ func faultInside(status int, w *Words) Fault {
 	return ServerError
 }
 
-// Status is the HTTP status that the words speak of, by their code or their type; 0 if
-// they speak of none.
+// Status is the HTTP status that the words speak of, by their code or their type; 0 if the
+// words speak of none.
 func (w *Words) Status() int {
 	if n, err := strconv.Atoi(w.Code); err == nil && n >= 400 && n < 600 {
 		return n
@@ -134,11 +133,11 @@ func (w *Words) Status() int {
 	return 0
 }
 
-// FaultOf sorts a status of 400 or more, with a look at the words where upstreams
-// disagree about the number: xAI and Gemini call a wrong key a bad request, Anthropic
-// and Alibaba an empty account, xAI forbids one, OpenAI limits its rate. The words of
-// a bad request may quote it, so there only those count that begin with their subject
-// or are a code.
+// FaultOf sorts a status of 400 or more. It also looks at the words where upstreams
+// disagree about the status. xAI and Gemini call a wrong key a bad request. An empty
+// account is a bad request to Anthropic and Alibaba, forbidden to xAI, and a rate limit to
+// OpenAI. The words of a bad request may quote the request, so only those words count there
+// that begin with their subject or are a code.
 func FaultOf(status int, w *Words) Fault {
 	text := w.text()
 	switch status {
@@ -173,7 +172,7 @@ func FaultOf(status int, w *Words) Fault {
 		return Busy
 	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone:
 		if w.zero() {
-			return BadAnswer // nothing of an API is there: the base URL is wrong
+			return BadAnswer // what answers is no API: the base URL is wrong
 		}
 		return NotHere
 	case http.StatusRequestTimeout:
@@ -229,8 +228,8 @@ const zhipuEmpty = "1113"
 // limits finds how much a request may have, and how much it has.
 var limits = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`limit:? ([0-9]+).*requested:? ([0-9]+)`) })
 
-// tooLarge reports whether a refusal for want of a rate is one for ever: the request
-// alone is more than the rate.
+// tooLarge reports whether a refusal for want of a rate is final, because the request alone
+// is larger than the rate.
 func tooLarge(text string) bool {
 	if mentions(text, "request too large", "request_too_large", "tokens per request", "must be reduced in order to run") {
 		return true

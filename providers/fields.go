@@ -5,17 +5,18 @@ import (
 	"strings"
 
 	"tallygate/engine/tally"
+	"tallygate/providers/dialect"
 )
 
 // known are the fields whose meaning must be beyond doubt.
-var known = [...]string{"model", "stream", FieldMaxTokens, FieldMaxCompletion, "stream_options", "encoding_format",
+var known = [...]string{"model", "stream", FieldMaxTokens, FieldMaxCompletion, FieldMaxOutput, "stream_options", "encoding_format",
 	"n", "best_of", "models", "service_tier", "prompt", "input", "user", "metadata", "safety_identifier", "conversation",
 	"messages", "tools", "plugins", "search_parameters", "modalities", "cache_control", "speed", "max_tool_calls", "prediction",
-	"reasoning", "thinking", "thinking_budget", "echo"}
+	"reasoning", "thinking", "thinking_budget", "echo", "prompt_cache_key", "background"}
 
-// foldedKey decodes a key that is not plain. It returns the field that the key
-// spells with escapes, "" if it is none of ours, and an error if a decoder that
-// folds case would take it for one of ours.
+// foldedKey decodes a key that is not plain. It returns the field that the key spells with
+// escapes, "" if that is none of ours. It returns an error if a decoder that folds case
+// would take the key for one of ours.
 func foldedKey(key []byte, off int) (string, error) {
 	name, ok := unquote(append(append([]byte{'"'}, key...), '"'))
 	if !ok {
@@ -70,12 +71,22 @@ func (e *Envelope) read(b []byte) error {
 		s, _ := unquote(v)
 		e.Base64 = s == "base64"
 	}
-	for _, s := range [...]span{e.prompt, e.input} {
+	prompts := [...]span{e.prompt, e.input}
+	if e.Dialect == dialect.Responses { // whose input is one prompt, however many items it has
+		prompts[1] = span{}
+		if e.Background, err = boolean(b, e.background, "background"); err != nil {
+			return err
+		}
+	}
+	for _, s := range prompts {
 		if s.present() && b[s.From] == '[' {
 			e.Prompts = max(e.Prompts, elements(b, s.From))
 		}
 		if s.present() && holdsObject(b, s) { // a picture to embed, or a prompt by its name
 			e.Content.refers(nil, "the input")
+		}
+		if e.Dialect == dialect.Responses && s.present() && !s.null(b) { // which has tools of its own
+			e.extra(Extra{Field: "prompt", Count: -1, Fetches: true, Rounds: -1})
 		}
 	}
 	if e.Prompts > maxPrompts {
@@ -130,9 +141,8 @@ func (e *Envelope) readOutput(b []byte) {
 	}
 }
 
-// readPricing refuses what would make an upstream charge the prices of another
-// model, or of a tier that nobody knows: the bound of the request would not be
-// true.
+// readPricing refuses what would make an upstream charge the prices of another model, or of
+// a tier that nobody knows. The bound of the request would not be true then.
 func (e *Envelope) readPricing(b []byte) error {
 	if s := e.models; s.present() && says(b, s.From) { // OpenRouter's, to fall back on
 		return tally.Errorf(tally.Invalid, `"models" is not taken, since a request is priced by one model; name it in "model"`)
@@ -177,12 +187,15 @@ func (e *Envelope) readModel(b []byte) error {
 
 func (e *Envelope) readMax(b []byte) error {
 	e.MaxField = ""
-	echo := e.echo.present() && b[e.echo.From] == 't' // nothing is to be written then but the prompt
+	echo := e.echo.present() && b[e.echo.From] == 't' // nothing but the prompt is to be written then
 	for _, f := range [...]struct {
 		span
 		name string
 		own  *int64
-	}{{e.maxCompletion, FieldMaxCompletion, &e.ownMaxCompletion}, {e.maxTokens, FieldMaxTokens, &e.ownMaxTokens}} {
+	}{
+		{e.maxCompletion, FieldMaxCompletion, &e.ownMaxCompletion}, {e.maxTokens, FieldMaxTokens, &e.ownMaxTokens},
+		{e.maxOutput, FieldMaxOutput, &e.ownMaxOutput},
+	} {
 		if !f.present() || f.null(b) {
 			continue
 		}
@@ -235,41 +248,43 @@ func (e *Envelope) readStreamOptions(b []byte) error {
 	return fault
 }
 
-// members calls f for each member of a well-formed object at i, until f returns
-// false. Spans are offsets in b.
+// members calls f for each member of the object at i, until f returns false or the
+// text is malformed. Spans are offsets in b.
 func members(b []byte, i int, f func(key []byte, s span) bool) {
-	for i = space(b, i+1); b[i] == '"'; {
+	for i = space(b, i+1); kindAt(b, i) == '"'; i = space(b, i+1) {
 		from := i
-		i = skipString(b, i+1)
+		if i = skipString(b, i+1); i < 0 {
+			return
+		}
 		key := b[from+1 : i-1]
-		start := space(b, space(b, i)+1)
-		i = skipValue(b, start, 1)
-		if !f(key, span{from, start, i}) {
+		if i = space(b, i); kindAt(b, i) != ':' {
 			return
 		}
-		if i = space(b, i); b[i] != ',' {
+		start := space(b, i+1)
+		if i = skipValue(b, start, 1); i < 0 || !f(key, span{from, start, i}) {
 			return
 		}
-		i = space(b, i+1)
+		if i = space(b, i); kindAt(b, i) != ',' {
+			return
+		}
 	}
 }
 
-// elementsOf calls f for each element of a well-formed array at i, until f
-// returns false.
+// elementsOf calls f for each element of the array at i, until f returns false or the
+// text is malformed.
 func elementsOf(b []byte, i int, f func(span) bool) {
-	for i = space(b, i+1); b[i] != ']'; {
+	for i = space(b, i+1); kindAt(b, i) != ']'; i = space(b, i+1) {
 		from := i
-		i = skipValue(b, i, 1)
-		if !f(span{From: from, To: i}) {
+		if i = skipValue(b, i, 1); i < 0 || !f(span{From: from, To: i}) {
 			return
 		}
-		if i = space(b, i); b[i] == ',' {
-			i = space(b, i+1)
+		if i = space(b, i); kindAt(b, i) != ',' {
+			return
 		}
 	}
 }
 
-// elements counts the prompts in a well-formed array at i: its elements, except
+// elements counts the prompts in a well-formed array at i. Each element is a prompt, except
 // that numbers are the tokens of a single prompt.
 func elements(b []byte, i int) int64 {
 	n := int64(0)

@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"tallygate/providers/dialect"
 )
 
 // pair is a member of an object as encoding/json reads it.
@@ -59,7 +63,7 @@ func FuzzPeek(f *testing.F) {
 		`{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}},{"type":"text","text":"x"}]}]}`,
 		`{"messages":[{"content":[{"type":"input_audio","input_audio":{"data":"AAAA","format":"wav"}},{"type":"document_url","document_url":"https://x"}]}]}`,
 		`{"tools":[{"type":"web_search_20250305","name":"w"},{"type":"function"}],"max_tool_calls":3,"plugins":[{"id":"web"}],"modalities":["text"]}`,
-		`{"a":"\ud800"}`, `{"stream_options":{}}`,
+		`{"a":"\ud800"}`, `{"stream_options":{}}`, `{"models":{"":true}}`, `{"service_tier":"gold"}`, `{"service_tier":"flex","models":[]}`,
 	} {
 		for edits := range byte(8) {
 			f.Add([]byte(body), "up", int64(6), edits)
@@ -96,6 +100,41 @@ func FuzzPeek(f *testing.F) {
 		}
 		checkRewritten(t, e, members, edits)
 	})
+}
+
+// A body that is cut, or lacks a byte, is read to where it breaks and refused: no look
+// into a value goes before the value was walked over.
+func TestBrokenBodies(t *testing.T) {
+	bodies := [][]byte{
+		[]byte(`{"messages":[{"role":"user","content":[{"source":{"type":"text","media_type":"text/plain","data":"x"},"type":"document"}]}]}`),
+		[]byte(`{"messages":[{"content":[{"image_url":{"url":"data:image/png;base64,AAAA"}},{"input_audio":{"data":"AAAA","format":"wav"}}]}]}`),
+		[]byte(`{"input":[{"type":"message","content":[{"type":"input_image","image_url":"x"}]}],"tools":[{"type":"web_search"}],"include":["a"]}`),
+		[]byte(`{"metadata":{"user_id":"{\"session_id\":1}"},"conversation":{"id":"c"},"stop":["a"],"context_management":{"edits":[{"type":"x"}]}}`),
+	}
+	files, err := filepath.Glob("dialect/testdata/requests/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		body, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bodies = append(bodies, body)
+	}
+	for _, body := range bodies {
+		body = bytes.TrimSpace(body)
+		step := 1 + len(body)/4096
+		for _, in := range []dialect.Name{dialect.Chat, dialect.Responses, dialect.Messages} {
+			e := new(Envelope)
+			for cut := 0; cut < len(body); cut += step {
+				if e.Peek(in, body[:cut:cut]) == nil {
+					t.Fatalf("%s accepts %q", in, body[:cut])
+				}
+				_ = e.Peek(in, append(slices.Clone(body[:cut]), body[cut+1:]...))
+			}
+		}
+	}
 }
 
 // mayRefuse reports whether there is a reason to refuse a valid body.
@@ -144,6 +183,10 @@ func mayRefuse(body []byte, members []pair) bool {
 			}
 		case "prompt", "input":
 			if len(raw) > maxPrompts {
+				return true
+			}
+		case "models", "service_tier": // prices that nobody knows
+			if raw != "[]" && raw != "{}" && raw != "false" && raw != `"auto"` && raw != `"default"` && raw != `"flex"` {
 				return true
 			}
 		}

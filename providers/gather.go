@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"tallygate/providers/dialect"
 )
 
 func appendInt(b []byte, n int64) []byte { return strconv.AppendInt(b, n, 10) }
@@ -17,11 +19,18 @@ const maxPieces = 4096
 
 var errGather = errors.New("the answer is a stream, which was not asked for and cannot be put together")
 
-// gather puts a stream together to the answer in one piece that was asked for. It is
-// read as any stream is, so it ends, fails and counts as one.
-func gather(events []byte, choices int64, keys []string) (answer []byte, read *Stream, err error) {
-	read = NewStream(&memory{bytes.NewReader(events)}, StreamOptions{KeepUsage: true, Choices: choices, Keys: keys})
+// gather puts the events of a stream together to the answer in one piece that was asked
+// for. The events are read as those of any stream, so they end, fail and count as a stream
+// does.
+func gather(events []byte, o *WholeOptions) (answer []byte, read *Stream, err error) {
+	read = NewStream(&memory{bytes.NewReader(events)}, StreamOptions{
+		Dialect: o.Dialect, KeepUsage: true, Choices: o.Choices, Keys: o.Keys,
+	})
 	defer read.Close()
+	if nameOf(o.Dialect) != dialect.Chat {
+		answer, err = gatherOther(read, o.Dialect)
+		return answer, read, err
+	}
 	whole := map[string]any{}
 	var all []any
 	for {
@@ -55,7 +64,7 @@ func gather(events []byte, choices int64, keys []string) (answer []byte, read *S
 			continue
 		}
 		if message["content"] == nil {
-			message["content"] = nil // it is always there
+			message["content"] = nil // content is always there
 		}
 		if calls, _ := message["tool_calls"].([]any); calls != nil {
 			for _, call := range calls {
@@ -125,8 +134,8 @@ func (t *grown) MarshalJSON() ([]byte, error) {
 	return bytes.TrimSuffix(out.Bytes(), []byte{'\n'}), err
 }
 
-// growing are the strings of a delta that come in pieces. All others come whole, some
-// upstreams repeat them in every event.
+// growing are the strings of a delta that come in pieces. All other strings come whole, and
+// some upstreams repeat them in every event.
 var growing = []string{"content", "text", "arguments", "refusal", "reasoning_content", "reasoning", "reasoning_text", "thinking", "transcript", "data", "input"}
 
 // merge adds what an event says to what was said.
@@ -171,8 +180,8 @@ func merge(to, more map[string]any) error {
 	return nil
 }
 
-// mergeList adds elements to a list: to the one of the same index and type, or else
-// behind the others.
+// mergeList adds elements to a list. An element goes to the one of the same index and type,
+// or else behind the others.
 func mergeList(to, more []any) ([]any, error) {
 	for _, v := range more {
 		piece, ok := v.(map[string]any)
@@ -212,7 +221,7 @@ func mergeList(to, more []any) ([]any, error) {
 	return to, nil
 }
 
-// memory is a Source that has all it gives.
+// memory is a Source that holds all that it gives.
 type memory struct{ *bytes.Reader }
 
 // SetReadDeadline implements Source.

@@ -27,8 +27,8 @@ const (
 	wholeTools = `{"id":"c","object":"chat.completion","created":1,"model":"up","system_fingerprint":"fp","choices":[{"index":0,"message":{"role":"assistant","content":null,"reasoning_content":"hm","tool_calls":[` + aCall + `,` + aCall + `]},"logprobs":null,"finish_reason":"tool_calls"},{"index":1,"message":{"role":"assistant","content":"né\n"},"finish_reason":"length"}],"usage":` + theUsage + `}`
 )
 
-// An answer in JSON becomes the events of a stream, and those become that answer
-// again; what was used is the same in both forms.
+// An answer in JSON becomes the events of a stream, and those events become that answer
+// again. What was used is the same in both forms.
 func TestOtherForm(t *testing.T) {
 	for name, tc := range map[string]struct{ whole string }{
 		"tools, reasoning, two choices": {wholeTools},
@@ -126,7 +126,8 @@ func TestGather(t *testing.T) {
 	}
 }
 
-// A stream that fails tells what it has used also to who did not ask for one.
+// A stream that fails tells what it has used, also to a client that did not ask for a
+// stream.
 func TestGatherFailed(t *testing.T) {
 	for name, tc := range map[string]struct {
 		in    string

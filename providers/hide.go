@@ -5,40 +5,43 @@ import (
 	"strings"
 
 	"tallygate/engine/tally"
+	"tallygate/providers/dialect"
 )
 
 // Some callers must not see what the owner pays. There is no list of all the names
 // under which upstreams tell it, nor of the places, so these rules hold for them:
 //
-//   - every member of an answer goes whose key speaks of money, wherever it stands;
-//   - so does, in a usage object, a number that is no count, unless it is a time;
+//   - a member of an answer whose key speaks of money is left out, wherever it stands;
+//   - a number in a usage object is left out if it is neither a count nor a time;
 //   - a text beside the answer that speaks of an amount of money is replaced;
-//   - of an event nothing stays but its data: comments and names can say anything.
+//   - an event keeps nothing but its data, since comments and names can say anything; in a
+//     dialect whose events have names it gets that of its type.
 //
-// What the model wrote is left alone: it is in strings below the choices, or below
-// one of the keys that hold objects of its own.
+// What the model wrote is left alone. It is in strings below the choices, or below one of
+// the keys that hold objects of the model's own.
 //
-// Visitors of a page see, besides, only the members of an answer that are known, and
-// so none of an upstream's words about errors.
+// Visitors of a page see even less: only the members of an answer that are known, and so
+// none of an upstream's words about errors.
 
 // View is what a caller may see of an answer.
 type View struct {
+	Dialect dialect.Name // of the answer; "" is chat completions
 	// Amount is what the caller pays, to be put into the usage object at [From, To) of
 	// the answer; it is put nowhere if To is 0.
 	From, To int
 	Amount   tally.NanoUSD
 	// Known is whether only members that are known are seen.
 	Known bool
-	// OnlyErrors is whether nothing is hidden but what tells of a failure, or may: all
-	// members of the answer that are not known.
+	// OnlyErrors is whether nothing is hidden but what tells of a failure, or may tell of
+	// one: all members of the answer that are not known.
 	OnlyErrors bool
 }
 
-// HideCosts appends a well-formed JSON answer without the members that tell of
-// money, and with what the caller pays where it belongs: in the place of the usage
-// object's "cost", as a number or as an object with "total_cost" as the upstream has
-// it, or as its last member. All that stays is left byte for byte. What is nested too
-// deep is not appended.
+// HideCosts appends a well-formed JSON answer without the members that tell of money, and
+// with what the caller pays. That amount takes the place of the usage object's "cost", as a
+// number or as an object with "total_cost" as the upstream has it. If there is no "cost",
+// the amount becomes the last member of the usage object. All that stays is left byte for
+// byte. What is nested too deep is not appended.
 func HideCosts(dst, answer []byte, v View) []byte {
 	h := hider{dst: dst, b: answer, view: v}
 	if h.value(space(answer, 0), 0, besideAnswer) < 0 {
@@ -47,8 +50,9 @@ func HideCosts(dst, answer []byte, v View) []byte {
 	return append(h.dst, answer[h.from:]...)
 }
 
-// HideCostsInEvents does the same to a block of whole events of a [Stream]. An event
-// of which nothing is left becomes an empty comment, which keeps connections alive.
+// HideCostsInEvents does to a block of whole events of a [Stream] what [HideCosts] does to
+// an answer. An event of which nothing is left becomes an empty comment, which keeps
+// connections alive.
 func HideCostsInEvents(dst, block []byte, v View) []byte {
 	h := hider{dst: dst, b: block, view: v}
 	for i := 0; i < len(block); {
@@ -63,9 +67,9 @@ func HideCostsInEvents(dst, block []byte, v View) []byte {
 type hider struct {
 	dst  []byte
 	b    []byte
-	from int // of what is not copied yet
+	from int // where the part begins that is not copied yet
 	view View
-	left bool // of the last answer, a member
+	left bool // whether a member of the last answer is left
 }
 
 // scope is where a value stands.
@@ -75,9 +79,10 @@ const (
 	besideAnswer scope = iota
 	inTheUsage
 	inTheAnswer
+	wrapped // beside the answer, in an object of an event
 )
 
-// drop leaves out [from, to), but for what is left out of it already.
+// drop leaves out [from, to), except what of it is left out already.
 func (h *hider) drop(from, to int) {
 	if from > h.from {
 		h.dst = append(h.dst, h.b[h.from:from]...)
@@ -86,7 +91,7 @@ func (h *hider) drop(from, to int) {
 }
 
 func (h *hider) event(ev event) {
-	end := ev.end - 1 // of its lines
+	end := ev.end - 1 // the end of the event's lines, without the empty one
 	if end > ev.start && h.b[end-1] == '\r' {
 		end--
 	}
@@ -95,11 +100,12 @@ func (h *hider) event(ev event) {
 	if h.left = false; ev.lines == 1 {
 		line := ev.start + bytes.LastIndexByte(h.b[ev.start:ev.data], '\n') + 1
 		h.drop(ev.start, line)
+		h.name(ev)
 		if at := ev.data + space(h.b[ev.data:ev.dataEnd], 0); at == ev.dataEnd || h.b[at] != '{' {
 			h.left = h.shows(h.b[at:ev.dataEnd])
 		} else {
 			block := h.b
-			h.b = block[:ev.dataEnd] // what is no JSON ends with its event
+			h.b = block[:ev.dataEnd] // a value that is no JSON ends with its event
 			if to := h.value(at, 0, besideAnswer); to < 0 || space(h.b, to) < ev.dataEnd {
 				h.left = false // no members could be told apart
 			}
@@ -114,8 +120,8 @@ func (h *hider) event(ev event) {
 	}
 }
 
-// shows reports whether data that is no object may be seen: the end marker, or words that
-// are not about money. Visitors see only the former.
+// shows reports whether data that is no object may be seen: the end marker may, and words
+// that are not about money. Visitors see only the end marker.
 func (h *hider) shows(data []byte) bool {
 	if data = bytes.TrimRight(data, " \t"); len(data) == 0 || string(data) == "[DONE]" {
 		return true
@@ -158,7 +164,7 @@ func (h *hider) object(i, depth int, in scope) int {
 			return end
 		}
 		if !h.hides(key, i, depth, in) {
-			if within, owned := scopeOf(key, depth, in); owned {
+			if within, owned := h.scopeOf(key, depth, in); owned {
 				kept = skipValue(h.b, i, depth)
 			} else {
 				kept = h.value(i, depth, within)
@@ -202,57 +208,28 @@ func (h *hider) putAmount(object bool) {
 
 // hides reports whether a member is not to be seen.
 func (h *hider) hides(key []byte, i, depth int, in scope) bool {
+	outer := depth == 1 || in == wrapped
+	if outer && string(key) == "error" && !h.isChat() {
+		return kindAt(h.b, i) != 'n' && (h.view.OnlyErrors || h.view.Known)
+	}
 	switch {
 	case h.view.OnlyErrors:
-		return depth == 1 && !isKnown(key) || tellsOfFailure(key)
+		return outer && !h.isKnown(key) || tellsOfFailure(key)
 	case tellsOfMoney(key):
 		return true
 	case in == inTheUsage && isFraction(h.b, i) && !tellsOfCount(key):
 		return true
 	case !h.view.Known:
 		return false
-	case depth == 1:
-		return !isKnown(key)
+	case outer:
+		return !h.isKnown(key)
 	}
 	return tellsOfFailure(key)
 }
 
-// tellsOfFailure reports whether a key speaks of an error. One with escapes can spell
-// anything.
+// tellsOfFailure reports whether a key speaks of an error. A key with escapes counts as one
+// that does, since it can spell anything.
 func tellsOfFailure(key []byte) bool { return !verbatim(key) || containsFold(key, "error") }
-
-// scopeOf is where the value of a member stands; owned is whether it is an object of
-// the model's own making. Sources have words of others, vectors are numbers.
-func scopeOf(key []byte, depth int, in scope) (within scope, owned bool) {
-	is := itsOutput
-	if in == inTheAnswer {
-		is = meaningOf(key)
-	}
-	switch {
-	case is == itsData || is == itsTokens:
-		return in, true
-	case string(key) == "usage":
-		return inTheUsage, false
-	case string(key) == "error":
-		return besideAnswer, false
-	case depth == 1:
-		switch string(key) {
-		case "choices", "data", "citations", "search_results", "related_questions", "images", "videos":
-			return inTheAnswer, false
-		}
-	}
-	return in, false
-}
-
-// isKnown reports whether visitors may see a member of an answer.
-func isKnown(key []byte) bool {
-	switch string(key) {
-	case "id", "object", "created", "model", "choices", "data", "usage", "service_tier", "system_fingerprint",
-		"citations", "search_results", "related_questions", "images", "videos":
-		return true
-	}
-	return false
-}
 
 // isFraction reports whether a value is a number that is not written as a whole one,
 // or a string that reads as one.
@@ -273,8 +250,8 @@ func isFraction(b []byte, i int) bool {
 	return false
 }
 
-// tellsOfCount reports whether the key of a number says that it is one of tokens, or a
-// time.
+// tellsOfCount reports whether the key of a number says that the number is a count of
+// tokens, or a time.
 func tellsOfCount(key []byte) bool {
 	for _, word := range [...]string{"token", "time", "latency", "duration", "second"} {
 		if containsFold(key, word) {
@@ -310,8 +287,8 @@ func namesAmount(quoted []byte) bool {
 	return bytes.ContainsAny(s, currencySigns) || bytes.IndexByte(s, ' ') >= 0 && hasMoneyWord(s)
 }
 
-// tellsOfMoney reports whether a key speaks of money. One with escapes is decoded,
-// as it can spell anything; one that cannot be is taken for one.
+// tellsOfMoney reports whether a key speaks of money. A key with escapes is decoded, since
+// it can spell anything. A key that cannot be decoded counts as one that speaks of money.
 func tellsOfMoney(key []byte) bool {
 	if verbatim(key) {
 		return hasMoneyWord(key)
@@ -320,8 +297,8 @@ func tellsOfMoney(key []byte) bool {
 	return !ok || hasMoneyWord([]byte(strings.ToLower(name)))
 }
 
-// moneyWords are what the keys that tell of money contain, whatever their case, and
-// moneyTerms those that are too short to look for within a word.
+// moneyWords are what the keys that tell of money contain, in any case of letters.
+// moneyTerms are those that are too short to look for within a word.
 var (
 	moneyWords = [...]string{"cost", "pric", "tick", "bill", "spend", "spent", "credit", "charge", "usd",
 		"amount", "balance", "payment", "money", "dollar", "currenc", "tariff", "quota"}

@@ -62,8 +62,8 @@ func TestHideCosts(t *testing.T) {
 	}
 }
 
-// TestHiddenMembers: what speaks of money goes wherever it stands, and nothing that
-// only looks like it.
+// TestHiddenMembers: what speaks of money is left out wherever it stands, and nothing is
+// left out that only looks like it.
 func TestHiddenMembers(t *testing.T) {
 	const words = hiddenText
 	for in, want := range map[string]string{
@@ -95,8 +95,8 @@ func TestHiddenMembers(t *testing.T) {
 	}
 }
 
-// TestKnownMembers: a visitor sees of an answer what is known, and of an event
-// nothing beside it.
+// TestKnownMembers: a visitor sees only those members of an answer that are known, and of
+// an event nothing beside the answer.
 func TestKnownMembers(t *testing.T) {
 	for in, want := range map[string]string{
 		`{"id":"c","choices":[{"index":0,"message":{"content":"x"},"error":{"message":"y"}}],"error":"y","detail":"y","warning":"y","base_resp":{"status_msg":"y"},"\u0065rrors":["y"]}`: `{"id":"c","choices":[{"index":0,"message":{"content":"x"}}]}`,
@@ -112,8 +112,8 @@ func TestKnownMembers(t *testing.T) {
 	}
 }
 
-// TestHidingWhatIsNoJSON: words are passed on if they are not about money, what only looks
-// like JSON is not, and visitors see neither.
+// TestHidingWhatIsNoJSON: words are passed on if they are not about money. What only looks
+// like JSON is not passed on. Visitors see neither.
 func TestHidingWhatIsNoJSON(t *testing.T) {
 	for data, shown := range map[string]bool{
 		"OK: still at it":   true,
@@ -221,7 +221,7 @@ func TestHideCostsInAnything(t *testing.T) {
 	})
 }
 
-// An event costs those callers no memory either.
+// An event costs no memory either for callers from whom money is hidden.
 func TestHidingTakesNoMemory(t *testing.T) {
 	event := []byte(reporting)
 	out := make([]byte, 0, 2*len(event))

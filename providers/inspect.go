@@ -5,24 +5,26 @@ import "bytes"
 // facts are what a JSON answer, or an event of a stream, says that concerns
 // the gateway.
 type facts struct {
-	// usage is where the usage objects are: beside the choices, in the last choice
-	// that has one (Moonshot), in x_groq (Groq). Absent if null.
+	// usage is where the usage objects are: beside the choices, in the last choice that has
+	// one (Moonshot), in x_groq (Groq). A usage object that is null counts as absent.
 	usage       [3]span
-	believed    [3]bool // what each says can be
+	believed    [3]bool // whether what each of them says can be
 	figures     figures // what all of them say, also two in one place
 	bill        bool    // a cost is told beside the usage
-	tells       bool    // there is something beside the choices that is called usage, of whatever type
+	tells       bool    // something beside the choices is called usage, of whatever type
 	model, tier span    // strings
 	choices     span    // of any type
 	err         bool    // something tells of a failure, whatever stands beside it
-	words       bool    // something does where there is no answer
-	fine        bool    // with them, there is a code of success
+	words       bool    // something tells of a failure where there is no answer
+	fine        bool    // beside these words there is a code of success
 	answers     bool    // there are choices
 	data        bool    // there is output beside the choices: embeddings
 	finish      Finish
 	endings     *endings // of the choices; nil counts none
 	content     int      // bytes of content
-	beside      bool     // something came that is no content, but stands beside some
+	again       int      // bytes of content that events before have told, if there were any
+	ends        bool     // the event is the last one of its stream
+	beside      bool     // something came that is no content but stands beside content
 }
 
 // The places of usage objects.
@@ -48,8 +50,8 @@ func (f *facts) reports() bool {
 // delivered estimates the tokens of the content.
 func (f *facts) delivered() int64 { return delivered(int64(min(f.content, 1)), int64(f.content)) }
 
-// fails is whether something tells of a failure. A detail or a message does only where
-// there is no answer.
+// fails is whether something tells of a failure. A detail or a message tells of a failure
+// only where there is no answer.
 func (f *facts) fails() bool { return f.err || f.words && !f.fine && !f.answers && !f.data }
 
 // inspect walks over an answer's object at i; a negative result is a fault.
@@ -58,7 +60,7 @@ func inspect(b []byte, i int, f *facts) int {
 		return ^i
 	}
 	return eachMember(b, i, 1, func(key []byte, i int) int {
-		if bytes.IndexByte(key, '\\') >= 0 { // it may spell anything
+		if bytes.IndexByte(key, '\\') >= 0 { // a key with escapes may spell anything
 			name, _ := unquote(append(append([]byte{'"'}, key...), '"'))
 			key = []byte(name)
 		}
@@ -156,8 +158,8 @@ func says(b []byte, i int) bool {
 	return string(b[i:skipValue(b, i, 1)]) != "0"
 }
 
-// hollow reports whether a well-formed value of the choices, or of an error, at i holds
-// nothing but its order and empty values; role is whether that is something, too.
+// hollow reports whether a well-formed value at i, of the choices or of an error, holds
+// nothing but its order and empty values. role is whether a role counts as something, too.
 func hollow(b []byte, i int, role bool) bool {
 	empty := true
 	switch b[i] {
@@ -180,9 +182,9 @@ func hollow(b []byte, i int, role bool) bool {
 // deep is a depth at which no object is a choice.
 const deep = 3
 
-// texts walks over a value of the choices, which is what the key says it stands
-// under. Strings count unless that is known to hold no output; of pictures, sound
-// and data all strings do, also below it.
+// texts walks over a value of the choices; as is what the key above the value stands for.
+// Strings count unless that key is known to hold no output. Below pictures, sound and data
+// all strings count.
 func (f *facts) texts(b []byte, i, depth int, as inChoices) int {
 	switch kindAt(b, i) {
 	case '"':
@@ -220,11 +222,11 @@ func (f *facts) textsIn(b []byte, i, depth int, as inChoices) int {
 		switch {
 		case is == itsBeside || is == itsTokens:
 			f.beside = f.beside || !hollow(b, i, true)
-		case is == itsThought: // what is told under two names is the same
+		case is == itsThought: // reasoning that is told under two names is the same
 			n := f.content - before
 			f.content -= min(n, thought)
 			thought = max(thought, n)
-		case is == itsFinish && b[i] == '"' && end-i > 2: // some upstreams write "" for not yet
+		case is == itsFinish && b[i] == '"' && end-i > 2: // some upstreams write "" for "not yet"
 			finish = finishOf(b[i+1 : end-1])
 			f.err = f.err || string(b[i:end]) == `"error"` // OpenRouter
 			f.finish = max(f.finish, finish)
@@ -256,18 +258,18 @@ const (
 	itsThought                  // reasoning, for which there are several names
 	itsMedia                    // pictures and sound that the model made, and their addresses
 	itsBeside                   // what comes with output and is counted there, or is not the model's
-	itsTokens                   // the same, with the model's tokens as keys
-	itsNothing                  // what can stand there though the model has written nothing
+	itsTokens                   // what itsBeside is, with the model's tokens as keys
+	itsNothing                  // what can stand in a choice though the model has written nothing
 	itsFinish
 	itsUsage
 	itsIndex
 )
 
-// output reports whether the model made it.
+// output reports whether the model made what the key stands for.
 func (is inChoices) output() bool { return is <= itsMedia }
 
-// meaningOf is the one list of the keys of choices. What it does not know is
-// output: a stream is silent only if nothing came that could be.
+// meaningOf is the one list of the keys of choices. A key that is not on the list stands
+// for output, since a stream is silent only if nothing came that could be output.
 func meaningOf(key []byte) inChoices {
 	switch string(key) {
 	case "arguments", "input", "parsed":
@@ -276,12 +278,12 @@ func meaningOf(key []byte) inChoices {
 		return itsMedia
 	case "reasoning_content", "reasoning", "thinking", "reasoning_details", "reasoning_text", "thinking_blocks":
 		return itsThought
-	case "logprobs", "signature", "annotations", "citations":
+	case "logprobs", "signature", "encrypted_content", "annotations", "citations", "citation":
 		return itsBeside
 	case "top_logprobs":
 		return itsTokens
 	case "role", "id", "type", "object", "status", "format", "created", "model", "provider", "tool_call_id", "call_id", "service_tier",
-		"system_fingerprint", "native_finish_reason", "stop_reason", "matched_stop", "finish_details", "error",
+		"system_fingerprint", "native_finish_reason", "stop_reason", "stop_sequence", "matched_stop", "finish_details", "error",
 		"content_filter_results", "content_filter_result", "content_filter_offsets":
 		return itsNothing
 	case "finish_reason":

@@ -12,18 +12,18 @@ const (
 	// KnownZero: the upstream says that nothing was used, and nothing was
 	// delivered. The call cost nothing, unless it is billed by other things.
 	KnownZero
-	// KnownInput: the prompt. The output is missing, though some was delivered.
+	// KnownInput: the prompt is known. The output is missing, though some was delivered.
 	KnownInput
-	// KnownOutput: the output. The prompt, which cannot be empty, is missing.
+	// KnownOutput: the output is known. The prompt, which cannot be empty, is missing.
 	KnownOutput
-	// KnownTotal: the sum of both alone. Tokens adds up to it, split by what was
-	// delivered.
+	// KnownTotal: only the sum of prompt and output is known. Tokens adds up to that sum,
+	// split by what was delivered.
 	KnownTotal
-	// KnownWhole: both.
+	// KnownWhole: both prompt and output are known.
 	KnownWhole
 )
 
-// Finish says how the choices of an answer have ended so far, all that were asked
+// Finish says how the choices of an answer have ended so far: all choices that were asked
 // for.
 type Finish uint8
 
@@ -41,23 +41,27 @@ type Report struct {
 	// Tokens are in disjoint classes. A side that is missing is 0.
 	Tokens tally.Tokens
 	Known  Known
-	// Split are the classes that the upstream tells apart, also where it says that
-	// there were none of one: tokens of another class are among the plain ones.
+	// Split are the classes that the upstream tells apart, also where it says that there
+	// were no tokens of a class. Tokens of any other class are among the plain ones.
 	Split tally.Classes
-	// Searches counts searches of the web, sources or results, whichever the upstream
-	// counts. It is told only if Searched; most upstreams tell nothing of them.
-	Searches int64
-	Searched bool
-	// Billed is what the upstream says it charges for the call, if IsBilled;
-	// rounded up to a nano-dollar.
+	// Pieces counts what the call is billed for by the piece: searches of the web, sources
+	// or results, whichever the upstream counts; images; seconds of sound. It counts only if
+	// Counted is true; most upstreams tell nothing of them.
+	Pieces  int64
+	Counted bool
+	// Quality and Size are those of images as the answer tells them, in the words of
+	// [tally.Units]; "" if it does not.
+	Quality, Size string
+	// Billed is what the upstream says it charges for the call, rounded up to a
+	// nano-dollar. It counts only if IsBilled is true.
 	Billed   tally.NanoUSD
 	IsBilled bool
-	// Model is the model that the upstream says has answered, Tier the way the request
-	// was served; "" if the upstream does not say.
+	// Model is the model that the upstream says has answered. Tier is the way the upstream
+	// says the request was served. Each is "" if the upstream does not say.
 	Model, Tier string
 	Finish      Finish
-	// Failed is what an answer in one piece tells of a failure beside what it holds; nil
-	// if it does not. A stream ends with an error then.
+	// Failed is the failure that an answer in one piece tells of beside what it holds; nil
+	// if it tells of none. A stream ends with an error instead.
 	Failed *UpstreamError
 }
 
@@ -77,7 +81,7 @@ type notes struct {
 	endings     endings
 }
 
-// report takes notice of a usage object. One that is not believed says nothing.
+// report takes notice of a usage object. A usage object that is not believed says nothing.
 func (f *facts) report(b []byte, place int, at span) {
 	if at.present() {
 		f.usage[place], f.believed[place] = at, f.figures.read(b, at)
@@ -97,8 +101,8 @@ func (f *facts) count(b []byte, to *figures) (shown bool) {
 	return f.believed[inChoice]
 }
 
-// ReportOf is what the body of a refusal says that was used, nil if that is nothing.
-// An upstream that tells only its bill tells of no tokens.
+// ReportOf is what the body of a refusal says was used; nil if it says nothing of that. An
+// upstream that tells only its bill tells of no tokens.
 func ReportOf(refusal []byte) *Report {
 	var f facts
 	if i := inspect(refusal, space(refusal, 0), &f); i < 0 || space(refusal, i) < len(refusal) {
@@ -108,7 +112,7 @@ func ReportOf(refusal []byte) *Report {
 	f.count(refusal, &n.figures)
 	n.name(refusal, &f)
 	r := n.report(0, false)
-	if r.Known <= KnownZero && r.Billed == 0 && r.Searches == 0 {
+	if r.Known <= KnownZero && r.Billed == 0 && r.Pieces == 0 {
 		return nil
 	}
 	r.Known = max(r.Known, KnownZero)
@@ -145,7 +149,7 @@ func keepName(to *string, quoted []byte) {
 // report sums up. delivered is the output that came, an estimate in tokens; data
 // is whether there was output of another kind.
 func (n *notes) report(delivered int64, data bool) Report {
-	r := Report{Searches: n.n[figSearches], Searched: n.has(figSearches), Model: n.model, Tier: n.tier, Finish: n.finish}
+	r := Report{Pieces: n.n[figSearches], Counted: n.has(figSearches), Model: n.model, Tier: n.tier, Finish: n.finish}
 	r.Tokens, r.Known = n.tokens(delivered)
 	if r.Known == KnownZero && data {
 		r.Known = KnownNothing
@@ -157,10 +161,9 @@ func (n *notes) report(delivered int64, data bool) Report {
 	return r
 }
 
-// split says which classes were told apart, of those that a request must ask for,
-// and whether what was written to a cache was. Five minutes' writes that are all
-// of the writes tell that none was for longer. Parts that are more than their whole
-// tell nothing.
+// split says which classes were told apart, of those that a request must ask for, and
+// whether what was written to a cache was told apart. If five minutes' writes are all of
+// the writes, none was for longer. Parts that are more than their whole tell nothing.
 func (f *figures) split(t *tally.Tokens) (told tally.Classes) {
 	for _, of := range [...]struct {
 		class tally.Class
@@ -184,8 +187,8 @@ func (f *figures) split(t *tally.Tokens) (told tally.Classes) {
 	return told
 }
 
-// bill is what the upstream charges. With the owner's own key, the cost is its
-// fee, and what the key is charged comes on top.
+// bill is what the upstream charges. With the owner's own key, the cost is only the
+// upstream's fee, and what the key is charged comes on top.
 func (f *figures) bill() (tally.NanoUSD, bool) {
 	n, ok := max(f.n[figCost], f.n[figTicks]), f.has(figCost) || f.has(figTicks)
 	if f.n[figOwnKey] > 0 {
@@ -217,18 +220,18 @@ func (f *figures) tokens(delivered int64) (tally.Tokens, Known) {
 		c = min(delivered, sum)
 		p, known = sum-c, KnownTotal
 	}
-	// What was read from a cache and written to one is part of the prompt in
-	// OpenAI's dialect and beside it in Anthropic's. A prompt that is smaller, or
-	// a total of all, tells that it is beside it.
-	if caches > p || caches > 0 && sum == p+c+caches && f.n[figReasoning] != caches {
+	// What was read from a cache and written to one is part of the prompt in OpenAI's
+	// dialect and beside the prompt in Anthropic's. It is beside the prompt if the prompt
+	// is smaller, or if the total is the sum of prompt, output and caches.
+	if f.apart || caches > p || caches > 0 && sum == p+c+caches && f.n[figReasoning] != caches {
 		p += caches
 	}
 	if c == 0 && delivered > 0 {
 		c = max(sum-p, 0)
 	}
-	// Reasoning is part of the completion with OpenAI and on top of it with xAI
-	// and Gemini; the total tells which, and what it has beyond both is reasoning
-	// that was not itemised.
+	// Reasoning is part of the completion with OpenAI, and on top of the completion with
+	// xAI and Gemini. The total tells which. What the total has beyond prompt and
+	// completion is reasoning that was not itemised.
 	thought := f.n[figReasoning]
 	if extra := sum - p - c; extra > 0 {
 		c += extra
@@ -254,17 +257,17 @@ func (f *figures) caches() (read, short, long int64) {
 	read, long = f.n[figCached], f.n[figWrittenLong]
 	write := max(f.n[figWritten], f.n[figWrittenByPrefix], f.n[figWrittenShort]+long)
 	if p := f.n[figPrompt]; write == f.n[figWrittenByPrefix] && read <= write && write <= p && read+write > p && f.n[figTotal] == p+f.n[figCompletion] {
-		// OpenAI may count the whole prefix that it keeps as written, with what it
-		// has read of it. It bills each token of a prompt once.
+		// OpenAI may count the whole prefix that it keeps as written, including what it has
+		// read of that prefix. OpenAI bills each token of a prompt once.
 		write -= read
 	}
 	long = min(long, write)
 	return read, write - long, long
 }
 
-// partsOf takes sound and pictures out of a whole of which rest has no other class.
-// Parts that are more than the whole are not believed. Of what was cached, they
-// stay cached; where that is not told, the rest bounds them.
+// partsOf takes sound and pictures out of a whole, of which rest has no other class. Parts
+// that are more than the whole are not believed. Sound and pictures that were cached stay
+// cached. Where it is not told how many were cached, the rest bounds them.
 func partsOf(whole, rest, audio, image, heardBefore, seenBefore int64) (sound, pictures, plain int64) {
 	if audio+image > whole {
 		return 0, 0, rest
@@ -272,4 +275,16 @@ func partsOf(whole, rest, audio, image, heardBefore, seenBefore int64) (sound, p
 	sound = min(max(audio-heardBefore, 0), rest)
 	pictures = min(max(image-seenBefore, 0), rest-sound)
 	return sound, pictures, rest - sound - pictures
+}
+
+// count puts the pieces of a call into its report that are no searches: images as they came,
+// queries or seconds as they were told. An answer without images says nothing of how many
+// are billed.
+func (r *Report) count(piece tally.Piece, f *figures, pieces int64) {
+	switch piece {
+	case tally.Image, tally.Query:
+		r.Pieces, r.Counted = pieces, pieces > 0
+	case tally.SoundSecond:
+		r.Pieces, r.Counted = f.n[figSeconds], f.has(figSeconds)
+	}
 }

@@ -40,6 +40,13 @@ func TestReport(t *testing.T) {
 		`{"prompt_tokens":2600,"completion_tokens":36,"total_tokens":2636,"prompt_tokens_details":{"cached_tokens":2000,"cache_write_tokens":400}}`:  whole(tokens{Input: 200, CachedInput: 2000, CacheWrite: 400, Output: 36}),
 		`{"prompt_tokens":100,"completion_tokens":5,"total_tokens":105,"prompt_tokens_details":{"cached_tokens":80,"cache_write_tokens":60}}`:        whole(tokens{Input: 100, CachedInput: 80, CacheWrite: 60, Output: 5}),
 
+		// Anthropic, which tells each time that the model was asked, and leaves out of the sums
+		// those that shortened the prompt.
+		`{"input_tokens":23000,"output_tokens":1000,"iterations":[{"type":"compaction","input_tokens":180000,"output_tokens":3500},{"type":"message","input_tokens":23000,"output_tokens":1000}]}`:                              whole(tokens{Input: 203000, Output: 4500}),
+		`{"input_tokens":50,"cache_read_input_tokens":10,"output_tokens":5,"iterations":[{"input_tokens":20,"cache_read_input_tokens":4,"output_tokens":2},{"input_tokens":30,"cache_read_input_tokens":6,"output_tokens":3}]}`: whole(tokens{Input: 40, CachedInput: 10, Output: 5}),
+		`{"input_tokens":50,"output_tokens":5,"iterations":[]}`:                    whole(tokens{Input: 50, Output: 5}),
+		`{"input_tokens":50,"output_tokens":5,"iterations":[{"input_tokens":-1}]}`: {},
+
 		// Sound and pictures.
 		`{"prompt_tokens":100,"completion_tokens":50,"prompt_tokens_details":{"audio_tokens":30,"image_tokens":20,"text_tokens":50},"completion_tokens_details":{"audio_tokens":25,"image_tokens":5,"reasoning_tokens":10}}`: whole(
 			tokens{Input: 50, AudioInput: 30, ImageInput: 20, Output: 10, Reasoning: 10, AudioOutput: 25, ImageOutput: 5}),
@@ -76,8 +83,8 @@ func TestReport(t *testing.T) {
 		`{"cost":-0.5}`:                                                               {}, `{"cost":"-0.5"}`: {}, `{"cost":""}`: {}, `{"cost":"a lot"}`: {}, `{"cost":10000.01}`: {}, `{"cost":1e400}`: {}, `{"cost":null}`: {}, `{"cost":true}`: {}, `{"cost":[1]}`: {}, `{"cost":{"total":1}}`: {}, `{"cost":{"total_cost":-1}}`: {},
 
 		// Searches.
-		`{"num_search_queries":3}`: {Searches: 3, Searched: true},
-		`{"num_sources_used":4,"server_tool_use":{"web_search_requests":4}}`: {Searches: 4, Searched: true},
+		`{"num_search_queries":3}`: {Pieces: 3, Counted: true},
+		`{"num_sources_used":4,"server_tool_use":{"web_search_requests":4}}`: {Pieces: 4, Counted: true},
 		`{"num_search_queries":-3}`: {}, `{"num_search_queries":2.5}`: {}, `{"num_search_queries":10001}`: {},
 	} {
 		got := reportOf(`{"usage":` + usage + `}`)
@@ -87,8 +94,8 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// The cost beside the usage counts as the one in it, and of what is told twice the
-// larger.
+// A cost beside the usage counts like a cost in the usage. Of a figure that is told twice,
+// the larger counts.
 func TestReportOfAll(t *testing.T) {
 	for answer, want := range map[string]Report{
 		`{"cost":0.5,"usage":{"prompt_tokens":20,"completion_tokens":7}}`:                                                        {Tokens: counted, Known: KnownWhole, Billed: tally.Dollar / 2, IsBilled: true},

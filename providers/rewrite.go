@@ -3,6 +3,8 @@ package providers
 import (
 	"bytes"
 	"strconv"
+
+	"tallygate/providers/dialect"
 )
 
 // Edits are what must differ upstream from what the client sent.
@@ -11,9 +13,9 @@ type Edits struct {
 	// MaxOutput is written to every field that bounds the output, unless the
 	// client's own bound there is lower. 0 leaves them alone.
 	MaxOutput int64
-	// MaxField is the field to add where the client named no bound. With
-	// OnlyMaxField it is the one field the upstream obeys: a bound under the
-	// other name is renamed, since it would bound nothing.
+	// MaxField is the field to add where the client named no bound. With OnlyMaxField it is
+	// the one field that the upstream obeys. A bound under the other name would bound
+	// nothing, so that field is renamed.
 	MaxField     string
 	OnlyMaxField bool
 	Stream       bool
@@ -21,14 +23,14 @@ type Edits struct {
 	IncludeUsage bool
 	// DropStreamOptions removes stream_options, for upstreams that refuse it.
 	DropStreamOptions bool
-	// BoundExtras writes how often extras may be used that the request has bounded
-	// or left open: what was held for them.
+	// BoundExtras writes how often extras may be used that the request has bounded or left
+	// open. The number is the one that was held for them.
 	BoundExtras    bool
 	EncodingFormat string // of embeddings; "" leaves it as it is
 }
 
-// patch replaces [from, to) of the body by key, text, and what of quote and n is
-// set, in this order.
+// patch replaces [from, to) of the body by key, text, and what of quote and n is set, in
+// this order.
 type patch struct {
 	from, to int
 	key      string // with quotes and colon
@@ -40,9 +42,9 @@ type patch struct {
 	last     bool // a removed member with none behind it
 }
 
-// patches are collected in any order and kept in that of the body, with what is
-// inserted at a place before what is replaced there. There is room for all that
-// one rewriting can make.
+// patches are collected in any order and kept in the order of the body. What is inserted at
+// a place comes before what is replaced there. There is room for all the patches that one
+// rewriting can make.
 type patches struct {
 	of       *Envelope
 	at       [8 + mostExtras]patch
@@ -111,15 +113,8 @@ func (p *patches) extras() {
 	e := p.of
 	for i := range e.Extras {
 		x := &e.Extras[i]
-		if !x.Settable || x.Piece == "" {
-			continue
-		}
-		again := false
-		for j := range e.Extras[:i] {
-			again = again || e.Extras[j].Settable && e.Extras[j].at == x.at
-		}
 		switch {
-		case again:
+		case !x.Settable || e.again(i):
 		case !x.insert:
 			p.add(patch{from: x.at.From, to: x.at.To, n: x.Count})
 		case x.at.From == e.open+1:
@@ -130,10 +125,18 @@ func (p *patches) extras() {
 	}
 }
 
-// bound writes the granted output so that whichever field the upstream reads,
-// it is bound by it.
+// bound writes the granted output in such a way that it binds the upstream, whichever field
+// the upstream reads.
 func (p *patches) bound(edits Edits) {
 	e := p.of
+	if e.Dialect == dialect.Responses {
+		n := edits.MaxOutput
+		if e.MaxTokens >= 0 {
+			n = min(n, e.MaxTokens)
+		}
+		p.set(e.maxOutput, `"max_output_tokens":`, patch{n: n})
+		return
+	}
 	want, other, key := e.maxTokens, e.maxCompletion, `"max_tokens":`
 	if edits.MaxField == FieldMaxCompletion {
 		want, other, key = other, want, `"max_completion_tokens":`
@@ -181,8 +184,8 @@ func (p *patches) askUsage() {
 	}
 }
 
-// remove takes a member out, together with the comma that follows it; of the
-// last member, apply takes the comma before it.
+// remove takes a member out, together with the comma that follows it. If the member is the
+// last one, apply takes out the comma before it.
 func (p *patches) remove(s span) {
 	b := p.of.Raw
 	if i := space(b, s.To); b[i] == ',' {

@@ -33,10 +33,11 @@ func TestRewrite(t *testing.T) {
 		{`{"echo":true,"max_completion_tokens":0}`, `{"echo":true,"max_tokens":0}`, Edits{MaxOutput: 1, MaxField: FieldMaxTokens, OnlyMaxField: true}},
 		{`{"max_tokens":50}`, `{"max_tokens":50}`, Edits{}},
 		{`{"max_tokens":null}`, `{"max_tokens":9}`, Edits{MaxOutput: 9, MaxField: FieldMaxTokens}},
-		// Where the upstream obeys both, each is bounded and none is added.
+		// Where the upstream obeys both fields, each is bounded and none is added.
 		{`{"max_tokens":50,"max_completion_tokens":7}`, `{"max_tokens":9,"max_completion_tokens":7}`, Edits{MaxOutput: 9, MaxField: FieldMaxTokens}},
 		{`{"max_tokens":50}`, `{"max_tokens":9}`, Edits{MaxOutput: 9, MaxField: FieldMaxCompletion}},
-		// Where it obeys one, the other is renamed to it, or goes.
+		// Where the upstream obeys one field, the other is renamed to that field, or
+		// removed.
 		{`{"max_completion_tokens": 5,"x":1}`, `{"max_tokens":5,"x":1}`, Edits{MaxOutput: 9, MaxField: FieldMaxTokens, OnlyMaxField: true}},
 		{`{"max_completion_tokens":null}`, `{"max_tokens":9}`, Edits{MaxOutput: 9, MaxField: FieldMaxTokens, OnlyMaxField: true}},
 		{`{"max_tokens":5,"max_completion_tokens":7,"x":1}`, `{"max_tokens":7,"x":1}`, Edits{MaxOutput: 9, MaxField: FieldMaxTokens, OnlyMaxField: true}},

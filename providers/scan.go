@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"strings"
 	"unicode/utf8"
+
+	"tallygate/providers/dialect/wire"
 )
 
-// The scanner walks JSON without decoding it. It is strict about structure,
-// numbers and literals, so that no decoder can see other members than we do;
-// the insides of strings it leaves to the upstream: only the closing quote
-// matters here, and every decoder agrees on `\"` and `\\`.
+// The scanner walks JSON without decoding it. It is strict about structure, numbers and
+// literals, so that no decoder can see other members than we do. It leaves the insides of
+// strings to the upstream: only the closing quote matters here, and every decoder agrees on
+// `\"` and `\\`.
 //
 // Its functions take the text and an offset and return the offset behind what
 // they walked over. A negative result ^off is a fault at off.
@@ -19,12 +21,7 @@ import (
 const maxDepth = 256
 
 // space skips white space.
-func space(b []byte, i int) int {
-	for i < len(b) && b[i] <= ' ' && (b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t') {
-		i++
-	}
-	return i
-}
+func space(b []byte, i int) int { return wire.Space(b, i) }
 
 // skipString walks over a string whose opening quote is at i-1. A quote closes
 // the string unless an odd run of backslashes precedes it, so escapes need no
@@ -46,48 +43,6 @@ func skipString(b []byte, i int) int {
 	}
 }
 
-// skipNumber walks over a number.
-func skipNumber(b []byte, i int) int {
-	if b[i] == '-' {
-		i++
-	}
-	switch {
-	case i < len(b) && b[i] == '0':
-		i++
-	case i < len(b) && b[i] >= '1' && b[i] <= '9':
-		i = skipDigits(b, i)
-	default:
-		return ^i
-	}
-	if i < len(b) && b[i] == '.' {
-		if i = skipSomeDigits(b, i+1); i < 0 {
-			return i
-		}
-	}
-	if i < len(b) && (b[i] == 'e' || b[i] == 'E') {
-		if i++; i < len(b) && (b[i] == '+' || b[i] == '-') {
-			i++
-		}
-		return skipSomeDigits(b, i)
-	}
-	return i
-}
-
-func skipDigits(b []byte, i int) int {
-	for i < len(b) && b[i]-'0' <= 9 {
-		i++
-	}
-	return i
-}
-
-func skipSomeDigits(b []byte, i int) int {
-	j := skipDigits(b, i)
-	if j == i {
-		return ^i
-	}
-	return j
-}
-
 // kindAt is the first byte of a value, 0 at the end of the text.
 func kindAt(b []byte, i int) byte {
 	if i >= len(b) {
@@ -106,24 +61,17 @@ func skipValue(b []byte, i, depth int) int {
 	case '[':
 		return eachElement(b, i, depth+1, func(i int) int { return skipValue(b, i, depth+1) })
 	case 't':
-		return skipLiteral(b, i, "true")
+		return wire.Literal(b, i, "true")
 	case 'f':
-		return skipLiteral(b, i, "false")
+		return wire.Literal(b, i, "false")
 	case 'n':
-		return skipLiteral(b, i, "null")
+		return wire.Literal(b, i, "null")
 	default:
 		if c == '-' || c-'0' <= 9 {
-			return skipNumber(b, i)
+			return wire.Number(b, i)
 		}
 		return ^i
 	}
-}
-
-func skipLiteral(b []byte, i int, word string) int {
-	if len(b)-i < len(word) || string(b[i:i+len(word)]) != word {
-		return ^i
-	}
-	return i + len(word)
 }
 
 // eachMember walks over an object. visit is called with each key and the offset of

@@ -1,5 +1,7 @@
 package providers
 
+import "tallygate/providers/dialect"
+
 // readSession takes the first name of an end user there is.
 func (e *Envelope) readSession(b []byte) {
 	if e.Session = text(b, e.user); e.Session != "" {
@@ -36,9 +38,12 @@ func (e *Envelope) readSession(b []byte) {
 			}
 			return true
 		})
-		return
+	} else {
+		e.Session = text(b, e.conversation)
 	}
-	e.Session = text(b, e.conversation)
+	if e.Session == "" && e.Dialect == dialect.Responses {
+		e.Session = text(b, e.cacheKey)
+	}
 }
 
 // text returns a string or a number as text, "" for anything else.

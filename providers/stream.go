@@ -7,11 +7,13 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"tallygate/providers/dialect"
 )
 
-// Source is where a [Stream] reads from: an answer's body on some transport.
-// Errors of Read are *UpstreamError where the transport knows the cause; io.EOF
-// is the proper end of the body, any other error a cut.
+// Source is where a [Stream] reads from: an answer's body on some transport. An error of
+// Read is an *UpstreamError where the transport knows the cause. io.EOF is the proper end
+// of the body, and any other error is a cut.
 type Source interface {
 	io.ReadCloser
 	// SetReadDeadline bounds the reads to come.
@@ -20,29 +22,31 @@ type Source interface {
 
 // waiter is a Source that can wait for what comes next before it is given room for it.
 type waiter interface {
-	// Wait waits until Read returns at once. A failure comes with that.
+	// Wait waits until Read returns at once. A failure is reported by that Read.
 	Wait()
 }
 
 // StreamOptions say how a stream is read.
 type StreamOptions struct {
-	KeepUsage bool // pass the usage-only event on
+	Dialect   dialect.Upstream // of the events; nil is chat completions
+	KeepUsage bool             // pass the usage-only event on
 	// OnlyJSON drops data that is no JSON, as in [Call].
 	OnlyJSON bool
 	// Keys are the API keys that words and data that is no JSON must not hold.
 	Keys []string
-	// Choices is how many answers were asked for; the stream has finished once each
-	// of them has. 0 and 1 are one.
+	// Choices is how many answers were asked for. The stream has finished once each of them
+	// has ended. 0 means one.
 	Choices int64
-	// ChunkTimeout bounds the wait for the next whole event, to an eighth; bytes
-	// that trickle in do not prolong it.
+	// ChunkTimeout bounds the wait for the next whole event, to an eighth. Bytes that
+	// trickle in do not prolong the wait.
 	ChunkTimeout time.Duration
-	// Thinking is until when the first event with text, reasoning or a tool call is
-	// waited for, in the place of ChunkTimeout: a model that thinks may say nothing for
-	// minutes, whatever empty event came at once. Zero: ChunkTimeout bounds it as well.
+	// Thinking is until when the first event with text, reasoning or a tool call is waited
+	// for, instead of ChunkTimeout. A model that thinks may say nothing for minutes, even
+	// if an empty event came at once. If Thinking is zero, ChunkTimeout bounds this wait as
+	// well.
 	Thinking time.Time
-	// MaxBytes bounds the whole stream but for a number of large events, which are
-	// pictures or sound, give or take a read; 0 is no bound.
+	// MaxBytes bounds the whole stream, give or take a read; 0 is no bound. A number of
+	// large events, which are pictures or sound, do not count.
 	MaxBytes int64
 	// Until bounds the whole stream in time; zero is no bound.
 	Until time.Time
@@ -51,61 +55,65 @@ type StreamOptions struct {
 const (
 	maxEvent   = 32 << 20 // bytes of one event: a picture of four thousand pixels square
 	largeEvent = 64 << 10 // more than the text and probabilities of a token come to
-	mostLarge  = 32       // of them do not count for the bound of the whole
+	mostLarge  = 32       // so many large events do not count for the bound of the whole
 	maxRest    = 64 << 10 // bytes of a stream that has failed at once
 	bufferSize = 16 << 10 // what a stream starts with
 	endTimeout = 10 * time.Millisecond
-	// restTimeout is how long a stream that has failed at once is read on for its
-	// usage; another provider may have to wait for it.
+	// restTimeout is how long a stream that has failed at once is read on for its usage. It
+	// is short, since another provider may have to wait for that.
 	restTimeout = time.Second
 )
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }}
 
-// Stream reads server-sent events of OpenAI's dialect and is the Body of a
-// streamed answer. It passes on the upstream's own bytes, but for data that stands
-// in several lines, which it joins to one; walks over each event once without
-// decoding it, and allocates nothing per event.
+// Stream reads server-sent events of a dialect and is the Body of a streamed answer.
+// It passes on the upstream's own bytes, except that data in several lines is joined to one
+// line. It walks over each event once without decoding it, and allocates nothing per event.
 //
-// Events that tell of an error are not passed on, and a stream with one ends with that
-// error, without its mark. Data that is no JSON is passed on as it is, and counts as
-// content. Many upstreams leave the end marker out: a stream without one is complete if a
-// finish_reason was seen for each choice, and was cut otherwise.
+// Events that tell of an error are not passed on. A stream with such an event ends with
+// that error, without the end marker. Data that is no JSON is passed on as it is, and
+// counts as content. Many upstreams leave the end marker out. A stream without one is
+// complete if it has said why it ends, in chat completions for each choice, and was cut
+// otherwise.
 type Stream struct {
 	src  Source
 	opts StreamOptions
+	in   dialect.Name
 
 	closed bool
 	pooled *[]byte // nil while nothing is held
 	buf    []byte
-	start  int // of what has arrived and was not returned
-	seen   int // up to where it has no end of an event
-	end    int // of what has arrived
+	start  int // where the part begins that has arrived and was not returned
+	seen   int // up to here there is no end of an event
+	end    int // the end of what has arrived
 
 	said    notes
-	usage   span // of the bytes last returned
-	final   int  // of the bytes last returned
+	usage   span // where the usage object is in the bytes last returned
+	final   int  // where the end marker is in the bytes last returned
 	events  int64
 	content int64
 	beside  bool  // something came that is no content
 	read    int64 // bytes
 	large   int   // events
 	failed  bool
-	words   Words     // of the error that it has told of
-	failing bool      // with its first word; what follows is only read for its usage
+	words   Words     // the words of the error that the stream has told of
+	failing bool      // the first word was of an error; what follows is only read for its usage
 	spoke   bool      // there was an event with data
 	torn    bool      // the event that is looked at has no end
 	page    bool      // what came before that looks like a web page
 	passed  bool      // something was returned
-	begun   bool      // an event with choices is among what was: a role says nothing any more
-	until   time.Time // that the next event is waited for, at the latest
-	thinks  bool      // until is that of the first event with content
+	begun   bool      // an event with choices was returned: a role says nothing from now on
+	until   time.Time // until when the next event is waited for, at the latest
+	thinks  bool      // until is for the first event with content
 	err     error
 }
 
 // NewStream reads a stream from src, which Close closes.
 func NewStream(src Source, opts StreamOptions) *Stream {
-	return &Stream{src: src, opts: opts, final: -1, said: notes{endings: newEndings(opts.Choices)}}
+	s := &Stream{src: src, opts: opts, final: -1, said: notes{endings: newEndings(opts.Choices)}}
+	s.in = nameOf(opts.Dialect)
+	s.said.apart = s.in == dialect.Messages
+	return s
 }
 
 var (
@@ -115,6 +123,7 @@ var (
 	errEndless  = errors.New("the stream is far longer than the output that was asked for")
 	errReported = errors.New("the upstream reported an error in its stream")
 	doneMark    = []byte("data: [DONE]\n\n")
+	messageStop = []byte("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n")
 )
 
 // Next implements Body.
@@ -148,8 +157,8 @@ func (s *Stream) Next() ([]byte, error) {
 	}
 }
 
-// deadline bounds the wait for the next event. Moving it costs more than an
-// event, so it stays until an eighth of it is over.
+// deadline bounds the wait for the next event. Moving the deadline costs more than an event
+// does, so it stays until an eighth of it is over.
 func (s *Stream) deadline() {
 	if s.opts.ChunkTimeout <= 0 {
 		return
@@ -236,8 +245,8 @@ func (s *Stream) boundary() int {
 	return 0
 }
 
-// finish ends the stream. What is left is an event without its empty line, if
-// it is one.
+// finish ends the stream. What is left is an event without its empty line, if it is an
+// event at all.
 func (s *Stream) finish(err error) ([]byte, error) {
 	if err != io.EOF && !s.failing {
 		s.err = worded(free(cut(err), s.silent() && s.page), s.words)
@@ -256,7 +265,11 @@ func (s *Stream) finish(err error) ([]byte, error) {
 		case s.complete():
 			s.err = io.EOF
 			s.final = len(out)
-			out = append(out, doneMark...)
+			mark := doneMark
+			if s.in == dialect.Messages {
+				mark = messageStop
+			}
+			out = append(out, mark...)
 		default:
 			s.err = free(s.noEvent(errCut), s.silent() && s.said.zero())
 		}
@@ -268,9 +281,9 @@ func (s *Stream) finish(err error) ([]byte, error) {
 	return nil, s.err
 }
 
-// complete reports whether a stream that ends here has all of its answer. Some
-// upstreams write one choice whatever is asked for: it is all, if they tell what
-// was used.
+// complete reports whether a stream that ends here has all of its answer. Some upstreams
+// write one choice however many are asked for. That choice is all of the answer if the
+// upstream tells what was used.
 func (s *Stream) complete() bool {
 	if s.said.finish != Unfinished {
 		return true
@@ -279,8 +292,8 @@ func (s *Stream) complete() bool {
 	return e.done > 0 && e.open == 0 && s.Report().Known == KnownWhole
 }
 
-// take looks at whole events and returns those the client is to see, and how far
-// it came. They are moved together in place where one is dropped.
+// take looks at whole events. It returns those that the client is to see, and how far it
+// came. The events are moved together in place where one is dropped.
 func (s *Stream) take(b []byte) (out []byte, taken int) {
 	kept, i := 0, 0
 	for i < len(b) {
@@ -313,8 +326,8 @@ func (s *Stream) take(b []byte) (out []byte, taken int) {
 	return b[:kept], len(b)
 }
 
-// readOn is called when the first word of a stream is that it has failed: its usage
-// may follow, and only if none does it is free.
+// readOn is called when the first word of a stream is that the stream has failed. The usage
+// may follow; the stream is free only if none does.
 func (s *Stream) readOn() {
 	if s.failing {
 		return
@@ -336,8 +349,8 @@ func (s *Stream) reportedError(told bool) error {
 	return err
 }
 
-// silent reports whether there was neither output nor usage, nor anything that
-// could be.
+// silent reports whether there was neither output nor usage, nor anything that could be one
+// of them.
 func (s *Stream) silent() bool { return s.content == 0 && !s.beside && !s.said.anything() }
 
 // Report implements Body.
@@ -367,7 +380,7 @@ func (s *Stream) Close() error {
 		// has seen it can use its connection again.
 		s.src.SetReadDeadline(time.Now().Add(endTimeout))
 		var b [1]byte
-		s.src.Read(b[:]) // anything but the end costs the connection, which is what it should
+		s.src.Read(b[:]) // anything but the end costs the connection, as it should
 	}
 	s.rest()
 	if s.err == nil {

@@ -25,8 +25,8 @@ func splits(t *testing.T, text string, check func(split int, src *pieces)) {
 	}
 }
 
-// An event that only reports is dropped if the client did not ask for it,
-// whatever its shape; one that says something besides is not.
+// An event that only reports is dropped if the client did not ask for it, whatever its
+// shape. An event that says something else as well is not dropped.
 func TestReportingEvents(t *testing.T) {
 	for event, dropped := range map[string]bool{
 		`{"usage":U}`:                                    true,
@@ -72,7 +72,7 @@ func TestReportsAreFolded(t *testing.T) {
 		for err := error(nil); err == nil; {
 			_, err = s.Next()
 		}
-		want := Report{Tokens: tally.Tokens{Input: 15, CachedInput: 5, Output: 7}, Known: KnownWhole, Billed: tally.Dollar / 2, IsBilled: true, Searches: 2, Searched: true, Model: "up", Finish: Finished}
+		want := Report{Tokens: tally.Tokens{Input: 15, CachedInput: 5, Output: 7}, Known: KnownWhole, Billed: tally.Dollar / 2, IsBilled: true, Pieces: 2, Counted: true, Model: "up", Finish: Finished}
 		if got := s.Report(); got != want {
 			t.Fatalf("split at %d: %+v, want %+v", at, got, want)
 		}
@@ -170,8 +170,8 @@ func TestStreamFailures(t *testing.T) {
 	}
 }
 
-// The same of an answer in one piece, which is an answer if it used or holds
-// anything.
+// What an answer in one piece tells of a failure, and what that proves. It is an answer if
+// it used or holds anything.
 func TestWholeFailures(t *testing.T) {
 	for in, want := range map[string]outcome{
 		`{"error":"","choices":[{"message":{"content":"x"}}]}`:                                                  {delivered: 1},

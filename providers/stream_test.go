@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"tallygate/engine/tally"
+	"tallygate/providers/dialect"
+	"tallygate/providers/dialect/messages"
+	"tallygate/providers/dialect/responses"
 )
 
 // pieces is a Source that gives a text in pieces and then an error.
@@ -283,8 +286,8 @@ func TestFailedStreamIsNotWaitedFor(t *testing.T) {
 	})
 }
 
-// A model may think as long as the whole call may take: before the first event with
-// content, none that is empty starts the shorter wait, and what comes behind it does.
+// A model may think as long as the whole call may take. An empty event before the first
+// event with content does not start the shorter wait. The event with content does.
 func TestStreamThinking(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &pieces{text: evRole + evRole + evHello + evHello + evDone, size: func() int { return 1 }}
@@ -307,9 +310,6 @@ func TestStreamThinking(t *testing.T) {
 	})
 }
 
-// FuzzStream: however the bytes are cut, a reader learns the same; and what
-// reaches the client are whole events, in the upstream's own bytes unless one has
-// several lines of data.
 // patient is a Source that can be waited for.
 type patient struct {
 	pieces
@@ -318,8 +318,8 @@ type patient struct {
 
 func (p *patient) Wait() { p.wait() }
 
-// A stream holds no buffer while the model thinks, which is most of the time and of
-// thousands at once, whatever size its events are; and gives each byte of them.
+// A stream holds no buffer while the model thinks, whatever size its events are, and still
+// gives each of their bytes. Models think most of the time, for thousands of streams at once.
 func TestStreamWaitsWithoutABuffer(t *testing.T) {
 	content := func(text string) string { return `data: {"choices":[{"delta":{"content":"` + text + `"}}]}` + "\n\n" }
 	events := content("a") + content(strings.Repeat("b", 5*bufferSize)) + content("c") + string(doneMark)
@@ -338,6 +338,8 @@ func TestStreamWaitsWithoutABuffer(t *testing.T) {
 	}
 }
 
+// FuzzStream: however the bytes are cut, a reader learns the same. What reaches the client
+// are whole events, in the upstream's own bytes unless an event has several lines of data.
 func FuzzStream(f *testing.F) {
 	for _, s := range []string{
 		evRole + evHello + evStop + evUsage + evDone, strings.ReplaceAll(evHello+evUsage+evDone, "\n", "\r\n"),
@@ -387,11 +389,24 @@ func (e *endless) Read(b []byte) (int, error)      { return copy(b, e.event), ni
 func (e *endless) SetReadDeadline(time.Time) error { return nil }
 func (e *endless) Close() error                    { return nil }
 
+// Events of a few letters in each dialect.
+const (
+	chunkOf       = `data: {"id":"chatcmpl-123","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-mini","choices":[{"index":0,"delta":{"content":"%s"},"logprobs":null,"finish_reason":null}]}` + "\n\n"
+	responseDelta = "event: response.output_text.delta\n" + `data: {"type":"response.output_text.delta","item_id":"msg_0123456789abcdef","output_index":0,"content_index":0,"delta":"%s","logprobs":[],"sequence_number":7,"obfuscation":"abcdef"}` + "\n\n"
+	messageDelta  = "event: content_block_delta\n" + `data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"%s"}}` + "\n\n"
+)
+
 func BenchmarkStreamEvent(b *testing.B) {
-	for _, size := range []int{5, 2000} {
-		event := fmt.Sprintf(`data: {"id":"chatcmpl-123","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-mini","choices":[{"index":0,"delta":{"content":"%s"},"logprobs":null,"finish_reason":null}]}`+"\n\n", strings.Repeat("x", size))
-		b.Run(fmt.Sprint(len(event)), func(b *testing.B) {
-			s := NewStream(&endless{[]byte(event)}, StreamOptions{ChunkTimeout: time.Minute})
+	for _, of := range []struct {
+		in    dialect.Upstream
+		event string
+		size  int
+	}{
+		{nil, chunkOf, 5}, {responses.Dialect{}, responseDelta, 5}, {messages.Dialect{}, messageDelta, 5}, {nil, chunkOf, 2000},
+	} {
+		event := fmt.Sprintf(of.event, strings.Repeat("x", of.size))
+		b.Run(fmt.Sprint(nameOf(of.in), len(event)), func(b *testing.B) {
+			s := NewStream(&endless{[]byte(event)}, StreamOptions{Dialect: of.in, ChunkTimeout: time.Minute})
 			defer s.Close()
 			b.SetBytes(int64(len(event)))
 			b.ReportAllocs()

@@ -11,8 +11,8 @@ const (
 	figCompletion
 	figTotal
 	figCached          // read from a cache
-	figWritten         // written to one, for however long
-	figWrittenByPrefix // the same as OpenAI spells it
+	figWritten         // written to a cache, for however long
+	figWrittenByPrefix // what figWritten is, as OpenAI spells it
 	figWrittenShort    // for five minutes
 	figWrittenLong     // for an hour
 	figAudioIn         // of the prompt, read from a cache or not
@@ -22,6 +22,7 @@ const (
 	figReasoning // of the completion, or on top of it
 	figAudioOut
 	figImageOut
+	figSeconds      // of sound that was written down
 	figSearches     // the last of the counts
 	figCost         // in US dollars; the first of the amounts
 	figUpstreamCost // in US dollars: what the owner's own key is charged elsewhere
@@ -75,6 +76,10 @@ var spellings = [...]struct {
 	{figReasoning, []place{inCompletion}, []string{"reasoning_tokens", "thinking_tokens"}},
 	{figAudioOut, []place{inCompletion}, []string{"audio_tokens"}},
 	{figImageOut, []place{inCompletion}, []string{"image_tokens"}},
+	{figSeconds, []place{inUsage}, []string{
+		"seconds",              // OpenAI
+		"prompt_audio_seconds", // Mistral
+	}},
 	{figSearches, []place{inUsage}, []string{
 		"num_search_queries", // Perplexity
 		"num_sources_used",   // xAI
@@ -93,8 +98,9 @@ var parts = [...]struct {
 	in    []place
 	names []string
 }{
-	{inPrompt, []place{inUsage}, []string{"prompt_tokens_details", "input_tokens_details"}},
-	{inCompletion, []place{inUsage}, []string{"completion_tokens_details", "output_tokens_details"}},
+	{inPrompt, []place{inUsage}, []string{"prompt_tokens_details", "input_tokens_details", "input_token_details"}},
+	{inCompletion, []place{inUsage},
+		[]string{"completion_tokens_details", "output_tokens_details", "output_token_details"}},
 	{inCached, []place{inPrompt}, []string{"cached_tokens_details"}},
 	{inWritten, []place{inUsage, inPrompt}, []string{"cache_creation", "cache_creation_token_details"}},
 	{inTools, []place{inUsage}, []string{"server_tool_use"}},
@@ -106,6 +112,7 @@ var parts = [...]struct {
 type meaning struct {
 	figure [numPlaces]figure
 	part   [numPlaces]place // inUsage, which is no part, for none
+	rounds bool             // a list of the usage of each time that the model was asked
 }
 
 // meanings is the two tables by name.
@@ -131,13 +138,15 @@ var meanings = func() map[string]*meaning {
 			}
 		}
 	}
+	of("iterations").rounds = true // Anthropic, which leaves those that shorten the prompt out of the sums
 	return all
 }()
 
-// figures are what reports of one call have said.
+// figures are what the reports of one call have said.
 type figures struct {
-	n    [numFigures]int64
-	told uint32 // which of them
+	n     [numFigures]int64
+	told  uint32 // which of them were told
+	apart bool   // the caches stand beside the prompt, as in messages
 }
 
 func (f *figures) has(x figure) bool { return f.told&(1<<x) != 0 }
@@ -166,19 +175,20 @@ func (f *figures) anything() bool {
 	return false
 }
 
-// zero reports whether there is a report, if nothing was used.
+// zero reports whether there is a report. It is asked only if nothing was used.
 func (f *figures) zero() bool {
 	return f.has(figPrompt) || f.has(figCompletion) || f.has(figTotal)
 }
 
 const (
 	maxSearches = 10_000                // in one call; more is a broken report
+	maxSeconds  = 1_000_000             // of sound, in one call
 	maxBilled   = 10_000 * tally.Dollar // for one call
 )
 
-// read reads a well-formed usage object. It is not ok, and nothing of it counts,
-// if a count of tokens in it is none. An amount or a number of searches that
-// cannot be is left out.
+// read reads a well-formed usage object. If a count of tokens in it is not one, ok is false
+// and nothing of the object counts. An amount or a number of searches or seconds that cannot be true
+// is left out.
 func (f *figures) read(b []byte, at span) (ok bool) {
 	var report figures
 	if !report.walk(b, at.From, inUsage) {
@@ -196,6 +206,8 @@ func (f *figures) walk(b []byte, i int, in place) (ok bool) {
 		case m == nil:
 		case b[s.From] == '{' && m.part[in] != inUsage:
 			ok = f.walk(b, s.From, m.part[in])
+		case b[s.From] == '[' && m.rounds && in == inUsage:
+			ok = f.sum(b, s.From)
 		case m.figure[in] != figNone:
 			ok = f.take(m.figure[in], s.of(b))
 		}
@@ -204,7 +216,26 @@ func (f *figures) walk(b []byte, i int, in place) (ok bool) {
 	return ok
 }
 
-// take reads a figure; null is absent.
+// sum reads a list of usage objects that together are what was used. What stands beside the
+// list may leave some of them out.
+func (f *figures) sum(b []byte, i int) (ok bool) {
+	var sum figures
+	ok = true
+	elementsOf(b, i, func(s span) bool {
+		var one figures
+		if ok = b[s.From] != '{' || one.walk(b, s.From, inUsage); ok {
+			sum.told |= one.told
+			for x, n := range one.n {
+				sum.n[x] = tally.AddSat(sum.n[x], n)
+			}
+		}
+		return ok
+	})
+	f.fold(&sum)
+	return ok
+}
+
+// take reads a figure; null counts as absent.
 func (f *figures) take(x figure, v []byte) (ok bool) {
 	switch {
 	case v[0] == 'n':
@@ -228,8 +259,13 @@ func (f *figures) take(x figure, v []byte) (ok bool) {
 		return true
 	}
 	n, whole, ok := ParseDecimal(v, 0)
-	switch ok = ok && whole; {
+	switch ok = ok && (whole || x == figSeconds); {
 	case x == figSearches && (!ok || n > maxSearches):
+		return true
+	case x == figSeconds:
+		if ok && n <= maxSeconds { // some tell parts of a second, which is rounded up
+			f.set(x, n)
+		}
 		return true
 	case !ok || n > tally.MaxTokens:
 		return false

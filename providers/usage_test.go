@@ -78,7 +78,7 @@ func FuzzUsage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		said := reportOf(string(body))
 		got, ok := said.Tokens, said.Known > KnownZero
-		if !got.Sane() || ok != (got.Total() > 0) || said.Billed < 0 || said.Billed > 2*maxBilled || !said.IsBilled && said.Billed != 0 || said.Searches < 0 {
+		if !got.Sane() || ok != (got.Total() > 0) || said.Billed < 0 || said.Billed > 2*maxBilled || !said.IsBilled && said.Billed != 0 || said.Pieces < 0 {
 			t.Fatalf("%q: %+v", body, said)
 		}
 		all, err := pairs(body)

@@ -20,11 +20,11 @@ const (
 
 var errVector = errors.New("an embedding is neither numbers nor base64 of them")
 
-// convertVectors writes the embeddings of a well-formed answer as they were
-// asked for: a client that decodes base64 where numbers stand gets an empty
-// vector and no error. It returns nil if nothing needs to change. A number
-// becomes the nearest 32-bit float; a 32-bit float becomes the shortest number
-// that is nearest to it, so that what goes there and back is the same.
+// convertVectors writes the embeddings of a well-formed answer in the encoding that was
+// asked for: a client that decodes base64 where numbers stand gets an empty vector and no
+// error. It returns nil if nothing needs to change. A number becomes the nearest 32-bit
+// float. A 32-bit float becomes the shortest number that is nearest to it, so that a vector
+// that goes there and back is the same.
 //
 // A number of two bytes takes five and a third in base64, and the four bytes of
 // a float at most sixteen as a number: the result is at most three times as

@@ -5,10 +5,14 @@ import (
 	"errors"
 	"io"
 	"time"
+
+	"tallygate/engine/tally"
+	"tallygate/providers/dialect"
 )
 
 // WholeOptions say how an answer in one piece is read.
 type WholeOptions struct {
+	Dialect dialect.Upstream // of the answer; nil is chat completions
 	// Length is what the head announces, -1 if it does not. It is only a hint:
 	// memory is taken as bytes come.
 	Length int64
@@ -18,9 +22,12 @@ type WholeOptions struct {
 	Until time.Time
 	// Vectors is what embeddings must be encoded as; "" leaves them as they are.
 	Vectors Encoding
-	// Choices is how many answers were asked for, as in [StreamOptions]. An answer
-	// without any is none, if there must be some.
+	// Choices is how many answers were asked for, as in [StreamOptions]. An answer without
+	// any choices is no answer, if there must be some.
 	Choices int64
+	// Piece is what the call is billed for by the piece, if that is not searches: the
+	// report counts the images of the answer, or the seconds that its usage tells.
+	Piece tally.Piece
 	// Keys are the API keys that words of an error must not hold.
 	Keys []string
 }
@@ -30,22 +37,25 @@ const (
 	firstGrow = 64 << 10 // what an announced length alone may cost
 )
 
-// Whole is the Body of an answer in one piece of JSON. It reads the answer with
-// the first Next. A stream that was not asked for is put together to one.
+// Whole is the Body of an answer in one piece of JSON. It reads the answer with the first
+// Next. A stream that was not asked for is put together to one answer.
 type Whole struct {
 	src  Source // nil once it was closed
 	opts WholeOptions
+	in   dialect.Name
 
-	pooled *[]byte
-	buf    []byte
-	facts  facts
-	said   notes
-	stream int64 // the tokens that it delivered if it was one; else 0
-	shown  bool  // the usage is one that the client is to see
-	begun  bool
-	fresh  bool           // Next has just returned the answer
-	failed *UpstreamError // what the answer tells of a failure beside what it holds
-	err    error
+	pooled        *[]byte
+	buf           []byte
+	facts         facts
+	said          notes
+	stream        int64  // the tokens that the answer delivered if it was a stream; else 0
+	pieces        int64  // that it holds or tells of
+	quality, size string // of them
+	shown         bool   // whether the client is to see the usage
+	begun         bool
+	fresh         bool           // Next has just returned the answer
+	failed        *UpstreamError // what the answer tells of a failure beside what it holds
+	err           error
 }
 
 // NewWhole reads an answer from src, which Close closes.
@@ -54,7 +64,10 @@ func NewWhole(src Source, opts WholeOptions) *Whole {
 		opts.MaxBytes = maxWhole
 	}
 	pooled := buffers.Get().(*[]byte)
-	return &Whole{src: src, opts: opts, pooled: pooled, buf: (*pooled)[:0]}
+	w := &Whole{src: src, opts: opts, pooled: pooled, buf: (*pooled)[:0]}
+	w.in = nameOf(opts.Dialect)
+	w.said.apart = w.in == dialect.Messages
+	return w
 }
 
 var (
@@ -108,8 +121,8 @@ func (w *Whole) read() error {
 	return w.look()
 }
 
-// release closes the source. Once all was read, its connection is of more use
-// to others than to a client that takes its time.
+// release closes the source. Once all was read, the source's connection is of more use to
+// others than to a client that takes its time.
 func (w *Whole) release() error {
 	src := w.src
 	if w.src = nil; src == nil {
@@ -137,7 +150,7 @@ func (w *Whole) look() error {
 	if w.opts.Vectors == "" && beginsEvents(bytes.TrimLeft(w.buf, " \t\r\n\ufeff")) {
 		return w.gather()
 	}
-	i := inspect(w.buf, space(w.buf, 0), &w.facts)
+	i := inspectAs(w.in, w.buf, space(w.buf, 0), &w.facts)
 	switch {
 	case i < 0 || space(w.buf, i) < len(w.buf):
 		if IsPage(w.buf) {
@@ -146,8 +159,24 @@ func (w *Whole) look() error {
 		return worded(bad(errNotJSON), WordsOf(w.buf, w.opts.Keys...))
 	}
 	if err := w.judge(); err != nil {
-		w.begun = true // it tells what it has used
+		w.begun = true // the answer tells what was used
 		return err
+	}
+	switch w.opts.Piece {
+	case tally.Image:
+		w.lookAtImages()
+	case tally.Query: // as Cohere tells them
+		at := member(w.buf, space(w.buf, 0), "meta")
+		for _, name := range [...]string{"billed_units", "search_units"} {
+			if at.present() && w.buf[at.From] == '{' {
+				at = member(w.buf, at.From, name)
+			}
+		}
+		if at.present() {
+			if n, _, ok := ParseDecimal(at.of(w.buf), 0); ok && n <= maxSearches {
+				w.pieces = n
+			}
+		}
 	}
 	if w.opts.Vectors != "" {
 		out, err := convertVectors(w.buf, w.opts.Vectors)
@@ -162,24 +191,47 @@ func (w *Whole) look() error {
 	return nil
 }
 
+// lookAtImages counts the images of an answer, and notes what it says of them.
+func (w *Whole) lookAtImages() {
+	members(w.buf, space(w.buf, 0), func(key []byte, s span) bool {
+		switch name := string(key); {
+		case name == "data" && w.buf[s.From] == '[':
+			elementsOf(w.buf, s.From, func(span) bool {
+				w.pieces++
+				return true
+			})
+		case w.buf[s.From] != '"' || s.To-s.From > 40:
+		case name == "quality":
+			text, _ := unquote(s.of(w.buf)) // "" is not known
+			w.quality = asAsked(text)
+		case name == "size":
+			text, _ := unquote(s.of(w.buf))
+			w.size = asAsked(text)
+		}
+		return true
+	})
+}
+
 // gather puts a stream together.
 func (w *Whole) gather() error {
-	answer, read, err := gather(w.buf, w.opts.Choices, w.opts.Keys)
+	answer, read, err := gather(w.buf, &w.opts)
 	w.said, w.stream = read.said, read.Delivered()
 	if err != nil {
-		w.begun = true // it tells what it has used
+		w.begun = true // the stream tells what was used
 		return err
 	}
 	w.buf = answer
-	inspect(w.buf, 0, &w.facts)
-	var again figures // they are counted
+	inspectAs(w.in, w.buf, 0, &w.facts)
+	var again figures // thrown away: the figures are counted already
 	w.shown = w.facts.count(w.buf, &again)
 	return nil
 }
 
-// judge takes notice of what the answer says, and returns an error if it says nothing but
-// that the upstream has failed. An answer that holds something is an answer, whatever
-// failure it tells of beside that.
+func (w *Whole) isChat() bool { return w.in == dialect.Chat }
+
+// judge takes notice of what the answer says. It returns an error if the answer says
+// nothing but that the upstream has failed. An answer that holds something is an answer,
+// whatever failure it tells of beside that.
 func (w *Whole) judge() error {
 	f := &w.facts
 	w.shown = f.count(w.buf, &w.said.figures)
@@ -193,8 +245,19 @@ func (w *Whole) judge() error {
 		w.failed = failed
 		return nil
 	}
+	if !w.isChat() {
+		if f.answers {
+			return nil
+		}
+		var plain facts // whatever is in the way of an upstream has its own words for a failure
+		inspect(w.buf, space(w.buf, 0), &plain)
+		if plain.fails() {
+			return reported(errInside, WordsOf(w.buf, w.opts.Keys...), silent)
+		}
+	}
 	null := f.choices.null(w.buf)
-	if f.content > 0 || f.data || f.beside || !null && (f.choices.present() || w.opts.Choices == 0 || w.opts.Vectors != "") {
+	if f.content > 0 || f.data || f.beside ||
+		!null && (f.choices.present() || w.isChat() && w.opts.Choices == 0 || w.opts.Vectors != "") {
 		return nil
 	}
 	return &UpstreamError{Fault: BadAnswer, Ended: true, Free: null && silent, Words: WordsOf(w.buf, w.opts.Keys...), Err: errNoChoices}
@@ -207,6 +270,9 @@ func (w *Whole) Report() Report {
 	}
 	r := w.said.report(w.Delivered(), w.facts.data)
 	r.Failed = w.failed
+	if r.count(w.opts.Piece, &w.said.figures, w.pieces); w.opts.Piece == tally.Image {
+		r.Quality, r.Size = w.quality, w.size
+	}
 	return r
 }
 

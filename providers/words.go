@@ -23,11 +23,11 @@ const (
 // KeyMark stands in words where an upstream has repeated an API key.
 const KeyMark = "[API key]"
 
-// WordsOf reads what an upstream says of a failure, whatever the shape: an object
-// with "error" (OpenAI, Anthropic), a list of those (Gemini), a "detail" (FastAPI), a
-// "message", one of these as text in another, an event, plain text, or a web page, of
-// which the title counts. What is cut short says as much as it says. Of the text
-// nothing stays that a terminal obeys, nor any of the API keys or what looks like one.
+// WordsOf reads what an upstream says of a failure, in any of these shapes: an object with
+// "error" (OpenAI, Anthropic), a list of such objects (Gemini), a "detail" (FastAPI), a
+// "message", one of these as text in another, an event, plain text, or a web page, of which
+// the title counts. A body that is cut short is read as far as it goes. Nothing of the text
+// stays that a terminal obeys, nor any of the API keys, nor what looks like one.
 func WordsOf(body []byte, keys ...string) Words {
 	var w Words
 	w.readText(body, 0)
@@ -41,7 +41,7 @@ func WordsOf(body []byte, keys ...string) Words {
 // zero reports whether nothing was said.
 func (w *Words) zero() bool { return *w == Words{} }
 
-// deepestWords bounds how far words stand within others.
+// deepestWords bounds how deep words stand within other words.
 const deepestWords = 8
 
 func (w *Words) readText(body []byte, depth int) {
@@ -132,7 +132,7 @@ func (w *Words) read(b []byte, i, depth int) int {
 	return skipValue(b, i, depth)
 }
 
-// fill takes over what is not known yet.
+// fill takes over those words that are not known yet.
 func (w *Words) fill(from Words) {
 	for _, part := range [...]struct {
 		to   *string
@@ -144,8 +144,8 @@ func (w *Words) fill(from Words) {
 	}
 }
 
-// readObject reads the words of an object. It has those of several names: the first of
-// the parts that says something counts.
+// readObject reads the words of an object. Several members may hold the same word; the
+// first one that says something counts.
 func (w *Words) readObject(b []byte, i, depth int) int {
 	var parts [4]Words
 	var own, raw Words
@@ -154,6 +154,10 @@ func (w *Words) readObject(b []byte, i, depth int) int {
 		switch string(key) {
 		case "error", "errors":
 			return parts[0].read(b, i, depth+1)
+		case "response": // which has failed
+			if kindAt(b, i) == '{' {
+				return parts[0].read(b, i, depth+1)
+			}
 		case "message", "msg":
 			return parts[1].read(b, i, depth+1)
 		case "detail":
@@ -202,7 +206,7 @@ func (w *Words) readObject(b []byte, i, depth int) int {
 		}
 		return skipValue(b, i, depth+1)
 	})
-	if own.Type == "error" { // it says no more than that it is one
+	if own.Type == "error" { // the type says no more than that the object is an error
 		own.Type = ""
 	}
 	if status == strings.ToUpper(status) && status != "" && (own.Code == "" || isDigits(own.Code) && !isDigits(status)) {
@@ -222,7 +226,7 @@ func (w *Words) readObject(b []byte, i, depth int) int {
 	return end
 }
 
-// eachChoice walks over the members of each of a list of choices.
+// eachChoice walks over the members of each element of a list of choices.
 func eachChoice(b []byte, i, depth int, visit func(key []byte, i int) int) int {
 	if kindAt(b, i) != '[' {
 		return skipValue(b, i, depth)
@@ -247,7 +251,7 @@ func termAt(b []byte, i, depth int) (string, int) {
 	return string(b[i:end]), end
 }
 
-// looseText reads the string at i, also one that is cut or not quite JSON.
+// looseText reads the string at i, even if the string is cut or not quite JSON.
 func looseText(b []byte, i int) (text string, end int) {
 	end = skipString(b, i+1)
 	inner := b[i+1:]
@@ -275,7 +279,7 @@ func cleaned(s string, most int, keys []string) string {
 	if s == "" {
 		return ""
 	}
-	s = cutText(s, 4*most) // a key that is cut in half is still one
+	s = cutText(s, 4*most) // a key that is cut in half is still a key
 	s = tally.Printable(strings.Join(strings.Fields(s), " "))
 	return cutText(withoutKeys(s, keys), most)
 }
@@ -317,8 +321,8 @@ var (
 	})
 )
 
-// HoldsKey reports whether data holds one of some keys, or begins with what shows part
-// of one.
+// HoldsKey reports whether data holds one of some keys, or begins with what shows part of a
+// key.
 func HoldsKey(data []byte, keys []string) bool {
 	begin := strings.ToValidUTF8(string(data[:min(len(data), maxSaid)]), "?")
 	return slices.ContainsFunc(keys, func(key string) bool {
@@ -370,8 +374,8 @@ func asciiLower(s string) string {
 	}, s)
 }
 
-// TellsAmount reports whether words speak of an amount of money, which callers who pay
-// something else than the owner must not read.
+// TellsAmount reports whether words speak of an amount of money. Callers who pay something
+// else than the owner must not read such words.
 func (w *Words) TellsAmount() bool {
 	for _, s := range [...]string{w.Message, w.Type, w.Code, w.Param} {
 		if s != "" && utf8.ValidString(s) && namesAmount([]byte(`"`+s+`"`)) {
@@ -379,4 +383,24 @@ func (w *Words) TellsAmount() bool {
 		}
 	}
 	return false
+}
+
+// IsRefusal reports whether a body is a refusal in the shape that clients of every dialect
+// know, an object with an error that has a type and a message, and says nothing of money. A nil body
+// is none.
+func IsRefusal(body []byte) bool {
+	i := space(body, 0)
+	if kindAt(body, i) != '{' || skipValue(body, i, 1) < 0 {
+		return false
+	}
+	err := member(body, i, "error")
+	if !err.present() || body[err.From] != '{' {
+		return false
+	}
+	for _, name := range [...]string{"type", "message"} {
+		if said := member(body, err.From, name); !said.present() || body[said.From] != '"' {
+			return false
+		}
+	}
+	return !bytes.ContainsAny(body, currencySigns) && !hasMoneyWord(body)
 }

@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"tallygate/engine/tally"
+	"tallygate/storage/backup"
 )
 
 // Config keeps the entities. The engine reads them once and changes them
@@ -114,6 +115,11 @@ type Meter interface {
 	// The request and its session are not counted again. NotFound if it is not
 	// held; a *tally.LimitError if there is no room: then nothing changes.
 	Raise(ctx context.Context, id tally.ID, least, want int64, bounds tally.Bounds) (tally.Grant, error)
+	// Join charges a hold on more counters, which must have room for all that it holds, and
+	// takes more places: those of an upstream that was chosen only now. It never waits.
+	// What the request will have used counts on them as on the others. NotFound if it is
+	// not held; a *tally.LimitError if there is no room: then nothing changes.
+	Join(ctx context.Context, id tally.ID, charges []tally.Charge, places []tally.Place) error
 	// Settle replaces a hold by the truth: counters, record and rollups in one
 	// act. It never refuses an amount: one above the hold is recorded, and left
 	// goes below zero. An ID that is not held, or no longer, is NotFound.
@@ -141,9 +147,10 @@ type RecordQuery struct {
 	ID                             tally.ID  // that one record only
 	Since, Until                   time.Time // At in [Since, Until)
 	Gateway, Client, Key, Provider tally.ID
-	Token, Model, Code             string
-	Status                         int
-	Outcome                        tally.Outcome
+	Token, Endpoint                string
+	Status                         int             // an HTTP status, or the first figure of one: 5 selects 500 to 599
+	Models, Codes                  []string        // any of these
+	Outcomes                       []tally.Outcome // any of these
 	// After is the cursor of an earlier answer.
 	After string
 	// Limit is the most records to return, 1 to 1,000; 0 means 100.
@@ -156,9 +163,10 @@ func (q *RecordQuery) Match(r *tally.Record) bool {
 		(q.Since.IsZero() || !r.At.Before(q.Since)) && (q.Until.IsZero() || r.At.Before(q.Until)) &&
 		(q.Gateway == "" || r.Gateway == q.Gateway) && (q.Client == "" || r.Client == q.Client) &&
 		(q.Key == "" || r.Key == q.Key) && (q.Provider == "" || r.Provider == q.Provider) &&
-		(q.Token == "" || r.Token == q.Token) && (q.Model == "" || r.Model == q.Model) &&
-		(q.Code == "" || r.Code == q.Code) && (q.Status == 0 || r.Status == q.Status) &&
-		(q.Outcome == "" || r.Outcome == q.Outcome)
+		(q.Token == "" || r.Token == q.Token) && (q.Endpoint == "" || r.Endpoint == q.Endpoint) &&
+		(q.Status == 0 || r.Status == q.Status || r.Status/100 == q.Status) &&
+		(len(q.Outcomes) == 0 || slices.Contains(q.Outcomes, r.Outcome)) &&
+		(len(q.Models) == 0 || slices.Contains(q.Models, r.Model)) && (len(q.Codes) == 0 || slices.Contains(q.Codes, r.Code))
 }
 
 // SeriesQuery asks for sums of one family between edges: n+1 edges make n
@@ -222,8 +230,10 @@ type Store interface {
 	AcceptClock(ctx context.Context, now time.Time) error
 	// Status describes the store.
 	Status(ctx context.Context) (Status, error)
-	// Backup writes a consistent copy of everything but wrapping keys.
-	Backup(ctx context.Context, w io.Writer) error
+	// Backup writes a copy of everything but wrapping keys, as it is at one instant. With
+	// since it leaves out the records that another backup has; one of another store, or of
+	// another past of this one, is a Conflict.
+	Backup(ctx context.Context, since *backup.Info, w io.Writer) (backup.Info, error)
 	// Verify replays every record and proves counters and rollups. It finds faults and
 	// repairs nothing. After each 5 ms of work it rests for the time given; 0 means not
 	// at all.

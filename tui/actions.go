@@ -67,6 +67,13 @@ func (a *App) everywhere() []action.Action {
 		}},
 		action.Action{ID: "log", Title: "log: who changed what, with its command line", Keys: []string{"L"}, Run: func() tea.Cmd { return dialog.Log(a.env) }},
 		action.Action{ID: "undo", Title: "undo the last change: asks first", Keys: []string{"u"}, Needs: a.env.ReadOnly, Run: func() tea.Cmd { return dialog.Undo(a.env) }},
+		action.Action{ID: "mouse", Title: "mouse: listen to it or not; shift selects text while it does", Run: func() tea.Cmd {
+			a.env.Mouse = !a.env.Mouse
+			if a.env.Mouse {
+				return a.say("The mouse works: tabs, rows, columns, buttons, the wheel. Hold shift to select text.", false)
+			}
+			return a.say("The mouse is the terminal's again.", false)
+		}},
 		action.Action{ID: "messages", Title: "latest messages: what was said at the bottom", Run: func() tea.Cmd {
 			a.dialogs = append(a.dialogs, a.latestWords())
 			return nil

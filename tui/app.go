@@ -73,8 +73,9 @@ type App struct {
 	loaded  bool          // the first snapshot has come
 	dark    bool
 	colour  bool
-	broken  string // the failure that was logged last
-	untold  bool   // broken is still to be shown
+	broken  string        // the failure that was logged last
+	untold  bool          // broken is still to be shown
+	places  widget.Places // of what can be pressed in the picture
 }
 
 // New makes an interface.
@@ -185,6 +186,10 @@ func (a *App) update(msg tea.Msg) tea.Cmd {
 		return a.answer(msg)
 	case tea.KeyPressMsg:
 		return a.key(msg)
+	case tea.MouseClickMsg:
+		return a.press(msg.Mouse())
+	case tea.MouseWheelMsg:
+		return a.wheel(msg.Mouse())
 	}
 	if d := a.dialog(); d != nil {
 		return d.Update(msg)

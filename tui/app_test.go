@@ -245,7 +245,7 @@ func TestQuestionsOfOwnersTakeThreeKeys(t *testing.T) {
 		want  []string
 	}{
 		{"why did my bot stop?", func(d *tuitest.Driver) { d.Press("enter") }, []string{"Nordlicht GmbH", "Refused since", "The caller reads", "R raises it"}},
-		{"what did Aurora cost last month?", func(d *tuitest.Driver) { d.Press(":").Type("aurora last month").Press("enter").Ticks(1) }, []string{"only hotel-aurora", "October 2026", "Cost per day"}},
+		{"what did Aurora cost last month?", func(d *tuitest.Driver) { d.Press(":").Type("aurora last month").Press("enter").Ticks(1) }, []string{"only Hotel Aurora", "October 2026", "Cost per day"}},
 		{"which request was slow?", func(d *tuitest.Driver) { d.Press("7", "z") }, []string{"latency", "Request"}},
 		{"raise Aurora until Friday", func(d *tuitest.Driver) { d.Press(":").Type("raise aurora until friday").Press("enter") }, []string{"Raise a limit of Hotel Aurora", "friday", "tallygate clients raise hotel-aurora cost/month"}},
 		{"why was this request refused?", func(d *tuitest.Driver) {

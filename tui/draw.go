@@ -19,6 +19,9 @@ import (
 // a while: it may still be looked at, but costs next to nothing.
 func (a *App) View() (v tea.View) {
 	v.AltScreen, v.ReportFocus = true, true
+	if a.env.Mouse {
+		v.MouseMode = tea.MouseModeCellMotion
+	}
 	v.WindowTitle = "tallygate"
 	defer func() {
 		if p := recover(); p != nil {
@@ -31,7 +34,7 @@ func (a *App) View() (v tea.View) {
 		v.Content = a.still
 		return v
 	}
-	v.Content = a.draw()
+	v.Content, a.places = widget.Spots(a.draw())
 	if a.env.Theme.Name == theme.ASCII {
 		v.Content = inASCII(v.Content)
 	}
@@ -53,7 +56,7 @@ func (a *App) draw() string {
 	for _, d := range a.dialogs {
 		b := a.frameOf(t, d)
 		w, h := b.Size()
-		page = widget.Over(page, b, (a.width-w)/2, max((a.height-h)/2, 0))
+		page = widget.Over(page.Unmarked(), b, (a.width-w)/2, max((a.height-h)/2, 0)) // only what is on top can be pressed
 	}
 	word := a.wordBlock(t)
 	_, lines := word.Size()
@@ -82,20 +85,28 @@ func (a *App) header(t *theme.Theme) widget.Block {
 	if a.opts.Place != "" {
 		left += "  " + t.Paint(theme.Muted, widget.Safe(a.opts.Place))
 	}
-	left += "   " + serving(t, s)
-	if a.width >= 100 && s.Loaded {
-		left += "   " + providersLine(t, s)
-	}
+	refused := ""
 	if n := s.Status.Refused.Total(); n > 0 && s.Lost == nil {
 		text := fmt.Sprintf("%s %d refused now", t.Glyphs.Wrong, n)
 		if a.width < 100 {
 			text = strings.TrimSuffix(text, " now")
 		}
-		left += "   " + t.Strong(theme.Bad, text)
+		refused = "   " + t.Strong(theme.Bad, text)
 	}
+	if a.width < 80 { // what is cut is the address
+		left, refused = left+refused, ""
+	}
+	left += "   " + serving(t, s)
+	if a.width >= 100 && s.Loaded {
+		left += "   " + providersLine(t, s)
+	}
+	left += refused
 	right := ""
+	if s.Stale() {
+		right = t.Paint(theme.Warn, "as of "+s.Read.In(a.env.Zone).Format("15:04:05")) + "  "
+	}
 	if !a.env.Write {
-		right = t.Paint(theme.Info, "viewer") + "  "
+		right += t.Paint(theme.Info, "viewer") + "  "
 	}
 	right += t.Paint(theme.Muted, a.env.Clock().In(a.env.Zone).Format("15:04:05")) + " "
 	return widget.NewBlock(a.width, 1, widget.Between(left, right, a.width))
@@ -105,6 +116,9 @@ func serving(t *theme.Theme, s *live.Snapshot) string {
 	switch {
 	case s.Lost != nil:
 		why := "reconnecting" + t.Glyphs.Ellipsis
+		if e := tally.AsError(s.Lost); e.Code == tally.Denied { // it is there
+			why = widget.Safe(e.Message)
+		}
 		if name, ok := strings.CutPrefix(tally.AsError(s.Lost).Message, "process "); ok { // it is known which has ended
 			why = "process " + widget.Safe(name) + ", " + why
 		}
@@ -121,7 +135,7 @@ func serving(t *theme.Theme, s *live.Snapshot) string {
 func providersLine(t *theme.Theme, s *live.Snapshot) string {
 	on := 0
 	for i := range s.Providers {
-		if p := &s.Providers[i]; p.Provider.Enabled && !p.Silent {
+		if p := &s.Providers[i]; p.Provider.Enabled && !p.Silent() {
 			on++
 		}
 	}
@@ -147,11 +161,11 @@ func (a *App) tabs(t *theme.Theme) widget.Block {
 func (a *App) tabLine(t *theme.Theme, before string, name func(string) string, behind string) string {
 	var out strings.Builder
 	for i, s := range a.screens {
+		text := t.Paint(theme.Muted, fmt.Sprintf("%s%d %s%s", before, i+1, name(s.Name()), behind))
 		if i == a.at {
-			out.WriteString(" " + t.Selection.Render(fmt.Sprintf(" %d %s ", i+1, title(s.Name()))))
-			continue
+			text = " " + t.Selection.Render(fmt.Sprintf(" %d %s ", i+1, title(s.Name())))
 		}
-		out.WriteString(t.Paint(theme.Muted, fmt.Sprintf("%s%d %s%s", before, i+1, name(s.Name()), behind)))
+		out.WriteString(widget.Mark(widget.Spot{What: widget.Tab, N: i}, text))
 	}
 	return out.String()
 }
@@ -179,15 +193,16 @@ func (a *App) footer(t *theme.Theme) widget.Block {
 	room := a.width - len(more) - 1
 	var out strings.Builder
 	danger := false
-	for _, act := range a.screen().Actions() {
+	for i, act := range a.screen().Actions() {
 		hint := " " + t.Paint(theme.Accent, act.Key()) + " " + t.Paint(theme.Muted, short(act)) + " "
 		if act.Key() == "" || act.Why() != "" || act.Danger && danger || widget.Width(out.String())+widget.Width(hint) > room {
 			continue
 		}
 		danger = act.Danger
-		out.WriteString(hint)
+		out.WriteString(widget.Mark(widget.Spot{What: widget.Hint, N: i}, hint))
 	}
-	return widget.NewBlock(a.width, 1, widget.Between(out.String(), t.Paint(theme.Muted, more), a.width))
+	all := widget.Mark(widget.Spot{What: widget.Hint, N: -1}, t.Paint(theme.Muted, more))
+	return widget.NewBlock(a.width, 1, widget.Between(out.String(), all, a.width))
 }
 
 // short is the first words of an action's title, for the footer.

@@ -34,7 +34,7 @@ func (a *App) key(msg tea.KeyPressMsg) tea.Cmd {
 		return s.Update(msg)
 	}
 	if act := action.Find(a.Actions(), key); act != nil {
-		return a.Do(*act)
+		return tea.Batch(a.Do(*act), a.show()) // what it then needs is asked for at once
 	}
 	return s.Update(msg)
 }

@@ -52,6 +52,10 @@ func (p *palette) search() {
 // Title implements screen.Dialog, as do the methods below.
 func (p *palette) Title() string { return p.title }
 func (p *palette) Typing() bool  { return true }
+
+// Press implements screen.Pointed, as does Wheel.
+func (p *palette) Press(s widget.Spot) bool            { return p.table.Press(s) }
+func (p *palette) Wheel(_ widget.Spot, _, notches int) { p.table.Wheel(notches) }
 func (p *palette) Esc() tea.Cmd {
 	if p.input.Value() != "" {
 		p.input.SetValue("")

@@ -48,7 +48,7 @@ func (a *App) things(snap *live.Snapshot, until string) (out []action.Action) {
 	}
 	for i := range snap.Keys {
 		k := &snap.Keys[i]
-		add("key", k.Label+" of "+k.ClientSlug, string(k.ID), open("keys", "id:="+string(k.ID)), nil)
+		add("key", k.Label+" of "+k.ClientName, string(k.ID), open("keys", "id:="+string(k.ID)), nil)
 	}
 	for i := range snap.Tokens {
 		v := &snap.Tokens[i]

@@ -51,8 +51,10 @@ func (a *app) connect(ctx context.Context, doing string, need control.Need, crea
 	if err != nil {
 		return connection{}, err
 	}
-	if !create && !process.HasStore(dir) {
-		return connection{}, nothingThere(dir)
+	if !create {
+		if err := mustBeThere(dir); err != nil {
+			return connection{}, err
+		}
 	}
 	if err := process.Prepare(dir); err != nil {
 		return connection{}, err
@@ -92,8 +94,8 @@ func (a *app) attach(ctx context.Context) (connection, error) {
 	if err != nil {
 		return connection{}, err
 	}
-	if !process.HasStore(dir) {
-		return connection{}, nothingThere(dir)
+	if err := mustBeThere(dir); err != nil {
+		return connection{}, err
 	}
 	if other := process.ReadHolder(dir); other.Answers(ctx) {
 		return attachTo(other.Socket, commandLine), nil
@@ -101,6 +103,10 @@ func (a *app) attach(ctx context.Context) (connection, error) {
 	return connection{}, tally.Errorf(tally.Unavailable, "nothing serves the data folder %s", dir).WithHint("start it with tallygate serve")
 }
 
-func nothingThere(dir string) error {
+// mustBeThere is the error of a data folder that has no store, or may not be looked into.
+func mustBeThere(dir string) error {
+	if there, err := process.HasStore(dir); err != nil || there {
+		return err
+	}
 	return tally.Errorf(tally.NotFound, "there is no data of tallygate in %s", dir).WithHint("tallygate init --yes, or name another folder with --data")
 }

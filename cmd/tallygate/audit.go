@@ -46,8 +46,8 @@ func (a *app) auditCommands() *cobra.Command {
 // undoCommand stands beside the audit log, and among what an owner does.
 func (a *app) undoCommand(group string) *cobra.Command {
 	return verb[control.UndoChange, []control.AuditView]{
-		op: control.AuditUndo, group: group,
-		example: "  tallygate undo\n  tallygate audit undo 17",
+		op: control.AuditUndo, group: group, asks: asksUndo,
+		example: "  tallygate undo\n  tallygate audit undo 17 --yes",
 		show: func(p *printer, _ *control.UndoChange, out *[]control.AuditView) {
 			p.say("undone:")
 			rows(p, control.AuditTable, *out, "")

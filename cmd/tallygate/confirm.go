@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,7 +23,10 @@ func (a *app) canAsk() bool { return a.in && a.err.is && !a.json }
 // no. The engine is let go of while the person thinks.
 func (a *app) confirm(cmd *cobra.Command, what func(context.Context, control.Caller) (string, error)) error {
 	dir, err := a.dataDir()
-	if err != nil || !process.HasStore(dir) {
+	if err != nil {
+		return err
+	}
+	if there, err := process.HasStore(dir); err != nil || !there {
 		return err // there is nobody yet to whom something could happen
 	}
 	text := ""
@@ -215,6 +220,59 @@ func asksSettings(ctx context.Context, c control.Caller, in *control.SettingsFie
 		}
 	}
 	return strings.Join(out, "\n"), nil
+}
+
+// asksUndo also settles what is taken back, which may not be the latest change any more
+// once it is answered.
+func asksUndo(ctx context.Context, c control.Caller, in *control.UndoChange) (string, error) {
+	entries, err := control.AuditUndoable.Do(ctx, c, *in)
+	if err != nil {
+		return "", err
+	}
+	first := &entries[len(entries)-1]
+	in.Entry = strconv.FormatUint(first.Seq, 10)
+	return fmt.Sprintf("Take back change %s, %s by %s, %s:\n%s", in.Entry, first.Op, first.Actor, minute(first.At),
+		strings.Join(undoTexts(entries), "\n")), nil
+}
+
+// undoTexts say what taking back changes does, the things of a kind that go or come back
+// in one line.
+func undoTexts(entries []control.AuditView) (out []string) {
+	does := map[tally.AuditAction]string{tally.Created: "removes", tally.Deleted: "brings back"}
+	type group struct {
+		action tally.AuditAction
+		kind   tally.EntityKind
+	}
+	names := map[group][]string{}
+	var order []group
+	for _, v := range slices.Backward(entries) {
+		if v.Kind == tally.KindSecret || v.Kind == tally.KindTombstone { // they go with what they are of
+			continue
+		}
+		g := group{v.Action, v.Kind}
+		if v.Action == tally.Changed || v.Kind == tally.KindSettings {
+			line := "  undoes " + string(v.Kind)
+			if v.Kind != tally.KindSettings {
+				line += " " + v.Name
+			}
+			out = append(out, line+": "+strings.Join(v.Text, "; "))
+			continue
+		}
+		if names[g] == nil {
+			order = append(order, g)
+		}
+		names[g] = append(names[g], v.Name)
+	}
+	for _, g := range order {
+		list := names[g]
+		line := "  " + does[g.action] + " " + string(g.kind) + " " + list[0]
+		if n := len(list); n > 1 {
+			line = "  " + does[g.action] + " " + things(n, string(g.kind)) + ": " + strings.Join(list[:min(n, 8)], ", ")
+			line += when(n > 8, fmt.Sprintf(" and %d more", n-8), "")
+		}
+		out = append(out, line)
+	}
+	return out
 }
 
 // lastUse says what a thing has been used for.

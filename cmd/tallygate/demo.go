@@ -48,22 +48,25 @@ func (a *app) demo(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	// Any free port: the demo is in nobody's way.
 	s, err := a.openSession(ctx, dir, serveOptions{
-		listen: "127.0.0.1:0", profile: string(badgerdb.Desktop), durability: string(badgerdb.Normal), logFormat: "text",
+		listen: "127.0.0.1:0", profile: string(badgerdb.Desktop), durability: string(badgerdb.Normal),
 	})
 	if err != nil {
 		return err
 	}
-	agency, err := demo.New(demo.Options{Now: time.Now(), Days: demoDays, Share: 1, Lately: demoLately, AtOnce: 64 * runtime.GOMAXPROCS(0), Logger: s.log})
+	agency, err := demo.New(demo.Options{Now: time.Now(), Days: demoDays, Share: 1, Lately: demoLately, AtOnce: 64 * runtime.GOMAXPROCS(0), Logger: s.log.Logger})
 	if err != nil {
 		return err
 	}
-	s.fill = func(ctx context.Context) error { return process.Fill(ctx, s.opts.process(a, dir, s.log), agency.Fill) }
+	s.throwaway = true
+	s.fill = func(ctx context.Context) error {
+		return process.Fill(ctx, s.opts.process(a, dir, s.log.Logger), agency.Fill)
+	}
 	stop := func() {}
 	var traffic sync.WaitGroup
 	s.begin = func() {
 		var sending context.Context
 		sending, stop = context.WithCancel(context.Background())
-		traffic.Go(func() { agency.Traffic(sending, process.BaseURL(s.public.Addr())) })
+		traffic.Go(func() { agency.Traffic(sending, s.run.BaseURL()) })
 	}
 	s.end = func() {
 		stop()

@@ -33,7 +33,7 @@ func (a *app) exportCommand() *cobra.Command {
 			})
 		},
 	}
-	addFlags(cmd.Flags(), &in, "limit", "after")
+	addFlags(cmd.Flags(), &in, "limit", "after", "sort")
 	a.completeFlags(cmd, control.FieldsOf(reflect.TypeFor[control.RequestQuery]()))
 	to.flags(a, cmd)
 	return cmd

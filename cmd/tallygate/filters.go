@@ -15,8 +15,10 @@ all of which must hold:
 
   aurora               a word, anywhere in what the list is searched for
   "hotel aurora"       a phrase
-  status:active        a column that begins so
+  client:aurora        a column in which a word begins so: also hotel-aurora
+  status:active        a column of a few words begins so
   client:=hotel        a column that is exactly so
+  at:today             a column of times, in all of that day or month
   cost:>0.01           a column of numbers; also >=, <, <= and =
   -outcome:ok          a minus turns any term round
 
@@ -24,8 +26,14 @@ all of which must hold:
   tallygate clients list --filter "status:active used:>80" --sort used
 
 Numbers are written as people write them: 10k or 2M of things, US dollars (0.01),
-lengths of time (800ms, 1.5s), shares (80, of a hundred), and times as 2d (ago), a
-date like 2026-11-28, today or yesterday. A status of 4xx is one that begins with 4.
+lengths of time (800ms, 1.5s), and shares (80, of a hundred). A status of 4xx is one
+that begins with 4.
+
+Times are days: today, yesterday, tomorrow, friday (the latest), 2026-11-28; months:
+2026-11, "this month", "last month" (in quotes: at:"last month"); and instants, to
+compare with: 2d (ago), 2026-11-28T14:00:00Z. With a day or a month, > and >= mean
+since it began, < before it, and <= until it is over.
+
 --sort takes a column, with a minus the other way round.
 `
 

@@ -3,6 +3,7 @@ package main
 import (
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -42,3 +43,17 @@ type fieldValue struct {
 func (v *fieldValue) String() string     { return "" }
 func (v *fieldValue) Type() string       { return v.field.Value() }
 func (v *fieldValue) Set(s string) error { return v.field.Set(v.in, s) }
+
+// spanFlag is a length of time as the value of a flag.
+type spanFlag time.Duration
+
+// String implements pflag.Value, as do the methods below.
+func (s *spanFlag) String() string { return control.FormatSpan(time.Duration(*s)) }
+func (s *spanFlag) Type() string   { return "span" }
+func (s *spanFlag) Set(text string) error {
+	span, err := control.ParseSpan(text)
+	if err == nil {
+		*s = spanFlag(span)
+	}
+	return err
+}

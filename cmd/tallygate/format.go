@@ -94,8 +94,17 @@ func (p *printer) sums(title string, s control.Sums) {
 		"requests", tally.Group(s.Requests), "refused", count(s.Refused), "errors", count(s.Errors), "sessions", count(s.Sessions),
 		"input tokens", tally.Group(s.InputTokens), "output tokens", tally.Group(s.OutputTokens),
 		"cost", s.CostNanoUSD.Display(), "credits", when(s.CreditsNanoUSD != s.CostNanoUSD, s.CreditsNanoUSD.Display(), ""),
-		"latency", latency(s),
+		"from cache", cacheText(&s), "latency", latency(s),
 	)
+}
+
+// cacheText is "43% of the input, saved $1.20".
+func cacheText(s *control.Sums) string {
+	share, ok := s.CacheHits()
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("%.0f%% of the input, saved %s", share*100, s.SavedNanoUSD.Display())
 }
 
 func latency(s control.Sums) string {
@@ -110,8 +119,3 @@ func millis(ms float64) string { return control.LatencyOf(ms).Long(time.Local) }
 
 // size writes a number of bytes, "" for none.
 func size(n int64) string { return control.SizeOf(n).Long(time.Local) }
-
-// warn writes a line that stands out.
-func (p *printer) warn(text string) {
-	fmt.Fprintln(p, p.paint(inks[control.Warn], "warning: "+clean(text)))
-}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,8 +46,9 @@ func TestTopics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hasFlags("README", string(readme))
-	for _, g := range assets.Guides() {
+	rows := regexp.MustCompile(`(?m)^\|.*`) // of tables: commands of others
+	hasFlags("README", rows.ReplaceAllString(string(readme), ""))
+	for _, g := range guides() {
 		text := help("help", g.Name)
 		if text != g.Text {
 			t.Errorf("help %s says %q", g.Name, text)
@@ -61,6 +61,43 @@ func TestTopics(t *testing.T) {
 		}
 		if !regexp.MustCompile(`\n  ` + g.Name + ` +\w`).MatchString(help("--help")) {
 			t.Errorf("the help does not list %s", g.Name)
+		}
+	}
+}
+
+// guides are those for people, and what an agent is told.
+func guides() []assets.Guide {
+	return append(assets.Guides(), assets.Guide{Name: "skill", Text: assets.Skill})
+}
+
+// What begins a skill is read by programs: a name that is its folder's, and when to use it.
+func TestSkill(t *testing.T) {
+	head, _, ok := strings.Cut(strings.TrimPrefix(assets.Skill, "---\n"), "\n---\n")
+	if !ok || !strings.HasPrefix(head, "name: tallygate\ndescription: >-\n") {
+		t.Errorf("it begins with %q", head)
+	}
+	if len(head) > 1024 {
+		t.Errorf("the description has more than %d characters, which agents cut off", len(head))
+	}
+}
+
+// All that llms.txt points to is there, and it leaves no guide out.
+func TestLLMs(t *testing.T) {
+	const folder = "../../assets/docs"
+	text, err := os.ReadFile(filepath.Join(folder, "llms.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	links := map[string]bool{}
+	for _, m := range regexp.MustCompile(`\]\((.*?)\)`).FindAllStringSubmatch(string(text), -1) {
+		links[m[1]] = true
+		if _, err := os.Stat(filepath.Join(folder, m[1])); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, g := range assets.Guides() {
+		if !links[g.Name+".md"] {
+			t.Errorf("it does not name %s", g.Name)
 		}
 	}
 }
@@ -87,7 +124,7 @@ func TestGuides(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := 0
-	for _, g := range assets.Guides() {
+	for _, g := range guides() {
 		blocks := blocksOf(g.Text)
 		if len(blocks) == 0 {
 			continue
@@ -95,7 +132,7 @@ func TestGuides(t *testing.T) {
 		run++
 		t.Run(g.Name, func(t *testing.T) {
 			t.Parallel()
-			port := freePort(t)
+			port := freePort()
 			dir := t.TempDir()
 			var script strings.Builder
 			script.WriteString("trap '[ -z $served ] || kill $served; wait' EXIT\n")
@@ -108,7 +145,7 @@ func TestGuides(t *testing.T) {
 				}
 				script.WriteString("set -e\n" + commands)
 				if strings.HasSuffix(commands, "serve &\n") {
-					script.WriteString("served=$!\nuntil curl -s -o ready http://127.0.0.1:" + port + "/readyz; do sleep 0.05; done\n")
+					script.WriteString("served=$!\nuntil curl -s -o ready http://127.0.0.1:" + port + "/readyz; do kill -0 $served; sleep 0.05; done\n")
 				}
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -142,19 +179,6 @@ func TestGuides(t *testing.T) {
 }
 
 const standardAddress = "127.0.0.1:4283"
-
-func freePort(t *testing.T) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	_, port, err := net.SplitHostPort(ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
 
 // block is what a guide has run, and what it says of the output.
 type block struct {

@@ -65,18 +65,18 @@ func (s *session) abandon() error {
 	if s.run != nil {
 		return s.run.Close()
 	}
-	return errors.Join(s.public.Close(), s.lock.Release())
+	return errors.Join(s.sockets.Close(), s.lock.Release())
 }
 
 // goOnInBackground hands the serving over to a process of its own.
 func (s *session) goOnInBackground() error {
 	fmt.Fprintln(s.app.stderr, "handing over: requests under way finish first, new ones wait")
-	o := &s.opts
-	pid, err := s.run.HandOver(s.logTo, "--listen", o.listen, "--durability", o.durability, "--profile", o.profile, "--log-format", o.logFormat)
+	url := s.run.BaseURL()
+	pid, err := s.run.HandOver(s.log.Output(), s.goOn...)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(s.app.stdout, "tallygate serves %s in the background: process %d, log %s (tallygate shows it, tallygate stop ends it)\n",
-		process.BaseURL(s.public.Addr()), pid, s.logTo.Name())
+		url, pid, s.log.Name())
 	return nil
 }

@@ -20,6 +20,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"sync/atomic"
 	"syscall"
 	_ "time/tzdata" // windows are civil time in the owner's zone, also where the system has no zones
 
@@ -37,13 +38,14 @@ func main() {
 
 func run() int {
 	process.RestrictNewFiles()
-	ctx, stop := untilSignal()
-	defer stop()
 	a := &app{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		env:     os.LookupEnv,
 		version: programVersion(),
+		hangups: make(chan os.Signal, 1),
 	}
+	ctx, stop := a.untilSignal()
+	defer stop()
 	a.out = terminalOf(os.Stdout, a.env)
 	a.err = terminalOf(os.Stderr, a.env)
 	a.in = term.IsTerminal(int(os.Stdin.Fd()))
@@ -62,6 +64,13 @@ type app struct {
 	in             bool     // standard input is a terminal
 	env            func(string) (string, bool)
 	version        string
+	args           []string // that it was started with
+
+	hangups chan os.Signal // to those who do something at one but end
+	expects atomic.Bool    // whether there is one of those
+
+	// anew gets the flags of serve instead of its serving; nil if it is to serve.
+	anew func(serveOptions)
 
 	// The global flags.
 	data   string
@@ -69,23 +78,34 @@ type app struct {
 	config string
 }
 
-// untilSignal returns a context that ends with the first signal. The second
-// signal ends the process, whatever it is doing.
-func untilSignal() (context.Context, context.CancelFunc) {
+// untilSignal returns a context that ends with the first signal to stop. The second
+// ends the process, whatever it is doing.
+func (a *app) untilSignal() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, stopSignals()...)
 	go func() {
-		<-signals
-		cancel()
-		<-signals
-		os.Exit(exitInterrupted)
+		for ended := false; ; {
+			switch s := <-signals; {
+			case s == syscall.SIGHUP && a.expects.Load():
+				select {
+				case a.hangups <- s:
+				default: // one is waiting already
+				}
+			case ended:
+				os.Exit(exitInterrupted)
+			default:
+				ended = true
+				cancel()
+			}
+		}
 	}()
 	return ctx, cancel
 }
 
 // stopSignals are the signals that ask the process to stop. One that was
-// ignored when it started, as nohup does, stays ignored.
+// ignored when it started, as nohup does, stays ignored. SIGHUP asks that only where
+// nobody expects it.
 func stopSignals() []os.Signal {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"tallygate/engine/control"
@@ -60,12 +62,34 @@ func (a *app) modelCommands() *cobra.Command {
 				p.say("model %s is no longer offered", out.Name)
 			},
 		}.command(a),
+		verb[control.RouteModel, control.Routed]{
+			op:      control.ModelsRoute,
+			example: "  tallygate models route gpt-4o --client hotel-aurora",
+			show:    func(p *printer, _ *control.RouteModel, out *control.Routed) { showRoute(p, out) },
+		}.command(a),
 		verb[control.ImportModels, control.Imported]{
 			op: control.ModelsImport, slow: "importing models",
 			example: "  tallygate models import openai --dry-run\n  tallygate models import openai --accept gpt-4o-mini",
 			show:    func(p *printer, _ *control.ImportModels, out *control.Imported) { showImport(p, out) },
 		}.command(a),
 	)
+}
+
+func showRoute(p *printer, out *control.Routed) {
+	who := "client " + out.Client
+	if out.Asked != "" && out.Asked != out.Model {
+		p.say("%s would answer %s for %s: %s.", out.Model, out.Asked, who, out.Why)
+	} else {
+		p.say("%s, for %s%s", out.Model, who, when(out.Why != "", " ("+out.Why+")", ""))
+	}
+	rows(p, control.RouteTable, out.Routes, "")
+	said := map[string]bool{} // a provider has a route for each of its API keys
+	for i := range out.Routes {
+		if r := &out.Routes[i]; len(r.Caps) > 0 && !said[r.Provider] {
+			said[r.Provider] = true
+			p.pairs("caps at "+r.Provider, strings.Join(r.Caps, "; "))
+		}
+	}
 }
 
 func priceHint(p *printer, m *tally.Model) {

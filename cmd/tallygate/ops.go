@@ -34,7 +34,7 @@ type verb[In, Out any] struct {
 	// asJSON is what --json writes if it is not the result itself.
 	asJSON func(out *Out) any
 	// prepare adds flags of its own and returns what must happen to the input
-	// before the call.
+	// before the call, nil if nothing must.
 	prepare func(cmd *cobra.Command, in *In) func() error
 	// aside is what people are told on standard error beside the result.
 	aside func(out *Out) string
@@ -70,7 +70,9 @@ func (v verb[In, Out]) command(a *app) *cobra.Command {
 	a.completeFlags(cmd, fields)
 	prepare := func() error { return nil }
 	if v.prepare != nil {
-		prepare = v.prepare(cmd, in)
+		if more := v.prepare(cmd, in); more != nil {
+			prepare = more
+		}
 	}
 	var how doing
 	if v.write != nil {
@@ -149,8 +151,10 @@ func (v verb[In, Out]) call(a *app, cmd *cobra.Command, in *In) (out Out, change
 		if err != nil {
 			return out, nil, err
 		}
-		if !process.HasStore(dir) {
-			out, err = v.absent(dir)
+		if there, err := process.HasStore(dir); err != nil || !there {
+			if err == nil {
+				out, err = v.absent(dir)
+			}
 			return out, nil, err
 		}
 	}
@@ -212,7 +216,10 @@ func (a *app) print(show func(*printer), value func() any) error {
 
 // list makes the command that lists what an operation returns.
 func list[In, V any](a *app, v verb[In, []V], t *control.Table[V]) *cobra.Command {
-	v.show = func(p *printer, _ *In, out *[]V) { rows(p, t, *out, noRows(t)) }
+	v.show = func(p *printer, _ *In, out *[]V) {
+		rows(p, t, *out, noRows(t))
+		refusals(p, t, *out)
+	}
 	v.write = writes(t, func(out *[]V) []V { return *out })
 	return v.command(a)
 }

@@ -15,10 +15,13 @@ func showModel(p *printer, m *control.ModelView) {
 	set := control.CurrentModel(&m.Model)
 	thing(p, control.ModelTable, m, &set, "shut down", ends, "not listed since", minute(m.MissingAt))
 	if m.AllowExtras {
-		p.warn("extras are allowed: what they cost is not bounded, so this model can pass a limit on money")
+		p.warning(control.Warn, "Extras are allowed: what they cost is not bounded, so this model can pass a limit on money", "", "", 0)
 	}
 	p.section("Prices, in USD per million tokens")
 	rows(p, control.PriceTable(m.Zone), m.Prices, "none: requests for it are refused; price it with: tallygate models update "+tally.ShellWord(m.Name)+" --price input=USD --price output=USD")
 	p.sums("This month", m.Month)
 	p.sums("Last 30 days", m.Last30Days)
+	if m.ElsewhereNanoUSD > 0 {
+		p.say("and %s in 30 days under this name, at a provider that is not known", m.ElsewhereNanoUSD.Display())
+	}
 }

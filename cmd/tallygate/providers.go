@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"io"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tallygate/cmd/tallygate/process"
+	"tallygate/engine"
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
 )
@@ -94,7 +96,7 @@ func (a *app) kindsCommand() *cobra.Command {
 		absent: func(string) ([]control.ProviderKindView, error) {
 			var out []control.ProviderKindView
 			for _, k := range process.Kinds() {
-				out = append(out, control.ProviderKindView{Kind: k.Name, Title: k.Title, BaseURL: k.BaseURL, EnvKey: k.EnvKey, Local: k.Local})
+				out = append(out, engine.ViewKind(&k))
 			}
 			return out, nil
 		},
@@ -104,11 +106,12 @@ func (a *app) kindsCommand() *cobra.Command {
 func showProvider(p *printer, v *control.ProviderView) {
 	set := control.CurrentProvider(&v.Provider)
 	thing(p, control.ProviderTable, v, &set, "local", when(v.Local, "yes: costs nothing", ""), "created", minute(v.CreatedAt))
-	if v.Silent {
-		p.say("Its latest attempts had no answer: it is asked last.")
-	}
-	if !v.Quiet.IsZero() {
-		p.say("It has asked to be left alone until %s: it is asked last.", moment(v.Quiet))
+	if len(v.Health) > 0 {
+		p.section("Not well")
+		for i := range v.Health {
+			h := &v.Health[i]
+			p.pairs(cmp.Or(h.Of, "all of it"), healthText(h))
+		}
 	}
 	p.sums("This month", v.Month)
 	p.sums("Last 30 days", v.Last30Days)
@@ -120,6 +123,17 @@ func showProvider(p *printer, v *control.ProviderView) {
 	if f := v.LastFailure; f != nil {
 		p.pairs("the last", moment(f.At)+", request "+string(f.Request)+when(f.RequestOf != "", ", which it calls "+f.RequestOf, ""), "why", f.Why())
 	}
+}
+
+// healthText is "cooling until 12:03:04: 3 attempts failed in a row: …".
+func healthText(h *control.HealthView) string {
+	switch h.State {
+	case control.HealthCooling:
+		return "cooling until " + moment(h.Until) + ", asked last: " + h.Why()
+	case control.HealthHalfOpen:
+		return "half open, the next attempt tries it: " + h.Why()
+	}
+	return h.Why()
 }
 
 // maxAPIKey bounds a key that is read; the longest known are below 300 bytes.

@@ -183,11 +183,11 @@ func tallygateDoes(t *testing.T, args ...string) string {
 // records counts the requests of a data folder.
 func records(t *testing.T, dir string) int {
 	t.Helper()
-	var status struct{ Records int }
-	if err := json.Unmarshal([]byte(tallygateDoes(t, "status", "--json", "--data", dir)), &status); err != nil {
+	var report struct{ Records int }
+	if err := json.Unmarshal([]byte(tallygateDoes(t, "verify", "--json", "--data", dir)), &report); err != nil {
 		t.Fatal(err)
 	}
-	return status.Records
+	return report.Records
 }
 
 // dataFolder is the name of a folder that is not there yet.
@@ -451,6 +451,28 @@ func TestDestructionIsAskedFor(t *testing.T) {
 	p = startInTerminal(t, env, "settings", "set", "--hold-wait", "5s")
 	p.sees("hold_wait")
 	p.ends()
+	p = startInTerminal(t, env, "undo")
+	p.sees("undoes settings: hold_wait: ")
+	p.press("\r")
+	p.sees("nothing was changed")
+	p.ends()
+	if out := run("settings", "show"); !strings.Contains(out, "5s") {
+		t.Errorf("undone unasked:\n%s", out)
+	}
+
+	// The first change makes many things, and taking it back says so of each.
+	env = []string{"TALLYGATE_DATA=" + t.TempDir() + "/data"}
+	run("init", "--yes")
+	p = startInTerminal(t, env, "undo")
+	p.sees("removes gateway main\r\n  removes client default\r\n  removes key default/")
+	p.press("y\r")
+	p.sees("undone:")
+	p.ends()
+	if out := run("clients", "list"); !strings.Contains(out, "no clients") {
+		t.Errorf("not undone:\n%s", out)
+	}
+	run("init", "--yes")
+	run("undo") // no terminal
 }
 
 func TestDemoNeedsATerminal(t *testing.T) {

@@ -4,13 +4,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"tallygate/engine/control"
+	"tallygate/engine/tally"
 )
 
 func (a *app) requestCommands() *cobra.Command {
 	return family(groupSee, "requests", "every request, with what it cost",
 		verb[control.RequestQuery, control.RequestPage]{
 			op: control.RequestsList, slow: "searching",
-			example: "  tallygate requests list --client hotel-aurora --outcome limited\n  tallygate requests list --filter \"latency:>1s cost:>0.01\" --since 24h",
+			example: "  tallygate requests list --client hotel-aurora --outcome limited\n  tallygate requests list --filter \"latency:>1s cost:>0.01\" --since 24h\n  tallygate requests list --sort latency --month this --limit 10",
 			show: func(p *printer, _ *control.RequestQuery, out *control.RequestPage) {
 				rows(p, control.RequestTable, out.Requests, "no requests")
 			},
@@ -18,7 +19,13 @@ func (a *app) requestCommands() *cobra.Command {
 			// The list itself; where it goes on is said beside it.
 			asJSON: func(out *control.RequestPage) any { return out.Requests },
 			aside: func(out *control.RequestPage) string {
-				return when(out.Next == "", "", "for more: --after "+out.Next)
+				switch {
+				case !out.Since.IsZero():
+					return "chosen from the latest " + tally.Group(int64(out.From)) + " requests, since " + moment(out.Since)
+				case out.Next != "":
+					return "for more: --after " + out.Next
+				}
+				return ""
 			},
 		}.command(a),
 		a.tailCommand(),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -16,19 +17,32 @@ func showRequest(p *printer, r *control.RequestView) {
 	p.pairs(
 		"request", string(r.ID), "at", moment(r.At), "outcome", string(r.Outcome), "status", strconv.Itoa(r.Status), "code", r.Code, "because", r.Reason, "limit", reachedText(r.Reached),
 		"stands for", when(r.Count > 1, tally.Group(r.Count)+" with this code and limit, of which it is the first", ""),
-		"gateway", r.Gateway, "client", r.Client, "key", r.Key, "session", r.Session+when(r.NewSession, " (new)", ""), "origin", r.Origin, "country", r.Country,
+		"gateway", r.Gateway, "client", clientText(r), "key", r.Key, "session", r.Session+when(r.NewSession, " (new)", ""), "origin", r.Origin, "country", r.Country,
 		"access token", r.Token, "visitor", strings.TrimSpace(r.VisitorNet+" "+r.Visitor),
-		"endpoint", r.Endpoint+when(r.Stream, " (stream)", ""), "model", r.Model, "upstream model", when(r.Upstream != r.Model, r.Upstream, ""), "provider", r.Provider, "its request", r.RequestOf,
+		"endpoint", r.Endpoint+when(r.Stream, " (stream)", ""), "model",
+		r.Model+when(r.Asked != "", " (soft landing from "+r.Asked+")", ""), "upstream model",
+		when(r.Upstream != r.Model, r.Upstream, ""), "provider", r.Provider, "its request", r.RequestOf,
 		"answer", when(r.Answered != "", "answered by "+r.Answered+", as the upstream says", ""), "tier", string(r.Tier),
 		"room", waitText(r.WaitedMS), "attempts", when(r.Attempts > 1, strconv.Itoa(r.Attempts), ""),
 		"tokens", tally.Group(r.InputTokens)+" in, "+tally.Group(r.OutputTokens)+" out"+when(r.Basis != "", " ("+string(r.Basis)+")", ""), "of those", classesText(r.Tokens),
-		"length", when(r.Cut, "cut at our bound: a limit allowed no more output", ""), "searches", count(r.Searches),
-		"cost", "$"+r.CostNanoUSD.String(), "billed", billedText(r), "price row", string(r.Price), "credits", when(r.CreditsNano != r.CostNanoUSD, "$"+r.CreditsNano.String(), ""),
+		"length", when(r.Cut, "cut at our bound: a limit allowed no more output", ""), cmp.Or(string(r.Piece), "pieces"),
+		count(r.Pieces),
+		"cost", "$"+r.CostNanoUSD.String(), "saved",
+		when(r.SavedNano != 0, "$"+r.SavedNano.String()+" by the provider's cache", ""), "billed", billedText(r),
+		"price row", string(r.Price), "credits", when(r.CreditsNano != r.CostNanoUSD, "$"+r.CreditsNano.String(), ""),
 		"counted", when(r.Uncounted, "not where requests are limited: it failed at no cost", ""),
 		"first byte", millis(r.FirstByteMS), "total", millis(r.TotalMS),
 	)
 	showAttempts(p, r.Tries)
 	showCharges(p, r.Charges)
+}
+
+// clientText is a client as people call it, and as commands do.
+func clientText(r *control.RequestView) string {
+	if r.ClientName == "" || r.ClientName == r.Client {
+		return r.Client
+	}
+	return r.ClientName + " (" + r.Client + ")"
 }
 
 // showAttempts lists the calls of a request that has more to tell than its answer.

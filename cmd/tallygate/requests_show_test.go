@@ -14,12 +14,12 @@ import (
 func eventful() *control.RequestView {
 	r := tally.Record{
 		ID: "req_1", Seq: 7, At: time.Date(2026, 11, 25, 9, 30, 0, 0, time.Local), Endpoint: "chat/completions", Model: "smart", Upstream: "gpt-4.1", Status: 200, Outcome: tally.OK,
-		Stream: true, Attempts: 2, Basis: tally.Held, Count: 1, Searches: 3, Cost: 1_200_000_000, Credits: 1_440_000_000, Billed: new(tally.NanoUSD(800_000_000)), Listed: 750_000_000,
+		Stream: true, Attempts: 2, Basis: tally.Held, Count: 1, Piece: tally.Search, Pieces: 3, Cost: 1_200_000_000, Credits: 1_440_000_000, Billed: new(tally.NanoUSD(800_000_000)), Listed: 750_000_000,
 		Tokens: tally.Tokens{Input: 1200, CachedInput: 300, CacheWriteLong: 40, Output: 500, Reasoning: 60, AudioOutput: 7},
 		Price:  "pc_2", Tier: tally.TierPriority, Answered: "=gpt-5", Waited: 3240 * time.Millisecond, FirstByte: 900 * time.Millisecond, Total: 4 * time.Second, Cut: true,
 		Tries: []tally.Attempt{
 			{Provider: "pr_1", Upstream: "gpt-4.1", Price: "pc_1", Basis: tally.Held, Tokens: tally.Tokens{Input: 600, Output: 250}, Cost: 400_000_000, Cause: "timeout", Took: 30 * time.Second},
-			{Provider: "pr_2", Upstream: "gpt-4.1", Price: "pc_2", Basis: tally.Exact, Tokens: tally.Tokens{Input: 600, CachedInput: 300, Output: 250}, Searches: 3, Cost: 800_000_000, Status: 200, Took: 4 * time.Second},
+			{Provider: "pr_2", Upstream: "gpt-4.1", Price: "pc_2", Basis: tally.Exact, Tokens: tally.Tokens{Input: 600, CachedInput: 300, Output: 250}, Piece: tally.Search, Pieces: 3, Cost: 800_000_000, Status: 200, Took: 4 * time.Second},
 		},
 	}
 	v := control.NewRequestView(&r, r.At, func(id tally.ID) string { return map[tally.ID]string{"pr_1": "spare", "pr_2": "openai"}[id] })
@@ -61,7 +61,7 @@ func TestExportedRequest(t *testing.T) {
 		got[name] = rows[1][i]
 	}
 	for name, want := range map[string]string{
-		"searches": "3", "billed_usd": "0.8", "billed_nano_usd": "800000000", "listed_usd": "0.75", "price": "pc_2", "tier": "priority", "answered": "'=gpt-5",
+		"piece": "search", "pieces": "3", "billed_usd": "0.8", "billed_nano_usd": "800000000", "listed_usd": "0.75", "price": "pc_2", "tier": "priority", "answered": "'=gpt-5",
 		"waited_ms": "3240", "cut": "true", "uncounted": "false", "cache_write_long_tokens": "40", "audio_output_tokens": "7", "image_input_tokens": "0",
 		"tries": "spare timeout 0.4; openai ok 0.8",
 	} {

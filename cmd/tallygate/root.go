@@ -10,12 +10,12 @@ import (
 
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
-	"tallygate/storage/badgerdb"
 	"tallygate/tui/screen"
 )
 
 // execute runs the command that the arguments name.
 func (a *app) execute(ctx context.Context, args []string) error {
+	a.args = args
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(a.stdin)
@@ -63,14 +63,14 @@ itself up if need be, and serves.`,
 	global.StringVar(&a.config, "config", "", "config `FILE`, in JSON; see below")
 	root.MarkPersistentFlagDirname("data")
 	root.MarkPersistentFlagFilename("config", "json")
-	serve.flags(root.Flags(), badgerdb.Desktop)
+	serve.interfaceFlags(root.Flags())
 
 	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Run"}, &cobra.Group{ID: groupOwn, Title: "Own"}, &cobra.Group{ID: groupSee, Title: "See"})
 	root.SetHelpCommand(a.helpCommand())
 	root.SetCompletionCommandGroupID(groupRun)
 	root.AddCommand(
-		a.serveCommand(), a.stopCommand(), a.tuiCommand(), a.initCommand(), a.statusCommand(), a.tryCommand(), a.demoCommand(), a.versionCommand(),
-		a.gatewayCommands(), a.tokenCommands(), a.clientCommands(), a.keyCommands(), a.providerCommands(), a.modelCommands(), a.settingsCommands(),
+		a.serveCommand(), a.stopCommand(), a.upgradeCommand(), a.tuiCommand(), a.initCommand(), a.statusCommand(), a.tryCommand(), a.demoCommand(), a.serviceCommand(), a.versionCommand(),
+		a.gatewayCommands(), a.tokenCommands(), a.clientCommands(), a.keyCommands(), a.providerCommands(), a.modelCommands(), a.settingsCommands(), a.backupCommands(),
 		a.usageCommand(), a.requestCommands(), a.auditCommands(), a.undoCommand(groupOwn), a.verifyCommand(),
 	)
 	return root

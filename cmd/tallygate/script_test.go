@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -121,12 +123,26 @@ func cmdCode(ts *testscript.TestScript, _ bool, args []string) {
 
 // cmdPort puts a port that nobody uses into a variable: port NAME.
 func cmdPort(ts *testscript.TestScript, _ bool, args []string) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	ts.Check(err)
-	_, port, err := net.SplitHostPort(ln.Addr().String())
-	ts.Check(err)
-	ts.Check(ln.Close())
-	ts.Setenv(args[0], port)
+	ts.Setenv(args[0], freePort())
+}
+
+// Ports of tests lie below those that systems give to connections and to listeners of port 0,
+// so that nothing takes one between its choice and its use.
+const firstPort, ports = 10_000, 22_000
+
+var chosenPort atomic.Uint32
+
+func init() { chosenPort.Store(rand.Uint32N(ports)) }
+
+// freePort is a port that nobody uses, another one each time.
+func freePort() string {
+	for {
+		port := strconv.Itoa(firstPort + int(chosenPort.Add(1)%ports))
+		if ln, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			ln.Close()
+			return port
+		}
+	}
 }
 
 // cmdAhead writes into the stopped store what a clock that is two days ahead would:

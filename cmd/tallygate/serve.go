@@ -3,14 +3,17 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
-	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"tallygate/cmd/tallygate/process"
+	"tallygate/engine"
 	"tallygate/engine/control"
 	"tallygate/storage/badgerdb"
 )
@@ -18,40 +21,113 @@ import (
 // serveOptions are the flags of serve.
 type serveOptions struct {
 	listen     string
+	redirect   string // where to listen for plain HTTP beside HTTPS, "" nowhere
 	durability string
 	profile    string
-	logFormat  string
+	log        process.Logging
+	mouse      string // of an interface; "" where there is none
 	forget     bool
-	proxies    process.Proxies
-	inherited  int // where a parent has left its listening socket, 0 if none has
+	tls        process.TLSOptions
+	front      process.Front
+	backups    engine.Backups
+	afterwards string // the command for each backup
+	inherited  string // the listening sockets that a parent has left open
 }
 
 // flags adds the flags, with the profile that holds where none is said: what serves
 // by itself is on a server, what runs in a terminal on a desktop.
 func (o *serveOptions) flags(fs *pflag.FlagSet, profile badgerdb.Profile) {
-	fs.StringVar(&o.listen, "listen", "127.0.0.1:4283", "`ADDRESS` to serve client apps on")
+	fs.StringVar(&o.listen, "listen", "127.0.0.1:4283", "`ADDRESS` to serve client apps on, or unix:PATH")
+	fs.StringVar(&o.tls.Cert, "tls-cert", "", "`FILE` with the certificate and its chain, in PEM: serve HTTPS; SIGHUP reads it again")
+	fs.StringVar(&o.tls.Key, "tls-key", "", "`FILE` with the certificate's key")
+	fs.StringSliceVar(&o.tls.Domains, "tls-domain", nil, "`NAME` to get a certificate for by ACME, and to serve HTTPS with; repeat")
+	fs.StringVar(&o.tls.Email, "tls-email", "", "`ADDRESS` for the certificate authority")
+	fs.StringVar(&o.tls.Directory, "tls-directory", "", "`URL` of another ACME authority than Let's Encrypt")
+	fs.StringVar(&o.redirect, "redirect", "", "`ADDRESS`, like :80, where plain HTTP leads to HTTPS and ACME proves domains")
 	fs.StringVar(&o.durability, "durability", string(badgerdb.Normal), "`MODE`: with normal an answer survives the process, with strict a power cut, too")
 	fs.StringVar(&o.profile, "profile", string(profile), "`NAME`: desktop takes little memory, server has more caches")
-	fs.StringVar(&o.logFormat, "log-format", "text", "`FORMAT` of the log: text or json")
+	fs.StringVar(&o.log.Format, "log-format", "text", "`FORMAT` of the log: text or json")
+	fs.StringVar(&o.log.Level, "log-level", "info", "`LEVEL` from which on things are logged: debug, info, warn or error")
+	fs.StringVar(&o.log.File, "log-file", "", "`FILE` to log to; SIGHUP opens it again (default standard error, of an interface a file in the data folder)")
+	fs.BoolVar(&o.front.AccessLog, "access-log", false, "log a line for each request")
+	o.front.Drain = process.DrainPatience
+	fs.Var((*spanFlag)(&o.front.Drain), "drain", "how `LONG` requests under way may take once it is to stop")
+	fs.IntVar(&o.front.Connections, "max-connections", 0, "`NUMBER` of client connections at most; 0: as many as there are files for")
+	fs.StringVar(&o.backups.Dir, "backup-dir", "", "`DIR` for scheduled backups; see help backup")
+	o.backups.Every, o.backups.Whole = 24*time.Hour, 7*24*time.Hour
+	fs.Var((*spanFlag)(&o.backups.Every), "backup-every", "how `LONG` from one backup to the next")
+	fs.Var((*spanFlag)(&o.backups.Whole), "backup-whole-every", "how `LONG` backups go on from a whole one")
+	fs.IntVar(&o.backups.Keep, "backup-keep", 4, "`NUMBER` of whole backups to keep, with those that go on from them; 0 keeps all")
+	fs.StringVar(&o.afterwards, "backup-command", "", "`COMMAND` of the shell for each backup: its content is the input, its path in TALLYGATE_BACKUP")
 	fs.BoolVar(&o.forget, "forget-secrets", false, "start although the key file is lost, and forget the provider keys and private keys it had sealed")
-	fs.StringSliceVar(&o.proxies.Trusted, "trusted-proxy", nil, "reverse proxy, as an address or `CIDR`, that is believed whom it forwards for; repeat; kept as a setting")
-	fs.StringVar(&o.proxies.Header, "trusted-header", "", "`NAME` of the header in which trusted proxies say whom they forward for, like X-Real-IP; kept as a setting (default any of the usual that agree)")
-	fs.IntVar(&o.inherited, "inherit", 0, "`FILE` that is the listening socket, from a process that goes")
+	fs.StringSliceVar(&o.front.Trusted, "trusted-proxy", nil, "reverse proxy, as an address or `CIDR`, that is believed whom it forwards for; repeat; kept as a setting")
+	fs.StringVar(&o.front.Header, "trusted-header", "", "`NAME` of the header in which trusted proxies say whom they forward for, like X-Real-IP; kept as a setting (default any of the usual that agree)")
+	fs.StringVar(&o.inherited, "inherit", "", "`FILES` that are the listening sockets, from a process that goes")
 	fs.MarkHidden("inherit")
 }
 
+// interfaceFlags adds the flags of what serves with an interface.
+func (o *serveOptions) interfaceFlags(fs *pflag.FlagSet) {
+	o.flags(fs, badgerdb.Desktop)
+	fs.StringVar(&o.mouse, "mouse", "auto", "`WHEN` the interface takes the mouse: on, off, or auto, which is on but over ssh")
+}
+
 func (o *serveOptions) check(cmd *cobra.Command) error {
-	for _, choice := range []struct{ flag, value, one, other string }{
-		{"durability", o.durability, string(badgerdb.Normal), string(badgerdb.Strict)},
-		{"profile", o.profile, string(badgerdb.Desktop), string(badgerdb.Server)},
-		{"log-format", o.logFormat, "text", "json"},
+	for _, choice := range []struct {
+		flag, value string
+		of          []string
+	}{
+		{"durability", o.durability, []string{string(badgerdb.Normal), string(badgerdb.Strict)}},
+		{"profile", o.profile, []string{string(badgerdb.Desktop), string(badgerdb.Server)}},
+		{"log-format", o.log.Format, process.LogFormats},
+		{"log-level", o.log.Level, process.LogLevels},
+		{"mouse", o.mouse, []string{"on", "off", "auto", ""}},
 	} {
-		if choice.value != choice.one && choice.value != choice.other {
-			return wrongUse(cmd, "--%s is %s or %s, not %q", choice.flag, choice.one, choice.other, choice.value)
+		if !slices.Contains(choice.of, choice.value) {
+			return wrongUse(cmd, "--%s is one of %s, not %q", choice.flag, strings.Join(choice.of, " "), choice.value)
 		}
 	}
-	_, _, err := process.SplitAddress(o.listen)
-	return err
+	switch {
+	case o.redirect != "" && o.tls.Cert == "" && len(o.tls.Domains) == 0:
+		return wrongUse(cmd, "--redirect leads to HTTPS, which needs --tls-cert or --tls-domain")
+	case o.backups.Dir == "" && o.afterwards != "":
+		return wrongUse(cmd, "--backup-command needs --backup-dir, where backups are made")
+	case o.backups.Every < time.Minute || o.backups.Whole < 0 || o.backups.Keep < 0:
+		return wrongUse(cmd, "backups are a minute apart at least, and their numbers are not below zero")
+	case o.front.Connections < 0:
+		return wrongUse(cmd, "--max-connections is a number of connections, not %d", o.front.Connections)
+	}
+	for _, address := range o.addresses() {
+		if err := process.CheckAddress(address); address != "" && err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// goOnWith are the flags for a serve that goes on as an interface has served: those that
+// were given, by whatever way. What it says of proxies is kept as settings.
+func goOnWith(cmd *cobra.Command, o serveOptions) []string {
+	args := []string{"--profile=" + o.profile}
+	aside := []string{"inherit", "trusted-proxy", "trusted-header", "forget-secrets", "mouse", "profile", "filter"}
+	cmd.LocalNonPersistentFlags().Visit(func(f *pflag.Flag) {
+		if slices.Contains(aside, f.Name) {
+			return
+		}
+		values := []string{f.Value.String()}
+		if list, is := f.Value.(pflag.SliceValue); is {
+			values = list.GetSlice()
+		}
+		for _, v := range values {
+			args = append(args, "--"+f.Name+"="+v)
+		}
+	})
+	return args
+}
+
+// addresses are where to listen.
+func (o *serveOptions) addresses() process.Addresses {
+	return process.Addresses{process.ForApps: o.listen, process.ForRedirect: o.redirect}
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -73,6 +149,10 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions, setup bool) (err error) 
 	if err := o.check(cmd); err != nil {
 		return err
 	}
+	if a.anew != nil {
+		a.anew(o)
+		return nil
+	}
 	dir, err := a.dataDir()
 	if err != nil {
 		return err
@@ -87,49 +167,56 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions, setup bool) (err error) 
 	if l == nil {
 		return other.InUse(dir)
 	}
-	// Before the store is opened: the likeliest failure comes first, and cheap.
-	public, err := o.open()
+	log, err := process.OpenLog(a.stderr, o.log)
 	if err != nil {
 		return errors.Join(err, l.Release())
 	}
-	log := loggerTo(a.stderr, o.logFormat)
-	p, err := process.Open(ctx, l, o.process(a, dir, log))
+	defer log.Close()
+	// Before the store is opened: the likeliest failures come first, and cheap.
+	if o.front.TLS, err = process.OpenTLS(dir, o.tls); err != nil {
+		return errors.Join(err, l.Release())
+	}
+	sockets, err := o.addresses().Open(o.inherited, a.env)
 	if err != nil {
-		return errors.Join(err, public.Close(), l.Release())
+		return errors.Join(err, l.Release())
 	}
-	defer func() { err = errors.Join(err, p.Close()) }()
-	caller, err := p.Serve(public, o.proxies)
+	how := o.process(a, dir, log.Logger)
+	how.MayUpgrade = true
+	p, err := process.Open(ctx, l, how)
+	if err != nil {
+		return errors.Join(err, sockets.Close(), l.Release())
+	}
+	ended := false
+	defer func() {
+		if !ended {
+			err = errors.Join(err, p.Close())
+		}
+	}()
+	caller, err := p.Serve(sockets, o.front)
 	if err != nil {
 		return err
 	}
-	if err := a.greet(ctx, caller, log, dir, setup); err != nil && ctx.Err() == nil {
+	if err := a.greet(ctx, caller, log.Logger, dir, setup); err != nil && ctx.Err() == nil {
 		return err
 	}
-	if err := p.Wait(ctx.Done()); err != nil {
+	if ended, err = a.watch(ctx, p, caller, log, o); ended || err != nil {
 		return err
 	}
-	log.Info("stopping: requests under way may finish", "patience", process.DrainPatience)
+	log.Info("stopping: requests under way may finish", "patience", p.Patience())
 	return nil
 }
 
 // process is how to run the engine.
 func (o *serveOptions) process(a *app, dir string, log *slog.Logger) process.Options {
-	return process.Options{Dir: dir, Profile: badgerdb.Profile(o.profile), Durability: badgerdb.Durability(o.durability), Log: log, Version: a.version, Forget: o.forget}
-}
-
-func loggerTo(w io.Writer, format string) *slog.Logger {
-	if format == "json" {
-		return slog.New(slog.NewJSONHandler(w, nil))
+	backups := o.backups
+	if there, err := filepath.Abs(backups.Dir); backups.Dir != "" && err == nil {
+		backups.Dir = there
 	}
-	return slog.New(slog.NewTextHandler(w, nil))
-}
-
-// open opens the public listener, or takes over the one that a parent left.
-func (o *serveOptions) open() (net.Listener, error) {
-	if o.inherited > 0 {
-		return process.Inherited(o.inherited)
+	backups.After = afterBackup(o.afterwards, func(said string) { log.Info("the command for backups says", "words", said) })
+	return process.Options{
+		Dir: dir, Profile: badgerdb.Profile(o.profile), Durability: badgerdb.Durability(o.durability),
+		Log: log, Version: a.version, Forget: o.forget, Backups: backups,
 	}
-	return process.Listen(o.listen)
 }
 
 // greet says what is served where. An empty store is set up if that may be: a

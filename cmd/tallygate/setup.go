@@ -84,7 +84,7 @@ func showSetup(p *printer, s *control.SetupDone) {
 	p.say("Try it:\n")
 	p.Write([]byte(indent(cleanLines(s.Curl)) + "\n\n"))
 	for _, w := range s.Warnings {
-		p.warn(w)
+		p.warning(control.Warn, w, "", "", 0)
 	}
 }
 

@@ -1,72 +1,15 @@
 package main
 
 import (
-	"os"
 	"runtime"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
+	"tallygate/storage/badgerdb"
 )
-
-func (a *app) statusCommand() *cobra.Command {
-	return verb[control.None, control.Status]{
-		op: control.EngineStatus, name: "status", group: groupSee,
-		example: "  tallygate status --json",
-		absent: func(dir string) (control.Status, error) {
-			return control.Status{PID: os.Getpid(), Version: a.version, Data: dir, Last24Hours: control.NewSums(&tally.Sums{}),
-				Warnings: []string{"nothing is set up yet: tallygate init --yes"}}, nil
-		},
-		show: showStatus,
-	}.command(a)
-}
-
-func showStatus(p *printer, _ *control.None, s *control.Status) {
-	serving := "no"
-	if s.Serving {
-		serving = "yes, at " + s.BaseURL + " (process " + strconv.Itoa(s.PID) + ", since " + minute(s.StartedAt) + ")"
-	}
-	disk := ""
-	if s.DiskBytes > 0 || s.FreeBytes > 0 {
-		disk = size(s.DiskBytes) + " used, " + size(s.FreeBytes) + " free"
-	}
-	p.pairs(
-		"serving", serving, "version", s.Version, "data", s.Data, "disk", disk,
-		"requests recorded", tally.Group(s.Records), "open holds", strconv.Itoa(s.Holds), "in flight", count(s.InFlight), "waiting for room", count(s.Waiting), "left behind", count(s.LeftBehind), "unknown credentials", count(s.Unknown),
-		"gateways", strconv.Itoa(s.Gateways), "clients", strconv.Itoa(s.Clients), "keys", strconv.Itoa(s.Keys), "providers", strconv.Itoa(s.Providers), "usable models", strconv.Itoa(s.Models),
-		"countries from", countriesText(&s.Countries), "prices from", pricesText(&s.Prices), "clock behind by", when(s.ClockLag > 0, s.ClockLag.String(), ""),
-		"last check", checkedText(s.Checked),
-	)
-	for _, w := range s.Warnings {
-		p.warn(w)
-	}
-	p.sums("Last 24 hours", s.Last24Hours)
-}
-
-func checkedText(c *control.Checked) string {
-	if c == nil {
-		return ""
-	}
-	return minute(c.At) + ", " + when(c.Faults == 0, "no fault", strconv.Itoa(c.Faults)+" faults")
-}
-
-func countriesText(c *control.CountryDatabase) string {
-	if c.Type == "" {
-		return ""
-	}
-	return when(c.Path == "", "the built-in database", c.Path) + " of " + c.Built.Format(time.DateOnly)
-}
-
-func pricesText(b *control.PriceBook) string {
-	if b.AsOf == "" {
-		return ""
-	}
-	return "the built-in book of " + b.AsOf + " (" + when(b.AgeDays == 1, "1 day", strconv.Itoa(b.AgeDays)+" days") + " old)"
-}
 
 func (a *app) tryCommand() *cobra.Command {
 	return verb[control.Try, control.Tried]{
@@ -146,6 +89,7 @@ func (a *app) settingsCommands() *cobra.Command {
 // versionInfo is what version --json writes.
 type versionInfo struct {
 	Version string `json:"version"`
+	Schema  int    `json:"schema"` // of the stores that it reads, at most
 	Go      string `json:"go"`
 	OS      string `json:"os"`
 	Arch    string `json:"arch"`
@@ -155,7 +99,7 @@ func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "show the version", GroupID: groupSee, Args: noArguments, Example: "  tallygate version",
 		RunE: func(*cobra.Command, []string) error {
-			v := versionInfo{a.version, runtime.Version(), runtime.GOOS, runtime.GOARCH}
+			v := versionInfo{a.version, badgerdb.Schema, runtime.Version(), runtime.GOOS, runtime.GOARCH}
 			return a.print(func(p *printer) { p.say("tallygate %s (%s, %s/%s)", v.Version, v.Go, v.OS, v.Arch) }, func() any { return v })
 		},
 	}

@@ -34,8 +34,9 @@ func (p *printer) say(format string, args ...any) {
 type ink string
 
 const (
-	plain ink = ""
-	bold  ink = "1"
+	plain   ink = ""
+	bold    ink = "1"
+	command ink = "36" // what can be typed
 )
 
 // inks are the tones of rows. What is as it should be does not stand out.
@@ -66,6 +67,28 @@ func rows[V any](p *printer, t *control.Table[V], list []V, empty string) {
 	g.line(bold, shown, g.heads())
 	for i, cells := range g.lines {
 		g.line(inks[g.tones[i]], shown, g.signed(cells, g.tones[i]))
+	}
+}
+
+// mostRefusals are told below a list; its rows tell of the others.
+const mostRefusals = 10
+
+// refusals says of what is refused by limits of its own by which, since when, until when,
+// and which command raises it.
+func refusals[V any](p *printer, t *control.Table[V], list []V) {
+	if t.Refused == nil {
+		return
+	}
+	told := map[string]bool{}
+	for i := range list {
+		whose, r := t.Refused(&list[i])
+		if r == nil || told[whose] || len(told) == mostRefusals {
+			continue
+		}
+		if told[whose] = true; len(told) == 1 {
+			p.say("")
+		}
+		p.warning(control.Bad, whose+" is "+r.Says(time.Local), "", r.Raise, 0)
 	}
 }
 
@@ -125,7 +148,7 @@ func zoneName() string { return time.Now().Format("MST") }
 func cellsOf[V any](p *printer, columns []*control.Column[V], v *V) []string {
 	cells := make([]string, len(columns))
 	for n, c := range columns {
-		x := c.Get(v)
+		x := c.Cell(v)
 		cells[n] = clean(x.Long(time.Local))
 		switch {
 		case x.Void:
@@ -324,7 +347,7 @@ func thing[V, Fields any](p *printer, t *control.Table[V], v *V, set *Fields, mo
 		c := &t.Columns[i]
 		said[c.Name] = true
 		if !strings.HasPrefix(c.Field, "last_30d.") && !strings.HasPrefix(c.Field, "month.") { // said below, as sums
-			pairs = append(pairs, c.Head(), c.Get(v).Long(time.Local))
+			pairs = append(pairs, c.Head(), c.Cell(v).Long(time.Local))
 		}
 	}
 	if set != nil {

@@ -39,8 +39,12 @@ func clientsForTables() *[]control.ClientView {
 		return control.Sums{Requests: requests, CostNanoUSD: cost, CreditsNanoUSD: cost}
 	}
 	limit := tally.Limit{Metric: tally.Cost, Window: tally.Window{Unit: tally.Month}, Max: 50e9}
+	reset := time.Date(2026, 12, 1, 0, 0, 0, 0, time.Local)
 	return &[]control.ClientView{
 		{Client: tally.Client{Slug: "hotel-aurora", Name: "Hotel Aurora", Company: "Aurora Lda", Status: tally.Active, Limits: []tally.Limit{limit}}, Keys: 2, Month: sums(12_345, 41_200_000_000),
+			LimitStates: []control.LimitState{{Limit: limit, Used: 50e9, ResetsAt: reset}},
+			Refused: &control.RefusedNow{Of: "client", Name: "hotel-aurora", Limit: "cost=50/month", Metric: tally.Cost, Used: 50e9, Max: 50e9, Count: 312,
+				Since: time.Date(2026, 11, 25, 9, 0, 0, 0, time.Local), Until: reset, Raise: "tallygate clients raise hotel-aurora cost/month --by 25 --until fri"},
 			LastUsedAt: time.Date(2026, 11, 25, 9, 30, 0, 0, time.Local)},
 		{Client: tally.Client{Slug: "cafe", Name: "Café \x1b[31mred\x1b]0;title\a\u202e", Status: tally.Suspended}, Month: sums(7, 900_001)},
 		{Client: tally.Client{Slug: "old", Name: "Old", Status: tally.Inactive}},
@@ -59,9 +63,22 @@ func TestTables(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var b bytes.Buffer
-			rows(&printer{&b, test.to}, control.ClientTable, *clientsForTables(), "")
+			p := &printer{&b, test.to}
+			rows(p, control.ClientTable, *clientsForTables(), "")
+			refusals(p, control.ClientTable, *clientsForTables())
 			golden(t, test.name, b.Bytes())
 		})
+	}
+}
+
+// Refusals that were folded into one record say how many they are, where there are any.
+func TestFoldedRefusals(t *testing.T) {
+	for count, want := range map[int64]string{312: "TIMES", 1: ""} {
+		var b bytes.Buffer
+		rows(&printer{&b, terminal{}}, control.RequestTable, []control.RequestView{{ID: "req_1", Outcome: tally.OutcomeLimited, Count: count}}, "")
+		if head := b.String(); strings.Contains(head, "TIMES") != (want != "") || strings.Contains(head, " 312 ") != (want != "") {
+			t.Errorf("%d refusals:\n%s", count, head)
+		}
 	}
 }
 

@@ -46,7 +46,7 @@ func (a *app) tailCommand() *cobra.Command {
 			return err
 		},
 	}
-	addFlags(cmd.Flags(), &in, "limit", "after", "since", "until")
+	addFlags(cmd.Flags(), &in, "limit", "after", "since", "until", "sort")
 	a.completeFlags(cmd, control.FieldsOf(reflect.TypeFor[control.RequestQuery]()))
 	return cmd
 }

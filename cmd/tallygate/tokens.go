@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"os"
 	"strings"
 	"time"
@@ -45,6 +46,12 @@ func (a *app) tokenCommands() *cobra.Command {
 				} else {
 					p.say("\nThe visitor is refused with status %d, %s.", out.Status, out.Code)
 				}
+			},
+			verdict: func(out *control.Simulated) error {
+				if out.Passes {
+					return nil
+				}
+				return tally.Errorf(tally.Denied, "the visitor would be refused: %s", cmp.Or(out.Message, out.Code))
 			},
 		}.command(a),
 		verb[control.ListVisitors, control.Visitors]{
@@ -133,7 +140,10 @@ func (a *app) inspectCommand() *cobra.Command {
 			}
 			if key == "" {
 				dir, err := a.dataDir()
-				if err != nil || process.HasStore(dir) {
+				if err != nil {
+					return out, false, err
+				}
+				if there, err := process.HasStore(dir); err != nil || there {
 					return out, false, err
 				}
 			}
@@ -153,7 +163,7 @@ func (a *app) inspectCommand() *cobra.Command {
 			if out.Works {
 				return nil
 			}
-			return tally.Errorf(tally.Invalid, "the access token does not work").WithHint("mint another one: tallygate tokens mint --help")
+			return tally.Errorf(tally.Denied, "the access token does not work").WithHint("mint another one: tallygate tokens mint --help")
 		},
 	}.command(a)
 }

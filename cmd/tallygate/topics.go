@@ -12,7 +12,7 @@ import (
 // topic is a page of the help that is about no command: "help NAME" prints it.
 type topic struct{ name, short, text string }
 
-// topics are all such pages: the guides, and the page that is made from the tables.
+// topics are all such pages: the guides, and the pages that are made from tables.
 func (a *app) topics() []topic {
 	var topics []topic
 	for _, g := range assets.Guides() {
@@ -23,7 +23,10 @@ func (a *app) topics() []topic {
 		short := strings.ToLower(g.Title[:1]) + g.Title[1:]
 		topics = append(topics, topic{g.Name, strings.TrimPrefix(short, g.Name+": "), text})
 	}
-	return append(topics, topic{"filters", "how lists are filtered and sorted, and by which columns", filtersText()})
+	return append(topics,
+		topic{"dialects", "which APIs clients may speak, and what becomes of their wishes", dialectsText()},
+		topic{"skill", "what an agent should know, as a SKILL.md", assets.Skill},
+		topic{"filters", "how lists are filtered and sorted, and by which columns", filtersText()})
 }
 
 // forTerminal takes the signs of Markdown out of a guide: headings are bold, and

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"tallygate/engine/control"
+	"tallygate/providers/dialect"
 )
 
 // What a setting is called must not depend on which command asks, or one
@@ -72,6 +73,22 @@ func TestEveryCommandHasAnExampleThatParses(t *testing.T) {
 	})
 	if seen < 40 {
 		t.Errorf("only %d examples", seen)
+	}
+}
+
+// The page on dialects has a line for every feature, for each dialect that upstreams are
+// asked in, in lines that fit.
+func TestDialectsTopic(t *testing.T) {
+	text := dialectsText()
+	for f := range dialect.NumFeatures {
+		if !regexp.MustCompile(`\n` + regexp.QuoteMeta(f.String()) + ` +\w+.* {2,}\w`).MatchString(text) {
+			t.Errorf("it does not say what becomes of %s", f)
+		}
+	}
+	for line := range strings.Lines(text) {
+		if n := utf8.RuneCountInString(line); n > topicWidth+1 {
+			t.Errorf("a line of %d: %s", n, line)
+		}
 	}
 }
 

@@ -1,12 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log"
-	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -21,7 +20,6 @@ import (
 	"tallygate/cmd/tallygate/process"
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
-	"tallygate/storage/badgerdb"
 	"tallygate/tui"
 	"tallygate/tui/live"
 	"tallygate/tui/screen"
@@ -33,8 +31,9 @@ import (
 const themeFile = "theme"
 
 // framesPerSecond is the most the interface draws; it draws only what changed. A
-// key waits for the next frame: at 20 it took 50 ms to be seen, at 30 it takes 33.
-const framesPerSecond = 30
+// key waits for the next frame, at 24 for 42 ms at most, and each frame wakes the process,
+// drawn or not.
+const framesPerSecond = 24
 
 // interactive reports whether there is somebody to show an interface to.
 func (a *app) interactive() bool { return a.out.is && a.in && !a.json }
@@ -53,7 +52,7 @@ func (a *app) open(cmd *cobra.Command, o serveOptions, at screen.Goto) error {
 	if err != nil {
 		return err
 	}
-	s.at = at
+	s.at, s.goOn = at, goOnWith(cmd, o)
 	return s.show(cmd.Context(), false)
 }
 
@@ -93,7 +92,7 @@ whose names stand at the top of the interface, like requests.`,
 			return a.open(cmd, o, at)
 		},
 	}
-	o.flags(cmd.Flags(), badgerdb.Desktop)
+	o.interfaceFlags(cmd.Flags())
 	cmd.Flags().StringVar(&at.Filter, "filter", "", "what the list begins with, `TERMS` as in help filters")
 	return cmd
 }
@@ -114,20 +113,22 @@ type session struct {
 	opts  serveOptions
 	other process.Holder // who runs the engine, if that is not this process
 	lock  *process.Lock
-	logTo *os.File
-	log   *slog.Logger
+	log   *process.Log
 
-	caller *process.Late
-	public net.Listener     // nil where the engine is another process's
-	run    *process.Process // the engine inside, once it is open
-	attach connection
-	opened chan error                  // says once whether the engine came up
-	fill   func(context.Context) error // makes the store first, nil if it is there
-	begin  func()                      // what else begins with the engine, nil for nothing
-	end    func()                      // and ends before it
+	caller  *process.Late
+	sockets process.Sockets  // nil where the engine is another process's
+	run     *process.Process // the engine inside, once it is open
+	attach  connection
+	opened  chan error                  // says once whether the engine came up
+	fill    func(context.Context) error // makes the store first, nil if it is there
+	begin   func()                      // what else begins with the engine, nil for nothing
+	end     func()                      // and ends before it
 
-	at    screen.Goto // where the interface opens
-	leave leaving
+	at screen.Goto // where the interface opens
+
+	goOn      []string // the flags of a serve that goes on in its place
+	throwaway bool     // nothing of it is worth going on with
+	leave     leaving
 }
 
 // openSession takes the data folder, so that whatever is wrong with it is said
@@ -141,15 +142,19 @@ func (a *app) openSession(ctx context.Context, dir string, o serveOptions) (_ *s
 	if s.lock, s.other, err = process.Take(ctx, dir, "interface"); err != nil {
 		return nil, err
 	}
-	if s.logTo, err = process.OpenLog(dir); err != nil {
+	o.log.File = cmp.Or(o.log.File, process.LogIn(dir))
+	s.opts = o
+	if s.log, err = process.OpenLog(nil, o.log); err != nil {
 		return nil, errors.Join(err, s.unlock())
 	}
-	s.log = loggerTo(s.logTo, o.logFormat)
 	if s.lock == nil {
 		return s, nil
 	}
-	if s.public, err = process.Listen(o.listen); err != nil {
-		return nil, errors.Join(err, s.unlock(), s.logTo.Close())
+	if s.opts.front.TLS, err = process.OpenTLS(dir, o.tls); err == nil {
+		s.sockets, err = o.addresses().Open(o.inherited, a.env)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.unlock(), s.log.Close())
 	}
 	return s, nil
 }
@@ -164,14 +169,15 @@ func (s *session) unlock() error {
 // show runs the interface until the user leaves, and then does what the user
 // chose.
 func (s *session) show(ctx context.Context, pretend bool) error {
-	defer s.logTo.Close()
+	defer s.log.Close()
 	// Whatever writes to the standard logger would tear the picture.
-	log.SetOutput(s.logTo)
+	log.SetOutput(s.log.Output())
 	defer log.SetOutput(os.Stderr)
 	following, stop := context.WithCancel(ctx)
 	app, source := s.interfaceOf(pretend)
 	program := tea.NewProgram(app, tea.WithFPS(framesPerSecond), tea.WithoutSignalHandler(),
 		tea.WithInput(s.app.stdin), tea.WithOutput(s.app.stdout))
+	defer s.atHangup(following, program)()
 	// A signal ends it as a user does: its reader of the keyboard has stopped
 	// before the terminal is given back. With a context it would be cut off.
 	defer context.AfterFunc(ctx, program.Quit)()
@@ -203,11 +209,30 @@ func (s *session) show(ctx context.Context, pretend bool) error {
 	return errors.Join(err, s.close())
 }
 
+// atHangup has the session leave when its terminal is gone: what it serves goes on in the
+// background, as if the user had left so. The function that it returns ends that.
+func (s *session) atHangup(ctx context.Context, program *tea.Program) (forget func()) {
+	if s.lock == nil || s.throwaway || process.CannotHandOver != "" {
+		return func() {}
+	}
+	s.app.expects.Store(true)
+	go func() {
+		select {
+		case <-s.app.hangups:
+			s.log.Info("the terminal is gone: serving goes on in the background")
+			s.leave.background = true
+			program.Quit()
+		case <-ctx.Done():
+		}
+	}()
+	return func() { s.app.expects.Store(false) }
+}
+
 // guard keeps a failure inside from leaving the terminal as it is.
 func (s *session) guard(program *tea.Program) {
 	if p := recover(); p != nil {
 		s.log.Error("the engine failed", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-		s.leave.failed = tally.Errorf(tally.Internal, "tallygate failed inside: %v", p).WithHint("details: %s", s.logTo.Name())
+		s.leave.failed = tally.Errorf(tally.Internal, "tallygate failed inside: %v", p).WithHint("details: %s", s.log.Name())
 		program.Quit()
 	}
 }
@@ -225,14 +250,14 @@ func (s *session) start(ctx context.Context) error {
 		}
 	}
 	var err error
-	if s.run, err = process.Open(ctx, s.lock, s.opts.process(s.app, s.dir, s.log)); err != nil {
+	if s.run, err = process.Open(ctx, s.lock, s.opts.process(s.app, s.dir, s.log.Logger)); err != nil {
 		return err
 	}
-	caller, err := s.run.Serve(s.public, s.opts.proxies)
+	caller, err := s.run.Serve(s.sockets, s.opts.front)
 	if err != nil {
 		return err
 	}
-	s.log.Info("serving", "base_url", process.BaseURL(s.public.Addr()), "version", s.app.version, "data", s.dir)
+	s.log.Info("serving", "base_url", s.run.BaseURL(), "version", s.app.version, "data", s.dir)
 	caller.Program = screens
 	s.caller.Set(caller)
 	if s.begin != nil {
@@ -246,11 +271,11 @@ func (s *session) interfaceOf(pretend bool) (*tui.App, *live.Source) {
 	chosen := s.theme()
 	env := &screen.Env{
 		Theme: theme.New(theme.Resolve(chosen, true, s.app.out.colour)), Caller: s.caller, Source: source,
-		Clock: time.Now, Zone: time.Local, Write: true,
+		Clock: time.Now, Zone: time.Local, Write: true, Mouse: s.mouse(),
 	}
 	options := tui.Options{
 		Env: env, Screens: tui.Screens(env), Theme: chosen, At: s.at, Pretend: pretend,
-		KeepTheme: s.keepTheme, Logger: s.log, LogFile: s.logTo.Name(),
+		KeepTheme: s.keepTheme, Logger: s.log.Logger, LogFile: s.log.Name(),
 	}
 	if s.lock == nil {
 		options.Place = fmt.Sprintf("attached to process %d", s.other.PID)
@@ -265,6 +290,16 @@ func (s *session) interfaceOf(pretend bool) (*tui.App, *live.Source) {
 		return w, w.Begin()
 	}
 	return tui.New(options), source
+}
+
+// mouse is whether to listen to the pointer. Over ssh a terminal's own selection is
+// worth more, and every move would travel.
+func (s *session) mouse() bool {
+	if s.opts.mouse == "on" || s.opts.mouse == "off" {
+		return s.opts.mouse == "on"
+	}
+	over, _ := s.app.env("SSH_CONNECTION")
+	return over == ""
 }
 
 // theme is what the user chose earlier.

@@ -51,17 +51,21 @@ func OfToken(cat *tally.Catalog, p *tally.Principal, now time.Time) *tally.Refus
 	zone := cat.Zone(gw.ID)
 	switch {
 	case !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt):
-		return dead(tally.CodeTokenExpired, fmt.Sprintf("Access token %s of gateway %q expired on %s.", t.ID, gw.Name, instant(t.ExpiresAt, zone)))
+		return dead(tally.CodeTokenExpired, fmt.Sprintf("Access token %s of gateway %q expired on %s.", t.ID, gw.Name,
+			tally.Civil(t.ExpiresAt, zone)))
 	case now.Before(t.NotBefore):
-		return dead(tally.CodeInvalidKey, fmt.Sprintf("Access token %s of gateway %q works from %s.", t.ID, gw.Name, instant(t.NotBefore, zone)))
+		return dead(tally.CodeInvalidKey, fmt.Sprintf("Access token %s of gateway %q works from %s.", t.ID, gw.Name,
+			tally.Civil(t.NotBefore, zone)))
 	case token.IssuedAhead(t, now):
-		return dead(tally.CodeInvalidKey, fmt.Sprintf("Access token %s of gateway %q says that it was issued on %s, which has not come yet. It must be minted anew, by a clock that is right.", t.ID, gw.Name, instant(t.IssuedAt, zone)))
+		return dead(tally.CodeInvalidKey, fmt.Sprintf("Access token %s of gateway %q says that it was issued on %s, which has not come yet. It must be minted anew, by a clock that is right.", t.ID, gw.Name, tally.Civil(t.IssuedAt, zone)))
 	}
 	if r := cat.Revocation(t.Name()); r != nil {
-		return dead(tally.CodeTokenRevoked, fmt.Sprintf("Access token %s of gateway %q was revoked on %s.", t.ID, gw.Name, instant(r.CreatedAt, zone)))
+		return dead(tally.CodeTokenRevoked, fmt.Sprintf("Access token %s of gateway %q was revoked on %s.", t.ID, gw.Name,
+			tally.Civil(r.CreatedAt, zone)))
 	}
 	if t.IssuedAt.Before(gw.NotBefore) {
-		return dead(tally.CodeTokenRevoked, fmt.Sprintf("All access tokens of gateway %q from before %s were revoked.", gw.Name, instant(gw.NotBefore, zone)))
+		return dead(tally.CodeTokenRevoked, fmt.Sprintf("All access tokens of gateway %q from before %s were revoked.",
+			gw.Name, tally.Civil(gw.NotBefore, zone)))
 	}
 	if refusal := OfGateway(gw); refusal != nil {
 		return refusal

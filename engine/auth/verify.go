@@ -96,7 +96,7 @@ func (v *Verifier) Verify(cat *tally.Catalog, credential, origin string, now tim
 func replaced(cat *tally.Catalog, gw *tally.Gateway, owner tally.ID, what string) *tally.Refusal {
 	end := ""
 	if until := cat.Secret(owner).PreviousUntil; !until.IsZero() {
-		end = " and stopped working on " + instant(until, cat.Zone(gw.ID))
+		end = " and stopped working on " + tally.Civil(until, cat.Zone(gw.ID))
 	}
 	return dead(tally.CodeKeyRevoked, fmt.Sprintf("This is the previous %s; it was replaced%s. Use the new one.", what, end))
 }
@@ -112,9 +112,11 @@ func PrincipalOf(cat *tally.Catalog, key *tally.Key, now time.Time) (*tally.Prin
 	zone := cat.Zone(client.Gateway)
 	switch {
 	case !key.RevokedAt.IsZero():
-		return p, dead(tally.CodeKeyRevoked, fmt.Sprintf("Key %q of client %q was revoked on %s.", key.Label, client.Name, instant(key.RevokedAt, zone)))
+		return p, dead(tally.CodeKeyRevoked, fmt.Sprintf("Key %q of client %q was revoked on %s.", key.Label, client.Name,
+			tally.Civil(key.RevokedAt, zone)))
 	case !key.ExpiresAt.IsZero() && !now.Before(key.ExpiresAt):
-		return p, dead(tally.CodeKeyExpired, fmt.Sprintf("Key %q of client %q expired on %s.", key.Label, client.Name, instant(key.ExpiresAt, zone)))
+		return p, dead(tally.CodeKeyExpired, fmt.Sprintf("Key %q of client %q expired on %s.", key.Label, client.Name,
+			tally.Civil(key.ExpiresAt, zone)))
 	}
 	return p, OfClient(p.Gateway, client)
 }
@@ -149,11 +151,6 @@ func AllowsOrigin(list []string, origin string) bool {
 		}
 	}
 	return false
-}
-
-// instant writes a time for people.
-func instant(t time.Time, zone *time.Location) string {
-	return fmt.Sprintf("%s (%s)", t.In(zone).Format("2006-01-02 15:04"), zone)
 }
 
 func unknown(message string) *tally.Refusal { return dead(tally.CodeInvalidKey, message) }

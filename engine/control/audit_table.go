@@ -26,7 +26,7 @@ var AuditTable = NewTable(Table[AuditView]{
 		{Name: "name", Get: func(v *AuditView) Value { return WordOf(v.Name) }},
 		{Name: "change", Get: func(v *AuditView) Value {
 			if v.Action != tally.Changed {
-				return WordOf(v.Action)
+				return WordOf(v.What())
 			}
 			return WordOf(strings.Join(v.Text, "; "))
 		}},

@@ -10,7 +10,7 @@ import (
 // commandNames are the commands of operations that are not called as the operation is:
 // "clients.create" is "clients create".
 var commandNames = map[string]string{
-	"engine.setup": "init", "engine.stop": "stop", "engine.try": "try", "engine.status": "status", "engine.verify": "verify",
+	"engine.setup": "init", "engine.stop": "stop", "engine.upgrade": "upgrade", "engine.try": "try", "engine.status": "status", "engine.verify": "verify",
 	"audit.undo": "undo", "usage.show": "usage",
 }
 

@@ -10,7 +10,8 @@ func CurrentClient(c *tally.Client) ClientFields {
 	return ClientFields{
 		Name: &c.Name, Email: &c.Email, Company: &c.Company, Phone: &c.Phone, Note: &c.Note, Origins: &c.Origins, Models: &c.Models, Limits: edits(c.Limits),
 		MaxInFlight: &c.MaxInFlight, MaxBodyBytes: &c.MaxBodyBytes, Markup: new(Percent(c.MarkupBasisPoints)),
-		SessionLength: &c.Session.Length, SessionMode: &c.Session.Mode, SessionMissing: &c.Session.Missing,
+		LandingBelow: &c.Landing.Below, LandingModel: &c.Landing.Model, SessionLength: &c.Session.Length,
+		SessionMode: &c.Session.Mode, SessionMissing: &c.Session.Missing,
 	}
 }
 
@@ -20,6 +21,7 @@ func CurrentGateway(g *tally.Gateway) GatewayFields {
 		Name: &g.Name, TimeZone: new(Zone(g.TimeZone)), CycleDay: &g.CycleDay, PublicURL: &g.PublicURL, Access: &g.Access, Origins: &g.Origins, Models: &g.Models,
 		DefaultModel: &g.DefaultModel, Aliases: &g.Aliases, Limits: edits(g.Limits), VisitorLimits: edits(g.VisitorLimits),
 		AllowedCountries: &g.AllowedCountries, BlockedCountries: &g.BlockedCountries, NotBefore: new(dateOf(g)), MaxBody: &g.MaxBodyBytes,
+		LandingBelow: &g.Landing.Below, LandingModel: &g.Landing.Model, TryLonger: &g.TryLonger,
 		VisitorMaxBody: &g.VisitorMaxBodyBytes, Enabled: &g.Enabled,
 	}
 }
@@ -36,7 +38,7 @@ func dateOf(g *tally.Gateway) Date {
 func CurrentProvider(p *tally.Provider) ProviderFields {
 	return ProviderFields{
 		BaseURL: &p.BaseURL, ConnectTimeout: &p.ConnectTimeout, FirstByteTimeout: &p.FirstByteTimeout, ChunkTimeout: &p.ChunkTimeout, Timeout: &p.Timeout,
-		MaxInFlight: &p.MaxInFlight, CostBy: &p.CostBy, Enabled: &p.Enabled,
+		MaxInFlight: &p.MaxInFlight, Weight: &p.Weight, CostBy: &p.CostBy, Enabled: &p.Enabled,
 	}
 }
 
@@ -44,7 +46,7 @@ func CurrentProvider(p *tally.Provider) ProviderFields {
 func CurrentModel(m *tally.Model) ModelFields {
 	return ModelFields{
 		Upstream: &m.Upstream, ContextTokens: &m.ContextTokens, MaxOutputTokens: &m.MaxOutputTokens, ImageTokens: &m.ImageTokens,
-		AllowExtras: &m.AllowExtras, Enabled: &m.Enabled,
+		Caps: edits(m.Caps), MaxInFlight: &m.MaxInFlight, AllowExtras: &m.AllowExtras, Enabled: &m.Enabled,
 	}
 }
 
@@ -60,7 +62,8 @@ func CurrentKey(k *tally.Key) UpdateKey {
 // CurrentSettings is the settings as their fields.
 func CurrentSettings(s *tally.Settings) SettingsFields {
 	return SettingsFields{
-		Unpriced: &s.Unpriced, DefaultMaxOutput: &s.DefaultMaxOutput, OnLeave: &s.OnLeave, HoldWait: s.HoldWait, VisitorWait: s.VisitorWait,
+		Unpriced: &s.Unpriced, DefaultMaxOutput: &s.DefaultMaxOutput, OnLeave: &s.OnLeave, HoldWait: s.HoldWait,
+		VisitorWait: s.VisitorWait, RetryFor: s.RetryFor,
 		VisitorMaxOutput: &s.VisitorMaxOutput, VisitorInFlight: &s.VisitorInFlight, RetentionDays: &s.RetentionDays, DropWords: &s.DropWords,
 		TrustedProxies: &s.TrustedProxies, TrustedHeader: &s.TrustedHeader, CountryFile: &s.CountryFile,
 	}

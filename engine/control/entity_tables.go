@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"strings"
 
 	"tallygate/engine/tally"
@@ -25,25 +26,28 @@ var ClientTable = NewTable(Table[ClientView]{
 	Text: func(v *ClientView) string {
 		return joinLines(v.Name, v.Slug, v.Email, v.Company, v.Phone, digitsOf(v.Phone))
 	},
-	Orders: []string{"cost", "used", "last", "client"},
+	Orders:  []string{"cost", "used", "last", "name"},
+	Refused: func(v *ClientView) (string, *RefusedNow) { return v.Refused.who("client", v.Name) },
 	Columns: []Column[ClientView]{
 		{Name: "id", Spare: 12},
-		{Name: "client", Field: "slug"},
-		{Name: "name", Spare: 4},
+		{Name: "name", Title: "client"},
+		{Name: "client", Field: "slug", Title: "name in commands", Short: "slug", Spare: 7},
 		{Name: "company", Spare: 10},
 		{Name: "email", Hidden: true},
 		{Name: "gateway", Field: "gateway_slug", Hidden: true},
-		{Name: "now", Derived: true, Spare: 1, Get: func(v *ClientView) Value { return v.Refused.Value() }},
 		{Name: "status", Spare: 9, Words: tally.Status("").Words()},
 		{Name: "keys", Sum: true, Spare: 9},
-		{Name: "requests", Sum: true, Title: "month requests", Short: "requests", Field: "month.requests", Spare: 3},
+		{Name: "requests", Sum: true, Title: "month requests", Short: "requests", Field: "month.requests", Spare: 4},
 		{Name: "cost", Sum: true, Title: "month cost", Short: "cost", Field: "month.cost_nano_usd"},
+		{Name: "used", Derived: true, Get: func(v *ClientView) Value { return usedOf(v.LimitStates) }},
+		{Name: "of", Derived: true, Spare: 3, Get: func(v *ClientView) Value { return ofLimit(v.LimitStates) }},
 		{Name: "credits", Sum: true, Title: "month credits", Short: "credits", Field: "month.credits_nano_usd", Spare: 6},
-		{Name: "margin", Sum: true, Title: "month margin", Short: "margin", Derived: true, Spare: 6, Get: func(v *ClientView) Value { return v.Month.margin() }},
+		{Name: "margin", Sum: true, Title: "month margin", Short: "margin", Derived: true, Spare: 6,
+			Get: func(v *ClientView) Value { return v.Month.margin() }},
+		{Name: "now", Derived: true, Spare: 1, Get: func(v *ClientView) Value { return v.Refused.Value() }},
 		{Name: "requests_30d", Title: "30d requests", Field: "last_30d.requests", Hidden: true},
 		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost_nano_usd", Hidden: true},
-		{Name: "used", Derived: true, Get: func(v *ClientView) Value { return usedOf(v.LimitStates) }},
-		{Name: "limits", Derived: true, Spare: 8, Get: func(v *ClientView) Value { return WordOf(joined(v.Limits, tally.Limit.String)) }},
+		{Name: "limits", Derived: true, Spare: 11, Get: func(v *ClientView) Value { return limitsText(v.Limits) }},
 		{Name: "last", Field: "last_used_at", Title: "last used", Short: "last", Spare: 2},
 	},
 })
@@ -54,12 +58,15 @@ var KeyTable = NewTable(Table[KeyView]{
 	ID:     func(v *KeyView) string { return string(v.ID) },
 	Signs:  true,
 	Tone:   func(v *KeyView) Tone { return refusedTone(v.Refused, stateTone(v.State)) },
-	Text:   func(v *KeyView) string { return joinLines(v.Label, v.ClientSlug, v.Masked, string(v.ID)) },
+	Text:   func(v *KeyView) string { return joinLines(v.Label, v.ClientSlug, v.ClientName, v.Masked, string(v.ID)) },
 	Orders: []string{"client", "last", "cost", "expires"},
+	Refused: func(v *KeyView) (string, *RefusedNow) {
+		return v.Refused.who("key", "Key "+v.Label+" of "+v.ClientName)
+	},
 	Columns: []Column[KeyView]{
 		{Name: "id", Spare: 12},
 		{Name: "label"},
-		{Name: "client", Field: "client_slug"},
+		{Name: "client", Field: "client_slug", Shown: "client_name"},
 		{Name: "key", Field: "masked", Spare: 6},
 		{Name: "state", Words: []string{"active", "expired", "revoked"}, Get: func(v *KeyView) Value { return WordOf(v.State) }},
 		{Name: "now", Derived: true, Spare: 1, Get: func(v *KeyView) Value { return v.Refused.Value() }},
@@ -72,7 +79,7 @@ var KeyTable = NewTable(Table[KeyView]{
 		{Name: "requests_30d", Title: "30d requests", Field: "last_30d.requests", Hidden: true},
 		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost_nano_usd", Hidden: true},
 		{Name: "used", Derived: true, Spare: 2, Get: func(v *KeyView) Value { return usedOf(v.LimitStates) }},
-		{Name: "limits", Derived: true, Spare: 8, Get: func(v *KeyView) Value { return WordOf(joined(v.Limits, tally.Limit.String)) }},
+		{Name: "limits", Derived: true, Spare: 8, Get: func(v *KeyView) Value { return limitsText(v.Limits) }},
 		{Name: "last", Field: "last_used_at", Title: "last used", Short: "last", Spare: 1},
 	},
 })
@@ -80,14 +87,15 @@ var KeyTable = NewTable(Table[KeyView]{
 // GatewayTable shows gateways.
 var GatewayTable = NewTable(Table[GatewayView]{
 	Thing: "gateway", Make: "tallygate gateways create --name main",
-	ID:     func(v *GatewayView) string { return string(v.ID) },
-	Signs:  true,
-	Tone:   func(v *GatewayView) Tone { return refusedTone(v.Refused, onTone(v.Enabled)) },
-	Text:   func(v *GatewayView) string { return joinLines(v.Name, v.Slug, v.PublicID, v.PublicURL) },
-	Orders: []string{"gateway", "cost", "used", "clients"},
+	ID:      func(v *GatewayView) string { return string(v.ID) },
+	Signs:   true,
+	Tone:    func(v *GatewayView) Tone { return refusedTone(v.Refused, onTone(v.Enabled)) },
+	Text:    func(v *GatewayView) string { return joinLines(v.Name, v.Slug, v.PublicID, v.PublicURL) },
+	Orders:  []string{"name", "cost", "used", "clients"},
+	Refused: func(v *GatewayView) (string, *RefusedNow) { return v.Refused.who("gateway", "Gateway "+v.Name) },
 	Columns: []Column[GatewayView]{
-		{Name: "gateway", Field: "slug"},
-		{Name: "name", Spare: 4},
+		{Name: "name", Title: "gateway"},
+		{Name: "gateway", Field: "slug", Title: "name in commands", Short: "slug", Spare: 4},
 		{Name: "gateway_id", Title: "public id", Spare: 8},
 		{Name: "zone", Field: "time_zone", Spare: 6},
 		{Name: "access", Spare: 5},
@@ -101,7 +109,7 @@ var GatewayTable = NewTable(Table[GatewayView]{
 		{Name: "requests_30d", Title: "30d requests", Field: "last_30d.requests", Hidden: true},
 		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost_nano_usd", Hidden: true},
 		{Name: "used", Derived: true, Get: func(v *GatewayView) Value { return usedOf(v.LimitStates) }},
-		{Name: "limits", Derived: true, Spare: 7, Get: func(v *GatewayView) Value { return WordOf(joined(v.Limits, tally.Limit.String)) }},
+		{Name: "limits", Derived: true, Spare: 7, Get: func(v *GatewayView) Value { return limitsText(v.Limits) }},
 	},
 })
 
@@ -114,16 +122,18 @@ var ProviderTable = NewTable(Table[ProviderView]{
 	ID:    func(v *ProviderView) string { return string(v.ID) },
 	Signs: true,
 	Tone: func(v *ProviderView) Tone {
-		if v.State() == "failing" && v.Failing >= manyFailed {
+		if v.Provider.Enabled && v.Failing() >= manyFailed {
 			return Bad
 		}
-		return map[string]Tone{"off": Faint, "silent": Bad, "resting": Warn, "failing": Warn, "on": Good}[v.State()]
+		return map[string]Tone{"off": Faint, "silent": Bad, "cooling": Warn, "failing": Warn, "on": Good}[v.State()]
 	},
-	Text: func(v *ProviderView) string { return joinLines(v.Name, string(v.ProviderKind), v.BaseURL) },
+	Text:   func(v *ProviderView) string { return joinLines(v.Name, string(v.ProviderKind), v.BaseURL) },
+	Orders: []string{"cost", "day", "failed", "median"},
 	Columns: []Column[ProviderView]{
 		{Name: "provider", Field: "name"},
 		{Name: "kind", Spare: 6},
-		{Name: "state", Derived: true, Words: []string{"on", "off", "silent", "resting", "failing"}, Get: func(v *ProviderView) Value { return WordOf(v.State()) }},
+		{Name: "state", Derived: true, Words: []string{"on", "off", "silent", "cooling", "failing"},
+			Get: func(v *ProviderView) Value { return WordOf(v.State()) }},
 		{Name: "day", Title: "24h", Field: "last_24h.requests", Spare: 1},
 		{Name: "median", Title: "24h median", Short: "median", Field: "last_24h.p50_ms", Spare: 3},
 		{Name: "models", Spare: 4},
@@ -131,7 +141,9 @@ var ProviderTable = NewTable(Table[ProviderView]{
 		{Name: "cost", Sum: true, Title: "month cost", Short: "cost", Field: "month.cost_nano_usd"},
 		{Name: "requests_30d", Title: "30d requests", Field: "last_30d.requests", Hidden: true},
 		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost_nano_usd", Hidden: true},
-		{Name: "failed", Sum: true, Title: "24h failed", Short: "failed", Derived: true, Spare: 2, Get: func(v *ProviderView) Value { return orNone(CountOf(v.Failures.Total())) }},
+		{Name: "failed", Sum: true, Title: "24h attempts failed", Short: "failed", Derived: true, Spare: 2,
+			Get: func(v *ProviderView) Value { return orNone(CountOf(v.Failures.Total())) }},
+		{Name: "weight", Spare: 9, NoZero: true},
 		{Name: "keys", Field: "key_hints", Spare: 8, Get: func(v *ProviderView) Value { return WordOf(strings.Join(v.KeyHints, " ")) }},
 		{Name: "address", Field: "base_url", Spare: 7},
 	},
@@ -156,10 +168,19 @@ var KindTable = NewTable(Table[ProviderKindView]{
 			}
 			return WordOf(v.BaseURL)
 		}},
+		{Name: "dialects", Title: "speaks", Spare: 2},
+		{Name: "free", Field: "free_tier", Title: "free tier", Short: "free", Spare: 4, Get: func(v *ProviderKindView) Value {
+			if !v.Free {
+				return WordOf("")
+			}
+			return WordOf("yes")
+		}},
+		{Name: "key_url", Title: "keys at", Spare: 3},
 	},
 })
 
-// ModelTable shows models with the price in force for a short prompt.
+// ModelTable shows models with the price in force for a short prompt, and what each was
+// used for at its provider.
 var ModelTable = NewTable(Table[ModelView]{
 	Thing: "model", Make: "tallygate models import PROVIDER",
 	ID:    func(v *ModelView) string { return string(v.ID) },
@@ -183,8 +204,8 @@ var ModelTable = NewTable(Table[ModelView]{
 		{Name: "longest", Field: "max_output_tokens", Title: "max output", Spare: 6, NoZero: true},
 		{Name: "input", Title: "in $/M", Field: "input_usd", Get: func(v *ModelView) Value { return v.rate(v.InputUSD) }},
 		{Name: "output", Title: "out $/M", Field: "output_usd", Get: func(v *ModelView) Value { return v.rate(v.OutputUSD) }},
-		{Name: "requests", Sum: true, Title: "month requests", Short: "requests", Field: "month.requests", Spare: 4, NoZero: true},
-		{Name: "cost", Sum: true, Title: "month cost", Short: "cost", Field: "month.cost_nano_usd", Spare: 3, Get: func(v *ModelView) Value {
+		{Name: "requests", Title: "month requests", Short: "requests", Field: "month.requests", Spare: 4, NoZero: true},
+		{Name: "cost", Title: "month cost", Short: "cost", Field: "month.cost_nano_usd", Spare: 3, Get: func(v *ModelView) Value {
 			m := MoneyOf(v.Month.CostNanoUSD)
 			m.Void = v.Month.Requests == 0
 			return m
@@ -208,10 +229,13 @@ var TokenTable = NewTable(Table[TokenView]{
 	Signs:  true,
 	Tone:   func(v *TokenView) Tone { return refusedTone(v.Refused, stateTone(v.State)) },
 	Orders: []string{"last", "cost", "used", "expires"},
+	Refused: func(v *TokenView) (string, *RefusedNow) {
+		return v.Refused.who("token", "Site token "+cmp.Or(v.Label, v.ID))
+	},
 	Columns: []Column[TokenView]{
 		{Name: "token", Field: "tid", Spare: 7},
 		{Name: "label"},
-		{Name: "gateway", Spare: 8},
+		{Name: "gateway", Shown: "gateway_name", Spare: 8},
 		{Name: "state", Words: []string{"active", "used up", "expired", "revoked", "unknown"}, Get: func(v *TokenView) Value { return WordOf(v.State) }},
 		{Name: "now", Derived: true, Spare: 1, Get: func(v *TokenView) Value { return v.Refused.Value() }},
 		{Name: "expires", Field: "expires_at", Spare: 4},
@@ -251,6 +275,9 @@ func refusedTone(r *RefusedNow, own Tone) Tone {
 	}
 	return own
 }
+
+// limitsText writes limits as they are set.
+func limitsText(limits []tally.Limit) Value { return WordOf(joined(limits, tally.Limit.String)) }
 
 func onTone(on bool) Tone {
 	if on {

@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -22,9 +23,11 @@ type Field struct {
 	Flag     string `json:"flag,omitempty"` // of the command line; "" for an argument, and for what has none
 	Arg      string `json:"arg,omitempty"`  // "1" a positional argument, "1?" one that may be left out, "*" all that follow
 	Required bool   `json:"required,omitempty"`
-	Label    string `json:"-"`               // in a form
-	Group    string `json:"-"`               // of what it belongs to, in a list of settings
-	Unset    string `json:"unset,omitempty"` // what nothing stands for: "all"
+	// Min is the least that a number can be where nothing has a meaning of its own.
+	Min   int64  `json:"-"`
+	Label string `json:"-"`               // in a form
+	Group string `json:"-"`               // of what it belongs to, in a list of settings
+	Unset string `json:"unset,omitempty"` // what nothing stands for: "all"
 
 	Go    reflect.Type `json:"-"`
 	Index []int        `json:"-"` // for reflect.Value.FieldByIndex
@@ -69,10 +72,12 @@ func FieldsOf(t reflect.Type) []Field {
 			name = f.Name
 		}
 		field := Field{
-			Name: name, Type: typeName(f.Type), Help: f.Tag.Get("help"), Arg: f.Tag.Get("arg"), Of: f.Tag.Get("of"), Label: f.Tag.Get("label"), Unset: f.Tag.Get("unset"), Group: f.Tag.Get("group"),
+			Name: name, Type: typeName(f.Type), Help: helpOf(f.Tag.Get("help")), Arg: f.Tag.Get("arg"), Of: f.Tag.Get("of"),
+			Label: f.Tag.Get("label"), Unset: f.Tag.Get("unset"), Group: f.Tag.Get("group"),
 			Required: !slices.Contains(strings.Split(options, ","), "omitempty") && f.Type.Kind() != reflect.Pointer,
 			Go:       f.Type, Index: []int{i}, Choices: choicesOf(f.Type),
 		}
+		field.Min, _ = strconv.ParseInt(f.Tag.Get("min"), 10, 64) // 0 without one
 		if field.Label == "" {
 			field.Label = labelOf(name)
 		}
@@ -85,6 +90,31 @@ func FieldsOf(t reflect.Type) []Field {
 		out = append(out, field)
 	}
 	return out
+}
+
+// helps are the helps of fields that several inputs have, by what their tags call them.
+var helps = map[string]string{
+	"rows":        "how many, at most 1000; default 50",
+	"after":       "cursor: continue after an earlier page",
+	"models":      "model it may use; repeat; none clears: all",
+	"limits":      "METRIC=MAX/WINDOW, like cost=50/month; repeat; MAX none removes",
+	"in flight":   "requests at the same time; 0 for no cap",
+	"landing":     "once less than this many percent of a budget is left, landing-model answers in the place of what is asked for; 0: never, or as the gateway says",
+	"lands on":    "the cheaper or free model that answers then",
+	"slug":        "short name; made from the name if left out",
+	"its gateway": "its gateway; default: TALLYGATE_GATEWAY, or the oldest",
+	"of gateway":  "only of this gateway",
+	"of provider": "only of this provider",
+	"of token":    "only with this access token, by its id",
+	"month":       "this, last, or one like 2026-11, instead of since and until",
+}
+
+// helpOf is the help that a tag says, or that "=NAME" names.
+func helpOf(tag string) string {
+	if name, shared := strings.CutPrefix(tag, "="); shared {
+		return helps[name]
+	}
+	return tag
 }
 
 // choicesOf lists the words that a value of a type can be, nil if it is not one

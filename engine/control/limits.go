@@ -31,6 +31,14 @@ func usedOf(states []LimitState) Value {
 	return Value{Unit: UnitShare, Void: true}
 }
 
+// ofLimit is the limit of which that share is used.
+func ofLimit(states []LimitState) Value {
+	if s := Fullest(states); s != nil {
+		return WordOf(s.Display())
+	}
+	return WordOf("")
+}
+
 // leftText writes what is left of each limit: "$3.20 of $10, 412 of 500 requests".
 func leftText(states []LimitState) string {
 	var out []string

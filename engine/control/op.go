@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"io"
 	"iter"
 )
 
@@ -25,6 +26,8 @@ type Op[In, Out any] struct {
 type Caller interface {
 	// Call runs an operation by name. Errors are *tally.Error.
 	Call(ctx context.Context, op string, in, out any) error
+	// Stream runs an operation by name that answers with bytes.
+	Stream(ctx context.Context, op string, in any, w io.Writer) error
 	// Events yields events after a sequence number, forever, until ctx ends or
 	// the connection breaks. A reader that falls behind gets a GapEvent and the
 	// events that are still kept. A break of the loop closes the stream.

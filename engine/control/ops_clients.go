@@ -15,11 +15,13 @@ type ClientFields struct {
 	Phone          *string               `json:"phone,omitempty" help:"phone number"`
 	Note           *string               `json:"note,omitempty" help:"note, for you"`
 	Origins        *[]string             `json:"origins,omitempty" flag:"origin" help:"web page origin that may use its keys; repeat; none clears"`
-	Models         *[]string             `json:"models,omitempty" flag:"model" of:"model" unset:"all" help:"model it may use; repeat; none clears: all"`
-	Limits         []tally.LimitEdit     `json:"limits,omitempty" flag:"limit" help:"METRIC=MAX/WINDOW, like cost=50/month; repeat; MAX none removes"`
-	MaxInFlight    *int                  `json:"max_in_flight,omitempty" label:"In flight, at most" unset:"no cap" help:"requests at the same time; 0 for no cap"`
+	Models         *[]string             `json:"models,omitempty" flag:"model" of:"model" unset:"all" help:"=models"`
+	Limits         []tally.LimitEdit     `json:"limits,omitempty" flag:"limit" help:"=limits"`
+	MaxInFlight    *int                  `json:"max_in_flight,omitempty" label:"In flight, at most" unset:"no cap" help:"=in flight"`
 	MaxBodyBytes   *int64                `json:"max_body_bytes,omitempty" flag:"max-body" label:"Largest body" help:"largest request, in bytes; 0: the gateway's"`
 	Markup         *Percent              `json:"markup_percent,omitempty" flag:"markup" label:"Mark-up %" help:"credits cost this many percent more, like 20 or 12.5"`
+	LandingBelow   *int                  `json:"landing_below,omitempty" label:"Soft landing below %" help:"=landing"`
+	LandingModel   *string               `json:"landing_model,omitempty" of:"model" help:"=lands on"`
 	SessionLength  *time.Duration        `json:"session_length_ns,omitempty" flag:"session-length" help:"how long a session lasts, like 24h; sessions are counted where a limit counts them, or once one of these is set"`
 	SessionMode    *tally.SessionMode    `json:"session_mode,omitempty" help:"rolling (being seen prolongs it) or fixed"`
 	SessionMissing *tally.MissingSession `json:"session_missing,omitempty" help:"requests that name no end user: one (all are one session), ignore or refuse"`
@@ -27,8 +29,8 @@ type ClientFields struct {
 
 // CreateClient makes a client; Name is required.
 type CreateClient struct {
-	Slug    string `json:"slug,omitempty" help:"short name; made from the name if left out"`
-	Gateway string `json:"gateway,omitempty" of:"gateway" unset:"the oldest" help:"its gateway; default: TALLYGATE_GATEWAY, or the oldest"`
+	Slug    string `json:"slug,omitempty" help:"=slug"`
+	Gateway string `json:"gateway,omitempty" of:"gateway" unset:"the oldest" help:"=its gateway"`
 	ClientFields
 }
 
@@ -131,6 +133,7 @@ type KeyCreated struct {
 type KeyView struct {
 	tally.Key
 	ClientSlug  string       `json:"client_slug"`
+	ClientName  string       `json:"client_name"`
 	Masked      string       `json:"masked"`
 	State       string       `json:"state"` // active, expired, revoked
 	OldUntil    time.Time    `json:"old_works_until,omitzero"`

@@ -20,7 +20,7 @@ type Rows struct {
 // Listing selects things of a list.
 type Listing struct {
 	Rows
-	Gateway string `json:"gateway,omitempty" of:"gateway" help:"only of this gateway"`
+	Gateway string `json:"gateway,omitempty" of:"gateway" help:"=of gateway"`
 }
 
 // LimitState is a limit with what its current period has seen. Its Max is what it
@@ -54,9 +54,10 @@ type Sums struct {
 	CostNanoUSD       tally.NanoUSD `json:"cost_nano_usd"`
 	CreditsUSD        string        `json:"credits_usd"`
 	CreditsNanoUSD    tally.NanoUSD `json:"credits_nano_usd"`
-	FirstByteMS       float64       `json:"first_byte_ms"` // mean
-	TotalMS           float64       `json:"total_ms"`      // mean
-	P50MS             float64       `json:"p50_ms"`        // estimated within latency classes a factor √2 wide
+	SavedNanoUSD      tally.NanoUSD `json:"saved_nano_usd,omitempty"` // by the providers' caches of prompts; below zero where they cost more
+	FirstByteMS       float64       `json:"first_byte_ms"`            // mean
+	TotalMS           float64       `json:"total_ms"`                 // mean
+	P50MS             float64       `json:"p50_ms"`                   // estimated within latency classes a factor √2 wide
 	P99MS             float64       `json:"p99_ms"`
 }
 
@@ -65,6 +66,22 @@ func (s *Sums) Margin() tally.NanoUSD { return s.CreditsNanoUSD - s.CostNanoUSD 
 
 // margin is the margin as a cell; there is none where nothing is charged but the cost.
 func (s *Sums) margin() Value { return orNone(MoneyOf(s.Margin())) }
+
+// CacheHits is the share of the input, from 0 to 1, that the providers' caches of prompts
+// had; ok is false where they had none of it.
+func (s *Sums) CacheHits() (share float64, ok bool) {
+	if s.InputTokens <= 0 || s.CachedInputTokens <= 0 {
+		return 0, false
+	}
+	return float64(s.CachedInputTokens) / float64(s.InputTokens), true
+}
+
+// cacheHits is CacheHits as a cell.
+func (s *Sums) cacheHits() Value {
+	v := ShareOf(s.CachedInputTokens, s.InputTokens)
+	v.Void = v.Void || s.CachedInputTokens <= 0
+	return v
+}
 
 // NewSums presents rollup sums. InputTokens counts the whole prompt and
 // OutputTokens the whole completion, as clients' bills do.
@@ -77,7 +94,7 @@ func NewSums(s *tally.Sums) Sums {
 		Requests: s.Requests, Refused: s.Refused, Errors: s.Errors, Sessions: s.Sessions,
 		InputTokens: s.Tokens.Prompt(), CachedInputTokens: s.Tokens.CachedInput, CacheWriteTokens: s.Tokens.CacheWrite,
 		OutputTokens: s.Tokens.Completion(), ReasoningTokens: s.Tokens.Reasoning,
-		CostUSD: s.Cost.String(), CostNanoUSD: s.Cost, CreditsUSD: s.Credits.String(), CreditsNanoUSD: s.Credits,
+		CostUSD: s.Cost.String(), CostNanoUSD: s.Cost, CreditsUSD: s.Credits.String(), CreditsNanoUSD: s.Credits, SavedNanoUSD: s.Saved,
 		P50MS: inMillis(s.Quantile(0.5)), P99MS: inMillis(s.Quantile(0.99)),
 	}
 	if answered > 0 {
@@ -89,7 +106,7 @@ func NewSums(s *tally.Sums) Sums {
 
 // RaiseFields say which limit is raised, by how much, and until when.
 type RaiseFields struct {
-	Limit string `json:"limit" arg:"1" help:"METRIC/WINDOW of the limit, like cost/month"`
-	By    string `json:"by" help:"how much more, like 20 (US dollars), 5k or 2M; none ends its raises at once"`
+	Limit string `json:"limit,omitempty" arg:"1?" help:"METRIC/WINDOW of the limit, like cost/month; left out: the only one"`
+	By    string `json:"by,omitempty" help:"how much more, like 20 (US dollars), 5k or 2M; none ends its raises at once"`
 	Until Expiry `json:"until,omitempty" help:"a date, at whose beginning it ends, or how long it lasts, like 3d"`
 }

@@ -15,22 +15,25 @@ type GatewayFields struct {
 	PublicURL        *string            `json:"public_url,omitempty" help:"address that pages and clients use"`
 	Access           *tally.Access      `json:"access,omitempty" help:"token, public or key"`
 	Origins          *[]string          `json:"origins,omitempty" flag:"origin" help:"web origin whose pages may call it as visitors; repeat; none clears: all"`
-	Models           *[]string          `json:"models,omitempty" flag:"model" of:"model" unset:"all" help:"model it may use; repeat; none clears: all"`
+	Models           *[]string          `json:"models,omitempty" flag:"model" of:"model" unset:"all" help:"=models"`
 	DefaultModel     *string            `json:"default_model,omitempty" of:"model" help:"model of a request that names none"`
 	Aliases          *map[string]string `json:"aliases,omitempty" flag:"alias" help:"ASKED=MODEL; repeat"`
-	Limits           []tally.LimitEdit  `json:"limits,omitempty" flag:"limit" help:"METRIC=MAX/WINDOW, like cost=50/month; repeat; MAX none removes"`
+	Limits           []tally.LimitEdit  `json:"limits,omitempty" flag:"limit" help:"=limits"`
 	VisitorLimits    []tally.LimitEdit  `json:"visitor_limits,omitempty" flag:"visitor-limit" label:"Each visitor" help:"the same for each visitor's address, like requests=20/day; repeat; MAX none removes"`
 	AllowedCountries *[]string          `json:"allowed_countries,omitempty" flag:"allow-country" label:"Countries" help:"country of visitors, like US; repeat; none clears: all"`
 	BlockedCountries *[]string          `json:"blocked_countries,omitempty" flag:"block-country" label:"Not from" help:"country whose visitors are refused; repeat; none clears"`
 	NotBefore        *Date              `json:"not_before,omitempty" help:"access tokens that were issued earlier are revoked: a date, now, or none"`
 	MaxBody          *int64             `json:"max_body_bytes,omitempty" flag:"max-body" label:"Largest body" help:"largest request, in bytes; 0: 67108864"`
 	VisitorMaxBody   *int64             `json:"visitor_max_body_bytes,omitempty" flag:"visitor-max-body" label:"Of visitors" help:"largest request of a website's visitor, in bytes; 0: 1048576"`
+	LandingBelow     *int               `json:"landing_below,omitempty" label:"Soft landing below %" help:"=landing"`
+	LandingModel     *string            `json:"landing_model,omitempty" of:"model" help:"=lands on"`
+	TryLonger        *bool              `json:"try_longer,omitempty" label:"Try longer models" help:"ask the next provider where one refuses a prompt as too long for its model"`
 	Enabled          *bool              `json:"enabled,omitempty" help:"serve it"`
 }
 
 // CreateGateway makes a gateway; Name is required.
 type CreateGateway struct {
-	Slug string `json:"slug,omitempty" help:"short name; made from the name if left out"`
+	Slug string `json:"slug,omitempty" help:"=slug"`
 	GatewayFields
 }
 

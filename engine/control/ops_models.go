@@ -8,7 +8,7 @@ import (
 )
 
 // PriceField is one figure given by the owner: input=0.15, in USD per million
-// tokens of a class, request=0.01 per call or search=0.01 each.
+// tokens of a class, request=0.01 per call, search=0.01 or image_high=0.19 each.
 type PriceField struct {
 	Class  string        `json:"class"` // a class of tokens, request, or a piece that is metered
 	Amount tally.NanoUSD `json:"nano_usd"`
@@ -17,14 +17,16 @@ type PriceField struct {
 // ModelFields are what the owner may set on a model. A nil field is left as it
 // is.
 type ModelFields struct {
-	Upstream        *string      `json:"upstream,omitempty" help:"what the provider calls it, if not the same"`
-	ContextTokens   *int64       `json:"context_tokens,omitempty" help:"longest prompt and answer together"`
-	MaxOutputTokens *int64       `json:"max_output_tokens,omitempty" help:"longest answer"`
-	ImageTokens     *int64       `json:"image_tokens,omitempty" help:"the most tokens that one picture can come to; 0: not known"`
-	Prices          []PriceField `json:"prices,omitempty" flag:"price" help:"CLASS=USD per million tokens, like input=0.15; classes input, cached_input, cache_write, cache_write_long, audio_in, image_in, output, reasoning, audio_out, image_out; request=USD per call and search=USD per search; repeat"`
-	PriceFrom       Date         `json:"price_from,omitempty" help:"date from which the price counts, like 2026-12-01, in the zone of the oldest gateway; default: now"`
-	AllowExtras     *bool        `json:"allow_extras,omitempty" help:"let requests use what the provider bills beside tokens and nothing bounds: this model can then pass a limit on money"`
-	Enabled         *bool        `json:"enabled,omitempty" help:"offer it"`
+	Upstream        *string           `json:"upstream,omitempty" help:"what the provider calls it, if not the same"`
+	ContextTokens   *int64            `json:"context_tokens,omitempty" help:"longest prompt and answer together"`
+	MaxOutputTokens *int64            `json:"max_output_tokens,omitempty" help:"longest answer"`
+	ImageTokens     *int64            `json:"image_tokens,omitempty" help:"the most tokens that one picture can come to; 0: not known"`
+	Prices          []PriceField      `json:"prices,omitempty" flag:"price" help:"CLASS=USD per million tokens, like input=0.15; classes input, cached_input, cache_write, cache_write_long, audio_in, image_in, output, reasoning, audio_out, image_out; request=USD per call; search, image, character, query, second and hour=USD each, image_high or image_1024x1536 for one quality or size; repeat"`
+	PriceFrom       Date              `json:"price_from,omitempty" help:"date from which the price counts, like 2026-12-01, in the zone of the oldest gateway; default: now"`
+	Caps            []tally.LimitEdit `json:"caps,omitempty" flag:"cap" label:"Caps of the provider" help:"what the provider lets you have of it, whoever asks, as free tiers do: requests=30/minute or tokens=500k/day, in UTC; a model at a cap is passed over; repeat; MAX none removes"`
+	MaxInFlight     *int              `json:"max_in_flight,omitempty" label:"In flight, at most" help:"=in flight"`
+	AllowExtras     *bool             `json:"allow_extras,omitempty" help:"let requests use what the provider bills beside tokens and nothing bounds: this model can then pass a limit on money"`
+	Enabled         *bool             `json:"enabled,omitempty" help:"offer it"`
 }
 
 // CreateModel adds a model.
@@ -112,7 +114,7 @@ type Shutdown struct {
 // ListModels selects models.
 type ListModels struct {
 	Rows
-	Provider string `json:"provider,omitempty" of:"provider" help:"only of this provider"`
+	Provider string `json:"provider,omitempty" of:"provider" help:"=of provider"`
 	Usable   bool   `json:"usable,omitempty" help:"only enabled and priced ones"`
 }
 
@@ -126,8 +128,14 @@ type ModelView struct {
 	OutputUSD  string    `json:"output_usd,omitempty"`
 	Zone       string    `json:"zone"`        // in which days are that the owner names
 	MonthSince time.Time `json:"month_since"` // when the month under way began, by the gateways' common calendar
-	Month      Sums      `json:"month"`
-	Last30Days Sums      `json:"last_30d"` // of requests for its name, whichever provider answered
+	// What the provider has answered as this model; refusals, which no provider has seen, are
+	// in none of it.
+	Month      Sums `json:"month"`
+	Last30Days Sums `json:"last_30d"`
+	// ElsewhereNanoUSD is what requests for its name have cost in the last 30 days of which
+	// it is not known which provider answered, and so in no model's sums: of lost ones, and
+	// of records that were pruned before sums were kept by provider and model.
+	ElsewhereNanoUSD tally.NanoUSD `json:"elsewhere_nano_usd,omitempty"`
 }
 
 // The operations on models.
@@ -139,5 +147,6 @@ var (
 	ModelsDelete  = Op[PickModel, None]{"models.delete", Write, "delete a model"}
 	ModelsEnable  = Op[PickModel, tally.Model]{"models.enable", Write, "offer a model"}
 	ModelsDisable = Op[PickModel, tally.Model]{"models.disable", Write, "stop offering a model"}
+	ModelsRoute   = Op[RouteModel, Routed]{"models.route", Read, "say who would answer a request for a model, in which order, and why"}
 	ModelsImport  = Op[ImportModels, Imported]{"models.import", Write, "import what a provider offers, and show which prices change"}
 )

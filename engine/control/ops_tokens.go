@@ -22,7 +22,7 @@ type TokenFields struct {
 
 // MintToken makes an access token of a gateway, signed with its private key.
 type MintToken struct {
-	Gateway string `json:"gateway,omitempty" of:"gateway" unset:"the oldest" help:"its gateway; default: TALLYGATE_GATEWAY, or the oldest"`
+	Gateway string `json:"gateway,omitempty" of:"gateway" unset:"the oldest" help:"=its gateway"`
 	Label   string `json:"label,omitempty" help:"what it is for, like product-page"`
 	TokenFields
 	Unlimited bool `json:"unlimited,omitempty" help:"let nothing bound what all its visitors together may use; without it and without a limit of the gateway, a cap on cost of 10 does"`
@@ -76,29 +76,30 @@ type TokenReport struct {
 // ListTokens selects access tokens.
 type ListTokens struct {
 	Rows
-	Gateway string `json:"gateway,omitempty" of:"gateway" help:"only of this gateway"`
+	Gateway string `json:"gateway,omitempty" of:"gateway" help:"=of gateway"`
 	Since   Since  `json:"since,omitempty" help:"used since: 24h, 7d, 30d (default) or a date"`
 }
 
 // TokenView is an access token that was minted here, used or revoked, as it stands. One
 // that was minted elsewhere, with the private key, is known from its use.
 type TokenView struct {
-	ID         string       `json:"tid"`
-	Label      string       `json:"label,omitempty"`
-	MintedAt   time.Time    `json:"minted_at,omitzero"` // zero, and nobody, if it was minted elsewhere
-	MintedBy   string       `json:"minted_by,omitempty"`
-	Allows     []string     `json:"allows,omitempty"`  // in words, as far as it is known
-	Gateway    string       `json:"gateway,omitempty"` // slug; "" if it cannot be told any more
-	State      string       `json:"state"`             // active, used up, expired, revoked; unknown if it was minted elsewhere and not used since the start
-	ExpiresAt  time.Time    `json:"expires_at,omitzero"`
-	RevokedAt  time.Time    `json:"revoked_at,omitzero"`
-	LastUsedAt time.Time    `json:"last_used_at,omitzero"`
-	Domains    []string     `json:"domains,omitempty"`
-	Limits     []LimitState `json:"limits"`                // empty if what it may do is not known
-	Refused    *RefusedNow  `json:"refused_now,omitempty"` // nil while it is served, or if that is not known
-	MonthSince time.Time    `json:"month_since"`           // when the month under way began, by its gateway's calendar
-	Month      Sums         `json:"month"`
-	Used       Sums         `json:"used"` // since the start of the question
+	ID          string       `json:"tid"`
+	Label       string       `json:"label,omitempty"`
+	MintedAt    time.Time    `json:"minted_at,omitzero"` // zero, and nobody, if it was minted elsewhere
+	MintedBy    string       `json:"minted_by,omitempty"`
+	Allows      []string     `json:"allows,omitempty"`  // in words, as far as it is known
+	Gateway     string       `json:"gateway,omitempty"` // slug; "" if it cannot be told any more
+	GatewayName string       `json:"gateway_name,omitempty"`
+	State       string       `json:"state"` // active, used up, expired, revoked; unknown if it was minted elsewhere and not used since the start
+	ExpiresAt   time.Time    `json:"expires_at,omitzero"`
+	RevokedAt   time.Time    `json:"revoked_at,omitzero"`
+	LastUsedAt  time.Time    `json:"last_used_at,omitzero"`
+	Domains     []string     `json:"domains,omitempty"`
+	Limits      []LimitState `json:"limits"`                // empty if what it may do is not known
+	Refused     *RefusedNow  `json:"refused_now,omitempty"` // nil while it is served, or if that is not known
+	MonthSince  time.Time    `json:"month_since"`           // when the month under way began, by its gateway's calendar
+	Month       Sums         `json:"month"`
+	Used        Sums         `json:"used"` // since the start of the question
 }
 
 // RevokeToken ends access tokens before their time.
@@ -140,8 +141,8 @@ type Simulated struct {
 // ListVisitors selects visitors.
 type ListVisitors struct {
 	Rows
-	Gateway string `json:"gateway,omitempty" of:"gateway" help:"only of this gateway"`
-	Token   string `json:"token,omitempty" help:"only with this access token, by its id"`
+	Gateway string `json:"gateway,omitempty" of:"gateway" help:"=of gateway"`
+	Token   string `json:"token,omitempty" help:"=of token"`
 	Since   Since  `json:"since,omitempty" help:"24h (default), 7d, or a date"`
 }
 

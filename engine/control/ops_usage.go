@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"time"
 
 	"tallygate/engine/tally"
@@ -31,7 +32,7 @@ type UsageQuery struct {
 	By      Breakdown `json:"by,omitempty" help:"break down by client, key, model, upstream, provider, gateway, country, status, code or token"`
 	Since   Since     `json:"since,omitempty" help:"24h, 7d, 30d, 90d, today, or a date; default 30d"`
 	Until   Since     `json:"until,omitempty" help:"a date; default now"`
-	Month   Month     `json:"month,omitempty" help:"this, last, or one like 2026-11, instead of since and until"`
+	Month   Month     `json:"month,omitempty" help:"=month"`
 	Every   Step      `json:"every,omitempty" help:"a row per hour or day"`
 	Client  string    `json:"client,omitempty" of:"client" help:"only of this client (with --by key, model, status or code)"`
 	Gateway string    `json:"gateway,omitempty" of:"gateway" help:"only of this gateway (with --by country or code)"`
@@ -46,46 +47,58 @@ type UsageRow struct {
 	At   time.Time `json:"at,omitzero"`    // the span's start, with Every
 	By   Breakdown `json:"by,omitempty"`
 	ID   string    `json:"id,omitempty"`   // of what By names
-	Name string    `json:"name,omitempty"` // slug or name, for people; "without client" where there is no ID
+	Name string    `json:"name,omitempty"` // as commands take it; "without client" where there is no ID
+	// Called is what people call it, where that is another word: the name of a client, the
+	// label of a key.
+	Called string `json:"called,omitempty"`
 	Sums
 	// Failures are, of a provider, its attempts that failed, whatever became of their
 	// requests.
 	Failures Failures `json:"failures,omitempty"`
 }
 
+// Title is what people call what the row is of.
+func (r *UsageRow) Title() string { return cmp.Or(r.Called, r.Name, r.ID) }
+
 // Usage is the answer. Spans begin on quarters of an hour, so Since is rounded
 // down to one.
 type Usage struct {
 	Since time.Time  `json:"since"`
 	Until time.Time  `json:"until"`
+	Zone  string     `json:"zone"` // IANA name: whose days and hours the spans are
 	Total Sums       `json:"total"`
 	Rows  []UsageRow `json:"rows"`
 }
 
-// RequestQuery selects records, the latest first.
+// RequestQuery selects records, the latest first unless they are sorted.
 type RequestQuery struct {
 	Filter   string        `json:"filter,omitempty" help:"words to search for; NAME:WORD looks in one column, NAME:>N compares, like latency:>1s; see help filters"`
-	Limit    int           `json:"limit,omitempty" help:"how many, at most 1000; default 50"`
-	After    string        `json:"after,omitempty" help:"cursor: continue after an earlier page"`
+	Limit    int           `json:"limit,omitempty" help:"=rows" min:"1"`
+	After    string        `json:"after,omitempty" help:"=after"`
+	Sort     string        `json:"sort,omitempty" help:"column to order by, the most first, like latency or cost; with a minus the other way round"`
 	Client   string        `json:"client,omitempty" of:"client" help:"only of this client"`
 	Key      string        `json:"key,omitempty" of:"key" help:"only of this key id"`
-	Token    string        `json:"token,omitempty" help:"only with this access token, by its id"`
+	Token    string        `json:"token,omitempty" help:"=of token"`
 	Model    string        `json:"model,omitempty" of:"model" help:"only of this model"`
-	Provider string        `json:"provider,omitempty" of:"provider" help:"only of this provider"`
+	Provider string        `json:"provider,omitempty" of:"provider" help:"=of provider"`
 	Status   int           `json:"status,omitempty" help:"only with this HTTP status"`
 	Outcome  tally.Outcome `json:"outcome,omitempty" help:"only ok, denied, limited, upstream, canceled or lost"`
 	Code     string        `json:"code,omitempty" help:"only with this error code"`
 	Since    Since         `json:"since,omitempty" help:"24h, 7d, today, or a date"`
 	Until    Since         `json:"until,omitempty" help:"a date"`
-	Month    Month         `json:"month,omitempty" help:"this, last, or one like 2026-11, instead of since and until"`
+	Month    Month         `json:"month,omitempty" help:"=month"`
 }
 
 // RequestPage is a page of records; Next is empty on the last. Where few records
 // pass a filter a page may have less than was asked for, or none, and go on all
-// the same.
+// the same. A sorted page is the only one: it is chosen from the latest records.
 type RequestPage struct {
 	Requests []RequestView `json:"requests"`
 	Next     string        `json:"next,omitempty"`
+	// From is how many records a sorted page was chosen from, and Since the oldest of
+	// them if there are older ones.
+	From  int       `json:"from,omitempty"`
+	Since time.Time `json:"since,omitzero"`
 }
 
 // PickRequest picks a request.
@@ -102,34 +115,41 @@ var (
 
 // Status describes the running engine.
 type Status struct {
-	Serving     bool            `json:"serving"` // the public plane is up
-	BaseURL     string          `json:"base_url,omitempty"`
-	PID         int             `json:"pid"`
-	Version     string          `json:"version"`
-	Data        string          `json:"data"`
-	StartedAt   time.Time       `json:"started_at"`
-	Rev         int64           `json:"rev"`
-	Records     int64           `json:"records"`
-	Holds       int             `json:"holds"`
-	InFlight    int             `json:"in_flight"`
-	Waiting     int             `json:"waiting"`             // requests that wait for room that others hold
-	LeftBehind  int             `json:"left_behind"`         // of those in flight, answers that are read to their end for callers who have left
-	Unknown     int64           `json:"unknown_credentials"` // refused since the start, counted in memory only
-	Gateways    int             `json:"gateways"`
-	Clients     int             `json:"clients"`
-	Keys        int             `json:"keys"`
-	Providers   int             `json:"providers"`
-	Models      int             `json:"models_usable"`
-	DiskBytes   int64           `json:"disk_bytes"`
-	FreeBytes   int64           `json:"free_bytes"`
-	ClockLag    time.Duration   `json:"clock_lag_ns,omitempty"` // how far the wall clock is behind the last time seen; windows go by the time that passes until it has caught up
-	Fault       string          `json:"disk_fault,omitempty"`   // why the disk does not keep what it is given
-	Checked     *Checked        `json:"checked,omitempty"`      // the latest check of the night, since the start
-	Countries   CountryDatabase `json:"country_database"`
-	Prices      PriceBook       `json:"prices"`
-	Refused     RefusedCounts   `json:"refused_now"`
-	Warnings    []string        `json:"warnings,omitempty"`
-	Last24Hours Sums            `json:"last_24h"`
+	Serving    bool      `json:"serving"` // the public plane is up
+	BaseURL    string    `json:"base_url,omitempty"`
+	PID        int       `json:"pid"`
+	Version    string    `json:"version"`
+	Data       string    `json:"data"`
+	StartedAt  time.Time `json:"started_at"`
+	Rev        int64     `json:"rev"`
+	Records    int64     `json:"records"`
+	Holds      int       `json:"holds"`
+	InFlight   int       `json:"in_flight"`
+	Waiting    int       `json:"waiting"`             // requests that wait for room that others hold
+	LeftBehind int       `json:"left_behind"`         // of those in flight, answers that are read to their end for callers who have left
+	Unknown    int64     `json:"unknown_credentials"` // refused since the start, counted in memory only
+	Gateways   int       `json:"gateways"`
+	Clients    int       `json:"clients"`
+	Keys       int       `json:"keys"`
+	Providers  int       `json:"providers"`
+	// ProvidersReady is how many of them are on and not asked last.
+	ProvidersReady int             `json:"providers_ready"`
+	Models         int             `json:"models_usable"`
+	DiskBytes      int64           `json:"disk_bytes"`
+	FreeBytes      int64           `json:"free_bytes"`
+	ClockLag       time.Duration   `json:"clock_lag_ns,omitempty"` // how far the wall clock is behind the last time seen; windows go by the time that passes until it has caught up
+	Certificates   []Certificate   `json:"certificates,omitempty"` // that client apps are served with
+	Backups        *Backups        `json:"backups,omitempty"`      // nil where none are scheduled
+	Fault          string          `json:"disk_fault,omitempty"`   // why the disk does not keep what it is given
+	Checked        *Checked        `json:"checked,omitempty"`      // the latest check of the night, since the start
+	Countries      CountryDatabase `json:"country_database"`
+	Prices         PriceBook       `json:"prices"`
+	Refused        RefusedCounts   `json:"refused_now"`
+	Parts          []HealthPart    `json:"parts"`              // what serving needs
+	Warnings       []Warning       `json:"warnings,omitempty"` // the gravest first
+	Last24Hours    Sums            `json:"last_24h"`
+	MonthSince     time.Time       `json:"month_since,omitzero"` // when the month under way began, by the calendar of all gateways
+	Month          Sums            `json:"month"`
 }
 
 // Stop ends the process that serves.
@@ -143,6 +163,31 @@ type Stopping struct {
 	BaseURL  string `json:"base_url"`
 	InFlight int    `json:"in_flight"`
 	Waiting  int    `json:"waiting"`
+}
+
+// HealthPart is something that serving needs, and how it is.
+type HealthPart struct {
+	Name      string `json:"name"`
+	OK        bool   `json:"ok"`
+	Essential bool   `json:"essential,omitempty"` // without it no request is served
+	State     string `json:"state"`               // for people
+	Next      string `json:"next,omitempty"`      // what to do, if it is not well
+}
+
+// Certificate is what client apps are served HTTPS with.
+type Certificate struct {
+	Names   []string  `json:"names"`
+	File    string    `json:"file,omitempty"` // "" for one that came by itself
+	Until   time.Time `json:"until,omitzero"`
+	Ends    bool      `json:"ends,omitempty"`    // soon, or it has
+	Problem string    `json:"problem,omitempty"` // why there is none
+}
+
+// Upgrading is a process that becomes another program.
+type Upgrading struct {
+	PID  int    `json:"pid"` // which stays
+	From string `json:"from"`
+	To   string `json:"to"`
 }
 
 // Checked is what the check of a night has found.
@@ -230,6 +275,7 @@ type SettingsFields struct {
 	DefaultMaxOutput *int64                `json:"default_max_output,omitempty" group:"costs" label:"Longest answer, if unsaid" unset:"the model's, at most 16,384" help:"output tokens of a request that names no maximum, where money or tokens are limited; 0: the model's, at most 16384"`
 	OnLeave          *tally.OnLeave        `json:"on_leave,omitempty" group:"costs" label:"When a client leaves" help:"a stream whose client has left: cancel, drain (read it to its end), or auto (cancel where that stops the provider's bill)"`
 	HoldWait         *time.Duration        `json:"hold_wait_ns,omitempty" flag:"hold-wait" group:"costs" label:"Wait for room" help:"how long a request waits for money or places that others hold; 0s: not at all; default 10s"`
+	RetryFor         *time.Duration        `json:"retry_for_ns,omitempty" flag:"retry-for" group:"costs" label:"Try again for" help:"how long a request is tried again that every provider has turned away for a moment; 0s: not at all; default 8s"`
 	RetentionDays    *int                  `json:"retention_days,omitempty" group:"records" label:"Keep records, days" unset:"for good" help:"days to keep request records; 0 keeps them"`
 	DropWords        *bool                 `json:"drop_words,omitempty" group:"records" label:"Drop words of failures" unset:"no: kept for 7 days" help:"keep only status and code of what providers say of failures, not their first words, which may quote a prompt and are kept for 7 days"`
 	VisitorWait      *time.Duration        `json:"visitor_wait_ns,omitempty" flag:"visitor-wait" group:"visitors" label:"Visitors wait for room" help:"how long a request of a website's visitor waits for them; default 2s"`
@@ -261,7 +307,11 @@ var (
 	EngineSetup   = Op[Setup, SetupDone]{"engine.setup", Write, "set up an empty store"}
 	// EngineStop answers at once; the process goes on until requests under way have
 	// finished, or were cut off. Told again with Now, it does not wait any longer.
-	EngineStop          = Op[Stop, Stopping]{"engine.stop", Write, "end the process that serves, once requests under way have finished"}
+	EngineStop = Op[Stop, Stopping]{"engine.stop", Write, "end the process that serves, once requests under way have finished"}
+	// EngineUpgrade answers at once: the process becomes the other program once requests
+	// under way have finished. A program that does not run, or cannot read the store, is
+	// Invalid or a Conflict, and nothing changes.
+	EngineUpgrade       = Op[None, Upgrading]{"engine.upgrade", Write, "have the process that serves go on as the program that was put in its place"}
 	EngineTry           = Op[Try, Tried]{"engine.try", Write, "send one request and explain every check it passed"}
 	EngineVerify        = Op[None, tally.Report]{"engine.verify", Read, "replay the records and prove counters and rollups"}
 	SettingsShow        = Op[None, tally.Settings]{"settings.show", Read, "show the settings"}

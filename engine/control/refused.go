@@ -30,10 +30,24 @@ type RefusedNow struct {
 	Until  time.Time `json:"until,omitzero"` // when its period ends; zero: it does not
 	// Sentence is what a caller reads.
 	Sentence string `json:"sentence"`
+	// Raise is the command line that raises the limit for a while; "" where none does.
+	Raise string `json:"raise,omitempty"`
 }
 
 // ByLimit reports whether it is a limit of a kind of thing itself that refuses.
 func (r *RefusedNow) ByLimit(of string) bool { return r != nil && r.Limit != "" && r.Of == of }
+
+// who is whose limit refuses a thing of a kind that people call so: the thing itself, or
+// what it belongs to; nil if none does.
+func (r *RefusedNow) who(of, name string) (string, *RefusedNow) {
+	switch {
+	case r == nil || r.Limit == "":
+		return "", nil
+	case r.Of == of:
+		return name, r
+	}
+	return strings.ToUpper(r.Of[:1]) + r.Of[1:] + " " + r.Name, r
+}
 
 // Value is the state as a cell: "refused, 312×", "suspended"; nothing for what is
 // served.
@@ -60,20 +74,36 @@ func (r *RefusedNow) Says(zone *time.Location) string {
 	if !r.Since.IsZero() {
 		out += " since " + r.Since.In(zone).Format(at)
 	}
-	out += ": " + r.Metric.Format(r.Used) + " of " + r.Metric.Format(r.Max)
-	if !r.Metric.Money() {
-		out += " " + string(r.Metric)
-	}
-	if r.Until.IsZero() {
+	if out += ": " + r.much(); r.Until.IsZero() {
 		return out + ", for good"
 	}
 	return out + ", until " + r.Until.In(zone).Format(at)
 }
 
-// Line says of a thing of a name that it is refused, as a warning does: "client aurora
-// is refused since …".
-func (r *RefusedNow) Line(name string, zone *time.Location) string {
-	return r.Of + " " + name + " is " + r.Says(zone)
+// Often says how much is used and what that refuses, for those who know that it does, in
+// little room: "$30.00 of $30.00, 312× since Fri 18:42".
+func (r *RefusedNow) Often(zone *time.Location, now time.Time) string {
+	out := r.much()
+	if r.Count > 0 {
+		out += ", " + tally.Group(r.Count) + "×"
+	}
+	switch age := now.Sub(r.Since); {
+	case r.Since.IsZero():
+	case age < 6*24*time.Hour:
+		out += " since " + r.Since.In(zone).Format("Mon 15:04")
+	default:
+		out += " since " + r.Since.In(zone).Format("2 Jan 15:04")
+	}
+	return out
+}
+
+// much is what is used of the limit.
+func (r *RefusedNow) much() string {
+	out := r.Metric.Format(r.Used) + " of " + r.Metric.Format(r.Max)
+	if !r.Metric.Money() {
+		out += " " + string(r.Metric)
+	}
+	return out
 }
 
 // RefusedCounts are how many things are refused now by limits of their own.

@@ -11,13 +11,14 @@ import (
 // what each came to.
 var RequestTable = NewTable(Table[RequestView]{
 	Thing: "request", Make: "tallygate try",
-	ID:   func(v *RequestView) string { return string(v.ID) },
-	Tone: func(v *RequestView) Tone { return outcomeTone(v.Outcome) },
+	ID:     func(v *RequestView) string { return string(v.ID) },
+	Tone:   func(v *RequestView) Tone { return outcomeTone(v.Outcome) },
+	Orders: []string{"latency", "cost", "tokens"},
 	Columns: []Column[RequestView]{
 		{Name: "id", Spare: 10},
 		{Name: "at"},
 		{Name: "gateway", Hidden: true},
-		{Name: "client"},
+		{Name: "client", Shown: "client_name"},
 		{Name: "key", Spare: 7},
 		{Name: "key_id", Hidden: true},
 		{Name: "model"},
@@ -44,7 +45,11 @@ var RequestTable = NewTable(Table[RequestView]{
 		{Name: "latency", Field: "total_ms", Spare: 2},
 		{Name: "attempts", Hidden: true},
 		{Name: "code", Spare: 5},
-		{Name: "count", Hidden: true},
+		{Name: "count", Title: "times", Spare: 4, Get: func(v *RequestView) Value { // refusals that were folded into one record
+			x := CountOf(v.Count)
+			x.Void = v.Count < 2
+			return x
+		}},
 		{Name: "token", Hidden: true},
 		{Name: "visitor_net", Hidden: true},
 		{Name: "visitor", Hidden: true},
@@ -53,7 +58,8 @@ var RequestTable = NewTable(Table[RequestView]{
 		{Name: "image_input_tokens", Field: "tokens.image_in", Hidden: true},
 		{Name: "audio_output_tokens", Field: "tokens.audio_out", Hidden: true},
 		{Name: "image_output_tokens", Field: "tokens.image_out", Hidden: true},
-		{Name: "searches", Hidden: true},
+		{Name: "piece", Hidden: true},
+		{Name: "pieces", Hidden: true},
 		{Name: "billed", Field: "billed_nano_usd", Hidden: true},
 		{Name: "listed", Field: "listed_nano_usd", Hidden: true},
 		{Name: "price", Hidden: true},
@@ -65,6 +71,8 @@ var RequestTable = NewTable(Table[RequestView]{
 		{Name: "tries", Hidden: true, Get: func(v *RequestView) Value { return WordOf(triesText(v.Tries)) }},
 		{Name: "reason", Hidden: true},
 		{Name: "upstream_request", Hidden: true},
+		{Name: "asked", Field: "asked_model", Hidden: true},
+		{Name: "saved", Field: "saved_nano_usd", Hidden: true},
 	},
 })
 
@@ -107,6 +115,7 @@ var AttemptTable = NewTable(Table[AttemptView]{
 	Columns: []Column[AttemptView]{
 		{Name: "provider"},
 		{Name: "model", Field: "upstream_model", Spare: 4},
+		{Name: "key", Spare: 3, NoZero: true},
 		{Name: "cause", Get: func(v *AttemptView) Value {
 			if v.Cause == "" {
 				return WordOf("answered")

@@ -16,7 +16,8 @@ type RequestView struct {
 	At           time.Time     `json:"at"`
 	Gateway      string        `json:"gateway,omitempty"` // slug
 	Client       string        `json:"client,omitempty"`  // slug
-	Key          string        `json:"key,omitempty"`     // label
+	ClientName   string        `json:"client_name,omitempty"`
+	Key          string        `json:"key,omitempty"` // label
 	KeyID        tally.ID      `json:"key_id,omitempty"`
 	Model        string        `json:"model,omitempty"`
 	Upstream     string        `json:"upstream_model,omitempty"`
@@ -35,12 +36,14 @@ type RequestView struct {
 	Basis        tally.Basis   `json:"basis,omitempty"`
 	InputTokens  int64         `json:"input_tokens"`
 	OutputTokens int64         `json:"output_tokens"`
-	Tokens       tally.Tokens  `json:"tokens"`             // by class
-	Searches     int64         `json:"searches,omitempty"` // that cost by the piece
+	Tokens       tally.Tokens  `json:"tokens"`           // by class
+	Piece        tally.Piece   `json:"piece,omitempty"`  // what it is billed for beside tokens
+	Pieces       int64         `json:"pieces,omitempty"` // and how many of them
 	CostUSD      string        `json:"cost_usd"`
 	CostNanoUSD  tally.NanoUSD `json:"cost_nano_usd"`
 	CreditsUSD   string        `json:"credits_usd"`
 	CreditsNano  tally.NanoUSD `json:"credits_nano_usd"`
+	SavedNano    tally.NanoUSD `json:"saved_nano_usd,omitempty"` // by the provider's cache of prompts
 	// Billed is what the upstream says it has charged, and listed what our prices
 	// make of the same; both are there only where it says so.
 	BilledUSD   string          `json:"billed_usd,omitempty"`
@@ -49,8 +52,9 @@ type RequestView struct {
 	ListedNano  *tally.NanoUSD  `json:"listed_nano_usd,omitempty"`
 	Price       tally.ID        `json:"price,omitempty"` // the row it was charged by
 	Tier        tally.Tier      `json:"tier,omitempty"`
-	Answered    string          `json:"answered,omitempty"`  // the model that the upstream says has answered, if not the one it was asked for
-	WaitedMS    float64         `json:"waited_ms,omitempty"` // for room, before it was admitted
+	Asked       string          `json:"asked_model,omitempty"` // that the client asked for, where a soft landing has put Model in its place
+	Answered    string          `json:"answered,omitempty"`    // the model that the upstream says has answered, if not the one it was asked for
+	WaitedMS    float64         `json:"waited_ms,omitempty"`   // for room, before it was admitted
 	FirstByteMS float64         `json:"first_byte_ms"`
 	TotalMS     float64         `json:"total_ms"`
 	Attempts    int             `json:"attempts,omitempty"`
@@ -74,7 +78,8 @@ type AttemptView struct {
 	InputTokens  int64         `json:"input_tokens"`
 	OutputTokens int64         `json:"output_tokens"`
 	Tokens       tally.Tokens  `json:"tokens"`
-	Searches     int64         `json:"searches,omitempty"`
+	Piece        tally.Piece   `json:"piece,omitempty"`
+	Pieces       int64         `json:"pieces,omitempty"`
 	CostUSD      string        `json:"cost_usd"`
 	CostNanoUSD  tally.NanoUSD `json:"cost_nano_usd"`
 	Status       int           `json:"status,omitempty"` // the upstream's
@@ -82,6 +87,7 @@ type AttemptView struct {
 	Code         string        `json:"code,omitempty"`   // the upstream's
 	Detail       string        `json:"detail,omitempty"` // what went wrong, in the upstream's words or ours; kept for 7 days
 	RequestOf    string        `json:"upstream_request,omitempty"`
+	Key          int           `json:"key,omitempty"` // which of the provider's API keys was used, from 1 on, where it has several
 	TookMS       float64       `json:"took_ms"`
 }
 
@@ -95,8 +101,10 @@ func NewRequestView(r *tally.Record, now time.Time, provider func(tally.ID) stri
 		Model: r.Model, Upstream: r.Upstream, Endpoint: r.Endpoint, Origin: r.Origin, Country: r.Country,
 		Token: token, VisitorNet: r.VisitorNet, Visitor: base64.RawURLEncoding.EncodeToString(r.Visitor),
 		Session: r.Session, NewSession: r.NewSession, Status: r.Status, Outcome: r.Outcome, Stream: r.Stream, Basis: r.Basis,
-		InputTokens: r.Tokens.Prompt(), OutputTokens: r.Tokens.Completion(), Tokens: r.Tokens, Searches: r.Searches,
+		InputTokens: r.Tokens.Prompt(), OutputTokens: r.Tokens.Completion(), Tokens: r.Tokens, Piece: r.Piece,
+		Pieces:  r.Pieces,
 		CostUSD: r.Cost.String(), CostNanoUSD: r.Cost, CreditsUSD: r.Credits.String(), CreditsNano: r.Credits,
+		SavedNano: r.Saved, Asked: r.Asked,
 		Price: r.Price, Tier: r.Tier, Answered: r.Answered,
 		WaitedMS: inMillis(r.Waited), FirstByteMS: inMillis(r.FirstByte), TotalMS: inMillis(r.Total),
 		Attempts: r.Attempts, Cut: r.Cut, Uncounted: r.Uncounted, Code: r.Code, Count: r.Count, Charges: r.Charges,
@@ -125,8 +133,10 @@ func (v *RequestView) ForgetDetails() {
 func NewAttemptView(a *tally.Attempt, provider string) AttemptView {
 	return AttemptView{
 		Provider: provider, Upstream: a.Upstream, Price: a.Price, Basis: a.Basis,
-		InputTokens: a.Tokens.Prompt(), OutputTokens: a.Tokens.Completion(), Tokens: a.Tokens, Searches: a.Searches,
-		CostUSD: a.Cost.String(), CostNanoUSD: a.Cost, Status: a.Status, Cause: a.Cause, Code: a.Code, Detail: a.Detail, RequestOf: a.Request, TookMS: inMillis(a.Took),
+		InputTokens: a.Tokens.Prompt(), OutputTokens: a.Tokens.Completion(), Tokens: a.Tokens, Piece: a.Piece,
+		Pieces:  a.Pieces,
+		CostUSD: a.Cost.String(), CostNanoUSD: a.Cost, Status: a.Status, Cause: a.Cause, Code: a.Code, Detail: a.Detail,
+		RequestOf: a.Request, Key: a.Key, TookMS: inMillis(a.Took),
 	}
 }
 

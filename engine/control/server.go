@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"log/slog"
 	"net/http"
@@ -40,8 +41,9 @@ type Server struct {
 }
 
 type operation struct {
-	info OpInfo
-	run  func(ctx context.Context, body []byte) (any, error)
+	info   OpInfo
+	run    func(ctx context.Context, body []byte) (any, error)
+	stream func(ctx context.Context, body []byte, w io.Writer) error // instead of run
 }
 
 // NewServer makes a server that streams events from a source.
@@ -151,7 +153,15 @@ func (p plane) serveOp(w http.ResponseWriter, r *http.Request, name string) {
 		writeError(w, err)
 		return
 	}
-	out, err := p.safely(withOp(r, name), op, body)
+	if op.stream != nil {
+		p.serveStream(w, r, op, body)
+		return
+	}
+	var out any
+	err = p.guarded(name, func() (err error) {
+		out, err = op.run(withOp(r, name), body)
+		return err
+	})
 	if err != nil {
 		writeError(w, err)
 		return
@@ -159,19 +169,19 @@ func (p plane) serveOp(w http.ResponseWriter, r *http.Request, name string) {
 	writeJSON(w, http.StatusOK, out)
 }
 
-// safely runs an operation; a panic in it is its own failure, not the engine's.
-func (p plane) safely(ctx context.Context, op *operation, body []byte) (out any, err error) {
+// guarded runs an operation; a panic in it is its own failure, not the engine's.
+func (p plane) guarded(name string, run func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			log := p.Logger
 			if log == nil {
 				log = slog.Default()
 			}
-			log.Error("operation panicked", "op", op.info.Name, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
-			out, err = nil, tally.Errorf(tally.Internal, "%s failed inside: %v", op.info.Name, r).WithHint("this is a defect of tallygate; the engine's log has the details")
+			log.Error("operation panicked", "op", name, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			err = tally.Errorf(tally.Internal, "%s failed inside: %v", name, r).WithHint("this is a defect of tallygate; the engine's log has the details")
 		}
 	}()
-	return op.run(ctx, body)
+	return run()
 }
 
 func (s *Server) names() []string {

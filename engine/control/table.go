@@ -60,9 +60,24 @@ type Column[V any] struct {
 	Sum bool
 	// Words are all that it can be, if it is one of a few; a filter refuses others.
 	Words []string
+	// Shown is the field of what people read in its place, where what it holds is what
+	// they type: the name beside a slug. Filters find both.
+	Shown string
 	// Get is what stands in it; nil: what its field holds. It must take a zero V: the
 	// unit is asked of one.
 	Get func(*V) Value
+
+	shown func(*V) Value // nil: Get
+}
+
+// Cell is what people read in the column.
+func (c *Column[V]) Cell(v *V) Value {
+	if c.shown != nil {
+		if x := c.shown(v); !x.Void {
+			return x
+		}
+	}
+	return c.Get(v)
 }
 
 // Unit is what the column is measured in.
@@ -98,6 +113,9 @@ type Table[V any] struct {
 	Tone    func(*V) Tone
 	Signs   bool // the tone of a row is what state the thing is in, and has a sign
 	Columns []Column[V]
+	// Refused says by whose limit a thing is refused now, as people call that: a list tells
+	// so below its rows, once of each name. nil: it never is.
+	Refused func(*V) (whose string, r *RefusedNow)
 	// Text is what words of a filter are looked for in; nil: all columns of words.
 	Text func(*V) string
 	// Orders are the useful ones by name of a column, the usual one first.
@@ -107,19 +125,24 @@ type Table[V any] struct {
 // NewTable makes a table. It panics if a column is of no field of the view: that is a
 // defect of the program.
 func NewTable[V any](t Table[V]) *Table[V] {
-	for i := range t.Columns {
-		c := &t.Columns[i]
-		if c.Get != nil {
-			continue
-		}
-		name := cmp.Or(c.Field, c.Name)
+	field := func(name string) func(*V) Value {
 		index := fieldIndex(reflect.TypeFor[V](), name)
 		if index == nil {
 			panic("control: a " + t.Thing + " has no field " + name)
 		}
-		noZero := c.NoZero
+		return func(v *V) Value { return valueOf(reflect.ValueOf(v).Elem().FieldByIndex(index), name) }
+	}
+	for i := range t.Columns {
+		c := &t.Columns[i]
+		if c.Shown != "" {
+			c.shown = field(c.Shown)
+		}
+		if c.Get != nil {
+			continue
+		}
+		get, noZero := field(cmp.Or(c.Field, c.Name)), c.NoZero
 		c.Get = func(v *V) Value {
-			value := valueOf(reflect.ValueOf(v).Elem().FieldByIndex(index), name)
+			value := get(v)
 			value.Void = value.Void || noZero && value.N == 0
 			return value
 		}
@@ -198,15 +221,24 @@ func (t *Table[V]) Sort(rows []*V, by string, turned bool) {
 	})
 }
 
+// ParseSort reads a column to sort by, with a minus the other way round; "" for none.
+func (t *Table[V]) ParseSort(text string) (by string, turned bool, err error) {
+	by, turned = strings.CutPrefix(text, "-")
+	if by != "" && t.Column(by) == nil {
+		return "", false, tally.Errorf(tally.Invalid, "a %s has no %q to sort by", t.Thing, by).WithHint("one of %s", strings.Join(t.Names(), ", "))
+	}
+	return by, turned, nil
+}
+
 // Select returns the rows that are asked for, in the order that is asked for.
 func (t *Table[V]) Select(rows []V, in Rows, c Calendar) ([]V, error) {
 	f, err := t.ParseFilter(in.Filter, c)
 	if err != nil {
 		return nil, err
 	}
-	by, turned := strings.CutPrefix(in.Sort, "-")
-	if by != "" && t.Column(by) == nil {
-		return nil, tally.Errorf(tally.Invalid, "a %s has no %q to sort by", t.Thing, by).WithHint("one of %s", strings.Join(t.Names(), ", "))
+	by, turned, err := t.ParseSort(in.Sort)
+	if err != nil {
+		return nil, err
 	}
 	kept := make([]*V, 0, len(rows))
 	for i := range rows {
@@ -220,185 +252,4 @@ func (t *Table[V]) Select(rows []V, in Rows, c Calendar) ([]V, error) {
 		out[i] = *v
 	}
 	return out, nil
-}
-
-// Filter selects rows. The zero Filter selects all.
-type Filter[V any] struct {
-	terms []term[V]
-	text  func(*V) string
-}
-
-// term is one word of a filter.
-type term[V any] struct {
-	column *Column[V] // nil: anywhere in the text
-	not    bool
-	value  string // in lower case
-	exact  bool
-	op     string // of a number: < <= = >= >
-	bound  Value
-}
-
-// ParseFilter reads what rows are filtered by: words, all of which must be there;
-// NAME:WORD for a column that begins so, NAME:=WORD for one that is so, and
-// NAME:>N, also with >=, <, <= and =, for a number: "status:active",
-// "latency:>1s", "cost:>0.01", "tokens:>10k", "at:>2d". A minus before a term
-// turns it round, and "a phrase" stands in quotes.
-func (t *Table[V]) ParseFilter(s string, c Calendar) (Filter[V], error) {
-	f := Filter[V]{text: t.Text}
-	if f.text == nil {
-		f.text = t.words
-	}
-	for _, word := range splitTerms(s) {
-		x, err := t.parseTerm(word, c)
-		if err != nil {
-			return f, err
-		}
-		f.terms = append(f.terms, x)
-	}
-	return f, nil
-}
-
-func (t *Table[V]) parseTerm(word string, c Calendar) (x term[V], err error) {
-	if len(word) > 1 {
-		word, x.not = strings.CutPrefix(word, "-")
-	}
-	name, value, ok := strings.Cut(word, ":")
-	if quoted := strings.HasPrefix(word, `"`); quoted || !ok || !isName(name) || strings.HasPrefix(value, "//") {
-		x.value = strings.ToLower(strings.Trim(word, `"`))
-		return x, nil
-	}
-	if x.column = t.Column(strings.ToLower(name)); x.column == nil {
-		e := tally.Errorf(tally.Invalid, "a %s has no %q to filter by", t.Thing, name)
-		if near := Nearest(name, t.Names()); near != "" {
-			return x, e.WithHint("did you mean %s:? For a word with a colon: %q in quotes", near, word)
-		}
-		return x, e.WithHint("one of %s", strings.Join(t.Names(), ", "))
-	}
-	value = strings.Trim(value, `"`)
-	for _, op := range [...]string{">=", "<=", ">", "<", "="} {
-		if rest, cut := strings.CutPrefix(value, op); cut {
-			x.op, value = op, strings.Trim(rest, `"`)
-			break
-		}
-	}
-	unit := x.column.Unit()
-	if unit == UnitWord || x.op == "" && unit == UnitCount { // a status is found by its first figures
-		x.exact, x.value = x.op == "=", strings.TrimRight(strings.ToLower(value), "x")
-		if unit == UnitWord {
-			x.value = strings.ToLower(value)
-		}
-		x.op = ""
-		if few := x.column.Words; few != nil && !slices.ContainsFunc(few, func(w string) bool { return strings.HasPrefix(w, x.value) }) {
-			return x, tally.Errorf(tally.Invalid, "%q is no %s of a %s", value, x.column.Name, t.Thing).WithHint("one of %s", strings.Join(few, ", "))
-		}
-		return x, nil
-	}
-	if x.op == "" {
-		x.op = "="
-	}
-	x.bound, err = unit.parse(value, c)
-	if err != nil {
-		return x, tally.Errorf(tally.Invalid, "%s: %s", word, tally.AsError(err).Message).WithHint("like %s:>%s", name, unit.example())
-	}
-	return x, nil
-}
-
-// example is a number of the unit as filters take it.
-func (u Unit) example() string {
-	switch u {
-	case UnitMoney, UnitRate:
-		return "0.01"
-	case UnitLatency:
-		return "1s"
-	case UnitShare:
-		return "80"
-	case UnitMoment:
-		return "2d"
-	}
-	return "10k"
-}
-
-func isName(s string) bool {
-	return s != "" && strings.Trim(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
-}
-
-// splitTerms cuts a filter at blanks that are not in quotes.
-func splitTerms(s string) []string {
-	quoted := false
-	return strings.FieldsFunc(s, func(r rune) bool {
-		if r == '"' {
-			quoted = !quoted
-		}
-		return !quoted && (r == ' ' || r == '\t' || r == '\n')
-	})
-}
-
-// words is all the text of a row.
-func (t *Table[V]) words(v *V) string {
-	var out strings.Builder
-	for i := range t.Columns {
-		if x := t.Columns[i].Get(v); x.Unit == UnitWord && !x.Void {
-			out.WriteString(x.Text)
-			out.WriteByte('\n')
-		}
-	}
-	return out.String()
-}
-
-// Match reports whether a row passes.
-func (f *Filter[V]) Match(v *V) bool {
-	text := ""
-	for i := range f.terms {
-		x := &f.terms[i]
-		if x.column == nil && text == "" {
-			text = strings.ToLower(f.text(v))
-		}
-		if x.match(v, text) == x.not {
-			return false
-		}
-	}
-	return true
-}
-
-func (x *term[V]) match(v *V, text string) bool {
-	if x.column == nil {
-		return strings.Contains(text, x.value)
-	}
-	cell := x.column.Get(v)
-	if x.op == "" {
-		word := strings.ToLower(cell.Text)
-		if cell.Unit != UnitWord {
-			word = cell.Raw()
-		}
-		return word == x.value || !x.exact && strings.HasPrefix(word, x.value)
-	}
-	if cell.Void {
-		return false
-	}
-	switch c := cell.Compare(x.bound); x.op {
-	case ">":
-		return c > 0
-	case ">=":
-		return c >= 0
-	case "<":
-		return c < 0
-	case "<=":
-		return c <= 0
-	default:
-		return c == 0
-	}
-}
-
-// Empty reports whether the filter selects everything.
-func (f *Filter[V]) Empty() bool { return len(f.terms) == 0 }
-
-// Only returns the value that a column of words must have, as far as a term names
-// one whole value or the beginning of one.
-func (f *Filter[V]) Only(column string) (value string, whole, ok bool) {
-	for i := range f.terms {
-		if x := &f.terms[i]; x.column != nil && x.column.Name == column && !x.not && x.op == "" {
-			return x.value, x.exact, true
-		}
-	}
-	return "", false, false
 }

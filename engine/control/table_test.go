@@ -102,12 +102,19 @@ func TestFilters(t *testing.T) {
 	for filter, want := range map[string]string{
 		"": "123", "aurora": "12", "client:hotel-aurora": "12", "client:=hotel-aurora": "1", "-client:acme": "12", "GPT-4.1": "123", "model:=gpt-4.1": "1",
 		"latency:>1s": "1", "latency:<=900ms": "3", "cost:>0.01": "13", "cost:>$0.5": "3", "cost:=0.02": "1", "tokens:>9k": "1", "tokens:<10": "23", "input:9000": "1", "status:4": "2", "status:4xx": "2", "status:200": "1",
-		"status:>=400": "23", "outcome:ok": "1", "outcome:lim": "2", "at:>2d": "13", "at:<yesterday": "2", `"$50 of"`: "2", "aurora cost:>0": "1", "-aurora -acme": "", "http://x": "",
+		"status:>=400": "23", "outcome:ok": "1", "outcome:lim": "2", "at:>2d": "13", "at:<yesterday": "2", `"$50 of"`: "2", "at:today": "13", "-at:today": "2", "at:yesterday": "", "at:2026-11-19": "2", "at:=2026-11-19": "2", "at:2026-11": "123", "at:2026-10": "", `at:"this month"`: "123", "at:thu": "2",
+		"at:<=2026-11-19": "2", "at:<2026-11-19": "", "at:>=2026-11-19": "123", "at:>today": "13", "at:<=now": "123", "client:aurora": "12", "client:=aurora": "", "model:mini": "23", "model:4.1": "123", "model:pt-4": "", "-client:aurora": "3", "status:00": "", "aurora cost:>0": "1", "-aurora -acme": "", "http://x": "",
 	} {
 		f, err := RequestTable.ParseFilter(filter, at)
 		if err != nil {
 			t.Errorf("%q: %v", filter, err)
 			continue
+		}
+		span := f.Span("at")
+		for i := range all {
+			if a := all[i].At; f.Match(&all[i]) && (a.Before(span.Start) || !span.End.IsZero() && !a.Before(span.End)) {
+				t.Errorf("%q selects %s, and spans %s to %s", filter, a, span.Start, span.End)
+			}
 		}
 		got := ""
 		for i := range all {
@@ -120,7 +127,7 @@ func TestFilters(t *testing.T) {
 		}
 	}
 	for filter, says := range map[string]string{
-		"latncy:>1s": "latency", "latency:>soon": "latency:>1s", "cost:>much": "0.01", "outcome:perfect": "canceled", "tokens:>1e9": "10k", "at:>never": "2d",
+		"latncy:>1s": "latency", "latency:>soon": "latency:>1s", "cost:>much": "0.01", "outcome:perfect": "canceled", "tokens:>1e9": "10k", "at:>never": "2d", "at:soon": "at:today", "at:2d": "at:>2d", "at:now": "at:today", "at:": "at:today", "at:2026-13": "at:2026-11", "outcome:imited": "limited",
 	} {
 		_, err := RequestTable.ParseFilter(filter, at)
 		if e := tally.AsError(err); err == nil || e.Code != tally.Invalid || !strings.Contains(e.Hint, says) {
@@ -190,6 +197,23 @@ func TestWriters(t *testing.T) {
 		var back []RequestView
 		if err := json.Unmarshal(asJSON.Bytes(), &back); err != nil || len(back) != n {
 			t.Errorf("%d values, %v", len(back), err)
+		}
+	}
+}
+
+// People read names, and type slugs: filters find both, in the column and anywhere.
+func TestNamesAreShownForSlugs(t *testing.T) {
+	rows := []KeyView{{ClientSlug: "cafe-lumiere", ClientName: "Café Lumière"}, {ClientSlug: "aurora", ClientName: "Hotel Aurora"}, {ClientSlug: "cl_gone"}}
+	client := KeyTable.Column("client")
+	for i, want := range []string{"Café Lumière", "Hotel Aurora", "cl_gone"} {
+		if got := client.Cell(&rows[i]).Text; got != want {
+			t.Errorf("row %d shows %q, want %q", i, got, want)
+		}
+	}
+	for filter, want := range map[string]string{"client:=aurora": "aurora", `client:="hotel aurora"`: "aurora", "client:hotel": "aurora", "lumière": "cafe-lumiere", "cafe-l": "cafe-lumiere"} {
+		got, err := KeyTable.Select(rows, Rows{Filter: filter}, Calendar{})
+		if err != nil || len(got) != 1 || got[0].ClientSlug != want {
+			t.Errorf("%s finds %+v, %v", filter, got, err)
 		}
 	}
 }

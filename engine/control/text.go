@@ -182,6 +182,9 @@ func (f *Field) set(target reflect.Value, s string) error {
 		if err != nil {
 			return tally.Errorf(tally.Invalid, "%q is not a whole number in range", s)
 		}
+		if n < f.Min {
+			return tally.Errorf(tally.Invalid, "%s is out of range: at least %d", s, f.Min)
+		}
 		target.SetInt(n)
 	default:
 		return tally.Errorf(tally.Internal, "a field of type %s has no text", target.Type())

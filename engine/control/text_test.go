@@ -224,3 +224,19 @@ func TestAWordThatIsNoChoice(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Nothing asked for by name is taken for nothing said.
+func TestLeastNumbers(t *testing.T) {
+	var in RequestQuery
+	for _, f := range FieldsOf(reflect.TypeFor[RequestQuery]()) {
+		if f.Name == "limit" {
+			for text, ok := range map[string]bool{"0": false, "-1": false, "1": true, "1000": true} {
+				if err := f.Set(&in, text); (err == nil) != ok {
+					t.Errorf("--limit %s: %v", text, err)
+				}
+			}
+			return
+		}
+	}
+	t.Error("no limit")
+}

@@ -1,6 +1,10 @@
 package control
 
-import "tallygate/engine/tally"
+import (
+	"cmp"
+
+	"tallygate/engine/tally"
+)
 
 // StepTable shows the checks on the road of a request.
 var StepTable = NewTable(Table[TryStep]{
@@ -43,12 +47,7 @@ var UsageTable = NewTable(Table[UsageRow]{
 		{Name: "part", Hidden: true},
 		{Name: "at"},
 		{Name: "by", Hidden: true},
-		{Name: "name", Title: "what", Get: func(v *UsageRow) Value {
-			if v.Name == "" {
-				return WordOf(v.ID)
-			}
-			return WordOf(v.Name)
-		}},
+		{Name: "name", Title: "what", Shown: "called", Get: func(v *UsageRow) Value { return WordOf(cmp.Or(v.Name, v.ID)) }},
 		{Name: "id", Hidden: true},
 		{Name: "requests"},
 		{Name: "refused", Spare: 4, NoZero: true},
@@ -62,6 +61,9 @@ var UsageTable = NewTable(Table[UsageRow]{
 		{Name: "cost", Field: "cost_nano_usd"},
 		{Name: "credits", Field: "credits_nano_usd", Spare: 6},
 		{Name: "margin", Derived: true, Spare: 8, Get: func(v *UsageRow) Value { return v.margin() }},
+		{Name: "cache_hits", Title: "from cache", Short: "cached", Derived: true, Spare: 9,
+			Get: func(v *UsageRow) Value { return v.cacheHits() }},
+		{Name: "saved", Title: "cache saved", Short: "saved", Field: "saved_nano_usd", Spare: 10, NoZero: true},
 		{Name: "mean", Field: "total_ms", Hidden: true},
 		{Name: "median", Field: "p50_ms", Spare: 2},
 		{Name: "p99", Field: "p99_ms", Spare: 1},

@@ -151,7 +151,7 @@ func (v Value) Short(now time.Time) string {
 	case UnitShare:
 		return percentText(v.N)
 	case UnitMoment:
-		return Ago(now.Sub(v.At))
+		return age(now.Sub(v.At))
 	case UnitSize:
 		return sizeText(v.N)
 	}
@@ -201,8 +201,8 @@ func toInt(b bool) int {
 }
 
 // parse reads a number of the unit as a filter names one: "10k", "$0.01", "1.5s",
-// "80%", "2d" for how long ago.
-func (u Unit) parse(s string, c Calendar) (Value, error) {
+// "80%".
+func (u Unit) parse(s string) (Value, error) {
 	v := Value{Unit: u}
 	switch u {
 	case UnitMoney, UnitRate:
@@ -220,10 +220,6 @@ func (u Unit) parse(s string, c Calendar) (Value, error) {
 		var p Percent
 		err := p.UnmarshalText([]byte(s))
 		v.N = int64(p) * 100
-		return v, err
-	case UnitMoment:
-		at, err := Since(s).At(c, 0)
-		v.At = at
 		return v, err
 	}
 	n, err := tally.ParseCount(s)
@@ -262,6 +258,19 @@ func compact(n uint64) string {
 		text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
 	}
 	return text + units[unit:unit+1]
+}
+
+// age is how long ago something was, below a minute in steps of ten seconds: a column of
+// ages does not change each second.
+func age(d time.Duration) string {
+	const step = 10 * time.Second
+	switch {
+	case d < step:
+		return "<10s"
+	case d < time.Minute:
+		return Ago(d.Truncate(step))
+	}
+	return Ago(d)
 }
 
 // Ago writes a length of time with its largest unit: "2s", "5m", "3h", "41d".

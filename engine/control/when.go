@@ -127,6 +127,32 @@ func (c Calendar) instant(s string) (time.Time, bool) {
 	return c.period(tally.Day, time.Date(t.Year(), t.Month(), t.Day(), 12, 0, 0, 0, c.Zone)).Start, true
 }
 
+// named reads what a filter compares times with: a day or a month that is named is all
+// of it. An instant, with "2d" for how long ago, can only be compared, and has no length.
+func (c Calendar) named(text, op string) (tally.Period, error) {
+	text = strings.TrimSpace(text)
+	if p, err := Month(text).In(c); err == nil {
+		return p, nil
+	}
+	at, err := Since(text).At(c, 0)
+	if err != nil || text == "" {
+		return tally.Period{}, tally.Errorf(tally.Invalid, "%q is not a time", text)
+	}
+	if day := c.period(tally.Day, at); day.Start.Equal(at) && c.isDay(text) {
+		return day, nil
+	}
+	if op == "=" {
+		return tally.Period{}, tally.Errorf(tally.Invalid, "%q is an instant, and no day or month", text)
+	}
+	return tally.Period{Start: at, End: at}, nil
+}
+
+// isDay reports whether a text that names a time names a day.
+func (c Calendar) isDay(text string) bool {
+	_, err := ParseSpan(text)
+	return err != nil && !strings.EqualFold(text, "now") && !strings.ContainsAny(text, ":")
+}
+
 // weekday reads a day of the week, in full or its first three letters.
 func weekday(s string) (time.Weekday, bool) {
 	s = strings.ToLower(s)

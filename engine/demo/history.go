@@ -183,7 +183,8 @@ func (a *Agency) events(dice *rand.Rand) (out []request) {
 			r.count = int64(40 - 11*i)
 			r.more = func(rec *tally.Record) {
 				minute := tally.Window{Unit: tally.Minute}.Period(rec.At, a.Zone, 1)
-				rec.Reason = fmt.Sprintf("Client \"Search index\" has used 30 of 30 requests this minute; it resets on %s (%s).", minute.End.In(a.Zone).Format("2006-01-02 15:04"), a.Zone)
+				rec.Reason = fmt.Sprintf("Client \"Search index\" has used 30 of 30 requests this minute; it resets on %s.",
+					tally.Civil(minute.End, a.Zone))
 				rec.Reached = &tally.Reached{Subject: tally.SubjectOf("client", rec.Client), Metric: tally.Requests, Window: minute.Label, Used: 30, Need: 1, Max: 30, Resets: minute.End.UTC()}
 			}
 		})

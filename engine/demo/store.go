@@ -125,7 +125,8 @@ func (a *Agency) writeOne(ctx context.Context, store storage.Store, r *request) 
 	if limit, ok := errors.AsType[*tally.LimitError](err); ok {
 		rec.Status, rec.Outcome, rec.Code, rec.Tries, rec.Uncounted = 429, tally.OutcomeLimited, tally.LimitCode(limit.Metric), nil, false
 		rec.Reached = limit.Reached()
-		rec.Reason = fmt.Sprintf("Client %q has used all of its budget this month; it resets on %s (%s).", a.clients[r.client].name, limit.Period.End.In(a.Zone).Format("2006-01-02 15:04"), a.Zone)
+		rec.Reason = fmt.Sprintf("Client %q has used all of its budget this month; it resets on %s.",
+			a.clients[r.client].name, tally.Civil(limit.Period.End, a.Zone))
 		return store.Refuse(ctx, refusal(rec))
 	}
 	if err != nil {

@@ -26,6 +26,7 @@ const visitsPerDay = 22
 // accessToken is that of a page of the website.
 type accessToken struct {
 	control.TokenFields
+	label      string
 	origin     string // of its page
 	often      int    // of ten visits
 	revoked    bool
@@ -34,17 +35,17 @@ type accessToken struct {
 
 func siteTokens() []accessToken {
 	return []accessToken{
-		{origin: "https://www.agency.example", often: 6, TokenFields: control.TokenFields{
+		{label: "www", origin: "https://www.agency.example", often: 6, TokenFields: control.TokenFields{
 			Domains: []string{"agency.example", "*.agency.example"}, Requests: "5000/month", IPQuota: "12/day", Cost: "10", Expires: "90d"}},
-		{origin: "https://beta.agency.example", often: 3, TokenFields: control.TokenFields{
+		{label: "beta", origin: "https://beta.agency.example", often: 3, TokenFields: control.TokenFields{
 			Domains: []string{"beta.agency.example"}, Requests: "120/day", IPQuota: "20/hour", AllowCountries: []string{"PT", "ES", "BR", "US", "DE", "FR", "GB", "JP"}, Cost: "2/day", Expires: "60d"}},
-		{origin: "https://fair.agency.example", often: 1, revoked: true, TokenFields: control.TokenFields{
+		{label: "fair", origin: "https://fair.agency.example", often: 1, revoked: true, TokenFields: control.TokenFields{
 			Domains: []string{"fair.agency.example"}, Requests: "500", Expires: "45d"}},
 	}
 }
 
 func (m *making) mint(t *accessToken) {
-	minted := do(m, control.TokensMint, control.MintToken{Gateway: siteGateway, TokenFields: t.TokenFields})
+	minted := do(m, control.TokensMint, control.MintToken{Gateway: siteGateway, Label: t.label, TokenFields: t.TokenFields})
 	t.id, t.secret = minted.ID, minted.Token
 }
 

@@ -14,8 +14,9 @@ const maxHops = 32
 var forwarders = [...]string{"X-Forwarded-For", "Forwarded", "X-Real-Ip"}
 
 // addressOf is where a request comes from: its connection's peer or, where that
-// is a proxy that the owner trusts, whom the proxy names. It is the zero address
-// for a request in memory.
+// is a proxy that the owner trusts, whom the proxy names. Who comes over a Unix socket is
+// a proxy on this machine, and is believed. It is the zero address for a request in
+// memory.
 //
 // A proxy writes one of the headers and may let pass what its caller has made up in
 // another. So only the one counts that the owner names. Where the owner names none
@@ -24,7 +25,10 @@ var forwarders = [...]string{"X-Forwarded-For", "Forwarded", "X-Real-Ip"}
 func addressOf(r *http.Request, trusted []netip.Prefix, named string) netip.Addr {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		return netip.Addr{}
+		if v, _ := r.Context().Value(visitKey{}).(*visit); v == nil || !v.local {
+			return netip.Addr{}
+		}
+		ap, trusted = netip.AddrPortFrom(thisMachine.Addr(), 0), append(trusted[:len(trusted):len(trusted)], thisMachine)
 	}
 	peer := unmapped(ap.Addr().WithZone(""))
 	if !isTrusted(peer, trusted) {
@@ -46,6 +50,8 @@ func addressOf(r *http.Request, trusted []netip.Prefix, named string) netip.Addr
 	}
 	return at
 }
+
+var thisMachine = netip.MustParsePrefix("127.0.0.1/32")
 
 // nat64 is the prefix under which networks that have only IPv6 write addresses of IPv4.
 var nat64 = netip.MustParsePrefix("64:ff9b::/96")

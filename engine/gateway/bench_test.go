@@ -5,6 +5,7 @@ package gateway
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -45,17 +46,25 @@ func BenchmarkForward(b *testing.B) {
 	for _, sc := range []struct {
 		name     string
 		conns, n int
-		prompt   int // bytes
-		events   int // of a stream; 0 for a plain answer
+		prompt   int    // bytes
+		events   int    // of a stream; 0 for a plain answer
+		in       string // the dialect; "" is chat
 	}{
 		{name: "c1", conns: 1, n: 2000, prompt: 400},
 		{name: "c16", conns: 16, n: 8000, prompt: 400},
+		{name: "c16-responses", conns: 16, n: 8000, prompt: 400, in: "responses"},
+		{name: "c16-messages", conns: 16, n: 8000, prompt: 400, in: "messages"},
 		{name: "c64", conns: 64, n: 8000, prompt: 400},
 		{name: "c16-32KB", conns: 16, n: 4000, prompt: 32 << 10},
+		{name: "c16-32KB-responses", conns: 16, n: 4000, prompt: 32 << 10, in: "responses"},
+		{name: "c16-32KB-messages", conns: 16, n: 4000, prompt: 32 << 10, in: "messages"},
 		{name: "c8-200events", conns: 8, n: 64, prompt: 400, events: 200},
+		{name: "c8-200events-responses", conns: 8, n: 64, prompt: 400, events: 200, in: "responses"},
+		{name: "c8-200events-messages", conns: 8, n: 64, prompt: 400, events: 200, in: "messages"},
 	} {
 		b.Run(sc.name, func(b *testing.B) {
 			measure := func(c *child) float64 {
+				c.in = cmp.Or(sc.in, "chat")
 				if sc.events == 0 {
 					up.events.Store(0)
 					return c.cpuOf(b, sc.conns, sc.n, sc.prompt, 0) / float64(sc.n)
@@ -125,6 +134,15 @@ func median(xs []float64) float64 {
 type child struct {
 	url, self, key string
 	client         *http.Client
+	in             string // the dialect that it is asked in
+}
+
+// benched are requests of a prompt in each dialect, and what the upstream answers. The
+// answers of a dialect are as long as those of the others.
+var benched = map[string]struct{ path, body string }{
+	"chat":      {"/v1/chat/completions", `{"model":"m","messages":[{"role":"user","content":"%s"}],"max_tokens":400,"stream":%t}`},
+	"responses": {"/v1/responses", `{"model":"m","input":[{"role":"user","content":"%s"}],"max_output_tokens":400,"stream":%t}`},
+	"messages":  {"/v1/messages", `{"model":"m","messages":[{"role":"user","content":"%s"}],"max_tokens":400,"stream":%t}`},
 }
 
 // childEnv tells a process started from the test binary what to be.
@@ -158,7 +176,7 @@ func startChild(b *testing.B, what string, up *mock) *child {
 		in.Close()
 		cmd.Wait()
 	})
-	c := &child{client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}}}
+	c := &child{in: "chat", client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}}}
 	if _, err := fmt.Fscanln(bufio.NewReader(out), &c.url, &c.self, &c.key); err != nil {
 		b.Fatalf("%s did not start: %v", what, err)
 	}
@@ -168,7 +186,8 @@ func startChild(b *testing.B, what string, up *mock) *child {
 // cpuOf sends n requests over so many connections and returns the child's CPU
 // time in µs.
 func (c *child) cpuOf(b *testing.B, conns, n, prompt, events int) float64 {
-	body := fmt.Sprintf(`{"model":"m","messages":[{"role":"user","content":"%s"}],"max_tokens":400,"stream":%t}`, strings.Repeat("word ", prompt/5), events > 0)
+	ask := benched[c.in]
+	body := fmt.Sprintf(ask.body, strings.Repeat("word ", prompt/5), events > 0)
 	before := c.time(b)
 	var left atomic.Int64
 	left.Store(int64(n))
@@ -176,7 +195,7 @@ func (c *child) cpuOf(b *testing.B, conns, n, prompt, events int) float64 {
 	for range conns {
 		callers.Go(func() {
 			for left.Add(-1) >= 0 {
-				r, _ := http.NewRequest("POST", c.url+"/v1/chat/completions", strings.NewReader(body))
+				r, _ := http.NewRequest("POST", c.url+ask.path, strings.NewReader(body))
 				r.Header.Set("Authorization", "Bearer "+c.key)
 				resp, err := c.client.Do(r)
 				if err != nil {
@@ -245,7 +264,7 @@ func runChild(what, upstream string) {
 		gateway, token, done := openGateway(upstream)
 		defer done()
 		server, key = gateway.HTTPServer(), token
-		public = gateway.Listen(public, plenty, &outgoing{})
+		public = gateway.Listen(public, plenty, &outgoing{}, 0)
 	}
 	go server.Serve(public)
 	go http.Serve(self, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -310,7 +329,7 @@ func openGateway(upstream string) (s *Server, key string, done func()) {
 	w := newWorld(quietTB{dir: dir})
 	w.store = store
 	w.kinds = openai.Kinds()
-	w.provider.Name, w.provider.ProviderKind, w.provider.BaseURL = "mock", "custom", upstream+"/v1"
+	w.provider.Name, w.provider.ProviderKind, w.provider.BaseURL = "mock", "litellm", upstream+"/v1"
 	w.models = w.models[:1]
 	w.models[0].Name = "m"
 	limit := func(m tally.Metric, u tally.Unit) tally.Limit {
@@ -378,11 +397,30 @@ func startMock(b testing.TB) *mock {
 
 var (
 	mockAnswer = fmt.Sprintf(`{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"%s","refusal":null},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":57,"completion_tokens":96,"total_tokens":153}}`, strings.Repeat("answer ", 80))
-	mockPlain  = []byte(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(mockAnswer), mockAnswer))
 	mockHead   = []byte("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
-	mockEvent  = chunked(`data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","system_fingerprint":"fp_0123456789","choices":[{"index":0,"delta":{"content":" a word and some more"},"logprobs":null,"finish_reason":null}],"usage":null,"padding":"` + strings.Repeat("x", 40) + "\"}\n\n")
-	mockEnd    = chunked(`data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}` + "\n\n" + `data: {"choices":[],"usage":{"prompt_tokens":57,"completion_tokens":200,"total_tokens":257}}` + "\n\ndata: [DONE]\n\n")
+	mockIn     = map[string]*mocked{
+		"/v1/chat/completions": {plainly(mockAnswer), mockEvent, mockEnd},
+		"/v1/responses": {
+			plainly(fmt.Sprintf(`{"id":"resp_1","object":"response","created_at":1,"status":"completed","model":"m","output":[{"id":"msg_1","type":"message","status":"completed","role":"assistant","content":[{"type":"output_text","text":"%s","annotations":[]}]}],"usage":{"input_tokens":57,"output_tokens":96,"total_tokens":153}}`, strings.Repeat("answer ", 80))),
+			chunked("event: response.output_text.delta\ndata: " + `{"type":"response.output_text.delta","item_id":"msg_0123456789","output_index":0,"content_index":0,"sequence_number":5,"delta":" a word and some more","logprobs":[],"padding":"` + strings.Repeat("x", 80) + "\"}\n\n"),
+			chunked("event: response.completed\ndata: " + `{"type":"response.completed","response":{"id":"resp_1","status":"completed","output":[],"usage":{"input_tokens":57,"output_tokens":200,"total_tokens":257}}}` + "\n\n"),
+		},
+		"/v1/messages": {
+			plainly(fmt.Sprintf(`{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"%s"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":57,"cache_read_input_tokens":0,"cache_creation_input_tokens":0,"output_tokens":96}}`, strings.Repeat("answer ", 80))),
+			chunked("event: content_block_delta\ndata: " + `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" a word and some more"},"padding":"` + strings.Repeat("x", 120) + "\"}\n\n"),
+			chunked("event: message_delta\ndata: " + `{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":200,"input_tokens":57}}` + "\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"),
+		},
+	}
+	mockEvent = chunked(`data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","system_fingerprint":"fp_0123456789","choices":[{"index":0,"delta":{"content":" a word and some more"},"logprobs":null,"finish_reason":null}],"usage":null,"padding":"` + strings.Repeat("x", 40) + "\"}\n\n")
+	mockEnd   = chunked(`data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}` + "\n\n" + `data: {"choices":[],"usage":{"prompt_tokens":57,"completion_tokens":200,"total_tokens":257}}` + "\n\ndata: [DONE]\n\n")
 )
+
+// mocked are the bytes of one dialect.
+type mocked struct{ plain, event, end []byte }
+
+func plainly(body string) []byte {
+	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+}
 
 func chunked(s string) []byte { return []byte(fmt.Sprintf("%x\r\n%s\r\n", len(s), s)) }
 
@@ -395,19 +433,19 @@ func (m *mock) serve(c net.Conn) {
 			return
 		}
 		io.Copy(io.Discard, r.Body)
-		n := m.events.Load()
+		n, say := m.events.Load(), mockIn[r.URL.Path]
 		if n == 0 {
-			c.Write(mockPlain)
+			c.Write(say.plain)
 			continue
 		}
 		c.Write(mockHead)
 		for range n {
-			if _, err := c.Write(mockEvent); err != nil {
+			if _, err := c.Write(say.event); err != nil {
 				return
 			}
 			time.Sleep(time.Duration(m.pause.Load()))
 		}
-		c.Write(mockEnd)
+		c.Write(say.end)
 		c.Write([]byte("0\r\n\r\n"))
 	}
 }

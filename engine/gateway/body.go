@@ -149,7 +149,7 @@ func (x *exchange) maxBody() int64 {
 func (x *exchange) read() *tally.Refusal {
 	length, most := x.r.ContentLength, x.maxBody()
 	coded := !coding.IsNone(x.r.Header.Get("Content-Encoding"))
-	if length < 0 || length > firstRead || coded {
+	if (length < 0 || length > firstRead || coded) && x.principal.Landing().Model == "" {
 		if refusal := x.server.Meter.Spent(x.ctx, x.cat, x.principal, x.at); refusal != nil {
 			return refusal
 		}
@@ -165,15 +165,7 @@ func (x *exchange) read() *tally.Refusal {
 	if refusal := receive(&x.upload, length, most); refusal != nil {
 		return refusal
 	}
-	if x.dialect != nil {
-		if refusal := x.hold(2 * len(x.body)); refusal != nil { // what is decoded, and what is made of it
-			return refusal
-		}
-		if refusal := x.translate(); refusal != nil {
-			return refusal
-		}
-	}
-	return x.peek()
+	return x.look()
 }
 
 // decode reads a body that was compressed.
@@ -248,6 +240,12 @@ func (x *exchange) unread() bool {
 // forgetBody lets go of a body that is not sent any more: an answer may take long.
 func (x *exchange) forgetBody() {
 	x.body, x.envelope.Raw = nil, nil
+	if x.own.envelope != nil {
+		x.own.envelope.Raw = nil
+	}
+	for _, f := range x.forms {
+		f.envelope.Raw = nil
+	}
 	x.release(x.held)
 }
 

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"time"
@@ -29,9 +30,12 @@ func (x *exchange) bookAnswer(body providers.Body) {
 	said := body.Report()
 	a := x.latest()
 	a.Status, a.Took = http.StatusOK, time.Since(x.asking)
-	if said.Known == providers.KnownNothing {
+	switch {
+	case x.media != nil:
+		x.bookMedia(a, &said)
+	case said.Known == providers.KnownNothing:
 		x.bookHeld(a, &said, true)
-	} else {
+	default:
 		x.bookSaid(a, body, &said)
 	}
 	if said.Failed != nil {
@@ -138,6 +142,9 @@ func (x *exchange) stops(err error) bool {
 func (x *exchange) bookHeld(a *tally.Attempt, said *providers.Report, last bool) {
 	held := *a
 	held.Tokens, held.Cost = x.ticket.Held()
+	if u := &x.asked.Units; u.Count > 0 {
+		held.Piece, held.Pieces = u.Piece, u.Count
+	}
 	if said.Known > providers.KnownZero {
 		x.price(a, said, said.Tokens)
 	}
@@ -180,7 +187,10 @@ func (x *exchange) granted() int64 {
 // price puts what an attempt has used and cost into the result.
 func (x *exchange) price(a *tally.Attempt, said *providers.Report, used tally.Tokens) {
 	t := x.target
-	of := meter.Answer{Model: t.Model, By: x.answeredBy(said.Model), Tier: tally.Tier(said.Tier), Tokens: used, Split: said.Split, Searches: x.searches(said), Cost: t.Upstream.CostBy()}
+	of := meter.Answer{
+		Model: t.Model, By: x.answeredBy(said.Model), Tier: tally.Tier(said.Tier), Tokens: used, Split: said.Split,
+		Units: x.units(said), Cost: t.Upstream.CostBy(),
+	}
 	if said.IsBilled {
 		of.Billed = &said.Billed
 	}
@@ -191,13 +201,23 @@ func (x *exchange) price(a *tally.Attempt, said *providers.Report, used tally.To
 	}
 }
 
-// searches is how many an attempt may be billed for: as the upstream says, in its
-// count or in its bill, and as held where it is silent about them.
-func (x *exchange) searches(said *providers.Report) int64 {
-	if said.Searched || said.IsBilled || said.Known == providers.KnownZero {
-		return said.Searches
+// units is what an attempt may be billed for by the piece: as many as the upstream says,
+// in its count or in its bill, and as held where it is silent about them. Images are as it
+// says where the request has left that to it, if there is a price of such.
+func (x *exchange) units(said *providers.Report) tally.Units {
+	u := x.asked.Units
+	if said.Counted || said.IsBilled || said.Known == providers.KnownZero {
+		u.Count = said.Pieces
 	}
-	return x.asked.Searches
+	told := u
+	told.Quality, told.Size = cmp.Or(u.Quality, said.Quality), cmp.Or(u.Size, said.Size)
+	if told != u {
+		q := tally.QuoteAt(x.target.Model.Prices, x.at, "", 0)
+		if _, _, ok := q.EachOf(&told); ok {
+			return told
+		}
+	}
+	return u
 }
 
 // note keeps what the answer says beside its usage.
@@ -230,8 +250,8 @@ func (x *exchange) answeredBy(name string) *tally.Model {
 // bytes a token is the rule of thumb for English, and the JSON around the
 // prompt makes up for denser languages. What is no text counts at its bound.
 func (x *exchange) inputEstimate() int64 {
-	if x.envelope.Content.Unbounded != "" || x.fetches() {
+	if x.form.unbounded() {
 		return x.asked.InputTokens
 	}
-	return min((x.textBytes()+3)/4+x.pictures(), x.asked.InputTokens)
+	return min((x.form.textBytes()+3)/4+x.form.pictures(x.target.Model), x.asked.InputTokens)
 }

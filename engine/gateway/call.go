@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tallygate/engine/meter"
 	"tallygate/engine/tally"
 	"tallygate/providers"
 )
@@ -39,7 +40,7 @@ type call struct {
 	left     bool
 	finished bool // the answer is complete; its usage may still come
 	timer    *time.Timer
-	cut      *tally.Refusal // why its caller was made to leave; nil if it was not
+	cut      *tally.Refusal // why it ends before its answer does, if that is our doing
 	cutter   *time.Timer    // closes the connection of one that was
 	err      error          // once it is over
 	done     chan struct{}  // nil until somebody asks for it
@@ -90,14 +91,14 @@ func (s *calls) open() (all []*call) {
 	return all
 }
 
-// giveUp ends all calls, those to come as well.
+// giveUp ends all calls, those to come as well. Callers who wait are told why.
 func (s *calls) giveUp() {
 	s.mu.Lock()
 	s.givenUp = true
 	open := s.open()
 	s.mu.Unlock()
 	for _, c := range open {
-		c.cancel()
+		c.giveUp()
 	}
 }
 
@@ -114,16 +115,16 @@ func (x *exchange) newCall(kind *providers.Kind) *call {
 		}
 	}
 	if x.server.calls.add(c) {
-		c.cancel()
+		c.giveUp()
 	}
 	if cat := x.server.Catalog(); x.stream && cat != x.cat { // it changed before the call could be found
 		if refusal := x.server.refusedNow(cat, &c.holder); refusal != nil {
 			c.cutOff(refusal)
 		}
 	}
-	if x.visit == nil {
+	if x.line == nil {
 		c.unhook = context.AfterFunc(x.ctx, c.leave)
-	} else if x.visit.watch(c); x.ctx.Err() != nil {
+	} else if x.line.watch(c); x.ctx.Err() != nil {
 		c.leave()
 	}
 	return c
@@ -183,6 +184,16 @@ func (c *call) AfterFunc(f func()) (stop func() bool) {
 func (c *call) cancel() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.over()
+}
+
+// giveUp ends the call because the gateway stops.
+func (c *call) giveUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cut == nil && c.err == nil && !c.left {
+		c.cut = stopping()
+	}
 	c.over()
 }
 
@@ -286,7 +297,7 @@ func (x *exchange) waiting() (context.Context, context.CancelFunc) {
 		revision := x.server.Revision()
 		stops = append(stops, context.AfterFunc(revision, func() { cancel(context.Cause(revision)) }))
 		if x.server.Catalog() != x.cat { // it changed before we looked
-			cancel(errChanged)
+			cancel(meter.ErrChanged)
 		}
 	}
 	return ctx, func() {

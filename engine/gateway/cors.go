@@ -62,7 +62,7 @@ func (x *exchange) preflight(method string) {
 	if origin := x.r.Header.Get("Origin"); ofPage(origin) && len(origin) <= maxName && x.maySend(origin) {
 		x.letOn(origin, method)
 	}
-	x.w.WriteHeader(http.StatusNoContent)
+	x.writeHead(http.StatusNoContent)
 }
 
 // letOn tells a browser that pages of an origin may send what it asks for.

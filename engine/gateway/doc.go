@@ -12,6 +12,9 @@
 // may answer in package route, what a request may cost in package meter, and
 // what an upstream's bytes mean in package providers.
 //
+// Requests for moderation, images and sound are no conversations: they are passed on as they
+// are, bounded by the piece or by tokens (media.go, passing.go).
+//
 // For browsers there are also, without a credential, the page at / and the
 // JavaScript client below /sdk. Their files are the caller's; which address a
 // client talks to is decided here, in site.go.

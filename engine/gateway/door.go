@@ -60,6 +60,7 @@ type Door struct {
 	net.Listener
 	files Files
 	out   Upstreams
+	most  int // connections, with those to upstreams; 0 for as many as there are files for
 	log   *slog.Logger
 	freed chan struct{} // gets a token when a connection has ended
 	shut  chan struct{}
@@ -84,9 +85,10 @@ type guest struct {
 	calling int
 }
 
-// Listen makes the door of s at a listener: HTTPServer's server serves there.
-func (s *Server) Listen(ln net.Listener, files Files, out Upstreams) *Door {
-	d := &Door{Listener: ln, files: files, out: out, log: s.Logger, freed: make(chan struct{}, 1), shut: make(chan struct{}),
+// Listen makes the door of s at a listener: HTTPServer's server serves there. There are at
+// most so many connections, if a number is given.
+func (s *Server) Listen(ln net.Listener, files Files, out Upstreams, most int) *Door {
+	d := &Door{Listener: ln, files: files, out: out, most: most, log: s.Logger, freed: make(chan struct{}, 1), shut: make(chan struct{}),
 		visits: map[*visit]struct{}{}, guests: map[netip.Addr]*guest{}}
 	d.count()
 	s.door = d
@@ -119,6 +121,7 @@ func (d *Door) Accept() (net.Conn, error) {
 	}
 	v := &visit{Conn: c, door: d}
 	v.peer, v.from = networkOf(c.RemoteAddr())
+	_, v.local = c.RemoteAddr().(*net.UnixAddr)
 	v.quiet.Store(time.Now().UnixNano())
 	for !d.enter(v) {
 		select {
@@ -307,6 +310,9 @@ func (d *Door) count() {
 		}
 		d.others = append(d.others, open-len(d.visits)-d.out.Open())
 		room = max(limit-slices.Max(d.others)-max(spareFiles, limit/8), 0)
+	}
+	if d.most > 0 {
+		room = min(room, 2*d.most) // each may need one to an upstream
 	}
 	d.room = room
 	d.bound()

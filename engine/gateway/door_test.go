@@ -51,7 +51,7 @@ func openStreet(t *testing.T, w *world, limit int) *street {
 			open += len(s.door.visits) // asked with its mu held
 		}
 		return limit, open
-	}, s.out)
+	}, s.out, 0)
 	server := w.server.HTTPServer()
 	go server.Serve(s.door)
 	t.Cleanup(func() {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"tallygate/engine/route"
 	"tallygate/engine/tally"
 	"tallygate/providers"
+	"tallygate/providers/dialect"
 )
 
 // maxName bounds texts of the caller's that are kept in records.
@@ -25,6 +27,7 @@ type exchange struct {
 	as     tally.ID        // of the key that the owner tries; "" for callers
 
 	visit *visit // the connection; nil without a door
+	line  *visit // the same, if no other request can be under way on it; nil else
 	guest *guest // who has a place at the door for the request; nil without one
 
 	id    tally.ID
@@ -32,38 +35,53 @@ type exchange struct {
 	begin time.Time // the same instant, for measuring
 	cat   *tally.Catalog
 
-	endpoint  providers.Endpoint
-	principal *tally.Principal
-	body      []byte // nil once it is not sent any more
-	length    int    // of the body that was looked at
-	upload    upload
-	held      int64 // bytes of the budget for bodies
-	shared    int64 // those that count for a part of it
-	came      bool  // the body, whole or broken
-	envelope  providers.Envelope
-	model     string // as asked; "" until the body has been read
-	stream    bool
-	dialect   *dialect  // nil: OpenAI's
-	hops      int       // gateways that the request has passed
-	since     time.Time // when it first asked to be admitted
-	deadline  time.Time // of waiting; zero before it has waited
-	waited    time.Duration
-	targets   []route.Target
-	asked     meter.Request
-	bounded   bool            // the output that was granted is sent as its maximum
-	capExtras bool            // the bounds of extras are sent
-	most      int64           // the output per choice that was asked for, or that a model can give
-	ticket    *meter.Ticket   // nil before admission
-	turn      int             // of the targets, the one that is asked
-	target    route.Target    // that one
-	upstream  *route.Upstream // whose place in flight is taken; nil if none
-	call      *call           // to it; nil if there is none under way
-	asking    time.Time       // since when
-	result    meter.Result
-	started   bool     // the head of an answer has gone to the caller
-	lines     *lineOut // to the caller of a stream; nil before an upstream has begun one
-	out       []byte
-	values    []string // of the answer's head
+	endpoint   providers.Endpoint
+	principal  *tally.Principal
+	body       []byte // nil once it is not sent any more
+	upload     upload
+	held       int64 // bytes of the budget for bodies
+	shared     int64 // those that count for a part of it
+	came       bool  // the body, whole or broken
+	envelope   providers.Envelope
+	model      string // as asked; "" until the body has been read
+	stream     bool
+	own        form             // the request as the caller wrote it
+	forms      []*form          // as it is written for those who speak another dialect
+	money      bool             // a limit on money counts it
+	tokens     bool             // a limit on tokens does
+	bare       bool             // it is sent without tools that the provider runs
+	speech     speech           // nil: chat completions, and what is like them
+	parsed     *dialect.Request // nil until it has to be translated
+	translator *dialect.Stream  // of a stream that is told in another dialect
+	told       []byte           // what it has written last
+	deployment string           // the model that the path names; "" if it names none
+	media      *providers.Media // of a request that is no conversation; nil for others
+	hops       int              // gateways that the request has passed
+	since      time.Time        // when it first asked to be admitted
+	deadline   time.Time        // of waiting; zero before it has waited
+	waited     time.Duration
+	targets    []route.Target
+	asked      meter.Request
+	bounded    bool            // the output that was granted is sent as its maximum
+	capExtras  bool            // the bounds of extras are sent
+	most       int64           // the output per choice that was asked for, or that a model can give
+	ticket     *meter.Ticket   // nil before admission
+	course     route.Course    // over the targets
+	lane       route.Lane      // that is asked
+	target     route.Target    // its upstream and model
+	form       *form           // of the request that it is sent
+	full       []route.Target  // whose places in flight were all taken
+	capped     *capped         // the model at a cap that has room first
+	intended   string          // the model that was asked for, where a rule has put another in its place
+	upstream   *route.Upstream // whose place in flight is taken; nil if none
+	call       *call           // to it; nil if there is none under way
+	asking     time.Time       // since when
+	result     meter.Result
+	started    bool     // the head of an answer has gone to the caller
+	status     int      // that it said
+	lines      *lineOut // to the caller of a stream; nil before an upstream has begun one
+	out        []byte
+	values     []string // of the answer's head
 }
 
 // start begins an exchange: everything about it is of one instant and one
@@ -71,6 +89,9 @@ type exchange struct {
 func (x *exchange) start(w http.ResponseWriter, r *http.Request, as tally.ID) {
 	x.w, x.r, x.ctx, x.as = w, r, r.Context(), as
 	x.visit = busy(x.ctx)
+	if r.ProtoMajor < 2 {
+		x.line = x.visit
+	}
 	x.begin = time.Now()
 	x.at = x.server.Clock()
 	x.id = tally.NewID("req", x.at)
@@ -78,9 +99,42 @@ func (x *exchange) start(w http.ResponseWriter, r *http.Request, as tally.ID) {
 	x.set("X-Request-Id", string(x.id))
 }
 
+// log writes the line of the access log. Where a visitor came from is left out: the records
+// have what is kept of it.
+func (x *exchange) log() {
+	path := clipped(x.r.URL.Path, maxName) // without the query, in which a token may stand
+	args := []any{"request", x.id, "method", x.r.Method, "path", path, "status", cmp.Or(x.status, tally.StatusClientClosed), "took", x.elapsed().Round(time.Microsecond)}
+	if p := x.principal; p != nil {
+		if p.Client != nil {
+			args = append(args, "client", p.Client.Slug)
+		}
+		if p.Key != nil {
+			args = append(args, "key", p.Key.Label)
+		}
+		if !p.Visitor && p.IP.IsValid() {
+			args = append(args, "from", p.IP)
+		}
+	}
+	if x.model != "" {
+		args = append(args, "model", x.model)
+	}
+	if n := len(x.result.Attempts); n > 0 {
+		last := &x.result.Attempts[n-1]
+		tokens := tally.Tokens{}
+		for i := range x.result.Attempts {
+			tokens = tokens.Add(x.result.Attempts[i].Tokens)
+		}
+		if p := x.cat.Provider(last.Provider); p != nil {
+			args = append(args, "provider", p.Name)
+		}
+		args = append(args, "attempts", n, "input_tokens", tokens.Prompt(), "output_tokens", tokens.Completion(), "cost", x.cost())
+	}
+	x.server.Logger.Info("request", args...)
+}
+
 // recycle makes the exchange fit for another request.
 func (x *exchange) recycle() {
-	body, out, envelope, attempts := x.body, x.out, x.envelope, x.result.Attempts
+	body, out, envelope, course, attempts := x.body, x.out, x.envelope, x.course, x.result.Attempts
 	if cap(body) > keptBody {
 		body = nil
 	}
@@ -93,9 +147,15 @@ func (x *exchange) recycle() {
 	if x.guest != nil {
 		x.server.door.called(x.guest)
 	}
-	*x = exchange{server: x.server, body: body[:0], out: out[:0], envelope: envelope}
+	*x = exchange{server: x.server, body: body[:0], out: out[:0], envelope: envelope, course: course}
 	x.result.Attempts = attempts[:0]
 	x.server.exchanges.Put(x)
+}
+
+// writeHead sends the head of an answer.
+func (x *exchange) writeHead(status int) {
+	x.started, x.status = true, status
+	x.w.WriteHeader(status)
 }
 
 // method answers preflights, and refuses methods that a path does not have.
@@ -162,21 +222,4 @@ func principalOf(cat *tally.Catalog, id tally.ID, now time.Time) (*tally.Princip
 		return nil, &tally.Refusal{Status: http.StatusUnauthorized, Type: tally.TypeInvalid, Code: tally.CodeInvalidKey, Message: "That key was deleted."}
 	}
 	return auth.PrincipalOf(cat, key, now)
-}
-
-// peek looks at the body.
-func (x *exchange) peek() *tally.Refusal {
-	x.length = len(x.body)
-	if err := x.envelope.Peek(x.body); err != nil {
-		return tally.BadRequest("", "The request cannot be read: "+tally.AsError(err).Message+".")
-	}
-	if len(x.envelope.Model) > maxName {
-		return tally.BadRequest("model", "The model's name is too long.")
-	}
-	if tally.Unprintable(x.envelope.Model) {
-		return tally.BadRequest("model", "The model's name contains a control character.")
-	}
-	x.model = x.envelope.Model
-	x.stream = x.envelope.Stream && x.endpoint != providers.Embeddings
-	return nil
 }

@@ -99,16 +99,23 @@ func TestFailuresAreLogged(t *testing.T) {
 	w.clock = func() time.Time { return now }
 	w.open()
 	lines := func() int { return strings.Count(w.log.String(), "a provider failed") }
-	for range 3 {
-		if a := w.chat(""); a.status != 200 {
-			t.Fatalf("status %d: %s", a.status, a.body)
+	ask := func() {
+		t.Helper()
+		p := *w.provider
+		p.Rev++ // else it is left alone
+		w.provider = &p
+		if w.use(); w.chat("").status != 200 {
+			t.Fatal("nobody has answered")
 		}
+	}
+	for range 3 {
+		ask()
 	}
 	if n := lines(); n != 1 {
 		t.Errorf("%d lines, want 1", n)
 	}
 	now = now.Add(time.Minute)
-	w.chat("")
+	ask()
 	log := w.log.String()
 	if lines() != 2 || !strings.Contains(log, "more_since=2") || !strings.Contains(log, "code=overloaded") || strings.Contains(log, "our plan") {
 		t.Errorf("log:\n%s", log)

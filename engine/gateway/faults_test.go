@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"tallygate/engine/tally"
 	"tallygate/providers"
@@ -146,7 +147,7 @@ func TestSilentProviderIsAskedLast(t *testing.T) {
 	for _, rec := range w.records() {
 		tries += rec.Attempts
 	}
-	if tries != 8 || !w.router.Silent("pr_1") || w.router.Silent("pr_2") {
+	if tries != 8 || len(w.router.Health("pr_1", time.Now())) == 0 || len(w.router.Health("pr_2", time.Now())) != 0 {
 		t.Errorf("%d attempts for 5 requests, want 8", tries)
 	}
 }

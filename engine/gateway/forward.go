@@ -2,20 +2,15 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"time"
 
-	"tallygate/engine/meter"
-	"tallygate/engine/route"
 	"tallygate/engine/tally"
 	"tallygate/providers"
 )
-
-var errChanged = meter.ErrChanged
 
 // forward walks a request from its start to its end.
 func (s *Server) forward(x *exchange) {
@@ -36,6 +31,7 @@ func (s *Server) forward(x *exchange) {
 		return
 	}
 	x.since = x.at
+	x.land()
 	for {
 		refusal := x.admit()
 		if refusal == nil && x.ticket != nil {
@@ -44,7 +40,7 @@ func (s *Server) forward(x *exchange) {
 		if refusal == nil {
 			refusal = x.again()
 		}
-		if refusal != nil {
+		if refusal != nil && !x.doesWithout(refusal) {
 			x.refuse(refusal)
 			return
 		}
@@ -54,6 +50,8 @@ func (s *Server) forward(x *exchange) {
 	switch {
 	case err != nil:
 		x.fail(err)
+	case reply.Passing:
+		x.relayPassing(reply, first)
 	case reply.Stream:
 		x.relayStream(reply, first)
 	default:
@@ -83,15 +81,15 @@ func (x *exchange) countHops() *tally.Refusal {
 
 // endpointName is how records call the endpoint.
 func (x *exchange) endpointName() string {
-	if x.dialect != nil {
-		return x.dialect.name
+	if x.speech != nil {
+		return x.speech.name()
 	}
 	return string(x.endpoint)
 }
 
 // session names the end user, in the order of headers and then fields.
 func (x *exchange) session() string {
-	for _, name := range [...]string{"X-Session-Id", "X-Whatsapp-Session"} {
+	for _, name := range [...]string{"X-Session-Id", "X-Whatsapp-Session", "X-Claude-Code-Session-Id", "Session-Id"} {
 		if v := x.r.Header[name]; len(v) > 0 && v[0] != "" {
 			return v[0]
 		}
@@ -99,94 +97,14 @@ func (x *exchange) session() string {
 	return x.envelope.Session
 }
 
-// ask asks the upstreams in order until one has given the first bytes of an
-// answer; of an answer that is not streamed these are all.
-func (x *exchange) ask() (reply *providers.Reply, first []byte, err error) {
-	route.Order(x.targets, time.Now())
-	if err := x.enterAny(); err != nil {
-		return nil, nil, err
-	}
-	for {
-		reply, first, err = x.attempt()
-		up, ok := errors.AsType[*providers.UpstreamError](err)
-		if ok || err == nil {
-			x.target.Upstream.Report(up, time.Now())
-		}
-		if err == nil {
-			return reply, first, nil
-		}
-		cut := x.call.wasCut()
-		x.leaveUpstream()
-		if cut != nil {
-			return nil, nil, refusedError{cut}
-		}
-		if !ok || !up.Retryable() || x.started || x.ctx.Err() != nil {
-			return nil, nil, err
-		}
-		paid, asked := x.latest().Basis != "", x.target
-		if !x.enterNext() {
-			return nil, nil, err
-		}
-		if paid && x.ticket.Raise(context.Background()) != nil {
-			x.target = asked // there is no room for another attempt beside one that may be charged
-			return nil, nil, err
-		}
-	}
-}
-
-// latest is the attempt that was made last.
-func (x *exchange) latest() *tally.Attempt { return &x.result.Attempts[len(x.result.Attempts)-1] }
-
-// enterAny takes a place in flight with the first upstream that has one, and waits
-// for one if none has. A change of the catalog does not end that wait: the request
-// is admitted.
-func (x *exchange) enterAny() error {
-	x.turn = -1
-	if x.enterNext() {
-		return nil
-	}
-	x.turn, x.target = 0, x.targets[0]
-	most := *x.cat.Settings.HoldWait
-	if x.principal.Visitor {
-		most = *x.cat.Settings.VisitorWait
-	}
-	if !x.deadline.IsZero() {
-		most = time.Until(x.deadline)
-	}
-	if most <= 0 {
-		return errAtCapacity
-	}
-	ctx, cancel := context.WithTimeout(x.ctx, most)
-	defer cancel()
-	defer context.AfterFunc(x.server.stopping, cancel)()
-	if i := route.WaitAny(ctx, x.targets); i >= 0 {
-		won := x.targets[i] // the others may have places when it fails
-		copy(x.targets[1:], x.targets[:i])
-		x.targets[0], x.target, x.upstream = won, won, won.Upstream
-		return nil
-	}
-	if x.server.stopping.Err() != nil {
-		return meter.ErrStopping
-	}
-	return errAtCapacity
-}
-
-// enterNext takes a place with the next upstream behind the current one that has
-// one.
-func (x *exchange) enterNext() bool {
-	for i := x.turn + 1; i < len(x.targets); i++ {
-		if x.enter(x.targets[i].Upstream) {
-			x.turn, x.target = i, x.targets[i]
-			return true
-		}
-	}
-	return false
-}
-
 // attempt asks the current target, and books what it has used if it fails.
 func (x *exchange) attempt() (*providers.Reply, []byte, error) {
 	t := x.target
-	x.result.Attempts = append(x.result.Attempts, tally.Attempt{Provider: t.Upstream.Config.ID, Upstream: t.Model.UpstreamName()})
+	a := tally.Attempt{Provider: t.Upstream.Config.ID, Upstream: t.Model.UpstreamName()}
+	if t.Upstream.Keys() > 1 {
+		a.Key = x.lane.Key + 1
+	}
+	x.result.Attempts = append(x.result.Attempts, a)
 	x.asking = time.Now()
 	x.call = x.newCall(&t.Upstream.Kind)
 	output := int64(0)
@@ -196,9 +114,14 @@ func (x *exchange) attempt() (*providers.Reply, []byte, error) {
 			output = min(output, most)
 		}
 	}
+	x.form = x.formFor(&t)
+	x.refit(x.form, output)
 	reply, err := t.Upstream.Do(x.call, providers.Call{
-		Endpoint: x.endpoint, Envelope: &x.envelope, Model: x.latest().Upstream, MaxOutput: output, BoundExtras: x.capExtras,
-		Stream: x.stream, KeepUsage: x.envelope.IncludeUsage, OnlyJSON: x.principal.Visitor, RequestID: string(x.id), Hops: x.hops,
+		Endpoint: x.endpoint, Envelope: x.form.envelope, Model: x.latest().Upstream, Key: x.lane.Key, MaxOutput: output,
+		BoundExtras: x.capExtras,
+		Stream:      x.stream, KeepUsage: x.form.envelope.IncludeUsage, OnlyJSON: x.principal.Visitor,
+		RequestID: string(x.id), Hops: x.hops, Media: x.media,
+		Fields: x.fieldsThrough(&t),
 	})
 	if err != nil {
 		x.bookFailure(nil, err)
@@ -223,6 +146,7 @@ func (x *exchange) first(reply *providers.Reply) ([]byte, error) {
 	if !reply.Stream {
 		return reply.Body.Next()
 	}
+	x.translator = x.newTranslator()
 	if x.lines == nil {
 		x.lines = &lineOut{x: x, rc: http.NewResponseController(x.w)}
 	}
@@ -235,7 +159,7 @@ func (x *exchange) fail(err error) {
 	x.result.Outcome, x.result.Status, x.result.Code = tally.OutcomeFailed, refusal.Status, refusal.Code
 	_, cut := err.(refusedError)
 	switch {
-	case cut:
+	case cut && refusal.Code != tally.CodeStopping: // which is ours
 		x.result.Outcome = tally.Canceled
 	case x.ctx.Err() != nil:
 		x.result.Outcome, x.result.Status, x.result.Code = tally.Canceled, tally.StatusClientClosed, tally.CodeClientClosed
@@ -243,7 +167,7 @@ func (x *exchange) fail(err error) {
 	x.result.Uncounted = x.free() && refusal.Type != tally.TypeInvalid // which is the caller's own
 	if !x.started {
 		x.settle()
-		x.tell(x.inItsWords(refusal, err, false))
+		x.tellFailed(refusal, err)
 		return
 	}
 	if x.result.Outcome == tally.OutcomeFailed {
@@ -279,27 +203,6 @@ func (x *exchange) cost() (sum tally.NanoUSD) {
 	return sum
 }
 
-// enter takes one of an upstream's places in flight, leaveUpstream gives it
-// back.
-func (x *exchange) enter(u *route.Upstream) bool {
-	if !u.Enter() {
-		return false
-	}
-	x.upstream = u
-	return true
-}
-
-func (x *exchange) leaveUpstream() {
-	if x.call != nil {
-		x.call.end()
-		x.call = nil
-	}
-	if x.upstream != nil {
-		x.upstream.Leave()
-		x.upstream = nil
-	}
-}
-
 // close settles a request that a defect stopped before its end.
 func (x *exchange) close() {
 	if x.lines != nil {
@@ -312,9 +215,10 @@ func (x *exchange) close() {
 }
 
 // refuse counts a refusal and tells the caller. An unknown credential has
-// nobody to be counted on, and a gateway that cannot write does not try to.
+// nobody to be counted on, a gateway that cannot write does not try to, and what the
+// owner tries is no caller's refusal.
 func (x *exchange) refuse(refusal *tally.Refusal) {
-	if p := x.principal; p != nil && refusal.Status < http.StatusInternalServerError {
+	if p := x.principal; p != nil && x.as == "" && refusal.Status < http.StatusInternalServerError {
 		rec := tally.Record{
 			ID: x.id, At: x.at, Endpoint: x.endpointName(), Model: x.model, Stream: x.stream,
 			Status: refusal.Status, Code: refusal.Code, Outcome: tally.OutcomeDenied, Total: x.elapsed(),

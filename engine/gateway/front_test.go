@@ -44,7 +44,7 @@ func dialed(t *testing.T, w *world) net.Conn {
 	w.assemble()
 	ln := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
 	server := w.server.HTTPServer()
-	go server.Serve(w.server.Listen(ln, plenty, &outgoing{}))
+	go server.Serve(w.server.Listen(ln, plenty, &outgoing{}, 0))
 	c := ln.dial()
 	t.Cleanup(func() {
 		c.Close()

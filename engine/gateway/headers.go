@@ -24,7 +24,8 @@ var (
 		"x-request-id", "retry-after", "x-should-retry",
 		"x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests",
 		"x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens",
-		"x-tallygate-provider", "x-tallygate-model", "x-tallygate-cost-usd",
+		"x-tallygate-provider", "x-tallygate-model", "x-tallygate-cost-usd", "x-tallygate-dropped",
+		"x-tallygate-soft-landing", "x-tallygate-upstream-request-id",
 	}, ", ")}
 )
 
@@ -39,15 +40,26 @@ func (x *exchange) set(name, value string) {
 	x.w.Header()[name] = x.values[n-1 : n : n]
 }
 
+// tellUpstreamID tells how the upstream calls the request.
+func (x *exchange) tellUpstreamID(id string) {
+	if id != "" && !x.principal.Visitor {
+		x.set("X-Tallygate-Upstream-Request-Id", id)
+	}
+}
+
 // head fills in the head of an upstream's answer, all but its cost.
 func (x *exchange) head(reply *providers.Reply) http.Header {
 	h := x.w.Header()
 	h["Content-Type"] = reply.Header["Content-Type"]
 	x.set("X-Tallygate-Provider", x.target.Upstream.Config.Name)
 	x.set("X-Tallygate-Model", x.target.Model.Name)
+	if dropped := x.form.dropped; dropped != "" {
+		x.set("X-Tallygate-Dropped", dropped)
+	}
 	if x.principal.Visitor {
 		return h // what the owner allows is not for every reader of a page
 	}
+	x.tellUpstreamID(reply.RequestID)
 	x.rateLimit(tally.Requests, "X-Ratelimit-Limit-Requests", "X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests")
 	x.rateLimit(tally.TokensIO, "X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens")
 	return h

@@ -45,6 +45,10 @@ func TestTheUpstreamsHeadStaysHere(t *testing.T) {
 				if (a.status == 200) != (status == 200) {
 					t.Fatalf("%d: %d %s", status, a.status, a.body)
 				}
+				if id := a.header.Get("X-Tallygate-Upstream-Request-Id"); (id == "req_CANARY") == visitor { // the one thing that clients are told
+					t.Errorf("%d, stream %v, visitor %v: the upstream's id is told as %q", status, stream, visitor, id)
+				}
+				a.header.Del("X-Tallygate-Upstream-Request-Id")
 				seen := strings.ToLower(fmt.Sprint(a.header, a.trailer))
 				origin := map[bool]string{true: "https://mysite.com"}[visitor]
 				if strings.Contains(seen, "canary") || strings.Contains(seen, "777001") || strings.Contains(seen, "credentials") || strings.Contains(seen, "clear-site") || a.header.Get("Access-Control-Allow-Origin") != origin {

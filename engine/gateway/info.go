@@ -18,55 +18,16 @@ func (x *exchange) answer(status int, v any) {
 		x.tell(internalError())
 		return
 	}
+	x.send(status, body)
+}
+
+// send writes JSON.
+func (x *exchange) send(status int, body []byte) {
 	h := x.w.Header()
 	h["Content-Type"] = jsonType
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	x.started = true
-	x.w.WriteHeader(status)
+	x.writeHead(status)
 	x.w.Write(body) // an error here is the caller's
-}
-
-// listedModel is a model as OpenAI lists one.
-type listedModel struct {
-	ID      string `json:"id"`
-	Object  string `json:"object"`
-	Created int64  `json:"created"`
-	OwnedBy string `json:"owned_by"`
-}
-
-// listModels lists what this credential may ask for: models that are enabled,
-// can be paid for and have a live provider, and the aliases that lead to them.
-func (x *exchange) listModels() {
-	names := x.server.Router.Usable(x.cat, x.principal, x.at)
-	list := make([]listedModel, 0, len(names))
-	for _, name := range names {
-		if m, refusal := x.listed(name); refusal == nil {
-			list = append(list, m)
-		}
-	}
-	x.answer(http.StatusOK, struct {
-		Object string        `json:"object"`
-		Data   []listedModel `json:"data"`
-	}{"list", list})
-}
-
-// showModel tells of one model, whose name may contain slashes.
-func (x *exchange) showModel(name string) {
-	m, refusal := x.listed(name)
-	if refusal != nil {
-		x.tell(refusal)
-		return
-	}
-	x.answer(http.StatusOK, m)
-}
-
-func (x *exchange) listed(name string) (listedModel, *tally.Refusal) {
-	targets, refusal := x.server.Router.Plan(x.cat, x.principal, name, x.at)
-	if refusal != nil {
-		return listedModel{}, refusal
-	}
-	first := targets[0]
-	return listedModel{ID: name, Object: "model", Created: first.Model.CreatedAt.Unix(), OwnedBy: first.Upstream.Config.Name}, nil
 }
 
 // amounts is what was used, by metric; money in nano-USD with its decimal text
@@ -192,16 +153,37 @@ func (x *exchange) health() {
 // alive is for operators: the process answers.
 func (x *exchange) alive() { x.answer(http.StatusOK, map[string]string{"status": "ok"}) }
 
-// ready is for load balancers: requests can be served.
+// Part is something that serving needs, and how it is.
+type Part struct {
+	Name  string `json:"name"`
+	OK    bool   `json:"ok"`
+	State string `json:"state"`
+}
+
+// readiness is what /readyz says.
+type readiness struct {
+	Status  string `json:"status"`
+	Message string `json:"message,omitempty"`
+	Hint    string `json:"hint,omitempty"`
+	Parts   []Part `json:"parts,omitempty"`
+}
+
+// ready is for load balancers: requests can be served. With ?verbose it says how each part
+// is that serving needs.
 func (x *exchange) ready() {
+	out := readiness{Status: "ready"}
+	if x.r.URL.Query().Has("verbose") && x.server.Health != nil {
+		out.Parts = x.server.Health(x.ctx)
+	}
 	err := x.server.Ready()
 	if x.server.draining.Load() {
 		err = tally.Errorf(tally.Unavailable, "the gateway is shutting down")
 	}
 	if err == nil {
-		x.answer(http.StatusOK, map[string]string{"status": "ready"})
+		x.answer(http.StatusOK, out)
 		return
 	}
 	e := tally.AsError(err)
-	x.answer(http.StatusServiceUnavailable, map[string]string{"status": "unavailable", "message": e.Message, "hint": e.Hint})
+	out.Status, out.Message, out.Hint = "unavailable", e.Message, e.Hint
+	x.answer(http.StatusServiceUnavailable, out)
 }

@@ -60,7 +60,11 @@ func (l *lineOut) tick() {
 	left := silence - time.Since(l.spoke)
 	if left <= 0 && l.reply != nil {
 		l.x.beginStream(l.reply)
-		if l.write(comment) != nil {
+		ping := comment
+		if t := l.x.translator; t != nil { // nobody else uses it while an upstream is waited for
+			ping = t.Ping(nil)
+		}
+		if l.write(ping) != nil {
 			l.call.leave()
 			return
 		}
@@ -129,6 +133,8 @@ func (x *exchange) beginStream(reply *providers.Reply) {
 	if !x.principal.Visitor {
 		h["Trailer"] = costTrailer
 	}
-	x.started = true
-	x.w.WriteHeader(reply.Status)
+	if x.translator != nil {
+		h["Content-Type"] = []string{x.translator.ContentType()}
+	}
+	x.writeHead(reply.Status)
 }

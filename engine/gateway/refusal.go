@@ -24,14 +24,23 @@ const (
 
 // tell writes a refusal to the caller, in the shape of the caller's dialect.
 func (x *exchange) tell(refusal *tally.Refusal) {
+	if len(refusal.Message) > maxMessage {
+		refusal.Message = strings.ToValidUTF8(refusal.Message[:maxMessage], "") + "…"
+	}
+	body := x.errorBody(refusal)
+	if x.speech != nil {
+		body = x.speech.refusal(x, refusal)
+	}
+	x.tellAs(refusal, body)
+}
+
+// tellAs writes a refusal whose body is given.
+func (x *exchange) tellAs(refusal *tally.Refusal, body []byte) {
 	if x.unread() {
 		// Else net/http would wait for the body before it sends the answer.
 		http.NewResponseController(x.w).EnableFullDuplex() // a recorder cannot, and does not wait
 		x.w.Header()["Connection"] = closing
 		defer x.readOn()
-	}
-	if len(refusal.Message) > maxMessage {
-		refusal.Message = strings.ToValidUTF8(refusal.Message[:maxMessage], "") + "…"
 	}
 	h := x.w.Header()
 	h["Content-Type"] = jsonType
@@ -39,17 +48,21 @@ func (x *exchange) tell(refusal *tally.Refusal) {
 		seconds := (refusal.RetryAfter + time.Second - 1) / time.Second
 		h["Retry-After"] = []string{strconv.FormatInt(int64(seconds), 10)}
 	}
-	if refusal.Final || refusal.RetryAfter > longWait {
+	if hopeless(refusal) {
 		h["X-Should-Retry"] = []string{"false"}
 	}
-	body := x.errorBody(refusal)
-	if x.dialect != nil {
-		body = x.dialect.refusal(refusal)
-	}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	x.started = true
-	x.w.WriteHeader(refusal.Status)
+	x.writeHead(refusal.Status)
 	x.w.Write(body) // an error here is the caller's; there is nobody left to tell
+}
+
+// hopeless reports whether the same request would only be refused again, or so late that
+// nobody should sleep until then. It is said of every fault of the caller's, since some
+// clients try a credential that was refused for minutes.
+func hopeless(r *tally.Refusal) bool {
+	callers := r.Status < http.StatusInternalServerError && r.Status != http.StatusTooManyRequests &&
+		r.Status != http.StatusRequestTimeout
+	return r.Final || callers || r.RetryAfter > longWait
 }
 
 // errorBody is a refusal as OpenAI's clients read it. Visitors of a page have a sentence
@@ -88,6 +101,14 @@ func upstreamRefusal(x *exchange, err error) *tally.Refusal {
 	if cut, ok := err.(refusedError); ok {
 		return cut.Refusal
 	}
+	if x.call != nil {
+		if cut := x.call.wasCut(); cut != nil {
+			return cut
+		}
+	}
+	if all, ok := err.(cappedError); ok {
+		return all.refusal(x)
+	}
 	up, ok := errors.AsType[*providers.UpstreamError](err)
 	if !ok {
 		x.server.Logger.Error("provider failed in an unknown way", "request", x.id, "provider", name, "err", err)
@@ -109,7 +130,7 @@ func upstreamRefusal(x *exchange, err error) *tally.Refusal {
 	case providers.Unreachable, providers.Gone:
 		return say(tally.CodeProviderDown, "cannot be reached.")
 	case providers.Busy:
-		return say(tally.CodeProviderBusy, "has too much to do. Try again in a moment.")
+		return say(tally.CodeProviderBusy, "has too much to do. Try again in %s.", soon(refusal.RetryAfter))
 	case providers.OutOfQuota:
 		refusal.Final = true
 		return say(tally.CodeProviderQuota, "says that the account of this gateway's owner is used up. Tell the owner: trying again does not help.")
@@ -123,6 +144,14 @@ func upstreamRefusal(x *exchange, err error) *tally.Refusal {
 		return say(tally.CodeProviderError, "failed with status %d.", up.Status)
 	}
 	return say(tally.CodeProviderError, "gave an answer that cannot be used.")
+}
+
+// soon says when to try again, if anybody knows.
+func soon(after time.Duration) string {
+	if after <= time.Second {
+		return "a moment"
+	}
+	return ((after + time.Second - 1) / time.Second * time.Second).String()
 }
 
 // maxRetryAfter bounds what an upstream may ask our callers to wait.
@@ -149,13 +178,16 @@ func unknownPath(r *http.Request) *tally.Refusal {
 		Message: fmt.Sprintf("There is nothing at %s %.200s. The API of this gateway is below /v1, for example POST /v1/chat/completions.", r.Method, r.URL.Path)}
 }
 
-// otherAPIs are the paths of APIs that common clients use unless they are told
-// otherwise, and what to tell them.
+// otherAPIs are the paths of APIs that are not built, and what to do instead.
 var otherAPIs = map[string]string{
-	"/responses": "This gateway speaks the Chat Completions API (POST /v1/chat/completions), not the Responses API. " +
-		"In n8n switch off \"Use Responses API\" of the OpenAI Chat Model; in the AI SDK write openai.chat(\"model\") in the place of openai(\"model\"); in Codex set wire_api = \"chat\" for the provider.",
-	"/messages": "This gateway speaks OpenAI's Chat Completions API (POST /v1/chat/completions), not Anthropic's Messages API. " +
-		"In the client choose a provider of the kind \"OpenAI-compatible\", with this gateway's base URL that ends in /v1.",
+	"/batches":    "This gateway has no batches: send the requests one by one to POST /v1/chat/completions, /v1/responses or /v1/messages.",
+	"/files":      "This gateway keeps no files: put the file into the request, as a data URL.",
+	"/assistants": "This gateway keeps no assistants and threads: send the whole conversation to POST /v1/chat/completions or /v1/responses.",
+	"/threads":    "This gateway keeps no assistants and threads: send the whole conversation to POST /v1/chat/completions or /v1/responses.",
+	"/variations": "This gateway makes no variations of an image: POST /v1/images/edits with words for what should change.",
+	"/videos":     "This gateway makes no videos: POST /v1/images/generations makes pictures.",
+	"/realtime":   "This gateway has no realtime sessions: POST /v1/chat/completions with stream does nearly the same for text.",
+	"/responses":  "This gateway keeps no answers: send the whole conversation to POST /v1/responses.",
 }
 
 func wrongMethod(r *http.Request, want string) *tally.Refusal {
@@ -173,6 +205,12 @@ func stopping() *tally.Refusal {
 func unwritten() *tally.Refusal {
 	return &tally.Refusal{Status: http.StatusServiceUnavailable, Type: tally.TypeUnavailable, Code: tally.CodeStore, Final: true,
 		Message: "The answer came, but the gateway cannot record it, so it keeps it back. Its owner has to look at the disk."}
+}
+
+// uncounted keeps a request from providers on whose caps it could not be counted.
+func uncounted() *tally.Refusal {
+	return &tally.Refusal{Status: http.StatusServiceUnavailable, Type: tally.TypeUnavailable, Code: tally.CodeStore, RetryAfter: 5 * time.Second,
+		Message: "The gateway cannot count this request on the caps of its providers, so it does not send it. Its owner has to look at the disk."}
 }
 
 func internalError() *tally.Refusal {

@@ -16,6 +16,7 @@ import (
 
 	"tallygate/engine/tally"
 	"tallygate/providers"
+	"tallygate/providers/sim"
 	"tallygate/storage"
 	"tallygate/storage/memory"
 )
@@ -75,7 +76,7 @@ func TestRefusals(t *testing.T) {
 			if a.header.Get("X-Request-Id") == "" {
 				t.Error("no x-request-id")
 			}
-			if final := a.header.Get("X-Should-Retry") == "false"; final != (kind == tally.TypeQuota) {
+			if final := a.header.Get("X-Should-Retry") == "false"; final != (tc.status < 500 && tc.status != 429 || kind == tally.TypeQuota) {
 				t.Errorf("x-should-retry: false is %v", final)
 			}
 			list := w.records()
@@ -246,14 +247,12 @@ func TestADefectIsChargedAtItsHoldAndStopsNothing(t *testing.T) {
 
 func TestDrain(t *testing.T) {
 	w := newWorld(t)
-	block := make(chan struct{})
-	w.kinds[0].New = func(providers.Config) (providers.Provider, error) { return blocking{block}, nil }
+	block, asked := make(chan struct{}), make(chan struct{}, 1)
+	w.kinds[0].New = func(providers.Config) (providers.Provider, error) { return blocking{until: block, asked: asked}, nil }
 	w.open()
 	answered := make(chan int)
 	go func() { answered <- w.chat("").status }()
-	for w.server.InFlight() == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	<-asked
 	short, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
 	if err := w.server.Drain(short); err == nil {
@@ -267,7 +266,7 @@ func TestDrain(t *testing.T) {
 		t.Errorf("ready while draining: %d", a.status)
 	}
 	close(block)
-	if status := <-answered; status != 502 {
+	if status := <-answered; status != 503 {
 		t.Errorf("the request under way got %d", status)
 	}
 	if err := w.server.Drain(context.Background()); err != nil {
@@ -275,10 +274,15 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// blocking is a provider that fails once it is let.
-type blocking struct{ until chan struct{} }
+// blocking is a provider that fails once it is let. It tells when it is asked, if
+// somebody wants to know.
+type blocking struct{ until, asked chan struct{} }
 
 func (b blocking) Do(ctx context.Context, _ providers.Call) (*providers.Reply, error) {
+	select {
+	case b.asked <- struct{}{}:
+	default:
+	}
 	select {
 	case <-b.until:
 		return nil, &providers.UpstreamError{Fault: providers.ServerError, Status: 500, Free: true}
@@ -289,8 +293,19 @@ func (b blocking) Do(ctx context.Context, _ providers.Call) (*providers.Reply, e
 func (blocking) Models(context.Context) ([]providers.ModelInfo, error) { return nil, nil }
 func (blocking) Close() error                                          { return nil }
 
-// leaveBehind sends a request and leaves once it is under way.
-func (w *world) leaveBehind(body string) {
+// telling is a provider that tells when it is asked.
+type telling struct {
+	providers.Provider
+	asked chan struct{}
+}
+
+func (p telling) Do(ctx context.Context, c providers.Call) (*providers.Reply, error) {
+	p.asked <- struct{}{}
+	return p.Provider.Do(ctx, c)
+}
+
+// leaveBehind sends a request and leaves once its upstream is asked.
+func (w *world) leaveBehind(body string, asked chan struct{}) {
 	ctx, leave := context.WithCancel(context.Background())
 	r, _ := http.NewRequestWithContext(ctx, "POST", w.http.URL+"/v1/chat/completions", strings.NewReader(body))
 	r.Header.Set("Authorization", "Bearer "+w.token)
@@ -299,9 +314,7 @@ func (w *world) leaveBehind(body string) {
 		defer close(done)
 		http.DefaultClient.Do(r)
 	}()
-	for w.server.InFlight() == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	<-asked
 	leave()
 	<-done
 	for w.server.LeftBehind() == 0 && w.server.InFlight() > 0 {
@@ -313,14 +326,14 @@ func (w *world) leaveBehind(body string) {
 // the gateway stops before, it counts with all that was held.
 func TestACallerThatLeaves(t *testing.T) {
 	w := newWorld(t)
-	block := make(chan struct{})
-	w.kinds[0].New = func(providers.Config) (providers.Provider, error) { return blocking{block}, nil }
+	block, asked := make(chan struct{}), make(chan struct{}, 1)
+	w.kinds[0].New = func(providers.Config) (providers.Provider, error) { return blocking{until: block, asked: asked}, nil }
 	w.client.MaxInFlight = 1
 	none := time.Duration(0)
 	w.settings.HoldWait = &none
 	w.open()
 	const body = `{"model":"sim-small","max_tokens":50,"messages":[{"role":"user","content":"0123456789"}]}`
-	w.leaveBehind(body)
+	w.leaveBehind(body, asked)
 	if w.server.LeftBehind() != 1 || w.server.InFlight() != 1 {
 		t.Errorf("%d left behind, %d in flight", w.server.LeftBehind(), w.server.InFlight())
 	}
@@ -337,9 +350,9 @@ func TestACallerThatLeaves(t *testing.T) {
 	}
 
 	w = newWorld(t)
-	w.kinds[0].New = func(providers.Config) (providers.Provider, error) { return blocking{nil}, nil }
+	w.kinds[0].New = func(providers.Config) (providers.Provider, error) { return blocking{asked: asked}, nil }
 	w.open()
-	w.leaveBehind(body)
+	w.leaveBehind(body, asked)
 	short, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
 	if err := w.server.Drain(short); err == nil {
@@ -348,6 +361,46 @@ func TestACallerThatLeaves(t *testing.T) {
 	rec = w.one()
 	if rec.Outcome != tally.Canceled || rec.Basis != tally.Held || rec.Tokens.Output != 50 || rec.Tokens.Input < 60 || rec.Cost == 0 {
 		t.Errorf("record %+v", rec)
+	}
+}
+
+// Requests that a stop cuts off are told so in their own dialect, before and within an
+// answer, and are the gateway's failures in the books.
+func TestStopIsTold(t *testing.T) {
+	for name, tc := range map[string]struct {
+		path, body string
+		first      time.Duration // before the upstream says anything
+		told       string
+	}{
+		"a chat":        {"/v1/chat/completions", `{"model":"sim-small","stream":true,"messages":[{"role":"user","content":"Hello"}]}`, 0, `"code":"shutting_down"`},
+		"responses":     {"/v1/responses", `{"model":"sim-small","stream":true,"input":"Hello"}`, 0, `response.failed`},
+		"messages":      {"/v1/messages", `{"model":"sim-small","stream":true,"max_tokens":50,"messages":[{"role":"user","content":"Hello"}]}`, 0, "event: error"},
+		"an answer":     {"/v1/chat/completions", `{"model":"sim-small","messages":[{"role":"user","content":"Hello"}]}`, time.Minute, `"code":"shutting_down"`},
+		"not yet begun": {"/v1/messages", `{"model":"sim-small","max_tokens":50,"messages":[{"role":"user","content":"Hello"}]}`, time.Minute, `"type":"error"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			asked := make(chan struct{}, 1)
+			w.kinds[0].New = func(providers.Config) (providers.Provider, error) {
+				return telling{sim.Open(sim.Options{FirstByte: tc.first, PerChunk: 20 * time.Millisecond}), asked}, nil
+			}
+			w.open()
+			answered := make(chan answered, 1)
+			go func() {
+				defer close(answered)
+				answered <- w.send("POST", tc.path, tc.body)
+			}()
+			<-asked
+			short, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+			defer cancel()
+			if err := w.server.Drain(short); err == nil {
+				t.Error("drained with a request under way")
+			}
+			a, rec := <-answered, w.one()
+			if !strings.Contains(a.body, tc.told) || rec.Outcome != tally.OutcomeFailed || rec.Code != tally.CodeStopping {
+				t.Errorf("told %d %s; record %+v", a.status, a.body, rec)
+			}
+		})
 	}
 }
 

@@ -32,8 +32,11 @@ func (x *exchange) relayWhole(reply *providers.Reply, body []byte) {
 	}
 	from, to := reply.Body.UsageAt()
 	switch {
+	case !x.passesOn(): // of the answer only what is known is told
 	case x.hides():
-		view := providers.View{From: from, To: to, Amount: x.ticket.Credits(x.cost()), Known: x.principal.Visitor}
+		view := providers.View{
+			Dialect: x.form.envelope.Dialect, From: from, To: to, Amount: x.ticket.Credits(x.cost()), Known: x.principal.Visitor,
+		}
 		if x.principal.Visitor {
 			view.To = 0
 		}
@@ -45,17 +48,25 @@ func (x *exchange) relayWhole(reply *providers.Reply, body []byte) {
 	if x.result.Outcome == tally.Canceled {
 		return
 	}
-	if failed != nil {
+	if failed != nil && x.passesOn() {
 		body = x.retold(body, failed)
 	}
-	if x.dialect != nil {
-		body = x.dialect.answer(x, body)
+	if !x.passesOn() {
+		told, err := x.toldAnew(body)
+		switch {
+		case failed != nil:
+			x.tell(x.inItsWords(upstreamRefusal(x, failed), failed, true))
+			return
+		case err != nil:
+			x.tell(upstreamRefusal(x, &providers.UpstreamError{Fault: providers.BadAnswer, Status: reply.Status, Err: err}))
+			return
+		}
+		body = told
 	}
 	x.head(reply)
 	x.tellCost()
 	x.set("Content-Length", strconv.Itoa(len(body)))
-	x.started = true
-	x.w.WriteHeader(reply.Status)
+	x.writeHead(reply.Status)
 	x.w.Write(body) // a caller that has left has used it all the same
 }
 
@@ -78,14 +89,18 @@ func (x *exchange) relayStream(reply *providers.Reply, chunk []byte) {
 		if mark >= 0 {
 			chunk, last = chunk[:mark], chunk[mark:]
 		}
-		if lines.send(x.withCost(body, chunk)) != nil {
+		said, err := x.toCaller(x.withCost(body, chunk))
+		if lines.send(said) != nil {
 			x.call.leave() // one that takes nothing any more is as good as gone
 		}
-		if mark >= 0 {
-			x.complete(reply, last)
+		switch {
+		case err != nil:
+			x.broken(body, err)
+			return
+		case mark >= 0:
+			x.complete(reply, last, mark)
 			return
 		}
-		var err error
 		if chunk, err = lines.next(reply, x.call); err != nil {
 			x.broken(body, err)
 			return
@@ -93,9 +108,15 @@ func (x *exchange) relayStream(reply *providers.Reply, chunk []byte) {
 	}
 }
 
-// complete ends a stream that has come to its end marker.
-func (x *exchange) complete(reply *providers.Reply, marker []byte) {
+// complete ends a stream that has come to its end marker, which is at mark in what the
+// body has returned last.
+func (x *exchange) complete(reply *providers.Reply, marker []byte, mark int) {
 	x.out = append(x.out[:0], marker...) // closing the body takes its bytes away
+	from, to := reply.Body.UsageAt()
+	if err := x.translateEnd(); err != nil {
+		x.broken(reply.Body, err)
+		return
+	}
 	x.bookAnswer(reply.Body)
 	x.result.Outcome, x.result.Status = tally.OK, http.StatusOK
 	if x.call.gone() { // read to its end though nobody listened
@@ -107,14 +128,43 @@ func (x *exchange) complete(reply *providers.Reply, marker []byte) {
 		x.sendError(unwritten())
 		return
 	}
+	switch {
+	case x.translator != nil:
+		x.out = x.translator.Finish(x.told, x.billTold())
+	case to > 0 && from >= mark: // the marker holds the usage
+		x.told = append(x.told[:0], x.out...)
+		x.out = x.priced(x.told, from-mark, to-mark, x.cost(), true)
+	}
 	x.lines.send(x.out)
 	x.tellCost()
+}
+
+// translateEnd takes the end marker for the end of the answer in the caller's speech,
+// whose ending waits for what is charged.
+func (x *exchange) translateEnd() error {
+	if x.translator == nil {
+		return nil
+	}
+	said, err := x.toCaller(x.out)
+	if err != nil {
+		return err
+	}
+	if x.told, err = x.translator.End(said); err != nil {
+		return &providers.UpstreamError{Fault: providers.BadAnswer, Status: http.StatusOK, Err: err}
+	}
+	return nil
 }
 
 // sendError ends a stream with an error.
 func (x *exchange) sendError(refusal *tally.Refusal) { x.lines.send(x.errorEvent(refusal)) }
 
 func (x *exchange) errorEvent(refusal *tally.Refusal) []byte {
+	switch {
+	case x.translator != nil:
+		return x.translator.Fail(nil, x.failureOf(refusal))
+	case x.speech != nil:
+		return x.failedStream(refusal)
+	}
 	x.out = append(append(append(x.out[:0], "data: "...), x.errorBody(refusal)...), "\n\n"...)
 	return x.out
 }
@@ -152,7 +202,13 @@ func (x *exchange) hides() bool { return x.principal.Visitor || meter.PaysOtherw
 // upstream's own, or ours where there is none; what the caller pays, if that is
 // something else; or none at all.
 func (x *exchange) withCost(body providers.Body, block []byte) []byte {
+	if x.translator != nil {
+		return block // the writer tells of the cost, and of nothing that it does not know
+	}
 	from, to := body.UsageAt()
+	if to > len(block) {
+		to = 0 // it is in the end marker, which waits
+	}
 	if to == 0 && !x.hides() {
 		return block
 	}
@@ -161,9 +217,18 @@ func (x *exchange) withCost(body providers.Body, block []byte) []byte {
 	if to > 0 && !x.principal.Visitor {
 		sum, known = x.costSoFar(body)
 	}
+	return x.priced(block, from, to, sum, known)
+}
+
+// priced treats the costs in a block of events whose usage object is at [from, to); sum is
+// what the request costs, if that is known.
+func (x *exchange) priced(block []byte, from, to int, sum tally.NanoUSD, known bool) []byte {
+	known = known && to > 0 && !x.principal.Visitor
 	switch {
 	case x.hides():
-		view := providers.View{From: from, To: to, Amount: x.ticket.Credits(sum), Known: x.principal.Visitor}
+		view := providers.View{
+			Dialect: x.form.envelope.Dialect, From: from, To: to, Amount: x.ticket.Credits(sum), Known: x.principal.Visitor,
+		}
 		if !known {
 			view.To = 0
 		}

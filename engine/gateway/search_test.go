@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -62,8 +63,53 @@ func TestSearchesThatNobodyCounts(t *testing.T) {
 		if x.usage == `,"cost":0.02` {
 			cost = tally.Dollar / 50
 		}
-		if rec.Searches != x.want || rec.Cost != cost {
-			t.Errorf("%s %s: %d searches, %s; want %d, %s", x.ask, x.usage, rec.Searches, rec.Cost, x.want, cost)
+		if rec.Pieces != x.want || rec.Cost != cost {
+			t.Errorf("%s %s: %d searches, %s; want %d, %s", x.ask, x.usage, rec.Pieces, rec.Cost, x.want, cost)
+		}
+	}
+}
+
+// A tool that the provider runs has the model read the prompt again. As often as it may is
+// held, and the provider is told so; what nothing bounds is not sent.
+func TestRoundsAreHeld(t *testing.T) {
+	for _, x := range []struct {
+		path, ask string
+		status    int
+		sent      string // in the request
+		held      int64
+	}{
+		{"/v1/messages", `"tools":[{"type":"web_search_20250305","name":"web_search"}]`, 200, `"max_uses":5`, 6 * 8000},
+		{"/v1/messages", `"tools":[{"type":"web_search_20250305","name":"web_search","max_uses":2}]`, 200, `"max_uses":2`, 3 * 8000},
+		{"/v1/messages", `"tools":[{"type":"code_execution_20250825","name":"code_execution"}]`, 400, "", 0},
+		{"/v1/messages", `"context_management":{"edits":[{"type":"compact_20260112"}]}`, 400, "", 0},
+		{"/v1/responses", `"tools":[{"type":"file_search"},{"type":"web_search"}]`, 200, `"max_tool_calls":5`, 6 * 8000},
+		{"/v1/responses", `"prompt":{"id":"pmpt_1"}`, 400, "", 0},
+		{"/v1/chat/completions", `"tools":[{"type":"code_interpreter"}]`, 400, "", 0},
+		{"/v1/images/generations", `"prompt":"x","num_images":9`, 400, "", 0},
+	} {
+		w := newWorld(t)
+		w.client.Limits = limit(tally.TokensIO, 100_000)
+		for _, m := range w.models {
+			m.ContextTokens = 8000
+		}
+		sent, held := "", int64(0)
+		period := tally.Window{Unit: tally.Total}.Period(w.clock(), time.UTC, 1)
+		up := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+			b, _ := io.ReadAll(r.Body)
+			sent = string(b)
+			if u, err := w.store.Usage(r.Context(), tally.Counter{Subject: tally.SubjectOf("client", "cl_1"), Metric: tally.TokensIO, Period: period}); err == nil {
+				held = u[0].Held
+			}
+			out.Header().Set("Content-Type", "application/json")
+			io.WriteString(out, `{"type":"message","role":"assistant","content":[],"output":[],"status":"completed","stop_reason":"end_turn","usage":{"input_tokens":15000,"output_tokens":5}}`)
+		}))
+		w.speaker("tallygate")
+		w.provider.BaseURL = up.URL
+		w.open()
+		a := w.send("POST", x.path, `{"model":"`+w.models[0].Name+`",`+x.ask+`,"messages":[{"role":"user","content":"hi"}],"input":"hi"}`)
+		up.Close()
+		if a.status != x.status || !strings.Contains(sent, x.sent) || x.held > 0 && (held < x.held || held > x.held+8000) || x.status == 400 && !strings.Contains(a.body, tally.CodeExtraUnpriced) {
+			t.Errorf("%s %s: %d %s; sent %s with %d held", x.path, x.ask, a.status, a.body, sent, held)
 		}
 	}
 }

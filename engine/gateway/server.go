@@ -41,7 +41,9 @@ type Options struct {
 	// bytes; 0: 256 MiB.
 	Bodies int64
 	// Ready says why requests cannot be served, nil if they can.
-	Ready   func() error
+	Ready func() error
+	// Health says how the parts are that serving needs, for anybody; nil: nothing is told.
+	Health  func(context.Context) []Part
 	Logger  *slog.Logger
 	Version string
 }
@@ -58,6 +60,7 @@ type Server struct {
 	inFlight atomic.Int64
 	calls    calls
 	failures failures
+	access   atomic.Bool // whether each request is logged
 	draining atomic.Bool
 	stopping context.Context // ends when no new requests are taken
 	stop     context.CancelCauseFunc
@@ -95,6 +98,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, as tally.ID) {
 	s.dispatch(x)
 }
 
+// SetAccessLog says whether the log has a line for each request.
+func (s *Server) SetAccessLog(on bool) { s.access.Store(on) }
+
 // leave ends an exchange, whatever happened in it.
 func (s *Server) leave(x *exchange) {
 	if p := recover(); p != nil {
@@ -109,6 +115,9 @@ func (s *Server) leave(x *exchange) {
 				x.tell(internalError())
 			}
 		}
+	}
+	if s.access.Load() {
+		x.log()
 	}
 	x.recycle()
 	if s.inFlight.Add(-1) == 0 && s.draining.Load() {
@@ -129,10 +138,32 @@ func (s *Server) dispatch(x *exchange) {
 		s.post(x, providers.Completions)
 	case "/v1/embeddings":
 		s.post(x, providers.Embeddings)
-	case "/api":
-		x.dialect = &daemon
+	case "/v1/responses":
+		s.speaks(x, inResponses)
+		s.respond(x)
+	case "/v1/responses/input_tokens":
+		s.speaks(x, inResponses)
+		s.count(x)
+	case "/v1/messages":
+		s.speaks(x, inMessages)
 		s.post(x, providers.Chat)
+	case "/v1/messages/count_tokens":
+		s.speaks(x, inMessages)
+		s.count(x)
+	case "/api":
+		s.speaks(x, daemon{})
+		s.post(x, providers.Chat)
+	case "/api/chat":
+		s.speaks(x, inOllama)
+		s.post(x, providers.Chat)
+	case "/api/tags":
+		s.get(x, (*exchange).listTags)
+	case "/api/version":
+		s.open(x, (*exchange).daemonVersion)
+	case "/api/hello": // Claude Code asks whether anybody is there
+		s.probe(x, (*exchange).alive)
 	case "/v1/models":
+		s.speaks(x, speechOf(x.r))
 		s.get(x, (*exchange).listModels)
 	case "/v1/usage":
 		s.get(x, (*exchange).usage)
@@ -144,7 +175,15 @@ func (s *Server) dispatch(x *exchange) {
 		s.probe(x, (*exchange).ready)
 	default:
 		if id, ok := strings.CutPrefix(path, "/v1/models/"); ok && id != "" {
+			s.speaks(x, speechOf(x.r))
 			s.get(x, func(x *exchange) { x.showModel(id) })
+			return
+		}
+		if e := mediaAt(path); e != "" {
+			s.post(x, e)
+			return
+		}
+		if s.deployed(x, path) {
 			return
 		}
 		file := path == "/" || !strings.HasSuffix(x.r.URL.Path, "/")
@@ -190,7 +229,7 @@ func (x *exchange) nowhere() {
 			asked = ""
 		}
 		x.letOn("*", asked)
-		x.w.WriteHeader(http.StatusNoContent)
+		x.writeHead(http.StatusNoContent)
 		return
 	}
 	x.w.Header()["Access-Control-Allow-Origin"] = anyOrigin
@@ -218,11 +257,14 @@ func meant(path string) string {
 		path = strings.TrimSuffix(path, "/")
 	}
 	switch path {
-	case "/chat/completions", "/completions", "/embeddings", "/models", "/usage":
+	case "/chat/completions", "/completions", "/embeddings", "/models", "/usage", "/responses", "/responses/input_tokens", "/messages", "/messages/count_tokens":
 		return "/v1" + path
 	}
-	if strings.HasPrefix(path, "/models/") {
+	if strings.HasPrefix(path, "/models/") || mediaAt("/v1"+path) != "" {
 		return "/v1" + path
+	}
+	if rest, ok := strings.CutPrefix(path, "/openai/v1/"); ok { // as Azure has it
+		return "/v1/" + rest
 	}
 	return path
 }

@@ -54,7 +54,7 @@ func (x *exchange) site(path string) bool {
 func (s *Server) open(x *exchange, answer func(*exchange)) {
 	if x.r.Method == http.MethodOptions {
 		x.letOn("*", http.MethodGet)
-		x.w.WriteHeader(http.StatusNoContent)
+		x.writeHead(http.StatusNoContent)
 		return
 	}
 	x.w.Header()["Access-Control-Allow-Origin"] = anyOrigin
@@ -113,7 +113,18 @@ func (x *exchange) file(name string, content []byte) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h["Cache-Control"] = noCache // ask again: it changes with the program and the settings
 	x.started = true
-	http.ServeContent(x.w, x.r, name, time.Time{}, bytes.NewReader(content))
+	http.ServeContent(fileOut{x.w, x}, x.r, name, time.Time{}, bytes.NewReader(content))
+}
+
+// fileOut remembers the status of a file, which net/http chooses.
+type fileOut struct {
+	http.ResponseWriter
+	x *exchange
+}
+
+func (o fileOut) WriteHeader(status int) {
+	o.x.status = status
+	o.ResponseWriter.WriteHeader(status)
 }
 
 // publicURL is the public URL that a client is given who asked at host: the one

@@ -254,3 +254,23 @@ func TestWithoutASite(t *testing.T) {
 		}
 	}
 }
+
+// The access log says which status a caller got, also of a file and of one that it has.
+func TestAccessLog(t *testing.T) {
+	w := newWorld(t)
+	w.open()
+	w.server.SetAccessLog(true)
+	a := w.send("GET", "/sdk/webllm.js", "")
+	w.send("GET", "/sdk/webllm.js", "", "If-None-Match: "+a.header.Get("Etag"))
+	w.send("GET", "/nowhere", "")
+	w.chat("")
+	for _, line := range []string{"path=/sdk/webllm.js status=200", "path=/sdk/webllm.js status=304", "path=/nowhere status=404",
+		"path=/v1/chat/completions status=200", "model=sim-small provider=sim attempts=1"} {
+		if !strings.Contains(w.log.String(), line) {
+			t.Errorf("it does not say %q:\n%s", line, w.log.String())
+		}
+	}
+	if strings.Contains(w.log.String(), w.token) {
+		t.Error("it holds a key")
+	}
+}

@@ -20,7 +20,7 @@ type holder struct {
 
 // holder says whose the request is.
 func (x *exchange) holder() holder {
-	return holder{auth.Credential(x.r.Header), pageOf(x.r).Origin, x.as, x.visit}
+	return holder{auth.Credential(x.r.Header), pageOf(x.r).Origin, x.as, x.line}
 }
 
 // refusedNow is why a holder may not send requests any more, nil if it may.
@@ -79,8 +79,8 @@ func (x *exchange) sayCut(lines *lineOut) {
 	if refusal == nil || !lines.last(x.errorEvent(refusal), refusedError{refusal}) {
 		return
 	}
-	if x.visit != nil {
-		x.visit.Conn.Close() // what is still read of it nobody waits for
+	if x.line != nil && x.call.Err() == nil {
+		x.line.Conn.Close() // what is still read of it nobody waits for
 	}
 }
 

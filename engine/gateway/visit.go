@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -15,7 +16,8 @@ import (
 type visit struct {
 	net.Conn
 	door   *Door
-	peer   netip.Addr
+	peer   netip.Addr   // the zero address on a Unix socket
+	local  bool         // it is one
 	from   netip.Addr   // its network
 	asked  atomic.Bool  // it has sent a request
 	quiet  atomic.Int64 // since when it has said nothing, in Unix nanoseconds; 0 while a request is under way
@@ -38,9 +40,18 @@ func busy(ctx context.Context) *visit {
 	return v
 }
 
+// visitOf is the visit below a connection, nil if there is none.
+func visitOf(c net.Conn) *visit {
+	if coded, is := c.(*tls.Conn); is {
+		c = coded.NetConn()
+	}
+	v, _ := c.(*visit)
+	return v
+}
+
 // keepVisit is what net/http calls with every new connection.
 func keepVisit(ctx context.Context, c net.Conn) context.Context {
-	if v, ok := c.(*visit); ok {
+	if v := visitOf(c); v != nil {
 		return context.WithValue(ctx, visitKey{}, v)
 	}
 	return ctx
@@ -48,8 +59,8 @@ func keepVisit(ctx context.Context, c net.Conn) context.Context {
 
 // follow is what net/http calls when a connection changes its state.
 func follow(c net.Conn, state http.ConnState) {
-	v, ok := c.(*visit)
-	if !ok {
+	v := visitOf(c)
+	if v == nil {
 		return
 	}
 	switch state {

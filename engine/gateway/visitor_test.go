@@ -112,6 +112,7 @@ func TestVisitorsPreflight(t *testing.T) {
 // A public gateway serves whoever comes, within each visitor's limits.
 func TestPublicGateway(t *testing.T) {
 	w := newWorld(t)
+	w.inMidMonth()
 	w.gw.Access = tally.AccessPublic
 	w.gw.VisitorLimits = []tally.Limit{{Metric: tally.Requests, Window: tally.Window{Unit: tally.Day}, Max: 1}}
 	w.open()
@@ -353,6 +354,7 @@ func TestControlCharactersStayOut(t *testing.T) {
 // own callers have none.
 func TestVisitorMessages(t *testing.T) {
 	w := newWorld(t)
+	w.inMidMonth()
 	spent := w.mint(token.Options{Requests: "1"})
 	monthly := w.mint(token.Options{Requests: "1/month"})
 	home := w.mint(token.Options{Domains: []string{"mysite.com"}})
@@ -373,6 +375,14 @@ func TestVisitorMessages(t *testing.T) {
 	if got := visitorMessage(t, w.send("POST", "/v1/chat/completions", `{"model":"none","messages":[{"role":"user","content":"hi"}]}`, "Authorization: Bearer "+w.private)); got != "" {
 		t.Errorf("the owner's server reads %q", got)
 	}
+}
+
+// inMidMonth sets the clock to a noon to come that is far from the end of its day and of
+// its month.
+func (w *world) inMidMonth() {
+	now := time.Now().UTC()
+	ahead := time.Until(time.Date(now.Year(), now.Month()+1, 10, 12, 0, 0, 0, time.UTC))
+	w.clock = func() time.Time { return time.Now().Add(ahead) }
 }
 
 func visitorMessage(t *testing.T, a answered) string {

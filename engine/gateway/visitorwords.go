@@ -28,7 +28,7 @@ func (x *exchange) visitorMessage(r *tally.Refusal) string {
 	switch r.Code {
 	case tally.CodeVisitorQuota:
 		return "You have asked as much as you can here for now. " + comeBack(r, x.at)
-	case tally.CodeRate, tally.CodeConcurrency, tally.CodeBudgetHeld, tally.CodeCrowded, tally.CodeProviderBusy, tally.CodeStopping:
+	case tally.CodeRate, tally.CodeConcurrency, tally.CodeBudgetHeld, tally.CodeCrowded, tally.CodeProviderBusy, tally.CodeProviderCap, tally.CodeStopping:
 		return "A lot of people are asking right now. Please try again in a moment."
 	case tally.CodeCountry:
 		return "This is not available in your country."

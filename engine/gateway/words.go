@@ -40,6 +40,23 @@ func (x *exchange) inItsWords(refusal *tally.Refusal, err error, inside bool) *t
 	return &said
 }
 
+// tellFailed tells of an upstream's failure before anything was answered. A refusal of the
+// request itself that is in the caller's shape passes as it came, unless something in it is
+// not for the caller.
+func (x *exchange) tellFailed(refusal *tally.Refusal, err error) {
+	up, ok := errors.AsType[*providers.UpstreamError](err)
+	if ok {
+		x.tellUpstreamID(up.RequestID)
+	}
+	if !ok || !providers.IsRefusal(up.Body) || up.Fault != providers.Refused && up.Fault != providers.NotHere ||
+		!x.passesOn() || x.principal.Visitor ||
+		isPrivate(&up.Words) || ofTheOwner().Match(up.Body) {
+		x.tell(x.inItsWords(refusal, err, false))
+		return
+	}
+	x.tellAs(refusal, up.Body)
+}
+
 // isPrivate reports whether words are about the owner: a key, the account, or money.
 // Names of fields and functions, which callers give, are not such words.
 func isPrivate(w *providers.Words) bool {
@@ -59,7 +76,7 @@ var ofTheOwner = sync.OnceValue(func() *regexp.Regexp {
 // retold is an answer that tells of a failure beside what it holds, with what the caller
 // may read of that in the place of what the upstream has written.
 func (x *exchange) retold(answer []byte, failed *providers.UpstreamError) []byte {
-	out := providers.HideCosts(nil, answer, providers.View{OnlyErrors: true})
+	out := providers.HideCosts(nil, answer, providers.View{Dialect: x.form.envelope.Dialect, OnlyErrors: true})
 	end := bytes.LastIndexByte(out, '}')
 	if end < 0 {
 		return out // cannot be: it is an object, and holds something

@@ -218,20 +218,17 @@ func TestLongWaits(t *testing.T) {
 	}
 }
 
-// TestOtherAPIs: who calls an API that is not there reads what to switch off, in a page
-// as well.
+// TestOtherAPIs: who calls an API that is not there reads what to do instead, in a page as
+// well.
 func TestOtherAPIs(t *testing.T) {
 	w := newWorld(t).open()
-	for path, says := range map[string][]string{
-		"/v1/responses": {"Use Responses API", "openai.chat(", `wire_api = "chat"`}, "/v1/responses/resp_1": {"Use Responses API"}, "/responses/": {"Use Responses API"},
-		"/v1/messages": {"OpenAI-compatible"}, "/v1/messages/count_tokens": {"OpenAI-compatible"}, "/v1/nothing": {"/v1/chat/completions"},
+	for path, says := range map[string]string{
+		"/v1/responses/resp_1": "POST /v1/responses", "/v1/files": "data URL", "/v1/messages/batches": "one by one", "/v1/threads/x/runs": "whole conversation",
+		"/v1/realtime": "with stream", "/v1/nothing": "/v1/chat/completions",
 	} {
 		a := w.send("POST", path, `{}`, "Origin: https://a.example")
-		got := a.told(t)
-		for _, s := range says {
-			if a.status != 404 || got.code != tally.CodeUnknownPath || !strings.Contains(got.message, s) || a.header.Get("Access-Control-Allow-Origin") != "*" {
-				t.Errorf("%s: %d %v %s", path, a.status, a.header, a.body)
-			}
+		if got := a.told(t); a.status != 404 || got.code != tally.CodeUnknownPath || !strings.Contains(got.message, says) || a.header.Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("%s: %d %v %s", path, a.status, a.header, a.body)
 		}
 	}
 }

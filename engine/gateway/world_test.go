@@ -41,8 +41,9 @@ type world struct {
 	models   []*tally.Model
 	settings *tally.Settings
 	sealer   *auth.Sealer
-	private  string // the gateway's private key
-	apiKey   string // of the provider
+	private  string                // the gateway's private key
+	apiKey   string                // of the provider
+	keys     map[tally.ID][]string // of providers that have several
 	more     []tally.Entity
 	kinds    []providers.Kind
 	clock    tally.Clock
@@ -87,7 +88,7 @@ func newWorld(t testing.TB) *world {
 		w.models = append(w.models, &tally.Model{Meta: meta(tally.ID("mo_" + name)), Provider: "pr_1", Name: name,
 			Prices: []tally.Price{{Input: price(1), Output: price(2)}}, Enabled: true})
 	}
-	w.settings = &tally.Settings{Meta: meta(tally.SettingsID)}
+	w.settings = &tally.Settings{Meta: meta(tally.SettingsID), RetryFor: new(time.Duration)} // what fails, fails at once
 	k := sim.Kind()
 	k.New = func(providers.Config) (providers.Provider, error) { return sim.Open(sim.Options{}), nil }
 	w.kinds = []providers.Kind{k}
@@ -99,7 +100,7 @@ func (w *world) open() *world {
 	w.t.Helper()
 	w.assemble()
 	w.http = httptest.NewUnstartedServer(nil)
-	w.http.Config, w.http.Listener = w.server.HTTPServer(), w.server.Listen(w.http.Listener, plenty, &outgoing{})
+	w.http.Config, w.http.Listener = w.server.HTTPServer(), w.server.Listen(w.http.Listener, plenty, &outgoing{}, 0)
 	w.http.Start()
 	w.t.Cleanup(w.http.Close)
 	return w
@@ -116,7 +117,7 @@ func (w *world) assemble() {
 	}
 	log := slog.New(slog.NewTextHandler(&lockedWriter{w: &w.log}, nil))
 	w.meter = meter.New(meter.Options{Store: w.store, Hash: w.sealer.Hash, Logger: log})
-	w.router = route.New(route.Options{Kinds: w.kinds, Keys: func(tally.ID) ([]string, error) { return []string{cmp.Or(w.apiKey, providertest.Key)}, nil }, Logger: log})
+	w.router = route.New(route.Options{Kinds: w.kinds, Keys: w.keysOf, Logger: log})
 	w.use()
 	w.server = New(Options{
 		Catalog: w.picture, Verifier: auth.NewVerifier(w.sealer), Country: countryOf, Router: w.router, Meter: w.meter, Clock: w.clock, Logger: log, Version: "1.2.3",
@@ -151,6 +152,13 @@ func countryOf(ip netip.Addr) string {
 		return "US"
 	}
 	return ""
+}
+
+func (w *world) keysOf(id tally.ID) ([]string, error) {
+	if keys := w.keys[id]; keys != nil {
+		return keys, nil
+	}
+	return []string{cmp.Or(w.apiKey, providertest.Key)}, nil
 }
 
 // use puts the entities as they are into force.

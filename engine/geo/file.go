@@ -83,7 +83,7 @@ func damaged(err error) error {
 func (f *file) info(path string) Info {
 	m := f.tree.Metadata
 	i := Info{Path: path, Type: printable(m.DatabaseType), Description: printable(m.Description["en"])}
-	if m.BuildEpoch > 0 && m.BuildEpoch < 1<<36 { // a time that JSON can write
+	if m.BuildEpoch > 0 && uint64(m.BuildEpoch) < 1<<36 { // a time that JSON can write
 		i.Built = time.Unix(int64(m.BuildEpoch), 0).UTC()
 	}
 	return i

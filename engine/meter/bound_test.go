@@ -79,17 +79,17 @@ func TestBoundIsTrue(t *testing.T) {
 		r.InputTokens = rapid.Int64Range(0, 5000).Draw(rt, "input bound")
 		r.Choices = rapid.Int64Range(1, 8).Draw(rt, "choices")
 		r.Output = rapid.Int64Range(0, 10_000).Draw(rt, "output wanted")
-		r.Rates = tally.Rates{}
+		r.Rates, r.UnitsCost = tally.Rates{}, 0
 		r.Tier = rapid.SampledFrom([]tally.Tier{"", tally.TierPriority}).Draw(rt, "tier")
 		r.Prompt = rapid.SampledFrom([]tally.Classes{0, tally.SetOf(tally.ClassAudioInput)}).Draw(rt, "prompt classes")
 		r.Answer = rapid.SampledFrom([]tally.Classes{0, tally.SetOf(tally.ClassAudioOutput)}).Draw(rt, "answer classes")
-		r.Searches = rapid.Int64Range(0, 5).Draw(rt, "searches")
+		r.Units = tally.Units{Piece: tally.Search, Count: rapid.Int64Range(0, 5).Draw(rt, "searches")}
 		targets := [][]tally.Price{drawPrices(rt), drawPrices(rt)}
 		for _, prices := range targets {
 			q := tally.DearestAt(prices, r.At, r.Tier, r.InputTokens)
 			r.Rates = r.Rates.Max(q.Rates)
-			each, _ := q.Each(tally.Search)
-			r.Search = max(r.Search, each)
+			each, _ := q.CostOf(&r.Units)
+			r.UnitsCost = max(r.UnitsCost, each)
 		}
 		ticket, refusal := w.meter.Admit(context.Background(), r)
 		if refusal != nil {
@@ -111,7 +111,7 @@ func TestBoundIsTrue(t *testing.T) {
 		used.AudioInput, used.Input = split2(rt, used.Input)
 		used.AudioOutput, used.Output = split2(rt, used.Output)
 		attempt := tally.Attempt{Basis: tally.Exact}
-		ticket.Price(&attempt, &Answer{Model: model(rapid.SampledFrom(targets).Draw(rt, "who answers")...), Tokens: used, Searches: rapid.Int64Range(0, r.Searches).Draw(rt, "searches")})
+		ticket.Price(&attempt, &Answer{Model: model(rapid.SampledFrom(targets).Draw(rt, "who answers")...), Tokens: used, Units: tally.Units{Piece: tally.Search, Count: rapid.Int64Range(0, r.Units.Count).Draw(rt, "searches told")}})
 		result := &Result{Attempts: []tally.Attempt{attempt}, Outcome: tally.OK, Status: 200}
 		if err := ticket.Settle(context.Background(), result); err != nil {
 			rt.Fatal(err)

@@ -10,8 +10,8 @@
 // The bound is true because every part of it is: a token is at least one byte,
 // so text is at most the bytes of the body and what the chat format adds; pictures
 // have a bound of their own and all else the model's context; the output is at most
-// the grant, which goes upstream as max_tokens; searches are at most the number
-// that is sent; all are priced at the dearest class that the request can cause, with
+// the grant, which goes upstream as max_tokens; what is billed by the piece is at most the
+// number that is sent; all are priced at the dearest class that the request can cause, with
 // the dearest provider that may answer.
 //
 // A request waits for room if only the holds of others stand in its way (wait.go). The

@@ -66,7 +66,8 @@ type Request struct {
 	Catalog   *tally.Catalog
 	Principal *tally.Principal
 	Endpoint  string
-	Model     string // as the client asked
+	Model     string // as the client asked, or as the owner's rule has it
+	Intended  string // as the client asked, where a rule has put Model in its place
 	Stream    bool
 	// InputTokens is the most the input can come to, Prompt the classes of tokens it
 	// can be made of beside those of any prompt.
@@ -81,9 +82,9 @@ type Request struct {
 	// Predicted is output that the request brings along and may be billed for beside
 	// what is granted.
 	Predicted int64
-	// Searches is the most searches, at the price of Search each.
-	Searches int64
-	Search   tally.NanoUSD
+	// Units is the most that is billed by the piece, and UnitsCost what that costs at most.
+	Units     tally.Units
+	UnitsCost tally.NanoUSD
 	// Choices is how many answers share the input, at least 1.
 	Choices int64
 	// Output is the output wanted per choice; 0 on endpoints without output. Least is
@@ -138,7 +139,9 @@ func (m *Meter) Admit(ctx context.Context, r *Request) (*Ticket, *tally.Refusal)
 	*t = Ticket{meter: m, request: r, expires: r.At.Add(HoldFor)}
 	periods := pl.chargesAt(r.At)
 	t.charges = periods.list
-	t.draft = tally.Record{ID: r.ID, At: r.At, Endpoint: r.Endpoint, Model: r.Model, Stream: r.Stream, Count: 1}
+	t.draft = tally.Record{
+		ID: r.ID, At: r.At, Endpoint: r.Endpoint, Model: r.Model, Asked: r.Intended, Stream: r.Stream, Count: 1,
+	}
 	m.attribute(&t.draft, p)
 	places := placesOf(r)
 	if p.Visitor {
@@ -183,7 +186,7 @@ func boundsOf(r *Request) tally.Bounds {
 	base := int64(r.Rates.PromptBound(r.InputTokens, tally.PromptClasses|r.Prompt))
 	for _, more := range [...]int64{
 		tally.Bound{PerMillion: int64(out)}.At(r.Predicted),
-		saturatingMul(r.Searches, int64(r.Search)),
+		int64(r.UnitsCost),
 	} {
 		base = tally.AddSat(base, more)
 	}

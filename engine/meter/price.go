@@ -16,10 +16,10 @@ type Answer struct {
 	By *tally.Model
 	// Tier is how the upstream says it has served the request, "" if it says nothing:
 	// the dearer of that and what was asked for is booked.
-	Tier     tally.Tier
-	Tokens   tally.Tokens
-	Split    tally.Classes // that the upstream tells apart; see providers.Report
-	Searches int64
+	Tier   tally.Tier
+	Tokens tally.Tokens
+	Split  tally.Classes // that the upstream tells apart; see providers.Report
+	Units  tally.Units   // that are billed by the piece
 	// Billed is what the upstream says it has charged, nil if it says nothing; Cost says
 	// whose figure counts then.
 	Billed *tally.NanoUSD
@@ -35,7 +35,10 @@ func (t *Ticket) Price(a *tally.Attempt, of *Answer) (listed tally.NanoUSD) {
 	r := t.request
 	within := of.Tokens.Within(tally.PromptClasses | tally.AnswerClasses | r.Prompt | r.Answer)
 	a.Tokens = within
-	a.Searches = of.Searches
+	units := of.Units
+	if a.Piece, a.Pieces = units.Piece, units.Count; units.Count == 0 {
+		a.Piece = ""
+	}
 	tiers := []tally.Tier{r.Tier, of.Tier}
 	if of.Tier == "" || of.Tier == r.Tier {
 		tiers = tiers[:1]
@@ -50,9 +53,14 @@ func (t *Ticket) Price(a *tally.Attempt, of *Answer) (listed tally.NanoUSD) {
 				continue // unpriced, and let through by the owner's policy
 			}
 			tokens := r.unsaid(within, of.Split, &q.Rates)
-			cost := tally.NanoUSD(tally.AddSat(int64(q.Cost(tokens)), int64(q.CostOf(a.Searches))))
+			by, piece := q.CostOf(&units)
+			cost := tally.NanoUSD(tally.AddSat(int64(q.Cost(tokens)), int64(by)))
 			if cost > listed || a.Price == "" {
 				listed, a.Price, a.Tokens = cost, q.ID(), tokens
+				if units.Count > 0 {
+					a.Piece = cmp.Or(piece, units.Piece)
+				}
+				a.Saved = q.Cost(uncached(tokens)) - q.Cost(tokens)
 			}
 		}
 	}
@@ -68,6 +76,13 @@ func (t *Ticket) Price(a *tally.Attempt, of *Answer) (listed tally.NanoUSD) {
 		a.Cost = max(listed, *of.Billed)
 	}
 	return listed
+}
+
+// uncached is what a prompt would have been without a cache.
+func uncached(t tally.Tokens) tally.Tokens {
+	t.Input += t.CachedInput + t.CacheWrite + t.CacheWriteLong
+	t.CachedInput, t.CacheWrite, t.CacheWriteLong = 0, 0, 0
+	return t
 }
 
 // unsaid moves plain tokens to the classes that the request could cause, that are

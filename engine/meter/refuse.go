@@ -68,7 +68,7 @@ func inWords(r *Request, pl *plan, e *tally.LimitError) *tally.Refusal {
 		text += fmt.Sprintf(", and this request needs up to %s", v.atMost(e.Need))
 	}
 	if e.Period.Ends() {
-		text += fmt.Sprintf("; it resets on %s (%s)", e.Period.End.In(l.zone).Format("2006-01-02 15:04"), l.zone)
+		text += "; it resets on " + tally.Civil(e.Period.End, l.zone)
 		out.RetryAfter = max(e.Period.End.Sub(r.At), time.Second)
 	}
 	out.Message = text + "."

@@ -52,21 +52,28 @@ func (p *periods) at(w tally.Window, now time.Time, zone *time.Location, cycleDa
 func (m *Meter) Standings(ctx context.Context, cat *tally.Catalog, gw *tally.Gateway, of tally.Subject, limits []tally.Limit, now time.Time) ([]Standing, error) {
 	zone, raises := cat.Zone(gw.ID), cat.Raises(of)
 	out := make([]Standing, len(limits))
-	counters := make([]tally.Counter, len(limits))
 	for i, l := range limits {
 		period := m.periods.at(l.Window, now, zone, gw.CycleDay)
 		out[i] = Standing{Limit: l, Base: l.Max, Raises: tally.RaisesOf(l, raises, now), Subject: of, Period: period}
 		out[i].Max = l.MaxAt(raises, now)
-		counters[i] = tally.Counter{Subject: of, Metric: l.Metric, Period: period}
+	}
+	return out, m.use(ctx, out)
+}
+
+// use fills in what the counters of standings have used.
+func (m *Meter) use(ctx context.Context, standings []Standing) error {
+	counters := make([]tally.Counter, len(standings))
+	for i, s := range standings {
+		counters[i] = tally.Counter{Subject: s.Subject, Metric: s.Metric, Period: s.Period}
 	}
 	usage, err := m.store.Usage(ctx, counters...)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for i, u := range usage {
-		out[i].Usage = u
+		standings[i].Usage = u
 	}
-	return out, nil
+	return nil
 }
 
 // StandingsOf tell where every limit of a principal stands, the narrowest first:

@@ -18,6 +18,7 @@ type Ticket struct {
 	grant    tally.Grant
 	held     []held // for each attempt that has a hold of its own
 	heldRoom [1]held
+	joined   []tally.ID // models whose caps it is charged on
 	draft    tally.Record
 	inFlight *atomic.Int64 // of the client; nil without one
 	expires  time.Time     // guarded by meter.openMu
@@ -110,7 +111,10 @@ func (t *Ticket) Settle(ctx context.Context, r *Result) (err error) {
 		a := &r.Attempts[i]
 		rec.Provider, rec.Upstream, rec.Price, rec.Request = a.Provider, a.Upstream, a.Price, a.Request
 		rec.Tokens = rec.Tokens.Add(a.Tokens)
-		rec.Searches += a.Searches
+		if a.Pieces > 0 {
+			rec.Piece, rec.Pieces = a.Piece, rec.Pieces+a.Pieces
+		}
+		rec.Saved = tally.NanoUSD(tally.AddSat(int64(rec.Saved), int64(a.Saved)))
 		rec.Cost = tally.NanoUSD(tally.AddSat(int64(rec.Cost), int64(a.Cost)))
 		rec.Basis = lessSure(rec.Basis, a.Basis)
 		failed = failed || a.Cause != ""

@@ -79,7 +79,7 @@ func TestPrice(t *testing.T) {
 		{"answered by one without a price", before, Answer{Model: dated, By: model()}, 100_000, 100_000, "pr_1"},
 		{"served faster than asked", before, Answer{Model: tiered, Tier: tally.TierPriority}, 1_000_000, 1_000_000, "pr_6"},
 		{"served in a way without a price", before, Answer{Model: tiered, Tier: "scale"}, 100_000, 100_000, "pr_5"},
-		{"per call and search", before, Answer{Model: search, Searches: 2}, 114_500, 114_500, "pr_4"},
+		{"per call and search", before, Answer{Model: search, Units: tally.Units{Piece: tally.Search, Count: 2}}, 114_500, 114_500, "pr_4"},
 		{"theirs is larger", before, Answer{Model: dated, Billed: &billed}, 250_000, 100_000, "pr_1"},
 		{"ours is larger", after, Answer{Model: dated, Billed: &billed, Cost: tally.CostMax}, 1_000_000, 1_000_000, "pr_2"},
 		{"theirs", after, Answer{Model: dated, Billed: &billed, Cost: tally.CostTheirs}, 250_000, 1_000_000, "pr_2"},

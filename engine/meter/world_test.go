@@ -108,7 +108,7 @@ func (w *world) principal() *tally.Principal {
 // request is a small request for 100 tokens of output at w.now.
 func (w *world) request(change ...func(*Request)) *Request {
 	r := &Request{ID: tally.NewID("req", w.now), At: w.now, Catalog: w.cat, Principal: w.principal(),
-		Endpoint: "chat/completions", Model: "m", InputTokens: 50, Choices: 1, Output: 100, Rates: dollars}
+		Endpoint: "chat/completions", Model: "m", InputTokens: 50, Choices: 1, Output: 100, Rates: dollars, Units: tally.Units{Piece: tally.Search}}
 	for _, c := range change {
 		c(r)
 	}

@@ -55,8 +55,8 @@ func suits(m *tally.Model, now time.Time) suit {
 	case m.Mode == "" && m.MaxOutputTokens > 0: // one without output does not
 		s.chats = 1
 	}
-	var rates tally.Rates
-	rates, s.priced = tally.PriceAt(m.Prices, now, 0)
+	rates := tally.QuoteAt(m.Prices, now, "", 0)
+	s.priced = rates.Row != nil && rates.Row.PricesTokens()
 	s.price = rates.Of[tally.ClassInput] + rates.Of[tally.ClassOutput] + rates.Request
 	return s
 }

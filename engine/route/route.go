@@ -3,9 +3,13 @@
 //
 // It makes an instance when a provider appears or changes, and closes the old
 // one once it is out of the routes: requests under way on it go on. Order is
-// the gateway's; a provider that is at its own cap of requests in flight is
-// passed over, and one that has left its latest requests without an answer is asked
-// last for a while.
+// the gateway's; a provider that is at its own cap of requests in flight is passed over, and
+// what does not answer, refuses its key or asks to be left alone is asked last for a while.
+//
+// route.go says which upstreams may answer a request, default.go which model is meant
+// where none is named. course.go puts them in the order of one request, with their API
+// keys. breaker.go and health.go remember how attempts have ended, places.go counts
+// requests in flight.
 package route
 
 import (
@@ -14,6 +18,8 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,6 +53,8 @@ type Upstream struct {
 	Kind      providers.Kind
 	Config    *tally.Provider
 	secretRev int64
+	keys      int     // API keys; 1 if it needs none
+	seed      uint64  // of its scores; see spread
 	places    *places // shared with the instances it replaces: their requests go on
 	health    health
 }
@@ -87,12 +95,12 @@ func (r *Router) Update(cat *tally.Catalog) {
 			next[p.ID] = before
 			continue
 		}
-		impl, err := r.make(p)
+		u, err := r.make(p)
 		if err != nil {
 			r.log.Error("provider cannot be used", "provider", p.Name, "err", err)
 			continue
 		}
-		u := &Upstream{Provider: impl, Kind: r.kinds[p.ProviderKind], Config: p, secretRev: secretRev, places: &places{}}
+		u.secretRev = secretRev
 		if before != nil {
 			u.places = before.places
 		}
@@ -106,7 +114,7 @@ func (r *Router) Update(cat *tally.Catalog) {
 	}
 }
 
-func (r *Router) make(p *tally.Provider) (providers.Provider, error) {
+func (r *Router) make(p *tally.Provider) (*Upstream, error) {
 	kind, ok := r.kinds[p.ProviderKind]
 	if !ok {
 		return nil, tally.Errorf(tally.Invalid, "kind %q is not built into this version", p.ProviderKind)
@@ -115,7 +123,15 @@ func (r *Router) make(p *tally.Provider) (providers.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	return kind.New(providers.Config{Provider: p, APIKeys: keys})
+	impl, err := kind.New(providers.Config{Provider: p, APIKeys: keys})
+	if err != nil {
+		return nil, err
+	}
+	n := max(len(keys), 1)
+	return &Upstream{
+		Provider: impl, Kind: kind, Config: p, keys: n, seed: Hash(0, string(p.ID)), places: &places{},
+		health: health{keys: make([]breaker, n)},
+	}, nil
 }
 
 // Provider returns the live provider of an ID.
@@ -159,8 +175,35 @@ func (r *Router) Plan(cat *tally.Catalog, p *tally.Principal, asked string, now 
 		return nil, &tally.Refusal{Status: http.StatusForbidden, Type: tally.TypePermission, Code: tally.CodeModelNotAllowed, Param: "model",
 			Message: fmt.Sprintf("%s may not use model %q. GET /v1/models lists those it may use.", p.Who(), asked)}
 	}
-	targets := make([]Target, 0, 4)
-	live, off, unpriced := *r.live.Load(), false, false
+	targets, off, unpriced := r.targets(cat, p.Gateway, name, now)
+	switch {
+	case len(targets) > 0:
+		return targets, nil
+	case unpriced:
+		return nil, &tally.Refusal{Status: http.StatusForbidden, Type: tally.TypePermission, Code: tally.CodeModelUnpriced, Param: "model",
+			Message: fmt.Sprintf("Model %q has no price yet, so it cannot be kept within a budget. The owner can set one: tallygate models update %s --price input=… --price output=…", name, tally.ShellWord(name))}
+	case off:
+		return nil, &tally.Refusal{Status: http.StatusBadGateway, Type: tally.TypeUpstream, Code: tally.CodeNoProvider, Param: "model",
+			Message: fmt.Sprintf("Every provider of model %q is switched off or cannot be used.", name)}
+	}
+	return nil, &tally.Refusal{Status: http.StatusNotFound, Type: tally.TypeInvalid, Code: tally.CodeModelNotFound, Param: "model",
+		Message: fmt.Sprintf("There is no model %q here.%s GET /v1/models lists what there is.", name,
+			suggestion(r.Usable(cat, p, now), name))}
+}
+
+// Landing returns the upstreams of a model that the owner lets answer in the place of
+// another one, whatever the lists of the caller say; none if it cannot be used.
+func (r *Router) Landing(cat *tally.Catalog, g *tally.Gateway, name string, now time.Time) []Target {
+	targets, _, _ := r.targets(cat, g, resolve(g, name), now)
+	return targets
+}
+
+// targets returns the upstreams of a model in the gateway's order. off and unpriced say
+// whether any was left out for that.
+func (r *Router) targets(cat *tally.Catalog, g *tally.Gateway, name string,
+	now time.Time) (targets []Target, off, unpriced bool) {
+	targets = make([]Target, 0, 4)
+	live := *r.live.Load()
 	for _, m := range cat.ModelsNamed(name) {
 		if !m.Enabled {
 			continue
@@ -176,20 +219,9 @@ func (r *Router) Plan(cat *tally.Catalog, p *tally.Principal, asked string, now 
 		}
 	}
 	if len(targets) > 1 {
-		slices.SortStableFunc(targets, func(a, b Target) int { return rank(cat, p.Gateway, a) - rank(cat, p.Gateway, b) })
+		slices.SortStableFunc(targets, func(a, b Target) int { return rank(cat, g, a) - rank(cat, g, b) })
 	}
-	switch {
-	case len(targets) > 0:
-		return targets, nil
-	case unpriced:
-		return nil, &tally.Refusal{Status: http.StatusForbidden, Type: tally.TypePermission, Code: tally.CodeModelUnpriced, Param: "model",
-			Message: fmt.Sprintf("Model %q has no price yet, so it cannot be kept within a budget. The owner can set one: tallygate models update %s --price input=… --price output=…", name, tally.ShellWord(name))}
-	case off:
-		return nil, &tally.Refusal{Status: http.StatusBadGateway, Type: tally.TypeUpstream, Code: tally.CodeNoProvider, Param: "model",
-			Message: fmt.Sprintf("Every provider of model %q is switched off or cannot be used.", name)}
-	}
-	return nil, &tally.Refusal{Status: http.StatusNotFound, Type: tally.TypeInvalid, Code: tally.CodeModelNotFound, Param: "model",
-		Message: fmt.Sprintf("There is no model %q here.%s GET /v1/models lists what there is.", name, suggestion(r.Usable(cat, p, now), name))}
+	return targets, off, unpriced
 }
 
 // resolve follows an alias.
@@ -253,6 +285,9 @@ func (u *Upstream) CostBy() tally.CostBy {
 	return cmp.Or(u.Config.CostBy, u.Kind.CostBy, tally.CostMax)
 }
 
+// Keys is how many API keys the provider has; 1 if it needs none.
+func (u *Upstream) Keys() int { return u.keys }
+
 // Enter takes one of the upstream's places in flight; false if all are taken, or
 // others wait for one. Leave gives it back.
 func (u *Upstream) Enter() bool { return u.places.enter(u.Config.MaxInFlight) }
@@ -260,23 +295,38 @@ func (u *Upstream) Enter() bool { return u.places.enter(u.Config.MaxInFlight) }
 // Leave gives back a place that Enter or [WaitAny] took.
 func (u *Upstream) Leave() { u.places.leave() }
 
-// suggestion names a usable model that begins like the one asked for: most
-// mistaken names lack a date at their end, or have one too many.
+// suggestion names the usable models that begin most like the one asked for, at most
+// three: most mistaken names lack a date at their end, or have one too many.
 func suggestion(usable []string, name string) string {
-	best, longest := "", 2
+	type near struct {
+		name string
+		same int // bytes at the beginning
+	}
+	var all []near
 	for _, u := range usable {
 		n := 0
 		for n < min(len(u), len(name)) && lower(u[n]) == lower(name[n]) {
 			n++
 		}
-		if n > longest {
-			best, longest = u, n
+		if n > 2 {
+			all = append(all, near{u, n})
 		}
 	}
-	if best == "" {
-		return ""
+	slices.SortStableFunc(all, func(a, b near) int { return b.same - a.same })
+	var names []string
+	for _, x := range all[:min(len(all), 3)] {
+		if 2*x.same > all[0].same {
+			names = append(names, strconv.Quote(x.name))
+		}
 	}
-	return fmt.Sprintf(" Did you mean %q?", best)
+	switch n := len(names); n {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf(" Did you mean %s?", names[0])
+	default:
+		return fmt.Sprintf(" Did you mean %s or %s?", strings.Join(names[:n-1], ", "), names[n-1])
+	}
 }
 
 func lower(c byte) byte {

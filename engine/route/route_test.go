@@ -44,13 +44,14 @@ type net struct {
 	cat    *tally.Catalog
 	made   []*fake
 	broken map[tally.ID]error // of asking for its keys
+	keys   map[tally.ID][]string
 	log    bytes.Buffer
 }
 
 // newNet makes a gateway with two providers, a and b, that both have model m at
 // a price.
 func newNet(t testing.TB) *net {
-	n := &net{t: t, broken: map[tally.ID]error{},
+	n := &net{t: t, broken: map[tally.ID]error{}, keys: map[tally.ID][]string{},
 		gateway: tally.Gateway{Meta: tally.Meta{ID: "gw_1"}, Name: "Main", Enabled: true},
 		client:  tally.Client{Meta: tally.Meta{ID: "cl_1"}, Gateway: "gw_1", Name: "Hotel Aurora"},
 	}
@@ -59,8 +60,13 @@ func newNet(t testing.TB) *net {
 	n.model("m", "a")
 	n.model("m", "b")
 	n.router = New(Options{
-		Kinds:  []providers.Kind{{Name: "fake", New: n.make}},
-		Keys:   func(id tally.ID) ([]string, error) { return []string{"key of " + string(id)}, n.broken[id] },
+		Kinds: []providers.Kind{{Name: "fake", New: n.make}},
+		Keys: func(id tally.ID) ([]string, error) {
+			if keys := n.keys[id]; keys != nil {
+				return keys, nil
+			}
+			return []string{"key of " + string(id)}, n.broken[id]
+		},
 		Logger: slog.New(slog.NewTextHandler(&n.log, nil)),
 	})
 	t.Cleanup(n.router.Close)

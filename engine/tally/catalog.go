@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/subtle"
 	"encoding/hex"
+	"iter"
 	"maps"
 	"net/netip"
 	"slices"
@@ -129,7 +130,10 @@ func NewCatalog(rev int64, entities []Entity) *Catalog {
 	c.Settings.OnLeave = cmp.Or(c.Settings.OnLeave, LeaveAuto)
 	c.Settings.VisitorMaxOutput = cmp.Or(c.Settings.VisitorMaxOutput, DefaultVisitorMaxOutput)
 	c.Settings.VisitorInFlight = cmp.Or(c.Settings.VisitorInFlight, DefaultVisitorInFlight)
-	for to, wait := range map[**time.Duration]time.Duration{&c.Settings.HoldWait: DefaultHoldWait, &c.Settings.VisitorWait: DefaultVisitorWait} {
+	for to, wait := range map[**time.Duration]time.Duration{
+		&c.Settings.HoldWait: DefaultHoldWait, &c.Settings.VisitorWait: DefaultVisitorWait,
+		&c.Settings.RetryFor: DefaultRetryFor,
+	} {
 		if *to == nil {
 			*to = &wait
 		}
@@ -213,8 +217,8 @@ func (c *Catalog) Deleted(id ID) string {
 // none; of several the latest.
 func (c *Catalog) DeletedAs(of EntityKind, name string) ID {
 	var last *Tombstone
-	for _, e := range c.entities[KindTombstone] {
-		if t := e.(*Tombstone); t.Of == of && t.Name == name && (last == nil || byCreation(t, last) > 0) {
+	for t := range c.Tombstones(of) {
+		if t.Name == name && (last == nil || byCreation(t, last) > 0) {
 			last = t
 		}
 	}
@@ -222,6 +226,17 @@ func (c *Catalog) DeletedAs(of EntityKind, name string) ID {
 		return ""
 	}
 	return last.ID
+}
+
+// Tombstones are those of one kind of things, in no order.
+func (c *Catalog) Tombstones(of EntityKind) iter.Seq[*Tombstone] {
+	return func(yield func(*Tombstone) bool) {
+		for _, e := range c.entities[KindTombstone] {
+			if t := e.(*Tombstone); t.Of == of && !yield(t) {
+				return
+			}
+		}
+	}
 }
 
 // Revocation returns what ended the access token of a name, nil if nothing has.

@@ -110,7 +110,19 @@ type Gateway struct {
 	// [MaxBodyBytes] and [DefaultVisitorBodyBytes].
 	MaxBodyBytes        int64 `json:"max_body_bytes,omitempty"`
 	VisitorMaxBodyBytes int64 `json:"visitor_max_body_bytes,omitempty"`
-	Enabled             bool  `json:"enabled"`
+	// Landing is where requests go once a budget runs low; a client may have its own.
+	Landing Landing `json:"landing,omitzero"`
+	// TryLonger asks the next provider when one refuses a prompt as too long for its model.
+	TryLonger bool `json:"try_longer,omitempty"`
+	Enabled   bool `json:"enabled"`
+}
+
+// Landing is a soft landing: once less than a share of any budget is left, another model
+// answers in the place of the one that is asked for. Budgets are limits on money and tokens
+// over more than a minute. The zero Landing does nothing.
+type Landing struct {
+	Below int    `json:"below_percent,omitempty"` // 1 to 99
+	Model string `json:"model,omitempty"`
 }
 
 // Bounds on the body of a request.
@@ -149,6 +161,7 @@ type Client struct {
 	MaxBodyBytes      int64       `json:"max_body_bytes,omitempty"`      // of a request; 0: the gateway's
 	MarkupBasisPoints int         `json:"markup_basis_points,omitempty"` // credits = cost × (1 + mark-up)
 	Session           SessionRule `json:"session,omitzero"`
+	Landing           Landing     `json:"landing,omitzero"` // in the place of the gateway's
 }
 
 // SessionMode says whether being seen again prolongs a session.
@@ -211,8 +224,11 @@ type Provider struct {
 	ChunkTimeout     time.Duration `json:"chunk_timeout_ns,omitempty"`      // between two events of a stream
 	Timeout          time.Duration `json:"timeout_ns,omitempty"`            // of a whole answer, and until a stream begins
 	MaxInFlight      int           `json:"max_in_flight,omitempty"`
-	CostBy           CostBy        `json:"cost_by,omitempty"` // "": as its kind has it
-	Enabled          bool          `json:"enabled"`
+	// Weight is its part of the callers where its neighbours in the order have one, too; 0:
+	// it has its place in the order for itself.
+	Weight  int    `json:"weight,omitempty"`
+	CostBy  CostBy `json:"cost_by,omitempty"` // "": as its kind has it
+	Enabled bool   `json:"enabled"`
 }
 
 // CostBy says whose figure is the cost where an upstream tells what it has
@@ -238,6 +254,11 @@ type Model struct {
 	MaxOutputTokens int64  `json:"max_output_tokens,omitempty"`
 	ImageTokens     int64  `json:"image_tokens,omitempty"` // the most that one picture can come to; 0: not known
 	Prices          Prices `json:"prices,omitempty"`       // empty: unpriced
+	// Caps are what the provider lets this account have of the model, as free tiers do:
+	// limits on requests and tokens, whoever asks, in UTC. MaxInFlight is how many requests
+	// at the same time; 0: no cap. A model that is at a cap is passed over.
+	Caps        []Limit `json:"caps,omitempty"`
+	MaxInFlight int     `json:"max_in_flight,omitempty"`
 	// AllowExtras lets requests use what the upstream bills beside tokens and
 	// nothing bounds: the model can then pass a limit on money.
 	AllowExtras bool      `json:"allow_extras,omitempty"`
@@ -282,7 +303,10 @@ type Settings struct {
 	// the defaults.
 	VisitorMaxOutput int64 `json:"visitor_max_output,omitempty"`
 	VisitorInFlight  int   `json:"visitor_in_flight,omitempty"`
-	RetentionDays    int   `json:"retention_days"` // of request records; 0 keeps them
+	// RetryFor is how long a request that every provider has turned away for a moment is
+	// tried again; nil means the default, 0 not at all.
+	RetryFor      *time.Duration `json:"retry_for_ns,omitempty"`
+	RetentionDays int            `json:"retention_days"` // of request records; 0 keeps them
 	// DropWords is whether nothing is kept of what upstreams say of failures; else
 	// the first words are, for [KeptDetails].
 	DropWords      bool     `json:"drop_words,omitempty"`
@@ -299,6 +323,7 @@ const (
 	LargestDefaultOutput    = 16_384 // output tokens
 	DefaultHoldWait         = 10 * time.Second
 	DefaultVisitorWait      = 2 * time.Second
+	DefaultRetryFor         = 8 * time.Second
 	DefaultVisitorMaxOutput = 2_048 // output tokens
 	DefaultVisitorInFlight  = 8
 )

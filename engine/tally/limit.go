@@ -104,6 +104,14 @@ func (l Limit) String() string {
 	return s
 }
 
+// Display writes the limit for people: "$50.00/month", "1,000 requests/day".
+func (l Limit) Display() string {
+	if l.Metric.Money() {
+		return l.Metric.Format(l.Max) + "/" + l.Window.String()
+	}
+	return l.Metric.Format(l.Max) + " " + string(l.Metric) + "/" + l.Window.String()
+}
+
 // LimitEdit is one change of a list of limits: set Limit, or remove the one of
 // its metric and window.
 type LimitEdit struct {

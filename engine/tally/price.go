@@ -10,15 +10,6 @@ import (
 	"time"
 )
 
-// Piece is what is priced by the piece, beside tokens. The names are the price
-// book's; those below are metered.
-type Piece string
-
-// The units that are metered.
-const (
-	Search Piece = "search" // a web search, a source or a result, whichever the upstream bills
-)
-
 // Tier is a way of being served that has prices of its own; "" is the plain one.
 type Tier string
 
@@ -79,8 +70,22 @@ func (p *Price) Rate(c Class) **NanoUSD {
 		&p.Output, &p.Reasoning, &p.AudioOutput, &p.ImageOutput}[c]
 }
 
-// Priced reports whether the row prices tokens, so that it can stand alone.
-func (p *Price) Priced() bool { return p.Input != nil || p.Output != nil }
+// Priced reports whether the row prices tokens, or a piece that requests are billed by
+// alone, so that it can stand alone.
+func (p *Price) Priced() bool {
+	if p.PricesTokens() {
+		return true
+	}
+	for piece := range p.Pieces {
+		if piece.alone() {
+			return true
+		}
+	}
+	return false
+}
+
+// PricesTokens reports whether the row prices tokens.
+func (p *Price) PricesTokens() bool { return p.Input != nil || p.Output != nil }
 
 // In reports whether the row holds at an instant: between its From and Until, and in its
 // hours.
@@ -149,22 +154,13 @@ func (q *Quote) ID() ID {
 	return q.Row.ID
 }
 
-// Each is what a piece costs, and false if the row has no price for it.
-func (q *Quote) Each(u Piece) (NanoUSD, bool) {
-	if q.Row == nil {
-		return 0, false
-	}
-	n, ok := q.Row.Pieces[u]
-	return n, ok
-}
-
 // Has reports whether the row, or the plain row it is a tier of, names a rate of
 // its own for a class.
 func (q *Quote) Has(c Class) bool { return q.Row != nil && *q.Row.Rate(c) != nil }
 
 // PriceAt resolves the plain rates in force at an instant for a prompt of so many
-// tokens; ok is false if no price with an input or output rate is in force: the
-// model is unpriced.
+// tokens; ok is false if no price is in force: the model is unpriced. A price may be one
+// by the piece alone, and its rates 0 then: [Price.PricesTokens].
 func PriceAt(prices []Price, at time.Time, promptTokens int64) (rates Rates, ok bool) {
 	q := QuoteAt(prices, at, "", promptTokens)
 	return q.Rates, q.Row != nil
@@ -353,10 +349,4 @@ func (r Rates) Cost(t Tokens) NanoUSD {
 		}
 	}
 	return NanoUSD(AddSat(divUp(hi, lo, 1_000_000), int64(r.Request)))
-}
-
-// CostOf prices the searches of a request at the row's price.
-func (q *Quote) CostOf(searches int64) NanoUSD {
-	each, _ := q.Each(Search)
-	return NanoUSD(mulDivUp(max(searches, 0), int64(each), 1))
 }

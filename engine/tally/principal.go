@@ -23,6 +23,15 @@ type Principal struct {
 	Origin  string
 }
 
+// Landing is the rule that the owner has made for when a budget runs low: the client's own,
+// or else the gateway's.
+func (p *Principal) Landing() Landing {
+	if c := p.Client; c != nil && c.Landing != (Landing{}) {
+		return c.Landing
+	}
+	return p.Gateway.Landing
+}
+
 // Who names the principal for people: by what its owner can find and change.
 func (p *Principal) Who() string {
 	switch {
@@ -43,6 +52,8 @@ type Refusal struct {
 	Code    string
 	Message string
 	Param   string
+	// Details are members of a JSON object that some dialects tell beside, "" for none.
+	Details string
 	// RetryAfter is sent in whole seconds, rounded up; 0 sends none.
 	RetryAfter time.Duration
 	// Final tells official SDKs not to retry: it would only be refused again.
@@ -95,6 +106,7 @@ const (
 	CodeProviderDown     = "provider_unreachable"
 	CodeProviderTimeout  = "provider_timeout"
 	CodeProviderBusy     = "provider_busy"
+	CodeProviderCap      = "provider_cap" // every provider is at a cap of its model
 	CodeProviderError    = "provider_error"
 	CodeRefusedUpstream  = "refused_by_provider"
 	CodeProviderQuota    = "provider_quota"

@@ -37,22 +37,28 @@ const (
 
 // Attempt is one call of a request that was sent to an upstream.
 type Attempt struct {
-	Provider ID      `json:"provider"`
-	Upstream string  `json:"upstream,omitempty"` // the model as it was asked
-	Price    ID      `json:"price,omitempty"`    // the row it was priced by
-	Basis    Basis   `json:"basis,omitempty"`    // of its tokens; "" if it is proven to have cost nothing
-	Tokens   Tokens  `json:"tokens"`
-	Searches int64   `json:"searches,omitempty"`
-	Cost     NanoUSD `json:"cost_nano_usd"`
-	Status   int     `json:"status,omitempty"` // the upstream's, 0 without an answer
-	Cause    string  `json:"cause,omitempty"`  // why it failed, a code; "" if it answered
-	Code     string  `json:"code,omitempty"`   // the upstream's own code of the error, or its type
+	Provider ID     `json:"provider"`
+	Upstream string `json:"upstream,omitempty"` // the model as it was asked
+	Price    ID     `json:"price,omitempty"`    // the row it was priced by
+	Basis    Basis  `json:"basis,omitempty"`    // of its tokens; "" if it is proven to have cost nothing
+	Tokens   Tokens `json:"tokens"`
+	// Pieces is how many of Piece it is billed for beside tokens.
+	Piece  Piece   `json:"piece,omitempty"`
+	Pieces int64   `json:"pieces,omitempty"`
+	Cost   NanoUSD `json:"cost_nano_usd"`
+	Saved  NanoUSD `json:"saved_nano_usd,omitempty"` // by the upstream's cache; see [Record.Saved]
+	Status int     `json:"status,omitempty"`         // the upstream's, 0 without an answer
+	Cause  string  `json:"cause,omitempty"`          // why it failed, a code; "" if it answered
+	Code   string  `json:"code,omitempty"`           // the upstream's own code of the error, or its type
 	// Detail says what went wrong: the upstream's words, in quotes, or ours. They may
 	// quote a prompt, so a store keeps them apart from the record, and forgets them
 	// first ([KeptDetails]).
 	Detail string `json:"detail,omitempty"`
 	// Request is how the upstream calls the call; "" if it does not say.
 	Request string `json:"request,omitempty"`
+	// Key is which of the provider's API keys was used, by its place from 1 on; 0 if it is
+	// not known.
+	Key int `json:"key,omitempty"`
 	// Took is from its start to its end.
 	Took time.Duration `json:"took_ns,omitempty"`
 }
@@ -140,15 +146,21 @@ type Record struct {
 	Attempts    int       `json:"attempts,omitempty"`
 	// Tries are the attempts in their order, if one of them failed. What they used
 	// and cost is in Tokens and Cost.
-	Tries    []Attempt `json:"tries,omitempty"`
-	Status   int       `json:"status"` // HTTP status the client got; 499 if it left before one was sent
-	Outcome  Outcome   `json:"outcome"`
-	Stream   bool      `json:"stream"`
-	Basis    Basis     `json:"basis,omitempty"`
-	Tokens   Tokens    `json:"tokens"`
-	Searches int64     `json:"searches,omitempty"` // that cost by the piece
-	Cost     NanoUSD   `json:"cost_nano_usd"`
-	Credits  NanoUSD   `json:"credits_nano_usd"`
+	Tries   []Attempt `json:"tries,omitempty"`
+	Status  int       `json:"status"` // HTTP status the client got; 499 if it left before one was sent
+	Outcome Outcome   `json:"outcome"`
+	Stream  bool      `json:"stream"`
+	Basis   Basis     `json:"basis,omitempty"`
+	Tokens  Tokens    `json:"tokens"`
+	// Pieces is how many of Piece it is billed for beside tokens: searches, images, characters, seconds.
+	Piece   Piece   `json:"piece,omitempty"`
+	Pieces  int64   `json:"pieces,omitempty"`
+	Cost    NanoUSD `json:"cost_nano_usd"`
+	Credits NanoUSD `json:"credits_nano_usd"`
+	// Saved is what the upstream's cache of prompts has saved: what its tokens would have
+	// cost as plain ones, less what they have cost. It is below zero where more was written
+	// into the cache than read.
+	Saved NanoUSD `json:"saved_nano_usd,omitempty"`
 	// Billed is what the upstream itself says it has charged, nil if it says
 	// nothing; Listed is then what our prices come to. Which of them is the cost
 	// is the provider's setting.
@@ -157,9 +169,12 @@ type Record struct {
 	// Price is the row that the answer was priced by; Tier the one that the caller
 	// asked to be served by; Answered the model that the upstream says has
 	// answered, if that is not the one it was asked for.
-	Price     ID            `json:"price,omitempty"`
-	Tier      Tier          `json:"tier,omitempty"`
-	Answered  string        `json:"answered,omitempty"`
+	Price    ID     `json:"price,omitempty"`
+	Tier     Tier   `json:"tier,omitempty"`
+	Answered string `json:"answered,omitempty"`
+	// Asked is the model that the client asked for, if the owner's rule has put Model in its
+	// place ([Landing]).
+	Asked     string        `json:"asked,omitempty"`
 	Waited    time.Duration `json:"waited_ns,omitempty"` // for room, before it was admitted
 	FirstByte time.Duration `json:"first_byte_ns"`
 	Total     time.Duration `json:"total_ns"`

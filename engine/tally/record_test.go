@@ -184,7 +184,7 @@ func TestFamilies(t *testing.T) {
 		ByTotal: {}, ByGateway: {"gw"}, ByClient: {"cl"}, ByKey: {"ke"}, ByModel: {"m"}, ByProvider: {"pr"}, ByToken: {"to"},
 		ByClientModel: {"cl", "m"}, ByClientStatus: {"cl", "429"}, ByClientCode: {"cl", "cost_limit"}, ByGatewayCode: {"gw", "cost_limit"},
 		ByGatewayCountry: {"gw", "PT"}, ByTokenCode: {"to", "cost_limit"}, ByTokenCountry: {"to", "PT"}, ByUpstream: {"up"},
-		ByLimit: {"client/cl", "cost m2026-11-01"},
+		ByLimit: {"client/cl", "cost m2026-11-01"}, ByProviderModel: {"pr", "m"},
 	}
 	if len(want) != len(Families) {
 		t.Errorf("%d families, want %d", len(Families), len(want))
@@ -209,7 +209,7 @@ func TestFamilies(t *testing.T) {
 		if code < 100 || code > 999 {
 			want = ""
 		}
-		if got := statusText(code); got != want {
+		if got := StatusText(code); got != want {
 			t.Errorf("status %d is written %q", code, got)
 		}
 	}
@@ -242,7 +242,7 @@ func TestSubjects(t *testing.T) {
 // never changed.
 func TestPositionsOnDisk(t *testing.T) {
 	families := []Family{"total", "gateway", "client", "key", "model", "provider", "token", "client_model", "client_status", "client_code",
-		"gateway_code", "gateway_country", "token_code", "token_country", "upstream", "failure", "limit"}
+		"gateway_code", "gateway_country", "token_code", "token_country", "upstream", "failure", "limit", "provider_model"}
 	if !slices.Equal(Families, families) {
 		t.Errorf("families are %v", Families)
 	}
@@ -260,7 +260,7 @@ func TestPositionsOnDisk(t *testing.T) {
 	}
 	if want := (Sums{Requests: 1, Refused: 2, Errors: 3, Sessions: 4, Cost: 10, Credits: 11, FirstByte: 12, Total: 13,
 		Tokens:    Tokens{Input: 5, CachedInput: 6, CacheWrite: 7, Output: 8, Reasoning: 9, CacheWriteLong: 14, AudioInput: 15, ImageInput: 16, AudioOutput: 17, ImageOutput: 18},
-		Uncounted: 19, Cut: 20, Waited: 21, Waiting: 22, Billed: 23, Listed: 24}); s != want {
+		Uncounted: 19, Cut: 20, Waited: 21, Waiting: 22, Billed: 23, Listed: 24, Saved: 25}); s != want {
 		t.Errorf("figures are %+v", s)
 	}
 	if k := TokensOf([...]int64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}); k != (Tokens{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}) || ClassImageOutput != 9 {

@@ -62,11 +62,12 @@ type Sums struct {
 	// come to for the same requests.
 	Billed  NanoUSD               `json:"billed_nano_usd,omitempty"`
 	Listed  NanoUSD               `json:"listed_nano_usd,omitempty"`
+	Saved   NanoUSD               `json:"saved_nano_usd,omitempty"` // by caches of prompts
 	Latency [LatencyBuckets]int64 `json:"latency"`
 }
 
 // NumFigures is how many figures a row has beside the latencies.
-const NumFigures = 24
+const NumFigures = 25
 
 // Figures are the places of a row's figures beside the latencies. Their order is
 // kept on disk: new ones go to the end.
@@ -77,7 +78,7 @@ func (s *Sums) Figures() [NumFigures]*int64 {
 		&t.Input, &t.CachedInput, &t.CacheWrite, &t.Output, &t.Reasoning,
 		(*int64)(&s.Cost), (*int64)(&s.Credits), (*int64)(&s.FirstByte), (*int64)(&s.Total),
 		&t.CacheWriteLong, &t.AudioInput, &t.ImageInput, &t.AudioOutput, &t.ImageOutput,
-		&s.Uncounted, &s.Cut, &s.Waited, (*int64)(&s.Waiting), (*int64)(&s.Billed), (*int64)(&s.Listed),
+		&s.Uncounted, &s.Cut, &s.Waited, (*int64)(&s.Waiting), (*int64)(&s.Billed), (*int64)(&s.Listed), (*int64)(&s.Saved),
 	}
 }
 
@@ -110,6 +111,7 @@ func (s *Sums) Count(r *Record) {
 	s.Tokens = s.Tokens.Add(r.Tokens)
 	add(&s.Cost, r.Cost)
 	add(&s.Credits, r.Credits)
+	add(&s.Saved, r.Saved)
 	if r.Billed != nil {
 		add(&s.Billed, *r.Billed)
 		add(&s.Listed, r.Listed)
@@ -198,12 +200,16 @@ const (
 	// ByLimit counts refusals by limits that were used up, by whose they are and by which
 	// of them in which period, as [Record.UsedUp] has it.
 	ByLimit Family = "limit"
+	// ByProviderModel is what each provider's model answered. Requests that no provider
+	// was asked for are in none of its rows.
+	ByProviderModel Family = "provider_model"
 )
 
 // Families lists all families. The position of one is part of its keys on disk:
 // new ones go to the end.
 var Families = []Family{ByTotal, ByGateway, ByClient, ByKey, ByModel, ByProvider, ByToken, ByClientModel,
-	ByClientStatus, ByClientCode, ByGatewayCode, ByGatewayCountry, ByTokenCode, ByTokenCountry, ByUpstream, ByFailure, ByLimit}
+	ByClientStatus, ByClientCode, ByGatewayCode, ByGatewayCountry, ByTokenCode, ByTokenCountry, ByUpstream, ByFailure,
+	ByLimit, ByProviderModel}
 
 // Dim is a value of a family; single families leave the second part empty.
 type Dim [2]string
@@ -244,8 +250,10 @@ func (f Family) dim(r *Record) (Dim, bool) {
 		return one(r.Token)
 	case ByClientModel:
 		return two(string(r.Client), r.Model)
+	case ByProviderModel:
+		return two(string(r.Provider), r.Model)
 	case ByClientStatus:
-		return two(string(r.Client), statusText(r.Status))
+		return two(string(r.Client), StatusText(r.Status))
 	case ByClientCode:
 		return two(string(r.Client), r.Code)
 	case ByGatewayCode:
@@ -264,8 +272,9 @@ func (f Family) dim(r *Record) (Dim, bool) {
 	return Dim{}, false
 }
 
-// statusText avoids an allocation for a status code.
-func statusText(code int) string {
+// StatusText writes an HTTP status, "" for what is none, and allocates nothing for the
+// usual one.
+func StatusText(code int) string {
 	if code == 200 {
 		return "200"
 	}

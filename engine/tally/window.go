@@ -81,6 +81,18 @@ type Period struct {
 	End   time.Time `json:"end"`
 }
 
+// Civil writes an instant for people of a zone, which it names: "2026-12-01 00:00
+// (Europe/Lisbon)"; by its distance from UTC where the machine does not tell its name:
+// "2026-12-01 00:00 (UTC+01:00)".
+func Civil(t time.Time, zone *time.Location) string {
+	t = t.In(zone)
+	name := zone.String()
+	if zone == time.Local {
+		name = strings.TrimSuffix("UTC"+t.Format("-07:00"), "+00:00")
+	}
+	return t.Format("2006-01-02 15:04") + " (" + name + ")"
+}
+
 // Never is the end of a window that does not reset.
 var Never = time.Unix(253402300799, 0).UTC() // 9999-12-31T23:59:59Z
 

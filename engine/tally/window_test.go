@@ -357,3 +357,18 @@ func TestSteadyCatchesUp(t *testing.T) {
 		t.Errorf("it is %v, and %v by the wall", now, wall)
 	}
 }
+
+// The machine's own zone has no name that says anything to others.
+func TestCivilNamesItsZone(t *testing.T) {
+	lisbon, err := time.LoadLocation("Europe/Lisbon")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	if got := Civil(at, lisbon); got != "2026-07-01 13:00 (Europe/Lisbon)" {
+		t.Error(got)
+	}
+	if got := Civil(at, time.Local); !strings.Contains(got, "(UTC") {
+		t.Error(got)
+	}
+}

@@ -10,8 +10,8 @@ import (
 	"tallygate/providers/transport"
 )
 
-// codingError says that an answer is compressed in a way that is not known, though none
-// was asked for.
+// codingError says that an answer is compressed in a way that is not known, though no
+// compression was asked for.
 func (p *Provider) codingError(res *transport.Response) *providers.UpstreamError {
 	if providers.HoldsKey([]byte(res.Encoding), p.keys) {
 		res.Encoding = providers.KeyMark
@@ -20,8 +20,8 @@ func (p *Provider) codingError(res *transport.Response) *providers.UpstreamError
 		Err: fmt.Errorf("the answer is compressed with %.40q, which was not asked for; known are %s", res.Encoding, coding.Names)}
 }
 
-// decode makes an answer that was compressed, though that was not asked for, one that
-// was not. What comes out is bounded by those who read it.
+// decode unpacks an answer that was compressed though no compression was asked for. What
+// comes out is bounded by those who read it.
 func decode(res *transport.Response) {
 	if coding.IsNone(res.Encoding) {
 		res.Encoding = ""
@@ -50,11 +50,11 @@ func (d *decoded) Read(p []byte) (int, error) {
 
 // Close implements providers.Source.
 func (d *decoded) Close() error {
-	d.from.Close() // it has nothing to say
+	d.from.Close() // its error says nothing
 	return d.Source.Close()
 }
 
-// unpacked is the body of an answer that was compressed, which its errors say.
+// unpacked is the body of an answer that was compressed. Its errors say so.
 type unpacked struct {
 	providers.Body
 	coding string

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,12 +16,12 @@ import (
 
 const (
 	maxRefusal = 64 << 10 // bytes that are kept of a refusal's body
-	maxPage    = 8 << 10  // and of a web page, for its title
-	// pagePatience is how long that is waited for.
+	maxPage    = 8 << 10  // bytes that are kept of a web page, for its title
+	// pagePatience is how long the title of a web page is waited for.
 	pagePatience = time.Second
 )
 
-// refusal reads an answer that is none, closes it and says what it means.
+// refusal reads a response that does not answer, closes it and says what it means.
 func (p *Provider) refusal(res *transport.Response) error {
 	defer res.Body.Close() // what matters of it was read
 	e := &providers.UpstreamError{Status: res.Status, RetryAfter: retryAfter(res.RetryAfter, time.Now()), Free: providers.FreeStatus(res.Status), RequestID: p.requestID(res)}
@@ -43,6 +44,9 @@ func (p *Provider) refusal(res *transport.Response) error {
 	} else {
 		e.Said = providers.ReportOf(body)
 	}
+	if up == nil && len(body) < maxRefusal && json.Valid(body) && !providers.HoldsKey(body, p.keys) {
+		e.Body = body
+	}
 	e.Words = providers.WordsOf(body, p.keys...)
 	e.Fault = faultOf(res.Status, &e.Words, page)
 	switch {
@@ -59,8 +63,8 @@ var errCalledPage = errors.New("the answer is called a web page (text/html) and 
 
 var errNoAPI = errors.New("no API has answered at this address: look whether the base URL is right, which most often ends in /v1")
 
-// faultOf is [providers.FaultOf], which must not take the title of a page for words
-// about what was asked.
+// faultOf is [providers.FaultOf], but does not take the title of a web page for words about
+// what was asked.
 func faultOf(status int, w *providers.Words, page bool) providers.Fault {
 	if page {
 		w = &providers.Words{}
@@ -86,7 +90,7 @@ func (p *Provider) check(res *transport.Response) error {
 		res.Body.SetReadDeadline(time.Now().Add(pagePatience))
 		text, _ := io.ReadAll(io.LimitReader(res.Body, maxPage)) // what has come says enough
 		err = &providers.UpstreamError{Fault: providers.BadAnswer, Free: true, Words: providers.WordsOf(text, p.keys...), Err: providers.ErrPage}
-		if !providers.IsPage(text) { // it may be anything, also what a model has written
+		if !providers.IsPage(text) { // the text may be anything, also what a model has written
 			err = &providers.UpstreamError{Fault: providers.BadAnswer, Err: errCalledPage}
 		}
 	default:
@@ -104,7 +108,8 @@ func isType(contentType, is string) bool {
 
 const webPage = "text/html"
 
-// requestID is how the upstream calls a request, unless it says our key, or part of it.
+// requestID is how the upstream calls a request, unless the name holds our key, or part of
+// it.
 func (p *Provider) requestID(res *transport.Response) string {
 	if providers.HoldsKey([]byte(res.RequestID), p.keys) {
 		return ""

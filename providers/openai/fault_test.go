@@ -115,8 +115,8 @@ func TestRequestID(t *testing.T) {
 	}
 }
 
-// Where nothing of an API answers, the owner reads what to look at; and no key that an
-// upstream has put into a field of the head.
+// Where no API answers, the owner reads what to look at, but no key that an upstream has
+// put into a field of the head.
 func TestWhatIsWrongWithTheHead(t *testing.T) {
 	for _, x := range []struct {
 		status         int

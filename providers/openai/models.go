@@ -10,6 +10,7 @@ import (
 
 	"tallygate/engine/tally"
 	"tallygate/providers"
+	"tallygate/providers/dialect"
 	"tallygate/providers/transport"
 )
 
@@ -27,14 +28,28 @@ var (
 // Models implements providers.Provider.
 func (p *Provider) Models(ctx context.Context) ([]providers.ModelInfo, error) {
 	until := time.Now().Add(p.timeout)
-	res, err := p.withKeys(ctx, &transport.Request{
+	r := transport.Request{
 		Method: http.MethodGet, Path: "/models", Wait: p.wait(false),
-		Fields: []transport.Field{{Name: "Accept", Value: "application/json"}, {}},
-	})
+		Fields: []transport.Field{{Name: "Accept", Value: "application/json"}},
+	}
+	if p.kind.Dialects != nil && p.kind.Dialects[0] == dialect.Messages {
+		r.Path = "/models?limit=1000" // all on one page
+		r.Fields = append(r.Fields, transport.Field{Name: versionField, Value: anthropicVersion})
+	}
+	r.Fields = append(r.Fields, transport.Field{}) // for the key
+	var res *transport.Response
+	var err error
+	fields := r.Fields
+	for key := range p.authorization {
+		r.Fields = fields
+		if res, err = p.withKey(ctx, &r, key); !aboutKey(err) {
+			break
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	defer res.Body.Close() // it was read, or it failed
+	defer res.Body.Close() // the body was read, or reading it failed
 	if err := p.check(res); err != nil {
 		return nil, err
 	}
@@ -53,8 +68,8 @@ func (p *Provider) Models(ctx context.Context) ([]providers.ModelInfo, error) {
 	return models, nil
 }
 
-// listed is a model as upstreams list it. Figures are read as they are written:
-// some put them in quotes, and prices must not pass through a float.
+// listed is a model as upstreams list it. Figures are read as they are written, since some
+// upstreams put them in quotes and prices must not pass through a float.
 type listed struct {
 	ID   string `json:"id"`
 	Name string `json:"name"` // Ollama's own list has no id
@@ -119,7 +134,7 @@ func parseModels(b []byte) ([]providers.ModelInfo, error) {
 	for _, raw := range list {
 		var m listed
 		if json.Unmarshal(raw, &m) != nil {
-			continue // of a shape of its own; the others may be usable
+			continue // an entry of a shape of its own; the others may be usable
 		}
 		if m.ID == "" {
 			m.ID = m.Name
@@ -140,7 +155,7 @@ func parseModels(b []byte) ([]providers.ModelInfo, error) {
 	return models, nil
 }
 
-// firstOf is the first count that is one.
+// firstOf is the first of the figures that is a count.
 func firstOf(figures ...figure) int64 {
 	for _, f := range figures {
 		if n := f.tokens(); n > 0 {

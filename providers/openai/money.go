@@ -30,8 +30,8 @@ const (
 	perCall    = 9
 )
 
-// prices reads a price; none if it is not there. A figure that cannot be charged
-// spoils the whole, and the problem says which: OpenRouter's routers have -1.
+// prices reads a price; none if there is none. A figure that cannot be charged spoils the
+// whole price, and the problem says which figure it is: OpenRouter's routers have -1.
 func prices(raw json.RawMessage) (list []tally.Price, problem string) {
 	var p pricing
 	if len(raw) == 0 || json.Unmarshal(raw, &p) != nil {
@@ -86,7 +86,7 @@ func prices(raw json.RawMessage) (list []tally.Price, problem string) {
 // told reports whether a figure is there at all.
 func (f figure) told() bool { return f != "" && f != "null" }
 
-// money reads an amount that was told, or says why it is none that can be charged.
+// money reads an amount that was told, or says why the amount cannot be charged.
 func money(f figure, places int) (n tally.NanoUSD, problem string) {
 	read, _, ok := providers.ParseDecimal(f, places)
 	switch n = tally.NanoUSD(read); {

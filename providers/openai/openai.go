@@ -1,8 +1,8 @@
-// Package openai talks to upstreams that speak OpenAI's dialect: OpenAI and
-// the many that copy it, told apart by base URL and a few habits.
+// Package openai talks to upstreams that speak one of OpenAI's dialects or Anthropic's:
+// OpenAI, the many that copy it, and Anthropic, told apart by base URL and a few habits.
 //
 // A [Provider] rewrites a request (package providers does the splicing), sends
-// it with one of its API keys (send.go), sorts what comes back into answers and
+// it with an API key (send.go), sorts what comes back into answers and
 // faults (fault.go), learns from refusals how a model wants to be asked (ways.go),
 // and reads lists of models in the shapes that upstreams have given them (models.go,
 // money.go). The habits are in kinds.go; the connection is package transport's.
@@ -14,11 +14,11 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"tallygate/engine/tally"
 	"tallygate/providers"
+	"tallygate/providers/dialect"
 	"tallygate/providers/transport"
 )
 
@@ -38,12 +38,11 @@ type Provider struct {
 	impatient bool // chunk is the owner's, and bounds the silence of a model that thinks as well
 	timeout   time.Duration
 
-	keys          []string      // the API keys
-	authorization []string      // one per API key, in order; "" for none
-	current       atomic.Uint32 // the key that is used first
-	ways          sync.Map      // what was learned: way by the upstream's name of the model
-	bodies        sync.Pool     // of *[]byte: requests as they are sent
-	plain, stream http.Header   // of all replies
+	keys          []string    // the API keys
+	authorization []string    // what stands in the header for each of them, in order; "" for none
+	ways          sync.Map    // what was learned: way by the upstream's name of the model
+	bodies        sync.Pool   // of *[]byte: requests as they are sent
+	plain, stream http.Header // of all replies
 }
 
 // New makes a provider of any of the [Kinds].
@@ -55,7 +54,7 @@ func open(cfg providers.Config, by func(transport.Options) (transport.Transport,
 	if err != nil {
 		return nil, err
 	}
-	authorization, err := authorizations(cfg.APIKeys)
+	authorization, keys, err := authorizations(cfg.APIKeys, kind)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +70,7 @@ func open(cfg providers.Config, by func(transport.Options) (transport.Transport,
 		return nil, err
 	}
 	return &Provider{
-		kind: kind, transport: t, keys: keysIn(authorization), authorization: authorization,
+		kind: kind, transport: t, keys: keys, authorization: authorization,
 		firstByte: cfg.Provider.FirstByteTimeout,
 		chunk:     cmp.Or(cfg.Provider.ChunkTimeout, defaultChunk),
 		impatient: cfg.Provider.ChunkTimeout > 0,
@@ -82,33 +81,27 @@ func open(cfg providers.Config, by func(transport.Options) (transport.Transport,
 	}, nil
 }
 
-// authorizations are the header values for API keys. A key that cannot stand in
-// a header is refused here, where it can be said without showing it.
-func authorizations(keys []string) ([]string, error) {
-	var all []string
-	for _, k := range keys {
+// authorizations are the header values for API keys. A key that cannot stand in a header is
+// refused here, where the error can say so without showing the key.
+func authorizations(apiKeys []string, kind *preset) (all, keys []string, err error) {
+	before := "Bearer "
+	if kind.keyField != "" {
+		before = ""
+	}
+	for _, k := range apiKeys {
 		if k = strings.TrimSpace(k); k == "" {
 			continue
 		}
 		if strings.IndexFunc(k, func(r rune) bool { return r <= ' ' || r >= 0x7f }) >= 0 {
-			return nil, tally.Errorf(tally.Invalid, "an API key contains a space or a character that no API key has").WithHint("copy it again, without line breaks")
+			return nil, nil, tally.Errorf(tally.Invalid, "an API key contains a space or a character that no API key has").
+				WithHint("copy it again, without line breaks")
 		}
-		all = append(all, "Bearer "+k)
+		all, keys = append(all, before+k), append(keys, k)
 	}
 	if all == nil {
 		all = []string{""}
 	}
-	return all, nil
-}
-
-// keysIn are the API keys in header values.
-func keysIn(authorization []string) (keys []string) {
-	for _, value := range authorization {
-		if key := strings.TrimPrefix(value, "Bearer "); key != "" {
-			keys = append(keys, key)
-		}
-	}
-	return keys
+	return all, keys, nil
 }
 
 // keptBody is the largest buffer that is kept for the next request.
@@ -116,12 +109,16 @@ const keptBody = 256 << 10
 
 // Do implements providers.Provider.
 func (p *Provider) Do(ctx context.Context, c providers.Call) (*providers.Reply, error) {
+	if c.Media != nil {
+		return p.pass(ctx, c)
+	}
 	began := time.Now()
 	buf := p.bodies.Get().(*[]byte)
 	first := p.wayOf(c.Model)
-	asked, again := first, true
+	asked, again := first, false
 	var res *transport.Response
-	var err error
+	err := p.lacks(c)
+	again = err == nil
 	for again {
 		*buf = c.Envelope.Rewrite((*buf)[:0], p.edits(c, asked))
 		if res, err = p.send(ctx, c, *buf); err == nil {
@@ -132,10 +129,7 @@ func (p *Provider) Do(ctx context.Context, c providers.Call) (*providers.Reply, 
 	if err == nil && asked != first {
 		p.ways.Store(c.Model, asked)
 	}
-	if cap(*buf) > keptBody {
-		*buf = nil
-	}
-	p.bodies.Put(buf)
+	p.keep(buf)
 	if err != nil {
 		return nil, err
 	}
@@ -147,19 +141,36 @@ func (p *Provider) Do(ctx context.Context, c providers.Call) (*providers.Reply, 
 	if c.Stream {
 		reply.Header, reply.Stream = p.stream, true
 	}
+	return unpack(reply, res), nil
+}
+
+// keep keeps the buffer of a body for the next request.
+func (p *Provider) keep(buf *[]byte) {
+	if cap(*buf) > keptBody {
+		*buf = nil
+	}
+	p.bodies.Put(buf)
+}
+
+// unpack lets the errors of an answer that came compressed say so.
+func unpack(reply *providers.Reply, res *transport.Response) *providers.Reply {
 	if d, ok := res.Body.(*decoded); ok {
 		reply.Body = &unpacked{reply.Body, d.coding}
 	}
-	return reply, nil
+	return reply
 }
 
 // body reads the body of an answer.
 func (p *Provider) body(c providers.Call, res *transport.Response, began time.Time) providers.Body {
 	returned := c.Envelope.Returned(c.Endpoint)
-	whole := providers.WholeOptions{Length: res.Length, Until: began.Add(p.timeout), Choices: returned, Keys: p.keys}
+	in := speaks(c.Envelope.Dialect)
+	whole := providers.WholeOptions{
+		Dialect: in, Length: res.Length, Until: began.Add(p.timeout), Choices: returned, Keys: p.keys,
+	}
 	if c.Stream {
 		options := providers.StreamOptions{
-			KeepUsage: c.KeepUsage, OnlyJSON: c.OnlyJSON, Keys: p.keys, Choices: returned, ChunkTimeout: p.chunk, MaxBytes: longest(c), Until: began.Add(max(p.timeout, longestStream)),
+			Dialect: in, KeepUsage: c.KeepUsage || in != nil, OnlyJSON: c.OnlyJSON, Keys: p.keys, Choices: returned,
+			ChunkTimeout: p.chunk, MaxBytes: longest(c), Until: began.Add(max(p.timeout, longestStream)),
 		}
 		if !p.impatient {
 			options.Thinking = began.Add(p.timeout)
@@ -184,9 +195,13 @@ func (p *Provider) edits(c providers.Call, asked way) providers.Edits {
 	e := providers.Edits{
 		Model: c.Model, Stream: c.Stream, MaxOutput: c.MaxOutput, BoundExtras: c.BoundExtras,
 		MaxField: providers.FieldMaxTokens, OnlyMaxField: !p.kind.both,
-		IncludeUsage:      c.Stream && !p.kind.noStreamOptions && !asked.silent,
-		DropStreamOptions: p.kind.noStreamOptions,
 	}
+	if c.Envelope.Dialect != dialect.Chat {
+		e.OnlyMaxField = true
+		return e
+	}
+	e.IncludeUsage = c.Stream && !p.kind.noStreamOptions && !asked.silent
+	e.DropStreamOptions = p.kind.noStreamOptions
 	if p.kind.completionTokens && c.Endpoint == providers.Chat {
 		e.MaxField = providers.FieldMaxCompletion
 	}
@@ -199,22 +214,25 @@ func (p *Provider) edits(c providers.Call, asked way) providers.Edits {
 	return e
 }
 
-// What a stream may come to at most: an upstream that goes on for ever says
-// nothing that anybody asked for. A token with all its log probabilities takes
-// about four thousand bytes.
+// The bounds on a stream stop an upstream that goes on for ever. A token with all its log
+// probabilities takes about four thousand bytes.
 const (
 	longestStream = time.Hour
 	bytesPerToken = 8 << 10
 	bytesBesides  = 1 << 20
 )
 
-// longest bounds the bytes of a stream by the output that was asked for; 0 is no
-// bound, where the output has none.
+// longest bounds the bytes of a stream by the output that was asked for; 0 is no bound, for
+// output that has none.
 func longest(c providers.Call) int64 {
 	if c.MaxOutput <= 0 {
 		return 0
 	}
-	return bytesBesides + bytesPerToken*min(c.MaxOutput, tally.MaxTokens)*c.Envelope.Written(c.Endpoint)
+	repeated := int64(0)
+	if c.Envelope.Dialect == dialect.Responses { // whose events repeat much of the request
+		repeated = 4 * int64(len(c.Envelope.Raw))
+	}
+	return bytesBesides + repeated + bytesPerToken*min(c.MaxOutput, tally.MaxTokens)*c.Envelope.Written(c.Endpoint)
 }
 
 const eventStream = "text/event-stream"

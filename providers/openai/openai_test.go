@@ -42,7 +42,7 @@ func startUpstream(t testing.TB, handle http.HandlerFunc) *upstream {
 	return u
 }
 
-// sent returns the keys it was asked with since the last time, and the last
+// sent returns the keys that the upstream was asked with since the last time, and the last
 // body.
 func (u *upstream) sent() ([]string, []byte) {
 	u.mu.Lock()
@@ -52,7 +52,7 @@ func (u *upstream) sent() ([]string, []byte) {
 	return keys, u.body
 }
 
-// provider makes one for an upstream.
+// provider makes a provider for an upstream.
 func (u *upstream) provider(t testing.TB, kind tally.ProviderKind, keys ...string) providers.Provider {
 	t.Helper()
 	p, err := New(providers.Config{APIKeys: keys, Provider: &tally.Provider{ProviderKind: kind, BaseURL: u.URL + "/v1"}})
@@ -106,9 +106,8 @@ func TestKeys(t *testing.T) {
 		io.WriteString(w, hello)
 	})
 	p := u.provider(t, "openai", "k1", " k2\n", "k3", "")
-	step := func(name string, wantErr providers.Fault, want ...string) {
+	check := func(name string, err error, wantErr providers.Fault, want ...string) {
 		t.Helper()
-		_, err := ask(t, p, callOf(t, providers.Chat, `{}`))
 		keys, _ := u.sent()
 		for i := range want {
 			want[i] = "Bearer " + want[i]
@@ -117,19 +116,20 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%s: asked with %q, want %q; %v, want %q", name, keys, want, err, wantErr)
 		}
 	}
-	step("the first key is used", "", "k1")
-	refused["Bearer k1"] = 401
-	step("a key that is refused is skipped", "", "k1", "k2")
-	step("and from then on", "", "k2")
-	refused["Bearer k2"] = 429
-	step("as is one that is used up", "", "k2", "k3")
+	refused["Bearer k2"] = 401
+	for key, want := range []string{"k1", "k2", "k3"} {
+		c := callOf(t, providers.Chat, `{}`)
+		c.Key = key
+		_, err := ask(t, p, c)
+		check("the key that the call names is used, and no other", err, map[string]providers.Fault{"k2": providers.BadKey}[want], want)
+	}
+	models := func() error { _, err := p.Models(t.Context()); return err }
+	refused["Bearer k1"] = 429
+	check("a list is asked for with each key in turn", models(), providers.BadAnswer, "k1", "k2", "k3")
 	refused["Bearer k3"] = 402
-	delete(refused, "Bearer k1")
-	step("one that works again is found again", "", "k3", "k1")
-	refused["Bearer k1"] = 403
-	step("when all fail, the last one's failure counts", providers.OutOfQuota, "k1", "k2", "k3")
+	check("when all fail, the last one's failure counts", models(), providers.OutOfQuota, "k1", "k2", "k3")
 	refused["Bearer k1"] = 503
-	step("what is not about the key is not tried with another", providers.Busy, "k1")
+	check("what is not about the key is not tried with another", models(), providers.Busy, "k1")
 }
 
 func TestNoKey(t *testing.T) {
@@ -222,8 +222,8 @@ func TestHabits(t *testing.T) {
 	}
 }
 
-// A stream is cut off once it is far longer than what was asked for; the bound
-// leaves room for honest ones.
+// A stream is cut off once it is far longer than what was asked for. The bound leaves room
+// for honest streams.
 func TestLongest(t *testing.T) {
 	for _, x := range []struct {
 		body string
@@ -244,9 +244,9 @@ func TestLongest(t *testing.T) {
 	}
 }
 
-// How long the head of an answer may take: an answer in one piece comes with
-// its head, so the time of a stream's first byte would cut it off, and one that is
-// not set would cut off a model that thinks.
+// How long the head of an answer may take. An answer in one piece comes with its head, so
+// the time of a stream's first byte would cut it off. A default for that time would cut off
+// a model that thinks.
 func TestWait(t *testing.T) {
 	for _, x := range []struct {
 		firstByte, total time.Duration

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -8,12 +9,11 @@ import (
 	"time"
 
 	"tallygate/providers"
+	"tallygate/providers/dialect"
 	"tallygate/providers/transport"
 )
 
-// send sends a request with the current API key. A key that the upstream does
-// not take any more is skipped from then on, until those behind it fail too:
-// the request was not answered, so it may be sent again.
+// send sends a request with the API key that the call names.
 func (p *Provider) send(ctx context.Context, c providers.Call, body []byte) (*transport.Response, error) {
 	accept := "application/json"
 	if c.Stream {
@@ -21,21 +21,43 @@ func (p *Provider) send(ctx context.Context, c providers.Call, body []byte) (*tr
 	}
 	r := &struct { // one allocation for both
 		transport.Request
-		room [5]transport.Field
+		room [8]transport.Field
 	}{}
-	r.Method, r.Path, r.Body, r.Wait = http.MethodPost, pathOf(c.Endpoint), body, p.wait(c.Stream)
+	r.Method, r.Path, r.Body, r.Wait = http.MethodPost, pathOf(c.Endpoint, c.Envelope.Dialect), body, p.wait(c.Stream)
 	r.Fields = append(r.room[:0], transport.Field{Name: "Content-Type", Value: "application/json"}, transport.Field{Name: "Accept", Value: accept}, transport.Field{Name: "X-Request-Id", Value: c.RequestID})
-	if p.kind.gateway {
-		r.Fields = append(r.Fields, transport.Field{Name: providers.HopsHeader, Value: strconv.Itoa(c.Hops + 1)})
+	r.Fields = p.hops(r.Fields, c)
+	version := c.Envelope.Dialect == dialect.Messages
+	for _, f := range c.Fields {
+		r.Fields = append(r.Fields, transport.Field(f))
+		version = version && f.Name != versionField
+	}
+	if version {
+		r.Fields = append(r.Fields, transport.Field{Name: versionField, Value: anthropicVersion})
 	}
 	r.Fields = append(r.Fields, transport.Field{}) // for the key
-	return p.withKeys(ctx, &r.Request)
+	return p.withKey(ctx, &r.Request, c.Key)
 }
 
+// hops tells another gateway how many there were before it.
+func (p *Provider) hops(fields []transport.Field, c providers.Call) []transport.Field {
+	if p.kind.gateway {
+		fields = append(fields, transport.Field{Name: providers.HopsHeader, Value: strconv.Itoa(c.Hops + 1)})
+	}
+	return fields
+}
+
+const versionField = "Anthropic-Version"
+
 // pathOf is an endpoint's path below the base URL.
-func pathOf(e providers.Endpoint) string {
+func pathOf(e providers.Endpoint, in dialect.Name) string {
 	switch e {
 	case providers.Chat:
+		switch in {
+		case dialect.Responses:
+			return "/responses"
+		case dialect.Messages:
+			return "/messages"
+		}
 		return "/chat/completions"
 	case providers.Completions:
 		return "/completions"
@@ -45,9 +67,9 @@ func pathOf(e providers.Endpoint) string {
 	return "/" + string(e)
 }
 
-// wait is how long the head of an answer may take: a model that thinks has all the
-// time that there is, and an answer in one piece has no head before it is complete.
-// The owner may say less for streams.
+// wait is how long the head of an answer may take. A model that thinks has all the time
+// that there is, and an answer in one piece has no head before it is complete. For streams
+// the owner may set a shorter time.
 func (p *Provider) wait(stream bool) time.Duration {
 	if stream && p.firstByte > 0 {
 		return p.firstByte
@@ -55,43 +77,29 @@ func (p *Provider) wait(stream bool) time.Duration {
 	return p.timeout
 }
 
-// withKeys sends a request with one API key after the other, from the current
-// one on, as long as it is the key that is refused. The last of the request's
-// fields is where the key goes.
-func (p *Provider) withKeys(ctx context.Context, r *transport.Request) (*transport.Response, error) {
-	current := p.current.Load()
-	fields := r.Fields
-	last := len(fields) - 1
-	for i := 0; ; i++ {
-		k := (int(current) + i) % len(p.authorization)
-		if fields[last] = (transport.Field{Name: "Authorization", Value: p.authorization[k]}); p.authorization[k] == "" {
-			r.Fields = fields[:last]
-		}
-		res, err := p.transport.RoundTrip(ctx, r)
-		if err == nil {
-			decode(res)
-		}
-		if err == nil && res.Status != http.StatusOK {
-			err = p.refusal(res)
-		}
-		if err == nil {
-			if i > 0 {
-				p.current.CompareAndSwap(current, uint32(k))
-			}
-			return res, nil
-		}
-		if i+1 == len(p.authorization) || !aboutKey(err) {
-			return nil, err
-		}
+// withKey sends a request with an API key, by its place. The last of the request's fields is
+// where the key goes.
+func (p *Provider) withKey(ctx context.Context, r *transport.Request, key int) (*transport.Response, error) {
+	last := len(r.Fields) - 1
+	r.Fields[last] = transport.Field{
+		Name: cmp.Or(p.kind.keyField, "Authorization"), Value: p.authorization[key%len(p.authorization)],
 	}
+	if r.Fields[last].Value == "" {
+		r.Fields = r.Fields[:last]
+	}
+	res, err := p.transport.RoundTrip(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if decode(res); res.Status != http.StatusOK {
+		return nil, p.refusal(res)
+	}
+	return res, nil
 }
 
-// aboutKey reports whether another key of the same account may do better. What this
-// one has used all the same is not to be lost.
+// aboutKey reports whether another key of the same account may do better.
 func aboutKey(err error) bool {
 	up, ok := errors.AsType[*providers.UpstreamError](err)
-	if !ok || up.Said != nil {
-		return false
-	}
-	return up.Fault == providers.BadKey || up.Fault == providers.OutOfQuota || up.Fault == providers.NotHere && up.Status == http.StatusForbidden
+	return ok && (up.Fault == providers.BadKey || up.Fault == providers.OutOfQuota ||
+		up.Fault == providers.NotHere && up.Status == http.StatusForbidden)
 }

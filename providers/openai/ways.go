@@ -5,16 +5,17 @@ import (
 	"net/http"
 
 	"tallygate/providers"
+	"tallygate/providers/dialect"
 )
 
-// way is how one model of an upstream wants to be asked where upstreams differ. Its
-// refusals teach it: they cost nothing, so a request that is refused for what we put
-// into it is asked again once the other way.
+// way is how one model of an upstream wants to be asked where upstreams differ. It is
+// learned from the upstream's refusals. Those cost nothing, so a request that is refused
+// for what we put into it is asked again once the other way.
 type way struct {
 	// silent: stream_options is refused, so no usage is asked for.
 	silent bool
-	// bound is the one name under which the output may be bounded; "" as the kind has
-	// it.
+	// bound is the one name under which the output may be bounded; "" for the name of the
+	// kind.
 	bound string
 }
 
@@ -25,8 +26,8 @@ func (p *Provider) wayOf(model string) way {
 	return w
 }
 
-// other is the way to ask again after a refusal, which was given to a call that had
-// been asked in a way; ok is whether there is one that was not tried.
+// other is the way to ask again after the refusal of a call that was asked in the way
+// asked; ok is whether there is a way that was not tried.
 func (p *Provider) other(c providers.Call, asked, first way, err error) (w way, ok bool) {
 	up, is := errors.AsType[*providers.UpstreamError](err)
 	if !is || up.Fault != providers.Refused || !up.Free || up.Said != nil || up.Status != http.StatusBadRequest && up.Status != http.StatusUnprocessableEntity {
@@ -37,7 +38,8 @@ func (p *Provider) other(c providers.Call, asked, first way, err error) (w way, 
 		asked.silent = true
 		return asked, true
 	}
-	if c.MaxOutput == 0 || c.Endpoint != providers.Chat || asked.bound != first.bound {
+	if c.MaxOutput == 0 || c.Endpoint != providers.Chat || c.Envelope.Dialect != dialect.Chat ||
+		asked.bound != first.bound {
 		return asked, false
 	}
 	sent := e.MaxField
@@ -54,7 +56,7 @@ func (p *Provider) other(c providers.Call, asked, first way, err error) (w way, 
 	return asked, false
 }
 
-// unknownField are words that refuse a field, and not its value: a bound whose value is
-// refused must not go out under a name that is ignored.
+// unknownField are words that refuse a field, and not its value. A bound whose value is
+// refused must not be sent under a name that the upstream ignores.
 var unknownField = []string{"unsupported parameter", "unsupported_parameter", "unrecognized", "unknown", "unexpected", "extra_forbidden", "extra inputs",
 	"not permitted", "additional propert", "is unsupported", "cannot find field", "not supported with this model", "instead"}

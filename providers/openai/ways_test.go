@@ -10,8 +10,8 @@ import (
 	"tallygate/providers"
 )
 
-// What a model refuses of what we put into a request it is not sent again, and the
-// caller hears nothing of it; a bound always stands there under one of its names.
+// A model is not sent again what it refuses of what we put into a request, and the caller
+// hears nothing of that. The request always has a bound under one of its names.
 func TestWays(t *testing.T) {
 	const (
 		openAI  = `{"error":{"message":"Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.","type":"invalid_request_error","param":"max_tokens","code":"unsupported_parameter"}}`

@@ -7,8 +7,8 @@
 // [Scenarios] of an [Upstream]: however the upstream behaves, an answer ends in
 // bounded time and memory, with the right fault, and leaves nothing behind.
 //
-// An [Upstream] is a listener on loopback that writes raw bytes, so that it can
-// lie where a well-made server cannot. What it does is in the model's name: a
-// scenario's own, or a healthy answer for any other. The tests of the gateway
-// range over the same scenarios.
+// An [Upstream] is a listener on loopback that writes raw bytes, so that it can lie where a
+// well-made server cannot. The model's name says what it does: the name of a scenario plays
+// that scenario, and any other name gets a healthy answer. The tests of the gateway range
+// over the same scenarios.
 package providertest

@@ -17,15 +17,16 @@ type exchange struct {
 	upstream *Upstream
 	conn     net.Conn
 	in       *bufio.Reader
-	kept     bool // the connection serves another request
-	chunked  bool // the head promised chunks
+	kept     bool   // the connection serves another request
+	chunked  bool   // the head promised chunks
+	usage    string // that was told, in a dialect whose last event repeats it
 	err      error
 }
 
 // raw writes bytes as they are.
 func (x *exchange) raw(s string) {
 	if x.err == nil {
-		_, x.err = io.WriteString(x.conn, s)
+		_, x.err = io.WriteString(x.conn, x.speak(s))
 	}
 }
 
@@ -34,6 +35,7 @@ func (x *exchange) json(body string) { x.status(http.StatusOK, body) }
 
 // status answers with a status and more lines of the head.
 func (x *exchange) status(code int, body string, lines ...string) {
+	body = x.speak(body)
 	x.head(code, append([]string{"Content-Type: application/json", fmt.Sprintf("Content-Length: %d", len(body))}, lines...)...)
 	x.raw(body)
 }
@@ -57,7 +59,7 @@ func (x *exchange) stream(events ...string) {
 // event writes a piece of a stream, as a chunk if the head promised those. An
 // empty piece is left out: an empty chunk would be the last one.
 func (x *exchange) event(text string) {
-	if text != "" {
+	if text = x.speak(text); text != "" {
 		x.raw(x.chunk(text))
 	}
 }
@@ -72,7 +74,7 @@ func (x *exchange) chunk(text string) string {
 // repeat writes a piece of a body n times, or until the other side gives up if
 // n is negative. It costs no memory: tests measure what the other side spends.
 func (x *exchange) repeat(piece string, n int) {
-	for b := []byte(x.chunk(piece)); n != 0 && x.err == nil; n-- {
+	for b := []byte(x.chunk(x.speak(piece))); n != 0 && x.err == nil; n-- {
 		_, x.err = x.conn.Write(b)
 	}
 }
@@ -85,9 +87,9 @@ func (x *exchange) drip() {
 	}
 }
 
-// finish writes the end marker and the last chunk, in one piece so that a
-// client that has read the one has the other.
-func (x *exchange) finish() { x.raw(x.chunk(marking) + "0\r\n\r\n") }
+// finish writes the end marker and the last chunk in one piece, so that a client that has
+// read the marker has the chunk as well.
+func (x *exchange) finish() { x.raw(x.chunk(x.speak(marking)) + "0\r\n\r\n") }
 
 // end writes the last chunk.
 func (x *exchange) end() { x.raw("0\r\n\r\n") }

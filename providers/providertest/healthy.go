@@ -7,13 +7,15 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"tallygate/providers/dialect"
 )
 
 // asked is what a healthy upstream reads of a request.
 type asked struct {
 	Messages []struct{ Content string }
 	Prompt   any
-	Input    any
+	Input    json.RawMessage
 	N        int
 	Stream   bool
 	Options  struct {
@@ -21,6 +23,7 @@ type asked struct {
 	} `json:"stream_options"`
 	MaxTokens     *int   `json:"max_tokens"`
 	MaxCompletion *int   `json:"max_completion_tokens"`
+	MaxOutput     *int   `json:"max_output_tokens"`
 	Format        string `json:"encoding_format"`
 }
 
@@ -37,8 +40,13 @@ func (x *exchange) healthy() {
 		return
 	}
 	if strings.HasSuffix(x.Path, "/embeddings") {
-		x.embeddings(a.Input, a.Format == "base64")
+		var inputs any
+		json.Unmarshal(a.Input, &inputs) // it was JSON before
+		x.embeddings(inputs, a.Format == "base64")
 		return
+	}
+	if x.speaks() == dialect.Responses {
+		json.Unmarshal(a.Input, &a.Messages) // they have the same form here
 	}
 	said := []string{"hello"}
 	if len(a.Messages) > 0 {
@@ -48,10 +56,14 @@ func (x *exchange) healthy() {
 		said = append(said, fmt.Sprintf("w%d", len(said)))
 	}
 	finish := "stop"
-	for _, most := range []*int{a.MaxTokens, a.MaxCompletion} {
+	for _, most := range []*int{a.MaxTokens, a.MaxCompletion, a.MaxOutput} {
 		if most != nil && *most < len(said) {
 			said, finish = said[:*most], "length"
 		}
+	}
+	if x.speaks() != dialect.Chat {
+		x.healthyIn(said, a.Stream)
+		return
 	}
 	prompts, _ := a.Prompt.([]any)
 	choices := max(a.N, 1) * max(len(prompts), 1)
@@ -71,6 +83,23 @@ func (x *exchange) healthy() {
 		all[i] = fmt.Sprintf(`{"index":%d,%s,"finish_reason":"%s"}`, i, text, finish)
 	}
 	x.json(`{"id":"p","object":"chat.completion","created":1,"model":` + x.model() + `,"choices":[` + strings.Join(all, ",") + `],"usage":` + usage + `}`)
+}
+
+// healthyIn answers in another dialect than chat completions.
+func (x *exchange) healthyIn(said []string, stream bool) {
+	if !stream {
+		x.json(x.message(strings.Join(said, " "), goodUsage))
+		return
+	}
+	x.stream(opening)
+	for i, word := range said {
+		if i > 0 {
+			word = " " + word
+		}
+		x.event(saying(word))
+	}
+	x.event(finishing + reporting(goodUsage))
+	x.finish()
 }
 
 func (x *exchange) healthyStream(chat bool, choices int, said []string, finish, usage string, report bool) {

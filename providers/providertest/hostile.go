@@ -12,6 +12,7 @@ import (
 
 	"tallygate/engine/tally"
 	"tallygate/providers"
+	"tallygate/providers/dialect"
 )
 
 // MaxAlloc bounds what all of one scenario allocates, at both ends, in bytes.
@@ -21,27 +22,7 @@ const MaxAlloc = 192 << 20
 // makes the provider from a configuration that names the upstream; the suite
 // closes it. Tests must not run beside it: it counts goroutines and bytes.
 func RunHostile(t *testing.T, open func(testing.TB, providers.Config) providers.Provider) {
-	for _, s := range Scenarios() {
-		t.Run(s.Name, func(t *testing.T) {
-			u := Start(t)
-			leaks, allocated := NoLeaks(t), Allocated()
-			p := open(t, s.Config(u))
-			s.check(t, p)
-			u.Idle(t)
-			time.Sleep(s.Pause)
-			afterwards(t, p)
-			if err := p.Close(); err != nil {
-				t.Errorf("Close: %v", err)
-			}
-			leaks()
-			if n := allocated(); n > MaxAlloc {
-				t.Errorf("%d MB were allocated, want %d at most", n>>20, MaxAlloc>>20)
-			}
-			for _, stray := range u.Strays() {
-				t.Errorf("another origin was asked: %s %s %v", stray.Method, stray.Path, stray.Header)
-			}
-		})
-	}
+	hostile(t, Scenarios(), open)
 	for name, check := range map[string]func(*testing.T, *Upstream, providers.Provider){
 		"Sent": sent, "Reused": reused, "GoneEarly": goneEarly, "LetGo": letGo,
 	} {
@@ -58,10 +39,39 @@ func RunHostile(t *testing.T, open func(testing.TB, providers.Config) providers.
 	t.Run("NobodyThere", func(t *testing.T) { nobodyThere(t, open) })
 }
 
+// RunHostileIn is RunHostile for what concerns the answers of another dialect.
+func RunHostileIn(t *testing.T, in dialect.Name, open func(testing.TB, providers.Config) providers.Provider) {
+	hostile(t, ScenariosIn(in), open)
+}
+
+func hostile(t *testing.T, all []Scenario, open func(testing.TB, providers.Config) providers.Provider) {
+	for _, s := range all {
+		t.Run(s.Name, func(t *testing.T) {
+			u := Start(t)
+			leaks, allocated := NoLeaks(t), Allocated()
+			p := open(t, s.Config(u))
+			s.check(t, p)
+			u.Idle(t)
+			time.Sleep(s.Pause)
+			afterwards(t, p, s.Dialect)
+			if err := p.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+			leaks()
+			if n := allocated(); n > MaxAlloc {
+				t.Errorf("%d MB were allocated, want %d at most", n>>20, MaxAlloc>>20)
+			}
+			for _, stray := range u.Strays() {
+				t.Errorf("another origin was asked: %s %s %v", stray.Method, stray.Path, stray.Header)
+			}
+		})
+	}
+}
+
 // check plays a scenario and compares what became of it.
 func (s Scenario) check(t *testing.T, p providers.Provider) {
 	t.Helper()
-	c := call(t, s.Endpoint, s.Name, string(s.Request()))
+	c := callIn(t, s.Dialect, s.Endpoint, s.Name, string(s.Request()))
 	c.KeepUsage = true
 	if c.MaxOutput > 0 {
 		c.MaxOutput = cmp.Or(s.Output, 16)
@@ -130,12 +140,15 @@ func (s Scenario) checkFault(t *testing.T, a *answer, err error) {
 	}
 }
 
-// afterwards: a good answer follows, and it is the one to this request.
-func afterwards(t *testing.T, p providers.Provider) {
+// afterwards checks that a good answer follows, and that it is the answer to this request.
+func afterwards(t *testing.T, p providers.Provider, in dialect.Name) {
 	t.Helper()
 	for _, more := range []string{`"n":1`, `"stream":true`} {
 		body := `{"model":"x","messages":[{"role":"user","content":"afterwards come roses"}],` + more + `}`
-		r, err := p.Do(t.Context(), call(t, providers.Chat, "healthy", body))
+		if in == dialect.Responses {
+			body = strings.Replace(body, `"messages"`, `"input"`, 1)
+		}
+		r, err := p.Do(t.Context(), callIn(t, in, providers.Chat, "healthy", body))
 		if err != nil {
 			t.Fatalf("the next request: %v", err)
 		}
@@ -174,7 +187,7 @@ func sent(t *testing.T, u *Upstream, p providers.Provider) {
 // reused: connections serve one request after another, streams as well, even
 // if nobody reads behind the end marker.
 func reused(t *testing.T, u *Upstream, p providers.Provider) {
-	afterwards(t, p)
+	afterwards(t, p, dialect.Chat)
 	time.Sleep(Short) // a client may want to see first whether this upstream keeps connections
 	for range 8 {
 		for _, s := range Scenarios()[:2] {
@@ -199,7 +212,7 @@ func reused(t *testing.T, u *Upstream, p providers.Provider) {
 	}
 }
 
-// goneEarly: a caller that goes away ends a call that hangs, wherever it does.
+// goneEarly: a caller that goes away ends a call that hangs, wherever it hangs.
 func goneEarly(t *testing.T, u *Upstream, p providers.Provider) {
 	for _, s := range Scenarios() {
 		if s.Fault != providers.TimedOut || s.Status != 0 {
@@ -237,10 +250,10 @@ func letGo(t *testing.T, u *Upstream, p providers.Provider) {
 		r.Body.Close()
 		u.Idle(t)
 	}
-	afterwards(t, p)
+	afterwards(t, p, dialect.Chat)
 }
 
-// nobodyThere: addresses that nobody answers at.
+// nobodyThere checks calls to addresses at which nobody answers.
 func nobodyThere(t *testing.T, open func(testing.TB, providers.Config) providers.Provider) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing
 	if err != nil {

@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// NoLeaks returns a function that fails the test if more goroutines run than
-// did when NoLeaks was called. It waits for those that are about to end, so
-// call it after everything was closed; other tests must not run meanwhile.
+// NoLeaks returns a function that fails the test if more goroutines run than did when
+// NoLeaks was called. The function waits for goroutines that are about to end, so call it
+// after everything was closed. Other tests must not run meanwhile.
 func NoLeaks(t testing.TB) (check func()) {
 	before := runtime.NumGoroutine()
 	return func() {
@@ -20,8 +20,8 @@ func NoLeaks(t testing.TB) (check func()) {
 	}
 }
 
-// Allocated returns a function that tells the bytes allocated since, by
-// whomever: a bound on what a hostile answer can cost.
+// Allocated returns a function that tells how many bytes were allocated since Allocated was
+// called, by any goroutine. That is a bound on what a hostile answer can cost.
 func Allocated() func() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)

@@ -42,8 +42,8 @@ type chunk struct {
 	Usage json.RawMessage
 }
 
-// read reads a reply to its end and closes it. It stops early, as a client
-// that goes away, after so many blocks unless that is negative.
+// read reads a reply to its end and closes it. After so many blocks it stops early, as a
+// client does that goes away; if blocks is negative, it does not.
 func read(t testing.TB, r *providers.Reply, blocks int) *answer {
 	t.Helper()
 	a := new(answer)
@@ -78,7 +78,7 @@ func read(t testing.TB, r *providers.Reply, blocks int) *answer {
 		marked = r.Body.Final() >= 0
 	}
 	a.report = r.Body.Report()
-	a.report.Split = 0 // it follows from the spelling, which the package of the reader tests
+	a.report.Split = 0 // the split follows from the spelling, which the package of the reader tests
 	a.tokens, a.reported = a.report.Tokens, a.report.Known != providers.KnownNothing
 	if a.delivered = r.Body.Delivered(); a.delivered < int64(a.events) {
 		t.Errorf("%d tokens delivered in %d events with content", a.delivered, a.events)
@@ -104,7 +104,7 @@ func (a *answer) take(t testing.TB, r *providers.Reply, b []byte) {
 		a.event(t, b)
 		return
 	}
-	if final >= 0 && string(bytes.TrimSpace(b[final:])) != "data: [DONE]" && string(bytes.TrimSpace(b[final:])) != "data:[DONE]" {
+	if final >= 0 && !isMarker(b[final:]) {
 		t.Errorf("Final points to %q", b[final:])
 	}
 	if !bytes.HasSuffix(b, []byte("\n\n")) && !bytes.HasSuffix(b, []byte("\n\r\n")) {
@@ -115,6 +115,14 @@ func (a *answer) take(t testing.TB, r *providers.Reply, b []byte) {
 			a.event(t, data)
 		}
 	}
+}
+
+// isMarker reports whether an event is the one that ends a stream.
+func isMarker(b []byte) bool {
+	text := string(bytes.TrimSpace(b))
+	return text == "data: [DONE]" || text == "data:[DONE]" || strings.HasPrefix(text, "event: ") &&
+		strings.Count(text, "data:") == 1 &&
+		(strings.Contains(text, `"type":"message_stop"`) || strings.Contains(text, `"type":"response.completed"`))
 }
 
 // event looks at one event, or at an answer in JSON.
@@ -129,7 +137,9 @@ func (a *answer) event(t testing.TB, data []byte) {
 		return
 	}
 	content := false
-	a.model = c.Model
+	if a.model = c.Model; c.Choices == nil && !bytes.Contains(data, []byte(`"embedding"`)) {
+		content = a.hear(data, &c)
+	}
 	for _, choice := range c.Choices {
 		text := choice.Text
 		for _, s := range []*string{choice.Message.Content, choice.Delta.Content} {
@@ -152,6 +162,21 @@ func (a *answer) event(t testing.TB, data []byte) {
 		}
 		a.usage = c.Usage
 	}
+}
+
+// hear looks at an event, or an answer in one piece, of another dialect than chat
+// completions, and reports whether it has content.
+func (a *answer) hear(data []byte, c *chunk) bool {
+	var h heard
+	if json.Unmarshal(data, &h) != nil {
+		return false
+	}
+	text := h.text()
+	a.text.WriteString(text)
+	if c.Usage == nil {
+		c.Usage = h.Response.Usage
+	}
+	return text != ""
 }
 
 // priced checks that the cost can be put where a body says its usage is.

@@ -1,6 +1,7 @@
 package providertest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"tallygate/providers"
+	"tallygate/providers/dialect"
 )
 
 // Subject is a provider that the suite is run on.
@@ -51,8 +53,14 @@ func Run(t *testing.T, s Subject) {
 // call makes a call of a body whose model is another name than the upstream's.
 func call(t testing.TB, at providers.Endpoint, model, body string) providers.Call {
 	t.Helper()
-	e, err := providers.Peek([]byte(body))
-	if err != nil {
+	return callIn(t, dialect.Chat, at, model, body)
+}
+
+// callIn makes a call in a dialect; "" is chat completions.
+func callIn(t testing.TB, in dialect.Name, at providers.Endpoint, model, body string) providers.Call {
+	t.Helper()
+	e := new(providers.Envelope)
+	if err := e.Peek(cmp.Or(in, dialect.Chat), []byte(body)); err != nil {
 		t.Fatalf("%v in %s", err, body)
 	}
 	c := providers.Call{Endpoint: at, Envelope: e, Model: model, Stream: e.Stream, KeepUsage: e.IncludeUsage, RequestID: "rq_1"}

@@ -8,6 +8,7 @@ import (
 
 	"tallygate/engine/tally"
 	"tallygate/providers"
+	"tallygate/providers/dialect"
 )
 
 // Scenario is a way for an upstream to behave, and what a provider must make
@@ -17,10 +18,10 @@ type Scenario struct {
 	Name     string
 	Endpoint providers.Endpoint
 	Stream   bool  // what is asked for is a stream
-	Output   int64 // tokens granted, 0 for 16: how much of a stream is too much
+	Output   int64 // tokens granted, 0 for 16; says how much of a stream is too much
 
-	// Fault is what the call ends with; "" if it is answered in order. Or is
-	// another fault that is as good an account of it.
+	// Fault is what the call ends with; "" if it is answered in order. Or is another fault
+	// that describes the end as well.
 	Fault, Or  providers.Fault
 	Status     int             // of the error, where the upstream gave one
 	RetryAfter time.Duration   // of the error
@@ -34,17 +35,20 @@ type Scenario struct {
 	Text string
 	// Tokens are those that the upstream reports believably; zero for none.
 	Tokens tally.Tokens
-	// Report is all that the upstream says of the call, where a scenario is about
-	// that; nil otherwise.
+	// Report is all that the upstream says of the call, where a scenario is about what it
+	// says; nil otherwise.
 	Report *providers.Report
 	// Base64 is whether embeddings are asked for in base64.
 	Base64 bool
+	// Dialect is the one that is spoken; "" is chat completions.
+	Dialect dialect.Name
 
-	// Time-outs that the scenario needs to be over soon; 0 is more than enough.
+	// Time-outs that the scenario needs in order to be over soon; 0 is more than enough
+	// time.
 	FirstByte, Chunk, Total time.Duration
 
-	// Pause is before the next request on the same connection: clients that read
-	// ahead notice in it that the connection is of no use any more.
+	// Pause is the wait before the next request on the same connection. Clients that read
+	// ahead notice during the pause that the connection is of no use any more.
 	Pause time.Duration
 
 	play func(*exchange)
@@ -72,6 +76,9 @@ func (s Scenario) Config(u *Upstream) providers.Config {
 // Request is the body that a client sends, for the scenario's model.
 func (s Scenario) Request() []byte {
 	body := `{"model":"` + s.Name + `","max_tokens":16,"messages":[{"role":"user","content":"hello there"}]`
+	if s.Dialect == dialect.Responses {
+		body = `{"model":"` + s.Name + `","max_output_tokens":16,"input":[{"role":"user","content":"hello there"}]`
+	}
 	switch s.Endpoint {
 	case providers.Completions:
 		body = `{"model":"` + s.Name + `","max_tokens":16,"prompt":"hello there"`
@@ -99,12 +106,31 @@ func Scenarios() []Scenario {
 	return all
 }
 
+// ScenariosIn lists those that say something of another dialect than chat completions.
+func ScenariosIn(in dialect.Name) []Scenario {
+	var all []Scenario
+	for _, s := range slices.Concat(good(), heads(), statuses(), wholes(), streams()) {
+		skip := s.Endpoint != "" || slices.Contains(ofChat, s.Name)
+		if in == dialect.Responses { // where the event that ends a stream is also what reports
+			skip = skip || s.Name == "no-mark" || s.Name == "stream-failed-late" || s.Name == "events-unasked-cut"
+		}
+		if !skip {
+			s.Endpoint, s.Dialect = providers.Chat, in
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// ofChat are scenarios about what only chat completions have.
+var ofChat = []string{"no-choices", "error-base-resp"}
+
 // good are answers in order, though not always of the common form.
 func good() []Scenario {
 	return []Scenario{
 		{Name: "plain", Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
 			x.kept = true
-			x.json(message("all well", goodUsage))
+			x.json(x.message("all well", goodUsage))
 		}},
 		{Name: "stream", Stream: true, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
 			x.kept = true
@@ -113,10 +139,10 @@ func good() []Scenario {
 		}},
 		{Name: "slow-head", Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
 			time.Sleep(30 * time.Millisecond)
-			x.json(message("all well", goodUsage))
+			x.json(x.message("all well", goodUsage))
 		}},
 		{Name: "trickle-plain", Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
-			body := message("all well", goodUsage)
+			body := x.message("all well", goodUsage)
 			x.head(200, "Content-Type: application/json", "Transfer-Encoding: chunked")
 			x.chunked = true
 			x.trickle(body)
@@ -129,7 +155,7 @@ func good() []Scenario {
 		}},
 		{Name: "interim", Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
 			x.raw("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
-			x.json(message("all well", goodUsage))
+			x.json(x.message("all well", goodUsage))
 		}},
 		{Name: "trailers", Stream: true, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
 			x.kept = true
@@ -143,26 +169,27 @@ func good() []Scenario {
 			x.raw(opening + saying("all ") + saying("well") + finishing + reporting(goodUsage) + marking)
 		}},
 		{Name: "http-1.0", Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
-			x.raw("HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n" + message("all well", goodUsage))
+			x.raw("HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n" + x.message("all well", goodUsage))
 		}},
 		{Name: "bare-lines", Stream: true, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
-			x.stream(": a comment\n\n", "event: x\r\nid: 1\r\n"+crlf(opening), crlf(saying("all ")), crlf(saying("well")), crlf(finishing), crlf(reporting(goodUsage)), "data:[DONE]\r\n\r\n")
+			x.stream(": a comment\n\n", "event: x\r\nid: 1\r\n"+crlf(x.speak(opening)), crlf(x.speak(saying("all "))),
+				crlf(x.speak(saying("well"))), crlf(x.speak(finishing)), crlf(x.speak(reporting(goodUsage))), "data:[DONE]\r\n\r\n")
 			x.end()
 		}},
 		{Name: "compressed", Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
 			x.kept = true
-			x.status(200, zipped(message("all well", goodUsage)), "Content-Encoding: gzip")
+			x.status(200, zipped(x.message("all well", goodUsage)), "Content-Encoding: gzip")
 		}},
 		{Name: "compressed-stream", Stream: true, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
 			x.kept, x.chunked = true, true
 			x.head(200, "Content-Type: text/event-stream", "Transfer-Encoding: chunked", "Content-Encoding: gzip")
-			x.event(zipped(opening + saying("all ")))
-			x.event(zipped(saying("well") + finishing + reporting(goodUsage) + marking))
+			x.event(zipped(x.speak(opening + saying("all "))))
+			x.event(zipped(x.speak(saying("well") + finishing + reporting(goodUsage) + marking)))
 			x.end()
 		}},
 		{Name: "bare-head", Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
 			x.kept = true
-			body := message("all well", goodUsage)
+			body := x.message("all well", goodUsage)
 			x.raw(fmt.Sprintf("HTTP/1.1 200 OK\nContent-Type: application/json\nContent-Length: %d\nContent-Length: %d\n\n%s", len(body), len(body), body))
 		}},
 		{Name: "no-mark", Stream: true, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
@@ -171,7 +198,7 @@ func good() []Scenario {
 			x.end()
 		}},
 		{Name: "closed-after", Pause: Short, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
-			body := message("all well", goodUsage)
+			body := x.message("all well", goodUsage)
 			x.kept = true // as far as the head says
 			x.json(body)
 			x.kept = false
@@ -187,4 +214,9 @@ func good() []Scenario {
 	}
 }
 
-func crlf(event string) string { return event[:len(event)-2] + "\r\n\r\n" }
+func crlf(event string) string {
+	if event == "" {
+		return ""
+	}
+	return event[:len(event)-2] + "\r\n\r\n"
+}

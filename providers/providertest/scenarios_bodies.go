@@ -18,7 +18,7 @@ func wholes() []Scenario {
 	unbelieved := func(name, usage string) Scenario {
 		return Scenario{Name: name, Text: "all well", play: func(x *exchange) {
 			x.kept = true
-			x.json(message("all well", usage))
+			x.json(x.message("all well", usage))
 		}}
 	}
 	unasked := func(name, kind string) Scenario {
@@ -87,21 +87,22 @@ func wholes() []Scenario {
 			x.reset()
 		}},
 		{Name: "length-too-long", Fault: providers.BadAnswer, play: func(x *exchange) {
-			body := message("all well", goodUsage)
+			body := x.message("all well", goodUsage)
 			x.head(200, "Content-Type: application/json", fmt.Sprintf("Content-Length: %d", len(body)+10))
 			x.raw(body)
 		}},
 		{Name: "length-too-short", Pause: Short, Fault: providers.BadAnswer, play: func(x *exchange) {
 			x.kept = true
-			body := message("all well", goodUsage)
+			body := x.message("all well", goodUsage)
 			x.head(200, "Content-Type: application/json", fmt.Sprintf("Content-Length: %d", len(body)-10))
 			x.raw(body)
 		}},
 		// What follows an answer must not become the answer to the next request.
 		{Name: "answer-too-many", Pause: Short, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
 			x.kept = true
-			body := message("planted", goodUsage)
-			x.raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(message("all well", goodUsage)), message("all well", goodUsage)) +
+			body := x.message("planted", goodUsage)
+			x.raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+				len(x.message("all well", goodUsage)), x.message("all well", goodUsage)) +
 				fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
 		}},
 		{Name: "bad-chunk", Fault: providers.BadAnswer, play: func(x *exchange) {

@@ -25,7 +25,7 @@ func heads() []Scenario {
 		{Name: "late-head", Text: "all well", Tokens: goodTokens, FirstByte: Short, play: func(x *exchange) {
 			time.Sleep(2 * Short)
 			x.kept = true
-			x.json(message("all well", goodUsage))
+			x.json(x.message("all well", goodUsage))
 		}},
 		{Name: "hang-in-head", Fault: providers.TimedOut, Total: Short, play: func(x *exchange) {
 			x.raw("HTTP/1.1 200 OK\r\nContent-Ty")
@@ -52,10 +52,11 @@ func heads() []Scenario {
 			x.hang()
 		}},
 		{Name: "negative-length", Fault: providers.BadAnswer, play: func(x *exchange) {
-			x.raw("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: -5\r\n\r\n" + message("hello", goodUsage))
+			x.raw("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: -5\r\n\r\n" + x.message("hello",
+				goodUsage))
 		}},
 		{Name: "two-lengths", Fault: providers.BadAnswer, play: func(x *exchange) {
-			body := message("hello", goodUsage)
+			body := x.message("hello", goodUsage)
 			x.raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\nContent-Length: 5\r\n\r\n", len(body)) + body)
 		}},
 		{Name: "gzip-bomb", Cause: "gzip", Fault: providers.BadAnswer, play: func(x *exchange) {
@@ -68,7 +69,7 @@ func heads() []Scenario {
 			x.raw("{}")
 		}},
 		{Name: "compressed-not", Cause: "gzip", Fault: providers.BadAnswer, play: func(x *exchange) {
-			body := message("all well", goodUsage)
+			body := x.message("all well", goodUsage)
 			x.head(200, "Content-Type: application/json", "Content-Encoding: gzip", fmt.Sprintf("Content-Length: %d", len(body)))
 			x.raw(body)
 		}},
@@ -89,8 +90,8 @@ func zipped(text string) string {
 	return b.String()
 }
 
-// zeros is so many megabytes of nothing, compressed a thousandfold: a gzip file
-// may consist of many that are all the same.
+// zeros is so many megabytes of zeros, compressed a thousandfold. A gzip file may consist
+// of many members that are all the same.
 func zeros(megabytes int) string {
 	return strings.Repeat(zipped(string(make([]byte, 1<<20))), megabytes)
 }

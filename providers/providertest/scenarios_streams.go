@@ -24,7 +24,7 @@ func streams() []Scenario {
 			x.end()
 		}}
 	}
-	unnamed := func(name, line string) Scenario { // a stream whose head does not say so
+	unnamed := func(name, line string) Scenario { // a stream whose head does not say that it is one
 		return Scenario{Name: name, Stream: true, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
 			x.kept, x.chunked = true, true
 			x.head(200, line, "Transfer-Encoding: chunked")
@@ -32,7 +32,7 @@ func streams() []Scenario {
 			x.finish()
 		}}
 	}
-	among := func(name, what string) Scenario { // it is passed on
+	among := func(name, what string) Scenario { // the data is passed on
 		return Scenario{Name: name, Stream: true, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
 			x.kept = true
 			x.stream(opening, saying("all "), what, saying("well"), finishing, reporting(goodUsage))
@@ -62,7 +62,7 @@ func streams() []Scenario {
 		x.hang()
 	})
 	long.Cause = "longer than 32 MiB"
-	long.Output = 1 << 20 // so that it is the line that is too long, not the stream
+	long.Output = 1 << 20 // so that the line is too long, not the stream
 	silent := Scenario{Name: "stream-hang-at-once", Stream: true, Fault: providers.TimedOut, Chunk: Short, play: func(x *exchange) {
 		x.stream()
 		x.hang()
@@ -88,7 +88,7 @@ func streams() []Scenario {
 		}},
 		{Name: "stream-reset", Stream: true, Fault: providers.BadAnswer, Text: Unbounded, play: func(x *exchange) {
 			x.stream(begun...)
-			x.reset() // takes back what was not read yet
+			x.reset() // the reset takes back what was not read yet
 		}},
 		{Name: "stream-empty", Stream: true, Fault: providers.BadAnswer, play: func(x *exchange) {
 			x.stream()
@@ -100,7 +100,7 @@ func streams() []Scenario {
 		}},
 		{Name: "stream-in-one-piece", Stream: true, Text: "all well", Tokens: goodTokens, play: func(x *exchange) {
 			x.kept = true
-			x.json("\n\n" + strings.ReplaceAll(message("all well", goodUsage), ",", ",\n"))
+			x.json("\n\n" + strings.ReplaceAll(x.message("all well", goodUsage), ",", ",\n"))
 		}},
 		{Name: "stream-in-one-piece-failed", Stream: true, Fault: providers.ServerError, Free: true, Status: 200, play: func(x *exchange) {
 			x.kept = true
@@ -108,7 +108,7 @@ func streams() []Scenario {
 		}},
 		{Name: "stream-in-one-piece-cut", Stream: true, Fault: providers.BadAnswer, play: func(x *exchange) {
 			x.head(200, "Content-Type: application/json", "Content-Length: 1000")
-			x.raw(message("all well", goodUsage))
+			x.raw(x.message("all well", goodUsage))
 		}},
 		{Name: "stream-in-one-piece-hang", Stream: true, Fault: providers.TimedOut, Total: Short, Status: 200, play: func(x *exchange) {
 			x.head(200, "Content-Type: application/json", "Content-Length: 1000")
@@ -154,6 +154,6 @@ const (
 	noJSON    = "OK: still at it"
 )
 
-// Unbounded stands in a scenario's Text for anything: how much reaches the
-// client is not determined.
+// Unbounded stands in a scenario's Text for any text: how much reaches the client is not
+// determined.
 const Unbounded = "…"

@@ -49,12 +49,13 @@ func spellings() []spelling {
 		bill("bill-object", `"cost":{"input_tokens_cost":0.01,"total_cost":0.0221}`, 22_100_000),
 		bill("bill-own-key", `"cost":0.001,"is_byok":true,"cost_details":{"upstream_inference_cost":0.02}`, 21_000_000),
 		bill("bill-ticks", `"cost_in_usd_ticks":37756000`, 3_775_600),
-		{"searches", `{` + both + `"num_search_queries":3}`, providers.Report{Tokens: tally.Tokens{Input: 20, Output: 7}, Known: providers.KnownWhole, Searches: 3, Searched: true}},
+		{"searches", `{` + both + `"num_search_queries":3}`,
+			providers.Report{Tokens: tally.Tokens{Input: 20, Output: 7}, Known: providers.KnownWhole, Pieces: 3, Counted: true}},
 	}
 }
 
-// usages tell every spelling in one piece, in a stream that arrives byte by byte,
-// and inside the last choice of one.
+// usages tell every spelling in one piece, in a stream that arrives byte by byte, and
+// inside the last choice of a stream.
 func usages() []Scenario {
 	var all []Scenario
 	add := func(s spelling, name string, stream bool, finish providers.Finish, play func(*exchange)) {
@@ -66,7 +67,7 @@ func usages() []Scenario {
 		}})
 	}
 	for _, s := range spellings() {
-		add(s, "usage-"+s.name, false, providers.Finished, func(x *exchange) { x.json(message("all well", s.usage)) })
+		add(s, "usage-"+s.name, false, providers.Finished, func(x *exchange) { x.json(x.message("all well", s.usage)) })
 		add(s, "usage-"+s.name+"-stream", true, providers.Finished, func(x *exchange) {
 			x.stream()
 			x.trickle(saying("all well") + finishing + reporting(s.usage))
@@ -83,6 +84,7 @@ func usages() []Scenario {
 
 // trickle writes a piece of a stream byte by byte.
 func (x *exchange) trickle(text string) {
+	text = x.speak(text)
 	for i := range len(text) {
 		x.event(text[i : i+1])
 	}

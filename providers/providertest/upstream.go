@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Key is the API key that an [Upstream] wants: "Authorization: Bearer " and
-// this. No error and no log may hold it.
+// Key is the API key that an [Upstream] wants, in X-Api-Key, Api-Key or behind the Bearer of
+// Authorization. No error and no log may hold it.
 const Key = "sk-up-canary-7gPz2LwXq9Rt4Vn8"
 
 // Upstream is a scripted upstream. All methods may be called concurrently.
@@ -21,7 +21,7 @@ type Upstream struct {
 	URL string // base URL, "http://127.0.0.1:PORT/v1"
 
 	listener  net.Listener
-	elsewhere net.Listener // another origin, which nobody has any business at
+	elsewhere net.Listener // another origin, to which no request may go
 	scripts   map[string]Scenario
 	serving   sync.WaitGroup
 
@@ -107,8 +107,8 @@ func (u *Upstream) Idle(t testing.TB) {
 	}
 }
 
-// patience is how long tests wait for what must come; nothing waits for it to
-// pass unless it fails.
+// patience is how long tests wait for what must come. Only a test that fails waits for all
+// of it.
 const patience = 10 * time.Second
 
 func eventually(what func() bool) bool {
@@ -184,7 +184,8 @@ func (u *Upstream) serve(c net.Conn) {
 
 // play answers one request.
 func (u *Upstream) play(x *exchange) {
-	if x.Header.Get("Authorization") != "Bearer "+Key {
+	if x.Header.Get("Authorization") != "Bearer "+Key && x.Header.Get("X-Api-Key") != Key &&
+		x.Header.Get("Api-Key") != Key {
 		x.status(http.StatusUnauthorized, `{"error":{"message":"wrong key","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}`)
 		return
 	}

@@ -73,7 +73,7 @@ func (r *request) answer(c providers.Call) (*answer, error) {
 			ch.cut(granted)
 			a.completionTokens += ch.tokens
 			a.choices = append(a.choices, ch)
-			s = sha256.Sum256(s[:]) // the next one says something else
+			s = sha256.Sum256(s[:]) // the next choice says something else
 		}
 	}
 	return a, nil
@@ -91,7 +91,7 @@ func identity(c providers.Call, s seed) string {
 	return prefix + string(escaped(c.RequestID))
 }
 
-// choice composes one, of whatever length.
+// choice composes one choice, of whatever length.
 func (r *request) choice(c providers.Call, text string, s seed) choice {
 	if t := r.chosen(); t != nil {
 		return choice{
@@ -110,10 +110,9 @@ func (r *request) choice(c providers.Call, text string, s seed) choice {
 	return choice{text: escaped(said), finish: "stop"}
 }
 
-// cut counts the tokens of a choice and ends it before it has more than
-// granted; granted 0 is no bound. Pieces end before a space, each counts a
-// token for every four bytes of it, and so never fewer than the gateway would
-// estimate.
+// cut counts the tokens of a choice, and ends the choice before it has more than granted;
+// granted 0 is no bound. Pieces end before a space. Each piece counts a token for every
+// four bytes of it, so the count is never lower than what the gateway would estimate.
 func (c *choice) cut(granted int64) {
 	if granted <= 0 {
 		granted = 1 << 62
@@ -145,8 +144,8 @@ func piece(text []byte) int {
 // maxEcho bounds how much of the prompt an answer repeats, in bytes.
 const maxEcho = 120
 
-// speak says that it is pretend, repeats the prompt, and goes on for as long as
-// is asked.
+// speak writes a text that says that it is pretend, repeats the prompt, and goes on for as
+// long as is asked.
 func speak(model, prompt string, s seed) string {
 	sentences := 1
 	if model == Large {
@@ -182,7 +181,7 @@ func shorten(text string) string {
 	if more {
 		text = text[:maxEcho]
 	}
-	text = strings.ToValidUTF8(text, "") // it may have been cut inside a character
+	text = strings.ToValidUTF8(text, "") // the text may have been cut inside a character
 	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
 	if more {
 		text = strings.TrimSpace(text) + " …"

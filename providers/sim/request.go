@@ -12,7 +12,7 @@ import (
 // maxAnswers bounds the choices of one request: prompts × n.
 const maxAnswers = 2048
 
-// request is what of a body the pretend model reads.
+// request is what the pretend model reads of a body.
 type request struct {
 	Messages []struct {
 		Role    string          `json:"role"`
@@ -101,8 +101,8 @@ func decoded(raw json.RawMessage) string {
 	return s
 }
 
-// several splits a prompt or an input that may be a text, the tokens of one, or
-// a list of either.
+// several splits a prompt or an input, which may be a text, the tokens of a text, or a list
+// of either.
 func several(raw json.RawMessage) []json.RawMessage {
 	one := []json.RawMessage{raw}
 	if raw[0] != '[' {
@@ -131,9 +131,9 @@ func (r *request) promptTokens() int64 {
 // quarter is the tokens in so many bytes.
 func quarter(bytes int) int64 { return int64(bytes+3) / 4 }
 
-// chosen returns the tool that the answer is to call, nil for an answer in
-// words: the one tool_choice names, the first if one is required, and else the
-// first that the user seems to ask for.
+// chosen returns the tool that the answer is to call, nil for an answer in words. It is the
+// tool that tool_choice names, or the first tool if one is required, or else the first tool
+// that the user seems to ask for.
 func (r *request) chosen() *tool {
 	if len(r.Tools) == 0 {
 		return nil

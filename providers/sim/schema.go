@@ -101,8 +101,7 @@ func typeOf(of schema) string {
 	return "string"
 }
 
-// object writes all properties while there is room, and then the required ones
-// only.
+// object writes all properties while there is room, and then only the required ones.
 func (s *sampler) object(of schema, depth int) {
 	properties, _ := of["properties"].(schema)
 	required, _ := of["required"].([]any)

@@ -7,6 +7,8 @@
 // schema), and every answer says that it is pretend. It does not imitate a
 // model's mind: sampling, stop sequences and log probabilities have no effect.
 //
+// Pictures, sound and moderations are in media.go.
+//
 // A [Provider] decodes the request (request.go), composes an answer (compose.go,
 // schema.go, embed.go) and writes it whole (whole.go) or as a stream
 // (stream.go).
@@ -48,18 +50,17 @@ type Provider struct {
 	plain, stream http.Header // shared by all replies
 }
 
-// Kind describes it.
+// Kind describes the pretend upstream as a kind of provider.
 func Kind() providers.Kind {
 	return providers.Kind{Name: "sim", Title: "Pretend upstream, built in", Local: true, StopsBilling: true, New: New}
 }
 
-// New makes one with the pace of a small model; the configuration does not
-// matter.
+// New makes a provider with the pace of a small model. The configuration does not matter.
 func New(providers.Config) (providers.Provider, error) {
 	return Open(Options{FirstByte: firstByte, PerChunk: perChunk}), nil
 }
 
-// Open makes one with a pace.
+// Open makes a provider with a pace.
 func Open(o Options) *Provider {
 	return &Provider{
 		options: o,
@@ -76,6 +77,9 @@ func (p *Provider) Do(ctx context.Context, c providers.Call) (*providers.Reply, 
 			up.Free = true // nothing was begun
 		}
 		return nil, err
+	}
+	if c.Media != nil {
+		return p.media(c)
 	}
 	if err := fits(c.Model, c.Endpoint); err != nil {
 		return nil, err

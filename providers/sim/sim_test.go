@@ -222,7 +222,7 @@ func FuzzRequest(f *testing.F) {
 		chat("x", `,"response_format":{"type":"json_schema","json_schema":{"schema":{"type":"array"}}}`),
 		`{"messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"x"}},7]}]}`,
 		`{"messages":[{"role":"user","content":"\ud800"},{}],"tools":[],"tool_choice":{"function":7}}`,
-		`{"prompt":["a",[1],{}]}`, `{"prompt":[]}`, `{"input":[[1,2],[3]],"encoding_format":"base64"}`, `{"input":[[]],"dimensions":1}`,
+		`{"messages":[{"content":[{"source":{`, `{"prompt":["a",[1],{}]}`, `{"prompt":[]}`, `{"input":[[1,2],[3]],"encoding_format":"base64"}`, `{"input":[[]],"dimensions":1}`,
 	} {
 		f.Add(body)
 	}

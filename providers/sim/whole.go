@@ -80,8 +80,8 @@ func (c *choice) appendMessage(b []byte, chat bool) []byte {
 	return append(b, `","refusal":null,"annotations":[]}`...)
 }
 
-// appendCall writes the members of a call of a tool with its arguments so far,
-// and ends it.
+// appendCall writes the members of a call of a tool with its arguments so far, and ends the
+// call.
 func (c *choice) appendCall(b, arguments []byte) []byte {
 	b = append(b, `"id":"`...)
 	b = append(b, c.callID...)

@@ -4,8 +4,8 @@ package transport
 
 import "time"
 
-// trusted is how long an idle connection is believed to be open where it cannot
-// be looked at without waiting. Few upstreams close one sooner.
+// trusted is how long an idle connection is believed to be open, on systems where it cannot
+// be looked at without waiting. Few upstreams close a connection sooner.
 const trusted = time.Second
 
 // alive reports whether an idle connection can be used.

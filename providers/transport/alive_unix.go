@@ -20,7 +20,7 @@ func (c *conn) alive(now time.Time) bool {
 	return c.fd.Control(c.looked) == nil && !c.closed && c.silent()
 }
 
-// look reads a byte, of which there must be none.
+// look reads a byte. If there is one, the connection cannot be used.
 func (c *conn) look(fd uintptr) {
 	var b [1]byte
 	_, err := syscall.Read(int(fd), b[:])
@@ -29,8 +29,8 @@ func (c *conn) look(fd uintptr) {
 
 const canReceive = true
 
-// receive reads what has come; false if nothing has. While it is waited for there is
-// no buffer.
+// receive reads what has come; it returns false if nothing has. While the connection waits
+// for bytes, it has no buffer.
 func (c *conn) receive(fd uintptr) bool {
 	c.take()
 	n, err := syscall.Read(int(fd), c.buf)

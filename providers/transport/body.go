@@ -53,7 +53,7 @@ func (a *answer) Read(p []byte) (int, error) {
 	return n, a.err
 }
 
-// ended keeps an error as what it means.
+// ended keeps what an error means, for every further Read.
 func (a *answer) ended(err error) {
 	if err != nil && err != io.EOF {
 		if _, ok := err.(*providers.UpstreamError); !ok {
@@ -63,7 +63,7 @@ func (a *answer) ended(err error) {
 	a.err = err
 }
 
-// Wait waits until something can be read, if only an error, and holds no memory for it
+// Wait waits until something can be read, if only an error. It holds no memory for that
 // meanwhile.
 func (a *answer) Wait() {
 	if a.err != nil || len(a.conn.unread) > 0 || !a.chunked && a.left == 0 {

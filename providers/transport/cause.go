@@ -44,8 +44,9 @@ func causeOf(err error) error {
 	return err
 }
 
-// onWay is an error of net/http on the way to an answer: of the network, in its own
-// words, or about what the upstream has written, which such words repeat.
+// onWay is the error of net/http on the way to an answer. An error of the network is told
+// in its own words. Other errors repeat what the upstream has written, so otherwise is told
+// in their place.
 func onWay(err, otherwise error) error {
 	var network net.Error
 	if cause := causeOf(err); cause != err || errors.As(err, &network) {

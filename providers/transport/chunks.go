@@ -16,8 +16,8 @@ const (
 	maxTrailers  = 16 << 10
 )
 
-// chunks takes a chunked body apart. It holds no bytes itself: what it has not
-// used it wants to see again.
+// chunks takes a chunked body apart. It holds no bytes itself: bytes that it has not used
+// must be shown to it again.
 type chunks struct {
 	left     int64 // of the data of a chunk under way
 	state    chunkState
@@ -34,9 +34,9 @@ const (
 	chunksDone
 )
 
-// next uses up some of b: it returns how many bytes were framing, followed by
-// how many are data. No data and no end means that more bytes are needed. After
-// an error there is no going on.
+// next uses up some of b. It returns how many bytes were framing, and how many bytes of
+// data follow the framing. No data and no end means that more bytes are needed. An error is
+// final.
 func (c *chunks) next(b []byte) (framing, data int, err error) {
 	for c.state != chunksDone {
 		rest := b[framing:]
@@ -79,8 +79,8 @@ func (c *chunks) take(n int) {
 	}
 }
 
-// line reads a chunk's size or a trailer. Trailers are not of interest, nor are
-// extensions.
+// line reads a chunk's size or a trailer. The content of trailers and of extensions is not
+// of interest.
 func (c *chunks) line(line []byte) error {
 	if c.state == chunkTrailers {
 		if c.trailers += len(line) + 2; c.trailers > maxTrailers {

@@ -31,11 +31,11 @@ type conn struct {
 	closed   bool               // found by look: the other side has closed, or talks unasked
 
 	room   *[readSize]byte // of the pool; nil if there is none
-	buf    []byte          // that, or a longer one
+	buf    []byte          // room, or a longer buffer
 	unread []byte          // of buf
 	err    error           // of receive
 
-	served    bool          // a request
+	served    bool          // whether it has served a request
 	keepAlive time.Duration // 0: the upstream does not say
 	idleSince time.Time
 }
@@ -43,14 +43,14 @@ type conn struct {
 func newConn(tcp net.Conn) *conn {
 	c := &conn{Conn: tcp, tcp: tcp}
 	if s, ok := tcp.(syscall.Conn); ok {
-		c.fd, _ = s.SyscallConn() // without one, its age has to do
+		c.fd, _ = s.SyscallConn() // without one, only its age tells whether it can be used
 	}
 	c.looked, c.received, c.ended = c.look, c.receive, c.abort
 	return c
 }
 
-// abort ends the connection at once, from whichever goroutine: a TLS farewell
-// could block.
+// abort ends the connection at once. Any goroutine may call it. It sends no TLS farewell,
+// since that could block.
 func (c *conn) abort() { c.tcp.Close() }
 
 // expired reports whether the upstream has probably closed an idle connection
@@ -60,8 +60,8 @@ func (c *conn) expired(now time.Time) bool {
 	return idle > idleTimeout || c.keepAlive > 0 && idle > c.keepAlive-min(time.Second, c.keepAlive/2)
 }
 
-// silent reports whether TLS has nothing more to say: bytes behind the end of
-// the last answer can have been decrypted already.
+// silent reports whether TLS has nothing more to say. Bytes behind the end of the last
+// answer can have been decrypted already.
 func (c *conn) silent() bool {
 	if c.Conn == c.tcp {
 		return true
@@ -72,7 +72,7 @@ func (c *conn) silent() bool {
 	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// send writes a request. n is how much of it left our hands: if it is 0, the
+// send writes a request. n is how much of the request left our hands: if n is 0, the
 // upstream cannot have seen a whole request.
 func (c *conn) send(head, body []byte) (n int64, err error) {
 	if len(body) == 0 {
@@ -83,7 +83,7 @@ func (c *conn) send(head, body []byte) (n int64, err error) {
 	return both.WriteTo(c.Conn)
 }
 
-// take takes a buffer, unless there is one.
+// take takes a buffer, unless the connection has one.
 func (c *conn) take() {
 	if c.buf == nil {
 		c.room = reads.Get().(*[readSize]byte)
@@ -91,7 +91,7 @@ func (c *conn) take() {
 	}
 }
 
-// rest gives the buffer back, of which nothing is unread.
+// rest gives the buffer back. Nothing in the buffer may be unread.
 func (c *conn) rest() {
 	if c.room != nil {
 		reads.Put(c.room)
@@ -99,8 +99,8 @@ func (c *conn) rest() {
 	c.room, c.buf, c.unread = nil, nil, nil
 }
 
-// fill reads more into the buffer, behind what is unread. A wait for more needs no
-// buffer where nothing is.
+// fill reads more into the buffer, behind what is unread. If nothing is unread, the wait
+// for more needs no buffer.
 func (c *conn) fill() error {
 	if len(c.unread) == 0 && c.fd != nil && c.Conn == c.tcp && canReceive {
 		c.rest()
@@ -163,8 +163,7 @@ func broken(ctx context.Context, err error, f providers.Fault) error {
 	return fault(f, err)
 }
 
-// reasonFor is what an error of a connection means; f if nobody is to blame but
-// the upstream.
+// reasonFor is what an error of a connection means; f if only the upstream is to blame.
 func reasonFor(ctx context.Context, err error, f providers.Fault) (providers.Fault, error) {
 	var timeout net.Error
 	switch {

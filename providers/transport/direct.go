@@ -21,11 +21,11 @@ import (
 // instead of timers: no goroutines, no channels and hardly an allocation for
 // each request, which makes it about half as expensive as net/http.
 //
-// A connection that the upstream has closed while it was idle is found out
-// before it is used. If the upstream closes it at the very moment that a
-// request is on its way, the request is sent again where the upstream's system has
-// refused all of it. Otherwise it fails: whether it was read cannot be known, and a
-// request that is sent twice may be charged twice.
+// A connection that the upstream has closed while it was idle is found out before it is
+// used. The upstream may also close it at the very moment that a request is on its way.
+// That request is sent again if the upstream's system has refused all of it. Otherwise the
+// request fails: whether it was read cannot be known, and a request that is sent twice may
+// be charged twice.
 type direct struct {
 	address string // to dial
 	host    string // for the Host field
@@ -94,11 +94,11 @@ func (d *direct) RoundTrip(ctx context.Context, r *Request) (*Response, error) {
 	return res, err
 }
 
-// errUnsent is the failure of a request of which nothing has left, or nothing has
-// arrived: it may be sent on another connection.
+// errUnsent is the failure of a request of which nothing has left, or nothing has arrived.
+// Such a request may be sent on another connection.
 var errUnsent = errors.New("nothing was sent")
 
-// exchange sends a request on a connection, and closes that unless there is an
+// exchange sends a request on a connection, and closes the connection unless there is an
 // answer.
 func (d *direct) exchange(ctx context.Context, c *conn, r *Request, head, rest []byte) (*Response, error) {
 	wait := r.Wait
@@ -138,15 +138,15 @@ func (d *direct) exchange(ctx context.Context, c *conn, r *Request, head, rest [
 		}
 		return nil, readErr
 	}
-	c.SetReadDeadline(time.Time{}) // from here on it is the reader's; a failure shows with the next read
+	c.SetReadDeadline(time.Time{}) // from here on the deadline is the reader's; a failure shows with the next read
 	c.keepAlive = h.keepAlive
 	a.Response = Response{Status: h.status, ContentType: h.contentType, Encoding: h.encoding, RetryAfter: h.retryAfter, RequestID: h.requestID, Length: h.length, Body: a}
 	a.chunked, a.left, a.reuse = h.chunked, h.length, !h.close && err == nil
 	return &a.Response, nil
 }
 
-// afterFunc is context.AfterFunc, without what that sets aside where the context can
-// do it itself.
+// afterFunc is context.AfterFunc, but saves its memory where the context has a method of
+// its own.
 func afterFunc(ctx context.Context, f func()) (stop func() bool) {
 	if own, ok := ctx.(interface{ AfterFunc(func()) func() bool }); ok {
 		return own.AfterFunc(f)
@@ -154,7 +154,7 @@ func afterFunc(ctx context.Context, f func()) (stop func() bool) {
 	return context.AfterFunc(ctx, f)
 }
 
-// lastWords is how long an upstream is listened to that does not.
+// lastWords is how long an upstream is listened to that has stopped reading a request.
 const lastWords = time.Second
 
 // joined is the longest body that is copied behind its head, to leave in one

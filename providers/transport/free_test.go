@@ -13,8 +13,8 @@ import (
 	"tallygate/providers"
 )
 
-// A request that has not left costs nothing; of one that has, in part or whole,
-// nobody can tell.
+// A request that has not left costs nothing. Whether a request costs anything that has
+// left, in part or whole, nobody can tell.
 func TestFree(t *testing.T) {
 	both(t, func(t *testing.T, open func(Options) Transport) {
 		gone := func(t *testing.T) context.Context {
@@ -95,7 +95,8 @@ func TestFree(t *testing.T) {
 		if up, _ := errors.AsType[*providers.UpstreamError](err); up == nil || up.Fault != providers.Gone || up.Free {
 			t.Errorf("a caller that leaves: %v", err)
 		}
-		// One that had left before has not, even where a connection waits.
+		// A caller that had left before the call has sent nothing, even where a connection
+		// waits.
 		tr := open(at(answers))
 		if _, _, err := ask(tr, post("hello")); err != nil {
 			t.Fatal(err)

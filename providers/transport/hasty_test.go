@@ -47,8 +47,9 @@ func TestClosedBehindAnswers(t *testing.T) {
 	})
 }
 
-// A request that has met a closed connection is sent again where the upstream's system
-// has refused all of it; where the upstream may still read, or has read, it is not.
+// A request that has met a closed connection is sent again where the upstream's system has
+// refused all of it. Where the upstream may still read the request, or has read it, the
+// request is not sent again.
 func TestRefusedIsSentAgain(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("nothing can be proven here")

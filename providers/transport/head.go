@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// What is wrong with a head. net/http is more lenient in places; here whatever
-// two readers could take for two things is refused.
+// What is wrong with a head. net/http is more lenient in places. Here a head is refused if
+// two readers could understand it differently.
 var (
 	errStatusLine = errors.New("the answer does not begin with an HTTP status line")
 	errLine       = errors.New("a line of the answer's head is malformed")
@@ -28,7 +28,7 @@ type responseHead struct {
 	length    int64 // -1 if absent
 	chunked   bool
 	close     bool          // the upstream will close the connection
-	keepAlive time.Duration // how long it will not, if it says so
+	keepAlive time.Duration // how long the upstream will not close it, if it says so
 
 	contentType, encoding, retryAfter, requestID string
 
@@ -113,8 +113,8 @@ func (h *responseHead) statusLine(line []byte) error {
 	return nil
 }
 
-// field reads "Name: value". What a name or a value cannot hold, a folded line
-// and space before the colon are refused. The line is at an offset in what was read.
+// field reads "Name: value". It refuses characters that a name or a value cannot hold, a
+// folded line, and space before the colon. The line is at an offset in what was read.
 func (h *responseHead) field(line []byte, at int) error {
 	n := bytes.IndexByte(line, ':')
 	if n <= 0 || !token(line[:n]) || !fieldValue(line[n+1:]) {
@@ -122,7 +122,7 @@ func (h *responseHead) field(line []byte, at int) error {
 	}
 	value := bytes.Trim(line[n+1:], " \t")
 	h.name(line[:n], value, at+n+1+bytes.Index(line[n+1:], value))
-	switch name := line[:n]; len(name) { // which tells most of them apart
+	switch name := line[:n]; len(name) { // the length tells most names apart
 	case len("Connection"):
 		if is(name, "connection") {
 			h.connection(value)
@@ -190,8 +190,8 @@ func (h *responseHead) patience(value []byte) {
 	h.keepAlive = time.Duration(seconds) * time.Second
 }
 
-// settle draws the conclusions from a complete head. Where it contradicts
-// itself about the end of the body, the connection serves no other request.
+// settle draws the conclusions from a complete head. If the head contradicts itself about
+// the end of the body, the connection serves no other request.
 func (h *responseHead) settle() error {
 	switch {
 	case h.chunked && h.old:
@@ -203,7 +203,7 @@ func (h *responseHead) settle() error {
 		h.close = h.close || h.length > 0
 		h.length = 0
 	case h.length < 0:
-		h.close = true // the end of the connection is that of the body
+		h.close = true // the body ends where the connection ends
 	}
 	h.close = h.close || h.old || h.status == 101
 	return nil

@@ -9,30 +9,32 @@ import (
 // pool keeps idle connections. The one that was used last is used next: it is
 // the least likely to have been closed, and the others can grow old.
 //
-// Some upstreams close a connection right behind an answer without having said so.
-// The news takes a moment, and what is sent within it is lost: it arrives at nobody,
-// or at somebody who does not read it any more, and which of them cannot be told. So
-// an upstream must have shown that it keeps connections before one is used again at
-// once, and for a while after one was found closed early. Until then only those are
-// used on which the news would have come by now, and no more are kept than that takes: each
-// holds a file, and a burst of callers would leave as many as it made.
+// Some upstreams close a connection right behind an answer without having said so. The news
+// takes a moment, and a request that is sent meanwhile is lost. It arrives at nobody, or at
+// somebody who does not read it any more, and which of the two cannot be told. So a
+// connection is used again at once only if the upstream has shown that it keeps
+// connections, and no connection was found closed early for a while.
+//
+// Otherwise a connection is used again only when the news of its end would have come. No
+// more connections are kept than that takes: each holds a file, and a burst of callers
+// would leave as many as it made.
 type pool struct {
 	mu     sync.Mutex // guards the fields that follow
 	idle   []*conn    // the longest idle first
 	timer  *time.Timer
 	closed bool
 	kept   bool      // a connection has served twice since one was last found closed
-	wary   time.Time // until then it takes more than that
+	wary   time.Time // until then kept does not suffice
 }
 
 const (
 	// settled is how long the news of a connection's end may take, behind the answer.
 	settled = 100 * time.Millisecond
-	// early is how long a connection is kept at least by an upstream that keeps any.
+	// early is how long an upstream that keeps connections keeps one at least.
 	early = time.Second
 	// waryFor is how long an upstream that closes early is remembered.
 	waryFor = 10 * time.Minute
-	// inDoubt is how many connections are kept that cannot be used at once.
+	// inDoubt is how many connections are kept while they cannot be used at once.
 	inDoubt = 2
 )
 
@@ -64,8 +66,8 @@ func (p *pool) get() *conn {
 // doubts reports whether the upstream may have closed what it has just used; with mu held.
 func (p *pool) doubts(now time.Time) bool { return !p.kept || now.Before(p.wary) }
 
-// lost notes that the upstream has closed a connection that was kept; soon is whether
-// it did right behind an answer.
+// lost notes that the upstream has closed a connection that was kept; soon is whether it
+// was closed right behind an answer.
 func (p *pool) lost(soon bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

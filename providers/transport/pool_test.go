@@ -109,8 +109,8 @@ func TestPoolGivesTheLast(t *testing.T) {
 	}
 }
 
-// Until an upstream has shown that it keeps connections, and after it has closed one
-// early, one is used again only when the news of its end would have come by now.
+// Until an upstream has shown that it keeps connections, and after it has closed one early,
+// a connection is used again only when the news of its end would have come by now.
 func TestPoolDoubts(t *testing.T) {
 	s := serve(t, nil, func(c net.Conn, in *bufio.Reader) { io.Copy(io.Discard, in) })
 	var p pool

@@ -6,16 +6,16 @@ import "golang.org/x/sys/unix"
 // nobody is there to read what was sent.
 const refusal = 1000
 
-// refused reports whether the upstream's system has refused all of a request of so
-// many bytes. So it is if the connection had been closed before any of them arrived:
-// then none was acknowledged, and they are answered with a reset. A reset alone proves
-// nothing, since what was received and read may not have been acknowledged yet; the
-// caller has seen the connection's end before it.
+// refused reports whether the upstream's system has refused all of a request of so many
+// bytes. It has if the connection had been closed before any of the bytes arrived: then
+// none was acknowledged, and the bytes are answered with a reset. A reset alone proves
+// nothing, since what was received and read may not have been acknowledged yet. The caller
+// has seen the connection's end before that.
 func (c *conn) refused(bytes int64) (is bool) {
 	if c.fd == nil {
 		return false
 	}
-	c.fd.Control(func(fd uintptr) { // of a connection that we have closed nothing is known
+	c.fd.Control(func(fd uintptr) { // the system knows nothing of a connection that we have closed
 		if waiting, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ); err != nil || int64(waiting) < bytes {
 			return
 		}

@@ -2,6 +2,6 @@
 
 package transport
 
-// refused reports whether the upstream's system has refused all of a request, which
-// cannot be found out here.
+// refused reports whether the upstream's system has refused all of a request. That cannot
+// be found out here.
 func (c *conn) refused(int64) bool { return false }

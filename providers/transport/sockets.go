@@ -22,7 +22,7 @@ type sockets struct {
 
 // holder has idle connections.
 type holder interface {
-	// shed closes so many of them, the longest idle first.
+	// shed closes so many idle connections, the longest idle first.
 	shed(n int)
 }
 
@@ -36,7 +36,8 @@ func newSockets() *sockets {
 // made.
 func (s *sockets) Open() int { return int(s.open.Load()) }
 
-// Bound has idle connections closed where there would otherwise be more than most.
+// Bound makes idle connections close where there would otherwise be more connections than
+// most.
 func (s *sockets) Bound(most int) {
 	s.most.Store(int64(most))
 	s.trim()
@@ -70,7 +71,7 @@ func (s *sockets) remove(h holder) {
 
 // dial makes a connection that is counted.
 func (s *sockets) dial(ctx context.Context, d *net.Dialer, network, address string) (net.Conn, error) {
-	s.open.Add(1) // before there is a file
+	s.open.Add(1) // counted before there is a file
 	s.trim()
 	c, err := d.DialContext(ctx, network, address)
 	if tcp, ok := c.(*net.TCPConn); ok {
@@ -82,7 +83,7 @@ func (s *sockets) dial(ctx context.Context, d *net.Dialer, network, address stri
 
 // socket is a connection that is counted until it is closed.
 type socket struct {
-	*net.TCPConn // not the interface, which would lose what it does in one system call
+	*net.TCPConn // not the interface, which would lose what a TCPConn does in one system call
 	of           *sockets
 	closed       atomic.Bool
 }

@@ -8,9 +8,10 @@ import (
 	"testing"
 )
 
-// Every connection to an upstream counts until it is closed, however often that is
-// done, and one that could not be made does not. Where there are as many as there may
-// be, an idle one makes room, of whichever upstream it is; one that is used does not.
+// Every connection to an upstream counts until it is closed, however often it is closed. A
+// connection that could not be made does not count. Where there are as many connections as
+// there may be, an idle one makes room, whichever upstream it leads to. A connection in use
+// does not.
 func TestSockets(t *testing.T) {
 	s := serve(t, nil, func(c net.Conn, in *bufio.Reader) { io.Copy(io.Discard, in) })
 	k := newSockets()

@@ -29,19 +29,19 @@ type standard struct {
 	habit   habit
 }
 
-// habit is what is known of how an upstream treats idle connections, as a [pool] of
-// our own finds it out.
+// habit is what is known of how an upstream treats idle connections. A [pool] of our own
+// finds out the same.
 type habit struct {
 	mu   sync.Mutex // guards the fields that follow
 	kept bool
 	wary time.Time
-	idle int       // connections
-	last time.Time // that one may have become idle
+	idle int       // idle connections
+	last time.Time // when a connection may last have become idle
 }
 
-// ask says what to do about a request that might be sent on an idle connection: to
-// let its connection serve no other, or to wait until the news of that one's end must
-// have come.
+// ask says what to do about a request that might be sent on an idle connection. once is to
+// let its connection serve no other request. wait is how long it takes until the news of an
+// idle connection's end must have come.
 func (h *habit) ask() (once bool, wait time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -52,16 +52,16 @@ func (h *habit) ask() (once bool, wait time.Duration) {
 	return once, wait
 }
 
-// got notes on what connection a request goes out; waited is whether it has waited for
-// an idle one to prove itself.
+// got notes on what connection a request goes out; waited is whether the request has waited
+// for an idle connection to prove itself.
 func (h *habit) got(reused, waited bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !reused && waited && h.idle > 0 {
-		h.wary = time.Now().Add(waryFor) // it is gone
+		h.wary = time.Now().Add(waryFor) // the idle connection is gone
 	}
 	if h.idle = max(h.idle-1, 0); !reused {
-		h.idle = 0 // as a rule
+		h.idle = 0 // as a rule, a new connection is made when none is idle
 	}
 }
 
@@ -112,8 +112,8 @@ func newStandard(o Options, base *url.URL) *standard {
 	return t
 }
 
-// shed implements holder. Which connection has been idle for longest only net/http
-// knows.
+// shed implements holder. Only net/http knows which connection has been idle for longest,
+// so all idle ones are closed.
 func (t *standard) shed(int) { t.http.CloseIdleConnections() }
 
 // RoundTrip implements Transport. The body is copied: net/http may go on
@@ -125,7 +125,7 @@ func (t *standard) RoundTrip(ctx context.Context, r *Request) (*Response, error)
 	once, wait := t.habit.ask()
 	traced := httptrace.WithClientTrace(b.ctx, &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) {
 		if secure, ok := got.Conn.(*tls.Conn); ok && secure.ConnectionState().NegotiatedProtocol == "h2" {
-			t.habit.end(nil) // it says before it ends which requests it has not read
+			t.habit.end(nil) // the upstream says before it ends which requests it has not read
 		} else {
 			t.habit.got(got.Reused, wait > 0)
 			b.reused.Store(got.Reused)
@@ -155,7 +155,7 @@ func (t *standard) RoundTrip(ctx context.Context, r *Request) (*Response, error)
 	if wait > 0 {
 		select {
 		case <-time.After(wait):
-		case <-b.ctx.Done(): // which the next step finds
+		case <-b.ctx.Done(): // the next step finds that
 		}
 	}
 	res, err := t.http.RoundTrip(req)

@@ -76,8 +76,8 @@ func TestTLS(t *testing.T) {
 	})
 }
 
-// An answer that was decrypted together with the one before it is not taken for
-// the answer to the next request. (By net/http it can be.)
+// An answer that was decrypted together with the one before it is not taken for the answer
+// to the next request. (net/http can take it for that.)
 func TestPlantedInTLS(t *testing.T) {
 	_, o := secure(t, func(c net.Conn, in *bufio.Reader) {
 		for take(in) != nil {

@@ -1,11 +1,11 @@
 // Package transport carries a provider's requests to its upstream and the
 // answers back.
 //
-// It knows HTTP and nothing of dialects: a provider hands it a path, a few
-// header fields and a body, and gets back the head of an answer and a
-// [providers.Source] to read the rest from. It follows no redirects, keeps no
-// cookies, and asks for answers that are not compressed; it decodes none that are. Every failure is an
-// *[providers.UpstreamError], and free if the request has not left.
+// It knows HTTP and nothing of dialects. A provider hands it a path, a few header fields
+// and a body, and gets back the head of an answer and a [providers.Source] to read the rest
+// from. It follows no redirects and keeps no cookies. It asks for answers that are not
+// compressed, and decodes none that are compressed all the same. Every failure is an
+// *[providers.UpstreamError], which is free if the request has not left.
 //
 // There are two transports. direct.go is a small HTTP/1.1 client of our own: it
 // takes a connection that the pool (pool.go) keeps and that is still alive
@@ -57,7 +57,7 @@ type Request struct {
 // Accept-Encoding are the transport's own.
 type Field struct{ Name, Value string }
 
-// Response is the head of an answer: of its fields, those that matter.
+// Response is the head of an answer, with those of its fields that matter.
 type Response struct {
 	Status      int
 	ContentType string
@@ -90,9 +90,9 @@ const (
 	userAgent      = "tallygate"
 )
 
-// New makes a transport: a small HTTP/1.1 client of our own where that reaches
-// the upstream, which is about half as expensive, and net/http where a proxy is
-// on the way or the upstream insists on HTTP/2.
+// New makes a transport: a small HTTP/1.1 client of our own where that reaches the
+// upstream, and net/http where a proxy is on the way or the upstream insists on HTTP/2. Our
+// own client is about half as expensive.
 func New(o Options) (Transport, error) {
 	o, base, err := o.complete()
 	if err != nil {
@@ -120,7 +120,7 @@ func (o Options) complete() (Options, *url.URL, error) {
 	}
 	base, err := url.Parse(strings.TrimRight(o.BaseURL, "/"))
 	if err != nil {
-		return o, nil, err // cannot be: it was checked
+		return o, nil, err // cannot be: the URL was checked
 	}
 	if o.ConnectTimeout <= 0 {
 		o.ConnectTimeout = defaultConnect
@@ -150,7 +150,7 @@ func (t *either) RoundTrip(ctx context.Context, r *Request) (*Response, error) {
 		if err != errHTTP2 {
 			return res, err
 		}
-		t.http2.Store(true) // it was found in the handshake: nothing was sent
+		t.http2.Store(true) // found in the handshake: nothing was sent
 	}
 	return t.standard.RoundTrip(ctx, r)
 }

@@ -12,10 +12,10 @@ import (
 	"tallygate/storage"
 )
 
-// The audit log is a row per entry, as JSON, and where it ends, which is written in
-// the transaction of the change. What lies behind the end counts for nothing: so the
-// entries of a large change can be written ahead, and a log whose last entries were
-// taken away is noticed.
+// The audit log is one row per entry, as JSON, and where the log ends, which is written in
+// the transaction of the change. Rows behind the end count for nothing. So the entries of a
+// large change can be written ahead, and a log whose last entries were taken away is
+// noticed.
 
 func auditKey(seq uint64) []byte { return binary.BigEndian.AppendUint64([]byte{tableAudit}, seq) }
 
@@ -30,8 +30,8 @@ func (s *Store) readAudit(txn *badger.Txn) error {
 	return nil
 }
 
-// writeAudit begins the transaction of a change with its entries, and returns where
-// the log then ends. The transaction is the caller's, also with an error.
+// writeAudit begins the transaction of a change with its entries, and returns where the log
+// then ends. The transaction is the caller's, even if there is an error.
 func (s *Store) writeAudit(by tally.Act, rev int64, changes []tally.Change) (*badger.Txn, tally.AuditChain, error) {
 	txn, chain, bytes := s.db.NewTransaction(true), s.audit, 0
 	set := func(key []byte, value any) error {
@@ -66,7 +66,7 @@ func (s *Store) writeAudit(by tally.Act, rev int64, changes []tally.Change) (*ba
 	return txn, chain, set(keyAudit, chain)
 }
 
-// entityIn is what a change replaces, nil if there is nothing.
+// entityIn is the entity that a change replaces, nil if there is none.
 func entityIn(txn *badger.Txn, c tally.Change) (tally.Entity, error) {
 	key := entityKey(c.Kind, c.ID)
 	payload, err := get(txn, key)
@@ -137,7 +137,7 @@ func (s *Store) AuditLog(ctx context.Context, q storage.AuditQuery) ([]tally.Aud
 	return out, "", nil
 }
 
-// auditLog is a picture of the log, and where it ends.
+// auditLog is a consistent picture of the log, and where the log ends.
 func (s *Store) auditLog() (txn *badger.Txn, chain tally.AuditChain, err error) {
 	err = s.queue.alone(func() error {
 		txn, chain = s.db.NewTransaction(false), s.audit
@@ -164,8 +164,8 @@ func (s *Store) VerifyAudit(ctx context.Context) (tally.AuditReport, error) {
 	return tally.AuditReport{OK: len(v.report.Faults) == 0, Entries: v.audit.Seq, Hash: v.audit.Hash, Faults: v.report.Faults}, nil
 }
 
-// auditChain follows the audit log from its first entry to where it ends. Only the
-// first fault tells: what comes behind it cannot be proved.
+// auditChain follows the audit log from its first entry to its end. It reports only the
+// first fault, since what comes behind a fault cannot be proved.
 func (v *verifier) auditChain() error {
 	var chain tally.AuditChain
 	broken := false

@@ -74,6 +74,7 @@ func TestAuditLogIsTamperedWith(t *testing.T) {
 // A change whose entries do not fit one transaction is whole or not at all, with its
 // entries, wherever it fails.
 func TestLargeChangeFails(t *testing.T) {
+	t.Parallel()
 	large := func(prefix string) (changes []tally.Change) {
 		for i := range 400 {
 			m := &tally.Model{Meta: tally.Meta{ID: tally.ID(fmt.Sprint(prefix, i))}, Name: strings.Repeat("x", 2000)}
@@ -110,12 +111,13 @@ func TestLargeChangeFails(t *testing.T) {
 	}
 }
 
-// A backup keeps the audit log, a restored store goes on with it, and one of an
+// A backup keeps the audit log, and a restored store goes on with that log. A store of an
 // older schema begins an empty one.
 func TestAuditLogIsRestored(t *testing.T) {
+	t.Parallel()
 	w := noted(t)
 	var backup bytes.Buffer
-	if err := w.Backup(ctx, &backup); err != nil {
+	if _, err := w.Backup(ctx, nil, &backup); err != nil {
 		t.Fatal(err)
 	}
 	before, err := w.VerifyAudit(ctx)
@@ -123,7 +125,7 @@ func TestAuditLogIsRestored(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "restored")
-	if err := Restore(ctx, Options{Dir: dir}, &backup); err != nil {
+	if _, err := Restore(ctx, Options{Dir: dir}, &backup); err != nil {
 		t.Fatal(err)
 	}
 	s := openStore(t, dir)

@@ -21,6 +21,8 @@ type load struct {
 	plans [][]tally.Charge // one for each of some clients
 	next  atomic.Int64
 	step  time.Duration // from one request to the next
+
+	failing bool // every provider failed
 }
 
 func newLoad(s *Store, clients int) *load {
@@ -60,7 +62,11 @@ func (l *load) request() error {
 	if _, err := l.store.Reserve(context.Background(), r); err != nil {
 		return err
 	}
-	return l.store.Settle(context.Background(), tally.Settlement{ID: r.ID, Record: answer(r.Draft, n)})
+	rec := answer(r.Draft, n)
+	if l.failing {
+		rec.Status, rec.Outcome, rec.Code = 504, tally.OutcomeFailed, tally.CodeProviderTimeout
+	}
+	return l.store.Settle(context.Background(), tally.Settlement{ID: r.ID, Record: rec})
 }
 
 // answer is the record of the n-th request.

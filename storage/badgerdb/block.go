@@ -1,9 +1,9 @@
 package badgerdb
 
-// Records that are settled in one transaction and on one day lie together in a
-// block, under the sequence number of the first: Badger spends as much on a
-// small value as on a large one. Sequence numbers are dense, so they are not
-// written; blocks that do not join prove a loss.
+// Records that are settled in one transaction and on one day lie together in a block, under
+// the sequence number of the first: Badger spends as much on a small value as on a large
+// one. Sequence numbers are dense, so a block does not hold them. Blocks that do not join
+// prove that records were lost.
 
 // block is the records of one value.
 type block struct {
@@ -20,8 +20,8 @@ func (e *encoder) blockHead() {
 	e.b = append(e.b, blockVersion)
 }
 
-// open checks a value and decodes its records, whose charges are to be filled.
-// What they point to stays valid; the list is used again by the next call.
+// open checks a value and decodes its records, whose charges are to be filled. What the
+// records point to stays valid; the list of records is used again by the next call.
 func (b *block) open(key, value []byte) error {
 	var ok bool
 	b.entries = b.entries[:0]

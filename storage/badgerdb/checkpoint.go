@@ -12,15 +12,14 @@ import (
 	"tallygate/storage/ledger"
 )
 
-// A checkpoint brings rollups, last uses, sessions and presence up to the latest record
-// and says so last. It is written in slices between the transactions of
-// requests, so that none of them waits long; a row says itself how far it
-// counts, so a crash between two slices is no harm. Recovery counts the records
-// behind the latest complete checkpoint.
+// A checkpoint brings rollups, last uses, sessions and presence up to the latest record,
+// and says so last. It is written in slices between the transactions of requests, so that
+// no request waits long. Each row says itself how far it counts, so a crash between two
+// slices does no harm. Recovery counts the records behind the latest complete checkpoint.
 
-// When a checkpoint is due: the more records there are behind the latest one,
-// the longer recovery takes, about a microsecond and a half each; the rarer
-// checkpoints are, the fewer bytes they write.
+// When a checkpoint is due. The more records there are behind the latest one, the longer
+// recovery takes: about a microsecond and a half for each record. The rarer checkpoints
+// are, the fewer bytes they write.
 const (
 	checkpointEvery   = 5 // seconds
 	checkpointRecords = 20_000
@@ -74,8 +73,8 @@ func decodeState(payload []byte) (x state, err error) {
 	return x, d.end("the state of the store")
 }
 
-// keepUp does what is to be done between batches: the journal of holds, and a
-// slice of a checkpoint.
+// keepUp does what is due between batches: it writes the journal of holds, and a slice of a
+// checkpoint.
 func (s *Store) keepUp(tick bool) {
 	if s.journal.slot >= s.journal.limit {
 		s.complain("the journal of holds was not renewed; it is tried again", s.rejournal())
@@ -98,8 +97,8 @@ func (s *Store) keepUp(tick bool) {
 	s.complain("rollups were not written; they are kept and tried again", err)
 }
 
-// beginCheckpoint takes what is to be written. What comes later is for the next
-// one.
+// beginCheckpoint takes what is to be written. What comes after that is for the next
+// checkpoint.
 func (s *Store) beginCheckpoint() {
 	rows := map[rowKey]*tally.Sums{}
 	s.fresh.add(rows, func(rowKey) bool { return true })
@@ -114,8 +113,8 @@ func (s *Store) beginCheckpoint() {
 	s.checkpoint, s.ticks = c, 0
 }
 
-// checkpointSlice writes some more of a checkpoint; with the last of it, that it
-// is complete.
+// checkpointSlice writes some more of a checkpoint. With the last slice it writes that the
+// checkpoint is complete.
 func (s *Store) checkpointSlice() error {
 	c, n := s.checkpoint, 0
 	txn := s.db.NewTransaction(true)
@@ -123,8 +122,8 @@ func (s *Store) checkpointSlice() error {
 	rows, uses, sessions, presence := c.rows, c.uses, c.sessions, c.presence
 	for ; len(rows) > 0 && n < sliceEntries; n++ {
 		if err := mergeRow(txn, &rows[0], c.state.end.seq); tally.CodeOf(err) == tally.Corrupt {
-			// The row stays damaged, so that whoever asks for it is told; the other rows
-			// go on.
+			// The row stays damaged, so that whoever asks for it is told. The other rows
+			// are brought up.
 			s.log.Error("a rollup is damaged and not brought up", "err", err)
 		} else if err != nil {
 			return err
@@ -160,6 +159,7 @@ func (s *Store) checkpointSlice() error {
 	if err := s.commit(txn); err != nil {
 		return cannotWrite(err)
 	}
+	s.slicesWritten.Add(1)
 	c.rows, c.uses, c.sessions, c.presence = rows, uses, sessions, presence
 	if complete {
 		s.saved, s.checkpoint = c.state, nil
@@ -169,11 +169,11 @@ func (s *Store) checkpointSlice() error {
 	return nil
 }
 
-// maxAccounts is how many subjects stay in memory that are not in use.
+// maxAccounts is how many subjects stay in memory though they are not in use.
 const maxAccounts = 50_000
 
-// completeCheckpoint brings everything up to the latest record, and returns when
-// that is written.
+// completeCheckpoint brings everything up to the latest record, and returns when all of it
+// is written.
 func (s *Store) completeCheckpoint() error {
 	if err := s.finishCheckpoint(); err != nil {
 		return err
@@ -192,7 +192,7 @@ func (s *Store) finishCheckpoint() error {
 	return nil
 }
 
-// mergeRow adds to a row, unless it counts as far already.
+// mergeRow adds to a row, unless the row counts that far already.
 func mergeRow(txn *badger.Txn, d *rowDelta, through uint64) error {
 	var x row
 	if err := readRow(txn, d.key, &x); err != nil {

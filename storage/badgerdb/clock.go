@@ -12,26 +12,28 @@ import (
 	"tallygate/storage/ledger"
 )
 
-// A clock that was ahead, and is accepted as it is now, begins an era. Within one the
-// times at which records are settled never run backwards, and searches that go back in
-// time rely on it; at its end the time falls. The days in the keys of records do not
-// fall with it, so that keys sort by sequence numbers for ever: until the clock has
-// caught up all records are of the day that it had reached, and are pruned with it.
+// An era begins when a clock that was ahead is accepted as it is now. Within an era the
+// times at which records are settled never run backwards, and searches that go back in time
+// rely on that. At the end of an era the time falls. The days in the keys of records do not
+// fall with it, so that keys always sort by sequence numbers. Until the clock has caught
+// up, all records are of the day that the clock had reached, and they are pruned with that
+// day.
 //
-// What was admitted ahead of time counts in the periods that it says, which come yet.
+// What was admitted ahead of time counts in the periods that it names, which are still to
+// come.
 
-// era is one that has ended.
+// era is an era that has ended.
 type era struct {
 	end   position    // of its last record
 	now   time.Time   // to which the time fell
 	ahead ledger.Span // behind near, of its admissions; zero if there are none
 }
 
-// near is the end of the quarter of an hour to which the time fell: rows do not tell
-// which records of that were admitted ahead of time.
+// near is the end of the quarter of an hour to which the time fell. Rows do not tell which
+// records of that quarter were admitted ahead of time.
 func (e *era) near() time.Time { return e.now.Truncate(tally.Bucket).Add(tally.Bucket) }
 
-// eras are those that have ended, the oldest first. They are never changed.
+// eras are the eras that have ended, the oldest first. They are never changed.
 type eras []era
 
 // before returns the latest era that ended behind one record and before another, and
@@ -76,9 +78,9 @@ func (s *Store) latest() time.Time {
 	return at
 }
 
-// AcceptClock implements storage.Store. The spans ahead are written first, and last that
-// the time has fallen: what a crash leaves undone between the two only makes counters be
-// added up that need not be, or sessions begin again.
+// AcceptClock implements storage.Store. The spans ahead are written first, and that the
+// time has fallen is written last. A crash between the two does no harm: counters may be
+// added up that need not be, or sessions may begin again.
 func (s *Store) AcceptClock(ctx context.Context, now time.Time) error {
 	if err := s.usable(ctx); err != nil {
 		return err
@@ -136,8 +138,8 @@ func firstRow(txn *badger.Txn, from time.Time) (at time.Time, ok bool) {
 	return time.Unix(int64(k.bucket)*granSeconds[quarters], 0).UTC(), ok
 }
 
-// lowerUses makes no subject have been used later than now. What is read of one that
-// lasts longer would be taken for the latest use.
+// lowerUses makes no subject have been used later than now. A later use that is read from
+// the store would be taken for the latest one.
 func (s *Store) lowerUses(now time.Time) error {
 	var uses []ledger.Use
 	err := s.view(func(txn *badger.Txn) error {
@@ -207,8 +209,8 @@ func decodeEras(payload []byte) (eras, error) {
 	return list, d.end("when the clock was taken back")
 }
 
-// admitted is backwards for those who look for records that were admitted in
-// [since, until): as long as there may be more of them behind a record, it goes on.
+// admitted is backwards for those who look for records that were admitted in [since,
+// until). It goes on as long as there may be more of them behind a record.
 func (s *Store) admitted(txn *badger.Txn, from []byte, end, behind uint64, by *search, since, until time.Time, f func(day uint32, x *entry) bool) error {
 	for list, more := s.eras(), true; more; {
 		more = false
@@ -219,7 +221,7 @@ func (s *Store) admitted(txn *badger.Txn, from []byte, end, behind uint64, by *s
 			if !x.settledAt.Before(since) {
 				return f(day, x)
 			}
-			// Nor was anything older of its era admitted since.
+			// Nothing older of the record's era was admitted since, either.
 			if e := list.before(x.Seq, behind, since, until); e != nil {
 				from, more = recordKey(dayOf(e.end.settledAt), e.end.seq), true
 			}

@@ -8,9 +8,10 @@ import (
 	"tallygate/engine/tally"
 )
 
-// Whichever write of it fails, and a crash behind that: accepting a clock never makes
-// a window forget what it has seen.
+// Accepting a clock never makes a window forget what it has seen, whichever of the writes
+// fails, even if a crash follows.
 func TestAcceptClockFails(t *testing.T) {
+	t.Parallel()
 	for n := 1; ; n++ {
 		w := newWorld(t)
 		right := w.now

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// The codec of what is written often: fields in a fixed order behind a version,
-// numbers as varints, texts with their length before them. The decoder takes
-// whatever bytes it is given and fails instead of panicking.
+// The codec of what is written often. Fields stand in a fixed order behind a version,
+// numbers as varints, texts with their length before them. The decoder takes whatever bytes
+// it is given, and fails instead of panicking.
 //
 // Each value has a version of its own. All versions are read for ever; nothing is
 // written again only because there is a newer one.
@@ -32,7 +32,7 @@ func (e *encoder) begin() {
 	e.forget()
 }
 
-// forget makes the next record say everything: it begins a value.
+// forget makes the next record say everything, as the first record of a value must.
 func (e *encoder) forget() {
 	e.last.forget()
 }
@@ -55,8 +55,8 @@ func (e *encoder) after(base int64, t time.Time) {
 	e.uint(uint64(t.Nanosecond()))
 }
 
-// figures writes numbers of which most are often zero: a mask of those that are not, then
-// these.
+// figures writes numbers of which most are often zero: first a mask of those that are not
+// zero, then those numbers.
 func (e *encoder) figures(list []int64) {
 	mask := uint64(0)
 	for i, n := range list {
@@ -72,8 +72,8 @@ func (e *encoder) figures(list []int64) {
 	}
 }
 
-// changed writes the texts that are not as they were last, and keeps them there.
-// The first so many are most often IDs.
+// changed writes the texts that differ from those of the last record, and keeps them in
+// last. The first so many texts are most often IDs.
 func (e *encoder) changed(list, last []string, ids int) {
 	mask := uint64(0)
 	for i := range list {
@@ -161,7 +161,7 @@ func (d *decoder) after(base int64) time.Time {
 	return time.Unix(base+d.int(), int64(d.uint()%1e9)).UTC()
 }
 
-// mask is a set of things that there are so many of.
+// mask reads a set of at most so many things.
 func (d *decoder) mask(most int) uint64 {
 	mask := d.uint()
 	if mask>>most != 0 {

@@ -35,7 +35,7 @@ func someEntry(rnd *rand.Rand) entry {
 		Price: id("", "prc_01kq3ma7e00000000000000000", "book"), Tier: tally.Tier(some("", "flex")), Answered: some("", "gpt-2026"),
 		Outcome: tally.Outcome(some("ok", "lost", "denied")), Basis: tally.Basis(some("", "exact")), Code: some("", "rate_limit"),
 		Attempts: rnd.IntN(3), Status: rnd.IntN(600), Stream: rnd.IntN(2) == 0, NewSession: rnd.IntN(2) == 0, Cut: rnd.IntN(2) == 0, Uncounted: rnd.IntN(2) == 0,
-		Tokens: tokens(), Searches: number(), Cost: tally.NanoUSD(number()), Credits: math.MaxInt64, Listed: tally.NanoUSD(number()),
+		Tokens: tokens(), Piece: tally.Image, Pieces: number(), Cost: tally.NanoUSD(number()), Credits: math.MaxInt64, Listed: tally.NanoUSD(number()),
 		Waited: time.Duration(number()), FirstByte: time.Duration(number()), Total: time.Duration(number()), Count: 1 + rnd.Int64N(9),
 	}
 	if rnd.IntN(2) == 0 {
@@ -47,7 +47,7 @@ func someEntry(rnd *rand.Rand) entry {
 	}
 	for range max(0, rnd.IntN(5)-1) {
 		r.Tries = append(r.Tries, tally.Attempt{Provider: id("", "pr_1", "pr_01kq3ma7e00000000000000000"), Upstream: some("", "gpt"), Price: r.Price, Basis: r.Basis,
-			Tokens: tokens(), Searches: number(), Cost: tally.NanoUSD(number()), Status: rnd.IntN(600), Cause: some("", "timeout"), Took: time.Duration(number())})
+			Tokens: tokens(), Piece: "image_high", Pieces: number(), Cost: tally.NanoUSD(number()), Status: rnd.IntN(600), Cause: some("", "timeout"), Took: time.Duration(number())})
 	}
 	for range rnd.IntN(4) {
 		c := tally.Charged{Subject: tally.Subject(some("gateway/gw_1", "client/", "client/cl_01kq3ma7e00000000000000000", "token/to_1", "visitor/v")), Window: some("total", "m2026-11-01", ""),
@@ -65,7 +65,8 @@ func someEntry(rnd *rand.Rand) entry {
 // as1 is what version 1 keeps of a record.
 func as1(x entry) entry {
 	r := &x.Record
-	r.Price, r.Tier, r.Answered, r.Cut, r.Uncounted, r.Searches, r.Billed, r.Listed, r.Waited, r.Tries = "", "", "", false, false, 0, nil, 0, 0, nil
+	r.Price, r.Tier, r.Answered, r.Cut, r.Uncounted, r.Pieces, r.Billed, r.Listed, r.Waited, r.Tries = "", "", "", false, false, 0, nil, 0, 0, nil
+	r.Piece = ""
 	r.Tokens = tally.Tokens{Input: r.Tokens.Input, CachedInput: r.Tokens.CachedInput, CacheWrite: r.Tokens.CacheWrite, Output: r.Tokens.Output, Reasoning: r.Tokens.Reasoning}
 	return x
 }

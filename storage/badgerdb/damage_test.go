@@ -90,8 +90,8 @@ func (w *world) all(q storage.RecordQuery) (n int, err error) {
 	}
 }
 
-// Whichever records are lost, a list that would leave them out says so, and one of
-// what was pruned does not.
+// Whichever records are lost, a list that would leave them out says so. A list that leaves
+// out pruned records does not.
 func TestListsTellOfLoss(t *testing.T) {
 	w := full(t)
 	var blocks [][]byte
@@ -235,6 +235,7 @@ func TestVerifyFindsDamagedValues(t *testing.T) {
 // Whatever happens to the files, a store that opens and is found sound says what
 // it said before.
 func TestDamagedFiles(t *testing.T) {
+	t.Parallel()
 	w := full(t)
 	if err := w.Store.Close(); err != nil {
 		t.Fatal(err)
@@ -298,7 +299,7 @@ func TestDamagedFiles(t *testing.T) {
 			for _, name := range find(dir, tc.file) {
 				tc.do(name)
 			}
-			s, err := Open(ctx, Options{Dir: dir})
+			s, err := Open(ctx, Options{Dir: dir, chunkBits: 2})
 			if err != nil {
 				if tc.want == "ok" || tally.CodeOf(err) != tally.Corrupt || tally.AsError(err).Hint == "" {
 					t.Errorf("open: %v; want %s", err, tc.want)

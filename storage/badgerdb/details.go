@@ -10,10 +10,10 @@ import (
 	"tallygate/engine/tally"
 )
 
-// What went wrong with attempts is kept apart from their record, because it is
-// forgotten before it: it may quote a prompt. So the day in a key is that of the
-// request; the days of records can be far ahead of it (clock.go). A value lists the
-// attempts' details in their order.
+// What went wrong with attempts is kept apart from their record, because it may quote a
+// prompt and is forgotten earlier than the record. So the day in a key is that of the
+// request: the days of records can be far ahead of it (clock.go). A value lists the details
+// of the attempts in the order of the attempts.
 
 // detailsOf is the payload for a record.
 func detailsOf(r *tally.Record) []byte {
@@ -41,9 +41,9 @@ func (x *entry) detail(txn *badger.Txn) error {
 	return d.end(keyText(key))
 }
 
-// Forget implements storage.History. Like the records of a day, the details of one
-// are dropped whole, which gives their room back to the disk: a deletion by keys
-// would leave them in its files until a compaction comes that way.
+// Forget implements storage.History. The details of a day are dropped whole, like its
+// records, which gives their room back to the disk. If they were deleted key by key, they
+// would stay in Badger's files until a compaction comes that way.
 func (s *Store) Forget(ctx context.Context, before time.Time) error {
 	ctx, done, err := s.read(ctx)
 	if err != nil {
@@ -55,8 +55,8 @@ func (s *Store) Forget(ctx context.Context, before time.Time) error {
 	return s.forget(ctx, before)
 }
 
-// forget drops the days in one act: each removal writes what is in memory to the
-// disk and compacts the first level, however little goes, and nobody is admitted
+// forget drops all the days in one removal. Each removal writes what is in memory to the
+// disk and compacts the first level, however little is dropped, and nobody is admitted
 // meanwhile.
 func (s *Store) forget(ctx context.Context, before time.Time) error {
 	if ctx.Err() != nil {

@@ -12,13 +12,14 @@ import (
 	"tallygate/engine/tally"
 )
 
-// A full disk is fatal: Badger's log is mapped into memory, and a write that
-// finds no room is a SIGBUS. So the store stops admitting while there is still
-// room for what is under way, and keeps a ballast file whose room a clean close
-// can use. A disk may also fill faster than it is looked at. So the space of Badger's
-// logs is taken as they are opened, or seen for the first time: twice a second. What is
-// left is a log that Badger has begun since the last look, on a disk that has lost its
-// last [minFree] in the same half second; and file systems that give no space ahead.
+// A full disk is fatal: Badger's log is mapped into memory, and a write that finds no room
+// is a SIGBUS. So the store stops admitting while there is still room for what is under
+// way. It also keeps a ballast file, whose room a clean close can use.
+//
+// A disk may fill faster than it is looked at. So the space of Badger's logs is taken as
+// they are opened, or seen for the first time, twice a second. This does not help with a
+// log that Badger has begun since the last look, if the disk has lost its last [minFree] in
+// the same half second. Nor does it help on file systems that give no space ahead.
 const (
 	minFree     = 256 << 20 // stop admitting below it; 8 memtables of a server
 	minOpenFree = 64 << 20  // do not even open below it
@@ -30,27 +31,28 @@ func diskFull() error {
 	return tally.Errorf(tally.Unavailable, "the disk is nearly full").WithHint("free some space; the gateway goes on by itself")
 }
 
-// A disk that fails says so to nobody who only writes into mapped memory: what is
-// written there is lost with the process, or with the mount. So the store asks it,
-// twice a second: whether the folder is there, to sync the log, and to replace the
-// head. While any of that fails nothing is admitted, and no answer comes to its end
-// that is not on the disk; nor does one while the oldest that has is still not there
-// after a second. A power cut, or a disk that never keeps again what it was given, takes
-// a second of answers at most; once it has said no it takes none.
+// A disk that fails does not tell a process that only writes into mapped memory. What is
+// written there is lost with the process, or with the mount. So the store asks the disk
+// twice a second: whether the folder is there, to sync the log, and to replace the head.
+// While any of these fails, nothing is admitted, and no answer comes to its end before it
+// is on the disk. The same holds while the oldest answer that has ended is not on the disk
+// after a second. So a power cut takes a second of answers at most, and so does a disk that
+// never again keeps what it is given. Once the disk has reported a failure, no answer is
+// lost.
 type diskTimes struct {
 	look  time.Duration // between two questions
 	quiet time.Duration // a pause after which what was committed is synced at once, not more often than look
 	late  time.Duration // what is acknowledged without a sync is no older
 	sync  time.Duration // a sync that takes longer has failed
 	fault time.Duration // a fault that lasts so long does not mend itself
-	// close is how long a close may take, and faultyClose on a disk that fails: Badger
-	// tries for ever to write what it has in memory.
+	// close is how long a close waits for the next slice, and faultyClose on a disk that
+	// fails: Badger tries for ever to write what it has in memory.
 	close, faultyClose time.Duration
 }
 
 var usualTimes = diskTimes{look: 500 * time.Millisecond, quiet: 5 * time.Millisecond, late: time.Second, sync: 5 * time.Second, fault: 30 * time.Second, close: 20 * time.Second, faultyClose: 3 * time.Second}
 
-// DiskStep is one of the questions to the disk.
+// DiskStep is one of the questions that the store asks the disk.
 type DiskStep int
 
 // The steps: to look at the free space and the folder, to take the space of new logs,
@@ -68,8 +70,9 @@ type disk struct {
 	mu     sync.Mutex // guards the fields that follow
 	faults [diskSteps]error
 	since  time.Time // of the fault
-	// unsynced is when the oldest act was committed that no sync has covered, next the
-	// oldest since the sync under way began; zero if there is none.
+	// unsynced is when the oldest act was committed that no sync has covered. next is the
+	// same for the acts since the sync under way began. Each is zero if there is no such
+	// act.
 	unsynced, next time.Time
 	latest         time.Time // commit
 	paused         time.Time // when a pause was used for a sync
@@ -96,11 +99,11 @@ func (s *Store) Fault() error {
 	return s.disk.fault()
 }
 
-// Broken is closed once the disk has failed for so long, with anything but being
-// full, that it is not waited for any more.
+// Broken is closed once the disk has failed for so long that the store does not wait for it
+// any more. A disk that is only full does not count as failed.
 func (s *Store) Broken() <-chan struct{} { return s.broken }
 
-// fit says why nothing may be admitted, nil if it may.
+// fit says why nothing may be admitted, nil if requests may be admitted.
 func (s *Store) fit() error {
 	if !s.admitting.Load() {
 		return diskFull()
@@ -111,7 +114,7 @@ func (s *Store) fit() error {
 	return nil
 }
 
-// found notes what a step has come to. Only changes are logged.
+// found notes the outcome of a step. Only changes of the outcome are logged.
 func (s *Store) found(step DiskStep, err error) {
 	d := &s.disk
 	d.mu.Lock()
@@ -133,7 +136,7 @@ func (s *Store) found(step DiskStep, err error) {
 	}
 }
 
-// ask is one step, unless a test lets it fail.
+// ask takes one step, unless a test lets it fail.
 func (s *Store) ask(step DiskStep, do func() error) error {
 	if s.opts.Disk != nil {
 		if err := s.opts.Disk(step); err != nil {
@@ -176,27 +179,29 @@ func (s *Store) here() error {
 	return nil
 }
 
-// takeSpace takes the space of logs that were not seen before: Badger makes them as
-// large as they will be, with nothing in them, and maps them.
+// takeSpace takes the space of logs that were not seen before. Badger makes each log as
+// large as it will ever be, with nothing in it, and maps it.
 func (s *Store) takeSpace() {
 	s.found(DiskSpace, s.ask(DiskSpace, func() error {
 		if s.here() != nil {
-			return nil // that is a fault already
+			return nil // a missing folder is a fault already
+		}
+		names, err := os.ReadDir(s.opts.Dir)
+		if err != nil {
+			return err
 		}
 		seen := map[string]bool{}
-		for _, kind := range []string{"*.mem", "*.vlog"} {
-			names, err := filepath.Glob(filepath.Join(s.opts.Dir, kind))
-			if err != nil {
-				return err
+		for _, e := range names {
+			name := e.Name()
+			if kind := filepath.Ext(name); kind != ".mem" && kind != ".vlog" {
+				continue
 			}
-			for _, name := range names {
-				if !s.spaced[name] {
-					if err := takeSpace(name); err != nil {
-						return fmt.Errorf("take the space of %s: %w", filepath.Base(name), err)
-					}
+			if !s.spaced[name] {
+				if err := takeSpace(filepath.Join(s.opts.Dir, name)); err != nil {
+					return fmt.Errorf("take the space of %s: %w", name, err)
 				}
-				seen[name] = true
 			}
+			seen[name] = true
 		}
 		s.spaced = seen
 		return nil
@@ -213,12 +218,12 @@ func takeSpace(name string) error {
 		}
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // its table is written
+		return nil // the log's table is written
 	}
 	return err
 }
 
-// head notes on the disk up to which record it goes, unless another folder is in the
+// head notes on the disk up to which record the store goes, unless another folder is in the
 // place of the one that was opened.
 func (s *Store) head(seq uint64) error {
 	if err := s.here(); err != nil {
@@ -227,8 +232,9 @@ func (s *Store) head(seq uint64) error {
 	return writeHead(s.opts.Dir, seq)
 }
 
-// sync brings to the disk what was committed by now, notes there how far that goes,
-// and lets those go on who wait for it. Alone runs something while nothing is written.
+// sync brings to the disk what was committed by now, and notes on the disk how far that
+// goes. Then it lets those go on who wait for the sync. alone runs a function while nothing
+// is written.
 func (s *Store) sync(alone func(func() error) error) {
 	d, seq := &s.disk, s.committed.Load()
 	d.mu.Lock()
@@ -239,7 +245,7 @@ func (s *Store) sync(alone func(func() error) error) {
 
 	err := s.ask(DiskSync, func() error {
 		if failed {
-			// The system may take pages for written that it has failed to write.
+			// The system may count pages as written that it has failed to write.
 			if err := alone(func() error { return rewriteLogs(s.opts.Dir) }); err != nil {
 				return err
 			}
@@ -270,7 +276,7 @@ func (s *Store) sync(alone func(func() error) error) {
 	}
 }
 
-// claim says whether a sync is to begin; then the caller must begin it. A sync that takes
+// claim says whether a sync is to begin; if so, the caller must begin it. A sync that takes
 // too long is a fault.
 func (s *Store) claim() bool {
 	d := &s.disk
@@ -290,8 +296,8 @@ func (s *Store) claim() bool {
 	return false
 }
 
-// busy is how long to wait for a pause between commits, 0 if there is one. So the last
-// answers before a pause are on the disk at once.
+// busy is how long to wait for a pause between commits, 0 if there is a pause now. Because
+// a pause is used for a sync, the last answers before it are on the disk at once.
 func (s *Store) busy() time.Duration {
 	d := &s.disk
 	d.mu.Lock()
@@ -311,8 +317,8 @@ func (s *Store) stir() {
 	}
 }
 
-// acknowledge tells those whose acts are committed, and keeps the ends of answers
-// back that are not to be told before they are on the disk.
+// acknowledge tells those whose acts are committed. It holds back the ends of answers that
+// must not be told before they are on the disk.
 func (s *Store) acknowledge(jobs []*job) {
 	d, now := &s.disk, time.Now()
 	d.mu.Lock()

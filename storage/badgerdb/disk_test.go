@@ -69,8 +69,8 @@ func (d *stubborn) status() storage.Status {
 	return st
 }
 
-// Whichever way the disk says no: nothing is admitted, and no answer comes to its
-// end, until it says yes again. Nothing of it is lost.
+// Whichever way the disk fails, nothing is admitted and no answer comes to its end until
+// the disk works again. Nothing is lost.
 func TestDiskSaysNo(t *testing.T) {
 	times := usualTimes
 	times.look = 20 * time.Millisecond
@@ -206,8 +206,8 @@ func TestLogsHaveTheirSpace(t *testing.T) {
 	(&stubborn{world: w}).until("space", func() bool { return len(lacks()) == 0 })
 }
 
-// A sync that hangs keeps the ends of answers back, then is a fault, then the end;
-// and it does not keep the store from closing.
+// A sync that hangs keeps the ends of answers back. After a time it is a fault, and after a
+// longer time the end of the store. It does not keep the store from closing.
 func TestDiskHangs(t *testing.T) {
 	d := newStubborn(t, diskTimes{look: 10 * time.Millisecond, late: 50 * time.Millisecond, sync: 300 * time.Millisecond, fault: 200 * time.Millisecond, close: time.Minute, faultyClose: 50 * time.Millisecond})
 	if err := d.reserve("req_1"); err != nil {

@@ -19,8 +19,8 @@ import (
 
 var errLocked = errors.New("the folder is locked")
 
-// lockFolder takes the lock that Badger takes, so that files are mended only
-// when nobody uses them.
+// lockFolder takes the same lock that Badger takes, so that files are mended only when
+// nobody uses them.
 func lockFolder(dir string) (unlock func(), err error) {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -41,11 +41,11 @@ func freeBytes(dir string) (int64, error) {
 	if err := unix.Statfs(dir, &st); err != nil {
 		return 0, err
 	}
-	return int64(st.Bavail) * int64(st.Bsize), nil
+	return available(&st), nil
 }
 
-// syncLogs syncs the logs of all memtables: Badger itself syncs only that of the
-// latest, and one before it may still be on its way into a table.
+// syncLogs syncs the logs of all memtables. Badger itself syncs only the log of the latest
+// memtable, and an earlier one may still be on its way into a table.
 func syncLogs(dir string) error {
 	names, err := filepath.Glob(filepath.Join(dir, "*.mem"))
 	if err != nil {

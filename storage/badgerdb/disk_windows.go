@@ -22,7 +22,7 @@ func freeBytes(dir string) (int64, error) {
 	return int64(free), err
 }
 
-// syncLogs does nothing: Badger has its logs open for itself alone, and syncs that of
+// syncLogs does nothing. Badger has its logs open for itself alone, and syncs the log of
 // the latest memtable.
 func syncLogs(string) error { return nil }
 

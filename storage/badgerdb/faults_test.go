@@ -40,10 +40,11 @@ func (w *world) history() {
 
 var every = flag.Bool("every", false, "let every commit of the history fail, not one in some")
 
-// Each commit fails once. Before it is done: the store and the specification
-// agree at once, and after a crash. When it is done, and only said to have
-// failed: the store is sound at once and after a crash.
+// Each commit fails once. If it fails before it is done, the store and the specification
+// agree at once, and after a crash. If it is done, and only said to have failed, the store
+// is sound at once and after a crash.
 func TestCommitFails(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	commits := w.fail(0, false)
 	w.history()

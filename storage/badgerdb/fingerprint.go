@@ -7,11 +7,11 @@ import (
 	"tallygate/engine/tally"
 )
 
-// fingerprints are sums over rows, one for each granularity and family, from
-// which a row with another key or another figure would be missed only by a
-// chance of 1 in 2^64: each figure is multiplied by a random odd number of its
-// place and of its row's key. They add up like the figures themselves, so rows
-// can be compared with records without either list in memory.
+// fingerprints are sums over rows, one for each granularity and family. Each figure is
+// multiplied by a random odd number of its place and of its row's key. So a row with
+// another key or another figure is missed only by a chance of 1 in 2^64. Fingerprints add
+// up like the figures themselves, so rows can be compared with records without either list
+// in memory.
 type fingerprints struct {
 	seed   maphash.Seed
 	places [fields]uint64
@@ -55,7 +55,7 @@ func (f *fingerprints) addSheet(s sheet) {
 	}
 }
 
-// openings start from what pruned records contributed.
+// openings starts from what pruned records contributed.
 func (v *verifier) openings() error {
 	return v.eachOpening(func(k rowKey, x *tally.Sums) {
 		for gran := range uint8(grans) {
@@ -127,8 +127,8 @@ func (v *verifier) eachRow(prefix []byte, f func(rowKey, *tally.Sums)) error {
 	})
 }
 
-// localise finds the rows of a family that are wrong. It takes memory for all of
-// them, but only where something is wrong.
+// localise finds the rows of a family that are wrong. It needs memory for all rows of the
+// family, and so is used only where something is wrong.
 func (v *verifier) localise(gran, family uint8) error {
 	want := map[rowKey]*tally.Sums{}
 	add := func(k rowKey, x *tally.Sums) {

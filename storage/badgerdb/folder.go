@@ -50,16 +50,16 @@ func known(name string) bool {
 	return false
 }
 
-// wasClosed reports whether a folder is as a clean end leaves it: then all logs of
-// memtables have become tables.
+// wasClosed reports whether a folder is as a clean end leaves it: all logs of memtables
+// have become tables.
 func wasClosed(dir string) bool {
 	logs, err := filepath.Glob(filepath.Join(dir, "*.mem"))
 	return err == nil && len(logs) == 0
 }
 
-// mend makes a folder that a killed process left fit for Badger, which does not
-// open with log files of no bytes. It refuses one that has lost its manifest:
-// Badger would open it and delete all tables.
+// mend makes a folder that a killed process left fit for Badger, which does not open with
+// log files of no bytes. It refuses a folder that has lost its manifest: Badger would open
+// the folder and delete all tables.
 func mend(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -92,10 +92,9 @@ func damaged(dir, how string) error {
 	return tally.Errorf(tally.Corrupt, "the store in %s is damaged: %s", dir, how).WithHint("restore a backup; keep the folder until you have")
 }
 
-// checkTables looks at the end of every table that the manifest names: where it
-// is not what it must be, Badger does not fail but panic. Tables that the
-// manifest does not name are of a process that was killed as it wrote them;
-// Badger removes them.
+// checkTables looks at the end of every table that the manifest names. Where the end is not
+// what it must be, Badger does not fail but panic. Tables that the manifest does not name
+// are of a process that was killed as it wrote them; Badger removes them.
 func checkTables(dir string) error {
 	f, err := os.Open(filepath.Join(dir, "MANIFEST"))
 	if err != nil {
@@ -118,8 +117,8 @@ func checkTables(dir string) error {
 	return nil
 }
 
-// tableEnds reports whether a table ends as one does: with an index and a
-// checksum, each with its length behind it.
+// tableEnds reports whether a file ends as a table does: with an index and a checksum, each
+// with its length behind it.
 func tableEnds(name string) (bool, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -143,10 +142,10 @@ func tableEnds(name string) (bool, error) {
 	return true, nil
 }
 
-// The head is a small file beside Badger's that says which record was safe on
-// the disk. Badger opens without an error when its manifest was cut short, or
-// stops reading early at a damaged block, and what is lost would be lost in
-// silence; with the head, a store that ends before it is refused.
+// The head is a small file beside Badger's that says which record was safe on the disk.
+// Badger opens without an error when its manifest was cut short, or stops reading early at
+// a damaged block. What is lost would then be lost in silence. Because of the head, a store
+// that ends before that record is refused.
 const headName = "head"
 
 func writeHead(dir string, seq uint64) error {
@@ -164,8 +163,8 @@ func writeHead(dir string, seq uint64) error {
 	return os.Rename(name+".new", name)
 }
 
-// readHead returns the record that was safe, 0 if none is known to have been: a
-// power cut may take the file.
+// readHead returns the record that was safe, 0 if none is known to have been. It may be
+// unknown after a power cut, which may take the file.
 func readHead(dir string) uint64 {
 	value, err := os.ReadFile(filepath.Join(dir, headName))
 	if err != nil {

@@ -80,15 +80,15 @@ func (s *Store) Records(ctx context.Context, q storage.RecordQuery) ([]tally.Rec
 	return out, next, nil
 }
 
-// lookUp finds a record from the time that its ID tells, on the day of which, or
-// soon after, it was settled; nil if it is not there. Not every ID tells a time,
-// and no index of IDs is kept: it would be as large as the records.
+// lookUp finds a record by the time that its ID tells: the record was settled on that day
+// or soon after. It returns nil if the record is not there. Not every ID tells a time.
+// There is no index of IDs, since it would be as large as the records.
 func (s *Store) lookUp(ctx context.Context, id tally.ID) (found *entry, err error) {
 	made, ok := timeOf(id)
 	if !ok {
 		return nil, nil
 	}
-	made = made.Add(-time.Minute) // it may be older than the admission, not newer
+	made = made.Add(-time.Minute) // the ID may be older than the admission, not newer
 	err = s.db.View(func(txn *badger.Txn) error {
 		return forwards(txn, recordKey(dayOf(made), 0), func(b *block) error {
 			if ctx.Err() != nil {
@@ -143,11 +143,11 @@ func parseCursor(text string) (day uint32, seq uint64, ok bool) {
 	return uint32(d), n, err1 == nil && err2 == nil && n > 0
 }
 
-// backwards calls f with the records from a key back to the oldest, until f
-// returns false, but for those that a search passes over. A nil key means the
-// latest, which is end at least; end must have been read before the transaction
-// began. The record is f's until it returns, what it points to for good. It is
-// Corrupt if a record is missing on the way.
+// backwards calls f with the records from a key back to the oldest, until f returns false,
+// except for those that a search passes over. A nil key means the latest record, which is
+// end at least; end must have been read before the transaction began. The record is f's
+// until f returns, what the record points to for good. The error is Corrupt if a record is
+// missing on the way.
 func (s *Store) backwards(txn *badger.Txn, from []byte, end uint64, by *search, f func(day uint32, x *entry) bool) error {
 	last := uint64(math.MaxUint64)
 	if from == nil {
@@ -159,7 +159,7 @@ func (s *Store) backwards(txn *badger.Txn, from []byte, end uint64, by *search, 
 	it := txn.NewIterator(badger.IteratorOptions{Reverse: true})
 	defer it.Close()
 	var b block
-	// The next block is to reach up to this record, and is not to lie above last.
+	// The next block should reach up to the record expected, and should not lie above last.
 	expected, highest := end, last
 	for it.Seek(from); it.ValidForPrefix([]byte{tableRecord}); it.Next() {
 		day, first, ok := parseRecordKey(it.Item().Key())
@@ -170,8 +170,8 @@ func (s *Store) backwards(txn *badger.Txn, from []byte, end uint64, by *search, 
 				}
 				expected = highest
 			}
-			// That record is of this day, or of an earlier one, to the end of which
-			// this leads.
+			// The record numbered highest is of this day or of an earlier one. In the
+			// latter case the seek leads to the end of the earlier day.
 			if it.Seek(recordKey(day, highest)); !it.ValidForPrefix([]byte{tableRecord}) {
 				return s.missing(0, expected)
 			}
@@ -201,8 +201,8 @@ func (s *Store) backwards(txn *badger.Txn, from []byte, end uint64, by *search, 
 	return s.missing(0, expected)
 }
 
-// missing says that the records behind one and up to another are not there, unless
-// they were pruned.
+// missing says that the records behind one and up to another are not there, unless those
+// were pruned.
 func (s *Store) missing(behind, last uint64) error {
 	kept := uint64(s.records.Load()) // first: more may come meanwhile
 	behind = max(behind, s.committed.Load()-kept)

@@ -10,13 +10,12 @@ import (
 	"tallygate/storage/ledger"
 )
 
-// Holds are a journal. Those that are opened in one transaction lie together
-// under a slot; that one is settled is told by its record, not by a deletion.
-// When the slots of an epoch are used up, the holds that are still open are
-// written once more as the first of the next epoch, which then begins: one small
-// value says so. Epochs take turns on two sides of the table, and write over
-// what the epoch before last has left. So the table stays small, and a hold
-// costs a part of one write.
+// Holds are kept as a journal. Holds that are opened in one transaction lie together under
+// a slot. That a hold is settled is told by its record, not by a deletion. When the slots
+// of an epoch are used up, the holds that are still open are written once more as the first
+// slots of the next epoch. That epoch then begins; one small value says so. Epochs take
+// turns on two sides of the table, and overwrite what the epoch before last has left. So
+// the table stays small, and a hold costs a part of one write.
 
 // slotsPerEpoch is how many slots an epoch has, beside one for each open hold.
 const slotsPerEpoch = 256
@@ -54,8 +53,8 @@ func decodeHoldsState(payload []byte) (x holdsState, err error) {
 	return x, d.end("the state of the holds")
 }
 
-// slotHead begins the value of a slot. A hold in it is open unless a record
-// with its ID has a sequence number above after.
+// slotHead begins the value of a slot. A hold in the slot is open unless a record with the
+// hold's ID has a sequence number above after.
 func (e *encoder) slotHead(epoch, after uint64) {
 	e.forget()
 	e.b = append(e.b, slotVersion)
@@ -63,7 +62,7 @@ func (e *encoder) slotHead(epoch, after uint64) {
 	e.uint(after)
 }
 
-// hold writes what a later process needs to settle the hold as lost. Counted is
+// hold writes what a later process needs in order to settle the hold as lost. counted is
 // nil where the records since the periods began can tell.
 func (e *encoder) hold(h *ledger.Hold, counted []int64) {
 	limits := e.last.limits // a draft has none, and must not hide those of the hold before
@@ -157,8 +156,8 @@ func (d *decoder) hold() *ledger.Hold {
 	return h
 }
 
-// adoptMinutes makes the counters of orphans alive whose periods rollups are too
-// coarse for. Later the records that tell may be pruned.
+// adoptMinutes makes those counters of orphans alive whose periods are too short for
+// rollups. It does so now, because the records that tell may be pruned later.
 func (s *Store) adoptMinutes(x *slot, h *ledger.Hold) error {
 	for i := range h.Charges {
 		c := &h.Charges[i].Counter

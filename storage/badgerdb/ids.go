@@ -24,8 +24,8 @@ const (
 	idBytes  = 16
 )
 
-// id writes a text that is most often an ID: its 128 bits instead of their 26
-// characters. The lowest bit of the length tells.
+// id writes a text that is most often an ID. An ID is written as its 128 bits instead of
+// its 26 characters, and the lowest bit of the length tells so.
 func (e *encoder) id(s string) {
 	prefix := len(s) - idDigits - 1
 	if prefix < 0 || s[prefix] != '_' || crockfordValue[s[prefix+1]] > 7 {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,40 +26,66 @@ const keptDir = "testdata/schema1"
 // keptFolder unpacks the store of schema 1 that is kept, and returns its folder.
 func keptFolder(t testing.TB) string { return unpack(t, keptDir) }
 
-// unpack unpacks a store that is kept, and returns its folder.
-func unpack(t testing.TB, dir string) string {
-	t.Helper()
+// keptFile is a file of a store that is kept, or a folder. Logs are allocated in advance:
+// what is behind content up to size is zero.
+type keptFile struct {
+	name    string
+	folder  bool
+	content []byte
+	size    int64
+}
+
+// keptFiles are the files of the kept stores, read once.
+var keptFiles sync.Map // folder in testdata → func() ([]keptFile, error)
+
+func readKept(dir string) ([]keptFile, error) {
 	f, err := os.Open(filepath.Join(dir, "folder.tar.gz"))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	defer f.Close()
 	plain, err := gzip.NewReader(f)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	to := t.TempDir()
+	var all []keptFile
 	for files := tar.NewReader(plain); ; {
 		head, err := files.Next()
 		if errors.Is(err, io.EOF) {
-			return filepath.Join(to, "data", "store")
+			return all, nil
 		}
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
-		name := filepath.Join(to, filepath.FromSlash(head.Name))
-		if head.FileInfo().IsDir() {
+		b := make([]byte, head.Size)
+		if _, err := io.ReadFull(files, b); err != nil {
+			return nil, err
+		}
+		all = append(all, keptFile{filepath.FromSlash(head.Name), head.FileInfo().IsDir(), bytes.TrimRight(b, "\x00"), head.Size})
+	}
+}
+
+// unpack unpacks a store that is kept, and returns its folder.
+func unpack(t testing.TB, dir string) string {
+	t.Helper()
+	read, _ := keptFiles.LoadOrStore(dir, sync.OnceValues(func() ([]keptFile, error) { return readKept(dir) }))
+	files, err := read.(func() ([]keptFile, error))()
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := t.TempDir()
+	for _, f := range files {
+		name := filepath.Join(to, f.name)
+		if f.folder {
 			err = os.MkdirAll(name, 0o700)
-		} else {
-			var b []byte
-			if b, err = io.ReadAll(files); err == nil {
-				err = os.WriteFile(name, b, 0o600)
-			}
+		} else if err = os.WriteFile(name, f.content, 0o600); err == nil {
+			err = os.Truncate(name, f.size)
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
+	return filepath.Join(to, "data", "store")
 }
 
 // keptStore is the kept store as it is opened, and what its own program said of

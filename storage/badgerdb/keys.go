@@ -53,8 +53,7 @@ var (
 
 const daySeconds = 24 * 60 * 60
 
-// dayOf is the UTC day of an instant, as a number. All that lies before 1970 is
-// day 0.
+// dayOf is the UTC day of an instant, as a number. All instants before 1970 are of day 0.
 func dayOf(t time.Time) uint32 { return uint32(max(t.Unix(), 0) / daySeconds) }
 
 func recordKey(day uint32, seq uint64) []byte { return seqKey(tableRecord, day, seq) }
@@ -95,7 +94,8 @@ func entityKey(kind tally.EntityKind, id tally.ID) []byte {
 	return pairKey(tableEntity, string(kind), string(id))
 }
 
-// pairKey is a key of two texts. A mark that the first cannot contain ends it.
+// pairKey is a key of two texts. A mark that the first text cannot contain ends the first
+// text.
 func pairKey(table byte, a, b string) []byte {
 	k := make([]byte, 0, 4+len(a)+len(b))
 	return append(appendEscaped(append(k, table), a), b...)
@@ -109,8 +109,8 @@ func parsePairKey(k []byte) (a, b string, ok bool) {
 	return a, string(rest), ok
 }
 
-// appendEscaped appends a text so that the end can be told and the order stays:
-// a zero byte becomes 0 255, and 0 1 is the end.
+// appendEscaped appends a text in such a way that its end can be told and the order of keys
+// stays: a zero byte becomes 0 255, and 0 1 is the end.
 func appendEscaped(k []byte, s string) []byte {
 	for i := range len(s) {
 		k = append(k, s[i])
@@ -183,8 +183,8 @@ func (k rowKey) tail(out []byte) []byte {
 	return append(appendEscaped(out, k.dim[0]), k.dim[1]...)
 }
 
-// prefix is what the keys of a family's rows in one bucket begin with, or of
-// those with one first part.
+// prefix is what the keys of a family's rows in one bucket begin with; or, if first is
+// given, the keys of those rows whose first part is that.
 func (k rowKey) prefix(first string) []byte {
 	out := append(make([]byte, 0, 16+len(first)), tableRollup, k.gran, k.family)
 	out = binary.BigEndian.AppendUint32(out, k.bucket)

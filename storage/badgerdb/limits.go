@@ -6,8 +6,8 @@ import (
 	"tallygate/engine/tally"
 )
 
-// limit is a charge but for what was used of it. Which subject is one that the
-// record names is told by its code, so that other clients have the same limits.
+// limit is a charge without what was used of it. A subject that the record names is written
+// as a code, so that records of other clients can have the same limits.
 type limit struct {
 	code       byte
 	subject    tally.Subject // "" if the code tells
@@ -34,8 +34,8 @@ func named(r *tally.Record, code int) tally.ID {
 	return [...]tally.ID{subjectGateway: r.Gateway, subjectClient: r.Client, subjectKey: r.Key, subjectToken: tally.ID(r.Token)}[code]
 }
 
-// codeOf tells how a record names a subject; other is the subject if it does
-// not.
+// codeOf tells how a record names a subject. other is the subject if the record does not
+// name it.
 func codeOf(s tally.Subject, r *tally.Record) (code byte, other tally.Subject) {
 	for code := subjectGateway; code <= subjectToken; code++ {
 		if id := named(r, code); id != "" && s.Is(subjectKinds[code], id) {
@@ -63,7 +63,8 @@ func (e *encoder) putLimits(periods bool) {
 			e.text(string(l.subject))
 		}
 		e.int(l.max)
-		// Several limits often count over the same period: which one has said it.
+		// Several limits often count over the same period. The period is written once; a
+		// later limit says only which one has named it.
 		same := slices.IndexFunc(e.limits[:i], func(o limit) bool { return o.label == l.label && o.start == l.start && o.end == l.end })
 		e.uint(uint64(same + 1))
 		if same >= 0 {

@@ -19,15 +19,15 @@ import (
 	"tallygate/storage/ledger"
 )
 
-// lockPatience is how long another process is waited for: after a kill the
-// system frees its lock 50 to 70 ms late.
+// lockPatience is how long Open waits for another process: after a kill, the system frees
+// the lock of that process 50 to 70 ms late.
 const lockPatience = 3 * time.Second
 
-// Open opens the store in a folder, or makes one. The folder must belong to
-// this user alone; the error is InUse if another process has it open, Denied if
-// others can reach it, Invalid if it holds something else or is of a newer
-// program, Corrupt if what it holds is damaged. Holds of an earlier process are
-// there, overdue.
+// Open opens the store in a folder, or makes one. The folder must belong to this user
+// alone. The error is InUse if another process has the store open, Denied if others can
+// reach it, Invalid if the folder holds something else or is of a newer program, Corrupt if
+// what it holds is damaged. Holds of an earlier process are in the opened store, and are
+// overdue.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	return open(ctx, o, (*badger.Txn).Commit)
 }
@@ -119,8 +119,8 @@ func (s *Store) openBadger(ctx context.Context) error {
 	}
 }
 
-// denied is why a file of the store may not be used by this user, nil if all may: not
-// every error of Badger's says that it is this.
+// denied is why a file of the store may not be used by this user, nil if all files may be.
+// Not every error of Badger's says that this is the cause.
 func denied(dir string) error {
 	files, _ := os.ReadDir(dir) // an error here is another's to tell
 	for _, file := range files {
@@ -160,8 +160,8 @@ func (s *Store) badgerOptions() badger.Options {
 	return o
 }
 
-// keep looks after the store: it looks at the disk, brings to it what was
-// committed, and lets the writer know the time.
+// keep looks after the store. It looks at the disk, brings to the disk what was committed,
+// and lets the writer know the time.
 func (s *Store) keep() {
 	defer s.running.Done()
 	ticker := time.NewTicker(s.opts.times.look)
@@ -192,14 +192,14 @@ func (s *Store) keep() {
 			}
 		}
 		if s.claim() {
-			s.running.Go(func() { s.sync(s.queue.alone) }) // it may hang
+			s.running.Go(func() { s.sync(s.queue.alone) }) // a sync may hang
 		}
 	}
 }
 
-// badgerLog hands Badger's log to ours. What it does as a matter of course is for
-// those who debug; its own debugging, some lines for each transaction, is for
-// nobody.
+// badgerLog hands Badger's log to ours. What Badger does as a matter of course is logged
+// for those who debug. Badger's own debugging, some lines for each transaction, is not
+// logged.
 type badgerLog struct{ log *slog.Logger }
 
 func (b badgerLog) Errorf(f string, a ...any)   { b.tell(slog.LevelError, f, a) }

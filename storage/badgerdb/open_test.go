@@ -3,9 +3,11 @@ package badgerdb
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,6 +16,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"tallygate/engine/tally"
+	"tallygate/storage/backup"
 )
 
 func TestOpenRefuses(t *testing.T) {
@@ -40,7 +43,8 @@ func TestOpenRefuses(t *testing.T) {
 		}, tally.Denied},
 		{"a file", func(t *testing.T, dir string) { os.WriteFile(dir, nil, 0o600) }, tally.Denied},
 		{"the Badger of somebody else", func(t *testing.T, dir string) {
-			db, err := badger.Open(badger.DefaultOptions(dir).WithLogger(nil))
+			// 32 bits have no room for the log of two gigabytes that is the default.
+			db, err := badger.Open(badger.DefaultOptions(dir).WithLogger(nil).WithValueLogFileSize(16 << 20))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -50,7 +54,7 @@ func TestOpenRefuses(t *testing.T) {
 		}, tally.Corrupt},
 		{"a newer schema", func(t *testing.T, dir string) {
 			s := openStore(t, dir)
-			s.queue.alone(func() error { return s.set(keySchema, []byte{schema + 1}) })
+			s.queue.alone(func() error { return s.set(keySchema, []byte{Schema + 1}) })
 			s.Close()
 		}, tally.Invalid},
 		{"no schema", func(t *testing.T, dir string) {
@@ -79,7 +83,7 @@ func TestOpenRefuses(t *testing.T) {
 
 // Who opens the folder of a newer program is told which one to install.
 func TestNewerSchema(t *testing.T) {
-	schemas := fmt.Sprintf("(schema %d); this program reads up to schema %d", schema+1, schema)
+	schemas := fmt.Sprintf("(schema %d); this program reads up to schema %d", Schema+1, Schema)
 	for version, want := range map[string][2]string{
 		"3.1.4":        {"was written by tallygate 3.1.4 " + schemas, "install tallygate 3.1.4 or newer"},
 		"":             {"was written by a newer tallygate " + schemas, "install a newer tallygate"},
@@ -87,7 +91,7 @@ func TestNewerSchema(t *testing.T) {
 	} {
 		dir := filepath.Join(t.TempDir(), "s")
 		s := openStore(t, dir)
-		s.queue.alone(func() error { return s.set(keySchema, append([]byte{schema + 1}, version...)) })
+		s.queue.alone(func() error { return s.set(keySchema, append([]byte{Schema + 1}, version...)) })
 		s.Close()
 		_, err := Open(ctx, Options{Dir: dir})
 		if e := tally.AsError(err); err == nil || e.Code != tally.Invalid || e.Message != "the store in "+dir+" "+want[0] || e.Hint != want[1] {
@@ -101,7 +105,7 @@ func TestNewerSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if got := schemaOf(t, s); got != string(rune(schema))+"2.0.1" {
+	if got := schemaOf(t, s); got != string(rune(Schema))+"2.0.1" {
 		t.Errorf("it says %q", got)
 	}
 }
@@ -140,7 +144,7 @@ func TestSecondOpenerIsTold(t *testing.T) {
 	if time.Since(began) < lockPatience {
 		t.Error("it did not wait for a process that is being killed")
 	}
-	// One that goes away meanwhile is waited for.
+	// A process that goes away meanwhile is waited for.
 	time.AfterFunc(200*time.Millisecond, func() { s.Close() })
 	openStore(t, dir)
 }
@@ -198,28 +202,128 @@ func TestDiskGuard(t *testing.T) {
 // What Backup writes, Restore makes a store of.
 func TestBackupRestores(t *testing.T) {
 	w := full(t)
-	var backup bytes.Buffer
-	if err := w.Backup(ctx, &backup); err != nil {
+	var file bytes.Buffer
+	info, err := w.Backup(ctx, nil, &file)
+	if err != nil {
 		t.Fatal(err)
 	}
 	w.Store.Close()
 	w.dir = filepath.Join(t.TempDir(), "restored")
-	if err := Restore(ctx, Options{Dir: w.dir}, bytes.NewReader(backup.Bytes())); err != nil {
+	if _, err := Restore(ctx, Options{Dir: w.dir, chunkBits: 2}, bytes.NewReader(file.Bytes())); err != nil {
 		t.Fatal(err)
 	}
-	if err := Restore(ctx, Options{Dir: w.dir}, bytes.NewReader(backup.Bytes())); tally.CodeOf(err) != tally.Conflict {
+	if _, err := Restore(ctx, Options{Dir: w.dir, chunkBits: 2}, bytes.NewReader(file.Bytes())); tally.CodeOf(err) != tally.Conflict {
 		t.Errorf("restore over a store: %v, want Conflict", err)
 	}
 	w.start()
 	w.orphan()
 	w.agree()
-	if err := Restore(ctx, Options{Dir: t.TempDir() + "/s"}, bytes.NewReader(backup.Bytes()[:backup.Len()/2])); err == nil {
-		t.Error("half a backup restores")
+	if is, _, err := backup.Check(bytes.NewReader(file.Bytes())); err != nil || is.ID != info.ID || is.Records != info.Records {
+		t.Errorf("it says %+v, %v", is, err)
 	}
+	// The restored store is another one: what the first one has backed up is not its own.
+	if _, err := w.Backup(ctx, &info, &bytes.Buffer{}); tally.CodeOf(err) != tally.Conflict {
+		t.Errorf("goes on from another store's: %v, want Conflict", err)
+	}
+}
+
+// Whatever is cut off a backup or changed in it, nothing is restored, and the folder stays
+// empty.
+func TestDamagedBackups(t *testing.T) {
+	t.Parallel()
+	w := full(t)
+	var file bytes.Buffer
+	if _, err := w.Backup(ctx, nil, &file); err != nil {
+		t.Fatal(err)
+	}
+	whole := file.Bytes()
+	for n := 0; n < len(whole); n += 1 + len(whole)/40 {
+		flipped := slices.Clone(whole)
+		flipped[n] ^= 0x40
+		for what, b := range map[string][]byte{"cut at": whole[:n], "changed at": flipped} {
+			dir := filepath.Join(t.TempDir(), "s")
+			_, err := Restore(ctx, Options{Dir: dir, chunkBits: 2}, bytes.NewReader(b))
+			if code := tally.CodeOf(err); code != tally.Corrupt && code != tally.Invalid {
+				t.Errorf("%s %d: %v", what, n, err)
+			}
+			if _, err := os.Stat(dir); err == nil {
+				t.Errorf("%s %d: something is left", what, n)
+			}
+		}
+	}
+	newer := backup.Info{ID: "bk_x", Schema: Schema + 1, Version: "9.9"}
+	file.Reset()
+	if out, err := backup.NewWriter(&file, newer); err != nil || out.Close() != nil {
+		t.Fatal(err)
+	}
+	if _, err := Restore(ctx, Options{Dir: t.TempDir() + "/s"}, &file); tally.CodeOf(err) != tally.Invalid || !strings.Contains(tally.AsError(err).Hint, "9.9") {
+		t.Errorf("of a newer program: %v", err)
+	}
+}
+
+// A backup that goes on from others is restored with them to the store as it was, also
+// where records were pruned, holds settled and things deleted in between.
+func TestBackupsGoOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var chain []*bytes.Buffer // the latest first
+	var since *backup.Info
+	client := &tally.Client{Meta: tally.Meta{ID: "cl_1"}}
+	for round := range 3 {
+		change := tally.Change{Kind: tally.KindClient, ID: "cl_1", Entity: client}
+		if round == 2 {
+			change = tally.Change{Kind: tally.KindClient, ID: "cl_1", IfRev: client.Rev}
+		}
+		if round != 1 {
+			if _, err := w.Apply(ctx, tally.Act{At: w.now}, change); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range 4 {
+			id := tally.ID(fmt.Sprintf("req_%d%d", round, i))
+			w.reserve(id)
+			if i > 0 {
+				w.settle(id)
+			}
+		}
+		w.refuse(tally.ID(fmt.Sprintf("req_%dx", round)))
+		if round == 1 {
+			w.prune(w.now)
+		} else if round == 2 {
+			w.settle("req_00") // whose hold the first backup has
+		}
+		w.now = w.now.Add(24 * time.Hour)
+		file := new(bytes.Buffer)
+		info, err := w.Backup(ctx, since, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		since, chain = &info, append([]*bytes.Buffer{file}, chain...)
+	}
+	var from []io.Reader
+	for _, b := range chain {
+		from = append(from, bytes.NewReader(b.Bytes()))
+	}
+	if _, err := Restore(ctx, Options{Dir: t.TempDir() + "/s", chunkBits: 2}, from[0]); tally.CodeOf(err) != tally.Invalid {
+		t.Errorf("without those before it: %v, want Invalid", err)
+	}
+	if _, err := Restore(ctx, Options{Dir: t.TempDir() + "/s", chunkBits: 2}, bytes.NewReader(chain[0].Bytes()), bytes.NewReader(chain[2].Bytes())); tally.CodeOf(err) != tally.Invalid {
+		t.Errorf("with another one: %v, want Invalid", err)
+	}
+	from[0] = bytes.NewReader(chain[0].Bytes())
+	w.Store.Close()
+	w.dir = filepath.Join(t.TempDir(), "restored")
+	if _, err := Restore(ctx, Options{Dir: w.dir, chunkBits: 2}, from...); err != nil {
+		t.Fatal(err)
+	}
+	w.start()
+	w.orphan()
+	w.agree()
 }
 
 // What is in memory and on the disk only in part survives a crash at any moment.
 func TestCrashes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	id := 0
 	next := func() tally.ID {

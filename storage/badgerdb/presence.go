@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/dgraph-io/badger/v4"
@@ -12,13 +13,15 @@ import (
 	"tallygate/storage"
 )
 
-// A search for a rare client would look at every record there is. So that it
-// need not, records are taken by chunks of their numbers, and a row of no content
-// says that some record of a chunk names a client, key, token or model: a search
-// passes over chunks that have no such row.
+// A search for a rare client would have to look at every record. To avoid that, records are
+// taken by chunks of their numbers. A row without content says that some record of a chunk
+// names a client, or another thing of nameKinds. A search passes over chunks that have no
+// such row. What has nearly as many values as there are records, such as sessions and
+// visitors, has no rows: they would take as much room as the records.
 //
-// The rows are written with checkpoints. A row too many does no harm, and stays
-// when some of a chunk's records are pruned; those of whole chunks go with them.
+// The rows are written with checkpoints. A row too many does no harm, and stays when some
+// of a chunk's records are pruned. The rows of a chunk go when all of its records are
+// pruned.
 
 // chunkBits is how many bits of a record's number its chunk does not tell.
 const chunkBits = 12
@@ -29,11 +32,50 @@ type name struct {
 	value string
 }
 
-// nameKinds are the kinds of names for people, by their code in keys.
-var nameKinds = map[byte]string{'c': "client", 'k': "key", 't': "token", 'm': "model"}
+// nameKinds are the kinds of names for people, by their code in keys. Those of schema 5 were
+// the first four.
+var nameKinds = map[byte]string{'c': "client", 'k': "key", 't': "token", 'm': "model",
+	'g': "gateway", 'p': "provider", 's': "status", 'f': "first figure of the status", 'o': "outcome", 'e': "code",
+	'a': "endpoint"}
 
-func namesOf(client, key tally.ID, token, model string) [4]name {
-	return [4]name{{'c', string(client)}, {'k', string(key)}, {'t', token}, {'m', model}}
+const numNames = 11
+
+// namesOf are the names of a record; "" stands for none.
+func namesOf(r *tally.Record) [numNames]name {
+	status := tally.StatusText(r.Status)
+	return [numNames]name{{'c', string(r.Client)}, {'k', string(r.Key)}, {'t', r.Token}, {'m', r.Model},
+		{'g', string(r.Gateway)}, {'p', string(r.Provider)}, {'s', status}, {'f', status[:min(len(status), 1)]},
+		{'o', string(r.Outcome)}, {'e', r.Code}, {'a', r.Endpoint}}
+}
+
+// namesOfQuery are lists of names: of each list, a record that is asked for has one.
+func namesOfQuery(q *storage.RecordQuery) (out [][]name) {
+	one := tally.Record{Client: q.Client, Key: q.Key, Token: q.Token, Gateway: q.Gateway, Provider: q.Provider,
+		Status: q.Status, Endpoint: q.Endpoint}
+	for _, n := range namesOf(&one) {
+		if n.value != "" {
+			out = append(out, []name{n})
+		}
+	}
+	if 0 < q.Status && q.Status < 10 {
+		out = append(out, []name{{'f', strconv.Itoa(q.Status)}})
+	}
+	var models, outcomes, codes []name
+	for _, m := range q.Models {
+		models = append(models, name{'m', m})
+	}
+	for _, o := range q.Outcomes {
+		outcomes = append(outcomes, name{'o', string(o)})
+	}
+	for _, c := range q.Codes {
+		codes = append(codes, name{'e', c})
+	}
+	for _, list := range [][]name{models, outcomes, codes} {
+		if len(list) > 0 && !slices.ContainsFunc(list, func(n name) bool { return n.value == "" }) { // what has none has no row
+			out = append(out, list)
+		}
+	}
+	return out
 }
 
 func chunkKey(chunk uint64) []byte {
@@ -54,27 +96,30 @@ func parsePresenceKey(k []byte) (chunk uint64, n name, ok bool) {
 // presence gathers the rows of records that come in their order.
 type presence struct {
 	bits  uint8
-	chunk uint64            // of the latest record
-	told  map[name]struct{} // of that chunk
-	dirty [][]byte          // keys of rows that are to be written
+	chunk uint64         // of the latest record
+	names [numNames]name // that it was told of last
+	told  map[name]name  // of that chunk
+	dirty [][]byte       // keys of rows that are to be written
 }
 
-func newPresence(bits uint8) presence { return presence{bits: bits, told: map[name]struct{}{}} }
+func newPresence(bits uint8) presence { return presence{bits: bits, told: map[name]name{}} }
 
 func (p *presence) add(r *tally.Record) {
 	if chunk := r.Seq >> p.bits; chunk != p.chunk {
-		p.chunk = chunk
+		p.chunk, p.names = chunk, [numNames]name{}
 		clear(p.told)
 	}
-	for _, n := range namesOf(r.Client, r.Key, r.Token, r.Model) {
-		if n.value == "" {
+	for i, n := range namesOf(r) {
+		if n.value == "" || n == p.names[i] {
 			continue
 		}
-		if _, told := p.told[n]; !told {
-			n.value = strings.Clone(n.value) // it may be a part of something large
-			p.told[n] = struct{}{}
-			p.dirty = append(p.dirty, presenceKey(p.chunk, n))
+		kept, told := p.told[n]
+		if !told {
+			kept = name{n.kind, strings.Clone(n.value)} // it may be a part of something large, or of a buffer
+			p.told[kept] = kept
+			p.dirty = append(p.dirty, presenceKey(p.chunk, kept))
 		}
+		p.names[i] = kept
 	}
 }
 
@@ -84,17 +129,16 @@ type search struct {
 	bits   uint8
 	behind uint64 // records up to here have their rows
 	first  uint64 // the first chunk that has any
-	names  []name
+	names  [][]name
 
 	known  uint64 // one more than the chunk that was asked for last
 	absent bool   // from it
 }
 
-// search returns nil for a query that names nothing that rows tell of. Behind
-// must have been read before the transaction began.
+// search returns nil for a query that names nothing that rows tell of. behind must have
+// been read before the transaction began.
 func (s *Store) search(txn *badger.Txn, q *storage.RecordQuery, behind uint64) *search {
-	list := namesOf(q.Client, q.Key, q.Token, q.Model)
-	names := slices.DeleteFunc(list[:], func(n name) bool { return n.value == "" })
+	names := namesOfQuery(q)
 	if len(names) == 0 {
 		return nil
 	}
@@ -107,8 +151,8 @@ func (s *Store) search(txn *badger.Txn, q *storage.RecordQuery, behind uint64) *
 	return x
 }
 
-// without reports whether none of the records first to last is asked for.
-// Where in doubt it says no, and they are looked at.
+// without reports whether no record from first to last is asked for. Where in doubt it
+// returns false, and the records are looked at.
 func (x *search) without(first, last uint64) bool {
 	if last|(1<<x.bits-1) > x.behind {
 		return false
@@ -124,16 +168,17 @@ func (x *search) without(first, last uint64) bool {
 func (x *search) lacks(chunk uint64) bool {
 	if x.known != chunk+1 {
 		x.known = chunk + 1
-		x.absent = slices.ContainsFunc(x.names, func(n name) bool {
+		isThere := func(n name) bool {
 			_, err := x.txn.Get(presenceKey(chunk, n))
-			return errors.Is(err, badger.ErrKeyNotFound)
-		})
+			return !errors.Is(err, badger.ErrKeyNotFound)
+		}
+		x.absent = slices.ContainsFunc(x.names, func(list []name) bool { return !slices.ContainsFunc(list, isThere) })
 	}
 	return x.absent
 }
 
-// before returns the latest number before a record's chunk that may be asked for,
-// 0 if there is none. That costs less than to look which records there are.
+// before returns the latest number before a record's chunk that may be asked for, 0 if
+// there is none. That costs less than looking which records there are.
 func (x *search) before(seq uint64) uint64 {
 	for chunk := seq >> x.bits; chunk > x.first; {
 		if chunk--; !x.lacks(chunk) {

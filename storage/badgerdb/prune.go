@@ -82,7 +82,7 @@ func oldestDay(txn *badger.Txn) (day uint32, seq uint64, ok bool) {
 	return parseRecordKey(it.Item().Key())
 }
 
-// add adds the day's records that are not in the sums yet, up to one.
+// add adds the day's records up to one, without those that are in the sums already.
 func (o *outgoing) add(txn *badger.Txn, to uint64) error {
 	it := txn.NewIterator(badger.IteratorOptions{Prefix: recordDay(o.day)})
 	defer it.Close()
@@ -105,8 +105,8 @@ func (o *outgoing) add(txn *badger.Txn, to uint64) error {
 	return nil
 }
 
-// pruneDay takes leave of a day: opening balances, then the lowest number that
-// remains, then the records. It runs in the writer.
+// pruneDay removes a day. It writes the opening balances, then the lowest number that
+// remains, and then removes the records. It runs in the writer.
 func (s *Store) pruneDay(o *outgoing) (int, error) {
 	before := s.pruned
 	if err := s.leave(o); err != nil {
@@ -117,9 +117,9 @@ func (s *Store) pruneDay(o *outgoing) (int, error) {
 	return int(s.pruned.seq - before.seq), s.drop(o.day)
 }
 
-// leave does all of it but the removal.
+// leave does all of pruneDay but the removal of the records.
 func (s *Store) leave(o *outgoing) error {
-	// The day may still have grown, if it is today.
+	// If the day is today, it may still have grown.
 	if err := s.db.View(func(txn *badger.Txn) error { return o.add(txn, math.MaxUint64) }); err != nil {
 		return err
 	}
@@ -137,8 +137,8 @@ func (s *Store) leave(o *outgoing) error {
 	return s.completeCheckpoint()
 }
 
-// openings says how far opening balances go: all records up to from are in
-// them, and those up to to are being added.
+// openings says how far opening balances go. All records up to from are in the balances,
+// and those up to to are being added.
 type openings struct{ from, to uint64 }
 
 func (s *Store) setOpenings(o openings) error {
@@ -162,7 +162,7 @@ func (s *Store) readOpenings(txn *badger.Txn) error {
 	return d.end("how far the opening balances go")
 }
 
-// finishOpenings adds what an attempt that was stopped has not added.
+// finishOpenings adds what an attempt that was stopped did not add.
 func (s *Store) finishOpenings() error {
 	if s.openings.from == s.openings.to {
 		return nil
@@ -190,8 +190,8 @@ func (s *Store) drop(day uint32) error {
 	return nil
 }
 
-// dropPruned removes a day that a crash has left after its balances were
-// written. Nothing has been added to it since.
+// dropPruned removes a day that a crash has left after its balances were written. Nothing
+// has been added to the day since.
 func (s *Store) dropPruned() error {
 	for {
 		var day uint32

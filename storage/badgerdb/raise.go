@@ -6,8 +6,8 @@ import (
 	"tallygate/engine/tally"
 )
 
-// raised is rows that are brought up in memory, where records are counted that
-// rows on the disk do not have yet: after a crash, or in an upgrade.
+// raised is rows that are brought up in memory. Records are counted in them that the rows
+// on the disk do not have yet, after a crash or in an upgrade.
 type raised struct {
 	keys func(rowKey) [][]byte // of the rows that a 15-minute row's records are counted in
 	rows map[string]*row       // by key; nil for one that is damaged
@@ -18,7 +18,7 @@ func newRaised(keys func(rowKey) [][]byte) raised {
 	return raised{keys: keys, rows: map[string]*row{}, of: map[combination][]*row{}}
 }
 
-// all are the keys of a 15-minute row and of the coarser ones it is part of.
+// all are the keys of a 15-minute row and of the coarser rows that it is part of.
 func (k rowKey) all() [][]byte {
 	out := make([][]byte, grans)
 	for gran := range uint8(grans) {
@@ -27,7 +27,7 @@ func (k rowKey) all() [][]byte {
 	return out
 }
 
-// count counts a record in its rows, but for those that have it: a part of what
+// count counts a record in its rows, except for rows that have it already: a part of what
 // is being written may have been written before a crash.
 func (t *raised) count(txn *badger.Txn, r *tally.Record) error {
 	c := combine(r)
@@ -56,7 +56,7 @@ func (t *raised) find(txn *badger.Txn, c *combination) (rows []*row, err error) 
 				x = &row{}
 				switch failed := readRow(txn, key, x); {
 				case tally.CodeOf(failed) == tally.Corrupt:
-					x = nil // it stays damaged, so that whoever asks is told
+					x = nil // the row stays damaged, so that whoever asks for it is told
 				case failed != nil:
 					err = failed
 					return
@@ -102,7 +102,7 @@ func (w *sliced) set(key, payload []byte) error {
 	return w.next()
 }
 
-// next counts a value, and ends the slice with the last of it.
+// next counts a value, and ends the slice once it is full.
 func (w *sliced) next() error {
 	if w.n++; w.n%sliceEntries != 0 {
 		return nil

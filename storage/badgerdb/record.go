@@ -38,11 +38,10 @@ func (x *entry) fill() {
 	}
 }
 
-// A record says only what differs from the one before it in its value: gateway,
-// model, limits and the like are written once. Numbers are written as what they
-// are more than one would expect, and left out where that is nothing. What
-// follows is version 3, and 2, which has fewer flags and texts; version 1 is in
-// record1.go.
+// A record says only what differs from the record before it in its value: gateway, model,
+// limits and the like are written once. A number is written as the difference from what one
+// would expect, and left out where the difference is zero. This file has version 3, and
+// version 2, which has fewer flags and texts. Version 1 is in record1.go.
 
 // flags of a record. The first seven take one byte.
 const (
@@ -62,10 +61,10 @@ const (
 	flags = 12
 )
 
-// texts is how many texts a record has: the first are IDs. Those that differ most
-// often from one record to the next come first.
+// texts is how many texts a record has; the first of them are IDs. The texts that differ
+// most often from one record to the next come first.
 const (
-	texts   = 21
+	texts   = 23
 	idTexts = 6
 )
 
@@ -84,28 +83,47 @@ func (p *previous) forget() { *p = previous{limits: p.limits[:0], tries: p.tries
 func textsOf(r *tally.Record) [texts]string {
 	return [texts]string{string(r.ID), string(r.Client), string(r.Key), string(r.Provider), string(r.Price), string(r.Gateway), r.Model,
 		r.Upstream, r.Code, string(r.Outcome), string(r.Basis), r.Session, r.Token, r.Origin,
-		r.Country, r.Endpoint, r.VisitorNet, string(r.Tier), r.Answered, r.Request, r.Reason}
+		r.Country, r.Endpoint, r.VisitorNet, string(r.Tier), r.Answered, r.Request, r.Reason, r.Asked, pieceText(r.Piece)}
 }
 
 func setTexts(r *tally.Record, s *[texts]string) {
 	r.ID, r.Client, r.Key, r.Provider, r.Price, r.Gateway, r.Model = tally.ID(s[0]), tally.ID(s[1]), tally.ID(s[2]), tally.ID(s[3]), tally.ID(s[4]), tally.ID(s[5]), s[6]
 	r.Upstream, r.Code, r.Outcome, r.Basis, r.Session, r.Token, r.Origin = s[7], s[8], tally.Outcome(s[9]), tally.Basis(s[10]), s[11], s[12], s[13]
-	r.Country, r.Endpoint, r.VisitorNet, r.Tier, r.Answered, r.Request, r.Reason = s[14], s[15], s[16], tally.Tier(s[17]), s[18], s[19], s[20]
+	r.Country, r.Endpoint, r.VisitorNet, r.Tier, r.Answered, r.Request, r.Reason, r.Asked = s[14], s[15], s[16], tally.Tier(s[17]), s[18], s[19], s[20], s[21]
+	r.Piece = tally.Piece(s[22])
+}
+
+// pieceText is a piece as it is kept. Searches were kept before any other piece, and have
+// no name.
+func pieceText(p tally.Piece) string {
+	if p == tally.Search {
+		return ""
+	}
+	return string(p)
+}
+
+// pieceOf is the piece of a text that says of so many what they are.
+func pieceOf(text string, n int64) tally.Piece {
+	if text == "" && n != 0 {
+		return tally.Search
+	}
+	return tally.Piece(text)
 }
 
 // numbers is how many numbers a record may have.
-const numbers = 22
+const numbers = 23
 
-// numbersOf are a record's numbers but for when it was settled, those that are
-// there most often first.
+// numbersOf are a record's numbers except the time when it was settled. Those that are
+// there most often come first.
 func numbersOf(r *tally.Record) [numbers]int64 {
 	t, listed, billed := &r.Tokens, r.Listed, tally.NanoUSD(0)
-	if r.Billed != nil { // of ours and theirs, one is most often the cost
+	if r.Billed != nil { // of our bill and the upstream's, one is most often the cost
 		listed, billed = r.Listed-r.Cost, *r.Billed-r.Cost
 	}
 	return [numbers]int64{t.Input, t.Output, int64(r.Cost), int64(r.Total), int64(r.Total - r.FirstByte), int64(r.Credits - r.Cost), t.CachedInput,
 		t.Reasoning, 0, int64(r.Status - usualStatus), int64(r.Attempts - 1), r.Count - 1, int64(r.Waited), t.CacheWrite,
-		r.Searches, int64(billed), int64(listed), t.CacheWriteLong, t.AudioInput, t.ImageInput, t.AudioOutput, t.ImageOutput}
+		r.Pieces, int64(billed), int64(listed), t.CacheWriteLong, t.AudioInput, t.ImageInput, t.AudioOutput, t.ImageOutput,
+		int64(r.Saved)}
 }
 
 const (
@@ -116,8 +134,10 @@ const (
 func setNumbers(r *tally.Record, n *[numbers]int64, billed bool) {
 	r.Tokens = tally.Tokens{Input: n[0], Output: n[1], CachedInput: n[6], Reasoning: n[7], CacheWrite: n[13],
 		CacheWriteLong: n[17], AudioInput: n[18], ImageInput: n[19], AudioOutput: n[20], ImageOutput: n[21]}
-	r.Cost, r.Total, r.Searches, r.Listed = tally.NanoUSD(n[2]), time.Duration(n[3]), n[14], tally.NanoUSD(n[16])
+	r.Cost, r.Total, r.Pieces, r.Listed = tally.NanoUSD(n[2]), time.Duration(n[3]), n[14], tally.NanoUSD(n[16])
 	r.FirstByte, r.Credits, r.Waited = r.Total-time.Duration(n[4]), tally.NanoUSD(n[5])+r.Cost, time.Duration(n[12])
+	r.Piece = pieceOf(string(r.Piece), r.Pieces)
+	r.Saved = tally.NanoUSD(n[22])
 	r.Status, r.Attempts, r.Count = int(n[9])+usualStatus, int(n[10])+1, n[11]+1
 	if billed {
 		all := tally.NanoUSD(n[15]) + r.Cost

@@ -17,7 +17,7 @@ func (s *Store) recover(ctx context.Context) error {
 	err := s.view(func(txn *badger.Txn) (err error) { is, err = s.readSchema(txn); return err })
 	if err == nil && is.schema != 0 {
 		err = s.view(s.readState, s.readEras, s.readOpenings)
-		if err == nil && is.schema < schema {
+		if err == nil && is.schema < Schema {
 			err = s.upgrade(ctx, is)
 		}
 		if err == nil {
@@ -59,8 +59,8 @@ func (s *Store) view(steps ...func(*badger.Txn) error) error {
 	})
 }
 
-// resume makes what was recovered the beginning of a new run: rows that were
-// behind are brought up, and the journal of holds begins an epoch.
+// resume makes what was recovered the beginning of a new run: rows that were behind are
+// brought up, and the journal of holds begins an epoch.
 func (s *Store) resume(t *tail) error {
 	drop := s.dropPruned
 	if s.opts.Reads {
@@ -71,8 +71,8 @@ func (s *Store) resume(t *tail) error {
 			return err
 		}
 	}
-	// The next epoch writes on the side that the one that counts is not on, and
-	// has a number that nothing on the table has.
+	// The next epoch writes on the other side than the epoch that counts. Its number is one
+	// that nothing on the table has.
 	s.journal = journal{epoch: t.epoch, next: t.epoch + 1}
 	for s.journal.next <= t.latest {
 		s.journal.next += 2

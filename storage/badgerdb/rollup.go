@@ -11,8 +11,8 @@ import (
 	"tallygate/engine/tally"
 )
 
-// bySubject is the family of subjects that a record is charged on and does not
-// name, such as visitors. It is the store's own.
+// bySubject is the family of subjects that a record is charged on and does not name, such
+// as visitors. The family is the store's own.
 const bySubject = 255
 
 // combination is everything that rollups tell records apart by. Records that
@@ -192,9 +192,9 @@ func parts(from, to time.Time) []part {
 	return out
 }
 
-// fewest cuts a span like parts, but where its ends lie within days it may take
-// the whole day and give back what is too much: the days of most zones are not
-// those of UTC, and would take 24 hours each.
+// fewest cuts a span like parts. Where the ends of the span lie within days, it may take
+// the whole day and take away what is too much. The days of most zones are not those of
+// UTC, and would take 24 hours each.
 func fewest(from, to time.Time) []part {
 	first, last := from.Truncate(24*time.Hour), to.Add(-1).Truncate(24*time.Hour)
 	before, behind := parts(first, from), parts(to, last.Add(24*time.Hour))

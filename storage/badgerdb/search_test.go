@@ -38,13 +38,9 @@ func (w *world) together(list []tally.Record) {
 // A search that passes over chunks finds what one that looks at every record
 // finds, page by page.
 func TestSearchesAgree(t *testing.T) {
+	t.Parallel()
 	pick := func(rt *rapid.T, label string, from ...string) string { return rapid.SampledFrom(from).Draw(rt, label) }
-	checks, failed := 0, false
 	rapid.Check(t, func(rt *rapid.T) {
-		if checks++; checks > 40 && !failed && !*every {
-			return // under the race detector, a store takes a second
-		}
-		defer func() { failed = failed || rt.Failed() }()
 		w := newWorld(t)
 		defer func() { w.Store.Close() }()
 		id := 0
@@ -58,6 +54,9 @@ func TestSearchesAgree(t *testing.T) {
 				if rare {
 					r.Client, r.Key = tally.ID(pick(rt, "client", "cl_1", "cl_2", "")), tally.ID(pick(rt, "key", "", "ke_1", "cl_2"))
 					r.Token, r.Model = pick(rt, "token", "", "to_1"), pick(rt, "model", "m_1", "m_2", "m_2\x00")
+					r.Gateway, r.Provider = tally.ID(pick(rt, "gateway", "", "gw_1")), tally.ID(pick(rt, "provider", "", "gw_1", "pr_1"))
+					r.Status, r.Endpoint, r.Code = rapid.SampledFrom([]int{0, 200, 429, 502, 504}).Draw(rt, "status"), pick(rt, "endpoint", "", "504", "chat"), pick(rt, "code", "", "a", "b")
+					r.Outcome = tally.Outcome(pick(rt, "outcome", "denied", "limited"))
 				}
 				list = append(list, r)
 			}
@@ -75,7 +74,11 @@ func TestSearchesAgree(t *testing.T) {
 		}
 		for range 6 {
 			q := storage.RecordQuery{Client: tally.ID(pick(rt, "client", "", "cl_1", "cl_2", "cl_3")), Key: tally.ID(pick(rt, "key", "", "", "ke_1", "cl_2")),
-				Token: pick(rt, "token", "", "", "to_1"), Model: pick(rt, "model", "", "", "m_2", "m_2\x00"), Limit: rapid.IntRange(1, 30).Draw(rt, "limit")}
+				Token: pick(rt, "token", "", "", "to_1"), Models: rapid.SampledFrom([][]string{nil, nil, {"m_2"}, {"m_2\x00"}, {"m_2", "m_3"}}).Draw(rt, "models"), Limit: rapid.IntRange(1, 30).Draw(rt, "limit"),
+				Gateway: tally.ID(pick(rt, "gateway", "", "", "gw_1")), Provider: tally.ID(pick(rt, "provider", "", "", "", "gw_1", "pr_1")), Endpoint: pick(rt, "endpoint", "", "", "", "504"),
+				Status:   rapid.SampledFrom([]int{0, 0, 0, 2, 3, 5, 504}).Draw(rt, "status"),
+				Codes:    rapid.SampledFrom([][]string{nil, nil, {"a"}, {"a", "b"}, {"", "b"}}).Draw(rt, "codes"),
+				Outcomes: rapid.SampledFrom([][]tally.Outcome{nil, nil, {"denied"}, {"denied", "limited"}, {"", "limited"}}).Draw(rt, "outcomes")}
 			if rapid.Bool().Draw(rt, "since") {
 				q.Since = w.now.Add(-time.Duration(rapid.IntRange(0, 200).Draw(rt, "hours ago")) * time.Hour)
 			}
@@ -119,7 +122,9 @@ func TestSearchPassesOver(t *testing.T) {
 	for i := range 400 {
 		r := tally.Record{ID: tally.ID(fmt.Sprintf("rf_%d", i)), At: w.now, Outcome: tally.OutcomeLimited, Count: 1, Client: "cl_1"}
 		if i == 57 || i == 203 {
-			r.Client, rare = "cl_rare", append(rare, r.ID)
+			r = tally.Record{ID: r.ID, At: w.now, Outcome: tally.OutcomeDenied, Count: 1, Gateway: "gw_rare", Client: "cl_rare", Key: "ke_rare", Token: "to_rare",
+				Model: "rare", Provider: "pr_rare", Endpoint: "rare", Code: "rare", Status: 504}
+			rare = append(rare, r.ID)
 		}
 		w.together([]tally.Record{r})
 		w.now = w.now.Add(time.Hour)
@@ -127,8 +132,7 @@ func TestSearchPassesOver(t *testing.T) {
 			w.queue.alone(w.completeCheckpoint)
 		}
 	}
-	looked := func(client tally.ID) (n int, found []tally.ID) {
-		q := storage.RecordQuery{Client: client}
+	looked := func(q storage.RecordQuery) (n int, found []tally.ID) {
 		behind := w.durable.Load()
 		err := w.view(func(txn *badger.Txn) error {
 			return w.backwards(txn, nil, w.committed.Load(), w.search(txn, &q, behind), func(_ uint32, x *entry) bool {
@@ -144,13 +148,19 @@ func TestSearchPassesOver(t *testing.T) {
 		return n, found
 	}
 	slices.Reverse(rare)
-	if n, found := looked("cl_rare"); n > 30 || !slices.Equal(found, rare) {
-		t.Errorf("%v were found among %d, want %v among at most 30", found, n, rare)
+	for _, q := range []storage.RecordQuery{{Client: "cl_rare"}, {Gateway: "gw_rare"}, {Key: "ke_rare"}, {Token: "to_rare"}, {Models: []string{"rare"}}, {Provider: "pr_rare"},
+		{Endpoint: "rare"}, {Codes: []string{"rare"}}, {Codes: []string{"none", "rare"}}, {Status: 504}, {Status: 5}, {Outcomes: []tally.Outcome{tally.OutcomeDenied, tally.Lost}},
+		{Client: "cl_rare", Outcomes: []tally.Outcome{tally.OutcomeDenied, tally.OutcomeLimited}}} {
+		if n, found := looked(q); n > 30 || !slices.Equal(found, rare) {
+			t.Errorf("%+v: %v were found among %d, want %v among at most 30", q, found, n, rare)
+		}
 	}
-	if n, found := looked("cl_none"); n > 20 || len(found) > 0 {
-		t.Errorf("%v were found among %d, want none among at most 20", found, n)
+	for _, q := range []storage.RecordQuery{{Client: "cl_none"}, {Status: 503}, {Status: 3}, {Codes: []string{"none"}}, {Client: "cl_none", Provider: "pr_rare"}} {
+		if n, found := looked(q); n > 20 || len(found) > 0 {
+			t.Errorf("%+v: %v were found among %d, want none among at most 20", q, found, n)
+		}
 	}
-	if n, found := looked("cl_1"); n != 400 || len(found) != 398 {
+	if n, found := looked(storage.RecordQuery{Client: "cl_1"}); n != 400 || len(found) != 398 {
 		t.Errorf("%d were found among %d, want 398 among all", len(found), n)
 	}
 }

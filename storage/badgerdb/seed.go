@@ -9,10 +9,10 @@ import (
 	"tallygate/engine/tally"
 )
 
-// A counter that nobody has asked for yet begins with what its period has seen:
-// a limit was just added, a zone has changed, or the process has just started.
-// Where the period's edges are multiples of 15 minutes the rollups tell, which
-// outlive the records; for minutes, the records since the period began.
+// A counter that nobody has asked for yet begins with what its period has seen: a limit was
+// just added, a zone has changed, or the process has just started. Where the period's edges
+// are multiples of 15 minutes, the rollups tell, which outlive the records. For minutes,
+// the records since the period began tell.
 //
 // All of this runs in the writer, between batches: what is settled is either in
 // the store's rows, in a checkpoint under way, or on the fresh sheet.
@@ -92,9 +92,9 @@ func (s *Store) fromRollups(c *tally.Counter) (used int64, err error) {
 	return used, err
 }
 
-// minutes remembers what the records of one short period say, for all subjects:
-// after a start, or when a limit is shown, many counters of the same minute are
-// asked for one after the other.
+// minutes remembers what the records of one short period say, for all subjects. After a
+// start, or when a limit is shown, many counters of the same minute are asked for one after
+// the other.
 type minutes struct {
 	start, end time.Time
 	seq        uint64 // of the latest record that is in sums

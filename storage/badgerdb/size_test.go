@@ -44,6 +44,7 @@ func TestSize(t *testing.T) {
 		kind, _ := rare.plans[0][i].Subject.Split()
 		rare.plans[0][i].Subject = tally.SubjectOf(kind, tally.ID(kind+"_rare"))
 	}
+	rare.failing = true
 	rare.run(t, 1, 3)
 	l.run(t, 32, n)
 	t.Logf("%d requests in %v", n, time.Since(began).Round(time.Millisecond))
@@ -77,6 +78,20 @@ func TestSize(t *testing.T) {
 	})
 	timed("all records, for a client that has three old ones", func() error {
 		list, _, err := s.Records(ctx, storage.RecordQuery{Client: "client_rare"})
+		if len(list) != 3 {
+			t.Errorf("%d were found, want 3", len(list))
+		}
+		return err
+	})
+	timed("all records, for a status that three old ones have", func() error {
+		list, _, err := s.Records(ctx, storage.RecordQuery{Status: 504})
+		if len(list) != 3 {
+			t.Errorf("%d were found, want 3", len(list))
+		}
+		return err
+	})
+	timed("all records, for what is not ok", func() error {
+		list, _, err := s.Records(ctx, storage.RecordQuery{Outcomes: []tally.Outcome{tally.OutcomeDenied, tally.OutcomeLimited, tally.OutcomeFailed, tally.Canceled, tally.Lost}})
 		if len(list) != 3 {
 			t.Errorf("%d were found, want 3", len(list))
 		}

@@ -4,18 +4,16 @@
 // durable by one goroutine, many acts to a transaction (queue.go, writer.go):
 // holds as a journal (hold.go), records in blocks (record.go).
 //
-// Records are the truth. Rollups are their sums by quarter of an hour, hour and
-// day (rollup.go), brought up by checkpoints that say up to which record they
-// count (checkpoint.go); recovery counts the records behind, each once
-// (recover.go). Counters are not stored at all: what a period has seen is the sum
-// of rollups (seed.go), which outlive the records, so pruning never reopens a
-// budget. A search passes over records that cannot be meant (presence.go). Verify
-// proves all of it (verify.go).
+// Records are the truth. Rollups are their sums by quarter of an hour, hour and day
+// (rollup.go). Checkpoints bring rollups up, and say up to which record they count
+// (checkpoint.go). Recovery counts the records behind that one, each once (recover.go).
+// Counters are not stored at all: what a period has seen is a sum of rollups (seed.go).
+// Rollups outlive the records, so pruning never reopens a budget. A search passes over
+// records that cannot be meant (presence.go). Verify proves all of this (verify.go).
 //
-// An act is durable once its transaction is in the memory-mapped log, which
-// survives the process; the log is synced twice a second, or in each transaction
-// with Strict. What becomes of that decides what is admitted and acknowledged
-// (disk.go).
+// An act is durable once its transaction is in the memory-mapped log, which survives the
+// process. The log is synced twice a second, or with Strict in each transaction. Whether
+// the syncs succeed decides what is admitted and acknowledged (disk.go).
 package badgerdb
 
 import (
@@ -47,9 +45,8 @@ const (
 // Durability says what an act waits for.
 type Durability string
 
-// The durabilities. Normal waits for the memory-mapped log, which survives the
-// process; twice a second it is synced to the disk. Strict waits for the
-// sync, too.
+// The durabilities. Normal waits for the memory-mapped log, which survives the process and
+// is synced to the disk twice a second. Strict waits for the sync, too.
 const (
 	Normal Durability = "normal"
 	Strict Durability = "strict"
@@ -65,13 +62,13 @@ type Options struct {
 	// Free returns the free bytes of the disk that a folder is on; nil asks the
 	// system.
 	Free func(dir string) (int64, error)
-	// Disk is asked before each step by which the store sees to it that the disk keeps
-	// what it is given: an error is the step's, so that tests can let any of them fail.
-	// It may also take its time. Nil for none.
+	// Disk is asked before each step by which the store makes sure that the disk keeps what
+	// it is given. An error fails the step, so that tests can let any step fail. Disk may
+	// also take its time. Nil for none.
 	Disk func(DiskStep) error
 	// Reads opens the store for those who only look at it: what an earlier process left
-	// under way stays so. Badger cannot open one that was not closed without bringing
-	// its own files in order; that is said in the log.
+	// under way stays so. Badger cannot open a store that was not closed without bringing
+	// its own files in order; the log says so.
 	Reads bool
 	// Version is the program's. A store says which one its schema is of.
 	Version string
@@ -96,18 +93,20 @@ type Store struct {
 	reading sync.RWMutex // held for reading while Badger is read outside the writer; Close takes it
 	pruning sync.RWMutex // held for reading while records are replayed
 
-	disk      disk
-	faulty    atomic.Bool     // the disk has a fault
-	broken    chan struct{}   // closed once that is for good
-	dirty     chan struct{}   // gets a token when there is something to sync again
-	folder    os.FileInfo     // of the folder when it was opened
-	spaced    map[string]bool // logs that have their space; the keeper's
-	past      atomic.Pointer[eras]
-	committed atomic.Uint64 // sequence number of the latest record in the log
-	admitting atomic.Bool   // there is room
-	free      atomic.Int64
-	records   atomic.Int64  // kept
-	durable   atomic.Uint64 // sequence number of the latest record in a complete checkpoint
+	disk   disk
+	faulty atomic.Bool // the disk has a fault
+	// slicesWritten counts slices of checkpoints: a close that waits for them gets on.
+	slicesWritten atomic.Int64
+	broken        chan struct{}   // closed once the fault is for good
+	dirty         chan struct{}   // gets a token when there is something to sync again
+	folder        os.FileInfo     // of the folder when it was opened
+	spaced        map[string]bool // logs that have their space; the keeper's
+	past          atomic.Pointer[eras]
+	committed     atomic.Uint64 // sequence number of the latest record in the log
+	admitting     atomic.Bool   // there is room
+	free          atomic.Int64
+	records       atomic.Int64  // kept
+	durable       atomic.Uint64 // sequence number of the latest record in a complete checkpoint
 
 	// Only the writer uses what follows, and Open and Close while there is none.
 	end        position
@@ -171,7 +170,29 @@ func (s *Store) Raise(ctx context.Context, id tally.ID, least, want int64, bound
 	return grant, s.keepHold(h)
 }
 
-// keepHold makes a hold durable. One that cannot be is dropped.
+// Join implements storage.Meter.
+func (s *Store) Join(ctx context.Context, id tally.ID, charges []tally.Charge, places []tally.Place) error {
+	if err := s.usable(ctx); err != nil {
+		return err
+	}
+	if err := s.fit(); err != nil {
+		return err
+	}
+	for {
+		h, lacking, err := s.ledger.Join(id, charges, places)
+		switch {
+		case err != nil:
+			return err
+		case h != nil:
+			return s.keepHold(h)
+		}
+		if err := s.queue.alone(func() error { return s.adopt(lacking) }); err != nil {
+			return err
+		}
+	}
+}
+
+// keepHold makes a hold durable. A hold that cannot be made durable is dropped.
 func (s *Store) keepHold(h *ledger.Hold) error {
 	j := s.queue.newJob(jobHold)
 	j.hold = h
@@ -234,7 +255,7 @@ func (s *Store) Expire(ctx context.Context, now time.Time, most int) (int, error
 		switch err := s.queue.wait(j); {
 		case err == nil:
 			n++
-		case tally.CodeOf(err) != tally.NotFound: // that one was settled just now
+		case tally.CodeOf(err) != tally.NotFound: // that hold was settled just now
 			failed = cmp.Or(failed, err)
 		}
 	}
@@ -353,9 +374,9 @@ func (s *Store) read(ctx context.Context) (reading context.Context, done func(),
 
 func errClosed() error { return tally.Errorf(tally.Unavailable, "the store is closed") }
 
-// Close implements storage.Store. It waits for what is under way, but not for ever: a
-// disk that fails may keep Badger from closing. What is not closed then is recovered
-// by the next Open.
+// Close implements storage.Store. It waits for what is under way as long as something of it
+// is written, but not for ever: a disk that fails may keep Badger from closing. What is not
+// closed then is recovered by the next Open.
 func (s *Store) Close() error {
 	if !s.queue.close() {
 		return nil
@@ -367,13 +388,16 @@ func (s *Store) Close() error {
 	if s.faulty.Load() {
 		patience = s.opts.times.faultyClose
 	}
-	select {
-	case err := <-closed:
-		return err
-	case <-time.After(patience):
-		return tally.Errorf(tally.Unavailable, "the store was not closed within %s: %w", patience, cmp.Or(s.Fault(), errors.New("the disk is slow"))).
-			WithHint("what the disk has kept is recovered at the next start")
+	for written := int64(-1); written != s.slicesWritten.Load(); {
+		written = s.slicesWritten.Load()
+		select {
+		case err := <-closed:
+			return err
+		case <-time.After(patience):
+		}
 	}
+	return tally.Errorf(tally.Unavailable, "the store was not closed, and nothing was written for %s: %w", patience,
+		cmp.Or(s.Fault(), errors.New("the disk is slow"))).WithHint("what the disk has kept is recovered at the next start")
 }
 
 func (s *Store) close() error {
@@ -384,7 +408,8 @@ func (s *Store) close() error {
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	if err := s.here(); err != nil {
-		// Badger would write what it has in memory by the name of the folder.
+		// Badger would write what it has in memory under the name of the folder, which may
+		// be another folder now.
 		return tally.Errorf(tally.Unavailable, "the store was not closed, since its folder is not where it was: %w", err).
 			WithHint("nothing was written in its place; what it holds is recovered when it is opened where it is now")
 	}

@@ -6,15 +6,15 @@ import (
 	"tallygate/engine/tally"
 )
 
-// Attempts say of their texts only what differs from the same attempt of an
-// earlier record; the first, from the record itself. While an upstream is down,
-// all records have them.
+// Of its texts, an attempt writes only those that differ from the same attempt of an
+// earlier record; the first such attempt writes those that differ from the record itself.
+// While an upstream is down, all records have such attempts.
 
 // tryTexts is how many texts an attempt has: the first are IDs.
 const (
-	tryTexts   = 7
+	tryTexts   = 8
 	tryIDTexts = 2
-	tryNumbers = tally.NumClasses + 4
+	tryNumbers = tally.NumClasses + 6
 )
 
 // lastTry is what an attempt's texts were last.
@@ -29,12 +29,15 @@ func (e *encoder) tries(r *tally.Record) {
 	e.uint(uint64(len(r.Tries)))
 	for i := range r.Tries {
 		t := &r.Tries[i]
-		list := [tryTexts]string{string(t.Provider), string(t.Price), t.Upstream, string(t.Basis), t.Cause, t.Code, t.Request}
+		list := [tryTexts]string{
+			string(t.Provider), string(t.Price), t.Upstream, string(t.Basis), t.Cause, t.Code, t.Request, pieceText(t.Piece),
+		}
 		e.changed(list[:], e.last.lastTry(i, r)[:], tryIDTexts)
 		var n [tryNumbers]int64
-		n[0], n[1], n[2], n[3] = int64(t.Took), int64(t.Status), int64(t.Cost), t.Searches
+		n[0], n[1], n[2], n[3] = int64(t.Took), int64(t.Status), int64(t.Cost), t.Pieces
 		classes := t.Tokens.ByClass()
 		copy(n[4:], classes[:])
+		n[tryNumbers-2], n[tryNumbers-1] = int64(t.Key), int64(t.Saved)
 		e.figures(n[:])
 	}
 }
@@ -53,8 +56,9 @@ func (d *decoder) tries(r *tally.Record) {
 		d.figures(n[:])
 		r.Tries[i] = tally.Attempt{
 			Provider: tally.ID(s[0]), Price: tally.ID(s[1]), Upstream: s[2], Basis: tally.Basis(s[3]), Cause: s[4], Code: s[5], Request: s[6],
-			Took: time.Duration(n[0]), Status: int(n[1]), Cost: tally.NanoUSD(n[2]), Searches: n[3],
-			Tokens: tally.TokensOf([tally.NumClasses]int64(n[4:])),
+			Took: time.Duration(n[0]), Status: int(n[1]), Cost: tally.NanoUSD(n[2]), Piece: pieceOf(s[7], n[3]), Pieces: n[3],
+			Tokens: tally.TokensOf([tally.NumClasses]int64(n[4:])), Key: int(n[tryNumbers-2]),
+			Saved: tally.NanoUSD(n[tryNumbers-1]),
 		}
 	}
 }

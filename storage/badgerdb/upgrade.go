@@ -9,18 +9,18 @@ import (
 	"tallygate/engine/tally"
 )
 
-// A store of an older schema becomes one of this when it is opened: families that
-// it did not have get their rows, and, from schema 1, records the rows by which they
-// are searched for, all from the records that are there. Nothing else is written
-// again: every value is read in the version it has. The audit log, which began with
-// schema 4, begins empty.
+// A store of an older schema is brought up to this schema when it is opened. Families that
+// it did not have get their rows, and so do the names that records are searched for by. All
+// of these rows come from the records that are there, so the new families say nothing of
+// pruned ones. Nothing else is written again, and every value is read in the version it has.
+// The audit log, which began with schema 4, begins empty.
 //
-// What is counted is what its last checkpoint has counted; the records behind it are
-// then replayed like after any crash. An upgrade that is stopped goes on where it
-// was, and until it is complete no other program takes the store.
+// The upgrade counts what the store's last checkpoint has counted. The records behind that
+// are then replayed as after any crash. An upgrade that is stopped goes on where it was.
+// Until it is complete, no other program takes the store.
 
-// upgradeRecords is how many records an upgrade takes before it writes what they
-// come to, which bounds its memory.
+// upgradeRecords is how many records an upgrade counts before it writes their sums. That
+// bounds its memory.
 const upgradeRecords = 20_000
 
 // upgrade is an upgrade under way.
@@ -37,14 +37,14 @@ type upgrade struct {
 
 func (s *Store) upgrade(ctx context.Context, is found) error {
 	began := time.Now()
-	s.log.Info("the store is brought up to a new schema, once", "from", is.schema, "to", schema, "records", s.saved.end.seq-s.pruned.seq)
+	s.log.Info("the store is brought up to a new schema, once", "from", is.schema, "to", Schema, "records", s.saved.end.seq-s.pruned.seq)
 	u := &upgrade{Store: s, from: is.schema, seq: max(is.filled, s.pruned.seq), presence: newPresence(s.opts.chunkBits)}
 	u.begin()
 	defer func() { u.txn.Discard() }()
-	if err := u.write(); err != nil { // from now on, an older program takes it for a newer one's
+	if err := u.write(); err != nil { // from now on, an older program takes the store for a newer program's
 		return err
 	}
-	if familiesOf[is.schema] < familiesOf[schema] {
+	if familiesOf[is.schema] < familiesOf[Schema] {
 		if err := s.db.View(func(txn *badger.Txn) error { return u.records(ctx, txn) }); err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func (u *upgrade) records(ctx context.Context, txn *badger.Txn) error {
 			return tally.Errorf(tally.Unavailable, "the store was not waited for: %w", context.Cause(ctx)).WithHint("it goes on where it was when the store is opened again")
 		}
 		err := it.Item().Value(func(v []byte) error { return b.open(it.Item().Key(), v) })
-		if err != nil { // it stays damaged, so that whoever asks is told; verify does not count it either
+		if err != nil { // the record stays damaged, so that whoever asks for it is told; verify does not count it either
 			u.log.Error("records are damaged and not counted; run tallygate verify", "err", err)
 			continue
 		}
@@ -111,9 +111,7 @@ func (u *upgrade) count(r *tally.Record) error {
 	u.seq = r.Seq
 	u.n++
 	if r.Seq <= u.saved.end.seq {
-		if u.from == 1 {
-			u.presence.add(r)
-		}
+		u.presence.add(r) // those that are there are written again
 		if err := u.rows.count(u.txn, r); err != nil {
 			return err
 		}
@@ -124,7 +122,7 @@ func (u *upgrade) count(r *tally.Record) error {
 	return nil
 }
 
-// write writes what was counted, and at last how far that goes.
+// write writes what was counted, and last how far that goes.
 func (u *upgrade) write() error {
 	if err := u.save(&u.rows, min(u.seq, u.saved.end.seq)); err != nil {
 		return err

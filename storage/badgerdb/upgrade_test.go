@@ -15,10 +15,12 @@ import (
 
 	"tallygate/engine/tally"
 	"tallygate/storage"
+	"tallygate/storage/backup"
 )
 
-// A folder of schema 1 is gone on with: everything is as its program said.
+// A store of schema 1 can be used on: it says everything as its own program said it.
 func TestKeptFolder(t *testing.T) {
+	t.Parallel()
 	facts := keptJSON[keptFacts](t, "store.json")
 	k := openKept(t)
 	k.sound() // at once
@@ -82,8 +84,9 @@ func keys(t *testing.T, s *Store, prefix ...byte) (out []string) {
 	return out
 }
 
-// A folder of schema 2 is gone on with too, also when its upgrade is killed.
+// A store of schema 2 can be used on too, even if its upgrade is killed.
 func TestKeptFolderOfSchema2(t *testing.T) {
+	t.Parallel()
 	records := keptJSON[[]tally.Record](t, "../schema2/records.jsonl.gz")
 	for n := range 5 {
 		o := Options{Dir: unpack(t, "testdata/schema2"), Version: "3.0.0", upgradeRecords: 400}
@@ -111,8 +114,76 @@ func TestKeptFolderOfSchema2(t *testing.T) {
 	}
 }
 
+// A store of schema 5 says what each provider's model has cost and finds records by status
+// once it is brought up, even if that is killed. Of pruned records, whose provider and model
+// nothing tells together, the sums by provider and model say nothing; those by model do.
+func TestKeptFolderOfSchema5(t *testing.T) {
+	t.Parallel()
+	records := keptJSON[[]tally.Record](t, "../schema5/records.jsonl.gz")
+	var late []tally.ID
+	for i := range records {
+		if records[i].Status == 504 {
+			late = append(late, records[i].ID)
+		}
+	}
+	for n, done := 0, false; !done; n++ {
+		o := Options{Dir: unpack(t, "testdata/schema5"), Version: "6.0.0", upgradeRecords: 100, chunkBits: 4}
+		commits := 0
+		s, err := open(ctx, o, func(txn *badger.Txn) error {
+			if commits++; commits == n {
+				return errInTheWay
+			}
+			return txn.Commit()
+		})
+		if done = err == nil && n > 0; err == nil {
+			s.Close()
+		}
+		k := &keptStore{T: t, options: o}
+		k.start()
+		k.sound()
+		k.same(records)
+		got, err := k.Series(ctx, storage.SeriesQuery{Family: tally.ByProviderModel, Edges: keptEdges()})
+		if want := pointsOf(tally.ByProviderModel, keptEdges(), records); err != nil || len(got) == 0 || !reflect.DeepEqual(got, want) {
+			t.Errorf("killed at commit %d: series by provider and model:\ngot  %+v, %v\nwant %+v", n, got, err, want)
+		}
+		free, paid, all := tally.Sums{}, tally.Sums{}, tally.Sums{}
+		for i := range got {
+			switch got[i].Dim {
+			case tally.Dim{"pr_free", "shared"}:
+				free.Merge(&got[i].Sums)
+			case tally.Dim{"pr_paid", "shared"}:
+				paid.Merge(&got[i].Sums)
+			}
+		}
+		named, err := k.Series(ctx, storage.SeriesQuery{Family: tally.ByModel, First: "shared", Edges: keptEdges()})
+		for i := range named {
+			all.Merge(&named[i].Sums)
+		}
+		if err != nil || free.Cost != 0 || free.Requests == 0 || paid.Cost == 0 || paid.Cost >= all.Cost || all.Requests <= free.Requests+paid.Requests {
+			t.Errorf("killed at commit %d: free %+v, paid %+v, under the name %+v, %v", n, free, paid, all, err)
+		}
+		for _, q := range []storage.RecordQuery{{Status: 504}, {Status: 5}, {Outcomes: []tally.Outcome{tally.OutcomeFailed}}, {Codes: []string{tally.CodeProviderDown}}} {
+			var found []tally.ID
+			list, _, err := k.Records(ctx, q)
+			for i := range list {
+				found = append(found, list[i].ID)
+			}
+			if err != nil || len(late) != 1 || !slices.Equal(found, late) {
+				t.Errorf("killed at commit %d: %+v: found %v, %v; want %v", n, q, found, err, late)
+			}
+		}
+		for kind := range nameKinds {
+			if kind != 't' && !slices.ContainsFunc(keys(t, k.Store, tablePresence), func(key string) bool { return key[9] == kind }) {
+				t.Errorf("killed at commit %d: no record is found by its %s", n, nameKinds[kind])
+			}
+		}
+		k.Close()
+	}
+}
+
 // An upgrade to schema 2 that its program has left halfway is begun anew.
 func TestUpgradeToSchema2IsHalfway(t *testing.T) {
+	t.Parallel()
 	o := Options{Dir: keptFolder(t), upgradeRecords: 100, chunkBits: 6}
 	n := 0
 	open(ctx, o, func(txn *badger.Txn) error {
@@ -137,6 +208,7 @@ func TestUpgradeToSchema2IsHalfway(t *testing.T) {
 
 // An upgrade that is killed at any moment goes on where it was.
 func TestKeptFolderKilled(t *testing.T) {
+	t.Parallel()
 	records := keptJSON[[]tally.Record](t, "records_after_open.jsonl.gz")
 	step := 9
 	if *every {
@@ -188,6 +260,7 @@ func TestKeptFolderKilled(t *testing.T) {
 // A program of an older schema does not take a store while it is upgraded,
 // nor later.
 func TestUpgradeShutsOldProgramOut(t *testing.T) {
+	t.Parallel()
 	o := Options{Dir: keptFolder(t), Version: "2.0.0", upgradeRecords: 100}
 	n := 0
 	if _, err := open(ctx, o, func(txn *badger.Txn) error {
@@ -206,17 +279,18 @@ func TestUpgradeShutsOldProgramOut(t *testing.T) {
 		defer s.db.Close()
 		return schemaOf(t, s)
 	}
-	if p := look(); len(p) < 4 || p[:3] != "\x05\x00\x01" {
+	if p := look(); len(p) < 4 || p[:3] != "\x06\x00\x01" {
 		t.Errorf("in mid-upgrade the schema is %q", p)
 	}
 	openStore(t, o.Dir).Close()
-	if p := look(); p != "\x05" { // the program that has completed it gave no version
+	if p := look(); p != "\x06" { // the program that has completed it gave no version
 		t.Errorf("after it the schema is %q", p)
 	}
 }
 
 // Who does not want to wait for an upgrade may go on with it later.
 func TestUpgradeIsLeft(t *testing.T) {
+	t.Parallel()
 	o := Options{Dir: keptFolder(t), upgradeRecords: 100, chunkBits: 6}
 	leaving, leave := context.WithCancel(ctx)
 	n := 0
@@ -265,6 +339,7 @@ func old(t *testing.T, dir string) {
 // A program of schema 1 may have been killed as it pruned: the balances of the
 // families it did not have are made up for, too.
 func TestUpgradeInMidPrune(t *testing.T) {
+	t.Parallel()
 	step := 5
 	if *every {
 		step = 1
@@ -298,8 +373,9 @@ func TestUpgradeInMidPrune(t *testing.T) {
 	}
 }
 
-// Nor does it count what is pruned and was not removed yet.
+// An upgrade does not count what is pruned and was not removed yet, either.
 func TestUpgradeBeforeRemoval(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.families = tally.Families[:familiesOf[1]]
 	w.history()
@@ -334,18 +410,20 @@ func TestBackupOfSchema1Restores(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var backup bytes.Buffer
-	_, err = old.db.Backup(&backup, 0)
+	var file bytes.Buffer
+	txn := old.db.NewTransaction(false)
+	err = copyRows(ctx, txn, backup.Info{ID: "bk_old", Schema: 1}, &file)
+	txn.Discard()
 	if err := errors.Join(err, old.db.Close()); err != nil {
 		t.Fatal(err)
 	}
 	k := &keptStore{T: t, options: Options{Dir: filepath.Join(t.TempDir(), "restored"), Version: "2.0.1"}}
-	if err := Restore(ctx, k.options, &backup); err != nil {
+	if _, err := Restore(ctx, k.options, &file); err != nil {
 		t.Fatal(err)
 	}
 	k.start()
 	defer k.Close()
-	if got := schemaOf(t, k.Store); got != "\x052.0.1" {
+	if got := schemaOf(t, k.Store); got != "\x062.0.1" {
 		t.Errorf("it says %q", got)
 	}
 	k.says("after_open", keptJSON[keptFacts](t, "store.json").AfterOpen)

@@ -13,7 +13,7 @@ import (
 	"tallygate/storage/ledger"
 )
 
-// maxFaults bounds a report: where so much is wrong, the first of it tell.
+// maxFaults bounds a report: where more is wrong, the first faults tell enough.
 const maxFaults = 100
 
 // Verify implements storage.Store. It reads one consistent picture while
@@ -66,7 +66,7 @@ type verifier struct {
 	journal  tail
 }
 
-// goOn rests if it is time to, and says when the work is not wanted any more.
+// goOn rests if it is time to, and returns an error when the work is not wanted any more.
 func (v *verifier) goOn() error {
 	if v.rests > 0 && time.Since(v.worked) > 5*time.Millisecond {
 		select {
@@ -81,7 +81,7 @@ func (v *verifier) goOn() error {
 	return nil
 }
 
-// counting is a counter that is alive, and what it should be.
+// counting is a counter that is alive, and the sums that it should have.
 type counting struct {
 	tally.Counter
 	is, should tally.Usage
@@ -94,8 +94,8 @@ func newVerifier(ctx context.Context, chunkBits uint8) *verifier {
 	}
 }
 
-// begin takes the picture. It runs in the writer: nothing is half done then, but
-// for holds that are not written yet.
+// begin takes the picture. It runs in the writer, where nothing is half done, except for
+// holds that are not written yet.
 func (v *verifier) begin(s *Store) error {
 	if err := cmp.Or(s.finishOpenings(), s.completeCheckpoint()); err != nil {
 		return err
@@ -136,8 +136,8 @@ func (v *verifier) fault(kind, subject, format string, args ...any) {
 	}
 }
 
-// entries calls f with every entry of a table; one that is damaged is a fault.
-// The key and the payload are f's until it returns.
+// entries calls f with every entry of a table. A damaged entry is a fault. The key and the
+// payload are f's until f returns.
 func (v *verifier) entries(prefix []byte, kind string, f func(key, payload []byte) error) error {
 	it := v.txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
 	defer it.Close()
@@ -248,7 +248,7 @@ func (v *verifier) counters() error {
 	for _, list := range v.counting {
 		for _, c := range list {
 			if !aligned(&c.Period) && c.Period.Start.Unix() < horizon {
-				continue // a minute some of whose records may be pruned: nobody can tell
+				continue // a minute some of whose records may be pruned: what it used cannot be known
 			}
 			v.report.Counters++
 			if c.is != c.should {

@@ -8,12 +8,12 @@ import (
 	"tallygate/storage/ledger"
 )
 
-// maxBatchBytes bounds what one transaction writes of jobs: far below the 15 %
-// of a memtable that Badger takes.
+// maxBatchBytes bounds what one transaction writes of jobs. It is far below the 15 % of a
+// memtable that Badger takes.
 const maxBatchBytes = 256 << 10
 
-// write is the writer's goroutine: the only one that writes to Badger, and that
-// decides the order of settlements. It ends when the queue is closed and empty.
+// write is the writer's goroutine. It alone writes to Badger and decides the order of
+// settlements. It ends when the queue is closed and empty.
 func (s *Store) write() {
 	defer s.running.Done()
 	b := &batch{}
@@ -123,7 +123,7 @@ func (s *Store) settle(b *batch, j *job) (ledger.Settled, error) {
 		if err != nil || change.Lacking == nil {
 			return change, err
 		}
-		s.finish(b) // what is settled must be among the sums before they are asked
+		s.finish(b) // what is settled must be among the sums before the sums are asked for
 		b.before = s.end
 		if err := s.adopt(change.Lacking); err != nil {
 			return change, err
@@ -141,7 +141,7 @@ func (s *Store) add(b *batch, j *job) {
 	s.end.seq++
 	r.Seq, r.Count = s.end.seq, max(r.Count, 1)
 	took := max(r.Total, 0)
-	if r.Outcome != tally.Lost { // the store itself measured that
+	if r.Outcome != tally.Lost { // the store itself measured how long a lost request took
 		took = min(took, longestRequest)
 	}
 	s.end.reached = later(s.end.reached, r.At.Add(took))
@@ -220,8 +220,7 @@ func (s *Store) commitBatch(b *batch) error {
 	return nil
 }
 
-// undo takes back what a batch did to the ledger, the latest first: nothing of
-// it is durable.
+// undo takes back what a batch did to the ledger, the latest first. None of it is durable.
 func (s *Store) undo(b *batch, err error) {
 	failed, changes := cannotWrite(err), b.changes
 	for _, j := range slices.Backward(b.jobs) {
@@ -241,8 +240,8 @@ func (s *Store) undo(b *batch, err error) {
 	s.end = b.before
 }
 
-// complain logs what goes wrong, and again only when it goes wrong otherwise or has
-// gone well in between: a disk that fails does so for every request.
+// complain logs what goes wrong. It logs that again only if the failure changes or if all
+// went well in between: a disk that fails does so for every request.
 func (s *Store) complain(what string, err error) {
 	switch {
 	case err == nil:
@@ -284,7 +283,7 @@ func (s *Store) count(b *batch) {
 func (s *Store) rejournal() error {
 	open := s.ledger.Kept()
 	epoch, slot := s.journal.next, uint32(0)
-	s.journal.next += 2 // if this fails, what it has written counts for nothing
+	s.journal.next += 2 // if this fails, nothing that was written under the number counts
 	for part := range slices.Chunk(open, maxSlotHolds) {
 		var e encoder
 		e.slotHead(epoch, s.end.seq)

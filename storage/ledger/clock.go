@@ -28,12 +28,12 @@ func (l *Ledger) quiet() error {
 	return nil
 }
 
-// Accept takes the time back to one before the latest admission: the clock was ahead.
-// What was admitted meanwhile counts where it says it was; ahead names the spans of
-// the future in which there may be such admissions, so that a period that meets one is
-// adopted and never taken for unused. Sessions end: whoever goes on begins a new one,
-// since one that was begun ahead would run on for free. A Conflict while requests are
-// held or wait: then nothing changes.
+// Accept takes the time back to one before the latest admission: the clock was ahead. What
+// was admitted meanwhile counts at the time it names. ahead names the spans of the future
+// in which there may be such admissions. A period that meets such a span is adopted, and
+// never taken for unused. All sessions end, since a session that was begun ahead would run
+// on for free; a user who goes on begins a new one. The error is Conflict while requests
+// are held or wait, and then nothing changes.
 func (l *Ledger) Accept(now time.Time, ahead []Span) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

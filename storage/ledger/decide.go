@@ -10,8 +10,8 @@ import (
 type decision struct {
 	lacking []tally.Counter // to be adopted first; nothing else is set then
 	err     error           // a *tally.LimitError, or a Conflict
-	// at is the line to wait in if it is holds, places or those who wait already
-	// that stand in the way; nil if the refusal is final.
+	// at is where to wait, if only holds, places or earlier waiters stand in the way; nil
+	// if the refusal is final.
 	at     *standing
 	output int64
 	target int64 // the least output that was asked for
@@ -22,13 +22,13 @@ type standing struct {
 	counter *counter
 	place   *place
 	max     int64 // of the counter's limit
-	need    int64 // what it would hold there
-	target  int64 // the output that this is for
+	need    int64 // what the reservation would hold there
+	target  int64 // the output that need is for
 }
 
-// decide finds out whether a reservation may be held now; it takes nothing. A patient
-// reservation is not content with less output than its floor while only the holds of
-// others leave it less.
+// decide finds out whether a reservation may be held now. It takes nothing. A patient
+// reservation does not accept less output than its floor while only the holds of others
+// leave it less.
 func (l *Ledger) decide(r *tally.Reservation, patient bool) (d decision) {
 	if l.holds[r.ID] != nil {
 		d.err = tally.Errorf(tally.Conflict, "request %s is held already", r.ID)
@@ -38,7 +38,7 @@ func (l *Ledger) decide(r *tally.Reservation, patient bool) (d decision) {
 		return d
 	}
 	_, newSession, _ := l.session(r)
-	// Waiting changes nothing of what is spent, or is larger than its limit.
+	// Waiting does not help where an amount is spent already, or is larger than its limit.
 	d.target = r.MinOutput
 	if patient {
 		d.target = min(max(r.Floor, r.MinOutput), r.WantOutput)
@@ -75,7 +75,7 @@ func (l *Ledger) decide(r *tally.Reservation, patient bool) (d decision) {
 		}
 		d.output = min(d.output, can)
 	}
-	if crowd { // what it does not need is for those who wait
+	if crowd { // output that the reservation does not need is for those who wait
 		d.output = min(d.output, max(d.target, min(r.Floor, r.WantOutput)))
 	}
 	return d
@@ -100,8 +100,8 @@ func (l *Ledger) charge(r *tally.Reservation) (lacking []tally.Counter) {
 	return lacking
 }
 
-// needOf is what a reservation would hold of a metric at an output; false for a
-// session that runs already, which takes nothing more.
+// needOf is what a reservation would hold of a metric at an output. counts is false for a
+// session that runs already, since the request takes nothing more of it.
 func needOf(r *tally.Reservation, metric int, output int64, newSession bool) (need int64, counts bool) {
 	if metric == sessionsIndex {
 		return 1, newSession
@@ -109,9 +109,9 @@ func needOf(r *tally.Reservation, metric int, output int64, newSession bool) (ne
 	return r.Bounds[metric].At(output), true
 }
 
-// outputFor is the largest output that a limit has room for with so much of it
-// taken. Of a budget that others share it is at most what half of the rest pays,
-// but the least output is granted to the last unit.
+// outputFor is the largest output that a limit has room for with so much of it taken. Of a
+// budget that others share, the output is at most what half of that room pays. The least
+// output is granted even if it takes the last unit.
 func outputFor(r *tally.Reservation, c *tally.Charge, metric int, taken int64) int64 {
 	if metric == sessionsIndex || c.Max == math.MaxInt64 { // sums end there: nothing is above it
 		return r.WantOutput

@@ -10,11 +10,11 @@ import (
 type Use struct {
 	Subject tally.Subject
 	At      time.Time
-	// Stray is whether records count on the subject that were not admitted on
-	// it, so that At does not tell which periods it has used nothing of.
+	// Stray is whether records count on the subject that were not admitted on it. Then At
+	// does not tell which periods the subject has used nothing of.
 	Stray bool
-	// Met is whether what the store has kept is in it already. If not, the later of the
-	// two times counts, and Stray if either is.
+	// Met is whether this use includes what the store has kept. If not, the later of the
+	// two times counts, and Stray is true if either is.
 	Met bool
 }
 
@@ -40,7 +40,8 @@ func (l *Ledger) Changed() (uses []Use, sessions []Session) {
 	return uses, l.sessions.take()
 }
 
-// Meet tells what the store has kept of a subject; the zero time if nothing.
+// Meet tells what the store has kept of a subject. Its time is zero if the store has kept
+// nothing.
 func (l *Ledger) Meet(u Use) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -150,9 +151,9 @@ func (l *Ledger) Audit(counter func(tally.Counter, tally.Usage), hold func(*Hold
 	}
 }
 
-// Sweep forgets counters of periods that are over and sessions that have ended
-// well before now. While there are more accounts than most, it also forgets
-// those that are not in use; what is asked for again is met and adopted again.
+// Sweep forgets counters of periods that are over, and sessions that have ended well before
+// now. While there are more accounts than most, it also forgets those that are not in use.
+// An account or counter that is asked for again is met and adopted again.
 func (l *Ledger) Sweep(now time.Time, most int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

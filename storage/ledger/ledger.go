@@ -3,24 +3,23 @@
 // no goroutine, no clock. A store tells it what happens, in one order, and
 // makes it durable.
 //
-// A counter exists from the first time somebody asks for it. What its period has seen by
-// then is told by the store ([Ledger.Adopt]), from whatever the store keeps for good;
-// from then on the ledger counts. So a limit that is added in mid-period counts at once
-// what the period has already seen. A subject that has not been used since a period began
-// has used nothing of it, so that a new window, the common case, needs no look into the
-// store.
+// A counter exists from the first time somebody asks for it. The store tells what the
+// counter's period has seen by then ([Ledger.Adopt]), from what it keeps for good. From
+// then on the ledger counts. So a limit that is added in mid-period counts at once what the
+// period has already seen. A subject that has not been used since a period began has used
+// nothing of that period. So a new window, the common case, needs no look into the store.
 //
-// Held is the bound of every open hold at its granted output; used is the sum
-// of [tally.Record.Amounts] of every record. Both count on all counters of the
-// subjects of a request whose period contains its admission, limited or not.
+// Held is the bound of every open hold at its granted output. Used is the sum of
+// [tally.Record.Amounts] of every record. Both count on all counters of the subjects of a
+// request whose period contains the request's admission, limited or not.
 //
 // A request may wait if only the holds of others stand in its way. Settlements make room
-// once they are durable, and the waiters get it one after the other, in the order in
+// once they are durable. The waiters get that room one after the other, in the order in
 // which they first asked (line.go).
 //
-// sessions.go remembers sessions, reserve.go opens holds, decide.go says which, raise.go
-// adds to one, settle.go replaces holds by records, keep.go tells a store what to keep
-// and takes it back, clock.go takes the time back.
+// sessions.go remembers sessions, reserve.go opens holds, decide.go says which may be
+// opened, raise.go adds to a hold, settle.go replaces holds by records, keep.go tells a
+// store what to keep and takes back what was kept, clock.go takes the time back.
 package ledger
 
 import (
@@ -80,8 +79,8 @@ func (k *counter) taken() int64 { return tally.AddSat(k.used, k.held.sum()) }
 
 func (k *counter) contains(sec int64) bool { return k.start <= sec && sec < k.end }
 
-// pile adds up amounts that may each be as large as an int64, and gives every
-// one back exactly.
+// pile adds up amounts that may each be as large as an int64, and gives every amount back
+// exactly.
 type pile struct{ hi, lo uint64 }
 
 func (p *pile) add(n int64) {
@@ -149,8 +148,8 @@ func (l *Ledger) unused(a *account, p *tally.Period) bool {
 	return a.met && !a.stray && a.lastAt.Before(p.Start) && !slices.ContainsFunc(l.ahead, func(s Span) bool { return s.Meets(p.Start, p.End) })
 }
 
-// add begins a counter, and forgets those whose periods are over: so an account
-// does not grow, however long it lives.
+// add begins a counter, and forgets the counters whose periods are over, so that an account
+// does not grow however long it lives.
 func (a *account) add(c *tally.Counter) *counter {
 	k := &counter{metric: c.Metric.Index(), start: c.Period.Start.Unix(), end: c.Period.End.Unix(), label: c.Period.Label}
 	a.forget(k.start)
@@ -158,12 +157,12 @@ func (a *account) add(c *tally.Counter) *counter {
 	return k
 }
 
-// late is how much earlier than others, in seconds, a request may be that comes
-// after them: requests that arrive together reach the ledger in any order.
+// late is how much earlier than other requests, in seconds, a request may be that comes
+// after them. Requests that arrive together reach the ledger in any order.
 const late = 60
 
-// forget drops counters whose periods ended before a time. Asked for again,
-// they are adopted again.
+// forget drops counters whose periods ended before a time. Counters that are asked for
+// again are adopted again.
 func (a *account) forget(sec int64) {
 	kept := a.counters[:0]
 	for _, k := range a.counters {
@@ -203,8 +202,8 @@ func (l *Ledger) Adopt(c tally.Counter, used int64) {
 	}
 }
 
-// Usage fills in the state of counters, all of one instant. Those that must be
-// adopted first are left out; their indices are returned.
+// Usage fills in the state of counters, all of one instant. Counters that must be adopted
+// first are left out; their indices are returned.
 func (l *Ledger) Usage(counters []tally.Counter, out []tally.Usage) (lacking []int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -238,8 +237,8 @@ func (l *Ledger) Held(c *tally.Counter) int64 {
 	return held.sum()
 }
 
-// Unused reports whether a subject cannot have used anything of a period: it
-// was not admitted since the period began.
+// Unused reports whether a subject cannot have used anything of a period, because it was
+// not admitted since the period began.
 func (l *Ledger) Unused(c *tally.Counter) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -30,11 +30,11 @@ type waiter struct {
 	r      *tally.Reservation // its
 	at     standing
 	in     *line
-	watch  []*counter // that it is charged on
+	watch  []*counter // the counters that it is charged on
 	joined uint64     // holds opened by the time it first asked
-	// passed is what is held there by others that asked later than this one and
-	// were let past. They are let past only as long as it could not be served
-	// without them either, so it is not kept waiting by them for ever.
+	// passed is what is held there by reservations that asked later than this one and were
+	// let past. They are let past only as long as this one could not be served without them
+	// either, so they do not keep it waiting for ever.
 	passed int64
 
 	done  chan struct{} // gets one token, once it has left the line
@@ -73,8 +73,8 @@ func (q *line) ahead(r *tally.Reservation) bool {
 	return q != nil && len(q.waiters) > 0 && q.waiters[0].r != r && !r.Since.Before(q.waiters[0].r.Since)
 }
 
-// lets reports whether those who asked before r can be passed by it: each of them
-// is kept waiting by holds that were there before it came.
+// lets reports whether r can pass those who asked before it: none of them could be served
+// even without the holds that have passed it already.
 func (q *line) lets(r *tally.Reservation, k *counter) bool {
 	if q == nil {
 		return true
@@ -90,8 +90,8 @@ func (q *line) lets(r *tally.Reservation, k *counter) bool {
 	return true
 }
 
-// overtakers is what is held, where a waiter comes to stand, by those that have
-// passed it wherever it stood before.
+// overtakers is what is held, where a waiter comes to stand, by the holds that have passed
+// the waiter wherever it stood before.
 func (l *Ledger) overtakers(w *waiter, at *standing) (sum int64) {
 	if at.place != nil || w.joined == l.opened {
 		return 0
@@ -104,10 +104,11 @@ func (l *Ledger) overtakers(w *waiter, at *standing) (sum int64) {
 	return sum
 }
 
-// passes reports whether a hold was opened before a waiter that had asked earlier.
+// passes reports whether a hold was opened while a waiter waited that had asked earlier.
 func (h *Hold) passes(w *waiter) bool { return h.opened > w.joined && w.r.Since.Before(h.Since) }
 
-// overtaken adds a hold to what has passed those who asked before it, or takes it off.
+// overtaken adds a hold to what has passed those who asked before the hold, or takes it
+// off.
 func (q *line) overtaken(h *Hold, amount int64) {
 	if q == nil {
 		return
@@ -119,16 +120,16 @@ func (q *line) overtaken(h *Hold, amount int64) {
 	}
 }
 
-// Admit holds a checked reservation if every charge has room and every place is
-// free, at the largest output that all can pay; if not, it waits as the reservation
-// says. adopt must make the ledger count on the counters it is given. A refusal is a
-// *tally.LimitError. Once ctx is done nothing is held, and the error is Unavailable
-// with ctx's cause.
+// Admit holds a checked reservation if every charge has room and every place is free, at
+// the largest output that all charges can pay. If not, the reservation waits for as long as
+// it says. adopt must make the ledger count on the counters that it is given. A refusal is
+// a *tally.LimitError. Once ctx is done nothing is held, and the error is Unavailable with
+// ctx's cause.
 func (l *Ledger) Admit(ctx context.Context, r *tally.Reservation, adopt func([]tally.Counter) error) (*Hold, tally.Grant, error) {
 	if r.Since.IsZero() {
 		r.Since = r.At
 	}
-	var w *waiter // kept, so that it keeps its turn when it asks again
+	var w *waiter // kept, so that the reservation keeps its turn when it asks again
 	var began time.Time
 	for {
 		h, g, lacking, waits, err := l.admit(r, w, began)
@@ -158,9 +159,9 @@ func (l *Ledger) Admit(ctx context.Context, r *tally.Reservation, adopt func([]t
 	}
 }
 
-// admit opens a hold, or puts it into a line if it may wait; w is the waiter that it
-// has been already, nil if it asks for the first time. A refusal costs no memory but
-// that of its error.
+// admit opens a hold, or puts the reservation into a line if it may wait. w is the waiter
+// that the reservation has been already, nil if it asks for the first time. A refusal costs
+// no memory but that of its error.
 func (l *Ledger) admit(r *tally.Reservation, w *waiter, began time.Time) (h *Hold, g tally.Grant, lacking []tally.Counter, waits *waiter, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -196,7 +197,7 @@ func (l *Ledger) admit(r *tally.Reservation, w *waiter, began time.Time) (h *Hol
 	return nil, g, nil, w, nil
 }
 
-// join puts a waiter into the line where it is short; false if that is full.
+// join puts a waiter into the line where the waiter is short; false if that line is full.
 func (l *Ledger) join(w *waiter, at *standing) bool {
 	q := at.line()
 	if *q == nil {
@@ -246,9 +247,9 @@ func (l *Ledger) leave(w *waiter) {
 	}
 }
 
-// spent refuses for good those for whom the unspent rest of a counter is not enough any
-// more. Others that are charged on the counter may now be content with less, wherever
-// they wait.
+// spent refuses for good those waiters for whom the unspent rest of a counter is not enough
+// any more. Other waiters that are charged on the counter may now be content with less,
+// wherever they wait.
 func (l *Ledger) spent(k *counter) {
 	for i := 0; k.watch != nil && i < len(k.watch.waiters); {
 		w := k.watch.waiters[i]
@@ -260,7 +261,7 @@ func (l *Ledger) spent(k *counter) {
 				if d := l.decide(w.r, true); d.at != nil && d.at.counter == at.counter {
 					w.at = *d.at
 				} else {
-					w.at.need, w.at.target = 0, 0 // its line looks what becomes of it
+					w.at.need, w.at.target = 0, 0 // the waiter's line looks what becomes of the waiter
 				}
 				l.serveLine(at)
 			}
@@ -295,7 +296,7 @@ func (l *Ledger) wait(ctx context.Context, w *waiter, most time.Duration) error 
 		if !gone {
 			l.lastCall(w)
 		}
-		l.serveLine(at) // it may have kept others from passing
+		l.serveLine(at) // the waiter may have kept others from passing
 		l.serveOn()
 	}
 	l.mu.Unlock()
@@ -308,9 +309,8 @@ func (l *Ledger) wait(ctx context.Context, w *waiter, most time.Duration) error 
 	return w.err
 }
 
-// lastCall decides about a waiter whose time is over: whatever there is room for
-// is granted, unless others wait for the same room, to whom a cut answer would
-// take from a whole one.
+// lastCall decides about a waiter whose time is over. It grants whatever there is room for,
+// unless others wait for the same room: a cut answer would take room from a whole one.
 func (l *Ledger) lastCall(w *waiter) {
 	d := l.decide(w.r, *w.at.line() != nil)
 	l.conclude(w, &d)
@@ -336,10 +336,10 @@ func (l *Ledger) Waiting() int {
 	return l.waiting
 }
 
-// serve hands on the room and the places that a hold has given back, or that are no
-// longer owed to others since the hold has taken some. Whenever it admits a waiter,
-// others may be owed less than before, so it looks again, also at the counters and places
-// of that waiter.
+// serve hands on the room and the places that a hold has given back, or that are no longer
+// owed to others since the hold has taken some. Whenever serve admits a waiter, others may
+// be owed less than before. So it looks again, also at the counters and places of that
+// waiter.
 func (l *Ledger) serve(h *Hold) {
 	l.served = append(l.served, h)
 	l.serveOn()
@@ -385,8 +385,8 @@ func (l *Ledger) tidy(h *Hold) {
 	}
 }
 
-// serveLine admits those in a line who have room now, the earliest first. One who
-// is short elsewhere moves to the line there.
+// serveLine admits those in a line who have room now, the earliest first. A waiter that is
+// short elsewhere moves to the line there.
 func (l *Ledger) serveLine(at standing) {
 	q := *at.line()
 	if q == nil || at.counter != nil && !q.stirs(at.counter) {
@@ -397,7 +397,7 @@ func (l *Ledger) serveLine(at standing) {
 		d := l.decide(w.r, true)
 		switch {
 		case d.lacking == nil && d.err != nil && d.at != nil && *d.at.line() == q:
-			w.at = *d.at // what it needs may have become less
+			w.at = *d.at // what the waiter needs may have become less
 			i++
 			if at.place != nil {
 				return // places are taken in order

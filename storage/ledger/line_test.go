@@ -194,9 +194,9 @@ func (c *crowd) check(seed uint64) {
 	}
 }
 
-// One that has been passed at one limit, and is short at another after it, has been
-// passed there as well: nobody else gets past it as long as it could be served
-// without those who were.
+// A waiter that has been passed at one limit, and is then short at another limit, has been
+// passed there as well. Nobody else gets past it as long as it could be served without
+// those who have passed it.
 func TestTurnIsKept(t *testing.T) {
 	l := New()
 	client := counterOf("client/a", tally.Cost, tally.Day, noon)
@@ -246,8 +246,8 @@ func TestTurnIsKept(t *testing.T) {
 	}
 }
 
-// What a settlement gives back is nobody's before its record is durable: if that
-// fails, the hold is there again, and must still have its room.
+// What a settlement gives back is nobody's before the settlement's record is durable. If
+// the record cannot be made durable, the hold is there again and must still have its room.
 func TestRoomIsFreeOnceDurable(t *testing.T) {
 	l := New()
 	day := counterOf("client/cl_1", tally.Cost, tally.Day, noon)

@@ -1,12 +1,16 @@
 package ledger
 
-import "tallygate/engine/tally"
+import (
+	"slices"
 
-// Raise adds to an open hold what another attempt may use, at the largest output
-// from least to want that all its counters have room for beside what is held
-// already. It never waits. The hold it returns takes the place of the old one, which
-// is what is written until the store has made the new one durable or has dropped it.
-// NotFound if the hold is not open, a *tally.LimitError if there is no room; then
+	"tallygate/engine/tally"
+)
+
+// Raise adds to an open hold what another attempt may use. The output is the largest from
+// least to want that all counters of the hold have room for, beside what is held already.
+// Raise never waits. The hold that it returns takes the place of the old one. The old one
+// is what is written until the store has made the new one durable or has dropped it. The
+// error is NotFound if the hold is not open, a *tally.LimitError if there is no room; then
 // nothing has changed.
 func (l *Ledger) Raise(id tally.ID, least, want int64, bounds tally.Bounds) (*Hold, tally.Grant, error) {
 	l.mu.Lock()
@@ -42,10 +46,69 @@ func (l *Ledger) Raise(id tally.ID, least, want int64, bounds tally.Bounds) (*Ho
 			h.Held[i] = tally.AddSat(old.Held[i], bounds[i].At(output))
 		}
 	}
+	l.replace(old, h)
+	return h, tally.Grant{Output: output}, nil
+}
+
+// replace puts a hold in the place of what it was before.
+func (l *Ledger) replace(old, h *Hold) {
 	l.release(old)
 	l.reopen(h)
 	if l.waiting > 0 {
 		l.serve(h)
 	}
-	return h, tally.Grant{Output: output}, nil
+}
+
+// Join charges an open hold on more counters, and has it take more places. The counters must
+// have room for all that it holds, sessions apart. Otherwise it is like Raise. lacking lists
+// counters that must be adopted first; nothing has changed then.
+func (l *Ledger) Join(id tally.ID, charges []tally.Charge,
+	places []tally.Place) (h *Hold, lacking []tally.Counter, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	old := l.holds[id]
+	if old == nil || !old.kept {
+		return nil, nil, tally.Errorf(tally.NotFound, "request %s is not held", id)
+	}
+	more := tally.Reservation{ID: id, At: old.At, Charges: charges, Places: places}
+	if err := Check(&more); err != nil {
+		return nil, nil, err
+	}
+	if lacking := l.charge(&more); lacking != nil {
+		return nil, lacking, nil
+	}
+	holds := old.Holds()
+	for i, k := range l.charged {
+		if c := &charges[i]; k.metric != sessionsIndex && tally.AddSat(k.taken(), holds[k.metric]) > c.Max {
+			return nil, nil, &tally.LimitError{Charge: *c, Used: k.used, Held: k.held.sum(), Need: holds[k.metric]}
+		}
+	}
+	for _, p := range places {
+		if taken := int64(l.place(p.Subject).taken); taken >= p.Max {
+			return nil, nil, &tally.LimitError{Place: p, Held: taken}
+		}
+	}
+	h = &Hold{}
+	*h = *old
+	h.raised, h.kept = old, false
+	h.Charges = slices.Concat(old.Charges, charges)
+	h.Reservation.Places = slices.Concat(old.Reservation.Places, places)
+	h.places = slices.Clone(old.places)
+	for _, p := range places {
+		h.places = append(h.places, l.place(p.Subject))
+	}
+	h.accounts, h.lastAt = slices.Clone(old.accounts), slices.Clone(old.lastAt)
+	for i := range charges {
+		a := l.account(charges[i].Subject)
+		if h.on(a) {
+			continue
+		}
+		h.accounts, h.lastAt = append(h.accounts, a), append(h.lastAt, a.lastAt)
+		if h.At.After(a.lastAt) {
+			a.lastAt = h.At
+			l.touch(a)
+		}
+	}
+	l.replace(old, h)
+	return h, nil, nil
 }

@@ -15,15 +15,15 @@ type Hold struct {
 	NewSession  bool
 	SessionEnds time.Time
 	Held        tally.Amounts // the bounds at the granted output; [Hold.Holds] says what counts
-	// Orphan is whether it is older than this process: nobody will settle it.
+	// Orphan is whether the hold is older than this process. Nobody will settle an orphan.
 	Orphan bool
 	// Counted, of an orphan, is what the counter of each charge had used when the
 	// store wrote it; nil or -1 if it is not known.
 	Counted []int64
 
-	// pays is whether this hold pays for its session. The hold that began the session
-	// does, or another open one if that hold was dropped, or settled before the session
-	// was kept.
+	// pays is whether this hold pays for its session. The hold that began the session pays.
+	// If that hold was dropped, or was settled before the session was kept, another open
+	// hold pays.
 	pays     bool
 	kept     bool        // the store has it: it may be settled
 	raised   *Hold       // what it was before it was raised; nil if it was not
@@ -169,8 +169,8 @@ func (l *Ledger) named(r *tally.Record, had []*account, f func(*account)) {
 	}
 }
 
-// move changes what a hold holds of the account's counters. Enter is 1 for a hold
-// that comes and -1 for one that goes: counters stay while there is one.
+// move changes what a hold holds of the account's counters. enter is 1 for a hold that
+// comes and -1 for one that goes: counters stay while a hold is on them.
 func (a *account) move(h *Hold, by *tally.Amounts, enter int) {
 	a.open += enter
 	sec := h.At.Unix()
@@ -183,8 +183,8 @@ func (a *account) move(h *Hold, by *tally.Amounts, enter int) {
 	}
 }
 
-// Drop takes back a hold that could not be made durable, or that nobody wants any
-// more. One that was raised is again what it was before.
+// Drop takes back a hold that could not be made durable, or that nobody wants any more. A
+// hold that was raised is again what it was before.
 func (l *Ledger) Drop(h *Hold) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -210,8 +210,8 @@ func (h *Hold) inSession() bool { return h.Session != nil && !h.Session.Until.Is
 
 func (h *Hold) session() session { return session{h.Session.Client, h.Session.Member} }
 
-// endSession takes back what a hold that is dropped has done to its session. If
-// others are in it, it goes on, and one of them pays for it.
+// endSession takes back what a hold that is dropped has done to its session. If other holds
+// are in the session, it goes on, and one of them pays for it.
 func (l *Ledger) endSession(h *Hold) {
 	k := h.session()
 	var first *Hold
@@ -228,7 +228,7 @@ func (l *Ledger) endSession(h *Hold) {
 		}
 	}
 	if h.pays && first != nil {
-		first.before = h.before // it has now begun the session
+		first.before = h.before // the first hold has now begun the session
 		l.pay(first, true)
 	}
 	if first != nil || h.pays || l.sessions.end(k).Equal(h.SessionEnds) {
@@ -242,8 +242,8 @@ func (l *Ledger) endSession(h *Hold) {
 	}
 }
 
-// payer is the hold that pays for the session of another one, if it is open and not
-// kept, so that it may still be dropped; nil if not.
+// payer is the hold that pays for the session of another hold, if the paying hold is open
+// and not kept, so that it may still be dropped; nil otherwise.
 func (l *Ledger) payer(h *Hold) *Hold {
 	if !h.inSession() || h.pays {
 		return nil
@@ -251,7 +251,7 @@ func (l *Ledger) payer(h *Hold) *Hold {
 	return l.sessions.payers[h.session()]
 }
 
-// pay makes an open hold pay for its session, or another one in its place.
+// pay makes an open hold pay for its session; if pays is false, it no longer does.
 func (l *Ledger) pay(h *Hold, pays bool) {
 	var by tally.Amounts
 	if by[sessionsIndex] = 1; !pays {
@@ -296,7 +296,7 @@ func (l *Ledger) reopen(h *Hold) {
 	for _, a := range h.accounts {
 		a.move(h, &holds, 1)
 	}
-	for i := range h.places { // one that nobody took any more has been forgotten
+	for i := range h.places { // a place that nobody took any more has been forgotten
 		h.places[i] = l.place(h.Reservation.Places[i].Subject)
 		h.places[i].taken++
 	}

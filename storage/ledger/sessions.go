@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	// maxSessions is how many sessions of a client are remembered. Whoever has more
-	// end users in the length of a session counts the others each time they are seen:
-	// a limit is reached too early then, never too late.
+	// maxSessions is how many sessions of a client are remembered. If a client has more end
+	// users within the length of a session, the others are counted each time they are seen.
+	// A limit is then reached too early, never too late.
 	maxSessions = 100_000
 	// maxEnded bounds what one Sweep forgets: admission waits for it.
 	maxEnded = 5_000
@@ -26,7 +26,7 @@ type running struct {
 	dirty bool
 }
 
-// sessions are those that run. The ones that have changed and the ones that are over are
+// sessions are the sessions that run. Those that have changed and those that are over are
 // found without a look at all of them: there may be many, and admission waits meanwhile.
 type sessions struct {
 	of      map[session]running
@@ -34,7 +34,7 @@ type sessions struct {
 	changed []session           // those that are dirty
 	due     map[int64][]session // each once, by the minute in which it was seen to end
 	over    []Session           // ended, and not told yet
-	payers  map[session]*Hold   // that began them, and may still be dropped
+	payers  map[session]*Hold   // the holds that began them and may still be dropped
 }
 
 func newSessions() sessions {
@@ -101,7 +101,7 @@ func (s *sessions) sweep(before time.Time) {
 		}
 		n := len(list) - min(len(list), left)
 		for _, k := range list[n:] {
-			if x := s.of[k]; !x.ends.Before(before) { // it has gone on
+			if x := s.of[k]; !x.ends.Before(before) { // the session has gone on
 				s.dueAt(k, x.ends)
 				continue
 			}

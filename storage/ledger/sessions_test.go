@@ -43,8 +43,8 @@ func TestSessionsAreToldOnce(t *testing.T) {
 	}
 }
 
-// The sessions of one client do not fill the memory, nor do they keep those of
-// another out.
+// The sessions of one client do not fill the memory, and do not displace the sessions of
+// another client.
 func TestSessionsAreBounded(t *testing.T) {
 	s := newSessions()
 	for i := range maxSessions + 10 {

@@ -8,9 +8,9 @@ import (
 	"tallygate/engine/tally"
 )
 
-// Settled is what a settlement changed. It may be taken back until its record is durable,
-// so the hold gives back no room before [Ledger.Commit]: what was used counts, and the
-// rest of the hold stays held.
+// Settled is what a settlement changed. A settlement may be taken back until its record is
+// durable, so the hold gives back no room before [Ledger.Commit]: what was used counts, and
+// the rest of the hold stays held.
 type Settled struct {
 	Hold     *Hold
 	Stray    bool            // the record names other subjects than the hold
@@ -19,10 +19,10 @@ type Settled struct {
 	accounts []*account // those the record counts on
 }
 
-// Settle replaces a hold by its record, which it completes: session, charges and what the
-// counters have used after it. It is to be followed by Commit or Unsettle. NotFound if it
-// is not held. If counters of an orphan are not alive, it changes nothing and returns
-// which.
+// Settle replaces a hold by its record. It completes the record with the session, the
+// charges and what the counters have used after it. Commit or Unsettle must follow. The
+// error is NotFound if the request is not held. If counters of an orphan are not alive,
+// Settle changes nothing and returns those counters.
 func (l *Ledger) Settle(id tally.ID, r *tally.Record) (Settled, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -33,8 +33,8 @@ func (l *Ledger) Settle(id tally.ID, r *tally.Record) (Settled, error) {
 	return l.settle(h, r), nil
 }
 
-// Lost completes the record of a hold that nobody settled: it counts as used
-// what it held. Otherwise it is like Settle.
+// Lost completes the record of a hold that nobody settled: what the hold held counts as
+// used. Otherwise Lost is like Settle.
 func (l *Ledger) Lost(id tally.ID, now time.Time, r *tally.Record) (Settled, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -56,7 +56,7 @@ func (l *Ledger) settle(h *Hold, r *tally.Record) Settled {
 		return Settled{Lacking: lacking}
 	}
 	if other := l.payer(h); other != nil { // the first to be settled pays
-		h.before, other.before = other.before, h.SessionEnds // as if this one had begun it
+		h.before, other.before = other.before, h.SessionEnds // as if h had begun the session
 		l.pay(other, false)
 		l.pay(h, true)
 		delete(l.sessions.payers, h.session())
@@ -84,8 +84,8 @@ func (l *Ledger) settle(h *Hold, r *tally.Record) Settled {
 	return s
 }
 
-// lacking lists the counters of a hold that are not alive. Only an orphan's may
-// be gone: others are kept while a hold is on them.
+// lacking lists the counters of a hold that are not alive. Only the counters of an orphan
+// may be gone: others are kept while a hold is on them.
 func (l *Ledger) lacking(h *Hold) (lacking []tally.Counter) {
 	if !h.Orphan {
 		return nil
@@ -212,8 +212,8 @@ func (l *Ledger) Extend(id tally.ID, until time.Time) error {
 	return nil
 }
 
-// Overdue lists at most so many kept holds whose deadline is at or before
-// now, the most overdue first; orphans always are.
+// Overdue lists at most so many kept holds whose deadline is at or before now, the most
+// overdue first. Orphans are always overdue.
 func (l *Ledger) Overdue(now time.Time, most int) []tally.ID {
 	l.mu.Lock()
 	defer l.mu.Unlock()

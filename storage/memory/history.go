@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 
 	"tallygate/engine/tally"
 	"tallygate/storage"
+	"tallygate/storage/backup"
 )
 
 // Records implements storage.History. A cursor is the Seq of the last record
@@ -185,27 +187,41 @@ func (s *Store) Verify(ctx context.Context, _ time.Duration) (tally.Report, erro
 }
 
 // Backup implements storage.Store. The copy is for people; nothing reads it.
-func (s *Store) Backup(ctx context.Context, w io.Writer) error {
+func (s *Store) Backup(ctx context.Context, since *backup.Info, w io.Writer) (backup.Info, error) {
 	leave, err := s.enter(ctx)
 	if err != nil {
-		return err
+		return backup.Info{}, err
 	}
 	defer leave()
-	enc := json.NewEncoder(w)
-	for _, e := range s.entities {
-		if err := enc.Encode(e); err != nil {
-			return err
+	info := backup.Info{ID: backup.NewID("bk"), Store: "memory", Records: uint64(len(s.records)), At: time.Now().UTC()}
+	if since != nil {
+		if since.Store != info.Store || since.Records > info.Records {
+			return info, tally.Errorf(tally.Conflict, "the backup %s is not of this store", since.ID)
 		}
+		info.Base, info.After = since.ID, since.Records
+	}
+	out, err := backup.NewWriter(w, info)
+	if err != nil {
+		return info, err
+	}
+	row := func(name string, n int, v any) {
+		if text, failed := json.Marshal(v); err == nil {
+			err = cmp.Or(failed, out.Row(fmt.Appendf(nil, "%s %d", name, n), text))
+		}
+	}
+	n := 0
+	for _, e := range s.entities {
+		row("entity", n, e)
+		n++
 	}
 	for i := range s.log {
-		if err := enc.Encode(&s.log[i]); err != nil {
-			return err
-		}
+		row("audit", i, &s.log[i])
 	}
 	for i := range s.records {
-		if err := enc.Encode(&s.records[i].Record); err != nil {
-			return err
+		if uint64(i) >= info.After {
+			row("record", i, &s.records[i].Record)
+			out.Blocks++
 		}
 	}
-	return nil
+	return info, cmp.Or(err, out.Close())
 }

@@ -132,6 +132,38 @@ func (s *Store) Raise(ctx context.Context, id tally.ID, least, want int64, bound
 	return tally.Grant{Output: more.output}, nil
 }
 
+// Join implements storage.Meter.
+func (s *Store) Join(ctx context.Context, id tally.ID, charges []tally.Charge, places []tally.Place) error {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	h := s.holds[id]
+	if h == nil {
+		return tally.Errorf(tally.NotFound, "request %s is not held", id)
+	}
+	if err := check(&tally.Reservation{ID: id, At: h.At, Charges: charges}); err != nil {
+		return err
+	}
+	for _, c := range charges {
+		u, need := s.usage(c.Counter), h.amount(c.Metric)
+		if c.Metric != tally.Sessions && tally.AddSat(tally.AddSat(u.Used, u.Held), need) > c.Max {
+			return &tally.LimitError{Charge: c, Used: u.Used, Held: u.Held, Need: need}
+		}
+	}
+	for _, p := range places {
+		if taken := s.taken(p.Subject); taken >= p.Max {
+			return &tally.LimitError{Place: p, Held: taken}
+		}
+	}
+	h.Charges, h.Places = slices.Concat(h.Charges, charges), slices.Concat(h.Places, places)
+	for _, c := range charges {
+		s.lastAt[c.Subject] = later(s.lastAt[c.Subject], h.At)
+	}
+	return nil
+}
+
 // settle replaces a hold by its record.
 func (s *Store) settle(h *hold, r tally.Record) {
 	delete(s.holds, h.ID)

@@ -184,6 +184,16 @@ func (s *Store) serve() {
 	}
 }
 
+// taken is how many places of a subject are.
+func (s *Store) taken(of tally.Subject) (n int64) {
+	for _, h := range s.holds {
+		if slices.ContainsFunc(h.Places, func(p tally.Place) bool { return p.Subject == of }) {
+			n++
+		}
+	}
+	return n
+}
+
 // try decides about a reservation; blocked means that only the holds of others, places or
 // earlier waiters stand in its way.
 func (s *Store) try(w *waiter, patient bool) (blocked bool) {
@@ -203,12 +213,7 @@ func (s *Store) try(w *waiter, patient bool) (blocked bool) {
 		target = min(max(r.Floor, r.MinOutput), r.WantOutput, s.most(h, nothing))
 	}
 	for _, p := range r.Places {
-		taken := int64(0)
-		for _, o := range s.holds {
-			if slices.ContainsFunc(o.Places, func(x tally.Place) bool { return x.Subject == p.Subject }) {
-				taken++
-			}
-		}
+		taken := s.taken(p.Subject)
 		before := slices.ContainsFunc(s.line, func(o *waiter) bool { return o.at == any(p.Subject) && s.earlier(o, w) })
 		if p.Max > 0 && (taken >= p.Max || before) {
 			w.at, w.err = p.Subject, &tally.LimitError{Place: p, Held: taken}

@@ -25,7 +25,10 @@ func (h *history) answer(t *rapid.T, r tally.Reservation) tally.Record {
 	rec.Uncounted, rec.Cut = rapid.Bool().Draw(t, "uncounted"), rapid.Bool().Draw(t, "cut")
 	rec.Waited = pick(t, "waited", 0, time.Millisecond, 999*time.Millisecond, time.Second, time.Minute)
 	rec.Tokens = drawTokens(t)
-	rec.Searches, rec.Request = upTo(t, "searches", 2), pick(t, "request", "", "req_c")
+	rec.Request = pick(t, "request", "", "req_c")
+	if rec.Pieces = upTo(t, "pieces", 2); rec.Pieces > 0 {
+		rec.Piece = pick(t, "piece", tally.Search, tally.Image, tally.SoundSecond)
+	}
 	if rapid.Bool().Draw(t, "billed") {
 		billed := tally.NanoUSD(upTo(t, "bill", 3000))
 		rec.Billed, rec.Listed = &billed, tally.NanoUSD(upTo(t, "listed", 3000))

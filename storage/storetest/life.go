@@ -38,7 +38,7 @@ func status(b *bench) {
 		b.Errorf("verify: %+v", v)
 	}
 	var copy bytes.Buffer
-	if err := b.Backup(ctx, &copy); err != nil || copy.Len() == 0 {
+	if _, err := b.Backup(ctx, nil, &copy); err != nil || copy.Len() == 0 {
 		b.Errorf("a backup of %d bytes, %v", copy.Len(), err)
 	}
 }
@@ -121,7 +121,7 @@ func closed(b *bench) {
 		},
 		"Prune":  func() error { _, err := s.Prune(ctx, b.now); return err },
 		"Status": func() error { _, err := s.Status(ctx); return err },
-		"Backup": func() error { return s.Backup(ctx, &bytes.Buffer{}) },
+		"Backup": func() error { _, err := s.Backup(ctx, nil, &bytes.Buffer{}); return err },
 		"Verify": func() error { _, err := s.Verify(ctx, 0); return err },
 	} {
 		b.wantCode(what+" of a closed store", act(), tally.Unavailable)

@@ -277,8 +277,10 @@ func (h *history) status(*rapid.T) {
 
 func (h *history) records(t *rapid.T) {
 	q := storage.RecordQuery{Limit: 1 + int(upTo(t, "limit", 9)), Client: pick[tally.ID](t, "client", "", "cl_1"),
-		Outcome: pick(t, "outcome", "", tally.OK, tally.Lost, tally.OutcomeDenied), Key: pick[tally.ID](t, "key", "", "ke_2"),
-		Token: pick(t, "token", "", "", "to_1"), Model: pick(t, "model", "", "", "m_1", "m_2")}
+		Outcomes: pick(t, "outcomes", nil, []tally.Outcome{tally.OK}, []tally.Outcome{tally.Lost, tally.OutcomeDenied}),
+		Key:      pick[tally.ID](t, "key", "", "ke_2"),
+		Token:    pick(t, "token", "", "", "to_1"),
+		Models:   pick(t, "models", nil, nil, []string{"m_1"}, []string{"m_1", "m_2"})}
 	if rapid.Bool().Draw(t, "since") {
 		q.Since = h.bench.now.Add(-time.Duration(upTo(t, "hours ago", 72)) * time.Hour)
 	}

@@ -53,13 +53,22 @@ func records(b *bench) {
 		{"key", storage.RecordQuery{Key: "ke_1"}, 8},
 		{"provider", storage.RecordQuery{Provider: "pr_2"}, 4},
 		{"token", storage.RecordQuery{Token: "to_3"}, 4},
-		{"model", storage.RecordQuery{Model: "m_1"}, 16},
-		{"code", storage.RecordQuery{Code: "cost_limit"}, 8},
+		{"model", storage.RecordQuery{Models: []string{"m_1"}}, 16},
+		{"code", storage.RecordQuery{Codes: []string{"cost_limit"}}, 8},
 		{"status", storage.RecordQuery{Status: 502}, 4},
-		{"outcome", storage.RecordQuery{Outcome: tally.OK}, 12},
+		{"a class of status", storage.RecordQuery{Status: 4}, 8},
+		{"a class nobody had", storage.RecordQuery{Status: 3}, 0},
+		{"some codes", storage.RecordQuery{Codes: []string{"cost_limit", tally.CodeProviderDown, "none"}}, 12},
+		{"some outcomes", storage.RecordQuery{Outcomes: []tally.Outcome{tally.OutcomeFailed, tally.OutcomeLimited}}, 12},
+		{"no code, or one", storage.RecordQuery{Codes: []string{"", tally.CodeProviderDown}}, 16},
+		{"endpoint", storage.RecordQuery{Endpoint: "chat"}, 16},
+		{"outcome", storage.RecordQuery{Outcomes: []tally.Outcome{tally.OK}}, 12},
 		{"ID", storage.RecordQuery{ID: "rf_05"}, 1},
 		{"another ID", storage.RecordQuery{ID: "rf_06"}, 0},
-		{"several", storage.RecordQuery{Client: "cl_1", Key: "ke_0", Outcome: tally.OK, Since: start.Add(3 * time.Hour)}, 3},
+		{"several",
+			storage.RecordQuery{
+				Client: "cl_1", Key: "ke_0", Outcomes: []tally.Outcome{tally.OK}, Since: start.Add(3 * time.Hour),
+			}, 3},
 	} {
 		got := b.all(tc.q)
 		if len(got) != tc.want {
@@ -86,7 +95,9 @@ func recordsPages(b *bench) {
 	b.fill()
 	all := b.all(storage.RecordQuery{})
 	for _, limit := range []int{1, 2, 5, 8, 16, 23, 24, 25, 1000} {
-		for _, q := range []storage.RecordQuery{{}, {Client: "cl_1"}, {Code: "cost_limit"}, {Since: start.Add(5 * time.Hour)}} {
+		for _, q := range []storage.RecordQuery{
+			{}, {Client: "cl_1"}, {Codes: []string{"cost_limit"}}, {Since: start.Add(5 * time.Hour)},
+		} {
 			q.Limit = limit
 			list, _, err := b.Records(ctx, q)
 			if err != nil || len(list) > limit {

@@ -73,6 +73,7 @@ func Run(t *testing.T, s Subject) {
 		{"Hook", hook},
 		{"Close", closed},
 		{"Raise", raise},
+		{"Join", join},
 		{"Shared", shared},
 		{"WaitForRoom", waitForRoom},
 		{"WaitIsFinal", waitIsFinal},
@@ -103,9 +104,12 @@ func Run(t *testing.T, s Subject) {
 			reopened(b, end)
 		})
 	}
-	t.Run("RandomHistory", func(t *testing.T) { randomHistory(t, s) })
-	t.Run("RandomRaises", func(t *testing.T) { raises(t, s) })
-	t.Run("RandomClocks", func(t *testing.T) { randomClocks(t, s) })
+	for name, check := range map[string]func(*testing.T, Subject){"RandomHistory": randomHistory, "RandomRaises": raises, "RandomClocks": randomClocks} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			check(t, s)
+		})
+	}
 }
 
 // ctx is what every act is given: none waits for anything but the store.

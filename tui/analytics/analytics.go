@@ -11,6 +11,7 @@ import (
 
 	"tallygate/engine/control"
 	"tallygate/tui/action"
+	"tallygate/tui/calendar"
 	"tallygate/tui/dialog"
 	"tallygate/tui/live"
 	"tallygate/tui/part"
@@ -44,6 +45,8 @@ type Screen struct {
 	shown  []control.UsageRow // of shares
 	rivals []control.UsageRow
 	right  bool // the rivals have the focus
+	large  bool // what has the focus has the whole screen
+	cursor part.Cursor
 }
 
 // New makes the screen.
@@ -51,7 +54,7 @@ func New(e *screen.Env) *Screen {
 	s := &Screen{env: e, snap: &live.Snapshot{}, span: 2, metric: 2}
 	s.shares = widget.Table{Focused: true, Columns: []widget.Column{{Title: "which"}, {Title: "share", Width: 14, Priority: 2}, {Width: 5, Right: true},
 		{Title: "amount", Width: 9, Right: true}, {Title: "before", Width: 6, Right: true, Priority: 1}}}
-	s.rival = widget.Table{Columns: []widget.Column{{Title: "which"}, {Title: "course", Width: 14}, {Title: "amount", Width: 9, Right: true},
+	s.rival = widget.Table{Number: 1, Columns: []widget.Column{{Title: "which"}, {Title: "course", Width: 14}, {Title: "amount", Width: 9, Right: true},
 		{Title: "requests", Width: 8, Right: true, Priority: 1}, {Title: "per 1k", Width: 8, Right: true, Priority: 2}}}
 	return s
 }
@@ -64,6 +67,10 @@ func (s *Screen) Show(snap *live.Snapshot) { s.snap = snap }
 
 func (s *Screen) Back() bool {
 	switch {
+	case s.large:
+		s.large = false
+	case s.cursor.On:
+		s.cursor.On = false
 	case s.right:
 		s.right = false
 	case s.client != "":
@@ -100,13 +107,50 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 		switch key := msg.String(); {
 		case key == "tab", key == "shift+tab":
 			s.right = !s.right && s.hasRivals()
-		case s.right:
-			s.rival.Key(key)
 		default:
-			s.shares.Key(key)
+			s.table().Key(key)
 		}
 	}
 	return nil
+}
+
+// Press implements screen.Pointed, as does Wheel.
+func (s *Screen) Press(at widget.Spot) (enter bool) {
+	switch {
+	case at.What == widget.RowSpot:
+		s.right = at.Of == s.rival.Number
+	case at.What != widget.ChoiceSpot:
+	case at.Of == ofMetric:
+		s.metric = at.N
+		s.refresh()
+	case at.Of == ofSpan:
+		s.span, s.earlier = at.N, 0
+		s.changed()
+	default:
+		s.by = at.N
+		s.changed()
+	}
+	return s.table().Press(at)
+}
+
+// The choices at the top, for the pointer.
+const (
+	ofSpan = iota
+	ofBreakdown
+	ofMetric
+)
+
+func (s *Screen) Wheel(_ widget.Spot, x, notches int) {
+	s.right = s.hasRivals() && x >= s.width/2
+	s.table().Wheel(notches)
+}
+
+// table is the one that has the focus.
+func (s *Screen) table() *widget.Table {
+	if s.right {
+		return &s.rival
+	}
+	return &s.shares
 }
 
 // refresh makes the rows of both tables.
@@ -183,10 +227,20 @@ func sorted(rows []control.UsageRow, m metric) []control.UsageRow {
 }
 
 func nameOf(r *control.UsageRow) string {
-	if name := cmp.Or(r.Name, r.ID); name != "" {
+	if name := r.Title(); name != "" {
 		return widget.Safe(name)
 	}
 	return "–"
+}
+
+// called is what people call the client of a slug.
+func (s *Screen) called(slug string) string {
+	for i := range s.snap.Clients {
+		if c := &s.snap.Clients[i]; c.Slug == slug {
+			return c.Name
+		}
+	}
+	return slug
 }
 
 func (s *Screen) hasRivals() bool { return s.width >= screen.Wide }
@@ -221,6 +275,26 @@ func (s *Screen) drill() tea.Cmd {
 	return screen.Ask(screen.Goto{Screen: "requests", Filter: filter})
 }
 
+// noCourse says why there is no course to point at.
+func (s *Screen) noCourse() string {
+	switch {
+	case s.got.have != allAnswers:
+		return "it is still being added up"
+	case metrics[s.metric].mean || s.compare:
+		return "lines have no cursor: m chooses a sum, v the columns"
+	}
+	return ""
+}
+
+// point moves the cursor of the course.
+func (s *Screen) point(by int) func() tea.Cmd {
+	return func() tea.Cmd {
+		_, n, _ := s.steps(s.got.span.every, &s.got)
+		s.cursor.Move(by, n)
+		return nil
+	}
+}
+
 func (s *Screen) Actions() []action.Action {
 	choose := func(change func()) func() tea.Cmd {
 		return func() tea.Cmd {
@@ -231,15 +305,15 @@ func (s *Screen) Actions() []action.Action {
 	}
 	return []action.Action{
 		{ID: "analytics.range", Title: "range: 24h, 7d, 30d, 90d, month", Keys: []string{"t"}, Run: choose(func() { s.span, s.earlier = (s.span+1)%len(spans), 0 })},
-		{ID: "analytics.earlier", Title: "earlier", Keys: []string{"left", "h"}, Run: choose(func() { s.earlier++ })},
-		{ID: "analytics.later", Title: "later", Keys: []string{"right", "l"}, Needs: func() string {
+		{ID: "analytics.earlier", Title: "earlier", Keys: []string{"left"}, Run: choose(func() { s.earlier++ })},
+		{ID: "analytics.later", Title: "later", Keys: []string{"right"}, Needs: func() string {
 			if s.earlier == 0 {
 				return "this is the latest span"
 			}
 			return ""
 		}, Run: choose(func() { s.earlier-- })},
 		{ID: "analytics.by", Title: "break down: by client, model, provider, gateway, status, country, code", Keys: []string{"b"}, Run: choose(func() { s.by = (s.by + 1) % len(s.breakdowns()) })},
-		{ID: "analytics.metric", Title: "metric: requests, tokens, cost, credits, margin, errors, latency", Keys: []string{"m"}, Run: func() tea.Cmd {
+		{ID: "analytics.metric", Title: "metric: requests, tokens, cost, credits, margin, errors, latency, saved by caches", Keys: []string{"m"}, Run: func() tea.Cmd {
 			s.metric = (s.metric + 1) % len(metrics)
 			s.refresh()
 			return nil
@@ -258,5 +332,13 @@ func (s *Screen) Actions() []action.Action {
 		{ID: "analytics.export", Title: "export: CSV or JSON of what is seen", Keys: []string{"X"}, Needs: s.env.ReadOnly, Run: func() tea.Cmd {
 			return screen.Ask(screen.Open{Dialog: dialog.NewExport("Export usage", "usage-"+s.got.span.name+"-"+s.env.Clock().In(s.env.Zone).Format("2006-01-02-1504"), s.sheet())})
 		}},
+		{ID: "analytics.point_back", Title: "step back: in the chart", Keys: []string{"h"}, Needs: s.noCourse,
+			Run: s.point(-1)},
+		{ID: "analytics.point_on", Title: "step on: in the chart", Keys: []string{"l"}, Needs: s.noCourse, Run: s.point(1)},
+		{ID: "analytics.large", Title: "larger: the course alone, and back", Keys: []string{"+"}, Run: func() tea.Cmd {
+			s.large = !s.large
+			return nil
+		}},
+		{ID: "analytics.calendar", Title: "calendar of spend", Keys: []string{"C"}, Run: func() tea.Cmd { return calendar.Open(s.env, s.client, s.client, 0) }},
 	}
 }

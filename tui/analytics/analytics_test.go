@@ -35,7 +35,7 @@ func question(t *testing.T, d *tuitest.Driver, by string) (since, until time.Tim
 
 func TestUsageIsSeenOverEverySpan(t *testing.T) {
 	tuitest.Run(t, tuitest.Only(analytics.New), func(d *tuitest.Driver) {
-		d.Ticks(1).Expect("Cost per day", "By client", "Clients compared", "hotel-aurora", "26 Oct – now")
+		d.Ticks(1).Expect("Cost per day", "By client", "Clients compared", "Hotel Aurora", "26 Oct – now")
 		for _, tc := range []struct {
 			title string
 			long  time.Duration
@@ -96,7 +96,7 @@ func TestUsageIsBrokenDown(t *testing.T) {
 		for _, by := range []string{"model", "provider", "gateway", "status", "country", "code", "upstream", "client"} {
 			d.Press("b").Expect("By " + by)
 		}
-		for _, title := range []string{"Credits per day", "Margin per day", "Errors per day", "Mean latency by day", "Requests per day", "Tokens per day", "Cost per day"} {
+		for _, title := range []string{"Credits per day", "Margin per day", "Errors per day", "Mean latency by day", "Saved by caches per day", "Requests per day", "Tokens per day", "Cost per day"} {
 			d.Press("m").Expect(title)
 		}
 		d.ExpectNot("━ before").Press("v").Expect("━ before, below")
@@ -110,7 +110,7 @@ func several(e *screen.Env) []screen.Screen {
 
 func TestOneLooksCloser(t *testing.T) {
 	tuitest.Run(t, tuitest.Setup{Screens: several}, func(d *tuitest.Driver) {
-		d.Press("4").Ticks(1).Press("enter").Expect("only hotel-aurora", "By model", "Models of hotel-aurora")
+		d.Press("4").Ticks(1).Press("enter").Expect("only Hotel Aurora", "By model", "Models of Hotel Aurora")
 		if q := tuitest.Last(t, d, control.UsageShow); q.Client != "hotel-aurora" {
 			t.Errorf("asked for %+v", q)
 		}

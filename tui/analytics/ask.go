@@ -47,7 +47,7 @@ func (s *Screen) questions(q *wanted, now time.Time) (until time.Time, this, bef
 		name := func(ago int) string { return monthOf(now, s.env.Zone, ago).Format("2006-01") }
 		this.Month, before.Month = control.Month(name(q.earlier)), control.Month(name(q.earlier+1))
 		course.Since, course.Until = control.Since(name(q.earlier+1)), control.Since(name(q.earlier-1))
-		if until = monthOf(now, s.env.Zone, q.earlier-1); until.After(now) {
+		if until = monthOf(now, s.env.Zone, q.earlier-1).AddDate(0, 0, -1); until.After(now) { // within the last day of the month
 			until = now
 		}
 		return until, this, before, course

@@ -35,6 +35,8 @@ var metrics = []metric{
 	{"margin", func(s *control.Sums) float64 { return float64(s.Margin()) / float64(tally.Dollar) }, part.Dollars, false, false},
 	{"errors", func(s *control.Sums) float64 { return float64(s.Errors) }, compact, true, false},
 	{"latency", func(s *control.Sums) float64 { return s.TotalMS }, func(v float64) string { return widget.Latency(part.Millis(v)) }, true, true},
+	{"saved by caches", func(s *control.Sums) float64 { return float64(s.SavedNanoUSD) / float64(tally.Dollar) },
+		part.Dollars, false, false},
 }
 
 // compact writes a count; on an axis there are halves of one, too.
@@ -59,7 +61,9 @@ func (s *Screen) Draw() widget.Block {
 	}
 	tiles := s.drawTotals(s.width)
 	_, used = tiles.Size()
-	rest -= used
+	if rest -= used; s.large {
+		return widget.Below(head, tiles, s.drawCourse(s.width, rest))
+	}
 	below := min(max(len(s.shown)+3, 8), max(rest*45/100, 6))
 	if rest-below < widget.MinChart+2 {
 		return widget.Below(head, tiles, s.drawRows(s.width, rest))
@@ -74,17 +78,20 @@ func (s *Screen) drawHead(width int) widget.Block {
 	for i, x := range spans {
 		names[i] = x.name
 	}
-	left := part.OneOf(t, " range", names, s.span)
-	by := part.OneOf(t, " by", s.breakdowns(), s.by)
+	left := part.OneOf(t, " range", names, s.span, ofSpan)
+	by := part.OneOf(t, " by", s.breakdowns(), s.by, ofBreakdown)
 	when := s.when()
 	if s.client != "" {
-		when = t.Strong(theme.Accent, "only "+widget.Safe(s.client)) + t.Paint(theme.Muted, " (esc: all)  ") + when
+		when = t.Strong(theme.Accent, "only "+widget.Safe(s.called(s.client))) + t.Paint(theme.Muted, " (esc: all)  ") + when
 	}
 	if s.got.have == allAnswers && s.fault == "" && s.got.wanted != s.wanted() {
 		when = t.Paint(theme.Muted, "adding up"+t.Glyphs.Ellipsis) + "  " + when
 	}
 	if s.fault != "" && s.got.have == allAnswers {
 		when = t.Paint(theme.Bad, t.Glyphs.Wrong+" not up to date") + "  " + when
+	}
+	if s.got.have == allAnswers && s.earlier == 0 && width >= 100 {
+		when += t.Paint(theme.Muted, "  as of "+s.got.until.In(s.env.Zone).Format("15:04:05"))
 	}
 	return widget.NewBlock(width, 2, widget.Between(left, when+" ", width), by)
 }
@@ -136,7 +143,9 @@ func (s *Screen) drawTotals(width int) widget.Block {
 			value += t.Paint(theme.Muted, " "+part.Percent(widget.Share(now.Errors, now.Requests)))
 		}
 		value += "  " + part.Change(t, v, m.of(before), m.worse)
-		blocks = append(blocks, widget.NewBlock(w, 3, name, " "+value))
+		spot := widget.Spot{What: widget.ChoiceSpot, Of: ofMetric, N: i}
+		blocks = append(blocks, widget.NewBlock(w, 3, widget.Mark(spot, widget.Pad(name, w)),
+			widget.Mark(spot, widget.Pad(" "+value, w))))
 	}
 	return widget.Beside(blocks...)
 }
@@ -183,6 +192,9 @@ func (s *Screen) drawCourse(width, height int) widget.Block {
 		if g.span.month && running {
 			c.Ahead = make([]float64, monthOf(g.until, s.env.Zone, 0).AddDate(0, 1, -1).Day()-n)
 		}
+		if s.cursor.Show(&c); s.cursor.On {
+			note = t.Paint(theme.Info, t.Glyphs.Up+" "+s.pointed(n)) + "  " + t.Paint(theme.Text, m.format(now[s.cursor.At]))
+		}
 		lines = c.Draw(t, inner, rows).Lines()
 	}
 	return widget.Box{Title: title, Note: note, NotePainted: true}.Draw(t, width, height, lines)
@@ -196,6 +208,15 @@ func (s *Screen) begin(i, n int) time.Time {
 		return part.Midnight(last, s.env.Zone).AddDate(0, 0, i-n+1)
 	}
 	return part.HourOf(last, s.env.Zone).Add(time.Duration(i-n+1) * time.Hour)
+}
+
+// pointed says which of n steps the cursor is on.
+func (s *Screen) pointed(n int) string {
+	at := s.begin(s.cursor.At, n).In(s.env.Zone)
+	if s.got.span.every == "day" {
+		return at.Format("Mon 2 Jan")
+	}
+	return at.Format("Mon 2 Jan 15:04")
 }
 
 // labels are what stands below the columns of n steps.
@@ -264,7 +285,7 @@ func (s *Screen) drawRows(width, height int) widget.Block {
 	inner, _ = widget.Inner(width-left, height)
 	title := "Clients compared"
 	if s.got.client != "" {
-		title = "Models of " + widget.Safe(s.got.client)
+		title = "Models of " + widget.Safe(s.called(s.got.client))
 	}
 	return widget.Beside(shares, widget.Box{Title: title, Note: "by " + m.name + ", cost per 1k", Focused: s.right}.
 		Draw(t, width-left, height, s.rival.Draw(t, inner, rows).Lines()))

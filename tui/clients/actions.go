@@ -11,8 +11,10 @@ import (
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
 	"tallygate/tui/action"
+	"tallygate/tui/calendar"
 	"tallygate/tui/dialog"
 	"tallygate/tui/keys"
+	"tallygate/tui/part"
 	"tallygate/tui/screen"
 	"tallygate/tui/widget"
 )
@@ -24,7 +26,7 @@ func (s *Screen) Actions() []action.Action {
 		{ID: "clients.key", Title: "add a key", Keys: []string{"a"}, Needs: s.Change, Run: func() tea.Cmd {
 			return screen.Ask(screen.Open{Dialog: keys.NewForm(s.Env, s.Selected().Slug)})
 		}},
-		{ID: "clients.raise", Title: "raise a limit until a date", Keys: []string{"R"}, Needs: s.Change, Run: func() tea.Cmd {
+		{ID: "clients.raise", Title: "raise a limit until a date", Keys: []string{"R"}, Needs: s.One(s.Change), Run: func() tea.Cmd {
 			return dialog.Raise(s.Env, s.Snap, "client", s.Selected().ID, "")
 		}},
 		{ID: "clients.suspend", Title: "suspend / activate", Keys: []string{"s"}, Needs: s.Change, Run: s.toggle},
@@ -35,7 +37,35 @@ func (s *Screen) Actions() []action.Action {
 		{ID: "clients.copy", Title: "copy the id", Keys: []string{"y"}, Needs: s.Chosen, Run: func() tea.Cmd {
 			return screen.Ask(screen.Copy{Text: string(s.Selected().ID), What: "The client's id was"})
 		}},
-	}, s.Sorting())
+		{ID: "clients.earlier", Title: "day before: in the chart of spend", Keys: []string{"h"}, Needs: s.noDays,
+			Run: s.point(-1)},
+		{ID: "clients.later", Title: "day after: in the chart of spend", Keys: []string{"l"}, Needs: s.noDays,
+			Run: s.point(1)},
+		{ID: "clients.calendar", Title: "calendar of spend", Keys: []string{"C"}, Needs: s.Chosen, Run: func() tea.Cmd {
+			c := s.Selected()
+			return calendar.Open(s.Env, c.Slug, c.Name, part.BudgetOf(c.LimitStates))
+		}},
+	}, s.ListActions())
+}
+
+// noDays says why there is no spend to point at.
+func (s *Screen) noDays() string {
+	if why := s.Chosen(); why != "" {
+		return why
+	}
+	if _, ok := s.spent.Month(); !ok {
+		return "its spend is still being added up"
+	}
+	return ""
+}
+
+// point moves the cursor of the spend.
+func (s *Screen) point(by int) func() tea.Cmd {
+	return func() tea.Cmd {
+		m, _ := s.spent.Month()
+		s.spent.Cursor.Move(by, len(m.Days))
+		return nil
+	}
 }
 
 func (s *Screen) create() tea.Cmd {
@@ -56,7 +86,10 @@ func (s *Screen) create() tea.Cmd {
 }
 
 // clientAsks are the questions about a client besides its name.
-var clientAsks = []string{"email", "company", "phone", "limits", "markup_percent", "max_in_flight", "models", "note", "origins", "max_body_bytes", "session_length_ns", "session_mode", "session_missing"}
+var clientAsks = []string{
+	"email", "company", "phone", "limits", "markup_percent", "max_in_flight", "models", "note", "origins",
+	"max_body_bytes", "landing_below", "landing_model", "session_length_ns", "session_mode", "session_missing",
+}
 
 // limitsOf are limits that a form begins with.
 func limitsOf(text string) (out []tally.LimitEdit) {
@@ -69,19 +102,37 @@ func limitsOf(text string) (out []tally.LimitEdit) {
 }
 
 func (s *Screen) edit() tea.Cmd {
+	if marked := s.Marked(); marked != nil {
+		return s.limitAll(marked)
+	}
 	c := s.Selected()
 	return screen.Ask(screen.Open{Dialog: dialog.NewForm(s.Env, dialog.FormOf[control.UpdateClient, tally.Client]{
 		Heading: "Edit " + widget.Safe(c.Slug), Op: control.ClientsUpdate, Save: "Save", Change: true, Must: []string{"name"},
 		Asks:  append([]string{"name", "slug"}, clientAsks...),
 		Fixed: control.UpdateClient{Client: string(c.ID)},
 		Begin: control.UpdateClient{NewSlug: c.Slug, ClientFields: control.CurrentClient(&c.Client)},
-		Done:  func(c tally.Client) tea.Cmd { return screen.Ask(screen.Say{Text: "Saved " + c.Slug + "."}) },
+		Done:  s.saved,
 	})})
+}
+
+// saved says that a client was, and whether it is refused from then on.
+func (s *Screen) saved(c tally.Client) tea.Cmd {
+	return func() tea.Msg {
+		now, err := screen.Run(screen.Patience, s.Env, control.ClientsShow, control.Named{Name: string(c.ID)})
+		word := screen.Say{Text: "Saved " + c.Slug + "."}
+		if stops := part.Stops(now.LimitStates); err == nil && stops != "" {
+			word = screen.Say{Text: word.Text + " " + stops, Bad: true}
+		}
+		return word
+	}
 }
 
 // toggle suspends an active client, after asking if it is in use, and activates
 // any other.
 func (s *Screen) toggle() tea.Cmd {
+	if marked := s.Marked(); marked != nil {
+		return s.toggleAll(marked)
+	}
 	c := *s.Selected()
 	if c.Status != tally.Active {
 		return screen.Do(s.Env, control.ClientsActivate, control.Named{Name: string(c.ID)}, c.Slug+" is served again.")
@@ -99,10 +150,18 @@ func (s *Screen) toggle() tea.Cmd {
 }
 
 func (s *Screen) remove() tea.Cmd {
+	if marked := s.Marked(); marked != nil {
+		m := many(s, marked, control.ClientsDelete, "delete", "This revokes their keys. Usage and cost history stays for reports.")
+		m.Typed = true
+		return m.Ask()
+	}
 	c := *s.Selected()
 	confirm := dialog.Confirm{
 		Heading: "Delete client " + widget.Safe(c.Slug) + "?", Do: "Delete",
-		Says: []string{fmt.Sprintf("This revokes %d keys. %s", c.Keys, lastUse(c.LastUsedAt, s.Env.Clock())), "Usage and cost history stays for reports."},
+		Says: []string{
+			fmt.Sprintf("This revokes %s. %s", part.Plural(int64(c.Keys), "key"), lastUse(c.LastUsedAt, s.Env.Clock())),
+			"Usage and cost history stays for reports.",
+		},
 		Yes: func() tea.Cmd {
 			return screen.Do(s.Env, control.ClientsDelete, control.Named{Name: string(c.ID)}, "Deleted "+c.Slug+".")
 		},

@@ -27,7 +27,7 @@ type Screen struct {
 func New(e *screen.Env) *Screen {
 	s := &Screen{spent: screen.Spend{Env: e}}
 	s.List = screen.NewList(e, screen.ListOf[control.ClientView]{
-		Screen: "clients", Heading: "Clients", Table: control.ClientTable, Columns: []string{"name", "used", "cost", "last"}, Share: 46,
+		Screen: "clients", Heading: "Clients", Table: control.ClientTable, Columns: []string{"name", "used", "cost", "last"}, Share: 46, Marking: true,
 		Of: func(snap *live.Snapshot) []control.ClientView { return snap.Clients },
 		Note: func(shown int) string {
 			return fmt.Sprintf("%d of %d · by %s", shown, len(s.Snap.Clients), s.SortedBy())
@@ -39,6 +39,14 @@ func New(e *screen.Env) *Screen {
 		Recent: func(c *control.ClientView) control.RequestQuery { return control.RequestQuery{Client: c.Slug} },
 	})
 	return s
+}
+
+func (s *Screen) Back() bool {
+	if s.spent.Cursor.On && !s.Typed {
+		s.spent.Cursor.On = false
+		return true
+	}
+	return s.List.Back()
 }
 
 func (s *Screen) Update(msg tea.Msg) tea.Cmd {
@@ -62,7 +70,7 @@ func (s *Screen) explain(c *control.ClientView, width, rows int) screen.Detail {
 	t, now := s.Env.Theme, s.Env.Clock()
 	lines := append(append(widget.Wrap(contact(t, c), width), ""), part.Refused(t, c.Refused, "client", s.Env.Zone, width)...)
 	lines = append(lines, part.Heading(t, "Limits", fmt.Sprintf("%d in flight now", c.InFlight), width))
-	lines = append(lines, part.Gauges(t, c.LimitStates, width, now)...)
+	lines = append(lines, part.Gauges(t, c.LimitStates, width, now, s.Env.Zone)...)
 	lines = append(lines, "")
 	keys := s.keyLines(t, c, width, now)
 	last := s.Latest.Lines(s.Snap, width, 8, func(r *control.RequestView) string { return r.Model })
@@ -72,7 +80,10 @@ func (s *Screen) explain(c *control.ClientView, width, rows int) screen.Detail {
 	lines = append(lines, keys[:min(len(keys), 5)]...)
 	lines = append(lines, "", part.Heading(t, "Last requests", "v all of them", width))
 	lines = append(lines, last...)
-	return screen.Detail{Title: widget.Safe(c.Name), Note: string(c.Status) + " since " + c.UpdatedAt.In(s.Env.Zone).Format("2 Jan 2006"), Lines: lines}
+	return screen.Detail{
+		Title: widget.Safe(c.Name),
+		Note:  string(c.Status) + ", client since " + c.CreatedAt.In(s.Env.Zone).Format("2 Jan 2006"), Lines: lines,
+	}
 }
 
 func contact(t *theme.Theme, c *control.ClientView) string {

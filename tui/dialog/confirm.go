@@ -54,6 +54,10 @@ func (c *Confirm) Title() string { return c.Heading }
 func (c *Confirm) Typing() bool  { return c.form.Typing() }
 func (c *Confirm) Esc() tea.Cmd  { return screen.Ask(screen.Close{}) }
 
+// Press implements screen.Pointed, as does Wheel.
+func (c *Confirm) Press(s widget.Spot) bool    { return c.form.Press(s) }
+func (c *Confirm) Wheel(widget.Spot, int, int) {}
+
 func (c *Confirm) Update(msg tea.Msg) tea.Cmd {
 	chosen, cmd := c.form.Update(msg)
 	switch {

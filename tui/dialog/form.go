@@ -5,8 +5,6 @@ package dialog
 
 import (
 	"cmp"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -67,7 +65,11 @@ type FormOf[In, Out any] struct {
 	// Says are lines above the fields, which may depend on what stands in them;
 	// nil for none.
 	Says func(t *theme.Theme, width int, value func(name string) string) []string
-	// Done is what comes after.
+	// Each makes the inputs of several things out of what was typed, in place of one; Of
+	// are their names. It is run for one after the other.
+	Each func(In) []In
+	Of   []string
+	// Done is what comes after; Each leaves it out.
 	Done func(Out) tea.Cmd
 }
 
@@ -85,6 +87,7 @@ func NewForm[In, Out any](e *screen.Env, o FormOf[In, Out]) *Form[In, Out] {
 		if check := o.Checks[d.Name]; check != nil {
 			w.Check = func(v string) error { return cmp.Or(d.Check(v), check(v)) }
 		}
+		w.More = moreOf(&d)
 		fields = append(fields, w)
 		values[d.Name] = x.given
 		f.asks = append(f.asks, x)
@@ -134,6 +137,17 @@ func WidgetOf(f *control.Field, help string, needed bool) *widget.Field {
 	return w
 }
 
+// moreOf is the key that makes a field from a list, in words; "" if none does.
+func moreOf(f *control.Field) string {
+	switch {
+	case f.Segments() != nil:
+		return "ctrl+o edits it as rows"
+	case slices.Contains([]string{"client", "gateway", "provider", "model"}, f.Of):
+		return "ctrl+o chooses from a list"
+	}
+	return ""
+}
+
 // Must refuses an empty field, in words of what it is.
 func Must(what string) func(string) error {
 	return func(v string) error {
@@ -171,6 +185,10 @@ func (f *Form[In, Out]) typed() bool {
 func (f *Form[In, Out]) Title() string { return f.Heading }
 func (f *Form[In, Out]) Typing() bool  { return f.form.Typing() }
 
+// Press implements screen.Pointed, as does Wheel.
+func (f *Form[In, Out]) Press(s widget.Spot) bool    { return !f.busy && f.form.Press(s) }
+func (f *Form[In, Out]) Wheel(widget.Spot, int, int) {}
+
 // Esc leaves the form, at the second press if something was typed. What the engine
 // answers after that is told all the same.
 func (f *Form[In, Out]) Esc() tea.Cmd {
@@ -185,8 +203,11 @@ func (f *Form[In, Out]) Update(msg tea.Msg) tea.Cmd {
 	if f.busy {
 		return nil
 	}
-	if f.asked {
+	if _, typed := msg.(tea.KeyPressMsg); f.asked && typed {
 		f.asked, f.problem = false, ""
+	}
+	if key, _ := msg.(tea.KeyPressMsg); key.String() == "ctrl+o" {
+		return f.list()
 	}
 	chosen, cmd := f.form.Update(msg)
 	switch chosen {
@@ -196,6 +217,31 @@ func (f *Form[In, Out]) Update(msg tea.Msg) tea.Cmd {
 		return screen.Ask(screen.Close{Dialog: f})
 	}
 	return cmd
+}
+
+// list opens what the field of the focus can be made from: rows of its parts, or the
+// things that it can name.
+func (f *Form[In, Out]) list() tea.Cmd {
+	x := f.form.Focused()
+	if x == nil {
+		return nil
+	}
+	d := f.asks[slices.IndexFunc(f.asks, func(q question) bool { return q.Name == x.Name })].Field
+	if d.Segments() != nil {
+		return screen.Ask(screen.Open{Dialog: NewSegments(d, x.Value(), x.Put)})
+	}
+	names := namesOf(f.env.Source.Snapshot(), &d)
+	if len(names) == 0 {
+		return nil
+	}
+	p := NewPick(d.Label, x.Value(), names, func(id string) tea.Cmd {
+		x.Put(id)
+		return nil
+	})
+	if d.Repeated() {
+		p.Several(func(id string) bool { return slices.Contains(strings.Fields(x.Value()), id) }, func(id string) { x.Put(toggled(x.Value(), id)) })
+	}
+	return screen.Ask(screen.Open{Dialog: p})
 }
 
 func (f *Form[In, Out]) save() tea.Cmd {
@@ -210,6 +256,15 @@ func (f *Form[In, Out]) save() tea.Cmd {
 	if err != nil {
 		f.problem = screen.Explain(err)
 		return nil
+	}
+	if f.Each != nil {
+		ins := f.Each(in)
+		return tea.Sequence(screen.Ask(screen.Close{Dialog: f}), func() tea.Msg {
+			return runEach(f.Of, f.Save, func(i int) error {
+				_, err := screen.Run(screen.Patience, f.env, f.Op, ins[i])
+				return err
+			})
+		})
 	}
 	f.busy = true
 	return func() tea.Msg {
@@ -247,6 +302,9 @@ func (f *Form[In, Out]) Draw(t *theme.Theme, width, height int) widget.Block {
 	}
 	lines := []string{""}
 	if in, changed, err := f.fill(); err == nil && changed && height > rows+6 {
+		if f.Each != nil {
+			in = f.Each(in)[0]
+		}
 		for i, l := range widget.Wrap(widget.Safe(asTyped(f.env, control.CommandLine(f.Op.Name, &in))), width-2) {
 			lead := "  "
 			if i == 0 {
@@ -279,131 +337,4 @@ func asTyped(e *screen.Env, line string) string {
 		line = strings.ReplaceAll(line, string(snap.Clients[i].ID), snap.Clients[i].Slug)
 	}
 	return line
-}
-
-// Shown is the dialog of a secret that is shown once.
-type Shown struct {
-	Heading string
-	Secret  string
-	Says    []string                                     // what it is, and what to do with it
-	Curl    string                                       // a command that works with it
-	Save    func(secret string) (path string, err error) // does I/O
-	Enter   string                                       // what enter does, if not to say that it is saved
-	sure    bool
-	note    string
-	bad     bool
-}
-
-// Title implements Dialog, as do the methods below.
-func (s *Shown) Title() string { return s.Heading }
-func (s *Shown) Typing() bool  { return false }
-
-// Esc needs a second press: the secret is gone with the dialog.
-func (s *Shown) Esc() tea.Cmd {
-	if s.sure {
-		return screen.Ask(screen.Close{})
-	}
-	s.sure, s.bad = true, true
-	s.note = "It will not be shown again. Press esc once more, or enter if you saved it."
-	return nil
-}
-
-// Written says what came of writing a secret to a file.
-type Written struct {
-	Path string
-	Err  error
-}
-
-func (s *Shown) Update(msg tea.Msg) tea.Cmd {
-	if w, ok := msg.(Written); ok {
-		s.note, s.bad = "Written to "+w.Path+", which only you can read.", w.Err != nil
-		if s.bad {
-			s.note = w.Err.Error()
-		}
-		return nil
-	}
-	key, ok := msg.(tea.KeyPressMsg)
-	if !ok {
-		return nil
-	}
-	switch key.String() {
-	case "enter":
-		return screen.Ask(screen.Close{})
-	case "y":
-		s.note, s.bad = "Sent to the terminal's clipboard. Not every terminal takes it: paste it once to be sure.", false
-		return tea.SetClipboard(s.Secret)
-	case "Y":
-		if s.Curl != "" {
-			s.note, s.bad = "The curl was sent to the terminal's clipboard.", false
-			return tea.SetClipboard(s.Curl)
-		}
-	case "w":
-		if s.Save == nil {
-			return nil
-		}
-		save, secret := s.Save, s.Secret
-		return func() tea.Msg {
-			path, err := save(secret)
-			return Written{path, err}
-		}
-	}
-	return nil
-}
-
-// Draw keeps the secret and the keys in sight: what is said and the command give
-// way where there is little room.
-func (s *Shown) Draw(t *theme.Theme, width, height int) widget.Block {
-	width = min(max(width, widget.Width(s.Secret)), 100)
-	says := []string{""}
-	for _, l := range s.Says {
-		says = append(says, widget.Wrap(widget.Safe(l), width)...)
-	}
-	lines := []string{"", t.Strong(theme.OK, s.Secret), ""}
-	var curl []string
-	if s.Curl != "" {
-		curl = append(curl, t.Paint(theme.Muted, "A command that works:"))
-		for l := range strings.SplitSeq(s.Curl, "\n") {
-			curl = append(curl, widget.Wrap("  "+widget.Safe(l), width)...)
-		}
-		curl = append(curl, "")
-	}
-	var note []string
-	if s.note != "" {
-		role := theme.OK
-		if s.bad {
-			role = theme.Warn
-		}
-		for _, l := range widget.Wrap(widget.Safe(s.note), width) {
-			note = append(note, t.Paint(role, l))
-		}
-		note = append(note, "")
-	}
-	keys := cmp.Or(s.Enter, "enter I saved it") + "   y copy   w write to a file"
-	if s.Curl != "" {
-		keys += "   Y copy the curl"
-	}
-	room := height - len(lines) - len(note) - 1
-	if len(says)+len(curl) > room {
-		curl = nil
-	}
-	lines = append(append(append(append(says[:max(min(len(says), room), 0)], lines...), curl...), note...), t.Paint(theme.Muted, keys))
-	return widget.NewBlock(width, min(len(lines), height), lines...)
-}
-
-// SaveSecret writes a secret to a new file in this user's home, which nobody else can
-// read and which is still there tomorrow.
-func SaveSecret(secret string) (path string, err error) {
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return "", err
-	}
-	f, err := os.CreateTemp(home, "tallygate-key-*.txt") // mode 0600
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	if _, err := f.WriteString(secret + "\n"); err != nil {
-		return "", err
-	}
-	return filepath.Clean(f.Name()), f.Sync()
 }

@@ -48,7 +48,8 @@ func besides(v control.AuditView) bool { return v.Kind == tally.KindSecret }
 func newLog(e *screen.Env, entries []control.AuditView) *screen.Rows[control.AuditView] {
 	d := screen.NewRows(e, entries, screen.ListOf[control.AuditView]{
 		Screen: "log", Heading: "Log: who changed what", Table: control.AuditTable,
-		Columns: []string{"at", "operation", "name", "change"}, Wide: "change", Empty: func() []string { return nil },
+		Columns: []string{"at", "actor", "operation", "name", "change"}, Wide: "change",
+		Empty: func() []string { return nil },
 		Cell: func(v *control.AuditView, column string) (string, bool) {
 			if column != "at" {
 				return "", false
@@ -72,7 +73,7 @@ func newLog(e *screen.Env, entries []control.AuditView) *screen.Rows[control.Aud
 			}
 			return ""
 		}, Run: func() tea.Cmd {
-			return screen.Ask(screen.Copy{Text: d.Selected().Command, What: "The command line was"})
+			return screen.Ask(screen.Copy{Text: asTyped(e, d.Selected().Command), What: "The command line was"})
 		}},
 	}
 	return d
@@ -81,7 +82,8 @@ func newLog(e *screen.Env, entries []control.AuditView) *screen.Rows[control.Aud
 // changeSays is a change in full.
 func changeSays(t *theme.Theme, v *control.AuditView, e *screen.Env) []string {
 	lines := []string{
-		string(v.Action) + " " + string(v.Kind) + " " + widget.Safe(v.Name) + " on " + v.At.In(e.Zone).Format("Mon 2 Jan 2006 15:04:05 MST"),
+		v.What() + " " + string(v.Kind) + " " + widget.Safe(v.Name) + " on " + v.At.In(e.Zone).
+			Format("Mon 2 Jan 2006 15:04:05 MST"),
 		t.Paint(theme.Muted, "by "+widget.Safe(v.Actor)+", "+widget.Safe(v.Op)),
 	}
 	if v.Undoes != 0 {
@@ -92,7 +94,7 @@ func changeSays(t *theme.Theme, v *control.AuditView, e *screen.Env) []string {
 		lines = append(lines, widget.Safe(l))
 	}
 	if v.Command != "" {
-		lines = append(lines, "", t.Paint(theme.Faint, "$ ")+t.Paint(theme.Info, widget.Safe(v.Command)))
+		lines = append(lines, "", t.Paint(theme.Faint, "$ ")+t.Paint(theme.Info, widget.Safe(asTyped(e, v.Command))))
 	}
 	return append(lines, "", t.Paint(theme.Faint, "chained as "+v.Hash[:min(len(v.Hash), 16)]))
 }
@@ -125,7 +127,8 @@ func beginOf(entries []control.AuditView, i int) uint64 {
 }
 
 func askUndo(e *screen.Env, v *control.AuditView, log screen.Dialog) tea.Cmd {
-	says := []string{string(v.Action) + " " + string(v.Kind) + " " + widget.Safe(v.Name) + ", " + widget.Ago(v.At, e.Clock()) + " ago"}
+	says := []string{v.What() + " " + string(v.Kind) + " " + widget.Safe(v.Name) + ", " + widget.Ago(v.At,
+		e.Clock()) + " ago"}
 	for _, l := range v.Text[:min(len(v.Text), 6)] {
 		says = append(says, widget.Safe(l))
 	}

@@ -18,6 +18,16 @@ type Pick struct {
 	chosen  func(id string) tea.Cmd
 	input   widget.Input
 	table   widget.Table
+	several bool
+	has     func(id string) bool
+	toggle  func(id string)
+}
+
+// Several lets any number of them be chosen: enter takes one, or gives it back, and esc
+// is the end. has reports whether one is chosen.
+func (p *Pick) Several(has func(id string) bool, toggle func(id string)) {
+	p.several, p.has, p.toggle = true, has, toggle
+	p.table.Marked = func(i int) bool { return has(p.shown[i].ID) }
 }
 
 // Choice is one of what Pick offers. Text and Note are safe to show.
@@ -56,6 +66,10 @@ func (p *Pick) search() {
 func (p *Pick) Title() string { return p.heading }
 func (p *Pick) Typing() bool  { return true }
 
+// Press implements screen.Pointed, as does Wheel.
+func (p *Pick) Press(s widget.Spot) bool            { return p.table.Press(s) }
+func (p *Pick) Wheel(_ widget.Spot, _, notches int) { p.table.Wheel(notches) }
+
 func (p *Pick) Esc() tea.Cmd {
 	if p.input.Value() != "" {
 		p.input.SetValue("")
@@ -73,7 +87,9 @@ func (p *Pick) Update(msg tea.Msg) tea.Cmd {
 			p.table.Key(msg.String())
 			return nil
 		case "enter":
-			if i := p.table.Selected(); i >= 0 {
+			if i := p.table.Selected(); i >= 0 && p.several {
+				p.toggle(p.shown[i].ID)
+			} else if i >= 0 {
 				return tea.Sequence(screen.Ask(screen.Close{}), p.chosen(p.shown[i].ID))
 			}
 			return nil
@@ -93,6 +109,10 @@ func (p *Pick) pass(msg tea.Msg) (cmd tea.Cmd) {
 func (p *Pick) Draw(t *theme.Theme, width, height int) widget.Block {
 	width = min(width, 76)
 	rows := min(len(p.all)+1, height-4, 16)
+	keys := "type to search   enter choose   esc cancel"
+	if p.several {
+		keys = "type to search   enter takes one, or gives it back   esc done"
+	}
 	return widget.Below(widget.NewBlock(width, 2, p.input.Draw(t, width)), p.table.Draw(t, width, max(rows, 2)),
-		widget.NewBlock(width, 2, "", t.Paint(theme.Muted, "type to search   enter choose   esc cancel")))
+		widget.NewBlock(width, 2, "", t.Paint(theme.Muted, keys)))
 }

@@ -54,7 +54,7 @@ func limitedFrom(snap *live.Snapshot, kind string, id tally.ID) (out []limited) 
 	if kind == "key" {
 		for i := range snap.Keys {
 			if k := &snap.Keys[i]; k.ID == id {
-				out = append(out, limited{kind, string(k.ID), "key " + k.Label + " of " + k.ClientSlug, k.LimitStates, k.Refused})
+				out = append(out, limited{kind, string(k.ID), "key " + k.Label + " of " + k.ClientName, k.LimitStates, k.Refused})
 				kind, id = "client", k.Client
 			}
 		}
@@ -70,7 +70,7 @@ func limitedFrom(snap *live.Snapshot, kind string, id tally.ID) (out []limited) 
 	if kind == "gateway" {
 		for i := range snap.Gateways {
 			if g := &snap.Gateways[i]; g.ID == id {
-				out = append(out, limited{kind, string(g.ID), "gateway " + g.Slug, g.LimitStates, g.Refused})
+				out = append(out, limited{kind, string(g.ID), "gateway " + g.Name, g.LimitStates, g.Refused})
 			}
 		}
 	}

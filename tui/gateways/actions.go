@@ -34,7 +34,7 @@ func (s *Screen) Actions() []action.Action {
 			return screen.Ask(screen.Goto{Screen: "clients", Filter: "gateway:=" + s.Selected().Slug})
 		}},
 		{ID: "gateways.delete", Title: "delete: asks first", Keys: []string{"d"}, Danger: true, Needs: s.Change, Run: s.remove},
-	}, s.Sorting())
+	}, s.ListActions())
 }
 
 func (s *Screen) toggle() tea.Cmd {
@@ -70,7 +70,8 @@ func (s *Screen) today(g *control.GatewayView) (n int) {
 
 // gatewayAsks are the questions about a gateway besides its name.
 var gatewayAsks = []string{"time_zone", "cycle_day", "limits", "default_model", "models", "aliases", "access", "public_url", "origins", "visitor_limits",
-	"allowed_countries", "blocked_countries", "max_body_bytes", "visitor_max_body_bytes"}
+	"allowed_countries", "blocked_countries", "landing_below", "landing_model", "try_longer", "max_body_bytes",
+	"visitor_max_body_bytes"}
 
 func (s *Screen) create() tea.Cmd {
 	var begin control.CreateGateway

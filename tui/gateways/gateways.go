@@ -84,7 +84,7 @@ func (s *Screen) explain(g *control.GatewayView, width, rows int) screen.Detail 
 	if len(g.LimitStates) == 0 {
 		lines = append(lines, muted("none: only those of clients and keys hold"))
 	} else {
-		lines = append(lines, part.Gauges(t, g.LimitStates, inner, now)...)
+		lines = append(lines, part.Gauges(t, g.LimitStates, inner, now, s.Env.Zone)...)
 	}
 	lines = append(lines, "", part.Heading(t, "This month", part.Charged(&g.Month), inner))
 	lines = append(lines, part.Sums(t, &g.Month, inner)...)

@@ -59,7 +59,7 @@ func (s *Screen) inspect() tea.Cmd {
 				}
 				if len(out.Limits) > 0 {
 					lines = append(lines, "")
-					lines = append(lines, part.Gauges(t, out.Limits, 72, s.Env.Clock())...)
+					lines = append(lines, part.Gauges(t, out.Limits, 72, s.Env.Clock(), s.Env.Zone)...)
 				}
 				return lines
 			}}})

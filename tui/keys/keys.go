@@ -27,7 +27,7 @@ const soon = 7 * 24 * time.Hour
 func New(e *screen.Env) *Screen {
 	s := &Screen{}
 	s.List = screen.NewList(e, screen.ListOf[control.KeyView]{
-		Screen: "keys", Heading: "Keys", Table: control.KeyTable, Columns: []string{"label", "client", "state", "expires", "last", "cost"}, Share: 58,
+		Screen: "keys", Heading: "Keys", Table: control.KeyTable, Columns: []string{"label", "client", "state", "expires", "last", "cost"}, Share: 58, Marking: true,
 		Of: func(snap *live.Snapshot) []control.KeyView { return snap.Keys },
 		Keep: func(k *control.KeyView) bool {
 			return s.revoked || k.State != "revoked" || strings.Contains(s.Words(), "state:")
@@ -107,7 +107,7 @@ func (s *Screen) explain(k *control.KeyView, width, rows int) screen.Detail {
 	if !k.LastUsedAt.IsZero() {
 		used = day(k.LastUsedAt) + ", " + widget.Ago(k.LastUsedAt, now) + " ago"
 	}
-	facts := []part.Fact{{"client", widget.Safe(k.ClientSlug)}, {"key", widget.Safe(k.Masked)}, {"created", day(k.CreatedAt)}, {"last used", used}, {"expires", ends}}
+	facts := []part.Fact{{"client", widget.Safe(k.ClientName)}, {"key", widget.Safe(k.Masked)}, {"created", day(k.CreatedAt)}, {"last used", used}, {"expires", ends}}
 	if k.OldUntil.After(now) {
 		facts = append(facts, part.Fact{"before it", t.Paint(theme.Warn, "the key that it replaced works until "+day(k.OldUntil))})
 	}
@@ -118,7 +118,7 @@ func (s *Screen) explain(k *control.KeyView, width, rows int) screen.Detail {
 	if len(k.LimitStates) == 0 {
 		lines = append(lines, t.Paint(theme.Muted, "none: those of its client hold"))
 	} else {
-		lines = append(lines, part.Gauges(t, k.LimitStates, width, now)...)
+		lines = append(lines, part.Gauges(t, k.LimitStates, width, now, s.Env.Zone)...)
 	}
 	lines = append(lines, "", part.Heading(t, "This month", part.Charged(&k.Month), width))
 	lines = append(lines, part.Sums(t, &k.Month, width)...)

@@ -26,7 +26,7 @@ func TestAKeyIsIssuedForAClientThatIsChosen(t *testing.T) {
 func TestAKeyInUseIsRevokedByItsLabel(t *testing.T) {
 	tuitest.Run(t, tuitest.Only(keys.New), func(d *tuitest.Driver) {
 		d.Press("/").Type("whatsapp").Press("enter", "d")
-		d.Expect("Revoke key whatsapp-bot of hotel-aurora?", "refused with 401", "Rotate instead")
+		d.Expect("Revoke key whatsapp-bot of Hotel Aurora?", "refused with 401", "Rotate instead")
 		d.Type("something").Press("enter", "right", "right", "enter")
 		if n := len(tuitest.Sent(d.World, control.KeysRevoke)); n != 0 {
 			t.Fatal("it was revoked without its label")
@@ -36,7 +36,7 @@ func TestAKeyInUseIsRevokedByItsLabel(t *testing.T) {
 		}
 		d.Type("whatsapp-bot").Press("enter", "right", "right", "enter")
 		tuitest.Last(t, d, control.KeysRevoke)
-		d.Expect("Revoked whatsapp-bot of hotel-aurora.")
+		d.Expect("Revoked whatsapp-bot of Hotel Aurora.")
 		d.Ticks(4).Press("esc", "/").Type("state:revoked whatsapp").Press("enter").Expect("1 by client")
 	})
 }
@@ -53,7 +53,7 @@ func TestAKeyIsRotatedWithAGrace(t *testing.T) {
 
 func TestAKeysExpiryStaysUnlessItIsTyped(t *testing.T) {
 	tuitest.Run(t, tuitest.Only(keys.New), func(d *tuitest.Driver) {
-		d.Press("/").Type("whatsapp").Press("enter", "e").Expect("Edit whatsapp-bot of hotel-aurora")
+		d.Press("/").Type("whatsapp").Press("enter", "e").Expect("Edit whatsapp-bot of Hotel Aurora")
 		d.Type("-2").Press("ctrl+s")
 		in := tuitest.Last(t, d, control.KeysUpdate)
 		if in.Label == nil || *in.Label != "whatsapp-bot-2" || in.Expires != nil {

@@ -11,39 +11,56 @@ import (
 
 // list reads the lists when it is time, and when somebody asks for them.
 func (s *Source) list(ctx context.Context) {
-	var listed, summed time.Time
+	var summed time.Time
 	base := &Snapshot{}
-	for ctx.Err() == nil {
-		now := s.clock()
-		asked := false
+	for asked := true; ctx.Err() == nil; {
+		s.mu.Lock()
+		s.changed = false
+		s.mu.Unlock()
+		listed := s.clock()
+		sum := asked || base.Lost != nil || listed.Sub(summed) >= usageEvery
+		old := base
+		base = s.read(ctx, base, sum)
+		if renamed(old, base) {
+			s.renew(ctx)
+		}
+		s.mu.Lock()
+		s.base = base
+		s.mu.Unlock()
+		s.publish()
+		if sum {
+			summed = listed
+		}
+		sleep(ctx, readsApart)
+		asked = s.rest(ctx, base, listed)
+	}
+}
+
+// rest waits until the lists are to be read again, and reports whether somebody has
+// asked for them.
+func (s *Source) rest(ctx context.Context, base *Snapshot, listed time.Time) (asked bool) {
+	for {
+		s.mu.Lock()
+		every := idleEvery
+		switch {
+		case base.Lost != nil:
+			every = lostEvery
+		case s.changed:
+			every = busyEvery
+		}
+		s.mu.Unlock()
+		due := time.NewTimer(every - s.clock().Sub(listed))
 		select {
 		case <-s.now:
 			asked = true
-		default:
+		case <-due.C:
+		case <-ctx.Done():
+		case <-s.moved:
+			due.Stop()
+			continue
 		}
-		s.mu.Lock()
-		changed := s.changed
-		s.mu.Unlock()
-		if asked || !base.Loaded || base.Lost != nil || changed && now.Sub(listed) >= busyEvery || now.Sub(listed) >= idleEvery {
-			s.mu.Lock()
-			s.changed = false
-			s.mu.Unlock()
-			sum := asked || base.Lost != nil || now.Sub(summed) >= usageEvery
-			old := base
-			base = s.read(ctx, base, sum)
-			if renamed(old, base) {
-				s.renew(ctx)
-			}
-			s.mu.Lock()
-			s.base = base
-			s.mu.Unlock()
-			s.publish()
-			if listed = now; sum {
-				summed = now
-			}
-			sleep(ctx, readsApart)
-		}
-		wait(ctx, tick, s.now)
+		due.Stop()
+		return asked
 	}
 }
 
@@ -89,7 +106,7 @@ func (s *Source) renew(ctx context.Context) {
 func (s *Source) read(ctx context.Context, old *Snapshot, sums bool) *Snapshot {
 	ctx, cancel := context.WithTimeout(ctx, longestRead)
 	defer cancel()
-	next := *old
+	next, begun := *old, s.clock()
 	steps := []func() error{
 		func() (err error) {
 			next.Status, err = control.EngineStatus.Do(ctx, s.caller, control.None{})
@@ -135,10 +152,6 @@ func (s *Source) read(ctx context.Context, old *Snapshot, sums bool) *Snapshot {
 				return err
 			},
 			func() (err error) {
-				next.ByCode, err = control.UsageShow.Do(ctx, s.caller, control.UsageQuery{Since: "24h", By: "code"})
-				return err
-			},
-			func() (err error) {
 				next.Tokens, err = control.TokensList.Do(ctx, s.caller, control.ListTokens{})
 				return err
 			},
@@ -151,6 +164,6 @@ func (s *Source) read(ctx context.Context, old *Snapshot, sums bool) *Snapshot {
 			return &lost
 		}
 	}
-	next.Loaded, next.Lost = true, nil
+	next.Loaded, next.Lost, next.Read = true, nil, begun
 	return &next
 }

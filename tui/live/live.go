@@ -27,6 +27,9 @@ type Snapshot struct {
 	// the snapshot is then the last that was known.
 	Lost error
 	At   time.Time
+	// Read is when the lists were read, which is later than what they say at most by the
+	// time that reading takes.
+	Read time.Time
 
 	Status    control.Status
 	Settings  tally.Settings
@@ -38,7 +41,6 @@ type Snapshot struct {
 	Hours     control.Usage       // the last 24 hours, by hour
 	Days      control.Usage       // the month under way, by day
 	ByModel   control.Usage       // the last 24 hours, by model
-	ByCode    control.Usage       // refusals of the last 24 hours, by code
 	Tokens    []control.TokenView // access tokens of the last 30 days
 
 	Seconds []tally.Second         // the latest 15 minutes, the oldest first
@@ -49,14 +51,20 @@ type Snapshot struct {
 const (
 	kept        = 2000 // requests of the tail
 	keptSeconds = 15 * 60
-	tick        = 500 * time.Millisecond
-	busyEvery   = 2 * time.Second  // lists, while requests come in
-	idleEvery   = 15 * time.Second // lists, otherwise
-	usageEvery  = 30 * time.Second // sums over hours
+	freshFor    = 100 * time.Millisecond // a snapshot
+	busyEvery   = 2 * time.Second        // lists, while requests come in
+	idleEvery   = 15 * time.Second       // lists, otherwise
+	stale       = 2 * idleEvery          // lists that are older than this are said to be
+	usageEvery  = 30 * time.Second       // sums over hours
+	lostEvery   = 500 * time.Millisecond // lists, while the engine cannot be reached
 	retryEvery  = time.Second
 	readsApart  = 100 * time.Millisecond // at least, however often something changes
 	longestRead = 10 * time.Second
 )
+
+// Stale reports whether the lists are older than they should be, because the engine is
+// away or slow.
+func (s *Snapshot) Stale() bool { return s.Loaded && (s.Lost != nil || s.At.Sub(s.Read) > stale) }
 
 // Source follows one engine. Its methods may be called concurrently.
 type Source struct {
@@ -64,6 +72,7 @@ type Source struct {
 	clock  func() time.Time
 	latest atomic.Pointer[Snapshot]
 	now    chan struct{} // asks for the lists at once
+	moved  chan struct{} // says that changed is set
 
 	mu      sync.Mutex             // guards the fields that follow
 	tail    []*control.RequestView // a ring; request n is at n % kept
@@ -77,13 +86,20 @@ type Source struct {
 
 // New makes a source that has seen nothing yet.
 func New(caller control.Caller, clock func() time.Time) *Source {
-	s := &Source{caller: caller, clock: clock, now: make(chan struct{}, 1), tail: make([]*control.RequestView, kept), changed: true, base: &Snapshot{}}
+	s := &Source{caller: caller, clock: clock, now: make(chan struct{}, 1), moved: make(chan struct{}, 1), tail: make([]*control.RequestView, kept), changed: true, base: &Snapshot{}}
 	s.latest.Store(&Snapshot{})
 	return s
 }
 
-// Snapshot is the latest picture, never nil.
-func (s *Source) Snapshot() *Snapshot { return s.latest.Load() }
+// Snapshot is the latest picture, never nil. It is made when somebody looks, however long
+// the lists take, but not more often than ten times a second.
+func (s *Source) Snapshot() *Snapshot {
+	latest := s.latest.Load()
+	if s.clock().Sub(latest.At) < freshFor {
+		return latest
+	}
+	return s.publish()
+}
 
 // Refresh asks for the lists soon, after the owner has changed something.
 func (s *Source) Refresh() {
@@ -98,7 +114,6 @@ func (s *Source) Run(ctx context.Context) {
 	var loops sync.WaitGroup
 	loops.Go(func() { s.follow(ctx) })
 	loops.Go(func() { s.list(ctx) })
-	loops.Go(func() { s.beat(ctx) })
 	loops.Wait()
 }
 
@@ -126,7 +141,7 @@ func (s *Source) broke(ctx context.Context, err error) {
 		return
 	}
 	s.mu.Lock()
-	if s.changed = true; errors.Is(err, control.ErrSilent) {
+	if s.change(); errors.Is(err, control.ErrSilent) {
 		next := *s.base
 		next.Lost = lostOf(&next, err)
 		s.base = &next
@@ -170,7 +185,7 @@ func (s *Source) take(e control.Event) {
 		if e.Request != nil {
 			s.tail[s.seen%kept] = e.Request
 			s.seen++
-			s.changed = true
+			s.change()
 		}
 	case tally.TickEvent:
 		if e.Second != nil && e.Second.At.After(s.caught) {
@@ -180,23 +195,24 @@ func (s *Source) take(e control.Event) {
 			}
 		}
 	case tally.ConfigEvent:
-		s.changed = true
+		s.change()
 		s.Refresh()
 	case tally.GapEvent:
-		s.changed = true
+		s.change()
 	}
 }
 
-// beat makes snapshots of what is live, however long the lists take.
-func (s *Source) beat(ctx context.Context) {
-	for ctx.Err() == nil {
-		s.publish()
-		sleep(ctx, tick)
+// change notes that the lists may have changed. It is called under the lock.
+func (s *Source) change() {
+	s.changed = true
+	select {
+	case s.moved <- struct{}{}:
+	default:
 	}
 }
 
 // publish puts what is live beside the lists.
-func (s *Source) publish() {
+func (s *Source) publish() *Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	next := *s.base
@@ -207,6 +223,7 @@ func (s *Source) publish() {
 		next.Tail, s.stale = s.latestTail(), false
 	}
 	s.latest.Store(&next)
+	return &next
 }
 
 // latestTail copies the ring, the newest first. It is called under the lock.
@@ -219,19 +236,9 @@ func (s *Source) latestTail() []*control.RequestView {
 	return out
 }
 
-func sleep(ctx context.Context, d time.Duration) { wait(ctx, d, nil) }
-
-// wait waits for a while, or until it is woken; the wake-up stays to be seen.
-func wait(ctx context.Context, d time.Duration, wake chan struct{}) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
+func sleep(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
-	case <-timer.C:
-	case <-wake:
-		select { // it stays to be seen, unless another has come already
-		case wake <- struct{}{}:
-		default:
-		}
+	case <-time.After(d):
 	}
 }

@@ -3,6 +3,7 @@ package models
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -46,12 +47,17 @@ func (s *Screen) Actions() []action.Action {
 			return nil
 		}},
 		{ID: "models.requests", Title: "requests for this model", Keys: []string{"v"}, Needs: s.Chosen, Run: func() tea.Cmd {
-			return screen.Ask(screen.Goto{Screen: "requests", Filter: "model:=" + s.Selected().Name})
+			m := s.Selected()
+			return screen.Ask(screen.Goto{
+				Screen: "requests", Filter: screen.Is("model", m.Name) + " " + screen.Is("provider", m.ProviderName),
+			})
 		}},
+		{ID: "models.route", Title: "who answers: in which order, and why", Keys: []string{"w"}, Needs: s.Chosen,
+			Run: s.whoAnswers},
 		{ID: "models.copy", Title: "copy the name", Keys: []string{"y"}, Needs: s.Chosen, Run: func() tea.Cmd {
 			return screen.Ask(screen.Copy{Text: s.Selected().Name, What: "The model's name was"})
 		}},
-	}, s.Sorting())
+	}, s.ListActions())
 }
 
 // pickProvider asks for a provider, if there is a choice.
@@ -70,7 +76,41 @@ func (s *Screen) pickProvider(heading string, then func(id string) tea.Cmd) tea.
 	return screen.Ask(screen.Open{Dialog: dialog.NewPick(heading, at, choices, then)})
 }
 
+// whoAnswers asks as which client, if there is a choice.
+func (s *Screen) whoAnswers() tea.Cmd {
+	model := s.Selected().Name
+	ask := func(client string) tea.Cmd {
+		return screen.Call(s.Env, s.Name(), "route", 0, control.ModelsRoute, control.RouteModel{Model: model, Client: client})
+	}
+	if len(s.Snap.Clients) < 2 {
+		return ask("")
+	}
+	var choices []dialog.Choice
+	for i := range s.Snap.Clients {
+		c := &s.Snap.Clients[i]
+		choices = append(choices, dialog.Choice{ID: c.Slug, Text: widget.Safe(c.Name), Note: widget.Safe(c.Slug)})
+	}
+	return screen.Ask(screen.Open{Dialog: dialog.NewPick("Who answers "+widget.Safe(model)+": for which client?",
+		choices[0].ID, choices, ask)})
+}
+
+// many is what is done with all models that are marked.
+func many[Out any](s *Screen, marked []*control.ModelView, op control.Op[control.PickModel, Out], do, says string) dialog.Many[control.ModelView] {
+	return dialog.Many[control.ModelView]{
+		Things: marked, Do: do, What: "model", Says: says, Done: s.Unmark,
+		Name: func(m *control.ModelView) string { return widget.Safe(m.Name + " at " + m.ProviderName) },
+		Run:  screen.Each(s.Env, op, func(m *control.ModelView) control.PickModel { return control.PickModel{Model: string(m.ID)} }),
+	}
+}
+
 func (s *Screen) toggle() tea.Cmd {
+	if marked := s.Marked(); marked != nil {
+		on := slices.DeleteFunc(slices.Clone(marked), func(m *control.ModelView) bool { return !m.Model.Enabled })
+		if len(on) == 0 {
+			return many(s, marked, control.ModelsEnable, "switch on", "They answer again.").Ask()
+		}
+		return many(s, on, control.ModelsDisable, "switch off", "Requests for them are refused, or answered by another provider.").Ask()
+	}
 	m := s.Selected()
 	pick := control.PickModel{Model: string(m.ID)}
 	if m.Model.Enabled {
@@ -92,11 +132,16 @@ func ratesOf(p *tally.Price) (out []control.PriceField) {
 	if p.Request > 0 {
 		out = append(out, control.PriceField{Class: "request", Amount: p.Request})
 	}
+	for _, piece := range slices.Sorted(maps.Keys(p.Pieces)) {
+		if piece.Metered() {
+			out = append(out, control.PriceField{Class: string(piece), Amount: p.Pieces[piece]})
+		}
+	}
 	return out
 }
 
 // priceHelp says what a price is made of.
-const priceHelp = "$ per million tokens, spaces between: input=0.15 output=0.6 cached_input=0.07 cache_write=0.2 reasoning=0.6; request=0.01 for each request. What is left out costs as its parent"
+const priceHelp = "$ per million tokens, spaces between: input=0.15 output=0.6 cached_input=0.07 cache_write=0.2 reasoning=0.6; request=0.01 for each request, image=0.04, character, second or search for each. What is left out costs as its parent"
 
 func (s *Screen) price() tea.Cmd {
 	m, now := *s.Selected(), s.Env.Clock()
@@ -153,7 +198,9 @@ func (s *Screen) edit() tea.Cmd {
 	m := s.Selected()
 	return screen.Ask(screen.Open{Dialog: dialog.NewForm(s.Env, dialog.FormOf[control.UpdateModel, control.ModelChanged]{
 		Heading: "Edit " + widget.Safe(m.Name) + " at " + widget.Safe(m.ProviderName), Op: control.ModelsUpdate, Save: "Save", Change: true,
-		Asks:  []string{"upstream", "context_tokens", "max_output_tokens", "image_tokens", "allow_extras"},
+		Asks: []string{
+			"upstream", "context_tokens", "max_output_tokens", "image_tokens", "caps", "max_in_flight", "allow_extras",
+		},
 		Fixed: control.UpdateModel{PickModel: control.PickModel{Model: string(m.ID)}},
 		Begin: control.UpdateModel{ModelFields: control.CurrentModel(&m.Model)},
 		Done: func(m control.ModelChanged) tea.Cmd {
@@ -163,6 +210,11 @@ func (s *Screen) edit() tea.Cmd {
 }
 
 func (s *Screen) remove() tea.Cmd {
+	if marked := s.Marked(); marked != nil {
+		all := many(s, marked, control.ModelsDelete, "delete", "Requests for them are refused from then on, unless another provider has them. Usage and cost history stays for reports.")
+		all.Typed = true
+		return all.Ask()
+	}
 	m := *s.Selected()
 	pick := control.PickModel{Model: string(m.ID)}
 	says := []string{"Requests for it at " + m.ProviderName + " are refused from then on, unless another provider has it. An import would bring it back: switching it off would not."}
@@ -181,7 +233,7 @@ func (s *Screen) remove() tea.Cmd {
 		}
 	}
 	for _, r := range s.Snap.ByModel.Rows {
-		if r.Name == m.Name && r.Requests > 0 {
+		if r.Name == m.Name && r.Requests > 0 && m.Last30Days.Requests > 0 {
 			c.Name = m.Name
 		}
 	}

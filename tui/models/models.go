@@ -29,11 +29,13 @@ type Screen struct {
 func New(e *screen.Env) *Screen {
 	s := &Screen{}
 	s.List = screen.NewList(e, screen.ListOf[control.ModelView]{
-		Screen: "models", Heading: "Models and prices", Table: control.ModelTable, Share: 64,
+		Screen: "models", Heading: "Models and prices", Table: control.ModelTable, Share: 64, Marking: true,
 		Columns: []string{"model", "provider", "mode", "context", "input", "output", "cost"},
 		Of:      func(snap *live.Snapshot) []control.ModelView { return snap.Models },
 		Cell:    s.cell, Tone: s.toneOf, Note: s.note, Empty: s.none, Detail: s.explain,
-		Recent: func(m *control.ModelView) control.RequestQuery { return control.RequestQuery{Model: m.Name} },
+		Recent: func(m *control.ModelView) control.RequestQuery {
+			return control.RequestQuery{Model: m.Name, Provider: string(m.Provider)}
+		},
 	})
 	return s
 }
@@ -114,10 +116,12 @@ const unpriced = "priced:false"
 func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	a, ok := msg.(screen.Answer)
 	switch {
-	case !ok || a.Tag != "import":
+	case !ok || a.Tag != "import" && a.Tag != "route":
 		return s.List.Update(msg)
 	case a.Err != nil:
 		return screen.Fail(a.Err)
+	case a.Tag == "route":
+		return screen.Ask(screen.Open{Dialog: dialog.Routed(a.Value.(control.Routed))})
 	}
 	return screen.Ask(screen.Open{Dialog: dialog.Imported("Models imported", a.Value.(control.Imported))})
 }
@@ -141,20 +145,30 @@ func (s *Screen) explain(m *control.ModelView, inner, rows int) screen.Detail {
 	if !m.MissingAt.IsZero() {
 		facts = append(facts, part.Fact{"not listed", t.Paint(theme.Warn, "since "+m.MissingAt.UTC().Format("2 Jan 2006"))})
 	}
+	for _, c := range m.Caps {
+		facts = append(facts, part.Fact{"cap", c.Display()})
+	}
+	if m.MaxInFlight > 0 {
+		facts = append(facts, part.Fact{"in flight", fmt.Sprintf("at most %d", m.MaxInFlight)})
+	}
 	if m.AllowExtras {
 		facts = append(facts, part.Fact{"extras", t.Paint(theme.Warn, "allowed: can pass limits on money")})
 	}
 	lines := part.Facts(t, facts, inner)
 	lines = append(lines, "", part.Heading(t, "Price", "$ per million tokens", inner))
 	lines = append(lines, part.Prices(t, m.Prices, now, inner)...)
-	if r, ok := tally.PriceAt(m.Prices, now, 2000); ok {
-		example := r.Cost(tally.Tokens{Input: 2000, Output: 500})
+	if q := tally.QuoteAt(m.Prices, now, "", 2000); q.Row != nil && q.Row.PricesTokens() {
+		example := q.Cost(tally.Tokens{Input: 2000, Output: 500})
 		lines = append(lines, t.Paint(theme.Muted, "2,000 tokens in and 500 out cost ")+example.Display())
 	}
-	lines = append(lines, "", part.Heading(t, "This month, under this name", part.Charged(&m.Month), inner))
+	lines = append(lines, "", part.Heading(t, "This month", part.Charged(&m.Month), inner))
 	lines = append(lines, part.Sums(t, &m.Month, inner)...)
+	if m.ElsewhereNanoUSD > 0 {
+		lines = append(lines, t.Paint(theme.Muted, "and ")+m.ElsewhereNanoUSD.Display()+t.Paint(theme.Muted,
+			" in 30 days, at a provider not known"))
+	}
 	lines = append(lines, "", part.Heading(t, "Last requests", "", inner))
-	lines = append(lines, s.Latest.Lines(s.Snap, inner, max(rows-len(lines), 5), func(r *control.RequestView) string { return r.Client })...)
+	lines = append(lines, s.Latest.Lines(s.Snap, inner, max(rows-len(lines), 5), func(r *control.RequestView) string { return cmp.Or(r.ClientName, r.Client) })...)
 	return screen.Detail{Title: widget.Safe(m.Name), Note: string(m.ID), Lines: lines}
 }
 

@@ -90,3 +90,11 @@ func TestAModelIsSwitchedAddedAndDeleted(t *testing.T) {
 		}
 	})
 }
+
+// The owner reads who answers a client's request for a model, in which order and why.
+func TestWhoAnswers(t *testing.T) {
+	tuitest.Run(t, tuitest.Only(models.New), func(d *tuitest.Driver) {
+		d.Press("/").Type("model:gpt-4.1-mini").Press("enter", "w").Expect("for which client?").Press("enter")
+		d.Expect("Who answers gpt-4.1-mini", "1 ● pretend-openai", "asked first", "2 ● pretend-spare", "asked if those before it fail")
+	})
+}

@@ -14,6 +14,9 @@ func (s *Screen) Draw() widget.Block {
 	if s.snap.Loaded && s.snap.Status.Records == 0 && s.snap.Seen == 0 {
 		return s.drawFirst()
 	}
+	if s.large {
+		return [panes]func(width, height int) widget.Block{s.drawClients, s.drawNeeds, s.drawTraffic, s.drawCost}[s.pane](s.width, s.height)
+	}
 	tiles := 4
 	if s.height >= 30 {
 		tiles = 5
@@ -49,14 +52,15 @@ func (s *Screen) drawNeeds(width, height int) widget.Block {
 	var lines []string
 	switch {
 	case !s.snap.Loaded:
-		lines = append(lines, t.Paint(theme.Muted, "loading"+t.Glyphs.Ellipsis))
+		for _, l := range screen.Unread(s.snap) {
+			for _, l := range widget.Wrap(widget.Safe(l), inner) {
+				lines = append(lines, t.Paint(theme.Muted, l))
+			}
+		}
 	case len(s.needs) == 0:
 		lines = append(lines, t.Paint(theme.OK, t.Glyphs.Good)+" Nothing: no cap is near, all providers answer.")
 	}
 	room := rows
-	if s.width >= screen.Wide && rows >= 16 { // the models want some of it
-		room = rows - 6
-	}
 	// What is chosen is seen whole, as are the gravest before it.
 	tall := func(from int) (n int) {
 		for i := from; i <= s.at && i < len(s.needs); i++ {
@@ -69,6 +73,9 @@ func (s *Screen) drawNeeds(width, height int) widget.Block {
 	seen := 0
 	for i := s.top; i < len(s.needs); i++ {
 		next := s.needLines(t, i, inner)
+		for j := range next {
+			next[j] = widget.Mark(widget.Spot{What: widget.RowSpot, Of: needsNumber, N: i}, widget.Pad(next[j], inner))
+		}
 		if seen > 0 && len(lines)+len(next) > room {
 			break
 		}
@@ -76,7 +83,7 @@ func (s *Screen) drawNeeds(width, height int) widget.Block {
 		seen++
 	}
 	lines = lines[:min(len(lines), rows)]
-	if models := rows - len(lines) - 1; models >= 3 && s.width >= screen.Wide {
+	if models := rows - len(lines) - 1; s.snap.Loaded && models >= 3 && s.width >= screen.Wide {
 		lines = append(append(lines, ""), s.modelLines(t, inner, models)...)
 	}
 	note := ""
@@ -87,9 +94,12 @@ func (s *Screen) drawNeeds(width, height int) widget.Block {
 		note = fmt.Sprint(n)
 	}
 	if n := s.snap.Status.Refused.Total(); n > 0 {
-		note += fmt.Sprintf(" · %d refused now", n)
+		note += fmt.Sprintf(" · %d refused", n)
+		if inner >= 50 {
+			note += " now"
+		}
 	}
-	return widget.Box{Title: "Needs attention", Note: note, Focused: s.right}.Draw(t, width, height, lines)
+	return widget.Box{Title: "Needs attention", Note: note, Focused: s.pane == attention}.Draw(t, width, height, lines)
 }
 
 func (s *Screen) needLines(t *theme.Theme, i, width int) []string {
@@ -99,12 +109,12 @@ func (s *Screen) needLines(t *theme.Theme, i, width int) []string {
 		sign = t.Glyphs.Wrong
 	}
 	text, note := widget.Truncate(widget.Safe(n.text), width-2), widget.Truncate(widget.Safe(n.note), width-2)
-	if s.width < screen.Wide { // one line: the text, and the note if there is room
+	if s.width < screen.Wide && !s.large { // one line: the text, and the note if there is room
 		line := sign + " " + text
 		if room := width - widget.Width(line) - 2; room < widget.Width(note) {
 			note = ""
 		}
-		if s.right && i == s.at {
+		if s.pane == attention && i == s.at {
 			return []string{t.Selection.Render(widget.Between(line, note, width))}
 		}
 		return []string{widget.Between(t.Paint(n.role, sign)+" "+text, t.Paint(theme.Muted, note), width)}
@@ -115,13 +125,16 @@ func (s *Screen) needLines(t *theme.Theme, i, width int) []string {
 			lines = append(lines, widget.Truncate(widget.Safe(l), width-2))
 		}
 	}
+	if s.pane == attention && i == s.at && n.line != "" && widget.Width(n.line) <= width-4 { // whole, or nobody can type it
+		lines = append(lines, "$ "+widget.Safe(n.line))
+	}
 	for j, l := range lines {
 		lead := "  "
 		if j == 0 {
 			lead = sign + " "
 		}
 		switch {
-		case s.right && i == s.at:
+		case s.pane == attention && i == s.at:
 			lines[j] = t.Selection.Render(widget.Pad(lead+l, width))
 		case j == 0:
 			lines[j] = t.Paint(n.role, sign) + " " + l

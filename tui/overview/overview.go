@@ -7,11 +7,14 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"tallygate/engine/control"
 	"tallygate/engine/tally"
 	"tallygate/tui/action"
+	"tallygate/tui/calendar"
 	"tallygate/tui/dialog"
 	"tallygate/tui/keys"
 	"tallygate/tui/live"
+	"tallygate/tui/part"
 	"tallygate/tui/screen"
 	"tallygate/tui/widget"
 )
@@ -27,11 +30,27 @@ type Screen struct {
 	order         int
 	needs         []need
 	at, top       int  // the chosen need, and the first that is drawn
-	right         bool // the needs have the focus
+	pane          pane // has the focus
+	large         bool // it has the whole screen
+	cursor        part.Cursor
 }
+
+// pane is a part of the screen that can have the focus.
+type pane int
+
+const (
+	clients pane = iota
+	attention
+	traffic
+	spend
+	panes
+)
 
 // The orders of the clients: who is closest to a cap comes first.
 var overviewOrders = []string{"budget used", "spend", "last use"}
+
+// orderOfColumn are the orders that a press on the head of a column chooses.
+var orderOfColumn = map[int]int{2: 1, 3: 0, 4: 0, 5: 0, 6: 2}
 
 // New makes the screen.
 func New(e *screen.Env) *Screen {
@@ -47,9 +66,27 @@ func (s *Screen) Typing() bool             { return false }
 func (s *Screen) Resize(width, height int) { s.width, s.height = width, height }
 
 func (s *Screen) Back() bool {
-	was := s.right
-	s.right = false
-	return was
+	switch {
+	case s.large:
+		s.large = false
+	case s.cursor.On:
+		s.cursor.On = false
+	case s.pane != clients:
+		s.pane = clients
+	default:
+		return false
+	}
+	return true
+}
+
+// next gives the focus to another pane. Where there is no room for charts they are seen
+// when one pane is large.
+func (s *Screen) next(by int) {
+	n := panes
+	if s.width < screen.Wide && !s.large {
+		n = traffic
+	}
+	s.pane = (s.pane + n + pane(by)) % n
 }
 
 func (s *Screen) Show(snap *live.Snapshot) {
@@ -60,7 +97,7 @@ func (s *Screen) Show(snap *live.Snapshot) {
 func (s *Screen) refresh() {
 	t, now := s.env.Theme, s.env.Clock()
 	if s.needs = nil; s.snap.Loaded { // names come with the lists
-		s.needs = needs(s.snap, now, s.env.Zone)
+		s.needs = needs(s.snap, s.env.Zone)
 	}
 	s.at = max(min(s.at, len(s.needs)-1), 0)
 	s.shown = spenders(s.snap)
@@ -72,7 +109,7 @@ func (s *Screen) refresh() {
 	s.clients.SetRows(rows)
 	s.clients.Empty = []string{"No clients yet: n on Clients makes one."}
 	if !s.snap.Loaded {
-		s.clients.Empty = []string{"loading…"}
+		s.clients.Empty = screen.Unread(s.snap)
 	}
 }
 
@@ -84,10 +121,13 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 		}
 	case tea.KeyPressMsg:
 		switch key := msg.String(); {
-		case key == "tab", key == "shift+tab":
-			s.right = !s.right
-		case !s.right:
+		case key == "tab":
+			s.next(1)
+		case key == "shift+tab":
+			s.next(-1)
+		case s.pane == clients:
 			s.clients.Key(key)
+		case s.pane != attention:
 		case key == "up", key == "k":
 			s.at = max(s.at-1, 0)
 		case key == "down", key == "j":
@@ -101,9 +141,45 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
+// Press implements screen.Pointed, as does Wheel.
+func (s *Screen) Press(at widget.Spot) (enter bool) {
+	switch {
+	case at.What == widget.HeadSpot:
+		if i, ok := orderOfColumn[at.N]; ok {
+			s.order = i
+			s.refresh()
+		}
+	case at.What == widget.RowSpot && at.Of == needsNumber:
+		enter = s.pane == attention && s.at == at.N
+		s.pane, s.at = attention, at.N
+	case at.What == widget.RowSpot:
+		enter = s.clients.Press(at) && s.pane == clients
+		s.pane = clients
+	}
+	return enter
+}
+
+func (s *Screen) Wheel(over widget.Spot, _, notches int) {
+	if over.What == widget.RowSpot && over.Of == needsNumber {
+		s.pane, s.at = attention, max(min(s.at+notches, len(s.needs)-1), 0)
+		return
+	}
+	s.pane = clients
+	s.clients.Wheel(notches)
+}
+
+// needsNumber tells the needs from the clients, for the pointer.
+const needsNumber = 1
+
 // open goes to where the chosen line is dealt with.
 func (s *Screen) open() tea.Cmd {
-	if s.right {
+	if m, ok := s.month(); ok && s.cursor.On && s.cursor.At < len(m.Days) {
+		return screen.Ask(screen.Goto{Screen: "requests", Filter: part.DayFilter(m.Day(s.cursor.At))})
+	}
+	switch s.pane {
+	case traffic, spend:
+		return screen.Ask(screen.Goto{Screen: "requests"})
+	case attention:
 		return screen.Ask(s.needs[s.at].to)
 	}
 	return screen.Ask(s.shown[s.clients.Selected()].to)
@@ -112,13 +188,16 @@ func (s *Screen) open() tea.Cmd {
 func (s *Screen) Actions() []action.Action {
 	return []action.Action{
 		{ID: "overview.open", Title: "open: who is chosen, or what wants attention", Keys: []string{"enter"}, Run: s.open, Needs: func() string {
-			if s.right && len(s.needs) == 0 || !s.right && len(s.shown) == 0 {
+			if !s.snap.Loaded {
+				return "it is still opening"
+			}
+			if s.pane == attention && len(s.needs) == 0 || s.pane == clients && len(s.shown) == 0 {
 				return "there is nothing to open"
 			}
 			return ""
 		}},
 		{ID: "overview.raise", Title: "raise a limit until a date", Keys: []string{"R"}, Needs: s.notRaised, Run: func() tea.Cmd {
-			if s.right {
+			if s.pane == attention {
 				return dialog.Raise(s.env, s.snap, s.needs[s.at].kind, s.needs[s.at].id, "")
 			}
 			return dialog.Raise(s.env, s.snap, "client", tally.ID(s.shown[s.clients.Selected()].id), "")
@@ -138,7 +217,44 @@ func (s *Screen) Actions() []action.Action {
 		{ID: "overview.curl", Title: "copy a curl: the key is yours to fill in", Keys: []string{"Y"}, Needs: s.noAddress, Run: func() tea.Cmd {
 			return screen.Ask(screen.Copy{Text: s.curl(), What: "The curl was"})
 		}},
+		{ID: "overview.large", Title: "larger: this pane, and back", Keys: []string{"+"}, Run: func() tea.Cmd {
+			s.large = !s.large
+			return nil
+		}},
+		{ID: "overview.earlier", Title: "day before: in the chart of spend", Keys: []string{"h", "left"}, Needs: s.noDays,
+			Run: s.point(-1)},
+		{ID: "overview.later", Title: "day after: in the chart of spend", Keys: []string{"l", "right"}, Needs: s.noDays,
+			Run: s.point(1)},
+		{ID: "overview.calendar", Title: "calendar of spend", Keys: []string{"C"}, Run: func() tea.Cmd { return calendar.Open(s.env, "", "", part.BudgetOf(s.caps())) }},
 	}
+}
+
+// point moves the cursor of the spend.
+func (s *Screen) point(by int) func() tea.Cmd {
+	return func() tea.Cmd {
+		m, _ := s.month()
+		s.cursor.Move(by, len(m.Days))
+		return nil
+	}
+}
+
+func (s *Screen) month() (part.Month, bool) { return part.MonthOf(&s.snap.Days, s.env.Clock()) }
+
+// noDays says why there is no spend to point at.
+func (s *Screen) noDays() string {
+	if _, ok := s.month(); !ok || s.width < screen.Wide && !s.large {
+		return "the chart of spend is not on the screen: + makes a pane larger, tab goes on to it"
+	}
+	return ""
+}
+
+// caps is the tightest limit on money of the gateways.
+func (s *Screen) caps() []control.LimitState {
+	if len(s.snap.Gateways) != 1 { // the limit of one says nothing of the sum of several
+		return nil
+	}
+	l, _ := spendCap(s.snap.Gateways)
+	return []control.LimitState{l}
 }
 
 // notRaised says why no limit of what is chosen can be raised.
@@ -146,11 +262,11 @@ func (s *Screen) notRaised() string {
 	switch {
 	case s.env.ReadOnly() != "":
 		return s.env.ReadOnly()
-	case s.right && (len(s.needs) == 0 || s.needs[s.at].kind == ""):
+	case s.pane == attention && (len(s.needs) == 0 || s.needs[s.at].kind == ""), s.pane > attention:
 		return "there is no limit to raise here"
-	case !s.right && s.clients.Selected() < 0:
+	case s.pane == clients && s.clients.Selected() < 0:
 		return "no client is chosen"
-	case !s.right && s.shown[s.clients.Selected()].kind != "client":
+	case s.pane == clients && s.shown[s.clients.Selected()].kind != "client":
 		return "limits of access tokens are not raised: mint another one on Gateways"
 	}
 	return ""

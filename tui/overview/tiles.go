@@ -53,7 +53,7 @@ func (s *Screen) tiles(cells int) []tile {
 		shape: part.Each(hours, func(h *control.Sums) float64 { return float64(h.CostNanoUSD) })}
 	if l, ok := spendCap(s.snap.Gateways); ok {
 		share := part.ShareOf(l)
-		spend.note = t.Paint(widget.Budget(share), part.UsedText(share)+" of ") + t.Paint(theme.Muted, capOf(&l))
+		spend.note = t.Paint(widget.Budget(share), part.UsedText(share)+" of ") + t.Paint(theme.Muted, l.Display())
 	}
 	failed := tile{title: "Errors 15 min", value: part.Percent(widget.Share(all.Errors, all.Requests)), note: "24 h " + control.Compact(last.Errors) + " failed",
 		more:  fmt.Sprintf("24 h %s failed, %s refused", control.Compact(last.Errors), control.Compact(last.Refused)),
@@ -179,6 +179,10 @@ func (s *Screen) drawTraffic(width, height int) widget.Block {
 	chart := func(values []float64, role theme.Role, rows int) []string {
 		return widget.Chart{Format: part.Rate, Times: []string{"-15m", "-10m", "-5m", "now"}, Series: []widget.Series{{Values: values, Role: role}}}.Draw(t, inner, rows).Lines()
 	}
+	if !s.snap.Loaded {
+		return widget.Box{Title: "Requests/s", Focused: s.pane == traffic}.Draw(t, width, height,
+			[]string{t.Paint(theme.Muted, "loading"+t.Glyphs.Ellipsis)})
+	}
 	note := part.Legend(t, theme.Accent, "answered "+part.Rate(answered[len(answered)-1])) + "  " + part.Legend(t, theme.Warn, "refused "+part.Rate(refused[len(refused)-1]))
 	var lines []string
 	if below := rows * 2 / 5; below >= widget.MinChart && slices.Max(refused) > 0 {
@@ -186,7 +190,7 @@ func (s *Screen) drawTraffic(width, height int) widget.Block {
 	} else {
 		lines = chart(answered, theme.Accent, rows)
 	}
-	return widget.Box{Title: "Requests/s", Note: note, NotePainted: true}.Draw(t, width, height, lines)
+	return widget.Box{Title: "Requests/s", Note: note, NotePainted: true, Focused: s.pane == traffic}.Draw(t, width, height, lines)
 }
 
 // drawCost draws what each day of the month has cost, and what is expected of the
@@ -194,16 +198,18 @@ func (s *Screen) drawTraffic(width, height int) widget.Block {
 func (s *Screen) drawCost(width, height int) widget.Block {
 	t := s.env.Theme
 	inner, rows := widget.Inner(width, height)
-	m, ok := part.MonthOf(&s.snap.Days, s.env.Clock())
+	m, ok := s.month()
 	if !ok {
-		return widget.Box{Title: "Spend per day"}.Draw(t, width, height, []string{t.Paint(theme.Muted, "loading"+t.Glyphs.Ellipsis)})
+		return widget.Box{Title: "Spend per day", Focused: s.pane == spend}.Draw(t, width, height, []string{t.Paint(theme.Muted, "loading"+t.Glyphs.Ellipsis)})
 	}
-	l, _ := spendCap(s.snap.Gateways)
-	budget := part.BudgetOf([]control.LimitState{l})
+	budget := part.BudgetOf(s.caps())
 	note := fmt.Sprintf("today %s  so far %s", widget.Money(m.Days[len(m.Days)-1]), widget.Money(m.Total))
 	columns := m.Columns(budget, false)
+	if s.cursor.Show(&columns); s.cursor.On {
+		note = t.Glyphs.Up + " " + m.Said(s.cursor.At)
+	}
 	lines := append(columns.Draw(t, inner, rows-1).Lines(), m.Says(t, budget, false))
-	return widget.Box{Title: "Spend per day, " + m.Name(), Note: note}.Draw(t, width, height, lines)
+	return widget.Box{Title: "Spend per day, " + m.Name(), Note: note, Focused: s.pane == spend}.Draw(t, width, height, lines)
 }
 
 // spendCap is the share of the gateways' tightest limit on money, if there is

@@ -111,6 +111,9 @@ func shortCap(l *control.LimitState) string {
 	case l.Metric.Money():
 		return widget.Amount(l.Metric, l.Max) + "/" + l.Window.String()
 	}
+	if l.Window.Unit == tally.Total {
+		return control.Compact(l.Max) + " in all"
+	}
 	return control.Compact(l.Max) + "/" + l.Window.String()
 }
 
@@ -127,7 +130,7 @@ func (w *who) cells(t *theme.Theme, now time.Time) []string {
 // drawClients draws who spends.
 func (s *Screen) drawClients(width, height int) widget.Block {
 	t := s.env.Theme
-	s.clients.Focused = !s.right
+	s.clients.Focused = s.pane == clients
 	inner, rows := widget.Inner(width, height)
 	note := "by " + overviewOrders[s.order]
 	if from, to, of := s.clients.Window(); of > rows-1 && to > 0 {
@@ -137,5 +140,5 @@ func (s *Screen) drawClients(width, height int) widget.Block {
 	if slices.ContainsFunc(s.shown, func(w who) bool { return w.kind == "token" }) {
 		title = "Clients and site tokens"
 	}
-	return widget.Box{Title: title, Note: note, Focused: !s.right}.Draw(t, width, height, s.clients.Draw(t, inner, rows).Lines())
+	return widget.Box{Title: title, Note: note, Focused: s.pane == clients}.Draw(t, width, height, s.clients.Draw(t, inner, rows).Lines())
 }

@@ -51,6 +51,13 @@ func Sums(t *theme.Theme, s *control.Sums, width int) []string {
 		return t.Paint(role, tally.Group(n)) + t.Paint(theme.Muted, " "+what)
 	}
 	lines := []string{part(s.Requests, "requests", theme.Text) + "   " + part(s.Refused, "refused", theme.Warn) + "   " + part(s.Errors, "failed", theme.Bad)}
+	if share, ok := s.CacheHits(); ok {
+		hits := t.Paint(theme.Text, Percent(share)) + t.Paint(theme.Muted, " of the input from caches")
+		if s.SavedNanoUSD != 0 {
+			hits += t.Paint(theme.Muted, ", which saved ") + widget.Money(s.SavedNanoUSD)
+		}
+		lines = append(lines, hits)
+	}
 	tokens := t.Paint(theme.Text, control.Compact(s.InputTokens)) + t.Paint(theme.Muted, " tokens in   ") + t.Paint(theme.Text, control.Compact(s.OutputTokens)) + t.Paint(theme.Muted, " out")
 	if s.P50MS > 0 {
 		times := t.Paint(theme.Muted, fmt.Sprintf("median %s   p99 %s", widget.Latency(Millis(s.P50MS)), widget.Latency(Millis(s.P99MS))))

@@ -163,15 +163,15 @@ func Plural(n int64, one string) string {
 }
 
 // OneOf writes choices with the chosen one marked.
-func OneOf[T ~string](t *theme.Theme, label string, choices []T, at int) string {
+func OneOf[T ~string](t *theme.Theme, label string, choices []T, at, number int) string {
 	var out strings.Builder
 	out.WriteString(t.Paint(theme.Muted, label))
 	for i, c := range choices {
+		text := t.Paint(theme.Muted, "  "+string(c)+" ")
 		if i == at {
-			out.WriteString(" " + t.Selection.Render(" "+string(c)+" "))
-		} else {
-			out.WriteString(t.Paint(theme.Muted, "  "+string(c)+" "))
+			text = " " + t.Selection.Render(" "+string(c)+" ")
 		}
+		out.WriteString(widget.Mark(widget.Spot{What: widget.ChoiceSpot, Of: number, N: i}, text))
 	}
 	return out.String()
 }

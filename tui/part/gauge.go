@@ -14,7 +14,7 @@ import (
 )
 
 // Gauges draw limits as bars: what is used of what, and until when.
-func Gauges(t *theme.Theme, states []control.LimitState, width int, now time.Time) []string {
+func Gauges(t *theme.Theme, states []control.LimitState, width int, now time.Time, zone *time.Location) []string {
 	if len(states) == 0 {
 		return []string{t.Paint(theme.Muted, "no limits: only those of its gateway hold")}
 	}
@@ -36,7 +36,7 @@ func Gauges(t *theme.Theme, states []control.LimitState, width int, now time.Tim
 		share := ShareOf(s)
 		reset := "for good"
 		if !s.ResetsAt.IsZero() {
-			reset = "resets in " + widget.Until(s.ResetsAt, now)
+			reset = "resets " + soon(s.ResetsAt, now)
 		}
 		line := widget.Pad(labelOf(s), labels) + " " + widget.Bar(t, share, bar, widget.Budget(share)) +
 			t.Paint(widget.Budget(share), fmt.Sprintf(" %4d%% ", int(share*100))) + figures[i]
@@ -44,8 +44,32 @@ func Gauges(t *theme.Theme, states []control.LimitState, width int, now time.Tim
 			line += t.Paint(theme.Muted, "  "+reset)
 		}
 		out = append(out, line)
+		for _, r := range s.Raises {
+			out = append(out, t.Paint(theme.Info, widget.Truncate("  raised by "+widget.Amount(s.Metric,
+				r.By)+" until "+r.Until.In(zone).Format("Mon 2 Jan 15:04"), width)))
+		}
 	}
 	return out
+}
+
+// soon says when something comes: "in 27 s", "now".
+func soon(at, now time.Time) string {
+	if in := widget.Until(at, now); in != "now" {
+		return "in " + in
+	}
+	return "now"
+}
+
+// Stops says which of the limits of a thing refuse it already, "" if none does: a limit
+// that was just set may.
+func Stops(states []control.LimitState) string {
+	for i := range states {
+		if s := &states[i]; !s.Warn && s.Used >= s.Max && s.Window.Unit != tally.Minute {
+			return fmt.Sprintf("It is refused from now on: %s of %s / %s is used.", widget.Amount(s.Metric, s.Used),
+				widget.Amount(s.Metric, s.Max)+" "+string(s.Metric), s.Window)
+		}
+	}
+	return ""
 }
 
 // ShareOf is how much of a limit is used, holds included.

@@ -24,7 +24,7 @@ func TestBarsOfLimitsCompare(t *testing.T) {
 		states = append(states, control.LimitState{Limit: tally.Limit{Metric: l.metric, Window: tally.Window{Unit: tally.Total}, Max: l.max}, Used: l.used})
 	}
 	for _, width := range []int{48, 60, 76} {
-		for what, lines := range map[string][]string{"of a request": Charges(th, charges, width), "of a client": Gauges(th, states, width, time.Now())} {
+		for what, lines := range map[string][]string{"of a request": Charges(th, charges, width), "of a client": Gauges(th, states, width, time.Now(), time.UTC)} {
 			lengths, bars := map[int]bool{}, 0
 			for _, l := range lines {
 				for _, word := range strings.Fields(widget.Strip(l)) {

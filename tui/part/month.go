@@ -16,56 +16,42 @@ type Month struct {
 	Days  []tally.NanoUSD // from the first on; the last is today
 	Ahead int             // days that are still to come
 	Total tally.NanoUSD
-	from  time.Time
-	today float64 // the share of today that is over
+	from  time.Time // noon of the first day, or an hour beside it
+	today float64   // the share of today that is over
 }
 
-// MonthOf puts the rows of a month by day in their places. Days are those of a gateway,
-// whose midnight need not be one here and which are 23 to 25 hours long, so they are
-// told by their noons.
+// MonthOf puts the rows of a month by day in their places; false if now is not in it.
 func MonthOf(u *control.Usage, now time.Time) (m Month, ok bool) {
-	if !u.Since.Before(u.Until) || now.Before(u.Since) {
+	zone, err := time.LoadLocation(u.Zone)
+	if err != nil || !u.Since.Before(u.Until) || now.Before(u.Since) {
 		return m, false
 	}
-	const day = 24 * time.Hour
-	m.from = u.Since.Add(day / 2).UTC()
-	at := func(start time.Time) int { return int((start.Sub(u.Since) + day/2) / day) }
-	today := int(now.Sub(u.Since) / day)
-	for _, r := range u.Rows {
-		today = max(today, at(r.At))
+	return MonthFrom(u, u.Since.In(zone), now), true
+}
+
+// MonthFrom takes the month that begins on a day, in its zone, out of usage by day. Of one
+// that is over all days are there, and none is ahead.
+func MonthFrom(u *control.Usage, first, now time.Time) (m Month) {
+	zone := first.Location()
+	m.from, m.today = Midnight(first, zone).Add(12*time.Hour), 1
+	days, today := DaysBetween(m.from, m.from.AddDate(0, 1, 0), zone), DaysBetween(m.from, now, zone)
+	if today < days {
+		m.today = min(now.Sub(Midnight(now, zone)).Hours()/24, 1)
 	}
-	m.Days = make([]tally.NanoUSD, today+1)
-	m.Ahead = max(int(m.from.AddDate(0, 1, 0).Sub(m.from)/day)-len(m.Days), 0)
+	m.Days = make([]tally.NanoUSD, min(max(today+1, 1), days))
+	m.Ahead = days - len(m.Days)
 	for _, r := range u.Rows {
-		if i := at(r.At); i >= 0 {
+		if i := DaysBetween(m.from, r.At, zone); 0 <= i && i < len(m.Days) {
 			m.Days[i] += r.CostNanoUSD
 			m.Total += r.CostNanoUSD
 		}
 	}
-	m.today = min(max(now.Sub(u.Since).Hours()/24-float64(today), 0), 1)
-	return m, true
+	return m
 }
-
-// enoughDays is how many days that are over a guess needs.
-const enoughDays = 3
 
 // Pace is what a day of the last week has cost in the mean; false where too few days
 // with spend are over to tell.
-func (m *Month) Pace() (nano float64, ok bool) {
-	over := m.Days[:len(m.Days)-1]
-	over = over[max(len(over)-7, 0):]
-	spent := 0
-	for _, d := range over {
-		nano += float64(d)
-		if d > 0 {
-			spent++
-		}
-	}
-	if spent < enoughDays {
-		return 0, false
-	}
-	return nano / float64(len(over)), true
-}
+func (m *Month) Pace() (nano float64, ok bool) { return control.Pace(m.Days[:len(m.Days)-1]) }
 
 // Columns are the days as a chart, with what is expected unless there is nothing left
 // to spend, and the even pace of a budget, 0 for none.
@@ -112,6 +98,14 @@ func (m *Month) Says(t *theme.Theme, budget tally.NanoUSD, usedUp bool) string {
 		out += t.Paint(theme.Faint, t.Glyphs.Shade) + t.Paint(theme.Muted, fmt.Sprintf(" expected   month about %s", widget.Money(e)))
 	}
 	return out
+}
+
+// Day is noon of a day of the month, by its number from 0.
+func (m *Month) Day(i int) time.Time { return m.from.AddDate(0, 0, i) }
+
+// Said is what a day has cost: "Thu 19 Nov  $7.79".
+func (m *Month) Said(i int) string {
+	return m.Day(i).Format("Mon 2 Jan") + "  " + widget.Money(m.Days[i])
 }
 
 // Name is the month in words: "November".

@@ -67,7 +67,7 @@ func (s *Screen) Actions() []action.Action {
 		{ID: "providers.copy", Title: "copy the address", Keys: []string{"y"}, Needs: s.Chosen, Run: func() tea.Cmd {
 			return screen.Ask(screen.Copy{Text: cmp.Or(s.Selected().BaseURL, s.Selected().Name), What: "The provider's address was"})
 		}},
-	}, s.Sorting())
+	}, s.ListActions())
 }
 
 // test asks the chosen provider for its models.
@@ -117,7 +117,8 @@ func providerAsks(kind *control.ProviderKindView) []string {
 	if kind.BaseURL != "" || !kind.Local {
 		asks = append(asks, "base_url", "api_keys")
 	}
-	return append(asks, "max_in_flight", "connect_timeout_ns", "first_byte_timeout_ns", "chunk_timeout_ns", "timeout_ns", "cost_by")
+	return append(asks, "max_in_flight", "connect_timeout_ns", "first_byte_timeout_ns", "chunk_timeout_ns", "timeout_ns",
+		"cost_by", "weight")
 }
 
 // providerChecks say what is wrong with an answer beyond its form.
@@ -154,6 +155,9 @@ func (s *Screen) createOf(kind *control.ProviderKindView) tea.Cmd {
 	help := "sealed on disk and never shown again; ctrl+r reveals what you type; several: spaces between"
 	if kind.EnvKey != "" {
 		help += "; known elsewhere as " + kind.EnvKey
+	}
+	if kind.KeyURL != "" {
+		help += "; made at " + kind.KeyURL
 	}
 	return screen.Ask(screen.Open{Dialog: dialog.NewForm(s.Env, dialog.FormOf[control.CreateProvider, control.ProviderCreated]{
 		Heading: "New provider: " + widget.Safe(kind.Title), Op: control.ProvidersCreate, Save: "Add and import its models", Busy: "asking it for its models",

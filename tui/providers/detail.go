@@ -36,7 +36,11 @@ func (s *Screen) explain(p *control.ProviderView, inner, rows int) screen.Detail
 	}
 	facts := []part.Fact{{"state", sign + " " + state}, {"kind", kind}, {"address", address}, {"keys", keys}, {"models", s.offers(p)}, {"in flight", flight}, {"timeouts", timeouts(t, p)},
 		{"probe", s.probed(p)}}
+	if p.Weight > 0 {
+		facts = append(facts, part.Fact{"weight", fmt.Sprintf("%d, beside neighbours with one", p.Weight)})
+	}
 	lines := part.Facts(t, facts, inner)
+	lines = append(lines, s.health(p, inner)...)
 	day := p.Last24Hours
 	lines = append(lines, "", part.Heading(t, "24 hours", widget.Money(day.CostNanoUSD), inner))
 	lines = append(lines, part.Sums(t, &day, inner)...)
@@ -46,6 +50,28 @@ func (s *Screen) explain(p *control.ProviderView, inner, rows int) screen.Detail
 	lines = append(lines, "", part.Heading(t, "Last requests", "", inner))
 	lines = append(lines, s.Latest.Lines(s.Snap, inner, max(rows-len(lines), 5), func(r *control.RequestView) string { return r.Model })...)
 	return screen.Detail{Title: widget.Safe(p.Name), Note: "since " + p.CreatedAt.In(s.Env.Zone).Format("2 Jan 2006"), Lines: lines}
+}
+
+// health tells what of the provider is not well, and until when it is left alone.
+func (s *Screen) health(p *control.ProviderView, width int) []string {
+	t := s.Env.Theme
+	if len(p.Health) == 0 {
+		return nil
+	}
+	out := []string{"", part.Heading(t, "Not well", "", width)}
+	for i := range p.Health {
+		h := &p.Health[i]
+		role, text := theme.Warn, ""
+		switch h.State {
+		case control.HealthCooling:
+			role, text = theme.Bad, "cooling until "+h.Until.In(s.Env.Zone).Format("15:04:05")+", asked last: "
+		case control.HealthHalfOpen:
+			text = "half open, the next attempt tries it: "
+		}
+		what := t.Paint(role, t.Glyphs.Wrong+" "+cmp.Or(widget.Safe(h.Of), "all of it"))
+		out = append(out, widget.Wrap(what+" "+t.Paint(theme.Muted, text+widget.Safe(h.Why())), width)...)
+	}
+	return out
 }
 
 // failedLines tell of attempts that failed, also where another provider has then
@@ -58,11 +84,6 @@ func (s *Screen) failedLines(p *control.ProviderView, width int) []string {
 	var out []string
 	if len(p.Failures) > 0 {
 		out = append(out, t.Paint(theme.Bad, t.Glyphs.Wrong+" "+tally.Group(p.Failures.Total()))+t.Paint(theme.Muted, " attempts failed: ")+widget.Safe(p.Failures.String()))
-	}
-	if !p.Quiet.IsZero() {
-		for _, l := range widget.Wrap("It has asked to be left alone until "+p.Quiet.In(s.Env.Zone).Format("15:04:05")+", and is asked last.", width) {
-			out = append(out, t.Paint(theme.Muted, l))
-		}
 	}
 	if f := p.LastFailure; f != nil {
 		for _, l := range widget.Wrap(widget.Ago(f.At, s.Env.Clock())+" ago: "+widget.Safe(f.Why()), width) {

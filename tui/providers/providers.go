@@ -49,11 +49,14 @@ func New(e *screen.Env) *Screen {
 		First: func(shown []*control.ProviderView) {
 			slices.SortStableFunc(shown, func(a, b *control.ProviderView) int { return cmp.Compare(s.place(a), s.place(b)) })
 		},
+		Own: "fallback order",
 		Cell: func(p *control.ProviderView, column string) (string, bool) {
 			return fmt.Sprintf("%d %s", s.place(p)+1, widget.Safe(p.Name)), column == "provider"
 		},
 		Note: func(int) string {
 			switch gw := s.current(); {
+			case s.SortedBy() != "":
+				return "by " + s.SortedBy() + " · o another order"
 			case gw == nil:
 				return ""
 			case len(s.Snap.Gateways) > 1:

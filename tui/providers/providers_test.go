@@ -21,6 +21,17 @@ func TestTheFallbackOrderIsTheLastOneChosen(t *testing.T) {
 	})
 }
 
+// Another order of the list does not pass for the fallback order, and leaves it alone.
+func TestProvidersInAnotherOrder(t *testing.T) {
+	tuitest.Run(t, tuitest.Only(providers.New), func(d *tuitest.Driver) {
+		d.Expect("of gateway agency")
+		for _, by := range []string{"cost", "day", "failed", "median"} {
+			d.Press("o").Expect("by " + by).ExpectNot("of gateway agency")
+		}
+		d.Press("o").Expect("of gateway agency", "● 1 pretend-openai")
+	})
+}
+
 func TestAnOrderThatIsRefusedIsNotShown(t *testing.T) {
 	tuitest.Run(t, tuitest.Only(providers.New), func(d *tuitest.Driver) {
 		d.World.Fail("providers.order", tally.Errorf(tally.Conflict, "somebody else was faster"))

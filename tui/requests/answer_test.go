@@ -21,7 +21,7 @@ func TestAnEventfulRequestIsExplained(t *testing.T) {
 	snap := &live.Snapshot{Models: []control.ModelView{{ProviderName: "openai", Model: tally.Model{Name: "gpt-4.1", Prices: tally.Prices{price("pc_1", 2, 8)}}}}}
 	view := func(change func(r *tally.Record)) *control.RequestView {
 		r := tally.Record{ID: "req_1", At: noon, Provider: "pr_2", Model: "gpt-4.1", Upstream: "gpt-4.1", Price: "pc_1", Status: 200, Outcome: tally.OK, Basis: tally.Exact, Attempts: 1, Count: 1,
-			Tokens: tally.Tokens{Input: 1_000_000}, Searches: 3, Cost: 2_030_000_000, Credits: 2_030_000_000, Total: time.Second}
+			Tokens: tally.Tokens{Input: 1_000_000}, Piece: tally.Search, Pieces: 3, Cost: 2_030_000_000, Credits: 2_030_000_000, Total: time.Second}
 		change(&r)
 		v := control.NewRequestView(&r, r.At, func(id tally.ID) string { return map[tally.ID]string{"pr_1": "spare", "pr_2": "openai"}[id] })
 		v.Provider = "openai"
@@ -32,7 +32,7 @@ func TestAnEventfulRequestIsExplained(t *testing.T) {
 		change    func(r *tally.Record)
 		want, not []string
 	}{
-		{"plain", func(*tally.Record) {}, []string{"searches", "$0.03", "cost $2.03"}, []string{"changed since", "waited", "cut at", "billed"}},
+		{"plain", func(*tally.Record) {}, []string{"search", "$0.03", "cost $2.03"}, []string{"changed since", "waited", "cut at", "billed"}},
 		{"changed", func(r *tally.Record) { r.Cost++ }, []string{"price has been changed since"}, nil},
 		{"waited and cut", func(r *tally.Record) { r.Waited, r.Cut = 3200*time.Millisecond, true }, []string{"waited 3.2 s for room", "cut at our bound"}, nil},
 		{"billed", func(r *tally.Record) { r.Billed, r.Listed, r.Cost = new(tally.NanoUSD(3e9)), r.Cost, 3e9 },

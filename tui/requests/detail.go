@@ -31,7 +31,7 @@ func (s *Screen) explain(v *control.RequestView, width int) []string {
 	}
 	lines = append(lines, facts(
 		part.Fact{"id", string(v.ID)},
-		part.Fact{"client", widget.Safe(v.Client)},
+		part.Fact{"client", widget.Safe(v.ClientName)},
 		part.Fact{"key", key},
 		part.Fact{"token", widget.Safe(v.Token)},
 		part.Fact{"gateway", widget.Safe(v.Gateway)},
@@ -131,6 +131,9 @@ func asksFor(v *control.RequestView) string {
 	if v.Upstream != "" && v.Upstream != v.Model {
 		out += " as " + widget.Safe(v.Upstream)
 	}
+	if v.Asked != "" {
+		out += ", soft landing from " + widget.Safe(v.Asked)
+	}
 	if v.Stream {
 		out += ", stream"
 	}
@@ -160,7 +163,7 @@ var checks = []struct {
 	{"request", []string{tally.CodeBadRequest, tally.CodeTooLarge, tally.CodeUnknownPath, tally.CodeMethod}},
 	{"model", []string{tally.CodeModelNotFound, tally.CodeModelNotAllowed, tally.CodeModelUnpriced}},
 	{"limits", []string{tally.CodeRate, tally.CodeConcurrency, tally.CodeBudgetHeld, tally.CodeSessionMissing, tally.CodeVisitorQuota}},
-	{"provider", []string{tally.CodeNoProvider, tally.CodeProviderDown, tally.CodeProviderTimeout, tally.CodeProviderBusy, tally.CodeProviderError,
+	{"provider", []string{tally.CodeNoProvider, tally.CodeProviderDown, tally.CodeProviderTimeout, tally.CodeProviderBusy, tally.CodeProviderCap, tally.CodeProviderError,
 		tally.CodeProviderQuota, tally.CodeProviderAuth, tally.CodeRefusedUpstream}},
 }
 

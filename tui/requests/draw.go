@@ -80,12 +80,19 @@ func (s *Screen) note(int) string {
 	switch n := s.rows.missed(s.Snap); {
 	case s.Snap.Lost != nil:
 		state = t.Paint(theme.Bad, t.Glyphs.Wrong+" reconnecting")
-	case s.By >= 0:
-		state = t.Paint(theme.Warn, "by "+s.Cols[s.By].Head()+" of those read, G follows")
+	case s.rows.sort != "":
+		of := "of " + tally.Group(int64(s.rows.sorted.from))
+		if since := s.rows.sorted.since; !since.IsZero() {
+			of = "of the latest " + tally.Group(int64(s.rows.sorted.from)) + ", since " + part.Moment(since, s.Env.Clock(), s.Env.Zone)
+		}
+		if s.asking {
+			of = "sorting" + t.Glyphs.Ellipsis
+		}
+		state = t.Paint(theme.Warn, "by "+s.Table.Column(strings.TrimPrefix(s.rows.sort, "-")).Head()+" "+of+", G follows")
 	case !s.rows.follow && n > 0:
 		state = t.Paint(theme.Warn, fmt.Sprintf("%s paused, %s new, G follows", t.Glyphs.Half, tally.Group(n)))
 	case !s.rows.follow:
-		state = t.Paint(theme.Warn, t.Glyphs.Half+" paused, G follows")
+		state = t.Paint(theme.Warn, t.Glyphs.Half+" paused as of "+s.rows.as.In(s.Env.Zone).Format("15:04:05")+", G follows")
 	}
 	if s.failures {
 		state = t.Paint(theme.Bad, "failures only") + "  " + state

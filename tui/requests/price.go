@@ -34,15 +34,16 @@ func (s *Screen) priceLines(v *control.RequestView, width int) []string {
 			one[c] = n
 			right = "$" + (tally.Rates{Of: rates.Of}).Cost(tally.TokensOf(one)).String()
 		}
-		lines = append(lines, widget.Between(left, right, width))
+		lines = append(lines, widget.Between(left+" ", right, width))
 	}
 	if ok && rates.Request > 0 {
 		lines = append(lines, widget.Between("per call", "$"+rates.Request.String(), width))
 	}
-	if fee, has := q.Each(tally.Search); v.Searches > 0 {
-		left, right := widget.Pad("searches", 16)+widget.PadLeft(tally.Group(v.Searches), 9), ""
-		if has {
-			left, right = left+t.Paint(theme.Muted, " × $"+fee.String()), "$"+q.CostOf(v.Searches).String()
+	pieces := q.CostOfPieces(v.Piece, v.Pieces)
+	if v.Pieces > 0 {
+		left, right := widget.Pad(widget.Safe(string(v.Piece)), 16)+widget.PadLeft(tally.Group(v.Pieces), 9), ""
+		if ok {
+			right = "$" + pieces.String()
 		}
 		lines = append(lines, widget.Between(left, right, width))
 	}
@@ -50,6 +51,10 @@ func (s *Screen) priceLines(v *control.RequestView, width int) []string {
 		lines = append(lines, widget.Between("by our prices", "$"+v.ListedNano.String(), width), widget.Between("billed by the provider", "$"+v.BilledNano.String(), width))
 	}
 	lines = append(lines, total)
+	if v.SavedNano != 0 {
+		lines = append(lines, widget.Between(t.Paint(theme.Muted, "saved by the provider's cache"), "$"+v.SavedNano.String(),
+			width))
+	}
 	if v.CreditsNano != v.CostNanoUSD {
 		lines = append(lines, widget.Between("credits, with mark-up", "$"+v.CreditsNano.String(), width))
 	}
@@ -66,11 +71,11 @@ func (s *Screen) priceLines(v *control.RequestView, width int) []string {
 	case len(v.Tries) > 0:
 		say(theme.Muted, "The cost is that of all attempts together.")
 	case v.Basis == tally.Held: // its tokens are bounds, of whatever class is the dearest
-	case !ok:
+	case !ok && s.Snap.Loaded:
 		say(theme.Muted, "The model has no price any more, so the rates cannot be shown.")
 	case v.Answered != "" && v.Price != "" && v.Price != q.ID():
 		say(theme.Warn, "Charged at the price of the model that answered, which is dearer.")
-	case rates.Cost(v.Tokens)+q.CostOf(v.Searches) != listed:
+	case rates.Cost(v.Tokens)+pieces != listed:
 		say(theme.Warn, "The model's price has been changed since: what was booked stays.")
 	}
 	if basis != "" {

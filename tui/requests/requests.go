@@ -5,6 +5,7 @@ package requests
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -14,7 +15,12 @@ import (
 	"tallygate/tui/dialog"
 	"tallygate/tui/live"
 	"tallygate/tui/screen"
+	"tallygate/tui/widget"
 )
+
+// typing is how long nothing more is typed before the engine is asked for what the
+// filter selects: not for each letter of a word.
+const typing = 150 * time.Millisecond
 
 // Screen is the live tail of what goes through, and one request of it
 // explained. It follows at the top, and stands still as soon as one moves away
@@ -26,6 +32,7 @@ type Screen struct {
 	failures bool
 	seq      int
 	asking   bool
+	typed    bool   // the filter, so lately that more may come
 	problem  string // why the history could not be read
 }
 
@@ -36,7 +43,9 @@ func New(e *screen.Env) *Screen {
 		Screen: "requests", Heading: "Requests", Table: control.RequestTable, Share: 60,
 		Columns: []string{"at", "status", "client", "model", "provider", "tokens", "cost", "latency", "code"}, Wide: "model",
 		Widths: map[string]int{"at": 8, "status": 6, "client": 13, "provider": 10, "cost": costWidth, "code": 14},
-		Rows:   s.all, First: func([]*control.RequestView) {}, Cell: s.cell, Note: s.note, Painted: true, Empty: s.none, Detail: s.detailOf,
+		Rows:   s.all, First: func([]*control.RequestView) {}, Own: "the latest first", Sorted: s.sorted, Least: 10,
+		Cell: s.cell, Note: s.note, Painted: true, Empty: s.none, Problem: func() string { return s.problem },
+		Detail: s.detailOf,
 	})
 	return s
 }
@@ -75,9 +84,11 @@ func (s *Screen) Back() bool {
 	case !done && s.failures:
 		s.failures, done = false, true
 		s.filtered()
-	case !done && s.By >= 0:
-		s.By, s.Turned, done = -1, false, true
-		s.again()
+	case !done && s.SortedBy() != "":
+		s.Unsort()
+		s.rows.sort, done = "", true
+		s.followAgain()
+		s.filtered()
 	case !done && !s.rows.follow:
 		s.followAgain()
 		done = true
@@ -85,11 +96,23 @@ func (s *Screen) Back() bool {
 	return done
 }
 
+// Press implements [screen.Pointed]: what is pointed at does not run away.
+func (s *Screen) Press(at widget.Spot) (enter bool) {
+	s.rows.follow = false
+	return s.List.Press(at)
+}
+
+func (s *Screen) Wheel(over widget.Spot, x, notches int) {
+	s.rows.follow = false
+	s.List.Wheel(over, x, notches)
+}
+
 func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case screen.Goto:
 		s.Input.SetValue(msg.Filter)
-		s.failures, s.InDetail, s.By, s.Turned = false, false, -1, false
+		s.failures, s.InDetail = false, false
+		s.Unsort()
 		s.followAgain()
 		s.filtered()
 		return s.Ask()
@@ -102,7 +125,13 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 }
 
 func (s *Screen) answer(msg screen.Answer) tea.Cmd {
-	if msg.Tag != "page" || msg.Seq != s.seq {
+	switch {
+	case msg.Seq != s.seq:
+		return nil
+	case msg.Tag == "typed":
+		s.typed = false
+		return s.Ask()
+	case msg.Tag != "page":
 		return nil
 	}
 	s.asking, s.problem = false, ""
@@ -139,6 +168,10 @@ func (s *Screen) press(msg tea.Msg) tea.Cmd {
 	switch {
 	case s.Words() != was:
 		s.filtered()
+		if s.typed = s.Typed; s.typed {
+			over := screen.Answer{Screen: s.Screen, Tag: "typed", Seq: s.seq}
+			cmd = tea.Batch(cmd, tea.Tick(typing, func(time.Time) tea.Msg { return over }))
+		}
 	case s.Grid.SelectedID() != at:
 		s.rows.follow = false
 	case key == "pgdown" || key == "down" || key == "j":
@@ -161,6 +194,16 @@ func (s *Screen) filtered() {
 	s.again()
 }
 
+// sorted follows on in the order of time, and stands still in any other.
+func (s *Screen) sorted() {
+	if s.SortedBy() == "" {
+		s.followAgain()
+		return
+	}
+	s.rows.follow = false
+	s.Grid.Key("home")
+}
+
 func (s *Screen) followAgain() {
 	s.rows.follow = true
 	s.rows.take(s.Snap)
@@ -170,7 +213,14 @@ func (s *Screen) followAgain() {
 // Ask reads older requests when one comes near the end of the rows. It implements
 // [Asker].
 func (s *Screen) Ask() tea.Cmd {
+	if q := s.query(); q.Sort != s.rows.sort {
+		s.rows.sort = q.Sort
+		s.filtered()
+	}
 	i := s.Grid.Selected()
+	if s.typed = s.typed && s.Typed; s.typed {
+		return nil
+	}
 	if !s.Snap.Loaded || s.asking || s.rows.end || s.Mistyped != "" || i >= 0 && i < len(s.Shown)-s.Height {
 		return nil
 	}
@@ -188,6 +238,9 @@ func (s *Screen) query() control.RequestQuery {
 	if s.failures {
 		q.Filter += " -outcome:ok"
 	}
+	if q.Sort = s.SortedBy(); q.Sort != "" && s.Turned {
+		q.Sort = "-" + q.Sort
+	}
 	return q
 }
 
@@ -202,7 +255,7 @@ func (s *Screen) Actions() []action.Action {
 			return nil
 		}},
 		{ID: "requests.follow", Title: "follow: the newest at the top", Keys: []string{"G", "end"}, Run: func() tea.Cmd {
-			s.By, s.Turned = -1, false
+			s.Unsort()
 			s.followAgain()
 			return nil
 		}},
@@ -243,7 +296,7 @@ func (s *Screen) Actions() []action.Action {
 		{ID: "requests.copy", Title: "copy the id", Keys: []string{"y"}, Needs: s.Chosen, Run: func() tea.Cmd {
 			return screen.Ask(screen.Copy{Text: string(s.Selected().ID), What: "The request's id was"})
 		}},
-	}, s.Sorting())
+	}, s.ListActions())
 }
 
 func (s *Screen) detailOf(v *control.RequestView, width, _ int) screen.Detail {
@@ -267,7 +320,7 @@ func (s *Screen) without(what string, of func(*control.RequestView) string) func
 // as before.
 func (s *Screen) most(column string) tea.Cmd {
 	if s.SortedBy() == column {
-		s.By, s.Turned = -1, false
+		s.Unsort()
 		s.followAgain()
 		return nil
 	}
@@ -287,17 +340,17 @@ func (s *Screen) limited() (kind string, id tally.ID) {
 		}
 		return "", ""
 	}
-	if v.KeyID == "" {
-		return "", ""
-	}
-	return "key", v.KeyID
+	return "", ""
 }
 
 // notRaised says why no limit of the request that is chosen can be raised.
 func (s *Screen) notRaised() string {
 	why := cmp.Or(s.Env.ReadOnly(), s.Chosen())
 	if why == "" {
-		if kind, _ := s.limited(); kind == "" {
+		switch kind, _ := s.limited(); {
+		case s.Selected().Reached == nil:
+			return "no limit has refused this request"
+		case kind == "":
 			return "limits of access tokens and visitors are not raised: mint another token, or edit the gateway"
 		}
 	}

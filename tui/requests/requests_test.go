@@ -50,6 +50,54 @@ func TestRequestsAreFiltered(t *testing.T) {
 	})
 }
 
+// The slowest and the dearest are those of the store, not of what was read so far.
+func TestTheSlowestAreFoundInTheStore(t *testing.T) {
+	tuitest.Run(t, tuitest.Only(requests.New), func(d *tuitest.Driver) {
+		d.World.Crowd(3000)
+		d.Ticks(2)
+		for key, by := range map[string]string{"z": "latency", "$": "cost"} {
+			most := tuitest.Do(t, d.World, control.RequestsList, control.RequestQuery{Sort: by, Limit: 1}).Requests[0]
+			d.Press(key).Expect("by " + by + " of ")
+			d.Press("enter").Expect(string(most.ID)).Press("esc", "G").Expect("● live")
+		}
+		for _, by := range []string{"latency", "cost", "tokens"} { // as one key goes through them
+			most := tuitest.Do(t, d.World, control.RequestsList, control.RequestQuery{Sort: by, Limit: 1}).Requests[0]
+			d.Press("o").Expect("by " + by + " of ").Press("enter").Expect(string(most.ID)).Press("esc")
+		}
+		d.Press("o").Expect("● live").Press("o", "esc").Expect("● live")
+	})
+}
+
+// The engine is not asked for each letter of a word: once nothing more is typed, or at
+// once when the filter is said to be complete.
+func TestAFilterIsAskedForOnce(t *testing.T) {
+	tuitest.Run(t, tuitest.Only(requests.New), func(d *tuitest.Driver) {
+		asked := func(want string) {
+			t.Helper()
+			var got []string
+			for _, q := range tuitest.Sent(d.World, control.RequestsList) {
+				got = append(got, q.Filter)
+			}
+			if strings.Join(got, "|") != want {
+				t.Errorf("the engine is asked for %q, want %s", got, want)
+			}
+		}
+		d.Press("/")
+		d.World.Forget()
+		d.Type("model:n").Wait(100 * time.Millisecond)
+		d.Type("one").Wait(149 * time.Millisecond)
+		asked("")
+		d.Wait(2 * time.Millisecond).Expect("No request matches")
+		asked("model:none")
+		d.Type("x").Press("enter")
+		asked("model:none|model:nonex")
+		d.Ticks(2)
+		asked("model:none|model:nonex")
+		d.Press("/").Type("y").Press("esc").Wait(150 * time.Millisecond)
+		asked("model:none|model:nonex|model:nonexy")
+	})
+}
+
 func TestOlderRequestsAreRead(t *testing.T) {
 	tuitest.Run(t, tuitest.Only(requests.New), func(d *tuitest.Driver) {
 		d.World.Crowd(3000)
@@ -132,4 +180,13 @@ func TestRequestsAreExported(t *testing.T) {
 			t.Error("half a file was left")
 		}
 	})
+}
+
+// Where there is little room, how a request ended is not what goes.
+func TestStatusIsAlwaysThere(t *testing.T) {
+	for _, size := range []string{"60x16", "80x24"} {
+		tuitest.Run(t, tuitest.Setup{Size: size, Screens: tuitest.Only(requests.New).Screens}, func(d *tuitest.Driver) {
+			d.Expect("status", " 200 ", " 429 ", "cost")
+		})
+	}
 }

@@ -3,6 +3,7 @@ package requests
 import (
 	"context"
 	"io"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -24,15 +25,19 @@ const (
 // goes on.
 type rows struct {
 	follow bool
-	seen   uint64 // requests that the source had seen when the tail was taken
+	as     time.Time // when it was last followed
+	seen   uint64    // requests that the source had seen when the tail was taken
 	tail   []*control.RequestView
 	older  []*control.RequestView // all before the last of tail
+	sort   string                 // what the engine has sorted older by, "" while the latest come first
+	sorted olderPage              // what is said of that
 	next   string                 // cursor to what is before older, "" for the newest
 	end    bool                   // there is nothing before older
 }
 
 // take adds what has come in since the last snapshot.
 func (r *rows) take(s *live.Snapshot) {
+	r.as = s.At
 	fresh := int(min(s.Seen-r.seen, uint64(len(s.Tail))))
 	if s.Seen < r.seen { // another source
 		fresh, r.tail = len(s.Tail), nil
@@ -67,7 +72,11 @@ func (r *rows) missed(s *live.Snapshot) int64 { return int64(s.Seen - min(r.seen
 // all hands out the rows that pass.
 func (r *rows) all(passes func(*control.RequestView) bool) []*control.RequestView {
 	out := make([]*control.RequestView, 0, len(r.tail)+len(r.older))
-	for _, part := range [][]*control.RequestView{r.tail, r.older} {
+	parts := [][]*control.RequestView{r.tail, r.older}
+	if r.sort != "" {
+		parts = parts[1:] // it is chosen from these, too
+	}
+	for _, part := range parts {
 		for _, v := range part {
 			if passes(v) {
 				out = append(out, v)
@@ -82,15 +91,24 @@ type olderPage struct {
 	rows []*control.RequestView
 	next string
 	end  bool
+	// Of a sorted page: what it was chosen from.
+	from  int
+	since time.Time
 }
+
+// sortedRows is how many rows a sorted list has.
+const sortedRows = 500
 
 // fetch makes the command that reads what is before the rows, until a screenful
 // has passed the query.
 func (r *rows) fetch(e *screen.Env, name string, seq int, q control.RequestQuery) tea.Cmd {
 	q.Limit, q.After = perPage, r.next
+	if q.Sort != "" {
+		q.Limit, q.After = sortedRows, ""
+	}
 	have := map[tally.ID]bool{}
 	newest := uint64(0)
-	if q.After == "" && len(r.tail) > 0 {
+	if q.Sort == "" && q.After == "" && len(r.tail) > 0 {
 		newest = r.tail[0].Seq
 		for _, v := range r.tail {
 			have[v.ID] = true
@@ -110,7 +128,7 @@ func (r *rows) fetch(e *screen.Env, name string, seq int, q control.RequestQuery
 					out.rows = append(out.rows, v)
 				}
 			}
-			out.next, q.After = page.Next, page.Next
+			out.next, q.After, out.from, out.since = page.Next, page.Next, page.From, page.Since
 			if out.end = page.Next == ""; out.end || len(out.rows) >= perPage/5 {
 				break
 			}
@@ -121,7 +139,8 @@ func (r *rows) fetch(e *screen.Env, name string, seq int, q control.RequestQuery
 
 // add puts a page below the rows.
 func (r *rows) add(p olderPage) {
-	for len(p.rows) > 0 && len(r.tail) > 0 && p.rows[0].Seq >= r.tail[len(r.tail)-1].Seq && p.rows[0].Seq != 0 {
+	r.sorted = olderPage{from: p.from, since: p.since}
+	for r.sort == "" && len(p.rows) > 0 && len(r.tail) > 0 && p.rows[0].Seq >= r.tail[len(r.tail)-1].Seq && p.rows[0].Seq != 0 {
 		p.rows = p.rows[1:] // came in through the tail meanwhile
 	}
 	r.older = append(r.older, p.rows...)

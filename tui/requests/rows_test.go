@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"iter"
 	"testing"
 	"time"
@@ -21,6 +22,8 @@ type history struct {
 	n     int
 	calls int
 }
+
+func (h *history) Stream(context.Context, string, any, io.Writer) error { return nil }
 
 func (h *history) Events(context.Context, uint64) iter.Seq2[control.Event, error] { return nil }
 

@@ -7,10 +7,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"tallygate/engine/control"
-	"tallygate/tui/action"
 	"tallygate/tui/live"
-	"tallygate/tui/part"
-	"tallygate/tui/theme"
 	"tallygate/tui/widget"
 )
 
@@ -29,15 +26,17 @@ type List[V any] struct {
 	Cols          []*control.Column[V] // drawn, in order
 	By            int                  // of columns: what they are sorted by
 	Turned        bool
-	order         int // of the table's orders, if it was chosen by that
+	order         int // of the list's orders, if it was chosen by that
 	Input         widget.Input
 	Typed         bool
 	Mistyped      string // why the filter cannot be read
 	criteria      control.Filter[V]
 	InDetail      bool   // the detail has the focus, or all the room
+	Large         bool   // what has the focus has all the room
 	Scroll        int    // lines of the detail that are above what is seen
 	of            string // the row whose detail is scrolled
 	Shown         []*V
+	marks         map[string]bool // by row
 	made          rowsMade[V]
 }
 
@@ -58,9 +57,12 @@ type ListOf[V any] struct {
 	Rows func(f *control.Filter[V]) []*V
 	// Keep leaves some out; nil keeps all.
 	Keep func(*V) bool
-	// First are rows in an order of their own, if nobody sorts; nil: by the first
-	// order of the table.
+	// First are rows in an order of their own, if nobody sorts, which Own names; nil: by
+	// the first order of the table.
 	First func([]*V)
+	Own   string
+	// Sorted is told that a key has chosen another order; nil need not know.
+	Sorted func()
 	// Cell draws a cell otherwise than its value is written; nil, or false, does
 	// not.
 	Cell func(v *V, column string) (string, bool)
@@ -72,6 +74,8 @@ type ListOf[V any] struct {
 	Painted bool
 	// Empty is what to say where there is nothing yet.
 	Empty func() []string
+	// Problem says why rows that there may be are not here, "" if all are; nil: never.
+	Problem func() string
 	// Draw is the detail of a thing: its title, a note and lines of a width; there
 	// is room for so many rows.
 	Detail func(v *V, width, rows int) Detail
@@ -79,6 +83,10 @@ type ListOf[V any] struct {
 	Recent func(*V) control.RequestQuery
 	// Bare is whether there is no filter.
 	Bare bool
+	// Marking is whether rows can be marked, to do the same with several.
+	Marking bool
+	// Least is what Wide takes at least, 14 cells if it is 0.
+	Least int
 	// Share is what the list takes of the width, in percent.
 	Share int
 }
@@ -111,6 +119,10 @@ func NewList[V any](e *Env, o ListOf[V]) *List[V] {
 	}
 	l.Grid.Focused = true
 	l.Grid.Cells = l.cells
+	l.marks = map[string]bool{}
+	if o.Marking {
+		l.Grid.Marked = func(i int) bool { return l.marks[l.Table.ID(l.Shown[i])] }
+	}
 	return l
 }
 
@@ -134,6 +146,10 @@ func (l *List[V]) Back() bool {
 		l.Input.Blur()
 	case l.Input.Value() != "":
 		l.SetFilter("")
+	case len(l.marks) > 0:
+		clear(l.marks)
+	case l.Large:
+		l.Large = false
 	case l.InDetail:
 		l.InDetail = false
 	default:
@@ -217,89 +233,32 @@ func (l *List[V]) SortedBy() string {
 	switch {
 	case l.By >= 0:
 		return l.Cols[l.By].Name
-	case l.First != nil && l.order == 0 || len(l.Table.Orders) == 0:
+	case len(l.orders()) == 0:
 		return ""
 	}
-	return l.Table.Orders[l.order%len(l.Table.Orders)]
+	return l.orders()[l.order]
 }
 
-// fit gives the columns their widths: numbers as their unit needs, words as the
-// longest of them, the name what is left.
-func (l *List[V]) fit() {
-	t := l.Env.Theme
-	by := l.SortedBy()
-	l.Grid.Columns = []widget.Column{{Title: "", Width: 1}}
-	for _, c := range l.Cols {
-		title := c.ShortHead()
-		if c.Name == by {
-			title = l.arrow(t, c) + title
-		}
-		col := widget.Column{Title: title, Right: c.Unit().Number() && c.Unit() != control.UnitShare, Priority: c.Spare, Width: max(unitWidth[c.Unit()], widget.Width(title))}
-		switch {
-		case c.Name == l.Wide:
-			col.Width, col.Least, col.Priority = 0, 14, 0
-		case l.Widths[c.Name] > 0:
-			col.Width = max(l.Widths[c.Name], widget.Width(title))
-		case c.Unit() == control.UnitWord:
-			col.Width = max(l.longest(c), widget.Width(title))
-		}
-		l.Grid.Columns = append(l.Grid.Columns, col)
+// orders are those that one key goes through: the list's own, which has no name, and the
+// table's.
+func (l *List[V]) orders() []string {
+	if l.First != nil {
+		return append([]string{""}, l.Table.Orders...)
 	}
+	return l.Table.Orders
 }
 
-// unitWidth is how many cells the values of a unit take, written in short.
-var unitWidth = map[control.Unit]int{control.UnitCount: 5, control.UnitMoney: 8, control.UnitRate: 7, control.UnitLatency: 7, control.UnitShare: 11, control.UnitMoment: 6, control.UnitSize: 7}
+// Unsort goes back to the list's usual order.
+func (l *List[V]) Unsort() { l.By, l.order, l.Turned = -1, 0, false }
 
-// mostWord bounds the columns of words beside the name.
-const mostWord = 22
-
-// longest is the width of the longest word of a column, as far as rows are soon
-// looked at.
-func (l *List[V]) longest(c *control.Column[V]) int {
-	n := 0
-	for i, v := range l.Shown {
-		if i == 500 || n >= mostWord {
-			break
-		}
-		n = max(n, widget.Width(widget.Safe(c.Get(v).Text)))
+// resort makes the rows anew after a key has chosen another order.
+func (l *List[V]) resort() tea.Cmd {
+	l.Refresh()
+	if l.Sorted != nil {
+		l.Sorted()
 	}
-	return min(n, mostWord)
+	return nil
 }
-
-// arrow says which way a column sorts.
-func (l *List[V]) arrow(t *theme.Theme, c *control.Column[V]) string {
-	if c.Unit().Number() != l.Turned {
-		return t.Glyphs.Down
-	}
-	return t.Glyphs.Up
-}
-
-// cells are those of a row, made when it is drawn.
-func (l *List[V]) cells(i int) []string {
-	t, v, now := l.Env.Theme, l.Shown[i], l.Env.Clock()
-	out := make([]string, 0, len(l.Cols)+1)
-	out = append(out, part.ToneSign(t, l.tone(v)))
-	for _, c := range l.Cols {
-		if l.Cell != nil {
-			if text, ok := l.Cell(v, c.Name); ok {
-				out = append(out, text)
-				continue
-			}
-		}
-		out = append(out, part.CellOf(t, c.Get(v), now))
-	}
-	return out
-}
-
-func (l *List[V]) tone(v *V) control.Tone {
-	if l.Tone != nil {
-		return l.Tone(v)
-	}
-	return l.Table.Tone(v)
-}
-
-// NoTone is that of rows that are all alike.
-func NoTone[V any](*V) control.Tone { return control.Plain }
 
 // Selected is the thing of the row that is chosen, nil if there is none.
 func (l *List[V]) Selected() *V {
@@ -336,110 +295,4 @@ func (l *List[V]) Ask() tea.Cmd {
 		return nil
 	}
 	return l.Latest.Ask(l.Screen, l.Recent(v), l.Snap)
-}
-
-func (l *List[V]) OnKey(msg tea.KeyPressMsg) tea.Cmd {
-	key := msg.String()
-	if l.Typed {
-		switch key {
-		case "enter":
-			l.Typed = false
-			l.Input.Blur()
-			return nil
-		case "up", "down":
-			l.Grid.Key(key)
-			return nil
-		}
-		return l.Input.Update(msg)
-	}
-	switch key {
-	case "/":
-		if l.Typed = !l.Bare; l.Typed {
-			l.Input.Focus()
-		}
-	case "enter":
-		l.InDetail = true
-	case "tab", "shift+tab":
-		l.InDetail = !l.InDetail
-	case "pgdown", "ctrl+d":
-		if l.InDetail {
-			l.Scroll += max(l.Height/2, 1)
-			return nil
-		}
-		l.Grid.Key(key)
-	case "pgup", "ctrl+u":
-		if l.InDetail {
-			l.Scroll = max(l.Scroll-l.Height/2, 0)
-			return nil
-		}
-		l.Grid.Key(key)
-	default:
-		l.Grid.Key(key)
-	}
-	return nil
-}
-
-// SortBy sorts by a column that is drawn.
-func (l *List[V]) SortBy(name string) {
-	for i, c := range l.Cols {
-		if c.Name == name {
-			l.By, l.Turned = i, false
-		}
-	}
-	l.Refresh()
-}
-
-// Sorting are the actions that every list has.
-func (l *List[V]) Sorting() []action.Action {
-	step := func(by int) func() tea.Cmd {
-		return func() tea.Cmd {
-			at := l.By
-			if name := l.SortedBy(); at < 0 {
-				for i, c := range l.Cols {
-					if c.Name == name {
-						at = i
-					}
-				}
-			}
-			l.By, l.Turned = (at+by+len(l.Cols))%len(l.Cols), false
-			l.Refresh()
-			return nil
-		}
-	}
-	orders := strings.Join(l.Table.Orders, ", ")
-	return []action.Action{
-		{ID: l.Screen + ".order", Title: "sort: " + orders, Keys: []string{"o"}, Run: func() tea.Cmd {
-			if l.By >= 0 {
-				l.By = -1
-			} else {
-				l.order = (l.order + 1) % max(len(l.Table.Orders), 1)
-			}
-			l.Turned = false
-			l.Refresh()
-			return nil
-		}},
-		{ID: l.Screen + ".sort_left", Title: "sort by the column to the left", Keys: []string{"<"}, Run: step(-1)},
-		{ID: l.Screen + ".sort_right", Title: "sort by the column to the right", Keys: []string{">"}, Run: step(1)},
-		{ID: l.Screen + ".sort_turn", Title: "sort the other way round", Keys: []string{"O"}, Run: func() tea.Cmd {
-			l.Turned = !l.Turned
-			l.Refresh()
-			return nil
-		}},
-	}
-}
-
-// Chosen says why nothing can be done with what is chosen, "" if it can.
-func (l *List[V]) Chosen() string {
-	if l.Selected() == nil {
-		return "no " + l.Table.Thing + " is chosen"
-	}
-	return ""
-}
-
-// Change says why what is chosen cannot be changed, "" if it can.
-func (l *List[V]) Change() string {
-	if why := l.Env.ReadOnly(); why != "" {
-		return why
-	}
-	return l.Chosen()
 }

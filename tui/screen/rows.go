@@ -40,7 +40,7 @@ func (r *Rows[V]) Esc() tea.Cmd {
 
 func (r *Rows[V]) Update(msg tea.Msg) tea.Cmd {
 	if key, ok := msg.(tea.KeyPressMsg); ok && !r.Typed {
-		if act := action.Find(append(r.Does, r.Sorting()...), key.String()); act != nil {
+		if act := action.Find(append(r.Does, r.ListActions()...), key.String()); act != nil {
 			if r.note = act.Why(); r.note != "" {
 				return nil
 			}

@@ -55,6 +55,16 @@ type Asker interface {
 	Ask() tea.Cmd
 }
 
+// Pointed is a screen or a dialog with spots that a pointer can press.
+type Pointed interface {
+	// Press is told which spot was pressed. It reports whether enter is to follow: what
+	// was chosen is pressed once more, or a button.
+	Press(widget.Spot) (enter bool)
+	// Wheel is told over which spot and column of cells the wheel went so many notches,
+	// down if they are more than 0.
+	Wheel(over widget.Spot, x, notches int)
+}
+
 // Env is what every screen works with.
 type Env struct {
 	Theme  *theme.Theme
@@ -67,6 +77,9 @@ type Env struct {
 	Write bool
 	// Chosen is the theme that the user chose, which may be theme.Auto.
 	Chosen theme.Name
+	// Mouse is whether the pointer is listened to; the terminal then selects text only
+	// while shift is held.
+	Mouse bool
 	// LogFile is where the log of this interface is, "" if it has none.
 	LogFile string
 }
@@ -125,6 +138,14 @@ func Run[In, Out any](longest time.Duration, e *Env, op control.Op[In, Out], in 
 	return out, err
 }
 
+// Each makes what runs an operation for one of several things.
+func Each[V, In, Out any](e *Env, op control.Op[In, Out], in func(*V) In) func(*V) error {
+	return func(v *V) error {
+		_, err := Run(Patience, e, op, in(v))
+		return err
+	}
+}
+
 // Open asks the app to put a dialog on top.
 type Open struct{ Dialog Dialog }
 
@@ -137,6 +158,14 @@ type Reply struct{ Take func() tea.Cmd }
 
 // Goto asks the app for another screen, with a filter for its list.
 type Goto struct{ Screen, Filter string }
+
+// Is is the term of a filter for what a column has as its whole value.
+func Is(column, value string) string {
+	if strings.Contains(value, " ") {
+		value = `"` + value + `"`
+	}
+	return column + ":=" + value
+}
 
 // Say asks the app to show a word at the bottom for a moment.
 type Say struct {
@@ -168,6 +197,15 @@ func Explain(err error) string {
 		return e.Message
 	}
 	return e.Message + " — " + e.Hint
+}
+
+// Unread says why there are no rows before the lists have been read: what cannot be read
+// is not empty.
+func Unread(s *live.Snapshot) []string {
+	if s.Lost != nil {
+		return []string{"This cannot be shown: " + Explain(s.Lost), "It is tried again."}
+	}
+	return []string{"loading…"}
 }
 
 // Dialog is something on top of a screen that wants an answer first.

@@ -19,6 +19,15 @@ type Spend struct {
 	asked time.Time
 	days  control.Usage
 	ready bool
+	fault string // why the answer is not there
+	// Cursor points at a day of the month.
+	Cursor part.Cursor
+}
+
+// Month is what the days of the month under way have cost; false while it is not known.
+func (s *Spend) Month() (part.Month, bool) {
+	m, ok := part.MonthOf(&s.days, s.Env.Clock())
+	return m, ok && s.ready
 }
 
 func (s *Spend) Ask(screen string, q control.UsageQuery) tea.Cmd {
@@ -27,7 +36,7 @@ func (s *Spend) Ask(screen string, q control.UsageQuery) tea.Cmd {
 		return nil
 	}
 	s.ready = s.ready && q == s.query
-	s.query, s.asked = q, now
+	s.query, s.asked, s.fault = q, now, ""
 	s.seq++
 	return Call(s.Env, screen, "spend", s.seq, control.UsageShow, q)
 }
@@ -36,6 +45,7 @@ func (s *Spend) Answer(a Answer) tea.Cmd {
 	switch {
 	case a.Seq != s.seq:
 	case a.Err != nil:
+		s.fault = Explain(a.Err)
 		return Fail(a.Err)
 	default:
 		s.days, s.ready = a.Value.(control.Usage), true
@@ -46,13 +56,20 @@ func (s *Spend) Answer(a Answer) tea.Cmd {
 // Lines draw the spend of each day of the month under way, as a chart where there is
 // room.
 func (s *Spend) Lines(t *theme.Theme, width, room int, limits []control.LimitState, refused *control.RefusedNow) []string {
-	m, ok := part.MonthOf(&s.days, s.Env.Clock())
-	if !s.ready || !ok {
+	m, ok := s.Month()
+	if !ok && s.fault != "" {
+		return append([]string{part.Heading(t, "Spend per day", "", width)}, widget.Wrap(t.Glyphs.Wrong+" "+widget.Safe(s.fault), width)...)
+	}
+	if !ok {
 		return []string{part.Heading(t, "Spend per day", "", width), t.Paint(theme.Muted, "loading"+t.Glyphs.Ellipsis)}
 	}
 	budget, usedUp := part.BudgetOf(limits), refused != nil && refused.Limit != ""
-	head := part.Heading(t, "Spend per day, "+m.Name(), "today "+widget.Money(m.Days[len(m.Days)-1])+"   so far "+widget.Money(m.Total), width)
 	columns := m.Columns(budget, usedUp)
+	note := "today " + widget.Money(m.Days[len(m.Days)-1]) + "   so far " + widget.Money(m.Total)
+	if s.Cursor.Show(&columns); s.Cursor.On {
+		note = t.Glyphs.Up + " " + m.Said(s.Cursor.At)
+	}
+	head := part.Heading(t, "Spend per day, "+m.Name(), note, width)
 	if room < widget.MinColumns+3 {
 		return []string{head, widget.Spark(t, columns.Values, min(width, len(columns.Values)), theme.Accent)}
 	}

@@ -194,7 +194,7 @@ func (s *Screen) about(x *setting, inner, rows int) screen.Detail {
 		lines = append(lines, part.Heading(t, "This engine", "", inner))
 		lines = append(lines, part.Facts(t, facts, inner)...)
 		for _, w := range st.Warnings {
-			for _, l := range widget.Wrap(t.Glyphs.Alert+" "+widget.Safe(w), inner) {
+			for _, l := range widget.Wrap(t.Glyphs.Alert+" "+widget.Safe(w.Sentence), inner) {
 				lines = append(lines, t.Paint(theme.Warn, l))
 			}
 		}

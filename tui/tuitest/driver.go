@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -121,6 +122,40 @@ func (d *Driver) Type(text string) *Driver {
 	}
 	d.check()
 	return d
+}
+
+// Click presses the pointer on a text that is seen.
+func (d *Driver) Click(text string) *Driver {
+	d.T.Helper()
+	x, y := d.find(text)
+	return d.Send(tea.MouseClickMsg{X: x, Y: y, Button: tea.MouseLeft})
+}
+
+// Wheel turns the wheel over a text that is seen, down if the notches are more than 0.
+func (d *Driver) Wheel(text string, notches int) *Driver {
+	d.T.Helper()
+	x, y := d.find(text)
+	button := tea.MouseWheelDown
+	if notches < 0 {
+		button, notches = tea.MouseWheelUp, -notches
+	}
+	for range notches {
+		d.Send(tea.MouseWheelMsg{X: x, Y: y, Button: button})
+	}
+	return d
+}
+
+// find is where a text is seen, the lowest of them.
+func (d *Driver) find(text string) (x, y int) {
+	d.T.Helper()
+	lines := d.Lines()
+	for y := range slices.Backward(lines) {
+		if before, _, ok := strings.Cut(lines[y], text); ok {
+			return widget.Width(before), y
+		}
+	}
+	d.T.Fatalf("there is no %q on the screen:\n%s", text, d.Screen())
+	return 0, 0
 }
 
 // Paste pastes a text as a terminal does.

@@ -2,6 +2,7 @@ package tuitest
 
 import (
 	"context"
+	"io"
 	"iter"
 	"math"
 	"sync"
@@ -80,6 +81,11 @@ func (w *World) Call(ctx context.Context, op string, in, out any) error {
 		status.PID = 4711 // the same in every run
 	}
 	return err
+}
+
+// Stream implements control.Caller.
+func (w *World) Stream(ctx context.Context, op string, in any, to io.Writer) error {
+	return w.Elsewhere.Stream(ctx, op, in, to)
 }
 
 // Events implements control.Caller.

@@ -38,6 +38,15 @@ func (b Block) Lines() []string { return b.lines }
 // String joins the lines.
 func (b Block) String() string { return strings.Join(b.lines, "\n") }
 
+// Unmarked is the block without its spots.
+func (b Block) Unmarked() Block {
+	out := Block{lines: make([]string, len(b.lines)), width: b.width}
+	for i, l := range b.lines {
+		out.lines[i], _ = Spots(l)
+	}
+	return out
+}
+
 // Beside puts blocks next to each other. All get the height of the tallest.
 func Beside(blocks ...Block) Block {
 	height, width := 0, 0

@@ -9,6 +9,7 @@ type Field struct {
 	Name  string // of the input it fills
 	Label string
 	Help  string // beneath it while it is focused
+	More  string // and after that, a key that helps with it
 	// Choices makes it a choice of a few; Value is then one of them.
 	Choices []string
 	Secret  bool // shown as dots until revealed
@@ -136,6 +137,25 @@ func (x *Field) check() bool {
 	return x.problem == ""
 }
 
+// Press goes to the field or the button that was pressed, and takes the choice. It
+// reports whether enter is to follow.
+func (f *Form) Press(s Spot) (enter bool) {
+	switch {
+	case s.What == FieldSpot && s.N < len(f.Fields):
+		f.leave()
+		f.focus(s.N)
+	case s.What == ChoiceSpot && s.Of < len(f.Fields) && s.N < len(f.Fields[s.Of].Choices):
+		f.leave()
+		f.focus(s.Of)
+		f.Fields[s.Of].choice = s.N
+	case s.What == ButtonSpot && s.N < len(f.Buttons):
+		f.leave()
+		f.focus(len(f.Fields) + s.N)
+		return true
+	}
+	return false
+}
+
 // Valid checks all fields and goes to the first that is wrong.
 func (f *Form) Valid() bool {
 	first := -1
@@ -194,23 +214,45 @@ func (f *Form) Update(msg tea.Msg) (chosen int, cmd tea.Cmd) {
 		return -1, nil
 	}
 	if x := f.Fields[f.at]; len(x.Choices) > 0 {
-		switch key.String() {
-		case "left", "h":
-			x.choice = (x.choice + len(x.Choices) - 1) % len(x.Choices)
-		case "right", "l", "space":
-			x.choice = (x.choice + 1) % len(x.Choices)
-		}
+		x.choose(key.String())
 		return -1, nil
 	}
 	return -1, f.pass(msg)
+}
+
+// choose takes the choice before or after.
+func (x *Field) choose(key string) {
+	n := len(x.Choices)
+	switch {
+	case n == 0:
+	case key == "left", key == "h":
+		x.choice = (x.choice + n - 1) % n
+	case key == "right", key == "l", key == "space":
+		x.choice = (x.choice + 1) % n
+	}
+}
+
+// Focused is the field that has the focus, nil if a button has it.
+func (f *Form) Focused() *Field {
+	if f.at < len(f.Fields) {
+		return f.Fields[f.at]
+	}
+	return nil
+}
+
+// Put puts a text into the field, as if it had been typed.
+func (x *Field) Put(text string) {
+	x.input.SetValue(text)
+	x.check()
 }
 
 // pass hands a message to the focused text field.
 func (f *Form) pass(msg tea.Msg) (cmd tea.Cmd) {
 	if f.Typing() {
 		x := f.Fields[f.at]
+		before := x.Value()
 		cmd = x.input.Update(msg)
-		if x.problem != "" && x.touched {
+		if x.problem != "" && x.touched && x.Value() != before { // what comes by itself leaves it
 			x.check()
 		}
 	}

@@ -15,7 +15,9 @@ func (f *Form) Draw(t *theme.Theme, width, height int) Block {
 	starts := make([]int, len(f.Fields)+1)
 	for i, x := range f.Fields {
 		starts[i] = len(lines)
-		lines = append(lines, x.lines(t, labels, width, i == f.at)...)
+		for _, l := range x.lines(t, i, labels, width, i == f.at) {
+			lines = append(lines, Mark(Spot{FieldSpot, 0, i}, Pad(l, width)))
+		}
 	}
 	starts[len(f.Fields)] = len(lines)
 	rows := max(height-2, 1) // a blank line and the buttons
@@ -41,18 +43,18 @@ func (f *Form) labels(width int) int {
 func (f *Form) Height(t *theme.Theme, width int) int {
 	n := 2
 	for i, x := range f.Fields {
-		n += len(x.lines(t, f.labels(width), width, i == f.at))
+		n += len(x.lines(t, i, f.labels(width), width, i == f.at))
 	}
 	return n
 }
 
-func (x *Field) lines(t *theme.Theme, labels, width int, on bool) []string {
+func (x *Field) lines(t *theme.Theme, at, labels, width int, on bool) []string {
 	label := t.Paint(theme.Muted, Pad(x.Label, labels))
 	if on {
 		label = t.Strong(theme.Accent, Pad(x.Label, labels))
 	}
 	room := max(width-labels, 8)
-	out := []string{label + x.draw(t, room, on)}
+	out := []string{label + x.draw(t, at, room, on)}
 	note := func(r theme.Role, s string) {
 		for _, l := range Wrap(s, room) {
 			out = append(out, spaces(labels)+t.Paint(r, l))
@@ -64,10 +66,13 @@ func (x *Field) lines(t *theme.Theme, labels, width int, on bool) []string {
 	case on && x.Help != "":
 		note(theme.Faint, x.Help)
 	}
+	if on && x.More != "" {
+		note(theme.Info, x.More)
+	}
 	return out
 }
 
-func (x *Field) draw(t *theme.Theme, room int, on bool) string {
+func (x *Field) draw(t *theme.Theme, at, room int, on bool) string {
 	if len(x.Choices) > 0 {
 		var out []string
 		for i, c := range x.Choices {
@@ -76,11 +81,11 @@ func (x *Field) draw(t *theme.Theme, room int, on bool) string {
 				mark, role = t.Glyphs.Chosen, theme.Text
 			}
 			s := mark + " " + Safe(c)
+			text := t.Paint(role, s)
 			if on && i == x.choice {
-				out = append(out, t.FieldOn.Render(s))
-			} else {
-				out = append(out, t.Paint(role, s))
+				text = t.FieldOn.Render(s)
 			}
+			out = append(out, Mark(Spot{ChoiceSpot, at, i}, text))
 		}
 		if all := strings.Join(out, "  "); Width(all) <= room {
 			return all
@@ -116,7 +121,7 @@ func (f *Form) buttons(t *theme.Theme) string {
 		} else if on {
 			style = t.ButtonOn
 		}
-		out = append(out, style.Render(" "+b+" "))
+		out = append(out, Mark(Spot{ButtonSpot, 0, i}, style.Render(" "+b+" ")))
 	}
 	return strings.Join(out, "  ")
 }

@@ -42,7 +42,7 @@ func TestNumbers(t *testing.T) {
 		{Amount(tally.Cost, 50e9), "$50.00"}, {Amount(tally.Requests, 18_204), "18.2k"},
 		{Latency(0), "–"}, {Latency(1500 * time.Microsecond), "1.5 ms"}, {Latency(402 * time.Millisecond), "402 ms"}, {Latency(1900 * time.Millisecond), "1.9 s"},
 		{Latency(9_980 * time.Millisecond), "10 s"}, {Latency(999_700 * time.Microsecond), "1.0 s"}, {Latency(75 * time.Second), "75 s"}, {Latency(9_990 * time.Microsecond), "10 ms"},
-		{Ago(time.Time{}, now), "never"}, {Ago(now.Add(time.Second), now), "0s"}, {Ago(now.Add(-59*time.Second), now), "59s"}, {Ago(now.Add(-47*time.Hour), now), "47h"},
+		{Ago(time.Time{}, now), "never"}, {Ago(now.Add(time.Second), now), "<10s"}, {Ago(now.Add(-59*time.Second), now), "50s"}, {Ago(now.Add(-47*time.Hour), now), "47h"},
 		{Ago(now.AddDate(0, 0, -41), now), "41d"},
 		{Until(now, now), "now"}, {Until(now.Add(90*time.Second), now), "1 min"}, {Until(now.Add(time.Hour), now), "1 h"}, {Until(now.Add(time.Second), now), "1 s"},
 		{Until(now.AddDate(0, 0, 12), now), "12 days"}, {Until(now.Add(47*time.Hour), now), "47 h"},

@@ -32,11 +32,15 @@ type Row struct {
 type Table struct {
 	Columns []Column
 	Focused bool
+	// Number tells it from other tables that are seen with it, for the pointer.
+	Number int
 	// Empty is what is said in place of rows.
 	Empty []string
 	// Cells makes the cells of a row that has none when it is drawn: for long
 	// lists that change twice a second, of which a screenful is seen.
 	Cells func(i int) []string
+	// Marked reports whether a row is marked; nil: none is.
+	Marked func(i int) bool
 
 	rows     []Row
 	selected int
@@ -117,6 +121,26 @@ func (t *Table) Key(key string) bool {
 	return true
 }
 
+// Press selects the row that was pressed. It reports whether it was chosen already.
+func (t *Table) Press(s Spot) (again bool) {
+	if s.What != RowSpot || s.Of != t.Number || s.N < 0 || s.N >= len(t.rows) {
+		return false
+	}
+	again = s.N == t.selected
+	t.selected, t.awaited = s.N, ""
+	return again
+}
+
+// notch is how many rows a notch of the wheel goes.
+const notch = 3
+
+// Wheel moves the selection by notches, down if they are more than 0.
+func (t *Table) Wheel(notches int) {
+	if len(t.rows) > 0 {
+		t.selected, t.awaited = max(min(t.selected+notch*notches, len(t.rows)-1), 0), ""
+	}
+}
+
 // layout chooses the columns that fit and their widths.
 func (t *Table) layout(width int) (shown, widths []int) {
 	dropped := map[int]bool{}
@@ -185,9 +209,10 @@ func (t *Table) Draw(th *theme.Theme, width, height int) Block {
 		if i > 0 {
 			head.WriteByte(' ')
 		}
-		head.WriteString(align(t.Columns[c].Title, widths[i], t.Columns[c].Right))
+		title := align(t.Columns[c].Title, widths[i], t.Columns[c].Right)
+		head.WriteString(Mark(Spot{HeadSpot, t.Number, c}, th.Paint(theme.Muted, title)))
 	}
-	lines = append(lines, "  "+th.Paint(theme.Muted, head.String()))
+	lines = append(lines, "  "+head.String())
 	if len(t.rows) == 0 {
 		for _, e := range t.Empty {
 			for _, l := range Wrap(e, width-2) {
@@ -201,7 +226,7 @@ func (t *Table) Draw(th *theme.Theme, width, height int) Block {
 	t.top = max(t.top, t.selected-t.page+1)
 	t.top = max(min(t.top, len(t.rows)-t.page), 0)
 	for i := t.top; i < len(t.rows) && len(lines) < height; i++ {
-		lines = append(lines, t.line(th, i, shown, widths, width))
+		lines = append(lines, Mark(Spot{RowSpot, t.Number, i}, Pad(t.line(th, i, shown, widths, width), width)))
 	}
 	return NewBlock(width, height, lines...)
 }
@@ -222,10 +247,14 @@ func (t *Table) line(th *theme.Theme, i int, shown, widths []int, width int) str
 		}
 		out.WriteString(align(cell, widths[n], t.Columns[c].Right))
 	}
-	if i != t.selected {
-		return "  " + out.String()
+	mark := " "
+	if t.Marked != nil && t.Marked(i) {
+		mark = th.Paint(theme.Accent, th.Glyphs.Good)
 	}
-	pointer := th.Glyphs.Pointer + " "
+	if i != t.selected {
+		return " " + mark + out.String()
+	}
+	pointer := th.Glyphs.Pointer + Strip(mark)
 	if !t.Focused {
 		return th.Paint(theme.Muted, pointer) + out.String()
 	}

@@ -124,15 +124,15 @@ func Width(s string) int {
 	return cells
 }
 
-// styleAt is how long the style is that a text begins with, 0 if it begins with
-// something else.
+// styleAt is how long the style or the mark of a spot is that a text begins with, 0 if it
+// begins with something else.
 func styleAt(s string) int {
 	if !strings.HasPrefix(s, "\x1b[") {
 		return 0
 	}
 	for i := 2; i < len(s); i++ {
 		switch c := s[i]; {
-		case c == 'm':
+		case c == 'm', c == 'z':
 			return i + 1
 		case c != ';' && (c < '0' || c > '9'):
 			return 0

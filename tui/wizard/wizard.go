@@ -124,6 +124,23 @@ func (w *Wizard) Title() string {
 func (w *Wizard) Covers()      {}
 func (w *Wizard) Typing() bool { return w.form != nil && w.form.Typing() }
 
+// Press implements screen.Pointed, as does Wheel.
+func (w *Wizard) Press(s widget.Spot) bool {
+	switch {
+	case w.doing != "":
+		return false
+	case w.list != nil:
+		return w.list.Press(s)
+	}
+	return w.form != nil && w.form.Press(s)
+}
+
+func (w *Wizard) Wheel(_ widget.Spot, _, notches int) {
+	if w.list != nil {
+		w.list.Wheel(notches)
+	}
+}
+
 // Esc goes a step back; at the first one it leaves the wizard.
 func (w *Wizard) Esc() tea.Cmd {
 	switch {

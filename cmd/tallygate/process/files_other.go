@@ -4,3 +4,6 @@ package process
 
 // files tells that nothing limits the files that the process has open.
 func files() (limit, open int) { return 0, 0 }
+
+// hasModes is whether a file's mode says who may read it.
+const hasModes = false

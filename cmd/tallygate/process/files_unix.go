@@ -23,3 +23,6 @@ func files() (limit, open int) {
 	names, _ := dir.Readdirnames(-1) // what could be read was there
 	return int(l.Cur), max(len(names)-1, 0)
 }
+
+// hasModes is whether a file's mode says who may read it.
+const hasModes = true

@@ -38,10 +38,20 @@ func DefaultFolder(env func(string) (string, bool)) (string, error) {
 	return "", tally.Errorf(tally.Invalid, "there is no home folder to keep data in").WithHint("name a folder with --data or TALLYGATE_DATA")
 }
 
-// HasStore reports whether a data folder was used before.
-func HasStore(dir string) bool {
+// HasStore reports whether a data folder was used before. Whether there is anything in a
+// folder that one may not look into is not known, and an error.
+func HasStore(dir string) (bool, error) {
 	_, err := os.Stat(filepath.Join(dir, StoreFolder))
-	return err == nil
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	}
+	if theirs := checkFolder(dir, false); theirs != nil { // says whose it is
+		return false, theirs
+	}
+	return false, folderError(dir, err)
 }
 
 // Prepare makes the data folder, or makes sure that an existing one is ours
@@ -62,15 +72,6 @@ func Prepare(dir string) error {
 		return tally.Errorf(tally.Invalid, "%s holds other files and no data of tallygate", dir).WithHint("name a folder of its own with --data; it will be made")
 	}
 	return checkFolder(dir, len(entries) == 0)
-}
-
-// OpenLog opens the log of a folder whose process has no other place for one.
-func OpenLog(dir string) (*os.File, error) {
-	log, err := os.OpenFile(filepath.Join(dir, LogFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, folderError(dir, err)
-	}
-	return log, nil
 }
 
 func folderError(dir string, err error) error {

@@ -3,8 +3,8 @@
 package process
 
 import (
+	"context"
 	"errors"
-	"net"
 	"os"
 
 	"tallygate/engine/tally"
@@ -13,12 +13,18 @@ import (
 // CannotHandOver says why serving cannot go on in another process.
 const CannotHandOver = "On this system a listening socket cannot be handed to another process. To serve without a window, stop, and run: tallygate serve"
 
-var errNoHandover error = tally.Errorf(tally.Unavailable, "a listening socket cannot be handed over on this system").WithHint("run tallygate serve")
+var errNoHandover error = tally.Errorf(tally.Unavailable, "a listening socket cannot be handed over on this system").WithHint("stop it, and run tallygate serve")
 
-// Inherited is the socket that a parent has handed over.
-func Inherited(int) (net.Listener, error) { return nil, errNoHandover }
+// UpgradeSignal is not there.
+var UpgradeSignal os.Signal
 
 // HandOver ends the process.
 func (p *Process) HandOver(*os.File, ...string) (int, error) {
 	return 0, errors.Join(errNoHandover, p.Close())
 }
+
+// Successor says that there can be none.
+func (*Process) Successor(context.Context) (string, error) { return "", errNoHandover }
+
+// Replace ends the process.
+func (p *Process) Replace() error { return errors.Join(errNoHandover, p.Close()) }

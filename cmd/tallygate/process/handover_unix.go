@@ -4,76 +4,89 @@ package process
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"tallygate/engine/tally"
+	"tallygate/storage/badgerdb"
 )
 
 // CannotHandOver says why serving cannot go on in another process, "" if it can.
 const CannotHandOver = ""
 
-// inheritedAt is where a child finds what it inherits: after the three standard
-// files.
-const inheritedAt = 3
-
 // comingUp is how long a process in the background may take to open a store.
 const comingUp = 60 * time.Second
 
-// keepSocket returns the listening socket itself, which stays open when the
-// listener is closed. Connections that nobody accepts wait in its backlog.
-func keepSocket(ln net.Listener) (*os.File, error) {
-	tcp, ok := ln.(*net.TCPListener)
-	if !ok {
-		return nil, tally.Errorf(tally.Internal, "a listener on %s cannot be handed over", ln.Addr().Network())
-	}
-	return tcp.File()
-}
+// program is where this program was started from. A new one may lie there by the time that
+// it is started again, and what the system then says of the running one is that it is gone.
+var program, programErr = os.Executable()
 
-// Inherited is the socket that a parent has handed over.
-func Inherited(fd int) (net.Listener, error) {
-	file := os.NewFile(uintptr(fd), "listener")
-	defer file.Close()
-	ln, err := net.FileListener(file)
-	if err != nil {
-		return nil, tally.Errorf(tally.Invalid, "file %d is no listening socket: %w", fd, err).WithHint("--inherit is for tallygate itself; use --listen")
+// keep returns the listening sockets themselves, which stay open when the listeners are
+// closed. Connections that nobody accepts wait in their backlogs.
+func (s Sockets) keep() (what []string, files []*os.File, err error) {
+	for name, ln := range s {
+		socket, ok := ln.(interface{ File() (*os.File, error) })
+		if !ok {
+			return nil, nil, tally.Errorf(tally.Internal, "a listener on %s cannot be handed over", ln.Addr().Network())
+		}
+		if own, is := ln.(*net.UnixListener); is {
+			own.SetUnlinkOnClose(false)
+		}
+		file, err := socket.File()
+		if err != nil {
+			return nil, nil, tally.Errorf(tally.Internal, "hand over the listener on %s: %w", ln.Addr(), err)
+		}
+		what, files = append(what, name), append(files, file)
 	}
-	return ln, nil
+	return what, files, nil
 }
 
 // HandOver ends the process and starts one that goes on: `tallygate serve` with args,
 // whose output goes to a file. It returns its number once it serves. The listening
-// socket stays open in between, so that new connections wait instead of failing.
+// sockets stay open in between, so that new connections wait instead of failing.
 func (p *Process) HandOver(output *os.File, args ...string) (pid int, err error) {
-	socket, err := keepSocket(p.public)
+	what, files, err := p.sockets.keep()
 	if err != nil {
 		return 0, errors.Join(err, p.Close())
 	}
-	defer socket.Close()
+	defer func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}()
 	p.retire()
 	if err := p.Close(); err != nil {
 		return 0, err
 	}
-	if pid, err = p.succeed(socket, output, args); err != nil {
+	if pid, err = p.succeed(what, files, output, args); err != nil {
 		return 0, tally.Errorf(tally.CodeOf(err), "nothing serves any more: %w", err).WithHint("the log is %s; start again with: tallygate serve", output.Name())
 	}
 	return pid, nil
 }
 
-// succeed starts a process that serves the folder over a socket, and returns once it
+// succeed starts a process that serves the folder over the sockets, and returns once it
 // does.
-func (p *Process) succeed(socket, output *os.File, args []string) (pid int, err error) {
-	self, err := os.Executable()
-	if err != nil {
-		return 0, err
+func (p *Process) succeed(what []string, files []*os.File, output *os.File, args []string) (pid int, err error) {
+	if programErr != nil {
+		return 0, programErr
 	}
-	child := exec.Command(self, append([]string{"serve", "--data", p.Dir, "--inherit", strconv.Itoa(inheritedAt)}, args...)...)
-	child.ExtraFiles = []*os.File{socket}
+	inherit := make([]string, len(what))
+	for i, name := range what {
+		inherit[i] = fmt.Sprintf("%s=%d", name, firstFile+i)
+	}
+	child := exec.Command(program, append([]string{"serve", "--data", p.Dir, "--inherit", strings.Join(inherit, ",")}, args...)...)
+	child.ExtraFiles = files
 	child.Stdout, child.Stderr = output, output
 	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // it outlives the terminal
 	if err := child.Start(); err != nil {
@@ -92,4 +105,75 @@ func (p *Process) succeed(socket, output *os.File, args []string) (pid int, err 
 		}
 	}
 	return 0, tally.Errorf(tally.Unavailable, "the process %d in the background does not answer", child.Process.Pid)
+}
+
+// upgradePatience is how long a new program may take to say what it is.
+const upgradePatience = 10 * time.Second
+
+// UpgradeSignal asks a process that serves to become the program that lies in its place.
+var UpgradeSignal os.Signal = syscall.SIGUSR2
+
+// Successor asks the program that lies where this one was started from which version it
+// is, and whether it can go on with the store.
+func (p *Process) Successor(ctx context.Context) (version string, err error) {
+	if programErr != nil {
+		return "", programErr
+	}
+	ctx, cancel := context.WithTimeout(ctx, upgradePatience)
+	defer cancel()
+	said, err := exec.CommandContext(ctx, program, "version", "--json").Output()
+	var is struct {
+		Version string `json:"version"`
+		Schema  int    `json:"schema"`
+	}
+	if err == nil {
+		err = json.Unmarshal(said, &is)
+	}
+	if err != nil {
+		return "", tally.Errorf(tally.Invalid, "%s does not run: %w", program, err).WithHint("put a whole program there; this one goes on serving meanwhile")
+	}
+	if is.Schema < badgerdb.Schema {
+		return "", tally.Errorf(tally.Conflict, "%s is tallygate %s, which reads stores up to schema %d; this store has schema %d",
+			program, is.Version, is.Schema, badgerdb.Schema).WithHint("take version %s or a later one; this one goes on serving meanwhile", p.Version)
+	}
+	return is.Version, nil
+}
+
+// Replace ends the process's work and starts the program again in its place, with the
+// arguments that this one had: the process keeps its number, so that a service manager
+// goes on watching it, and its listening sockets, so that new connections wait instead of
+// failing. It returns only if that has failed; then nothing serves any more.
+func (p *Process) Replace() error {
+	what, files, err := p.sockets.keep()
+	if err != nil {
+		return errors.Join(err, p.Close())
+	}
+	p.retire()
+	if err := p.Close(); err != nil {
+		return err
+	}
+	inherit := make([]string, len(what))
+	for i, name := range what {
+		fd, err := unix.FcntlInt(files[i].Fd(), unix.F_DUPFD, firstFile) // one that outlives the program
+		if err != nil {
+			return tally.Errorf(tally.Internal, "hand over a listener: %w", err)
+		}
+		inherit[i] = name + "=" + strconv.Itoa(fd)
+	}
+	args := slices.Clone(os.Args)
+	for i := 1; i < len(args); i++ {
+		if args[i] == "--inherit" && i+1 < len(args) {
+			args = slices.Delete(args, i, i+2)
+			break
+		}
+	}
+	args = append(args, "--inherit", strings.Join(inherit, ","))
+	err = syscall.Exec(program, args, withoutSockets(os.Environ()))
+	return tally.Errorf(tally.Internal, "start %s: %w", program, err).WithHint("nothing serves any more; start again with: tallygate serve")
+}
+
+// withoutSockets is an environment without what a service manager has said of its sockets,
+// which are inherited by name from here on.
+func withoutSockets(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(v string) bool { return strings.HasPrefix(v, "LISTEN_") })
 }

@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"io"
 	"iter"
 
 	"tallygate/engine/control"
@@ -40,6 +41,14 @@ func (l *Late) Call(ctx context.Context, op string, in, out any) error {
 		return err
 	}
 	return l.caller.Call(ctx, op, in, out)
+}
+
+// Stream implements control.Caller.
+func (l *Late) Stream(ctx context.Context, op string, in any, w io.Writer) error {
+	if err := l.wait(ctx); err != nil {
+		return err
+	}
+	return l.caller.Stream(ctx, op, in, w)
 }
 
 // Events implements control.Caller.

@@ -4,18 +4,37 @@ import (
 	"errors"
 	"io/fs"
 	"net"
+	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
+	"time"
 
 	"tallygate/engine/tally"
 )
 
-// SplitAddress reads an address to listen on.
-func SplitAddress(address string) (host string, port uint16, err error) {
+// onUnix begins the address of a Unix socket, whose path follows.
+const onUnix = "unix:"
+
+// CheckAddress refuses what is no address to listen on.
+func CheckAddress(address string) error {
+	if path, is := strings.CutPrefix(address, onUnix); is {
+		if path == "" {
+			return tally.Errorf(tally.Invalid, "%q names no socket", address).WithHint("like unix:/run/tallygate/http.sock")
+		}
+		return nil
+	}
+	_, _, err := splitAddress(address)
+	return err
+}
+
+// splitAddress reads an address to listen on.
+func splitAddress(address string) (host string, port uint16, err error) {
 	host, text, err := net.SplitHostPort(address)
 	if err != nil {
-		return "", 0, tally.Errorf(tally.Invalid, "%q is not an address to listen on", address).WithHint("like 127.0.0.1:4283, or :4283 for all networks")
+		return "", 0, tally.Errorf(tally.Invalid, "%q is not an address to listen on", address).
+			WithHint("like 127.0.0.1:4283, :4283 for all networks, or unix:/run/tallygate/http.sock")
 	}
 	n, err := strconv.ParseUint(text, 10, 16)
 	if err != nil {
@@ -24,16 +43,43 @@ func SplitAddress(address string) (host string, port uint16, err error) {
 	return host, uint16(n), nil
 }
 
-// Listen opens the public listener. A busy port is an error that says how to
+// Listen opens a listening socket. A busy port is an error that says how to
 // find out who has it.
 func Listen(address string) (net.Listener, error) {
-	host, port, err := SplitAddress(address)
+	if path, is := strings.CutPrefix(address, onUnix); is {
+		return listenUnix(path)
+	}
+	host, port, err := splitAddress(address)
 	if err != nil {
 		return nil, err
 	}
 	ln, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, listenError(address, host, port, err)
+	}
+	return ln, nil
+}
+
+// listenUnix opens a Unix socket that this user and its group may connect to. One that a
+// process has left, which nobody serves any more, is removed.
+func listenUnix(path string) (net.Listener, error) {
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSocket != 0 {
+		if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+			c.Close()
+			return nil, tally.Errorf(tally.InUse, "the socket %s is served by another program", path).WithHint("serve elsewhere: --listen unix:PATH")
+		}
+		os.Remove(path) // else listening says why not
+	}
+	ln, err := net.Listen("unix", path)
+	if err == nil {
+		err = os.Chmod(path, 0o660)
+	}
+	if err != nil {
+		var op *net.OpError
+		if errors.As(err, &op) {
+			err = op.Err
+		}
+		return nil, tally.Errorf(tally.Invalid, "listen on %s: %w", path, err).WithHint("its folder must be there, and be writable for this process; what is at the path is not replaced unless it is a socket")
 	}
 	return ln, nil
 }
@@ -74,12 +120,9 @@ func whoHas(port uint16) string {
 	return "ss -ltnp 'sport = :" + n + "'"
 }
 
-// BaseURL is the address that client apps on this machine use. A listener on
-// all networks is reached here by loopback.
-func BaseURL(addr net.Addr) string { return BaseURLOf(addr.String()) }
-
-// BaseURLOf is the base URL of an address to listen on; "" if that is none, or of any
-// free port.
+// BaseURLOf is the base URL that client apps on this machine use where we serve at an
+// address, "" if that is none, or of any free port. A listener on all networks is reached
+// here by loopback.
 func BaseURLOf(address string) string {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || port == "0" {
@@ -89,4 +132,25 @@ func BaseURLOf(address string) string {
 		host = "127.0.0.1"
 	}
 	return "http://" + net.JoinHostPort(host, port) + "/v1"
+}
+
+// baseURL is where client apps reach a listener: by the first domain that certificates are
+// for, if there are any. A Unix socket is named as such.
+func baseURL(ln net.Listener, t *TLS) string {
+	if ln.Addr().Network() == "unix" {
+		return onUnix + ln.Addr().String()
+	}
+	plain := BaseURLOf(ln.Addr().String())
+	if t == nil {
+		return plain
+	}
+	at := strings.TrimSuffix(strings.TrimPrefix(plain, "http://"), "/v1")
+	host, port, err := net.SplitHostPort(at)
+	if name := t.name(); err == nil && name != "" {
+		host = name
+	}
+	if port == "443" {
+		return "https://" + host + "/v1"
+	}
+	return "https://" + net.JoinHostPort(host, port) + "/v1"
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"strconv"
@@ -14,19 +15,22 @@ import (
 )
 
 const (
-	memoryRoom  = 40 << 20               // bytes
-	memoryEvery = 100 * time.Millisecond // thousands of connections may come in less than a second
+	memoryRoom = 40 << 20 // bytes
 	// seldom is how much the heap may grow between two collections, in percent of
 	// what is alive. That is little beside what requests leave behind, and the
 	// limit keeps it to memoryRoom.
 	seldom = 400
 )
 
-// limitMemory keeps the process from taking what there is not, and the desktop profile from taking much more memory than it
-// needs: the soft limit follows what is in use, with some room above it. A fixed
-// limit would either be generous, or make the collector run without pause
-// whenever a compaction needs more for some seconds. It returns when ctx ends.
-// An owner who sets GOMEMLIMIT, or GOGC in place of seldom, knows better.
+// limitMemory keeps the process from taking what there is not, and the desktop profile
+// from taking much more memory than it needs: the soft limit follows what is in use,
+// with some room above it. A fixed limit would either be generous, or make the
+// collector run without pause whenever a compaction needs more for some seconds. It
+// returns when ctx ends. An owner who sets GOMEMLIMIT, or GOGC in place of seldom,
+// knows better.
+//
+// The limit does nothing but begin collections, so it is set anew after each, and a
+// process without work is not woken for it.
 //
 // The limit covers stacks and the runtime's own tables as well as the heap.
 // They are counted as in use: thousands of connections have more of them than
@@ -45,9 +49,7 @@ func limitMemory(ctx context.Context, profile badgerdb.Profile) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(seldom)
 	}
-	tick := time.NewTicker(memoryEvery)
-	defer tick.Stop()
-	use := newUse()
+	use, after := newUse(), collections(ctx)
 	for last := int64(0); ; {
 		if now := use.bytes(); now > last || now < last-memoryRoom/8 {
 			debug.SetMemoryLimit(now + max(memoryRoom, now/2))
@@ -56,9 +58,28 @@ func limitMemory(ctx context.Context, profile badgerdb.Profile) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-after:
 		}
 	}
+}
+
+// collections tells after each collection that there was one, until ctx ends.
+func collections(ctx context.Context) <-chan struct{} {
+	type garbage struct{ _ *garbage } // a pointer has it not share its memory with others
+	told := make(chan struct{}, 1)
+	var again func(struct{})
+	again = func(struct{}) {
+		if ctx.Err() != nil {
+			return
+		}
+		select {
+		case told <- struct{}{}:
+		default:
+		}
+		runtime.AddCleanup(new(garbage), again, struct{}{})
+	}
+	again(struct{}{})
+	return told
 }
 
 const (

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"tallygate/assets"
 	"tallygate/engine"
@@ -30,6 +31,8 @@ type Options struct {
 	Durability badgerdb.Durability
 	Log        *slog.Logger
 	Version    string
+	Backups    engine.Backups
+	MayUpgrade bool // whoever runs it calls Replace when [Process.Upgrades] says so
 	Forget     bool // start although the key file is lost
 	Reads      bool // for a look at what is there: nothing is settled, pruned or otherwise changed
 }
@@ -47,12 +50,15 @@ type Process struct {
 	socket  string // where other processes reach it; "" if they cannot
 
 	// Of a process that serves; server is nil before Serve.
-	public  net.Listener
-	server  *http.Server
-	door    door
-	caller  *control.Client
-	broken  chan error // gets the error that ended the public plane
-	serving chan struct{}
+	sockets  Sockets
+	front    Front
+	patience atomic.Int64 // with requests under way, once it is to end, in nanoseconds
+	server   *http.Server
+	beside   []*http.Server // for other things than client apps
+	door     door
+	caller   *control.Client
+	broken   chan error // gets the error that ended the public plane
+	serving  chan struct{}
 }
 
 // Open opens the store and assembles the engine. The lock is the process's once it
@@ -66,6 +72,10 @@ func Open(ctx context.Context, l *Lock, o Options) (*Process, error) {
 	p := &Process{Options: o, lock: l, store: store, told: newOrder()}
 	with := o.engine(store, events)
 	with.Stop = p.told.give
+	with.Certificates = p.certificates
+	if o.MayUpgrade {
+		with.Upgrade = p.upgrade
+	}
 	if p.engine, err = engine.New(ctx, with); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -91,7 +101,7 @@ func (o Options) open(ctx context.Context, hook storage.Hook) (*badgerdb.Store, 
 func (o Options) engine(store *badgerdb.Store, events *feed.Feed) engine.Options {
 	return engine.Options{
 		Store: store, Feed: events, Kinds: Kinds(), PriceBook: assets.Prices, Countries: assets.Countries, SDK: sdk, Page: assets.Page(), KeyFile: filepath.Join(o.Dir, keyFile), Bodies: bodyMemory(),
-		ForgetSecrets: o.Forget, Logger: o.Log, Version: o.Version, Data: o.Dir,
+		Backups: o.Backups, ForgetSecrets: o.Forget, Logger: o.Log, Version: o.Version, Data: o.Dir,
 	}
 }
 
@@ -143,8 +153,8 @@ func (p *Process) Close() error {
 		p.drain()
 		p.caller.Close()
 		defer p.Log.Info("stopped")
-	} else if p.public != nil { // it could not serve
-		p.public.Close()
+	} else { // it could not serve
+		p.sockets.Close()
 	}
 	if p.stop != nil {
 		p.stop()

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -9,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
 	"tallygate/providers/transport"
@@ -16,7 +19,7 @@ import (
 
 // Bounds on the life of a serving process.
 const (
-	DrainPatience = 30 * time.Second // for requests under way, once it was told to stop
+	DrainPatience = 30 * time.Second // for requests under way, once it was told to stop, where nobody says how long
 	cutPatience   = 5 * time.Second  // for those that were cut off then, to be settled
 	retireEvery   = 5 * time.Millisecond
 )
@@ -26,6 +29,16 @@ const (
 type Proxies struct {
 	Trusted []string // as addresses or networks; nil leaves the setting
 	Header  string   // that they write; "" leaves the setting
+}
+
+// Front says how client apps are let in.
+type Front struct {
+	Proxies
+	TLS         *TLS          // nil for plain HTTP
+	Drain       time.Duration // for requests under way, once the process is to end
+	AccessLog   bool          // a line for each request
+	Connections int           // at most; 0 for as many as there is room for
+	Body        int64         // of a request at most, in bytes; 0 for what the gateway takes
 }
 
 // door is where connections of client apps come in.
@@ -43,7 +56,7 @@ const (
 // openDoor says what the limit of open files allows if that is little. The store is
 // open by now, so what it needs is known.
 func (p *Process) openDoor() error {
-	p.door = p.engine.Public().Listen(p.public, files, transport.Sockets)
+	p.door = p.engine.Public().Listen(p.sockets[ForApps], files, transport.Sockets, p.front.Connections)
 	connections, requests := p.door.Room()
 	limit, _ := files()
 	const hint = "raise it with ulimit -n, or LimitNOFILE= of systemd"
@@ -57,10 +70,10 @@ func (p *Process) openDoor() error {
 }
 
 // Serve starts the engine's work, opens the control socket and serves client apps on
-// a listener, which is the process's from here on. It returns a caller in this
+// the sockets, which are the process's from here on. It returns a caller in this
 // process. Everything that can fail does so before the first goroutine that serves.
-func (p *Process) Serve(public net.Listener, proxies Proxies) (*control.Client, error) {
-	p.public = public
+func (p *Process) Serve(sockets Sockets, front Front) (*control.Client, error) {
+	p.sockets, p.front = sockets, front
 	if err := p.openDoor(); err != nil {
 		return nil, err
 	}
@@ -76,38 +89,125 @@ func (p *Process) Serve(public net.Listener, proxies Proxies) (*control.Client, 
 	p.caller = p.Start(ln)
 	p.caller.Program = "serve"
 	var in control.SettingsFields
-	if len(proxies.Trusted) > 0 {
-		in.TrustedProxies = &proxies.Trusted
+	if len(front.Trusted) > 0 {
+		in.TrustedProxies = &front.Trusted
 	}
-	if proxies.Header != "" {
-		in.TrustedHeader = &proxies.Header
+	if front.Header != "" {
+		in.TrustedHeader = &front.Header
 	}
 	if in != (control.SettingsFields{}) {
 		if _, err := control.SettingsSet.Do(context.Background(), p.caller, in); err != nil {
 			return nil, err
 		}
 	}
+	p.set(front)
+	p.engine.SetBaseURL(p.BaseURL())
+	p.letIn()
+	p.serveBeside()
+	return p.caller, p.lock.announce(path)
+}
+
+// BaseURL is where client apps reach the process.
+func (p *Process) BaseURL() string { return baseURL(p.sockets[ForApps], p.front.TLS) }
+
+// set does what can be said anew while the process serves.
+func (p *Process) set(front Front) {
+	p.patience.Store(int64(cmp.Or(front.Drain, DrainPatience)))
+	p.engine.Public().SetAccessLog(front.AccessLog)
+}
+
+// letIn serves client apps.
+func (p *Process) letIn() {
 	p.server = p.engine.Public().HTTPServer()
 	p.server.ErrorLog = slog.NewLogLogger(p.Log.Handler(), slog.LevelWarn)
-	p.engine.SetBaseURL(BaseURL(public.Addr()))
+	serve := p.server.Serve
+	if t := p.front.TLS; t != nil {
+		p.server.TLSConfig = t.config()
+		serve = func(ln net.Listener) error { return p.server.ServeTLS(ln, "", "") }
+	}
 	p.broken, p.serving = make(chan error, 1), make(chan struct{})
 	go func() {
 		defer close(p.serving)
-		if err := p.server.Serve(p.door); !errors.Is(err, http.ErrServerClosed) {
+		if err := serve(p.door); !errors.Is(err, http.ErrServerClosed) {
 			p.broken <- err
 		}
 	}()
-	return p.caller, p.lock.announce(path)
+}
+
+// Of what is served beside client apps: a few connections, short requests.
+const (
+	besideConnections = 64
+	besidePatience    = 10 * time.Second
+)
+
+// serveBeside serves what is no client app's.
+func (p *Process) serveBeside() {
+	for what, h := range map[string]http.Handler{ForRedirect: p.redirect()} {
+		ln := p.sockets[what]
+		if ln == nil {
+			continue
+		}
+		server := &http.Server{Handler: h, ReadTimeout: besidePatience, WriteTimeout: 3 * besidePatience, IdleTimeout: besidePatience,
+			MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(p.Log.Handler(), slog.LevelDebug)}
+		p.beside = append(p.beside, server)
+		p.running.Go(func() {
+			if err := server.Serve(netutil.LimitListener(ln, besideConnections)); !errors.Is(err, http.ErrServerClosed) {
+				p.Log.Error("a listener ended", "for", what, "error", err)
+			}
+		})
+	}
+}
+
+// redirect answers those who come without TLS.
+func (p *Process) redirect() http.Handler {
+	_, port, _ := net.SplitHostPort(p.sockets[ForApps].Addr().String())
+	if p.front.TLS == nil {
+		return http.NotFoundHandler()
+	}
+	return p.front.TLS.redirect(port)
+}
+
+// Reload does what an owner has said anew: it reads certificates again, and goes by front
+// in what can change while the process serves.
+func (p *Process) Reload(front Front) error {
+	p.set(front)
+	if p.front.TLS == nil {
+		return nil
+	}
+	return p.front.TLS.Reload()
+}
+
+// upgrade tells whoever runs the process to replace it.
+func (p *Process) upgrade(ctx context.Context) (version string, err error) {
+	if version, err = p.Successor(ctx); err == nil {
+		select {
+		case p.told.upgrades <- version:
+		default: // it was told already
+		}
+	}
+	return version, err
+}
+
+// Upgrades gets the version of the program that the process is to become.
+func (p *Process) Upgrades() <-chan string { return p.told.upgrades }
+
+// certificates are what client apps are served with.
+func (p *Process) certificates(ctx context.Context) []control.Certificate {
+	if p.server == nil || p.front.TLS == nil {
+		return nil
+	}
+	return p.front.TLS.State(ctx)
 }
 
 // order is the order to end that an owner gives.
 type order struct {
 	ends, now chan struct{} // closed once it was given
 	once      [2]*sync.Once
+	upgrades  chan string
 }
 
 func newOrder() order {
-	return order{make(chan struct{}), make(chan struct{}), [2]*sync.Once{new(sync.Once), new(sync.Once)}}
+	return order{make(chan struct{}), make(chan struct{}), [2]*sync.Once{new(sync.Once), new(sync.Once)}, make(chan string, 1)}
 }
 
 func (o order) give(now bool) {
@@ -129,7 +229,7 @@ func (p *Process) Wait(done <-chan struct{}) error {
 		return tally.Errorf(tally.Unavailable, "the disk does not keep what it is given: %w", p.store.Fault()).
 			WithHint("look at the disk and its mount, then start again: of what was acknowledged no more than the last second before the fault can be missing")
 	case err := <-p.broken:
-		return tally.Errorf(tally.Internal, "serving %s: %w", p.public.Addr(), err)
+		return tally.Errorf(tally.Internal, "serving %s: %w", p.sockets[ForApps].Addr(), err)
 	}
 }
 
@@ -143,7 +243,7 @@ func (p *Process) retire() {
 	p.door.Close()
 	<-p.serving // no connection is between being accepted and being counted
 	p.server.SetKeepAlivesEnabled(false)
-	for late := time.Now().Add(DrainPatience); p.door.Open() > 0; time.Sleep(retireEvery) {
+	for late := time.Now().Add(p.Patience()); p.door.Open() > 0; time.Sleep(retireEvery) {
 		if time.Now().After(late) {
 			p.Log.Warn("requests under way take long", "connections", p.door.Open())
 			return // drain cuts them off
@@ -151,10 +251,16 @@ func (p *Process) retire() {
 	}
 }
 
+// Patience is how long requests under way may take once the process is to end.
+func (p *Process) Patience() time.Duration { return time.Duration(p.patience.Load()) }
+
 // drain waits for requests under way. Those that take too long are cut off, and
 // settled at what they have delivered.
 func (p *Process) drain() {
-	patience := DrainPatience
+	for _, server := range p.beside {
+		defer server.Close()
+	}
+	patience := p.Patience()
 	if p.store.Fault() != nil {
 		patience = cutPatience // no answer ends before the disk does what it is asked
 	}

@@ -4,28 +4,13 @@ import (
 	"encoding/json"
 
 	"tallygate/engine/tally"
+	"tallygate/providers/dialect"
 )
 
-// dialect is another shape than OpenAI's that a caller may speak. A request of
-// it becomes one for chat completions before anything else looks at it, and the
-// answer is turned back once it is settled.
-type dialect struct {
-	name string // in records
-	// request appends the request for chat completions that a body stands for.
-	request func(dst, body []byte) ([]byte, *tally.Refusal)
-	answer  func(x *exchange, body []byte) []byte
-	refusal func(*tally.Refusal) []byte
-}
-
-// translate turns the body into a request for chat completions.
-func (x *exchange) translate() (refusal *tally.Refusal) {
-	x.out, refusal = x.dialect.request(x.out[:0], x.body)
-	x.body, x.out = x.out, x.body
-	return refusal
-}
-
 // daemon is what the WebLLM daemon speaks, for the npm package webllm as it is.
-var daemon = dialect{name: "api", request: daemonRequest, answer: daemonAnswer, refusal: daemonRefusal}
+type daemon struct{}
+
+func (daemon) name() string { return "api" }
 
 // daemonFields are the fields of a request to the daemon, with what they are
 // called in a chat completion. topK has no such thing: most upstreams refuse it,
@@ -42,7 +27,7 @@ type daemonFields struct {
 	Stream           bool            `json:"stream"`
 }
 
-func daemonRequest(dst, body []byte) ([]byte, *tally.Refusal) {
+func (daemon) request(_ *exchange, dst, body []byte) ([]byte, *tally.Refusal) {
 	var in daemonFields
 	if err := json.Unmarshal(body, &in); err != nil {
 		return dst, tally.BadRequest("", "The request cannot be read: it is not the JSON of a request to the WebLLM daemon.")
@@ -69,8 +54,15 @@ func daemonRequest(dst, body []byte) ([]byte, *tally.Refusal) {
 	return append(dst, out...), nil
 }
 
-// daemonAnswer is a chat completion as the daemon would tell it.
-func daemonAnswer(x *exchange, body []byte) []byte {
+// answer is an answer as the daemon would tell it.
+func (daemon) answer(x *exchange, body []byte) ([]byte, error) {
+	if x.form.envelope.Dialect != dialect.Chat {
+		told, err := inChat.answer(x, body)
+		if err != nil {
+			return nil, err
+		}
+		body = told
+	}
 	var in struct {
 		Choices []struct {
 			Message struct {
@@ -100,11 +92,10 @@ func daemonAnswer(x *exchange, body []byte) []byte {
 	if len(in.Choices) > 0 {
 		out.Content, out.FinishReason = in.Choices[0].Message.Content, in.Choices[0].FinishReason
 	}
-	answer, _ := json.Marshal(out) // strings and numbers cannot fail
-	return answer
+	return json.Marshal(out)
 }
 
-func daemonRefusal(refusal *tally.Refusal) []byte {
+func (daemon) refusal(_ *exchange, refusal *tally.Refusal) []byte {
 	body, _ := json.Marshal(map[string]string{"error": refusal.Code, "message": refusal.Message}) // strings cannot fail
 	return body
 }

@@ -1,0 +1,129 @@
+package process
+
+import (
+	"errors"
+	"maps"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"tallygate/engine/tally"
+)
+
+// What a listening socket is for.
+const (
+	ForApps     = "apps"     // client apps
+	ForRedirect = "redirect" // plain HTTP that leads to HTTPS
+	ForMetrics  = "metrics"
+)
+
+// Sockets are the listening sockets of a process, by what they are for.
+type Sockets map[string]net.Listener
+
+// Addresses say where to listen, by what for. "" is nowhere.
+type Addresses map[string]string
+
+// Open opens the sockets. What a service manager or a parent has opened already is taken
+// over, and its address counts for nothing; inherited is how a parent has said so.
+func (a Addresses) Open(inherited string, env func(string) (string, bool)) (Sockets, error) {
+	ready, err := readyMade(inherited, env)
+	if err != nil {
+		return nil, err
+	}
+	s := Sockets{}
+	for _, what := range slices.Sorted(maps.Keys(a)) {
+		switch given := ready[what]; {
+		case given != nil:
+			s[what] = given
+			delete(ready, what)
+		case a[what] != "":
+			ln, err := Listen(a[what])
+			if err != nil {
+				return nil, errors.Join(err, s.Close())
+			}
+			s[what] = ln
+		}
+	}
+	return s, ready.Close() // nobody asked for these
+}
+
+// Close closes all of them.
+func (s Sockets) Close() error {
+	var all []error
+	for _, ln := range s {
+		all = append(all, ln.Close())
+	}
+	return errors.Join(all...)
+}
+
+// readyMade are the sockets that were open when the process began.
+func readyMade(inherited string, env func(string) (string, bool)) (Sockets, error) {
+	files, err := readInherited(inherited)
+	if err != nil {
+		return nil, err
+	}
+	if inherited == "" {
+		files = fromManager(env)
+	}
+	s := Sockets{}
+	for what, fd := range files {
+		file := os.NewFile(uintptr(fd), what)
+		ln, err := net.FileListener(file)
+		file.Close()
+		if err != nil {
+			return nil, errors.Join(tally.Errorf(tally.Invalid, "file %d is no listening socket: %w", fd, err).
+				WithHint("of a service manager, ListenStream= is one; --inherit is for tallygate itself"), s.Close())
+		}
+		if own, is := ln.(*net.UnixListener); is {
+			own.SetUnlinkOnClose(false) // its maker's
+		}
+		s[what] = ln
+	}
+	return s, nil
+}
+
+// readInherited reads "apps=3,metrics=4".
+func readInherited(text string) (map[string]int, error) {
+	files := map[string]int{}
+	for item := range strings.SplitSeq(text, ",") {
+		if text == "" {
+			break
+		}
+		what, number, _ := strings.Cut(item, "=")
+		fd, err := strconv.Atoi(number)
+		if err != nil || fd < firstFile {
+			return nil, tally.Errorf(tally.Invalid, "%q names no file", item).WithHint("--inherit is for tallygate itself; use --listen")
+		}
+		files[what] = fd
+	}
+	return files, nil
+}
+
+// firstFile is the first file that a process may find open beside the standard ones.
+const firstFile = 3
+
+// fromManager are the sockets that a service manager has opened, in systemd's manner: see
+// sd_listen_fds(3). One without a name of ours is for client apps.
+func fromManager(env func(string) (string, bool)) map[string]int {
+	files := map[string]int{}
+	pid, _ := env("LISTEN_PID")
+	count, _ := env("LISTEN_FDS")
+	n, err := strconv.Atoi(count)
+	if err != nil || pid != strconv.Itoa(os.Getpid()) {
+		return files
+	}
+	text, _ := env("LISTEN_FDNAMES")
+	names := strings.Split(text, ":")
+	for i := range n {
+		what := ForApps
+		if i < len(names) && slices.Contains([]string{ForRedirect, ForMetrics}, names[i]) {
+			what = names[i]
+		}
+		if _, twice := files[what]; !twice {
+			files[what] = firstFile + i
+		}
+	}
+	return files
+}

@@ -1,0 +1,213 @@
+package process
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/acme"
+	"golang.org/x/crypto/acme/autocert"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+)
+
+// certificates is the folder in the data folder that keeps automatic certificates.
+const certificates = "certificates"
+
+// TLSOptions say with which certificate client apps are served.
+type TLSOptions struct {
+	Cert, Key string   // files in PEM; "" for none
+	Domains   []string // that get certificates by themselves, over ACME
+	Email     string   // for the certificate authority
+	Directory string   // the authority's; "" is Let's Encrypt
+}
+
+// TLS has the certificates in use. Its methods may be called concurrently.
+type TLS struct {
+	TLSOptions
+	pair    atomic.Pointer[tls.Certificate]
+	manager *autocert.Manager // nil where certificates are in files
+}
+
+// OpenTLS reads the certificates, or prepares to get them; nil where there are none to be.
+// A certificate that is over, or not of its key, is refused.
+func OpenTLS(dir string, o TLSOptions) (*TLS, error) {
+	t := &TLS{TLSOptions: o}
+	switch {
+	case o.Cert != "" && len(o.Domains) > 0:
+		return nil, tally.Errorf(tally.Invalid, "certificates are in files or come by themselves, not both").WithHint("give --tls-cert and --tls-key, or --tls-domain")
+	case (o.Cert == "") != (o.Key == ""):
+		return nil, tally.Errorf(tally.Invalid, "a certificate and its key go together").WithHint("give both --tls-cert and --tls-key")
+	case o.Cert != "":
+		return t, t.Reload()
+	case len(o.Domains) == 0:
+		return nil, nil
+	}
+	for _, domain := range o.Domains {
+		if net.ParseIP(domain) != nil || !strings.Contains(domain, ".") || strings.ContainsAny(domain, "/: *") {
+			return nil, tally.Errorf(tally.Invalid, "%q is no domain that a certificate can be got for", domain).WithHint("like ai.example.com, without https:// and port; its DNS must lead here")
+		}
+	}
+	t.manager = &autocert.Manager{
+		Prompt: autocert.AcceptTOS, Email: o.Email, HostPolicy: autocert.HostWhitelist(o.Domains...),
+		Cache:  autocert.DirCache(filepath.Join(dir, certificates)),
+		Client: &acme.Client{DirectoryURL: o.Directory, UserAgent: "tallygate"},
+	}
+	return t, nil
+}
+
+// Reload reads the files again. On an error the certificate in use stays.
+func (t *TLS) Reload() error {
+	if t.manager != nil {
+		return nil
+	}
+	const hint = "the files are PEM: the certificate with its chain, and its own key without a passphrase; both readable for this process"
+	pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+	if err != nil {
+		return tally.Errorf(tally.Invalid, "the certificate %s cannot be used: %w", t.Cert, err).WithHint(hint)
+	}
+	if pair.Leaf == nil {
+		if pair.Leaf, err = x509.ParseCertificate(pair.Certificate[0]); err != nil {
+			return tally.Errorf(tally.Invalid, "the certificate %s cannot be read: %w", t.Cert, err).WithHint(hint)
+		}
+	}
+	switch now := time.Now(); {
+	case now.After(pair.Leaf.NotAfter):
+		return tally.Errorf(tally.Invalid, "the certificate %s was valid until %s", t.Cert, pair.Leaf.NotAfter.UTC().Format(time.DateTime)).
+			WithHint("renew it, then start again, or send SIGHUP to a process that serves")
+	case now.Before(pair.Leaf.NotBefore):
+		return tally.Errorf(tally.Invalid, "the certificate %s is valid from %s on", t.Cert, pair.Leaf.NotBefore.UTC().Format(time.DateTime)).
+			WithHint("look at the machine's clock: it says %s", now.UTC().Format(time.DateTime))
+	}
+	t.pair.Store(&pair)
+	return nil
+}
+
+// config is how connections are made.
+func (t *TLS) config() *tls.Config {
+	if t.manager != nil {
+		return t.manager.TLSConfig()
+	}
+	return &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return t.pair.Load(), nil }}
+}
+
+// name is the first name that a certificate is for, "" if it has none.
+func (t *TLS) name() string {
+	if t.manager != nil {
+		return t.Domains[0]
+	}
+	if names := t.pair.Load().Leaf.DNSNames; len(names) > 0 && !strings.HasPrefix(names[0], "*") {
+		return names[0]
+	}
+	return ""
+}
+
+// soon is how long before its end a certificate is called one that ends. Automatic ones
+// are renewed 30 days before theirs.
+const soon = 14 * 24 * time.Hour
+
+// State describes the certificates for people.
+func (t *TLS) State(ctx context.Context) (out []control.Certificate) {
+	if t.manager == nil {
+		leaf := t.pair.Load().Leaf
+		return []control.Certificate{{Names: namesOf(leaf), Until: leaf.NotAfter.UTC(), File: t.Cert, Ends: time.Until(leaf.NotAfter) < soon}}
+	}
+	for _, domain := range t.Domains {
+		c := control.Certificate{Names: []string{domain}}
+		if leaf, err := t.kept(ctx, domain); err != nil {
+			c.Problem = err.Error()
+		} else {
+			c.Until, c.Ends = leaf.NotAfter.UTC(), time.Until(leaf.NotAfter) < soon
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// kept is the certificate of a domain that was got already.
+func (t *TLS) kept(ctx context.Context, domain string) (*x509.Certificate, error) {
+	content, err := t.manager.Cache.Get(ctx, domain)
+	if errors.Is(err, autocert.ErrCacheMiss) {
+		return nil, errors.New("none has come yet: the first visitor over HTTPS asks for it, and the domain's DNS must lead here")
+	}
+	if err != nil {
+		return nil, err
+	}
+	pair, err := tls.X509KeyPair(content, content)
+	if err != nil {
+		return nil, err
+	}
+	return x509.ParseCertificate(pair.Certificate[0])
+}
+
+func namesOf(leaf *x509.Certificate) []string {
+	names := slices.Clone(leaf.DNSNames)
+	for _, ip := range leaf.IPAddresses {
+		names = append(names, ip.String())
+	}
+	if len(names) == 0 {
+		names = []string{leaf.Subject.CommonName}
+	}
+	return names
+}
+
+// redirect answers plain HTTP: what proves a domain to a certificate authority, and else
+// that HTTPS is spoken, and at which port. Only what is read by following a link is
+// led on: a client app has sent its key in the clear by then, and its owner should know.
+func (t *TLS) redirect(port string) http.Handler {
+	to := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		if !t.isOurs(host) {
+			http.Error(w, "This is not a host of this gateway.", http.StatusMisdirectedRequest)
+			return
+		}
+		if port != "443" {
+			host = net.JoinHostPort(host, port)
+		}
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprintf(w, `{"error":{"message":"This gateway speaks HTTPS only: use https://%s. Replace the key if it was sent here in the clear.","type":"invalid_request_error","param":null,"code":"https_required"}}`+"\n", host)
+			return
+		}
+		http.Redirect(w, r, "https://"+host+r.URL.RequestURI(), http.StatusPermanentRedirect)
+	})
+	if t.manager != nil {
+		return t.manager.HTTPHandler(to)
+	}
+	return to
+}
+
+// isOurs reports whether a certificate is for a host.
+func (t *TLS) isOurs(host string) bool {
+	if t.manager != nil {
+		return slices.Contains(t.Domains, strings.ToLower(host))
+	}
+	return t.pair.Load().Leaf.VerifyHostname(host) == nil
+}
+
+// WarnKey says what is wrong with the rights of the key's file, "" if nothing is.
+func (t *TLS) WarnKey() string {
+	if t.manager != nil {
+		return ""
+	}
+	info, err := os.Stat(t.Key)
+	if err != nil || info.Mode().Perm()&0o007 == 0 || !hasModes {
+		return ""
+	}
+	return fmt.Sprintf("everybody on this machine may read the key %s: chmod o-rwx", t.Key)
+}

@@ -1,0 +1,198 @@
+package process
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tallygate/engine/tally"
+)
+
+// writePair writes a certificate for localhost and its key.
+func writePair(t *testing.T, dir string, serial int64, from, until time.Time) (TLSOptions, *x509.Certificate) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
+		NotBefore: from, NotAfter: until, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, leaf, leaf, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := TLSOptions{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
+	for path, block := range map[string]*pem.Block{o.Cert: {Type: "CERTIFICATE", Bytes: der}, o.Key: {Type: "PRIVATE KEY", Bytes: private}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o, parsed
+}
+
+// A certificate is changed while connections come, and one that cannot be used leaves the
+// one in use.
+func TestCertificateIsReadAgain(t *testing.T) {
+	dir, now := t.TempDir(), time.Now()
+	o, first := writePair(t, dir, 1, now.Add(-time.Hour), now.Add(time.Hour))
+	s, err := OpenTLS(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.TLS = s.config()
+	server.StartTLS()
+	defer server.Close()
+	serial := func(trusted ...*x509.Certificate) int64 {
+		t.Helper()
+		roots := x509.NewCertPool()
+		for _, c := range trusted {
+			roots.AddCert(c)
+		}
+		c, err := tls.Dial("tcp", server.Listener.Addr().String(), &tls.Config{ServerName: "localhost", RootCAs: roots})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		return c.ConnectionState().PeerCertificates[0].SerialNumber.Int64()
+	}
+	_, second := writePair(t, dir, 2, now.Add(-time.Hour), now.Add(90*24*time.Hour))
+	if n := serial(first, second); n != 1 {
+		t.Errorf("before a reload certificate %d is shown", n)
+	}
+	if err := s.Reload(); err != nil || serial(first, second) != 2 {
+		t.Errorf("after it %d, %v", serial(first, second), err)
+	}
+	if is := s.State(t.Context()); len(is) != 1 || is[0].Ends || is[0].Names[0] != "localhost" {
+		t.Errorf("state %+v", is)
+	}
+	if err := os.WriteFile(o.Cert, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Reload(); tally.CodeOf(err) != tally.Invalid || serial(first, second) != 2 {
+		t.Errorf("what is no certificate: %v, shown %d", err, serial(first, second))
+	}
+}
+
+// What cannot serve is refused at once, with what to do.
+func TestCertificatesThatAreRefused(t *testing.T) {
+	dir, now := t.TempDir(), time.Now()
+	for name, tc := range map[string]struct {
+		options func() TLSOptions
+		want    string
+	}{
+		"one that is over": {func() TLSOptions {
+			o, _ := writePair(t, t.TempDir(), 1, now.Add(-2*time.Hour), now.Add(-time.Hour))
+			return o
+		}, "was valid until"},
+		"one of tomorrow": {func() TLSOptions {
+			o, _ := writePair(t, t.TempDir(), 1, now.Add(time.Hour), now.Add(2*time.Hour))
+			return o
+		}, "is valid from"},
+		"another's key": {func() TLSOptions {
+			o, _ := writePair(t, t.TempDir(), 1, now.Add(-time.Hour), now.Add(time.Hour))
+			other, _ := writePair(t, t.TempDir(), 1, now.Add(-time.Hour), now.Add(time.Hour))
+			return TLSOptions{Cert: o.Cert, Key: other.Key}
+		}, "private key does not match"},
+		"no file":      {func() TLSOptions { return TLSOptions{Cert: dir + "/none", Key: dir + "/none"} }, "cannot be used"},
+		"half a pair":  {func() TLSOptions { return TLSOptions{Cert: dir + "/none"} }, "go together"},
+		"both ways":    {func() TLSOptions { return TLSOptions{Cert: "a", Key: "b", Domains: []string{"ai.example.com"}} }, "not both"},
+		"an address":   {func() TLSOptions { return TLSOptions{Domains: []string{"192.0.2.1"}} }, "no domain"},
+		"a whole URL":  {func() TLSOptions { return TLSOptions{Domains: []string{"https://ai.example.com"}} }, "no domain"},
+		"a wild name":  {func() TLSOptions { return TLSOptions{Domains: []string{"*.example.com"}} }, "no domain"},
+		"a plain name": {func() TLSOptions { return TLSOptions{Domains: []string{"server"}} }, "no domain"},
+	} {
+		_, err := OpenTLS(dir, tc.options())
+		if e := tally.AsError(err); e == nil || e.Code != tally.Invalid || !strings.Contains(e.Message, tc.want) || e.Hint == "" {
+			t.Errorf("%s: %v, want %q with a hint", name, err, tc.want)
+		}
+	}
+}
+
+// Plain HTTP leads on who follows a link, and warns who has sent a key.
+func TestRedirect(t *testing.T) {
+	dir, now := t.TempDir(), time.Now()
+	o, _ := writePair(t, dir, 1, now.Add(-time.Hour), now.Add(time.Hour))
+	s, err := OpenTLS(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		method, host, port string
+		status             int
+		to                 string
+	}{
+		{"GET", "localhost:80", "443", 308, "https://localhost/a?b=c"},
+		{"GET", "localhost", "8443", 308, "https://localhost:8443/a?b=c"},
+		{"POST", "localhost", "443", 403, ""},
+		{"GET", "evil.example", "443", 421, ""},
+	} {
+		r := httptest.NewRequest(tc.method, "http://"+tc.host+"/a?b=c", nil)
+		w := httptest.NewRecorder()
+		s.redirect(tc.port).ServeHTTP(w, r)
+		if w.Code != tc.status || w.Header().Get("Location") != tc.to {
+			t.Errorf("%s %s: %d to %q", tc.method, tc.host, w.Code, w.Header().Get("Location"))
+		}
+	}
+}
+
+// Sockets of a service manager and of a parent are taken over; a Unix socket that nobody
+// serves any more is replaced, and one that is served is not.
+func TestSockets(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	address := "unix:" + path
+	ln, err := Listen(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Listen(address); tally.CodeOf(err) != tally.InUse {
+		t.Errorf("a socket that is served: %v", err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o660 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	ln.(*net.UnixListener).SetUnlinkOnClose(false)
+	ln.Close()
+	again, err := Addresses{ForApps: address, ForRedirect: ""}.Open("", func(string) (string, bool) { return "", false })
+	if err != nil || len(again) != 1 {
+		t.Fatalf("one that a process has left: %v, %v", again, err)
+	}
+	if url := baseURL(again[ForApps], nil); url != address {
+		t.Errorf("is reached at %q", url)
+	}
+	again.Close()
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Listen(address); tally.CodeOf(err) != tally.Invalid {
+		t.Errorf("a file in its place: %v", err)
+	}
+	for _, text := range []string{"apps", "apps=x", "apps=1", "3"} {
+		if _, err := (Addresses{}).Open(text, nil); tally.CodeOf(err) != tally.Invalid {
+			t.Errorf("--inherit %s: %v", text, err)
+		}
+	}
+}
