@@ -40,7 +40,8 @@ var clients = []struct {
 	{"by-nothing", []string{"--limit", "requests=1M/month"}},
 }
 
-// setUp makes the gateway, its clients with two keys each, and prices.
+// setUp makes the gateway, its clients with two keys each, and two providers with prices and
+// caps of their own.
 func (l *loop) setUp(ctx context.Context) error {
 	var made struct{ Gateway, Client, Key, Model string }
 	if err := l.gate.ask(ctx, &made, "init", "--yes"); err != nil {
@@ -48,7 +49,12 @@ func (l *loop) setUp(ctx context.Context) error {
 	}
 	l.model = made.Model
 	for _, args := range [][]string{
-		{"models", "update", made.Model, "--price", "input=1", "--price", "output=5", "--price", "request=0.000001"},
+		{"providers", "create", "--name", "spare", "--kind", "sim", "--weight", "1"},
+		{"providers", "update", "sim", "--weight", "2"},
+		{"models", "update", made.Model, "--provider", "sim", "--price", "input=1", "--price", "output=5", "--price",
+			"request=0.000001", "--cap", "requests=400/minute", "--cap", "tokens=24000/minute", "--max-in-flight", "9"},
+		{"models", "update", made.Model, "--provider", "spare", "--price", "input=2", "--price", "output=4", "--price",
+			"request=0.000001", "--cap", "requests=200/minute", "--cap", "requests=900/day"},
 		{"gateways", "update", made.Gateway, "--time-zone", "Australia/Lord_Howe", "--limit", "requests=700/minute", "--limit", "cost=3/day"},
 	} {
 		if err := l.gate.ask(ctx, nil, args...); err != nil {

@@ -14,12 +14,19 @@ assert.ok(bin, 'TALLYGATE_BIN is not set: start the tests with .ci/e2e/run')
 // Keys of real providers in the environment must not reach a test.
 const env = Object.fromEntries(Object.entries(process.env).filter(([k]) => !/_API_KEY$|^TALLYGATE_/.test(k)))
 
+// Ports of tests lie below those that systems give to connections and to listeners of
+// port 0, so that nothing takes one between its choice and its use.
+let port = Math.floor(Math.random() * 22_000)
+
+// freePort is a port that nobody uses, another one each time.
 export async function freePort() {
-  const s = net.createServer()
-  await new Promise((ok) => s.listen(0, '127.0.0.1', ok))
-  const { port } = s.address()
-  await new Promise((ok) => s.close(ok))
-  return port
+  for (;;) {
+    const next = 10_000 + (++port % 22_000)
+    const s = net.createServer()
+    const free = await new Promise((ok) => s.once('error', () => ok(false)).listen(next, '127.0.0.1', () => ok(true)))
+    if (free) await new Promise((ok) => s.close(ok))
+    if (free) return next
+  }
 }
 
 export const sleep = (ms) => new Promise((ok) => setTimeout(ok, ms))

@@ -12,8 +12,8 @@ import { freePort, until } from './gate.mjs'
 
 const root = path.resolve('../..')
 // What other tests do: the demo wants a terminal (cmd/tallygate.TestDemoLeavesNothingBehind), and .ci/run
-// runs the tests.
-const elsewhere = ['tallygate demo', 'go test ./...']
+// runs the tests and makes the packages.
+const elsewhere = ['tallygate demo', 'go test ./...', 'bash .ci/packages']
 const address = '127.0.0.1:4283'
 let home, port, readme, shell
 

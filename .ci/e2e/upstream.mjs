@@ -9,6 +9,7 @@ export class Upstream {
   requests = [] // {url, headers, raw, body, closed}
   reported = { calls: 0, prompt: 0, completion: 0 }
   calls = {} // per model
+  call = (body) => [body.tools[0].function.name, trip]
   models = ['gpt-4o-mini', 'text-embedding-3-small', 'nobody-knows-this-model']
 
   static async start() {
@@ -61,7 +62,13 @@ export class Upstream {
     const usage = this.#usage(body)
     if (body.stream) return this.#stream(body, usage, res)
     this.#report(usage)
-    json(res, 200, req.url === '/v1/completions' ? completion(body, usage) : chat(body, usage))
+    json(res, 200, req.url === '/v1/completions' ? completion(body, usage) : chat(body, usage, this.#called(body)))
+  }
+
+  // The tool that is called and its arguments, until there is a result of one.
+  #called(body) {
+    if (!body.tools || body.tool_choice === 'none' || body.messages.at(-1).role === 'tool') return
+    return this.call(body)
   }
 
   // usage that differs from call to call and has every class of token in it,
@@ -109,13 +116,13 @@ export class Upstream {
         choice({ content: `word${i} ` })
         await sleep(25)
       }
-    } else if (body.tools) {
-      const [name, args] = toolCall(body)
+    } else if (this.#called(body)) {
+      const [name, args] = this.#called(body)
       choice({ tool_calls: [{ index: 0, id: 'call_1', type: 'function', function: { name, arguments: '' } }] })
       for (const part of args.match(/.{1,5}/g)) choice({ tool_calls: [{ index: 0, function: { arguments: part } }] })
       choice({}, 'tool_calls')
     } else {
-      for (const w of ['Hello', ', ', 'streamed', ' wörld', ' 🌍']) choice({ content: w })
+      for (const w of says(body, 'Hello, streamed wörld 🌍').match(/ ?[^ ,]+,?/g)) choice({ content: w })
       choice({}, 'stop')
     }
     if (body.model === 'cut') { // before usage and [DONE], once the rest has left
@@ -136,15 +143,18 @@ function json(res, status, body) {
   res.end(text)
 }
 
-const toolCall = (body) => [body.tools[0].function.name, JSON.stringify({ city: 'Lisboa', days: 3 })]
+const trip = JSON.stringify({ city: 'Lisboa', days: 3 })
 
-function chat(body, usage) {
-  const message = body.tools
-    ? { role: 'assistant', content: null, tool_calls: [{ id: 'call_1', type: 'function', function: { name: toolCall(body)[0], arguments: toolCall(body)[1] } }] }
-    : { role: 'assistant', content: 'Hello, wörld 🌍', refusal: null }
+// says is what is said for want of a tool to call.
+const says = (body, text) => /^json/.test(body.response_format?.type) ? trip : text
+
+function chat(body, usage, call) {
+  const message = call
+    ? { role: 'assistant', content: null, tool_calls: [{ id: 'call_1', type: 'function', function: { name: call[0], arguments: call[1] } }] }
+    : { role: 'assistant', content: says(body, 'Hello, wörld 🌍'), refusal: null }
   return {
     id: 'chatcmpl-1', object: 'chat.completion', created: 1, model: body.model, system_fingerprint: 'fp_e2e',
-    choices: [{ index: 0, message, finish_reason: body.tools ? 'tool_calls' : 'stop', logprobs: null }], usage,
+    choices: [{ index: 0, message, finish_reason: call ? 'tool_calls' : 'stop', logprobs: null }], usage,
   }
 }
 

@@ -118,11 +118,11 @@ test('legacy completions pass through', async () => {
   assert.deepEqual(r.choices.map((c) => c.text), [' …a', ' …b'])
 })
 
-test('a 5xx is a 502 that the SDK tries again', async () => {
+test('a 5xx is tried again by the gateway, and a 502 if that is in vain', async () => {
   const c = g.sdk(g.init.key, { maxRetries: 2 })
   const r = await c.chat.completions.create({ model: 'flaky', messages })
   assert.equal(r.choices[0].message.content, 'Hello, wörld 🌍')
-  assert.equal(c.calls, 3)
+  assert.equal(c.calls, 1)
   assert.equal(up.count('flaky'), 3)
   const e = await sdk.chat.completions.create({ model: 'broken', messages }).catch((e) => e)
   assert.ok(e instanceof OpenAI.InternalServerError, String(e))
@@ -149,6 +149,7 @@ test('fallback: the next provider answers, and one request is charged once', asy
   await g.json(['providers', 'create', '--name', 'second', '--kind', 'custom', '--base-url', second.base, '--api-key-env', 'SECOND_KEY'])
   for (const m of ['broken', 'no-money', 'picky']) await g.json(['models', 'create', '--provider', 'second', '--name', `${m}`, '--upstream', 'fine', '--price', 'input=1', '--price', 'output=2'])
   await g.json(['providers', 'order', 'up', 'second'])
+  await g.json(['providers', 'update', 'up', '--max-in-flight', '100']) // what was changed has a new start
   for (const model of ['broken', 'no-money']) {
     const [before, then] = [up.count(model), second.count('fine')]
     const { data, response } = await sdk.chat.completions.create({ model, messages }).withResponse()
@@ -165,6 +166,7 @@ test('fallback: the next provider answers, and one request is charged once', asy
   for await (const c of streamed) text += c.choices[0]?.delta?.content ?? ''
   assert.equal(text, 'Hello, streamed wörld 🌍')
   // A 4xx about the request would be the same elsewhere: no second attempt.
+  await g.json(['providers', 'update', 'up', '--max-in-flight', '101'])
   await assert.rejects(sdk.chat.completions.create({ model: 'picky', messages }), OpenAI.BadRequestError)
 })
 
