@@ -151,7 +151,8 @@ func (w *Words) readObject(b []byte, i, depth int) int {
 	var own, raw Words
 	place, status := "", ""
 	end := eachMember(b, i, depth+1, func(key []byte, i int) int {
-		switch string(key) {
+		name := strings.ToLower(string(key)) // .NET writes "Message"
+		switch name {
 		case "error", "errors":
 			return parts[0].read(b, i, depth+1)
 		case "response": // which has failed
@@ -162,7 +163,7 @@ func (w *Words) readObject(b []byte, i, depth int) int {
 			return parts[1].read(b, i, depth+1)
 		case "detail":
 			return parts[2].read(b, i, depth+1)
-		case "error_description", "error_message", "errorMessage", "error_msg", "status_msg", "description", "title", "base_resp":
+		case "error_description", "error_message", "errormessage", "error_msg", "status_msg", "description", "title", "base_resp":
 			return parts[3].read(b, i, depth+1)
 		case "choices":
 			return eachChoice(b, i, depth+1, func(key []byte, i int) int {
@@ -192,7 +193,7 @@ func (w *Words) readObject(b []byte, i, depth int) int {
 			}
 		case "type", "code", "status_code", "status", "param":
 			term, end := termAt(b, i, depth+1)
-			switch string(key) {
+			switch name {
 			case "type":
 				own.Type = term
 			case "param":
