@@ -75,6 +75,7 @@ type Engine struct {
 	routing  atomic.Pointer[tally.Catalog]   // the catalog the router is made for: ahead of catalog during a change
 	revision atomic.Pointer[revision]        // of catalog
 	checked  atomic.Pointer[control.Checked] // nil before the first night
+	pruned   atomic.Pointer[control.Pruned]  // nil before the retention has removed something
 	backedUp atomic.Pointer[control.Backups] // nil where no backups are scheduled
 	baseURL  atomic.Pointer[string]          // nil while the public plane is down
 

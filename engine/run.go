@@ -4,15 +4,12 @@ import (
 	"context"
 	"sync"
 	"time"
-
-	"tallygate/engine/tally"
 )
 
 // How often the background loops run.
 const (
 	secondEvery = time.Second
 	holdsEvery  = 3 * time.Second
-	pruneEvery  = time.Hour // looks; prunes once per UTC day
 	expireBatch = 500
 )
 
@@ -94,35 +91,5 @@ func (e *Engine) lookAfterHolds(ctx context.Context) error {
 		if n < expireBatch {
 			return nil
 		}
-	}
-}
-
-// pruner returns the step that deletes old records, once a day.
-func (e *Engine) pruner() func(context.Context) error {
-	var done, forgotten time.Time // the days that were pruned and forgotten up to
-	return func(ctx context.Context) error {
-		if before := e.clock().Add(-tally.KeptDetails).Truncate(24 * time.Hour); !before.Equal(forgotten) {
-			if err := e.store.Forget(ctx, before); err != nil {
-				return err
-			}
-			forgotten = before
-		}
-		days := e.catalog.Load().Settings.RetentionDays
-		if days <= 0 {
-			return nil
-		}
-		before := e.clock().AddDate(0, 0, -days).Truncate(24 * time.Hour)
-		if before.Equal(done) {
-			return nil
-		}
-		n, err := e.store.Prune(ctx, before)
-		if err != nil {
-			return err
-		}
-		done = before
-		if n > 0 {
-			e.log.Info("records past their retention were deleted", "records", n, "before", before)
-		}
-		return nil
 	}
 }

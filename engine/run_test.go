@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -111,6 +112,31 @@ func TestRetention(t *testing.T) {
 	}
 	if u := do(w, control.UsageShow, control.UsageQuery{}); u.Total.Requests != 3 {
 		t.Errorf("usage lost %d requests", 3-u.Total.Requests)
+	}
+	if p := do(w, control.EngineStatus, control.None{}).Pruned; p == nil || p.Records != 1 || p.Going {
+		t.Errorf("status tells %+v of what was removed", p)
+	}
+	// Months later, days are told as they were in the zone of the gateway, and hours are not.
+	days := control.UsageQuery{Since: "120d", Every: "day"}
+	w.wait(50 * 24 * time.Hour)
+	was := do(w, control.UsageShow, days)
+	w.wait(100 * 24 * time.Hour)
+	step()
+	days.Since = "300d"
+	is := do(w, control.UsageShow, days)
+	if was.Total != is.Total {
+		t.Errorf("sums were %+v and are %+v", was.Total, is.Total)
+	}
+	daily := func(u control.Usage) (out []control.UsageRow) {
+		for _, r := range u.Rows {
+			if r.Requests > 0 {
+				out = append(out, r)
+			}
+		}
+		return out
+	}
+	if !reflect.DeepEqual(daily(was), daily(is)) {
+		t.Errorf("days were %+v and are %+v", daily(was), daily(is))
 	}
 }
 

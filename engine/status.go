@@ -37,7 +37,7 @@ func (e *Engine) status(ctx context.Context, _ control.None) (control.Status, er
 		PID: os.Getpid(), Version: e.opts.Version, Data: e.opts.Data, StartedAt: e.started.UTC(), Rev: c.Rev,
 		Records: store.Records, Holds: holds, InFlight: e.gateway.InFlight(), Waiting: store.Waiting, LeftBehind: e.gateway.LeftBehind(), Unknown: e.gateway.Unknown(),
 		Gateways: len(c.Gateways), Clients: len(c.Clients), Providers: len(c.Providers),
-		Fault: store.Fault, Checked: e.checked.Load(),
+		Fault: store.Fault, Checked: e.checked.Load(), Pruned: e.pruned.Load(),
 		DiskBytes: store.DiskBytes, FreeBytes: store.FreeBytes, Last24Hours: today(""), MonthSince: month.since, Month: month.month,
 	}
 	if url, serving := e.publicURL(); serving {

@@ -188,6 +188,9 @@ type Point struct {
 	tally.Sums
 }
 
+// CoarseDays is how many UTC days, counted from 1970 on, are made coarse together.
+const CoarseDays = 32
+
 // History answers what happened.
 type History interface {
 	// Records returns selected records, the latest settled first, and a cursor
@@ -197,8 +200,15 @@ type History interface {
 	// as well. It returns points ordered by query, span, then value.
 	Series(ctx context.Context, of ...SeriesQuery) ([]Point, error)
 	// Prune deletes the records settled on whole UTC days before the one that
-	// contains before, and says how many went. Counters and rollups stay.
-	Prune(ctx context.Context, before time.Time) (int, error)
+	// contains before, and says how many went. Counters and rollups stay. After each act that
+	// makes requests wait it rests so many times as long; 0 means not at all.
+	Prune(ctx context.Context, before time.Time, rest int) (int, error)
+	// Coarsen gives up what sums of old days tell by the quarter of an hour, and returns
+	// before when it did: the latest multiple of [CoarseDays] up to before. From then on a
+	// day's sums are told as a whole and between its edges, as they are asked for now; they
+	// should be where civil days end. A query or a period with an edge inside of that counts
+	// from the edge before. It rests like Prune.
+	Coarsen(ctx context.Context, before time.Time, edges func(day time.Time) []time.Time, rest int) (time.Time, error)
 	// Forget deletes the details of attempts that failed in requests of whole UTC days
 	// before the one that contains before. Prune does so as well.
 	Forget(ctx context.Context, before time.Time) error

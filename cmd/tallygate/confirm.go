@@ -216,10 +216,33 @@ func asksSettings(ctx context.Context, c control.Caller, in *control.SettingsFie
 			return "", err
 		}
 		if is.RetentionDays == 0 || *in.RetentionDays < is.RetentionDays {
-			out = append(out, fmt.Sprintf("Remove the records of requests that are older than %s, for good; sums stay.", countOf(*in.RetentionDays, "day", "days")))
+			gone, err := pastRetention(ctx, c, *in.RetentionDays)
+			if err != nil {
+				return "", err
+			}
+			out = append(out, fmt.Sprintf("Remove the records of requests that are older than %s, for good: %s, from the next hour on. Sums stay: by the hour for %s, then by the day.",
+				countOf(*in.RetentionDays, "day", "days"), gone, countOf(max(*in.RetentionDays, tally.FineDays), "day", "days")))
 		}
 	}
 	return strings.Join(out, "\n"), nil
+}
+
+// pastRetention says how many records are older than so many days.
+func pastRetention(ctx context.Context, c control.Caller, days int) (string, error) {
+	status, err := control.EngineStatus.Do(ctx, c, control.None{})
+	if err != nil {
+		return "", err
+	}
+	since, err := control.UsageShow.Do(ctx, c, control.UsageQuery{Since: control.Since(strconv.Itoa(days) + "d")})
+	if err != nil {
+		return "", err
+	}
+	// A record of refusals may stand for several, so there may be more of them.
+	older := max(status.Records-since.Total.Requests-since.Total.Refused, 0)
+	if older == 0 {
+		return fmt.Sprintf("few or none of %s now", tally.Group(status.Records)), nil
+	}
+	return fmt.Sprintf("about %s of %s now", tally.Group(older), tally.Group(status.Records)), nil
 }
 
 // asksUndo also settles what is taken back, which may not be the latest change any more

@@ -127,11 +127,17 @@ func things(n int, what string) string {
 	return tally.Group(int64(n)) + " " + what
 }
 
-// booksText is how many records there are, and whether the latest check has proved them.
+// booksText is how many records there are, which went, and whether the latest check has
+// proved them.
 func booksText(s *control.Status) string {
 	out := things(int(s.Records), "record")
 	if s.Holds > 0 {
 		out += ", " + things(s.Holds, "open hold")
+	}
+	if p := s.Pruned; p != nil && p.Going {
+		out += ", those before " + p.Before.Format(time.DateOnly) + " are being removed"
+	} else if p != nil {
+		out += fmt.Sprintf(", %s before %s removed %s", tally.Group(int64(p.Records)), p.Before.Format(time.DateOnly), minute(p.At))
 	}
 	switch c := s.Checked; {
 	case c == nil:

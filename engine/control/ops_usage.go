@@ -142,6 +142,7 @@ type Status struct {
 	Backups        *Backups        `json:"backups,omitempty"`      // nil where none are scheduled
 	Fault          string          `json:"disk_fault,omitempty"`   // why the disk does not keep what it is given
 	Checked        *Checked        `json:"checked,omitempty"`      // the latest check of the night, since the start
+	Pruned         *Pruned         `json:"pruned,omitempty"`       // what the retention has removed, since the start
 	Countries      CountryDatabase `json:"country_database"`
 	Prices         PriceBook       `json:"prices"`
 	Refused        RefusedCounts   `json:"refused_now"`
@@ -194,6 +195,14 @@ type Upgrading struct {
 type Checked struct {
 	At     time.Time `json:"at"`
 	Faults int       `json:"faults"`
+}
+
+// Pruned is what the retention of records has removed, or removes now.
+type Pruned struct {
+	Before  time.Time `json:"before"`  // it kept what was settled from then on
+	Records int       `json:"records"` // that went
+	At      time.Time `json:"at"`      // when that was done, or began
+	Going   bool      `json:"going,omitempty"`
 }
 
 // CountryDatabase is where visitors' countries come from.

@@ -73,6 +73,7 @@ var RequestTable = NewTable(Table[RequestView]{
 		{Name: "upstream_request", Hidden: true},
 		{Name: "asked", Field: "asked_model", Hidden: true},
 		{Name: "saved", Field: "saved_nano_usd", Hidden: true},
+		{Name: "trace", Hidden: true},
 	},
 })
 

@@ -220,7 +220,7 @@ func (x *exchange) close() {
 func (x *exchange) refuse(refusal *tally.Refusal) {
 	if p := x.principal; p != nil && x.as == "" && refusal.Status < http.StatusInternalServerError {
 		rec := tally.Record{
-			ID: x.id, At: x.at, Endpoint: x.endpointName(), Model: x.model, Stream: x.stream,
+			ID: x.id, At: x.at, Endpoint: x.endpointName(), Model: x.model, Stream: x.stream, Trace: x.trace(),
 			Status: refusal.Status, Code: refusal.Code, Outcome: tally.OutcomeDenied, Total: x.elapsed(),
 			Reason: clipped(refusal.Message, maxReason), Reached: refusal.Reached,
 		}

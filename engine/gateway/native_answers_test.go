@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -188,6 +189,35 @@ func TestFieldsThatPass(t *testing.T) {
 		}
 		if version := map[string]string{"anthropic": "2023-06-01"}[tc.kind]; tc.of == "messages" && tc.kind == "anthropic" && up.header.Get("Anthropic-Version") != "2026-10-21" || tc.of != "messages" && up.header.Get("Anthropic-Version") != version {
 			t.Errorf("%+v: version %q", tc, up.header.Get("Anthropic-Version"))
+		}
+	}
+}
+
+// A trace is on the record of the request, refused or not; what names none is passed on all the
+// same, and not kept.
+func TestTraceOnTheRecord(t *testing.T) {
+	const trace = "0af7651916cd43dd8448eb211c80319c"
+	w := newWorld(t)
+	up := w.speaker("custom")
+	w.open()
+	ask := natively["chat"]
+	for _, tc := range []struct{ parent, model, want string }{
+		{"00-" + trace + "-b7ad6b7169203331-01", "", trace},
+		{"01-" + trace + "-b7ad6b7169203331-01-later", "", trace},
+		{"00-" + trace + "-b7ad6b7169203331-01", "no-such-model", trace},
+		{"00-" + strings.ToUpper(trace) + "-b7ad6b7169203331-01", "", ""},
+		{"00-" + strings.Repeat("0", 32) + "-b7ad6b7169203331-01", "", ""},
+		{"00-0af7-b7ad6b7169203331-01", "", ""},
+		{"ff-" + trace + "-b7ad6b7169203331-01", "", ""},
+	} {
+		body := strings.Replace(fmt.Sprintf(ask.body, ""), `,{"type":"x_block"}`, "", 1)
+		if tc.model != "" {
+			body = regexp.MustCompile(`"model":"[^"]*"`).ReplaceAllString(body, `"model":"`+tc.model+`"`)
+		}
+		w.send("POST", ask.path, body, "Traceparent: "+tc.parent)
+		list := w.records()
+		if got := list[len(list)-1].Trace; got != tc.want || (tc.model == "" && up.header.Get("Traceparent") != tc.parent) {
+			t.Errorf("%s: the record has %q, the upstream %q", tc.parent, got, up.header.Get("Traceparent"))
 		}
 	}
 }

@@ -68,6 +68,19 @@ func (x *exchange) passesThrough(name string, t *route.Target) bool {
 	return slices.Contains(t.Upstream.Kind.Fields, name)
 }
 
+// trace is the trace that the caller's traceparent names: version, trace, span and flags, as
+// W3C Trace Context has it. One that is none of these is passed on and not kept.
+func (x *exchange) trace() string {
+	part := strings.Split(x.r.Header.Get("Traceparent"), "-")
+	if len(part) < 4 || len(part[0]) != 2 || part[0] == "ff" || len(part[1]) != 32 || len(part[2]) != 16 {
+		return ""
+	}
+	if strings.Trim(part[1], "0") == "" || strings.Trim(part[1], "0123456789abcdef") != "" {
+		return ""
+	}
+	return part[1]
+}
+
 // namesSomebody reports whether a field may say on whose account a request is.
 func namesSomebody(name string) bool {
 	name = strings.ToLower(name)

@@ -67,6 +67,7 @@ type Request struct {
 	Principal *tally.Principal
 	Endpoint  string
 	Model     string // as the client asked, or as the owner's rule has it
+	Trace     string
 	Intended  string // as the client asked, where a rule has put Model in its place
 	Stream    bool
 	// InputTokens is the most the input can come to, Prompt the classes of tokens it
@@ -140,7 +141,7 @@ func (m *Meter) Admit(ctx context.Context, r *Request) (*Ticket, *tally.Refusal)
 	periods := pl.chargesAt(r.At)
 	t.charges = periods.list
 	t.draft = tally.Record{
-		ID: r.ID, At: r.At, Endpoint: r.Endpoint, Model: r.Model, Asked: r.Intended, Stream: r.Stream, Count: 1,
+		ID: r.ID, At: r.At, Endpoint: r.Endpoint, Model: r.Model, Asked: r.Intended, Stream: r.Stream, Trace: r.Trace, Count: 1,
 	}
 	m.attribute(&t.draft, p)
 	places := placesOf(r)

@@ -276,6 +276,16 @@ func (c *Catalog) Zone(gateway ID) *time.Location {
 	return time.UTC
 }
 
+// Zones returns the time zones of the gateways, each once.
+func (c *Catalog) Zones() (out []*time.Location) {
+	for _, zone := range c.zones {
+		if !slices.ContainsFunc(out, func(other *time.Location) bool { return other.String() == zone.String() }) {
+			out = append(out, zone)
+		}
+	}
+	return out
+}
+
 // Owner returns the owner of a credential by its digest: the ID of a key or a
 // gateway. A previous digest counts until its grace ends. The comparison takes
 // the same time whatever the digest.

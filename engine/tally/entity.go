@@ -423,6 +423,11 @@ func CheckName(what, s string) error {
 	return nil
 }
 
+// FineDays is how long sums are told by the quarter of an hour, whatever the retention of
+// records: longer than any period with an end that a limit counts. Later they are told by
+// UTC days, and by the civil days of gateways.
+const FineDays = 100
+
 // CheckZone says what is wrong with an IANA zone name.
 func CheckZone(name string) error {
 	if name == "" || name == "Local" {

@@ -186,6 +186,8 @@ type Record struct {
 	// Request is how the upstream that answered calls the request; "" if it does not
 	// say.
 	Request string `json:"upstream_request,omitempty"`
+	// Trace is the caller's, by its traceparent: 32 hexadecimal digits, "" if it sent none.
+	Trace string `json:"trace,omitempty"`
 	// Cut is whether the answer ended at a length that a limit allowed, and not at
 	// what the caller asked for.
 	Cut bool `json:"cut,omitempty"`

@@ -101,7 +101,18 @@ func (s *Store) keepUp(tick bool) {
 // checkpoint.
 func (s *Store) beginCheckpoint() {
 	rows := map[rowKey]*tally.Sums{}
-	s.fresh.add(rows, func(rowKey) bool { return true })
+	of := s.coarse.Load()
+	for c, sums := range s.fresh {
+		s.coarsening.disturbed = s.coarsening.disturbed || c.bucket/chunkQuarters == s.coarsening.chunk
+		c.rows(func(k rowKey) {
+			of.places(k, func(at rowKey) {
+				if rows[at] == nil {
+					rows[at] = &tally.Sums{}
+				}
+				rows[at].Merge(sums)
+			})
+		})
+	}
 	c := &checkpoint{state: state{s.end, s.pruned, s.ledger.Seen()}}
 	for k, x := range rows {
 		c.rows = append(c.rows, rowDelta{k.bytes(), x})

@@ -230,17 +230,8 @@ func TestFewest(t *testing.T) {
 	for from := range 96 {
 		for _, length := range []int{1, 4, 40, 90, 95, 96, 97, 180, 96 * 7, 96*30 + 3} {
 			covered := map[int64]int{}
-			list := fewest(quarter(from), quarter(from+length))
-			for _, p := range list {
-				n := 1
-				if p.less {
-					n = -1
-				}
-				step := granSeconds[p.gran]
-				for at := int64(p.bucket) * step; at < (int64(p.bucket)+1)*step; at += granSeconds[quarters] {
-					covered[at] += n
-				}
-			}
+			list := coarse{}.fewest(quarter(from), quarter(from+length))
+			cover(covered, list)
 			for at, n := range covered {
 				want := 0
 				if at >= quarter(from).Unix() && at < quarter(from+length).Unix() {
@@ -250,12 +241,26 @@ func TestFewest(t *testing.T) {
 					t.Fatalf("%d quarters from %d: %+v counts %d of them %d times", length, from, list, at, n)
 				}
 			}
-			if len(parts(quarter(from), quarter(from+length))) < len(list) {
+			if len(coarse{}.parts(quarter(from), quarter(from+length))) < len(list) {
 				t.Errorf("%d quarters from %d: more parts than needed: %+v", length, from, list)
 			}
 		}
 	}
-	if list := fewest(day.Add(-time.Hour), day.Add(23*time.Hour)); len(list) != 3 {
+	if list := (coarse{}).fewest(day.Add(-time.Hour), day.Add(23*time.Hour)); len(list) != 3 {
 		t.Errorf("a day in Berlin takes %+v, want an hour and a day without its last", list)
+	}
+}
+
+// cover counts the quarters of an hour that parts tell of.
+func cover(covered map[int64]int, list []part) {
+	for _, p := range list {
+		n := 1
+		if p.less {
+			n = -1
+		}
+		step := granSeconds[p.gran]
+		for at := int64(p.bucket) * step; at < int64(p.end)*step; at += granSeconds[quarters] {
+			covered[at] += n
+		}
 	}
 }

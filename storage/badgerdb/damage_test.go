@@ -149,6 +149,12 @@ func TestVerifyFindsPlantedFaults(t *testing.T) {
 		return e.b
 	}
 	prunedDay := func(w *world) { w.prune(w.now.AddDate(0, 0, -1)) }
+	coarseDays := func(w *world) {
+		prunedDay(w)
+		if err := w.coarsen(w.now.AddDate(0, 0, chunkDays)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, tc := range []struct {
 		name  string
 		plant func(*world)
@@ -173,6 +179,10 @@ func TestVerifyFindsPlantedFaults(t *testing.T) {
 		{"a pruned day's row has more", func(w *world) { prunedDay(w); w.change([]byte{tableRollup, days, 0}, once(more)) }, "rollup"},
 		{"a pruned day's row is gone", func(w *world) { prunedDay(w); w.change([]byte{tableRollup, quarters, 1}, once(remove)) }, "rollup"},
 		{"an opening balance is gone", func(w *world) { prunedDay(w); w.change([]byte{tableOpening, 1}, once(remove)) }, "rollup"},
+		{"a span's row has more", func(w *world) { coarseDays(w); w.change([]byte{tableRollup, spans}, once(more)) }, "rollup"},
+		{"a span's row is gone", func(w *world) { coarseDays(w); w.change([]byte{tableRollup, spans, 3}, once(remove)) }, "rollup"},
+		{"a span's opening balance is gone", func(w *world) { coarseDays(w); w.change([]byte{tableSpan, 1}, once(remove)) }, "rollup"},
+		{"that a chunk is coarse is gone", func(w *world) { coarseDays(w); w.change([]byte{tableCoarse}, remove) }, "rollup"},
 		{"a hold is gone", func(w *world) { w.change([]byte{tableHold}, remove) }, "hold"},
 		{"a hold of nobody", func(w *world) {
 			var e encoder
@@ -206,14 +216,21 @@ func TestVerifyFindsPlantedFaults(t *testing.T) {
 func TestVerifyFindsDamagedValues(t *testing.T) {
 	w := full(t)
 	w.prune(w.now.AddDate(0, 0, -1))
-	tables := map[byte]string{tableRecord: "record", tableHold: "hold", tableRollup: "rollup", tableOpening: "rollup", tableUse: "checkpoint", tableSession: "checkpoint", tableEntity: "entity", tablePresence: "presence"}
+	w.findsDamage(map[byte]string{tableRecord: "record", tableHold: "hold", tableRollup: "rollup", tableOpening: "rollup", tableUse: "checkpoint", tableSession: "checkpoint", tableEntity: "entity", tablePresence: "presence"})
+	if err := w.coarsen(w.now.AddDate(0, 0, chunkDays)); err != nil {
+		t.Fatal(err)
+	}
+	w.findsDamage(map[byte]string{tableRollup: "rollup", tableSpan: "rollup", tableCoarse: "rollup"})
+}
+
+func (w *world) findsDamage(tables map[byte]string) {
 	for table, kind := range tables {
 		var key, old []byte
 		w.db.View(func(txn *badger.Txn) error {
 			it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{table}})
 			defer it.Close()
 			if it.Rewind(); !it.Valid() {
-				t.Fatalf("there is nothing in table %c", table)
+				w.Fatalf("there is nothing in table %c", table)
 			}
 			key = it.Item().KeyCopy(nil)
 			old, _ = it.Item().ValueCopy(nil)
@@ -225,7 +242,7 @@ func TestVerifyFindsDamagedValues(t *testing.T) {
 		set(damaged)
 		r, err := w.Verify(ctx, 0)
 		if err != nil || !slices.ContainsFunc(r.Faults, func(f tally.Fault) bool { return f.Kind == kind }) {
-			t.Errorf("table %c: %+v, %v; want a fault of kind %s", table, r, err, kind)
+			w.Errorf("table %c: %+v, %v; want a fault of kind %s", table, r, err, kind)
 		}
 		set(old)
 		w.sound()

@@ -45,12 +45,10 @@ func (f *fingerprints) add(k rowKey, s *tally.Sums) {
 	f.of[k.gran][k.family] += sum * (maphash.Comparable(f.seed, k) | 1)
 }
 
-func (f *fingerprints) addSheet(s sheet) {
+func (f *fingerprints) addSheet(of coarse, s sheet) {
 	for c, sums := range s {
 		c.rows(func(k rowKey) {
-			for gran := range uint8(grans) {
-				f.add(k.at(gran), sums)
-			}
+			of.places(k, func(at rowKey) { f.add(at, sums) })
 		})
 	}
 }
@@ -58,35 +56,43 @@ func (f *fingerprints) addSheet(s sheet) {
 // openings starts from what pruned records contributed.
 func (v *verifier) openings() error {
 	return v.eachOpening(func(k rowKey, x *tally.Sums) {
-		for gran := range uint8(grans) {
-			v.want.add(k.at(gran), x)
-		}
+		v.coarse.places(k, func(at rowKey) { v.want.add(at, x) })
 		subject := tally.Subject(k.dim[0])
 		if k.family != bySubject {
 			subject = tally.SubjectOf(string(tally.Families[k.family]), tally.ID(k.dim[0]))
 		}
 		amounts := x.Amounts()
 		for _, c := range v.counting[subject] {
-			if aligned(&c.Period) && inside(k.bucket, c.Period.Start, c.Period.End) {
+			if aligned(&c.Period) && inside(k.bucket, v.coarse.snap(c.Period.Start), v.coarse.snap(c.Period.End)) {
 				c.should.Used = tally.AddSat(c.should.Used, amounts.Of(c.Metric))
 			}
 		}
 	})
 }
 
+// eachOpening calls f with the opening balances that stand: of coarse chunks those of spans,
+// of others those of quarters.
 func (v *verifier) eachOpening(f func(rowKey, *tally.Sums)) error {
 	var x tally.Sums
-	return v.entries([]byte{tableOpening}, "rollup", func(key, payload []byte) error {
-		k, ok := parseRowTail(key[1:])
-		if !ok || k.family != bySubject && int(k.family) >= len(tally.Families) {
-			return corrupt("an opening balance has a malformed key")
-		}
-		if _, err := decodeSums(payload, &x); err != nil {
+	for _, table := range []byte{tableOpening, tableSpan} {
+		err := v.entries([]byte{table}, "rollup", func(key, payload []byte) error {
+			k, ok := parseRowTail(key[1:])
+			if !ok || k.family != bySubject && int(k.family) >= len(tally.Families) {
+				return corrupt("an opening balance has a malformed key")
+			}
+			if _, err := decodeSums(payload, &x); err != nil {
+				return err
+			}
+			if _, is := v.coarse.span(k.bucket); is == (table == tableSpan) {
+				f(k, &x)
+			}
+			return nil
+		})
+		if err != nil {
 			return err
 		}
-		f(k, &x)
-		return nil
-	})
+	}
+	return nil
 }
 
 // rollups compares every row of every granularity with the records.
@@ -112,6 +118,7 @@ func (v *verifier) rollups() error {
 	return nil
 }
 
+// eachRow calls f with the rows that stand.
 func (v *verifier) eachRow(prefix []byte, f func(rowKey, *tally.Sums)) error {
 	var x tally.Sums
 	return v.entries(prefix, "rollup", func(key, payload []byte) error {
@@ -122,7 +129,9 @@ func (v *verifier) eachRow(prefix []byte, f func(rowKey, *tally.Sums)) error {
 		if _, err := decodeSums(payload, &x); err != nil {
 			return err
 		}
-		f(k, &x)
+		if v.coarse.stands(k) {
+			f(k, &x)
+		}
 		return nil
 	})
 }
@@ -135,10 +144,15 @@ func (v *verifier) localise(gran, family uint8) error {
 		if k.family != family {
 			return
 		}
-		if k = k.at(gran); want[k] == nil {
-			want[k] = &tally.Sums{}
-		}
-		want[k].Merge(x)
+		v.coarse.places(k, func(at rowKey) {
+			if at.gran != gran {
+				return
+			}
+			if want[at] == nil {
+				want[at] = &tally.Sums{}
+			}
+			want[at].Merge(x)
+		})
 	}
 	if err := v.eachOpening(add); err != nil {
 		return err

@@ -15,6 +15,8 @@ import (
 //	p side slot                   holds that were opened together
 //	r gran family bucket dims     a row of a rollup
 //	o family bucket dims          what pruned records contributed to a 15-minute row
+//	q family bucket dims          what they contributed to a span of a coarse chunk
+//	f chunk                       the edges of the spans of a chunk of days that is coarse
 //	l subject                     when a subject was last used
 //	s client member               a session that runs
 //	c kind id                     an entity
@@ -38,6 +40,9 @@ const (
 	tablePresence = 'x'
 	tableDetail   = 'd'
 	tableAudit    = 'a'
+
+	tableSpan   = 'q'
+	tableCoarse = 'f'
 )
 
 var (
@@ -147,11 +152,12 @@ const (
 	quarters = iota
 	hours
 	days
+	spans // between edges of civil days, in chunks of days that are coarse; named by their first quarters
 	grans
 )
 
 // granSeconds are their lengths.
-var granSeconds = [grans]int64{15 * 60, 60 * 60, daySeconds}
+var granSeconds = [grans]int64{15 * 60, 60 * 60, daySeconds, 15 * 60}
 
 // rowKey names a row of a rollup.
 type rowKey struct {
@@ -271,5 +277,5 @@ func (k rowKey) String() string {
 		}
 	}
 	at := time.Unix(int64(k.bucket)*granSeconds[k.gran], 0).UTC().Format("2006-01-02T15:04")
-	return name + " " + at + " " + [grans]string{"15m", "1h", "1d"}[k.gran]
+	return name + " " + at + " " + [grans]string{"15m", "1h", "1d", "span"}[k.gran]
 }

@@ -66,6 +66,7 @@ func newStore(ctx context.Context, o Options, commit func(*badger.Txn) error) (*
 		opts: o, log: o.Logger, ledger: ledger.New(), queue: newQueue(),
 		fresh: sheet{}, presence: newPresence(o.chunkBits), revs: map[entityID]int64{}, complaints: map[string]string{}, commit: commit,
 	}
+	s.coarse.Store(&coarse{})
 	s.life, s.endLife = context.WithCancel(context.Background())
 	s.look()
 	if err := s.Fault(); err != nil {

@@ -3,7 +3,9 @@ package badgerdb
 import (
 	"cmp"
 	"context"
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -12,9 +14,9 @@ import (
 )
 
 // Prune implements storage.History. What the records contributed to rollups is
-// kept as opening balances, so that Verify stays a proof. Only the removal of a
-// day, which gives its room back to the disk, stops the writer for a moment.
-func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
+// kept as opening balances, so that Verify stays a proof. The removal of a day, which
+// gives its room back to the disk, stops the writer, and so does each slice of balances.
+func (s *Store) Prune(ctx context.Context, before time.Time, rest int) (int, error) {
 	ctx, done, err := s.read(ctx)
 	if err != nil {
 		return 0, err
@@ -29,6 +31,7 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
 	if err := s.queue.alone(func() error { return cmp.Or(s.finishOpenings(), s.completeCheckpoint()) }); err != nil {
 		return 0, err
 	}
+	aside := func(do func() error) error { return s.stall(ctx, rest, do) }
 	n := 0
 	for {
 		if ctx.Err() != nil {
@@ -38,17 +41,39 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
 		if err != nil || o == nil {
 			return n, err
 		}
-		gone := 0
-		err = s.queue.alone(func() (err error) {
-			gone, err = s.pruneDay(o)
-			return err
-		})
+		gone, err := s.pruneDay(o, aside)
 		n += gone
 		if err != nil {
 			return n, err
 		}
 	}
 }
+
+// stall does what stops the writer. Then it rests so many times as long as that took, so
+// that few requests meet it; not while there is no room for requests anyway.
+func (s *Store) stall(ctx context.Context, rest int, do func() error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	var took time.Duration
+	err := s.queue.alone(func() error {
+		began := time.Now()
+		defer func() { took = time.Since(began) }()
+		return do()
+	})
+	if err != nil || rest == 0 || !s.admitting.Load() {
+		return err
+	}
+	select {
+	case <-ctx.Done(): // what was to be done is done; the next step tells
+	case <-time.After(took * time.Duration(rest)):
+	}
+	return nil
+}
+
+// inline does at once what else would be done between requests: there are none, or the
+// writer does it.
+func inline(do func() error) error { return do() }
 
 // outgoing is a day of records that is to go.
 type outgoing struct {
@@ -106,35 +131,56 @@ func (o *outgoing) add(txn *badger.Txn, to uint64) error {
 }
 
 // pruneDay removes a day. It writes the opening balances, then the lowest number that
-// remains, and then removes the records. It runs in the writer.
-func (s *Store) pruneDay(o *outgoing) (int, error) {
+// remains, and then removes the records.
+func (s *Store) pruneDay(o *outgoing, aside func(func() error) error) (gone int, err error) {
+	// Who was stopped between two slices finds in the store that they are to be finished.
+	err = aside(func() error { return s.setOpenings(openings{s.openings.to, o.last}) })
+	if err == nil {
+		err = s.writeOpenings(o, aside)
+	}
+	if err != nil {
+		return 0, err
+	}
+	err = aside(func() (err error) {
+		gone, err = s.leave(o)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return gone, aside(func() error { return s.drop(o.day) })
+}
+
+// leave says that a day's records are gone. It runs in the writer.
+func (s *Store) leave(o *outgoing) (gone int, err error) {
+	if err := s.setOpenings(openings{o.last, o.last}); err != nil {
+		return 0, err
+	}
+	// If the day is today, it may have grown.
+	late := &outgoing{day: o.day, last: o.last, sums: sheet{}}
+	if err := s.db.View(func(txn *badger.Txn) error { return late.add(txn, math.MaxUint64) }); err != nil {
+		return 0, err
+	}
+	if late.last > o.last {
+		if err := s.setOpenings(openings{o.last, late.last}); err != nil {
+			return 0, err
+		}
+		if err := s.finishWriting(late); err != nil {
+			return 0, err
+		}
+	}
+	// The journal of holds must not need the records to tell which are settled.
+	if err := s.rejournal(); err != nil {
+		return 0, cannotWrite(err)
+	}
 	before := s.pruned
-	if err := s.leave(o); err != nil {
+	s.pruned = pruned{late.last, o.day + 1}
+	if err := s.completeCheckpoint(); err != nil {
 		s.pruned = before
 		return 0, err
 	}
 	s.records.Store(int64(s.end.seq - s.pruned.seq))
-	return int(s.pruned.seq - before.seq), s.drop(o.day)
-}
-
-// leave does all of pruneDay but the removal of the records.
-func (s *Store) leave(o *outgoing) error {
-	// If the day is today, it may still have grown.
-	if err := s.db.View(func(txn *badger.Txn) error { return o.add(txn, math.MaxUint64) }); err != nil {
-		return err
-	}
-	if err := s.setOpenings(openings{s.openings.to, o.last}); err != nil {
-		return err
-	}
-	if err := s.writeOpenings(o); err != nil {
-		return err
-	}
-	// The journal of holds must not need the records to tell which are settled.
-	if err := s.rejournal(); err != nil {
-		return cannotWrite(err)
-	}
-	s.pruned = pruned{o.last, o.day + 1}
-	return s.completeCheckpoint()
+	return int(s.pruned.seq - before.seq), nil
 }
 
 // openings says how far opening balances go. All records up to from are in the balances,
@@ -175,7 +221,15 @@ func (s *Store) finishOpenings() error {
 	if err != nil {
 		return err
 	}
-	return s.writeOpenings(o)
+	return s.finishWriting(o)
+}
+
+// finishWriting adds a day to the opening balances and says that it is added.
+func (s *Store) finishWriting(o *outgoing) error {
+	if err := s.writeOpenings(o, inline); err != nil {
+		return err
+	}
+	return s.setOpenings(openings{o.last, o.last})
 }
 
 // drop removes a day of pruned records, and what tells of them.
@@ -213,21 +267,43 @@ func (s *Store) dropPruned() error {
 // writeOpenings adds a day to the opening balances. Each row says up to which
 // number it counts, as rollups do, so that a crash between two slices is no
 // harm.
-func (s *Store) writeOpenings(o *outgoing) error {
-	rows := map[rowKey]*tally.Sums{}
-	o.sums.add(rows, func(k rowKey) bool { return k.gran == quarters })
-	w := s.slices()
-	defer w.discard()
-	for k, sums := range rows {
-		if err := mergeRow(w.txn, &rowDelta{k.opening(), sums}, o.last); err != nil {
-			return err
-		}
-		if err := w.next(); err != nil {
+func (s *Store) writeOpenings(o *outgoing, aside func(func() error) error) error {
+	rows := map[string]*tally.Sums{}
+	of := s.coarse.Load()
+	for c, sums := range o.sums {
+		c.rows(func(k rowKey) {
+			key := string(of.opening(k))
+			if rows[key] == nil {
+				rows[key] = &tally.Sums{}
+			}
+			rows[key].Merge(sums)
+		})
+	}
+	list := slices.Collect(maps.Keys(rows))
+	return s.inSlices(len(list), aside, func(txn *badger.Txn, i int) error {
+		return mergeRow(txn, &rowDelta{[]byte(list[i]), rows[list[i]]}, o.last)
+	})
+}
+
+// inSlices writes n values, some of them at a time.
+func (s *Store) inSlices(n int, aside func(func() error) error, put func(txn *badger.Txn, i int) error) error {
+	for from := 0; from < n; from += sliceEntries {
+		err := aside(func() error {
+			txn := s.db.NewTransaction(true)
+			defer txn.Discard()
+			for i := from; i < min(from+sliceEntries, n); i++ {
+				if err := put(txn, i); err != nil {
+					return err
+				}
+			}
+			if err := s.commit(txn); err != nil {
+				return cannotWrite(err)
+			}
+			return nil
+		})
+		if err != nil {
 			return err
 		}
 	}
-	if err := w.commit(); err != nil {
-		return err
-	}
-	return s.setOpenings(openings{o.last, o.last})
+	return nil
 }

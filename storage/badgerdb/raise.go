@@ -18,15 +18,6 @@ func newRaised(keys func(rowKey) [][]byte) raised {
 	return raised{keys: keys, rows: map[string]*row{}, of: map[combination][]*row{}}
 }
 
-// all are the keys of a 15-minute row and of the coarser rows that it is part of.
-func (k rowKey) all() [][]byte {
-	out := make([][]byte, grans)
-	for gran := range uint8(grans) {
-		out[gran] = k.at(gran).bytes()
-	}
-	return out
-}
-
 // count counts a record in its rows, except for rows that have it already: a part of what
 // is being written may have been written before a crash.
 func (t *raised) count(txn *badger.Txn, r *tally.Record) error {

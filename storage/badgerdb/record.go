@@ -64,7 +64,7 @@ const (
 // texts is how many texts a record has; the first of them are IDs. The texts that differ
 // most often from one record to the next come first.
 const (
-	texts   = 23
+	texts   = 24
 	idTexts = 6
 )
 
@@ -83,14 +83,14 @@ func (p *previous) forget() { *p = previous{limits: p.limits[:0], tries: p.tries
 func textsOf(r *tally.Record) [texts]string {
 	return [texts]string{string(r.ID), string(r.Client), string(r.Key), string(r.Provider), string(r.Price), string(r.Gateway), r.Model,
 		r.Upstream, r.Code, string(r.Outcome), string(r.Basis), r.Session, r.Token, r.Origin,
-		r.Country, r.Endpoint, r.VisitorNet, string(r.Tier), r.Answered, r.Request, r.Reason, r.Asked, pieceText(r.Piece)}
+		r.Country, r.Endpoint, r.VisitorNet, string(r.Tier), r.Answered, r.Request, r.Reason, r.Asked, pieceText(r.Piece), r.Trace}
 }
 
 func setTexts(r *tally.Record, s *[texts]string) {
 	r.ID, r.Client, r.Key, r.Provider, r.Price, r.Gateway, r.Model = tally.ID(s[0]), tally.ID(s[1]), tally.ID(s[2]), tally.ID(s[3]), tally.ID(s[4]), tally.ID(s[5]), s[6]
 	r.Upstream, r.Code, r.Outcome, r.Basis, r.Session, r.Token, r.Origin = s[7], s[8], tally.Outcome(s[9]), tally.Basis(s[10]), s[11], s[12], s[13]
 	r.Country, r.Endpoint, r.VisitorNet, r.Tier, r.Answered, r.Request, r.Reason, r.Asked = s[14], s[15], s[16], tally.Tier(s[17]), s[18], s[19], s[20], s[21]
-	r.Piece = tally.Piece(s[22])
+	r.Piece, r.Trace = tally.Piece(s[22]), s[23]
 }
 
 // pieceText is a piece as it is kept. Searches were kept before any other piece, and have

@@ -12,11 +12,11 @@ import (
 // recover reads what the store knows, counts the records behind the latest
 // checkpoint, and puts back the holds that were open.
 func (s *Store) recover(ctx context.Context) error {
-	t := tail{settled: map[tally.ID]uint64{}, raised: newRaised(func(k rowKey) [][]byte { return k.all() })}
+	t := tail{settled: map[tally.ID]uint64{}, raised: newRaised(func(k rowKey) [][]byte { return s.coarse.Load().keys(k) })}
 	var is found
 	err := s.view(func(txn *badger.Txn) (err error) { is, err = s.readSchema(txn); return err })
 	if err == nil && is.schema != 0 {
-		err = s.view(s.readState, s.readEras, s.readOpenings)
+		err = s.view(s.readState, s.readEras, s.readOpenings, s.readCoarse)
 		if err == nil && is.schema < Schema {
 			err = s.upgrade(ctx, is)
 		}
@@ -62,11 +62,11 @@ func (s *Store) view(steps ...func(*badger.Txn) error) error {
 // resume makes what was recovered the beginning of a new run: rows that were behind are
 // brought up, and the journal of holds begins an epoch.
 func (s *Store) resume(t *tail) error {
-	drop := s.dropPruned
+	drop := []func() error{s.dropPruned, func() error { return s.dropFine(inline) }}
 	if s.opts.Reads {
-		drop = func() error { return nil }
+		drop = nil
 	}
-	for _, step := range []func() error{drop, func() error { return s.saveTail(t) }, s.finishOpenings} {
+	for _, step := range append(drop, func() error { return s.saveTail(t) }, s.finishOpenings) {
 		if err := step(); err != nil {
 			return err
 		}

@@ -110,26 +110,6 @@ func (c *combination) rows(f func(rowKey)) {
 	}
 }
 
-// add adds what lies on a sheet to rows of the granularities that keep lets in.
-func (s sheet) add(rows map[rowKey]*tally.Sums, keep func(rowKey) bool) {
-	for c, sums := range s {
-		c.rows(func(k rowKey) {
-			for gran := range uint8(grans) {
-				at := k.at(gran)
-				if !keep(at) {
-					continue
-				}
-				x := rows[at]
-				if x == nil {
-					x = &tally.Sums{}
-					rows[at] = x
-				}
-				x.Merge(sums)
-			}
-		})
-	}
-}
-
 // row is a row of a rollup as the store has it.
 type row struct {
 	sums    tally.Sums
@@ -166,28 +146,32 @@ func rowsOf(s tally.Subject) []rowKey {
 	return out
 }
 
-// part is a bucket of some granularity.
+// part is buckets of some granularity, one after the other.
 type part struct {
-	gran   uint8
-	bucket uint32
-	less   bool // it is taken away
+	gran        uint8
+	bucket, end uint32 // [bucket, end)
+	less        bool   // it is taken away
 }
 
-// parts cuts a span, whose ends are multiples of 15 minutes, into the fewest
-// buckets.
-func parts(from, to time.Time) []part {
+// parts cuts a span, whose ends are multiples of 15 minutes and edges of coarse chunks, into
+// the fewest parts.
+func (c coarse) parts(from, to time.Time) []part {
 	var out []part
 	at, end := from.Unix(), to.Unix()
 	for at < end {
-		gran := uint8(quarters)
+		p := part{gran: quarters}
 		for g := uint8(days); g > quarters; g-- {
 			if at%granSeconds[g] == 0 && at+granSeconds[g] <= end {
-				gran = g
+				p.gran = g
 				break
 			}
 		}
-		out = append(out, part{gran: gran, bucket: uint32(at / granSeconds[gran])})
-		at += granSeconds[gran]
+		next := at + granSeconds[p.gran]
+		if _, is := c.span(uint32(max(at, 0) / granSeconds[quarters])); is && p.gran != days {
+			p.gran, next = spans, min(end, at-at%daySeconds+daySeconds)
+		}
+		p.bucket, p.end = uint32(at/granSeconds[p.gran]), uint32(next/granSeconds[p.gran])
+		out, at = append(out, p), next
 	}
 	return out
 }
@@ -195,23 +179,23 @@ func parts(from, to time.Time) []part {
 // fewest cuts a span like parts. Where the ends of the span lie within days, it may take
 // the whole day and take away what is too much. The days of most zones are not those of
 // UTC, and would take 24 hours each.
-func fewest(from, to time.Time) []part {
+func (c coarse) fewest(from, to time.Time) []part {
 	first, last := from.Truncate(24*time.Hour), to.Add(-1).Truncate(24*time.Hour)
-	before, behind := parts(first, from), parts(to, last.Add(24*time.Hour))
+	before, behind := c.parts(first, from), c.parts(to, last.Add(24*time.Hour))
 	if first.Equal(last) {
-		if direct := parts(from, to); len(direct) <= 1+len(before)+len(behind) {
+		if direct := c.parts(from, to); len(direct) <= 1+len(before)+len(behind) {
 			return direct
 		}
-		return append(append(parts(first, last.Add(24*time.Hour)), less(before)...), less(behind)...)
+		return append(append(c.parts(first, last.Add(24*time.Hour)), less(before)...), less(behind)...)
 	}
 	var out []part
-	if head := parts(from, first.Add(24*time.Hour)); len(head) > 1+len(before) {
+	if head := c.parts(from, first.Add(24*time.Hour)); len(head) > 1+len(before) {
 		out, from = less(before), first
 	}
-	if tail := parts(last, to); len(tail) > 1+len(behind) {
+	if tail := c.parts(last, to); len(tail) > 1+len(behind) {
 		out, to = append(out, less(behind)...), last.Add(24*time.Hour)
 	}
-	return append(out, parts(from, to)...)
+	return append(out, c.parts(from, to)...)
 }
 
 // less marks parts that are taken away.

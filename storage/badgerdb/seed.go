@@ -62,23 +62,26 @@ func (s *Store) fromRollups(c *tally.Counter) (used int64, err error) {
 	if err := s.finishCheckpoint(); err != nil {
 		return 0, err
 	}
-	families := rowsOf(c.Subject)
+	families, of := rowsOf(c.Subject), s.coarse.Load()
+	start, end := of.snap(c.Period.Start), of.snap(c.Period.End)
 	err = s.db.View(func(txn *badger.Txn) error {
-		from, to := s.narrow(txn, c.Period.Start, c.Period.End)
-		for _, k := range families {
-			for _, p := range parts(from, to) {
-				var x row
-				k.gran, k.bucket = p.gran, p.bucket
-				if err := readRow(txn, k.bytes(), &x); err != nil {
-					return err
+		from, to := s.narrow(txn, start, end)
+		for _, p := range of.parts(from, to) {
+			for _, k := range families {
+				k.gran = p.gran
+				for k.bucket = p.bucket; k.bucket < p.end; k.bucket++ {
+					var x row
+					if err := readRow(txn, k.bytes(), &x); err != nil {
+						return err
+					}
+					used = tally.AddSat(used, x.sums.Amounts().Of(c.Metric))
 				}
-				used = tally.AddSat(used, x.sums.Amounts().Of(c.Metric))
 			}
 		}
 		return nil
 	})
 	for x, sums := range s.fresh {
-		if !inside(x.bucket, c.Period.Start, c.Period.End) {
+		if !inside(x.bucket, start, end) {
 			continue
 		}
 		x.rows(func(k rowKey) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -16,6 +17,7 @@ import (
 type series struct {
 	storage.SeriesQuery
 	family uint8
+	edges  []time.Time // those that can be told
 	spans  []map[tally.Dim]*tally.Sums
 }
 
@@ -32,7 +34,7 @@ func (s *Store) Series(ctx context.Context, of ...storage.SeriesQuery) ([]storag
 			return nil, err
 		}
 	}
-	txn, err := s.snapshot(all)
+	txn, chunks, err := s.snapshot(all)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +43,7 @@ func (s *Store) Series(ctx context.Context, of ...storage.SeriesQuery) ([]storag
 	defer it.Close()
 	var out []storage.Point
 	for i := range all {
-		if err := s.addStored(ctx, txn, it, &all[i]); err != nil {
+		if err := s.addStored(ctx, txn, it, chunks, &all[i]); err != nil {
 			return nil, err
 		}
 		out = append(out, all[i].points(i)...)
@@ -63,28 +65,28 @@ func begin(q storage.SeriesQuery) (series, error) {
 	for i := range spans {
 		spans[i] = map[tally.Dim]*tally.Sums{}
 	}
-	return series{q, uint8(family), spans}, nil
+	return series{q, uint8(family), nil, spans}, nil
 }
 
 // addStored adds to the spans what the store has written.
-func (s *Store) addStored(ctx context.Context, txn *badger.Txn, it *badger.Iterator, q *series) error {
+func (s *Store) addStored(ctx context.Context, txn *badger.Txn, it *badger.Iterator, of coarse, q *series) error {
 	if len(q.spans) == 0 {
 		return nil
 	}
-	first, last := s.narrow(txn, q.Edges[0], q.Edges[len(q.Edges)-1])
+	first, last := s.narrow(txn, q.edges[0], q.edges[len(q.edges)-1])
 	for i := range q.spans {
-		from, to := later(q.Edges[i], first), q.Edges[i+1]
+		from, to := later(q.edges[i], first), q.edges[i+1]
 		if last.Before(to) {
 			to = last
 		}
 		if !from.Before(to) {
 			continue
 		}
-		for _, p := range fewest(from, to) {
+		for _, p := range of.fewest(from, to) {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			if err := addRows(it, rowKey{gran: p.gran, family: q.family, bucket: p.bucket}.prefix(q.First), p.less, q.spans[i]); err != nil {
+			if err := addRows(it, p, q.family, q.First, q.spans[i]); err != nil {
 				return err
 			}
 		}
@@ -94,10 +96,16 @@ func (s *Store) addStored(ctx context.Context, txn *badger.Txn, it *badger.Itera
 
 // snapshot begins to read at an instant between two batches, and adds to the
 // spans what the store has not written by then.
-func (s *Store) snapshot(all []series) (txn *badger.Txn, err error) {
+func (s *Store) snapshot(all []series) (txn *badger.Txn, of coarse, err error) {
 	err = s.queue.alone(func() error {
 		if err := s.finishCheckpoint(); err != nil {
 			return err
+		}
+		of = *s.coarse.Load()
+		for i := range all {
+			for _, at := range all[i].Edges {
+				all[i].edges = append(all[i].edges, of.snap(at))
+			}
 		}
 		for c, sums := range s.fresh {
 			at := time.Unix(int64(c.bucket)*granSeconds[quarters], 0)
@@ -110,17 +118,14 @@ func (s *Store) snapshot(all []series) (txn *badger.Txn, err error) {
 		txn = s.db.NewTransaction(false)
 		return nil
 	})
-	return txn, err
+	return txn, of, err
 }
 
 func (q *series) addFresh(k rowKey, at time.Time, sums *tally.Sums) {
 	if k.family != q.family || q.First != "" && k.dim[0] != q.First {
 		return
 	}
-	i, found := slices.BinarySearchFunc(q.Edges, at, time.Time.Compare)
-	if !found {
-		i--
-	}
+	i := sort.Search(len(q.edges), func(i int) bool { return q.edges[i].After(at) }) - 1
 	if i >= 0 && i < len(q.spans) {
 		addSums(q.spans[i], k.dim, sums, false)
 	}
@@ -139,27 +144,36 @@ func addSums(span map[tally.Dim]*tally.Sums, dim tally.Dim, sums *tally.Sums, le
 	}
 }
 
-// addRows adds the rows whose keys begin with a prefix, or takes them away.
-func addRows(it *badger.Iterator, prefix []byte, less bool, span map[tally.Dim]*tally.Sums) error {
+// addRows adds the rows of a part, or takes them away.
+func addRows(it *badger.Iterator, p part, family uint8, first string, span map[tally.Dim]*tally.Sums) error {
 	var key []byte
 	var x tally.Sums
-	for it.Seek(prefix); it.ValidForPrefix(prefix); it.Next() {
-		key = it.Item().KeyCopy(key)
-		k, ok := parseRowKey(key)
-		if !ok {
-			return corrupt("a rollup has a malformed key")
-		}
-		err := it.Item().Value(func(v []byte) error {
-			payload, err := unseal(key, v)
-			if err == nil {
-				_, err = decodeSums(payload, &x)
+	for bucket := p.bucket; bucket < p.end; {
+		prefix := rowKey{gran: p.gran, family: family, bucket: bucket}.prefix(first)
+		for it.Seek(prefix); it.ValidForPrefix(prefix); it.Next() {
+			key = it.Item().KeyCopy(key)
+			k, ok := parseRowKey(key)
+			if !ok {
+				return corrupt("a rollup has a malformed key")
 			}
-			return err
-		})
-		if err != nil {
-			return err
+			err := it.Item().Value(func(v []byte) error {
+				payload, err := unseal(key, v)
+				if err == nil {
+					_, err = decodeSums(payload, &x)
+				}
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			addSums(span, k.dim, &x, p.less)
 		}
-		addSums(span, k.dim, &x, less)
+		if bucket++; bucket == p.end || !it.ValidForPrefix(prefix[:3]) {
+			return nil // the next row is of another family
+		}
+		if k, ok := parseRowKey(it.Item().Key()); ok { // most buckets of a span have no rows
+			bucket = max(bucket, k.bucket)
+		}
 	}
 	return nil
 }

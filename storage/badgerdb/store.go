@@ -102,6 +102,7 @@ type Store struct {
 	folder        os.FileInfo     // of the folder when it was opened
 	spaced        map[string]bool // logs that have their space; the keeper's
 	past          atomic.Pointer[eras]
+	coarse        atomic.Pointer[coarse]
 	committed     atomic.Uint64 // sequence number of the latest record in the log
 	admitting     atomic.Bool   // there is room
 	free          atomic.Int64
@@ -120,6 +121,7 @@ type Store struct {
 	stuck      bool        // the checkpoint has failed; it waits for the next second
 	ticks      int         // seconds since the latest checkpoint began
 	minutes    minutes
+	coarsening coarsening
 	complaints map[string]string // what has been logged as wrong
 	rev        int64
 	revs       map[entityID]int64

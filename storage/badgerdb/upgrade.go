@@ -69,7 +69,7 @@ func (u *upgrade) begin() {
 			return keys(k)
 		})
 	}
-	u.rows, u.openings = added(rowKey.all), added(func(k rowKey) [][]byte { return [][]byte{k.opening()} })
+	u.rows, u.openings = added(u.coarse.Load().keys), added(func(k rowKey) [][]byte { return [][]byte{u.coarse.Load().opening(k)} })
 	u.n, u.txn = 0, u.db.NewTransaction(false)
 }
 

@@ -56,6 +56,7 @@ type verifier struct {
 	end    position
 	pruned pruned
 	eras   eras
+	coarse coarse
 	audit  tally.AuditChain
 	opened uint64 // opening balances count up to here; some of the records may still be there
 
@@ -101,7 +102,7 @@ func (v *verifier) begin(s *Store) error {
 		return err
 	}
 	v.txn, v.end, v.pruned, v.opened, v.eras = s.db.NewTransaction(false), s.end, s.pruned, s.openings.to, s.eras()
-	v.audit = s.audit
+	v.audit, v.coarse = s.audit, *s.coarse.Load()
 	counter := func(c tally.Counter, u tally.Usage) {
 		v.counting[c.Subject] = append(v.counting[c.Subject], &counting{Counter: c, is: u})
 	}
@@ -215,11 +216,11 @@ func (v *verifier) records() error {
 			return
 		}
 		if sums.count(&x.Record); len(sums) >= checkpointSheet {
-			v.want.addSheet(sums)
+			v.want.addSheet(v.coarse, sums)
 			clear(sums)
 		}
 	})
-	v.want.addSheet(sums)
+	v.want.addSheet(v.coarse, sums)
 	v.checkPresent()
 	if err == nil && next != v.end.seq+1 {
 		v.fault("gap", "records", "records %d to %d are missing", next, v.end.seq)
@@ -290,6 +291,7 @@ func (v *verifier) holds() error {
 
 // rest looks whether everything else can be read.
 func (v *verifier) rest() error {
+	coarse := 0
 	checks := []struct {
 		table byte
 		kind  string
@@ -303,6 +305,14 @@ func (v *verifier) rest() error {
 			return d.end("a session")
 		}},
 		{tableState, "checkpoint", v.state},
+		{tableCoarse, "rollup", func(key, payload []byte) error {
+			chunk, of, err := decodeCoarse(key, payload)
+			if is := v.coarse[chunk]; err == nil && (is == nil || *is != *of) {
+				err = corrupt("its spans are not those that are read")
+			}
+			coarse++
+			return err
+		}},
 		{tableDetail, "detail", func(_, payload []byte) error {
 			d := decoder{b: payload}
 			for len(d.b) > 0 {
@@ -321,6 +331,9 @@ func (v *verifier) rest() error {
 		if err := v.entries([]byte{c.table}, c.kind, c.check); err != nil {
 			return err
 		}
+	}
+	if coarse != len(v.coarse) {
+		v.fault("rollup", "coarse chunks", "%d are written and %d are read", coarse, len(v.coarse))
 	}
 	return nil
 }

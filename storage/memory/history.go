@@ -78,9 +78,10 @@ func (s *Store) series(of int, q *storage.SeriesQuery) ([]storage.Point, error) 
 	var out []storage.Point
 	for i := 0; i+1 < len(q.Edges); i++ {
 		span := map[tally.Dim]*tally.Sums{}
+		from, to := s.snap(q.Edges[i]), s.snap(q.Edges[i+1])
 		for j := range s.records {
 			r := &s.records[j].Record
-			if r.At.Before(q.Edges[i]) || !r.At.Before(q.Edges[i+1]) {
+			if r.At.Before(from) || !r.At.Before(to) {
 				continue
 			}
 			q.Family.Dims(r, func(dim tally.Dim) {
@@ -105,7 +106,7 @@ func (s *Store) series(of int, q *storage.SeriesQuery) ([]storage.Point, error) 
 }
 
 // Prune implements storage.History.
-func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
+func (s *Store) Prune(ctx context.Context, before time.Time, _ int) (int, error) {
 	leave, err := s.enter(ctx)
 	if err != nil {
 		return 0, err
@@ -119,6 +120,48 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
 		n++
 	}
 	return n, nil
+}
+
+// Coarsen implements storage.History.
+func (s *Store) Coarsen(ctx context.Context, before time.Time, edges func(day time.Time) []time.Time, _ int) (time.Time, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer leave()
+	const chunk = storage.CoarseDays * 24 * 60 * 60
+	end := time.Unix(before.Unix()/chunk*chunk, 0).UTC()
+	for i := range s.records { // chunks without records stay as they are
+		first := time.Unix(s.records[i].At.Unix()/chunk*chunk, 0).UTC()
+		if !first.Before(end) || s.coarse[first] != nil {
+			continue
+		}
+		for n := range storage.CoarseDays {
+			day := first.AddDate(0, 0, n)
+			s.coarse[day] = []time.Time{day}
+			for _, edge := range edges(day) {
+				if edge = utc(edge.Truncate(tally.Bucket)); !edge.Before(day) && edge.Before(day.AddDate(0, 0, 1)) {
+					s.coarse[day] = append(s.coarse[day], edge)
+				}
+			}
+		}
+	}
+	return end, nil
+}
+
+// snap is the latest instant up to one that sums can be told from.
+func (s *Store) snap(at time.Time) time.Time {
+	edges := s.coarse[at.UTC().Truncate(24*time.Hour)]
+	if len(edges) == 0 {
+		return at
+	}
+	last := edges[0]
+	for _, edge := range edges {
+		if !edge.After(at) && edge.After(last) {
+			last = edge
+		}
+	}
+	return last
 }
 
 // Forget implements storage.History.

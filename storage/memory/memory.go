@@ -36,8 +36,9 @@ type Store struct {
 	holds    map[tally.ID]*hold
 	lastAt   map[tally.Subject]time.Time
 	lastSeen time.Time
-	ended    int       // sessions of so many records are over
-	line     []*waiter // in the order of when they first asked
+	ended    int                       // sessions of so many records are over
+	coarse   map[time.Time][]time.Time // edges of days that are coarse
+	line     []*waiter                 // in the order of when they first asked
 }
 
 var _ storage.Store = (*Store)(nil)
@@ -65,6 +66,7 @@ func New(hook storage.Hook) *Store {
 		entities: map[entityKey]tally.Entity{},
 		holds:    map[tally.ID]*hold{},
 		lastAt:   map[tally.Subject]time.Time{},
+		coarse:   map[time.Time][]time.Time{},
 	}
 }
 

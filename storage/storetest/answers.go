@@ -25,7 +25,7 @@ func (h *history) answer(t *rapid.T, r tally.Reservation) tally.Record {
 	rec.Uncounted, rec.Cut = rapid.Bool().Draw(t, "uncounted"), rapid.Bool().Draw(t, "cut")
 	rec.Waited = pick(t, "waited", 0, time.Millisecond, 999*time.Millisecond, time.Second, time.Minute)
 	rec.Tokens = drawTokens(t)
-	rec.Request = pick(t, "request", "", "req_c")
+	rec.Request, rec.Trace = pick(t, "request", "", "req_c"), pick(t, "trace", "", "0af7651916cd43dd8448eb211c80319c")
 	if rec.Pieces = upTo(t, "pieces", 2); rec.Pieces > 0 {
 		rec.Piece = pick(t, "piece", tally.Search, tally.Image, tally.SoundSecond)
 	}

@@ -33,7 +33,7 @@ func randomHistory(t *testing.T, s Subject) {
 			"clock": h.clock, "clock again": h.clock,
 			"refuse": h.refuse, "extend": h.extend, "expire": h.expire,
 			"usage": h.usage, "last used": h.lastUsed, "status": h.status,
-			"records": h.records, "series": h.series, "prune": h.prune, "forget": h.forget,
+			"records": h.records, "series": h.series, "prune": h.prune, "forget": h.forget, "coarsen": h.coarsen,
 			"apply": h.apply, "accept the clock": h.acceptClock,
 		}
 		if s.Keeps {
@@ -300,6 +300,9 @@ func (h *history) compareRecords(q storage.RecordQuery) {
 func (h *history) series(t *rapid.T) {
 	q := storage.SeriesQuery{Family: pick(t, "family", tally.Families...), First: pick(t, "first", "", "cl_1", "gw_1", "to_1", "up_1")}
 	at := h.bench.now.Truncate(24 * time.Hour).Add(-time.Duration(upTo(t, "hours ago", 96)) * time.Hour)
+	if rapid.Bool().Draw(t, "long ago") {
+		at = at.AddDate(0, 0, -int(upTo(t, "days ago", 120)))
+	}
 	for range upTo(t, "edges", 5) {
 		q.Edges = append(q.Edges, at)
 		at = at.Add(tally.Bucket * time.Duration(1+upTo(t, "buckets", 200)))
@@ -317,11 +320,29 @@ func (h *history) forget(t *rapid.T) {
 
 func (h *history) prune(t *rapid.T) {
 	before := h.bench.now.Add(-time.Duration(upTo(t, "hours ago", 72)) * time.Hour)
-	got, err := h.bench.Prune(ctx, before)
-	want, wantErr := h.want.Prune(ctx, before)
+	got, err := h.bench.Prune(ctx, before, 0)
+	want, wantErr := h.want.Prune(ctx, before, 0)
 	h.same(got, want, err, wantErr, "prune before %v", before)
 	if before.After(h.horizon) {
 		h.horizon = before
+	}
+}
+
+// coarsen makes days coarse in which no period that is counted can begin.
+func (h *history) coarsen(t *rapid.T) {
+	before := h.bench.now.AddDate(0, 0, -int(31+upTo(t, "days ago", 40)))
+	hours := rapid.SliceOfN(rapid.IntRange(0, 95), 0, 3).Draw(t, "quarters")
+	edges := func(day time.Time) (out []time.Time) {
+		for i, n := range hours {
+			out = append(out, day.Add(tally.Bucket*time.Duration(n)+time.Duration(i)*time.Minute))
+		}
+		return append(out, day.AddDate(0, 0, 1))
+	}
+	got, err := h.bench.Coarsen(ctx, before, edges, 0)
+	want, wantErr := h.want.Coarsen(ctx, before, edges, 0)
+	h.same(got, want, err, wantErr, "coarsen before %v, edges %v", before, hours)
+	if got.After(h.horizon) {
+		h.horizon = got
 	}
 }
 

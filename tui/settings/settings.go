@@ -187,7 +187,7 @@ func (s *Screen) about(x *setting, inner, rows int) screen.Detail {
 		}
 		facts := []part.Fact{
 			{"address", serving}, {"data", widget.Safe(st.Data)}, {"disk", disk}, {"log", widget.Safe(s.Env.LogFile)},
-			{"records", tally.Group(st.Records) + muted(fmt.Sprintf("   in flight %d", st.InFlight)+waitingText(st.Waiting))},
+			{"records", tally.Group(st.Records) + muted(fmt.Sprintf("   in flight %d", st.InFlight)+waitingText(st.Waiting)+prunedText(st.Pruned))},
 			{"version", widget.Safe(st.Version) + muted(fmt.Sprintf("   process %d, up %s", st.PID, control.Ago(now.Sub(st.StartedAt))))},
 			{"times", muted("of this screen are in ") + now.In(s.Env.Zone).Format("MST, -07:00")},
 		}
@@ -204,6 +204,17 @@ func (s *Screen) about(x *setting, inner, rows int) screen.Detail {
 		lines = append(lines, books...)
 	}
 	return screen.Detail{Title: "About", Note: "", Lines: lines}
+}
+
+// prunedText tells what the retention has removed.
+func prunedText(p *control.Pruned) string {
+	switch {
+	case p == nil:
+		return ""
+	case p.Going:
+		return "   being removed: before " + p.Before.Format("2 Jan")
+	}
+	return fmt.Sprintf("   removed %s before %s", tally.Group(int64(p.Records)), p.Before.Format("2 Jan"))
 }
 
 // waitingText tells how many requests wait for room beside those in flight.

@@ -1,0 +1,102 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+)
+
+const (
+	pruneEvery = time.Hour // looks; prunes once per UTC day
+	// pruneRest is how many times as long as requests wait for it the pruning rests then: fewer
+	// than one request in a hundred meets it.
+	pruneRest = 150
+)
+
+// pruner returns the step that deletes old records, once a day, and makes old sums coarse.
+func (e *Engine) pruner() func(context.Context) error {
+	var done, forgotten time.Time // the days that were pruned and forgotten up to
+	return func(ctx context.Context) error {
+		today := e.clock().Truncate(24 * time.Hour)
+		if before := today.Add(-tally.KeptDetails); !before.Equal(forgotten) {
+			if err := e.store.Forget(ctx, before); err != nil {
+				return err
+			}
+			forgotten = before
+		}
+		cat := e.catalog.Load()
+		kept := cat.Settings.RetentionDays
+		before := today.AddDate(0, 0, -kept)
+		if kept <= 0 || before.Equal(done) {
+			return nil
+		}
+		whole, err := e.whileKept(ctx, kept, func(ctx context.Context) error {
+			if err := e.prune(ctx, before); err != nil {
+				return err
+			}
+			fine := today.AddDate(0, 0, -max(kept, tally.FineDays))
+			_, err := e.store.Coarsen(ctx, fine, func(day time.Time) []time.Time { return midnights(cat, day) }, pruneRest)
+			return err
+		})
+		if whole && err == nil {
+			done = before
+		}
+		return err
+	}
+}
+
+// prune deletes the records before an instant, and tells of it.
+func (e *Engine) prune(ctx context.Context, before time.Time) error {
+	last, began := e.pruned.Load(), time.Now()
+	e.pruned.Store(&control.Pruned{Before: before, At: e.clock(), Going: true})
+	n, err := e.store.Prune(ctx, before, pruneRest)
+	if n == 0 {
+		e.pruned.Store(last)
+		return err
+	}
+	e.pruned.Store(&control.Pruned{Before: before, At: e.clock(), Records: n})
+	e.log.Info("records past their retention were deleted", "records", n, "before", before.Format(time.DateOnly), "took", time.Since(began).Round(time.Millisecond))
+	return err
+}
+
+// whileKept does what a retention asks for, which may take hours, as long as nobody changes
+// it: an owner who has mistyped it is in time. It reports whether it came to its end.
+func (e *Engine) whileKept(ctx context.Context, kept int, do func(context.Context) error) (whole bool, err error) {
+	inner, stop := context.WithCancel(ctx)
+	defer stop()
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		for tick := time.NewTicker(time.Second); ; {
+			select {
+			case <-inner.Done():
+				tick.Stop()
+				return
+			case <-tick.C:
+			}
+			if e.catalog.Load().Settings.RetentionDays != kept {
+				stop()
+			}
+		}
+	})
+	err = do(inner)
+	whole = inner.Err() == nil
+	stop()
+	watch.Wait()
+	if !whole && ctx.Err() == nil { // the next step goes by what is wanted now
+		e.log.Info("the retention was changed; deleting has stopped")
+		return false, nil
+	}
+	return whole, err
+}
+
+// midnights are when civil days of the gateways' zones begin within a UTC day.
+func midnights(cat *tally.Catalog, day time.Time) (out []time.Time) {
+	for _, zone := range cat.Zones() {
+		edges, _ := civilEdges(tally.Day, day, day.AddDate(0, 0, 1), zone, 9)
+		out = append(out, edges...)
+	}
+	return out
+}
