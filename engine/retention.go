@@ -7,6 +7,7 @@ import (
 
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
+	"tallygate/storage"
 )
 
 const (
@@ -18,7 +19,8 @@ const (
 
 // pruner returns the step that deletes old records, once a day, and makes old sums coarse.
 func (e *Engine) pruner() func(context.Context) error {
-	var done, forgotten time.Time // the days that were pruned and forgotten up to
+	var done storage.Horizons // what was pruned
+	var forgotten time.Time   // the day that was forgotten up to
 	return func(ctx context.Context) error {
 		today := e.clock().Truncate(24 * time.Hour)
 		if before := today.Add(-tally.KeptDetails); !before.Equal(forgotten) {
@@ -28,16 +30,16 @@ func (e *Engine) pruner() func(context.Context) error {
 			forgotten = before
 		}
 		cat := e.catalog.Load()
-		kept := cat.Settings.RetentionDays
-		before := today.AddDate(0, 0, -kept)
-		if kept <= 0 || before.Equal(done) {
+		kept := keptOf(&cat.Settings)
+		before := kept.before(today)
+		if before == (storage.Horizons{}) || before == done {
 			return nil
 		}
 		whole, err := e.whileKept(ctx, kept, func(ctx context.Context) error {
-			if err := e.prune(ctx, before); err != nil {
+			if err := e.prune(ctx, before); err != nil || kept.all == 0 {
 				return err
 			}
-			fine := today.AddDate(0, 0, -max(kept, tally.FineDays))
+			fine := today.AddDate(0, 0, -max(kept.all, tally.FineDays))
 			_, err := e.store.Coarsen(ctx, fine, func(day time.Time) []time.Time { return midnights(cat, day) }, pruneRest)
 			return err
 		})
@@ -48,23 +50,52 @@ func (e *Engine) pruner() func(context.Context) error {
 	}
 }
 
-// prune deletes the records before an instant, and tells of it.
-func (e *Engine) prune(ctx context.Context, before time.Time) error {
+// kept is for how many days records are kept, all of them and those of a kind; 0 for good.
+type kept struct {
+	all int
+	of  [tally.NumRecordKinds]int
+}
+
+func keptOf(s *tally.Settings) kept {
+	return kept{s.RetentionDays, [tally.NumRecordKinds]int{tally.RefusalRecords: s.RefusedDays, tally.VisitorRecords: s.VisitorDays}}
+}
+
+// before is up to when records go on a day.
+func (k kept) before(today time.Time) (h storage.Horizons) {
+	if k.all > 0 {
+		h.All = today.AddDate(0, 0, -k.all)
+	}
+	for kind, days := range k.of {
+		if days > 0 {
+			h.Of[kind] = today.AddDate(0, 0, -days)
+		}
+	}
+	return h
+}
+
+// prune deletes the records before horizons, and tells of it.
+func (e *Engine) prune(ctx context.Context, before storage.Horizons) error {
+	latest := before.All
+	for _, at := range before.Of {
+		if at.After(latest) {
+			latest = at
+		}
+	}
 	last, began := e.pruned.Load(), time.Now()
-	e.pruned.Store(&control.Pruned{Before: before, At: e.clock(), Going: true})
+	e.pruned.Store(&control.Pruned{Before: latest, At: e.clock(), Going: true})
 	n, err := e.store.Prune(ctx, before, pruneRest)
 	if n == 0 {
 		e.pruned.Store(last)
 		return err
 	}
-	e.pruned.Store(&control.Pruned{Before: before, At: e.clock(), Records: n})
-	e.log.Info("records past their retention were deleted", "records", n, "before", before.Format(time.DateOnly), "took", time.Since(began).Round(time.Millisecond))
+	e.pruned.Store(&control.Pruned{Before: latest, At: e.clock(), Records: n})
+	e.log.Info("records past their retention were deleted", "records", n, "before", latest.Format(time.DateOnly), "took", time.Since(began).Round(time.Millisecond))
 	return err
 }
 
 // whileKept does what a retention asks for, which may take hours, as long as nobody changes
 // it: an owner who has mistyped it is in time. It reports whether it came to its end.
-func (e *Engine) whileKept(ctx context.Context, kept int, do func(context.Context) error) (whole bool, err error) {
+func (e *Engine) whileKept(ctx context.Context, kept kept, do func(context.Context) error) (whole bool, err error) {
 	inner, stop := context.WithCancel(ctx)
 	defer stop()
 	var watch sync.WaitGroup
@@ -76,7 +107,7 @@ func (e *Engine) whileKept(ctx context.Context, kept int, do func(context.Contex
 				return
 			case <-tick.C:
 			}
-			if e.catalog.Load().Settings.RetentionDays != kept {
+			if keptOf(&e.catalog.Load().Settings) != kept {
 				stop()
 			}
 		}

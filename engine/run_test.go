@@ -116,6 +116,20 @@ func TestRetention(t *testing.T) {
 	if p := do(w, control.EngineStatus, control.None{}).Pruned; p == nil || p.Records != 1 || p.Going {
 		t.Errorf("status tells %+v of what was removed", p)
 	}
+	// Refusals go earlier, and are counted all the same.
+	w.chat(key, "no-such-model")
+	w.wait(25 * time.Hour)
+	w.engine.meter.FlushRefusals(context.Background(), time.Time{})
+	w.served(key, "sim-small")
+	do(w, control.SettingsSet, control.SettingsFields{RetentionDays: to(400), RefusedDays: to(1)})
+	w.wait(24 * time.Hour)
+	w.served(key, "sim-small")
+	kept := step()
+	list := do(w, control.RequestsList, control.RequestQuery{Outcome: tally.OutcomeDenied})
+	if u := do(w, control.UsageShow, control.UsageQuery{}); kept != 3 || len(list.Requests) != 0 || u.Total.Refused != 1 {
+		t.Errorf("%d records are kept, %d refusals are listed, %d counted", kept, len(list.Requests), u.Total.Refused)
+	}
+	do(w, control.SettingsSet, control.SettingsFields{RetentionDays: to(1)})
 	// Months later, days are told as they were in the zone of the gateway, and hours are not.
 	days := control.UsageQuery{Since: "120d", Every: "day"}
 	w.wait(50 * 24 * time.Hour)

@@ -46,6 +46,8 @@ func (e *Engine) setSettings(ctx context.Context, in control.SettingsFields) (ta
 			set(&s.VisitorMaxOutput, in.VisitorMaxOutput, between[int64]("the output of visitors", 1, maxOutputByRule)),
 			set(&s.VisitorInFlight, in.VisitorInFlight, between("the requests of an address", 1, 10_000)),
 			set(&s.RetentionDays, in.RetentionDays, between("the days to keep records", 0, maxRetention)),
+			set(&s.RefusedDays, in.RefusedDays, between("the days to keep refusals", 0, maxRetention)),
+			set(&s.VisitorDays, in.VisitorDays, between("the days to keep records of visitors", 0, maxRetention)),
 			set(&s.DropWords, in.DropWords, nil),
 			setList(&s.TrustedProxies, in.TrustedProxies, checkProxies),
 			setHeader(&s.TrustedHeader, in.TrustedHeader),

@@ -188,6 +188,16 @@ type Point struct {
 	tally.Sums
 }
 
+// Horizons say up to when records go: all of them, and those of a kind, if that is later.
+// The zero time means none.
+type Horizons struct {
+	All time.Time
+	Of  [tally.NumRecordKinds]time.Time
+}
+
+// Before is the horizon of all records.
+func Before(t time.Time) Horizons { return Horizons{All: t} }
+
 // CoarseDays is how many UTC days, counted from 1970 on, are made coarse together.
 const CoarseDays = 32
 
@@ -199,10 +209,10 @@ type History interface {
 	// Series answers queries, all as of one instant: what one counts the others count
 	// as well. It returns points ordered by query, span, then value.
 	Series(ctx context.Context, of ...SeriesQuery) ([]Point, error)
-	// Prune deletes the records settled on whole UTC days before the one that
-	// contains before, and says how many went. Counters and rollups stay. After each act that
-	// makes requests wait it rests so many times as long; 0 means not at all.
-	Prune(ctx context.Context, before time.Time, rest int) (int, error)
+	// Prune deletes the records settled on whole UTC days before those that contain the
+	// horizons, and says how many went. Counters and rollups stay. After each act that makes
+	// requests wait it rests so many times as long; 0 means not at all.
+	Prune(ctx context.Context, before Horizons, rest int) (int, error)
 	// Coarsen gives up what sums of old days tell by the quarter of an hour, and returns
 	// before when it did: the latest multiple of [CoarseDays] up to before. From then on a
 	// day's sums are told as a whole and between its edges, as they are asked for now; they

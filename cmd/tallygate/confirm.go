@@ -210,18 +210,29 @@ func asksSettings(ctx context.Context, c control.Caller, in *control.SettingsFie
 	if in.Unpriced != nil && *in.Unpriced == tally.AllowAtZero {
 		out = append(out, "Serve models without a price: what they cost is counted as nothing, and no limit on money holds them."+canUndo)
 	}
-	if in.RetentionDays != nil && *in.RetentionDays > 0 {
-		is, err := control.SettingsShow.Do(ctx, c, control.None{})
+	if in.RetentionDays == nil && in.RefusedDays == nil && in.VisitorDays == nil {
+		return strings.Join(out, "\n"), nil
+	}
+	is, err := control.SettingsShow.Do(ctx, c, control.None{})
+	if err != nil {
+		return "", err
+	}
+	fewer := func(to *int, is int) bool { return to != nil && *to > 0 && (is == 0 || *to < is) }
+	if days := in.RetentionDays; fewer(days, is.RetentionDays) {
+		gone, err := pastRetention(ctx, c, *days)
 		if err != nil {
 			return "", err
 		}
-		if is.RetentionDays == 0 || *in.RetentionDays < is.RetentionDays {
-			gone, err := pastRetention(ctx, c, *in.RetentionDays)
-			if err != nil {
-				return "", err
-			}
-			out = append(out, fmt.Sprintf("Remove the records of requests that are older than %s, for good: %s, from the next hour on. Sums stay: by the hour for %s, then by the day.",
-				countOf(*in.RetentionDays, "day", "days"), gone, countOf(max(*in.RetentionDays, tally.FineDays), "day", "days")))
+		out = append(out, fmt.Sprintf("Remove the records of requests that are older than %s, for good: %s, from the next hour on. Sums stay: by the hour for %s, then by the day.",
+			countOf(*days, "day", "days"), gone, countOf(max(*days, tally.FineDays), "day", "days")))
+	}
+	for _, of := range []struct {
+		to   *int
+		is   int
+		what string
+	}{{in.RefusedDays, is.RefusedDays, "refusals"}, {in.VisitorDays, is.VisitorDays, "visitors' requests"}} {
+		if fewer(of.to, of.is) {
+			out = append(out, fmt.Sprintf("Remove the records of %s that are older than %s, for good, from the next hour on; sums stay.", of.what, countOf(*of.to, "day", "days")))
 		}
 	}
 	return strings.Join(out, "\n"), nil

@@ -64,7 +64,7 @@ func CurrentSettings(s *tally.Settings) SettingsFields {
 	return SettingsFields{
 		Unpriced: &s.Unpriced, DefaultMaxOutput: &s.DefaultMaxOutput, OnLeave: &s.OnLeave, HoldWait: s.HoldWait,
 		VisitorWait: s.VisitorWait, RetryFor: s.RetryFor,
-		VisitorMaxOutput: &s.VisitorMaxOutput, VisitorInFlight: &s.VisitorInFlight, RetentionDays: &s.RetentionDays, DropWords: &s.DropWords,
+		VisitorMaxOutput: &s.VisitorMaxOutput, VisitorInFlight: &s.VisitorInFlight, RetentionDays: &s.RetentionDays, RefusedDays: &s.RefusedDays, VisitorDays: &s.VisitorDays, DropWords: &s.DropWords,
 		TrustedProxies: &s.TrustedProxies, TrustedHeader: &s.TrustedHeader, CountryFile: &s.CountryFile,
 	}
 }

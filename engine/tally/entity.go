@@ -307,6 +307,10 @@ type Settings struct {
 	// tried again; nil means the default, 0 not at all.
 	RetryFor      *time.Duration `json:"retry_for_ns,omitempty"`
 	RetentionDays int            `json:"retention_days"` // of request records; 0 keeps them
+	// RefusedDays and VisitorDays are for records of refusals, and of requests of visitors;
+	// 0 keeps them as long as the others.
+	RefusedDays int `json:"refused_days,omitempty"`
+	VisitorDays int `json:"visitor_days,omitempty"`
 	// DropWords is whether nothing is kept of what upstreams say of failures; else
 	// the first words are, for [KeptDetails].
 	DropWords      bool     `json:"drop_words,omitempty"`

@@ -199,6 +199,25 @@ type Record struct {
 	Count int64 `json:"count"`
 }
 
+// RecordKind is a kind of record that its owner may keep for less long than the others. A
+// record can be of several.
+type RecordKind uint8
+
+// The kinds.
+const (
+	RefusalRecords RecordKind = iota // requests that were refused
+	VisitorRecords                   // requests of a website's visitors
+	NumRecordKinds
+)
+
+// IsOf reports whether the record is of a kind.
+func (r *Record) IsOf(k RecordKind) bool {
+	if k == RefusalRecords {
+		return r.Outcome.Refused()
+	}
+	return r.Token != "" || len(r.Visitor) > 0
+}
+
 // Amounts is what the request used of each metric. It is the one place that
 // says how a record is counted; ledgers, rollups and verification all use it.
 func (r *Record) Amounts() Amounts {

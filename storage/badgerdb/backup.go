@@ -1,6 +1,7 @@
 package badgerdb
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -200,6 +201,9 @@ func (s *Store) loadFrom(ctx context.Context, batch *badger.WriteBatch, from io.
 		}
 		if err != nil {
 			return nil, err
+		}
+		if bytes.Equal(key, keyThinned) {
+			continue // records that were taken out of their blocks may come with an older backup
 		}
 		if later != nil {
 			if _, seq, is := parseRecordKey(key); !is || seq > last {

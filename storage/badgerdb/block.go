@@ -9,10 +9,12 @@ package badgerdb
 type block struct {
 	day     uint32
 	first   uint64
-	entries []entry
+	n       int     // records that it has numbers for
+	entries []entry // those that are not gone
+	thin    *thin   // says which are; nil for those that are not there at all
 }
 
-func (b *block) last() uint64 { return b.first + uint64(len(b.entries)) - 1 }
+func (b *block) last() uint64 { return b.first + uint64(b.n) - 1 }
 
 // blockHead begins the value of a block.
 func (e *encoder) blockHead() {
@@ -24,7 +26,7 @@ func (e *encoder) blockHead() {
 // records point to stays valid; the list of records is used again by the next call.
 func (b *block) open(key, value []byte) error {
 	var ok bool
-	b.entries = b.entries[:0]
+	b.entries, b.n = b.entries[:0], 0
 	if b.day, b.first, ok = parseRecordKey(key); !ok {
 		return corrupt("records have a malformed key")
 	}
@@ -38,9 +40,12 @@ func (b *block) open(key, value []byte) error {
 		b.entries = append(b.entries, entry{})
 		x := &b.entries[len(b.entries)-1]
 		d.entry(x)
-		x.Seq = b.last()
+		b.n++
+		if x.Seq = b.last(); x.gone || b.thin.gone(&x.Record, b.day) {
+			b.entries = b.entries[:len(b.entries)-1]
+		}
 	}
-	if d.failed || len(b.entries) == 0 {
+	if d.failed || b.n == 0 {
 		return corrupt("%s cannot be read", keyText(key))
 	}
 	return nil

@@ -109,6 +109,30 @@ func (c coarse) opening(k rowKey) []byte {
 	return k.opening()
 }
 
+// ofKind is the key of the opening balance of records of a kind that a 15-minute row's is in.
+// The balances of spans have a table of their own.
+func (c coarse) ofKind(kind tally.RecordKind) func(rowKey) []byte {
+	return func(k rowKey) []byte {
+		if start, ok := c.span(k.bucket); ok {
+			k.bucket = start
+			return k.tail([]byte{tableKind, kindSpans(kind)})
+		}
+		return k.tail([]byte{tableKind, byte(kind)})
+	}
+}
+
+// kindSpans is the code of a kind in the keys of balances of spans.
+func kindSpans(kind tally.RecordKind) byte { return 128 + byte(kind) }
+
+// openingTables are what the keys of opening balances begin with, of quarters and of spans.
+func openingTables() (out []struct{ fine, spans []byte }) {
+	out = append(out, struct{ fine, spans []byte }{[]byte{tableOpening}, []byte{tableSpan}})
+	for kind := range tally.NumRecordKinds {
+		out = append(out, struct{ fine, spans []byte }{[]byte{tableKind, byte(kind)}, []byte{tableKind, kindSpans(kind)}})
+	}
+	return out
+}
+
 // stands reports whether a row is one that is read.
 func (c coarse) stands(k rowKey) bool {
 	switch k.gran {
@@ -185,12 +209,16 @@ func edgesIn(chunk uint32, of func(day time.Time) []time.Time) *[chunkDays]edges
 func (s *Store) coarsen(chunk uint32, of *[chunkDays]edges, aside func(func() error) error) error {
 	begin := func() error {
 		s.coarsening = coarsening{chunk: chunk, on: true}
-		if err := cmp.Or(s.finishOpenings(), s.completeCheckpoint()); err != nil {
+		if err := cmp.Or(s.finishOpenings(), s.finishThinning(), s.completeCheckpoint()); err != nil {
 			return err
 		}
 		// What an attempt before has written may have other edges.
 		for _, family := range familyCodes() {
-			if err := s.remove(chunkPrefixes(chunk, family, tableRollup, spans), chunkPrefixes(chunk, family, tableSpan)); err != nil {
+			lists := [][][]byte{chunkPrefixes(chunk, family, tableRollup, spans)}
+			for _, of := range openingTables() {
+				lists = append(lists, chunkPrefixes(chunk, family, of.spans...))
+			}
+			if err := s.remove(lists...); err != nil {
 				return err
 			}
 		}
@@ -237,13 +265,15 @@ func (c coarse) with(chunk uint32, of *[chunkDays]edges) coarse {
 
 // writeSpans writes the rows and opening balances of a chunk's spans.
 func (s *Store) writeSpans(chunk uint32, next coarse, aside func(func() error) error) error {
-	for _, of := range []struct {
-		fine []byte // of rows
+	type half struct {
+		fine []byte // what keys begin with
 		key  func(rowKey) []byte
-	}{
-		{[]byte{tableRollup, quarters}, func(k rowKey) []byte { k.gran = spans; return k.bytes() }},
-		{[]byte{tableOpening}, next.opening},
-	} {
+	}
+	halves := []half{{[]byte{tableRollup, quarters}, func(k rowKey) []byte { k.gran = spans; return k.bytes() }}}
+	for _, of := range openingTables() {
+		halves = append(halves, half{of.fine, func(k rowKey) []byte { return k.tail(bytes.Clone(of.spans)) }})
+	}
+	for _, of := range halves {
 		for _, family := range familyCodes() {
 			for day := chunk * chunkDays; day < (chunk+1)*chunkDays; day++ {
 				rows, through, err := s.spansOf(append(bytes.Clone(of.fine), family), day, next)
@@ -326,7 +356,10 @@ func familyCodes() (out []uint8) {
 func (s *Store) dropFine(aside func(func() error) error) error {
 	for chunk := range *s.coarse.Load() {
 		for _, family := range familyCodes() {
-			lists := [][][]byte{chunkPrefixes(chunk, family, tableRollup, quarters), chunkPrefixes(chunk, family, tableRollup, hours), chunkPrefixes(chunk, family, tableOpening)}
+			lists := [][][]byte{chunkPrefixes(chunk, family, tableRollup, quarters), chunkPrefixes(chunk, family, tableRollup, hours)}
+			for _, of := range openingTables() {
+				lists = append(lists, chunkPrefixes(chunk, family, of.fine...))
+			}
 			if err := aside(func() error { return s.remove(lists...) }); err != nil {
 				return err
 			}
@@ -339,7 +372,7 @@ func (s *Store) dropFine(aside func(func() error) error) error {
 // table, and the granularity of rollups, they have the first three bytes of the bucket.
 func chunkPrefixes(chunk uint32, family uint8, table ...byte) (out [][]byte) {
 	n := uint32(chunkQuarters)
-	if len(table) > 1 && table[1] == hours {
+	if table[0] == tableRollup && table[1] == hours {
 		n = chunkDays * 24
 	}
 	for at := chunk * n >> 8; at < (chunk+1)*n>>8; at++ {

@@ -149,6 +149,7 @@ func TestVerifyFindsPlantedFaults(t *testing.T) {
 		return e.b
 	}
 	prunedDay := func(w *world) { w.prune(w.now.AddDate(0, 0, -1)) }
+	thinned := func(w *world) { w.thinOut(kinds(w.now, w.now)) }
 	coarseDays := func(w *world) {
 		prunedDay(w)
 		if err := w.coarsen(w.now.AddDate(0, 0, chunkDays)); err != nil {
@@ -183,6 +184,11 @@ func TestVerifyFindsPlantedFaults(t *testing.T) {
 		{"a span's row is gone", func(w *world) { coarseDays(w); w.change([]byte{tableRollup, spans, 3}, once(remove)) }, "rollup"},
 		{"a span's opening balance is gone", func(w *world) { coarseDays(w); w.change([]byte{tableSpan, 1}, once(remove)) }, "rollup"},
 		{"that a chunk is coarse is gone", func(w *world) { coarseDays(w); w.change([]byte{tableCoarse}, remove) }, "rollup"},
+		{"a balance of refusals is gone", func(w *world) { thinned(w); w.change([]byte{tableKind, 0, 1}, once(remove)) }, "rollup"},
+		{"a day without refusals has some again", func(w *world) {
+			thinned(w)
+			w.queue.alone(func() error { return w.setThin(&thin{}) })
+		}, "record"},
 		{"a hold is gone", func(w *world) { w.change([]byte{tableHold}, remove) }, "hold"},
 		{"a hold of nobody", func(w *world) {
 			var e encoder

@@ -1,6 +1,7 @@
 package badgerdb
 
 import (
+	"cmp"
 	"fmt"
 	"hash/maphash"
 
@@ -74,21 +75,23 @@ func (v *verifier) openings() error {
 // of others those of quarters.
 func (v *verifier) eachOpening(f func(rowKey, *tally.Sums)) error {
 	var x tally.Sums
-	for _, table := range []byte{tableOpening, tableSpan} {
-		err := v.entries([]byte{table}, "rollup", func(key, payload []byte) error {
-			k, ok := parseRowTail(key[1:])
+	read := func(prefix []byte, spans bool) error {
+		return v.entries(prefix, "rollup", func(key, payload []byte) error {
+			k, ok := parseRowTail(key[len(prefix):])
 			if !ok || k.family != bySubject && int(k.family) >= len(tally.Families) {
 				return corrupt("an opening balance has a malformed key")
 			}
 			if _, err := decodeSums(payload, &x); err != nil {
 				return err
 			}
-			if _, is := v.coarse.span(k.bucket); is == (table == tableSpan) {
+			if _, is := v.coarse.span(k.bucket); is == spans {
 				f(k, &x)
 			}
 			return nil
 		})
-		if err != nil {
+	}
+	for _, of := range openingTables() {
+		if err := cmp.Or(read(of.fine, false), read(of.spans, true)); err != nil {
 			return err
 		}
 	}

@@ -90,7 +90,7 @@ func (s *Store) lookUp(ctx context.Context, id tally.ID) (found *entry, err erro
 	}
 	made = made.Add(-time.Minute) // the ID may be older than the admission, not newer
 	err = s.db.View(func(txn *badger.Txn) error {
-		return forwards(txn, recordKey(dayOf(made), 0), func(b *block) error {
+		return s.forwards(txn, recordKey(dayOf(made), 0), func(b *block) error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
@@ -158,7 +158,7 @@ func (s *Store) backwards(txn *badger.Txn, from []byte, end uint64, by *search, 
 	}
 	it := txn.NewIterator(badger.IteratorOptions{Reverse: true})
 	defer it.Close()
-	var b block
+	b := block{thin: s.thin.Load()}
 	// The next block should reach up to the record expected, and should not lie above last.
 	expected, highest := end, last
 	for it.Seek(from); it.ValidForPrefix([]byte{tableRecord}); it.Next() {
@@ -213,10 +213,10 @@ func (s *Store) missing(behind, last uint64) error {
 }
 
 // forwards calls f with the blocks of records from a key on.
-func forwards(txn *badger.Txn, from []byte, f func(*block) error) error {
+func (s *Store) forwards(txn *badger.Txn, from []byte, f func(*block) error) error {
 	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{tableRecord}})
 	defer it.Close()
-	var b block
+	b := block{thin: s.thin.Load()}
 	for it.Seek(from); it.Valid(); it.Next() {
 		err := it.Item().Value(func(v []byte) error {
 			if err := b.open(it.Item().Key(), v); err != nil {

@@ -16,6 +16,7 @@ import (
 //	r gran family bucket dims     a row of a rollup
 //	o family bucket dims          what pruned records contributed to a 15-minute row
 //	q family bucket dims          what they contributed to a span of a coarse chunk
+//	k kind family bucket dims     like o, of records of a kind that went before their day did
 //	f chunk                       the edges of the spans of a chunk of days that is coarse
 //	l subject                     when a subject was last used
 //	s client member               a session that runs
@@ -41,6 +42,7 @@ const (
 	tableDetail   = 'd'
 	tableAudit    = 'a'
 
+	tableKind   = 'k'
 	tableSpan   = 'q'
 	tableCoarse = 'f'
 )
@@ -54,6 +56,8 @@ var (
 	keyAudit  = []byte("!audit")
 
 	keyOpenings = []byte("!openings")
+	keyThin     = []byte("!thin")
+	keyThinned  = []byte("!thinned")
 )
 
 const daySeconds = 24 * 60 * 60

@@ -67,6 +67,7 @@ func newStore(ctx context.Context, o Options, commit func(*badger.Txn) error) (*
 		fresh: sheet{}, presence: newPresence(o.chunkBits), revs: map[entityID]int64{}, complaints: map[string]string{}, commit: commit,
 	}
 	s.coarse.Store(&coarse{})
+	s.thin.Store(&thin{})
 	s.life, s.endLife = context.WithCancel(context.Background())
 	s.look()
 	if err := s.Fault(); err != nil {

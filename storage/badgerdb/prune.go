@@ -11,12 +11,13 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"tallygate/engine/tally"
+	"tallygate/storage"
 )
 
 // Prune implements storage.History. What the records contributed to rollups is
 // kept as opening balances, so that Verify stays a proof. The removal of a day, which
 // gives its room back to the disk, stops the writer, and so does each slice of balances.
-func (s *Store) Prune(ctx context.Context, before time.Time, rest int) (int, error) {
+func (s *Store) Prune(ctx context.Context, before storage.Horizons, rest int) (int, error) {
 	ctx, done, err := s.read(ctx)
 	if err != nil {
 		return 0, err
@@ -24,11 +25,11 @@ func (s *Store) Prune(ctx context.Context, before time.Time, rest int) (int, err
 	defer done()
 	s.pruning.Lock()
 	defer s.pruning.Unlock()
-	if err := s.forget(ctx, before); err != nil {
+	if err := s.forget(ctx, before.All); err != nil {
 		return 0, err
 	}
 	// The state must say where records end before the last of them may go.
-	if err := s.queue.alone(func() error { return cmp.Or(s.finishOpenings(), s.completeCheckpoint()) }); err != nil {
+	if err := s.queue.alone(func() error { return cmp.Or(s.finishOpenings(), s.finishThinning(), s.completeCheckpoint()) }); err != nil {
 		return 0, err
 	}
 	aside := func(do func() error) error { return s.stall(ctx, rest, do) }
@@ -37,9 +38,12 @@ func (s *Store) Prune(ctx context.Context, before time.Time, rest int) (int, err
 		if ctx.Err() != nil {
 			return n, context.Cause(ctx)
 		}
-		o, err := s.oldest(dayOf(before))
-		if err != nil || o == nil {
+		o, err := s.oldest(dayOf(before.All))
+		if err != nil {
 			return n, err
+		}
+		if o == nil {
+			break
 		}
 		gone, err := s.pruneDay(o, aside)
 		n += gone
@@ -47,6 +51,14 @@ func (s *Store) Prune(ctx context.Context, before time.Time, rest int) (int, err
 			return n, err
 		}
 	}
+	for kind := range tally.NumRecordKinds {
+		gone, err := s.thinOut(ctx, kind, dayOf(before.Of[kind]), aside)
+		n += gone
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // stall does what stops the writer. Then it rests so many times as long as that took, so
@@ -80,6 +92,7 @@ type outgoing struct {
 	day  uint32
 	last uint64 // the latest record that is in sums, or has a balance already
 	sums sheet
+	thin *thin // whose balances have what is gone
 }
 
 // oldest adds up the oldest day of records before a horizon, nil if there is
@@ -91,7 +104,7 @@ func (s *Store) oldest(horizon uint32) (*outgoing, error) {
 		if !ok || day >= horizon {
 			return nil
 		}
-		o = &outgoing{day: day, last: s.openings.to, sums: sheet{}}
+		o = &outgoing{day: day, last: s.openings.to, sums: sheet{}, thin: s.thin.Load()}
 		return o.add(txn, math.MaxUint64)
 	})
 	return o, err
@@ -111,7 +124,7 @@ func oldestDay(txn *badger.Txn) (day uint32, seq uint64, ok bool) {
 func (o *outgoing) add(txn *badger.Txn, to uint64) error {
 	it := txn.NewIterator(badger.IteratorOptions{Prefix: recordDay(o.day)})
 	defer it.Close()
-	var b block
+	b := block{thin: o.thin}
 	for it.Seek(recordKey(o.day, o.last+1)); it.Valid() && o.last < to; it.Next() {
 		err := it.Item().Value(func(v []byte) error {
 			if err := b.open(it.Item().Key(), v); err != nil {
@@ -136,7 +149,7 @@ func (s *Store) pruneDay(o *outgoing, aside func(func() error) error) (gone int,
 	// Who was stopped between two slices finds in the store that they are to be finished.
 	err = aside(func() error { return s.setOpenings(openings{s.openings.to, o.last}) })
 	if err == nil {
-		err = s.writeOpenings(o, aside)
+		err = s.writeOpenings(o, s.coarse.Load().opening, aside)
 	}
 	if err != nil {
 		return 0, err
@@ -157,7 +170,7 @@ func (s *Store) leave(o *outgoing) (gone int, err error) {
 		return 0, err
 	}
 	// If the day is today, it may have grown.
-	late := &outgoing{day: o.day, last: o.last, sums: sheet{}}
+	late := &outgoing{day: o.day, last: o.last, sums: sheet{}, thin: o.thin}
 	if err := s.db.View(func(txn *badger.Txn) error { return late.add(txn, math.MaxUint64) }); err != nil {
 		return 0, err
 	}
@@ -180,7 +193,8 @@ func (s *Store) leave(o *outgoing) (gone int, err error) {
 		return 0, err
 	}
 	s.records.Store(int64(s.end.seq - s.pruned.seq))
-	return int(s.pruned.seq - before.seq), nil
+	thinned := s.thin.Load().of[o.day]
+	return int(s.pruned.seq-before.seq) - int(thinned), s.setThin(s.thin.Load().without(s.pruned.day))
 }
 
 // openings says how far opening balances go. All records up to from are in the balances,
@@ -213,7 +227,7 @@ func (s *Store) finishOpenings() error {
 	if s.openings.from == s.openings.to {
 		return nil
 	}
-	o := &outgoing{last: s.openings.from, sums: sheet{}}
+	o := &outgoing{last: s.openings.from, sums: sheet{}, thin: s.thin.Load()}
 	err := s.db.View(func(txn *badger.Txn) (err error) {
 		o.day, _, _ = oldestDay(txn)
 		return o.add(txn, s.openings.to)
@@ -226,7 +240,7 @@ func (s *Store) finishOpenings() error {
 
 // finishWriting adds a day to the opening balances and says that it is added.
 func (s *Store) finishWriting(o *outgoing) error {
-	if err := s.writeOpenings(o, inline); err != nil {
+	if err := s.writeOpenings(o, s.coarse.Load().opening, inline); err != nil {
 		return err
 	}
 	return s.setOpenings(openings{o.last, o.last})
@@ -267,12 +281,11 @@ func (s *Store) dropPruned() error {
 // writeOpenings adds a day to the opening balances. Each row says up to which
 // number it counts, as rollups do, so that a crash between two slices is no
 // harm.
-func (s *Store) writeOpenings(o *outgoing, aside func(func() error) error) error {
+func (s *Store) writeOpenings(o *outgoing, opening func(rowKey) []byte, aside func(func() error) error) error {
 	rows := map[string]*tally.Sums{}
-	of := s.coarse.Load()
 	for c, sums := range o.sums {
 		c.rows(func(k rowKey) {
-			key := string(of.opening(k))
+			key := string(opening(k))
 			if rows[key] == nil {
 				rows[key] = &tally.Sums{}
 			}

@@ -12,6 +12,7 @@ type entry struct {
 	tally.Record
 	settledAt time.Time // never runs backwards from one record to the next
 	stray     bool      // it names other subjects than its hold did
+	gone      bool      // it was deleted before its day: only its number is left
 
 	// Of one that was read: what Charges is made of. Most readers need only the
 	// charges on subjects that the record does not name, which are rare; fill
@@ -57,8 +58,9 @@ const (
 	flagCut
 	flagTries
 	flagReached
+	flagGone // and nothing else
 
-	flags = 12
+	flags = 13
 )
 
 // texts is how many texts a record has; the first of them are IDs. The texts that differ
@@ -201,6 +203,9 @@ func (e *encoder) entry(x *entry) {
 	last.at, last.settledAt = r.At.Unix(), x.settledAt
 }
 
+// entryGone writes that a record is gone.
+func (e *encoder) entryGone() { e.uint(flagGone) }
+
 // entry reads a record. Its Seq is told by its place.
 func (d *decoder) entry(x *entry) {
 	*x = entry{}
@@ -209,6 +214,9 @@ func (d *decoder) entry(x *entry) {
 		sameLimits = d.entry1(x)
 	} else {
 		sameLimits = d.entry2(x)
+	}
+	if x.gone {
+		return
 	}
 	if !sameLimits {
 		d.takeLimits(false)
@@ -230,6 +238,9 @@ func (d *decoder) entry(x *entry) {
 func (d *decoder) entry2(x *entry) (sameLimits bool) {
 	r, last := &x.Record, &d.last
 	set := d.mask(flags)
+	if x.gone = set&flagGone != 0; x.gone {
+		return true
+	}
 	r.Stream, r.NewSession, x.stray = set&flagStream != 0, set&flagNewSession != 0, set&flagStray != 0
 	r.Uncounted, r.Cut = set&flagUncounted != 0, set&flagCut != 0
 	r.At = d.after(last.at)

@@ -16,7 +16,7 @@ func (s *Store) recover(ctx context.Context) error {
 	var is found
 	err := s.view(func(txn *badger.Txn) (err error) { is, err = s.readSchema(txn); return err })
 	if err == nil && is.schema != 0 {
-		err = s.view(s.readState, s.readEras, s.readOpenings, s.readCoarse)
+		err = s.view(s.readState, s.readEras, s.readOpenings, s.readCoarse, s.readThin)
 		if err == nil && is.schema < Schema {
 			err = s.upgrade(ctx, is)
 		}
@@ -66,7 +66,7 @@ func (s *Store) resume(t *tail) error {
 	if s.opts.Reads {
 		drop = nil
 	}
-	for _, step := range append(drop, func() error { return s.saveTail(t) }, s.finishOpenings) {
+	for _, step := range append(drop, func() error { return s.saveTail(t) }, s.finishOpenings, s.finishThinning) {
 		if err := step(); err != nil {
 			return err
 		}
@@ -178,7 +178,7 @@ func (s *Store) replay(t *tail) func(*badger.Txn) error {
 			from = s.saved.end
 		}
 		next := from.seq + 1
-		return forwards(txn, recordKey(dayOf(from.settledAt), next), func(b *block) error {
+		return s.forwards(txn, recordKey(dayOf(from.settledAt), next), func(b *block) error {
 			if b.first != next && b.first > s.pruned.seq+1 {
 				s.log.Error("records are missing; run tallygate verify", "from", next, "to", b.first-1)
 			}

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"tallygate/storage"
 )
 
 // BenchmarkRetentionBesideRequests is what requests see of pruning, and of making sums coarse:
@@ -30,7 +32,7 @@ func BenchmarkRetentionBesideRequests(b *testing.B) {
 		beside := l.paced(b, 30*time.Second, func(ctx context.Context) {
 			began := time.Now()
 			for ctx.Err() == nil {
-				if _, err := s.Prune(ctx, now.AddDate(0, 0, pruned-daysKept), rest); err != nil && ctx.Err() == nil {
+				if _, err := s.Prune(ctx, storage.Before(now.AddDate(0, 0, pruned-daysKept)), rest); err != nil && ctx.Err() == nil {
 					b.Error(err)
 				}
 				pruned++

@@ -103,10 +103,12 @@ type Store struct {
 	spaced        map[string]bool // logs that have their space; the keeper's
 	past          atomic.Pointer[eras]
 	coarse        atomic.Pointer[coarse]
+	thin          atomic.Pointer[thin]
 	committed     atomic.Uint64 // sequence number of the latest record in the log
 	admitting     atomic.Bool   // there is room
 	free          atomic.Int64
-	records       atomic.Int64  // kept
+	records       atomic.Int64  // that have numbers and are not pruned
+	thinned       atomic.Int64  // of those, which are gone
 	durable       atomic.Uint64 // sequence number of the latest record in a complete checkpoint
 
 	// Only the writer uses what follows, and Open and Close while there is none.
@@ -341,7 +343,7 @@ func (s *Store) Status(ctx context.Context) (storage.Status, error) {
 		return storage.Status{}, err
 	}
 	st := storage.Status{
-		Records: s.records.Load(), LastSeen: s.ledger.Seen(), DiskBytes: folderBytes(s.opts.Dir),
+		Records: s.records.Load() - s.thinned.Load(), LastSeen: s.ledger.Seen(), DiskBytes: folderBytes(s.opts.Dir),
 		FreeBytes: s.free.Load(), Admitting: s.fit() == nil, Waiting: s.ledger.Waiting(),
 	}
 	if err := s.Fault(); err != nil {

@@ -56,7 +56,7 @@ func TestKeptFolder(t *testing.T) {
 	// Pruning goes on, and takes nothing from what was said.
 	records := keptJSON[[]tally.Record](t, "records_after_expire.jsonl.gz")
 	for _, day := range []time.Time{records[len(records)-1].At.AddDate(0, 0, 1), facts.AfterExpire.LastSeen.AddDate(0, 0, 1)} {
-		if n, err := k.Prune(ctx, day, 0); err != nil || n == 0 {
+		if n, err := k.Prune(ctx, storage.Before(day), 0); err != nil || n == 0 {
 			t.Errorf("pruned %d, %v", n, err)
 		}
 		k.sound()
@@ -361,7 +361,7 @@ func TestUpgradeInMidPrune(t *testing.T) {
 				w.crash()
 				w.agreeOnSums()
 				w.sound()
-				if _, err := w.Prune(ctx, w.now.AddDate(0, 0, 2), 0); err != nil {
+				if _, err := w.Prune(ctx, storage.Before(w.now.AddDate(0, 0, 2)), 0); err != nil {
 					t.Error(err)
 				}
 				w.sound()
@@ -390,7 +390,7 @@ func TestUpgradeBeforeRemoval(t *testing.T) {
 		if err := w.setOpenings(openings{w.openings.to, o.last}); err != nil {
 			return err
 		}
-		if err := w.writeOpenings(o, inline); err != nil {
+		if err := w.writeOpenings(o, w.coarse.Load().opening, inline); err != nil {
 			return err
 		}
 		_, err = w.leave(o)

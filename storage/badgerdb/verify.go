@@ -42,7 +42,7 @@ func (s *Store) Verify(ctx context.Context, rest time.Duration) (tally.Report, e
 			return tally.Report{}, err
 		}
 	}
-	v.report.Pruned = int64(v.pruned.seq)
+	v.report.Pruned = int64(v.pruned.seq) + v.thin.count()
 	v.report.OK = len(v.report.Faults) == 0
 	return v.report, nil
 }
@@ -57,6 +57,7 @@ type verifier struct {
 	pruned pruned
 	eras   eras
 	coarse coarse
+	thin   thin
 	audit  tally.AuditChain
 	opened uint64 // opening balances count up to here; some of the records may still be there
 
@@ -98,11 +99,11 @@ func newVerifier(ctx context.Context, chunkBits uint8) *verifier {
 // begin takes the picture. It runs in the writer, where nothing is half done, except for
 // holds that are not written yet.
 func (v *verifier) begin(s *Store) error {
-	if err := cmp.Or(s.finishOpenings(), s.completeCheckpoint()); err != nil {
+	if err := cmp.Or(s.finishOpenings(), s.finishThinning(), s.completeCheckpoint()); err != nil {
 		return err
 	}
 	v.txn, v.end, v.pruned, v.opened, v.eras = s.db.NewTransaction(false), s.end, s.pruned, s.openings.to, s.eras()
-	v.audit, v.coarse = s.audit, *s.coarse.Load()
+	v.audit, v.coarse, v.thin = s.audit, *s.coarse.Load(), *s.thin.Load()
 	counter := func(c tally.Counter, u tally.Usage) {
 		v.counting[c.Subject] = append(v.counting[c.Subject], &counting{Counter: c, is: u})
 	}
@@ -168,7 +169,7 @@ func (v *verifier) entries(prefix []byte, kind string, f func(key, payload []byt
 func (v *verifier) eachRecord(damaged func(key []byte, err error), joins func(*block), f func(*entry)) error {
 	it := v.txn.NewIterator(badger.IteratorOptions{Prefix: []byte{tableRecord}})
 	defer it.Close()
-	var b block
+	b := block{thin: &v.thin}
 	for it.Rewind(); it.Valid(); it.Next() {
 		if err := v.goOn(); err != nil {
 			return err
@@ -193,12 +194,13 @@ func (v *verifier) eachRecord(damaged func(key []byte, err error), joins func(*b
 // records replays every record and looks for gaps.
 func (v *verifier) records() error {
 	next, settledAt := v.pruned.seq+1, time.Time{}
-	sums := sheet{}
+	sums, gone := sheet{}, int64(0)
 	joins := func(b *block) {
 		if b.first != next {
 			v.fault("gap", keyText(recordKey(b.day, b.first)), "records %d to %d are missing, or out of order", next, b.first-1)
 		}
 		next = b.last() + 1
+		gone += int64(b.n - len(b.entries))
 	}
 	damaged := func(key []byte, err error) { v.fault("record", keyText(key), "%s", tally.AsError(err).Message) }
 	err := v.eachRecord(damaged, joins, func(x *entry) {
@@ -224,6 +226,9 @@ func (v *verifier) records() error {
 	v.checkPresent()
 	if err == nil && next != v.end.seq+1 {
 		v.fault("gap", "records", "records %d to %d are missing", next, v.end.seq)
+	}
+	if is := v.thin.count(); err == nil && gone != is {
+		v.fault("record", "records", "%d have gone before their day did, and it says %d", gone, is)
 	}
 	return err
 }

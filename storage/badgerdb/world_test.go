@@ -165,10 +165,10 @@ func (w *world) expire() error {
 
 func (w *world) prune(before time.Time) error {
 	w.Helper()
-	n, err := w.Prune(ctx, before, 0)
+	n, err := w.Prune(ctx, storage.Before(before), 0)
 	w.pruned += n // an error leaves whole days pruned
 	return w.both(err, func() error {
-		m, err := w.spec.Prune(ctx, before, 0)
+		m, err := w.spec.Prune(ctx, storage.Before(before), 0)
 		if w.pruned != m {
 			w.Errorf("%d pruned, want %d", w.pruned, m)
 		}

@@ -36,8 +36,8 @@ func (s *Store) Records(ctx context.Context, q storage.RecordQuery) ([]tally.Rec
 		}
 	}
 	var out []tally.Record
-	for _, r := range slices.Backward(s.records[s.pruned:]) {
-		if r.Seq >= before || !q.Match(&r.Record) {
+	for _, r := range slices.Backward(s.records) {
+		if r.pruned || r.Seq >= before || !q.Match(&r.Record) {
 			continue
 		}
 		if len(out) == q.Limit {
@@ -106,21 +106,31 @@ func (s *Store) series(of int, q *storage.SeriesQuery) ([]storage.Point, error) 
 }
 
 // Prune implements storage.History.
-func (s *Store) Prune(ctx context.Context, before time.Time, _ int) (int, error) {
+func (s *Store) Prune(ctx context.Context, before storage.Horizons, _ int) (int, error) {
 	leave, err := s.enter(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer leave()
-	s.forget(before)
-	horizon := before.UTC().Truncate(24 * time.Hour)
+	s.forget(before.All)
 	n := 0
-	for s.pruned < len(s.records) && s.records[s.pruned].settledAt.Before(horizon) {
-		s.pruned++
-		n++
+	for i := range s.records {
+		x := &s.records[i]
+		past := x.settledAt.Before(day(before.All))
+		for kind := range tally.NumRecordKinds {
+			// The last day that records were settled on may still grow.
+			past = past || x.settledAt.Before(day(before.Of[kind])) && x.settledAt.Before(day(s.records[len(s.records)-1].settledAt)) && x.IsOf(kind)
+		}
+		if past && !x.pruned {
+			x.pruned = true
+			n++
+		}
 	}
+	s.pruned += n
 	return n, nil
 }
+
+func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
 
 // Coarsen implements storage.History.
 func (s *Store) Coarsen(ctx context.Context, before time.Time, edges func(day time.Time) []time.Time, _ int) (time.Time, error) {

@@ -32,7 +32,7 @@ type Store struct {
 	log      []tally.AuditEntry // by Seq, from 1
 	chain    tally.AuditChain
 	records  []settled // by Seq, from 1; pruned ones stay as the history of counters
-	pruned   int       // how many of records, from the first, are pruned
+	pruned   int       // how many of records are
 	holds    map[tally.ID]*hold
 	lastAt   map[tally.Subject]time.Time
 	lastSeen time.Time
@@ -48,6 +48,7 @@ var _ storage.Store = (*Store)(nil)
 type settled struct {
 	tally.Record
 	settledAt time.Time
+	pruned    bool
 }
 
 // hold is an open reservation.
@@ -99,10 +100,10 @@ func (s *Store) Clone(hook storage.Hook) *Store {
 	c := New(hook)
 	c.rev, c.pruned, c.lastSeen, c.ended = s.rev, s.pruned, s.lastSeen, s.ended
 	c.entities, c.lastAt = maps.Clone(s.entities), maps.Clone(s.lastAt)
-	c.log, c.chain = slices.Clone(s.log), s.chain
+	c.log, c.chain, c.coarse = slices.Clone(s.log), s.chain, maps.Clone(s.coarse)
 	c.records = make([]settled, len(s.records))
 	for i := range s.records {
-		c.records[i] = settled{clone(&s.records[i].Record), s.records[i].settledAt}
+		c.records[i] = settled{clone(&s.records[i].Record), s.records[i].settledAt, s.records[i].pruned}
 	}
 	return c
 }

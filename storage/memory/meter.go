@@ -203,7 +203,7 @@ func (s *Store) add(r tally.Record) *settled {
 	if n := len(s.records); n > 0 {
 		at = later(at, s.records[n-1].settledAt)
 	}
-	s.records = append(s.records, settled{r, at})
+	s.records = append(s.records, settled{Record: r, settledAt: at})
 	return &s.records[len(s.records)-1]
 }
 

@@ -117,7 +117,7 @@ func audit(b *bench) {
 		_, _, err := b.AuditLog(ctx, q)
 		b.wantCode(fmt.Sprintf("%+v", q), err, tally.Invalid)
 	}
-	if _, err := b.Prune(ctx, later.AddDate(1, 0, 0), 0); err != nil {
+	if _, err := b.Prune(ctx, storage.Before(later.AddDate(1, 0, 0)), 0); err != nil {
 		b.Errorf("prune: %v", err)
 	}
 	head := b.wantChain(uint64(len(log)))

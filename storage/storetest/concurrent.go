@@ -189,7 +189,7 @@ func concurrentChanges(b *bench) {
 			}
 			return err
 		},
-		func() error { _, err := b.Prune(ctx, b.now, 0); return err },
+		func() error { _, err := b.Prune(ctx, storage.Before(b.now), 0); return err },
 		func() error {
 			r, err := b.Verify(ctx, 0)
 			if len(r.Faults) > 0 {

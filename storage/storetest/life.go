@@ -119,7 +119,7 @@ func closed(b *bench) {
 			_, err := s.Series(ctx, storage.SeriesQuery{Family: tally.ByTotal, Edges: []time.Time{start.Truncate(time.Hour), start.Truncate(time.Hour).Add(time.Hour)}})
 			return err
 		},
-		"Prune":  func() error { _, err := s.Prune(ctx, b.now, 0); return err },
+		"Prune":  func() error { _, err := s.Prune(ctx, storage.Before(b.now), 0); return err },
 		"Status": func() error { _, err := s.Status(ctx); return err },
 		"Backup": func() error { _, err := s.Backup(ctx, nil, &bytes.Buffer{}); return err },
 		"Verify": func() error { _, err := s.Verify(ctx, 0); return err },

@@ -319,12 +319,22 @@ func (h *history) forget(t *rapid.T) {
 }
 
 func (h *history) prune(t *rapid.T) {
-	before := h.bench.now.Add(-time.Duration(upTo(t, "hours ago", 72)) * time.Hour)
+	ago := func(what string) time.Time {
+		return h.bench.now.Add(-time.Duration(upTo(t, what+" hours ago", 72)) * time.Hour)
+	}
+	before := storage.Before(ago("all").AddDate(0, 0, -int(upTo(t, "days more", 5))))
+	for kind := range before.Of {
+		if rapid.Bool().Draw(t, "of kind") {
+			before.Of[kind] = ago("kind")
+		}
+	}
 	got, err := h.bench.Prune(ctx, before, 0)
 	want, wantErr := h.want.Prune(ctx, before, 0)
 	h.same(got, want, err, wantErr, "prune before %v", before)
-	if before.After(h.horizon) {
-		h.horizon = before
+	for _, at := range append(before.Of[:], before.All) {
+		if at.After(h.horizon) {
+			h.horizon = at
+		}
 	}
 }
 

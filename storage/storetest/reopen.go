@@ -21,7 +21,7 @@ func reopened(b *bench, end func(*bench)) {
 		b.settle(r, int64(i))
 		b.now = b.now.Add(7 * time.Minute)
 	}
-	if _, err := b.Prune(ctx, b.now, 0); err != nil {
+	if _, err := b.Prune(ctx, storage.Before(b.now), 0); err != nil {
 		b.Fatalf("prune: %v", err)
 	}
 	done := b.seen("cl_1", "me", false)

@@ -116,7 +116,7 @@ func prune(b *bench) {
 
 	cut := func(horizon time.Time, want, left int) {
 		b.Helper()
-		n, err := b.Prune(ctx, horizon, 0)
+		n, err := b.Prune(ctx, storage.Before(horizon), 0)
 		if list := b.all(storage.RecordQuery{}); err != nil || n != want || len(list) != left {
 			b.Errorf("prune before %v: %d, %v, %d left; want %d, %d left", horizon, n, err, len(list), want, left)
 		}
