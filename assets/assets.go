@@ -38,6 +38,9 @@
 // package has what packages and services need: those files that a service manager wants
 // are in the binary too. The rest is put together by .goreleaser.yaml and .ci/packages.
 //
+// grafana has a dashboard, which "tallygate metrics --dashboard" prints. A test of
+// engine/metrics holds it to the figures that there are.
+//
 // page is what a browser sees at the gateway's address: nothing in it comes from
 // elsewhere, and no script or style stands in the HTML.
 //
@@ -117,6 +120,11 @@ var LaunchdJob string
 //
 //go:embed package/tallygate.ps1
 var WindowsTask string
+
+// Dashboard is one of Grafana, in its JSON, for the figures of engine/metrics.
+//
+//go:embed grafana/tallygate.json
+var Dashboard string
 
 //go:embed page
 var page embed.FS

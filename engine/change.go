@@ -62,6 +62,7 @@ func (e *Engine) use(c *tally.Catalog) {
 	e.routing.Store(c)
 	e.router.Update(c)
 	e.catalog.Store(c)
+	e.opts.Metrics.Use(c)
 	if old := e.revision.Swap(newRevision()); old != nil {
 		old.end(meter.ErrChanged)
 	}

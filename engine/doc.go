@@ -8,7 +8,7 @@
 //	     ▼                              ▼
 //	engine/gateway  ◄─ assembles ─  engine  ── implements ──►  engine/control
 //	 │    │    │                        │
-//	 │    │    └─ engine/auth ─► token  ├─ views ◄─ engine/feed ◄─ records ─ storage
+//	 │    │    └─ engine/auth ─► token  ├─ views ◄─ engine/feed, metrics ◄─ records ─ storage
 //	 │    │       engine/gateway ─► providers/dialect/{chat, responses, messages, ollama}
 //	 │    └────── engine/route ─► providers/{openai ─► transport, sim}
 //	 └─────────── engine/meter ─► storage ◄─ storage/{badgerdb ─► ledger, memory}
@@ -56,7 +56,8 @@
 //     the answer waits for it (meter).
 //  8. The store hands settled records to the feed. For whoever follows along the
 //     engine turns each into its view, the same that lists and details of requests
-//     show. The request's goroutine publishes nothing.
+//     show. Figures for Prometheus are counted from the same records (metrics). The
+//     request's goroutine publishes nothing.
 //
 // # One change
 //
@@ -106,6 +107,11 @@
 // that nobody signed 4 µs and no disk.
 //
 //	go test -run '^$' -bench 'Token|Hash' ./engine/auth
+//
+// To count a request for Prometheus takes 0.3 µs and allocates nothing, on the store's
+// goroutine; to read all figures 1 ms.
+//
+//	go test -run '^$' -bench 'Publish|Write' ./engine/metrics
 //
 // What costs most is what every proxy pays, the system calls and net/http's
 // server (two thirds at 16 connections); the store takes a sixth. The more

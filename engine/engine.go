@@ -14,6 +14,7 @@ import (
 	"tallygate/engine/gateway"
 	"tallygate/engine/geo"
 	"tallygate/engine/meter"
+	"tallygate/engine/metrics"
 	"tallygate/engine/route"
 	"tallygate/engine/tally"
 	"tallygate/providers"
@@ -26,8 +27,9 @@ const DefaultBaseURL = "http://127.0.0.1:4283/v1"
 
 // Options are what an engine is made of.
 type Options struct {
-	Store     storage.Store // stays the caller's: it is closed after the engine
-	Feed      *feed.Feed    // the feed that Store's hook publishes to
+	Store     storage.Store    // stays the caller's: it is closed after the engine
+	Feed      *feed.Feed       // the feed that Store's hook publishes to
+	Metrics   *metrics.Metrics // that Store's hook publishes to, too
 	Kinds     []providers.Kind
 	PriceBook []byte // the JSON of package assets
 	KeyFile   string // wraps the secrets in the store; made for a store that has none
@@ -104,6 +106,9 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	if o.Feed == nil {
 		o.Feed = feed.New(1024)
 	}
+	if o.Metrics == nil {
+		o.Metrics = metrics.New(o.Version)
+	}
 	book, err := readPriceBook(o.PriceBook)
 	if err != nil {
 		return nil, err
@@ -146,6 +151,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	e.use(tally.NewCatalog(rev, entities))
 	e.openCountries(e.catalog.Load().Settings.CountryFile)
 	e.lookForBackups()
+	o.Metrics.Watch(e.figures)
 	e.handle()
 	return e, nil
 }

@@ -72,13 +72,18 @@ func (e *Engine) providersHealth(c *tally.Catalog) control.HealthPart {
 // providersReady counts the providers that are on and well.
 func (e *Engine) providersReady(c *tally.Catalog) (n int) {
 	for _, p := range c.Providers {
-		_, err := e.router.Provider(p.ID)
-		ill := func(h control.HealthView) bool { return h.State != control.HealthClosed }
-		if p.Enabled && err == nil && !slices.ContainsFunc(e.healthOf(c, p), ill) {
+		if p.Enabled && e.isReady(c, p) {
 			n++
 		}
 	}
 	return n
+}
+
+// isReady reports whether a provider that is on can be asked, and is well.
+func (e *Engine) isReady(c *tally.Catalog, p *tally.Provider) bool {
+	_, err := e.router.Provider(p.ID)
+	ill := func(h control.HealthView) bool { return h.State != control.HealthClosed }
+	return err == nil && !slices.ContainsFunc(e.healthOf(c, p), ill)
 }
 
 func (e *Engine) clockHealth(now time.Time) control.HealthPart {

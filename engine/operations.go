@@ -18,6 +18,7 @@ func (e *Engine) handle() {
 	control.Handle(s, control.EngineStop, e.stop)
 	control.Handle(s, control.EngineUpgrade, e.upgrade)
 	control.HandleStream(s, control.BackupCreate, e.backup)
+	control.HandleStream(s, control.MetricsShow, e.showMetrics)
 	control.Handle(s, control.EngineTry, e.try)
 	control.Handle(s, control.EngineVerify, e.verify)
 	control.Handle(s, control.SettingsShow, e.showSettings)

@@ -234,6 +234,10 @@ type Status struct {
 	// Fault is why the disk does not keep what it is given, "" if it does.
 	Fault   string `json:"fault,omitempty"`
 	Waiting int    `json:"waiting"` // reservations that wait for room
+	// Unsynced is the age of the oldest act that is not on the disk yet; Tables is how many
+	// files have the data. Both are 0 where nothing is kept on disk.
+	Unsynced time.Duration `json:"unsynced_ns,omitempty"`
+	Tables   int           `json:"tables,omitempty"`
 }
 
 // Store is everything together. Its methods may be called concurrently, except

@@ -64,7 +64,7 @@ func (a *app) connect(ctx context.Context, doing string, need control.Need, crea
 		return connection{}, err
 	}
 	if l == nil {
-		return attachTo(other.Socket, commandLine), nil
+		return attachTo(other, dir, commandLine), nil
 	}
 	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	p, err := process.Open(ctx, l, process.Options{Dir: dir, Log: log, Version: a.version, Reads: need == control.Read})
@@ -82,9 +82,10 @@ const (
 	screens     = "interface"
 )
 
-func attachTo(socket, program string) connection {
-	client := control.NewClient(control.DialUnix(socket))
+func attachTo(other process.Holder, dir, program string) connection {
+	client := control.NewClient(control.DialUnix(other.Socket))
 	client.Program = program
+	client.Silent = func() error { return other.Silent(dir) }
 	return connection{client, func() error { client.Close(); return nil }}
 }
 
@@ -97,10 +98,11 @@ func (a *app) attach(ctx context.Context) (connection, error) {
 	if err := mustBeThere(dir); err != nil {
 		return connection{}, err
 	}
-	if other := process.ReadHolder(dir); other.Answers(ctx) {
-		return attachTo(other.Socket, commandLine), nil
+	other, err := process.Reach(ctx, dir)
+	if err != nil {
+		return connection{}, err
 	}
-	return connection{}, tally.Errorf(tally.Unavailable, "nothing serves the data folder %s", dir).WithHint("start it with tallygate serve")
+	return attachTo(other, dir, commandLine), nil
 }
 
 // mustBeThere is the error of a data folder that has no store, or may not be looked into.

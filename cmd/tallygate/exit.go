@@ -10,7 +10,7 @@ import (
 )
 
 // The exit codes. Scripts rely on them; the help of the program lists them. A command
-// that checks something, such as try, verify, tokens inspect and tokens simulate, has
+// that checks something, such as try, verify, doctor, tokens inspect and tokens simulate, has
 // failed if the answer is no, also where it has done its work.
 const (
 	exitOK          = 0
@@ -23,9 +23,9 @@ const (
 	exitInterrupted = 130 // as shells report a process that SIGINT ended
 )
 
-const exitCodesHelp = `Exit codes: 0 ok, 1 failed (also a check that says no: try, verify, providers
-test, tokens inspect, tokens simulate), 2 usage, 3 cannot reach the engine, 4 not
-found, 5 conflict, 6 in use.`
+const exitCodesHelp = `Exit codes: 0 ok, 1 failed (also a check that says no: try, verify, doctor,
+providers test, tokens inspect, tokens simulate), 2 usage, 3 cannot reach the engine,
+4 not found, 5 conflict, 6 in use.`
 
 // exitCode is what a process that ended with err tells its parent.
 func exitCode(err error) int {

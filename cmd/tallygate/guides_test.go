@@ -132,13 +132,16 @@ func TestGuides(t *testing.T) {
 		run++
 		t.Run(g.Name, func(t *testing.T) {
 			t.Parallel()
-			port := freePort()
+			if _, err := exec.LookPath("openssl"); err != nil && strings.Contains(g.Text, "\nopenssl ") {
+				t.Skip("openssl is not installed")
+			}
+			port, figures := freePort(), "127.0.0.1:"+freePort()
 			dir := t.TempDir()
 			var script strings.Builder
-			script.WriteString("trap '[ -z $served ] || kill $served; wait' EXIT\n")
+			script.WriteString("trap '[ -z $served ] || kill $served 2>/dev/null || :; wait' EXIT\n")
 			for i, b := range blocks {
 				fmt.Fprintf(&script, "exec >%d 2>&1\n", i)
-				commands := strings.ReplaceAll(b.commands, standardAddress, "127.0.0.1:"+port)
+				commands := strings.NewReplacer(standardAddress, "127.0.0.1:"+port, metricsAddress, figures).Replace(b.commands)
 				if b.fails {
 					fmt.Fprintf(&script, "set +e\n%s[ $? != 0 ] || { echo it did not fail; exit 1; }\n", commands)
 					continue
@@ -178,7 +181,11 @@ func TestGuides(t *testing.T) {
 	}
 }
 
-const standardAddress = "127.0.0.1:4283"
+// The addresses that guides have, in whose place a test takes ports that are free.
+const (
+	standardAddress = "127.0.0.1:4283"
+	metricsAddress  = "127.0.0.1:9283"
+)
 
 // block is what a guide has run, and what it says of the output.
 type block struct {

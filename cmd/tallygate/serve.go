@@ -22,6 +22,7 @@ import (
 type serveOptions struct {
 	listen     string
 	redirect   string // where to listen for plain HTTP beside HTTPS, "" nowhere
+	metrics    string // where Prometheus reads figures, "" nowhere
 	durability string
 	profile    string
 	log        process.Logging
@@ -44,6 +45,8 @@ func (o *serveOptions) flags(fs *pflag.FlagSet, profile badgerdb.Profile) {
 	fs.StringVar(&o.tls.Email, "tls-email", "", "`ADDRESS` for the certificate authority")
 	fs.StringVar(&o.tls.Directory, "tls-directory", "", "`URL` of another ACME authority than Let's Encrypt")
 	fs.StringVar(&o.redirect, "redirect", "", "`ADDRESS`, like :80, where plain HTTP leads to HTTPS and ACME proves domains")
+	fs.StringVar(&o.metrics, "metrics", "",
+		"`ADDRESS`, like 127.0.0.1:9283, where Prometheus reads figures at /metrics; whoever reaches it may read")
 	fs.StringVar(&o.durability, "durability", string(badgerdb.Normal), "`MODE`: with normal an answer survives the process, with strict a power cut, too")
 	fs.StringVar(&o.profile, "profile", string(profile), "`NAME`: desktop takes little memory, server has more caches")
 	fs.StringVar(&o.log.Format, "log-format", "text", "`FORMAT` of the log: text or json")
@@ -127,7 +130,7 @@ func goOnWith(cmd *cobra.Command, o serveOptions) []string {
 
 // addresses are where to listen.
 func (o *serveOptions) addresses() process.Addresses {
-	return process.Addresses{process.ForApps: o.listen, process.ForRedirect: o.redirect}
+	return process.Addresses{process.ForApps: o.listen, process.ForRedirect: o.redirect, process.ForMetrics: o.metrics}
 }
 
 func (a *app) serveCommand() *cobra.Command {

@@ -31,7 +31,9 @@ const settingsHelp = `Flags may also be given as environment variables and in a 
 // that it was not meant for.
 func settingName(cmd *cobra.Command, flag string) string {
 	path := strings.Fields(cmd.CommandPath())[1:]
-	if len(path) == 0 || len(path) == 1 && (path[0] == "serve" || path[0] == "tui" && flag != "filter") || cmd.InheritedFlags().Lookup(flag) != nil {
+	own := map[string]string{"serve": "", "tui": "filter", "doctor": "verify"} // commands with serve's flags, and their own
+	theirs, like := own[strings.Join(path, " ")]
+	if len(path) == 0 || like && flag != theirs || cmd.InheritedFlags().Lookup(flag) != nil {
 		return flag
 	}
 	return strings.Join(append(path, flag), ".")

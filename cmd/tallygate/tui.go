@@ -240,7 +240,7 @@ func (s *session) guard(program *tea.Program) {
 // start opens the engine, or reaches the one of another process.
 func (s *session) start(ctx context.Context) error {
 	if s.lock == nil {
-		s.attach = attachTo(s.other.Socket, screens)
+		s.attach = attachTo(s.other, s.dir, screens)
 		s.caller.Set(s.attach)
 		return nil
 	}

@@ -39,14 +39,19 @@ type Client struct {
 	// Program says what kind of program calls, like "command line", for the audit log.
 	// It is set before the first call.
 	Program string
+	// Silent says it when the engine gives no sign of life, which ends a call. Without it
+	// calls last for as long as their contexts, as is right within one process. It is set
+	// before the first call.
+	Silent func() error
 
 	http     *http.Client
-	patience time.Duration
+	patience time.Duration // with streams of events
+	calls    time.Duration // with other calls
 }
 
 // NewClient makes a client.
 func NewClient(dial Dialer) *Client {
-	return &Client{patience: eventPatience, http: &http.Client{
+	return &Client{patience: eventPatience, calls: callPatience, http: &http.Client{
 		Transport: &http.Transport{
 			DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
 			DisableCompression: true,
@@ -80,12 +85,17 @@ func (c *Client) Operations(ctx context.Context) ([]OpInfo, error) {
 }
 
 func (c *Client) roundTrip(ctx context.Context, method, path string, body io.Reader, out any) error {
+	ctx, _, done := c.watched(ctx)
+	defer done()
 	resp, err := c.send(ctx, method, path, body)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+		if silent := c.silence(ctx); silent != nil {
+			return silent
+		}
 		if ctx.Err() != nil {
 			return unreachable(ctx.Err())
 		}
@@ -109,6 +119,9 @@ func (c *Client) send(ctx context.Context, method, path string, body io.Reader) 
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
+		if silent := c.silence(ctx); silent != nil {
+			return nil, silent
+		}
 		return nil, unreachable(err)
 	}
 	if resp.StatusCode == http.StatusOK {
@@ -147,11 +160,7 @@ func (c *Client) Events(ctx context.Context, after uint64) iter.Seq2[Event, erro
 		defer watchdog.Stop()
 		resp, err := c.send(stream, http.MethodGet, "events?after="+strconv.FormatUint(after, 10), http.NoBody)
 		if err != nil {
-			switch {
-			case ctx.Err() != nil:
-			case context.Cause(stream) == ErrSilent:
-				yield(Event{}, ErrSilent)
-			default:
+			if ctx.Err() == nil {
 				yield(Event{}, err)
 			}
 			return
@@ -168,6 +177,9 @@ func (c *Client) Events(ctx context.Context, after uint64) iter.Seq2[Event, erro
 			watchdog.Stop() // the reader's own time does not count
 			var e Event
 			if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+				if context.Cause(stream) == ErrSilent { // in the middle of a line
+					break
+				}
 				yield(Event{}, tally.Errorf(tally.Unavailable, "an event cannot be read: %w", err))
 				return
 			}
@@ -176,10 +188,11 @@ func (c *Client) Events(ctx context.Context, after uint64) iter.Seq2[Event, erro
 			}
 			watchdog.Reset(c.patience)
 		}
+		silent := c.silence(stream)
 		switch err := lines.Err(); {
 		case ctx.Err() != nil:
-		case context.Cause(stream) == ErrSilent:
-			yield(Event{}, ErrSilent)
+		case silent != nil:
+			yield(Event{}, silent)
 		case err != nil:
 			yield(Event{}, tally.Errorf(tally.Unavailable, "the connection to the engine broke: %w", err))
 		default:

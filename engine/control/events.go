@@ -40,6 +40,8 @@ func (p plane) serveEvents(w http.ResponseWriter, r *http.Request) {
 		}
 		after = n
 	}
+	p.following.Add(1)
+	defer p.following.Add(-1)
 	ctx, cancel := context.WithCancel(r.Context())
 	live := make(chan Event)
 	go func() {

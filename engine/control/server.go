@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"tallygate/engine/tally"
@@ -38,6 +39,7 @@ type Server struct {
 	ops       map[string]*operation
 	events    EventSource
 	heartbeat time.Duration
+	following atomic.Int64 // streams of events
 }
 
 type operation struct {
@@ -77,6 +79,9 @@ func Handle[In, Out any](s *Server, op Op[In, Out], h func(context.Context, In) 
 		},
 	}
 }
+
+// Sessions is how many callers follow events.
+func (s *Server) Sessions() int { return int(s.following.Load()) }
 
 // Operations describes what the server implements, by name.
 func (s *Server) Operations() []OpInfo {
@@ -158,10 +163,12 @@ func (p plane) serveOp(w http.ResponseWriter, r *http.Request, name string) {
 		return
 	}
 	var out any
+	quiet := p.beat(w)
 	err = p.guarded(name, func() (err error) {
 		out, err = op.run(withOp(r, name), body)
 		return err
 	})
+	quiet()
 	if err != nil {
 		writeError(w, err)
 		return

@@ -46,8 +46,9 @@ func HandleStream[In any](s *Server, op Stream[In], h func(context.Context, In, 
 // serveStream answers with what an operation writes. An error before its first byte is an
 // answer of its own.
 func (p plane) serveStream(w http.ResponseWriter, r *http.Request, op *operation, body []byte) {
-	out := &streamOut{w: w}
+	out := &streamOut{w: w, quiet: p.beat(w)}
 	err := p.guarded(op.info.Name, func() error { return op.stream(withOp(r, op.info.Name), body, out) })
+	out.quiet()
 	switch {
 	case err == nil && !out.begun:
 		out.begin()
@@ -62,10 +63,12 @@ func (p plane) serveStream(w http.ResponseWriter, r *http.Request, op *operation
 // streamOut sends the head of an answer with its first bytes.
 type streamOut struct {
 	w     http.ResponseWriter
+	quiet func() // ends the heartbeats before it
 	begun bool
 }
 
 func (o *streamOut) begin() {
+	o.quiet()
 	o.begun = true
 	o.w.Header().Set("Content-Type", "application/octet-stream")
 	o.w.Header().Set("Trailer", failedTrailer)
@@ -85,14 +88,20 @@ func (c *Client) Stream(ctx context.Context, op string, in any, w io.Writer) err
 	if err != nil {
 		return tally.Errorf(tally.Internal, "write the input of %s: %w", op, err)
 	}
+	ctx, life, done := c.watched(ctx)
+	defer done()
 	resp, err := c.send(ctx, http.MethodPost, op, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	from := &failingReader{r: resp.Body}
+	life.most.Store(looks * int64(streamPatience/callPatience))
+	from := &failingReader{r: resp.Body, life: life}
 	_, err = io.Copy(w, from)
+	silent := c.silence(ctx)
 	switch {
+	case silent != nil:
+		return silent
 	case ctx.Err() != nil:
 		return unreachable(ctx.Err())
 	case from.err != nil:
@@ -112,14 +121,19 @@ func (c *Client) Stream(ctx context.Context, op string, in any, w io.Writer) err
 }
 
 // failingReader remembers why reading ended, if not at the end: what is wrong with the
-// engine is another thing than what is wrong with where it is written to.
+// engine is another thing than what is wrong with where it is written to. The engine is
+// waited for only while it is read from.
 type failingReader struct {
-	r   io.Reader
-	err error
+	r    io.Reader
+	life *watch
+	err  error
 }
 
 func (f *failingReader) Read(b []byte) (int, error) {
+	f.life.sign()
+	f.life.paused.Store(false)
 	n, err := f.r.Read(b)
+	f.life.paused.Store(true)
 	if err != nil && !errors.Is(err, io.EOF) {
 		f.err = err
 	}

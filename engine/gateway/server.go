@@ -304,6 +304,14 @@ func (s *Server) wait(ctx context.Context) bool {
 // InFlight is how many requests are being answered.
 func (s *Server) InFlight() int { return int(s.inFlight.Load()) }
 
+// Connections is how many connections of client apps there are.
+func (s *Server) Connections() int {
+	if s.door == nil {
+		return 0
+	}
+	return s.door.Open()
+}
+
 // LeftBehind is how many requests are answered whose caller has left: what was
 // sent is read to its end.
 func (s *Server) LeftBehind() int { return int(s.calls.left.Load()) }

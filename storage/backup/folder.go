@@ -114,6 +114,9 @@ func Make(ctx context.Context, dir string, since *Info, from Source) (File, erro
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return File{}, folderError(dir, err)
 	}
+	for _, path := range Leftovers(dir) {
+		os.Remove(path) // best effort: the next one tries again
+	}
 	temp, err := os.CreateTemp(dir, "tallygate-*"+partly)
 	if err != nil {
 		return File{}, folderError(dir, err)
@@ -145,6 +148,24 @@ func Make(ctx context.Context, dir string, since *Info, from Source) (File, erro
 		}
 	}
 	return File{path, is.Size(), info}, syncFolder(dir)
+}
+
+// abandoned is how long nobody has written to a backup that nobody will finish.
+const abandoned = time.Hour
+
+// Leftovers are the files of backups that were begun, and that nobody goes on with: their
+// process was killed. The next backup in the folder removes them.
+func Leftovers(dir string) (paths []string) {
+	entries, _ := os.ReadDir(dir) // what could be read
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), "tallygate-") || !strings.HasSuffix(e.Name(), partly) {
+			continue
+		}
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > abandoned {
+			paths = append(paths, filepath.Join(dir, e.Name()))
+		}
+	}
+	return paths
 }
 
 // nameOf is what the file of a backup is called: its time, and whether it needs others.

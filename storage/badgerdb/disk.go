@@ -27,6 +27,13 @@ const (
 	ballastSize = 16 << 20
 )
 
+// Free is the space that is left for a store in a folder, and the least with which it
+// admits anything.
+func Free(dir string) (free, least int64, err error) {
+	free, err = freeBytes(dir)
+	return free, minFree, err
+}
+
 func diskFull() error {
 	return tally.Errorf(tally.Unavailable, "the disk is nearly full").WithHint("free some space; the gateway goes on by itself")
 }

@@ -346,7 +346,15 @@ func (s *Store) Status(ctx context.Context) (storage.Status, error) {
 		Records: s.records.Load() - s.thinned.Load(), LastSeen: s.ledger.Seen(), DiskBytes: folderBytes(s.opts.Dir),
 		FreeBytes: s.free.Load(), Admitting: s.fit() == nil, Waiting: s.ledger.Waiting(),
 	}
-	if err := s.Fault(); err != nil {
+	for _, level := range s.db.Levels() {
+		st.Tables += level.NumTables
+	}
+	s.disk.mu.Lock()
+	defer s.disk.mu.Unlock()
+	if since := s.disk.unsynced; !since.IsZero() {
+		st.Unsynced = time.Since(since)
+	}
+	if err := s.disk.fault(); err != nil {
 		st.Fault = err.Error()
 	}
 	return st, nil

@@ -14,6 +14,8 @@ import (
 	"tallygate/engine"
 	"tallygate/engine/control"
 	"tallygate/engine/feed"
+	"tallygate/engine/metrics"
+	"tallygate/engine/tally"
 	"tallygate/providers"
 	"tallygate/providers/openai"
 	"tallygate/providers/sim"
@@ -45,6 +47,7 @@ type Process struct {
 	told    order // to end
 	store   *badgerdb.Store
 	engine  *engine.Engine
+	metrics *metrics.Metrics
 	stop    context.CancelFunc // ends what runs in the background; nil before Start
 	running sync.WaitGroup
 	socket  string // where other processes reach it; "" if they cannot
@@ -64,13 +67,17 @@ type Process struct {
 // Open opens the store and assembles the engine. The lock is the process's once it
 // has succeeded.
 func Open(ctx context.Context, l *Lock, o Options) (*Process, error) {
-	events := feed.New(keptEvents)
-	store, err := o.open(ctx, events.Publish)
+	events, figures := feed.New(keptEvents), metrics.New(o.Version)
+	store, err := o.open(ctx, func(records []tally.Record) {
+		events.Publish(records)
+		figures.Publish(records)
+	})
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{Options: o, lock: l, store: store, told: newOrder()}
+	p := &Process{Options: o, lock: l, store: store, metrics: figures, told: newOrder()}
 	with := o.engine(store, events)
+	with.Metrics = figures
 	with.Stop = p.told.give
 	with.Certificates = p.certificates
 	if o.MayUpgrade {

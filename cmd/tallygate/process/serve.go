@@ -142,7 +142,7 @@ const (
 
 // serveBeside serves what is no client app's.
 func (p *Process) serveBeside() {
-	for what, h := range map[string]http.Handler{ForRedirect: p.redirect()} {
+	for what, h := range map[string]http.Handler{ForRedirect: p.redirect(), ForMetrics: p.metrics.Handler()} {
 		ln := p.sockets[what]
 		if ln == nil {
 			continue

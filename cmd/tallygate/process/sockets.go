@@ -16,7 +16,7 @@ import (
 const (
 	ForApps     = "apps"     // client apps
 	ForRedirect = "redirect" // plain HTTP that leads to HTTPS
-	ForMetrics  = "metrics"
+	ForMetrics  = "metrics"  // figures for Prometheus
 )
 
 // Sockets are the listening sockets of a process, by what they are for.
@@ -41,12 +41,21 @@ func (a Addresses) Open(inherited string, env func(string) (string, bool)) (Sock
 		case a[what] != "":
 			ln, err := Listen(a[what])
 			if err != nil {
-				return nil, errors.Join(err, s.Close())
+				return nil, errors.Join(ofFlag(err, what), s.Close())
 			}
 			s[what] = ln
 		}
 	}
 	return s, ready.Close() // nobody asked for these
+}
+
+// ofFlag lets the hint of an error name the flag that the address is from.
+func ofFlag(err error, what string) error {
+	e := *tally.AsError(err)
+	if what != ForApps { // the flags are called so
+		e.Hint = strings.ReplaceAll(e.Hint, "--listen ", "--"+what+" ")
+	}
+	return &e
 }
 
 // Close closes all of them.

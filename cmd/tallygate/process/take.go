@@ -39,7 +39,7 @@ func Take(ctx context.Context, dir, doing string) (*Lock, Holder, error) {
 			return nil, other, nil
 		case time.Now().After(deadline):
 			if other.Socket != "" {
-				return nil, Holder{}, other.silent(dir)
+				return nil, Holder{}, other.Silent(dir)
 			}
 			return nil, Holder{}, other.InUse(dir)
 		}
@@ -62,14 +62,39 @@ func (h Holder) InUse(dir string) error {
 	return tally.Errorf(tally.InUse, "process %d (tallygate %s) uses the data folder %s", h.PID, h.Doing, dir).WithHint("try again when it has ended, or name another folder with --data")
 }
 
-// silent says that the process that serves a data folder cannot be asked.
-func (h Holder) silent(dir string) error {
+// Reach finds the process that serves a data folder, and opens nothing. The error is
+// Unavailable if none does, and InUse for one that does not answer.
+func Reach(ctx context.Context, dir string) (Holder, error) {
+	h := ReadHolder(dir)
+	if h.Answers(ctx) {
+		return h, nil
+	}
+	if free, err := isFree(dir); h.Socket != "" && !free && err == nil {
+		return Holder{}, h.Silent(dir)
+	}
+	return Holder{}, tally.Errorf(tally.Unavailable, "nothing serves the data folder %s", dir).
+		WithHint("start it with tallygate serve")
+}
+
+// isFree reports whether no process has the lock of a data folder.
+func isFree(dir string) (bool, error) {
+	file, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR, 0o600)
+	if err != nil {
+		return false, folderError(dir, err)
+	}
+	defer file.Close() // lets go of it again
+	return tryLock(file)
+}
+
+// Silent says that the process that serves a data folder cannot be asked.
+func (h Holder) Silent(dir string) error {
 	if _, err := os.Lstat(h.Socket); errors.Is(err, fs.ErrNotExist) {
 		return tally.Errorf(tally.InUse, "process %d serves the data folder %s, and its socket %s is gone", h.PID, dir, h.Socket).
 			WithHint("it goes on for its clients; to reach it again, stop it with kill %d and start it again", h.PID)
 	}
 	return tally.Errorf(tally.InUse, "process %d serves the data folder %s and does not answer", h.PID, dir).
-		WithHint("it may be stopped (kill -CONT %d wakes it) or hang: its log may say why; kill %d ends it", h.PID, h.PID)
+		WithHint("it may be stopped: kill -CONT %d wakes it, and tallygate stop ends it then. "+
+			"Or it hangs: its log may say why, and kill %d ends it", h.PID, h.PID)
 }
 
 // Ended returns once the process has let go of the folder, or when ctx ends.
@@ -77,13 +102,7 @@ func (h Holder) Ended(ctx context.Context, dir string) error {
 	tick := time.NewTicker(25 * time.Millisecond)
 	defer tick.Stop()
 	for ReadHolder(dir).PID == h.PID {
-		file, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR, 0o600)
-		if err != nil {
-			return folderError(dir, err)
-		}
-		free, err := tryLock(file) // one that was killed has left what it wrote
-		file.Close()
-		if free || err != nil {
+		if free, err := isFree(dir); free || err != nil { // one that was killed has left what it wrote
 			return err
 		}
 		select {
