@@ -120,8 +120,10 @@ func TestGuides(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := exec.LookPath("curl"); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"curl", "ssh", "ssh-keygen"} {
+		if _, err := exec.LookPath(name); err != nil {
+			t.Fatal(err)
+		}
 	}
 	run := 0
 	for _, g := range guides() {
@@ -132,13 +134,13 @@ func TestGuides(t *testing.T) {
 		run++
 		t.Run(g.Name, func(t *testing.T) {
 			t.Parallel()
-			port := freePort()
+			port, ssh := freePort(), freePort()
 			dir := t.TempDir()
 			var script strings.Builder
 			script.WriteString("trap '[ -z $served ] || kill $served; wait' EXIT\n")
 			for i, b := range blocks {
 				fmt.Fprintf(&script, "exec >%d 2>&1\n", i)
-				commands := strings.ReplaceAll(b.commands, standardAddress, "127.0.0.1:"+port)
+				commands := strings.NewReplacer(standardAddress, "127.0.0.1:"+port, standardSSH, ssh).Replace(b.commands)
 				if b.fails {
 					fmt.Fprintf(&script, "set +e\n%s[ $? != 0 ] || { echo it did not fail; exit 1; }\n", commands)
 					continue
@@ -178,7 +180,11 @@ func TestGuides(t *testing.T) {
 	}
 }
 
-const standardAddress = "127.0.0.1:4283"
+// What stands in guides for an address to serve apps on, and a port to serve over ssh on.
+const (
+	standardAddress = "127.0.0.1:4283"
+	standardSSH     = "2222"
+)
 
 // block is what a guide has run, and what it says of the output.
 type block struct {
