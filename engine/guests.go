@@ -33,7 +33,8 @@ func (e *Engine) addGuest(ctx context.Context, in control.AddGuest) (tally.Guest
 		return g, err
 	}
 	if !slices.Contains(in.Role.Words(), string(in.Role)) {
-		return g, tally.Errorf(tally.Invalid, "the role is missing").WithHint("one of %s", strings.Join(in.Role.Words(), ", "))
+		return g, tally.Errorf(tally.Invalid, "the role is missing").
+			WithHint("one of %s", strings.Join(in.Role.Words(), ", "))
 	}
 	var err error
 	if g.Key, g.Fingerprint, err = auth.ReadPublicKey(in.Key); err != nil {

@@ -86,7 +86,8 @@ func (h hall) command(ctx context.Context, p *process.Process, v *sshd.Visit, ar
 }
 
 // show makes the interface for a guest.
-func (h hall) show(ctx context.Context, p *process.Process, v *sshd.Visit, options []tea.ProgramOption) (*tea.Program, func()) {
+func (h hall) show(ctx context.Context, p *process.Process, v *sshd.Visit, options []tea.ProgramOption) (*tea.Program,
+	func()) {
 	client := control.NewClient(p.Admit(ctx, &v.Guest))
 	client.Program = screens
 	source := live.New(client, time.Now)
@@ -95,7 +96,8 @@ func (h hall) show(ctx context.Context, p *process.Process, v *sshd.Visit, optio
 		Theme: theme.New(theme.Resolve(theme.Auto, true, true)), Caller: client, Source: source,
 		Clock: time.Now, Zone: time.Local, Write: owns, Away: true,
 	}
-	o := tui.Options{Env: env, Screens: tui.Screens(env), Theme: theme.Auto, Place: v.Guest.Name + " over ssh", Logger: h.log, LogFile: "the log of the server"}
+	o := tui.Options{Env: env, Screens: tui.Screens(env), Theme: theme.Auto, Place: v.Guest.Name + " over ssh",
+		Logger: h.log, LogFile: "the log of the server"}
 	if owns {
 		o.NeedsFirst = wizard.NeedsWizard
 		o.First = func() (screen.Dialog, tea.Cmd) {
@@ -118,25 +120,30 @@ func (h hall) show(ctx context.Context, p *process.Process, v *sshd.Visit, optio
 var notForGuests = []string{control.EngineSetup.Name, control.EngineUpgrade.Name}
 
 // forGuests are commands that guests may use beside those of operations.
-var forGuests = []string{"tallygate requests export", "tallygate requests tail", "tallygate version", "tallygate help", "tallygate relay"}
+var forGuests = []string{"tallygate requests export", "tallygate requests tail", "tallygate version",
+	"tallygate help", "tallygate relay"}
 
 // checkGuest refuses what a guest cannot do from elsewhere: what starts or ends processes,
 // and what reads or writes files of the server. What changes the engine is the engine's
 // to refuse.
 func (a *app) checkGuest(cmd *cobra.Command) error {
 	op, path := cmd.Annotations[madeFrom], cmd.CommandPath()
-	if op == "" && !cmd.HasSubCommands() && !slices.Contains(forGuests, path) || slices.Contains(notForGuests, op) || path == "tallygate" {
+	if op == "" && !cmd.HasSubCommands() && !slices.Contains(forGuests, path) || slices.Contains(notForGuests, op) ||
+		path == "tallygate" {
 		return tally.Errorf(tally.Denied, "%s acts on the server itself, which nobody does over ssh to tallygate", path).
 			WithHint("log in to the server's own ssh for it; what you can do here: help")
 	}
 	var err error
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if kind, _ := pflag.UnquoteUsage(f); slices.Contains(fileFlags, kind) && f.Value.String() != "-" && f.Name != "key-file" { // that one speaks for itself
-			err = errFiles("--"+f.Name+" names something of the server", "leave it out, and send standard output to a file of yours: ssh HOST … > FILE")
+		kind, _ := pflag.UnquoteUsage(f)
+		if slices.Contains(fileFlags, kind) && f.Value.String() != "-" && f.Name != "key-file" { // which has words of its own
+			err = errFiles("--"+f.Name+" names something of the server",
+				"leave it out, and send standard output to a file of yours: ssh HOST … > FILE")
 		}
 	})
 	if op == control.BackupCreate.Name && cmd.Flag("to").Value.String() != "-" {
-		err = errFiles("a backup would be a file of the server", "send it to one of yours: ssh HOST backup create --to - > all.tgbackup")
+		err = errFiles("a backup would be a file of the server",
+			"send it to one of yours: ssh HOST backup create --to - > all.tgbackup")
 	}
 	return err
 }
@@ -151,7 +158,8 @@ func errFiles(what, hint string) error {
 // relayCommand is what --host starts on the other side.
 func (a *app) relayCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "relay", Short: "carry calls between standard input and output and the engine, for --host", Hidden: true, Args: noArguments,
+		Use: "relay", Short: "carry calls between standard input and output and the engine, for --host",
+		Hidden: true, Args: noArguments,
 		Example: "  tallygate relay",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dial := a.relay
@@ -162,7 +170,8 @@ func (a *app) relayCommand() *cobra.Command {
 				}
 				other := process.ReadHolder(dir)
 				if !other.Answers(cmd.Context()) {
-					return tally.Errorf(tally.Unavailable, "nothing serves the data folder %s", dir).WithHint("start it there with tallygate serve")
+					return tally.Errorf(tally.Unavailable, "nothing serves the data folder %s", dir).
+						WithHint("start it there with tallygate serve")
 				}
 				dial = control.DialUnix(other.Socket)
 			}
@@ -180,7 +189,8 @@ const relayGreeting = "tallygate relay 1\n"
 func relay(ctx context.Context, in io.Reader, out io.Writer, dial control.Dialer) error {
 	conn, err := dial(ctx)
 	if err != nil {
-		return tally.Errorf(tally.Unavailable, "cannot reach the engine: %w", err).WithHint("is tallygate serve running there?")
+		return tally.Errorf(tally.Unavailable, "cannot reach the engine: %w", err).
+			WithHint("is tallygate serve running there?")
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()

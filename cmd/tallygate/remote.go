@@ -42,12 +42,15 @@ type host struct{ name, port string }
 
 // hostForm is user@server:port, of which the server is needed. Nothing of it can be taken
 // for an option of ssh, or for more than a word by a shell.
-var hostForm = regexp.MustCompile(`^((?:[A-Za-z0-9_][A-Za-z0-9._-]*@)?)([A-Za-z0-9_][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?$`)
+var hostForm = regexp.MustCompile(`^((?:` + hostWord + `@)?)(` + hostWord + `|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?$`)
+
+const hostWord = `[A-Za-z0-9_][A-Za-z0-9._-]*`
 
 func parseHost(text string) (host, error) {
 	m := hostForm.FindStringSubmatch(text)
 	if m == nil {
-		return host{}, tally.Errorf(tally.Invalid, "--host: %.100q is not a machine", text).WithHint("like ana@server.example, or ana@server.example:2222, or a name of your ~/.ssh/config")
+		return host{}, tally.Errorf(tally.Invalid, "--host: %.100q is not a machine", text).
+			WithHint("like ana@server.example, or ana@server.example:2222, or a name of your ~/.ssh/config")
 	}
 	return host{m[1] + strings.Trim(m[2], "[]"), m[3]}, nil
 }
@@ -56,7 +59,8 @@ func parseHost(text string) (host, error) {
 func (h host) dial(ctx context.Context) (net.Conn, error) {
 	// Nothing is asked: a screen is in the way, or a script. A host key that is not known
 	// yet is refused, and ssh by hand asks about it.
-	args := []string{"-T", "-a", "-x", "-o", "BatchMode=yes", "-o", "ClearAllForwardings=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=15"}
+	args := []string{"-T", "-a", "-x", "-o", "BatchMode=yes", "-o", "ClearAllForwardings=yes", "-o", "ConnectTimeout=10",
+		"-o", "ServerAliveInterval=15"}
 	if h.port != "" {
 		args = append(args, "-p", h.port)
 	}
@@ -73,7 +77,8 @@ func (h host) dial(ctx context.Context) (net.Conn, error) {
 		err = cmd.Start()
 	}
 	if errors.Is(err, exec.ErrNotFound) {
-		return nil, tally.Errorf(tally.Unavailable, "there is no ssh on this machine").WithHint("install OpenSSH's client, which --host uses")
+		return nil, tally.Errorf(tally.Unavailable, "there is no ssh on this machine").
+			WithHint("install OpenSSH's client, which --host uses")
 	}
 	if err != nil {
 		return nil, tally.Errorf(tally.Unavailable, "start ssh: %w", err)
@@ -92,7 +97,8 @@ func (h host) dial(ctx context.Context) (net.Conn, error) {
 		return nil, c.failure()
 	case <-late.C:
 		c.Close()
-		return nil, tally.Errorf(tally.Unavailable, "%s has not answered within %s", h.name, control.FormatSpan(reachPatience)).WithHint("try: %s", h.byHand())
+		return nil, tally.Errorf(tally.Unavailable, "%s has not answered within %s", h.name,
+			control.FormatSpan(reachPatience)).WithHint("try: %s", h.byHand())
 	case <-ctx.Done():
 		c.Close()
 		return nil, ctx.Err()
@@ -144,9 +150,11 @@ func (c *sshConn) failure() error {
 	errors.As(c.err, &exit)
 	switch {
 	case exit != nil && exit.ExitCode() == 127:
-		return tally.Errorf(tally.Unavailable, "there is no tallygate on %s", c.host.name).WithHint("install it there, where ssh finds it: ssh %s command -v tallygate", c.host.name)
+		return tally.Errorf(tally.Unavailable, "there is no tallygate on %s", c.host.name).
+			WithHint("install it there, where ssh finds it: ssh %s command -v tallygate", c.host.name)
 	case words == "":
-		return tally.Errorf(tally.Unavailable, "%s answered, but not as tallygate", c.host.name).WithHint("try: %s", c.host.byHand())
+		return tally.Errorf(tally.Unavailable, "%s answered, but not as tallygate", c.host.name).
+			WithHint("try: %s", c.host.byHand())
 	case exit != nil && exit.ExitCode() == 255:
 		return tally.Errorf(tally.Unavailable, "ssh cannot reach %s: %s", c.host.name, words).
 			WithHint("try: %s; keys with a passphrase are unlocked with ssh-add", c.host.byHand())

@@ -38,7 +38,8 @@ func (a *app) sshCommands() *cobra.Command {
 // publicKeyFlag adds the other way to give a public key.
 func (a *app) publicKeyFlag(cmd *cobra.Command, key *string) func() error {
 	var path string
-	cmd.Flags().StringVar(&path, "key-file", "", "`FILE` with the public key, like ~/.ssh/id_ed25519.pub; - for standard input")
+	cmd.Flags().StringVar(&path, "key-file", "",
+		"`FILE` with the public key, like ~/.ssh/id_ed25519.pub; - for standard input")
 	cmd.MarkFlagFilename("key-file", "pub")
 	return func() error {
 		var text []byte

@@ -40,8 +40,12 @@ func TestInterfaceOverSSH(t *testing.T) {
 	ana.press("n")
 	ana.sees("New client")
 	ana.press("Far Away", ctrlS)
-	p.until("the owner has made a client", func() bool { return strings.Contains(p.runs("tallygate", "clients", "list"), "far-away") })
-	if log := p.runs("tallygate", "audit", "list", "far-away", "--json"); !strings.Contains(log, `"actor": "ssh ana, interface"`) {
+	p.until("the owner has made a client", func() bool {
+		return strings.Contains(p.runs("tallygate", "clients", "list"),
+			"far-away")
+	})
+	if log := p.runs("tallygate", "audit", "list", "far-away", "--json"); !strings.Contains(log,
+		`"actor": "ssh ana, interface"`) {
 		t.Errorf("the audit log has %s", log)
 	}
 	ana.press("\x03", "\x03")
@@ -53,7 +57,8 @@ func TestSillySizes(t *testing.T) {
 	t.Parallel()
 	p := startPlace(t)
 	s := p.shows(t, "bob")
-	for _, size := range []unix.Winsize{{}, {Row: 65535, Col: 65535}, {Row: 1, Col: 1}, {Row: 65535, Col: 1}, {Col: 65535}, {Row: 36, Col: 120}} {
+	for _, size := range []unix.Winsize{{}, {Row: 65535, Col: 65535}, {Row: 1, Col: 1}, {Row: 65535, Col: 1},
+		{Col: 65535}, {Row: 36, Col: 120}} {
 		if err := unix.IoctlSetWinsize(int(s.pty.Fd()), unix.TIOCSWINSZ, &size); err != nil {
 			t.Fatal(err)
 		}

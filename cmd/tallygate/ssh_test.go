@@ -45,33 +45,47 @@ func startPlace(t testing.TB, flags ...string) *place {
 		}
 	}
 	dir := t.TempDir()
-	p := &place{TB: t, dir: dir, data: filepath.Join(dir, "data"), port: freePort(), log: filepath.Join(dir, "log"), ended: make(chan error, 1)}
+	p := &place{TB: t, dir: dir, data: filepath.Join(dir, "data"), port: freePort(), log: filepath.Join(dir, "log"),
+		ended: make(chan error, 1)}
 	var made struct{ Key string }
 	if err := json.Unmarshal([]byte(p.runs("tallygate", "init", "--yes", "--json")), &made); err != nil {
 		t.Fatal(err)
 	}
 	p.key = made.Key
+	p.runs("tallygate", "clients", "update", "default", "--limit", "requests=none/minute", "--limit", "requests=none/month")
 	for name, role := range map[string]string{"ana": "owner", "bob": "viewer", "eve": ""} {
 		p.runs("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(dir, name))
 		if role != "" {
 			p.runs("tallygate", "ssh", "add", name, "--key-file", filepath.Join(dir, name+".pub"), "--role", role)
 		}
 	}
-	config := fmt.Sprintf("Host *\n  Port %s\n  IdentitiesOnly yes\n  IdentityAgent none\n  UserKnownHostsFile %q\n  StrictHostKeyChecking accept-new\n  ConnectTimeout 20\n", p.port, filepath.Join(dir, "known"))
+	config := fmt.Sprintf(`Host *
+  Port %s
+  IdentitiesOnly yes
+  IdentityAgent none
+  UserKnownHostsFile %q
+  StrictHostKeyChecking accept-new
+  ConnectTimeout 20
+`, p.port, filepath.Join(dir, "known"))
 	if err := os.WriteFile(filepath.Join(dir, "config"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p.url = "http://127.0.0.1:" + freePort()
-	args := append([]string{"serve", "--listen", strings.TrimPrefix(p.url, "http://"), "--ssh", "127.0.0.1:" + p.port, "--log-file", p.log}, flags...)
+	args := append([]string{"serve", "--listen", strings.TrimPrefix(p.url, "http://"), "--ssh", "127.0.0.1:" + p.port,
+		"--log-file", p.log}, flags...)
 	p.server = exec.Command("tallygate", args...)
 	p.server.Env = p.env()
+	var aside bytes.Buffer // what no log has: races that were found, and panics
+	p.server.Stderr = &aside
 	if err := p.server.Start(); err != nil {
 		t.Fatal(err)
 	}
 	go func() { p.ended <- p.server.Wait() }()
 	t.Cleanup(func() {
 		p.server.Process.Kill()
-		<-p.ended
+		if <-p.ended; aside.Len() > 0 {
+			t.Errorf("the server says %s", aside.String())
+		}
 	})
 	p.until("it serves", func() bool {
 		resp, err := http.Get(p.url + "/readyz")
@@ -113,7 +127,8 @@ func (p *place) runs(name string, args ...string) string {
 
 // as are the arguments of ssh with which somebody comes in.
 func (p *place) as(who string, args ...string) []string {
-	return append([]string{"-F", filepath.Join(p.dir, "config"), "-i", filepath.Join(p.dir, who), who + "@127.0.0.1"}, args...)
+	return append([]string{"-F", filepath.Join(p.dir, "config"), "-i", filepath.Join(p.dir, who), who + "@127.0.0.1"},
+		args...)
 }
 
 // did is what came of a command over ssh.
@@ -156,7 +171,8 @@ func TestCommandsOverSSH(t *testing.T) {
 	t.Parallel()
 	p := startPlace(t)
 	p.do("ana", "clients list --json").wants(t, 0, `"slug": "default"`, "")
-	p.do("ana", "tallygate clients create --name 'Hotel Aurora' --limit cost=5/month").wants(t, 0, "created client hotel-aurora", "")
+	p.do("ana", "tallygate clients create --name 'Hotel Aurora' --limit cost=5/month").wants(t, 0,
+		"created client hotel-aurora", "")
 	p.do("bob", "clients show 'Hotel Aurora'").wants(t, 0, "cost=5/month", "")
 	p.do("bob", "clients delete hotel-aurora").wants(t, 1, "", "this connection may only look")
 	p.do("bob", "ssh add eve --key 'ssh-ed25519 AAAA' --role owner").wants(t, 1, "", "this connection may only look")
@@ -170,20 +186,26 @@ func TestCommandsOverSSH(t *testing.T) {
 	}
 	p.do("eve", "clients list").wants(t, 255, "", "Permission denied (publickey)")
 	p.ssh(nil, p.as("ana")...).wants(t, exitUsage, "", "needs a terminal")
+	for _, command := range []string{"stop", "serve", "demo", "tui", "upgrade", "init --yes", "backup list /", "service"} {
+		p.do("ana", command).wants(t, 1, "", "acts on the server itself")
+	}
 	for command, says := range map[string]string{
-		"stop": "acts on the server itself", "serve": "acts on the server itself", "demo": "acts on the server itself", "tui": "acts on the server itself",
-		"upgrade": "acts on the server itself", "init --yes": "acts on the server itself", "backup list /": "acts on the server itself", "service": "acts on the server itself",
-		"backup create": "a backup would be a file of the server", "clients list --output /tmp/x.csv": "--output names something of the server",
-		"clients list --data /": "--data names", "clients list --config /etc/passwd": "--config names", "clients list --host ana@other": "--host names",
+		"backup create":                                              "a backup would be a file of the server",
+		"clients list --output /tmp/x.csv":                           "--output names something of the server",
+		"clients list --data /":                                      "--data names",
+		"clients list --config /etc/passwd":                          "--config names",
+		"clients list --host ana@other":                              "--host names",
 		"ssh add eve --role owner --key-file /etc/passwd":            "--key-file reads a file of the server",
 		"providers create --name x --kind openai --api-key-env HOME": "the environment variable HOME is not set",
 		"tokens mint --secret-key-env HOME":                          "the environment variable HOME is not set",
 	} {
-		if got := p.do("ana", command); got.code == 0 || !strings.Contains(got.err, says) || !strings.Contains(got.err, "hint: ") {
+		if got := p.do("ana", command); got.code == 0 || !strings.Contains(got.err, says) ||
+			!strings.Contains(got.err, "hint: ") {
 			t.Errorf("%s: %+v", command, got)
 		}
 	}
-	p.ssh(strings.NewReader("sk-not-a-real-key-0123456789"), p.as("ana", "providers create --name spare --kind openai --no-import --api-key-stdin")...).wants(t, 0, "created provider spare", "")
+	p.ssh(strings.NewReader("sk-not-a-real-key-0123456789"), p.as("ana",
+		"providers create --name spare --kind openai --no-import --api-key-stdin")...).wants(t, 0, "created provider spare", "")
 	whole := p.do("ana", "backup create --to -")
 	path := filepath.Join(p.dir, "all.tgbackup")
 	if err := os.WriteFile(path, []byte(whole.out), 0o600); err != nil {
@@ -192,7 +214,8 @@ func TestCommandsOverSSH(t *testing.T) {
 	if said := p.runs("tallygate", "backup", "check", path); !strings.Contains(said, "whole") {
 		t.Errorf("%s", said)
 	}
-	if log := p.runs("tallygate", "audit", "list", "hotel-aurora", "--json"); !strings.Contains(log, `"actor": "ssh ana, command line"`) {
+	if log := p.runs("tallygate", "audit", "list", "hotel-aurora", "--json"); !strings.Contains(log,
+		`"actor": "ssh ana, command line"`) {
 		t.Errorf("the audit log has %s", log)
 	}
 	info, err := os.Stat(filepath.Join(p.data, sshd.HostKeyFile))
@@ -206,10 +229,13 @@ func TestNothingIsForwarded(t *testing.T) {
 	t.Parallel()
 	p := startPlace(t)
 	web := strings.TrimPrefix(p.url, "http://")
-	p.ssh(strings.NewReader("GET / HTTP/1.0\r\n\r\n"), append([]string{"-W", web}, p.as("ana")...)...).wants(t, 255, "", "open failed")
-	p.ssh(nil, append([]string{"-o", "ExitOnForwardFailure=yes", "-R", "0:" + web}, p.as("ana", "status")...)...).wants(t, 255, "", "forward")
+	p.ssh(strings.NewReader("GET / HTTP/1.0\r\n\r\n"), append([]string{"-W", web}, p.as("ana")...)...).wants(t, 255, "",
+		"open failed")
+	p.ssh(nil, append([]string{"-o", "ExitOnForwardFailure=yes", "-R", "0:" + web},
+		p.as("ana", "status")...)...).wants(t, 255, "", "forward")
 	p.ssh(nil, append([]string{"-s"}, p.as("ana", "sftp")...)...).wants(t, 255, "", "subsystem request failed")
-	p.ssh(nil, append([]string{"-o", "PreferredAuthentications=password,keyboard-interactive"}, p.as("ana", "status")...)...).wants(t, 255, "", "Permission denied (publickey)")
+	p.ssh(nil, append([]string{"-o", "PreferredAuthentications=password,keyboard-interactive"},
+		p.as("ana", "status")...)...).wants(t, 255, "", "Permission denied (publickey)")
 	c := p.dials("ana")
 	defer c.Close()
 	s, err := c.NewSession()
@@ -307,7 +333,8 @@ func (p *place) served() {
 }
 
 func (p *place) asks() error {
-	r, err := http.NewRequest(http.MethodPost, p.url+"/v1/chat/completions", strings.NewReader(`{"model":"sim-small","messages":[{"role":"user","content":"hi"}]}`))
+	r, err := http.NewRequest(http.MethodPost, p.url+"/v1/chat/completions",
+		strings.NewReader(`{"model":"sim-small","messages":[{"role":"user","content":"hi"}]}`))
 	if err != nil {
 		return err
 	}
@@ -422,7 +449,8 @@ func TestHostKeyOfOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	os.Chmod(filepath.Join(dir, sshd.HostKeyFile), 0o644) // whatever the mask
-	if out := run("serve", "--listen", "127.0.0.1:0", "--ssh", "127.0.0.1:0"); !strings.Contains(out, "others can read the host key") || !strings.Contains(out, "chmod 600") {
+	if out := run("serve", "--listen", "127.0.0.1:0", "--ssh", "127.0.0.1:0"); !strings.Contains(out,
+		"others can read the host key") || !strings.Contains(out, "chmod 600") {
 		t.Errorf("%s", out)
 	}
 }
@@ -437,27 +465,32 @@ func TestHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What an owner has in ~/.ssh/config.
-	path := p.fakes(t, fmt.Sprintf("for a; do case $a in *@*) who=${a%%%%@*}; esac; done\nexec %s -F %q -i %q/$who \"$@\"\n", real, filepath.Join(p.dir, "config"), p.dir))
+	path := p.fakes(t, fmt.Sprintf(`for a; do case $a in *@*) who=${a%%%%@*}; esac; done
+exec %s -F %q -i %q/$who "$@"
+`, real, filepath.Join(p.dir, "config"), p.dir))
 	run := func(path string, args ...string) did {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		cmd := exec.CommandContext(ctx, "tallygate", args...)
-		cmd.Env = append(os.Environ(), "PATH="+path, "GORACE=atexit_sleep_ms=0", "TALLYGATE_DATA="+filepath.Join(p.dir, "none"))
+		cmd.Env = append(os.Environ(), "PATH="+path, "GORACE=atexit_sleep_ms=0",
+			"TALLYGATE_DATA="+filepath.Join(p.dir, "none"))
 		var out, aside bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &aside
 		cmd.Run()
 		return did{out.String(), aside.String(), cmd.ProcessState.ExitCode()}
 	}
 	run(path, "--host", "ana@127.0.0.1", "clients", "list").wants(t, 0, "default", "")
-	run(path, "--host", "ana@127.0.0.1:"+p.port, "clients", "create", "--name", "Far").wants(t, 0, "created client far", "")
+	run(path, "--host", "ana@127.0.0.1:"+p.port, "clients", "create", "--name", "Far").wants(t, 0, "created client far",
+		"")
 	run(path, "--host", "bob@127.0.0.1", "clients", "show", "far").wants(t, 0, "Far", "")
 	run(path, "--host", "bob@127.0.0.1", "clients", "delete", "far").wants(t, 1, "", "this connection may only look")
 	run(path, "--host", "eve@127.0.0.1", "clients", "list").wants(t, exitUnreachable, "", "Permission denied (publickey)")
 	run(path, "--host", "ana@127.0.0.1", "serve").wants(t, exitUsage, "", "is for this machine")
 	back := filepath.Join(p.dir, "far")
 	run(path, "--host", "ana@127.0.0.1", "backup", "create", "--to", back).wants(t, 0, "read it again", "")
-	for _, host := range []string{"-oProxyCommand=touch x", "ana@-x", "a b", "ana@server;x", "", "ana@server:", "@server", "$(x)"} {
+	for _, host := range []string{"-oProxyCommand=touch x", "ana@-x", "a b", "ana@server;x", "", "ana@server:",
+		"@server", "$(x)"} {
 		if host != "" {
 			run(path, "--host="+host, "clients", "list").wants(t, exitUsage, "", "is not a machine")
 		}
@@ -478,7 +511,8 @@ func TestHost(t *testing.T) {
 	noisy := p.fakes(t, fmt.Sprintf("echo Welcome to $HOSTNAME\nTALLYGATE_DATA=%q exec %s relay\n", p.data, self))
 	run(noisy, "--host", "server", "clients", "list", "--json").wants(t, 0, `"slug": "far"`, "")
 	run(noisy, "--host", "server", "status").wants(t, 0, "serving", "")
-	run(t.TempDir()+":"+filepath.Dir(self), "--host", "server", "status").wants(t, exitUnreachable, "", "there is no ssh on this machine")
+	run(t.TempDir()+":"+filepath.Dir(self), "--host", "server", "status").wants(t, exitUnreachable, "",
+		"there is no ssh on this machine")
 }
 
 // fakes returns a PATH with an ssh that a script is.
@@ -493,7 +527,8 @@ func (p *place) fakes(t *testing.T, script string) string {
 
 func TestParseHost(t *testing.T) {
 	for text, want := range map[string]host{
-		"server": {"server", ""}, "ana@server.example": {"ana@server.example", ""}, "ana@10.0.0.1:2222": {"ana@10.0.0.1", "2222"},
+		"server": {"server", ""}, "ana@server.example": {"ana@server.example", ""}, "ana@10.0.0.1:2222": {"ana@10.0.0.1",
+			"2222"},
 		"ana@[2001:db8::1]:22": {"ana@2001:db8::1", "22"}, "a.b-c_d@host": {"a.b-c_d@host", ""},
 	} {
 		if got, err := parseHost(text); err != nil || got != want {

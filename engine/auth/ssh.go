@@ -25,7 +25,8 @@ func ReadPublicKey(text string) (key, fingerprint string, err error) {
 	case text == "":
 		return "", "", tally.Errorf(tally.Invalid, "the key is empty").WithHint("%s", hint)
 	case strings.ContainsAny(text, "\r\n"):
-		return "", "", tally.Errorf(tally.Invalid, "that is more than one line").WithHint("each key is somebody: add one at a time")
+		return "", "", tally.Errorf(tally.Invalid, "that is more than one line").
+			WithHint("each key is somebody: add one at a time")
 	case len(text) > longestPublicKey:
 		return "", "", tally.Errorf(tally.Invalid, "that is too long for a public key").WithHint("%s", hint)
 	}
@@ -37,10 +38,11 @@ func ReadPublicKey(text string) (key, fingerprint string, err error) {
 	plain, _ := read.(ssh.CryptoPublicKey)
 	switch {
 	case len(options) > 0:
-		return "", "", tally.Errorf(tally.Invalid, "options before a key are not obeyed here").WithHint("give the key alone; what it may do is its role")
+		return "", "", tally.Errorf(tally.Invalid, "options before a key are not obeyed here").
+			WithHint("give the key alone; what it may do is its role")
 	case certificate:
 		return "", "", tally.Errorf(tally.Invalid, "a certificate is no key").WithHint("%s", hint)
-	case read.Type() == ssh.InsecureKeyAlgoDSA || read.Type() == ssh.KeyAlgoRSA && tooShort(plain):
+	case read.Type() == "ssh-dss" || read.Type() == ssh.KeyAlgoRSA && tooShort(plain):
 		return "", "", tally.Errorf(tally.Invalid, "that key is too weak").WithHint("make another: ssh-keygen -t ed25519")
 	}
 	return read.Type() + " " + base64.StdEncoding.EncodeToString(read.Marshal()), ssh.FingerprintSHA256(read), nil

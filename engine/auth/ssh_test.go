@@ -44,8 +44,10 @@ func TestReadPublicKey(t *testing.T) {
 	}
 	secret := string(pem.EncodeToMemory(block))
 	for what, text := range map[string]string{
-		"nothing": "", "a private key": secret, "its middle": strings.Split(secret, "\n")[2], "two": line + "\n" + line, "a word": "ssh-ed25519",
-		"an option": `command="rm" ` + line, "long": "ssh-rsa " + strings.Repeat("A", longestPublicKey), "weak": publicLine(t, &weak.PublicKey),
+		"nothing": "", "a private key": secret, "its middle": strings.Split(secret,
+			"\n")[2], "two": line + "\n" + line, "a word": "ssh-ed25519",
+		"an option": `command="rm" ` + line, "long": "ssh-rsa " + strings.Repeat("A",
+			longestPublicKey), "weak": publicLine(t, &weak.PublicKey),
 		"another type": strings.Replace(line, "ssh-ed25519", "ssh-rsa", 1),
 	} {
 		_, _, err := ReadPublicKey(text)

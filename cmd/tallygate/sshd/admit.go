@@ -196,7 +196,8 @@ func (s *Server) flush() {
 	if s.failed == 0 {
 		return
 	}
-	s.Log.Warn("nobody was let in over ssh", "times", s.failed, "last_from", s.last.RemoteAddr().String(), "user", s.last.user, "key", s.last.key)
+	s.Log.Warn("nobody was let in over ssh", "times", s.failed, "last_from", s.last.RemoteAddr().String(), "user",
+		s.last.user, "key", s.last.key)
 	s.failed = 0
 }
 

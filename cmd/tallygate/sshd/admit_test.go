@@ -64,7 +64,8 @@ func TestStrangersAreBounded(t *testing.T) {
 		t.Errorf("%d logins of one customer are open", open)
 	}
 	s.Close()
-	if n := strings.Count(log.String(), "nobody was let in"); n != 2 || !strings.Contains(log.String(), "last_from=192.0.2.1:1000") {
+	if n := strings.Count(log.String(), "nobody was let in"); n != 2 ||
+		!strings.Contains(log.String(), "last_from=192.0.2.1:1000") {
 		t.Errorf("the log has %d lines:\n%s", n, log.String())
 	}
 }
@@ -114,8 +115,10 @@ func TestTokensComeBack(t *testing.T) {
 
 func TestSizesAreClamped(t *testing.T) {
 	for in, want := range map[[2]int64]tea.WindowSizeMsg{
-		{0, 0}: {Width: usualWidth, Height: usualHeight}, {100, 0}: {Width: usualWidth, Height: usualHeight}, {-1, 9}: {Width: usualWidth, Height: usualHeight},
-		{120, 36}: {Width: 120, Height: 36}, {65535, 65535}: {Width: maxWidth, Height: maxHeight}, {1 << 32, 1}: {Width: maxWidth, Height: 1},
+		{0, 0}: {Width: usualWidth, Height: usualHeight}, {100, 0}: {Width: usualWidth, Height: usualHeight}, {-1,
+			9}: {Width: usualWidth, Height: usualHeight},
+		{120, 36}: {Width: 120, Height: 36}, {65535, 65535}: {Width: maxWidth, Height: maxHeight}, {1 << 32,
+			1}: {Width: maxWidth, Height: 1},
 	} {
 		if got := clamped(in[0], in[1]); got != want {
 			t.Errorf("%v: %v, want %v", in, got, want)

@@ -52,7 +52,8 @@ func hostKeyError(path string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return tally.Errorf(tally.Internal, "the host key %s: %w", path, err).WithHint("the data folder must be yours, and writable")
+	return tally.Errorf(tally.Internal, "the host key %s: %w", path, err).
+		WithHint("the data folder must be yours, and writable")
 }
 
 func newHostKey() ([]byte, error) {

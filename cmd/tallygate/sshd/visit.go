@@ -74,7 +74,8 @@ func (v *Visit) touch() {
 
 // session takes a channel, if there is room for it.
 func (s *Server) session(srv *ssh.Server, conn *gossh.ServerConn, ch gossh.NewChannel, ctx ssh.Context) {
-	v := &Visit{Context: ctx, link: linkOf(ctx), sizes: make(chan tea.WindowSizeMsg, 1), Env: map[string]string{}, served: make(chan struct{})}
+	v := &Visit{Context: ctx, link: linkOf(ctx), sizes: make(chan tea.WindowSizeMsg, 1), Env: map[string]string{},
+		served: make(chan struct{})}
 	v.ctx, v.end = context.WithCancelCause(ctx)
 	defer v.end(context.Canceled)
 	s.mu.Lock()
@@ -85,7 +86,8 @@ func (s *Server) session(srv *ssh.Server, conn *gossh.ServerConn, ch gossh.NewCh
 	}
 	s.mu.Unlock()
 	if !room {
-		ch.Reject(gossh.ResourceShortage, fmt.Sprintf("%d sessions are open, or the gateway ends: try again later", maxSessions))
+		ch.Reject(gossh.ResourceShortage, fmt.Sprintf("%d sessions are open, or the gateway ends: try again later",
+			maxSessions))
 		return
 	}
 	v.link.use(+1)
@@ -145,7 +147,8 @@ func (f filtered) Accept() (gossh.Channel, <-chan *gossh.Request, error) {
 const maxEnv = 16
 
 // terminalVariables are those that change how something is drawn.
-var terminalVariables = []string{"COLORTERM", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TERM_PROGRAM", "LANG", "LC_ALL", "LC_CTYPE"}
+var terminalVariables = []string{"COLORTERM", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TERM_PROGRAM", "LANG",
+	"LC_ALL", "LC_CTYPE"}
 
 // passes reports whether a request is for the library; others are answered.
 func (v *Visit) passes(r *gossh.Request) bool {
@@ -159,7 +162,9 @@ func (v *Visit) passes(r *gossh.Request) bool {
 	case "env":
 		var kv struct{ Name, Value string }
 		// Who reads them begins with the command.
-		if answer = !v.begun && gossh.Unmarshal(r.Payload, &kv) == nil && len(v.Env) < maxEnv && len(kv.Value) < 100 && slices.Contains(terminalVariables, kv.Name); answer {
+		read := !v.begun && gossh.Unmarshal(r.Payload, &kv) == nil
+		answer = read && len(v.Env) < maxEnv && len(kv.Value) < 100 && slices.Contains(terminalVariables, kv.Name)
+		if answer {
 			v.Env[kv.Name] = kv.Value
 		}
 	case "window-change":
@@ -287,7 +292,8 @@ func (s *Server) serve(v *Visit, sess ssh.Session) (code int) {
 		}
 		return s.house.Run(v.ctx, v, words)
 	case !v.Terminal:
-		fmt.Fprintln(sess.Stderr(), "error: the interface needs a terminal\nhint: ssh -t asks for one; without one name a command, like: status")
+		fmt.Fprintln(sess.Stderr(),
+			"error: the interface needs a terminal\nhint: ssh -t asks for one; without one name a command, like: status")
 		return 2
 	}
 	return s.show(v, d)

@@ -42,7 +42,8 @@ func Words(line string) ([]string, error) {
 		}
 	}
 	if quote != 0 || escaped {
-		return nil, tally.Errorf(tally.Invalid, "the command line ends within quotes").WithHint("close them; your own shell takes one pair away: ssh HOST \"clients show 'a b'\"")
+		return nil, tally.Errorf(tally.Invalid, "the command line ends within quotes").
+			WithHint("close them; your own shell takes one pair away: ssh HOST \"clients show 'a b'\"")
 	}
 	if begun {
 		out = append(out, word.String())
