@@ -32,6 +32,38 @@ type hall struct {
 	*sshd.Server
 	app *app
 	log *slog.Logger
+
+	mu      sync.Mutex   // guards the fields that follow
+	source  *live.Source // one picture for all, as all may look; nil while nobody does
+	viewers int
+	stop    func() // ends the source, and waits until it has
+}
+
+// look returns the picture of the engine that all guests share: however many look on, the
+// engine tells of each request once. The function that it returns leaves it.
+func (h *hall) look(p *process.Process) (source *live.Source, leave func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.viewers++; h.source == nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		client := control.NewClient(p.Admit(ctx, &tally.Guest{Name: "guests", Role: tally.RoleViewer}))
+		h.source = live.New(client, time.Now)
+		var following sync.WaitGroup
+		following.Go(func() { h.source.Run(ctx) })
+		h.stop = func() {
+			cancel()
+			following.Wait()
+			client.Close()
+		}
+	}
+	return h.source, func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.viewers--; h.viewers == 0 {
+			h.stop()
+			h.source = nil
+		}
+	}
 }
 
 // openHall makes the hall that the flags ask for, nil for none.
@@ -43,11 +75,11 @@ func (o *serveOptions) openHall(a *app, dir string, log *slog.Logger) (process.H
 	if err != nil {
 		return nil, err
 	}
-	return hall{s, a, log}, nil
+	return &hall{Server: s, app: a, log: log}, nil
 }
 
 // Serve implements process.Hall.
-func (h hall) Serve(p *process.Process, ln net.Listener) {
+func (h *hall) Serve(p *process.Process, ln net.Listener) {
 	h.log.Info("serving over ssh", "address", ln.Addr().String())
 	if guests, _ := p.Guests(); len(guests) == 0 {
 		h.log.Warn("nobody may come in over ssh yet; run: tallygate ssh add NAME --key-file FILE --role owner")
@@ -63,7 +95,7 @@ func (h hall) Serve(p *process.Process, ln net.Listener) {
 
 // command runs a command for a guest, as the local command line would. Nothing of this
 // process's environment is the guest's.
-func (h hall) command(ctx context.Context, p *process.Process, v *sshd.Visit, args []string) int {
+func (h *hall) command(ctx context.Context, p *process.Process, v *sshd.Visit, args []string) int {
 	dial := p.Admit(ctx, &v.Guest)
 	client := control.NewClient(dial)
 	client.Program = commandLine
@@ -86,11 +118,11 @@ func (h hall) command(ctx context.Context, p *process.Process, v *sshd.Visit, ar
 }
 
 // show makes the interface for a guest.
-func (h hall) show(ctx context.Context, p *process.Process, v *sshd.Visit, options []tea.ProgramOption) (*tea.Program,
+func (h *hall) show(ctx context.Context, p *process.Process, v *sshd.Visit, options []tea.ProgramOption) (*tea.Program,
 	func()) {
 	client := control.NewClient(p.Admit(ctx, &v.Guest))
 	client.Program = screens
-	source := live.New(client, time.Now)
+	source, leave := h.look(p)
 	owns := v.Guest.Role == tally.RoleOwner
 	env := &screen.Env{
 		Theme: theme.New(theme.Resolve(theme.Auto, true, true)), Caller: client, Source: source,
@@ -105,13 +137,9 @@ func (h hall) show(ctx context.Context, p *process.Process, v *sshd.Visit, optio
 			return w, w.Begin()
 		}
 	}
-	following, stop := context.WithCancel(ctx)
-	var own sync.WaitGroup
-	own.Go(func() { source.Run(following) })
 	program := tea.NewProgram(tui.New(o), append(options, tea.WithFPS(framesPerSecond), tea.WithoutSignalHandler())...)
 	return program, func() {
-		stop()
-		own.Wait()
+		leave()
 		client.Close()
 	}
 }
