@@ -24,8 +24,9 @@
 // must not be exceeded: the plain row has the peak hours, a model that searches on
 // every request the fee of its largest search. Holidays are not expressed.
 //
-// geo/country.mmdb is the country of every address, in MaxMind's format; see
-// NOTICE for its origin and licence.
+// geo/country.mmdb.zst is the country of every address, in MaxMind's format, packed by
+// zstd -19 --ultra -22; see NOTICE for its origin and licence. geo/country.json says what it
+// says of itself, so that nobody has to unpack it for that.
 //
 // docs are guides for people, which "tallygate help" prints. Each is Markdown that reads
 // well as it is, 80 columns wide. Its sh blocks are run in order in an empty folder by a
@@ -54,6 +55,8 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // Prices is the price book in JSON.
@@ -61,11 +64,24 @@ import (
 //go:embed prices.json
 var Prices []byte
 
-// Countries is the country database. It stays in the program's file until parts
-// of it are read, so nothing may go through all of it or copy it.
+//go:embed geo/country.mmdb.zst
+var countries []byte
+
+// Countries unpacks the country database, which takes 30 ms and 8 MB each time: whoever
+// needs it keeps it, and whoever does not leaves it packed.
+func Countries() ([]byte, error) {
+	r, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return r.DecodeAll(countries, nil)
+}
+
+// CountriesAbout is what the country database says of itself, in JSON.
 //
-//go:embed geo/country.mmdb
-var Countries []byte
+//go:embed geo/country.json
+var CountriesAbout []byte
 
 //go:embed docs
 var docs embed.FS

@@ -44,6 +44,8 @@ func nameChanges(c *tally.Catalog, changes []tally.Change) {
 			return e.Name
 		case *tally.Model:
 			return e.Name
+		case *tally.Guest:
+			return e.Name
 		case *tally.MintedToken:
 			return cmp.Or(e.Label, e.Token.ID)
 		case *tally.Secret:
@@ -110,6 +112,9 @@ func idsOf(c *tally.Catalog, name string) (ids []string) {
 	}
 	for _, m := range c.Models {
 		add(m.ID, m.Name)
+	}
+	for _, g := range c.Guests() {
+		add(g.ID, g.Name)
 	}
 	return ids
 }

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"net/netip"
 	"time"
 
@@ -29,7 +31,12 @@ func (e *Engine) openCountries(path string) {
 		e.countries.Store(nil)
 		return
 	}
-	db, err := geo.Open(geo.Options{Embedded: e.opts.Countries, Path: path})
+	o := geo.Options{Embedded: e.opts.Countries, Path: path}
+	err := json.Unmarshal([]byte(cmp.Or(string(e.opts.CountriesAbout), "{}")), &o.About)
+	var db *geo.DB
+	if err == nil {
+		db, err = geo.Open(o)
+	}
 	if err != nil {
 		e.log.Error("no country is known", "error", err)
 		e.countries.Store(nil)

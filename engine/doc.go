@@ -21,8 +21,8 @@
 // visitor's address is, package slug makes short names of names. Package demo fills a
 // store with an agency that does not exist, for `tallygate demo` and for the tests of the
 // interface, which look at this engine and at no imitation. Package cmd/tallygate/process
-// opens an engine over a data folder and lets client apps in. A test in cmd/tallygate
-// holds the direction of every import.
+// opens an engine over a data folder and lets client apps in; package cmd/tallygate/sshd
+// lets people in, over ssh. A test in cmd/tallygate holds the direction of every import.
 //
 // # One request
 //

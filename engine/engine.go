@@ -53,9 +53,10 @@ type Options struct {
 	Upgrade func(context.Context) (version string, err error)
 	// Certificates tells what client apps are served HTTPS with; nil where they are not.
 	Certificates func(context.Context) []control.Certificate
-	// Countries is the country database of package assets; without it, and
-	// without one of the owner's, no country is known.
-	Countries []byte
+	// Countries gives the country database of package assets, CountriesAbout is what that
+	// says of itself; without it, and without one of the owner's, no country is known.
+	Countries      func() ([]byte, error)
+	CountriesAbout []byte
 }
 
 // Engine is the assembled gateway. Its methods may be called concurrently,

@@ -80,6 +80,10 @@ func (e *Engine) handle() {
 	control.Handle(s, control.RequestsList, e.listRequests)
 	control.Handle(s, control.RequestsShow, e.showRequest)
 
+	control.Handle(s, control.SSHList, e.listGuests)
+	control.Handle(s, control.SSHAdd, e.addGuest)
+	control.Handle(s, control.SSHRemove, e.removeGuest)
+
 	control.Handle(s, control.AuditList, e.listAudit)
 	control.Handle(s, control.AuditVerify, e.verifyAudit)
 	control.Handle(s, control.AuditUndoable, e.undoable)

@@ -264,6 +264,12 @@ func fits(next *tally.Catalog, changes []tally.Change) error {
 					taken = o.Name
 				}
 			}
+		case *tally.Guest:
+			for _, o := range next.Guests() {
+				if o.ID != x.ID && (strings.EqualFold(o.Name, x.Name) || o.Key == x.Key) {
+					taken = o.Name
+				}
+			}
 		}
 		if taken != "" {
 			return tally.Errorf(tally.Conflict, "there is another %s %q now", ch.Kind, taken).WithHint("give that one another name first")

@@ -8,13 +8,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"tallygate/assets"
 	"tallygate/engine/control"
 	"tallygate/engine/feed"
 	"tallygate/engine/tally"
@@ -164,11 +164,12 @@ func refused[In, Out any](w *world, op control.Op[In, Out], in In, code tally.Co
 // withCountries gives the engine the database that ships in the program.
 func (w *world) withCountries() []byte {
 	w.Helper()
-	embedded, err := os.ReadFile("../assets/geo/country.mmdb")
+	embedded, err := assets.Countries()
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.engine.opts.Countries = embedded
+	w.engine.opts.Countries = func() ([]byte, error) { return embedded, nil }
+	w.engine.opts.CountriesAbout = assets.CountriesAbout
 	w.engine.openCountries("")
 	return embedded
 }

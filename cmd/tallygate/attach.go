@@ -47,6 +47,9 @@ type connection struct {
 // folder without a store is NotFound unless create is set. Who needs to read only
 // gets an engine that does nothing by itself.
 func (a *app) connect(ctx context.Context, doing string, need control.Need, create bool) (connection, error) {
+	if a.elsewhere() {
+		return a.reach(commandLine)
+	}
 	dir, err := a.dataDir()
 	if err != nil {
 		return connection{}, err
@@ -91,6 +94,9 @@ func attachTo(other process.Holder, dir, program string) connection {
 
 // attach reaches the engine that serves the data folder, and opens none.
 func (a *app) attach(ctx context.Context) (connection, error) {
+	if a.elsewhere() {
+		return a.reach(commandLine)
+	}
 	dir, err := a.dataDir()
 	if err != nil {
 		return connection{}, err

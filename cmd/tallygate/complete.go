@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tallygate/engine/control"
+	"tallygate/engine/tally"
 )
 
 // completionPatience bounds what a press of the tab key may wait for.
@@ -26,6 +27,8 @@ func namesFor(ctx context.Context, c control.Caller, of string) []string {
 		return namesOf(ctx, c, control.ModelsList, control.ListModels{}, func(v control.ModelView) string { return v.Name })
 	case "key":
 		return namesOf(ctx, c, control.KeysList, control.ListKeys{}, func(v control.KeyView) string { return string(v.ID) + "\t" + v.ClientSlug + " " + v.Label })
+	case "ssh":
+		return namesOf(ctx, c, control.SSHList, control.Rows{}, func(v tally.Guest) string { return v.Name })
 	case "kind":
 		return namesOf(ctx, c, control.ProvidersKinds, control.None{}, func(v control.ProviderKindView) string { return string(v.Kind) + "\t" + v.Title })
 	}
@@ -55,7 +58,7 @@ func (a *app) complete(cmd *cobra.Command, field *control.Field) ([]string, cobr
 	if of == "" && field.Name == "name" && field.Arg != "" { // of whatever the command is about
 		of = strings.TrimSuffix(cmd.Parent().Name(), "s")
 	}
-	if of == "" || a.applySettings(cmd) != nil {
+	if of == "" || a.applySettings(cmd) != nil || a.host != "" { // a machine elsewhere takes longer
 		return nil, nothingElse
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), completionPatience)

@@ -22,15 +22,17 @@ func (a *app) canAsk() bool { return a.in && a.err.is && !a.json }
 // confirm asks whether to go on with what is about to happen. Nothing is the answer
 // no. The engine is let go of while the person thinks.
 func (a *app) confirm(cmd *cobra.Command, what func(context.Context, control.Caller) (string, error)) error {
-	dir, err := a.dataDir()
-	if err != nil {
-		return err
-	}
-	if there, err := process.HasStore(dir); err != nil || !there {
-		return err // there is nobody yet to whom something could happen
+	if !a.elsewhere() {
+		dir, err := a.dataDir()
+		if err != nil {
+			return err
+		}
+		if there, err := process.HasStore(dir); err != nil || !there {
+			return err // there is nobody yet to whom something could happen
+		}
 	}
 	text := ""
-	err = a.withEngine(cmd, control.Read, false, func(ctx context.Context, c control.Caller) (err error) {
+	err := a.withEngine(cmd, control.Read, false, func(ctx context.Context, c control.Caller) (err error) {
 		text, err = what(ctx, c)
 		return err
 	})

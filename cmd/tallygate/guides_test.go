@@ -120,8 +120,10 @@ func TestGuides(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := exec.LookPath("curl"); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"curl", "ssh", "ssh-keygen"} {
+		if _, err := exec.LookPath(name); err != nil {
+			t.Fatal(err)
+		}
 	}
 	run := 0
 	for _, g := range guides() {
@@ -135,13 +137,13 @@ func TestGuides(t *testing.T) {
 			if _, err := exec.LookPath("openssl"); err != nil && strings.Contains(g.Text, "\nopenssl ") {
 				t.Skip("openssl is not installed")
 			}
-			port, figures := freePort(), "127.0.0.1:"+freePort()
+			port, ssh, figures := freePort(), freePort(), "127.0.0.1:"+freePort()
 			dir := t.TempDir()
 			var script strings.Builder
 			script.WriteString("trap '[ -z $served ] || kill $served 2>/dev/null || :; wait' EXIT\n")
 			for i, b := range blocks {
 				fmt.Fprintf(&script, "exec >%d 2>&1\n", i)
-				commands := strings.NewReplacer(standardAddress, "127.0.0.1:"+port, metricsAddress, figures).Replace(b.commands)
+				commands := strings.NewReplacer(standardAddress, "127.0.0.1:"+port, metricsAddress, figures, standardSSH, ssh).Replace(b.commands)
 				if b.fails {
 					fmt.Fprintf(&script, "set +e\n%s[ $? != 0 ] || { echo it did not fail; exit 1; }\n", commands)
 					continue
@@ -181,10 +183,12 @@ func TestGuides(t *testing.T) {
 	}
 }
 
-// The addresses that guides have, in whose place a test takes ports that are free.
+// What stands in guides for addresses, and for a port to serve over ssh on: a test takes what
+// is free.
 const (
 	standardAddress = "127.0.0.1:4283"
 	metricsAddress  = "127.0.0.1:9283"
+	standardSSH     = "2222"
 )
 
 // block is what a guide has run, and what it says of the output.

@@ -27,6 +27,7 @@ import (
 	"golang.org/x/term"
 
 	"tallygate/cmd/tallygate/process"
+	"tallygate/engine/control"
 )
 
 // version is set by the linker in releases.
@@ -72,10 +73,15 @@ type app struct {
 	// anew gets the flags of serve instead of its serving; nil if it is to serve.
 	anew func(serveOptions)
 
+	// Of a guest over ssh: the engine, which holds the guest to the role, and the way to it.
+	guest control.Caller
+	relay control.Dialer
+
 	// The global flags.
 	data   string
 	json   bool
 	config string
+	host   string
 }
 
 // untilSignal returns a context that ends with the first signal to stop. The second

@@ -30,7 +30,7 @@ type twice struct {
 func choices() map[string][]string {
 	out := map[string][]string{}
 	for _, c := range []interface{ Words() []string }{tally.Access(""), tally.Status(""), tally.SessionMode(""), tally.MissingSession(""), tally.CostBy(""), tally.UnpricedPolicy(""),
-		tally.OnLeave(""), tally.Outcome(""), control.Breakdown(""), control.Step(""), control.Format("")} {
+		tally.OnLeave(""), tally.Outcome(""), control.Breakdown(""), control.Step(""), control.Format(""), tally.Role("")} {
 		out[reflect.TypeOf(c).String()] = c.Words()
 	}
 	return out

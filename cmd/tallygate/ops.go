@@ -146,7 +146,7 @@ func (v verb[In, Out]) call(a *app, cmd *cobra.Command, in *In) (out Out, change
 			return out, nil, err
 		}
 	}
-	if v.absent != nil {
+	if v.absent != nil && !a.elsewhere() {
 		dir, err := a.dataDir()
 		if err != nil {
 			return out, nil, err

@@ -38,6 +38,12 @@ type terminalProgram struct {
 // startInTerminal runs the program as somebody would who types its name.
 func startInTerminal(t *testing.T, env []string, args ...string) *terminalProgram {
 	t.Helper()
+	return startAnyInTerminal(t, env, "tallygate", args...)
+}
+
+// startAnyInTerminal runs any program so.
+func startAnyInTerminal(t *testing.T, env []string, name string, args ...string) *terminalProgram {
+	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Skipf("no terminals here: %v", err)
@@ -53,7 +59,7 @@ func startInTerminal(t *testing.T, env []string, args ...string) *terminalProgra
 	slave, err := os.OpenFile("/dev/pts/"+strconv.Itoa(n), os.O_RDWR|unix.O_NOCTTY, 0)
 	must(err)
 	must(unix.IoctlSetWinsize(int(slave.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 36, Col: 120}))
-	p := &terminalProgram{t: t, cmd: exec.Command("tallygate", args...), pty: master, done: make(chan struct{})}
+	p := &terminalProgram{t: t, cmd: exec.Command(name, args...), pty: master, done: make(chan struct{})}
 	p.cmd.Env = append(append(os.Environ(), "TERM=xterm-256color", "COLORTERM=truecolor"), env...)
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = slave, slave, slave
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}

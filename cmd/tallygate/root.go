@@ -51,7 +51,7 @@ itself up if need be, and serves.`,
 			}
 			return a.serve(cmd, serve, true)
 		},
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.applySettings(cmd) },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.begin(cmd) },
 	}
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return flagError(cmd, err, "") })
@@ -61,6 +61,7 @@ itself up if need be, and serves.`,
 	global.StringVar(&a.data, "data", "", "`DIR` of the data; default "+a.defaultData())
 	global.BoolVar(&a.json, "json", false, "write JSON")
 	global.StringVar(&a.config, "config", "", "config `FILE`, in JSON; see below")
+	global.StringVar(&a.host, "host", "", "ask the tallygate of another machine, over ssh: `HOST` is user@server[:port]")
 	root.MarkPersistentFlagDirname("data")
 	root.MarkPersistentFlagFilename("config", "json")
 	serve.interfaceFlags(root.Flags())
@@ -69,11 +70,22 @@ itself up if need be, and serves.`,
 	root.SetHelpCommand(a.helpCommand())
 	root.SetCompletionCommandGroupID(groupRun)
 	root.AddCommand(
-		a.serveCommand(), a.stopCommand(), a.upgradeCommand(), a.tuiCommand(), a.initCommand(), a.statusCommand(), a.tryCommand(), a.demoCommand(), a.serviceCommand(), a.versionCommand(),
-		a.gatewayCommands(), a.tokenCommands(), a.clientCommands(), a.keyCommands(), a.providerCommands(), a.modelCommands(), a.settingsCommands(), a.backupCommands(),
+		a.serveCommand(), a.stopCommand(), a.upgradeCommand(), a.tuiCommand(), a.initCommand(), a.statusCommand(), a.tryCommand(), a.demoCommand(), a.serviceCommand(), a.versionCommand(), a.relayCommand(),
+		a.gatewayCommands(), a.tokenCommands(), a.clientCommands(), a.keyCommands(), a.providerCommands(), a.modelCommands(), a.settingsCommands(), a.sshCommands(), a.backupCommands(),
 		a.usageCommand(), a.requestCommands(), a.metricsCommand(), a.doctorCommand(), a.auditCommands(), a.undoCommand(groupOwn), a.verifyCommand(),
 	)
 	return root
+}
+
+// begin is what comes before every command.
+func (a *app) begin(cmd *cobra.Command) error {
+	if a.guest != nil {
+		return a.checkGuest(cmd)
+	}
+	if err := a.applySettings(cmd); err != nil || a.host == "" {
+		return err
+	}
+	return a.refusesHost(cmd)
 }
 
 // The groups of commands in the help.

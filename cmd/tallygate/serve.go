@@ -33,6 +33,8 @@ type serveOptions struct {
 	backups    engine.Backups
 	afterwards string // the command for each backup
 	inherited  string // the listening sockets that a parent has left open
+	ssh        string // where to let people in over ssh, "" nowhere
+	sshIdle    time.Duration
 }
 
 // flags adds the flags, with the profile that holds where none is said: what serves
@@ -47,6 +49,9 @@ func (o *serveOptions) flags(fs *pflag.FlagSet, profile badgerdb.Profile) {
 	fs.StringVar(&o.redirect, "redirect", "", "`ADDRESS`, like :80, where plain HTTP leads to HTTPS and ACME proves domains")
 	fs.StringVar(&o.metrics, "metrics", "",
 		"`ADDRESS`, like 127.0.0.1:9283, where Prometheus reads figures at /metrics; whoever reaches it may read")
+	fs.StringVar(&o.ssh, "ssh", "", "`ADDRESS`, like :2222, to serve the interface and commands on over ssh; see help ssh")
+	o.sshIdle = 30 * time.Minute
+	fs.Var((*spanFlag)(&o.sshIdle), "ssh-idle", "how `LONG` nothing may come from a guest over ssh; 0s: for ever")
 	fs.StringVar(&o.durability, "durability", string(badgerdb.Normal), "`MODE`: with normal an answer survives the process, with strict a power cut, too")
 	fs.StringVar(&o.profile, "profile", string(profile), "`NAME`: desktop takes little memory, server has more caches")
 	fs.StringVar(&o.log.Format, "log-format", "text", "`FORMAT` of the log: text or json")
@@ -97,6 +102,8 @@ func (o *serveOptions) check(cmd *cobra.Command) error {
 		return wrongUse(cmd, "--backup-command needs --backup-dir, where backups are made")
 	case o.backups.Every < time.Minute || o.backups.Whole < 0 || o.backups.Keep < 0:
 		return wrongUse(cmd, "backups are a minute apart at least, and their numbers are not below zero")
+	case o.sshIdle < 0:
+		return wrongUse(cmd, "--ssh-idle is a time, or 0s for none")
 	case o.front.Connections < 0:
 		return wrongUse(cmd, "--max-connections is a number of connections, not %d", o.front.Connections)
 	}
@@ -130,7 +137,7 @@ func goOnWith(cmd *cobra.Command, o serveOptions) []string {
 
 // addresses are where to listen.
 func (o *serveOptions) addresses() process.Addresses {
-	return process.Addresses{process.ForApps: o.listen, process.ForRedirect: o.redirect, process.ForMetrics: o.metrics}
+	return process.Addresses{process.ForApps: o.listen, process.ForRedirect: o.redirect, process.ForMetrics: o.metrics, process.ForSSH: o.ssh}
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -177,6 +184,9 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions, setup bool) (err error) 
 	defer log.Close()
 	// Before the store is opened: the likeliest failures come first, and cheap.
 	if o.front.TLS, err = process.OpenTLS(dir, o.tls); err != nil {
+		return errors.Join(err, l.Release())
+	}
+	if o.front.Hall, err = o.openHall(a, dir, log.Logger); err != nil {
 		return errors.Join(err, l.Release())
 	}
 	sockets, err := o.addresses().Open(o.inherited, a.env)

@@ -38,14 +38,16 @@ func (a *app) stop(cmd *cobra.Command, in control.Stop) error {
 	if err != nil {
 		return err
 	}
-	done := a.progress("requests under way may finish")
-	err = holder.Ended(ctx, dir)
-	done()
-	if err != nil {
-		return err
+	if !a.elsewhere() { // of a process elsewhere the end cannot be seen
+		done := a.progress("requests under way may finish")
+		err = holder.Ended(ctx, dir)
+		done()
+		if err != nil {
+			return err
+		}
 	}
 	return a.print(func(p *printer) {
-		p.say("process %d has stopped serving %s", out.PID, out.BaseURL)
+		p.say("process %d %s serving %s", out.PID, when(a.elsewhere(), "stops", "has stopped"), out.BaseURL)
 		if out.InFlight > 0 {
 			p.say("%s under way %s", countOf(out.InFlight, "request was", "requests were"), when(in.Now, "and cut off", "and had time to finish"))
 		}

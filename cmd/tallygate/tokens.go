@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"os"
 	"strings"
 	"time"
 
@@ -75,11 +74,12 @@ func secretKeyFlag(cmd *cobra.Command, variable *string) {
 }
 
 // secretKey reads the private key, "" if no variable is named.
-func secretKey(variable string) (string, error) {
+func (a *app) secretKey(variable string) (string, error) {
 	if variable == "" {
 		return "", nil
 	}
-	key := strings.TrimSpace(os.Getenv(variable))
+	key, _ := a.env(variable)
+	key = strings.TrimSpace(key)
 	if key == "" {
 		return "", tally.Errorf(tally.Invalid, "the environment variable %s is not set", variable).WithHint("export %s=sk-webllm-gateway-…", variable)
 	}
@@ -100,7 +100,7 @@ func (a *app) mintCommand() *cobra.Command {
 			return func() error { return nil }
 		},
 		alone: func(in *control.MintToken) (out control.TokenMinted, done bool, err error) {
-			key, err := secretKey(variable)
+			key, err := a.secretKey(variable)
 			if err != nil || key == "" {
 				return out, false, err
 			}
@@ -134,7 +134,7 @@ func (a *app) inspectCommand() *cobra.Command {
 			return func() error { return nil }
 		},
 		alone: func(in *control.InspectToken) (out control.TokenReport, done bool, err error) {
-			key, err := secretKey(variable)
+			key, err := a.secretKey(variable)
 			if err != nil {
 				return out, false, err
 			}

@@ -44,6 +44,14 @@ func (a *app) open(cmd *cobra.Command, o serveOptions, at screen.Goto) error {
 	if err := o.check(cmd); err != nil {
 		return err
 	}
+	if a.host != "" {
+		s, err := a.openElsewhere(cmd.Context(), o)
+		if err != nil {
+			return err
+		}
+		s.at = at
+		return s.show(cmd.Context(), false)
+	}
 	dir, err := a.dataDir()
 	if err != nil {
 		return err
@@ -116,9 +124,10 @@ type session struct {
 	log   *process.Log
 
 	caller  *process.Late
-	sockets process.Sockets  // nil where the engine is another process's
-	run     *process.Process // the engine inside, once it is open
-	attach  connection
+	sockets process.Sockets             // nil where the engine is another process's
+	run     *process.Process            // the engine inside, once it is open
+	attach  connection                  // to an engine that is another process's; one elsewhere is reached at once
+	viewer  bool                        // of the other engine: it lets nothing be changed
 	opened  chan error                  // says once whether the engine came up
 	fill    func(context.Context) error // makes the store first, nil if it is there
 	begin   func()                      // what else begins with the engine, nil for nothing
@@ -151,10 +160,34 @@ func (a *app) openSession(ctx context.Context, dir string, o serveOptions) (_ *s
 		return s, nil
 	}
 	if s.opts.front.TLS, err = process.OpenTLS(dir, o.tls); err == nil {
+		s.opts.front.Hall, err = o.openHall(a, dir, s.log.Logger)
+	}
+	if err == nil {
 		s.sockets, err = o.addresses().Open(o.inherited, a.env)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.unlock(), s.log.Close())
+	}
+	return s, nil
+}
+
+// openElsewhere is openSession for the engine of another machine, which is asked before the
+// terminal changes.
+func (a *app) openElsewhere(ctx context.Context, o serveOptions) (*session, error) {
+	s := &session{app: a, opts: o, caller: process.NewLate(), opened: make(chan error, 1)}
+	var err error
+	o.log.File = cmp.Or(o.log.File, os.DevNull)
+	if s.log, err = process.OpenLog(nil, o.log); err != nil {
+		return nil, err
+	}
+	if s.attach, err = a.reach(screens); err == nil {
+		defer a.progress("asking " + a.host)()
+		var may control.Need
+		may, err = s.attach.Caller.(*control.Client).May(ctx)
+		s.viewer = may == control.Read
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.log.Close())
 	}
 	return s, nil
 }
@@ -240,7 +273,9 @@ func (s *session) guard(program *tea.Program) {
 // start opens the engine, or reaches the one of another process.
 func (s *session) start(ctx context.Context) error {
 	if s.lock == nil {
-		s.attach = attachTo(s.other, s.dir, screens)
+		if s.attach.Caller == nil {
+			s.attach = attachTo(s.other, s.dir, screens)
+		}
 		s.caller.Set(s.attach)
 		return nil
 	}
@@ -271,16 +306,22 @@ func (s *session) interfaceOf(pretend bool) (*tui.App, *live.Source) {
 	chosen := s.theme()
 	env := &screen.Env{
 		Theme: theme.New(theme.Resolve(chosen, true, s.app.out.colour)), Caller: s.caller, Source: source,
-		Clock: time.Now, Zone: time.Local, Write: true, Mouse: s.mouse(),
+		Clock: time.Now, Zone: time.Local, Write: !s.viewer, Mouse: s.mouse(),
 	}
 	options := tui.Options{
 		Env: env, Screens: tui.Screens(env), Theme: chosen, At: s.at, Pretend: pretend,
 		KeepTheme: s.keepTheme, Logger: s.log.Logger, LogFile: s.log.Name(),
 	}
-	if s.lock == nil {
+	switch {
+	case s.dir == "":
+		options.Place, options.KeepTheme = "at "+s.app.host, nil
+	case s.lock == nil:
 		options.Place = fmt.Sprintf("attached to process %d", s.other.PID)
 	}
 	options.Leaving = s.leavingDialog(env, pretend)
+	if s.viewer {
+		return tui.New(options), source
+	}
 	options.NeedsFirst = wizard.NeedsWizard
 	options.First = func() (screen.Dialog, tea.Cmd) {
 		w := wizard.New(env, wizard.WizardOf{
@@ -304,6 +345,9 @@ func (s *session) mouse() bool {
 
 // theme is what the user chose earlier.
 func (s *session) theme() theme.Name {
+	if s.dir == "" {
+		return theme.Auto
+	}
 	text, _ := os.ReadFile(filepath.Join(s.dir, themeFile)) // it need not be there
 	name := theme.Name(strings.TrimSpace(string(text)))
 	for _, n := range theme.Names {

@@ -62,6 +62,21 @@ func NewClient(dial Dialer) *Client {
 	}}
 }
 
+// NewRemote makes a client of an engine that is far away: all its calls and events go over
+// one connection, and one that says nothing any more is noticed.
+func NewRemote(dial Dialer) *Client {
+	c := NewClient(dial)
+	t := c.http.Transport.(*http.Transport)
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetUnencryptedHTTP2(true)
+	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingAfter}
+	return c
+}
+
+// pingAfter is how long nothing may come from an engine that is far away before it is asked
+// for a sign of life, and then until it is given up.
+const pingAfter = 10 * time.Second
+
 // Close gives back idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
@@ -82,6 +97,13 @@ func (c *Client) Operations(ctx context.Context) ([]OpInfo, error) {
 	var out Operations
 	err := c.roundTrip(ctx, http.MethodGet, "", http.NoBody, &out)
 	return out.Operations, err
+}
+
+// May asks which right the connection has.
+func (c *Client) May(ctx context.Context) (Need, error) {
+	var out Operations
+	err := c.roundTrip(ctx, http.MethodGet, "", http.NoBody, &out)
+	return out.May, err
 }
 
 func (c *Client) roundTrip(ctx context.Context, method, path string, body io.Reader, out any) error {

@@ -44,6 +44,7 @@ type OpInfo struct {
 
 // Operations is the answer to GET /control/v1/.
 type Operations struct {
+	May        Need     `json:"may"` // the right that the connection has
 	Operations []OpInfo `json:"operations"`
 }
 

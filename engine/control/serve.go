@@ -28,6 +28,9 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, have Need) error {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          log.New(io.Discard, "", 0), // broken connections of our own clients
 	}
+	srv.Protocols = new(http.Protocols)
+	srv.Protocols.SetHTTP1(true)
+	srv.Protocols.SetUnencryptedHTTP2(true) // all of a caller's calls over one connection: [NewRemote]
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()
 	select {

@@ -125,7 +125,7 @@ func (p plane) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeError(w, tally.Errorf(tally.NotFound, "there is nothing at %.200s", r.URL.Path).WithHint("the control plane is below %s", Prefix))
 	case name == "":
 		if allow(w, r, http.MethodGet) {
-			writeJSON(w, http.StatusOK, Operations{p.Operations()})
+			writeJSON(w, http.StatusOK, Operations{p.have, p.Operations()})
 		}
 	case name == "events":
 		if allow(w, r, http.MethodGet) {

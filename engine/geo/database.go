@@ -17,17 +17,20 @@ const OldAfter = 180 * 24 * time.Hour
 
 // Options says where countries come from.
 type Options struct {
-	Embedded []byte // the database in the binary; must never change
+	// Embedded gives the database in the binary. It is asked once, when the first address
+	// is looked up that may be in a country.
+	Embedded func() ([]byte, error)
+	About    Info   // of the database in the binary
 	Path     string // the owner's file; "" for none
 }
 
 // Info describes the database in use.
 type Info struct {
-	Path        string    // "" for the embedded one
-	Type        string    // what the file calls itself, for example "GeoLite2-Country"
-	Description string    // its own words
-	Built       time.Time // UTC; zero if the file does not say
-	Problem     error     // why the owner's file is not the one in use, or not its newest state; nil if all is well
+	Path        string    `json:"-"`           // "" for the embedded one
+	Type        string    `json:"type"`        // what the file calls itself, for example "GeoLite2-Country"
+	Description string    `json:"description"` // its own words
+	Built       time.Time `json:"built"`       // UTC; zero if the file does not say
+	Problem     error     `json:"-"`           // why the owner's file is not the one in use, or not its newest state; nil if all is well
 }
 
 // Old reports whether a database is too old to be relied on.
@@ -44,21 +47,28 @@ type DB struct {
 }
 
 type state struct {
-	file *file
+	file func() *file // nil if it cannot be used
 	info Info
 }
 
 // Open opens the owner's file or, if there is none or it cannot be used, the
 // embedded database; Info then says what is wrong with the owner's. It fails if
-// neither can be used. There is nothing to close.
+// there is neither. Of the embedded one a test makes sure that it can be used. There is
+// nothing to close.
 func Open(o Options) (*DB, error) {
 	db := &DB{path: o.Path}
 	if o.Embedded != nil {
-		f, err := open(o.Embedded)
-		if err != nil {
-			return nil, fmt.Errorf("the embedded country database: %w", err)
-		}
-		db.state.Store(&state{f, f.info("")})
+		db.state.Store(&state{sync.OnceValue(func() *file {
+			content, err := o.Embedded()
+			if err != nil {
+				return nil
+			}
+			f, err := open(content)
+			if err != nil {
+				return nil
+			}
+			return f
+		}), o.About})
 	}
 	if o.Path == "" {
 		if o.Embedded == nil {
@@ -85,7 +95,11 @@ func (db *DB) Country(ip netip.Addr) string {
 	if !ip.IsGlobalUnicast() || ip.IsPrivate() {
 		return ""
 	}
-	return db.state.Load().file.country(ip)
+	f := db.state.Load().file()
+	if f == nil {
+		return ""
+	}
+	return f.country(ip)
 }
 
 // Info describes the database in use.
@@ -129,7 +143,7 @@ func (db *DB) load() error {
 		}
 		return err
 	}
-	db.state.Store(&state{f, f.info(db.path)})
+	db.state.Store(&state{func() *file { return f }, f.info(db.path)})
 	return nil
 }
 

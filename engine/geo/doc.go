@@ -3,8 +3,8 @@
 // unknown one, may do.
 //
 // The answers come from a file in MaxMind's format: the one that ships in the
-// binary, which is handed down and read where it lies, or the owner's own, of
-// GeoLite2, DB-IP or anybody who writes a country in one of these ways:
+// binary, which is handed down packed and unpacked at the first look-up, or the
+// owner's own, of GeoLite2, DB-IP or anybody who writes a country in one of these ways:
 //
 //	country: {iso_code: "PT"}, registered_country: {iso_code: "PT"}   GeoLite2, GeoIP2, DB-IP; country and city files
 //	country_code: "PT"  or  country: "PT"                             flat dumps

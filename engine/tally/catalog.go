@@ -38,6 +38,7 @@ type Catalog struct {
 	zones    map[ID]*time.Location // by gateway
 	keysOf   map[ID][]*Key
 	sites    map[string]*Gateway // by public ID
+	guests   []*Guest            // by creation
 }
 
 // upstreamName is what one provider calls a model.
@@ -93,6 +94,8 @@ func NewCatalog(rev int64, entities []Entity) *Catalog {
 			c.Revocations = append(c.Revocations, e)
 		case *MintedToken:
 			c.Minted = append(c.Minted, e)
+		case *Guest:
+			c.guests = append(c.guests, e)
 		case *Secret:
 			c.secrets[e.Of] = e
 			for _, d := range [...]Digest{e.Digest, e.Previous} {
@@ -111,6 +114,7 @@ func NewCatalog(rev int64, entities []Entity) *Catalog {
 	slices.SortFunc(c.Providers, byCreation)
 	slices.SortFunc(c.Revocations, byCreation)
 	slices.SortFunc(c.Minted, byCreation)
+	slices.SortFunc(c.guests, byCreation)
 	slices.SortFunc(c.Models, func(a, b *Model) int { return cmp.Or(cmp.Compare(a.Name, b.Name), byCreation(a, b)) })
 	for _, keys := range c.keysOf {
 		slices.SortFunc(keys, byCreation)

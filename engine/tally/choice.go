@@ -20,6 +20,7 @@ func (MissingSession) Words() []string { return words(MissingOne, MissingIgnore,
 func (CostBy) Words() []string         { return words(CostMax, CostOurs, CostTheirs) }
 func (UnpricedPolicy) Words() []string { return words(RefuseUnpriced, AllowAtZero) }
 func (OnLeave) Words() []string        { return words(LeaveAuto, LeaveCancel, LeaveDrain) }
+func (Role) Words() []string           { return words(RoleOwner, RoleViewer) }
 func (Outcome) Words() []string {
 	return words(OK, OutcomeDenied, OutcomeLimited, OutcomeFailed, Canceled, Lost)
 }

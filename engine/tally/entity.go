@@ -29,6 +29,8 @@ const (
 	KindMinted EntityKind = "token"
 	// KindTombstone is of things that were deleted, and whose figures stay.
 	KindTombstone EntityKind = "tombstone"
+	// KindGuest is of people who may come in over ssh.
+	KindGuest EntityKind = "guest"
 )
 
 // Meta is what every entity has. Rev is the store's revision at its last
@@ -70,6 +72,8 @@ func NewEntity(k EntityKind) Entity {
 		return &MintedToken{}
 	case KindTombstone:
 		return &Tombstone{}
+	case KindGuest:
+		return &Guest{}
 	}
 	return nil
 }

@@ -329,7 +329,7 @@ func (s *Screen) Actions() []action.Action {
 			}
 			return ""
 		}, Run: s.drill},
-		{ID: "analytics.export", Title: "export: CSV or JSON of what is seen", Keys: []string{"X"}, Needs: s.env.ReadOnly, Run: func() tea.Cmd {
+		{ID: "analytics.export", Title: "export: CSV or JSON of what is seen", Keys: []string{"X"}, Needs: s.env.NoFile, Run: func() tea.Cmd {
 			return screen.Ask(screen.Open{Dialog: dialog.NewExport("Export usage", "usage-"+s.got.span.name+"-"+s.env.Clock().In(s.env.Zone).Format("2006-01-02-1504"), s.sheet())})
 		}},
 		{ID: "analytics.point_back", Title: "step back: in the chart", Keys: []string{"h"}, Needs: s.noCourse,

@@ -19,7 +19,7 @@ type Shown struct {
 	Secret  string
 	Says    []string                                     // what it is, and what to do with it
 	Curl    string                                       // a command that works with it
-	Save    func(secret string) (path string, err error) // does I/O
+	Save    func(secret string) (path string, err error) // does I/O; nil where nothing is written
 	Enter   string                                       // what enter does, if not to say that it is saved
 	sure    bool
 	note    string
@@ -110,7 +110,10 @@ func (s *Shown) Draw(t *theme.Theme, width, height int) widget.Block {
 		}
 		note = append(note, "")
 	}
-	keys := cmp.Or(s.Enter, "enter I saved it") + "   y copy   w write to a file"
+	keys := cmp.Or(s.Enter, "enter I saved it") + "   y copy"
+	if s.Save != nil {
+		keys += "   w write to a file"
+	}
 	if s.Curl != "" {
 		keys += "   Y copy the curl"
 	}
@@ -121,6 +124,14 @@ func (s *Shown) Draw(t *theme.Theme, width, height int) widget.Block {
 	lines = append(append(append(append(says[:max(min(len(says), room), 0)], lines...), curl...), note...),
 		t.Paint(theme.Muted, keys))
 	return widget.NewBlock(width, min(len(lines), height), lines...)
+}
+
+// Saver is what writes a secret to a file, nil where there is none to write to.
+func Saver(e *screen.Env) func(secret string) (path string, err error) {
+	if e.NoFile() != "" {
+		return nil
+	}
+	return SaveSecret
 }
 
 // SaveSecret writes a secret to a new file in this user's home, which nobody else can

@@ -81,16 +81,16 @@ func (s *Screen) create() tea.Cmd {
 		Help: map[string]string{"time_zone": "IANA name like Europe/Lisbon: days and months of limits begin there; empty for this machine's"},
 		Done: func(g control.GatewayCreated) tea.Cmd {
 			s.Grid.Select(string(g.ID))
-			return screen.Ask(screen.Open{Dialog: shownPrivateKey(g)})
+			return screen.Ask(screen.Open{Dialog: shownPrivateKey(s.Env, g)})
 		},
 	})})
 }
 
 // shownPrivateKey is the dialog of a private key that was just made.
-func shownPrivateKey(g control.GatewayCreated) screen.Dialog {
+func shownPrivateKey(e *screen.Env, g control.GatewayCreated) screen.Dialog {
 	says := []string{"It opens the gateway itself and signs access tokens: it belongs on a server, never in a page.",
 		"This is the only time that it is shown."}
-	return &dialog.Shown{Heading: "Private key of gateway " + widget.Safe(g.Slug), Secret: g.PrivateKey, Save: dialog.SaveSecret, Says: says}
+	return &dialog.Shown{Heading: "Private key of gateway " + widget.Safe(g.Slug), Secret: g.PrivateKey, Save: dialog.Saver(e), Says: says}
 }
 
 func (s *Screen) edit() tea.Cmd {
@@ -111,7 +111,9 @@ func (s *Screen) rotate() tea.Cmd {
 		Help:  map[string]string{"grace_ns": "and so do the access tokens it signed; empty stops both at once. Keys of clients are not touched."},
 		Asks:  []string{"grace_ns"},
 		Fixed: control.RotateGateway{Gateway: string(g.ID)}, Begin: control.RotateGateway{Grace: 24 * time.Hour},
-		Done: func(g control.GatewayCreated) tea.Cmd { return screen.Ask(screen.Open{Dialog: shownPrivateKey(g)}) },
+		Done: func(g control.GatewayCreated) tea.Cmd {
+			return screen.Ask(screen.Open{Dialog: shownPrivateKey(s.Env, g)})
+		},
 	})})
 }
 

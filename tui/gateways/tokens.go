@@ -68,7 +68,7 @@ func (s *Screen) mint() tea.Cmd {
 			return []string{t.Paint(theme.Muted, widget.Truncate("It may stand in a page: what it allows is all that anybody can do with it.", width)), ""}
 		},
 		Done: func(out control.TokenMinted) tea.Cmd {
-			return screen.Ask(screen.Open{Dialog: &minted{out: out, page: pageWith(address, out.Token)}})
+			return screen.Ask(screen.Open{Dialog: &minted{out: out, page: pageWith(address, out.Token), save: dialog.Saver(s.Env)}})
 		},
 	})})
 }
@@ -99,6 +99,7 @@ func pageWith(address, credential string) string {
 type minted struct {
 	out  control.TokenMinted
 	page string
+	save func(string) (path string, err error) // nil where nothing is written to files
 	note string
 }
 
@@ -124,9 +125,12 @@ func (m *minted) Update(msg tea.Msg) tea.Cmd {
 			m.note = "A page that uses it was sent to the terminal's clipboard."
 			return tea.SetClipboard(m.page)
 		case "w":
-			page := m.page
+			if m.save == nil {
+				return nil
+			}
+			save, page := m.save, m.page
 			return func() tea.Msg {
-				path, err := dialog.SaveSecret(page)
+				path, err := save(page)
 				return dialog.Written{Path: path, Err: err}
 			}
 		}
@@ -146,7 +150,11 @@ func (m *minted) Draw(t *theme.Theme, width, height int) widget.Block {
 		lines = append(lines, t.Strong(theme.Text, rest[:n]))
 		rest = rest[n:]
 	}
-	foot := []string{"", t.Paint(theme.Muted, "enter close   y copy   Y copy a page that uses it   w write that page to a file")}
+	can := "enter close   y copy   Y copy a page that uses it"
+	if m.save != nil {
+		can += "   w write that page to a file"
+	}
+	foot := []string{"", t.Paint(theme.Muted, can)}
 	if m.note != "" {
 		foot[0] = t.Paint(theme.OK, widget.Truncate(widget.Safe(m.note), width))
 	}

@@ -28,7 +28,7 @@ func NewForm(e *screen.Env, client string) screen.Dialog {
 // shownKey is the dialog of a key that was just made.
 func ShownOnce(e *screen.Env, k control.KeyCreated) screen.Dialog {
 	s := &dialog.Shown{
-		Heading: "Key " + widget.Safe(k.Label) + " of " + widget.Safe(k.Client), Secret: k.Key, Save: dialog.SaveSecret,
+		Heading: "Key " + widget.Safe(k.Label) + " of " + widget.Safe(k.Client), Secret: k.Key, Save: dialog.Saver(e),
 		Says: []string{"This is the only time that the key is shown: tallygate keeps its digest only."},
 	}
 	if !k.OldUntil.IsZero() {

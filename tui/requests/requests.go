@@ -289,7 +289,7 @@ func (s *Screen) Actions() []action.Action {
 			kind, id := s.limited()
 			return dialog.Raise(s.Env, s.Snap, kind, id, "")
 		}},
-		{ID: "requests.export", Title: "export: CSV or JSON of what the filter selects", Keys: []string{"X"}, Needs: s.Env.ReadOnly, Run: func() tea.Cmd {
+		{ID: "requests.export", Title: "export: CSV or JSON of what the filter selects", Keys: []string{"X"}, Needs: s.Env.NoFile, Run: func() tea.Cmd {
 			name := "requests-" + s.Env.Clock().In(s.Env.Zone).Format("2006-01-02-1504")
 			return screen.Ask(screen.Open{Dialog: dialog.NewExport("Export requests", name, requestSheet(s.Env, s.query()))})
 		}},

@@ -82,6 +82,17 @@ type Env struct {
 	Mouse bool
 	// LogFile is where the log of this interface is, "" if it has none.
 	LogFile string
+	// Away is whether the user sits at another machine than this: files would be written
+	// where the user does not look.
+	Away bool
+}
+
+// NoFile is why nothing can be written to a file, "" if it can.
+func (e *Env) NoFile() string {
+	if why := e.ReadOnly(); why != "" || !e.Away {
+		return why
+	}
+	return "a file would be written on the server: name a command instead, like ssh HOST requests export > FILE"
 }
 
 // ReadOnly is why a viewer cannot do something, "" for an owner.

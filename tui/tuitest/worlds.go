@@ -125,7 +125,7 @@ func run(tb testing.TB, clock func() time.Time, from template) *World {
 	w.cut, w.cuts = context.WithCancel(context.Background())
 	w.Offer(Offered(3*tally.Dollar, tally.Dollar/8, 0)...)
 	var err error
-	if w.Engine, err = engine.New(tb.Context(), engine.Options{Store: w.store, Feed: events, Kinds: w.upstream.kinds(), PriceBook: assets.Prices, Countries: assets.Countries,
+	if w.Engine, err = engine.New(tb.Context(), engine.Options{Store: w.store, Feed: events, Kinds: w.upstream.kinds(), PriceBook: assets.Prices, Countries: assets.Countries, CountriesAbout: assets.CountriesAbout,
 		KeyFile: key, Clock: clock, Version: "1.0.0", Data: "/home/ana/.local/share/tallygate"}); err != nil {
 		tb.Fatal(err)
 	}

@@ -264,7 +264,7 @@ func (w *Wizard) showKey(client, key, curl string, warnings []string) {
 	w.enter(wizardTry)
 	w.as = client
 	w.done = append(w.done, fmt.Sprintf("client %s is made", client))
-	w.shown = &dialog.Shown{Secret: key, Curl: curl, Save: dialog.SaveSecret, Enter: "enter send the first request",
+	w.shown = &dialog.Shown{Secret: key, Curl: curl, Save: dialog.Saver(w.env), Enter: "enter send the first request",
 		Says: append([]string{"This is the only time that the key of " + client + " is shown: copy it before you go on."}, warnings...)}
 }
 

@@ -39,6 +39,16 @@ type Front struct {
 	AccessLog   bool          // a line for each request
 	Connections int           // at most; 0 for as many as there is room for
 	Body        int64         // of a request at most, in bytes; 0 for what the gateway takes
+	Hall        Hall          // where people come in over ssh; nil for nowhere
+}
+
+// Hall lets people in over ssh.
+type Hall interface {
+	// Serve lets them in until Close.
+	Serve(p *Process, ln net.Listener)
+	// Close tells those who are there, and returns once they have left. It may be called
+	// more than once.
+	Close()
 }
 
 // door is where connections of client apps come in.
@@ -104,6 +114,9 @@ func (p *Process) Serve(sockets Sockets, front Front) (*control.Client, error) {
 	p.engine.SetBaseURL(p.BaseURL())
 	p.letIn()
 	p.serveBeside()
+	if ln := sockets[ForSSH]; ln != nil && front.Hall != nil {
+		p.running.Go(func() { front.Hall.Serve(p, ln) })
+	}
 	return p.caller, p.lock.announce(path)
 }
 
@@ -240,6 +253,7 @@ func (p *Process) Wait(done <-chan struct{}) error {
 // [http.Server.Shutdown] would not do: it closes a connection whose first
 // request it reads after it was called.
 func (p *Process) retire() {
+	p.closeHall()
 	p.door.Close()
 	<-p.serving // no connection is between being accepted and being counted
 	p.server.SetKeepAlivesEnabled(false)
@@ -251,12 +265,40 @@ func (p *Process) retire() {
 	}
 }
 
+// closeHall sends people away: what they look at, or do, is about to end.
+func (p *Process) closeHall() {
+	if p.front.Hall != nil && p.sockets[ForSSH] != nil {
+		p.front.Hall.Close()
+	}
+}
+
+// Guests are those who may come in over ssh, and a context that ends when that may have
+// changed.
+func (p *Process) Guests() ([]*tally.Guest, context.Context) { return p.engine.Guests() }
+
+// Admit gives a guest a way to the engine, until ctx ends. The engine itself holds the
+// guest to the role, and calls who that is by name in the audit log.
+func (p *Process) Admit(ctx context.Context, g *tally.Guest) control.Dialer {
+	may := control.Read
+	if g.Role == tally.RoleOwner {
+		may = control.Write
+	}
+	ln, dial := control.MemoryFor("ssh " + g.Name)
+	p.running.Go(func() {
+		if err := p.engine.Control().Serve(ctx, ln, may); err != nil {
+			p.Log.Error("the control plane of a guest stopped", "guest", g.Name, "error", err)
+		}
+	})
+	return dial
+}
+
 // Patience is how long requests under way may take once the process is to end.
 func (p *Process) Patience() time.Duration { return time.Duration(p.patience.Load()) }
 
 // drain waits for requests under way. Those that take too long are cut off, and
 // settled at what they have delivered.
 func (p *Process) drain() {
+	p.closeHall()
 	for _, server := range p.beside {
 		defer server.Close()
 	}

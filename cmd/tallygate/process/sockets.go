@@ -17,6 +17,7 @@ const (
 	ForApps     = "apps"     // client apps
 	ForRedirect = "redirect" // plain HTTP that leads to HTTPS
 	ForMetrics  = "metrics"  // figures for Prometheus
+	ForSSH      = "ssh"      // people with a terminal
 )
 
 // Sockets are the listening sockets of a process, by what they are for.
@@ -127,7 +128,7 @@ func fromManager(env func(string) (string, bool)) map[string]int {
 	names := strings.Split(text, ":")
 	for i := range n {
 		what := ForApps
-		if i < len(names) && slices.Contains([]string{ForRedirect, ForMetrics}, names[i]) {
+		if i < len(names) && slices.Contains([]string{ForRedirect, ForMetrics, ForSSH}, names[i]) {
 			what = names[i]
 		}
 		if _, twice := files[what]; !twice {

@@ -1,0 +1,73 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"tallygate/engine/auth"
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+)
+
+// Guests are those who may come in over ssh now, and a context that ends when they may
+// have changed.
+func (e *Engine) Guests() ([]*tally.Guest, context.Context) {
+	changed := e.untilChange() // before the catalog: of a change in between one hears at once
+	return e.catalog.Load().Guests(), changed
+}
+
+func (e *Engine) listGuests(_ context.Context, in control.Rows) ([]tally.Guest, error) {
+	c := e.catalog.Load()
+	out := make([]tally.Guest, 0, len(c.Guests()))
+	for _, g := range c.Guests() {
+		out = append(out, *g)
+	}
+	return control.GuestTable.Select(out, in, commonCalendar(c, e.clock()))
+}
+
+func (e *Engine) addGuest(ctx context.Context, in control.AddGuest) (tally.Guest, error) {
+	g := tally.Guest{Role: in.Role}
+	if err := setName(&g.Name, "name", &in.Name); err != nil {
+		return g, err
+	}
+	if !slices.Contains(in.Role.Words(), string(in.Role)) {
+		return g, tally.Errorf(tally.Invalid, "the role is missing").
+			WithHint("one of %s", strings.Join(in.Role.Words(), ", "))
+	}
+	var err error
+	if g.Key, g.Fingerprint, err = auth.ReadPublicKey(in.Key); err != nil {
+		return g, err
+	}
+	err = e.change(ctx, func(c *tally.Catalog, now time.Time) ([]tally.Change, error) {
+		for _, o := range c.Guests() {
+			if strings.EqualFold(o.Name, g.Name) {
+				return nil, nameTaken("guest", o.Name)
+			}
+			if o.Key == g.Key {
+				return nil, tally.Errorf(tally.Conflict, "%s comes in by that key already, as %s", o.Name, o.Role).
+					WithHint("to change the role: tallygate ssh remove %s, then add it again", tally.ShellWord(o.Name))
+			}
+		}
+		g.ID = tally.NewID("guest", now)
+		return []tally.Change{tally.Put(&g, now)}, nil
+	})
+	return g, err
+}
+
+// removeGuest answers with who was removed.
+func (e *Engine) removeGuest(ctx context.Context, in control.Named) (was tally.Guest, err error) {
+	err = e.change(ctx, func(c *tally.Catalog, _ time.Time) ([]tally.Change, error) {
+		var names []string
+		for _, g := range c.Guests() {
+			if string(g.ID) == in.Name || strings.EqualFold(g.Name, in.Name) {
+				was = *g
+				return []tally.Change{tally.Delete(g)}, nil
+			}
+			names = append(names, g.Name)
+		}
+		return nil, missing("guest", in.Name, names, control.GuestTable.Make)
+	})
+	return was, err
+}
