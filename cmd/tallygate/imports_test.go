@@ -69,7 +69,7 @@ var mayImport = map[string][]string{
 	"tui/tuitest":            {"engine/tally", "engine", "engine/control", "engine/demo", "engine/feed", "providers", "providers/sim", "storage/memory", "assets", "tui", "tui/action", "tui/live", "tui/screen", "tui/theme", "tui/widget"},
 	"tui/widget":             {"engine/tally", "engine/control", "tui/theme"},
 	"cmd/tallygate":          {"cmd/tallygate/process", "engine/tally", "engine", "engine/control", "engine/demo", "engine/token", "providers/dialect", "providers/dialect/chat", "providers/dialect/messages", "storage/backup", "storage/badgerdb", "tui", "tui/dialog", "tui/live", "tui/part", "tui/screen", "tui/theme", "tui/wizard", "assets"},
-	"cmd/tallygate/process":  {"engine/tally", "engine", "engine/control", "engine/feed", "storage", "storage/backup", "storage/badgerdb", "providers", "providers/openai", "providers/sim", "providers/transport", "assets"},
+	"cmd/tallygate/process":  {"engine/tally", "engine", "engine/auth", "engine/control", "engine/feed", "storage", "storage/backup", "storage/badgerdb", "providers", "providers/openai", "providers/sim", "providers/transport", "assets"},
 
 	"providers/dialect":           {"engine/tally", "providers/dialect/wire"},
 	"providers/dialect/wire":      {},
