@@ -29,6 +29,11 @@ func (e *Engine) handle() {
 	control.Handle(s, control.SecretsUnwrap, e.unwrapSecrets)
 	control.Handle(s, control.SecretsRotate, e.rotateSecrets)
 
+	control.Handle(s, control.ConfigExport, e.exportConfig)
+	control.Handle(s, control.ConfigSecrets, e.exportSecrets)
+	control.Handle(s, control.ConfigDiff, e.diffConfig)
+	control.Handle(s, control.ConfigApply, e.applyConfig)
+
 	control.Handle(s, control.GatewaysList, e.listGateways)
 	control.Handle(s, control.GatewaysShow, e.showGateway)
 	control.Handle(s, control.GatewaysCreate, e.createGateway)

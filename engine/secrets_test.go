@@ -69,6 +69,8 @@ func TestSecretsAppearOnce(t *testing.T) {
 		{"engine.status", nil}, {"engine.seconds", nil}, {"engine.setup", nil}, {"engine.try", nil}, {"engine.try", control.Try{Model: "gpt-mini"}}, {"engine.verify", nil}, {"settings.show", nil}, {"settings.set", control.SettingsFields{RetentionDays: to(9)}}, {"settings.accept-clock", control.AcceptClock{}},
 		{"secrets.status", nil}, {"secrets.wrap", control.WrapSecrets{Passphrase: control.Secret(secrets["passphrase"])}}, {"secrets.wrap", control.WrapSecrets{Passphrase: "another one", Current: "a wrong one"}}, {"secrets.status", nil},
 		{"secrets.rotate", nil}, {"secrets.unwrap", control.UnwrapSecrets{Current: control.Secret(secrets["passphrase"])}},
+		{"config.export", nil}, {"config.secrets", control.ExportSecrets{Passphrase: control.Secret(secrets["passphrase"])}}, {"config.diff", control.ApplyConfig{Text: "tallygate: 1\nproviders: {up: {kind: openai, timeout: 9s}}"}},
+		{"config.apply", control.ApplyConfig{Text: "tallygate: 1\nproviders: {up: {kind: custom, timeout: 9s}}"}},
 		{"gateways.list", nil}, {"gateways.show", control.Named{Name: "site"}}, {"gateways.create", control.CreateGateway{GatewayFields: control.GatewayFields{Name: to("Site")}}},
 		{"gateways.update", control.UpdateGateway{Gateway: "site", GatewayFields: control.GatewayFields{CycleDay: to(2)}}}, {"gateways.rotate", control.RotateGateway{Gateway: "none"}},
 		{"clients.list", nil}, {"clients.show", control.Named{Name: "default"}}, {"clients.create", control.CreateClient{Gateway: "main", ClientFields: control.ClientFields{Name: to("N")}}},

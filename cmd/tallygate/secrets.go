@@ -19,7 +19,9 @@ import (
 
 func (a *app) secretsCommands() *cobra.Command {
 	show := func(p *printer, s *control.SecretsState) {
-		p.pairs("kept in", strings.TrimPrefix(s.Kept, "the "), "wrapped by", cmp.Or(s.Wrapped, "nothing: who can read it has the key"), "seals", countOf(s.Sealed, "secret", "secrets"))
+		p.pairs("kept in", strings.TrimPrefix(s.Kept, "the "),
+			"wrapped by", cmp.Or(s.Wrapped, "nothing: who can read it has the key"),
+			"seals", countOf(s.Sealed, "secret", "secrets"))
 		if s.Rotating {
 			p.say("A rotation has not ended: the key before is still kept. Run: tallygate secrets rotate")
 		}
@@ -155,7 +157,8 @@ const maxPassphrase = 4 << 10
 func readPassphrase(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, tally.Errorf(tally.Invalid, "the file with the passphrase: %w", err).WithHint("name one that you can read; /dev/fd/3 is what comes in on descriptor 3")
+		return nil, tally.Errorf(tally.Invalid, "the file with the passphrase: %w", err).
+			WithHint("name one that you can read; /dev/fd/3 is what comes in on descriptor 3")
 	}
 	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, maxPassphrase+1))
@@ -164,7 +167,8 @@ func readPassphrase(path string) ([]byte, error) {
 	}
 	text = bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))
 	if len(text) == 0 || len(text) > maxPassphrase || bytes.ContainsAny(text, "\r\n") {
-		return nil, tally.Errorf(tally.Invalid, "the file %s is not a passphrase on one line", path).WithHint("write the passphrase into it, and nothing else")
+		return nil, tally.Errorf(tally.Invalid, "the file %s is not a passphrase on one line", path).
+			WithHint("write the passphrase into it, and nothing else")
 	}
 	return text, nil
 }
@@ -172,7 +176,8 @@ func readPassphrase(path string) ([]byte, error) {
 // askPassphrase asks the terminal, which does not show what is typed.
 func (a *app) askPassphrase(ctx context.Context, question string) ([]byte, error) {
 	if !a.in || !a.err.is {
-		return nil, tally.Errorf(tally.Denied, "a passphrase is needed, and there is no terminal to ask for it").WithHint("name a file that has it: --passphrase-file FILE, or TALLYGATE_PASSPHRASE_FILE")
+		return nil, tally.Errorf(tally.Denied, "a passphrase is needed, and there is no terminal to ask for it").
+			WithHint("name a file that has it: --passphrase-file FILE, or TALLYGATE_PASSPHRASE_FILE")
 	}
 	keyboard := int(os.Stdin.Fd())
 	was, err := term.GetState(keyboard)

@@ -131,7 +131,8 @@ func (k *Keys) load() (ring, *wrapping, error) {
 	}
 	r, w, ok := readKeys(text)
 	if !ok {
-		return r, w, tally.Errorf(tally.Corrupt, "%s is damaged, or of a later version of tallygate", k.String()).WithHint("restore it from where you keep a copy; without it the provider keys must be entered again")
+		return r, w, tally.Errorf(tally.Corrupt, "%s is damaged, or of a later version of tallygate", k.String()).
+			WithHint("restore it from where you keep a copy; without it the provider keys must be entered again")
 	}
 	return r, w, nil
 }
@@ -142,7 +143,8 @@ func (k *Keys) readFile() (string, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", tally.Errorf(tally.NotFound, "there is no key file %s", k.Path)
 	case errors.Is(err, fs.ErrPermission):
-		return "", tally.Errorf(tally.Denied, "%s may not be read by you", k.String()).WithHint("make it yours: chown %d %s", os.Geteuid(), tally.ShellWord(k.Path))
+		return "", tally.Errorf(tally.Denied, "%s may not be read by you", k.String()).
+			WithHint("make it yours: chown %d %s", os.Geteuid(), tally.ShellWord(k.Path))
 	case err != nil:
 		return "", tally.Errorf(tally.Unavailable, "key file: %w", err)
 	}
@@ -151,7 +153,8 @@ func (k *Keys) readFile() (string, error) {
 		others = 0o007
 	}
 	if info, err := os.Stat(k.Path); err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&others != 0 {
-		return "", tally.Errorf(tally.Denied, "%s can be read by others", k.String()).WithHint("chmod 600 %s, and tallygate secrets rotate if somebody may have read it", tally.ShellWord(k.Path))
+		return "", tally.Errorf(tally.Denied, "%s can be read by others", k.String()).
+			WithHint("chmod 600 %s, and tallygate secrets rotate if somebody may have read it", tally.ShellWord(k.Path))
 	}
 	return string(text), nil
 }
@@ -178,7 +181,8 @@ func OpenSealer(k Keys) (*Sealer, error) {
 	r, w, err := k.load()
 	if err == nil && w != nil {
 		if k.unlocked == nil {
-			return nil, tally.Errorf(tally.Denied, "%s is wrapped by a passphrase", k.String()).WithHint("run it in a terminal, which asks for it, or name a file that has it: --passphrase-file FILE")
+			return nil, tally.Errorf(tally.Denied, "%s is wrapped by a passphrase", k.String()).
+				WithHint("run it in a terminal, which asks for it, or name a file that has it: --passphrase-file FILE")
 		}
 		w.key = k.unlocked
 		r, err = w.open()
@@ -196,7 +200,8 @@ func (k *Keys) write(text string) error {
 			WithHint("stop it, put the key into a file secrets.key of mode 0600 in the data folder, do it there, and bring the file's text back to where it was")
 	}
 	if err := replaceFile(k.Path, text); err != nil {
-		return tally.Errorf(tally.Unavailable, "key file: %w", err).WithHint("see that the folder of %s can be written", k.Path)
+		return tally.Errorf(tally.Unavailable, "key file: %w", err).
+			WithHint("see that the folder of %s can be written", k.Path)
 	}
 	return nil
 }
@@ -300,7 +305,8 @@ func (s *Sealer) Hand() string {
 func (k *Keys) Take(text string) error {
 	var h handed
 	if err := json.Unmarshal([]byte(text), &h); err != nil {
-		return tally.Errorf(tally.Invalid, "what the process before has handed on is no key").WithHint("--inherit is for tallygate itself; start it without")
+		return tally.Errorf(tally.Invalid, "what the process before has handed on is no key").
+			WithHint("--inherit is for tallygate itself; start it without")
 	}
 	if h.Given != "" {
 		k.Given, k.By = h.Given, h.By

@@ -42,7 +42,8 @@ func (w *wrapping) String() string {
 
 // head is what is known before the passphrase, which the box is bound to.
 func (w *wrapping) head() string {
-	return fmt.Sprintf("%s argon2id memory=%d passes=%d lanes=%d salt=%s", keyMark, w.memory, w.passes, w.lanes, base64.StdEncoding.EncodeToString(w.salt))
+	return fmt.Sprintf("%s argon2id memory=%d passes=%d lanes=%d salt=%s", keyMark, w.memory, w.passes, w.lanes,
+		base64.StdEncoding.EncodeToString(w.salt))
 }
 
 func (w *wrapping) text() string {
@@ -63,11 +64,13 @@ func readWrapping(words []string) (*wrapping, bool) {
 		}
 		return n
 	}
-	w.memory, w.passes, w.lanes = uint32(number("memory", mostMemory)), uint32(number("passes", mostPasses)), uint8(number("lanes", 255))
+	w.memory, w.passes = uint32(number("memory", mostMemory)), uint32(number("passes", mostPasses))
+	w.lanes = uint8(number("lanes", 255))
 	var errs [2]error
 	w.salt, errs[0] = base64.StdEncoding.DecodeString(fields["salt"])
 	w.box, errs[1] = base64.StdEncoding.DecodeString(fields["box"])
-	return w, len(words) == 5 && len(fields) == 5 && errs == [2]error{} && w.memory > 0 && w.passes > 0 && w.lanes > 0 &&
+	return w, len(words) == 5 && len(fields) == 5 && errs == [2]error{} &&
+		w.memory > 0 && w.passes > 0 && w.lanes > 0 &&
 		len(w.salt) == saltBytes && len(w.box) > chacha20poly1305.NonceSizeX
 }
 
@@ -103,7 +106,8 @@ func (w *wrapping) open() (ring, error) {
 	}
 	r, _, ok := readKeys(string(line))
 	if !ok {
-		return r, tally.Errorf(tally.Corrupt, "what the passphrase opens is no key").WithHint("restore the key file from where you keep a copy")
+		return r, tally.Errorf(tally.Corrupt, "what the passphrase opens is no key").
+			WithHint("restore the key file from where you keep a copy")
 	}
 	return r, nil
 }
@@ -134,7 +138,8 @@ func (k *Keys) Unlock(ask func() ([]byte, error)) error {
 // passphrase, else nothing is done, and the error is Denied.
 func (s *Sealer) Wrap(passphrase, current string) error {
 	if len(passphrase) < shortestPassphrase {
-		return tally.Errorf(tally.Invalid, "the passphrase is shorter than %d characters", shortestPassphrase).WithHint("four or five words that have nothing to do with each other are easy to keep and hard to guess")
+		return tally.Errorf(tally.Invalid, "the passphrase is shorter than %d characters", shortestPassphrase).
+			WithHint("four or five words that have nothing to do with each other are easy to keep and hard to guess")
 	}
 	now := s.now.Load()
 	if err := now.wrap.knows(current); err != nil {
