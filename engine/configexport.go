@@ -59,13 +59,14 @@ func (e *Engine) writeConfig(c *tally.Catalog, locked string) control.ConfigText
 
 func clientConfig(c *tally.Catalog, cl *tally.Client, now time.Time) config.Client {
 	out := config.Client{Slug: cl.Slug, Status: &cl.Status, ClientFields: control.CurrentClient(cl)}
-	for _, k := range c.KeysOf(cl.ID) {
+	keys := slices.Clone(c.KeysOf(cl.ID))
+	slices.SortFunc(keys, func(a, b *tally.Key) int { return cmp.Compare(a.Label, b.Label) })
+	for _, k := range keys {
 		if keyState(k, now) == "active" {
 			is := control.CurrentKey(k)
 			out.Keys = append(out.Keys, config.Key{Label: k.Label, Expires: is.Expires, Limits: is.Limits})
 		}
 	}
-	slices.SortFunc(out.Keys, func(a, b config.Key) int { return cmp.Compare(a.Label, b.Label) })
 	return out
 }
 

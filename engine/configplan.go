@@ -284,6 +284,9 @@ func (p *configPlan) provider(f *config.Provider) error {
 			return f.Lines.Error("", err)
 		}
 	}
+	if at < 0 && f.Models == nil {
+		p.out.Warnings = append(p.out.Warnings, "provider "+pr.Name+" has no models yet: tallygate models import "+tally.ShellWord(pr.Name))
+	}
 	kind := p.e.kinds[pr.ProviderKind]
 	switch {
 	case pr.BaseURL == "" && !kind.Local:

@@ -154,8 +154,8 @@ func (a *app) configApply() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "apply FILE|-", Short: "make what is set as a file says, after showing what that changes", Args: oneFile,
 		Long: `Compares what is set with a file, shows each difference from what to what, asks, and
-makes them in one act, which tallygate undo takes back. What the file does not name stays
-as it is, unless --prune is given. Applied again, it changes nothing.`,
+makes them in one act. What the file does not name stays as it is, unless --prune is
+given. Applied again, it changes nothing.`,
 		Example: "  tallygate config apply --dry-run tallygate.yaml\n  tallygate config apply --prune tallygate.yaml",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.read(cmd, a, args[0]); err != nil {
@@ -174,7 +174,7 @@ as it is, unless --prune is given. Applied again, it changes nothing.`,
 				showDiff(&printer{a.stderr, a.err}, &diff, false)
 				if err := a.confirm(cmd, func(context.Context, control.Caller) (string, error) {
 					gone := when(deletes > 0, ", "+tally.Group(int64(deletes))+" of them deleted", "")
-					return "Change " + countOf(len(diff.Changes), "thing", "things") + gone + "." + canUndo, nil
+					return "Change " + countOf(len(diff.Changes), "thing", "things") + gone + "." + when(diff.Undoable(), canUndo, ""), nil
 				}); err != nil {
 					return err
 				}

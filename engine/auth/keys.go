@@ -207,7 +207,8 @@ func (k *Keys) write(text string) error {
 }
 
 func replaceFile(path, text string) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".key-*") // mode 0600
+	dir, unfinished := filepath.Dir(path), "."+filepath.Base(path)+"-"
+	f, err := os.CreateTemp(dir, unfinished+"*") // mode 0600
 	if err != nil {
 		return err
 	}
@@ -221,7 +222,14 @@ func replaceFile(path, text string) error {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	// What a process has left that was killed before the line above may have the key open.
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), unfinished) {
+			os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
+	return syncDir(dir)
 }
 
 // syncDir makes a new name in a folder last: after a power cut, a store with

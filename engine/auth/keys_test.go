@@ -37,8 +37,15 @@ func TestWrappedKeys(t *testing.T) {
 	if err := s.Wrap("short", ""); tally.CodeOf(err) != tally.Invalid {
 		t.Errorf("a short passphrase: %v", err)
 	}
+	left := filepath.Join(filepath.Dir(path), ".key-123") // by a process that was killed
+	if err := os.WriteFile(left, []byte(plain), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Wrap(passphrase, ""); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := os.Stat(left); err == nil {
+		t.Error("the key still lies open beside the wrapped one")
 	}
 	key := strings.TrimSpace(plain)
 	raw, _ := base64.StdEncoding.DecodeString(key)

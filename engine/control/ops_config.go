@@ -1,6 +1,10 @@
 package control
 
-import "tallygate/engine/tally"
+import (
+	"slices"
+
+	"tallygate/engine/tally"
+)
 
 // ExportSecrets says for whom secrets are encrypted: for recipients of age, or for whoever
 // knows a passphrase.
@@ -47,6 +51,19 @@ func (a *ConfigApplied) Deletes() (n int) {
 		}
 	}
 	return n
+}
+
+// Undoable is whether tallygate undo can take all of it back: nothing is deleted or revoked
+// that has a secret.
+func (a *ConfigApplied) Undoable() bool {
+	for i := range a.Changes {
+		x := &a.Changes[i]
+		revokes := func(f tally.FieldChange) bool { return f.Field == "revoked_at" || f.Field == "not_before" }
+		if x.Kind == tally.KindSecret && x.Action != tally.Created || slices.ContainsFunc(x.Fields, revokes) {
+			return false
+		}
+	}
+	return true
 }
 
 // The operations on config files.
