@@ -33,11 +33,10 @@ recipients or by a passphrase.`,
 			if secrets {
 				need = control.Write
 				if ask || file != "" {
-					text, err := a.newPassphrase(cmd, ask, file)
-					if err != nil {
+					var err error
+					if in.Passphrase, err = a.newPassphrase(cmd.Context(), file); err != nil {
 						return err
 					}
-					in.Passphrase = control.Secret(text)
 				}
 			} else if ask || file != "" || len(in.Recipients) > 0 {
 				return wrongUse(cmd, "only secrets are encrypted: say --secrets")

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -74,13 +75,15 @@ func (a *app) wrapCommand() *cobra.Command {
 			cmd.Flags().BoolVar(&ask, "passphrase", false, "ask for the new passphrase on the terminal")
 			cmd.Flags().StringVar(&file, "new-passphrase-file", "", "`FILE` with the new passphrase, on one line")
 			cmd.MarkFlagFilename("new-passphrase-file")
-			return func() error {
-				next, err := a.newPassphrase(cmd, ask, file)
-				if err != nil {
+			return func() (err error) {
+				if ask == (file != "") {
+					return wrongUse(cmd, "say where the new passphrase comes from: --passphrase asks for it, "+
+						"--new-passphrase-file FILE names a file")
+				}
+				if in.Current, err = a.currentPassphrase(cmd); err != nil {
 					return err
 				}
-				in.Passphrase = control.Secret(next)
-				in.Current, err = a.currentPassphrase(cmd)
+				in.Passphrase, err = a.newPassphrase(cmd.Context(), file)
 				return err
 			}
 		},
@@ -92,24 +95,22 @@ func (a *app) wrapCommand() *cobra.Command {
 	}.command(a)
 }
 
-// newPassphrase gets one that somebody chooses now.
-func (a *app) newPassphrase(cmd *cobra.Command, ask bool, file string) (string, error) {
-	switch {
-	case ask == (file != ""):
-		return "", wrongUse(cmd, "say where the new passphrase comes from: --passphrase asks for it, --new-passphrase-file FILE names a file")
-	case file != "":
+// newPassphrase gets one that somebody chooses now, from a file or, without one, from the
+// terminal.
+func (a *app) newPassphrase(ctx context.Context, file string) (control.Secret, error) {
+	if file != "" {
 		text, err := readPassphrase(file)
-		return string(text), err
+		return control.Secret(text), err
 	}
-	next, err := a.askPassphrase(cmd.Context(), "New passphrase: ")
+	next, err := a.askPassphrase(ctx, "New passphrase: ")
 	if err != nil {
 		return "", err
 	}
-	again, err := a.askPassphrase(cmd.Context(), "Once more: ")
+	again, err := a.askPassphrase(ctx, "Once more: ")
 	if err == nil && !bytes.Equal(next, again) {
 		err = tally.Errorf(tally.Invalid, "the two passphrases differ").WithHint("nothing was changed; try it again")
 	}
-	return string(next), err
+	return control.Secret(next), err
 }
 
 // currentPassphrase is the one that wraps the key, if one does.
@@ -173,6 +174,9 @@ func readPassphrase(path string) ([]byte, error) {
 	return text, nil
 }
 
+// unseenPatience is how long a terminal may take until it shows nothing of what is typed.
+const unseenPatience = time.Second
+
 // askPassphrase asks the terminal, which does not show what is typed.
 func (a *app) askPassphrase(ctx context.Context, question string) ([]byte, error) {
 	if !a.in || !a.err.is {
@@ -184,7 +188,6 @@ func (a *app) askPassphrase(ctx context.Context, question string) ([]byte, error
 	if err != nil {
 		return nil, tally.Errorf(tally.Internal, "ask for the passphrase: %w", err)
 	}
-	fmt.Fprint(a.stderr, question)
 	type answer struct {
 		text []byte
 		err  error
@@ -194,6 +197,15 @@ func (a *app) askPassphrase(ctx context.Context, question string) ([]byte, error
 		text, err := term.ReadPassword(keyboard)
 		answered <- answer{text, err}
 	}()
+	// What is typed at once would be shown, if the question came before the terminal is told
+	// to show nothing.
+	for range unseenPatience / time.Millisecond {
+		if is, err := term.GetState(keyboard); err != nil || *is != *was {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	fmt.Fprint(a.stderr, question)
 	select {
 	case got := <-answered:
 		fmt.Fprintln(a.stderr)
