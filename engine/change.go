@@ -97,11 +97,15 @@ func (e *Engine) sealKeys(provider tally.ID, keys []string) (tally.Sealed, error
 
 // providerKeys decrypts a provider's API keys, for the router.
 func (e *Engine) providerKeys(provider tally.ID) ([]string, error) {
-	secret := e.routing.Load().Secret(provider)
+	return e.openKeys(e.routing.Load().Secret(provider))
+}
+
+// openKeys decrypts the API keys in a provider's secret, which may be nil.
+func (e *Engine) openKeys(secret *tally.Secret) ([]string, error) {
 	if secret == nil || len(secret.Sealed) == 0 {
 		return nil, nil
 	}
-	plain, err := e.sealer.Open(provider, secret.Sealed)
+	plain, err := e.sealer.Open(secret.Of, secret.Sealed)
 	if err != nil {
 		return nil, err
 	}

@@ -139,15 +139,20 @@ func (e *Engine) deleteClient(ctx context.Context, in control.Named) (control.No
 		if err != nil {
 			return nil, err
 		}
-		changes := []tally.Change{tally.Delete(cl), bury(cl, cl.Slug, now)}
-		for _, k := range c.KeysOf(cl.ID) {
-			changes = append(changes, tally.Delete(k), bury(k, keyName(c, k), now))
-			if s := c.Secret(k.ID); s != nil {
-				changes = append(changes, tally.Delete(s))
-			}
-		}
-		return changes, nil
+		return dropClient(c, cl, now), nil
 	})
+}
+
+// dropClient makes the changes that delete a client.
+func dropClient(c *tally.Catalog, cl *tally.Client, now time.Time) []tally.Change {
+	changes := []tally.Change{tally.Delete(cl), bury(cl, cl.Slug, now)}
+	for _, k := range c.KeysOf(cl.ID) {
+		changes = append(changes, tally.Delete(k), bury(k, keyName(c, k), now))
+		if s := c.Secret(k.ID); s != nil {
+			changes = append(changes, tally.Delete(s))
+		}
+	}
+	return changes
 }
 
 func (e *Engine) listClients(ctx context.Context, in control.Listing) ([]control.ClientView, error) {

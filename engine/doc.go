@@ -7,7 +7,7 @@
 //	     │ HTTP                         │ control.Caller
 //	     ▼                              ▼
 //	engine/gateway  ◄─ assembles ─  engine  ── implements ──►  engine/control
-//	 │    │    │                        │
+//	 │    │    │                        ├─ what is set, as a file ◄─ engine/config
 //	 │    │    └─ engine/auth ─► token  ├─ views ◄─ engine/feed, metrics ◄─ records ─ storage
 //	 │    │       engine/gateway ─► providers/dialect/{chat, responses, messages, ollama}
 //	 │    └────── engine/route ─► providers/{openai ─► transport, sim}

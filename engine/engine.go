@@ -32,7 +32,9 @@ type Options struct {
 	Metrics   *metrics.Metrics // that Store's hook publishes to, too
 	Kinds     []providers.Kind
 	PriceBook []byte // the JSON of package assets
-	KeyFile   string // wraps the secrets in the store; made for a store that has none
+	KeyFile   string // seals the secrets in the store; made for a store that has none
+	// Keys is how the key is had if that is not the file KeyFile as it is.
+	Keys auth.Keys
 	// SDK and Page are what browsers are served; see gateway.Options.
 	SDK    func(publicURL string) (module, types, tarball []byte, err error)
 	Page   fs.FS
@@ -74,6 +76,7 @@ type Engine struct {
 	started time.Time
 
 	changing sync.Mutex // one change of the catalog at a time; guards nothing else
+	rekeying sync.Mutex // one change of the key at a time; before changing
 	catalog  atomic.Pointer[tally.Catalog]
 	routing  atomic.Pointer[tally.Catalog]   // the catalog the router is made for: ahead of catalog during a change
 	revision atomic.Pointer[revision]        // of catalog
@@ -109,6 +112,9 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	}
 	if o.Metrics == nil {
 		o.Metrics = metrics.New(o.Version)
+	}
+	if o.Keys.Path == "" && o.Keys.Given == "" {
+		o.Keys = auth.Keys{Path: o.KeyFile}
 	}
 	book, err := readPriceBook(o.PriceBook)
 	if err != nil {

@@ -182,31 +182,36 @@ func (e *Engine) deleteGateway(ctx context.Context, in control.Named) (control.N
 		if err != nil {
 			return nil, err
 		}
-		var clients []string
-		for _, cl := range c.Clients {
-			if cl.Gateway == gw.ID {
-				clients = append(clients, cl.Slug)
-			}
-		}
-		if len(clients) > 0 {
-			return nil, tally.Errorf(tally.InUse, "gateway %q has clients: %s", gw.Slug, someOf(clients, 5)).WithHint("delete them first: tallygate clients delete %s", clients[0])
-		}
-		changes := []tally.Change{tally.Delete(gw), bury(gw, gw.Slug, now)}
-		if s := c.Secret(gw.ID); s != nil {
-			changes = append(changes, tally.Delete(s))
-		}
-		for _, r := range c.Revocations { // its tokens do not work without it
-			if r.Gateway == gw.ID {
-				changes = append(changes, tally.Delete(r))
-			}
-		}
-		for _, m := range c.Minted {
-			if m.Gateway == gw.ID {
-				changes = append(changes, tally.Delete(m))
-			}
-		}
-		return changes, nil
+		return dropGateway(c, gw, now)
 	})
+}
+
+// dropGateway makes the changes that delete a gateway which has no clients.
+func dropGateway(c *tally.Catalog, gw *tally.Gateway, now time.Time) ([]tally.Change, error) {
+	var clients []string
+	for _, cl := range c.Clients {
+		if cl.Gateway == gw.ID {
+			clients = append(clients, cl.Slug)
+		}
+	}
+	if len(clients) > 0 {
+		return nil, tally.Errorf(tally.InUse, "gateway %q has clients: %s", gw.Slug, someOf(clients, 5)).WithHint("delete them first: tallygate clients delete %s", clients[0])
+	}
+	changes := []tally.Change{tally.Delete(gw), bury(gw, gw.Slug, now)}
+	if s := c.Secret(gw.ID); s != nil {
+		changes = append(changes, tally.Delete(s))
+	}
+	for _, r := range c.Revocations { // its tokens do not work without it
+		if r.Gateway == gw.ID {
+			changes = append(changes, tally.Delete(r))
+		}
+	}
+	for _, m := range c.Minted {
+		if m.Gateway == gw.ID {
+			changes = append(changes, tally.Delete(m))
+		}
+	}
+	return changes, nil
 }
 
 // rotateGateway replaces a private key. With a grace, the old one and the

@@ -20,16 +20,16 @@ func openSealer(o *Options, entities []tally.Entity) (_ *auth.Sealer, lost []*ta
 			sealed = append(sealed, s)
 		}
 	}
-	sealer, err := auth.OpenSealer(o.KeyFile)
+	sealer, err := auth.OpenSealer(o.Keys)
 	missing := tally.CodeOf(err) == tally.NotFound
 	switch {
 	case err != nil && !missing:
 		return nil, nil, err
 	case missing && len(sealed) > 0 && !o.ForgetSecrets:
-		return nil, nil, tally.Errorf(tally.Corrupt, "the key file %s is gone, and without it the keys of providers and gateways in this store cannot be read", o.KeyFile).
-			WithHint("put it back from your copy; if there is none: tallygate serve --forget-secrets, then enter the provider keys again. Clients' keys and all figures stay")
+		return nil, nil, tally.Errorf(tally.Corrupt, "%s is gone, and without it the keys of providers and gateways in this store cannot be read", o.Keys.String()).
+			WithHint("put it back from your copy, or give the key as you did before; if there is none: tallygate serve --forget-secrets, then enter the provider keys again. Clients' keys and all figures stay")
 	case missing:
-		if sealer, err = auth.CreateSealer(o.KeyFile); err != nil {
+		if sealer, err = auth.CreateSealer(o.Keys); err != nil {
 			return nil, nil, err
 		}
 		return sealer, sealed, nil
@@ -43,8 +43,8 @@ func openSealer(o *Options, entities []tally.Entity) (_ *auth.Sealer, lost []*ta
 	case o.ForgetSecrets:
 		return sealer, lost, nil
 	case len(lost) > 0 && len(lost) == len(sealed):
-		return nil, nil, tally.Errorf(tally.Corrupt, "the key file %s belongs to another store: it opens no key of a provider or gateway in this one", o.KeyFile).
-			WithHint("put the right one back; if it is lost: tallygate serve --forget-secrets, then enter the provider keys again. Clients' keys and all figures stay")
+		return nil, nil, tally.Errorf(tally.Corrupt, "%s belongs to another store: it opens no key of a provider or gateway in this one", o.Keys.String()).
+			WithHint("put the right one back: after a rotation, a backup of before needs the key file of before; if it is lost: tallygate serve --forget-secrets, then enter the provider keys again. Clients' keys and all figures stay")
 	}
 	return sealer, nil, nil
 }

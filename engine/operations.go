@@ -25,6 +25,16 @@ func (e *Engine) handle() {
 	control.Handle(s, control.SettingsSet, e.setSettings)
 	control.Handle(s, control.SettingsAcceptClock, e.acceptClock)
 
+	control.Handle(s, control.SecretsStatus, e.showSecrets)
+	control.Handle(s, control.SecretsWrap, e.wrapSecrets)
+	control.Handle(s, control.SecretsUnwrap, e.unwrapSecrets)
+	control.Handle(s, control.SecretsRotate, e.rotateSecrets)
+
+	control.Handle(s, control.ConfigExport, e.exportConfig)
+	control.Handle(s, control.ConfigSecrets, e.exportSecrets)
+	control.Handle(s, control.ConfigDiff, e.diffConfig)
+	control.Handle(s, control.ConfigApply, e.applyConfig)
+
 	control.Handle(s, control.GatewaysList, e.listGateways)
 	control.Handle(s, control.GatewaysShow, e.showGateway)
 	control.Handle(s, control.GatewaysCreate, e.createGateway)

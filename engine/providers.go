@@ -245,22 +245,27 @@ func (e *Engine) deleteProvider(ctx context.Context, in control.Named) (control.
 		if err != nil {
 			return nil, err
 		}
-		changes := []tally.Change{tally.Delete(p), bury(p, p.Name, now)}
-		if s := c.Secret(p.ID); s != nil {
-			changes = append(changes, tally.Delete(s))
-		}
-		for _, m := range c.Models {
-			if m.Provider == p.ID {
-				changes = append(changes, tally.Delete(m))
-			}
-		}
-		for _, old := range c.Gateways {
-			if slices.Contains(old.Providers, p.ID) {
-				gw := *old
-				gw.Providers = slices.DeleteFunc(slices.Clone(old.Providers), func(id tally.ID) bool { return id == p.ID })
-				changes = append(changes, tally.Put(&gw, now))
-			}
-		}
-		return changes, nil
+		return dropProvider(c, p, now), nil
 	})
+}
+
+// dropProvider makes the changes that delete a provider.
+func dropProvider(c *tally.Catalog, p *tally.Provider, now time.Time) []tally.Change {
+	changes := []tally.Change{tally.Delete(p), bury(p, p.Name, now)}
+	if s := c.Secret(p.ID); s != nil {
+		changes = append(changes, tally.Delete(s))
+	}
+	for _, m := range c.Models {
+		if m.Provider == p.ID {
+			changes = append(changes, tally.Delete(m))
+		}
+	}
+	for _, old := range c.Gateways {
+		if slices.Contains(old.Providers, p.ID) {
+			gw := *old
+			gw.Providers = slices.DeleteFunc(slices.Clone(old.Providers), func(id tally.ID) bool { return id == p.ID })
+			changes = append(changes, tally.Put(&gw, now))
+		}
+	}
+	return changes
 }

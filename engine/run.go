@@ -13,8 +13,8 @@ const (
 	expireBatch = 500
 )
 
-// Run does the engine's work in the background until ctx ends: it sums up
-// seconds, writes down refusals, settles holds that nobody extends any more,
+// Run does the engine's work in the background until ctx ends: it ends a rotation of
+// the key that was cut short, sums up seconds, writes down refusals, settles holds that nobody extends any more,
 // deletes records past their retention and what they are not to say any more, verifies
 // the store each night, backs it up where that is wanted, takes up a new country
 // database and notes which models answer for others. It returns when all of that has
@@ -26,6 +26,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		every time.Duration
 		step  func(context.Context) error
 	}{
+		{"keys", pruneEvery, e.lookAfterKeys},
 		{"seconds", secondEvery, e.second},
 		{"holds", holdsEvery, e.lookAfterHolds},
 		{"retention", pruneEvery, e.pruner()},

@@ -27,6 +27,7 @@ func TestSecretsAppearOnce(t *testing.T) {
 	secrets["first key"] = done.Key
 	u := newUpstream(t, `{"id":"gpt-mini"}`)
 	secrets["upstream key"], secrets["next upstream key"] = upstreamKey, "sk-next-Qm4Zt8Yb1Lk7c0d1"
+	secrets["passphrase"] = "canary horse battery staple"
 	w.provider("up", u, upstreamKey)
 	do(w, control.ProvidersUpdate, control.UpdateProvider{Provider: "up", ProviderFields: control.ProviderFields{APIKeys: []control.Secret{control.Secret(secrets["next upstream key"])}}})
 	gw := do(w, control.GatewaysCreate, control.CreateGateway{GatewayFields: control.GatewayFields{Name: to("Site")}})
@@ -72,6 +73,10 @@ func TestSecretsAppearOnce(t *testing.T) {
 		in any
 	}{
 		{"engine.status", nil}, {"engine.seconds", nil}, {"engine.setup", nil}, {"engine.try", nil}, {"engine.try", control.Try{Model: "gpt-mini"}}, {"engine.verify", nil}, {"settings.show", nil}, {"settings.set", control.SettingsFields{RetentionDays: to(9)}}, {"settings.accept-clock", control.AcceptClock{}},
+		{"secrets.status", nil}, {"secrets.wrap", control.WrapSecrets{Passphrase: control.Secret(secrets["passphrase"])}}, {"secrets.wrap", control.WrapSecrets{Passphrase: "another one", Current: "a wrong one"}}, {"secrets.status", nil},
+		{"secrets.rotate", nil}, {"secrets.unwrap", control.UnwrapSecrets{Current: control.Secret(secrets["passphrase"])}},
+		{"config.export", nil}, {"config.secrets", control.ExportSecrets{Passphrase: control.Secret(secrets["passphrase"])}}, {"config.diff", control.ApplyConfig{Text: "tallygate: 1\nproviders: {up: {kind: openai, timeout: 9s}}"}},
+		{"config.apply", control.ApplyConfig{Text: "tallygate: 1\nproviders: {up: {kind: custom, timeout: 9s}}"}},
 		{"gateways.list", nil}, {"gateways.show", control.Named{Name: "site"}}, {"gateways.create", control.CreateGateway{GatewayFields: control.GatewayFields{Name: to("Site")}}},
 		{"gateways.update", control.UpdateGateway{Gateway: "site", GatewayFields: control.GatewayFields{CycleDay: to(2)}}}, {"gateways.rotate", control.RotateGateway{Gateway: "none"}},
 		{"clients.list", nil}, {"clients.show", control.Named{Name: "default"}}, {"clients.create", control.CreateClient{Gateway: "main", ClientFields: control.ClientFields{Name: to("N")}}},

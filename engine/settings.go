@@ -22,37 +22,9 @@ func (e *Engine) setSettings(ctx context.Context, in control.SettingsFields) (ta
 	if reflect.ValueOf(in).IsZero() {
 		return tally.Settings{}, tally.Errorf(tally.Invalid, "nothing to change was given").WithHint("see: tallygate settings set --help")
 	}
-	if in.CountryFile != nil {
-		if *in.CountryFile == "none" {
-			*in.CountryFile = ""
-		}
-		if path := *in.CountryFile; path != "" && !filepath.IsAbs(path) {
-			return tally.Settings{}, tally.Errorf(tally.Invalid, "the country file %q is not named from the root on", path).WithHint("give the whole path: the gateway may run in another folder than you")
-		}
-	}
 	err := e.change(ctx, func(c *tally.Catalog, now time.Time) ([]tally.Change, error) {
-		// As stored: a default that is filled in must stay free to change.
-		s := tally.Settings{Meta: tally.Meta{ID: tally.SettingsID}}
-		if old, ok := c.Entity(tally.KindSettings, tally.SettingsID).(*tally.Settings); ok {
-			s = *old
-		}
-		if err := firstError(
-			set(&s.Unpriced, in.Unpriced, nil),
-			set(&s.DefaultMaxOutput, in.DefaultMaxOutput, between[int64]("the default of output tokens", 0, maxOutputByRule)),
-			set(&s.OnLeave, in.OnLeave, nil),
-			setWait(&s.HoldWait, in.HoldWait),
-			setWait(&s.VisitorWait, in.VisitorWait),
-			setWait(&s.RetryFor, in.RetryFor),
-			set(&s.VisitorMaxOutput, in.VisitorMaxOutput, between[int64]("the output of visitors", 1, maxOutputByRule)),
-			set(&s.VisitorInFlight, in.VisitorInFlight, between("the requests of an address", 1, 10_000)),
-			set(&s.RetentionDays, in.RetentionDays, between("the days to keep records", 0, maxRetention)),
-			set(&s.RefusedDays, in.RefusedDays, between("the days to keep refusals", 0, maxRetention)),
-			set(&s.VisitorDays, in.VisitorDays, between("the days to keep records of visitors", 0, maxRetention)),
-			set(&s.DropWords, in.DropWords, nil),
-			setList(&s.TrustedProxies, in.TrustedProxies, checkProxies),
-			setHeader(&s.TrustedHeader, in.TrustedHeader),
-			set(&s.CountryFile, in.CountryFile, checkCountryFile),
-		); err != nil {
+		s := storedSettings(c)
+		if err := applySettings(&s, &in); err != nil {
 			return nil, err
 		}
 		return []tally.Change{tally.Put(&s, now)}, nil
@@ -61,6 +33,44 @@ func (e *Engine) setSettings(ctx context.Context, in control.SettingsFields) (ta
 		err = e.settingsChanged(ctx, in.DropWords != nil, in.CountryFile != nil)
 	}
 	return e.catalog.Load().Settings, err
+}
+
+// storedSettings are the settings as they are stored: a default that is filled in must stay
+// free to change.
+func storedSettings(c *tally.Catalog) tally.Settings {
+	if old, ok := c.Entity(tally.KindSettings, tally.SettingsID).(*tally.Settings); ok {
+		return *old
+	}
+	return tally.Settings{Meta: tally.Meta{ID: tally.SettingsID}}
+}
+
+// applySettings applies the owner's fields to the settings.
+func applySettings(s *tally.Settings, in *control.SettingsFields) error {
+	if in.CountryFile != nil {
+		if *in.CountryFile == "none" {
+			*in.CountryFile = ""
+		}
+		if path := *in.CountryFile; path != "" && !filepath.IsAbs(path) {
+			return tally.Errorf(tally.Invalid, "the country file %q is not named from the root on", path).WithHint("give the whole path: the gateway may run in another folder than you")
+		}
+	}
+	return firstError(
+		set(&s.Unpriced, in.Unpriced, nil),
+		set(&s.DefaultMaxOutput, in.DefaultMaxOutput, between[int64]("the default of output tokens", 0, maxOutputByRule)),
+		set(&s.OnLeave, in.OnLeave, nil),
+		setWait(&s.HoldWait, in.HoldWait),
+		setWait(&s.VisitorWait, in.VisitorWait),
+		setWait(&s.RetryFor, in.RetryFor),
+		set(&s.VisitorMaxOutput, in.VisitorMaxOutput, between[int64]("the output of visitors", 1, maxOutputByRule)),
+		set(&s.VisitorInFlight, in.VisitorInFlight, between("the requests of an address", 1, 10_000)),
+		set(&s.RetentionDays, in.RetentionDays, between("the days to keep records", 0, maxRetention)),
+		set(&s.RefusedDays, in.RefusedDays, between("the days to keep refusals", 0, maxRetention)),
+		set(&s.VisitorDays, in.VisitorDays, between("the days to keep records of visitors", 0, maxRetention)),
+		set(&s.DropWords, in.DropWords, nil),
+		setList(&s.TrustedProxies, in.TrustedProxies, checkProxies),
+		setHeader(&s.TrustedHeader, in.TrustedHeader),
+		set(&s.CountryFile, in.CountryFile, checkCountryFile),
+	)
 }
 
 // settingsChanged does what settings are to do at once, of those that were set.

@@ -69,8 +69,12 @@ func (a *app) connect(ctx context.Context, doing string, need control.Need, crea
 	if l == nil {
 		return attachTo(other, dir, commandLine), nil
 	}
+	keys, err := a.keys(ctx, dir, "")
+	if err != nil {
+		return connection{}, errors.Join(err, l.Release())
+	}
 	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	p, err := process.Open(ctx, l, process.Options{Dir: dir, Log: log, Version: a.version, Reads: need == control.Read})
+	p, err := process.Open(ctx, l, process.Options{Dir: dir, Log: log, Version: a.version, Keys: keys, Reads: need == control.Read})
 	if err != nil {
 		return connection{}, errors.Join(err, l.Release())
 	}

@@ -49,7 +49,7 @@ func (a *app) demo(ctx context.Context) (err error) {
 	// Any free port: the demo is in nobody's way.
 	s, err := a.openSession(ctx, dir, serveOptions{
 		listen: "127.0.0.1:0", profile: string(badgerdb.Desktop), durability: string(badgerdb.Normal),
-	})
+	}, true)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,6 @@ func (a *app) demo(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.throwaway = true
 	s.fill = func(ctx context.Context) error {
 		return process.Fill(ctx, s.opts.process(a, dir, s.log.Logger), agency.Fill)
 	}

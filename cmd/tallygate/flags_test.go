@@ -73,7 +73,7 @@ func TestSecretsHaveNoFlag(t *testing.T) {
 	a := &app{env: func(string) (string, bool) { return "", false }}
 	for _, setting := range knownSettings(a.root()) {
 		if strings.Contains(setting, "key") && setting != "tls-key" && // which names a file
-			!strings.HasSuffix(setting, "-key-env") && !strings.HasSuffix(setting, "-key-stdin") &&
+			!strings.HasSuffix(setting, "-key-env") && !strings.HasSuffix(setting, "-key-file") && !strings.HasSuffix(setting, "-key-stdin") &&
 			!strings.HasPrefix(setting, "ssh.add.") && // of public ones
 			!strings.HasPrefix(setting, "keys.") && setting != "requests.list.key" && setting != "requests.tail.key" && setting != "requests.export.key" {
 			t.Errorf("the flag %s takes a key", setting)

@@ -47,6 +47,8 @@ func run() int {
 	}
 	ctx, stop := a.untilSignal()
 	defer stop()
+	a.givenKey, _ = a.env(process.KeyVariable)
+	os.Unsetenv(process.KeyVariable)
 	a.out = terminalOf(os.Stdout, a.env)
 	a.err = terminalOf(os.Stderr, a.env)
 	a.in = term.IsTerminal(int(os.Stdin.Fd()))
@@ -77,11 +79,16 @@ type app struct {
 	guest control.Caller
 	relay control.Dialer
 
+	givenKey   string // the key of the store, from the environment
+	passphrase []byte // that wraps the key, once somebody has said it
+
 	// The global flags.
-	data   string
-	json   bool
-	config string
-	host   string
+	data           string
+	json           bool
+	config         string
+	host           string
+	keyFile        string
+	passphraseFile string
 }
 
 // untilSignal returns a context that ends with the first signal to stop. The second

@@ -263,6 +263,55 @@ func TestASecondOneAttaches(t *testing.T) {
 	}
 }
 
+// A passphrase is asked for twice where it is chosen, and before the interface takes the
+// terminal; what is typed is not shown. What serves in the background afterwards has what it
+// needs, though nobody is there to ask.
+func TestPassphraseInATerminal(t *testing.T) {
+	t.Parallel()
+	dir := dataFolder(t)
+	tallygateDoes(t, "init", "--yes", "--data", dir)
+	const phrase = "correct-horse-canary"
+	shows := func(p *terminalProgram) {
+		t.Helper()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if strings.Contains(p.out.String(), phrase) {
+			t.Errorf("the terminal shows what was typed:\n%s", p.out.String())
+		}
+	}
+	p := startInTerminal(t, nil, "secrets", "wrap", "--passphrase", "--data", dir)
+	p.sees("New passphrase:")
+	p.press(phrase, enter)
+	p.sees("Once more:")
+	p.press(phrase, enter)
+	p.sees("wrapped by a passphrase")
+	<-p.done
+	shows(p)
+	p = startInTerminal(t, nil, "--data", dir, "--listen", "127.0.0.1:0")
+	p.sees("Passphrase of the key")
+	p.press("another one", enter)
+	p.sees("the passphrase is wrong")
+	<-p.done
+	p = startInTerminal(t, nil, "--data", dir, "--listen", "127.0.0.1:0")
+	p.sees("Passphrase of the key")
+	p.press("\x03") // ctrl+c leaves, and the terminal shows again what is typed
+	<-p.done
+	p = startInTerminal(t, nil, "--data", dir, "--listen", "127.0.0.1:0")
+	p.sees("Passphrase of the key")
+	p.press(phrase, enter)
+	p.sees("serving 127.0.0.1")
+	shows(p)
+	p.press("q")
+	p.sees("Leave tallygate?")
+	p.press(right, enter) // it goes on in the background
+	p.sees("in the background: process")
+	p.ends()
+	defer tallygateDoes(t, "stop", "--data", dir)
+	if said := tallygateDoes(t, "secrets", "rotate", "--data", dir); !strings.Contains(said, "sealed anew") {
+		t.Errorf("it says %q", said)
+	}
+}
+
 // The interface opens at a place, and ends as it should when another process is told
 // to stop it.
 func TestInterfaceAtAPlaceIsStopped(t *testing.T) {

@@ -62,6 +62,10 @@ itself up if need be, and serves.`,
 	global.BoolVar(&a.json, "json", false, "write JSON")
 	global.StringVar(&a.config, "config", "", "config `FILE`, in JSON; see below")
 	global.StringVar(&a.host, "host", "", "ask the tallygate of another machine, over ssh: `HOST` is user@server[:port]")
+	global.StringVar(&a.keyFile, "secrets-key-file", "", "`FILE` with the key that seals secrets; default secrets.key, a credential of systemd or of the data folder; see help secrets")
+	global.StringVar(&a.passphraseFile, "passphrase-file", "", "`FILE` with the passphrase that wraps the key; else the terminal is asked")
+	root.MarkPersistentFlagFilename("secrets-key-file")
+	root.MarkPersistentFlagFilename("passphrase-file")
 	root.MarkPersistentFlagDirname("data")
 	root.MarkPersistentFlagFilename("config", "json")
 	serve.interfaceFlags(root.Flags())
@@ -71,7 +75,7 @@ itself up if need be, and serves.`,
 	root.SetCompletionCommandGroupID(groupRun)
 	root.AddCommand(
 		a.serveCommand(), a.stopCommand(), a.upgradeCommand(), a.tuiCommand(), a.initCommand(), a.statusCommand(), a.tryCommand(), a.demoCommand(), a.serviceCommand(), a.versionCommand(), a.relayCommand(),
-		a.gatewayCommands(), a.tokenCommands(), a.clientCommands(), a.keyCommands(), a.providerCommands(), a.modelCommands(), a.settingsCommands(), a.sshCommands(), a.backupCommands(),
+		a.gatewayCommands(), a.tokenCommands(), a.clientCommands(), a.keyCommands(), a.providerCommands(), a.modelCommands(), a.settingsCommands(), a.sshCommands(), a.backupCommands(), a.configCommands(), a.secretsCommands(),
 		a.usageCommand(), a.requestCommands(), a.metricsCommand(), a.doctorCommand(), a.auditCommands(), a.undoCommand(groupOwn), a.verifyCommand(),
 	)
 	return root

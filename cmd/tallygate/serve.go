@@ -195,6 +195,9 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions, setup bool) (err error) 
 	}
 	how := o.process(a, dir, log.Logger)
 	how.MayUpgrade = true
+	if how.Keys, err = a.keys(ctx, dir, o.inherited); err != nil {
+		return errors.Join(err, sockets.Close(), l.Release())
+	}
 	p, err := process.Open(ctx, l, how)
 	if err != nil {
 		return errors.Join(err, sockets.Close(), l.Release())

@@ -56,7 +56,7 @@ func (a *app) open(cmd *cobra.Command, o serveOptions, at screen.Goto) error {
 	if err != nil {
 		return err
 	}
-	s, err := a.openSession(cmd.Context(), dir, o)
+	s, err := a.openSession(cmd.Context(), dir, o, false)
 	if err != nil {
 		return err
 	}
@@ -121,6 +121,7 @@ type session struct {
 	opts  serveOptions
 	other process.Holder // who runs the engine, if that is not this process
 	lock  *process.Lock
+	keys  process.Keys // of the store in the folder
 	log   *process.Log
 
 	caller  *process.Late
@@ -141,18 +142,23 @@ type session struct {
 }
 
 // openSession takes the data folder, so that whatever is wrong with it is said
-// before the terminal changes. The store is opened later, behind the first
-// frame.
-func (a *app) openSession(ctx context.Context, dir string, o serveOptions) (_ *session, err error) {
+// before the terminal changes, and a passphrase asked for. A folder that is thrown
+// away has a key of its own. The store is opened later, behind the first frame.
+func (a *app) openSession(ctx context.Context, dir string, o serveOptions, throwaway bool) (_ *session, err error) {
 	if err := process.Prepare(dir); err != nil {
 		return nil, err
 	}
-	s := &session{app: a, dir: dir, opts: o, caller: process.NewLate(), opened: make(chan error, 1)}
+	s := &session{app: a, dir: dir, opts: o, throwaway: throwaway, caller: process.NewLate(), opened: make(chan error, 1)}
 	if s.lock, s.other, err = process.Take(ctx, dir, "interface"); err != nil {
 		return nil, err
 	}
 	o.log.File = cmp.Or(o.log.File, process.LogIn(dir))
 	s.opts = o
+	if s.lock != nil && !throwaway {
+		if s.keys, err = a.keys(ctx, dir, ""); err != nil {
+			return nil, errors.Join(err, s.unlock())
+		}
+	}
 	if s.log, err = process.OpenLog(nil, o.log); err != nil {
 		return nil, errors.Join(err, s.unlock())
 	}
@@ -285,7 +291,9 @@ func (s *session) start(ctx context.Context) error {
 		}
 	}
 	var err error
-	if s.run, err = process.Open(ctx, s.lock, s.opts.process(s.app, s.dir, s.log.Logger)); err != nil {
+	how := s.opts.process(s.app, s.dir, s.log.Logger)
+	how.Keys = s.keys
+	if s.run, err = process.Open(ctx, s.lock, how); err != nil {
 		return err
 	}
 	caller, err := s.run.Serve(s.sockets, s.opts.front)

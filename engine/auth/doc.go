@@ -13,6 +13,10 @@
 // as long as what vouches for it; [CheckPage] and [CheckCountry] are the rules
 // about where a visitor comes from.
 //
+// What must be had back is sealed by a [Sealer], under the key of the store. [Keys] says
+// where that is kept: in a file, wrapped by a passphrase or not, or wherever else it comes
+// from.
+//
 // Nothing here touches a disk during a request: credentials are looked up in
 // the catalog, and one that is not there costs no more than a digest.
 package auth

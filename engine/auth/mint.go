@@ -32,6 +32,13 @@ func NewPrivateKey(publicID string) (key string, d tally.Digest) {
 	return key, DigestOf(key)
 }
 
+// GatewayOf is the public ID of the gateway that a private key is of.
+func GatewayOf(key string) (publicID string, ok bool) {
+	rest, ok := strings.CutPrefix(key, privatePrefix)
+	publicID, body, _ := strings.Cut(rest, "-")
+	return publicID, ok && len(body) == randomLength
+}
+
 // NewPublicID makes the public ID of a gateway: nine of a-z and 0-9.
 func NewPublicID() string { return randomOf(base62[:10]+base62[36:], 9) }
 

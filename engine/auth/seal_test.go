@@ -16,9 +16,9 @@ import (
 
 func openSealer(t *testing.T, path string) *Sealer {
 	t.Helper()
-	s, err := OpenSealer(path)
+	s, err := OpenSealer(Keys{Path: path})
 	if tally.CodeOf(err) == tally.NotFound {
-		s, err = CreateSealer(path)
+		s, err = CreateSealer(Keys{Path: path})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +110,7 @@ func TestBadKeyFiles(t *testing.T) {
 		if err := os.Chmod(path, tc.mode); err != nil {
 			t.Fatal(err)
 		}
-		_, err := OpenSealer(path)
+		_, err := OpenSealer(Keys{Path: path})
 		if tally.CodeOf(err) != tc.want || tally.AsError(err).Hint == "" {
 			t.Errorf("%s: %v, want %s with a hint", tc.name, err, tc.want)
 		}
@@ -118,7 +118,7 @@ func TestBadKeyFiles(t *testing.T) {
 			t.Errorf("%s: the file was changed", tc.name)
 		}
 	}
-	if _, err := CreateSealer(filepath.Join(t.TempDir(), "missing", "key")); tally.CodeOf(err) != tally.Unavailable {
+	if _, err := CreateSealer(Keys{Path: filepath.Join(t.TempDir(), "missing", "key")}); tally.CodeOf(err) != tally.Unavailable {
 		t.Errorf("no folder: %v, want unavailable", err)
 	}
 }
@@ -147,12 +147,15 @@ func TestHash(t *testing.T) {
 }
 
 func TestSecretsPrintRedacted(t *testing.T) {
-	s := &Sealer{hashKey: []byte("canary")}
+	s, err := newSealer(Keys{Given: "canary"}, ring{seal: make([]byte, 32), hash: []byte("canary")}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	private, digest := NewPrivateKey("abc123xyz")
 	secret := &tally.Secret{Digest: digest, Previous: digest, Sealed: tally.Sealed("canary")}
 	digestText, _ := digest.MarshalText()
 	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
-		for _, v := range []any{s, *s, struct{ S *Sealer }{s}, secret, *secret} {
+		for _, v := range []any{s, *s, s.keys, &s.keys, struct{ S *Sealer }{s}, secret, *secret} {
 			out := fmt.Sprintf(format, v)
 			for _, canary := range []string{"canary", fmt.Sprintf("%x", "canary"), "99, 97, 110", "99 97 110", private, string(digestText), fmt.Sprintf("%#v", [32]byte(digest))[9:]} {
 				if strings.Contains(out, canary) {
@@ -170,7 +173,7 @@ func TestSecretsPrintRedacted(t *testing.T) {
 }
 
 func BenchmarkHash(b *testing.B) {
-	s, err := newSealer(make([]byte, 32))
+	s, err := newSealer(Keys{}, ring{seal: make([]byte, 32)}, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

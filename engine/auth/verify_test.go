@@ -36,7 +36,7 @@ func newHouse() *house {
 	h.credential, h.secret.Digest, h.key.Prefix, h.key.Suffix = NewClientKey()
 	h.privateKey, h.private.Digest = NewPrivateKey(h.gateway.PublicID)
 	var err error
-	if h.sealer, err = newSealer(make([]byte, 32)); err != nil {
+	if h.sealer, err = newSealer(Keys{}, ring{seal: make([]byte, 32)}, nil); err != nil {
 		panic(err) // the length is right
 	}
 	h.private.Sealed = h.sealer.Seal(h.gateway.ID, []byte(h.privateKey))

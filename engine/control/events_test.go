@@ -259,7 +259,7 @@ func TestStrangersBehindTheDialer(t *testing.T) {
 func TestClientRefusesHugeInput(t *testing.T) {
 	p := newPlant(t, Write)
 	_, err := look.Do(t.Context(), p.client, Named{Name: strings.Repeat("x", maxBody)})
-	if tally.CodeOf(err) != tally.Invalid || err.Error() != "the input is larger than 1 MiB" {
+	if tally.CodeOf(err) != tally.Invalid || err.Error() != "the input is larger than 8 MiB" {
 		t.Errorf("got %v", err)
 	}
 }

@@ -23,7 +23,7 @@ import (
 const Prefix = "/control/v1/"
 
 const (
-	maxBody      = 1 << 20
+	maxBody      = 8 << 20          // a config file of some thousand models
 	bodyPatience = 30 * time.Second // for a body to arrive
 )
 
@@ -225,7 +225,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-func tooLarge() error { return tally.Errorf(tally.Invalid, "the input is larger than 1 MiB") }
+func tooLarge() error { return tally.Errorf(tally.Invalid, "the input is larger than 8 MiB") }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	b, err := json.Marshal(v)

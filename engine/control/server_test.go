@@ -148,7 +148,7 @@ func TestWrongRequests(t *testing.T) {
 		{"not a number", "GET " + Prefix + "events?after=yesterday", "", 400, tally.Invalid, `after=\"yesterday\" is not a sequence number`},
 		{"no object", "POST " + Prefix + "things.show", "[]", 400, tally.Invalid, "not a JSON object"},
 		{"unknown field", "POST " + Prefix + "things.show", `{"nme":"x"}`, 400, tally.Invalid, `did you mean \"name\"?`},
-		{"too large", "POST " + Prefix + "things.show", `{"name":"` + strings.Repeat("x", maxBody) + `"}`, 400, tally.Invalid, "the input is larger than 1 MiB"},
+		{"too large", "POST " + Prefix + "things.show", `{"name":"` + strings.Repeat("x", maxBody) + `"}`, 400, tally.Invalid, "the input is larger than 8 MiB"},
 	} {
 		status, _, body := p.send(fmt.Sprintf("%s HTTP/1.1\r\nHost: control\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", tc.line, len(tc.body), tc.body))
 		var e tally.Error

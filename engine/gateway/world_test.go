@@ -77,7 +77,7 @@ func newWorld(t testing.TB) *world {
 	var err error
 	w.token, d, w.key.Prefix, w.key.Suffix = auth.NewClientKey()
 	w.more = []tally.Entity{&tally.Secret{Meta: meta("se_1"), Of: "ke_1", Digest: d}}
-	if w.sealer, err = auth.CreateSealer(filepath.Join(t.TempDir(), "key")); err != nil {
+	if w.sealer, err = auth.CreateSealer(auth.Keys{Path: filepath.Join(t.TempDir(), "key")}); err != nil {
 		t.Fatal(err)
 	}
 	var private tally.Digest

@@ -260,6 +260,17 @@ func (c *Catalog) GatewayByPublicID(publicID string) *Gateway { return c.sites[p
 // Secret returns the secret of an owner, nil if it has none.
 func (c *Catalog) Secret(of ID) *Secret { return c.secrets[of] }
 
+// Secrets are all secrets, by their owners.
+func (c *Catalog) Secrets() iter.Seq[*Secret] {
+	return func(yield func(*Secret) bool) {
+		for _, of := range slices.Sorted(maps.Keys(c.secrets)) {
+			if !yield(c.secrets[of]) {
+				return
+			}
+		}
+	}
+}
+
 // ModelsNamed returns the models of all providers that clients know by a name,
 // enabled or not, in order of creation.
 func (c *Catalog) ModelsNamed(name string) []*Model { return c.models[name] }

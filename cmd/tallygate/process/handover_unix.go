@@ -52,6 +52,24 @@ func (s Sockets) keep() (what []string, files []*os.File, err error) {
 	return what, files, nil
 }
 
+// keepKeys adds a pipe that has what opens the key of the store, where the next process
+// could not find that by itself.
+func (p *Process) keepKeys(what []string, files []*os.File) ([]string, []*os.File, error) {
+	text := p.engine.HandKeys()
+	if text == "" {
+		return what, files, nil
+	}
+	from, to, err := os.Pipe()
+	if err == nil {
+		_, err = to.WriteString(text) // far less than what a pipe holds
+		err = errors.Join(err, to.Close())
+	}
+	if err != nil {
+		return what, files, tally.Errorf(tally.Internal, "hand over the key: %w", err)
+	}
+	return append(what, forKeys), append(files, from), nil
+}
+
 // HandOver ends the process and starts one that goes on: `tallygate serve` with args,
 // whose output goes to a file. It returns its number once it serves. The listening
 // sockets stay open in between, so that new connections wait instead of failing.
@@ -65,6 +83,9 @@ func (p *Process) HandOver(output *os.File, args ...string) (pid int, err error)
 			f.Close()
 		}
 	}()
+	if what, files, err = p.keepKeys(what, files); err != nil {
+		return 0, errors.Join(err, p.Close())
+	}
 	p.retire()
 	if err := p.Close(); err != nil {
 		return 0, err
@@ -146,6 +167,9 @@ func (p *Process) Successor(ctx context.Context) (version string, err error) {
 func (p *Process) Replace() error {
 	what, files, err := p.sockets.keep()
 	if err != nil {
+		return errors.Join(err, p.Close())
+	}
+	if what, files, err = p.keepKeys(what, files); err != nil {
 		return errors.Join(err, p.Close())
 	}
 	p.retire()

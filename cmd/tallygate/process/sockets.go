@@ -77,6 +77,7 @@ func readyMade(inherited string, env func(string) (string, bool)) (Sockets, erro
 	if inherited == "" {
 		files = fromManager(env)
 	}
+	delete(files, forKeys)
 	s := Sockets{}
 	for what, fd := range files {
 		file := os.NewFile(uintptr(fd), what)

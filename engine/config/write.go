@@ -1,0 +1,147 @@
+package config
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
+)
+
+// Version is what a file begins with.
+const Version = "1"
+
+const headNote = `What is set, without what was used. Change it, see what that would do with
+"tallygate config apply --dry-run FILE", and do it with "tallygate config apply FILE".
+What is left out is as it is by default. See: tallygate help config`
+
+// Defaults say what a thing is by default, so that it need not be written.
+type Defaults struct {
+	Settings *control.SettingsFields
+	Provider func(kind tally.ProviderKind) control.ProviderFields
+	Model    func(p *Provider, m *Model) (control.ModelFields, []tally.Price)
+	Gateway  control.GatewayFields
+	Client   control.ClientFields
+}
+
+// Text writes the file: the same for the same, whatever the time.
+func (f *File) Text(d Defaults) string {
+	root := mapping()
+	add(root, "tallygate", scalar(Version, false))
+	if f.Settings != nil {
+		m := mapping()
+		addFields(m, f.Settings, &Settings{SettingsFields: *d.Settings})
+		add(root, "settings", m)
+	}
+	providers := mapping()
+	for i := range f.Providers {
+		p := &f.Providers[i]
+		m := mapping()
+		addFields(m, p, &Provider{ProviderFields: d.Provider(p.Kind)})
+		models := mapping()
+		for j := range p.Models {
+			mo := &p.Models[j]
+			is, rows := d.Model(p, mo)
+			of := mapping()
+			addFields(of, mo, &Model{ModelFields: is})
+			if !slices.EqualFunc(rows, mo.Rows, SameRow) {
+				list := &node{kind: listKind}
+				for k := range mo.Rows {
+					list.content = append(list.content, rowNode(&mo.Rows[k]))
+				}
+				add(of, "prices", list)
+			}
+			add(models, mo.Name, of)
+		}
+		add(m, "models", models)
+		add(providers, p.Name, m)
+	}
+	add(root, "providers", providers)
+	gateways := mapping()
+	for i := range f.Gateways {
+		g := &f.Gateways[i]
+		m := mapping()
+		addFields(m, g, &Gateway{GatewayFields: d.Gateway})
+		clients := mapping()
+		for j := range g.Clients {
+			c := &g.Clients[j]
+			of := mapping()
+			active := tally.Active
+			addFields(of, c, &Client{Status: &active, ClientFields: d.Client})
+			keys := mapping()
+			for k := range c.Keys {
+				key := mapping()
+				never := control.Expiry("never")
+				addFields(key, &c.Keys[k], &Key{Expires: &never})
+				add(keys, c.Keys[k].Label, key)
+			}
+			add(of, "keys", keys)
+			add(clients, c.Slug, of)
+		}
+		add(m, "clients", clients)
+		add(gateways, g.Slug, m)
+	}
+	add(root, "gateways", gateways)
+	if f.Locked != "" {
+		add(root, "secrets", scalar(f.Locked, true))
+	}
+	var out strings.Builder
+	out.WriteString("# " + strings.ReplaceAll(headNote, "\n", "\n# ") + "\n")
+	root.write(&out, "")
+	return out.String()
+}
+
+func mapping() *node { return &node{kind: mappingKind} }
+
+// scalar is a value; a text is quoted where it would be taken for something else.
+func scalar(value string, text bool) *node { return &node{value: value, text: text} }
+
+func add(to *node, name string, value *node) {
+	to.content = append(to.content, scalar(name, true), value)
+}
+
+// nameOf is what a file calls a field: a length of time says its unit itself.
+func nameOf(f *control.Field) string { return strings.TrimSuffix(f.Name, "_ns") }
+
+// addFields writes the fields of a thing that are not as they are by default.
+func addFields(to *node, thing, by any) {
+	fields := control.FieldsOf(reflect.TypeOf(thing).Elem())
+	for i := range fields {
+		f := &fields[i]
+		if elsewhere[f.Name] || f.Text(thing) == f.Text(by) {
+			continue
+		}
+		v := reflect.Indirect(reflect.ValueOf(thing).Elem().FieldByIndex(f.Index))
+		add(to, nameOf(f), fieldNode(f, thing, v))
+	}
+}
+
+func fieldNode(f *control.Field, thing any, v reflect.Value) *node {
+	list := &node{kind: listKind, flow: true}
+	switch x := v.Interface().(type) {
+	case []string:
+		for _, s := range x {
+			list.content = append(list.content, scalar(s, true))
+		}
+		return list
+	case []tally.LimitEdit:
+		for _, l := range x {
+			list.content = append(list.content, scalar(l.String(), true))
+		}
+		return list
+	case map[string]string:
+		m := mapping()
+		for _, name := range slices.Sorted(maps.Keys(x)) {
+			add(m, name, scalar(x[name], true))
+		}
+		return m
+	case bool:
+		if x {
+			return scalar("true", false)
+		}
+		return scalar("false", false)
+	}
+	return scalar(f.Text(thing), v.Kind() == reflect.String)
+}
