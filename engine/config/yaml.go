@@ -42,9 +42,11 @@ type node struct {
 }
 
 const (
-	tooDeep  = "it is nested too deep"
-	deepest  = 32
-	seeUsual = "tallygate config export shows what a file looks like"
+	tooDeep = "it is nested too deep"
+	deepest = 32
+	// YAML knows names up to 1,024 characters.
+	longestName = 1000
+	seeUsual    = "tallygate config export shows what a file looks like"
 )
 
 // reader reads a text from pos on.
@@ -76,6 +78,13 @@ func parse(text string) (*node, error) {
 	}
 	if strings.HasPrefix(text, "---\n") {
 		r.pos, r.line = 4, 2
+	}
+	line := r.line
+	for l := range strings.Lines(text[r.pos:]) {
+		if strings.HasPrefix(l, "---") || strings.HasPrefix(l, "...") {
+			return nil, (&reader{line: line}).wrong("a second document begins here, and a file is one")
+		}
+		line++
 	}
 	indent, err := r.next()
 	if err != nil {
@@ -237,6 +246,7 @@ func (r *reader) hasKey() bool {
 // key reads a name and its colon.
 func (r *reader) key() (*node, error) {
 	k := &node{line: r.line, text: true}
+	start := r.pos
 	var err error
 	if r.at('"') || r.at('\'') {
 		k.value, err = r.quoted()
@@ -247,6 +257,9 @@ func (r *reader) key() (*node, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if r.pos-start > longestName {
+		return nil, r.wrong("a name is longer than %d bytes", longestName)
 	}
 	if !r.at(':') || r.pos+1 < len(r.text) && r.text[r.pos+1] != ' ' && r.text[r.pos+1] != '\n' {
 		return nil, r.wrong("here stands no name with a colon and a blank behind it")
@@ -312,7 +325,7 @@ func isNull(plain string) bool { return slices.Contains([]string{"~", "null", "N
 
 // plainStart refuses what begins something else in YAML.
 func (r *reader) plainStart() error {
-	if strings.IndexByte("&*!|>%@`,[]{}?#", r.text[r.pos]) >= 0 || r.dash() {
+	if strings.IndexByte("&*!|>%@`,[]{}?#:", r.text[r.pos]) >= 0 || r.dash() {
 		return r.wrong("%.20q is not read: a text that begins so stands in quotes, and anchors, aliases and tags are for others", r.rest())
 	}
 	return nil
@@ -446,9 +459,13 @@ func (r *reader) brackets() (*node, error) {
 			r.pos++
 			return n, nil
 		}
+		start := r.pos
 		value, err := r.inBrackets(n.kind == mappingKind)
 		if err != nil {
 			return nil, err
+		}
+		if n.kind == mappingKind && r.pos-start > longestName {
+			return nil, r.wrong("a name is longer than %d bytes", longestName)
 		}
 		n.content = append(n.content, value)
 		if err := r.space(); err != nil {

@@ -71,6 +71,29 @@ func TestAuditLogIsTamperedWith(t *testing.T) {
 	}
 }
 
+// A change that is too large for one act is refused with what to do, and nothing of it is
+// left.
+func TestTooLargeAChange(t *testing.T) {
+	t.Parallel()
+	w := noted(t)
+	var changes []tally.Change
+	for i := range 2000 {
+		m := &tally.Model{Meta: tally.Meta{ID: tally.ID(fmt.Sprint("m", i))}, Name: strings.Repeat("x", 2000)}
+		changes = append(changes, tally.Put(m, noon))
+	}
+	_, err := w.Apply(ctx, tally.Act{At: noon}, changes...)
+	if tally.CodeOf(err) != tally.Invalid || tally.AsError(err).Hint == "" {
+		t.Errorf("got %v", err)
+	}
+	for range 2 {
+		if r, err := w.VerifyAudit(ctx); err != nil || !r.OK || r.Entries != 3 {
+			t.Errorf("after it: %+v, %v", r, err)
+		}
+		w.crash()
+	}
+	w.sound()
+}
+
 // A change whose entries do not fit one transaction is whole or not at all, with its
 // entries, wherever it fails.
 func TestLargeChangeFails(t *testing.T) {

@@ -3,6 +3,7 @@ package badgerdb
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -106,7 +107,11 @@ func (s *Store) apply(by tally.Act, changes []tally.Change) (int64, error) {
 		return 0, err
 	}
 	for _, c := range changes {
-		if err := put(txn, c, rev); err != nil {
+		switch err := put(txn, c, rev); {
+		case errors.Is(err, badger.ErrTxnTooBig):
+			return 0, tally.Errorf(tally.Invalid, "a change of %s things is too large to be made in one act", tally.Group(int64(len(changes)))).
+				WithHint("make it in parts: of a config file, apply one with the providers first, then one with the gateways")
+		case err != nil:
 			return 0, err
 		}
 	}
