@@ -33,6 +33,8 @@ type hall struct {
 	app *app
 	log *slog.Logger
 
+	drawing sync.Mutex // held by the guest whose interface is at work
+
 	mu      sync.Mutex   // guards the fields that follow
 	source  *live.Source // one picture for all, as all may look; nil while nobody does
 	viewers int
@@ -137,11 +139,33 @@ func (h *hall) show(ctx context.Context, p *process.Process, v *sshd.Visit, opti
 			return w, w.Begin()
 		}
 	}
-	program := tea.NewProgram(tui.New(o), append(options, tea.WithFPS(framesPerSecond), tea.WithoutSignalHandler())...)
+	options = append(options, tea.WithFPS(framesPerSecond), tea.WithoutSignalHandler())
+	program := tea.NewProgram(inTurn{tui.New(o), &h.drawing}, options...)
 	return program, func() {
 		leave()
 		client.Close()
 	}
+}
+
+// inTurn is an interface that works while no other guest's does: however many look on, they
+// take one processor at most from requests.
+type inTurn struct {
+	*tui.App
+	drawing *sync.Mutex
+}
+
+// Update implements tea.Model, as does View.
+func (i inTurn) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	i.drawing.Lock()
+	defer i.drawing.Unlock()
+	_, cmd := i.App.Update(msg)
+	return i, cmd
+}
+
+func (i inTurn) View() tea.View {
+	i.drawing.Lock()
+	defer i.drawing.Unlock()
+	return i.App.View()
 }
 
 // notForGuests are the operations that act on the process, or on the machine that it is on.

@@ -76,15 +76,22 @@ func TestSillySizes(t *testing.T) {
 	}
 }
 
-// A session in which nobody types ends after a while, though its picture goes on; one that
-// is removed ends at once. Both say why.
-func TestInterfaceEnds(t *testing.T) {
+// A session in which nobody types ends after a while, though its picture goes on, and says
+// why.
+func TestIdleInterfaceEnds(t *testing.T) {
 	t.Parallel()
 	p := startPlace(t, "--ssh-idle", "3s")
 	s := p.shows(t, "bob")
 	s.sees("Nothing was typed for 3s")
 	s.ends()
-	s = p.shows(t, "bob")
+}
+
+// A guest who is removed while looking on goes at once, and so does everybody when the
+// gateway stops. Both are told why.
+func TestInterfaceEnds(t *testing.T) {
+	t.Parallel()
+	p := startPlace(t)
+	s := p.shows(t, "bob")
 	p.runs("tallygate", "ssh", "remove", "bob")
 	s.sees("your key was removed")
 	s.ends()
