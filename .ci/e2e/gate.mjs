@@ -3,10 +3,10 @@
 import { spawn } from 'node:child_process'
 import assert from 'node:assert/strict'
 import fs from 'node:fs/promises'
-import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import OpenAI from 'openai'
+import { freePort, sleep, until } from './ports.mjs'
 
 const bin = process.env.TALLYGATE_BIN
 assert.ok(bin, 'TALLYGATE_BIN is not set: start the tests with .ci/e2e/run')
@@ -14,33 +14,7 @@ assert.ok(bin, 'TALLYGATE_BIN is not set: start the tests with .ci/e2e/run')
 // Keys of real providers in the environment must not reach a test.
 const env = Object.fromEntries(Object.entries(process.env).filter(([k]) => !/_API_KEY$|^TALLYGATE_/.test(k)))
 
-// Ports of tests lie below those that systems give to connections and to listeners of
-// port 0, so that nothing takes one between its choice and its use.
-let port = Math.floor(Math.random() * 22_000)
-
-// freePort is a port that nobody uses, another one each time.
-export async function freePort() {
-  for (;;) {
-    const next = 10_000 + (++port % 22_000)
-    const s = net.createServer()
-    const free = await new Promise((ok) => s.once('error', () => ok(false)).listen(next, '127.0.0.1', () => ok(true)))
-    if (free) await new Promise((ok) => s.close(ok))
-    if (free) return next
-  }
-}
-
-export const sleep = (ms) => new Promise((ok) => setTimeout(ok, ms))
-
-// until waits for something that must become true soon.
-export async function until(what, f, ms = 10_000) {
-  const end = Date.now() + ms
-  for (;;) {
-    const v = await f()
-    if (v) return v
-    if (Date.now() > end) assert.fail(`not within ${ms} ms: ${what}`)
-    await sleep(50)
-  }
-}
+export { freePort, sleep, until }
 
 export class Gate {
   secrets = [] // [what it is, the secret]
