@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"tallygate/engine/tally"
+	"tallygate/storage/backup"
 	"tallygate/storage/badgerdb"
 )
 
@@ -246,15 +248,41 @@ func cmdSealed(ts *testscript.TestScript, _ bool, args []string) {
 			return nil
 		}
 		looked++
-		bytes, err := os.ReadFile(path)
-		for _, text := range args[1:] {
-			if strings.Contains(string(bytes), text) {
-				ts.Fatalf("%s holds %s", path, text)
+		return contents(path, func(b []byte) {
+			for _, text := range args[1:] {
+				if strings.Contains(string(b), text) {
+					ts.Fatalf("%s holds %s", path, text)
+				}
 			}
-		}
-		return err
+		})
 	}))
 	if looked < 4 {
 		ts.Fatalf("only %d files", looked)
+	}
+}
+
+// contents calls f with what a file holds, and of a backup, which is compressed, with what each
+// of its rows does.
+func contents(path string, f func([]byte)) error {
+	b, err := os.ReadFile(path)
+	if err != nil || filepath.Ext(path) != ".tgbackup" {
+		f(b)
+		return err
+	}
+	r, err := backup.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for {
+		key, value, err := r.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		f(key)
+		f(value)
 	}
 }

@@ -102,7 +102,7 @@ func (x *exchange) start(w http.ResponseWriter, r *http.Request, as tally.ID) {
 // log writes the line of the access log. Where a visitor came from is left out: the records
 // have what is kept of it.
 func (x *exchange) log() {
-	path := clipped(x.r.URL.Path, maxName) // without the query, in which a token may stand
+	path := clipped(auth.Redact(x.r.URL.Path), maxName) // without the query, in which a token may stand
 	args := []any{"request", x.id, "method", x.r.Method, "path", path, "status", cmp.Or(x.status, tally.StatusClientClosed), "took", x.elapsed().Round(time.Microsecond)}
 	if p := x.principal; p != nil {
 		if p.Client != nil {
@@ -116,7 +116,7 @@ func (x *exchange) log() {
 		}
 	}
 	if x.model != "" {
-		args = append(args, "model", x.model)
+		args = append(args, "model", auth.Redact(x.model))
 	}
 	if n := len(x.result.Attempts); n > 0 {
 		last := &x.result.Attempts[n-1]

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"tallygate/engine/auth"
 	"tallygate/engine/tally"
 	"tallygate/providers"
 )
@@ -220,9 +221,9 @@ func (x *exchange) close() {
 func (x *exchange) refuse(refusal *tally.Refusal) {
 	if p := x.principal; p != nil && x.as == "" && refusal.Status < http.StatusInternalServerError {
 		rec := tally.Record{
-			ID: x.id, At: x.at, Endpoint: x.endpointName(), Model: x.model, Stream: x.stream, Trace: x.trace(),
+			ID: x.id, At: x.at, Endpoint: x.endpointName(), Model: auth.Redact(x.model), Stream: x.stream, Trace: x.trace(),
 			Status: refusal.Status, Code: refusal.Code, Outcome: tally.OutcomeDenied, Total: x.elapsed(),
-			Reason: clipped(refusal.Message, maxReason), Reached: refusal.Reached,
+			Reason: clipped(auth.Redact(refusal.Message), maxReason), Reached: refusal.Reached,
 		}
 		if !x.deadline.IsZero() { // all of its time so far
 			rec.Waited = x.waited + rec.Total
