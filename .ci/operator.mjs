@@ -9,9 +9,9 @@
 import { spawn, spawnSync } from 'node:child_process'
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
-import http from 'node:http'
 import os from 'node:os'
 import path from 'node:path'
+import { Load } from './e2e/load.mjs'
 import { freePort, sleep, until } from './e2e/ports.mjs'
 
 const [binary, installed] = process.argv.slice(2)
@@ -83,51 +83,6 @@ class Machine {
     this.exited = new Promise((ok) => p.on('close', (code, signal) => { running.delete(p); ok({ code, signal }) }))
     await until('it serves', () => fetch(`http://127.0.0.1:${this.port}/readyz`).then((r) => r.ok, () => false), 20_000)
     this.process = p
-  }
-}
-
-// Load asks on and on. Whatever got its whole answer is acknowledged.
-class Load {
-  acknowledged = []
-  failed = []
-  dead = false // nobody need answer
-  constructor(port, key) {
-    this.agent = new http.Agent({ keepAlive: true, maxSockets: 12 })
-    Object.assign(this, { port, key, going: true, lines: Array.from({ length: 12 }, (_, i) => this.line(port, key, i)) })
-  }
-
-  async line(port, key, i) {
-    await sleep(i * 7)
-    while (this.going) {
-      const stream = i % 3 === 0
-      const agent = i % 4 === 1 ? new http.Agent() : this.agent // some clients keep no connection
-      await this.ask(port, key, stream, agent).then((id) => this.acknowledged.push(id), (e) => { if (!this.dead) this.failed.push(String(e)) })
-      await sleep(60)
-    }
-  }
-
-  ask(port, key, stream, agent) {
-    return new Promise((ok, fail) => {
-      const body = JSON.stringify({ model: 'sim-small', stream, messages: [{ role: 'user', content: 'say something about ledgers' }] })
-      const r = http.request({ host: '127.0.0.1', port, path: '/v1/chat/completions', method: 'POST', agent,
-        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) } }, (a) => {
-        let text = ''
-        a.on('data', (b) => (text += b))
-        a.on('error', fail)
-        a.on('end', () => {
-          const whole = stream ? text.trimEnd().endsWith('data: [DONE]') : text.trimEnd().endsWith('}')
-          a.statusCode === 200 && whole ? ok(a.headers['x-request-id']) : fail(new Error(`${a.statusCode} ${text.slice(0, 200)}`))
-        })
-      })
-      r.on('error', fail)
-      r.end(body)
-    })
-  }
-
-  async end() {
-    this.going = false
-    await Promise.all(this.lines)
-    this.agent.destroy()
   }
 }
 

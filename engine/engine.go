@@ -201,6 +201,10 @@ func (e *Engine) publicURL() (string, bool) {
 	return DefaultBaseURL, false
 }
 
+// Part has every answer end its connection, and waits until hardly a caller can be about to
+// ask on one. Nobody must come in any more.
+func (e *Engine) Part() { e.gateway.Part() }
+
 // Drain refuses new requests and waits for those under way, at most until ctx
 // ends.
 func (e *Engine) Drain(ctx context.Context) error { return e.gateway.Drain(ctx) }

@@ -113,6 +113,19 @@ func (d *Door) Open() int {
 	return len(d.visits)
 }
 
+// inUse reports whether a connection has asked or come lately, and has no request under way.
+func (d *Door) inUse() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	lately := time.Now().Add(-lull).UnixNano()
+	for v := range d.visits {
+		if v.quiet.Load() > lately {
+			return true
+		}
+	}
+	return false
+}
+
 // Accept waits for a connection, and for room for it.
 func (d *Door) Accept() (net.Conn, error) {
 	c, err := d.Listener.Accept()

@@ -236,3 +236,31 @@ func TestCallersThatNeverRead(t *testing.T) {
 		})
 	}
 }
+
+// Parting waits for callers who ask again soon: their next answer ends the connection. Who has
+// long been silent is not waited for.
+func TestPart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		s := openStreet(t, w, 1000)
+		silent, busy := s.come("203.0.113.1"), s.come("203.0.113.2")
+		s.ask(silent, "GET", "/readyz", "")
+		time.Sleep(2 * lull)
+		s.ask(busy, "GET", "/readyz", "")
+		synctest.Wait()
+		began := time.Now()
+		parted := make(chan time.Duration)
+		go func() { w.server.Part(); parted <- time.Since(began) }()
+		time.Sleep(lull / 2)
+		if line, _ := s.ask(busy, "GET", "/readyz", ""); !strings.Contains(line, "200") {
+			t.Errorf("who asks again is told %q", line)
+		}
+		synctest.Wait()
+		if n := s.door.Open(); n != 1 {
+			t.Errorf("%d connections are open, want that of the silent one", n)
+		}
+		if took := <-parted; took >= partPatience || took < lull/2 {
+			t.Errorf("parting took %v", took)
+		}
+	})
+}

@@ -62,6 +62,7 @@ type Server struct {
 	failures failures
 	access   atomic.Bool // whether each request is logged
 	draining atomic.Bool
+	parting  atomic.Bool     // every answer ends its connection
 	stopping context.Context // ends when no new requests are taken
 	stop     context.CancelCauseFunc
 	idle     chan struct{} // gets a token when the last request ends while draining
@@ -85,6 +86,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serve(w, 
 func (s *Server) ServeAs(w http.ResponseWriter, r *http.Request, key tally.ID) { s.serve(w, r, key) }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, as tally.ID) {
+	if s.parting.Load() {
+		w.Header()["Connection"] = closing
+	}
 	if r.TransferEncoding != nil {
 		// net/http ignores a Content-Length beside a Transfer-Encoding, and drops it. A
 		// proxy before us that went by the length would take what follows for another
@@ -271,6 +275,21 @@ func meant(path string) string {
 
 // settlePatience is how long requests that were given up may take to be booked.
 const settlePatience = 5 * time.Second
+
+// partPatience is how long connections that are in use are told to end.
+const partPatience = 4 * lull
+
+// Part has every answer end its connection, and returns when none is in use that has no
+// request under way: so that none is closed just when its caller asks the next. Nobody must
+// come in any more.
+func (s *Server) Part() {
+	s.parting.Store(true)
+	for until := time.Now().Add(partPatience); s.door != nil && s.door.inUse() && time.Now().Before(until); {
+		time.Sleep(partEvery)
+	}
+}
+
+const partEvery = 5 * time.Millisecond
 
 // Drain refuses new requests and waits for those under way, at most until ctx
 // ends. Those that are not answered by then are given up, and booked at what they

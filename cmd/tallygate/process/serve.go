@@ -256,7 +256,8 @@ func (p *Process) retire() {
 	p.closeHall()
 	p.door.Close()
 	<-p.serving // no connection is between being accepted and being counted
-	p.server.SetKeepAlivesEnabled(false)
+	p.engine.Part()
+	p.server.SetKeepAlivesEnabled(false) // closes idle connections
 	for late := time.Now().Add(p.Patience()); p.door.Open() > 0; time.Sleep(retireEvery) {
 		if time.Now().After(late) {
 			p.Log.Warn("requests under way take long", "connections", p.door.Open())
