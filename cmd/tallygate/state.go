@@ -56,7 +56,7 @@ func (a *app) verifyCommand() *cobra.Command {
 			if out.OK {
 				return nil
 			}
-			return tally.Errorf(tally.Corrupt, "the store has %d faults", len(out.Faults)).WithHint("stop using it for money; restore a backup, or keep a copy of the folder for those who can look into it")
+			return tally.Errorf(tally.Corrupt, "the store has %d faults", len(out.Faults)).WithHint("stop using it for money; restore a backup (tallygate backup restore BACKUPS --to NEW-DIR), or keep a copy of the folder for those who can look into it")
 		},
 	}.command(a)
 }

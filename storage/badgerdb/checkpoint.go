@@ -284,5 +284,5 @@ func get(txn *badger.Txn, key []byte) (payload []byte, err error) {
 }
 
 func unreadable(key []byte, err error) error {
-	return tally.Errorf(tally.Corrupt, "read %s: %w", keyText(key), err).WithHint("run tallygate verify; restore a backup")
+	return tally.Errorf(tally.Corrupt, "read %s: %w", keyText(key), err).WithHint("run tallygate verify; restore a backup (tallygate backup restore BACKUPS --to NEW-DIR)")
 }

@@ -45,7 +45,7 @@ func decodeEntity(key, payload []byte) (tally.Entity, error) {
 		return nil, tally.Errorf(tally.Corrupt, "the store holds a %q, which this version does not know", kind).WithHint("use the version that made it")
 	}
 	if err := json.Unmarshal(payload, e); err != nil || string(e.Base().ID) != id {
-		return nil, tally.Errorf(tally.Corrupt, "%s %s cannot be read", kind, id).WithHint("restore a backup")
+		return nil, tally.Errorf(tally.Corrupt, "%s %s cannot be read", kind, id).WithHint("restore a backup (tallygate backup restore BACKUPS --to NEW-DIR)")
 	}
 	return e, nil
 }

@@ -89,7 +89,7 @@ func mend(dir string) error {
 }
 
 func damaged(dir, how string) error {
-	return tally.Errorf(tally.Corrupt, "the store in %s is damaged: %s", dir, how).WithHint("restore a backup; keep the folder until you have")
+	return tally.Errorf(tally.Corrupt, "the store in %s is damaged: %s", dir, how).WithHint("restore a backup (tallygate backup restore BACKUPS --to NEW-DIR); keep the folder until you have")
 }
 
 // checkTables looks at the end of every table that the manifest names. Where the end is not

@@ -245,7 +245,7 @@ func unseal(key, value []byte) ([]byte, error) {
 }
 
 func corrupt(format string, args ...any) error {
-	return tally.Errorf(tally.Corrupt, format, args...).WithHint("run tallygate verify; restore a backup")
+	return tally.Errorf(tally.Corrupt, format, args...).WithHint("run tallygate verify; restore a backup (tallygate backup restore BACKUPS --to NEW-DIR)")
 }
 
 // keyText is a key for people.

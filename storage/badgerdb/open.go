@@ -109,7 +109,7 @@ func (s *Store) openBadger(ctx context.Context) error {
 			return tally.Errorf(tally.Denied, "the store in %s has files that this user may not use: %w", s.opts.Dir, err).
 				WithHint("another user has run a command on it: give all files below it to the user who runs this")
 		case !locked(err):
-			return tally.Errorf(tally.Corrupt, "the store in %s does not open: %w", s.opts.Dir, err).WithHint("restore a backup; keep the folder until you have")
+			return tally.Errorf(tally.Corrupt, "the store in %s does not open: %w", s.opts.Dir, err).WithHint("restore a backup (tallygate backup restore BACKUPS --to NEW-DIR); keep the folder until you have")
 		case time.Now().After(until):
 			return tally.Errorf(tally.InUse, "another process uses the store in %s", s.opts.Dir).WithHint("stop it, or choose another folder with --data")
 		}

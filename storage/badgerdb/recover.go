@@ -29,7 +29,7 @@ func (s *Store) recover(ctx context.Context) error {
 	}
 	if head := readHead(s.opts.Dir); s.end.seq < head {
 		return tally.Errorf(tally.Corrupt, "the store in %s has lost records: it ends with %d, and %d were safe", s.opts.Dir, s.end.seq, head).
-			WithHint("restore a backup; to go on with what is left, remove the file %s there", headName)
+			WithHint("restore a backup (tallygate backup restore BACKUPS --to NEW-DIR); to go on with what is left, remove the file %s there", headName)
 	}
 	if is.schema == 0 {
 		if err := s.writeSchema(); err != nil {

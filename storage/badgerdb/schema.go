@@ -47,7 +47,7 @@ func (s *Store) readSchema(txn *badger.Txn) (f found, err error) {
 		}
 		fallthrough
 	case len(payload) == 0 || payload[0] == 0:
-		return f, tally.Errorf(tally.Corrupt, "the store in %s does not say what it is", s.opts.Dir).WithHint("choose another folder with --data, or restore a backup")
+		return f, tally.Errorf(tally.Corrupt, "the store in %s does not say what it is", s.opts.Dir).WithHint("choose another folder with --data, or restore a backup (tallygate backup restore BACKUPS --to NEW-DIR)")
 	case payload[0] > Schema:
 		return f, s.tooNew(payload[0], string(payload[1:]))
 	}
