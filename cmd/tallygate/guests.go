@@ -172,8 +172,8 @@ func (i inTurn) View() tea.View {
 var notForGuests = []string{control.EngineSetup.Name, control.EngineUpgrade.Name}
 
 // forGuests are commands that guests may use beside those of operations.
-var forGuests = []string{"tallygate requests export", "tallygate requests tail", "tallygate version",
-	"tallygate help", "tallygate relay"}
+var forGuests = []string{"tallygate requests export", "tallygate requests tail", "tallygate config export",
+	"tallygate config apply", "tallygate version", "tallygate help", "tallygate relay"}
 
 // checkGuest refuses what a guest cannot do from elsewhere: what starts or ends processes,
 // and what reads or writes files of the server. What changes the engine is the engine's
@@ -186,6 +186,9 @@ func (a *app) checkGuest(cmd *cobra.Command) error {
 			WithHint("log in to the server's own ssh for it; what you can do here: help")
 	}
 	var err error
+	if named := cmd.Flags().Arg(0); strings.Contains(cmd.Use, "FILE") && named != "" && named != "-" {
+		err = errFiles(named+" would be a file of the server", "send one of yours: ssh HOST "+strings.TrimPrefix(path, "tallygate ")+" - < FILE")
+	}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		kind, _ := pflag.UnquoteUsage(f)
 		if slices.Contains(fileFlags, kind) && f.Value.String() != "-" && f.Name != "key-file" { // which has words of its own

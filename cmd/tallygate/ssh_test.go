@@ -190,6 +190,8 @@ func TestCommandsOverSSH(t *testing.T) {
 		p.do("ana", command).wants(t, 1, "", "acts on the server itself")
 	}
 	for command, says := range map[string]string{
+		"config apply /etc/passwd --yes":                             "/etc/passwd would be a file of the server",
+		"config export --to /tmp/x.yaml":                             "--to names something of the server",
 		"backup create":                                              "a backup would be a file of the server",
 		"clients list --output /tmp/x.csv":                           "--output names something of the server",
 		"clients list --data /":                                      "--data names",
@@ -206,6 +208,10 @@ func TestCommandsOverSSH(t *testing.T) {
 	}
 	p.ssh(strings.NewReader("sk-not-a-real-key-0123456789"), p.as("ana",
 		"providers create --name spare --kind openai --no-import --api-key-stdin")...).wants(t, 0, "created provider spare", "")
+	set := p.do("ana", "config export")
+	p.ssh(strings.NewReader(set.out), p.as("ana", "config apply - --yes")...).wants(t, 0, "nothing", "")
+	p.ssh(strings.NewReader(strings.Replace(set.out, "Hotel Aurora", "Hotel Boreal", 1)), p.as("bob", "config apply - --yes")...).wants(t,
+		1, "", "this connection may only look")
 	whole := p.do("ana", "backup create --to -")
 	path := filepath.Join(p.dir, "all.tgbackup")
 	if err := os.WriteFile(path, []byte(whole.out), 0o600); err != nil {
