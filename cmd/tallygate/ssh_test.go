@@ -491,6 +491,9 @@ exec %s -F %q -i %q/$who "$@"
 	run(path, "--host", "bob@127.0.0.1", "clients", "delete", "far").wants(t, 1, "", "this connection may only look")
 	run(path, "--host", "eve@127.0.0.1", "clients", "list").wants(t, exitUnreachable, "", "Permission denied (publickey)")
 	run(path, "--host", "ana@127.0.0.1", "serve").wants(t, exitUsage, "", "is for this machine")
+	for _, command := range []string{"stop", "upgrade"} {
+		run(path, "--host", "ana@127.0.0.1", command).wants(t, 1, "", "acts on the server itself")
+	}
 	back := filepath.Join(p.dir, "far")
 	run(path, "--host", "ana@127.0.0.1", "backup", "create", "--to", back).wants(t, 0, "read it again", "")
 	for _, host := range []string{"-oProxyCommand=touch x", "ana@-x", "a b", "ana@server;x", "", "ana@server:",
