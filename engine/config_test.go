@@ -175,7 +175,8 @@ func TestConfigErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                            "says nothing",
 		"gateways: {}\n":              "tallygate: 1",
-		"tallygate: 2\n":              "version",
+		"tallygate: 2\n":              "version \"2\"",
+		"settings: {}\n":              "does not say of which version",
 		"tallygate: 1\ngatways: {}\n": "line 2: the file: there is no \"gatways\" (did you mean gateways?)",
 		"tallygate: 1\nsettings:\n  retention_day: 4\n":                                                                        "line 3: settings: there is no \"retention_day\" (did you mean retention_days?)",
 		"tallygate: 1\nsettings:\n  retention_days: soon\n":                                                                    "line 3: settings: retention_days: \"soon\" is not a whole number",

@@ -160,11 +160,11 @@ func (a *app) backupCheck() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var out []backedUp
 			for _, path := range args {
-				path, done, err := a.fromInput(path)
+				file, done, err := a.fromInput(path)
 				if err != nil {
 					return err
 				}
-				f, err := checkBackup(path)
+				f, err := checkBackup(file, when(path == "-", "standard input", path))
 				done()
 				if err != nil {
 					return err
@@ -182,11 +182,15 @@ func (a *app) backupCheck() *cobra.Command {
 	}
 }
 
-func checkBackup(path string) (backup.File, error) {
+// checkBackup reads a backup to its end, and calls it by a name.
+func checkBackup(path, name string) (backup.File, error) {
 	f, err := backup.Look(path)
 	if err != nil {
-		return f, err
+		e := *tally.AsError(err)
+		e.Message = strings.Replace(e.Message, path, name, 1)
+		return f, &e
 	}
+	f.Path = name
 	file, err := os.Open(path)
 	if err != nil {
 		return f, tally.Errorf(tally.Internal, "%w", err)
@@ -194,7 +198,7 @@ func checkBackup(path string) (backup.File, error) {
 	defer file.Close()
 	if _, _, err = backup.Check(file); err != nil {
 		e := *tally.AsError(err)
-		e.Message = path + ": " + e.Message
+		e.Message = name + ": " + e.Message
 		return f, &e
 	}
 	return f, nil

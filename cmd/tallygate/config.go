@@ -29,6 +29,9 @@ it unless --secrets says so; then they are in one block that age has encrypted, 
 recipients or by a passphrase.`,
 		Example: "  tallygate config export --to tallygate.yaml\n  tallygate config export --secrets --recipient age1qyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqs3290gq --to moving.yaml",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if to == "-" {
+				to = ""
+			}
 			need := control.Read
 			if secrets {
 				need = control.Write

@@ -55,9 +55,9 @@ func writes[Out, V any](t *control.Table[V], of func(*Out) []V) func(io.Writer, 
 	}
 }
 
-// toFile gives standard output to write to, or the file that is named.
+// toFile gives standard output to write to, which is also called -, or the file that is named.
 func (a *app) toFile(to destination, write func(io.Writer) error) error {
-	if to.path != "" {
+	if to.path != "" && to.path != "-" {
 		return control.WriteFile(to.path, to.force, write)
 	}
 	w := bufio.NewWriter(a.stdout)

@@ -191,7 +191,9 @@ func (a *app) checkGuest(cmd *cobra.Command) error {
 	}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		kind, _ := pflag.UnquoteUsage(f)
-		if slices.Contains(fileFlags, kind) && f.Value.String() != "-" && f.Name != "key-file" { // which has words of its own
+		// These two may be standard input or output, and are checked for it elsewhere.
+		streams := op == control.BackupCreate.Name && f.Name == "to" || f.Name == "key-file"
+		if slices.Contains(fileFlags, kind) && !streams {
 			err = errFiles("--"+f.Name+" names something of the server",
 				"leave it out, and send standard output to a file of yours: ssh HOST … > FILE")
 		}

@@ -22,6 +22,7 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 	"syscall"
+	"time"
 	_ "time/tzdata" // windows are civil time in the owner's zone, also where the system has no zones
 
 	"golang.org/x/term"
@@ -91,6 +92,10 @@ type app struct {
 	passphraseFile string
 }
 
+// onceMore is how long after the first signal to stop another one says the same: a shell, or
+// timeout, sends it to the process and to its group.
+const onceMore = 300 * time.Millisecond
+
 // untilSignal returns a context that ends with the first signal to stop. The second
 // ends the process, whatever it is doing.
 func (a *app) untilSignal() (context.Context, context.CancelFunc) {
@@ -98,18 +103,18 @@ func (a *app) untilSignal() (context.Context, context.CancelFunc) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, stopSignals()...)
 	go func() {
-		for ended := false; ; {
+		for ended := (time.Time{}); ; {
 			switch s := <-signals; {
 			case s == syscall.SIGHUP && a.expects.Load():
 				select {
 				case a.hangups <- s:
 				default: // one is waiting already
 				}
-			case ended:
-				os.Exit(exitInterrupted)
-			default:
-				ended = true
+			case ended.IsZero():
+				ended = time.Now()
 				cancel()
+			case time.Since(ended) > onceMore:
+				os.Exit(exitInterrupted)
 			}
 		}
 	}()

@@ -98,8 +98,8 @@ func (o *serveOptions) check(cmd *cobra.Command) error {
 	switch {
 	case o.redirect != "" && o.tls.Cert == "" && len(o.tls.Domains) == 0:
 		return wrongUse(cmd, "--redirect leads to HTTPS, which needs --tls-cert or --tls-domain")
-	case o.backups.Dir == "" && o.afterwards != "":
-		return wrongUse(cmd, "--backup-command needs --backup-dir, where backups are made")
+	case o.backups.Dir == "" && backupFlag(cmd) != "":
+		return wrongUse(cmd, "--%s needs --backup-dir, where backups are made", backupFlag(cmd))
 	case o.backups.Every < time.Minute || o.backups.Whole < 0 || o.backups.Keep < 0:
 		return wrongUse(cmd, "backups are a minute apart at least, and their numbers are not below zero")
 	case o.sshIdle < 0:
@@ -113,6 +113,16 @@ func (o *serveOptions) check(cmd *cobra.Command) error {
 		}
 	}
 	return nil
+}
+
+// backupFlag is a flag that says how scheduled backups are made, if one was given.
+func backupFlag(cmd *cobra.Command) (name string) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if strings.HasPrefix(f.Name, "backup-") && f.Value.String() != "" {
+			name = f.Name
+		}
+	})
+	return name
 }
 
 // goOnWith are the flags for a serve that goes on as an interface has served: those that

@@ -195,6 +195,10 @@ func TestCommandsOverSSH(t *testing.T) {
 		"backup create":                                              "a backup would be a file of the server",
 		"clients list --output /tmp/x.csv":                           "--output names something of the server",
 		"clients list --data /":                                      "--data names",
+		"clients list --data -":                                      "--data names",
+		"clients list --output -":                                    "--output names something of the server",
+		"requests export --force --output=-":                         "--output names something of the server",
+		"secrets wrap --new-passphrase-file -":                       "--new-passphrase-file names",
 		"clients list --config /etc/passwd":                          "--config names",
 		"clients list --host ana@other":                              "--host names",
 		"ssh add eve --role owner --key-file /etc/passwd":            "--key-file reads a file of the server",
@@ -493,6 +497,9 @@ exec %s -F %q -i %q/$who "$@"
 	run(path, "--host", "bob@127.0.0.1", "clients", "delete", "far").wants(t, 1, "", "this connection may only look")
 	run(path, "--host", "eve@127.0.0.1", "clients", "list").wants(t, exitUnreachable, "", "Permission denied (publickey)")
 	run(path, "--host", "ana@127.0.0.1", "serve").wants(t, exitUsage, "", "is for this machine")
+	for _, command := range []string{"stop", "upgrade"} {
+		run(path, "--host", "ana@127.0.0.1", command).wants(t, 1, "", "acts on the server itself")
+	}
 	back := filepath.Join(p.dir, "far")
 	run(path, "--host", "ana@127.0.0.1", "backup", "create", "--to", back).wants(t, 0, "read it again", "")
 	for _, host := range []string{"-oProxyCommand=touch x", "ana@-x", "a b", "ana@server;x", "", "ana@server:",

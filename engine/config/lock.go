@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"filippo.io/age"
@@ -60,6 +61,7 @@ func (s *Secrets) Lock(recipients []string, passphrase string) (string, error) {
 		if err != nil {
 			return "", tally.Errorf(tally.Invalid, "%w", err)
 		}
+		r.SetWorkFactor(workFactor)
 		to = append(to, r)
 	}
 	var out bytes.Buffer
@@ -76,6 +78,13 @@ func (s *Secrets) Lock(recipients []string, passphrase string) (string, error) {
 	return out.String(), nil
 }
 
+// workFactor is the logarithm of what opening a passphrase costs at most: 256 MiB of memory,
+// which is what Lock and age itself take. A file from elsewhere could ask for many times as much.
+const workFactor = 18
+
+// unlocking is held while secrets are opened, so that many files at once cost no more than one.
+var unlocking sync.Mutex
+
 // Unlock decrypts what Lock has encrypted, with the passphrase, or with identities as
 // age-keygen writes them.
 func Unlock(locked, passphrase, identities string) (*Secrets, error) {
@@ -85,6 +94,7 @@ func Unlock(locked, passphrase, identities string) (*Secrets, error) {
 		if err != nil {
 			return nil, tally.Errorf(tally.Invalid, "%w", err)
 		}
+		id.SetMaxWorkFactor(workFactor)
 		by = append(by, id)
 	}
 	if identities != "" {
@@ -99,11 +109,17 @@ func Unlock(locked, passphrase, identities string) (*Secrets, error) {
 		return nil, tally.Errorf(tally.Denied, "the secrets of the file are encrypted").
 			WithHint("--identity FILE or --passphrase opens them; --without-secrets leaves them out")
 	}
+	unlocking.Lock()
+	defer unlocking.Unlock()
 	r, err := age.Decrypt(armor.NewReader(strings.NewReader(strings.TrimSpace(locked))), by...)
 	if err != nil {
 		if _, other := errors.AsType[*age.NoIdentityMatchError](err); other {
 			return nil, tally.Errorf(tally.Denied, "neither the passphrase nor the identity opens the secrets of the file").
 				WithHint("try another one; --without-secrets leaves them out")
+		}
+		if strings.Contains(err.Error(), "work factor too large") { // age has no other way to say it
+			return nil, tally.Errorf(tally.Invalid, "the passphrase of the file takes more memory than is given for it").
+				WithHint("encrypt it with a work factor of at most %d, which is what age takes by itself", workFactor)
 		}
 		return nil, tally.Errorf(tally.Invalid, "the secrets of the file are damaged").
 			WithHint("export the file again, or leave them out: --without-secrets")

@@ -44,8 +44,11 @@ func Parse(text []byte) (*File, error) {
 		"secrets":   func(n *node, path string) (err error) { f.Locked, err = textOf(n, path); return err },
 	})
 	if err == nil && version != Version {
-		err = tally.Errorf(tally.Invalid, "the file is of version %.20q", version).
-			WithHint("its first line is \"tallygate: %s\"; a file of a later version needs a later tallygate", Version)
+		e := tally.Errorf(tally.Invalid, "the file is of version %.20q", version)
+		if version == "" {
+			e = tally.Errorf(tally.Invalid, "the file does not say of which version it is")
+		}
+		err = e.WithHint("its first line is \"tallygate: %s\"; a file of a later version needs a later tallygate", Version)
 	}
 	if err != nil {
 		return nil, err

@@ -14,13 +14,13 @@ import (
 const opPatience = 5 * time.Second
 
 // Serve answers callers of a listener, all of whom have a right, until ctx
-// ends. Then it closes the listener, ends streams of events, gives operations
-// under way a moment, and returns nil.
-func (s *Server) Serve(ctx context.Context, ln net.Listener, have Need) error {
+// ends. Operations that without names are for none of them. Then it closes the
+// listener, ends streams of events, gives operations under way a moment, and returns nil.
+func (s *Server) Serve(ctx context.Context, ln net.Listener, have Need, without ...string) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	srv := &http.Server{
-		Handler:           plane{Server: s, have: have, stop: ctx.Done()},
+		Handler:           plane{Server: s, have: have, without: without, stop: ctx.Done()},
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ConnContext:       withPeer,
 		ReadHeaderTimeout: 10 * time.Second,

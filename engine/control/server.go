@@ -103,8 +103,9 @@ func (s *Server) For(have Need) http.Handler { return plane{Server: s, have: hav
 // plane is the server as one kind of caller sees it.
 type plane struct {
 	*Server
-	have Need
-	stop <-chan struct{} // ends streams of events; nil never does
+	have    Need
+	without []string        // operations that the right does not include here
+	stop    <-chan struct{} // ends streams of events; nil never does
 }
 
 func (p plane) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -151,6 +152,11 @@ func (p plane) serveOp(w http.ResponseWriter, r *http.Request, name string) {
 	}
 	if !p.have.Covers(op.info.Need) {
 		writeError(w, tally.Errorf(tally.Denied, "%s changes things, and this connection may only look", name).WithHint("ask the owner"))
+		return
+	}
+	if slices.Contains(p.without, name) {
+		writeError(w, tally.Errorf(tally.Denied, "%s acts on the server itself, which this connection may not", name).
+			WithHint("log in to the server's own ssh for it"))
 		return
 	}
 	body, err := readBody(w, r)

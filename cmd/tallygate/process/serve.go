@@ -278,7 +278,8 @@ func (p *Process) closeHall() {
 func (p *Process) Guests() ([]*tally.Guest, context.Context) { return p.engine.Guests() }
 
 // Admit gives a guest a way to the engine, until ctx ends. The engine itself holds the
-// guest to the role, and calls who that is by name in the audit log.
+// guest to the role, and calls who that is by name in the audit log. The process is the
+// server's: no guest ends it, or makes another program of it.
 func (p *Process) Admit(ctx context.Context, g *tally.Guest) control.Dialer {
 	may := control.Read
 	if g.Role == tally.RoleOwner {
@@ -286,7 +287,7 @@ func (p *Process) Admit(ctx context.Context, g *tally.Guest) control.Dialer {
 	}
 	ln, dial := control.MemoryFor("ssh " + g.Name)
 	p.running.Go(func() {
-		if err := p.engine.Control().Serve(ctx, ln, may); err != nil {
+		if err := p.engine.Control().Serve(ctx, ln, may, control.EngineStop.Name, control.EngineUpgrade.Name); err != nil {
 			p.Log.Error("the control plane of a guest stopped", "guest", g.Name, "error", err)
 		}
 	})
