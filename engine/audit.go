@@ -49,7 +49,7 @@ func nameChanges(c *tally.Catalog, changes []tally.Change) {
 		case *tally.MintedToken:
 			return cmp.Or(e.Label, e.Token.ID)
 		case *tally.Secret:
-			for _, kind := range []tally.EntityKind{tally.KindGateway, tally.KindKey, tally.KindProvider} {
+			for _, kind := range []tally.EntityKind{tally.KindGateway, tally.KindKey, tally.KindProvider, tally.KindGuest} {
 				if of := entity(kind, e.Of); of != nil {
 					return name(of)
 				}

@@ -15,13 +15,18 @@ import (
 // have changed.
 func (e *Engine) Guests() ([]*tally.Guest, context.Context) {
 	changed := e.untilChange() // before the catalog: of a change in between one hears at once
-	return e.catalog.Load().Guests(), changed
+	return byKey(e.catalog.Load()), changed
+}
+
+// byKey are the guests who come in over ssh.
+func byKey(c *tally.Catalog) []*tally.Guest {
+	return slices.DeleteFunc(slices.Clone(c.Guests()), func(g *tally.Guest) bool { return g.Key == "" })
 }
 
 func (e *Engine) listGuests(_ context.Context, in control.Rows) ([]tally.Guest, error) {
 	c := e.catalog.Load()
-	out := make([]tally.Guest, 0, len(c.Guests()))
-	for _, g := range c.Guests() {
+	out := []tally.Guest{}
+	for _, g := range byKey(c) {
 		out = append(out, *g)
 	}
 	return control.GuestTable.Select(out, in, commonCalendar(c, e.clock()))
@@ -32,9 +37,8 @@ func (e *Engine) addGuest(ctx context.Context, in control.AddGuest) (tally.Guest
 	if err := setName(&g.Name, "name", &in.Name); err != nil {
 		return g, err
 	}
-	if !slices.Contains(in.Role.Words(), string(in.Role)) {
-		return g, tally.Errorf(tally.Invalid, "the role is missing").
-			WithHint("one of %s", strings.Join(in.Role.Words(), ", "))
+	if err := checkRole(in.Role); err != nil {
+		return g, err
 	}
 	var err error
 	if g.Key, g.Fingerprint, err = auth.ReadPublicKey(in.Key); err != nil {
@@ -60,7 +64,7 @@ func (e *Engine) addGuest(ctx context.Context, in control.AddGuest) (tally.Guest
 func (e *Engine) removeGuest(ctx context.Context, in control.Named) (was tally.Guest, err error) {
 	err = e.change(ctx, func(c *tally.Catalog, _ time.Time) ([]tally.Change, error) {
 		var names []string
-		for _, g := range c.Guests() {
+		for _, g := range byKey(c) {
 			if string(g.ID) == in.Name || strings.EqualFold(g.Name, in.Name) {
 				was = *g
 				return []tally.Change{tally.Delete(g)}, nil
@@ -70,4 +74,11 @@ func (e *Engine) removeGuest(ctx context.Context, in control.Named) (was tally.G
 		return nil, missing("guest", in.Name, names, control.GuestTable.Make)
 	})
 	return was, err
+}
+
+func checkRole(r tally.Role) error {
+	if slices.Contains(r.Words(), string(r)) {
+		return nil
+	}
+	return tally.Errorf(tally.Invalid, "the role is missing").WithHint("one of %s", strings.Join(r.Words(), ", "))
 }

@@ -93,6 +93,9 @@ func (e *Engine) handle() {
 	control.Handle(s, control.SSHList, e.listGuests)
 	control.Handle(s, control.SSHAdd, e.addGuest)
 	control.Handle(s, control.SSHRemove, e.removeGuest)
+	control.Handle(s, control.AdminList, e.listAdmins)
+	control.Handle(s, control.AdminAdd, e.addAdmin)
+	control.Handle(s, control.AdminRemove, e.removeAdmin)
 
 	control.Handle(s, control.AuditList, e.listAudit)
 	control.Handle(s, control.AuditVerify, e.verifyAudit)

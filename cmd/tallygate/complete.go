@@ -29,6 +29,8 @@ func namesFor(ctx context.Context, c control.Caller, of string) []string {
 		return namesOf(ctx, c, control.KeysList, control.ListKeys{}, func(v control.KeyView) string { return string(v.ID) + "\t" + v.ClientSlug + " " + v.Label })
 	case "ssh":
 		return namesOf(ctx, c, control.SSHList, control.Rows{}, func(v tally.Guest) string { return v.Name })
+	case "admin":
+		return namesOf(ctx, c, control.AdminList, control.Rows{}, func(v control.Admin) string { return v.Name })
 	case "kind":
 		return namesOf(ctx, c, control.ProvidersKinds, control.None{}, func(v control.ProviderKindView) string { return string(v.Kind) + "\t" + v.Title })
 	}

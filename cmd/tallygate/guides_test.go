@@ -137,13 +137,13 @@ func TestGuides(t *testing.T) {
 			if _, err := exec.LookPath("openssl"); err != nil && strings.Contains(g.Text, "\nopenssl ") {
 				t.Skip("openssl is not installed")
 			}
-			port, ssh, figures := freePort(), freePort(), "127.0.0.1:"+freePort()
+			port, ssh, figures, admin := freePort(), freePort(), "127.0.0.1:"+freePort(), "127.0.0.1:"+freePort()
 			dir := t.TempDir()
 			var script strings.Builder
 			script.WriteString("trap '[ -z $served ] || kill $served 2>/dev/null || :; wait' EXIT\n")
 			for i, b := range blocks {
 				fmt.Fprintf(&script, "exec >%d 2>&1\n", i)
-				commands := strings.NewReplacer(standardAddress, "127.0.0.1:"+port, metricsAddress, figures, standardSSH, ssh).Replace(b.commands)
+				commands := strings.NewReplacer(standardAddress, "127.0.0.1:"+port, metricsAddress, figures, standardSSH, ssh, adminAddress, admin).Replace(b.commands)
 				if b.fails {
 					fmt.Fprintf(&script, "set +e\n%s[ $? != 0 ] || { echo it did not fail; exit 1; }\n", commands)
 					continue
@@ -189,6 +189,7 @@ const (
 	standardAddress = "127.0.0.1:4283"
 	metricsAddress  = "127.0.0.1:9283"
 	standardSSH     = "2222"
+	adminAddress    = "127.0.0.1:4284"
 )
 
 // block is what a guide has run, and what it says of the output.

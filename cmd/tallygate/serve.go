@@ -35,6 +35,7 @@ type serveOptions struct {
 	inherited  string // the listening sockets that a parent has left open
 	ssh        string // where to let people in over ssh, "" nowhere
 	sshIdle    time.Duration
+	admin      string // where to serve the control plane to those with tokens, "" nowhere
 }
 
 // flags adds the flags, with the profile that holds where none is said: what serves
@@ -50,6 +51,7 @@ func (o *serveOptions) flags(fs *pflag.FlagSet, profile badgerdb.Profile) {
 	fs.StringVar(&o.metrics, "metrics", "",
 		"`ADDRESS`, like 127.0.0.1:9283, where Prometheus reads figures at /metrics; whoever reaches it may read")
 	fs.StringVar(&o.ssh, "ssh", "", "`ADDRESS`, like :2222, to serve the interface and commands on over ssh; see help ssh")
+	fs.StringVar(&o.admin, "admin", "", "`ADDRESS`, like 127.0.0.1:4284, to serve the control plane on to those with a token; beyond this machine with --tls-cert or --tls-domain only; see help admin")
 	o.sshIdle = 30 * time.Minute
 	fs.Var((*spanFlag)(&o.sshIdle), "ssh-idle", "how `LONG` nothing may come from a guest over ssh; 0s: for ever")
 	fs.StringVar(&o.durability, "durability", string(badgerdb.Normal), "`MODE`: with normal an answer survives the process, with strict a power cut, too")
@@ -107,6 +109,9 @@ func (o *serveOptions) check(cmd *cobra.Command) error {
 	case o.front.Connections < 0:
 		return wrongUse(cmd, "--max-connections is a number of connections, not %d", o.front.Connections)
 	}
+	if err := o.checkAdmin(); err != nil {
+		return err
+	}
 	for _, address := range o.addresses() {
 		if err := process.CheckAddress(address); address != "" && err != nil {
 			return err
@@ -147,7 +152,7 @@ func goOnWith(cmd *cobra.Command, o serveOptions) []string {
 
 // addresses are where to listen.
 func (o *serveOptions) addresses() process.Addresses {
-	return process.Addresses{process.ForApps: o.listen, process.ForRedirect: o.redirect, process.ForMetrics: o.metrics, process.ForSSH: o.ssh}
+	return process.Addresses{process.ForApps: o.listen, process.ForRedirect: o.redirect, process.ForMetrics: o.metrics, process.ForSSH: o.ssh, process.ForAdmin: o.admin}
 }
 
 func (a *app) serveCommand() *cobra.Command {

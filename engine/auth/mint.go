@@ -12,6 +12,7 @@ import (
 const (
 	clientPrefix  = "llm_gw_"
 	privatePrefix = "sk-webllm-gateway-"
+	adminPrefix   = "tga_"
 	randomLength  = 43 // ⌈256 / log2 62⌉
 	sumLength     = 6  // ⌈32 / log2 62⌉
 	base62        = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -24,6 +25,12 @@ func NewClientKey() (key string, d tally.Digest, prefix, suffix string) {
 	sum := checksum(body)
 	key = clientPrefix + body + string(sum[:])
 	return key, DigestOf(key), key[:len(clientPrefix)+4], key[len(key)-4:]
+}
+
+// NewAdminToken mints a token for the control plane. The hint is what may be shown of it later.
+func NewAdminToken() (token string, d tally.Digest, hint string) {
+	token = adminPrefix + random62(randomLength)
+	return token, DigestOf(token), token[:len(adminPrefix)+4] + "…" + token[len(token)-4:]
 }
 
 // NewPrivateKey mints the private key of the gateway with a public ID.

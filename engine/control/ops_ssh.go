@@ -28,3 +28,11 @@ var GuestTable = NewTable(Table[tally.Guest]{
 	},
 	Orders: []string{"name", "role", "added"},
 })
+
+// MayOf is what a role may do.
+func MayOf(r tally.Role) Need {
+	if r == tally.RoleOwner {
+		return Write
+	}
+	return Read
+}

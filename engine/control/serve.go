@@ -17,10 +17,14 @@ const opPatience = 5 * time.Second
 // ends. Operations that without names are for none of them. Then it closes the
 // listener, ends streams of events, gives operations under way a moment, and returns nil.
 func (s *Server) Serve(ctx context.Context, ln net.Listener, have Need, without ...string) error {
+	return s.serveWith(ctx, ln, plane{Server: s, have: have, without: without, stop: ctx.Done()})
+}
+
+func (s *Server) serveWith(ctx context.Context, ln net.Listener, h http.Handler) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	srv := &http.Server{
-		Handler:           plane{Server: s, have: have, without: without, stop: ctx.Done()},
+		Handler:           h,
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ConnContext:       withPeer,
 		ReadHeaderTimeout: 10 * time.Second,

@@ -44,6 +44,8 @@ type Server struct {
 
 type operation struct {
 	info   OpInfo
+	in     reflect.Type
+	out    reflect.Type // nil of a stream
 	run    func(ctx context.Context, body []byte) (any, error)
 	stream func(ctx context.Context, body []byte, w io.Writer) error // instead of run
 }
@@ -61,7 +63,7 @@ func Handle[In, Out any](s *Server, op Op[In, Out], h func(context.Context, In) 
 	}
 	in := reflect.TypeFor[In]()
 	s.ops[op.Name] = &operation{
-		info: describe(op.Name, op.Need, op.Help, in, reflect.TypeFor[Out]()),
+		info: describe(op.Name, op.Need, op.Help, in, reflect.TypeFor[Out]()), in: in, out: reflect.TypeFor[Out](),
 		run: func(ctx context.Context, body []byte) (any, error) {
 			var v In
 			if err := decodeInput(body, &v); err != nil {
@@ -106,13 +108,15 @@ type plane struct {
 	have    Need
 	without []string        // operations that the right does not include here
 	stop    <-chan struct{} // ends streams of events; nil never does
+	// anywhere is whether the server may be called by any name: the caller has shown a token.
+	anywhere bool
 }
 
 func (p plane) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	if err := guard(r); err != nil {
+	if err := guard(r, p.anywhere); err != nil {
 		writeError(w, err)
 		return
 	}

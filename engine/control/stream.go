@@ -34,7 +34,7 @@ func HandleStream[In any](s *Server, op Stream[In], h func(context.Context, In, 
 	}
 	info := describe(op.Name, op.Need, op.Help, reflect.TypeFor[In](), reflect.TypeFor[None]())
 	info.Output = "bytes"
-	s.ops[op.Name] = &operation{info: info, stream: func(ctx context.Context, body []byte, w io.Writer) error {
+	s.ops[op.Name] = &operation{info: info, in: reflect.TypeFor[In](), stream: func(ctx context.Context, body []byte, w io.Writer) error {
 		var v In
 		if err := decodeInput(body, &v); err != nil {
 			return err

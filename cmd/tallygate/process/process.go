@@ -49,7 +49,8 @@ type Process struct {
 	store   *badgerdb.Store
 	engine  *engine.Engine
 	metrics *metrics.Metrics
-	stop    context.CancelFunc // ends what runs in the background; nil before Start
+	life    context.Context    // of what runs in the background
+	stop    context.CancelFunc // ends that; nil before Start
 	running sync.WaitGroup
 	socket  string // where other processes reach it; "" if they cannot
 
@@ -128,7 +129,7 @@ func Kinds() []providers.Kind { return append(openai.Kinds(), sim.Kind()) }
 // returns a caller in this process. Further listeners are for callers in others.
 func (p *Process) Start(listeners ...net.Listener) *control.Client {
 	ctx, stop := context.WithCancel(context.Background())
-	p.stop = stop
+	p.life, p.stop = ctx, stop
 	p.running.Go(func() { limitMemory(ctx, p.Profile) })
 	p.running.Go(func() { returnMemory(ctx) })
 	inside, dial := control.Memory()

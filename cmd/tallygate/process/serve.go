@@ -3,6 +3,7 @@ package process
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -114,6 +115,7 @@ func (p *Process) Serve(sockets Sockets, front Front) (*control.Client, error) {
 	p.engine.SetBaseURL(p.BaseURL())
 	p.letIn()
 	p.serveBeside()
+	p.serveAdmin()
 	if ln := sockets[ForSSH]; ln != nil && front.Hall != nil {
 		p.running.Go(func() { front.Hall.Serve(p, ln) })
 	}
@@ -281,17 +283,36 @@ func (p *Process) Guests() ([]*tally.Guest, context.Context) { return p.engine.G
 // guest to the role, and calls who that is by name in the audit log. The process is the
 // server's: no guest ends it, or makes another program of it.
 func (p *Process) Admit(ctx context.Context, g *tally.Guest) control.Dialer {
-	may := control.Read
-	if g.Role == tally.RoleOwner {
-		may = control.Write
-	}
 	ln, dial := control.MemoryFor("ssh " + g.Name)
 	p.running.Go(func() {
-		if err := p.engine.Control().Serve(ctx, ln, may, control.EngineStop.Name, control.EngineUpgrade.Name); err != nil {
+		if err := p.engine.Control().Serve(ctx, ln, control.MayOf(g.Role), notForGuests...); err != nil {
 			p.Log.Error("the control plane of a guest stopped", "guest", g.Name, "error", err)
 		}
 	})
 	return dial
+}
+
+// notForGuests are the operations that act on the process.
+var notForGuests = []string{control.EngineStop.Name, control.EngineUpgrade.Name}
+
+// serveAdmin lets people and programs with tokens use the control plane.
+func (p *Process) serveAdmin() {
+	ln := p.sockets[ForAdmin]
+	if ln == nil {
+		return
+	}
+	p.Log.Info("serving the control plane", "address", ln.Addr().String(), "tls", p.front.TLS != nil)
+	ln = netutil.LimitListener(ln, besideConnections)
+	if t := p.front.TLS; t != nil {
+		c := t.config().Clone()
+		c.NextProtos = []string{"http/1.1"}
+		ln = tls.NewListener(ln, c)
+	}
+	p.running.Go(func() {
+		if err := p.engine.Control().ServeAdmin(p.life, ln, p.engine.AdminBy, notForGuests...); err != nil {
+			p.Log.Error("the control plane is not served to a network any more", "error", err)
+		}
+	})
 }
 
 // Patience is how long requests under way may take once the process is to end.

@@ -18,6 +18,7 @@ const (
 	ForRedirect = "redirect" // plain HTTP that leads to HTTPS
 	ForMetrics  = "metrics"  // figures for Prometheus
 	ForSSH      = "ssh"      // people with a terminal
+	ForAdmin    = "admin"    // the control plane, for those with tokens
 )
 
 // Sockets are the listening sockets of a process, by what they are for.
@@ -129,7 +130,7 @@ func fromManager(env func(string) (string, bool)) map[string]int {
 	names := strings.Split(text, ":")
 	for i := range n {
 		what := ForApps
-		if i < len(names) && slices.Contains([]string{ForRedirect, ForMetrics, ForSSH}, names[i]) {
+		if i < len(names) && slices.Contains([]string{ForRedirect, ForMetrics, ForSSH, ForAdmin}, names[i]) {
 			what = names[i]
 		}
 		if _, twice := files[what]; !twice {
