@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -215,5 +217,29 @@ func TestConfigErrors(t *testing.T) {
 	}
 	if w.engine.catalog.Load().Rev != rev {
 		t.Error("half of a wrong file was done")
+	}
+}
+
+// Config files are read one after the other, and those of callers who are gone not at all.
+func TestConfigsWait(t *testing.T) {
+	w, _ := furnished(t)
+	in := control.ApplyConfig{Text: do(w, control.ConfigExport, control.None{}).Text}
+	w.engine.reading.Lock()
+	ctx, leave := context.WithCancel(t.Context())
+	ended := make(chan error, 2)
+	go func() { _, err := w.engine.diffConfig(ctx, in); ended <- err }()
+	go func() { _, err := w.engine.applyConfig(ctx, in); ended <- err }()
+	time.Sleep(20 * time.Millisecond)
+	select {
+	case err := <-ended:
+		t.Errorf("one has not waited: %v", err)
+	default:
+	}
+	leave()
+	w.engine.reading.Unlock()
+	for range 2 {
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("one was read for nobody: %v", err)
+		}
 	}
 }

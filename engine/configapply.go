@@ -10,8 +10,10 @@ import (
 )
 
 // diffConfig says what a config file would change, and changes nothing.
-func (e *Engine) diffConfig(_ context.Context, in control.ApplyConfig) (control.ConfigApplied, error) {
-	file, secrets, err := openConfig(&in)
+func (e *Engine) diffConfig(ctx context.Context, in control.ApplyConfig) (control.ConfigApplied, error) {
+	e.reading.Lock()
+	defer e.reading.Unlock()
+	file, secrets, err := openConfig(ctx, &in)
 	if err != nil {
 		return control.ConfigApplied{}, err
 	}
@@ -25,7 +27,9 @@ func (e *Engine) diffConfig(_ context.Context, in control.ApplyConfig) (control.
 
 // applyConfig makes what is set equal to a config file, in one act.
 func (e *Engine) applyConfig(ctx context.Context, in control.ApplyConfig) (control.ConfigApplied, error) {
-	file, secrets, err := openConfig(&in)
+	e.reading.Lock()
+	defer e.reading.Unlock()
+	file, secrets, err := openConfig(ctx, &in)
 	if err != nil {
 		return control.ConfigApplied{}, err
 	}
@@ -52,7 +56,10 @@ func (e *Engine) applyConfig(ctx context.Context, in control.ApplyConfig) (contr
 }
 
 // openConfig reads a file, and decrypts what is secret in it.
-func openConfig(in *control.ApplyConfig) (*config.File, *config.Secrets, error) {
+func openConfig(ctx context.Context, in *control.ApplyConfig) (*config.File, *config.Secrets, error) {
+	if err := ctx.Err(); err != nil { // whoever has waited may be gone
+		return nil, nil, err
+	}
 	file, err := config.Parse([]byte(in.Text))
 	if err != nil || file.Locked == "" || in.WithoutSecrets {
 		return file, nil, err

@@ -77,6 +77,7 @@ type Engine struct {
 
 	changing sync.Mutex // one change of the catalog at a time; guards nothing else
 	rekeying sync.Mutex // one change of the key at a time; before changing
+	reading  sync.Mutex // one config file at a time: it takes many times its size; before changing
 	catalog  atomic.Pointer[tally.Catalog]
 	routing  atomic.Pointer[tally.Catalog]   // the catalog the router is made for: ahead of catalog during a change
 	revision atomic.Pointer[revision]        // of catalog

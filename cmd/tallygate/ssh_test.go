@@ -365,21 +365,28 @@ func (p *place) asks() error {
 func TestSessionsAreBounded(t *testing.T) {
 	t.Parallel()
 	p := startPlace(t)
-	c := p.dials("bob")
-	defer c.Close()
-	open := 0
-	for range 40 {
-		if _, err := c.NewSession(); err == nil {
-			open++
-		} else if !strings.Contains(err.Error(), "sessions are open") {
-			t.Fatal(err)
+	opens := func(c *ssh.Client) (open int) {
+		for range 40 {
+			if _, err := c.NewSession(); err == nil {
+				open++
+			} else if !strings.Contains(err.Error(), "sessions are open") {
+				t.Fatal(err)
+			}
 		}
+		return open
 	}
-	if open != 16 {
-		t.Errorf("%d sessions are open", open)
+	bob, ana := p.dials("bob"), p.dials("ana")
+	defer bob.Close()
+	defer ana.Close()
+	if open := opens(bob); open != 12 {
+		t.Errorf("a viewer has %d sessions open", open)
+	}
+	p.do("ana", "status").wants(t, 0, "serving", "") // there is room for owners
+	if open := opens(ana); open != 4 {
+		t.Errorf("an owner has %d sessions open", open)
 	}
 	p.do("ana", "status").wants(t, 255, "", "sessions are open")
-	c.Close()
+	bob.Close()
 	p.until("there is room again", func() bool { return p.do("ana", "status").code == 0 })
 	silent, err := net.Dial("tcp", "127.0.0.1:"+p.port)
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"time"
 
 	"filippo.io/age"
@@ -82,9 +81,6 @@ func (s *Secrets) Lock(recipients []string, passphrase string) (string, error) {
 // which is what Lock and age itself take. A file from elsewhere could ask for many times as much.
 const workFactor = 18
 
-// unlocking is held while secrets are opened, so that many files at once cost no more than one.
-var unlocking sync.Mutex
-
 // Unlock decrypts what Lock has encrypted, with the passphrase, or with identities as
 // age-keygen writes them.
 func Unlock(locked, passphrase, identities string) (*Secrets, error) {
@@ -109,8 +105,6 @@ func Unlock(locked, passphrase, identities string) (*Secrets, error) {
 		return nil, tally.Errorf(tally.Denied, "the secrets of the file are encrypted").
 			WithHint("--identity FILE or --passphrase opens them; --without-secrets leaves them out")
 	}
-	unlocking.Lock()
-	defer unlocking.Unlock()
 	r, err := age.Decrypt(armor.NewReader(strings.NewReader(strings.TrimSpace(locked))), by...)
 	if err != nil {
 		if _, other := errors.AsType[*age.NoIdentityMatchError](err); other {

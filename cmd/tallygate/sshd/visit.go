@@ -31,6 +31,7 @@ type Visit struct {
 	ctx         context.Context
 	end         context.CancelCauseFunc
 	link        *link
+	looks       bool // it counts among those of viewers
 	idle        *time.Timer
 	patience    time.Duration // how long nothing may come; 0: for ever
 	sizes       chan tea.WindowSizeMsg
@@ -78,8 +79,17 @@ func (s *Server) session(srv *ssh.Server, conn *gossh.ServerConn, ch gossh.NewCh
 		served: make(chan struct{})}
 	v.ctx, v.end = context.WithCancelCause(ctx)
 	defer v.end(context.Canceled)
+	key, _ := ctx.Value(ssh.ContextKeyPublicKey).(ssh.PublicKey)
+	guest := s.guestOf(key)
+	v.looks = guest == nil || guest.Role != tally.RoleOwner
 	s.mu.Lock()
-	room := len(s.visits) < maxSessions && !s.ending
+	open, looking := len(s.visits), 0
+	for other := range s.visits {
+		if other.looks {
+			looking++
+		}
+	}
+	room := open < maxSessions && (!v.looks || looking < maxLooking) && !s.ending
 	if room {
 		s.visits[v] = true
 		s.inside.Add(1)
@@ -87,7 +97,7 @@ func (s *Server) session(srv *ssh.Server, conn *gossh.ServerConn, ch gossh.NewCh
 	s.mu.Unlock()
 	if !room {
 		ch.Reject(gossh.ResourceShortage, fmt.Sprintf("%d sessions are open, or the gateway ends: try again later",
-			maxSessions))
+			open))
 		return
 	}
 	v.link.use(+1)
