@@ -78,3 +78,24 @@ func hasTest(t *testing.T, folder, name string) bool {
 	}
 	return false
 }
+
+// No merge has left its marks in what people read: nothing else would notice them there.
+func TestNoMarksOfMerges(t *testing.T) {
+	for _, pattern := range []string{"../../*.md", "../../assets/docs/*.md", "../../assets/docs/*.txt", "../../assets/docs/*/*.md", "../../.github/*.md"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %v", pattern, err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for line := range strings.Lines(string(text)) {
+				if strings.HasPrefix(line, "<<<<<<< ") || strings.HasPrefix(line, ">>>>>>> ") {
+					t.Errorf("%s: %s", file, line)
+				}
+			}
+		}
+	}
+}
