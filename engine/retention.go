@@ -12,9 +12,9 @@ import (
 
 const (
 	pruneEvery = time.Hour // looks; prunes once per UTC day
-	// pruneRest is how many times as long as requests wait for it the pruning rests then: fewer
-	// than one request in a hundred meets it.
-	pruneRest = 150
+	// pruneRest is how many times as long as requests wait for it the pruning rests then. A
+	// request writes twice, and still fewer than one in a hundred meets it.
+	pruneRest = 400
 )
 
 // pruner returns the step that deletes old records, once a day, and makes old sums coarse.
