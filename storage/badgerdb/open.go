@@ -156,8 +156,14 @@ func (s *Store) badgerOptions() badger.Options {
 		WithDetectConflicts(false).WithMetricsEnabled(false).WithCompactL0OnClose(false).
 		WithSyncWrites(s.opts.Durability == Strict)
 	o.TableSizeMultiplier = 1 // 2 gives compactions a heap of hundreds of megabytes
+	const largest = 16 * mb
 	if s.opts.Profile == Server {
-		o = o.WithMemTableSize(16 * mb).WithNumMemtables(2).WithBlockCacheSize(32 * mb).WithIndexCacheSize(32 * mb)
+		o = o.WithMemTableSize(largest).WithBlockCacheSize(32 * mb).WithIndexCacheSize(32 * mb)
+	}
+	// Memtables that a killed process has left may be of any profile, and one that has no room
+	// for them ends the process that opens them.
+	if !wasClosed(s.opts.Dir) {
+		o = o.WithMemTableSize(largest)
 	}
 	return o
 }

@@ -159,7 +159,7 @@ func (s *Store) pruneDay(o *outgoing, aside func(func() error) error) (gone int,
 		return err
 	})
 	if err != nil {
-		return 0, err
+		return gone, err // the day may be gone, and only what is noted of it is not
 	}
 	return gone, aside(func() error { return s.drop(o.day) })
 }
