@@ -338,9 +338,16 @@ func (h *history) prune(t *rapid.T) {
 	}
 }
 
-// coarsen makes days coarse in which no period that is counted can begin.
+// coarsen makes days coarse in which no period begins that is counted, or that a request
+// under way counts in.
 func (h *history) coarsen(t *rapid.T) {
-	before := h.bench.now.AddDate(0, 0, -int(31+upTo(t, "days ago", 40)))
+	before := h.bench.now
+	for i := range h.held {
+		if at := h.held[i].At; at.Before(before) {
+			before = at
+		}
+	}
+	before = before.AddDate(0, 0, -int(32+upTo(t, "days ago", 40)))
 	hours := rapid.SliceOfN(rapid.IntRange(0, 95), 0, 3).Draw(t, "quarters")
 	edges := func(day time.Time) (out []time.Time) {
 		for i, n := range hours {
