@@ -30,7 +30,7 @@ import (
 const (
 	maxSessions    = 16
 	maxLooking     = 12 // of viewers: whatever they do, an owner gets in
-	authTries      = 6 // keys that one connection may try; an agent may have several
+	authTries      = 6  // keys that one connection may try; an agent may have several
 	loginPatience  = 10 * time.Second
 	unusedPatience = time.Minute     // for a connection or a channel that asks for nothing
 	leavePatience  = 3 * time.Second // for a session that was told to end
