@@ -9,7 +9,7 @@ import (
 // AddAdmin lets somebody use the control plane over a network.
 type AddAdmin struct {
 	Name string     `json:"name" arg:"1" help:"what to call who comes with the token, like a machine or a person"`
-	Role tally.Role `json:"role" help:"owner (may do everything) or viewer (may look)"`
+	Role tally.Role `json:"role" help:"=role"`
 }
 
 // Admin is somebody who may, by a token.

@@ -6,7 +6,7 @@ import "tallygate/engine/tally"
 type AddGuest struct {
 	Name string     `json:"name" arg:"1" help:"what to call who comes in by the key, like a machine or a person"`
 	Key  string     `json:"key,omitempty" help:"public key: the line of a file like id_ed25519.pub"`
-	Role tally.Role `json:"role" help:"owner (may do everything) or viewer (may look)"`
+	Role tally.Role `json:"role" help:"=role"`
 }
 
 // The operations on who may come in over ssh. Their keys are public: they are no secrets.
