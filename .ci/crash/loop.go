@@ -32,11 +32,11 @@ var clients = []struct {
 	name string
 	args []string
 }{
-	{"by-requests", []string{"--limit", "requests=90/minute", "--limit", "requests=900000/month"}},
-	{"by-tokens", []string{"--limit", "tokens=6000/minute", "--limit", "tokens=200k/day"}},
-	{"by-cost", []string{"--limit", "cost=0.02/minute", "--limit", "cost=0.4/hour", "--limit", "requests=70/minute"}},
-	{"by-credits", []string{"--markup", "20", "--limit", "credits=0.02/minute", "--limit", "tokens=9000/minute"}},
-	{"by-sessions", []string{"--session-length", "1m", "--limit", "sessions=12/minute", "--limit", "cost=5/total"}},
+	{"by-requests", []string{"--limit", "requests=200/minute", "--limit", "requests=900000/month"}},
+	{"by-tokens", []string{"--limit", "tokens=14000/minute", "--limit", "tokens=200k/day"}},
+	{"by-cost", []string{"--limit", "cost=0.05/minute", "--limit", "cost=0.4/hour", "--limit", "requests=160/minute"}},
+	{"by-credits", []string{"--markup", "20", "--limit", "credits=0.05/minute", "--limit", "tokens=20000/minute"}},
+	{"by-sessions", []string{"--session-length", "1m", "--limit", "sessions=30/minute", "--limit", "cost=5/total"}},
 	{"by-nothing", []string{"--limit", "requests=1M/month"}},
 }
 
@@ -52,10 +52,10 @@ func (l *loop) setUp(ctx context.Context) error {
 		{"providers", "create", "--name", "spare", "--kind", "sim", "--weight", "1"},
 		{"providers", "update", "sim", "--weight", "2"},
 		{"models", "update", made.Model, "--provider", "sim", "--price", "input=1", "--price", "output=5", "--price",
-			"request=0.000001", "--cap", "requests=400/minute", "--cap", "tokens=24000/minute", "--max-in-flight", "9"},
+			"request=0.000001", "--cap", "requests=900/minute", "--cap", "tokens=54000/minute", "--max-in-flight", "9"},
 		{"models", "update", made.Model, "--provider", "spare", "--price", "input=2", "--price", "output=4", "--price",
-			"request=0.000001", "--cap", "requests=200/minute", "--cap", "requests=900/day"},
-		{"gateways", "update", made.Gateway, "--time-zone", "Australia/Lord_Howe", "--limit", "requests=700/minute", "--limit", "cost=3/day"},
+			"request=0.000001", "--cap", "requests=450/minute", "--cap", "requests=900/day"},
+		{"gateways", "update", made.Gateway, "--time-zone", "Australia/Lord_Howe", "--limit", "requests=1600/minute", "--limit", "cost=3/day"},
 	} {
 		if err := l.gate.ask(ctx, nil, args...); err != nil {
 			return err
