@@ -48,9 +48,10 @@ func (list eras) before(seq, behind uint64, since, until time.Time) *era {
 	return nil
 }
 
-// ended reports whether an era ended with a record.
-func (list eras) ended(seq uint64) bool {
-	return slices.ContainsFunc(list, func(e era) bool { return e.end.seq == seq })
+// ended reports whether an era ended between two records. The records next to its end may
+// have gone before their day did.
+func (list eras) ended(from, to uint64) bool {
+	return slices.ContainsFunc(list, func(e era) bool { return from <= e.end.seq && e.end.seq < to })
 }
 
 // spans are when there may be admissions ahead of time.

@@ -193,7 +193,7 @@ func (v *verifier) eachRecord(damaged func(key []byte, err error), joins func(*b
 
 // records replays every record and looks for gaps.
 func (v *verifier) records() error {
-	next, settledAt := v.pruned.seq+1, time.Time{}
+	next, last, settledAt := v.pruned.seq+1, v.pruned.seq, time.Time{}
 	sums, gone := sheet{}, int64(0)
 	joins := func(b *block) {
 		if b.first != next {
@@ -205,10 +205,10 @@ func (v *verifier) records() error {
 	damaged := func(key []byte, err error) { v.fault("record", keyText(key), "%s", tally.AsError(err).Message) }
 	err := v.eachRecord(damaged, joins, func(x *entry) {
 		v.report.Records++
-		if x.settledAt.Before(settledAt) && !v.eras.ended(x.Seq-1) || x.settledAt.Before(x.At) {
+		if x.settledAt.Before(settledAt) && !v.eras.ended(last, x.Seq) || x.settledAt.Before(x.At) {
 			v.fault("record", string(x.ID), "record %d was settled before the one before it, or before its admission", x.Seq)
 		}
-		settledAt = x.settledAt
+		last, settledAt = x.Seq, x.settledAt
 		if x.Seq > v.journal.from.seq && !x.Outcome.Refused() {
 			v.journal.settled[x.ID] = x.Seq
 		}

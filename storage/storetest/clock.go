@@ -86,6 +86,44 @@ func forgetAfterClock(b *bench) {
 	b.wantEqual("what is forgotten", b.record(made.ID).Tries[0].Detail, "")
 }
 
+// pruneAcrossClock wants a sound store when the records on both sides of an accepted clock
+// are of a kind that goes before the others of its day.
+func pruneAcrossClock(b *bench) {
+	refuse := func() {
+		b.Helper()
+		b.ids++
+		rec := tally.Record{ID: tally.ID(fmt.Sprintf("rf_%06d", b.ids)), At: b.now, Gateway: "gw_1", Client: "cl_1",
+			Outcome: tally.OutcomeDenied, Status: 429, Code: "cost_limit"}
+		if err := b.Refuse(ctx, rec); err != nil {
+			b.Fatalf("refuse: %v", err)
+		}
+	}
+	answer := func() {
+		b.Helper()
+		r := b.request()
+		b.reserve(r)
+		b.settle(r, 1)
+	}
+	right := b.now
+	b.now = right.Add(time.Minute)
+	answer()
+	refuse()
+	if err := b.AcceptClock(ctx, right); err != nil {
+		b.Fatalf("accept the clock: %v", err)
+	}
+	b.now = right
+	refuse()
+	answer()
+	b.now = right.AddDate(0, 0, 2)
+	answer()
+	before := storage.Before(time.Time{})
+	before.Of[tally.RefusalRecords] = b.now
+	if n, err := b.Prune(ctx, before, 0); err != nil || n != 2 {
+		b.Fatalf("prune: %d, %v; want 2", n, err)
+	}
+	b.verified()
+}
+
 // randomClocks: whatever a clock does, and whenever it is accepted as it is, no window
 // of a limit is ever given more than the limit, and all is as the specification says.
 func randomClocks(t *testing.T, s Subject) {

@@ -70,6 +70,7 @@ func Run(t *testing.T, s Subject) {
 		{"Status", status},
 		{"AcceptClock", acceptClock},
 		{"ForgetAfterClock", forgetAfterClock},
+		{"PruneAcrossClock", pruneAcrossClock},
 		{"Hook", hook},
 		{"Close", closed},
 		{"Raise", raise},
