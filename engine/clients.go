@@ -8,6 +8,7 @@ import (
 
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
+	"tallygate/storage"
 )
 
 func (e *Engine) createClient(ctx context.Context, in control.CreateClient) (tally.Client, error) {
@@ -64,7 +65,7 @@ func setClient(c *tally.Catalog, gw *tally.Gateway, cl *tally.Client, f *control
 		set(&cl.Note, f.Note, optional("note", 4000, true)),
 		setList(&cl.Origins, f.Origins, checkOrigins),
 		setList(&cl.Models, f.Models, func(list []string) ([]string, error) { return checkModels(c, list, gw.Aliases) }),
-		setLimits(&cl.Limits, &cl.Raises, f.Limits),
+		setAnyLimits(&cl.Limits, &cl.Raises, f.Limits),
 		setLanding(c, &cl.Landing, f.LandingBelow, f.LandingModel, gw.Aliases),
 		set(&cl.MaxInFlight, f.MaxInFlight, between("the requests at the same time", 0, maxInFlight)),
 		set(&cl.MaxBodyBytes, f.MaxBodyBytes, between[int64]("the bytes of a request", 0, tally.MaxBodyBytes)),
@@ -203,6 +204,14 @@ func (e *Engine) viewClients(ctx context.Context, c *tally.Catalog, only string,
 	if err != nil {
 		return nil, err
 	}
+	entries, err := e.store.Entries(ctx, storage.EntryQuery{Client: tally.ID(only)})
+	if err != nil {
+		return nil, err
+	}
+	booked := map[tally.ID]bool{}
+	for i := range entries {
+		booked[entries[i].Client] = true
+	}
 	refusing, defaults := e.refusing(c, now), e.defaults(c, now)
 	out := make([]control.ClientView, 0, len(clients))
 	for i, cl := range clients {
@@ -225,6 +234,14 @@ func (e *Engine) viewClients(ctx context.Context, c *tally.Catalog, only string,
 			if keyState(k, now) == "active" {
 				v.Keys++
 			}
+		}
+		if booked[cl.ID] {
+			f, err := e.funds(ctx, cl.ID)
+			if err != nil {
+				return nil, err
+			}
+			v.Balance = &control.Balance{}
+			v.Balance.Left, v.Balance.Expiring, v.Balance.ExpiresAt = f.left()
 		}
 		out = append(out, v)
 	}

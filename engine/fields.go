@@ -64,6 +64,15 @@ func setList(field *[]string, list *[]string, check func([]string) ([]string, er
 // setLimits applies the owner's edits to a list of limits. Raises go with the limit
 // they belong to; raises may be nil where there are none.
 func setLimits(limits *[]tally.Limit, raises *[]tally.Raise, edits []tally.LimitEdit) error {
+	if slices.ContainsFunc(edits, func(e tally.LimitEdit) bool { return e.Metric == tally.Balance }) {
+		return tally.Errorf(tally.Invalid, "only a client has a balance").
+			WithHint("tallygate clients update CLIENT --limit credits=balance")
+	}
+	return setAnyLimits(limits, raises, edits)
+}
+
+// setAnyLimits is setLimits for clients, which may pay in advance.
+func setAnyLimits(limits *[]tally.Limit, raises *[]tally.Raise, edits []tally.LimitEdit) error {
 	out, err := editLimits(*limits, edits)
 	if err != nil {
 		return err

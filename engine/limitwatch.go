@@ -177,6 +177,9 @@ func refusedWarning(w *watched, r *control.RefusedNow, now time.Time, zone *time
 	}
 }
 
+// leastTopUp is the least that an owner is proposed to book.
+const leastTopUp = 5 * tally.Dollar
+
 // raiseLine is the command that raises a limit for a while by half of it: until it is
 // seen again, which is tomorrow for what a day allows.
 func raiseLine(kind string, id tally.ID, name string, s *meter.Standing) string {
@@ -184,8 +187,11 @@ func raiseLine(kind string, id tally.ID, name string, s *meter.Standing) string 
 	if cent := int64(tally.Dollar / 100); s.Metric.Money() && by > cent {
 		by = (by + cent - 1) / cent * cent
 	}
+	if s.Metric == tally.Balance {
+		return control.CommandLine(control.ClientsTopUp.Name, control.AddFunds{Client: name, Funds: max(tally.NanoUSD(by), leastTopUp)})
+	}
 	f := control.RaiseFields{Limit: string(s.Metric) + "/" + s.Window.String(), By: s.Metric.Text(by), Until: "fri"}
-	if s.Window.Unit == tally.Hour || s.Window.Unit == tally.Day {
+	if s.Window.Unit == tally.Hour || s.Window.Unit == tally.DayPart || s.Window.Unit == tally.Day {
 		f.Until = "tomorrow"
 	}
 	switch kind {

@@ -52,6 +52,13 @@ func (e *Engine) handle() {
 	control.Handle(s, control.ClientsSuspend, e.statusSetter(tally.Suspended))
 	control.Handle(s, control.ClientsActivate, e.statusSetter(tally.Active))
 
+	control.Handle(s, control.ClientsTopUp, e.funder(tally.TopUp))
+	control.Handle(s, control.ClientsGrant, e.funder(tally.Gift))
+	control.Handle(s, control.ClientsAdjust, e.adjustClient)
+	control.Handle(s, control.EntriesList, e.listEntries)
+	control.Handle(s, control.EntriesShow, e.showEntry)
+	control.Handle(s, control.EntriesBack, e.reverseEntry)
+
 	control.Handle(s, control.KeysList, e.listKeys)
 	control.Handle(s, control.KeysCreate, e.createKey)
 	control.Handle(s, control.KeysUpdate, e.updateKey)

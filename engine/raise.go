@@ -73,6 +73,10 @@ func (e *Engine) raise(ctx context.Context, in *control.RaiseFields, find func(*
 		if limit, err = namedLimit(of.limits, in.Limit); err != nil {
 			return nil, err
 		}
+		if limit.Metric == tally.Balance {
+			return nil, tally.Errorf(tally.Invalid, "a balance is not raised").
+				WithHint("tallygate clients topup %s 20, or grant in place of topup", tally.ShellWord(of.name))
+		}
 		list := tally.KeptRaises(of.limits, *of.raises, now)
 		if by := strings.TrimSpace(in.By); by == "none" || by == "0" {
 			had := len(list)

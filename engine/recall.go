@@ -11,7 +11,7 @@ import (
 )
 
 // longestPeriod is that of the longest period that ends.
-const longestPeriod = 32 * 24 * time.Hour
+const longestPeriod = 93 * 24 * time.Hour
 
 // takeOverRefusals tells the meter how often limits have refused before the start, in
 // periods that may still last.

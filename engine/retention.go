@@ -14,7 +14,7 @@ const (
 	pruneEvery = time.Hour // looks; prunes once per UTC day
 	// pruneRest is how many times as long as requests wait for it the pruning rests then. A
 	// request writes twice, and still fewer than one in a hundred meets it.
-	pruneRest = 400
+	pruneRest = 1000
 )
 
 // pruner returns the step that deletes old records, once a day, and makes old sums coarse.

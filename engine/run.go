@@ -14,7 +14,8 @@ const (
 )
 
 // Run does the engine's work in the background until ctx ends: it ends a rotation of
-// the key that was cut short, sums up seconds, writes down refusals, settles holds that nobody extends any more,
+// the key that was cut short, sums up seconds, writes down refusals, settles holds that
+// nobody extends any more, takes back funds whose time is over,
 // deletes records past their retention and what they are not to say any more, verifies
 // the store each night, backs it up where that is wanted, takes up a new country
 // database and notes which models answer for others. It returns when all of that has
@@ -29,6 +30,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		{"keys", pruneEvery, e.lookAfterKeys},
 		{"seconds", secondEvery, e.second},
 		{"holds", holdsEvery, e.lookAfterHolds},
+		{"funds", expiryEvery, e.expireFunds},
 		{"retention", pruneEvery, e.pruner()},
 		{"check", nightlyEvery, e.nightly()},
 		{"backups", backupsEvery, e.backUp},

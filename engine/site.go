@@ -33,7 +33,7 @@ func checkVisitors(gw *tally.Gateway) error {
 	if !enforced(gw.Limits, tally.Minute) {
 		lacking = append(lacking, "--limit requests=60/minute")
 	}
-	if !enforced(gw.Limits, tally.Day) {
+	if !enforced(gw.Limits, tally.Day, tally.DayPart) {
 		lacking = append(lacking, "--limit cost=5/day")
 	}
 	if !enforced(gw.VisitorLimits) {

@@ -126,6 +126,11 @@ type Meter interface {
 	Settle(ctx context.Context, s tally.Settlement) error
 	// Refuse adds the record of a refusal. It touches no counter.
 	Refuse(ctx context.Context, r tally.Record) error
+	// Enter adds an entry to the book of money: a record whose amounts count at once on the
+	// gateway and the client that it names, and may be below zero. Of the record only what
+	// [tally.Entry] names is kept; it is returned as it is kept. A Conflict if the client has
+	// an entry of that ID, NotFound for an expiry where nothing is left.
+	Enter(ctx context.Context, r tally.Record) (tally.Record, error)
 	// Extend moves the deadline of a hold that is still at work. NotFound if it
 	// is not held.
 	Extend(ctx context.Context, id tally.ID, until time.Time) error
@@ -142,7 +147,20 @@ type Meter interface {
 	Holds(ctx context.Context) (int, error)
 }
 
-// RecordQuery selects records. Zero fields select all.
+// EntryQuery selects entries of the book of money. Zero fields select all.
+type EntryQuery struct {
+	ID           tally.ID
+	Client       tally.ID
+	Since, Until time.Time // At in [Since, Until)
+}
+
+// Match reports whether a record is a selected entry.
+func (q *EntryQuery) Match(r *tally.Record) bool {
+	return r.Entry != nil && (q.ID == "" || r.ID == q.ID) && (q.Client == "" || r.Client == q.Client) &&
+		(q.Since.IsZero() || !r.At.Before(q.Since)) && (q.Until.IsZero() || r.At.Before(q.Until))
+}
+
+// RecordQuery selects records of requests. Zero fields select all.
 type RecordQuery struct {
 	ID                             tally.ID  // that one record only
 	Since, Until                   time.Time // At in [Since, Until)
@@ -159,7 +177,7 @@ type RecordQuery struct {
 
 // Match reports whether a record is selected, apart from After and Limit.
 func (q *RecordQuery) Match(r *tally.Record) bool {
-	return (q.ID == "" || r.ID == q.ID) &&
+	return r.Entry == nil && (q.ID == "" || r.ID == q.ID) &&
 		(q.Since.IsZero() || !r.At.Before(q.Since)) && (q.Until.IsZero() || r.At.Before(q.Until)) &&
 		(q.Gateway == "" || r.Gateway == q.Gateway) && (q.Client == "" || r.Client == q.Client) &&
 		(q.Key == "" || r.Key == q.Key) && (q.Provider == "" || r.Provider == q.Provider) &&
@@ -206,6 +224,9 @@ type History interface {
 	// Records returns selected records, the latest settled first, and a cursor
 	// for the next page, "" on the last.
 	Records(ctx context.Context, q RecordQuery) ([]tally.Record, string, error)
+	// Entries returns selected entries of the book of money, in the order in which they were
+	// made. They are kept for good, also when their records are pruned.
+	Entries(ctx context.Context, q EntryQuery) ([]tally.Record, error)
 	// Series answers queries, all as of one instant: what one counts the others count
 	// as well. It returns points ordered by query, span, then value.
 	Series(ctx context.Context, of ...SeriesQuery) ([]Point, error)
@@ -265,6 +286,6 @@ type Store interface {
 	Close() error
 }
 
-// Hook receives records in the order of Seq once they are durable. It is given
+// Hook receives records of requests in the order of Seq once they are durable. It is given
 // when a store is opened, is called from one goroutine, and must not block.
 type Hook func([]tally.Record)

@@ -37,6 +37,21 @@ func (a *app) clientCommands() *cobra.Command {
 			example: "  tallygate clients raise hotel-aurora cost/month --by 20 --until 2026-12-04",
 			show:    func(p *printer, _ *control.RaiseClient, out *control.LimitState) { showRaise(p, out) },
 		}.command(a),
+		verb[control.AddFunds, control.EntryView]{
+			op:      control.ClientsTopUp,
+			example: "  tallygate clients topup hotel-aurora 50 --ref \"invoice 2026-117\"\n  tallygate clients update hotel-aurora --limit credits=balance",
+			show:    showFunds,
+		}.command(a),
+		verb[control.AddFunds, control.EntryView]{
+			op:      control.ClientsGrant,
+			example: "  tallygate clients grant hotel-aurora 5 --reason \"to try it out\" --expires 30d",
+			show:    showFunds,
+		}.command(a),
+		verb[control.AdjustClient, control.EntryView]{
+			op:      control.ClientsAdjust,
+			example: "  tallygate clients adjust hotel-aurora --credits -5 --reason \"outage of 3 November\"\n  tallygate clients adjust hotel-aurora --credits 20 --as fee --reason \"set-up\"",
+			show:    func(p *printer, _ *control.AdjustClient, out *control.EntryView) { showBooked(p, out) },
+		}.command(a),
 		verb[control.Named, control.None]{
 			op:      control.ClientsDelete,
 			asks:    asksDeleteClient,

@@ -227,9 +227,9 @@ func list[In, V any](a *app, v verb[In, []V], t *control.Table[V]) *cobra.Comman
 // noRows says that there are none, and how to make the first.
 func noRows[V any](t *control.Table[V]) string {
 	if t.Make == "" {
-		return "no " + t.Thing + "s"
+		return "no " + t.Things()
 	}
-	return "no " + t.Thing + "s; make one with: " + t.Make
+	return "no " + t.Things() + "; make one with: " + t.Make
 }
 
 func writeJSON(w io.Writer, v any) error {
@@ -267,7 +267,7 @@ func (f *failingWriter) Write(b []byte) (int, error) {
 func usage(fields []control.Field) string {
 	var b strings.Builder
 	for _, f := range fields {
-		name := strings.ToUpper(strings.TrimSuffix(f.Name, "s"))
+		name := argName(&f)
 		switch f.Arg {
 		case "1":
 			b.WriteString(" " + name)
@@ -278,6 +278,15 @@ func usage(fields []control.Field) string {
 		}
 	}
 	return b.String()
+}
+
+// argName is what usage calls a positional argument: a text by its name, anything else by
+// what it is.
+func argName(f *control.Field) string {
+	if f.Go.Kind() == reflect.String || f.Go.Kind() == reflect.Slice {
+		return strings.ToUpper(strings.TrimSuffix(f.Name, "s"))
+	}
+	return f.Value()
 }
 
 // takeArgs puts positional arguments into the input.
@@ -291,10 +300,12 @@ func takeArgs(cmd *cobra.Command, fields []control.Field, in any, args []string)
 			v.FieldByIndex(f.Index).Set(reflect.ValueOf(args))
 			return nil
 		case len(args) > 0:
-			v.FieldByIndex(f.Index).SetString(args[0])
+			if err := f.Set(in, args[0]); err != nil {
+				return err
+			}
 			args = args[1:]
 		case f.Arg != "1?":
-			return wrongUse(cmd, "say which: %s %s", cmd.CommandPath(), strings.ToUpper(f.Name))
+			return wrongUse(cmd, "say which: %s %s", cmd.CommandPath(), argName(&f))
 		}
 	}
 	if len(args) > 0 {

@@ -70,6 +70,9 @@ func reachedText(x *tally.Reached) string {
 		return fmt.Sprintf("of the %s: %s of %s places taken", kind, tally.Group(x.Held), tally.Group(x.Max))
 	}
 	f := x.Metric.Format
+	if x.Metric == tally.Balance {
+		return fmt.Sprintf("balance of the %s: %s left, %s held; it needed %s", kind, f(x.Max-x.Used), f(x.Held), f(x.Need))
+	}
 	return fmt.Sprintf("%s of the %s, %s: %s used, %s held of %s; it needed %s", x.Metric, kind, when(x.Window == "", "in all", x.Window), f(x.Used), f(x.Held), f(x.Max), f(x.Need)) +
 		when(!x.Resets.IsZero(), "; resets "+minute(x.Resets), "")
 }

@@ -182,7 +182,7 @@ func sumsOf[V any](t *control.Table[V], columns []*control.Column[V], list []V) 
 	if !any {
 		return nil
 	}
-	sums[0] = tally.Group(int64(len(list))) + " " + t.Thing + "s"
+	sums[0] = tally.Group(int64(len(list))) + " " + t.Things()
 	return sums
 }
 

@@ -29,7 +29,7 @@ func TestDecodeErrors(t *testing.T) {
 		{"a fraction", &UpdateKey{}, `{"limits":[{"max":1.5}]}`, "the field limits.max is a number 1.5; it must be an integer", ""},
 		{"a number too large", &UpdateKey{}, `{"limits":[{"max":99999999999999999999}]}`, "the field limits.max is out of range: 99999999999999999999", ""},
 		{"a very long number", &UpdateKey{}, `{"limits":[{"max":` + strings.Repeat("9", 5000) + `}]}`, "the field limits.max is out of range: " + strings.Repeat("9", 40), ""},
-		{"a word that is not a window", &UpdateKey{}, `{"limits":[{"window":"fortnight"}]}`, `"fortnight" is not a window`, "one of minute, hour, day, week, month, month:15 (starts on the 15th), total"},
+		{"a word that is not a window", &UpdateKey{}, `{"limits":[{"window":"fortnight"}]}`, `"fortnight" is not a window`, "one of minute, hour, 2h to 12h, day, week, month, month:15 (starts on the 15th), quarter, total"},
 		{"unknown but near", &UpdateKey{}, `{"labl":"x"}`, `there is no field "labl" in the input`, `did you mean "label"?`},
 		{"unknown", &UpdateKey{}, `{"colour":"x"}`, `there is no field "colour" in the input`, "the fields are key, client, label, expires, limits, metric, window, max, warn, remove, end_grace"},
 		{"unknown, deep down", &UpdateKey{}, `{"limits":[{"mx":1}]}`, `there is no field "mx" in the input`, `did you mean "max"?`},

@@ -44,6 +44,12 @@ var ClientTable = NewTable(Table[ClientView]{
 		{Name: "credits", Sum: true, Title: "month credits", Short: "credits", Field: "month.credits_nano_usd", Spare: 6},
 		{Name: "margin", Sum: true, Title: "month margin", Short: "margin", Derived: true, Spare: 6,
 			Get: func(v *ClientView) Value { return v.Month.margin() }},
+		{Name: "balance", Derived: true, Spare: 8, Get: func(v *ClientView) Value {
+			if v.Balance == nil {
+				return orNone(MoneyOf(0))
+			}
+			return MoneyOf(v.Balance.Left)
+		}},
 		{Name: "now", Derived: true, Spare: 1, Get: func(v *ClientView) Value { return v.Refused.Value() }},
 		{Name: "requests_30d", Title: "30d requests", Field: "last_30d.requests", Hidden: true},
 		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost_nano_usd", Hidden: true},

@@ -107,6 +107,7 @@ var helps = map[string]string{
 	"of gateway":  "only of this gateway",
 	"of provider": "only of this provider",
 	"of token":    "only with this access token, by its id",
+	"reference":   "names the payment or the order, like an invoice number",
 	"role":        "owner (may do everything) or viewer (may look)",
 	"month":       "this, last, or one like 2026-11, instead of since and until",
 }

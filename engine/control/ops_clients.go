@@ -59,9 +59,18 @@ type ClientView struct {
 	InFlight         int         `json:"in_flight"`
 	LastUsedAt       time.Time   `json:"last_used_at,omitzero"`
 	Refused          *RefusedNow `json:"refused_now,omitempty"` // nil while it is served
+	Balance          *Balance    `json:"balance,omitempty"`     // nil where nothing was paid in advance
 	MonthSince       time.Time   `json:"month_since"`           // when the month under way began, by its gateway's calendar
 	Month            Sums        `json:"month"`
 	Last30Days       Sums        `json:"last_30d"`
+}
+
+// Balance is what a client has left of what was paid or given in advance.
+type Balance struct {
+	Left tally.NanoUSD `json:"left_nano_usd"` // below zero: more was used
+	// Expiring is what of it is taken back next, at ExpiresAt, if it is not used by then.
+	Expiring  tally.NanoUSD `json:"expiring_nano_usd,omitempty"`
+	ExpiresAt time.Time     `json:"expires_at,omitzero"`
 }
 
 // The operations on clients.

@@ -149,7 +149,17 @@ var ChargeTable = NewTable(Table[tally.Charged]{
 		{Name: "metric"},
 		{Name: "window", Title: "period"},
 		{Name: "amount", Get: func(v *tally.Charged) Value { return AmountOf(v.Metric, v.Amount) }},
-		{Name: "used", Get: func(v *tally.Charged) Value { return AmountOf(v.Metric, v.Used) }},
-		{Name: "max", Get: func(v *tally.Charged) Value { return AmountOf(v.Metric, v.Max) }},
+		{Name: "used", Get: func(v *tally.Charged) Value {
+			if v.Metric == tally.Balance { // what was paid in advance is not known here, but what is left of it
+				return WordOf(v.Metric.Format(-v.Used) + " left")
+			}
+			return AmountOf(v.Metric, v.Used)
+		}},
+		{Name: "max", Get: func(v *tally.Charged) Value {
+			if v.Metric == tally.Balance {
+				return orNone(MoneyOf(0))
+			}
+			return AmountOf(v.Metric, v.Max)
+		}},
 	},
 })

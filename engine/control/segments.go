@@ -25,27 +25,33 @@ type written struct {
 	says  func(value string) string
 }
 
+// balance is the amount of a limit to what was paid in advance.
+const balance = "balance"
+
 // refuses and warns are what comes when a limit is reached.
 const refuses, warns = "refuse", "warn"
 
 func limitParts() written {
 	metrics := []string{string(tally.Cost)} // it is what people limit most
 	for _, m := range tally.Metrics {
-		if m != tally.Cost {
+		if m != tally.Cost && m != tally.Balance {
 			metrics = append(metrics, string(m))
 		}
 	}
 	return written{
 		parts: []Segment{
 			{"what", metrics, "cost is what you pay, credits what the client does"},
-			{"amount", nil, "US dollars for cost and credits, else a count: 20, 0.50, 10k, 2M; none takes the limit away"},
-			{"each", []string{"month", "day", "week", "hour", "minute", "total"}, "total never begins anew; for a month from the 15th on, type month:15 in the line itself"},
+			{"amount", nil, "US dollars for cost and credits, else a count: 20, 0.50, 10k, 2M; none takes the limit away; balance, of credits: what was paid in advance"},
+			{"each", []string{"month", "day", "week", "quarter", "6h", "hour", "minute", "total"}, "total never begins anew; for a month from the 15th on, type month:15 in the line itself, and 2h, 3h, 4h, 8h or 12h like 6h"},
 			{"when reached", []string{refuses, warns}, "a limit that only warns lets all pass"},
 		},
 		cut: func(value string) []string {
 			body, warn := strings.CutSuffix(value, ",warn")
 			metric, rest, _ := strings.Cut(body, "=")
-			amount, window, _ := strings.Cut(rest, "/")
+			amount, window, whole := strings.Cut(rest, "/")
+			if !whole && amount == balance {
+				window = string(tally.Total)
+			}
 			when := refuses
 			if warn {
 				when = warns
@@ -54,6 +60,9 @@ func limitParts() written {
 		},
 		paste: func(p []string) string {
 			out := p[0] + "=" + p[1] + "/" + p[2]
+			if p[1] == balance {
+				out = p[0] + "=" + balance
+			}
 			if p[3] == warns {
 				out += ",warn"
 			}

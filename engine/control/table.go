@@ -253,3 +253,11 @@ func (t *Table[V]) Select(rows []V, in Rows, c Calendar) ([]V, error) {
 	}
 	return out, nil
 }
+
+// Things are several of them.
+func (t *Table[V]) Things() string {
+	if stem, ok := strings.CutSuffix(t.Thing, "y"); ok && stem != "" && !strings.ContainsRune("aeiou", rune(stem[len(stem)-1])) {
+		return stem + "ies"
+	}
+	return t.Thing + "s"
+}

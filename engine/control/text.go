@@ -100,7 +100,7 @@ func (f *Field) Value() string {
 		return "CLASS=USD"
 	case t == reflect.TypeFor[Percent]():
 		return "PERCENT"
-	case t == reflect.TypeFor[tally.NanoUSD]():
+	case t == reflect.TypeFor[tally.NanoUSD](), t == reflect.TypeFor[Amount]():
 		return "USD"
 	case t == reflect.TypeFor[Date](), t == reflect.TypeFor[Since](), t == reflect.TypeFor[Expiry]():
 		return "WHEN"
@@ -363,6 +363,11 @@ func (f *Field) Text(in any) string {
 			return ""
 		}
 		return FormatSpan(x)
+	case tally.NanoUSD, Amount:
+		if v.IsZero() && f.Go.Kind() != reflect.Pointer {
+			return ""
+		}
+		return tally.NanoUSD(v.Int()).String()
 	case bool:
 		if x {
 			return "yes"

@@ -81,7 +81,7 @@ func (x *exchange) usage() {
 // usedIn adds up what the credential has used in the current period of a window.
 func (x *exchange) usedIn(w tally.Window) (amounts, error) {
 	limits := make([]tally.Limit, 0, tally.NumMetrics)
-	for _, m := range tally.Metrics {
+	for _, m := range tally.Metrics[:tally.Balance.Index()] { // which has no window
 		limits = append(limits, tally.Limit{Metric: m, Window: w})
 	}
 	of, err := x.server.Meter.Standings(x.ctx, x.cat, x.principal.Gateway, x.server.Meter.SubjectOf(x.principal), limits, x.at)

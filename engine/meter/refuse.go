@@ -43,9 +43,12 @@ func inWords(r *Request, pl *plan, e *tally.LimitError) *tally.Refusal {
 	if e.ByPlace() {
 		return tooManyInFlight(r, e)
 	}
+	if e.Metric == tally.Balance {
+		return balanceReached(r, e)
+	}
 	l := pl.limitOf(e.Counter)
 	v := viewOf(r.Principal, e)
-	text := v.used(phrase(l.Window.Unit))
+	text := v.used(phrase(l.Window))
 	out := &tally.Refusal{Status: http.StatusTooManyRequests, Type: tally.TypeQuota, Code: limitCode(e.Subject, l.Limit), Final: true}
 	if l.Window.Unit == tally.Minute {
 		out.Type, out.Final = tally.TypeRate, false
@@ -72,6 +75,25 @@ func inWords(r *Request, pl *plan, e *tally.LimitError) *tally.Refusal {
 		out.RetryAfter = max(e.Period.End.Sub(r.At), time.Second)
 	}
 	out.Message = text + "."
+	return out
+}
+
+// balanceReached refuses what was not paid for in advance.
+func balanceReached(r *Request, e *tally.LimitError) *tally.Refusal {
+	out := &tally.Refusal{Status: http.StatusTooManyRequests, Type: tally.TypeQuota, Code: tally.LimitCode(e.Metric), Final: true}
+	left := tally.AddSat(e.Max, -e.Used)
+	who, amount := whose(r.Principal, e.Subject), e.Metric.Format
+	switch {
+	case left <= 0:
+		out.Message = fmt.Sprintf("%s has used up what was paid in advance.", who)
+	case e.ByHoldsOnly():
+		out.Type, out.Code, out.Final, out.RetryAfter = tally.TypeRate, tally.CodeBudgetHeld, false, retryHeld
+		out.Message = fmt.Sprintf("%s has %s left of what was paid in advance, and requests in flight hold %s; this one needs up to %s. Try again in a moment.",
+			who, amount(left), amount(e.Held), amount(e.Need))
+	default:
+		out.Message = fmt.Sprintf("%s has %s left of what was paid in advance, and this request needs up to %s; a shorter one may fit.",
+			who, amount(left), amount(e.Need))
+	}
 	return out
 }
 
@@ -178,18 +200,22 @@ func noun(m tally.Metric) string {
 	return string(m) + " "
 }
 
-func phrase(u tally.Unit) string {
-	switch u {
+func phrase(w tally.Window) string {
+	switch w.Unit {
 	case tally.Minute:
 		return "this minute"
 	case tally.Hour:
 		return "this hour"
+	case tally.DayPart:
+		return fmt.Sprintf("in these %d hours", w.Hours)
 	case tally.Day:
 		return "today"
 	case tally.Week:
 		return "this week"
 	case tally.Month:
 		return "this month"
+	case tally.Quarter:
+		return "this quarter"
 	}
 	return "in all"
 }

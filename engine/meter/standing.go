@@ -60,18 +60,31 @@ func (m *Meter) Standings(ctx context.Context, cat *tally.Catalog, gw *tally.Gat
 	return out, m.use(ctx, out)
 }
 
-// use fills in what the counters of standings have used.
+// use fills in what the counters of standings have used. What was paid in advance is told
+// as the most that may be used.
 func (m *Meter) use(ctx context.Context, standings []Standing) error {
 	counters := make([]tally.Counter, len(standings))
 	for i, s := range standings {
 		counters[i] = tally.Counter{Subject: s.Subject, Metric: s.Metric, Period: s.Period}
 	}
+	for i := range standings {
+		if c := counters[i]; c.Metric == tally.Balance {
+			c.Metric = tally.Credits
+			counters = append(counters, c)
+		}
+	}
 	usage, err := m.store.Usage(ctx, counters...)
 	if err != nil {
 		return err
 	}
-	for i, u := range usage {
-		standings[i].Usage = u
+	credits := usage[len(standings):]
+	for i := range standings {
+		s := &standings[i]
+		if s.Usage = usage[i]; s.Metric == tally.Balance {
+			s.Max = tally.AddSat(credits[0].Used, -s.Used)
+			s.Base, s.Usage = s.Max, tally.Usage{Used: credits[0].Used, Held: s.Held}
+			credits = credits[1:]
+		}
 	}
 	return nil
 }

@@ -11,20 +11,23 @@ type Metric string
 
 // The metrics. Cost and credits are in nano-USD; credits are cost with the
 // client's mark-up. Every admitted request counts as one, whatever becomes of
-// it upstream; sessions are counted when they begin.
+// it upstream; sessions are counted when they begin. Balance is credits less what a
+// client has paid or was given in advance, so it is below zero while something is left,
+// and the only limit on it is 0.
 const (
 	Requests Metric = "requests"
 	TokensIO Metric = "tokens"
 	Cost     Metric = "cost"
 	Credits  Metric = "credits"
 	Sessions Metric = "sessions"
+	Balance  Metric = "balance"
 )
 
 // Metrics lists all metrics in the order of [Amounts].
-var Metrics = [NumMetrics]Metric{Requests, TokensIO, Cost, Credits, Sessions}
+var Metrics = [NumMetrics]Metric{Requests, TokensIO, Cost, Credits, Sessions, Balance}
 
 // NumMetrics is how many metrics there are.
-const NumMetrics = 5
+const NumMetrics = 6
 
 // Index is the metric's place in [Amounts], -1 for an unknown one.
 func (m Metric) Index() int {
@@ -39,12 +42,14 @@ func (m Metric) Index() int {
 		return 3
 	case Sessions:
 		return 4
+	case Balance:
+		return 5
 	}
 	return -1
 }
 
 // Money reports whether the metric is counted in nano-USD.
-func (m Metric) Money() bool { return m == Cost || m == Credits }
+func (m Metric) Money() bool { return m == Cost || m == Credits || m == Balance }
 
 // Format writes an amount of the metric for people: "$41.20", "50,000".
 func (m Metric) Format(n int64) string {
@@ -81,6 +86,9 @@ func (l Limit) Validate() error {
 	if _, err := ParseWindow(l.Window.String()); err != nil {
 		return err
 	}
+	if l.Metric == Balance && (l.Max != 0 || l.Window.Unit != Total) {
+		return Errorf(Invalid, "a balance has no amount and no window").WithHint("write credits=balance")
+	}
 	if top := l.Metric.top(); l.Max < 0 || l.Max > top {
 		return Errorf(Invalid, "the limit on %s must be between 0 and %s", l.Metric, l.Metric.Format(top))
 	}
@@ -98,6 +106,9 @@ func (m Metric) top() int64 {
 // String writes the limit as [ParseLimit] reads it: "cost=50/month".
 func (l Limit) String() string {
 	s := fmt.Sprintf("%s=%s/%s", l.Metric, l.Metric.Text(l.Max), l.Window)
+	if l.Metric == Balance {
+		s = balanceText
+	}
 	if l.Warn {
 		s += ",warn"
 	}
@@ -106,6 +117,9 @@ func (l Limit) String() string {
 
 // Display writes the limit for people: "$50.00/month", "1,000 requests/day".
 func (l Limit) Display() string {
+	if l.Metric == Balance {
+		return l.Metric.Format(l.Max) + " in advance"
+	}
 	if l.Metric.Money() {
 		return l.Metric.Format(l.Max) + "/" + l.Window.String()
 	}
@@ -121,16 +135,26 @@ type LimitEdit struct {
 
 // String writes the edit as [ParseLimit] reads it.
 func (e LimitEdit) String() string {
-	if e.Remove {
+	switch {
+	case e.Remove && e.Metric == Balance:
+		return balanceGone
+	case e.Remove:
 		return fmt.Sprintf("%s=none/%s", e.Metric, e.Window)
 	}
 	return e.Limit.String()
 }
 
+// A limit to what was paid in advance is written as one of credits.
+const (
+	balanceText = "credits=balance"
+	balanceGone = "credits=none/balance"
+)
+
 // ParseLimit reads METRIC=MAX/WINDOW: "requests=60/minute", "tokens=20M/month:15",
 // "cost=50/month" (US dollars), "cost=none/month" (remove), with ",warn" at
 // the end for a limit that only warns. MAX takes k and M; each means exactly a
-// thousand or a million.
+// thousand or a million. "credits=balance" is a limit to what was paid in advance, and
+// "credits=none/balance" removes it.
 func ParseLimit(s string) (LimitEdit, error) {
 	bad := func(why string) (LimitEdit, error) {
 		return LimitEdit{}, Errorf(Invalid, "limit %q: %s", s, why).WithHint("write METRIC=MAX/WINDOW, like cost=50/month or requests=60/minute; MAX may be none")
@@ -138,6 +162,10 @@ func ParseLimit(s string) (LimitEdit, error) {
 	var e LimitEdit
 	body, warn := strings.CutSuffix(strings.TrimSpace(s), ",warn")
 	e.Warn = warn
+	if body == balanceText || body == balanceGone {
+		e.Metric, e.Window, e.Remove = Balance, Window{Unit: Total}, body == balanceGone
+		return e, nil
+	}
 	metric, rest, ok := strings.Cut(body, "=")
 	if !ok {
 		return bad("there is no =")
@@ -147,7 +175,7 @@ func ParseLimit(s string) (LimitEdit, error) {
 		return bad("there is no / before the window")
 	}
 	e.Metric = Metric(metric)
-	if e.Metric.Index() < 0 {
+	if e.Metric.Index() < 0 || e.Metric == Balance {
 		return bad(fmt.Sprintf("%q is not one of requests, tokens, cost, credits, sessions", metric))
 	}
 	var err error

@@ -16,7 +16,7 @@ func TestParseLimit(t *testing.T) {
 		"requests=60/minute":           {Limit: Limit{Requests, minute, 60, false}},
 		" requests=60/minute ":         {Limit: Limit{Requests, minute, 60, false}},
 		"requests=0/minute":            {Limit: Limit{Requests, minute, 0, false}},
-		"tokens=20M/month:15":          {Limit: Limit{TokensIO, Window{Month, 15}, 20_000_000, false}},
+		"tokens=20M/month:15":          {Limit: Limit{TokensIO, Window{Unit: Month, Day: 15}, 20_000_000, false}},
 		"tokens=1.5k/month":            {Limit: Limit{TokensIO, month, 1500, false}},
 		"tokens=.25M/month":            {Limit: Limit{TokensIO, month, 250_000, false}},
 		"tokens=3.000/month":           {Limit: Limit{TokensIO, month, 3, false}},
@@ -29,6 +29,11 @@ func TestParseLimit(t *testing.T) {
 		"credits=0.000000001/total":    {Limit: Limit{Credits, Window{Unit: Total}, 1, false}},
 		"cost=100M/lifetime":           {Limit: Limit{Cost, Window{Unit: Total}, int64(MaxMoney), false}},
 		"sessions=none/day":            {Limit: Limit{Sessions, Window{Unit: Day}, 0, false}, Remove: true},
+		"cost=2/6h":                    {Limit: Limit{Cost, Window{Unit: DayPart, Hours: 6}, int64(2 * Dollar), false}},
+		"cost=150/quarter:15":          {Limit: Limit{Cost, Window{Unit: Quarter, Day: 15}, int64(150 * Dollar), false}},
+		"credits=balance":              {Limit: Limit{Balance, Window{Unit: Total}, 0, false}},
+		"credits=balance,warn":         {Limit: Limit{Balance, Window{Unit: Total}, 0, true}},
+		"credits=none/balance":         {Limit: Limit{Balance, Window{Unit: Total}, 0, false}, Remove: true},
 	} {
 		if got, err := ParseLimit(in); err != nil || got != want {
 			t.Errorf("%q: %+v, %v; want %+v", in, got, err, want)
@@ -38,7 +43,7 @@ func TestParseLimit(t *testing.T) {
 		"cost=-1/day", "cost=1e3/day", "cost=50/month,Warn", "cost=50/month, warn", "cost=0.0000000001/day", "cost=100000001/day", "cost=101M/day",
 		"cost=$$5/day", "requests=$5/day", "requests=1.5/day", "requests=1.0001k/day", "requests=k/day", "requests=./day", "requests=5./day",
 		"requests=1000000000000001/day", "requests=99999999999999999999/day", "requests=9999999999999M/day", "requests=-1/day", "requests=1kk/day",
-		"requests=1 k/day", "requests=None/day", "requests=5/month:32"} {
+		"requests=1 k/day", "requests=None/day", "requests=5/month:32", "balance=5/total", "balance=0/total", "cost=balance", "cost=2/5h", "cost=2/h"} {
 		if got, err := ParseLimit(in); CodeOf(err) != Invalid || AsError(err).Message == "" {
 			t.Errorf("%q: %+v, %v; want Invalid", in, got, err)
 		}
@@ -69,6 +74,9 @@ func TestLimitText(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := Limit{Metric: rapid.SampledFrom(Metrics[:]).Draw(t, "metric"), Window: rapid.SampledFrom(windows).Draw(t, "window"),
 			Max: rapid.Int64Range(0, MaxCount).Draw(t, "max"), Warn: rapid.Bool().Draw(t, "warn")}
+		if l.Metric == Balance {
+			l.Window, l.Max = Window{Unit: Total}, 0
+		}
 		if err := l.Validate(); err != nil {
 			t.Fatal(err)
 		}
@@ -78,6 +86,7 @@ func TestLimitText(t *testing.T) {
 	})
 	for _, bad := range []Limit{
 		{"hugs", Window{Unit: Day}, 1, false}, {Cost, Window{}, 1, false}, {Cost, Window{Unit: Month, Day: 32}, 1, false},
+		{Balance, Window{Unit: Total}, 1, false}, {Balance, Window{Unit: Day}, 0, false},
 		{Requests, Window{Unit: Day}, -1, false}, {Requests, Window{Unit: Day}, MaxCount + 1, false}, {Cost, Window{Unit: Day}, int64(MaxMoney) + 1, false},
 	} {
 		if err := bad.Validate(); CodeOf(err) != Invalid {
@@ -168,7 +177,7 @@ func TestSubject(t *testing.T) {
 }
 
 func TestMetrics(t *testing.T) {
-	a := Amounts{10, 11, 12, 13, 14}
+	a := Amounts{10, 11, 12, 13, 14, 15}
 	for i, m := range Metrics {
 		if m.Index() != i || a.Of(m) != int64(10+i) {
 			t.Errorf("%s is at %d, %d", m, m.Index(), a.Of(m))

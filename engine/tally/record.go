@@ -17,6 +17,7 @@ const (
 	OutcomeFailed  Outcome = "upstream" // every provider failed, or the stream broke
 	Canceled       Outcome = "canceled" // the client went away; what was delivered is billed
 	Lost           Outcome = "lost"     // tallygate stopped before it knew; settled at the held bound
+	Booked         Outcome = "booked"   // no request: an entry of the book of money
 )
 
 // Refused reports whether the outcome is a refusal.
@@ -101,7 +102,7 @@ func (r *Record) UsedUp() (Dim, bool) {
 	if x == nil || x.Metric == "" || r.Code == CodeRate || r.Code == CodeVisitorQuota {
 		return Dim{}, false
 	}
-	if x.Used < x.Max && (x.Need > x.Max || AddSat(x.Used, x.Need) <= x.Max) {
+	if x.Used < x.Max && (x.Need > x.Max && x.Metric != Balance || AddSat(x.Used, x.Need) <= x.Max) {
 		return Dim{}, false
 	}
 	return Dim{string(x.Subject), LimitPeriod(x.Metric, x.Window)}, true
@@ -120,7 +121,7 @@ type Charged struct {
 	Max     int64   `json:"max"`  // of the limit at admission
 }
 
-// Record is the log entry of one request. It never holds a prompt, an answer,
+// Record is the log entry of one request, or of a change of money that is none. It never holds a prompt, an answer,
 // a credential or a whole visitor address.
 type Record struct {
 	ID         ID        `json:"id"`
@@ -194,6 +195,8 @@ type Record struct {
 	// Uncounted is whether the request failed at no cost, and so does not count
 	// where requests are limited.
 	Uncounted bool `json:"uncounted,omitempty"`
+	// Entry makes the record one of the book of money, and none of a request.
+	Entry *Entry `json:"entry,omitempty"`
 	// Count is how many events the record stands for: 1, or for refusals all
 	// like it within the minute that were not recorded one by one.
 	Count int64 `json:"count"`
@@ -224,7 +227,10 @@ func (r *Record) Amounts() Amounts {
 	if r.Outcome.Refused() {
 		return Amounts{}
 	}
-	a := Amounts{1, r.Tokens.Total(), int64(r.Cost), int64(r.Credits), 0}
+	if r.Entry != nil {
+		return Amounts{2: int64(r.Cost), 3: int64(r.Credits), 5: AddSat(int64(r.Credits), -int64(r.Entry.Funds))}
+	}
+	a := Amounts{1, r.Tokens.Total(), int64(r.Cost), int64(r.Credits), 0, int64(r.Credits)}
 	if r.Uncounted {
 		a[0] = 0
 	}

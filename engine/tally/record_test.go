@@ -246,7 +246,7 @@ func TestPositionsOnDisk(t *testing.T) {
 	if !slices.Equal(Families, families) {
 		t.Errorf("families are %v", Families)
 	}
-	if Metrics != [...]Metric{"requests", "tokens", "cost", "credits", "sessions"} {
+	if Metrics != [...]Metric{"requests", "tokens", "cost", "credits", "sessions", "balance"} {
 		t.Errorf("metrics are %v", Metrics)
 	}
 	for i, m := range Metrics {
@@ -260,7 +260,7 @@ func TestPositionsOnDisk(t *testing.T) {
 	}
 	if want := (Sums{Requests: 1, Refused: 2, Errors: 3, Sessions: 4, Cost: 10, Credits: 11, FirstByte: 12, Total: 13,
 		Tokens:    Tokens{Input: 5, CachedInput: 6, CacheWrite: 7, Output: 8, Reasoning: 9, CacheWriteLong: 14, AudioInput: 15, ImageInput: 16, AudioOutput: 17, ImageOutput: 18},
-		Uncounted: 19, Cut: 20, Waited: 21, Waiting: 22, Billed: 23, Listed: 24, Saved: 25}); s != want {
+		Uncounted: 19, Cut: 20, Waited: 21, Waiting: 22, Billed: 23, Listed: 24, Saved: 25, Funds: 26}); s != want {
 		t.Errorf("figures are %+v", s)
 	}
 	if k := TokensOf([...]int64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}); k != (Tokens{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}) || ClassImageOutput != 9 {

@@ -76,8 +76,15 @@ func (b Bound) Output(room int64) int64 {
 }
 
 // Bounds holds a bound per metric, in the order of [Metrics]. The bound of
-// sessions is decided by the store: 1 for a new session, 0 for a running one.
+// sessions is decided by the store: 1 for a new session, 0 for a running one. That of the
+// balance is that of credits, whatever is said.
 type Bounds [NumMetrics]Bound
+
+// Whole is the bounds with that of the balance.
+func (b Bounds) Whole() Bounds {
+	b[Balance.Index()] = b[Credits.Index()]
+	return b
+}
 
 // MarkedUp returns the bound of credits for a bound of cost: never below the
 // mark-up of any cost within it. The added nano-dollar pays for rounding twice, so

@@ -63,11 +63,12 @@ type Sums struct {
 	Billed  NanoUSD               `json:"billed_nano_usd,omitempty"`
 	Listed  NanoUSD               `json:"listed_nano_usd,omitempty"`
 	Saved   NanoUSD               `json:"saved_nano_usd,omitempty"` // by caches of prompts
+	Funds   NanoUSD               `json:"funds_nano_usd,omitempty"` // paid or given in advance
 	Latency [LatencyBuckets]int64 `json:"latency"`
 }
 
 // NumFigures is how many figures a row has beside the latencies.
-const NumFigures = 25
+const NumFigures = 26
 
 // Figures are the places of a row's figures beside the latencies. Their order is
 // kept on disk: new ones go to the end.
@@ -79,6 +80,7 @@ func (s *Sums) Figures() [NumFigures]*int64 {
 		(*int64)(&s.Cost), (*int64)(&s.Credits), (*int64)(&s.FirstByte), (*int64)(&s.Total),
 		&t.CacheWriteLong, &t.AudioInput, &t.ImageInput, &t.AudioOutput, &t.ImageOutput,
 		&s.Uncounted, &s.Cut, &s.Waited, (*int64)(&s.Waiting), (*int64)(&s.Billed), (*int64)(&s.Listed), (*int64)(&s.Saved),
+		(*int64)(&s.Funds),
 	}
 }
 
@@ -89,6 +91,12 @@ const longWait = time.Second
 func (s *Sums) Count(r *Record) {
 	if r.Outcome.Refused() {
 		s.Refused += r.Count
+		return
+	}
+	if r.Entry != nil {
+		add(&s.Cost, r.Cost)
+		add(&s.Credits, r.Credits)
+		add(&s.Funds, r.Entry.Funds)
 		return
 	}
 	s.Requests++
@@ -150,7 +158,7 @@ func (s *Sums) Unmerge(o *Sums) {
 // Amounts is what the rows add up to of each metric: the same figure as the
 // sum of [Record.Amounts] over their records.
 func (s *Sums) Amounts() Amounts {
-	return Amounts{s.Requests - s.Uncounted, s.Tokens.Total(), int64(s.Cost), int64(s.Credits), s.Sessions}
+	return Amounts{s.Requests - s.Uncounted, s.Tokens.Total(), int64(s.Cost), int64(s.Credits), s.Sessions, AddSat(int64(s.Credits), -int64(s.Funds))}
 }
 
 // Quantile estimates the q-quantile of the latency (0 < q ≤ 1): the latencies of a

@@ -3,6 +3,7 @@ package tally
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,51 +14,80 @@ type Unit string
 
 // The units, from the shortest.
 const (
-	Minute Unit = "minute"
-	Hour   Unit = "hour"
-	Day    Unit = "day"
-	Week   Unit = "week" // starts on Monday
-	Month  Unit = "month"
-	Total  Unit = "total" // never resets
+	Minute  Unit = "minute"
+	Hour    Unit = "hour"
+	DayPart Unit = "hours" // as many as the window says
+	Day     Unit = "day"
+	Week    Unit = "week" // starts on Monday
+	Month   Unit = "month"
+	Quarter Unit = "quarter" // starts with the months January, April, July and October
+	Total   Unit = "total"   // never resets
 )
 
 // Window is the span over which a limit counts: a calendar window in the
-// gateway's time zone. Day is the first day of a month window, 1 to 31 (the
-// last day of a shorter month stands in); 0 means the gateway's cycle day.
-// It is written "minute", "month" or "month:15".
+// gateway's time zone. Day is the first day of a month or a quarter, 1 to 31 (the
+// last day of a shorter month stands in); 0 means the gateway's cycle day. Hours is how
+// many hours one of several hours has, from local midnight on; they divide a day.
+// It is written "minute", "6h", "month" or "month:15".
 type Window struct {
-	Unit Unit
-	Day  int
+	Unit  Unit
+	Day   int
+	Hours int
 }
+
+// dayParts are how many hours a window of several hours may have.
+var dayParts = []int{2, 3, 4, 6, 8, 12}
 
 // ParseWindow reads a window as [Window.String] writes it. "lifetime" is
 // another word for "total".
 func ParseWindow(s string) (Window, error) {
+	if n, ok := strings.CutSuffix(s, "h"); ok && digits(n) && n != "" {
+		return parseHours(s, n)
+	}
 	name, day, cut := strings.Cut(s, ":")
 	w := Window{Unit: Unit(name)}
 	if name == "lifetime" {
 		w.Unit = Total
 	}
 	switch w.Unit {
-	case Minute, Hour, Day, Week, Month, Total:
+	case Minute, Hour, Day, Week, Month, Quarter, Total:
 	default:
-		return Window{}, Errorf(Invalid, "%q is not a window", s).WithHint("one of minute, hour, day, week, month, month:15 (starts on the 15th), total")
+		return Window{}, Errorf(Invalid, "%q is not a window", s).
+			WithHint("one of minute, hour, 2h to 12h, day, week, month, month:15 (starts on the 15th), quarter, total")
 	}
 	if !cut {
 		return w, nil
 	}
 	n, err := strconv.Atoi(day)
-	if w.Unit != Month || err != nil || n < 1 || n > 31 {
-		return Window{}, Errorf(Invalid, "%q is not a window", s).WithHint("only a month has a first day, from 1 to 31: month:15")
+	if w.Unit != Month && w.Unit != Quarter || err != nil || n < 1 || n > 31 {
+		return Window{}, Errorf(Invalid, "%q is not a window", s).
+			WithHint("only a month and a quarter have a first day, from 1 to 31: month:15")
 	}
 	w.Day = n
 	return w, nil
 }
 
+func parseHours(s, number string) (Window, error) {
+	n, err := strconv.Atoi(number)
+	switch {
+	case err == nil && n == 1:
+		return Window{Unit: Hour}, nil
+	case err == nil && n == 24:
+		return Window{Unit: Day}, nil
+	case err != nil || !slices.Contains(dayParts, n):
+		return Window{}, Errorf(Invalid, "%q is not a window: a day cannot be cut into parts of %s hours", s, number).
+			WithHint("one of 2h, 3h, 4h, 6h, 8h, 12h; they begin at midnight")
+	}
+	return Window{Unit: DayPart, Hours: n}, nil
+}
+
 // String writes the window as [ParseWindow] reads it.
 func (w Window) String() string {
-	if w.Unit == Month && w.Day != 0 {
-		return "month:" + strconv.Itoa(w.Day)
+	switch {
+	case w.Unit == DayPart:
+		return strconv.Itoa(w.Hours) + "h"
+	case w.Day != 0 && (w.Unit == Month || w.Unit == Quarter):
+		return string(w.Unit) + ":" + strconv.Itoa(w.Day)
 	}
 	return string(w.Unit)
 }
@@ -73,8 +103,8 @@ func (w *Window) UnmarshalText(b []byte) (err error) {
 
 // Period is one particular window: [Start, End). Both are whole seconds in
 // UTC. The label is its civil name: "2026-11-21" for a day, "m2026-11-15" for
-// the month that starts on the 15th, "w2026-11-16", "2026-11-21T14:00+01:00"
-// for an hour or a minute, "total".
+// the month that starts on the 15th, "w2026-11-16", "q2026-10-01",
+// "2026-11-21T14:00+01:00" for an hour or a minute, "2026-11-21T06:00/6h", "total".
 type Period struct {
 	Label string    `json:"label"`
 	Start time.Time `json:"start"`
@@ -134,7 +164,12 @@ func (w Window) Period(t time.Time, loc *time.Location, cycleDay int) Period {
 		d := dayOf(t, loc)
 		monday := d.add(-int64(mod(int64(d)+3, 7))) // 1970-01-01 was a Thursday
 		return civilPeriod("w", monday, monday.add(7), loc)
-	case Month:
+	case DayPart:
+		length := int64(w.Hours) * 3600
+		start := civilOf(t, length, loc)
+		label := time.Unix(start, 0).UTC().Format("2006-01-02T15:04/") + w.String()
+		return Period{Label: label, Start: shows(start, loc), End: shows(start+length, loc)}
+	case Month, Quarter:
 		first := w.Day
 		if first == 0 {
 			first = max(cycleDay, 1)
@@ -146,7 +181,11 @@ func (w Window) Period(t time.Time, loc *time.Location, cycleDay int) Period {
 			start = cycleStart(y, int(m)-1, first)
 		}
 		y, m, _ = start.date()
-		return civilPeriod("m", start, cycleStart(y, int(m)+1, first), loc)
+		if w.Unit == Month {
+			return civilPeriod("m", start, cycleStart(y, int(m)+1, first), loc)
+		}
+		january := int(m) - (int(m)-1)%3 // or April, July, October
+		return civilPeriod("q", cycleStart(y, january, first), cycleStart(y, january+3, first), loc)
 	}
 	return Period{Label: string(Total), Start: time.Unix(0, 0).UTC(), End: Never}
 }
@@ -154,7 +193,7 @@ func (w Window) Period(t time.Time, loc *time.Location, cycleDay int) Period {
 // PeriodDate is the date on which the period of a label begins, in UTC; zero if it
 // names none, as "total".
 func PeriodDate(label string) time.Time {
-	label = strings.TrimLeft(label, "mw")
+	label = strings.TrimLeft(label, "mwq")
 	t, _ := time.Parse(time.DateOnly, label[:min(len(label), len(time.DateOnly))])
 	return t
 }
@@ -186,24 +225,34 @@ func (d civilDay) String() string {
 
 // dayOf returns the latest day that has begun at t.
 func dayOf(t time.Time, loc *time.Location) civilDay {
-	local := t.Unix() + offsetAt(t.Unix(), loc)
-	d := civilDay((local - mod(local, daySeconds)) / daySeconds)
-	// After a jump back over midnight the calendar shows yesterday again, and
-	// before a skipped day the next one may share its beginning.
-	for !d.add(1).begins(loc).After(t) {
-		d++
-	}
-	return d
+	return civilDay(civilOf(t, daySeconds, loc) / daySeconds)
 }
 
 // begins returns the first instant at which the zone's calendar has reached
-// the day: the least t with t+offset(t) ≥ midnight.
-func (d civilDay) begins(loc *time.Location) time.Time {
-	midnight := int64(d) * daySeconds
-	at := midnight - 26*60*60 // no offset has ever reached 26 hours
+// the day.
+func (d civilDay) begins(loc *time.Location) time.Time { return shows(int64(d)*daySeconds, loc) }
+
+// civilOf returns the latest multiple of a length that the zone's clocks have reached at
+// t. Civil times are seconds since the midnight with which 1970 began, without a zone; a
+// length divides a day.
+func civilOf(t time.Time, length int64, loc *time.Location) int64 {
+	local := t.Unix() + offsetAt(t.Unix(), loc)
+	at := local - mod(local, length)
+	// After a jump back over an edge the clock shows the part before again, and
+	// before one that is skipped the next one may share its beginning.
+	for !shows(at+length, loc).After(t) {
+		at += length
+	}
+	return at
+}
+
+// shows returns the first instant at which the zone's clocks have reached a civil time:
+// the least t with t+offset(t) ≥ civil.
+func shows(civil int64, loc *time.Location) time.Time {
+	at := civil - 26*60*60 // no offset has ever reached 26 hours
 	for {
 		end := offsetEnds(at, loc)
-		if begins := max(at, midnight-offsetAt(at, loc)); begins < end {
+		if begins := max(at, civil-offsetAt(at, loc)); begins < end {
 			return time.Unix(begins, 0).UTC()
 		}
 		at = end

@@ -15,7 +15,8 @@ import (
 
 // windows are all there are, as far as months differ.
 var windows = []Window{{Unit: Minute}, {Unit: Hour}, {Unit: Day}, {Unit: Week}, {Unit: Month}, {Unit: Month, Day: 15},
-	{Unit: Month, Day: 29}, {Unit: Month, Day: 30}, {Unit: Month, Day: 31}, {Unit: Total}}
+	{Unit: Month, Day: 29}, {Unit: Month, Day: 30}, {Unit: Month, Day: 31},
+	{Unit: DayPart, Hours: 2}, {Unit: DayPart, Hours: 6}, {Unit: DayPart, Hours: 12}, {Unit: Quarter}, {Unit: Quarter, Day: 31}, {Unit: Total}}
 
 func zone(t testing.TB, name string) *time.Location {
 	t.Helper()
@@ -218,6 +219,20 @@ func TestPeriod(t *testing.T) {
 		// St John's jumped back over midnight: its 2 November began once.
 		{"day", "America/St_Johns", "2008-11-02T02:31:00Z", 0, "2008-11-02", "2008-11-02T02:30:00Z", "2008-11-03T03:30:00Z"},
 
+		// Parts of a day begin when the clock first shows their hour: a skipped one is shorter,
+		// one that is shown twice longer, and one that is skipped whole is not there.
+		{"6h", "Europe/Lisbon", "2026-11-21T11:59:59Z", 0, "2026-11-21T06:00/6h", "2026-11-21T06:00:00Z", "2026-11-21T12:00:00Z"},
+		{"6h", "Asia/Kathmandu", "2026-11-21T18:14:59Z", 0, "2026-11-21T18:00/6h", "2026-11-21T12:15:00Z", "2026-11-21T18:15:00Z"},
+		{"6h", "Europe/Lisbon", "2026-03-29T03:00:00Z", 0, "2026-03-29T00:00/6h", "2026-03-29T00:00:00Z", "2026-03-29T05:00:00Z"},
+		{"2h", "Europe/Lisbon", "2026-10-25T01:59:59Z", 0, "2026-10-25T00:00/2h", "2026-10-24T23:00:00Z", "2026-10-25T02:00:00Z"},
+		{"12h", "America/St_Johns", "2008-11-02T02:31:00Z", 0, "2008-11-02T00:00/12h", "2008-11-02T02:30:00Z", "2008-11-02T15:30:00Z"},
+		{"12h", "Pacific/Apia", "2011-12-30T10:00:00Z", 0, "2011-12-31T00:00/12h", "2011-12-30T10:00:00Z", "2011-12-30T22:00:00Z"},
+
+		{"quarter", "UTC", "2026-11-21T12:00:00Z", 0, "q2026-10-01", "2026-10-01T00:00:00Z", "2027-01-01T00:00:00Z"},
+		{"quarter", "Europe/Lisbon", "2026-09-30T22:59:59Z", 0, "q2026-07-01", "2026-06-30T23:00:00Z", "2026-09-30T23:00:00Z"},
+		{"quarter", "UTC", "2027-01-14T12:00:00Z", 15, "q2026-10-15", "2026-10-15T00:00:00Z", "2027-01-15T00:00:00Z"},
+		{"quarter:31", "UTC", "2027-04-29T12:00:00Z", 15, "q2027-01-31", "2027-01-31T00:00:00Z", "2027-04-30T00:00:00Z"},
+
 		// The last day of a leap year, far from any jump.
 		{"day", "Europe/Lisbon", "2028-12-30T12:00:00Z", 0, "2028-12-30", "2028-12-30T00:00:00Z", "2028-12-31T00:00:00Z"},
 		{"day", "America/New_York", "2028-12-31T12:00:00Z", 0, "2028-12-31", "2028-12-31T05:00:00Z", "2029-01-01T05:00:00Z"},
@@ -284,12 +299,13 @@ func TestParseWindow(t *testing.T) {
 	for in, want := range map[string]Window{
 		"minute": {Unit: Minute}, "hour": {Unit: Hour}, "day": {Unit: Day}, "week": {Unit: Week}, "month": {Unit: Month},
 		"month:1": {Unit: Month, Day: 1}, "month:31": {Unit: Month, Day: 31}, "total": {Unit: Total}, "lifetime": {Unit: Total},
+		"1h": {Unit: Hour}, "2h": {Unit: DayPart, Hours: 2}, "12h": {Unit: DayPart, Hours: 12}, "24h": {Unit: Day}, "quarter": {Unit: Quarter}, "quarter:31": {Unit: Quarter, Day: 31},
 	} {
 		if got, err := ParseWindow(in); err != nil || got != want {
 			t.Errorf("%q: %+v, %v", in, got, err)
 		}
 	}
-	for _, in := range []string{"", "year", "Month", "month:", "month:0", "month:32", "month:-1", "month:1:2", "month: 1", "day:1", "total:1", "lifetime:1", " day"} {
+	for _, in := range []string{"", "year", "Month", "month:", "month:0", "month:32", "month:-1", "month:1:2", "month: 1", "day:1", "total:1", "lifetime:1", " day", "h", "0h", "5h", "48h", "-6h", "6h:1", "6 h", "99999999999999999999h", "quarter:0", "hours"} {
 		if got, err := ParseWindow(in); CodeOf(err) != Invalid {
 			t.Errorf("%q: %+v, %v", in, got, err)
 		}
@@ -297,7 +313,7 @@ func TestParseWindow(t *testing.T) {
 }
 
 func FuzzParseWindow(f *testing.F) {
-	for _, seed := range []string{"minute", "month:15", "lifetime", "month:031", "month:+7"} {
+	for _, seed := range []string{"minute", "month:15", "lifetime", "month:031", "month:+7", "06h", "quarter:7"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, in string) {

@@ -29,6 +29,7 @@ func (w *world) history() {
 			}
 		}
 		again(func() error { return w.refuse(tally.ID(fmt.Sprintf("req_%dx", day))) })
+		again(func() error { return w.enter(tally.ID(fmt.Sprintf("en_%d", day)), -3, 50) })
 		again(func() error { return w.queue.alone(w.rejournal) })
 		again(func() error { return w.queue.alone(w.completeCheckpoint) })
 		w.now = w.now.Add(24 * time.Hour)

@@ -53,6 +53,10 @@ func decodeHoldsState(payload []byte) (x holdsState, err error) {
 	return x, d.end("the state of the holds")
 }
 
+// heldMetrics are the metrics of which a slot says what is held: all but the balance, of
+// which it is what it is of credits.
+const heldMetrics = tally.NumMetrics - 1
+
 // slotHead begins the value of a slot. A hold in the slot is open unless a record with the
 // hold's ID has a sequence number above after.
 func (e *encoder) slotHead(epoch, after uint64) {
@@ -72,7 +76,7 @@ func (e *encoder) hold(h *ledger.Hold, counted []int64) {
 	e.time(h.ExpiresAt)
 	e.int(h.Output)
 	e.int(h.Bounds[tally.TokensIO.Index()].Base)
-	for _, n := range h.Held {
+	for _, n := range h.Held[:heldMetrics] {
 		e.int(n)
 	}
 	e.limits = e.limits[:0]
@@ -119,11 +123,12 @@ func (d *decoder) hold() *ledger.Hold {
 	h.ExpiresAt = d.time()
 	h.Output = d.int()
 	h.Bounds[tally.TokensIO.Index()].Base = d.int()
-	for i := range h.Held {
+	for i := range h.Held[:heldMetrics] {
 		if h.Held[i] = d.int(); h.Held[i] < 0 {
 			d.fail()
 		}
 	}
+	h.Held[tally.Balance.Index()] = h.Held[tally.Credits.Index()]
 	h.NewSession = h.Held[tally.Sessions.Index()] > 0
 	if d.byte() == 0 {
 		d.takeLimits(true)

@@ -24,6 +24,7 @@ import (
 //	x chunk kind value            records of a chunk name this client, key, token or model
 //	d day seq                     what went wrong with attempts of a record
 //	a seq                         an entry of the audit log
+//	e client id                   an entry of the book of money: its record once more, for good
 //	! name                        what the store knows of itself
 //
 // Numbers are big-endian, so keys sort by them. Every value ends with a CRC of
@@ -42,6 +43,7 @@ const (
 	tableDetail   = 'd'
 	tableAudit    = 'a'
 
+	tableEntry  = 'e'
 	tableKind   = 'k'
 	tableSpan   = 'q'
 	tableCoarse = 'f'
@@ -102,6 +104,8 @@ func sessionKey(client tally.ID, member string) []byte {
 func entityKey(kind tally.EntityKind, id tally.ID) []byte {
 	return pairKey(tableEntity, string(kind), string(id))
 }
+
+func entryKey(client, id tally.ID) []byte { return pairKey(tableEntry, string(client), string(id)) }
 
 // pairKey is a key of two texts. A mark that the first text cannot contain ends the first
 // text.

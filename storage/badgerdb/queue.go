@@ -21,6 +21,8 @@ type job struct {
 	day   uint32       // in the key of the entry
 	alone func() error // runs between transactions
 
+	entered *tally.Record // gets the entry as it is kept
+
 	err  error
 	done chan struct{} // gets one token
 }
@@ -31,6 +33,7 @@ const (
 	jobHold jobKind = iota
 	jobSettle
 	jobRefuse
+	jobEnter
 	jobLose
 	jobAlone
 )

@@ -59,8 +59,9 @@ const (
 	flagTries
 	flagReached
 	flagGone // and nothing else
+	flagEntry
 
-	flags = 13
+	flags = 14
 )
 
 // texts is how many texts a record has; the first of them are IDs. The texts that differ
@@ -171,7 +172,7 @@ func (e *encoder) entry(x *entry) {
 		{flagStream, r.Stream}, {flagSameLimits, slices.Equal(e.limits, last.limits)}, {flagSettledAsLast, settledAsLast},
 		{flagNewSession, r.NewSession}, {flagEnds, !r.SessionEnds.IsZero()}, {flagVisitor, len(r.Visitor) > 0}, {flagBilled, r.Billed != nil},
 		{flagStray, x.stray}, {flagUncounted, r.Uncounted}, {flagCut, r.Cut}, {flagTries, len(r.Tries) > 0},
-		{flagReached, r.Reached != nil},
+		{flagReached, r.Reached != nil}, {flagEntry, r.Entry != nil},
 	} {
 		if f.set {
 			set |= f.bit
@@ -193,6 +194,9 @@ func (e *encoder) entry(x *entry) {
 	}
 	if set&flagReached != 0 {
 		e.reached(r.Reached)
+	}
+	if set&flagEntry != 0 {
+		e.booked(r.Entry)
 	}
 	if set&flagSameLimits == 0 {
 		e.putLimits(false)
@@ -261,6 +265,9 @@ func (d *decoder) entry2(x *entry) (sameLimits bool) {
 	if set&flagReached != 0 {
 		r.Reached = d.reached()
 	}
+	if set&flagEntry != 0 {
+		r.Entry = d.booked()
+	}
 	if x.settledAt = last.settledAt; set&flagSettledAsLast == 0 {
 		x.settledAt = r.At.Add(time.Duration(n[settledNumber] + n[3]))
 	}
@@ -290,4 +297,21 @@ func (e *encoder) reached(x *tally.Reached) {
 func (d *decoder) reached() *tally.Reached {
 	return &tally.Reached{Subject: tally.Subject(d.text()), Metric: tally.Metric(d.text()), Window: d.text(),
 		Used: d.int(), Held: d.int(), Need: d.int(), Max: d.int(), Resets: d.time()}
+}
+
+// booked writes what makes a record one of the book of money.
+func (e *encoder) booked(x *tally.Entry) {
+	e.text(string(x.Kind))
+	e.int(int64(x.Funds))
+	e.text(x.Reason)
+	e.text(x.Reference)
+	e.text(x.By)
+	e.time(x.Expires)
+	e.text(string(x.Reverses))
+	e.text(x.Day)
+}
+
+func (d *decoder) booked() *tally.Entry {
+	return &tally.Entry{Kind: tally.EntryKind(d.text()), Funds: tally.NanoUSD(d.int()), Reason: d.text(), Reference: d.text(), By: d.text(),
+		Expires: d.time(), Reverses: tally.ID(d.text()), Day: d.text()}
 }

@@ -19,7 +19,7 @@ import (
 //
 //	go test -run '^$' -bench RetentionBesideRequests -benchtime 1x ./storage/badgerdb -size 320000
 func BenchmarkRetentionBesideRequests(b *testing.B) {
-	const daysKept, rest = 160, 400
+	const daysKept, rest = 160, 1000
 	all := cmp.Or(*size, 320_000)
 	records, looked := all/daysKept, time.Duration(all)*560*time.Microsecond // 3 minutes at that size
 	for range b.N {

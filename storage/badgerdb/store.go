@@ -112,11 +112,14 @@ type Store struct {
 	durable       atomic.Uint64 // sequence number of the latest record in a complete checkpoint
 
 	// Only the writer uses what follows, and Open and Close while there is none.
-	end        position
-	pruned     pruned
-	openings   openings
-	journal    journal
-	fresh      sheet
+	end      position
+	pruned   pruned
+	openings openings
+	journal  journal
+	fresh    sheet
+	// phantoms are keys of entries whose transaction has failed, and may have been kept all the
+	// same. The next transaction deletes them.
+	phantoms   map[string]bool
 	presence   presence
 	checkpoint *checkpoint // under way; nil if none
 	saved      state       // of the latest complete checkpoint

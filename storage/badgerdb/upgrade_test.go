@@ -181,6 +181,39 @@ func TestKeptFolderOfSchema5(t *testing.T) {
 	}
 }
 
+// A store of schema 6, where no book of money was kept, says what it said, and keeps one from
+// then on.
+func TestKeptFolderOfSchema6(t *testing.T) {
+	t.Parallel()
+	records := keptJSON[[]tally.Record](t, "../schema6/records.jsonl.gz")
+	k := &keptStore{T: t, options: Options{Dir: unpack(t, "testdata/schema6"), Version: "7.0.0", chunkBits: 4}}
+	k.start()
+	k.sound()
+	k.same(records)
+	if holds, err := k.Holds(ctx); err != nil || holds != 3 {
+		t.Errorf("%d holds, %v", holds, err)
+	}
+	at := records[0].At.Add(time.Hour)
+	if n, err := k.Expire(ctx, at, 10); err != nil || n != 3 {
+		t.Errorf("%d expired, %v", n, err)
+	}
+	balance := tally.Counter{Subject: "client/cl_1", Metric: tally.Balance, Period: tally.Window{Unit: tally.Total}.Period(at, time.UTC, 0)}
+	credits := balance
+	credits.Metric = tally.Credits
+	before, err := k.Usage(ctx, balance, credits)
+	if err != nil || before[0] != before[1] || before[0].Used == 0 {
+		t.Errorf("%+v, %v", before, err)
+	}
+	entry := tally.Record{ID: "en_1", At: at, Gateway: "gw_1", Client: "cl_1", Outcome: tally.Booked, Entry: &tally.Entry{Kind: tally.TopUp, Funds: 100}}
+	made, err := k.Enter(ctx, entry)
+	if err != nil || made.Charges[0].Used != before[0].Used-100 {
+		t.Errorf("%+v, %v", made, err)
+	}
+	k.restart()
+	k.sound()
+	k.Close()
+}
+
 // An upgrade to schema 2 that its program has left halfway is begun anew.
 func TestUpgradeToSchema2IsHalfway(t *testing.T) {
 	t.Parallel()

@@ -20,7 +20,8 @@ const maxFaults = 100
 // requests go on, in memory that does not grow with the store, and proves:
 // every value is what was written; no record is missing; every row of every
 // rollup is the sum of its records, pruned ones by their opening balances; every
-// record is found by whom it names; no entry of the audit log is missing or changed; every
+// record is found by whom it names; the book of money has the entries that the records
+// have, none taken back twice; no entry of the audit log is missing or changed; every
 // counter that is alive is the sum of its subject's records and holds; the holds
 // are those whose records are not there.
 func (s *Store) Verify(ctx context.Context, rest time.Duration) (tally.Report, error) {
@@ -66,6 +67,7 @@ type verifier struct {
 	counting map[tally.Subject][]*counting
 	open     map[tally.ID]*ledger.Hold // as the ledger says
 	journal  tail
+	book     bookCheck
 }
 
 // goOn rests if it is time to, and returns an error when the work is not wanted any more.
@@ -93,6 +95,7 @@ func newVerifier(ctx context.Context, chunkBits uint8) *verifier {
 	return &verifier{
 		ctx: ctx, report: tally.Report{Faults: []tally.Fault{}}, want: newFingerprints(), presence: newPresence(chunkBits),
 		counting: map[tally.Subject][]*counting{}, open: map[tally.ID]*ledger.Hold{}, journal: tail{settled: map[tally.ID]uint64{}},
+		book: bookCheck{seen: map[string]tally.Record{}, back: map[string]bool{}},
 	}
 }
 
@@ -212,6 +215,7 @@ func (v *verifier) records() error {
 		if x.Seq > v.journal.from.seq && !x.Outcome.Refused() {
 			v.journal.settled[x.ID] = x.Seq
 		}
+		v.book.saw(x)
 		v.count(&x.Record)
 		v.present(&x.Record)
 		if x.Seq <= v.opened {
@@ -310,6 +314,7 @@ func (v *verifier) rest() error {
 			return d.end("a session")
 		}},
 		{tableState, "checkpoint", v.state},
+		{tableEntry, "entry", func(key, payload []byte) error { return v.book.check(v, key, payload) }},
 		{tableCoarse, "rollup", func(key, payload []byte) error {
 			chunk, of, err := decodeCoarse(key, payload)
 			if is := v.coarse[chunk]; err == nil && (is == nil || *is != *of) {
@@ -337,6 +342,7 @@ func (v *verifier) rest() error {
 			return err
 		}
 	}
+	v.book.missing(v)
 	if coarse != len(v.coarse) {
 		v.fault("rollup", "coarse chunks", "%d are written and %d are read", coarse, len(v.coarse))
 	}

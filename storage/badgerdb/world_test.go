@@ -149,6 +149,17 @@ func (w *world) refuse(id tally.ID) error {
 	return w.both(w.Refuse(ctx, r), func() error { return w.spec.Refuse(ctx, r) })
 }
 
+func (w *world) enter(id tally.ID, credits, funds tally.NanoUSD) error {
+	w.Helper()
+	r := tally.Record{ID: id, At: w.now, Gateway: "gw_1", Client: "cl_1", Model: "m_1", Outcome: tally.Booked, Credits: credits, Cost: 7,
+		Entry: &tally.Entry{Kind: tally.Adjustment, Funds: funds, Reason: "as agreed", Expires: w.now.Add(time.Hour)}}
+	_, err := w.Enter(ctx, r)
+	return w.both(err, func() error {
+		_, err := w.spec.Enter(ctx, r)
+		return err
+	})
+}
+
 func (w *world) expire() error {
 	w.Helper()
 	now := w.now.Add(time.Hour)
@@ -184,6 +195,9 @@ func (w *world) agree() {
 	records, _, err := w.Records(ctx, storage.RecordQuery{Limit: 1000})
 	want, _, _ := w.spec.Records(ctx, storage.RecordQuery{Limit: 1000})
 	w.same("records", records, want, err)
+	entries, err := w.Entries(ctx, storage.EntryQuery{})
+	want, _ = w.spec.Entries(ctx, storage.EntryQuery{})
+	w.same("entries", entries, want, err)
 	w.sound()
 }
 

@@ -96,6 +96,16 @@ func (s *Store) put(b *batch, j *job) {
 		b.changes = append(b.changes, change)
 		j.entry.stray = change.Stray
 		s.add(b, j)
+	case jobEnter:
+		s.finish(b)
+		b.before = s.end
+		if j.err = s.enter(j); j.err == nil {
+			s.add(b, j)
+			*j.entered = j.entry.Record
+		}
+		b.jobs = append(b.jobs, j)
+		s.finish(b)
+		return
 	case jobRefuse:
 		r := &j.entry.Record
 		r.At, r.Charges = ledger.UTC(r.At), nil
@@ -177,6 +187,9 @@ func (s *Store) finish(b *batch) {
 		s.undo(b, err)
 	} else {
 		s.ledger.Commit(b.holds, b.changes)
+		if len(b.settled) == 1 && b.settled[0].kind == jobEnter {
+			s.ledger.Entered(&b.settled[0].entry.Record)
+		}
 		s.count(b)
 	}
 	s.acknowledge(b.jobs)
@@ -196,6 +209,11 @@ func (s *Store) commitBatch(b *batch) error {
 			return err
 		}
 	}
+	for key := range s.phantoms {
+		if err := txn.Delete([]byte(key)); err != nil {
+			return err
+		}
+	}
 	b.closeBlock()
 	for _, x := range b.blocks {
 		if err := txn.Set(recordKey(x.day, x.first), b.records.b[x.from:x.to:x.to]); err != nil {
@@ -203,6 +221,11 @@ func (s *Store) commitBatch(b *batch) error {
 		}
 	}
 	for _, j := range b.settled {
+		if j.kind == jobEnter {
+			if err := setEntry(txn, &j.entry); err != nil {
+				return err
+			}
+		}
 		if !j.entry.HasDetail() {
 			continue
 		}
@@ -214,6 +237,7 @@ func (s *Store) commitBatch(b *batch) error {
 	if err := s.commit(txn); err != nil {
 		return err
 	}
+	clear(s.phantoms)
 	if len(b.holds) > 0 {
 		s.journal.slot++
 	}
@@ -235,6 +259,12 @@ func (s *Store) undo(b *batch, err error) {
 			last := len(changes) - 1
 			s.ledger.Unsettle(changes[last])
 			changes = changes[:last]
+		case jobEnter:
+			s.ledger.Unenter(&j.entry.Record)
+			if s.phantoms == nil {
+				s.phantoms = map[string]bool{}
+			}
+			s.phantoms[string(entryKey(j.entry.Client, j.entry.ID))] = true
 		}
 	}
 	s.end = b.before
@@ -271,12 +301,16 @@ func (s *Store) count(b *batch) {
 	if s.opts.Hook == nil {
 		return
 	}
-	told := make([]tally.Record, len(b.settled))
-	for i, j := range b.settled {
-		told[i] = j.entry.Record
-		told[i].Visitor, told[i].Tries = slices.Clone(told[i].Visitor), slices.Clone(told[i].Tries)
+	told := make([]tally.Record, 0, len(b.settled))
+	for _, j := range b.settled {
+		if r := j.entry.Record; r.Entry == nil {
+			r.Visitor, r.Tries = slices.Clone(r.Visitor), slices.Clone(r.Tries)
+			told = append(told, r)
+		}
 	}
-	s.opts.Hook(told)
+	if len(told) > 0 {
+		s.opts.Hook(told)
+	}
 }
 
 // rejournal begins a new epoch of the journal of holds.

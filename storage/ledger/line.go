@@ -129,6 +129,7 @@ func (l *Ledger) Admit(ctx context.Context, r *tally.Reservation, adopt func([]t
 	if r.Since.IsZero() {
 		r.Since = r.At
 	}
+	r.Bounds = r.Bounds.Whole()
 	var w *waiter // kept, so that the reservation keeps its turn when it asks again
 	var began time.Time
 	for {

@@ -19,6 +19,7 @@ func (l *Ledger) Raise(id tally.ID, least, want int64, bounds tally.Bounds) (*Ho
 	if old == nil || !old.kept {
 		return nil, tally.Grant{}, tally.Errorf(tally.NotFound, "request %s is not held", id)
 	}
+	bounds = bounds.Whole()
 	more := tally.Reservation{MinOutput: least, WantOutput: want, Bounds: bounds, Charges: old.Charges}
 	more.Bounds[sessionsIndex] = tally.Bound{}
 	if lacking := l.charge(&more); lacking != nil { // counters stay while a hold is on them

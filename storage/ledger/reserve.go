@@ -65,7 +65,7 @@ func (h *Hold) on(a *account) bool {
 	return false
 }
 
-const sessionsIndex = tally.NumMetrics - 1
+var sessionsIndex = tally.Sessions.Index()
 
 // Check says what is wrong with a reservation.
 func Check(r *tally.Reservation) error {

@@ -48,6 +48,22 @@ func (s *Store) Records(ctx context.Context, q storage.RecordQuery) ([]tally.Rec
 	return out, "", nil
 }
 
+// Entries implements storage.History.
+func (s *Store) Entries(ctx context.Context, q storage.EntryQuery) ([]tally.Record, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	var out []tally.Record
+	for i := range s.records {
+		if r := &s.records[i].Record; q.Match(r) {
+			out = append(out, clone(r))
+		}
+	}
+	return out, nil
+}
+
 // Series implements storage.History.
 func (s *Store) Series(ctx context.Context, of ...storage.SeriesQuery) ([]storage.Point, error) {
 	leave, err := s.enter(ctx)

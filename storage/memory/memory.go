@@ -201,5 +201,8 @@ func clone(r *tally.Record) tally.Record {
 	if r.Reached != nil {
 		c.Reached = new(*r.Reached)
 	}
+	if r.Entry != nil {
+		c.Entry = new(*r.Entry)
+	}
 	return c
 }

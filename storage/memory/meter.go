@@ -14,6 +14,7 @@ func (s *Store) Reserve(ctx context.Context, r tally.Reservation) (tally.Grant, 
 	if r.Since.IsZero() {
 		r.Since = r.At
 	}
+	r.Bounds = r.Bounds.Whole()
 	leave, err := s.enter(ctx)
 	if err != nil {
 		return tally.Grant{}, err
@@ -117,6 +118,7 @@ func (s *Store) Raise(ctx context.Context, id tally.ID, least, want int64, bound
 	if h == nil {
 		return tally.Grant{}, tally.Errorf(tally.NotFound, "request %s is not held", id)
 	}
+	bounds = bounds.Whole()
 	bounds[tally.Sessions.Index()] = tally.Bound{}
 	more := &hold{Reservation: tally.Reservation{MinOutput: least, WantOutput: want, Bounds: bounds}}
 	for _, c := range h.Charges {
@@ -231,6 +233,38 @@ func (s *Store) Refuse(ctx context.Context, r tally.Record) error {
 	r.Session, r.NewSession, r.SessionEnds = "", false, time.Time{}
 	s.tell(s.add(r))
 	return nil
+}
+
+// Enter implements storage.Meter.
+func (s *Store) Enter(ctx context.Context, r tally.Record) (tally.Record, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return r, err
+	}
+	defer leave()
+	if err := tally.CheckEntry(&r); err != nil {
+		return r, err
+	}
+	for i := range s.records {
+		if o := &s.records[i]; o.Entry != nil && o.Client == r.Client && o.ID == r.ID {
+			return r, tally.Errorf(tally.Conflict, "entry %s is booked already", r.ID)
+		}
+	}
+	r = tally.Record{ID: r.ID, At: utc(r.At), Gateway: r.Gateway, Client: r.Client, Model: r.Model, Outcome: r.Outcome, Cost: r.Cost, Credits: r.Credits, Entry: new(*r.Entry)}
+	r.Entry.Expires = utc(r.Entry.Expires)
+	balance := r.BalanceCounter()
+	u := s.usage(balance)
+	if r.Entry.Kind == tally.Expiry {
+		r.Entry.Funds = max(r.Entry.Funds, tally.NanoUSD(u.Used+u.Held))
+		if r.Entry.Funds >= 0 {
+			return r, tally.Errorf(tally.NotFound, "nothing is left")
+		}
+	}
+	amount := r.Amounts().Of(tally.Balance)
+	r.Charges = []tally.Charged{{Subject: balance.Subject, Metric: tally.Balance, Window: balance.Period.Label, Amount: amount, Used: u.Used + amount}}
+	kept := s.add(r)
+	s.serve()
+	return clone(&kept.Record), nil
 }
 
 // Extend implements storage.Meter.

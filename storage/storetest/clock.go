@@ -168,7 +168,7 @@ func randomClocks(t *testing.T, s Subject) {
 		}
 		acts := map[string]func(*rapid.T){
 			"request": request, "request again": request, "request once more": request, "and again": request,
-			"clock": h.clock, "accept the clock": h.acceptClock, "refuse": h.refuse,
+			"clock": h.clock, "accept the clock": h.acceptClock, "refuse": h.refuse, "enter": h.enter,
 			"usage": h.usage, "last used": h.lastUsed, "status": h.status, "records": h.records, "series": h.series, "prune": h.prune,
 		}
 		if s.Keeps {

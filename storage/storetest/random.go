@@ -28,7 +28,7 @@ func randomHistory(t *testing.T, s Subject) {
 		h.bench.open(h.folder())
 		defer h.finish()
 		acts := map[string]func(*rapid.T){
-			"reserve": h.reserve, "reserve again": h.reserve, "reserve once more": h.reserve,
+			"enter": h.enter, "reserve": h.reserve, "reserve again": h.reserve, "reserve once more": h.reserve,
 			"settle": h.settle, "settle again": h.settle,
 			"clock": h.clock, "clock again": h.clock,
 			"refuse": h.refuse, "extend": h.extend, "expire": h.expire,
@@ -110,8 +110,8 @@ func (h *history) counter(t *rapid.T, at time.Time) tally.Counter {
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	w := pick(t, "window", tally.Window{Unit: tally.Minute}, tally.Window{Unit: tally.Hour}, tally.Window{Unit: tally.Day}, tally.Window{Unit: tally.Week},
-		tally.Window{Unit: tally.Month}, tally.Window{Unit: tally.Month, Day: 29}, tally.Window{Unit: tally.Total})
+	w := pick(t, "window", tally.Window{Unit: tally.Minute}, tally.Window{Unit: tally.Hour}, tally.Window{Unit: tally.DayPart, Hours: 6}, tally.Window{Unit: tally.Day}, tally.Window{Unit: tally.Week},
+		tally.Window{Unit: tally.Month}, tally.Window{Unit: tally.Month, Day: 29}, tally.Window{Unit: tally.Quarter}, tally.Window{Unit: tally.Total})
 	return tally.Counter{
 		Subject: pick[tally.Subject](t, "subject", gateway, client, "client/cl_2", key, "key/ke_2", "token/to_1", "visitor/v1"),
 		Metric:  pick(t, "metric", tally.Metrics[:]...),

@@ -71,6 +71,8 @@ func Run(t *testing.T, s Subject) {
 		{"AcceptClock", acceptClock},
 		{"ForgetAfterClock", forgetAfterClock},
 		{"PruneAcrossClock", pruneAcrossClock},
+		{"Book", book},
+		{"BookWakes", bookWakes},
 		{"Hook", hook},
 		{"Close", closed},
 		{"Raise", raise},

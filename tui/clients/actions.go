@@ -33,6 +33,12 @@ func (s *Screen) Actions() []action.Action {
 		{ID: "clients.requests", Title: "requests of this client", Keys: []string{"v"}, Needs: s.Chosen, Run: func() tea.Cmd {
 			return screen.Ask(screen.Goto{Screen: "requests", Filter: "client:=" + s.Selected().Slug})
 		}},
+		{ID: "clients.topup", Title: "payment in advance: book one", Keys: []string{"b"}, Needs: s.One(s.Change), Run: func() tea.Cmd {
+			return dialog.Funds(s.Env, s.Selected())
+		}},
+		{ID: "clients.adjust", Title: "adjust what it was charged", Keys: []string{"B"}, Needs: s.One(s.Change), Run: func() tea.Cmd {
+			return dialog.Adjust(s.Env, s.Selected())
+		}},
 		{ID: "clients.delete", Title: "delete: asks first", Keys: []string{"d"}, Danger: true, Needs: s.Change, Run: s.remove},
 		{ID: "clients.copy", Title: "copy the id", Keys: []string{"y"}, Needs: s.Chosen, Run: func() tea.Cmd {
 			return screen.Ask(screen.Copy{Text: string(s.Selected().ID), What: "The client's id was"})

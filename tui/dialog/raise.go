@@ -34,6 +34,14 @@ func Raise(e *screen.Env, snap *live.Snapshot, kind string, id tally.ID, until s
 		return screen.Ask(screen.Say{Text: "Nothing limits it, so there is nothing to raise: e sets a limit."})
 	}
 	l := chain[at]
+	if l.kind == "client" && (l.refused.ByLimit("client") && l.refused.Limit == tally.Limit{Metric: tally.Balance}.String() || onlyBalance(l.states)) {
+		for i := range snap.Clients {
+			if c := &snap.Clients[i]; string(c.ID) == l.ref {
+				return Funds(e, c)
+			}
+		}
+	}
+	l.states = slices.DeleteFunc(slices.Clone(l.states), func(s control.LimitState) bool { return s.Metric == tally.Balance })
 	switch l.kind {
 	case "gateway":
 		return raise(e, l, until, control.GatewaysRaise, func(f control.RaiseFields) control.RaiseGateway {
@@ -47,6 +55,12 @@ func Raise(e *screen.Env, snap *live.Snapshot, kind string, id tally.ID, until s
 	return raise(e, l, until, control.KeysRaise, func(f control.RaiseFields) control.RaiseKey {
 		return control.RaiseKey{PickKey: control.PickKey{Key: l.ref}, RaiseFields: f}
 	})
+}
+
+// onlyBalance reports whether there is no limit but what was paid in advance, which is not
+// raised.
+func onlyBalance(states []control.LimitState) bool {
+	return !slices.ContainsFunc(states, func(s control.LimitState) bool { return s.Metric != tally.Balance })
 }
 
 // limitedFrom is a thing and what it belongs to, the nearest first.

@@ -64,7 +64,12 @@ func soon(at, now time.Time) string {
 // that was just set may.
 func Stops(states []control.LimitState) string {
 	for i := range states {
-		if s := &states[i]; !s.Warn && s.Used >= s.Max && s.Window.Unit != tally.Minute {
+		s := &states[i]
+		switch {
+		case s.Warn || s.Used < s.Max || s.Window.Unit == tally.Minute:
+		case s.Metric == tally.Balance:
+			return "It is refused from now on: nothing is left of what was paid in advance. b books a payment."
+		default:
 			return fmt.Sprintf("It is refused from now on: %s of %s / %s is used.", widget.Amount(s.Metric, s.Used),
 				widget.Amount(s.Metric, s.Max)+" "+string(s.Metric), s.Window)
 		}
@@ -92,6 +97,8 @@ func labelOf(s control.LimitState) string {
 		name = "cost"
 	case tally.Sessions:
 		name = "sessions"
+	case tally.Balance:
+		return "paid in advance"
 	}
 	label := name + " / " + s.Window.String()
 	if s.Warn {

@@ -35,9 +35,21 @@ func Refused(t *theme.Theme, r *control.RefusedNow, own string, zone *time.Locat
 		}
 	}
 	if r.Limit != "" && r.Of != "token" {
-		lines = append(lines, "  "+t.Paint(theme.Accent, "R")+t.Paint(theme.Muted, " raises it until a date"))
+		does := " raises it until a date"
+		if r.Limit == (tally.Limit{Metric: tally.Balance}).String() {
+			does = " books a payment"
+		}
+		lines = append(lines, "  "+t.Paint(theme.Accent, "R")+t.Paint(theme.Muted, does))
 	}
 	return append(lines, "")
+}
+
+// BalanceText says what is left of what was paid in advance, or lacking.
+func BalanceText(left tally.NanoUSD) string {
+	if left < 0 {
+		return (-left).Display() + " beyond what was paid in advance"
+	}
+	return left.Display() + " left in advance"
 }
 
 // Charged is what sums cost and, where that is another amount, what is charged for

@@ -94,6 +94,9 @@ func reachedFacts(x *tally.Reached, zone *time.Location) []part.Fact {
 	}
 	f := x.Metric.Format
 	out := []part.Fact{{"of", fmt.Sprintf("the %s: %s %s", kind, x.Metric, widget.Safe(x.Window))}, {"used", f(x.Used) + " of " + f(x.Max)}}
+	if x.Metric == tally.Balance {
+		out = []part.Fact{{"of", "what the " + kind + " has paid in advance"}, {"left", f(x.Max - x.Used)}}
+	}
 	if x.Held > 0 {
 		out = append(out, part.Fact{"held", f(x.Held) + " by requests in flight"})
 	}
