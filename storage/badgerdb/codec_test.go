@@ -140,6 +140,7 @@ func TestSlotRoundTrip(t *testing.T) {
 			for i := range h.Held {
 				h.Held[i] = rnd.Int64()
 			}
+			h.Held[tally.Balance.Index()] = h.Held[tally.Credits.Index()]
 			h.Held[4] = rnd.Int64N(2)
 			h.NewSession = h.Held[4] == 1
 			for range rnd.IntN(4) {

@@ -312,11 +312,11 @@ func TestUpgradeShutsOldProgramOut(t *testing.T) {
 		defer s.db.Close()
 		return schemaOf(t, s)
 	}
-	if p := look(); len(p) < 4 || p[:3] != "\x06\x00\x01" {
+	if p := look(); len(p) < 4 || p[:3] != string([]byte{Schema, 0, 1}) {
 		t.Errorf("in mid-upgrade the schema is %q", p)
 	}
 	openStore(t, o.Dir).Close()
-	if p := look(); p != "\x06" { // the program that has completed it gave no version
+	if p := look(); p != string([]byte{Schema}) { // the program that has completed it gave no version
 		t.Errorf("after it the schema is %q", p)
 	}
 }
@@ -463,7 +463,7 @@ func TestBackupOfSchema1Restores(t *testing.T) {
 	}
 	k.start()
 	defer k.Close()
-	if got := schemaOf(t, k.Store); got != "\x062.0.1" {
+	if got := schemaOf(t, k.Store); got != string([]byte{Schema})+"2.0.1" {
 		t.Errorf("it says %q", got)
 	}
 	k.says("after_open", keptJSON[keptFacts](t, "store.json").AfterOpen)
