@@ -15,25 +15,18 @@ import (
 	"tallygate/engine/tally"
 )
 
-// expectSignals has signals to reload and to upgrade wait for watch. They stop nothing, also
-// while the process comes up.
-func (a *app) expectSignals() (upgrades chan os.Signal, forget func()) {
-	upgrades = make(chan os.Signal, 1)
-	if process.UpgradeSignal != nil {
-		signal.Notify(upgrades, process.UpgradeSignal)
-	}
-	a.expects.Store(true)
-	return upgrades, func() {
-		a.expects.Store(false)
-		signal.Stop(upgrades)
-	}
-}
-
 // watch serves until there is no going on. At SIGHUP it goes by what flags, environment
 // and config file say by then, and opens its files again. At the signal to upgrade it
 // becomes the program that lies in its place by then; ended is whether the process has
 // ended its work for that.
-func (a *app) watch(ctx context.Context, p *process.Process, caller control.Caller, upgrades chan os.Signal, log *process.Log, is serveOptions) (ended bool, err error) {
+func (a *app) watch(ctx context.Context, p *process.Process, caller control.Caller, log *process.Log, is serveOptions) (ended bool, err error) {
+	upgrades := make(chan os.Signal, 1)
+	if process.UpgradeSignal != nil {
+		signal.Notify(upgrades, process.UpgradeSignal)
+		defer signal.Stop(upgrades)
+	}
+	a.expects.Store(true)
+	defer a.expects.Store(false)
 	over := make(chan error, 1)
 	go func() { over <- p.Wait(ctx.Done()) }()
 	for {

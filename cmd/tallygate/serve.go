@@ -178,8 +178,6 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions, setup bool) (err error) 
 		a.anew(o)
 		return nil
 	}
-	upgrades, forget := a.expectSignals()
-	defer forget()
 	dir, err := a.dataDir()
 	if err != nil {
 		return err
@@ -232,7 +230,7 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions, setup bool) (err error) 
 	if err := a.greet(ctx, caller, log.Logger, dir, setup); err != nil && ctx.Err() == nil {
 		return err
 	}
-	if ended, err = a.watch(ctx, p, caller, upgrades, log, o); ended || err != nil {
+	if ended, err = a.watch(ctx, p, caller, log, o); ended || err != nil {
 		return err
 	}
 	log.Info("stopping: requests under way may finish", "patience", p.Patience())
