@@ -19,6 +19,10 @@ import (
 // again as it went in.
 func FuzzBlock(f *testing.F) {
 	rnd := rand.New(rand.NewPCG(1, 2))
+	var gone encoder
+	gone.blockHead()
+	gone.entryGone()
+	f.Add(gone.b)
 	for n := range 4 {
 		var now encoder
 		var old encoder1
@@ -44,12 +48,17 @@ func FuzzBlock(f *testing.F) {
 		}
 		var e encoder
 		e.blockHead()
-		for i := range b.entries {
-			b.entries[i].fill()
-			e.entry(&b.entries[i])
+		for seq, left := b.first, b.entries; seq <= b.last(); seq++ {
+			if len(left) == 0 || left[0].Seq != seq {
+				e.entryGone()
+				continue
+			}
+			left[0].fill()
+			e.entry(&left[0])
+			left = left[1:]
 		}
 		var again block
-		if err := again.open(key, seal(key, e.b)); err != nil || len(again.entries) != len(b.entries) {
+		if err := again.open(key, seal(key, e.b)); err != nil || again.n != b.n || len(again.entries) != len(b.entries) {
 			t.Fatalf("got  %+v, %v\nwant %+v", again.entries, err, b.entries)
 		}
 		for i := range again.entries {
