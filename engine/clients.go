@@ -36,7 +36,7 @@ func newClient(c *tally.Catalog, gw *tally.Gateway, slug string, fields *control
 	if fields.Name == nil {
 		fields.Name = new(string) // which is refused
 	}
-	if err := setClient(c, gw, cl, fields); err != nil {
+	if err := setClient(c, gw, cl, fields, now); err != nil {
 		return nil, err
 	}
 	var err error
@@ -56,7 +56,7 @@ func clientSlugTaken(c *tally.Catalog, by tally.ID) func(string) bool {
 }
 
 // setClient applies the owner's fields to a client.
-func setClient(c *tally.Catalog, gw *tally.Gateway, cl *tally.Client, f *control.ClientFields) error {
+func setClient(c *tally.Catalog, gw *tally.Gateway, cl *tally.Client, f *control.ClientFields, now time.Time) error {
 	if err := firstError(
 		setName(&cl.Name, "name", f.Name),
 		set(&cl.Email, f.Email, checkEmail),
@@ -75,8 +75,8 @@ func setClient(c *tally.Catalog, gw *tally.Gateway, cl *tally.Client, f *control
 	); err != nil {
 		return err
 	}
-	if f.Markup != nil {
-		cl.MarkupBasisPoints = int(*f.Markup)
+	if err := setTariffs(c, cl, f, now); err != nil {
+		return err
 	}
 	if f.Name != nil {
 		for _, other := range c.Clients {
@@ -92,11 +92,11 @@ func (e *Engine) updateClient(ctx context.Context, in control.UpdateClient) (tal
 	if in.NewSlug == "" && in.Status == nil && reflect.ValueOf(in.ClientFields).IsZero() {
 		return tally.Client{}, nothing("clients")
 	}
-	return e.editClient(ctx, in.Client, func(c *tally.Catalog, cl *tally.Client) error {
+	return e.editClient(ctx, in.Client, func(c *tally.Catalog, cl *tally.Client, now time.Time) error {
 		if in.Status != nil {
 			cl.Status = *in.Status
 		}
-		if err := setClient(c, gatewayOf(c, cl), cl, &in.ClientFields); err != nil || in.NewSlug == "" {
+		if err := setClient(c, gatewayOf(c, cl), cl, &in.ClientFields, now); err != nil || in.NewSlug == "" {
 			return err
 		}
 		slug, err := slugFor("client", in.NewSlug, "", clientSlugTaken(c, cl.ID))
@@ -108,7 +108,7 @@ func (e *Engine) updateClient(ctx context.Context, in control.UpdateClient) (tal
 // statusSetter makes the operation that sets a client's status.
 func (e *Engine) statusSetter(s tally.Status) func(context.Context, control.Named) (tally.Client, error) {
 	return func(ctx context.Context, in control.Named) (tally.Client, error) {
-		return e.editClient(ctx, in.Name, func(_ *tally.Catalog, cl *tally.Client) error {
+		return e.editClient(ctx, in.Name, func(_ *tally.Catalog, cl *tally.Client, _ time.Time) error {
 			cl.Status = s
 			return nil
 		})
@@ -116,7 +116,7 @@ func (e *Engine) statusSetter(s tally.Status) func(context.Context, control.Name
 }
 
 // editClient changes a copy of a client and stores it.
-func (e *Engine) editClient(ctx context.Context, name string, edit func(*tally.Catalog, *tally.Client) error) (tally.Client, error) {
+func (e *Engine) editClient(ctx context.Context, name string, edit func(*tally.Catalog, *tally.Client, time.Time) error) (tally.Client, error) {
 	var cl tally.Client
 	err := e.change(ctx, func(c *tally.Catalog, now time.Time) ([]tally.Change, error) {
 		old, err := findClient(c, name)
@@ -124,7 +124,7 @@ func (e *Engine) editClient(ctx context.Context, name string, edit func(*tally.C
 			return nil, err
 		}
 		cl = *old
-		if err := edit(c, &cl); err != nil {
+		if err := edit(c, &cl, now); err != nil {
 			return nil, err
 		}
 		return []tally.Change{tally.Put(&cl, now)}, nil
@@ -221,7 +221,7 @@ func (e *Engine) viewClients(ctx context.Context, c *tally.Catalog, only string,
 			return nil, err
 		}
 		v := control.ClientView{
-			Client: *cl, GatewaySlug: gw.Slug, LimitStates: states, InFlight: e.meter.InFlight(cl.ID),
+			Client: *cl, GatewaySlug: gw.Slug, Zone: c.Zone(gw.ID).String(), LimitStates: states, InFlight: e.meter.InFlight(cl.ID),
 			LastUsedAt: used[i],
 		}
 		of := sums(calendar(cl.Gateway), string(cl.ID))

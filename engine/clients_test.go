@@ -25,7 +25,7 @@ func TestClientFields(t *testing.T) {
 	}
 	v := do(w, control.ClientsShow, control.Named{Name: "hotel-aurora"})
 	if v.Email != "it@aurora.example" || v.Company != "Aurora Lda" || v.Phone != "+351 912 345 678" || v.Note != "pays late\nand by cheque" ||
-		v.MaxInFlight != 4 || v.MarkupBasisPoints != 1250 || v.Session != (tally.SessionRule{Length: 2 * time.Hour, Mode: tally.Fixed, Missing: tally.MissingRefuse}) {
+		v.MaxInFlight != 4 || v.TariffAt(time.Now()).Added != 1250 || v.Session != (tally.SessionRule{Length: 2 * time.Hour, Mode: tally.Fixed, Missing: tally.MissingRefuse}) {
 		t.Errorf("stored %+v", v)
 	}
 	if want := []string{"https://www.aurora.example", "http://localhost:3000"}; !slices.Equal(v.Origins, want) {
@@ -96,7 +96,7 @@ func TestBadClients(t *testing.T) {
 		{"model", func(c *control.CreateClient) { c.Models = to([]string{"sim-smal"}) }, tally.NotFound, `did you mean "sim-small"?`},
 		{"body", func(c *control.CreateClient) { c.MaxBodyBytes = to(int64(tally.MaxBodyBytes + 1)) }, tally.Invalid, "between 0 and 67,108,864"},
 		{"in flight", func(c *control.CreateClient) { c.MaxInFlight = to(-1) }, tally.Invalid, "between 0 and"},
-		{"negative markup", func(c *control.CreateClient) { c.Markup = to(control.Percent(-500)) }, tally.Invalid, "percentage"},
+		{"negative markup", func(c *control.CreateClient) { c.Markup = to(control.Percent(-10_001)) }, tally.Invalid, "percentage"},
 		{"session", func(c *control.CreateClient) { c.SessionLength = to(-time.Hour) }, tally.Invalid, "session"},
 		{"session mode", func(c *control.CreateClient) { c.SessionMode = to(tally.SessionMode("sticky")) }, tally.Invalid, "rolling"},
 		{"missing session", func(c *control.CreateClient) { c.SessionMissing = to(tally.MissingSession("drop")) }, tally.Invalid, "refuse"},

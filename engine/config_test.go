@@ -41,7 +41,7 @@ func (w *world) export() string { return do(w, control.ConfigExport, control.Non
 func TestConfigGoesRound(t *testing.T) {
 	w, _ := furnished(t)
 	text := w.export()
-	for _, want := range []string{`NO`, `email: ana@example.com`, `cost=50/month`, `markup_percent: 12.5`, `session_length: 1d12h`, `retention_days: 400`, `image_high: 0.19`, `providers: [spare, up]`} {
+	for _, want := range []string{`NO`, `email: ana@example.com`, `cost=50/month`, `;percent=12.5"]`, `session_length: 1d12h`, `retention_days: 400`, `image_high: 0.19`, `providers: [spare, up]`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("it does not say %s:\n%s", want, text)
 		}

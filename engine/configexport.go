@@ -58,7 +58,12 @@ func (e *Engine) writeConfig(c *tally.Catalog, locked string) control.ConfigText
 }
 
 func clientConfig(c *tally.Catalog, cl *tally.Client, now time.Time) config.Client {
-	out := config.Client{Slug: cl.Slug, Status: &cl.Status, ClientFields: control.CurrentClient(cl)}
+	out := config.Client{Slug: cl.Slug, Status: &cl.Status, ClientFields: control.CurrentClient(cl, now)}
+	if tally.OnlyMarkup(cl.Tariffs) {
+		out.Tariffs = nil
+	} else {
+		out.Markup = nil
+	}
 	keys := slices.Clone(c.KeysOf(cl.ID))
 	slices.SortFunc(keys, func(a, b *tally.Key) int { return cmp.Compare(a.Label, b.Label) })
 	for _, k := range keys {
@@ -97,7 +102,7 @@ func (e *Engine) configDefaults(now time.Time) config.Defaults {
 			return control.CurrentModel(by), by.Prices
 		},
 		Gateway: control.CurrentGateway(&tally.Gateway{CycleDay: 1, Access: tally.AccessByToken, Enabled: true}),
-		Client:  control.CurrentClient(&tally.Client{}),
+		Client:  control.CurrentClient(&tally.Client{}, now),
 	}
 }
 

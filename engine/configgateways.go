@@ -133,11 +133,17 @@ func (p *configPlan) client(gw *tally.Gateway, f *config.Client) error {
 		cl = *made
 		cl.CreatedAt = p.later().UTC()
 	}
-	is, by := control.CurrentClient(&cl), p.by.Client
+	is, by := control.CurrentClient(&cl, p.now), p.by.Client
 	by.Name = nil
+	switch { // one of both says what it pays
+	case f.Tariffs != nil:
+		by.Markup = nil
+	case f.Markup != nil:
+		by.Tariffs = nil
+	}
 	fields, _ := differing(&f.ClientFields, &is, base(p, by))
 	if err := edit(f.Lines, &cl, &fields, func(cl *tally.Client, fields *control.ClientFields) error {
-		return setClient(p.c, gw, cl, fields)
+		return setClient(p.c, gw, cl, fields, p.now)
 	}); err != nil {
 		return err
 	}

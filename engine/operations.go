@@ -55,6 +55,7 @@ func (e *Engine) handle() {
 	control.Handle(s, control.ClientsTopUp, e.funder(tally.TopUp))
 	control.Handle(s, control.ClientsGrant, e.funder(tally.Gift))
 	control.Handle(s, control.ClientsAdjust, e.adjustClient)
+	control.Handle(s, control.ClientsTariff, e.setTariff)
 	control.Handle(s, control.EntriesList, e.listEntries)
 	control.Handle(s, control.EntriesShow, e.showEntry)
 	control.Handle(s, control.EntriesBack, e.reverseEntry)

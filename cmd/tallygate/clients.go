@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"tallygate/engine/control"
@@ -52,6 +54,15 @@ func (a *app) clientCommands() *cobra.Command {
 			example: "  tallygate clients adjust hotel-aurora --credits -5 --reason \"outage of 3 November\"\n  tallygate clients adjust hotel-aurora --credits 20 --as fee --reason \"set-up\"",
 			show:    func(p *printer, _ *control.AdjustClient, out *control.EntryView) { showBooked(p, out) },
 		}.command(a),
+		verb[control.SetTariff, tally.Client]{
+			op:      control.ClientsTariff,
+			changed: func(out *tally.Client) *tally.Meta { return &out.Meta },
+			example: "  tallygate clients tariff hotel-aurora --percent 20 --minimum 50\n  tallygate clients tariff hotel-aurora --price gpt-4o:input=3,output=12 --from 2027-01-01",
+			show: func(p *printer, in *control.SetTariff, out *tally.Client) {
+				p.say("changed what client %s pays", out.Slug)
+				p.say("see: tallygate clients show %s", out.Slug)
+			},
+		}.command(a),
 		verb[control.Named, control.None]{
 			op:      control.ClientsDelete,
 			asks:    asksDeleteClient,
@@ -76,9 +87,13 @@ func (a *app) clientCommands() *cobra.Command {
 }
 
 func showClient(p *printer, c *control.ClientView) {
-	set := control.CurrentClient(&c.Client)
+	set := control.CurrentClient(&c.Client, time.Now())
 	thing(p, control.ClientTable, c, &set, "in flight now", count(c.InFlight), "created", minute(c.CreatedAt))
 	p.limits(c.LimitStates)
+	if !tally.OnlyMarkup(c.Tariffs) {
+		p.section("Tariff")
+		rows(p, control.TariffTable(c.Zone), c.Tariffs, "")
+	}
 	p.sums("This month", c.Month)
 	p.sums("Last 30 days", c.Last30Days)
 }

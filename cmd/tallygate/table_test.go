@@ -106,7 +106,7 @@ func TestShownThings(t *testing.T) {
 		return control.LimitState{Limit: e.Limit, Text: text, Used: used, Held: held, Left: max - used - held, ResetsAt: time.Date(2026, 12, 1, 0, 0, 0, 0, time.Local)}
 	}
 	showClient(p, &control.ClientView{
-		Client: tally.Client{Meta: tally.Meta{ID: "cl_1"}, Slug: "hotel-aurora", Name: "Hotel Aurora", Status: tally.Active, MarkupBasisPoints: 1250, MaxInFlight: 8,
+		Client: tally.Client{Meta: tally.Meta{ID: "cl_1"}, Slug: "hotel-aurora", Name: "Hotel Aurora", Status: tally.Active, Tariffs: []tally.Tariff{{Added: 1250}}, MaxInFlight: 8,
 			Session: tally.SessionRule{Length: 24 * time.Hour, Missing: tally.MissingIgnore}},
 		GatewaySlug: "main", Keys: 1, InFlight: 2,
 		LimitStates: []control.LimitState{state("cost=50/month", 50e9, 41_200_000_001, 300_000_000), state("requests=60/minute", 60, 60, 0)},

@@ -114,6 +114,9 @@ func addFields(to *node, thing, by any) {
 			continue
 		}
 		v := reflect.Indirect(reflect.ValueOf(thing).Elem().FieldByIndex(f.Index))
+		if !v.IsValid() {
+			continue // another field says it
+		}
 		add(to, nameOf(f), fieldNode(f, thing, v))
 	}
 }
@@ -142,6 +145,12 @@ func fieldNode(f *control.Field, thing any, v reflect.Value) *node {
 			return scalar("true", false)
 		}
 		return scalar("false", false)
+	}
+	if texts := f.Texts(thing); v.Kind() == reflect.Slice {
+		for _, s := range texts {
+			list.content = append(list.content, scalar(s, true))
+		}
+		return list
 	}
 	return scalar(f.Text(thing), v.Kind() == reflect.String)
 }

@@ -1,15 +1,19 @@
 package control
 
-import "tallygate/engine/tally"
+import (
+	"time"
+
+	"tallygate/engine/tally"
+)
 
 // What an owner may set on a thing, as it is set now. Forms begin with it, and a
 // thing is shown by it.
 
 // CurrentClient is the client as its fields.
-func CurrentClient(c *tally.Client) ClientFields {
+func CurrentClient(c *tally.Client, now time.Time) ClientFields {
 	return ClientFields{
 		Name: &c.Name, Email: &c.Email, Company: &c.Company, Phone: &c.Phone, Note: &c.Note, Origins: &c.Origins, Models: &c.Models, Limits: edits(c.Limits),
-		MaxInFlight: &c.MaxInFlight, MaxBodyBytes: &c.MaxBodyBytes, Markup: new(Percent(c.MarkupBasisPoints)),
+		MaxInFlight: &c.MaxInFlight, MaxBodyBytes: &c.MaxBodyBytes, Markup: new(Percent(c.TariffAt(now).Added)), Tariffs: new(TariffRows(c.Tariffs)),
 		LandingBelow: &c.Landing.Below, LandingModel: &c.Landing.Model, SessionLength: &c.Session.Length,
 		SessionMode: &c.Session.Mode, SessionMissing: &c.Session.Missing,
 	}

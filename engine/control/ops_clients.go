@@ -19,7 +19,8 @@ type ClientFields struct {
 	Limits         []tally.LimitEdit     `json:"limits,omitempty" flag:"limit" help:"=limits"`
 	MaxInFlight    *int                  `json:"max_in_flight,omitempty" label:"In flight, at most" unset:"no cap" help:"=in flight"`
 	MaxBodyBytes   *int64                `json:"max_body_bytes,omitempty" flag:"max-body" label:"Largest body" help:"largest request, in bytes; 0: the gateway's"`
-	Markup         *Percent              `json:"markup_percent,omitempty" flag:"markup" label:"Mark-up %" help:"credits cost this many percent more, like 20 or 12.5"`
+	Markup         *Percent              `json:"markup_percent,omitempty" flag:"markup" label:"Mark-up %" help:"it pays so many percent more than its requests cost, like 20 or 12.5; from now on"`
+	Tariffs        *[]TariffRow          `json:"tariffs,omitempty" flag:"-" help:"all that it pays, in rows; in the place of markup_percent"`
 	LandingBelow   *int                  `json:"landing_below,omitempty" label:"Soft landing below %" help:"=landing"`
 	LandingModel   *string               `json:"landing_model,omitempty" of:"model" help:"=lands on"`
 	SessionLength  *time.Duration        `json:"session_length_ns,omitempty" flag:"session-length" help:"how long a session lasts, like 24h; sessions are counted where a limit counts them, or once one of these is set"`
@@ -52,6 +53,7 @@ type RaiseClient struct {
 type ClientView struct {
 	tally.Client
 	GatewaySlug string       `json:"gateway_slug"`
+	Zone        string       `json:"zone"` // of its gateway: whose days are meant
 	LimitStates []LimitState `json:"limit_states"`
 	Keys        int          `json:"keys"` // neither revoked nor expired
 	// DefaultModelUsed is the model of its request that names none; "" if it can use none.
@@ -82,6 +84,7 @@ var (
 	ClientsDelete   = Op[Named, None]{"clients.delete", Write, "delete a client and its keys; its usage stays in the totals"}
 	ClientsSuspend  = Op[Named, tally.Client]{"clients.suspend", Write, "stop serving a client for now"}
 	ClientsRaise    = Op[RaiseClient, LimitState]{"clients.raise", Write, "raise a limit of a client until a date; it ends by itself"}
+	ClientsTariff   = Op[SetTariff, tally.Client]{"clients.tariff", Write, "change what a client pays: a percentage, fixed prices, a minimum"}
 	ClientsActivate = Op[Named, tally.Client]{"clients.activate", Write, "serve a client again"}
 )
 

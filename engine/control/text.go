@@ -15,19 +15,27 @@ import (
 // The text of a value: every kind has one parser and one printer. Flags, the
 // environment, the config file, completion and forms all go by them.
 
-// Percent is a share in basis points, written "20" or "12.5".
+// Percent is what is added to an amount, in basis points of it, written "20" or "12.5"; what
+// is taken off it, "-10".
 type Percent int
 
-// MaxPercent is 1000 %.
-const MaxPercent Percent = 100_000
+// The bounds of a percentage: 1000 % more, and nothing left.
+const (
+	MaxPercent Percent = 100_000
+	MinPercent Percent = -10_000
+)
 
-// UnmarshalText implements encoding.TextUnmarshaler. It is exact: "20", "12.5%".
+// UnmarshalText implements encoding.TextUnmarshaler. It is exact: "20", "12.5%", "-10".
 func (p *Percent) UnmarshalText(b []byte) error {
 	s := string(b)
 	bad := func(why string) error {
-		return tally.Errorf(tally.Invalid, "%q is not a percentage: %s", s, why).WithHint("from 0 to 1000 with at most two decimals, like 20 or 12.5")
+		return tally.Errorf(tally.Invalid, "%q is not a percentage: %s", s, why).WithHint("from -100 to 1000 with at most two decimals, like 20 or 12.5")
 	}
-	whole, frac, dotted := strings.Cut(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(s), "%")), ".")
+	text, less := strings.CutPrefix(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(s), "%")), "-")
+	if !less {
+		text = strings.TrimPrefix(text, "+")
+	}
+	whole, frac, dotted := strings.Cut(text, ".")
 	if whole == "" || dotted && frac == "" || strings.Trim(whole+frac, "0123456789") != "" {
 		return bad("not a decimal number")
 	}
@@ -39,7 +47,10 @@ func (p *Percent) UnmarshalText(b []byte) error {
 		return bad("too large")
 	}
 	n, err := strconv.Atoi("0" + whole + frac + strings.Repeat("0", 2-len(frac)))
-	if err != nil || Percent(n) > MaxPercent {
+	if less {
+		n = -n
+	}
+	if err != nil || Percent(n) > MaxPercent || Percent(n) < MinPercent {
 		return bad("too large")
 	}
 	*p = Percent(n)
@@ -98,6 +109,8 @@ func (f *Field) Value() string {
 		return "LIMIT"
 	case t == reflect.TypeFor[[]PriceField]():
 		return "CLASS=USD"
+	case t == reflect.TypeFor[[]ModelPrice]():
+		return "MODEL:CLASS=USD,…"
 	case t == reflect.TypeFor[Percent]():
 		return "PERCENT"
 	case t == reflect.TypeFor[tally.NanoUSD](), t == reflect.TypeFor[Amount]():
@@ -166,6 +179,19 @@ func (f *Field) set(target reflect.Value, s string) error {
 		return err
 	case encoding.TextUnmarshaler:
 		return to.UnmarshalText([]byte(s))
+	}
+	if target.Kind() == reflect.Slice {
+		if one, ok := reflect.New(target.Type().Elem()).Interface().(encoding.TextUnmarshaler); ok {
+			if s == none {
+				target.Set(reflect.MakeSlice(target.Type(), 0, 0))
+				return nil
+			}
+			err := one.UnmarshalText([]byte(s))
+			if err == nil {
+				target.Set(reflect.Append(target, reflect.ValueOf(one).Elem()))
+			}
+			return err
+		}
 	}
 	switch target.Kind() {
 	case reflect.String:
@@ -387,8 +413,26 @@ func (f *Field) Text(in any) string {
 		return v.String()
 	case reflect.Int, reflect.Int64:
 		return strconv.FormatInt(v.Int(), 10)
+	case reflect.Slice:
+		return strings.Join(f.Texts(in), " ")
 	}
 	return ""
+}
+
+// Texts writes each of the values that a field of an input holds, if these write
+// themselves; nil otherwise.
+func (f *Field) Texts(in any) (out []string) {
+	v := reflect.Indirect(reflect.Indirect(reflect.ValueOf(in)).FieldByIndex(f.Index))
+	if !v.IsValid() || v.Kind() != reflect.Slice {
+		return nil
+	}
+	for i := range v.Len() {
+		if one, ok := v.Index(i).Interface().(encoding.TextMarshaler); ok {
+			text, _ := one.MarshalText() // what was read can be written
+			out = append(out, string(text))
+		}
+	}
+	return out
 }
 
 // Zero reports whether the field of an input holds nothing, or what stands for it.

@@ -105,13 +105,13 @@ func FuzzTimes(f *testing.F) {
 }
 
 func TestPercent(t *testing.T) {
-	for in, want := range map[string]Percent{"0": 0, "20": 2000, "12.5": 1250, "12.50%": 1250, " 7 %": 700, "0.01": 1, "1000": 100_000, "007": 700} {
+	for in, want := range map[string]Percent{"0": 0, "20": 2000, "12.5": 1250, "12.50%": 1250, " 7 %": 700, "0.01": 1, "1000": 100_000, "007": 700, "-1": -100, "+5": 500, "-100": -10_000} {
 		var got Percent
 		if err := got.UnmarshalText([]byte(in)); err != nil || got != want {
 			t.Errorf("%q: %d %v, want %d", in, got, err, want)
 		}
 	}
-	for _, bad := range []string{"", "%", "-1", "1.", ".5", "1.234", "1e2", "1000.01", "99999", "1,5", "+5", "5%%", "٣"} {
+	for _, bad := range []string{"", "%", "1.", ".5", "1.234", "1e2", "1000.01", "99999", "1,5", "5%%", "٣", "-100.01", "--1", "+-1", "-", "+"} {
 		var got Percent
 		if err := got.UnmarshalText([]byte(bad)); err == nil {
 			t.Errorf("%q is %d", bad, got)
@@ -131,7 +131,7 @@ func FuzzPercent(f *testing.F) {
 			return
 		}
 		var again Percent
-		if err := again.UnmarshalText([]byte(p.String())); p < 0 || p > MaxPercent || err != nil || again != p {
+		if err := again.UnmarshalText([]byte(p.String())); p < MinPercent || p > MaxPercent || err != nil || again != p {
 			t.Errorf("%q is %d basis points, written %q", s, p, p.String())
 		}
 	})

@@ -72,7 +72,7 @@ func (a *Agency) record(r *request) tally.Record {
 	} else {
 		c := &a.clients[r.client]
 		rec.Gateway, rec.Client, rec.Key = c.made.Gateway, c.made.ID, c.live[r.key].id
-		rec.Credits = r.cost.WithMarkup(c.made.MarkupBasisPoints)
+		rec.Credits = r.cost.WithMarkup(c.made.TariffAt(r.at).Added)
 	}
 	switch {
 	case r.model.answer == 0:

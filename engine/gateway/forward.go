@@ -204,6 +204,9 @@ func (x *exchange) cost() (sum tally.NanoUSD) {
 	return sum
 }
 
+// credits are what the caller pays for all attempts.
+func (x *exchange) credits() tally.NanoUSD { return x.ticket.Credits(x.result.Attempts) }
+
 // close settles a request that a defect stopped before its end.
 func (x *exchange) close() {
 	if x.lines != nil {

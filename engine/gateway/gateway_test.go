@@ -138,7 +138,7 @@ func TestAliasesAndDefaults(t *testing.T) {
 func TestUsageTellsWhatIsLeft(t *testing.T) {
 	w := newWorld(t)
 	w.client.Limits = []tally.Limit{{Metric: tally.Cost, Window: tally.Window{Unit: tally.Month}, Max: int64(5 * tally.Dollar)}}
-	w.client.MarkupBasisPoints = 2000
+	w.client.Tariffs = []tally.Tariff{{Added: 2000}}
 	w.open()
 	w.chat("")
 	rec := w.one()

@@ -48,7 +48,7 @@ func (w *world) as(who string) []string {
 	case "visitor":
 		return []string{w.mint(token.Options{})}
 	case "client":
-		w.client.MarkupBasisPoints = 5000
+		w.client.Tariffs = []tally.Tariff{{Added: 5000}}
 	}
 	return nil
 }

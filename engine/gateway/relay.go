@@ -35,7 +35,7 @@ func (x *exchange) relayWhole(reply *providers.Reply, body []byte) {
 	case !x.passesOn(): // of the answer only what is known is told
 	case x.hides():
 		view := providers.View{
-			Dialect: x.form.envelope.Dialect, From: from, To: to, Amount: x.ticket.Credits(x.cost()), Known: x.principal.Visitor,
+			Dialect: x.form.envelope.Dialect, From: from, To: to, Amount: x.credits(), Known: x.principal.Visitor,
 		}
 		if x.principal.Visitor {
 			view.To = 0
@@ -133,7 +133,7 @@ func (x *exchange) complete(reply *providers.Reply, marker []byte, mark int) {
 		x.out = x.translator.Finish(x.told, x.billTold())
 	case to > 0 && from >= mark: // the marker holds the usage
 		x.told = append(x.told[:0], x.out...)
-		x.out = x.priced(x.told, from-mark, to-mark, x.cost(), true)
+		x.out = x.priced(x.told, from-mark, to-mark, nil)
 	}
 	x.lines.send(x.out)
 	x.tellCost()
@@ -212,46 +212,54 @@ func (x *exchange) withCost(body providers.Body, block []byte) []byte {
 	if to == 0 && !x.hides() {
 		return block
 	}
-	var sum tally.NanoUSD
-	known := false
-	if to > 0 && !x.principal.Visitor {
-		sum, known = x.costSoFar(body)
+	if to == 0 || x.principal.Visitor {
+		return x.priced(block, from, 0, nil)
 	}
-	return x.priced(block, from, to, sum, known)
+	now, known := x.attemptSoFar(body)
+	if !known {
+		to = 0
+	}
+	return x.priced(block, from, to, &now)
 }
 
-// priced treats the costs in a block of events whose usage object is at [from, to); sum is
-// what the request costs, if that is known.
-func (x *exchange) priced(block []byte, from, to int, sum tally.NanoUSD, known bool) []byte {
-	known = known && to > 0 && !x.principal.Visitor
+// priced treats the costs in a block of events whose usage object is at [from, to), 0 if
+// there is none or what the request costs is not known. More is an attempt whose end has
+// not been booked yet.
+func (x *exchange) priced(block []byte, from, to int, more *tally.Attempt) []byte {
+	known := to > 0 && !x.principal.Visitor
+	if known && more != nil {
+		booked := *x.latest()
+		defer func() { *x.latest() = booked }()
+		*x.latest() = *more
+	}
 	switch {
 	case x.hides():
 		view := providers.View{
-			Dialect: x.form.envelope.Dialect, From: from, To: to, Amount: x.ticket.Credits(sum), Known: x.principal.Visitor,
+			Dialect: x.form.envelope.Dialect, From: from, Known: x.principal.Visitor,
 		}
-		if !known {
-			view.To = 0
+		if known {
+			view.To, view.Amount = to, x.credits()
 		}
 		x.out = providers.HideCostsInEvents(x.out[:0], block, view)
 		return x.out
 	case known:
-		return x.spliceCost(block, from, to, sum)
+		return x.spliceCost(block, from, to, x.cost())
 	}
 	return block
 }
 
-// costSoFar is the cost of what the upstream has reported, as it will be booked
-// unless more comes; known is whether it has.
-func (x *exchange) costSoFar(body providers.Body) (sum tally.NanoUSD, known bool) {
+// attemptSoFar is the attempt with what the upstream has reported, as it will be booked
+// unless more comes; known is whether it has reported anything.
+func (x *exchange) attemptSoFar(body providers.Body) (now tally.Attempt, known bool) {
 	said := body.Report()
 	if said.Known == providers.KnownNothing {
-		return 0, false
+		return now, false
 	}
 	kept := x.result
-	now := *x.latest()
+	now = *x.latest()
 	x.price(&now, &said, said.Tokens)
 	x.result = kept
-	return x.cost() + now.Cost, true
+	return now, true
 }
 
 // spliceCost puts our cost into the usage object at [from, to), where the upstream
@@ -266,7 +274,7 @@ func (x *exchange) spliceCost(body []byte, from, to int, cost tally.NanoUSD) []b
 // tellCost tells the caller what the request costs it.
 func (x *exchange) tellCost() {
 	if !x.principal.Visitor {
-		x.set("X-Tallygate-Cost-Usd", x.ticket.Credits(x.cost()).String())
+		x.set("X-Tallygate-Cost-Usd", x.credits().String())
 	}
 }
 

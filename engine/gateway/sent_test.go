@@ -268,7 +268,7 @@ func TestWhatCallersSeeOfCosts(t *testing.T) {
 		w.gw.Limits = limit(tally.Cost, int64(tally.Dollar))
 		switch tc.who {
 		case "client":
-			w.client.MarkupBasisPoints = 5000
+			w.client.Tariffs = []tally.Tariff{{Added: 5000}}
 			w.client.Limits = limit(tally.Cost, int64(tally.Dollar))
 		case "visitor":
 			headers = []string{w.mint(token.Options{Cost: "0.9"})}

@@ -148,7 +148,7 @@ func (x *exchange) dialectHead() dialect.Head {
 // billTold is what the caller is told to have paid.
 func (x *exchange) billTold() (b dialect.Bill) {
 	if !x.principal.Visitor {
-		b.Cost = dialect.Number(x.ticket.Credits(x.cost()).String())
+		b.Cost = dialect.Number(x.credits().String())
 	}
 	return b
 }

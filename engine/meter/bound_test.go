@@ -47,6 +47,23 @@ func drawPrices(t *rapid.T) []tally.Price {
 	return rapid.SliceOfN(price, 0, 6).Draw(t, "prices")
 }
 
+// drawTariffs draws what a client pays: more or less than the cost, and for a model a price
+// of its own, with a fee, and with or without one for searches.
+func drawTariffs(t *rapid.T, model string) (out []tally.Tariff) {
+	for range rapid.IntRange(0, 3).Draw(t, "tariffs") {
+		row := tally.Tariff{Added: rapid.IntRange(-10_000, 100_000).Draw(t, "percent")}
+		if rapid.Bool().Draw(t, "dated") {
+			row.From = noon.AddDate(0, 0, rapid.IntRange(-2, 2).Draw(t, "day"))
+		}
+		if prices := drawPrices(t); len(prices) > 0 && rapid.Bool().Draw(t, "fixed") {
+			row.Fixed = []tally.FixedPrice{{Model: model, Price: prices[0]}}
+			row.Fixed[0].AboveTokens = 0
+		}
+		out = append(out, row)
+	}
+	return out
+}
+
 // split draws how a number of tokens falls into three classes.
 func split(t *rapid.T, most int64) (a, b, c int64) {
 	a = rapid.Int64Range(0, most).Draw(t, "first class")
@@ -66,7 +83,7 @@ func split2(t *rapid.T, most int64) (a, b int64) {
 func TestBoundIsTrue(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(t)
-		w.client.MarkupBasisPoints = rapid.IntRange(0, 100_000).Draw(rt, "markup")
+		w.client.Tariffs = drawTariffs(rt, "m")
 		// Some limits are roomy and some clamp the output.
 		money := rapid.Int64Range(0, int64(tally.MaxMoney)>>rapid.IntRange(0, 50).Draw(rt, "tight")).Draw(rt, "money")
 		tokens := rapid.Int64Range(0, 100_000).Draw(rt, "tokens")
@@ -151,7 +168,7 @@ func TestOutputIsClampedToTheMoney(t *testing.T) {
 	} {
 		w := newWorld(t)
 		w.client.Limits = limits(t, tc.limit)
-		w.client.MarkupBasisPoints = tc.markup
+		w.client.Tariffs = []tally.Tariff{{Added: tc.markup}}
 		w.use()
 		got := int64(-1)
 		if ticket, _ := w.meter.Admit(context.Background(), w.request(func(r *Request) { r.Choices = tc.choices })); ticket != nil {

@@ -192,11 +192,17 @@ func boundsOf(r *Request) tally.Bounds {
 		base = tally.AddSat(base, more)
 	}
 	cost := tally.Bound{Base: base, PerMillion: int64(out)}
-	credits := cost
-	if c := r.Principal.Client; c != nil {
-		credits = cost.MarkedUp(c.MarkupBasisPoints)
-	}
+	terms := r.terms()
+	credits := terms.Bound(cost, r.InputTokens, r.Predicted, tally.PromptClasses|r.Prompt, tally.AnswerClasses|r.Answer, &r.Units, r.UnitsCost)
 	return tally.Bounds{{Base: 1}, {Base: tally.AddSat(r.InputTokens, r.Predicted), PerMillion: 1_000_000}, cost, credits, {Base: 1}}
+}
+
+// terms are what the request's client pays for it.
+func (r *Request) terms() tally.Terms {
+	if c := r.Principal.Client; c != nil {
+		return c.Terms(r.At, r.Model)
+	}
+	return tally.Terms{}
 }
 
 // outputs are the least and the most output to hold, of all choices together.

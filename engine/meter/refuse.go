@@ -120,9 +120,9 @@ func viewOf(p *tally.Principal, e *tally.LimitError) view {
 		hidden: p.Visitor && (kind == "gateway" || e.Metric.Money())}
 }
 
-// PaysOtherwise reports whether a client is billed with a mark-up, so that what
-// its requests cost the owner is not for its eyes.
-func PaysOtherwise(p *tally.Principal) bool { return p.Client != nil && p.Client.MarkupBasisPoints > 0 }
+// PaysOtherwise reports whether a client is billed by a tariff, so that what its requests
+// cost the owner is not for its eyes.
+func PaysOtherwise(p *tally.Principal) bool { return p.Client != nil && len(p.Client.Tariffs) > 0 }
 
 func (v view) used(when string) string {
 	switch {

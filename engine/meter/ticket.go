@@ -122,7 +122,7 @@ func (t *Ticket) Settle(ctx context.Context, r *Result) (err error) {
 	if failed {
 		rec.Tries = slices.Clone(r.Attempts)
 	}
-	rec.Credits = t.Credits(rec.Cost)
+	rec.Credits = t.Credits(r.Attempts)
 	if r.Outcome == tally.OK && !r.Cut && len(r.Attempts) > 0 && t.request.Output > 0 {
 		if last := &r.Attempts[len(r.Attempts)-1]; last.Basis != tally.Held { // what was held tells no length
 			t.meter.lengths.learn(lengthOf(t.request.Principal), t.request.Model, last.Tokens.Completion()/t.request.Choices)
@@ -141,12 +141,40 @@ func lessSure(a, b tally.Basis) tally.Basis {
 	return ""
 }
 
-// Credits is what the caller pays for a cost.
-func (t *Ticket) Credits(cost tally.NanoUSD) tally.NanoUSD {
-	if c := t.request.Principal.Client; c != nil {
-		return cost.WithMarkup(c.MarkupBasisPoints)
+// Credits is what the caller pays for attempts.
+func (t *Ticket) Credits(attempts []tally.Attempt) tally.NanoUSD {
+	terms := t.request.terms()
+	var of tally.Spent
+	for i := range attempts {
+		a := &attempts[i]
+		of.Cost = tally.NanoUSD(tally.AddSat(int64(of.Cost), int64(a.Cost)))
+		if terms.Fixed == nil {
+			continue
+		}
+		of.Tokens = of.Tokens.Add(a.Tokens)
+		if a.Pieces > 0 {
+			of.Piece, of.Pieces = a.Piece, of.Pieces+a.Pieces
+			of.PiecesCost = tally.NanoUSD(tally.AddSat(int64(of.PiecesCost), int64(piecesCost(t.request.Catalog, a))))
+		}
 	}
-	return cost
+	return terms.Credits(&of)
+}
+
+// piecesCost is what the pieces of an attempt cost the owner, by the row that it was priced
+// by.
+func piecesCost(c *tally.Catalog, a *tally.Attempt) tally.NanoUSD {
+	for _, m := range c.Models {
+		if m.Provider != a.Provider {
+			continue
+		}
+		for i := range m.Prices {
+			if m.Prices[i].ID == a.Price {
+				q := tally.Quote{Row: &m.Prices[i]}
+				return q.CostOfPieces(a.Piece, a.Pieces)
+			}
+		}
+	}
+	return 0
 }
 
 func (t *Ticket) finish(ctx context.Context, rec tally.Record) error {

@@ -14,7 +14,7 @@ import (
 
 func TestSettle(t *testing.T) {
 	w := newWorld(t)
-	w.client.MarkupBasisPoints, w.client.Session.Length = 2000, time.Hour
+	w.client.Tariffs, w.client.Session.Length = []tally.Tariff{{Added: 2000}}, time.Hour
 	w.client.Limits = limits(t, "tokens=1000/day")
 	w.use()
 	ticket := w.admit(func(r *Request) { r.Session, r.Stream = "ana", true })
@@ -157,7 +157,7 @@ func TestTicketsAreSettledOnce(t *testing.T) {
 // A request that a defect stopped counts with all that it held.
 func TestClose(t *testing.T) {
 	w := newWorld(t)
-	w.client.MarkupBasisPoints = 5000
+	w.client.Tariffs = []tally.Tariff{{Added: 5000}}
 	w.use()
 	ticket := w.admit(func(r *Request) { r.Choices = 2 })
 	held := w.usage("client/cl_1", tally.Day)

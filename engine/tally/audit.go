@@ -194,12 +194,12 @@ func (e *AuditEntry) Before(now Entity) (Entity, error) {
 		fields[f.Field] = f.From
 	}
 	fields["id"], _ = json.Marshal(e.ID)
-	was := NewEntity(e.Kind)
+	var was Entity
 	b, err := json.Marshal(fields)
-	if err == nil && was != nil {
-		err = json.Unmarshal(b, was)
+	if err == nil {
+		was, err = ReadEntity(e.Kind, b)
 	}
-	if err != nil || was == nil {
+	if err != nil {
 		return nil, Errorf(Corrupt, "entry %d of the audit log cannot be read", e.Seq).WithHint("run tallygate audit verify")
 	}
 	return was, nil

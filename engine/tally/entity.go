@@ -1,10 +1,12 @@
 package tally
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -75,6 +77,37 @@ func NewEntity(k EntityKind) Entity {
 	case KindGuest:
 		return &Guest{}
 	}
+	return nil
+}
+
+// ReadEntity reads the JSON of an entity of a kind, also as it was written before.
+func ReadEntity(k EntityKind, text []byte) (Entity, error) {
+	e := NewEntity(k)
+	if e == nil {
+		return nil, Errorf(Invalid, "%q is no kind of thing", k)
+	}
+	if err := json.Unmarshal(text, e); err != nil {
+		return nil, err
+	}
+	if c, ok := e.(*Client); ok && bytes.Contains(text, []byte(`"markup_basis_points"`)) {
+		return e, c.readMarkup(text)
+	}
+	return e, nil
+}
+
+// readMarkup reads what stood in the place of tariffs: one mark-up, of all times.
+func (c *Client) readMarkup(text []byte) error {
+	var old struct {
+		Added int `json:"markup_basis_points"`
+	}
+	if err := json.Unmarshal(text, &old); err != nil {
+		return err
+	}
+	always := slices.IndexFunc(c.Tariffs, func(t Tariff) bool { return t.From.IsZero() })
+	if always < 0 {
+		c.Tariffs, always = slices.Insert(c.Tariffs, 0, Tariff{}), 0
+	}
+	c.Tariffs[always].Added = old.Added
 	return nil
 }
 
@@ -149,23 +182,23 @@ const (
 // Client is one customer or app of a gateway: it has keys, limits and a bill.
 type Client struct {
 	Meta
-	Gateway           ID          `json:"gateway"`
-	Slug              string      `json:"slug"` // unique over all gateways
-	Name              string      `json:"name"`
-	Email             string      `json:"email,omitempty"`
-	Company           string      `json:"company,omitempty"`
-	Phone             string      `json:"phone,omitempty"`
-	Note              string      `json:"note,omitempty"`
-	Origins           []string    `json:"origins,omitempty"` // pages that may use its keys
-	Status            Status      `json:"status"`
-	Models            []string    `json:"models,omitempty"` // allowed; empty means all of the gateway's
-	Limits            []Limit     `json:"limits,omitempty"`
-	Raises            []Raise     `json:"raises,omitempty"`              // of Limits
-	MaxInFlight       int         `json:"max_in_flight,omitempty"`       // 0: no cap
-	MaxBodyBytes      int64       `json:"max_body_bytes,omitempty"`      // of a request; 0: the gateway's
-	MarkupBasisPoints int         `json:"markup_basis_points,omitempty"` // credits = cost × (1 + mark-up)
-	Session           SessionRule `json:"session,omitzero"`
-	Landing           Landing     `json:"landing,omitzero"` // in the place of the gateway's
+	Gateway      ID          `json:"gateway"`
+	Slug         string      `json:"slug"` // unique over all gateways
+	Name         string      `json:"name"`
+	Email        string      `json:"email,omitempty"`
+	Company      string      `json:"company,omitempty"`
+	Phone        string      `json:"phone,omitempty"`
+	Note         string      `json:"note,omitempty"`
+	Origins      []string    `json:"origins,omitempty"` // pages that may use its keys
+	Status       Status      `json:"status"`
+	Models       []string    `json:"models,omitempty"` // allowed; empty means all of the gateway's
+	Limits       []Limit     `json:"limits,omitempty"`
+	Raises       []Raise     `json:"raises,omitempty"`         // of Limits
+	MaxInFlight  int         `json:"max_in_flight,omitempty"`  // 0: no cap
+	MaxBodyBytes int64       `json:"max_body_bytes,omitempty"` // of a request; 0: the gateway's
+	Tariffs      []Tariff    `json:"tariffs,omitempty"`        // what it pays; none: what it costs
+	Session      SessionRule `json:"session,omitzero"`
+	Landing      Landing     `json:"landing,omitzero"` // in the place of the gateway's
 }
 
 // SessionMode says whether being seen again prolongs a session.

@@ -40,11 +40,11 @@ func decodeEntity(key, payload []byte) (tally.Entity, error) {
 	if !ok {
 		return nil, corrupt("an entity has a malformed key")
 	}
-	e := tally.NewEntity(tally.EntityKind(kind))
-	if e == nil {
+	if tally.NewEntity(tally.EntityKind(kind)) == nil {
 		return nil, tally.Errorf(tally.Corrupt, "the store holds a %q, which this version does not know", kind).WithHint("use the version that made it")
 	}
-	if err := json.Unmarshal(payload, e); err != nil || string(e.Base().ID) != id {
+	e, err := tally.ReadEntity(tally.EntityKind(kind), payload)
+	if err != nil || string(e.Base().ID) != id {
 		return nil, tally.Errorf(tally.Corrupt, "%s %s cannot be read", kind, id).WithHint("restore a backup (tallygate backup restore BACKUPS --to NEW-DIR)")
 	}
 	return e, nil

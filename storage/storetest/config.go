@@ -20,7 +20,7 @@ func entities() []tally.Entity {
 			Limits: []tally.Limit{{Metric: tally.Cost, Window: tally.Window{Unit: tally.Month, Day: 15}, Max: 50e9, Warn: true}},
 			Raises: []tally.Raise{{Metric: tally.Cost, Window: tally.Window{Unit: tally.Month, Day: 15}, By: 20e9, Until: start.Add(72 * time.Hour)}}},
 		&tally.Client{Meta: meta("cl_1"), Gateway: "gw_1", Slug: "acme", Name: "Acme", Status: tally.Active, Origins: []string{"https://a.example"},
-			Session: tally.SessionRule{Length: time.Hour, Mode: tally.Fixed, Missing: tally.MissingRefuse}, MarkupBasisPoints: 2000},
+			Session: tally.SessionRule{Length: time.Hour, Mode: tally.Fixed, Missing: tally.MissingRefuse}, Tariffs: []tally.Tariff{{Added: 2000}}},
 		&tally.Key{Meta: meta("ke_1"), Client: "cl_1", Label: "web", Prefix: "llm_gw_7Qz1", Suffix: "f3a9", ExpiresAt: start.Add(time.Hour)},
 		&tally.Secret{Meta: meta("se_1"), Of: "ke_1", Digest: tally.Digest{1, 2, 31: 255}, PreviousUntil: start, Sealed: tally.Sealed{0, 1, 2}},
 		&tally.Provider{Meta: meta("pr_1"), Name: "sim", ProviderKind: "sim", Timeout: time.Minute, Enabled: true},

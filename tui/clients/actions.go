@@ -116,7 +116,7 @@ func (s *Screen) edit() tea.Cmd {
 		Heading: "Edit " + widget.Safe(c.Slug), Op: control.ClientsUpdate, Save: "Save", Change: true, Must: []string{"name"},
 		Asks:  append([]string{"name", "slug"}, clientAsks...),
 		Fixed: control.UpdateClient{Client: string(c.ID)},
-		Begin: control.UpdateClient{NewSlug: c.Slug, ClientFields: control.CurrentClient(&c.Client)},
+		Begin: control.UpdateClient{NewSlug: c.Slug, ClientFields: control.CurrentClient(&c.Client, s.Env.Clock())},
 		Done:  s.saved,
 	})})
 }

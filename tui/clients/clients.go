@@ -68,7 +68,7 @@ func (s *Screen) Ask() tea.Cmd {
 
 func (s *Screen) explain(c *control.ClientView, width, rows int) screen.Detail {
 	t, now := s.Env.Theme, s.Env.Clock()
-	lines := append(append(widget.Wrap(contact(t, c, s.Env.Zone), width), ""), part.Refused(t, c.Refused, "client", s.Env.Zone, width)...)
+	lines := append(append(widget.Wrap(contact(t, c, now, s.Env.Zone), width), ""), part.Refused(t, c.Refused, "client", s.Env.Zone, width)...)
 	lines = append(lines, part.Heading(t, "Limits", fmt.Sprintf("%d in flight now", c.InFlight), width))
 	lines = append(lines, part.Gauges(t, c.LimitStates, width, now, s.Env.Zone)...)
 	lines = append(lines, "")
@@ -86,7 +86,7 @@ func (s *Screen) explain(c *control.ClientView, width, rows int) screen.Detail {
 	}
 }
 
-func contact(t *theme.Theme, c *control.ClientView, zone *time.Location) string {
+func contact(t *theme.Theme, c *control.ClientView, now time.Time, zone *time.Location) string {
 	var parts []string
 	for _, p := range []string{c.Company, c.Email, c.Phone} {
 		if p != "" {
@@ -94,8 +94,8 @@ func contact(t *theme.Theme, c *control.ClientView, zone *time.Location) string 
 		}
 	}
 	parts = append(parts, t.Paint(theme.Muted, widget.Safe(c.Slug)+" on "+widget.Safe(c.GatewaySlug)))
-	if c.MarkupBasisPoints > 0 {
-		parts = append(parts, t.Paint(theme.Muted, "mark-up "+control.Percent(c.MarkupBasisPoints).String()+"%"))
+	if pays := part.TariffText(c.TariffAt(now)); pays != "" {
+		parts = append(parts, t.Paint(theme.Muted, pays))
 	}
 	if b := c.Balance; b != nil {
 		text, role := part.BalanceText(b.Left), theme.Muted

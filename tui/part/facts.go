@@ -5,6 +5,7 @@ package part
 
 import (
 	"fmt"
+	"strings"
 
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
@@ -67,4 +68,23 @@ func Sums(t *theme.Theme, s *control.Sums, width int) []string {
 		return append(lines, tokens, times)
 	}
 	return append(lines, tokens)
+}
+
+// TariffText says in a few words what a client pays more or less than its requests cost; ""
+// if it is what they cost.
+func TariffText(t tally.Tariff) string {
+	var parts []string
+	switch {
+	case t.Added > 0:
+		parts = append(parts, "mark-up "+control.Percent(t.Added).String()+"%")
+	case t.Added < 0:
+		parts = append(parts, "discount "+control.Percent(-t.Added).String()+"%")
+	}
+	if n := len(t.Fixed); n > 0 {
+		parts = append(parts, Plural(int64(n), "fixed price"))
+	}
+	if t.Minimum > 0 {
+		parts = append(parts, "at least "+t.Minimum.Display()+" a month")
+	}
+	return strings.Join(parts, ", ")
 }
