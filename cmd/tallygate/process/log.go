@@ -50,6 +50,7 @@ func OpenLog(w io.Writer, o Logging) (*Log, error) {
 	} else {
 		l.Logger = slog.New(slog.NewTextHandler(w, with))
 	}
+	slog.SetDefault(l.Logger) // modules of others log there, which must not end up on a screen
 	return l, nil
 }
 
