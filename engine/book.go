@@ -47,6 +47,7 @@ func (e *Engine) makeEntry(ctx context.Context, c *tally.Catalog, r *tally.Recor
 func viewEntry(c *tally.Catalog, r *tally.Record) control.EntryView {
 	v := control.EntryView{ID: r.ID, Seq: r.Seq, At: r.At, Client: r.Client, ClientSlug: clientSlug(c, r.Client), Model: r.Model,
 		Credits: r.Credits, Cost: r.Cost, Entry: *r.Entry}
+	v.Document = "" // statements.show has it
 	if len(r.Charges) > 0 {
 		v.Balance = -tally.NanoUSD(r.Charges[0].Used)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"tallygate/engine/control"
 	"tallygate/engine/metrics"
+	"tallygate/storage"
 )
 
 // showMetrics writes the figures as whoever collects them reads them.
@@ -21,12 +22,12 @@ func (e *Engine) figures(ctx context.Context) (metrics.State, error) {
 	if err != nil {
 		return metrics.State{}, err
 	}
-	holds, err := e.store.Holds(ctx)
+	holds, err := e.store.Holds(ctx, storage.HoldQuery{})
 	if err != nil {
 		return metrics.State{}, err
 	}
 	out := metrics.State{
-		Started: e.started, Waiting: store.Waiting, Holds: holds,
+		Started: e.started, Waiting: store.Waiting, Holds: holds.Count,
 		InFlight: e.gateway.InFlight(), LeftBehind: e.gateway.LeftBehind(),
 		Connections: e.gateway.Connections(), Sessions: e.control.Sessions(), Unknown: e.gateway.Unknown(),
 		Records: store.Records, DiskBytes: store.DiskBytes, FreeBytes: store.FreeBytes,

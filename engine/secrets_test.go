@@ -93,7 +93,7 @@ func TestSecretsAppearOnce(t *testing.T) {
 		{"usage.show", control.UsageQuery{By: "key"}}, {"requests.list", nil}, {"requests.show", control.PickRequest{ID: "req_0"}},
 		{"models.delete", control.PickModel{Model: "gpt-mini"}}, {"providers.delete", control.Named{Name: "up"}}, {"clients.delete", control.Named{Name: "default"}}, {"gateways.delete", control.Named{Name: "site"}},
 		{"gateways.raise", nil}, {"clients.raise", nil}, {"keys.raise", nil},
-		{"clients.topup", nil}, {"clients.grant", nil}, {"clients.adjust", nil}, {"clients.tariff", nil}, {"entries.list", nil}, {"entries.show", nil}, {"entries.reverse", nil},
+		{"clients.topup", nil}, {"clients.grant", nil}, {"clients.adjust", nil}, {"clients.tariff", nil}, {"clients.statement", nil}, {"clients.close", nil}, {"statements.list", nil}, {"statements.show", nil}, {"entries.list", nil}, {"entries.show", nil}, {"entries.reverse", nil},
 		{"admin.list", nil}, {"admin.add", control.AddAdmin{Name: "terraform", Role: tally.RoleOwner}}, {"admin.remove", control.Named{Name: "terraform"}}, {"ssh.list", nil}, {"ssh.add", control.AddGuest{Name: "laptop", Role: tally.RoleViewer, Key: "-----BEGIN OPENSSH PRIVATE KEY----- " + gw.PrivateKey}}, {"ssh.remove", control.Named{Name: "none"}},
 		{"engine.stop", nil}, {"backup.create", nil}, {"metrics.show", nil}, {"engine.upgrade", nil}, {"audit.list", control.AuditQuery{Limit: 1000}}, {"audit.verify", nil}, {"audit.undoable", nil}, {"audit.undo", nil},
 	} {

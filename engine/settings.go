@@ -70,6 +70,9 @@ func applySettings(s *tally.Settings, in *control.SettingsFields) error {
 		setList(&s.TrustedProxies, in.TrustedProxies, checkProxies),
 		setHeader(&s.TrustedHeader, in.TrustedHeader),
 		set(&s.CountryFile, in.CountryFile, checkCountryFile),
+		set(&s.Head, in.StatementHead, optional("head of statements", maxHead, true)),
+		setCurrency(&s.Currency, in.Currency),
+		setTax(&s.TaxBasisPoints, in.TaxPercent),
 	)
 }
 

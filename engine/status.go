@@ -9,6 +9,7 @@ import (
 
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
+	"tallygate/storage"
 )
 
 const lagWorthy = time.Second // of telling the owner
@@ -19,7 +20,7 @@ func (e *Engine) status(ctx context.Context, _ control.None) (control.Status, er
 	if err != nil {
 		return control.Status{}, err
 	}
-	holds, err := e.store.Holds(ctx)
+	holds, err := e.store.Holds(ctx, storage.HoldQuery{})
 	if err != nil {
 		return control.Status{}, err
 	}
@@ -35,7 +36,7 @@ func (e *Engine) status(ctx context.Context, _ control.None) (control.Status, er
 	month := sums(calendar, "")
 	out := control.Status{
 		PID: os.Getpid(), Version: e.opts.Version, Data: e.opts.Data, StartedAt: e.started.UTC(), Rev: c.Rev,
-		Records: store.Records, Holds: holds, InFlight: e.gateway.InFlight(), Waiting: store.Waiting, LeftBehind: e.gateway.LeftBehind(), Unknown: e.gateway.Unknown(),
+		Records: store.Records, Holds: holds.Count, InFlight: e.gateway.InFlight(), Waiting: store.Waiting, LeftBehind: e.gateway.LeftBehind(), Unknown: e.gateway.Unknown(),
 		Gateways: len(c.Gateways), Clients: len(c.Clients), Providers: len(c.Providers),
 		Fault: store.Fault, Checked: e.checked.Load(), Pruned: e.pruned.Load(),
 		DiskBytes: store.DiskBytes, FreeBytes: store.FreeBytes, Last24Hours: today(""), MonthSince: month.since, Month: month.month,

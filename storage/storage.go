@@ -143,8 +143,25 @@ type Meter interface {
 	// LastUsed returns when a request of each subject was last admitted, in
 	// order; zero if never.
 	LastUsed(ctx context.Context, subjects ...tally.Subject) ([]time.Time, error)
-	// Holds returns the number of open holds.
-	Holds(ctx context.Context) (int, error)
+	// Holds returns how many holds are open, and what they hold.
+	Holds(ctx context.Context, q HoldQuery) (HoldSum, error)
+}
+
+// HoldQuery selects open holds. Zero fields select all.
+type HoldQuery struct {
+	Client tally.ID
+	Until  time.Time // admitted before
+}
+
+// Match reports whether the hold of a request is selected, by the draft of its record.
+func (q *HoldQuery) Match(draft *tally.Record) bool {
+	return (q.Client == "" || draft.Client == q.Client) && (q.Until.IsZero() || draft.At.Before(q.Until))
+}
+
+// HoldSum is how many holds there are, and what they hold.
+type HoldSum struct {
+	Count int
+	Held  tally.Amounts
 }
 
 // EntryQuery selects entries of the book of money. Zero fields select all.

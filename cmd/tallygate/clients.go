@@ -63,6 +63,7 @@ func (a *app) clientCommands() *cobra.Command {
 				p.say("see: tallygate clients show %s", out.Slug)
 			},
 		}.command(a),
+		a.statementCommand(),
 		verb[control.Named, control.None]{
 			op:      control.ClientsDelete,
 			asks:    asksDeleteClient,

@@ -12,6 +12,7 @@ import (
 
 	"tallygate/cmd/tallygate/process"
 	"tallygate/engine/tally"
+	"tallygate/storage"
 	"tallygate/storage/badgerdb"
 )
 
@@ -69,9 +70,9 @@ func TestReadingChangesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		holds, _ := s.Holds(t.Context())
-		if st, err := s.Status(t.Context()); err != nil || st.Records != 1 || holds != 1 {
-			t.Errorf("%d records and %d holds are left, %v; want 1 and 1", st.Records, holds, err)
+		holds, _ := s.Holds(t.Context(), storage.HoldQuery{})
+		if st, err := s.Status(t.Context()); err != nil || st.Records != 1 || holds.Count != 1 {
+			t.Errorf("%d records and %d holds are left, %v; want 1 and 1", st.Records, holds.Count, err)
 		}
 	}
 	look(true)

@@ -70,6 +70,7 @@ func CurrentSettings(s *tally.Settings) SettingsFields {
 		VisitorWait: s.VisitorWait, RetryFor: s.RetryFor,
 		VisitorMaxOutput: &s.VisitorMaxOutput, VisitorInFlight: &s.VisitorInFlight, RetentionDays: &s.RetentionDays, RefusedDays: &s.RefusedDays, VisitorDays: &s.VisitorDays, DropWords: &s.DropWords,
 		TrustedProxies: &s.TrustedProxies, TrustedHeader: &s.TrustedHeader, CountryFile: &s.CountryFile,
+		StatementHead: &s.Head, Currency: &s.Currency, TaxPercent: new(Percent(s.TaxBasisPoints)),
 	}
 }
 

@@ -295,6 +295,9 @@ type SettingsFields struct {
 	TrustedProxies   *[]string             `json:"trusted_proxies,omitempty" flag:"trusted-proxy" group:"visitors" label:"Trusted proxies" unset:"none" help:"reverse proxy, as an address or CIDR, that is believed whom it forwards for; repeat; none clears"`
 	TrustedHeader    *string               `json:"trusted_header,omitempty" group:"visitors" label:"Trusted header" unset:"any of the usual, as long as they agree" help:"header in which trusted proxies say so, like X-Real-IP; none: X-Forwarded-For, Forwarded or X-Real-IP, as long as they agree"`
 	CountryFile      *string               `json:"country_file,omitempty" group:"visitors" label:"Countries from" unset:"the built-in database" help:"country database of yours, GeoLite2 or DB-IP; none: the built-in one"`
+	StatementHead    *string               `json:"statement_head,omitempty" group:"bills" label:"Head of statements" unset:"none" help:"what stands above statements: your name, address, tax number, with line breaks"`
+	Currency         *string               `json:"currency,omitempty" group:"bills" label:"Currency" unset:"USD" help:"what statements are in that name no other, like EUR; they need a rate then"`
+	TaxPercent       *Percent              `json:"tax_percent,omitempty" flag:"tax" group:"bills" label:"Tax %" unset:"none" help:"what is added to the total of statements that name no other, like 23"`
 }
 
 // AcceptClock accepts the machine's clock as it is.

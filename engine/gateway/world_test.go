@@ -125,7 +125,7 @@ func (w *world) assemble() {
 	})
 	w.t.Cleanup(func() {
 		w.router.Close()
-		if n, err := w.store.Holds(context.Background()); err != nil || n != 0 {
+		if n, err := w.store.Holds(context.Background(), storage.HoldQuery{}); err != nil || n.Count != 0 {
 			w.t.Errorf("%d holds are left (%v)", n, err)
 		}
 		if w.t.Failed() {

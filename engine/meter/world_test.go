@@ -193,11 +193,11 @@ func (w *world) records() []tally.Record {
 // holds is the number of open holds.
 func (w *world) holds() int {
 	w.t.Helper()
-	n, err := w.store.Holds(context.Background())
+	n, err := w.store.Holds(context.Background(), storage.HoldQuery{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return n
+	return n.Count
 }
 
 // logged is a log that may be written to concurrently.

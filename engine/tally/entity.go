@@ -354,6 +354,11 @@ type Settings struct {
 	TrustedProxies []string `json:"trusted_proxies,omitempty"` // CIDR; whom they forward for is believed
 	TrustedHeader  string   `json:"trusted_header,omitempty"`  // where they say so, in canonical form; "": any, as long as they agree
 	CountryFile    string   `json:"country_file,omitempty"`    // the owner's country database; "" for the built-in one
+	// Head is what stands above statements: the owner's name, address, tax number, in lines.
+	// Currency and TaxBasisPoints are of statements that name none.
+	Head           string `json:"statement_head,omitempty"`
+	Currency       string `json:"currency,omitempty"`
+	TaxBasisPoints int    `json:"tax_basis_points,omitempty"`
 }
 
 // SettingsID is the ID of the one Settings entity.

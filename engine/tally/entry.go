@@ -17,10 +17,11 @@ const (
 	Fee        EntryKind = "fee"        // charged beside requests
 	Discount   EntryKind = "discount"   // taken off what was charged
 	Expiry     EntryKind = "expiry"     // what was left of a top-up or a grant when its time was over
+	Closing    EntryKind = "statement"  // a statement was closed; it changes no amount
 )
 
 // EntryKinds lists all kinds.
-var EntryKinds = []EntryKind{TopUp, Gift, Adjustment, Recost, Fee, Discount, Expiry}
+var EntryKinds = []EntryKind{TopUp, Gift, Adjustment, Recost, Fee, Discount, Expiry, Closing}
 
 // Words lists the kinds.
 func (EntryKind) Words() []string {
@@ -49,9 +50,16 @@ type Entry struct {
 	// Reverses is the entry that this one takes back, and for an expiry the one that has
 	// expired.
 	Reverses ID `json:"reverses,omitempty"`
-	// Day is of a re-cost the UTC day, as 2026-11-21, on which the requests were admitted.
+	// Day is on which day, as 2026-11-21, it counts on a statement, if that is another than
+	// the one on which it was made: of a re-cost the UTC day on which the requests were
+	// admitted.
 	Day string `json:"day,omitempty"`
+	// Document is the statement that it closes, as JSON; Reference is its number then.
+	Document string `json:"document,omitempty"`
 }
+
+// MaxDocument is the longest document of an entry, in bytes.
+const MaxDocument = 256 << 10
 
 // BalanceCounter is the counter of what the record's client has paid in advance, less what
 // it has used.
@@ -73,6 +81,10 @@ func CheckEntry(r *Record) error {
 		return bad("it has no ID, no time or no client")
 	case len(e.Reason) > MaxNote || len(e.Reference) > MaxNote || len(e.By) > MaxNote || !utf8.ValidString(e.Reason) || !utf8.ValidString(e.Reference):
 		return bad("its reason or its reference is too long, or not text")
+	case len(e.Document) > MaxDocument || !utf8.ValidString(e.Document) || (e.Document != "") != (e.Kind == Closing && e.Reverses == ""):
+		return bad("its document is too long, is not text, or does not belong there")
+	case e.Kind == Closing && (r.Cost != 0 || r.Credits != 0 || e.Funds != 0):
+		return bad("a statement changes no amount")
 	case e.Kind == Expiry && e.Funds >= 0:
 		return bad("an expiry takes something back")
 	case outside(r.Cost) || outside(r.Credits) || outside(e.Funds):

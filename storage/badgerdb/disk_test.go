@@ -91,7 +91,7 @@ func TestDiskSaysNo(t *testing.T) {
 			}
 			ended := make(chan error, 1)
 			go func() { ended <- d.settle("req_1") }()
-			d.until("the settlement", func() bool { n, _ := d.Holds(ctx); return n == 0 })
+			d.until("the settlement", func() bool { n, _ := d.Holds(ctx, storage.HoldQuery{}); return n.Count == 0 })
 			if step != DiskSpace { // what is in the logs that are there is on the disk
 				select {
 				case err := <-ended:
@@ -227,7 +227,7 @@ func TestDiskHangs(t *testing.T) {
 	})
 	ended := make(chan error, 1)
 	go func() { ended <- d.settle("req_1") }()
-	d.until("the settlement", func() bool { n, _ := d.Holds(ctx); return n == 0 })
+	d.until("the settlement", func() bool { n, _ := d.Holds(ctx, storage.HoldQuery{}); return n.Count == 0 })
 	if err := d.Store.Close(); tally.CodeOf(err) != tally.Unavailable {
 		t.Errorf("closed on a disk that hangs: %v", err)
 	}

@@ -190,8 +190,8 @@ func (k *keptStore) says(state string, want keptState) {
 	if st, err := k.Status(ctx); err != nil || st.Records != want.Records || !st.LastSeen.Equal(want.LastSeen) {
 		k.Errorf("%s: %+v, %v; want %+v", state, st, err, want)
 	}
-	if n, err := k.Holds(ctx); err != nil || n != want.Holds {
-		k.Errorf("%s: %d holds, %v; want %d", state, n, err, want.Holds)
+	if n, err := k.Holds(ctx, storage.HoldQuery{}); err != nil || n.Count != want.Holds {
+		k.Errorf("%s: %d holds, %v; want %d", state, n.Count, err, want.Holds)
 	}
 	r := k.sound()
 	if r.Records != want.Verify.Records || r.Pruned != want.Verify.Pruned || r.Holds != want.Verify.Holds || r.Rollups <= want.Verify.Rollups {

@@ -60,8 +60,9 @@ const (
 	flagReached
 	flagGone // and nothing else
 	flagEntry
+	flagDocument // of its entry
 
-	flags = 14
+	flags = 15
 )
 
 // texts is how many texts a record has; the first of them are IDs. The texts that differ
@@ -172,7 +173,7 @@ func (e *encoder) entry(x *entry) {
 		{flagStream, r.Stream}, {flagSameLimits, slices.Equal(e.limits, last.limits)}, {flagSettledAsLast, settledAsLast},
 		{flagNewSession, r.NewSession}, {flagEnds, !r.SessionEnds.IsZero()}, {flagVisitor, len(r.Visitor) > 0}, {flagBilled, r.Billed != nil},
 		{flagStray, x.stray}, {flagUncounted, r.Uncounted}, {flagCut, r.Cut}, {flagTries, len(r.Tries) > 0},
-		{flagReached, r.Reached != nil}, {flagEntry, r.Entry != nil},
+		{flagReached, r.Reached != nil}, {flagEntry, r.Entry != nil}, {flagDocument, r.Entry != nil && r.Entry.Document != ""},
 	} {
 		if f.set {
 			set |= f.bit
@@ -197,6 +198,9 @@ func (e *encoder) entry(x *entry) {
 	}
 	if set&flagEntry != 0 {
 		e.booked(r.Entry)
+	}
+	if set&flagDocument != 0 {
+		e.text(r.Entry.Document)
 	}
 	if set&flagSameLimits == 0 {
 		e.putLimits(false)
@@ -267,6 +271,13 @@ func (d *decoder) entry2(x *entry) (sameLimits bool) {
 	}
 	if set&flagEntry != 0 {
 		r.Entry = d.booked()
+	}
+	if set&flagDocument != 0 {
+		if r.Entry == nil {
+			d.failed = true
+			return true
+		}
+		r.Entry.Document = d.text()
 	}
 	if x.settledAt = last.settledAt; set&flagSettledAsLast == 0 {
 		x.settledAt = r.At.Add(time.Duration(n[settledNumber] + n[3]))

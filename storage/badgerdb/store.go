@@ -333,11 +333,12 @@ func (s *Store) LastUsed(ctx context.Context, subjects ...tally.Subject) ([]time
 }
 
 // Holds implements storage.Meter.
-func (s *Store) Holds(ctx context.Context) (int, error) {
+func (s *Store) Holds(ctx context.Context, q storage.HoldQuery) (out storage.HoldSum, err error) {
 	if err := s.usable(ctx); err != nil {
-		return 0, err
+		return out, err
 	}
-	return s.ledger.Holds(), nil
+	out.Count, out.Held = s.ledger.HoldsOf(q.Match)
+	return out, nil
 }
 
 // Status implements storage.Store.

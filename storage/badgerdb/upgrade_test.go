@@ -107,7 +107,7 @@ func TestKeptFolderOfSchema2(t *testing.T) {
 		if want := pointsOf(tally.ByFailure, keptEdges(), records); err != nil || len(got) == 0 || !reflect.DeepEqual(got, want) {
 			t.Errorf("killed at commit %d: series by failure:\ngot  %+v, %v\nwant %+v", n, got, err, want)
 		}
-		if holds, err := k.Holds(ctx); err != nil || holds != 4 {
+		if holds, err := k.Holds(ctx, storage.HoldQuery{}); err != nil || holds.Count != 4 {
 			t.Errorf("%d holds, %v", holds, err)
 		}
 		k.Close()
@@ -190,7 +190,7 @@ func TestKeptFolderOfSchema6(t *testing.T) {
 	k.start()
 	k.sound()
 	k.same(records)
-	if holds, err := k.Holds(ctx); err != nil || holds != 3 {
+	if holds, err := k.Holds(ctx, storage.HoldQuery{}); err != nil || holds.Count != 3 {
 		t.Errorf("%d holds, %v", holds, err)
 	}
 	at := records[0].At.Add(time.Hour)

@@ -231,8 +231,8 @@ func (w *world) agreeOnSums() {
 	used, err := w.LastUsed(ctx, "gateway/gw_1", "client/cl_1", "visitor/v1", "visitor/v2")
 	wantUsed, _ := w.spec.LastUsed(ctx, "gateway/gw_1", "client/cl_1", "visitor/v1", "visitor/v2")
 	w.same("last used", used, wantUsed, err)
-	holds, err := w.Holds(ctx)
-	wantHolds, _ := w.spec.Holds(ctx)
+	holds, err := w.Holds(ctx, storage.HoldQuery{})
+	wantHolds, _ := w.spec.Holds(ctx, storage.HoldQuery{})
 	w.same("holds", holds, wantHolds, err)
 }
 

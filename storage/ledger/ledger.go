@@ -264,6 +264,21 @@ func (l *Ledger) Holds() int {
 	return len(l.holds)
 }
 
+// HoldsOf sums up the open holds whose drafts match.
+func (l *Ledger) HoldsOf(match func(draft *tally.Record) bool) (n int, held tally.Amounts) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, h := range l.holds {
+		if match(&h.Draft) {
+			n++
+			for i, amount := range h.Holds() {
+				held[i] = tally.AddSat(held[i], amount)
+			}
+		}
+	}
+	return n, held
+}
+
 // Seen is the latest admission or settlement.
 func (l *Ledger) Seen() time.Time {
 	l.mu.Lock()

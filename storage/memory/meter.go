@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tallygate/engine/tally"
+	"tallygate/storage"
 )
 
 // Reserve implements storage.Meter.
@@ -350,11 +351,20 @@ func (s *Store) LastUsed(ctx context.Context, subjects ...tally.Subject) ([]time
 }
 
 // Holds implements storage.Meter.
-func (s *Store) Holds(ctx context.Context) (int, error) {
+func (s *Store) Holds(ctx context.Context, q storage.HoldQuery) (out storage.HoldSum, err error) {
 	leave, err := s.enter(ctx)
 	if err != nil {
-		return 0, err
+		return out, err
 	}
 	defer leave()
-	return len(s.holds), nil
+	for _, h := range s.holds {
+		if !q.Match(&h.Draft) {
+			continue
+		}
+		out.Count++
+		for i, m := range tally.Metrics {
+			out.Held[i] = tally.AddSat(out.Held[i], h.amount(m))
+		}
+	}
+	return out, nil
 }

@@ -113,7 +113,7 @@ func closed(b *bench) {
 		"Expire":      func() error { _, err := s.Expire(ctx, b.now.Add(time.Hour), 1); return err },
 		"Usage":       func() error { _, err := s.Usage(ctx, b.counter(client, tally.Requests, tally.Day)); return err },
 		"LastUsed":    func() error { _, err := s.LastUsed(ctx, client); return err },
-		"Holds":       func() error { _, err := s.Holds(ctx); return err },
+		"Holds":       func() error { _, err := s.Holds(ctx, storage.HoldQuery{}); return err },
 		"Records":     func() error { _, _, err := s.Records(ctx, storage.RecordQuery{}); return err },
 		"Series": func() error {
 			_, err := s.Series(ctx, storage.SeriesQuery{Family: tally.ByTotal, Edges: []time.Time{start.Truncate(time.Hour), start.Truncate(time.Hour).Add(time.Hour)}})

@@ -262,13 +262,14 @@ func (h *history) lastUsed(*rapid.T) {
 	h.same(got, want, err, wantErr, "last used")
 }
 
-func (h *history) status(*rapid.T) {
+func (h *history) status(t *rapid.T) {
 	got, err := h.bench.Status(ctx)
 	want, wantErr := h.want.Status(ctx)
 	got.DiskBytes, got.FreeBytes, got.Tables, got.Unsynced = 0, 0, 0, 0 // a disk's
 	h.same(got, want, err, wantErr, "status")
-	n, err := h.bench.Holds(ctx)
-	m, wantErr := h.want.Holds(ctx)
+	q := pick(t, "holds", storage.HoldQuery{}, storage.HoldQuery{Client: "cl_1"}, storage.HoldQuery{Until: h.bench.now})
+	n, err := h.bench.Holds(ctx, q)
+	m, wantErr := h.want.Holds(ctx, q)
 	h.same(n, m, err, wantErr, "holds")
 	r := h.bench.verified()
 	w, wantErr := h.want.Verify(ctx, 0)

@@ -333,8 +333,8 @@ func (b *bench) wantUsage(c tally.Counter, used, held int64) {
 
 func (b *bench) wantHolds(want int) {
 	b.Helper()
-	if n, err := b.Holds(ctx); err != nil || n != want {
-		b.Errorf("%d holds, %v; want %d", n, err, want)
+	if n, err := b.Holds(ctx, storage.HoldQuery{}); err != nil || n.Count != want {
+		b.Errorf("%d holds, %v; want %d", n.Count, err, want)
 	}
 }
 
