@@ -1,6 +1,8 @@
 package providers
 
 import (
+	"sync"
+
 	"tallygate/engine/tally"
 	"tallygate/providers/dialect"
 )
@@ -58,6 +60,16 @@ type Envelope struct {
 	// conversation, and of responses prompt_cache_key; "" if none.
 	Session string
 
+	*places // nil unless a body is looked at
+
+	ownMaxTokens, ownMaxCompletion, ownMaxOutput int64 // 0 if absent
+	empty                                        bool
+	emptyOptions                                 bool
+}
+
+// places are where the fields are in a body. They are as large as all else that is kept of a
+// request, and of no use once it has been sent, so they are lent: an answer may take long.
+type places struct {
 	model, stream, maxTokens, maxCompletion, maxOutput                  span
 	streamOptions, encodingFormat, cacheKey, background                 span
 	includeUsage                                                        span // within streamOptions
@@ -68,9 +80,19 @@ type Envelope struct {
 	maxToolCalls, prediction, reasoning, thinking, thinkingBudget, echo span
 	open, end                                                           int    // offsets of the outer braces
 	itemTools                                                           []span // of items of the input
-	ownMaxTokens, ownMaxCompletion, ownMaxOutput                        int64  // 0 if absent
-	empty                                                               bool
-	emptyOptions                                                        bool
+}
+
+var lentPlaces = sync.Pool{New: func() any { return new(places) }}
+
+// Forget lets go of the body, and of where things are in it. What was found out is still
+// there; nothing is written any more.
+func (e *Envelope) Forget() {
+	e.Raw = nil
+	if e.places != nil {
+		*e.places = places{itemTools: e.itemTools[:0]}
+		lentPlaces.Put(e.places)
+		e.places = nil
+	}
 }
 
 // The fields that bound a request's output.
@@ -133,9 +155,10 @@ func Peek(body []byte) (*Envelope, error) {
 // that names the field or the offset.
 func (e *Envelope) Peek(in dialect.Name, body []byte) error {
 	model, field := e.Model, e.MaxField // kept: the next body often names the same
+	e.Forget()
 	*e = Envelope{
 		Raw: body, Dialect: in, Model: model, MaxField: field, MaxTokens: -1, Choices: 1, BestOf: 1, Prompts: 1,
-		Extras: e.Extras[:0], itemTools: e.itemTools[:0],
+		Extras: e.Extras[:0], places: lentPlaces.Get().(*places),
 	}
 	e.Content.blocks = in == dialect.Messages
 	if err := e.walk(body); err != nil {

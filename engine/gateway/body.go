@@ -239,12 +239,13 @@ func (x *exchange) unread() bool {
 
 // forgetBody lets go of a body that is not sent any more: an answer may take long.
 func (x *exchange) forgetBody() {
-	x.body, x.envelope.Raw = nil, nil
+	x.body = nil
+	x.envelope.Forget()
 	if x.own.envelope != nil {
-		x.own.envelope.Raw = nil
+		x.own.envelope.Forget()
 	}
 	for _, f := range x.forms {
-		f.envelope.Raw = nil
+		f.envelope.Forget()
 	}
 	x.release(x.held)
 }
