@@ -25,7 +25,7 @@ const (
 
 const exitCodesHelp = `Exit codes: 0 ok, 1 failed (also a check that says no: try, verify, doctor,
 providers test, tokens inspect, tokens simulate), 2 usage, 3 cannot reach the engine,
-4 not found, 5 conflict, 6 in use.`
+4 not found, 5 conflict, 6 in use. That of run is its command's.`
 
 // exitCode is what a process that ended with err tells its parent.
 func exitCode(err error) int {
@@ -34,6 +34,9 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
+	}
+	if ended, ok := errors.AsType[childError](err); ok {
+		return int(ended)
 	}
 	switch tally.CodeOf(err) {
 	case tally.Invalid:
@@ -52,7 +55,7 @@ func exitCode(err error) int {
 
 // tellError writes an error and its next step for people.
 func tellError(w io.Writer, err error) {
-	if exitCode(err) == exitInterrupted {
+	if _, told := errors.AsType[childError](err); told || exitCode(err) == exitInterrupted {
 		return
 	}
 	e := tally.AsError(err)

@@ -265,7 +265,7 @@ func relay(ctx context.Context, in io.Reader, out io.Writer, dial control.Dialer
 // refusesHost says why a command is not for an engine elsewhere.
 func (a *app) refusesHost(cmd *cobra.Command) error {
 	words := strings.Fields(cmd.CommandPath())
-	if len(words) < 2 || !slices.Contains([]string{"serve", "demo", "service", "init", "relay"}, words[1]) {
+	if len(words) < 2 || !slices.Contains([]string{"serve", "demo", "service", "init", "relay", "run"}, words[1]) {
 		return nil
 	}
 	return tally.Errorf(tally.Invalid, "tallygate %s is for this machine, and --host names another", words[1]).

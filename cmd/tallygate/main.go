@@ -39,9 +39,10 @@ func main() {
 }
 
 func run() int {
-	process.RestrictNewFiles()
+	newFiles := process.RestrictNewFiles()
 	a := &app{
-		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
+		newFiles: newFiles,
+		stdin:    os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		env:     os.LookupEnv,
 		version: programVersion(),
 		hangups: make(chan os.Signal, 1),
@@ -72,6 +73,9 @@ type app struct {
 
 	hangups chan os.Signal // to those who do something at one but end
 	expects atomic.Bool    // whether there is one of those
+
+	running  atomic.Bool                    // a command of another's runs, which gets the signals
+	newFiles func(start func() error) error // starts a program for whose new files we do not care
 
 	// anew gets the flags of serve instead of its serving; nil if it is to serve.
 	anew func(serveOptions)
@@ -105,6 +109,7 @@ func (a *app) untilSignal() (context.Context, context.CancelFunc) {
 	go func() {
 		for ended := (time.Time{}); ; {
 			switch s := <-signals; {
+			case a.running.Load():
 			case s == syscall.SIGHUP && a.expects.Load():
 				select {
 				case a.hangups <- s:

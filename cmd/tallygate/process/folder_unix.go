@@ -13,7 +13,17 @@ import (
 
 // RestrictNewFiles makes everything that the process creates its owner's only:
 // the store chooses wider modes for some of its files.
-func RestrictNewFiles() { syscall.Umask(0o077) }
+//
+// What it returns does something for which others are as they were before: starting a
+// program that is not ours.
+func RestrictNewFiles() (except func(do func() error) error) {
+	was := syscall.Umask(0o077)
+	return func(do func() error) error {
+		syscall.Umask(was)
+		defer syscall.Umask(0o077)
+		return do()
+	}
+}
 
 // checkFolder refuses a data folder that others may enter. An empty one of ours
 // that others could only have read is closed to them instead.
