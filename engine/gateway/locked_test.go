@@ -22,6 +22,7 @@ func lockedWorld(t *testing.T, o token.Options) (*world, *mirror, string) {
 	m := w.mirror()
 	told, _ := json.Marshal(concierge)
 	m.more = fmt.Sprintf(`,"instructions":%s,"__verbose":{"prompt":%s},"prompt_logprobs":[%s]`, told, told, told)
+	m.each = fmt.Sprintf(`,"prompt":%s,"hidden":{"messages":[%s]}`, told, told)
 	w.gw.Templates = []tally.Template{
 		{Name: "concierge", System: concierge, Model: "sim-small", MaxOutput: 300, Temperature: "0.2"},
 		{Name: "other", System: "Other."},
