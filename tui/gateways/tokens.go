@@ -68,7 +68,7 @@ func (s *Screen) mint() tea.Cmd {
 			return []string{t.Paint(theme.Muted, widget.Truncate("It may stand in a page: what it allows is all that anybody can do with it.", width)), ""}
 		},
 		Done: func(out control.TokenMinted) tea.Cmd {
-			return screen.Ask(screen.Open{Dialog: &minted{out: out, page: pageWith(address, out.Token), save: dialog.Saver(s.Env)}})
+			return screen.Ask(screen.Open{Dialog: &minted{out: out, page: control.PageWith(address, out.Token), save: dialog.Saver(s.Env)}})
 		},
 	})})
 }
@@ -80,18 +80,6 @@ func hostOf(address string) string {
 		return ""
 	}
 	return host
-}
-
-// pageWith is a page that uses a token, ready to be tried.
-func pageWith(address, credential string) string {
-	return `<p id="answer">…</p>
-<script type="module">
-  import { WebLLMClient } from '` + address + `/sdk/webllm.js'
-  const ai = new WebLLMClient({ gatewayToken: '` + credential + `' })
-  const show = (text) => { document.querySelector('#answer').textContent = text }
-  ai.generateText({ prompt: 'Say hello to my visitors.' }).then(({ text }) => show(text), (error) => show(error.visitorMessage))
-</script>
-`
 }
 
 // minted is the dialog of an access token that was just made. It is no secret, but the
