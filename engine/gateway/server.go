@@ -32,6 +32,8 @@ type Options struct {
 	Country func(netip.Addr) string
 	// SDK makes the JavaScript client of the gateway at a URL; see package assets.
 	SDK func(publicURL string) (module, types, tarball []byte, err error)
+	// Widget is a chat for pages, a script; nil: none is served.
+	Widget []byte
 	// Page has index.html, which is served at /, and what it refers to.
 	Page fs.FS
 	// Revision is a context that ends, with [meter.ErrChanged], when the catalog in
