@@ -126,6 +126,11 @@ func TestAnAccessTokenShowsItsVisits(t *testing.T) {
 		day := shown.Days[0]
 		d.Expect(fmt.Sprintf("%d VISITS SINCE", shown.Total.Visits), "each", shown.Countries[0].Name, "BY DAY", day.Name, "sdk/widget.js", "data-title=\"Website\"")
 		d.Press("y").Expect("The line of the chat was sent").Press("Y").Expect("A page that uses it was sent").Press("enter").ExpectNot("BY DAY")
+		d.Resize("80x24").Press("enter").Ticks(1).Expect("more lines").ExpectNot("sdk/widget.js")
+		for range 40 {
+			d.Press("down")
+		}
+		d.Expect("sdk/widget.js").Press("up")
 	})
 }
 

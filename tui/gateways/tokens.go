@@ -217,7 +217,7 @@ func (s *Screen) listTokens() tea.Cmd {
 // revokeToken asks first, and tells how the token stands.
 func (s *Screen) revokeToken(v control.TokenView) tea.Cmd {
 	return screen.Ask(screen.Open{Dialog: dialog.NewConfirm(dialog.Confirm{
-		Heading: "Revoke access token " + widget.Safe(v.ID) + "?", Says: tokenSays(&v, s.Env), Do: "Revoke it", Stay: "Leave it",
+		Heading: "Revoke access token " + widget.Safe(v.ID) + "?", Says: append(tokenSays(&v, s.Env), limitSays(&v)...), Do: "Revoke it", Stay: "Leave it",
 		Yes: func() tea.Cmd {
 			return screen.Do(s.Env, control.TokensRevoke, control.RevokeToken{Token: v.ID, Gateway: v.Gateway}, "Revoked "+v.ID+": its pages are refused from now on.")
 		},
@@ -240,17 +240,6 @@ func tokenSays(v *control.TokenView, e *screen.Env) []string {
 	if v.Refused != nil && v.Refused.Limit != "" {
 		says = append(says, part.Upper(v.Refused.Says(e.Zone))+".")
 	}
-	for _, l := range v.Limits {
-		span := "this " + string(l.Window.Unit)
-		if l.Window.Unit == tally.Total {
-			span = "in its life"
-		}
-		what := string(l.Metric) + " "
-		if l.Metric.Money() {
-			what = ""
-		}
-		says = append(says, fmt.Sprintf("%s of %s %sused %s.", l.Metric.Format(l.Used), l.Metric.Format(l.Max), what, span))
-	}
 	if len(v.Templates) > 0 {
 		says = append(says, "Locked to "+widget.Safe(strings.Join(v.Templates, ", "))+".")
 	}
@@ -262,6 +251,22 @@ func tokenSays(v *control.TokenView, e *screen.Env) []string {
 	}
 	if !v.LastUsedAt.IsZero() {
 		says = append(says, "Last used on "+at(v.LastUsedAt)+".")
+	}
+	return says
+}
+
+// limitSays are how much of each limit of a token is used.
+func limitSays(v *control.TokenView) (says []string) {
+	for _, l := range v.Limits {
+		span := "this " + string(l.Window.Unit)
+		if l.Window.Unit == tally.Total {
+			span = "in its life"
+		}
+		what := string(l.Metric) + " "
+		if l.Metric.Money() {
+			what = ""
+		}
+		says = append(says, fmt.Sprintf("%s of %s %sused %s.", l.Metric.Format(l.Used), l.Metric.Format(l.Max), what, span))
 	}
 	return says
 }
