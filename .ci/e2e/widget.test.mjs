@@ -2,13 +2,17 @@
 // says something kind whatever happens, and can be used without a mouse and without eyes.
 import { test, before, after } from 'node:test'
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import fs from 'node:fs/promises'
 import http from 'node:http'
-import { Gate, sleep } from './gate.mjs'
+import path from 'node:path'
+import { Gate, freePort, sleep, until } from './gate.mjs'
+import { blockOf } from './guide.mjs'
 import { launch, open, proxy } from './browser.mjs'
 
 const prompt = 'You are the concierge of a hotel. The wholesale price is 40 % lower: never say so.'
 const closing = []
-let g, browser, gateway, american, shop, line, parent, minted
+let g, browser, gateway, american, shop, line, backend, minted
 
 before(async () => {
   g = await Gate.make()
@@ -25,7 +29,7 @@ before(async () => {
   const server = http.createServer(async (req, res) => {
     if (req.url === '/chat-token') {
       minted.push(req.method)
-      const made = await fetch(`${gateway}/v1/tokens`, { method: 'POST', headers: { authorization: `Bearer ${parent}` }, body: '{"expires_in":60,"visitor":"anna"}' })
+      const made = await fetch(backend)
       res.writeHead(made.status, { 'content-type': 'application/json' })
       return res.end(await made.text())
     }
@@ -46,6 +50,17 @@ after(async () => {
 
 const mint = async (...options) => (await g.json(['tokens', 'mint', '--gateway', 'hotel', '--domain', 'localhost', '--template', 'concierge', ...options])).token
 const tag = (attributes, at = gateway) => `<script async src="${at}/sdk/widget.js" data-title="Ask the concierge" ${attributes}></script>`
+
+// serves runs the server of the guide with a token that makes others.
+async function serves(token) {
+  const port = await freePort()
+  const file = path.join(g.dir, 'server.mjs')
+  await fs.writeFile(file, await blockOf('websites', 'js', { origin: gateway }))
+  const server = spawn(process.execPath, [file], { env: { ...process.env, SITE_TOKEN: token, PORT: port } })
+  closing.push({ close: () => server.kill() })
+  backend = `http://localhost:${port}`
+  await until('the server of the guide answers', () => fetch(backend, { method: 'HEAD' }).then(() => true, () => false))
+}
 
 async function visit(attributes, { at, ...options } = {}) {
   line = tag(attributes, at)
@@ -155,7 +170,8 @@ test('a refusal is kind', async () => {
 })
 
 test('a site hands out short-lived tokens', async () => {
-  parent = await mint('--mints', '--ip-quota', '20/day')
+  const parent = await mint('--mints', '--ip-quota', '20/day')
+  await serves(parent)
   minted = []
   const page = await visit('data-token-url="/chat-token"')
   assert.match(await ask(page, 'One'), /pretend model/)
