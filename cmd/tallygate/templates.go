@@ -26,7 +26,7 @@ func (a *app) templateCommands() *cobra.Command {
 			show: func(p *printer, _ *control.PickTemplate, out *control.TemplateView) {
 				show(p, out)
 				p.section("System text")
-				p.say("%s", strings.TrimRight(out.System, "\n"))
+				sayLines(p, out.System)
 			},
 		}.command(a),
 		a.setTemplateCommand(),
@@ -38,6 +38,13 @@ func (a *app) templateCommands() *cobra.Command {
 			},
 		}.command(a),
 	)
+}
+
+// sayLines writes a text of several lines.
+func sayLines(p *printer, text string) {
+	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
+		p.say("%s", line)
+	}
 }
 
 func (a *app) setTemplateCommand() *cobra.Command {

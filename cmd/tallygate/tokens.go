@@ -92,7 +92,7 @@ func showToken(p *printer, v *control.TokenShown) {
 	}
 	if !v.Mints {
 		p.section("A page that uses it")
-		p.say("%s", strings.TrimSpace(v.Page))
+		sayLines(p, v.Page)
 	}
 	p.section("The same with a chat")
 	p.say("%s", v.Widget)
