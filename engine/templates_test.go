@@ -67,14 +67,29 @@ func TestTemplatesAreKept(t *testing.T) {
 	if v := do(w, control.TokensShow, control.PickToken{Token: "page"}); len(v.Templates) != 1 || !strings.Contains(v.Widget, `data-token="wlm-…"`) {
 		t.Errorf("it shows %+v", v)
 	}
-	if v := do(w, control.TokensShow, control.PickToken{Token: minted.Token}); !strings.Contains(v.Widget, minted.Token) || !strings.Contains(v.Page, minted.Token) {
+	if v := do(w, control.TokensShow, control.PickToken{Token: minted.Token}); !strings.Contains(v.Widget, minted.Token) || !strings.Contains(v.Page, minted.Token+"', prefer: 'none' }") {
 		t.Errorf("it shows %+v", v.Widget)
+	}
+	// A visitor is simulated by what the template says.
+	if got := do(w, control.TokensSimulate, control.SimulateVisit{Token: minted.Token}); !got.Passes || !strings.Contains(stepsOf(got), "template: faq says") {
+		t.Errorf("simulated %+v", got)
+	}
+	if got := do(w, control.TokensSimulate, control.SimulateVisit{Token: minted.Token, Model: "sim-small"}); got.Passes || got.Code != tally.CodeTokenLocked {
+		t.Errorf("simulated %+v", got)
 	}
 	do(w, control.TokensRevoke, control.RevokeToken{Token: "page"})
 	do(w, control.TemplatesDelete, control.PickTemplate{Name: "faq", Gateway: "site"})
 	if list := do(w, control.TemplatesList, control.Listing{Gateway: "site"}); len(list) != 0 {
 		t.Errorf("the list is %+v", list)
 	}
+}
+
+func stepsOf(s control.Simulated) string {
+	var b strings.Builder
+	for _, step := range s.Steps {
+		b.WriteString(step.Name + ": " + step.Detail + "\n")
+	}
+	return b.String()
 }
 
 // What is exported makes the same templates elsewhere, and a file that is all there is

@@ -81,7 +81,7 @@ func capitals(codes []string) []string {
 
 // Minted describes a new access token.
 func Minted(credential string, t *tally.AccessToken, now time.Time) control.TokenMinted {
-	return control.TokenMinted{Token: credential, ID: t.ID, ExpiresAt: t.ExpiresAt, Gateway: t.Gateway, Mints: t.Mints, Allows: token.Inspect(credential, nil, now).Lines}
+	return control.TokenMinted{Token: credential, ID: t.ID, ExpiresAt: t.ExpiresAt, Gateway: t.Gateway, Templates: t.Templates, Mints: t.Mints, Allows: token.Inspect(credential, nil, now).Lines}
 }
 
 // Mint makes an access token with a private key, at an instant and as it is asked for.

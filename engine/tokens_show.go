@@ -52,7 +52,7 @@ func (e *Engine) showToken(ctx context.Context, in control.PickToken) (out contr
 	if _, ok := token.GatewayOf(called); !ok {
 		called = "" // tokens are kept nowhere, so the lines have it only if it was given
 	}
-	out.Page, out.Widget = control.PageWith(address, called), control.WidgetLine(address, called, title, out.Mints)
+	out.Page, out.Widget = control.PageWith(address, called, len(out.Templates) > 0), control.WidgetLine(address, called, title, out.Mints)
 	return out, nil
 }
 

@@ -251,7 +251,12 @@ var TokenTable = NewTable(Table[TokenView]{
 		{Name: "spent", Field: "used.cost_nano_usd", Hidden: true},
 		{Name: "domains", Spare: 9, Get: func(v *TokenView) Value { return WordOf(strings.Join(v.Domains, " ")) }},
 		{Name: "templates", Spare: 9, Get: func(v *TokenView) Value { return WordOf(strings.Join(v.Templates, " ")) }},
-		{Name: "mints", Hidden: true},
+		{Name: "mints", Hidden: true, Words: []string{"yes"}, Get: func(v *TokenView) Value {
+			if v.Mints {
+				return WordOf("yes")
+			}
+			return WordOf("")
+		}},
 		{Name: "minted", Field: "minted_at", Spare: 9},
 		{Name: "by", Field: "minted_by", Hidden: true},
 		{Name: "used", Derived: true, Spare: 2, Get: func(v *TokenView) Value { return usedOf(v.Limits) }},

@@ -59,8 +59,9 @@ type TokenMinted struct {
 	Label     string    `json:"label,omitempty"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 	Gateway   string    `json:"gateway_id"`
-	Mints     bool      `json:"mints,omitempty"` // it makes others, and is for no page
-	Allows    []string  `json:"allows"`          // in words
+	Templates []string  `json:"templates,omitempty"` // that it is locked to
+	Mints     bool      `json:"mints,omitempty"`     // it makes others, and is for no page
+	Allows    []string  `json:"allows"`              // in words
 }
 
 // InspectToken asks what an access token says.
@@ -175,7 +176,7 @@ type SimulateVisit struct {
 	Origin  string `json:"origin,omitempty" help:"origin of the page, like https://mysite.com"`
 	Address string `json:"address,omitempty" help:"the visitor's IP address; default: one of nowhere"`
 	Country string `json:"country,omitempty" help:"the visitor's country, instead of that of the address"`
-	Model   string `json:"model,omitempty" of:"model" help:"the model that the page asks for; default: the gateway's"`
+	Model   string `json:"model,omitempty" of:"model" help:"the model that the page asks for, or template/NAME; default: the gateway's"`
 }
 
 // Simulated is what every check says of a visit; nothing is counted and nothing

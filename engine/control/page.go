@@ -12,15 +12,20 @@ const shortToken = "wlm-…"
 func siteOf(address string) string { return strings.TrimSuffix(strings.TrimRight(address, "/"), "/v1") }
 
 // PageWith is a page that uses an access token, "" if it is not at hand, of the gateway at
-// an address, ready to be tried.
-func PageWith(address, token string) string {
+// an address, ready to be tried. With a locked one no extension of a visitor's is asked,
+// which would know nothing of its template.
+func PageWith(address, token string, locked bool) string {
 	if token == "" {
 		token = shortToken
+	}
+	only := ""
+	if locked {
+		only = ", prefer: 'none'"
 	}
 	return `<p id="answer">…</p>
 <script type="module">
   import { WebLLMClient } from '` + siteOf(address) + `/sdk/webllm.js'
-  const ai = new WebLLMClient({ gatewayToken: '` + token + `' })
+  const ai = new WebLLMClient({ gatewayToken: '` + token + `'` + only + ` })
   const show = (text) => { document.querySelector('#answer').textContent = text }
   ai.generateText({ prompt: 'Say hello to my visitors.' }).then(({ text }) => show(text), (error) => show(error.visitorMessage))
 </script>

@@ -1,11 +1,7 @@
 package gateway
 
 import (
-	"fmt"
-	"net/http"
-	"slices"
-	"strings"
-
+	"tallygate/engine/auth"
 	"tallygate/engine/tally"
 	"tallygate/providers"
 	"tallygate/providers/dialect"
@@ -44,9 +40,7 @@ func notLocked(param, message string) *tally.Refusal {
 	if len(param) > maxName {
 		param = ""
 	}
-	r := tally.BadRequest(param, message)
-	r.Code, r.Final = tally.CodeTokenLocked, true
-	return r
+	return auth.NotLocked(param, message)
 }
 
 // lock writes the request anew, of its template and its visitor's words.
@@ -55,7 +49,7 @@ func (x *exchange) lock() *tally.Refusal {
 	if refusal != nil {
 		return refusal
 	}
-	if x.template, refusal = x.templateOf(words.template); refusal != nil {
+	if x.template, refusal = auth.TemplateOf(x.principal, words.template); refusal != nil {
 		return refusal
 	}
 	t := x.template
@@ -82,39 +76,6 @@ func (x *exchange) lock() *tally.Refusal {
 	}
 	x.parsed, x.body, x.out = req, body, x.body
 	return x.peek(dialect.Chat)
-}
-
-// templateOf finds the template that a page asks for: it may name it where a model is
-// named, and need not if its token has only one.
-func (x *exchange) templateOf(asked string) (*tally.Template, *tally.Refusal) {
-	t := x.locked()
-	name, named := strings.CutPrefix(asked, tally.TemplatePrefix)
-	switch {
-	case asked == "" && len(t.Templates) == 1:
-		name = t.Templates[0]
-	case asked == "":
-		return nil, &tally.Refusal{Status: http.StatusBadRequest, Type: tally.TypeInvalid, Code: tally.CodeTemplate, Param: "model", Final: true,
-			Message: fmt.Sprintf("This access token has several templates: name one of %s as the model.", x.templateNames())}
-	case !named:
-		return nil, notLocked("model", fmt.Sprintf("This access token is locked: its templates say which model answers. Leave the model out, or name one of %s.", x.templateNames()))
-	case !slices.Contains(t.Templates, name):
-		return nil, notLocked("model", fmt.Sprintf("This access token is not for the template %.60q. It is for %s.", name, x.templateNames()))
-	}
-	found := x.principal.Gateway.Template(name)
-	if found == nil {
-		return nil, &tally.Refusal{Status: http.StatusNotFound, Type: tally.TypeInvalid, Code: tally.CodeTemplate, Param: "model", Final: true,
-			Message: fmt.Sprintf("The gateway has no template %q any more. Its owner can make it again: tallygate templates set %s", name, name)}
-	}
-	return found, nil
-}
-
-// templateNames are the templates of a locked token, as pages name them.
-func (x *exchange) templateNames() string {
-	var names []string
-	for _, name := range x.locked().Templates {
-		names = append(names, tally.TemplatePrefix+name)
-	}
-	return strings.Join(names, ", ")
 }
 
 // sameTemplate refuses a request that has waited while its template was changed.

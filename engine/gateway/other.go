@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"tallygate/engine/auth"
 	"tallygate/engine/tally"
 	"tallygate/providers"
 	"tallygate/providers/dialect"
@@ -99,7 +100,7 @@ func (x *exchange) models() (list []dialect.Model) {
 
 func (x *exchange) listed(name string) (dialect.Model, *tally.Refusal) {
 	if x.locked() != nil { // a page knows of templates, and of no models
-		found, refusal := x.templateOf(name)
+		found, refusal := auth.TemplateOf(x.principal, name)
 		if refusal != nil {
 			return dialect.Model{}, refusal
 		}

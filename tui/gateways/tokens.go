@@ -70,7 +70,7 @@ func (s *Screen) mint() tea.Cmd {
 			return []string{t.Paint(theme.Muted, widget.Truncate("It may stand in a page: what it allows is all that anybody can do with it.", width)), ""}
 		},
 		Done: func(out control.TokenMinted) tea.Cmd {
-			return screen.Ask(screen.Open{Dialog: &minted{out: out, page: control.PageWith(address, out.Token), line: control.WidgetLine(address, out.Token, g.Name, out.Mints), save: dialog.Saver(s.Env)}})
+			return screen.Ask(screen.Open{Dialog: &minted{out: out, page: control.PageWith(address, out.Token, len(out.Templates) > 0), line: control.WidgetLine(address, out.Token, g.Name, out.Mints), save: dialog.Saver(s.Env)}})
 		},
 	})})
 }
