@@ -40,7 +40,8 @@ func (e *Engine) showTemplate(_ context.Context, in control.PickTemplate) (contr
 }
 
 func viewTemplate(c *tally.Catalog, gw *tally.Gateway, t *tally.Template, now time.Time) control.TemplateView {
-	return control.TemplateView{Template: *t, Gateway: gw.Slug, Bytes: len(t.System), Tokens: len(lockedTo(c, gw, t.Name, now))}
+	need := lockedTo(c, gw, t.Name, now)
+	return control.TemplateView{Template: *t, Gateway: gw.Slug, Bytes: len(t.System), Tokens: len(need)}
 }
 
 // lockedTo are the access tokens of a gateway that are locked to a template and work: those
@@ -48,8 +49,8 @@ func viewTemplate(c *tally.Catalog, gw *tally.Gateway, t *tally.Template, now ti
 func lockedTo(c *tally.Catalog, gw *tally.Gateway, name string, now time.Time) (out []*tally.MintedToken) {
 	for _, m := range c.Minted {
 		t := &m.Token
-		past := !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt)
-		if m.Gateway == gw.ID && slices.Contains(t.Templates, name) && !past && !t.IssuedBefore(gw.NotBefore) && c.Revocation(string(m.ID)) == nil {
+		ended := !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt) || t.IssuedBefore(gw.NotBefore) || c.Revocation(string(m.ID)) != nil
+		if m.Gateway == gw.ID && slices.Contains(t.Templates, name) && !ended {
 			out = append(out, m)
 		}
 	}

@@ -36,7 +36,7 @@ func (e *Engine) showToken(ctx context.Context, in control.PickToken) (out contr
 		return out, err
 	}
 	out.TokenView = shown[0]
-	if out.Partial, err = e.countVisits(ctx, c, name, &out, now); err != nil {
+	if out.Partial, err = e.countVisits(ctx, c, name, &out); err != nil {
 		return out, err
 	}
 	if n := out.Total.Visits; n > 0 {
@@ -52,13 +52,15 @@ func (e *Engine) showToken(ctx context.Context, in control.PickToken) (out contr
 	if _, ok := token.GatewayOf(called); !ok {
 		called = "" // tokens are kept nowhere, so the lines have it only if it was given
 	}
-	out.Page, out.Widget = control.PageWith(address, called, len(out.Templates) > 0), control.WidgetLine(address, called, title, out.Mints)
+	out.Page = control.PageWith(address, called, len(out.Templates) > 0)
+	out.Widget = control.WidgetLine(address, called, title, out.Mints)
 	return out, nil
 }
 
 // tokenNamed is the name of the access token that is called by its ID, its label or the
 // whole of it, among those that are known.
-func (e *Engine) tokenNamed(ctx context.Context, c *tally.Catalog, gateway, called string, views map[string]*tokenView) (string, error) {
+func (e *Engine) tokenNamed(ctx context.Context, c *tally.Catalog, gateway, called string,
+	views map[string]*tokenView) (string, error) {
 	var gw *tally.Gateway
 	if gateway != "" {
 		var err error
@@ -100,7 +102,8 @@ type visits struct {
 
 // countVisits adds up the records of a token by country and by day. A visit is a visitor on
 // a day, so that who comes back on another day counts again. Refusals alone make no visit.
-func (e *Engine) countVisits(ctx context.Context, c *tally.Catalog, name string, out *control.TokenShown, now time.Time) (partial bool, err error) {
+func (e *Engine) countVisits(ctx context.Context, c *tally.Catalog, name string,
+	out *control.TokenShown) (partial bool, err error) {
 	zone := time.UTC
 	gid, _ := tally.SplitTokenName(name)
 	if gw := c.GatewayByPublicID(gid); gw != nil {
@@ -134,7 +137,8 @@ func (e *Engine) countVisits(ctx context.Context, c *tally.Catalog, name string,
 		out.Countries = append(out.Countries, v.done())
 	}
 	slices.SortFunc(out.Countries, func(a, b control.TokenVisits) int {
-		return cmp.Or(cmp.Compare(b.Visits, a.Visits), cmp.Compare(b.Requests+b.Refused, a.Requests+a.Refused), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(b.Visits, a.Visits), cmp.Compare(b.Requests+b.Refused, a.Requests+a.Refused),
+			cmp.Compare(a.Name, b.Name))
 	})
 	for _, day := range slices.Backward(slices.Sorted(maps.Keys(days))) {
 		out.Days = append(out.Days, days[day].done())

@@ -42,5 +42,6 @@ func WidgetLine(address, token, title string, mints bool) string {
 	case token == "":
 		with = `data-token="` + shortToken + `"`
 	}
-	return `<script async src="` + html.EscapeString(siteOf(address)) + `/sdk/widget.js" ` + with + ` data-title="` + html.EscapeString(title) + `"></script>`
+	return `<script async src="` + html.EscapeString(siteOf(address)) + `/sdk/widget.js" ` + with +
+		` data-title="` + html.EscapeString(title) + `"></script>`
 }

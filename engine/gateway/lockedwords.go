@@ -192,7 +192,7 @@ func once(v wire.Value, at string, do func(key string, v wire.Value) *tally.Refu
 	for k, v := range v.Members() {
 		key := string(k)
 		if seen[key] {
-			return notLocked(at+key, fmt.Sprintf("The field %.60q occurs twice.", at+key))
+			return tally.BadRequest(clipped(at+key, maxName), fmt.Sprintf("The field %.60q occurs twice.", at+key))
 		}
 		seen[key] = true
 		if refusal := do(key, v); refusal != nil {

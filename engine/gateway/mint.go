@@ -66,8 +66,11 @@ func (s *Server) mint(x *exchange) {
 		return
 	}
 	if !s.minted.take(x.principal.Token.Name(), x.at) {
-		x.refuse(&tally.Refusal{Status: http.StatusTooManyRequests, Type: tally.TypeRate, Code: tally.CodeRate, RetryAfter: time.Minute - x.at.Sub(x.at.Truncate(time.Minute)),
-			Message: fmt.Sprintf("%s has made %d short-lived tokens in this minute, the most there are. Keep each for as long as it works.", x.principal.Who(), mostMints)})
+		x.refuse(&tally.Refusal{
+			Status: http.StatusTooManyRequests, Type: tally.TypeRate, Code: tally.CodeRate,
+			RetryAfter: time.Minute - x.at.Sub(x.at.Truncate(time.Minute)),
+			Message:    fmt.Sprintf("%s has made %d short-lived tokens in this minute, the most there are. Keep each for as long as it works.", x.principal.Who(), mostMints),
+		})
 		return
 	}
 	credential, t, err := s.Verifier.MintChild(x.cat, x.principal.Gateway, auth.Credential(x.r.Header), o, x.at)

@@ -190,7 +190,7 @@ func TestMintsThatAreRefused(t *testing.T) {
 		{"a limit of another name", `{"limits":{"tokens":"1"}}`, []string{parent}, 400, "mint_refused", "no limit"},
 		{"other pages", `{"domains":["evil.example"]}`, []string{parent}, 400, "mint_refused", `"domains"`},
 		{"the right to make more", `{"mints":true}`, []string{parent}, 400, "mint_refused", `"mints"`},
-		{"a field twice", `{"expires_in":60,"expires_\u0069n":86400}`, []string{parent}, 400, "token_locked", "occurs twice"},
+		{"a field twice", `{"expires_in":60,"expires_\u0069n":86400}`, []string{parent}, 400, "invalid_request", "occurs twice"},
 		{"a visitor who obeys a terminal", `{"visitor":"a\u001b[2J"}`, []string{parent}, 400, "mint_refused", "printed"},
 		{"no JSON", `{`, []string{parent}, 400, "invalid_value", "not valid JSON"},
 		{"a large body", `{"label":"` + strings.Repeat("x", 9000) + `"}`, []string{parent}, 413, "request_too_large", ""},

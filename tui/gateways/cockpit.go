@@ -34,7 +34,8 @@ type cockpit struct {
 func (s *Screen) explainToken(v control.TokenView) tea.Cmd {
 	d := &cockpit{s: s, v: v}
 	return tea.Sequence(screen.Ask(screen.Open{Dialog: d}), func() tea.Msg {
-		out, err := screen.Run(screen.Patience, s.Env, control.TokensShow, control.PickToken{Token: v.ID, Gateway: v.Gateway})
+		in := control.PickToken{Token: v.ID, Gateway: v.Gateway}
+		out, err := screen.Run(screen.Patience, s.Env, control.TokensShow, in)
 		return screen.Reply{Take: func() tea.Cmd {
 			if d.err = err; err == nil {
 				d.out = &out
@@ -118,7 +119,8 @@ func (d *cockpit) visitLines(t *theme.Theme, width int) (lines []string) {
 	if out.CostVisitUSD != "" {
 		cost = widget.Money(out.CostVisitNano) + " each"
 	}
-	lines = append(lines, "", part.Heading(t, part.Plural(out.Total.Visits, "visit")+" since "+out.Since.In(d.s.Env.Zone).Format("2 Jan"), cost, width))
+	since := part.Plural(out.Total.Visits, "visit") + " since " + out.Since.In(d.s.Env.Zone).Format("2 Jan")
+	lines = append(lines, "", part.Heading(t, since, cost, width))
 	if len(out.Countries) > 0 {
 		shares := make([]control.Part, len(out.Countries))
 		for i, c := range out.Countries {

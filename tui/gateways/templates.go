@@ -42,7 +42,8 @@ func (s *Screen) showTemplates(g *control.GatewayView, all []control.TemplateVie
 	d.Does = []action.Action{
 		{Title: "read", Keys: []string{"enter"}, Needs: d.Chosen, Run: func() tea.Cmd {
 			v := *d.Selected()
-			return screen.Ask(screen.Open{Dialog: &dialog.Note{Heading: "Template " + widget.Safe(v.Name), Lines: func(*theme.Theme) []string { return templateSays(&v) }}})
+			says := func(*theme.Theme) []string { return templateSays(&v) }
+			return screen.Ask(screen.Open{Dialog: &dialog.Note{Heading: "Template " + widget.Safe(v.Name), Lines: says}})
 		}},
 		{Title: "new", Keys: []string{"n"}, Needs: s.Env.ReadOnly, Run: after(func() tea.Cmd { return s.setTemplate(g, nil) })},
 		{Title: "edit", Keys: []string{"e"}, Needs: d.Change, Run: after(func() tea.Cmd { return s.setTemplate(g, d.Selected()) })},
@@ -91,9 +92,11 @@ func (s *Screen) setTemplate(g *control.GatewayView, v *control.TemplateView) te
 
 func (s *Screen) deleteTemplate(v control.TemplateView) tea.Cmd {
 	return screen.Ask(screen.Open{Dialog: dialog.NewConfirm(dialog.Confirm{
-		Heading: "Delete template " + widget.Safe(v.Name) + "?", Do: "Delete", Says: []string{"Pages whose tokens name it would be refused. The audit log keeps its text."},
+		Heading: "Delete template " + widget.Safe(v.Name) + "?", Do: "Delete",
+		Says: []string{"Pages whose tokens name it would be refused. The audit log keeps its text."},
 		Yes: func() tea.Cmd {
-			return screen.Do(s.Env, control.TemplatesDelete, control.PickTemplate{Name: v.Name, Gateway: v.Gateway}, "Deleted template "+v.Name+".")
+			in := control.PickTemplate{Name: v.Name, Gateway: v.Gateway}
+			return screen.Do(s.Env, control.TemplatesDelete, in, "Deleted template "+v.Name+".")
 		},
 	})})
 }
