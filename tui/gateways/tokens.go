@@ -150,13 +150,13 @@ func (m *minted) Draw(t *theme.Theme, width, height int) widget.Block {
 		lines = append(lines, t.Strong(theme.Text, rest[:n]))
 		rest = rest[n:]
 	}
-	can := "enter close   y copy   c copy the line of the chat   Y a page that uses it"
+	can := "enter close   y copy   c the line of the chat   Y a page"
 	switch {
 	case m.out.Mints:
 		lines = append(lines, "", t.Paint(theme.Warn, widget.Truncate("It makes other tokens: it belongs on the site's server, and into no page.", width)))
-		can = "enter close   y copy   c copy the line of the chat"
+		can = "enter close   y copy   c the line of the chat"
 	case m.save != nil:
-		can += "   w to a file"
+		can += "   w the page to a file"
 	}
 	foot := []string{"", t.Paint(theme.Muted, can)}
 	if m.note != "" {
