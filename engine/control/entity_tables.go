@@ -116,6 +116,7 @@ var GatewayTable = NewTable(Table[GatewayView]{
 		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost_nano_usd", Hidden: true},
 		{Name: "used", Derived: true, Get: func(v *GatewayView) Value { return usedOf(v.LimitStates) }},
 		{Name: "limits", Derived: true, Spare: 7, Get: func(v *GatewayView) Value { return limitsText(v.Limits) }},
+		{Name: "templates", Spare: 9, Get: func(v *GatewayView) Value { return WordOf(v.TemplateNames()) }},
 	},
 })
 

@@ -86,6 +86,17 @@ func TestMintChild(t *testing.T) {
 	if _, made, err := MintChild(key, parent, ChildOptions{ExpiresIn: time.Hour}, now.Add(2*time.Minute), now.Add(time.Minute)); err != nil || !made.ExpiresAt.Equal(now.Add(2*time.Minute).UTC()) {
 		t.Errorf("it outlives its key: %+v, %v", made, err)
 	}
+	var many []string
+	for range 330 {
+		many = append(many, "a-long-name.mysite.com")
+	}
+	wide := mintParent(Options{Mints: true, Domains: many[:238]})
+	if _, _, err := MintChild(key, wide, ChildOptions{ExpiresIn: time.Hour}, time.Time{}, now); tally.CodeOf(err) != tally.Invalid || !strings.Contains(err.Error(), "8,192") {
+		t.Errorf("one is made that no gateway reads: %v", err)
+	}
+	if _, _, err := Mint(key, Options{Domains: many}, now); tally.CodeOf(err) != tally.Invalid || !strings.Contains(err.Error(), "8,192") {
+		t.Errorf("one is made that no gateway reads: %v", err)
+	}
 	if _, _, err := MintChild(key, credential, ChildOptions{ExpiresIn: time.Hour}, time.Time{}, now); tally.CodeOf(err) != tally.Invalid {
 		t.Errorf("a child makes a child: %v", err)
 	}

@@ -89,7 +89,12 @@ func sign(secretKey, gid string, claims any) (string, *tally.AccessToken, error)
 	if err != nil {
 		return "", nil, err
 	}
-	return prefix + gid + "." + signed + "." + encoding.EncodeToString(signature), t, nil
+	credential := prefix + gid + "." + signed + "." + encoding.EncodeToString(signature)
+	if len(credential) > maxLength {
+		return "", nil, tally.Errorf(tally.Invalid, "it would have %s bytes, and gateways read %s", tally.Group(int64(len(credential))), tally.Group(maxLength)).
+			WithHint("name fewer domains, models or templates")
+	}
+	return credential, t, nil
 }
 
 // claims are what a token says, in their fixed order.

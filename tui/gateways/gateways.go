@@ -74,7 +74,7 @@ func (s *Screen) explain(g *control.GatewayView, width, rows int) screen.Detail 
 		{"default", cmp.Or(widget.Safe(g.DefaultModel), muted("none: the first one that chats"))}, {"aliases", cmp.Or(aliasesText(g.Aliases, " "+t.Glyphs.Right+" ", ", "), muted("none"))},
 		{"origins", widget.Safe(strings.Join(g.Origins, " "))}, {"visitor", part.LimitsText(g.VisitorLimits)},
 		{"countries", widget.Safe(strings.Join(g.AllowedCountries, " "))}, {"not from", widget.Safe(strings.Join(g.BlockedCountries, " "))},
-		{"templates", widget.Safe(templateNames(g))},
+		{"templates", widget.Safe(g.TemplateNames())},
 	}
 	lines := append(part.Refused(t, g.Refused, "gateway", s.Env.Zone, inner), part.Facts(t, facts, inner)...)
 	lines = append(lines, "", part.Heading(t, "Use it", "y copies the address", inner))
@@ -93,14 +93,6 @@ func (s *Screen) explain(g *control.GatewayView, width, rows int) screen.Detail 
 	lines = append(lines, "", part.Heading(t, "Clients", "v shows them", inner))
 	lines = append(lines, s.clientLines(g, inner, max(rows-len(lines), 5))...)
 	return screen.Detail{Title: widget.Safe(g.Name), Note: "id " + g.PublicID, Lines: lines}
-}
-
-func templateNames(g *control.GatewayView) string {
-	names := make([]string, len(g.Templates))
-	for i := range g.Templates {
-		names[i] = g.Templates[i].Name
-	}
-	return strings.Join(names, " ")
 }
 
 func accessText(a tally.Access) string {
