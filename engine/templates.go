@@ -119,6 +119,14 @@ func putTemplate(c *tally.Catalog, gw *tally.Gateway, name string, f *control.Te
 	if len(gw.Templates) == tally.MaxTemplates {
 		return nil, tally.Errorf(tally.Invalid, "a gateway has up to %d templates", tally.MaxTemplates)
 	}
+	all := len(t.System)
+	for i := range gw.Templates {
+		all += len(gw.Templates[i].System)
+	}
+	if all > tally.MaxTemplatesBytes {
+		return nil, tally.Errorf(tally.Invalid, "the system texts of gateway %q would have %s bytes together, and may have %s",
+			gw.Slug, tally.Group(int64(all)), tally.Group(tally.MaxTemplatesBytes)).WithHint("shorten them, or use another gateway")
+	}
 	gw.Templates = append(gw.Templates, t)
 	slices.SortFunc(gw.Templates, func(a, b tally.Template) int { return cmp.Compare(a.Name, b.Name) })
 	return gw.Template(name), nil

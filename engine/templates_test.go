@@ -48,6 +48,17 @@ func TestTemplatesAreKept(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	for i := range 4 {
+		err := set(with(func(in *control.SetTemplate) {
+			in.Name, in.System = "long"+string(rune('a'+i)), to(strings.Repeat("x", tally.MaxTemplateBytes))
+		}))
+		if full := i == 3; full != (err != nil) || full && !strings.Contains(err.Error(), "262,144") {
+			t.Errorf("long template %d: %v", i, err)
+		}
+	}
+	for _, name := range []string{"longa", "longb", "longc"} {
+		do(w, control.TemplatesDelete, control.PickTemplate{Name: name, Gateway: "site"})
+	}
 	// A token is locked to templates that are there, and keeps them there.
 	lock := control.MintToken{Gateway: "site", Label: "page", TokenFields: control.TokenFields{Templates: []string{"faq"}}}
 	minted := do(w, control.TokensMint, lock)

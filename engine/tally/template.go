@@ -14,10 +14,11 @@ type Template struct {
 
 // Bounds on templates, and on what a page may send with a locked token.
 const (
-	MaxTemplates     = 100      // of a gateway
-	MaxTemplateBytes = 64 << 10 // of a system text
-	MaxLockedTurns   = 40       // of a conversation
-	MaxLockedBytes   = 32 << 10 // of all their words
+	MaxTemplates      = 100       // of a gateway
+	MaxTemplateBytes  = 64 << 10  // of a system text
+	MaxTemplatesBytes = 256 << 10 // of all of a gateway: each change is written down whole
+	MaxLockedTurns    = 40        // of a conversation
+	MaxLockedBytes    = 32 << 10  // of all their words
 )
 
 // TemplatePrefix is what stands before a template's name where a page names a model.
