@@ -150,7 +150,7 @@ test('a refusal is kind', async () => {
   await sleep(1100)
   for (const [name, attributes, says, before] of [
     ['used up, in the owner\'s words', `data-token="${used}" data-used-up="Our concierge is asleep."`, /^Our concierge is asleep\.$/, /pretend model/],
-    ['used up', `data-token="${used}"`, /as much as we can for now/],
+    ['used up', `data-token="${used}"`, /answered as much as it can for now\. Please come back (tomorrow|in an hour)|try again in a moment/],
     ['a visitor\'s quota', `data-token="${quota}"`, /as much as you can here/, /pretend model/],
     ['revoked', `data-token="${revoked}"`, /switched off at the moment/],
     ['expired', `data-token="${expired}"`, /Please reload it/],

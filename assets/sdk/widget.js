@@ -180,8 +180,10 @@ textarea { flex: 1; min-inline-size: 0; resize: none; padding: .55rem .7rem; bor
 				history.pop()
 				box.value ||= text // to be asked again
 			} else history.push({ role: 'assistant', content: place.data })
-			line('told', words[kind])
-			said.textContent = words[kind]
+			// Of a limit the gateway knows when it ends.
+			const says = /^(usedUp|quota)$/.test(kind) && !ask[kind] && cause.visitorMessage || words[kind]
+			line('told', says)
+			said.textContent = says
 		} finally {
 			work = undefined
 			send.textContent = words.send
