@@ -15,6 +15,13 @@ import (
 //go:embed sdk/webllm.js sdk/webllm.d.ts sdk/package.json sdk/README.md sdk/LICENSE
 var sdk embed.FS
 
+// Widget is a chat that a page takes in with one line, and that loads the module of the
+// gateway it came from. It is a plain script, since a module cannot read what stands in
+// its own line.
+//
+//go:embed sdk/widget.js
+var Widget []byte
+
 // SDK is the JavaScript client as a gateway serves it.
 type SDK struct {
 	Module  []byte // webllm.js, an ES module

@@ -57,6 +57,22 @@ func TestSDKIsSmall(t *testing.T) {
 	}
 }
 
+// What the chat promises a page: small, on its own but for the client beside it, and
+// nothing in it that a strict policy forbids or that takes an answer for more than text.
+func TestWidgetIsSmallAndStrict(t *testing.T) {
+	if n := len(Widget); n == 0 || n >= 15<<10 {
+		t.Errorf("the chat has %d bytes, want less than 15 KiB", n)
+	}
+	for _, forbidden := range []string{`innerHTML`, `outerHTML`, `insertAdjacentHTML`, `document\.write`, `\beval\b`, `new Function`, `DOMParser`, `\.style\b`, `'style'`, `\.on[a-z]+ ?=`, `localStorage`, `document\.cookie`} {
+		if found := regexp.MustCompile(forbidden).Find(Widget); found != nil {
+			t.Errorf("the chat has %s", found)
+		}
+	}
+	if n := len(regexp.MustCompile(`https?:`).FindAll(bytes.ReplaceAll(Widget, []byte("https://ai.mysite.com/"), nil), -1)); n != 0 {
+		t.Errorf("the chat names %d addresses of others", n)
+	}
+}
+
 func TestSDKTarball(t *testing.T) {
 	s := mustSDK(t, "https://ai.mysite.com")
 	if !bytes.Equal(s.Tarball, mustSDK(t, "https://ai.mysite.com").Tarball) {

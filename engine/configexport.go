@@ -47,6 +47,10 @@ func (e *Engine) writeConfig(c *tally.Catalog, locked string) control.ConfigText
 		if names := namesOfProviders(c, gw.Providers); len(names) > 0 {
 			of.Providers = &names
 		}
+		for i := range gw.Templates {
+			t := &gw.Templates[i]
+			of.Templates = append(of.Templates, config.Template{Name: t.Name, TemplateFields: control.CurrentTemplate(t)})
+		}
 		for _, cl := range c.Clients {
 			if cl.Gateway == gw.ID {
 				of.Clients = append(of.Clients, clientConfig(c, cl, now))

@@ -65,6 +65,9 @@ func (p *configPlan) gateway(f *config.Gateway) (*tally.Gateway, error) {
 			gw.Providers = append(gw.Providers, pr.ID)
 		}
 	}
+	if err := p.templates(&gw, f.Templates); err != nil {
+		return nil, err
+	}
 	if err := p.put(tally.Put(&gw, p.now)); err != nil {
 		return nil, err
 	}

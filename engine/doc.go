@@ -34,7 +34,8 @@
 //     this order (auth, token).
 //  2. What is asked: one pass over the raw body finds the few fields of its dialect
 //     that matter, what bounds the prompt, and what costs beside tokens; nothing else
-//     is decoded or encoded again (providers.Envelope).
+//     is decoded or encoded again (providers.Envelope). A page whose token is locked
+//     sends its visitor's words, and the request is written anew around them (gateway).
 //  3. Who may answer: upstreams in the gateway's order (route), less those whose
 //     price for what is asked is not known; of another model if the owner has a rule
 //     for budgets that run low. For those that do not speak the caller's dialect the

@@ -37,6 +37,7 @@ type Options struct {
 	Keys auth.Keys
 	// SDK and Page are what browsers are served; see gateway.Options.
 	SDK    func(publicURL string) (module, types, tarball []byte, err error)
+	Widget []byte // a chat for pages, a script; nil: none is served
 	Page   fs.FS
 	Bodies int64 // see gateway.Options
 	// ForgetSecrets lets an engine start whose key file is lost: what no key
@@ -173,7 +174,7 @@ func (e *Engine) assemble() {
 	e.meter = meter.New(meter.Options{Store: e.store, Hash: e.sealer.Hash, Logger: e.log})
 	e.gateway = gateway.New(gateway.Options{
 		Catalog: e.catalog.Load, Verifier: e.verifier, Country: e.country, Router: e.router, Meter: e.meter, Clock: e.clock, Revision: e.untilChange,
-		SDK: e.opts.SDK, Page: e.opts.Page, Bodies: e.opts.Bodies, Ready: e.ready, Health: e.parts, Logger: e.log, Version: e.opts.Version,
+		SDK: e.opts.SDK, Widget: e.opts.Widget, Page: e.opts.Page, Bodies: e.opts.Bodies, Ready: e.ready, Health: e.parts, Logger: e.log, Version: e.opts.Version,
 	})
 	e.control = control.NewServer(e.events)
 	e.control.Logger = e.log

@@ -71,9 +71,15 @@ func (e *Engine) handle() {
 	control.Handle(s, control.KeysRotate, e.rotateKey)
 	control.Handle(s, control.KeysRevoke, e.revokeKey)
 
+	control.Handle(s, control.TemplatesList, e.listTemplates)
+	control.Handle(s, control.TemplatesShow, e.showTemplate)
+	control.Handle(s, control.TemplatesSet, e.setTemplate)
+	control.Handle(s, control.TemplatesDelete, e.deleteTemplate)
+
 	control.Handle(s, control.TokensMint, e.mintToken)
 	control.Handle(s, control.TokensInspect, e.inspectToken)
 	control.Handle(s, control.TokensList, e.listTokens)
+	control.Handle(s, control.TokensShow, e.showToken)
 	control.Handle(s, control.TokensRevoke, e.revokeToken)
 	control.Handle(s, control.TokensSimulate, e.simulateVisit)
 	control.Handle(s, control.VisitorsList, e.listVisitors)

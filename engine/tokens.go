@@ -60,7 +60,7 @@ func TokenOptions(f control.TokenFields, now time.Time, zone *time.Location) (to
 	o := token.Options{
 		Requests: f.Requests, IPQuota: f.IPQuota, Cost: f.Cost, Quota: f.Quota,
 		Domains: f.Domains, AllowedCountries: capitals(f.AllowCountries), BlockedCountries: capitals(f.BlockCountries), Models: f.Models,
-		MaxOutput: f.MaxOutput,
+		MaxOutput: f.MaxOutput, Templates: f.Templates, Mints: f.Mints,
 	}
 	now = now.Truncate(time.Second) // as the token tells when it was issued
 	ends, err := f.Expires.At(control.Calendar{Now: now, Zone: zone})
@@ -81,7 +81,7 @@ func capitals(codes []string) []string {
 
 // Minted describes a new access token.
 func Minted(credential string, t *tally.AccessToken, now time.Time) control.TokenMinted {
-	return control.TokenMinted{Token: credential, ID: t.ID, ExpiresAt: t.ExpiresAt, Gateway: t.Gateway, Allows: token.Inspect(credential, nil, now).Lines}
+	return control.TokenMinted{Token: credential, ID: t.ID, ExpiresAt: t.ExpiresAt, Gateway: t.Gateway, Templates: t.Templates, Mints: t.Mints, Allows: token.Inspect(credential, nil, now).Lines}
 }
 
 // Mint makes an access token with a private key, at an instant and as it is asked for.
@@ -133,9 +133,15 @@ func (e *Engine) mintToken(ctx context.Context, in control.MintToken) (control.T
 		if err != nil {
 			return nil, err
 		}
+		for _, name := range t.Templates {
+			if gw.Template(name) == nil {
+				return nil, missing("template", name, templateNames(gw), control.TemplateTable.Make)
+			}
+		}
 		out = Minted(credential, t, by.At)
 		out.Label = label
-		if name := e.router.DefaultModel(c, &tally.Principal{Gateway: gw, Token: t, Visitor: true}, by.At); name != "" {
+		name := e.router.DefaultModel(c, &tally.Principal{Gateway: gw, Token: t, Visitor: true}, by.At)
+		if name != "" && !t.Locked() { // templates say which model answers
 			out.Allows = append(out.Allows, "a request that names no model is answered by "+name+chosenBy(gw, name))
 		}
 		m := &tally.MintedToken{Meta: tally.Meta{ID: tally.ID(t.Name())}, Gateway: gw.ID, Label: label, By: by.Actor, Token: *t}
@@ -242,7 +248,7 @@ func (e *Engine) revokeToken(ctx context.Context, in control.RevokeToken) (contr
 				return nil, tally.Errorf(tally.Invalid, "that access token is not of a gateway here, so it does not work anyway").WithHint("tallygate tokens inspect TOKEN says more")
 			}
 			id, in.Gateway = r.Token.ID, gw.Slug
-			seen[r.Token.Name()] = true // whoever has it knows that it is there
+			seen[r.Token.OwnName()] = true // whoever has it knows that it is there
 		} else if m := e.tokenCalled(c, in.Gateway, id, seen); m != "" {
 			gid, tid := tally.SplitTokenName(m)
 			id, in.Gateway = tid, c.GatewayByPublicID(gid).Slug

@@ -29,6 +29,19 @@ func (e *Engine) listTokens(ctx context.Context, in control.ListTokens) ([]contr
 	if err != nil {
 		return nil, err
 	}
+	views, err := e.tokenViews(ctx, c, since, now)
+	if err != nil {
+		return nil, err
+	}
+	all, err := e.viewTokens(ctx, c, only, views, now)
+	if err != nil {
+		return nil, err
+	}
+	return control.TokenTable.Select(all, in.Rows, commonCalendar(c, now))
+}
+
+// tokenViews are the views of all tokens that are known, by name, before they are completed.
+func (e *Engine) tokenViews(ctx context.Context, c *tally.Catalog, since, now time.Time) (map[string]*tokenView, error) {
 	points, err := e.store.Series(ctx, storage.SeriesQuery{
 		Family: tally.ByToken, Edges: []time.Time{bucketDown(since), bucketDown(now).Add(tally.Bucket)},
 	})
@@ -61,10 +74,11 @@ func (e *Engine) listTokens(ctx context.Context, in control.ListTokens) ([]contr
 		for name, t := range e.tokensOf(c, gw) {
 			v := add(name)
 			v.token, v.State, v.ExpiresAt, v.Domains, v.Allows = t, "active", t.ExpiresAt, t.Domains, token.Words(t, now)
+			v.Templates, v.Mints = t.Templates, t.Mints
 			if !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt) {
 				v.State = "expired"
 			}
-			if t.IssuedAt.Before(gw.NotBefore) {
+			if t.IssuedBefore(gw.NotBefore) {
 				v.State, v.RevokedAt = "revoked", gw.NotBefore
 			}
 		}
@@ -73,11 +87,7 @@ func (e *Engine) listTokens(ctx context.Context, in control.ListTokens) ([]contr
 		v := add(string(r.ID))
 		v.State, v.RevokedAt = "revoked", r.CreatedAt
 	}
-	all, err := e.viewTokens(ctx, c, only, views, now)
-	if err != nil {
-		return nil, err
-	}
-	return control.TokenTable.Select(all, in.Rows, commonCalendar(c, now))
+	return views, nil
 }
 
 // tokensOf are the access tokens of a gateway of which it is known what they may do, by

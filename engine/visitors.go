@@ -31,6 +31,7 @@ const (
 	stepRevocation = "revocation"
 	stepPage       = "page"
 	stepCountry    = "country"
+	stepTemplate   = "template"
 )
 
 // simulateVisit walks the road of a visitor's request with the very checks of
@@ -61,6 +62,14 @@ func (e *Engine) simulateVisit(ctx context.Context, in control.SimulateVisit) (c
 	if v.stop == "" {
 		v.fails(stepPage, v.fromPage(), auth.CheckPage(v.p, v.page))
 		v.fails(stepCountry, v.fromCountry(), auth.CheckCountry(v.p))
+	}
+	if v.stop == "" && v.p.Token != nil && v.p.Token.Locked() {
+		found, refusal := auth.TemplateOf(v.p, in.Model)
+		detail := ""
+		if refusal == nil {
+			detail, in.Model = fmt.Sprintf("%s says what the model is told", found.Name), found.Model
+		}
+		v.fails(stepTemplate, detail, refusal)
 	}
 	if v.stop == "" {
 		targets, refusal := e.router.Plan(v.c, v.p, in.Model, v.now)

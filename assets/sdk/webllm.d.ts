@@ -12,8 +12,11 @@ export interface ClientOptions {
    * there unless the gateway has a public URL.
    */
   gatewayUrl?: string
-  /** Who is asked first: the visitor's own extension (default), or the gateway. The other one is asked if that fails. */
-  prefer?: 'extension' | 'gateway'
+  /**
+   * Who is asked first: the visitor's own extension (default), or the gateway. The other one is asked if that fails.
+   * With `none` no extension is asked at all: for locked tokens, whose prompt only the gateway has.
+   */
+  prefer?: 'extension' | 'gateway' | 'none'
 }
 
 export interface Message {
@@ -144,6 +147,10 @@ export interface TokenOptions {
   models?: string | string[]
   /** Output tokens of one answer, instead of the gateway's own bound for visitors. */
   maxOutput?: number
+  /** Templates of the gateway that the token is locked to: a page then sends its visitor's words and nothing else. */
+  templates?: string | string[]
+  /** Lets your server make short-lived tokens of it at `POST /v1/tokens`. It then works in no page. */
+  mints?: true
   /** How long the token is valid, in milliseconds, from a second to ten years. Default: until it is revoked. */
   expiresIn?: number
 }

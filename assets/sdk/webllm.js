@@ -64,7 +64,7 @@ export class WebLLMClient {
 	async * #run(options, more, keep) {
 		const messages = messagesOf(options)
 		options.signal?.throwIfAborted()
-		const extension = await findExtension(this.#prefer !== 'gateway').catch(() => {})
+		const extension = this.#prefer !== 'none' && await findExtension(this.#prefer !== 'gateway').catch(() => {})
 		const gateway = this.#gateway({ ...options, messages }, more)
 		const ways = extension ? [fromExtension(extension, options, more)] : []
 		if (this.#url || !extension) ways[this.#prefer === 'gateway' ? 'unshift' : 'push'](gateway)
@@ -210,6 +210,7 @@ const CLAIMS = {
 	domains: listOf(/^(?=.{1,253}$)(\*\.(?=.+\.))?((?!-)[a-z0-9-]{0,62}[a-z0-9](\.(?!$)|$))+$/, 'a host like mysite.com or *.mysite.com', (name) => name.toLowerCase().replace(/\.$/, '')),
 	allowedCountries: countries, blockedCountries: countries, models: listOf(/^[ -~]{1,200}$/, 'a name'),
 	maxOutput: (limit, name) => limitOf({ limit }, name).limit,
+	templates: listOf(/^(?!-)[a-z0-9-]{1,40}(?<!-)$/, 'a template'), mints: (yes) => yes === true || invalid('mints is true, or left out.'),
 }
 
 export async function generateGatewayToken({ secretKey, expiresIn, ...options }) {

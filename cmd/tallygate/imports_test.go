@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 	"engine/statement":       {"engine/tally"},
 	"engine/token":           {"engine/tally", "engine/geo"},
 	"engine/meter":           {"engine/tally", "storage"},
-	"engine/gateway":         {"engine/tally", "engine/auth", "engine/route", "engine/meter", "providers", "providers/coding", "providers/dialect", "providers/dialect/chat", "providers/dialect/messages", "providers/dialect/ollama", "providers/dialect/responses"},
+	"engine/gateway":         {"engine/tally", "engine/auth", "engine/token", "engine/route", "engine/meter", "providers", "providers/coding", "providers/dialect", "providers/dialect/wire", "providers/dialect/chat", "providers/dialect/messages", "providers/dialect/ollama", "providers/dialect/responses"},
 	"engine":                 {"engine/tally", "engine/auth", "engine/config", "engine/control", "engine/feed", "engine/gateway", "engine/geo", "engine/meter", "engine/metrics", "engine/route", "engine/slug", "engine/statement", "engine/token", "storage", "storage/backup", "providers"},
 	"engine/demo":            {"engine/tally", "engine", "engine/control", "providers", "storage", "assets"},
 	"storage":                {"engine/tally", "storage/backup"},

@@ -21,6 +21,11 @@ func (a *app) tokenCommands() *cobra.Command {
 			op:      control.TokensList,
 			example: "  tallygate tokens list --since 7d",
 		}, control.TokenTable),
+		verb[control.PickToken, control.TokenShown]{
+			op:      control.TokensShow,
+			example: "  tallygate tokens show product-page --since 7d",
+			show:    func(p *printer, in *control.PickToken, out *control.TokenShown) { showToken(p, out) },
+		}.command(a),
 		verb[control.RevokeToken, control.TokensRevoked]{
 			op:      control.TokensRevoke,
 			asks:    asksRevokeToken,
@@ -65,6 +70,32 @@ func (a *app) tokenCommands() *cobra.Command {
 			},
 		}.command(a),
 	)
+}
+
+// mostShownDays are the days that are shown of those that were counted.
+const mostShownDays = 14
+
+func showToken(p *printer, v *control.TokenShown) {
+	thing[control.TokenView, struct{}](p, control.TokenTable, &v.TokenView, nil, "cost of a visit", when(v.CostVisitUSD != "", v.CostVisitNano.Display(), ""))
+	for _, line := range v.Allows {
+		p.say("✓ %s", line)
+	}
+	p.limits(v.Limits)
+	p.section("Visits by country, since " + moment(v.Since))
+	rows(p, control.VisitsTable("country"), v.Countries, "none: nobody has come")
+	if len(v.Days) > 0 {
+		p.section("Visits by day")
+		rows(p, control.VisitsTable("day"), v.Days[:min(len(v.Days), mostShownDays)], "")
+	}
+	if v.Partial {
+		p.say("There were more records than are looked at: the oldest of the span are missing.")
+	}
+	if !v.Mints {
+		p.section("A page that uses it")
+		sayLines(p, v.Page)
+	}
+	p.section("The same with a chat")
+	p.say("%s", v.Widget)
 }
 
 // secretKeyFlag lets a command work with a private key from the environment, and
@@ -115,11 +146,14 @@ func (a *app) mintCommand() *cobra.Command {
 			return engine.Minted(credential, t, now), true, nil
 		},
 		show: func(p *printer, _ *control.MintToken, out *control.TokenMinted) {
-			p.say("Access token %s of gateway %s. It may be public; this is what it allows:", out.ID, out.Gateway)
+			p.say("Access token %s of gateway %s. %s; this is what it allows:", out.ID, out.Gateway, when(out.Mints, "It is for your server only", "It may be public"))
 			for _, line := range out.Allows {
 				p.say("  %s", line)
 			}
 			p.say("\n%s", out.Token)
+			if out.Mints {
+				p.say("\nIt makes other tokens, so it belongs on your server and in no page.")
+			}
 		},
 	}.command(a)
 }

@@ -53,6 +53,12 @@ func CheckPage(p *tally.Principal, page Page) *tally.Refusal {
 }
 
 func checkVisitorsPage(p *tally.Principal, page Page) *tally.Refusal {
+	if p.Token != nil && p.Token.Mints {
+		if refusal := ofServer(p, page); refusal != nil {
+			return refusal
+		}
+		return forbidden(tally.CodeTokenMints, fmt.Sprintf("%s makes short-lived tokens at POST /v1/tokens, and asks for nothing else. Ask with one of those.", p.Who()))
+	}
 	domains := p.Token != nil && len(p.Token.Domains) > 0
 	if !domains && len(p.Gateway.Origins) == 0 {
 		return nil
@@ -80,6 +86,27 @@ func checkVisitorsPage(p *tally.Principal, page Page) *tally.Refusal {
 		return forbidden(tally.CodeOrigin, fmt.Sprintf("Gateway %q may not be used from pages of %q.", p.Gateway.Name, shorten(origin)))
 	}
 	return nil
+}
+
+// ofServer refuses a token that makes others to every page.
+func ofServer(p *tally.Principal, page Page) *tally.Refusal {
+	if page.Origin != "" || page.Referer != "" {
+		return forbidden(tally.CodeTokenMints, fmt.Sprintf("%s makes tokens for pages and belongs on the site's own server: whoever reads it in a page could make any number of them. Revoke it, and put a token that it made into the page.", p.Who()))
+	}
+	return nil
+}
+
+// CheckMint refuses whoever may not make short-lived tokens.
+func CheckMint(p *tally.Principal, page Page) *tally.Refusal {
+	switch {
+	case p.Token == nil:
+		return forbidden(tally.CodeMintRefused, "Short-lived tokens are made of an access token that may make others. Send one as Authorization: Bearer wlm-…")
+	case p.Token.Parent != "":
+		return forbidden(tally.CodeMintRefused, fmt.Sprintf("%s is itself short-lived, and makes no others.", p.Who()))
+	case !p.Token.Mints:
+		return forbidden(tally.CodeMintRefused, fmt.Sprintf("%s may not make others. One that may is made with: tallygate tokens mint --mints", p.Who()))
+	}
+	return ofServer(p, page)
 }
 
 // originOf is the origin of a page's address: scheme, host and port.

@@ -59,11 +59,14 @@ func OfToken(cat *tally.Catalog, p *tally.Principal, now time.Time) *tally.Refus
 	case token.IssuedAhead(t, now):
 		return dead(tally.CodeInvalidKey, fmt.Sprintf("Access token %s of gateway %q says that it was issued on %s, which has not come yet. It must be minted anew, by a clock that is right.", t.ID, gw.Name, tally.Civil(t.IssuedAt, zone)))
 	}
-	if r := cat.Revocation(t.Name()); r != nil {
-		return dead(tally.CodeTokenRevoked, fmt.Sprintf("Access token %s of gateway %q was revoked on %s.", t.ID, gw.Name,
-			tally.Civil(r.CreatedAt, zone)))
+	for _, name := range [...]string{t.OwnName(), t.Name()} { // a short-lived one ends with its parent
+		if r := cat.Revocation(name); r != nil {
+			_, id := tally.SplitTokenName(name)
+			return dead(tally.CodeTokenRevoked, fmt.Sprintf("Access token %s of gateway %q was revoked on %s.", id, gw.Name,
+				tally.Civil(r.CreatedAt, zone)))
+		}
 	}
-	if t.IssuedAt.Before(gw.NotBefore) {
+	if t.IssuedBefore(gw.NotBefore) {
 		return dead(tally.CodeTokenRevoked, fmt.Sprintf("All access tokens of gateway %q from before %s were revoked.",
 			gw.Name, tally.Civil(gw.NotBefore, zone)))
 	}
@@ -74,6 +77,21 @@ func OfToken(cat *tally.Catalog, p *tally.Principal, now time.Time) *tally.Refus
 		return forbidden(tally.CodeTokenRefused, fmt.Sprintf("Gateway %q takes no access tokens: its access mode is key.", gw.Name))
 	}
 	return nil
+}
+
+// MintChild makes a short-lived token of one that [Verifier.Verify] has found good, for a
+// site's server. It lasts no longer than the key that has signed its parent.
+func (v *Verifier) MintChild(cat *tally.Catalog, gw *tally.Gateway, parent string, o token.ChildOptions, now time.Time) (string, *tally.AccessToken, error) {
+	secret := cat.Secret(gw.ID)
+	keys, err := v.signing(secret)
+	if err != nil {
+		return "", nil, err
+	}
+	until := time.Time{}
+	if _, err := token.Verify(parent, keys.current); tally.CodeOf(err) == tally.Denied { // the previous key has signed it
+		until = secret.PreviousUntil
+	}
+	return token.MintChild(string(keys.current), parent, o, until, now)
 }
 
 // token returns an access token whose signature is good. A remembered token stays good as
@@ -167,7 +185,7 @@ func (s *seen) remember(credential string, found verified) {
 }
 
 // Tokens are the access tokens of a gateway that were used lately and whose
-// signature is still good, by name: of two with one name the one that ends later.
+// signature is still good, by name, without the short-lived ones of others: of two with one name the one that ends later.
 func (v *Verifier) Tokens(cat *tally.Catalog, gw *tally.Gateway) map[string]*tally.AccessToken {
 	secret := cat.Secret(gw.ID)
 	out := map[string]*tally.AccessToken{}
@@ -176,7 +194,7 @@ func (v *Verifier) Tokens(cat *tally.Catalog, gw *tally.Gateway) map[string]*tal
 	for _, some := range []map[string]verified{v.tokens.old, v.tokens.young} {
 		for _, found := range some {
 			t := found.token
-			if other := out[t.Name()]; found.secret == secret && (other == nil || t.ExpiresAt.After(other.ExpiresAt)) {
+			if other := out[t.Name()]; found.secret == secret && t.Parent == "" && (other == nil || t.ExpiresAt.After(other.ExpiresAt)) {
 				out[t.Name()] = t
 			}
 		}

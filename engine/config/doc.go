@@ -1,6 +1,6 @@
 // Package config reads and writes the file in which an owner keeps what is set: settings,
-// providers with their models and prices, gateways with their clients and the keys of
-// these. It knows nothing of a store; package engine compares a [File] with one.
+// providers with their models and prices, gateways with their templates, their clients and
+// the keys of these. It knows nothing of a store; package engine compares a [File] with one.
 //
 // The file is YAML. Its fields are those that package control declares, by their names
 // there without the unit that JSON needs ("session_length: 24h"), and each is read and
@@ -59,9 +59,17 @@ type Gateway struct {
 	Slug string `json:"-"`
 	ID   string `json:"gateway_id,omitempty"`
 	control.GatewayFields
-	Providers *[]string `json:"providers,omitempty"` // in the order in which they are asked
-	Clients   []Client  `json:"-"`
-	Lines     Lines     `json:"-"`
+	Providers *[]string  `json:"providers,omitempty"` // in the order in which they are asked
+	Templates []Template `json:"-"`
+	Clients   []Client   `json:"-"`
+	Lines     Lines      `json:"-"`
+}
+
+// Template is a template of a gateway.
+type Template struct {
+	Name string `json:"-"`
+	control.TemplateFields
+	Lines Lines `json:"-"`
 }
 
 // Client is a client of a gateway.

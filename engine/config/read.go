@@ -187,9 +187,16 @@ func readGateway(slug string, n *node, path string, line int) (Gateway, error) {
 	g := Gateway{Slug: slug}
 	g.Lines.At = map[string]int{"": line}
 	err := fieldsOf(n, path, &g, &g.Lines, parts{
-		"clients": func(n *node, path string) error { return things(n, path, &g.Clients, readClient) },
+		"templates": func(n *node, path string) error { return things(n, path, &g.Templates, readTemplate) },
+		"clients":   func(n *node, path string) error { return things(n, path, &g.Clients, readClient) },
 	})
 	return g, err
+}
+
+func readTemplate(name string, n *node, path string, line int) (Template, error) {
+	t := Template{Name: name}
+	t.Lines.At = map[string]int{"": line}
+	return t, fieldsOf(n, path, &t, &t.Lines, nil)
 }
 
 func readClient(slug string, n *node, path string, line int) (Client, error) {

@@ -64,6 +64,16 @@ func (f *File) Text(d Defaults) string {
 		g := &f.Gateways[i]
 		m := mapping()
 		addFields(m, g, &Gateway{GatewayFields: d.Gateway})
+		templates := mapping()
+		for j := range g.Templates {
+			t := &g.Templates[j]
+			of := mapping()
+			addFields(of, t, &Template{TemplateFields: control.CurrentTemplate(&tally.Template{})})
+			add(templates, t.Name, of)
+		}
+		if len(templates.content) > 0 {
+			add(m, "templates", templates)
+		}
 		clients := mapping()
 		for j := range g.Clients {
 			c := &g.Clients[j]

@@ -116,6 +116,7 @@ var GatewayTable = NewTable(Table[GatewayView]{
 		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost_nano_usd", Hidden: true},
 		{Name: "used", Derived: true, Get: func(v *GatewayView) Value { return usedOf(v.LimitStates) }},
 		{Name: "limits", Derived: true, Spare: 7, Get: func(v *GatewayView) Value { return limitsText(v.Limits) }},
+		{Name: "templates", Spare: 9, Get: func(v *GatewayView) Value { return WordOf(v.TemplateNames()) }},
 	},
 })
 
@@ -250,6 +251,13 @@ var TokenTable = NewTable(Table[TokenView]{
 		{Name: "cost", Sum: true, Field: "month.cost_nano_usd", Title: "month cost", Short: "cost"},
 		{Name: "spent", Field: "used.cost_nano_usd", Hidden: true},
 		{Name: "domains", Spare: 9, Get: func(v *TokenView) Value { return WordOf(strings.Join(v.Domains, " ")) }},
+		{Name: "templates", Spare: 9, Get: func(v *TokenView) Value { return WordOf(strings.Join(v.Templates, " ")) }},
+		{Name: "mints", Hidden: true, Words: []string{"yes"}, Get: func(v *TokenView) Value {
+			if v.Mints {
+				return WordOf("yes")
+			}
+			return WordOf("")
+		}},
 		{Name: "minted", Field: "minted_at", Spare: 9},
 		{Name: "by", Field: "minted_by", Hidden: true},
 		{Name: "used", Derived: true, Spare: 2, Get: func(v *TokenView) Value { return usedOf(v.Limits) }},

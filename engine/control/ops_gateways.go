@@ -1,6 +1,7 @@
 package control
 
 import (
+	"strings"
 	"time"
 
 	"tallygate/engine/tally"
@@ -79,6 +80,15 @@ type GatewayView struct {
 	MonthSince       time.Time   `json:"month_since"`           // when the month under way began, by its calendar
 	Month            Sums        `json:"month"`
 	Last30Days       Sums        `json:"last_30d"`
+}
+
+// TemplateNames are the names of the gateway's templates, with blanks between.
+func (v *GatewayView) TemplateNames() string {
+	names := make([]string, len(v.Templates))
+	for i := range v.Templates {
+		names[i] = v.Templates[i].Name
+	}
+	return strings.Join(names, " ")
 }
 
 // Part is a part of a gateway's requests.

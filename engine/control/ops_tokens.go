@@ -1,8 +1,11 @@
 package control
 
 import (
+	"cmp"
 	"encoding/json"
 	"time"
+
+	"tallygate/engine/tally"
 )
 
 // TokenFields are what an access token may do. Without any limit it may do what
@@ -17,6 +20,8 @@ type TokenFields struct {
 	BlockCountries []string `json:"block_countries,omitempty" flag:"block-country" label:"Not from" help:"country whose visitors are refused; repeat"`
 	Models         []string `json:"models,omitempty" flag:"model" of:"model" unset:"all" help:"model it may use; repeat; default: all of the gateway's"`
 	MaxOutput      *int64   `json:"max_output,omitempty" label:"Longest" help:"output tokens of one answer; default: the gateway's setting for visitors"`
+	Templates      []string `json:"templates,omitempty" flag:"template" of:"template" label:"Locked to" help:"template that it is locked to: the page sends its visitor's words only; repeat; default: the page writes its own prompts"`
+	Mints          bool     `json:"mints,omitempty" label:"Makes others" help:"let the site's own server make short-lived tokens of it, at POST /v1/tokens; it then works in no page"`
 	Expires        Expiry   `json:"expires,omitempty" help:"how long it works, like 90d or 12h, or a date, like 2027-01-31; never: until it is revoked; left out: 90d"`
 }
 
@@ -46,14 +51,17 @@ func (m *MintToken) Fill() {
 	}
 }
 
-// TokenMinted is a new access token. It is not a secret: it goes into a page.
+// TokenMinted is a new access token. It is not a secret, since it goes into a page, unless
+// it makes others.
 type TokenMinted struct {
 	Token     string    `json:"token"`
 	ID        string    `json:"tid"`
 	Label     string    `json:"label,omitempty"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 	Gateway   string    `json:"gateway_id"`
-	Allows    []string  `json:"allows"` // in words
+	Templates []string  `json:"templates,omitempty"` // that it is locked to
+	Mints     bool      `json:"mints,omitempty"`     // it makes others, and is for no page
+	Allows    []string  `json:"allows"`              // in words
 }
 
 // InspectToken asks what an access token says.
@@ -95,11 +103,55 @@ type TokenView struct {
 	RevokedAt   time.Time    `json:"revoked_at,omitzero"`
 	LastUsedAt  time.Time    `json:"last_used_at,omitzero"`
 	Domains     []string     `json:"domains,omitempty"`
+	Templates   []string     `json:"templates,omitempty"`   // that it is locked to
+	Mints       bool         `json:"mints,omitempty"`       // it makes short-lived tokens, and is for no page
 	Limits      []LimitState `json:"limits"`                // empty if what it may do is not known
 	Refused     *RefusedNow  `json:"refused_now,omitempty"` // nil while it is served, or if that is not known
 	MonthSince  time.Time    `json:"month_since"`           // when the month under way began, by its gateway's calendar
 	Month       Sums         `json:"month"`
 	Used        Sums         `json:"used"` // since the start of the question
+}
+
+// PickToken picks an access token.
+type PickToken struct {
+	Token   string `json:"token" arg:"1" help:"its id, tok_…, its label, or the token itself"`
+	Gateway string `json:"gateway,omitempty" of:"gateway" help:"=of gateway"`
+	Since   Since  `json:"since,omitempty" help:"visits since: 24h, 7d, 30d (default) or a date"`
+}
+
+// TokenVisits are visits to the pages of an access token. A visit is a visitor on a day.
+type TokenVisits struct {
+	Name     string        `json:"name"` // the day, 2026-12-31, or the country; "" if it is not known
+	Visits   int64         `json:"visits"`
+	Requests int64         `json:"requests"`
+	Refused  int64         `json:"refused"`
+	CostUSD  string        `json:"cost_usd"`
+	CostNano tally.NanoUSD `json:"cost_nano_usd"`
+}
+
+// TokenShown is an access token as it stands, with who came to its pages.
+type TokenShown struct {
+	TokenView
+	Since         time.Time     `json:"visits_since"`
+	Total         TokenVisits   `json:"visits"`
+	CostVisitUSD  string        `json:"cost_per_visit_usd,omitempty"` // "" without a visit
+	CostVisitNano tally.NanoUSD `json:"cost_per_visit_nano_usd"`
+	Countries     []TokenVisits `json:"countries"` // the most visits first
+	Days          []TokenVisits `json:"days"`      // by the gateway's calendar, the latest first
+	Partial       bool          `json:"partial"`   // there were more records than are looked at: the oldest of the span are missing
+	Page          string        `json:"page"`      // what is pasted into a page to use it
+	Widget        string        `json:"widget"`    // the same with the chat widget, in one line
+}
+
+// VisitsTable shows visits by what they are told apart.
+func VisitsTable(by string) *Table[TokenVisits] {
+	return NewTable(Table[TokenVisits]{Thing: by, Columns: []Column[TokenVisits]{
+		{Name: "name", Title: by, Get: func(v *TokenVisits) Value { return WordOf(cmp.Or(v.Name, "not known")) }},
+		{Name: "visits", Sum: true},
+		{Name: "requests", Sum: true},
+		{Name: "refused", Sum: true, NoZero: true},
+		{Name: "cost", Sum: true, Field: "cost_nano_usd"},
+	}})
 }
 
 // RevokeToken ends access tokens before their time.
@@ -124,7 +176,7 @@ type SimulateVisit struct {
 	Origin  string `json:"origin,omitempty" help:"origin of the page, like https://mysite.com"`
 	Address string `json:"address,omitempty" help:"the visitor's IP address; default: one of nowhere"`
 	Country string `json:"country,omitempty" help:"the visitor's country, instead of that of the address"`
-	Model   string `json:"model,omitempty" of:"model" help:"the model that the page asks for; default: the gateway's"`
+	Model   string `json:"model,omitempty" of:"model" help:"the model that the page asks for, or template/NAME; default: the gateway's"`
 }
 
 // Simulated is what every check says of a visit; nothing is counted and nothing
@@ -172,6 +224,7 @@ type Visitors struct {
 var (
 	TokensMint     = Op[MintToken, TokenMinted]{"tokens.mint", Write, "make an access token for a page"}
 	TokensInspect  = Op[InspectToken, TokenReport]{"tokens.inspect", Read, "explain an access token in words, and say what is wrong with it"}
+	TokensShow     = Op[PickToken, TokenShown]{"tokens.show", Read, "show an access token: what is left, who came, what a visit costs, the lines for a page"}
 	TokensList     = Op[ListTokens, []TokenView]{"tokens.list", Read, "list access tokens that were minted here, used or revoked"}
 	TokensRevoke   = Op[RevokeToken, TokensRevoked]{"tokens.revoke", Write, "end an access token, or all that were issued until now, at once"}
 	TokensSimulate = Op[SimulateVisit, Simulated]{"tokens.simulate", Read, "simulate a visitor: which check says what"}

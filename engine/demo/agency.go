@@ -77,6 +77,7 @@ type key struct {
 const (
 	agencyGateway = "agency"
 	siteGateway   = "website"
+	siteTemplate  = "guide"
 	openAI        = "pretend-openai"
 	anthropic     = "pretend-anthropic"
 	google        = "pretend-google"

@@ -118,6 +118,10 @@ func (m *making) upstreams() {
 		g := do(m, control.GatewaysCreate, in)
 		m.gateways[in.Slug] = &g.Gateway
 	}
+	guide := control.SetTemplate{Name: siteTemplate, Gateway: siteGateway}
+	guide.System = new("You answer for an agency that builds chat bots for small hotels, shops and clinics. Be brief and kind. Give no prices: offer a call instead.")
+	guide.MaxOutput, guide.Temperature = new(int64(400)), new("0.3")
+	do(m, control.TemplatesSet, guide)
 	// The demo itself stands for the proxy in front of the site, so that visitors may come
 	// from anywhere.
 	do(m, control.SettingsSet, control.SettingsFields{TrustedProxies: &[]string{"127.0.0.1", "::1"}})

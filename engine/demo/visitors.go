@@ -38,7 +38,7 @@ func siteTokens() []accessToken {
 		{label: "www", origin: "https://www.agency.example", often: 6, TokenFields: control.TokenFields{
 			Domains: []string{"agency.example", "*.agency.example"}, Requests: "5000/month", IPQuota: "12/day", Cost: "10", Expires: "90d"}},
 		{label: "beta", origin: "https://beta.agency.example", often: 3, TokenFields: control.TokenFields{
-			Domains: []string{"beta.agency.example"}, Requests: "120/day", IPQuota: "20/hour", AllowCountries: []string{"PT", "ES", "BR", "US", "DE", "FR", "GB", "JP"}, Cost: "2/day", Expires: "60d"}},
+			Domains: []string{"beta.agency.example"}, Requests: "120/day", IPQuota: "20/hour", AllowCountries: []string{"PT", "ES", "BR", "US", "DE", "FR", "GB", "JP"}, Cost: "2/day", Templates: []string{siteTemplate}, Expires: "60d"}},
 		{label: "fair", origin: "https://fair.agency.example", often: 1, revoked: true, TokenFields: control.TokenFields{
 			Domains: []string{"fair.agency.example"}, Requests: "500", Expires: "45d"}},
 	}

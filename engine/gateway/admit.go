@@ -108,7 +108,10 @@ func (x *exchange) dearest(input int64, units *tally.Units) (rates tally.Rates, 
 func (x *exchange) again() *tally.Refusal {
 	x.waited += x.elapsed()
 	x.cat, x.at, x.begin = x.server.Catalog(), x.server.Clock(), time.Now()
-	return x.authenticate()
+	if refusal := x.authenticate(); refusal != nil {
+		return refusal
+	}
+	return x.sameTemplate()
 }
 
 // priceable leaves out the upstreams whose price for what is asked is not known. Under a
@@ -241,8 +244,12 @@ func (x *exchange) outputWanted(limited bool, of *load) (want, least int64, refu
 
 // visitorMost is the output that a visitor's request may have in all.
 func (x *exchange) visitorMost() int64 {
+	most := x.cat.Settings.VisitorMaxOutput
 	if t := x.principal.Token; t != nil && t.MaxOutput > 0 {
-		return t.MaxOutput
+		most = t.MaxOutput
 	}
-	return x.cat.Settings.VisitorMaxOutput
+	if x.template != nil && x.template.MaxOutput > 0 {
+		most = min(most, x.template.MaxOutput)
+	}
+	return most
 }

@@ -147,6 +147,9 @@ func (x *exchange) maxBody() int64 {
 // read takes the whole body and looks at it once. A large body that its size or its
 // caller's limits refuse already is not read at all.
 func (x *exchange) read() *tally.Refusal {
+	if refusal := x.lockable(); refusal != nil {
+		return refusal
+	}
 	length, most := x.r.ContentLength, x.maxBody()
 	coded := !coding.IsNone(x.r.Header.Get("Content-Encoding"))
 	if (length < 0 || length > firstRead || coded) && x.principal.Landing().Model == "" {
@@ -164,6 +167,9 @@ func (x *exchange) read() *tally.Refusal {
 	}
 	if refusal := receive(&x.upload, length, most); refusal != nil {
 		return refusal
+	}
+	if x.locked() != nil {
+		return x.lock()
 	}
 	return x.look()
 }

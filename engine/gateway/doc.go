@@ -15,6 +15,9 @@
 // Requests for moderation, images and sound are no conversations: they are passed on as they
 // are, bounded by the piece or by tokens (media.go, passing.go).
 //
+// A page with a locked token sends its visitor's words, and the request is written anew
+// around them (locked.go); a site's own server makes short-lived tokens (mint.go).
+//
 // For browsers there are also, without a credential, the page at / and the
 // JavaScript client below /sdk. Their files are the caller's; which address a
 // client talks to is decided here, in site.go.

@@ -56,6 +56,7 @@ type exchange struct {
 	told       []byte           // what it has written last
 	deployment string           // the model that the path names; "" if it names none
 	media      *providers.Media // of a request that is no conversation; nil for others
+	template   *tally.Template  // that the request was written anew around; nil if it was not
 	hops       int              // gateways that the request has passed
 	since      time.Time        // when it first asked to be admitted
 	deadline   time.Time        // of waiting; zero before it has waited
@@ -177,11 +178,22 @@ func (x *exchange) method(want string) bool {
 // authenticate finds out who asks. The principal of a known credential is kept
 // even if it is refused, so that the refusal can be counted.
 func (x *exchange) authenticate() *tally.Refusal {
+	page := pageOf(x.r)
+	if refusal := x.identify(page); refusal != nil {
+		return refusal
+	}
+	if refusal := auth.CheckPage(x.principal, page); refusal != nil {
+		return refusal
+	}
+	return auth.CheckCountry(x.principal)
+}
+
+// identify finds out whose credential it is, and whether it works now, wherever it is used.
+func (x *exchange) identify(page auth.Page) *tally.Refusal {
 	if x.server.draining.Load() {
 		return stopping()
 	}
 	x.w.Header()["Cache-Control"] = noStore
-	page := pageOf(x.r)
 	var refusal *tally.Refusal
 	if x.as != "" {
 		if x.principal, refusal = principalOf(x.cat, x.as, x.at); refusal != nil {
@@ -207,13 +219,7 @@ func (x *exchange) authenticate() *tally.Refusal {
 	if p.Visitor {
 		p.Country = x.server.Country(p.IP)
 	}
-	if refusal != nil {
-		return refusal
-	}
-	if refusal = auth.CheckPage(p, page); refusal != nil {
-		return refusal
-	}
-	return auth.CheckCountry(p)
+	return refusal
 }
 
 func principalOf(cat *tally.Catalog, id tally.ID, now time.Time) (*tally.Principal, *tally.Refusal) {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"tallygate/engine/auth"
 	"tallygate/engine/tally"
 	"tallygate/providers"
 	"tallygate/providers/dialect"
@@ -49,7 +50,7 @@ func (s *Server) count(x *exchange) {
 	}
 	x.endpoint = providers.Chat
 	refusal := x.authenticate()
-	for _, step := range [...]func() *tally.Refusal{x.comeIn, x.read, x.plan} {
+	for _, step := range [...]func() *tally.Refusal{x.comeIn, x.countable, x.read, x.plan} {
 		if refusal == nil {
 			refusal = step()
 		}
@@ -63,6 +64,14 @@ func (s *Server) count(x *exchange) {
 	x.send(http.StatusOK, x.speech.(translated).AppendCount(nil, x.inputEstimate()))
 }
 
+// countable refuses to count what a template adds to a visitor's words.
+func (x *exchange) countable() *tally.Refusal {
+	if x.locked() == nil {
+		return nil
+	}
+	return notLocked("", "This access token is locked to templates of its gateway, of which pages are told nothing: their tokens are not counted.")
+}
+
 // plan finds the upstreams that may answer.
 func (x *exchange) plan() (refusal *tally.Refusal) {
 	x.targets, refusal = x.server.Router.Plan(x.cat, x.principal, x.model, x.at)
@@ -70,8 +79,17 @@ func (x *exchange) plan() (refusal *tally.Refusal) {
 }
 
 // models are what this credential may ask for: models that are enabled, can be paid for
-// and have a live provider, and the aliases that lead to them.
+// and have a live provider, and the aliases that lead to them; with a locked token its
+// templates.
 func (x *exchange) models() (list []dialect.Model) {
+	if t := x.locked(); t != nil {
+		for _, name := range t.Templates {
+			if m, refusal := x.listed(tally.TemplatePrefix + name); refusal == nil {
+				list = append(list, m)
+			}
+		}
+		return list
+	}
 	for _, name := range x.server.Router.Usable(x.cat, x.principal, x.at) {
 		if m, refusal := x.listed(name); refusal == nil {
 			list = append(list, m)
@@ -81,6 +99,17 @@ func (x *exchange) models() (list []dialect.Model) {
 }
 
 func (x *exchange) listed(name string) (dialect.Model, *tally.Refusal) {
+	if x.locked() != nil { // a page knows of templates, and of no models
+		found, refusal := auth.TemplateOf(x.principal, name)
+		if refusal != nil {
+			return dialect.Model{}, refusal
+		}
+		if _, refusal = x.server.Router.Plan(x.cat, x.principal, found.Model, x.at); refusal != nil {
+			return dialect.Model{}, refusal
+		}
+		gw := x.principal.Gateway
+		return dialect.Model{ID: name, Created: gw.CreatedAt.Unix(), Owner: gw.Name}, nil
+	}
 	targets, refusal := x.server.Router.Plan(x.cat, x.principal, name, x.at)
 	if refusal != nil {
 		return dialect.Model{}, refusal

@@ -27,6 +27,7 @@ type mirror struct {
 	calls int
 	usage string
 	more  string // of the answer
+	each  string // of each choice
 	hold  chan struct{}
 }
 
@@ -38,7 +39,7 @@ func (w *world) mirror() *mirror {
 		m.sent = nil
 		json.Unmarshal(body, &m.sent)
 		m.calls++
-		usage, more, hold, stream := m.usage, m.more, m.hold, string(m.sent["stream"]) == "true"
+		usage, more, each, hold, stream := m.usage, m.more, m.each, m.hold, string(m.sent["stream"]) == "true"
 		m.mu.Unlock()
 		if hold != nil {
 			select {
@@ -47,11 +48,11 @@ func (w *world) mirror() *mirror {
 			}
 		}
 		if !stream {
-			fmt.Fprintf(out, `{"choices":[{"message":{"content":"hello"},"finish_reason":"stop"}],"usage":%s%s}`, usage, more)
+			fmt.Fprintf(out, `{"choices":[{"message":{"content":"hello"},"finish_reason":"stop"%s}],"usage":%s%s}`, each, usage, more)
 			return
 		}
 		out.Header().Set("Content-Type", "text/event-stream")
-		fmt.Fprintf(out, "data: {\"choices\":[{\"delta\":{\"content\":\"hello\"},\"finish_reason\":\"stop\"}]}\n\ndata: {\"choices\":[],\"usage\":%s%s}\n\ndata: [DONE]\n\n", usage, more)
+		fmt.Fprintf(out, "data: {\"choices\":[{\"delta\":{\"content\":\"hello\"},\"finish_reason\":\"stop\"%s}]}\n\ndata: {\"choices\":[],\"usage\":%s%s}\n\ndata: [DONE]\n\n", each, usage, more)
 	}))
 	w.t.Cleanup(m.Close)
 	w.kinds = openai.Kinds()

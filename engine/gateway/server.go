@@ -32,6 +32,8 @@ type Options struct {
 	Country func(netip.Addr) string
 	// SDK makes the JavaScript client of the gateway at a URL; see package assets.
 	SDK func(publicURL string) (module, types, tarball []byte, err error)
+	// Widget is a chat for pages, a script; nil: none is served.
+	Widget []byte
 	// Page has index.html, which is served at /, and what it refers to.
 	Page fs.FS
 	// Revision is a context that ends, with [meter.ErrChanged], when the catalog in
@@ -60,6 +62,7 @@ type Server struct {
 	inFlight atomic.Int64
 	calls    calls
 	failures failures
+	minted   mints
 	access   atomic.Bool // whether each request is logged
 	draining atomic.Bool
 	parting  atomic.Bool     // every answer ends its connection
@@ -169,6 +172,8 @@ func (s *Server) dispatch(x *exchange) {
 	case "/v1/models":
 		s.speaks(x, speechOf(x.r))
 		s.get(x, (*exchange).listModels)
+	case "/v1/tokens":
+		s.mint(x)
 	case "/v1/usage":
 		s.get(x, (*exchange).usage)
 	case "/health":
@@ -261,7 +266,7 @@ func meant(path string) string {
 		path = strings.TrimSuffix(path, "/")
 	}
 	switch path {
-	case "/chat/completions", "/completions", "/embeddings", "/models", "/usage", "/responses", "/responses/input_tokens", "/messages", "/messages/count_tokens":
+	case "/chat/completions", "/completions", "/embeddings", "/models", "/usage", "/tokens", "/responses", "/responses/input_tokens", "/messages", "/messages/count_tokens":
 		return "/v1" + path
 	}
 	if strings.HasPrefix(path, "/models/") || mediaAt("/v1"+path) != "" {

@@ -21,11 +21,18 @@ import (
 // stands in its HTML, and nobody frames it to have a token typed in.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// site answers what browsers are served: the page at / and the JavaScript client
-// below /sdk. It reports whether the path is one of these.
+// site answers what browsers are served: the page at /, and the JavaScript client
+// and the chat below /sdk. It reports whether the path is one of these.
 func (x *exchange) site(path string) bool {
 	if name, ok := strings.CutPrefix(path, "/sdk/webllm."); ok && x.server.SDK != nil {
 		return x.sdk(name)
+	}
+	if path == "/sdk/widget.js" && x.server.Widget != nil {
+		x.server.open(x, func(x *exchange) {
+			x.w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
+			x.file("widget.js", x.server.Widget)
+		})
+		return true
 	}
 	if x.server.Page == nil {
 		return false

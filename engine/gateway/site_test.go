@@ -39,7 +39,7 @@ func TestPage(t *testing.T) {
 	if len(links) < 3 {
 		t.Errorf("links %v", links)
 	}
-	for _, link := range append(links, []string{"", "favicon.ico"}, []string{"", "sdk/webllm.js"}, []string{"", "sdk/webllm.tgz"}) {
+	for _, link := range append(links, []string{"", "favicon.ico"}, []string{"", "sdk/webllm.js"}, []string{"", "sdk/webllm.tgz"}, []string{"", "sdk/widget.js"}) {
 		if b := w.send("GET", "/"+link[1], "", noKey); b.status != 200 || b.body == "" {
 			t.Errorf("%s: %d", link[1], b.status)
 		}
@@ -247,7 +247,7 @@ func TestClientsAreKept(t *testing.T) {
 func TestWithoutASite(t *testing.T) {
 	w := newWorld(t)
 	w.assemble()
-	w.server.Page, w.server.SDK = nil, nil
+	w.server.Page, w.server.SDK, w.server.Widget = nil, nil, nil
 	for _, path := range []string{"/", "/page.js", "/sdk/webllm.js"} {
 		if rec := w.asked(path, "a", false); rec.Code != 404 {
 			t.Errorf("%s: %d", path, rec.Code)

@@ -132,6 +132,9 @@ func (x *exchange) spoken() translated {
 // passesOn reports whether what the upstream answers is in the caller's own shape, so that
 // its bytes pass on.
 func (x *exchange) passesOn() bool {
+	if x.template != nil { // some upstreams repeat what they were asked
+		return false
+	}
 	if x.speech == nil {
 		return x.form.envelope.Dialect == dialect.Chat
 	}

@@ -34,7 +34,7 @@ func (x *exchange) visitorMessage(r *tally.Refusal) string {
 		return "This is not available in your country."
 	case tally.CodeOrigin:
 		return "This does not work on this page."
-	case tally.CodeTooLarge, tally.CodeBadRequest, tally.CodeRefusedUpstream:
+	case tally.CodeTooLarge, tally.CodeBadRequest, tally.CodeRefusedUpstream, tally.CodeTokenLocked:
 		return "This could not be answered. Please ask in another way, or for less."
 	case tally.CodeProviderTimeout:
 		return "The answer takes too long. Please try again in a moment."
@@ -42,7 +42,7 @@ func (x *exchange) visitorMessage(r *tally.Refusal) string {
 	switch {
 	case r.Reached != nil:
 		return "This page has answered as much as it can for now. " + comeBack(r, x.at)
-	case r.Status == http.StatusUnauthorized, r.Status == http.StatusForbidden:
+	case r.Status == http.StatusUnauthorized, r.Status == http.StatusForbidden, r.Code == tally.CodeTemplate:
 		return "This is switched off at the moment."
 	}
 	return "Something went wrong. Please try again later."

@@ -121,7 +121,7 @@ func (w *world) assemble() {
 	w.use()
 	w.server = New(Options{
 		Catalog: w.picture, Verifier: auth.NewVerifier(w.sealer), Country: countryOf, Router: w.router, Meter: w.meter, Clock: w.clock, Logger: log, Version: "1.2.3",
-		Ready: func() error { return w.ready }, Bodies: w.bodies, SDK: w.sdk, Page: assets.Page(),
+		Ready: func() error { return w.ready }, Bodies: w.bodies, SDK: w.sdk, Widget: assets.Widget, Page: assets.Page(),
 	})
 	w.t.Cleanup(func() {
 		w.router.Close()

@@ -75,24 +75,25 @@ func (m *Meter) planOf(cat *tally.Catalog, p *tally.Principal) *plan {
 	if pl, ok := set.of.Load(id); ok {
 		return pl.(*plan)
 	}
-	pl, before := set.of.LoadOrStore(id, newPlan(cat, p))
+	pl, before := set.of.LoadOrStore(id, m.newPlan(cat, p))
 	if !before {
 		set.n.Add(1)
 	}
 	return pl.(*plan)
 }
 
-func newPlan(cat *tally.Catalog, p *tally.Principal) *plan {
+func (m *Meter) newPlan(cat *tally.Catalog, p *tally.Principal) *plan {
 	pl := &plan{}
 	zone := cat.Zone(p.Gateway.ID)
-	for _, of := range limitsOf(p) {
+	for _, of := range m.limitsOf(p) {
 		raises := cat.Raises(of.subject)
 		for _, l := range of.limits {
 			pl.watched = pl.watched || l.Metric == tally.Sessions
 			if l.Warn {
 				continue
 			}
-			pl.limits = append(pl.limits, planned{of.subject, l, raises, zone, p.Gateway.CycleDay, p.Visitor && !of.visitors})
+			kind, _ := of.subject.Split()
+			pl.limits = append(pl.limits, planned{of.subject, l, raises, zone, p.Gateway.CycleDay, p.Visitor && kind != "visitor"})
 			if of.visitors {
 				pl.visitors++
 			}
@@ -113,12 +114,16 @@ type limited struct {
 
 // limitsOf lists whose limits bind a principal. The narrowest come first, as they are
 // what a caller can do something about: of several that are used up the first is named.
-func limitsOf(p *tally.Principal) (of []limited) {
+func (m *Meter) limitsOf(p *tally.Principal) (of []limited) {
 	if p.Visitor {
 		if p.Token != nil {
 			of = append(of, limited{visitorsOf(tally.ID(p.Token.Name())), p.Token.VisitorLimits, true})
 		}
 		of = append(of, limited{visitorsOf(p.Gateway.ID), p.Gateway.VisitorLimits, true})
+	}
+	if t := p.Token; t != nil && len(t.NamedLimits) > 0 {
+		who := visitorsOf(tally.ID(t.Name())) + tally.Subject(m.named(p))
+		of = append(of, limited{who, t.NamedLimits, false})
 	}
 	if p.Token != nil {
 		of = append(of, limited{tally.SubjectOf("token", tally.ID(p.Token.Name())), p.Token.Limits, false})
@@ -203,9 +208,17 @@ func (m *Meter) Spent(ctx context.Context, cat *tally.Catalog, p *tally.Principa
 
 // limitOf returns the limit that a counter is charged for.
 func (pl *plan) limitOf(c tally.Counter) planned {
-	for i, l := range pl.limits {
-		if (l.subject == c.Subject || i < pl.visitors && strings.HasPrefix(string(c.Subject), string(l.subject))) && l.Metric == c.Metric && l.Window.Period(c.Period.Start, l.zone, l.cycleDay) == c.Period {
-			return l
+	counts := func(l *planned) bool {
+		return l.Metric == c.Metric && l.Window.Period(c.Period.Start, l.zone, l.cycleDay) == c.Period
+	}
+	for i := range pl.limits {
+		if l := &pl.limits[i]; l.subject == c.Subject && counts(l) {
+			return *l
+		}
+	}
+	for i := range pl.limits[:pl.visitors] {
+		if l := &pl.limits[i]; strings.HasPrefix(string(c.Subject), string(l.subject)) && counts(l) {
+			return *l
 		}
 	}
 	return planned{zone: time.UTC} // a store that answers for a counter it was not asked for

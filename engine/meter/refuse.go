@@ -179,6 +179,8 @@ func whose(p *tally.Principal, s tally.Subject) string {
 	switch kind, _ := s.Split(); {
 	case kind == "key" && p.Key != nil:
 		return fmt.Sprintf("Key %q of client %q", p.Key.Label, p.Client.Name)
+	case kind == "visitor" && p.Token != nil && p.Token.Visitor != "":
+		return fmt.Sprintf("This visitor, with access token %s,", p.Token.ID)
 	case kind == "visitor" && p.Token != nil:
 		return fmt.Sprintf("This visitor's address, with access token %s,", p.Token.ID)
 	case kind == "visitor":

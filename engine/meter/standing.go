@@ -93,7 +93,7 @@ func (m *Meter) use(ctx context.Context, standings []Standing) error {
 // those of its address, its token, its key, its client and its gateway.
 func (m *Meter) StandingsOf(ctx context.Context, cat *tally.Catalog, p *tally.Principal, now time.Time) ([]Standing, error) {
 	var out []Standing
-	for _, of := range limitsOf(p) {
+	for _, of := range m.limitsOf(p) {
 		if of.visitors {
 			of.subject += tally.Subject(m.visitorOf(p).address)
 		}

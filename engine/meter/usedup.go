@@ -121,5 +121,5 @@ func (m *Meter) Recalled(s *Standing, first, last *tally.Record) {
 func (m *Meter) Sentence(cat *tally.Catalog, p *tally.Principal, s *Standing, need int64, now time.Time) string {
 	r := &Request{At: now, Catalog: cat, Principal: p}
 	e := &tally.LimitError{Charge: tally.Charge{Counter: tally.Counter{Subject: s.Subject, Metric: s.Metric, Period: s.Period}, Max: s.Max}, Used: s.Used, Held: s.Held, Need: need}
-	return inWords(r, newPlan(cat, p), e).Message
+	return inWords(r, m.newPlan(cat, p), e).Message
 }

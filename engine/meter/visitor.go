@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"cmp"
 	"encoding/base64"
 	"net/netip"
 
@@ -13,24 +14,33 @@ import (
 const networkShare = 16
 
 // visitor is what is kept of a visitor's address: keyed hashes, and the network for
-// people.
+// people; and of the name that its site gives it.
 type visitor struct {
 	address string // of the IPv4 address, or the IPv6 network of /64
 	network string // of the IPv6 network of /48; "" for IPv4
 	shown   string // "203.0.113.0/24", "2001:db8:1::/48"; "" for no address
+	named   string // of what the site calls the visitor; "" if it says nothing
 }
 
 func (m *Meter) visitorOf(p *tally.Principal) visitor {
 	hash := func(of string) string { return m.hash(p.Gateway.ID, "visitor/"+of) }
-	ip := p.IP.WithZone("")
+	ip, named := p.IP.WithZone(""), m.named(p)
 	switch {
 	case !ip.IsValid():
-		return visitor{address: hash("")} // all of whom nothing is known are one
+		return visitor{address: hash(""), named: named} // all of whom nothing is known are one
 	case ip.Is4():
-		return visitor{address: hash(ip.String()), shown: prefix(ip, 24)}
+		return visitor{address: hash(ip.String()), shown: prefix(ip, 24), named: named}
 	}
 	network := prefix(ip, 48)
-	return visitor{address: hash(prefix(ip, 64)), network: hash(network), shown: network}
+	return visitor{address: hash(prefix(ip, 64)), network: hash(network), shown: network, named: named}
+}
+
+// named is the keyed hash of what a site calls the visitor of a short-lived token.
+func (m *Meter) named(p *tally.Principal) string {
+	if p.Token == nil || p.Token.Visitor == "" {
+		return ""
+	}
+	return m.hash(p.Gateway.ID, "visitor/name/"+p.Token.Visitor)
 }
 
 func prefix(ip netip.Addr, bits int) string {
@@ -69,10 +79,11 @@ func (m *Meter) attribute(rec *tally.Record, p *tally.Principal) {
 	}
 }
 
-// nameVisitor adds what is kept of a visitor.
+// nameVisitor adds what is kept of a visitor: one whom the site knows is the same at every
+// address.
 func nameVisitor(rec *tally.Record, v visitor) {
 	rec.VisitorNet = v.shown
-	rec.Visitor, _ = base64.RawURLEncoding.DecodeString(v.address) // the hash is written so
+	rec.Visitor, _ = base64.RawURLEncoding.DecodeString(cmp.Or(v.named, v.address)) // the hash is written so
 }
 
 // forVisitor puts the visitor's address into the charges of the limits on visitors.

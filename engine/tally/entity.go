@@ -151,7 +151,9 @@ type Gateway struct {
 	Landing Landing `json:"landing,omitzero"`
 	// TryLonger asks the next provider when one refuses a prompt as too long for its model.
 	TryLonger bool `json:"try_longer,omitempty"`
-	Enabled   bool `json:"enabled"`
+	// Templates are in the order of their names.
+	Templates []Template `json:"templates,omitempty"`
+	Enabled   bool       `json:"enabled"`
 }
 
 // Landing is a soft landing: once less than a share of any budget is left, another model

@@ -90,6 +90,10 @@ const (
 	CodeOrigin           = "origin_not_allowed"
 	CodeCountry          = "country_not_allowed"
 	CodeVisitorQuota     = "ip_quota"
+	CodeTokenLocked      = "token_locked"       // the page sends more than its visitor's words
+	CodeTemplate         = "template_not_found" // or none is named where there are several
+	CodeTokenMints       = "token_mints_only"   // a token that makes others is in a page
+	CodeMintRefused      = "mint_refused"       // a token may not make the one that is asked for
 	CodeModelNotAllowed  = "model_not_allowed"
 	CodeModelNotFound    = "model_not_found"
 	CodeModelUnpriced    = "model_unpriced"

@@ -43,6 +43,14 @@ func claim(t *tally.AccessToken, name string, v value) (err error) {
 		t.Models, err = v.some(checkedModel)
 	case "maxOutput":
 		t.MaxOutput, err = v.whole()
+	case "templates":
+		t.Templates, err = v.some(checkedTemplate)
+	case "mints":
+		if t.Mints = v == "true"; !t.Mints {
+			err = errors.New("is not true")
+		}
+	case "visitor":
+		t.Visitor, err = v.text()
 	case "iss", "sub", "jti", "name":
 		_, err = v.text() // they restrict nothing
 	default:

@@ -14,6 +14,18 @@
 //	quota    {type: requests|tokens, limit, period}
 //	domains, allowedCountries, blockedCountries, models
 //	maxOutput                output tokens of one answer
+//	templates                what it is locked to; without it the page writes its own prompt
+//	mints                    true: a site's server may make short-lived tokens of it
+//
+// A short-lived token has the claims of the one that it was made of inside, as parent, word
+// for word: it may do what they say, and what it says of itself only narrows that. Its own
+// limits are of one visitor:
+//
+//	tid, gid, iat, exp       its own; at most a day
+//	requests, cost, quota    of the visitor, or of each address
+//	ipQuota, templates       as above
+//	visitor, name            as the site calls whom it is for; what it is for
+//	parent {…}
 //
 // golang-jwt signs, and it compares signatures on the text that was sent, before any of
 // that is parsed. Its parser is not used: there must be no choice of algorithm, no number
@@ -21,6 +33,6 @@
 // instead of being ignored.
 //
 // mint.go makes tokens, byte for byte as generateGatewayToken of the JavaScript client
-// does; read.go checks them; claims.go reads what they say, strictly, with the JSON of
+// does; child.go those that are made of others; read.go checks them; claims.go reads what they say, strictly, with the JSON of
 // json.go; host.go matches pages; words.go explains.
 package token

@@ -31,6 +31,9 @@ type Options struct {
 
 	MaxOutput *int64 // output tokens of one answer; nil: the gateway's bound for visitors
 
+	Templates []string // that it is locked to; nil: it is not
+	Mints     bool     // it may make short-lived tokens
+
 	ExpiresIn time.Duration // in whole seconds, at most ten years; 0: never
 }
 
@@ -65,14 +68,19 @@ func mint(secretKey string, o Options, iat int64, tid string) (string, *tally.Ac
 	if o.ExpiresIn != 0 {
 		c.EXP = iat + int64(o.ExpiresIn/time.Second)
 	}
+	return sign(secretKey, gid, c)
+}
+
+// sign makes a token of claims, and returns what every gateway will make of it.
+func sign(secretKey, gid string, claims any) (string, *tally.AccessToken, error) {
 	var text bytes.Buffer
 	w := json.NewEncoder(&text)
 	w.SetEscapeHTML(false) // JavaScript does not
-	if err := w.Encode(c); err != nil {
+	if err := w.Encode(claims); err != nil {
 		return "", nil, err
 	}
 	written := bytes.TrimSpace(text.Bytes())
-	t, err := read(gid, written) // what every gateway will make of it
+	t, err := read(gid, written)
 	if err != nil {
 		return "", nil, err
 	}
@@ -81,7 +89,12 @@ func mint(secretKey string, o Options, iat int64, tid string) (string, *tally.Ac
 	if err != nil {
 		return "", nil, err
 	}
-	return prefix + gid + "." + signed + "." + encoding.EncodeToString(signature), t, nil
+	credential := prefix + gid + "." + signed + "." + encoding.EncodeToString(signature)
+	if len(credential) > maxLength {
+		return "", nil, tally.Errorf(tally.Invalid, "it would have %s bytes, and gateways read %s", tally.Group(int64(len(credential))), tally.Group(maxLength)).
+			WithHint("name fewer domains, models or templates")
+	}
+	return credential, t, nil
 }
 
 // claims are what a token says, in their fixed order.
@@ -99,6 +112,8 @@ type claims struct {
 	BlockedCountries []string `json:"blockedCountries,omitempty"`
 	Models           []string `json:"models,omitempty"`
 	MaxOutput        *int64   `json:"maxOutput,omitempty"`
+	Templates        []string `json:"templates,omitempty"`
+	Mints            bool     `json:"mints,omitempty"`
 }
 
 // amount is a limit as a claim writes it.
@@ -130,6 +145,8 @@ func (o *Options) claims() (c claims, err error) {
 		BlockedCountries: k.list("blockedCountries", o.BlockedCountries, checkedCountry),
 		Models:           k.list("models", o.Models, checkedModel),
 		MaxOutput:        o.MaxOutput,
+		Templates:        k.list("templates", o.Templates, checkedTemplate),
+		Mints:            o.Mints,
 	}
 	switch {
 	case o.Quota != "" && !isQuota(kind):
@@ -298,6 +315,13 @@ func checkedCountry(s string) (code, wrong string) {
 func checkedModel(s string) (name, wrong string) {
 	if s == "" || len(s) > 200 || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) || strings.TrimSpace(s) == "" {
 		return "", "a name"
+	}
+	return s, ""
+}
+
+func checkedTemplate(s string) (name, wrong string) {
+	if !tally.IsTemplateName(s) {
+		return "", "the name of a template, like product-questions"
 	}
 	return s, ""
 }

@@ -85,6 +85,12 @@ func optionsOf(t *testing.T, from map[string]json.RawMessage) (o Options, typed 
 			o.BlockedCountries = texts(raw)
 		case "models":
 			o.Models = texts(raw)
+		case "templates":
+			o.Templates = texts(raw)
+		case "mints":
+			if o.Mints = string(raw) == "true"; !o.Mints {
+				return o, false
+			}
 		case "maxOutput":
 			n, err := strconv.ParseInt(string(raw), 10, 64)
 			if err != nil {

@@ -131,11 +131,23 @@ func checkHeader(encoded string) error {
 // read reads claims whose signature is good. What it does not understand refuses
 // the token: it might be a limit.
 func read(gid string, text []byte) (*tally.AccessToken, error) {
-	t, about := &tally.AccessToken{}, ""
 	v, err := parse(text)
-	if err == nil {
-		about, err = v.members(func(name string, v value) error { return claim(t, name, v) })
+	if err != nil {
+		return nil, tally.Errorf(tally.Invalid, "its claims: it %w", err)
 	}
+	return readValue(gid, v)
+}
+
+func readValue(gid string, v value) (*tally.AccessToken, error) {
+	t, parent, said := &tally.AccessToken{}, value(""), []string(nil)
+	about, err := v.members(func(name string, v value) error {
+		if name == "parent" {
+			parent = v
+			return nil
+		}
+		said = append(said, name)
+		return claim(t, name, v)
+	})
 	switch {
 	case err != nil && about == "":
 		return nil, tally.Errorf(tally.Invalid, "its claims: it %w", err)
@@ -149,6 +161,14 @@ func read(gid string, text []byte) (*tally.AccessToken, error) {
 		return nil, tally.Errorf(tally.Invalid, "its claim iat is missing")
 	case len(t.AllowedCountries) > 0 && len(t.BlockedCountries) > 0:
 		return nil, tally.Errorf(tally.Invalid, "its claims allowedCountries and blockedCountries contradict each other")
+	case parent != "":
+		made, err := child(gid, t, said, parent)
+		if err != nil {
+			return nil, tally.Errorf(tally.Invalid, "its claims: it %w", err)
+		}
+		return made, nil
+	case t.Visitor != "":
+		return nil, tally.Errorf(tally.Invalid, "its claim visitor is for tokens that were made of another one")
 	}
 	return t, nil
 }

@@ -104,6 +104,22 @@ func Words(t *tally.AccessToken, now time.Time) []string {
 	default:
 		out = append(out, "visitors from everywhere")
 	}
+	for _, l := range t.NamedLimits {
+		out = append(out, "its visitor: "+upTo(l))
+	}
+	if t.Locked() {
+		what := "the template "
+		if len(t.Templates) > 1 {
+			what = "the templates "
+		}
+		out = append(out, "only its visitor's words: "+what+oneOf(t.Templates, "")+" of the gateway has the rest")
+	}
+	if t.Mints {
+		out = append(out, "the site's own server may make short-lived tokens of it; it is for no page")
+	}
+	if t.Parent != "" {
+		out = append(out, "made of "+t.Parent+", on whose limits it counts, and with which it ends")
+	}
 	if len(t.Models) > 0 {
 		out = append(out, "models "+oneOf(t.Models, ""))
 	}

@@ -142,7 +142,7 @@ func moreOf(f *control.Field) string {
 	switch {
 	case f.Segments() != nil:
 		return "ctrl+o edits it as rows"
-	case slices.Contains([]string{"client", "gateway", "provider", "model"}, f.Of):
+	case slices.Contains([]string{"client", "gateway", "provider", "model", "template"}, f.Of):
 		return "ctrl+o chooses from a list"
 	}
 	return ""

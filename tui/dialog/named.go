@@ -30,6 +30,12 @@ func namesOf(snap *live.Snapshot, f *control.Field) (out []Choice) {
 		for i := range snap.Providers {
 			add(snap.Providers[i].Name, string(snap.Providers[i].ProviderKind))
 		}
+	case "template":
+		for i := range snap.Gateways {
+			for _, t := range snap.Gateways[i].Templates {
+				add(t.Name, snap.Gateways[i].Name)
+			}
+		}
 	case "model":
 		for i := range snap.Models {
 			add(snap.Models[i].Name, snap.Models[i].ProviderName)

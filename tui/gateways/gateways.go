@@ -74,6 +74,7 @@ func (s *Screen) explain(g *control.GatewayView, width, rows int) screen.Detail 
 		{"default", cmp.Or(widget.Safe(g.DefaultModel), muted("none: the first one that chats"))}, {"aliases", cmp.Or(aliasesText(g.Aliases, " "+t.Glyphs.Right+" ", ", "), muted("none"))},
 		{"origins", widget.Safe(strings.Join(g.Origins, " "))}, {"visitor", part.LimitsText(g.VisitorLimits)},
 		{"countries", widget.Safe(strings.Join(g.AllowedCountries, " "))}, {"not from", widget.Safe(strings.Join(g.BlockedCountries, " "))},
+		{"templates", widget.Safe(g.TemplateNames())},
 	}
 	lines := append(part.Refused(t, g.Refused, "gateway", s.Env.Zone, inner), part.Facts(t, facts, inner)...)
 	lines = append(lines, "", part.Heading(t, "Use it", "y copies the address", inner))

@@ -112,3 +112,61 @@ func TestAGatewayWithClientsIsNotDeleted(t *testing.T) {
 		}
 	})
 }
+
+// A site's owner sees how a token does: who came, from where, on which day, what a visit
+// costs, and the line for the page again.
+func TestAnAccessTokenShowsItsVisits(t *testing.T) {
+	tuitest.Run(t, tuitest.Only(gateways.New), func(d *tuitest.Driver) {
+		busiest := tuitest.Do(t, d.World, control.TokensList, control.ListTokens{})[0]
+		shown := tuitest.Do(t, d.World, control.TokensShow, control.PickToken{Token: busiest.ID})
+		d.Resize("120x60").Press("down", "b", "/").Type(busiest.ID[:8]).Press("enter", "enter").Ticks(1)
+		if in := tuitest.Last(t, d, control.TokensShow); in.Token != busiest.ID || in.Gateway != "website" {
+			t.Errorf("asked for %+v", in)
+		}
+		day := shown.Days[0]
+		d.Expect(fmt.Sprintf("%d VISITS SINCE", shown.Total.Visits), "each", shown.Countries[0].Name, "BY DAY", day.Name, "sdk/widget.js", "data-title=\"Website\"")
+		d.Press("y").Expect("The line of the chat was sent").Press("Y").Expect("A page that uses it was sent").Press("enter").ExpectNot("BY DAY")
+		d.Resize("80x24").Press("enter").Ticks(1).Expect("more lines").ExpectNot("sdk/widget.js")
+		for range 40 {
+			d.Press("down")
+		}
+		d.Expect("sdk/widget.js").Press("up")
+	})
+}
+
+// A template is made, read, changed and deleted; the text of several lines is left to a
+// file, and is not lost by a change of something else.
+func TestTemplates(t *testing.T) {
+	tuitest.Run(t, tuitest.Only(gateways.New), func(d *tuitest.Driver) {
+		d.Resize("120x60").Press("down").Expect("templates", "guide")
+		d.Press("m").Expect("Templates of website", "guide").Press("enter").Expect("Give no prices").Press("enter")
+		d.Press("n").Expect("New template of website").Type("Opening hours").Press("tab").Type("Say when we are open.").Press("ctrl+s").Expect("is not the name of a template")
+		d.Press("shift+tab")
+		for range "Opening hours" {
+			d.Press("backspace")
+		}
+		d.Type("hours").Press("ctrl+s").Expect("Saved template hours")
+		if in := tuitest.Last(t, d, control.TemplatesSet); in.Name != "hours" || in.System == nil || *in.System != "Say when we are open." {
+			t.Errorf("set %+v", in)
+		}
+		text := "First.\nSecond."
+		tuitest.Do(t, d.World, control.TemplatesSet, control.SetTemplate{Name: "hours", Gateway: "website", TemplateFields: control.TemplateFields{System: &text}})
+		d.Press("m", "down", "e").Expect("Its text has 2 lines").Type("").Press("tab").Type("77").Press("ctrl+s")
+		if in := tuitest.Last(t, d, control.TemplatesSet); in.Name != "hours" || in.System != nil {
+			t.Errorf("set %+v", in)
+		}
+		if v := tuitest.Do(t, d.World, control.TemplatesShow, control.PickTemplate{Name: "hours", Gateway: "website"}); v.System != text || v.MaxOutput != 77 {
+			t.Errorf("it is %+v", v)
+		}
+		d.Press("m", "d").Expect("Delete template guide?").Press("right", "enter").Expect("is locked to template")
+	})
+}
+
+// A token that makes others is for no page, and the interface offers none for it.
+func TestATokenThatMakesOthers(t *testing.T) {
+	tuitest.Run(t, tuitest.Only(gateways.New), func(d *tuitest.Driver) {
+		minted := tuitest.Do(t, d.World, control.TokensMint, control.MintToken{Gateway: "website", Label: "server", TokenFields: control.TokenFields{Mints: true, Templates: []string{"guide"}}})
+		d.Resize("120x60").Ticks(40).Press("down", "b", "/").Type(minted.ID[:10]).Press("enter", "enter").Ticks(1)
+		d.Expect("works in no page", "Locked to guide", "data-token-url=").ExpectNot("Y copy a page")
+	})
+}

@@ -23,6 +23,7 @@ func (s *Screen) siteActions() []action.Action {
 	return []action.Action{
 		{ID: "gateways.mint", Title: "mint an access token", Keys: []string{"t"}, Needs: s.Change, Run: s.mint},
 		{ID: "gateways.tokens", Title: "its access tokens: usage, revoke", Keys: []string{"b"}, Needs: s.Chosen, Run: s.listTokens},
+		{ID: "gateways.templates", Title: "its templates: what locked tokens say", Keys: []string{"m"}, Needs: s.Chosen, Run: s.listTemplates},
 		{ID: "gateways.visitors", Title: "its visitors", Keys: []string{"w"}, Needs: s.Chosen, Run: s.listVisitors},
 		{ID: "gateways.inspect", Title: "explain an access token", Run: s.inspect},
 		{ID: "gateways.simulate", Title: "simulate a visitor", Keys: []string{"x"}, Needs: s.Chosen, Run: s.simulate},
@@ -49,6 +50,7 @@ func tokenChecks() map[string]func(string) error {
 		"cost":            check(func(o *token.Options, v string) { o.Cost = v }),
 		"quota":           check(func(o *token.Options, v string) { o.Quota = v }),
 		"allow_countries": check(func(o *token.Options, v string) { o.AllowedCountries = strings.Fields(strings.ToUpper(v)) }),
+		"templates":       check(func(o *token.Options, v string) { o.Templates = strings.Fields(v) }),
 		"block_countries": check(func(o *token.Options, v string) { o.BlockedCountries = strings.Fields(strings.ToUpper(v)) }),
 	}
 }
@@ -63,12 +65,12 @@ func (s *Screen) mint() tea.Cmd {
 	}
 	return screen.Ask(screen.Open{Dialog: dialog.NewForm(s.Env, dialog.FormOf[control.MintToken, control.TokenMinted]{
 		Heading: "Mint an access token of " + widget.Safe(g.Slug), Op: control.TokensMint, Save: "Mint it", Busy: "signing it", Fixed: control.MintToken{Gateway: string(g.ID)}, Begin: begin, Checks: tokenChecks(),
-		Asks: []string{"domains", "label", "requests", "ip_quota", "cost", "quota", "allow_countries", "block_countries", "models", "max_output", "expires", "unlimited"},
+		Asks: []string{"domains", "label", "requests", "ip_quota", "cost", "quota", "allow_countries", "block_countries", "models", "max_output", "templates", "mints", "expires", "unlimited"},
 		Says: func(t *theme.Theme, width int, _ func(string) string) []string {
 			return []string{t.Paint(theme.Muted, widget.Truncate("It may stand in a page: what it allows is all that anybody can do with it.", width)), ""}
 		},
 		Done: func(out control.TokenMinted) tea.Cmd {
-			return screen.Ask(screen.Open{Dialog: &minted{out: out, page: pageWith(address, out.Token), save: dialog.Saver(s.Env)}})
+			return screen.Ask(screen.Open{Dialog: &minted{out: out, page: control.PageWith(address, out.Token, len(out.Templates) > 0), line: control.WidgetLine(address, out.Token, g.Name, out.Mints), save: dialog.Saver(s.Env)}})
 		},
 	})})
 }
@@ -82,23 +84,12 @@ func hostOf(address string) string {
 	return host
 }
 
-// pageWith is a page that uses a token, ready to be tried.
-func pageWith(address, credential string) string {
-	return `<p id="answer">…</p>
-<script type="module">
-  import { WebLLMClient } from '` + address + `/sdk/webllm.js'
-  const ai = new WebLLMClient({ gatewayToken: '` + credential + `' })
-  const show = (text) => { document.querySelector('#answer').textContent = text }
-  ai.generateText({ prompt: 'Say hello to my visitors.' }).then(({ text }) => show(text), (error) => show(error.visitorMessage))
-</script>
-`
-}
-
 // minted is the dialog of an access token that was just made. It is no secret, but the
 // token itself is stored nowhere.
 type minted struct {
 	out  control.TokenMinted
 	page string
+	line string                                // with the chat
 	save func(string) (path string, err error) // nil where nothing is written to files
 	note string
 }
@@ -122,10 +113,19 @@ func (m *minted) Update(msg tea.Msg) tea.Cmd {
 			m.note = "Sent to the terminal's clipboard. Not every terminal takes it: paste it once to be sure."
 			return tea.SetClipboard(m.out.Token)
 		case "Y":
+			if m.out.Mints {
+				return nil // it belongs into no page
+			}
 			m.note = "A page that uses it was sent to the terminal's clipboard."
 			return tea.SetClipboard(m.page)
+		case "c":
+			m.note = "The line of the chat was sent to the terminal's clipboard."
+			if m.out.Mints {
+				m.note += " It asks your server for tokens."
+			}
+			return tea.SetClipboard(m.line)
 		case "w":
-			if m.save == nil {
+			if m.save == nil || m.out.Mints {
 				return nil
 			}
 			save, page := m.save, m.page
@@ -150,9 +150,13 @@ func (m *minted) Draw(t *theme.Theme, width, height int) widget.Block {
 		lines = append(lines, t.Strong(theme.Text, rest[:n]))
 		rest = rest[n:]
 	}
-	can := "enter close   y copy   Y copy a page that uses it"
-	if m.save != nil {
-		can += "   w write that page to a file"
+	can := "enter close   y copy   c the line of the chat   Y a page"
+	switch {
+	case m.out.Mints:
+		lines = append(lines, "", t.Paint(theme.Warn, widget.Truncate("It makes other tokens: it belongs on the site's server, and into no page.", width)))
+		can = "enter close   y copy   c the line of the chat"
+	case m.save != nil:
+		can += "   w the page to a file"
 	}
 	foot := []string{"", t.Paint(theme.Muted, can)}
 	if m.note != "" {
@@ -193,10 +197,7 @@ func (s *Screen) listTokens() tea.Cmd {
 		},
 	})
 	d.Does = []action.Action{
-		{Title: "explain", Keys: []string{"enter"}, Needs: d.Chosen, Run: func() tea.Cmd {
-			v := *d.Selected()
-			return screen.Ask(screen.Open{Dialog: &dialog.Note{Heading: "Access token " + widget.Safe(v.ID), Lines: func(*theme.Theme) []string { return tokenSays(&v, s.Env) }}})
-		}},
+		{Title: "visits, cost, lines for a page", Keys: []string{"enter"}, Needs: d.Chosen, Run: func() tea.Cmd { return s.explainToken(*d.Selected()) }},
 		{Title: "its requests", Keys: []string{"v"}, Needs: d.Chosen, Run: func() tea.Cmd {
 			return tea.Sequence(screen.Ask(screen.Close{Dialog: d}), screen.Ask(screen.Goto{Screen: "requests", Filter: "token:=" + d.Selected().ID}))
 		}},
@@ -216,7 +217,7 @@ func (s *Screen) listTokens() tea.Cmd {
 // revokeToken asks first, and tells how the token stands.
 func (s *Screen) revokeToken(v control.TokenView) tea.Cmd {
 	return screen.Ask(screen.Open{Dialog: dialog.NewConfirm(dialog.Confirm{
-		Heading: "Revoke access token " + widget.Safe(v.ID) + "?", Says: tokenSays(&v, s.Env), Do: "Revoke it", Stay: "Leave it",
+		Heading: "Revoke access token " + widget.Safe(v.ID) + "?", Says: append(tokenSays(&v, s.Env), limitSays(&v)...), Do: "Revoke it", Stay: "Leave it",
 		Yes: func() tea.Cmd {
 			return screen.Do(s.Env, control.TokensRevoke, control.RevokeToken{Token: v.ID, Gateway: v.Gateway}, "Revoked "+v.ID+": its pages are refused from now on.")
 		},
@@ -239,6 +240,23 @@ func tokenSays(v *control.TokenView, e *screen.Env) []string {
 	if v.Refused != nil && v.Refused.Limit != "" {
 		says = append(says, part.Upper(v.Refused.Says(e.Zone))+".")
 	}
+	if len(v.Templates) > 0 {
+		says = append(says, "Locked to "+widget.Safe(strings.Join(v.Templates, ", "))+".")
+	}
+	if v.Mints {
+		says = append(says, "It makes short-lived tokens on the site's server, and works in no page.")
+	}
+	if len(v.Domains) > 0 {
+		says = append(says, "For pages of "+widget.Safe(strings.Join(v.Domains, ", "))+".")
+	}
+	if !v.LastUsedAt.IsZero() {
+		says = append(says, "Last used on "+at(v.LastUsedAt)+".")
+	}
+	return says
+}
+
+// limitSays are how much of each limit of a token is used.
+func limitSays(v *control.TokenView) (says []string) {
 	for _, l := range v.Limits {
 		span := "this " + string(l.Window.Unit)
 		if l.Window.Unit == tally.Total {
@@ -249,12 +267,6 @@ func tokenSays(v *control.TokenView, e *screen.Env) []string {
 			what = ""
 		}
 		says = append(says, fmt.Sprintf("%s of %s %sused %s.", l.Metric.Format(l.Used), l.Metric.Format(l.Max), what, span))
-	}
-	if len(v.Domains) > 0 {
-		says = append(says, "For pages of "+widget.Safe(strings.Join(v.Domains, ", "))+".")
-	}
-	if !v.LastUsedAt.IsZero() {
-		says = append(says, "Last used on "+at(v.LastUsedAt)+".")
 	}
 	return says
 }

@@ -81,7 +81,7 @@ func shareLines(t *theme.Theme, shares []control.Part, role theme.Role, width in
 
 func tokenLine(t *theme.Theme, v *control.TokenView, width int) string {
 	figures := part.Budget(t, v.Limits) + "  " + widget.PadLeft(widget.Money(v.Used.CostNanoUSD), 9)
-	id := strings.TrimSpace(widget.Safe(v.ID))
+	id := strings.TrimSpace(widget.Safe(v.Label + " " + v.ID))
 	return widget.Between(part.ToneSign(t, control.TokenTable.Tone(v))+" "+widget.Truncate(id, max(width-widget.Width(figures)-4, 8)), figures, width)
 }
 

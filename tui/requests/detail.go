@@ -162,10 +162,12 @@ var checks = []struct {
 }{
 	{"key", []string{tally.CodeInvalidKey, tally.CodeKeyExpired, tally.CodeKeyRevoked, tally.CodeTokenExpired, tally.CodeTokenRevoked}},
 	{"client", []string{tally.CodeClientSuspended, tally.CodeClientInactive}},
-	{"gateway", []string{tally.CodeGatewayDisabled, tally.CodeTokenRefused}},
+	{"gateway", []string{tally.CodeGatewayDisabled, tally.CodeTokenRefused, tally.CodeTokenMints}},
 	{"origin", []string{tally.CodeOrigin, tally.CodeCountry}},
-	{"request", []string{tally.CodeBadRequest, tally.CodeTooLarge, tally.CodeUnknownPath, tally.CodeMethod}},
-	{"model", []string{tally.CodeModelNotFound, tally.CodeModelNotAllowed, tally.CodeModelUnpriced}},
+	{"request", []string{
+		tally.CodeBadRequest, tally.CodeTooLarge, tally.CodeUnknownPath, tally.CodeMethod, tally.CodeTokenLocked, tally.CodeMintRefused,
+	}},
+	{"model", []string{tally.CodeTemplate, tally.CodeModelNotFound, tally.CodeModelNotAllowed, tally.CodeModelUnpriced}},
 	{"limits", []string{tally.CodeRate, tally.CodeConcurrency, tally.CodeBudgetHeld, tally.CodeSessionMissing, tally.CodeVisitorQuota}},
 	{"provider", []string{tally.CodeNoProvider, tally.CodeProviderDown, tally.CodeProviderTimeout, tally.CodeProviderBusy, tally.CodeProviderCap, tally.CodeProviderError,
 		tally.CodeProviderQuota, tally.CodeProviderAuth, tally.CodeRefusedUpstream}},

@@ -109,7 +109,7 @@ func (o Options) open(ctx context.Context, hook storage.Hook) (*badgerdb.Store, 
 
 func (o Options) engine(store *badgerdb.Store, events *feed.Feed) engine.Options {
 	return engine.Options{
-		Store: store, Feed: events, Kinds: Kinds(), PriceBook: assets.Prices, Countries: assets.Countries, CountriesAbout: assets.CountriesAbout, SDK: sdk, Page: assets.Page(), KeyFile: filepath.Join(o.Dir, keyFile), Keys: o.Keys, Bodies: bodyMemory(),
+		Store: store, Feed: events, Kinds: Kinds(), PriceBook: assets.Prices, Countries: assets.Countries, CountriesAbout: assets.CountriesAbout, SDK: sdk, Widget: assets.Widget, Page: assets.Page(), KeyFile: filepath.Join(o.Dir, keyFile), Keys: o.Keys, Bodies: bodyMemory(),
 		Backups: o.Backups, ForgetSecrets: o.Forget, Logger: o.Log, Version: o.Version, Data: o.Dir,
 	}
 }
