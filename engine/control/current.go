@@ -10,7 +10,7 @@ func CurrentClient(c *tally.Client) ClientFields {
 	return ClientFields{
 		Name: &c.Name, Email: &c.Email, Company: &c.Company, Phone: &c.Phone, Note: &c.Note, Origins: &c.Origins, Models: &c.Models, Limits: edits(c.Limits),
 		MaxInFlight: &c.MaxInFlight, MaxBodyBytes: &c.MaxBodyBytes, Markup: new(Percent(c.MarkupBasisPoints)),
-		LandingBelow: &c.Landing.Below, LandingModel: &c.Landing.Model, SessionLength: &c.Session.Length,
+		LandingBelow: &c.Landing.Below, LandingModel: &c.Landing.Model, AlertAt: &c.AlertAt, SessionLength: &c.Session.Length,
 		SessionMode: &c.Session.Mode, SessionMissing: &c.Session.Missing,
 	}
 }

@@ -31,6 +31,10 @@ const (
 	KindTombstone EntityKind = "tombstone"
 	// KindGuest is of people who may come in over ssh.
 	KindGuest EntityKind = "guest"
+	// KindAlert is of what the owner was told, KindAlertMark of what need not be told again.
+	// They are no part of a [Catalog].
+	KindAlert     EntityKind = "alert"
+	KindAlertMark EntityKind = "alert_mark"
 )
 
 // Meta is what every entity has. Rev is the store's revision at its last
@@ -74,6 +78,10 @@ func NewEntity(k EntityKind) Entity {
 		return &Tombstone{}
 	case KindGuest:
 		return &Guest{}
+	case KindAlert:
+		return &Alert{}
+	case KindAlertMark:
+		return &AlertMark{}
 	}
 	return nil
 }
@@ -165,7 +173,8 @@ type Client struct {
 	MaxBodyBytes      int64       `json:"max_body_bytes,omitempty"`      // of a request; 0: the gateway's
 	MarkupBasisPoints int         `json:"markup_basis_points,omitempty"` // credits = cost × (1 + mark-up)
 	Session           SessionRule `json:"session,omitzero"`
-	Landing           Landing     `json:"landing,omitzero"` // in the place of the gateway's
+	Landing           Landing     `json:"landing,omitzero"`   // in the place of the gateway's
+	AlertAt           Thresholds  `json:"alert_at,omitempty"` // of its limits and its keys'; "": as the settings say
 }
 
 // SessionMode says whether being seen again prolongs a session.
@@ -321,6 +330,8 @@ type Settings struct {
 	TrustedProxies []string `json:"trusted_proxies,omitempty"` // CIDR; whom they forward for is believed
 	TrustedHeader  string   `json:"trusted_header,omitempty"`  // where they say so, in canonical form; "": any, as long as they agree
 	CountryFile    string   `json:"country_file,omitempty"`    // the owner's country database; "" for the built-in one
+	// Alerts are what the owner is told of, and where.
+	Alerts AlertSettings `json:"alerts,omitzero"`
 }
 
 // SettingsID is the ID of the one Settings entity.
