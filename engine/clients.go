@@ -67,6 +67,7 @@ func setClient(c *tally.Catalog, gw *tally.Gateway, cl *tally.Client, f *control
 		setList(&cl.Models, f.Models, func(list []string) ([]string, error) { return checkModels(c, list, gw.Aliases) }),
 		setAnyLimits(&cl.Limits, &cl.Raises, f.Limits),
 		setLanding(c, &cl.Landing, f.LandingBelow, f.LandingModel, gw.Aliases),
+		setThresholds(&cl.AlertAt, f.AlertAt),
 		set(&cl.MaxInFlight, f.MaxInFlight, between("the requests at the same time", 0, maxInFlight)),
 		set(&cl.MaxBodyBytes, f.MaxBodyBytes, between[int64]("the bytes of a request", 0, tally.MaxBodyBytes)),
 		set(&cl.Session.Length, f.SessionLength, during("the length of a session", time.Minute, maxSession)),

@@ -31,6 +31,8 @@ func furnished(t *testing.T) (*world, *upstream) {
 	do(w, control.KeysRevoke, control.PickKey{Key: string(k.ID)})
 	do(w, control.GatewaysCreate, control.CreateGateway{GatewayFields: control.GatewayFields{Name: to("Second"), Access: to(tally.AccessPublic), Limits: edits(t, "requests=60/minute", "cost=5/day"), VisitorLimits: edits(t, "requests=5/day"), Enabled: to(false)}})
 	do(w, control.SettingsSet, control.SettingsFields{RetentionDays: to(400), HoldWait: to(time.Duration(0)), TrustedProxies: to([]string{"10.0.0.0/8"})})
+	do(w, control.AlertsSet, control.SetAlerts{Webhook: hookURL, AlertFields: control.AlertFields{At: to(tally.Thresholds("60,90")), Mute: to([]string{"storm", "price"}), BalanceBelow: to(control.Amount(5 * tally.Dollar)), Log: to(false)}})
+	do(w, control.ClientsUpdate, control.UpdateClient{Client: cl.Slug, ClientFields: control.ClientFields{AlertAt: to(tally.NoThresholds)}})
 	return w, u
 }
 
@@ -41,7 +43,7 @@ func (w *world) export() string { return do(w, control.ConfigExport, control.Non
 func TestConfigGoesRound(t *testing.T) {
 	w, _ := furnished(t)
 	text := w.export()
-	for _, want := range []string{`NO`, `email: ana@example.com`, `cost=50/month`, `;percent=12.5"]`, `session_length: 1d12h`, `retention_days: 400`, `image_high: 0.19`, `providers: [spare, up]`} {
+	for _, want := range []string{`NO`, `email: ana@example.com`, `cost=50/month`, `;percent=12.5"]`, `session_length: 1d12h`, `retention_days: 400`, `image_high: 0.19`, `providers: [spare, up]`, `mute: [storm, price]`, `balance_below_usd: 5`, `log: false`, `alert_at: none`, "at: "} {
 		if !strings.Contains(text, want) {
 			t.Errorf("it does not say %s:\n%s", want, text)
 		}

@@ -32,7 +32,10 @@ func (e *Engine) exportSecrets(_ context.Context, in control.ExportSecrets) (con
 
 func (e *Engine) writeConfig(c *tally.Catalog, locked string) control.ConfigText {
 	now := e.clock()
-	f := &config.File{Settings: &config.Settings{SettingsFields: control.CurrentSettings(&c.Settings)}, Locked: locked}
+	f := &config.File{
+		Settings: &config.Settings{SettingsFields: control.CurrentSettings(&c.Settings)},
+		Alerts:   &config.Alerts{AlertFields: control.CurrentAlerts(&c.Settings.Alerts)}, Locked: locked,
+	}
 	for _, p := range c.Providers {
 		of := config.Provider{Name: p.Name, Kind: p.ProviderKind, ProviderFields: control.CurrentProvider(p)}
 		for _, m := range c.Models {
@@ -94,6 +97,7 @@ func (e *Engine) configDefaults(now time.Time) config.Defaults {
 	fields := control.CurrentSettings(&settings)
 	return config.Defaults{
 		Settings: &fields,
+		Alerts:   control.CurrentAlerts(&settings.Alerts),
 		Provider: func(kind tally.ProviderKind) control.ProviderFields {
 			return control.CurrentProvider(&tally.Provider{BaseURL: e.kinds[kind].BaseURL, Enabled: true})
 		},

@@ -28,7 +28,7 @@ type configPlan struct {
 
 // plan makes the changes. What is deleted goes first, so that what is left must do without.
 func (p *configPlan) plan() error {
-	for _, step := range []func() error{p.drop, p.settings, p.providers, p.gateways, p.tokens} {
+	for _, step := range []func() error{p.drop, p.settings, p.alerts, p.providers, p.gateways, p.tokens} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -215,6 +215,23 @@ func (p *configPlan) settings() error {
 	}
 	s := storedSettings(p.c)
 	if err := edit(f.Lines, &s, &fields, applySettings); err != nil {
+		return err
+	}
+	return p.put(tally.Put(&s, p.now))
+}
+
+func (p *configPlan) alerts() error {
+	f := p.file.Alerts
+	if f == nil {
+		return nil
+	}
+	is := control.CurrentAlerts(&p.c.Settings.Alerts)
+	fields, some := differing(&f.AlertFields, &is, base(p, p.by.Alerts))
+	if !some {
+		return nil
+	}
+	s := storedSettings(p.c)
+	if err := edit(f.Lines, &s.Alerts, &fields, applyAlerts); err != nil {
 		return err
 	}
 	return p.put(tally.Put(&s, p.now))

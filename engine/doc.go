@@ -18,7 +18,8 @@
 // their implementations never see the engine, and each has a suite that all of
 // them pass (storage/storetest, providers/providertest). Counters live in
 // storage/ledger, which decides admission in memory. Package geo tells where a
-// visitor's address is, package slug makes short names of names. Package demo fills a
+// visitor's address is, package slug makes short names of names, package webhook posts
+// alerts, signed, to an address of the owner's. Package demo fills a
 // store with an agency that does not exist, for `tallygate demo` and for the tests of the
 // interface, which look at this engine and at no imitation. Package cmd/tallygate/process
 // opens an engine over a data folder and lets client apps in; package cmd/tallygate/sshd
@@ -72,6 +73,17 @@
 // transaction writes the audit log: who changed what, from which value to which. Each
 // entry has the hash of the one before it, so that a missing or changed entry is found,
 // and a change can be taken back while nothing else has changed the thing since.
+//
+// # What an owner is told
+//
+// Alerts are found by a loop that looks at counters and at what status warns of, never on
+// the road of a request, and sent by another one. An alert and the mark that keeps it from
+// being told again are stored in one act before it is sent; what came of sending it is
+// stored after that. So a crash may send one twice, under the same ID, and loses none. They
+// are entities that are no part of the catalog, and leave no trace in the audit log. To look
+// at 10,000 limits takes 22 ms, once in five seconds while requests come.
+//
+//	go test -run '^$' -bench AlertLimits ./engine
 //
 // # What must never happen
 //

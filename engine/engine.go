@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,6 +52,11 @@ type Options struct {
 	// does not wait. It is nil where nobody may end the process.
 	Stop    func(now bool)
 	Backups Backups
+	// AlertCommand runs the owner's command for an alert, with that as its input, and returns
+	// the end of what it says; nil where there is none.
+	AlertCommand func(ctx context.Context, message []byte, env ...string) (said string, err error)
+	// AlertsOver is what webhooks are asked over; nil: the network.
+	AlertsOver http.RoundTripper
 	// Upgrade tells the process to become the program that lies in its place, and says which
 	// version that is. It does not wait. It is nil where nobody may.
 	Upgrade func(context.Context) (version string, err error)
@@ -97,6 +103,7 @@ type Engine struct {
 	latest     attention // what the last minutes tell
 	answers    answers
 	limitWatch limitWatch
+	alerts     alerts
 	control    *control.Server
 }
 
@@ -159,6 +166,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 		return nil, err
 	}
 	e.use(tally.NewCatalog(rev, entities))
+	e.takeOverAlerts(entities)
 	e.openCountries(e.catalog.Load().Settings.CountryFile)
 	e.lookForBackups()
 	o.Metrics.Watch(e.figures)
@@ -217,5 +225,6 @@ func (e *Engine) Drain(ctx context.Context) error { return e.gateway.Drain(ctx) 
 func (e *Engine) Close() error {
 	e.meter.FlushRefusals(context.Background(), time.Time{}) // the minute under way, too
 	e.router.Close()
+	e.alerts.sender.Close()
 	return nil
 }

@@ -25,6 +25,12 @@ func (e *Engine) handle() {
 	control.Handle(s, control.SettingsSet, e.setSettings)
 	control.Handle(s, control.SettingsAcceptClock, e.acceptClock)
 
+	control.Handle(s, control.AlertsList, e.listAlerts)
+	control.Handle(s, control.AlertsShow, e.showAlerts)
+	control.Handle(s, control.AlertsSet, e.setAlerts)
+	control.Handle(s, control.AlertsTest, e.testAlerts)
+	control.Handle(s, control.AlertsAck, e.ackAlerts)
+
 	control.Handle(s, control.SecretsStatus, e.showSecrets)
 	control.Handle(s, control.SecretsWrap, e.wrapSecrets)
 	control.Handle(s, control.SecretsUnwrap, e.unwrapSecrets)

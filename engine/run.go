@@ -18,8 +18,8 @@ const (
 // nobody extends any more, takes back funds whose time is over,
 // deletes records past their retention and what they are not to say any more, verifies
 // the store each night, backs it up where that is wanted, takes up a new country
-// database and notes which models answer for others. It returns when all of that has
-// stopped.
+// database, notes which models answer for others, and tells the owner what has happened. It
+// returns when all of that has stopped.
 func (e *Engine) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	for _, loop := range []struct {
@@ -37,6 +37,8 @@ func (e *Engine) Run(ctx context.Context) error {
 		{"countries", countriesEvery, e.reloadCountries},
 		{"answers", answersEvery, e.answered},
 		{"refusals", pruneEvery, e.forgetRefusals},
+		{"alerts", alertsEvery, e.whileServing(e.watchAlerts)},
+		{"deliveries", deliverEvery, e.whileServing(e.deliver)},
 	} {
 		loops.Go(func() { e.loop(ctx, loop.name, loop.every, loop.step) })
 	}
@@ -66,6 +68,17 @@ func (e *Engine) loop(ctx context.Context, name string, every time.Duration, ste
 			return
 		case <-ticker.C:
 		}
+	}
+}
+
+// whileServing is a step for when client apps are served: not of a command that opens the
+// store for a moment, whose log nobody reads.
+func (e *Engine) whileServing(step func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if _, serving := e.publicURL(); !serving {
+			return nil
+		}
+		return step(ctx)
 	}
 }
 

@@ -28,6 +28,12 @@ func TestSecretsAppearOnce(t *testing.T) {
 	u := newUpstream(t, `{"id":"gpt-mini"}`)
 	secrets["upstream key"], secrets["next upstream key"] = upstreamKey, "sk-next-Qm4Zt8Yb1Lk7c0d1"
 	secrets["passphrase"] = "canary horse battery staple"
+	secrets["webhook"] = "https://hooks.example.com/services/T0/B0/Xk2Zt8Yb1Lk7c0d1Qm4"
+	secrets["webhook's secret"] = do(w, control.AlertsSet, control.SetAlerts{Webhook: control.Secret(secrets["webhook"])}).Secret
+	secrets["next secret of the webhook"] = do(w, control.AlertsSet, control.SetAlerts{NewSecret: true}).Secret
+	w.reaches(&receiver{status: 500})
+	w.raises("The bill is off")
+	w.delivers()
 	w.provider("up", u, upstreamKey)
 	do(w, control.ProvidersUpdate, control.UpdateProvider{Provider: "up", ProviderFields: control.ProviderFields{APIKeys: []control.Secret{control.Secret(secrets["next upstream key"])}}})
 	gw := do(w, control.GatewaysCreate, control.CreateGateway{GatewayFields: control.GatewayFields{Name: to("Site")}})
@@ -96,6 +102,7 @@ func TestSecretsAppearOnce(t *testing.T) {
 		{"gateways.raise", nil}, {"clients.raise", nil}, {"keys.raise", nil},
 		{"clients.topup", nil}, {"clients.grant", nil}, {"clients.adjust", nil}, {"clients.tariff", nil}, {"clients.statement", nil}, {"clients.close", nil}, {"statements.list", nil}, {"statements.show", nil}, {"entries.list", nil}, {"entries.show", nil}, {"entries.reverse", nil},
 		{"admin.list", nil}, {"admin.add", control.AddAdmin{Name: "terraform", Role: tally.RoleOwner}}, {"admin.remove", control.Named{Name: "terraform"}}, {"ssh.list", nil}, {"ssh.add", control.AddGuest{Name: "laptop", Role: tally.RoleViewer, Key: "-----BEGIN OPENSSH PRIVATE KEY----- " + gw.PrivateKey}}, {"ssh.remove", control.Named{Name: "none"}},
+		{"alerts.list", nil}, {"alerts.show", nil}, {"alerts.set", control.SetAlerts{Webhook: control.Secret("ftp" + secrets["webhook"])}}, {"alerts.test", nil}, {"alerts.ack", control.AckAlerts{All: true}},
 		{"engine.stop", nil}, {"backup.create", nil}, {"metrics.show", nil}, {"engine.upgrade", nil}, {"audit.list", control.AuditQuery{Limit: 1000}}, {"audit.verify", nil}, {"audit.undoable", nil}, {"audit.undo", nil},
 	} {
 		if c.in == nil {

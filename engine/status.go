@@ -90,6 +90,11 @@ func (e *Engine) status(ctx context.Context, _ control.None) (control.Status, er
 	}
 	out.Warnings = slices.Concat(e.warnings(c, &out, store, now), limits, lately, stopped(c), e.landless(c, now),
 		expiring, endings, daily, asides(&out, e.rulesCountries(c)))
+	out.Warnings = append(out.Warnings, e.unsent()...)
+	out.Alerts = e.openAlerts(now)
+	out.AlertsOpen = len(out.Alerts)
+	nameAlerts(out.Warnings, out.Alerts)
+	out.Alerts = out.Alerts[:min(len(out.Alerts), control.MaxOpenAlerts)]
 	slices.SortStableFunc(out.Warnings, func(a, b control.Warning) int { return cmp.Compare(weight[a.Gravity], weight[b.Gravity]) })
 	return out, nil
 }

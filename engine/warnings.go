@@ -12,7 +12,8 @@ import (
 
 const (
 	expiresSoon = 7 * 24 * time.Hour
-	maxWarned   = 5 // names in one warning, and warnings of a day of one kind
+	maxWarned   = 5       // names in one warning, and warnings of a day of one kind
+	littleDisk  = 1 << 30 // bytes that are free, four times what requests are refused at
 )
 
 // weight orders warnings: those with the least come first.
@@ -28,6 +29,8 @@ func (e *Engine) warnings(c *tally.Catalog, s *control.Status, store storage.Sta
 		add(control.WarnDisk, control.Bad, "The disk does not keep what it is given, so requests are refused until it does", "it says: "+store.Fault, "")
 	case !store.Admitting:
 		add(control.WarnDisk, control.Bad, "The disk is nearly full", "new requests are refused until there is space", "")
+	case store.DiskBytes > 0 && store.FreeBytes < littleDisk:
+		add(control.WarnDisk, control.Warn, "The disk has little room left", control.SizeOf(store.FreeBytes).Long(time.UTC)+" free; requests are refused once there is hardly any", "")
 	}
 	if s.Checked != nil && s.Checked.Faults > 0 {
 		add(control.WarnStore, control.Bad, fmt.Sprintf("The check of last night found faults in the store (%d)", s.Checked.Faults),

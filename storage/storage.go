@@ -43,7 +43,7 @@ type Config interface {
 	// revision; otherwise the error is a Conflict. The new revision, which all
 	// changed entities get in Meta.Rev, is returned; the entities passed in are
 	// updated to it. In the same act the audit log gets an entry for each change, in
-	// their order, but for those of tombstones.
+	// their order, but for those that are not [tally.EntityKind.Audited].
 	Apply(ctx context.Context, by tally.Act, changes ...tally.Change) (rev int64, err error)
 	// AuditLog returns selected entries of the audit log, the latest first, and a
 	// cursor for the next page, "" on the last. Nothing ever deletes an entry.

@@ -323,7 +323,12 @@ func afterBackup(command string, log func(string)) func(context.Context, backup.
 		return nil
 	}
 	return func(ctx context.Context, f backup.File) error {
-		said, err := process.Shell(ctx, command, f.Path, "TALLYGATE_BACKUP="+f.Path)
+		file, err := os.Open(f.Path)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		said, err := process.Shell(ctx, command, file, "TALLYGATE_BACKUP="+f.Path)
 		if said = strings.TrimSpace(said); said != "" {
 			log(said)
 		}

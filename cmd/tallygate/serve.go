@@ -20,22 +20,23 @@ import (
 
 // serveOptions are the flags of serve.
 type serveOptions struct {
-	listen     string
-	redirect   string // where to listen for plain HTTP beside HTTPS, "" nowhere
-	metrics    string // where Prometheus reads figures, "" nowhere
-	durability string
-	profile    string
-	log        process.Logging
-	mouse      string // of an interface; "" where there is none
-	forget     bool
-	tls        process.TLSOptions
-	front      process.Front
-	backups    engine.Backups
-	afterwards string // the command for each backup
-	inherited  string // the listening sockets that a parent has left open
-	ssh        string // where to let people in over ssh, "" nowhere
-	sshIdle    time.Duration
-	admin      string // where to serve the control plane to those with tokens, "" nowhere
+	listen       string
+	redirect     string // where to listen for plain HTTP beside HTTPS, "" nowhere
+	metrics      string // where Prometheus reads figures, "" nowhere
+	durability   string
+	profile      string
+	log          process.Logging
+	mouse        string // of an interface; "" where there is none
+	forget       bool
+	tls          process.TLSOptions
+	front        process.Front
+	backups      engine.Backups
+	afterwards   string // the command for each backup
+	alertCommand string // the command for each alert
+	inherited    string // the listening sockets that a parent has left open
+	ssh          string // where to let people in over ssh, "" nowhere
+	sshIdle      time.Duration
+	admin        string // where to serve the control plane to those with tokens, "" nowhere
 }
 
 // flags adds the flags, with the profile that holds where none is said: what serves
@@ -69,6 +70,7 @@ func (o *serveOptions) flags(fs *pflag.FlagSet, profile badgerdb.Profile) {
 	fs.Var((*spanFlag)(&o.backups.Whole), "backup-whole-every", "how `LONG` backups go on from a whole one")
 	fs.IntVar(&o.backups.Keep, "backup-keep", 4, "`NUMBER` of whole backups to keep, with those that go on from them; 0 keeps all")
 	fs.StringVar(&o.afterwards, "backup-command", "", "`COMMAND` of the shell for each backup: its content is the input, its path in TALLYGATE_BACKUP")
+	fs.StringVar(&o.alertCommand, "alert-command", "", "`COMMAND` of the shell for each alert: it is the input as JSON, its words are in TALLYGATE_ALERT_…; see help alerts")
 	fs.BoolVar(&o.forget, "forget-secrets", false, "start although the key file is lost, and forget the provider keys and private keys it had sealed")
 	fs.StringSliceVar(&o.front.Trusted, "trusted-proxy", nil, "reverse proxy, as an address or `CIDR`, that is believed whom it forwards for; repeat; kept as a setting")
 	fs.StringVar(&o.front.Header, "trusted-header", "", "`NAME` of the header in which trusted proxies say whom they forward for, like X-Real-IP; kept as a setting (default any of the usual that agree)")
@@ -247,6 +249,7 @@ func (o *serveOptions) process(a *app, dir string, log *slog.Logger) process.Opt
 	return process.Options{
 		Dir: dir, Profile: badgerdb.Profile(o.profile), Durability: badgerdb.Durability(o.durability),
 		Log: log, Version: a.version, Forget: o.forget, Backups: backups,
+		AlertCommand: alertCommand(o.alertCommand),
 	}
 }
 

@@ -77,6 +77,9 @@ func showStatus(p *printer, _ *control.None, s *control.Status) {
 	}
 	p.signed(sign, facts...)
 	p.warnings(s.Warnings)
+	if s.AlertsOpen > 0 {
+		p.say("\n%s: tallygate alerts list --open", things(s.AlertsOpen, "open alert"))
+	}
 }
 
 func servingText(s *control.Status) string {

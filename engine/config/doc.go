@@ -18,6 +18,7 @@ import (
 // File is what a file says. Of a list that is nil it says nothing.
 type File struct {
 	Settings  *Settings
+	Alerts    *Alerts
 	Providers []Provider
 	Gateways  []Gateway
 	Locked    string // the secrets, encrypted; "" without
@@ -33,6 +34,12 @@ type Lines struct {
 // Settings are the settings.
 type Settings struct {
 	control.SettingsFields
+	Lines Lines `json:"-"`
+}
+
+// Alerts are what the owner is told of. Where to is secret, and stays where it is.
+type Alerts struct {
+	control.AlertFields
 	Lines Lines `json:"-"`
 }
 

@@ -39,6 +39,10 @@ func Parse(text []byte) (*File, error) {
 			f.Settings = &Settings{}
 			return fieldsOf(n, path, f.Settings, &f.Settings.Lines, nil)
 		},
+		"alerts": func(n *node, path string) error {
+			f.Alerts = &Alerts{}
+			return fieldsOf(n, path, f.Alerts, &f.Alerts.Lines, nil)
+		},
 		"providers": func(n *node, path string) error { return things(n, path, &f.Providers, readProvider) },
 		"gateways":  func(n *node, path string) error { return things(n, path, &f.Gateways, readGateway) },
 		"secrets":   func(n *node, path string) (err error) { f.Locked, err = textOf(n, path); return err },

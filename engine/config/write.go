@@ -20,6 +20,7 @@ What is left out is as it is by default. See: tallygate help config`
 // Defaults say what a thing is by default, so that it need not be written.
 type Defaults struct {
 	Settings *control.SettingsFields
+	Alerts   control.AlertFields
 	Provider func(kind tally.ProviderKind) control.ProviderFields
 	Model    func(p *Provider, m *Model) (control.ModelFields, []tally.Price)
 	Gateway  control.GatewayFields
@@ -34,6 +35,13 @@ func (f *File) Text(d Defaults) string {
 		m := mapping()
 		addFields(m, f.Settings, &Settings{SettingsFields: *d.Settings})
 		add(root, "settings", m)
+	}
+	if f.Alerts != nil {
+		m := mapping()
+		addFields(m, f.Alerts, &Alerts{AlertFields: d.Alerts})
+		if len(m.content) > 0 {
+			add(root, "alerts", m)
+		}
 	}
 	providers := mapping()
 	for i := range f.Providers {

@@ -14,7 +14,7 @@ func CurrentClient(c *tally.Client, now time.Time) ClientFields {
 	return ClientFields{
 		Name: &c.Name, Email: &c.Email, Company: &c.Company, Phone: &c.Phone, Note: &c.Note, Origins: &c.Origins, Models: &c.Models, Limits: edits(c.Limits),
 		MaxInFlight: &c.MaxInFlight, MaxBodyBytes: &c.MaxBodyBytes, Markup: new(Percent(c.TariffAt(now).Added)), Tariffs: new(TariffRows(c.Tariffs)),
-		LandingBelow: &c.Landing.Below, LandingModel: &c.Landing.Model, SessionLength: &c.Session.Length,
+		LandingBelow: &c.Landing.Below, LandingModel: &c.Landing.Model, AlertAt: &c.AlertAt, SessionLength: &c.Session.Length,
 		SessionMode: &c.Session.Mode, SessionMissing: &c.Session.Missing,
 	}
 }

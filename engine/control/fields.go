@@ -109,6 +109,7 @@ var helps = map[string]string{
 	"of token":    "only with this access token, by its id",
 	"reference":   "names the payment or the order, like an invoice number",
 	"role":        "owner (may do everything) or viewer (may look)",
+	"alert at":    "shares of a limit at which to alert, in percent, like 50,80,100; none: never",
 	"month":       "this, last, or one like 2026-11, instead of since and until",
 }
 

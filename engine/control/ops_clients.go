@@ -23,6 +23,7 @@ type ClientFields struct {
 	Tariffs        *[]TariffRow          `json:"tariffs,omitempty" flag:"-" help:"all that it pays, in rows; in the place of markup_percent"`
 	LandingBelow   *int                  `json:"landing_below,omitempty" label:"Soft landing below %" help:"=landing"`
 	LandingModel   *string               `json:"landing_model,omitempty" of:"model" help:"=lands on"`
+	AlertAt        *tally.Thresholds     `json:"alert_at,omitempty" label:"Alert at, %" unset:"as alerts set says" help:"shares of its limits, and of its keys', at which to alert you, in percent, like 80,100; none: never; empty: as alerts set says"`
 	SessionLength  *time.Duration        `json:"session_length_ns,omitempty" flag:"session-length" help:"how long a session lasts, like 24h; sessions are counted where a limit counts them, or once one of these is set"`
 	SessionMode    *tally.SessionMode    `json:"session_mode,omitempty" help:"rolling (being seen prolongs it) or fixed"`
 	SessionMissing *tally.MissingSession `json:"session_missing,omitempty" help:"requests that name no end user: one (all are one session), ignore or refuse"`

@@ -148,10 +148,17 @@ type Status struct {
 	Refused        RefusedCounts   `json:"refused_now"`
 	Parts          []HealthPart    `json:"parts"`              // what serving needs
 	Warnings       []Warning       `json:"warnings,omitempty"` // the gravest first
-	Last24Hours    Sums            `json:"last_24h"`
-	MonthSince     time.Time       `json:"month_since,omitzero"` // when the month under way began, by the calendar of all gateways
-	Month          Sums            `json:"month"`
+	// Alerts are those that are open, the latest first, at most [MaxOpenAlerts]; AlertsOpen
+	// is how many there are.
+	Alerts      []AlertView `json:"alerts,omitempty"`
+	AlertsOpen  int         `json:"alerts_open"`
+	Last24Hours Sums        `json:"last_24h"`
+	MonthSince  time.Time   `json:"month_since,omitzero"` // when the month under way began, by the calendar of all gateways
+	Month       Sums        `json:"month"`
 }
+
+// MaxOpenAlerts bounds the open alerts of a [Status].
+const MaxOpenAlerts = 20
 
 // Stop ends the process that serves.
 type Stop struct {

@@ -36,6 +36,7 @@ const (
 	WarnUnknown    WarningKind = "unknown"     // requests came with a key or token that nobody has
 	WarnOldPrices  WarningKind = "old_prices"
 	WarnCountries  WarningKind = "countries" // their database is old, or not in use
+	WarnAlerts     WarningKind = "alerts"    // they do not arrive where they are sent
 )
 
 // Thing is what a warning is about, or what else is named by its kind: "gateway",
@@ -58,7 +59,8 @@ type Warning struct {
 	Detail   string    `json:"detail,omitempty"`
 	Next     string    `json:"next,omitempty"` // the command line that deals with it
 	Since    time.Time `json:"since,omitzero"`
-	Until    time.Time `json:"until,omitzero"` // when it is over by itself, or what it warns of happens
+	Until    time.Time `json:"until,omitzero"`  // when it is over by itself, or what it warns of happens
+	Alert    tally.ID  `json:"alert,omitempty"` // the open alert that has told of it
 }
 
 // When is until when what refuses does so, "" for all other warnings.

@@ -158,6 +158,13 @@ func (f *Feed) wake() {
 	}
 }
 
+// Last is the number of the latest event.
+func (f *Feed) Last() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.last
+}
+
 // Since shows the records among the events after a sequence number, as far as they
 // are kept, and returns the number of the latest event. see must not block, nor keep
 // what it is shown.

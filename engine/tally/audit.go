@@ -70,10 +70,10 @@ type AuditChain struct {
 }
 
 // Append makes the entry of a change and moves the end of the chain to it. old is
-// what the change replaces, nil if there was nothing. A tombstone goes with the
-// deletion of its thing and has no entry: then ok is false.
+// what the change replaces, nil if there was nothing. What is not audited has no entry:
+// then ok is false.
 func (c *AuditChain) Append(act Act, rev int64, ch Change, old Entity) (e AuditEntry, ok bool, err error) {
-	if ch.Kind == KindTombstone {
+	if !ch.Kind.Audited() {
 		return e, false, nil
 	}
 	text := func(s string) string { return strings.ToValidUTF8(s, "�") } // JSON would not read back as it was

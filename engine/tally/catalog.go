@@ -62,6 +62,9 @@ func NewCatalog(rev int64, entities []Entity) *Catalog {
 		sites:    map[string]*Gateway{},
 	}
 	for _, e := range entities {
+		if e.Kind() == KindAlert || e.Kind() == KindAlertMark {
+			continue
+		}
 		of := c.entities[e.Kind()]
 		if of == nil {
 			of = map[ID]Entity{}

@@ -33,6 +33,10 @@ const (
 	KindTombstone EntityKind = "tombstone"
 	// KindGuest is of people who may come in over ssh.
 	KindGuest EntityKind = "guest"
+	// KindAlert is of what the owner was told, KindAlertMark of what need not be told again.
+	// They are no part of a [Catalog].
+	KindAlert     EntityKind = "alert"
+	KindAlertMark EntityKind = "alert_mark"
 )
 
 // Meta is what every entity has. Rev is the store's revision at its last
@@ -76,6 +80,10 @@ func NewEntity(k EntityKind) Entity {
 		return &Tombstone{}
 	case KindGuest:
 		return &Guest{}
+	case KindAlert:
+		return &Alert{}
+	case KindAlertMark:
+		return &AlertMark{}
 	}
 	return nil
 }
@@ -200,7 +208,8 @@ type Client struct {
 	MaxBodyBytes int64       `json:"max_body_bytes,omitempty"` // of a request; 0: the gateway's
 	Tariffs      []Tariff    `json:"tariffs,omitempty"`        // what it pays; none: what it costs
 	Session      SessionRule `json:"session,omitzero"`
-	Landing      Landing     `json:"landing,omitzero"` // in the place of the gateway's
+	Landing      Landing     `json:"landing,omitzero"`   // in the place of the gateway's
+	AlertAt      Thresholds  `json:"alert_at,omitempty"` // of its limits and its keys'; "": as the settings say
 }
 
 // SessionMode says whether being seen again prolongs a session.
@@ -361,6 +370,8 @@ type Settings struct {
 	Head           string `json:"statement_head,omitempty"`
 	Currency       string `json:"currency,omitempty"`
 	TaxBasisPoints int    `json:"tax_basis_points,omitempty"`
+	// Alerts are what the owner is told of, and where.
+	Alerts AlertSettings `json:"alerts,omitzero"`
 }
 
 // SettingsID is the ID of the one Settings entity.

@@ -94,7 +94,7 @@ func (s *Screen) create() tea.Cmd {
 // clientAsks are the questions about a client besides its name.
 var clientAsks = []string{
 	"email", "company", "phone", "limits", "markup_percent", "max_in_flight", "models", "note", "origins",
-	"max_body_bytes", "landing_below", "landing_model", "session_length_ns", "session_mode", "session_missing",
+	"max_body_bytes", "landing_below", "landing_model", "alert_at", "session_length_ns", "session_mode", "session_missing",
 }
 
 // limitsOf are limits that a form begins with.

@@ -128,6 +128,9 @@ func (s *Screen) needLines(t *theme.Theme, i, width int) []string {
 	if s.pane == attention && i == s.at && n.line != "" && widget.Width(n.line) <= width-4 { // whole, or nobody can type it
 		lines = append(lines, "$ "+widget.Safe(n.line))
 	}
+	if s.pane == attention && i == s.at && n.alert != "" {
+		lines = append(lines, "A acknowledges it: it is known")
+	}
 	for j, l := range lines {
 		lead := "  "
 		if j == 0 {

@@ -21,15 +21,28 @@ type need struct {
 	line string      // the command that deals with it, told of what is chosen
 	to   screen.Goto // where something is done about it
 	// kind and id are whose limit can be raised, "" for none.
-	kind string
-	id   tally.ID
+	kind  string
+	id    tally.ID
+	alert tally.ID // the open alert that has told of it, "" for none
 }
 
-// needs is what the engine warns of, the gravest first, as this screen tells it.
+// needs is what the engine warns of, the gravest first, as this screen tells it, and then
+// what it has told of that nobody has acknowledged.
 func needs(s *live.Snapshot, zone *time.Location) []need {
-	out := make([]need, len(s.Status.Warnings))
+	out := make([]need, len(s.Status.Warnings), len(s.Status.Warnings)+len(s.Status.Alerts))
+	told := map[tally.ID]bool{}
 	for i := range out {
-		out[i] = needOf(&s.Status.Warnings[i], zone)
+		w := &s.Status.Warnings[i]
+		out[i] = needOf(w, zone)
+		told[w.Alert] = true
+	}
+	for i := range s.Status.Alerts {
+		if x := &s.Status.Alerts[i].Alert; !told[x.ID] {
+			out = append(out, needOf(&control.Warning{
+				Gravity: control.Tone(x.Gravity), Thing: control.Thing(x.Thing),
+				Sentence: x.Sentence, Detail: x.Detail, Next: x.Next, Alert: x.ID,
+			}, zone))
+		}
 	}
 	return out
 }
@@ -37,7 +50,10 @@ func needs(s *live.Snapshot, zone *time.Location) []need {
 var roles = map[control.Tone]theme.Role{control.Bad: theme.Bad, control.Warn: theme.Warn, control.Faint: theme.Info}
 
 func needOf(w *control.Warning, zone *time.Location) need {
-	n := need{role: roles[w.Gravity], text: w.Sentence, note: w.Detail, more: w.When(zone), line: w.Next, to: placeOf(w)}
+	n := need{
+		role: roles[w.Gravity], text: w.Sentence, note: w.Detail, more: w.When(zone), line: w.Next, to: placeOf(w),
+		alert: w.Alert,
+	}
 	if k := w.Thing.Kind; (w.Kind == control.WarnRefused || w.Kind == control.WarnNear) && w.Next != "" && k != "token" {
 		n.kind, n.id = k, w.Thing.ID
 	}

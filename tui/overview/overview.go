@@ -202,6 +202,9 @@ func (s *Screen) Actions() []action.Action {
 			}
 			return dialog.Raise(s.env, s.snap, "client", tally.ID(s.shown[s.clients.Selected()].id), "")
 		}},
+		{ID: "overview.ack", Title: "acknowledge the alert: it is known", Keys: []string{"A"}, Needs: s.nothingToAck, Run: func() tea.Cmd {
+			return screen.Do(s.env, control.AlertsAck, control.AckAlerts{ID: string(s.needs[s.at].alert)}, "Acknowledged.")
+		}},
 		{ID: "overview.order", Title: "sort: budget used, spend, last use", Keys: []string{"o"}, Run: func() tea.Cmd {
 			s.order = (s.order + 1) % len(overviewOrders)
 			s.refresh()
@@ -268,6 +271,19 @@ func (s *Screen) notRaised() string {
 		return "no client is chosen"
 	case s.pane == clients && s.shown[s.clients.Selected()].kind != "client":
 		return "limits of access tokens are not raised: mint another one on Gateways"
+	}
+	return ""
+}
+
+// nothingToAck says why there is no alert to acknowledge.
+func (s *Screen) nothingToAck() string {
+	switch {
+	case s.env.ReadOnly() != "":
+		return s.env.ReadOnly()
+	case s.pane != attention:
+		return "no alert is chosen: tab goes on to what needs attention"
+	case len(s.needs) == 0 || s.needs[s.at].alert == "":
+		return "no alert has told of this, or it is acknowledged"
 	}
 	return ""
 }

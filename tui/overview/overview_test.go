@@ -110,3 +110,18 @@ func TestChartsMoveWhenABucketCloses(t *testing.T) {
 		}
 	})
 }
+
+// What was told and nobody has seen stands in what needs attention until A acknowledges it;
+// a warning that is still true stays.
+func TestAlertsAreAcknowledged(t *testing.T) {
+	tuitest.Run(t, tuitest.Setup{Size: "120x36", Screens: several}, func(d *tuitest.Driver) {
+		d.World.Tell("The bill of openai is off", "by 3 %")
+		d.Wait(16*time.Second).Press("A").Expect("No alert is chosen").Press("tab", "G", "k", "k").Expect("The bill of openai is off", "by 3 %", "A acknowledges it").Press("A").Ticks(4)
+		d.ExpectNot("The bill of openai is off")
+		if in := tuitest.Last(t, d, control.AlertsAck); in.ID == "" || in.All {
+			t.Errorf("acknowledged %+v", in)
+		}
+		d.Press("g").Expect("Nordlicht Reisen is refused now", "A acknowledges it").Press("A").Ticks(4).Expect("Nordlicht Reisen is refused now").ExpectNot("A acknowledges it")
+		d.Press("A").Expect("it is acknowledged")
+	})
+}

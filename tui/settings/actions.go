@@ -26,6 +26,16 @@ func (s *Screen) Actions() []action.Action {
 		{ID: "settings.edit", Title: "change", Keys: []string{"enter", "e"}, Needs: chosen, Run: s.edit},
 		{ID: "settings.switch", Title: "on/off: or the next choice", Keys: []string{"space"}, Needs: chosen, Run: s.next},
 		{ID: "settings.theme", Title: "theme: auto, dark, light, mono, ascii", Keys: []string{"t"}, Run: s.pickTheme},
+		{ID: "settings.alerts", Title: "test the alerts: one to each destination", Keys: []string{"T"}, Needs: s.Env.ReadOnly, Run: func() tea.Cmd {
+			return tea.Batch(screen.CallFor(testPatience, s.Env, s.Name(), "alerts", 0, control.AlertsTest, control.None{}),
+				screen.Ask(screen.Say{Text: "Sending a test to each destination…"}))
+		}},
+		{ID: "settings.secret", Title: "new secret of the webhook: shown once", Keys: []string{"S"}, Needs: func() string {
+			if why := s.Env.ReadOnly(); why != "" || s.Snap.Settings.Alerts.Webhook != "" {
+				return why
+			}
+			return "there is no webhook that a secret could sign for"
+		}, Run: s.newSecret},
 		{ID: "settings.verify", Title: "prove the books: replay every record", Keys: []string{"c"}, Needs: func() string {
 			if !s.started.IsZero() {
 				return "the books are being proved already"
@@ -69,10 +79,15 @@ func (s *Screen) next() tea.Cmd {
 	switch {
 	case x.Name == themeSetting:
 		return screen.Ask(screen.Retheme{Name: theme.Names[(slices.Index(theme.Names, s.Env.Chosen)+1)%len(theme.Names)]})
+	case x.Name == webhookSetting:
+		return s.editWebhook()
 	case x.IsBool():
 		choices = []string{"no", "yes"}
 	case choices == nil:
 		return s.edit()
+	}
+	if x.Group == alertGroup {
+		return s.nextOfAlerts(x)
 	}
 	set := control.CurrentSettings(&s.Snap.Settings)
 	to := choices[(slices.Index(choices, x.Text(&set))+1)%len(choices)]
@@ -108,8 +123,13 @@ func (s *Screen) edit() tea.Cmd {
 	if x.Name == themeSetting {
 		return s.pickTheme()
 	}
-	if x.Choices != nil || x.IsBool() {
+	switch {
+	case x.Name == webhookSetting:
+		return s.editWebhook()
+	case x.Choices != nil || x.IsBool():
 		return s.next()
+	case x.Group == alertGroup:
+		return s.editAlerts(x)
 	}
 	return screen.Ask(screen.Open{Dialog: dialog.NewForm(s.Env, dialog.FormOf[control.SettingsFields, tally.Settings]{
 		Heading: "Change: " + x.Label, Op: control.SettingsSet, Save: "Save", Asks: []string{x.Name}, Begin: control.CurrentSettings(&s.Snap.Settings), Change: true,

@@ -3,6 +3,7 @@
 package settings
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"time"
@@ -38,7 +39,11 @@ type setting struct {
 	text string // what it is
 }
 
-const themeSetting = "theme"
+// The settings that are no fields of the engine's settings.
+const (
+	themeSetting   = "theme"
+	webhookSetting = "webhook"
+)
 
 // settingTable shows settings.
 var settingTable = &control.Table[setting]{
@@ -71,17 +76,27 @@ func (s *Screen) Show(snap *live.Snapshot) {
 	s.rows = nil
 	if snap.Loaded {
 		set := control.CurrentSettings(&snap.Settings)
-		for _, f := range control.FieldsOf(reflect.TypeFor[control.SettingsFields]()) {
-			text := f.Text(&set)
-			if f.Zero(&set) && f.Unset != "" {
-				text = f.Unset
-			}
-			s.rows = append(s.rows, setting{f, text})
-		}
+		s.add(reflect.TypeFor[control.SettingsFields](), &set)
+		alerts := control.CurrentAlerts(&snap.Settings.Alerts)
+		s.add(reflect.TypeFor[control.AlertFields](), &alerts)
+		hook := snap.Settings.Alerts.Webhook
+		s.rows = append(s.rows, setting{control.Field{Name: webhookSetting, Group: "alerts", Label: "Webhook",
+			Help: "Each alert is posted to this address, signed as Standard Webhooks says. Its secret is shown once"}, cmp.Or(hook, "none")})
 		s.rows = append(s.rows, setting{control.Field{Name: themeSetting, Group: "terminal", Label: "Theme",
 			Help: "auto is dark or light, as your terminal's background is. mono has no colours; ascii has nothing beyond ASCII either. It is kept for this machine."}, s.themeText()})
 	}
 	s.List.Show(snap)
+}
+
+// add adds the fields of settings as they are set.
+func (s *Screen) add(fields reflect.Type, set any) {
+	for _, f := range control.FieldsOf(fields) {
+		text := f.Text(set)
+		if f.Zero(set) && f.Unset != "" {
+			text = f.Unset
+		}
+		s.rows = append(s.rows, setting{f, text})
+	}
 }
 
 func (s *Screen) themeText() string {
@@ -133,6 +148,9 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 		s.Grid.Select(msg.Filter)
 		return nil
 	case screen.Answer:
+		if msg.Tag == "alerts" {
+			return s.tested(msg)
+		}
 		if msg.Tag == "verify" && msg.Seq == s.seq {
 			s.took = s.Env.Clock().Sub(s.started)
 			s.started, s.proved = time.Time{}, s.Env.Clock()

@@ -1,6 +1,8 @@
 package settings_test
 
 import (
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,5 +53,32 @@ func TestTheBooksAreProvedForLongerThanACall(t *testing.T) {
 		d.World.Hang("engine.verify")
 		d.Press("c").Wait(2 * time.Minute)
 		d.Expect("replaying").Press("c").Expect("being proved already")
+	})
+}
+
+// What is told and where is set here, an address is kept back, its secret is shown once,
+// and one key sends a test.
+func TestAlertsAreSet(t *testing.T) {
+	tuitest.Run(t, tuitest.Setup{Size: "120x36", Screens: tuitest.Only(settings.New).Screens}, func(d *tuitest.Driver) {
+		row := func(name string) *tuitest.Driver {
+			d.Press("g")
+			for range 30 {
+				if d.Press("down"); strings.Contains(d.Screen(), "▸") && regexp.MustCompile(`▸ .*`+regexp.QuoteMeta(name)).MatchString(d.Screen()) {
+					return d
+				}
+			}
+			t.Fatalf("there is no row %s:\n%s", name, d.Screen())
+			return d
+		}
+		row("Alert at").Press("enter").Expect("Change: Alert at").Press("ctrl+u").Type("95,10").Press("ctrl+s").Ticks(4).Expect("10,95")
+		row("Into the log").Press("space").Ticks(4)
+		if in := tuitest.Last(t, d, control.AlertsSet); in.Log == nil || *in.Log {
+			t.Errorf("the log is %+v", in)
+		}
+		d.Press("S").Expect("There is no webhook")
+		row("Webhook").Press("enter").Type("ftp://x").Press("ctrl+s").Expect("not an address to post to").Press("ctrl+u").Type("http://127.0.0.1:1/canary").Press("ctrl+s").Expect("whsec_").Press("enter").Ticks(4).
+			Expect("http://127.0.0.1").ExpectNot("canary", "whsec_")
+		d.Press("T").Ticks(4).Expect("The test: webhook: nothing listens there")
+		d.Press("S").Expect("A new secret").Press("tab", "enter").Ticks(2).Expect("whsec_")
 	})
 }

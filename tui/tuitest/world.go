@@ -133,6 +133,14 @@ func (w *World) Lose(err error) {
 // Return mends the connection.
 func (w *World) Return() { w.Lose(nil) }
 
+// Tell has the engine alert its owner.
+func (w *World) Tell(sentence, detail string) {
+	w.tb.Helper()
+	if err := w.Engine.Alert(w.tb.Context(), engine.Told{Kind: tally.AlertReconcile, About: sentence, Gravity: control.Warn, Sentence: sentence, Detail: detail}); err != nil {
+		w.tb.Fatal(err)
+	}
+}
+
 // Gap makes whoever follows the events miss some: the engine says so.
 func (w *World) Gap() {
 	w.mu.Lock()

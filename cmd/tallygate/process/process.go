@@ -34,10 +34,12 @@ type Options struct {
 	Log        *slog.Logger
 	Version    string
 	Backups    engine.Backups
-	MayUpgrade bool // whoever runs it calls Replace when [Process.Upgrades] says so
-	Keys       Keys // zero: the key file of the folder, as it is
-	Forget     bool // start although the key file is lost
-	Reads      bool // for a look at what is there: nothing is settled, pruned or otherwise changed
+	// AlertCommand is the engine's of that name.
+	AlertCommand func(ctx context.Context, message []byte, env ...string) (said string, err error)
+	MayUpgrade   bool // whoever runs it calls Replace when [Process.Upgrades] says so
+	Keys         Keys // zero: the key file of the folder, as it is
+	Forget       bool // start although the key file is lost
+	Reads        bool // for a look at what is there: nothing is settled, pruned or otherwise changed
 }
 
 // Process is an engine with its store and the lock of their folder. It serves
@@ -110,7 +112,7 @@ func (o Options) open(ctx context.Context, hook storage.Hook) (*badgerdb.Store, 
 func (o Options) engine(store *badgerdb.Store, events *feed.Feed) engine.Options {
 	return engine.Options{
 		Store: store, Feed: events, Kinds: Kinds(), PriceBook: assets.Prices, Countries: assets.Countries, CountriesAbout: assets.CountriesAbout, SDK: sdk, Widget: assets.Widget, Page: assets.Page(), KeyFile: filepath.Join(o.Dir, keyFile), Keys: o.Keys, Bodies: bodyMemory(),
-		Backups: o.Backups, ForgetSecrets: o.Forget, Logger: o.Log, Version: o.Version, Data: o.Dir,
+		Backups: o.Backups, AlertCommand: o.AlertCommand, ForgetSecrets: o.Forget, Logger: o.Log, Version: o.Version, Data: o.Dir,
 	}
 }
 

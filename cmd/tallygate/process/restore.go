@@ -60,9 +60,8 @@ const (
 	maxSaid       = 4 << 10 // of what it says, in bytes
 )
 
-// Shell runs a command of the owner's with a file as its input, and returns the end of
-// what it says.
-func Shell(ctx context.Context, command, input string, env ...string) (said string, err error) {
+// Shell runs a command of the owner's with an input, and returns the end of what it says.
+func Shell(ctx context.Context, command string, input io.Reader, env ...string) (said string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, shellPatience)
 	defer cancel()
 	words := []string{"/bin/sh", "-c", command}
@@ -72,13 +71,8 @@ func Shell(ctx context.Context, command, input string, env ...string) (said stri
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 	cmd.Env = append(os.Environ(), env...)
 	cmd.WaitDelay = time.Second
-	file, err := os.Open(input)
-	if err != nil {
-		return "", err
-	}
-	defer file.Close()
 	var out tail
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = file, &out, &out
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = input, &out, &out
 	err = cmd.Run()
 	return out.String(), err
 }
