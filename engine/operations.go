@@ -93,6 +93,8 @@ func (e *Engine) handle() {
 	control.Handle(s, control.ModelsRoute, e.routeModel)
 	control.Handle(s, control.ModelsImport, e.refreshModels)
 
+	control.Handle(s, control.PricesRecost, e.recost)
+
 	control.Handle(s, control.UsageShow, e.showUsage)
 	control.Handle(s, control.RequestsList, e.listRequests)
 	control.Handle(s, control.RequestsShow, e.showRequest)

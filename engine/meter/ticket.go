@@ -143,7 +143,12 @@ func lessSure(a, b tally.Basis) tally.Basis {
 
 // Credits is what the caller pays for a cost.
 func (t *Ticket) Credits(cost tally.NanoUSD) tally.NanoUSD {
-	if c := t.request.Principal.Client; c != nil {
+	return CreditsOf(t.request.Principal.Client, cost)
+}
+
+// CreditsOf is what a client pays for a cost; nil pays the cost.
+func CreditsOf(c *tally.Client, cost tally.NanoUSD) tally.NanoUSD {
+	if c != nil {
 		return cost.WithMarkup(c.MarkupBasisPoints)
 	}
 	return cost

@@ -203,11 +203,26 @@ func baseAt(prices []Price, at time.Time, tier Tier) int {
 	return best
 }
 
-func quoteAt(prices []Price, at time.Time, tier Tier, promptTokens int64) (q Quote) {
-	base := baseAt(prices, at, tier)
-	if base < 0 {
-		return q
+// QuoteOf resolves the row of an ID for a prompt of so many tokens, whether it is in force
+// or not. Its Row is nil if there is no such row.
+func QuoteOf(prices []Price, id ID, promptTokens int64) Quote {
+	for i := range prices {
+		if prices[i].ID == id && prices[i].AboveTokens == 0 {
+			return quoteFrom(prices, i, promptTokens)
+		}
 	}
+	return Quote{}
+}
+
+func quoteAt(prices []Price, at time.Time, tier Tier, promptTokens int64) Quote {
+	if base := baseAt(prices, at, tier); base >= 0 {
+		return quoteFrom(prices, base, promptTokens)
+	}
+	return Quote{}
+}
+
+// quoteFrom resolves a row without a band, and its bands.
+func quoteFrom(prices []Price, base int, promptTokens int64) (q Quote) {
 	q.Row = &prices[base]
 	q.Rates = q.Row.over(Rates{})
 	bands := bandsOf(prices, base)

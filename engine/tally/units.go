@@ -75,6 +75,24 @@ func (q *Quote) EachOf(u *Units) (name Piece, each NanoUSD, ok bool) {
 	return u.Piece, each, ok
 }
 
+// UnitsOf are so many of what a price names: of images the quality and the size stand in the
+// name, as far as the price told them apart.
+func UnitsOf(name Piece, n int64) Units {
+	u := Units{Piece: name, Count: n}
+	if !name.imageOf() || name == imageInput {
+		return u
+	}
+	u.Piece = Image
+	for part := range strings.SplitSeq(strings.TrimPrefix(string(name), string(Image)+"_"), "_") {
+		if isSize(part) {
+			u.Size = part
+		} else {
+			u.Quality = part
+		}
+	}
+	return u
+}
+
 // imageFor is EachOf of images.
 func (q *Quote) imageFor(u *Units) (name Piece, each NanoUSD, ok bool) {
 	best := -1
