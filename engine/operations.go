@@ -93,6 +93,9 @@ func (e *Engine) handle() {
 	control.Handle(s, control.ModelsRoute, e.routeModel)
 	control.Handle(s, control.ModelsImport, e.refreshModels)
 
+	control.Handle(s, control.PricesList, e.listPrices)
+	control.Handle(s, control.PricesSet, e.setPrice)
+	control.Handle(s, control.PricesCheck, e.checkPrices)
 	control.Handle(s, control.PricesRecost, e.recost)
 
 	control.Handle(s, control.UsageShow, e.showUsage)

@@ -21,7 +21,7 @@ type ModelFields struct {
 	ContextTokens   *int64            `json:"context_tokens,omitempty" help:"longest prompt and answer together"`
 	MaxOutputTokens *int64            `json:"max_output_tokens,omitempty" help:"longest answer"`
 	ImageTokens     *int64            `json:"image_tokens,omitempty" help:"the most tokens that one picture can come to; 0: not known"`
-	Prices          []PriceField      `json:"prices,omitempty" flag:"price" help:"CLASS=USD per million tokens, like input=0.15; classes input, cached_input, cache_write, cache_write_long, audio_in, image_in, output, reasoning, audio_out, image_out; request=USD per call; search, image, character, query, second and hour=USD each, image_high or image_1024x1536 for one quality or size; repeat"`
+	Prices          []PriceField      `json:"prices,omitempty" flag:"price" help:"=price"`
 	PriceFrom       Date              `json:"price_from,omitempty" help:"date from which the price counts, like 2026-12-01, in the zone of the oldest gateway; default: now"`
 	Caps            []tally.LimitEdit `json:"caps,omitempty" flag:"cap" label:"Caps of the provider" help:"what the provider lets you have of it, whoever asks, as free tiers do: requests=30/minute or tokens=500k/day, in UTC; a model at a cap is passed over; repeat; MAX none removes"`
 	MaxInFlight     *int              `json:"max_in_flight,omitempty" label:"In flight, at most" help:"=in flight"`

@@ -21,6 +21,11 @@ const (
 	TierBatch    Tier = "batch"
 )
 
+// Words lists the tiers.
+func (Tier) Words() []string {
+	return []string{string(TierFlex), string(TierPriority), string(TierFast), string(TierBatch)}
+}
+
 // Price is a row of the price book of a model: what it costs from an instant on,
 // in nano-USD per million tokens. Rows are appended and never edited. A row with
 // AboveTokens is a band of the row before it that has none; a later row of the
