@@ -95,6 +95,7 @@ func (e *Engine) handle() {
 
 	control.Handle(s, control.PricesList, e.listPrices)
 	control.Handle(s, control.PricesSet, e.setPrice)
+	control.Handle(s, control.PricesImport, e.importPrices)
 	control.Handle(s, control.PricesCheck, e.checkPrices)
 	control.Handle(s, control.PricesRecost, e.recost)
 

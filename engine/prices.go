@@ -190,7 +190,8 @@ func (x *priceEdit) apply(groups []priceGroup) ([]priceGroup, error) {
 	return append([]priceGroup{edited}, others...), nil
 }
 
-// band puts the owner's figures into the band of a price, which is made if it has none.
+// band puts the owner's figures into the band of a price, which is made if it has none. What
+// the price names nowhere follows its parent there, too.
 func (x *priceEdit) band(g priceGroup) (priceGroup, error) {
 	for _, f := range x.figures {
 		if _, ok := tally.ParseClass(f.Class); !ok {
@@ -206,7 +207,17 @@ func (x *priceEdit) band(g priceGroup) (priceGroup, error) {
 		base := g.base()
 		g = slices.Insert(g, i, tally.Price{Tier: base.Tier, Hours: base.Hours, AboveTokens: x.above})
 	}
-	return g, editFigures(&g[i], x.figures)
+	for _, c := range slices.Backward(tally.AllClasses[:]) { // children before their parents
+		own, parent := g[i].Rate(c), *g[i].Rate(c.Parent())
+		if *g.base().Rate(c) == nil && *own != nil && parent != nil && **own == *parent && c != c.Parent() {
+			*own = nil
+		}
+	}
+	if err := editFigures(&g[i], x.figures); err != nil {
+		return nil, err
+	}
+	fillBands(g)
+	return g, nil
 }
 
 // follow brings a row in line with a correction of the plain one. What does not

@@ -93,7 +93,7 @@ func reprice(m *tally.Model, fresh []tally.Price, accepted bool, now time.Time) 
 	}
 	for _, at := range from {
 		before, after := unit(old, at), unit(next, at)
-		differs := priceDiff{model: m.Name}
+		differs := priceDiff{model: m.Name, id: m.ID}
 		switch {
 		case at.Equal(now):
 			// A new row for all hours ends those of hours beside an older one.

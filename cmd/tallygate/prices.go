@@ -14,7 +14,7 @@ func (a *app) priceCommands() *cobra.Command {
 	return family(groupOwn, "prices", "what models cost: rows that are never edited, each with its dates and its source",
 		list(a, verb[control.ListPrices, []control.PriceView]{
 			op:      control.PricesList,
-			example: "  tallygate prices list gpt-4o-mini\n  tallygate prices list --at 2026-12-01 --provider openai\n  tallygate prices list --stale 60d --format csv --to stale.csv",
+			example: "  tallygate prices list gpt-4o-mini\n  tallygate prices list --at 2026-12-01 --provider openai\n  tallygate prices list --stale 60d --format csv > stale.csv",
 		}, control.PriceRowTable),
 		a.priceSetCommand(),
 		a.priceImportCommand(),
@@ -36,7 +36,6 @@ func (a *app) priceCommands() *cobra.Command {
 func (a *app) priceSetCommand() *cobra.Command {
 	cmd := verb[control.SetPrice, control.PriceSet]{
 		op:      control.PricesSet,
-		changed: func(out *control.PriceSet) *tally.Meta { return &out.Meta },
 		example: "  tallygate prices set my-model --price input=0.15 --price output=0.60\n" +
 			"  tallygate prices set my-model --price input=0.30 --price output=1.20 --above 200000\n" +
 			"  tallygate prices set my-model --price input=0.07 --hours \"Mon-Fri 16:30-00:30\" --from 2026-12-01",

@@ -58,15 +58,25 @@ type ModelChanged struct {
 // ImportModels asks for what a provider offers now. A price that differs is a new
 // one from now on; one that is not plausible is refused unless it is accepted.
 type ImportModels struct {
-	Provider  string   `json:"name" arg:"1" of:"provider" help:"name or id"`
-	Accept    []string `json:"accept,omitempty" of:"model" help:"take the price of this model though it was refused; repeat"`
+	Provider string `json:"name" arg:"1" of:"provider" help:"name or id"`
+	ChoosePrices
+}
+
+// ChoosePrices says which prices of an import are taken. Those that look wrong are not unless
+// they are accepted.
+type ChoosePrices struct {
+	Accept    []string `json:"accept,omitempty" of:"model" help:"take the price of this model, by name or id, though it was refused; repeat"`
 	AcceptAll bool     `json:"accept_all,omitempty" help:"take all prices that were refused"`
+	Leave     []string `json:"leave,omitempty" of:"model" help:"leave the price of this model, by name or id, as it is; repeat"`
 	DryRun    bool     `json:"dry_run,omitempty" help:"show what would change, and change nothing"`
 }
 
-// Imported says what an import of models did.
+// Imported says what an import of models or of prices did.
 type Imported struct {
-	Provider  string        `json:"provider"`          // its name
+	Provider  string        `json:"provider"`          // its name; "" for a list that is of no provider
+	Format    string        `json:"format,omitempty"`  // of a list that was read from a file
+	Matched   int           `json:"matched,omitempty"` // of those offered are here, where only prices are imported
+	Left      []string      `json:"left,omitempty"`    // names of prices in a file that nobody here knows
 	Offered   int           `json:"offered"`           // the upstream lists
 	Added     int           `json:"added"`             // new here
 	Priced    int           `json:"priced"`            // of those added
@@ -81,8 +91,9 @@ type Imported struct {
 
 // PriceChange is a figure of a model's price that an import has in another way.
 type PriceChange struct {
-	Model string `json:"model"`
-	Class string `json:"class,omitempty"` // of tokens, request, or a piece; "" if there is no figure
+	Model   string   `json:"model"`
+	ModelID tally.ID `json:"model_id,omitempty"` // "" if it is not here yet
+	Class   string   `json:"class,omitempty"`    // of tokens, request, or a piece; "" if there is no figure
 	// The row that it stands in, if that is not the plain one.
 	Tier        tally.Tier  `json:"tier,omitempty"`
 	Hours       tally.Hours `json:"hours,omitempty"`

@@ -59,6 +59,31 @@ type PriceSet struct {
 	Next time.Time `json:"next,omitzero"`
 }
 
+// PriceSource is where prices are imported from.
+type PriceSource string
+
+// The sources.
+const (
+	FromFile     PriceSource = "file"
+	FromBook     PriceSource = "book"
+	FromProvider PriceSource = "provider"
+)
+
+// Words lists the sources.
+func (PriceSource) Words() []string {
+	return []string{string(FromFile), string(FromBook), string(FromProvider)}
+}
+
+// ImportPrices asks for other prices of models that are here. They count from now on; one
+// that is not plausible is refused unless it is accepted.
+type ImportPrices struct {
+	From     PriceSource `json:"from" flag:"-"`
+	Provider string      `json:"provider,omitempty" of:"provider" help:"only of models of this provider"`
+	Name     string      `json:"name,omitempty" flag:"-"` // of the file, for people
+	Text     string      `json:"text,omitempty" flag:"-"` // what stands in it
+	ChoosePrices
+}
+
 // CheckPrices asks what is wrong with prices.
 type CheckPrices struct {
 	Provider string        `json:"provider,omitempty" of:"provider" help:"=of provider"`
@@ -100,9 +125,10 @@ func (PriceProblem) Words() []string {
 
 // The operations on prices.
 var (
-	PricesList  = Op[ListPrices, []PriceView]{"prices.list", Read, "list rows of prices, with bands, hours, dates and where they come from"}
-	PricesSet   = Op[SetPrice, PriceSet]{"prices.set", Write, "give a model another price, from a date on, at hours, for a tier or for long prompts"}
-	PricesCheck = Op[CheckPrices, []PriceFinding]{"prices.check", Read, "look for prices that are missing, old, odd or at their end, and say what to do"}
+	PricesList   = Op[ListPrices, []PriceView]{"prices.list", Read, "list rows of prices, with bands, hours, dates and where they come from"}
+	PricesSet    = Op[SetPrice, PriceSet]{"prices.set", Write, "give a model another price, from a date on, at hours, for a tier or for long prompts"}
+	PricesImport = Op[ImportPrices, Imported]{"prices.import", Write, "import prices of models that are here, and show which change"}
+	PricesCheck  = Op[CheckPrices, []PriceFinding]{"prices.check", Read, "look for prices that are missing, old, odd or at their end, and say what to do"}
 )
 
 // FindingTable shows what is wrong with prices.

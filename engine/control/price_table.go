@@ -14,7 +14,7 @@ import (
 // those of a zone. Where there is little room the classes that few models price
 // go first.
 func PriceTable(zone string) *Table[tally.Price] {
-	return &Table[tally.Price]{Thing: "price", Columns: priceColumns(func(p *tally.Price) (*tally.Price, string) { return p, zone })}
+	return &Table[tally.Price]{Thing: "price", Columns: priceColumns(func(p *tally.Price) (*tally.Price, string) { return p, zone }, OwnRate)}
 }
 
 // PriceRowTable shows rows of prices of several models.
@@ -33,7 +33,7 @@ var PriceRowTable = NewTable(Table[PriceView]{
 		{Name: "model"},
 		{Name: "provider", Spare: 2},
 		{Name: "state"},
-	}, append(priceColumns(func(v *PriceView) (*tally.Price, string) { return &v.Price, v.Zone }),
+	}, append(priceColumns(func(v *PriceView) (*tally.Price, string) { return &v.Price, v.Zone }, wholeRate),
 		Column[PriceView]{Name: "age", Title: "days ago", Field: "age_days", Spare: 16, NoZero: true},
 		Column[PriceView]{Name: "tier", Hidden: true},
 		Column[PriceView]{Name: "hours", Hidden: true, Get: func(v *PriceView) Value { return WordOf(v.Hours.String()) }},
@@ -42,9 +42,18 @@ var PriceRowTable = NewTable(Table[PriceView]{
 	)...),
 })
 
+// wholeRate is OwnRate, but for bands: these have the rate of the band below where they name
+// none, so a file that others read must name even what is their parent's.
+func wholeRate(p *tally.Price, c tally.Class) *tally.NanoUSD {
+	if p.AboveTokens > 0 {
+		return *p.Rate(c)
+	}
+	return OwnRate(p, c)
+}
+
 // priceColumns are the columns of what is or has a row of a price, and the zone in which days
-// are that the owner named.
-func priceColumns[V any](of func(*V) (*tally.Price, string)) []Column[V] {
+// are that the owner named; rate is what a row shows of a class.
+func priceColumns[V any](of func(*V) (*tally.Price, string), rate func(*tally.Price, tally.Class) *tally.NanoUSD) []Column[V] {
 	row := func(v *V) *tally.Price { p, _ := of(v); return p }
 	columns := []Column[V]{
 		{Name: "from", Get: func(v *V) Value { p, zone := of(v); return WordOf(Instant(p.From, zone, p.Source == "owner")) }},
@@ -61,7 +70,7 @@ func priceColumns[V any](of func(*V) (*tally.Price, string)) []Column[V] {
 		tally.ClassImageInput: 11, tally.ClassAudioOutput: 12, tally.ClassImageOutput: 13}
 	for _, c := range tally.AllClasses {
 		columns = append(columns, Column[V]{Name: c.String(), Title: strings.ReplaceAll(c.String(), "_", " "), Spare: spare[c], Get: func(v *V) Value {
-			n := OwnRate(row(v), c)
+			n := rate(row(v), c)
 			if n == nil {
 				return RateOf(0, false)
 			}

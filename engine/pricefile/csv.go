@@ -45,13 +45,13 @@ func readCSV(text []byte) (*List, error) {
 		if errors.Is(err, io.EOF) {
 			return g.list(CSV), nil
 		}
-		line, _ := r.FieldPos(0)
 		switch {
 		case err != nil:
 			return nil, tally.Errorf(tally.Invalid, "the CSV cannot be read: %w", err).WithHint("is a quote open?")
 		case n == maxEntries:
 			return nil, tally.Errorf(tally.Invalid, "the list has more than %s rows", tally.Group(maxEntries)).WithHint(formats)
 		}
+		line, _ := r.FieldPos(0)
 		cell := func(name string) string {
 			if i, ok := t.of[name]; ok && i < len(cells) {
 				return strings.TrimSpace(cells[i])

@@ -207,10 +207,13 @@ func money(text string, places int) (n tally.NanoUSD, problem string) {
 	case strings.TrimLeft(lower, "+-") == "nan", strings.HasPrefix(strings.TrimLeft(lower, "+-"), "inf"):
 		return 0, "is not a number"
 	case text[0] == '-':
-		if n, problem = money(text[1:], places); problem == "" && n > 0 {
-			problem = "is negative"
+		if len(text) > 1 && (text[1] == '.' || '0' <= text[1] && text[1] <= '9') {
+			if n, problem = money(text[1:], places); problem == "" && n > 0 {
+				return 0, "is negative"
+			}
+			return n, problem
 		}
-		return n, problem
+		return 0, "is not a number"
 	}
 	read, whole, ok := providers.ParseDecimal(text, places)
 	if fine, _, fits := providers.ParseDecimal(text, places+3); !whole && fits && fine%1000 <= 1 {

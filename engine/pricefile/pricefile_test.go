@@ -148,7 +148,7 @@ func TestNoLists(t *testing.T) {
 // Amounts are read exactly, or rounded up to the next nano-dollar; only the noise of a float
 // is taken off.
 func FuzzMoney(f *testing.F) {
-	for _, seed := range []string{"1.5e-07", "0.15", "1e-99", "-1", "NaN", "2.9999999999999997e-06", "9223372036854775807", "1e9", ".5", "5.", "1e", "--1", "0x1p3", "1_000"} {
+	for _, seed := range []string{"1.5e-07", "0.15", "1e-99", "-1", "NaN", "2.9999999999999997e-06", "9223372036854775807", "1e9", ".5", "5.", "1e", "--1", "- 0", "-0", "0x1p3", "1_000"} {
 		f.Add(seed, 15)
 	}
 	f.Fuzz(func(t *testing.T, text string, places int) {
@@ -229,5 +229,6 @@ func FuzzOwn(f *testing.F) {
 func FuzzCSV(f *testing.F) {
 	f.Add("model,provider,input,output,tier,hours,above_tokens,from,until,pieces,request,image\nm,up,0.15,0.60,flex,Sat 00:00-24:00,5,2026-12-01 Europe/Lisbon,always,search 0.01,1,2\n")
 	f.Add("model;input;output\nm;1;2")
+	f.Add("model,input,output\nm,\"1")
 	f.Fuzz(func(t *testing.T, text string) { check(t, []byte(text)) })
 }
