@@ -96,7 +96,7 @@ func (x *priceCheck) model(m *tally.Model, p *tally.Provider) {
 	old := false
 	for _, g := range live {
 		old = old || isStale(g.base(), x.stale, x.now)
-		if !local {
+		if g.base().Source != sourceLocal {
 			x.odd(m, g)
 		}
 	}
@@ -202,10 +202,12 @@ func (x *priceCheck) odd(m *tally.Model, g priceGroup) {
 		if row := control.PriceFor(p); row != "" {
 			of = " (" + row + ")"
 		}
-		set := x.command(m, "prices set", "--price "+"CLASS=USD")
-		tell := func(gravity control.Tone, sentence string) { x.add(gravity, control.PriceOdd, m, sentence+of, set) }
+		tell := func(gravity control.Tone, class, sentence string) {
+			x.add(gravity, control.PriceOdd, m, sentence+of, x.command(m, "prices set", "--price "+class+"=USD"+partFlags(p)))
+		}
 		if why := outlandish(g[i : i+1]); why != "" {
-			tell(control.Bad, why)
+			class, _, _ := strings.Cut(why, " ")
+			tell(control.Bad, class, why)
 			continue
 		}
 		chat := m.Mode == "" || m.Mode == "chat"
@@ -213,14 +215,28 @@ func (x *priceCheck) odd(m *tally.Model, g priceGroup) {
 		switch {
 		case p.AboveTokens == 0 && p.PricesTokens() && !slices.ContainsFunc(tally.AllClasses[:], func(c tally.Class) bool { r := *p.Rate(c); return r != nil && *r > 0 }) &&
 			p.Request == 0 && len(p.Pieces) == 0:
-			tell(control.Faint, "costs nothing: its tokens are priced at 0")
+			tell(control.Faint, "input", "costs nothing: its tokens are priced at 0")
 		case chat && more(p.Input, p.Output):
-			tell(control.Faint, fmt.Sprintf("its output ($%s) is cheaper than its input ($%s)", *p.Output, *p.Input))
+			tell(control.Faint, "output", fmt.Sprintf("its output ($%s) is cheaper than its input ($%s)", *p.Output, *p.Input))
 		}
 		if more(p.CachedInput, p.Input) {
-			tell(control.Warn, fmt.Sprintf("its cached input ($%s) is dearer than its input ($%s)", *p.CachedInput, *p.Input))
+			tell(control.Warn, "cached_input", fmt.Sprintf("its cached input ($%s) is dearer than its input ($%s)", *p.CachedInput, *p.Input))
 		}
 	}
+}
+
+// partFlags are the flags that say which part of the requests a row is for.
+func partFlags(p *tally.Price) (out string) {
+	if p.Tier != "" {
+		out += " --tier " + string(p.Tier)
+	}
+	if len(p.Hours) > 0 {
+		out += " --hours " + tally.ShellWord(p.Hours.String())
+	}
+	if p.AboveTokens > 0 {
+		out += fmt.Sprint(" --above ", p.AboveTokens)
+	}
+	return out
 }
 
 // unlikeBook tells of a price that is far from what the price book says.

@@ -239,7 +239,7 @@ func (e *Engine) readPrices(in *control.ImportPrices, now time.Time) (*priceList
 				case x.Problem != "":
 					return &listedPrice{problem: x.Problem}
 				}
-				return completed(x.Prices, source, tally.InForce(m.Prices, now))
+				return completed(x.Prices, source, list.Format == pricefile.Own, tally.InForce(m.Prices, now))
 			}
 		}
 		return nil
@@ -266,37 +266,55 @@ func callersOf(p *tally.Provider, publisher string) []string {
 	return append(out, "")
 }
 
-// completed fills in what the rows of a list share with the plain one, as those of the price
-// book. What is billed by the piece and the list does not name costs what it costs now: lists
-// of tokens do not say that a search is free.
-func completed(rows []tally.Price, source string, now []tally.Price) *listedPrice {
+// completed fills in what rows of a list leave out: those of tiers and hours share with the
+// plain one of their time what they do not name, as in the price book. What is billed by the
+// piece and the list does not name costs what it costs now: lists of tokens do not say that a
+// search is free. Rows that tallygate has listed leave nothing out.
+func completed(rows []tally.Price, source string, whole bool, now []tally.Price) *listedPrice {
 	groups := groupsOf(slices.Clone(rows))
-	if plain := groups[0].base(); len(now) > 0 {
+	for _, g := range groups {
+		p := g.base()
+		if whole || p.Tier != "" || len(p.Hours) > 0 || len(now) == 0 {
+			continue
+		}
 		pieces := maps.Clone(now[0].Pieces)
 		if pieces == nil {
-			pieces = map[tally.Piece]tally.NanoUSD{}
+			pieces = p.Pieces
 		}
-		maps.Copy(pieces, plain.Pieces)
-		if plain.Pieces = pieces; len(pieces) == 0 {
-			plain.Pieces = nil
+		maps.Copy(pieces, p.Pieces)
+		if len(pieces) > 0 {
+			p.Pieces = pieces
 		}
-		if plain.Request == 0 {
-			plain.Request = now[0].Request
+		if p.Request == 0 {
+			p.Request = now[0].Request
 		}
 	}
 	var out []tally.Price
-	for i, g := range groups {
-		g = slices.Clone(g)
+	for _, g := range groups {
+		if p := g.base(); !whole && (p.Tier != "" || len(p.Hours) > 0) {
+			g = complete(g, plainOf(groups, p.From))
+		}
 		for j := range g {
 			if g[j].Source = strings.TrimSuffix(source+": "+g[j].Source, ": "); len(g[j].Source) > 300 {
 				g[j].Source = source
 			}
 		}
-		if i > 0 {
-			g = complete(g, groups[0])
-		}
 		fillBands(g)
 		out = append(out, g...)
 	}
 	return &listedPrice{prices: out}
+}
+
+// plainOf is the plain group of a list that counts from an instant on, or the first of all.
+func plainOf(groups []priceGroup, at time.Time) priceGroup {
+	var found priceGroup
+	for _, g := range groups {
+		if p := g.base(); p.Tier == "" && len(p.Hours) == 0 && !p.From.After(at) && (found == nil || !p.From.Before(found.base().From)) {
+			found = g
+		}
+	}
+	if found == nil {
+		return groups[0]
+	}
+	return found
 }

@@ -140,7 +140,7 @@ func precedence(prices, fresh []tally.Price, now time.Time) string {
 		return ""
 	case old[0].Source == sourceOwner:
 		return "you have set this price"
-	case len(next) > 0 && next[0].Seen.Before(old[0].Seen):
+	case len(next) > 0 && next[0].Seen.Truncate(day).Before(old[0].Seen.Truncate(day)): // many lists name days
 		return "it is older: seen on " + next[0].Seen.Format(time.DateOnly) + ", and what there is on " + old[0].Seen.Format(time.DateOnly)
 	}
 	return ""

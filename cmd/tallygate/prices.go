@@ -62,7 +62,7 @@ func showPriceSet(p *printer, _ *control.SetPrice, out *control.PriceSet) {
 	}
 	rows(p, table, added, "")
 	if !out.Next.IsZero() {
-		p.say("another price takes its place on %s: tallygate prices list %s", control.Instant(out.Next, out.Zone, false), tally.ShellWord(out.Name))
+		p.say("another price takes its place on %s: tallygate prices list %s", control.Instant(out.Next, out.Zone, true), tally.ShellWord(out.Name))
 	}
 	if first.From.Before(out.UpdatedAt.Add(-time.Minute)) && !first.From.IsZero() {
 		p.say("requests since then were charged by other prices: tallygate recost --model %s --since %s --dry-run", tally.ShellWord(out.Name), first.From.UTC().Format(time.DateOnly))

@@ -42,10 +42,11 @@ var PriceRowTable = NewTable(Table[PriceView]{
 	)...),
 })
 
-// wholeRate is OwnRate, but for bands: these have the rate of the band below where they name
-// none, so a file that others read must name even what is their parent's.
+// wholeRate is OwnRate of the plain rows. Of the others it is what they name: a band has the
+// rate of the band below where it names none, and whoever reads a file may take what a tier
+// does not name from the plain row.
 func wholeRate(p *tally.Price, c tally.Class) *tally.NanoUSD {
-	if p.AboveTokens > 0 {
+	if p.AboveTokens > 0 || p.Tier != "" || len(p.Hours) > 0 {
 		return *p.Rate(c)
 	}
 	return OwnRate(p, c)

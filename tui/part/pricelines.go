@@ -58,16 +58,16 @@ func Prices(t *theme.Theme, prices []tally.Price, now time.Time, width int) []st
 
 // sourceWords say how long ago who said so; "" where nobody is named.
 func sourceWords(p *tally.Price, now time.Time) string {
-	age := ""
-	if days := int64(now.Sub(p.Seen) / (24 * time.Hour)); !p.Seen.IsZero() && days > 0 {
-		age = Plural(days, "day") + " ago "
-	} else if !p.Seen.IsZero() {
-		age = "today "
-	}
-	if p.Source == "" {
+	days := int64(now.Sub(p.Seen) / (24 * time.Hour))
+	switch {
+	case p.Source == "":
 		return ""
+	case p.Seen.IsZero():
+		return widget.Safe(p.Source)
+	case days > 0:
+		return Plural(days, "day") + " ago: " + widget.Safe(p.Source)
 	}
-	return age + "by " + widget.Safe(p.Source)
+	return "today: " + widget.Safe(p.Source)
 }
 
 // isOver reports whether a row without a band counts no more: it has ended, or a
