@@ -99,7 +99,8 @@ func (e *Engine) recost(ctx context.Context, in control.Recost) (control.Recoste
 func recostDays(in *control.Recost, now time.Time) (since, until time.Time, err error) {
 	cal := control.Calendar{Now: now, Zone: time.UTC}
 	if in.Since == "" {
-		return since, until, tally.Errorf(tally.Invalid, "say from which day on").WithHint("--since %s", now.UTC().AddDate(0, 0, -7).Format(time.DateOnly))
+		return since, until, tally.Errorf(tally.Invalid, "say from which day on").
+			WithHint("--since %s", now.UTC().AddDate(0, 0, -7).Format(time.DateOnly))
 	}
 	if since, err = in.Since.At(cal, 0); err != nil {
 		return since, until, err
@@ -112,7 +113,8 @@ func recostDays(in *control.Recost, now time.Time) (since, until time.Time, err 
 	}
 	since, until = since.UTC().Truncate(day), until.UTC().Add(day-1).Truncate(day)
 	if !since.Before(until) {
-		return since, until, tally.Errorf(tally.Invalid, "there is no day from %s to before %s", since.Format(time.DateOnly), until.Format(time.DateOnly)).
+		return since, until, tally.Errorf(tally.Invalid, "there is no day from %s to before %s",
+			since.Format(time.DateOnly), until.Format(time.DateOnly)).
 			WithHint("--since names the first day, --until the day after the last one; today is included if it is left out")
 	}
 	return since, until, nil
@@ -167,7 +169,8 @@ func (e *Engine) recostRecords(ctx context.Context, c *tally.Catalog, q storage.
 }
 
 // bookRecosts books what differs of one client's groups.
-func (e *Engine) bookRecosts(ctx context.Context, c *tally.Catalog, groups []recostOf, sums map[recostOf]*recostSum, out *control.Recosted) error {
+func (e *Engine) bookRecosts(ctx context.Context, c *tally.Catalog, groups []recostOf, sums map[recostOf]*recostSum,
+	out *control.Recosted) error {
 	e.booked.Lock()
 	defer e.booked.Unlock()
 	entries, err := e.store.Entries(ctx, storage.EntryQuery{Client: groups[0].client})
@@ -185,36 +188,45 @@ func (e *Engine) bookRecosts(ctx context.Context, c *tally.Catalog, groups []rec
 			s.bookedCredits += r.Credits
 		}
 	}
-	by, _, _ := control.Acting(ctx)
+	var last time.Time
+	defer func() {
+		if !last.IsZero() {
+			e.feed.PublishConfig(c.Rev, last) // whoever shows money looks again
+		}
+	}()
 	for _, of := range groups {
 		s := sums[of]
 		cost, credits := s.differs()
 		if cost == 0 && credits == 0 {
 			continue
 		}
-		row := control.RecostRow{Day: of.day, Client: of.client, Gateway: gatewaySlug(c, s.gateway), Model: of.model, Requests: s.requests, Changed: s.changed,
-			CostWas: s.costWas + s.bookedCost, CostIs: s.costIs, Cost: cost, Credits: credits}
-		if of.client != "" {
-			row.ClientSlug = clientSlug(c, of.client)
-		}
+		row := control.RecostRow{Day: of.day, Client: of.client, ClientSlug: clientSlug(c, of.client),
+			Gateway: gatewaySlug(c, s.gateway), Model: of.model, Requests: s.requests, Changed: s.changed, CostWas: s.costWas + s.bookedCost, CostIs: s.costIs, Cost: cost, Credits: credits}
 		if !out.DryRun {
-			now := e.clock()
-			r := tally.Record{ID: tally.NewID("en", now), At: now, Gateway: s.gateway, Client: of.client, Model: of.model, Outcome: tally.Booked,
-				Cost: cost, Credits: credits, Entry: &tally.Entry{Kind: tally.Recost, Reason: "prices of " + of.day, By: by, Day: of.day}}
 			if err := ctx.Err(); err != nil { // between two entries it may end
 				return err
 			}
-			made, err := e.makeEntry(ctx, c, &r)
+			made, err := e.enterRecost(ctx, of, s, cost, credits)
 			if err != nil {
 				return err
 			}
-			row.Entry = made.ID
+			row.Entry, last = made.ID, made.At
 		}
 		out.Cost += cost
 		out.Credits += credits
 		out.Rows = append(out.Rows, row)
 	}
 	return nil
+}
+
+// enterRecost books one difference.
+func (e *Engine) enterRecost(ctx context.Context, of recostOf, s *recostSum, cost, credits tally.NanoUSD) (tally.Record, error) {
+	now := e.clock()
+	r := tally.Record{ID: tally.NewID("en", now), At: now, Gateway: s.gateway, Client: of.client, Model: of.model,
+		Outcome: tally.Booked, Cost: cost, Credits: credits}
+	r.Entry = &tally.Entry{Kind: tally.Recost, Reason: "prices of " + of.day, Day: of.day}
+	r.Entry.By, _, _ = control.Acting(ctx)
+	return e.store.Enter(context.WithoutCancel(ctx), r)
 }
 
 // counted is how many requests rollups have of models by UTC day: of each client, and of all.
@@ -226,7 +238,8 @@ func (e *Engine) countedRequests(ctx context.Context, since, until time.Time) (c
 	for at := since; !at.After(until); at = at.Add(day) {
 		edges = append(edges, at)
 	}
-	points, err := e.store.Series(ctx, storage.SeriesQuery{Family: tally.ByClientModel, Edges: edges}, storage.SeriesQuery{Family: tally.ByModel, Edges: edges})
+	points, err := e.store.Series(ctx, storage.SeriesQuery{Family: tally.ByClientModel, Edges: edges},
+		storage.SeriesQuery{Family: tally.ByModel, Edges: edges})
 	if err != nil {
 		return nil, err
 	}
@@ -258,10 +271,7 @@ func (n counted) dropIncomplete(c *tally.Catalog, sums map[recostOf]*recostSum) 
 			continue
 		}
 		delete(sums, of)
-		gap := control.RecostGap{Day: of.day, Model: of.model, Kept: kept[whole], Of: n[whole]}
-		if of.client != "" {
-			gap.ClientSlug = clientSlug(c, of.client)
-		}
+		gap := control.RecostGap{Day: of.day, ClientSlug: clientSlug(c, of.client), Model: of.model, Kept: kept[whole], Of: n[whole]}
 		if !slices.Contains(gaps, gap) {
 			gaps = append(gaps, gap)
 		}

@@ -35,7 +35,7 @@ func (a *app) priceCommands() *cobra.Command {
 
 func (a *app) priceSetCommand() *cobra.Command {
 	cmd := verb[control.SetPrice, control.PriceSet]{
-		op:      control.PricesSet,
+		op: control.PricesSet,
 		example: "  tallygate prices set my-model --price input=0.15 --price output=0.60\n" +
 			"  tallygate prices set my-model --price input=0.30 --price output=1.20 --above 200000\n" +
 			"  tallygate prices set my-model --price input=0.07 --hours \"Mon-Fri 16:30-00:30\" --from 2026-12-01",
