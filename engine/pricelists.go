@@ -37,7 +37,11 @@ func (e *Engine) readPrices(in *control.ImportPrices, now time.Time) (*priceList
 		x := &list.Entries[i]
 		by[[2]string{strings.ToLower(x.Provider), x.Model}] = x
 	}
-	source := strings.TrimSpace("file "+tally.Printable(in.Name)) + " (" + list.Format + ")"
+	source := "file"
+	if in.Name != "" && in.Name != "-" {
+		source += " " + tally.Printable(in.Name)
+	}
+	source += " (" + list.Format + ")"
 	find := func(c *tally.Catalog, m *tally.Model) *listedPrice {
 		p := c.Provider(m.Provider)
 		if p == nil {

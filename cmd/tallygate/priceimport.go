@@ -37,7 +37,7 @@ not here are left out: tallygate models import adds those of a provider.`,
 		Example: "  tallygate prices import book --dry-run\n  tallygate prices import model_prices_and_context_window.json --accept gpt-4o-mini\n  tallygate prices import provider openrouter --yes",
 		Args: func(cmd *cobra.Command, args []string) error {
 			switch {
-			case len(args) == 2 && args[0] == "provider", len(args) == 1 && args[0] != "provider":
+			case len(args) == 2 && args[0] == "provider", len(args) == 1 && (args[0] != "provider" || in.Provider != ""):
 				return nil
 			case len(args) == 1:
 				return wrongUse(cmd, "say which provider: tallygate prices import provider NAME")
@@ -72,19 +72,17 @@ const maxPrices = 8 << 20
 
 // readPriceList reads what the arguments name.
 func (a *app) readPriceList(in *control.ImportPrices, args []string) error {
+	in.From, in.Name = control.FromFile, filepath.Base(args[0])
 	switch {
-	case len(args) == 2:
-		in.From, in.Provider = control.FromProvider, args[1]
+	case args[0] == string(control.FromProvider):
+		in.From, in.Provider = control.FromProvider, append(args, in.Provider)[1]
 		return nil
-	case args[0] == "book":
+	case args[0] == string(control.FromBook):
 		in.From = control.FromBook
 		return nil
 	}
-	in.From, in.Name = control.FromFile, filepath.Base(args[0])
 	from := a.stdin
-	if args[0] == "-" {
-		in.Name = ""
-	} else {
+	if args[0] != "-" {
 		file, err := os.Open(args[0])
 		if err != nil {
 			return tally.Errorf(tally.NotFound, "%w", err).
@@ -159,7 +157,7 @@ func showPriceImport(p *printer, in *control.ImportPrices, out *control.Imported
 		p.say("nothing is changed: this is what an import would do")
 	}
 	list := map[control.PriceSource]string{control.FromBook: "the price book", control.FromProvider: "the list of " + out.Provider,
-		control.FromFile: when(in.Name == "", "the list", in.Name) + " (" + out.Format + ")"}[in.From]
+		control.FromFile: when(in.Name == "-", "the list", in.Name) + " (" + out.Format + ")"}[in.From]
 	p.say("%s has %s, %d of them here", list, countOf(out.Offered, "model", "models"), out.Matched)
 	showChanges(p, out, priceImportLine(in))
 	if len(out.Changes) == 0 && out.Matched > 0 {
@@ -187,5 +185,5 @@ func priceImportLine(in *control.ImportPrices) string {
 	case control.FromProvider:
 		return line + "provider " + tally.ShellWord(in.Provider)
 	}
-	return line + when(in.Name == "", "-", tally.ShellWord(in.Name))
+	return line + tally.ShellWord(in.Name)
 }

@@ -77,10 +77,12 @@ func (PriceSource) Words() []string {
 // ImportPrices asks for other prices of models that are here. They count from now on; one
 // that is not plausible is refused unless it is accepted.
 type ImportPrices struct {
-	From     PriceSource `json:"from" flag:"-"`
-	Provider string      `json:"provider,omitempty" of:"provider" help:"only of models of this provider"`
-	Name     string      `json:"name,omitempty" flag:"-"` // of the file, for people
-	Text     string      `json:"text,omitempty" flag:"-"` // what stands in it
+	From PriceSource `json:"from" flag:"-"`
+	// Name is what the command line calls the list: the file's name, - for none, book or
+	// provider.
+	Name     string `json:"name,omitempty" arg:"1?" help:"what people call the list: the name of its file, book or provider"`
+	Provider string `json:"provider,omitempty" of:"provider" help:"only of models of this provider"`
+	Text     string `json:"text,omitempty" flag:"-"` // what stands in the file
 	ChoosePrices
 }
 

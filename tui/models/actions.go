@@ -70,7 +70,7 @@ func (s *Screen) lookUp(from string) tea.Cmd {
 // bring imports from where the last look was.
 func (s *Screen) bring(tag string, choice control.ChoosePrices) tea.Cmd {
 	if s.from == priceBook {
-		return screen.Call(s.Env, s.Name(), tag, 0, control.PricesImport, control.ImportPrices{From: control.FromBook, ChoosePrices: choice})
+		return screen.Call(s.Env, s.Name(), tag, 0, control.PricesImport, control.ImportPrices{From: control.FromBook, Name: priceBook, ChoosePrices: choice})
 	}
 	return screen.Call(s.Env, s.Name(), tag, 0, control.ModelsImport, control.ImportModels{Provider: s.from, ChoosePrices: choice})
 }
