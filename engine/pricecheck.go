@@ -138,7 +138,8 @@ func (x *priceCheck) missing(m *tally.Model) {
 	if x.catalog.Settings.Unpriced == tally.AllowAtZero {
 		becomes = "are counted as free"
 	}
-	x.add(control.Bad, control.PriceMissing, m, fmt.Sprintf("has no price, and its requests (%d in 30 days) %s", asked, becomes),
+	x.add(control.Bad, control.PriceMissing, m,
+		fmt.Sprintf("has no price, and its requests (%d in 30 days) %s", asked, becomes),
 		x.command(m, "prices set", "--price input=USD --price output=USD"))
 }
 
@@ -167,7 +168,9 @@ func (x *priceCheck) gaps(m *tally.Model) {
 		switch {
 		case !until.IsZero() && !until.After(x.now):
 			if x.inUse(m) {
-				x.add(control.Warn, control.PriceGap, m, fmt.Sprintf("had no price from %s to %s", from, until.UTC().Format(time.DateOnly)), set+", then tallygate recost --since "+from)
+				x.add(control.Warn, control.PriceGap, m,
+					fmt.Sprintf("had no price from %s to %s", from, until.UTC().Format(time.DateOnly)),
+					set+", then tallygate recost --since "+from)
 			}
 		case !at.After(x.now):
 			x.add(control.Bad, control.PriceGap, m, "has no price in force now: its last one has ended", set)
@@ -185,10 +188,11 @@ func (x *priceCheck) overlaps(m *tally.Model, live []priceGroup) {
 	for i, g := range live {
 		for _, other := range live[i+1:] {
 			a, b := g.base(), other.base()
-			if a.Tier != b.Tier || len(a.Hours) == 0 || len(b.Hours) == 0 || slices.Equal(a.Hours, b.Hours) || !a.Hours.Meet(b.Hours) {
+			if a.Tier != b.Tier || slices.Equal(a.Hours, b.Hours) || !a.Hours.Meet(b.Hours) {
 				continue
 			}
-			x.add(control.Warn, control.PriceOverlap, m, fmt.Sprintf("has prices for %s and for %s, and the later one counts where they meet", a.Hours, b.Hours),
+			x.add(control.Warn, control.PriceOverlap, m,
+				fmt.Sprintf("has prices for %s and for %s, and the later one counts where they meet", a.Hours, b.Hours),
 				x.command(m, "prices list", ""))
 		}
 	}
@@ -213,16 +217,24 @@ func (x *priceCheck) odd(m *tally.Model, g priceGroup) {
 		chat := m.Mode == "" || m.Mode == "chat"
 		more := func(a, b *tally.NanoUSD) bool { return a != nil && b != nil && *a > *b }
 		switch {
-		case p.AboveTokens == 0 && p.PricesTokens() && !slices.ContainsFunc(tally.AllClasses[:], func(c tally.Class) bool { r := *p.Rate(c); return r != nil && *r > 0 }) &&
-			p.Request == 0 && len(p.Pieces) == 0:
+		case p.AboveTokens == 0 && p.PricesTokens() && p.Request == 0 && len(p.Pieces) == 0 && allZero(p):
 			tell(control.Faint, "input", "costs nothing: its tokens are priced at 0")
 		case chat && more(p.Input, p.Output):
 			tell(control.Faint, "output", fmt.Sprintf("its output ($%s) is cheaper than its input ($%s)", *p.Output, *p.Input))
 		}
 		if more(p.CachedInput, p.Input) {
-			tell(control.Warn, "cached_input", fmt.Sprintf("its cached input ($%s) is dearer than its input ($%s)", *p.CachedInput, *p.Input))
+			tell(control.Warn, "cached_input",
+				fmt.Sprintf("its cached input ($%s) is dearer than its input ($%s)", *p.CachedInput, *p.Input))
 		}
 	}
+}
+
+// allZero reports whether no token costs anything.
+func allZero(p *tally.Price) bool {
+	return !slices.ContainsFunc(tally.AllClasses[:], func(c tally.Class) bool {
+		rate := *p.Rate(c)
+		return rate != nil && *rate > 0
+	})
 }
 
 // partFlags are the flags that say which part of the requests a row is for.
@@ -257,7 +269,8 @@ func (x *priceCheck) unlikeBook(m *tally.Model, p *tally.Provider) {
 			if is.Row.Source == sourceOwner && !strings.HasPrefix(why, "about ") {
 				gravity = control.Faint // the owner may well have agreed on it
 			}
-			x.add(gravity, control.PriceOdd, m, fmt.Sprintf("its %s costs $%s, and $%s by the price book: %s", class, is.Of[class], says.Of[class], why),
+			x.add(gravity, control.PriceOdd, m,
+				fmt.Sprintf("its %s costs $%s, and $%s by the price book: %s", class, is.Of[class], says.Of[class], why),
 				"tallygate prices import book --accept "+tally.ShellWord(m.Name))
 			return
 		}
@@ -276,7 +289,8 @@ func (x *priceCheck) together() {
 			}
 			x.found = append(x.found, control.PriceFinding{Gravity: gravity, Kind: control.PriceStale, Provider: p.Name,
 				Sentence: fmt.Sprintf("%s: seen longer ago than %s", someOf(names, most), control.FormatSpan(x.stale)),
-				Next:     "tallygate prices import provider " + name + ", or book; what you have set yourself: tallygate prices list --provider " + name + " --stale " + control.FormatSpan(x.stale)})
+				Next: "tallygate prices import provider " + name + ", or book; what you have set yourself: " +
+					"tallygate prices list --provider " + name + " --stale " + control.FormatSpan(x.stale)})
 		}
 		if names := x.unasked[p.ID]; len(names) > 0 {
 			x.found = append(x.found, control.PriceFinding{Gravity: control.Faint, Kind: control.PriceMissing, Provider: p.Name,

@@ -84,7 +84,8 @@ func (e *Engine) importPrices(ctx context.Context, in control.ImportPrices) (con
 			}
 		}
 		if report.Matched == 0 {
-			report.Warning = "none of the models that are here is on the list: models are matched by their provider and by the name that it knows them by"
+			report.Warning = "none of the models that are here is on the list: " +
+				"models are matched by their provider and by the name that it knows them by"
 		}
 		if in.DryRun {
 			return nil, nil
@@ -96,7 +97,8 @@ func (e *Engine) importPrices(ctx context.Context, in control.ImportPrices) (con
 
 // importPrice brings what a known model costs now into m, and reports whether that changes
 // it. A price with a problem is taken only if there is one at all, and it is accepted.
-func importPrice(report *control.Imported, m *tally.Model, fresh []tally.Price, problem string, choice *control.ChoosePrices, now time.Time) bool {
+func importPrice(report *control.Imported, m *tally.Model, fresh []tally.Price, problem string,
+	choice *control.ChoosePrices, now time.Time) bool {
 	named := func(list []string) bool {
 		return slices.ContainsFunc(list, func(name string) bool {
 			return name == m.Name || name == string(m.ID) || name == listedAs(m.UpstreamName())
@@ -133,7 +135,8 @@ func checkChosen(c *tally.Catalog, p *tally.Provider, choice *control.ChoosePric
 	}
 	for _, name := range slices.Concat(choice.Accept, choice.Leave) {
 		if !slices.ContainsFunc(c.Models, func(m *tally.Model) bool {
-			return (of == "" || m.Provider == of) && (m.Name == name || string(m.ID) == name || listedAs(m.UpstreamName()) == listedAs(name))
+			return (of == "" || m.Provider == of) &&
+				(m.Name == name || string(m.ID) == name || listedAs(m.UpstreamName()) == listedAs(name))
 		}) {
 			return missing("model", name, modelNames(c, of), "tallygate models import PROVIDER")
 		}
@@ -181,7 +184,8 @@ func (e *Engine) bookPrice(book *priceBook) func(*tally.Catalog, *tally.Model) *
 
 // offeredPrice finds prices in what a provider offers now: its own, or else those of the
 // price book.
-func (e *Engine) offeredPrice(offered []providers.ModelInfo, now time.Time) func(*tally.Catalog, *tally.Model) *listedPrice {
+func (e *Engine) offeredPrice(offered []providers.ModelInfo,
+	now time.Time) func(*tally.Catalog, *tally.Model) *listedPrice {
 	byName := map[string]*providers.ModelInfo{}
 	for i := range offered {
 		if name := listedAs(offered[i].Name); byName[name] == nil {

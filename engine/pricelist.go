@@ -71,7 +71,8 @@ func viewPrices(c *tally.Catalog, m *tally.Model, at, now time.Time) (out []cont
 	for i, g := range groups {
 		state := rowState(groups, i, at)
 		for j := range g {
-			v := control.PriceView{Model: m.Name, ModelID: m.ID, Provider: providerName(c, m.Provider), State: state, Price: g[j], Zone: zone}
+			v := control.PriceView{Model: m.Name, ModelID: m.ID, Provider: providerName(c, m.Provider),
+				State: state, Price: g[j], Zone: zone}
 			if !v.Seen.IsZero() {
 				v.AgeDays = int64(max(now.Sub(v.Seen), 0) / day)
 			}
@@ -113,7 +114,8 @@ func rowState(groups []priceGroup, i int, at time.Time) control.RowState {
 func (e *Engine) setPrice(ctx context.Context, in control.SetPrice) (control.PriceSet, error) {
 	x := priceEdit{figures: in.Prices, from: in.From, until: in.Until, above: in.Above, tier: in.Tier}
 	if len(in.Prices) == 0 {
-		return control.PriceSet{}, tally.Errorf(tally.Invalid, "say what it costs").WithHint("--price input=0.15 --price output=0.60, in USD per million tokens")
+		return control.PriceSet{}, tally.Errorf(tally.Invalid, "say what it costs").
+			WithHint("--price input=0.15 --price output=0.60, in USD per million tokens")
 	}
 	if in.Hours != "" {
 		var err error
@@ -135,7 +137,9 @@ func (e *Engine) setPrice(ctx context.Context, in control.SetPrice) (control.Pri
 	out := control.PriceSet{Model: m, Zone: zone.String(), Added: viewPrices(c, &m, now, now)[had:]}
 	first := out.Added[0].From
 	for i := range m.Prices[:had] {
-		if p := &m.Prices[i]; p.AboveTokens == 0 && p.Tier == "" && p.From.After(first) && (out.Next.IsZero() || p.From.Before(out.Next)) {
+		p := &m.Prices[i]
+		later := p.AboveTokens == 0 && p.Tier == "" && p.From.After(first)
+		if later && (out.Next.IsZero() || p.From.Before(out.Next)) {
 			out.Next = p.From
 		}
 	}

@@ -67,9 +67,9 @@ func (e *Engine) readPrices(in *control.ImportPrices, now time.Time) (*priceList
 
 // called are names that lists have for what tallygate calls otherwise.
 var called = map[string][]string{
-	"gemini": {"google"}, "together": {"together_ai", "togetherai"}, "fireworks": {"fireworks_ai", "fireworks-ai"}, "azure": {"azure_ai"},
-	"moonshot": {"moonshotai"}, "cohere": {"cohere_chat"}, "alibaba": {"dashscope", "qwen"}, "zai": {"z-ai"}, "openai": {"text-completion-openai"},
-	"ollama": {"ollama_chat"},
+	"gemini": {"google"}, "together": {"together_ai", "togetherai"}, "fireworks": {"fireworks_ai", "fireworks-ai"},
+	"azure": {"azure_ai"}, "moonshot": {"moonshotai"}, "cohere": {"cohere_chat"}, "alibaba": {"dashscope", "qwen"},
+	"zai": {"z-ai"}, "openai": {"text-completion-openai"}, "ollama": {"ollama_chat"},
 }
 
 // callersOf are the names that a list may call a provider by, its own first, and "" for a
@@ -127,7 +127,11 @@ func completed(rows []tally.Price, source string, whole bool, now []tally.Price)
 func plainOf(groups []priceGroup, at time.Time) priceGroup {
 	var found priceGroup
 	for _, g := range groups {
-		if p := g.base(); p.Tier == "" && len(p.Hours) == 0 && !p.From.After(at) && (found == nil || !p.From.Before(found.base().From)) {
+		p := g.base()
+		if p.Tier != "" || len(p.Hours) > 0 || p.From.After(at) {
+			continue
+		}
+		if found == nil || !p.From.Before(found.base().From) {
 			found = g
 		}
 	}

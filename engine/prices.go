@@ -88,7 +88,8 @@ func (x *priceEdit) span(m *tally.Model, zone *time.Location, now time.Time) (fr
 	switch {
 	case x.from != "":
 		if from, err = x.from.At(cal); err != nil {
-			return from, until, at, tally.Errorf(tally.Invalid, "%q is not a date", string(x.from)).WithHint("like %s; a price begins at midnight in %s", now.AddDate(0, 1, 0).Format(time.DateOnly), zone)
+			return from, until, at, tally.Errorf(tally.Invalid, "%q is not a date", string(x.from)).
+				WithHint("like %s; a price begins at midnight in %s", now.AddDate(0, 1, 0).Format(time.DateOnly), zone)
 		}
 		at = from
 	case !slices.ContainsFunc(m.Prices, func(p tally.Price) bool { return p.Priced() }):
@@ -98,7 +99,8 @@ func (x *priceEdit) span(m *tally.Model, zone *time.Location, now time.Time) (fr
 		return from, until, at, nil
 	}
 	if until, err = x.until.At(cal); err != nil {
-		return from, until, at, tally.Errorf(tally.Invalid, "%q is not a date", string(x.until)).WithHint("like %s; a price ends at midnight in %s", now.AddDate(0, 1, 0).Format(time.DateOnly), zone)
+		return from, until, at, tally.Errorf(tally.Invalid, "%q is not a date", string(x.until)).
+			WithHint("like %s; a price ends at midnight in %s", now.AddDate(0, 1, 0).Format(time.DateOnly), zone)
 	}
 	if !from.Before(until) {
 		return from, until, at, tally.Errorf(tally.Invalid, "the price would end before it begins").

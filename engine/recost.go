@@ -201,7 +201,8 @@ func (e *Engine) bookRecosts(ctx context.Context, c *tally.Catalog, groups []rec
 			continue
 		}
 		row := control.RecostRow{Day: of.day, Client: of.client, ClientSlug: clientSlug(c, of.client),
-			Gateway: gatewaySlug(c, s.gateway), Model: of.model, Requests: s.requests, Changed: s.changed, CostWas: s.costWas + s.bookedCost, CostIs: s.costIs, Cost: cost, Credits: credits}
+			Gateway: gatewaySlug(c, s.gateway), Model: of.model, Requests: s.requests, Changed: s.changed,
+			CostWas: s.costWas + s.bookedCost, CostIs: s.costIs, Cost: cost, Credits: credits}
 		if !out.DryRun {
 			if err := ctx.Err(); err != nil { // between two entries it may end
 				return err
@@ -220,7 +221,8 @@ func (e *Engine) bookRecosts(ctx context.Context, c *tally.Catalog, groups []rec
 }
 
 // enterRecost books one difference.
-func (e *Engine) enterRecost(ctx context.Context, of recostOf, s *recostSum, cost, credits tally.NanoUSD) (tally.Record, error) {
+func (e *Engine) enterRecost(ctx context.Context, of recostOf, s *recostSum,
+	cost, credits tally.NanoUSD) (tally.Record, error) {
 	now := e.clock()
 	r := tally.Record{ID: tally.NewID("en", now), At: now, Gateway: s.gateway, Client: of.client, Model: of.model,
 		Outcome: tally.Booked, Cost: cost, Credits: credits}
@@ -271,7 +273,8 @@ func (n counted) dropIncomplete(c *tally.Catalog, sums map[recostOf]*recostSum) 
 			continue
 		}
 		delete(sums, of)
-		gap := control.RecostGap{Day: of.day, ClientSlug: clientSlug(c, of.client), Model: of.model, Kept: kept[whole], Of: n[whole]}
+		gap := control.RecostGap{Day: of.day, ClientSlug: clientSlug(c, of.client), Model: of.model,
+			Kept: kept[whole], Of: n[whole]}
 		if !slices.Contains(gaps, gap) {
 			gaps = append(gaps, gap)
 		}

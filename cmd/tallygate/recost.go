@@ -45,7 +45,8 @@ func asksRecost(ctx context.Context, c control.Caller, in *control.Recost) (stri
 	if err != nil || len(out.Rows) == 0 {
 		return "", err
 	}
-	return fmt.Sprintf("Book %s for %s: %s of cost and %s of credits. They count on limits at once.\ntallygate entries reverse takes one back. See them first with --dry-run.",
+	return fmt.Sprintf("Book %s for %s: %s of cost and %s of credits. They count on limits at once.\n"+
+		"tallygate entries reverse takes one back. See them first with --dry-run.",
 		countOf(len(out.Rows), "entry", "entries"), countOf(int(out.Changed), "request", "requests"), signed(out.Cost), signed(out.Credits)), nil
 }
 
@@ -59,7 +60,8 @@ func signed(n tally.NanoUSD) string {
 
 func showRecost(p *printer, _ *control.Recost, out *control.Recosted) {
 	last := out.Until.AddDate(0, 0, -1)
-	p.say("%s requests from %s to %s (UTC) looked at, %s cost something else now", strconv.FormatInt(out.Looked, 10), out.Since.Format(time.DateOnly), last.Format(time.DateOnly), strconv.FormatInt(out.Changed, 10))
+	p.say("%s requests from %s to %s (UTC) looked at, %s cost something else now",
+		strconv.FormatInt(out.Looked, 10), out.Since.Format(time.DateOnly), last.Format(time.DateOnly), strconv.FormatInt(out.Changed, 10))
 	if len(out.Rows) > 0 {
 		rows(p, control.RecostTable, out.Rows, "")
 	}

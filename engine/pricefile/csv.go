@@ -14,8 +14,12 @@ import (
 )
 
 // Columns that tell nothing of a price, or what another one tells.
-var besideColumns = []string{"for", "age_days", "id", "model_id", "zone", "beside", "seen_by", "mode", "context_tokens", "max_input_tokens", "max_output_tokens",
-	"status", "shutdown_date", "replaced_by", "image_tokens_max", "confidence", "publisher"}
+var besideColumns = []string{"for", "age_days", "id", "model_id", "zone", "beside", "mode", "context_tokens",
+	"max_input_tokens", "max_output_tokens", "status", "shutdown_date", "replaced_by", "image_tokens_max", "confidence", "publisher"}
+
+// ownColumns are those beside the classes and the pieces that are read.
+var ownColumns = []string{"model", "provider", "state", "from", "until", "tier", "hours", "above_tokens", "request", "pieces",
+	"source", "seen", "alias_of"}
 
 // table is what the columns of a CSV are of.
 type table struct {
@@ -90,7 +94,8 @@ func readHead(head []string) (*table, error) {
 		name = strings.ReplaceAll(strings.ToLower(strings.TrimSpace(name)), " ", "_")
 		stem := strings.TrimSuffix(strings.TrimSuffix(name, "_usd_per_mtok"), "_usd")
 		if _, twice := t.of[name]; twice {
-			return nil, tally.Errorf(tally.Invalid, "the CSV has the column %q twice", tally.Printable(name)).WithHint("leave one out")
+			return nil, tally.Errorf(tally.Invalid, "the CSV has the column %q twice", tally.Printable(name)).
+				WithHint("leave one out")
 		}
 		t.of[name] = i
 		class, isClass := tally.ParseClass(stem)
@@ -99,8 +104,7 @@ func readHead(head []string) (*table, error) {
 			t.classes[i] = class
 		case tally.Piece(stem).Metered():
 			t.pieces[i] = tally.Piece(stem)
-		case slices.Contains([]string{"model", "provider", "state", "from", "until", "tier", "hours", "above_tokens", "request", "pieces", "source", "seen", "alias_of"}, name),
-			slices.Contains(besideColumns, name):
+		case slices.Contains(ownColumns, name), slices.Contains(besideColumns, name):
 		default:
 			return nil, tally.Errorf(tally.Invalid, "the CSV has a column %q, which is none of a price", tally.Printable(name)).
 				WithHint("columns: model, provider, %s in USD per million tokens, request, from, until, tier, hours, above_tokens, source, seen", strings.Join(known, ", "))

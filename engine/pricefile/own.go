@@ -117,10 +117,15 @@ func twins(rows []tally.Price) string {
 	for i := range rows {
 		for j := range rows[:i] {
 			a, b := &rows[i], &rows[j]
-			if a.From.Equal(b.From) && a.Until.Equal(b.Until) && a.Tier == b.Tier && a.Hours.String() == b.Hours.String() && a.AboveTokens == b.AboveTokens {
+			if sameTime(a, b) && a.AboveTokens == b.AboveTokens {
 				return "two of its rows are of the same time, tier, hours and length"
 			}
 		}
 	}
 	return ""
+}
+
+// sameTime reports whether rows are of the same dates, tier and hours.
+func sameTime(a, b *tally.Price) bool {
+	return a.From.Equal(b.From) && a.Until.Equal(b.Until) && a.Tier == b.Tier && a.Hours.String() == b.Hours.String()
 }

@@ -162,7 +162,7 @@ func sortBands(rows []tally.Price) []tally.Price {
 		group := []tally.Price{rows[i]}
 		for j := range rows {
 			b := &rows[j]
-			if !taken[j] && b.AboveTokens > 0 && b.Tier == rows[i].Tier && slices.Equal(b.Hours, rows[i].Hours) && b.From.Equal(rows[i].From) && b.Until.Equal(rows[i].Until) {
+			if !taken[j] && b.AboveTokens > 0 && sameTime(b, &rows[i]) {
 				taken[j] = true
 				group = append(group, *b)
 			}
