@@ -145,9 +145,9 @@ func TestRecostRefuses(t *testing.T) {
 }
 
 // Whatever prices are set for whatever time while requests come, and however often it is
-// costed anew, in part or stopped between two entries: at the end the records and the
-// entries come to what the requests cost by the prices that are known, and no run after that
-// books anything.
+// costed anew, of some days, clients and models only, which is all that a run leaves that was
+// stopped between two entries: at the end the records and the entries come to what the
+// requests cost by the prices that are known, and no run after that books anything.
 func TestRecostExact(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(t)
@@ -176,6 +176,9 @@ func TestRecostExact(t *testing.T) {
 				in := control.Recost{Since: control.Since(fmt.Sprintf("%dh", rapid.IntRange(1, 60).Draw(rt, "ago")))}
 				if rapid.Bool().Draw(rt, "of a model") {
 					in.Model = model
+				}
+				if rapid.Bool().Draw(rt, "of a client") {
+					in.Client = "client-0"
 				}
 				var asks sync.WaitGroup
 				asks.Go(func() { w.chat(keys[0], models[0]) })
