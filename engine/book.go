@@ -45,8 +45,8 @@ func (e *Engine) makeEntry(ctx context.Context, c *tally.Catalog, r *tally.Recor
 }
 
 func viewEntry(c *tally.Catalog, r *tally.Record) control.EntryView {
-	v := control.EntryView{ID: r.ID, Seq: r.Seq, At: r.At, Client: r.Client, ClientSlug: clientSlug(c, r.Client), Model: r.Model,
-		Credits: r.Credits, Cost: r.Cost, Entry: *r.Entry}
+	v := control.EntryView{ID: r.ID, Seq: r.Seq, At: r.At, Client: r.Client, ClientSlug: clientSlug(c, r.Client),
+		Gateway: gatewaySlug(c, r.Gateway), Model: r.Model, Credits: r.Credits, Cost: r.Cost, Entry: *r.Entry}
 	v.Document = "" // statements.show has it
 	if len(r.Charges) > 0 {
 		v.Balance = -tally.NanoUSD(r.Charges[0].Used)
@@ -113,7 +113,10 @@ func (e *Engine) reverseEntry(ctx context.Context, in control.ReverseEntry) (con
 	if err != nil {
 		return control.EntryView{}, err
 	}
-	name := tally.ShellWord(clientSlug(c, of.Client))
+	name := "CLIENT"
+	if of.Client != "" {
+		name = tally.ShellWord(clientSlug(c, of.Client))
+	}
 	if of.Entry.Reverses != "" {
 		return control.EntryView{}, tally.Errorf(tally.Invalid, "%s takes %s back itself", of.ID, of.Entry.Reverses).
 			WithHint("make it anew: tallygate clients adjust %s, or topup", name)

@@ -54,8 +54,11 @@ func (e *Engine) importModels(c *tally.Catalog, p *tally.Provider, offered []pro
 		seen[name] = true
 		fresh := e.offeredModel(p, info, now)
 		if old := known[name]; old != nil {
-			m := refreshed(old, fresh)
-			if importPrice(&report, m, fresh, info, in, now) || !sameFacts(m, old) {
+			m, problem := refreshed(old, fresh), info.PriceProblem
+			if problem == "" && !slices.ContainsFunc(m.Prices, func(p tally.Price) bool { return p.Priced() }) {
+				problem = e.unlikely(c, m, fresh.Prices, now)
+			}
+			if importPrice(&report, m, fresh.Prices, problem, &in.ChoosePrices, now) || !sameFacts(m, old) {
 				changes = append(changes, tally.Put(m, now))
 			}
 			noteShutdown(&report, m)
@@ -88,27 +91,6 @@ func (e *Engine) importModels(c *tally.Catalog, p *tally.Provider, offered []pro
 	}
 	slices.SortStableFunc(report.Shutdowns, func(a, b control.Shutdown) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Model, b.Model)) })
 	return append(changes, missingModels(&report, c, p, seen, now)...), report
-}
-
-// importPrice brings what a known model costs now into m, and reports whether
-// that changes it.
-func importPrice(report *control.Imported, m, fresh *tally.Model, info *providers.ModelInfo, in *control.ImportModels, now time.Time) bool {
-	if info.PriceProblem != "" {
-		refuse(report, control.PriceChange{Model: m.Name, Reason: info.PriceProblem})
-		return false
-	}
-	accepted := in.AcceptAll || slices.Contains(in.Accept, m.Name) || slices.Contains(in.Accept, info.Name)
-	rows, list := reprice(m, fresh.Prices, accepted, now)
-	for _, change := range list {
-		if report.Changes = append(report.Changes, change); !change.Applied && !slices.Contains(report.Refused, m.Name) {
-			report.Refused = append(report.Refused, m.Name)
-		}
-	}
-	if len(rows) == 0 {
-		return false
-	}
-	m.Prices = append(slices.Clip(m.Prices), rows...)
-	return true
 }
 
 // refuse reports a price that cannot be used at all.

@@ -56,7 +56,7 @@ func TestImportingAgain(t *testing.T) {
 	do(w, control.ModelsDisable, control.PickModel{Model: "vendor/m"})
 	w.setPrice("vendor/n", "", price("input", "9"))
 	rev := w.engine.catalog.Load().Rev
-	if got := do(w, control.ModelsImport, control.ImportModels{Provider: "up", AcceptAll: true, DryRun: true}); len(got.Changes) != 2 || !got.DryRun {
+	if got := do(w, control.ModelsImport, control.ImportModels{Provider: "up", ChoosePrices: control.ChoosePrices{AcceptAll: true, DryRun: true}}); len(got.Changes) != 2 || !got.DryRun {
 		t.Errorf("in a dry run: %+v", got)
 	}
 	expectChanges(t, do(w, control.ModelsImport, control.ImportModels{Provider: "up"}),
@@ -79,8 +79,8 @@ func TestImportingAgain(t *testing.T) {
 	if m.Enabled || m.InputUSD != "3" || m.ContextTokens != 1000 {
 		t.Errorf("vendor/m %+v", m)
 	}
-	refused(w, control.ModelsImport, control.ImportModels{Provider: "up", Accept: []string{"vendor/nn"}}, tally.NotFound, "vendor/n")
-	do(w, control.ModelsImport, control.ImportModels{Provider: "up", Accept: []string{"vendor/n"}})
+	refused(w, control.ModelsImport, control.ImportModels{Provider: "up", ChoosePrices: control.ChoosePrices{Accept: []string{"vendor/nn"}}}, tally.NotFound, "vendor/n")
+	do(w, control.ModelsImport, control.ImportModels{Provider: "up", ChoosePrices: control.ChoosePrices{Accept: []string{"vendor/n"}}})
 	n := do(w, control.ModelsShow, control.PickModel{Model: "vendor/n"})
 	same(t, &n.Model, "always input 1 output 2 by told by the upstream", "2026-11-21T12:07 input 9 output 2 by owner", "2026-11-21T13:07 input 3 output 2 by told by the upstream")
 	w.consistent()
@@ -126,7 +126,7 @@ func TestImplausiblePrices(t *testing.T) {
 		}
 	}
 	list("0.000021", "0.000004")
-	expectChanges(t, do(w, control.ModelsImport, control.ImportModels{Provider: "up", AcceptAll: true}), "vendor/m input 2>21 950.0 more than 10 times as much",
+	expectChanges(t, do(w, control.ModelsImport, control.ImportModels{Provider: "up", ChoosePrices: control.ChoosePrices{AcceptAll: true}}), "vendor/m input 2>21 950.0 more than 10 times as much",
 		"vendor/m cached_input 0.02> about 1,000 times as much: it looks like a price per thousand tokens", "vendor/m request 0.01> it would be free", "vendor/m search 0.01> it would be free")
 	if m := do(w, control.ModelsShow, control.PickModel{Model: "vendor/m"}); m.InputUSD != "21" {
 		t.Errorf("accepted, the input costs %s", m.InputUSD)

@@ -70,7 +70,7 @@ func setModel(m *tally.Model, f *control.ModelFields, zone *time.Location, now t
 	if m.Upstream == m.Name {
 		m.Upstream = ""
 	}
-	return setPrices(m, f.Prices, f.PriceFrom, zone, now)
+	return setPrices(m, priceEdit{figures: f.Prices, from: f.PriceFrom}, zone, now)
 }
 
 // setCaps applies edits to what a model's provider allows: nobody's money counts there.

@@ -110,6 +110,12 @@ func (e *Engine) handle() {
 	control.Handle(s, control.ModelsRoute, e.routeModel)
 	control.Handle(s, control.ModelsImport, e.refreshModels)
 
+	control.Handle(s, control.PricesList, e.listPrices)
+	control.Handle(s, control.PricesSet, e.setPrice)
+	control.Handle(s, control.PricesImport, e.importPrices)
+	control.Handle(s, control.PricesCheck, e.checkPrices)
+	control.Handle(s, control.PricesRecost, e.recost)
+
 	control.Handle(s, control.UsageShow, e.showUsage)
 	control.Handle(s, control.RequestsList, e.listRequests)
 	control.Handle(s, control.RequestsShow, e.showRequest)

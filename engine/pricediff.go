@@ -17,6 +17,7 @@ import (
 // priceDiff is how two prices differ, figure by figure.
 type priceDiff struct {
 	model   string
+	id      tally.ID
 	list    []control.PriceChange
 	differs bool
 }
@@ -96,7 +97,7 @@ func (d *priceDiff) rows(was, is priceGroup, above int64) {
 		if a.implied && b.implied && (was.band(above) == nil || is.band(above) == nil || a.resolved == b.resolved) {
 			continue // told with the parent
 		}
-		c := control.PriceChange{Model: d.model, Class: name, Tier: by.base().Tier, Hours: by.base().Hours, AboveTokens: above, Source: row.Source, Seen: row.Seen}
+		c := control.PriceChange{Model: d.model, ModelID: d.id, Class: name, Tier: by.base().Tier, Hours: by.base().Hours, AboveTokens: above, Source: row.Source, Seen: row.Seen}
 		if a.own != nil {
 			c.OldUSD = a.own.String()
 		}
@@ -196,6 +197,8 @@ func implausible(old, next tally.NanoUSD, named bool) string {
 	factor := int64(more / less)
 	near := func(n int64) bool { return factor >= n*8/10 && factor <= n*12/10 }
 	switch {
+	case near(100):
+		return fmt.Sprintf("about 100 times %s: it looks like a price in cents", words)
 	case near(1000):
 		return fmt.Sprintf("about 1,000 times %s: it looks like a price per thousand tokens", words)
 	case near(1_000_000):

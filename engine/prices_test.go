@@ -150,7 +150,7 @@ func TestPricesByHandKeepHoursTiersAndWhatIsAnnounced(t *testing.T) {
 	for i := range m.Prices {
 		m.Prices[i].NameRow("m")
 	}
-	if err := setPrices(m, []control.PriceField{price("output", "7"), price("search", "0.5")}, "", time.UTC, noon); err != nil { // a Saturday
+	if err := setPrices(m, priceEdit{figures: []control.PriceField{price("output", "7"), price("search", "0.5")}}, time.UTC, noon); err != nil { // a Saturday
 		t.Fatal(err)
 	}
 	same(t, m,
@@ -167,7 +167,7 @@ func TestPricesByHandKeepHoursTiersAndWhatIsAnnounced(t *testing.T) {
 	// A tier is never cheaper than the plain price in a class, whatever is corrected.
 	m.Prices = append(m.Prices, tally.Price{From: noon, Tier: tally.TierFlex, Input: usd(2), Output: usd(4)})
 	for _, edit := range [][]control.PriceField{{price("input", "1")}, {price("input", "20"), price("cached_input", "0.1")}, {price("reasoning", "99"), price("cached_input", "15")}} {
-		if err := setPrices(m, edit, "2026-11-24T12:00:00Z", time.UTC, noon); err != nil {
+		if err := setPrices(m, priceEdit{figures: edit, from: "2026-11-24T12:00:00Z"}, time.UTC, noon); err != nil {
 			t.Fatal(err)
 		}
 		at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)

@@ -93,7 +93,7 @@ func reprice(m *tally.Model, fresh []tally.Price, accepted bool, now time.Time) 
 	}
 	for _, at := range from {
 		before, after := unit(old, at), unit(next, at)
-		differs := priceDiff{model: m.Name}
+		differs := priceDiff{model: m.Name, id: m.ID}
 		switch {
 		case at.Equal(now):
 			// A new row for all hours ends those of hours beside an older one.
@@ -140,7 +140,7 @@ func precedence(prices, fresh []tally.Price, now time.Time) string {
 		return ""
 	case old[0].Source == sourceOwner:
 		return "you have set this price"
-	case len(next) > 0 && next[0].Seen.Before(old[0].Seen):
+	case len(next) > 0 && next[0].Seen.Truncate(day).Before(old[0].Seen.Truncate(day)): // many lists name days
 		return "it is older: seen on " + next[0].Seen.Format(time.DateOnly) + ", and what there is on " + old[0].Seen.Format(time.DateOnly)
 	}
 	return ""

@@ -97,6 +97,8 @@ func TestSecretsAppearOnce(t *testing.T) {
 		{"providers.order", control.OrderProviders{Gateway: "main", Providers: []string{"up"}}},
 		{"models.list", nil}, {"models.show", control.PickModel{Model: "gpt-mini"}}, {"models.create", control.CreateModel{Provider: "up", Name: "n"}}, {"models.update", control.UpdateModel{PickModel: control.PickModel{Model: "gpt-mini"}, ModelFields: control.ModelFields{ContextTokens: to(int64(5))}}},
 		{"models.enable", control.PickModel{Model: "gpt-mini"}}, {"models.disable", control.PickModel{Model: "gpt-mini"}}, {"models.import", control.Named{Name: "up"}}, {"models.route", control.RouteModel{Model: "gpt-mini"}},
+		{"prices.list", nil}, {"prices.set", control.SetPrice{PickModel: control.PickModel{Model: "gpt-mini"}, Prices: []control.PriceField{{Class: "input", Amount: 1}}}}, {"prices.check", nil}, {"prices.recost", control.Recost{Since: "9d"}},
+		{"prices.import", control.ImportPrices{From: control.FromBook}}, {"prices.import", control.ImportPrices{From: control.FromProvider, Provider: "up"}}, {"prices.import", control.ImportPrices{From: control.FromFile, Text: "model,input,output\ngpt-mini,1,2\n"}},
 		{"usage.show", control.UsageQuery{By: "key"}}, {"requests.list", nil}, {"requests.show", control.PickRequest{ID: "req_0"}},
 		{"models.delete", control.PickModel{Model: "gpt-mini"}}, {"providers.delete", control.Named{Name: "up"}}, {"clients.delete", control.Named{Name: "default"}}, {"gateways.delete", control.Named{Name: "site"}},
 		{"gateways.raise", nil}, {"clients.raise", nil}, {"keys.raise", nil},

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"tallygate/engine/control"
@@ -149,7 +148,7 @@ func (e *Engine) refreshModels(ctx context.Context, in control.ImportModels) (co
 		if c.Provider(p.ID) == nil {
 			return nil, tally.Errorf(tally.NotFound, "provider %q was deleted meanwhile", p.Name)
 		}
-		if err := checkAccepted(c, p, in.Accept); err != nil {
+		if err := checkChosen(c, p, &in.ChoosePrices); err != nil {
 			return nil, err
 		}
 		if changes, report = e.importModels(c, p, offered, &in, now); in.DryRun {
@@ -158,17 +157,6 @@ func (e *Engine) refreshModels(ctx context.Context, in control.ImportModels) (co
 		return changes, nil
 	})
 	return report, err
-}
-
-// checkAccepted says which name among those to accept is no model: a slip would
-// leave a price as it is.
-func checkAccepted(c *tally.Catalog, p *tally.Provider, names []string) error {
-	for _, name := range names {
-		if !slices.ContainsFunc(c.Models, func(m *tally.Model) bool { return m.Provider == p.ID && (m.Name == name || m.UpstreamName() == name) }) {
-			return missing("model", name, modelNames(c, p.ID), "tallygate models import "+tally.ShellWord(p.Name))
-		}
-	}
-	return nil
 }
 
 func (e *Engine) listProviders(ctx context.Context, in control.Listing) ([]control.ProviderView, error) {

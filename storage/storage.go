@@ -128,8 +128,9 @@ type Meter interface {
 	Refuse(ctx context.Context, r tally.Record) error
 	// Enter adds an entry to the book of money: a record whose amounts count at once on the
 	// gateway and the client that it names, and may be below zero. Of the record only what
-	// [tally.Entry] names is kept; it is returned as it is kept. A Conflict if the client has
-	// an entry of that ID, NotFound for an expiry where nothing is left.
+	// [tally.Entry] names is kept; it is returned as it is kept. One without a client counts
+	// on its gateway alone. A Conflict if the client has an entry of that ID, NotFound for an
+	// expiry where nothing is left.
 	Enter(ctx context.Context, r tally.Record) (tally.Record, error)
 	// Extend moves the deadline of a hold that is still at work. NotFound if it
 	// is not held.

@@ -24,7 +24,7 @@ const (
 )
 
 const exitCodesHelp = `Exit codes: 0 ok, 1 failed (also a check that says no: try, verify, doctor,
-providers test, tokens inspect, tokens simulate), 2 usage, 3 cannot reach the engine,
+providers test, prices check, tokens inspect, tokens simulate), 2 usage, 3 cannot reach the engine,
 4 not found, 5 conflict, 6 in use. That of run is its command's.`
 
 // exitCode is what a process that ended with err tells its parent.

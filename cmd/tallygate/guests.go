@@ -186,7 +186,11 @@ func (a *app) checkGuest(cmd *cobra.Command) error {
 			WithHint("log in to the server's own ssh for it; what you can do here: help")
 	}
 	var err error
-	if named := cmd.Flags().Arg(0); strings.Contains(cmd.Use, "FILE") && named != "" && named != "-" {
+	noFile := []string{"", "-"}
+	if op == control.PricesImport.Name {
+		noFile = append(noFile, string(control.FromBook), string(control.FromProvider))
+	}
+	if named := cmd.Flags().Arg(0); strings.Contains(cmd.Use, "FILE") && !slices.Contains(noFile, named) {
 		err = errFiles(named+" would be a file of the server", "send one of yours: ssh HOST "+strings.TrimPrefix(path, "tallygate ")+" - < FILE")
 	}
 	cmd.Flags().Visit(func(f *pflag.Flag) {

@@ -29,7 +29,7 @@ func showImport(p *printer, i *control.Imported) {
 		p.say("without a price, so refused: %s", strings.Join(i.Unpriced, ", ")+more)
 		p.say("price one with: tallygate models update MODEL --price input=USD --price output=USD")
 	}
-	showChanges(p, i)
+	showChanges(p, i, "tallygate models import "+tally.ShellWord(i.Provider))
 	for _, m := range i.Missing {
 		p.say("no longer listed: %s, since %s", m.Model, m.Since.UTC().Format(time.DateOnly))
 	}
@@ -44,8 +44,9 @@ func showImport(p *printer, i *control.Imported) {
 }
 
 // showChanges lists prices that differ: figure by figure where there was one, and
-// in a line for each model what has a figure for the first time.
-func showChanges(p *printer, i *control.Imported) {
+// in a line for each model what has a figure for the first time. The command imports the same
+// again.
+func showChanges(p *printer, i *control.Imported, command string) {
 	if len(i.Changes) == 0 {
 		return
 	}
@@ -81,6 +82,6 @@ func showChanges(p *printer, i *control.Imported) {
 		p.say("priced for the first time, %s: %s", m, strings.Join(first[m], ", "))
 	}
 	if len(i.Refused) > 0 {
-		p.say("refused: the prices of %s. Take one with: tallygate models import %s --accept MODEL, or all with --accept-all", strings.Join(i.Refused, ", "), tally.ShellWord(i.Provider))
+		p.say("refused: the prices of %s. Take one with: %s --accept MODEL, or all with --accept-all", strings.Join(i.Refused, ", "), command)
 	}
 }

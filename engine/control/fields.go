@@ -110,6 +110,7 @@ var helps = map[string]string{
 	"reference":   "names the payment or the order, like an invoice number",
 	"role":        "owner (may do everything) or viewer (may look)",
 	"alert at":    "shares of a limit at which to alert, in percent, like 50,80,100; none: never",
+	"price":       "CLASS=USD per million tokens, like input=0.15; classes input, cached_input, cache_write, cache_write_long, audio_in, image_in, output, reasoning, audio_out, image_out; request=USD per call; search, image, character, query, second and hour=USD each, image_high or image_1024x1536 for one quality or size; repeat",
 	"month":       "this, last, or one like 2026-11, instead of since and until",
 }
 

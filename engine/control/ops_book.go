@@ -68,7 +68,8 @@ type EntryView struct {
 	Seq        uint64        `json:"seq"`
 	At         time.Time     `json:"at"`
 	Client     tally.ID      `json:"client"`
-	ClientSlug string        `json:"client_slug"`
+	ClientSlug string        `json:"client_slug"`       // "" for what no client has sent
+	Gateway    string        `json:"gateway,omitempty"` // its slug
 	Model      string        `json:"model,omitempty"`
 	Credits    tally.NanoUSD `json:"credits_nano_usd,omitempty"` // that the client is charged more
 	Cost       tally.NanoUSD `json:"cost_nano_usd,omitempty"`    // that the owner pays more
@@ -128,11 +129,12 @@ var EntryTable = NewTable(Table[EntryView]{
 		{Name: "balance", Field: "balance_nano_usd", Spare: 2},
 		{Name: "reason", Spare: 4},
 		{Name: "reference", Spare: 5},
-		{Name: "model", Hidden: true},
-		{Name: "day", Hidden: true},
+		{Name: "model", Spare: 7},
+		{Name: "day", Spare: 8},
 		{Name: "expires", Spare: 6},
 		{Name: "reverses", Hidden: true},
 		{Name: "reversed_by", Hidden: true},
+		{Name: "gateway", Hidden: true},
 		{Name: "by", Hidden: true},
 	},
 })

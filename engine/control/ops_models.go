@@ -21,7 +21,7 @@ type ModelFields struct {
 	ContextTokens   *int64            `json:"context_tokens,omitempty" help:"longest prompt and answer together"`
 	MaxOutputTokens *int64            `json:"max_output_tokens,omitempty" help:"longest answer"`
 	ImageTokens     *int64            `json:"image_tokens,omitempty" help:"the most tokens that one picture can come to; 0: not known"`
-	Prices          []PriceField      `json:"prices,omitempty" flag:"price" help:"CLASS=USD per million tokens, like input=0.15; classes input, cached_input, cache_write, cache_write_long, audio_in, image_in, output, reasoning, audio_out, image_out; request=USD per call; search, image, character, query, second and hour=USD each, image_high or image_1024x1536 for one quality or size; repeat"`
+	Prices          []PriceField      `json:"prices,omitempty" flag:"price" help:"=price"`
 	PriceFrom       Date              `json:"price_from,omitempty" help:"date from which the price counts, like 2026-12-01, in the zone of the oldest gateway; default: now"`
 	Caps            []tally.LimitEdit `json:"caps,omitempty" flag:"cap" label:"Caps of the provider" help:"what the provider lets you have of it, whoever asks, as free tiers do: requests=30/minute or tokens=500k/day, in UTC; a model at a cap is passed over; repeat; MAX none removes"`
 	MaxInFlight     *int              `json:"max_in_flight,omitempty" label:"In flight, at most" help:"=in flight"`
@@ -58,15 +58,25 @@ type ModelChanged struct {
 // ImportModels asks for what a provider offers now. A price that differs is a new
 // one from now on; one that is not plausible is refused unless it is accepted.
 type ImportModels struct {
-	Provider  string   `json:"name" arg:"1" of:"provider" help:"name or id"`
-	Accept    []string `json:"accept,omitempty" of:"model" help:"take the price of this model though it was refused; repeat"`
+	Provider string `json:"name" arg:"1" of:"provider" help:"name or id"`
+	ChoosePrices
+}
+
+// ChoosePrices says which prices of an import are taken. Those that look wrong are not unless
+// they are accepted.
+type ChoosePrices struct {
+	Accept    []string `json:"accept,omitempty" of:"model" help:"take the price of this model, by name or id, though it was refused; repeat"`
 	AcceptAll bool     `json:"accept_all,omitempty" help:"take all prices that were refused"`
+	Leave     []string `json:"leave,omitempty" of:"model" help:"leave the price of this model, by name or id, as it is; repeat"`
 	DryRun    bool     `json:"dry_run,omitempty" help:"show what would change, and change nothing"`
 }
 
-// Imported says what an import of models did.
+// Imported says what an import of models or of prices did.
 type Imported struct {
-	Provider  string        `json:"provider"`          // its name
+	Provider  string        `json:"provider"`          // its name; "" for a list that is of no provider
+	Format    string        `json:"format,omitempty"`  // of a list that was read from a file
+	Matched   int           `json:"matched,omitempty"` // of those offered are here, where only prices are imported
+	Left      []string      `json:"left,omitempty"`    // names of prices in a file that nobody here knows
 	Offered   int           `json:"offered"`           // the upstream lists
 	Added     int           `json:"added"`             // new here
 	Priced    int           `json:"priced"`            // of those added
@@ -81,8 +91,9 @@ type Imported struct {
 
 // PriceChange is a figure of a model's price that an import has in another way.
 type PriceChange struct {
-	Model string `json:"model"`
-	Class string `json:"class,omitempty"` // of tokens, request, or a piece; "" if there is no figure
+	Model   string   `json:"model"`
+	ModelID tally.ID `json:"model_id,omitempty"` // "" if it is not here yet
+	Class   string   `json:"class,omitempty"`    // of tokens, request, or a piece; "" if there is no figure
 	// The row that it stands in, if that is not the plain one.
 	Tier        tally.Tier  `json:"tier,omitempty"`
 	Hours       tally.Hours `json:"hours,omitempty"`

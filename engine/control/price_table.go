@@ -14,51 +14,93 @@ import (
 // those of a zone. Where there is little room the classes that few models price
 // go first.
 func PriceTable(zone string) *Table[tally.Price] {
-	t := &Table[tally.Price]{Thing: "price", Columns: []Column[tally.Price]{
-		{Name: "from", Get: func(p *tally.Price) Value { return WordOf(Instant(p.From, zone, p.Source == "owner")) }},
-		{Name: "until", Spare: 3, Get: func(p *tally.Price) Value {
+	return &Table[tally.Price]{Thing: "price", Columns: priceColumns(func(p *tally.Price) (*tally.Price, string) { return p, zone }, OwnRate)}
+}
+
+// PriceRowTable shows rows of prices of several models.
+var PriceRowTable = NewTable(Table[PriceView]{
+	Thing: "price", Make: "tallygate prices set MODEL --price input=USD --price output=USD",
+	ID: func(v *PriceView) string { return string(v.ID) },
+	Tone: func(v *PriceView) Tone {
+		if v.State == RowPast {
+			return Faint
+		}
+		return Plain
+	},
+	Text:   func(v *PriceView) string { return joinLines(string(v.ID), v.Model, v.Provider, v.Source) },
+	Orders: []string{"model", "provider", "age"},
+	Columns: append([]Column[PriceView]{
+		{Name: "model"},
+		{Name: "provider", Spare: 2},
+		{Name: "state"},
+	}, append(priceColumns(func(v *PriceView) (*tally.Price, string) { return &v.Price, v.Zone }, wholeRate),
+		Column[PriceView]{Name: "age", Title: "days ago", Field: "age_days", Spare: 16, NoZero: true},
+		Column[PriceView]{Name: "tier", Hidden: true},
+		Column[PriceView]{Name: "hours", Hidden: true, Get: func(v *PriceView) Value { return WordOf(v.Hours.String()) }},
+		Column[PriceView]{Name: "above_tokens", Hidden: true},
+		Column[PriceView]{Name: "model_id", Hidden: true},
+	)...),
+})
+
+// wholeRate is OwnRate of the plain rows. Of the others it is what they name: a band has the
+// rate of the band below where it names none, and whoever reads a file may take what a tier
+// does not name from the plain row.
+func wholeRate(p *tally.Price, c tally.Class) *tally.NanoUSD {
+	if p.AboveTokens > 0 || p.Tier != "" || len(p.Hours) > 0 {
+		return *p.Rate(c)
+	}
+	return OwnRate(p, c)
+}
+
+// priceColumns are the columns of what is or has a row of a price, and the zone in which days
+// are that the owner named; rate is what a row shows of a class.
+func priceColumns[V any](of func(*V) (*tally.Price, string), rate func(*tally.Price, tally.Class) *tally.NanoUSD) []Column[V] {
+	row := func(v *V) *tally.Price { p, _ := of(v); return p }
+	columns := []Column[V]{
+		{Name: "from", Get: func(v *V) Value { p, zone := of(v); return WordOf(Instant(p.From, zone, p.Source == "owner")) }},
+		{Name: "until", Spare: 3, Get: func(v *V) Value {
+			p, zone := of(v)
 			if p.Until.IsZero() {
 				return WordOf("")
 			}
 			return WordOf(Instant(p.Until, zone, p.Source == "owner"))
 		}},
-		{Name: "for", Spare: 2, Get: func(p *tally.Price) Value { return WordOf(PriceFor(p)) }},
-	}}
+		{Name: "for", Spare: 2, Get: func(v *V) Value { return WordOf(PriceFor(row(v))) }},
+	}
 	spare := map[tally.Class]int{tally.ClassCachedInput: 4, tally.ClassCacheWrite: 5, tally.ClassReasoning: 6, tally.ClassCacheWriteLong: 9, tally.ClassAudioInput: 10,
 		tally.ClassImageInput: 11, tally.ClassAudioOutput: 12, tally.ClassImageOutput: 13}
 	for _, c := range tally.AllClasses {
-		t.Columns = append(t.Columns, Column[tally.Price]{Name: c.String(), Title: strings.ReplaceAll(c.String(), "_", " "), Spare: spare[c], Get: func(p *tally.Price) Value {
-			n := OwnRate(p, c)
+		columns = append(columns, Column[V]{Name: c.String(), Title: strings.ReplaceAll(c.String(), "_", " "), Spare: spare[c], Get: func(v *V) Value {
+			n := rate(row(v), c)
 			if n == nil {
 				return RateOf(0, false)
 			}
 			return RateOf(*n, true)
 		}})
 	}
-	t.Columns = append(t.Columns,
-		Column[tally.Price]{Name: "request", Title: "per call", Spare: 7, Get: func(p *tally.Price) Value { return RateOf(p.Request, p.Request != 0) }},
-		Column[tally.Price]{Name: "pieces", Title: "each", Spare: 8, Get: func(p *tally.Price) Value {
+	return append(columns,
+		Column[V]{Name: "request", Title: "per call", Spare: 7, Get: func(v *V) Value { return RateOf(row(v).Request, row(v).Request != 0) }},
+		Column[V]{Name: "pieces", Title: "each", Spare: 8, Get: func(v *V) Value {
 			var out []string
-			for _, name := range slices.Sorted(maps.Keys(p.Pieces)) {
-				out = append(out, string(name)+" "+p.Pieces[name].String())
+			for _, name := range slices.Sorted(maps.Keys(row(v).Pieces)) {
+				out = append(out, string(name)+" "+row(v).Pieces[name].String())
 			}
 			return WordOf(strings.Join(out, ", "))
 		}},
-		Column[tally.Price]{Name: "beside", Spare: 14, Get: func(p *tally.Price) Value {
+		Column[V]{Name: "beside", Spare: 14, Get: func(v *V) Value {
 			var out []string
-			for _, name := range slices.Sorted(maps.Keys(p.Other)) {
-				out = append(out, name+" "+p.Other[name].String())
+			for _, name := range slices.Sorted(maps.Keys(row(v).Other)) {
+				out = append(out, name+" "+row(v).Other[name].String())
 			}
-			for _, name := range slices.Sorted(maps.Keys(p.Factors)) {
-				out = append(out, name+" × "+factorText(p.Factors[name]))
+			for _, name := range slices.Sorted(maps.Keys(row(v).Factors)) {
+				out = append(out, name+" × "+factorText(row(v).Factors[name]))
 			}
 			return WordOf(strings.Join(out, ", "))
 		}},
-		Column[tally.Price]{Name: "source", Spare: 15, Get: func(p *tally.Price) Value { return WordOf(p.Source) }},
-		Column[tally.Price]{Name: "seen", Spare: 16, Get: func(p *tally.Price) Value { return WordOf(day(p.Seen)) }},
-		Column[tally.Price]{Name: "id", Spare: 1, Get: func(p *tally.Price) Value { return WordOf(p.ID) }},
+		Column[V]{Name: "source", Spare: 15, Get: func(v *V) Value { return WordOf(row(v).Source) }},
+		Column[V]{Name: "seen", Spare: 16, Get: func(v *V) Value { return WordOf(day(row(v).Seen)) }},
+		Column[V]{Name: "id", Spare: 1, Get: func(v *V) Value { return WordOf(row(v).ID) }},
 	)
-	return t
 }
 
 // OwnRate is the rate of a class that a row names; nil where it is told with its

@@ -34,7 +34,9 @@ func (EntryKind) Words() []string {
 
 // Entry is what a record says of a change of money that is no request. The record has its
 // ID, time, gateway and client, what it changes of cost and credits, for a re-cost the
-// model, and one charge: what the client's balance came to by it. An entry is never changed: another one reverses it.
+// model, and one charge: what the client's balance came to by it. A re-cost of requests that
+// no client sent, a gateway's own and its visitors', has no client, no credits and no
+// charge. An entry is never changed: another one reverses it.
 type Entry struct {
 	Kind EntryKind `json:"kind"`
 	// Funds is what it adds to what the client may spend in advance. The store trims that of
@@ -77,8 +79,10 @@ func CheckEntry(r *Record) error {
 	switch {
 	case e == nil || r.Outcome != Booked:
 		return bad("it is none")
-	case r.ID == "" || r.At.IsZero() || r.Client == "":
+	case r.ID == "" || r.At.IsZero() || r.Client == "" && (e.Kind != Recost || r.Gateway == ""):
 		return bad("it has no ID, no time or no client")
+	case r.Client == "" && (r.Credits != 0 || e.Funds != 0):
+		return bad("nobody is there to be charged")
 	case len(e.Reason) > MaxNote || len(e.Reference) > MaxNote || len(e.By) > MaxNote || !utf8.ValidString(e.Reason) || !utf8.ValidString(e.Reference):
 		return bad("its reason or its reference is too long, or not text")
 	case len(e.Document) > MaxDocument || !utf8.ValidString(e.Document) || (e.Document != "") != (e.Kind == Closing && e.Reverses == ""):

@@ -105,6 +105,17 @@ func (h Hours) Contain(t time.Time) bool {
 	return false
 }
 
+// Meet reports whether there is a minute of the week in both. Neither is at any hour.
+func (h Hours) Meet(o Hours) bool {
+	sunday := time.Date(2023, 1, 1, 0, 0, 0, 0, time.UTC)
+	for minute := range 7 * 24 * 60 {
+		if at := sunday.Add(time.Duration(minute) * time.Minute); h.Contain(at) && o.Contain(at) {
+			return true
+		}
+	}
+	return false
+}
+
 // String writes the hours as [ParseHours] reads them.
 func (h Hours) String() string {
 	var out []string

@@ -167,6 +167,15 @@ func AddSat(a, b int64) int64 {
 	return s
 }
 
+// Share returns n·part/whole for amounts that are not negative, rounded up; n where there is
+// no whole.
+func (n NanoUSD) Share(part, whole NanoUSD) NanoUSD {
+	if n <= 0 || part < 0 || whole <= 0 {
+		return n
+	}
+	return NanoUSD(mulDivUp(int64(n), int64(part), int64(whole)))
+}
+
 // WithMarkup returns the amount increased by basis points (1/100 of a
 // percent), rounded up: credits are cost with the client's mark-up.
 func (n NanoUSD) WithMarkup(basisPoints int) NanoUSD {

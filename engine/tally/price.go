@@ -21,6 +21,11 @@ const (
 	TierBatch    Tier = "batch"
 )
 
+// Words lists the tiers.
+func (Tier) Words() []string {
+	return []string{string(TierFlex), string(TierPriority), string(TierFast), string(TierBatch)}
+}
+
 // Price is a row of the price book of a model: what it costs from an instant on,
 // in nano-USD per million tokens. Rows are appended and never edited. A row with
 // AboveTokens is a band of the row before it that has none; a later row of the
@@ -203,11 +208,26 @@ func baseAt(prices []Price, at time.Time, tier Tier) int {
 	return best
 }
 
-func quoteAt(prices []Price, at time.Time, tier Tier, promptTokens int64) (q Quote) {
-	base := baseAt(prices, at, tier)
-	if base < 0 {
-		return q
+// QuoteOf resolves the row of an ID for a prompt of so many tokens, whether it is in force
+// or not. Its Row is nil if there is no such row.
+func QuoteOf(prices []Price, id ID, promptTokens int64) Quote {
+	for i := range prices {
+		if prices[i].ID == id && prices[i].AboveTokens == 0 {
+			return quoteFrom(prices, i, promptTokens)
+		}
 	}
+	return Quote{}
+}
+
+func quoteAt(prices []Price, at time.Time, tier Tier, promptTokens int64) Quote {
+	if base := baseAt(prices, at, tier); base >= 0 {
+		return quoteFrom(prices, base, promptTokens)
+	}
+	return Quote{}
+}
+
+// quoteFrom resolves a row without a band, and its bands.
+func quoteFrom(prices []Price, base int, promptTokens int64) (q Quote) {
 	q.Row = &prices[base]
 	q.Rates = q.Row.over(Rates{})
 	bands := bandsOf(prices, base)

@@ -313,3 +313,38 @@ func TestTokens(t *testing.T) {
 		t.Errorf("%+v is taken for %+v", k, got)
 	}
 }
+
+// What a record keeps of a row and its pieces finds the same price again.
+func TestPricesAreFoundAgain(t *testing.T) {
+	usd := func(n int64) *NanoUSD { return new(NanoUSD(n) * Dollar) }
+	prices := Prices{{ID: "pr_1", Input: usd(1), Output: usd(2)}, {ID: "pr_2", Input: usd(3), Output: usd(4)}, {AboveTokens: 10, Input: usd(5)}}
+	for _, tc := range []struct {
+		id     ID
+		tokens int64
+		want   NanoUSD
+	}{{"pr_1", 11, 1}, {"pr_2", 10, 3}, {"pr_2", 11, 5}} {
+		if q := QuoteOf(prices, tc.id, tc.tokens); q.ID() != tc.id || q.Of[ClassInput] != tc.want*Dollar {
+			t.Errorf("%s with %d tokens: %s at %s", tc.id, tc.tokens, q.ID(), q.Of[ClassInput])
+		}
+	}
+	if q := QuoteOf(prices, "pr_3", 1); q.Row != nil {
+		t.Errorf("a row that is not there: %+v", q)
+	}
+	q := Quote{Row: &Price{Pieces: map[Piece]NanoUSD{"image": 1, "image_high": 4, "image_high_2k": 8, "search": 2}}}
+	for name, want := range map[Piece]NanoUSD{"image_high": 8, "image_high_2k": 8, "image_low": 1, "search": 2} { // the dearest size, if it is open
+		u := UnitsOf(name, 1)
+		if got, _ := q.CostOf(&u); got != want {
+			t.Errorf("%s as %+v costs %d, want %d", name, u, got, want)
+		}
+	}
+	if n := NanoUSD(100).Share(3, 2); n != 150 || NanoUSD(7).Share(1, 2) != 4 || NanoUSD(7).Share(1, 0) != 7 {
+		t.Errorf("shares are wrong: %d", n)
+	}
+	night, _ := ParseHours("Fri 22:00-06:00")
+	for text, want := range map[string]bool{"Sat 05:59-07:00": true, "Sat 06:00-07:00": false, "Sun 22:00-23:00": false} {
+		other, err := ParseHours(text)
+		if err != nil || night.Meet(other) != want || other.Meet(night) != want {
+			t.Errorf("%s and %s: %v, %v", night, text, night.Meet(other), err)
+		}
+	}
+}

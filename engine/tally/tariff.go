@@ -2,7 +2,6 @@ package tally
 
 import (
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -104,17 +103,7 @@ func (t *Terms) Credits(of *Spent) NanoUSD {
 // it has no price for them.
 func (t *Terms) pieces(name Piece, n int64) (NanoUSD, bool) {
 	q := Quote{Row: t.Fixed}
-	u := Units{Piece: name, Count: n}
-	if base, finer, ok := strings.Cut(string(name), "_"); ok && Piece(base) == Image {
-		u.Piece = Image
-		for part := range strings.SplitSeq(finer, "_") {
-			if isSize(part) {
-				u.Size = part
-			} else {
-				u.Quality = part
-			}
-		}
-	}
+	u := UnitsOf(name, n)
 	if _, _, ok := q.EachOf(&u); !ok {
 		return 0, false
 	}

@@ -75,6 +75,24 @@ func (q *Quote) EachOf(u *Units) (name Piece, each NanoUSD, ok bool) {
 	return u.Piece, each, ok
 }
 
+// UnitsOf are so many of what a price names: of images the quality and the size stand in the
+// name, as far as the price told them apart.
+func UnitsOf(name Piece, n int64) Units {
+	u := Units{Piece: name, Count: n}
+	if !name.imageOf() || name == imageInput {
+		return u
+	}
+	u.Piece = Image
+	for part := range strings.SplitSeq(strings.TrimPrefix(string(name), string(Image)+"_"), "_") {
+		if isSize(part) {
+			u.Size = part
+		} else {
+			u.Quality = part
+		}
+	}
+	return u
+}
+
 // imageFor is EachOf of images.
 func (q *Quote) imageFor(u *Units) (name Piece, each NanoUSD, ok bool) {
 	best := -1
@@ -173,15 +191,16 @@ func (q *Quote) CostOf(u *Units) (cost NanoUSD, name Piece) {
 	return NanoUSD(mulDivUp(max(u.Count, 0), int64(each), per)), name
 }
 
-// CostOfPieces prices so many of a piece by the name that the row has for it, as records
-// keep both.
+// CostOfPieces prices so many of a piece by the name that records keep: at the row's own price
+// of it, or at the one that fits.
 func (q *Quote) CostOfPieces(name Piece, n int64) NanoUSD {
-	if name == SoundSecond {
-		cost, _ := q.CostOf(&Units{Piece: name, Count: n})
-		return cost
-	}
 	if q.Row == nil {
 		return 0
 	}
-	return NanoUSD(mulDivUp(max(n, 0), int64(q.Row.Pieces[name]), 1))
+	if each, named := q.Row.Pieces[name]; named && name != SoundSecond {
+		return NanoUSD(mulDivUp(max(n, 0), int64(each), 1))
+	}
+	u := UnitsOf(name, n)
+	cost, _ := q.CostOf(&u)
+	return cost
 }

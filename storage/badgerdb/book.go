@@ -50,8 +50,10 @@ func (s *Store) enter(j *job) error {
 	if err != nil {
 		return err
 	}
-	if err := s.adopt([]tally.Counter{r.BalanceCounter()}); err != nil {
-		return err
+	if r.Client != "" {
+		if err := s.adopt([]tally.Counter{r.BalanceCounter()}); err != nil {
+			return err
+		}
 	}
 	j.entry.stray = true // nobody was admitted for it, and it counts on its subjects
 	return s.ledger.Enter(r)

@@ -3,13 +3,18 @@ package ledger
 import "tallygate/engine/tally"
 
 // Enter adds an entry of the book of money to the counters of the subjects that it names,
-// and completes it. The counter of its client's balance must be alive. What it gives back is
-// there for others only once it is durable. Entered or Unenter must follow, before anything
-// else is settled. The error is NotFound for an expiry that has nothing to take back; then
+// and completes it. The counter of its client's balance must be alive, if it has a client.
+// What it gives back is there for others only once it is durable. Entered or Unenter must
+// follow, before anything else is settled. The error is NotFound for an expiry that has nothing to take back; then
 // nothing has changed.
 func (l *Ledger) Enter(r *tally.Record) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if r.Client == "" { // nobody's balance
+		l.enter(r, func(n int64) int64 { return max(n, 0) })
+		l.see(r.At)
+		return nil
+	}
 	balance := r.BalanceCounter()
 	k := l.account(balance.Subject).find(&balance)
 	if k == nil {

@@ -261,8 +261,10 @@ func (s *Store) Enter(ctx context.Context, r tally.Record) (tally.Record, error)
 			return r, tally.Errorf(tally.NotFound, "nothing is left")
 		}
 	}
-	amount := r.Amounts().Of(tally.Balance)
-	r.Charges = []tally.Charged{{Subject: balance.Subject, Metric: tally.Balance, Window: balance.Period.Label, Amount: amount, Used: u.Used + amount}}
+	if r.Client != "" {
+		amount := r.Amounts().Of(tally.Balance)
+		r.Charges = []tally.Charged{{Subject: balance.Subject, Metric: tally.Balance, Window: balance.Period.Label, Amount: amount, Used: u.Used + amount}}
+	}
 	kept := s.add(r)
 	s.serve()
 	return clone(&kept.Record), nil

@@ -90,6 +90,12 @@ func book(b *bench) {
 	fee.Cost, fee.Model = 3, "m_1"
 	b.enter(fee)
 	b.wantUsage(b.counter(client, tally.Cost, tally.Minute), cost+int64(rec.Cost)+3, 0)
+	nobody := b.booked(tally.Recost, 0, 0)
+	nobody.Client, nobody.Cost, nobody.Model, nobody.Entry.Day = "", -2, "m_1", "2026-11-20"
+	if got := b.enter(nobody); len(got.Charges) != 0 || got.Entry.Day != nobody.Entry.Day {
+		b.Errorf("without a client: %+v", got)
+	}
+	b.wantUsage(b.counter(gateway, tally.Cost, tally.Day), cost+int64(rec.Cost)+1, 0)
 
 	for _, bad := range []func(*tally.Record){
 		func(r *tally.Record) { r.Entry = nil }, func(r *tally.Record) { r.Outcome = tally.OK }, func(r *tally.Record) { r.Client = "" },
@@ -101,7 +107,11 @@ func book(b *bench) {
 		b.wantCode(fmt.Sprintf("%+v", r), b.entered(r), tally.Invalid)
 	}
 
-	want := []tally.ID{paid.ID, back.ID, over.ID, gift.ID, fee.ID}
+	of := nobody
+	of.ID, of.Credits = "en_charged", 1
+	b.wantCode("credits of nobody", b.entered(of), tally.Invalid)
+
+	want := []tally.ID{paid.ID, back.ID, over.ID, gift.ID, fee.ID, nobody.ID}
 	check := func(when string, q storage.EntryQuery, want ...tally.ID) {
 		b.Helper()
 		list, err := b.Entries(ctx, q)
@@ -138,7 +148,7 @@ func book(b *bench) {
 		all("after a kill")
 	}
 	b.now = b.now.AddDate(0, 0, 3)
-	if n, err := b.Prune(ctx, storage.Before(b.now), 0); err != nil || n != 7 {
+	if n, err := b.Prune(ctx, storage.Before(b.now), 0); err != nil || n != 8 {
 		b.Errorf("pruned %d, %v", n, err)
 	}
 	check("pruned", storage.EntryQuery{}, want...)
@@ -183,6 +193,9 @@ func (h *history) enter(t *rapid.T) {
 	money := func(what string) int64 { return upTo(t, what, 600) - 300 }
 	r := h.bench.booked(kind, money("credits"), money("funds"))
 	r.Client, r.Cost, r.Model = pick[tally.ID](t, "client", "cl_1", "cl_2"), tally.NanoUSD(money("cost")), pick(t, "model", "", "m_1")
+	if kind == tally.Recost && rapid.Bool().Draw(t, "of nobody") {
+		r.Client, r.Credits, r.Entry.Funds = "", 0, 0
+	}
 	if upTo(t, "again", 5) == 0 {
 		r.ID = "en_000001"
 	}

@@ -21,6 +21,9 @@ type Pick struct {
 	several bool
 	has     func(id string) bool
 	toggle  func(id string)
+	note    int // the width of what stands beside a choice
+	keys    string
+	save    func() tea.Cmd // nil: nothing is to be saved
 }
 
 // Several lets any number of them be chosen: enter takes one, or gives it back, and esc
@@ -30,13 +33,17 @@ func (p *Pick) Several(has func(id string) bool, toggle func(id string)) {
 	p.table.Marked = func(i int) bool { return has(p.shown[i].ID) }
 }
 
+// Saved lets ctrl+s end the dialog with what was chosen, and esc without; keys says so. What
+// save returns runs after the dialog has closed.
+func (p *Pick) Saved(keys string, save func() tea.Cmd) { p.keys, p.save = keys, save }
+
 // Choice is one of what Pick offers. Text and Note are safe to show.
 type Choice struct{ ID, Text, Note string }
 
 // NewPick makes the dialog; at is the ID that is chosen at first. What chosen
 // returns runs after the dialog has closed.
 func NewPick(heading, at string, all []Choice, chosen func(id string) tea.Cmd) *Pick {
-	p := &Pick{heading: heading, all: all, chosen: chosen, input: widget.NewInput("/ ", "", 100)}
+	p := &Pick{heading: heading, all: all, chosen: chosen, note: 36, input: widget.NewInput("/ ", "", 100)}
 	p.input.Focus()
 	p.table = widget.Table{Focused: true, Columns: []widget.Column{{Title: "which"}, {Title: "", Width: 36, Priority: 1}},
 		Empty: []string{"Nothing is called that. esc clears what you typed."}}
@@ -86,6 +93,10 @@ func (p *Pick) Update(msg tea.Msg) tea.Cmd {
 		case "up", "down", "pgup", "pgdown":
 			p.table.Key(msg.String())
 			return nil
+		case "ctrl+s":
+			if p.save != nil {
+				return tea.Sequence(screen.Ask(screen.Close{}), p.save())
+			}
 		case "enter":
 			if i := p.table.Selected(); i >= 0 && p.several {
 				p.toggle(p.shown[i].ID)
@@ -108,9 +119,12 @@ func (p *Pick) pass(msg tea.Msg) (cmd tea.Cmd) {
 
 func (p *Pick) Draw(t *theme.Theme, width, height int) widget.Block {
 	width = min(width, 76)
+	p.table.Columns[1].Width = p.note
 	rows := min(len(p.all)+1, height-4, 16)
 	keys := "type to search   enter choose   esc cancel"
-	if p.several {
+	if p.keys != "" {
+		keys = p.keys
+	} else if p.several {
 		keys = "type to search   enter takes one, or gives it back   esc done"
 	}
 	return widget.Below(widget.NewBlock(width, 2, p.input.Draw(t, width)), p.table.Draw(t, width, max(rows, 2)),

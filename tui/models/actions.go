@@ -33,9 +33,7 @@ func (s *Screen) Actions() []action.Action {
 		{ID: "models.new", Title: "new model", Keys: []string{"n"}, Needs: provided, Run: s.create},
 		{ID: "models.edit", Title: "edit: upstream name, context", Keys: []string{"e"}, Needs: s.Change, Run: s.edit},
 		{ID: "models.import", Title: "import: what a provider offers, with prices", Keys: []string{"i"}, Needs: provided, Run: func() tea.Cmd {
-			return s.pickProvider("Import the models of which provider?", func(id string) tea.Cmd {
-				return tea.Batch(screen.Call(s.Env, s.Name(), "import", 0, control.ModelsImport, control.ImportModels{Provider: id}), screen.Ask(screen.Say{Text: "Asking for its models…"}))
-			})
+			return s.pickProvider("Import what of which provider?", s.lookUp, dialog.Choice{ID: priceBook, Text: "prices of the price book", Note: "for models that are here"})
 		}},
 		{ID: "models.delete", Title: "delete: asks first", Keys: []string{"d"}, Danger: true, Needs: s.Change, Run: s.remove},
 		{ID: "models.unpriced", Title: "unpriced: only models without a price", Keys: []string{"f"}, Run: func() tea.Cmd {
@@ -60,9 +58,36 @@ func (s *Screen) Actions() []action.Action {
 	}, s.ListActions())
 }
 
-// pickProvider asks for a provider, if there is a choice.
-func (s *Screen) pickProvider(heading string, then func(id string) tea.Cmd) tea.Cmd {
-	if len(s.Snap.Providers) == 1 {
+// priceBook stands for the price book among providers.
+const priceBook = "book"
+
+// lookUp asks what an import would change; the answer is what a person ticks.
+func (s *Screen) lookUp(from string) tea.Cmd {
+	s.from = from
+	return tea.Batch(s.bring("look", control.ChoosePrices{DryRun: true}), screen.Ask(screen.Say{Text: "Comparing prices…"}))
+}
+
+// bring imports from where the last look was.
+func (s *Screen) bring(tag string, choice control.ChoosePrices) tea.Cmd {
+	if s.from == priceBook {
+		return screen.Call(s.Env, s.Name(), tag, 0, control.PricesImport, control.ImportPrices{From: control.FromBook, Name: priceBook, ChoosePrices: choice})
+	}
+	return screen.Call(s.Env, s.Name(), tag, 0, control.ModelsImport, control.ImportModels{Provider: s.from, ChoosePrices: choice})
+}
+
+// looked lets a person tick which prices are taken, if any changes. What is new besides is
+// imported in any case.
+func (s *Screen) looked(r control.Imported) tea.Cmd {
+	take := func(choice control.ChoosePrices) tea.Cmd { return s.bring("import", choice) }
+	if d := dialog.TickPrices("New prices: which are taken?", r, take); d != nil {
+		return screen.Ask(screen.Open{Dialog: d})
+	}
+	return take(control.ChoosePrices{})
+}
+
+// pickProvider asks for a provider, or for one of what else there is, if there is a choice.
+func (s *Screen) pickProvider(heading string, then func(id string) tea.Cmd, more ...dialog.Choice) tea.Cmd {
+	if len(s.Snap.Providers) == 1 && len(more) == 0 {
 		return then(string(s.Snap.Providers[0].ID))
 	}
 	at := ""
@@ -73,7 +98,7 @@ func (s *Screen) pickProvider(heading string, then func(id string) tea.Cmd) tea.
 	for _, p := range s.Snap.Providers {
 		choices = append(choices, dialog.Choice{ID: string(p.ID), Text: widget.Safe(p.Name), Note: part.Plural(int64(p.Models), "model")})
 	}
-	return screen.Ask(screen.Open{Dialog: dialog.NewPick(heading, at, choices, then)})
+	return screen.Ask(screen.Open{Dialog: dialog.NewPick(heading, at, append(choices, more...), then)})
 }
 
 // whoAnswers asks as which client, if there is a choice.
@@ -145,18 +170,18 @@ const priceHelp = "$ per million tokens, spaces between: input=0.15 output=0.6 c
 
 func (s *Screen) price() tea.Cmd {
 	m, now := *s.Selected(), s.Env.Clock()
-	pick := control.UpdateModel{PickModel: control.PickModel{Model: string(m.ID)}}
+	pick := control.SetPrice{PickModel: control.PickModel{Model: string(m.ID)}}
 	begin := pick
 	begin.Prices = ratesOf(part.PriceInForce(m.Prices, now))
-	return screen.Ask(screen.Open{Dialog: dialog.NewForm(s.Env, dialog.FormOf[control.UpdateModel, control.ModelChanged]{
-		Heading: "Price of " + widget.Safe(m.Name) + " at " + widget.Safe(m.ProviderName), Op: control.ModelsUpdate, Save: "Save the price", Change: true,
-		Asks: []string{"prices", "price_from"}, Must: []string{"prices"}, Fixed: pick, Begin: begin,
-		Help: map[string]string{"prices": priceHelp, "price_from": "a date like 2026-12-01, in the zone of the oldest gateway; empty: from now on. Earlier requests keep their price"},
+	return screen.Ask(screen.Open{Dialog: dialog.NewForm(s.Env, dialog.FormOf[control.SetPrice, control.PriceSet]{
+		Heading: "Price of " + widget.Safe(m.Name) + " at " + widget.Safe(m.ProviderName), Op: control.PricesSet, Save: "Save the price", Change: true,
+		Asks: []string{"prices", "from", "until", "tier", "hours", "above_tokens"}, Must: []string{"prices"}, Fixed: pick, Begin: begin,
+		Help: map[string]string{"prices": priceHelp, "from": "a date like 2026-12-01, in the zone of the oldest gateway; empty: from now on. Earlier requests keep their price"},
 		Says: func(t *theme.Theme, width int, value func(string) string) []string {
 			out := append(part.Prices(t, m.Prices, now, width), "")
 			return append(out, priceExample(t, value)...)
 		},
-		Done: func(x control.ModelChanged) tea.Cmd {
+		Done: func(x control.PriceSet) tea.Cmd {
 			return screen.Ask(screen.Say{Text: "The price of " + widget.Safe(x.Name) + " is saved; what was charged before stays."})
 		},
 	})})

@@ -23,6 +23,7 @@ import (
 // list: what it costs since when, who answers it, what it was used for.
 type Screen struct {
 	*screen.List[control.ModelView]
+	from string // where the last look at an import was
 }
 
 // New makes the screen.
@@ -116,14 +117,20 @@ const unpriced = "priced:false"
 func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	a, ok := msg.(screen.Answer)
 	switch {
-	case !ok || a.Tag != "import" && a.Tag != "route":
+	case !ok || a.Tag != "import" && a.Tag != "look" && a.Tag != "route":
 		return s.List.Update(msg)
 	case a.Err != nil:
 		return screen.Fail(a.Err)
 	case a.Tag == "route":
 		return screen.Ask(screen.Open{Dialog: dialog.Routed(a.Value.(control.Routed))})
+	case a.Tag == "look":
+		return s.looked(a.Value.(control.Imported))
 	}
-	return screen.Ask(screen.Open{Dialog: dialog.Imported("Models imported", a.Value.(control.Imported))})
+	heading := "Models imported"
+	if s.from == priceBook {
+		heading = "Prices imported"
+	}
+	return screen.Ask(screen.Open{Dialog: dialog.Imported(heading, a.Value.(control.Imported))})
 }
 
 func (s *Screen) explain(m *control.ModelView, inner, rows int) screen.Detail {

@@ -24,10 +24,10 @@ func TestAPriceIsSet(t *testing.T) {
 		d.Press("f", "p").Expect("Price of gpt-next-preview", "none: p sets one")
 		d.Type("input=1.25x").Press("tab").Expect("✗").Press("shift+tab", "backspace").Type(" output=10")
 		d.Expect("cost $0.0075").Press("ctrl+s")
-		in := tuitest.Last(t, d, control.ModelsUpdate)
+		in := tuitest.Last(t, d, control.PricesSet)
 		want := []control.PriceField{{Class: "input", Amount: 1_250_000_000}, {Class: "output", Amount: 10 * tally.Dollar}}
-		if !slices.Equal(in.Prices, want) || in.PriceFrom != "" {
-			t.Errorf("the price is %+v from %q", in.Prices, in.PriceFrom)
+		if !slices.Equal(in.Prices, want) || in.From != "" || in.Tier != "" {
+			t.Errorf("the price is %+v from %q", in.Prices, in.From)
 		}
 	})
 }
@@ -68,7 +68,7 @@ func TestAPriceThatDoesNotChangeIsNotSent(t *testing.T) {
 			d.Press("backspace")
 		}
 		d.Press("ctrl+s").Expect("cannot be taken away")
-		if n := len(tuitest.Sent(d.World, control.ModelsUpdate)); n != 0 {
+		if n := len(tuitest.Sent(d.World, control.PricesSet)); n != 0 {
 			t.Errorf("%d changes were sent", n)
 		}
 	})
@@ -83,9 +83,17 @@ func TestAModelIsSwitchedAddedAndDeleted(t *testing.T) {
 		}
 		d.Ticks(4).Press("d").Expect("Delete model gpt-4.1?", "Switch it off instead").Press("esc")
 		d.World.Offer(tuitest.Offered(3000*tally.Dollar, tally.Dollar/6, 0)...)
-		d.Press("i").Expect("which provider?").Type("openrouter").Press("enter").Wait(time.Second)
-		d.Expect("Models imported", "New prices from now on for 1 model", "The prices of 1 model were refused", "tallygate models import openrouter")
-		if in := tuitest.Last(t, d, control.ModelsImport); in.AcceptAll || in.Accept != nil || in.DryRun {
+		d.Press("i").Expect("which provider?", "prices of the price book").Type("openrouter").Press("enter").Wait(time.Second)
+		d.Expect("New prices: which are taken?", "ctrl+s takes the ticked")
+		if in := tuitest.Last(t, d, control.ModelsImport); !in.DryRun {
+			t.Errorf("it was not only looked at: %+v", in)
+		}
+		d.Press("ctrl+s").Wait(time.Second).Expect("Models imported", "New prices from now on for 1 model")
+		if in := tuitest.Last(t, d, control.ModelsImport); in.AcceptAll || len(in.Accept) != 1 || len(in.Leave) != 1 || in.DryRun {
+			t.Errorf("it asked for %+v", in)
+		}
+		d.Press("enter", "i").Type("price book").Press("enter").Wait(time.Second).Expect("Prices imported", "models; 0 are here", "none of the models")
+		if in := tuitest.Last(t, d, control.PricesImport); in.From != control.FromBook {
 			t.Errorf("it asked for %+v", in)
 		}
 	})

@@ -43,17 +43,31 @@ func Prices(t *theme.Theme, prices []tally.Price, now time.Time, width int) []st
 				out = append(out, "    "+l)
 			}
 		}
-		if p.Source != "" && !slices.Contains(sources, p.Source) {
-			sources = append(sources, p.Source)
+		if source := sourceWords(p, now); source != "" && !slices.Contains(sources, source) {
+			sources = append(sources, source)
 		}
 	}
 	if past > 0 {
 		out = append(out, t.Paint(theme.Muted, "  "+Plural(int64(past), "earlier row")+": tallygate models show"))
 	}
 	if len(sources) > 0 {
-		out = append(out, t.Paint(theme.Muted, widget.Truncate("  by "+widget.Safe(strings.Join(sources, ", ")), width)))
+		out = append(out, t.Paint(theme.Muted, widget.Truncate("  "+strings.Join(sources, "; "), width)))
 	}
 	return out
+}
+
+// sourceWords say how long ago who said so; "" where nobody is named.
+func sourceWords(p *tally.Price, now time.Time) string {
+	days := int64(now.Sub(p.Seen) / (24 * time.Hour))
+	switch {
+	case p.Source == "":
+		return ""
+	case p.Seen.IsZero():
+		return widget.Safe(p.Source)
+	case days > 0:
+		return Plural(days, "day") + " ago: " + widget.Safe(p.Source)
+	}
+	return "today: " + widget.Safe(p.Source)
 }
 
 // isOver reports whether a row without a band counts no more: it has ended, or a
