@@ -215,8 +215,8 @@ type SeriesQuery struct {
 	Edges []time.Time
 }
 
-// Point is the sum of one family value over one span. Spans without traffic
-// have none.
+// Point is the sum of one family value over one span. Spans without traffic have none, nor
+// have those whose figures are all 0.
 type Point struct {
 	Of  int       // the query, by its place among those that were asked together
 	At  time.Time // the span's first edge

@@ -112,6 +112,9 @@ func (s *Store) series(of int, q *storage.SeriesQuery) ([]storage.Point, error) 
 		}
 		first := len(out)
 		for dim, sums := range span {
+			if *sums == (tally.Sums{}) {
+				continue // entries that change no amount, or take each other back
+			}
 			out = append(out, storage.Point{Of: of, At: utc(q.Edges[i]), Dim: dim, Sums: *sums})
 		}
 		slices.SortFunc(out[first:], func(a, b storage.Point) int {
