@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -39,9 +40,44 @@ var faults = []string{"", "", "", "no-usage", "prompt-only", "zero", "status-500
 
 func startBiller(t testing.TB, stops bool) *biller {
 	b := &biller{stops: stops, billed: map[string]tally.Tokens{}}
-	b.Server = httptest.NewServer(http.HandlerFunc(b.answer))
+	b.Server = httptest.NewUnstartedServer(http.HandlerFunc(b.answer))
+	b.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connection{}, c) }
+	b.Start()
 	t.Cleanup(b.Close)
 	return b
+}
+
+// connection is the key of a request's connection in its context.
+type connection struct{}
+
+// model is how fast an answer is written: no faster than its kind says. One that stops does
+// so when its caller closes the connection, and not when this process comes round to see it.
+type model struct {
+	r     *http.Request
+	stops bool
+	began time.Time
+	seen  time.Time // of one that stops, when its caller was there for certain
+}
+
+func (b *biller) model(r *http.Request) *model {
+	now := time.Now()
+	return &model{r, b.stops, now, now}
+}
+
+// there reports whether somebody is there to write for.
+func (m *model) there() bool {
+	now := time.Now()
+	if m.stops && (m.r.Context().Err() != nil || closed(m.r.Context().Value(connection{}).(net.Conn))) {
+		return false
+	}
+	m.seen = now
+	return true
+}
+
+// written is how many tokens there are by now, at most so many.
+func (m *model) written(most int64) int64 {
+	m.there()
+	return min(most, int64(m.seen.Sub(m.began).Seconds()*quick))
 }
 
 // bill adds to what a request is billed, over all its attempts.
@@ -90,10 +126,8 @@ func (b *biller) answer(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, `{"error":{"message":"no"}}`)
 		return
 	case "error-first", "status-422": // they name what was used all the same
-		select {
-		case <-time.After(time.Duration(float64(used.Output) / quick * float64(time.Second))):
-		case <-r.Context().Done(): // nobody will read it, and a model that stops has not written it
-			if b.stops {
+		for m := b.model(r); m.written(used.Output) < used.Output; time.Sleep(20 * time.Microsecond) {
+			if !m.there() { // nobody will read it, and a model that stops has not written it
 				return
 			}
 		}
@@ -142,16 +176,13 @@ func (b *biller) answer(w http.ResponseWriter, r *http.Request) {
 
 // work produces an answer, and bills it whatever becomes of it.
 func (b *biller) work(w http.ResponseWriter, r *http.Request, fault, id string, stream bool, used tally.Tokens, usage string) {
+	m := b.model(r)
+	written := func() int64 { return m.written(used.Output) }
 	late := func(after time.Duration) {
-		select {
-		case <-r.Context().Done():
-		case <-time.After(after):
+		for end := time.Now().Add(after); r.Context().Err() == nil && m.there() && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
 		}
 	}
-	began := time.Now()
-	// written is how much a model can have written by now that is no faster than its
-	// kind says.
-	written := func() int64 { return min(used.Output, int64(time.Since(began).Seconds()*quick)) }
 	if !stream || fault == "hang-head" || fault == "close-head" {
 		if stream && b.stops {
 			defer func() { b.bill(id, tally.Tokens{Input: used.Input, Output: written()}) }()
@@ -217,6 +248,9 @@ func (b *biller) work(w http.ResponseWriter, r *http.Request, fault, id string, 
 	}
 	for sent < used.Output {
 		for sent >= written() {
+			if !m.there() {
+				return
+			}
 			time.Sleep(20 * time.Microsecond)
 		}
 		sent++
@@ -254,12 +288,13 @@ func (b *biller) work(w http.ResponseWriter, r *http.Request, fault, id string, 
 
 // workOtherwise answers in the other form than was asked for.
 func (b *biller) workOtherwise(w http.ResponseWriter, r *http.Request, fault, id string, stream bool, used tally.Tokens, usage string) {
-	began, cut := time.Now(), fault == "other-form-cut"
+	cut := fault == "other-form-cut"
 	if stream && b.stops { // until its head tells that it is no stream, it may be one that stops
-		for w := int64(0); w < used.Output && r.Context().Err() == nil; w = int64(time.Since(began).Seconds() * quick) {
+		m := b.model(r)
+		for m.written(used.Output) < used.Output && m.there() {
 			time.Sleep(20 * time.Microsecond)
 		}
-		used.Output = min(used.Output, int64(time.Since(began).Seconds()*quick))
+		used.Output = m.written(used.Output)
 	}
 	b.bill(id, used)
 	if stream {
