@@ -140,14 +140,10 @@ func (m *Meter) Admit(ctx context.Context, r *Request) (*Ticket, *tally.Refusal)
 	*t = Ticket{meter: m, request: r, expires: r.At.Add(HoldFor)}
 	periods := pl.chargesAt(r.At)
 	t.charges = periods.list
-	t.draft = tally.Record{
-		ID: r.ID, At: r.At, Endpoint: r.Endpoint, Model: r.Model, Asked: r.Intended, Stream: r.Stream, Trace: r.Trace, Count: 1,
-	}
-	m.attribute(&t.draft, p)
 	places := placesOf(r)
 	if p.Visitor {
 		who := m.visitorOf(p)
-		nameVisitor(&t.draft, who)
+		t.network, t.visitor = who.record()
 		t.charges = pl.forVisitor(t.charges, who)
 		most := int64(r.Catalog.Settings.VisitorInFlight)
 		places = []tally.Place{{Subject: visitorsOf(p.Gateway.ID) + tally.Subject(who.address), Max: most}}
@@ -158,7 +154,7 @@ func (m *Meter) Admit(ctx context.Context, r *Request) (*Ticket, *tally.Refusal)
 	least, want := r.outputs()
 	reservation := tally.Reservation{
 		ID: r.ID, At: r.At, ExpiresAt: t.expires, MinOutput: least, WantOutput: want,
-		Bounds: boundsOf(r), Charges: t.charges, Places: places, Session: session, Draft: t.draft,
+		Bounds: boundsOf(r), Charges: t.charges, Places: places, Session: session, Draft: t.draft(),
 		Since: r.Since, Floor: max(least, saturatingMul(m.lengths.floor(lengthOf(p), r.Model), r.Choices)),
 	}
 	grant, refusal, again := m.reserve(&reservation, pl, periods, r)

@@ -265,14 +265,15 @@ type refusals struct {
 // [Meter.Refusal] and to the records: it names the record, and which of the record's
 // refusals this one is.
 func (m *Meter) Refuse(ctx context.Context, p *tally.Principal, rec tally.Record) tally.ID {
-	m.attribute(&rec, p)
+	attribute(&rec, p)
 	m.usedUp.count(&rec)
 	if id := m.refusedBefore(p, &rec); id != "" {
 		return id
 	}
 	rec.Count = 1
 	if p.Visitor {
-		nameVisitor(&rec, m.visitorOf(p))
+		who := m.visitorOf(p)
+		rec.VisitorNet, rec.Visitor = who.record()
 	}
 	m.record(ctx, rec)
 	return rec.ID
@@ -312,7 +313,8 @@ func (m *Meter) refusedBefore(p *tally.Principal, rec *tally.Record) tally.ID {
 		*again = *rec
 		again.Count = 0
 		if p.Visitor {
-			nameVisitor(again, m.visitorOf(p))
+			who := m.visitorOf(p)
+			again.VisitorNet, again.Visitor = who.record()
 		}
 	}
 	if again.Count++; again.Count == 1 {

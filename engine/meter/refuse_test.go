@@ -213,7 +213,7 @@ func TestStoreFailures(t *testing.T) {
 	if n := w.meter.InFlight("cl_1"); n != 0 {
 		t.Errorf("%d requests in flight after the end, want 0", n)
 	}
-	if !strings.Contains(w.log.String(), string(ticket.draft.ID)) {
+	if !strings.Contains(w.log.String(), string(ticket.request.ID)) {
 		t.Errorf("the log does not name the request: %s", w.log.String())
 	}
 }

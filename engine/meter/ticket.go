@@ -19,10 +19,23 @@ type Ticket struct {
 	held     []held // for each attempt that has a hold of its own
 	heldRoom [1]held
 	joined   []tally.ID // models whose caps it is charged on
-	draft    tally.Record
+	network  string     // of a visitor, and the visitor, as records keep them
+	visitor  []byte
 	inFlight *atomic.Int64 // of the client; nil without one
 	expires  time.Time     // guarded by meter.openMu
 	settled  bool
+}
+
+// draft is the record as far as it was known at admission. It is made when it is needed, since
+// an answer may take long.
+func (t *Ticket) draft() tally.Record {
+	r := t.request
+	rec := tally.Record{
+		ID: r.ID, At: r.At, Endpoint: r.Endpoint, Model: r.Model, Asked: r.Intended, Stream: r.Stream, Trace: r.Trace, Count: 1,
+		VisitorNet: t.network, Visitor: t.visitor,
+	}
+	attribute(&rec, r.Principal)
+	return rec
 }
 
 // held is what is held for an attempt.
@@ -100,9 +113,9 @@ type Result struct {
 // its held amount.
 func (t *Ticket) Settle(ctx context.Context, r *Result) (err error) {
 	if t.settled {
-		return tally.Errorf(tally.Conflict, "request %s is settled already", t.draft.ID)
+		return tally.Errorf(tally.Conflict, "request %s is settled already", t.request.ID)
 	}
-	rec := t.draft
+	rec := t.draft()
 	rec.Status, rec.Outcome, rec.Code, rec.Attempts = r.Status, r.Outcome, r.Code, len(r.Attempts)
 	rec.FirstByte, rec.Total, rec.Waited = r.FirstByte, r.Total, t.Waited()
 	rec.Billed, rec.Listed, rec.Tier, rec.Answered, rec.Cut, rec.Uncounted = r.Billed, r.Listed, r.Tier, r.Answered, r.Cut, r.Uncounted
@@ -182,7 +195,7 @@ func (t *Ticket) finish(ctx context.Context, rec tally.Record) error {
 	t.leave()
 	err := t.meter.store.Settle(ctx, tally.Settlement{ID: t.request.ID, Record: rec})
 	t.meter.openMu.Lock()
-	delete(t.meter.open, t.draft.ID)
+	delete(t.meter.open, t.request.ID)
 	t.meter.openMu.Unlock()
 	if err != nil {
 		t.meter.log.Error("settle", "request", t.request.ID, "err", err)
@@ -196,7 +209,7 @@ func (t *Ticket) Close(ctx context.Context, now time.Time) {
 	if t.settled {
 		return
 	}
-	rec := t.draft
+	rec := t.draft()
 	rec.Outcome, rec.Basis, rec.Status, rec.Code = tally.Lost, tally.Held, 500, tally.CodeInternal
 	for i := range t.held {
 		h := &t.held[i]

@@ -32,7 +32,7 @@ func TestSettle(t *testing.T) {
 	got := w.records()[0]
 	for name, ok := range map[string]bool{
 		"whose":    got.Gateway == "gw_1" && got.Client == "cl_1" && got.Key == "key_1",
-		"what":     got.ID == ticket.draft.ID && got.At.Equal(noon) && got.Endpoint == "chat/completions" && got.Model == "m" && got.Stream,
+		"what":     got.ID == ticket.request.ID && got.At.Equal(noon) && got.Endpoint == "chat/completions" && got.Model == "m" && got.Stream,
 		"where":    got.Provider == "prov_1" && got.Upstream == "m-1" && got.Attempts == 2,
 		"outcome":  got.Status == 200 && got.Outcome == tally.OK && got.Basis == tally.Exact && got.Count == 1,
 		"session":  got.Session == hash("cl_1", "ana") && got.NewSession,

@@ -63,7 +63,7 @@ func (m *Meter) SubjectOf(p *tally.Principal) tally.Subject {
 }
 
 // attribute writes down who sent a request.
-func (m *Meter) attribute(rec *tally.Record, p *tally.Principal) {
+func attribute(rec *tally.Record, p *tally.Principal) {
 	rec.Origin, rec.Country = p.Origin, p.Country
 	if p.Gateway != nil { // a client can outlive it
 		rec.Gateway = p.Gateway.ID
@@ -79,11 +79,11 @@ func (m *Meter) attribute(rec *tally.Record, p *tally.Principal) {
 	}
 }
 
-// nameVisitor adds what is kept of a visitor: one whom the site knows is the same at every
+// record is what records keep of a visitor: one whom the site knows is the same at every
 // address.
-func nameVisitor(rec *tally.Record, v visitor) {
-	rec.VisitorNet = v.shown
-	rec.Visitor, _ = base64.RawURLEncoding.DecodeString(cmp.Or(v.named, v.address)) // the hash is written so
+func (v *visitor) record() (network string, who []byte) {
+	who, _ = base64.RawURLEncoding.DecodeString(cmp.Or(v.named, v.address)) // the hash is written so
+	return v.shown, who
 }
 
 // forVisitor puts the visitor's address into the charges of the limits on visitors.
