@@ -60,7 +60,7 @@ func TestGoldenDialogs(t *testing.T) {
 	for _, size := range []string{"80x24", "120x36"} {
 		for name, keys := range map[string][]string{
 			"palette": {"1", ":"}, "help": {"3", "?"}, "new-client": {"3", "n"}, "delete-in-use": {"3", "d"}, "key-shown": {"3", "a", "ctrl+s"}, "try": {"1", "T", "ctrl+s"},
-			"tokens": {"2", "down", "b"}, "mint-token": {"2", "down", "t"}, "templates": {"2", "down", "m"}, "template": {"2", "down", "m", "e"}, "token": {"2", "down", "b", "enter"},
+			"tokens": {"2", "down", "b"}, "mint-token": {"2", "down", "t"}, "templates": {"2", "down", "m"}, "template": {"2", "down", "m", "e"}, "token": {"2", "down", "b", "enter"}, "money": {"3", "$", "left"},
 		} {
 			t.Run(name+" "+size, func(t *testing.T) {
 				tuitest.Run(t, tuitest.Setup{Size: size}, func(d *tuitest.Driver) {

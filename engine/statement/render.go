@@ -61,7 +61,7 @@ func (s *Statement) Write(w io.Writer, f Format) error {
 	case Markdown:
 		s.markdown(&out)
 	default:
-		s.text(&out)
+		out.WriteString(s.Plain(textWidth))
 	}
 	if err == nil {
 		_, err = io.WriteString(w, out.String())
@@ -69,20 +69,22 @@ func (s *Statement) Write(w io.Writer, f Format) error {
 	return err
 }
 
-// width of a text in columns, and how many of them an amount has.
+// textWidth is that of a text in columns; of these an amount and a count have so many.
 const (
 	textWidth   = 78
 	amountWidth = 14
 	countWidth  = 11
 )
 
-func (s *Statement) text(w *strings.Builder) {
+// Plain is the statement as text of a width, at least 60 columns.
+func (s *Statement) Plain(width int) string {
+	w := &strings.Builder{}
 	line := func(left, right string) {
-		pad := max(1, textWidth-utf8.RuneCountInString(left)-utf8.RuneCountInString(right))
+		pad := max(1, width-utf8.RuneCountInString(left)-utf8.RuneCountInString(right))
 		fmt.Fprintln(w, strings.TrimRight(left+strings.Repeat(" ", pad)+right, " "))
 	}
-	right := func(text string, width int) string {
-		return strings.Repeat(" ", max(1, width-utf8.RuneCountInString(text))) + text
+	right := func(text string, columns int) string {
+		return strings.Repeat(" ", max(1, columns-utf8.RuneCountInString(text))) + text
 	}
 	for _, l := range s.Issuer {
 		line("", clean(l))
@@ -106,7 +108,7 @@ func (s *Statement) text(w *strings.Builder) {
 				cells = right(tally.Group(l.Requests), countWidth) + right(tally.Group(l.Input), countWidth+2) + right(tally.Group(l.Output), countWidth) + cells
 			}
 			name := strings.TrimSpace(l.Day + " " + clean(l.Name))
-			room := textWidth - utf8.RuneCountInString(cells)
+			room := width - utf8.RuneCountInString(cells)
 			for utf8.RuneCountInString(name) > room {
 				r := []rune(name)
 				fmt.Fprintln(w, string(r[:room]))
@@ -122,6 +124,7 @@ func (s *Statement) text(w *strings.Builder) {
 	for _, n := range s.Notes() {
 		fmt.Fprintf(w, "\n%s\n", n)
 	}
+	return w.String()
 }
 
 // clean keeps names from speaking to a terminal.

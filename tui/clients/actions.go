@@ -39,6 +39,7 @@ func (s *Screen) Actions() []action.Action {
 		{ID: "clients.adjust", Title: "adjust what it was charged", Keys: []string{"B"}, Needs: s.One(s.Change), Run: func() tea.Cmd {
 			return dialog.Adjust(s.Env, s.Selected())
 		}},
+		{ID: "clients.money", Title: "money: what it owes, month by month", Keys: []string{"$"}, Needs: s.One(s.Chosen), Run: s.openMoney},
 		{ID: "clients.delete", Title: "delete: asks first", Keys: []string{"d"}, Danger: true, Needs: s.Change, Run: s.remove},
 		{ID: "clients.copy", Title: "copy the id", Keys: []string{"y"}, Needs: s.Chosen, Run: func() tea.Cmd {
 			return screen.Ask(screen.Copy{Text: string(s.Selected().ID), What: "The client's id was"})

@@ -99,7 +99,7 @@ func (d *cockpit) Draw(t *theme.Theme, width, height int) widget.Block {
 	d.all, d.rows = len(lines), min(len(lines), max(height-len(foot), 1))
 	d.top = min(d.top, d.all-d.rows)
 	if d.note == "" && d.all > d.rows {
-		foot[0] = t.Paint(theme.Muted, fmt.Sprintf("%d more lines: up and down show them", d.all-d.rows))
+		foot[0] = t.Paint(theme.Muted, part.Plural(int64(d.all-d.rows), "more line")+": up and down show them")
 	}
 	lines = lines[d.top : d.top+d.rows]
 	return widget.Below(widget.NewBlock(width, len(lines), lines...), widget.NewBlock(width, len(foot), foot...))
