@@ -2,7 +2,6 @@ package statement
 
 import (
 	"fmt"
-	"html/template"
 	"io"
 	"strings"
 	"unicode/utf8"
@@ -54,18 +53,15 @@ func (s *Statement) parts() (tables []part, totals []Line) {
 // Write writes the statement as text, Markdown or HTML.
 func (s *Statement) Write(w io.Writer, f Format) error {
 	var out strings.Builder
-	var err error
 	switch f {
 	case HTML:
-		err = page.Execute(&out, s.sheet())
+		s.page(&out)
 	case Markdown:
 		s.markdown(&out)
 	default:
 		out.WriteString(s.Plain(textWidth))
 	}
-	if err == nil {
-		_, err = io.WriteString(w, out.String())
-	}
+	_, err := io.WriteString(w, out.String())
 	return err
 }
 
@@ -164,57 +160,3 @@ func (s *Statement) markdown(w *strings.Builder) {
 		fmt.Fprintf(w, "\n%s\n", text(n))
 	}
 }
-
-type sheet struct {
-	*Statement
-	Tables []part
-	Totals []Line
-}
-
-func (s *Statement) sheet() sheet {
-	tables, totals := s.parts()
-	return sheet{s, tables, totals}
-}
-
-// page is a page to print: it loads nothing and runs nothing.
-var page = template.Must(template.New("statement").Funcs(template.FuncMap{"group": tally.Group, "clean": clean}).Parse(`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>{{.Heading}}, {{clean (index .Whom 0)}}, {{.Period.Name}}</title>
-<style>
-:root { color-scheme: light dark }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem }
-header { display: flex; justify-content: space-between; gap: 2rem; flex-wrap: wrap }
-.issuer { text-align: right; white-space: pre-line }
-h1 { font-size: 1.5rem; margin: 0 0 .25rem }
-h2 { font-size: 1rem; margin: 2rem 0 .25rem }
-table { width: 100%; border-collapse: collapse }
-th, td { text-align: right; padding: .3rem .5rem; border-bottom: 1px solid #8884; font-variant-numeric: tabular-nums; vertical-align: top }
-th { font-weight: 600 }
-th:first-child, td:first-child, td.words { text-align: left; overflow-wrap: anywhere }
-.totals { margin-top: 2rem; font-weight: 600 }
-.note { margin: 1rem 0 0 }
-@media print { body { margin: 0; max-width: none; font-size: 11pt } h2 { break-after: avoid } tr { break-inside: avoid } }
-</style>
-</head>
-<body>
-<header>
-<div><h1>{{.Heading}}</h1>{{range .Whom}}{{clean .}}<br>{{end}}{{.Span}}</div>
-<div class="issuer">{{range .Issuer}}{{clean .}}
-{{end}}</div>
-</header>
-{{$currency := .Currency}}{{range .Tables}}{{$usage := .Usage}}<h2>{{.Title}}</h2>
-<table>
-<tr>{{if $usage}}<th></th><th>requests</th><th>input</th><th>output</th>{{else}}<th></th><th></th>{{end}}<th>{{$currency}}</th></tr>
-{{range .Lines}}<tr>{{if $usage}}<td>{{clean .Name}}</td><td>{{group .Requests}}</td><td>{{group .Input}}</td><td>{{group .Output}}</td>{{else}}<td>{{.Day}}</td><td class="words">{{clean .Name}}</td>{{end}}<td>{{.Amount}}</td></tr>
-{{end}}</table>
-{{end}}<table class="totals">
-{{range .Totals}}<tr><td>{{clean .Name}}</td><td>{{$currency}} {{.Amount}}</td></tr>
-{{end}}</table>
-{{range .Notes}}<p class="note">{{.}}</p>
-{{end}}</body>
-</html>
-`))
