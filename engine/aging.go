@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"tallygate/engine/control"
@@ -57,7 +56,7 @@ func (e *Engine) endings(ctx context.Context, c *tally.Catalog, now time.Time) (
 		}
 		return 1
 	}
-	slices.SortStableFunc(list, func(a, b ends) int {
+	tally.OrderStable(list, func(a, b ends) int {
 		return cmp.Or(cmp.Compare(idle(a.Model), idle(b.Model)), a.at.Compare(b.at))
 	})
 	var rest []string

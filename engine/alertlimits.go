@@ -42,7 +42,7 @@ func (e *Engine) alertLimits(ctx context.Context, c *tally.Catalog, now time.Tim
 		}
 		return l.look(ctx, &w)
 	})
-	slices.SortStableFunc(l.run.raised, func(a, b *tally.Alert) int { return cmp.Compare(b.Percent, a.Percent) })
+	tally.OrderStable(l.run.raised, func(a, b *tally.Alert) int { return cmp.Compare(b.Percent, a.Percent) })
 	l.run.raised = e.fewer(now, l.run.raised)
 	return l.run, !l.more, err
 }

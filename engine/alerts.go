@@ -62,7 +62,7 @@ func (e *Engine) takeOverAlerts(entities []tally.Entity) {
 			a.marks[x.ID] = x
 		}
 	}
-	slices.SortFunc(a.list, func(x, y *tally.Alert) int {
+	tally.Order(a.list, func(x, y *tally.Alert) int {
 		return cmp.Or(x.CreatedAt.Compare(y.CreatedAt), cmp.Compare(x.ID, y.ID))
 	})
 }

@@ -101,7 +101,7 @@ func (a *alerts) due(now time.Time) map[string][]delivery {
 	}
 	for to, list := range out {
 		tries := func(d delivery) int { return d.Sent[sentTo(d.Alert, d.to)].Tries }
-		slices.SortStableFunc(list, func(a, b delivery) int { return cmp.Compare(tries(a), tries(b)) })
+		tally.OrderStable(list, func(a, b delivery) int { return cmp.Compare(tries(a), tries(b)) })
 		out[to] = list[:min(len(list), sendsAtOnce)]
 	}
 	return out

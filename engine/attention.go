@@ -87,7 +87,7 @@ func (e *Engine) daily(ctx context.Context, c *tally.Catalog, now time.Time) ([]
 
 // waits tells of clients whose requests wait for what the client's others hold.
 func waits(c *tally.Catalog, clients []storage.Point) (out []control.Warning) {
-	slices.SortStableFunc(clients, func(a, b storage.Point) int { return cmp.Compare(b.Waiting, a.Waiting) })
+	tally.OrderStable(clients, func(a, b storage.Point) int { return cmp.Compare(b.Waiting, a.Waiting) })
 	for i := range clients {
 		s := &clients[i].Sums
 		if (s.Waited < waitsWorthy || s.Waited*100 < s.Requests) && s.Waiting < waitingWorthy {
@@ -150,7 +150,7 @@ func cuts(c *tally.Catalog, pairs, models []storage.Point) (out []control.Warnin
 	for name, s := range ofModel {
 		told("of "+name, modelThing(name), s)
 	}
-	slices.SortFunc(found, func(a, b cut) int { return cmp.Or(cmp.Compare(b.Cut, a.Cut), cmp.Compare(a.whose, b.whose)) })
+	tally.Order(found, func(a, b cut) int { return cmp.Or(cmp.Compare(b.Cut, a.Cut), cmp.Compare(a.whose, b.whose)) })
 	for _, f := range found[:min(len(found), maxWarned)] {
 		out = append(out, control.Warning{
 			Kind: control.WarnCut, Gravity: control.Warn, Thing: f.of,
@@ -196,7 +196,7 @@ func inVain(codes []storage.Point) (out []control.Warning) {
 // bills tells of providers that charge what our prices do not explain.
 func bills(c *tally.Catalog, providers []storage.Point) (out []control.Warning) {
 	differs := func(s *tally.Sums) tally.NanoUSD { return max(s.Billed-s.Listed, s.Listed-s.Billed) }
-	slices.SortStableFunc(providers, func(a, b storage.Point) int { return cmp.Compare(differs(&b.Sums), differs(&a.Sums)) })
+	tally.OrderStable(providers, func(a, b storage.Point) int { return cmp.Compare(differs(&b.Sums), differs(&a.Sums)) })
 	for i := range providers {
 		s := &providers[i].Sums
 		if differs(s)*off <= s.Listed {

@@ -72,7 +72,7 @@ func clientConfig(c *tally.Catalog, cl *tally.Client, now time.Time) config.Clie
 		out.Markup = nil
 	}
 	keys := slices.Clone(c.KeysOf(cl.ID))
-	slices.SortFunc(keys, func(a, b *tally.Key) int { return cmp.Compare(a.Label, b.Label) })
+	tally.Order(keys, func(a, b *tally.Key) int { return cmp.Compare(a.Label, b.Label) })
 	for _, k := range keys {
 		if keyState(k, now) == "active" {
 			is := control.CurrentKey(k)

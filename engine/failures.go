@@ -36,7 +36,7 @@ func failuresOf(points []storage.Point) map[tally.ID]control.Failures {
 		}
 	}
 	for _, list := range out {
-		slices.SortFunc(list, func(a, b control.CauseCount) int {
+		tally.Order(list, func(a, b control.CauseCount) int {
 			return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Cause, b.Cause))
 		})
 	}
@@ -69,7 +69,7 @@ func (e *Engine) failing(c *tally.Catalog, points, answered []storage.Point) (ou
 			list = append(list, bad{providerThing(c, id), of, n})
 		}
 	}
-	slices.SortFunc(list, func(a, b bad) int { return cmp.Or(cmp.Compare(b.total, a.total), cmp.Compare(a.Name, b.Name)) })
+	tally.Order(list, func(a, b bad) int { return cmp.Or(cmp.Compare(b.total, a.total), cmp.Compare(a.Name, b.Name)) })
 	for _, b := range list[:min(len(list), maxWarned)] {
 		out = append(out, control.Warning{
 			Kind: control.WarnFailing, Gravity: control.Warn, Thing: b.Thing,

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"tallygate/engine/tally"
@@ -71,7 +70,7 @@ func (f *funds) add(x fund) {
 	f.debt -= paid
 	x.left -= paid
 	f.list = append(f.list, x)
-	slices.SortStableFunc(f.list, func(a, b fund) int {
+	tally.OrderStable(f.list, func(a, b fund) int {
 		switch {
 		case a.expires.IsZero() && b.expires.IsZero():
 			return 0

@@ -329,7 +329,7 @@ func (e *Engine) sharesBy(ctx context.Context, family tally.Family, only string,
 		out[p.Dim[0]] = append(out[p.Dim[0]], control.Part{Name: p.Dim[1], Requests: p.Requests, Refused: p.Refused})
 	}
 	for _, shares := range out {
-		slices.SortFunc(shares, func(a, b control.Part) int {
+		tally.Order(shares, func(a, b control.Part) int {
 			return cmp.Or(cmp.Compare(b.Requests+b.Refused, a.Requests+a.Refused), cmp.Compare(a.Name, b.Name))
 		})
 	}

@@ -89,7 +89,7 @@ func (e *Engine) importModels(c *tally.Catalog, p *tally.Provider, offered []pro
 	if left > 0 {
 		report.Warning = fmt.Sprintf("%d more models were left out; add those you want: tallygate models create --provider %s --name NAME --price input=USD --price output=USD", left, tally.ShellWord(p.Name))
 	}
-	slices.SortStableFunc(report.Shutdowns, func(a, b control.Shutdown) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Model, b.Model)) })
+	tally.OrderStable(report.Shutdowns, func(a, b control.Shutdown) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Model, b.Model)) })
 	return append(changes, missingModels(&report, c, p, seen, now)...), report
 }
 

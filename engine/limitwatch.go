@@ -158,7 +158,7 @@ type toldOf struct {
 // mostOf are the weightiest warnings of a kind, and how many more there are, all of which
 // a command lists.
 func mostOf(list []toldOf, kind control.WarningKind, gravity control.Tone, what, all string) (out []control.Warning) {
-	slices.SortStableFunc(list, func(a, b toldOf) int {
+	tally.OrderStable(list, func(a, b toldOf) int {
 		return cmp.Or(cmp.Compare(b.weight, a.weight), strings.Compare(a.Sentence, b.Sentence))
 	})
 	for _, w := range list[:min(len(list), maxTold)] {

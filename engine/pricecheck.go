@@ -53,7 +53,7 @@ func (e *Engine) checkPrices(ctx context.Context, in control.CheckPrices) ([]con
 	grave := func(f control.PriceFinding) int {
 		return slices.Index([]control.Tone{control.Bad, control.Warn, control.Faint}, f.Gravity)
 	}
-	slices.SortStableFunc(x.found, func(a, b control.PriceFinding) int { return cmp.Compare(grave(a), grave(b)) })
+	tally.OrderStable(x.found, func(a, b control.PriceFinding) int { return cmp.Compare(grave(a), grave(b)) })
 	return x.found, nil
 }
 
@@ -153,7 +153,7 @@ func (x *priceCheck) gaps(m *tally.Model) {
 			}
 		}
 	}
-	slices.SortFunc(marks, time.Time.Compare)
+	tally.Order(marks, time.Time.Compare)
 	marks = slices.CompactFunc(marks, time.Time.Equal)
 	for i, at := range marks {
 		if plainAt(m.Prices, at) {

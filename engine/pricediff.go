@@ -87,7 +87,7 @@ func (d *priceDiff) rows(was, is priceGroup, above int64) {
 		}
 		return tally.NumClasses
 	}
-	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(order(a), order(b)), cmp.Compare(a, b)) })
+	tally.Order(names, func(a, b string) int { return cmp.Or(cmp.Compare(order(a), order(b)), cmp.Compare(a, b)) })
 	for _, name := range names {
 		a, b := at(old, name), at(next, name)
 		if a.own == nil && b.own == nil || a.own != nil && b.own != nil && *a.own == *b.own {

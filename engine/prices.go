@@ -118,7 +118,7 @@ func unitAt(prices []tally.Price, at time.Time) (out []priceGroup) {
 			out = append(out, g)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b priceGroup) int {
+	tally.OrderStable(out, func(a, b priceGroup) int {
 		all := func(g priceGroup) int { return len(g.base().Tier) + len(g.base().Hours) }
 		return cmp.Compare(min(all(a), 1), min(all(b), 1))
 	})

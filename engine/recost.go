@@ -83,14 +83,14 @@ func (e *Engine) recost(ctx context.Context, in control.Recost) (control.Recoste
 	}
 	for _, client := range slices.Sorted(maps.Keys(byClient)) {
 		groups := byClient[client]
-		slices.SortFunc(groups, func(a, b recostOf) int {
+		tally.Order(groups, func(a, b recostOf) int {
 			return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.model, b.model), cmp.Compare(a.gateway, b.gateway))
 		})
 		if err := e.bookRecosts(ctx, c, groups, sums, &out); err != nil {
 			return out, err
 		}
 	}
-	slices.SortStableFunc(out.Rows, func(a, b control.RecostRow) int { return cmp.Compare(a.Day, b.Day) })
+	tally.OrderStable(out.Rows, func(a, b control.RecostRow) int { return cmp.Compare(a.Day, b.Day) })
 	return out, nil
 }
 
@@ -279,7 +279,7 @@ func (n counted) dropIncomplete(c *tally.Catalog, sums map[recostOf]*recostSum) 
 			gaps = append(gaps, gap)
 		}
 	}
-	slices.SortFunc(gaps, func(a, b control.RecostGap) int {
+	tally.Order(gaps, func(a, b control.RecostGap) int {
 		return cmp.Or(cmp.Compare(a.Day, b.Day), cmp.Compare(a.ClientSlug, b.ClientSlug), cmp.Compare(a.Model, b.Model))
 	})
 	return gaps

@@ -45,7 +45,7 @@ func inForceFrom(prices []tally.Price, at time.Time) (out []tally.Price) {
 			groups = append(groups, g)
 		}
 	}
-	slices.SortStableFunc(groups, func(a, b priceGroup) int { return a.base().From.Compare(b.base().From) })
+	tally.OrderStable(groups, func(a, b priceGroup) int { return a.base().From.Compare(b.base().From) })
 	for i, g := range groups {
 		p := g.base()
 		begun := !p.From.After(at)

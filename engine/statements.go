@@ -80,7 +80,7 @@ func (b *booksOf) clients() ([]tally.ID, error) {
 	for t := range b.c.Tombstones(tally.KindClient) {
 		out = append(out, t.ID)
 	}
-	slices.SortFunc(out, func(x, y tally.ID) int {
+	tally.Order(out, func(x, y tally.ID) int {
 		return cmp.Or(cmp.Compare(clientSlug(b.c, x), clientSlug(b.c, y)), cmp.Compare(x, y))
 	})
 	return out, nil
@@ -242,7 +242,7 @@ func (e *Engine) listStatements(ctx context.Context, in control.ListStatements) 
 			out = append(out, v)
 		}
 	}
-	slices.SortFunc(out, func(a, b control.StatementView) int { return cmp.Compare(b.Number, a.Number) })
+	tally.Order(out, func(a, b control.StatementView) int { return cmp.Compare(b.Number, a.Number) })
 	return control.StatementTable.Select(out, in.Rows, commonCalendar(b.c, b.now))
 }
 

@@ -95,6 +95,6 @@ func (e *Engine) status(ctx context.Context, _ control.None) (control.Status, er
 	out.AlertsOpen = len(out.Alerts)
 	nameAlerts(out.Warnings, out.Alerts)
 	out.Alerts = out.Alerts[:min(len(out.Alerts), control.MaxOpenAlerts)]
-	slices.SortStableFunc(out.Warnings, func(a, b control.Warning) int { return cmp.Compare(weight[a.Gravity], weight[b.Gravity]) })
+	tally.OrderStable(out.Warnings, func(a, b control.Warning) int { return cmp.Compare(weight[a.Gravity], weight[b.Gravity]) })
 	return out, nil
 }

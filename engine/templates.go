@@ -128,7 +128,7 @@ func putTemplate(c *tally.Catalog, gw *tally.Gateway, name string, f *control.Te
 			gw.Slug, tally.Group(int64(all)), tally.Group(tally.MaxTemplatesBytes)).WithHint("shorten them, or use another gateway")
 	}
 	gw.Templates = append(gw.Templates, t)
-	slices.SortFunc(gw.Templates, func(a, b tally.Template) int { return cmp.Compare(a.Name, b.Name) })
+	tally.Order(gw.Templates, func(a, b tally.Template) int { return cmp.Compare(a.Name, b.Name) })
 	return gw.Template(name), nil
 }
 

@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"context"
-	"slices"
 	"time"
 
 	"tallygate/engine/control"
@@ -119,7 +118,7 @@ func (e *Engine) viewTokens(ctx context.Context, c *tally.Catalog, only *tally.G
 			busiest = append(busiest, v)
 		}
 	}
-	slices.SortFunc(busiest, func(a, b *tokenView) int {
+	tally.Order(busiest, func(a, b *tokenView) int {
 		return cmp.Or(cmp.Compare(b.Used.Requests+b.Used.Refused, a.Used.Requests+a.Used.Refused),
 			b.MintedAt.Compare(a.MintedAt), cmp.Compare(a.name, b.name))
 	})

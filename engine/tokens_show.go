@@ -136,7 +136,7 @@ func (e *Engine) countVisits(ctx context.Context, c *tally.Catalog, name string,
 	for _, v := range countries {
 		out.Countries = append(out.Countries, v.done())
 	}
-	slices.SortFunc(out.Countries, func(a, b control.TokenVisits) int {
+	tally.Order(out.Countries, func(a, b control.TokenVisits) int {
 		return cmp.Or(cmp.Compare(b.Visits, a.Visits), cmp.Compare(b.Requests+b.Refused, a.Requests+a.Refused),
 			cmp.Compare(a.Name, b.Name))
 	})

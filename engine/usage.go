@@ -207,7 +207,7 @@ func (e *Engine) usageRows(ctx context.Context, c *tally.Catalog, by control.Bre
 		}
 		rows = append(rows, row)
 	}
-	slices.SortFunc(rows, func(a, b control.UsageRow) int {
+	tally.Order(rows, func(a, b control.UsageRow) int {
 		if (a.ID == "") != (b.ID == "") && a.At.Equal(b.At) {
 			return cmp.Compare(b.ID, a.ID)
 		}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -279,7 +278,7 @@ func (e *Engine) listVisitors(ctx context.Context, in control.ListVisitors) (con
 		v.CostUSD = tally.NanoUSD(v.CostNano).String()
 		out.Visitors = append(out.Visitors, *v)
 	}
-	slices.SortFunc(out.Visitors, func(a, b control.Visitor) int {
+	tally.Order(out.Visitors, func(a, b control.Visitor) int {
 		return cmp.Or(cmp.Compare(b.Requests+b.Refused, a.Requests+a.Refused), b.LastSeen.Compare(a.LastSeen), cmp.Compare(a.Visitor, b.Visitor))
 	})
 	if out.Visitors, err = control.VisitorTable.Select(out.Visitors, in.Rows, commonCalendar(c, now)); err != nil {

@@ -2,13 +2,13 @@ package tui
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
 
 	"tallygate/engine/control"
+	"tallygate/engine/tally"
 	"tallygate/tui/dialog"
 	"tallygate/tui/screen"
 )
@@ -57,7 +57,7 @@ func users(clients []control.ClientView, now time.Time) string {
 	if len(some) == 0 {
 		return "Nobody used the gateway in the last 24 hours."
 	}
-	slices.SortFunc(some, func(a, b control.ClientView) int { return b.LastUsedAt.Compare(a.LastUsedAt) })
+	tally.Order(some, func(a, b control.ClientView) int { return b.LastUsedAt.Compare(a.LastUsedAt) })
 	const most = 4
 	var names []string
 	for _, c := range some[:min(len(some), most)] {

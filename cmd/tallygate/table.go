@@ -131,7 +131,7 @@ func gridOf[V any](p *printer, t *control.Table[V]) (*grid, []*control.Column[V]
 			columns = append(columns, c)
 		}
 	}
-	slices.SortStableFunc(columns, func(a, b *control.Column[V]) int { return last(a.Name) - last(b.Name) })
+	tally.OrderStable(columns, func(a, b *control.Column[V]) int { return last(a.Name) - last(b.Name) })
 	for _, c := range columns {
 		unit, head := c.Unit(), strings.ToUpper(c.Head())
 		if unit == control.UnitMoment {
@@ -289,7 +289,7 @@ func (g *grid) fit() []int {
 			byNeed = append(byNeed, i)
 		}
 	}
-	slices.SortStableFunc(byNeed, func(a, b int) int { return g.columns[a].spare - g.columns[b].spare })
+	tally.OrderStable(byNeed, func(a, b int) int { return g.columns[a].spare - g.columns[b].spare })
 	var shown []int
 	room := g.p.width + gap
 	if g.signs {

@@ -91,7 +91,7 @@ func (s *Server) Operations() []OpInfo {
 	for _, op := range s.ops {
 		out = append(out, op.info)
 	}
-	slices.SortFunc(out, func(a, b OpInfo) int { return strings.Compare(a.Name, b.Name) })
+	tally.Order(out, func(a, b OpInfo) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
 

@@ -213,7 +213,7 @@ func (t *Table[V]) Sort(rows []*V, by string, turned bool) {
 		return
 	}
 	down := c.Unit().Number() != turned
-	slices.SortStableFunc(rows, func(a, b *V) int {
+	tally.OrderStable(rows, func(a, b *V) int {
 		if down {
 			return c.Get(b).Compare(c.Get(a))
 		}

@@ -128,7 +128,7 @@ func litePrices(fields map[string]json.RawMessage) (rows []tally.Price, unknown 
 	for _, p := range at {
 		rows = append(rows, *p)
 	}
-	slices.SortFunc(rows, func(a, b tally.Price) int {
+	tally.Order(rows, func(a, b tally.Price) int {
 		if c := strings.Compare(string(a.Tier), string(b.Tier)); c != 0 {
 			return c
 		}

@@ -167,7 +167,7 @@ func sortBands(rows []tally.Price) []tally.Price {
 				group = append(group, *b)
 			}
 		}
-		slices.SortStableFunc(group, func(a, b tally.Price) int { return int(min(max(a.AboveTokens-b.AboveTokens, -1), 1)) })
+		tally.OrderStable(group, func(a, b tally.Price) int { return int(min(max(a.AboveTokens-b.AboveTokens, -1), 1)) })
 		taken[i] = true
 		out = append(out, group...)
 	}

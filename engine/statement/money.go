@@ -2,7 +2,6 @@ package statement
 
 import (
 	"math/big"
-	"slices"
 	"strings"
 
 	"tallygate/engine/tally"
@@ -130,7 +129,7 @@ func (m Money) shares(amounts []tally.NanoUSD, sum int64) []int64 {
 		out[i], rests[i] = whole.Int64(), rest{i, left}
 		missing -= out[i]
 	}
-	slices.SortStableFunc(rests, func(a, b rest) int { return b.left.Cmp(a.left) })
+	tally.OrderStable(rests, func(a, b rest) int { return b.left.Cmp(a.left) })
 	for i := range rests {
 		if int64(i) < missing {
 			out[rests[i].at]++

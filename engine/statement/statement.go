@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"tallygate/engine/tally"
@@ -97,9 +96,9 @@ type Open struct {
 func Make(s Statement, m Money) (Statement, error) {
 	s.Version, s.Money = 1, m
 	for _, list := range [...][]Usage{s.Models, s.Keys} {
-		slices.SortFunc(list, func(a, b Usage) int { return cmp.Or(cmp.Compare(b.Credits, a.Credits), cmp.Compare(a.Name, b.Name)) })
+		tally.Order(list, func(a, b Usage) int { return cmp.Or(cmp.Compare(b.Credits, a.Credits), cmp.Compare(a.Name, b.Name)) })
 	}
-	slices.SortStableFunc(s.Entries, func(a, b Entry) int { return cmp.Compare(a.Day, b.Day) })
+	tally.OrderStable(s.Entries, func(a, b Entry) int { return cmp.Compare(a.Day, b.Day) })
 	s.Booked = 0
 	for i := range s.Entries {
 		s.Booked = plus(s.Booked, s.Entries[i].Credits)

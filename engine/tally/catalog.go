@@ -108,19 +108,19 @@ func NewCatalog(rev int64, entities []Entity) *Catalog {
 			}
 		}
 	}
-	slices.SortFunc(c.Gateways, byCreation)
+	Order(c.Gateways, byCreation)
 	for _, g := range c.Gateways {
 		c.sites[g.PublicID] = g
 	}
-	slices.SortFunc(c.Clients, func(a, b *Client) int { return cmp.Compare(a.Slug, b.Slug) })
-	slices.SortFunc(c.Keys, byCreation)
-	slices.SortFunc(c.Providers, byCreation)
-	slices.SortFunc(c.Revocations, byCreation)
-	slices.SortFunc(c.Minted, byCreation)
-	slices.SortFunc(c.guests, byCreation)
-	slices.SortFunc(c.Models, func(a, b *Model) int { return cmp.Or(cmp.Compare(a.Name, b.Name), byCreation(a, b)) })
+	Order(c.Clients, func(a, b *Client) int { return cmp.Compare(a.Slug, b.Slug) })
+	Order(c.Keys, byCreation)
+	Order(c.Providers, byCreation)
+	Order(c.Revocations, byCreation)
+	Order(c.Minted, byCreation)
+	Order(c.guests, byCreation)
+	Order(c.Models, func(a, b *Model) int { return cmp.Or(cmp.Compare(a.Name, b.Name), byCreation(a, b)) })
 	for _, keys := range c.keysOf {
-		slices.SortFunc(keys, byCreation)
+		Order(keys, byCreation)
 	}
 	for _, m := range c.Models {
 		c.models[m.Name] = append(c.models[m.Name], m)

@@ -130,7 +130,7 @@ func (p *Prices) UnmarshalJSON(b []byte) error {
 		order := func(a, b Price) int {
 			return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.Tier, b.Tier), cmp.Compare(a.AboveTokens, b.AboveTokens))
 		}
-		slices.SortStableFunc(list, order)
+		OrderStable(list, order)
 		list = slices.CompactFunc(list, func(a, b Price) bool { return len(a.Hours) == 0 && len(b.Hours) == 0 && order(a, b) == 0 })
 	}
 	*p = list

@@ -43,7 +43,7 @@ func List(dir string) ([]File, error) {
 			all = append(all, f)
 		}
 	}
-	slices.SortFunc(all, func(a, b File) int { return a.At.Compare(b.At) })
+	tally.Order(all, func(a, b File) int { return a.At.Compare(b.At) })
 	return all, nil
 }
 

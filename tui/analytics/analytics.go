@@ -10,6 +10,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"tallygate/engine/control"
+	"tallygate/engine/tally"
 	"tallygate/tui/action"
 	"tallygate/tui/calendar"
 	"tallygate/tui/dialog"
@@ -220,7 +221,7 @@ func (s *Screen) refresh() {
 // sorted are the rows with the most of a metric first.
 func sorted(rows []control.UsageRow, m metric) []control.UsageRow {
 	out := slices.Clone(rows)
-	slices.SortStableFunc(out, func(a, b control.UsageRow) int {
+	tally.OrderStable(out, func(a, b control.UsageRow) int {
 		return cmp.Or(cmp.Compare(m.of(&b.Sums), m.of(&a.Sums)), cmp.Compare(b.Requests, a.Requests), cmp.Compare(a.Name, b.Name))
 	})
 	return out

@@ -125,7 +125,7 @@ func (s *Screen) clientLines(g *control.GatewayView, width, most int) []string {
 			clients = append(clients, c)
 		}
 	}
-	slices.SortStableFunc(clients, func(a, b control.ClientView) int {
+	tally.OrderStable(clients, func(a, b control.ClientView) int {
 		return cmp.Or(cmp.Compare(b.Month.CostNanoUSD, a.Month.CostNanoUSD), cmp.Compare(a.Slug, b.Slug))
 	})
 	var out []string

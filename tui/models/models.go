@@ -193,7 +193,7 @@ func (s *Screen) route(m *control.ModelView) string {
 	}
 	if len(s.Snap.Gateways) > 0 {
 		order := s.Snap.Gateways[0].ProviderNames
-		slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(slices.Index(order, a), slices.Index(order, b)) })
+		tally.OrderStable(names, func(a, b string) int { return cmp.Compare(slices.Index(order, a), slices.Index(order, b)) })
 	}
 	return widget.Safe(strings.Join(names, " "+s.Env.Theme.Glyphs.Right+" "))
 }

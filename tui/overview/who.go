@@ -59,7 +59,7 @@ func spenders(s *live.Snapshot) []who {
 // sortSpenders puts them in an order; who is refused now comes first in the order of
 // budgets.
 func sortSpenders(all []who, order string) {
-	slices.SortStableFunc(all, func(a, b who) int {
+	tally.OrderStable(all, func(a, b who) int {
 		var first int
 		switch order {
 		case "budget used":

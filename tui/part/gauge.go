@@ -19,7 +19,7 @@ func Gauges(t *theme.Theme, states []control.LimitState, width int, now time.Tim
 		return []string{t.Paint(theme.Muted, "no limits: only those of its gateway hold")}
 	}
 	states = slices.Clone(states)
-	slices.SortStableFunc(states, func(a, b control.LimitState) int { return cmp.Compare(ShareOf(b), ShareOf(a)) })
+	tally.OrderStable(states, func(a, b control.LimitState) int { return cmp.Compare(ShareOf(b), ShareOf(a)) })
 	labels, widest := 0, 0
 	figures := make([]string, len(states))
 	for i, s := range states {

@@ -47,7 +47,7 @@ func New(e *screen.Env) *Screen {
 		Columns: []string{"provider", "state", "day", "failed", "median", "models", "cost"},
 		Of:      func(snap *live.Snapshot) []control.ProviderView { return snap.Providers },
 		First: func(shown []*control.ProviderView) {
-			slices.SortStableFunc(shown, func(a, b *control.ProviderView) int { return cmp.Compare(s.place(a), s.place(b)) })
+			tally.OrderStable(shown, func(a, b *control.ProviderView) int { return cmp.Compare(s.place(a), s.place(b)) })
 		},
 		Own: "fallback order",
 		Cell: func(p *control.ProviderView, column string) (string, bool) {
