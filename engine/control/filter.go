@@ -10,13 +10,25 @@ import (
 
 // Filter selects rows. The zero Filter selects all.
 type Filter[V any] struct {
-	terms []term[V]
-	text  func(*V) string
+	terms
+	columns []Column[V]
+	text    func(*V) string
+}
+
+// terms are the words of a filter: what of it is the same whatever the rows are.
+type terms []term
+
+// face is what is the same of a column whatever the rows are, and its place in the table.
+type face struct {
+	name  string
+	unit  Unit
+	words []string
+	at    int
 }
 
 // term is one word of a filter.
-type term[V any] struct {
-	column *Column[V] // nil: anywhere in the text
+type term struct {
+	column *face // nil: anywhere in the text
 	not    bool
 	value  string // in lower case
 	given  string // as it was written
@@ -33,21 +45,36 @@ type term[V any] struct {
 // "at:>2d". A time in a day or a month has its name: "at:today", "last:2026-11". A minus
 // before a term turns it round, and "a phrase" stands in quotes.
 func (t *Table[V]) ParseFilter(s string, c Calendar) (Filter[V], error) {
-	f := Filter[V]{text: t.Text}
+	f := Filter[V]{text: t.Text, columns: t.Columns}
 	if f.text == nil {
 		f.text = t.words
 	}
-	for _, word := range splitTerms(s) {
-		x, err := t.parseTerm(word, c)
-		if err != nil {
-			return f, err
-		}
-		f.terms = append(f.terms, x)
+	if s == "" {
+		return f, nil
 	}
-	return f, nil
+	faces := make([]face, len(t.Columns))
+	for i := range t.Columns {
+		c := &t.Columns[i]
+		faces[i] = face{c.Name, c.Unit(), c.Words, i}
+	}
+	var err error
+	f.terms, err = parseTerms(s, t.Thing, faces, c)
+	return f, err
 }
 
-func (t *Table[V]) parseTerm(word string, c Calendar) (x term[V], err error) {
+// parseTerms reads the words of a filter of things.
+func parseTerms(s, thing string, faces []face, c Calendar) (out terms, err error) {
+	for _, word := range splitTerms(s) {
+		x, err := parseTerm(word, thing, faces, c)
+		if err != nil {
+			return out, err
+		}
+		out = append(out, x)
+	}
+	return out, nil
+}
+
+func parseTerm(word, thing string, faces []face, c Calendar) (x term, err error) {
 	if len(word) > 1 {
 		word, x.not = strings.CutPrefix(word, "-")
 	}
@@ -56,13 +83,19 @@ func (t *Table[V]) parseTerm(word string, c Calendar) (x term[V], err error) {
 		x.value = strings.ToLower(strings.Trim(word, `"`))
 		return x, nil
 	}
-	if x.column = t.Column(strings.ToLower(name)); x.column == nil {
-		e := tally.Errorf(tally.Invalid, "a %s has no %q to filter by", t.Thing, name)
-		if near := Nearest(name, t.Names()); near != "" {
+	at := slices.IndexFunc(faces, func(f face) bool { return f.name == strings.ToLower(name) })
+	if at < 0 {
+		names := make([]string, len(faces))
+		for i := range faces {
+			names[i] = faces[i].name
+		}
+		e := tally.Errorf(tally.Invalid, "a %s has no %q to filter by", thing, name)
+		if near := Nearest(name, names); near != "" {
 			return x, e.WithHint("did you mean %s:? For a word with a colon: %q in quotes", near, word)
 		}
-		return x, e.WithHint("one of %s", strings.Join(t.Names(), ", "))
+		return x, e.WithHint("one of %s", strings.Join(names, ", "))
 	}
+	x.column = &faces[at]
 	value = strings.Trim(value, `"`)
 	for _, op := range [...]string{">=", "<=", ">", "<", "="} {
 		if rest, cut := strings.CutPrefix(value, op); cut {
@@ -70,16 +103,16 @@ func (t *Table[V]) parseTerm(word string, c Calendar) (x term[V], err error) {
 			break
 		}
 	}
-	unit := x.column.Unit()
+	unit := x.column.unit
 	if unit == UnitWord || x.op == "" && unit == UnitCount { // a status is found by its first figures
 		x.exact, x.given, x.value = x.op == "=", value, strings.TrimRight(strings.ToLower(value), "x")
 		if unit == UnitWord {
 			x.value = strings.ToLower(value)
 		}
 		x.op = ""
-		if few := x.column.Words; few != nil &&
+		if few := x.column.words; few != nil &&
 			!slices.ContainsFunc(few, func(w string) bool { return strings.HasPrefix(w, x.value) }) {
-			return x, tally.Errorf(tally.Invalid, "%q is no %s of a %s", value, x.column.Name, t.Thing).
+			return x, tally.Errorf(tally.Invalid, "%q is no %s of a %s", value, x.column.name, thing).
 				WithHint("one of %s", strings.Join(few, ", "))
 		}
 		return x, nil
@@ -150,23 +183,33 @@ func (f *Filter[V]) Match(v *V) bool {
 		if x.column == nil && text == "" {
 			text = strings.ToLower(f.text(v))
 		}
-		if x.match(v, text) == x.not {
+		var cell Value
+		if x.column != nil {
+			c := &f.columns[x.column.at]
+			if cell = c.Get(v); x.op == "" && cell.Unit == UnitWord && x.is(c.Cell(v).Text) {
+				if x.not {
+					return false
+				}
+				continue
+			}
+		}
+		if x.match(&cell, text) == x.not {
 			return false
 		}
 	}
 	return true
 }
 
-func (x *term[V]) match(v *V, text string) bool {
+// match reports whether a cell is as the term asks for, or, without a column, a text.
+func (x *term) match(cell *Value, text string) bool {
 	if x.column == nil {
 		return strings.Contains(text, x.value)
 	}
-	cell := x.column.Get(v)
 	if x.op == "" {
 		if cell.Unit != UnitWord {
 			return x.is(cell.Raw())
 		}
-		return x.is(cell.Text) || x.is(x.column.Cell(v).Text)
+		return x.is(cell.Text)
 	}
 	if cell.Void {
 		return false
@@ -192,14 +235,14 @@ func (x *term[V]) match(v *V, text string) bool {
 const separators = " -_/.@"
 
 // is reports whether a value of words is what the term asks for.
-func (x *term[V]) is(text string) bool {
+func (x *term) is(text string) bool {
 	text = strings.ToLower(text)
 	switch {
 	case x.exact:
 		return text == x.value
 	case strings.HasPrefix(text, x.value):
 		return true
-	case x.column.Words != nil || x.column.Unit() != UnitWord:
+	case x.column.words != nil || x.column.unit != UnitWord:
 		return false
 	}
 	for i := range len(text) {
@@ -212,7 +255,7 @@ func (x *term[V]) is(text string) bool {
 
 // when reports whether an instant is as the term asks for: "=" in the period, "<=" not
 // after it, and the others as its beginning has it, so that ">today" is since midnight.
-func (x *term[V]) when(at time.Time) bool {
+func (x *term) when(at time.Time) bool {
 	switch x.op {
 	case "<":
 		return at.Before(x.period.Start)
@@ -227,11 +270,11 @@ func (x *term[V]) when(at time.Time) bool {
 }
 
 // Empty reports whether the filter selects everything.
-func (f *Filter[V]) Empty() bool { return len(f.terms) == 0 }
+func (f terms) Empty() bool { return len(f) == 0 }
 
 // Only returns the value that a column of words must have, as far as a term names
 // one whole value or the beginning of one.
-func (f *Filter[V]) Only(column string) (value string, whole, ok bool) {
+func (f terms) Only(column string) (value string, whole, ok bool) {
 	if x := f.asks(column); x != nil && x.op == "" {
 		return x.value, x.exact, true
 	}
@@ -240,7 +283,7 @@ func (f *Filter[V]) Only(column string) (value string, whole, ok bool) {
 
 // Finds returns what reports whether a column of words passes the filter's term for it
 // with any of some values; nil if there is no such term, or one that everything passes.
-func (f *Filter[V]) Finds(column string) func(values ...string) bool {
+func (f terms) Finds(column string) func(values ...string) bool {
 	x := f.asks(column)
 	if x == nil || x.op != "" || x.value == "" {
 		return nil
@@ -250,9 +293,9 @@ func (f *Filter[V]) Finds(column string) func(values ...string) bool {
 
 // Passes reports whether a value of a column of words is one that all of the filter's
 // terms for the column let pass, also those that are turned round.
-func (f *Filter[V]) Passes(column, value string) bool {
-	for i := range f.terms {
-		if x := &f.terms[i]; x.column != nil && x.column.Name == column && x.op == "" && x.is(value) == x.not {
+func (f terms) Passes(column, value string) bool {
+	for i := range f {
+		if x := &f[i]; x.column != nil && x.column.name == column && x.op == "" && x.is(value) == x.not {
 			return false
 		}
 	}
@@ -261,10 +304,10 @@ func (f *Filter[V]) Passes(column, value string) bool {
 
 // Span returns the time in which a column of times must lie, from its first instant to
 // the one after it; a bound that there is none of is zero.
-func (f *Filter[V]) Span(column string) (span tally.Period) {
-	for i := range f.terms {
-		x := &f.terms[i]
-		if x.column == nil || x.column.Name != column || x.not {
+func (f terms) Span(column string) (span tally.Period) {
+	for i := range f {
+		x := &f[i]
+		if x.column == nil || x.column.name != column || x.not {
 			continue
 		}
 		if start := x.period.Start; strings.HasPrefix(x.op, ">") || x.op == "=" {
@@ -292,9 +335,9 @@ func later(a, b time.Time) time.Time {
 }
 
 // asks is the first term of a column that is not turned round, nil if there is none.
-func (f *Filter[V]) asks(column string) *term[V] {
-	for i := range f.terms {
-		if x := &f.terms[i]; x.column != nil && x.column.Name == column && !x.not {
+func (f terms) asks(column string) *term {
+	for i := range f {
+		if x := &f[i]; x.column != nil && x.column.name == column && !x.not {
 			return x
 		}
 	}
@@ -303,7 +346,7 @@ func (f *Filter[V]) asks(column string) *term[V] {
 
 // Whole returns the value that a column of words must have as it was written, "" unless a
 // term names a whole one.
-func (f *Filter[V]) Whole(column string) string {
+func (f terms) Whole(column string) string {
 	if x := f.asks(column); x != nil && x.exact {
 		return x.given
 	}

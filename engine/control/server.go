@@ -58,26 +58,34 @@ func NewServer(events EventSource) *Server {
 // Handle implements an operation on a server. It panics if the operation has
 // an implementation already: that is a defect of the program.
 func Handle[In, Out any](s *Server, op Op[In, Out], h func(context.Context, In) (Out, error)) {
-	if s.ops[op.Name] != nil {
-		panic("control: operation " + op.Name + " is implemented twice")
+	s.handle(OpInfo{Name: op.Name, Need: op.Need, Help: op.Help}, reflect.TypeFor[In](), reflect.TypeFor[Out](),
+		func(ctx context.Context, in any) (any, error) {
+			out, err := h(ctx, *in.(*In))
+			return &out, err
+		})
+}
+
+// handle is Handle for any types: in and what is returned are pointers.
+func (s *Server) handle(info OpInfo, in, out reflect.Type, call func(ctx context.Context, in any) (any, error)) {
+	if s.ops[info.Name] != nil {
+		panic("control: operation " + info.Name + " is implemented twice")
 	}
-	in := reflect.TypeFor[In]()
-	s.ops[op.Name] = &operation{
-		info: describe(op.Name, op.Need, op.Help, in, reflect.TypeFor[Out]()), in: in, out: reflect.TypeFor[Out](),
+	s.ops[info.Name] = &operation{
+		info: describe(info.Name, info.Need, info.Help, in, out), in: in, out: out,
 		run: func(ctx context.Context, body []byte) (any, error) {
-			var v In
-			if err := decodeInput(body, &v); err != nil {
+			v := reflect.New(in).Interface()
+			if err := decodeInput(body, v); err != nil {
 				return nil, err
 			}
-			if op.Need == Write {
-				ctx = withCommand(ctx, CommandLine(op.Name, &v))
+			if info.Need == Write {
+				ctx = withCommand(ctx, CommandLine(info.Name, v))
 			}
-			out, err := h(ctx, v)
+			result, err := call(ctx, v)
 			if err != nil {
 				return nil, err
 			}
-			fillEmpty(reflect.ValueOf(&out).Elem())
-			return out, nil
+			fillEmpty(reflect.ValueOf(result).Elem())
+			return result, nil
 		},
 	}
 }

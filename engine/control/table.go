@@ -212,13 +212,28 @@ func (t *Table[V]) Sort(rows []*V, by string, turned bool) {
 	if c == nil {
 		return
 	}
-	down := c.Unit().Number() != turned
-	tally.OrderStable(rows, func(a, b *V) int {
+	keys, was := make([]Value, len(rows)), slices.Clone(rows)
+	for i, v := range rows {
+		keys[i] = c.Get(v)
+	}
+	for i, from := range orderOf(keys, c.Unit().Number() != turned) {
+		rows[i] = was[from]
+	}
+}
+
+// orderOf are the places of values in their order, the largest first if it goes down.
+func orderOf(keys []Value, down bool) []int {
+	order := make([]int, len(keys))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
 		if down {
-			return c.Get(b).Compare(c.Get(a))
+			a, b = b, a
 		}
-		return c.Get(a).Compare(c.Get(b))
+		return keys[a].Compare(keys[b])
 	})
+	return order
 }
 
 // ParseSort reads a column to sort by, with a minus the other way round; "" for none.
