@@ -137,6 +137,9 @@ func changeTexts(e *tally.AuditEntry) []string {
 	var out []string
 	for _, f := range e.Fields {
 		name, from, to := strings.TrimSuffix(f.Field, "_ns"), valueText(f.Field, f.From), valueText(f.Field, f.To)
+		if from == to && !bytes.Equal(f.From, f.To) && len([]rune(to)) > longestValue {
+			to = "… and more" // what has changed is behind what is shown
+		}
 		switch {
 		case f.Field == "created_at", e.Action == tally.Created && (to == "0" || to == "false"):
 		case from != to:

@@ -26,30 +26,21 @@ func (b *booksOf) close(ctx context.Context, id tally.ID, m made) (made, error) 
 				WithHint("take it back first: tallygate entries reverse %s", closed[i].Entry)
 		}
 	}
+	// Its holds are looked for once more, and then its sums: the first may lack what was
+	// settled between the two.
+	clear(b.sums)
+	if m, err = b.statement(ctx, id); err != nil {
+		return m, err
+	}
 	switch {
 	case b.now.Before(p.Until):
 		return m, tally.Errorf(tally.Conflict, "the span is not over: it ends %s", tally.Civil(p.Until, b.c.Zone(m.gateway))).WithHint("later: %s", again)
+	case b.now.Before(p.Until.Add(longestWait)):
+		return m, tally.Errorf(tally.Conflict, "requests of the span may be waiting for room yet, for some minutes after its end").WithHint("from %s on: %s",
+			p.Until.Add(longestWait).In(b.c.Zone(m.gateway)).Format("15:04"), again)
 	case m.Open != nil:
 		return m, tally.Errorf(tally.Conflict, "%s of the span still being answered", plural(m.Open.Requests, "request is", "requests are")).
 			WithHint("in a minute: %s", again)
-	}
-	by, _, _ := control.Acting(ctx)
-	book := func(x tally.Entry, credits tally.NanoUSD) (tally.Record, error) {
-		x.By = by
-		r, err := b.e.store.Enter(context.WithoutCancel(ctx), tally.Record{ID: tally.NewID("en", b.now), At: b.now, Gateway: m.gateway, Client: id,
-			Outcome: tally.Booked, Credits: credits, Entry: &x})
-		if err == nil {
-			b.entries[id] = append(b.entries[id], r)
-		}
-		return r, err
-	}
-	if m.Raised > 0 {
-		if _, err := book(tally.Entry{Kind: tally.Fee, Reason: "minimum of " + p.Name, Day: p.Last}, m.Raised); err != nil {
-			return m, err
-		}
-		if m, err = b.statement(ctx, id); err != nil {
-			return m, err
-		}
 	}
 	m.Number, m.Closed = b.number(p), b.now.UTC().Truncate(time.Second)
 	text, err := m.Statement.Text()
@@ -60,10 +51,14 @@ func (b *booksOf) close(ctx context.Context, id tally.ID, m made) (made, error) 
 		return m, tally.Errorf(tally.Invalid, "the statement has %s lines, more than one that is kept may have", tally.Group(int64(len(m.Lines())))).
 			WithHint("close shorter spans: --since 2026-11-01 --until 2026-11-16")
 	}
-	r, err := book(tally.Entry{Kind: tally.Closing, Reference: m.Number, Reason: p.Name, Day: p.Last, Document: text}, 0)
+	x := tally.Entry{Kind: tally.Closing, Reference: m.Number, Reason: p.Name, Day: p.Last, Document: text}
+	x.By, _, _ = control.Acting(ctx)
+	r, err := b.e.store.Enter(context.WithoutCancel(ctx), tally.Record{ID: tally.NewID("en", b.now), At: b.now, Gateway: m.gateway, Client: id,
+		Outcome: tally.Booked, Entry: &x})
 	if err != nil {
 		return m, err
 	}
+	b.entries[id] = append(b.entries[id], r)
 	m.Entry, m.SHA256 = r.ID, statement.Digest(text)
 	b.e.feed.PublishConfig(b.c.Rev, b.now)
 	return m, nil

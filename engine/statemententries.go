@@ -80,13 +80,20 @@ func (b *booksOf) prepaid(ctx context.Context, id tally.ID, entries []tally.Reco
 }
 
 // closedOf are the statements of a client that were closed and stand.
-func closedOf(entries []tally.Record) (out []control.StatementView, err error) {
+func closedOf(entries []tally.Record) ([]control.StatementView, error) {
+	all, err := everClosed(entries)
+	return slices.DeleteFunc(all, func(v control.StatementView) bool { return v.TakenBack }), err
+}
+
+// everClosed are the statements of a client that were closed, also those that were taken
+// back.
+func everClosed(entries []tally.Record) (out []control.StatementView, err error) {
 	for i := range entries {
 		r := &entries[i]
-		if r.Entry.Kind != tally.Closing || r.Entry.Reverses != "" || takenBack(entries, r) != nil {
+		if r.Entry.Kind != tally.Closing || r.Entry.Reverses != "" {
 			continue
 		}
-		v := control.StatementView{Entry: r.ID, SHA256: statement.Digest(r.Entry.Document)}
+		v := control.StatementView{Entry: r.ID, SHA256: statement.Digest(r.Entry.Document), TakenBack: takenBack(entries, r) != nil}
 		if v.Statement, err = statement.Read(r.Entry.Document); err != nil {
 			return nil, err
 		}
@@ -99,7 +106,7 @@ func closedOf(entries []tally.Record) (out []control.StatementView, err error) {
 // changed since.
 func (m *made) standing(used tally.Sums, entries []tally.Record) {
 	m.costs(used, entries)
-	if used.Credits != m.Used {
+	if used.Credits != m.Used && !m.TakenBack {
 		m.Changed = &used.Credits
 	}
 }

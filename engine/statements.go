@@ -46,8 +46,15 @@ func (e *Engine) statements(ctx context.Context, in *control.StatementQuery, clo
 	if err != nil {
 		return nil, err
 	}
+	if !in.All {
+		b.only = clients[0]
+	}
 	out := []control.StatementView{}
 	for _, id := range clients {
+		if closing {
+			clear(b.sums)
+			b.only = id
+		}
 		v, err := b.statement(ctx, id)
 		if err == nil && in.All && v.Number == "" && v.idle() {
 			continue
@@ -120,13 +127,22 @@ func (b *booksOf) statement(ctx context.Context, id tally.ID) (m made, err error
 	if err != nil {
 		return m, err
 	}
+	whole := b.isMonth(cal, s.Period)
+	if whole {
+		goesOn(&s.Period, closed, cal)
+	}
+	// Holds first: what is settled after that was counted among them, or is in the sums.
+	holds, err := b.e.store.Holds(ctx, storage.HoldQuery{Client: id, Until: s.Period.Until})
+	if err != nil {
+		return m, err
+	}
 	sums, err := b.sumsOf(ctx, s.Period)
 	if err != nil {
 		return m, err
 	}
 	used := booksAt(entries, sums.clients[id], s.Period)
 	for i := range closed {
-		if p := closed[i].Period; p.From.Equal(s.Period.From) && p.Until.Equal(s.Period.Until) {
+		if p := closed[i].Period; p.From.Equal(s.Period.From) && p.Until.Equal(s.Period.Until) || whole && p.Name == s.Period.Name {
 			m.StatementView = closed[i]
 			m.standing(used, entries)
 			return m, nil
@@ -135,7 +151,7 @@ func (b *booksOf) statement(ctx context.Context, id tally.ID) (m made, err error
 	s.Client = statement.Party{ID: id, Slug: clientSlug(b.c, id), Name: clientName(b.c, id)}
 	if cl != nil {
 		s.Client.Company, s.Client.Email = cl.Company, cl.Email
-		if at := cl.TariffAt(s.Period.Until.Add(-time.Second)); b.isMonth(cal, s.Period) {
+		if at := cl.TariffAt(s.Period.Until.Add(-time.Second)); whole && cl.CreatedAt.Before(s.Period.Until) {
 			s.Minimum = at.Minimum
 		}
 	}
@@ -148,10 +164,6 @@ func (b *booksOf) statement(ctx context.Context, id tally.ID) (m made, err error
 	s.Keys = b.keys(id, sums.keys, used)
 	s.Entries = entriesOf(entries, closed, s.Period, cal.Zone)
 	if s.Prepaid, err = b.prepaid(ctx, id, entries, s.Period); err != nil {
-		return m, err
-	}
-	holds, err := b.e.store.Holds(ctx, storage.HoldQuery{Client: id, Until: s.Period.Until})
-	if err != nil {
 		return m, err
 	}
 	if holds.Count > 0 {
@@ -202,6 +214,19 @@ func (b *booksOf) period(cal control.Calendar) (p statement.Period, err error) {
 	return p, nil
 }
 
+// goesOn lets a month begin where the one before it was closed, if the calendar of the
+// gateway was another then: nothing is on two statements, and nothing on none.
+func goesOn(p *statement.Period, closed []control.StatementView, cal control.Calendar) {
+	before := tally.Window{Unit: tally.Month}.Period(p.From.Add(-time.Second), cal.Zone, cal.CycleDay)
+	for i := range closed {
+		o := &closed[i].Period
+		if o.Name == p.Name || !o.Until.After(before.Start) || !o.Until.Before(p.Until) || o.Until.Before(p.From) && len(o.Name) != len("2026-11") {
+			continue
+		}
+		p.From, p.First = o.Until, o.Until.In(cal.Zone).Format(time.DateOnly)
+	}
+}
+
 // isMonth reports whether a span is one whole month of a calendar.
 func (b *booksOf) isMonth(cal control.Calendar, p statement.Period) bool {
 	month := tally.Window{Unit: tally.Month}.Period(p.From, cal.Zone, cal.CycleDay)
@@ -248,7 +273,7 @@ func (e *Engine) listStatements(ctx context.Context, in control.ListStatements) 
 
 // standing are the closed statements of a client, and how the ledger stands to them.
 func (b *booksOf) standing(ctx context.Context, id tally.ID) ([]control.StatementView, error) {
-	closed, err := closedOf(b.entries[id])
+	closed, err := everClosed(b.entries[id])
 	for i := range closed {
 		sums, err := b.sumsOf(ctx, closed[i].Period)
 		if err != nil {

@@ -64,6 +64,11 @@ func TestStatementsAreTheLedger(t *testing.T) {
 					}
 					closed[v.Number] = text
 				}
+				for _, v := range do(w, control.ClientsStatement, control.StatementQuery{All: true, Month: "last"}) {
+					if v.State() != "closed" {
+						rt.Errorf("%s is %s once all are closed", v.Client.Slug, v.State())
+					}
+				}
 			}
 		}
 		// All months, open and closed, of both clients.
@@ -168,8 +173,71 @@ func TestStatementsAreRefused(t *testing.T) {
 	// It is taken back once, and closed anew with another number.
 	do(w, control.EntriesBack, control.ReverseEntry{Entry: string(one.Entry)})
 	refused(w, control.EntriesBack, control.ReverseEntry{Entry: string(one.Entry)}, tally.Conflict, "taken back already")
-	refused(w, control.StatementsShow, control.PickStatement{Number: "2026-0001"}, tally.NotFound, "2026-0001")
+	if back := do(w, control.StatementsShow, control.PickStatement{Number: "2026-0001"}); back.State() != "taken back" || back.Total != one.Total {
+		t.Errorf("taken back: %+v", back)
+	}
+	refused(w, control.StatementsShow, control.PickStatement{Number: "2026-0009"}, tally.NotFound, "2026-0009")
 	if again := do(w, control.ClientsClose, control.StatementQuery{Client: cl.Slug, Month: "last"})[0]; again.Number != "2026-0002" || again.Total != tally.Dollar {
 		t.Errorf("closed anew %+v", again)
+	}
+}
+
+// A month is closed once nothing of it is under way: what was held at its end is on its
+// statement, and on no other.
+func TestClosingWaits(t *testing.T) {
+	w := newWorld(t)
+	w.setUp()
+	cl, key := w.client("Aurora", "credits=30/month")
+	do(w, control.ClientsTariff, control.SetTariff{Client: cl.Slug, Minimum: to(control.Amount(30 * tally.Dollar))})
+	end := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC) // Lisbon's
+	w.wait(end.Add(-10 * time.Second).Sub(w.clock()))
+	rec := tally.Record{ID: "req_late", At: w.clock(), Gateway: cl.Gateway, Client: cl.ID, Key: key.ID, Model: "m", Status: 200, Outcome: tally.OK, Count: 1}
+	if _, err := w.store.Reserve(context.Background(), tally.Reservation{ID: rec.ID, At: rec.At, ExpiresAt: rec.At.Add(time.Hour), Draft: rec}); err != nil {
+		t.Fatal(err)
+	}
+	w.wait(time.Minute)
+	refused(w, control.ClientsClose, control.StatementQuery{Client: cl.Slug, Month: "last"}, tally.Conflict, "waiting for room", "from 00:05 on")
+	w.wait(5 * time.Minute)
+	refused(w, control.ClientsClose, control.StatementQuery{Client: cl.Slug, Month: "last"}, tally.Conflict, "1 request is", "in a minute")
+	rec.Credits = 7 * tally.Dollar
+	if err := w.store.Settle(context.Background(), tally.Settlement{ID: rec.ID, Record: rec}); err != nil {
+		t.Fatal(err)
+	}
+	v := do(w, control.ClientsClose, control.StatementQuery{Client: cl.Slug, Month: "last"})[0]
+	if v.Used != 7*tally.Dollar || v.Raised != 23*tally.Dollar || v.Total != 30*tally.Dollar {
+		t.Errorf("closed %+v", v)
+	}
+	// What the minimum adds is owed, and takes nothing from this month's limit.
+	if now := do(w, control.ClientsShow, control.Named{Name: cl.Slug}); now.Refused != nil || now.Month.CreditsNanoUSD != 0 {
+		t.Errorf("the month after has %+v, refused %+v", now.Month, now.Refused)
+	}
+}
+
+// The calendar of a gateway may change: a closed month stays the same, and the next one goes
+// on where it ended.
+func TestStatementsOverACalendarThatChanges(t *testing.T) {
+	for _, change := range []control.GatewayFields{{TimeZone: to(control.Zone("America/New_York"))}, {TimeZone: to(control.Zone("Asia/Tokyo"))}, {CycleDay: to(3)}} {
+		w := newWorld(t)
+		w.setUp()
+		cl, key := w.client("Aurora")
+		spend := func(at time.Time) {
+			w.wait(at.Sub(w.clock()))
+			w.settled(1, func(r *tally.Record) {
+				r.Gateway, r.Client, r.Key, r.Model, r.Credits = cl.Gateway, cl.ID, key.ID, "m", tally.Dollar
+			})
+		}
+		spend(noon.Add(time.Hour))
+		spend(time.Date(2026, 12, 1, 2, 0, 0, 0, time.UTC))
+		one := do(w, control.ClientsClose, control.StatementQuery{Client: cl.Slug, Month: "last"})[0]
+		gw := w.engine.catalog.Load().Gateways[0]
+		do(w, control.GatewaysUpdate, control.UpdateGateway{Gateway: gw.Slug, GatewayFields: change})
+		if again := do(w, control.ClientsStatement, control.StatementQuery{Client: cl.Slug, Month: "2026-11"})[0]; again.Number != one.Number || again.Total != tally.Dollar {
+			t.Errorf("November was %s of %d, and is %q of %d", one.Number, one.Total, again.Number, again.Total)
+		}
+		spend(time.Date(2026, 12, 20, 0, 0, 0, 0, time.UTC))
+		next := do(w, control.ClientsStatement, control.StatementQuery{Client: cl.Slug, Month: "2026-12"})[0]
+		if next.Used != 2*tally.Dollar || !next.Period.From.Equal(one.Period.Until) {
+			t.Errorf("%+v: December has %d from %v on, want 2 dollars from %v on", change, next.Used, next.Period.From, one.Period.Until)
+		}
 	}
 }

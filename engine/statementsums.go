@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +24,7 @@ type booksOf struct {
 	money   statement.Money
 	entries map[tally.ID][]tally.Record
 	sums    map[string]spanSums // by span
+	only    tally.ID            // whose sums are asked for; "" for all
 }
 
 // spanSums are the sums of a span: by client, by client and model, and by key.
@@ -51,13 +54,15 @@ func (b *booksOf) sumsOf(ctx context.Context, p statement.Period) (spanSums, err
 		return s, nil
 	}
 	s := spanSums{map[tally.ID]*tally.Sums{}, map[tally.ID]map[string]*tally.Sums{}, map[tally.ID]*tally.Sums{}}
-	edges, only := []time.Time{p.From, p.Until}, ""
-	if b.in.Client != "" {
-		id, _ := clientID(b.c, b.in.Client)
-		only = string(id)
+	edges, only := []time.Time{p.From, p.Until}, string(b.only)
+	ask := []storage.SeriesQuery{{Family: tally.ByClient, First: only, Edges: edges}, {Family: tally.ByClientModel, First: only, Edges: edges}}
+	if only == "" {
+		ask = append(ask, storage.SeriesQuery{Family: tally.ByKey, Edges: edges})
 	}
-	points, err := b.e.store.Series(ctx, storage.SeriesQuery{Family: tally.ByClient, First: only, Edges: edges},
-		storage.SeriesQuery{Family: tally.ByClientModel, First: only, Edges: edges}, storage.SeriesQuery{Family: tally.ByKey, Edges: edges})
+	for _, key := range b.keysOf(b.only) {
+		ask = append(ask, storage.SeriesQuery{Family: tally.ByKey, First: string(key), Edges: edges})
+	}
+	points, err := b.e.store.Series(ctx, ask...)
 	if err != nil {
 		return s, err
 	}
@@ -133,11 +138,28 @@ func lines(of map[string]tally.Sums, used tally.Sums, rest string) []statement.U
 	return out
 }
 
+// keysOf are the keys of a client, also those that were deleted.
+func (b *booksOf) keysOf(id tally.ID) (out []tally.ID) {
+	if id == "" {
+		return nil
+	}
+	for _, k := range b.c.KeysOf(id) {
+		out = append(out, k.ID)
+	}
+	for t := range b.c.Tombstones(tally.KindKey) {
+		if keyOf(b.c, t.ID, id) {
+			out = append(out, t.ID)
+		}
+	}
+	return out
+}
+
 // keys are the lines of a client's keys. A key is called by its label; of several of one
-// label each stands for itself.
+// label the later ones have their IDs.
 func (b *booksOf) keys(id tally.ID, sums map[tally.ID]*tally.Sums, used tally.Sums) []statement.Usage {
 	of := map[string]tally.Sums{}
-	for key, s := range sums {
+	for _, key := range slices.Sorted(maps.Keys(sums)) {
+		s := sums[key]
 		if !keyOf(b.c, key, id) {
 			continue
 		}

@@ -40,7 +40,7 @@ func (e *Engine) setTariff(ctx context.Context, in control.SetTariff) (tally.Cli
 			row.Minimum = tally.NanoUSD(*in.Minimum)
 		}
 		var err error
-		if row.Fixed, err = fixedPrices(c, row.Fixed, in.Prices, now); err != nil {
+		if row.Fixed, err = fixedPrices(c, row.Fixed, in.Prices, now, true); err != nil {
 			return err
 		}
 		return addTariff(cl, row)
@@ -63,7 +63,7 @@ func setTariffs(c *tally.Catalog, cl *tally.Client, f *control.ClientFields, now
 	case f.Tariffs != nil:
 		cl.Tariffs = nil
 		for _, r := range *f.Tariffs {
-			fixed, err := fixedPrices(c, nil, r.Fixed, now)
+			fixed, err := fixedPrices(c, nil, r.Fixed, now, false)
 			if err != nil {
 				return err
 			}
@@ -79,8 +79,7 @@ func setTariffs(c *tally.Catalog, cl *tally.Client, f *control.ClientFields, now
 	return nil
 }
 
-// addTariff adds a row. One of the same instant as another takes its place: it has not
-// counted for anything that was booked, or not for long.
+// addTariff adds a row. Of several of the same instant the last counts.
 func addTariff(cl *tally.Client, row tally.Tariff) error {
 	switch {
 	case row.Added < int(control.MinPercent) || row.Added > int(control.MaxPercent):
@@ -88,7 +87,8 @@ func addTariff(cl *tally.Client, row tally.Tariff) error {
 	case row.Minimum < 0 || row.Minimum > tally.MaxMoney:
 		return tally.Errorf(tally.Invalid, "the minimum of a month must be between $0 and %s", tally.MaxMoney.Display())
 	case len(cl.Tariffs) >= maxTariffs:
-		return tally.Errorf(tally.Invalid, "a client has at most %d rows of tariffs", maxTariffs)
+		return tally.Errorf(tally.Invalid, "a client has at most %d rows of tariffs", maxTariffs).
+			WithHint("a client that is made anew begins with none")
 	case len(row.Fixed) > maxFixed:
 		return tally.Errorf(tally.Invalid, "a tariff has at most %d fixed prices", maxFixed)
 	}
@@ -97,8 +97,8 @@ func addTariff(cl *tally.Client, row tally.Tariff) error {
 }
 
 // fixedPrices are the fixed prices of a tariff with what the owner changes of them. A figure
-// that is not given stays.
-func fixedPrices(c *tally.Catalog, was []tally.FixedPrice, edits []control.ModelPrice, now time.Time) ([]tally.FixedPrice, error) {
+// that is not given stays. Models that are not known any more are refused where known is true.
+func fixedPrices(c *tally.Catalog, was []tally.FixedPrice, edits []control.ModelPrice, now time.Time, known bool) ([]tally.FixedPrice, error) {
 	out := slices.Clone(was)
 	for _, edit := range edits {
 		at := slices.IndexFunc(out, func(p tally.FixedPrice) bool { return p.Model == edit.Model })
@@ -110,7 +110,7 @@ func fixedPrices(c *tally.Catalog, was []tally.FixedPrice, edits []control.Model
 			continue
 		}
 		models := c.ModelsNamed(edit.Model)
-		if len(models) == 0 {
+		if len(models) == 0 && known {
 			return nil, missing("model", edit.Model, modelNames(c, ""), "tallygate models import PROVIDER")
 		}
 		if at < 0 {
@@ -123,6 +123,10 @@ func fixedPrices(c *tally.Catalog, was []tally.FixedPrice, edits []control.Model
 			rows := tally.InForce(m.Prices, now)
 			if len(rows) > 0 && rows[0].PricesTokens() && !out[at].PricesTokens() {
 				return nil, tally.Errorf(tally.Invalid, "model %s is billed by tokens, and the fixed price has none for them", m.Name).
+					WithHint("like %s:input=3,output=12", m.Name)
+			}
+			if len(rows) > 0 && known && (rows[0].Input != nil && *rows[0].Input > 0 && out[at].Input == nil || rows[0].Output != nil && *rows[0].Output > 0 && out[at].Output == nil) && out[at].PricesTokens() {
+				return nil, tally.Errorf(tally.Invalid, "model %s is billed for input and for output, and the fixed price has one of both", m.Name).
 					WithHint("like %s:input=3,output=12", m.Name)
 			}
 			if len(rows) > 0 && !rows[0].PricesTokens() && out[at].PricesTokens() {

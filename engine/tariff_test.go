@@ -36,7 +36,7 @@ func TestTariff(t *testing.T) {
 		t.Errorf("with 10 %% less: %d for %d", credits, cost)
 	}
 	w.wait(time.Second)
-	do(w, control.ClientsTariff, control.SetTariff{Client: cl.Slug, Prices: modelPrices(t, model+":request=1,input=0")})
+	do(w, control.ClientsTariff, control.SetTariff{Client: cl.Slug, Prices: modelPrices(t, model+":request=1,input=0,output=0")})
 	if credits, _ = pays(); credits != tally.Dollar {
 		t.Errorf("with a price of a request: %d", credits)
 	}

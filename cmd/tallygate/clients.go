@@ -60,6 +60,17 @@ func (a *app) clientCommands() *cobra.Command {
 			example: "  tallygate clients tariff hotel-aurora --percent 20 --minimum 50\n  tallygate clients tariff hotel-aurora --price gpt-4o:input=3,output=12 --from 2027-01-01",
 			show: func(p *printer, in *control.SetTariff, out *tally.Client) {
 				p.say("changed what client %s pays", out.Slug)
+				row := out.Tariffs[len(out.Tariffs)-1]
+				for _, other := range out.Tariffs {
+					if other.From.After(row.From) {
+						p.say("from %s on another row counts in its place", minute(other.From))
+						break
+					}
+				}
+				if row.From.Before(time.Now().Add(-time.Hour)) {
+					p.say("requests since then keep what they were charged; to charge them anew: tallygate recost --client %s --since %s",
+						out.Slug, row.From.UTC().Format(time.DateOnly))
+				}
 				p.say("see: tallygate clients show %s", out.Slug)
 			},
 		}.command(a),

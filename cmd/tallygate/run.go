@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -66,6 +67,14 @@ func (a *app) runWith(cmd *cobra.Command, o *runOptions, args []string) error {
 	if err != nil {
 		return tally.Errorf(tally.NotFound, "there is no program %q: %w", args[0], errors.Unwrap(err)).WithHint("name one in your PATH, or its file")
 	}
+	for _, l := range o.Limits {
+		if l.Metric == tally.Cost && l.Window.Unit == tally.Total {
+			return wrongUse(cmd, "--budget is the limit cost/total: give it once")
+		}
+	}
+	if o.Expires == "never" || o.Expires == "" {
+		return wrongUse(cmd, "--expires: the key must end by itself, should this process be killed; like 12h")
+	}
 	budget := tally.LimitEdit{Limit: tally.Limit{Metric: tally.Cost, Window: tally.Window{Unit: tally.Total}, Max: int64(o.Budget)}}
 	in := control.CreateKey{Client: o.Client, Expires: o.Expires, Limits: append([]tally.LimitEdit{budget}, o.Limits...),
 		Label: "run " + filepath.Base(args[0]) + " " + time.Now().Format("2006-01-02 15:04:05.000")}
@@ -87,7 +96,7 @@ func (a *app) runWith(cmd *cobra.Command, o *runOptions, args []string) error {
 			if len(clients) == 0 {
 				return tally.Errorf(tally.NotFound, "there is no client whose key it could be").WithHint("tallygate clients create --name \"Me\"")
 			}
-			in.Client = clients[0].Slug
+			in.Client = slices.MinFunc(clients, func(a, b control.ClientView) int { return a.CreatedAt.Compare(b.CreatedAt) }).Slug
 		}
 		key, err = control.KeysCreate.Do(ctx, c, in)
 		return err
@@ -134,7 +143,7 @@ func (a *app) endRun(ctx context.Context, c control.Caller, key *control.KeyCrea
 	if s.Refused > 0 {
 		refused = ", " + things(int(s.Refused), "refusal")
 	}
-	fmt.Fprintln(a.stderr, clean(fmt.Sprintf("%s: %s, %s tokens%s; %s%s; the key is revoked", filepath.Base(name),
+	fmt.Fprintln(a.stderr, clean(fmt.Sprintf("%s, for client %s: %s, %s tokens%s; %s%s; the key is revoked", filepath.Base(name), v.ClientSlug,
 		things(int(s.Requests), "request"), tally.Group(s.InputTokens+s.OutputTokens), refused, s.CostNanoUSD.Display(), left)))
 	return nil
 }
@@ -148,7 +157,7 @@ func (a *app) runChild(program string, args, env []string) error {
 	// A terminal sends SIGINT to both: it is for the command to end by it. What is sent to
 	// this process alone is passed on.
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	defer signal.Stop(signals)
 	a.running.Store(true)
 	defer a.running.Store(false)
@@ -160,7 +169,7 @@ func (a *app) runChild(program string, args, env []string) error {
 	for {
 		select {
 		case s := <-signals:
-			if s != os.Interrupt || !a.interactive() {
+			if s != os.Interrupt && s != syscall.SIGQUIT || !a.interactive() {
 				child.Process.Signal(s)
 			}
 		case err := <-ended:

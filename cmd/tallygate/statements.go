@@ -20,11 +20,13 @@ import (
 
 // written is how statements are written.
 type written struct {
-	format statement.Format
-	dir    string
-	path   string
-	force  bool
-	margin bool
+	format   statement.Format
+	dir      string
+	path     string
+	force    bool
+	margin   bool
+	currency string // that is asked for
+	views    bool   // JSON for the owner, with what is for no client's eyes
 }
 
 func (o *written) flags(cmd *cobra.Command) {
@@ -45,7 +47,7 @@ func (o *written) check(a *app, cmd *cobra.Command) error {
 	case o.path != "" && o.dir != "":
 		return wrongUse(cmd, "--output is one file, and --to a folder of files: give one of both")
 	case o.format == "" && a.json:
-		o.format = statement.JSON
+		o.views = true
 	case o.format == "" && slices.Contains(words, name):
 		o.format = statement.Format(name) // a file says by its name what it is to be
 	case o.format == "":
@@ -54,11 +56,33 @@ func (o *written) check(a *app, cmd *cobra.Command) error {
 	return nil
 }
 
+// writable refuses what could not be written: nothing is closed before.
+func (o *written) writable(cmd *cobra.Command, all bool) error {
+	if o.format == statement.HTML && all && o.dir == "" {
+		return wrongUse(cmd, "a page has one statement: --to DIR writes a file for each")
+	}
+	if o.path != "" && o.path != "-" && !o.force {
+		if _, err := os.Lstat(o.path); err == nil {
+			return tally.Errorf(tally.Conflict, "%s is there already", o.path).WithHint("give another name, or say that it may be replaced: --force")
+		}
+	}
+	if o.dir != "" {
+		if err := os.MkdirAll(o.dir, 0o700); err != nil {
+			return tally.Errorf(tally.Invalid, "%s cannot be made: %w", o.dir, err)
+		}
+	}
+	return nil
+}
+
 // write writes statements one after another.
 func (o *written) write(w io.Writer, list []control.StatementView) error {
-	switch o.format {
-	case statement.JSON:
+	switch {
+	case o.views:
 		return writeJSON(w, list)
+	case o.format == statement.JSON:
+		return documents(w, list)
+	}
+	switch o.format {
 	case statement.CSV:
 		to := control.StatementLineTable.Writer(w, control.CSV)
 		lines := control.StatementLines(list)
@@ -85,6 +109,23 @@ func (o *written) write(w io.Writer, list []control.StatementView) error {
 	return nil
 }
 
+// documents writes statements as they are kept, each on a line: one alone is, byte for byte,
+// what its SHA-256 is of.
+func documents(w io.Writer, list []control.StatementView) error {
+	var out strings.Builder
+	for i := range list {
+		text, err := list[i].Statement.Text()
+		if err != nil {
+			return err
+		}
+		if out.WriteString(text); len(list) > 1 {
+			out.WriteString("\n")
+		}
+	}
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
 // put writes statements where they are to go, and says so.
 func (a *app) putStatements(o *written, list []control.StatementView) error {
 	if o.dir == "" {
@@ -92,8 +133,6 @@ func (a *app) putStatements(o *written, list []control.StatementView) error {
 		if err := a.toFile(to, func(w io.Writer) error { return o.write(w, list) }); err != nil {
 			return err
 		}
-	} else if err := os.MkdirAll(o.dir, 0o700); err != nil {
-		return tally.Errorf(tally.Invalid, "%s cannot be made: %w", o.dir, err)
 	}
 	var failed error
 	for i := range list {
@@ -101,6 +140,9 @@ func (a *app) putStatements(o *written, list []control.StatementView) error {
 			break
 		}
 		v := &list[i]
+		if v.Problem != "" {
+			continue
+		}
 		name := v.Client.Slug + "-" + strings.ReplaceAll(v.Period.Name, " ", "-")
 		if v.Number != "" {
 			name = v.Number + "-" + v.Client.Slug
@@ -147,11 +189,15 @@ booked for the month after that stands on the next statement.`,
 			if closing {
 				op = control.ClientsClose
 			}
+			if err := how.writable(cmd, in.All); err != nil {
+				return err
+			}
 			return a.withEngine(cmd, op.Need, false, func(ctx context.Context, c control.Caller) error {
 				list, err := op.Do(ctx, c, *in)
 				if err != nil {
 					return err
 				}
+				how.currency = in.Currency
 				return a.tellStatements(&how, list)
 			})
 		},
@@ -177,6 +223,9 @@ func (a *app) tellStatements(how *written, list []control.StatementView) error {
 		if v.Problem != "" {
 			refused++
 			fmt.Fprintln(a.stderr, clean(fmt.Sprintf("%s was not closed: %s; %s", v.Client.Slug, v.Problem, v.Next)))
+		}
+		if c := how.currency; c != "" && v.Number != "" && !strings.EqualFold(c, v.Currency) {
+			fmt.Fprintln(a.stderr, clean(fmt.Sprintf("statement %s was closed in %s, and stays in it", v.Number, v.Currency)))
 		}
 		if v.Changed != nil {
 			fmt.Fprintln(a.stderr, clean(fmt.Sprintf("%s has used %s by the ledger now, and %s when statement %s was closed", v.Client.Slug,

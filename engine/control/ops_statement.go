@@ -22,6 +22,8 @@ type StatementView struct {
 	statement.Statement
 	Entry  tally.ID `json:"entry,omitempty"`  // that closed it
 	SHA256 string   `json:"sha256,omitempty"` // of what was closed
+	// TakenBack is whether a statement that was closed counts no more.
+	TakenBack bool `json:"taken_back,omitempty"`
 	// Changed is, for a statement that was closed, what the ledger says now of what it has
 	// used, if that is another amount.
 	Changed *tally.NanoUSD `json:"changed_nano_usd,omitempty"`
@@ -40,6 +42,8 @@ func (v *StatementView) State() string {
 		return "not closed"
 	case v.Number == "":
 		return "open"
+	case v.TakenBack:
+		return "taken back"
 	case v.Changed != nil:
 		return "changed"
 	}
@@ -76,6 +80,8 @@ var StatementTable = NewTable(Table[StatementView]{
 			return Warn
 		case "closed":
 			return Good
+		case "taken back":
+			return Faint
 		}
 		return Plain
 	},
@@ -86,7 +92,7 @@ var StatementTable = NewTable(Table[StatementView]{
 		{Name: "client", Field: "client.slug"},
 		{Name: "name", Field: "client.name", Spare: 4},
 		{Name: "month", Field: "period.name"},
-		{Name: "state", Derived: true, Words: []string{"open", "closed", "changed", "not closed"}, Get: func(v *StatementView) Value { return WordOf(v.State()) }},
+		{Name: "state", Derived: true, Words: []string{"open", "closed", "changed", "taken back", "not closed"}, Get: func(v *StatementView) Value { return WordOf(v.State()) }},
 		{Name: "total", Field: "total_nano_usd", Title: "total USD", Short: "total", Sum: true},
 		{Name: "cost", Field: "cost_nano_usd", Sum: true, Spare: 2},
 		{Name: "margin", Field: "margin_nano_usd", Sum: true, Spare: 1},
@@ -111,7 +117,7 @@ var StatementLineTable = &Table[StatementLine]{
 		{Name: "input_tokens", Get: func(l *StatementLine) Value { return CountOf(l.Input) }},
 		{Name: "output_tokens", Get: func(l *StatementLine) Value { return CountOf(l.Output) }},
 		{Name: "credits", Get: func(l *StatementLine) Value { return MoneyOf(l.Exact) }},
-		{Name: "amount", Get: func(l *StatementLine) Value { return WordOf(l.Amount) }},
+		{Name: "amount", Get: func(l *StatementLine) Value { return RateOf(l.Decimal, true) }},
 		{Name: "currency", Get: func(l *StatementLine) Value { return WordOf(l.Currency) }},
 	},
 }
@@ -119,6 +125,7 @@ var StatementLineTable = &Table[StatementLine]{
 // StatementLine is a line of a statement.
 type StatementLine struct {
 	Number, Client, Month, Currency string
+	Decimal                         tally.NanoUSD // the amount, in billionths of the currency
 	statement.Line
 }
 
@@ -127,7 +134,7 @@ func StatementLines(list []StatementView) (out []StatementLine) {
 	for i := range list {
 		v := &list[i]
 		for _, l := range v.Lines() {
-			out = append(out, StatementLine{v.Number, v.Client.Slug, v.Period.Name, v.Currency, l})
+			out = append(out, StatementLine{v.Number, v.Client.Slug, v.Period.Name, v.Currency, v.Due.Billionths(l.Minor), l})
 		}
 	}
 	return out

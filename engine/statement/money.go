@@ -1,6 +1,7 @@
 package statement
 
 import (
+	"math"
 	"math/big"
 	"strings"
 
@@ -17,9 +18,11 @@ type Money struct {
 
 // Due is what is to be paid, in the smallest unit of the currency.
 type Due struct {
-	Net   int64 `json:"net_minor"`
-	Tax   int64 `json:"tax_minor"`
-	Gross int64 `json:"gross_minor"`
+	Net int64 `json:"net_minor"`
+	// Covered is what of that was paid in advance.
+	Covered int64 `json:"covered_minor,omitempty"`
+	Tax     int64 `json:"tax_minor"`
+	Gross   int64 `json:"gross_minor"`
 	// Digits is how many decimals the currency has.
 	Digits int `json:"digits"`
 }
@@ -98,19 +101,24 @@ func (m Money) minor(n tally.NanoUSD) (int64, error) {
 	return of.Int64(), nil
 }
 
-func (m Money) due(total tally.NanoUSD) (d Due, err error) {
+// due is what is to be paid of a total, of which a part was paid in advance.
+func (m Money) due(total, covered tally.NanoUSD) (d Due, err error) {
 	if d.Net, err = m.minor(total); err != nil {
 		return d, err
 	}
+	if d.Covered, err = m.minor(covered); err != nil {
+		return d, err
+	}
 	d.Digits = m.digits()
+	left := d.Net - d.Covered
 	if m.Tax != "" {
 		percent, _ := tally.ParseUSD(m.Tax) // it was checked
-		tax := new(big.Int).Mul(big.NewInt(d.Net), big.NewInt(int64(percent)))
+		tax := new(big.Int).Mul(big.NewInt(left), big.NewInt(int64(percent)))
 		half := big.NewInt(50 * int64(tally.Dollar))
 		tax.Add(tax, half).Div(tax, new(big.Int).Add(half, half))
 		d.Tax = tax.Int64()
 	}
-	d.Gross = tally.AddSat(d.Net, d.Tax)
+	d.Gross = tally.AddSat(left, d.Tax)
 	return d, nil
 }
 
@@ -154,4 +162,19 @@ func (d Due) amount(n int64) string {
 		text += "." + frac[1:]
 	}
 	return sign + text
+}
+
+// Billionths is an amount in the smallest unit in billionths of the currency, held at the
+// ends of what can be counted.
+func (d Due) Billionths(n int64) tally.NanoUSD {
+	for range 9 - d.Digits {
+		switch {
+		case n > math.MaxInt64/10:
+			return math.MaxInt64
+		case n < math.MinInt64/10:
+			return math.MinInt64
+		}
+		n *= 10
+	}
+	return tally.NanoUSD(n)
 }

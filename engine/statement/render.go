@@ -127,7 +127,7 @@ func (s *Statement) Plain(width int) string {
 func clean(s string) string { return tally.Printable(s) }
 
 func (s *Statement) markdown(w *strings.Builder) {
-	cell := strings.NewReplacer("|", `\|`, "<", "&lt;", "*", `\*`, "_", `\_`, "`", "\\`", "[", `\[`, "]", `\]`)
+	cell := strings.NewReplacer(`\`, `\\`, "|", `\|`, "<", "&lt;", "*", `\*`, "_", `\_`, "`", "\\`", "[", `\[`, "]", `\]`)
 	text := func(t string) string { return cell.Replace(clean(t)) }
 	for _, l := range s.Issuer {
 		fmt.Fprintf(w, "%s  \n", text(l))

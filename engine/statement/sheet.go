@@ -12,7 +12,7 @@ import (
 // statement's currency. The lines of models are together the usage, as are those of keys;
 // usage, entries and what the minimum adds are together the net amount.
 type Line struct {
-	Part     string // "model", "key", "entry", "minimum", "net", "tax" or "due"
+	Part     string // "model", "key", "entry", "minimum", "net", "prepaid", "tax" or "due"
 	Name     string
 	Day      string
 	ID       tally.ID
@@ -21,6 +21,7 @@ type Line struct {
 	Output   int64
 	Exact    tally.NanoUSD // of what is due there is none
 	Amount   string
+	Minor    int64 // the amount in the smallest unit of the currency
 }
 
 // Lines are the lines of the statement, with amounts that add up as they are shown.
@@ -40,22 +41,30 @@ func (s *Statement) Lines() []Line {
 		for i := range list {
 			u := &list[i]
 			out = append(out, Line{Part: part, Name: u.Name, Requests: u.Requests, Input: u.Input, Output: u.Output, Exact: u.Credits,
-				Amount: s.Due.amount(each[i])})
+				Minor: each[i]})
 		}
 	}
 	usage("model", s.Models)
 	usage("key", s.Keys)
 	for i := range s.Entries {
 		e := &s.Entries[i]
-		out = append(out, Line{Part: "entry", Name: e.title(), Day: e.Day, ID: e.ID, Exact: e.Credits, Amount: s.Due.amount(shown[i+1])})
+		out = append(out, Line{Part: "entry", Name: e.title(), Day: e.Day, ID: e.ID, Exact: e.Credits, Minor: shown[i+1]})
 	}
 	if s.Raised > 0 {
-		out = append(out, Line{Part: "minimum", Name: "minimum of " + s.Minimum.Display(), Exact: s.Raised, Amount: s.Due.amount(shown[len(shown)-1])})
+		out = append(out, Line{Part: "minimum", Name: "minimum of " + s.Minimum.Display(), Exact: s.Raised, Minor: shown[len(shown)-1]})
 	}
-	out = append(out, Line{Part: "net", Name: "total", Exact: s.Total, Amount: s.Due.amount(s.Due.Net)})
+	out = append(out, Line{Part: "net", Name: "total", Exact: s.Total, Minor: s.Due.Net})
+	if s.Due.Covered != 0 {
+		out = append(out, Line{Part: "prepaid", Name: "paid in advance", Minor: -s.Due.Covered})
+	}
 	if s.Tax != "" {
-		out = append(out, Line{Part: "tax", Name: "tax " + s.Tax + "%", Amount: s.Due.amount(s.Due.Tax)})
-		out = append(out, Line{Part: "due", Name: "to be paid", Amount: s.Due.amount(s.Due.Gross)})
+		out = append(out, Line{Part: "tax", Name: "tax " + s.Tax + "%", Minor: s.Due.Tax})
+	}
+	if s.Tax != "" || s.Due.Covered != 0 {
+		out = append(out, Line{Part: "due", Name: "to be paid", Minor: s.Due.Gross})
+	}
+	for i := range out {
+		out[i].Amount = s.Due.amount(out[i].Minor)
 	}
 	return out
 }
@@ -100,20 +109,26 @@ func (s *Statement) Whom() []string {
 // Notes are sentences below the amounts: the rate, what is left of what was paid in advance,
 // what is under way.
 func (s *Statement) Notes() (out []string) {
+	usd := Money{Currency: "USD"}
+	dollars := func(n int64) string { return strings.Replace("$"+Due{Digits: 2}.amount(n), "$-", "-$", 1) }
 	if s.Rate != "" {
-		out = append(out, fmt.Sprintf("1 USD is %s %s. In US dollars the total is %s.", s.Rate, s.Currency, s.Total.Display()))
+		total, _ := usd.minor(s.Total) // less than what is due in the currency can be counted
+		out = append(out, fmt.Sprintf("1 USD is %s %s. In US dollars the total is %s.", s.Rate, s.Currency, dollars(total)))
 	}
 	if p := s.Prepaid; p != nil {
-		parts := []string{p.Before.Display() + " before"}
-		for _, x := range [...]struct {
-			what string
-			n    tally.NanoUSD
-		}{{"paid", p.Paid}, {"given", p.Given}, {"expired", -p.Expired}, {"charged", p.Charged}} {
-			if x.n != 0 {
-				parts = append(parts, x.n.Display()+" "+x.what)
+		after, _ := usd.minor(p.After)
+		each := usd.shares([]tally.NanoUSD{p.Before, p.Paid, p.Given, p.Expired, -p.Charged}, after)
+		parts := []string{dollars(each[0]) + " before"}
+		for i, what := range [...]string{"paid", "given", "expired", "charged"} {
+			n := each[i+1]
+			if i > 1 { // what takes away
+				n = -n
+			}
+			if n != 0 {
+				parts = append(parts, dollars(n)+" "+what)
 			}
 		}
-		out = append(out, "In advance, in US dollars: "+strings.Join(append(parts, p.After.Display()+" left"), ", ")+".")
+		out = append(out, "In advance, in US dollars: "+strings.Join(append(parts, dollars(after)+" left"), ", ")+".")
 	}
 	if o := s.Open; o != nil {
 		out = append(out, fmt.Sprintf("%s more %s being answered, of at most %s.", tally.Group(int64(o.Requests)),

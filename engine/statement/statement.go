@@ -109,8 +109,18 @@ func Make(s Statement, m Money) (Statement, error) {
 	}
 	s.Total = plus(s.Total, s.Raised)
 	var err error
-	s.Due, err = m.due(s.Total)
+	s.Due, err = m.due(s.Total, s.covered())
 	return s, err
+}
+
+// covered is what of the total was taken from what was paid in advance: all that was charged,
+// but for what was used beyond that. What a minimum adds is no charge.
+func (s *Statement) covered() tally.NanoUSD {
+	charged := plus(s.Total, -s.Raised)
+	if s.Prepaid == nil || charged <= 0 {
+		return 0
+	}
+	return max(plus(charged, min(s.Prepaid.After, 0)), 0)
 }
 
 func plus(a, b tally.NanoUSD) tally.NanoUSD { return tally.NanoUSD(tally.AddSat(int64(a), int64(b))) }

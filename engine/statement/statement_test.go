@@ -61,8 +61,9 @@ Beside requests                                                            EUR
 
 minimum of $50.00                                            EUR         25.15
 total                                                        EUR         43.00
-tax 23%                                                      EUR          9.89
-to be paid                                                   EUR         52.89
+paid in advance                                              EUR        -17.85
+tax 23%                                                      EUR          5.78
+to be paid                                                   EUR         30.93
 
 1 USD is 0.86 EUR. In US dollars the total is $50.00.
 
