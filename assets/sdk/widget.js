@@ -4,7 +4,11 @@
 // only ever text here; nothing is kept, and nothing is fetched but the client beside this
 // file, the token of data-token-url and the answers.
 (() => {
-	const script = document.currentScript ?? document.querySelector('script[src*="/sdk/widget.js"]')
+	// What a page quotes of others may be named currentScript, or look like this line: only a
+	// script is believed.
+	const isScript = (s) => s instanceof HTMLScriptElement
+	const script = isScript(document.currentScript) ? document.currentScript
+		: [...Document.prototype.querySelectorAll.call(document, 'script[src*="/sdk/widget.js"]')].find(isScript)
 	const ask = script.dataset
 	const base = (ask.gateway || script.src.replace(/\/sdk\/widget\.js.*$/, '')).replace(/(\/v1)?\/*$/, '')
 	const MOST_TURNS = 21, MOST_BYTES = 24000 // below what a locked token may send

@@ -90,3 +90,43 @@ func (x *exchange) sameTemplate() *tally.Refusal {
 	refusal.Message = "What the gateway says to the model was changed while this request waited. Send it again."
 	return refusal
 }
+
+// wordsOnly reads an answer for its words: texts and refusals, how it ends and what it has
+// used. Reasoning quotes the system's words, and no tool is for the page.
+type wordsOnly struct {
+	dialect.Reader
+	silent bool // the part that is read is none of those
+}
+
+func (r *wordsOnly) to(emit func(*dialect.Event)) func(*dialect.Event) {
+	return func(e *dialect.Event) {
+		switch e.Kind {
+		case dialect.Reason, dialect.Seal, dialect.ToolBegin, dialect.ToolInput:
+			r.silent = true
+			return
+		case dialect.Cited:
+			return
+		case dialect.PartEnd:
+			if r.silent {
+				r.silent = false
+				return
+			}
+		case dialect.Stop:
+			if e.Why == dialect.StopTools {
+				end := *e
+				end.Why = dialect.StopEnd
+				e = &end
+			}
+		}
+		emit(e)
+	}
+}
+
+// Push implements dialect.Reader, as do the methods below.
+func (r *wordsOnly) Push(in []byte, emit func(*dialect.Event)) error {
+	return r.Reader.Push(in, r.to(emit))
+}
+func (r *wordsOnly) End(emit func(*dialect.Event)) error { return r.Reader.End(r.to(emit)) }
+func (r *wordsOnly) Whole(body []byte, emit func(*dialect.Event)) error {
+	return r.Reader.Whole(body, r.to(emit))
+}

@@ -10,6 +10,7 @@ import (
 
 	"tallygate/engine/tally"
 	"tallygate/engine/token"
+	"tallygate/providers/dialect"
 )
 
 // concierge is a system text that no page may read.
@@ -256,4 +257,37 @@ func FuzzVisitorsWords(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Of an answer a page is told the words: no reasoning, which quotes the system's, and no call
+// of a tool.
+func TestALockedTokenHearsWordsOnly(t *testing.T) {
+	const whole = `{"id":"c1","model":"m","choices":[{"index":0,"message":{"role":"assistant","reasoning_content":"Wholesale is 40 % lower","content":"hello","tool_calls":[{"id":"call_1","type":"function","function":{"name":"wholesale","arguments":"{}"}}]},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":5,"completion_tokens":9,"total_tokens":14}}`
+	stream := ""
+	for _, delta := range []string{`"delta":{"role":"assistant","reasoning_content":"Wholesale"}`, `"delta":{"reasoning_content":" is lower"}`, `"delta":{"content":"hel"}`, `"delta":{"content":"lo"}`,
+		`"delta":{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"wholesale","arguments":""}}]}`, `"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]}`,
+		`"delta":{},"finish_reason":"tool_calls"`} {
+		stream += `data: {"id":"c1","model":"m","choices":[{"index":0,` + delta + "}]}\n\n"
+	}
+	stream += "data: [DONE]\n\n"
+	for name, read := range map[string]func(dialect.Reader, func(*dialect.Event)) error{
+		"whole": func(r dialect.Reader, emit func(*dialect.Event)) error { return r.Whole([]byte(whole), emit) },
+		"stream": func(r dialect.Reader, emit func(*dialect.Event)) error {
+			for _, b := range []byte(stream) {
+				if err := r.Push([]byte{b}, emit); err != nil {
+					return err
+				}
+			}
+			return r.End(emit)
+		},
+	} {
+		var a dialect.Answer
+		var c dialect.Collector
+		if err := read(&wordsOnly{Reader: upstreamOf(dialect.Chat).Reader()}, func(e *dialect.Event) { a.Collect(e, &c) }); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if len(a.Parts) != 1 || a.Parts[0].Kind != dialect.TextPart || a.Parts[0].Text != "hello" || a.Why != dialect.StopEnd {
+			t.Errorf("%s: %+v", name, a)
+		}
+	}
 }

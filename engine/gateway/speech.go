@@ -162,9 +162,18 @@ func (x *exchange) idOfAnswer() string {
 	return id
 }
 
+// reader reads what the upstream answers. A page with a locked token is told its words alone.
+func (x *exchange) reader() dialect.Reader {
+	r := upstreamOf(x.form.envelope.Dialect).Reader()
+	if x.template != nil {
+		return &wordsOnly{Reader: r}
+	}
+	return r
+}
+
 // readAnswer reads an answer in one piece.
 func (x *exchange) readAnswer(body []byte) (*dialect.Answer, error) {
-	return dialect.ReadWhole(upstreamOf(x.form.envelope.Dialect).Reader(), body)
+	return dialect.ReadWhole(x.reader(), body)
 }
 
 func (t translated) answer(x *exchange, body []byte) ([]byte, error) {
@@ -188,7 +197,7 @@ func (x *exchange) newTranslator() *dialect.Stream {
 	if x.passesOn() {
 		return nil
 	}
-	return dialect.Translate(upstreamOf(x.form.envelope.Dialect).Reader(), x.spoken().Writer(x.dialectHead()))
+	return dialect.Translate(x.reader(), x.spoken().Writer(x.dialectHead()))
 }
 
 func (t translated) refusal(x *exchange, refusal *tally.Refusal) []byte {

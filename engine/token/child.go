@@ -2,7 +2,9 @@ package token
 
 import (
 	"bytes"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -30,7 +32,7 @@ type ChildOptions struct {
 	Quota    string
 
 	Templates []string // nil: the parent's
-	Visitor   string   // as the site calls whom it is for; "" if it does not say
+	Visitor   string   // as the site calls whom it is for, which the token does not tell; "" if it does not say
 	Label     string   // for people who inspect it
 
 	ExpiresIn time.Duration // in whole seconds, at most [LongestChild]
@@ -74,6 +76,11 @@ func MintChild(secretKey, parent string, o ChildOptions, until, now time.Time) (
 	if err != nil {
 		return "", nil, err
 	}
+	c.Visitor = visitorName(secretKey, o.Visitor)
+	issued := now
+	if p.IssuedAt.After(now) { // by a clock that is a little ahead
+		issued = p.IssuedAt
+	}
 	end := now.Add(o.ExpiresIn)
 	for _, bound := range []time.Time{p.ExpiresAt, until} {
 		if !bound.IsZero() && bound.Before(end) {
@@ -82,8 +89,19 @@ func MintChild(secretKey, parent string, o ChildOptions, until, now time.Time) (
 	}
 	var random [16]byte
 	rand.Read(random[:]) // never fails since Go 1.24
-	c.TID, c.GID, c.IAT, c.EXP = "tok_"+base64.RawURLEncoding.EncodeToString(random[:]), gid, now.Unix(), end.Unix()
+	c.TID, c.GID, c.IAT, c.EXP = "tok_"+base64.RawURLEncoding.EncodeToString(random[:]), gid, issued.Unix(), end.Unix()
 	return sign(secretKey, gid, c)
+}
+
+// visitorName is how a token calls a visitor: always the same for one name, and without the
+// name, which may be a session's secret, or an address: the page can read its token.
+func visitorName(secretKey, name string) string {
+	if name == "" {
+		return ""
+	}
+	h := hmac.New(sha256.New, []byte(secretKey))
+	h.Write([]byte("visitor/" + name))
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
 }
 
 // claims checks what a site wants of a short-lived token.
