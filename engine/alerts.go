@@ -73,8 +73,11 @@ func (a *alerts) keep(ctx context.Context, e *Engine, now time.Time, r alertRun)
 		return nil
 	}
 	var changes []tally.Change
-	old := a.list[:min(max(len(a.list)+len(r.raised)-keptAlerts, 0), len(a.list))]
+	old := a.forgettable(len(a.list) + len(r.raised) - keptAlerts)
 	for _, x := range old {
+		if x.Waits() {
+			e.log.Error("an alert is forgotten that has not arrived", "to", "nobody", "alert", x.ID, "kind", x.Alert, "says", x.Sentence)
+		}
 		r.put = slices.DeleteFunc(r.put, func(p tally.Entity) bool { return p.Base().ID == x.ID })
 		changes = append(changes, tally.Delete(x))
 	}
@@ -105,8 +108,31 @@ func (a *alerts) keep(ctx context.Context, e *Engine, now time.Time, r alertRun)
 		delete(a.marks, x.ID)
 		delete(a.well, x.ID)
 	}
-	a.list = append(slices.Clone(a.list[len(old):]), r.raised...)
+	kept := slices.DeleteFunc(slices.Clone(a.list), func(x *tally.Alert) bool { return slices.Contains(old, x) })
+	a.list = append(kept, r.raised...)
 	return nil
+}
+
+// forgettable are so many alerts that matter least: the oldest of those that are over or
+// acknowledged, then of those that have arrived, and of the others the least grave.
+func (a *alerts) forgettable(n int) []*tally.Alert {
+	if n <= 0 {
+		return nil
+	}
+	matters := func(x *tally.Alert) int {
+		switch {
+		case x.Waits() && control.Tone(x.Gravity) == control.Bad:
+			return 3
+		case x.Waits():
+			return 2
+		case x.OverAt.IsZero() && x.AckedAt.IsZero(): // told, and still so
+			return 1
+		}
+		return 0
+	}
+	list := slices.Clone(a.list)
+	tally.OrderStable(list, func(x, y *tally.Alert) int { return cmp.Compare(matters(x), matters(y)) })
+	return list[:min(n, len(list))]
 }
 
 func (a *alerts) index(id tally.ID) int {

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -50,30 +52,35 @@ func (e *Engine) deliver(ctx context.Context) error {
 	a.sending.Lock()
 	defer a.sending.Unlock()
 	now := e.clock()
-	due := a.due(now)
-	if len(due) == 0 {
-		return nil
-	}
-	var done []delivery
-	var mu sync.Mutex // guards done
+	due := a.due(now, e.destinations())
+	errs := make(chan error, len(due))
 	var each sync.WaitGroup
 	for _, list := range due {
-		each.Go(func() { // a destination that is slow keeps no other one waiting
-			for _, d := range list {
-				d.Result = e.send(ctx, d.to, d.Alert, now)
-				if !d.OK && ctx.Err() != nil {
-					return
-				}
-				mu.Lock()
-				done = append(done, d)
-				mu.Unlock()
-				if !d.OK {
-					return
-				}
-			}
-		})
+		each.Go(func() { errs <- e.deliverTo(ctx, list, now) })
 	}
 	each.Wait()
+	close(errs)
+	var all error
+	for err := range errs {
+		all = errors.Join(all, err)
+	}
+	return all
+}
+
+// deliverTo sends a destination what waits for it, until one does not arrive. What came of
+// it is stored then, however long other destinations take.
+func (e *Engine) deliverTo(ctx context.Context, list []delivery, now time.Time) error {
+	var done []delivery
+	for _, d := range list {
+		d.Result = e.send(ctx, d.to, d.Alert, now)
+		if !d.OK && ctx.Err() != nil {
+			break
+		}
+		if done = append(done, d); !d.OK {
+			break
+		}
+	}
+	a := &e.alerts
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	run := alertRun{}
@@ -83,18 +90,19 @@ func (e *Engine) deliver(ctx context.Context) error {
 	return a.keep(ctx, e, now, run)
 }
 
-// due are the alerts that are to be sent now, by destination, those first that were tried
-// least.
-func (a *alerts) due(now time.Time) map[string][]delivery {
+// due are the alerts that are to be sent now, by destination of those that are set, those
+// first that were tried least.
+func (a *alerts) due(now time.Time, set []string) map[string][]delivery {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	maps.DeleteFunc(a.rests, func(to string, _ *alertsRest) bool { return !slices.Contains(set, to) })
 	out := map[string][]delivery{}
 	isDue := func(at time.Time) bool { return !at.After(now) || at.Sub(now) > 2*sendAgainMost } // a clock was set back
 	for _, x := range a.list {
 		for _, to := range x.Sent {
 			rest := a.rests[to.To]
 			due := isDue(to.Next) || a.took[to.To].After(to.At) // it takes others again
-			if to.State == tally.AlertWaits && due && (rest == nil || isDue(rest.until)) {
+			if to.State == tally.AlertWaits && slices.Contains(set, to.To) && due && (rest == nil || isDue(rest.until)) {
 				out[to.To] = append(out[to.To], delivery{Alert: x, to: to.To})
 			}
 		}

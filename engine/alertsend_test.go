@@ -237,7 +237,7 @@ func TestAlertsSurviveACrash(t *testing.T) {
 	id := w.raises("Before the crash")
 	w.restart()
 	w.reaches(r)
-	due := w.engine.alerts.due(w.clock())
+	due := w.engine.alerts.due(w.clock(), w.engine.destinations())
 	if w.engine.send(t.Context(), "webhook", due["webhook"][0].Alert, w.clock()); len(r.ids()) != 1 {
 		t.Fatalf("asked %d times", len(r.ids()))
 	}
@@ -370,4 +370,29 @@ func TestTheWebhookIsSet(t *testing.T) {
 	}
 	w.delivers()
 	do(w, control.SecretsRotate, control.RotateSecrets{})
+}
+
+// What nobody was sent yet is forgotten last, and the least grave of it first.
+func TestWhatIsForgottenFirst(t *testing.T) {
+	at := noon
+	alert := func(id tally.ID, gravity control.Tone, state tally.AlertState, change func(*tally.Alert)) *tally.Alert {
+		at = at.Add(time.Second)
+		x := &tally.Alert{Meta: tally.Meta{ID: id, CreatedAt: at}, Gravity: string(gravity), Sent: []tally.AlertTo{{To: tally.AlertsToWebhook, State: state}}}
+		if change != nil {
+			change(x)
+		}
+		return x
+	}
+	a := alerts{list: []*tally.Alert{
+		alert("grave", control.Bad, tally.AlertWaits, nil), alert("waits", control.Warn, tally.AlertWaits, nil),
+		alert("sent", control.Bad, tally.AlertSent, nil), alert("known", control.Bad, tally.AlertSent, func(x *tally.Alert) { x.AckedAt = noon }),
+		alert("over", control.Warn, tally.AlertSent, func(x *tally.Alert) { x.OverAt = noon }),
+	}}
+	var got []tally.ID
+	for _, x := range a.forgettable(9) {
+		got = append(got, x.ID)
+	}
+	if want := []tally.ID{"known", "over", "sent", "waits", "grave"}; !slices.Equal(got, want) || a.forgettable(0) != nil {
+		t.Errorf("forgotten %v, want %v", got, want)
+	}
 }

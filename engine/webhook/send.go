@@ -96,11 +96,37 @@ func Shown(s string) string {
 
 // metadata are addresses beside the link-local ones at which clouds keep the secrets of a
 // machine.
-var metadata = [...]netip.Addr{netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("100.100.100.200")}
+var metadata = [...]netip.Addr{netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("fd20:ce::254"),
+	netip.MustParseAddr("100.100.100.200"), netip.MustParseAddr("168.63.129.16"), netip.MustParseAddr("192.0.0.192")}
+
+// Prefixes of IPv6 addresses that lead to an IPv4 address, which stands behind them: NAT64,
+// addresses that are compatible with IPv4, and 6to4.
+var (
+	nat64      = netip.MustParsePrefix("64:ff9b::/96")
+	compatible = netip.MustParsePrefix("::/96")
+	sixToFour  = netip.MustParsePrefix("2002::/16")
+)
+
+// leadsTo is the address that packets to one come to.
+func leadsTo(ip netip.Addr) netip.Addr {
+	ip = ip.Unmap().WithZone("")
+	if !ip.Is6() {
+		return ip
+	}
+	b := ip.As16()
+	switch {
+	case ip.IsLoopback() || ip.IsUnspecified():
+	case nat64.Contains(ip), compatible.Contains(ip):
+		return netip.AddrFrom4([4]byte(b[12:]))
+	case sixToFour.Contains(ip):
+		return netip.AddrFrom4([4]byte(b[2:6]))
+	}
+	return ip
+}
 
 // refused says why an address is not asked.
 func refused(ip netip.Addr) error {
-	ip = ip.Unmap().WithZone("")
+	ip = leadsTo(ip)
 	bad := ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified()
 	for _, m := range metadata {
 		bad = bad || ip == m

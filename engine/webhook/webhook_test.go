@@ -154,7 +154,7 @@ func TestCheckURL(t *testing.T) {
 	for url, ok := range map[string]bool{
 		"https://ops.example.com/hook?x=1": true, "http://127.0.0.1:5678/webhook": true, "http://10.0.0.7": true,
 		"": false, "ops.example.com": false, "ftp://x": false, "https://u:p@x": false, "https://x/#y": false, "https://x/\x1b": false,
-		"http://169.254.169.254/latest": false, "http://[fe80::1]/": false, "http://0.0.0.0/": false, "https://" + strings.Repeat("x", 3000): false,
+		"http://169.254.169.254/latest": false, "http://[fe80::1]/": false, "http://[64:ff9b::a9fe:a9fe]/": false, "http://[::a9fe:a9fe]/": false, "http://[2002:a9fe:a9fe::1]/": false, "http://168.63.129.16/": false, "http://[::1]:8080/": true, "http://0.0.0.0/": false, "https://" + strings.Repeat("x", 3000): false,
 	} {
 		err := CheckURL(url)
 		if (err == nil) != ok {
