@@ -55,34 +55,102 @@ type verb[In, Out any] struct {
 
 // command makes the command.
 func (v verb[In, Out]) command(a *app) *cobra.Command {
-	if v.name == "" {
-		v.name = v.op.Name[strings.LastIndexByte(v.op.Name, '.')+1:]
-	}
 	in := new(In)
-	fields := control.FieldsOf(reflect.TypeFor[In]())
-	cmd := &cobra.Command{
-		Use: v.name + usage(fields), Short: v.op.Help, GroupID: v.group, Example: v.example,
-		Args:              func(cmd *cobra.Command, args []string) error { return takeArgs(cmd, fields, in, args) },
-		ValidArgsFunction: a.completeArgs(fields),
-		Annotations:       map[string]string{madeFrom: v.op.Name},
+	d := deed{
+		op: v.op.Name, need: v.op.Need, help: v.op.Help, name: v.name, group: v.group, example: v.example,
+		in: in, fields: control.FieldsOf(reflect.TypeFor[In]()), slow: v.slow, create: v.create,
+		do: func(ctx context.Context, c control.Caller) (any, error) {
+			out, err := v.op.Do(ctx, c, *in)
+			return &out, err
+		},
+		show: func(p *printer, out any) { v.show(p, in, out.(*Out)) },
 	}
-	addFlags(cmd.Flags(), in)
-	a.completeFlags(cmd, fields)
-	prepare := func() error { return nil }
+	if v.write != nil {
+		d.write = func(w io.Writer, f control.Format, out any) error { return v.write(w, f, out.(*Out)) }
+	}
+	if v.asJSON != nil {
+		d.asJSON = func(out any) any { return v.asJSON(out.(*Out)) }
+	}
 	if v.prepare != nil {
-		if more := v.prepare(cmd, in); more != nil {
+		d.prepare = func(cmd *cobra.Command) func() error { return v.prepare(cmd, in) }
+	}
+	if v.aside != nil {
+		d.aside = func(out any) string { return v.aside(out.(*Out)) }
+	}
+	if v.asks != nil {
+		d.asks = func(ctx context.Context, c control.Caller) (string, error) { return v.asks(ctx, c, in) }
+	}
+	if v.changed != nil {
+		d.changed = func(out any) *tally.Meta { return v.changed(out.(*Out)) }
+	}
+	if v.verdict != nil {
+		d.verdict = func(out any) error { return v.verdict(out.(*Out)) }
+	}
+	if v.alone != nil {
+		d.alone = func() (any, bool, error) {
+			out, done, err := v.alone(in)
+			return &out, done, err
+		}
+	}
+	if v.absent != nil {
+		d.absent = func(dir string) (any, error) {
+			out, err := v.absent(dir)
+			return &out, err
+		}
+	}
+	return d.command(a)
+}
+
+// deed is a verb whatever its types are, so that it is compiled once: in and what is returned
+// are pointers.
+type deed struct {
+	op, help             string
+	need                 control.Need
+	name, group, example string
+	in                   any
+	fields               []control.Field
+	do                   func(context.Context, control.Caller) (any, error)
+	show                 func(p *printer, out any)
+	write                func(w io.Writer, f control.Format, out any) error
+	asJSON               func(out any) any
+	prepare              func(cmd *cobra.Command) func() error
+	aside                func(out any) string
+	asks                 func(ctx context.Context, c control.Caller) (string, error)
+	changed              func(out any) *tally.Meta
+	verdict              func(out any) error
+	alone                func() (out any, done bool, err error)
+	absent               func(dir string) (any, error)
+	slow                 string
+	create               bool
+}
+
+func (d *deed) command(a *app) *cobra.Command {
+	if d.name == "" {
+		d.name = d.op[strings.LastIndexByte(d.op, '.')+1:]
+	}
+	cmd := &cobra.Command{
+		Use: d.name + usage(d.fields), Short: d.help, GroupID: d.group, Example: d.example,
+		Args:              func(cmd *cobra.Command, args []string) error { return takeArgs(cmd, d.fields, d.in, args) },
+		ValidArgsFunction: a.completeArgs(d.fields),
+		Annotations:       map[string]string{madeFrom: d.op},
+	}
+	addFlags(cmd.Flags(), d.in)
+	a.completeFlags(cmd, d.fields)
+	prepare := func() error { return nil }
+	if d.prepare != nil {
+		if more := d.prepare(cmd); more != nil {
 			prepare = more
 		}
 	}
 	var how doing
-	if v.write != nil {
+	if d.write != nil {
 		how.to.flags(a, cmd)
 	}
-	if v.asks != nil {
+	if d.asks != nil {
 		cmd.Flags().BoolVar(&how.yes, "yes", false, "do not ask")
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := required(cmd, fields, in); err != nil {
+		if err := required(cmd, d.fields, d.in); err != nil {
 			return err
 		}
 		if err := prepare(); err != nil {
@@ -91,7 +159,7 @@ func (v verb[In, Out]) command(a *app) *cobra.Command {
 		if err := how.to.check(a, cmd); err != nil {
 			return err
 		}
-		return v.run(a, cmd, in, how)
+		return d.run(a, cmd, how)
 	}
 	return cmd
 }
@@ -102,69 +170,69 @@ type doing struct {
 	yes bool
 }
 
-func (v verb[In, Out]) run(a *app, cmd *cobra.Command, in *In, how doing) error {
-	if v.asks != nil && !how.yes && a.canAsk() {
-		if err := a.confirm(cmd, func(ctx context.Context, c control.Caller) (string, error) { return v.asks(ctx, c, in) }); err != nil {
+func (d *deed) run(a *app, cmd *cobra.Command, how doing) error {
+	if d.asks != nil && !how.yes && a.canAsk() {
+		if err := a.confirm(cmd, d.asks); err != nil {
 			return err
 		}
 	}
-	out, changes, err := v.call(a, cmd, in)
+	out, changes, err := d.call(a, cmd)
 	if err != nil {
 		return err
 	}
 	if how.to.format != "" {
-		return a.toFile(how.to, func(w io.Writer) error { return v.write(w, how.to.format, &out) })
+		return a.toFile(how.to, func(w io.Writer) error { return d.write(w, how.to.format, out) })
 	}
 	if err := a.print(func(p *printer) {
-		v.show(p, in, &out)
+		d.show(p, out)
 		for _, line := range changes {
 			p.say("  %s", line)
 		}
 	}, func() any {
-		if v.asJSON != nil {
-			return v.asJSON(&out)
+		if d.asJSON != nil {
+			return d.asJSON(out)
 		}
 		return out
 	}); err != nil {
 		return err
 	}
-	if v.aside != nil {
-		if say := v.aside(&out); say != "" {
+	if d.aside != nil {
+		if say := d.aside(out); say != "" {
 			fmt.Fprintln(a.stderr, clean(say))
 		}
 	}
-	if v.verdict != nil {
-		return v.verdict(&out)
+	if d.verdict != nil {
+		return d.verdict(out)
 	}
 	return nil
 }
 
 // call runs the operation; changes are what it has changed, for people.
-func (v verb[In, Out]) call(a *app, cmd *cobra.Command, in *In) (out Out, changes []string, err error) {
-	if v.alone != nil {
-		if out, done, err := v.alone(in); done || err != nil {
+func (d *deed) call(a *app, cmd *cobra.Command) (out any, changes []string, err error) {
+	if d.alone != nil {
+		if out, done, err := d.alone(); done || err != nil {
 			return out, nil, err
 		}
 	}
-	if v.absent != nil && !a.elsewhere() {
+	if d.absent != nil && !a.elsewhere() {
 		dir, err := a.dataDir()
 		if err != nil {
-			return out, nil, err
+			return nil, nil, err
 		}
 		if there, err := process.HasStore(dir); err != nil || !there {
 			if err == nil {
-				out, err = v.absent(dir)
+				out, err = d.absent(dir)
 			}
 			return out, nil, err
 		}
 	}
-	err = a.withEngine(cmd, v.op.Need, v.create, func(ctx context.Context, c control.Caller) error {
-		defer a.progress(v.slow)()
-		if out, err = v.op.Do(ctx, c, *in); err == nil && v.changed != nil && !a.json {
-			changes, err = changesOf(ctx, c, v.changed(&out))
+	err = a.withEngine(cmd, d.need, d.create, func(ctx context.Context, c control.Caller) error {
+		defer a.progress(d.slow)()
+		if out, err = d.do(ctx, c); err == nil && d.changed != nil && !a.json {
+			changes, err = changesOf(ctx, c, d.changed(out))
 		}
 		if err == nil {
-			err = a.tellGateway(ctx, c, in)
+			err = a.tellGateway(ctx, c, d.in)
 		}
 		return err
 	})
