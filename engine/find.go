@@ -218,5 +218,12 @@ func deletedOr(c *tally.Catalog, id tally.ID) string { return cmp.Or(c.Deleted(i
 // bury makes the change that keeps what a thing was called which is deleted with
 // it: its figures stay.
 func bury(e tally.Entity, name string, now time.Time) tally.Change {
-	return tally.Put(&tally.Tombstone{Meta: tally.Meta{ID: e.Base().ID}, Of: e.Kind(), Name: name}, now)
+	t := &tally.Tombstone{Meta: tally.Meta{ID: e.Base().ID}, Of: e.Kind(), Name: name}
+	switch e := e.(type) {
+	case *tally.Key:
+		t.Owner = e.Client
+	case *tally.Client:
+		t.Owner, t.Title, t.Tariffs = e.Gateway, e.Name, e.Tariffs
+	}
+	return tally.Put(t, now)
 }

@@ -108,9 +108,11 @@ func (m *made) idle() bool {
 // statement makes a client's statement, or gives the one of its span that was closed.
 func (b *booksOf) statement(ctx context.Context, id tally.ID) (m made, err error) {
 	entries := b.entries[id]
-	cl := b.c.Client(id)
+	cl, gone := b.c.Client(id), time.Time{}
 	if cl != nil {
 		m.gateway = cl.Gateway
+	} else if t := b.c.Tombstone(id); t != nil && t.Owner != "" {
+		m.gateway, cl, gone = t.Owner, &tally.Client{Name: t.Title, Tariffs: t.Tariffs}, t.CreatedAt
 	} else if len(entries) > 0 {
 		m.gateway = entries[len(entries)-1].Gateway
 	}
@@ -150,8 +152,8 @@ func (b *booksOf) statement(ctx context.Context, id tally.ID) (m made, err error
 	}
 	s.Client = statement.Party{ID: id, Slug: clientSlug(b.c, id), Name: clientName(b.c, id)}
 	if cl != nil {
-		s.Client.Company, s.Client.Email = cl.Company, cl.Email
-		if at := cl.TariffAt(s.Period.Until.Add(-time.Second)); whole && cl.CreatedAt.Before(s.Period.Until) {
+		s.Client.Name, s.Client.Company, s.Client.Email = cl.Name, cl.Company, cl.Email
+		if at := cl.TariffAt(s.Period.Until.Add(-time.Second)); whole && cl.CreatedAt.Before(s.Period.Until) && (gone.IsZero() || gone.After(s.Period.From)) {
 			s.Minimum = at.Minimum
 		}
 	}

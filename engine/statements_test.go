@@ -241,3 +241,36 @@ func TestStatementsOverACalendarThatChanges(t *testing.T) {
 		}
 	}
 }
+
+// A client that is deleted owes what it has used, and its minimum, by the calendar of its
+// gateway; of another one that had its name nothing is on its statement.
+func TestStatementsOfDeletedClients(t *testing.T) {
+	w := newWorld(t)
+	do(w, control.EngineSetup, control.Setup{TimeZone: "Asia/Tokyo"})
+	gw := w.engine.catalog.Load().Gateways[0]
+	do(w, control.GatewaysUpdate, control.UpdateGateway{Gateway: gw.Slug, GatewayFields: control.GatewayFields{CycleDay: to(15)}})
+	ids := []tally.ID{}
+	for i := range 2 {
+		cl, key := w.client("Aurora")
+		do(w, control.ClientsTariff, control.SetTariff{Client: cl.Slug, Minimum: to(control.Amount(30 * tally.Dollar))})
+		w.settled(1, func(r *tally.Record) {
+			r.Gateway, r.Client, r.Key, r.Model, r.Credits = cl.Gateway, cl.ID, key.ID, "m", tally.NanoUSD(i+1)*tally.Dollar
+		})
+		do(w, control.ClientsDelete, control.Named{Name: cl.Slug})
+		ids = append(ids, cl.ID)
+	}
+	for i, id := range ids {
+		v := do(w, control.ClientsStatement, control.StatementQuery{Client: string(id), Month: "2026-11"})[0]
+		want := tally.NanoUSD(i+1) * tally.Dollar
+		if v.Used != want || v.Total != 30*tally.Dollar || v.Client.Name != "Aurora" || v.Period.First != "2026-11-15" || v.Period.Zone != "Asia/Tokyo" {
+			t.Errorf("%s: %+v", id, v.Statement)
+		}
+		if len(v.Keys) != 1 || v.Keys[0].Name != "default" || v.Keys[0].Credits != want {
+			t.Errorf("%s has the keys %+v", id, v.Keys)
+		}
+	}
+	w.wait(60 * 24 * time.Hour)
+	if later := do(w, control.ClientsStatement, control.StatementQuery{All: true}); len(later) != 0 {
+		t.Errorf("later they owe %+v", later)
+	}
+}

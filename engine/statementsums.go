@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"tallygate/engine/control"
@@ -163,11 +162,7 @@ func (b *booksOf) keys(id tally.ID, sums map[tally.ID]*tally.Sums, used tally.Su
 		if !keyOf(b.c, key, id) {
 			continue
 		}
-		name := deletedOr(b.c, key)
-		if k := b.c.Key(key); k != nil {
-			name = k.Label
-		}
-		name = strings.TrimPrefix(name, clientSlug(b.c, id)+"/")
+		name := keyLabel(b.c, key)
 		if _, taken := of[name]; taken {
 			name += " (" + string(key) + ")"
 		}

@@ -243,6 +243,10 @@ func keyOf(c *tally.Catalog, key, client tally.ID) bool {
 	if k := c.Key(key); k != nil {
 		return k.Client == client
 	}
+	t := c.Tombstone(key)
+	if t == nil || t.Owner != "" {
+		return t != nil && t.Owner == client
+	}
 	slug := c.Deleted(client)
 	return slug != "" && strings.HasPrefix(c.Deleted(key), slug+"/")
 }

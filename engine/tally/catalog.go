@@ -214,11 +214,14 @@ func (c *Catalog) Raises(of Subject) []Raise {
 
 // Deleted is the name that a deleted thing had, "" if it is not known.
 func (c *Catalog) Deleted(id ID) string {
-	if t := find[*Tombstone](c, KindTombstone, id); t != nil {
+	if t := c.Tombstone(id); t != nil {
 		return t.Name
 	}
 	return ""
 }
+
+// Tombstone is what is kept of a thing that was deleted, nil if there is none.
+func (c *Catalog) Tombstone(id ID) *Tombstone { return find[*Tombstone](c, KindTombstone, id) }
 
 // DeletedAs is the ID of the thing that had a name when it was deleted, "" if there is
 // none; of several the latest.
