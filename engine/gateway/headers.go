@@ -51,8 +51,10 @@ func (x *exchange) tellUpstreamID(id string) {
 func (x *exchange) head(reply *providers.Reply) http.Header {
 	h := x.w.Header()
 	h["Content-Type"] = reply.Header["Content-Type"]
-	x.set("X-Tallygate-Provider", x.target.Upstream.Config.Name)
-	x.set("X-Tallygate-Model", x.target.Model.Name)
+	if x.template == nil { // which model speaks its words is the template's affair
+		x.set("X-Tallygate-Provider", x.target.Upstream.Config.Name)
+		x.set("X-Tallygate-Model", x.target.Model.Name)
+	}
 	if dropped := x.form.dropped; dropped != "" {
 		x.set("X-Tallygate-Dropped", dropped)
 	}

@@ -66,6 +66,11 @@ func TestALockedTokenSendsItsTemplate(t *testing.T) {
 			t.Fatalf("%s: %d %s", tc.name, a.status, a.body)
 		}
 		a.tellsNoTemplate(t, tc.name)
+		for _, secret := range []string{"sim-small", `"temperature":0.2`} {
+			if strings.Contains(a.body, secret) || a.header.Get("X-Tallygate-Model")+a.header.Get("X-Tallygate-Provider") != "" {
+				t.Errorf("%s: the page is told %s, or %v: %s", tc.name, secret, a.header, a.body)
+			}
+		}
 		var sent []struct{ Role, Content string }
 		json.Unmarshal([]byte(m.field("messages")), &sent)
 		if len(sent) != 2 || sent[0].Role != "system" || sent[0].Content != concierge || sent[1].Role != "user" || sent[1].Content != "Do you have rooms?" {

@@ -143,9 +143,18 @@ func (x *exchange) passesOn() bool {
 
 // dialectHead is what an answer is given from outside.
 func (x *exchange) dialectHead() dialect.Head {
-	return dialect.Head{
+	head := dialect.Head{
 		ID: x.idOfAnswer(), Created: x.at.Unix(), Model: x.target.Model.Name, Input: x.inputEstimate(), Request: x.parsed,
 	}
+	if x.template != nil { // how long its words are is estimated for nobody, either
+		head.Model, head.Input = tally.TemplatePrefix+x.template.Name, 0
+		if head.Request != nil {
+			said := *head.Request
+			said.Temperature = ""
+			head.Request = &said
+		}
+	}
+	return head
 }
 
 // billTold is what the caller is told to have paid.
