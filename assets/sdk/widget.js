@@ -103,7 +103,7 @@ textarea { flex: 1; min-inline-size: 0; resize: none; padding: .55rem .7rem; bor
 		all[(at + (event.shiftKey ? all.length - 1 : 1)) % all.length].focus()
 	})
 	box.addEventListener('keydown', (event) => {
-		if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
+		if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return
 		event.preventDefault()
 		form.requestSubmit()
 	})
@@ -120,9 +120,9 @@ textarea { flex: 1; min-inline-size: 0; resize: none; padding: .55rem .7rem; bor
 
 	// A token of data-token-url is kept for as long as it works.
 	let kept = { token: ask.token, until: Infinity }
-	const token = async (anew) => {
+	const token = async (anew, signal) => {
 		if (!ask.tokenUrl || !anew && kept.token && Date.now() < kept.until - 10_000) return kept.token
-		const answer = await fetch(ask.tokenUrl, { method: 'POST', cache: 'no-store', headers: { accept: 'application/json' } })
+		const answer = await fetch(ask.tokenUrl, { method: 'POST', cache: 'no-store', headers: { accept: 'application/json' }, signal })
 		if (!answer.ok) throw Object.assign(new Error('no token'), { code: answer.status === 429 ? 'rate_limit' : 'failed' })
 		const { token, expires_at } = await answer.json()
 		kept = { token, until: Date.parse(expires_at) || Date.now() + 60_000 }
@@ -143,14 +143,14 @@ textarea { flex: 1; min-inline-size: 0; resize: none; padding: .55rem .7rem; bor
 			throw Object.assign(new Error('no client'), { code: 'unreachable' })
 		}))
 		for (let anew = false; ; anew = true) {
-			const gatewayToken = await token(anew).catch((cause) => { throw cause.code ? cause : Object.assign(cause, { code: 'unreachable' }) })
+			const gatewayToken = await token(anew, signal).catch((cause) => { throw typeof cause.code === 'string' || signal.aborted ? cause : Object.assign(cause, { code: 'unreachable' }) })
 			let text = ''
 			try {
 				const ai = new WebLLMClient({ gatewayToken, gatewayUrl: base, prefer: 'none' })
 				for await (const piece of ai.streamText({ messages: history, model: ask.template && `template/${ask.template}`, signal })) into(text += piece)
 				return text
 			} catch (cause) {
-				if (anew || text || !ask.tokenUrl || !/^(token_|invalid_api_key)/.test(cause.code)) throw cause
+				if (anew || text || !ask.tokenUrl || !/^(token_(?!locked)|invalid_api_key)/.test(cause.code)) throw cause
 			}
 		}
 	}
