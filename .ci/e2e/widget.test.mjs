@@ -62,8 +62,8 @@ async function serves(token) {
   await until('the server of the guide answers', () => fetch(backend, { method: 'HEAD' }).then(() => true, () => false))
 }
 
-async function visit(attributes, { at, ...options } = {}) {
-  line = tag(attributes, at)
+async function visit(attributes, { at, quoted = '', ...options } = {}) {
+  line = quoted + tag(attributes, at)
   const page = await open(browser, shop, options)
   page.opener = page.getByRole('button', { name: 'Ask the concierge' })
   await page.opener.waitFor()
@@ -97,6 +97,17 @@ test('a visitor is answered, under a strict policy', async () => {
   assert.deepEqual(page.faults, [])
   assert.deepEqual(page.asked.filter((url) => !url.startsWith(gateway) && !url.startsWith(shop)), [])
   assert.ok(!(await page.content()).includes('wholesale'))
+  await page.close()
+})
+
+test('what a page quotes of others is not taken for its line', async () => {
+  const evil = 'http://localhost:9'
+  const page = await visit(`data-token="${await mint()}"`, {
+    quoted: `<img name="currentScript" src="${evil}/sdk/widget.js" data-title="Ours" data-gateway="${evil}" data-token-url="${evil}/token">
+      <form name="querySelectorAll"></form>`,
+  })
+  assert.match(await ask(page, 'Do you have rooms?'), /pretend model/)
+  assert.deepEqual(page.asked.filter((url) => url.startsWith(evil) && !url.endsWith('/sdk/widget.js')), [])
   await page.close()
 })
 
