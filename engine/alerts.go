@@ -35,8 +35,7 @@ type alerts struct {
 	watching sync.Mutex // one look at a time; before mu
 	seen     watchSeen  // guarded by watching
 
-	sending sync.Mutex // one round of deliveries at a time; before mu; guards nothing else
-	sender  *webhook.Sender
+	sender *webhook.Sender
 }
 
 // alertRun is a change of what was told: all of it is stored in one act, or none.

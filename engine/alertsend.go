@@ -4,13 +4,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"tallygate/engine/control"
@@ -45,31 +43,17 @@ type delivery struct {
 	webhook.Result
 }
 
-// deliver sends what waits, and stores what came of it: what was sent and not stored, as in
-// a crash, is sent again under the same ID.
-func (e *Engine) deliver(ctx context.Context) error {
-	a := &e.alerts
-	a.sending.Lock()
-	defer a.sending.Unlock()
-	now := e.clock()
-	due := a.due(now, e.destinations())
-	errs := make(chan error, len(due))
-	var each sync.WaitGroup
-	for _, list := range due {
-		each.Go(func() { errs <- e.deliverTo(ctx, list, now) })
+// deliverTo makes what sends a destination what waits for it, until one does not arrive, and
+// stores what came of it: what was sent and not stored, as in a crash, is sent again under the
+// same ID. Each destination has a loop of its own, so that a slow one keeps no other waiting.
+func (e *Engine) deliverTo(to string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		now := e.clock()
+		return e.deliver(ctx, e.alerts.due(now, e.destinations())[to], now)
 	}
-	each.Wait()
-	close(errs)
-	var all error
-	for err := range errs {
-		all = errors.Join(all, err)
-	}
-	return all
 }
 
-// deliverTo sends a destination what waits for it, until one does not arrive. What came of
-// it is stored then, however long other destinations take.
-func (e *Engine) deliverTo(ctx context.Context, list []delivery, now time.Time) error {
+func (e *Engine) deliver(ctx context.Context, list []delivery, now time.Time) error {
 	var done []delivery
 	for _, d := range list {
 		d.Result = e.send(ctx, d.to, d.Alert, now)

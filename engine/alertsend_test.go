@@ -31,6 +31,7 @@ type receiver struct {
 	status int        // of the next answers; 0: it does not answer
 	got    []*http.Request
 	bodies []string
+	came   chan struct{} // is told of each request, if it is there
 }
 
 func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -39,6 +40,9 @@ func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
 	body, _ := io.ReadAll(req.Body)
 	r.got, r.bodies = append(r.got, req), append(r.bodies, string(body))
 	r.mu.Unlock()
+	if r.came != nil {
+		r.came <- struct{}{}
+	}
 	if status == 0 {
 		<-req.Context().Done()
 		return nil, req.Context().Err()
@@ -85,8 +89,10 @@ func (w *world) raises(what string) string {
 
 func (w *world) delivers() {
 	w.Helper()
-	if err := w.engine.deliver(context.Background()); err != nil {
-		w.Fatal(err)
+	for _, to := range []string{tally.AlertsToLog, tally.AlertsToWebhook, tally.AlertsToCommand} {
+		if err := w.engine.deliverTo(to)(context.Background()); err != nil {
+			w.Fatal(err)
+		}
 	}
 }
 
@@ -394,5 +400,26 @@ func TestWhatIsForgottenFirst(t *testing.T) {
 	}
 	if want := []tally.ID{"known", "over", "sent", "waits", "grave"}; !slices.Equal(got, want) || a.forgettable(0) != nil {
 		t.Errorf("forgotten %v, want %v", got, want)
+	}
+}
+
+// A destination that takes its time keeps no other one waiting: the next alert is in the log
+// while the one before is still being posted.
+func TestASlowDestinationDelaysNoOther(t *testing.T) {
+	w, r, _ := hooked(t)
+	r.answers(0)
+	r.came = make(chan struct{})
+	w.raises("First")
+	ctx, cancel := context.WithCancel(context.Background())
+	posted := make(chan error, 1)
+	go func() { posted <- w.engine.deliverTo(tally.AlertsToWebhook)(ctx) }()
+	<-r.came
+	id := w.raises("Second")
+	if err := w.engine.deliverTo(tally.AlertsToLog)(context.Background()); err != nil || w.sent(id, tally.AlertsToLog).State != tally.AlertSent {
+		t.Errorf("the second is in the log: %+v, %v", w.sent(id, tally.AlertsToLog), err)
+	}
+	cancel()
+	if err := <-posted; err != nil {
+		t.Fatal(err)
 	}
 }

@@ -170,7 +170,7 @@ func TestAlertsOfABrokenDisk(t *testing.T) {
 func TestAlertsWhileNothingServes(t *testing.T) {
 	w, r, _ := hooked(t)
 	id := w.raises("Waits")
-	step := w.engine.whileServing(w.engine.deliver)
+	step := w.engine.whileServing(w.engine.deliverTo(tally.AlertsToWebhook))
 	if err := step(t.Context()); err != nil || len(r.ids()) != 0 {
 		t.Errorf("%v, sent %q", err, r.ids())
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"tallygate/engine/tally"
 )
 
 // How often the background loops run.
@@ -38,7 +40,9 @@ func (e *Engine) Run(ctx context.Context) error {
 		{"answers", answersEvery, e.answered},
 		{"refusals", pruneEvery, e.forgetRefusals},
 		{"alerts", alertsEvery, e.whileServing(e.watchAlerts)},
-		{"deliveries", deliverEvery, e.whileServing(e.deliver)},
+		{"alerts to the log", deliverEvery, e.whileServing(e.deliverTo(tally.AlertsToLog))},
+		{"alerts to the webhook", deliverEvery, e.whileServing(e.deliverTo(tally.AlertsToWebhook))},
+		{"alerts to the command", deliverEvery, e.whileServing(e.deliverTo(tally.AlertsToCommand))},
 	} {
 		loops.Go(func() { e.loop(ctx, loop.name, loop.every, loop.step) })
 	}
