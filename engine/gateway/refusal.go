@@ -92,7 +92,11 @@ func upstreamRefusal(x *exchange, err error) *tally.Refusal {
 	name, model := x.target.Upstream.Config.Name, x.target.Model.Name
 	say := func(code, format string, args ...any) *tally.Refusal {
 		refusal.Code = code
-		refusal.Message = fmt.Sprintf("Provider %q, asked for model %q, ", name, model) + fmt.Sprintf(format, args...)
+		who := fmt.Sprintf("Provider %q, asked for model %q, ", name, model)
+		if x.template != nil {
+			who = "What answers for this page "
+		}
+		refusal.Message = who + fmt.Sprintf(format, args...)
 		return refusal
 	}
 	if err == meter.ErrStopping {
