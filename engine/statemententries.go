@@ -14,6 +14,15 @@ import (
 
 // Entries of the book of money on statements.
 
+// countsOn is the day of a zone on which an entry counts. A re-cost is of a day of UTC: it
+// counts on the day in which most of that lies.
+func countsOn(r *tally.Record, zone *time.Location) string {
+	if day, err := time.Parse(time.DateOnly, r.Entry.Day); err == nil && r.Entry.Kind == tally.Recost {
+		return day.Add(12 * time.Hour).In(zone).Format(time.DateOnly)
+	}
+	return cmp.Or(r.Entry.Day, r.At.In(zone).Format(time.DateOnly))
+}
+
 // entriesOf are the entries that count on a statement: those of days in its span, and those
 // of days before it whose statement was closed when they were booked. What stands on a
 // statement that was closed stands on no other.
@@ -30,7 +39,7 @@ func entriesOf(entries []tally.Record, closed []control.StatementView, p stateme
 		if billed[r.ID] || r.Credits == 0 {
 			continue
 		}
-		day := cmp.Or(r.Entry.Day, r.At.In(zone).Format(time.DateOnly))
+		day := countsOn(r, zone)
 		of := day >= p.First && day <= p.Last
 		if late := slices.ContainsFunc(closed, func(s control.StatementView) bool { return day >= s.Period.First && day <= s.Period.Last }); late {
 			of = within(r, p)

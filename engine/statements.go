@@ -184,7 +184,7 @@ func (m *made) costs(used tally.Sums, entries []tally.Record) {
 	m.Cost = used.Cost
 	for i := range entries {
 		r := &entries[i]
-		day := cmp.Or(r.Entry.Day, r.At.In(m.zone).Format(time.DateOnly))
+		day := countsOn(r, m.zone)
 		if slices.ContainsFunc(m.Entries, func(x statement.Entry) bool { return x.ID == r.ID }) ||
 			r.Credits == 0 && day >= m.Period.First && day <= m.Period.Last {
 			m.Cost += r.Cost
