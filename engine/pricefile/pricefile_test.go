@@ -153,7 +153,7 @@ func FuzzMoney(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string, places int) {
 		if places < 0 || places > 15 || len(text) > 60 {
-			t.Skip()
+			return // no price has so many digits
 		}
 		got, problem := money(text, places)
 		if problem != "" {

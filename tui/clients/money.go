@@ -27,9 +27,7 @@ type money struct {
 	out   *control.StatementView // nil until it has come
 	err   error
 	note  string
-	top   int // the first line that is drawn
-	rows  int // that were drawn last, of how many
-	all   int
+	lines widget.Scroll
 }
 
 // openMoney opens the statement of the month under way.
@@ -39,7 +37,7 @@ func (s *Screen) openMoney() tea.Cmd {
 }
 
 func (d *money) ask() tea.Cmd {
-	d.out, d.err, d.top = nil, nil, 0
+	d.out, d.err, d.lines = nil, nil, widget.Scroll{}
 	in := control.StatementQuery{Client: string(d.c.ID), Month: d.month}
 	if cur := d.s.Snap.Settings.Currency; cur != "" { // a rate is given where it is closed
 		in.Currency = "USD"
@@ -65,13 +63,12 @@ func (d *money) Update(msg tea.Msg) tea.Cmd {
 	if !ok {
 		return nil
 	}
+	if d.lines.Key(key.String()) {
+		return nil
+	}
 	switch key.String() {
 	case "enter", "q", "$":
 		return d.Esc()
-	case "down", "j":
-		d.top = max(min(d.top+1, d.all-d.rows), 0)
-	case "up", "k":
-		d.top = max(d.top-1, 0)
 	case "left", "h":
 		return d.other(-1)
 	case "right", "l":
@@ -156,15 +153,13 @@ func (d *money) Draw(t *theme.Theme, width, height int) widget.Block {
 		can = "←→ month   a add an entry   y copy   esc closes"
 	}
 	foot := []string{"", t.Paint(theme.Muted, widget.Truncate(can, width))}
+	lines, more := d.lines.Cut(lines, height-len(foot))
 	switch {
 	case d.note != "":
 		foot[0] = t.Paint(theme.Warn, widget.Truncate(widget.Safe(d.note), width))
-	case len(lines) > height-len(foot):
-		foot[0] = t.Paint(theme.Muted, part.Plural(int64(len(lines)-max(height-len(foot), 1)), "more line")+": up and down show them")
+	case more > 0:
+		foot[0] = t.Paint(theme.Muted, part.Plural(int64(more), "more line")+": up and down show them")
 	}
-	d.all, d.rows = len(lines), min(len(lines), max(height-len(foot), 1))
-	d.top = min(d.top, d.all-d.rows)
-	lines = lines[d.top : d.top+d.rows]
 	return widget.Below(widget.NewBlock(width, len(lines), lines...), widget.NewBlock(width, len(foot), foot...))
 }
 

@@ -25,9 +25,8 @@ type cockpit struct {
 	out  *control.TokenShown // nil until it has come
 	err  error
 	note string
-	top  int // the first line that is drawn
-	rows int // that were drawn last, of how many
-	all  int
+
+	lines widget.Scroll
 }
 
 // explainToken opens the cockpit of an access token.
@@ -56,10 +55,7 @@ func (d *cockpit) Update(msg tea.Msg) tea.Cmd {
 	case !ok:
 	case key.String() == "enter" || key.String() == "q":
 		return d.Esc()
-	case key.String() == "down" || key.String() == "j":
-		d.top = max(min(d.top+1, d.all-d.rows), 0)
-	case key.String() == "up" || key.String() == "k":
-		d.top = max(d.top-1, 0)
+	case d.lines.Key(key.String()):
 	case d.out == nil:
 	case key.String() == "y":
 		d.note = "The line of the chat was sent to the terminal's clipboard. Put the token into it."
@@ -96,12 +92,10 @@ func (d *cockpit) Draw(t *theme.Theme, width, height int) widget.Block {
 	if d.note != "" {
 		foot[0] = t.Paint(theme.OK, widget.Truncate(widget.Safe(d.note), width))
 	}
-	d.all, d.rows = len(lines), min(len(lines), max(height-len(foot), 1))
-	d.top = min(d.top, d.all-d.rows)
-	if d.note == "" && d.all > d.rows {
-		foot[0] = t.Paint(theme.Muted, part.Plural(int64(d.all-d.rows), "more line")+": up and down show them")
+	lines, more := d.lines.Cut(lines, height-len(foot))
+	if d.note == "" && more > 0 {
+		foot[0] = t.Paint(theme.Muted, part.Plural(int64(more), "more line")+": up and down show them")
 	}
-	lines = lines[d.top : d.top+d.rows]
 	return widget.Below(widget.NewBlock(width, len(lines), lines...), widget.NewBlock(width, len(foot), foot...))
 }
 
