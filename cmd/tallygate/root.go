@@ -1,8 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -55,8 +58,11 @@ itself up if need be, and serves.`,
 	}
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return flagError(cmd, err, "") })
-	root.SetUsageTemplate(strings.Replace(usageTemplate, "TOPICS", a.topicList(), 1))
-	root.SetHelpTemplate(helpTemplate)
+	root.SetUsageFunc(func(cmd *cobra.Command) error {
+		_, err := io.WriteString(cmd.OutOrStderr(), a.usageOf(cmd))
+		return err
+	})
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { io.WriteString(cmd.OutOrStdout(), helpOf(cmd)) })
 	global := root.PersistentFlags()
 	global.StringVar(&a.data, "data", "", "`DIR` of the data; default "+a.defaultData())
 	global.BoolVar(&a.json, "json", false, "write JSON")
@@ -167,36 +173,47 @@ func wrongUse(cmd *cobra.Command, format string, args ...any) error {
 	return tally.Errorf(tally.Invalid, format, args...).WithHint("see: %s --help", cmd.CommandPath())
 }
 
-const usageTemplate = `Usage: {{.UseLine}}
-{{- if .HasAvailableSubCommands}}{{$cmds := .Commands}}{{if .Groups}}{{range $group := .Groups}}
+// usageOf is how a command is used. It is written without a template: what reads templates
+// looks up methods by name, and keeps every method of the program in the binary.
+func (a *app) usageOf(cmd *cobra.Command) string {
+	var b strings.Builder
+	b.WriteString("Usage: " + cmd.UseLine())
+	list := func(title, group string) {
+		b.WriteString("\n\n" + title + ":")
+		for _, c := range cmd.Commands() {
+			if c.GroupID == group && c.IsAvailableCommand() {
+				fmt.Fprintf(&b, "\n  %-*s %s", c.NamePadding(), c.Name(), c.Short)
+			}
+		}
+	}
+	for _, g := range cmd.Groups() {
+		list(g.Title, g.ID)
+	}
+	if cmd.HasAvailableSubCommands() && len(cmd.Groups()) == 0 {
+		list("Commands", "")
+	}
+	if !cmd.HasParent() {
+		b.WriteString("\n\n" + a.topicList())
+	}
+	if cmd.HasExample() {
+		b.WriteString("\n\nExample:\n" + cmd.Example)
+	}
+	flags := func(title string, of *pflag.FlagSet) {
+		b.WriteString("\n\n" + title + ":\n" + strings.TrimRight(of.FlagUsagesWrapped(96), " \n"))
+	}
+	if cmd.HasAvailableLocalFlags() {
+		flags("Flags", cmd.LocalFlags())
+	}
+	if cmd.HasAvailableInheritedFlags() {
+		flags("Flags of every command", cmd.InheritedFlags())
+	}
+	if !cmd.HasParent() {
+		b.WriteString("\n\n" + settingsHelp + "\n\n" + exitCodesHelp)
+	}
+	return b.String() + "\n"
+}
 
-{{.Title}}:{{range $cmds}}{{if and (eq .GroupID $group.ID) .IsAvailableCommand}}
-  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{else}}
-
-Commands:{{range $cmds}}{{if .IsAvailableCommand}}
-  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{end}}
-{{- if not .HasParent}}
-
-TOPICS{{end}}
-{{- if .HasExample}}
-
-Example:
-{{.Example}}{{end}}
-{{- if .HasAvailableLocalFlags}}
-
-Flags:
-{{.LocalFlags.FlagUsagesWrapped 96 | trimTrailingWhitespaces}}{{end}}
-{{- if .HasAvailableInheritedFlags}}
-
-Flags of every command:
-{{.InheritedFlags.FlagUsagesWrapped 96 | trimTrailingWhitespaces}}{{end}}
-{{- if .HasParent}}{{else}}
-
-` + settingsHelp + `
-
-` + exitCodesHelp + `{{end}}
-`
-
-const helpTemplate = `{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}
-
-{{end}}{{.UsageString}}`
+// helpOf is what a command's --help says.
+func helpOf(cmd *cobra.Command) string {
+	return strings.TrimSpace(cmp.Or(cmd.Long, cmd.Short)) + "\n\n" + cmd.UsageString()
+}
