@@ -103,7 +103,7 @@ var mayUse = map[string][]string{
 	"filippo.io/age":                          {"engine/config"},
 	"go.yaml.in/yaml/v3":                      {"tests of engine/config"},
 	"github.com/andybalholm/brotli":           {"providers/coding"},
-	"github.com/klauspost/compress":           {"assets", "providers/coding", "storage/backup"},
+	"github.com/klauspost/compress":           {"assets", "providers/coding", "storage/backup", "storage/badgerdb"},
 	"github.com/charmbracelet/colorprofile":   {"tui", "tui/tuitest"},
 	"github.com/charmbracelet/x/ansi":         {"tui", "tui/tuitest", "tui/widget"},
 	"github.com/dgraph-io/badger/v4":          {"storage/badgerdb"},

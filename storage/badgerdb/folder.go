@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 
 	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/fb"
+	"github.com/klauspost/compress/snappy"
 
 	"tallygate/engine/tally"
 )
@@ -92,8 +94,9 @@ func damaged(dir, how string) error {
 	return tally.Errorf(tally.Corrupt, "the store in %s is damaged: %s", dir, how).WithHint("restore a backup (tallygate backup restore BACKUPS --to NEW-DIR); keep the folder until you have")
 }
 
-// checkTables looks at the end of every table that the manifest names. Where the end is not
-// what it must be, Badger does not fail but panic. Tables that the manifest does not name
+// checkTables looks at what Badger reads of every table that the manifest names when it opens
+// it: the end, and the last block. Where they are not what they must be, Badger does not fail
+// but panic. Tables that the manifest does not name
 // are of a process that was killed as it wrote them; Badger removes them.
 func checkTables(dir string) error {
 	f, err := os.Open(filepath.Join(dir, "MANIFEST"))
@@ -118,7 +121,7 @@ func checkTables(dir string) error {
 }
 
 // tableEnds reports whether a file ends as a table does: with an index and a checksum, each
-// with its length behind it.
+// with its length behind it, and whether the last block that the index names can be read.
 func tableEnds(name string) (bool, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -129,6 +132,7 @@ func tableEnds(name string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	var index []byte
 	for range 2 { // the checksum, then the index
 		var length [4]byte
 		if _, err := f.ReadAt(length[:], at-4); at < 4 || err != nil {
@@ -138,8 +142,53 @@ func tableEnds(name string) (bool, error) {
 		if at -= 4 + n; n == 0 || at < 0 {
 			return false, nil
 		}
+		index = make([]byte, n)
+		if _, err := f.ReadAt(index, at); err != nil {
+			return false, err
+		}
 	}
-	return true, nil
+	from, to, ok := lastBlock(index)
+	if !ok || to > at {
+		return false, nil
+	}
+	block := make([]byte, to-from)
+	if _, err := f.ReadAt(block, from); err != nil {
+		return false, err
+	}
+	return blockEnds(block), nil
+}
+
+// lastBlock is where the last block is that the index of a table names.
+func lastBlock(index []byte) (from, to int64, ok bool) {
+	defer func() {
+		if recover() != nil { // what reads indexes trusts them
+			ok = false
+		}
+	}()
+	table, last := fb.GetRootAsTableIndex(index, 0), fb.BlockOffset{}
+	ok = table.Offsets(&last, table.OffsetsLength()-1)
+	return int64(last.Offset()), int64(last.Offset()) + int64(last.Len()), ok
+}
+
+// blockEnds reports whether a block, once it is unpacked, ends with places of entries and
+// their number, and a checksum and its length.
+func blockEnds(packed []byte) bool {
+	b, err := snappy.Decode(nil, packed)
+	length := func() (n int64) {
+		if len(b) < 4 {
+			return -1
+		}
+		n = int64(binary.BigEndian.Uint32(b[len(b)-4:]))
+		b = b[:len(b)-4]
+		return n
+	}
+	sum := length()
+	if err != nil || sum < 0 || sum > int64(len(b)) {
+		return false
+	}
+	b = b[:int64(len(b))-sum]
+	entries := length()
+	return entries >= 0 && 4*entries <= int64(len(b))
 }
 
 // The head is a small file beside Badger's that says which record was safe on the disk.
