@@ -151,7 +151,7 @@ func (l *limitLook) reached(ctx context.Context, w *watched, s *meter.Standing) 
 			}
 		}
 	}
-	if top == usedUp || settings.Muted(tally.AlertRefused) {
+	if top == usedUp || s.Window.Per != "" || settings.Muted(tally.AlertRefused) {
 		return top, nil
 	}
 	up, err := l.meter.UsedUp(s, func() (time.Time, error) {
@@ -193,12 +193,12 @@ func (l *limitLook) alert(w *watched, s *meter.Standing, id tally.ID, reached in
 	settings, zone := &l.c.Settings.Alerts, l.c.Zone(w.p.Gateway.ID)
 	kind := tally.AlertLimit
 	warning := control.Warning{Gravity: control.Warn, Thing: w.Thing,
-		Detail: fmt.Sprintf("%s of %s used", s.Metric.Format(s.Used), s.Display())}
+		Detail: fmt.Sprintf("%s of %s used%s", s.Metric.Format(s.Used), s.Display(), partOf(s))}
 	if !s.Warn {
 		warning.Next = raiseLine(w.Kind, w.ID, w.Name, s)
 	}
 	switch {
-	case reached == usedUp && !s.Warn && !settings.Muted(tally.AlertRefused):
+	case reached == usedUp && !s.Warn && s.Window.Per == "" && !settings.Muted(tally.AlertRefused):
 		kind, warning.Gravity, warning.Sentence = tally.AlertRefused, control.Bad, w.called+" is refused now"
 	case s.Metric == tally.Balance:
 		left := s.Metric.Format(s.Max - s.Used)

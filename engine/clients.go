@@ -65,7 +65,7 @@ func setClient(c *tally.Catalog, gw *tally.Gateway, cl *tally.Client, f *control
 		set(&cl.Note, f.Note, optional("note", 4000, true)),
 		setList(&cl.Origins, f.Origins, checkOrigins),
 		setList(&cl.Models, f.Models, func(list []string) ([]string, error) { return checkModels(c, list, gw.Aliases) }),
-		setAnyLimits(&cl.Limits, &cl.Raises, f.Limits),
+		setLimits(&cl.Limits, &cl.Raises, f.Limits, clientLimits),
 		setLanding(c, &cl.Landing, f.LandingBelow, f.LandingModel, gw.Aliases),
 		setThresholds(&cl.AlertAt, f.AlertAt),
 		set(&cl.MaxInFlight, f.MaxInFlight, between("the requests at the same time", 0, maxInFlight)),

@@ -76,7 +76,7 @@ func clientConfig(c *tally.Catalog, cl *tally.Client, now time.Time) config.Clie
 	for _, k := range keys {
 		if keyState(k, now) == "active" {
 			is := control.CurrentKey(k)
-			out.Keys = append(out.Keys, config.Key{Label: k.Label, Expires: is.Expires, Limits: is.Limits})
+			out.Keys = append(out.Keys, config.Key{Label: k.Label, Expires: is.Expires, Limits: is.Limits, Tags: is.Tags})
 		}
 	}
 	return out

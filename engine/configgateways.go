@@ -222,8 +222,16 @@ func (p *configPlan) key(cl *tally.Client, f *config.Key) error {
 		k.ExpiresAt = at
 	}
 	if f.Limits != nil || p.prune {
-		if err := setLimits(&k.Limits, &k.Raises, exactly(f.Limits, is.Limits)); err != nil {
+		if err := setLimits(&k.Limits, &k.Raises, exactly(f.Limits, is.Limits), keyLimits); err != nil {
 			return f.Lines.Error("limits", err)
+		}
+	}
+	if tags := f.Tags; tags != nil || p.prune {
+		if tags == nil {
+			tags = new([]string)
+		}
+		if err := setTags(&k.Tags, tags); err != nil {
+			return f.Lines.Error("tags", err)
 		}
 	}
 	if n := len(p.out.Keys); n > 0 && p.out.Keys[n-1].ID == k.ID {

@@ -180,7 +180,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 func (e *Engine) assemble() {
 	e.verifier = auth.NewVerifier(e.sealer)
 	e.router = route.New(route.Options{Kinds: e.opts.Kinds, Keys: e.providerKeys, Logger: e.log})
-	e.meter = meter.New(meter.Options{Store: e.store, Hash: e.sealer.Hash, Logger: e.log})
+	e.meter = meter.New(meter.Options{Store: e.store, Hash: e.sealer.Hash, Tags: e.tagsSeen, Sessions: e.sessionsSeen, Logger: e.log})
 	e.gateway = gateway.New(gateway.Options{
 		Catalog: e.catalog.Load, Verifier: e.verifier, Country: e.country, Router: e.router, Meter: e.meter, Clock: e.clock, Revision: e.untilChange,
 		SDK: e.opts.SDK, Widget: e.opts.Widget, Page: e.opts.Page, Bodies: e.opts.Bodies, Ready: e.ready, Health: e.parts, Logger: e.log, Version: e.opts.Version,

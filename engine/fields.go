@@ -61,18 +61,36 @@ func setList(field *[]string, list *[]string, check func([]string) ([]string, er
 	return err
 }
 
+// limited is which limits a kind of thing can have beside those that all can.
+type limited uint8
+
+const (
+	partLimits limited = 1 << iota // per model, per session, per tag
+	prepaid                        // what was paid in advance
+	carried                        // what was left in the period before
+
+	plainLimits   limited = 0
+	gatewayLimits         = carried
+	keyLimits             = partLimits | carried
+	clientLimits          = partLimits | carried | prepaid
+)
+
 // setLimits applies the owner's edits to a list of limits. Raises go with the limit
 // they belong to; raises may be nil where there are none.
-func setLimits(limits *[]tally.Limit, raises *[]tally.Raise, edits []tally.LimitEdit) error {
-	if slices.ContainsFunc(edits, func(e tally.LimitEdit) bool { return e.Metric == tally.Balance }) {
-		return tally.Errorf(tally.Invalid, "only a client has a balance").
-			WithHint("tallygate clients update CLIENT --limit credits=balance")
+func setLimits(limits *[]tally.Limit, raises *[]tally.Raise, edits []tally.LimitEdit, may limited) error {
+	for _, e := range edits {
+		switch {
+		case e.Metric == tally.Balance && may&prepaid == 0:
+			return tally.Errorf(tally.Invalid, "only a client has a balance").
+				WithHint("tallygate clients update CLIENT --limit credits=balance")
+		case e.Window.Per != "" && may&partLimits == 0:
+			return tally.Errorf(tally.Invalid, "%s: only clients and keys have limits per %s", e.Metric, e.Window.Per).
+				WithHint("tallygate clients update CLIENT --limit %s", tally.ShellQuote(e.String()))
+		case e.Carry != 0 && may&carried == 0:
+			return tally.Errorf(tally.Invalid, "%s: nothing is carried over here", e.Limit).
+				WithHint("limits of gateways, clients and keys may have it")
+		}
 	}
-	return setAnyLimits(limits, raises, edits)
-}
-
-// setAnyLimits is setLimits for clients, which may pay in advance.
-func setAnyLimits(limits *[]tally.Limit, raises *[]tally.Raise, edits []tally.LimitEdit) error {
 	out, err := editLimits(*limits, edits)
 	if err != nil {
 		return err

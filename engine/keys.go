@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
@@ -25,10 +26,6 @@ func (e *Engine) createKey(ctx context.Context, in control.CreateKey) (control.K
 		if err != nil {
 			return nil, err
 		}
-		limits, err := editLimits(nil, in.Limits)
-		if err != nil {
-			return nil, err
-		}
 		label := strings.TrimSpace(in.Label)
 		if label == "" {
 			label = freeLabel(c, cl.ID)
@@ -36,11 +33,27 @@ func (e *Engine) createKey(ctx context.Context, in control.CreateKey) (control.K
 			return nil, err
 		}
 		k, secret, key := newKey(cl.ID, label, now)
-		k.ExpiresAt, k.Limits = expires, limits
+		k.ExpiresAt = expires
+		if err := cmp.Or(setLimits(&k.Limits, nil, in.Limits, keyLimits), setTags(&k.Tags, in.Tags)); err != nil {
+			return nil, err
+		}
 		made = control.KeyCreated{ID: k.ID, Key: key, Client: cl.Slug, Label: label, ExpiresAt: expires}
 		return []tally.Change{tally.Put(k, now), tally.Put(secret, now)}, nil
 	})
 	return made, err
+}
+
+// setTags puts tags into a key, those that were there going; nil changes nothing, and none
+// takes all away.
+func setTags(tags *tally.Tags, list *[]string) error {
+	if list == nil {
+		return nil
+	}
+	out, err := tally.ParseTags(strings.Join(*list, ","))
+	if err == nil {
+		*tags = out
+	}
+	return err
 }
 
 // newKey makes a key of a client with its secret, and the key itself, which is
@@ -93,7 +106,7 @@ func (e *Engine) updateKey(ctx context.Context, in control.UpdateKey) (control.K
 		if err := alive(k); err != nil {
 			return nil, err
 		}
-		if err := setLimits(&k.Limits, &k.Raises, in.Limits); err != nil {
+		if err := cmp.Or(setLimits(&k.Limits, &k.Raises, in.Limits, keyLimits), setTags(&k.Tags, in.Tags)); err != nil {
 			return nil, err
 		}
 		if in.Expires != nil {

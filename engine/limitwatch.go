@@ -238,6 +238,8 @@ func (e *Engine) nearLimit(ctx context.Context, w *watched, states []meter.Stand
 		switch {
 		case share >= 1 && s.Warn:
 			out.Detail = "a limit that only warns: nothing is refused"
+		case share >= 1 && s.Window.Per != "":
+			out.Detail = "refused" + partOf(s)
 		case share >= 1:
 			out.Detail = "held by requests in flight"
 		case soon:
@@ -257,13 +259,25 @@ func (e *Engine) nearLimit(ctx context.Context, w *watched, states []meter.Stand
 	return out, out.Gravity != "", nil
 }
 
+// partOf names the part that a standing is of, for people; "" if it is of all, or of the
+// only one.
+func partOf(s *meter.Standing) string {
+	if s.Part == "" {
+		return ""
+	}
+	if value, untagged := strings.CutSuffix(s.Part, "="); untagged {
+		return " without " + value
+	}
+	return " for " + tally.Printable(s.Part)
+}
+
 // reaches is when a limit of a thing that is there since then will be reached, zero if not
 // before its reset; known is false where nobody can tell. Days to come are taken to be like
 // those of the last week, as the forecast of a month takes them; within a day, the rest of
 // the period to be like what has passed of it.
 func (e *Engine) reaches(ctx context.Context, w *watched, s *meter.Standing, now time.Time,
 	zone *time.Location) (at time.Time, known bool, err error) {
-	if s.Used <= 0 || s.Used >= s.Max {
+	if s.Used <= 0 || s.Used >= s.Max || s.Window.Per != "" { // of parts no paces are known
 		return time.Time{}, false, nil
 	}
 	left := 0.0

@@ -81,7 +81,7 @@ func setCaps(m *tally.Model, edits []tally.LimitEdit) error {
 				WithHint("caps are of requests and tokens, like requests=30/minute or tokens=500k/day")
 		}
 	}
-	return setLimits(&m.Caps, nil, edits)
+	return setLimits(&m.Caps, nil, edits, plainLimits)
 }
 
 func (e *Engine) updateModel(ctx context.Context, in control.UpdateModel) (control.ModelChanged, error) {

@@ -111,7 +111,11 @@ func (e *Engine) refusalsIn(ctx context.Context, dim tally.Dim, bucket time.Time
 	q := storage.RecordQuery{
 		Since: bucket, Until: bucket.Add(tally.Bucket), Outcomes: []tally.Outcome{tally.OutcomeLimited}, Limit: 1000,
 	}
-	kind, id := tally.Subject(dim[0]).Split()
+	subject := tally.Subject(dim[0])
+	if of, _, part := subject.Part(); part {
+		subject = of
+	}
+	kind, id := subject.Split()
 	switch kind {
 	case "gateway":
 		q.Gateway = id

@@ -303,7 +303,7 @@ func only(f *control.Filter[control.RequestView], column string, c *tally.Catalo
 
 // recordQuery reads the owner's question.
 func (e *Engine) recordQuery(ctx context.Context, c *tally.Catalog, in *control.RequestQuery) (q storage.RecordQuery, err error) {
-	q = storage.RecordQuery{Status: in.Status, After: in.After, Limit: in.Limit}
+	q = storage.RecordQuery{Status: in.Status, Tag: in.Tag, After: in.After, Limit: in.Limit}
 	if in.Model != "" {
 		q.Models = []string{in.Model}
 	}

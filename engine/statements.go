@@ -164,6 +164,9 @@ func (b *booksOf) statement(ctx context.Context, id tally.ID) (m made, err error
 	s.Used = used.Credits
 	s.Models = usageOf(sums.models[id], entries, s.Period, used, "other")
 	s.Keys = b.keys(id, sums.keys, used)
+	if s.Tag = b.in.Tag; s.Tag != "" {
+		s.Tags = lines(sums.tags[id], used, "without "+s.Tag)
+	}
 	s.Entries = entriesOf(entries, closed, s.Period, cal.Zone)
 	if s.Prepaid, err = b.prepaid(ctx, id, entries, s.Period); err != nil {
 		return m, err

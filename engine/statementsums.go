@@ -31,11 +31,17 @@ type spanSums struct {
 	clients map[tally.ID]*tally.Sums
 	models  map[tally.ID]map[string]*tally.Sums
 	keys    map[tally.ID]*tally.Sums
+	tags    map[tally.ID]map[string]tally.Sums // by client and value of the tag that is asked for
 }
 
 func (e *Engine) openBooks(ctx context.Context, in *control.StatementQuery) (*booksOf, error) {
 	c := e.catalog.Load()
 	b := &booksOf{e: e, c: c, now: e.clock(), in: in, entries: map[tally.ID][]tally.Record{}, sums: map[string]spanSums{}}
+	if in.Tag != "" {
+		if err := tally.CheckTagKey(in.Tag); err != nil {
+			return nil, err
+		}
+	}
 	all, err := e.store.Entries(ctx, storage.EntryQuery{})
 	if err != nil {
 		return nil, err
@@ -52,9 +58,15 @@ func (b *booksOf) sumsOf(ctx context.Context, p statement.Period) (spanSums, err
 	if s, known := b.sums[name]; known {
 		return s, nil
 	}
-	s := spanSums{map[tally.ID]*tally.Sums{}, map[tally.ID]map[string]*tally.Sums{}, map[tally.ID]*tally.Sums{}}
+	s := spanSums{map[tally.ID]*tally.Sums{}, map[tally.ID]map[string]*tally.Sums{}, map[tally.ID]*tally.Sums{},
+		map[tally.ID]map[string]tally.Sums{}}
 	edges, only := []time.Time{p.From, p.Until}, string(b.only)
 	ask := []storage.SeriesQuery{{Family: tally.ByClient, First: only, Edges: edges}, {Family: tally.ByClientModel, First: only, Edges: edges}}
+	tags := -1
+	if b.in.Tag != "" {
+		tags = len(ask)
+		ask = append(ask, storage.SeriesQuery{Family: tally.ByClientTag, First: only, Edges: edges})
+	}
 	if only == "" {
 		ask = append(ask, storage.SeriesQuery{Family: tally.ByKey, Edges: edges})
 	}
@@ -75,6 +87,13 @@ func (b *booksOf) sumsOf(ctx context.Context, p statement.Period) (spanSums, err
 				s.models[id] = map[string]*tally.Sums{}
 			}
 			s.models[id][x.Dim[1]] = &x.Sums
+		case tags:
+			if value, is := tagValue(x.Dim[1], b.in.Tag); is {
+				if s.tags[id] == nil {
+					s.tags[id] = map[string]tally.Sums{}
+				}
+				s.tags[id][value] = x.Sums
+			}
 		default:
 			s.keys[id] = &x.Sums
 		}

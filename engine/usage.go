@@ -38,6 +38,9 @@ var breakdowns = map[control.Breakdown]breakdown{
 	"status":   {tally.ByClientStatus, 1, "without client"}, // it is kept of clients only
 	"code":     {tally.ByGatewayCode, 1, "without code"},
 	"token":    {tally.ByToken, 0, "without access token"},
+	"tag":      {tally.ByClientTag, 1, "without tag"},
+	"tool":     {tally.ByClientTag, 1, "without tool"},
+	"session":  {tally.ByClientSession, 1, "without session"},
 }
 
 // whose is the one thing whose usage is asked for: the family of its sums, its
@@ -69,7 +72,8 @@ func (e *Engine) usageOf(ctx context.Context, c *tally.Catalog, in *control.Usag
 		if cl := c.Client(id); cl != nil {
 			dates = calendarOf(c, cl.Gateway, dates.Now)
 		}
-		return whose{"client", tally.ByClient, string(id), map[control.Breakdown]tally.Family{"model": tally.ByClientModel, "status": tally.ByClientStatus, "code": tally.ByClientCode}}, dates, nil
+		return whose{"client", tally.ByClient, string(id), map[control.Breakdown]tally.Family{"model": tally.ByClientModel, "status": tally.ByClientStatus, "code": tally.ByClientCode,
+			"tag": tally.ByClientTag, "tool": tally.ByClientTag, "session": tally.ByClientSession}}, dates, nil
 	case in.Gateway != "":
 		id, err := gatewayID(c, in.Gateway)
 		if err != nil {
@@ -98,7 +102,14 @@ func (e *Engine) showUsage(ctx context.Context, in control.UsageQuery) (control.
 	if err != nil {
 		return control.Usage{}, err
 	}
-	total, rows, err := e.usageRows(ctx, c, in.By, of, edges)
+	tag, err := tagOf(in.By, in.Tag)
+	if err != nil {
+		return control.Usage{}, err
+	}
+	if in.By == "session" {
+		edges = wholeDays(edges)
+	}
+	total, rows, err := e.usageRows(ctx, c, in.By, tag, of, edges)
 	if err != nil {
 		return control.Usage{}, err
 	}
@@ -144,9 +155,46 @@ func usageEdges(in *control.UsageQuery, dates control.Calendar) ([]time.Time, er
 	return edges, nil
 }
 
+// wholeDays are spans of UTC days, for what is known by those only: from the day of the
+// first edge to the end of the day of the last.
+func wholeDays(edges []time.Time) []time.Time {
+	first, last := edges[0].Truncate(day), edges[len(edges)-1].Add(day-time.Second).Truncate(day)
+	if len(edges) == 2 {
+		return []time.Time{first, last}
+	}
+	out := []time.Time{}
+	for at := first; !at.After(last); at = at.Add(day) {
+		out = append(out, at)
+	}
+	return out
+}
+
+// tagOf is the key whose values usage is broken down by, "" for all tags.
+func tagOf(by control.Breakdown, key string) (string, error) {
+	switch {
+	case by == "tool" && key == "":
+		return tally.TagTool, nil
+	case by == "tag" && key != "":
+		return key, tally.CheckTagKey(key)
+	case key != "":
+		return "", tally.Errorf(tally.Invalid, "usage by %s has no tags", cmp.Or(by, "nothing")).WithHint("--by tag --tag %s", tally.ShellWord(key))
+	}
+	return "", nil
+}
+
+// tagValue is how the row of a tag is called: by its value where one key is asked for. Of
+// all tags that of the tool is none.
+func tagValue(tag, key string) (value string, ok bool) {
+	if key == "" {
+		return tag, !strings.HasPrefix(tag, tally.TagTool+"=")
+	}
+	return strings.CutPrefix(tag, key+"=")
+}
+
 // usageRows are the total and its rows, by span and then the dearest first; in each
 // span what is in none of the others comes last.
-func (e *Engine) usageRows(ctx context.Context, c *tally.Catalog, by control.Breakdown, of whose, edges []time.Time) (*tally.Sums, []control.UsageRow, error) {
+func (e *Engine) usageRows(ctx context.Context, c *tally.Catalog, by control.Breakdown, tag string, of whose,
+	edges []time.Time) (*tally.Sums, []control.UsageRow, error) {
 	b, first, err := of.brokenDown(by)
 	if err != nil {
 		return nil, nil, err
@@ -183,6 +231,14 @@ func (e *Engine) usageRows(ctx context.Context, c *tally.Catalog, by control.Bre
 		case p.Of == 2:
 			sumOf(p.At, p.Dim[0]) // it may have answered nothing
 			failed[p.At.UTC()] = append(failed[p.At.UTC()], *p)
+		case b.family == tally.ByClientTag:
+			value, ok := tagValue(value, tag)
+			if !ok {
+				continue
+			}
+			if sumOf(p.At, value).Merge(&p.Sums); tag != "" { // of all tags a request may have several
+				sumOf(p.At, "").Unmerge(&p.Sums)
+			}
 		case by == "key" && of.what == "client" && !keyOf(c, tally.ID(value), tally.ID(of.id)):
 		default:
 			sumOf(p.At, value).Merge(&p.Sums)
@@ -200,6 +256,10 @@ func (e *Engine) usageRows(ctx context.Context, c *tally.Catalog, by control.Bre
 		switch {
 		case at.value == "" && *s == tally.Sums{} && by != "":
 			continue
+		case at.value == "" && by == "tag" && tag == "":
+			continue
+		case at.value == "" && by == "tag":
+			row.Name = "without " + tag
 		case at.value == "":
 			row.Name = b.without
 		case by == "token":

@@ -110,17 +110,21 @@ func (e *Engine) limitStates(ctx context.Context, c *tally.Catalog, gw *tally.Ga
 	for i, s := range standings {
 		out[i] = control.LimitState{
 			Limit: s.Limit, Base: s.Base, Raises: s.Raises, Of: kind, Name: name, Text: limitName(s, zone), Period: s.Period.Label,
-			Used: s.Used, Held: s.Held, Left: s.Left(), ResetsAt: resetsAt(s),
+			Used: s.Used, Held: s.Held, Left: s.Left(), ResetsAt: resetsAt(s), Part: s.Part,
 		}
 	}
 	return out, standings, nil
 }
 
-// limitName is a limit as its owner has set it, and until when it is raised.
+// limitName is a limit as its owner has set it, with what is carried over, and until when it
+// is raised.
 func limitName(s meter.Standing, zone *time.Location) string {
 	set := s.Limit
 	set.Max = s.Base
 	text := set.String()
+	if s.Carried > 0 {
+		text += " +" + s.Metric.Text(s.Carried) + " carried over"
+	}
 	for _, r := range s.Raises {
 		text += " +" + r.Metric.Text(r.By) + " until " + r.Until.In(zone).Format("2006-01-02 15:04")
 	}

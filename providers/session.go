@@ -46,6 +46,24 @@ func (e *Envelope) readSession(b []byte) {
 	}
 }
 
+// EachMetadata calls yield with the texts of the body's metadata, except those that name an
+// end user. The body must be there.
+func (e *Envelope) EachMetadata(yield func(key, value string)) {
+	if e.places == nil || !e.metadata.present() || e.Raw[e.metadata.From] != '{' {
+		return
+	}
+	members(e.Raw, e.metadata.From, func(key []byte, s span) bool {
+		switch string(key) {
+		case "session_id", "user_id", "wa_id", "phone":
+		default:
+			if value := text(e.Raw, s); value != "" {
+				yield(string(key), value)
+			}
+		}
+		return true
+	})
+}
+
 // text returns a string or a number as text, "" for anything else.
 func text(b []byte, s span) string {
 	if !s.present() {

@@ -184,6 +184,7 @@ type RecordQuery struct {
 	Since, Until                   time.Time // At in [Since, Until)
 	Gateway, Client, Key, Provider tally.ID
 	Token, Endpoint                string
+	Tag                            string          // KEY=VALUE
 	Status                         int             // an HTTP status, or the first figure of one: 5 selects 500 to 599
 	Models, Codes                  []string        // any of these
 	Outcomes                       []tally.Outcome // any of these
@@ -200,6 +201,7 @@ func (q *RecordQuery) Match(r *tally.Record) bool {
 		(q.Gateway == "" || r.Gateway == q.Gateway) && (q.Client == "" || r.Client == q.Client) &&
 		(q.Key == "" || r.Key == q.Key) && (q.Provider == "" || r.Provider == q.Provider) &&
 		(q.Token == "" || r.Token == q.Token) && (q.Endpoint == "" || r.Endpoint == q.Endpoint) &&
+		(q.Tag == "" || r.Tags.Has(q.Tag)) &&
 		(q.Status == 0 || r.Status == q.Status || r.Status/100 == q.Status) &&
 		(len(q.Outcomes) == 0 || slices.Contains(q.Outcomes, r.Outcome)) &&
 		(len(q.Models) == 0 || slices.Contains(q.Models, r.Model)) && (len(q.Codes) == 0 || slices.Contains(q.Codes, r.Code))

@@ -21,7 +21,7 @@ func showRequest(p *printer, r *control.RequestView) {
 		"access token", r.Token, "visitor", strings.TrimSpace(r.VisitorNet+" "+r.Visitor),
 		"endpoint", r.Endpoint+when(r.Stream, " (stream)", ""), "model",
 		r.Model+when(r.Asked != "", " (soft landing from "+r.Asked+")", ""), "upstream model",
-		when(r.Upstream != r.Model, r.Upstream, ""), "provider", r.Provider, "its request", r.RequestOf, "trace", r.Trace,
+		when(r.Upstream != r.Model, r.Upstream, ""), "provider", r.Provider, "its request", r.RequestOf, "trace", r.Trace, "tags", strings.ReplaceAll(string(r.Tags), ",", ", "),
 		"answer", when(r.Answered != "", "answered by "+r.Answered+", as the upstream says", ""), "tier", string(r.Tier),
 		"room", waitText(r.WaitedMS), "attempts", when(r.Attempts > 1, strconv.Itoa(r.Attempts), ""),
 		"tokens", tally.Group(r.InputTokens)+" in, "+tally.Group(r.OutputTokens)+" out"+when(r.Basis != "", " ("+string(r.Basis)+")", ""), "of those", classesText(r.Tokens),
@@ -66,6 +66,10 @@ func reachedText(x *tally.Reached) string {
 		return ""
 	}
 	kind, _ := x.Subject.Split()
+	if of, label, part := x.Subject.Part(); part {
+		kind, _ = of.Split()
+		kind += " for " + tally.Printable(label)
+	}
 	if x.Metric == "" {
 		return fmt.Sprintf("of the %s: %s of %s places taken", kind, tally.Group(x.Held), tally.Group(x.Max))
 	}

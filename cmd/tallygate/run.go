@@ -25,6 +25,7 @@ type runOptions struct {
 	Budget  tally.NanoUSD     `json:"budget" help:"what it may spend, like 2 or 0.50"`
 	Client  string            `json:"client,omitempty" of:"client" help:"client whose key it is, by slug or id; default: the oldest"`
 	Limits  []tally.LimitEdit `json:"limits,omitempty" flag:"limit" help:"another limit of the key, like requests=100/hour; repeat"`
+	Tags    []string          `json:"tags,omitempty" flag:"tag" help:"KEY=VALUE that its requests are tagged with, like run=nightly; repeat; default: run=COMMAND"`
 	Expires control.Expiry    `json:"expires,omitempty" help:"how long the key works at most, like 8h"`
 	Model   string            `json:"model,omitempty" of:"model" help:"model for clients that take it from the environment"`
 }
@@ -68,7 +69,7 @@ func (a *app) runWith(cmd *cobra.Command, o *runOptions, args []string) error {
 		return tally.Errorf(tally.NotFound, "there is no program %q: %w", args[0], errors.Unwrap(err)).WithHint("name one in your PATH, or its file")
 	}
 	for _, l := range o.Limits {
-		if l.Metric == tally.Cost && l.Window.Unit == tally.Total {
+		if l.Metric == tally.Cost && l.Window.Unit == tally.Total && l.Window.Per == "" {
 			return wrongUse(cmd, "--budget is the limit cost/total: give it once")
 		}
 	}
@@ -76,7 +77,10 @@ func (a *app) runWith(cmd *cobra.Command, o *runOptions, args []string) error {
 		return wrongUse(cmd, "--expires: the key must end by itself, should this process be killed; like 12h")
 	}
 	budget := tally.LimitEdit{Limit: tally.Limit{Metric: tally.Cost, Window: tally.Window{Unit: tally.Total}, Max: int64(o.Budget)}}
-	in := control.CreateKey{Client: o.Client, Expires: o.Expires, Limits: append([]tally.LimitEdit{budget}, o.Limits...),
+	if tag, err := tally.Tag("run", filepath.Base(args[0])); err == nil && len(o.Tags) == 0 {
+		o.Tags = []string{tag}
+	}
+	in := control.CreateKey{Client: o.Client, Tags: &o.Tags, Expires: o.Expires, Limits: append([]tally.LimitEdit{budget}, o.Limits...),
 		Label: "run " + filepath.Base(args[0]) + " " + time.Now().Format("2006-01-02 15:04:05.000")}
 	var key control.KeyCreated
 	var base string
@@ -131,7 +135,7 @@ func (a *app) endRun(ctx context.Context, c control.Caller, key *control.KeyCrea
 	}
 	s, left := v.Last30Days, ""
 	for _, l := range v.LimitStates {
-		if l.Metric == tally.Cost && l.Window.Unit == tally.Total {
+		if l.Metric == tally.Cost && l.Window.Unit == tally.Total && l.Window.Per == "" {
 			left = " of " + tally.NanoUSD(l.Max).Display()
 			s.CostNanoUSD = tally.NanoUSD(l.Used)
 			if l.Held > 0 {

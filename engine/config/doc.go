@@ -93,6 +93,7 @@ type Key struct {
 	Label   string            `json:"-"`
 	Expires *control.Expiry   `json:"expires,omitempty"`
 	Limits  []tally.LimitEdit `json:"limits,omitempty"`
+	Tags    *[]string         `json:"tags,omitempty"`
 	Lines   Lines             `json:"-"`
 }
 

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"slices"
 	"time"
 
 	"tallygate/engine/tally"
@@ -60,7 +61,11 @@ func CurrentKey(k *tally.Key) UpdateKey {
 	if !k.ExpiresAt.IsZero() {
 		expires = Expiry(k.ExpiresAt.UTC().Format("2006-01-02T15:04:05Z07:00"))
 	}
-	return UpdateKey{Label: &k.Label, Expires: &expires, Limits: edits(k.Limits)}
+	out := UpdateKey{Label: &k.Label, Expires: &expires, Limits: edits(k.Limits)}
+	if k.Tags != "" {
+		out.Tags = new(slices.Collect(k.Tags.All()))
+	}
+	return out
 }
 
 // CurrentSettings is the settings as their fields.

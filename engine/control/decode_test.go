@@ -31,7 +31,7 @@ func TestDecodeErrors(t *testing.T) {
 		{"a very long number", &UpdateKey{}, `{"limits":[{"max":` + strings.Repeat("9", 5000) + `}]}`, "the field limits.max is out of range: " + strings.Repeat("9", 40), ""},
 		{"a word that is not a window", &UpdateKey{}, `{"limits":[{"window":"fortnight"}]}`, `"fortnight" is not a window`, "one of minute, hour, 2h to 12h, day, week, month, month:15 (starts on the 15th), quarter, total"},
 		{"unknown but near", &UpdateKey{}, `{"labl":"x"}`, `there is no field "labl" in the input`, `did you mean "label"?`},
-		{"unknown", &UpdateKey{}, `{"colour":"x"}`, `there is no field "colour" in the input`, "the fields are key, client, label, expires, limits, metric, window, max, warn, remove, end_grace"},
+		{"unknown", &UpdateKey{}, `{"colour":"x"}`, `there is no field "colour" in the input`, "the fields are key, client, label, expires, limits, metric, window, max, warn, carry_percent, remove, tags, end_grace"},
 		{"unknown, deep down", &UpdateKey{}, `{"limits":[{"mx":1}]}`, `there is no field "mx" in the input`, `did you mean "max"?`},
 		{"unknown and very long", &None{}, `{"` + strings.Repeat("x", 5000) + `":1}`, `there is no field "` + strings.Repeat("x", 100) + `" in the input`, "the operation takes no input"},
 		{"not JSON", &UpdateKey{}, `{"key":}`, "the input is not JSON: invalid character '}' looking for beginning of value (at byte 8)", ""},

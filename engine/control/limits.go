@@ -10,13 +10,13 @@ import (
 func (s *LimitState) Share() Value { return ShareOf(s.Used+s.Held, s.Max) }
 
 // Fullest is the limit that refuses and of which the largest share is used; those
-// of a minute are left out, which say nothing of a budget. It is nil if there is
+// of a minute and of parts are left out, which say nothing of a budget. It is nil if there is
 // none.
 func Fullest(states []LimitState) *LimitState {
 	var out *LimitState
 	for i := range states {
 		s := &states[i]
-		if !s.Warn && s.Window.Unit != tally.Minute && (out == nil || s.Share().Compare(out.Share()) > 0) {
+		if !s.Warn && s.Window.Unit != tally.Minute && s.Window.Per == "" && (out == nil || s.Share().Compare(out.Share()) > 0) {
 			out = s
 		}
 	}

@@ -102,6 +102,7 @@ type CreateKey struct {
 	Label   string            `json:"label,omitempty" help:"what it is for; default: default"`
 	Expires Expiry            `json:"expires,omitempty" help:"how long it works, like 90d or 12h, or a date, like 2027-01-31; left out: forever"`
 	Limits  []tally.LimitEdit `json:"limits,omitempty" flag:"limit" help:"METRIC=MAX/WINDOW; repeat"`
+	Tags    *[]string         `json:"tags,omitempty" flag:"tag" help:"KEY=VALUE that all its requests are tagged with, like project=alpha; repeat"`
 }
 
 // PickKey picks a key: by id, or by client and label.
@@ -116,6 +117,7 @@ type UpdateKey struct {
 	Label   *string           `json:"label,omitempty" help:"new label"`
 	Expires *Expiry           `json:"expires,omitempty" help:"how long it works from now, a date, or never"`
 	Limits  []tally.LimitEdit `json:"limits,omitempty" flag:"limit" help:"METRIC=MAX/WINDOW; repeat; MAX none removes"`
+	Tags    *[]string         `json:"tags,omitempty" flag:"tag" help:"KEY=VALUE that all its requests are tagged with, in place of those before; repeat; none takes all away"`
 	// EndGrace ends the grace that a rotation has given the key before it.
 	EndGrace bool `json:"end_grace,omitempty" help:"the old key of a rotation, which still works, stops at once"`
 }

@@ -37,6 +37,10 @@ type LimitState struct {
 	Held     int64         `json:"held"`
 	Left     int64         `json:"left"` // below zero after an overrun
 	ResetsAt time.Time     `json:"resets_at,omitzero"`
+	// Part is, of a limit that each value of a tag or each model has, the one that has used
+	// the most of those that were refused, as KEY=VALUE. It is "" if there is none, and Used
+	// is 0 then.
+	Part string `json:"part,omitempty"`
 }
 
 // Sums is usage for people and scripts: rollup sums with money as text too.

@@ -12,6 +12,7 @@ type StatementQuery struct {
 	Month    Month    `json:"month,omitempty" help:"this, last, or one like 2026-11; default this"`
 	Since    Since    `json:"since,omitempty" help:"a date, in the place of a month"`
 	Until    Since    `json:"until,omitempty" help:"a date; default now"`
+	Tag      string   `json:"tag,omitempty" help:"by the values of this tag, too, like project"`
 	Currency string   `json:"currency,omitempty" help:"what amounts are said in, like EUR; default as the settings say, else USD"`
 	Rate     string   `json:"rate,omitempty" help:"what a US dollar comes to in it, like 0.86; it stands on these statements alone"`
 	Tax      *Percent `json:"tax_percent,omitempty" flag:"tax" help:"what is added to the total, like 23; default as the settings say"`

@@ -12,7 +12,7 @@ type Breakdown string
 
 // Words lists the breakdowns.
 func (Breakdown) Words() []string {
-	return []string{"client", "key", "model", "upstream", "provider", "gateway", "country", "status", "code", "token"}
+	return []string{"client", "key", "model", "upstream", "provider", "gateway", "country", "status", "code", "token", "tag", "tool", "session"}
 }
 
 // Step is the length of the rows of usage over time.
@@ -29,12 +29,13 @@ func (Step) Words() []string { return []string{string(Hourly), string(Daily)} }
 
 // UsageQuery asks for usage.
 type UsageQuery struct {
-	By      Breakdown `json:"by,omitempty" help:"break down by client, key, model, upstream, provider, gateway, country, status, code or token"`
+	By      Breakdown `json:"by,omitempty" help:"break down by client, key, model, upstream, provider, gateway, country, status, code, token, tag, tool or session (by days of UTC)"`
+	Tag     string    `json:"tag,omitempty" help:"with --by tag: only this one, by its key, like project; without it, a request counts for each of its tags"`
 	Since   Since     `json:"since,omitempty" help:"24h, 7d, 30d, 90d, today, or a date; default 30d"`
 	Until   Since     `json:"until,omitempty" help:"a date; default now"`
 	Month   Month     `json:"month,omitempty" help:"=month"`
 	Every   Step      `json:"every,omitempty" help:"a row per hour or day"`
-	Client  string    `json:"client,omitempty" of:"client" help:"only of this client (with --by key, model, status or code)"`
+	Client  string    `json:"client,omitempty" of:"client" help:"only of this client (with --by key, model, status, code, tag, tool or session)"`
 	Gateway string    `json:"gateway,omitempty" of:"gateway" help:"only of this gateway (with --by country or code)"`
 	Token   string    `json:"token,omitempty" help:"only with this access token, by its id (with --by country or code)"`
 }
@@ -84,6 +85,7 @@ type RequestQuery struct {
 	Status   int           `json:"status,omitempty" help:"only with this HTTP status"`
 	Outcome  tally.Outcome `json:"outcome,omitempty" help:"only ok, denied, limited, upstream, canceled or lost"`
 	Code     string        `json:"code,omitempty" help:"only with this error code"`
+	Tag      string        `json:"tag,omitempty" help:"only with this tag, KEY=VALUE; tool=codex for a tool"`
 	Since    Since         `json:"since,omitempty" help:"24h, 7d, today, or a date"`
 	Until    Since         `json:"until,omitempty" help:"a date"`
 	Month    Month         `json:"month,omitempty" help:"=month"`

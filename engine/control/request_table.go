@@ -74,6 +74,7 @@ var RequestTable = NewTable(Table[RequestView]{
 		{Name: "asked", Field: "asked_model", Hidden: true},
 		{Name: "saved", Field: "saved_nano_usd", Hidden: true},
 		{Name: "trace", Hidden: true},
+		{Name: "tags", Hidden: true},
 	},
 })
 
@@ -143,6 +144,10 @@ var ChargeTable = NewTable(Table[tally.Charged]{
 	Thing: "charge",
 	Columns: []Column[tally.Charged]{
 		{Name: "subject", Title: "limit of", Get: func(v *tally.Charged) Value {
+			if of, label, part := v.Subject.Part(); part {
+				kind, _ := of.Split()
+				return WordOf(kind + " per " + label)
+			}
 			kind, _ := v.Subject.Split()
 			return WordOf(kind)
 		}},

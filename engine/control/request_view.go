@@ -66,6 +66,7 @@ type RequestView struct {
 	Reached     *tally.Reached  `json:"reached,omitempty"`          // the limit that refused it
 	RequestOf   string          `json:"upstream_request,omitempty"` // how the upstream that answered calls it
 	Trace       string          `json:"trace,omitempty"`            // the caller's, by its traceparent
+	Tags        tally.Tags      `json:"tags,omitempty"`             // KEY=VALUE, with commas between
 	Count       int64           `json:"count"`
 	Charges     []tally.Charged `json:"charges,omitempty"`
 }
@@ -109,7 +110,7 @@ func NewRequestView(r *tally.Record, now time.Time, provider func(tally.ID) stri
 		Price: r.Price, Tier: r.Tier, Answered: r.Answered,
 		WaitedMS: inMillis(r.Waited), FirstByteMS: inMillis(r.FirstByte), TotalMS: inMillis(r.Total),
 		Attempts: r.Attempts, Cut: r.Cut, Uncounted: r.Uncounted, Code: r.Code, Count: r.Count, Charges: r.Charges,
-		Reason: r.Reason, Reached: r.Reached, RequestOf: r.Request, Trace: r.Trace,
+		Reason: r.Reason, Reached: r.Reached, RequestOf: r.Request, Trace: r.Trace, Tags: r.Tags,
 	}
 	if r.Billed != nil {
 		v.BilledUSD, v.BilledNano, v.ListedUSD, v.ListedNano = r.Billed.String(), new(*r.Billed), r.Listed.String(), new(r.Listed)

@@ -76,12 +76,18 @@ func limitParts() written {
 			case e.Remove:
 				return "No limit on " + string(e.Metric) + " each " + e.Window.String() + " any more."
 			}
-			amount, span := e.Metric.Text(e.Max)+" "+string(e.Metric), "each "+string(e.Window.Unit)
+			amount, span := e.Metric.Text(e.Max)+" "+string(e.Metric), "each "+e.Window.Whole().String()
 			if e.Metric.Money() {
 				amount = tally.NanoUSD(e.Max).Display() + " of " + string(e.Metric)
 			}
 			if e.Window.Unit == tally.Total {
 				span = "in all"
+			}
+			if per := e.Window.Per; per != "" {
+				span += " for each " + per
+				if !e.Window.Each() {
+					span = strings.TrimSuffix(span, "each "+per) + per
+				}
 			}
 			if e.Warn {
 				return "At " + amount + " " + span + " you are warned; nothing is refused."

@@ -285,7 +285,7 @@ func (f *Field) Fill(in any, text, was string) error {
 	if t.Kind() == reflect.Map {
 		target.Set(reflect.MakeMap(t))
 	}
-	for _, word := range strings.Fields(text) {
+	for _, word := range words(text) {
 		if err := f.set(target, word); err != nil {
 			return err
 		}
@@ -302,10 +302,24 @@ func (f *Field) Fill(in any, text, was string) error {
 	return nil
 }
 
+// words cuts a text at its blanks, except those of a limit per part.
+func words(text string) (out []string) {
+	list := strings.Fields(text)
+	for i := 0; i < len(list); i++ {
+		if n := len(out); n > 0 && list[i] == "per" && i+1 < len(list) {
+			out[n-1] += " per " + list[i+1]
+			i++
+			continue
+		}
+		out = append(out, list[i])
+	}
+	return out
+}
+
 // removeGone adds the removal of each limit that stood there and does not any
 // more.
 func removeGone(edits *[]tally.LimitEdit, was string) error {
-	for _, word := range strings.Fields(was) {
+	for _, word := range words(was) {
 		old, err := tally.ParseLimit(word)
 		if err != nil {
 			return err

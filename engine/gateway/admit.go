@@ -67,7 +67,7 @@ func (x *exchange) admit() (refusal *tally.Refusal) {
 	x.asked = meter.Request{
 		ID: x.id, At: x.at, Catalog: x.cat, Principal: x.principal,
 		Endpoint: x.endpointName(), Model: cmp.Or(x.model, x.targets[0].Model.Name), Intended: x.intended, Stream: x.stream,
-		Trace: x.trace(), Session: x.session(),
+		Trace: x.trace(), Session: x.session(), Tags: x.tags(),
 		InputTokens: most.input, Prompt: most.prompt, Unbounded: most.unbounded, AudioTokens: most.audio,
 		ImageTokens: most.pictures,
 		Predicted:   most.predicted, Units: units, UnitsCost: unitsCost,

@@ -37,7 +37,8 @@ type exchange struct {
 
 	endpoint   providers.Endpoint
 	principal  *tally.Principal
-	body       []byte // nil once it is not sent any more
+	said       tally.Tags // what the caller marks the request with
+	body       []byte     // nil once it is not sent any more
 	upload     upload
 	held       int64 // bytes of the budget for bodies
 	shared     int64 // those that count for a part of it

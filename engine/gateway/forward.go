@@ -31,6 +31,10 @@ func (s *Server) forward(x *exchange) {
 		x.refuse(refusal)
 		return
 	}
+	if refusal := x.readTags(); refusal != nil {
+		x.refuse(refusal)
+		return
+	}
 	x.since = x.at
 	x.land()
 	for {
@@ -224,7 +228,7 @@ func (x *exchange) close() {
 func (x *exchange) refuse(refusal *tally.Refusal) {
 	if p := x.principal; p != nil && x.as == "" && refusal.Status < http.StatusInternalServerError {
 		rec := tally.Record{
-			ID: x.id, At: x.at, Endpoint: x.endpointName(), Model: auth.Redact(x.model), Stream: x.stream, Trace: x.trace(),
+			ID: x.id, At: x.at, Endpoint: x.endpointName(), Model: auth.Redact(x.model), Stream: x.stream, Trace: x.trace(), Tags: x.asked.Tags,
 			Status: refusal.Status, Code: refusal.Code, Outcome: tally.OutcomeDenied, Total: x.elapsed(),
 			Reason: clipped(auth.Redact(refusal.Message), maxReason), Reached: refusal.Reached,
 		}

@@ -98,7 +98,7 @@ func (x *exchange) admitMedia() (refusal *tally.Refusal) {
 	}
 	r := meter.Request{
 		ID: x.id, At: x.at, Catalog: x.cat, Principal: x.principal,
-		Endpoint: x.endpointName(), Model: cmp.Or(name, x.targets[0].Model.Name), Stream: m.Events, Trace: x.trace(), Session: x.session(),
+		Endpoint: x.endpointName(), Model: cmp.Or(name, x.targets[0].Model.Name), Stream: m.Events, Trace: x.trace(), Session: x.session(), Tags: x.tags(),
 		Units: m.Units, Choices: 1, Since: x.since, Deadline: x.deadline, Waited: x.waited, Waiting: x.waiting,
 	}
 	for _, t := range x.targets {

@@ -15,7 +15,7 @@ import (
 func (m *Meter) Low(ctx context.Context, cat *tally.Catalog, p *tally.Principal, percent int,
 	now time.Time) (low tally.Charge, left int64, ok bool, err error) {
 	pl := m.planOf(cat, p)
-	charges := pl.chargesAt(now).list
+	charges := pl.whole(m.chargesAt(pl, now).list)
 	if p.Visitor {
 		charges = pl.forVisitor(charges, m.visitorOf(p))
 	}

@@ -32,22 +32,30 @@ type Options struct {
 	Store storage.Meter
 	// Hash makes the keyed hash of an end user of a client, or of a visitor of a
 	// gateway: 128 bits in base64url.
-	Hash   func(of tally.ID, user string) string
-	Logger *slog.Logger
+	Hash func(of tally.ID, user string) string
+	// Tags lists the tags that a client's requests of the last days had.
+	Tags func(ctx context.Context, client tally.ID, now time.Time) []string
+	// Sessions lists the sessions that a client's requests of a UTC day had.
+	Sessions func(ctx context.Context, client tally.ID, day time.Time) []string
+	Logger   *slog.Logger
 }
 
 // Meter admits requests. Its methods may be called concurrently.
 type Meter struct {
-	store    storage.Meter
-	hash     func(tally.ID, string) string
-	log      *slog.Logger
-	plans    atomic.Pointer[plans]
-	inFlight sync.Map // tally.ID of a client → *atomic.Int64; one per client ever seen
-	refusals refusals
-	usedUp   usedUp
-	periods  periods
-	lengths  lengths
-	sleepers sleepers
+	store      storage.Meter
+	hash       func(tally.ID, string) string
+	tagsOf     func(context.Context, tally.ID, time.Time) []string
+	sessionsOf func(context.Context, tally.ID, time.Time) []string
+	seen       sync.Map // tally.ID of a client → *seenTags
+	sessions   sync.Map // tally.ID of a client → *seenSessions
+	log        *slog.Logger
+	plans      atomic.Pointer[plans]
+	inFlight   sync.Map // tally.ID of a client → *atomic.Int64; one per client ever seen
+	refusals   refusals
+	usedUp     usedUp
+	periods    periods
+	lengths    lengths
+	sleepers   sleepers
 
 	openMu sync.Mutex           // guards the field that follows, and expires of the tickets in it
 	open   map[tally.ID]*Ticket // admitted and not settled
@@ -55,7 +63,14 @@ type Meter struct {
 
 // New makes a Meter.
 func New(o Options) *Meter {
-	return &Meter{store: o.Store, hash: o.Hash, log: o.Logger, refusals: refusals{of: map[refusalKey]*tally.Record{}}, usedUp: usedUp{of: map[tally.Subject]map[string]*Refusals{}}, lengths: lengths{of: map[lengthKey]*length{}}, open: map[tally.ID]*Ticket{}}
+	none := func(context.Context, tally.ID, time.Time) []string { return nil }
+	if o.Tags == nil {
+		o.Tags = none
+	}
+	if o.Sessions == nil {
+		o.Sessions = none
+	}
+	return &Meter{store: o.Store, hash: o.Hash, tagsOf: o.Tags, sessionsOf: o.Sessions, log: o.Logger, refusals: refusals{of: map[refusalKey]*tally.Record{}}, usedUp: usedUp{of: map[tally.Subject]map[string]*Refusals{}}, lengths: lengths{of: map[lengthKey]*length{}}, open: map[tally.ID]*Ticket{}}
 }
 
 // Request is what admission must know of a request. It must not change until
@@ -98,6 +113,8 @@ type Request struct {
 	Tier  tally.Tier
 	// Session names the end user, "" if the request does not.
 	Session string
+	// Tags mark a client's request; see [Meter.Tags].
+	Tags tally.Tags
 
 	// Since is when the request first asked; it decides its place among those that
 	// wait. Deadline is when its waiting ends, zero before it has begun to wait.
@@ -136,10 +153,16 @@ func (m *Meter) Admit(ctx context.Context, r *Request) (*Ticket, *tally.Refusal)
 	if refusal != nil {
 		return nil, refusal
 	}
+	if session != nil && m.otherSession(ctx, session.Client, session.Member, r.At) {
+		r.Tags = r.Tags.WithOtherSession()
+	}
 	t := &r.ticket
 	*t = Ticket{meter: m, request: r, expires: r.At.Add(HoldFor)}
-	periods := pl.chargesAt(r.At)
+	periods := m.chargesAt(pl, r.At)
 	t.charges = periods.list
+	if pl.parts {
+		t.charges = pl.forParts(t.charges, r, session)
+	}
 	places := placesOf(r)
 	if p.Visitor {
 		who := m.visitorOf(p)

@@ -15,6 +15,7 @@ import (
 type plan struct {
 	limits   []planned
 	visitors int  // how many of them, at the start, are of each visitor's address
+	parts    bool // some are of a part: of a model, a session or a tag
 	sessions bool // a limit counts sessions
 	watched  bool // a limit counts sessions, be it only to warn
 	money    bool // a limit counts cost or credits
@@ -23,14 +24,16 @@ type plan struct {
 }
 
 // planned is one enforced limit of one subject. The subject of a limit on visitors is
-// only a beginning, to which each request adds its visitor.
+// only a beginning, to which each request adds its visitor; that of a limit per part is
+// whose part it is.
 type planned struct {
 	subject tally.Subject
 	tally.Limit
 	raises   []tally.Raise // of the subject, not only of this limit
 	zone     *time.Location
 	cycleDay int
-	shared   bool // others use it as well, and this one is a visitor
+	shared   bool      // others use it as well, and this one is a visitor
+	since    time.Time // when whose limit it is came to be
 }
 
 // charges are a plan's limits in the periods that hold from one instant to
@@ -86,18 +89,19 @@ func (m *Meter) newPlan(cat *tally.Catalog, p *tally.Principal) *plan {
 	pl := &plan{}
 	zone := cat.Zone(p.Gateway.ID)
 	for _, of := range m.limitsOf(p) {
-		raises := cat.Raises(of.subject)
+		raises, since := cat.Raises(of.subject)
 		for _, l := range of.limits {
 			pl.watched = pl.watched || l.Metric == tally.Sessions
 			if l.Warn {
 				continue
 			}
 			kind, _ := of.subject.Split()
-			pl.limits = append(pl.limits, planned{of.subject, l, raises, zone, p.Gateway.CycleDay, p.Visitor && kind != "visitor"})
+			pl.limits = append(pl.limits, planned{of.subject, l, raises, zone, p.Gateway.CycleDay, p.Visitor && kind != "visitor", since})
 			if of.visitors {
 				pl.visitors++
 			}
-			pl.sessions = pl.sessions || l.Metric == tally.Sessions
+			pl.sessions = pl.sessions || l.Metric == tally.Sessions || l.Window.Per == tally.PartSession
+			pl.parts = pl.parts || l.Window.Per != ""
 			pl.money = pl.money || l.Metric.Money()
 			pl.tokens = pl.tokens || l.Metric == tally.TokensIO
 		}
@@ -142,7 +146,7 @@ func (m *Meter) limitsOf(p *tally.Principal) (of []limited) {
 func visitorsOf(id tally.ID) tally.Subject { return tally.SubjectOf("visitor", id+"/") }
 
 // chargesAt returns the charges of an instant. They are shared.
-func (pl *plan) chargesAt(now time.Time) *charges {
+func (m *Meter) chargesAt(pl *plan, now time.Time) *charges {
 	if c := pl.current.Load(); c != nil && !now.Before(c.from) && now.Before(c.until) {
 		return c
 	}
@@ -150,6 +154,13 @@ func (pl *plan) chargesAt(now time.Time) *charges {
 	for i, l := range pl.limits {
 		period := l.Window.Period(now, l.zone, l.cycleDay)
 		c.list[i] = tally.Charge{Counter: tally.Counter{Subject: l.subject, Metric: l.Metric, Period: period}, Max: l.MaxAt(l.raises, now), Shared: l.shared}
+		if l.Carry != 0 {
+			more, settled := m.carried(l, period)
+			c.list[i].Max = tally.AddSat(c.list[i].Max, more)
+			if again := now.Add(carryAgain); !settled && again.Before(c.until) {
+				c.until = again
+			}
+		}
 		if period.Start.After(c.from) {
 			c.from = period.Start
 		}
@@ -180,7 +191,7 @@ func (m *Meter) Limited(cat *tally.Catalog, p *tally.Principal) (money, tokens b
 // go on, and so is a minute that ends within the time that a request may wait.
 func (m *Meter) Spent(ctx context.Context, cat *tally.Catalog, p *tally.Principal, now time.Time) *tally.Refusal {
 	pl := m.planOf(cat, p)
-	charges := pl.chargesAt(now).list
+	charges := pl.whole(m.chargesAt(pl, now).list)
 	if p.Visitor {
 		charges = pl.forVisitor(charges, m.visitorOf(p))
 	}
@@ -211,8 +222,13 @@ func (pl *plan) limitOf(c tally.Counter) planned {
 	counts := func(l *planned) bool {
 		return l.Metric == c.Metric && l.Window.Period(c.Period.Start, l.zone, l.cycleDay) == c.Period
 	}
+	of, label, part := c.Subject.Part()
 	for i := range pl.limits {
-		if l := &pl.limits[i]; l.subject == c.Subject && counts(l) {
+		l := &pl.limits[i]
+		switch {
+		case l.Window.Per == "" && l.subject == c.Subject && counts(l):
+			return *l
+		case part && l.subject == of && l.perLabel(label) && counts(l):
 			return *l
 		}
 	}

@@ -96,7 +96,7 @@ func TestChargesAreRaisedAtTheirInstant(t *testing.T) {
 		}
 		for range 20 {
 			now := at("now")
-			for i, c := range pl.chargesAt(now).list {
+			for i, c := range (&Meter{}).chargesAt(pl, now).list {
 				want := int64(10)
 				for _, r := range raises {
 					if r.Window == pl.limits[i].Window && now.Before(r.Until) {

@@ -176,6 +176,9 @@ func limitCode(s tally.Subject, l tally.Limit) string {
 }
 
 func whose(p *tally.Principal, s tally.Subject) string {
+	if of, label, part := s.Part(); part {
+		return partWords(p, of, label)
+	}
 	switch kind, _ := s.Split(); {
 	case kind == "key" && p.Key != nil:
 		return fmt.Sprintf("Key %q of client %q", p.Key.Label, p.Client.Name)

@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -9,14 +10,19 @@ import (
 )
 
 // Standing is a limit with what its current period has seen. Its Max is what it
-// allows now: Base, and the Raises that are in force.
+// allows now: Base, what is Carried over, and the Raises that are in force.
 type Standing struct {
 	tally.Limit
 	Base    int64
+	Carried int64 // of what was left in the period before
 	Raises  []tally.Raise
 	Subject tally.Subject
 	Period  tally.Period
 	tally.Usage
+	// Part is the label of the part that Usage is of, where each value has such a limit:
+	// the fullest of those that have refused something. It is "" if there is none, and
+	// Usage is zero then.
+	Part string
 }
 
 // Left is what the period still allows; below zero after an overrun.
@@ -50,12 +56,20 @@ func (p *periods) at(w tally.Window, now time.Time, zone *time.Location, cycleDa
 // Standings tell where limits of one subject stand at an instant, in the order
 // of the limits, those that only warn included.
 func (m *Meter) Standings(ctx context.Context, cat *tally.Catalog, gw *tally.Gateway, of tally.Subject, limits []tally.Limit, now time.Time) ([]Standing, error) {
-	zone, raises := cat.Zone(gw.ID), cat.Raises(of)
+	zone := cat.Zone(gw.ID)
+	raises, since := cat.Raises(of)
 	out := make([]Standing, len(limits))
 	for i, l := range limits {
 		period := m.periods.at(l.Window, now, zone, gw.CycleDay)
 		out[i] = Standing{Limit: l, Base: l.Max, Raises: tally.RaisesOf(l, raises, now), Subject: of, Period: period}
 		out[i].Max = l.MaxAt(raises, now)
+		if l.Carry != 0 {
+			out[i].Carried, _ = m.carried(planned{subject: of, Limit: l, zone: zone, cycleDay: gw.CycleDay, since: since}, period)
+			out[i].Max = tally.AddSat(out[i].Max, out[i].Carried)
+		}
+		if per := l.Window.Per; per != "" && !l.Window.Each() {
+			out[i].Subject = tally.PartOf(of, per)
+		}
 	}
 	return out, m.use(ctx, out)
 }
@@ -64,7 +78,24 @@ func (m *Meter) Standings(ctx context.Context, cat *tally.Catalog, gw *tally.Gat
 // as the most that may be used.
 func (m *Meter) use(ctx context.Context, standings []Standing) error {
 	counters := make([]tally.Counter, len(standings))
-	for i, s := range standings {
+	for i := range standings {
+		s := &standings[i]
+		if s.Window.Each() {
+			subject, err := m.fullest(s, func(of tally.Subject) (tally.Usage, error) {
+				u, err := m.store.Usage(ctx, tally.Counter{Subject: of, Metric: s.Metric, Period: s.Period})
+				if err != nil {
+					return tally.Usage{}, err
+				}
+				return u[0], nil
+			})
+			if err != nil {
+				return err
+			}
+			s.Subject = cmp.Or(subject, tally.PartOf(s.Subject, s.Window.Per+"="))
+			if _, s.Part, _ = s.Subject.Part(); subject == "" {
+				s.Part = ""
+			}
+		}
 		counters[i] = tally.Counter{Subject: s.Subject, Metric: s.Metric, Period: s.Period}
 	}
 	for i := range standings {
@@ -80,6 +111,9 @@ func (m *Meter) use(ctx context.Context, standings []Standing) error {
 	credits := usage[len(standings):]
 	for i := range standings {
 		s := &standings[i]
+		if s.Window.Each() && s.Part == "" {
+			continue
+		}
 		if s.Usage = usage[i]; s.Metric == tally.Balance {
 			s.Max = tally.AddSat(credits[0].Used, -s.Used)
 			s.Base, s.Usage = s.Max, tally.Usage{Used: credits[0].Used, Held: s.Held}

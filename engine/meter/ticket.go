@@ -31,7 +31,7 @@ type Ticket struct {
 func (t *Ticket) draft() tally.Record {
 	r := t.request
 	rec := tally.Record{
-		ID: r.ID, At: r.At, Endpoint: r.Endpoint, Model: r.Model, Asked: r.Intended, Stream: r.Stream, Trace: r.Trace, Count: 1,
+		ID: r.ID, At: r.At, Endpoint: r.Endpoint, Model: r.Model, Asked: r.Intended, Stream: r.Stream, Trace: r.Trace, Tags: r.Tags, Count: 1,
 		VisitorNet: t.network, Visitor: t.visitor,
 	}
 	attribute(&rec, r.Principal)

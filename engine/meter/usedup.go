@@ -84,7 +84,7 @@ func (m *Meter) ForgetRefusals(over func(of tally.Subject, limit string) bool) {
 	}
 }
 
-// UsedUp reports whether a limit refuses now whatever is asked for. One of a minute is
+// UsedUp reports whether a limit refuses now whatever is asked for. One per part does not. One of a minute is
 // not: it is over before it has waited for too long, but one of nothing refuses always.
 // Nor are sessions, of which those that run go on, unless the last one was refused. Of
 // what nearly is used up, the last refusal tells: it needed more than there is, and
@@ -92,6 +92,8 @@ func (m *Meter) ForgetRefusals(over func(of tally.Subject, limit string) bool) {
 func (m *Meter) UsedUp(s *Standing, lastUsed func() (time.Time, error)) (bool, error) {
 	room := s.Max - s.Used
 	switch {
+	case s.Window.Per != "": // the rest is let in
+		return false, nil
 	case s.Warn, s.Window.Unit == tally.Minute && s.Max > 0:
 		return false, nil
 	case room <= 0 && s.Metric != tally.Sessions:

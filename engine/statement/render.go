@@ -34,7 +34,7 @@ type part struct {
 }
 
 func (s *Statement) parts() (tables []part, totals []Line) {
-	titles := map[string]string{"model": "By model", "key": "By key", "entry": "Beside requests"}
+	titles := map[string]string{"model": "By model", "key": "By key", "tag": "By tag " + s.Tag, "entry": "Beside requests"}
 	for _, l := range s.Lines() {
 		title, tabled := titles[l.Part]
 		switch {

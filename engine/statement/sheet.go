@@ -12,7 +12,7 @@ import (
 // statement's currency. The lines of models are together the usage, as are those of keys;
 // usage, entries and what the minimum adds are together the net amount.
 type Line struct {
-	Part     string // "model", "key", "entry", "minimum", "net", "prepaid", "tax" or "due"
+	Part     string // "model", "key", "tag", "entry", "minimum", "net", "prepaid", "tax" or "due"
 	Name     string
 	Day      string
 	ID       tally.ID
@@ -46,6 +46,7 @@ func (s *Statement) Lines() []Line {
 	}
 	usage("model", s.Models)
 	usage("key", s.Keys)
+	usage("tag", s.Tags)
 	for i := range s.Entries {
 		e := &s.Entries[i]
 		out = append(out, Line{Part: "entry", Name: e.title(), Day: e.Day, ID: e.ID, Exact: e.Credits, Minor: shown[i+1]})

@@ -20,8 +20,10 @@ type Statement struct {
 	Client  Party     `json:"client"`
 	Period  Period    `json:"period"`
 
-	Models  []Usage `json:"models"` // the dearest first; together they are Used
-	Keys    []Usage `json:"keys"`   // and so are these
+	Models  []Usage `json:"models"`         // the dearest first; together they are Used
+	Keys    []Usage `json:"keys"`           // and so are these
+	Tag     string  `json:"tag,omitempty"`  // the key of the tag that Tags are of; "" for none
+	Tags    []Usage `json:"tags,omitempty"` // and so are these
 	Entries []Entry `json:"entries"`
 
 	Used    tally.NanoUSD `json:"used_nano_usd"`              // by requests
@@ -95,7 +97,7 @@ type Open struct {
 // and what is due.
 func Make(s Statement, m Money) (Statement, error) {
 	s.Version, s.Money = 1, m
-	for _, list := range [...][]Usage{s.Models, s.Keys} {
+	for _, list := range [...][]Usage{s.Models, s.Keys, s.Tags} {
 		tally.Order(list, func(a, b Usage) int { return cmp.Or(cmp.Compare(b.Credits, a.Credits), cmp.Compare(a.Name, b.Name)) })
 	}
 	tally.OrderStable(s.Entries, func(a, b Entry) int { return cmp.Compare(a.Day, b.Day) })

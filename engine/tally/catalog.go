@@ -193,23 +193,24 @@ func (c *Catalog) Key(id ID) *Key           { return find[*Key](c, KindKey, id) 
 func (c *Catalog) Provider(id ID) *Provider { return find[*Provider](c, KindProvider, id) }
 func (c *Catalog) Model(id ID) *Model       { return find[*Model](c, KindModel, id) }
 
-// Raises are the raises of a subject's limits, those that are over included.
-func (c *Catalog) Raises(of Subject) []Raise {
+// Raises are the raises of a subject's limits, those that are over included, and since when
+// the subject is there.
+func (c *Catalog) Raises(of Subject) (raises []Raise, since time.Time) {
 	switch kind, id := of.Split(); kind {
 	case "gateway":
 		if gw := c.Gateway(id); gw != nil {
-			return gw.Raises
+			return gw.Raises, gw.CreatedAt
 		}
 	case "client":
 		if cl := c.Client(id); cl != nil {
-			return cl.Raises
+			return cl.Raises, cl.CreatedAt
 		}
 	case "key":
 		if k := c.Key(id); k != nil {
-			return k.Raises
+			return k.Raises, k.CreatedAt
 		}
 	}
-	return nil
+	return nil, time.Time{}
 }
 
 // Deleted is the name that a deleted thing had, "" if it is not known.

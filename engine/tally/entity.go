@@ -252,6 +252,7 @@ type Key struct {
 	RevokedAt time.Time `json:"revoked_at,omitzero"`
 	Limits    []Limit   `json:"limits,omitempty"`
 	Raises    []Raise   `json:"raises,omitempty"` // of Limits
+	Tags      Tags      `json:"tags,omitempty"`   // that all its requests have, whatever their caller says
 }
 
 // Masked is how the key is shown: "llm_gw_7Qz1…f3a9".

@@ -53,7 +53,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 func TestEntitiesInJSON(t *testing.T) {
 	price := rate(150_000_000)
 	for _, e := range []Entity{
-		&Gateway{TimeZone: "UTC", Limits: []Limit{{Cost, Window{Unit: Month, Day: 15}, 5, true}}, Aliases: map[string]string{"a": "b"}},
+		&Gateway{TimeZone: "UTC", Limits: []Limit{{Cost, Window{Unit: Month, Day: 15}, 5, true, 50}}, Aliases: map[string]string{"a": "b"}},
 		&Client{Slug: "acme", Session: SessionRule{Length: time.Hour, Mode: Fixed, Missing: MissingRefuse}, Status: Suspended},
 		&Key{Label: "web", RevokedAt: time.Unix(5, 0).UTC()},
 		&Secret{Of: "ke_1", Digest: Digest{1, 31: 255}, Previous: Digest{2}, Sealed: Sealed{0, 1}, SealedBefore: Sealed{2}},

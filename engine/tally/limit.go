@@ -72,6 +72,9 @@ type Limit struct {
 	Window Window `json:"window"`
 	Max    int64  `json:"max"`
 	Warn   bool   `json:"warn,omitempty"`
+	// Carry is how much of Max, in percent from 1 to 100, may be carried over from the
+	// period before, if so much of it was left there; 0 carries nothing.
+	Carry int `json:"carry_percent,omitempty"`
 }
 
 // MaxCount is the largest count a limit may have; counters add far below the
@@ -85,6 +88,17 @@ func (l Limit) Validate() error {
 	}
 	if _, err := ParseWindow(l.Window.String()); err != nil {
 		return err
+	}
+	if l.Window.Per != "" && l.Metric == Sessions {
+		return Errorf(Invalid, "sessions are not counted per %s", l.Window.Per).WithHint("requests, tokens, cost and credits are")
+	}
+	switch {
+	case l.Carry == 0:
+	case l.Carry < 0 || l.Carry > 100:
+		return Errorf(Invalid, "what is carried over is 1%% to 100%% of a limit, not %d%%", l.Carry)
+	case l.Window.Unit == Total || l.Window.Unit == Minute || l.Window.Per != "" || l.Metric == Balance || l.Metric == Sessions:
+		return Errorf(Invalid, "nothing is carried over of %s/%s", l.Metric, l.Window).
+			WithHint("write cost=50/month,carry=50%%, for a window from an hour to a quarter")
 	}
 	if l.Metric == Balance && (l.Max != 0 || l.Window.Unit != Total) {
 		return Errorf(Invalid, "a balance has no amount and no window").WithHint("write credits=balance")
@@ -109,10 +123,19 @@ func (l Limit) String() string {
 	if l.Metric == Balance {
 		s = balanceText
 	}
+	if l.Carry != 0 {
+		s += ",carry=" + strconv.Itoa(l.Carry) + "%"
+	}
 	if l.Warn {
 		s += ",warn"
 	}
 	return s
+}
+
+// Carried is what the limit allows more in a period because so much was used in the one
+// before.
+func (l Limit) Carried(used int64) int64 {
+	return min(mulDivDown(l.Max, int64(l.Carry), 100), max(l.Max-used, 0))
 }
 
 // Display writes the limit for people: "$50.00/month", "1,000 requests/day".
@@ -152,7 +175,9 @@ const (
 
 // ParseLimit reads METRIC=MAX/WINDOW: "requests=60/minute", "tokens=20M/month:15",
 // "cost=50/month" (US dollars), "cost=none/month" (remove), with ",warn" at
-// the end for a limit that only warns. MAX takes k and M; each means exactly a
+// the end for a limit that only warns. "cost=0.20/day per session" is a limit that each
+// session has, "cost=5/month per project=alpha" one that the tag has. With ",carry=50%" up to half of it
+// is carried over from the period before. MAX takes k and M; each means exactly a
 // thousand or a million. "credits=balance" is a limit to what was paid in advance, and
 // "credits=none/balance" removes it.
 func ParseLimit(s string) (LimitEdit, error) {
@@ -162,6 +187,12 @@ func ParseLimit(s string) (LimitEdit, error) {
 	var e LimitEdit
 	body, warn := strings.CutSuffix(strings.TrimSpace(s), ",warn")
 	e.Warn = warn
+	body, carry, carries := strings.Cut(body, ",carry=")
+	if n, err := strconv.Atoi(strings.TrimSuffix(carry, "%")); carries && err != nil {
+		return bad("what is carried over is a percentage, like carry=50%")
+	} else if e.Carry = n; carries && n == 0 {
+		return bad("what is carried over is 1% to 100%")
+	}
 	if body == balanceText || body == balanceGone {
 		e.Metric, e.Window, e.Remove = Balance, Window{Unit: Total}, body == balanceGone
 		return e, nil

@@ -13,27 +13,27 @@ import (
 func TestParseLimit(t *testing.T) {
 	month, minute := Window{Unit: Month}, Window{Unit: Minute}
 	for in, want := range map[string]LimitEdit{
-		"requests=60/minute":           {Limit: Limit{Requests, minute, 60, false}},
-		" requests=60/minute ":         {Limit: Limit{Requests, minute, 60, false}},
-		"requests=0/minute":            {Limit: Limit{Requests, minute, 0, false}},
-		"tokens=20M/month:15":          {Limit: Limit{TokensIO, Window{Unit: Month, Day: 15}, 20_000_000, false}},
-		"tokens=1.5k/month":            {Limit: Limit{TokensIO, month, 1500, false}},
-		"tokens=.25M/month":            {Limit: Limit{TokensIO, month, 250_000, false}},
-		"tokens=3.000/month":           {Limit: Limit{TokensIO, month, 3, false}},
-		"tokens=200000000/month":       {Limit: Limit{TokensIO, month, 200_000_000, false}},
-		"tokens=1000000000000000/week": {Limit: Limit{TokensIO, Window{Unit: Week}, MaxCount, false}},
-		"tokens=1000000000M/week":      {Limit: Limit{TokensIO, Window{Unit: Week}, MaxCount, false}},
-		"cost=50/month":                {Limit: Limit{Cost, month, int64(50 * Dollar), false}},
-		"cost=$0.15/month,warn":        {Limit: Limit{Cost, month, 150_000_000, true}},
-		"cost=1.5k/month":              {Limit: Limit{Cost, month, int64(1500 * Dollar), false}},
-		"credits=0.000000001/total":    {Limit: Limit{Credits, Window{Unit: Total}, 1, false}},
-		"cost=100M/lifetime":           {Limit: Limit{Cost, Window{Unit: Total}, int64(MaxMoney), false}},
-		"sessions=none/day":            {Limit: Limit{Sessions, Window{Unit: Day}, 0, false}, Remove: true},
-		"cost=2/6h":                    {Limit: Limit{Cost, Window{Unit: DayPart, Hours: 6}, int64(2 * Dollar), false}},
-		"cost=150/quarter:15":          {Limit: Limit{Cost, Window{Unit: Quarter, Day: 15}, int64(150 * Dollar), false}},
-		"credits=balance":              {Limit: Limit{Balance, Window{Unit: Total}, 0, false}},
-		"credits=balance,warn":         {Limit: Limit{Balance, Window{Unit: Total}, 0, true}},
-		"credits=none/balance":         {Limit: Limit{Balance, Window{Unit: Total}, 0, false}, Remove: true},
+		"requests=60/minute":           {Limit: Limit{Requests, minute, 60, false, 0}},
+		" requests=60/minute ":         {Limit: Limit{Requests, minute, 60, false, 0}},
+		"requests=0/minute":            {Limit: Limit{Requests, minute, 0, false, 0}},
+		"tokens=20M/month:15":          {Limit: Limit{TokensIO, Window{Unit: Month, Day: 15}, 20_000_000, false, 0}},
+		"tokens=1.5k/month":            {Limit: Limit{TokensIO, month, 1500, false, 0}},
+		"tokens=.25M/month":            {Limit: Limit{TokensIO, month, 250_000, false, 0}},
+		"tokens=3.000/month":           {Limit: Limit{TokensIO, month, 3, false, 0}},
+		"tokens=200000000/month":       {Limit: Limit{TokensIO, month, 200_000_000, false, 0}},
+		"tokens=1000000000000000/week": {Limit: Limit{TokensIO, Window{Unit: Week}, MaxCount, false, 0}},
+		"tokens=1000000000M/week":      {Limit: Limit{TokensIO, Window{Unit: Week}, MaxCount, false, 0}},
+		"cost=50/month":                {Limit: Limit{Cost, month, int64(50 * Dollar), false, 0}},
+		"cost=$0.15/month,warn":        {Limit: Limit{Cost, month, 150_000_000, true, 0}},
+		"cost=1.5k/month":              {Limit: Limit{Cost, month, int64(1500 * Dollar), false, 0}},
+		"credits=0.000000001/total":    {Limit: Limit{Credits, Window{Unit: Total}, 1, false, 0}},
+		"cost=100M/lifetime":           {Limit: Limit{Cost, Window{Unit: Total}, int64(MaxMoney), false, 0}},
+		"sessions=none/day":            {Limit: Limit{Sessions, Window{Unit: Day}, 0, false, 0}, Remove: true},
+		"cost=2/6h":                    {Limit: Limit{Cost, Window{Unit: DayPart, Hours: 6}, int64(2 * Dollar), false, 0}},
+		"cost=150/quarter:15":          {Limit: Limit{Cost, Window{Unit: Quarter, Day: 15}, int64(150 * Dollar), false, 0}},
+		"credits=balance":              {Limit: Limit{Balance, Window{Unit: Total}, 0, false, 0}},
+		"credits=balance,warn":         {Limit: Limit{Balance, Window{Unit: Total}, 0, true, 0}},
+		"credits=none/balance":         {Limit: Limit{Balance, Window{Unit: Total}, 0, false, 0}, Remove: true},
 	} {
 		if got, err := ParseLimit(in); err != nil || got != want {
 			t.Errorf("%q: %+v, %v; want %+v", in, got, err, want)
@@ -85,9 +85,9 @@ func TestLimitText(t *testing.T) {
 		}
 	})
 	for _, bad := range []Limit{
-		{"hugs", Window{Unit: Day}, 1, false}, {Cost, Window{}, 1, false}, {Cost, Window{Unit: Month, Day: 32}, 1, false},
-		{Balance, Window{Unit: Total}, 1, false}, {Balance, Window{Unit: Day}, 0, false},
-		{Requests, Window{Unit: Day}, -1, false}, {Requests, Window{Unit: Day}, MaxCount + 1, false}, {Cost, Window{Unit: Day}, int64(MaxMoney) + 1, false},
+		{"hugs", Window{Unit: Day}, 1, false, 0}, {Cost, Window{}, 1, false, 0}, {Cost, Window{Unit: Month, Day: 32}, 1, false, 0},
+		{Balance, Window{Unit: Total}, 1, false, 0}, {Balance, Window{Unit: Day}, 0, false, 0},
+		{Requests, Window{Unit: Day}, -1, false, 0}, {Requests, Window{Unit: Day}, MaxCount + 1, false, 0}, {Cost, Window{Unit: Day}, int64(MaxMoney) + 1, false, 0},
 	} {
 		if err := bad.Validate(); CodeOf(err) != Invalid {
 			t.Errorf("%+v: %v", bad, err)

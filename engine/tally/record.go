@@ -95,11 +95,14 @@ type Reached struct {
 
 // UsedUp tells which limit a refusal was for, if that was used up: whose, and its metric
 // and period, as [LimitPeriod] writes them. What only requests in flight held, a request
-// that is more than the whole limit, the limits of single visitors and those of a
+// that is more than the whole limit, the limits of single visitors and sessions and those of a
 // minute, which are over before an owner could look, are no such refusals.
 func (r *Record) UsedUp() (Dim, bool) {
 	x := r.Reached
 	if x == nil || x.Metric == "" || r.Code == CodeRate || r.Code == CodeVisitorQuota {
+		return Dim{}, false
+	}
+	if of, label, part := x.Subject.Part(); part && PartFamily(of, label) == "" {
 		return Dim{}, false
 	}
 	if x.Used < x.Max && (x.Need > x.Max && x.Metric != Balance || AddSat(x.Used, x.Need) <= x.Max) {
@@ -189,6 +192,8 @@ type Record struct {
 	Request string `json:"upstream_request,omitempty"`
 	// Trace is the caller's, by its traceparent: 32 hexadecimal digits, "" if it sent none.
 	Trace string `json:"trace,omitempty"`
+	// Tags mark the request; only those of clients have any.
+	Tags Tags `json:"tags,omitempty"`
 	// Cut is whether the answer ended at a length that a limit allowed, and not at
 	// what the caller asked for.
 	Cut bool `json:"cut,omitempty"`
@@ -240,7 +245,7 @@ func (r *Record) Amounts() Amounts {
 	return a
 }
 
-// Subjects are the subjects whose counters the record counts on.
+// Subjects are the subjects whose counters the record counts on, parts excepted.
 func (r *Record) Subjects() []Subject {
 	out := make([]Subject, 0, 4)
 	for _, s := range r.named() {
@@ -251,8 +256,12 @@ func (r *Record) Subjects() []Subject {
 	return out
 }
 
-// Names reports whether Subjects has s, without making them.
+// Names reports whether the record counts on the counters of s, without making Subjects: s
+// is one of them, or a part of one that the record names.
 func (r *Record) Names(s Subject) bool {
+	if r.NamesPart(s) {
+		return true
+	}
 	for _, n := range r.named() {
 		if n.id != "" && s.Is(n.kind, n.id) {
 			return true

@@ -178,6 +178,7 @@ func TestFigures(t *testing.T) {
 
 func TestFamilies(t *testing.T) {
 	r := Record{Gateway: "gw", Client: "cl", Key: "ke", Provider: "pr", Token: "to", Country: "PT", Model: "m", Upstream: "up", Status: 429, Code: "cost_limit",
+		Session: "se", Tags: "run=1",
 		Tries:   []Attempt{{Provider: "p1", Cause: "timeout"}, {Provider: "p1", Cause: "timeout"}, {Provider: "pr"}},
 		Reached: &Reached{Subject: "client/cl", Metric: Cost, Window: "m2026-11-01", Used: 29, Need: 2, Max: 30}}
 	want := map[Family]Dim{ByFailure: {"p1", "timeout"},
@@ -185,6 +186,7 @@ func TestFamilies(t *testing.T) {
 		ByClientModel: {"cl", "m"}, ByClientStatus: {"cl", "429"}, ByClientCode: {"cl", "cost_limit"}, ByGatewayCode: {"gw", "cost_limit"},
 		ByGatewayCountry: {"gw", "PT"}, ByTokenCode: {"to", "cost_limit"}, ByTokenCountry: {"to", "PT"}, ByUpstream: {"up"},
 		ByLimit: {"client/cl", "cost m2026-11-01"}, ByProviderModel: {"pr", "m"},
+		ByClientTag: {"cl", "run=1"}, ByKeyModel: {"ke", "m"}, ByKeyTag: {"ke", "run=1"}, ByClientSession: {"cl", "se"},
 	}
 	if len(want) != len(Families) {
 		t.Errorf("%d families, want %d", len(Families), len(want))
@@ -242,7 +244,8 @@ func TestSubjects(t *testing.T) {
 // never changed.
 func TestPositionsOnDisk(t *testing.T) {
 	families := []Family{"total", "gateway", "client", "key", "model", "provider", "token", "client_model", "client_status", "client_code",
-		"gateway_code", "gateway_country", "token_code", "token_country", "upstream", "failure", "limit", "provider_model"}
+		"gateway_code", "gateway_country", "token_code", "token_country", "upstream", "failure", "limit", "provider_model",
+		"client_tag", "key_model", "key_tag", "client_session"}
 	if !slices.Equal(Families, families) {
 		t.Errorf("families are %v", Families)
 	}

@@ -11,7 +11,7 @@ import (
 type Subject string
 
 // SubjectOf names a subject. The kinds are "gateway", "client", "key", "token"
-// and "visitor".
+// and "visitor", and "part" ([PartOf]).
 func SubjectOf(kind string, id ID) Subject { return Subject(kind + "/" + string(id)) }
 
 // Split returns the kind and the id.

@@ -211,13 +211,23 @@ const (
 	// ByProviderModel is what each provider's model answered. Requests that no provider
 	// was asked for are in none of its rows.
 	ByProviderModel Family = "provider_model"
+	ByClientTag     Family = "client_tag" // by each KEY=VALUE of a request
+	ByKeyModel      Family = "key_model"
+	ByKeyTag        Family = "key_tag"
+	// ByClientSession is by the sessions of clients, and knows whole UTC days only: an edge
+	// within one counts from its beginning. Sessions beyond those that are told apart on a
+	// day are one, [OtherTag].
+	ByClientSession Family = "client_session"
 )
 
 // Families lists all families. The position of one is part of its keys on disk:
 // new ones go to the end.
 var Families = []Family{ByTotal, ByGateway, ByClient, ByKey, ByModel, ByProvider, ByToken, ByClientModel,
 	ByClientStatus, ByClientCode, ByGatewayCode, ByGatewayCountry, ByTokenCode, ByTokenCountry, ByUpstream, ByFailure,
-	ByLimit, ByProviderModel}
+	ByLimit, ByProviderModel, ByClientTag, ByKeyModel, ByKeyTag, ByClientSession}
+
+// Days reports whether the family knows whole UTC days only.
+func (f Family) Days() bool { return f == ByClientSession }
 
 // Dim is a value of a family; single families leave the second part empty.
 type Dim [2]string
@@ -225,7 +235,14 @@ type Dim [2]string
 // Dims calls yield with the values that the family has for a record, once for each time
 // the record counts there: most families have one, or do not apply.
 func (f Family) Dims(r *Record, yield func(Dim)) {
-	if f == ByFailure {
+	switch f {
+	case ByClientTag:
+		tagDims(string(r.Client), r, yield)
+		return
+	case ByKeyTag:
+		tagDims(string(r.Key), r, yield)
+		return
+	case ByFailure:
 		for i := range r.Tries {
 			if a := &r.Tries[i]; a.Cause != "" {
 				yield(Dim{string(a.Provider), a.Cause})
@@ -235,6 +252,17 @@ func (f Family) Dims(r *Record, yield func(Dim)) {
 	}
 	if dim, ok := f.dim(r); ok {
 		yield(dim)
+	}
+}
+
+func tagDims(of string, r *Record, yield func(Dim)) {
+	if of == "" || r.Tags == "" {
+		return
+	}
+	for tag := range r.Tags.All() {
+		if tag != otherSession {
+			yield(Dim{of, tag})
+		}
 	}
 }
 
@@ -260,6 +288,10 @@ func (f Family) dim(r *Record) (Dim, bool) {
 		return two(string(r.Client), r.Model)
 	case ByProviderModel:
 		return two(string(r.Provider), r.Model)
+	case ByKeyModel:
+		return two(string(r.Key), r.Model)
+	case ByClientSession:
+		return two(string(r.Client), r.SessionRow())
 	case ByClientStatus:
 		return two(string(r.Client), StatusText(r.Status))
 	case ByClientCode:

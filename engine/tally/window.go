@@ -24,16 +24,31 @@ const (
 	Total   Unit = "total"   // never resets
 )
 
-// Window is the span over which a limit counts: a calendar window in the
-// gateway's time zone. Day is the first day of a month or a quarter, 1 to 31 (the
+// Window is over what a limit counts: the span, which is a calendar window in the
+// gateway's time zone, and the part of what is used in it. Day is the first day of a month or a quarter, 1 to 31 (the
 // last day of a shorter month stands in); 0 means the gateway's cycle day. Hours is how
 // many hours one of several hours has, from local midnight on; they divide a day.
-// It is written "minute", "6h", "month" or "month:15".
+// Per is "" for all that is used; the key of a part, "model", "session" or that of a tag, for
+// a limit that each value of it has; or KEY=VALUE for one that only this value has.
+// It is written "minute", "6h", "month", "month:15", "day per session" or
+// "month per project=alpha".
 type Window struct {
 	Unit  Unit
 	Day   int
 	Hours int
+	Per   string
 }
+
+// PartLabel is the label of the part that the window is of, for a request that has a value
+// for its key; ok is false if it is of another value.
+func (w Window) PartLabel(value func(key string) string) (label string, ok bool) {
+	key, only, one := strings.Cut(w.Per, "=")
+	is := value(key)
+	return key + "=" + is, !one || only == is
+}
+
+// Each reports whether each value of a part has a limit of its own.
+func (w Window) Each() bool { return w.Per != "" && !strings.Contains(w.Per, "=") }
 
 // dayParts are how many hours a window of several hours may have.
 var dayParts = []int{2, 3, 4, 6, 8, 12}
@@ -41,6 +56,31 @@ var dayParts = []int{2, 3, 4, 6, 8, 12}
 // ParseWindow reads a window as [Window.String] writes it. "lifetime" is
 // another word for "total".
 func ParseWindow(s string) (Window, error) {
+	span, per, parts := strings.Cut(s, " per ")
+	w, err := parseWindowSpan(span)
+	if err == nil && parts {
+		w.Per, err = parsePer(per)
+	}
+	return w, err
+}
+
+// parsePer reads what a limit is per.
+func parsePer(s string) (string, error) {
+	key, value, one := strings.Cut(s, "=")
+	switch {
+	case one && key == PartModel && value != "" && !strings.ContainsFunc(value, notInTag), !one && (key == PartModel || key == PartSession || key == TagTool):
+		return s, nil
+	case one && key == PartSession:
+		return "", Errorf(Invalid, "a limit is for each session, not for one").WithHint("write per session")
+	case one && key == TagTool && value != "" && !strings.ContainsFunc(value, notInTag):
+		return s, nil
+	case one:
+		return Tag(key, value)
+	}
+	return s, CheckTagKey(key)
+}
+
+func parseWindowSpan(s string) (Window, error) {
 	if n, ok := strings.CutSuffix(s, "h"); ok && digits(n) && n != "" {
 		return parseHours(s, n)
 	}
@@ -83,6 +123,19 @@ func parseHours(s, number string) (Window, error) {
 
 // String writes the window as [ParseWindow] reads it.
 func (w Window) String() string {
+	if w.Per != "" {
+		return w.span() + " per " + w.Per
+	}
+	return w.span()
+}
+
+// Whole is the span without the part.
+func (w Window) Whole() Window {
+	w.Per = ""
+	return w
+}
+
+func (w Window) span() string {
 	switch {
 	case w.Unit == DayPart:
 		return strconv.Itoa(w.Hours) + "h"

@@ -85,6 +85,10 @@ func (c coarse) snap(at time.Time) time.Time {
 
 // places calls f with the rows that count what a 15-minute row would.
 func (c coarse) places(k rowKey, f func(rowKey)) {
+	if k.family == bySession {
+		f(k.at(days))
+		return
+	}
 	if start, ok := c.span(k.bucket); ok {
 		f(rowKey{spans, k.family, start, k.dim})
 	} else {

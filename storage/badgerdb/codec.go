@@ -13,7 +13,7 @@ import (
 // Each value has a version of its own. All versions are read for ever; nothing is
 // written again only because there is a newer one.
 const (
-	blockVersion = 3
+	blockVersion = 4
 	slotVersion  = 2
 	sumsVersion  = 2
 	stateVersion = 1 // of what the store knows of itself

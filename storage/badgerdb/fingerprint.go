@@ -58,12 +58,8 @@ func (f *fingerprints) addSheet(of coarse, s sheet) {
 func (v *verifier) openings() error {
 	return v.eachOpening(func(k rowKey, x *tally.Sums) {
 		v.coarse.places(k, func(at rowKey) { v.want.add(at, x) })
-		subject := tally.Subject(k.dim[0])
-		if k.family != bySubject {
-			subject = tally.SubjectOf(string(tally.Families[k.family]), tally.ID(k.dim[0]))
-		}
 		amounts := x.Amounts()
-		for _, c := range v.counting[subject] {
+		for _, c := range v.counting[k.subject()] {
 			if aligned(&c.Period) && inside(k.bucket, v.coarse.snap(c.Period.Start), v.coarse.snap(c.Period.End)) {
 				c.should.Used = tally.AddSat(c.should.Used, amounts.Of(c.Metric))
 			}
@@ -164,10 +160,11 @@ func (v *verifier) localise(gran, family uint8) error {
 		if x.Seq <= v.opened {
 			return
 		}
-		c := combine(&x.Record)
 		one := tally.Sums{}
 		one.Count(&x.Record)
-		c.rows(func(k rowKey) { add(k, &one) })
+		combinations(&x.Record, func(c combination) {
+			c.rows(func(k rowKey) { add(k, &one) })
+		})
 	})
 	if err != nil {
 		return err

@@ -36,22 +36,30 @@ type name struct {
 // the first four.
 var nameKinds = map[byte]string{'c': "client", 'k': "key", 't': "token", 'm': "model",
 	'g': "gateway", 'p': "provider", 's': "status", 'f': "first figure of the status", 'o': "outcome", 'e': "code",
-	'a': "endpoint"}
+	'a': "endpoint", 'x': "tag"}
 
-const numNames = 11
+// numNames is how many names a record has: one of a kind, and some tags.
+const numNames = 11 + tally.MaxTags + 1
 
 // namesOf are the names of a record; "" stands for none.
 func namesOf(r *tally.Record) [numNames]name {
 	status := tally.StatusText(r.Status)
-	return [numNames]name{{'c', string(r.Client)}, {'k', string(r.Key)}, {'t', r.Token}, {'m', r.Model},
+	out := [numNames]name{{'c', string(r.Client)}, {'k', string(r.Key)}, {'t', r.Token}, {'m', r.Model},
 		{'g', string(r.Gateway)}, {'p', string(r.Provider)}, {'s', status}, {'f', status[:min(len(status), 1)]},
 		{'o', string(r.Outcome)}, {'e', r.Code}, {'a', r.Endpoint}}
+	i := 11
+	for tag := range r.Tags.All() {
+		if i < numNames {
+			out[i], i = name{'x', tag}, i+1
+		}
+	}
+	return out
 }
 
 // namesOfQuery are lists of names: of each list, a record that is asked for has one.
 func namesOfQuery(q *storage.RecordQuery) (out [][]name) {
 	one := tally.Record{Client: q.Client, Key: q.Key, Token: q.Token, Gateway: q.Gateway, Provider: q.Provider,
-		Status: q.Status, Endpoint: q.Endpoint}
+		Status: q.Status, Endpoint: q.Endpoint, Tags: tally.Tags(q.Tag)}
 	for _, n := range namesOf(&one) {
 		if n.value != "" {
 			out = append(out, []name{n})

@@ -21,21 +21,24 @@ func newRaised(keys func(rowKey) [][]byte) raised {
 // count counts a record in its rows, except for rows that have it already: a part of what
 // is being written may have been written before a crash.
 func (t *raised) count(txn *badger.Txn, r *tally.Record) error {
-	c := combine(r)
-	rows, ok := t.of[c]
-	if !ok {
-		var err error
-		if rows, err = t.find(txn, &c); err != nil {
-			return err
+	var failed error
+	combinations(r, func(c combination) {
+		rows, ok := t.of[c]
+		if !ok {
+			var err error
+			if rows, err = t.find(txn, &c); err != nil {
+				failed = err
+				return
+			}
+			t.of[c] = rows
 		}
-		t.of[c] = rows
-	}
-	for _, x := range rows {
-		if x != nil && r.Seq > x.through {
-			x.sums.Count(r)
+		for _, x := range rows {
+			if x != nil && r.Seq > x.through {
+				x.sums.Count(r)
+			}
 		}
-	}
-	return nil
+	})
+	return failed
 }
 
 // find returns the rows of a combination.

@@ -41,8 +41,8 @@ func (x *entry) fill() {
 
 // A record says only what differs from the record before it in its value: gateway, model,
 // limits and the like are written once. A number is written as the difference from what one
-// would expect, and left out where the difference is zero. This file has version 3, and
-// version 2, which has fewer flags and texts. Version 1 is in record1.go.
+// would expect, and left out where the difference is zero. This file has versions 2 to 4,
+// of which the older ones have fewer flags and texts. Version 1 is in record1.go.
 
 // flags of a record. The first seven take one byte.
 const (
@@ -68,7 +68,7 @@ const (
 // texts is how many texts a record has; the first of them are IDs. The texts that differ
 // most often from one record to the next come first.
 const (
-	texts   = 24
+	texts   = 25
 	idTexts = 6
 )
 
@@ -87,14 +87,15 @@ func (p *previous) forget() { *p = previous{limits: p.limits[:0], tries: p.tries
 func textsOf(r *tally.Record) [texts]string {
 	return [texts]string{string(r.ID), string(r.Client), string(r.Key), string(r.Provider), string(r.Price), string(r.Gateway), r.Model,
 		r.Upstream, r.Code, string(r.Outcome), string(r.Basis), r.Session, r.Token, r.Origin,
-		r.Country, r.Endpoint, r.VisitorNet, string(r.Tier), r.Answered, r.Request, r.Reason, r.Asked, pieceText(r.Piece), r.Trace}
+		r.Country, r.Endpoint, r.VisitorNet, string(r.Tier), r.Answered, r.Request, r.Reason, r.Asked, pieceText(r.Piece), r.Trace,
+		string(r.Tags)}
 }
 
 func setTexts(r *tally.Record, s *[texts]string) {
 	r.ID, r.Client, r.Key, r.Provider, r.Price, r.Gateway, r.Model = tally.ID(s[0]), tally.ID(s[1]), tally.ID(s[2]), tally.ID(s[3]), tally.ID(s[4]), tally.ID(s[5]), s[6]
 	r.Upstream, r.Code, r.Outcome, r.Basis, r.Session, r.Token, r.Origin = s[7], s[8], tally.Outcome(s[9]), tally.Basis(s[10]), s[11], s[12], s[13]
 	r.Country, r.Endpoint, r.VisitorNet, r.Tier, r.Answered, r.Request, r.Reason, r.Asked = s[14], s[15], s[16], tally.Tier(s[17]), s[18], s[19], s[20], s[21]
-	r.Piece, r.Trace = tally.Piece(s[22]), s[23]
+	r.Piece, r.Trace, r.Tags = tally.Piece(s[22]), s[23], tally.Tags(s[24])
 }
 
 // pieceText is a piece as it is kept. Searches were kept before any other piece, and have
@@ -242,7 +243,7 @@ func (d *decoder) entry(x *entry) {
 	}
 }
 
-// entry2 reads a record of version 2 or 3 up to its limits.
+// entry2 reads a record of version 2 or later up to its limits.
 func (d *decoder) entry2(x *entry) (sameLimits bool) {
 	r, last := &x.Record, &d.last
 	set := d.mask(flags)

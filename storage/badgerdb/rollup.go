@@ -15,6 +15,9 @@ import (
 // as visitors. The family is the store's own.
 const bySubject = 255
 
+// bySession is the family that has rows of days only.
+var bySession = uint8(slices.Index(tally.Families, tally.ByClientSession))
+
 // combination is everything that rollups tell records apart by. Records that
 // agree in it are added up once and go into all their rows together.
 type combination struct {
@@ -23,8 +26,10 @@ type combination struct {
 	gateway, client, key, provider tally.ID
 	token, model, upstream         string
 	country, code                  string
-	failures                       string    // provider and cause of attempts that failed, each with a zero byte behind it
+	failures                       string // provider and cause of attempts that failed, each with a zero byte behind it
+	tags                           tally.Tags
 	limit                          tally.Dim // of a refusal, which one was used up
+	session                        string    // of a combination for that alone
 	others                         string    // charged subjects the record does not name, each with a zero byte behind it
 }
 
@@ -36,18 +41,29 @@ func combine(r *tally.Record) combination {
 	return combination{
 		bucket: uint32(max(r.At.Unix(), 0) / granSeconds[quarters]), status: r.Status,
 		gateway: r.Gateway, client: r.Client, key: r.Key, provider: r.Provider,
-		token: r.Token, model: r.Model, upstream: r.Upstream, country: r.Country, code: r.Code, failures: failures(r), limit: limit, others: others(r),
+		token: r.Token, model: r.Model, upstream: r.Upstream, country: r.Country, code: r.Code,
+		tags: r.Tags, failures: failures(r), limit: limit, others: others(r),
+	}
+}
+
+// combinations are those that a record counts in: one for its session, which is counted by
+// days, as nearly every record has another one, and one for all else.
+func combinations(r *tally.Record, yield func(combination)) {
+	yield(combine(r))
+	if session := r.SessionRow(); session != "" && r.Client != "" {
+		yield(combination{bucket: dayOf(r.At) * quartersOfDay, client: r.Client, session: session})
 	}
 }
 
 func (s sheet) count(r *tally.Record) {
-	c := combine(r)
-	sums := s[c]
-	if sums == nil {
-		sums = &tally.Sums{}
-		s[c] = sums
-	}
-	sums.Count(r)
+	combinations(r, func(c combination) {
+		sums := s[c]
+		if sums == nil {
+			sums = &tally.Sums{}
+			s[c] = sums
+		}
+		sums.Count(r)
+	})
 }
 
 // failures lists the attempts that failed.
@@ -61,7 +77,7 @@ func failures(r *tally.Record) string {
 	return out
 }
 
-// others lists the charged subjects that a record does not name. They are rare.
+// others lists the charged subjects for which a record has no rows otherwise. They are rare.
 func others(r *tally.Record) string {
 	var out string
 	for i := range r.Charges {
@@ -74,8 +90,11 @@ func others(r *tally.Record) string {
 	return out
 }
 
-// names reports whether a record names a subject.
+// names reports whether a record names a subject for which there is a family.
 func names(r *tally.Record, s tally.Subject) bool {
+	if r.NamesPart(s) {
+		return true
+	}
 	kind, id := s.Split()
 	for code := subjectGateway; code <= subjectToken; code++ {
 		if kind == subjectKinds[code] {
@@ -88,8 +107,12 @@ func names(r *tally.Record, s tally.Subject) bool {
 // rows calls f with the 15-minute row of every family the combination is part
 // of.
 func (c *combination) rows(f func(rowKey)) {
+	if c.session != "" {
+		f(rowKey{quarters, bySession, c.bucket, tally.Dim{string(c.client), c.session}})
+		return
+	}
 	r := tally.Record{Gateway: c.gateway, Client: c.client, Key: c.key, Provider: c.provider, Token: c.token,
-		Model: c.model, Upstream: c.upstream, Country: c.country, Code: c.code, Status: c.status}
+		Model: c.model, Upstream: c.upstream, Country: c.country, Code: c.code, Status: c.status, Tags: c.tags}
 	for rest := c.failures; rest != ""; {
 		var provider, cause string
 		provider, rest, _ = strings.Cut(rest, "\x00")
@@ -139,11 +162,38 @@ func readRow(txn *badger.Txn, key []byte, x *row) error {
 // subject has used.
 func rowsOf(s tally.Subject) []rowKey {
 	out := []rowKey{{family: bySubject, dim: tally.Dim{string(s)}}}
+	if of, label, part := s.Part(); part {
+		if i := slices.Index(tally.Families, tally.PartFamily(of, label)); i >= 0 {
+			_, id := of.Split()
+			out = append(out, rowKey{family: uint8(i), dim: tally.Dim{string(id), tally.PartValue(label)}})
+		}
+		return out
+	}
 	kind, id := s.Split()
 	if i := slices.Index(tally.Families, tally.Family(kind)); i >= 0 && slices.Contains(subjectKinds[:], kind) && id != "" {
 		out = append(out, rowKey{family: uint8(i), dim: tally.Dim{string(id)}})
 	}
 	return out
+}
+
+// subject is whose use a row counts; a subject that nothing counts on, if nobody's.
+func (k rowKey) subject() tally.Subject {
+	id := tally.ID(k.dim[0])
+	if k.family == bySubject {
+		return tally.Subject(id)
+	}
+	switch family := tally.Families[k.family]; family {
+	case tally.ByClientModel:
+		return tally.PartOf(tally.SubjectOf("client", id), tally.PartModel+"="+k.dim[1])
+	case tally.ByKeyModel:
+		return tally.PartOf(tally.SubjectOf("key", id), tally.PartModel+"="+k.dim[1])
+	case tally.ByClientTag:
+		return tally.PartOf(tally.SubjectOf("client", id), k.dim[1])
+	case tally.ByKeyTag:
+		return tally.PartOf(tally.SubjectOf("key", id), k.dim[1])
+	default:
+		return tally.SubjectOf(string(family), id)
+	}
 }
 
 // part is buckets of some granularity, one after the other.

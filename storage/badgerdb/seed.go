@@ -142,9 +142,11 @@ func (m *minutes) count(r *tally.Record) {
 	}
 }
 
-// subjectsOf are the subjects a record counts on, each once.
+// subjectsOf are the subjects a record counts on, each once, parts that are not counted
+// included.
 func subjectsOf(r *tally.Record) []tally.Subject {
 	out := r.Subjects()
+	r.EachPart(func(of tally.Subject, label string) { out = append(out, tally.PartOf(of, label)) })
 	for i := range r.Charges {
 		if s := r.Charges[i].Subject; !slices.Contains(out, s) {
 			out = append(out, s)

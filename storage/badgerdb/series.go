@@ -104,6 +104,9 @@ func (s *Store) snapshot(all []series) (txn *badger.Txn, of coarse, err error) {
 		of = *s.coarse.Load()
 		for i := range all {
 			for _, at := range all[i].Edges {
+				if all[i].Family.Days() {
+					at = at.Truncate(24 * time.Hour)
+				}
 				all[i].edges = append(all[i].edges, of.snap(at))
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -173,7 +174,7 @@ func TestKeptFolderOfSchema5(t *testing.T) {
 			}
 		}
 		for kind := range nameKinds {
-			if kind != 't' && !slices.ContainsFunc(keys(t, k.Store, tablePresence), func(key string) bool { return key[9] == kind }) {
+			if kind != 't' && kind != 'x' && !slices.ContainsFunc(keys(t, k.Store, tablePresence), func(key string) bool { return key[9] == kind }) {
 				t.Errorf("killed at commit %d: no record is found by its %s", n, nameKinds[kind])
 			}
 		}
@@ -467,4 +468,49 @@ func TestBackupOfSchema1Restores(t *testing.T) {
 		t.Errorf("it says %q", got)
 	}
 	k.says("after_open", keptJSON[keptFacts](t, "store.json").AfterOpen)
+}
+
+// A store of schema 7, which did not tell what keys used of models nor what sessions used of
+// clients, tells both, and limits per model count what was there before.
+func TestKeptFolderOfSchema7(t *testing.T) {
+	t.Parallel()
+	records := keptJSON[[]tally.Record](t, "../schema7/records.jsonl.gz")
+	k := &keptStore{T: t, options: Options{Dir: unpack(t, "testdata/schema7"), Version: "8.0.0", upgradeRecords: 50, chunkBits: 4}}
+	k.start()
+	k.sound()
+	k.same(records)
+	keys, sessions := map[tally.Dim]int64{}, map[tally.Dim]int64{}
+	client, key := int64(5), int64(0) // with that of the entry
+	for i := range records {
+		r := &records[i]
+		if r.Entry == nil {
+			keys[tally.Dim{string(r.Key), r.Model}]++
+			if r.Session != "" {
+				sessions[tally.Dim{string(r.Client), r.Session}]++
+			}
+		}
+		if r.Client == "cl_1" && r.Model == "m_1" {
+			client += int64(r.Credits)
+		}
+		if r.Key == "key_2" && r.Model == "m_2" {
+			key += int64(r.Credits)
+		}
+	}
+	for family, want := range map[tally.Family]map[tally.Dim]int64{tally.ByKeyModel: keys, tally.ByClientSession: sessions} {
+		points, err := k.Series(ctx, storage.SeriesQuery{Family: family, Edges: keptEdges()})
+		got := map[tally.Dim]int64{}
+		for i := range points {
+			got[points[i].Dim] += points[i].Requests
+		}
+		if err != nil || len(want) == 0 || !maps.Equal(got, want) {
+			t.Errorf("%s: %v, %v; want %v", family, got, err, want)
+		}
+	}
+	total := tally.Window{Unit: tally.Total}.Period(records[0].At, time.UTC, 0)
+	used, err := k.Usage(ctx, tally.Counter{Subject: tally.PartOf("client/cl_1", "model=m_1"), Metric: tally.Credits, Period: total},
+		tally.Counter{Subject: tally.PartOf("key/key_2", "model=m_2"), Metric: tally.Credits, Period: total})
+	if err != nil || used[0].Used != client || used[1].Used != key || client == 0 || key == 0 {
+		t.Errorf("%+v, %v; want %d and %d", used, err, client, key)
+	}
+	k.Close()
 }

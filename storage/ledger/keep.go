@@ -161,6 +161,9 @@ func (l *Ledger) Sweep(now time.Time, most int) {
 		a.forget(now.Unix())
 		if len(l.accounts) > most && a.open == 0 && !a.dirty {
 			delete(l.accounts, s)
+			if a.part {
+				l.parts--
+			}
 		}
 	}
 	l.sessions.sweep(now.Add(-late * time.Second))

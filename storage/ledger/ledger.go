@@ -48,11 +48,13 @@ type Ledger struct {
 	places   map[tally.Subject]*place
 	opened   uint64 // how many holds were opened so far
 	waiting  int    // waiters in all lines
+	parts    int    // accounts of parts
 }
 
 // account is a subject with its counters that are alive.
 type account struct {
 	subject  tally.Subject
+	part     bool      // it is a part: records and holds count on it from when it is there
 	met      bool      // the store has told when it was last used
 	stray    bool      // records count on it that were not admitted on it
 	lastAt   time.Time // latest admission
@@ -114,10 +116,42 @@ func (l *Ledger) touch(a *account) {
 func (l *Ledger) account(s tally.Subject) *account {
 	a := l.accounts[s]
 	if a == nil {
-		a = &account{subject: s}
+		a = &account{subject: s, part: isPart(s)}
+		if a.part {
+			// Requests may have counted on it before it was there.
+			a.stray = true
+			l.parts++
+		}
 		l.accounts[s] = a
 	}
 	return a
+}
+
+// isPart reports whether a subject is a part that records name, charged on it or not.
+func isPart(s tally.Subject) bool {
+	of, label, ok := s.Part()
+	return ok && tally.PartFamily(of, label) != ""
+}
+
+// include makes a part's account one of the accounts of the open holds that name it: those
+// that were opened before the part was counted are not charged on it.
+func (l *Ledger) include(a *account) {
+	for _, h := range l.holds {
+		if h.on(a) || !h.Draft.NamesPart(a.subject) {
+			continue
+		}
+		for old := h; old != nil; old = old.raised {
+			old.accounts, old.lastAt = append(old.accounts, a), append(old.lastAt, a.lastAt)
+		}
+		holds := h.Holds()
+		for _, k := range a.counters[:len(a.counters)-1] { // the last one is new
+			if k.contains(h.At.Unix()) {
+				k.held.add(holds[k.metric])
+				k.open++
+			}
+		}
+		a.open++
+	}
 }
 
 // find returns a counter that is alive, nil if there is none.
@@ -191,6 +225,9 @@ func (l *Ledger) Adopt(c tally.Counter, used int64) {
 	}
 	k := a.add(&c)
 	k.used = used
+	if a.part {
+		l.include(a)
+	}
 	if a.open == 0 {
 		return
 	}
@@ -225,12 +262,12 @@ func (l *Ledger) Held(c *tally.Counter) int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := l.accounts[c.Subject]
-	if a == nil || a.open == 0 {
+	if a == nil || a.open == 0 && !a.part {
 		return 0
 	}
 	var held pile
 	for _, h := range l.holds {
-		if c.Period.Contains(h.At) && h.on(a) {
+		if c.Period.Contains(h.At) && (h.on(a) || a.part && h.Draft.NamesPart(c.Subject)) {
 			held.add(h.Holds()[c.Metric.Index()])
 		}
 	}

@@ -150,7 +150,7 @@ func (h *Hold) count(a *account) {
 }
 
 // named calls f with the accounts of the subjects that a record names, except for those
-// in had.
+// in had. Parts have accounts only where something is limited per part.
 func (l *Ledger) named(r *tally.Record, had []*account, f func(*account)) {
 	for _, s := range [...]struct {
 		kind string
@@ -167,6 +167,14 @@ func (l *Ledger) named(r *tally.Record, had []*account, f func(*account)) {
 		}
 		f(a)
 	}
+	if l.parts == 0 {
+		return
+	}
+	r.EachPart(func(of tally.Subject, label string) {
+		if a := l.accounts[tally.PartOf(of, label)]; a != nil && !slices.Contains(had, a) {
+			f(a)
+		}
+	})
 }
 
 // move changes what a hold holds of the account's counters. enter is 1 for a hold that

@@ -112,7 +112,7 @@ func (l *Ledger) accountOf(h *Hold, s tally.Subject) *account {
 // names other subjects than its draft did, and counts on those it names.
 func (l *Ledger) accountsOf(h *Hold, r *tally.Record) (out []*account, stray bool) {
 	d := &h.Draft
-	if r.Gateway == d.Gateway && r.Client == d.Client && r.Key == d.Key && r.Token == d.Token {
+	if r.Gateway == d.Gateway && r.Client == d.Client && r.Key == d.Key && r.Token == d.Token && r.Model == d.Model && r.Tags == d.Tags {
 		return h.accounts, false
 	}
 	add := func(a *account) {

@@ -95,6 +95,9 @@ func (s *Store) series(of int, q *storage.SeriesQuery) ([]storage.Point, error) 
 	for i := 0; i+1 < len(q.Edges); i++ {
 		span := map[tally.Dim]*tally.Sums{}
 		from, to := s.snap(q.Edges[i]), s.snap(q.Edges[i+1])
+		if q.Family.Days() {
+			from, to = from.Truncate(24*time.Hour), to.Truncate(24*time.Hour)
+		}
 		for j := range s.records {
 			r := &s.records[j].Record
 			if r.At.Before(from) || !r.At.Before(to) {

@@ -113,9 +113,11 @@ func (h *history) counter(t *rapid.T, at time.Time) tally.Counter {
 	w := pick(t, "window", tally.Window{Unit: tally.Minute}, tally.Window{Unit: tally.Hour}, tally.Window{Unit: tally.DayPart, Hours: 6}, tally.Window{Unit: tally.Day}, tally.Window{Unit: tally.Week},
 		tally.Window{Unit: tally.Month}, tally.Window{Unit: tally.Month, Day: 29}, tally.Window{Unit: tally.Quarter}, tally.Window{Unit: tally.Total})
 	return tally.Counter{
-		Subject: pick[tally.Subject](t, "subject", gateway, client, "client/cl_2", key, "key/ke_2", "token/to_1", "visitor/v1"),
-		Metric:  pick(t, "metric", tally.Metrics[:]...),
-		Period:  w.Period(at, zone, pick(t, "cycle day", 0, 15, 31)),
+		Subject: pick[tally.Subject](t, "subject", gateway, client, "client/cl_2", key, "key/ke_2", "token/to_1", "visitor/v1",
+			"part/client/cl_1/model=m_1", "part/client/cl_1/model=m_2", "part/client/cl_2/project=a", "part/client/cl_1/project=a",
+			"part/key/ke_1/model=m_1", "part/key/ke_1/run=1", "part/client/cl_1/project=", "part/client/cl_1/session=me"),
+		Metric: pick(t, "metric", tally.Metrics[:]...),
+		Period: w.Period(at, zone, pick(t, "cycle day", 0, 15, 31)),
 	}
 }
 
@@ -145,6 +147,8 @@ func (h *history) reserve(t *rapid.T) {
 	r := h.bench.request()
 	r.Draft.Client, r.Draft.Key = pick[tally.ID](t, "client", "cl_1", "cl_2", ""), pick[tally.ID](t, "key", "ke_1", "ke_2")
 	r.Draft.Token, r.Draft.Country = pick(t, "token", "", "to_1"), pick(t, "country", "", "PT")
+	r.Draft.Model = pick(t, "asked", "m_1", "m_2", "")
+	r.Draft.Tags = pick[tally.Tags](t, "tags", "", "project=a", "project=b,run=1")
 	r.ExpiresAt = h.bench.now.Add(time.Duration(upTo(t, "deadline", 600)) * time.Second)
 	r.WantOutput = upTo(t, "most output", 200)
 	r.MinOutput = upTo(t, "least output", r.WantOutput)

@@ -267,8 +267,13 @@ func (s *Screen) drill() tea.Cmd {
 		return screen.Ask(screen.Goto{Screen: "models", Filter: cmp.Or(r.Name, r.ID)})
 	}
 	filter := string(by) + ":" + cmp.Or(r.Name, r.ID)
-	if by == "key" {
+	switch by {
+	case "key":
 		filter = "key:" + r.ID
+	case "tag":
+		filter = "tags:" + r.ID
+	case "tool":
+		filter = "tags:" + tally.TagTool + "=" + r.ID
 	}
 	if s.got.client != "" {
 		filter += " client:" + s.got.client

@@ -93,7 +93,7 @@ func TestEarlierSpansMeetWithoutAGap(t *testing.T) {
 func TestUsageIsBrokenDown(t *testing.T) {
 	tuitest.Run(t, tuitest.Only(analytics.New), func(d *tuitest.Driver) {
 		d.Ticks(1)
-		for _, by := range []string{"model", "provider", "gateway", "status", "country", "code", "upstream", "client"} {
+		for _, by := range []string{"model", "provider", "gateway", "status", "country", "code", "upstream", "tag", "tool", "client"} {
 			d.Press("b").Expect("By " + by)
 		}
 		for _, title := range []string{"Credits per day", "Margin per day", "Errors per day", "Mean latency by day", "Saved by caches per day", "Requests per day", "Tokens per day", "Cost per day"} {

@@ -92,9 +92,9 @@ const fresh = 30 * time.Second
 // breakdowns are what usage can be broken down by; of one client there is less.
 func (s *Screen) breakdowns() []control.Breakdown {
 	if s.client != "" {
-		return []control.Breakdown{"model", "key", "status", "code"}
+		return []control.Breakdown{"model", "key", "status", "code", "tag", "tool", "session"}
 	}
-	return []control.Breakdown{"client", "model", "provider", "gateway", "status", "country", "code", "upstream"}
+	return []control.Breakdown{"client", "model", "provider", "gateway", "status", "country", "code", "upstream", "tag", "tool"}
 }
 
 // rivalsBy is what is compared on the right.

@@ -24,6 +24,12 @@ func Gauges(t *theme.Theme, states []control.LimitState, width int, now time.Tim
 	figures := make([]string, len(states))
 	for i, s := range states {
 		figures[i] = fmt.Sprintf("%s of %s", widget.Amount(s.Metric, s.Used), widget.Amount(s.Metric, s.Max))
+		if s.Window.Each() && s.Part == "" {
+			figures[i] = widget.Amount(s.Metric, s.Max) + " each"
+		}
+		if s.Part != "" {
+			figures[i] += ", " + widget.Safe(s.Part)
+		}
 		if s.Held > 0 {
 			figures[i] += " (" + widget.Amount(s.Metric, s.Held) + " held)"
 		}
@@ -66,7 +72,7 @@ func Stops(states []control.LimitState) string {
 	for i := range states {
 		s := &states[i]
 		switch {
-		case s.Warn || s.Used < s.Max || s.Window.Unit == tally.Minute:
+		case s.Warn || s.Window.Per != "" || s.Used < s.Max || s.Window.Unit == tally.Minute:
 		case s.Metric == tally.Balance:
 			return "It is refused from now on: nothing is left of what was paid in advance. b books a payment."
 		default:

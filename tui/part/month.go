@@ -115,7 +115,7 @@ func (m *Month) Name() string { return m.from.Month().String() }
 func BudgetOf(states []control.LimitState) (least tally.NanoUSD) {
 	for i := range states {
 		s := &states[i]
-		if s.Metric == tally.Cost && s.Window.Unit == tally.Month && !s.Warn && (least == 0 || tally.NanoUSD(s.Max) < least) {
+		if s.Metric == tally.Cost && s.Window.Per == "" && s.Window.Unit == tally.Month && !s.Warn && (least == 0 || tally.NanoUSD(s.Max) < least) {
 			least = tally.NanoUSD(s.Max)
 		}
 	}

@@ -62,7 +62,7 @@ func (s *Screen) explain(v *control.RequestView, width int) []string {
 		lines = append(lines, facts(
 			part.Fact{"provider", widget.Safe(v.Provider)},
 			part.Fact{"its id", widget.Safe(v.RequestOf)},
-			part.Fact{"trace", widget.Safe(v.Trace)},
+			part.Fact{"trace", widget.Safe(v.Trace)}, part.Fact{"tags", widget.Safe(strings.ReplaceAll(string(v.Tags), ",", ", "))},
 			part.Fact{"attempts", attempts(v)},
 			part.Fact{"answered", answered(v)},
 			part.Fact{"waited", waited(v)},
