@@ -16,11 +16,12 @@ import (
 // load makes requests as the gateway does: six limits, a bound, a record of the
 // usual size.
 type load struct {
-	store *Store
-	now   time.Time
-	plans [][]tally.Charge // one for each of some clients
-	next  atomic.Int64
-	step  time.Duration // from one request to the next
+	tagged bool // records have two tags, and a session of ten
+	store  *Store
+	now    time.Time
+	plans  [][]tally.Charge // one for each of some clients
+	next   atomic.Int64
+	step   time.Duration // from one request to the next
 
 	failing bool // every provider failed
 }
@@ -58,6 +59,11 @@ func (l *load) request() error {
 		ID: tally.NewID("req", at), At: at, ExpiresAt: at.Add(time.Hour), WantOutput: 500,
 		Bounds: tally.Bounds{{Base: 1}, {Base: 900, PerMillion: 1e6}, {Base: 90_000, PerMillion: 6e8}, {Base: 99_000, PerMillion: 6.6e8}}, Charges: charges,
 		Draft: tally.Record{Gateway: gateway, Client: client, Key: key, Endpoint: "chat", Model: "gpt-4o-mini", Stream: true, Count: 1},
+	}
+	if l.tagged {
+		of := n % int64(len(l.plans))
+		r.Draft.Tags = tally.Tags(fmt.Sprintf("project=p%d,tool=n8n", n/50%5))
+		r.Session = &tally.SessionUse{Client: client, Member: fmt.Sprintf("%022d", of<<32+n/500)}
 	}
 	if _, err := l.store.Reserve(context.Background(), r); err != nil {
 		return err

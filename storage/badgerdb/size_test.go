@@ -15,7 +15,10 @@ import (
 	"tallygate/storage"
 )
 
-var size = flag.Int("size", 0, "measure a store of so many records")
+var (
+	size   = flag.Int("size", 0, "measure a store of so many records")
+	tagged = flag.Bool("tagged", false, "with -size: of records that have two tags, and a session of ten")
+)
 
 // TestSize measures what a store of many records costs. Its figures are
 // for people:
@@ -35,6 +38,7 @@ func TestSize(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "s")
 	s := openStore(t, dir)
 	l := newLoad(s, 50)
+	l.tagged = *tagged
 	n := *size
 	l.step = 90 * 24 * time.Hour / time.Duration(n) // as in 90 days
 	began := time.Now()
@@ -47,7 +51,7 @@ func TestSize(t *testing.T) {
 	rare.failing = true
 	rare.run(t, 1, 3)
 	l.run(t, 32, n)
-	t.Logf("%d requests in %v", n, time.Since(began).Round(time.Millisecond))
+	t.Logf("%d requests in %v, %v of processors", n, time.Since(began).Round(time.Millisecond), time.Duration(cpuTime()).Round(time.Millisecond))
 	timed := func(what string, f func() error) {
 		t.Helper()
 		began, before := time.Now(), cpuTime()
