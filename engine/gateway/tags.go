@@ -52,20 +52,20 @@ func (x *exchange) tags() tally.Tags {
 		}
 	}
 	if tool := toolOf(x.r.Header["User-Agent"]); tool != "" {
-		tags = tags.With(tally.TagTool + "=" + tool)
+		tags = tags.With(tool)
 	}
 	return x.server.Meter.Tags(x.ctx, p.Client.ID, tags, x.at)
 }
 
 // tools are programs by how their User-Agent begins, in small letters.
-var tools = [...]struct{ begins, name string }{
-	{"claude-cli/", "claude-code"}, {"claude-code/", "claude-code"}, {"codex", "codex"}, {"n8n", "n8n"},
-	{"openai/", "openai-sdk"}, {"asyncopenai/", "openai-sdk"}, {"anthropic/", "anthropic-sdk"},
-	{"asyncanthropic/", "anthropic-sdk"}, {"langchainjs", "langchain"}, {"agents/", "openai-agents"},
-	{"ai/", "ai-sdk"}, {"ai-sdk", "ai-sdk"}, {"mozilla/", "browser"},
+var tools = [...]struct{ begins, tag string }{
+	{"claude-cli/", "tool=claude-code"}, {"claude-code/", "tool=claude-code"}, {"codex", "tool=codex"},
+	{"n8n", "tool=n8n"}, {"curl/", "tool=curl"}, {"openai/", "tool=openai-sdk"}, {"asyncopenai/", "tool=openai-sdk"},
+	{"anthropic/", "tool=anthropic-sdk"}, {"asyncanthropic/", "tool=anthropic-sdk"}, {"langchainjs", "tool=langchain"},
+	{"agents/", "tool=openai-agents"}, {"ai/", "tool=ai-sdk"}, {"ai-sdk", "tool=ai-sdk"}, {"mozilla/", "tool=browser"},
 }
 
-// toolOf names the program of a User-Agent: by the name that people know it under, or else
+// toolOf is the tag that names the program of a User-Agent: by the name that people know it under, or else
 // by what stands before the version.
 func toolOf(header []string) string {
 	if len(header) == 0 {
@@ -74,7 +74,7 @@ func toolOf(header []string) string {
 	agent := header[0]
 	for i := range tools {
 		if n := len(tools[i].begins); len(agent) >= n && strings.EqualFold(agent[:n], tools[i].begins) {
-			return tools[i].name
+			return tools[i].tag
 		}
 	}
 	name, _, _ := strings.Cut(agent, "/")
@@ -82,5 +82,5 @@ func toolOf(header []string) string {
 	if tally.CheckTagKey(name) != nil {
 		return ""
 	}
-	return name
+	return tally.TagTool + "=" + name
 }

@@ -77,8 +77,9 @@ func (s *seenTags) knowAll(tags tally.Tags, now time.Time) bool {
 	if !now.Before(s.until) {
 		return false
 	}
-	for tag := range tags.All() {
-		if !s.tags[tag] {
+	for tags != "" {
+		var tag string
+		if tag, tags = tags.Cut(); !s.tags[tag] {
 			return false
 		}
 	}

@@ -60,8 +60,9 @@ func (r *Record) EachPart(yield func(of Subject, label string)) {
 		if r.Model != "" {
 			yield(of, PartModel+"="+r.Model)
 		}
-		for tag := range r.Tags.All() {
-			if tag != otherSession {
+		for tags := r.Tags; tags != ""; {
+			var tag string
+			if tag, tags = tags.Cut(); tag != otherSession {
 				yield(of, tag)
 			}
 		}

@@ -256,11 +256,9 @@ func (f Family) Dims(r *Record, yield func(Dim)) {
 }
 
 func tagDims(of string, r *Record, yield func(Dim)) {
-	if of == "" || r.Tags == "" {
-		return
-	}
-	for tag := range r.Tags.All() {
-		if tag != otherSession {
+	for tags := r.Tags; of != "" && tags != ""; {
+		var tag string
+		if tag, tags = tags.Cut(); tag != otherSession {
 			yield(Dim{of, tag})
 		}
 	}

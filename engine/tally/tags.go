@@ -91,10 +91,21 @@ func CheckTagKey(key string) error {
 
 // All are the tags, each as KEY=VALUE.
 func (t Tags) All() iter.Seq[string] {
-	if t == "" {
-		return func(func(string) bool) {}
+	return func(yield func(string) bool) {
+		for t != "" {
+			var tag string
+			if tag, t = t.Cut(); !yield(tag) {
+				return
+			}
+		}
 	}
-	return strings.SplitSeq(string(t), ",")
+}
+
+// Cut is the first of the tags, and the others. What goes through them with it allocates
+// nothing.
+func (t Tags) Cut() (tag string, rest Tags) {
+	tag, others, _ := strings.Cut(string(t), ",")
+	return tag, Tags(others)
 }
 
 // otherSession marks a request whose session is one of too many to be told apart.
@@ -121,7 +132,9 @@ func (t Tags) Len() int {
 
 // Value is the value of a key, "" if there is none.
 func (t Tags) Value(key string) string {
-	for tag := range t.All() {
+	for t != "" {
+		var tag string
+		tag, t = t.Cut()
 		if k, value, _ := strings.Cut(tag, "="); k == key {
 			return value
 		}
@@ -131,10 +144,9 @@ func (t Tags) Value(key string) string {
 
 // Has reports whether a tag, written KEY=VALUE, is among them.
 func (t Tags) Has(tag string) bool {
-	rest := string(t)
-	for rest != "" {
+	for t != "" {
 		var one string
-		if one, rest, _ = strings.Cut(rest, ","); one == tag {
+		if one, t = t.Cut(); one == tag {
 			return true
 		}
 	}
@@ -143,6 +155,9 @@ func (t Tags) Has(tag string) bool {
 
 // With are the tags with one more, which takes the place of one of the same key.
 func (t Tags) With(tag string) Tags {
+	if t == "" {
+		return Tags(tag)
+	}
 	key, _, _ := strings.Cut(tag, "=")
 	list := []string{tag}
 	for other := range t.All() {

@@ -48,10 +48,9 @@ func namesOf(r *tally.Record) [numNames]name {
 		{'g', string(r.Gateway)}, {'p', string(r.Provider)}, {'s', status}, {'f', status[:min(len(status), 1)]},
 		{'o', string(r.Outcome)}, {'e', r.Code}, {'a', r.Endpoint}}
 	i := 11
-	for tag := range r.Tags.All() {
-		if i < numNames {
-			out[i], i = name{'x', tag}, i+1
-		}
+	for tags := r.Tags; tags != "" && i < numNames; i++ {
+		out[i].kind = 'x'
+		out[i].value, tags = tags.Cut()
 	}
 	return out
 }
