@@ -284,6 +284,8 @@ func (of *whose) brokenDown(by control.Breakdown) (breakdown, string, error) {
 	switch family, pair := of.by[by]; {
 	case by == "" || by == of.what:
 		return breakdown{family: of.family}, of.id, nil
+	case of.what == "" && by == "session": // they are too many, and nobody's but a client's
+		return b, "", tally.Errorf(tally.Invalid, "usage by session is of one client").WithHint("--client CLIENT")
 	case of.what == "":
 		return b, "", nil
 	case of.what == "client" && by == "key": // its keys are picked from all

@@ -29,7 +29,7 @@ func (Step) Words() []string { return []string{string(Hourly), string(Daily)} }
 
 // UsageQuery asks for usage.
 type UsageQuery struct {
-	By      Breakdown `json:"by,omitempty" help:"break down by client, key, model, upstream, provider, gateway, country, status, code, token, tag, tool or session (by days of UTC)"`
+	By      Breakdown `json:"by,omitempty" help:"break down by client, key, model, upstream, provider, gateway, country, status, code, token, tag, tool or, with --client, session (by days of UTC)"`
 	Tag     string    `json:"tag,omitempty" help:"with --by tag: only this one, by its key, like project; without it, a request counts for each of its tags"`
 	Since   Since     `json:"since,omitempty" help:"24h, 7d, 30d, 90d, today, or a date; default 30d"`
 	Until   Since     `json:"until,omitempty" help:"a date; default now"`
