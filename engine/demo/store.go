@@ -72,6 +72,7 @@ func (a *Agency) record(r *request) tally.Record {
 	} else {
 		c := &a.clients[r.client]
 		rec.Gateway, rec.Client, rec.Key = c.made.Gateway, c.made.ID, c.live[r.key].id
+		rec.Tags = tagsOf(r)
 		rec.Credits = r.cost.WithMarkup(c.made.TariffAt(r.at).Added)
 	}
 	switch {
@@ -91,6 +92,14 @@ func (a *Agency) record(r *request) tally.Record {
 		r.more(&rec)
 	}
 	return rec
+}
+
+// tagsOf marks a client's request with the program that sent it and what that was doing.
+func tagsOf(r *request) tally.Tags {
+	tools := [...]string{"n8n", "openai-sdk", "n8n", "langchain", "curl"}
+	flows := [...]string{"orders", "questions", "bookings", "questions"}
+	tags := tally.Tags(tally.TagTool + "=" + tools[(r.client+r.key)%len(tools)])
+	return tags.With("workflow=" + flows[(r.session+r.at.Minute())%len(flows)])
 }
 
 // refusal is what a request leaves behind that reaches no provider.
