@@ -258,8 +258,9 @@ func nameAlerts(warnings []control.Warning, open []control.AlertView) {
 		limit := w.Kind == control.WarnRefused || w.Kind == control.WarnNear
 		for j := range open {
 			x := &open[j].Alert
-			same := x.Limit != "" && x.Thing.Kind == w.Thing.Kind && x.Thing.ID == w.Thing.ID
-			if lasts && x.Of == of || limit && same {
+			same := x.Thing.Kind == w.Thing.Kind && x.Thing.ID == w.Thing.ID
+			bill := w.Kind == control.WarnReconcile && x.Alert == tally.AlertReconcile
+			if lasts && x.Of == of || limit && same && x.Limit != "" || bill && same {
 				w.Alert = x.ID
 				break
 			}

@@ -105,6 +105,7 @@ type Engine struct {
 	answers    answers
 	limitWatch limitWatch
 	alerts     alerts
+	reconciled reconciliations
 	control    *control.Server
 }
 
@@ -168,6 +169,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	}
 	e.use(tally.NewCatalog(rev, entities))
 	e.takeOverAlerts(entities)
+	e.takeOverReconciled(entities)
 	e.openCountries(e.catalog.Load().Settings.CountryFile)
 	e.lookForBackups()
 	o.Metrics.Watch(e.figures)

@@ -99,6 +99,7 @@ func (e *Engine) handle() {
 	control.Handle(s, control.ProvidersTest, e.testProvider)
 	control.Handle(s, control.ProvidersProbe, e.probeProvider)
 	control.Handle(s, control.ProvidersOrder, e.orderProviders)
+	control.Handle(s, control.ProvidersReconcile, e.reconcile)
 
 	control.Handle(s, control.ModelsList, e.listModels)
 	control.Handle(s, control.ModelsShow, e.showModel)

@@ -11,7 +11,7 @@ import (
 // "clients.create" is "clients create".
 var commandNames = map[string]string{
 	"engine.setup": "init", "engine.stop": "stop", "engine.upgrade": "upgrade", "engine.try": "try", "engine.status": "status", "engine.verify": "verify",
-	"audit.undo": "undo", "usage.show": "usage", "metrics.show": "metrics", "prices.recost": "recost", "clients.close": "clients statement --close",
+	"audit.undo": "undo", "usage.show": "usage", "metrics.show": "metrics", "prices.recost": "recost", "providers.reconcile": "reconcile", "clients.close": "clients statement --close",
 }
 
 // longestCommand bounds a command line that is kept or shown, in bytes.

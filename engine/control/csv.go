@@ -11,10 +11,29 @@ import (
 
 // RowWriter writes rows of a table to a file. End must be called once they are
 // all written; it writes what an empty file has, too.
-type RowWriter[V any] interface {
-	Write(*V) error
-	End() error
+type RowWriter[V any] struct {
+	to      rowFile
+	columns []*Column[V]
+	cells   []Value
 }
+
+// rowFile is a file of rows, whatever they are: what it does is compiled once.
+type rowFile interface {
+	row(cells []Value, v any) error
+	end() error
+}
+
+// Write writes a row.
+func (w *RowWriter[V]) Write(v *V) error {
+	w.cells = w.cells[:0]
+	for _, c := range w.columns {
+		w.cells = append(w.cells, c.Get(v))
+	}
+	return w.to.row(w.cells, v)
+}
+
+// End writes what comes last.
+func (w *RowWriter[V]) End() error { return w.to.end() }
 
 // Format is that of a file of rows.
 type Format string
@@ -31,45 +50,41 @@ func (Format) Words() []string { return []string{string(CSV), string(JSON)} }
 
 // Writer makes a writer of rows. Names come from users: a CSV keeps a spreadsheet
 // from obeying them, JSON a terminal.
-func (t *Table[V]) Writer(w io.Writer, f Format) RowWriter[V] {
+func (t *Table[V]) Writer(w io.Writer, f Format) *RowWriter[V] {
 	if f == JSON {
-		return &jsonRows[V]{w: w}
+		return &RowWriter[V]{to: &jsonRows{w: w}}
 	}
-	out := &csvRows[V]{w: csv.NewWriter(w)}
+	out := &RowWriter[V]{}
+	var head []string
 	for i := range t.Columns {
 		if c := &t.Columns[i]; !c.Derived {
-			out.columns = append(out.columns, c)
+			out.columns, head = append(out.columns, c), append(head, c.Fields()...)
 		}
 	}
+	out.to = &csvRows{w: csv.NewWriter(w), head: head}
 	return out
 }
 
-type csvRows[V any] struct {
-	w       *csv.Writer
-	columns []*Column[V]
-	begun   bool
-	cells   []string
+type csvRows struct {
+	w     *csv.Writer
+	head  []string // nil once it is written
+	cells []string
 }
 
-func (c *csvRows[V]) begin() error {
-	if c.begun {
+func (c *csvRows) begin() error {
+	head := c.head
+	if c.head = nil; head == nil {
 		return nil
-	}
-	c.begun = true
-	var head []string
-	for _, x := range c.columns {
-		head = append(head, x.Fields()...)
 	}
 	return c.w.Write(head)
 }
 
-func (c *csvRows[V]) Write(v *V) error {
+func (c *csvRows) row(cells []Value, _ any) error {
 	if err := c.begin(); err != nil {
 		return err
 	}
 	c.cells = c.cells[:0]
-	for _, x := range c.columns {
-		cell := x.Get(v)
+	for _, cell := range cells {
 		if cell.Unit == UnitMoney {
 			usd := ""
 			if !cell.Void {
@@ -82,18 +97,18 @@ func (c *csvRows[V]) Write(v *V) error {
 	return c.w.Write(c.cells)
 }
 
-func (c *csvRows[V]) End() error {
+func (c *csvRows) end() error {
 	err := c.begin()
 	c.w.Flush()
 	return errors.Join(err, c.w.Error())
 }
 
-type jsonRows[V any] struct {
+type jsonRows struct {
 	w     io.Writer
 	begun bool
 }
 
-func (j *jsonRows[V]) Write(v *V) error {
+func (j *jsonRows) row(_ []Value, v any) error {
 	text, err := json.Marshal(v)
 	if err != nil {
 		return err
@@ -107,7 +122,7 @@ func (j *jsonRows[V]) Write(v *V) error {
 	return err
 }
 
-func (j *jsonRows[V]) End() error {
+func (j *jsonRows) end() error {
 	end := "[]\n"
 	if j.begun {
 		end = "\n]\n"

@@ -30,6 +30,7 @@ const (
 	WarnWaits      WarningKind = "waits"       // a client for what its own requests hold
 	WarnCut        WarningKind = "cut"         // answers end where a limit allows no more
 	WarnBill       WarningKind = "bill"        // a provider's differs from our prices
+	WarnReconcile  WarningKind = "reconcile"   // a provider's bill is not what is booked
 	WarnAnswered   WarningKind = "answered"    // a model in the place of another one, and dearer
 	WarnLeftBehind WarningKind = "left_behind" // answers that nobody waits for
 	WarnAsked      WarningKind = "asked"       // for models that do not exist or have no price

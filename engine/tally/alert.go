@@ -203,7 +203,5 @@ func (*Alert) Kind() EntityKind { return KindAlert }
 func (*AlertMark) Kind() EntityKind { return KindAlertMark }
 
 // Audited reports whether changes of such entities stand in the audit log: not of
-// tombstones, which go with what was deleted, nor of what the engine writes of alerts.
-func (k EntityKind) Audited() bool {
-	return k != KindTombstone && k != KindAlert && k != KindAlertMark
-}
+// tombstones, which go with what was deleted, nor of what the engine writes for itself.
+func (k EntityKind) Audited() bool { return k != KindTombstone && !k.Aside() }

@@ -62,7 +62,7 @@ func NewCatalog(rev int64, entities []Entity) *Catalog {
 		sites:    map[string]*Gateway{},
 	}
 	for _, e := range entities {
-		if e.Kind() == KindAlert || e.Kind() == KindAlertMark {
+		if e.Kind().Aside() {
 			continue
 		}
 		of := c.entities[e.Kind()]

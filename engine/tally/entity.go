@@ -34,9 +34,11 @@ const (
 	// KindGuest is of people who may come in over ssh.
 	KindGuest EntityKind = "guest"
 	// KindAlert is of what the owner was told, KindAlertMark of what need not be told again.
-	// They are no part of a [Catalog].
-	KindAlert     EntityKind = "alert"
-	KindAlertMark EntityKind = "alert_mark"
+	// KindReconciled is of what was found when bills of providers were compared. They are no
+	// part of a [Catalog].
+	KindAlert      EntityKind = "alert"
+	KindAlertMark  EntityKind = "alert_mark"
+	KindReconciled EntityKind = "reconciled"
 )
 
 // Meta is what every entity has. Rev is the store's revision at its last
@@ -84,6 +86,8 @@ func NewEntity(k EntityKind) Entity {
 		return &Alert{}
 	case KindAlertMark:
 		return &AlertMark{}
+	case KindReconciled:
+		return &Reconciled{}
 	}
 	return nil
 }

@@ -36,7 +36,8 @@ func (EntryKind) Words() []string {
 // ID, time, gateway and client, what it changes of cost and credits, for a re-cost the
 // model, and one charge: what the client's balance came to by it. A re-cost of requests that
 // no client sent, a gateway's own and its visitors', has no client, no credits and no
-// charge. An entry is never changed: another one reverses it.
+// charge; nor has an adjustment of a UTC day to a provider's bill, which has the model as the
+// provider calls it. An entry is never changed: another one reverses it.
 type Entry struct {
 	Kind EntryKind `json:"kind"`
 	// Funds is what it adds to what the client may spend in advance. The store trims that of
@@ -53,8 +54,8 @@ type Entry struct {
 	// expired.
 	Reverses ID `json:"reverses,omitempty"`
 	// Day is on which day, as 2026-11-21, it counts on a statement, if that is another than
-	// the one on which it was made: of a re-cost the UTC day on which the requests were
-	// admitted.
+	// the one on which it was made: of a re-cost and of an adjustment to a bill the UTC day on
+	// which the requests were admitted.
 	Day string `json:"day,omitempty"`
 	// Document is the statement that it closes, as JSON; Reference is its number then.
 	Document string `json:"document,omitempty"`
@@ -79,7 +80,7 @@ func CheckEntry(r *Record) error {
 	switch {
 	case e == nil || r.Outcome != Booked:
 		return bad("it is none")
-	case r.ID == "" || r.At.IsZero() || r.Client == "" && (e.Kind != Recost || r.Gateway == ""):
+	case r.ID == "" || r.At.IsZero() || r.Client == "" && (r.Gateway == "" || e.Kind != Recost && (e.Kind != Adjustment || e.Day == "")):
 		return bad("it has no ID, no time or no client")
 	case r.Client == "" && (r.Credits != 0 || e.Funds != 0):
 		return bad("nobody is there to be charged")

@@ -96,6 +96,12 @@ func book(b *bench) {
 		b.Errorf("without a client: %+v", got)
 	}
 	b.wantUsage(b.counter(gateway, tally.Cost, tally.Day), cost+int64(rec.Cost)+1, 0)
+	bill := b.booked(tally.Adjustment, 0, 0)
+	bill.Client, bill.Cost, bill.Model, bill.Entry.Day = "", 2, "gpt of theirs", "2026-11-20"
+	if got := b.enter(bill); got.Model != bill.Model || got.Entry.Day != bill.Entry.Day {
+		b.Errorf("to a bill: %+v", got)
+	}
+	b.wantUsage(b.counter(gateway, tally.Cost, tally.Day), cost+int64(rec.Cost)+3, 0)
 
 	for _, bad := range []func(*tally.Record){
 		func(r *tally.Record) { r.Entry = nil }, func(r *tally.Record) { r.Outcome = tally.OK }, func(r *tally.Record) { r.Client = "" },
@@ -111,7 +117,7 @@ func book(b *bench) {
 	of.ID, of.Credits = "en_charged", 1
 	b.wantCode("credits of nobody", b.entered(of), tally.Invalid)
 
-	want := []tally.ID{paid.ID, back.ID, over.ID, gift.ID, fee.ID, nobody.ID}
+	want := []tally.ID{paid.ID, back.ID, over.ID, gift.ID, fee.ID, nobody.ID, bill.ID}
 	check := func(when string, q storage.EntryQuery, want ...tally.ID) {
 		b.Helper()
 		list, err := b.Entries(ctx, q)
@@ -148,7 +154,7 @@ func book(b *bench) {
 		all("after a kill")
 	}
 	b.now = b.now.AddDate(0, 0, 3)
-	if n, err := b.Prune(ctx, storage.Before(b.now), 0); err != nil || n != 8 {
+	if n, err := b.Prune(ctx, storage.Before(b.now), 0); err != nil || n != 9 {
 		b.Errorf("pruned %d, %v", n, err)
 	}
 	check("pruned", storage.EntryQuery{}, want...)
