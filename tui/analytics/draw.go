@@ -78,8 +78,8 @@ func (s *Screen) drawHead(width int) widget.Block {
 	for i, x := range spans {
 		names[i] = x.name
 	}
-	left := part.OneOf(t, " range", names, s.span, ofSpan)
-	by := part.OneOf(t, " by", s.breakdowns(), s.by, ofBreakdown)
+	left := part.OneOf(t, " range", names, s.span, ofSpan, width)
+	by := part.OneOf(t, " by", s.breakdowns(), s.by, ofBreakdown, width)
 	when := s.when()
 	if s.client != "" {
 		when = t.Strong(theme.Accent, "only "+widget.Safe(s.called(s.client))) + t.Paint(theme.Muted, " (esc: all)  ") + when

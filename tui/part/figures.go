@@ -162,11 +162,25 @@ func Plural(n int64, one string) string {
 	return tally.Group(n) + " " + one + "s"
 }
 
-// OneOf writes choices with the chosen one marked.
-func OneOf[T ~string](t *theme.Theme, label string, choices []T, at, number int) string {
+// OneOf writes choices with the chosen one marked. The first ones are left out where the
+// chosen one would not fit into the width otherwise.
+func OneOf[T ~string](t *theme.Theme, label string, choices []T, at, number, width int) string {
+	first, taken := 0, widget.Width(label)+4
+	for _, c := range choices[:at+1] {
+		taken += widget.Width(string(c)) + 3
+	}
+	for ; first < at && taken > width; first++ {
+		taken -= widget.Width(string(choices[first])) + 3
+	}
 	var out strings.Builder
 	out.WriteString(t.Paint(theme.Muted, label))
+	if first > 0 {
+		out.WriteString(t.Paint(theme.Muted, " "+t.Glyphs.Ellipsis))
+	}
 	for i, c := range choices {
+		if i < first {
+			continue
+		}
 		text := t.Paint(theme.Muted, "  "+string(c)+" ")
 		if i == at {
 			text = " " + t.Selection.Render(" "+string(c)+" ")
