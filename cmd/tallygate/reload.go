@@ -25,8 +25,6 @@ func (a *app) watch(ctx context.Context, p *process.Process, caller control.Call
 		signal.Notify(upgrades, process.UpgradeSignal)
 		defer signal.Stop(upgrades)
 	}
-	a.expects.Store(true)
-	defer a.expects.Store(false)
 	over := make(chan error, 1)
 	go func() { over <- p.Wait(ctx.Done()) }()
 	for {

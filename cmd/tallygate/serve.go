@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -179,6 +180,11 @@ func (a *app) serve(cmd *cobra.Command, o serveOptions, setup bool) (err error) 
 	if a.anew != nil {
 		a.anew(o)
 		return nil
+	}
+	a.expects.Store(true) // a process that comes up is not stopped by what asks it to reload
+	defer a.expects.Store(false)
+	if process.UpgradeSignal != nil {
+		signal.Ignore(process.UpgradeSignal) // it is the program of now, until it watches
 	}
 	dir, err := a.dataDir()
 	if err != nil {
