@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"tallygate/engine/control"
+	"tallygate/engine/gateway"
 	"tallygate/engine/tally"
 	"tallygate/providers"
 )
@@ -35,7 +36,7 @@ func (a *attempt) send(ctx context.Context) error {
 		r.Header.Set("X-Session-Id", "tallygate try")
 	}
 	w := &captured{header: http.Header{}, status: http.StatusOK}
-	a.gateway.ServeAs(w, r, a.p.Key.ID)
+	a.gateway.ServeAs(w, r, gateway.Trial{Key: a.p.Key.ID})
 	a.out.Status = w.status
 	answer, failure := readAnswer(w.body.Bytes())
 	a.out.Answer = answer
@@ -142,4 +143,5 @@ type captured struct {
 
 func (c *captured) Header() http.Header         { return c.header }
 func (c *captured) WriteHeader(status int)      { c.status = status }
+func (c *captured) Flush()                      {}
 func (c *captured) Write(b []byte) (int, error) { return c.body.Write(b) }

@@ -43,10 +43,14 @@ func (x *exchange) admit() (refusal *tally.Refusal) {
 			return refusal
 		}
 	}
+	if refusal = x.pinned(); refusal != nil {
+		return refusal
+	}
 	if refusal = x.pricedInTokens(); refusal != nil {
 		return refusal
 	}
 	money, tokens := x.server.Meter.Limited(x.cat, x.principal)
+	money = money || x.trial.Most > 0
 	x.money, x.tokens = money, tokens
 	if field := e.OtherMaximum; field != "" && (money || tokens || x.principal.Visitor) {
 		return tally.BadRequest(field, fmt.Sprintf("The field %q bounds the answer under a name that not every provider knows, so a limit on money or tokens could not be kept. Write %s.", field, maximumOf(e)))
@@ -74,6 +78,9 @@ func (x *exchange) admit() (refusal *tally.Refusal) {
 		Choices: most.choices, Output: output, Least: least, Answer: most.answer,
 		Rates: rates, Tier: e.Tier,
 		Since: x.since, Deadline: x.deadline, Waited: x.waited, Waiting: x.waiting,
+	}
+	if refusal = x.affordable(); refusal != nil {
+		return refusal
 	}
 	x.ticket, refusal = x.server.Meter.Admit(x.ctx, &x.asked)
 	x.deadline = x.asked.Deadline

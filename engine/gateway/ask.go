@@ -110,6 +110,9 @@ func (x *exchange) mayAskAnother(up *providers.UpstreamError) bool {
 	if x.started || x.ctx.Err() != nil || len(x.result.Attempts) == maxAttempts {
 		return false
 	}
+	if x.trial.Most > 0 && x.latest().Basis != "" { // which may have cost all of it
+		return false
+	}
 	return up.Retryable() || x.principal.Gateway.TryLonger && up.TooLong()
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tallygate/engine/auth"
+	"tallygate/engine/capture"
 	"tallygate/engine/meter"
 	"tallygate/engine/route"
 	"tallygate/engine/tally"
@@ -83,7 +84,9 @@ type exchange struct {
 	status     int      // that it said
 	lines      *lineOut // to the caller of a stream; nil before an upstream has begun one
 	out        []byte
-	values     []string // of the answer's head
+	values     []string      // of the answer's head
+	tape       *capture.Tape // nil: it is not captured
+	trial      Trial         // what the owner sends it for
 }
 
 // start begins an exchange: everything about it is of one instant and one

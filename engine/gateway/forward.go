@@ -15,7 +15,9 @@ import (
 
 // forward walks a request from its start to its end.
 func (s *Server) forward(x *exchange) {
-	if refusal := x.authenticate(); refusal != nil {
+	refusal := x.authenticate()
+	x.tap()
+	if refusal != nil {
 		x.refuse(refusal)
 		return
 	}
@@ -23,7 +25,11 @@ func (s *Server) forward(x *exchange) {
 		x.refuse(refusal)
 		return
 	}
-	if refusal := x.read(); refusal != nil {
+	refusal = x.read()
+	if x.tape != nil {
+		x.tape.Asked(x.body)
+	}
+	if refusal != nil {
 		x.refuse(refusal)
 		return
 	}

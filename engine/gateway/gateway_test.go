@@ -213,7 +213,7 @@ func TestServeAs(t *testing.T) {
 	for key, want := range map[tally.ID]int{"ke_1": 200, "ke_unknown": 401} {
 		rec := newRecorder()
 		r, _ := http.NewRequest("POST", "/v1/chat/completions", strings.NewReader(`{"model":"sim-small","messages":[{"role":"user","content":"hi"}]}`))
-		w.server.ServeAs(rec, r, key)
+		w.server.ServeAs(rec, r, Trial{Key: key})
 		if rec.Code != want {
 			t.Errorf("%s: %d, want %d: %s", key, rec.Code, want, rec.Body)
 		}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"tallygate/engine/auth"
+	"tallygate/engine/capture"
 	"tallygate/engine/meter"
 	"tallygate/engine/route"
 	"tallygate/engine/tally"
@@ -39,6 +40,8 @@ type Options struct {
 	// Revision is a context that ends, with [meter.ErrChanged], when the catalog in
 	// force is replaced; nil if it never is.
 	Revision func() context.Context
+	// Captures are what is kept of requests for the owner to look at; nil: nothing ever is.
+	Captures *capture.Store
 	// Bodies is the memory that the bodies of all requests under way may take, in
 	// bytes; 0: 256 MiB.
 	Bodies int64
@@ -82,13 +85,13 @@ func New(o Options) *Server {
 }
 
 // ServeHTTP answers a client app.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serve(w, r, "") }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serve(w, r, Trial{}) }
 
 // ServeAs answers a request as if it had come with a key, which the owner need
 // not know: for trying things out.
-func (s *Server) ServeAs(w http.ResponseWriter, r *http.Request, key tally.ID) { s.serve(w, r, key) }
+func (s *Server) ServeAs(w http.ResponseWriter, r *http.Request, t Trial) { s.serve(w, r, t) }
 
-func (s *Server) serve(w http.ResponseWriter, r *http.Request, as tally.ID) {
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, t Trial) {
 	if s.parting.Load() {
 		w.Header()["Connection"] = closing
 	}
@@ -100,7 +103,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, as tally.ID) {
 	}
 	x := s.exchanges.Get().(*exchange)
 	s.inFlight.Add(1) // before it looks at the clock, which goes back only while nothing is in flight
-	x.start(w, r, as)
+	x.start(w, r, t.Key)
+	x.trial = t
 	defer s.leave(x)
 	s.dispatch(x)
 }
@@ -126,6 +130,7 @@ func (s *Server) leave(x *exchange) {
 	if s.access.Load() {
 		x.log()
 	}
+	x.untap()
 	x.recycle()
 	if s.inFlight.Add(-1) == 0 && s.draining.Load() {
 		select {

@@ -224,6 +224,19 @@ func (r *Request) terms() tally.Terms {
 	return tally.Terms{}
 }
 
+// Fit shortens the answer that is wanted until the request can cost no more than most; false,
+// with the least that it can cost, if it never fits.
+func (r *Request) Fit(most tally.NanoUSD) (fits bool, least tally.NanoUSD) {
+	cost := boundsOf(r)[tally.Cost.Index()]
+	low, _ := r.outputs()
+	room := cost.Output(int64(most))
+	if room < low {
+		return false, tally.NanoUSD(cost.At(low))
+	}
+	r.Output = min(r.Output, room/max(r.Choices, 1))
+	return true, 0
+}
+
 // outputs are the least and the most output to hold, of all choices together.
 func (r *Request) outputs() (least, want int64) {
 	want = saturatingMul(r.Output, r.Choices)

@@ -100,6 +100,7 @@ const (
 	CodeConcurrency      = "concurrency_limit"
 	CodeRate             = "rate_limit"
 	CodeBudgetHeld       = "budget_held"
+	CodeTooDear          = "too_dear" // for what the owner lets one request of a replay cost
 	CodeExtraUnpriced    = "extra_unpriced"
 	CodeSessionMissing   = "session_missing"
 	CodeTooLarge         = "request_too_large"
