@@ -69,6 +69,7 @@ func (e *Engine) use(c *tally.Catalog) {
 	if e.gateway != nil { // it is not assembled yet with the first one
 		e.gateway.Changed()
 	}
+	e.captures.End(e.clock(), goneFrom(c))
 }
 
 // revision lives as long as one catalog is in force.

@@ -19,7 +19,8 @@
 // them pass (storage/storetest, providers/providertest). Counters live in
 // storage/ledger, which decides admission in memory. Package geo tells where a
 // visitor's address is, package slug makes short names of names, package webhook posts
-// alerts, signed, to an address of the owner's. Package demo fills a
+// alerts, signed, to an address of the owner's. Package capture keeps what a client has really
+// sent, for as long as its owner wants to look. Package demo fills a
 // store with an agency that does not exist, for `tallygate demo` and for the tests of the
 // interface, which look at this engine and at no imitation. Package cmd/tallygate/process
 // opens an engine over a data folder and lets client apps in; package cmd/tallygate/sshd

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tallygate/engine/auth"
+	"tallygate/engine/capture"
 	"tallygate/engine/control"
 	"tallygate/engine/feed"
 	"tallygate/engine/gateway"
@@ -48,6 +49,9 @@ type Options struct {
 	Logger        *slog.Logger
 	Version       string
 	Data          string // where the store is, for people
+	// Captures is the folder for what is captured on disk, made when it is needed; "" where
+	// nothing may be written.
+	Captures string
 	// Stop tells the process to end, now or once requests under way have finished. It
 	// does not wait. It is nil where nobody may end the process.
 	Stop    func(now bool)
@@ -100,6 +104,7 @@ type Engine struct {
 	router     *route.Router
 	meter      *meter.Meter
 	gateway    *gateway.Server
+	captures   *capture.Store
 	attention  attention // what the last day tells
 	latest     attention // what the last minutes tell
 	answers    answers
@@ -183,9 +188,11 @@ func (e *Engine) assemble() {
 	e.verifier = auth.NewVerifier(e.sealer)
 	e.router = route.New(route.Options{Kinds: e.opts.Kinds, Keys: e.providerKeys, Logger: e.log})
 	e.meter = meter.New(meter.Options{Store: e.store, Hash: e.sealer.Hash, Tags: e.tagsSeen, Sessions: e.sessionsSeen, Logger: e.log})
+	e.captures = capture.Open(e.opts.Captures, e.sealer, e.log, e.clock())
 	e.gateway = gateway.New(gateway.Options{
 		Catalog: e.catalog.Load, Verifier: e.verifier, Country: e.country, Router: e.router, Meter: e.meter, Clock: e.clock, Revision: e.untilChange,
 		SDK: e.opts.SDK, Widget: e.opts.Widget, Page: e.opts.Page, Bodies: e.opts.Bodies, Ready: e.ready, Health: e.parts, Logger: e.log, Version: e.opts.Version,
+		Captures: e.captures,
 	})
 	e.control = control.NewServer(e.events)
 	e.control.Logger = e.log
@@ -227,6 +234,7 @@ func (e *Engine) Drain(ctx context.Context) error { return e.gateway.Drain(ctx) 
 // caller closes the store.
 func (e *Engine) Close() error {
 	e.meter.FlushRefusals(context.Background(), time.Time{}) // the minute under way, too
+	e.captures.Close()
 	e.router.Close()
 	e.alerts.sender.Close()
 	return nil

@@ -271,6 +271,10 @@ func (e *Engine) viewKeys(ctx context.Context, c *tally.Catalog, only string, ke
 			Key: *k, ClientSlug: clientSlug(c, k.Client), ClientName: clientName(c, k.Client), Masked: k.Masked(), State: keyState(k, now),
 			LimitStates: states, LastUsedAt: used[i],
 		}
+		if t, on := e.captures.Of(k.ID, k.Client); on {
+			v.CapturedSince, v.CapturedUntil = t.Since, t.Until
+			v.CaptureOf, _ = t.Of.Split()
+		}
 		of := sums(calendar(gw.ID), string(k.ID))
 		v.MonthSince, v.Month, v.Last30Days = of.since, of.month, of.last
 		if v.Refused, err = refusing.key(ctx, gw, k, standings); err != nil {

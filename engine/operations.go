@@ -121,6 +121,13 @@ func (e *Engine) handle() {
 	control.Handle(s, control.RequestsList, e.listRequests)
 	control.Handle(s, control.RequestsShow, e.showRequest)
 
+	control.Handle(s, control.CaptureStart, e.startCapture)
+	control.Handle(s, control.CaptureStop, e.stopCapture)
+	control.Handle(s, control.CaptureList, e.listCaptured)
+	control.Handle(s, control.CaptureShow, e.showCaptured)
+	control.Handle(s, control.CaptureCurl, e.curlCaptured)
+	control.Handle(s, control.CaptureReplay, e.replayCaptured)
+
 	control.Handle(s, control.SSHList, e.listGuests)
 	control.Handle(s, control.SSHAdd, e.addGuest)
 	control.Handle(s, control.SSHRemove, e.removeGuest)

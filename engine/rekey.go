@@ -88,6 +88,7 @@ func (e *Engine) endRotation(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	e.captures.Reseal()
 	return e.sealer.Rotated()
 }
 

@@ -20,7 +20,7 @@ const (
 // nobody extends any more, takes back funds whose time is over,
 // deletes records past their retention and what they are not to say any more, verifies
 // the store each night, backs it up where that is wanted, takes up a new country
-// database, notes which models answer for others, and tells the owner what has happened. It
+// database, notes which models answer for others, ends captures, and tells the owner what has happened. It
 // returns when all of that has stopped.
 func (e *Engine) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
@@ -39,6 +39,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		{"countries", countriesEvery, e.reloadCountries},
 		{"answers", answersEvery, e.answered},
 		{"refusals", pruneEvery, e.forgetRefusals},
+		{"captures", secondEvery, e.endCaptures},
 		{"alerts", alertsEvery, e.whileServing(e.watchAlerts)},
 		{"alerts to the log", deliverEvery, e.whileServing(e.deliverTo(tally.AlertsToLog))},
 		{"alerts to the webhook", deliverEvery, e.whileServing(e.deliverTo(tally.AlertsToWebhook))},

@@ -47,6 +47,10 @@ func TestSecretsAppearOnce(t *testing.T) {
 	}
 	token := do(w, control.TokensMint, control.MintToken{Gateway: "site"}).Token
 	w.served(token, "gpt-mini")
+	w.engine.SetBaseURL(DefaultBaseURL) // what is captured in memory must be served
+	do(w, control.CaptureStart, control.StartCapture{PickCapture: control.PickCapture{Client: "default"}})
+	said := w.ask(done.Key, "chat/completions", `{"model":"gpt-mini","max_tokens":20,"messages":[{"role":"user","content":"my keys: `+
+		strings.Join([]string{done.Key, upstreamKey, secrets["next upstream key"], gw.PrivateKey}, ", ")+`"}]}`)
 	u.set(func(u *upstream) { u.status = 401 }) // whose body repeats the key
 	w.chat(done.Key, "gpt-mini")
 
@@ -100,6 +104,8 @@ func TestSecretsAppearOnce(t *testing.T) {
 		{"prices.list", nil}, {"prices.set", control.SetPrice{PickModel: control.PickModel{Model: "gpt-mini"}, Prices: []control.PriceField{{Class: "input", Amount: 1}}}}, {"prices.check", nil}, {"prices.recost", control.Recost{Since: "9d"}}, {"providers.reconcile", control.Reconcile{Provider: "up", Book: true, Bill: &control.Bill{First: "2026-11-20", Last: "2026-11-20", Lines: []control.BillLine{{Day: "2026-11-20", Model: "gpt", Cost: tally.Dollar}}}}},
 		{"prices.import", control.ImportPrices{From: control.FromBook}}, {"prices.import", control.ImportPrices{From: control.FromProvider, Provider: "up"}}, {"prices.import", control.ImportPrices{From: control.FromFile, Text: "model,input,output\ngpt-mini,1,2\n"}},
 		{"usage.show", control.UsageQuery{By: "key"}}, {"requests.list", nil}, {"requests.show", control.PickRequest{ID: "req_0"}},
+		{"capture.start", control.StartCapture{PickCapture: control.PickCapture{Client: "default"}, Disk: true}}, {"capture.list", nil}, {"capture.show", control.PickCaptured{Request: said.id}},
+		{"capture.curl", control.PickCaptured{Request: said.id}}, {"capture.replay", control.ReplayCaptured{PickCaptured: control.PickCaptured{Request: said.id}, Model: "gpt-mini", Max: tally.Dollar}}, {"capture.stop", control.PickCapture{Key: gw.PrivateKey}},
 		{"models.delete", control.PickModel{Model: "gpt-mini"}}, {"providers.delete", control.Named{Name: "up"}}, {"clients.delete", control.Named{Name: "default"}}, {"gateways.delete", control.Named{Name: "site"}},
 		{"gateways.raise", nil}, {"clients.raise", nil}, {"keys.raise", nil},
 		{"clients.topup", nil}, {"clients.grant", nil}, {"clients.adjust", nil}, {"clients.tariff", nil}, {"clients.statement", nil}, {"clients.close", nil}, {"statements.list", nil}, {"statements.show", nil}, {"entries.list", nil}, {"entries.show", nil}, {"entries.reverse", nil},

@@ -89,7 +89,7 @@ func (e *Engine) status(ctx context.Context, _ control.None) (control.Status, er
 		return control.Status{}, err
 	}
 	out.Warnings = slices.Concat(e.warnings(c, &out, store, now), limits, lately, stopped(c), e.landless(c, now),
-		expiring, endings, daily, e.offBills(c), asides(&out, e.rulesCountries(c)))
+		e.capturing(c), expiring, endings, daily, e.offBills(c), asides(&out, e.rulesCountries(c)))
 	out.Warnings = append(out.Warnings, e.unsent()...)
 	out.Alerts = e.openAlerts(now)
 	out.AlertsOpen = len(out.Alerts)

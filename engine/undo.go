@@ -54,11 +54,11 @@ func (e *Engine) undoing(ctx context.Context, c *tally.Catalog, in control.UndoC
 				WithHint("see: tallygate audit list")
 		}
 	}
-	entries, err := e.actToUndo(ctx, seq)
+	entries, latest, err := e.actToUndo(ctx, seq)
 	if err != nil {
 		return nil, nil, err
 	}
-	changes, err := e.planUndo(ctx, c, entries, now)
+	changes, err := e.planUndo(ctx, c, entries, latest, now)
 	if err != nil {
 		first := entries[len(entries)-1]
 		err := tally.AsError(err)
@@ -69,9 +69,10 @@ func (e *Engine) undoing(ctx context.Context, c *tally.Catalog, in control.UndoC
 }
 
 // actToUndo finds the entries of an act, the latest first: the one that an entry is
-// part of, or the latest that was not undone and is no undoing itself.
-func (e *Engine) actToUndo(ctx context.Context, seq uint64) ([]tally.AuditEntry, error) {
-	var act []tally.AuditEntry
+// part of, or the latest that has changed something, was not undone and is no undoing itself.
+// latest are the revisions at which things were last changed since, by their IDs.
+func (e *Engine) actToUndo(ctx context.Context, seq uint64) (act []tally.AuditEntry, latest map[tally.ID]int64, err error) {
+	latest = map[tally.ID]int64{}
 	undone := map[uint64]bool{}
 	wanted := func() bool {
 		if len(act) == 0 {
@@ -81,19 +82,22 @@ func (e *Engine) actToUndo(ctx context.Context, seq uint64) ([]tally.AuditEntry,
 		if seq != 0 {
 			return first.Seq <= seq && seq <= last.Seq
 		}
-		return first.Undoes == 0 && !undone[first.Seq]
+		return first.Undoes == 0 && !undone[first.Seq] && slices.ContainsFunc(act, hasChanged)
 	}
 	for q := (storage.AuditQuery{}); ; {
 		list, next, err := e.store.AuditLog(ctx, q)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for _, x := range list {
 			if len(act) > 0 && x.Rev != act[0].Rev {
 				if wanted() {
-					return act, nil
+					return act, latest, nil
 				}
 				act = nil
+			}
+			if latest[x.ID] == 0 && hasChanged(x) {
+				latest[x.ID] = x.Rev
 			}
 			if x.Undoes != 0 {
 				undone[x.Undoes] = true
@@ -106,25 +110,32 @@ func (e *Engine) actToUndo(ctx context.Context, seq uint64) ([]tally.AuditEntry,
 	}
 	switch {
 	case wanted():
-		return act, nil
+		return act, latest, nil
 	case seq != 0:
-		return nil, tally.Errorf(tally.NotFound, "the audit log has no entry %d", seq).WithHint("see: tallygate audit list")
+		return nil, nil, tally.Errorf(tally.NotFound, "the audit log has no entry %d", seq).WithHint("see: tallygate audit list")
 	}
-	return nil, tally.Errorf(tally.NotFound, "there is no change to undo").WithHint("see: tallygate audit list")
+	return nil, nil, tally.Errorf(tally.NotFound, "there is no change to undo").WithHint("see: tallygate audit list")
 }
 
+// hasChanged reports whether an entry is of a change, and does not only tell who has looked at
+// something, or has captured it.
+func hasChanged(x tally.AuditEntry) bool { return x.Action != tally.Changed || len(x.Fields) > 0 }
+
 // planUndo makes the changes that take entries back.
-func (e *Engine) planUndo(ctx context.Context, c *tally.Catalog, entries []tally.AuditEntry, now time.Time) ([]tally.Change, error) {
+func (e *Engine) planUndo(ctx context.Context, c *tally.Catalog, entries []tally.AuditEntry, latest map[tally.ID]int64,
+	now time.Time) ([]tally.Change, error) {
 	var changes []tally.Change
 	for i := range entries {
 		x := &entries[i]
 		is := c.Entity(x.Kind, x.ID)
 		switch {
+		case !hasChanged(*x):
+			return nil, tally.Errorf(tally.Invalid, "it has changed nothing").WithHint("see: tallygate audit list")
 		case x.Action == tally.Deleted && is != nil:
 			return nil, tally.Errorf(tally.Conflict, "there is one again")
 		case x.Action != tally.Deleted && is == nil:
 			return nil, tally.Errorf(tally.Conflict, "it was deleted since")
-		case x.Action != tally.Deleted && is.Base().Rev != x.Rev:
+		case x.Action != tally.Deleted && is.Base().Rev != x.Rev && latest[x.ID] != x.Rev:
 			return nil, tally.Errorf(tally.Conflict, "%s %s was changed since", x.Kind, x.Name).WithHint("undo the later change first: tallygate audit list %s", tally.ShellWord(x.Name))
 		}
 		if err := final(x); err != nil {

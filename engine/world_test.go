@@ -96,6 +96,7 @@ func (w *world) start(events *feed.Feed, dir string, forget bool) error {
 	e, err := New(context.Background(), Options{
 		Store: w.store, Feed: events, Kinds: append(openai.Kinds(), instant), PriceBook: []byte(book), KeyFile: filepath.Join(dir, "key"),
 		ForgetSecrets: forget, Clock: w.clock, Logger: slog.New(slog.NewTextHandler(w.log, nil)), Version: "1.2.3", Data: dir,
+		Captures: filepath.Join(dir, "captures"),
 	})
 	if err != nil {
 		return err

@@ -61,9 +61,15 @@ var ClientTable = NewTable(Table[ClientView]{
 // KeyTable shows keys of clients.
 var KeyTable = NewTable(Table[KeyView]{
 	Thing: "key", Make: "tallygate keys create --client CLIENT --label LABEL",
-	ID:     func(v *KeyView) string { return string(v.ID) },
-	Signs:  true,
-	Tone:   func(v *KeyView) Tone { return refusedTone(v.Refused, stateTone(v.State)) },
+	ID:    func(v *KeyView) string { return string(v.ID) },
+	Signs: true,
+	Tone: func(v *KeyView) Tone {
+		tone := refusedTone(v.Refused, stateTone(v.State))
+		if tone == Good && !v.CapturedUntil.IsZero() { // nobody should forget it
+			return Warn
+		}
+		return tone
+	},
 	Text:   func(v *KeyView) string { return joinLines(v.Label, v.ClientSlug, v.ClientName, v.Masked, string(v.ID)) },
 	Orders: []string{"client", "last", "cost", "expires"},
 	Refused: func(v *KeyView) (string, *RefusedNow) {
@@ -77,6 +83,7 @@ var KeyTable = NewTable(Table[KeyView]{
 		{Name: "state", Words: []string{"active", "expired", "revoked"}, Get: func(v *KeyView) Value { return WordOf(v.State) }},
 		{Name: "now", Derived: true, Spare: 1, Get: func(v *KeyView) Value { return v.Refused.Value() }},
 		{Name: "grace", Title: "old works until", Field: "old_works_until", Spare: 5},
+		{Name: "captured", Title: "captured until", Field: "captured_until", Spare: 7},
 		{Name: "expires", Field: "expires_at", Spare: 3},
 		{Name: "requests", Sum: true, Title: "month requests", Short: "requests", Field: "month.requests", Spare: 4},
 		{Name: "cost", Sum: true, Title: "month cost", Short: "cost", Field: "month.cost_nano_usd"},

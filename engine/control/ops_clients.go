@@ -155,9 +155,13 @@ type KeyView struct {
 	LimitStates []LimitState `json:"limit_states"`
 	LastUsedAt  time.Time    `json:"last_used_at,omitzero"`
 	Refused     *RefusedNow  `json:"refused_now,omitempty"` // nil while it is served
-	MonthSince  time.Time    `json:"month_since"`           // when the month under way began, by its gateway's calendar
-	Month       Sums         `json:"month"`
-	Last30Days  Sums         `json:"last_30d"`
+	// What is sent with it is captured from then, until then; zero where it is not.
+	CapturedSince time.Time `json:"captured_since,omitzero"`
+	CapturedUntil time.Time `json:"captured_until,omitzero"`
+	CaptureOf     string    `json:"capture_of,omitempty"` // "key", or "client" where all its keys are
+	MonthSince    time.Time `json:"month_since"`          // when the month under way began, by its gateway's calendar
+	Month         Sums      `json:"month"`
+	Last30Days    Sums      `json:"last_30d"`
 }
 
 // The operations on keys.

@@ -113,6 +113,8 @@ func (f *Field) Value() string {
 		return "MODEL:CLASS=USD,…"
 	case t == reflect.TypeFor[Percent]():
 		return "PERCENT"
+	case t == reflect.TypeFor[Size]():
+		return "BYTES"
 	case t == reflect.TypeFor[tally.Thresholds]():
 		return "PERCENTS"
 	case t == reflect.TypeFor[tally.NanoUSD](), t == reflect.TypeFor[Amount]():

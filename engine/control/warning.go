@@ -38,6 +38,7 @@ const (
 	WarnOldPrices  WarningKind = "old_prices"
 	WarnCountries  WarningKind = "countries" // their database is old, or not in use
 	WarnAlerts     WarningKind = "alerts"    // they do not arrive where they are sent
+	WarnCapture    WarningKind = "capture"   // what clients send is kept for a while
 )
 
 // Thing is what a warning is about, or what else is named by its kind: "gateway",

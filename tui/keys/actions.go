@@ -47,6 +47,7 @@ func (s *Screen) Actions() []action.Action {
 			s.Refresh()
 			return nil
 		}},
+		{ID: "keys.capture", Title: "capture what is sent with it: for a while, or stop", Keys: []string{"C"}, Needs: s.One(change), Run: s.capture},
 		{ID: "keys.copy", Title: "copy the id: the key itself is gone", Keys: []string{"y"}, Needs: s.Chosen, Run: func() tea.Cmd {
 			return screen.Ask(screen.Copy{Text: string(s.Selected().ID), What: "The key's id was"})
 		}},

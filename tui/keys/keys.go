@@ -59,6 +59,9 @@ func (s *Screen) note(shown int) string {
 	if n := s.count(func(k *control.KeyView) bool { return k.State == "revoked" }); n > 0 && !s.revoked && s.Words() == "" {
 		notes = append(notes, fmt.Sprintf("%d revoked: space", n))
 	}
+	if n := s.count(func(k *control.KeyView) bool { return capturing(k, s.Env.Clock()) }); n > 0 {
+		notes = append(notes, fmt.Sprintf("%d captured", n))
+	}
 	return strings.Join(notes, " · ")
 }
 
@@ -110,6 +113,9 @@ func (s *Screen) explain(k *control.KeyView, width, rows int) screen.Detail {
 	facts := []part.Fact{{"client", widget.Safe(k.ClientName)}, {"key", widget.Safe(k.Masked)}, {"created", day(k.CreatedAt)}, {"last used", used}, {"expires", ends}}
 	if k.OldUntil.After(now) {
 		facts = append(facts, part.Fact{"before it", t.Paint(theme.Warn, "the key that it replaced works until "+day(k.OldUntil))})
+	}
+	if capturing(k, now) {
+		facts = append(facts, part.Fact{"captured", t.Paint(theme.Warn, "what is sent with it can be read, until "+day(k.CapturedUntil))})
 	}
 	tone := control.KeyTable.Tone(k)
 	lines := append([]string{part.ToneSign(t, tone) + " " + t.Paint(part.ToneRole(tone), k.State), ""}, part.Refused(t, k.Refused, "key", s.Env.Zone, width)...)

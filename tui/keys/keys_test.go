@@ -62,11 +62,24 @@ func TestAKeysExpiryStaysUnlessItIsTyped(t *testing.T) {
 	})
 }
 
+func TestAKeyIsCaptured(t *testing.T) {
+	tuitest.Run(t, tuitest.Only(keys.New), func(d *tuitest.Driver) {
+		d.Press("/").Type("whatsapp").Press("enter", "C").Expect("Capture whatsapp-bot of Hotel Aurora").Press("ctrl+s")
+		if in := tuitest.Last(t, d, control.CaptureStart); in.For != time.Hour || in.Size != 20_000_000 || in.Disk {
+			t.Errorf("asked was for %+v", in)
+		}
+		d.Expect("Capturing until").Ticks(4).Expect("1 captured", "what is sent with it can be read")
+		d.Press("C").Expect("Stop capturing whatsapp-bot of hotel-aurora?").Press("right", "enter")
+		tuitest.Last(t, d, control.CaptureStop)
+		d.Ticks(4).ExpectNot("1 captured")
+	})
+}
+
 func TestKeysAreNotChangedByAViewer(t *testing.T) {
 	s := tuitest.Only(keys.New)
 	s.Viewer = true
 	tuitest.Run(t, s, func(d *tuitest.Driver) {
-		for _, key := range []string{"n", "r", "e", "d"} {
+		for _, key := range []string{"n", "r", "e", "d", "C"} {
 			d.Press(key).Expect("You may look, not change")
 		}
 	})

@@ -90,6 +90,7 @@ func placeOf(w *control.Warning) screen.Goto {
 // places are the screens of warnings that are about several things.
 var places = map[control.WarningKind]string{
 	control.WarnSetUp: "providers", control.WarnRefused: "clients", control.WarnNear: "clients", control.WarnExpires: "keys",
+	control.WarnCapture:  "keys",
 	control.WarnUnpriced: "models", control.WarnEnds: "models", control.WarnOldPrices: "models",
 	control.WarnLeftBehind: "requests", control.WarnAsked: "requests",
 	control.WarnFailing: "providers", control.WarnTurnedDown: "providers", control.WarnUnknown: "requests",

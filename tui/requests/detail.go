@@ -76,6 +76,9 @@ func (s *Screen) explain(v *control.RequestView, width int) []string {
 	if slices.ContainsFunc(v.Tries, func(a control.AttemptView) bool { return a.Detail != "" }) {
 		stored = "Prompts and answers are not stored; a provider's words on a failure may quote one, and go after 7 days."
 	}
+	if s.wasCaptured(v) {
+		stored = "This request was captured: C shows what was sent and what came back, until that ends."
+	}
 	for i, l := range widget.Wrap(stored, width) {
 		if i == 0 {
 			lines = append(lines, "")

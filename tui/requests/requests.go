@@ -285,6 +285,7 @@ func (s *Screen) Actions() []action.Action {
 		{ID: "requests.token", Title: "all requests with its access token", Keys: []string{"B"}, Needs: s.without("access token", func(v *control.RequestView) string { return v.Token }), Run: func() tea.Cmd {
 			return screen.Ask(screen.Goto{Screen: "requests", Filter: "token:=" + s.Selected().Token})
 		}},
+		{ID: "requests.captured", Title: "captured: what was sent, what came back", Keys: []string{"C"}, Needs: s.notCaptured, Run: s.openCaptured},
 		{ID: "requests.raise", Title: "raise the limit that refused it", Keys: []string{"R"}, Needs: s.notRaised, Run: func() tea.Cmd {
 			kind, id := s.limited()
 			return dialog.Raise(s.Env, s.Snap, kind, id, "")

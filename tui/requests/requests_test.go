@@ -190,3 +190,20 @@ func TestStatusIsAlwaysThere(t *testing.T) {
 		})
 	}
 }
+
+// What was captured of a request is read where the request is: the conversation, or the bodies
+// as they passed.
+func TestWhatWasCapturedIsRead(t *testing.T) {
+	tuitest.Run(t, tuitest.Only(requests.New), func(d *tuitest.Driver) {
+		d.Press("C").Expect("It was not captured")
+		tuitest.Do(t, d.World, control.CaptureStart, control.StartCapture{PickCapture: control.PickCapture{Client: "hotel-aurora"}})
+		tried := tuitest.Do(t, d.World, control.EngineTry, control.Try{Client: "hotel-aurora", Prompt: "Is the pool open? " + strings.Repeat("Please say. ", 40)})
+		d.Ticks(4).Press("G").Press("enter", "pgdown", "pgdown").Expect("This request was captured")
+		d.Press("C").Expect("Captured "+string(tried.Request.ID), "Is the pool open?", "ANSWER", "r the bodies")
+		d.Press("r").Expect("HEADERS OF THE REQUEST", `"messages":[{`).ExpectNot("Authorization").Press("pgdown", "pgdown").Expect("finish_reason")
+		d.Press("y").Expect("clipboard").Press("esc").ExpectNot("r the conversation")
+	})
+	s := tuitest.Only(requests.New)
+	s.Viewer = true
+	tuitest.Run(t, s, func(d *tuitest.Driver) { d.Press("C").Expect("You may look, not change") })
+}

@@ -96,7 +96,7 @@ func (w *Wizard) says() []string {
 	case wizardData:
 		return []string{
 			"tallygate hands out access to AI models, keeps the tally, and never lets anyone spend more than you said. In a minute you have a key that works.",
-			"Your data lives in " + s.Status.Data + ", which only you can read. API keys of providers are encrypted before they are written; prompts and answers are never stored.",
+			"Your data lives in " + s.Status.Data + ", which only you can read. API keys of providers are encrypted before they are written; prompts and answers are not stored unless you capture them.",
 			w.of.Elsewhere,
 		}
 	case wizardAccount:

@@ -17,6 +17,7 @@ const (
 	lockFile    = "tallygate.lock"
 	StoreFolder = "store"
 	keyFile     = "secrets.key" // wraps the secrets in the store; backups leave it out
+	captures    = "captures"    // what is captured on disk, sealed; backups leave it out, too
 )
 
 // DefaultFolder is the platform's usual place for the data of programs.

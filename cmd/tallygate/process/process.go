@@ -110,8 +110,13 @@ func (o Options) open(ctx context.Context, hook storage.Hook) (*badgerdb.Store, 
 }
 
 func (o Options) engine(store *badgerdb.Store, events *feed.Feed) engine.Options {
+	kept := filepath.Join(o.Dir, captures)
+	if o.Reads {
+		kept = ""
+	}
 	return engine.Options{
-		Store: store, Feed: events, Kinds: Kinds(), PriceBook: assets.Prices, Countries: assets.Countries, CountriesAbout: assets.CountriesAbout, SDK: sdk, Widget: assets.Widget, Page: assets.Page(), KeyFile: filepath.Join(o.Dir, keyFile), Keys: o.Keys, Bodies: bodyMemory(),
+		Captures: kept,
+		Store:    store, Feed: events, Kinds: Kinds(), PriceBook: assets.Prices, Countries: assets.Countries, CountriesAbout: assets.CountriesAbout, SDK: sdk, Widget: assets.Widget, Page: assets.Page(), KeyFile: filepath.Join(o.Dir, keyFile), Keys: o.Keys, Bodies: bodyMemory(),
 		Backups: o.Backups, AlertCommand: o.AlertCommand, ForgetSecrets: o.Forget, Logger: o.Log, Version: o.Version, Data: o.Dir,
 	}
 }
