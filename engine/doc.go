@@ -18,7 +18,8 @@
 // their implementations never see the engine, and each has a suite that all of
 // them pass (storage/storetest, providers/providertest). Counters live in
 // storage/ledger, which decides admission in memory. Package geo tells where a
-// visitor's address is, package slug makes short names of names, package webhook posts
+// visitor's address is, package slug makes short names of names, package forecast tells what is
+// likely from what days have used, package webhook posts
 // alerts, signed, to an address of the owner's. Package demo fills a
 // store with an agency that does not exist, for `tallygate demo` and for the tests of the
 // interface, which look at this engine and at no imitation. Package cmd/tallygate/process

@@ -118,6 +118,7 @@ func (e *Engine) handle() {
 	control.Handle(s, control.PricesRecost, e.recost)
 
 	control.Handle(s, control.UsageShow, e.showUsage)
+	control.Handle(s, control.ForecastShow, e.showForecast)
 	control.Handle(s, control.RequestsList, e.listRequests)
 	control.Handle(s, control.RequestsShow, e.showRequest)
 
