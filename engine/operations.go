@@ -116,6 +116,7 @@ func (e *Engine) handle() {
 	control.Handle(s, control.PricesImport, e.importPrices)
 	control.Handle(s, control.PricesCheck, e.checkPrices)
 	control.Handle(s, control.PricesRecost, e.recost)
+	control.Handle(s, control.PricesWhatIf, e.whatIf)
 
 	control.Handle(s, control.UsageShow, e.showUsage)
 	control.Handle(s, control.ForecastShow, e.showForecast)
