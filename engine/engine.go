@@ -185,7 +185,8 @@ func (e *Engine) assemble() {
 	e.meter = meter.New(meter.Options{Store: e.store, Hash: e.sealer.Hash, Tags: e.tagsSeen, Sessions: e.sessionsSeen, Logger: e.log})
 	e.gateway = gateway.New(gateway.Options{
 		Catalog: e.catalog.Load, Verifier: e.verifier, Country: e.country, Router: e.router, Meter: e.meter, Clock: e.clock, Revision: e.untilChange,
-		SDK: e.opts.SDK, Widget: e.opts.Widget, Page: e.opts.Page, Bodies: e.opts.Bodies, Ready: e.ready, Health: e.parts, Logger: e.log, Version: e.opts.Version,
+		Shared: e.shared,
+		SDK:    e.opts.SDK, Widget: e.opts.Widget, Page: e.opts.Page, Bodies: e.opts.Bodies, Ready: e.ready, Health: e.parts, Logger: e.log, Version: e.opts.Version,
 	})
 	e.control = control.NewServer(e.events)
 	e.control.Logger = e.log

@@ -157,7 +157,8 @@ func dayAt(edges []time.Time, at time.Time) int {
 }
 
 // model is made of what the days have of a figure.
-func (d *calendarDays) model(days []*tally.Sums, figure func(*tally.Sums) int64, void []bool, signed bool) *forecast.Model {
+func (d *calendarDays) model(days []*tally.Sums, figure func(*tally.Sums) int64, void []bool,
+	signed bool) *forecast.Model {
 	h := forecast.History{Days: make([]forecast.Day, forecast.Reach), Today: d.today, Passed: d.passed, Signed: signed}
 	for i, s := range days {
 		if s != nil {
@@ -222,7 +223,8 @@ func unsure(m *forecast.Model) string {
 func daysUntil(now, until time.Time) float64 { return float64(until.Sub(now)) / float64(day) }
 
 // monthForecasts tell what the month comes to.
-func monthForecasts(d *calendarDays, days []*tally.Sums, soFar *tally.Sums, month tally.Period, now time.Time) (out []control.MoneyForecast) {
+func monthForecasts(d *calendarDays, days []*tally.Sums, soFar *tally.Sums, month tally.Period,
+	now time.Time) (out []control.MoneyForecast) {
 	for _, f := range []struct {
 		name   string
 		of     func(*tally.Sums) int64
@@ -241,7 +243,8 @@ func monthForecasts(d *calendarDays, days []*tally.Sums, soFar *tally.Sums, mont
 			left := daysUntil(now, month.End)
 			r := m.Ahead(left, math.MaxInt64)
 			v.Weekly = m.Shaped()
-			v.Low, v.Likely, v.High = v.SoFar+tally.NanoUSD(r.Low), v.SoFar+tally.NanoUSD(r.Likely), v.SoFar+tally.NanoUSD(r.High)
+			v.Low, v.High = v.SoFar+tally.NanoUSD(r.Low), v.SoFar+tally.NanoUSD(r.High)
+			v.Likely = v.SoFar + tally.NanoUSD(r.Likely)
 			for ahead := range int(math.Round(left + d.passed)) {
 				v.Ahead = append(v.Ahead, tally.NanoUSD(m.Day(ahead)))
 			}
@@ -252,7 +255,8 @@ func monthForecasts(d *calendarDays, days []*tally.Sums, soFar *tally.Sums, mont
 }
 
 // limitForecasts tell what a thing's limits come to whose window ends.
-func (e *Engine) limitForecasts(ctx context.Context, c *tally.Catalog, w *watched, days []*tally.Sums, now time.Time) ([]control.LimitForecast, error) {
+func (e *Engine) limitForecasts(ctx context.Context, c *tally.Catalog, w *watched, days []*tally.Sums,
+	now time.Time) ([]control.LimitForecast, error) {
 	gw := w.p.Gateway
 	d := daysBefore(now, c.Zone(gw.ID))
 	states, standings, err := e.limitStates(ctx, c, gw, w.Kind, w.id, w.Name, w.limits, now)
@@ -280,7 +284,8 @@ func (e *Engine) limitForecasts(ctx context.Context, c *tally.Catalog, w *watche
 		if f.Why == "" {
 			left := daysUntil(now, s.Period.End)
 			r := m.Ahead(left, s.Max-s.Used)
-			f.Low, f.Likely, f.High, f.Weekly = tally.AddSat(s.Used, r.Low), tally.AddSat(s.Used, r.Likely), tally.AddSat(s.Used, r.High), m.Shaped()
+			f.Low, f.High = tally.AddSat(s.Used, r.Low), tally.AddSat(s.Used, r.High)
+			f.Likely, f.Weekly = tally.AddSat(s.Used, r.Likely), m.Shaped()
 			at := func(days float64) time.Time {
 				if days >= left {
 					return time.Time{}

@@ -70,6 +70,10 @@ func (e *Engine) handle() {
 	control.Handle(s, control.EntriesShow, e.showEntry)
 	control.Handle(s, control.EntriesBack, e.reverseEntry)
 
+	control.Handle(s, control.ShareList, e.listShares)
+	control.Handle(s, control.ShareCreate, e.createShare)
+	control.Handle(s, control.ShareRevoke, e.revokeShare)
+
 	control.Handle(s, control.KeysList, e.listKeys)
 	control.Handle(s, control.KeysCreate, e.createKey)
 	control.Handle(s, control.KeysUpdate, e.updateKey)

@@ -42,6 +42,7 @@ func TestSecretsAppearOnce(t *testing.T) {
 	k := do(w, control.KeysCreate, control.CreateKey{Client: "default", Label: "bot"})
 	secrets["key"] = k.Key
 	secrets["rotated key"] = do(w, control.KeysRotate, control.RotateKey{PickKey: control.PickKey{Key: string(k.ID)}, Grace: time.Hour}).Key
+	_, secrets["link"], _ = strings.Cut(do(w, control.ShareCreate, control.CreateShare{Client: "default"}).URL, "#")
 	for _, key := range []string{done.Key, k.Key, secrets["rotated key"], gw.PrivateKey} {
 		w.served(key, "gpt-mini")
 	}
@@ -87,7 +88,7 @@ func TestSecretsAppearOnce(t *testing.T) {
 		{"gateways.update", control.UpdateGateway{Gateway: "site", GatewayFields: control.GatewayFields{CycleDay: to(2)}}}, {"gateways.rotate", control.RotateGateway{Gateway: "none"}},
 		{"clients.list", nil}, {"clients.show", control.Named{Name: "default"}}, {"clients.create", control.CreateClient{Gateway: "main", ClientFields: control.ClientFields{Name: to("N")}}},
 		{"clients.update", control.UpdateClient{Client: "default", ClientFields: control.ClientFields{Note: to("n")}}}, {"clients.suspend", control.Named{Name: "default"}}, {"clients.activate", control.Named{Name: "default"}},
-		{"keys.list", control.ListKeys{All: true}}, {"keys.create", control.CreateKey{Client: "default", Label: "bot"}}, {"keys.update", control.UpdateKey{PickKey: control.PickKey{Key: "bot", Client: "default"}, Expires: to(control.Expiry("9d"))}},
+		{"share.list", nil}, {"share.create", control.CreateShare{Client: "none"}}, {"share.revoke", control.PickShare{ID: secrets["link"]}}, {"keys.list", control.ListKeys{All: true}}, {"keys.create", control.CreateKey{Client: "default", Label: "bot"}}, {"keys.update", control.UpdateKey{PickKey: control.PickKey{Key: "bot", Client: "default"}, Expires: to(control.Expiry("9d"))}},
 		{"keys.rotate", control.RotateKey{PickKey: control.PickKey{Key: done.Key}}}, {"keys.revoke", control.PickKey{Key: "bot", Client: "default"}},
 		{"templates.set", control.SetTemplate{Name: "faq", Gateway: "site", TemplateFields: control.TemplateFields{System: to("Be kind.")}}}, {"templates.list", nil}, {"templates.show", control.PickTemplate{Name: "faq", Gateway: "site"}}, {"templates.delete", control.PickTemplate{Name: "faq", Gateway: "site"}},
 		{"tokens.mint", control.MintToken{Gateway: "site"}}, {"tokens.show", control.PickToken{Token: gw.PrivateKey}}, {"tokens.show", control.PickToken{Token: token + "x"}}, {"tokens.inspect", control.InspectToken{Token: token}}, {"tokens.list", nil}, {"tokens.simulate", control.SimulateVisit{Token: token}},

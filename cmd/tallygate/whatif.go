@@ -69,10 +69,11 @@ func showWhatIf(p *printer, _ *control.WhatIf, out *control.WhatIfDone) {
 	}
 	p.say("")
 	pairs := []string{"cost", otherwise(out.CostWas, out.CostIs), "credits", otherwise(out.CreditsWas, out.CreditsIs)}
+	was, is := out.CreditsWas+out.MinimumWas-out.CostWas, out.CreditsIs+out.MinimumIs-out.CostIs
 	if out.MinimumWas != 0 || out.MinimumIs != 0 {
 		pairs = append(pairs, "minimums add", otherwise(out.MinimumWas, out.MinimumIs))
 	}
-	p.pairs(append(pairs, "margin", otherwise(out.CreditsWas+out.MinimumWas-out.CostWas, out.CreditsIs+out.MinimumIs-out.CostIs))...)
+	p.pairs(append(pairs, "margin", otherwise(was, is))...)
 	for i := range out.Rows {
 		if r := &out.Rows[i]; r.Why != "" {
 			p.say("estimated, of %s: %s", r.Model, r.Why)
