@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"math"
 	"time"
 
@@ -179,7 +178,7 @@ func amountOf(m tally.Metric) func(*tally.Sums) int64 {
 func (d *calendarDays) usedUp(days []*tally.Sums, limits []tally.Limit, cycleDay int) []bool {
 	void := make([]bool, forecast.Reach)
 	for _, l := range limits {
-		if l.Warn || l.Max <= 0 || withinADay(l.Window) {
+		if l.Warn || l.Max <= 0 || l.Window.Per != "" || withinADay(l.Window) {
 			continue
 		}
 		var period tally.Period
@@ -278,8 +277,10 @@ func (e *Engine) limitForecasts(ctx context.Context, c *tally.Catalog, w *watche
 		switch {
 		case s.Left() <= 0:
 			f.Why = "nothing is left"
+		case s.Window.Per != "":
+			f.Why = "each " + s.Window.Per + " by itself: no forecast"
 		case s.Window.Unit == tally.Hour || s.Window.Unit == tally.DayPart:
-			f.Why = fmt.Sprintf("%s is less than a day: no forecast", s.Window)
+			f.Why = s.Window.String() + " is less than a day: no forecast"
 		}
 		if f.Why == "" {
 			left := daysUntil(now, s.Period.End)

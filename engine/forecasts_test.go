@@ -25,7 +25,7 @@ func (w *world) spendDaily(cl *tally.Client, days ...tally.NanoUSD) {
 func TestForecast(t *testing.T) {
 	w := newWorld(t)
 	w.setUp()
-	steady, _ := w.client("Steady", "cost=20/month", "cost=100/month:20", "cost=1/day", "cost=1/6h", "cost=50/total")
+	steady, _ := w.client("Steady", "cost=20/month", "cost=100/month:20", "cost=1/day", "cost=1/6h", "cost=50/total", "cost=9/month per session")
 	new, _ := w.client("New", "cost=20/month")
 	out, _ := w.client("Out", "cost=5/month")
 	first := time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)
@@ -51,6 +51,7 @@ func TestForecast(t *testing.T) {
 	want("new cost=20/month", "unknown", "2 days of data: no forecast")
 	want("out cost=5/month", "used up", "nothing is left")
 	want("steady cost=1/6h", "unknown", "6h is less than a day: no forecast")
+	want("steady cost=9/month per session", "unknown", "each session by itself: no forecast")
 	if by["steady cost=50/total"] != nil {
 		t.Error("a limit that never resets has a forecast")
 	}
@@ -70,7 +71,7 @@ func TestForecast(t *testing.T) {
 
 	// Of one client its own, and money of the month adds up.
 	f = do(w, control.ForecastShow, control.ForecastQuery{Client: "steady"})
-	if len(f.Limits) != 4 || len(f.Month) != 3 {
+	if len(f.Limits) != 5 || len(f.Month) != 3 {
 		t.Fatalf("of one client: %+v", f)
 	}
 	cost, credits, margin := f.Month[0], f.Month[1], f.Month[2]

@@ -202,6 +202,9 @@ func limitWords(l tally.Limit) string {
 	case l.Metric == tally.Cost:
 		what = "budget"
 	}
+	if per := l.Window.Per; per != "" {
+		what += " per " + per
+	}
 	switch l.Window.Unit {
 	case tally.Total:
 		return what + " in all"
