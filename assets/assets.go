@@ -42,8 +42,8 @@
 // grafana has a dashboard, which "tallygate metrics --dashboard" prints. A test of
 // engine/metrics holds it to the figures that there are.
 //
-// page is what a browser sees at the gateway's address: nothing in it comes from
-// elsewhere, and no script or style stands in the HTML.
+// page is what a browser sees at the gateway's address, and at /share for those who have a
+// link: nothing in it comes from elsewhere, and no script or style stands in the HTML.
 //
 // sdk is the JavaScript client for pages, served as a module and as an npm
 // package. sdk/testdata has the tokens that its minting and that of the command
@@ -145,7 +145,8 @@ var Dashboard string
 //go:embed page
 var page embed.FS
 
-// Page is the page at the gateway's address: index.html and what it refers to.
+// Page is the page at the gateway's address, index.html, that of links, share.html, and what
+// they refer to.
 func Page() fs.FS {
 	files, err := fs.Sub(page, "page")
 	if err != nil {

@@ -46,10 +46,15 @@ func nameChanges(c *tally.Catalog, changes []tally.Change) {
 			return e.Name
 		case *tally.Guest:
 			return e.Name
+		case *tally.Share:
+			if cl, ok := entity(tally.KindClient, e.Client).(*tally.Client); ok {
+				return cl.Slug + "/link"
+			}
+			return string(e.ID)
 		case *tally.MintedToken:
 			return cmp.Or(e.Label, e.Token.ID)
 		case *tally.Secret:
-			for _, kind := range []tally.EntityKind{tally.KindGateway, tally.KindKey, tally.KindProvider, tally.KindGuest} {
+			for _, kind := range []tally.EntityKind{tally.KindGateway, tally.KindKey, tally.KindProvider, tally.KindGuest, tally.KindShare} {
 				if of := entity(kind, e.Of); of != nil {
 					return name(of)
 				}

@@ -154,6 +154,11 @@ func dropClient(c *tally.Catalog, cl *tally.Client, now time.Time) []tally.Chang
 			changes = append(changes, tally.Delete(s))
 		}
 	}
+	for _, s := range c.Shares() {
+		if s.Client == cl.ID {
+			changes = append(changes, dropShare(c, s)...)
+		}
+	}
 	return changes
 }
 

@@ -18,11 +18,12 @@
 // their implementations never see the engine, and each has a suite that all of
 // them pass (storage/storetest, providers/providertest). Counters live in
 // storage/ledger, which decides admission in memory. Package geo tells where a
-// visitor's address is, package slug makes short names of names, package webhook posts
-// alerts, signed, to an address of the owner's. Package capture keeps what a client has really
-// sent, for as long as its owner wants to look. Package demo fills a
-// store with an agency that does not exist, for `tallygate demo` and for the tests of the
-// interface, which look at this engine and at no imitation. Package cmd/tallygate/process
+// visitor's address is, package slug makes short names of names, package forecast tells what
+// is likely from what days have used, package billfile reads what providers say they have
+// charged, package webhook posts alerts, signed, to an address of the owner's. Package capture
+// keeps what a client has really sent, for as long as its owner wants to look. Package demo
+// fills a store with an agency that does not exist, for `tallygate demo` and for the tests of
+// the interface, which look at this engine and at no imitation. Package cmd/tallygate/process
 // opens an engine over a data folder and lets client apps in; package cmd/tallygate/sshd
 // lets people in, over ssh. A test in cmd/tallygate holds the direction of every import.
 //

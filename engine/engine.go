@@ -191,8 +191,8 @@ func (e *Engine) assemble() {
 	e.captures = capture.Open(e.opts.Captures, e.sealer, e.log, e.clock())
 	e.gateway = gateway.New(gateway.Options{
 		Catalog: e.catalog.Load, Verifier: e.verifier, Country: e.country, Router: e.router, Meter: e.meter, Clock: e.clock, Revision: e.untilChange,
+		Shared: e.shared, Captures: e.captures,
 		SDK: e.opts.SDK, Widget: e.opts.Widget, Page: e.opts.Page, Bodies: e.opts.Bodies, Ready: e.ready, Health: e.parts, Logger: e.log, Version: e.opts.Version,
-		Captures: e.captures,
 	})
 	e.control = control.NewServer(e.events)
 	e.control.Logger = e.log

@@ -11,6 +11,7 @@ import (
 
 	"tallygate/engine/auth"
 	"tallygate/engine/control"
+	"tallygate/engine/forecast"
 	"tallygate/engine/meter"
 	"tallygate/engine/tally"
 	"tallygate/storage"
@@ -34,8 +35,8 @@ type limitWatch struct {
 	rev      int64
 	refused  control.RefusedCounts
 	warnings []control.Warning
-	hour     time.Time // of which the paces are
-	paces    map[paceKey]pace
+	hour     time.Time // of which the models are
+	models   map[forecastKey]*forecast.Model
 }
 
 // watched is a thing with limits of its own.
@@ -272,85 +273,65 @@ func partOf(s *meter.Standing) string {
 }
 
 // reaches is when a limit of a thing that is there since then will be reached, zero if not
-// before its reset; known is false where nobody can tell. Days to come are taken to be like
-// those of the last week, as the forecast of a month takes them; within a day, the rest of
-// the period to be like what has passed of it.
+// before its reset; known is false where nobody can tell. Days to come are taken to be what
+// the forecast of the limit says; within a day, the rest of the period to be like what has
+// passed of it.
 func (e *Engine) reaches(ctx context.Context, w *watched, s *meter.Standing, now time.Time,
 	zone *time.Location) (at time.Time, known bool, err error) {
 	if s.Used <= 0 || s.Used >= s.Max || s.Window.Per != "" { // of parts no paces are known
 		return time.Time{}, false, nil
 	}
-	left := 0.0
+	left := lookAhead + 1
 	switch s.Window.Unit {
 	case tally.Minute, tally.Hour, tally.Day:
 		passed := now.Sub(later(s.Period.Start, w.since))
-		known = passed > 0
-		left = float64(passed) * float64(s.Max-s.Used) / float64(s.Used)
+		if known = passed > 0; known {
+			left = forecast.AtPace(s.Used, s.Max-s.Used, passed)
+		}
 	default:
-		var p pace
-		p, err = e.pace(ctx, w, s, now, zone)
-		known = p.known && p.day > 0
-		left = float64(24*time.Hour) * float64(s.Max-s.Used) / p.day
+		var m forecast.Model
+		if m, err = e.modelOf(ctx, w, s, now, zone); err != nil {
+			return time.Time{}, false, err
+		}
+		if known = m.Ok(); known {
+			left = time.Duration(m.Reached(s.Max-s.Used, daysUntil(now, now.Add(left))) * float64(day))
+		}
 	}
-	if at = now; !known || left > float64(lookAhead) {
-		return time.Time{}, known, err
-	}
-	if at = at.Add(time.Duration(left)); !at.Before(s.Period.End) {
-		return time.Time{}, true, nil
+	if at = now.Add(left); !known || left > lookAhead || !at.Before(s.Period.End) {
+		return time.Time{}, known, nil
 	}
 	return at, true, nil
 }
 
-// pace is what a day of the last week has used of a limit in the mean; the zero pace is
-// not known.
-type pace struct {
-	day   float64
-	known bool
-}
-
-// paceKey is what a pace is of. The days that it is of are over, so an hour may know it.
-type paceKey struct {
+// forecastKey is what a model is of.
+type forecastKey struct {
 	tally.Subject
 	tally.Metric
-	begins time.Time // the period
+	today time.Time // when it began
 }
 
-// pace takes the mean of the days of a limit's period that are over.
-func (e *Engine) pace(ctx context.Context, w *watched, s *meter.Standing, now time.Time,
-	zone *time.Location) (pace, error) {
+// modelOf is the model of a limit. The days that it is of are over, so an hour may know it.
+func (e *Engine) modelOf(ctx context.Context, w *watched, s *meter.Standing, now time.Time, zone *time.Location) (forecast.Model, error) {
 	known := &e.limitWatch
 	if hour := now.Truncate(time.Hour); !known.hour.Equal(hour) {
-		known.hour, known.paces = hour, map[paceKey]pace{}
+		known.hour, known.models = hour, map[forecastKey]*forecast.Model{}
 	}
-	key := paceKey{tally.SubjectOf(w.Kind, w.id), s.Metric, s.Period.Start.UTC()}
-	if p, found := known.paces[key]; found {
-		return p, nil
-	}
-	day := tally.Window{Unit: tally.Day}
-	edges := []time.Time{bucketDown(day.Period(now, zone, 0).Start)}
-	for first := edges[0]; len(edges) <= control.PaceDays && first.After(s.Period.Start); {
-		first = bucketDown(day.Period(first.Add(-time.Second), zone, 0).Start)
-		edges = append(edges, first)
-	}
-	slices.Reverse(edges)
-	days := make([]int64, len(edges)-1)
-	if len(days) > 0 {
-		points, err := e.store.Series(ctx, storage.SeriesQuery{
-			Family: tally.Family(w.Kind), First: string(w.id), Edges: edges,
-		})
+	d := daysBefore(now, zone)
+	key := forecastKey{tally.SubjectOf(w.Kind, w.id), s.Metric, d.edges[forecast.Reach]}
+	m := known.models[key]
+	if m == nil {
+		points, err := e.store.Series(ctx, storage.SeriesQuery{Family: tally.Family(w.Kind), First: string(w.id), Edges: d.edges})
 		if err != nil {
-			return pace{}, err
+			return forecast.Model{}, err
 		}
+		days := make([]*tally.Sums, forecast.Reach)
 		for i := range points {
-			if at, found := slices.BinarySearchFunc(edges, points[i].At, time.Time.Compare); found {
-				days[at] = points[i].Amounts().Of(s.Metric)
-			}
+			days[dayAt(d.edges, points[i].At)] = &points[i].Sums
 		}
+		m = d.model(days, amountOf(s.Metric), d.usedUp(days, w.limits, w.p.Gateway.CycleDay), false)
+		known.models[key] = m
 	}
-	var p pace
-	p.day, p.known = control.Pace(days)
-	known.paces[key] = p
-	return p, nil
+	return m.At(d.passed), nil
 }
 
 func later(a, b time.Time) time.Time {

@@ -12,7 +12,7 @@ import (
 )
 
 // Within a day the rest is taken to be like what has passed; days to come like those of the
-// last week of the period, if three of them say something.
+// last weeks, if three of them say something.
 func TestWhenALimitIsReached(t *testing.T) {
 	w := newWorld(t)
 	w.setUp()
@@ -55,7 +55,7 @@ func TestWhenALimitIsReached(t *testing.T) {
 		{"nothing used", busy.ID, state(tally.Month, 0, 100), long, false, time.Time{}},
 		{"all used", busy.ID, state(tally.Month, 100, 100), long, false, time.Time{}},
 	} {
-		x := watched{Thing: control.Thing{Kind: "client"}, id: tc.id, since: tc.since}
+		x := watched{Thing: control.Thing{Kind: "client"}, id: tc.id, since: tc.since, p: &tally.Principal{Gateway: gw}}
 		at, known, err := w.engine.reaches(t.Context(), &x, &tc.limit, now, zone)
 		if err != nil || known != tc.known || at.IsZero() != tc.want.IsZero() || at.Sub(tc.want).Abs() > time.Minute {
 			t.Errorf("%s: %v, %v, %v; want %v, %v", tc.name, at, known, err, tc.want, tc.known)

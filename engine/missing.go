@@ -26,7 +26,7 @@ func missing(what, name string, known []string, create string) error {
 // shown is a name that was given, for an error. A credential that somebody gave
 // as a name must not end where errors end.
 func shown(name string) string {
-	if strings.HasPrefix(name, "llm_gw_") || strings.HasPrefix(name, "sk-") {
+	if strings.HasPrefix(name, "llm_gw_") || strings.HasPrefix(name, "sk-") || strings.HasPrefix(name, "tgs_") {
 		return "[redacted]"
 	}
 	return name

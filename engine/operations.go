@@ -70,6 +70,10 @@ func (e *Engine) handle() {
 	control.Handle(s, control.EntriesShow, e.showEntry)
 	control.Handle(s, control.EntriesBack, e.reverseEntry)
 
+	control.Handle(s, control.ShareList, e.listShares)
+	control.Handle(s, control.ShareCreate, e.createShare)
+	control.Handle(s, control.ShareRevoke, e.revokeShare)
+
 	control.Handle(s, control.KeysList, e.listKeys)
 	control.Handle(s, control.KeysCreate, e.createKey)
 	control.Handle(s, control.KeysUpdate, e.updateKey)
@@ -116,8 +120,10 @@ func (e *Engine) handle() {
 	control.Handle(s, control.PricesImport, e.importPrices)
 	control.Handle(s, control.PricesCheck, e.checkPrices)
 	control.Handle(s, control.PricesRecost, e.recost)
+	control.Handle(s, control.PricesWhatIf, e.whatIf)
 
 	control.Handle(s, control.UsageShow, e.showUsage)
+	control.Handle(s, control.ForecastShow, e.showForecast)
 	control.Handle(s, control.RequestsList, e.listRequests)
 	control.Handle(s, control.RequestsShow, e.showRequest)
 

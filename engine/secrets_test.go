@@ -42,6 +42,7 @@ func TestSecretsAppearOnce(t *testing.T) {
 	k := do(w, control.KeysCreate, control.CreateKey{Client: "default", Label: "bot"})
 	secrets["key"] = k.Key
 	secrets["rotated key"] = do(w, control.KeysRotate, control.RotateKey{PickKey: control.PickKey{Key: string(k.ID)}, Grace: time.Hour}).Key
+	_, secrets["link"], _ = strings.Cut(do(w, control.ShareCreate, control.CreateShare{Client: "default"}).URL, "#")
 	for _, key := range []string{done.Key, k.Key, secrets["rotated key"], gw.PrivateKey} {
 		w.served(key, "gpt-mini")
 	}
@@ -91,7 +92,7 @@ func TestSecretsAppearOnce(t *testing.T) {
 		{"gateways.update", control.UpdateGateway{Gateway: "site", GatewayFields: control.GatewayFields{CycleDay: to(2)}}}, {"gateways.rotate", control.RotateGateway{Gateway: "none"}},
 		{"clients.list", nil}, {"clients.show", control.Named{Name: "default"}}, {"clients.create", control.CreateClient{Gateway: "main", ClientFields: control.ClientFields{Name: to("N")}}},
 		{"clients.update", control.UpdateClient{Client: "default", ClientFields: control.ClientFields{Note: to("n")}}}, {"clients.suspend", control.Named{Name: "default"}}, {"clients.activate", control.Named{Name: "default"}},
-		{"keys.list", control.ListKeys{All: true}}, {"keys.create", control.CreateKey{Client: "default", Label: "bot"}}, {"keys.update", control.UpdateKey{PickKey: control.PickKey{Key: "bot", Client: "default"}, Expires: to(control.Expiry("9d"))}},
+		{"share.list", nil}, {"share.create", control.CreateShare{Client: "none"}}, {"share.revoke", control.PickShare{ID: secrets["link"]}}, {"keys.list", control.ListKeys{All: true}}, {"keys.create", control.CreateKey{Client: "default", Label: "bot"}}, {"keys.update", control.UpdateKey{PickKey: control.PickKey{Key: "bot", Client: "default"}, Expires: to(control.Expiry("9d"))}},
 		{"keys.rotate", control.RotateKey{PickKey: control.PickKey{Key: done.Key}}}, {"keys.revoke", control.PickKey{Key: "bot", Client: "default"}},
 		{"templates.set", control.SetTemplate{Name: "faq", Gateway: "site", TemplateFields: control.TemplateFields{System: to("Be kind.")}}}, {"templates.list", nil}, {"templates.show", control.PickTemplate{Name: "faq", Gateway: "site"}}, {"templates.delete", control.PickTemplate{Name: "faq", Gateway: "site"}},
 		{"tokens.mint", control.MintToken{Gateway: "site"}}, {"tokens.show", control.PickToken{Token: gw.PrivateKey}}, {"tokens.show", control.PickToken{Token: token + "x"}}, {"tokens.inspect", control.InspectToken{Token: token}}, {"tokens.list", nil}, {"tokens.simulate", control.SimulateVisit{Token: token}},
@@ -101,9 +102,9 @@ func TestSecretsAppearOnce(t *testing.T) {
 		{"providers.order", control.OrderProviders{Gateway: "main", Providers: []string{"up"}}},
 		{"models.list", nil}, {"models.show", control.PickModel{Model: "gpt-mini"}}, {"models.create", control.CreateModel{Provider: "up", Name: "n"}}, {"models.update", control.UpdateModel{PickModel: control.PickModel{Model: "gpt-mini"}, ModelFields: control.ModelFields{ContextTokens: to(int64(5))}}},
 		{"models.enable", control.PickModel{Model: "gpt-mini"}}, {"models.disable", control.PickModel{Model: "gpt-mini"}}, {"models.import", control.Named{Name: "up"}}, {"models.route", control.RouteModel{Model: "gpt-mini"}},
-		{"prices.list", nil}, {"prices.set", control.SetPrice{PickModel: control.PickModel{Model: "gpt-mini"}, Prices: []control.PriceField{{Class: "input", Amount: 1}}}}, {"prices.check", nil}, {"prices.recost", control.Recost{Since: "9d"}}, {"providers.reconcile", control.Reconcile{Provider: "up", Book: true, Bill: &control.Bill{First: "2026-11-20", Last: "2026-11-20", Lines: []control.BillLine{{Day: "2026-11-20", Model: "gpt", Cost: tally.Dollar}}}}},
+		{"prices.list", nil}, {"prices.set", control.SetPrice{PickModel: control.PickModel{Model: "gpt-mini"}, Prices: []control.PriceField{{Class: "input", Amount: 1}}}}, {"prices.check", nil}, {"prices.recost", control.Recost{Since: "9d"}}, {"prices.what-if", control.WhatIf{Models: map[string]string{"gpt-mini": "gpt-mini"}}}, {"providers.reconcile", control.Reconcile{Provider: "up", Book: true, Bill: &control.Bill{First: "2026-11-20", Last: "2026-11-20", Lines: []control.BillLine{{Day: "2026-11-20", Model: "gpt", Cost: tally.Dollar}}}}},
 		{"prices.import", control.ImportPrices{From: control.FromBook}}, {"prices.import", control.ImportPrices{From: control.FromProvider, Provider: "up"}}, {"prices.import", control.ImportPrices{From: control.FromFile, Text: "model,input,output\ngpt-mini,1,2\n"}},
-		{"usage.show", control.UsageQuery{By: "key"}}, {"requests.list", nil}, {"requests.show", control.PickRequest{ID: "req_0"}},
+		{"usage.show", control.UsageQuery{By: "key"}}, {"forecast.show", control.ForecastQuery{Client: "default"}}, {"requests.list", nil}, {"requests.show", control.PickRequest{ID: "req_0"}},
 		{"capture.start", control.StartCapture{PickCapture: control.PickCapture{Client: "default"}, Disk: true}}, {"capture.list", nil}, {"capture.show", control.PickCaptured{Request: said.id}},
 		{"capture.curl", control.PickCaptured{Request: said.id}}, {"capture.replay", control.ReplayCaptured{PickCaptured: control.PickCaptured{Request: said.id}, Model: "gpt-mini", Max: tally.Dollar}}, {"capture.stop", control.PickCapture{Key: gw.PrivateKey}},
 		{"models.delete", control.PickModel{Model: "gpt-mini"}}, {"providers.delete", control.Named{Name: "up"}}, {"clients.delete", control.Named{Name: "default"}}, {"gateways.delete", control.Named{Name: "site"}},

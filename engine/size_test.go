@@ -87,7 +87,7 @@ func TestSize(t *testing.T) {
 				at, i := first.Add(time.Duration(n)*step), n%50
 				day := tally.Window{Unit: tally.Day}.Period(at, time.UTC, 1)
 				r := tally.Reservation{ID: tally.NewID("req", at), At: at, ExpiresAt: at.Add(time.Hour), WantOutput: 500,
-					Bounds: tally.Bounds{{Base: 1}, {Base: 900, PerMillion: 1e6}, {Base: 90_000, PerMillion: 6e8}, {Base: 90_000, PerMillion: 6e8}},
+					Bounds:  tally.Bounds{{Base: 1}, {Base: 900, PerMillion: 1e6}, {Base: 90_000, PerMillion: 6e8}, {Base: 90_000, PerMillion: 6e8}},
 					Charges: []tally.Charge{{Counter: tally.Counter{Subject: tally.SubjectOf("client", clients[i].ID), Metric: tally.Cost, Period: day}, Max: 1e15}},
 					Draft: tally.Record{Gateway: gateway, Client: clients[i].ID, Key: keys[i], Endpoint: "chat", Model: fmt.Sprintf("model-%d", n/50%4), Count: 1,
 						Tags: tally.Tags(fmt.Sprintf("project=p%d,tool=n8n", n/50%5))},

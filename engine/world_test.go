@@ -276,7 +276,7 @@ func (w *world) consistent() {
 			counted++
 		}
 	}
-	inForce := len(c.Gateways) + len(c.Clients) + len(c.Keys) + len(c.Providers) + len(c.Models) + len(c.Revocations) + len(c.Minted)
+	inForce := len(c.Gateways) + len(c.Clients) + len(c.Keys) + len(c.Providers) + len(c.Models) + len(c.Revocations) + len(c.Minted) + len(c.Guests()) + len(c.Shares())
 	for _, of := range entities {
 		if of.Kind() == tally.KindSecret {
 			inForce++

@@ -52,51 +52,13 @@ type verb[In, Out any] struct {
 	create bool   // it makes a store where there is none
 }
 
-// command makes the command.
+// command makes the command. All that is not a type's own is done by [lift], which is compiled
+// once.
 func (v verb[In, Out]) command(a *app) *cobra.Command {
 	in := new(In)
-	d := deed{
-		op: v.op.Name, need: v.op.Need, help: v.op.Help, name: v.name, group: v.group, example: v.example,
-		in: in, fields: control.FieldsOf(reflect.TypeFor[In]()), slow: v.slow, create: v.create,
-		do: func(ctx context.Context, c control.Caller) (any, error) {
-			out, err := v.op.Do(ctx, c, *in)
-			return &out, err
-		},
-		show: func(p *printer, out any) { v.show(p, in, out.(*Out)) },
-	}
-	if v.write != nil {
-		d.write = func(w io.Writer, f control.Format, out any) error { return v.write(w, f, out.(*Out)) }
-	}
-	if v.asJSON != nil {
-		d.asJSON = func(out any) any { return v.asJSON(out.(*Out)) }
-	}
-	if v.prepare != nil {
-		d.prepare = func(cmd *cobra.Command) func() error { return v.prepare(cmd, in) }
-	}
-	if v.aside != nil {
-		d.aside = func(out any) string { return v.aside(out.(*Out)) }
-	}
-	if v.asks != nil {
-		d.asks = func(ctx context.Context, c control.Caller) (string, error) { return v.asks(ctx, c, in) }
-	}
-	if v.changed != nil {
-		d.changed = func(out any) *tally.Meta { return v.changed(out.(*Out)) }
-	}
-	if v.verdict != nil {
-		d.verdict = func(out any) error { return v.verdict(out.(*Out)) }
-	}
-	if v.alone != nil {
-		d.alone = func() (any, bool, error) {
-			out, done, err := v.alone(in)
-			return &out, done, err
-		}
-	}
-	if v.absent != nil {
-		d.absent = func(dir string) (any, error) {
-			out, err := v.absent(dir)
-			return &out, err
-		}
-	}
+	d := &deed{op: v.op.Name, need: v.op.Need, help: v.op.Help, name: v.name, group: v.group, example: v.example,
+		in: in, fields: control.FieldsOf(reflect.TypeFor[In]()), slow: v.slow, create: v.create}
+	lift(d, reflect.TypeFor[Out](), v.show, v.write, v.asJSON, v.prepare, v.aside, v.asks, v.changed, v.verdict, v.alone, v.absent)
 	return d.command(a)
 }
 

@@ -13,6 +13,7 @@ const (
 	clientPrefix  = "llm_gw_"
 	privatePrefix = "sk-webllm-gateway-"
 	adminPrefix   = "tga_"
+	sharePrefix   = "tgs_"
 	randomLength  = 43 // ⌈256 / log2 62⌉
 	sumLength     = 6  // ⌈32 / log2 62⌉
 	base62        = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

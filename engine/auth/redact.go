@@ -16,7 +16,7 @@ const (
 // of the text.
 var keyForm = sync.OnceValue(func() *regexp.Regexp {
 	const pem = `[0-9A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----`
-	return regexp.MustCompile(`(?:` + clientPrefix + `|` + adminPrefix + `|` +
+	return regexp.MustCompile(`(?:` + clientPrefix + `|` + adminPrefix + `|` + sharePrefix + `|` +
 		`(?:\b|_)(?:sk-|gsk_|xai-|hf_|AIza|gh[opsu]_|github_pat_|xox[abops]-))[0-9A-Za-z_-]{12,}` +
 		`|\bAKIA[0-9A-Z]{16}\b` +
 		`|(?i:\bbearer[ \t]+)[0-9A-Za-z._~+/=-]{16,}` +
@@ -25,7 +25,7 @@ var keyForm = sync.OnceValue(func() *regexp.Regexp {
 })
 
 // keyMarks are what each of these has in it, in lower case.
-var keyMarks = [...]string{clientPrefix, adminPrefix, "sk-", "bearer", "eyj", "private key", "gsk_", "xai-", "hf_",
+var keyMarks = [...]string{clientPrefix, adminPrefix, sharePrefix, "sk-", "bearer", "eyj", "private key", "gsk_", "xai-", "hf_",
 	"aiza", "gho_", "ghp_", "ghs_", "ghu_", "github_pat_", "xox", "akia"}
 
 // mayHold tells quickly of nearly every text that it holds no key.

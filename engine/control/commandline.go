@@ -12,6 +12,7 @@ import (
 var commandNames = map[string]string{
 	"engine.setup": "init", "engine.stop": "stop", "engine.upgrade": "upgrade", "engine.try": "try", "engine.status": "status", "engine.verify": "verify",
 	"audit.undo": "undo", "usage.show": "usage", "metrics.show": "metrics", "prices.recost": "recost", "providers.reconcile": "reconcile", "clients.close": "clients statement --close",
+	"prices.what-if": "what-if", "forecast.show": "forecast",
 }
 
 // longestCommand bounds a command line that is kept or shown, in bytes.

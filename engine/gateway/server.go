@@ -35,8 +35,12 @@ type Options struct {
 	SDK func(publicURL string) (module, types, tarball []byte, err error)
 	// Widget is a chat for pages, a script; nil: none is served.
 	Widget []byte
-	// Page has index.html, which is served at /, and what it refers to.
+	// Page has index.html, which is served at /, share.html, which is served at /share, and
+	// what they refer to.
 	Page fs.FS
+	// Shared is what the page of a link shows, for JSON: all of it, or the statement of a
+	// number, NotFound if there is none. nil: there are no links.
+	Shared func(ctx context.Context, of *tally.Share, number string) (any, error)
 	// Revision is a context that ends, with [meter.ErrChanged], when the catalog in
 	// force is replaced; nil if it never is.
 	Revision func() context.Context
@@ -198,6 +202,9 @@ func (s *Server) dispatch(x *exchange) {
 			return
 		}
 		if s.deployed(x, path) {
+			return
+		}
+		if x.share(path) {
 			return
 		}
 		file := path == "/" || !strings.HasSuffix(x.r.URL.Path, "/")

@@ -21,7 +21,7 @@ import (
 // stands in its HTML, and nobody frames it to have a token typed in.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// site answers what browsers are served: the page at /, and the JavaScript client
+// site answers what browsers are served: the pages at / and /share, and the JavaScript client
 // and the chat below /sdk. It reports whether the path is one of these.
 func (x *exchange) site(path string) bool {
 	if name, ok := strings.CutPrefix(path, "/sdk/webllm."); ok && x.server.SDK != nil {
@@ -41,6 +41,8 @@ func (x *exchange) site(path string) bool {
 	switch name {
 	case "":
 		name = "index.html"
+	case "share":
+		name = "share.html"
 	case "favicon.ico": // asked for by browsers that show an answer of the API
 		name = "icon.svg"
 	}

@@ -39,6 +39,7 @@ type Catalog struct {
 	keysOf   map[ID][]*Key
 	sites    map[string]*Gateway // by public ID
 	guests   []*Guest            // by creation
+	shares   []*Share            // by creation
 }
 
 // upstreamName is what one provider calls a model.
@@ -99,6 +100,8 @@ func NewCatalog(rev int64, entities []Entity) *Catalog {
 			c.Minted = append(c.Minted, e)
 		case *Guest:
 			c.guests = append(c.guests, e)
+		case *Share:
+			c.shares = append(c.shares, e)
 		case *Secret:
 			c.secrets[e.Of] = e
 			for _, d := range [...]Digest{e.Digest, e.Previous} {
@@ -118,6 +121,7 @@ func NewCatalog(rev int64, entities []Entity) *Catalog {
 	Order(c.Revocations, byCreation)
 	Order(c.Minted, byCreation)
 	Order(c.guests, byCreation)
+	Order(c.shares, byCreation)
 	Order(c.Models, func(a, b *Model) int { return cmp.Or(cmp.Compare(a.Name, b.Name), byCreation(a, b)) })
 	for _, keys := range c.keysOf {
 		Order(keys, byCreation)
@@ -192,6 +196,7 @@ func (c *Catalog) Client(id ID) *Client     { return find[*Client](c, KindClient
 func (c *Catalog) Key(id ID) *Key           { return find[*Key](c, KindKey, id) }
 func (c *Catalog) Provider(id ID) *Provider { return find[*Provider](c, KindProvider, id) }
 func (c *Catalog) Model(id ID) *Model       { return find[*Model](c, KindModel, id) }
+func (c *Catalog) Share(id ID) *Share       { return find[*Share](c, KindShare, id) }
 
 // Raises are the raises of a subject's limits, those that are over included, and since when
 // the subject is there.

@@ -39,6 +39,8 @@ const (
 	KindAlert      EntityKind = "alert"
 	KindAlertMark  EntityKind = "alert_mark"
 	KindReconciled EntityKind = "reconciled"
+	// KindShare is of links to clients' own pages.
+	KindShare EntityKind = "share"
 )
 
 // Meta is what every entity has. Rev is the store's revision at its last
@@ -88,6 +90,8 @@ func NewEntity(k EntityKind) Entity {
 		return &AlertMark{}
 	case KindReconciled:
 		return &Reconciled{}
+	case KindShare:
+		return &Share{}
 	}
 	return nil
 }

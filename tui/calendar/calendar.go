@@ -25,6 +25,7 @@ type Calendar struct {
 	name   string
 	budget tally.NanoUSD // of a month, 0 for none
 	usage  control.Usage // by day
+	ahead  control.Forecast
 	zone   *time.Location
 	at     time.Time // noon of the day that is chosen
 }
@@ -37,12 +38,16 @@ func Open(e *screen.Env, client, name string, budget tally.NanoUSD) tea.Cmd {
 	in := control.UsageQuery{Client: client, Since: control.Since(first.Format("2006-01-02")), Every: control.Daily}
 	return func() tea.Msg {
 		out, err := screen.Run(screen.Patience, e, control.UsageShow, in)
+		var ahead control.Forecast
+		if err == nil {
+			ahead, err = screen.Run(screen.Patience, e, control.ForecastShow, control.ForecastQuery{Client: client, MonthOnly: true})
+		}
 		return screen.Reply{Take: func() tea.Cmd {
 			zone, wrong := time.LoadLocation(out.Zone)
 			if err = cmp.Or(err, wrong); err != nil {
 				return screen.Fail(err)
 			}
-			return screen.Ask(screen.Open{Dialog: &Calendar{env: e, client: client, name: name, budget: budget, usage: out, zone: zone, at: noon(e.Clock(), zone)}})
+			return screen.Ask(screen.Open{Dialog: &Calendar{env: e, client: client, name: name, budget: budget, usage: out, ahead: ahead, zone: zone, at: noon(e.Clock(), zone)}})
 		}}
 	}
 }

@@ -17,7 +17,7 @@ const weeks = 13
 // Draw draws the month, and below it the map where there is room for it.
 func (c *Calendar) Draw(t *theme.Theme, width, height int) widget.Block {
 	now := c.env.Clock().In(c.zone)
-	m := part.MonthFrom(&c.usage, c.at.AddDate(0, 0, 1-c.at.Day()), now)
+	m := part.MonthFrom(&c.usage, c.at.AddDate(0, 0, 1-c.at.Day()), now).Foresee(&c.ahead, false)
 	lines := c.month(t, &m, width)
 	lines = append(append(lines, ""), widget.Wrap(c.says(t, &m), width)...)
 	if 7+2+len(lines)+2 <= height && width >= 5+3*weeks {
@@ -37,7 +37,6 @@ func (c *Calendar) month(t *theme.Theme, m *part.Month, width int) []string {
 		head += widget.Pad(time.Weekday((day + 1) % 7).String()[:3], cell)
 	}
 	lines := []string{t.Paint(theme.Muted, head+widget.PadLeft("week", sum))}
-	pace, guess := m.Pace()
 	most := dearest(m)
 	blank := (int(m.Day(0).Weekday()) + 6) % 7
 	days := len(m.Days) + m.Ahead
@@ -52,8 +51,8 @@ func (c *Calendar) month(t *theme.Theme, m *part.Month, width int) []string {
 				number, cost = t.Paint(theme.Muted, fmt.Sprint(i+1)), c.shade(t, m.Days[i], most, max(cell-10, 1))+" "+widget.Money(m.Days[i])
 			case i >= 0 && i < days:
 				number = t.Paint(theme.Faint, fmt.Sprint(i+1))
-				if guess {
-					cost = t.Paint(theme.Faint, strings.Repeat(t.Glyphs.Shade, max(cell-10, 1))+" ~"+widget.Money(tally.NanoUSD(pace)))
+				if likely, ok := m.Likely(i); ok {
+					cost = t.Paint(theme.Faint, strings.Repeat(t.Glyphs.Shade, max(cell-10, 1))+" ~"+widget.Money(likely))
 				}
 			}
 			if chosen := i >= 0 && m.Day(i).Equal(c.at); chosen {
@@ -139,7 +138,7 @@ func (c *Calendar) sums(t *theme.Theme, now time.Time) []string {
 	first = first.AddDate(0, 0, 1-first.Day())
 	var before tally.NanoUSD
 	for ago := months - 1; ago >= 0; ago-- {
-		m := part.MonthFrom(&c.usage, first.AddDate(0, -ago, 0), now)
+		m := part.MonthFrom(&c.usage, first.AddDate(0, -ago, 0), now).Foresee(&c.ahead, false)
 		line := widget.Pad(m.Name(), 11) + widget.PadLeft(widget.Money(m.Total), 10)
 		total := m.Total
 		if e, ok := m.Expected(); ok && m.Ahead > 0 {
@@ -164,9 +163,9 @@ func (c *Calendar) says(t *theme.Theme, m *part.Month) string {
 	case m.Ahead == 0:
 		out += t.Paint(theme.Muted, " in all")
 	case ok:
-		out += t.Paint(theme.Muted, fmt.Sprintf(" so far, about %s in all at the pace of the last week", widget.Money(e)))
+		out += t.Paint(theme.Muted, " so far, about "+widget.Money(e)+" in all; in four of five cases "+m.Range())
 	default:
-		out += t.Paint(theme.Muted, " so far; too few days with spend to say what it comes to")
+		out += t.Paint(theme.Muted, " so far; nobody can tell yet what it comes to")
 	}
 	if c.budget > 0 {
 		share := widget.Share(int64(m.Total), int64(c.budget))

@@ -40,6 +40,7 @@ func (s *Screen) Actions() []action.Action {
 			return dialog.Adjust(s.Env, s.Selected())
 		}},
 		{ID: "clients.money", Title: "money: what it owes, month by month", Keys: []string{"$"}, Needs: s.One(s.Chosen), Run: s.openMoney},
+		{ID: "clients.share", Title: "link to its own page: make one", Keys: []string{"S"}, Needs: s.One(s.Change), Run: s.share},
 		{ID: "clients.delete", Title: "delete: asks first", Keys: []string{"d"}, Danger: true, Needs: s.Change, Run: s.remove},
 		{ID: "clients.copy", Title: "copy the id", Keys: []string{"y"}, Needs: s.Chosen, Run: func() tea.Cmd {
 			return screen.Ask(screen.Copy{Text: string(s.Selected().ID), What: "The client's id was"})
@@ -88,6 +89,22 @@ func (s *Screen) create() tea.Cmd {
 		Done: func(c tally.Client) tea.Cmd {
 			return tea.Batch(screen.Ask(screen.Say{Text: "Created " + c.Slug + ". It needs a key: answer the next question, or press esc."}),
 				screen.Ask(screen.Open{Dialog: keys.NewForm(s.Env, c.Slug)}))
+		},
+	})})
+}
+
+// share makes a link to the client's own page, and shows it once.
+func (s *Screen) share() tea.Cmd {
+	c := s.Selected()
+	return screen.Ask(screen.Open{Dialog: dialog.NewForm(s.Env, dialog.FormOf[control.CreateShare, control.ShareCreated]{
+		Heading: "Link to the page of " + widget.Safe(c.Slug), Op: control.ShareCreate, Save: "Make the link",
+		Asks: []string{"expires"}, Fixed: control.CreateShare{Client: string(c.ID)},
+		Done: func(out control.ShareCreated) tea.Cmd {
+			return screen.Ask(screen.Open{Dialog: &dialog.Shown{
+				Heading: "Link of " + widget.Safe(out.ClientSlug), Secret: out.URL, Save: dialog.Saver(s.Env),
+				Says: []string{"Whoever has it sees what the client has used, what is left and its statements, until " +
+					out.ExpiresAt.In(s.Env.Zone).Format("2 Jan 2006") + ". This is the only time that it is shown; tallygate share revoke ends it."},
+			}})
 		},
 	})})
 }

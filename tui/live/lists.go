@@ -148,6 +148,10 @@ func (s *Source) read(ctx context.Context, old *Snapshot, sums bool) *Snapshot {
 				return err
 			},
 			func() (err error) {
+				next.Forecast, err = control.ForecastShow.Do(ctx, s.caller, control.ForecastQuery{MonthOnly: true})
+				return err
+			},
+			func() (err error) {
 				next.ByModel, err = control.UsageShow.Do(ctx, s.caller, control.UsageQuery{Since: "24h", By: "model"})
 				return err
 			},

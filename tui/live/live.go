@@ -40,6 +40,7 @@ type Snapshot struct {
 	Models    []control.ModelView
 	Hours     control.Usage       // the last 24 hours, by hour
 	Days      control.Usage       // the month under way, by day
+	Forecast  control.Forecast    // of that month
 	ByModel   control.Usage       // the last 24 hours, by model
 	Tokens    []control.TokenView // access tokens of the last 30 days
 

@@ -241,7 +241,10 @@ func (s *Screen) point(by int) func() tea.Cmd {
 	}
 }
 
-func (s *Screen) month() (part.Month, bool) { return part.MonthOf(&s.snap.Days, s.env.Clock()) }
+func (s *Screen) month() (part.Month, bool) {
+	m, ok := part.MonthOf(&s.snap.Days, s.env.Clock())
+	return m.Foresee(&s.snap.Forecast, false), ok
+}
 
 // noDays says why there is no spend to point at.
 func (s *Screen) noDays() string {

@@ -204,11 +204,11 @@ func (s *Screen) drawCost(width, height int) widget.Block {
 	}
 	budget := part.BudgetOf(s.caps())
 	note := fmt.Sprintf("today %s  so far %s", widget.Money(m.Days[len(m.Days)-1]), widget.Money(m.Total))
-	columns := m.Columns(budget, false)
+	columns := m.Columns(budget)
 	if s.cursor.Show(&columns); s.cursor.On {
 		note = t.Glyphs.Up + " " + m.Said(s.cursor.At)
 	}
-	lines := append(columns.Draw(t, inner, rows-1).Lines(), m.Says(t, budget, false))
+	lines := append(columns.Draw(t, inner, rows-1).Lines(), m.Says(t, budget, inner))
 	return widget.Box{Title: "Spend per day, " + m.Name(), Note: note, Focused: s.pane == spend}.Draw(t, width, height, lines)
 }
 

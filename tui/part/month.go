@@ -1,7 +1,6 @@
 package part
 
 import (
-	"fmt"
 	"strconv"
 	"time"
 
@@ -17,7 +16,9 @@ type Month struct {
 	Ahead int             // days that are still to come
 	Total tally.NanoUSD
 	from  time.Time // noon of the first day, or an hour beside it
-	today float64   // the share of today that is over
+	// Forecast is what the month is likely to cost; nil where nobody can tell, or where
+	// there is nothing left to spend.
+	Forecast *control.MoneyForecast
 }
 
 // MonthOf puts the rows of a month by day in their places; false if now is not in it.
@@ -33,11 +34,8 @@ func MonthOf(u *control.Usage, now time.Time) (m Month, ok bool) {
 // that is over all days are there, and none is ahead.
 func MonthFrom(u *control.Usage, first, now time.Time) (m Month) {
 	zone := first.Location()
-	m.from, m.today = Midnight(first, zone).Add(12*time.Hour), 1
+	m.from = Midnight(first, zone).Add(12 * time.Hour)
 	days, today := DaysBetween(m.from, m.from.AddDate(0, 1, 0), zone), DaysBetween(m.from, now, zone)
-	if today < days {
-		m.today = min(now.Sub(Midnight(now, zone)).Hours()/24, 1)
-	}
 	m.Days = make([]tally.NanoUSD, min(max(today+1, 1), days))
 	m.Ahead = days - len(m.Days)
 	for _, r := range u.Rows {
@@ -49,53 +47,79 @@ func MonthFrom(u *control.Usage, first, now time.Time) (m Month) {
 	return m
 }
 
-// Pace is what a day of the last week has cost in the mean; false where too few days
-// with spend are over to tell.
-func (m *Month) Pace() (nano float64, ok bool) { return control.Pace(m.Days[:len(m.Days)-1]) }
+// Foresee adds what the month under way is likely to cost: f is of the same thing and the same
+// month, or there is nothing to add. Of what is used up nothing is told.
+func (m Month) Foresee(f *control.Forecast, usedUp bool) Month {
+	if len(f.Month) > 0 && f.Month[0].Why == "" && !usedUp && DaysBetween(m.from, f.Since, m.from.Location()) == 0 {
+		m.Forecast = &f.Month[0]
+	}
+	return m
+}
 
-// Columns are the days as a chart, with what is expected unless there is nothing left
-// to spend, and the even pace of a budget, 0 for none.
-func (m *Month) Columns(budget tally.NanoUSD, usedUp bool) widget.Columns {
+// Likely is what a day of the month that is not over is likely to cost yet, by its number from
+// 0; false if nobody can tell.
+func (m *Month) Likely(day int) (tally.NanoUSD, bool) {
+	ahead := day - (len(m.Days) - 1)
+	if m.Forecast == nil || ahead < 0 || ahead >= len(m.Forecast.Ahead) {
+		return 0, false
+	}
+	return m.Forecast.Ahead[ahead], true
+}
+
+// Columns are the days as a chart, with what is expected, and the even pace of a budget, 0
+// for none.
+func (m *Month) Columns(budget tally.NanoUSD) widget.Columns {
 	c := widget.Columns{Running: true, Format: Dollars, Role: theme.Accent, Labels: map[int]string{}}
-	dollars := func(nano float64) float64 { return nano / float64(tally.Dollar) }
+	dollars := func(n tally.NanoUSD) float64 { return float64(n) / float64(tally.Dollar) }
 	for i, d := range m.Days {
-		c.Values = append(c.Values, dollars(float64(d)))
+		c.Values = append(c.Values, dollars(d))
 		if i%7 == 0 && i < len(m.Days)-3 {
 			c.Labels[i] = strconv.Itoa(m.from.AddDate(0, 0, i).Day())
 		}
 	}
 	c.Labels[len(m.Days)-1] = "today"
-	pace, ok := m.Pace()
-	if ok && !usedUp {
-		c.Expected = dollars(float64(m.Days[len(m.Days)-1]) + pace*(1-m.today))
+	if rest, ok := m.Likely(len(m.Days) - 1); ok {
+		c.Expected = dollars(m.Days[len(m.Days)-1] + rest)
 	}
-	for range m.Ahead {
-		v := 0.0
-		if ok && !usedUp {
-			v = dollars(pace)
-		}
-		c.Ahead = append(c.Ahead, v)
+	for i := range m.Ahead {
+		cost, _ := m.Likely(len(m.Days) + i)
+		c.Ahead = append(c.Ahead, dollars(cost))
 	}
 	if n := len(m.Days) + m.Ahead; budget > 0 {
-		c.Line = dollars(float64(budget) / float64(n))
+		c.Line = dollars(budget) / float64(n)
 	}
 	return c
 }
 
 // Expected is about what the month will come to; false if nobody can tell.
 func (m *Month) Expected() (tally.NanoUSD, bool) {
-	pace, ok := m.Pace()
-	return m.Total + tally.NanoUSD(pace*(float64(m.Ahead)+1-m.today)), ok
+	if m.Forecast == nil {
+		return 0, false
+	}
+	return m.Forecast.Likely, true
 }
 
-// Says is the line below: what the marks mean.
-func (m *Month) Says(t *theme.Theme, budget tally.NanoUSD, usedUp bool) string {
+// Range is what the month comes to in four of five cases: "$40.10 to $52.00"; "" if nobody can
+// tell.
+func (m *Month) Range() string {
+	if m.Forecast == nil {
+		return ""
+	}
+	return widget.Money(m.Forecast.Low) + " to " + widget.Money(m.Forecast.High)
+}
+
+// Says is the line below, in so much room: what the marks mean.
+func (m *Month) Says(t *theme.Theme, budget tally.NanoUSD, width int) string {
 	out := ""
 	if budget > 0 {
 		out = t.Paint(theme.Warn, t.Glyphs.Dash) + t.Paint(theme.Muted, " even pace "+widget.Money(budget/tally.NanoUSD(len(m.Days)+m.Ahead))+"   ")
 	}
-	if e, ok := m.Expected(); ok && !usedUp && m.Ahead > 0 {
-		out += t.Paint(theme.Faint, t.Glyphs.Shade) + t.Paint(theme.Muted, fmt.Sprintf(" expected   month about %s", widget.Money(e)))
+	if e, ok := m.Expected(); ok && m.Ahead > 0 {
+		likely := " expected   month about " + widget.Money(e)
+		if long := likely + ", " + m.Range(); widget.Width(out)+1+widget.Width(long) <= width {
+			likely = long
+		}
+		out += t.Paint(theme.Faint, t.Glyphs.Shade) + t.Paint(theme.Muted, likely)
 	}
 	return out
 }

@@ -18,6 +18,7 @@ type Spend struct {
 	seq   int
 	asked time.Time
 	days  control.Usage
+	ahead control.Forecast
 	ready bool
 	fault string // why the answer is not there
 	// Cursor points at a day of the month.
@@ -38,7 +39,21 @@ func (s *Spend) Ask(screen string, q control.UsageQuery) tea.Cmd {
 	s.ready = s.ready && q == s.query
 	s.query, s.asked, s.fault = q, now, ""
 	s.seq++
-	return Call(s.Env, screen, "spend", s.seq, control.UsageShow, q)
+	seq := s.seq
+	return func() tea.Msg {
+		days, err := Run(Patience, s.Env, control.UsageShow, q)
+		var ahead control.Forecast
+		if err == nil {
+			ahead, err = Run(Patience, s.Env, control.ForecastShow, control.ForecastQuery{Client: q.Client, MonthOnly: true})
+		}
+		return Answer{Screen: screen, Tag: "spend", Seq: seq, Value: spent{days, ahead}, Err: err}
+	}
+}
+
+// spent is what the days of a month have cost, and what the month is likely to.
+type spent struct {
+	days  control.Usage
+	ahead control.Forecast
 }
 
 func (s *Spend) Answer(a Answer) tea.Cmd {
@@ -48,7 +63,8 @@ func (s *Spend) Answer(a Answer) tea.Cmd {
 		s.fault = Explain(a.Err)
 		return Fail(a.Err)
 	default:
-		s.days, s.ready = a.Value.(control.Usage), true
+		v := a.Value.(spent)
+		s.days, s.ahead, s.ready = v.days, v.ahead, true
 	}
 	return nil
 }
@@ -64,7 +80,8 @@ func (s *Spend) Lines(t *theme.Theme, width, room int, limits []control.LimitSta
 		return []string{part.Heading(t, "Spend per day", "", width), t.Paint(theme.Muted, "loading"+t.Glyphs.Ellipsis)}
 	}
 	budget, usedUp := part.BudgetOf(limits), refused != nil && refused.Limit != ""
-	columns := m.Columns(budget, usedUp)
+	m = m.Foresee(&s.ahead, usedUp)
+	columns := m.Columns(budget)
 	note := "today " + widget.Money(m.Days[len(m.Days)-1]) + "   so far " + widget.Money(m.Total)
 	if s.Cursor.Show(&columns); s.Cursor.On {
 		note = t.Glyphs.Up + " " + m.Said(s.Cursor.At)
@@ -73,5 +90,5 @@ func (s *Spend) Lines(t *theme.Theme, width, room int, limits []control.LimitSta
 	if room < widget.MinColumns+3 {
 		return []string{head, widget.Spark(t, columns.Values, min(width, len(columns.Values)), theme.Accent)}
 	}
-	return append(append([]string{head}, columns.Draw(t, width, min(room-2, 10)).Lines()...), m.Says(t, budget, usedUp))
+	return append(append([]string{head}, columns.Draw(t, width, min(room-2, 10)).Lines()...), m.Says(t, budget, width))
 }
