@@ -25,6 +25,12 @@ var size = flag.Int("size", 0, "measure what views take over so many records")
 // figures are for people:
 //
 //	go test ./engine -run TestSize -v -timeout 60m -size 10000000
+//
+// Ten million records with two tags and sessions of ten, on two cores beside other work:
+// statements of all clients in 20 ms, with a tag in 31; lists of clients and keys and status
+// in less than 10; usage of a month or of 90 days by anything in less than 26, day by day in
+// 74 by client and in 137 by tag; 90 days of one client's 20,000 sessions in 360; requests
+// with a tag that nobody has in 6.
 func TestSize(t *testing.T) {
 	if *size == 0 {
 		return
