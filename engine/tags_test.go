@@ -138,12 +138,13 @@ func TestTooManyTags(t *testing.T) {
 	w := newWorld(t)
 	w.setUp()
 	cl, _ := w.client("acme")
+	p := &tally.Principal{Client: w.engine.catalog.Load().Client(cl.ID)}
 	for i := range 1500 {
 		if i == 1200 {
 			w.restart()
 		}
 		w.settled(1, func(r *tally.Record) {
-			r.Client, r.Tags = cl.ID, w.engine.meter.Tags(t.Context(), cl.ID, tally.Tags(fmt.Sprintf("run=%d", i)), w.clock())
+			r.Client, r.Tags = cl.ID, w.engine.meter.Tags(t.Context(), p, tally.Tags(fmt.Sprintf("run=%d", i)), w.clock())
 		})
 	}
 	use := do(w, control.UsageShow, control.UsageQuery{By: "tag", Tag: "run"})
@@ -241,5 +242,48 @@ func TestStatementByTag(t *testing.T) {
 	ask.Tag = "Project"
 	if _, err := control.ClientsStatement.Do(t.Context(), w.owner, ask); tally.CodeOf(err) != tally.Invalid {
 		t.Error(err)
+	}
+}
+
+// What the owner has named is told apart however many values callers make up: the tags of
+// a key, and those that limits are for.
+func TestTagsOfOwnerAreNeverOther(t *testing.T) {
+	w := newWorld(t)
+	w.setUp()
+	cl, made := w.client("acme", "requests=1/month per project=menu", "requests=1/month per run=vip")
+	flow := do(w, control.KeysCreate, control.CreateKey{Client: "acme", Label: "flow", Tags: to([]string{"project=menu"})})
+	p := &tally.Principal{Client: w.engine.catalog.Load().Client(cl.ID)}
+	for i := range 1100 {
+		w.engine.meter.Tags(t.Context(), p, tally.Tags(fmt.Sprintf("run=%d", i)), w.clock())
+	}
+	for want, headers := range map[string][]string{"project=menu": {flow.Key}, "run=vip": {made.Key, "X-Tallygate-Tags", "run=vip"}} {
+		if code, text := w.tagged(headers[0], "sim-small", headers[1:]...); code != 200 {
+			t.Fatalf("%s: %d %s", want, code, text)
+		}
+		if page := do(w, control.RequestsList, control.RequestQuery{Tag: want}); len(page.Requests) != 1 {
+			t.Errorf("%d requests have %s, want 1", len(page.Requests), want)
+		}
+		if code, text := w.tagged(headers[0], "sim-small", headers[1:]...); code != 429 {
+			t.Errorf("the second of one with %s is answered %d %s", want, code, text)
+		}
+	}
+}
+
+// Refusals that come together in a minute are of their own part each, so that who looks
+// after a restart sees what was refused, and to whom.
+func TestRefusalsAreOfTheirPart(t *testing.T) {
+	w := newWorld(t)
+	w.setUp()
+	_, made := w.client("acme", "requests=1/month per project")
+	for _, project := range []string{"a", "b"} {
+		for range 4 {
+			w.tagged(made.Key, "sim-small", "X-Tallygate-Tags", "project="+project)
+		}
+	}
+	w.engine.meter.FlushRefusals(t.Context(), time.Time{})
+	for _, r := range do(w, control.UsageShow, control.UsageQuery{By: "tag", Tag: "project"}).Rows {
+		if r.Requests != 0 && r.Refused != 3 {
+			t.Errorf("of project %s %d were refused, want 3", r.Name, r.Refused)
+		}
 	}
 }

@@ -54,7 +54,7 @@ func (x *exchange) tags() tally.Tags {
 	if tool := toolOf(x.r.Header["User-Agent"]); tool != "" {
 		tags = tags.With(tool)
 	}
-	return x.server.Meter.Tags(x.ctx, p.Client.ID, tags, x.at)
+	return x.server.Meter.Tags(x.ctx, p, tags, x.at)
 }
 
 // tools are programs by how their User-Agent begins, in small letters.

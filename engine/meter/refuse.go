@@ -243,15 +243,21 @@ func tooManyInFlight(r *Request, e *tally.LimitError) *tally.Refusal {
 type refusalKey struct {
 	gateway, client, key tally.ID
 	token, code          string
-	limit                string // whose, and which; of visitors' only that it is theirs
+	limit                string // whose, and which; of visitors and sessions only that it is theirs
 	minute               int64  // since 1970
 }
 
 func keyOf(rec *tally.Record) refusalKey {
 	k := refusalKey{gateway: rec.Gateway, client: rec.Client, key: rec.Key, token: rec.Token, code: rec.Code, minute: rec.At.Unix() / 60}
 	if x := rec.Reached; x != nil {
-		kind, _ := x.Subject.Split()
-		k.limit = kind + " " + string(x.Metric) + " " + x.Window
+		who, _ := x.Subject.Split()
+		if of, label, part := x.Subject.Part(); part && !strings.HasPrefix(label, tally.PartSession+"=") {
+			who = string(x.Subject) // of which there are not too many
+		} else if part {
+			kind, _ := of.Split()
+			who = kind + " " + tally.PartSession
+		}
+		k.limit = who + " " + string(x.Metric) + " " + x.Window
 	}
 	return k
 }

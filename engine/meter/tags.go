@@ -2,6 +2,7 @@ package meter
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -37,11 +38,13 @@ type seenSessions struct {
 }
 
 // Tags are the tags that a client's request counts under: those it has, but for values
-// that are too many.
-func (m *Meter) Tags(ctx context.Context, client tally.ID, tags tally.Tags, now time.Time) tally.Tags {
+// that are too many. Those that the owner has named never are: no caller may leave a limit,
+// or what its key says, by making up others.
+func (m *Meter) Tags(ctx context.Context, p *tally.Principal, tags tally.Tags, now time.Time) tally.Tags {
 	if tags == "" {
 		return ""
 	}
+	client := p.Client.ID
 	of, ok := m.seen.Load(client)
 	if !ok {
 		of, _ = m.seen.LoadOrStore(client, &seenTags{})
@@ -57,7 +60,7 @@ func (m *Meter) Tags(ctx context.Context, client tally.ID, tags tally.Tags, now 
 	}
 	out := tally.Tags("")
 	for tag := range tags.All() {
-		if !s.tags[tag] && len(s.tags) >= maxTagsSeen {
+		if !s.tags[tag] && len(s.tags) >= maxTagsSeen && !ownerNamed(p, tag) {
 			key, _, _ := strings.Cut(tag, "=")
 			if !s.keys[key] {
 				key = tally.OtherTag
@@ -69,6 +72,14 @@ func (m *Meter) Tags(ctx context.Context, client tally.ID, tags tally.Tags, now 
 		out = out.With(tag)
 	}
 	return out
+}
+
+// ownerNamed reports whether the owner has named a tag: it is the key's, or a limit's.
+func ownerNamed(p *tally.Principal, tag string) bool {
+	limits := func(list []tally.Limit) bool {
+		return slices.ContainsFunc(list, func(l tally.Limit) bool { return l.Window.Per == tag })
+	}
+	return limits(p.Client.Limits) || p.Key != nil && (p.Key.Tags.Has(tag) || limits(p.Key.Limits))
 }
 
 func (s *seenTags) knowAll(tags tally.Tags, now time.Time) bool {
