@@ -168,6 +168,11 @@ func (x *exchange) read() *tally.Refusal {
 	if refusal := receive(&x.upload, length, most); refusal != nil {
 		return refusal
 	}
+	// A request is one of the period in which it is there: another one may have begun since,
+	// and may have carried over what was left.
+	if now := x.server.Clock(); now.Sub(x.at) >= time.Second {
+		x.at = now
+	}
 	if x.locked() != nil {
 		return x.lock()
 	}

@@ -8,8 +8,11 @@ import (
 )
 
 // carryAgain is when what is carried over is looked at again, while requests of the period
-// before are still in flight, or the store could not tell.
-const carryAgain = time.Second
+// before are still in flight or may still come, or the store could not tell.
+const (
+	carryAgain = time.Second
+	carryLate  = time.Minute // how long after its end requests of a period may still come
+)
 
 // carried is what a limit allows more in a period, for what was left of the one before. What
 // requests in flight hold there counts as used until they have ended; settled is false then.

@@ -157,6 +157,7 @@ func (m *Meter) chargesAt(pl *plan, now time.Time) *charges {
 		if l.Carry != 0 {
 			more, settled := m.carried(l, period)
 			c.list[i].Max = tally.AddSat(c.list[i].Max, more)
+			settled = settled && now.Sub(period.Start) >= carryLate
 			if again := now.Add(carryAgain); !settled && again.Before(c.until) {
 				c.until = again
 			}
