@@ -49,7 +49,10 @@ func setTags(tags *tally.Tags, list *[]string) error {
 	if list == nil {
 		return nil
 	}
-	out, err := tally.ParseTags(strings.Join(*list, ","))
+	out, err := tally.Tags(""), error(nil)
+	if len(*list) != 1 || (*list)[0] != "none" {
+		out, err = tally.ParseTags(strings.Join(*list, ","))
+	}
 	if err == nil {
 		*tags = out
 	}

@@ -123,7 +123,7 @@ func TestTagsOfKeysAndCallers(t *testing.T) {
 			t.Errorf("%q: %d %s", bad, code, text)
 		}
 	}
-	do(w, control.KeysUpdate, control.UpdateKey{PickKey: control.PickKey{Key: string(made.ID)}, Tags: to([]string{})})
+	do(w, control.KeysUpdate, control.UpdateKey{PickKey: control.PickKey{Key: string(made.ID)}, Tags: to([]string{"none"})})
 	if code, _ := w.tagged(made.Key, "sim-small", "X-Tallygate-Tags", "project=beta"); code != 200 {
 		t.Fatal(code)
 	}
@@ -284,6 +284,67 @@ func TestRefusalsAreOfTheirPart(t *testing.T) {
 	for _, r := range do(w, control.UsageShow, control.UsageQuery{By: "tag", Tag: "project"}).Rows {
 		if r.Requests != 0 && r.Refused != 3 {
 			t.Errorf("of project %s %d were refused, want 3", r.Name, r.Refused)
+		}
+	}
+}
+
+// A limit of a model binds whoever asks for the model by an alias, and counts what was
+// asked for so before a restart.
+func TestLimitPerModelBindsAliases(t *testing.T) {
+	w := newWorld(t)
+	w.setUp()
+	do(w, control.GatewaysUpdate, control.UpdateGateway{Gateway: "main", GatewayFields: control.GatewayFields{
+		Aliases: &map[string]string{"big": "sim-large", "huge": "sim-large"}}})
+	_, made := w.client("acme", "requests=3/month per model=sim-large", "requests=1/month per model=huge", "requests=9/day per model")
+	for i, x := range []struct {
+		model string
+		want  int
+	}{{"sim-large", 200}, {"big", 200}, {"huge", 200}, {"big", 429}, {"sim-large", 429}, {"huge", 429}, {"sim-small", 200}} {
+		if i == 3 {
+			w.restart()
+		}
+		if code, text := w.tagged(made.Key, x.model); code != x.want {
+			t.Errorf("%s: %d %s, want %d", x.model, code, text, x.want)
+		}
+	}
+	if r, err := w.store.Verify(t.Context(), 0); err != nil || !r.OK {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// What callers and owners are told of a limit that each value has is told of one value, by
+// its name, or of none.
+func TestStandingsOfPartsSayWhose(t *testing.T) {
+	w := newWorld(t)
+	w.setUp()
+	_, made := w.client("acme", "requests=1/month per project", "requests=5/day per tool=codex", "tokens=900/month per run")
+	for range 2 {
+		w.tagged(made.Key, "sim-small", "X-Tallygate-Tags", "project=alpha")
+	}
+	r := httptest.NewRequest(http.MethodGet, "/v1/usage", nil)
+	r.Header.Set("Authorization", "Bearer "+made.Key)
+	out := httptest.NewRecorder()
+	w.engine.Public().ServeHTTP(out, r)
+	for _, want := range []string{
+		`{"of":"client","metric":"requests","window":"month per project","part":"project=alpha","max":1,"used":1,`,
+		`{"of":"client","metric":"requests","window":"day per tool=codex","max":5,"used":0,`,
+		`{"of":"client","metric":"tokens","window":"month per run","max":900,"text":"900 each",`,
+	} {
+		if !strings.Contains(out.Body.String(), want) {
+			t.Errorf("%s does not have %s", out.Body, want)
+		}
+	}
+	states := do(w, control.ClientsShow, control.Named{Name: "acme"}).LimitStates
+	for i, want := range []string{"project=alpha 1 0", " 0 5", "  "} {
+		var cells []string
+		for _, column := range []string{"part", "used", "left"} {
+			v := control.LimitTable.Column(column).Get(&states[i])
+			if cells = append(cells, v.Long(time.UTC)); v.Void {
+				cells[len(cells)-1] = ""
+			}
+		}
+		if got := strings.Join(cells, " "); got != want {
+			t.Errorf("%s shows %q, want %q", states[i].Text, got, want)
 		}
 	}
 }

@@ -68,13 +68,20 @@ var LimitTable = NewTable(Table[LimitState]{
 	},
 	Columns: []Column[LimitState]{
 		{Name: "limit", Field: "text"},
-		{Name: "used", Get: func(v *LimitState) Value { return v.amount(v.Used) }},
+		{Name: "part", Title: "fullest refused", Field: "part", Spare: 4},
+		{Name: "used", Get: func(v *LimitState) Value { return v.known(v.amount(v.Used)) }},
 		{Name: "held", Spare: 3, Get: func(v *LimitState) Value { return orNone(v.amount(v.Held)) }},
-		{Name: "left", Get: func(v *LimitState) Value { return v.amount(v.Left) }},
-		{Name: "share", Derived: true, Spare: 2, Get: func(v *LimitState) Value { return v.Share() }},
+		{Name: "left", Get: func(v *LimitState) Value { return v.known(v.amount(v.Left)) }},
+		{Name: "share", Derived: true, Spare: 2, Get: func(v *LimitState) Value { return v.known(v.Share()) }},
 		{Name: "resets", Field: "resets_at", Spare: 1},
 	},
 })
+
+// known leaves out what is told of nobody: each value has the limit, and none was refused.
+func (s *LimitState) known(v Value) Value {
+	v.Void = v.Void || s.Window.Each() && s.Part == ""
+	return v
+}
 
 func (s *LimitState) amount(n int64) Value { return AmountOf(s.Metric, n) }
 

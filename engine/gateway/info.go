@@ -46,17 +46,19 @@ type amounts struct {
 
 // limitStanding is a limit for the caller whom it limits. Max, Used, Held and
 // Left are counts, or nano-USD where the metric is money; where that is not for the
-// caller, only the share stands there.
+// caller, only the share stands there. Of a limit that each value of a part has, what is
+// used is told of the fullest that was refused, and of none before.
 type limitStanding struct {
 	Of       string       `json:"of"` // gateway, client, key, token or visitor
 	Metric   tally.Metric `json:"metric"`
 	Window   tally.Window `json:"window"`
+	Part     string       `json:"part,omitempty"` // the fullest that was refused, where each value has the limit
 	Max      *int64       `json:"max,omitempty"`
 	Used     *int64       `json:"used,omitempty"`
 	Held     *int64       `json:"held,omitempty"`
 	Left     *int64       `json:"left,omitempty"`
-	Share    string       `json:"share"` // used, of the whole: "24%"
-	Text     string       `json:"text"`  // "$1.20 of $5.00", or the share
+	Share    string       `json:"share,omitempty"` // used, of the whole: "24%"
+	Text     string       `json:"text"`            // "$1.20 of $5.00", or the share
 	ResetsAt time.Time    `json:"resets_at,omitzero"`
 	Warn     bool         `json:"warn,omitempty"`
 }
@@ -129,10 +131,22 @@ func usageOf(p *tally.Principal, standings []meter.Standing, today, month amount
 		if of == "gateway" && p.Visitor {
 			continue // what the owner spends is not for every reader of a page
 		}
-		l := limitStanding{Of: of, Metric: s.Metric, Window: s.Window, Warn: s.Warn, Share: meter.Share(s.Used, s.Max)}
-		if p.Visitor && s.Metric.Money() || meter.PaysOtherwise(p) && s.Metric == tally.Cost {
+		if whole, _, part := s.Subject.Part(); part {
+			of, _ = whole.Split()
+		}
+		l := limitStanding{Of: of, Metric: s.Metric, Window: s.Window, Part: s.Part, Warn: s.Warn, Share: meter.Share(s.Used, s.Max)}
+		each, hidden := s.Window.Each() && s.Part == "", p.Visitor && s.Metric.Money() || meter.PaysOtherwise(p) && s.Metric == tally.Cost
+		if each {
+			l.Share = ""
+		}
+		switch {
+		case each && hidden:
+			l.Text = "a budget each"
+		case each:
+			l.Max, l.Text = &s.Max, s.Metric.Format(s.Max)+" each"
+		case hidden:
 			l.Text = l.Share + " of the budget"
-		} else {
+		default:
 			l.Max, l.Used, l.Held, l.Left = &s.Max, &s.Used, &s.Held, new(s.Left())
 			l.Text = s.Metric.Format(s.Used) + " of " + s.Metric.Format(s.Max)
 		}

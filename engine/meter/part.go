@@ -22,12 +22,14 @@ func (pl *plan) whole(list []tally.Charge) []tally.Charge {
 }
 
 // forParts puts the parts that a request is of into the charges of limits per part, and
-// leaves out those of other parts.
+// leaves out those of other parts. A model that is asked for by an alias of the gateway is
+// the same model; a limit may be one of the alias, too.
 func (pl *plan) forParts(list []tally.Charge, r *Request, session *tally.SessionUse) []tally.Charge {
+	model := cmp.Or(r.Principal.Gateway.Aliases[r.Model], r.Model)
 	value := func(key string) string {
 		switch key {
 		case tally.PartModel:
-			return r.Model
+			return model
 		case tally.PartSession:
 			if session == nil {
 				return ""
@@ -40,6 +42,9 @@ func (pl *plan) forParts(list []tally.Charge, r *Request, session *tally.Session
 	for i, c := range list {
 		if w := pl.limits[i].Window; w.Per != "" {
 			label, ok := w.PartLabel(value)
+			if asked := tally.PartModel + "=" + r.Model; w.Per == asked {
+				label, ok = asked, true
+			}
 			if !ok {
 				continue
 			}
@@ -61,7 +66,7 @@ func partWords(p *tally.Principal, of tally.Subject, label string) string {
 	who := whose(p, of)
 	key, value, _ := strings.Cut(label, "=")
 	switch {
-	case key == tally.PartSession:
+	case key == tally.PartSession && value != "":
 		return "This session of " + strings.ToLower(who[:1]) + who[1:]
 	case value == "":
 		return who + ", for requests without " + key + ","

@@ -72,8 +72,12 @@ func parsePer(s string) (string, error) {
 		return s, nil
 	case one && key == PartSession:
 		return "", Errorf(Invalid, "a limit is for each session, not for one").WithHint("write per session")
-	case one && key == TagTool && value != "" && !strings.ContainsFunc(value, notInTag):
+	case one && key == TagTool && CheckTagKey(value) == nil:
 		return s, nil
+	case one && key == TagTool:
+		return "", Errorf(Invalid, "%q is not a tool", value).WithHint("as usage --by tool has them, in small letters: tool=codex")
+	case one && key == PartModel:
+		return "", Errorf(Invalid, "%q is not the name of a model", value)
 	case one:
 		return Tag(key, value)
 	}
