@@ -250,11 +250,17 @@ func TestStatementByTag(t *testing.T) {
 func TestTagsOfOwnerAreNeverOther(t *testing.T) {
 	w := newWorld(t)
 	w.setUp()
-	cl, made := w.client("acme", "requests=1/month per project=menu", "requests=1/month per run=vip")
+	cl, made := w.client("acme", "requests=1/month per project=menu", "requests=1/month per run=vip", "requests=2/day per team")
 	flow := do(w, control.KeysCreate, control.CreateKey{Client: "acme", Label: "flow", Tags: to([]string{"project=menu"})})
 	p := &tally.Principal{Client: w.engine.catalog.Load().Client(cl.ID)}
 	for i := range 1100 {
 		w.engine.meter.Tags(t.Context(), p, tally.Tags(fmt.Sprintf("run=%d", i)), w.clock())
+	}
+	for i := range 1010 {
+		team := tally.Tags(fmt.Sprintf("team=%d", i))
+		if got := w.engine.meter.Tags(t.Context(), p, team, w.clock()); (got == team) != (i < 1000) {
+			t.Fatalf("%s counts as %s, though runs take nothing of what is limited per team", team, got)
+		}
 	}
 	for want, headers := range map[string][]string{"project=menu": {flow.Key}, "run=vip": {made.Key, "X-Tallygate-Tags", "run=vip"}} {
 		if code, text := w.tagged(headers[0], "sim-small", headers[1:]...); code != 200 {

@@ -27,7 +27,7 @@ type seenTags struct {
 	mu    sync.RWMutex // guards the fields that follow
 	until time.Time    // they are looked up anew; zero before the first time
 	tags  map[string]bool
-	keys  map[string]bool
+	keys  map[string]int // how many of tags they have
 }
 
 // seenSessions are the sessions of one client on one day.
@@ -39,7 +39,8 @@ type seenSessions struct {
 
 // Tags are the tags that a client's request counts under: those it has, but for values
 // that are too many. Those that the owner has named never are: no caller may leave a limit,
-// or what its key says, by making up others.
+// or what its key says, by making up others. The values of a key that limits are per are
+// counted apart from all others, so that those of a tag like run do not crowd them out.
 func (m *Meter) Tags(ctx context.Context, p *tally.Principal, tags tally.Tags, now time.Time) tally.Tags {
 	if tags == "" {
 		return ""
@@ -60,14 +61,18 @@ func (m *Meter) Tags(ctx context.Context, p *tally.Principal, tags tally.Tags, n
 	}
 	out := tally.Tags("")
 	for tag := range tags.All() {
-		if !s.tags[tag] && len(s.tags) >= maxTagsSeen && !ownerNamed(p, tag) {
-			key, _, _ := strings.Cut(tag, "=")
-			if !s.keys[key] {
+		key, _, _ := strings.Cut(tag, "=")
+		many := len(s.tags)
+		if limitedPer(p, key) {
+			many = s.keys[key]
+		}
+		if s.tags[tag] || many < maxTagsSeen || ownerNamed(p, tag) {
+			s.know(tag)
+		} else {
+			if _, known := s.keys[key]; !known {
 				key = tally.OtherTag
 			}
 			tag = key + "=" + tally.OtherTag
-		} else {
-			s.know(tag)
 		}
 		out = out.With(tag)
 	}
@@ -76,10 +81,13 @@ func (m *Meter) Tags(ctx context.Context, p *tally.Principal, tags tally.Tags, n
 
 // ownerNamed reports whether the owner has named a tag: it is the key's, or a limit's.
 func ownerNamed(p *tally.Principal, tag string) bool {
-	limits := func(list []tally.Limit) bool {
-		return slices.ContainsFunc(list, func(l tally.Limit) bool { return l.Window.Per == tag })
-	}
-	return limits(p.Client.Limits) || p.Key != nil && (p.Key.Tags.Has(tag) || limits(p.Key.Limits))
+	return limitedPer(p, tag) || p.Key != nil && p.Key.Tags.Has(tag)
+}
+
+// limitedPer reports whether a client's request has a limit per a tag, or a key of tags.
+func limitedPer(p *tally.Principal, per string) bool {
+	is := func(l tally.Limit) bool { return l.Window.Per == per }
+	return slices.ContainsFunc(p.Client.Limits, is) || p.Key != nil && slices.ContainsFunc(p.Key.Limits, is)
 }
 
 func (s *seenTags) knowAll(tags tally.Tags, now time.Time) bool {
@@ -120,7 +128,7 @@ func (m *Meter) otherSession(ctx context.Context, client tally.ID, session strin
 }
 
 func (s *seenTags) load(list []string, now time.Time) {
-	s.until, s.tags, s.keys = now.Add(tagsAgain), map[string]bool{}, map[string]bool{}
+	s.until, s.tags, s.keys = now.Add(tagsAgain), map[string]bool{}, map[string]int{}
 	for _, tag := range list {
 		s.know(tag)
 	}
@@ -128,7 +136,9 @@ func (s *seenTags) load(list []string, now time.Time) {
 
 func (s *seenTags) know(tag string) {
 	key, value, _ := strings.Cut(tag, "=")
-	if s.keys[key] = true; value != tally.OtherTag {
-		s.tags[tag] = true
+	if n := s.keys[key]; value == tally.OtherTag || s.tags[tag] {
+		s.keys[key] = n
+	} else {
+		s.keys[key], s.tags[tag] = n+1, true
 	}
 }
