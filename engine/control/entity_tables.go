@@ -93,6 +93,7 @@ var KeyTable = NewTable(Table[KeyView]{
 		{Name: "cost_30d", Title: "30d cost", Field: "last_30d.cost_nano_usd", Hidden: true},
 		{Name: "used", Derived: true, Spare: 2, Get: func(v *KeyView) Value { return usedOf(v.LimitStates) }},
 		{Name: "limits", Derived: true, Spare: 8, Get: func(v *KeyView) Value { return limitsText(v.Limits) }},
+		{Name: "tags", Spare: 10},
 		{Name: "last", Field: "last_used_at", Title: "last used", Short: "last", Spare: 1},
 	},
 })

@@ -64,7 +64,7 @@ func Tag(key, value string) (string, error) {
 		return "", err
 	}
 	if len(value) == 0 || len(value) > maxTagValue || strings.ContainsFunc(value, notInTag) {
-		return "", Errorf(Invalid, "the value of tag %q is not one", key).
+		return "", Errorf(Invalid, "the tag %q has no value that can be told", key).
 			WithHint("1 to %d bytes of text without commas", maxTagValue)
 	}
 	return key + "=" + value, nil
