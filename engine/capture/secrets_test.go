@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -167,6 +168,42 @@ func TestOtherTextStays(t *testing.T) {
 	} {
 		if got := string(auth.RedactBody([]byte(body))); got != body {
 			t.Errorf("%q became %q", body, got)
+		}
+	}
+}
+
+// A field is one for secrets by the end of its name, in JSON that stands in a string as well,
+// as the arguments of tools do, and also where these are streamed.
+func TestFieldsForSecrets(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"arguments":"{\"password\":\"hunter2\",\"x\":1}"}`: `{"arguments":"{\"password\":\"[redacted]\",\"x\":1}"}`,
+		`{"a":"{\"b\":\"[{\\\"api_key\\\":1}]\"}"}`:          `{"a":"{\"b\":\"[{\\\"api_key\\\":\\\"[redacted]\\\"}]\"}"}`,
+		`{"db_password":["hunter2", ["x"]], "x":["y"]}`:      `{"db_password":["[redacted]", ["[redacted]"]], "x":["y"]}`,
+		`{"Password": -12.5e3, "x": 7}`:                      `{"Password": "[redacted]", "x": 7}`,
+		`{"clientSecret":"hunt`:                              `{"clientSecret":"[redacted]`,
+		"data: {\"a\":\"{\\\"pass\"}\n\ndata: {\"a\":\"word\\\":\\\"hunt\"}\n\ndata: {\"a\":\"er2\\\"}\"}\n": "data: {\"a\":\"{\\\"pass\"}\n\ndata: {\"a\":\"word\\\":\\\"[redacted]\\\"\"}\n\ndata: {\"a\":\"}\"}\n",
+		`{"a":"{\"b\":\"\\u0073k-abcdefghijklmnop\", \"c\":\"sk-abcdefghijklmnop\"}"}`:                       `{"a":"{\"b\":\"[redacted]\", \"c\":\"[redacted]\"}"}`,
+	} {
+		if got := string(auth.RedactBody([]byte(body))); got != want {
+			t.Errorf("%s became\n%s, want\n%s", body, got, want)
+		}
+	}
+}
+
+// However deep a body is, and however many keys it has, it takes memory in proportion: a
+// client that is captured cannot bring the gateway down.
+func TestBodiesOfAnyForm(t *testing.T) {
+	deep := strings.Repeat(`{"a":[`, 4000) + strings.Repeat(`"abcdefghijkl",`, 20_000) + `"x"` + strings.Repeat("]}", 4000)
+	for name, body := range map[string]string{
+		"deep": deep, "open": strings.Repeat("[", 200_000) + strings.Repeat(`"ab",`, 20_000),
+		"keys": strings.Repeat(`{"a":"sk-abcdefghijklmnop "}`, 20_000), "nested": `{"a":` + quoted(quoted(deep)) + `}`,
+	} {
+		var was, is runtime.MemStats
+		runtime.ReadMemStats(&was)
+		auth.RedactBody([]byte(body))
+		runtime.ReadMemStats(&is)
+		if took := is.TotalAlloc - was.TotalAlloc; took > 400*uint64(len(body)) {
+			t.Errorf("%s: %d bytes take %d", name, len(body), took)
 		}
 	}
 }
