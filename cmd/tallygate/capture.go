@@ -130,7 +130,11 @@ func showCaptured(p *printer, v *control.CapturedRequest, raw bool) {
 // showReplayed sets two answers beside each other.
 func showReplayed(p *printer, v *control.Replayed) {
 	for i, a := range []*control.ReplaySide{&v.Before, &v.After} {
-		p.say("%s", when(i == 0, "As it was asked:", "\nReplayed:"))
+		if i == 0 {
+			p.say("As it was asked:")
+		} else {
+			p.say("\nReplayed:")
+		}
 		p.pairs(
 			"  request", string(a.Request), "  model", joinWith(" at ", a.Model, a.Provider), "  status", count(a.Status),
 			"  tokens", when(a.Recorded, tally.Group(a.Input)+" in, "+tally.Group(a.Output)+" out", ""), "  answer", size(a.AnswerBytes), "  took", millis(a.TookMS),

@@ -71,8 +71,10 @@ type Store struct {
 	on      atomic.Pointer[map[tally.ID]*ring] // by the IDs of keys and clients; nil: nothing is captured
 	passing atomic.Int64                       // bytes of tapes
 
-	mu      sync.Mutex // guards the fields that follow, and what rings hold
-	rings   map[tally.Subject]*ring
+	mu    sync.Mutex // guards rings and what they hold; held over what is read and written of files
+	rings map[tally.Subject]*ring
+
+	queue   sync.Mutex // guards the fields that follow; requests wait for it, and it for nothing
 	waiting []*Tape
 	working bool
 	done    sync.Cond // when it works no more
@@ -82,7 +84,7 @@ type Store struct {
 // time is over, or that do not open. The folder is made when something is written.
 func Open(dir string, seal Sealer, log *slog.Logger, now time.Time) *Store {
 	s := &Store{dir: dir, seal: seal, log: log, rings: map[tally.Subject]*ring{}}
-	s.done.L = &s.mu
+	s.done.L = &s.queue
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.load(now)

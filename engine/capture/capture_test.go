@@ -293,3 +293,62 @@ func TestSpoken(t *testing.T) {
 		}
 	}
 }
+
+// slow seals when it is let.
+type slow struct {
+	unsealed
+	begun, may chan struct{}
+}
+
+func (x slow) Seal(of tally.ID, b []byte) tally.Sealed {
+	if !strings.HasSuffix(string(of), termsFile) {
+		x.begun <- struct{}{}
+		<-x.may
+	}
+	return b
+}
+
+// A disk that is slow keeps no caller waiting for the end of its answer.
+func TestNobodyWaitsForTheDisk(t *testing.T) {
+	now, x := time.Now(), slow{begun: make(chan struct{}), may: make(chan struct{})}
+	s := Open(t.TempDir(), x, quiet, now)
+	mustStart(t, s, aKey, UsualSize, true, now)
+	asks(s, "req_1", "key_1", `{}`, `{}`, now)
+	<-x.begun
+	asks(s, "req_2", "key_1", `{}`, `{}`, now) // while the first is being written
+	x.may <- struct{}{}
+	<-x.begun
+	x.may <- struct{}{}
+	if got := s.Heads(all); len(got) != 2 {
+		t.Errorf("kept are %+v", got)
+	}
+}
+
+// A disk that is full keeps no parts of files, and the terms that were in force stay.
+func TestADiskThatIsFull(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("there is no disk that is full")
+	}
+	now, dir := time.Now(), t.TempDir()
+	s := Open(dir, unsealed{}, quiet, now)
+	mustStart(t, s, aKey, UsualSize, true, now)
+	for _, file := range []string{"req_1", termsFile} {
+		if err := os.Symlink("/dev/full", filepath.Join(dir, "key_1", file+".new")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asks(s, "req_1", "key_1", `{}`, `{}`, now)
+	if got := s.Heads(all); len(got) != 0 || s.States()[0].Missed != 1 {
+		t.Errorf("kept are %+v of %+v", got, s.States())
+	}
+	if _, err := s.Start(Terms{Of: aKey, Until: now.Add(2 * time.Hour), Size: UsualSize, Disk: true}); tally.CodeOf(err) != tally.Unavailable {
+		t.Errorf("%v", err)
+	}
+	files, err := os.ReadDir(filepath.Join(dir, "key_1"))
+	if err != nil || len(files) != 1 {
+		t.Errorf("left are %v, %v", files, err)
+	}
+	if got := Open(dir, unsealed{}, quiet, now).States(); len(got) != 1 || !got[0].Until.Equal(now.Add(time.Hour)) {
+		t.Errorf("after a restart %+v", got)
+	}
+}

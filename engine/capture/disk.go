@@ -35,8 +35,16 @@ func (s *Store) sealed(r *ring, file tally.ID, v any) ([]byte, error) {
 	return s.seal.Seal(nameOf(r, file), plain), nil
 }
 
+// write writes a file, whole or not at all: a disk that is full keeps nothing of it, and what
+// the file had before stays.
 func (s *Store) write(r *ring, file tally.ID, sealed []byte) error {
-	if err := os.WriteFile(filepath.Join(s.folder(r), string(file)), sealed, 0o600); err != nil {
+	path := filepath.Join(s.folder(r), string(file))
+	err := os.WriteFile(path+".new", sealed, 0o600)
+	if err == nil {
+		err = os.Rename(path+".new", path)
+	}
+	if err != nil {
+		os.Remove(path + ".new")
 		return tally.Errorf(tally.Unavailable, "capture: %w", err).WithHint("look at the disk, or leave out --disk")
 	}
 	return nil

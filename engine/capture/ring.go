@@ -10,10 +10,11 @@ import (
 // ring is one capture and what it has kept, the oldest first.
 type ring struct {
 	Terms
-	until, size    atomic.Int64 // of Terms, for those who do not hold the mutex
-	kept           []*kept
-	bytes          int64
-	pushed, missed int64
+	until, size atomic.Int64 // of Terms, for those who do not hold the mutex
+	missed      atomic.Int64
+	kept        []*kept
+	bytes       int64
+	pushed      int64
 }
 
 // kept is an exchange in a ring.
@@ -24,7 +25,7 @@ type kept struct {
 }
 
 func (r *ring) state() State {
-	return State{Terms: r.Terms, Kept: len(r.kept), Bytes: r.bytes, Pushed: r.pushed, Missed: r.missed}
+	return State{Terms: r.Terms, Kept: len(r.kept), Bytes: r.bytes, Pushed: r.pushed, Missed: r.missed.Load()}
 }
 
 // put keeps an exchange, with mu held.
@@ -38,15 +39,14 @@ func (s *Store) put(r *ring, x *Exchange) {
 			err = s.write(r, x.ID, sealed)
 		}
 		if err != nil {
-			if r.missed == 0 {
+			if r.missed.Add(1) == 1 {
 				s.log.Error("a request that is captured could not be written", "err", err)
 			}
-			r.missed++
 			return
 		}
 	}
 	if k.size > r.Size {
-		r.missed++
+		r.missed.Add(1)
 		return
 	}
 	s.push(r, k.size)

@@ -62,10 +62,10 @@ func (t *Tape) add(to, part []byte) (_ []byte, cut bool) {
 // Keep ends a tape: it is kept when its time comes, and nobody waits for that. Nothing may
 // use it afterwards.
 func (s *Store) Keep(t *Tape) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.queue.Lock()
+	defer s.queue.Unlock()
 	if len(s.waiting) == mostWaiting {
-		t.of.missed++
+		t.of.missed.Add(1)
 		s.passing.Add(-t.took)
 		return
 	}
@@ -78,19 +78,21 @@ func (s *Store) Keep(t *Tape) {
 
 // work keeps what waits, in the order in which it came.
 func (s *Store) work() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.queue.Lock()
+	defer s.queue.Unlock()
 	for len(s.waiting) > 0 {
 		t := s.waiting[0]
 		s.waiting[0] = nil
 		s.waiting = s.waiting[1:]
-		s.mu.Unlock()
+		s.queue.Unlock()
 		t.redact()
 		s.mu.Lock()
 		if s.rings[t.of.Of] == t.of { // it goes on
 			s.put(t.of, &t.Exchange)
 		}
+		s.mu.Unlock()
 		s.passing.Add(-t.took)
+		s.queue.Lock()
 	}
 	s.working, s.waiting = false, nil
 	s.done.Broadcast()
@@ -98,8 +100,8 @@ func (s *Store) work() {
 
 // flush waits until nothing waits.
 func (s *Store) flush() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.queue.Lock()
+	defer s.queue.Unlock()
 	for s.working {
 		s.done.Wait()
 	}
