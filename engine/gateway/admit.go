@@ -144,7 +144,8 @@ func (x *exchange) priceable(money bool) *tally.Refusal {
 // unpriced refuses a form of the request that an upstream's price for is not known.
 func (x *exchange) unpriced(t *route.Target, f *form, money bool) *tally.Refusal {
 	e := f.envelope
-	if e.Tier == "" && (len(e.Extras) == 0 || !money && !x.tokens) || t.Model.AllowExtras {
+	if e.Tier == "" && (len(e.Extras) == 0 || !money && !x.tokens) ||
+		t.Model.AllowExtras && x.trial.Most == 0 {
 		return nil
 	}
 	if e.Tier != "" && !tally.HasTier(t.Model.Prices, x.at, e.Tier) && e.Tier != tally.TierFlex {

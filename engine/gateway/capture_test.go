@@ -162,3 +162,43 @@ func TestATrialIsBounded(t *testing.T) {
 		t.Errorf("%d %s", status, text)
 	}
 }
+
+// So it is of pictures and sound, of what a client may ask for at its owner's risk, and of a
+// model that counts as free.
+func TestATrialOfAnythingIsBounded(t *testing.T) {
+	image, chat := "images/generations", "chat/completions"
+	for name, tc := range map[string]struct {
+		path, body string
+		trial      Trial
+		price      tally.Price
+		change     func(*world)
+		want       int
+	}{
+		"a picture":         {path: image, body: `"prompt":"x","n":3`, trial: Trial{Most: 10_000_000}, price: pieces(tally.Image, 4_000_000), want: 402},
+		"one that fits":     {path: image, body: `"prompt":"x"`, trial: Trial{Most: 10_000_000}, price: pieces(tally.Image, 4_000_000), want: 200},
+		"one by tokens":     {path: image, body: `"prompt":"x"`, trial: Trial{Most: 10_000}, price: tally.Price{Input: new(tally.NanoUSD(5e9)), ImageOutput: new(tally.NanoUSD(30e9))}, want: 402},
+		"another provider":  {path: image, body: `"prompt":"x"`, trial: Trial{Provider: "pr_other"}, price: pieces(tally.Image, 1), want: 404},
+		"what is not known": {path: image, body: `"prompt":"x","num_images":9`, trial: Trial{Most: tally.Dollar}, price: pieces(tally.Image, 1), change: func(w *world) { w.models[0].AllowExtras = true }, want: 400},
+		"speech":            {path: "audio/speech", body: `"input":"` + strings.Repeat("a", 1000) + `"`, trial: Trial{Most: 10_000_000}, price: pieces(tally.Character, 15_000), want: 402},
+		"extras": {path: chat, body: `"messages":[],"provider":{"sort":"price"}`, trial: Trial{Most: tally.Dollar}, price: tally.Price{Input: new(tally.NanoUSD(1e9)), Output: new(tally.NanoUSD(1e9))},
+			change: func(w *world) { w.models[0].AllowExtras = true }, want: 400},
+		"no price": {path: chat, body: `"messages":[]`, trial: Trial{Most: tally.Dollar}, change: func(w *world) { w.models[0].Prices, w.settings.Unpriced = nil, tally.AllowAtZero }, want: 403},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			s := w.studio("m", tc.price, reply("application/json", `{"created":1,"data":[{"b64_json":"aGk="}]}`))
+			if tc.change != nil {
+				tc.change(w)
+			}
+			w.open()
+			tc.trial.Key = w.key.ID
+			r, _ := http.NewRequest("POST", "http://tallygate/v1/"+tc.path, strings.NewReader(`{"model":"m",`+tc.body+`}`))
+			r.Header.Set("Content-Type", "application/json")
+			rec := newRecorder()
+			w.server.ServeAs(rec, r, tc.trial)
+			if rec.Code != tc.want || s.calls() != map[bool]int{true: 1}[tc.want == 200] {
+				t.Errorf("%d with %d calls: %s", rec.Code, s.calls(), rec.Body.String())
+			}
+		})
+	}
+}

@@ -82,9 +82,12 @@ func (x *exchange) admitMedia() (refusal *tally.Refusal) {
 		}
 		return refusal
 	}
+	if refusal = x.pinned(); refusal != nil {
+		return refusal
+	}
 	money, tokens := x.server.Meter.Limited(x.cat, x.principal)
-	if m.Billed != "" && (money || tokens || x.principal.Visitor) {
-		x.targets = slices.DeleteFunc(x.targets, func(t route.Target) bool { return !t.Model.AllowExtras })
+	if bound := x.trial.Most > 0; m.Billed != "" && (money || tokens || bound || x.principal.Visitor) {
+		x.targets = slices.DeleteFunc(x.targets, func(t route.Target) bool { return bound || !t.Model.AllowExtras })
 		if len(x.targets) == 0 {
 			return extraRefused(m.Billed, fmt.Sprintf("%q changes what the provider bills, and nobody knows how, so a limit on money or tokens could not be kept. Leave it out.", m.Billed))
 		}
@@ -123,6 +126,9 @@ func (x *exchange) admitMedia() (refusal *tally.Refusal) {
 	}
 	r.Rates, r.UnitsCost = x.dearest(r.InputTokens, &r.Units)
 	x.asked = r
+	if refusal = x.affordable(); refusal != nil {
+		return refusal
+	}
 	x.ticket, refusal = x.server.Meter.Admit(x.ctx, &x.asked)
 	x.deadline = x.asked.Deadline
 	return refusal

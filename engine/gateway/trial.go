@@ -17,19 +17,29 @@ type Trial struct {
 	Most tally.NanoUSD
 }
 
-// pinned leaves only the provider that the owner wants to be asked.
+// pinned leaves only the provider that the owner wants to be asked, and what has a price if
+// there is a bound on what it may cost.
 func (x *exchange) pinned() *tally.Refusal {
-	if x.trial.Provider == "" {
+	if x.trial.Provider == "" && x.trial.Most == 0 {
 		return nil
 	}
 	var kept []route.Target
+	free := false
 	for _, t := range x.targets {
-		if t.Upstream.Config.ID == x.trial.Provider {
+		switch here := x.trial.Provider == "" || t.Upstream.Config.ID == x.trial.Provider; {
+		case !here:
+		case x.trial.Most > 0 && tally.QuoteAt(t.Model.Prices, x.at, "", 0).Row == nil: // the owner has it count as free
+			free = true
+		default:
 			kept = append(kept, t)
 		}
 	}
 	if x.targets = kept; len(kept) > 0 {
 		return nil
+	}
+	if free {
+		return &tally.Refusal{Status: http.StatusForbidden, Type: tally.TypeInvalid, Code: tally.CodeModelUnpriced, Param: "model",
+			Final: true, Message: "The model has no price, so nothing can bound what it costs."}
 	}
 	return &tally.Refusal{Status: http.StatusNotFound, Type: tally.TypeInvalid, Code: tally.CodeNoProvider, Final: true,
 		Message: "The provider that was chosen does not serve this model here."}
