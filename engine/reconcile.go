@@ -12,16 +12,18 @@ import (
 const (
 	longestBill  = 400 // days
 	maxBillLines = 20_000
+	maxBillRows  = 1 << 29 // more than there can be in what billfile reads
 )
 
 // billed is a row with what its cause is found in.
 type billed struct {
 	control.ReconcileRow
-	is    *ours
-	line  control.BillLine // what the export says, added up over names of the model
-	there bool             // it has a row
-	slack tally.NanoUSD    // what rounding on both sides may come to
-	open  bool             // the day is not over
+	is     *ours
+	line   control.BillLine // what the export says, added up over names of the model
+	there  bool             // it has a row
+	slack  tally.NanoUSD    // what rounding on both sides may come to
+	beyond bool             // the export does not have the day
+	open   bool             // it is that, or the day is not over: nothing follows from it
 }
 
 // bill is one beside the ledger, on its way.
@@ -110,6 +112,7 @@ func checkBill(b *control.Bill) error {
 	case tally.Unprintable(b.Format) || len(b.Format) > tally.MaxNote:
 		return bad("does not say what it is of")
 	}
+	var money, rows int64
 	for i := range b.Lines {
 		l := &b.Lines[i]
 		list := l.Cost
@@ -120,6 +123,14 @@ func checkBill(b *control.Bill) error {
 			len(l.Model)+len(l.Item) > tally.MaxNote || tally.Unprintable(l.Model+l.Item) {
 			return bad("has a line that is none: a day, a model, what it cost")
 		}
+		money, rows = tally.AddSat(money, int64(max(l.Cost, -l.Cost, list, -list))), tally.AddSat(rows, l.Rows)
+	}
+	switch {
+	case money > int64(tally.MaxMoney):
+		return tally.Errorf(tally.Invalid, "the bill comes to more money than can be counted").
+			WithHint("are its amounts in US dollars?")
+	case rows > maxBillRows:
+		return bad("has more than " + tally.Group(maxBillRows) + " rows")
 	}
 	return nil
 }
@@ -214,7 +225,8 @@ func (b *bill) compare(ctx context.Context, out *control.Reconciled) error {
 		if b.says != nil {
 			r.slack += tally.NanoUSD(r.line.Rows) * b.says.Unit / 2
 		}
-		r.open = r.Day >= b.now.UTC().Format(time.DateOnly)
+		r.beyond = !r.there && b.says != nil && (r.Day > b.says.Last || r.Day < b.says.First)
+		r.open = r.beyond || r.Day >= b.now.UTC().Format(time.DateOnly)
 		b.rows = append(b.rows, r)
 	}
 	tally.Order(b.rows, func(x, y *billed) int { return cmp.Or(cmp.Compare(x.Day, y.Day), cmp.Compare(x.Model, y.Model)) })

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -276,6 +278,42 @@ func TestReconcileLedger(t *testing.T) {
 	if r := rowOf(t, &out, "21", "gpt-mini"); out.Thinned != 1 || r.Ours != 26*cent || r.Requests != 1 {
 		t.Errorf("without records: %+v", out)
 	}
+}
+
+// Of a day that the export does not have nothing follows: it is not booked away.
+func TestReconcileBeyondTheExport(t *testing.T) {
+	b := newBilling(t)
+	for range 3 {
+		b.request("gpt-mini", tally.Dollar, nil)
+		b.wait(24 * time.Hour)
+	}
+	ask := control.Reconcile{Provider: "up", Month: "this", Book: true, Bill: billOf("2026-11-22", line("22", "gpt-mini", 90))}
+	ask.Bill.First = "2026-11-22"
+	out := do(b.world, control.ProvidersReconcile, ask)
+	if out.Booked != -tally.Dollar/10 || len(out.Rows) != 3 || rowOf(t, &out, "21", "gpt-mini").Cause != control.CauseUncovered ||
+		rowOf(t, &out, "23", "gpt-mini").Cause != control.CauseUncovered {
+		t.Errorf("%+v", out)
+	}
+	// Nor is what was booked of a day before.
+	ask.Bill = billOf("2026-11-23", line("23", "gpt-mini", 100))
+	ask.Bill.First = "2026-11-23"
+	if out = do(b.world, control.ProvidersReconcile, ask); out.Booked != 0 || out.Off {
+		t.Errorf("%+v", out)
+	}
+}
+
+// More money than there is cannot come out as less.
+func TestReconcileTooMuch(t *testing.T) {
+	b := newBilling(t)
+	bill := billOf("2026-11-21")
+	for i := range 100 {
+		bill.Lines = append(bill.Lines, line("21", "m"+strconv.Itoa(i), 1))
+		bill.Lines[i].Cost = tally.MaxMoney
+	}
+	refused(b.world, control.ProvidersReconcile, control.Reconcile{Provider: "up", Bill: bill}, tally.Invalid, "more money than can be counted")
+	bill.Lines = bill.Lines[:1]
+	bill.Lines[0].Cost, bill.Lines[0].Rows = 1, math.MaxInt64
+	refused(b.world, control.ProvidersReconcile, control.Reconcile{Provider: "up", Bill: bill}, tally.Invalid, "rows")
 }
 
 // Without an export what answers said is compared with the prices here, and nothing is booked.

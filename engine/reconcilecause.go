@@ -54,10 +54,10 @@ func (b *bill) cause(r *billed) (control.BillCause, string) {
 	d, is := r.Difference, r.is
 	usd := tally.NanoUSD.Display
 	switch {
+	case r.beyond:
+		return control.CauseUncovered, fmt.Sprintf("the export has days from %s to %s", b.says.First, b.says.Last)
 	case r.open:
 		return control.CauseOpen, "the day is not over, and bills are late"
-	case !r.there && is.requests > 0 && b.says != nil && (r.Day > b.says.Last || r.Day < b.says.First):
-		return control.CauseUncovered, fmt.Sprintf("the export has days from %s to %s", b.says.First, b.says.Last)
 	case !r.there && is.requests == 0:
 		return control.CauseBooked, "an earlier bill had something of it, and this one has not"
 	case !r.there:

@@ -23,15 +23,15 @@ var nothing = amount{whole: true}
 func dollars(text string, shift int) (a amount, problem string) {
 	digits := strings.TrimSpace(text)
 	negative := strings.HasPrefix(digits, "-")
-	digits = strings.TrimPrefix(strings.TrimLeft(digits, "+-"), "$")
+	if negative || strings.HasPrefix(digits, "+") {
+		digits = digits[1:]
+	}
+	digits = strings.TrimPrefix(digits, "$")
 	if strings.Contains(digits, ",") {
 		var ok bool
 		if digits, ok = ungrouped(digits); !ok {
 			return a, "is not an amount of US dollars"
 		}
-	}
-	if digits == "" || strings.Count(text, "-")+strings.Count(text, "+") > 1+strings.Count(strings.ToLower(text), "e") {
-		return a, "is not an amount of US dollars"
 	}
 	if n, _, ok := providers.ParseDecimal(digits, 12-shift); ok {
 		a.nano, a.rest = n/1000, n%1000

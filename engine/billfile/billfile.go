@@ -20,7 +20,8 @@
 // their digits, also with an exponent, to a thousandth of a nano-dollar; no float touches them.
 // Something that cannot be read is an error that names its line: a bill with a part left out is
 // no bill. Rows of a total are left out, and rows of an export that are the same in all cells
-// count once, as its rows differ in one of them; those of one's own table all count.
+// count once, as its rows differ in one of them, and so do items of pages; those of one's own
+// table all count.
 package billfile
 
 import (

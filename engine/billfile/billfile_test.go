@@ -85,6 +85,12 @@ func TestFormats(t *testing.T) {
 	if b, err = Read(strings.NewReader(openAI + openAI[strings.Index(openAI, "\n")+1:])); err != nil || b.Twice != 4 || b.Rows != 4 {
 		t.Errorf("an export appended to itself: %+v, %v", b, err)
 	}
+	for name, text := range map[string]string{"costs": costsAPI, "cost_report": costReport, "activity": activity} {
+		once, _ := Read(strings.NewReader(text))
+		if b, err = Read(strings.NewReader(text + "\n" + text)); err != nil || told(b) != told(once) || b.Twice != once.Rows {
+			t.Errorf("%s, asked for twice: %+v, %v", name, b, err)
+		}
+	}
 }
 
 // What cannot be read says where, why, and what to do; nothing is left out in silence.
@@ -104,6 +110,8 @@ func TestRefused(t *testing.T) {
 		"no amount":         {table("2026-09-28,a,one\n"), []string{"line 2", "one"}},
 		"no amount at all":  {table("2026-09-28,a,\n"), []string{"line 2"}},
 		"two signs":         {table("2026-09-28,a,--1\n"), []string{"line 2"}},
+		"signs, exponent":   {table("2026-09-28,a,+-5e3\n"), []string{"line 2"}},
+		"a row cut off":     {openAI + "1790640000,1790726400,2026-09-29T00:00:00", []string{"line 7", "fewer cells", "cut off"}},
 		"a strange comma":   {table("2026-09-28,a,\"1,5\"\n"), []string{"line 2"}},
 		"too much":          {table("2026-09-28,a,1e30\n"), []string{"line 2"}},
 		"euros":             {strings.Replace(openAI, "usd", "eur", 1), []string{"line 3", "EUR", "US dollars"}},

@@ -167,6 +167,9 @@ func (b *bill) row(c *columns, cells []string, decimalComma bool) error {
 		cell(c.day) == "" && isTotal(cell(max(c.model, c.item))) {
 		return nil
 	}
+	if len(cells) <= max(c.day, c.model, c.cost, c.item) {
+		return wrong("it has fewer cells than the line of names").WithHint("was the file cut off? export it again")
+	}
 	at, ok := moment(cell(c.day))
 	if !ok {
 		return wrong("%.40q is no day", cell(c.day)).

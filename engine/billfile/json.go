@@ -11,27 +11,32 @@ import (
 )
 
 // page is what one of the APIs answers: buckets of OpenAI or Anthropic, each with its results,
-// or days and models of OpenRouter.
+// or days and models of OpenRouter. Items and results are kept as they are written, so that
+// those of a page that stands there twice are found.
 type page struct {
-	Object string `json:"object"`
-	Data   []struct {
-		Start   json.RawMessage `json:"start_time"`
-		End     json.RawMessage `json:"end_time"`
-		From    string          `json:"starting_at"`
-		Until   string          `json:"ending_at"`
-		Results []struct {
-			Amount   json.RawMessage `json:"amount"`
-			Currency string          `json:"currency"`
-			LineItem string          `json:"line_item"`
-			Model    string          `json:"model"`
-			Of       string          `json:"description"`
-			CostType string          `json:"cost_type"`
-		} `json:"results"`
-		Date  string          `json:"date"`
-		Model string          `json:"model"`
-		Usage json.RawMessage `json:"usage"`
-	} `json:"data"`
-	More bool `json:"has_more"`
+	Object string            `json:"object"`
+	Data   []json.RawMessage `json:"data"`
+	More   bool              `json:"has_more"`
+}
+
+type item struct {
+	Start   json.RawMessage   `json:"start_time"`
+	End     json.RawMessage   `json:"end_time"`
+	From    string            `json:"starting_at"`
+	Until   string            `json:"ending_at"`
+	Results []json.RawMessage `json:"results"`
+	Date    string            `json:"date"`
+	Model   string            `json:"model"`
+	Usage   json.RawMessage   `json:"usage"`
+}
+
+type result struct {
+	Amount   json.RawMessage `json:"amount"`
+	Currency string          `json:"currency"`
+	LineItem string          `json:"line_item"`
+	Model    string          `json:"model"`
+	Of       string          `json:"description"`
+	CostType string          `json:"cost_type"`
 }
 
 // readJSON reads pages, one after another.
@@ -68,7 +73,10 @@ func readJSON(in io.Reader) (*bill, error) {
 // page adds one.
 func (b *bill) page(p *page) error {
 	for i := range p.Data {
-		d := &p.Data[i]
+		var d item
+		if json.Unmarshal(p.Data[i], &d) != nil {
+			return wrong("item %d of its data is none of a bill", i+1).WithHint(Formats)
+		}
 		start, end, name := plain(d.Start), plain(d.End), "OpenAI costs"
 		switch {
 		case d.From != "":
@@ -86,12 +94,19 @@ func (b *bill) page(p *page) error {
 		b.Format = name
 		day := at.Format(time.DateOnly)
 		b.covers(day)
-		if d.Date != "" {
+		if d.Date != "" && !b.again(string(p.Data[i])) {
 			if err := b.result(day, d.Model, "", plain(d.Usage), "", 0); err != nil {
 				return err
 			}
 		}
-		for _, r := range d.Results {
+		for _, text := range d.Results {
+			var r result
+			if json.Unmarshal(text, &r) != nil {
+				return wrong("an item of %s is none of a bill", day).WithHint(Formats)
+			}
+			if b.again(start + string(text)) {
+				continue
+			}
 			if name == "Anthropic costs" {
 				item := ""
 				if r.Model == "" {

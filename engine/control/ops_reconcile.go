@@ -50,7 +50,7 @@ type BillCause string
 // The causes, those that are shown by more of the figures first.
 const (
 	CauseOpen      BillCause = "open"      // the day is not over
-	CauseUncovered BillCause = "uncovered" // the export has no row of days from there on
+	CauseUncovered BillCause = "uncovered" // of a day before or after those of the export; never booked
 	CauseBooked    BillCause = "booked"    // an earlier bill, of which this one has nothing
 	CauseMissing   BillCause = "missing"   // requests that they have not
 	CauseElsewhere BillCause = "elsewhere" // requests that are none of ours: the key is used elsewhere
@@ -106,8 +106,8 @@ type Reconciled struct {
 	Difference tally.NanoUSD  `json:"difference_nano_usd"`
 	Booked     tally.NanoUSD  `json:"booked_nano_usd,omitempty"` // now
 	// Off is whether they are further apart than 2 % over the span or on more than one of its
-	// days, DaysOff on how many; rounding and days that are not over aside. What was booked
-	// now is off no more.
+	// days, DaysOff on how many; rounding, days that are not over and days that the export
+	// does not have aside. What was booked now is off no more.
 	Off     bool `json:"off"`
 	DaysOff int  `json:"days_off"`
 	// Outside are lines of the export of days that were not asked for, Thinned the days of
