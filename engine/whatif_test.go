@@ -142,3 +142,20 @@ func TestWhatAnotherTariffWouldHaveBilled(t *testing.T) {
 	}
 	refused(w, control.PricesWhatIf, control.WhatIf{Tariff: []control.TariffRow{{Minimum: tally.Dollar}}}, tally.Invalid, "month")
 }
+
+// Amounts that are too large to be counted stay the largest that there is.
+func TestWhatIfOfTooMuch(t *testing.T) {
+	w := newWorld(t)
+	w.setUp()
+	w.provider("up", newUpstream(t, `{"id":"gpt-mini"}`, `{"id":"gpt-large"}`), upstreamKey)
+	do(w, control.ModelsUpdate, control.UpdateModel{PickModel: control.PickModel{Model: "gpt-large"}, ModelFields: control.ModelFields{
+		Prices: []control.PriceField{{Class: "input", Amount: tally.MaxMoney}, {Class: "output", Amount: tally.MaxMoney}}}})
+	for _, name := range []string{"Aurora", "Borealis"} {
+		cl, _ := w.client(name)
+		w.asks(&cl, "gpt-mini", tally.Tokens{Input: 1e9})
+	}
+	out := do(w, control.PricesWhatIf, control.WhatIf{Models: map[string]string{"gpt-mini": "gpt-large"}})
+	if out.CostIs < out.CostWas || out.CreditsIs < out.CreditsWas || out.Rows[0].CostIs < out.CostWas {
+		t.Errorf("%+v", out)
+	}
+}

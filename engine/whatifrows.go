@@ -24,8 +24,8 @@ func (s *supposing) rows() []control.WhatIfRow {
 			}
 		}
 		r.Requests += x.sums.Requests
-		r.CostWas, r.CostIs = r.CostWas+x.sums.Cost, r.CostIs+x.cost
-		r.CreditsWas, r.CreditsIs = r.CreditsWas+x.sums.Credits, r.CreditsIs+x.credits
+		r.CostWas, r.CostIs = plus(r.CostWas, x.sums.Cost), plus(r.CostIs, x.cost)
+		r.CreditsWas, r.CreditsIs = plus(r.CreditsWas, x.sums.Credits), plus(r.CreditsIs, x.credits)
 		if r.From == "" || r.From == "as booked" || x.from == "records" {
 			r.From = x.from
 		}
@@ -55,8 +55,8 @@ func (s *supposing) rows() []control.WhatIfRow {
 func (s *supposing) sum(out *control.WhatIfDone) {
 	for i := range out.Rows {
 		r := &out.Rows[i]
-		out.CostWas, out.CostIs = out.CostWas+r.CostWas, out.CostIs+r.CostIs
-		out.CreditsWas, out.CreditsIs = out.CreditsWas+r.CreditsWas, out.CreditsIs+r.CreditsIs
+		out.CostWas, out.CostIs = plus(out.CostWas, r.CostWas), plus(out.CostIs, r.CostIs)
+		out.CreditsWas, out.CreditsIs = plus(out.CreditsWas, r.CreditsWas), plus(out.CreditsIs, r.CreditsIs)
 	}
 	if len(s.to) > 0 {
 		out.Notes = append(out.Notes, "another model counts tokens in its own way, and thinks and caches more or less: "+
@@ -69,7 +69,7 @@ func (s *supposing) sum(out *control.WhatIfDone) {
 	by := map[tally.ID]sums{}
 	for of, x := range s.of {
 		n := by[of.client]
-		by[of.client] = sums{n.was + x.sums.Credits, n.is + x.credits}
+		by[of.client] = sums{plus(n.was, x.sums.Credits), plus(n.is, x.credits)}
 	}
 	last := s.end.Add(-time.Second)
 	for _, cl := range s.c.Clients {
