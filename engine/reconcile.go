@@ -225,8 +225,9 @@ func (b *bill) compare(ctx context.Context, out *control.Reconciled) error {
 		if b.says != nil {
 			r.slack += tally.NanoUSD(r.line.Rows) * b.says.Unit / 2
 		}
-		r.beyond = !r.there && b.says != nil && (r.Day > b.says.Last || r.Day < b.says.First)
-		r.open = r.beyond || r.Day >= b.now.UTC().Format(time.DateOnly)
+		r.open = r.Day >= b.now.UTC().Format(time.DateOnly)
+		r.beyond = !r.open && !r.there && b.says != nil && (r.Day > b.says.Last || r.Day < b.says.First)
+		r.open = r.open || r.beyond
 		b.rows = append(b.rows, r)
 	}
 	tally.Order(b.rows, func(x, y *billed) int { return cmp.Or(cmp.Compare(x.Day, y.Day), cmp.Compare(x.Model, y.Model)) })

@@ -35,8 +35,8 @@ const deepest = 4
 
 // secretFields are how the names of fields end whose texts are secrets, without what parts
 // words.
-var secretFields = [...]string{"apikey", "secret", "password", "passphrase", "authorization", "accesstoken", "refreshtoken",
-	"privatekey", "secretaccesskey"}
+var secretFields = [...]string{"apikey", "secret", "password", "passphrase", "authorization", "accesstoken",
+	"refreshtoken", "privatekey", "secretaccesskey"}
 
 var wordParts = strings.NewReplacer("_", "", "-", "", " ", "")
 
