@@ -45,11 +45,11 @@ func (l *Ledger) decide(r *tally.Reservation, patient bool) (d decision) {
 	}
 	for i, k := range l.charged {
 		c := &r.Charges[i]
-		if need, counts := needOf(r, k.metric, r.MinOutput, newSession); counts && tally.AddSat(k.used, need) > c.Max {
-			d.err = &tally.LimitError{Charge: *c, Used: k.used, Held: k.held.sum(), Need: need}
+		if need, counts := needOf(r, k.metric, r.MinOutput, newSession); counts && tally.AddSat(k.usedAll(), need) > c.Max {
+			d.err = k.refuse(c, need)
 			return d
 		}
-		d.target = min(d.target, outputFor(r, c, k.metric, k.used))
+		d.target = min(d.target, outputFor(r, c, k.metric, k.usedAll()))
 	}
 	if d.at, d.err = l.noPlace(r); d.err != nil {
 		return d
@@ -62,12 +62,13 @@ func (l *Ledger) decide(r *tally.Reservation, patient bool) (d decision) {
 		if !counts {
 			continue
 		}
-		can := outputFor(r, c, k.metric, k.taken())
-		full := tally.AddSat(k.taken(), need) > c.Max || can < d.target
+		taken := k.toward(c.Max)
+		can := outputFor(r, c, k.metric, taken)
+		full := tally.AddSat(taken, need) > c.Max || can < d.target
 		crowd = crowd || k.line != nil
 		if full || !k.line.lets(r, k) {
 			if d.err == nil {
-				d.err = &tally.LimitError{Charge: *c, Used: k.used, Held: k.held.sum(), Need: need}
+				d.err = k.refuse(c, need)
 			}
 			if d.at == nil || can < tightest { // where it waits
 				tightest, d.at = can, &standing{counter: k, max: c.Max, need: need, target: d.target}
@@ -94,6 +95,8 @@ func (l *Ledger) charge(r *tally.Reservation) (lacking []tally.Counter) {
 		k := l.counter(a, c)
 		if k == nil {
 			lacking = append(lacking, *c)
+		} else if l.lender != nil && k.lent == nil {
+			k.lent = &allowance{}
 		}
 		l.charged = append(l.charged, k)
 	}
@@ -138,11 +141,14 @@ func (l *Ledger) hold(h *Hold, d *decision) tally.Grant {
 	g := tally.Grant{Output: h.Output, NewSession: h.NewSession}
 	for i, k := range l.charged {
 		c := &h.Charges[i]
+		if k.lent != nil {
+			l.note(k, c)
+		}
 		switch c.Metric {
 		case tally.Requests:
-			g.Requests.Narrow(i, c.Max-k.taken())
+			g.Requests.Narrow(i, c.Max-tally.AddSat(k.usedAll(), k.held.sum()))
 		case tally.TokensIO:
-			g.Tokens.Narrow(i, c.Max-k.taken())
+			g.Tokens.Narrow(i, c.Max-tally.AddSat(k.usedAll(), k.held.sum()))
 		}
 	}
 	return g

@@ -20,6 +20,9 @@
 // sessions.go remembers sessions, reserve.go opens holds, decide.go says which may be
 // opened, raise.go adds to a hold, settle.go replaces holds by records, keep.go tells a
 // store what to keep and takes back what was kept, clock.go takes the time back.
+//
+// Where several ledgers share all limits, each reaches only what it was lent of a counter,
+// and borrows more when it is short (lent.go).
 package ledger
 
 import (
@@ -49,6 +52,8 @@ type Ledger struct {
 	opened   uint64 // how many holds were opened so far
 	waiting  int    // waiters in all lines
 	parts    int    // accounts of parts
+	lender   Lender // nil if the limits are this ledger's alone
+	noted    []tally.Counter
 }
 
 // account is a subject with its counters that are alive.
@@ -71,9 +76,10 @@ type counter struct {
 	label      string
 	used       int64
 	held       pile
-	open       int   // holds on it: it must be there when they are settled
-	line       *line // of those that wait for room; nil if nobody does
-	watch      *line // of all who wait and are charged here
+	open       int        // holds on it: it must be there when they are settled
+	line       *line      // of those that wait for room; nil if nobody does
+	watch      *line      // of all who wait and are charged here
+	lent       *allowance // nil if the limits are this ledger's alone
 }
 
 // taken is what of the counter's limit is used or held.

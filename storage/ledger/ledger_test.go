@@ -28,7 +28,7 @@ func reservation(id tally.ID, at time.Time, charges ...tally.Charge) *tally.Rese
 
 // try holds a reservation if it can, without waiting.
 func try(l *Ledger, r *tally.Reservation) (*Hold, tally.Grant, []tally.Counter, error) {
-	h, g, lacking, _, err := l.admit(r, nil, time.Time{})
+	h, g, lacking, _, err := l.admit(r, nil, time.Time{}, false)
 	return h, g, lacking, err
 }
 
@@ -305,13 +305,24 @@ func TestFlat(t *testing.T) {
 }
 
 // BenchmarkReserveSettle is what the ledger takes of one request with six limits.
-func BenchmarkReserveSettle(b *testing.B) {
+func BenchmarkReserveSettle(b *testing.B) { benchmarkReserveSettle(b, New()) }
+
+// BenchmarkReserveSettleLent is the same where all limits are lent, and enough is.
+func BenchmarkReserveSettleLent(b *testing.B) {
 	l := New()
+	l.LentBy(&bank{Ledger: l, left: math.MaxInt64})
+	benchmarkReserveSettle(b, l)
+}
+
+func benchmarkReserveSettle(b *testing.B, l *Ledger) {
 	var charges []tally.Charge
 	for _, s := range []tally.Subject{"key/ke_1", "client/cl_1", "gateway/gw_1"} {
 		for _, m := range []tally.Metric{tally.Requests, tally.Cost} {
 			c := counterOf(s, m, tally.Day, noon)
 			l.Adopt(c, 0)
+			if l.lender != nil {
+				l.Lend(&c, tally.MaxCount, 0, 0)
+			}
 			charges = append(charges, tally.Charge{Counter: c, Max: tally.MaxCount})
 		}
 	}
@@ -321,7 +332,7 @@ func BenchmarkReserveSettle(b *testing.B) {
 	rec.Outcome = tally.OK
 	b.ReportAllocs()
 	for b.Loop() {
-		h, _, _, err := try(l, r)
+		h, _, _, _, err := l.admit(r, nil, time.Time{}, l.lender != nil)
 		if err != nil {
 			b.Fatal(err)
 		}

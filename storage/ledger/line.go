@@ -83,7 +83,7 @@ func (q *line) lets(r *tally.Reservation, k *counter) bool {
 		if w.r == r || r.Since.Before(w.r.Since) {
 			return true
 		}
-		if tally.AddSat(k.taken()-w.passed, w.at.need) <= w.at.max {
+		if tally.AddSat(k.toward(w.at.max)-w.passed, w.at.need) <= w.at.max {
 			return false
 		}
 	}
@@ -132,8 +132,22 @@ func (l *Ledger) Admit(ctx context.Context, r *tally.Reservation, adopt func([]t
 	r.Bounds = r.Bounds.Whole()
 	var w *waiter // kept, so that the reservation keeps its turn when it asks again
 	var began time.Time
+	borrows := 0
+	if l.lender != nil {
+		borrows = maxBorrows
+	}
 	for {
-		h, g, lacking, waits, err := l.admit(r, w, began)
+		h, g, lacking, waits, err := l.admit(r, w, began, borrows > 0)
+		if short, ok := err.(shortage); ok {
+			lent, err := l.lender.Borrow(ctx, short)
+			if err != nil {
+				return nil, g, err
+			}
+			if borrows--; !lent {
+				borrows = 0
+			}
+			continue
+		}
 		switch {
 		case waits != nil:
 			w, h, r = waits, waits.want, waits.r
@@ -163,11 +177,16 @@ func (l *Ledger) Admit(ctx context.Context, r *tally.Reservation, adopt func([]t
 // admit opens a hold, or puts the reservation into a line if it may wait. w is the waiter
 // that the reservation has been already, nil if it asks for the first time. A refusal costs
 // no memory but that of its error.
-func (l *Ledger) admit(r *tally.Reservation, w *waiter, began time.Time) (h *Hold, g tally.Grant, lacking []tally.Counter, waits *waiter, err error) {
+func (l *Ledger) admit(r *tally.Reservation, w *waiter, began time.Time, borrow bool) (h *Hold, g tally.Grant, lacking []tally.Counter, waits *waiter, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	patient := r.Wait != 0 && (began.IsZero() || time.Since(began) < r.Wait)
 	d := l.decide(r, patient)
+	if borrow && d.lacking == nil && (d.err == nil || d.at != nil) {
+		if short := l.short(r, d.target); short != nil {
+			return nil, g, nil, nil, short
+		}
+	}
 	switch {
 	case d.lacking != nil:
 		return nil, g, d.lacking, nil, nil
@@ -221,6 +240,9 @@ func (l *Ledger) join(w *waiter, at *standing) bool {
 		}
 		k.watch.waiters = append(k.watch.waiters, w)
 	}
+	if k := at.counter; k != nil && k.lent != nil {
+		l.tell(k, &w.r.Charges[slices.Index(w.watch, k)].Counter)
+	}
 	return true
 }
 
@@ -257,8 +279,8 @@ func (l *Ledger) spent(k *counter) {
 		c := &w.r.Charges[slices.Index(w.watch, k)]
 		least, counts := needOf(w.r, k.metric, w.r.MinOutput, false)
 		at := w.at
-		if !counts || tally.AddSat(k.used, least) <= c.Max {
-			if at.place == nil && outputFor(w.r, c, k.metric, k.used) < at.target {
+		if !counts || tally.AddSat(k.usedAll(), least) <= c.Max {
+			if at.place == nil && outputFor(w.r, c, k.metric, k.usedAll()) < at.target {
 				if d := l.decide(w.r, true); d.at != nil && d.at.counter == at.counter {
 					w.at = *d.at
 				} else {
@@ -423,9 +445,8 @@ func (l *Ledger) serveLine(at standing) {
 // stirs reports whether somebody in the line of a counter may have room now, or
 // may have to be content with less: most settlements change neither.
 func (q *line) stirs(k *counter) bool {
-	taken := k.taken()
 	for _, w := range q.waiters {
-		if tally.AddSat(taken, w.at.need) <= w.at.max || tally.AddSat(k.used, w.at.need) > w.at.max {
+		if tally.AddSat(k.toward(w.at.max), w.at.need) <= w.at.max || tally.AddSat(k.usedAll(), w.at.need) > w.at.max {
 			return true
 		}
 	}

@@ -32,10 +32,11 @@ func (l *Ledger) Raise(id tally.ID, least, want int64, bounds tally.Bounds) (*Ho
 			continue
 		}
 		need := bounds[k.metric].At(least)
-		if tally.AddSat(k.taken(), need) > c.Max {
-			return nil, tally.Grant{}, &tally.LimitError{Charge: *c, Used: k.used, Held: k.held.sum(), Need: need}
+		taken := k.toward(c.Max)
+		if tally.AddSat(taken, need) > c.Max {
+			return nil, tally.Grant{}, k.refuse(c, need)
 		}
-		output = min(output, outputFor(&more, c, k.metric, k.taken()))
+		output = min(output, outputFor(&more, c, k.metric, taken))
 	}
 	h := &Hold{}
 	*h = *old
@@ -80,8 +81,8 @@ func (l *Ledger) Join(id tally.ID, charges []tally.Charge,
 	}
 	holds := old.Holds()
 	for i, k := range l.charged {
-		if c := &charges[i]; k.metric != sessionsIndex && tally.AddSat(k.taken(), holds[k.metric]) > c.Max {
-			return nil, nil, &tally.LimitError{Charge: *c, Used: k.used, Held: k.held.sum(), Need: holds[k.metric]}
+		if c := &charges[i]; k.metric != sessionsIndex && tally.AddSat(k.toward(c.Max), holds[k.metric]) > c.Max {
+			return nil, nil, k.refuse(c, holds[k.metric])
 		}
 	}
 	for _, p := range places {

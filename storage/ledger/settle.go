@@ -78,8 +78,12 @@ func (l *Ledger) settle(h *Hold, r *tally.Record) Settled {
 	}
 	for i := range h.Charges {
 		c := &h.Charges[i]
+		k := l.accountOf(h, c.Subject).find(&c.Counter)
+		if k.lent != nil {
+			l.note(k, c)
+		}
 		r.Charges[i] = tally.Charged{Subject: c.Subject, Metric: c.Metric, Window: c.Period.Label, Amount: s.amounts.Of(c.Metric),
-			Used: l.accountOf(h, c.Subject).find(&c.Counter).used, Max: c.Max}
+			Used: k.used, Max: c.Max}
 	}
 	return s
 }

@@ -1,0 +1,219 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"tallygate/engine/tally"
+)
+
+// Lender lends a ledger shares of the limits that the ledger has in common with others.
+type Lender interface {
+	// Borrow asks for what reservations are short of, and waits until that is answered.
+	// lent is false if there is no more to be had at the moment; what has been lent so far
+	// then decides. The ledger does not hold its lock meanwhile.
+	Borrow(ctx context.Context, short []Short) (lent bool, err error)
+}
+
+// Short is what a reservation needs of a counter. The amounts are what the reservation
+// would hold there.
+type Short struct {
+	tally.Counter
+	Max   int64 // of the limit
+	Least int64 // less than this is of no use
+	Want  int64 // at least Least
+	Has   bool  // there is enough of it: the reservation is short of other counters
+}
+
+// maxBorrows bounds how often one reservation asks the lender: others may have taken what
+// was lent before the reservation comes to it.
+const maxBorrows = 8
+
+// allowance is what a counter may reach here. Others may reach the rest of the limit.
+type allowance struct {
+	upTo      int64
+	elsewhere int64 // what others have used, as last heard
+	low       int64 // with less than this left, the lender wants to be told
+	noted     bool  // the lender is told
+}
+
+// LentBy makes a ledger one of several that share all limits: a counter reaches what it was
+// lent, which is nothing at first. It must be called before the ledger is used.
+func (l *Ledger) LentBy(from Lender) { l.lender = from }
+
+// usedAll is what was used of a counter here and, as last heard, elsewhere.
+func (k *counter) usedAll() int64 {
+	if k.lent == nil {
+		return k.used
+	}
+	return tally.AddSat(k.used, k.lent.elsewhere)
+}
+
+// toward is what of a limit cannot be taken here: it is used or held, here or elsewhere, or
+// was not lent.
+func (k *counter) toward(limit int64) int64 {
+	if k.lent == nil || limit == math.MaxInt64 { // nothing is above that one, so it is not shared
+		return k.taken()
+	}
+	return tally.AddSat(k.taken(), max(k.lent.elsewhere, tally.AddSat(limit, -k.lent.upTo)))
+}
+
+// refuse is the error of a charge that has no room. What others were lent counts as held.
+func (k *counter) refuse(c *tally.Charge, need int64) *tally.LimitError {
+	e := &tally.LimitError{Charge: *c, Used: k.usedAll(), Held: k.held.sum(), Need: need}
+	if k.lent != nil {
+		e.Held = k.toward(c.Max) - e.Used
+	}
+	return e
+}
+
+// shortage refuses a reservation until more was lent. Nothing was changed.
+type shortage []Short
+
+func (s shortage) Error() string { return fmt.Sprintf("%d counters were lent too little", len(s)) }
+
+// short lists the counters that a reservation is charged on, if one of them could be lent
+// more and does not have all that the reservation wants.
+func (l *Ledger) short(r *tally.Reservation, target int64) (out shortage) {
+	_, newSession, _ := l.session(r)
+	lacks := false
+	for i, k := range l.charged {
+		s, counts := k.short(r, &r.Charges[i], target, newSession)
+		lacks = lacks || counts && !s.Has
+	}
+	if !lacks { // as a rule: it costs no memory
+		return nil
+	}
+	for i, k := range l.charged {
+		if s, counts := k.short(r, &r.Charges[i], target, newSession); counts {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// short is what a reservation needs of a counter; counts is false if that is nothing, or
+// nothing that is lent.
+func (k *counter) short(r *tally.Reservation, c *tally.Charge, target int64, newSession bool) (s Short, counts bool) {
+	want, counts := needOf(r, k.metric, r.WantOutput, newSession)
+	if !counts || c.Max == math.MaxInt64 {
+		return s, false
+	}
+	s = Short{Counter: c.Counter, Max: c.Max, Want: roomFor(c, want)}
+	s.Least, _ = needOf(r, k.metric, target, newSession)
+	all := k.lent.upTo >= tally.AddSat(c.Max, -k.lent.elsewhere)
+	s.Has = all || tally.AddSat(k.taken(), s.Want) <= k.lent.upTo
+	return s, true
+}
+
+// roomFor is the room that lets a charge have a need: of a budget that others share, it
+// gets half of the room.
+func roomFor(c *tally.Charge, need int64) int64 {
+	if c.Shared {
+		return tally.AddSat(need, need)
+	}
+	return need
+}
+
+// note has the lender told of a counter that has little left, or more taken than was lent.
+func (l *Ledger) note(k *counter, c *tally.Charge) {
+	if tally.AddSat(k.lent.upTo, -k.taken()) < k.lent.low && c.Max < math.MaxInt64 {
+		l.tell(k, &c.Counter)
+	}
+}
+
+func (l *Ledger) tell(k *counter, c *tally.Counter) {
+	if !k.lent.noted {
+		k.lent.noted = true
+		l.noted = append(l.noted, *c)
+	}
+}
+
+// Noted returns the counters that have come to have little left since the last call, that
+// have more taken than they were lent, or that somebody has begun to wait at.
+func (l *Ledger) Noted() []tally.Counter {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := l.noted
+	l.noted = nil
+	for i := range out {
+		if k := l.alive(&out[i]); k != nil && k.lent != nil {
+			k.lent.noted = false
+		}
+	}
+	return out
+}
+
+func (l *Ledger) alive(c *tally.Counter) *counter {
+	if a := l.accounts[c.Subject]; a != nil {
+		return a.find(c)
+	}
+	return nil
+}
+
+// Loan is the state of a counter that is lent.
+type Loan struct {
+	UpTo       int64 // what it may reach
+	Used, Held int64 // here
+	// Least and Want are what those need here who wait for room, here or elsewhere: the
+	// one who needs least, and all.
+	Least, Want int64
+}
+
+// Taken is what is used or held.
+func (x *Loan) Taken() int64 { return tally.AddSat(x.Used, x.Held) }
+
+// Loan returns the state of a counter; with yield, the counter gives up first what is
+// neither used nor held. A counter that is not alive must be adopted first.
+func (l *Ledger) Loan(c *tally.Counter, yield bool) (x Loan, alive bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k := l.alive(c)
+	if k == nil {
+		return x, false
+	}
+	if k.lent == nil {
+		k.lent = &allowance{}
+	}
+	if yield {
+		k.lent.upTo = min(k.lent.upTo, k.taken())
+	}
+	x = Loan{UpTo: k.lent.upTo, Used: k.used, Held: k.held.sum()}
+	if k.watch == nil {
+		return x, true
+	}
+	for _, w := range k.watch.waiters {
+		_, newSession, _ := l.session(w.r)
+		if need, counts := needOf(w.r, k.metric, max(w.at.target, w.r.MinOutput), newSession); counts {
+			if x.Want == 0 || need < x.Least {
+				x.Least = need
+			}
+			x.Want = tally.AddSat(x.Want, roomFor(&w.r.Charges[slices.Index(w.watch, k)], need))
+		}
+	}
+	return x, true
+}
+
+// Lend says what a counter may reach and what others have used of it, and from how little
+// left the lender wants to be told. What that makes room for goes first to those who wait.
+func (l *Ledger) Lend(c *tally.Counter, upTo, elsewhere, low int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k := l.alive(c)
+	if k == nil {
+		return
+	}
+	if k.lent == nil {
+		k.lent = &allowance{}
+	}
+	k.lent.upTo, k.lent.elsewhere, k.lent.low = upTo, elsewhere, low
+	if k.watch != nil {
+		l.spent(k)
+	}
+	if k.line != nil {
+		l.serveLine(standing{counter: k})
+	}
+	l.serveOn()
+}
