@@ -46,6 +46,7 @@ var mayImport = map[string][]string{
 	"storage":                {"engine/tally", "storage/backup"},
 	"storage/backup":         {"engine/tally"},
 	"storage/ledger":         {"engine/tally", "storage"},
+	"storage/lease":          {"engine/tally", "storage/ledger"},
 	"storage/memory":         {"engine/tally", "storage", "storage/backup"},
 	"storage/badgerdb":       {"engine/tally", "storage", "storage/backup", "storage/ledger"},
 	"storage/storetest":      {"engine/tally", "storage", "storage/memory"},

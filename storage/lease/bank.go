@@ -1,0 +1,74 @@
+package lease
+
+import (
+	"context"
+
+	"tallygate/engine/tally"
+)
+
+// Bank keeps what every node was granted of every counter. Any error of its methods leaves
+// open whether they have taken effect.
+type Bank interface {
+	// Join begins a new epoch of a node, which is above the node's former ones and at least
+	// atLeast, and makes 0 the number of its latest operation.
+	Join(ctx context.Context, node string, atLeast int64) (epoch int64, err error)
+
+	// Exchange carries out an operation in one transaction, if the epoch is the node's and
+	// the operation's number is the one after the node's latest. Otherwise it changes
+	// nothing. The answer tells in any case what stands afterwards, all of one instant.
+	Exchange(ctx context.Context, op *Exchange) (Reply, error)
+
+	// Poll returns a node's news, as a rule five times a second. It changes nothing.
+	Poll(ctx context.Context, node string) (News, error)
+}
+
+// Exchange is an operation of a node. It must not be changed once it was sent.
+type Exchange struct {
+	Node      string
+	Epoch, Op int64
+	Asks      []Ask // each counter once, in an order that is the same for all nodes
+}
+
+// Ask is what a node says and wants of a counter. Have, Least and Want are what the lease
+// would be, not what would be added to it, so Have ≤ Least ≤ Want.
+type Ask struct {
+	tally.Counter
+	New   bool  // the bank may not know the counter yet, and then begins it with nothing granted
+	Max   int64 // the limit as the node knows it
+	Have  int64 // what the node keeps, or has taken: granted in any case
+	Least int64 // if there is not so much, the node wants no more than Have
+	Want  int64 // what the node has use for now
+	Extra int64 // what it would take in advance, at least 0
+	Used  int64 // what the node has used of it, for the other nodes
+}
+
+// Share is what a node is to be granted if the others have been granted so much, and whether
+// the counter is wanted, that is, others should give back what they do not use. The extra
+// becomes smaller as the limit comes nearer, so that no node takes what others need.
+func (a *Ask) Share(others, nodes int64) (granted int64, wanted bool) {
+	avail := tally.AddSat(a.Max, -others)
+	granted = tally.AddSat(a.Want, min(a.Extra, max(0, tally.AddSat(avail, -a.Want))/(2*nodes)))
+	granted = min(granted, avail)
+	if avail < a.Least {
+		granted = a.Have
+	}
+	return max(granted, a.Have), granted < a.Want
+}
+
+// Reply is what stands after an exchange.
+type Reply struct {
+	Epoch, Op int64   // of the node
+	Leases    []Lease // one for each Ask; of no meaning unless Epoch and Op are those of the exchange
+}
+
+// Lease is what a node was granted of a counter, zero if the bank does not know it.
+type Lease struct {
+	Granted   int64
+	Elsewhere int64 // what the other nodes have said they used, those that are gone included
+}
+
+// News is what a node is told by a poll.
+type News struct {
+	Epoch, Op int64           // of the node
+	Wanted    []tally.Counter // wanted within the last second, of those the node has a lease on
+}

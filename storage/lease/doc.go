@@ -1,0 +1,51 @@
+// Package lease divides limits among several nodes, so that each node admits requests from
+// memory and all of them together reach a limit exactly. Every node has a ledger of its own
+// (storage/ledger). A bank, which is a database, says how much of a limit each node may use:
+// the node's lease. A node goes to the bank only when a lease is used up.
+//
+// It is not for requests: a ledger that has a [Lender] borrows by itself. It has no SQL; who
+// implements [Bank] brings that. It does not ship records and does not settle anything.
+//
+// # The protocol
+//
+// For one counter, node i has used S and holds H, both in its own journal. Its ledger has an
+// allowance A. The bank has granted it g, for the counter's whole period and not in addition
+// to an earlier grant. G is the sum of g over all nodes.
+//
+//  1. Admit. A node admits a request only if S + H + need ≤ A on every counter it is charged
+//     on, all or none, under the lock of its ledger.
+//  2. Raise. The bank commits a larger g first, then the node raises A to it.
+//  3. Lower. The node lowers A first, then it tells the bank what it keeps. It never lowers A
+//     below S + H.
+//  4. Sum. The bank changes g and G in one transaction.
+//  5. Limit. A raise never takes G above the limit. What a node says it has taken is granted
+//     in any case: a request that used more than it held has been answered already.
+//  6. Fence. A node has one operation at a time under way. It has a number, and the node has
+//     an epoch, a new one each time it starts. The bank carries an operation out only if the
+//     epoch is the node's and the number is the next one. A node that does not hear what
+//     became of an operation sends the very same one again until it does.
+//
+// From 2, 3 and 6 follows A ≤ g at all times: a raise that was lost is not used, a lowering
+// was applied before it was sent, and a copy that comes late finds its number taken or its
+// epoch gone. With 1, 4 and 5 follows that the sum of S + H is at most the sum of A, which is
+// at most G, which is at most the limit and what was used beyond holds. No clock appears in
+// this. All amounts are absolute, so nothing is ever granted twice.
+//
+// A limit is reached exactly because a node that lacks room makes the bank mark the counter
+// as wanted. Every node sees that at its next poll, gives back all that it neither uses nor
+// holds (the recall), tells what it has used, and asks for no more than it needs for a
+// while. A refusal is final only if what all nodes have said they used leaves no room.
+//
+// A node that starts has an allowance of nothing and tells the bank at its first use of a
+// counter what its journal has taken there, which lowers or raises g. What was lent to a
+// node that is gone stays lent until it is back or the period is over: it may be spent.
+//
+// # A bank that forgets
+//
+// A bank that is restored from an earlier state has forgotten grants that nodes may have
+// used. A node notices by an epoch or an operation below its own, at its next poll or
+// exchange. It then lowers all allowances to nothing, takes a new epoch and tells the bank
+// what it has taken. Until all nodes have done so, at most what was forgotten is used beyond
+// a limit. A bank must therefore be as
+// durable as its limits are to be, and a connection must not outlive the bank it leads to.
+package lease

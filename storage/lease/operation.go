@@ -1,0 +1,222 @@
+package lease
+
+import (
+	"slices"
+	"time"
+
+	"tallygate/engine/tally"
+	"tallygate/storage/ledger"
+)
+
+// loan is the state of a counter in the ledger, which may have to adopt it first.
+func (l *Lender) loan(c *tally.Counter, yield bool) (ledger.Loan, bool) {
+	x, alive := l.opt.Ledger.Loan(c, yield)
+	if !alive && l.opt.Adopt([]tally.Counter{*c}) == nil {
+		return l.opt.Ledger.Loan(c, yield)
+	}
+	return x, alive
+}
+
+// begin returns the operation to send now, nil if there is none.
+func (l *Lender) begin() *Exchange {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state != joined {
+		return nil
+	}
+	if l.sent != nil {
+		return l.sent
+	}
+	for _, c := range l.opt.Ledger.Noted() {
+		l.next(l.lease(&c))
+	}
+	op := &Exchange{Node: l.opt.Node, Epoch: l.epoch, Op: l.op + 1}
+	keys := make([]key, 0, len(l.demands))
+	for k := range l.demands {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, key.compare)
+	lacked := false
+	for _, k := range keys {
+		x := l.known[k]
+		if ask, ok := l.ask(x, l.demands[k], lacked); ok {
+			op.Asks = append(op.Asks, ask)
+			delete(l.demands, k)
+			lacked = lacked || x.lacked
+		}
+	}
+	if len(op.Asks) == 0 {
+		l.answer(&l.callers, nil) // their counters could not be adopted: what there is decides
+		return nil
+	}
+	l.sent = op
+	l.waiting, l.callers = l.callers, nil
+	return op
+}
+
+// ask is what to tell the bank of a counter. A node that lacks one counter does not keep a
+// later one that others want: two nodes that each have what the other lacks would wait for
+// ever.
+func (l *Lender) ask(x *lease, d *demand, lacked bool) (a Ask, ok bool) {
+	loan, alive := l.loan(&x.counter, d.yield)
+	if !alive {
+		return a, false
+	}
+	taken := loan.Taken()
+	have := max(loan.UpTo, taken)
+	a = Ask{Counter: x.counter, New: !x.row, Max: x.max, Have: have, Least: have, Want: have, Used: loan.Used}
+	if d.yield && lacked {
+		return a, true
+	}
+	if loan.Want > 0 {
+		d.want = tally.AddSat(d.want, loan.Want)
+		if d.least == 0 || loan.Least < d.least {
+			d.least = loan.Least
+		}
+	}
+	if d.want > 0 {
+		a.Want = max(have, min(tally.AddSat(taken, d.want), x.max))
+		a.Least = min(max(have, tally.AddSat(taken, d.least)), a.Want)
+	}
+	if d.yield || x.one == 0 || l.within(x.tight, tightFor) {
+		return a, true
+	}
+	switch {
+	case l.within(x.at, growWithin):
+		x.chunk = min(2*x.chunk, mostChunk)
+	case !l.within(x.at, shrinkAfter):
+		x.chunk = max(x.chunk/2, leastChunk)
+	}
+	x.at = l.opt.Now()
+	if a.Extra = x.max / mostOfLimit; x.one < a.Extra/x.chunk { // else the product is more
+		a.Extra = x.one * x.chunk
+	}
+	return a, true
+}
+
+// finish takes the answer to an operation. An error leaves its outcome open, so that begin
+// returns it again.
+func (l *Lender) finish(op *Exchange, r Reply, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case op != l.sent || err != nil:
+		return
+	case r.Epoch > l.epoch || r.Epoch == l.epoch && r.Op > op.Op:
+		l.fence()
+		return
+	case r.Epoch < l.epoch || r.Op < op.Op-1:
+		l.restart()
+		return
+	case r.Op != op.Op: // it was not carried out
+		return
+	}
+	l.sent, l.op = nil, op.Op
+	for i := range op.Asks {
+		a, got := &op.Asks[i], &r.Leases[i]
+		x := l.lease(&a.Counter)
+		x.row, x.granted, x.reported, x.dry = true, got.Granted, a.Used, time.Time{}
+		x.lacked = got.Granted < a.Least
+		delete(l.short, keyOf(&a.Counter))
+		if got.Granted < a.Want {
+			x.dry = l.opt.Now()
+			l.short[keyOf(&a.Counter)] = x
+		}
+		var low int64 // without an extra there is nothing to be had in advance
+		if extra := got.Granted - a.Want; extra > 0 {
+			low = extra / 2
+		}
+		l.opt.Ledger.Lend(&a.Counter, got.Granted, got.Elsewhere, low)
+	}
+	l.answer(&l.waiting, nil)
+}
+
+// join begins an epoch.
+func (l *Lender) join(epoch int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.epoch, l.op, l.state = epoch, 0, joined
+}
+
+// restart begins again with a bank that has forgotten what it did: the node admits nothing
+// until it has told the bank what is taken.
+func (l *Lender) restart() {
+	l.state, l.sent = apart, nil
+	for _, x := range l.known {
+		l.drop(x)
+		x.row = false
+		l.next(x).yield = true
+	}
+	l.answer(&l.waiting, nil) // they ask again
+}
+
+// drop takes a lease away from the ledger.
+func (l *Lender) drop(x *lease) { l.opt.Ledger.Lend(&x.counter, min(x.granted, 0), 0, 0) }
+
+// fence ends it: another process acts for the node.
+func (l *Lender) fence() {
+	l.state, l.sent = fenced, nil
+	for _, x := range l.known {
+		l.drop(x)
+	}
+	l.answer(&l.waiting, errFenced())
+	l.answer(&l.callers, errFenced())
+}
+
+// answer tells callers what came of the exchange they waited for.
+func (l *Lender) answer(callers *[]chan error, err error) {
+	for _, c := range *callers {
+		c <- err
+	}
+	*callers = nil
+}
+
+// heard takes a node's news. What others want and this node does not use is given back
+// with the next exchange.
+func (l *Lender) heard(n News) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.state != joined:
+		return
+	case n.Epoch > l.epoch:
+		l.fence()
+		return
+	case n.Epoch < l.epoch || n.Op < l.op:
+		l.restart()
+		return
+	}
+	for i := range n.Wanted {
+		x := l.lease(&n.Wanted[i])
+		x.tight = l.opt.Now()
+		loan, alive := l.loan(&x.counter, false)
+		if alive && (!x.row || loan.UpTo > loan.Taken() || loan.Used != x.reported || x.granted > loan.Taken()) {
+			l.next(x).yield = true
+		}
+	}
+	for k, x := range l.short {
+		if loan, _ := l.opt.Ledger.Loan(&x.counter, false); loan.Want > 0 { // somebody waits
+			l.next(x)
+		} else {
+			delete(l.short, k)
+		}
+	}
+	l.sweep()
+}
+
+// sweep forgets counters whose periods have been over for long. They may use nothing until
+// they are asked for again: what is not known cannot be dropped when the bank has forgotten.
+func (l *Lender) sweep() {
+	now := l.opt.Now()
+	if l.within(l.swept, time.Minute) {
+		return
+	}
+	l.swept = now
+	for k, x := range l.known {
+		if k.end < now.Add(-time.Hour).Unix() && l.demands[k] == nil {
+			l.drop(x)
+			delete(l.known, k)
+			delete(l.short, k)
+		}
+	}
+}

@@ -1,0 +1,105 @@
+package lease
+
+import (
+	"context"
+	"time"
+
+	"tallygate/engine/tally"
+)
+
+// Run lends until ctx is done. Its error tells that another process acts for the node. The
+// node must then stop: it admits nothing more that is limited.
+func (l *Lender) Run(ctx context.Context) error {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	var failing time.Time // since when the bank is out of reach
+	for {
+		poll := false
+		select {
+		case <-ctx.Done():
+			l.giveUp(context.Cause(ctx))
+			return nil
+		case <-l.wake:
+		case <-tick.C:
+			poll = true
+		}
+		for pause := leastPause; ; pause = min(2*pause, mostPause) {
+			err := l.round(ctx, poll)
+			if err == nil {
+				failing = time.Time{}
+				break
+			}
+			if l.standing() == fenced {
+				return err
+			}
+			if failing.IsZero() {
+				failing = time.Now()
+			}
+			if time.Since(failing) >= patience || ctx.Err() != nil {
+				l.giveUp(err)
+				break
+			}
+			time.Sleep(pause)
+		}
+	}
+}
+
+// round does what there is to do at the bank.
+func (l *Lender) round(ctx context.Context, poll bool) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		switch l.standing() {
+		case fenced:
+			return errFenced()
+		case apart:
+			epoch, err := l.opt.Bank.Join(ctx, l.opt.Node, l.atLeast())
+			if err != nil {
+				return err
+			}
+			l.join(epoch)
+		}
+		if poll {
+			news, err := l.opt.Bank.Poll(ctx, l.opt.Node)
+			if err != nil {
+				return err
+			}
+			l.heard(news)
+			poll = false
+			continue
+		}
+		op := l.begin()
+		if op == nil {
+			return nil
+		}
+		reply, err := l.opt.Bank.Exchange(ctx, op)
+		l.finish(op, reply, err)
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (l *Lender) standing() state {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.state
+}
+
+// giveUp refuses all callers, since the bank is out of reach.
+func (l *Lender) giveUp(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err = tally.Errorf(tally.Unavailable, "what is left of the limits cannot be found out: %w", err).
+		WithHint("the nodes' database is out of reach; what this node was lent is used up")
+	l.answer(&l.waiting, err)
+	l.answer(&l.callers, err)
+}
+
+// atLeast is an epoch that neither this process has had nor, as far as clocks can tell, an
+// earlier one: the bank may have forgotten the latest.
+func (l *Lender) atLeast() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return max(l.epoch+1, l.opt.Now().UnixNano())
+}

@@ -1,0 +1,231 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tallygate/engine/tally"
+	"tallygate/storage/ledger"
+)
+
+// remote is a vault that answers after a while.
+type remote struct {
+	mu    sync.Mutex
+	vault *vault
+	gone  bool
+	trips atomic.Int64
+}
+
+func (b *remote) call(do func()) error {
+	b.trips.Add(1)
+	time.Sleep(2 * time.Millisecond)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.gone {
+		return errors.New("connection refused")
+	}
+	do()
+	return nil
+}
+
+func (b *remote) Join(_ context.Context, node string, atLeast int64) (epoch int64, err error) {
+	err = b.call(func() { epoch = b.vault.join(node, atLeast) })
+	return epoch, err
+}
+
+func (b *remote) Exchange(_ context.Context, op *Exchange) (r Reply, err error) {
+	row := make([]bool, len(op.Asks))
+	for i := range op.Asks {
+		row[i] = op.Asks[i].New
+	}
+	err = b.call(func() { r = b.vault.exchange(op, row) })
+	return r, err
+}
+
+func (b *remote) Poll(_ context.Context, node string) (n News, err error) {
+	err = b.call(func() { n = b.vault.poll(node) })
+	return n, err
+}
+
+// member is a node in a test with real goroutines and a clock that only waits.
+type member struct {
+	*ledger.Ledger
+	ended chan error
+}
+
+func join(ctx context.Context, b Bank, name string) *member {
+	m := &member{Ledger: ledger.New(), ended: make(chan error, 1)}
+	lender := New(Options{Node: name, Bank: b, Ledger: m.Ledger, Now: time.Now, Adopt: m.adopt})
+	go func() { m.ended <- lender.Run(ctx) }()
+	return m
+}
+
+func (m *member) adopt(list []tally.Counter) error {
+	for _, c := range list {
+		m.Adopt(c, 0)
+	}
+	return nil
+}
+
+var ids atomic.Int64
+
+// request admits a request of one unit.
+func (m *member) request(most int64, wait time.Duration) (*ledger.Hold, error) {
+	now := time.Now()
+	r := &tally.Reservation{ID: tally.ID(fmt.Sprint("req_", ids.Add(1))), At: now, ExpiresAt: now.Add(time.Minute),
+		Wait: wait, Bounds: tally.Bounds{{Base: 1}}, Draft: tally.Record{Gateway: "gw", Count: 1}}
+	c := tally.Counter{Subject: "gateway/gw", Metric: tally.Requests,
+		Period: tally.Window{Unit: tally.Total}.Period(now, time.UTC, 0)}
+	r.Charges = []tally.Charge{{Counter: c, Max: most}}
+	h, _, err := m.Admit(context.Background(), r, m.adopt)
+	if err == nil {
+		m.Commit([]*ledger.Hold{h}, nil)
+	}
+	return h, err
+}
+
+func (m *member) settle(h *ledger.Hold) {
+	rec := h.Draft
+	s, err := m.Settle(h.ID, &rec)
+	if err != nil {
+		panic(err)
+	}
+	m.Commit(nil, []ledger.Settled{s})
+}
+
+// Three nodes with many callers reach a limit exactly, and go to the bank a few times.
+func TestReached(t *testing.T) {
+	for _, most := range []int64{1, 3, 10, 1000, 20000} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, stop := context.WithCancel(t.Context())
+			b := &remote{vault: newVault()}
+			var admitted atomic.Int64
+			var callers sync.WaitGroup
+			for i := range 3 {
+				m := join(ctx, b, fmt.Sprint("n", i))
+				for range 16 {
+					callers.Go(func() {
+						for {
+							h, err := m.request(most, 0)
+							var limit *tally.LimitError
+							switch {
+							case err == nil:
+								admitted.Add(1)
+								time.Sleep(20 * time.Millisecond)
+								m.settle(h)
+							case !errors.As(err, &limit):
+								t.Error(err)
+								return
+							case !limit.ByHoldsOnly():
+								return
+							default: // in a moment
+								time.Sleep(50 * time.Millisecond)
+							}
+						}
+					})
+				}
+			}
+			callers.Wait()
+			stop()
+			synctest.Wait()
+			if got := admitted.Load(); got != most {
+				t.Errorf("%d admitted, want %d", got, most)
+			}
+			if trips := b.trips.Load(); most >= 1000 && trips > most/10 {
+				t.Errorf("%d trips for %d requests", trips, most)
+			}
+		})
+	}
+}
+
+// What one node does not use any more is there for one that waits at another node.
+func TestRecall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		b := &remote{vault: newVault()}
+		one, two := join(ctx, b, "n1"), join(ctx, b, "n2")
+		h, err := one.request(1, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var limit *tally.LimitError
+		if _, err := two.request(1, 0); !errors.As(err, &limit) || !limit.ByHoldsOnly() {
+			t.Fatalf("%v, want a refusal of the moment", err)
+		}
+		time.AfterFunc(time.Second, func() { one.Drop(h) })
+		began := time.Now()
+		if _, err := two.request(1, time.Minute); err != nil || time.Since(began) > 2*time.Second {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+	})
+}
+
+// While the bank is gone a node spends what it was lent. Then it refuses, after a while, and
+// at once from then on; it goes on by itself.
+func TestOutOfReach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		b := &remote{vault: newVault()}
+		m := join(ctx, b, "n1")
+		gone := func(is bool) {
+			b.mu.Lock()
+			b.gone = is
+			b.mu.Unlock()
+		}
+		if _, err := m.request(1000, 0); err != nil {
+			t.Fatal(err)
+		}
+		gone(true)
+		served := 0
+		began := time.Now()
+		for {
+			_, err := m.request(1000, 0)
+			if err != nil {
+				if tally.CodeOf(err) != tally.Unavailable {
+					t.Error(err)
+				}
+				break
+			}
+			served++
+		}
+		if first := time.Since(began); served < 20 || first < patience || first > 2*patience {
+			t.Errorf("%d served, then refused after %s", served, first)
+		}
+		began = time.Now()
+		if _, err := m.request(1000, 0); tally.CodeOf(err) != tally.Unavailable || time.Since(began) > time.Second {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+		gone(false)
+		if _, err := m.request(1000, 0); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A process whose place another one has taken stops.
+func TestFenced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		b := &remote{vault: newVault()}
+		old := join(ctx, b, "n1")
+		if _, err := old.request(1000, 0); err != nil {
+			t.Fatal(err)
+		}
+		join(ctx, b, "n1")
+		if err := <-old.ended; tally.CodeOf(err) != tally.Unavailable {
+			t.Errorf("ended with %v", err)
+		}
+		if _, err := old.request(1000, 0); tally.CodeOf(err) != tally.Unavailable {
+			t.Errorf("%v, want Unavailable", err)
+		}
+	})
+}
