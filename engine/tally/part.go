@@ -23,7 +23,7 @@ func (s Subject) Part() (of Subject, label string, ok bool) {
 }
 
 // PartFamily is the family that has a row for each part of a label's kind, "" if there is
-// none: sessions are too many.
+// none: sessions are too many, and the tags of keys are not told apart.
 func PartFamily(of Subject, label string) Family {
 	kind, _ := of.Split()
 	key, value, _ := strings.Cut(label, "=")
@@ -35,8 +35,6 @@ func PartFamily(of Subject, label string) Family {
 		return ByClientTag
 	case kind == "key" && key == PartModel:
 		return ByKeyModel
-	case kind == "key":
-		return ByKeyTag
 	}
 	return ""
 }
@@ -60,7 +58,7 @@ func (r *Record) EachPart(yield func(of Subject, label string)) {
 		if r.Model != "" {
 			yield(of, PartModel+"="+r.Model)
 		}
-		for tags := r.Tags; tags != ""; {
+		for tags := r.Tags; tags != "" && n.kind == "client"; {
 			var tag string
 			if tag, tags = tags.Cut(); tag != otherSession {
 				yield(of, tag)

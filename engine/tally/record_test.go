@@ -186,7 +186,7 @@ func TestFamilies(t *testing.T) {
 		ByClientModel: {"cl", "m"}, ByClientStatus: {"cl", "429"}, ByClientCode: {"cl", "cost_limit"}, ByGatewayCode: {"gw", "cost_limit"},
 		ByGatewayCountry: {"gw", "PT"}, ByTokenCode: {"to", "cost_limit"}, ByTokenCountry: {"to", "PT"}, ByUpstream: {"up"},
 		ByLimit: {"client/cl", "cost m2026-11-01"}, ByProviderModel: {"pr", "m"},
-		ByClientTag: {"cl", "run=1"}, ByKeyModel: {"ke", "m"}, ByKeyTag: {"ke", "run=1"}, ByClientSession: {"cl", "se"},
+		ByClientTag: {"cl", "run=1"}, ByKeyModel: {"ke", "m"}, ByClientSession: {"cl", "se"},
 	}
 	if len(want) != len(Families) {
 		t.Errorf("%d families, want %d", len(Families), len(want))
@@ -245,7 +245,7 @@ func TestSubjects(t *testing.T) {
 func TestPositionsOnDisk(t *testing.T) {
 	families := []Family{"total", "gateway", "client", "key", "model", "provider", "token", "client_model", "client_status", "client_code",
 		"gateway_code", "gateway_country", "token_code", "token_country", "upstream", "failure", "limit", "provider_model",
-		"client_tag", "key_model", "key_tag", "client_session"}
+		"client_tag", "key_model", "client_session"}
 	if !slices.Equal(Families, families) {
 		t.Errorf("families are %v", Families)
 	}

@@ -213,7 +213,6 @@ const (
 	ByProviderModel Family = "provider_model"
 	ByClientTag     Family = "client_tag" // by each KEY=VALUE of a request
 	ByKeyModel      Family = "key_model"
-	ByKeyTag        Family = "key_tag"
 	// ByClientSession is by the sessions of clients, and knows whole UTC days only: an edge
 	// within one counts from its beginning. Sessions beyond those that are told apart on a
 	// day are one, [OtherTag].
@@ -224,7 +223,7 @@ const (
 // new ones go to the end.
 var Families = []Family{ByTotal, ByGateway, ByClient, ByKey, ByModel, ByProvider, ByToken, ByClientModel,
 	ByClientStatus, ByClientCode, ByGatewayCode, ByGatewayCountry, ByTokenCode, ByTokenCountry, ByUpstream, ByFailure,
-	ByLimit, ByProviderModel, ByClientTag, ByKeyModel, ByKeyTag, ByClientSession}
+	ByLimit, ByProviderModel, ByClientTag, ByKeyModel, ByClientSession}
 
 // Days reports whether the family knows whole UTC days only.
 func (f Family) Days() bool { return f == ByClientSession }
@@ -237,10 +236,12 @@ type Dim [2]string
 func (f Family) Dims(r *Record, yield func(Dim)) {
 	switch f {
 	case ByClientTag:
-		tagDims(string(r.Client), r, yield)
-		return
-	case ByKeyTag:
-		tagDims(string(r.Key), r, yield)
+		for tags := r.Tags; r.Client != "" && tags != ""; {
+			var tag string
+			if tag, tags = tags.Cut(); tag != otherSession {
+				yield(Dim{string(r.Client), tag})
+			}
+		}
 		return
 	case ByFailure:
 		for i := range r.Tries {
@@ -252,15 +253,6 @@ func (f Family) Dims(r *Record, yield func(Dim)) {
 	}
 	if dim, ok := f.dim(r); ok {
 		yield(dim)
-	}
-}
-
-func tagDims(of string, r *Record, yield func(Dim)) {
-	for tags := r.Tags; of != "" && tags != ""; {
-		var tag string
-		if tag, tags = tags.Cut(); tag != otherSession {
-			yield(Dim{of, tag})
-		}
 	}
 }
 

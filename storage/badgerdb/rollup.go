@@ -189,8 +189,6 @@ func (k rowKey) subject() tally.Subject {
 		return tally.PartOf(tally.SubjectOf("key", id), tally.PartModel+"="+k.dim[1])
 	case tally.ByClientTag:
 		return tally.PartOf(tally.SubjectOf("client", id), k.dim[1])
-	case tally.ByKeyTag:
-		return tally.PartOf(tally.SubjectOf("key", id), k.dim[1])
 	default:
 		return tally.SubjectOf(string(family), id)
 	}
