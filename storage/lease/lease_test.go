@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-var seeds = flag.Uint64("seeds", 300, "how many histories the simulator runs")
+var seeds = flag.Uint64("seeds", 100, "how many histories the simulator runs")
 
 const steps = 400
 
