@@ -18,6 +18,7 @@ import (
 //	go test -run '^$' -bench BackupBesideRequests -benchtime 1x -timeout 40m ./storage/badgerdb -size 1500000
 func BenchmarkBackupBesideRequests(b *testing.B) {
 	all := cmp.Or(*size, 150_000)
+	looked := time.Duration(all) * 80 * time.Microsecond // 2 minutes at 1,500,000
 	for range b.N {
 		dir := b.TempDir()
 		s := openStore(b, filepath.Join(dir, "s"))
@@ -25,10 +26,10 @@ func BenchmarkBackupBesideRequests(b *testing.B) {
 		l.tagged, l.step = true, 90*24*time.Hour/time.Duration(all)
 		l.now = l.now.AddDate(0, 0, -90)
 		l.run(b, 16, all)
-		time.Sleep(20 * time.Second) // what the load has left is put in order
-		alone := l.paced(b, 40*time.Second, func(context.Context) {})
+		time.Sleep(looked / 2) // what the load has left is put in order
+		alone := l.paced(b, looked/3, func(context.Context) {})
 		copies, written, took := 0, int64(0), time.Duration(0)
-		beside := l.paced(b, 2*time.Minute, func(ctx context.Context) {
+		beside := l.paced(b, looked, func(ctx context.Context) {
 			for began := time.Now(); ctx.Err() == nil; copies++ {
 				f, err := os.Create(filepath.Join(dir, "copy"))
 				if err == nil {
