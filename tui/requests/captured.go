@@ -120,15 +120,7 @@ func (d *captured) Draw(t *theme.Theme, width, height int) widget.Block {
 	if d.raw {
 		can = "↑↓ scroll   r the conversation   y copy a curl   esc closes"
 	}
-	foot := []string{"", t.Paint(theme.Muted, widget.Truncate(can, width))}
-	lines, more := d.lines.Cut(lines, height-len(foot))
-	switch {
-	case d.note != "":
-		foot[0] = t.Paint(theme.Warn, widget.Truncate(widget.Safe(d.note), width))
-	case more > 0:
-		foot[0] = t.Paint(theme.Muted, part.Plural(int64(more), "more line")+": up and down show them")
-	}
-	return widget.Below(widget.NewBlock(width, len(lines), lines...), widget.NewBlock(width, len(foot), foot...))
+	return part.Scrolled(t, &d.lines, lines, can, d.note, width, height)
 }
 
 // text is all that there is to read.
