@@ -1,0 +1,64 @@
+package storage
+
+import (
+	"context"
+	"time"
+)
+
+// Cluster is what a store tells that several processes, the nodes, have in common. Each node
+// opens it with a folder of its own. All of them see the same entities, records and usage,
+// and share all limits.
+type Cluster interface {
+	Store
+	// Revision is the revision of the latest change of entities that this node has heard of,
+	// a fifth of a second old at most while the nodes' database is in reach. It waits for
+	// nothing.
+	Revision() int64
+	// Nodes lists the nodes that are not forgotten, by name.
+	Nodes(ctx context.Context) ([]Node, error)
+	// ForgetNode frees what a node was lent and cannot return, since its folder is lost. It must
+	// never come back: what its folder says of requests since it was last heard is lost, and
+	// may have been spent. Its records stay. NotFound if there is no such node, a Conflict if
+	// it was heard within the last ten minutes, unless the owner says that it has stopped.
+	ForgetNode(ctx context.Context, name string, stopped bool) (Node, error)
+	// KeepKey tells the fingerprint of this node's key file, for nodes that come after it.
+	// Denied if the nodes have another key file.
+	KeepKey(ctx context.Context, print string) error
+	// Reach says since when the nodes' database is out of reach, and why; zero if it is not.
+	Reach() (since time.Time, cause error)
+}
+
+// NodeState says whether a node takes part.
+type NodeState string
+
+// The states. One that has left, or is gone, may come back with its folder, but for one that
+// was forgotten.
+const (
+	NodeLive NodeState = "live"
+	NodeLeft NodeState = "left" // it has shipped and returned all, and its folder may be deleted
+	NodeGone NodeState = "gone" // it was not heard for ten minutes
+)
+
+// Node is one of the processes that share a store.
+type Node struct {
+	Name    string    `json:"name"`
+	Me      bool      `json:"me,omitempty"` // the one that answers
+	Host    string    `json:"host"`
+	Version string    `json:"version"`
+	State   NodeState `json:"state"`
+	Joined  time.Time `json:"joined"`
+	Heard   time.Time `json:"heard"` // when it was last heard, by the database's clock
+	// Clock is how far the node's clock was ahead of the database's then.
+	Clock   time.Duration `json:"clock_ns"`
+	Records int64         `json:"records"` // that it has shipped
+	// Unshipped is how many of its records the database did not have then.
+	Unshipped int64 `json:"unshipped"`
+	Holds     int   `json:"holds"`
+	// Lent is what of limits it was lent and had not told to have used, in the metric's unit.
+	Lent map[string]int64 `json:"lent,omitempty"`
+	// Exchanges is how often it asked for leases since it started, and Requests how many it
+	// was asked to admit.
+	Exchanges int64    `json:"exchanges"`
+	Requests  int64    `json:"requests"`
+	Faults    []string `json:"faults,omitempty"` // what its owner should know: "the database does not sync"
+}
