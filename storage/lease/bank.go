@@ -3,7 +3,10 @@ package lease
 import (
 	"context"
 
+	"time"
+
 	"tallygate/engine/tally"
+	"tallygate/storage/ledger"
 )
 
 // Bank keeps what every node was granted of every counter. Any error of its methods leaves
@@ -20,6 +23,21 @@ type Bank interface {
 
 	// Poll returns a node's news, as a rule five times a second. It changes nothing.
 	Poll(ctx context.Context, node string) (News, error)
+
+	// Claim answers claims of a node, in their order. A session that runs when the claim's
+	// request was admitted, so whose end is later than that, keeps the request that began it.
+	// It ends at the later of its end and the claim's, unless the claim is fixed. If it does
+	// not run, the claim's request begins it, until the claim's end; a claim without a request
+	// changes nothing. A claim may come twice, and late. No claim needs the node's epoch.
+	Claim(ctx context.Context, node string, claims []ledger.Claim) ([]Claimed, error)
+}
+
+// MetricOf is the metric whose index a bank has kept, [ledger.InFlight] if that is -1.
+func MetricOf(index int) tally.Metric {
+	if index < 0 {
+		return ledger.InFlight
+	}
+	return tally.Metrics[index]
 }
 
 // Exchange is an operation of a node. It must not be changed once it was sent.
@@ -29,7 +47,8 @@ type Exchange struct {
 	Asks      []Ask // each counter once, in an order that is the same for all nodes
 }
 
-// Ask is what a node says and wants of a counter. Have, Least and Want are what the lease
+// Ask is what a node says and wants of a counter. Places, too, are a counter, of the metric
+// [ledger.InFlight]; what is taken of them is held, and nothing is used. Have, Least and Want are what the lease
 // would be, not what would be added to it, so Have ≤ Least ≤ Want.
 type Ask struct {
 	tally.Counter
@@ -65,6 +84,14 @@ type Reply struct {
 type Lease struct {
 	Granted   int64
 	Elsewhere int64 // what the other nodes have said they used, those that are gone included
+	Others    int64 // what the other nodes were granted, those that are gone included
+}
+
+// Claimed is what stands after a claim: which request began the session, and when it ends.
+// Both are zero if it does not run.
+type Claimed struct {
+	Begun tally.ID
+	Ends  time.Time
 }
 
 // News is what a node is told by a poll.

@@ -3,7 +3,6 @@ package lease
 import (
 	"cmp"
 	"context"
-
 	"sync"
 	"time"
 
@@ -54,6 +53,17 @@ type Lender struct {
 	waiting []chan error    // that wait for sent
 	short   map[key]*lease  // whose latest exchange gave less than was wanted
 	swept   time.Time
+	claims  []claim // not answered yet, in the order in which they are made
+	out     bool    // the bank is out of reach
+	leaving bool
+	stats   Stats
+}
+
+// Stats are what a lender has done since it was made.
+type Stats struct {
+	Exchanges int64 // trips to the bank for leases, those that failed included
+	Asks      int64 // counters that it asked for in them
+	Claims    int64 // trips for sessions
 }
 
 type state int
@@ -124,10 +134,7 @@ func (l *Lender) Borrow(ctx context.Context, short []ledger.Short) (lent bool, e
 	if answer == nil {
 		return false, err
 	}
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
+	l.stir()
 	select {
 	case err := <-answer:
 		return err == nil, err
@@ -136,13 +143,32 @@ func (l *Lender) Borrow(ctx context.Context, short []ledger.Short) (lent bool, e
 	}
 }
 
+// stir has Run look what there is to do.
+func (l *Lender) stir() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// ended is why nothing is borrowed any more, nil if it is.
+func (l *Lender) ended() error {
+	switch {
+	case l.state == fenced:
+		return errFenced()
+	case l.leaving:
+		return tally.Errorf(tally.Unavailable, "this node is about to stop").WithHint("ask another node")
+	}
+	return nil
+}
+
 // demand makes what is short part of the next exchange, which answers the channel. It is
 // nil if the bank was asked just now and had too little.
 func (l *Lender) demand(short []ledger.Short) (answer chan error, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.state == fenced {
-		return nil, errFenced()
+	if err := l.ended(); err != nil {
+		return nil, err
 	}
 	for i := range short {
 		s := &short[i]

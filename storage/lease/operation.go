@@ -11,7 +11,7 @@ import (
 // loan is the state of a counter in the ledger, which may have to adopt it first.
 func (l *Lender) loan(c *tally.Counter, yield bool) (ledger.Loan, bool) {
 	x, alive := l.opt.Ledger.Loan(c, yield)
-	if !alive && l.opt.Adopt([]tally.Counter{*c}) == nil {
+	if !alive && c.Metric != ledger.InFlight && l.opt.Adopt([]tally.Counter{*c}) == nil {
 		return l.opt.Ledger.Loan(c, yield)
 	}
 	return x, alive
@@ -50,6 +50,7 @@ func (l *Lender) begin() *Exchange {
 		return nil
 	}
 	l.sent = op
+	l.stats.Asks += int64(len(op.Asks))
 	l.waiting, l.callers = l.callers, nil
 	return op
 }
@@ -58,14 +59,14 @@ func (l *Lender) begin() *Exchange {
 // later one that others want: two nodes that each have what the other lacks would wait for
 // ever.
 func (l *Lender) ask(x *lease, d *demand, lacked bool) (a Ask, ok bool) {
-	loan, alive := l.loan(&x.counter, d.yield)
+	loan, alive := l.loan(&x.counter, d.yield || l.leaving)
 	if !alive {
 		return a, false
 	}
 	taken := loan.Taken()
 	have := max(loan.UpTo, taken)
 	a = Ask{Counter: x.counter, New: !x.row, Max: x.max, Have: have, Least: have, Want: have, Used: loan.Used}
-	if d.yield && lacked {
+	if d.yield && lacked || l.leaving {
 		return a, true
 	}
 	if loan.Want > 0 {
@@ -126,7 +127,11 @@ func (l *Lender) finish(op *Exchange, r Reply, err error) {
 		if extra := got.Granted - a.Want; extra > 0 {
 			low = extra / 2
 		}
-		l.opt.Ledger.Lend(&a.Counter, got.Granted, got.Elsewhere, low)
+		elsewhere := got.Elsewhere
+		if a.Metric == ledger.InFlight {
+			elsewhere = got.Others
+		}
+		l.opt.Ledger.Lend(&a.Counter, got.Granted, elsewhere, low)
 	}
 	l.answer(&l.waiting, nil)
 }
@@ -161,6 +166,7 @@ func (l *Lender) fence() {
 	}
 	l.answer(&l.waiting, errFenced())
 	l.answer(&l.callers, errFenced())
+	l.unclaim()
 }
 
 // answer tells callers what came of the exchange they waited for.

@@ -27,6 +27,7 @@ func (l *Lender) Run(ctx context.Context) error {
 			err := l.round(ctx, poll)
 			if err == nil {
 				failing = time.Time{}
+				l.reached()
 				break
 			}
 			if l.standing() == fenced {
@@ -68,16 +69,49 @@ func (l *Lender) round(ctx context.Context, poll bool) error {
 			poll = false
 			continue
 		}
+		if err := l.settleClaims(ctx); err != nil {
+			return err
+		}
 		op := l.begin()
 		if op == nil {
 			return nil
 		}
+		l.count(func(s *Stats) { s.Exchanges++ })
 		reply, err := l.opt.Bank.Exchange(ctx, op)
 		l.finish(op, reply, err)
 		if err != nil {
 			return err
 		}
 	}
+}
+
+// settleClaims makes the claims that there are.
+func (l *Lender) settleClaims(ctx context.Context) error {
+	for {
+		list := l.claiming()
+		if len(list) == 0 {
+			return nil
+		}
+		l.count(func(s *Stats) { s.Claims++ })
+		answers, err := l.opt.Bank.Claim(ctx, l.opt.Node, list)
+		if err != nil {
+			return err
+		}
+		l.claimed(answers)
+	}
+}
+
+func (l *Lender) count(what func(*Stats)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	what(&l.stats)
+}
+
+// reached notes that the bank has answered all there was to ask.
+func (l *Lender) reached() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.out = false
 }
 
 func (l *Lender) standing() state {
@@ -94,6 +128,8 @@ func (l *Lender) giveUp(err error) {
 		WithHint("the nodes' database is out of reach; what this node was lent is used up")
 	l.answer(&l.waiting, err)
 	l.answer(&l.callers, err)
+	l.unclaim()
+	l.out = true
 }
 
 // atLeast is an epoch that neither this process has had nor, as far as clocks can tell, an

@@ -53,20 +53,25 @@ func (b *remote) Poll(_ context.Context, node string) (n News, err error) {
 	return n, err
 }
 
-// member is a node in a test with real goroutines and a clock that only waits.
-type member struct {
+func (b *remote) Claim(_ context.Context, _ string, claims []ledger.Claim) (out []Claimed, err error) {
+	err = b.call(func() { out = b.vault.claim(claims) })
+	return out, err
+}
+
+// peer is a node in a test with real goroutines and a clock that only waits.
+type peer struct {
 	*ledger.Ledger
 	ended chan error
 }
 
-func join(ctx context.Context, b Bank, name string) *member {
-	m := &member{Ledger: ledger.New(), ended: make(chan error, 1)}
+func join(ctx context.Context, b Bank, name string) *peer {
+	m := &peer{Ledger: ledger.New(), ended: make(chan error, 1)}
 	lender := New(Options{Node: name, Bank: b, Ledger: m.Ledger, Now: time.Now, Adopt: m.adopt})
 	go func() { m.ended <- lender.Run(ctx) }()
 	return m
 }
 
-func (m *member) adopt(list []tally.Counter) error {
+func (m *peer) adopt(list []tally.Counter) error {
 	for _, c := range list {
 		m.Adopt(c, 0)
 	}
@@ -76,7 +81,7 @@ func (m *member) adopt(list []tally.Counter) error {
 var ids atomic.Int64
 
 // request admits a request of one unit.
-func (m *member) request(most int64, wait time.Duration) (*ledger.Hold, error) {
+func (m *peer) request(most int64, wait time.Duration) (*ledger.Hold, error) {
 	now := time.Now()
 	r := &tally.Reservation{ID: tally.ID(fmt.Sprint("req_", ids.Add(1))), At: now, ExpiresAt: now.Add(time.Minute),
 		Wait: wait, Bounds: tally.Bounds{{Base: 1}}, Draft: tally.Record{Gateway: "gw", Count: 1}}
@@ -90,7 +95,7 @@ func (m *member) request(most int64, wait time.Duration) (*ledger.Hold, error) {
 	return h, err
 }
 
-func (m *member) settle(h *ledger.Hold) {
+func (m *peer) settle(h *ledger.Hold) {
 	rec := h.Draft
 	s, err := m.Settle(h.ID, &rec)
 	if err != nil {

@@ -1,16 +1,24 @@
 package lease
 
 import (
+	"maps"
 	"slices"
 
 	"tallygate/engine/tally"
+	"tallygate/storage/ledger"
 )
 
 // vault is a bank in memory. It is what the contract of [Bank] says, without a network.
 type vault struct {
-	nodes   map[string]*account
-	quotas  map[key]*quota
-	noFence bool
+	nodes    map[string]*account
+	quotas   map[key]*quota
+	sessions map[member]Claimed
+	noFence  bool
+}
+
+type member struct {
+	client tally.ID
+	name   string
 }
 
 type account struct{ epoch, op int64 }
@@ -22,11 +30,13 @@ type quota struct {
 	wanted  int // polls left that are told of it
 }
 
-func newVault() *vault { return &vault{nodes: map[string]*account{}, quotas: map[key]*quota{}} }
+func newVault() *vault {
+	return &vault{nodes: map[string]*account{}, quotas: map[key]*quota{}, sessions: map[member]Claimed{}}
+}
 
 func (v *vault) clone() *vault {
 	out := newVault()
-	out.noFence = v.noFence
+	out.noFence, out.sessions = v.noFence, maps.Clone(v.sessions)
 	for n, a := range v.nodes {
 		x := *a
 		out.nodes[n] = &x
@@ -86,7 +96,7 @@ func (v *vault) exchange(op *Exchange, row []bool) Reply {
 				q.wanted = 5 * len(v.nodes)
 			}
 		}
-		r.Leases = append(r.Leases, Lease{q.granted[op.Node], elsewhere})
+		r.Leases = append(r.Leases, Lease{q.granted[op.Node], elsewhere, others})
 	}
 	return r
 }
@@ -103,4 +113,24 @@ func (v *vault) poll(node string) (n News) {
 	}
 	slices.SortFunc(n.Wanted, func(a, b tally.Counter) int { return keyOf(&a).compare(keyOf(&b)) })
 	return n
+}
+
+func (v *vault) claim(claims []ledger.Claim) (out []Claimed) {
+	for i := range claims {
+		c := &claims[i]
+		k := member{c.Client, c.Member}
+		is := v.sessions[k]
+		switch runs := is.Ends.After(c.At); {
+		case !runs && c.Request == "":
+			is = Claimed{}
+		case !runs:
+			is = Claimed{c.Request, c.Ends}
+			v.sessions[k] = is
+		case c.Request != "" && !c.Fixed && c.Ends.After(is.Ends):
+			is.Ends = c.Ends
+			v.sessions[k] = is
+		}
+		out = append(out, is)
+	}
+	return out
 }

@@ -15,6 +15,8 @@ type decision struct {
 	at     *standing
 	output int64
 	target int64 // the least output that was asked for
+	// session is whether it is refused as a new session.
+	session bool
 }
 
 // standing is where a reservation is short: on a counter or at a place.
@@ -46,7 +48,7 @@ func (l *Ledger) decide(r *tally.Reservation, patient bool) (d decision) {
 	for i, k := range l.charged {
 		c := &r.Charges[i]
 		if need, counts := needOf(r, k.metric, r.MinOutput, newSession); counts && tally.AddSat(k.usedAll(), need) > c.Max {
-			d.err = k.refuse(c, need)
+			d.err, d.session = k.refuse(c, need), k.metric == sessionsIndex
 			return d
 		}
 		d.target = min(d.target, outputFor(r, c, k.metric, k.usedAll()))
@@ -70,6 +72,7 @@ func (l *Ledger) decide(r *tally.Reservation, patient bool) (d decision) {
 			if d.err == nil {
 				d.err = k.refuse(c, need)
 			}
+			d.session = d.session || k.metric == sessionsIndex
 			if d.at == nil || can < tightest { // where it waits
 				tightest, d.at = can, &standing{counter: k, max: c.Max, need: need, target: d.target}
 			}
@@ -138,6 +141,9 @@ func (l *Ledger) hold(h *Hold, d *decision) tally.Grant {
 		h.places = append(h.places, l.place(h.Places[i].Subject))
 	}
 	l.open(h)
+	for _, p := range h.places {
+		l.notePlace(p)
+	}
 	g := tally.Grant{Output: h.Output, NewSession: h.NewSession}
 	for i, k := range l.charged {
 		c := &h.Charges[i]

@@ -93,11 +93,12 @@ func (l *Ledger) Replay(r *tally.Record, stray bool) {
 	}
 }
 
-// Orphaned puts back a hold of an earlier process.
+// Orphaned puts back a hold of an earlier process. It takes no places: nothing is under way
+// of it any more.
 func (l *Ledger) Orphaned(h *Hold) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	h.Orphan, h.kept, h.pays = true, true, h.NewSession
+	h.Orphan, h.kept, h.pays, h.places = true, true, h.NewSession, nil
 	if u := h.Session; u != nil {
 		k := session{u.Client, u.Member}
 		if ends := l.sessions.end(k); ends.After(h.SessionEnds) { // a later request has prolonged it
@@ -157,6 +158,11 @@ func (l *Ledger) Audit(counter func(tally.Counter, tally.Usage), hold func(*Hold
 func (l *Ledger) Sweep(now time.Time, most int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for s, p := range l.places {
+		if p.idle() {
+			delete(l.places, s)
+		}
+	}
 	for s, a := range l.accounts {
 		a.forget(now.Unix())
 		if len(l.accounts) > most && a.open == 0 && !a.dirty {

@@ -54,6 +54,8 @@ type Ledger struct {
 	parts    int    // accounts of parts
 	lender   Lender // nil if the limits are this ledger's alone
 	noted    []tally.Counter
+	// prolonged are sessions that other ledgers are to be told of.
+	prolonged []Claim
 }
 
 // account is a subject with its counters that are alive.

@@ -28,7 +28,7 @@ func reservation(id tally.ID, at time.Time, charges ...tally.Charge) *tally.Rese
 
 // try holds a reservation if it can, without waiting.
 func try(l *Ledger, r *tally.Reservation) (*Hold, tally.Grant, []tally.Counter, error) {
-	h, g, lacking, _, err := l.admit(r, nil, time.Time{}, false)
+	h, g, lacking, _, err := l.admit(r, nil, time.Time{}, false, false)
 	return h, g, lacking, err
 }
 
@@ -332,7 +332,7 @@ func benchmarkReserveSettle(b *testing.B, l *Ledger) {
 	rec.Outcome = tally.OK
 	b.ReportAllocs()
 	for b.Loop() {
-		h, _, _, _, err := l.admit(r, nil, time.Time{}, l.lender != nil)
+		h, _, _, _, err := l.admit(r, nil, time.Time{}, l.lender != nil, false)
 		if err != nil {
 			b.Fatal(err)
 		}

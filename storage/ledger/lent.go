@@ -15,6 +15,11 @@ type Lender interface {
 	// lent is false if there is no more to be had at the moment; what has been lent so far
 	// then decides. The ledger does not hold its lock meanwhile.
 	Borrow(ctx context.Context, short []Short) (lent bool, err error)
+
+	// Claim tells the others of a session, or asks them. It hands the answer to
+	// [Ledger.Claimed] before it returns, unless there is none soon: then the session counts
+	// as one that does not run elsewhere. The ledger does not hold its lock meanwhile.
+	Claim(ctx context.Context, c Claim)
 }
 
 // Short is what a reservation needs of a counter. The amounts are what the reservation
@@ -83,8 +88,17 @@ func (l *Ledger) short(r *tally.Reservation, target int64) (out shortage) {
 		s, counts := k.short(r, &r.Charges[i], target, newSession)
 		lacks = lacks || counts && !s.Has
 	}
+	for i := range r.Places {
+		s, counts := l.places[r.Places[i].Subject].short(&r.Places[i])
+		lacks = lacks || counts && !s.Has
+	}
 	if !lacks { // as a rule: it costs no memory
 		return nil
+	}
+	for i := range r.Places {
+		if s, counts := l.places[r.Places[i].Subject].short(&r.Places[i]); counts {
+			out = append(out, s)
+		}
 	}
 	for i, k := range l.charged {
 		if s, counts := k.short(r, &r.Charges[i], target, newSession); counts {
@@ -120,14 +134,14 @@ func roomFor(c *tally.Charge, need int64) int64 {
 // note has the lender told of a counter that has little left, or more taken than was lent.
 func (l *Ledger) note(k *counter, c *tally.Charge) {
 	if tally.AddSat(k.lent.upTo, -k.taken()) < k.lent.low && c.Max < math.MaxInt64 {
-		l.tell(k, &c.Counter)
+		l.tell(k.lent, c.Counter)
 	}
 }
 
-func (l *Ledger) tell(k *counter, c *tally.Counter) {
-	if !k.lent.noted {
-		k.lent.noted = true
-		l.noted = append(l.noted, *c)
+func (l *Ledger) tell(a *allowance, c tally.Counter) {
+	if !a.noted {
+		a.noted = true
+		l.noted = append(l.noted, c)
 	}
 }
 
@@ -139,7 +153,9 @@ func (l *Ledger) Noted() []tally.Counter {
 	out := l.noted
 	l.noted = nil
 	for i := range out {
-		if k := l.alive(&out[i]); k != nil && k.lent != nil {
+		if p := l.places[out[i].Subject]; out[i].Metric == InFlight && p != nil {
+			p.lent.noted = false
+		} else if k := l.alive(&out[i]); k != nil && k.lent != nil {
 			k.lent.noted = false
 		}
 	}
@@ -170,6 +186,12 @@ func (x *Loan) Taken() int64 { return tally.AddSat(x.Used, x.Held) }
 func (l *Ledger) Loan(c *tally.Counter, yield bool) (x Loan, alive bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if c.Metric == InFlight {
+		if !l.shares(c.Subject) {
+			return x, false
+		}
+		return l.place(c.Subject).loan(yield), true
+	}
 	k := l.alive(c)
 	if k == nil {
 		return x, false
@@ -196,11 +218,22 @@ func (l *Ledger) Loan(c *tally.Counter, yield bool) (x Loan, alive bool) {
 	return x, true
 }
 
-// Lend says what a counter may reach and what others have used of it, and from how little
-// left the lender wants to be told. What that makes room for goes first to those who wait.
+// Lend says what a counter may reach and what others have used of it (of places, what others
+// were lent), and from how little left the lender wants to be told. What that makes room for
+// goes first to those who wait.
 func (l *Ledger) Lend(c *tally.Counter, upTo, elsewhere, low int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if c.Metric == InFlight {
+		if !l.shares(c.Subject) {
+			return
+		}
+		p := l.place(c.Subject)
+		p.lent.upTo, p.lent.elsewhere, p.lent.low = upTo, elsewhere, low
+		l.serveLine(standing{place: p})
+		l.serveOn()
+		return
+	}
 	k := l.alive(c)
 	if k == nil {
 		return

@@ -12,12 +12,6 @@ import (
 // to be refused.
 const maxWaiters = 256
 
-// place counts the requests under way of a subject.
-type place struct {
-	taken int
-	line  *line
-}
-
 // line is those who wait at one counter or place, in the order of when they first
 // asked.
 type line struct {
@@ -41,31 +35,6 @@ type waiter struct {
 	held  bool
 	grant tally.Grant
 	err   error // without it and a hold it must ask again: counters are lacking
-}
-
-// place returns the place of a subject.
-func (l *Ledger) place(s tally.Subject) *place {
-	p := l.places[s]
-	if p == nil {
-		p = &place{}
-		l.places[s] = p
-	}
-	return p
-}
-
-// noPlace finds a place that is not free, or that others wait for.
-func (l *Ledger) noPlace(r *tally.Reservation) (*standing, error) {
-	for i := range r.Places {
-		want := &r.Places[i]
-		p := l.places[want.Subject]
-		if p == nil || want.Max <= 0 {
-			continue
-		}
-		if int64(p.taken) >= want.Max || p.line.ahead(r) {
-			return &standing{place: p}, &tally.LimitError{Place: *want, Used: 0, Held: int64(p.taken)}
-		}
-	}
-	return nil, nil
 }
 
 // ahead reports whether somebody waits who asked before r.
@@ -132,20 +101,25 @@ func (l *Ledger) Admit(ctx context.Context, r *tally.Reservation, adopt func([]t
 	r.Bounds = r.Bounds.Whole()
 	var w *waiter // kept, so that the reservation keeps its turn when it asks again
 	var began time.Time
-	borrows := 0
+	borrows, asked := 0, true
 	if l.lender != nil {
-		borrows = maxBorrows
+		borrows, asked = maxBorrows, false
 	}
 	for {
-		h, g, lacking, waits, err := l.admit(r, w, began, borrows > 0)
-		if short, ok := err.(shortage); ok {
-			lent, err := l.lender.Borrow(ctx, short)
+		h, g, lacking, waits, err := l.admit(r, w, began, borrows > 0, !asked)
+		switch e := err.(type) {
+		case shortage:
+			lent, err := l.lender.Borrow(ctx, e)
 			if err != nil {
 				return nil, g, err
 			}
 			if borrows--; !lent {
 				borrows = 0
 			}
+			continue
+		case question:
+			l.lender.Claim(ctx, Claim(e))
+			asked = true
 			continue
 		}
 		switch {
@@ -175,9 +149,11 @@ func (l *Ledger) Admit(ctx context.Context, r *tally.Reservation, adopt func([]t
 }
 
 // admit opens a hold, or puts the reservation into a line if it may wait. w is the waiter
-// that the reservation has been already, nil if it asks for the first time. A refusal costs
-// no memory but that of its error.
-func (l *Ledger) admit(r *tally.Reservation, w *waiter, began time.Time, borrow bool) (h *Hold, g tally.Grant, lacking []tally.Counter, waits *waiter, err error) {
+// that the reservation has been already, nil if it asks for the first time. With borrow it is
+// not refused or cut before it has borrowed, with ask not before others were asked for its
+// session. A refusal costs no memory but that of its error.
+func (l *Ledger) admit(r *tally.Reservation, w *waiter, began time.Time, borrow, ask bool) (
+	h *Hold, g tally.Grant, lacking []tally.Counter, waits *waiter, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	patient := r.Wait != 0 && (began.IsZero() || time.Since(began) < r.Wait)
@@ -186,6 +162,9 @@ func (l *Ledger) admit(r *tally.Reservation, w *waiter, began time.Time, borrow 
 		if short := l.short(r, d.target); short != nil {
 			return nil, g, nil, nil, short
 		}
+	}
+	if ask && d.session {
+		return nil, g, nil, nil, l.question(r)
 	}
 	switch {
 	case d.lacking != nil:
@@ -240,8 +219,11 @@ func (l *Ledger) join(w *waiter, at *standing) bool {
 		}
 		k.watch.waiters = append(k.watch.waiters, w)
 	}
-	if k := at.counter; k != nil && k.lent != nil {
-		l.tell(k, &w.r.Charges[slices.Index(w.watch, k)].Counter)
+	switch k, p := at.counter, at.place; {
+	case k != nil && k.lent != nil:
+		l.tell(k.lent, w.r.Charges[slices.Index(w.watch, k)].Counter)
+	case p != nil && p.lent != nil:
+		l.tell(p.lent, p.counter())
 	}
 	return true
 }
@@ -395,15 +377,6 @@ func (l *Ledger) serveLines(h *Hold) {
 			if k.line != nil && k.contains(sec) {
 				l.serveLine(standing{counter: k})
 			}
-		}
-	}
-}
-
-// tidy forgets places that nobody takes or waits for.
-func (l *Ledger) tidy(h *Hold) {
-	for i, p := range h.places {
-		if s := h.Reservation.Places[i].Subject; p.taken == 0 && p.line == nil && l.places[s] == p {
-			delete(l.places, s)
 		}
 	}
 }

@@ -121,7 +121,7 @@ func (c *crowd) ask() {
 	if c.random.IntN(4) == 0 { // an answer that costs nothing, as of an embedding
 		r.Bounds[tally.Cost.Index()].PerMillion = 0
 	}
-	h, _, _, w, err := c.admit(r, nil, time.Time{}, false)
+	h, _, _, w, err := c.admit(r, nil, time.Time{}, false, false)
 	if limit, ok := err.(*tally.LimitError); ok && !limit.Crowded && limit.Place.Subject == "" && tally.AddSat(limit.Used, limit.Need) <= limit.Charge.Max {
 		c.t.Fatalf("refused at once though only others' holds are in the way: %v", err)
 	}
@@ -208,7 +208,7 @@ func TestTurnIsKept(t *testing.T) {
 		asked++
 		r := &tally.Reservation{ID: id, At: noon, ExpiresAt: noon.Add(time.Minute), Wait: wait, Charges: charges, Since: noon.Add(time.Duration(asked) * time.Second)}
 		r.Bounds[tally.Cost.Index()].Base = cost
-		h, _, _, w, err = l.admit(r, nil, time.Time{}, false)
+		h, _, _, w, err = l.admit(r, nil, time.Time{}, false, false)
 		if h != nil {
 			l.Commit([]*Hold{h}, nil)
 		}

@@ -86,8 +86,8 @@ func (l *Ledger) Join(id tally.ID, charges []tally.Charge,
 		}
 	}
 	for _, p := range places {
-		if taken := int64(l.place(p.Subject).taken); taken >= p.Max {
-			return nil, nil, &tally.LimitError{Place: p, Held: taken}
+		if at := l.place(p.Subject); int64(at.taken) >= at.reach(p.Max) {
+			return nil, nil, at.refuse(&p)
 		}
 	}
 	h = &Hold{}

@@ -30,11 +30,12 @@ type running struct {
 // found without a look at all of them: there may be many, and admission waits meanwhile.
 type sessions struct {
 	of      map[session]running
-	clients map[tally.ID]int    // how many each has
-	changed []session           // those that are dirty
-	due     map[int64][]session // each once, by the minute in which it was seen to end
-	over    []Session           // ended, and not told yet
-	payers  map[session]*Hold   // the holds that began them and may still be dropped
+	clients map[tally.ID]int      // how many each has
+	changed []session             // those that are dirty
+	due     map[int64][]session   // each once, by the minute in which it was seen to end
+	over    []Session             // ended, and not told yet
+	payers  map[session]*Hold     // the holds that began them and may still be dropped
+	told    map[session]time.Time // the ends that other ledgers know; nil if there are none
 }
 
 func newSessions() sessions {
@@ -58,6 +59,17 @@ func (s *sessions) set(k session, ends time.Time, dirty bool) {
 		s.changed = append(s.changed, k)
 	}
 	s.of[k] = running{ends, dirty || x.dirty}
+}
+
+// tell remembers that other ledgers know when a session ends.
+func (s *sessions) tell(k session, ends time.Time) {
+	if _, known := s.of[k]; !known {
+		return
+	}
+	if s.told == nil {
+		s.told = map[session]time.Time{}
+	}
+	s.told[k] = ends
 }
 
 func (s *sessions) dueAt(k session, ends time.Time) {
@@ -106,6 +118,7 @@ func (s *sessions) sweep(before time.Time) {
 				continue
 			}
 			delete(s.of, k)
+			delete(s.told, k)
 			if s.clients[k.client]--; s.clients[k.client] == 0 {
 				delete(s.clients, k.client)
 			}

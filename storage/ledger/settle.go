@@ -64,8 +64,12 @@ func (l *Ledger) settle(h *Hold, r *tally.Record) Settled {
 	delete(l.holds, h.ID)
 	r.ID, r.At = h.ID, h.At
 	r.Session, r.NewSession, r.SessionEnds = "", h.pays, h.SessionEnds
-	if h.Session != nil {
-		r.Session = h.Session.Member
+	if u := h.Session; u != nil {
+		r.Session = u.Member
+		// The session ends earlier than was thought, if another ledger has begun it.
+		if ends := l.sessions.end(h.session()); l.lender != nil && u.Fixed && !ends.IsZero() && ends.Before(r.SessionEnds) {
+			r.SessionEnds = ends
+		}
 	}
 	s := Settled{Hold: h, amounts: r.Amounts()}
 	s.accounts, s.Stray = l.accountsOf(h, r)
@@ -173,6 +177,9 @@ func (l *Ledger) Commit(holds []*Hold, settled []Settled) {
 		h.kept, h.raised = true, nil
 		if h.pays && h.inSession() {
 			delete(l.sessions.payers, h.session())
+		}
+		if l.lender != nil {
+			l.prolong(h)
 		}
 	}
 	for i := range settled {
