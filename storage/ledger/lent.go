@@ -42,6 +42,7 @@ type allowance struct {
 	elsewhere int64 // what others have used, as last heard
 	low       int64 // with less than this left, the lender wants to be told
 	noted     bool  // the lender is told
+	heard     bool  // elsewhere is what the lender has told
 }
 
 // LentBy makes a ledger one of several that share all limits: a counter reaches what it was
@@ -62,7 +63,8 @@ func (k *counter) toward(limit int64) int64 {
 	if k.lent == nil || limit == math.MaxInt64 { // nothing is above that one, so it is not shared
 		return k.taken()
 	}
-	return tally.AddSat(k.taken(), max(k.lent.elsewhere, tally.AddSat(limit, -k.lent.upTo)))
+	taken := k.taken()
+	return tally.AddSat(taken, max(k.lent.elsewhere, tally.AddSat(limit, -max(k.lent.upTo, taken))))
 }
 
 // refuse is the error of a charge that has no room. What others were lent counts as held.
@@ -117,9 +119,23 @@ func (k *counter) short(r *tally.Reservation, c *tally.Charge, target int64, new
 	}
 	s = Short{Counter: c.Counter, Max: c.Max, Want: roomFor(c, want)}
 	s.Least, _ = needOf(r, k.metric, target, newSession)
-	all := k.lent.upTo >= tally.AddSat(c.Max, -k.lent.elsewhere)
+	all := k.lent.heard && k.lent.upTo >= tally.AddSat(c.Max, -k.lent.elsewhere)
 	s.Has = all || tally.AddSat(k.taken(), s.Want) <= k.lent.upTo
 	return s, true
+}
+
+// hopeless reports whether what was used leaves no room for the least that a reservation
+// needs. Of counters that the lender has told nothing of yet, nobody knows: others may have
+// used less than nothing, where money was paid in advance.
+func (l *Ledger) hopeless(r *tally.Reservation) bool {
+	_, newSession, _ := l.session(r)
+	for i, k := range l.charged {
+		need, counts := needOf(r, k.metric, r.MinOutput, newSession)
+		if counts && tally.AddSat(k.usedAll(), need) > r.Charges[i].Max && (k.lent == nil || k.lent.heard) {
+			return true
+		}
+	}
+	return false
 }
 
 // roomFor is the room that lets a charge have a need: of a budget that others share, it
@@ -218,6 +234,16 @@ func (l *Ledger) Loan(c *tally.Counter, yield bool) (x Loan, alive bool) {
 	return x, true
 }
 
+// Withdraw takes back what a counter was lent, down to upTo, and what was heard of others.
+func (l *Ledger) Withdraw(c *tally.Counter, upTo int64) {
+	l.Lend(c, upTo, 0, 0)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if k := l.alive(c); k != nil && k.lent != nil {
+		k.lent.heard = false
+	}
+}
+
 // Lend says what a counter may reach and what others have used of it (of places, what others
 // were lent), and from how little left the lender wants to be told. What that makes room for
 // goes first to those who wait.
@@ -241,7 +267,7 @@ func (l *Ledger) Lend(c *tally.Counter, upTo, elsewhere, low int64) {
 	if k.lent == nil {
 		k.lent = &allowance{}
 	}
-	k.lent.upTo, k.lent.elsewhere, k.lent.low = upTo, elsewhere, low
+	k.lent.upTo, k.lent.elsewhere, k.lent.low, k.lent.heard = upTo, elsewhere, low, true
 	if k.watch != nil {
 		l.spent(k)
 	}

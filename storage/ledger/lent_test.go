@@ -141,12 +141,12 @@ func TestRaiseLent(t *testing.T) {
 	}
 	b.Commit([]*Hold{h}, nil)
 	var limit *tally.LimitError
-	if _, _, err := b.Raise("req_1", 1, 10, h.Bounds); !errors.As(err, &limit) || !limit.ByHoldsOnly() {
+	if _, _, err := b.Raise(t.Context(), "req_1", 1, 10, h.Bounds); !errors.As(err, &limit) || !limit.ByHoldsOnly() {
 		t.Errorf("raised: %v", err)
 	}
 	more := tally.Charge{Counter: counterOf("client/cl_1", tally.Requests, tally.Day, noon), Max: 10}
 	b.Adopt(more.Counter, 0)
-	if _, _, err := b.Join("req_1", []tally.Charge{more}, nil); !errors.As(err, &limit) || !limit.ByHoldsOnly() {
+	if _, err := b.Join(t.Context(), "req_1", []tally.Charge{more}, nil, nil); !errors.As(err, &limit) || !limit.ByHoldsOnly() {
 		t.Errorf("joined: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"slices"
 
 	"tallygate/engine/tally"
@@ -12,7 +13,38 @@ import (
 // is what is written until the store has made the new one durable or has dropped it. The
 // error is NotFound if the hold is not open, a *tally.LimitError if there is no room; then
 // nothing has changed.
-func (l *Ledger) Raise(id tally.ID, least, want int64, bounds tally.Bounds) (*Hold, tally.Grant, error) {
+func (l *Ledger) Raise(ctx context.Context, id tally.ID, least, want int64, bounds tally.Bounds) (h *Hold, g tally.Grant, err error) {
+	err = l.borrowing(ctx, func(borrow bool) (err error) {
+		h, g, err = l.raise(id, least, want, bounds, borrow)
+		return err
+	})
+	return h, g, err
+}
+
+// borrowing does something that may be short of what was lent, until it is not, or no more is
+// to be had.
+func (l *Ledger) borrowing(ctx context.Context, do func(borrow bool) error) error {
+	borrows := 0
+	if l.lender != nil {
+		borrows = maxBorrows
+	}
+	for {
+		err := do(borrows > 0)
+		short, is := err.(shortage)
+		if !is {
+			return err
+		}
+		lent, err := l.lender.Borrow(ctx, short)
+		if err != nil {
+			return err
+		}
+		if borrows--; !lent {
+			borrows = 0
+		}
+	}
+}
+
+func (l *Ledger) raise(id tally.ID, least, want int64, bounds tally.Bounds, borrow bool) (*Hold, tally.Grant, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	old := l.holds[id]
@@ -24,6 +56,11 @@ func (l *Ledger) Raise(id tally.ID, least, want int64, bounds tally.Bounds) (*Ho
 	more.Bounds[sessionsIndex] = tally.Bound{}
 	if lacking := l.charge(&more); lacking != nil { // counters stay while a hold is on them
 		return nil, tally.Grant{}, tally.Errorf(tally.Internal, "the counters of request %s are gone", id)
+	}
+	if borrow && !l.hopeless(&more) {
+		if short := l.short(&more, least); short != nil {
+			return nil, tally.Grant{}, short
+		}
 	}
 	output := want
 	for i, k := range l.charged {
@@ -62,10 +99,25 @@ func (l *Ledger) replace(old, h *Hold) {
 }
 
 // Join charges an open hold on more counters, and has it take more places. The counters must
-// have room for all that it holds, sessions apart. Otherwise it is like Raise. lacking lists
-// counters that must be adopted first; nothing has changed then.
-func (l *Ledger) Join(id tally.ID, charges []tally.Charge,
-	places []tally.Place) (h *Hold, lacking []tally.Counter, err error) {
+// have room for all that it holds, sessions apart. Otherwise it is like Raise. Counters that
+// are not alive are adopted first.
+func (l *Ledger) Join(ctx context.Context, id tally.ID, charges []tally.Charge, places []tally.Place,
+	adopt func([]tally.Counter) error) (h *Hold, err error) {
+	err = l.borrowing(ctx, func(borrow bool) error {
+		for {
+			var lacking []tally.Counter
+			if h, lacking, err = l.widen(id, charges, places, borrow); lacking == nil {
+				return err
+			}
+			if err := adopt(lacking); err != nil {
+				return err
+			}
+		}
+	})
+	return h, err
+}
+
+func (l *Ledger) widen(id tally.ID, charges []tally.Charge, places []tally.Place, borrow bool) (h *Hold, lacking []tally.Counter, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	old := l.holds[id]
@@ -80,6 +132,16 @@ func (l *Ledger) Join(id tally.ID, charges []tally.Charge,
 		return nil, lacking, nil
 	}
 	holds := old.Holds()
+	for i, n := range holds {
+		if i != sessionsIndex {
+			more.Bounds[i].Base = n
+		}
+	}
+	if borrow && !l.hopeless(&more) {
+		if short := l.short(&more, 0); short != nil {
+			return nil, nil, short
+		}
+	}
 	for i, k := range l.charged {
 		if c := &charges[i]; k.metric != sessionsIndex && tally.AddSat(k.toward(c.Max), holds[k.metric]) > c.Max {
 			return nil, nil, k.refuse(c, holds[k.metric])

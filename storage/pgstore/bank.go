@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tallygate/engine/tally"
+	"tallygate/storage/badgerdb"
 	"tallygate/storage/lease"
 )
 
@@ -24,8 +25,6 @@ type bank struct {
 	// changed is called by Poll with the latest revision of entities and the number of the
 	// latest entry of the book of money, if one of them is another one than before.
 	changed func(rev, entries int64)
-	// seeds tells what the nodes have used of a counter when it begins, none if it is "".
-	seeds string
 
 	epoch        atomic.Int64 // of this process
 	nodes        atomic.Int64 // that are live, as last heard
@@ -66,7 +65,8 @@ func (b *bank) Exchange(ctx context.Context, op *lease.Exchange) (r lease.Reply,
 	err = b.within(ctx, func(batch *pgx.Batch) {
 		batch.Queue(sqlLockNode, op.Node)
 		if len(fresh.subject) > 0 {
-			batch.Queue(sqlBegin(b.seeds), append(fence[:3:3], fresh.subject, fresh.metric, fresh.starts, fresh.ends)...)
+			r := fresh.rows()
+			batch.Queue(sqlBegin, append(fence[:3:3], fresh.subject, fresh.metric, fresh.starts, fresh.ends, r.of, r.family, r.d1, r.d2)...)
 		}
 		batch.Queue(sqlLockQuotas, append(fence[:3:3], keys...)...)
 		batch.Queue(sqlGrant, op.Node, op.Epoch, op.Op, all.subject, all.metric, all.starts, all.ends,
@@ -133,6 +133,28 @@ func columnsOf(asks []lease.Ask) (all, fresh columns) {
 		}
 	}
 	return all, fresh
+}
+
+// seedRows are rows of sums, of any bucket, each with the place of its counter, from 1 on.
+type seedRows struct {
+	of     []int64
+	family []int16
+	d1, d2 []string
+}
+
+// rows are the rows that tell what the counters' periods have seen.
+func (c *columns) rows() (out seedRows) {
+	for i := range c.subject {
+		x := counterOf(c.subject[i], c.metric[i], c.starts[i], c.ends[i])
+		if x.Metric.Index() < 0 || !badgerdb.InQuarters(&x.Period) {
+			continue
+		}
+		for _, r := range badgerdb.RowsOf(x.Subject) {
+			out.of, out.family = append(out.of, int64(i+1)), append(out.family, int16(r.Family))
+			out.d1, out.d2 = append(out.d1, toText(r.Dim[0])), append(out.d2, toText(r.Dim[1]))
+		}
+	}
+	return out
 }
 
 func (c *columns) add(a *lease.Ask) {
@@ -206,6 +228,6 @@ func (b *bank) Poll(ctx context.Context, node string) (n lease.News, err error) 
 }
 
 func counterOf(subject string, metric int16, starts, ends int64) tally.Counter {
-	return tally.Counter{Subject: tally.Subject(fromText(subject)), Metric: tally.Metrics[metric],
+	return tally.Counter{Subject: tally.Subject(fromText(subject)), Metric: lease.MetricOf(int(metric)),
 		Period: tally.Period{Start: time.Unix(starts, 0).UTC(), End: time.Unix(ends, 0).UTC()}}
 }

@@ -29,9 +29,9 @@ func newWorld(t *testing.T, url string) *world {
 	t.Helper()
 	w := &world{T: t, url: url, pool: connect(t, url)}
 	w.exec(testSchema)
-	w.exec(`INSERT INTO cluster VALUES (1, 'c', 1, 1, '', 7, '', 0, '', 3, 0, 0)`)
+	w.exec(`INSERT INTO cluster VALUES (1, 'c', 1, 1, '', 7, 0, '', 3, 0, 0, 0)`)
 	for _, n := range []string{"n1", "n2", "n3"} {
-		w.exec(`INSERT INTO node VALUES ($1, $1, 'host', 'v', 'live', 0, 0, now(), now(), 0, '')`, n)
+		w.exec(`INSERT INTO node VALUES ($1, $1, 'host', 'v', 'live', 0, 0, now(), now(), 0, 0, 0, '')`, n)
 	}
 	return w
 }
@@ -259,11 +259,12 @@ func TestPoll(t *testing.T) {
 func TestSeeds(t *testing.T) {
 	w := newWorld(t, pgtest.Database(t))
 	for n, used := range map[string]int{"n1": 2, "n2": 3, "n9": 4} {
-		w.exec(`INSERT INTO sums VALUES (1, 2, 20000, 'gw', '', $1, $2, 0, 0, 0, 0, 0, '')`, n, used)
+		for _, bucket := range []int{1_900_000, 1_950_000} {
+			w.exec(`INSERT INTO sums VALUES (1, 0, $3, 'gw', '', $1, $2, 0, 0, $2, 70, 0, 0, 0, 0, '')`, n, used*(bucket-1_900_000)/50_000, bucket)
+		}
+		w.exec(`INSERT INTO sums VALUES (1, 2, 20000, 'gw', '', $1, $2, 0, 0, $2, 0, 0, 0, 0, 0, '')`, n, used)
 	}
 	one := w.join("n1")
-	one.seeds = `SELECT node, sum(requests)::int8 FROM sums WHERE family = 1 AND gran = 2
-		AND born.subject = 'gateway/' || d1 AND bucket * 86400 >= born.starts GROUP BY node`
 	a := ask("gateway/gw", 20, 20)
 	a.Have, a.Least, a.Used = 2, 2, 2
 	same(t, "with seeds", one.send(one.next(a, ask("gateway/new", 20, 20))).Leases, leases(13, 7, 20, 0))

@@ -18,28 +18,38 @@ const (
 )
 
 // sqlBegin begins counters. All who do so have them in one order, so that they do not wait
-// for each other in a circle. The node has said itself what it has used, so only others have
-// seeds, which are used and granted.
-func sqlBegin(seeds string) string {
-	const begin = `
-INSERT INTO quota (subject, metric, starts, ends, granted)
-SELECT subject, metric, starts, ends, 0
-FROM unnest($4::text[], $5::int2[], $6::int8[], $7::int8[]) AS a (subject, metric, starts, ends)
-WHERE ` + fenced + `
-ORDER BY subject, metric, starts, ends
-ON CONFLICT (subject, metric, starts, ends) DO NOTHING`
-	if seeds == "" {
-		return begin
-	}
-	return `WITH born AS (` + begin + `
-RETURNING subject, metric, starts, ends
+// for each other in a circle.
+//
+// A counter begins with what the period has seen: a limit may have been added in its middle.
+// What others have shipped, and the entries of the book of money, are used and granted from
+// the start; the node has said itself what it has used. $8 to $11 are the rows of sums that
+// tell, each with the place of its counter. Periods that are not made of quarters of an hour
+// are over before that would matter.
+const sqlBegin = `
+WITH born AS (
+  INSERT INTO quota (subject, metric, starts, ends, granted)
+  SELECT subject, metric, starts, ends, 0
+  FROM unnest($4::text[], $5::int2[], $6::int8[], $7::int8[]) AS a (subject, metric, starts, ends)
+  WHERE ` + fenced + `
+  ORDER BY subject, metric, starts, ends
+  ON CONFLICT (subject, metric, starts, ends) DO NOTHING
+  RETURNING subject, metric, starts, ends
 )
 INSERT INTO lease (subject, metric, starts, ends, node, granted, used)
-SELECT born.subject, born.metric, born.starts, born.ends, seed.node, seed.used, seed.used
-FROM born CROSS JOIN LATERAL (` + seeds + `) AS seed (node, used)
-WHERE seed.node <> $1
-ON CONFLICT (subject, metric, starts, ends, node) DO NOTHING`
-}
+SELECT born.subject, born.metric, born.starts, born.ends, s.node, ` + seeded + `, ` + seeded + `
+FROM born
+JOIN unnest($4::text[], $5::int2[], $6::int8[], $7::int8[])
+  WITH ORDINALITY AS a (subject, metric, starts, ends, place)
+  ON a.subject = born.subject AND a.metric = born.metric AND a.starts = born.starts AND a.ends = born.ends
+JOIN unnest($8::int8[], $9::int2[], $10::text[], $11::text[]) AS r (place, family, d1, d2) ON r.place = a.place
+JOIN sums AS s ON s.family = r.family AND s.gran = 0 AND s.d1 = r.d1 AND s.d2 = r.d2
+  AND s.bucket >= div(greatest(born.starts, 0)::numeric, 900) AND s.bucket < div(born.ends::numeric, 900)
+WHERE s.node <> $1
+GROUP BY born.subject, born.metric, born.starts, born.ends, s.node`
+
+// seeded is what rows of sums say of a counter's metric, whose places are those of the
+// columns.
+const seeded = `(` + low + `sum((ARRAY[s.counted, s.tokens, s.cost, s.credits, s.sessions, s.balance])[born.metric + 1])` + high + `)::int8`
 
 // sqlLockQuotas is a statement of its own: the one after it sees what those have done whom it
 // has waited for.

@@ -217,7 +217,7 @@ func (h *history) enter(t *rapid.T) {
 	want, wantErr := h.want.Enter(ctx, again)
 	h.same(nil, nil, err, wantErr, "enter %+v %+v", r, *r.Entry)
 	if err == nil {
-		h.same(got, want, nil, nil, "entered")
+		h.same(h.numbered([]tally.Record{got}), h.numbered([]tally.Record{want}), nil, nil, "entered")
 	}
 	h.entries(t)
 }
@@ -230,7 +230,5 @@ func (h *history) entries(t *rapid.T) {
 	got, err := h.bench.Entries(ctx, q)
 	want, wantErr := h.want.Entries(ctx, q)
 	h.same(len(got), len(want), errors.Join(err), errors.Join(wantErr), "entries %+v", q)
-	for i := range got {
-		h.same(got[i], want[i], nil, nil, "entry")
-	}
+	h.same(h.numbered(got), h.numbered(want), nil, nil, "entries")
 }
