@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,14 +21,14 @@ var testSchema string
 
 // world is a database with the schema and three nodes.
 type world struct {
-	*testing.T
+	testing.TB
 	pool *pgxpool.Pool
 	url  string
 }
 
-func newWorld(t *testing.T, url string) *world {
+func newWorld(t testing.TB, url string) *world {
 	t.Helper()
-	w := &world{T: t, url: url, pool: connect(t, url)}
+	w := &world{TB: t, url: url, pool: connect(t, url)}
 	w.exec(testSchema)
 	w.exec(`INSERT INTO cluster VALUES (1, 'c', 1, 1, '', 7, '', 0, '', 3, 0, 0)`)
 	for _, n := range []string{"n1", "n2", "n3"} {
@@ -94,10 +95,11 @@ func (m *member) next(asks ...lease.Ask) *lease.Exchange {
 
 // send carries out an operation, or tries to.
 func (m *member) send(op *lease.Exchange) lease.Reply {
-	m.world.Helper()
+	m.Helper()
 	r, err := m.Exchange(m.Context(), op)
 	if err != nil {
-		m.Fatal(err)
+		m.Error(err)
+		r.Leases = make([]lease.Lease, len(op.Asks))
 	}
 	return r
 }
@@ -120,7 +122,7 @@ func leases(pairs ...int64) (out []lease.Lease) {
 	return out
 }
 
-func same(t *testing.T, what string, got, want any) {
+func same(t testing.TB, what string, got, want any) {
 	t.Helper()
 	if g, w := fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", want); g != w {
 		t.Errorf("%s: %s, want %s", what, g, w)
@@ -206,6 +208,36 @@ func TestFence(t *testing.T) {
 	}
 	if epoch, err := other.Join(t.Context(), "n1", 1<<60); err != nil || epoch != 1<<60 {
 		t.Errorf("epoch %d, %v", epoch, err)
+	}
+}
+
+// Of copies of an operation that come at once, one is carried out, and all tell the same.
+func TestCopies(t *testing.T) {
+	w := newWorld(t, pgtest.Database(t))
+	one, two := w.join("n1"), w.join("n2")
+	granted := map[string]int64{}
+	for round := range int64(30) {
+		a := ask("g", 1000, 0)
+		a.Want, a.Extra = 20*round, 100
+		op := one.next(a)
+		replies := make([]lease.Reply, 4)
+		var copies sync.WaitGroup
+		for i := range replies {
+			copies.Go(func() { replies[i] = one.send(op) })
+		}
+		a.Want, a.Extra = 10*round, 200
+		other := two.send(two.next(a))
+		copies.Wait()
+		for _, r := range replies {
+			if r.Op != op.Op || r.Leases[0].Granted != replies[0].Leases[0].Granted {
+				t.Fatalf("%+v and %+v", r, replies[0])
+			}
+		}
+		granted["n1"], granted["n2"] = replies[0].Leases[0].Granted, other.Leases[0].Granted
+		for n, g := range granted {
+			same(t, n, w.number(`SELECT granted FROM lease WHERE node = $1`, n), g)
+		}
+		w.agree()
 	}
 }
 
