@@ -49,7 +49,7 @@ var mayImport = map[string][]string{
 	"storage/lease":          {"engine/tally", "storage/ledger"},
 	"storage/memory":         {"engine/tally", "storage", "storage/backup"},
 	"storage/badgerdb":       {"engine/tally", "storage", "storage/backup", "storage/ledger"},
-	"storage/pgstore":        {"engine/tally", "storage/lease"},
+	"storage/pgstore":        {"engine/tally", "storage/lease", "storage/ledger"},
 	"storage/pgstore/pgtest": {},
 	"storage/storetest":      {"engine/tally", "storage", "storage/memory"},
 	"providers":              {"engine/tally", "providers/dialect", "providers/dialect/wire", "providers/sound"},

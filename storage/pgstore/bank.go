@@ -75,7 +75,8 @@ func (b *bank) Exchange(ctx context.Context, op *lease.Exchange) (r lease.Reply,
 		batch.Queue(sqlStands, append([]any{op.Node}, keys...)...).Query(func(rows pgx.Rows) error {
 			var place int64
 			var x lease.Lease
-			_, err := pgx.ForEachRow(rows, []any{&r.Epoch, &r.Op, &place, &x.Granted, &x.Elsewhere}, func() error {
+			row := []any{&r.Epoch, &r.Op, &place, &x.Granted, &x.Elsewhere, &x.Others}
+			_, err := pgx.ForEachRow(rows, row, func() error {
 				if place > 0 {
 					r.Leases[place-1] = x
 				}
@@ -206,6 +207,6 @@ func (b *bank) Poll(ctx context.Context, node string) (n lease.News, err error) 
 }
 
 func counterOf(subject string, metric int16, starts, ends int64) tally.Counter {
-	return tally.Counter{Subject: tally.Subject(fromText(subject)), Metric: tally.Metrics[metric],
+	return tally.Counter{Subject: tally.Subject(fromText(subject)), Metric: lease.MetricOf(int(metric)),
 		Period: tally.Period{Start: time.Unix(starts, 0).UTC(), End: time.Unix(ends, 0).UTC()}}
 }

@@ -13,6 +13,7 @@ import (
 
 	"tallygate/engine/tally"
 	"tallygate/storage/lease"
+	"tallygate/storage/ledger"
 	"tallygate/storage/pgstore/pgtest"
 )
 
@@ -114,10 +115,10 @@ func ask(subject string, most, want int64) lease.Ask {
 	return lease.Ask{Counter: counter(subject), New: true, Max: most, Least: want, Want: want}
 }
 
-// leases are pairs of what was granted and what was used elsewhere.
-func leases(pairs ...int64) (out []lease.Lease) {
-	for p := range slices.Chunk(pairs, 2) {
-		out = append(out, lease.Lease{Granted: p[0], Elsewhere: p[1]})
+// leases are what was granted, what was used elsewhere and what was granted there, each.
+func leases(amounts ...int64) (out []lease.Lease) {
+	for x := range slices.Chunk(amounts, 3) {
+		out = append(out, lease.Lease{Granted: x[0], Elsewhere: x[1], Others: x[2]})
 	}
 	return out
 }
@@ -137,23 +138,23 @@ func TestExchange(t *testing.T) {
 			one, two := w.join("n1"), w.join("n2")
 			odd := "key/\x00\xff"
 			r := one.send(one.next(ask("b", 10, 4), ask("a", 1000, 7), ask(odd, 5, 5)))
-			same(t, "granted", r, lease.Reply{Epoch: one.epoch, Op: 1, Leases: leases(4, 0, 7, 0, 5, 0)})
+			same(t, "granted", r, lease.Reply{Epoch: one.epoch, Op: 1, Leases: leases(4, 0, 0, 7, 0, 0, 5, 0, 0)})
 			a := ask("b", 10, 5)
 			a.Have, a.Least, a.Used, a.New = 4, 4, 3, false
 			r = one.send(one.next(a))
-			same(t, "a larger one", r.Leases, leases(5, 0))
+			same(t, "a larger one", r.Leases, leases(5, 0, 0))
 
 			r = two.send(two.next(ask("b", 10, 6), ask(odd, 5, 1)))
-			same(t, "too little", r, lease.Reply{Epoch: two.epoch, Op: 1, Leases: leases(0, 3, 0, 0)})
+			same(t, "too little", r, lease.Reply{Epoch: two.epoch, Op: 1, Leases: leases(0, 3, 5, 0, 0, 5)})
 			a = ask("b", 10, 9)
 			a.Least = 1
 			r = two.send(two.next(a))
-			same(t, "the rest", r.Leases, leases(5, 3))
+			same(t, "the rest", r.Leases, leases(5, 3, 5))
 			same(t, "in all", w.number(`SELECT granted FROM quota WHERE subject = 'b'`), 10)
 
 			unknown := ask("c", 10, 1)
 			unknown.New = false
-			same(t, "unknown", two.send(two.next(unknown)).Leases, leases(0, 0))
+			same(t, "unknown", two.send(two.next(unknown)).Leases, leases(0, 0, 0))
 			news, err := one.Poll(t.Context(), "n1")
 			if err != nil {
 				t.Fatal(err)
@@ -245,7 +246,9 @@ func TestCopies(t *testing.T) {
 func TestPoll(t *testing.T) {
 	w := newWorld(t, pgtest.Database(t))
 	one, two := w.join("n1"), w.join("n2")
-	one.send(one.next(ask("both", 10, 10), ask("first", 10, 10)))
+	places := ask("client/cl", 2, 3)
+	places.Metric = ledger.InFlight
+	one.send(one.next(ask("both", 10, 10), ask("first", 10, 10), places))
 	two.send(two.next(ask("both", 10, 10), ask("second", 10, 11)))
 	var heard [][2]int64
 	one.changed = func(rev, entries int64) { heard = append(heard, [2]int64{rev, entries}) }
@@ -259,12 +262,13 @@ func TestPoll(t *testing.T) {
 			t.Errorf("%+v", n)
 		}
 		for i := range n.Wanted {
-			out = append(out, string(n.Wanted[i].Subject))
+			out = append(out, fmt.Sprint(n.Wanted[i].Subject, " ", n.Wanted[i].Metric))
 		}
+		slices.Sort(out)
 		return out
 	}
 	w.exec(`UPDATE node SET beat = '2020-01-01', state = 'gone'`)
-	same(t, "wanted", poll(), "[both]")
+	same(t, "wanted", poll(), fmt.Sprintf("[both requests client/cl %s]", ledger.InFlight))
 	same(t, "beats", w.number(`SELECT count(*) FROM node WHERE id = 'n1' AND beat > '2021-01-01' AND state = 'live'
 		AND said = '{"holds":1}'`), 1)
 	w.exec(`UPDATE quota SET wanted = now() - interval '1100 milliseconds'`)
@@ -298,9 +302,9 @@ func TestSeeds(t *testing.T) {
 		AND born.subject = 'gateway/' || d1 AND bucket * 86400 >= born.starts GROUP BY node`
 	a := ask("gateway/gw", 20, 20)
 	a.Have, a.Least, a.Used = 2, 2, 2
-	same(t, "with seeds", one.send(one.next(a, ask("gateway/new", 20, 20))).Leases, leases(13, 7, 20, 0))
+	same(t, "with seeds", one.send(one.next(a, ask("gateway/new", 20, 20))).Leases, leases(13, 7, 7, 20, 0, 0))
 	same(t, "in all", w.number(`SELECT granted FROM quota WHERE subject = 'gateway/gw'`), 20)
-	same(t, "again", one.send(one.next(a)).Leases, leases(13, 7))
+	same(t, "again", one.send(one.next(a)).Leases, leases(13, 7, 7))
 }
 
 // Counters whose periods have been over for an hour are forgotten, and no others.

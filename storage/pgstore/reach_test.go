@@ -16,19 +16,23 @@ import (
 	"tallygate/storage/pgstore/pgtest"
 )
 
-// counted is a bank that counts exchanges.
+// counted is a bank that counts exchanges. Its nodes have no sessions.
 type counted struct {
-	lease.Bank
+	*bank
 	trips, failed atomic.Int64
 }
 
 func (b *counted) Exchange(ctx context.Context, op *lease.Exchange) (lease.Reply, error) {
 	b.trips.Add(1)
-	r, err := b.Bank.Exchange(ctx, op)
+	r, err := b.bank.Exchange(ctx, op)
 	if err != nil {
 		b.failed.Add(1)
 	}
 	return r, err
+}
+
+func (*counted) Claim(context.Context, string, []ledger.Claim) ([]lease.Claimed, error) {
+	return nil, nil
 }
 
 // node is a ledger that the database lends to.
@@ -54,7 +58,7 @@ const theGateway = "gateway/gw"
 
 // start starts a node that goes to the database by way of a URL.
 func (w *world) start(ctx context.Context, name, url string, used int64) *node {
-	n := &node{Ledger: ledger.New(), bank: &counted{Bank: w.bank(url)}, used: used, ended: make(chan error, 1)}
+	n := &node{Ledger: ledger.New(), bank: &counted{bank: w.bank(url)}, used: used, ended: make(chan error, 1)}
 	lender := lease.New(lease.Options{Node: name, Bank: n.bank, Ledger: n.Ledger, Now: time.Now, Adopt: n.adopt})
 	go func() { n.ended <- lender.Run(ctx) }()
 	return n
@@ -221,34 +225,41 @@ func TestReachedUnreliably(t *testing.T) {
 
 const serializable = "&default_transaction_isolation=serializable"
 
-// So do visitors who may send three requests each, any of them to any node: hundreds of
-// limits that are used up at once, and hundreds of exchanges of which many go wrong.
-func TestVisitorsUnreliably(t *testing.T) {
-	t.Parallel()
-	const visitors, most = 300, 3
-	w := newWorld(t, pgtest.Database(t)+serializable)
-	line := pgtest.Flaky(t, w.url, 4)
-	var admitted [visitors]atomic.Int64
+// visitors have nodes serve visitors who may send so many requests each, any of them to any
+// node: limits that are used up at once, which takes exchanges all the time. It checks that
+// each visitor reaches the limit exactly.
+func (w *world) visitors(number int, most int64, urls ...string) outcome {
+	w.Helper()
+	admitted := make([]atomic.Int64, number)
 	o := w.together(func(n *node) (int64, int64) {
-		var next, no atomic.Int64
+		var next, unavailable atomic.Int64
 		var all sync.WaitGroup
 		for range callers {
 			all.Go(func() {
-				for i := next.Add(1) - 1; i < visitors; i = next.Add(1) - 1 {
-					a, u := n.exhaust(t, 0, charge(fmt.Sprint("address/", i), most))
-					admitted[i].Add(a)
-					no.Add(u)
+				for i := int(next.Add(1)) - 1; i < number; i = int(next.Add(1)) - 1 {
+					yes, no := n.exhaust(w.TB, time.Millisecond, charge(fmt.Sprint("address/", i), most))
+					admitted[i].Add(yes)
+					unavailable.Add(no)
 				}
 			})
 		}
 		all.Wait()
-		return 0, no.Load()
-	}, line.URL, line.URL, line.URL)
+		return 0, unavailable.Load()
+	}, urls...)
 	for i := range admitted {
 		if got := admitted[i].Load(); got != most {
-			t.Errorf("visitor %d: %d admitted, want %d", i, got, most)
+			w.Errorf("visitor %d: %d admitted, want %d", i, got, most)
 		}
 	}
+	return o
+}
+
+// So do visitors, where many exchanges go wrong.
+func TestVisitorsUnreliably(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, pgtest.Database(t)+serializable)
+	line := pgtest.Flaky(t, w.url, 4)
+	o := w.visitors(300, 3, line.URL, line.URL, line.URL)
 	w.agree()
 	faults := line.Faults()
 	t.Logf("faults: %d", faults)
@@ -257,12 +268,11 @@ func TestVisitorsUnreliably(t *testing.T) {
 	}
 }
 
-// They do so while the server crashes.
-func TestReachedAcrossCrashes(t *testing.T) {
+// So do visitors while the server crashes.
+func TestVisitorsAcrossCrashes(t *testing.T) {
 	t.Parallel()
 	server := pgtest.New(t)
 	w := newWorld(t, server.Database(t))
-	const most = 20000
 	crashes := 0
 	stop := make(chan struct{})
 	var crasher sync.WaitGroup
@@ -282,11 +292,11 @@ func TestReachedAcrossCrashes(t *testing.T) {
 			}
 		}
 	})
-	o := w.spend(most, 20*time.Millisecond, w.url, w.url, w.url)
+	o := w.visitors(1000, 3, w.url, w.url, w.url)
 	close(stop)
 	crasher.Wait()
 	w.pool.Reset() // its connections are of a server that has crashed
-	w.reached(most, o.admitted)
+	w.agree()
 	if t.Logf("%d crashes", crashes); crashes == 0 || o.failed == 0 {
 		t.Error("no crash has been in the way")
 	}

@@ -114,7 +114,7 @@ func TestShares(t *testing.T) {
 		others := w.number(fmt.Sprintf(clamped, "granted"), subject, m.name)
 		elsewhere := w.number(fmt.Sprintf(clamped, "used"), subject, m.name)
 		granted, _ := a.Share(others, 3)
-		same(t, "lease", m.send(m.next(a)).Leases, leases(granted, elsewhere))
+		same(t, "lease", m.send(m.next(a)).Leases, leases(granted, elsewhere, others))
 		w.agree()
 	}
 }
