@@ -75,7 +75,8 @@ func (b *bank) Exchange(ctx context.Context, op *lease.Exchange) (r lease.Reply,
 		batch.Queue(sqlStands, append([]any{op.Node}, keys...)...).Query(func(rows pgx.Rows) error {
 			var place int64
 			var x lease.Lease
-			_, err := pgx.ForEachRow(rows, []any{&r.Epoch, &r.Op, &place, &x.Granted, &x.Elsewhere}, func() error {
+			row := []any{&r.Epoch, &r.Op, &place, &x.Granted, &x.Elsewhere, &x.Others}
+			_, err := pgx.ForEachRow(rows, row, func() error {
 				if place > 0 {
 					r.Leases[place-1] = x
 				}

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"tallygate/engine/tally"
 	"tallygate/storage/lease"
+	"tallygate/storage/ledger"
 	"tallygate/storage/pgstore/pgtest"
 )
 
@@ -20,14 +22,14 @@ var testSchema string
 
 // world is a database with the schema and three nodes.
 type world struct {
-	*testing.T
+	testing.TB
 	pool *pgxpool.Pool
 	url  string
 }
 
-func newWorld(t *testing.T, url string) *world {
+func newWorld(t testing.TB, url string) *world {
 	t.Helper()
-	w := &world{T: t, url: url, pool: connect(t, url)}
+	w := &world{TB: t, url: url, pool: connect(t, url)}
 	w.exec(testSchema)
 	w.exec(`INSERT INTO cluster VALUES (1, 'c', 1, 1, '', 7, 0, '', 3, 0, 0, 0)`)
 	for _, n := range []string{"n1", "n2", "n3"} {
@@ -94,10 +96,11 @@ func (m *member) next(asks ...lease.Ask) *lease.Exchange {
 
 // send carries out an operation, or tries to.
 func (m *member) send(op *lease.Exchange) lease.Reply {
-	m.world.Helper()
+	m.Helper()
 	r, err := m.Exchange(m.Context(), op)
 	if err != nil {
-		m.Fatal(err)
+		m.Error(err)
+		r.Leases = make([]lease.Lease, len(op.Asks))
 	}
 	return r
 }
@@ -112,15 +115,15 @@ func ask(subject string, most, want int64) lease.Ask {
 	return lease.Ask{Counter: counter(subject), New: true, Max: most, Least: want, Want: want}
 }
 
-// leases are pairs of what was granted and what was used elsewhere.
-func leases(pairs ...int64) (out []lease.Lease) {
-	for p := range slices.Chunk(pairs, 2) {
-		out = append(out, lease.Lease{Granted: p[0], Elsewhere: p[1]})
+// leases are what was granted, what was used elsewhere and what was granted there, each.
+func leases(amounts ...int64) (out []lease.Lease) {
+	for x := range slices.Chunk(amounts, 3) {
+		out = append(out, lease.Lease{Granted: x[0], Elsewhere: x[1], Others: x[2]})
 	}
 	return out
 }
 
-func same(t *testing.T, what string, got, want any) {
+func same(t testing.TB, what string, got, want any) {
 	t.Helper()
 	if g, w := fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", want); g != w {
 		t.Errorf("%s: %s, want %s", what, g, w)
@@ -135,23 +138,23 @@ func TestExchange(t *testing.T) {
 			one, two := w.join("n1"), w.join("n2")
 			odd := "key/\x00\xff"
 			r := one.send(one.next(ask("b", 10, 4), ask("a", 1000, 7), ask(odd, 5, 5)))
-			same(t, "granted", r, lease.Reply{Epoch: one.epoch, Op: 1, Leases: leases(4, 0, 7, 0, 5, 0)})
+			same(t, "granted", r, lease.Reply{Epoch: one.epoch, Op: 1, Leases: leases(4, 0, 0, 7, 0, 0, 5, 0, 0)})
 			a := ask("b", 10, 5)
 			a.Have, a.Least, a.Used, a.New = 4, 4, 3, false
 			r = one.send(one.next(a))
-			same(t, "a larger one", r.Leases, leases(5, 0))
+			same(t, "a larger one", r.Leases, leases(5, 0, 0))
 
 			r = two.send(two.next(ask("b", 10, 6), ask(odd, 5, 1)))
-			same(t, "too little", r, lease.Reply{Epoch: two.epoch, Op: 1, Leases: leases(0, 3, 0, 0)})
+			same(t, "too little", r, lease.Reply{Epoch: two.epoch, Op: 1, Leases: leases(0, 3, 5, 0, 0, 5)})
 			a = ask("b", 10, 9)
 			a.Least = 1
 			r = two.send(two.next(a))
-			same(t, "the rest", r.Leases, leases(5, 3))
+			same(t, "the rest", r.Leases, leases(5, 3, 5))
 			same(t, "in all", w.number(`SELECT granted FROM quota WHERE subject = 'b'`), 10)
 
 			unknown := ask("c", 10, 1)
 			unknown.New = false
-			same(t, "unknown", two.send(two.next(unknown)).Leases, leases(0, 0))
+			same(t, "unknown", two.send(two.next(unknown)).Leases, leases(0, 0, 0))
 			news, err := one.Poll(t.Context(), "n1")
 			if err != nil {
 				t.Fatal(err)
@@ -209,11 +212,43 @@ func TestFence(t *testing.T) {
 	}
 }
 
+// Of copies of an operation that come at once, one is carried out, and all tell the same.
+func TestCopies(t *testing.T) {
+	w := newWorld(t, pgtest.Database(t))
+	one, two := w.join("n1"), w.join("n2")
+	granted := map[string]int64{}
+	for round := range int64(30) {
+		a := ask("g", 1000, 0)
+		a.Want, a.Extra = 20*round, 100
+		op := one.next(a)
+		replies := make([]lease.Reply, 4)
+		var copies sync.WaitGroup
+		for i := range replies {
+			copies.Go(func() { replies[i] = one.send(op) })
+		}
+		a.Want, a.Extra = 10*round, 200
+		other := two.send(two.next(a))
+		copies.Wait()
+		for _, r := range replies {
+			if r.Op != op.Op || r.Leases[0].Granted != replies[0].Leases[0].Granted {
+				t.Fatalf("%+v and %+v", r, replies[0])
+			}
+		}
+		granted["n1"], granted["n2"] = replies[0].Leases[0].Granted, other.Leases[0].Granted
+		for n, g := range granted {
+			same(t, n, w.number(`SELECT granted FROM lease WHERE node = $1`, n), g)
+		}
+		w.agree()
+	}
+}
+
 // Poll tells of the node's own counters, of the last second, and of what has changed.
 func TestPoll(t *testing.T) {
 	w := newWorld(t, pgtest.Database(t))
 	one, two := w.join("n1"), w.join("n2")
-	one.send(one.next(ask("both", 10, 10), ask("first", 10, 10)))
+	places := ask("client/cl", 2, 3)
+	places.Metric = ledger.InFlight
+	one.send(one.next(ask("both", 10, 10), ask("first", 10, 10), places))
 	two.send(two.next(ask("both", 10, 10), ask("second", 10, 11)))
 	var heard [][2]int64
 	one.changed = func(rev, entries int64) { heard = append(heard, [2]int64{rev, entries}) }
@@ -227,12 +262,13 @@ func TestPoll(t *testing.T) {
 			t.Errorf("%+v", n)
 		}
 		for i := range n.Wanted {
-			out = append(out, string(n.Wanted[i].Subject))
+			out = append(out, fmt.Sprint(n.Wanted[i].Subject, " ", n.Wanted[i].Metric))
 		}
+		slices.Sort(out)
 		return out
 	}
 	w.exec(`UPDATE node SET beat = '2020-01-01', state = 'gone'`)
-	same(t, "wanted", poll(), "[both]")
+	same(t, "wanted", poll(), fmt.Sprintf("[both requests client/cl %s]", ledger.InFlight))
 	same(t, "beats", w.number(`SELECT count(*) FROM node WHERE id = 'n1' AND beat > '2021-01-01' AND state = 'live'
 		AND said = '{"holds":1}'`), 1)
 	w.exec(`UPDATE quota SET wanted = now() - interval '1100 milliseconds'`)
@@ -267,9 +303,9 @@ func TestSeeds(t *testing.T) {
 	one := w.join("n1")
 	a := ask("gateway/gw", 20, 20)
 	a.Have, a.Least, a.Used = 2, 2, 2
-	same(t, "with seeds", one.send(one.next(a, ask("gateway/new", 20, 20))).Leases, leases(13, 7, 20, 0))
+	same(t, "with seeds", one.send(one.next(a, ask("gateway/new", 20, 20))).Leases, leases(13, 7, 7, 20, 0, 0))
 	same(t, "in all", w.number(`SELECT granted FROM quota WHERE subject = 'gateway/gw'`), 20)
-	same(t, "again", one.send(one.next(a)).Leases, leases(13, 7))
+	same(t, "again", one.send(one.next(a)).Leases, leases(13, 7, 7))
 }
 
 // Counters whose periods have been over for an hour are forgotten, and no others.

@@ -104,13 +104,14 @@ ON CONFLICT (subject, metric, starts, ends, node) DO UPDATE SET granted = exclud
 // sqlStands tells what stands, whether or not the operation was carried out. Being one
 // statement, it tells of one instant.
 const sqlStands = `
-SELECT node.epoch, node.op, coalesce(a.place, 0), x.granted, x.elsewhere
+SELECT node.epoch, node.op, coalesce(a.place, 0), x.granted, x.elsewhere, x.others
 FROM node
 LEFT JOIN unnest($2::text[], $3::int2[], $4::int8[], $5::int8[])
   WITH ORDINALITY AS a (subject, metric, starts, ends, place) ON true
 LEFT JOIN LATERAL (
   SELECT coalesce(sum(CASE WHEN l.node = $1 THEN l.granted END), 0)::int8 AS granted,
-    (` + low + `coalesce(sum(CASE WHEN l.node <> $1 THEN l.used END), 0)` + high + `)::int8 AS elsewhere
+    (` + low + `coalesce(sum(CASE WHEN l.node <> $1 THEN l.used END), 0)` + high + `)::int8 AS elsewhere,
+    (` + low + `coalesce(sum(CASE WHEN l.node <> $1 THEN l.granted END), 0)` + high + `)::int8 AS others
   FROM lease AS l
   WHERE l.subject = a.subject AND l.metric = a.metric AND l.starts = a.starts AND l.ends = a.ends
 ) AS x ON true
