@@ -10,6 +10,11 @@ import (
 
 // check says which invariant does not hold.
 func (w *world) check() error {
+	for m, s := range w.bank.sessions {
+		if v := w.visitOf[s.Begun]; v == nil || !v.kept {
+			return fmt.Errorf("others rely on a session of %s whose request %s may be lost", m.name, s.Begun)
+		}
+	}
 	for k, c := range w.counters {
 		var sum int64
 		for _, n := range w.nodes {
@@ -28,7 +33,7 @@ func (w *world) check() error {
 				if loan.UpTo > max(granted, taken) && !n.stale {
 					return fmt.Errorf("%s may use %d of %v %v and was granted %d", n.name, loan.UpTo, c.Subject, c.Metric, granted)
 				}
-			} else {
+			} else if k.metric >= 0 { // of a process that is gone nothing is under way
 				for _, h := range n.holds {
 					for i := range h.Charges {
 						if keyOf(&h.Charges[i].Counter) == k {
@@ -38,6 +43,9 @@ func (w *world) check() error {
 				}
 			}
 			sum += taken
+		}
+		if n := w.sessions(); c.Metric == tally.Sessions && sum < n {
+			return fmt.Errorf("%d sessions are counted, and there were %d", sum, n)
 		}
 		if most := w.max[k] + w.excess[k] + w.lost[k]; sum > most {
 			return fmt.Errorf("%d taken of %v %v, the most is %d (%d used beyond holds, %d forgotten)",
@@ -92,9 +100,14 @@ func (w *world) run(steps int) error {
 // reached says which limit could have been used further.
 func (w *world) reached() error {
 	full := false
-	for _, m := range []tally.Metric{tally.Requests, tally.TokensIO} {
+	for _, m := range []tally.Metric{tally.Requests, tally.TokensIO, tally.Sessions} {
 		c := tally.Counter{Subject: "gateway/gw", Metric: m,
 			Period: tally.Window{Unit: tally.Total}.Period(w.now, time.UTC, 0)}
+		if m == tally.Sessions {
+			if c.Subject = "client/cl_1"; !w.members {
+				continue
+			}
+		}
 		var used int64
 		for _, n := range w.nodes {
 			used += n.used[keyOf(&c)]
