@@ -6,7 +6,29 @@ import (
 	"time"
 
 	"tallygate/engine/tally"
+	"tallygate/storage/ledger"
 )
+
+// held is what a node's holds hold of a counter.
+func (n *node) held(k key) (sum int64) {
+	add := func(h *ledger.Hold) {
+		if k.metric < 0 && !h.Orphan {
+			sum += int64(len(h.Places))
+		}
+		for i := range h.Charges {
+			if keyOf(&h.Charges[i].Counter) == k {
+				sum += h.Holds()[k.metric]
+			}
+		}
+	}
+	for _, h := range n.holds {
+		add(h)
+	}
+	for _, h := range n.fresh {
+		add(h)
+	}
+	return sum
+}
 
 // check says which invariant does not hold.
 func (w *world) check() error {
@@ -26,6 +48,9 @@ func (w *world) check() error {
 					loan, _ = n.ledger.Loan(&c, false)
 				}
 				taken = loan.Taken()
+				if held := n.held(k); loan.Held != held {
+					return fmt.Errorf("%s holds %d of %v %v, and its holds %d", n.name, loan.Held, c.Subject, c.Metric, held)
+				}
 				var granted int64
 				if q := w.bank.quotas[k]; q != nil {
 					granted = q.granted[n.name]
@@ -34,13 +59,7 @@ func (w *world) check() error {
 					return fmt.Errorf("%s may use %d of %v %v and was granted %d", n.name, loan.UpTo, c.Subject, c.Metric, granted)
 				}
 			} else if k.metric >= 0 { // of a process that is gone nothing is under way
-				for _, h := range n.holds {
-					for i := range h.Charges {
-						if keyOf(&h.Charges[i].Counter) == k {
-							taken += h.Holds()[k.metric]
-						}
-					}
-				}
+				taken += n.held(k)
 			}
 			sum += taken
 		}

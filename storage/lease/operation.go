@@ -69,6 +69,9 @@ func (l *Lender) ask(x *lease, d *demand, lacked bool) (a Ask, ok bool) {
 	if d.yield && lacked || l.leaving {
 		return a, true
 	}
+	if x.gave = loan.Spare; x.gave {
+		return a, true
+	}
 	if loan.Want > 0 {
 		d.want = tally.AddSat(d.want, loan.Want)
 		if d.least == 0 || loan.Least < d.least {
@@ -119,7 +122,7 @@ func (l *Lender) finish(op *Exchange, r Reply, err error) {
 		x.row, x.granted, x.reported, x.dry = true, got.Granted, a.Used, time.Time{}
 		x.lacked = got.Granted < a.Least
 		delete(l.short, keyOf(&a.Counter))
-		if got.Granted < a.Want {
+		if got.Granted < a.Want || x.gave {
 			x.dry = l.opt.Now()
 			l.short[keyOf(&a.Counter)] = x
 		}
@@ -195,7 +198,7 @@ func (l *Lender) heard(n News) {
 	for i := range n.Wanted {
 		x := l.lease(&n.Wanted[i])
 		x.tight = l.opt.Now()
-		loan, alive := l.loan(&x.counter, false)
+		loan, alive := l.loan(&x.counter, x.counter.Metric == ledger.InFlight)
 		if alive && (!x.row || loan.UpTo > loan.Taken() || loan.Used != x.reported || x.granted > loan.Taken()) {
 			l.next(x).yield = true
 		}
