@@ -59,7 +59,7 @@ func (l *Lender) begin() *Exchange {
 // later one that others want: two nodes that each have what the other lacks would wait for
 // ever.
 func (l *Lender) ask(x *lease, d *demand, lacked bool) (a Ask, ok bool) {
-	loan, alive := l.loan(&x.counter, d.yield || l.leaving)
+	loan, alive := l.loan(&x.counter, d.yield)
 	if !alive {
 		return a, false
 	}

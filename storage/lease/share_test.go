@@ -149,7 +149,8 @@ func TestPlacesAreRecalled(t *testing.T) {
 			holds = append(holds, h)
 		}
 		_, _, err := two.reserve(visitor(2, "", 0, 0))
-		if limit, ok := errors.AsType[*tally.LimitError](err); !ok || !limit.ByPlace() || !limit.ByHoldsOnly() || limit.Held != 2 {
+		limit, ok := errors.AsType[*tally.LimitError](err)
+		if !ok || !limit.ByPlace() || !limit.ByHoldsOnly() || limit.Held != 2 {
 			t.Fatalf("%v, want all places taken", err)
 		}
 		one.settle(holds[0])

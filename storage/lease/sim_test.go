@@ -95,7 +95,8 @@ func newWorld(seed uint64, b bugs) *world {
 		tally.Sessions: 1 + most/4, ledger.InFlight: []int64{1, 2, 5}[w.IntN(3)]}
 	w.keyMax = []int64{1, 3, 40}[w.IntN(3)]
 	for i := range 2 + w.IntN(3) {
-		n := &node{name: fmt.Sprint("n", i+1), used: map[key]int64{}, holds: map[tally.ID]*ledger.Hold{}, ends: map[string]time.Time{}}
+		n := &node{name: fmt.Sprint("n", i+1), used: map[key]int64{}, holds: map[tally.ID]*ledger.Hold{},
+			ends: map[string]time.Time{}}
 		w.nodes = append(w.nodes, n)
 		w.start(n)
 	}
