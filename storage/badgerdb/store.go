@@ -159,7 +159,13 @@ func (s *Store) Reserve(ctx context.Context, r tally.Reservation) (tally.Grant, 
 	if err != nil {
 		return tally.Grant{}, err
 	}
-	return grant, s.keepHold(h)
+	if err := s.keepHold(h); err != nil {
+		return grant, err
+	}
+	if grant.NewSession {
+		grant.NewSession = s.ledger.Claim(ctx, h)
+	}
+	return grant, nil
 }
 
 // Raise implements storage.Meter.

@@ -6,10 +6,37 @@ import (
 	"time"
 
 	"tallygate/engine/tally"
+	"tallygate/storage/ledger"
 )
+
+// held is what a node's holds hold of a counter.
+func (n *node) held(k key) (sum int64) {
+	add := func(h *ledger.Hold) {
+		if k.metric < 0 && !h.Orphan {
+			sum += int64(len(h.Places))
+		}
+		for i := range h.Charges {
+			if keyOf(&h.Charges[i].Counter) == k {
+				sum += h.Holds()[k.metric]
+			}
+		}
+	}
+	for _, h := range n.holds {
+		add(h)
+	}
+	for _, h := range n.fresh {
+		add(h)
+	}
+	return sum
+}
 
 // check says which invariant does not hold.
 func (w *world) check() error {
+	for m, s := range w.bank.sessions {
+		if v := w.visitOf[s.Begun]; v == nil || !v.kept {
+			return fmt.Errorf("others rely on a session of %s whose request %s may be lost", m.name, s.Begun)
+		}
+	}
 	for k, c := range w.counters {
 		var sum int64
 		for _, n := range w.nodes {
@@ -21,6 +48,9 @@ func (w *world) check() error {
 					loan, _ = n.ledger.Loan(&c, false)
 				}
 				taken = loan.Taken()
+				if held := n.held(k); loan.Held != held {
+					return fmt.Errorf("%s holds %d of %v %v, and its holds %d", n.name, loan.Held, c.Subject, c.Metric, held)
+				}
 				var granted int64
 				if q := w.bank.quotas[k]; q != nil {
 					granted = q.granted[n.name]
@@ -28,16 +58,13 @@ func (w *world) check() error {
 				if loan.UpTo > max(granted, taken) && !n.stale {
 					return fmt.Errorf("%s may use %d of %v %v and was granted %d", n.name, loan.UpTo, c.Subject, c.Metric, granted)
 				}
-			} else {
-				for _, h := range n.holds {
-					for i := range h.Charges {
-						if keyOf(&h.Charges[i].Counter) == k {
-							taken += h.Holds()[k.metric]
-						}
-					}
-				}
+			} else if k.metric >= 0 { // of a process that is gone nothing is under way
+				taken += n.held(k)
 			}
 			sum += taken
+		}
+		if n := w.sessions(); c.Metric == tally.Sessions && sum < n {
+			return fmt.Errorf("%d sessions are counted, and there were %d", sum, n)
 		}
 		if most := w.max[k] + w.excess[k] + w.lost[k]; sum > most {
 			return fmt.Errorf("%d taken of %v %v, the most is %d (%d used beyond holds, %d forgotten)",
@@ -92,9 +119,14 @@ func (w *world) run(steps int) error {
 // reached says which limit could have been used further.
 func (w *world) reached() error {
 	full := false
-	for _, m := range []tally.Metric{tally.Requests, tally.TokensIO} {
+	for _, m := range []tally.Metric{tally.Requests, tally.TokensIO, tally.Sessions} {
 		c := tally.Counter{Subject: "gateway/gw", Metric: m,
 			Period: tally.Window{Unit: tally.Total}.Period(w.now, time.UTC, 0)}
+		if m == tally.Sessions {
+			if c.Subject = "client/cl_1"; !w.members {
+				continue
+			}
+		}
 		var used int64
 		for _, n := range w.nodes {
 			used += n.used[keyOf(&c)]

@@ -40,6 +40,34 @@
 // counter what its journal has taken there, which lowers or raises g. What was lent to a
 // node that is gone stays lent until it is back or the period is over: it may be spent.
 //
+// # Places
+//
+// How many requests a client may have in flight is divided in the same way: its places are a
+// counter that nothing is used of ([ledger.InFlight]). A place that becomes free is as a rule
+// taken again at once, so that a node with many would keep them for ever. A node that has
+// more places than all others, and hears that they want some, therefore leaves them one that
+// becomes free, and does not ask for it with the same exchange. It knows how many the others
+// were lent, so it gives up what a lowered cap does not allow any more. The places of models
+// and visitors are each node's own.
+//
+// # Sessions
+//
+// A session of a member that is not known here takes a unit of the sessions' limit, like any
+// new one. When its hold is durable, and before the request goes on, the node claims it at
+// the bank, which says who has begun it. If that was another request, the hold gives its unit
+// back. In the other order a claim could outlive a hold that was lost in a crash, others
+// would join the session, and nobody would have paid. As it is, a crash or a bank out of
+// reach counts one session too many, never one too few. A node that has no room for a new
+// session asks first whether it runs elsewhere. A session that goes on for an eighth longer
+// than the bank knows is claimed again, for which nobody waits. A claim needs no epoch and no
+// number: who begins a session is the first to claim it, however often and late the claim
+// comes. Sessions that no limit counts are not claimed.
+//
+// # Leaving
+//
+// A node that leaves lowers its allowances to what is taken and tells the bank. Then it
+// admits nothing that is limited, and what it has been granted is what it has used and holds.
+//
 // # A bank that forgets
 //
 // A bank that is restored from an earlier state has forgotten grants that nodes may have
@@ -48,4 +76,5 @@
 // what it has taken. Until all nodes have done so, at most what was forgotten is used beyond
 // a limit. A bank must therefore be as
 // durable as its limits are to be, and a connection must not outlive the bank it leads to.
+// Sessions that it has forgotten are counted again.
 package lease

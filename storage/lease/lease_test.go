@@ -30,6 +30,8 @@ func TestPlantedBugs(t *testing.T) {
 		"no fence":            {noFence: true},
 		"retry adds":          {retryAdds: true},
 		"no row on retry":     {noRowOnRetry: true},
+		"claim before kept":   {claimBeforeKept: true},
+		"retry joins":         {retryJoins: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for seed := range uint64(1000) {

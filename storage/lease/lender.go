@@ -96,6 +96,7 @@ type lease struct {
 	max       int64
 	row       bool // the bank has begun it
 	lacked    bool // the latest exchange gave less than was of use
+	gave      bool // the latest exchange gave a place back, and asked for none
 	granted   int64
 	elsewhere int64     // what others have used, as last heard
 	reported  int64     // used, as the bank was told

@@ -1,6 +1,10 @@
 package lease
 
-import "slices"
+import (
+	"slices"
+
+	"tallygate/storage/ledger"
+)
 
 // message is an exchange on its way to the bank, or a reply on its way back.
 type message struct {
@@ -10,6 +14,9 @@ type message struct {
 	row   []bool // whether the bank may begin a counter
 	again bool   // it was sent before
 	reply *Reply
+
+	claims  []ledger.Claim
+	answers []Claimed
 }
 
 // send has a node begin an operation, or send it again.
@@ -62,6 +69,15 @@ func (w *world) deliver() {
 	m := w.net[i]
 	w.net = slices.Delete(w.net, i, i+1)
 	switch {
+	case m.claims != nil && m.answers == nil:
+		if !w.down {
+			w.claimsAt(m)
+		}
+	case m.claims != nil:
+		if n := m.from; n.up && n.lender == m.by && n.claims == &m.claims[0] {
+			m.by.claimed(m.answers)
+			n.claims = nil
+		}
 	case m.reply == nil && !w.down:
 		r := w.bank.exchange(m.op, m.row)
 		w.logf("the bank is at %d/%d of %s, asked for %d/%d: %+v",
@@ -88,6 +104,8 @@ func (w *world) turn(n *node, poll bool) {
 	case n.call != nil:
 		n.lender.finish(n.call, Reply{}, errLater) // it waits no longer
 		n.call = nil
+	case n.claims != nil:
+		n.claims = nil
 	case n.lender.standing() == apart:
 		if w.down {
 			return
@@ -102,6 +120,8 @@ func (w *world) turn(n *node, poll bool) {
 		n.lender.heard(w.bank.poll(n.name))
 		w.logf("%s has polled: %d", n.name, n.lender.standing())
 	default:
-		w.send(n)
+		if w.IntN(2) == 0 || !w.askSessions(n) {
+			w.send(n)
+		}
 	}
 }

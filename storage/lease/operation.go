@@ -59,7 +59,7 @@ func (l *Lender) begin() *Exchange {
 // later one that others want: two nodes that each have what the other lacks would wait for
 // ever.
 func (l *Lender) ask(x *lease, d *demand, lacked bool) (a Ask, ok bool) {
-	loan, alive := l.loan(&x.counter, d.yield || l.leaving)
+	loan, alive := l.loan(&x.counter, d.yield)
 	if !alive {
 		return a, false
 	}
@@ -67,6 +67,9 @@ func (l *Lender) ask(x *lease, d *demand, lacked bool) (a Ask, ok bool) {
 	have := max(loan.UpTo, taken)
 	a = Ask{Counter: x.counter, New: !x.row, Max: x.max, Have: have, Least: have, Want: have, Used: loan.Used}
 	if d.yield && lacked || l.leaving {
+		return a, true
+	}
+	if x.gave = loan.Spare; x.gave {
 		return a, true
 	}
 	if loan.Want > 0 {
@@ -119,7 +122,7 @@ func (l *Lender) finish(op *Exchange, r Reply, err error) {
 		x.row, x.granted, x.elsewhere, x.reported, x.dry = true, got.Granted, got.Elsewhere, a.Used, time.Time{}
 		x.lacked = got.Granted < a.Least
 		delete(l.short, keyOf(&a.Counter))
-		if got.Granted < a.Want {
+		if got.Granted < a.Want || x.gave {
 			x.dry = l.opt.Now()
 			l.short[keyOf(&a.Counter)] = x
 		}
@@ -195,7 +198,7 @@ func (l *Lender) heard(n News) {
 	for i := range n.Wanted {
 		x := l.lease(&n.Wanted[i])
 		x.tight = l.opt.Now()
-		loan, alive := l.loan(&x.counter, false)
+		loan, alive := l.loan(&x.counter, x.counter.Metric == ledger.InFlight)
 		if alive && (!x.row || loan.UpTo > loan.Taken() || loan.Used != x.reported || x.granted > loan.Taken()) {
 			l.next(x).yield = true
 		}

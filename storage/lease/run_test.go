@@ -61,13 +61,14 @@ func (b *remote) Claim(_ context.Context, _ string, claims []ledger.Claim) (out 
 // peer is a node in a test with real goroutines and a clock that only waits.
 type peer struct {
 	*ledger.Ledger
-	ended chan error
+	lender *Lender
+	ended  chan error
 }
 
 func join(ctx context.Context, b Bank, name string) *peer {
 	m := &peer{Ledger: ledger.New(), ended: make(chan error, 1)}
-	lender := New(Options{Node: name, Bank: b, Ledger: m.Ledger, Now: time.Now, Adopt: m.adopt})
-	go func() { m.ended <- lender.Run(ctx) }()
+	m.lender = New(Options{Node: name, Bank: b, Ledger: m.Ledger, Now: time.Now, Adopt: m.adopt})
+	go func() { m.ended <- m.lender.Run(ctx) }()
 	return m
 }
 
@@ -85,14 +86,17 @@ func (m *peer) request(most int64, wait time.Duration) (*ledger.Hold, error) {
 	now := time.Now()
 	r := &tally.Reservation{ID: tally.ID(fmt.Sprint("req_", ids.Add(1))), At: now, ExpiresAt: now.Add(time.Minute),
 		Wait: wait, Bounds: tally.Bounds{{Base: 1}}, Draft: tally.Record{Gateway: "gw", Count: 1}}
-	c := tally.Counter{Subject: "gateway/gw", Metric: tally.Requests,
-		Period: tally.Window{Unit: tally.Total}.Period(now, time.UTC, 0)}
-	r.Charges = []tally.Charge{{Counter: c, Max: most}}
+	r.Charges = []tally.Charge{{Counter: requestsOf(now), Max: most}}
 	h, _, err := m.Admit(context.Background(), r, m.adopt)
 	if err == nil {
 		m.Commit([]*ledger.Hold{h}, nil)
 	}
 	return h, err
+}
+
+func requestsOf(now time.Time) tally.Counter {
+	return tally.Counter{Subject: "gateway/gw", Metric: tally.Requests,
+		Period: tally.Window{Unit: tally.Total}.Period(now, time.UTC, 0)}
 }
 
 func (m *peer) settle(h *ledger.Hold) {

@@ -20,18 +20,23 @@ type node struct {
 	clock time.Duration // ahead of the world's
 	used  map[key]int64
 	holds map[tally.ID]*ledger.Hold // kept, and not settled
+	ends  map[string]time.Time      // of sessions, as settled records tell
 
 	up     bool
 	ledger *ledger.Ledger
 	lender *Lender
-	call   *Exchange // it waits for the answer
+	call   *Exchange     // it waits for the answer
+	claims *ledger.Claim // the first of those that it waits for
 	latest *Exchange
 	fresh  []*ledger.Hold
 	stale  bool // it may use grants that the bank has forgotten
 }
 
 // bugs are mistakes that the simulator must find.
-type bugs struct{ raiseBeforeCommit, lowerAfterSend, noFence, retryAdds, noRowOnRetry bool }
+type bugs struct {
+	raiseBeforeCommit, lowerAfterSend, noFence, retryAdds, noRowOnRetry bool
+	claimBeforeKept, retryJoins                                         bool
+}
 
 // world runs nodes and a bank, one step after the other, as its seed says.
 type world struct {
@@ -51,9 +56,12 @@ type world struct {
 	max      map[key]int64 // the largest limit there was
 	excess   map[key]int64 // used beyond holds
 	lost     map[key]int64 // grants that a bank forgot
+	visits   map[string][]*visit
+	visitOf  map[tally.ID]*visit
+	claimed  map[tally.ID]bool // requests that have claimed a session
 	log      []string
 
-	faults, crashes, setBacks, jumps, overruns, tokens, minutes, changes bool
+	faults, crashes, setBacks, jumps, overruns, tokens, minutes, changes, places, members bool
 }
 
 var errLater = errors.New("the answer of the bank is awaited")
@@ -69,19 +77,26 @@ func (l later) Borrow(_ context.Context, short []ledger.Short) (bool, error) {
 	return false, err
 }
 
+func (l later) Claim(_ context.Context, c ledger.Claim) { l.claim(c) }
+
 func newWorld(seed uint64, b bugs) *world {
 	w := &world{Rand: rand.New(rand.NewPCG(seed, 7)), now: noon, bank: newVault(), bugs: b,
-		counters: map[key]tally.Counter{}, max: map[key]int64{}, excess: map[key]int64{}, lost: map[key]int64{}}
+		counters: map[key]tally.Counter{}, max: map[key]int64{}, excess: map[key]int64{}, lost: map[key]int64{},
+		visits: map[string][]*visit{}, visitOf: map[tally.ID]*visit{}, claimed: map[tally.ID]bool{}}
 	w.bank.noFence = b.noFence
 	w.backup = w.bank.clone()
 	flag := func() bool { return w.IntN(2) == 0 }
 	w.faults, w.crashes, w.setBacks, w.jumps = w.IntN(4) > 0, flag(), w.IntN(4) == 0, flag()
 	w.overruns, w.tokens, w.minutes, w.changes = w.IntN(4) == 0, flag(), w.IntN(4) == 0, w.IntN(4) == 0
 	most := []int64{1, 3, 10, 50, 200}[w.IntN(5)]
-	w.limits = map[tally.Metric]int64{tally.Requests: most, tally.TokensIO: most * 40}
+	w.places, w.members = flag(), flag()
+	w.jumps = w.jumps && !w.members // sessions are as exact as clocks are
+	w.limits = map[tally.Metric]int64{tally.Requests: most, tally.TokensIO: most * 40,
+		tally.Sessions: 1 + most/4, ledger.InFlight: []int64{1, 2, 5}[w.IntN(3)]}
 	w.keyMax = []int64{1, 3, 40}[w.IntN(3)]
 	for i := range 2 + w.IntN(3) {
-		n := &node{name: fmt.Sprint("n", i+1), used: map[key]int64{}, holds: map[tally.ID]*ledger.Hold{}}
+		n := &node{name: fmt.Sprint("n", i+1), used: map[key]int64{}, holds: map[tally.ID]*ledger.Hold{},
+			ends: map[string]time.Time{}}
 		w.nodes = append(w.nodes, n)
 		w.start(n)
 	}
@@ -90,11 +105,12 @@ func newWorld(seed uint64, b bugs) *world {
 
 // start begins a process of a node, from its journal.
 func (w *world) start(n *node) {
-	n.up, n.call, n.fresh, n.stale = true, nil, nil, false
+	n.up, n.call, n.claims, n.fresh, n.stale = true, nil, nil, nil, false
 	n.ledger = ledger.New()
 	n.lender = New(Options{Node: n.name, Ledger: n.ledger, Now: func() time.Time { return w.now.Add(n.clock) },
 		Adopt: n.adopt})
 	n.ledger.LentBy(later{n.lender})
+	w.remember(n)
 	for _, h := range n.holds {
 		n.ledger.Orphaned(h)
 	}
@@ -129,6 +145,7 @@ func (w *world) reserve(n *node, withKey bool) (final bool) {
 		w.charge(r, "gateway/gw", tally.Requests, tally.Minute, 1+w.limits[tally.Requests]/4)
 	}
 	w.charge(r, "gateway/gw", tally.Requests, tally.Total, w.limits[tally.Requests])
+	w.enter(r)
 	if w.tokens {
 		w.charge(r, "gateway/gw", tally.TokensIO, tally.Total, w.limits[tally.TokensIO])
 	}
@@ -136,6 +153,10 @@ func (w *world) reserve(n *node, withKey bool) (final bool) {
 	var limit *tally.LimitError
 	switch {
 	case err == nil:
+		w.seen(h)
+		if w.claimBeforeKept {
+			n.ledger.Claim(context.Background(), h)
+		}
 		if n.fresh = append(n.fresh, h); w.IntN(10) > 0 {
 			w.keep(n)
 		}
@@ -154,6 +175,12 @@ func (w *world) keep(n *node) {
 	n.ledger.Commit(n.fresh, nil)
 	for _, h := range n.fresh {
 		n.holds[h.ID] = h
+		if v := w.visitOf[h.ID]; v != nil {
+			v.kept = true
+		}
+		if !w.claimBeforeKept {
+			n.ledger.Claim(context.Background(), h)
+		}
 	}
 	n.fresh = nil
 }
@@ -209,11 +236,16 @@ func (w *world) settle(n *node) {
 		n.adopt(s.Lacking)
 	}
 	delete(n.holds, h.ID)
+	if rec.SessionEnds.After(n.ends[rec.Session]) {
+		n.ends[rec.Session] = rec.SessionEnds
+	}
 	for i := range rec.Charges {
 		c := &rec.Charges[i]
 		k := keyOf(&h.Charges[i].Counter)
 		n.used[k] += c.Amount
-		w.excess[k] += max(0, c.Amount-held.Of(c.Metric))
+		if c.Metric != tally.Sessions { // another hold has paid less
+			w.excess[k] += max(0, c.Amount-held.Of(c.Metric))
+		}
 	}
 	n.ledger.Commit(nil, []ledger.Settled{s})
 	w.logf("%s settles %s: %v", n.name, h.ID, rec.Tokens.Output)
@@ -241,7 +273,7 @@ func (w *world) step() {
 		w.setBack()
 	case x == 6 && w.changes: // the owner raises or lowers limits
 		w.limits[tally.Requests], w.limits[tally.TokensIO] = w.Int64N(100), w.Int64N(3000)
-		w.keyMax = w.Int64N(10)
+		w.keyMax, w.limits[ledger.InFlight], w.limits[tally.Sessions] = w.Int64N(10), 1+w.Int64N(5), w.Int64N(50)
 	case x < 8 && w.jumps:
 		n.clock = time.Duration(w.IntN(7200)-3600) * time.Second
 	case !n.up:
@@ -256,7 +288,7 @@ func (w *world) step() {
 		w.reserve(n, true)
 	case x < 38:
 		w.keep(n)
-	case x < 40 && len(n.fresh) > 0: // its caller has gone
+	case x < 40 && len(n.fresh) > 0 && !(w.members && w.crashes): // its caller has gone
 		n.ledger.Drop(n.fresh[0])
 		n.fresh = n.fresh[1:]
 	case x < 55:

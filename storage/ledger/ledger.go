@@ -22,7 +22,9 @@
 // store what to keep and takes back what was kept, clock.go takes the time back.
 //
 // Where several ledgers share all limits, each reaches only what it was lent of a counter,
-// and borrows more when it is short (lent.go).
+// and borrows more when it is short (lent.go). The places of clients are shared in the same
+// way (place.go). Sessions are claimed, so that one that another ledger has begun is not
+// counted twice (claim.go).
 package ledger
 
 import (

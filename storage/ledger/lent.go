@@ -192,6 +192,9 @@ type Loan struct {
 	// Least and Want are what those need here who wait for room, here or elsewhere: the
 	// one who needs least, and all.
 	Least, Want int64
+	// Spare is whether a place has become free that is for others: it is not to be asked for
+	// with the exchange that gives it back.
+	Spare bool
 }
 
 // Taken is what is used or held.
@@ -255,7 +258,7 @@ func (l *Ledger) Lend(c *tally.Counter, upTo, elsewhere, low int64) {
 			return
 		}
 		p := l.place(c.Subject)
-		p.lent.upTo, p.lent.elsewhere, p.lent.low = upTo, elsewhere, low
+		p.lend(upTo, elsewhere, low)
 		l.serveLine(standing{place: p})
 		l.serveOn()
 		return

@@ -150,3 +150,175 @@ func TestRaiseLent(t *testing.T) {
 		t.Errorf("joined: %v", err)
 	}
 }
+
+func inFlight(id tally.ID, subject tally.Subject, wait time.Duration) *tally.Reservation {
+	r := reservation(id, noon)
+	r.Places, r.Wait = []tally.Place{{Subject: subject, Max: 3}}, wait
+	return r
+}
+
+// The places of a client are lent, those of others are not.
+func TestPlacesLent(t *testing.T) {
+	b := lentBy(2)
+	var held []*Hold
+	for i := range 2 {
+		h, _, err := b.admit(inFlight(tally.ID(rune('a'+i)), "client/cl_1", 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, h)
+	}
+	_, _, err := b.admit(inFlight("c", "client/cl_1", 0))
+	if limit, ok := errors.AsType[*tally.LimitError](err); !ok || !limit.ByPlace() || limit.Held != 3 {
+		t.Errorf("%v, want all 3 places taken", err)
+	}
+	for i := range 3 {
+		if _, _, err := b.admit(inFlight(tally.ID(rune('d'+i)), "model/mo_1", 0)); err != nil {
+			t.Error(err)
+		}
+	}
+	b.Commit(held, nil)
+	asked := b.asked
+	for _, id := range []tally.ID{"a", "b", "g", "h"} { // a place that was given back is still lent
+		if h := b.holds[id]; h != nil {
+			rec := h.Draft
+			s, err := b.Settle(id, &rec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.Commit(nil, []Settled{s})
+			b.Sweep(noon, 0)
+		} else if _, _, err := b.admit(inFlight(id, "client/cl_1", 0)); err != nil {
+			t.Error(err)
+		}
+	}
+	if b.asked != asked {
+		t.Error("the lender was asked for what had been lent")
+	}
+}
+
+// Who comes to wait for a place that is lent tells the lender, wherever it waited before.
+func TestPlaceLentWhileWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := lentBy(0)
+		tokens := tokensOf(1000)
+		b.Adopt(tokens.Counter, 0)
+		b.Lend(&tokens.Counter, 1000, 0, 0)
+		first := reservation("req_0", noon, tokens)
+		first.MinOutput, first.WantOutput = 900, 900
+		h, _, err := b.admit(first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		place := counterOf("client/cl_1", InFlight, tally.Total, noon)
+		b.Lend(&place, 1, 0, 0)
+		done := make(chan error)
+		go func() {
+			r := reservation("req_1", noon, tokens)
+			r.MinOutput, r.WantOutput, r.Wait, r.Places = 100, 100, time.Minute, []tally.Place{{Subject: "client/cl_1", Max: 3}}
+			_, _, err := b.admit(r)
+			done <- err
+		}()
+		synctest.Wait()
+		b.Noted()
+		b.Loan(&place, true) // others want it
+		b.Drop(h)
+		if noted := b.Noted(); len(noted) != 1 || noted[0].Metric != InFlight {
+			t.Errorf("told of %v", noted)
+		}
+		if loan, _ := b.Loan(&place, false); loan.Want != 1 || loan.Least != 1 || loan.UpTo != 0 {
+			t.Errorf("%+v, want a wait for 1", loan)
+		}
+		b.Lend(&place, 1, 0, 0)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A hold whose session another ledger has begun gives it back, to one that waits for it, and
+// its record tells when that session ends.
+func TestClaimed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := lentBy(1)
+		c := tally.Charge{Counter: counterOf("client/cl_1", tally.Sessions, tally.Day, noon), Max: 2}
+		of := func(id tally.ID, member string, wait time.Duration) *tally.Reservation {
+			r := reservation(id, noon, c)
+			r.Session, r.Wait = &tally.SessionUse{Client: "cl_1", Member: member, Until: noon.Add(time.Hour), Fixed: true}, wait
+			return r
+		}
+		h, _, err := b.admit(of("req_1", "me", 0))
+		if err != nil || b.asked != 1 {
+			t.Fatal(b.asked, err)
+		}
+		if b.Ledger.Claim(context.Background(), h); len(b.claims) != 1 || b.claims[0].Request != "req_1" {
+			t.Errorf("claimed %+v", b.claims)
+		}
+		b.Commit([]*Hold{h}, nil)
+		done := make(chan *Hold)
+		go func() {
+			h, _, err := b.admit(of("req_2", "you", time.Minute))
+			if err != nil {
+				t.Error(err)
+			}
+			done <- h
+		}()
+		synctest.Wait()
+		if last := b.claims[len(b.claims)-1]; last.Member != "you" || last.Request != "" {
+			t.Errorf("asked %+v, want whether a session of you runs", last)
+		}
+		b.begun, b.ends = "req_0", noon.Add(time.Minute)
+		if b.Ledger.Claim(context.Background(), h) {
+			t.Error("it is a new session")
+		}
+		began := time.Now()
+		if other := <-done; !other.NewSession || time.Since(began) > time.Second {
+			t.Errorf("the other one has waited for %s, new %v", time.Since(began), other.NewSession)
+		}
+		rec := h.Draft
+		s, err := b.Settle("req_1", &rec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Commit(nil, []Settled{s})
+		if rec.NewSession || !rec.SessionEnds.Equal(b.ends) {
+			t.Errorf("recorded as new %v, until %v", rec.NewSession, rec.SessionEnds)
+		}
+		if loan, _ := b.Loan(&c.Counter, false); loan.Used != 0 || loan.Held != 1 {
+			t.Errorf("%+v, want the other session held", loan)
+		}
+	})
+}
+
+// Others are told of a session that goes on when all that it rests on is durable, and again
+// when it goes on for well longer.
+func TestProlonged(t *testing.T) {
+	b := lentBy(10)
+	c := tally.Charge{Counter: counterOf("client/cl_1", tally.Sessions, tally.Day, noon), Max: 10}
+	enter := func(id tally.ID, after time.Duration) *Hold {
+		r := reservation(id, noon.Add(after), c)
+		r.Session = &tally.SessionUse{Client: "cl_1", Member: "me", Until: r.At.Add(time.Hour)}
+		h, _, err := b.admit(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	told := func(want int) {
+		t.Helper()
+		if got := b.Prolonged(); len(got) != want {
+			t.Errorf("told of %+v, want %d", got, want)
+		}
+	}
+	first := enter("req_1", 0)
+	b.Commit([]*Hold{enter("req_2", time.Minute)}, nil)
+	told(0)
+	b.Commit([]*Hold{first}, nil)
+	b.begun, b.ends = "req_1", noon.Add(time.Hour)
+	b.Ledger.Claim(context.Background(), first)
+	b.Commit([]*Hold{enter("req_3", 5*time.Minute)}, nil)
+	told(0)
+	b.Commit([]*Hold{enter("req_4", 10*time.Minute)}, nil)
+	b.Commit([]*Hold{enter("req_5", 11*time.Minute)}, nil)
+	told(1)
+}

@@ -20,6 +20,8 @@ type place struct {
 	// lent is nil if the places are this ledger's alone. What is elsewhere is what other
 	// ledgers were lent.
 	lent *allowance
+	// next is whether the next place that becomes free is for others, spare whether one has.
+	next, spare bool
 }
 
 // counter stands for the place.
@@ -99,17 +101,37 @@ func (l *Ledger) notePlace(p *place) {
 	}
 }
 
-// loan is the state of a place that is lent.
+// loan is the state of a place that is lent. A place that becomes free here is taken again, as
+// long as there are requests. So a ledger that has more than all others, and is to yield,
+// leaves the next one that becomes free to them.
 func (p *place) loan(yield bool) Loan {
 	taken := int64(p.taken)
 	if yield {
 		p.lent.upTo = min(p.lent.upTo, taken)
+		p.next = taken > p.lent.elsewhere
 	}
-	x := Loan{UpTo: p.lent.upTo, Held: taken}
+	x := Loan{UpTo: p.lent.upTo, Held: taken, Spare: p.spare}
 	if p.line != nil {
 		x.Least, x.Want = 1, int64(len(p.line.waiters))
 	}
 	return x
+}
+
+// lend says what the place may reach here, and what others were lent.
+func (p *place) lend(upTo, elsewhere, low int64) {
+	p.lent.upTo, p.lent.elsewhere, p.lent.low = upTo, elsewhere, low
+	p.spare = false
+}
+
+// giveBack gives back a hold's places.
+func (l *Ledger) giveBack(h *Hold) {
+	for _, p := range h.places {
+		if p.taken--; p.next {
+			p.next, p.spare = false, true
+			p.lent.upTo = min(p.lent.upTo, int64(p.taken))
+			l.tell(p.lent, p.counter())
+		}
+	}
 }
 
 // idle reports whether nobody needs to remember the place.

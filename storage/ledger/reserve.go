@@ -228,7 +228,8 @@ func (l *Ledger) endSession(h *Hold) {
 		if !o.inSession() || o.session() != k {
 			continue
 		}
-		if first == nil || o.opened < first.opened {
+		// A hold that is older than the one that began the session, or pays, is in another one.
+		if (first == nil || o.opened < first.opened) && (!h.pays || o.opened > h.opened && !o.pays) {
 			first = o
 		}
 		if o.SessionEnds.After(ends) {
@@ -280,7 +281,7 @@ func (l *Ledger) release(h *Hold) {
 	for _, a := range h.accounts {
 		a.move(h, &off, -1)
 	}
-	h.giveBack()
+	l.giveBack(h)
 }
 
 func minus(x *tally.Amounts) (out tally.Amounts) {
@@ -288,13 +289,6 @@ func minus(x *tally.Amounts) (out tally.Amounts) {
 		out[i] = -n
 	}
 	return out
-}
-
-// giveBack gives back a hold's places.
-func (h *Hold) giveBack() {
-	for _, p := range h.places {
-		p.taken--
-	}
 }
 
 // reopen puts back a hold that was released.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"tallygate/engine/tally"
 )
 
 // What is told of sessions is what has changed, whatever else runs; those that went
@@ -54,5 +56,29 @@ func TestSessionsAreBounded(t *testing.T) {
 	s.set(session{"cl_1", "0"}, noon.Add(time.Hour), true)
 	if len(s.of) != maxSessions+1 || s.end(session{"cl_2", "me"}).IsZero() || !s.end(session{"cl_1", "0"}).Equal(noon.Add(time.Hour)) {
 		t.Errorf("%d sessions are remembered", len(s.of))
+	}
+}
+
+// A request that outlasts its session pays for that one alone, whatever becomes of the next.
+func TestDropAfterSession(t *testing.T) {
+	l := New()
+	c := counterOf("client/cl_1", tally.Sessions, tally.Day, noon)
+	l.Adopt(c, 0)
+	begin := func(id tally.ID, at time.Time) *Hold {
+		r := reservation(id, at, tally.Charge{Counter: c, Max: 10})
+		r.Session = &tally.SessionUse{Client: "cl_1", Member: "me", Until: at.Add(time.Minute)}
+		h, _, _, err := try(l, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	l.Commit([]*Hold{begin("req_1", noon)}, nil)
+	l.Drop(begin("req_2", noon.Add(time.Hour)))
+	if held := l.Held(&c); held != 1 {
+		t.Errorf("%d sessions are held, want 1", held)
+	}
+	if out := make([]tally.Usage, 1); l.Usage([]tally.Counter{c}, out) != nil || out[0].Held != 1 {
+		t.Errorf("%+v", out[0])
 	}
 }

@@ -189,7 +189,7 @@ func (l *Ledger) Commit(holds []*Hold, settled []Settled) {
 			rest[m] -= holds[m]
 		}
 		s.shift(&rest, -1)
-		s.Hold.giveBack()
+		l.giveBack(s.Hold)
 	}
 	if l.waiting > 0 {
 		for i := range settled {
