@@ -23,8 +23,7 @@ func dayOf(t time.Time) int64 { return max(t.Unix(), 0) / daySeconds }
 // deleteMost bounds what one statement deletes.
 const deleteMost = 5000
 
-// Prune implements storage.History. It says how many records of this node went, and how many
-// entries of the book of money are no records any more.
+// Prune implements storage.History. It says how many records of this node went.
 func (s *Store) Prune(ctx context.Context, before storage.Horizons, rest int) (int, error) {
 	if err := s.shipFirst(ctx); err != nil {
 		return 0, err
@@ -33,8 +32,7 @@ func (s *Store) Prune(ctx context.Context, before storage.Horizons, rest int) (i
 	if err != nil {
 		return n, err
 	}
-	entries, err := s.pruneAll(ctx, before)
-	return n + entries, err
+	return n, s.pruneAll(ctx, before)
 }
 
 // shipFirst ships what there is: nothing must go that the database does not have.
@@ -47,18 +45,13 @@ func (s *Store) shipFirst(ctx context.Context) error {
 }
 
 // pruneAll removes what all nodes have in the database.
-func (s *Store) pruneAll(ctx context.Context, before storage.Horizons) (entries int, err error) {
+func (s *Store) pruneAll(ctx context.Context, before storage.Horizons) error {
 	day, thin := dayOf(before.All), int64(0)
 	for _, at := range before.Of {
 		thin = max(thin, dayOf(at))
 	}
-	_, err = s.act(ctx, func(tx pgx.Tx, c *state) (int64, error) {
-		entries = 0
+	_, err := s.act(ctx, func(tx pgx.Tx, c *state) (int64, error) {
 		if day > c.pruned {
-			err := tx.QueryRow(ctx, `SELECT count(*) FROM entry WHERE at >= $1 AND at < $2`, time.Unix(c.pruned*daySeconds, 0), time.Unix(day*daySeconds, 0)).Scan(&entries)
-			if err != nil {
-				return 0, err
-			}
 			if err := dropWeeks(ctx, tx, day/weekDays); err != nil {
 				return 0, err
 			}
@@ -68,7 +61,7 @@ func (s *Store) pruneAll(ctx context.Context, before storage.Horizons) (entries 
 		return c.rev, err
 	})
 	if err != nil {
-		return 0, err
+		return err
 	}
 	deletes := []struct {
 		where string
@@ -80,16 +73,16 @@ func (s *Store) pruneAll(ctx context.Context, before storage.Horizons) (entries 
 	}
 	for _, d := range deletes {
 		if err := s.delete(ctx, `DELETE FROM record WHERE (day, node, seq) IN (SELECT day, node, seq FROM record WHERE `+d.where+` LIMIT $2)`, d.day); err != nil {
-			return entries, err
+			return err
 		}
 	}
 	// Nodes that are not there say no more how many records they keep.
 	_, err = s.pool.Exec(ctx, `UPDATE node SET records = (SELECT count(*) FROM record WHERE record.node = node.id)
 		WHERE state <> 'live' OR beat < now() - interval '10 minutes'`)
 	if err != nil {
-		return entries, cannot(err)
+		return cannot(err)
 	}
-	return entries, s.forgetAll(ctx, before.All)
+	return s.forgetAll(ctx, before.All)
 }
 
 // delete deletes so many rows at a time until none is left.
