@@ -36,7 +36,7 @@ type NodeView struct {
 
 // ForgetNode says which node is never to come back.
 type ForgetNode struct {
-	Node    string `json:"node" arg:"1" help:"name of the node, as nodes has it"`
+	Node    string `json:"node" arg:"1" of:"node" help:"name of the node, as nodes has it"`
 	Stopped bool   `json:"stopped,omitempty" help:"it has stopped for certain, though it was heard within the last ten minutes"`
 }
 
