@@ -35,9 +35,6 @@ type Cluster interface {
 	// KeepKey tells the fingerprint of this node's key file, for nodes that come after it.
 	// Denied if the nodes have another key file.
 	KeepKey(ctx context.Context, print string) error
-	// Duty asks for what only one node does at a time, by its name. If it is this node's, no
-	// other gets it before hold is over. Without the nodes' database nobody has a duty.
-	Duty(ctx context.Context, name string, hold time.Duration) (mine bool, err error)
 	// Reach says since when the nodes' database is out of reach, and why; zero if it is not.
 	Reach() (since time.Time, cause error)
 }

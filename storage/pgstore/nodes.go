@@ -265,13 +265,20 @@ func sameKey(is, print string) error {
 		WithHint("copy secrets.key from the data folder of another node: all nodes need the same one")
 }
 
-// Duty implements storage.Cluster. Without the database nobody has a duty.
+// Me implements storage.Cluster.
+func (s *Store) Me() string { return s.id.Name }
+
+// Duty implements storage.Cluster.
 func (s *Store) Duty(ctx context.Context, name string, hold time.Duration) (mine bool, err error) {
 	if err := s.usable(ctx); err != nil {
 		return false, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	if hold <= 0 {
+		_, err := s.pool.Exec(ctx, `DELETE FROM duty WHERE name = $1 AND node = $2`, name, s.id.ID)
+		return false, cannot(err)
+	}
 	err = s.pool.QueryRow(ctx, `INSERT INTO duty (name, node, until) VALUES ($1, $2, now() + $3::interval)
 		ON CONFLICT (name) DO UPDATE SET node = excluded.node, until = excluded.until WHERE duty.node = excluded.node OR duty.until < now()
 		RETURNING true`, name, s.id.ID, hold).Scan(&mine)
