@@ -81,7 +81,7 @@ var mayImport = map[string][]string{
 	"tui/widget":             {"engine/tally", "engine/control", "tui/theme"},
 	"cmd/tallygate":          {"cmd/tallygate/process", "cmd/tallygate/sshd", "engine/tally", "engine", "engine/billfile", "engine/control", "engine/statement", "engine/demo", "engine/token", "providers/dialect", "providers/dialect/chat", "providers/dialect/messages", "storage/backup", "storage/badgerdb", "tui", "tui/dialog", "tui/live", "tui/part", "tui/screen", "tui/theme", "tui/wizard", "assets"},
 	"cmd/tallygate/sshd":     {"engine/tally"},
-	"cmd/tallygate/process":  {"engine/tally", "engine", "engine/auth", "engine/control", "engine/feed", "engine/metrics", "storage", "storage/backup", "storage/badgerdb", "providers", "providers/openai", "providers/sim", "providers/transport", "assets"},
+	"cmd/tallygate/process":  {"engine/tally", "engine", "engine/auth", "engine/control", "engine/feed", "engine/metrics", "storage", "storage/backup", "storage/badgerdb", "storage/pgstore", "providers", "providers/openai", "providers/sim", "providers/transport", "assets"},
 
 	"providers/dialect":           {"engine/tally", "providers/dialect/wire"},
 	"providers/dialect/wire":      {},

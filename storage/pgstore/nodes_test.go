@@ -123,7 +123,7 @@ func TestOneTruth(t *testing.T) {
 	if _, err := b.Reserve(ctx, held); err != nil {
 		t.Fatal(err)
 	}
-	edges := []time.Time{noon.Truncate(24 * time.Hour), noon.Truncate(24 * time.Hour).AddDate(0, 0, 1)}
+	edges := []time.Time{noon.Truncate(24 * time.Hour), noon.Truncate(24*time.Hour).AddDate(0, 0, 1)}
 	for _, s := range list {
 		eventually(t, "every node knows all records", func() bool {
 			all := 0

@@ -1,14 +1,17 @@
 package pgstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	_ "embed"
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,28 +29,34 @@ const Schema = 1
 //go:embed schema1.sql
 var schema1 string
 
-// Identity is which node a folder belongs to. It is a file in the folder.
+// Identity says which node a data folder belongs to.
 type Identity struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`
-	Store string `json:"store"` // the database's own ID
-	At    string `json:"at"`    // the database's host and name, for people
+	Nodes string `json:"nodes"` // the database's own ID
+	Store string `json:"store"` // where the database is, for people: without user and password
 }
 
-// identityFile is its name.
-const identityFile = "node.json"
+// IdentityFile is the file of a data folder that says so.
+const IdentityFile = "node"
 
-// ReadIdentity reads which node a data folder belongs to; ok is false if to none.
-func ReadIdentity(dir string) (id Identity, ok bool, err error) {
-	b, err := os.ReadFile(filepath.Join(dir, identityFile))
+// ReadIdentity reads which node a data folder belongs to, nil if it has a store of its own.
+func ReadIdentity(dir string) (*Identity, error) {
+	path := filepath.Join(dir, IdentityFile)
+	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return id, false, nil
+		return nil, nil
 	}
-	if err == nil && (json.Unmarshal(b, &id) != nil || id.ID == "") {
-		err = tally.Errorf(tally.Corrupt, "%s cannot be read", filepath.Join(dir, identityFile)).
-			WithHint("it says which node the folder belongs to: put it back from a copy, or start with an empty folder as a new node")
+	if err != nil {
+		return nil, err
 	}
-	return id, err == nil, err
+	var id Identity
+	if json.Unmarshal(text, &id) != nil || id.Name == "" || id.ID == "" {
+		return nil, tally.Errorf(tally.Corrupt, "the file %s, which says of which node the folder is, is damaged", path).
+			WithHint("put it back from a copy; without one, start a new node in a new folder, " +
+				"and free what this one was lent on another node: tallygate nodes forget NAME --stopped")
+	}
+	return &id, nil
 }
 
 func (id *Identity) write(dir string) error {
@@ -55,7 +64,7 @@ func (id *Identity) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(dir, identityFile)
+	path := filepath.Join(dir, IdentityFile)
 	if err := os.WriteFile(path+".new", append(b, '\n'), 0o600); err != nil {
 		return err
 	}
@@ -146,22 +155,20 @@ func makeSchema(ctx context.Context, pool *pgxpool.Pool) error {
 
 // enroll makes the node's row, or finds it, and says what stands in the way of its process.
 func (s *Store) enroll(ctx context.Context, store string) error {
-	id, known, err := ReadIdentity(s.opts.Dir)
-	if err != nil {
+	c := s.pool.Config().ConnConfig
+	at := "postgres://" + net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))) + "/" + c.Database
+	is, err := ReadIdentity(s.opts.Dir)
+	switch {
+	case err != nil:
 		return err
-	}
-	if known && id.Store != store {
-		return tally.Errorf(tally.Conflict, "the folder %s belongs to node %s of another database, %s", s.opts.Dir, id.Name, id.At).
+	case is == nil:
+		is = &Identity{ID: "nd_" + rand.Text(), Name: cmp.Or(s.opts.Name, "node"), Nodes: store}
+	case is.Nodes != store:
+		return tally.Errorf(tally.Conflict, "the folder %s belongs to node %s of another database, %s", s.opts.Dir, is.Name, is.Store).
 			WithHint("start with that database, or with an empty folder as a new node")
 	}
-	if !known {
-		id = Identity{ID: "nd_" + rand.Text(), Name: s.opts.Name, Store: store}
-	}
-	c := s.pool.Config().ConnConfig
-	id.At = c.Host + "/" + c.Database
-	if s.opts.Name != "" {
-		id.Name = s.opts.Name
-	}
+	id := *is
+	id.Name, id.Store = cmp.Or(s.opts.Name, id.Name), at
 	s.id = id
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		if _, err := lock(ctx, tx); err != nil {

@@ -1,7 +1,6 @@
 package pgstore
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -27,16 +26,13 @@ import (
 type Options struct {
 	URL string // of the database
 	Dir string // where the node's identity is
-	// Name is the node's, one that no other has; "" for the one it had, or the machine's.
+	// Name is the node's, one that no other has; "" for the one it had.
 	Name string
 	// Host is what tells two processes of one identity apart; "" for the machine and folder.
 	Host string
 	// Print is the fingerprint of the node's key file, "" if it has none yet.
 	Print   string
 	Journal badgerdb.Options
-	// Fenced is called once another process has taken the node's place, or the node was
-	// forgotten: this one admits nothing more, and must end.
-	Fenced func(error)
 }
 
 // Store is a storage.Cluster on PostgreSQL. Make one with Open.
@@ -68,6 +64,8 @@ type Store struct {
 	contact      atomic.Int64 // when the database last answered, Unix nanoseconds of this clock
 	skew         atomic.Int64
 	fenced       atomic.Pointer[error]
+	broken       chan struct{}
+	breaks       func() // closes broken, once
 	faults       []string
 
 	shipped  atomic.Uint64
@@ -84,8 +82,8 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if o.Journal.Logger == nil {
 		o.Journal.Logger = slog.New(slog.DiscardHandler)
 	}
-	machine, _ := os.Hostname() // without one the folder tells
 	if o.Host == "" {
+		machine, _ := os.Hostname() // without one the folder tells
 		dir, err := filepath.Abs(o.Dir)
 		if err != nil {
 			return nil, err
@@ -93,6 +91,8 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		o.Host = machine + ":" + dir
 	}
 	s := &Store{opts: o, log: o.Journal.Logger, ledger: ledger.New(), hearNow: make(chan struct{}, 1), joined: make(chan struct{}), shipNow: make(chan struct{}, 1)}
+	s.broken = make(chan struct{})
+	s.breaks = sync.OnceFunc(func() { close(s.broken) })
 	s.life, s.endLife = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -115,20 +115,14 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if s.faults = doubts(ctx, s.pool); len(s.faults) > 0 {
 		s.log.Warn("the nodes' database does not keep all it is given", "faults", s.faults)
 	}
-	if err := s.openJournal(ctx, store, machine); err != nil {
+	if err := s.openJournal(ctx, store); err != nil {
 		return nil, err
 	}
 	return s, s.join(ctx)
 }
 
 // openJournal takes the node's place in the database and opens its journal.
-func (s *Store) openJournal(ctx context.Context, store, machine string) (err error) {
-	if s.opts.Name == "" {
-		if id, known, err := ReadIdentity(s.opts.Dir); err == nil && known {
-			s.opts.Name = id.Name
-		}
-		s.opts.Name = cmp.Or(s.opts.Name, machine, "node")
-	}
+func (s *Store) openJournal(ctx context.Context, store string) (err error) {
 	if err := s.enroll(ctx, store); err != nil {
 		return err
 	}
@@ -175,6 +169,7 @@ func (s *Store) join(ctx context.Context) error {
 	s.entriesHeard.Store(entries)
 	s.running.Go(s.keepShipping)
 	s.running.Go(s.keepHearing)
+	s.running.Go(s.watchJournal)
 	return nil
 }
 
@@ -275,8 +270,27 @@ func (s *Store) sweepActs(ctx context.Context) error {
 // fence ends the store for good: another process has its place.
 func (s *Store) fence(err error) {
 	s.fenced.Store(&err)
-	if s.opts.Fenced != nil {
-		s.opts.Fenced(err)
+	s.breaks()
+}
+
+// Broken is closed once this process must end: another one has the node's place, the node was
+// forgotten, or the disk of the journal has failed.
+func (s *Store) Broken() <-chan struct{} { return s.broken }
+
+// Fault is why, nil if nothing is wrong.
+func (s *Store) Fault() error {
+	if err := s.fenced.Load(); err != nil {
+		return *err
+	}
+	return s.journal.Fault()
+}
+
+// watchJournal waits for the disk of the journal to fail.
+func (s *Store) watchJournal() {
+	select {
+	case <-s.life.Done():
+	case <-s.journal.Broken():
+		s.breaks()
 	}
 }
 

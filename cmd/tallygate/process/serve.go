@@ -241,6 +241,10 @@ func (p *Process) Wait(done <-chan struct{}) error {
 	case <-p.told.ends:
 		return nil
 	case <-broken(p.store):
+		var ours *tally.Error
+		if err := faultOf(p.store); errors.As(err, &ours) {
+			return err // another process has taken the place of this node
+		}
 		return tally.Errorf(tally.Unavailable, "the disk does not keep what it is given: %w", faultOf(p.store)).
 			WithHint("look at the disk and its mount, then start again: of what was acknowledged no more than the last second before the fault can be missing")
 	case err := <-p.broken:

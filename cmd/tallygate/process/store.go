@@ -2,18 +2,17 @@ package process
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"io/fs"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"tallygate/engine/auth"
 	"tallygate/engine/tally"
 	"tallygate/storage"
 	"tallygate/storage/badgerdb"
+	"tallygate/storage/pgstore"
 )
 
 // Shared is a store that several nodes share. The zero Shared stands for the store of the
@@ -25,41 +24,13 @@ type Shared struct {
 	Node string // the name of this node
 }
 
-// nodeFile is the file of a data folder that belongs to a node.
-const nodeFile = "node"
-
-// NodeOf says which node a data folder is of.
-type NodeOf struct {
-	ID    string `json:"id"`
-	Name  string `json:"name"`
-	Store string `json:"store"` // where the database is, without user and password
-}
-
-// ReadNode reads which node a data folder is of, nil if it has a store of its own.
-func ReadNode(dir string) (*NodeOf, error) {
-	text, err := os.ReadFile(filepath.Join(dir, nodeFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, folderError(dir, err)
-	}
-	var of NodeOf
-	if json.Unmarshal(text, &of) != nil || of.Name == "" {
-		return nil, tally.Errorf(tally.Corrupt, "the file %s, which says of which node the folder is, is damaged", filepath.Join(dir, nodeFile)).
-			WithHint("put it back from a copy; without one, start a new node in a new folder, " +
-				"and free what this one was lent on another node: tallygate nodes forget NAME --stopped")
-	}
-	return &of, nil
-}
-
 // open opens the store: that of the folder, or what this node has of the one that nodes
 // share. A node's folder has no more than its part, so nothing else opens it.
 func (o Options) open(ctx context.Context, hook storage.Hook) (storage.Store, error) {
 	if o.Shared.URL != "" {
-		return openNodes(ctx, o, hook)
+		return o.openNodes(ctx, hook)
 	}
-	of, err := ReadNode(o.Dir)
+	of, err := pgstore.ReadIdentity(o.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -68,10 +39,45 @@ func (o Options) open(ctx context.Context, hook storage.Hook) (storage.Store, er
 			WithHint("start it: tallygate serve --store %s; or ask another node, like tallygate --host HOST status",
 				tally.ShellWord(ShownStore(of.Store)))
 	}
-	return badgerdb.Open(ctx, badgerdb.Options{
+	return badgerdb.Open(ctx, o.journal(hook))
+}
+
+// openNodes joins the nodes that share the store of o.Shared, as the node of the folder. A
+// folder that has none yet becomes one. The hook is given what this node settles.
+func (o Options) openNodes(ctx context.Context, hook storage.Hook) (storage.Store, error) {
+	there, err := HasStore(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	of, err := pgstore.ReadIdentity(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if there && of == nil {
+		return nil, tally.Errorf(tally.Conflict, "%s has a store of its own, which the nodes would not see", o.Dir).
+			WithHint("take it over: tallygate move --to URL; or start with an empty folder: --data DIR")
+	}
+	print, err := auth.Print(o.keys())
+	if err != nil {
+		return nil, err
+	}
+	return pgstore.Open(ctx, pgstore.Options{URL: o.Shared.URL, Dir: o.Dir, Name: o.Shared.Node, Print: print, Journal: o.journal(hook)})
+}
+
+// journal is how to open the store that is in the folder.
+func (o Options) journal(hook storage.Hook) badgerdb.Options {
+	return badgerdb.Options{
 		Dir: filepath.Join(o.Dir, StoreFolder), Profile: o.Profile, Durability: o.Durability, Logger: o.Log, Hook: hook,
 		Version: o.Version, Reads: o.Reads,
-	})
+	}
+}
+
+// keys is where the key of the store is kept.
+func (o Options) keys() Keys {
+	if o.Keys.Path == "" && o.Keys.Given == "" {
+		return Keys{Path: filepath.Join(o.Dir, keyFile)}
+	}
+	return o.Keys
 }
 
 // breakable is a store whose disk may stop to keep what it is given.

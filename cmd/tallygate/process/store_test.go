@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"tallygate/engine/tally"
+	"tallygate/storage/pgstore"
 )
 
 // A connection that leaves the machine is encrypted, unless somebody says how it is to be.
@@ -86,11 +87,11 @@ func TestShownStore(t *testing.T) {
 // What is a node's folder is not opened as a store of its own.
 func TestNodeFolder(t *testing.T) {
 	dir := t.TempDir()
-	if of, err := ReadNode(dir); of != nil || err != nil {
+	if of, err := pgstore.ReadIdentity(dir); of != nil || err != nil {
 		t.Fatalf("a folder of no node: %+v, %v", of, err)
 	}
 	write := func(text string) {
-		if err := os.WriteFile(filepath.Join(dir, nodeFile), []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, pgstore.IdentityFile), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
