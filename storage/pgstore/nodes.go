@@ -276,8 +276,8 @@ func (s *Store) Duty(ctx context.Context, name string, hold time.Duration) (mine
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if hold <= 0 {
-		_, err := s.pool.Exec(ctx, `DELETE FROM duty WHERE name = $1 AND node = $2`, name, s.id.ID)
-		return false, cannot(err)
+		_, err := s.exec(ctx, `DELETE FROM duty WHERE name = $1 AND node = $2`, name, s.id.ID)
+		return false, err
 	}
 	err = s.pool.QueryRow(ctx, `INSERT INTO duty (name, node, until) VALUES ($1, $2, now() + $3::interval)
 		ON CONFLICT (name) DO UPDATE SET node = excluded.node, until = excluded.until WHERE duty.node = excluded.node OR duty.until < now()

@@ -170,32 +170,34 @@ func (s *Store) enroll(ctx context.Context, store string) error {
 	id := *is
 	id.Name, id.Store = cmp.Or(s.opts.Name, id.Name), at
 	s.id = id
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		if _, err := lock(ctx, tx); err != nil {
-			return err
-		}
-		var host, state string
-		var idle time.Duration
-		err := tx.QueryRow(ctx, `SELECT host, state, now() - beat FROM node WHERE id = $1`, id.ID).Scan(&host, &state, &idle)
-		switch {
-		case errors.Is(err, pgx.ErrNoRows): // a new node, or the database was set back to before it
-			_, err = tx.Exec(ctx, `INSERT INTO node (id, name, host, version, state, epoch, op, joined, beat, shipped, records, seen, said)
+	err = again(ctx, func(ctx context.Context) error {
+		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+			if _, err := lock(ctx, tx); err != nil {
+				return err
+			}
+			var host, state string
+			var idle time.Duration
+			err := tx.QueryRow(ctx, `SELECT host, state, now() - beat FROM node WHERE id = $1`, id.ID).Scan(&host, &state, &idle)
+			switch {
+			case errors.Is(err, pgx.ErrNoRows): // a new node, or the database was set back to before it
+				_, err = tx.Exec(ctx, `INSERT INTO node (id, name, host, version, state, epoch, op, joined, beat, shipped, records, seen, said)
 				VALUES ($1, $2, $3, $4, 'left', 0, 0, now(), now(), 0, 0, 0, '{}')`, id.ID, id.Name, s.opts.Host, s.opts.Journal.Version)
+				return taken(err, id.Name)
+			case err != nil:
+				return err
+			case state == forgotten:
+				return tally.Errorf(tally.Conflict, "node %s was forgotten, and what it was lent is others' now", id.Name).
+					WithHint("start with an empty folder, as a new node; what it had shipped is kept")
+			case host != s.opts.Host && state == string(storage.NodeLive) && idle < goneAfter:
+				return tally.Errorf(tally.InUse, "node %s runs at %s", id.Name, host).
+					WithHint("each node needs a folder of its own: start here with an empty one; if that process has ended for good, wait until it was silent for ten minutes")
+			}
+			_, err = tx.Exec(ctx, `UPDATE node SET name = $2, host = $3, version = $4 WHERE id = $1`, id.ID, id.Name, s.opts.Host, s.opts.Journal.Version)
 			return taken(err, id.Name)
-		case err != nil:
-			return err
-		case state == forgotten:
-			return tally.Errorf(tally.Conflict, "node %s was forgotten, and what it was lent is others' now", id.Name).
-				WithHint("start with an empty folder, as a new node; what it had shipped is kept")
-		case host != s.opts.Host && state == string(storage.NodeLive) && idle < goneAfter:
-			return tally.Errorf(tally.InUse, "node %s runs at %s", id.Name, host).
-				WithHint("each node needs a folder of its own: start here with an empty one; if that process has ended for good, wait until it was silent for ten minutes")
-		}
-		_, err = tx.Exec(ctx, `UPDATE node SET name = $2, host = $3, version = $4 WHERE id = $1`, id.ID, id.Name, s.opts.Host, s.opts.Journal.Version)
-		return taken(err, id.Name)
+		})
 	})
 	if err != nil {
-		return cannot(err)
+		return err
 	}
 	return id.write(s.opts.Dir)
 }
@@ -213,8 +215,11 @@ func taken(err error, name string) error {
 func (s *Store) whole(ctx context.Context) error {
 	var shipped uint64
 	var seen int64
-	if err := s.pool.QueryRow(ctx, `SELECT shipped, seen FROM node WHERE id = $1`, s.id.ID).Scan(&shipped, &seen); err != nil {
-		return cannot(err)
+	err := s.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT shipped, seen FROM node WHERE id = $1`, s.id.ID).Scan(&shipped, &seen)
+	})
+	if err != nil {
+		return err
 	}
 	if seen > 0 {
 		s.ledger.See(time.Unix(0, seen).UTC())

@@ -40,8 +40,10 @@ func (s *Store) shipFirst(ctx context.Context) error {
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
-	_, err := s.shipAll(ctx)
-	return cannot(err)
+	return again(ctx, func(ctx context.Context) error {
+		_, err := s.shipAll(ctx)
+		return err
+	})
 }
 
 // pruneAll removes what all nodes have in the database.
@@ -77,10 +79,10 @@ func (s *Store) pruneAll(ctx context.Context, before storage.Horizons) error {
 		}
 	}
 	// Nodes that are not there say no more how many records they keep.
-	_, err = s.pool.Exec(ctx, `UPDATE node SET records = (SELECT count(*) FROM record WHERE record.node = node.id)
+	_, err = s.exec(ctx, `UPDATE node SET records = (SELECT count(*) FROM record WHERE record.node = node.id)
 		WHERE state <> 'live' OR beat < now() - interval '10 minutes'`)
 	if err != nil {
-		return cannot(err)
+		return err
 	}
 	return s.forgetAll(ctx, before.All)
 }
@@ -94,11 +96,11 @@ func (s *Store) delete(ctx context.Context, sql string, day int64) error {
 		if err := s.usable(ctx); err != nil {
 			return err
 		}
-		tag, err := s.pool.Exec(ctx, sql, day, deleteMost)
+		n, err := s.exec(ctx, sql, day, deleteMost)
 		if err != nil {
-			return cannot(err)
+			return err
 		}
-		if tag.RowsAffected() < deleteMost {
+		if n < deleteMost {
 			return nil
 		}
 	}
@@ -132,14 +134,15 @@ func (s *Store) Coarsen(ctx context.Context, before time.Time, edges func(day ti
 		return at, err
 	}
 	var from int64
-	if err := s.pool.QueryRow(ctx, `SELECT coarse FROM cluster WHERE one = 1`).Scan(&from); err != nil {
-		return at, cannot(err)
-	}
-	if from == 0 {
-		err := s.pool.QueryRow(ctx, `SELECT coalesce(min(bucket), 0) * 86400::int8 FROM sums WHERE family = 0 AND gran = $1`, badgerdb.Days).Scan(&from)
-		if err != nil {
-			return at, cannot(err)
+	err = s.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `SELECT coarse FROM cluster WHERE one = 1`).Scan(&from)
+		if err != nil || from > 0 {
+			return err
 		}
+		return tx.QueryRow(ctx, `SELECT coalesce(min(bucket), 0) * 86400::int8 FROM sums WHERE family = 0 AND gran = $1`, badgerdb.Days).Scan(&from)
+	})
+	if err != nil {
+		return at, err
 	}
 	for day := time.Unix(from, 0).UTC(); day.Before(at) && from > 0; day = day.Add(24 * time.Hour) {
 		if err := s.coarsenDay(ctx, day, edges(day)); err != nil {

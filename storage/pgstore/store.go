@@ -157,12 +157,15 @@ func (s *Store) join(ctx context.Context) error {
 		since, cause := s.Reach()
 		return tally.Errorf(tally.Unavailable, "the nodes were not joined: their database does not answer since %s: %w", since.Format(time.TimeOnly), cause)
 	}
-	if err := s.lookAtClock(ctx); err != nil {
-		return cannot(err)
+	if err := again(ctx, s.lookAtClock); err != nil {
+		return err
 	}
 	var rev, entries int64
-	if err := s.pool.QueryRow(ctx, `SELECT rev, entries FROM cluster WHERE one = 1`).Scan(&rev, &entries); err != nil {
-		return cannot(err)
+	err := s.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT rev, entries FROM cluster WHERE one = 1`).Scan(&rev, &entries)
+	})
+	if err != nil {
+		return err
 	}
 	s.planned.Store(rev)
 	s.heardRev(rev)
@@ -260,9 +263,9 @@ func (s *Store) keepHearing() {
 // sweepActs forgets what acts came to that nobody asks for any more, and sessions that are
 // over.
 func (s *Store) sweepActs(ctx context.Context) error {
-	_, err := s.pool.Exec(ctx, `DELETE FROM act WHERE made < now() - interval '1 hour'`)
+	_, err := s.exec(ctx, `DELETE FROM act WHERE made < now() - interval '1 hour'`)
 	if err == nil {
-		_, err = s.pool.Exec(ctx, sqlDropSessions, time.Now().Add(-24*time.Hour).UnixNano())
+		_, err = s.exec(ctx, sqlDropSessions, time.Now().Add(-24*time.Hour).UnixNano())
 	}
 	return err
 }
@@ -368,8 +371,8 @@ func (s *Store) AcceptClock(ctx context.Context, now time.Time) error {
 	if err := s.journal.AcceptClock(ctx, now); err != nil {
 		return err
 	}
-	_, err := s.pool.Exec(ctx, `UPDATE node SET seen = least(seen, $2) WHERE id = $1`, s.id.ID, now.UnixNano())
-	return cannot(err)
+	_, err := s.exec(ctx, `UPDATE node SET seen = least(seen, $2) WHERE id = $1`, s.id.ID, now.UnixNano())
+	return err
 }
 
 // Status implements storage.Store. LastSeen is this node's own: that of another one, whose
@@ -435,10 +438,10 @@ func (s *Store) leave() {
 	err := s.lender.Leave(ctx)
 	var through uint64
 	if err == nil {
-		through, err = s.shipAll(ctx)
+		err = again(ctx, func(ctx context.Context) error { through, err = s.shipAll(ctx); return err })
 	}
 	if err == nil && through == s.journal.Latest() && s.ledger.Holds() == 0 {
-		_, err = s.pool.Exec(ctx, `UPDATE node SET state = 'left', said = $3, beat = now() WHERE id = $1 AND epoch = $2`, s.id.ID, s.bank.epoch.Load(), s.say())
+		_, err = s.exec(ctx, `UPDATE node SET state = 'left', said = $3, beat = now() WHERE id = $1 AND epoch = $2`, s.id.ID, s.bank.epoch.Load(), s.say())
 	}
 	if err != nil {
 		s.log.Warn("the node has not told the others that it leaves; what it was lent stays lent until it is back", "error", err)

@@ -28,13 +28,13 @@ func TestMain(m *testing.M) {
 
 // opened opens the node of a folder. A folder of a new one gets a database of its own; where
 // it is stands in the folder, so that a copy of it leads there, too.
-func opened(t *testing.T, dir string, hook storage.Hook) (*Store, error) {
+func opened(dir string, hook storage.Hook, made func() string) (*Store, error) {
 	at := filepath.Join(dir, "url")
 	url, err := os.ReadFile(at)
 	if err != nil {
-		url = []byte(pgtest.Database(t))
+		url = []byte(made())
 		if err := os.WriteFile(at, url, 0o600); err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 	}
 	return Open(context.Background(), Options{URL: string(url), Dir: dir, Name: "one", Host: "here",
@@ -45,6 +45,22 @@ func opened(t *testing.T, dir string, hook storage.Hook) (*Store, error) {
 func TestStore(t *testing.T) {
 	storetest.Run(t, storetest.Subject{
 		Keeps: true, Apart: true,
-		Open: func(dir string, hook storage.Hook) (storage.Store, error) { return opened(t, dir, hook) },
+		Open: func(dir string, hook storage.Hook) (storage.Store, error) {
+			return opened(dir, hook, func() string { return pgtest.Database(t) })
+		},
+	})
+}
+
+// TestStoreOnABadLine does the same where all transactions are serializable and one message
+// in sixty is lost, repeated or answered by an error. It stands for what other databases do
+// under load, and for networks.
+func TestStoreOnABadLine(t *testing.T) {
+	storetest.Run(t, storetest.Subject{
+		Keeps: true, Apart: true,
+		Open: func(dir string, hook storage.Hook) (storage.Store, error) {
+			return opened(dir, hook, func() string {
+				return pgtest.Flaky(t, pgtest.Database(t)+"&default_transaction_isolation=serializable", 60).URL
+			})
+		},
 	})
 }

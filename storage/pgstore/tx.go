@@ -23,24 +23,43 @@ type state struct {
 	chain                        tally.AuditChain
 }
 
+// again does something that may be done any number of times, until the database has answered,
+// or has not for a while. Errors of package tally end it.
+func again(ctx context.Context, do func(ctx context.Context) error) error {
+	until := time.Now().Add(patience)
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+		err := do(ctx)
+		if err == nil || ctx.Err() != nil || !passing(err) || time.Now().After(until) {
+			return cannot(err)
+		}
+		time.Sleep(pause)
+	}
+}
+
+// exec carries out a statement that may be carried out any number of times.
+func (s *Store) exec(ctx context.Context, sql string, args ...any) (rows int64, err error) {
+	err = again(ctx, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, readPatience)
+		defer cancel()
+		tag, err := s.pool.Exec(ctx, sql, args...)
+		rows = tag.RowsAffected()
+		return err
+	})
+	return rows, err
+}
+
 // act does something that changes what all nodes have in common. Acts come one after the
 // other, since each locks the row of cluster, and each is done once, whatever becomes of
 // its connection: what it came to is kept under an ID of its own, in the same transaction.
 // do may be called several times; what it returns is the act's number, a revision or an
 // entry's. Its errors that are of package tally end the act.
 func (s *Store) act(ctx context.Context, do func(tx pgx.Tx, c *state) (int64, error)) (n int64, err error) {
-	id, until := rand.Text(), time.Now().Add(patience)
-	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+	id := rand.Text()
+	err = again(ctx, func(ctx context.Context) (err error) {
 		n, err = s.try(ctx, id, do)
-		var ours *tally.Error
-		if err == nil || errors.As(err, &ours) {
-			return n, err
-		}
-		if ctx.Err() != nil || !passing(err) || time.Now().After(until) {
-			return 0, cannot(err)
-		}
-		time.Sleep(pause)
-	}
+		return err
+	})
+	return n, err
 }
 
 func (s *Store) try(ctx context.Context, id string, do func(tx pgx.Tx, c *state) (int64, error)) (n int64, err error) {
@@ -111,23 +130,19 @@ var reads = pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly
 
 // read reads at one instant. do may be called again from the start, if it was broken off.
 func (s *Store) read(ctx context.Context, do func(ctx context.Context, tx pgx.Tx) error) error {
+	return s.readFor(ctx, readPatience, do)
+}
+
+// readFor is read with so much time for an attempt.
+func (s *Store) readFor(ctx context.Context, most time.Duration, do func(ctx context.Context, tx pgx.Tx) error) error {
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
-	until := time.Now().Add(patience)
-	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
-		err := s.readOnce(ctx, do)
-		if err == nil || ctx.Err() != nil || !passing(err) || time.Now().After(until) {
-			return cannot(err)
-		}
-		time.Sleep(pause)
-	}
-}
-
-func (s *Store) readOnce(ctx context.Context, do func(ctx context.Context, tx pgx.Tx) error) error {
-	ctx, cancel := context.WithTimeout(ctx, readPatience)
-	defer cancel()
-	return pgx.BeginTxFunc(ctx, s.pool, reads, func(tx pgx.Tx) error { return do(ctx, tx) })
+	return again(ctx, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, most)
+		defer cancel()
+		return pgx.BeginTxFunc(ctx, s.pool, reads, func(tx pgx.Tx) error { return do(ctx, tx) })
+	})
 }
 
 // readPatience bounds how long a question to the database may take.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -30,23 +31,24 @@ func (s *Store) Verify(ctx context.Context, rest time.Duration) (tally.Report, e
 	if err != nil {
 		return r, err
 	}
-	v := &verifier{report: &r, rest: rest, me: s.id.ID, seed: maphash.MakeSeed()}
-	tx, err := s.pool.BeginTx(ctx, reads)
-	if err != nil {
-		return r, cannot(err)
-	}
-	defer tx.Rollback(context.WithoutCancel(ctx))
-	for _, step := range []func(context.Context, pgx.Tx) error{v.begin, v.audit, v.entries, v.records, v.sums, v.leases} {
-		if err := step(ctx, tx); err != nil {
-			return r, cannot(err)
+	ours := r
+	err = s.readFor(ctx, verifyPatience, func(ctx context.Context, tx pgx.Tx) error {
+		r = ours
+		r.Faults = slices.Clone(ours.Faults)
+		v := &verifier{report: &r, rest: rest, me: s.id.ID, seed: maphash.MakeSeed()}
+		for _, step := range []func(context.Context, pgx.Tx) error{v.begin, v.audit, v.entries, v.records, v.sums, v.leases} {
+			if err := step(ctx, tx); err != nil {
+				return err
+			}
 		}
-	}
-	if err := s.verifyShipped(ctx, tx, v); err != nil {
-		return r, cannot(err)
-	}
+		return s.verifyShipped(ctx, tx, v)
+	})
 	r.OK = len(r.Faults) == 0
-	return r, nil
+	return r, err
 }
+
+// verifyPatience bounds how long a proof may take.
+const verifyPatience = 6 * time.Hour
 
 type verifier struct {
 	report *tally.Report
