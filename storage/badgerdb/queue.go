@@ -35,6 +35,7 @@ const (
 	jobRefuse
 	jobEnter
 	jobLose
+	jobMade // a record of another store
 	jobAlone
 )
 

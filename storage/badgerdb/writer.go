@@ -106,6 +106,8 @@ func (s *Store) put(b *batch, j *job) {
 		b.jobs = append(b.jobs, j)
 		s.finish(b)
 		return
+	case jobMade:
+		s.addMade(b, j)
 	case jobRefuse:
 		r := &j.entry.Record
 		r.At, r.Charges = ledger.UTC(r.At), nil
@@ -154,7 +156,20 @@ func (s *Store) add(b *batch, j *job) {
 	if r.Outcome != tally.Lost { // the store itself measured how long a lost request took
 		took = min(took, longestRequest)
 	}
-	s.end.reached = later(s.end.reached, r.At.Add(took))
+	s.place(b, j, r.At.Add(took))
+}
+
+// addMade gives a record of another store, which was settled there, the next number.
+func (s *Store) addMade(b *batch, j *job) {
+	s.end.seq++
+	j.entry.Seq = s.end.seq
+	s.place(b, j, j.entry.settledAt)
+}
+
+// place writes a job's record, settled at a time or later, to a block.
+func (s *Store) place(b *batch, j *job, settled time.Time) {
+	r := &j.entry.Record
+	s.end.reached = later(s.end.reached, settled)
 	s.end.settledAt = later(s.end.settledAt, s.end.reached)
 	j.entry.settledAt = s.end.reached
 	j.day = dayOf(s.end.settledAt)
@@ -221,7 +236,7 @@ func (s *Store) commitBatch(b *batch) error {
 		}
 	}
 	for _, j := range b.settled {
-		if j.kind == jobEnter {
+		if j.kind == jobEnter || j.kind == jobMade && j.entry.Entry != nil {
 			if err := setEntry(txn, &j.entry); err != nil {
 				return err
 			}

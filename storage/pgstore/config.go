@@ -17,28 +17,33 @@ import (
 
 // Load implements storage.Config.
 func (s *Store) Load(ctx context.Context) (out []tally.Entity, rev int64, err error) {
-	err = s.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		out = nil
+	err = s.read(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
 		if err := tx.QueryRow(ctx, `SELECT rev FROM cluster WHERE one = 1`).Scan(&rev); err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, `SELECT kind, id, body FROM entity ORDER BY kind, id`)
-		if err != nil {
-			return err
-		}
-		var kind, id, body string
-		_, err = pgx.ForEachRow(rows, []any{&kind, &id, &body}, func() error {
-			e, err := readEntity(fromText(kind), fromText(id), body)
-			out = append(out, e)
-			return err
-		})
+		out, err = entities(ctx, tx)
 		return err
 	})
 	if err != nil {
 		return nil, 0, err
 	}
 	s.planned.Store(rev)
+	s.heardRev(rev)
 	return out, rev, nil
+}
+
+func entities(ctx context.Context, tx pgx.Tx) (out []tally.Entity, err error) {
+	rows, err := tx.Query(ctx, `SELECT kind, id, body FROM entity ORDER BY kind, id`)
+	if err != nil {
+		return nil, err
+	}
+	var kind, id, body string
+	_, err = pgx.ForEachRow(rows, []any{&kind, &id, &body}, func() error {
+		e, err := readEntity(fromText(kind), fromText(id), body)
+		out = append(out, e)
+		return err
+	})
+	return out, err
 }
 
 func readEntity(kind, id, body string) (tally.Entity, error) {

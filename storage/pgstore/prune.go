@@ -206,7 +206,7 @@ func coarsenRows(ctx context.Context, tx pgx.Tx, node string, day time.Time, at 
 		sums *tally.Sums
 	}
 	var all []fine
-	if err := eachRow(rows, func(r badgerdb.Row, x *tally.Sums) { all = append(all, fine{r, x}) }); err != nil {
+	if err := eachRow(rows, func(r badgerdb.Row, x *tally.Sums) error { all = append(all, fine{r, x}); return nil }); err != nil {
 		return err
 	}
 	for _, f := range all {

@@ -34,19 +34,21 @@ func (l *rowList) read(ctx context.Context, tx pgx.Tx, node string, out map[badg
 	if err != nil {
 		return err
 	}
-	return eachRow(rows, func(r badgerdb.Row, x *tally.Sums) { out[r] = x })
+	return eachRow(rows, func(r badgerdb.Row, x *tally.Sums) error { out[r] = x; return nil })
 }
 
 // eachRow reads rows of sums.
-func eachRow(rows pgx.Rows, f func(badgerdb.Row, *tally.Sums)) error {
+func eachRow(rows pgx.Rows, f func(badgerdb.Row, *tally.Sums) error) error {
 	var family, gran int16
 	var bucket int32
 	var d1, d2 string
 	var body []byte
 	_, err := pgx.ForEachRow(rows, []any{&family, &gran, &bucket, &d1, &d2, &body}, func() error {
 		x := &tally.Sums{}
-		f(badgerdb.Row{Family: uint8(family), Gran: uint8(gran), Bucket: uint32(bucket), Dim: tally.Dim{fromText(d1), fromText(d2)}}, x)
-		return badgerdb.DecodeSums(body, x)
+		if err := badgerdb.DecodeSums(body, x); err != nil {
+			return err
+		}
+		return f(badgerdb.Row{Family: uint8(family), Gran: uint8(gran), Bucket: uint32(bucket), Dim: tally.Dim{fromText(d1), fromText(d2)}}, x)
 	})
 	return err
 }

@@ -3,7 +3,6 @@ package pgstore
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -16,7 +15,6 @@ import (
 
 	"tallygate/engine/tally"
 	"tallygate/storage"
-	"tallygate/storage/backup"
 	"tallygate/storage/badgerdb"
 	"tallygate/storage/lease"
 	"tallygate/storage/ledger"
@@ -390,12 +388,6 @@ func (s *Store) Status(ctx context.Context) (storage.Status, error) {
 	}
 	st.Records += others
 	return st, nil
-}
-
-// Backup implements storage.Store.
-func (s *Store) Backup(ctx context.Context, since *backup.Info, w io.Writer) (backup.Info, error) {
-	return backup.Info{}, tally.Errorf(tally.Invalid, "what several nodes have in common is in their database").
-		WithHint("back that up by its own tools, like pg_dump; see: tallygate help nodes")
 }
 
 // Close implements storage.Store. The node ships what it has and gives back what it was
