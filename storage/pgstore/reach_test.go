@@ -94,7 +94,8 @@ func (n *node) settle(h *ledger.Hold) {
 // for good. It returns how many were admitted, and how many were refused since the database
 // was out of reach.
 func (n *node) exhaust(t testing.TB, lasts time.Duration, charges ...tally.Charge) (admitted, unavailable int64) {
-	for t.Context().Err() == nil {
+	until := time.Now().Add(time.Minute)
+	for {
 		h, err := n.admit(charges...)
 		var limit *tally.LimitError
 		switch {
@@ -111,9 +112,14 @@ func (n *node) exhaust(t testing.TB, lasts time.Duration, charges ...tally.Charg
 		case !limit.ByHoldsOnly():
 			return admitted, unavailable
 		}
+		if time.Now().After(until) && !t.Failed() {
+			t.Errorf("after a minute a request is neither admitted nor refused for good: %v", err)
+		}
+		if t.Failed() {
+			return admitted, unavailable
+		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	return admitted, unavailable
 }
 
 const callers = 64 // at each node
