@@ -214,6 +214,7 @@ func TestFence(t *testing.T) {
 
 // Of copies of an operation that come at once, one is carried out, and all tell the same.
 func TestCopies(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, pgtest.Database(t))
 	one, two := w.join("n1"), w.join("n2")
 	granted := map[string]int64{}
@@ -244,6 +245,7 @@ func TestCopies(t *testing.T) {
 
 // Poll tells of the node's own counters, of the last second, and of what has changed.
 func TestPoll(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, pgtest.Database(t))
 	one, two := w.join("n1"), w.join("n2")
 	places := ask("client/cl", 2, 3)
@@ -310,6 +312,7 @@ func TestSeeds(t *testing.T) {
 
 // Counters whose periods have been over for an hour are forgotten, and no others.
 func TestSweep(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, pgtest.Database(t))
 	one := w.join("n1")
 	one.send(one.next(ask("total", 10, 1)))

@@ -94,6 +94,7 @@ func TestShare(t *testing.T) {
 // Exchanges come to the same as in memory: the database's others are the other nodes, and
 // the book of money, whose grants are less than nothing.
 func TestShares(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, pgtest.Database(t))
 	r := rand.New(rand.NewPCG(2, 0))
 	nodes := []*member{w.join("n1"), w.join("n2")}
