@@ -200,7 +200,8 @@ func (b *bank) Poll(ctx context.Context, node string) (n lease.News, err error) 
 		var subject *string
 		var metric *int16
 		var starts, ends *int64
-		_, err := pgx.ForEachRow(rows, []any{&n.Epoch, &n.Op, &rev, &entries, &subject, &metric, &starts, &ends}, func() error {
+		row := []any{&n.Epoch, &n.Op, &rev, &entries, &subject, &metric, &starts, &ends}
+		_, err := pgx.ForEachRow(rows, row, func() error {
 			if subject != nil {
 				n.Wanted = append(n.Wanted, counterOf(*subject, *metric, *starts, *ends))
 			}
