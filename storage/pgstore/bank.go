@@ -166,15 +166,24 @@ func (c *columns) add(a *lease.Ask) {
 	c.want, c.extra, c.used = append(c.want, a.Want), append(c.extra, a.Extra), append(c.used, a.Used)
 }
 
+// sqlPoll looks for the counters that were wanted latest, and for the node's lease on each. As
+// a join, or with the node as a condition, or without a limit to how many, it may be planned
+// the other way round, and look at all leases of the node. Who lacks a counter says so again.
 const sqlPoll = `
-SELECT node.epoch, node.op, coalesce(cluster.rev, 0), coalesce(cluster.entries, 0),
+SELECT node.epoch, node.op,
+  coalesce((SELECT rev FROM cluster), 0), coalesce((SELECT entries FROM cluster), 0),
   w.subject, w.metric, w.starts, w.ends
 FROM node
-LEFT JOIN cluster ON true
 LEFT JOIN (
-  SELECT q.subject, q.metric, q.starts, q.ends FROM quota AS q
-  JOIN lease AS l ON l.subject = q.subject AND l.metric = q.metric AND l.starts = q.starts AND l.ends = q.ends
-  WHERE q.wanted > now() - interval '1 second' AND l.node = $1
+  SELECT q.subject, q.metric, q.starts, q.ends
+  FROM (
+    SELECT subject, metric, starts, ends FROM quota
+    WHERE wanted > now() - interval '1 second' ORDER BY wanted DESC LIMIT 5000
+  ) AS q
+  WHERE (
+    SELECT max(CASE WHEN l.node = $1 THEN 1 END) FROM lease AS l
+    WHERE l.subject = q.subject AND l.metric = q.metric AND l.starts = q.starts AND l.ends = q.ends
+  ) = 1
 ) AS w ON true
 WHERE node.id = $1`
 
@@ -191,7 +200,8 @@ func (b *bank) Poll(ctx context.Context, node string) (n lease.News, err error) 
 		var subject *string
 		var metric *int16
 		var starts, ends *int64
-		_, err := pgx.ForEachRow(rows, []any{&n.Epoch, &n.Op, &rev, &entries, &subject, &metric, &starts, &ends}, func() error {
+		row := []any{&n.Epoch, &n.Op, &rev, &entries, &subject, &metric, &starts, &ends}
+		_, err := pgx.ForEachRow(rows, row, func() error {
 			if subject != nil {
 				n.Wanted = append(n.Wanted, counterOf(*subject, *metric, *starts, *ends))
 			}

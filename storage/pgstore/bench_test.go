@@ -49,6 +49,7 @@ func BenchmarkRequests(b *testing.B) {
 	nodes := []*node{w.start(ctx, "n1", w.url, 0), w.start(ctx, "n2", w.url, 0), w.start(ctx, "n3", w.url, 0)}
 	var at atomic.Int64
 	b.SetParallelism(96)
+	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		n := nodes[at.Add(1)%3]
 		key := charge(fmt.Sprint("key/", at.Load()%300), 1<<40)
@@ -62,6 +63,7 @@ func BenchmarkRequests(b *testing.B) {
 			n.settle(h)
 		}
 	})
+	b.StopTimer()
 	stop()
 	var trips int64
 	for _, n := range nodes {

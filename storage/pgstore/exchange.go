@@ -79,7 +79,7 @@ const low, high = `greatest(-9223372036854775808, least(9223372036854775807, `, 
 
 // sqlGrant grants what is asked for, and says what is wanted. $14 is how many nodes there are.
 const sqlGrant = `
-WITH asked AS (
+WITH asked AS MATERIALIZED (
   SELECT a.subject, a.metric, a.starts, a.ends, a.used, a.cap::numeric AS cap, a.have::numeric AS have,
     a.need::numeric AS need, a.want::numeric AS want, a.extra::numeric AS extra, $14::numeric AS nodes,
     coalesce((SELECT sum(l.granted) FROM lease AS l WHERE l.subject = a.subject AND l.metric = a.metric

@@ -22,20 +22,19 @@ var (
 	sqlQuoted  = regexp.MustCompile(`'[^']*'`)
 	noChange   = regexp.MustCompile(`(?i)\b(for|do)\s+update\b`)
 	changes    = regexp.MustCompile(`(?i)\b(?:insert\s+into|delete\s+from|update)\s+(\w+)`)
-	notTaken   = map[string]*regexp.Regexp{
-		"functions and blocks in a language":             regexp.MustCompile(`(?i)\bplpgsql\b|\blanguage\b|\bdo\s+\$|\bcreate\s+(or\s+replace\s+)?(function|procedure)\b`),
-		"notifications":                                  regexp.MustCompile(`(?i)\b(un)?listen\b|\bnotify\b|\bpg_notify\b`),
-		"advisory locks and locked tables":               regexp.MustCompile(`(?i)advisory|\block\s+table\b`),
-		"sequences":                                      regexp.MustCompile(`(?i)\bsequence\b|\b(next|curr|set|last)val\b|\b(small|big)?serial[248]?\b|\bidentity\b`),
-		"temporary and unlogged tables":                  regexp.MustCompile(`(?i)\btemp(orary)?\b|\bunlogged\b`),
-		"triggers and rules":                             regexp.MustCompile(`(?i)\btrigger\b|\bcreate\s+(or\s+replace\s+)?rule\b`),
-		"partitions and inheritance":                     regexp.MustCompile(`(?i)\bpartition\b|\binherits\b|\b(de|at)tach\b`),
-		"division, which is not everywhere of integers":  regexp.MustCompile(`/`),
-		"settings of the session":                        regexp.MustCompile(`(?i)\bset\s+(session|time\s+zone|\w+\s+to)\b|\bset_config\([^)]*false`),
-		"prepared statements and cursors of the session": regexp.MustCompile(`(?i)\b(prepare|deallocate|declare|with\s+hold)\b`),
-		"what is of PostgreSQL's own storage":            regexp.MustCompile(`(?i)\b(ctid|xmin|xmax|oid|vacuum|tablespace|txid_\w+|pg_\w+)\b`),
-		"extensions, exclusion and deferred constraints": regexp.MustCompile(`(?i)\bextension\b|\bexclude\b|\bdeferrable\b|\busing\s+(gist|brin|hash|spgist)\b`),
-		"ONLY, MERGE and sampling":                       regexp.MustCompile(`(?i)\bfrom\s+only\b|\bmerge\b|\btablesample\b`),
+	notTaken   = map[string]string{
+		"a language":     `\bplpgsql\b|\blanguage\b|\bdo\s+\$|\bcreate\s+(or\s+replace\s+)?(function|procedure)\b`,
+		"notifications":  `\b(un)?listen\b|\bnotify\b|\bpg_notify\b`,
+		"locks":          `advisory|\block\s+table\b`,
+		"sequences":      `\bsequence\b|\b(next|curr|set|last)val\b|\b(small|big)?serial[248]?\b|\bidentity\b`,
+		"tables":         `\btemp(orary)?\b|\bunlogged\b|\binherits\b|\bpartition\b|\b(de|at)tach\b`,
+		"triggers":       `\btrigger\b|\bcreate\s+(or\s+replace\s+)?rule\b`,
+		"division":       `/`, // it is not of integers everywhere
+		"the session":    `\bset\s+(session|time\s+zone|\w+\s+to)\b|\bset_config\([^)]*false`,
+		"and its cursor": `\b(prepare|deallocate|declare|with\s+hold)\b`,
+		"the inside":     `\b(ctid|xmin|xmax|oid|vacuum|tablespace|txid_\w+|pg_\w+)\b`,
+		"constraints":    `\bextension\b|\bexclude\b|\bdeferrable\b|\busing\s+(gist|brin|hash|spgist)\b`,
+		"selection":      `\bfrom\s+only\b|\bmerge\b|\btablesample\b`,
 	}
 )
 
@@ -48,7 +47,7 @@ func fault(sql string) string {
 		return "''"
 	})
 	for what, pattern := range notTaken {
-		if found := pattern.FindString(sql); found != "" {
+		if found := regexp.MustCompile("(?i)" + pattern).FindString(sql); found != "" {
 			return what + ": " + found
 		}
 	}

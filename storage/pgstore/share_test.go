@@ -68,7 +68,8 @@ func TestShare(t *testing.T) {
 		t.Errorf("only %d asks get something in advance", grown)
 	}
 	rows, err := pool.Query(t.Context(), `WITH asked AS (
-		SELECT place, cap::numeric, have::numeric, need::numeric, want::numeric, extra::numeric, others::numeric, nodes::numeric
+		SELECT place, cap::numeric, have::numeric, need::numeric, want::numeric, extra::numeric,
+			others::numeric, nodes::numeric
 		FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[])
 			WITH ORDINALITY AS a (cap, have, need, want, extra, others, nodes, place)
 	), `+sqlShare+` SELECT granted::int8, (granted < want)::int4::int8 FROM share ORDER BY place`,
@@ -80,8 +81,11 @@ func TestShare(t *testing.T) {
 	i := 0
 	_, err = pgx.ForEachRow(rows, []any{&got[0], &got[1]}, func() error {
 		if got != want[i] {
-			t.Errorf("max %d have %d least %d want %d extra %d others %d nodes %d: granted, wanted %v, want %v", cols[0][i],
-				cols[1][i], cols[2][i], cols[3][i], cols[4][i], cols[5][i], cols[6][i], got, want[i])
+			asked := make([]int64, len(cols))
+			for c := range cols {
+				asked[c] = cols[c][i]
+			}
+			t.Errorf("max, have, least, want, extra, others and nodes %d: granted and wanted %d, want %d", asked, got, want[i])
 		}
 		i++
 		return nil
@@ -94,6 +98,7 @@ func TestShare(t *testing.T) {
 // Exchanges come to the same as in memory: the database's others are the other nodes, and
 // the book of money, whose grants are less than nothing.
 func TestShares(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, pgtest.Database(t))
 	r := rand.New(rand.NewPCG(2, 0))
 	nodes := []*member{w.join("n1"), w.join("n2")}
@@ -106,8 +111,9 @@ func TestShares(t *testing.T) {
 		m := nodes[r.IntN(2)]
 		subject := string(a.Subject)
 		if round < 10 {
-			w.exec(`INSERT INTO quota VALUES ($1, 0, $2, $3, $4::int8)`, subject, a.Period.Start.Unix(), a.Period.End.Unix(), -50)
-			w.exec(`INSERT INTO lease VALUES ($1, 0, $2, $3, '', $4, $4::int8)`, subject, a.Period.Start.Unix(), a.Period.End.Unix(), -50)
+			row := []any{subject, a.Period.Start.Unix(), a.Period.End.Unix()}
+			w.exec(`INSERT INTO quota VALUES ($1, 0, $2, $3, -50)`, row...)
+			w.exec(`INSERT INTO lease VALUES ($1, 0, $2, $3, '', -50, -50)`, row...)
 		}
 		const clamped = `SELECT (greatest(-9223372036854775808, least(9223372036854775807, coalesce(sum(%s), 0))))::int8
 			FROM lease WHERE subject = $1 AND node <> $2`

@@ -122,10 +122,16 @@ func (l *Line) lasts() int { return 2 + l.every/2 + rand.IntN(l.every) }
 
 var (
 	asked    = []byte{'S', 0, 0, 0, 4} // the end of what is sent at once
-	refusing = append(append([]byte{'E', 0, 0, 0, byte(4 + len(reason))}, reason...), 'Z', 0, 0, 0, 5, 'I')
+	answered = []byte{'Z', 0, 0, 0, 5} // the end of the answer, but for the state of the transaction
 )
 
 const reason = "SERROR\x00VERROR\x00C40001\x00Mthe test has aborted it\x00\x00"
+
+// refusal is the answer of a server that has aborted a transaction.
+func refusal(state byte) []byte {
+	out := append([]byte{'E', 0, 0, 0, byte(4 + len(reason))}, reason...)
+	return append(append(out, answered...), state)
+}
 
 // fail does something wrong with a piece, and reports whether the connection has ended.
 func (l *Line) fail(c *call, piece []byte) (ended bool) {
@@ -150,7 +156,7 @@ func (l *Line) fail(c *call, piece []byte) (ended bool) {
 		c.instead.Store(int64(losesAnswer) + 1)
 		c.server.Write(piece)
 	case aborts:
-		c.client.Write(refusing)
+		c.client.Write(refusal('I'))
 		return false
 	}
 	return true
@@ -165,7 +171,7 @@ func (c *call) answers() {
 		if err != nil {
 			return
 		}
-		last := n >= 6 && bytes.Equal(piece[n-6:n-1], []byte{'Z', 0, 0, 0, 5})
+		last := n > len(answered) && bytes.HasSuffix(piece[:n-1], answered)
 		switch f := fault(c.instead.Load() - 1); {
 		case f < 0:
 			c.client.Write(piece[:n])
@@ -174,7 +180,7 @@ func (c *call) answers() {
 			return
 		default:
 			c.instead.Store(0)
-			c.client.Write(refusing)
+			c.client.Write(refusal(piece[n-1]))
 		}
 	}
 }

@@ -42,7 +42,9 @@ func TestCrash(t *testing.T) {
 	s := New(t, "max_connections=17")
 	url := s.Database(t)
 	conn := connect(t, url)
-	for _, sql := range []string{`CREATE TABLE x (id int8)`, `INSERT INTO x VALUES (1)`, `BEGIN`, `INSERT INTO x VALUES (2)`} {
+	for _, sql := range []string{
+		`CREATE TABLE x (id int8)`, `INSERT INTO x VALUES (1)`, `BEGIN`, `INSERT INTO x VALUES (2)`,
+	} {
 		if _, err := conn.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
 		}
