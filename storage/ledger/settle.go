@@ -87,7 +87,7 @@ func (l *Ledger) settle(h *Hold, r *tally.Record) Settled {
 			l.note(k, c)
 		}
 		r.Charges[i] = tally.Charged{Subject: c.Subject, Metric: c.Metric, Window: c.Period.Label, Amount: s.amounts.Of(c.Metric),
-			Used: k.used, Max: c.Max}
+			Used: k.usedAll(), Max: c.Max}
 	}
 	return s
 }
