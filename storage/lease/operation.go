@@ -130,11 +130,8 @@ func (l *Lender) finish(op *Exchange, r Reply, err error) {
 		if extra := got.Granted - a.Want; extra > 0 {
 			low = extra / 2
 		}
-		elsewhere := got.Elsewhere
-		if a.Metric == ledger.InFlight {
-			elsewhere = got.Others
-		}
-		l.opt.Ledger.Lend(&a.Counter, got.Granted, elsewhere, low)
+		l.opt.Ledger.Lend(&a.Counter, ledger.Terms{
+			UpTo: got.Granted, Elsewhere: got.Elsewhere, Others: got.Others, Low: low})
 	}
 	l.answer(&l.waiting, nil)
 }
@@ -159,7 +156,7 @@ func (l *Lender) restart() {
 }
 
 // drop takes a lease away from the ledger.
-func (l *Lender) drop(x *lease) { l.opt.Ledger.Lend(&x.counter, min(x.granted, 0), 0, 0) }
+func (l *Lender) drop(x *lease) { l.opt.Ledger.Lend(&x.counter, ledger.Terms{UpTo: min(x.granted, 0)}) }
 
 // fence ends it: another process acts for the node.
 func (l *Lender) fence() {

@@ -38,10 +38,16 @@ const maxBorrows = 8
 
 // allowance is what a counter may reach here. Others may reach the rest of the limit.
 type allowance struct {
-	upTo      int64
-	elsewhere int64 // what others have used, as last heard
-	low       int64 // with less than this left, the lender wants to be told
-	noted     bool  // the lender is told
+	Terms
+	noted bool // the lender is told
+}
+
+// Terms are what a counter is lent on.
+type Terms struct {
+	UpTo      int64 // what it may reach here
+	Elsewhere int64 // what others have used, as last heard
+	Others    int64 // what others were lent, as last heard
+	Low       int64 // with less than this left, the lender wants to be told
 }
 
 // LentBy makes a ledger one of several that share all limits: a counter reaches what it was
@@ -53,7 +59,7 @@ func (k *counter) usedAll() int64 {
 	if k.lent == nil {
 		return k.used
 	}
-	return tally.AddSat(k.used, k.lent.elsewhere)
+	return tally.AddSat(k.used, k.lent.Elsewhere)
 }
 
 // toward is what of a limit cannot be taken here: it is used or held, here or elsewhere, or
@@ -62,14 +68,14 @@ func (k *counter) toward(limit int64) int64 {
 	if k.lent == nil || limit == math.MaxInt64 { // nothing is above that one, so it is not shared
 		return k.taken()
 	}
-	return tally.AddSat(k.taken(), max(k.lent.elsewhere, tally.AddSat(limit, -k.lent.upTo)))
+	return tally.AddSat(k.taken(), max(k.lent.Elsewhere, tally.AddSat(limit, -k.lent.UpTo)))
 }
 
 // refuse is the error of a charge that has no room. What others were lent counts as held.
 func (k *counter) refuse(c *tally.Charge, need int64) *tally.LimitError {
 	e := &tally.LimitError{Charge: *c, Used: k.usedAll(), Held: k.held.sum(), Need: need}
 	if k.lent != nil {
-		e.Held = k.toward(c.Max) - e.Used
+		e.Held = tally.AddSat(e.Held, max(0, tally.AddSat(k.lent.Others, -k.lent.Elsewhere)))
 	}
 	return e
 }
@@ -117,8 +123,8 @@ func (k *counter) short(r *tally.Reservation, c *tally.Charge, target int64, new
 	}
 	s = Short{Counter: c.Counter, Max: c.Max, Want: roomFor(c, want)}
 	s.Least, _ = needOf(r, k.metric, target, newSession)
-	all := k.lent.upTo >= tally.AddSat(c.Max, -k.lent.elsewhere)
-	s.Has = all || tally.AddSat(k.taken(), s.Want) <= k.lent.upTo
+	all := k.lent.UpTo >= tally.AddSat(c.Max, -k.lent.Elsewhere)
+	s.Has = all || tally.AddSat(k.taken(), s.Want) <= k.lent.UpTo
 	return s, true
 }
 
@@ -133,7 +139,7 @@ func roomFor(c *tally.Charge, need int64) int64 {
 
 // note has the lender told of a counter that has little left, or more taken than was lent.
 func (l *Ledger) note(k *counter, c *tally.Charge) {
-	if tally.AddSat(k.lent.upTo, -k.taken()) < k.lent.low && c.Max < math.MaxInt64 {
+	if tally.AddSat(k.lent.UpTo, -k.taken()) < k.lent.Low && c.Max < math.MaxInt64 {
 		l.tell(k.lent, c.Counter)
 	}
 }
@@ -203,9 +209,9 @@ func (l *Ledger) Loan(c *tally.Counter, yield bool) (x Loan, alive bool) {
 		k.lent = &allowance{}
 	}
 	if yield {
-		k.lent.upTo = min(k.lent.upTo, k.taken())
+		k.lent.UpTo = min(k.lent.UpTo, k.taken())
 	}
-	x = Loan{UpTo: k.lent.upTo, Used: k.used, Held: k.held.sum()}
+	x = Loan{UpTo: k.lent.UpTo, Used: k.used, Held: k.held.sum()}
 	if k.watch == nil {
 		return x, true
 	}
@@ -221,10 +227,9 @@ func (l *Ledger) Loan(c *tally.Counter, yield bool) (x Loan, alive bool) {
 	return x, true
 }
 
-// Lend says what a counter may reach and what others have used of it (of places, what others
-// were lent), and from how little left the lender wants to be told. What that makes room for
-// goes first to those who wait.
-func (l *Ledger) Lend(c *tally.Counter, upTo, elsewhere, low int64) {
+// Lend says on what terms a counter is lent. What that makes room for goes first to those who
+// wait.
+func (l *Ledger) Lend(c *tally.Counter, t Terms) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if c.Metric == InFlight {
@@ -232,7 +237,7 @@ func (l *Ledger) Lend(c *tally.Counter, upTo, elsewhere, low int64) {
 			return
 		}
 		p := l.place(c.Subject)
-		p.lend(upTo, elsewhere, low)
+		p.lent.Terms, p.spare = t, false
 		l.serveLine(standing{place: p})
 		l.serveOn()
 		return
@@ -244,7 +249,7 @@ func (l *Ledger) Lend(c *tally.Counter, upTo, elsewhere, low int64) {
 	if k.lent == nil {
 		k.lent = &allowance{}
 	}
-	k.lent.upTo, k.lent.elsewhere, k.lent.low = upTo, elsewhere, low
+	k.lent.Terms = t
 	if k.watch != nil {
 		l.spent(k)
 	}
