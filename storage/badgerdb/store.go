@@ -176,7 +176,7 @@ func (s *Store) Raise(ctx context.Context, id tally.ID, least, want int64, bound
 	if err := s.fit(); err != nil {
 		return tally.Grant{}, err
 	}
-	h, grant, err := s.ledger.Raise(id, least, want, bounds)
+	h, grant, err := s.ledger.Raise(ctx, id, least, want, bounds)
 	if err != nil {
 		return tally.Grant{}, err
 	}
@@ -192,7 +192,7 @@ func (s *Store) Join(ctx context.Context, id tally.ID, charges []tally.Charge, p
 		return err
 	}
 	for {
-		h, lacking, err := s.ledger.Join(id, charges, places)
+		h, lacking, err := s.ledger.Join(ctx, id, charges, places)
 		switch {
 		case err != nil:
 			return err

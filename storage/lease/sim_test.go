@@ -201,7 +201,7 @@ func (w *world) raise(n *node) {
 	if old.Orphan {
 		return
 	}
-	h, _, err := n.ledger.Raise(old.ID, 5, 20, tally.Bounds{{}, {PerMillion: 1e6}})
+	h, _, err := n.ledger.Raise(context.Background(), old.ID, 5, 20, tally.Bounds{{}, {PerMillion: 1e6}})
 	if err == nil {
 		n.ledger.Commit([]*ledger.Hold{h}, nil)
 		n.holds[h.ID] = h

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -93,7 +94,7 @@ func (c *crowd) step() {
 		i := c.random.IntN(len(c.holds))
 		var b tally.Bounds
 		b[tally.Cost.Index()] = tally.Bound{Base: 3, PerMillion: 1_000_000}
-		if h, _, err := c.Raise(c.holds[i].ID, 1, 20, b); err == nil {
+		if h, _, err := c.Raise(context.Background(), c.holds[i].ID, 1, 20, b); err == nil {
 			if c.random.IntN(3) == 0 {
 				c.Drop(h)
 			} else {
