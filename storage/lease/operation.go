@@ -207,6 +207,7 @@ func (l *Lender) heard(n News) {
 			delete(l.short, k)
 		}
 	}
+	l.prepare()
 	l.sweep()
 }
 

@@ -202,6 +202,9 @@ func (l *Ledger) Loan(c *tally.Counter, yield bool) (x Loan, alive bool) {
 		return l.place(c.Subject).loan(yield), true
 	}
 	k := l.alive(c)
+	if a := l.accounts[c.Subject]; k == nil && a != nil {
+		k = l.counter(a, c) // of a period that has only begun, or will begin
+	}
 	if k == nil {
 		return x, false
 	}
