@@ -9,10 +9,11 @@ import (
 
 // Raise adds to an open hold what another attempt may use. The output is the largest from
 // least to want that all counters of the hold have room for, beside what is held already.
-// Raise does not wait for room, but borrows what was lent too little. The hold that it returns takes the place of the old one. The old one
-// is what is written until the store has made the new one durable or has dropped it. The
-// error is NotFound if the hold is not open, a *tally.LimitError if there is no room; then
-// nothing has changed.
+// Raise does not wait for room, but borrows what was lent too little. The hold that it
+// returns takes the place of the old one. The old one is what is written until the store has
+// made the new one durable or has dropped it. The error is NotFound if the hold is not open, a
+// *tally.LimitError if there is no room, the lender's if it cannot lend; then nothing has
+// changed.
 func (l *Ledger) Raise(ctx context.Context, id tally.ID, least, want int64, bounds tally.Bounds) (
 	h *Hold, g tally.Grant, err error) {
 	bounds = bounds.Whole()
@@ -120,13 +121,13 @@ func (l *Ledger) replace(old, h *Hold) {
 func (l *Ledger) Join(ctx context.Context, id tally.ID, charges []tally.Charge, places []tally.Place) (
 	h *Hold, lacking []tally.Counter, err error) {
 	err = l.borrowing(ctx, func(borrow bool) (err error) {
-		h, lacking, err = l.joinAlso(id, charges, places, borrow)
+		h, lacking, err = l.joinHold(id, charges, places, borrow)
 		return err
 	})
 	return h, lacking, err
 }
 
-func (l *Ledger) joinAlso(id tally.ID, charges []tally.Charge, places []tally.Place, borrow bool) (
+func (l *Ledger) joinHold(id tally.ID, charges []tally.Charge, places []tally.Place, borrow bool) (
 	h *Hold, lacking []tally.Counter, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
