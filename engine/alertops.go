@@ -217,33 +217,32 @@ func (e *Engine) ackAlerts(ctx context.Context, in control.AckAlerts) ([]control
 	}
 	now := e.clock()
 	by, _, _ := control.Acting(ctx)
-	e.alerts.mu.Lock()
-	defer e.alerts.mu.Unlock()
-	var run alertRun
-	out := []control.AlertView{}
-	for _, x := range e.alerts.list {
-		switch {
-		case !in.All && string(x.ID) != in.ID:
-			continue
-		case !x.AckedAt.IsZero() || in.All && !x.Open(now):
-			if !in.All {
-				return []control.AlertView{{Alert: *x}}, nil // somebody was faster
+	var acked []*tally.Alert
+	err := e.keepAlerts(ctx, now, func(a *alerts) (run alertRun, _ error) {
+		acked = nil
+		for _, x := range a.list {
+			switch {
+			case !in.All && string(x.ID) != in.ID:
+			case !x.AckedAt.IsZero() && !in.All: // somebody was faster
+				acked = append(acked, x)
+			case x.AckedAt.IsZero() && (!in.All || x.Open(now)):
+				next := copyOf(x)
+				next.AckedAt, next.AckedBy = now.UTC(), by
+				run.put, acked = append(run.put, next), append(acked, next)
 			}
-			continue
 		}
-		next := copyOf(x)
-		next.AckedAt, next.AckedBy = now.UTC(), by
-		run.put = append(run.put, next)
-	}
-	if len(run.put) == 0 && !in.All {
-		return nil, tally.Errorf(tally.NotFound, "there is no alert %.60q", in.ID).
-			WithHint("see: tallygate alerts list")
-	}
-	if err := e.alerts.keep(ctx, e, now, run); err != nil {
+		if len(acked) == 0 && !in.All {
+			return run, tally.Errorf(tally.NotFound, "there is no alert %.60q", in.ID).
+				WithHint("see: tallygate alerts list")
+		}
+		return run, nil
+	})
+	if err != nil {
 		return nil, err
 	}
-	for _, x := range run.put {
-		out = append(out, control.AlertView{Alert: *x.(*tally.Alert)})
+	out := []control.AlertView{}
+	for _, x := range acked {
+		out = append(out, control.AlertView{Alert: *x})
 	}
 	return out, nil
 }

@@ -36,6 +36,7 @@ type alerts struct {
 	seen     watchSeen  // guarded by watching
 
 	sender *webhook.Sender
+	duty   *duty // to tell of what all nodes see alike
 }
 
 // alertRun is a change of what was told: all of it is stored in one act, or none.
@@ -50,9 +51,15 @@ func (r *alertRun) empty() bool { return len(r.raised)+len(r.put)+len(r.gone) ==
 // takeOverAlerts reads what was told before the start.
 func (e *Engine) takeOverAlerts(entities []tally.Entity) {
 	a := &e.alerts
-	a.sender = webhook.New(e.opts.AlertsOver)
-	a.marks, a.well, a.rests = map[tally.ID]*tally.AlertMark{}, map[tally.ID]time.Time{}, map[string]*alertsRest{}
+	a.sender, a.duty = webhook.New(e.opts.AlertsOver), e.duty("alerts")
+	a.well, a.rests = map[tally.ID]time.Time{}, map[string]*alertsRest{}
 	a.took, a.unkept = map[string]time.Time{}, map[tally.ID]bool{}
+	a.takeOver(entities)
+}
+
+// takeOver takes what was told from the store. The caller holds mu, if anybody else may.
+func (a *alerts) takeOver(entities []tally.Entity) {
+	a.list, a.marks = nil, map[tally.ID]*tally.AlertMark{}
 	for _, x := range entities {
 		switch x := x.(type) {
 		case *tally.Alert:
@@ -64,6 +71,26 @@ func (e *Engine) takeOverAlerts(entities []tally.Entity) {
 	tally.Order(a.list, func(x, y *tally.Alert) int {
 		return cmp.Or(x.CreatedAt.Compare(y.CreatedAt), cmp.Compare(x.ID, y.ID))
 	})
+}
+
+// keepAlerts stores what plan makes of what was told, and makes it anew if another node has
+// told something meanwhile. plan is called with mu held, and has no side effects.
+func (e *Engine) keepAlerts(ctx context.Context, now time.Time, plan func(a *alerts) (alertRun, error)) error {
+	a := &e.alerts
+	keep := func() error {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		run, err := plan(a)
+		if err != nil {
+			return err
+		}
+		return a.keep(ctx, e, now, run)
+	}
+	for try := 0; ; try++ {
+		if err := keep(); !e.again(ctx, err, try) {
+			return err
+		}
+	}
 }
 
 // keep stores a run, and only then is it what was told. The caller holds mu.
@@ -90,9 +117,11 @@ func (a *alerts) keep(ctx context.Context, e *Engine, now time.Time, r alertRun)
 		changes = append(changes, tally.Delete(x))
 	}
 	by := tally.Act{At: now, Actor: "engine", Op: "alerts"}
-	if _, err := e.store.Apply(context.WithoutCancel(ctx), by, changes...); err != nil {
+	rev, err := e.store.Apply(context.WithoutCancel(ctx), by, changes...)
+	if err != nil {
 		return err
 	}
+	e.applied(rev)
 	for _, x := range r.put {
 		switch x := x.(type) {
 		case *tally.AlertMark:
@@ -216,13 +245,13 @@ func (e *Engine) Alert(ctx context.Context, t Told) error {
 	}
 	now := e.clock()
 	of := tally.ID(string(t.Kind) + "/" + t.About)
-	e.alerts.mu.Lock()
-	defer e.alerts.mu.Unlock()
-	if slices.ContainsFunc(e.alerts.list, func(x *tally.Alert) bool { return x.Of == of }) {
-		return nil
-	}
 	w := control.Warning{Gravity: t.Gravity, Thing: t.Thing, Sentence: t.Sentence, Detail: t.Detail, Next: t.Next}
-	return e.alerts.keep(ctx, e, now, alertRun{raised: []*tally.Alert{e.newAlert(now, t.Kind, of, &w)}})
+	return e.keepAlerts(ctx, now, func(a *alerts) (run alertRun, _ error) {
+		if !slices.ContainsFunc(a.list, func(x *tally.Alert) bool { return x.Of == of }) {
+			run.raised = append(run.raised, e.newAlert(now, t.Kind, of, &w))
+		}
+		return run, nil
+	})
 }
 
 // supersede ends the alerts of which a newer one, or what has become of them, says more.
@@ -250,7 +279,7 @@ func (e *Engine) openAlerts(now time.Time) (out []control.AlertView) {
 }
 
 // nameAlerts names in warnings the open alerts, the latest first, that have told of them.
-func nameAlerts(warnings []control.Warning, open []control.AlertView) {
+func (e *Engine) nameAlerts(warnings []control.Warning, open []control.AlertView) {
 	for i := range warnings {
 		w := &warnings[i]
 		kind, lasts := alertOf[w.Kind]
@@ -260,7 +289,7 @@ func nameAlerts(warnings []control.Warning, open []control.AlertView) {
 			x := &open[j].Alert
 			same := x.Thing.Kind == w.Thing.Kind && x.Thing.ID == w.Thing.ID
 			bill := w.Kind == control.WarnReconcile && x.Alert == tally.AlertReconcile
-			if lasts && x.Of == of || limit && same && x.Limit != "" || bill && same {
+			if lasts && (x.Of == of || x.Of == e.onNode(of)) || limit && same && x.Limit != "" || bill && same {
 				w.Alert = x.ID
 				break
 			}

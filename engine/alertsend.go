@@ -64,14 +64,23 @@ func (e *Engine) deliver(ctx context.Context, list []delivery, now time.Time) er
 			break
 		}
 	}
-	a := &e.alerts
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	run := alertRun{}
-	for _, d := range done {
-		e.delivered(&run, d, now)
-	}
-	return a.keep(ctx, e, now, run)
+	return e.keepAlerts(ctx, now, func(*alerts) (run alertRun, _ error) {
+		for _, d := range done {
+			e.delivered(&run, d, now)
+		}
+		return run, nil
+	})
+}
+
+// delivering returns the step that sends a destination what waits for it, from one node.
+func (e *Engine) delivering(to string) func(context.Context) error {
+	deliver := e.onDuty("alerts to the "+to, e.deliverTo(to))
+	return e.whileServing(func(ctx context.Context) error {
+		if !slices.Contains(e.destinations(), to) { // another node may have it
+			return nil
+		}
+		return deliver(ctx)
+	})
 }
 
 // due are the alerts that are to be sent now, by destination of those that are set, those

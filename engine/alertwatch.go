@@ -47,7 +47,8 @@ func (e *Engine) watchAlerts(ctx context.Context) error {
 		age := now.Sub(t)
 		return t.IsZero() || age < 0 || age >= every
 	}
-	limits := event != a.seen.event || c.Rev != a.seen.rev || since(a.seen.limits, limitsLookEvery)
+	mine := a.duty.mine(ctx) // of what all nodes see alike
+	limits := mine && (event != a.seen.event || c.Rev != a.seen.rev || since(a.seen.limits, limitsLookEvery))
 	var failed error
 	if limits {
 		failed = e.lookAtLimits(ctx, c, now, event)
@@ -55,7 +56,7 @@ func (e *Engine) watchAlerts(ctx context.Context) error {
 	if !since(a.seen.status, conditionsEvery) {
 		return failed
 	}
-	found, err := e.conditions(ctx, c, now)
+	found, err := e.conditions(ctx, c, now, mine)
 	if err != nil {
 		return errors.Join(failed, err)
 	}
@@ -69,23 +70,23 @@ func (e *Engine) watchAlerts(ctx context.Context) error {
 
 // lookAtLimits tells of limits, and forgets what was told of things that are gone.
 func (e *Engine) lookAtLimits(ctx context.Context, c *tally.Catalog, now time.Time, event uint64) error {
-	a := &e.alerts
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	run, all, err := e.alertLimits(ctx, c, now)
-	if err != nil {
-		return err
-	}
-	for _, m := range a.marks {
-		if len(run.gone) < limitsAtOnce && strayMark(c, m, now) {
-			run.gone = append(run.gone, m)
+	var all bool
+	err := e.keepAlerts(ctx, now, func(a *alerts) (run alertRun, err error) {
+		if run, all, err = e.alertLimits(ctx, c, now); err != nil {
+			return run, err
 		}
+		for _, m := range a.marks {
+			if len(run.gone) < limitsAtOnce && strayMark(c, m, now) {
+				run.gone = append(run.gone, m)
+			}
+		}
+		return run, nil
+	})
+	if err == nil && all {
+		seen := &e.alerts.seen
+		seen.event, seen.rev, seen.limits = event, c.Rev, now
 	}
-	if err := a.keep(ctx, e, now, run); err != nil || !all {
-		return err
-	}
-	a.seen.event, a.seen.rev, a.seen.limits = event, c.Rev, now
-	return nil
+	return err
 }
 
 // strayMark reports whether a mark is of limits of a thing that is gone.
@@ -110,10 +111,13 @@ var alertOf = map[control.WarningKind]tally.AlertKind{
 	control.WarnUnusable: tally.AlertProvider, control.WarnSilent: tally.AlertProvider,
 	control.WarnFailing: tally.AlertProvider, control.WarnEnds: tally.AlertShutdown, control.WarnExpires: tally.AlertExpiry,
 	control.WarnOldPrices: tally.AlertPrice, control.WarnBill: tally.AlertPrice, control.WarnAnswered: tally.AlertPrice,
+	control.WarnNodes: tally.AlertNodes, control.WarnReach: tally.AlertNodes,
 }
 
 // conditions are what status warns of and an owner is told of, limits left out, and storms.
-func (e *Engine) conditions(ctx context.Context, c *tally.Catalog, now time.Time) ([]condition, error) {
+// Of several nodes each tells of its own disk, backups and storms, and of a database that is
+// out of its reach; one tells of the rest, which is asked for with all.
+func (e *Engine) conditions(ctx context.Context, c *tally.Catalog, now time.Time, all bool) ([]condition, error) {
 	store, err := e.store.Status(ctx)
 	if err != nil {
 		return nil, err
@@ -121,10 +125,14 @@ func (e *Engine) conditions(ctx context.Context, c *tally.Catalog, now time.Time
 	s := control.Status{
 		Checked: e.checked.Load(), Backups: e.backedUp.Load(), Models: len(c.Models), Prices: e.bookAge(now),
 	}
-	warnings := e.warnings(c, &s, store, now)
-	for _, find := range []func(context.Context, *tally.Catalog, time.Time) ([]control.Warning, error){
-		e.lately, e.expiring, e.endings, e.daily,
-	} {
+	warnings := append(e.warnings(c, &s, store, now), asides(&s, false)...)
+	finds := []func(context.Context, *tally.Catalog, time.Time) ([]control.Warning, error){
+		e.nodeWarnings, e.lately, e.expiring, e.endings, e.daily,
+	}
+	if all = all && !e.outOfReach(); !all { // what the others would ask of the store they do not tell
+		finds = finds[:1]
+	}
+	for _, find := range finds {
 		more, err := find(ctx, c, now)
 		if err != nil {
 			return nil, err
@@ -132,14 +140,14 @@ func (e *Engine) conditions(ctx context.Context, c *tally.Catalog, now time.Time
 		warnings = append(warnings, more...)
 	}
 	var out []condition
-	for _, w := range append(warnings, asides(&s, false)...) {
+	for _, w := range warnings {
 		kind, ok := alertOf[w.Kind]
 		if !ok || w.Kind == control.WarnFailing && w.Gravity != control.Bad { // others answer in its place
 			continue
 		}
 		out = append(out, condition{kind, conditionID(kind, cmp.Or(string(w.Thing.ID), w.Thing.Name)), w})
 	}
-	return append(out, e.storms()...), nil
+	return e.ofNode(append(out, e.storms()...), all), nil
 }
 
 func conditionID(kind tally.AlertKind, thing string) tally.ID {
@@ -151,10 +159,31 @@ func conditionID(kind tally.AlertKind, thing string) tally.ID {
 // worse is told again. Alerts that the store does not take are returned, once.
 func (e *Engine) lookAtConditions(ctx context.Context, c *tally.Catalog, now time.Time,
 	found []condition) (unkept []*tally.Alert, err error) {
+	var raised []*tally.Alert
+	err = e.keepAlerts(ctx, now, func(*alerts) (alertRun, error) {
+		run := e.changed(c, now, found)
+		raised = run.raised
+		return run, nil
+	})
 	a := &e.alerts
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var run alertRun
+	if err == nil {
+		clear(a.unkept)
+		return nil, nil
+	}
+	for _, x := range raised {
+		if !a.unkept[x.Of] {
+			a.unkept[x.Of] = true
+			unkept = append(unkept, x)
+		}
+	}
+	return unkept, err
+}
+
+// changed is what is new of conditions, and what is over. The caller holds the alerts' mu.
+func (e *Engine) changed(c *tally.Catalog, now time.Time, found []condition) (run alertRun) {
+	a := &e.alerts
 	holds := map[tally.ID]bool{}
 	for i := range found {
 		x := &found[i]
@@ -176,7 +205,7 @@ func (e *Engine) lookAtConditions(ctx context.Context, c *tally.Catalog, now tim
 		run.put = append(run.put, mark)
 	}
 	for id, m := range a.marks {
-		if m.Alert == "" || holds[id] {
+		if m.Alert == "" || holds[id] || !e.tellsOf(id) {
 			continue
 		}
 		since, known := a.well[id]
@@ -189,17 +218,7 @@ func (e *Engine) lookAtConditions(ctx context.Context, c *tally.Catalog, now tim
 		}
 	}
 	run.raised = e.fewer(now, run.raised)
-	if err = a.keep(ctx, e, now, run); err == nil {
-		clear(a.unkept)
-		return nil, nil
-	}
-	for _, x := range run.raised {
-		if !a.unkept[x.Of] {
-			a.unkept[x.Of] = true
-			unkept = append(unkept, x)
-		}
-	}
-	return unkept, err
+	return run
 }
 
 // sendUnkept sends what the store does not take, such as that the disk keeps nothing, once
@@ -263,7 +282,7 @@ func (e *Engine) storms() (out []condition) {
 	} {
 		n, before := sum(seconds[last:], x.count), sum(seconds[:last], x.count)
 		of := conditionID(tally.AlertStorm, x.what)
-		raging := e.alerts.holds(of)
+		raging := e.alerts.holds(e.onNode(of))
 		minutes := max(int64(last)/60, 1)
 		if n < x.least || !raging && n*minutes < stormTimes*before {
 			continue

@@ -50,6 +50,26 @@ func (e *Engine) lookForBackups() {
 	e.backedUp.Store(is)
 }
 
+// backUps returns the step that makes backups. Of several nodes that have a folder for them
+// one makes them, and tells of them.
+func (e *Engine) backUps() func(context.Context) error {
+	d := e.duty("backups")
+	return func(ctx context.Context) error {
+		is := e.backedUp.Load()
+		if is == nil {
+			return nil
+		}
+		mine := d.mine(ctx)
+		if mine && e.othersBackUp.Load() { // that may have been into the same folder
+			e.lookForBackups()
+		}
+		if e.othersBackUp.Store(!mine); !mine {
+			return nil
+		}
+		return e.backUp(ctx)
+	}
+}
+
 // backUp makes a backup if one is due. The time is the wall clock's, which is that of the
 // files: a clock that is behind must not keep backups from being made.
 func (e *Engine) backUp(ctx context.Context) error {
@@ -121,7 +141,7 @@ func (e *Engine) goesOnFrom(ctx context.Context, now time.Time) (*backup.Info, e
 
 // lateBackup warns of scheduled backups that are not made.
 func (e *Engine) lateBackup(b *control.Backups) []control.Warning {
-	if b == nil {
+	if b == nil || e.othersBackUp.Load() {
 		return nil
 	}
 	since, late := "there is none yet", e.opts.Clock().Sub(cmp.Or(b.At, e.started)) > 2*b.Every

@@ -10,9 +10,13 @@ import (
 	"tallygate/engine/tally"
 )
 
+// planAgain is how often a change is planned again because another node was faster.
+const planAgain = 3
+
 // change makes one change of the catalog. Only one runs at a time, and plan
 // sees the latest catalog: it checks and returns what to store, without side
-// effects. Either all of it is stored and in force when change returns, or
+// effects, as it is asked again when another node has changed something meanwhile. Either
+// all of it is stored and in force when change returns, or
 // nothing is. Slow work, such as asking an upstream, belongs before it.
 func (e *Engine) change(ctx context.Context, plan func(c *tally.Catalog, now time.Time) ([]tally.Change, error)) error {
 	return e.act(ctx, func(c *tally.Catalog, by *tally.Act) ([]tally.Change, error) { return plan(c, by.At) })
@@ -25,35 +29,35 @@ func (e *Engine) act(ctx context.Context, plan func(c *tally.Catalog, by *tally.
 	if err := ctx.Err(); err != nil {
 		return tally.Errorf(tally.Unavailable, "the caller went away: %w", err)
 	}
-	c, by := e.catalog.Load(), tally.Act{At: e.clock()}
-	by.Actor, by.Op, by.Command = control.Acting(ctx)
-	changes, err := plan(c, &by)
-	if err != nil || len(changes) == 0 {
-		return err
-	}
 	// A caller that leaves now must not leave the catalog behind the store.
-	ctx = context.WithoutCancel(ctx)
-	nameChanges(c, changes)
-	rev, err := e.store.Apply(ctx, by, changes...)
-	if err != nil {
-		if tally.CodeOf(err) == tally.Conflict {
-			e.reload(ctx)
+	late := context.WithoutCancel(ctx)
+	if e.behind() { // what the plan is about may have come from another node
+		if err := e.reload(late); err != nil {
+			return err
 		}
-		return err
 	}
-	e.use(c.With(rev, changes...))
-	e.feed.PublishConfig(rev, by.At)
-	return nil
-}
-
-// reload reads the catalog again, after somebody else has changed the store.
-func (e *Engine) reload(ctx context.Context) {
-	entities, rev, err := e.store.Load(ctx)
-	if err != nil {
-		e.log.Error("the catalog could not be read again", "error", err)
-		return
+	for try := 0; ; try++ {
+		c, by := e.catalog.Load(), tally.Act{At: e.clock()}
+		by.Actor, by.Op, by.Command = control.Acting(ctx)
+		changes, err := plan(c, &by)
+		if err != nil || len(changes) == 0 {
+			return err
+		}
+		nameChanges(c, changes)
+		rev, err := e.store.Apply(late, by, changes...)
+		if err == nil {
+			e.known.Store(rev)
+			e.use(c.With(rev, changes...))
+			e.feed.PublishConfig(rev, by.At)
+			return nil
+		}
+		if tally.CodeOf(err) != tally.Conflict {
+			return err
+		}
+		if failed := e.reload(late); failed != nil || e.cluster == nil || try == planAgain {
+			return err
+		}
 	}
-	e.use(tally.NewCatalog(rev, entities))
 }
 
 // use puts a catalog in force. The router goes first, so that a request never

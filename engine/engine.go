@@ -77,6 +77,7 @@ type Options struct {
 type Engine struct {
 	opts    Options
 	store   storage.Store
+	cluster storage.Cluster // the store, if several nodes share it, else nil
 	feed    *feed.Feed
 	kinds   map[tally.ProviderKind]providers.Kind
 	book    *priceBook
@@ -86,7 +87,7 @@ type Engine struct {
 	log     *slog.Logger
 	started time.Time
 
-	changing sync.Mutex // one change of the catalog at a time; guards nothing else
+	changing sync.Mutex // one change of the catalog at a time; guards nothing else; before those of alerts and reconciled
 	booked   sync.Mutex // one entry of the book of money at a time; guards nothing else
 	recosted sync.Mutex // one re-cost at a time, taken before booked; guards nothing else
 	rekeying sync.Mutex // one change of the key at a time; before changing
@@ -94,10 +95,13 @@ type Engine struct {
 	catalog  atomic.Pointer[tally.Catalog]
 	routing  atomic.Pointer[tally.Catalog]   // the catalog the router is made for: ahead of catalog during a change
 	revision atomic.Pointer[revision]        // of catalog
+	known    atomic.Int64                    // the store's revision up to which all of its entities are known here
 	checked  atomic.Pointer[control.Checked] // nil before the first night
 	pruned   atomic.Pointer[control.Pruned]  // nil before the retention has removed something
 	backedUp atomic.Pointer[control.Backups] // nil where no backups are scheduled
-	baseURL  atomic.Pointer[string]          // nil while the public plane is down
+	// othersBackUp is whether another node makes the scheduled backups.
+	othersBackUp atomic.Bool
+	baseURL      atomic.Pointer[string] // nil while the public plane is down
 
 	countries  atomic.Pointer[geo.DB] // nil if there is none
 	verifier   *auth.Verifier
@@ -147,7 +151,8 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	}
 	steady := tally.NewSteady(o.Clock, status.LastSeen)
 	clock := tally.Clock(steady.Now)
-	sealer, lost, err := openSealer(&o, entities)
+	cluster, _ := o.Store.(storage.Cluster)
+	sealer, lost, err := openSealer(ctx, &o, cluster, entities)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +163,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		opts: o, store: o.Store, feed: o.Feed, book: book, sealer: sealer, log: o.Logger,
-		clock: clock, steady: steady,
+		clock: clock, steady: steady, cluster: cluster,
 		kinds: map[tally.ProviderKind]providers.Kind{},
 	}
 	for _, k := range o.Kinds {
@@ -172,6 +177,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	if err := e.takeOverRefusals(ctx); err != nil {
 		return nil, err
 	}
+	e.known.Store(rev)
 	e.use(tally.NewCatalog(rev, entities))
 	e.takeOverAlerts(entities)
 	e.takeOverReconciled(entities)

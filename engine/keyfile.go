@@ -2,10 +2,13 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"os"
 	"time"
 
 	"tallygate/engine/auth"
 	"tallygate/engine/tally"
+	"tallygate/storage"
 )
 
 // openSealer opens the key file of a store. A store in which nothing is sealed
@@ -13,7 +16,27 @@ import (
 // providers would fail one request after the other: the file is lost, or a
 // backup has come back without it. With ForgetSecrets it returns the secrets
 // that do not open instead.
-func openSealer(o *Options, entities []tally.Entity) (_ *auth.Sealer, lost []*tally.Secret, _ error) {
+// Nodes that share a store have the same key: whoever has another one is refused, and a key
+// that was made only now is not left lying about.
+func openSealer(ctx context.Context, o *Options, c storage.Cluster, entities []tally.Entity) (*auth.Sealer, []*tally.Secret, error) {
+	before, err := auth.Print(o.Keys)
+	if err != nil && c != nil {
+		return nil, nil, err
+	}
+	sealer, lost, err := findSealer(o, entities)
+	if err != nil || c == nil {
+		return sealer, lost, err
+	}
+	if err := c.KeepKey(ctx, sealer.Print()); err != nil {
+		if before == "" {
+			err = errors.Join(err, os.Remove(o.Keys.Path))
+		}
+		return nil, nil, err
+	}
+	return sealer, lost, nil
+}
+
+func findSealer(o *Options, entities []tally.Entity) (_ *auth.Sealer, lost []*tally.Secret, _ error) {
 	var sealed []*tally.Secret
 	for _, e := range entities {
 		if s, ok := e.(*tally.Secret); ok && len(s.Sealed)+len(s.SealedBefore) > 0 {

@@ -31,6 +31,9 @@ func (e *Engine) handle() {
 	control.Handle(s, control.AlertsTest, e.testAlerts)
 	control.Handle(s, control.AlertsAck, e.ackAlerts)
 
+	control.Handle(s, control.NodesList, e.listNodes)
+	control.Handle(s, control.NodesForget, e.forgetNode)
+
 	control.Handle(s, control.SecretsStatus, e.showSecrets)
 	control.Handle(s, control.SecretsWrap, e.wrapSecrets)
 	control.Handle(s, control.SecretsUnwrap, e.unwrapSecrets)

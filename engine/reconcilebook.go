@@ -101,33 +101,52 @@ func (b *bill) remember(ctx context.Context, out *control.Reconciled) error {
 		x.Why = fmt.Sprintf("most on %s, %s: %s", most.Day, cmp.Or(most.Model, "all models"),
 			cmp.Or(most.Why, "nothing here explains it"))
 	}
-	e.reconciled.mu.Lock()
-	defer e.reconciled.mu.Unlock()
-	changes := []tally.Change{tally.Put(x, b.now)}
-	for id, old := range e.reconciled.of {
-		if b.c.Provider(id) == nil {
-			changes = append(changes, tally.Delete(old))
-		} else if id == p.ID {
-			x.Meta = old.Meta
-			changes[0] = tally.Put(x, b.now)
+	for try := 0; ; try++ {
+		err := b.keep(ctx, x)
+		if err == nil {
+			break
+		}
+		if !e.again(ctx, err, try) {
+			return err
 		}
 	}
-	if _, err := e.store.Apply(context.WithoutCancel(ctx), tally.Act{At: b.now, Actor: "engine", Op: "reconcile"},
-		changes...); err != nil {
-		return err
-	}
-	for id := range e.reconciled.of {
-		if b.c.Provider(id) == nil {
-			delete(e.reconciled.of, id)
-		}
-	}
-	e.reconciled.of[p.ID] = x
 	if !x.Off {
 		return e.reconciledWell(ctx, p.ID, b.now)
 	}
 	w := offBill(b.c, x)
 	return e.Alert(ctx, Told{Kind: tally.AlertReconcile, About: fmt.Sprintf("%s %s %s", p.ID, x.First, x.Last),
 		Gravity: w.Gravity, Thing: w.Thing, Sentence: w.Sentence, Detail: w.Detail, Next: w.Next})
+}
+
+// keep stores what a bill came to, in the place of the one before, and forgets those of
+// providers that are gone.
+func (b *bill) keep(ctx context.Context, x *tally.Reconciled) error {
+	e := b.e
+	e.reconciled.mu.Lock()
+	defer e.reconciled.mu.Unlock()
+	changes := []tally.Change{{}}
+	x.Meta = tally.Meta{ID: x.ID}
+	for id, old := range e.reconciled.of {
+		if b.c.Provider(id) == nil {
+			changes = append(changes, tally.Delete(old))
+		} else if id == x.ID {
+			x.Meta = old.Meta
+		}
+	}
+	changes[0] = tally.Put(x, b.now)
+	by := tally.Act{At: b.now, Actor: "engine", Op: "reconcile"}
+	rev, err := e.store.Apply(context.WithoutCancel(ctx), by, changes...)
+	if err != nil {
+		return err
+	}
+	e.applied(rev)
+	for id := range e.reconciled.of {
+		if b.c.Provider(id) == nil {
+			delete(e.reconciled.of, id)
+		}
+	}
+	e.reconciled.of[x.ID] = x
+	return nil
 }
 
 // largest is the row with the largest difference of the cause and the model that come to most
@@ -158,13 +177,12 @@ func (b *bill) largest() (most *billed) {
 
 // reconciledWell ends what was told of a provider's bills.
 func (e *Engine) reconciledWell(ctx context.Context, provider tally.ID, now time.Time) error {
-	e.alerts.mu.Lock()
-	defer e.alerts.mu.Unlock()
-	var run alertRun
-	e.alerts.supersede(&run, now, func(x *tally.Alert) bool {
-		return x.Alert == tally.AlertReconcile && x.Thing.ID == provider
+	return e.keepAlerts(ctx, now, func(a *alerts) (run alertRun, _ error) {
+		a.supersede(&run, now, func(x *tally.Alert) bool {
+			return x.Alert == tally.AlertReconcile && x.Thing.ID == provider
+		})
+		return run, nil
 	})
-	return e.alerts.keep(ctx, e, now, run)
 }
 
 // offBills warns of providers whose last bill is far from the ledger.

@@ -26,9 +26,16 @@ func (e *Engine) unwrapSecrets(ctx context.Context, in control.UnwrapSecrets) (c
 	return e.rekey(ctx, "unwrapped", func() error { return e.sealer.Unwrap(in.Current.Reveal()) })
 }
 
-// rotateSecrets replaces the key. One rotation that was cut short is ended first: the file
-// has room for one key of before.
+// rotateSecrets replaces the key, but for nodes that share a store: between the first node
+// that seals by a new key and the last one that has it, the others could not open what the
+// first has sealed, and the files are on as many machines. One rotation that was cut short is
+// ended first: the file has room for one key of before.
 func (e *Engine) rotateSecrets(ctx context.Context, in control.RotateSecrets) (control.SecretsState, error) {
+	if e.cluster != nil {
+		return control.SecretsState{}, tally.Errorf(tally.Invalid, "the key file is that of all nodes, and one of them cannot replace it for the others").
+			WithHint("wrap it on each node: tallygate secrets wrap; if somebody may have read it, " +
+				"replace what it opens: new API keys by tallygate providers update, and tallygate gateways rotate")
+	}
 	return e.rekey(ctx, "rotated", func() error {
 		if err := e.endRotation(ctx); err != nil {
 			return err

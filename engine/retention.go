@@ -18,9 +18,10 @@ const (
 )
 
 // pruner returns the step that deletes old records, once a day, and makes old sums coarse.
+// Details of attempts are each node's own.
 func (e *Engine) pruner() func(context.Context) error {
-	var done storage.Horizons // what was pruned
-	var forgotten time.Time   // the day that was forgotten up to
+	var forgotten time.Time // the day that was forgotten up to
+	retain := e.onDuty("retention", e.retainer())
 	return func(ctx context.Context) error {
 		today := e.clock().Truncate(24 * time.Hour)
 		if before := today.Add(-tally.KeptDetails); !before.Equal(forgotten) {
@@ -29,6 +30,15 @@ func (e *Engine) pruner() func(context.Context) error {
 			}
 			forgotten = before
 		}
+		return retain(ctx)
+	}
+}
+
+// retainer returns the step that does what the owner's retention asks for.
+func (e *Engine) retainer() func(context.Context) error {
+	var done storage.Horizons // what was pruned
+	return func(ctx context.Context) error {
+		today := e.clock().Truncate(24 * time.Hour)
 		cat := e.catalog.Load()
 		kept := keptOf(&cat.Settings)
 		before := kept.before(today)

@@ -20,8 +20,12 @@ const (
 // nobody extends any more, takes back funds whose time is over,
 // deletes records past their retention and what they are not to say any more, verifies
 // the store each night, backs it up where that is wanted, takes up a new country
-// database, notes which models answer for others, ends captures, and tells the owner what has happened. It
-// returns when all of that has stopped.
+// database, notes which models answer for others, ends captures, and tells the owner what
+// has happened. It returns when all of that has stopped.
+//
+// Where several nodes share the store, each does all of it for itself, but that the book of
+// money, the retention, the backups, and what limits and providers tell the owner are one
+// node's at a time. And each puts in force what others have changed.
 func (e *Engine) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	for _, loop := range []struct {
@@ -29,22 +33,26 @@ func (e *Engine) Run(ctx context.Context) error {
 		every time.Duration
 		step  func(context.Context) error
 	}{
+		{"catalog", catalogEvery, e.followNodes},
 		{"keys", pruneEvery, e.lookAfterKeys},
 		{"seconds", secondEvery, e.second},
 		{"holds", holdsEvery, e.lookAfterHolds},
-		{"funds", expiryEvery, e.expireFunds},
+		{"funds", expiryEvery, e.onDuty("funds", e.expireFunds)},
 		{"retention", pruneEvery, e.pruner()},
 		{"check", nightlyEvery, e.nightly()},
-		{"backups", backupsEvery, e.backUp},
+		{"backups", backupsEvery, e.backUps()},
 		{"countries", countriesEvery, e.reloadCountries},
 		{"answers", answersEvery, e.answered},
 		{"refusals", pruneEvery, e.forgetRefusals},
 		{"captures", secondEvery, e.endCaptures},
 		{"alerts", alertsEvery, e.whileServing(e.watchAlerts)},
-		{"alerts to the log", deliverEvery, e.whileServing(e.deliverTo(tally.AlertsToLog))},
-		{"alerts to the webhook", deliverEvery, e.whileServing(e.deliverTo(tally.AlertsToWebhook))},
-		{"alerts to the command", deliverEvery, e.whileServing(e.deliverTo(tally.AlertsToCommand))},
+		{"alerts to the log", deliverEvery, e.delivering(tally.AlertsToLog)},
+		{"alerts to the webhook", deliverEvery, e.delivering(tally.AlertsToWebhook)},
+		{"alerts to the command", deliverEvery, e.delivering(tally.AlertsToCommand)},
 	} {
+		if loop.name == "catalog" && e.cluster == nil {
+			continue
+		}
 		loops.Go(func() { e.loop(ctx, loop.name, loop.every, loop.step) })
 	}
 	loops.Wait()

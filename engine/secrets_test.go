@@ -84,6 +84,7 @@ func TestSecretsAppearOnce(t *testing.T) {
 		in any
 	}{
 		{"engine.status", nil}, {"engine.seconds", nil}, {"engine.setup", nil}, {"engine.try", nil}, {"engine.try", control.Try{Model: "gpt-mini"}}, {"engine.verify", nil}, {"settings.show", nil}, {"settings.set", control.SettingsFields{RetentionDays: to(9)}}, {"settings.accept-clock", control.AcceptClock{}},
+		{"nodes.list", nil}, {"nodes.forget", control.ForgetNode{Node: gw.PrivateKey}},
 		{"secrets.status", nil}, {"secrets.wrap", control.WrapSecrets{Passphrase: control.Secret(secrets["passphrase"])}}, {"secrets.wrap", control.WrapSecrets{Passphrase: "another one", Current: "a wrong one"}}, {"secrets.status", nil},
 		{"secrets.rotate", nil}, {"secrets.unwrap", control.UnwrapSecrets{Current: control.Secret(secrets["passphrase"])}},
 		{"config.export", nil}, {"config.secrets", control.ExportSecrets{Passphrase: control.Secret(secrets["passphrase"])}}, {"config.diff", control.ApplyConfig{Text: "tallygate: 1\nproviders: {up: {kind: openai, timeout: 9s}}"}},

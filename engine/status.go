@@ -15,6 +15,60 @@ import (
 const lagWorthy = time.Second // of telling the owner
 
 func (e *Engine) status(ctx context.Context, _ control.None) (control.Status, error) {
+	out, err := e.figuresAndWarnings(ctx)
+	if err != nil && tally.CodeOf(err) == tally.Unavailable && e.outOfReach() {
+		return e.statusAlone(ctx)
+	}
+	return out, err
+}
+
+// statusAlone is what a node can tell that does not reach the database.
+func (e *Engine) statusAlone(ctx context.Context) (control.Status, error) {
+	c, now := e.catalog.Load(), e.clock()
+	store, err := e.store.Status(ctx)
+	if err != nil {
+		store = storage.Status{Admitting: true} // nobody knows better
+	}
+	out := e.present(c, now, &store)
+	warnings, err := e.nodeWarnings(ctx, c, now)
+	if err != nil {
+		return out, err
+	}
+	out.Warnings = slices.Concat(warnings, e.warnings(c, &out, store, now), stopped(c), e.capturing(c), e.unsent())
+	tally.OrderStable(out.Warnings, func(a, b control.Warning) int { return cmp.Compare(weight[a.Gravity], weight[b.Gravity]) })
+	return out, nil
+}
+
+// present is what status has of the process and the catalog.
+func (e *Engine) present(c *tally.Catalog, now time.Time, store *storage.Status) control.Status {
+	out := control.Status{
+		PID: os.Getpid(), Version: e.opts.Version, Data: e.opts.Data, StartedAt: e.started.UTC(), Rev: c.Rev,
+		Records: store.Records, InFlight: e.gateway.InFlight(), Waiting: store.Waiting, LeftBehind: e.gateway.LeftBehind(), Unknown: e.gateway.Unknown(),
+		Gateways: len(c.Gateways), Clients: len(c.Clients), Providers: len(c.Providers),
+		Fault: store.Fault, Checked: e.checked.Load(), Pruned: e.pruned.Load(),
+		DiskBytes: store.DiskBytes, FreeBytes: store.FreeBytes,
+	}
+	if url, serving := e.publicURL(); serving {
+		out.Serving, out.BaseURL = true, url
+	}
+	for _, k := range c.Keys {
+		if keyState(k, now) == "active" {
+			out.Keys++
+		}
+	}
+	out.ProvidersReady = e.providersReady(c)
+	for _, m := range c.Models {
+		if usable(c, m, now) {
+			out.Models++
+		}
+	}
+	if lag := now.Sub(e.opts.Clock()); lag > lagWorthy {
+		out.ClockLag = lag
+	}
+	return out
+}
+
+func (e *Engine) figuresAndWarnings(ctx context.Context) (control.Status, error) {
 	c, now := e.catalog.Load(), e.clock()
 	store, err := e.store.Status(ctx)
 	if err != nil {
@@ -34,30 +88,8 @@ func (e *Engine) status(ctx context.Context, _ control.None) (control.Status, er
 		return control.Status{}, err
 	}
 	month := sums(calendar, "")
-	out := control.Status{
-		PID: os.Getpid(), Version: e.opts.Version, Data: e.opts.Data, StartedAt: e.started.UTC(), Rev: c.Rev,
-		Records: store.Records, Holds: holds.Count, InFlight: e.gateway.InFlight(), Waiting: store.Waiting, LeftBehind: e.gateway.LeftBehind(), Unknown: e.gateway.Unknown(),
-		Gateways: len(c.Gateways), Clients: len(c.Clients), Providers: len(c.Providers),
-		Fault: store.Fault, Checked: e.checked.Load(), Pruned: e.pruned.Load(),
-		DiskBytes: store.DiskBytes, FreeBytes: store.FreeBytes, Last24Hours: today(""), MonthSince: month.since, Month: month.month,
-	}
-	if url, serving := e.publicURL(); serving {
-		out.Serving, out.BaseURL = true, url
-	}
-	for _, k := range c.Keys {
-		if keyState(k, now) == "active" {
-			out.Keys++
-		}
-	}
-	out.ProvidersReady = e.providersReady(c)
-	for _, m := range c.Models {
-		if usable(c, m, now) {
-			out.Models++
-		}
-	}
-	if lag := now.Sub(e.opts.Clock()); lag > lagWorthy {
-		out.ClockLag = lag
-	}
+	out := e.present(c, now, &store)
+	out.Holds, out.Last24Hours, out.MonthSince, out.Month = holds.Count, today(""), month.since, month.month
 	out.Parts, out.Backups = e.health(ctx), e.backedUp.Load()
 	if e.opts.Certificates != nil {
 		out.Certificates = e.opts.Certificates(ctx)
@@ -88,12 +120,16 @@ func (e *Engine) status(ctx context.Context, _ control.None) (control.Status, er
 	if out.Refused, limits, err = e.watchLimits(ctx, c, now); err != nil {
 		return control.Status{}, err
 	}
-	out.Warnings = slices.Concat(e.warnings(c, &out, store, now), limits, lately, stopped(c), e.landless(c, now),
+	nodes, err := e.nodeWarnings(ctx, c, now)
+	if err != nil {
+		return control.Status{}, err
+	}
+	out.Warnings = slices.Concat(nodes, e.warnings(c, &out, store, now), limits, lately, stopped(c), e.landless(c, now),
 		e.capturing(c), expiring, endings, daily, e.offBills(c), asides(&out, e.rulesCountries(c)))
 	out.Warnings = append(out.Warnings, e.unsent()...)
 	out.Alerts = e.openAlerts(now)
 	out.AlertsOpen = len(out.Alerts)
-	nameAlerts(out.Warnings, out.Alerts)
+	e.nameAlerts(out.Warnings, out.Alerts)
 	out.Alerts = out.Alerts[:min(len(out.Alerts), control.MaxOpenAlerts)]
 	tally.OrderStable(out.Warnings, func(a, b control.Warning) int { return cmp.Compare(weight[a.Gravity], weight[b.Gravity]) })
 	return out, nil

@@ -240,7 +240,7 @@ func (e *Engine) revokeToken(ctx context.Context, in control.RevokeToken) (contr
 	}
 	var out control.TokensRevoked
 	err := e.change(ctx, func(c *tally.Catalog, now time.Time) ([]tally.Change, error) {
-		id := in.Token
+		in, id := in, in.Token
 		if gid, ok := token.GatewayOf(id); ok { // the whole token
 			r := token.Inspect(id, nil, now)
 			gw := c.GatewayByPublicID(gid)

@@ -21,6 +21,7 @@ import (
 	"tallygate/providers"
 	"tallygate/providers/openai"
 	"tallygate/providers/sim"
+	"tallygate/storage"
 	"tallygate/storage/memory"
 )
 
@@ -33,6 +34,7 @@ type world struct {
 	owner  *control.Client
 	log    *lockedBuffer
 	from   string // whom a proxy says that requests come from; "" for none
+	node   *node  // what the engine has of the store, if several share it
 
 	mu  sync.Mutex // guards now
 	now time.Time
@@ -93,8 +95,12 @@ func (w *world) restart() {
 func (w *world) start(events *feed.Feed, dir string, forget bool) error {
 	instant := sim.Kind()
 	instant.New = func(providers.Config) (providers.Provider, error) { return sim.Open(sim.Options{}), nil }
+	var store storage.Store = w.store
+	if w.node != nil {
+		store = w.node
+	}
 	e, err := New(context.Background(), Options{
-		Store: w.store, Feed: events, Kinds: append(openai.Kinds(), instant), PriceBook: []byte(book), KeyFile: filepath.Join(dir, "key"),
+		Store: store, Feed: events, Kinds: append(openai.Kinds(), instant), PriceBook: []byte(book), KeyFile: filepath.Join(dir, "key"),
 		ForgetSecrets: forget, Clock: w.clock, Logger: slog.New(slog.NewTextHandler(w.log, nil)), Version: "1.2.3", Data: dir,
 		Captures: filepath.Join(dir, "captures"),
 	})
@@ -303,6 +309,12 @@ func (l *lockedBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+func (l *lockedBuffer) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b.Reset()
 }
 
 func to[T any](v T) *T { return &v }

@@ -8,12 +8,23 @@ import (
 // Cluster is what a store tells that several processes, the nodes, have in common. Each node
 // opens it with a folder of its own. All of them see the same entities, records and usage,
 // and share all limits.
+//
+// Names are unique over all entities, and the engine sees to that by what it has loaded. So
+// Apply is a Conflict, too, if the latest revision is not the one that Load or Apply has
+// returned to this node last: another node has changed something since.
 type Cluster interface {
 	Store
+	// Me is the name of this node.
+	Me() string
 	// Revision is the revision of the latest change of entities that this node has heard of,
-	// a fifth of a second old at most while the nodes' database is in reach. It waits for
-	// nothing.
+	// be it by Load or Apply, a fifth of a second old at most while the nodes' database is in
+	// reach. It waits for nothing.
 	Revision() int64
+	// Duty asks for a duty that one node has at a time, like "alerts". If it is true this node
+	// has it until hold is over from when Duty was called, and no other; asked again in that
+	// time it has it for as long from then on. False: another node has it. With a hold of 0
+	// the node gives it back. Unavailable while the nodes' database is out of reach.
+	Duty(ctx context.Context, name string, hold time.Duration) (bool, error)
 	// Nodes lists the nodes that are not forgotten, by name.
 	Nodes(ctx context.Context) ([]Node, error)
 	// ForgetNode frees what a node was lent and cannot return, since its folder is lost. It must

@@ -31,6 +31,8 @@ func namesFor(ctx context.Context, c control.Caller, of string) []string {
 		return namesOf(ctx, c, control.SSHList, control.Rows{}, func(v tally.Guest) string { return v.Name })
 	case "admin":
 		return namesOf(ctx, c, control.AdminList, control.Rows{}, func(v control.Admin) string { return v.Name })
+	case "node":
+		return namesOf(ctx, c, control.NodesList, control.Rows{}, func(v control.NodeView) string { return v.Name })
 	case "template":
 		return namesOf(ctx, c, control.TemplatesList, control.Listing{}, func(v control.TemplateView) string { return v.Name })
 	case "kind":

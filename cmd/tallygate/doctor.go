@@ -106,7 +106,7 @@ func (a *app) doctor(cmd *cobra.Command, o serveOptions, verify bool) error {
 	done := a.progress("looking")
 	d := &checkup{app: a, opts: o, found: examined{Gravity: fine, Data: dir}}
 	d.within(ctx, lookPatience, "settings", func(context.Context) []finding {
-		if err := o.check(cmd); err != nil {
+		if err := o.check(a, cmd); err != nil {
 			return []finding{wrong(fault, "settings", err)}
 		}
 		return nil

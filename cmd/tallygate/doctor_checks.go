@@ -119,7 +119,7 @@ var worthy = map[control.WarningKind]string{
 	control.WarnDisk: "disk", control.WarnStore: "books", control.WarnClock: "clock", control.WarnSetUp: "setup",
 	control.WarnUnusable: "upstreams", control.WarnInsecure: "upstreams", control.WarnSilent: "upstreams",
 	control.WarnFailing: "upstreams", control.WarnTurnedDown: "upstreams", control.WarnBackup: "backups",
-	control.WarnOldPrices: "prices", control.WarnCountries: "countries",
+	control.WarnOldPrices: "prices", control.WarnCountries: "countries", control.WarnNodes: "nodes", control.WarnReach: "nodes",
 }
 
 // status is what an engine says of itself.

@@ -48,7 +48,9 @@ var mayImport = map[string][]string{
 	"storage/ledger":         {"engine/tally", "storage"},
 	"storage/lease":          {"engine/tally", "storage/ledger"},
 	"storage/memory":         {"engine/tally", "storage", "storage/backup"},
+	"storage/pgstore":        {"engine/tally", "storage", "storage/backup", "storage/badgerdb", "storage/lease", "storage/ledger"},
 	"storage/badgerdb":       {"engine/tally", "storage", "storage/backup", "storage/ledger"},
+	"storage/pgstore/pgtest": {},
 	"storage/storetest":      {"engine/tally", "storage", "storage/memory"},
 	"providers":              {"engine/tally", "providers/dialect", "providers/dialect/wire", "providers/sound"},
 	"providers/sound":        {},
@@ -79,7 +81,7 @@ var mayImport = map[string][]string{
 	"tui/widget":             {"engine/tally", "engine/control", "tui/theme"},
 	"cmd/tallygate":          {"cmd/tallygate/process", "cmd/tallygate/sshd", "engine/tally", "engine", "engine/billfile", "engine/control", "engine/statement", "engine/demo", "engine/token", "providers/dialect", "providers/dialect/chat", "providers/dialect/messages", "storage/backup", "storage/badgerdb", "tui", "tui/dialog", "tui/live", "tui/part", "tui/screen", "tui/theme", "tui/wizard", "assets"},
 	"cmd/tallygate/sshd":     {"engine/tally"},
-	"cmd/tallygate/process":  {"engine/tally", "engine", "engine/auth", "engine/control", "engine/feed", "engine/metrics", "storage", "storage/backup", "storage/badgerdb", "providers", "providers/openai", "providers/sim", "providers/transport", "assets"},
+	"cmd/tallygate/process":  {"engine/tally", "engine", "engine/auth", "engine/control", "engine/feed", "engine/metrics", "storage", "storage/backup", "storage/badgerdb", "storage/pgstore", "providers", "providers/openai", "providers/sim", "providers/transport", "assets"},
 
 	"providers/dialect":           {"engine/tally", "providers/dialect/wire"},
 	"providers/dialect/wire":      {},
@@ -92,7 +94,7 @@ var mayImport = map[string][]string{
 // testsMayImport is what the tests of every package may use beside what their
 // package may: real parts to test with. Those of a screen may lead to others, and those
 // of a port use what implements it in the folders below.
-var testsMayImport = []string{"engine/tally", "engine/feed", "engine/geo", "engine/token", "tui/tuitest", "assets", "storage", "storage/memory", "storage/badgerdb", "storage/storetest",
+var testsMayImport = []string{"engine/tally", "engine/feed", "engine/geo", "engine/token", "tui/tuitest", "assets", "storage", "storage/memory", "storage/badgerdb", "storage/storetest", "storage/pgstore/pgtest",
 	"providers", "providers/openai", "providers/sim", "providers/providertest"}
 
 // mayUse says which of our packages may import a module of others. A package
@@ -113,6 +115,7 @@ var mayUse = map[string][]string{
 	"github.com/dgraph-io/badger/v4":          {"storage/badgerdb"},
 	"github.com/golang-jwt/jwt/v5":            {"engine/token"},
 	"github.com/guptarohit/asciigraph":        {"tui/widget"},
+	"github.com/jackc/pgx/v5":                 {"storage/pgstore", "storage/pgstore/pgtest"},
 	"github.com/oschwald/maxminddb-golang/v2": {"engine/geo"},
 	"github.com/prometheus/client_golang":     {"engine/metrics"},
 	"github.com/prometheus/common":            {"engine/metrics"},

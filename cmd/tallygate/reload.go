@@ -88,7 +88,7 @@ func (o *serveOptions) later(is *serveOptions) (flags []string) {
 		name    string
 		differs bool
 	}{
-		{"listen", o.listen != is.listen}, {"redirect", o.redirect != is.redirect}, {"metrics", o.metrics != is.metrics}, {"ssh", o.ssh != is.ssh}, {"admin", o.admin != is.admin}, {"ssh-idle", o.sshIdle != is.sshIdle}, {"durability", o.durability != is.durability}, {"profile", o.profile != is.profile},
+		{"listen", o.listen != is.listen}, {"redirect", o.redirect != is.redirect}, {"metrics", o.metrics != is.metrics}, {"ssh", o.ssh != is.ssh}, {"admin", o.admin != is.admin}, {"ssh-idle", o.sshIdle != is.sshIdle}, {"store", o.shared.URL != is.shared.URL}, {"node", o.shared.Node != is.shared.Node}, {"durability", o.durability != is.durability}, {"profile", o.profile != is.profile},
 		{"log-format", o.log.Format != is.log.Format}, {"log-file", o.log.File != is.log.File}, {"max-connections", o.front.Connections != is.front.Connections},
 		{"tls-cert", o.tls.Cert != is.tls.Cert || o.tls.Key != is.tls.Key}, {"tls-domain", !slices.Equal(o.tls.Domains, is.tls.Domains)},
 	} {

@@ -16,6 +16,7 @@ import (
 	"tallygate/cmd/tallygate/process"
 	"tallygate/engine"
 	"tallygate/engine/control"
+	"tallygate/engine/tally"
 	"tallygate/storage/badgerdb"
 )
 
@@ -24,6 +25,9 @@ type serveOptions struct {
 	listen       string
 	redirect     string // where to listen for plain HTTP beside HTTPS, "" nowhere
 	metrics      string // where Prometheus reads figures, "" nowhere
+	store        string // where the nodes' database is, "" for a store of the folder's own
+	node         string // what this node is called, "" like the machine
+	shared       process.Shared
 	durability   string
 	profile      string
 	log          process.Logging
@@ -56,6 +60,8 @@ func (o *serveOptions) flags(fs *pflag.FlagSet, profile badgerdb.Profile) {
 	fs.StringVar(&o.admin, "admin", "", "`ADDRESS`, like 127.0.0.1:4284, to serve the control plane on to those with a token; beyond this machine with --tls-cert or --tls-domain only; see help admin")
 	o.sshIdle = 30 * time.Minute
 	fs.Var((*spanFlag)(&o.sshIdle), "ssh-idle", "how `LONG` nothing may come from a guest over ssh; 0s: for ever")
+	fs.StringVar(&o.store, "store", "", "`URL` of the database in which several nodes share one store, like postgres://tally@db/tally; its password in TALLYGATE_STORE, PGPASSWORD or PGPASSFILE; see help nodes (default a store of the data folder's own)")
+	fs.StringVar(&o.node, "node", "", "`NAME` of this node, with --store (default the machine's)")
 	fs.StringVar(&o.durability, "durability", string(badgerdb.Normal), "`MODE`: with normal an answer survives the process, with strict a power cut, too")
 	fs.StringVar(&o.profile, "profile", string(profile), "`NAME`: desktop takes little memory, server has more caches")
 	fs.StringVar(&o.log.Format, "log-format", "text", "`FORMAT` of the log: text or json")
@@ -85,7 +91,7 @@ func (o *serveOptions) interfaceFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.mouse, "mouse", "auto", "`WHEN` the interface takes the mouse: on, off, or auto, which is on but over ssh")
 }
 
-func (o *serveOptions) check(cmd *cobra.Command) error {
+func (o *serveOptions) check(a *app, cmd *cobra.Command) error {
 	for _, choice := range []struct {
 		flag, value string
 		of          []string
@@ -115,12 +121,33 @@ func (o *serveOptions) check(cmd *cobra.Command) error {
 	if err := o.checkAdmin(); err != nil {
 		return err
 	}
+	if err := o.readStore(a, cmd); err != nil {
+		return err
+	}
 	for _, address := range o.addresses() {
 		if err := process.CheckAddress(address); address != "" && err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// readStore reads where nodes share a store. Arguments and config files are read by others
+// and copied about: a password comes from the environment.
+func (o *serveOptions) readStore(a *app, cmd *cobra.Command) (err error) {
+	if o.store == "" {
+		if cmd.Flags().Changed("node") {
+			return wrongUse(cmd, "--node names one of several nodes, which share a store: it needs --store")
+		}
+		return nil
+	}
+	if process.Password(o.store) && setFrom(cmd.Flag("store")) != variable("store") {
+		return tally.Errorf(tally.Invalid, "--store has a password in it, and arguments and config files are read by others").
+			WithHint("leave it out of the URL and put it into PGPASSWORD, or a file that PGPASSFILE names; " +
+				"or give the whole URL as TALLYGATE_STORE")
+	}
+	o.shared, err = process.ReadStore(o.store, o.node, a.env)
+	return err
 }
 
 // backupFlag is a flag that says how scheduled backups are made, if one was given.
@@ -139,7 +166,7 @@ func goOnWith(cmd *cobra.Command, o serveOptions) []string {
 	args := []string{"--profile=" + o.profile}
 	aside := []string{"inherit", "trusted-proxy", "trusted-header", "forget-secrets", "mouse", "profile", "filter"}
 	cmd.LocalNonPersistentFlags().Visit(func(f *pflag.Flag) {
-		if slices.Contains(aside, f.Name) {
+		if slices.Contains(aside, f.Name) || f.Name == "store" && setFrom(f) == variable("store") { // it is inherited
 			return
 		}
 		values := []string{f.Value.String()}
@@ -174,7 +201,7 @@ func (a *app) serveCommand() *cobra.Command {
 // store that has nothing in it.
 func (a *app) serve(cmd *cobra.Command, o serveOptions, setup bool) (err error) {
 	ctx := cmd.Context()
-	if err := o.check(cmd); err != nil {
+	if err := o.check(a, cmd); err != nil {
 		return err
 	}
 	if a.anew != nil {
@@ -253,7 +280,7 @@ func (o *serveOptions) process(a *app, dir string, log *slog.Logger) process.Opt
 	}
 	backups.After = afterBackup(o.afterwards, func(said string) { log.Info("the command for backups says", "words", said) })
 	return process.Options{
-		Dir: dir, Profile: badgerdb.Profile(o.profile), Durability: badgerdb.Durability(o.durability),
+		Dir: dir, Shared: o.shared, Profile: badgerdb.Profile(o.profile), Durability: badgerdb.Durability(o.durability),
 		Log: log, Version: a.version, Forget: o.forget, Backups: backups,
 		AlertCommand: alertCommand(o.alertCommand),
 	}

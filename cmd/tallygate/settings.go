@@ -79,8 +79,23 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 				return
 			}
 		}
+		if values != nil {
+			cmd.Flags().SetAnnotation(f.Name, isSetFrom, []string{from})
+		}
 	})
 	return failed
+}
+
+// isSetFrom is the annotation of a flag that says where its value has come from.
+const isSetFrom = "set-from"
+
+// setFrom is the variable, or the place in the config file, that a flag has its value from;
+// "" for the command line.
+func setFrom(f *pflag.Flag) string {
+	if from := f.Annotations[isSetFrom]; len(from) > 0 {
+		return from[0]
+	}
+	return ""
 }
 
 // gatewaySetting names the gateway of commands that need one. needsGateway marks their

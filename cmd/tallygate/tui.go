@@ -41,7 +41,7 @@ func (a *app) interactive() bool { return a.out.is && a.in && !a.json }
 // open is what the program does without a command: it shows the interface over
 // the engine of the data folder, which it starts if no other process has.
 func (a *app) open(cmd *cobra.Command, o serveOptions, at screen.Goto) error {
-	if err := o.check(cmd); err != nil {
+	if err := o.check(a, cmd); err != nil {
 		return err
 	}
 	if a.host != "" {

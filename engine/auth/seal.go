@@ -1,12 +1,14 @@
 package auth
 
 import (
+	"bytes"
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"strconv"
@@ -68,6 +70,34 @@ func (s *Sealer) use(r ring, w *wrapping) error {
 // hashKeyOf is the key of keyed hashes of a store whose key was never replaced.
 func hashKeyOf(seal []byte) ([]byte, error) {
 	return hkdf.Key(sha256.New, seal, nil, "tallygate keyed hash", sha256.Size)
+}
+
+// printBytes is the length of a fingerprint.
+const printBytes = 8
+
+// Print is a fingerprint of the key and of the one of keyed hashes, in 16 hexadecimal digits.
+// It tells whether two stores, or two nodes of one, have the same, and nothing else of them.
+func (s *Sealer) Print() string {
+	now := s.now.Load()
+	both := append(bytes.Clone(now.ring.seal), now.hashKey...)
+	sum, err := hkdf.Key(sha256.New, both, nil, "tallygate key fingerprint", printBytes)
+	if err != nil { // of keys that are too short for a strict build: there are none
+		panic(err)
+	}
+	return hex.EncodeToString(sum)
+}
+
+// Print is [Sealer.Print] of the key that is kept there, "" if there is none yet. Errors are
+// those of [OpenSealer].
+func Print(k Keys) (string, error) {
+	s, err := OpenSealer(k)
+	if tally.CodeOf(err) == tally.NotFound {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return s.Print(), nil
 }
 
 // Seal encrypts a secret of an owner.

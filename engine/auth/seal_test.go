@@ -182,3 +182,45 @@ func BenchmarkHash(b *testing.B) {
 		s.Hash("cl_01k0000000000000000000000", "+351 912 345 678")
 	}
 }
+
+// A fingerprint is the same for the same key, wherever it is kept and however it is wrapped,
+// and another one for another key, be it only that of keyed hashes.
+func TestPrint(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	if print, err := Print(Keys{Path: path}); print != "" || err != nil {
+		t.Fatalf("of no key file: %q, %v", print, err)
+	}
+	s := openSealer(t, path)
+	first := s.Print()
+	if len(first) != 16 || strings.Trim(first, "0123456789abcdef") != "" {
+		t.Errorf("a fingerprint is %q, want 16 hexadecimal digits", first)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range []Keys{{Path: path}, {Given: string(text), By: "a variable"}} {
+		if print, err := Print(k); print != first || err != nil {
+			t.Errorf("in %s: %q, %v; want %q", k, print, err, first)
+		}
+	}
+	if other := openSealer(t, filepath.Join(t.TempDir(), "key")).Print(); other == first {
+		t.Error("two keys have one fingerprint")
+	}
+	if err := s.Wrap("canary horse battery staple", ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Print(Keys{Path: path}); s.Print() != first || tally.CodeOf(err) != tally.Denied {
+		t.Errorf("wrapped: %q, want %q; locked: %v, want denied", s.Print(), first, err)
+	}
+	if err := s.Rotate(false); err != nil {
+		t.Fatal(err)
+	}
+	sealed := s.Print()
+	if err := s.Rotate(true); err != nil {
+		t.Fatal(err)
+	}
+	if sealed == first || s.Print() == sealed {
+		t.Error("a fingerprint does not tell of another key of hashes, or of sealing")
+	}
+}

@@ -12,7 +12,7 @@ import (
 type AlertFields struct {
 	At           *tally.Thresholds `json:"at,omitempty" group:"alerts" label:"Alert at, %" unset:"50,80,100" help:"=alert at"`
 	BalanceBelow *Amount           `json:"balance_below_usd,omitempty" flag:"balance-below" group:"alerts" label:"Balance is low below, $" unset:"a share of it, as of limits" help:"US dollars that are left of what a client has paid in advance; 0: by the shares of at"`
-	Mute         *[]string         `json:"mute,omitempty" group:"alerts" label:"Silent kinds" unset:"none" help:"kind of alerts that there are not to be: limit, refused, balance, provider, price, shutdown, storm, disk, backup, books, expiry or reconcile; repeat; none clears"`
+	Mute         *[]string         `json:"mute,omitempty" group:"alerts" label:"Silent kinds" unset:"none" help:"kind of alerts that there are not to be: limit, refused, balance, provider, price, shutdown, storm, disk, backup, books, expiry, reconcile or nodes; repeat; none clears"`
 	Log          *bool             `json:"log,omitempty" group:"alerts" label:"Into the log" help:"write a line into the log for each; default yes"`
 }
 

@@ -39,10 +39,12 @@ const (
 	WarnCountries  WarningKind = "countries" // their database is old, or not in use
 	WarnAlerts     WarningKind = "alerts"    // they do not arrive where they are sent
 	WarnCapture    WarningKind = "capture"   // what clients send is kept for a while
+	WarnNodes      WarningKind = "nodes"     // one is not heard, or is not well
+	WarnReach      WarningKind = "reach"     // the nodes' database is out of it
 )
 
 // Thing is what a warning is about, or what else is named by its kind: "gateway",
-// "client", "key", "token", "provider" or "model". The zero Thing is the engine itself.
+// "client", "key", "token", "provider", "model" or "node". The zero Thing is the engine itself.
 type Thing struct {
 	Kind string   `json:"kind"`
 	ID   tally.ID `json:"id,omitempty"` // "" for what has none: models of one name

@@ -24,12 +24,13 @@ const (
 	AlertBooks     AlertKind = "books"     // the check of the night has found faults
 	AlertExpiry    AlertKind = "expiry"    // a key does soon
 	AlertReconcile AlertKind = "reconcile" // a provider's bill is not what was booked
+	AlertNodes     AlertKind = "nodes"     // one is not heard, or their database is out of reach
 	AlertTest      AlertKind = "test"      // the owner wants to see one; it is not kept
 )
 
 // AlertKinds are those that can be silenced.
 var AlertKinds = []AlertKind{AlertLimit, AlertRefused, AlertBalance, AlertProvider, AlertPrice, AlertShutdown,
-	AlertStorm, AlertDisk, AlertBackup, AlertBooks, AlertExpiry, AlertReconcile}
+	AlertStorm, AlertDisk, AlertBackup, AlertBooks, AlertExpiry, AlertReconcile, AlertNodes}
 
 // AlertsID is the owner of what is secret of alerts: the address of the webhook and the
 // key that signs.

@@ -181,6 +181,14 @@ func (c *Catalog) With(rev int64, changes ...Change) *Catalog {
 	return NewCatalog(rev, all)
 }
 
+// Same reports whether a catalog has the same entities at the same revisions.
+func (c *Catalog) Same(other *Catalog) bool {
+	same := func(a, b map[ID]Entity) bool {
+		return maps.EqualFunc(a, b, func(a, b Entity) bool { return a.Base().Rev == b.Base().Rev })
+	}
+	return maps.EqualFunc(c.entities, other.entities, same)
+}
+
 // Entity returns an entity, nil if there is none.
 func (c *Catalog) Entity(kind EntityKind, id ID) Entity { return c.entities[kind][id] }
 

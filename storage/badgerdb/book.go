@@ -17,7 +17,7 @@ import (
 // and backups know nothing of it. It is written once more under its client, where it
 // outlives its record and is found without a search.
 
-// bookVersion is that of an entry's value: its sequence number and its record.
+// bookVersion is that of a record alone: its sequence number and all of it.
 const bookVersion = 1
 
 // Enter implements storage.Meter.
@@ -62,16 +62,20 @@ func (s *Store) enter(j *job) error {
 // setEntry writes an entry under its client.
 func setEntry(txn *badger.Txn, x *entry) error {
 	var e encoder
-	e.forget()
-	e.b = append(e.b, bookVersion)
-	e.uint(x.Seq)
-	e.entry(x)
+	e.alone(x)
 	key := entryKey(x.Client, x.ID)
 	return txn.Set(key, seal(key, e.b))
 }
 
-func decodeBooked(key, payload []byte) (x entry, err error) {
-	d := decoder{b: payload}
+// alone writes a record that no other one is before.
+func (e *encoder) alone(x *entry) {
+	e.forget()
+	e.b = append(e.b, bookVersion)
+	e.uint(x.Seq)
+	e.entry(x)
+}
+
+func (d *decoder) alone() (x entry) {
 	d.version(bookVersion)
 	format := d.format
 	d.format = blockVersion
@@ -80,6 +84,12 @@ func decodeBooked(key, payload []byte) (x entry, err error) {
 		d.entry(&x)
 	}
 	x.Seq = seq
+	return x
+}
+
+func decodeBooked(key, payload []byte) (x entry, err error) {
+	d := decoder{b: payload}
+	x = d.alone()
 	x.fill()
 	if err := d.end(keyText(key)); err != nil {
 		return x, err

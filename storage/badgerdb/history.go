@@ -15,9 +15,22 @@ import (
 	"tallygate/storage"
 )
 
-// Records implements storage.History. A cursor is "day.seq" of the last record
-// of the page.
+// Records implements storage.History.
 func (s *Store) Records(ctx context.Context, q storage.RecordQuery) ([]tally.Record, string, error) {
+	list, next, err := s.Page(ctx, q)
+	if len(list) == 0 {
+		return nil, next, err
+	}
+	out := make([]tally.Record, len(list))
+	for i := range list {
+		out[i] = list[i].Record
+	}
+	return out, next, err
+}
+
+// Page is Records with what is kept of each. A cursor is "day.seq" of the last record of the
+// page.
+func (s *Store) Page(ctx context.Context, q storage.RecordQuery) ([]Kept, string, error) {
 	ctx, done, err := s.read(ctx)
 	if err != nil {
 		return nil, "", err
@@ -38,21 +51,21 @@ func (s *Store) Records(ctx context.Context, q storage.RecordQuery) ([]tally.Rec
 		from = recordKey(day, seq-1)
 	}
 	if q.ID != "" && q.After == "" {
-		if x, err := s.lookUp(ctx, q.ID); err != nil {
+		if x, day, err := s.lookUp(ctx, q.ID); err != nil {
 			return nil, "", err
 		} else if x != nil {
 			if !q.Match(&x.Record) {
 				return nil, "", nil
 			}
-			return []tally.Record{x.Record}, "", nil
+			return []Kept{x.kept(day)}, "", nil
 		}
 	}
 	until := q.Until
 	if until.IsZero() {
 		until = tally.Never
 	}
-	var out []tally.Record
-	var last, next string
+	var out []Kept
+	var next string
 	var failed error
 	behind, end := s.durable.Load(), s.committed.Load()
 	err = s.db.View(func(txn *badger.Txn) error {
@@ -63,14 +76,13 @@ func (s *Store) Records(ctx context.Context, q storage.RecordQuery) ([]tally.Rec
 			case !q.Match(&x.Record):
 				return true
 			case len(out) == q.Limit:
-				next = last
+				next = out[len(out)-1].Cursor()
 				return false
 			}
 			if failed = x.detail(txn); failed != nil {
 				return false
 			}
-			x.fill()
-			out, last = append(out, x.Record), strconv.FormatUint(uint64(day), 10)+"."+strconv.FormatUint(x.Seq, 10)
+			out = append(out, x.kept(day))
 			return q.ID == "" // there is one of an ID
 		})
 	})
@@ -83,10 +95,10 @@ func (s *Store) Records(ctx context.Context, q storage.RecordQuery) ([]tally.Rec
 // lookUp finds a record by the time that its ID tells: the record was settled on that day
 // or soon after. It returns nil if the record is not there. Not every ID tells a time.
 // There is no index of IDs, since it would be as large as the records.
-func (s *Store) lookUp(ctx context.Context, id tally.ID) (found *entry, err error) {
+func (s *Store) lookUp(ctx context.Context, id tally.ID) (found *entry, day uint32, err error) {
 	made, ok := timeOf(id)
 	if !ok {
-		return nil, nil
+		return nil, 0, nil
 	}
 	made = made.Add(-time.Minute) // the ID may be older than the admission, not newer
 	err = s.db.View(func(txn *badger.Txn) error {
@@ -99,8 +111,7 @@ func (s *Store) lookUp(ctx context.Context, id tally.ID) (found *entry, err erro
 					if err := x.detail(txn); err != nil {
 						return err
 					}
-					x.fill()
-					found = x
+					found, day = x, b.day
 					return errFound
 				}
 			}
@@ -113,7 +124,7 @@ func (s *Store) lookUp(ctx context.Context, id tally.ID) (found *entry, err erro
 	if errors.Is(err, errFound) {
 		err = nil
 	}
-	return found, err
+	return found, day, err
 }
 
 // errFound ends a search.

@@ -54,6 +54,9 @@ func newStore(ctx context.Context, o Options, commit func(*badger.Txn) error) (*
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Ledger == nil {
+		o.Ledger = ledger.New()
+	}
 	if o.Free == nil {
 		o.Free = freeBytes
 	}
@@ -63,7 +66,7 @@ func newStore(ctx context.Context, o Options, commit func(*badger.Txn) error) (*
 	}
 	s := &Store{
 		broken: make(chan struct{}), dirty: make(chan struct{}, 1),
-		opts: o, log: o.Logger, ledger: ledger.New(), queue: newQueue(),
+		opts: o, log: o.Logger, ledger: o.Ledger, queue: newQueue(),
 		fresh: sheet{}, presence: newPresence(o.chunkBits), revs: map[entityID]int64{}, complaints: map[string]string{}, commit: commit,
 	}
 	s.coarse.Store(&coarse{})

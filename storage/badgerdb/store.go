@@ -59,6 +59,8 @@ type Options struct {
 	Durability Durability // default Normal
 	Logger     *slog.Logger
 	Hook       storage.Hook
+	// Ledger is a new one that the store is to use, nil for one of its own.
+	Ledger *ledger.Ledger
 	// Free returns the free bytes of the disk that a folder is on; nil asks the
 	// system.
 	Free func(dir string) (int64, error)
@@ -153,9 +155,7 @@ func (s *Store) Reserve(ctx context.Context, r tally.Reservation) (tally.Grant, 
 	if err := s.fit(); err != nil {
 		return tally.Grant{}, err
 	}
-	h, grant, err := s.ledger.Admit(ctx, &r, func(lacking []tally.Counter) error {
-		return s.queue.alone(func() error { return s.adopt(lacking) })
-	})
+	h, grant, err := s.ledger.Admit(ctx, &r, s.Adopt)
 	if err != nil {
 		return tally.Grant{}, err
 	}
@@ -191,18 +191,11 @@ func (s *Store) Join(ctx context.Context, id tally.ID, charges []tally.Charge, p
 	if err := s.fit(); err != nil {
 		return err
 	}
-	for {
-		h, lacking, err := s.ledger.Join(ctx, id, charges, places)
-		switch {
-		case err != nil:
-			return err
-		case h != nil:
-			return s.keepHold(h)
-		}
-		if err := s.queue.alone(func() error { return s.adopt(lacking) }); err != nil {
-			return err
-		}
+	h, err := s.ledger.Join(ctx, id, charges, places, s.Adopt)
+	if err != nil {
+		return err
 	}
+	return s.keepHold(h)
 }
 
 // keepHold makes a hold durable. A hold that cannot be made durable is dropped.
@@ -353,7 +346,7 @@ func (s *Store) Status(ctx context.Context) (storage.Status, error) {
 		return storage.Status{}, err
 	}
 	st := storage.Status{
-		Records: s.records.Load() - s.thinned.Load(), LastSeen: s.ledger.Seen(), DiskBytes: folderBytes(s.opts.Dir),
+		Records: s.Count(), LastSeen: s.ledger.Seen(), DiskBytes: folderBytes(s.opts.Dir),
 		FreeBytes: s.free.Load(), Admitting: s.fit() == nil, Waiting: s.ledger.Waiting(),
 	}
 	for _, level := range s.db.Levels() {

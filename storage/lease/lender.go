@@ -93,19 +93,24 @@ func (k key) compare(o key) int {
 
 // lease is what the lender knows of a counter. It may be forgotten, if it is dropped first.
 type lease struct {
-	counter  tally.Counter
-	max      int64
-	row      bool // the bank has begun it
-	lacked   bool // the latest exchange gave less than was of use
-	gave     bool // the latest exchange gave a place back, and asked for none
-	granted  int64
-	reported int64     // used, as the bank was told
-	one      int64     // what a request wants
-	chunk    int64     // how many requests to take in advance
-	at       time.Time // of the latest demand
-	tight    time.Time // since when others want it
-	dry      time.Time // since when the bank has too little
+	counter   tally.Counter
+	max       int64
+	row       bool // the bank has begun it
+	lacked    bool // the latest exchange gave less than was of use
+	gave      bool // the latest exchange gave a place back, and asked for none
+	granted   int64
+	elsewhere int64     // what others have used, as last heard
+	reported  int64     // used, as the bank was told
+	one       int64     // what a request wants
+	chunk     int64     // how many requests to take in advance
+	at        time.Time // of the latest demand
+	tight     time.Time // since when others want it
+	dry       time.Time // since when the bank has too little
 }
+
+// whole is the most that a node can have use for: the limit, and what was paid in advance
+// beside it, which others have used less than nothing of.
+func (x *lease) whole() int64 { return tally.AddSat(x.max, -min(x.elsewhere, 0)) }
 
 // demand is why a counter is part of the next exchange.
 type demand struct {

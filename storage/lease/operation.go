@@ -79,7 +79,7 @@ func (l *Lender) ask(x *lease, d *demand, lacked bool) (a Ask, ok bool) {
 		}
 	}
 	if d.want > 0 {
-		a.Want = max(have, min(tally.AddSat(taken, d.want), x.max))
+		a.Want = max(have, min(tally.AddSat(taken, d.want), x.whole()))
 		a.Least = min(max(have, tally.AddSat(taken, d.least)), a.Want)
 	}
 	if d.yield || x.one == 0 || l.within(x.tight, tightFor) {
@@ -92,7 +92,7 @@ func (l *Lender) ask(x *lease, d *demand, lacked bool) (a Ask, ok bool) {
 		x.chunk = max(x.chunk/2, leastChunk)
 	}
 	x.at = l.opt.Now()
-	if a.Extra = x.max / mostOfLimit; x.one < a.Extra/x.chunk { // else the product is more
+	if a.Extra = x.whole() / mostOfLimit; x.one < a.Extra/x.chunk { // else the product is more
 		a.Extra = x.one * x.chunk
 	}
 	return a, true
@@ -119,7 +119,7 @@ func (l *Lender) finish(op *Exchange, r Reply, err error) {
 	for i := range op.Asks {
 		a, got := &op.Asks[i], &r.Leases[i]
 		x := l.lease(&a.Counter)
-		x.row, x.granted, x.reported, x.dry = true, got.Granted, a.Used, time.Time{}
+		x.row, x.granted, x.elsewhere, x.reported, x.dry = true, got.Granted, got.Elsewhere, a.Used, time.Time{}
 		x.lacked = got.Granted < a.Least
 		delete(l.short, keyOf(&a.Counter))
 		if got.Granted < a.Want || x.gave {
@@ -156,7 +156,7 @@ func (l *Lender) restart() {
 }
 
 // drop takes a lease away from the ledger.
-func (l *Lender) drop(x *lease) { l.opt.Ledger.Lend(&x.counter, ledger.Terms{UpTo: min(x.granted, 0)}) }
+func (l *Lender) drop(x *lease) { l.opt.Ledger.Withdraw(&x.counter, min(x.granted, 0)) }
 
 // fence ends it: another process acts for the node.
 func (l *Lender) fence() {

@@ -17,6 +17,8 @@ type decision struct {
 	target int64 // the least output that was asked for
 	// session is whether it is refused as a new session.
 	session bool
+	// unheard is whether the lender has told nothing of the counter that it is refused for.
+	unheard bool
 }
 
 // standing is where a reservation is short: on a counter or at a place.
@@ -49,6 +51,7 @@ func (l *Ledger) decide(r *tally.Reservation, patient bool) (d decision) {
 		c := &r.Charges[i]
 		if need, counts := needOf(r, k.metric, r.MinOutput, newSession); counts && tally.AddSat(k.usedAll(), need) > c.Max {
 			d.err, d.session = k.refuse(c, need), k.metric == sessionsIndex
+			d.unheard = k.lent != nil && !k.lent.heard
 			return d
 		}
 		d.target = min(d.target, outputFor(r, c, k.metric, k.usedAll()))

@@ -40,6 +40,7 @@ const maxBorrows = 8
 type allowance struct {
 	Terms
 	noted bool // the lender is told
+	heard bool // the lender has told the terms
 }
 
 // Terms are what a counter is lent on.
@@ -68,7 +69,8 @@ func (k *counter) toward(limit int64) int64 {
 	if k.lent == nil || limit == math.MaxInt64 { // nothing is above that one, so it is not shared
 		return k.taken()
 	}
-	return tally.AddSat(k.taken(), max(k.lent.Elsewhere, tally.AddSat(limit, -k.lent.UpTo)))
+	taken := k.taken()
+	return tally.AddSat(taken, max(k.lent.Elsewhere, tally.AddSat(limit, -max(k.lent.UpTo, taken))))
 }
 
 // refuse is the error of a charge that has no room. What others were lent counts as held.
@@ -123,9 +125,23 @@ func (k *counter) short(r *tally.Reservation, c *tally.Charge, target int64, new
 	}
 	s = Short{Counter: c.Counter, Max: c.Max, Want: roomFor(c, want)}
 	s.Least, _ = needOf(r, k.metric, target, newSession)
-	all := k.lent.UpTo >= tally.AddSat(c.Max, -k.lent.Elsewhere)
+	all := k.lent.heard && k.lent.UpTo >= tally.AddSat(c.Max, -k.lent.Elsewhere)
 	s.Has = all || tally.AddSat(k.taken(), s.Want) <= k.lent.UpTo
 	return s, true
+}
+
+// hopeless reports whether what was used leaves no room for the least that a reservation
+// needs. Of counters that the lender has told nothing of yet, nobody knows: others may have
+// used less than nothing, where money was paid in advance.
+func (l *Ledger) hopeless(r *tally.Reservation) bool {
+	_, newSession, _ := l.session(r)
+	for i, k := range l.charged {
+		need, counts := needOf(r, k.metric, r.MinOutput, newSession)
+		if counts && tally.AddSat(k.usedAll(), need) > r.Charges[i].Max && (k.lent == nil || k.lent.heard) {
+			return true
+		}
+	}
+	return false
 }
 
 // roomFor is the room that lets a charge have a need: of a budget that others share, it
@@ -230,6 +246,16 @@ func (l *Ledger) Loan(c *tally.Counter, yield bool) (x Loan, alive bool) {
 	return x, true
 }
 
+// Withdraw takes back what a counter was lent, down to upTo, and what was heard of others.
+func (l *Ledger) Withdraw(c *tally.Counter, upTo int64) {
+	l.Lend(c, Terms{UpTo: upTo})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if k := l.alive(c); k != nil && k.lent != nil {
+		k.lent.heard = false
+	}
+}
+
 // Lend says on what terms a counter is lent. What that makes room for goes first to those who
 // wait.
 func (l *Ledger) Lend(c *tally.Counter, t Terms) {
@@ -252,7 +278,7 @@ func (l *Ledger) Lend(c *tally.Counter, t Terms) {
 	if k.lent == nil {
 		k.lent = &allowance{}
 	}
-	k.lent.Terms = t
+	k.lent.Terms, k.lent.heard = t, true
 	if k.watch != nil {
 		l.spent(k)
 	}

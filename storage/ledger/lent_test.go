@@ -141,21 +141,21 @@ func TestRaiseLent(t *testing.T) {
 	}
 	b.Commit([]*Hold{h}, nil)
 	var limit *tally.LimitError
-	if _, _, err := b.Raise(context.Background(), "req_1", 1, 10, h.Bounds); !errors.As(err, &limit) || !limit.ByHoldsOnly() {
+	if _, _, err := b.Raise(t.Context(), "req_1", 1, 10, h.Bounds); !errors.As(err, &limit) || !limit.ByHoldsOnly() {
 		t.Errorf("raised: %v", err)
 	}
 	more := tally.Charge{Counter: counterOf("client/cl_1", tally.Requests, tally.Day, noon), Max: 10}
 	b.Adopt(more.Counter, 0)
-	if _, _, err := b.Join(context.Background(), "req_1", []tally.Charge{more}, nil); !errors.As(err, &limit) || !limit.ByHoldsOnly() {
+	if _, err := b.Join(t.Context(), "req_1", []tally.Charge{more}, nil, nil); !errors.As(err, &limit) || !limit.ByHoldsOnly() {
 		t.Errorf("joined: %v", err)
 	}
 	b.left = 100
-	raised, g, err := b.Raise(context.Background(), "req_1", 1, 10, h.Bounds)
+	raised, g, err := b.Raise(t.Context(), "req_1", 1, 10, h.Bounds)
 	if err != nil || g.Output != 10 || b.left != 80 {
 		t.Fatalf("raised by %d, %d left, %v", g.Output, b.left, err)
 	}
 	b.Commit([]*Hold{raised}, nil)
-	if _, _, err := b.Join(context.Background(), "req_1", []tally.Charge{more}, nil); err != nil || b.left == 80 {
+	if _, err := b.Join(t.Context(), "req_1", []tally.Charge{more}, nil, nil); err != nil || b.left == 80 {
 		t.Errorf("joined: %v, %d left", err, b.left)
 	}
 }

@@ -158,7 +158,7 @@ func (l *Ledger) admit(r *tally.Reservation, w *waiter, began time.Time, borrow,
 	defer l.mu.Unlock()
 	patient := r.Wait != 0 && (began.IsZero() || time.Since(began) < r.Wait)
 	d := l.decide(r, patient)
-	if borrow && d.lacking == nil && (d.err == nil || d.at != nil) {
+	if borrow && d.lacking == nil && (d.err == nil || d.at != nil || d.unheard) {
 		if short := l.short(r, d.target); short != nil {
 			return nil, g, nil, nil, short
 		}

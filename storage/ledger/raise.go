@@ -9,15 +9,11 @@ import (
 
 // Raise adds to an open hold what another attempt may use. The output is the largest from
 // least to want that all counters of the hold have room for, beside what is held already.
-// Raise does not wait for room, but borrows what was lent too little. The hold that it
-// returns takes the place of the old one. The old one is what is written until the store has
-// made the new one durable or has dropped it. The error is NotFound if the hold is not open, a
-// *tally.LimitError if there is no room, the lender's if it cannot lend; then nothing has
-// changed.
-func (l *Ledger) Raise(ctx context.Context, id tally.ID, least, want int64, bounds tally.Bounds) (
-	h *Hold, g tally.Grant, err error) {
-	bounds = bounds.Whole()
-	bounds[sessionsIndex] = tally.Bound{}
+// Raise never waits. The hold that it returns takes the place of the old one. The old one
+// is what is written until the store has made the new one durable or has dropped it. The
+// error is NotFound if the hold is not open, a *tally.LimitError if there is no room; then
+// nothing has changed.
+func (l *Ledger) Raise(ctx context.Context, id tally.ID, least, want int64, bounds tally.Bounds) (h *Hold, g tally.Grant, err error) {
 	err = l.borrowing(ctx, func(borrow bool) (err error) {
 		h, g, err = l.raise(id, least, want, bounds, borrow)
 		return err
@@ -25,17 +21,17 @@ func (l *Ledger) Raise(ctx context.Context, id tally.ID, least, want int64, boun
 	return h, g, err
 }
 
-// borrowing tries what the ledger may be lent too little for, and borrows as long as that
-// helps.
-func (l *Ledger) borrowing(ctx context.Context, try func(borrow bool) error) error {
+// borrowing does something that may be short of what was lent, until it is not, or no more is
+// to be had.
+func (l *Ledger) borrowing(ctx context.Context, do func(borrow bool) error) error {
 	borrows := 0
 	if l.lender != nil {
 		borrows = maxBorrows
 	}
 	for {
-		err := try(borrows > 0)
-		short, ok := err.(shortage)
-		if !ok {
+		err := do(borrows > 0)
+		short, is := err.(shortage)
+		if !is {
 			return err
 		}
 		lent, err := l.lender.Borrow(ctx, short)
@@ -48,21 +44,6 @@ func (l *Ledger) borrowing(ctx context.Context, try func(borrow bool) error) err
 	}
 }
 
-// shortOf is the shortage of what is added to a hold, if there may be more to be had.
-func (l *Ledger) shortOf(more *tally.Reservation) error {
-	for i, k := range l.charged {
-		c := &more.Charges[i]
-		need, counts := needOf(more, k.metric, more.MinOutput, false)
-		if counts && tally.AddSat(k.usedAll(), need) > c.Max {
-			return nil
-		}
-	}
-	if short := l.short(more, more.MinOutput); short != nil {
-		return short
-	}
-	return nil
-}
-
 func (l *Ledger) raise(id tally.ID, least, want int64, bounds tally.Bounds, borrow bool) (*Hold, tally.Grant, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -70,13 +51,15 @@ func (l *Ledger) raise(id tally.ID, least, want int64, bounds tally.Bounds, borr
 	if old == nil || !old.kept {
 		return nil, tally.Grant{}, tally.Errorf(tally.NotFound, "request %s is not held", id)
 	}
+	bounds = bounds.Whole()
 	more := tally.Reservation{MinOutput: least, WantOutput: want, Bounds: bounds, Charges: old.Charges}
+	more.Bounds[sessionsIndex] = tally.Bound{}
 	if lacking := l.charge(&more); lacking != nil { // counters stay while a hold is on them
 		return nil, tally.Grant{}, tally.Errorf(tally.Internal, "the counters of request %s are gone", id)
 	}
-	if borrow {
-		if err := l.shortOf(&more); err != nil {
-			return nil, tally.Grant{}, err
+	if borrow && !l.hopeless(&more) {
+		if short := l.short(&more, least); short != nil {
+			return nil, tally.Grant{}, short
 		}
 	}
 	output := want
@@ -116,19 +99,25 @@ func (l *Ledger) replace(old, h *Hold) {
 }
 
 // Join charges an open hold on more counters, and has it take more places. The counters must
-// have room for all that it holds, sessions apart. Otherwise it is like Raise. lacking lists
-// counters that must be adopted first; nothing has changed then.
-func (l *Ledger) Join(ctx context.Context, id tally.ID, charges []tally.Charge, places []tally.Place) (
-	h *Hold, lacking []tally.Counter, err error) {
-	err = l.borrowing(ctx, func(borrow bool) (err error) {
-		h, lacking, err = l.joinHold(id, charges, places, borrow)
-		return err
+// have room for all that it holds, sessions apart. Otherwise it is like Raise. Counters that
+// are not alive are adopted first.
+func (l *Ledger) Join(ctx context.Context, id tally.ID, charges []tally.Charge, places []tally.Place,
+	adopt func([]tally.Counter) error) (h *Hold, err error) {
+	err = l.borrowing(ctx, func(borrow bool) error {
+		for {
+			var lacking []tally.Counter
+			if h, lacking, err = l.widen(id, charges, places, borrow); lacking == nil {
+				return err
+			}
+			if err := adopt(lacking); err != nil {
+				return err
+			}
+		}
 	})
-	return h, lacking, err
+	return h, err
 }
 
-func (l *Ledger) joinHold(id tally.ID, charges []tally.Charge, places []tally.Place, borrow bool) (
-	h *Hold, lacking []tally.Counter, err error) {
+func (l *Ledger) widen(id tally.ID, charges []tally.Charge, places []tally.Place, borrow bool) (h *Hold, lacking []tally.Counter, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	old := l.holds[id]
@@ -143,12 +132,14 @@ func (l *Ledger) joinHold(id tally.ID, charges []tally.Charge, places []tally.Pl
 		return nil, lacking, nil
 	}
 	holds := old.Holds()
-	if borrow {
-		for i, n := range holds {
-			more.Bounds[i] = tally.Bound{Base: n}
+	for i, n := range holds {
+		if i != sessionsIndex {
+			more.Bounds[i].Base = n
 		}
-		if err := l.shortOf(&more); err != nil {
-			return nil, nil, err
+	}
+	if borrow && !l.hopeless(&more) {
+		if short := l.short(&more, 0); short != nil {
+			return nil, nil, short
 		}
 	}
 	for i, k := range l.charged {

@@ -13,11 +13,11 @@ CREATE TABLE cluster (
   least      int8 NOT NULL,            -- a program must know this version of it to use it
   key_print  text NOT NULL,            -- of the key file that all nodes have; '' before the first one has told
   rev        int8 NOT NULL,            -- of the latest change of entities
-  act        text NOT NULL,            -- that made it
   audit_seq  int8 NOT NULL,
   audit_hash text NOT NULL,
   entries    int8 NOT NULL,            -- number of the latest entry of the book of money
   pruned     int8 NOT NULL,            -- records settled before this day are gone
+  thinned    int8 NOT NULL,            -- and of those before this one, some
   coarse     int8 NOT NULL             -- sums before this time are coarse
 );
 
@@ -26,13 +26,15 @@ CREATE TABLE node (
   name    text NOT NULL UNIQUE,
   host    text NOT NULL,
   version text NOT NULL,               -- of its program
-  state   text NOT NULL,               -- live, left or gone
+  state   text NOT NULL,               -- live, left or forgotten
   epoch   int8 NOT NULL,
   op      int8 NOT NULL,               -- number of its latest exchange in the epoch
   joined  timestamptz NOT NULL,
   beat    timestamptz NOT NULL,        -- when it was last heard
   shipped int8 NOT NULL,               -- its records up to this one are here
-  said    text NOT NULL                -- what it says of itself, JSON
+  records int8 NOT NULL,               -- that it keeps
+  seen    int8 NOT NULL,               -- up to when, nanoseconds since 1970, entries were made there
+  said    text NOT NULL                -- what it says of itself, JSON (nodes.go)
 );
 
 -- What of a counter is lent out: the sum of its leases.
@@ -113,9 +115,10 @@ CREATE TABLE entry (
   PRIMARY KEY (client, id)
 );
 CREATE UNIQUE INDEX entry_seq ON entry (seq);
-CREATE INDEX entry_gateway ON entry (gateway, at);
+CREATE INDEX entry_at ON entry (at);
 
--- Rollups, by node. The columns are for people; body has all figures.
+-- Rollups, by node; of the node '' are the entries of the book of money. The columns are for
+-- people, and for limits that begin to count; body has all figures.
 CREATE TABLE sums (
   family   int2 NOT NULL,
   gran     int2 NOT NULL,              -- 0: quarters of an hour, 1: hours, 2: days
@@ -126,16 +129,28 @@ CREATE TABLE sums (
   requests int8 NOT NULL,
   refused  int8 NOT NULL,
   errors   int8 NOT NULL,
+  counted  int8 NOT NULL,              -- requests, by limits
   tokens   int8 NOT NULL,
   cost     int8 NOT NULL,
   credits  int8 NOT NULL,
+  sessions int8 NOT NULL,
+  balance  int8 NOT NULL,              -- credits less what was paid in advance
   body     bytea NOT NULL,
   PRIMARY KEY (family, gran, bucket, d1, d2, node)
 );
 CREATE INDEX sums_value ON sums (family, gran, d1, d2, bucket);
 
--- When a subject was last used.
+-- When a subject was last used, by node.
 CREATE TABLE last_use (
-  subject text PRIMARY KEY,
-  at      timestamptz NOT NULL
+  subject text NOT NULL,
+  node    text NOT NULL,
+  at      int8 NOT NULL,               -- nanoseconds since 1970
+  PRIMARY KEY (subject, node)
+);
+
+-- What one node does for all, and until when.
+CREATE TABLE duty (
+  name  text PRIMARY KEY,
+  node  text NOT NULL,
+  until timestamptz NOT NULL
 );

@@ -41,22 +41,26 @@ func copyFolder(to, from string) error {
 
 // list returns the files of a folder and their sizes.
 func list(dir string) (map[string]int64, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
 	out := map[string]int64{}
-	for _, e := range entries {
-		info, err := e.Info()
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-		case err != nil:
-			return nil, err
-		default:
-			out[e.Name()] = info.Size()
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
 		}
-	}
-	return out, nil
+		if err != nil || e.IsDir() {
+			return err
+		}
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil {
+			var name string
+			name, err = filepath.Rel(dir, path)
+			out[name] = info.Size()
+		}
+		return err
+	})
+	return out, err
 }
 
 // copyFile copies a file. Runs of zeros become holes: a store may have reserved
@@ -67,6 +71,9 @@ func copyFile(to, from string) error {
 		return err
 	}
 	defer in.Close()
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		return err
+	}
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err

@@ -31,6 +31,9 @@ type Subject struct {
 	// that a copy of the folder, taken while the store is open and idle, opens as
 	// it would after kill -9.
 	Keeps bool
+	// Apart is whether entries of the book of money are none of the records: they have
+	// numbers of their own, and are neither counted nor pruned.
+	Apart bool
 }
 
 // Run checks a store against the contract of package storage.

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"tallygate/engine/tally"
+	"tallygate/storage/pgstore"
 )
 
 // What lies in a data folder. The lock file is made first.
@@ -43,6 +44,9 @@ func DefaultFolder(env func(string) (string, bool)) (string, error) {
 // folder that one may not look into is not known, and an error.
 func HasStore(dir string) (bool, error) {
 	_, err := os.Stat(filepath.Join(dir, StoreFolder))
+	if errors.Is(err, fs.ErrNotExist) { // a node that was cut off as it joined
+		_, err = os.Stat(filepath.Join(dir, pgstore.IdentityFile))
+	}
 	switch {
 	case err == nil:
 		return true, nil

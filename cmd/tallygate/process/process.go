@@ -29,6 +29,7 @@ const keptEvents = 1024
 // Options say how to run an engine over a data folder.
 type Options struct {
 	Dir        string
+	Shared     Shared // zero: the folder has a store of its own
 	Profile    badgerdb.Profile
 	Durability badgerdb.Durability
 	Log        *slog.Logger
@@ -48,7 +49,7 @@ type Process struct {
 	Options
 	lock    *Lock
 	told    order // to end
-	store   *badgerdb.Store
+	store   storage.Store
 	engine  *engine.Engine
 	metrics *metrics.Metrics
 	life    context.Context    // of what runs in the background
@@ -103,13 +104,7 @@ func Fill(ctx context.Context, o Options, fill func(context.Context, engine.Opti
 	return fill(ctx, o.engine(store, nil))
 }
 
-func (o Options) open(ctx context.Context, hook storage.Hook) (*badgerdb.Store, error) {
-	return badgerdb.Open(ctx, badgerdb.Options{
-		Dir: filepath.Join(o.Dir, StoreFolder), Profile: o.Profile, Durability: o.Durability, Logger: o.Log, Hook: hook, Version: o.Version, Reads: o.Reads,
-	})
-}
-
-func (o Options) engine(store *badgerdb.Store, events *feed.Feed) engine.Options {
+func (o Options) engine(store storage.Store, events *feed.Feed) engine.Options {
 	kept := filepath.Join(o.Dir, captures)
 	if o.Reads {
 		kept = ""

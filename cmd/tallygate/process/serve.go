@@ -240,8 +240,12 @@ func (p *Process) Wait(done <-chan struct{}) error {
 		return nil
 	case <-p.told.ends:
 		return nil
-	case <-p.store.Broken():
-		return tally.Errorf(tally.Unavailable, "the disk does not keep what it is given: %w", p.store.Fault()).
+	case <-broken(p.store):
+		var ours *tally.Error
+		if err := faultOf(p.store); errors.As(err, &ours) {
+			return err // another process has taken the place of this node
+		}
+		return tally.Errorf(tally.Unavailable, "the disk does not keep what it is given: %w", faultOf(p.store)).
 			WithHint("look at the disk and its mount, then start again: of what was acknowledged no more than the last second before the fault can be missing")
 	case err := <-p.broken:
 		return tally.Errorf(tally.Internal, "serving %s: %w", p.sockets[ForApps].Addr(), err)
@@ -326,7 +330,7 @@ func (p *Process) drain() {
 		defer server.Close()
 	}
 	patience := p.Patience()
-	if p.store.Fault() != nil {
+	if faultOf(p.store) != nil {
 		patience = cutPatience // no answer ends before the disk does what it is asked
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

@@ -1,0 +1,87 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// One node at a time has a duty; when it is gone another one goes on, and while the database
+// is out of reach nobody does longer than was allowed.
+func TestDuty(t *testing.T) {
+	_, list := newNodes(t, "n1", "n2")
+	db := list[0].node.database
+	nodes := [2]*node{{database: db, name: "n1"}, {database: db, name: "n2"}}
+	engines := [2]*Engine{{cluster: nodes[0], log: list[0].engine.log}, {cluster: nodes[1], log: list[1].engine.log}}
+	synctest.Test(t, func(t *testing.T) {
+		var did [2]int
+		var steps [2]func(context.Context) error
+		for i, e := range engines {
+			steps[i] = e.onDuty("sweep", func(context.Context) error { did[i]++; return nil })
+		}
+		run := func(i int) int {
+			t.Helper()
+			before := did[i]
+			if err := steps[i](t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			return did[i] - before
+		}
+		for range 100 { // longer than it is given at once
+			if run(0) != 1 || run(1) != 0 {
+				t.Fatal("both have the duty, or nobody")
+			}
+			time.Sleep(time.Second)
+		}
+		time.Sleep(dutyHold)
+		if run(1) != 1 || run(0) != 0 {
+			t.Fatal("nobody goes on for a node that is gone")
+		}
+		db.leave(noon, errors.New("gone"))
+		time.Sleep(dutyAgain)
+		if run(1) != 1 {
+			t.Error("a duty ends before its time")
+		}
+		time.Sleep(dutyHold)
+		if run(0)+run(1) != 0 {
+			t.Error("a duty lasts for ever without a database")
+		}
+		db.leave(time.Time{}, nil)
+		time.Sleep(time.Second)
+		if run(0)+run(1) != 1 {
+			t.Error("nobody goes on once the database is back")
+		}
+	})
+}
+
+// A step that takes long keeps its duty, and ends when another node has it.
+func TestLongDuty(t *testing.T) {
+	_, list := newNodes(t, "n1")
+	db, log := list[0].node.database, list[0].engine.log
+	synctest.Test(t, func(t *testing.T) {
+		e := &Engine{cluster: &node{database: db, name: "n1"}, log: log}
+		other := &node{database: db, name: "n2"}
+		began := time.Now()
+		step := e.onDuty("sweep", func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		ended := make(chan error)
+		go func() { ended <- step(t.Context()) }()
+		time.Sleep(5 * dutyHold)
+		if has, _ := other.Duty(t.Context(), "sweep", dutyHold); has {
+			t.Fatal("a duty was lost under a step that takes long")
+		}
+		db.mu.Lock()
+		db.duties["sweep"] = given{"n2", began.Add(time.Hour)}
+		db.mu.Unlock()
+		if err := <-ended; err != nil {
+			t.Errorf("a step whose duty has gone: %v", err)
+		}
+		if since := time.Since(began); since > 5*dutyHold+dutyAgain {
+			t.Errorf("it went on for %s", since)
+		}
+	})
+}

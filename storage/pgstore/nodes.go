@@ -1,0 +1,360 @@
+package pgstore
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tallygate/engine/tally"
+	"tallygate/storage"
+)
+
+const (
+	// goneAfter is how long a node that was not heard may be there all the same.
+	goneAfter = 10 * time.Minute
+	// aloneFor is how long a node spends what it was lent without the database: less than
+	// after which others may be given it.
+	aloneFor = 8 * time.Minute
+	// mostSkew is how far a clock may be from the database's. A node that is further off would
+	// spend another day's budget.
+	mostSkew = time.Minute
+	// forgotten is the state of a node that must not come back.
+	forgotten = "forgotten"
+)
+
+// said is what a node says of itself with each heartbeat.
+type said struct {
+	Clock     time.Duration       `json:"clock_ns"` // ahead of the database's
+	Latest    uint64              `json:"latest"`   // its latest record
+	Holds     map[tally.ID]holder `json:"holds,omitempty"`
+	Exchanges int64               `json:"exchanges"`
+	Requests  int64               `json:"requests"`
+	Faults    []string            `json:"faults,omitempty"`
+}
+
+// holder is what a client holds at a node.
+type holder struct {
+	Count  int           `json:"n"`
+	Held   tally.Amounts `json:"held"`
+	Oldest time.Time     `json:"oldest"` // admission
+}
+
+// say tells what this node says of itself, as JSON.
+func (s *Store) say() string {
+	x := said{Clock: time.Duration(s.skew.Load()), Latest: s.journal.Latest(), Holds: map[tally.ID]holder{},
+		Requests: s.requests.Load(), Faults: s.faults}
+	x.Exchanges = s.lender.Stats().Exchanges
+	s.ledger.HoldsOf(func(draft *tally.Record) bool {
+		h := x.Holds[draft.Client]
+		h.Count++
+		if h.Oldest.IsZero() || draft.At.Before(h.Oldest) {
+			h.Oldest = draft.At
+		}
+		x.Holds[draft.Client] = h
+		return false
+	})
+	for client := range x.Holds {
+		h := x.Holds[client]
+		_, h.Held = s.ledger.HoldsOf(func(draft *tally.Record) bool { return draft.Client == client })
+		x.Holds[client] = h
+	}
+	b, err := json.Marshal(&x)
+	if err != nil {
+		return "{}" // figures are always JSON
+	}
+	return string(b)
+}
+
+// peer is a row of node.
+type peer struct {
+	storage.Node
+	id   string
+	idle time.Duration
+	said said
+}
+
+// nodes reads the nodes, by name.
+func (s *Store) nodes(ctx context.Context) (out []peer, err error) {
+	err = s.read(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
+		out, err = peers(ctx, tx)
+		return err
+	})
+	for i := range out {
+		out[i].Me = out[i].id == s.id.ID
+	}
+	return out, err
+}
+
+func peers(ctx context.Context, tx pgx.Tx) (out []peer, err error) {
+	rows, err := tx.Query(ctx, `SELECT id, name, host, version, state, joined, beat, now() - beat, shipped, records, said FROM node WHERE state <> $1`, forgotten)
+	if err != nil {
+		return nil, err
+	}
+	var x peer
+	var shipped uint64
+	var words string
+	_, err = pgx.ForEachRow(rows, []any{&x.id, &x.Name, &x.Host, &x.Version, &x.State, &x.Joined, &x.Heard, &x.idle, &shipped, &x.Records, &words}, func() error {
+		m := x
+		m.said = said{}
+		if err := json.Unmarshal([]byte(words), &m.said); err != nil {
+			return err
+		}
+		if m.State == storage.NodeLive && m.idle > goneAfter {
+			m.State = storage.NodeGone
+		}
+		m.Clock, m.Exchanges, m.Requests, m.Faults = m.said.Clock, m.said.Exchanges, m.said.Requests, m.said.Faults
+		if m.said.Latest > shipped {
+			m.Unshipped = int64(m.said.Latest - shipped)
+		}
+		for _, h := range m.said.Holds {
+			m.Node.Holds += h.Count
+		}
+		out = append(out, m)
+		return nil
+	})
+	slices.SortFunc(out, func(a, b peer) int { return cmp.Compare(a.Name, b.Name) })
+	return out, err
+}
+
+// Nodes implements storage.Cluster.
+func (s *Store) Nodes(ctx context.Context) ([]storage.Node, error) {
+	list, err := s.nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	lent := map[string]map[string]int64{}
+	err = s.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		clear(lent)
+		rows, err := tx.Query(ctx, `SELECT node, metric, sum(granted - used)::int8 FROM lease
+			WHERE node <> '' AND granted > used AND ends > extract(epoch FROM now())::int8 AND metric < $1 GROUP BY node, metric`, len(tally.Metrics))
+		if err != nil {
+			return err
+		}
+		var node string
+		var metric int
+		var n int64
+		_, err = pgx.ForEachRow(rows, []any{&node, &metric, &n}, func() error {
+			if lent[node] == nil {
+				lent[node] = map[string]int64{}
+			}
+			lent[node][string(tally.Metrics[metric])] = n
+			return nil
+		})
+		return err
+	})
+	out := make([]storage.Node, len(list))
+	for i := range list {
+		out[i] = list[i].Node
+		out[i].Lent = lent[list[i].id]
+	}
+	return out, err
+}
+
+// ForgetNode implements storage.Cluster.
+func (s *Store) ForgetNode(ctx context.Context, name string, stopped bool) (out storage.Node, err error) {
+	if err := s.usable(ctx); err != nil {
+		return out, err
+	}
+	_, err = s.act(ctx, func(tx pgx.Tx, c *state) (int64, error) {
+		list, err := peers(ctx, tx)
+		if err != nil {
+			return 0, err
+		}
+		i := slices.IndexFunc(list, func(m peer) bool { return m.Name == name })
+		if i < 0 {
+			return 0, tally.Errorf(tally.NotFound, "there is no node %q", name).WithHint("see: tallygate nodes")
+		}
+		m := &list[i]
+		out = m.Node
+		switch {
+		case m.id == s.id.ID:
+			return 0, tally.Errorf(tally.Conflict, "node %s is the one that was asked", name).WithHint("ask another node; to take this one away, stop it")
+		case m.State == storage.NodeLive && !stopped:
+			return 0, tally.Errorf(tally.Conflict, "node %s was heard %s ago, and may be serving", name, m.idle.Round(time.Second)).
+				WithHint("stop it first; if it has stopped and will never be back: tallygate nodes forget %s --stopped", tally.ShellWord(name))
+		}
+		if err := free(ctx, tx, m.id); err != nil {
+			return 0, err
+		}
+		// A process of it that is there all the same is fenced by the epoch.
+		_, err = tx.Exec(ctx, `UPDATE node SET state = $2, epoch = epoch + 1, name = id WHERE id = $1`, m.id, forgotten)
+		return c.rev, err
+	})
+	return out, err
+}
+
+// free takes back what a node was lent and has not told or shipped that it used.
+func free(ctx context.Context, tx pgx.Tx, node string) error {
+	rows, err := tx.Query(ctx, `SELECT subject, metric, starts, ends, granted, used FROM lease
+		WHERE node = $1 AND granted > used ORDER BY subject, metric, starts, ends FOR UPDATE`, node)
+	if err != nil {
+		return err
+	}
+	var all columns
+	var list spans
+	var x struct {
+		subject                     string
+		metric                      int16
+		starts, ends, granted, used int64
+	}
+	var used []int64
+	_, err = pgx.ForEachRow(rows, []any{&x.subject, &x.metric, &x.starts, &x.ends, &x.granted, &x.used}, func() error {
+		all.subject, all.metric = append(all.subject, x.subject), append(all.metric, x.metric)
+		all.starts, all.ends = append(all.starts, x.starts), append(all.ends, x.ends)
+		used = append(used, x.used)
+		return nil
+	})
+	if err != nil || len(used) == 0 {
+		return err
+	}
+	for i := range used {
+		if int(all.metric[i]) < len(tally.Metrics) {
+			c := counterOf(all.subject[i], all.metric[i], all.starts[i], all.ends[i])
+			list.addCounter(i, &c)
+		}
+	}
+	shipped := make([]int64, len(used))
+	if err := list.read(ctx, tx, node, true, list.sum(func(i int) tally.Metric { return tally.Metrics[all.metric[i]] }, shipped)); err != nil {
+		return err
+	}
+	for i := range used {
+		used[i] = max(used[i], shipped[i])
+	}
+	args := []any{node, all.subject, all.metric, all.starts, all.ends, used}
+	const these = ` FROM unnest($2::text[], $3::int2[], $4::int8[], $5::int8[], $6::int8[]) AS a (subject, metric, starts, ends, used) `
+	if _, err := tx.Exec(ctx, `UPDATE quota SET granted = quota.granted - greatest(l.granted - a.used, 0)`+these+`
+		JOIN lease l ON l.subject = a.subject AND l.metric = a.metric AND l.starts = a.starts AND l.ends = a.ends AND l.node = $1
+		WHERE quota.subject = a.subject AND quota.metric = a.metric AND quota.starts = a.starts AND quota.ends = a.ends`, args...); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `UPDATE lease SET granted = least(granted, a.used), used = a.used`+these+`
+		WHERE lease.subject = a.subject AND lease.metric = a.metric AND lease.starts = a.starts AND lease.ends = a.ends AND lease.node = $1`, args...)
+	return err
+}
+
+// KeepKey implements storage.Cluster.
+func (s *Store) KeepKey(ctx context.Context, print string) error {
+	if err := s.usable(ctx); err != nil {
+		return err
+	}
+	_, err := s.act(ctx, func(tx pgx.Tx, c *state) (int64, error) {
+		if err := sameKey(c.print, print); err != nil || c.print == print {
+			return c.rev, err
+		}
+		_, err := tx.Exec(ctx, `UPDATE cluster SET key_print = $1 WHERE one = 1`, print)
+		return c.rev, err
+	})
+	return err
+}
+
+// sameKey says what is wrong with a key file that is not the nodes'.
+func sameKey(is, print string) error {
+	if is == "" || is == print {
+		return nil
+	}
+	what := "the key file of this node is not that of the other nodes"
+	if print == "" {
+		what = "this node has no key file, and the other nodes have one"
+	}
+	return tally.Errorf(tally.Denied, "%s", what).
+		WithHint("copy secrets.key from the data folder of another node: all nodes need the same one")
+}
+
+// Me implements storage.Cluster.
+func (s *Store) Me() string { return s.id.Name }
+
+// Duty implements storage.Cluster.
+func (s *Store) Duty(ctx context.Context, name string, hold time.Duration) (mine bool, err error) {
+	if err := s.usable(ctx); err != nil {
+		return false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if hold <= 0 {
+		_, err := s.pool.Exec(ctx, `DELETE FROM duty WHERE name = $1 AND node = $2`, name, s.id.ID)
+		return false, cannot(err)
+	}
+	err = s.pool.QueryRow(ctx, `INSERT INTO duty (name, node, until) VALUES ($1, $2, now() + $3::interval)
+		ON CONFLICT (name) DO UPDATE SET node = excluded.node, until = excluded.until WHERE duty.node = excluded.node OR duty.until < now()
+		RETURNING true`, name, s.id.ID, hold).Scan(&mine)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
+	return mine, cannot(err)
+}
+
+// Revision implements storage.Cluster.
+func (s *Store) Revision() int64 { return s.rev.Load() }
+
+// Reach implements storage.Cluster.
+func (s *Store) Reach() (since time.Time, cause error) {
+	if x := s.apart.Load(); x != nil {
+		return x.since, x.cause
+	}
+	return time.Time{}, nil
+}
+
+// unreached is since when the database does not answer.
+type unreached struct {
+	since time.Time
+	cause error
+}
+
+// reached notes what became of the latest talk with the database.
+func (s *Store) reached(err error) {
+	switch {
+	case err == nil:
+		s.contact.Store(time.Now().UnixNano())
+		if s.apart.Swap(nil) != nil {
+			s.log.Info("the nodes' database answers again")
+		}
+	case s.life.Err() == nil:
+		x := &unreached{time.Now(), err}
+		if old := s.apart.Load(); old != nil {
+			x.since = old.since
+		} else {
+			s.log.Warn("the nodes' database is out of reach; requests go on with what this node was lent", "error", err)
+		}
+		s.apart.Store(x)
+	}
+}
+
+// lookAtClock compares the clock with the database's, and looks whether the database keeps
+// what it is given.
+func (s *Store) lookAtClock(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	before := time.Now()
+	var theirs time.Time
+	if err := s.pool.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&theirs); err != nil {
+		return err
+	}
+	s.skew.Store(int64(before.Add(time.Since(before) / 2).Sub(theirs)))
+	return nil
+}
+
+// doubts are what is not as it should be with the database.
+func doubts(ctx context.Context, q interface {
+	QueryRow(context.Context, string, ...any) pgx.Row
+}) (out []string) {
+	var fsync, commit string
+	var async int
+	if q.QueryRow(ctx, syncSettings).Scan(&fsync, &commit, &async) != nil {
+		return nil // another engine than PostgreSQL: its own documents tell
+	}
+	if fsync == "off" {
+		out = append(out, "the database has fsync = off: after a crash of its machine limits may be spent twice")
+	}
+	if commit == "off" {
+		out = append(out, "the database has synchronous_commit = off: after a crash of it limits may be spent twice")
+	}
+	if async > 0 {
+		out = append(out, "the database is replicated asynchronously: after a failover, limits may be spent twice for a moment; set synchronous_standby_names")
+	}
+	return out
+}

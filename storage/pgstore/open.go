@@ -1,0 +1,228 @@
+package pgstore
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"tallygate/engine/tally"
+	"tallygate/storage"
+)
+
+// Schema is the version of the database's schema that this program makes.
+const Schema = 1
+
+//go:embed schema1.sql
+var schema1 string
+
+// Identity says which node a data folder belongs to.
+type Identity struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Nodes string `json:"nodes"` // the database's own ID
+	Store string `json:"store"` // where the database is, for people: without user and password
+}
+
+// IdentityFile is the file of a data folder that says so.
+const IdentityFile = "node"
+
+// ReadIdentity reads which node a data folder belongs to, nil if it has a store of its own.
+func ReadIdentity(dir string) (*Identity, error) {
+	path := filepath.Join(dir, IdentityFile)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var id Identity
+	if json.Unmarshal(text, &id) != nil || id.Name == "" || id.ID == "" {
+		return nil, tally.Errorf(tally.Corrupt, "the file %s, which says of which node the folder is, is damaged", path).
+			WithHint("put it back from a copy; without one, start a new node in a new folder, " +
+				"and free what this one was lent on another node: tallygate nodes forget NAME --stopped")
+	}
+	return &id, nil
+}
+
+func (id *Identity) write(dir string) error {
+	b, err := json.MarshalIndent(id, "", "  ")
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, IdentityFile)
+	if err := os.WriteFile(path+".new", append(b, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+// dial opens connections to a database.
+func dial(ctx context.Context, url string, most int32) (*pgxpool.Pool, error) {
+	c, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, tally.Errorf(tally.Invalid, "the address of the nodes' database cannot be read").
+			WithHint("it is like postgres://tally@db.example.com/tally; the password comes from PGPASSWORD or PGPASSFILE")
+	}
+	c.MaxConns = most
+	c.ConnConfig.ConnectTimeout = 5 * time.Second
+	pool, err := pgxpool.NewWithConfig(ctx, c)
+	if err != nil {
+		return nil, refused(err, c.ConnConfig)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, refused(err, c.ConnConfig)
+	}
+	return pool, nil
+}
+
+// refused is why a database cannot be used.
+func refused(err error, c *pgx.ConnConfig) error {
+	at := c.Host + "/" + c.Database
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		switch {
+		case strings.HasPrefix(pg.Code, "28"):
+			return tally.Errorf(tally.Denied, "the database %s does not let %s in: %s", at, c.User, pg.Message).
+				WithHint("give the password in PGPASSWORD, or in the file that PGPASSFILE names")
+		case pg.Code == "3D000":
+			return tally.Errorf(tally.NotFound, "there is no database %s at %s", c.Database, c.Host).WithHint("make it: createdb -O %s %s", c.User, c.Database)
+		case pg.Code == "42501":
+			return tally.Errorf(tally.Denied, "%s may not do what is needed in %s: %s", c.User, at, pg.Message).
+				WithHint("let it own the database: ALTER DATABASE %s OWNER TO %s", c.Database, c.User)
+		}
+		return tally.Errorf(tally.Unavailable, "the database %s refuses: %s", at, pg.Message).WithHint("look at the database's log")
+	}
+	return tally.Errorf(tally.Unavailable, "the database %s is out of reach: %w", at, err).
+		WithHint("see that it runs and that this machine may connect to it: psql %q", "host="+c.Host+" dbname="+c.Database+" user="+c.User)
+}
+
+// prepare makes the schema, if the database is empty, and says whose it is. Two nodes that
+// come at once may both try, and one of them finds it made.
+func prepare(ctx context.Context, pool *pgxpool.Pool) (store, print string, err error) {
+	c := pool.Config().ConnConfig
+	for range 20 {
+		var version, least int64
+		err = pool.QueryRow(ctx, `SELECT id, key_print, version, least FROM cluster WHERE one = 1`).Scan(&store, &print, &version, &least)
+		var pg *pgconn.PgError
+		switch {
+		case err == nil && least > Schema:
+			return "", "", tally.Errorf(tally.Invalid, "the nodes' database has the schema %d, and this program knows %d", least, Schema).
+				WithHint("use a program of the version of the other nodes, or a later one")
+		case err == nil:
+			return store, print, nil
+		case !errors.As(err, &pg) || pg.Code != "42P01": // no such table
+			return "", "", refused(err, c)
+		}
+		if err = makeSchema(ctx, pool); err == nil {
+			continue
+		}
+		if errors.As(err, &pg) && (pg.Code == "42P07" || pg.Code == "23505" || passing(err)) { // another node, or another program, was first
+			time.Sleep(100 * time.Millisecond)
+			continue
+		}
+		return "", "", refused(err, c)
+	}
+	return "", "", tally.Errorf(tally.Conflict, "the database %s/%s has tables of something else: %w", c.Host, c.Database, err).
+		WithHint("give the nodes a database of their own: createdb -O %s tally", c.User)
+}
+
+func makeSchema(ctx context.Context, pool *pgxpool.Pool) error {
+	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, schema1+recordTable); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO cluster (one, id, version, least, key_print, rev, audit_seq, audit_hash, entries, pruned, thinned, coarse)
+			VALUES (1, $1, $2, $2, '', 0, 0, '', 0, 0, 0, 0)`, "st_"+rand.Text(), Schema)
+		return err
+	})
+}
+
+// enroll makes the node's row, or finds it, and says what stands in the way of its process.
+func (s *Store) enroll(ctx context.Context, store string) error {
+	c := s.pool.Config().ConnConfig
+	at := "postgres://" + net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))) + "/" + c.Database
+	is, err := ReadIdentity(s.opts.Dir)
+	switch {
+	case err != nil:
+		return err
+	case is == nil:
+		is = &Identity{ID: "nd_" + rand.Text(), Name: cmp.Or(s.opts.Name, "node"), Nodes: store}
+	case is.Nodes != store:
+		return tally.Errorf(tally.Conflict, "the folder %s belongs to node %s of another database, %s", s.opts.Dir, is.Name, is.Store).
+			WithHint("start with that database, or with an empty folder as a new node")
+	}
+	id := *is
+	id.Name, id.Store = cmp.Or(s.opts.Name, id.Name), at
+	s.id = id
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		if _, err := lock(ctx, tx); err != nil {
+			return err
+		}
+		var host, state string
+		var idle time.Duration
+		err := tx.QueryRow(ctx, `SELECT host, state, now() - beat FROM node WHERE id = $1`, id.ID).Scan(&host, &state, &idle)
+		switch {
+		case errors.Is(err, pgx.ErrNoRows): // a new node, or the database was set back to before it
+			_, err = tx.Exec(ctx, `INSERT INTO node (id, name, host, version, state, epoch, op, joined, beat, shipped, records, seen, said)
+				VALUES ($1, $2, $3, $4, 'left', 0, 0, now(), now(), 0, 0, 0, '{}')`, id.ID, id.Name, s.opts.Host, s.opts.Journal.Version)
+			return taken(err, id.Name)
+		case err != nil:
+			return err
+		case state == forgotten:
+			return tally.Errorf(tally.Conflict, "node %s was forgotten, and what it was lent is others' now", id.Name).
+				WithHint("start with an empty folder, as a new node; what it had shipped is kept")
+		case host != s.opts.Host && state == string(storage.NodeLive) && idle < goneAfter:
+			return tally.Errorf(tally.InUse, "node %s runs at %s", id.Name, host).
+				WithHint("each node needs a folder of its own: start here with an empty one; if that process has ended for good, wait until it was silent for ten minutes")
+		}
+		_, err = tx.Exec(ctx, `UPDATE node SET name = $2, host = $3, version = $4 WHERE id = $1`, id.ID, id.Name, s.opts.Host, s.opts.Journal.Version)
+		return taken(err, id.Name)
+	})
+	if err != nil {
+		return cannot(err)
+	}
+	return id.write(s.opts.Dir)
+}
+
+// taken is the error of a name that another node has.
+func taken(err error, name string) error {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == "23505" {
+		return tally.Errorf(tally.Conflict, "another node has the name %s", name).WithHint("choose another one: --node NAME")
+	}
+	return err
+}
+
+// whole says what is wrong with a journal that has less than the database has of it.
+func (s *Store) whole(ctx context.Context) error {
+	var shipped uint64
+	var seen int64
+	if err := s.pool.QueryRow(ctx, `SELECT shipped, seen FROM node WHERE id = $1`, s.id.ID).Scan(&shipped, &seen); err != nil {
+		return cannot(err)
+	}
+	if seen > 0 {
+		s.ledger.See(time.Unix(0, seen).UTC())
+	}
+	if end := s.journal.Latest(); end < shipped {
+		return tally.Errorf(tally.Conflict, "the folder %s ends with record %d, and the nodes' database has up to %d of it: it is an old copy",
+			s.opts.Dir, end, shipped).WithHint("use the folder that is newer; if it is lost, start with an empty one as a new node, then: tallygate nodes forget %s", s.id.Name)
+	}
+	s.shipped.Store(shipped)
+	return nil
+}

@@ -1,0 +1,446 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"tallygate/engine/tally"
+	"tallygate/storage"
+	"tallygate/storage/backup"
+	"tallygate/storage/badgerdb"
+	"tallygate/storage/lease"
+	"tallygate/storage/ledger"
+)
+
+// Options say how to open a node's part of a store.
+type Options struct {
+	URL string // of the database
+	Dir string // where the node's identity is
+	// Name is the node's, one that no other has; "" for the one it had.
+	Name string
+	// Host is what tells two processes of one identity apart; "" for the machine and folder.
+	Host string
+	// Print is the fingerprint of the node's key file, "" if it has none yet.
+	Print   string
+	Journal badgerdb.Options
+}
+
+// Store is a storage.Cluster on PostgreSQL. Make one with Open.
+type Store struct {
+	opts    Options
+	log     *slog.Logger
+	id      Identity
+	pool    *pgxpool.Pool
+	banking *pgxpool.Pool // the lender's own: it waits for nobody who reads
+	bank    *bank
+	ledger  *ledger.Ledger
+	lender  *lease.Lender
+	journal *badgerdb.Store
+
+	life    context.Context // ends when the store is to be closed
+	endLife context.CancelFunc
+	lending context.CancelFunc
+	running sync.WaitGroup
+	lends   sync.WaitGroup
+	closed  atomic.Bool
+
+	planned      atomic.Int64 // the revision that the latest Load or Apply has told
+	rev          atomic.Int64 // the latest that was heard of
+	entriesHeard atomic.Int64
+	hearNow      chan struct{}
+	joined       chan struct{}
+	requests     atomic.Int64
+	apart        atomic.Pointer[unreached]
+	contact      atomic.Int64 // when the database last answered, Unix nanoseconds of this clock
+	skew         atomic.Int64
+	fenced       atomic.Pointer[error]
+	broken       chan struct{}
+	breaks       func() // closes broken, once
+	faults       []string
+
+	shipped  atomic.Uint64
+	shipNow  chan struct{}
+	shipping sync.Mutex
+	ships    shipper // shipping guards it
+}
+
+var _ storage.Cluster = (*Store)(nil)
+
+// Open joins the nodes of a database as the node that a folder belongs to, or as a new one.
+// The error says what stands in the way and what to do; then nothing has joined.
+func Open(ctx context.Context, o Options) (_ *Store, err error) {
+	if o.Journal.Logger == nil {
+		o.Journal.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Host == "" {
+		machine, _ := os.Hostname() // without one the folder tells
+		dir, err := filepath.Abs(o.Dir)
+		if err != nil {
+			return nil, err
+		}
+		o.Host = machine + ":" + dir
+	}
+	s := &Store{opts: o, log: o.Journal.Logger, ledger: ledger.New(), hearNow: make(chan struct{}, 1), joined: make(chan struct{}), shipNow: make(chan struct{}, 1)}
+	s.broken = make(chan struct{})
+	s.breaks = sync.OnceFunc(func() { close(s.broken) })
+	s.life, s.endLife = context.WithCancel(context.Background())
+	defer func() {
+		if err != nil {
+			s.release()
+		}
+	}()
+	if s.pool, err = dial(ctx, o.URL, 6); err != nil {
+		return nil, err
+	}
+	if s.banking, err = dial(ctx, o.URL, 2); err != nil {
+		return nil, err
+	}
+	store, print, err := prepare(ctx, s.pool)
+	if err != nil {
+		return nil, err
+	}
+	if err := sameKey(print, o.Print); err != nil {
+		return nil, err
+	}
+	if s.faults = doubts(ctx, s.pool); len(s.faults) > 0 {
+		s.log.Warn("the nodes' database does not keep all it is given", "faults", s.faults)
+	}
+	if err := s.openJournal(ctx, store); err != nil {
+		return nil, err
+	}
+	return s, s.join(ctx)
+}
+
+// openJournal takes the node's place in the database and opens its journal.
+func (s *Store) openJournal(ctx context.Context, store string) (err error) {
+	if err := s.enroll(ctx, store); err != nil {
+		return err
+	}
+	s.bank = &bank{pool: s.banking, said: s.say, changed: s.heard}
+	s.lender = lease.New(lease.Options{Node: s.id.ID, Bank: &watched{bank: s.bank, of: s}, Ledger: s.ledger, Now: time.Now,
+		Adopt: func(c []tally.Counter) error { return s.journal.Adopt(c) }})
+	s.opts.Journal.Ledger = s.ledger
+	if s.journal, err = badgerdb.Open(ctx, s.opts.Journal); err != nil {
+		return err
+	}
+	return s.whole(ctx)
+}
+
+// join begins to lend and to ship, and waits until the node has its place.
+func (s *Store) join(ctx context.Context) error {
+	lending, stop := context.WithCancel(context.Background())
+	s.lending = stop
+	failed := make(chan error, 1)
+	s.lends.Go(func() {
+		if err := s.lender.Run(lending); err != nil {
+			failed <- err
+			s.fence(err)
+		}
+	})
+	select {
+	case <-s.joined:
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+		return tally.Errorf(tally.Unavailable, "the nodes were not joined: %w", context.Cause(ctx))
+	case <-time.After(30 * time.Second):
+		since, cause := s.Reach()
+		return tally.Errorf(tally.Unavailable, "the nodes were not joined: their database does not answer since %s: %w", since.Format(time.TimeOnly), cause)
+	}
+	if err := s.lookAtClock(ctx); err != nil {
+		return cannot(err)
+	}
+	var rev, entries int64
+	if err := s.pool.QueryRow(ctx, `SELECT rev, entries FROM cluster WHERE one = 1`).Scan(&rev, &entries); err != nil {
+		return cannot(err)
+	}
+	s.planned.Store(rev)
+	s.heardRev(rev)
+	s.entriesHeard.Store(entries)
+	s.running.Go(s.keepShipping)
+	s.running.Go(s.keepHearing)
+	s.running.Go(s.watchJournal)
+	return nil
+}
+
+// watched is the bank, and tells what becomes of each talk with it.
+type watched struct {
+	*bank
+	of   *Store
+	once sync.Once
+}
+
+// Join implements lease.Bank.
+func (w *watched) Join(ctx context.Context, node string, atLeast int64) (epoch int64, err error) {
+	epoch, err = w.bank.Join(ctx, node, atLeast)
+	if w.of.reached(err); err == nil {
+		w.once.Do(func() { close(w.of.joined) })
+	}
+	return epoch, err
+}
+
+// Exchange implements lease.Bank.
+func (w *watched) Exchange(ctx context.Context, op *lease.Exchange) (lease.Reply, error) {
+	r, err := w.bank.Exchange(ctx, op)
+	w.of.reached(err)
+	return r, err
+}
+
+// Poll implements lease.Bank.
+func (w *watched) Poll(ctx context.Context, node string) (lease.News, error) {
+	n, err := w.bank.Poll(ctx, node)
+	w.of.reached(err)
+	return n, err
+}
+
+// heard takes what a poll tells of all nodes.
+func (s *Store) heard(rev, _ int64) {
+	s.heardRev(rev)
+	select {
+	case s.hearNow <- struct{}{}:
+	default:
+	}
+}
+
+// heardRev notes a revision, unless a later one is known.
+func (s *Store) heardRev(rev int64) {
+	for {
+		is := s.rev.Load()
+		if is >= rev || s.rev.CompareAndSwap(is, rev) {
+			return
+		}
+	}
+}
+
+// lookEvery is after how many seconds a node looks after what is common.
+const lookEvery = 30
+
+// keepHearing learns what others have done, and looks after what all have in common.
+func (s *Store) keepHearing() {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for n := 1; ; {
+		select {
+		case <-s.life.Done():
+			return
+		case <-s.hearNow:
+		case <-tick.C:
+			n++
+		}
+		if s.hearEntries() != nil {
+			continue // whoever ships tells that the database is out of reach
+		}
+		if n%lookEvery == 0 {
+			n++
+			if err := s.lookAtClock(s.life); err != nil {
+				continue
+			}
+			if mine, err := s.Duty(s.life, "sweep", time.Minute); err == nil && mine {
+				if _, err := s.bank.sweep(s.life); err != nil {
+					s.log.Warn("counters whose periods are over were not removed", "error", err)
+				}
+				if err := s.sweepActs(s.life); err != nil {
+					s.log.Warn("what acts came to was not removed", "error", err)
+				}
+			}
+		}
+	}
+}
+
+// sweepActs forgets what acts came to that nobody asks for any more, and sessions that are
+// over.
+func (s *Store) sweepActs(ctx context.Context) error {
+	_, err := s.pool.Exec(ctx, `DELETE FROM act WHERE made < now() - interval '1 hour'`)
+	if err == nil {
+		_, err = s.pool.Exec(ctx, sqlDropSessions, time.Now().Add(-24*time.Hour).UnixNano())
+	}
+	return err
+}
+
+// fence ends the store for good: another process has its place.
+func (s *Store) fence(err error) {
+	s.fenced.Store(&err)
+	s.breaks()
+}
+
+// Broken is closed once this process must end: another one has the node's place, the node was
+// forgotten, or the disk of the journal has failed.
+func (s *Store) Broken() <-chan struct{} { return s.broken }
+
+// Fault is why, nil if nothing is wrong.
+func (s *Store) Fault() error {
+	if err := s.fenced.Load(); err != nil {
+		return *err
+	}
+	return s.journal.Fault()
+}
+
+// watchJournal waits for the disk of the journal to fail.
+func (s *Store) watchJournal() {
+	select {
+	case <-s.life.Done():
+	case <-s.journal.Broken():
+		s.breaks()
+	}
+}
+
+// usable says whether the store can be used.
+func (s *Store) usable(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s.closed.Load() {
+		return tally.Errorf(tally.Unavailable, "the store is closed")
+	}
+	if err := s.fenced.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// admits says whether the node may spend what it was lent.
+func (s *Store) admits(charged bool) error {
+	if err := s.fenced.Load(); err != nil {
+		return *err
+	}
+	if skew := time.Duration(s.skew.Load()); skew.Abs() > mostSkew {
+		return tally.Errorf(tally.Unavailable, "the clock of this node is %s off the database's", skew.Abs().Round(time.Second)).
+			WithHint("set the clock: it decides which day's budget is spent")
+	}
+	if alone := time.Since(time.Unix(0, s.contact.Load())); charged && alone > aloneFor {
+		return tally.Errorf(tally.Unavailable, "the nodes' database is out of reach for %s, and what this node was lent may be others' by now", alone.Round(time.Second)).
+			WithHint("bring the database back; this node goes on by itself then")
+	}
+	return nil
+}
+
+// Reserve implements storage.Meter. It is Unavailable if the node has too little of a limit
+// left and the database is out of reach.
+func (s *Store) Reserve(ctx context.Context, r tally.Reservation) (tally.Grant, error) {
+	if err := s.admits(len(r.Charges) > 0); err != nil {
+		return tally.Grant{}, err
+	}
+	s.requests.Add(1)
+	return s.journal.Reserve(ctx, r)
+}
+
+// Raise implements storage.Meter.
+func (s *Store) Raise(ctx context.Context, id tally.ID, least, want int64, bounds tally.Bounds) (tally.Grant, error) {
+	return s.journal.Raise(ctx, id, least, want, bounds)
+}
+
+// Join implements storage.Meter.
+func (s *Store) Join(ctx context.Context, id tally.ID, charges []tally.Charge, places []tally.Place) error {
+	return s.journal.Join(ctx, id, charges, places)
+}
+
+// Settle implements storage.Meter.
+func (s *Store) Settle(ctx context.Context, in tally.Settlement) error {
+	return s.journal.Settle(ctx, in)
+}
+
+// Refuse implements storage.Meter.
+func (s *Store) Refuse(ctx context.Context, r tally.Record) error { return s.journal.Refuse(ctx, r) }
+
+// Extend implements storage.Meter, for holds of this node.
+func (s *Store) Extend(ctx context.Context, id tally.ID, until time.Time) error {
+	return s.journal.Extend(ctx, id, until)
+}
+
+// Expire implements storage.Meter, for holds of this node. Those of a node that is gone are
+// settled when it comes back.
+func (s *Store) Expire(ctx context.Context, now time.Time, most int) (int, error) {
+	return s.journal.Expire(ctx, now, most)
+}
+
+// AcceptClock implements storage.Store, for this node.
+func (s *Store) AcceptClock(ctx context.Context, now time.Time) error {
+	if err := s.journal.AcceptClock(ctx, now); err != nil {
+		return err
+	}
+	_, err := s.pool.Exec(ctx, `UPDATE node SET seen = least(seen, $2) WHERE id = $1`, s.id.ID, now.UnixNano())
+	return cannot(err)
+}
+
+// Status implements storage.Store. LastSeen is this node's own: that of another one, whose
+// clock is ahead, must not become this one's time.
+func (s *Store) Status(ctx context.Context) (storage.Status, error) {
+	st, err := s.journal.Status(ctx)
+	if err != nil || s.fenced.Load() != nil {
+		return st, errors.Join(err, s.usable(ctx))
+	}
+	var others int64
+	if err := s.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT coalesce(sum(records), 0)::int8 FROM node WHERE id <> $1`, s.id.ID).Scan(&others)
+	}); err != nil {
+		return st, ctx.Err() // the warnings tell that the database is out of reach
+	}
+	st.Records += others
+	return st, nil
+}
+
+// Backup implements storage.Store.
+func (s *Store) Backup(ctx context.Context, since *backup.Info, w io.Writer) (backup.Info, error) {
+	return backup.Info{}, tally.Errorf(tally.Invalid, "what several nodes have in common is in their database").
+		WithHint("back that up by its own tools, like pg_dump; see: tallygate help nodes")
+}
+
+// Close implements storage.Store. The node ships what it has and gives back what it was
+// lent, as far as the database is in reach, and has then left.
+func (s *Store) Close() error {
+	if s.closed.Swap(true) {
+		return nil
+	}
+	return s.release()
+}
+
+// leavePatience bounds how long a node that closes waits for the database.
+const leavePatience = 5 * time.Second
+
+func (s *Store) release() (err error) {
+	s.endLife()
+	s.running.Wait()
+	if s.lending != nil && s.fenced.Load() == nil && s.apart.Load() == nil {
+		s.leave()
+	}
+	if s.lending != nil {
+		s.lending()
+		s.lends.Wait()
+	}
+	if s.journal != nil {
+		err = s.journal.Close()
+	}
+	for _, pool := range []*pgxpool.Pool{s.pool, s.banking} {
+		if pool != nil {
+			pool.Close()
+		}
+	}
+	return err
+}
+
+// leave gives back what the node was lent, and says that it has left if all it has is there.
+func (s *Store) leave() {
+	ctx, cancel := context.WithTimeout(context.Background(), leavePatience)
+	defer cancel()
+	err := s.lender.Leave(ctx)
+	var through uint64
+	if err == nil {
+		through, err = s.shipAll(ctx)
+	}
+	if err == nil && through == s.journal.Latest() && s.ledger.Holds() == 0 {
+		_, err = s.pool.Exec(ctx, `UPDATE node SET state = 'left', said = $3, beat = now() WHERE id = $1 AND epoch = $2`, s.id.ID, s.bank.epoch.Load(), s.say())
+	}
+	if err != nil {
+		s.log.Warn("the node has not told the others that it leaves; what it was lent stays lent until it is back", "error", err)
+	}
+}

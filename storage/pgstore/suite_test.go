@@ -1,0 +1,50 @@
+package pgstore
+
+import (
+	"cmp"
+	"context"
+	"flag"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"testing"
+
+	"tallygate/storage"
+	"tallygate/storage/badgerdb"
+	"tallygate/storage/pgstore/pgtest"
+	"tallygate/storage/storetest"
+)
+
+// Under the race detector a random history takes ten times as long and finds nothing that
+// it does not find without: there are fewer then, unless the caller says how many.
+func TestMain(m *testing.M) {
+	info, _ := debug.ReadBuildInfo()
+	if slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		flag.Set("rapid.checks", cmp.Or(os.Getenv("RAPID_CHECKS"), "10"))
+	}
+	os.Exit(m.Run())
+}
+
+// opened opens the node of a folder. A folder of a new one gets a database of its own; where
+// it is stands in the folder, so that a copy of it leads there, too.
+func opened(t *testing.T, dir string, hook storage.Hook) (*Store, error) {
+	at := filepath.Join(dir, "url")
+	url, err := os.ReadFile(at)
+	if err != nil {
+		url = []byte(pgtest.Database(t))
+		if err := os.WriteFile(at, url, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return Open(context.Background(), Options{URL: string(url), Dir: dir, Name: "one", Host: "here",
+		Journal: badgerdb.Options{Dir: filepath.Join(dir, "store"), Hook: hook}})
+}
+
+// TestStore runs the suite that every store passes on a node that has a database alone.
+func TestStore(t *testing.T) {
+	storetest.Run(t, storetest.Subject{
+		Keeps: true, Apart: true,
+		Open: func(dir string, hook storage.Hook) (storage.Store, error) { return opened(t, dir, hook) },
+	})
+}

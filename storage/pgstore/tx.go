@@ -1,0 +1,134 @@
+package pgstore
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"tallygate/engine/tally"
+)
+
+// patience is how long an act is tried while the database does not answer, or answers that
+// others were in the way.
+const patience = 3 * time.Second
+
+// state is the row of cluster.
+type state struct {
+	rev, entries, pruned, coarse int64
+	print                        string
+	chain                        tally.AuditChain
+}
+
+// act does something that changes what all nodes have in common. Acts come one after the
+// other, since each locks the row of cluster, and each is done once, whatever becomes of
+// its connection: what it came to is kept under an ID of its own, in the same transaction.
+// do may be called several times; what it returns is the act's number, a revision or an
+// entry's. Its errors that are of package tally end the act.
+func (s *Store) act(ctx context.Context, do func(tx pgx.Tx, c *state) (int64, error)) (n int64, err error) {
+	id, until := rand.Text(), time.Now().Add(patience)
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+		n, err = s.try(ctx, id, do)
+		var ours *tally.Error
+		if err == nil || errors.As(err, &ours) {
+			return n, err
+		}
+		if ctx.Err() != nil || !passing(err) || time.Now().After(until) {
+			return 0, cannot(err)
+		}
+		time.Sleep(pause)
+	}
+}
+
+func (s *Store) try(ctx context.Context, id string, do func(tx pgx.Tx, c *state) (int64, error)) (n int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	tx, err := s.pool.Begin(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer tx.Rollback(context.WithoutCancel(ctx))
+	c, err := lock(ctx, tx)
+	if err != nil {
+		return 0, err
+	}
+	err = tx.QueryRow(ctx, `SELECT rev FROM act WHERE id = $1`, id).Scan(&n)
+	if err == nil {
+		return n, nil // it was done, and nobody said so
+	}
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return 0, err
+	}
+	if n, err = do(tx, c); err != nil {
+		return 0, err
+	}
+	if _, err := tx.Exec(ctx, `INSERT INTO act (id, rev, made) VALUES ($1, $2, now())`, id, n); err != nil {
+		return 0, err
+	}
+	return n, tx.Commit(ctx)
+}
+
+// lock locks the row of cluster.
+func lock(ctx context.Context, tx pgx.Tx) (*state, error) {
+	var c state
+	err := tx.QueryRow(ctx, `SELECT rev, entries, pruned, coarse, key_print, audit_seq, audit_hash FROM cluster WHERE one = 1 FOR UPDATE`).
+		Scan(&c.rev, &c.entries, &c.pruned, &c.coarse, &c.print, &c.chain.Seq, &c.chain.Hash)
+	return &c, err
+}
+
+// passing reports whether an error may be another one, or none, at the next try.
+func passing(err error) bool {
+	var pg *pgconn.PgError
+	var ours *tally.Error
+	switch {
+	case errors.As(err, &ours):
+		return false
+	case !errors.As(err, &pg):
+		return true // of the connection
+	}
+	switch pg.Code[:2] {
+	case "08", "40", "53", "55", "57": // connections, rollbacks, resources, locks, a server that comes or goes
+		return true
+	}
+	return false
+}
+
+// cannot is the error of an act for which the database was needed.
+func cannot(err error) error {
+	var ours *tally.Error
+	if err == nil || errors.As(err, &ours) {
+		return err
+	}
+	return tally.Errorf(tally.Unavailable, "the nodes' database does not do it: %w", err).
+		WithHint("look at the database; requests go on with what this node was lent of the limits")
+}
+
+// reads is a read that sees one instant.
+var reads = pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+
+// read reads at one instant. do may be called again from the start, if it was broken off.
+func (s *Store) read(ctx context.Context, do func(ctx context.Context, tx pgx.Tx) error) error {
+	if err := s.usable(ctx); err != nil {
+		return err
+	}
+	until := time.Now().Add(patience)
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+		err := s.readOnce(ctx, do)
+		if err == nil || ctx.Err() != nil || !passing(err) || time.Now().After(until) {
+			return cannot(err)
+		}
+		time.Sleep(pause)
+	}
+}
+
+func (s *Store) readOnce(ctx context.Context, do func(ctx context.Context, tx pgx.Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, readPatience)
+	defer cancel()
+	return pgx.BeginTxFunc(ctx, s.pool, reads, func(tx pgx.Tx) error { return do(ctx, tx) })
+}
+
+// readPatience bounds how long a question to the database may take.
+const readPatience = 30 * time.Second
