@@ -92,15 +92,15 @@ type Claimed struct {
 	Ends  time.Time
 }
 
-// ahead is by how much clocks of nodes may differ. A session that ends later than that after
+// Ahead is by how much clocks of nodes may differ. A session that ends later than that after
 // one which begins now was begun by a clock that was ahead. It would run on for free.
-const ahead = time.Minute
+const Ahead = time.Minute
 
 // After is what stands after a claim. A session that runs when the claim's request was
 // admitted keeps who began it, and goes on to the claim's end unless that is fixed. If it does
 // not run, the request begins it; a claim without a request is answered with nothing.
 func (s Claimed) After(c *ledger.Claim) Claimed {
-	switch runs := s.Ends.After(c.At) && !s.Ends.After(c.Ends.Add(ahead)); {
+	switch runs := s.Ends.After(c.At) && !s.Ends.After(c.Ends.Add(Ahead)); {
 	case !runs && c.Request == "":
 		return Claimed{}
 	case !runs:
