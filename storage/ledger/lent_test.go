@@ -146,7 +146,8 @@ func TestRaiseLent(t *testing.T) {
 	}
 	more := tally.Charge{Counter: counterOf("client/cl_1", tally.Requests, tally.Day, noon), Max: 10}
 	b.Adopt(more.Counter, 0)
-	if _, err := b.Join(t.Context(), "req_1", []tally.Charge{more}, nil, nil); !errors.As(err, &limit) || !limit.ByHoldsOnly() {
+	_, err = b.Join(t.Context(), "req_1", []tally.Charge{more}, nil, nil)
+	if !errors.As(err, &limit) || !limit.ByHoldsOnly() {
 		t.Errorf("joined: %v", err)
 	}
 	b.left = 100
