@@ -132,21 +132,28 @@ const unshippedWorthy = 10_000 // records
 
 // nodeWarnings are what an owner should know of the nodes.
 func (e *Engine) nodeWarnings(ctx context.Context, c *tally.Catalog, now time.Time) ([]control.Warning, error) {
+	_, out, err := e.nodesNow(ctx, c, now)
+	return out, err
+}
+
+// nodesNow are the nodes, and what an owner should know of them. Where the database is out of
+// reach nobody is asked.
+func (e *Engine) nodesNow(ctx context.Context, c *tally.Catalog, now time.Time) ([]control.NodeView, []control.Warning, error) {
 	if e.cluster == nil {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if since, cause := e.cluster.Reach(); !since.IsZero() {
-		return []control.Warning{noDatabase(since, cause, commonCalendar(c, now).Zone)}, nil
+		return nil, []control.Warning{noDatabase(since, cause, commonCalendar(c, now).Zone)}, nil
 	}
 	list, err := e.nodes(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var out []control.Warning
 	for i := range list {
 		out = append(out, nodeTroubles(&list[i])...)
 	}
-	return out, nil
+	return list, out, nil
 }
 
 // outOfReach reports whether the nodes' database does not answer.
