@@ -237,7 +237,11 @@ func TestNodesOperations(t *testing.T) {
 		t.Errorf("lent: %q", text)
 	}
 	var says []string
-	for _, w := range do(a, control.EngineStatus, control.None{}).Warnings {
+	status := do(a, control.EngineStatus, control.None{})
+	if len(status.Nodes) != 2 {
+		t.Errorf("status has the nodes %+v", status.Nodes)
+	}
+	for _, w := range status.Warnings {
 		if w.Kind == control.WarnNodes {
 			says = append(says, w.Sentence)
 		}

@@ -12,6 +12,9 @@ import (
 // Names are unique over all entities, and the engine sees to that by what it has loaded. So
 // Apply is a Conflict, too, if the latest revision is not the one that Load or Apply has
 // returned to this node last: another node has changed something since.
+//
+// An entry of the book of money is among the Entries of every node once Enter has returned:
+// the engine looks at all before it makes the next one.
 type Cluster interface {
 	Store
 	// Me is the name of this node.
