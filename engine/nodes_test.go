@@ -209,6 +209,11 @@ func TestNodesShareAKey(t *testing.T) {
 			t.Fatalf("a node with a key of its own: %v", err)
 		}
 	}
+	list[0].setUp()
+	err := w.start(feed.New(8), dir, false)
+	if e := tally.AsError(err); e.Code != tally.Denied || !strings.Contains(e.Hint, "copy secrets.key of another node") {
+		t.Errorf("a node without a key, where something is sealed: %v (%s)", e, e.Hint)
+	}
 	refused(list[0], control.SecretsRotate, control.RotateSecrets{}, tally.Invalid, "of all nodes", "secrets wrap")
 }
 

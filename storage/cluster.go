@@ -13,6 +13,9 @@ import (
 // Apply is a Conflict, too, if the latest revision is not the one that Load or Apply has
 // returned to this node last: another node has changed something since.
 //
+// Every node's engine calls Expire, for its own holds, Forget, and each night Verify. Prune and
+// Coarsen, and Backup by itself, are called on one node at a time, and are for all of them.
+//
 // An entry of the book of money is among the Entries of every node once Enter has returned:
 // the engine looks at all before it makes the next one.
 type Cluster interface {
