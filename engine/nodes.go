@@ -138,7 +138,8 @@ func (e *Engine) nodeWarnings(ctx context.Context, c *tally.Catalog, now time.Ti
 
 // nodesNow are the nodes, and what an owner should know of them. Where the database is out of
 // reach nobody is asked.
-func (e *Engine) nodesNow(ctx context.Context, c *tally.Catalog, now time.Time) ([]control.NodeView, []control.Warning, error) {
+func (e *Engine) nodesNow(ctx context.Context, c *tally.Catalog,
+	now time.Time) ([]control.NodeView, []control.Warning, error) {
 	if e.cluster == nil {
 		return nil, nil, nil
 	}
@@ -202,7 +203,8 @@ func nodeTroubles(v *control.NodeView) (out []control.Warning) {
 			"limits by the minute, hour and day begin by each node's own; a minute off, it admits nothing", look)
 	}
 	if v.Unshipped >= unshippedWorthy {
-		add(" records", control.Warn, "Node "+v.Name+" has "+tally.Group(v.Unshipped)+" records that are not shipped",
+		add(" records", control.Warn,
+			"Node "+v.Name+" has "+tally.Group(v.Unshipped)+" records that are not shipped",
 			"they are safe in its folder, and missing in what the others show", look)
 	}
 	for _, fault := range v.Faults {
@@ -223,7 +225,8 @@ func heardSpan(d time.Duration) string {
 }
 
 // Conditions that each node has of its own, and what the mark of one is called by.
-var nodesOwn = map[tally.AlertKind]bool{tally.AlertDisk: true, tally.AlertBackup: true, tally.AlertBooks: true, tally.AlertStorm: true}
+var nodesOwn = map[tally.AlertKind]bool{tally.AlertDisk: true, tally.AlertBackup: true, tally.AlertBooks: true,
+	tally.AlertStorm: true}
 
 const onNode = " on node "
 

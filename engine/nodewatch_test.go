@@ -20,7 +20,8 @@ func TestDuty(t *testing.T) {
 	_, list := newNodes(t, "n1", "n2")
 	db := list[0].node.database
 	nodes := [2]*node{{database: db, name: "n1"}, {database: db, name: "n2"}}
-	engines := [2]*Engine{{cluster: nodes[0], log: list[0].engine.log}, {cluster: nodes[1], log: list[1].engine.log}}
+	log := list[0].engine.log
+	engines := [2]*Engine{{cluster: nodes[0], log: log}, {cluster: nodes[1], log: log}}
 	synctest.Test(t, func(t *testing.T) {
 		var did [2]int
 		var steps [2]func(context.Context) error
@@ -109,7 +110,8 @@ func TestNodesBookOnce(t *testing.T) {
 				_, err := control.EntriesBack.Do(t.Context(), w.owner, control.ReverseEntry{Entry: string(paid.ID)})
 				if err == nil {
 					won.Add(1)
-				} else if e := tally.AsError(err); e.Code != tally.Conflict || !strings.Contains(e.Message, "taken back already") {
+				} else if e := tally.AsError(err); e.Code != tally.Conflict ||
+					!strings.Contains(e.Message, "taken back already") {
 					t.Errorf("%s: %s", e.Code, e.Message)
 				}
 			})
@@ -125,7 +127,8 @@ func TestNodesBookOnce(t *testing.T) {
 		}
 	}
 	db.leave(noon, tally.Errorf(tally.Unavailable, "connection refused"))
-	refused(list[1], control.ClientsTopUp, control.AddFunds{Client: "default", Funds: tally.Dollar}, tally.Unavailable, "connection refused")
+	refused(list[1], control.ClientsTopUp, control.AddFunds{Client: "default", Funds: tally.Dollar},
+		tally.Unavailable, "connection refused")
 	db.leave(time.Time{}, nil)
 	do(list[1], control.ClientsTopUp, control.AddFunds{Client: "default", Funds: tally.Dollar})
 }
@@ -143,7 +146,8 @@ func TestNodeLock(t *testing.T) {
 		}
 		time.Sleep(5 * lockHold)
 		began := time.Now()
-		if _, err := b.openBook(t.Context()); tally.CodeOf(err) != tally.Conflict || time.Since(began) < lockPatience {
+		if _, err := b.openBook(t.Context()); tally.CodeOf(err) != tally.Conflict ||
+			time.Since(began) < lockPatience {
 			t.Errorf("a lock that another node has: %v after %s", err, time.Since(began))
 		}
 		unlock()

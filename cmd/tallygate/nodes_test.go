@@ -13,12 +13,15 @@ import (
 
 func nodesForTables() []control.NodeView {
 	return []control.NodeView{
-		{Name: "fra-1", Me: true, State: "live", Host: "fra-1.example.com", Version: "1.4.0", Heard: time.Unix(1, 0),
-			Lent: map[tally.Metric]int64{tally.Cost: 4_200_000_000, tally.TokensIO: 120_000}},
-		{Name: "fra-2", State: "live", Host: "fra-2.example.com", Version: "1.4.0", Heard: time.Unix(1, 0), Silent: 4 * time.Minute,
-			Clock: 12 * time.Second, Unshipped: 12_000, Holds: 3, Faults: []string{"the database does not sync"}},
-		{Name: "ams-1", State: "gone", Host: "ams-1", Version: "1.3.9", Heard: time.Unix(1, 0), Silent: 14 * time.Hour,
-			Lent: map[tally.Metric]int64{tally.Credits: 420_000_000}},
+		{Name: "fra-1", Me: true, State: "live", Host: "fra-1.example.com", Version: "1.4.0",
+			Heard: time.Unix(1, 0),
+			Lent:  map[tally.Metric]int64{tally.Cost: 4_200_000_000, tally.TokensIO: 120_000}},
+		{Name: "fra-2", State: "live", Host: "fra-2.example.com", Version: "1.4.0", Heard: time.Unix(1, 0),
+			Silent: 4 * time.Minute,
+			Clock:  12 * time.Second, Unshipped: 12_000, Holds: 3, Faults: []string{"the database does not sync"}},
+		{Name: "ams-1", State: "gone", Host: "ams-1", Version: "1.3.9", Heard: time.Unix(1, 0),
+			Silent: 14 * time.Hour,
+			Lent:   map[tally.Metric]int64{tally.Credits: 420_000_000}},
 		{Name: "old\x1b[2J", State: "left", Version: "1.3.0"},
 	}
 }
@@ -55,7 +58,8 @@ func (nodesCaller) Call(_ context.Context, op string, _, out any) error {
 // one that cannot be forgotten nobody is asked.
 func TestForgetAsks(t *testing.T) {
 	for name, words := range map[string][]string{
-		"ams-1": {"Forget node ams-1, last heard 14h ago", "$0.42 of credits", "what it has served since it was last heard", "cannot be undone"},
+		"ams-1": {"Forget node ams-1, last heard 14h ago", "$0.42 of credits",
+			"what it has served since it was last heard", "cannot be undone"},
 		"fra-2": {"last heard 4m ago", "holds nothing of any limit", "12,000 of its records", "3 of its requests"},
 		"fra-1": nil, "none": nil,
 	} {

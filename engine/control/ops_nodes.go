@@ -45,8 +45,10 @@ type ForgetNode struct {
 
 // The operations on the nodes that share a store.
 var (
-	NodesList   = Op[Rows, []NodeView]{"nodes.list", Read, "list the nodes that share the store: when they were heard, and what they hold"}
-	NodesForget = Op[ForgetNode, NodeView]{"nodes.forget", Write, "free what a node was lent whose folder is lost, for good: it must never come back"}
+	NodesList = Op[Rows, []NodeView]{"nodes.list", Read,
+		"list the nodes that share the store: when they were heard, and what they hold"}
+	NodesForget = Op[ForgetNode, NodeView]{"nodes.forget", Write,
+		"free what a node was lent whose folder is lost, for good: it must never come back"}
 )
 
 // NodeTable shows nodes.

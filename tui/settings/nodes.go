@@ -32,7 +32,8 @@ func (s *Screen) nodes(inner int) []string {
 		v := &list[i]
 		tone := v.Tone()
 		line := part.ToneSign(t, tone) + " " + widget.Pad(widget.Safe(v.Name), name) + "  " +
-			t.Paint(part.ToneRole(tone), widget.Pad(nodeWord(v), nodeWords)) + t.Paint(theme.Muted, widget.Safe(nodeHas(v)))
+			t.Paint(part.ToneRole(tone), widget.Pad(nodeWord(v), nodeWords)) +
+			t.Paint(theme.Muted, widget.Safe(nodeHas(v)))
 		lines = append(lines, widget.Truncate(line, inner))
 	}
 	if n := len(list) - mostNodes; n > 0 {
@@ -111,7 +112,8 @@ func (d *nodesDialog) Draw(t *theme.Theme, width, height int) widget.Block {
 			}
 		}
 	}
-	return part.Scrolled(t, &d.lines, lines, "↑↓ scroll   esc closes   one that is lost: tallygate nodes forget NAME", "", width, height)
+	return part.Scrolled(t, &d.lines, lines,
+		"↑↓ scroll   esc closes   one that is lost: tallygate nodes forget NAME", "", width, height)
 }
 
 // nodeFacts is all that is known of a node.
@@ -130,7 +132,8 @@ func nodeFacts(v *control.NodeView) []part.Fact {
 	}
 	asked := ""
 	if v.Requests > 0 {
-		asked = fmt.Sprintf("%s, for which it asked the database %s times", tally.Group(v.Requests), tally.Group(v.Exchanges))
+		asked = fmt.Sprintf("%s, for which it asked the database %s times", tally.Group(v.Requests),
+			tally.Group(v.Exchanges))
 	}
 	return []part.Fact{
 		{"heard", heard}, {"host", widget.Safe(v.Host)}, {"version", widget.Safe(v.Version)}, {"clock", clock},
