@@ -66,6 +66,23 @@ func (s *Store) shipAll(ctx context.Context) (through uint64, err error) {
 	}
 }
 
+// shipSome ships some records, and says whether there are more.
+func (s *Store) shipSome(ctx context.Context) (more bool, err error) {
+	s.shipping.Lock()
+	defer s.shipping.Unlock()
+	err = again(ctx, func(ctx context.Context) error {
+		more, err = s.ship(ctx)
+		if errors.Is(err, errAgain) {
+			return nil
+		}
+		if err != nil {
+			s.ships = shipper{}
+		}
+		return err
+	})
+	return more, err
+}
+
 // ship ships some records; more is whether there may be others.
 func (s *Store) ship(ctx context.Context) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readPatience)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -80,14 +78,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if o.Journal.Logger == nil {
 		o.Journal.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Host == "" {
-		machine, _ := os.Hostname() // without one the folder tells
-		dir, err := filepath.Abs(o.Dir)
-		if err != nil {
-			return nil, err
-		}
-		o.Host = machine + ":" + dir
-	}
+	o.Host = hostOf(o)
 	s := &Store{opts: o, log: o.Journal.Logger, ledger: ledger.New(), hearNow: make(chan struct{}, 1), joined: make(chan struct{}), shipNow: make(chan struct{}, 1)}
 	s.broken = make(chan struct{})
 	s.breaks = sync.OnceFunc(func() { close(s.broken) })
