@@ -52,7 +52,7 @@ func readEntity(kind, id, body string) (tally.Entity, error) {
 	}
 	e, err := tally.ReadEntity(tally.EntityKind(kind), []byte(body))
 	if err != nil || string(e.Base().ID) != id {
-		return nil, tally.Errorf(tally.Corrupt, "%s %s cannot be read", kind, id).WithHint("restore a backup of the database")
+		return nil, tally.Errorf(tally.Corrupt, "%s %s cannot be read", kind, id).WithHint("bring the database back to an earlier state by its own tools: tallygate help nodes")
 	}
 	return e, nil
 }
@@ -214,7 +214,7 @@ func (s *Store) AuditLog(ctx context.Context, q storage.AuditQuery) (out []tally
 				out = append(out, *e)
 			}
 			if len(page) == 0 || before > page[len(page)-1].Seq {
-				return tally.Errorf(tally.Corrupt, "entry %d of the audit log is missing", before-1).WithHint("restore a backup of the database")
+				return tally.Errorf(tally.Corrupt, "entry %d of the audit log is missing", before-1).WithHint("bring the database back to an earlier state by its own tools: tallygate help nodes")
 			}
 		}
 		return nil
@@ -240,7 +240,7 @@ func scanAudit(row pgx.CollectableRow) (e tally.AuditEntry, err error) {
 		return e, err
 	}
 	if json.Unmarshal([]byte(body), &e) != nil {
-		return e, tally.Errorf(tally.Corrupt, "an entry of the audit log cannot be read").WithHint("restore a backup of the database")
+		return e, tally.Errorf(tally.Corrupt, "an entry of the audit log cannot be read").WithHint("bring the database back to an earlier state by its own tools: tallygate help nodes")
 	}
 	return e, nil
 }
