@@ -84,15 +84,21 @@ var databases atomic.Int64
 func (s *Server) Database(t testing.TB) (url string) {
 	t.Helper()
 	name := fmt.Sprintf("test_%d", databases.Add(1))
-	if err := s.run("CREATE DATABASE " + name); err != nil {
+	url, err := s.Make(name)
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := s.run("DROP DATABASE " + name + " WITH (FORCE)"); err != nil && s.running() {
+		if err := s.Run("DROP DATABASE " + name + " WITH (FORCE)"); err != nil && s.running() {
 			t.Errorf("dropping the database: %v", err)
 		}
 	})
-	return s.url(name)
+	return url
+}
+
+// Make makes an empty database, which is there as long as the server, and returns its URL.
+func (s *Server) Make(name string) (url string, err error) {
+	return s.url(name), s.Run("CREATE DATABASE " + name)
 }
 
 // URL leads to the server's own database, as a user who may do anything.
@@ -102,8 +108,8 @@ func (s *Server) url(database string) string {
 	return fmt.Sprintf("postgres://%s@127.0.0.1:%d/%s?sslmode=disable", user, s.port, database)
 }
 
-// run carries out a statement on the server's own database.
-func (s *Server) run(sql string) error {
+// Run carries out a statement on the server's own database.
+func (s *Server) Run(sql string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, s.URL())
