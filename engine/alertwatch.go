@@ -15,6 +15,7 @@ import (
 const (
 	alertsEvery     = 5 * time.Second  // looks whether there is something to tell
 	limitsLookEvery = time.Minute      // at limits, where no request came and nothing was changed
+	othersLookEvery = 15 * time.Second // at limits that other nodes may have used meanwhile
 	conditionsEvery = 30 * time.Second // as status has them
 	// wellFor is how long something must have been well before its owner is told of it again.
 	wellFor = 10 * time.Minute
@@ -48,9 +49,10 @@ func (e *Engine) watchAlerts(ctx context.Context) error {
 		return t.IsZero() || age < 0 || age >= every
 	}
 	mine := a.duty.mine(ctx) // of what all nodes see alike
-	limits := mine && (event != a.seen.event || c.Rev != a.seen.rev || since(a.seen.limits, limitsLookEvery))
+	limits := event != a.seen.event || c.Rev != a.seen.rev || since(a.seen.limits, limitsLookEvery) ||
+		e.cluster != nil && since(a.seen.limits, othersLookEvery)
 	var failed error
-	if limits {
+	if limits && mine {
 		failed = e.lookAtLimits(ctx, c, now, event)
 	}
 	if !since(a.seen.status, conditionsEvery) {

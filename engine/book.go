@@ -13,12 +13,25 @@ import (
 // The book of money: what changes it without a request. Entries are records, so they count
 // like requests; they are never changed, only reversed.
 
+// openBook lets one caller make entries at a time, on whichever node.
+func (e *Engine) openBook(ctx context.Context) (unlock func(), err error) {
+	return e.booked.lock(ctx, e, "book")
+}
+
+// openCosts lets one caller book what days have cost at a time. It comes before [openBook].
+func (e *Engine) openCosts(ctx context.Context) (unlock func(), err error) {
+	return e.recosted.lock(ctx, e, "costs")
+}
+
 // booking is an entry that is to be made. Only one is made at a time, so that what was
 // looked at still holds.
 func (e *Engine) booking(ctx context.Context, client string,
 	make func(c *tally.Catalog, cl *tally.Client, r *tally.Record) error) (control.EntryView, error) {
-	e.booked.Lock()
-	defer e.booked.Unlock()
+	unlock, err := e.openBook(ctx)
+	if err != nil {
+		return control.EntryView{}, err
+	}
+	defer unlock()
 	c := e.catalog.Load()
 	cl, err := findClient(c, client)
 	if err != nil {
@@ -106,8 +119,11 @@ func (e *Engine) adjustClient(ctx context.Context, in control.AdjustClient) (con
 // reverseEntry takes an entry back. An expiry is a fact, and what has expired or was
 // reversed is gone already.
 func (e *Engine) reverseEntry(ctx context.Context, in control.ReverseEntry) (control.EntryView, error) {
-	e.booked.Lock()
-	defer e.booked.Unlock()
+	unlock, err := e.openBook(ctx)
+	if err != nil {
+		return control.EntryView{}, err
+	}
+	defer unlock()
 	c := e.catalog.Load()
 	of, all, err := e.entry(ctx, in.Entry)
 	if err != nil {

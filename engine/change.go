@@ -54,7 +54,11 @@ func (e *Engine) act(ctx context.Context, plan func(c *tally.Catalog, by *tally.
 		if tally.CodeOf(err) != tally.Conflict {
 			return err
 		}
-		if failed := e.reload(late); failed != nil || e.cluster == nil || try == planAgain {
+		failed := e.reload(late)
+		if failed != nil {
+			e.log.Error("the catalog could not be read again", "error", failed)
+		}
+		if failed != nil || e.cluster == nil || try == planAgain {
 			return err
 		}
 	}

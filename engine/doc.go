@@ -76,6 +76,15 @@
 // entry has the hash of the one before it, so that a missing or changed entry is found,
 // and a change can be taken back while nothing else has changed the thing since.
 //
+// # Several nodes
+//
+// A store that is a storage.Cluster is shared with the engines of other processes. A change
+// that is refused since another node was faster is planned again over what is stored by then,
+// so plans have no side effects. A loop puts in force what others have changed. What one node
+// does for all, such as sending alerts, is a duty that the store gives for a while; entries
+// of the book of money are made under a lock that is such a duty, too. Of alerts each node
+// tells those that are its own, and the node whose duty it is all others.
+//
 // # What an owner is told
 //
 // Alerts are found by a loop that looks at counters and at what status warns of, never on

@@ -88,8 +88,8 @@ type Engine struct {
 	started time.Time
 
 	changing sync.Mutex // one change of the catalog at a time; guards nothing else; before those of alerts and reconciled
-	booked   sync.Mutex // one entry of the book of money at a time; guards nothing else
-	recosted sync.Mutex // one re-cost at a time, taken before booked; guards nothing else
+	booked   nodeLock   // one entry of the book of money at a time; guards nothing else
+	recosted nodeLock   // one re-cost at a time, taken before booked; guards nothing else
 	rekeying sync.Mutex // one change of the key at a time; before changing
 	reading  sync.Mutex // one config file at a time: it takes many times its size; before changing
 	catalog  atomic.Pointer[tally.Catalog]

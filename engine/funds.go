@@ -144,8 +144,11 @@ func (e *Engine) expireFunds(ctx context.Context) error {
 }
 
 func (e *Engine) expireFundsOf(ctx context.Context, client tally.ID, now time.Time) error {
-	e.booked.Lock()
-	defer e.booked.Unlock()
+	unlock, err := e.openBook(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	f, err := e.funds(ctx, client)
 	if err != nil {
 		return err

@@ -24,6 +24,10 @@ func openSealer(ctx context.Context, o *Options, c storage.Cluster, entities []t
 		return nil, nil, err
 	}
 	sealer, lost, err := findSealer(o, entities)
+	if err != nil && c != nil && before == "" {
+		return nil, nil, tally.Errorf(tally.Denied, "this node has no key yet, and the nodes have one that opens what is sealed: there is no %s", o.Keys.Path).
+			WithHint("copy secrets.key of another node to %s, with mode 0600", tally.ShellWord(o.Keys.Path))
+	}
 	if err != nil || c == nil {
 		return sealer, lost, err
 	}

@@ -132,21 +132,29 @@ const unshippedWorthy = 10_000 // records
 
 // nodeWarnings are what an owner should know of the nodes.
 func (e *Engine) nodeWarnings(ctx context.Context, c *tally.Catalog, now time.Time) ([]control.Warning, error) {
+	_, out, err := e.nodesNow(ctx, c, now)
+	return out, err
+}
+
+// nodesNow are the nodes, and what an owner should know of them. Where the database is out of
+// reach nobody is asked.
+func (e *Engine) nodesNow(ctx context.Context, c *tally.Catalog,
+	now time.Time) ([]control.NodeView, []control.Warning, error) {
 	if e.cluster == nil {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if since, cause := e.cluster.Reach(); !since.IsZero() {
-		return []control.Warning{noDatabase(since, cause, commonCalendar(c, now).Zone)}, nil
+		return nil, []control.Warning{noDatabase(since, cause, commonCalendar(c, now).Zone)}, nil
 	}
 	list, err := e.nodes(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var out []control.Warning
 	for i := range list {
 		out = append(out, nodeTroubles(&list[i])...)
 	}
-	return out, nil
+	return list, out, nil
 }
 
 // outOfReach reports whether the nodes' database does not answer.
@@ -195,7 +203,8 @@ func nodeTroubles(v *control.NodeView) (out []control.Warning) {
 			"limits by the minute, hour and day begin by each node's own; a minute off, it admits nothing", look)
 	}
 	if v.Unshipped >= unshippedWorthy {
-		add(" records", control.Warn, "Node "+v.Name+" has "+tally.Group(v.Unshipped)+" records that are not shipped",
+		add(" records", control.Warn,
+			"Node "+v.Name+" has "+tally.Group(v.Unshipped)+" records that are not shipped",
 			"they are safe in its folder, and missing in what the others show", look)
 	}
 	for _, fault := range v.Faults {
@@ -216,7 +225,8 @@ func heardSpan(d time.Duration) string {
 }
 
 // Conditions that each node has of its own, and what the mark of one is called by.
-var nodesOwn = map[tally.AlertKind]bool{tally.AlertDisk: true, tally.AlertBackup: true, tally.AlertBooks: true, tally.AlertStorm: true}
+var nodesOwn = map[tally.AlertKind]bool{tally.AlertDisk: true, tally.AlertBackup: true, tally.AlertBooks: true,
+	tally.AlertStorm: true}
 
 const onNode = " on node "
 

@@ -37,7 +37,10 @@ func TestNodesFollow(t *testing.T) {
 	}
 	before := b.engine.feed.Last()
 	key := a.setUp().Key
-	within("a client of another node is refused", func() bool { return b.chat(key, "sim-small").status == http.StatusOK })
+	within("a client of another node is refused", func() bool {
+		return b.chat(key,
+			"sim-small").status == http.StatusOK
+	})
 	if b.engine.feed.Last() == before {
 		t.Error("nobody who looks on is told")
 	}
@@ -62,22 +65,30 @@ func TestNodesReplan(t *testing.T) {
 		for _, err := range results {
 			if err == nil {
 				won++
-			} else if e := tally.AsError(err); e.Code != tally.Conflict || !strings.Contains(e.Message, "taken") && !strings.Contains(e.Message, "there is") {
+			} else if e := tally.AsError(err); e.Code != tally.Conflict ||
+				!strings.Contains(e.Message, "taken") && !strings.Contains(e.Message, "there is") {
 				t.Errorf("%s: %s", e.Code, e.Message)
 			}
 		}
 		return won
 	}
 	create := func(w *world, slug, name string) error {
-		_, err := control.ClientsCreate.Do(t.Context(), w.owner, control.CreateClient{Slug: slug, ClientFields: control.ClientFields{Name: &name}})
+		_, err := control.ClientsCreate.Do(t.Context(), w.owner, control.CreateClient{Slug: slug,
+			ClientFields: control.ClientFields{Name: &name}})
 		return err
 	}
 	for round := range 20 {
 		slug := fmt.Sprint("aurora-", round)
-		if won := race(func(w *world, i int) error { return create(w, slug, fmt.Sprint("Aurora ", round, i)) }); won != 1 {
+		if won := race(func(w *world, i int) error {
+			return create(w, slug, fmt.Sprint("Aurora ", round,
+				i))
+		}); won != 1 {
 			t.Fatalf("%d nodes made client %s", won, slug)
 		}
-		if won := race(func(w *world, i int) error { return create(w, "", fmt.Sprint("Other ", round, i)) }); won != len(list) {
+		if won := race(func(w *world, i int) error {
+			return create(w, "", fmt.Sprint("Other ", round,
+				i))
+		}); won != len(list) {
 			t.Fatalf("%d of %d clients were made", won, len(list))
 		}
 	}
@@ -99,7 +110,8 @@ func TestNodesReplanLeavesNothing(t *testing.T) {
 	for i, act := range []func(){
 		func() { b.provider("up", u, upstreamKey) },
 		func() {
-			do(b, control.GatewaysCreate, control.CreateGateway{GatewayFields: control.GatewayFields{Name: to("Site")}})
+			do(b, control.GatewaysCreate,
+				control.CreateGateway{GatewayFields: control.GatewayFields{Name: to("Site")}})
 		},
 		func() {
 			do(b, control.ConfigApply, control.ApplyConfig{Text: "tallygate: 1\nproviders: {up2: {kind: sim}}"})
@@ -127,11 +139,13 @@ func TestNodesAlert(t *testing.T) {
 	a, b := list[0], list[1]
 	key := a.setUp().Key
 	b.follows()
-	do(a, control.ClientsUpdate, control.UpdateClient{Client: "default", ClientFields: control.ClientFields{Limits: edits(t, "requests=1/month")}})
+	do(a, control.ClientsUpdate, control.UpdateClient{Client: "default",
+		ClientFields: control.ClientFields{Limits: edits(t, "requests=1/month")}})
 	b.follows()
 	b.served(key, "sim-small")
 	db.mu.Lock()
-	db.list = append(db.list, storage.Node{Name: "n9", State: storage.NodeGone, Heard: noon.Add(-time.Hour), Lent: map[string]int64{"cost": int64(42 * tally.Dollar / 100)}})
+	db.list = append(db.list, storage.Node{Name: "n9", State: storage.NodeGone, Heard: noon.Add(-time.Hour),
+		Lent: map[string]int64{"cost": int64(42 * tally.Dollar / 100)}})
 	db.mu.Unlock()
 	for _, w := range list {
 		if err := w.engine.watchAlerts(t.Context()); err != nil {
@@ -146,7 +160,8 @@ func TestNodesAlert(t *testing.T) {
 		got = append(got, x.Sentence+" | "+x.Next)
 	}
 	all := strings.Join(got, "\n")
-	if len(told) != 2 || !strings.Contains(all, "Node n9 was not heard for 1 h | tallygate nodes forget n9") || !strings.Contains(all, "default") {
+	if len(told) != 2 || !strings.Contains(all, "Node n9 was not heard for 1 h | tallygate nodes forget n9") ||
+		!strings.Contains(all, "default") {
 		t.Fatalf("told:\n%s", all)
 	}
 	do(b, control.AlertsAck, control.AckAlerts{All: true})
@@ -161,12 +176,14 @@ func TestNodesAlert(t *testing.T) {
 		w.log.reset()
 		w.wait(time.Minute)
 		w.engine.watchAlerts(t.Context()) // nothing is kept
-		if said := w.log.String(); !strings.Contains(said, "Node "+w.node.name+": The nodes' database is out of reach since") {
+		if said := w.log.String(); !strings.Contains(said,
+			"Node "+w.node.name+": The nodes' database is out of reach since") {
 			t.Errorf("%s says: %s", w.node.name, said)
 		}
 	}
 	s := do(a, control.EngineStatus, control.None{})
-	if len(s.Warnings) == 0 || s.Warnings[0].Kind != control.WarnReach || !strings.Contains(s.Warnings[0].Sentence, "connection refused") || s.Clients != 1 {
+	if len(s.Warnings) == 0 || s.Warnings[0].Kind != control.WarnReach ||
+		!strings.Contains(s.Warnings[0].Sentence, "connection refused") || s.Clients != 1 {
 		t.Errorf("status without the database: %+v", s)
 	}
 	if a.engine.ready() != nil {
@@ -182,7 +199,8 @@ func TestNodesAlertAtOnce(t *testing.T) {
 		wg.Go(func() {
 			for j := range 10 {
 				about := fmt.Sprint(i, " ", j)
-				if err := w.engine.Alert(t.Context(), Told{Kind: tally.AlertBooks, About: about, Gravity: control.Bad, Sentence: about}); err != nil {
+				if err := w.engine.Alert(t.Context(), Told{Kind: tally.AlertBooks, About: about,
+					Gravity: control.Bad, Sentence: about}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -209,6 +227,12 @@ func TestNodesShareAKey(t *testing.T) {
 			t.Fatalf("a node with a key of its own: %v", err)
 		}
 	}
+	list[0].setUp()
+	err := w.start(feed.New(8), dir, false)
+	if e := tally.AsError(err); e.Code != tally.Denied || !strings.Contains(e.Hint,
+		"copy secrets.key of another node") {
+		t.Errorf("a node without a key, where something is sealed: %v (%s)", e, e.Hint)
+	}
 	refused(list[0], control.SecretsRotate, control.RotateSecrets{}, tally.Invalid, "of all nodes", "secrets wrap")
 }
 
@@ -226,7 +250,8 @@ func TestNodesOperations(t *testing.T) {
 		db.list[i].Clock = 3 * time.Second
 	}
 	n2 := &db.list[1]
-	n2.Heard, n2.Clock, n2.Unshipped, n2.Faults = noon.Add(-183*time.Second), 12*time.Second, 12_000, []string{"the database does not sync"}
+	n2.Heard, n2.Clock, n2.Unshipped = noon.Add(-183*time.Second), 12*time.Second, 12_000
+	n2.Faults = []string{"the database does not sync"}
 	n2.Lent = map[string]int64{"tokens": 1200, "cost": int64(tally.Dollar / 2)}
 	db.mu.Unlock()
 	got := do(a, control.NodesList, control.Rows{Sort: "name"})
@@ -237,13 +262,19 @@ func TestNodesOperations(t *testing.T) {
 		t.Errorf("lent: %q", text)
 	}
 	var says []string
-	for _, w := range do(a, control.EngineStatus, control.None{}).Warnings {
+	status := do(a, control.EngineStatus, control.None{})
+	if len(status.Nodes) != 2 {
+		t.Errorf("status has the nodes %+v", status.Nodes)
+	}
+	for _, w := range status.Warnings {
 		if w.Kind == control.WarnNodes {
 			says = append(says, w.Sentence)
 		}
 	}
-	for _, want := range []string{"Node n2 was not heard for 3 min", "The clock of node n2 is 12s ahead of the database's",
-		"Node n2 has 12,000 records that are not shipped", "Node n2: the database does not sync", "The clock of node n1 is 3s ahead of the database's"} {
+	for _, want := range []string{"Node n2 was not heard for 3 min",
+		"The clock of node n2 is 12s ahead of the database's",
+		"Node n2 has 12,000 records that are not shipped", "Node n2: the database does not sync",
+		"The clock of node n1 is 3s ahead of the database's"} {
 		if !slices.Contains(says, want) {
 			t.Errorf("status does not say %q: %q", want, says)
 		}
@@ -251,7 +282,8 @@ func TestNodesOperations(t *testing.T) {
 	refused(a, control.NodesForget, control.ForgetNode{Node: "n1"}, tally.Invalid, "answers you", "tallygate stop")
 	refused(a, control.NodesForget, control.ForgetNode{Node: "n3"}, tally.NotFound, "n3")
 	refused(a, control.NodesForget, control.ForgetNode{Node: "n2"}, tally.Conflict, "heard a moment ago")
-	if was := do(a, control.NodesForget, control.ForgetNode{Node: "n2", Stopped: true}); was.Name != "n2" || was.Lent[tally.Cost] == 0 {
+	if was := do(a, control.NodesForget, control.ForgetNode{Node: "n2", Stopped: true}); was.Name != "n2" ||
+		was.Lent[tally.Cost] == 0 {
 		t.Errorf("what was forgotten: %+v", was)
 	}
 	if left := do(a, control.NodesList, control.Rows{}); len(left) != 1 {

@@ -39,7 +39,6 @@ func (e *Engine) followNodes(ctx context.Context) error {
 func (e *Engine) reload(ctx context.Context) error {
 	entities, rev, err := e.readAgain(ctx)
 	if err != nil {
-		e.log.Error("the catalog could not be read again", "error", err)
 		return err
 	}
 	was, is := e.catalog.Load(), tally.NewCatalog(rev, entities)
@@ -177,4 +176,67 @@ func (d *duty) watch(ctx context.Context, lost func()) {
 			lost()
 		}
 	}
+}
+
+// How long a lock over all nodes is given at once, and waited for.
+const (
+	lockHold     = 30 * time.Second
+	lockPatience = 10 * time.Second
+	lockAgain    = 50 * time.Millisecond
+)
+
+// nodeLock is held by one caller of all nodes at a time.
+type nodeLock struct {
+	mu sync.Mutex // one of this node
+}
+
+// lock waits for the lock of a name. A Conflict says that another node has it for long.
+// unlock gives it back.
+func (l *nodeLock) lock(ctx context.Context, e *Engine, name string) (unlock func(), err error) {
+	l.mu.Lock()
+	if e.cluster == nil {
+		return l.mu.Unlock, nil
+	}
+	for late := time.Now().Add(lockPatience); ; {
+		has, err := e.cluster.Duty(ctx, name, lockHold)
+		if err == nil && has {
+			break
+		}
+		if err == nil && time.Now().After(late) {
+			err = tally.Errorf(tally.Conflict, "another node is at work on the book of money").WithHint("try again in a moment")
+		}
+		if err != nil {
+			l.mu.Unlock()
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			l.mu.Unlock()
+			return nil, tally.Errorf(tally.Unavailable, "the caller went away: %w", ctx.Err())
+		case <-time.After(lockAgain):
+		}
+	}
+	keeping, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var keep sync.WaitGroup
+	keep.Go(func() {
+		for tick := time.NewTicker(lockHold / 3); ; {
+			select {
+			case <-keeping.Done():
+				tick.Stop()
+				return
+			case <-tick.C:
+			}
+			if has, err := e.cluster.Duty(keeping, name, lockHold); (err != nil || !has) && keeping.Err() == nil {
+				e.log.Warn("a lock over all nodes was not kept", "lock", name, "error", err)
+			}
+		}
+	})
+	return func() {
+		stop()
+		keep.Wait()
+		if _, err := e.cluster.Duty(context.WithoutCancel(ctx), name, 0); err != nil {
+			e.log.Warn("a lock over all nodes ends by itself only", "lock", name, "within", lockHold, "error", err)
+		}
+		l.mu.Unlock()
+	}, nil
 }

@@ -3,9 +3,15 @@ package engine
 import (
 	"context"
 	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"tallygate/engine/control"
+	"tallygate/engine/tally"
 )
 
 // One node at a time has a duty; when it is gone another one goes on, and while the database
@@ -14,7 +20,8 @@ func TestDuty(t *testing.T) {
 	_, list := newNodes(t, "n1", "n2")
 	db := list[0].node.database
 	nodes := [2]*node{{database: db, name: "n1"}, {database: db, name: "n2"}}
-	engines := [2]*Engine{{cluster: nodes[0], log: list[0].engine.log}, {cluster: nodes[1], log: list[1].engine.log}}
+	log := list[0].engine.log
+	engines := [2]*Engine{{cluster: nodes[0], log: log}, {cluster: nodes[1], log: log}}
 	synctest.Test(t, func(t *testing.T) {
 		var did [2]int
 		var steps [2]func(context.Context) error
@@ -83,5 +90,71 @@ func TestLongDuty(t *testing.T) {
 		if since := time.Since(began); since > 5*dutyHold+dutyAgain {
 			t.Errorf("it went on for %s", since)
 		}
+	})
+}
+
+// An entry is taken back once, whichever nodes are asked to at the same time, and one that
+// cannot have the book says so.
+func TestNodesBookOnce(t *testing.T) {
+	db, list := newNodes(t, "n1", "n2", "n3")
+	list[0].setUp()
+	for _, w := range list {
+		w.follows()
+	}
+	for range 10 {
+		paid := do(list[0], control.ClientsTopUp, control.AddFunds{Client: "default", Funds: tally.Dollar})
+		var wg sync.WaitGroup
+		var won atomic.Int32
+		for _, w := range list {
+			wg.Go(func() {
+				_, err := control.EntriesBack.Do(t.Context(), w.owner, control.ReverseEntry{Entry: string(paid.ID)})
+				if err == nil {
+					won.Add(1)
+				} else if e := tally.AsError(err); e.Code != tally.Conflict ||
+					!strings.Contains(e.Message, "taken back already") {
+					t.Errorf("%s: %s", e.Code, e.Message)
+				}
+			})
+		}
+		wg.Wait()
+		if won.Load() != 1 {
+			t.Fatalf("an entry was taken back %d times", won.Load())
+		}
+	}
+	for name, x := range db.duties {
+		if name == "book" && time.Now().Before(x.until) {
+			t.Errorf("%s still has the book", x.to)
+		}
+	}
+	db.leave(noon, tally.Errorf(tally.Unavailable, "connection refused"))
+	refused(list[1], control.ClientsTopUp, control.AddFunds{Client: "default", Funds: tally.Dollar},
+		tally.Unavailable, "connection refused")
+	db.leave(time.Time{}, nil)
+	do(list[1], control.ClientsTopUp, control.AddFunds{Client: "default", Funds: tally.Dollar})
+}
+
+// A lock over all nodes is kept for as long as it is held, and waited for in vain for a while.
+func TestNodeLock(t *testing.T) {
+	_, list := newNodes(t, "n1")
+	db, log := list[0].node.database, list[0].engine.log
+	synctest.Test(t, func(t *testing.T) {
+		a := &Engine{cluster: &node{database: db, name: "n1"}, log: log}
+		b := &Engine{cluster: &node{database: db, name: "n2"}, log: log}
+		unlock, err := a.openBook(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * lockHold)
+		began := time.Now()
+		if _, err := b.openBook(t.Context()); tally.CodeOf(err) != tally.Conflict ||
+			time.Since(began) < lockPatience {
+			t.Errorf("a lock that another node has: %v after %s", err, time.Since(began))
+		}
+		unlock()
+		again, err := b.openBook(t.Context())
+		if err != nil {
+			t.Fatalf("a lock that was given back: %v", err)
+		}
+		again()
 	})
 }

@@ -79,6 +79,13 @@ func (n *node) Series(ctx context.Context, queries ...storage.SeriesQuery) ([]st
 	return n.Store.Series(ctx, queries...)
 }
 
+// Entries takes as long as a database does: what was read may be old once it has come.
+func (n *node) Entries(ctx context.Context, q storage.EntryQuery) ([]tally.Record, error) {
+	out, err := n.Store.Entries(ctx, q)
+	time.Sleep(2 * time.Millisecond)
+	return out, err
+}
+
 func (n *node) Me() string { return n.name }
 
 func (n *node) Revision() int64 {

@@ -43,11 +43,13 @@ type bill struct {
 // reconcile compares what a provider says it has charged with the ledger. What differs is
 // judged, told to the owner where it is much, and booked if that is asked for.
 func (e *Engine) reconcile(ctx context.Context, in control.Reconcile) (control.Reconciled, error) {
-	e.recosted.Lock() // nothing else books what a day has cost meanwhile
-	defer e.recosted.Unlock()
+	unlock, err := e.openCosts(ctx) // nothing else books what a day has cost meanwhile
+	if err != nil {
+		return control.Reconciled{}, err
+	}
+	defer unlock()
 	b := &bill{e: e, c: e.catalog.Load(), says: in.Bill, now: e.clock(), at: map[dayModel]*billed{}}
 	out := control.Reconciled{}
-	var err error
 	if b.provider, err = findProvider(b.c, in.Provider); err != nil {
 		return out, err
 	}

@@ -34,8 +34,11 @@ func billReference(p *tally.Provider) string { return "bill of " + string(p.ID) 
 // book books what differs, so that the ledger has what was billed. What was booked of earlier
 // bills is a part of ours, so that only the rest is booked.
 func (b *bill) book(ctx context.Context, out *control.Reconciled) error {
-	b.e.booked.Lock()
-	defer b.e.booked.Unlock()
+	unlock, err := b.e.openBook(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	var last time.Time
 	defer func() {
 		if !last.IsZero() {

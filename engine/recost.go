@@ -43,8 +43,11 @@ func (s *recostSum) differs() (cost, credits tally.NanoUSD) {
 // booked twice, however often and until where it ran before. What was settled while it runs
 // was priced by the prices known then, and is found by the next run at the latest.
 func (e *Engine) recost(ctx context.Context, in control.Recost) (control.Recosted, error) {
-	e.recosted.Lock()
-	defer e.recosted.Unlock()
+	unlock, err := e.openCosts(ctx)
+	if err != nil {
+		return control.Recosted{}, err
+	}
+	defer unlock()
 	c := e.catalog.Load()
 	out := control.Recosted{DryRun: in.DryRun, Stayed: map[string]int64{}}
 	q := storage.RecordQuery{Limit: recostPage}
@@ -60,7 +63,6 @@ func (e *Engine) recost(ctx context.Context, in control.Recost) (control.Recoste
 			q.Models = []string{m.Name}
 		}
 	}
-	var err error
 	if out.Since, out.Until, err = recostDays(&in, e.clock()); err != nil {
 		return out, err
 	}
@@ -171,8 +173,11 @@ func (e *Engine) recostRecords(ctx context.Context, c *tally.Catalog, q storage.
 // bookRecosts books what differs of one client's groups.
 func (e *Engine) bookRecosts(ctx context.Context, c *tally.Catalog, groups []recostOf, sums map[recostOf]*recostSum,
 	out *control.Recosted) error {
-	e.booked.Lock()
-	defer e.booked.Unlock()
+	unlock, err := e.openBook(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	entries, err := e.store.Entries(ctx, storage.EntryQuery{Client: groups[0].client})
 	if err != nil {
 		return err

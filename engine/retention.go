@@ -17,11 +17,11 @@ const (
 	pruneRest = 1000
 )
 
-// pruner returns the step that deletes old records, once a day, and makes old sums coarse.
-// Details of attempts are each node's own.
+// pruner returns the step that deletes old records, once a day, and makes old sums coarse. Of
+// several nodes each does so: it has records of its own.
 func (e *Engine) pruner() func(context.Context) error {
 	var forgotten time.Time // the day that was forgotten up to
-	retain := e.onDuty("retention", e.retainer())
+	retain := e.retainer()
 	return func(ctx context.Context) error {
 		today := e.clock().Truncate(24 * time.Hour)
 		if before := today.Add(-tally.KeptDetails); !before.Equal(forgotten) {

@@ -23,8 +23,11 @@ func (e *Engine) makeStatements(ctx context.Context, in control.StatementQuery) 
 
 // closeStatements closes them. Those that cannot be closed yet say why.
 func (e *Engine) closeStatements(ctx context.Context, in control.StatementQuery) ([]control.StatementView, error) {
-	e.booked.Lock()
-	defer e.booked.Unlock()
+	unlock, err := e.openBook(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	return e.statements(ctx, &in, true)
 }
 

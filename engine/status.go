@@ -120,8 +120,8 @@ func (e *Engine) figuresAndWarnings(ctx context.Context) (control.Status, error)
 	if out.Refused, limits, err = e.watchLimits(ctx, c, now); err != nil {
 		return control.Status{}, err
 	}
-	nodes, err := e.nodeWarnings(ctx, c, now)
-	if err != nil {
+	var nodes []control.Warning
+	if out.Nodes, nodes, err = e.nodesNow(ctx, c, now); err != nil {
 		return control.Status{}, err
 	}
 	out.Warnings = slices.Concat(nodes, e.warnings(c, &out, store, now), limits, lately, stopped(c), e.landless(c, now),

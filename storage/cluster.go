@@ -12,6 +12,13 @@ import (
 // Names are unique over all entities, and the engine sees to that by what it has loaded. So
 // Apply is a Conflict, too, if the latest revision is not the one that Load or Apply has
 // returned to this node last: another node has changed something since.
+//
+// Every node's engine calls Expire, for its own holds, Prune, Coarsen and Forget, of which the
+// first to come that far does what is common, and each night Verify. Backup by itself is
+// called on one node at a time.
+//
+// An entry of the book of money is among the Entries of every node once Enter has returned:
+// the engine looks at all before it makes the next one.
 type Cluster interface {
 	Store
 	// Me is the name of this node.

@@ -59,7 +59,8 @@ func asksForgetNode(ctx context.Context, c control.Caller, in *control.ForgetNod
 		if lent := control.LentText(v.Lent); lent != "" {
 			frees = "Free again of limits that it was lent: " + lent + ", a part of which it may have spent."
 		}
-		return fmt.Sprintf("Forget node %s, %s: it must never come back with its folder. %s\nLost for good: %s. This cannot be undone.",
+		return fmt.Sprintf("Forget node %s, %s: it must never come back with its folder. %s\n"+
+			"Lost for good: %s. This cannot be undone.",
 			v.Name, heardWords(v), frees, v.Lost()), nil
 	}
 	return "", nil // the operation says what is wrong with the name

@@ -68,7 +68,7 @@ func showStatus(p *printer, _ *control.None, s *control.Status) {
 		"last 24 hours", strings.Join(underWay, "; "),
 		"providers", fmt.Sprintf("%d of %d can be asked, for %s", s.ProvidersReady, s.Providers, things(s.Models, "model")),
 		"clients", things(s.Clients, "client")+" with "+things(s.Keys, "working key")+", at "+things(s.Gateways, "gateway"),
-		"books", booksText(s), "disk", disk, "data", s.Data, "certificates", certificatesText(s.Certificates), "backups", backupsText(s.Backups),
+		"books", booksText(s), "disk", disk, "data", s.Data, "certificates", certificatesText(s.Certificates), "backups", backupsText(s.Backups), "nodes", nodesText(s.Nodes),
 		"prices from", pricesText(&s.Prices), "countries from", countriesText(&s.Countries), "clock behind by", when(s.ClockLag > 0, s.ClockLag.String(), ""),
 	)
 	sign := control.Faint
@@ -80,6 +80,21 @@ func showStatus(p *printer, _ *control.None, s *control.Status) {
 	if s.AlertsOpen > 0 {
 		p.say("\n%s: tallygate alerts list --open", things(s.AlertsOpen, "open alert"))
 	}
+}
+
+// nodesText is how many nodes share the store: "3 live, 1 gone"; "" where there is one.
+func nodesText(nodes []control.NodeView) string {
+	counts := map[string]int{}
+	for i := range nodes {
+		counts[nodes[i].State]++
+	}
+	var out []string
+	for _, state := range control.NodeStates {
+		if n := counts[state]; n > 0 {
+			out = append(out, fmt.Sprintf("%d %s", n, state))
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 func servingText(s *control.Status) string {

@@ -9,11 +9,14 @@ import (
 	"tallygate/engine/tally"
 )
 
+// NodeStates are what a node can be: live, or it has left, or it was not heard for long.
+var NodeStates = []string{"live", "left", "gone"}
+
 // NodeView is one of the processes that share a store.
 type NodeView struct {
 	Name    string `json:"name"`
 	Me      bool   `json:"me,omitempty"` // the one that answers
-	State   string `json:"state"`        // live, left or gone
+	State   string `json:"state"`        // of NodeStates
 	Host    string `json:"host"`
 	Version string `json:"version"`
 	// Joined and Heard are by the database's clock.
@@ -42,8 +45,10 @@ type ForgetNode struct {
 
 // The operations on the nodes that share a store.
 var (
-	NodesList   = Op[Rows, []NodeView]{"nodes.list", Read, "list the nodes that share the store: when they were heard, and what they hold"}
-	NodesForget = Op[ForgetNode, NodeView]{"nodes.forget", Write, "free what a node was lent whose folder is lost, for good: it must never come back"}
+	NodesList = Op[Rows, []NodeView]{"nodes.list", Read,
+		"list the nodes that share the store: when they were heard, and what they hold"}
+	NodesForget = Op[ForgetNode, NodeView]{"nodes.forget", Write,
+		"free what a node was lent whose folder is lost, for good: it must never come back"}
 )
 
 // NodeTable shows nodes.
@@ -53,7 +58,7 @@ var NodeTable = NewTable(Table[NodeView]{
 	Tone: (*NodeView).Tone,
 	Columns: []Column[NodeView]{
 		{Name: "name", Title: "node"},
-		{Name: "state", Words: []string{"live", "left", "gone"}},
+		{Name: "state", Words: NodeStates},
 		{Name: "heard", Get: func(v *NodeView) Value { return WordOf(v.HeardText()) }, Derived: true},
 		{Name: "heard at", Field: "heard", Hidden: true},
 		{Name: "version", Spare: 4},

@@ -150,6 +150,9 @@ type Status struct {
 	Refused        RefusedCounts   `json:"refused_now"`
 	Parts          []HealthPart    `json:"parts"`              // what serving needs
 	Warnings       []Warning       `json:"warnings,omitempty"` // the gravest first
+	// Nodes are those that share the store; none where there is one, or where their database
+	// is out of reach.
+	Nodes []NodeView `json:"nodes,omitempty"`
 	// Alerts are those that are open, the latest first, at most [MaxOpenAlerts]; AlertsOpen
 	// is how many there are.
 	Alerts      []AlertView `json:"alerts,omitempty"`

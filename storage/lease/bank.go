@@ -24,11 +24,9 @@ type Bank interface {
 	// Poll returns a node's news, as a rule five times a second. It changes nothing.
 	Poll(ctx context.Context, node string) (News, error)
 
-	// Claim answers claims of a node, in their order. A session that runs when the claim's
-	// request was admitted, so whose end is later than that, keeps the request that began it.
-	// It ends at the later of its end and the claim's, unless the claim is fixed. If it does
-	// not run, the claim's request begins it, until the claim's end; a claim without a request
-	// changes nothing. A claim may come twice, and late. No claim needs the node's epoch.
+	// Claim answers claims of a node, in their order, and keeps what stands after each
+	// ([Claimed.After]). A claim without a request changes nothing. A claim may come twice, and
+	// late. It needs no epoch.
 	Claim(ctx context.Context, node string, claims []ledger.Claim) ([]Claimed, error)
 }
 
@@ -87,11 +85,30 @@ type Lease struct {
 	Others    int64 // what the other nodes were granted, those that are gone included
 }
 
-// Claimed is what stands after a claim: which request began the session, and when it ends.
-// Both are zero if it does not run.
+// Claimed is what a bank knows of a session: which request began it, and when it ends. Both
+// are zero if it knows nothing.
 type Claimed struct {
 	Begun tally.ID
 	Ends  time.Time
+}
+
+// Ahead is by how much clocks of nodes may differ. A session that ends later than that after
+// one which begins now was begun by a clock that was ahead. It would run on for free.
+const Ahead = time.Minute
+
+// After is what stands after a claim. A session that runs when the claim's request was
+// admitted keeps who began it, and goes on to the claim's end unless that is fixed. If it does
+// not run, the request begins it; a claim without a request is answered with nothing.
+func (s Claimed) After(c *ledger.Claim) Claimed {
+	switch runs := s.Ends.After(c.At) && !s.Ends.After(c.Ends.Add(Ahead)); {
+	case !runs && c.Request == "":
+		return Claimed{}
+	case !runs:
+		return Claimed{c.Request, c.Ends}
+	case c.Request != "" && !c.Fixed && c.Ends.After(s.Ends):
+		s.Ends = c.Ends
+	}
+	return s
 }
 
 // News is what a node is told by a poll.

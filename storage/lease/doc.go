@@ -40,6 +40,9 @@
 // counter what its journal has taken there, which lowers or raises g. What was lent to a
 // node that is gone stays lent until it is back or the period is over: it may be spent.
 //
+// A limit per minute or hour begins anew with each, so a node asks for the next one of those
+// that are in use shortly before it begins.
+//
 // # Places
 //
 // How many requests a client may have in flight is divided in the same way: its places are a

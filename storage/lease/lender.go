@@ -42,21 +42,22 @@ type Lender struct {
 	opt  Options
 	wake chan struct{}
 
-	mu      sync.Mutex // guards what follows; the ledger's lock is taken within
-	state   state
-	epoch   int64
-	op      int64     // the latest one that is known to be carried out
-	sent    *Exchange // whose outcome is not known yet
-	known   map[key]*lease
-	demands map[key]*demand // for the next exchange
-	callers []chan error    // that wait for the next exchange
-	waiting []chan error    // that wait for sent
-	short   map[key]*lease  // whose latest exchange gave less than was wanted
-	swept   time.Time
-	claims  []claim // not answered yet, in the order in which they are made
-	out     bool    // the bank is out of reach
-	leaving bool
-	stats   Stats
+	mu       sync.Mutex // guards what follows; the ledger's lock is taken within
+	state    state
+	epoch    int64
+	op       int64     // the latest one that is known to be carried out
+	sent     *Exchange // whose outcome is not known yet
+	known    map[key]*lease
+	demands  map[key]*demand // for the next exchange
+	callers  []chan error    // that wait for the next exchange
+	waiting  []chan error    // that wait for sent
+	short    map[key]*lease  // whose latest exchange gave less than was wanted
+	swept    time.Time
+	claims   []claim // not answered yet, in the order in which they are made
+	out      bool    // the bank is out of reach
+	leaving  bool
+	prepared int64 // the end, in Unix seconds, of the latest minute whose next one was asked for
+	stats    Stats
 }
 
 // Stats are what a lender has done since it was made.

@@ -37,9 +37,9 @@ func (w *world) send(n *node) {
 		m.row = append(m.row, a.New && !(w.noRowOnRetry && m.again))
 		switch {
 		case w.raiseBeforeCommit:
-			n.ledger.Lend(&a.Counter, a.Want+a.Extra, 0, 0)
+			n.ledger.Lend(&a.Counter, ledger.Terms{UpTo: a.Want + a.Extra})
 		case w.lowerAfterSend:
-			n.ledger.Lend(&a.Counter, max(before[keyOf(&a.Counter)], a.Have), 0, 0)
+			n.ledger.Lend(&a.Counter, ledger.Terms{UpTo: max(before[keyOf(&a.Counter)], a.Have)})
 		}
 	}
 	w.logf("%s sends %d/%d: %d asks", n.name, op.Epoch, op.Op, len(op.Asks))

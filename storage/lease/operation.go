@@ -130,11 +130,8 @@ func (l *Lender) finish(op *Exchange, r Reply, err error) {
 		if extra := got.Granted - a.Want; extra > 0 {
 			low = extra / 2
 		}
-		elsewhere := got.Elsewhere
-		if a.Metric == ledger.InFlight {
-			elsewhere = got.Others
-		}
-		l.opt.Ledger.Lend(&a.Counter, got.Granted, elsewhere, low)
+		l.opt.Ledger.Lend(&a.Counter, ledger.Terms{
+			UpTo: got.Granted, Elsewhere: got.Elsewhere, Others: got.Others, Low: low})
 	}
 	l.answer(&l.waiting, nil)
 }
@@ -210,6 +207,7 @@ func (l *Lender) heard(n News) {
 			delete(l.short, k)
 		}
 	}
+	l.prepare()
 	l.sweep()
 }
 

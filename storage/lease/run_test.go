@@ -238,3 +238,51 @@ func TestFenced(t *testing.T) {
 		}
 	})
 }
+
+// The first request of a minute finds what it needs, and a limit per minute is reached exactly
+// in each.
+func TestPrepared(t *testing.T) {
+	nodes(t, func(ctx context.Context, b *remote) {
+		m := join(ctx, b, "n1")
+		m.Meet(ledger.Use{Subject: "gateway/gw"})
+		zone := time.FixedZone("", 5*3600)
+		minute := func(most int) (served int, waited time.Duration, c tally.Counter) {
+			began := time.Now()
+			for i := range most {
+				now := time.Now()
+				c = tally.Counter{Subject: "gateway/gw", Metric: tally.Requests,
+					Period: tally.Window{Unit: tally.Minute}.Period(now, zone, 0)}
+				r := &tally.Reservation{ID: tally.ID(fmt.Sprint("req_", ids.Add(1))), At: now, ExpiresAt: now.Add(time.Minute),
+					Bounds: tally.Bounds{{Base: 1}}, Draft: tally.Record{Gateway: "gw", Count: 1},
+					Charges: []tally.Charge{{Counter: c, Max: 60}}}
+				if h, _, err := m.Admit(ctx, r, m.adopt); err == nil {
+					served++
+					m.Commit([]*ledger.Hold{h}, nil)
+					m.settle(h)
+				}
+				if i == 0 {
+					waited = time.Since(began)
+				}
+			}
+			return served, waited, c
+		}
+		served, waited, _ := minute(100)
+		if served != 60 || waited == 0 {
+			t.Errorf("%d served, the first after %s; want 60, after a trip", served, waited)
+		}
+		time.Sleep(time.Until(time.Now().Truncate(time.Minute).Add(time.Minute)))
+		served, waited, c := minute(100)
+		if served != 60 || waited != 0 {
+			t.Errorf("%d served, the first after %s; want 60, at once", served, waited)
+		}
+		time.Sleep(2 * time.Minute) // nothing is prepared for a limit that nobody uses
+		if n := len(b.vault.quotas); n != 3 {
+			t.Errorf("the bank knows %d minutes, want 3", n)
+		}
+		known := false
+		m.Audit(func(is tally.Counter, _ tally.Usage) { known = known || is == c }, func(*ledger.Hold) {})
+		if !known {
+			t.Errorf("the ledger does not know %+v", c)
+		}
+	})
+}

@@ -277,3 +277,30 @@ func TestSessionsOutOfReach(t *testing.T) {
 		}
 	})
 }
+
+// A bank's sessions are prolonged by those who use them, and begun again when they are over,
+// also those that a clock which was ahead has begun.
+func TestAfter(t *testing.T) {
+	noon := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	claim := func(request tally.ID, after time.Duration, fixed bool) *ledger.Claim {
+		return &ledger.Claim{Request: request, At: noon.Add(after), Ends: noon.Add(after + time.Hour), Fixed: fixed}
+	}
+	runs := Claimed{"req_1", noon.Add(time.Hour)}
+	for _, x := range []struct {
+		claim *ledger.Claim
+		want  Claimed
+	}{
+		{claim("req_1", 0, false), runs},
+		{claim("req_2", 10*time.Minute, false), Claimed{"req_1", noon.Add(70 * time.Minute)}},
+		{claim("req_2", 10*time.Minute, true), runs},
+		{claim("", 10*time.Minute, false), runs},
+		{claim("req_2", time.Hour, false), Claimed{"req_2", noon.Add(2 * time.Hour)}},
+		{claim("", time.Hour, false), Claimed{}},
+		{claim("req_2", -30*time.Second, false), runs},
+		{claim("req_2", -2*time.Minute, false), Claimed{"req_2", noon.Add(58 * time.Minute)}},
+	} {
+		if got := runs.After(x.claim); got != x.want {
+			t.Errorf("after %+v: %+v, want %+v", *x.claim, got, x.want)
+		}
+	}
+}

@@ -119,15 +119,8 @@ func (v *vault) claim(claims []ledger.Claim) (out []Claimed) {
 	for i := range claims {
 		c := &claims[i]
 		k := member{c.Client, c.Member}
-		is := v.sessions[k]
-		switch runs := is.Ends.After(c.At); {
-		case !runs && c.Request == "":
-			is = Claimed{}
-		case !runs:
-			is = Claimed{c.Request, c.Ends}
-			v.sessions[k] = is
-		case c.Request != "" && !c.Fixed && c.Ends.After(is.Ends):
-			is.Ends = c.Ends
+		is := v.sessions[k].After(c)
+		if c.Request != "" {
 			v.sessions[k] = is
 		}
 		out = append(out, is)

@@ -321,7 +321,7 @@ func benchmarkReserveSettle(b *testing.B, l *Ledger) {
 			c := counterOf(s, m, tally.Day, noon)
 			l.Adopt(c, 0)
 			if l.lender != nil {
-				l.Lend(&c, tally.MaxCount, 0, 0)
+				l.Lend(&c, Terms{UpTo: tally.MaxCount})
 			}
 			charges = append(charges, tally.Charge{Counter: c, Max: tally.MaxCount})
 		}

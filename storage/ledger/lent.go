@@ -38,11 +38,17 @@ const maxBorrows = 8
 
 // allowance is what a counter may reach here. Others may reach the rest of the limit.
 type allowance struct {
-	upTo      int64
-	elsewhere int64 // what others have used, as last heard
-	low       int64 // with less than this left, the lender wants to be told
-	noted     bool  // the lender is told
-	heard     bool  // elsewhere is what the lender has told
+	Terms
+	noted bool // the lender is told
+	heard bool // the lender has told the terms
+}
+
+// Terms are what a counter is lent on.
+type Terms struct {
+	UpTo      int64 // what it may reach here
+	Elsewhere int64 // what others have used, as last heard
+	Others    int64 // what others were lent, as last heard
+	Low       int64 // with less than this left, the lender wants to be told
 }
 
 // LentBy makes a ledger one of several that share all limits: a counter reaches what it was
@@ -54,7 +60,7 @@ func (k *counter) usedAll() int64 {
 	if k.lent == nil {
 		return k.used
 	}
-	return tally.AddSat(k.used, k.lent.elsewhere)
+	return tally.AddSat(k.used, k.lent.Elsewhere)
 }
 
 // toward is what of a limit cannot be taken here: it is used or held, here or elsewhere, or
@@ -64,14 +70,14 @@ func (k *counter) toward(limit int64) int64 {
 		return k.taken()
 	}
 	taken := k.taken()
-	return tally.AddSat(taken, max(k.lent.elsewhere, tally.AddSat(limit, -max(k.lent.upTo, taken))))
+	return tally.AddSat(taken, max(k.lent.Elsewhere, tally.AddSat(limit, -max(k.lent.UpTo, taken))))
 }
 
 // refuse is the error of a charge that has no room. What others were lent counts as held.
 func (k *counter) refuse(c *tally.Charge, need int64) *tally.LimitError {
 	e := &tally.LimitError{Charge: *c, Used: k.usedAll(), Held: k.held.sum(), Need: need}
 	if k.lent != nil {
-		e.Held = k.toward(c.Max) - e.Used
+		e.Held = tally.AddSat(e.Held, max(0, tally.AddSat(k.lent.Others, -k.lent.Elsewhere)))
 	}
 	return e
 }
@@ -119,8 +125,8 @@ func (k *counter) short(r *tally.Reservation, c *tally.Charge, target int64, new
 	}
 	s = Short{Counter: c.Counter, Max: c.Max, Want: roomFor(c, want)}
 	s.Least, _ = needOf(r, k.metric, target, newSession)
-	all := k.lent.heard && k.lent.upTo >= tally.AddSat(c.Max, -k.lent.elsewhere)
-	s.Has = all || tally.AddSat(k.taken(), s.Want) <= k.lent.upTo
+	all := k.lent.heard && k.lent.UpTo >= tally.AddSat(c.Max, -k.lent.Elsewhere)
+	s.Has = all || tally.AddSat(k.taken(), s.Want) <= k.lent.UpTo
 	return s, true
 }
 
@@ -149,7 +155,7 @@ func roomFor(c *tally.Charge, need int64) int64 {
 
 // note has the lender told of a counter that has little left, or more taken than was lent.
 func (l *Ledger) note(k *counter, c *tally.Charge) {
-	if tally.AddSat(k.lent.upTo, -k.taken()) < k.lent.low && c.Max < math.MaxInt64 {
+	if tally.AddSat(k.lent.UpTo, -k.taken()) < k.lent.Low && c.Max < math.MaxInt64 {
 		l.tell(k.lent, c.Counter)
 	}
 }
@@ -212,6 +218,9 @@ func (l *Ledger) Loan(c *tally.Counter, yield bool) (x Loan, alive bool) {
 		return l.place(c.Subject).loan(yield), true
 	}
 	k := l.alive(c)
+	if a := l.accounts[c.Subject]; k == nil && a != nil {
+		k = l.counter(a, c) // of a period that has only begun, or will begin
+	}
 	if k == nil {
 		return x, false
 	}
@@ -219,9 +228,9 @@ func (l *Ledger) Loan(c *tally.Counter, yield bool) (x Loan, alive bool) {
 		k.lent = &allowance{}
 	}
 	if yield {
-		k.lent.upTo = min(k.lent.upTo, k.taken())
+		k.lent.UpTo = min(k.lent.UpTo, k.taken())
 	}
-	x = Loan{UpTo: k.lent.upTo, Used: k.used, Held: k.held.sum()}
+	x = Loan{UpTo: k.lent.UpTo, Used: k.used, Held: k.held.sum()}
 	if k.watch == nil {
 		return x, true
 	}
@@ -239,7 +248,7 @@ func (l *Ledger) Loan(c *tally.Counter, yield bool) (x Loan, alive bool) {
 
 // Withdraw takes back what a counter was lent, down to upTo, and what was heard of others.
 func (l *Ledger) Withdraw(c *tally.Counter, upTo int64) {
-	l.Lend(c, upTo, 0, 0)
+	l.Lend(c, Terms{UpTo: upTo})
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if k := l.alive(c); k != nil && k.lent != nil {
@@ -247,10 +256,9 @@ func (l *Ledger) Withdraw(c *tally.Counter, upTo int64) {
 	}
 }
 
-// Lend says what a counter may reach and what others have used of it (of places, what others
-// were lent), and from how little left the lender wants to be told. What that makes room for
-// goes first to those who wait.
-func (l *Ledger) Lend(c *tally.Counter, upTo, elsewhere, low int64) {
+// Lend says on what terms a counter is lent. What that makes room for goes first to those who
+// wait.
+func (l *Ledger) Lend(c *tally.Counter, t Terms) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if c.Metric == InFlight {
@@ -258,7 +266,7 @@ func (l *Ledger) Lend(c *tally.Counter, upTo, elsewhere, low int64) {
 			return
 		}
 		p := l.place(c.Subject)
-		p.lend(upTo, elsewhere, low)
+		p.lent.Terms, p.spare = t, false
 		l.serveLine(standing{place: p})
 		l.serveOn()
 		return
@@ -270,7 +278,7 @@ func (l *Ledger) Lend(c *tally.Counter, upTo, elsewhere, low int64) {
 	if k.lent == nil {
 		k.lent = &allowance{}
 	}
-	k.lent.upTo, k.lent.elsewhere, k.lent.low, k.lent.heard = upTo, elsewhere, low, true
+	k.lent.Terms, k.lent.heard = t, true
 	if k.watch != nil {
 		l.spent(k)
 	}

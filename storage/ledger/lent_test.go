@@ -30,7 +30,7 @@ func (b *bank) Borrow(_ context.Context, short []Short) (bool, error) {
 		if x, _ := b.Loan(&s.Counter, false); !s.Has {
 			more := min(b.left, x.Taken()+s.Want-x.UpTo)
 			b.left -= more
-			b.Lend(&s.Counter, x.UpTo+more, 0, 0)
+			b.Lend(&s.Counter, Terms{UpTo: x.UpTo + more, Others: s.Max - x.UpTo - more - b.left})
 			lent = lent && x.UpTo+more >= x.Taken()+s.Want
 		}
 	}
@@ -79,7 +79,7 @@ func TestLent(t *testing.T) {
 		t.Errorf("%v, want a refusal of the moment, with all held", err)
 	}
 	c := tokensOf(1000).Counter
-	b.Lend(&c, 150, 995, 0)
+	b.Lend(&c, Terms{UpTo: 150, Elsewhere: 995})
 	asked := b.asked
 	_, _, err = b.admit(reservation("req_4", noon, tokensOf(1000)))
 	if !errors.As(err, &limit) || limit.ByHoldsOnly() || limit.Used != 995 || b.asked != asked {
@@ -93,7 +93,7 @@ func TestLentWithoutBank(t *testing.T) {
 	b.err = tally.Errorf(tally.Unavailable, "out of reach")
 	c := tokensOf(1000).Counter
 	b.Adopt(c, 0)
-	b.Lend(&c, 110, 0, 0)
+	b.Lend(&c, Terms{UpTo: 110})
 	if _, g, err := b.admit(reservation("req_1", noon, tokensOf(1000))); err != nil || g.Output != 100 {
 		t.Errorf("granted %d, %v", g.Output, err)
 	}
@@ -123,7 +123,7 @@ func TestLentWhileWaiting(t *testing.T) {
 			if loan, _ := b.Loan(&noted[0], false); loan.Want != 110 || loan.Least != 110 {
 				t.Errorf("%+v, want 110", loan)
 			}
-			b.Lend(&noted[0], x.upTo, x.elsewhere, 0)
+			b.Lend(&noted[0], Terms{UpTo: x.upTo, Elsewhere: x.elsewhere})
 			err := <-done
 			if got, want := err == nil, x.upTo > 0; got != want {
 				t.Errorf("%+v: %v", x, err)
@@ -146,8 +146,18 @@ func TestRaiseLent(t *testing.T) {
 	}
 	more := tally.Charge{Counter: counterOf("client/cl_1", tally.Requests, tally.Day, noon), Max: 10}
 	b.Adopt(more.Counter, 0)
-	if _, err := b.Join(t.Context(), "req_1", []tally.Charge{more}, nil, nil); !errors.As(err, &limit) || !limit.ByHoldsOnly() {
+	_, err = b.Join(t.Context(), "req_1", []tally.Charge{more}, nil, nil)
+	if !errors.As(err, &limit) || !limit.ByHoldsOnly() {
 		t.Errorf("joined: %v", err)
+	}
+	b.left = 100
+	raised, g, err := b.Raise(t.Context(), "req_1", 1, 10, h.Bounds)
+	if err != nil || g.Output != 10 || b.left != 80 {
+		t.Fatalf("raised by %d, %d left, %v", g.Output, b.left, err)
+	}
+	b.Commit([]*Hold{raised}, nil)
+	if _, err := b.Join(t.Context(), "req_1", []tally.Charge{more}, nil, nil); err != nil || b.left == 80 {
+		t.Errorf("joined: %v, %d left", err, b.left)
 	}
 }
 
@@ -203,7 +213,7 @@ func TestPlaceLentWhileWaiting(t *testing.T) {
 		b := lentBy(0)
 		tokens := tokensOf(1000)
 		b.Adopt(tokens.Counter, 0)
-		b.Lend(&tokens.Counter, 1000, 0, 0)
+		b.Lend(&tokens.Counter, Terms{UpTo: 1000})
 		first := reservation("req_0", noon, tokens)
 		first.MinOutput, first.WantOutput = 900, 900
 		h, _, err := b.admit(first)
@@ -211,7 +221,7 @@ func TestPlaceLentWhileWaiting(t *testing.T) {
 			t.Fatal(err)
 		}
 		place := counterOf("client/cl_1", InFlight, tally.Total, noon)
-		b.Lend(&place, 1, 0, 0)
+		b.Lend(&place, Terms{UpTo: 1})
 		done := make(chan error)
 		go func() {
 			r := reservation("req_1", noon, tokens)
@@ -229,7 +239,7 @@ func TestPlaceLentWhileWaiting(t *testing.T) {
 		if loan, _ := b.Loan(&place, false); loan.Want != 1 || loan.Least != 1 || loan.UpTo != 0 {
 			t.Errorf("%+v, want a wait for 1", loan)
 		}
-		b.Lend(&place, 1, 0, 0)
+		b.Lend(&place, Terms{UpTo: 1})
 		if err := <-done; err != nil {
 			t.Error(err)
 		}

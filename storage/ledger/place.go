@@ -17,9 +17,7 @@ type place struct {
 	subject tally.Subject
 	taken   int
 	line    *line
-	// lent is nil if the places are this ledger's alone. What is elsewhere is what other
-	// ledgers were lent.
-	lent *allowance
+	lent    *allowance // nil if the places are this ledger's alone
 	// next is whether the next place that becomes free is for others, spare whether one has.
 	next, spare bool
 }
@@ -54,13 +52,16 @@ func (p *place) reach(most int64) int64 {
 	if p.lent == nil {
 		return most
 	}
-	return max(0, min(most, p.lent.upTo, tally.AddSat(most, -p.lent.elsewhere)))
+	return max(0, min(most, p.lent.UpTo, tally.AddSat(most, -p.lent.Others)))
 }
 
 // refuse is the error of a place that is taken. What others were lent counts as held.
 func (p *place) refuse(want *tally.Place) *tally.LimitError {
-	taken := int64(p.taken)
-	return &tally.LimitError{Place: *want, Held: max(taken, min(want.Max, taken+want.Max-p.reach(want.Max)))}
+	e := &tally.LimitError{Place: *want, Held: int64(p.taken)}
+	if p.lent != nil {
+		e.Held = max(e.Held, min(want.Max, tally.AddSat(e.Held, p.lent.Others)))
+	}
+	return e
 }
 
 // noPlace finds a place that is not free, or that others wait for.
@@ -88,7 +89,7 @@ func (p *place) short(want *tally.Place) (s Short, counts bool) {
 		return s, false
 	}
 	reach := p.reach(want.Max)
-	p.lent.upTo = min(p.lent.upTo, reach)
+	p.lent.UpTo = min(p.lent.UpTo, reach)
 	s = Short{Counter: p.counter(), Max: want.Max, Least: 1, Want: 1}
 	s.Has = reach >= want.Max || int64(p.taken) < reach
 	return s, true
@@ -96,7 +97,7 @@ func (p *place) short(want *tally.Place) (s Short, counts bool) {
 
 // notePlace has the lender told of a place that has few left.
 func (l *Ledger) notePlace(p *place) {
-	if p.lent != nil && p.lent.upTo-int64(p.taken) < p.lent.low {
+	if p.lent != nil && p.lent.UpTo-int64(p.taken) < p.lent.Low {
 		l.tell(p.lent, p.counter())
 	}
 }
@@ -107,20 +108,14 @@ func (l *Ledger) notePlace(p *place) {
 func (p *place) loan(yield bool) Loan {
 	taken := int64(p.taken)
 	if yield {
-		p.lent.upTo = min(p.lent.upTo, taken)
-		p.next = taken > p.lent.elsewhere
+		p.lent.UpTo = min(p.lent.UpTo, taken)
+		p.next = taken > p.lent.Others
 	}
-	x := Loan{UpTo: p.lent.upTo, Held: taken, Spare: p.spare}
+	x := Loan{UpTo: p.lent.UpTo, Held: taken, Spare: p.spare}
 	if p.line != nil {
 		x.Least, x.Want = 1, int64(len(p.line.waiters))
 	}
 	return x
-}
-
-// lend says what the place may reach here, and what others were lent.
-func (p *place) lend(upTo, elsewhere, low int64) {
-	p.lent.upTo, p.lent.elsewhere, p.lent.low = upTo, elsewhere, low
-	p.spare = false
 }
 
 // giveBack gives back a hold's places.
@@ -128,7 +123,7 @@ func (l *Ledger) giveBack(h *Hold) {
 	for _, p := range h.places {
 		if p.taken--; p.next {
 			p.next, p.spare = false, true
-			p.lent.upTo = min(p.lent.upTo, int64(p.taken))
+			p.lent.UpTo = min(p.lent.UpTo, int64(p.taken))
 			l.tell(p.lent, p.counter())
 		}
 	}
@@ -136,7 +131,7 @@ func (l *Ledger) giveBack(h *Hold) {
 
 // idle reports whether nobody needs to remember the place.
 func (p *place) idle() bool {
-	return p.taken == 0 && p.line == nil && (p.lent == nil || p.lent.upTo <= 0)
+	return p.taken == 0 && p.line == nil && (p.lent == nil || p.lent.UpTo <= 0)
 }
 
 // tidy forgets places that nobody takes or waits for.

@@ -13,7 +13,8 @@ import (
 // is what is written until the store has made the new one durable or has dropped it. The
 // error is NotFound if the hold is not open, a *tally.LimitError if there is no room; then
 // nothing has changed.
-func (l *Ledger) Raise(ctx context.Context, id tally.ID, least, want int64, bounds tally.Bounds) (h *Hold, g tally.Grant, err error) {
+func (l *Ledger) Raise(ctx context.Context, id tally.ID, least, want int64, bounds tally.Bounds) (
+	h *Hold, g tally.Grant, err error) {
 	err = l.borrowing(ctx, func(borrow bool) (err error) {
 		h, g, err = l.raise(id, least, want, bounds, borrow)
 		return err
@@ -117,7 +118,8 @@ func (l *Ledger) Join(ctx context.Context, id tally.ID, charges []tally.Charge, 
 	return h, err
 }
 
-func (l *Ledger) widen(id tally.ID, charges []tally.Charge, places []tally.Place, borrow bool) (h *Hold, lacking []tally.Counter, err error) {
+func (l *Ledger) widen(id tally.ID, charges []tally.Charge, places []tally.Place, borrow bool) (
+	h *Hold, lacking []tally.Counter, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	old := l.holds[id]

@@ -15,14 +15,16 @@ import (
 )
 
 const (
+	// Of a session that runs, its end is after $5 and not after $7.
 	sqlClaim = `
 INSERT INTO session (client, member, begun, ends) VALUES ($1, $2, $3, $4)
 ON CONFLICT (client, member) DO UPDATE SET
-  begun = CASE WHEN session.ends > $5 THEN session.begun ELSE excluded.begun END,
-  ends = CASE WHEN session.ends <= $5 THEN excluded.ends WHEN $6 THEN session.ends ELSE greatest(session.ends, excluded.ends) END
+  begun = CASE WHEN session.ends > $5 AND session.ends <= $7 THEN session.begun ELSE excluded.begun END,
+  ends = CASE WHEN session.ends <= $5 OR session.ends > $7 THEN excluded.ends WHEN $6 THEN session.ends
+    ELSE greatest(session.ends, excluded.ends) END
 RETURNING begun, ends`
 
-	sqlSession = `SELECT begun, ends FROM session WHERE client = $1 AND member = $2 AND ends > $3`
+	sqlSession = `SELECT begun, ends FROM session WHERE client = $1 AND member = $2 AND ends > $3 AND ends <= $4`
 
 	sqlDropSessions = `DELETE FROM session WHERE ends < $1`
 )
@@ -43,6 +45,7 @@ func (b *bank) Claim(ctx context.Context, _ string, claims []ledger.Claim) ([]le
 		for _, i := range order {
 			c := &claims[i]
 			client, member := toText(string(c.Client)), toText(c.Member)
+			at, ends, latest := c.At.UnixNano(), c.Ends.UnixNano(), c.Ends.Add(lease.Ahead).UnixNano()
 			scan := func(row pgx.Row) error {
 				var begun string
 				var ends int64
@@ -54,9 +57,9 @@ func (b *bank) Claim(ctx context.Context, _ string, claims []ledger.Claim) ([]le
 				return err
 			}
 			if c.Request == "" {
-				batch.Queue(sqlSession, client, member, c.At.UnixNano()).QueryRow(scan)
+				batch.Queue(sqlSession, client, member, at, latest).QueryRow(scan)
 			} else {
-				batch.Queue(sqlClaim, client, member, toText(string(c.Request)), c.Ends.UnixNano(), c.At.UnixNano(), c.Fixed).QueryRow(scan)
+				batch.Queue(sqlClaim, client, member, toText(string(c.Request)), ends, at, c.Fixed, latest).QueryRow(scan)
 			}
 		}
 	})

@@ -131,7 +131,7 @@ func (s *Store) Nodes(ctx context.Context) ([]storage.Node, error) {
 	err = s.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		clear(lent)
 		rows, err := tx.Query(ctx, `SELECT node, metric, sum(granted - used)::int8 FROM lease
-			WHERE node <> '' AND granted > used AND ends > extract(epoch FROM now())::int8 AND metric < $1 GROUP BY node, metric`, len(tally.Metrics))
+			WHERE node <> '' AND granted > used AND ends > extract(epoch FROM now())::int8 AND metric >= 0 AND metric < $1 GROUP BY node, metric`, len(tally.Metrics))
 		if err != nil {
 			return err
 		}
@@ -213,7 +213,7 @@ func free(ctx context.Context, tx pgx.Tx, node string) error {
 		return err
 	}
 	for i := range used {
-		if int(all.metric[i]) < len(tally.Metrics) {
+		if m := all.metric[i]; m >= 0 && int(m) < len(tally.Metrics) { // nothing is used of places
 			c := counterOf(all.subject[i], all.metric[i], all.starts[i], all.ends[i])
 			list.addCounter(i, &c)
 		}

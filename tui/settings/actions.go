@@ -42,6 +42,12 @@ func (s *Screen) Actions() []action.Action {
 			}
 			return ""
 		}, Run: s.verify},
+		{ID: "settings.nodes", Title: "nodes: those that share the store", Keys: []string{"N"}, Needs: func() string {
+			if len(s.Snap.Status.Nodes) == 0 {
+				return "this gateway has one node"
+			}
+			return ""
+		}, Run: func() tea.Cmd { return screen.Ask(screen.Open{Dialog: &nodesDialog{s: s}}) }},
 		{ID: "settings.copy", Title: "copy the address", Keys: []string{"y"}, Needs: func() string {
 			if s.Snap.Status.BaseURL == "" {
 				return "it serves no address"

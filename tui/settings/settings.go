@@ -216,7 +216,7 @@ func (s *Screen) about(x *setting, inner, rows int) screen.Detail {
 				lines = append(lines, t.Paint(theme.Warn, l))
 			}
 		}
-		lines = append(lines, "")
+		lines = append(append(lines, s.nodes(inner)...), "")
 	}
 	if !proved {
 		lines = append(lines, books...)

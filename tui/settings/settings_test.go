@@ -82,3 +82,37 @@ func TestAlertsAreSet(t *testing.T) {
 		d.Press("S").Expect("A new secret").Press("tab", "enter").Ticks(2).Expect("whsec_")
 	})
 }
+
+// Where several nodes share the store each has a line that says how it is, and one key tells
+// all of each, on small terminals, too; where there is one nothing tells of nodes.
+func TestNodesAreListed(t *testing.T) {
+	for _, size := range []string{"120x36", "80x24"} {
+		tuitest.Run(t, tuitest.Setup{Size: size, Screens: tuitest.Only(settings.New).Screens}, func(d *tuitest.Driver) {
+			d.ExpectNot("NODES").Press("N").Expect("This gateway has one node.")
+			d.World.Share(
+				control.NodeView{Name: "fra-1", Me: true, State: "live", Host: "fra-1.example.com", Version: "1.4.0", Records: 120_000},
+				control.NodeView{Name: "fra-2", State: "gone", Silent: 14 * time.Minute, Lent: map[tally.Metric]int64{tally.Cost: 420_000_000}},
+				control.NodeView{Name: "ams-1", State: "live", Clock: 12 * time.Second, Silent: time.Second},
+				control.NodeView{Name: "ams-2", State: "live", Faults: []string{"the database does not sync"}},
+				control.NodeView{Name: "ams-3", State: "live", Unshipped: 12_000},
+				control.NodeView{Name: "old\x1b[2J", State: "left"})
+			d.Wait(time.Minute)
+			if size == "120x36" {
+				d.Expect("NODES", "answers here", "silent for 14m  has $0.42 of limits", "its clock is 12s ahead",
+					"the database does not sync", "12,000 unshipped", "left")
+			}
+			d.Press("N")
+			for _, want := range []string{"answers here", "fra-1.example.com", "silent for 14m", "$0.42", "12s ahead of the database's",
+				"the database does not sync", "12,000 that the database does not have", "tallygate nodes forget NAME"} {
+				for range 40 {
+					if strings.Contains(d.Screen(), want) {
+						break
+					}
+					d.Press("down")
+				}
+				d.Expect(want)
+			}
+			d.Press("esc").ExpectNot("nodes forget NAME")
+		})
+	}
+}

@@ -36,7 +36,8 @@ type World struct {
 	faults map[string]fault // by operation
 	lost   error
 	gap    bool
-	cut    context.Context // ends the streams of events
+	nodes  []control.NodeView // that share the store, as the engine would say
+	cut    context.Context    // ends the streams of events
 	cuts   context.CancelFunc
 }
 
@@ -79,6 +80,9 @@ func (w *World) Call(ctx context.Context, op string, in, out any) error {
 	err := w.Elsewhere.Call(ctx, op, in, out)
 	if status, ok := out.(*control.Status); ok {
 		status.PID = 4711 // the same in every run
+		w.mu.Lock()
+		status.Nodes = w.nodes
+		w.mu.Unlock()
 	}
 	return err
 }
@@ -139,6 +143,13 @@ func (w *World) Tell(sentence, detail string) {
 	if err := w.Engine.Alert(w.tb.Context(), engine.Told{Kind: tally.AlertReconcile, About: sentence, Gravity: control.Warn, Sentence: sentence, Detail: detail}); err != nil {
 		w.tb.Fatal(err)
 	}
+}
+
+// Share has the engine say that these nodes share its store.
+func (w *World) Share(nodes ...control.NodeView) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.nodes = nodes
 }
 
 // Gap makes whoever follows the events miss some: the engine says so.

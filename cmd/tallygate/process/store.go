@@ -35,7 +35,8 @@ func (o Options) open(ctx context.Context, hook storage.Hook) (storage.Store, er
 		return nil, err
 	}
 	if of != nil {
-		return nil, tally.Errorf(tally.InUse, "%s is the folder of node %s of %s, and nothing serves it", o.Dir, of.Name, ShownStore(of.Store)).
+		return nil, tally.Errorf(tally.InUse, "%s is the folder of node %s of %s, and nothing serves it", o.Dir,
+			of.Name, ShownStore(of.Store)).
 			WithHint("start it: tallygate serve --store %s; or ask another node, like tallygate --host HOST status",
 				tally.ShellWord(ShownStore(of.Store)))
 	}
@@ -111,14 +112,16 @@ const storeLike = "like postgres://tally@db.example.com/tally"
 func ReadStore(text, node string, env func(string) (string, bool)) (Shared, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Opaque != "" {
-		return Shared{}, tally.Errorf(tally.Invalid, "--store is no URL").WithHint("%s; in a password, %% stands for what is no letter or digit: %%40 is @", storeLike)
+		return Shared{}, tally.Errorf(tally.Invalid, "--store is no URL").
+			WithHint("%s; in a password, %% stands for what is no letter or digit: %%40 is @", storeLike)
 	}
 	if u.Scheme != "postgres" && u.Scheme != "postgresql" {
 		what := "has no kind of database before ://"
 		if u.Scheme != "" {
 			what = "names a database of the kind " + u.Scheme
 		}
-		return Shared{}, tally.Errorf(tally.Invalid, "--store %s, and nodes share one over PostgreSQL", what).WithHint("%s", storeLike)
+		return Shared{}, tally.Errorf(tally.Invalid, "--store %s, and nodes share one over PostgreSQL", what).
+			WithHint("%s", storeLike)
 	}
 	q := u.Query()
 	if strings.Trim(u.Path, "/") == "" && q.Get("dbname") == "" && q.Get("database") == "" {
@@ -130,12 +133,14 @@ func ReadStore(text, node string, env func(string) (string, bool)) (Shared, erro
 	}
 	if node == "" {
 		if node, err = os.Hostname(); err != nil {
-			return Shared{}, tally.Errorf(tally.Invalid, "the machine has no name that the node could have: %w", err).WithHint("give it one: --node NAME")
+			return Shared{}, tally.Errorf(tally.Invalid, "the machine has no name that the node could have: %w", err).
+				WithHint("give it one: --node NAME")
 		}
 		node, _, _ = strings.Cut(node, ".")
 	}
 	if !isNodeName(node) {
-		return Shared{}, tally.Errorf(tally.Invalid, "%.70q is not the name of a node", node).WithHint("up to 60 letters, digits, dots, dashes and underscores, like --node fra-1")
+		return Shared{}, tally.Errorf(tally.Invalid, "%.70q is not the name of a node", node).
+			WithHint("up to 60 letters, digits, dots, dashes and underscores, like --node fra-1")
 	}
 	return Shared{URL: u.String(), Node: node}, nil
 }

@@ -50,8 +50,10 @@ func TestReadStore(t *testing.T) {
 			}
 		}
 	}
-	for _, text := range []string{"db", "postgres:db", "http://db/tally", "postgres://db", "postgres://db/", "host=db dbname=x", "postgres://u:Sesame99@db:x/t", "postgres://u:Sesame99@%/t", ""} {
-		if got, err := ReadStore(text, "fra-1", none); tally.CodeOf(err) != tally.Invalid || strings.Contains(err.Error(), "Sesame99") {
+	for _, text := range []string{"db", "postgres:db", "http://db/tally", "postgres://db", "postgres://db/",
+		"host=db dbname=x", "postgres://u:Sesame99@db:x/t", "postgres://u:Sesame99@%/t", ""} {
+		if got, err := ReadStore(text, "fra-1", none); tally.CodeOf(err) != tally.Invalid ||
+			strings.Contains(err.Error(), "Sesame99") {
 			t.Errorf("%s: %+v, %v; want invalid", text, got, err)
 		}
 	}
@@ -75,7 +77,8 @@ func TestShownStore(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]bool{
-		"postgres://tally:Sesame99@db/tally": true, "postgres://db/tally?password=Sesame99": true, "postgres://u:Sesame99@%/t": true,
+		"postgres://tally:Sesame99@db/tally": true, "postgres://db/tally?password=Sesame99": true,
+		"postgres://u:Sesame99@%/t": true,
 		"postgres://tally@db/tally": false, "postgres://db/tally": false, "db": false,
 	} {
 		if Password(text) != want {
@@ -100,7 +103,8 @@ func TestNodeFolder(t *testing.T) {
 		t.Errorf("a node that was cut off as it joined has data: %v, %v", there, err)
 	}
 	_, err := Options{Dir: dir}.open(t.Context(), nil)
-	if e := tally.AsError(err); e.Code != tally.InUse || !strings.Contains(e.Message, "node fra-2 of postgres://db/tally") ||
+	if e := tally.AsError(err); e.Code != tally.InUse ||
+		!strings.Contains(e.Message, "node fra-2 of postgres://db/tally") ||
 		strings.Contains(e.Error()+e.Hint, "Sesame99") {
 		t.Errorf("opened alone: %v", err)
 	}
