@@ -2,13 +2,19 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 )
 
 // record is what is read of a record.
 type record struct {
 	ID      string `json:"id"`
+	Node    string `json:"node,omitempty"`
+	Seq     int64  `json:"seq"`
+	At      string `json:"at"`
 	Outcome string `json:"outcome"`
 	Visitor string `json:"visitor"`
 	Session string `json:"session"`
@@ -148,6 +154,9 @@ func (r *round) read(ctx context.Context, b *books) error {
 	args := append([]string{"requests", "export", "--format", "json"}, r.whose...)
 	if err := r.c.any().ask(ctx, &all, args...); err != nil {
 		return err
+	}
+	if text, err := json.MarshalIndent(all, "", " "); err == nil { // for people, if the round fails
+		os.WriteFile(filepath.Join(r.c.work, r.slug+".json"), text, 0o600)
 	}
 	seen := map[string]bool{}
 	for i := range all {

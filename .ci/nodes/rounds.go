@@ -32,7 +32,7 @@ var kinds = []kind{
 	{name: "cost", args: []string{"--limit", "cost=0.2/total"}, max: 200_000_000, unit: cost, output: 40, delay: 60 * time.Millisecond},
 	{name: "lowered", args: []string{"--limit", "requests=1000/total"}, max: 600, unit: one, rest: 50 * time.Millisecond,
 		delay: 100 * time.Millisecond, event: lower},
-	{name: "added", args: []string{"--limit", "requests=1M/total"}, max: 900, unit: one, rest: 200 * time.Millisecond,
+	{name: "added", args: []string{"--limit", "cost=1000/total"}, max: 900, unit: one, rest: 200 * time.Millisecond,
 		delay: 100 * time.Millisecond, event: add},
 	{name: "revoked", args: []string{"--limit", "requests=900/total"}, max: 900, unit: one, delay: 100 * time.Millisecond, event: revoke},
 	{name: "visitors", unit: one, delay: 20 * time.Millisecond, after: threeEach},
@@ -101,7 +101,10 @@ func (r *round) prepare(ctx context.Context) (err error) {
 	c := r.c
 	r.whose = []string{"--client", r.slug}
 	if r.name == "visitors" {
-		var made struct{ ID, Token string }
+		var made struct {
+			ID    string `json:"tid"`
+			Token string
+		}
 		if err := c.any().ask(ctx, &made, "tokens", "mint", "--ip-quota", "3/day", "--requests", "1000000/month"); err != nil {
 			return err
 		}
