@@ -61,7 +61,7 @@ func hundredSessions(r *round, b *books) error {
 		}
 	}
 	most := 0
-	if r.killed || r.what == "the database crashes" {
+	if r.killed || r.crashed {
 		most = callers // each request of a session that was to begin may have counted one
 	}
 	if len(is) > 100 || begun != 100 || len(is) < 100-most {
@@ -112,10 +112,7 @@ func fullMinutes(_ *round, b *books) error {
 
 // outage takes the database away while nodes have leases: no request may notice.
 func outage(ctx context.Context, r *round) error {
-	gone, rate := 4*time.Second, 100
-	if r.c.heavy {
-		gone, rate = 30*time.Second, 20
-	}
+	const gone, rate, warm = 4 * time.Second, 100, 12 * time.Second
 	r.what = fmt.Sprintf("the database is gone for %v at %d requests/s", gone, rate)
 	r.load.said = map[int]int{}
 	ctx, cancel := context.WithCancel(ctx)
@@ -124,7 +121,7 @@ func outage(ctx context.Context, r *round) error {
 		cancel()
 		steady.Wait()
 	}
-	if err := sleep(ctx, 6*time.Second); err != nil {
+	if err := sleep(ctx, warm); err != nil {
 		stop()
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -28,10 +29,12 @@ type record struct {
 }
 
 type clientView struct {
-	Limits []struct {
-		Metric          string `json:"metric"`
-		Used, Held, Max int64
-	} `json:"limit_states"`
+	Limits []limitView `json:"limit_states"`
+}
+
+type limitView struct {
+	Metric          string `json:"metric"`
+	Used, Held, Max int64
 }
 
 type nodeView struct {
@@ -214,7 +217,11 @@ func (r *round) reachedExactly(ctx context.Context, b *books) error {
 	if err := r.c.any().ask(ctx, &client, "clients", "show", r.slug); err != nil {
 		return err
 	}
-	l := client.Limits[0]
+	i := slices.IndexFunc(client.Limits, func(l limitView) bool { return l.Max == r.max })
+	if i < 0 {
+		return fmt.Errorf("there is no limit of %d: %+v", r.max, client.Limits)
+	}
+	l := client.Limits[i]
 	if l.Used != b.units || l.Held != 0 {
 		return fmt.Errorf("the limit says that %d %s are used and %d held; by the records it is %d", l.Used, l.Metric, l.Held, b.units)
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -178,9 +177,4 @@ func (c *cluster) probe(ctx context.Context) error {
 		}
 	}
 	return fmt.Errorf("a request holds nothing")
-}
-
-// text makes the lines of a message one.
-func text(b []byte) string {
-	return string(bytes.TrimSpace(bytes.ReplaceAll(b, []byte("\n"), []byte("; "))))
 }

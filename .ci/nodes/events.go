@@ -62,13 +62,20 @@ func comeAndGo(ctx context.Context, r *round) error {
 
 // crash lets the database crash, and come back after a moment.
 func crash(ctx context.Context, r *round) error {
-	r.what = "the database crashes"
+	return r.crash(ctx, time.Duration(r.c.rnd.IntN(2000))*time.Millisecond)
+}
+
+// crashForLong lets the database be gone for half a minute.
+func crashForLong(ctx context.Context, r *round) error { return r.crash(ctx, 30*time.Second) }
+
+func (r *round) crash(ctx context.Context, gone time.Duration) error {
+	r.what, r.crashed = fmt.Sprintf("the database crashes for %v", gone.Round(100*time.Millisecond)), true
 	if err := r.under(ctx); err != nil {
 		return err
 	}
 	r.c.db.Crash()
 	r.c.crashes++
-	if err := sleep(ctx, time.Duration(r.c.rnd.IntN(2000))*time.Millisecond); err != nil {
+	if err := sleep(ctx, gone); err != nil {
 		return err
 	}
 	if err := r.c.db.StartAgain(); err != nil {

@@ -38,7 +38,7 @@ import (
 
 func main() {
 	var o options
-	flag.IntVar(&o.rounds, "rounds", len(kinds), "how many rounds to play; each kind has its turn")
+	flag.IntVar(&o.rounds, "rounds", 0, "how many rounds to play, one kind after the other; 0: one of each")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()%1e6), "of everything random")
 	flag.StringVar(&o.only, "only", "", "play rounds of this kind alone")
 	flag.BoolVar(&o.heavy, "heavy", false, "play the long rounds, too")

@@ -44,6 +44,8 @@ var kinds = []kind{
 	{name: "minute", args: []string{"--limit", "requests=60/minute"}, unit: one, delay: 20 * time.Millisecond,
 		rest: 200 * time.Millisecond, alone: overTheMinute, after: fullMinutes},
 	{name: "hundred", args: []string{"--limit", "requests=100000/total"}, max: 100_000, unit: one, heavy: true},
+	{name: "long", args: []string{"--limit", "requests=3000/total"}, max: 3000, unit: one, delay: 100 * time.Millisecond,
+		heavy: true, event: crashForLong},
 }
 
 func one(r *record) int64    { return r.Count }
@@ -61,7 +63,7 @@ func (c *cluster) choose() []*kind {
 	for len(out) > 0 && len(out) < c.rounds {
 		out = append(out, out...)
 	}
-	return out[:min(len(out), c.rounds)]
+	return out[:cmp.Or(min(len(out), c.rounds), len(out))]
 }
 
 // round is one that is played.
@@ -75,6 +77,7 @@ type round struct {
 	what      string   // the event, for people
 	over      int64    // by how much the limit may be exceeded
 	killed    bool
+	crashed   bool // the database
 }
 
 // play plays a round and says what came of it.

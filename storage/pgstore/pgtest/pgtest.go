@@ -89,7 +89,7 @@ func (s *Server) Database(t testing.TB) (url string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := s.Run("DROP DATABASE " + name + " WITH (FORCE)"); err != nil && s.running() {
+		if err := s.Run(own, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil && s.running() {
 			t.Errorf("dropping the database: %v", err)
 		}
 	})
@@ -98,21 +98,21 @@ func (s *Server) Database(t testing.TB) (url string) {
 
 // Make makes an empty database, which is there as long as the server, and returns its URL.
 func (s *Server) Make(name string) (url string, err error) {
-	return s.url(name), s.Run("CREATE DATABASE " + name)
+	return s.url(name), s.Run(own, "CREATE DATABASE "+name)
 }
 
 // URL leads to the server's own database, as a user who may do anything.
-func (s *Server) URL() string { return s.url("postgres") }
+func (s *Server) URL() string { return s.url(own) }
 
 func (s *Server) url(database string) string {
 	return fmt.Sprintf("postgres://%s@127.0.0.1:%d/%s?sslmode=disable", user, s.port, database)
 }
 
-// Run carries out a statement on the server's own database.
-func (s *Server) Run(sql string) error {
+// Run carries out statements on a database, with all rights.
+func (s *Server) Run(database, sql string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, s.URL())
+	conn, err := pgx.Connect(ctx, s.url(database))
 	if err != nil {
 		return err
 	}
@@ -123,6 +123,7 @@ func (s *Server) Run(sql string) error {
 
 const (
 	user     = "tally"
+	own      = "postgres" // the server's own database
 	patience = 30 * time.Second
 )
 

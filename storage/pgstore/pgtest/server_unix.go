@@ -156,7 +156,7 @@ func (s *Server) launch() error {
 		close(ended)
 	}()
 	for until := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		err := s.Run("SELECT 1")
+		err := s.Run(own, "SELECT 1")
 		if err == nil {
 			return nil
 		}
