@@ -19,10 +19,11 @@ const (
 	dryFor = 100 * time.Millisecond
 	// tightFor is how long a counter that others want is lent without extra.
 	tightFor = 3 * time.Second
-	// The extra is what so many requests take: as many as come in a second or two.
+	// The extra is what so many requests take. Half of it lasts for growWithin at least, so
+	// that a node goes on for as long when the bank is gone.
 	leastChunk, mostChunk = 64, 1 << 16
-	growWithin            = time.Second
-	shrinkAfter           = 8 * time.Second
+	growWithin            = 6 * time.Second
+	shrinkAfter           = 4 * growWithin
 	// mostOfLimit is the part of a limit that a node takes in advance, at most: 1/20.
 	mostOfLimit = 20
 )
@@ -95,6 +96,7 @@ func (k key) compare(o key) int {
 type lease struct {
 	counter   tally.Counter
 	max       int64
+	under     int64 // the limit that it was granted under; of a lower one it is given back
 	row       bool // the bank has begun it
 	lacked    bool // the latest exchange gave less than was of use
 	gave      bool // the latest exchange gave a place back, and asked for none

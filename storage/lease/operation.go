@@ -59,7 +59,8 @@ func (l *Lender) begin() *Exchange {
 // later one that others want: two nodes that each have what the other lacks would wait for
 // ever.
 func (l *Lender) ask(x *lease, d *demand, lacked bool) (a Ask, ok bool) {
-	loan, alive := l.loan(&x.counter, d.yield)
+	lowered := x.max < x.under && x.counter.Metric != ledger.InFlight
+	loan, alive := l.loan(&x.counter, d.yield || lowered)
 	if !alive {
 		return a, false
 	}
@@ -120,6 +121,7 @@ func (l *Lender) finish(op *Exchange, r Reply, err error) {
 		a, got := &op.Asks[i], &r.Leases[i]
 		x := l.lease(&a.Counter)
 		x.row, x.granted, x.elsewhere, x.reported, x.dry = true, got.Granted, got.Elsewhere, a.Used, time.Time{}
+		x.under = a.Max
 		x.lacked = got.Granted < a.Least
 		delete(l.short, keyOf(&a.Counter))
 		if got.Granted < a.Want || x.gave {
@@ -131,7 +133,7 @@ func (l *Lender) finish(op *Exchange, r Reply, err error) {
 			low = extra / 2
 		}
 		l.opt.Ledger.Lend(&a.Counter, ledger.Terms{
-			UpTo: got.Granted, Elsewhere: got.Elsewhere, Others: got.Others, Low: low})
+			UpTo: got.Granted, Elsewhere: got.Elsewhere, Others: got.Others, Low: low, Max: a.Max})
 	}
 	l.answer(&l.waiting, nil)
 }

@@ -49,6 +49,17 @@ type Terms struct {
 	Elsewhere int64 // what others have used, as last heard
 	Others    int64 // what others were lent, as last heard
 	Low       int64 // with less than this left, the lender wants to be told
+	// Max is the limit that they are for. A lower one has been overlent perhaps, so that
+	// nothing more is taken of it until the lender tells the terms anew.
+	Max int64
+}
+
+// room is what a counter may reach here of a limit.
+func (k *counter) room(limit int64) int64 {
+	if limit < k.lent.Max {
+		return min(k.lent.UpTo, k.taken())
+	}
+	return k.lent.UpTo
 }
 
 // LentBy makes a ledger one of several that share all limits: a counter reaches what it was
@@ -70,7 +81,7 @@ func (k *counter) toward(limit int64) int64 {
 		return k.taken()
 	}
 	taken := k.taken()
-	return tally.AddSat(taken, max(k.lent.Elsewhere, tally.AddSat(limit, -max(k.lent.UpTo, taken))))
+	return tally.AddSat(taken, max(k.lent.Elsewhere, tally.AddSat(limit, -max(k.room(limit), taken))))
 }
 
 // refuse is the error of a charge that has no room. What others were lent counts as held.
@@ -125,8 +136,9 @@ func (k *counter) short(r *tally.Reservation, c *tally.Charge, target int64, new
 	}
 	s = Short{Counter: c.Counter, Max: c.Max, Want: roomFor(c, want)}
 	s.Least, _ = needOf(r, k.metric, target, newSession)
-	all := k.lent.heard && k.lent.UpTo >= tally.AddSat(c.Max, -k.lent.Elsewhere)
-	s.Has = all || tally.AddSat(k.taken(), s.Want) <= k.lent.UpTo
+	room := k.room(c.Max)
+	all := k.lent.heard && room >= tally.AddSat(c.Max, -k.lent.Elsewhere)
+	s.Has = all || tally.AddSat(k.taken(), s.Want) <= room
 	return s, true
 }
 

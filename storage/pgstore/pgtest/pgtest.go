@@ -84,29 +84,35 @@ var databases atomic.Int64
 func (s *Server) Database(t testing.TB) (url string) {
 	t.Helper()
 	name := fmt.Sprintf("test_%d", databases.Add(1))
-	if err := s.run("CREATE DATABASE " + name); err != nil {
+	url, err := s.Make(name)
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := s.run("DROP DATABASE " + name + " WITH (FORCE)"); err != nil && s.running() {
+		if err := s.Run(own, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil && s.running() {
 			t.Errorf("dropping the database: %v", err)
 		}
 	})
-	return s.url(name)
+	return url
+}
+
+// Make makes an empty database, which is there as long as the server, and returns its URL.
+func (s *Server) Make(name string) (url string, err error) {
+	return s.url(name), s.Run(own, "CREATE DATABASE "+name)
 }
 
 // URL leads to the server's own database, as a user who may do anything.
-func (s *Server) URL() string { return s.url("postgres") }
+func (s *Server) URL() string { return s.url(own) }
 
 func (s *Server) url(database string) string {
 	return fmt.Sprintf("postgres://%s@127.0.0.1:%d/%s?sslmode=disable", user, s.port, database)
 }
 
-// run carries out a statement on the server's own database.
-func (s *Server) run(sql string) error {
+// Run carries out statements on a database, with all rights.
+func (s *Server) Run(database, sql string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, s.URL())
+	conn, err := pgx.Connect(ctx, s.url(database))
 	if err != nil {
 		return err
 	}
@@ -117,6 +123,7 @@ func (s *Server) run(sql string) error {
 
 const (
 	user     = "tally"
+	own      = "postgres" // the server's own database
 	patience = 30 * time.Second
 )
 

@@ -41,6 +41,7 @@ done
 rm -rf "$1"`
 
 // Open starts a server, which its caller closes. Its error says so if none is installed.
+// Settings are as for [New].
 func Open(settings ...string) (*Server, error) {
 	bin, err := programs()
 	if err != nil {
@@ -155,7 +156,7 @@ func (s *Server) launch() error {
 		close(ended)
 	}()
 	for until := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		err := s.run("SELECT 1")
+		err := s.Run(own, "SELECT 1")
 		if err == nil {
 			return nil
 		}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// events are what happens in the middle of a round, if it has nothing of its own.
+var events = []func(context.Context, *round) error{killOne, comeAndGo, crash}
+
+func nothing(_ context.Context, r *round) error {
+	r.what = "nothing happens"
+	return nil
+}
+
+// under waits until a third of the limit is used.
+func (r *round) under(ctx context.Context) error {
+	if err := sleep(ctx, 150*time.Millisecond); err != nil {
+		return err
+	}
+	each := int64(1)
+	if r.output > 0 {
+		each = r.output + inputTokens
+		if r.name == "cost" {
+			each = r.output*outputPrice + inputTokens*inputPrice
+		}
+	}
+	return r.load.reached(ctx, r.max/each/3)
+}
+
+// killOne kills a node, which is back after a moment.
+func killOne(ctx context.Context, r *round) error {
+	n := r.c.any()
+	r.what, r.killed = n.name+" is killed", true
+	if err := r.under(ctx); err != nil {
+		return err
+	}
+	n.kill()
+	r.c.kills++
+	if err := sleep(ctx, time.Duration(r.c.rnd.IntN(1000))*time.Millisecond); err != nil {
+		return err
+	}
+	return n.start(ctx)
+}
+
+// comeAndGo lets another node join, and leave while it is asked.
+func comeAndGo(ctx context.Context, r *round) error {
+	n := r.c.extra
+	r.what = n.name + " joins and leaves"
+	if err := n.start(ctx); err != nil {
+		return err
+	}
+	r.load.join.Store(true)
+	if err := sleep(ctx, 1200*time.Millisecond); err != nil {
+		return err
+	}
+	r.load.join.Store(false)
+	return n.stop()
+}
+
+// crash lets the database crash, and come back after a moment.
+func crash(ctx context.Context, r *round) error {
+	return r.crash(ctx, time.Duration(r.c.rnd.IntN(2000))*time.Millisecond)
+}
+
+// crashForLong lets the database be gone for half a minute.
+func crashForLong(ctx context.Context, r *round) error { return r.crash(ctx, 30*time.Second) }
+
+func (r *round) crash(ctx context.Context, gone time.Duration) error {
+	r.what, r.crashed = fmt.Sprintf("the database crashes for %v", gone.Round(100*time.Millisecond)), true
+	if err := r.under(ctx); err != nil {
+		return err
+	}
+	r.c.db.Crash()
+	r.c.crashes++
+	if err := sleep(ctx, gone); err != nil {
+		return err
+	}
+	if err := r.c.db.StartAgain(); err != nil {
+		return err
+	}
+	return sleep(ctx, 3*time.Second) // a node may have refused for lack of it
+}
+
+// lower lowers the limit while it is being used up.
+func lower(ctx context.Context, r *round) error {
+	r.what = "the limit is lowered"
+	if err := r.load.reached(ctx, 300); err != nil {
+		return err
+	}
+	nodes, err := r.c.views(ctx)
+	if err != nil {
+		return err
+	}
+	for _, v := range nodes {
+		r.over += v.Lent["requests"]
+	}
+	return r.c.any().ask(ctx, nil, "clients", "update", r.slug, "--limit", fmt.Sprintf("requests=%d/total", r.max))
+}
+
+// add adds a limit when a part of it is used already.
+func add(ctx context.Context, r *round) error {
+	r.what = "a limit is added"
+	if err := r.load.reached(ctx, 200); err != nil {
+		return err
+	}
+	return r.c.any().ask(ctx, nil, "clients", "update", r.slug, "--limit", fmt.Sprintf("requests=%d/total", r.max))
+}
+
+// revoke revokes a key on one node; within a second no node takes it. Callers have another
+// one by then.
+func revoke(ctx context.Context, r *round) error {
+	if err := r.load.reached(ctx, 200); err != nil {
+		return err
+	}
+	second, err := r.c.key(ctx, r.slug, "second")
+	if err != nil {
+		return err
+	}
+	if err := r.c.any().ask(ctx, nil, "keys", "revoke", "second", "--client", r.slug, "--yes"); err != nil {
+		return err
+	}
+	begin := time.Now()
+	for _, n := range r.c.nodes {
+		if _, err := r.c.until(ctx, n, second, false); err != nil {
+			return err
+		}
+	}
+	took := time.Since(begin)
+	r.what = fmt.Sprintf("a key is revoked, everywhere %v after the command", took.Round(time.Millisecond))
+	if took > time.Second {
+		return fmt.Errorf("it takes over a second")
+	}
+	for _, n := range r.c.nodes {
+		if said := n.call(ctx, request{key: second, output: 1}); said.status != http.StatusUnauthorized {
+			return fmt.Errorf("%s answers %d to it: %s", n.name, said.status, said.text)
+		}
+	}
+	return nil
+}
