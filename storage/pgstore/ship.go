@@ -54,6 +54,7 @@ func (s *Store) keepShipping() {
 func (s *Store) shipAll(ctx context.Context) (through uint64, err error) {
 	s.shipping.Lock()
 	defer s.shipping.Unlock()
+	began := time.Now() // the journal has by now what was settled before
 	for {
 		more, err := s.ship(ctx)
 		if err != nil && !errors.Is(err, errAgain) {
@@ -61,6 +62,7 @@ func (s *Store) shipAll(ctx context.Context) (through uint64, err error) {
 			return 0, err
 		}
 		if err == nil && !more {
+			s.shippedAt.Store(began.UnixNano())
 			return s.shipped.Load(), nil
 		}
 	}

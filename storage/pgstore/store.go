@@ -64,10 +64,11 @@ type Store struct {
 	breaks       func() // closes broken, once
 	faults       []string
 
-	shipped  atomic.Uint64
-	shipNow  chan struct{}
-	shipping sync.Mutex
-	ships    shipper // shipping guards it
+	shipped   atomic.Uint64
+	shippedAt atomic.Int64 // what was settled before is shipped, Unix nanoseconds
+	shipNow   chan struct{}
+	shipping  sync.Mutex
+	ships     shipper // shipping guards it
 }
 
 var _ storage.Cluster = (*Store)(nil)
