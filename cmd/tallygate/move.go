@@ -99,13 +99,18 @@ func (a *app) moveOut(cmd *cobra.Command, o *serveOptions, to string) error {
 	if err := o.readStore(a, cmd); err != nil {
 		return err
 	}
+	dir, err := filepath.Abs(to)
+	if err != nil {
+		return tally.Errorf(tally.Invalid, "%w", err)
+	}
 	_, opts, err := a.moveOptions(cmd.Context(), o)
 	if err != nil {
 		return err
 	}
-	dir, err := filepath.Abs(to)
-	if err != nil {
-		return tally.Errorf(tally.Invalid, "%w", err)
+	if process.HasKeyFile(dir) {
+		if opts.Keys, err = a.keys(cmd.Context(), dir, ""); err != nil {
+			return err
+		}
 	}
 	defer a.progress("moving")()
 	m, err := process.MoveOut(cmd.Context(), opts, dir)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tallygate/cmd/tallygate/process"
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
 )
@@ -108,7 +109,7 @@ func (a *app) runWith(cmd *cobra.Command, o *runOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	ended := a.runChild(program, args, environmentOf(os.Environ(), base, key.Key, o.Model))
+	ended := a.runChild(program, args, environmentOf(process.WithoutStore(os.Environ()), base, key.Key, o.Model))
 	// The context may be over by a signal that was the command's as well.
 	cmd.SetContext(context.WithoutCancel(cmd.Context()))
 	if err := a.withEngine(cmd, control.Write, false, func(ctx context.Context, c control.Caller) error { return a.endRun(ctx, c, &key, args[0]) }); err != nil {

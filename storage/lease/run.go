@@ -120,14 +120,16 @@ func (l *Lender) standing() state {
 	return l.state
 }
 
-// giveUp refuses all callers, since the bank is out of reach.
+// giveUp refuses all callers, since the bank is out of reach. Why it is reaches those who
+// sent the requests no more than where it is: the cause is in no message.
 func (l *Lender) giveUp(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	err = tally.Errorf(tally.Unavailable, "what is left of the limits cannot be found out: %w", err).
+	is := tally.Errorf(tally.Unavailable, "what is left of the limits cannot be found out").
 		WithHint("the nodes' database is out of reach; what this node was lent is used up")
-	l.answer(&l.waiting, err)
-	l.answer(&l.callers, err)
+	is.Err = err
+	l.answer(&l.waiting, is)
+	l.answer(&l.callers, is)
 	l.unclaim()
 	l.out = true
 }

@@ -136,6 +136,7 @@ func moveIn(ctx context.Context, pool *pgxpool.Pool, o Options, nodes string, is
 	if *is != nil && (*is).Nodes == nodes {
 		id = **is // of an attempt that was broken off
 	}
+	id.Moving = true
 	if err := id.write(o.Dir); err != nil {
 		return tally.Errorf(tally.Unavailable, "write which node the folder is: %w", err).WithHint("look at the disk of %s", o.Dir)
 	}
@@ -152,7 +153,29 @@ func moveIn(ctx context.Context, pool *pgxpool.Pool, o Options, nodes string, is
 		return moveOpenings(ctx, tx, j, id.ID)
 	})
 	if err != nil {
-		return errors.Join(cannot(err), os.Remove(filepath.Join(o.Dir, IdentityFile)))
+		return errors.Join(cannot(err), stayed(pool, o.Dir, id.ID))
+	}
+	return nil
+}
+
+// stayed makes the folder one with a store of its own again, if it is certain that nothing
+// of it has moved: a commit whose answer was lost may have been carried out.
+func stayed(pool *pgxpool.Pool, dir, node string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		if _, err := lock(ctx, tx); err != nil { // what is under way yet ends first
+			return err
+		}
+		var moved bool
+		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM node WHERE id = $1)`, node).Scan(&moved); err != nil || moved {
+			return err
+		}
+		return os.Remove(filepath.Join(dir, IdentityFile))
+	})
+	if err != nil {
+		return tally.Errorf(tally.Unavailable, "whether %s has moved is not known: %w", dir, err).
+			WithHint("once the database answers, move once more, which goes on with it")
 	}
 	return nil
 }

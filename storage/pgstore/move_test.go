@@ -1,7 +1,10 @@
 package pgstore
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -114,6 +117,77 @@ func TestMove(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, IdentityFile)); err != nil {
 		t.Error(err)
+	}
+}
+
+// A machine may fail while a store moves. What its folder says then leads no node to serve a
+// database that has nothing of the store, and the move goes on with all of it.
+func TestMoveBrokenOff(t *testing.T) {
+	url, dir := pgtest.Database(t), t.TempDir()
+	o := Options{URL: url, Dir: dir, Name: "first", Journal: badgerdb.Options{Dir: filepath.Join(dir, "store")}}
+	one, err := badgerdb.Open(ctx, o.Journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	act := tally.Act{At: noon, Actor: "test", Op: "clients.create"}
+	_, err = one.Apply(ctx, act, tally.Put(&tally.Client{Meta: tally.Meta{ID: "cl_1", CreatedAt: noon}, Name: "one", Slug: "one"}, noon))
+	if err := errors.Join(err, one.Close()); err != nil {
+		t.Fatal(err)
+	}
+	pool, err := dial(ctx, url, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	if _, _, err := prepare(ctx, pool); err != nil {
+		t.Fatal(err)
+	}
+
+	// What the folder has once nothing has been committed yet.
+	tx, err := pool.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lock(ctx, tx); err != nil {
+		t.Fatal(err)
+	}
+	moving, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := MoveIn(moving, o, func(_, _ uint64) {})
+		ended <- err
+	}()
+	path := filepath.Join(dir, IdentityFile)
+	var left []byte
+	eventually(t, "the folder says whose it is", func() bool {
+		left, err = os.ReadFile(path)
+		return err == nil
+	})
+	stop()
+	if err := tx.Rollback(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err == nil {
+		t.Fatal("it has moved")
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a folder of which nothing has moved is not its own again: %v", err)
+	}
+	if err := os.WriteFile(path, left, 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	if s, err := Open(ctx, o); tally.CodeOf(err) != tally.Conflict {
+		t.Errorf("serves after a move that was broken off: %v", err)
+		if err == nil {
+			s.Close()
+		}
+	}
+	if m, err := MoveIn(ctx, o, func(_, _ uint64) {}); err != nil || m.Entities != 1 || m.Changes != 1 {
+		t.Errorf("moved %+v, %v", m, err)
+	}
+	if is, err := ReadIdentity(dir); err != nil || is == nil || is.Moving {
+		t.Errorf("the folder is that of %+v, %v", is, err)
 	}
 }
 

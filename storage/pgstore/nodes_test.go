@@ -304,3 +304,29 @@ func TestForgetNode(t *testing.T) {
 	spendAll(t, 990, 1, limit, a)
 	verified(t, a)
 }
+
+// While the database is known to be out of reach, nobody who asks a node waits for it: each is
+// told what is known. It answers again once the database does.
+func TestAskedWithoutDatabase(t *testing.T) {
+	db := pgtest.New(t)
+	s := startNode(t, db.Database(t), "first", t.TempDir())
+	if err := spend(s, requestOf(10, chargeOf("client/cl_1", tally.Cost, tally.Total, 1000)), 10); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.shipAll(ctx); err != nil { // nothing is left to ship, by which it could not tell
+		t.Fatal(err)
+	}
+	db.Crash()
+	eventually(t, "it says what it knows", func() bool {
+		_, err := s.Nodes(ctx)
+		_, cause := s.Reach()
+		return tally.CodeOf(err) == tally.Unavailable && cause != nil && errors.Is(err, cause)
+	})
+	if err := db.StartAgain(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it answers again", func() bool {
+		list, err := s.Nodes(ctx)
+		return err == nil && len(list) == 1
+	})
+}

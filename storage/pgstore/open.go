@@ -35,6 +35,9 @@ type Identity struct {
 	Name  string `json:"name"`
 	Nodes string `json:"nodes"` // the database's own ID
 	Store string `json:"store"` // where the database is, for people: without user and password
+	// Moving says that a store of one machine was about to move: the database may have
+	// nothing of it.
+	Moving bool `json:"moving,omitempty"`
 }
 
 // IdentityFile is the file of a data folder that says so.
@@ -201,6 +204,9 @@ func (s *Store) enroll(ctx context.Context, store string) error {
 			var idle time.Duration
 			err := tx.QueryRow(ctx, `SELECT host, state, now() - beat FROM node WHERE id = $1`, id.ID).Scan(&host, &state, &idle)
 			switch {
+			case errors.Is(err, pgx.ErrNoRows) && is != nil && is.Moving:
+				return tally.Errorf(tally.Conflict, "the move of %s into the nodes' database was broken off before it had anything", s.opts.Dir).
+					WithHint("move once more, which goes on with it: tallygate move --to URL")
 			case errors.Is(err, pgx.ErrNoRows): // a new node, or the database was set back to before it
 				_, err = tx.Exec(ctx, sqlEnroll, id.ID, id.Name, s.opts.Host, s.opts.Journal.Version)
 				return taken(err, id.Name)

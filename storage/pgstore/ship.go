@@ -45,8 +45,11 @@ func (s *Store) keepShipping() {
 		case <-tick.C:
 		case <-s.shipNow:
 		}
-		_, err := s.shipAll(s.life)
-		s.reached(err)
+		// Where nothing was to be shipped the database was not asked: only polls and exchanges
+		// tell that it answers.
+		if _, err := s.shipAll(s.life); err != nil {
+			s.reached(err)
+		}
 	}
 }
 

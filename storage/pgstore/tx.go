@@ -133,10 +133,14 @@ func (s *Store) read(ctx context.Context, do func(ctx context.Context, tx pgx.Tx
 	return s.readFor(ctx, readPatience, do)
 }
 
-// readFor is read with so much time for an attempt.
+// readFor is read with so much time for an attempt. While the database is known to be out of
+// reach nothing is tried: who asks how the node is asks for several things.
 func (s *Store) readFor(ctx context.Context, most time.Duration, do func(ctx context.Context, tx pgx.Tx) error) error {
 	if err := s.usable(ctx); err != nil {
 		return err
+	}
+	if x := s.apart.Load(); x != nil && time.Since(x.since) > patience {
+		return cannot(x.cause)
 	}
 	return again(ctx, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, most)

@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"tallygate/engine/tally"
@@ -60,7 +62,20 @@ const (
 	maxSaid       = 4 << 10 // of what it says, in bytes
 )
 
+// StoreVariable is the environment variable that may have the URL of the nodes' database,
+// its password included. A process that goes on as another one needs it still.
+const StoreVariable = "TALLYGATE_STORE"
+
+// WithoutStore is an environment for commands that are not tallygate: without the URL of
+// the nodes' database.
+func WithoutStore(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(line string) bool {
+		return strings.HasPrefix(line, StoreVariable+"=")
+	})
+}
+
 // Shell runs a command of the owner's with an input, and returns the end of what it says.
+// The command does not learn of the nodes' database.
 func Shell(ctx context.Context, command string, input io.Reader, env ...string) (said string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, shellPatience)
 	defer cancel()
@@ -69,7 +84,7 @@ func Shell(ctx context.Context, command string, input io.Reader, env ...string) 
 		words = []string{"cmd", "/C", command}
 	}
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(WithoutStore(os.Environ()), env...)
 	cmd.WaitDelay = time.Second
 	var out tail
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = input, &out, &out
