@@ -45,8 +45,11 @@ func (s *Store) keepShipping() {
 		case <-tick.C:
 		case <-s.shipNow:
 		}
-		_, err := s.shipAll(s.life)
-		s.reached(err)
+		// Where there was nothing to ship, nobody has asked the database: only polls tell that it
+		// answers.
+		if _, err := s.shipAll(s.life); err != nil {
+			s.reached(err)
+		}
 	}
 }
 
