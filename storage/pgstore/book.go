@@ -49,6 +49,9 @@ func (s *Store) Enter(ctx context.Context, r tally.Record) (tally.Record, error)
 	seq, err := s.act(ctx, func(tx pgx.Tx, c *state) (int64, error) {
 		booked.Funds = asked
 		x.Seq = uint64(c.entries + 1)
+		if _, err := tx.Exec(ctx, sqlLockNodes); err != nil {
+			return 0, err
+		}
 		if _, err := tx.Exec(ctx, `UPDATE node SET seen = greatest(seen, $2) WHERE id = $1`, s.id.ID, x.At.UnixNano()); err != nil {
 			return 0, err
 		}
@@ -62,6 +65,10 @@ func (s *Store) Enter(ctx context.Context, r tally.Record) (tally.Record, error)
 	s.renew(badgerdb.CountsOn(&x), x.At)
 	return x, nil
 }
+
+// sqlLockNodes waits for all exchanges. A counter that one of them begins is known afterwards,
+// and one that a later exchange begins is begun with the entry. Else it would miss the entry.
+const sqlLockNodes = `SELECT 1 FROM node ORDER BY id FOR UPDATE`
 
 // enter makes an entry, and completes it.
 func enter(ctx context.Context, tx pgx.Tx, x *tally.Record, before int64) error {
