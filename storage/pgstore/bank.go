@@ -35,7 +35,7 @@ type bank struct {
 const heartbeatEvery = 5 // polls
 
 const sqlJoin = `
-UPDATE node SET epoch = greatest(epoch + 1, $2), op = 0, state = 'live', beat = now() WHERE id = $1
+UPDATE node SET epoch = greatest(epoch + 1, $2), op = 0, state = 'live', beat = now() WHERE id = $1 AND state <> 'forgotten'
 RETURNING epoch, (SELECT count(*) FROM node WHERE state = 'live' OR id = $1)`
 
 // Join implements [lease.Bank]. The node must have a row: NotFound if it was forgotten.

@@ -80,6 +80,9 @@ func enter(ctx context.Context, tx pgx.Tx, x *tally.Record, before int64) error 
 		return tally.Errorf(tally.Conflict, "entry %s is booked already", x.ID)
 	}
 	x.Charges = nil
+	if err := lockCounters(ctx, tx, x); err != nil {
+		return err
+	}
 	if x.Client != "" {
 		if x.Entry.Kind == tally.Expiry {
 			left, err := leftOf(ctx, tx, x.BalanceCounter(), before)
@@ -130,6 +133,19 @@ func leftOf(ctx context.Context, tx pgx.Tx, c tally.Counter, used int64) (int64,
 		return 0, err
 	}
 	return -max(lent, used), nil
+}
+
+// lockCounters locks the counters that an entry counts on, in the order of exchanges.
+func lockCounters(ctx context.Context, tx pgx.Tx, x *tally.Record) error {
+	var metrics []int16
+	for m, amount := range x.Amounts() {
+		if amount != 0 || m == tally.Balance.Index() {
+			metrics = append(metrics, int16(m))
+		}
+	}
+	_, err := tx.Exec(ctx, `SELECT 1 FROM quota WHERE subject = ANY($1) AND metric = ANY($2) AND starts <= $3 AND ends > $3
+		ORDER BY subject, metric, starts, ends FOR UPDATE`, texts(badgerdb.CountsOn(x)), metrics, x.At.Unix())
+	return err
 }
 
 // chargeEntry counts an entry on the counters that are lent, as granted to and used by nobody.
