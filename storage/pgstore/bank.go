@@ -37,7 +37,7 @@ const heartbeatEvery = 5 // polls
 // A join goes on from the epoch that it has read: one that arrives late, when its sender has
 // joined anew, finds another one and changes nothing.
 const (
-	sqlEpoch = `SELECT epoch FROM node WHERE id = $1`
+	sqlEpoch = `SELECT epoch FROM node WHERE id = $1 AND state <> 'forgotten'`
 
 	sqlJoin = `
 UPDATE node SET epoch = greatest(epoch + 1, $2), op = 0, state = 'live', beat = now() WHERE id = $1 AND epoch = $3

@@ -49,6 +49,9 @@ func (s *Store) Enter(ctx context.Context, r tally.Record) (tally.Record, error)
 	seq, err := s.act(ctx, func(tx pgx.Tx, c *state) (int64, error) {
 		booked.Funds = asked
 		x.Seq = uint64(c.entries + 1)
+		if _, err := tx.Exec(ctx, sqlLockNodes); err != nil {
+			return 0, err
+		}
 		if _, err := tx.Exec(ctx, `UPDATE node SET seen = greatest(seen, $2) WHERE id = $1`, s.id.ID, x.At.UnixNano()); err != nil {
 			return 0, err
 		}
@@ -63,6 +66,10 @@ func (s *Store) Enter(ctx context.Context, r tally.Record) (tally.Record, error)
 	return x, nil
 }
 
+// sqlLockNodes waits for all exchanges. A counter that one of them begins is known afterwards,
+// and one that a later exchange begins is begun with the entry. Else it would miss the entry.
+const sqlLockNodes = `SELECT 1 FROM node ORDER BY id FOR UPDATE`
+
 // enter makes an entry, and completes it.
 func enter(ctx context.Context, tx pgx.Tx, x *tally.Record, before int64) error {
 	var there bool
@@ -73,6 +80,9 @@ func enter(ctx context.Context, tx pgx.Tx, x *tally.Record, before int64) error 
 		return tally.Errorf(tally.Conflict, "entry %s is booked already", x.ID)
 	}
 	x.Charges = nil
+	if err := lockCounters(ctx, tx, x); err != nil {
+		return err
+	}
 	if x.Client != "" {
 		if x.Entry.Kind == tally.Expiry {
 			left, err := leftOf(ctx, tx, x.BalanceCounter(), before)
@@ -123,6 +133,19 @@ func leftOf(ctx context.Context, tx pgx.Tx, c tally.Counter, used int64) (int64,
 		return 0, err
 	}
 	return -max(lent, used), nil
+}
+
+// lockCounters locks the counters that an entry counts on, in the order of exchanges.
+func lockCounters(ctx context.Context, tx pgx.Tx, x *tally.Record) error {
+	var metrics []int16
+	for m, amount := range x.Amounts() {
+		if amount != 0 || m == tally.Balance.Index() {
+			metrics = append(metrics, int16(m))
+		}
+	}
+	_, err := tx.Exec(ctx, `SELECT 1 FROM quota WHERE subject = ANY($1) AND metric = ANY($2) AND starts <= $3 AND ends > $3
+		ORDER BY subject, metric, starts, ends FOR UPDATE`, texts(badgerdb.CountsOn(x)), metrics, x.At.Unix())
+	return err
 }
 
 // chargeEntry counts an entry on the counters that are lent, as granted to and used by nobody.

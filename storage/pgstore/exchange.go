@@ -43,7 +43,7 @@ JOIN unnest($4::text[], $5::int2[], $6::int8[], $7::int8[])
   ON a.subject = born.subject AND a.metric = born.metric AND a.starts = born.starts AND a.ends = born.ends
 JOIN unnest($8::int8[], $9::int2[], $10::text[], $11::text[]) AS r (place, family, d1, d2) ON r.place = a.place
 JOIN sums AS s ON s.family = r.family AND s.gran = 0 AND s.d1 = r.d1 AND s.d2 = r.d2
-  AND s.bucket >= div(greatest(born.starts, 0)::numeric, 900) AND s.bucket < div(born.ends::numeric, 900)
+  AND s.bucket >= div(greatest(born.starts, 0)::numeric, 900)::int4 AND s.bucket < div(born.ends::numeric, 900)::int4
 WHERE s.node <> $1
 GROUP BY born.subject, born.metric, born.starts, born.ends, s.node`
 

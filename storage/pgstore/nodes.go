@@ -190,8 +190,18 @@ func (s *Store) ForgetNode(ctx context.Context, name string, stopped bool) (out 
 	return out, err
 }
 
-// free takes back what a node was lent and has not told or shipped that it used.
+// free takes back what a node was lent and has not told or shipped that it used. What it used
+// beyond what it was lent is granted, as in an exchange.
+// Locks are taken in the order of an exchange: the node, then its counters.
 func free(ctx context.Context, tx pgx.Tx, node string) error {
+	if _, err := tx.Exec(ctx, sqlLockNode, node); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `SELECT 1 FROM quota q
+		JOIN lease l ON l.subject = q.subject AND l.metric = q.metric AND l.starts = q.starts AND l.ends = q.ends
+		WHERE l.node = $1 AND l.granted > l.used ORDER BY q.subject, q.metric, q.starts, q.ends FOR UPDATE OF q`, node); err != nil {
+		return err
+	}
 	rows, err := tx.Query(ctx, `SELECT subject, metric, starts, ends, granted, used FROM lease
 		WHERE node = $1 AND granted > used ORDER BY subject, metric, starts, ends FOR UPDATE`, node)
 	if err != nil {
@@ -229,12 +239,12 @@ func free(ctx context.Context, tx pgx.Tx, node string) error {
 	}
 	args := []any{node, all.subject, all.metric, all.starts, all.ends, used}
 	const these = ` FROM unnest($2::text[], $3::int2[], $4::int8[], $5::int8[], $6::int8[]) AS a (subject, metric, starts, ends, used) `
-	if _, err := tx.Exec(ctx, `UPDATE quota SET granted = quota.granted - greatest(l.granted - a.used, 0)`+these+`
+	if _, err := tx.Exec(ctx, `UPDATE quota SET granted = quota.granted - (l.granted - a.used)`+these+`
 		JOIN lease l ON l.subject = a.subject AND l.metric = a.metric AND l.starts = a.starts AND l.ends = a.ends AND l.node = $1
 		WHERE quota.subject = a.subject AND quota.metric = a.metric AND quota.starts = a.starts AND quota.ends = a.ends`, args...); err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `UPDATE lease SET granted = least(granted, a.used), used = a.used`+these+`
+	_, err = tx.Exec(ctx, `UPDATE lease SET granted = a.used, used = a.used`+these+`
 		WHERE lease.subject = a.subject AND lease.metric = a.metric AND lease.starts = a.starts AND lease.ends = a.ends AND lease.node = $1`, args...)
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"tallygate/engine/tally"
 	"tallygate/storage/badgerdb"
@@ -22,6 +23,8 @@ const (
 	shipMost  = 2000 // records of one transaction
 	// mostCached bounds the sums that are remembered, so that they need not be read again.
 	mostCached = 50_000
+	// mostAgain bounds how often a shipment finds that another process has changed how far it is.
+	mostAgain = 10
 )
 
 // shipper is what a node knows of what it has shipped. Only the goroutine that ships uses it.
@@ -58,7 +61,7 @@ func (s *Store) shipAll(ctx context.Context) (through uint64, err error) {
 	s.shipping.Lock()
 	defer s.shipping.Unlock()
 	began := time.Now() // the journal has by now what was settled before
-	for {
+	for tries := 0; ; {
 		more, err := s.ship(ctx)
 		if err != nil && !errors.Is(err, errAgain) {
 			s.ships = shipper{}
@@ -67,6 +70,12 @@ func (s *Store) shipAll(ctx context.Context) (through uint64, err error) {
 		if err == nil && !more {
 			s.shippedAt.Store(began.UnixNano())
 			return s.shipped.Load(), nil
+		}
+		if err != nil { // errAgain: another process may have the node's place
+			if tries++; tries == mostAgain {
+				return 0, err
+			}
+			time.Sleep(20 * time.Millisecond)
 		}
 	}
 }
@@ -143,32 +152,43 @@ func (s *Store) shipThese(ctx context.Context, list []badgerdb.Kept, behind, end
 		return nil, err
 	}
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		if err := s.shipRows(ctx, tx, list, &rows); err != nil {
+			return err
+		}
+		// It comes last, so that exchanges, which lock this row, do not wait for all of the above.
+		// Of two copies of a shipment, the second waits at the first record, or finds this changed.
 		tag, err := tx.Exec(ctx, `UPDATE node SET shipped = $4, records = $5 WHERE id = $1 AND epoch = $2 AND shipped = $3`,
 			s.id.ID, s.bank.epoch.Load(), int64(behind), int64(end), s.journal.Count())
-		if err != nil {
-			return err
+		if err == nil && tag.RowsAffected() == 0 {
+			err = errAgain
 		}
-		if tag.RowsAffected() == 0 {
-			return errAgain
-		}
-		if len(list) == 0 {
-			return nil
-		}
-		if _, err := tx.CopyFrom(ctx, pgx.Identifier{"record"}, recordColumns, pgx.CopyFromSlice(len(list), func(i int) ([]any, error) {
-			return recordRow(s.id.ID, &list[i]), nil
-		})); err != nil {
-			return err
-		}
-		var sheet badgerdb.Sheet
-		for i := range list {
-			sheet.Count(&list[i].Record)
-		}
-		if rows, err = addSums(ctx, tx, s.id.ID, sheet.Rows(), s.ships.sums); err != nil {
-			return err
-		}
-		return setLastUse(ctx, tx, s.id.ID, list)
+		return err
 	})
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "23505" {
+		err = errAgain // the records are there
+	}
 	return rows, err
+}
+
+// shipRows writes records and what they add to sums, which it returns as they are then.
+func (s *Store) shipRows(ctx context.Context, tx pgx.Tx, list []badgerdb.Kept, rows *map[badgerdb.Row]*tally.Sums) error {
+	if len(list) == 0 {
+		return nil
+	}
+	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"record"}, recordColumns, pgx.CopyFromSlice(len(list), func(i int) ([]any, error) {
+		return recordRow(s.id.ID, &list[i]), nil
+	})); err != nil {
+		return err
+	}
+	var sheet badgerdb.Sheet
+	for i := range list {
+		sheet.Count(&list[i].Record)
+	}
+	var err error
+	if *rows, err = addSums(ctx, tx, s.id.ID, sheet.Rows(), s.ships.sums); err != nil {
+		return err
+	}
+	return setLastUse(ctx, tx, s.id.ID, list)
 }
 
 // makeWeeks makes the partitions that records need.

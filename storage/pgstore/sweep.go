@@ -8,10 +8,13 @@ import (
 )
 
 const (
+	// The index of ends finds them, however many there are; all are locked in one order.
 	sqlOver = `
 SELECT subject, metric, starts, ends FROM quota
-WHERE ends < extract(epoch FROM now())::int8 - 3600
-ORDER BY subject, metric, starts, ends LIMIT $1 FOR UPDATE`
+WHERE (subject, metric, starts, ends) IN (
+  SELECT subject, metric, starts, ends FROM quota
+  WHERE ends < extract(epoch FROM now())::int8 - 3600 ORDER BY ends LIMIT $1)
+ORDER BY subject, metric, starts, ends FOR UPDATE`
 
 	sqlDropLeases = `
 DELETE FROM lease WHERE (subject, metric, starts, ends) IN
