@@ -22,6 +22,7 @@ type cluster struct {
 	nodes   []*node
 	extra   *node // the one that joins and leaves
 	least   int64 // tokens that the least request of the callers holds
+	extras  int   // that were forgotten
 	kills   int
 	crashes int
 }
@@ -110,7 +111,8 @@ func (c *cluster) any() *node { return c.nodes[c.rnd.IntN(len(c.nodes))] }
 
 // client makes a client with a key that has the limits, on any node.
 func (c *cluster) client(ctx context.Context, slug string, args ...string) (key string, err error) {
-	if err := c.any().ask(ctx, nil, append([]string{"clients", "create", "--name", slug, "--slug", slug}, args...)...); err != nil {
+	args = append([]string{"clients", "create", "--name", slug, "--slug", slug}, args...)
+	if err := c.any().ask(ctx, nil, args...); err != nil {
 		return "", err
 	}
 	return c.key(ctx, slug, "first")
