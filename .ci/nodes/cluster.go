@@ -29,7 +29,8 @@ type cluster struct {
 
 // setUp starts everything. The database keeps what it has committed, as one of an owner's.
 func (c *cluster) setUp(ctx context.Context) (err error) {
-	if c.db, err = pgtest.Open("fsync=on", "full_page_writes=on", "synchronous_commit=on"); err != nil {
+	settings := append([]string{"fsync=on", "full_page_writes=on", "synchronous_commit=on"}, c.settings...)
+	if c.db, err = pgtest.Open(settings...); err != nil {
 		return err
 	}
 	if c.url, err = c.db.Make("tally"); err != nil {

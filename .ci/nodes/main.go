@@ -43,6 +43,8 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "play rounds of this kind alone")
 	flag.BoolVar(&o.heavy, "heavy", false, "play the long rounds, too")
 	flag.DurationVar(&o.measure, "measure", 3*time.Second, "for how long to measure each figure; 0: not at all")
+	flag.Func("database", "a `SETTING` of the database, like default_transaction_isolation=serializable; repeat",
+		func(s string) error { o.settings = append(o.settings, s); return nil })
 	flag.Parse()
 	if flag.NArg() != 1 {
 		fmt.Fprintln(os.Stderr, "nodes: say which program: go run ./.ci/nodes BINARY")
@@ -68,6 +70,8 @@ type options struct {
 	only    string
 	heavy   bool
 	measure time.Duration
+
+	settings []string // of the database
 }
 
 // run plays all rounds. What is left in the work folder after a failure is for people to
