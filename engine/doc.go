@@ -11,13 +11,15 @@
 //	 │    │    └─ engine/auth ─► token  ├─ views ◄─ engine/feed, metrics ◄─ records ─ storage
 //	 │    │       engine/gateway ─► providers/dialect/{chat, responses, messages, ollama}
 //	 │    └────── engine/route ─► providers/{openai ─► transport, sim}
-//	 └─────────── engine/meter ─► storage ◄─ storage/{badgerdb ─► ledger, memory}
+//	 └─────────── engine/meter ─► storage ◄─ storage/{badgerdb ─► ledger, memory,
+//	                                                  pgstore ─► badgerdb, lease ─► ledger}
 //
 // Everything is said in the words of [tallygate/engine/tally], which imports
 // only the standard library. Package storage and package providers are ports:
 // their implementations never see the engine, and each has a suite that all of
 // them pass (storage/storetest, providers/providertest). Counters live in
-// storage/ledger, which decides admission in memory. Package geo tells where a
+// storage/ledger, which decides admission in memory; storage/lease divides their limits
+// among several machines, whose database is storage/pgstore's. Package geo tells where a
 // visitor's address is, package slug makes short names of names, package forecast tells what
 // is likely from what days have used, package billfile reads what providers say they have
 // charged, package webhook posts alerts, signed, to an address of the owner's. Package capture

@@ -28,6 +28,11 @@ func (b *booksOf) close(ctx context.Context, id tally.ID, m made) (made, error) 
 	}
 	// Its holds are looked for once more, and then its sums: the first may lack what was
 	// settled between the two.
+	if m.Open == nil { // what was held on other nodes is among what they ship
+		if err := b.e.nodesHaveShipped(ctx, again); err != nil {
+			return m, err
+		}
+	}
 	clear(b.sums)
 	if m, err = b.statement(ctx, id); err != nil {
 		return m, err

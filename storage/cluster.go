@@ -71,7 +71,9 @@ type Node struct {
 	Records int64         `json:"records"` // that it has shipped
 	// Unshipped is how many of its records the database did not have then.
 	Unshipped int64 `json:"unshipped"`
-	Holds     int   `json:"holds"`
+	// Shipped is since when, by the node's clock, all that it has settled was shipped.
+	Shipped time.Time `json:"shipped"`
+	Holds   int       `json:"holds"`
 	// Lent is what of limits it was lent and had not told to have used, in the metric's unit.
 	Lent map[string]int64 `json:"lent,omitempty"`
 	// Exchanges is how often it asked for leases since it started, and Requests how many it

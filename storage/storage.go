@@ -17,8 +17,9 @@
 // so a limit that is added, moved to another zone or given another first day
 // in mid-period counts at once what the period has already seen.
 //
-// storage/memory is the executable specification, storage/badgerdb the store of
-// the program; storage/storetest is the suite both pass.
+// storage/memory is the executable specification, storage/badgerdb the store of the
+// program on one machine, storage/pgstore that of several, which is a [Cluster];
+// storage/storetest is the suite that all pass.
 package storage
 
 import (

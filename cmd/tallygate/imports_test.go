@@ -79,7 +79,7 @@ var mayImport = map[string][]string{
 	"tui/theme":              {},
 	"tui/tuitest":            {"engine/tally", "engine", "engine/control", "engine/demo", "engine/feed", "providers", "providers/sim", "storage/memory", "assets", "tui", "tui/action", "tui/live", "tui/screen", "tui/theme", "tui/widget"},
 	"tui/widget":             {"engine/tally", "engine/control", "tui/theme"},
-	"cmd/tallygate":          {"cmd/tallygate/process", "cmd/tallygate/sshd", "engine/tally", "engine", "engine/billfile", "engine/control", "engine/statement", "engine/demo", "engine/token", "providers/dialect", "providers/dialect/chat", "providers/dialect/messages", "storage/backup", "storage/badgerdb", "tui", "tui/dialog", "tui/live", "tui/part", "tui/screen", "tui/theme", "tui/wizard", "assets"},
+	"cmd/tallygate":          {"cmd/tallygate/process", "cmd/tallygate/sshd", "engine/tally", "engine", "engine/billfile", "engine/control", "engine/statement", "engine/demo", "engine/token", "providers/dialect", "providers/dialect/chat", "providers/dialect/messages", "storage/backup", "storage/badgerdb", "storage/pgstore", "tui", "tui/dialog", "tui/live", "tui/part", "tui/screen", "tui/theme", "tui/wizard", "assets"},
 	"cmd/tallygate/sshd":     {"engine/tally"},
 	"cmd/tallygate/process":  {"engine/tally", "engine", "engine/auth", "engine/control", "engine/feed", "engine/metrics", "storage", "storage/backup", "storage/badgerdb", "storage/pgstore", "providers", "providers/openai", "providers/sim", "providers/transport", "assets"},
 

@@ -80,7 +80,7 @@ itself up if need be, and serves.`,
 	root.SetHelpCommand(a.helpCommand())
 	root.SetCompletionCommandGroupID(groupRun)
 	root.AddCommand(
-		a.serveCommand(), a.stopCommand(), a.upgradeCommand(), a.tuiCommand(), a.initCommand(), a.statusCommand(), a.tryCommand(), a.runCommand(), a.demoCommand(), a.serviceCommand(), a.versionCommand(), a.relayCommand(),
+		a.serveCommand(), a.stopCommand(), a.upgradeCommand(), a.tuiCommand(), a.initCommand(), a.statusCommand(), a.tryCommand(), a.runCommand(), a.demoCommand(), a.serviceCommand(), a.versionCommand(), a.moveCommand(), a.relayCommand(),
 		a.gatewayCommands(), a.templateCommands(), a.tokenCommands(), a.clientCommands(), a.entryCommands(), a.statementCommands(), a.shareCommands(), a.keyCommands(), a.providerCommands(), a.modelCommands(), a.priceCommands(), a.recostCommand(), a.reconcileCommand(), a.settingsCommands(), a.sshCommands(), a.adminCommands(), a.backupCommands(), a.configCommands(), a.secretsCommands(),
 		a.usageCommand(), a.forecastCommand(), a.whatIfCommand(), a.requestCommands(), a.captureCommands(), a.alertCommands(), a.metricsCommand(), a.doctorCommand(), a.nodeCommands(), a.auditCommands(), a.undoCommand(groupOwn), a.verifyCommand(),
 	)

@@ -21,8 +21,8 @@ var keyID = []byte("!id")
 
 // A backup rests after a bit of work, so that requests get the disk and the processor.
 const (
-	backupWork = 5 * time.Millisecond
-	backupRest = 5 * time.Millisecond
+	backupWork = 2 * time.Millisecond
+	backupRest = 8 * time.Millisecond
 )
 
 // Backup implements storage.Store. It writes the store as it is at one instant, in the form

@@ -232,5 +232,40 @@ func InQuarters(p *tally.Period) bool { return aligned(p) }
 // Snap is the latest instant up to one that sums of this store tell apart.
 func (s *Store) Snap(at time.Time) time.Time { return s.coarse.Load().snap(at) }
 
+// Horizons are the UTC days, since 1970, before which all records are gone, and before which
+// some may be.
+func (s *Store) Horizons() (pruned, thinned uint32) {
+	s.queue.alone(func() error { pruned = s.pruned.day; return nil }) // a closed store has none
+	return pruned, max(pruned, slices.Max(s.thin.Load().until[:]))
+}
+
+// Openings calls f with what records that are gone have added to rows, of quarters of an hour,
+// and of families that know days only, of days. A row may come several times.
+func (s *Store) Openings(ctx context.Context, f func(Row, *tally.Sums) error) error {
+	ctx, done, err := s.read(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	v := newVerifier(ctx, s.opts.chunkBits)
+	if err := s.queue.alone(func() error { return v.begin(s) }); err != nil {
+		return err
+	}
+	defer v.txn.Discard()
+	err = v.eachOpening(func(k rowKey, x *tally.Sums) {
+		r := Row{Family: k.family, Gran: quarters, Bucket: k.bucket, Dim: k.dim}
+		if k.family == bySession {
+			r.Gran, r.Bucket = days, k.bucket/quartersOfDay
+		}
+		if err := f(r, x); err != nil && len(v.report.Faults) == 0 {
+			v.fault("rollup", "an opening balance", "%v", err)
+		}
+	})
+	if err == nil && len(v.report.Faults) > 0 {
+		err = corrupt("%s", v.report.Faults[0].Message)
+	}
+	return err
+}
+
 // CountsOn are the subjects that a record counts on, each once.
 func CountsOn(r *tally.Record) []tally.Subject { return slices.Clip(subjectsOf(r)) }

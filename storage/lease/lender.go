@@ -97,9 +97,9 @@ type lease struct {
 	counter   tally.Counter
 	max       int64
 	under     int64 // the limit that it was granted under; of a lower one it is given back
-	row       bool // the bank has begun it
-	lacked    bool // the latest exchange gave less than was of use
-	gave      bool // the latest exchange gave a place back, and asked for none
+	row       bool  // the bank has begun it
+	lacked    bool  // the latest exchange gave less than was of use
+	gave      bool  // the latest exchange gave a place back, and asked for none
 	granted   int64
 	elsewhere int64     // what others have used, as last heard
 	reported  int64     // used, as the bank was told

@@ -158,7 +158,7 @@ func (l *Lender) restart() {
 }
 
 // drop takes a lease away from the ledger.
-func (l *Lender) drop(x *lease) { l.opt.Ledger.Withdraw(&x.counter, min(x.granted, 0)) }
+func (l *Lender) drop(x *lease) { l.opt.Ledger.Withdraw(&x.counter) }
 
 // fence ends it: another process acts for the node.
 func (l *Lender) fence() {

@@ -102,7 +102,7 @@ func (l *Ledger) charge(r *tally.Reservation) (lacking []tally.Counter) {
 		if k == nil {
 			lacking = append(lacking, *c)
 		} else if l.lender != nil && k.lent == nil {
-			k.lent = &allowance{}
+			k.lent = unlent()
 		}
 		l.charged = append(l.charged, k)
 	}

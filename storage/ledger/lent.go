@@ -237,7 +237,7 @@ func (l *Ledger) Loan(c *tally.Counter, yield bool) (x Loan, alive bool) {
 		return x, false
 	}
 	if k.lent == nil {
-		k.lent = &allowance{}
+		k.lent = unlent()
 	}
 	if yield {
 		k.lent.UpTo = min(k.lent.UpTo, k.taken())
@@ -258,13 +258,20 @@ func (l *Ledger) Loan(c *tally.Counter, yield bool) (x Loan, alive bool) {
 	return x, true
 }
 
-// Withdraw takes back what a counter was lent, down to upTo, and what was heard of others.
-func (l *Ledger) Withdraw(c *tally.Counter, upTo int64) {
-	l.Lend(c, Terms{UpTo: upTo})
+// unlent is the allowance of a counter that was lent nothing. Where more was paid in advance
+// than used, even 0 would be something.
+func unlent() *allowance { return &allowance{Terms: Terms{UpTo: math.MinInt64}} }
+
+// Withdraw takes back what a counter was lent, and what was heard of others.
+func (l *Ledger) Withdraw(c *tally.Counter) {
+	if c.Metric == InFlight {
+		l.Lend(c, Terms{})
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if k := l.alive(c); k != nil && k.lent != nil {
-		k.lent.heard = false
+		k.lent = unlent()
 	}
 }
 
@@ -288,7 +295,7 @@ func (l *Ledger) Lend(c *tally.Counter, t Terms) {
 		return
 	}
 	if k.lent == nil {
-		k.lent = &allowance{}
+		k.lent = unlent()
 	}
 	k.lent.Terms, k.lent.heard = t, true
 	if k.watch != nil {

@@ -28,6 +28,7 @@ func (b *bank) Borrow(_ context.Context, short []Short) (bool, error) {
 	for i := range short {
 		s := &short[i]
 		if x, _ := b.Loan(&s.Counter, false); !s.Has {
+			x.UpTo = max(x.UpTo, 0) // one that was lent nothing yet has used nothing before
 			more := min(b.left, x.Taken()+s.Want-x.UpTo)
 			b.left -= more
 			b.Lend(&s.Counter, Terms{UpTo: x.UpTo + more, Others: s.Max - x.UpTo - more - b.left})

@@ -96,11 +96,18 @@ func enter(ctx context.Context, tx pgx.Tx, x *tally.Record, before int64) error 
 		return err
 	}
 	var b pgx.Batch
-	b.Queue(`INSERT INTO entry (client, id, seq, at, gateway, kind, cost, credits, funds, reason, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		toText(string(x.Client)), toText(string(x.ID)), int64(x.Seq), x.At, toText(string(x.Gateway)), toText(string(x.Entry.Kind)),
-		int64(x.Cost), int64(x.Credits), int64(x.Entry.Funds), toText(x.Entry.Reason), badgerdb.EncodeRecord(&badgerdb.Kept{Record: *x, Settled: x.At}))
+	queueEntry(&b, x, book)
 	b.Queue(`UPDATE cluster SET entries = $1 WHERE one = 1`, int64(x.Seq))
 	return tx.SendBatch(ctx, &b).Close()
+}
+
+// queueEntry writes an entry, which is one of a node's records, or of none.
+func queueEntry(b *pgx.Batch, x *tally.Record, among string) {
+	b.Queue(`INSERT INTO entry (client, id, seq, at, gateway, kind, cost, credits, funds, reason, among, body)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		toText(string(x.Client)), toText(string(x.ID)), int64(x.Seq), x.At, toText(string(x.Gateway)), toText(string(x.Entry.Kind)),
+		int64(x.Cost), int64(x.Credits), int64(x.Entry.Funds), toText(x.Entry.Reason), among,
+		badgerdb.EncodeRecord(&badgerdb.Kept{Record: *x, Settled: x.At}))
 }
 
 // leftOf is what is left of a balance: what nobody was lent, or of one that is not lent, what
@@ -209,12 +216,12 @@ func (s *Store) Entries(ctx context.Context, q storage.EntryQuery) (out []tally.
 	return out, err
 }
 
-// entriesOf calls f with the entries of a time, in Unix seconds.
+// entriesOf calls f with the entries of a time, in Unix seconds, that are no node's records.
 func entriesOf(ctx context.Context, tx pgx.Tx, from, to int64, f func(*tally.Record)) error {
 	if to == math.MaxInt64 {
 		to = from
 	}
-	return entriesBy(ctx, tx, `at >= $1 AND at < $2`, []any{time.Unix(from, 0), time.Unix(to, 0)}, f)
+	return entriesBy(ctx, tx, `among = '' AND at >= $1 AND at < $2`, []any{time.Unix(from, 0), time.Unix(to, 0)}, f)
 }
 
 func entriesBy(ctx context.Context, tx pgx.Tx, where string, args []any, f func(*tally.Record)) error {

@@ -52,7 +52,7 @@ func readEntity(kind, id, body string) (tally.Entity, error) {
 	}
 	e, err := tally.ReadEntity(tally.EntityKind(kind), []byte(body))
 	if err != nil || string(e.Base().ID) != id {
-		return nil, tally.Errorf(tally.Corrupt, "%s %s cannot be read", kind, id).WithHint("restore a backup of the database")
+		return nil, tally.Errorf(tally.Corrupt, "%s %s cannot be read", kind, id).WithHint("bring the database back to an earlier state by its own tools: tallygate help nodes")
 	}
 	return e, nil
 }
@@ -117,12 +117,9 @@ func apply(ctx context.Context, tx pgx.Tx, c *state, by tally.Act, changes []tal
 			return err
 		}
 		if ok {
-			body, err := json.Marshal(&e)
-			if err != nil {
-				return tally.Errorf(tally.Internal, "encode the audit log: %w", err)
+			if err := queueAudit(&b, &e); err != nil {
+				return err
 			}
-			b.Queue(`INSERT INTO audit (seq, at, actor, kind, id, name, body) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-				int64(e.Seq), e.At, toText(e.Actor), toText(string(e.Kind)), toText(string(e.ID)), toText(e.Name), string(body))
 		}
 		if x.Entity == nil {
 			b.Queue(`DELETE FROM entity WHERE kind = $1 AND id = $2`, toText(string(x.Kind)), toText(string(x.ID)))
@@ -141,6 +138,17 @@ func apply(ctx context.Context, tx pgx.Tx, c *state, by tally.Act, changes []tal
 	}
 	b.Queue(`UPDATE cluster SET rev = $1, audit_seq = $2, audit_hash = $3 WHERE one = 1`, rev, int64(c.chain.Seq), c.chain.Hash)
 	return tx.SendBatch(ctx, &b).Close()
+}
+
+// queueAudit writes an entry of the audit log.
+func queueAudit(b *pgx.Batch, e *tally.AuditEntry) error {
+	body, err := json.Marshal(e)
+	if err != nil {
+		return tally.Errorf(tally.Internal, "encode the audit log: %w", err)
+	}
+	b.Queue(`INSERT INTO audit (seq, at, actor, kind, id, name, body) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		int64(e.Seq), e.At, toText(e.Actor), toText(string(e.Kind)), toText(string(e.ID)), toText(e.Name), string(body))
+	return nil
 }
 
 // revOf is an entity's revision, 0 if there is none.
@@ -206,7 +214,7 @@ func (s *Store) AuditLog(ctx context.Context, q storage.AuditQuery) (out []tally
 				out = append(out, *e)
 			}
 			if len(page) == 0 || before > page[len(page)-1].Seq {
-				return tally.Errorf(tally.Corrupt, "entry %d of the audit log is missing", before-1).WithHint("restore a backup of the database")
+				return tally.Errorf(tally.Corrupt, "entry %d of the audit log is missing", before-1).WithHint("bring the database back to an earlier state by its own tools: tallygate help nodes")
 			}
 		}
 		return nil
@@ -232,7 +240,7 @@ func scanAudit(row pgx.CollectableRow) (e tally.AuditEntry, err error) {
 		return e, err
 	}
 	if json.Unmarshal([]byte(body), &e) != nil {
-		return e, tally.Errorf(tally.Corrupt, "an entry of the audit log cannot be read").WithHint("restore a backup of the database")
+		return e, tally.Errorf(tally.Corrupt, "an entry of the audit log cannot be read").WithHint("bring the database back to an earlier state by its own tools: tallygate help nodes")
 	}
 	return e, nil
 }

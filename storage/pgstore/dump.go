@@ -165,12 +165,12 @@ func (d *dumper) keptBefore(end int64) (map[int64]map[badgerdb.Row]*tally.Sums, 
 	var body []byte
 	_, err = pgx.ForEachRow(rows, []any{&body}, func() error {
 		k, err := badgerdb.DecodeRecord(body)
-		if err == nil {
+		if err == nil && k.Entry == nil {
 			count(&k.Record)
 		}
 		return err
 	})
-	if err == nil {
+	if err == nil { // all entries are records of the new store, also of days that were pruned
 		err = entriesBy(d.ctx, d.tx, `at < $1`, []any{time.Unix(end*daySeconds, 0)}, count)
 	}
 	add()
@@ -233,7 +233,7 @@ func (d *dumper) records(yield func(*badgerdb.Kept) error) error {
 		if err == nil {
 			err = upTo(k.Settled)
 		}
-		if err == nil {
+		if err == nil && k.Entry == nil { // those that are entries come from the book
 			err = yield(&k)
 		}
 		return err

@@ -31,6 +31,7 @@ const (
 type said struct {
 	Clock     time.Duration       `json:"clock_ns"` // ahead of the database's
 	Latest    uint64              `json:"latest"`   // its latest record
+	Shipped   time.Time           `json:"shipped"`  // before when all was shipped
 	Holds     map[tally.ID]holder `json:"holds,omitempty"`
 	Exchanges int64               `json:"exchanges"`
 	Requests  int64               `json:"requests"`
@@ -46,7 +47,7 @@ type holder struct {
 
 // say tells what this node says of itself, as JSON.
 func (s *Store) say() string {
-	x := said{Clock: time.Duration(s.skew.Load()), Latest: s.journal.Latest(), Holds: map[tally.ID]holder{},
+	x := said{Clock: time.Duration(s.skew.Load()), Latest: s.journal.Latest(), Shipped: time.Unix(0, s.shippedAt.Load()).UTC(), Holds: map[tally.ID]holder{},
 		Requests: s.requests.Load(), Faults: s.faults}
 	x.Exchanges = s.lender.Stats().Exchanges
 	s.ledger.HoldsOf(func(draft *tally.Record) bool {
@@ -107,6 +108,7 @@ func peers(ctx context.Context, tx pgx.Tx) (out []peer, err error) {
 		if m.State == storage.NodeLive && m.idle > goneAfter {
 			m.State = storage.NodeGone
 		}
+		m.Shipped = m.said.Shipped
 		m.Clock, m.Exchanges, m.Requests, m.Faults = m.said.Clock, m.said.Exchanges, m.said.Requests, m.said.Faults
 		if m.said.Latest > shipped {
 			m.Unshipped = int64(m.said.Latest - shipped)

@@ -153,22 +153,44 @@ func makeSchema(ctx context.Context, pool *pgxpool.Pool) error {
 	})
 }
 
+// sqlEnroll makes the row of a node that has not begun an epoch yet.
+const sqlEnroll = `INSERT INTO node (id, name, host, version, state, epoch, op, joined, beat, shipped, records, seen, said)
+	VALUES ($1, $2, $3, $4, 'left', 0, 0, now(), now(), 0, 0, 0, '{}')`
+
+// newIdentity is that of a new node.
+func newIdentity(o Options, nodes string, pool *pgxpool.Pool) Identity {
+	c := pool.Config().ConnConfig
+	at := "postgres://" + net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))) + "/" + c.Database
+	return Identity{ID: "nd_" + rand.Text(), Name: cmp.Or(o.Name, "node"), Nodes: nodes, Store: at}
+}
+
+// hostOf is what tells two processes of one identity apart.
+func hostOf(o Options) string {
+	if o.Host != "" {
+		return o.Host
+	}
+	machine, _ := os.Hostname() // without one the folder tells
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		dir = o.Dir
+	}
+	return machine + ":" + dir
+}
+
 // enroll makes the node's row, or finds it, and says what stands in the way of its process.
 func (s *Store) enroll(ctx context.Context, store string) error {
-	c := s.pool.Config().ConnConfig
-	at := "postgres://" + net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))) + "/" + c.Database
 	is, err := ReadIdentity(s.opts.Dir)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case is == nil:
-		is = &Identity{ID: "nd_" + rand.Text(), Name: cmp.Or(s.opts.Name, "node"), Nodes: store}
-	case is.Nodes != store:
-		return tally.Errorf(tally.Conflict, "the folder %s belongs to node %s of another database, %s", s.opts.Dir, is.Name, is.Store).
-			WithHint("start with that database, or with an empty folder as a new node")
 	}
-	id := *is
-	id.Name, id.Store = cmp.Or(s.opts.Name, id.Name), at
+	id := newIdentity(s.opts, store, s.pool)
+	if is != nil {
+		if is.Nodes != store {
+			return tally.Errorf(tally.Conflict, "the folder %s belongs to node %s of another database, %s", s.opts.Dir, is.Name, is.Store).
+				WithHint("start with that database, or with an empty folder as a new node")
+		}
+		id.ID, id.Name = is.ID, cmp.Or(s.opts.Name, is.Name)
+	}
 	s.id = id
 	err = again(ctx, func(ctx context.Context) error {
 		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
@@ -180,8 +202,7 @@ func (s *Store) enroll(ctx context.Context, store string) error {
 			err := tx.QueryRow(ctx, `SELECT host, state, now() - beat FROM node WHERE id = $1`, id.ID).Scan(&host, &state, &idle)
 			switch {
 			case errors.Is(err, pgx.ErrNoRows): // a new node, or the database was set back to before it
-				_, err = tx.Exec(ctx, `INSERT INTO node (id, name, host, version, state, epoch, op, joined, beat, shipped, records, seen, said)
-				VALUES ($1, $2, $3, $4, 'left', 0, 0, now(), now(), 0, 0, 0, '{}')`, id.ID, id.Name, s.opts.Host, s.opts.Journal.Version)
+				_, err = tx.Exec(ctx, sqlEnroll, id.ID, id.Name, s.opts.Host, s.opts.Journal.Version)
 				return taken(err, id.Name)
 			case err != nil:
 				return err

@@ -111,6 +111,7 @@ CREATE TABLE entry (
   credits int8 NOT NULL,
   funds   int8 NOT NULL,
   reason  text NOT NULL,
+  among   text NOT NULL,               -- the node whose records it is one of; '' if it is none
   body    bytea NOT NULL,              -- all of it
   PRIMARY KEY (client, id)
 );

@@ -54,6 +54,7 @@ func (s *Store) keepShipping() {
 func (s *Store) shipAll(ctx context.Context) (through uint64, err error) {
 	s.shipping.Lock()
 	defer s.shipping.Unlock()
+	began := time.Now() // the journal has by now what was settled before
 	for {
 		more, err := s.ship(ctx)
 		if err != nil && !errors.Is(err, errAgain) {
@@ -61,9 +62,27 @@ func (s *Store) shipAll(ctx context.Context) (through uint64, err error) {
 			return 0, err
 		}
 		if err == nil && !more {
+			s.shippedAt.Store(began.UnixNano())
 			return s.shipped.Load(), nil
 		}
 	}
+}
+
+// shipSome ships some records, and says whether there are more.
+func (s *Store) shipSome(ctx context.Context) (more bool, err error) {
+	s.shipping.Lock()
+	defer s.shipping.Unlock()
+	err = again(ctx, func(ctx context.Context) error {
+		more, err = s.ship(ctx)
+		if errors.Is(err, errAgain) {
+			return nil
+		}
+		if err != nil {
+			s.ships = shipper{}
+		}
+		return err
+	})
+	return more, err
 }
 
 // ship ships some records; more is whether there may be others.

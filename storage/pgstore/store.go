@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,10 +64,11 @@ type Store struct {
 	breaks       func() // closes broken, once
 	faults       []string
 
-	shipped  atomic.Uint64
-	shipNow  chan struct{}
-	shipping sync.Mutex
-	ships    shipper // shipping guards it
+	shipped   atomic.Uint64
+	shippedAt atomic.Int64 // what was settled before is shipped, Unix nanoseconds
+	shipNow   chan struct{}
+	shipping  sync.Mutex
+	ships     shipper // shipping guards it
 }
 
 var _ storage.Cluster = (*Store)(nil)
@@ -80,14 +79,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if o.Journal.Logger == nil {
 		o.Journal.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Host == "" {
-		machine, _ := os.Hostname() // without one the folder tells
-		dir, err := filepath.Abs(o.Dir)
-		if err != nil {
-			return nil, err
-		}
-		o.Host = machine + ":" + dir
-	}
+	o.Host = hostOf(o)
 	s := &Store{opts: o, log: o.Journal.Logger, ledger: ledger.New(), hearNow: make(chan struct{}, 1), joined: make(chan struct{}), shipNow: make(chan struct{}, 1)}
 	s.broken = make(chan struct{})
 	s.breaks = sync.OnceFunc(func() { close(s.broken) })

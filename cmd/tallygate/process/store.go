@@ -21,7 +21,9 @@ type Shared struct {
 	// URL says where the nodes' database is, like postgres://tally@db/tally. It may have a
 	// password.
 	URL  string
-	Node string // the name of this node
+	Node string // the name of this node, "" for the one it had
+	// Machine is the name of a new node that was given none.
+	Machine string
 }
 
 // open opens the store: that of the folder, or what this node has of the one that nodes
@@ -58,11 +60,21 @@ func (o Options) openNodes(ctx context.Context, hook storage.Hook) (storage.Stor
 		return nil, tally.Errorf(tally.Conflict, "%s has a store of its own, which the nodes would not see", o.Dir).
 			WithHint("take it over: tallygate move --to URL; or start with an empty folder: --data DIR")
 	}
-	print, err := auth.Print(o.keys())
+	nodes, err := o.nodes(of, hook)
 	if err != nil {
 		return nil, err
 	}
-	return pgstore.Open(ctx, pgstore.Options{URL: o.Shared.URL, Dir: o.Dir, Name: o.Shared.Node, Print: print, Journal: o.journal(hook)})
+	return pgstore.Open(ctx, nodes)
+}
+
+// nodes is how to open what a node has. of is which node the folder is already; nil: none.
+func (o Options) nodes(of *pgstore.Identity, hook storage.Hook) (pgstore.Options, error) {
+	name := o.Shared.Node
+	if name == "" && of == nil {
+		name = o.Shared.Machine
+	}
+	print, err := auth.Print(o.keys())
+	return pgstore.Options{URL: o.Shared.URL, Dir: o.Dir, Name: name, Print: print, Journal: o.journal(hook)}, err
 }
 
 // journal is how to open the store that is in the folder.
@@ -131,18 +143,15 @@ func ReadStore(text, node string, env func(string) (string, bool)) (Shared, erro
 		q.Set("sslmode", "require")
 		u.RawQuery = q.Encode()
 	}
-	if node == "" {
-		if node, err = os.Hostname(); err != nil {
-			return Shared{}, tally.Errorf(tally.Invalid, "the machine has no name that the node could have: %w", err).
-				WithHint("give it one: --node NAME")
-		}
-		node, _, _ = strings.Cut(node, ".")
+	machine, err := os.Hostname()
+	if machine, _, _ = strings.Cut(machine, "."); err != nil || !isNodeName(machine) {
+		machine = "node"
 	}
-	if !isNodeName(node) {
+	if node != "" && !isNodeName(node) {
 		return Shared{}, tally.Errorf(tally.Invalid, "%.70q is not the name of a node", node).
 			WithHint("up to 60 letters, digits, dots, dashes and underscores, like --node fra-1")
 	}
-	return Shared{URL: u.String(), Node: node}, nil
+	return Shared{URL: u.String(), Node: node, Machine: machine}, nil
 }
 
 // Password reports whether the text of a URL has a password in it.

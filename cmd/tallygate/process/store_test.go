@@ -57,8 +57,8 @@ func TestReadStore(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want invalid", text, got, err)
 		}
 	}
-	if got, err := ReadStore("postgres://db/tally", "", none); err != nil || got.Node == "" {
-		t.Errorf("a node without a name is called %q, %v", got.Node, err)
+	if got, err := ReadStore("postgres://db/tally", "", none); err != nil || got.Node != "" || got.Machine == "" {
+		t.Errorf("a node without a name: %+v, %v", got, err)
 	}
 	for _, name := range []string{" ", "a b", "ä", "..", strings.Repeat("n", 61), "a/b", "a\nb"} {
 		if _, err := ReadStore("postgres://db/tally", name, none); tally.CodeOf(err) != tally.Invalid {

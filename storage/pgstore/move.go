@@ -1,0 +1,355 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"encoding/json"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"tallygate/engine/tally"
+	"tallygate/storage"
+	"tallygate/storage/badgerdb"
+)
+
+// A store of one machine moves to a database of nodes, and back. Its folder becomes the
+// journal of the first node as it is, so what limits have used goes on to the unit. What the
+// two have is compared day by day.
+
+// Day is what a store has of a UTC day of admissions.
+type Day struct {
+	Day      string        `json:"day"`
+	Requests int64         `json:"requests"`
+	Refused  int64         `json:"refused"`
+	Tokens   int64         `json:"tokens"`
+	Cost     tally.NanoUSD `json:"cost_nano_usd"`
+	Credits  tally.NanoUSD `json:"credits_nano_usd"`
+}
+
+// Moved says what has moved, and what both stores have of each day: the same.
+type Moved struct {
+	Entities int   `json:"entities"`
+	Changes  int   `json:"changes"` // entries of the audit log
+	Entries  int   `json:"entries"` // of the book of money
+	Records  int64 `json:"records"`
+	Days     []Day `json:"days"`
+}
+
+// MoveIn makes the folder of a store that nothing has open the first node of a database that
+// is empty but for its schema. progress is told how many records were shipped, of how many.
+// If it is broken off, the same call goes on.
+func MoveIn(ctx context.Context, o Options, progress func(shipped, of uint64)) (m Moved, err error) {
+	is, err := ReadIdentity(o.Dir)
+	if err != nil {
+		return m, err
+	}
+	pool, err := dial(ctx, o.URL, 2)
+	if err != nil {
+		return m, err
+	}
+	defer pool.Close()
+	nodes, print, err := prepare(ctx, pool)
+	if err != nil {
+		return m, err
+	}
+	if err := sameKey(print, o.Print); err != nil {
+		return m, err
+	}
+	taken, err := occupied(ctx, pool, is)
+	if err != nil {
+		return m, err
+	}
+	if !taken {
+		if err := moveIn(ctx, pool, o, nodes, &is); err != nil {
+			return m, err
+		}
+	}
+	s, err := Open(ctx, o)
+	if err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	for {
+		more, err := s.shipSome(ctx)
+		if err != nil {
+			return m, cannot(err)
+		}
+		progress(s.shipped.Load(), s.journal.Latest())
+		if !more {
+			break
+		}
+	}
+	ours, err := journalDays(ctx, s.journal)
+	if err != nil {
+		return m, err
+	}
+	err = s.read(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
+		if m.Days, err = databaseDays(ctx, tx); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM entity), (SELECT count(*) FROM audit), (SELECT count(*) FROM entry), (SELECT count(*) FROM record)`).
+			Scan(&m.Entities, &m.Changes, &m.Entries, &m.Records)
+	})
+	if err != nil {
+		return m, err
+	}
+	if n := s.journal.Count(); m.Records != n {
+		return m, tally.Errorf(tally.Corrupt, "the folder has %d records, and the database %d", n, m.Records).WithHint("nothing is lost: the folder has all of them; run tallygate verify")
+	}
+	return m, sameDays(ours, m.Days)
+}
+
+// occupied reports whether the folder is the database's first node already. A database that
+// has something else is a Conflict.
+func occupied(ctx context.Context, pool *pgxpool.Pool, is *Identity) (bool, error) {
+	var id string
+	err := pool.QueryRow(ctx, `SELECT id FROM node LIMIT 1`).Scan(&id)
+	if err == nil {
+		if is != nil && is.ID == id {
+			return true, nil
+		}
+		return false, tally.Errorf(tally.Conflict, "the database has nodes already").
+			WithHint("move into an empty one; or join its nodes with an empty folder: tallygate serve --store URL --data NEW-DIR")
+	}
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return false, cannot(err)
+	}
+	return false, nil
+}
+
+// moveIn writes what the nodes have in common, in one transaction, and makes the folder a
+// node's.
+func moveIn(ctx context.Context, pool *pgxpool.Pool, o Options, nodes string, is **Identity) error {
+	j, err := badgerdb.Open(ctx, o.Journal)
+	if err != nil {
+		return err
+	}
+	defer j.Close()
+	id := newIdentity(o, nodes, pool)
+	if *is != nil && (*is).Nodes == nodes {
+		id = **is // of an attempt that was broken off
+	}
+	if err := id.write(o.Dir); err != nil {
+		return tally.Errorf(tally.Unavailable, "write which node the folder is: %w", err).WithHint("look at the disk of %s", o.Dir)
+	}
+	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		if _, err := lock(ctx, tx); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, sqlEnroll, id.ID, id.Name, hostOf(o), o.Journal.Version); err != nil {
+			return err
+		}
+		if err := moveConfig(ctx, tx, j, id.ID); err != nil {
+			return err
+		}
+		return moveOpenings(ctx, tx, j, id.ID)
+	})
+	if err != nil {
+		return errors.Join(cannot(err), os.Remove(filepath.Join(o.Dir, IdentityFile)))
+	}
+	return nil
+}
+
+// moveConfig writes entities, the audit log and the book of money.
+func moveConfig(ctx context.Context, tx pgx.Tx, j *badgerdb.Store, node string) error {
+	list, rev, err := j.Load(ctx)
+	if err != nil {
+		return err
+	}
+	var b pgx.Batch
+	for _, e := range list {
+		body, err := json.Marshal(e)
+		if err != nil {
+			return tally.Errorf(tally.Internal, "encode %s %s: %w", e.Kind(), e.Base().ID, err)
+		}
+		b.Queue(`INSERT INTO entity (kind, id, rev, body) VALUES ($1, $2, $3, $4)`, toText(string(e.Kind())), toText(string(e.Base().ID)), e.Base().Rev, string(body))
+	}
+	var chain tally.AuditChain
+	for q := (storage.AuditQuery{Limit: 1000}); ; {
+		page, next, err := j.AuditLog(ctx, q)
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			if chain.Seq == 0 {
+				chain = tally.AuditChain{Seq: page[i].Seq, Hash: page[i].Hash}
+			}
+			if err := queueAudit(&b, &page[i]); err != nil {
+				return err
+			}
+		}
+		if q.After = next; next == "" {
+			break
+		}
+	}
+	entries, err := j.Entries(ctx, storage.EntryQuery{})
+	if err != nil {
+		return err
+	}
+	for i := range entries {
+		entries[i].Seq = uint64(i + 1)
+		queueEntry(&b, &entries[i], node)
+	}
+	pruned, thinned := j.Horizons()
+	b.Queue(`UPDATE cluster SET rev = $1, audit_seq = $2, audit_hash = $3, entries = $4, pruned = $5, thinned = $6 WHERE one = 1`,
+		rev, int64(chain.Seq), chain.Hash, len(entries), int64(pruned), int64(thinned))
+	return tx.SendBatch(ctx, &b).Close()
+}
+
+// moveOpenings writes what records that are gone have added to sums.
+func moveOpenings(ctx context.Context, tx pgx.Tx, j *badgerdb.Store, node string) error {
+	rows := map[badgerdb.Row]*tally.Sums{}
+	add := func(r badgerdb.Row, x *tally.Sums) {
+		if rows[r] == nil {
+			rows[r] = &tally.Sums{}
+		}
+		rows[r].Merge(x)
+	}
+	flush := func() error {
+		_, err := addSums(ctx, tx, node, rows, nil)
+		clear(rows)
+		return err
+	}
+	err := j.Openings(ctx, func(r badgerdb.Row, x *tally.Sums) error {
+		add(r, x)
+		if r.Gran == badgerdb.Quarters {
+			add(badgerdb.Row{Family: r.Family, Gran: badgerdb.Hours, Bucket: r.Bucket / 4, Dim: r.Dim}, x)
+			add(badgerdb.Row{Family: r.Family, Gran: badgerdb.Days, Bucket: r.Bucket / 96, Dim: r.Dim}, x)
+		}
+		if len(rows) < shipMost {
+			return nil
+		}
+		return flush()
+	})
+	if err != nil {
+		return err
+	}
+	return flush()
+}
+
+// MoveOut makes a data folder with a store of one machine of all that nodes have, which must
+// all have left. print is the fingerprint of the key file that the folder will have.
+func MoveOut(ctx context.Context, url, print string, o badgerdb.Options) (m Moved, err error) {
+	pool, err := dial(ctx, url, 2)
+	if err != nil {
+		return m, err
+	}
+	defer pool.Close()
+	_, known, err := prepare(ctx, pool)
+	if err != nil {
+		return m, err
+	}
+	if err := sameKey(known, print); err != nil {
+		return m, err
+	}
+	var theirs []Day
+	err = pgx.BeginTxFunc(ctx, pool, reads, func(tx pgx.Tx) error {
+		list, err := peers(ctx, tx)
+		if err != nil {
+			return err
+		}
+		for i := range list {
+			switch x := &list[i]; {
+			case x.State == storage.NodeLive:
+				return tally.Errorf(tally.Conflict, "node %s is live", x.Name).WithHint("stop all nodes first, so that they ship what they have")
+			case x.State == storage.NodeGone || x.Unshipped > 0:
+				return tally.Errorf(tally.Conflict, "node %s has not shipped all it has, and was last heard at %s", x.Name, x.Heard.Format(time.DateTime)).
+					WithHint("start it once more and stop it; if its folder is lost: tallygate nodes forget %s, on a node that runs", tally.ShellWord(x.Name))
+			}
+		}
+		if theirs, err = databaseDays(ctx, tx); err != nil {
+			return err
+		}
+		if err := tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM entity), (SELECT count(*) FROM audit), (SELECT count(*) FROM entry), (SELECT count(*) FROM record)`).
+			Scan(&m.Entities, &m.Changes, &m.Entries, &m.Records); err != nil {
+			return err
+		}
+		_, err = dump(ctx, tx, o)
+		return err
+	})
+	if err != nil {
+		return m, cannot(err)
+	}
+	s, err := badgerdb.Open(ctx, o)
+	if err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if m.Days, err = journalDays(ctx, s); err != nil {
+		return m, err
+	}
+	return m, sameDays(m.Days, theirs)
+}
+
+// journalDays is what a store of one machine has of each day.
+func journalDays(ctx context.Context, s *badgerdb.Store) ([]Day, error) {
+	var edges []time.Time
+	end := time.Now().AddDate(1, 0, 0)
+	for day := earliest; day.Before(end); day = day.AddDate(0, 0, 1) {
+		edges = append(edges, day)
+	}
+	points, err := s.Series(ctx, storage.SeriesQuery{Family: tally.ByTotal, Edges: edges})
+	var out []Day
+	for i := range points {
+		out = append(out, dayOfSums(points[i].At, &points[i].Sums))
+	}
+	return out, err
+}
+
+// databaseDays is what the nodes have of each day.
+func databaseDays(ctx context.Context, tx pgx.Tx) (out []Day, err error) {
+	rows, err := tx.Query(ctx, `SELECT family, gran, bucket, d1, d2, body FROM sums WHERE family = 0 AND gran = $1 ORDER BY bucket`, badgerdb.Days)
+	if err != nil {
+		return nil, err
+	}
+	last := uint32(0)
+	var sum tally.Sums
+	end := func() {
+		if sum != (tally.Sums{}) {
+			out = append(out, dayOfSums(time.Unix(int64(last)*daySeconds, 0).UTC(), &sum))
+		}
+		sum = tally.Sums{}
+	}
+	err = eachRow(rows, func(r badgerdb.Row, x *tally.Sums) error {
+		if r.Bucket != last {
+			end()
+		}
+		last = r.Bucket
+		sum.Merge(x)
+		return nil
+	})
+	end()
+	return out, err
+}
+
+func dayOfSums(at time.Time, x *tally.Sums) Day {
+	return Day{at.Format(time.DateOnly), x.Requests, x.Refused, x.Tokens.Total(), x.Cost, x.Credits}
+}
+
+// sameDays says on which day two stores do not have the same.
+func sameDays(a, b []Day) error {
+	if slices.Equal(a, b) {
+		return nil
+	}
+	for i := range max(len(a), len(b)) {
+		var x, y Day
+		if i < len(a) {
+			x = a[i]
+		}
+		if i < len(b) {
+			y = b[i]
+		}
+		if x != y {
+			return tally.Errorf(tally.Corrupt, "the two stores do not have the same: %s and %s", fmt.Sprintf("%+v", x), fmt.Sprintf("%+v", y)).
+				WithHint("what was moved from is as it was: run tallygate verify on it")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,132 @@
+package pgstore
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"tallygate/engine/tally"
+	"tallygate/storage"
+	"tallygate/storage/badgerdb"
+	"tallygate/storage/pgstore/pgtest"
+)
+
+// A store moves to a database and back: entities, audit log, records, also of pruned days and
+// kinds, the book of money, and limits in mid-period to the unit.
+func TestMove(t *testing.T) {
+	url, dir := pgtest.Database(t), t.TempDir()
+	o := Options{URL: url, Dir: dir, Name: "first", Journal: badgerdb.Options{Dir: filepath.Join(dir, "store")}}
+	one, err := badgerdb.Open(ctx, o.Journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	act := tally.Act{At: noon, Actor: "test", Op: "clients.create"}
+	_, err = one.Apply(ctx, act, tally.Put(&tally.Client{Meta: tally.Meta{ID: "cl_1", CreatedAt: noon}, Name: "one", Slug: "one"}, noon))
+	must(err)
+	book := func(s storage.Store, id string, at time.Time, funds int64) {
+		t.Helper()
+		_, err := s.Enter(ctx, tally.Record{ID: tally.ID(id), At: at, Gateway: "gw_1", Client: "cl_1", Outcome: tally.Booked,
+			Entry: &tally.Entry{Kind: tally.TopUp, Funds: tally.NanoUSD(funds), Reason: "test"}})
+		must(err)
+	}
+	total := chargeOf("client/cl_1", tally.Cost, tally.Total, 1000)
+	balance := chargeOf("client/cl_1", tally.Balance, tally.Total, 0)
+	day := noon.AddDate(0, 0, -10)
+	book(one, "en_1", day, 900)
+	for i := range 40 {
+		r := requestOf(10, total, balance)
+		r.At = day.Add(time.Duration(i) * 6 * time.Hour)
+		r.ExpiresAt = r.At.Add(time.Hour)
+		if _, err := one.Reserve(ctx, r); err != nil {
+			t.Fatal(err)
+		}
+		rec := r.Draft
+		rec.Status, rec.Outcome, rec.Basis, rec.Cost, rec.Credits, rec.Total = 200, tally.OK, tally.Exact, 10, 10, time.Second
+		must(one.Settle(ctx, tally.Settlement{ID: r.ID, Record: rec}))
+		must(one.Refuse(ctx, tally.Record{ID: tally.ID(fmt.Sprint("rf_", i)), At: r.At, Gateway: "gw_1", Client: "cl_1", Outcome: tally.OutcomeDenied, Status: 401}))
+	}
+	horizons := storage.Horizons{All: day.AddDate(0, 0, 3)}
+	horizons.Of[tally.RefusalRecords] = day.AddDate(0, 0, 5)
+	_, err = one.Prune(ctx, horizons, 0)
+	must(err)
+	kept := one.Count()
+	must(one.Close())
+
+	shipped := uint64(0)
+	m, err := MoveIn(ctx, o, func(n, _ uint64) { shipped = n })
+	if err != nil || m.Entities != 1 || m.Changes != 1 || m.Entries != 1 || m.Records != kept || len(m.Days) != 11 || shipped != 81 {
+		t.Fatalf("moved %+v, %d shipped, %v", m, shipped, err)
+	}
+	if _, err := MoveIn(ctx, o, func(_, _ uint64) {}); err != nil {
+		t.Errorf("moved again: %v", err)
+	}
+	other := Options{URL: url, Dir: t.TempDir(), Name: "other"}
+	other.Journal.Dir = filepath.Join(other.Dir, "store")
+	if _, err := MoveIn(ctx, other, func(_, _ uint64) {}); tally.CodeOf(err) != tally.Conflict {
+		t.Errorf("another store moved there: %v", err)
+	}
+
+	a, b := startNode(t, url, "first", dir), startNode(t, url, "second", t.TempDir())
+	verified(t, a)
+	verified(t, b)
+	if n := len(recordsOfAll(t, b)); int64(n) != kept {
+		t.Errorf("%d records, want %d", n, kept)
+	}
+	book(b, "en_2", noon, 30)
+	spendAll(t, 53, 10, balance, a, b) // 400 of 930 are used
+	spendAll(t, 7, 10, total, b, a)    // 400 and 530 of 1,000 are
+	if _, err := MoveOut(ctx, url, "", badgerdb.Options{Dir: filepath.Join(t.TempDir(), "store")}); tally.CodeOf(err) != tally.Conflict {
+		t.Errorf("moved while nodes are live: %v", err)
+	}
+	all := recordsOfAll(t, a)
+	must(a.Close())
+	must(b.Close())
+
+	back := badgerdb.Options{Dir: filepath.Join(t.TempDir(), "store")}
+	m, err = MoveOut(ctx, url, "", back)
+	if err != nil || m.Records != kept+60 || m.Entries != 2 {
+		t.Fatalf("moved back %+v, %v", m, err)
+	}
+	one, err = badgerdb.Open(ctx, back)
+	must(err)
+	defer one.Close()
+	if got := recordsOfAll(t, one); len(got) != len(all) {
+		t.Errorf("%d records came back of %d", len(got), len(all))
+	}
+	u, err := one.Usage(ctx, total.Counter, balance.Counter, chargeOf("key/ke_1", tally.Requests, tally.Month, 0).Counter)
+	must(err)
+	if u[0].Used != 1000 || u[1].Used != 70 || u[2].Used != 98 {
+		t.Errorf("usage after both moves: %+v", u)
+	}
+	if log, err := one.VerifyAudit(ctx); err != nil || !log.OK || log.Entries != 1 {
+		t.Errorf("audit log: %+v, %v", log, err)
+	}
+	if entries, err := one.Entries(ctx, storage.EntryQuery{}); err != nil || len(entries) != 2 || entries[1].ID != "en_2" {
+		t.Errorf("entries: %+v, %v", entries, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, IdentityFile)); err != nil {
+		t.Error(err)
+	}
+}
+
+func recordsOfAll(t *testing.T, s storage.Store) (out []tally.Record) {
+	t.Helper()
+	for q := (storage.RecordQuery{Limit: 13}); ; {
+		page, next, err := s.Records(ctx, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, page...)
+		if q.After = next; next == "" {
+			return out
+		}
+	}
+}
