@@ -12,11 +12,6 @@ import (
 // events are what happens in the middle of a round, if it has nothing of its own.
 var events = []func(context.Context, *round) error{killOne, comeAndGo, crash, both}
 
-func nothing(_ context.Context, r *round) error {
-	r.what = "nothing happens"
-	return nil
-}
-
 // under waits until a third of the limit is used.
 func (r *round) under(ctx context.Context) error {
 	if err := sleep(ctx, 150*time.Millisecond); err != nil {

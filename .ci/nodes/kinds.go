@@ -3,6 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
 )
 
 // kind is a kind of round.
@@ -34,7 +37,7 @@ var kinds = []kind{
 	{name: "sessions", limits: "--session-length 2h --limit sessions=100/total", delay: 20, alone: sessions,
 		after: hundredSessions},
 	{name: "forgotten", limits: "--limit requests=900/total", max: 900, delay: 100, event: forget},
-	{name: "in-flight", limits: "--max-in-flight 7 --limit requests=300/total", max: 300, delay: 60, event: nothing,
+	{name: "in-flight", limits: "--max-in-flight 7 --limit requests=300/total", max: 300, delay: 60,
 		after: fullHouse},
 	{name: "outage", limits: "--limit requests=1M/total", delay: 20, alone: outage},
 	{name: "minute", limits: "--limit requests=60/minute", delay: 20, rest: 200, alone: overTheMinute,
@@ -54,16 +57,32 @@ func (k *kind) used(r *record) int64 {
 	return k.unit(r)
 }
 
-// choose is the kinds of rounds that are played, in their order.
-func (c *cluster) choose() []*kind {
-	var out []*kind
+// choose makes the rounds that are played.
+func (c *cluster) choose() (out []*round) {
+	var of []*kind
 	for i := range kinds {
 		if k := &kinds[i]; k.name == c.only || c.only == "" && (c.heavy || !k.heavy) {
-			out = append(out, k)
+			of = append(of, k)
 		}
 	}
-	for len(out) > 0 && len(out) < c.rounds {
-		out = append(out, out...)
+	if len(of) == 0 {
+		return nil
 	}
-	return out[:cmp.Or(min(len(out), c.rounds), len(out))]
+	for i := range cmp.Or(c.rounds, len(of)) {
+		k := of[i%len(of)]
+		out = append(out, &round{kind: k, c: c, number: i + 1, slug: fmt.Sprintf("%s-%d", k.name, i+1)})
+	}
+	return out
 }
+
+// next takes the next round away: the first, or one that plays over the end of a minute if
+// there need not be waited for that.
+func next(rounds *[]*round) *round {
+	soon := minuteLeft() > soonest && minuteLeft() < 3*soonest
+	i := max(0, slices.IndexFunc(*rounds, func(r *round) bool { return r.name == "minute" && soon }))
+	r := (*rounds)[i]
+	*rounds = slices.Delete(*rounds, i, i+1)
+	return r
+}
+
+func random(seed uint64, of int) *rand.Rand { return rand.New(rand.NewPCG(seed, uint64(of))) }

@@ -28,7 +28,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -82,7 +81,7 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	begin := time.Now()
-	c := &cluster{options: o, work: work, rnd: rand.New(rand.NewPCG(o.seed, 0))}
+	c := &cluster{options: o, work: work, rnd: random(o.seed, 0)}
 	played := 0
 	defer func() {
 		c.close()
@@ -99,14 +98,14 @@ func run(ctx context.Context, o options) (err error) {
 	if err := c.setUp(ctx); err != nil {
 		return err
 	}
-	for _, k := range c.choose() {
-		played++
+	for rounds := c.choose(); len(rounds) > 0; played++ {
+		r := next(&rounds)
 		at := time.Now()
-		said, err := c.play(ctx, k, played)
+		said, err := r.play(ctx)
 		if err != nil {
-			return fmt.Errorf("round %d, %s: %w", played, k.name, err)
+			return fmt.Errorf("round %s: %w", r.slug, err)
 		}
-		fmt.Printf("%2d %-10s %s, %s\n", played, k.name, said, time.Since(at).Round(100*time.Millisecond))
+		fmt.Printf("%-13s %s, %s\n", r.slug, said, time.Since(at).Round(100*time.Millisecond))
 	}
 	if err := c.refusals(ctx); err != nil {
 		return err

@@ -249,7 +249,8 @@ func (c *cluster) takenOver(ctx context.Context) error {
 	}
 	log, _ := os.ReadFile(old.log)
 	var ended *exec.ExitError
-	if !errors.As(err, &ended) || ended.ExitCode() != unreachable || !strings.Contains(string(log), "another process acts for this node") {
+	if !errors.As(err, &ended) || ended.ExitCode() != unreachable ||
+		!strings.Contains(string(log), "another process acts for this node") {
 		return fmt.Errorf("the old one ends with %v: %s", err, log)
 	}
 	// Both were on this machine, so that the old one has taken the new one's socket away.

@@ -14,6 +14,7 @@ import (
 type round struct {
 	*kind
 	c         *cluster
+	number    int
 	slug, key string
 	load      *load
 	whose     []string // says to commands whose records are meant
@@ -24,8 +25,8 @@ type round struct {
 }
 
 // play plays a round and says what came of it.
-func (c *cluster) play(ctx context.Context, k *kind, number int) (said string, err error) {
-	r := &round{kind: k, c: c, slug: fmt.Sprintf("%s-%d", k.name, number)}
+func (r *round) play(ctx context.Context) (said string, err error) {
+	r.c.rnd = random(r.c.seed, r.number)
 	if err := r.prepare(ctx); err != nil {
 		return "", err
 	}
