@@ -34,21 +34,32 @@ type bank struct {
 
 const heartbeatEvery = 5 // polls
 
-const sqlJoin = `
-UPDATE node SET epoch = greatest(epoch + 1, $2), op = 0, state = 'live', beat = now() WHERE id = $1
+// A join goes on from the epoch that it has read: one that arrives late, when its sender has
+// joined anew, finds another one and changes nothing.
+const (
+	sqlEpoch = `SELECT epoch FROM node WHERE id = $1`
+
+	sqlJoin = `
+UPDATE node SET epoch = greatest(epoch + 1, $2), op = 0, state = 'live', beat = now() WHERE id = $1 AND epoch = $3
 RETURNING epoch, (SELECT count(*) FROM node WHERE state = 'live' OR id = $1)`
+)
 
 // Join implements [lease.Bank]. The node must have a row: NotFound if it was forgotten.
 func (b *bank) Join(ctx context.Context, node string, atLeast int64) (epoch int64, err error) {
-	var nodes int64
+	var before, nodes int64
 	err = b.within(ctx, func(batch *pgx.Batch) {
-		batch.Queue(sqlJoin, node, atLeast).QueryRow(func(row pgx.Row) error { return row.Scan(&epoch, &nodes) })
+		batch.Queue(sqlEpoch, node).QueryRow(func(row pgx.Row) error { return row.Scan(&before) })
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, tally.Errorf(tally.NotFound, "the nodes' database does not know the node %q", node).
 			WithHint("it was forgotten: start it with an empty data folder, as a new node")
 	}
-	if err != nil {
+	if err == nil {
+		err = b.within(ctx, func(batch *pgx.Batch) {
+			batch.Queue(sqlJoin, node, atLeast, before).QueryRow(func(row pgx.Row) error { return row.Scan(&epoch, &nodes) })
+		})
+	}
+	if err != nil { // also if another one has joined in between
 		return 0, fmt.Errorf("joining the nodes: %w", err)
 	}
 	b.epoch.Store(epoch)

@@ -292,6 +292,15 @@ func TestPoll(t *testing.T) {
 	same(t, "of the former process", w.number(`SELECT count(*) FROM node WHERE said <> ''`), 0)
 }
 
+// A join that arrives late, when the node has joined anew, does not take its place.
+func TestLateJoin(t *testing.T) {
+	w := newWorld(t, pgtest.Database(t))
+	w.join("n1")
+	is := w.join("n1").epoch
+	w.exec(sqlJoin, "n1", is+100, 0)
+	same(t, "epoch", w.number(`SELECT epoch FROM node WHERE id = 'n1'`), is)
+}
+
 // What a counter's period has seen before it begins is lent to those who have used it.
 func TestSeeds(t *testing.T) {
 	w := newWorld(t, pgtest.Database(t))

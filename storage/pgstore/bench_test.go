@@ -3,10 +3,14 @@ package pgstore
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"tallygate/engine/tally"
+	"tallygate/storage"
+	"tallygate/storage/badgerdb"
 	"tallygate/storage/lease"
 	"tallygate/storage/pgstore/pgtest"
 )
@@ -71,4 +75,41 @@ func BenchmarkRequests(b *testing.B) {
 		trips += n.bank.trips.Load()
 	}
 	b.ReportMetric(float64(trips)/float64(b.N), "exchanges/request")
+}
+
+// What a request costs the store on a warm lease, against a store of one machine alone: six
+// limits each, reserved and settled, one after the other.
+func BenchmarkWarm(b *testing.B) {
+	for _, name := range []string{"alone", "node"} {
+		b.Run(name, func(b *testing.B) {
+			dir := b.TempDir()
+			journal := badgerdb.Options{Dir: filepath.Join(dir, "store")}
+			var s storage.Store
+			var err error
+			if name == "node" {
+				s, err = Open(b.Context(), Options{URL: pgtest.Database(b), Dir: dir, Name: "n1", Journal: journal})
+			} else {
+				s, err = badgerdb.Open(b.Context(), journal)
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Close()
+			const most = 1 << 50
+			r := requestOf(100, chargeOf("gateway/gw_1", tally.Requests, tally.Month, most), chargeOf("gateway/gw_1", tally.Cost, tally.Month, most),
+				chargeOf("client/cl_1", tally.Requests, tally.Day, most), chargeOf("client/cl_1", tally.Cost, tally.Total, most),
+				chargeOf("key/ke_1", tally.Requests, tally.Hour, most), chargeOf("key/ke_1", tally.TokensIO, tally.Day, most))
+			for i := 0; b.Loop(); i++ {
+				r.ID = tally.ID(fmt.Sprint("rq_", i))
+				if _, err := s.Reserve(b.Context(), r); err != nil {
+					b.Fatal(err)
+				}
+				rec := r.Draft
+				rec.Outcome, rec.Status, rec.Cost, rec.Credits, rec.Tokens = tally.OK, 200, 80, 80, tally.Tokens{Input: 5, Output: 5}
+				if err := s.Settle(b.Context(), tally.Settlement{ID: r.ID, Record: rec}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

@@ -278,16 +278,27 @@ func (s *Store) Duty(ctx context.Context, name string, hold time.Duration) (mine
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if hold <= 0 {
-		_, err := s.exec(ctx, `DELETE FROM duty WHERE name = $1 AND node = $2`, name, s.id.ID)
+		until, had := s.duties.LoadAndDelete(name)
+		if !had {
+			return false, nil
+		}
+		// What arrives late must not take it away when this node has it anew.
+		_, err := s.exec(ctx, `DELETE FROM duty WHERE name = $1 AND node = $2 AND until <= $3`, name, s.id.ID, until)
 		return false, err
 	}
+	var until time.Time
 	err = s.pool.QueryRow(ctx, `INSERT INTO duty (name, node, until) VALUES ($1, $2, now() + $3::interval)
-		ON CONFLICT (name) DO UPDATE SET node = excluded.node, until = excluded.until WHERE duty.node = excluded.node OR duty.until < now()
-		RETURNING true`, name, s.id.ID, hold).Scan(&mine)
+		ON CONFLICT (name) DO UPDATE SET node = excluded.node, until = excluded.until
+		WHERE duty.node = excluded.node OR duty.until < now()
+		RETURNING until`, name, s.id.ID, hold).Scan(&until)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}
-	return mine, cannot(err)
+	if err != nil {
+		return false, cannot(err)
+	}
+	s.duties.Store(name, until)
+	return true, nil
 }
 
 // Revision implements storage.Cluster.

@@ -63,6 +63,7 @@ type Store struct {
 	broken       chan struct{}
 	breaks       func() // closes broken, once
 	faults       []string
+	duties       sync.Map // until when this node has each, by the database's clock
 
 	shipped   atomic.Uint64
 	shippedAt atomic.Int64 // what was settled before is shipped, Unix nanoseconds
@@ -420,6 +421,9 @@ func (s *Store) leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), leavePatience)
 	defer cancel()
 	err := s.lender.Leave(ctx)
+	if err == nil { // others need not wait until they are over
+		_, err = s.exec(ctx, `DELETE FROM duty WHERE node = $1`, s.id.ID)
+	}
 	var through uint64
 	if err == nil {
 		err = again(ctx, func(ctx context.Context) error { through, err = s.shipAll(ctx); return err })

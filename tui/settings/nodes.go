@@ -132,8 +132,11 @@ func nodeFacts(v *control.NodeView) []part.Fact {
 	}
 	asked := ""
 	if v.Requests > 0 {
-		asked = fmt.Sprintf("%s, for which it asked the database %s times", tally.Group(v.Requests),
-			tally.Group(v.Exchanges))
+		times := tally.Group(v.Exchanges) + " times"
+		if v.Exchanges == 1 {
+			times = "once"
+		}
+		asked = fmt.Sprintf("%s, for which it asked the database %s", tally.Group(v.Requests), times)
 	}
 	return []part.Fact{
 		{"heard", heard}, {"host", widget.Safe(v.Host)}, {"version", widget.Safe(v.Version)}, {"clock", clock},
