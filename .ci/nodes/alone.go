@@ -70,16 +70,20 @@ func hundredSessions(r *round, b *books) error {
 	return nil
 }
 
+// soonest is how long it takes at most to use a minute up.
+const soonest = 8 * time.Second
+
+func minuteLeft() time.Duration { return time.Until(time.Now().Truncate(time.Minute).Add(time.Minute)) }
+
 // overTheMinute uses a minute up, and the next one.
 func overTheMinute(ctx context.Context, r *round) error {
 	r.what = "a minute ends"
-	left := func() time.Duration { return time.Until(time.Now().Truncate(time.Minute).Add(time.Minute)) }
-	if left() < 8*time.Second {
-		if err := sleep(ctx, left()); err != nil {
+	if minuteLeft() < soonest {
+		if err := sleep(ctx, minuteLeft()); err != nil {
 			return err
 		}
 	}
-	edge := left()
+	edge := minuteLeft()
 	r.load.begin(ctx)
 	if err := sleep(ctx, edge+4*time.Second); err != nil {
 		r.load.cancel()
@@ -112,7 +116,7 @@ func fullMinutes(_ *round, b *books) error {
 
 // outage takes the database away while nodes have leases: no request may notice.
 func outage(ctx context.Context, r *round) error {
-	const gone, rate, warm = 4 * time.Second, 100, 12 * time.Second
+	const gone, rate, warm = 4 * time.Second, 100, 9 * time.Second
 	r.what = fmt.Sprintf("the database is gone for %v at %d requests/s", gone, rate)
 	r.load.said = map[int]int{}
 	ctx, cancel := context.WithCancel(ctx)

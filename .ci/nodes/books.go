@@ -96,7 +96,7 @@ func (c *cluster) unsettled(ctx context.Context) (string, error) {
 		case !is || v.State != "live" || v.Silent > 3*time.Second:
 			return fmt.Sprintf("%s is missed: %+v", n.name, v), nil
 		case v.Unshipped != 0 || v.Holds != 0:
-			return fmt.Sprintf("%s has %d records that the database does not have, and %d holds", n.name, v.Unshipped, v.Holds), nil
+			return fmt.Sprintf("%s has %d records for itself, and %d holds", n.name, v.Unshipped, v.Holds), nil
 		case len(v.Faults) > 0 || v.Clock.Abs() > time.Second:
 			return fmt.Sprintf("%s has faults: %+v", n.name, v), nil
 		}
@@ -179,10 +179,10 @@ func (r *round) read(ctx context.Context, b *books) error {
 		}
 		seen[x.ID] = true
 		b.records = append(b.records, *x)
-		b.units += r.unit(x)
+		b.units += r.used(x)
 		b.output += x.Tokens.Output
 		for _, ch := range x.Charges {
-			if ch.Used > ch.Max+r.over {
+			if ch.Used > ch.Max {
 				return fmt.Errorf("request %s says that %d of %d %s were used", x.ID, ch.Used, ch.Max, ch.Metric)
 			}
 		}
@@ -223,7 +223,8 @@ func (r *round) reachedExactly(ctx context.Context, b *books) error {
 	}
 	l := client.Limits[i]
 	if l.Used != b.units || l.Held != 0 {
-		return fmt.Errorf("the limit says that %d %s are used and %d held; by the records it is %d", l.Used, l.Metric, l.Held, b.units)
+		return fmt.Errorf("the limit says that %d %s are used and %d held; by the records it is %d", l.Used, l.Metric,
+			l.Held, b.units)
 	}
 	least := int64(1) // what a request needs
 	switch l.Metric {
@@ -232,8 +233,8 @@ func (r *round) reachedExactly(ctx context.Context, b *books) error {
 	case "cost":
 		least = (r.c.least-1)*inputPrice + outputPrice
 	}
-	if b.units > r.max+r.over || b.units <= r.max-least {
-		return fmt.Errorf("%d %s are used; the limit is %d, the least request needs %d, and %d more may be lent", b.units, l.Metric, r.max, least, r.over)
+	if b.units > r.max || b.units <= r.max-least {
+		return fmt.Errorf("%d %s are used; the limit is %d, and the least request needs %d", b.units, l.Metric, r.max, least)
 	}
 	return nil
 }

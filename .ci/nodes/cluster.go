@@ -22,13 +22,15 @@ type cluster struct {
 	nodes   []*node
 	extra   *node // the one that joins and leaves
 	least   int64 // tokens that the least request of the callers holds
+	extras  int   // that were forgotten
 	kills   int
 	crashes int
 }
 
 // setUp starts everything. The database keeps what it has committed, as one of an owner's.
 func (c *cluster) setUp(ctx context.Context) (err error) {
-	if c.db, err = pgtest.Open("fsync=on", "full_page_writes=on", "synchronous_commit=on"); err != nil {
+	settings := append([]string{"fsync=on", "full_page_writes=on", "synchronous_commit=on"}, c.settings...)
+	if c.db, err = pgtest.Open(settings...); err != nil {
 		return err
 	}
 	if c.url, err = c.db.Make("tally"); err != nil {
@@ -110,7 +112,8 @@ func (c *cluster) any() *node { return c.nodes[c.rnd.IntN(len(c.nodes))] }
 
 // client makes a client with a key that has the limits, on any node.
 func (c *cluster) client(ctx context.Context, slug string, args ...string) (key string, err error) {
-	if err := c.any().ask(ctx, nil, append([]string{"clients", "create", "--name", slug, "--slug", slug}, args...)...); err != nil {
+	args = append([]string{"clients", "create", "--name", slug, "--slug", slug}, args...)
+	if err := c.any().ask(ctx, nil, args...); err != nil {
 		return "", err
 	}
 	return c.key(ctx, slug, "first")

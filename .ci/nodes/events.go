@@ -1,19 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
 // events are what happens in the middle of a round, if it has nothing of its own.
-var events = []func(context.Context, *round) error{killOne, comeAndGo, crash}
-
-func nothing(_ context.Context, r *round) error {
-	r.what = "nothing happens"
-	return nil
-}
+var events = []func(context.Context, *round) error{killOne, comeAndGo, crash, both}
 
 // under waits until a third of the limit is used.
 func (r *round) under(ctx context.Context) error {
@@ -65,6 +62,29 @@ func crash(ctx context.Context, r *round) error {
 	return r.crash(ctx, time.Duration(r.c.rnd.IntN(2000))*time.Millisecond)
 }
 
+// both lets the database crash, and a node while it is gone.
+func both(ctx context.Context, r *round) error {
+	n := r.c.any()
+	r.what, r.killed, r.crashed = "the database crashes, and "+n.name+" is killed", true, true
+	if err := r.under(ctx); err != nil {
+		return err
+	}
+	r.c.db.Crash()
+	r.c.crashes++
+	if err := sleep(ctx, time.Duration(r.c.rnd.IntN(1000))*time.Millisecond); err != nil {
+		return err
+	}
+	n.kill()
+	r.c.kills++
+	if err := r.c.db.StartAgain(); err != nil {
+		return err
+	}
+	if err := n.start(ctx); err != nil {
+		return err
+	}
+	return sleep(ctx, 3*time.Second) // a node may have refused for lack of it
+}
+
 // crashForLong lets the database be gone for half a minute.
 func crashForLong(ctx context.Context, r *round) error { return r.crash(ctx, 30*time.Second) }
 
@@ -84,25 +104,9 @@ func (r *round) crash(ctx context.Context, gone time.Duration) error {
 	return sleep(ctx, 3*time.Second) // a node may have refused for lack of it
 }
 
-// lower lowers the limit while it is being used up.
-func lower(ctx context.Context, r *round) error {
-	r.what = "the limit is lowered"
-	if err := r.load.reached(ctx, 300); err != nil {
-		return err
-	}
-	nodes, err := r.c.views(ctx)
-	if err != nil {
-		return err
-	}
-	for _, v := range nodes {
-		r.over += v.Lent["requests"]
-	}
-	return r.c.any().ask(ctx, nil, "clients", "update", r.slug, "--limit", fmt.Sprintf("requests=%d/total", r.max))
-}
-
-// add adds a limit when a part of it is used already.
-func add(ctx context.Context, r *round) error {
-	r.what = "a limit is added"
+// limited sets a limit when a part of it is used already: a new one, or a lower one.
+func limited(ctx context.Context, r *round) error {
+	r.what = fmt.Sprintf("a limit of %d is set", r.max)
 	if err := r.load.reached(ctx, 200); err != nil {
 		return err
 	}
@@ -139,4 +143,44 @@ func revoke(ctx context.Context, r *round) error {
 		}
 	}
 	return nil
+}
+
+// forget lets another node join, and be lost for good when the database has its records: what
+// it was lent and has not spent is for the others.
+func forget(ctx context.Context, r *round) (err error) {
+	n := r.c.extra
+	r.what = n.name + " is killed and forgotten"
+	if err := n.start(ctx); err != nil {
+		return err
+	}
+	r.load.join.Store(true)
+	if err := sleep(ctx, 500*time.Millisecond); err != nil {
+		return err
+	}
+	r.load.join.Store(false)
+	for until := time.Now().Add(10 * time.Second); ; {
+		views, err := r.c.views(ctx)
+		if v := views[n.name]; err != nil || v.Requests > 0 && v.Unshipped == 0 && v.Holds == 0 {
+			break
+		}
+		if time.Now().After(until) {
+			return fmt.Errorf("%s has records and holds for itself: %+v", n.name, views[n.name])
+		}
+	}
+	n.kill()
+	r.c.kills++
+	if err := r.c.any().ask(ctx, nil, "nodes", "forget", n.name, "--stopped", "--yes"); err != nil {
+		return err
+	}
+	var said bytes.Buffer
+	again := n.serve(ctx)
+	again.Stderr = &said
+	if err := again.Run(); again.ProcessState.ExitCode() != conflict || !strings.Contains(said.String(), "was forgotten") {
+		return fmt.Errorf("%s starts although it is forgotten, or says something else: %v, %s", n.name, err, &said)
+	}
+	r.c.extras++
+	if r.c.extra, err = r.c.newNode(fmt.Sprint("n", 4+r.c.extras), r.c.url); err != nil {
+		return err
+	}
+	return copyKey(r.c.nodes[0].data, r.c.extra.data)
 }

@@ -33,7 +33,8 @@ var web = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * calle
 
 // call makes one request.
 func (n *node) call(ctx context.Context, q request) reply {
-	body := map[string]any{"model": "m", "max_tokens": q.output, "messages": []map[string]string{{"role": "user", "content": "Hello"}}}
+	body := map[string]any{"model": "m", "max_tokens": q.output,
+		"messages": []map[string]string{{"role": "user", "content": "Hello"}}}
 	if q.user != "" {
 		body["user"] = q.user
 	}
@@ -41,7 +42,8 @@ func (n *node) call(ctx context.Context, q request) reply {
 	if err != nil {
 		panic(err)
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+n.address+"/v1/chat/completions", strings.NewReader(string(text)))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+n.address+"/v1/chat/completions",
+		strings.NewReader(string(text)))
 	if err != nil {
 		panic(err)
 	}

@@ -28,7 +28,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -43,6 +42,8 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "play rounds of this kind alone")
 	flag.BoolVar(&o.heavy, "heavy", false, "play the long rounds, too")
 	flag.DurationVar(&o.measure, "measure", 3*time.Second, "for how long to measure each figure; 0: not at all")
+	flag.Func("database", "a `SETTING` of the database, like default_transaction_isolation=serializable; repeat",
+		func(s string) error { o.settings = append(o.settings, s); return nil })
 	flag.Parse()
 	if flag.NArg() != 1 {
 		fmt.Fprintln(os.Stderr, "nodes: say which program: go run ./.ci/nodes BINARY")
@@ -68,6 +69,8 @@ type options struct {
 	only    string
 	heavy   bool
 	measure time.Duration
+
+	settings []string // of the database
 }
 
 // run plays all rounds. What is left in the work folder after a failure is for people to
@@ -78,7 +81,7 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	begin := time.Now()
-	c := &cluster{options: o, work: work, rnd: rand.New(rand.NewPCG(o.seed, 0))}
+	c := &cluster{options: o, work: work, rnd: random(o.seed, 0)}
 	played := 0
 	defer func() {
 		c.close()
@@ -95,14 +98,14 @@ func run(ctx context.Context, o options) (err error) {
 	if err := c.setUp(ctx); err != nil {
 		return err
 	}
-	for _, k := range c.choose() {
-		played++
+	for rounds := c.choose(); len(rounds) > 0; played++ {
+		r := next(&rounds)
 		at := time.Now()
-		said, err := c.play(ctx, k, played)
+		said, err := r.play(ctx)
 		if err != nil {
-			return fmt.Errorf("round %d, %s: %w", played, k.name, err)
+			return fmt.Errorf("round %s: %w", r.slug, err)
 		}
-		fmt.Printf("%2d %-10s %s, %s\n", played, k.name, said, time.Since(at).Round(100*time.Millisecond))
+		fmt.Printf("%-13s %s, %s\n", r.slug, said, time.Since(at).Round(100*time.Millisecond))
 	}
 	if err := c.refusals(ctx); err != nil {
 		return err

@@ -59,8 +59,8 @@ func (c *cluster) exchanges(ctx context.Context, rate int, keys []string) error 
 	}
 	cancel()
 	steady.Wait()
-	fmt.Printf("   %d requests/s asked for, 20 clients with 3 limits: %d exchanges for %d requests, %.4f each; callers heard %v, half waited %v, one in a hundred %v\n",
-		rate, e1-e0, r1-r0, float64(e1-e0)/float64(max(1, r1-r0)), l.said, l.waited(0.5), l.waited(0.99))
+	fmt.Printf("   %d requests/s of %d clients with 3 limits each: %d exchanges for %d requests, %.4f a request; %s\n",
+		rate, len(keys), e1-e0, r1-r0, float64(e1-e0)/float64(max(1, r1-r0)), l.tells())
 	return nil
 }
 
@@ -71,6 +71,11 @@ func (l *load) waited(share float64) time.Duration {
 		return 0
 	}
 	return l.took[int(share*float64(len(l.took)-1))].Round(10 * time.Microsecond)
+}
+
+// tells says what callers have met, for people.
+func (l *load) tells() string {
+	return fmt.Sprintf("half took %v, one in a hundred over %v; callers heard %v", l.waited(0.5), l.waited(0.99), l.said)
 }
 
 // latency compares with a node that has a store of its own.
@@ -105,7 +110,7 @@ func (c *cluster) latency(ctx context.Context, keys []string) error {
 		if err != nil {
 			return err
 		}
-		fmt.Printf("   100 requests/s %s: half took %v, one in a hundred %v; callers heard %v\n", x.what, l.waited(0.5), l.waited(0.99), l.said)
+		fmt.Printf("   100 requests/s %s: %s\n", x.what, l.tells())
 	}
 	return nil
 }

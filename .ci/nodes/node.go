@@ -29,7 +29,8 @@ type node struct {
 }
 
 func (c *cluster) newNode(name, store string) (*node, error) {
-	n := &node{bin: c.bin, name: name, data: filepath.Join(c.work, name), log: filepath.Join(c.work, name+".log"), store: store}
+	n := &node{bin: c.bin, name: name, store: store,
+		data: filepath.Join(c.work, name), log: filepath.Join(c.work, name+".log")}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -71,7 +72,7 @@ func (n *node) ask(ctx context.Context, out any, args ...string) error {
 	cmd := n.command(ctx, append(args, "--json")...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s: tallygate %s: %w\n%s%s", n.name, strings.Join(args, " "), err, stdout.String(), stderr.String())
+		return fmt.Errorf("%s: tallygate %s: %w\n%s%s", n.name, strings.Join(args, " "), err, &stdout, &stderr)
 	}
 	if out == nil {
 		return nil

@@ -51,17 +51,23 @@ func (c *cluster) wrongs() []wrong {
 	return []wrong{
 		{"a wrong password", elsewhere(func(u *url.URL) { u.User = url.UserPassword("stranger", secret) }),
 			failed, "does not let stranger in", "PGPASSWORD"},
-		{"a database that is not there", elsewhere(func(u *url.URL) { u.Path = "/nowhere" }), notFound, "no database nowhere", "createdb"},
-		{"no server", elsewhere(func(u *url.URL) { u.Host = "127.0.0.1:1" }), unreachable, "out of reach", "psql"},
-		{"another kind of server", elsewhere(func(u *url.URL) { u.Host = c.up.address }), unreachable, "out of reach", "psql"},
+		{"a database that is not there", elsewhere(func(u *url.URL) { u.Path = "/nowhere" }),
+			notFound, "no database nowhere", "createdb"},
+		{"no server", elsewhere(func(u *url.URL) { u.Host = "127.0.0.1:1" }),
+			unreachable, "out of reach", "psql"},
+		{"another kind of server", elsewhere(func(u *url.URL) { u.Host = c.up.address }),
+			unreachable, "out of reach", "psql"},
 		{"a newer schema", c.newer, usage, "has the schema 99", "a later one"},
 		{"tables of something else", c.foreign, conflict, "tables of something else", "createdb"},
-		{"another key file", func(_ context.Context, n *node) error { return os.Remove(filepath.Join(n.data, "secrets.key")) },
-			failed, "key file", "secrets.key"},
+		{"another key file", func(_ context.Context, n *node) error {
+			return os.Remove(filepath.Join(n.data, "secrets.key")) // it makes one
+		}, failed, "key file", "secrets.key"},
 		{"a name that another node has", func(_ context.Context, n *node) error { n.name = "n1"; return nil },
 			conflict, "another node has the name n1", "--node"},
-		{"a folder that is served", func(_ context.Context, n *node) error { n.name, n.data = first.name, first.data; return nil },
-			inUse, "is served by process", "tallygate status"},
+		{"a folder that is served", func(_ context.Context, n *node) error {
+			n.name, n.data = first.name, first.data
+			return nil
+		}, inUse, "is served by process", "tallygate status"},
 		{"a copy of a folder that is served", func(_ context.Context, n *node) error {
 			n.name = first.name
 			return copyFolder(first.data, n.data)
@@ -121,8 +127,8 @@ func copyFolder(from, to string) error {
 // refusals starts nodes that must not start, and looks at what they say.
 func (c *cluster) refusals(ctx context.Context) error {
 	if err := c.db.Run("postgres", `CREATE ROLE stranger LOGIN PASSWORD 'another';
-		DO $$ BEGIN EXECUTE format('COPY (SELECT unnest(ARRAY[''host all stranger all scram-sha-256'', ''host all all all trust''])) TO %L',
-			current_setting('hba_file')); END $$;
+		DO $$ BEGIN EXECUTE format('COPY (SELECT unnest(ARRAY[%L, %L])) TO %L', 'host all stranger all scram-sha-256',
+			'host all all all trust', current_setting('hba_file')); END $$;
 		SELECT pg_reload_conf()`); err != nil {
 		return err
 	}
@@ -140,6 +146,9 @@ func (c *cluster) refusals(ctx context.Context) error {
 		if err := w.starts(ctx, n); err != nil {
 			return fmt.Errorf("%s: %w", w.what, err)
 		}
+	}
+	if err := c.takenOver(ctx); err != nil {
+		return fmt.Errorf("a process in a node's place: %w", err)
 	}
 	if err := c.withoutDatabase(ctx); err != nil {
 		return fmt.Errorf("without the database: %w", err)
@@ -195,10 +204,64 @@ func (c *cluster) withoutDatabase(ctx context.Context) error {
 	if err := c.db.StartAgain(); err != nil {
 		return err
 	}
-	for until := time.Now().Add(10 * time.Second); said.status != http.StatusOK; said = n.call(ctx, request{key: key, output: 1}) {
-		if time.Now().After(until) {
-			return fmt.Errorf("10 s after it is back a request is answered with %d: %s", said.status, said.text)
+	for until := time.Now().Add(10 * time.Second); time.Now().Before(until); {
+		if said = n.call(ctx, request{key: key, output: 1}); said.status == http.StatusOK {
+			return nil
 		}
+	}
+	return fmt.Errorf("10 s after it is back a request is answered with %d: %s", said.status, said.text)
+}
+
+// takenOver puts another process in the place of one that still runs, as a machine that was
+// copied may do. The old one has to notice and to end.
+func (c *cluster) takenOver(ctx context.Context) error {
+	key, err := c.client(ctx, "contested", "--limit", "requests=500/total")
+	if err != nil {
+		return err
+	}
+	old := c.nodes[2]
+	if said := old.call(ctx, request{key: key, output: 1}); said.status != http.StatusOK {
+		return fmt.Errorf("a request is answered with %d: %s", said.status, said.text)
+	}
+	if err := c.settled(ctx); err != nil {
+		return err
+	}
+	fresh, err := c.newNode(old.name, c.url)
+	if err != nil {
+		return err
+	}
+	aside := old.data + "-aside"
+	if err := os.Rename(old.data, aside); err != nil {
+		return err
+	}
+	if err := copyFolder(aside, fresh.data); err != nil {
+		return err
+	}
+	if err := fresh.start(ctx); err != nil {
+		return err
+	}
+	c.nodes[2] = fresh
+	select {
+	case err = <-old.ended:
+	case <-time.After(10 * time.Second):
+		old.kill()
+		return fmt.Errorf("the old one goes on")
+	}
+	log, _ := os.ReadFile(old.log)
+	var ended *exec.ExitError
+	if !errors.As(err, &ended) || ended.ExitCode() != unreachable ||
+		!strings.Contains(string(log), "another process acts for this node") {
+		return fmt.Errorf("the old one ends with %v: %s", err, log)
+	}
+	// Both were on this machine, so that the old one has taken the new one's socket away.
+	if err := fresh.stop(); err != nil {
+		return err
+	}
+	if err := fresh.start(ctx); err != nil {
+		return err
+	}
+	if said := fresh.call(ctx, request{key: key, output: 1}); said.status != http.StatusOK {
+		return fmt.Errorf("the new one answers %d: %s", said.status, said.text)
 	}
 	return nil
 }

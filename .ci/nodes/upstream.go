@@ -74,6 +74,7 @@ func (u *upstream) answer(w http.ResponseWriter, r *http.Request) {
 	u.inFlight.Add(-1) // before the answer: the next one may come as soon as it has arrived
 	w.Header().Set("Content-Type", "application/json")
 	fmt.Fprintf(w, `{"id":"c","object":"chat.completion","model":"m","choices":[{"index":0,"message":`+
-		`{"role":"assistant","content":%q},"finish_reason":"stop"}],"usage":{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d}}`,
+		`{"role":"assistant","content":%q},"finish_reason":"stop"}],`+
+		`"usage":{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d}}`,
 		strings.Repeat("word ", int(min(asked.MaxTokens, 20))), inputTokens, asked.MaxTokens, inputTokens+asked.MaxTokens)
 }
