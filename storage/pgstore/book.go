@@ -46,7 +46,7 @@ func (s *Store) Enter(ctx context.Context, r tally.Record) (tally.Record, error)
 		before = u[0].Used
 	}
 	asked := booked.Funds
-	seq, err := s.act(ctx, func(tx pgx.Tx, c *state) (int64, error) {
+	seq, err := s.act(ctx, func(ctx context.Context, tx pgx.Tx, c *state) (int64, error) {
 		booked.Funds = asked
 		x.Seq = uint64(c.entries + 1)
 		if _, err := tx.Exec(ctx, sqlLockNodes); err != nil {

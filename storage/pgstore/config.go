@@ -81,7 +81,7 @@ func (s *Store) Apply(ctx context.Context, by tally.Act, changes ...tally.Change
 		return s.planned.Load(), nil
 	}
 	planned := s.planned.Load()
-	rev, err := s.act(ctx, func(tx pgx.Tx, c *state) (int64, error) {
+	rev, err := s.act(ctx, func(ctx context.Context, tx pgx.Tx, c *state) (int64, error) {
 		if c.rev != planned {
 			return 0, tally.Errorf(tally.Conflict, "another node has changed something meanwhile").WithHint("read it again and repeat the change")
 		}

@@ -156,6 +156,8 @@ func (s *Store) theirPage(ctx context.Context, tx pgx.Tx, q *storage.RecordQuery
 	// The database's times are coarser, so what lies at an edge is looked at once more.
 	if !q.Since.IsZero() {
 		and("at >= $%d", q.Since.Add(-time.Microsecond))
+		// The index is by settlement, which comes later, unless a clock was put back.
+		and("settled >= $%d", max(q.Since.Unix()-daySeconds, 0)*int64(time.Second))
 	}
 	if !q.Until.IsZero() {
 		and("at <= $%d", q.Until)

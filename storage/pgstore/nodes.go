@@ -162,7 +162,7 @@ func (s *Store) ForgetNode(ctx context.Context, name string, stopped bool) (out 
 	if err := s.usable(ctx); err != nil {
 		return out, err
 	}
-	_, err = s.act(ctx, func(tx pgx.Tx, c *state) (int64, error) {
+	_, err = s.actFor(ctx, readPatience, func(ctx context.Context, tx pgx.Tx, c *state) (int64, error) {
 		list, err := peers(ctx, tx)
 		if err != nil {
 			return 0, err
@@ -254,7 +254,7 @@ func (s *Store) KeepKey(ctx context.Context, print string) error {
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
-	_, err := s.act(ctx, func(tx pgx.Tx, c *state) (int64, error) {
+	_, err := s.act(ctx, func(ctx context.Context, tx pgx.Tx, c *state) (int64, error) {
 		if err := sameKey(c.print, print); err != nil || c.print == print {
 			return c.rev, err
 		}

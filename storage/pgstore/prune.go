@@ -52,7 +52,7 @@ func (s *Store) pruneAll(ctx context.Context, before storage.Horizons) error {
 	for _, at := range before.Of {
 		thin = max(thin, dayOf(at))
 	}
-	_, err := s.act(ctx, func(tx pgx.Tx, c *state) (int64, error) {
+	_, err := s.act(ctx, func(ctx context.Context, tx pgx.Tx, c *state) (int64, error) {
 		if day > c.pruned {
 			if err := dropWeeks(ctx, tx, day/weekDays); err != nil {
 				return 0, err
@@ -159,7 +159,7 @@ func (s *Store) coarsenDay(ctx context.Context, day time.Time, edges []time.Time
 	s.ships = shipper{}
 	starts := newStarts(day, edges)
 	end := day.Add(24 * time.Hour).Unix()
-	_, err := s.act(ctx, func(tx pgx.Tx, c *state) (int64, error) {
+	_, err := s.actFor(ctx, readPatience, func(ctx context.Context, tx pgx.Tx, c *state) (int64, error) {
 		if end <= c.coarse {
 			return c.rev, nil // another node was first
 		}

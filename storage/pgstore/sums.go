@@ -19,15 +19,15 @@ type spans struct {
 	of, family, gran []int32
 	from, to         []int32
 	first, second    []string
-	exact            []bool // second counts, too
 	less             []bool
+	exact            bool // of all: first and second are what rows have, not what they may have
 }
 
 // earliest is before all records: no program of this name was there.
 var earliest = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // add adds the rows of a family in a span of time.
-func (l *spans) add(of int, row badgerdb.Row, exact bool, from, to time.Time) {
+func (l *spans) add(of int, row badgerdb.Row, from, to time.Time) {
 	from = later(from, earliest)
 	if end := time.Now().AddDate(1, 0, 0).Truncate(24 * time.Hour); end.Before(to) { // no clock is so far ahead
 		to = end
@@ -44,15 +44,16 @@ func (l *spans) add(of int, row badgerdb.Row, exact bool, from, to time.Time) {
 		l.of, l.family, l.gran = append(l.of, int32(of)), append(l.family, int32(row.Family)), append(l.gran, int32(p.Gran))
 		l.from, l.to = append(l.from, int32(p.From)), append(l.to, int32(p.To))
 		l.first, l.second = append(l.first, toText(row.Dim[0])), append(l.second, toText(row.Dim[1]))
-		l.exact, l.less = append(l.exact, exact), append(l.less, p.Less)
+		l.less = append(l.less, p.Less)
 	}
 }
 
 // addCounter adds the rows that tell what a counter's subject has used.
 func (l *spans) addCounter(of int, c *tally.Counter) {
+	l.exact = true
 	if badgerdb.InQuarters(&c.Period) {
 		for _, row := range badgerdb.RowsOf(c.Subject) {
-			l.add(of, row, true, c.Period.Start, c.Period.End)
+			l.add(of, row, c.Period.Start, c.Period.End)
 		}
 	}
 }
@@ -74,12 +75,15 @@ func (l *spans) read(ctx context.Context, tx pgx.Tx, node string, its bool, f fu
 	if len(l.of) == 0 {
 		return nil
 	}
+	match := `(q.d1 = '' OR s.d1 = q.d1)`
+	if l.exact { // the index has these before the bucket
+		match = `s.d1 = q.d1 AND s.d2 = q.d2`
+	}
 	rows, err := tx.Query(ctx, `SELECT q.what, q.less, s.d1, s.d2, s.body
-		FROM unnest($2::int4[], $3::int4[], $4::int4[], $5::int4[], $6::int4[], $7::text[], $8::text[], $9::bool[], $10::bool[])
-		  AS q (what, family, gran, lo, hi, d1, d2, exact, less)
-		JOIN sums s ON s.family = q.family AND s.gran = q.gran AND s.bucket >= q.lo AND s.bucket < q.hi
-		  AND (q.d1 = '' AND NOT q.exact OR s.d1 = q.d1) AND (NOT q.exact OR s.d2 = q.d2)
-		WHERE (s.node = $1) = $11`, node, l.of, l.family, l.gran, l.from, l.to, l.first, l.second, l.exact, l.less, its)
+		FROM unnest($2::int4[], $3::int4[], $4::int4[], $5::int4[], $6::int4[], $7::text[], $8::text[], $9::bool[])
+		  AS q (what, family, gran, lo, hi, d1, d2, less)
+		JOIN sums s ON s.family = q.family AND s.gran = q.gran AND s.bucket >= q.lo AND s.bucket < q.hi AND `+match+`
+		WHERE (s.node = $1) = $10`, node, l.of, l.family, l.gran, l.from, l.to, l.first, l.second, l.less, its)
 	if err != nil {
 		return err
 	}
@@ -115,7 +119,7 @@ func (s *Store) Series(ctx context.Context, of ...storage.SeriesQuery) ([]storag
 		row := badgerdb.Row{Family: uint8(slices.Index(tally.Families, q.Family)), Dim: tally.Dim{q.First}}
 		for j := range len(q.Edges) - 1 {
 			from, to := s.edge(&q, j), s.edge(&q, j+1)
-			list.add(len(which), row, false, from, to)
+			list.add(len(which), row, from, to)
 			which = append(which, span{i, q.Edges[j].Round(0).UTC()})
 		}
 	}

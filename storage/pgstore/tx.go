@@ -53,18 +53,26 @@ func (s *Store) exec(ctx context.Context, sql string, args ...any) (rows int64, 
 // its connection: what it came to is kept under an ID of its own, in the same transaction.
 // do may be called several times; what it returns is the act's number, a revision or an
 // entry's. Its errors that are of package tally end the act.
-func (s *Store) act(ctx context.Context, do func(tx pgx.Tx, c *state) (int64, error)) (n int64, err error) {
+func (s *Store) act(ctx context.Context, do deed) (n int64, err error) {
+	return s.actFor(ctx, patience, do)
+}
+
+// deed is what an act does, within the time that it has.
+type deed func(ctx context.Context, tx pgx.Tx, c *state) (int64, error)
+
+// actFor is act with so much time for an attempt. Other acts wait for it meanwhile.
+func (s *Store) actFor(ctx context.Context, most time.Duration, do deed) (n int64, err error) {
 	id := rand.Text()
 	err = again(ctx, func(ctx context.Context) (err error) {
+		ctx, cancel := context.WithTimeout(ctx, most)
+		defer cancel()
 		n, err = s.try(ctx, id, do)
 		return err
 	})
 	return n, err
 }
 
-func (s *Store) try(ctx context.Context, id string, do func(tx pgx.Tx, c *state) (int64, error)) (n int64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
+func (s *Store) try(ctx context.Context, id string, do deed) (n int64, err error) {
 	tx, err := s.pool.Begin(ctx)
 	if err != nil {
 		return 0, err
@@ -81,7 +89,7 @@ func (s *Store) try(ctx context.Context, id string, do func(tx pgx.Tx, c *state)
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return 0, err
 	}
-	if n, err = do(tx, c); err != nil {
+	if n, err = do(ctx, tx, c); err != nil {
 		return 0, err
 	}
 	if _, err := tx.Exec(ctx, `INSERT INTO act (id, rev, made) VALUES ($1, $2, now())`, id, n); err != nil {
@@ -145,6 +153,7 @@ func (s *Store) readFor(ctx context.Context, most time.Duration, do func(ctx con
 	return again(ctx, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, most)
 		defer cancel()
+		defer context.AfterFunc(s.life, cancel)() // a store that is closed does not wait for readers
 		return pgx.BeginTxFunc(ctx, s.pool, reads, func(tx pgx.Tx) error { return do(ctx, tx) })
 	})
 }
