@@ -152,9 +152,6 @@ func moveIn(ctx context.Context, pool *pgxpool.Pool, o Options, nodes string, is
 		}
 		return moveOpenings(ctx, tx, j, id.ID)
 	})
-	if err != nil && passing(err) { // it may have been committed: the next attempt goes on as this node
-		return cannot(err)
-	}
 	if err != nil {
 		return errors.Join(cannot(err), stayed(pool, o.Dir, id.ID))
 	}

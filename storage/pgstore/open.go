@@ -74,11 +74,6 @@ func (id *Identity) write(dir string) error {
 	return os.Rename(path+".new", path)
 }
 
-// sqlNotice has the server notice within half a minute that a node is gone, whose locks others
-// wait for.
-const sqlNotice = `SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
-  set_config('tcp_keepalives_count', '3', false)`
-
 // dial opens connections to a database.
 func dial(ctx context.Context, url string, most int32) (*pgxpool.Pool, error) {
 	c, err := pgxpool.ParseConfig(url)
@@ -88,14 +83,6 @@ func dial(ctx context.Context, url string, most int32) (*pgxpool.Pool, error) {
 	}
 	c.MaxConns = most
 	c.ConnConfig.ConnectTimeout = 5 * time.Second
-	c.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, sqlNotice)
-		var pg *pgconn.PgError
-		if errors.As(err, &pg) {
-			return nil // another engine has its own ways
-		}
-		return err
-	}
 	pool, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {
 		return nil, refused(err, c.ConnConfig)

@@ -329,11 +329,16 @@ func (h *history) entriesGone(kept int64) int64 {
 }
 
 // numbered takes the numbers of records away, if the store may have others than the
-// specification. Their order stays.
+// specification, and what counters had used by then: of entries, a store that was just opened
+// may not have heard. Their order stays.
 func (h *history) numbered(list []tally.Record) []tally.Record {
+	if !h.bench.subject.Apart {
+		return list
+	}
 	for i := range list {
-		if h.bench.subject.Apart {
-			list[i].Seq = 0
+		list[i].Seq, list[i].Charges = 0, slices.Clone(list[i].Charges)
+		for k := range list[i].Charges {
+			list[i].Charges[k].Used = 0
 		}
 	}
 	return list
