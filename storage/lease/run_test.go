@@ -277,7 +277,10 @@ func TestPrepared(t *testing.T) {
 			t.Errorf("%d served, the first after %s; want 60, at once", served, waited)
 		}
 		time.Sleep(2 * time.Minute) // nothing is prepared for a limit that nobody uses
-		if n := len(b.vault.quotas); n != 3 {
+		b.mu.Lock()
+		n := len(b.vault.quotas)
+		b.mu.Unlock()
+		if n != 3 {
 			t.Errorf("the bank knows %d minutes, want 3", n)
 		}
 		known := false
