@@ -332,7 +332,7 @@ type unreached struct {
 func (s *Store) reached(err error) {
 	switch {
 	case err == nil:
-		s.contact.Store(time.Now().UnixNano())
+		s.contact.Store(new(time.Now()))
 		if s.apart.Swap(nil) != nil {
 			s.log.Info("the nodes' database answers again")
 		}

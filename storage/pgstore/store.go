@@ -38,6 +38,7 @@ type Store struct {
 	id      Identity
 	pool    *pgxpool.Pool
 	banking *pgxpool.Pool // the lender's own: it waits for nobody who reads
+	readers chan struct{} // who reads, as many as may at a time
 	bank    *bank
 	ledger  *ledger.Ledger
 	lender  *lease.Lender
@@ -57,7 +58,7 @@ type Store struct {
 	joined       chan struct{}
 	requests     atomic.Int64
 	apart        atomic.Pointer[unreached]
-	contact      atomic.Int64 // when the database last answered, Unix nanoseconds of this clock
+	contact      atomic.Pointer[time.Time] // when the database last answered
 	skew         atomic.Int64
 	fenced       atomic.Pointer[error]
 	broken       chan struct{}
@@ -81,7 +82,8 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		o.Journal.Logger = slog.New(slog.DiscardHandler)
 	}
 	o.Host = hostOf(o)
-	s := &Store{opts: o, log: o.Journal.Logger, ledger: ledger.New(), hearNow: make(chan struct{}, 1), joined: make(chan struct{}), shipNow: make(chan struct{}, 1)}
+	s := &Store{opts: o, log: o.Journal.Logger, ledger: ledger.New(), hearNow: make(chan struct{}, 1), joined: make(chan struct{}), shipNow: make(chan struct{}, 1), readers: make(chan struct{}, 4)}
+	s.contact.Store(new(time.Now()))
 	s.broken = make(chan struct{})
 	s.breaks = sync.OnceFunc(func() { close(s.broken) })
 	s.life, s.endLife = context.WithCancel(context.Background())
@@ -177,6 +179,9 @@ type watched struct {
 // Join implements lease.Bank.
 func (w *watched) Join(ctx context.Context, node string, atLeast int64) (epoch int64, err error) {
 	epoch, err = w.bank.Join(ctx, node, atLeast)
+	if err == nil {
+		err = w.of.beginAnew(ctx)
+	}
 	if w.of.reached(err); err == nil {
 		w.once.Do(func() { close(w.of.joined) })
 	}
@@ -195,6 +200,22 @@ func (w *watched) Poll(ctx context.Context, node string) (lease.News, error) {
 	n, err := w.bank.Poll(ctx, node)
 	w.of.reached(err)
 	return n, err
+}
+
+// beginAnew takes the database's word for how far it has come: one that was restored has come
+// less far than it had.
+func (s *Store) beginAnew(ctx context.Context) error {
+	var rev, entries int64
+	if err := s.banking.QueryRow(ctx, `SELECT rev, entries FROM cluster WHERE one = 1`).Scan(&rev, &entries); err != nil {
+		return err
+	}
+	if s.rev.Load() > rev {
+		s.rev.Store(rev)
+	}
+	if s.entriesHeard.Load() > entries {
+		s.entriesHeard.Store(entries)
+	}
+	return nil
 }
 
 // heard takes what a poll tells of all nodes.
@@ -311,11 +332,18 @@ func (s *Store) admits(charged bool) error {
 		return tally.Errorf(tally.Unavailable, "the clock of this node is %s off the database's", skew.Abs().Round(time.Second)).
 			WithHint("set the clock: it decides which day's budget is spent")
 	}
-	if alone := time.Since(time.Unix(0, s.contact.Load())); charged && alone > aloneFor {
+	if alone := s.alone(); charged && alone > aloneFor {
 		return tally.Errorf(tally.Unavailable, "the nodes' database is out of reach for %s, and what this node was lent may be others' by now", alone.Round(time.Second)).
 			WithHint("bring the database back; this node goes on by itself then")
 	}
 	return nil
+}
+
+// alone is for how long the database has not answered: by the clock, which goes on while a
+// machine sleeps, or by what has passed, which nobody sets back.
+func (s *Store) alone() time.Duration {
+	at := *s.contact.Load()
+	return max(time.Since(at), time.Now().Round(0).Sub(at.Round(0)))
 }
 
 // Reserve implements storage.Meter. It is Unavailable if the node has too little of a limit
