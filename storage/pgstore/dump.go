@@ -179,13 +179,9 @@ func (d *dumper) keptBefore(end int64) (map[int64]map[badgerdb.Row]*tally.Sums, 
 
 // sumsOf adds up the rows of a day over all nodes.
 func (d *dumper) sumsOf(day int64, out map[badgerdb.Row]*tally.Sums) error {
-	families := []int16{badgerdb.BySubject}
-	for i := range tally.Families {
-		families = append(families, int16(i))
-	}
 	rows, err := d.tx.Query(d.ctx, `SELECT family, gran, bucket, d1, d2, body FROM sums WHERE family = ANY($1)
 		AND (gran = $2 AND bucket >= $3 AND bucket < $3 + 96 OR gran = $4 AND bucket = $5)`,
-		families, badgerdb.Quarters, day*96, badgerdb.Days, day)
+		allFamilies(), badgerdb.Quarters, day*96, badgerdb.Days, day)
 	if err != nil {
 		return err
 	}

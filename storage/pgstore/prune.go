@@ -207,10 +207,7 @@ func (s *Store) coarsenDay(ctx context.Context, day time.Time, edges []time.Time
 
 // coarsenRows moves a node's quarters of a day.
 func coarsenRows(ctx context.Context, tx pgx.Tx, node string, day time.Time, at starts) error {
-	families := []int16{badgerdb.BySubject}
-	for i := range tally.Families {
-		families = append(families, int16(i))
-	}
+	families := allFamilies()
 	quarters := [2]int64{day.Unix() / badgerdb.GranSeconds(badgerdb.Quarters), day.Unix()/badgerdb.GranSeconds(badgerdb.Quarters) + 96}
 	rows, err := tx.Query(ctx, `SELECT family, gran, bucket, d1, d2, body FROM sums
 		WHERE family = ANY($1) AND gran = $2 AND bucket >= $3 AND bucket < $4 AND node = $5`, families, badgerdb.Quarters, quarters[0], quarters[1], node)

@@ -57,3 +57,12 @@ func compareRows(a, b badgerdb.Row) int {
 	return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(a.Gran, b.Gran), cmp.Compare(a.Bucket, b.Bucket),
 		cmp.Compare(a.Dim[0], b.Dim[0]), cmp.Compare(a.Dim[1], b.Dim[1]))
 }
+
+// allFamilies are the codes of all families that rows may be of.
+func allFamilies() []int16 {
+	out := []int16{badgerdb.BySubject}
+	for i := range tally.Families {
+		out = append(out, int16(i))
+	}
+	return out
+}
