@@ -183,6 +183,11 @@ func (s *Store) theirPage(ctx context.Context, tx pgx.Tx, q *storage.RecordQuery
 	if err != nil {
 		return nil, err
 	}
+	return readRecords(rows)
+}
+
+// readRecords reads records: where they stand, all of them, and the details of attempts.
+func readRecords(rows pgx.Rows) (out []theirs, err error) {
 	var at place
 	var body, detail []byte
 	_, err = pgx.ForEachRow(rows, []any{&at.settled, &at.node, &at.seq, &body, &detail}, func() error {

@@ -273,7 +273,12 @@ func MoveOut(ctx context.Context, url, print string, o badgerdb.Options) (m Move
 		return m, err
 	}
 	var theirs []Day
-	err = pgx.BeginTxFunc(ctx, pool, reads, func(tx pgx.Tx) error {
+	read := func(ctx context.Context, do func(context.Context, pgx.Tx) error) error {
+		return again(ctx, func(ctx context.Context) error {
+			return pgx.BeginTxFunc(ctx, pool, reads, func(tx pgx.Tx) error { return do(ctx, tx) })
+		})
+	}
+	err = read(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		list, err := peers(ctx, tx)
 		if err != nil {
 			return err
@@ -290,15 +295,14 @@ func MoveOut(ctx context.Context, url, print string, o badgerdb.Options) (m Move
 		if theirs, err = databaseDays(ctx, tx); err != nil {
 			return err
 		}
-		if err := tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM entity), (SELECT count(*) FROM audit), (SELECT count(*) FROM entry), (SELECT count(*) FROM record)`).
-			Scan(&m.Entities, &m.Changes, &m.Entries, &m.Records); err != nil {
-			return err
-		}
-		_, err = dump(ctx, tx, o)
-		return err
+		return tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM entity), (SELECT count(*) FROM audit), (SELECT count(*) FROM entry), (SELECT count(*) FROM record)`).
+			Scan(&m.Entities, &m.Changes, &m.Entries, &m.Records)
 	})
 	if err != nil {
-		return m, cannot(err)
+		return m, err
+	}
+	if _, err := dump(ctx, read, o); err != nil {
+		return m, err
 	}
 	s, err := badgerdb.Open(ctx, o)
 	if err != nil {
