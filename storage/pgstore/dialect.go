@@ -63,7 +63,8 @@ func makeWeek(ctx context.Context, tx pgx.Tx, week int64) error {
 	_, err = tx.Exec(ctx, `CREATE TABLE `+name+` (LIKE record INCLUDING DEFAULTS INCLUDING CONSTRAINTS)`)
 	if err == nil {
 		// Unlike CREATE ... PARTITION OF, this lets those who read and write go on.
-		_, err = tx.Exec(ctx, fmt.Sprintf(`ALTER TABLE record ATTACH PARTITION %s FOR VALUES FROM (%d) TO (%d)`, name, week*weekDays, (week+1)*weekDays))
+		_, err = tx.Exec(ctx, fmt.Sprintf(`ALTER TABLE record ATTACH PARTITION %s FOR VALUES FROM (%d) TO (%d)`, name,
+			week*weekDays, (week+1)*weekDays))
 	}
 	return err
 }

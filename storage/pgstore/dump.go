@@ -45,7 +45,10 @@ func dump(ctx context.Context, read reading, o badgerdb.Options) (tally.Report, 
 			return err
 		}
 		d.booked = nil
-		if err := entriesBy(ctx, tx, `true`, nil, func(r *tally.Record) { d.booked = append(d.booked, *r) }); err != nil {
+		if err := entriesBy(ctx, tx, `true`, nil, func(r *tally.Record) {
+			d.booked = append(d.booked,
+				*r)
+		}); err != nil {
 			return err
 		}
 		from.Sessions, err = sessions(ctx, tx)
@@ -91,7 +94,8 @@ func sessions(ctx context.Context, tx pgx.Tx) (out []ledger.Session, err error) 
 	var client, member string
 	var ends int64
 	_, err = pgx.ForEachRow(rows, []any{&client, &member, &ends}, func() error {
-		out = append(out, ledger.Session{Client: tally.ID(fromText(client)), Member: fromText(member), Ends: time.Unix(0, ends).UTC()})
+		out = append(out, ledger.Session{Client: tally.ID(fromText(client)), Member: fromText(member),
+			Ends: time.Unix(0, ends).UTC()})
 		return nil
 	})
 	return out, err
@@ -107,7 +111,8 @@ func (d *dumper) openings(yield func(map[badgerdb.Row]*tally.Sums) error) error 
 		if kept, err = d.keptBefore(ctx, tx, end); err != nil {
 			return err
 		}
-		return tx.QueryRow(ctx, `SELECT coalesce(min(bucket), 0)::int8 FROM sums WHERE family = 0 AND gran = $1`, badgerdb.Days).Scan(&first)
+		return tx.QueryRow(ctx, `SELECT coalesce(min(bucket), 0)::int8 FROM sums WHERE family = 0 AND gran = $1`,
+			badgerdb.Days).Scan(&first)
 	})
 	if err != nil {
 		return err
@@ -278,12 +283,14 @@ func (s *Store) Backup(ctx context.Context, since *backup.Info, w io.Writer) (in
 		return info, err
 	}
 	if since != nil {
-		return info, tally.Errorf(tally.Conflict, "the backup %s cannot be gone on from: of several nodes, each backup is a whole one", since.ID).
+		return info, tally.Errorf(tally.Conflict,
+			"the backup %s cannot be gone on from: of several nodes, each backup is a whole one", since.ID).
 			WithHint("make a whole one, in a folder of its own; for more, use the database's own tools: tallygate help nodes")
 	}
 	dir, err := os.MkdirTemp(s.opts.Dir, "backup-")
 	if err != nil {
-		return info, tally.Errorf(tally.Unavailable, "make a folder for the backup: %w", err).WithHint("look at the disk of %s", s.opts.Dir)
+		return info, tally.Errorf(tally.Unavailable, "make a folder for the backup: %w", err).
+			WithHint("look at the disk of %s", s.opts.Dir)
 	}
 	defer os.RemoveAll(dir)
 	o := badgerdb.Options{Dir: filepath.Join(dir, "store"), Logger: s.log, Version: s.opts.Journal.Version}

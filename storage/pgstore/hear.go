@@ -45,7 +45,8 @@ func (w *watched) Poll(ctx context.Context, node string) (lease.News, error) {
 // less far than it had.
 func (s *Store) beginAnew(ctx context.Context) error {
 	var rev, entries int64
-	if err := s.banking.QueryRow(ctx, `SELECT rev, entries FROM cluster WHERE one = 1`).Scan(&rev, &entries); err != nil {
+	if err := s.banking.QueryRow(ctx, `SELECT rev, entries FROM cluster WHERE one = 1`).Scan(&rev,
+		&entries); err != nil {
 		return err
 	}
 	if s.rev.Load() > rev {

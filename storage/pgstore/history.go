@@ -106,7 +106,8 @@ func (s *Store) oursAfter(ctx context.Context, q storage.RecordQuery, at string)
 }
 
 // theirsAfter is a page of the others' records; more is whether there may be further ones.
-func (s *Store) theirsAfter(ctx context.Context, q storage.RecordQuery, at string) (out []theirs, more bool, err error) {
+func (s *Store) theirsAfter(ctx context.Context, q storage.RecordQuery, at string) (out []theirs,
+	more bool, err error) {
 	from := place{settled: 1<<63 - 1}
 	switch at {
 	case ".":
@@ -138,7 +139,8 @@ func (s *Store) theirsAfter(ctx context.Context, q storage.RecordQuery, at strin
 }
 
 // theirPage reads records of other nodes that a query may select.
-func (s *Store) theirPage(ctx context.Context, tx pgx.Tx, q *storage.RecordQuery, from place, most int) (out []theirs, err error) {
+func (s *Store) theirPage(ctx context.Context, tx pgx.Tx, q *storage.RecordQuery, from place,
+	most int) (out []theirs, err error) {
 	args := []any{s.id.ID, from.settled, from.node, from.seq, most}
 	var where strings.Builder
 	and := func(condition string, arg any) {

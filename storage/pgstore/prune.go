@@ -148,7 +148,8 @@ func (s *Store) forgetAll(ctx context.Context, before time.Time) error {
 
 // Coarsen implements storage.History. In the database, what is told of a quarter of an hour
 // of an old day is told of the quarter with which its span begins.
-func (s *Store) Coarsen(ctx context.Context, before time.Time, edges func(day time.Time) []time.Time, rest int) (time.Time, error) {
+func (s *Store) Coarsen(ctx context.Context, before time.Time, edges func(day time.Time) []time.Time,
+	rest int) (time.Time, error) {
 	if err := s.shipFirst(ctx); err != nil {
 		return time.Time{}, err
 	}
@@ -162,7 +163,8 @@ func (s *Store) Coarsen(ctx context.Context, before time.Time, edges func(day ti
 		if err != nil || from > 0 {
 			return err
 		}
-		return tx.QueryRow(ctx, `SELECT coalesce(min(bucket), 0) * 86400::int8 FROM sums WHERE family = 0 AND gran = $1`, badgerdb.Days).Scan(&from)
+		return tx.QueryRow(ctx, `SELECT coalesce(min(bucket), 0) * 86400::int8 FROM sums WHERE family = 0 AND gran = $1`,
+			badgerdb.Days).Scan(&from)
 	})
 	if err != nil {
 		return at, err
@@ -208,7 +210,8 @@ func (s *Store) coarsenDay(ctx context.Context, day time.Time, edges []time.Time
 // coarsenRows moves a node's quarters of a day.
 func coarsenRows(ctx context.Context, tx pgx.Tx, node string, day time.Time, at starts) error {
 	families := allFamilies()
-	quarters := [2]int64{day.Unix() / badgerdb.GranSeconds(badgerdb.Quarters), day.Unix()/badgerdb.GranSeconds(badgerdb.Quarters) + 96}
+	quarters := [2]int64{day.Unix() / badgerdb.GranSeconds(badgerdb.Quarters),
+		day.Unix()/badgerdb.GranSeconds(badgerdb.Quarters) + 96}
 	rows, err := tx.Query(ctx, `SELECT family, gran, bucket, d1, d2, body FROM sums
 		WHERE family = ANY($1) AND gran = $2 AND bucket >= $3 AND bucket < $4 AND node = $5`, families, badgerdb.Quarters, quarters[0], quarters[1], node)
 	if err != nil {
@@ -226,7 +229,11 @@ func coarsenRows(ctx context.Context, tx pgx.Tx, node string, day time.Time, at 
 		sums *tally.Sums
 	}
 	var all []fine
-	if err := eachRow(rows, func(r badgerdb.Row, x *tally.Sums) error { all = append(all, fine{r, x}); return nil }); err != nil {
+	if err := eachRow(rows, func(r badgerdb.Row, x *tally.Sums) error {
+		all = append(all,
+			fine{r, x})
+		return nil
+	}); err != nil {
 		return err
 	}
 	for _, f := range all {

@@ -82,7 +82,8 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		o.Journal.Logger = slog.New(slog.DiscardHandler)
 	}
 	o.Host = hostOf(o)
-	s := &Store{opts: o, log: o.Journal.Logger, ledger: ledger.New(), hearNow: make(chan struct{}, 1), joined: make(chan struct{}), shipNow: make(chan struct{}, 1), readers: make(chan struct{}, 4)}
+	s := &Store{opts: o, log: o.Journal.Logger, ledger: ledger.New(), hearNow: make(chan struct{}, 1),
+		joined: make(chan struct{}), shipNow: make(chan struct{}, 1), readers: make(chan struct{}, 4)}
 	s.contact.Store(new(time.Now()))
 	s.broken = make(chan struct{})
 	s.breaks = sync.OnceFunc(func() { close(s.broken) })
@@ -120,7 +121,8 @@ func (s *Store) openJournal(ctx context.Context, store string) (err error) {
 		return err
 	}
 	s.bank = &bank{pool: s.banking, said: s.say, changed: s.heard}
-	s.lender = lease.New(lease.Options{Node: s.id.ID, Bank: &watched{bank: s.bank, of: s}, Ledger: s.ledger, Now: time.Now,
+	s.lender = lease.New(lease.Options{Node: s.id.ID, Bank: &watched{bank: s.bank, of: s},
+		Ledger: s.ledger, Now: time.Now,
 		Adopt: func(c []tally.Counter) error { return s.journal.Adopt(c) }})
 	s.opts.Journal.Ledger = s.ledger
 	if s.journal, err = badgerdb.Open(ctx, s.opts.Journal); err != nil {
@@ -148,7 +150,8 @@ func (s *Store) join(ctx context.Context) error {
 		return tally.Errorf(tally.Unavailable, "the nodes were not joined: %w", context.Cause(ctx))
 	case <-time.After(30 * time.Second):
 		since, cause := s.Reach()
-		return tally.Errorf(tally.Unavailable, "the nodes were not joined: their database does not answer since %s: %w", since.Format(time.TimeOnly), cause)
+		return tally.Errorf(tally.Unavailable, "the nodes were not joined: their database does not answer since %s: %w",
+			since.Format(time.TimeOnly), cause)
 	}
 	if err := again(ctx, s.lookAtClock); err != nil {
 		return err
@@ -216,7 +219,8 @@ func (s *Store) admits(charged bool) error {
 		return *err
 	}
 	if skew := time.Duration(s.skew.Load()); skew.Abs() > mostSkew {
-		return tally.Errorf(tally.Unavailable, "the clock of this node is %s off the database's", skew.Abs().Round(time.Second)).
+		return tally.Errorf(tally.Unavailable, "the clock of this node is %s off the database's",
+			skew.Abs().Round(time.Second)).
 			WithHint("set the clock: it decides which day's budget is spent")
 	}
 	if alone := s.alone(); charged && alone > aloneFor {
@@ -290,7 +294,8 @@ func (s *Store) Status(ctx context.Context) (storage.Status, error) {
 	}
 	var others int64
 	if err := s.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		return tx.QueryRow(ctx, `SELECT coalesce(sum(records), 0)::int8 FROM node WHERE id <> $1`, s.id.ID).Scan(&others)
+		return tx.QueryRow(ctx, `SELECT coalesce(sum(records), 0)::int8 FROM node WHERE id <> $1`,
+			s.id.ID).Scan(&others)
 	}); err != nil {
 		return st, ctx.Err() // the warnings tell that the database is out of reach
 	}
@@ -344,7 +349,8 @@ func (s *Store) leave() {
 		err = again(ctx, func(ctx context.Context) error { through, err = s.shipAll(ctx); return err })
 	}
 	if err == nil && through == s.journal.Latest() && s.ledger.Holds() == 0 {
-		_, err = s.exec(ctx, `UPDATE node SET state = 'left', said = $3, beat = now() WHERE id = $1 AND epoch = $2`, s.id.ID, s.bank.epoch.Load(), s.say())
+		_, err = s.exec(ctx, `UPDATE node SET state = 'left', said = $3, beat = now() WHERE id = $1 AND epoch = $2`,
+			s.id.ID, s.bank.epoch.Load(), s.say())
 	}
 	if err != nil {
 		s.log.Warn("the node has not told the others that it leaves; what it was lent stays lent until it is back", "error", err)

@@ -144,12 +144,14 @@ type proof struct {
 
 func (v *verifier) fault(kind, subject, format string, args ...any) {
 	if len(v.report.Faults) < maxFaults {
-		v.report.Faults = append(v.report.Faults, tally.Fault{Kind: kind, Subject: subject, Message: fmt.Sprintf(format, args...)})
+		v.report.Faults = append(v.report.Faults, tally.Fault{Kind: kind, Subject: subject,
+			Message: fmt.Sprintf(format, args...)})
 	}
 }
 
 func (v *verifier) begin(ctx context.Context, tx pgx.Tx) error {
-	err := tx.QueryRow(ctx, `SELECT rev, entries, pruned, thinned, coarse FROM cluster WHERE one = 1`).Scan(&v.rev, &v.state.entries, &v.pruned, &v.thinned, &v.coarse)
+	err := tx.QueryRow(ctx, `SELECT rev, entries, pruned, thinned, coarse FROM cluster WHERE one = 1`).Scan(&v.rev,
+		&v.state.entries, &v.pruned, &v.thinned, &v.coarse)
 	if err != nil {
 		return err
 	}
@@ -172,7 +174,8 @@ func (v *verifier) begin(ctx context.Context, tx pgx.Tx) error {
 	var id, name string
 	var shipped int64
 	_, err = pgx.ForEachRow(rows, []any{&id, &name, &shipped}, func() error {
-		v.nodes[id] = &proof{name: name, shipped: shipped, seq: -1, exact: max(v.pruned, v.thinned, v.coarse/daySeconds)}
+		v.nodes[id] = &proof{name: name, shipped: shipped, seq: -1, exact: max(v.pruned, v.thinned,
+			v.coarse/daySeconds)}
 		return nil
 	})
 	for _, p := range v.nodes {
@@ -323,7 +326,8 @@ func (v *verifier) sums(ctx context.Context, tx pgx.Tx, days window) error {
 	n := 0
 	_, err = pgx.ForEachRow(rows, to, func() error {
 		p := v.nodes[node]
-		row := badgerdb.Row{Family: uint8(family), Gran: uint8(gran), Bucket: uint32(bucket), Dim: tally.Dim{fromText(d1), fromText(d2)}}
+		row := badgerdb.Row{Family: uint8(family), Gran: uint8(gran), Bucket: uint32(bucket),
+			Dim: tally.Dim{fromText(d1), fromText(d2)}}
 		var x tally.Sums
 		if err := badgerdb.DecodeSums(body, &x); err != nil || p == nil {
 			v.fault("rollup", fmt.Sprint(row), "it cannot be read, or is of no node")
@@ -351,7 +355,8 @@ func (v *verifier) compare(context.Context, pgx.Tx, window) error {
 		}
 		for at := range p.should {
 			if p.is[at] != p.should[at] {
-				v.fault("rollup", p.name, "its sums of family %d by %s are not what its records add up to", at[1], [...]string{"quarters", "hours", "days"}[at[0]])
+				v.fault("rollup", p.name, "its sums of family %d by %s are not what its records add up to", at[1],
+					[...]string{"quarters", "hours", "days"}[at[0]])
 			}
 		}
 		for at, sum := range p.is {
