@@ -121,6 +121,10 @@ func (s *Store) theirsAfter(ctx context.Context, q storage.RecordQuery, at strin
 	}
 	err = s.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		out, more = nil, true
+		names, err := nodeNames(ctx, tx)
+		if err != nil {
+			return err
+		}
 		for from := from; more && len(out) < q.Limit; {
 			page, err := s.theirPage(ctx, tx, &q, from, q.Limit-len(out))
 			if err != nil {
@@ -128,6 +132,7 @@ func (s *Store) theirsAfter(ctx context.Context, q storage.RecordQuery, at strin
 			}
 			more = len(page) == q.Limit-len(out)
 			for i := range page {
+				page[i].Node = names[page[i].node]
 				if from = page[i].place; q.Match(&page[i].Record) {
 					out = append(out, page[i])
 				}
@@ -136,6 +141,18 @@ func (s *Store) theirsAfter(ctx context.Context, q storage.RecordQuery, at strin
 		return nil
 	})
 	return out, more, err
+}
+
+// nodeNames are the names of all nodes, by their IDs.
+func nodeNames(ctx context.Context, tx pgx.Tx) (map[string]string, error) {
+	rows, err := tx.Query(ctx, `SELECT id, name FROM node`)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	var id, name string
+	_, err = pgx.ForEachRow(rows, []any{&id, &name}, func() error { out[id] = name; return nil })
+	return out, err
 }
 
 // theirPage reads records of other nodes that a query may select.

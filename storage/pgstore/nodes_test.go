@@ -144,7 +144,8 @@ func TestOneTruth(t *testing.T) {
 		})
 		for id := 1; id <= 30; id++ {
 			page, _, err := s.Records(ctx, storage.RecordQuery{ID: tally.ID(fmt.Sprintf("rq_%06d", requestIDs-31+id))})
-			if err != nil || len(page) != 1 || page[0].Cost != tally.NanoUSD(id-1) || len(page[0].Charges) != 2 {
+			if err != nil || len(page) != 1 || page[0].Cost != tally.NanoUSD(id-1) || len(page[0].Charges) != 2 ||
+				(page[0].Node == "") != (list[(id-1)%3] == s) {
 				t.Fatalf("record %d: %+v, %v", id, page, err)
 			}
 		}
