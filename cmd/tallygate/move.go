@@ -62,8 +62,10 @@ from stays as it was. If it is broken off, the same command goes on.`,
 		},
 	}
 	cmd.Flags().StringVar(&to, "to", "", "`URL` of an empty database, like postgres://tally@db/tally, or DIR for a gateway with one node")
-	cmd.Flags().StringVar(&o.store, "store", "", "`URL` of the database that nodes move from; its password in TALLYGATE_STORE, PGPASSWORD or PGPASSFILE")
-	cmd.Flags().StringVar(&o.node, "node", "", "`NAME` of the node that the data folder becomes (default the machine's)")
+	cmd.Flags().StringVar(&o.store, "store", "",
+		"`URL` of the database that nodes move from; its password in TALLYGATE_STORE, PGPASSWORD or PGPASSFILE")
+	cmd.Flags().StringVar(&o.node, "node", "",
+		"`NAME` of the node that the data folder becomes (default the machine's)")
 	return cmd
 }
 
@@ -89,7 +91,8 @@ func (a *app) moveIn(cmd *cobra.Command, o *serveOptions, to string) error {
 		return err
 	}
 	at := process.ShownStore(o.shared.URL)
-	return a.tellMoved(moved{To: at, Moved: m}, "next: tallygate serve --store "+tally.ShellWord(at)+" --data "+tally.ShellWord(dir))
+	return a.tellMoved(moved{To: at, Moved: m},
+		"next: tallygate serve --store "+tally.ShellWord(at)+" --data "+tally.ShellWord(dir))
 }
 
 func (a *app) moveOut(cmd *cobra.Command, o *serveOptions, to string) error {
@@ -140,7 +143,8 @@ func (a *app) tellMoved(m moved, next string) error {
 	return a.print(func(p *printer) {
 		rows(p, dayTable, m.Days, noRows(dayTable))
 		p.say("moved to %s: %s, %s, %s of the book of money, %s of the audit log; each day adds up to the same", m.To,
-			countOf(int(m.Records), "record", "records"), countOf(m.Entities, "thing", "things"), countOf(m.Entries, "entry", "entries"),
+			countOf(int(m.Records), "record", "records"), countOf(m.Entities, "thing", "things"), countOf(m.Entries,
+				"entry", "entries"),
 			countOf(m.Changes, "entry", "entries"))
 		p.say("%s", next)
 	}, func() any { return m })

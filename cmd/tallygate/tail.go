@@ -64,12 +64,15 @@ type tail struct {
 // begin finds out where to begin and what to follow, and returns some of the latest
 // requests that would have been shown.
 func (t *tail) begin(ctx context.Context) ([]control.RequestView, error) {
-	newest, err := control.RequestsList.Do(ctx, t.caller, control.RequestQuery{Limit: 1})
+	newest, err := control.RequestsList.Do(ctx, t.caller, control.RequestQuery{Limit: 100})
 	if err != nil {
 		return nil, err
 	}
 	for _, r := range newest.Requests {
-		t.seen = r.Seq
+		if r.Node == "" { // only what this node serves is followed
+			t.seen = r.Seq
+			break
+		}
 	}
 	latest, err := control.RequestsList.Do(ctx, t.caller, t.query) // which says what is wrong with the flags
 	if err != nil {
@@ -159,7 +162,7 @@ func (t *tail) catchUp(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		old := slices.IndexFunc(page.Requests, func(r control.RequestView) bool { return r.Seq <= t.seen })
+		old := slices.IndexFunc(page.Requests, func(r control.RequestView) bool { return r.Node == "" && r.Seq <= t.seen })
 		if old >= 0 {
 			page.Requests, page.Next = page.Requests[:old], ""
 		}
@@ -169,6 +172,9 @@ func (t *tail) catchUp(ctx context.Context) error {
 		}
 	}
 	for _, r := range slices.Backward(fresh) {
+		if r.Node != "" {
+			continue
+		}
 		t.seen = max(t.seen, r.Seq)
 		if t.filter.Match(&r) {
 			if err := t.write(&r); err != nil {

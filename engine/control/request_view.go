@@ -12,7 +12,8 @@ import (
 // RequestView is a record for people and scripts.
 type RequestView struct {
 	ID           tally.ID      `json:"id"`
-	Seq          uint64        `json:"seq"`
+	Seq          uint64        `json:"seq"`            // by node
+	Node         string        `json:"node,omitempty"` // that has served it, if it is not the one that answers
 	At           time.Time     `json:"at"`
 	Gateway      string        `json:"gateway,omitempty"` // slug
 	Client       string        `json:"client,omitempty"`  // slug
@@ -99,7 +100,7 @@ type AttemptView struct {
 func NewRequestView(r *tally.Record, now time.Time, provider func(tally.ID) string) RequestView {
 	_, token := tally.SplitTokenName(r.Token)
 	v := RequestView{
-		ID: r.ID, Seq: r.Seq, At: r.At, KeyID: r.Key,
+		ID: r.ID, Seq: r.Seq, Node: r.Node, At: r.At, KeyID: r.Key,
 		Model: r.Model, Upstream: r.Upstream, Endpoint: r.Endpoint, Origin: r.Origin, Country: r.Country,
 		Token: token, VisitorNet: r.VisitorNet, Visitor: base64.RawURLEncoding.EncodeToString(r.Visitor),
 		Session: r.Session, NewSession: r.NewSession, Status: r.Status, Outcome: r.Outcome, Stream: r.Stream, Basis: r.Basis,

@@ -127,9 +127,11 @@ type Charged struct {
 // Record is the log entry of one request, or of a change of money that is none. It never holds a prompt, an answer,
 // a credential or a whole visitor address.
 type Record struct {
-	ID         ID        `json:"id"`
-	Seq        uint64    `json:"seq"` // dense over all records of a store, from 1
-	At         time.Time `json:"at"`  // admission
+	ID  ID     `json:"id"`
+	Seq uint64 `json:"seq"` // dense over all records of a store, or of a node of several, from 1
+	// Node is the node that has served it, if that is another one than the one that tells of it.
+	Node       string    `json:"node,omitempty"`
+	At         time.Time `json:"at"` // admission
 	Gateway    ID        `json:"gateway,omitempty"`
 	Client     ID        `json:"client,omitempty"`
 	Key        ID        `json:"key,omitempty"`

@@ -162,7 +162,8 @@ func (m *maker) openings(from *Source) error {
 				all[at].Merge(x)
 			})
 			// What it has used is always to be added up: nobody knows when it was.
-			use := ledger.Use{Subject: k.subject(), At: time.Unix(int64(k.bucket)*granSeconds[quarters], 0).UTC(), Stray: true}
+			use := ledger.Use{Subject: k.subject(), At: time.Unix(int64(k.bucket)*granSeconds[quarters],
+				0).UTC(), Stray: true}
 			steps = append(steps, func(txn *badger.Txn) error { return putUse(txn, use) })
 		}
 		for k, x := range all {

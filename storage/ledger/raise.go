@@ -150,7 +150,7 @@ func (l *Ledger) widen(id tally.ID, charges []tally.Charge, places []tally.Place
 		}
 	}
 	for _, p := range places {
-		if at := l.place(p.Subject); int64(at.taken) >= at.reach(p.Max) {
+		if at := l.place(p.Subject); p.Max > 0 && int64(at.taken) >= at.reach(p.Max) {
 			return nil, nil, at.refuse(&p)
 		}
 	}

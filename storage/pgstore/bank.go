@@ -77,7 +77,8 @@ func (b *bank) Exchange(ctx context.Context, op *lease.Exchange) (r lease.Reply,
 		batch.Queue(sqlLockNode, op.Node)
 		if len(fresh.subject) > 0 {
 			r := fresh.rows()
-			batch.Queue(sqlBegin, append(fence[:3:3], fresh.subject, fresh.metric, fresh.starts, fresh.ends, r.of, r.family, r.d1, r.d2)...)
+			batch.Queue(sqlBegin, append(fence[:3:3], fresh.subject, fresh.metric, fresh.starts, fresh.ends, r.of,
+				r.family, r.d1, r.d2)...)
 		}
 		batch.Queue(sqlLockQuotas, append(fence[:3:3], keys...)...)
 		batch.Queue(sqlGrant, op.Node, op.Epoch, op.Op, all.subject, all.metric, all.starts, all.ends,

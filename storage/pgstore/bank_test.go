@@ -306,7 +306,8 @@ func TestSeeds(t *testing.T) {
 	w := newWorld(t, pgtest.Database(t))
 	for n, used := range map[string]int{"n1": 2, "n2": 3, "n9": 4} {
 		for _, bucket := range []int{1_900_000, 1_950_000} {
-			w.exec(`INSERT INTO sums VALUES (1, 0, $3, 'gw', '', $1, $2, 0, 0, $2, 70, 0, 0, 0, 0, '')`, n, used*(bucket-1_900_000)/50_000, bucket)
+			w.exec(`INSERT INTO sums VALUES (1, 0, $3, 'gw', '', $1, $2, 0, 0, $2, 70, 0, 0, 0, 0, '')`, n,
+				used*(bucket-1_900_000)/50_000, bucket)
 		}
 		w.exec(`INSERT INTO sums VALUES (1, 2, 20000, 'gw', '', $1, $2, 0, 0, $2, 0, 0, 0, 0, 0, '')`, n, used)
 	}

@@ -96,9 +96,12 @@ func BenchmarkWarm(b *testing.B) {
 			}
 			defer s.Close()
 			const most = 1 << 50
-			r := requestOf(100, chargeOf("gateway/gw_1", tally.Requests, tally.Month, most), chargeOf("gateway/gw_1", tally.Cost, tally.Month, most),
-				chargeOf("client/cl_1", tally.Requests, tally.Day, most), chargeOf("client/cl_1", tally.Cost, tally.Total, most),
-				chargeOf("key/ke_1", tally.Requests, tally.Hour, most), chargeOf("key/ke_1", tally.TokensIO, tally.Day, most))
+			r := requestOf(100, chargeOf("gateway/gw_1", tally.Requests, tally.Month, most),
+				chargeOf("gateway/gw_1", tally.Cost, tally.Month, most),
+				chargeOf("client/cl_1", tally.Requests, tally.Day, most), chargeOf("client/cl_1", tally.Cost,
+					tally.Total, most),
+				chargeOf("key/ke_1", tally.Requests, tally.Hour, most), chargeOf("key/ke_1", tally.TokensIO,
+					tally.Day, most))
 			for i := 0; b.Loop(); i++ {
 				r.ID = tally.ID(fmt.Sprint("rq_", i))
 				if _, err := s.Reserve(b.Context(), r); err != nil {

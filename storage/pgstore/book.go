@@ -52,7 +52,8 @@ func (s *Store) Enter(ctx context.Context, r tally.Record) (tally.Record, error)
 		if _, err := tx.Exec(ctx, sqlLockNodes); err != nil {
 			return 0, err
 		}
-		if _, err := tx.Exec(ctx, `UPDATE node SET seen = greatest(seen, $2) WHERE id = $1`, s.id.ID, x.At.UnixNano()); err != nil {
+		if _, err := tx.Exec(ctx, `UPDATE node SET seen = greatest(seen, $2) WHERE id = $1`, s.id.ID,
+			x.At.UnixNano()); err != nil {
 			return 0, err
 		}
 		return c.entries + 1, enter(ctx, tx, &x, before)
@@ -73,7 +74,8 @@ const sqlLockNodes = `SELECT 1 FROM node ORDER BY id FOR UPDATE`
 // enter makes an entry, and completes it.
 func enter(ctx context.Context, tx pgx.Tx, x *tally.Record, before int64) error {
 	var there bool
-	if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM entry WHERE client = $1 AND id = $2)`, toText(string(x.Client)), toText(string(x.ID))).Scan(&there); err != nil {
+	if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM entry WHERE client = $1 AND id = $2)`,
+		toText(string(x.Client)), toText(string(x.ID))).Scan(&there); err != nil {
 		return err
 	}
 	if there {
@@ -210,7 +212,8 @@ func (s *Store) hearEntries() error {
 	var list []tally.Record
 	err := s.read(s.life, func(ctx context.Context, tx pgx.Tx) error {
 		list = nil
-		return entriesBy(ctx, tx, `seq > $1 AND seq <= $2`, []any{from, through}, func(r *tally.Record) { list = append(list, *r) })
+		return entriesBy(ctx, tx, `seq > $1 AND seq <= $2`, []any{from, through},
+			func(r *tally.Record) { list = append(list, *r) })
 	})
 	if err != nil {
 		return err

@@ -59,7 +59,8 @@ func (b *bank) Claim(ctx context.Context, _ string, claims []ledger.Claim) ([]le
 			if c.Request == "" {
 				batch.Queue(sqlSession, client, member, at, latest).QueryRow(scan)
 			} else {
-				batch.Queue(sqlClaim, client, member, toText(string(c.Request)), ends, at, c.Fixed, latest).QueryRow(scan)
+				batch.Queue(sqlClaim, client, member, toText(string(c.Request)), ends, at, c.Fixed,
+					latest).QueryRow(scan)
 			}
 		}
 	})

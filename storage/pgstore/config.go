@@ -48,11 +48,13 @@ func entities(ctx context.Context, tx pgx.Tx) (out []tally.Entity, err error) {
 
 func readEntity(kind, id, body string) (tally.Entity, error) {
 	if tally.NewEntity(tally.EntityKind(kind)) == nil {
-		return nil, tally.Errorf(tally.Corrupt, "the nodes' database holds a %q, which this version does not know", kind).WithHint("use the version that made it")
+		return nil, tally.Errorf(tally.Corrupt, "the nodes' database holds a %q, which this version does not know", kind).
+			WithHint("use the version that made it")
 	}
 	e, err := tally.ReadEntity(tally.EntityKind(kind), []byte(body))
 	if err != nil || string(e.Base().ID) != id {
-		return nil, tally.Errorf(tally.Corrupt, "%s %s cannot be read", kind, id).WithHint("bring the database back to an earlier state by its own tools: tallygate help nodes")
+		return nil, tally.Errorf(tally.Corrupt, "%s %s cannot be read", kind, id).
+			WithHint("bring the database back to an earlier state by its own tools: tallygate help nodes")
 	}
 	return e, nil
 }
@@ -83,7 +85,8 @@ func (s *Store) Apply(ctx context.Context, by tally.Act, changes ...tally.Change
 	planned := s.planned.Load()
 	rev, err := s.act(ctx, func(ctx context.Context, tx pgx.Tx, c *state) (int64, error) {
 		if c.rev != planned {
-			return 0, tally.Errorf(tally.Conflict, "another node has changed something meanwhile").WithHint("read it again and repeat the change")
+			return 0, tally.Errorf(tally.Conflict, "another node has changed something meanwhile").
+				WithHint("read it again and repeat the change")
 		}
 		return c.rev + 1, apply(ctx, tx, c, by, changes)
 	})
@@ -110,7 +113,8 @@ func apply(ctx context.Context, tx pgx.Tx, c *state, by tally.Act, changes []tal
 	for _, x := range changes {
 		before := old[entityID{x.Kind, x.ID}]
 		if is := revOf(before); is != x.IfRev {
-			return tally.Errorf(tally.Conflict, "%s %s changed meanwhile", x.Kind, x.ID).WithHint("read it again and repeat the change")
+			return tally.Errorf(tally.Conflict, "%s %s changed meanwhile", x.Kind, x.ID).
+				WithHint("read it again and repeat the change")
 		}
 		e, ok, err := c.chain.Append(by, rev, x, before)
 		if err != nil {
@@ -136,7 +140,8 @@ func apply(ctx context.Context, tx pgx.Tx, c *state, by tally.Act, changes []tal
 			ON CONFLICT (kind, id) DO UPDATE SET rev = excluded.rev, body = excluded.body`,
 			toText(string(x.Kind)), toText(string(x.ID)), rev, string(body))
 	}
-	b.Queue(`UPDATE cluster SET rev = $1, audit_seq = $2, audit_hash = $3 WHERE one = 1`, rev, int64(c.chain.Seq), c.chain.Hash)
+	b.Queue(`UPDATE cluster SET rev = $1, audit_seq = $2, audit_hash = $3 WHERE one = 1`, rev,
+		int64(c.chain.Seq), c.chain.Hash)
 	return tx.SendBatch(ctx, &b).Close()
 }
 
@@ -214,7 +219,8 @@ func (s *Store) AuditLog(ctx context.Context, q storage.AuditQuery) (out []tally
 				out = append(out, *e)
 			}
 			if len(page) == 0 || before > page[len(page)-1].Seq {
-				return tally.Errorf(tally.Corrupt, "entry %d of the audit log is missing", before-1).WithHint("bring the database back to an earlier state by its own tools: tallygate help nodes")
+				return tally.Errorf(tally.Corrupt, "entry %d of the audit log is missing", before-1).
+					WithHint("bring the database back to an earlier state by its own tools: tallygate help nodes")
 			}
 		}
 		return nil
@@ -240,7 +246,8 @@ func scanAudit(row pgx.CollectableRow) (e tally.AuditEntry, err error) {
 		return e, err
 	}
 	if json.Unmarshal([]byte(body), &e) != nil {
-		return e, tally.Errorf(tally.Corrupt, "an entry of the audit log cannot be read").WithHint("bring the database back to an earlier state by its own tools: tallygate help nodes")
+		return e, tally.Errorf(tally.Corrupt, "an entry of the audit log cannot be read").
+			WithHint("bring the database back to an earlier state by its own tools: tallygate help nodes")
 	}
 	return e, nil
 }
@@ -256,7 +263,8 @@ func (s *Store) VerifyAudit(ctx context.Context) (r tally.AuditReport, err error
 
 func verifyAudit(ctx context.Context, tx pgx.Tx) (r tally.AuditReport, err error) {
 	var end, chain tally.AuditChain
-	if err := tx.QueryRow(ctx, `SELECT audit_seq, audit_hash FROM cluster WHERE one = 1`).Scan(&end.Seq, &end.Hash); err != nil {
+	if err := tx.QueryRow(ctx, `SELECT audit_seq, audit_hash FROM cluster WHERE one = 1`).Scan(&end.Seq,
+		&end.Hash); err != nil {
 		return r, err
 	}
 	rows, err := tx.Query(ctx, `SELECT body FROM audit WHERE seq <= $1 ORDER BY seq`, int64(end.Seq))
@@ -265,7 +273,8 @@ func verifyAudit(ctx context.Context, tx pgx.Tx) (r tally.AuditReport, err error
 	}
 	defer rows.Close()
 	fault := func(err error) {
-		r.Faults = append(r.Faults, tally.Fault{Kind: "audit", Subject: "the audit log", Message: tally.AsError(err).Message})
+		r.Faults = append(r.Faults, tally.Fault{Kind: "audit", Subject: "the audit log",
+			Message: tally.AsError(err).Message})
 	}
 	for rows.Next() && len(r.Faults) == 0 { // what comes behind a fault cannot be proved
 		e, err := scanAudit(rows)

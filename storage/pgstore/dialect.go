@@ -63,31 +63,33 @@ func makeWeek(ctx context.Context, tx pgx.Tx, week int64) error {
 	_, err = tx.Exec(ctx, `CREATE TABLE `+name+` (LIKE record INCLUDING DEFAULTS INCLUDING CONSTRAINTS)`)
 	if err == nil {
 		// Unlike CREATE ... PARTITION OF, this lets those who read and write go on.
-		_, err = tx.Exec(ctx, fmt.Sprintf(`ALTER TABLE record ATTACH PARTITION %s FOR VALUES FROM (%d) TO (%d)`, name, week*weekDays, (week+1)*weekDays))
+		_, err = tx.Exec(ctx, fmt.Sprintf(`ALTER TABLE record ATTACH PARTITION %s FOR VALUES FROM (%d) TO (%d)`, name,
+			week*weekDays, (week+1)*weekDays))
 	}
 	return err
 }
 
-// dropWeeks removes the partitions of all weeks before one.
-func dropWeeks(ctx context.Context, tx pgx.Tx, before int64) error {
+// dropWeeks removes the partitions of all weeks before one, and says whether there were any.
+func dropWeeks(ctx context.Context, tx pgx.Tx, before int64) (dropped bool, err error) {
 	rows, err := tx.Query(ctx, `SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class p ON p.oid = i.inhparent WHERE p.relname = 'record'`)
 	if err != nil {
-		return err
+		return false, err
 	}
 	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, name := range names {
 		var week int64
 		if _, err := fmt.Sscanf(name, "record_w%d", &week); err != nil || week >= before {
 			continue
 		}
-		if _, err := tx.Exec(ctx, `DROP TABLE `+name); err != nil {
-			return err
+		if _, err := tx.Exec(ctx, `DROP TABLE IF EXISTS `+name); err != nil {
+			return false, err
 		}
+		dropped = true
 	}
-	return nil
+	return dropped, nil
 }
 
 // settings of the server without which an answer does not survive a crash of it.

@@ -18,36 +18,43 @@ import (
 // What the nodes have in common can be made a store of one machine again: for good, or for
 // as long as a backup of it is written.
 
-// dumpPatience bounds how long that may take.
-const dumpPatience = 12 * time.Hour
-
 // Dump makes a store of one machine in a new folder, of all that the nodes have shipped, and
-// proves it.
-func (s *Store) Dump(ctx context.Context, o badgerdb.Options) (report tally.Report, err error) {
+// proves it. It reads a day at a time, as Verify does.
+func (s *Store) Dump(ctx context.Context, o badgerdb.Options) (tally.Report, error) {
 	if err := s.shipFirst(ctx); err != nil {
-		return report, err
+		return tally.Report{}, err
 	}
-	err = s.readFor(ctx, dumpPatience, func(ctx context.Context, tx pgx.Tx) (err error) {
-		if err := os.RemoveAll(o.Dir); err != nil { // of an attempt that was broken off
-			return err
-		}
-		report, err = dump(ctx, tx, o)
-		return err
-	})
-	return report, err
+	return dump(ctx, s.read, o)
 }
 
-func dump(ctx context.Context, tx pgx.Tx, o badgerdb.Options) (tally.Report, error) {
-	d := &dumper{ctx: ctx, tx: tx}
+// reading is a read of one instant of a database, which may be begun anew.
+type reading func(ctx context.Context, do func(ctx context.Context, tx pgx.Tx) error) error
+
+func dump(ctx context.Context, read reading, o badgerdb.Options) (tally.Report, error) {
+	d := &dumper{ctx: ctx, read: read}
 	from := badgerdb.Source{Audit: d.audit, Openings: d.openings, Records: d.records}
-	if err := tx.QueryRow(ctx, `SELECT rev, pruned, thinned FROM cluster WHERE one = 1`).Scan(&from.Rev, &d.pruned, &d.thinned); err != nil {
-		return tally.Report{}, err
-	}
-	var err error
-	if from.Entities, err = entities(ctx, tx); err != nil {
-		return tally.Report{}, err
-	}
-	if from.Sessions, err = d.sessions(); err != nil {
+	err := read(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
+		if err := tx.QueryRow(ctx, `SELECT rev, pruned, thinned FROM cluster WHERE one = 1`).
+			Scan(&from.Rev, &d.pruned, &d.thinned); err != nil {
+			return err
+		}
+		if from.Entities, err = entities(ctx, tx); err != nil {
+			return err
+		}
+		if d.log, err = auditLog(ctx, tx); err != nil {
+			return err
+		}
+		d.booked = nil
+		if err := entriesBy(ctx, tx, `true`, nil, func(r *tally.Record) {
+			d.booked = append(d.booked,
+				*r)
+		}); err != nil {
+			return err
+		}
+		from.Sessions, err = sessions(ctx, tx)
+		return err
+	})
+	if err != nil {
 		return tally.Report{}, err
 	}
 	return badgerdb.Make(ctx, o, &from)
@@ -56,37 +63,39 @@ func dump(ctx context.Context, tx pgx.Tx, o badgerdb.Options) (tally.Report, err
 // dumper reads what a store is made of.
 type dumper struct {
 	ctx             context.Context
-	tx              pgx.Tx
+	read            reading
 	pruned, thinned int64
+	log             []tally.AuditEntry
+	booked          []tally.Record
 }
 
 func (d *dumper) audit(yield func(*tally.AuditEntry) error) error {
-	rows, err := d.tx.Query(d.ctx, `SELECT body FROM audit ORDER BY seq`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		e, err := scanAudit(rows)
-		if err == nil {
-			err = yield(&e)
-		}
-		if err != nil {
+	for i := range d.log {
+		if err := yield(&d.log[i]); err != nil {
 			return err
 		}
 	}
-	return rows.Err()
+	return nil
 }
 
-func (d *dumper) sessions() (out []ledger.Session, err error) {
-	rows, err := d.tx.Query(d.ctx, `SELECT client, member, ends FROM session WHERE ends > $1`, time.Now().UnixNano())
+func auditLog(ctx context.Context, tx pgx.Tx) ([]tally.AuditEntry, error) {
+	rows, err := tx.Query(ctx, `SELECT body FROM audit ORDER BY seq`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanAudit)
+}
+
+func sessions(ctx context.Context, tx pgx.Tx) (out []ledger.Session, err error) {
+	rows, err := tx.Query(ctx, `SELECT client, member, ends FROM session WHERE ends > $1`, time.Now().UnixNano())
 	if err != nil {
 		return nil, err
 	}
 	var client, member string
 	var ends int64
 	_, err = pgx.ForEachRow(rows, []any{&client, &member, &ends}, func() error {
-		out = append(out, ledger.Session{Client: tally.ID(fromText(client)), Member: fromText(member), Ends: time.Unix(0, ends).UTC()})
+		out = append(out, ledger.Session{Client: tally.ID(fromText(client)), Member: fromText(member),
+			Ends: time.Unix(0, ends).UTC()})
 		return nil
 	})
 	return out, err
@@ -96,17 +105,25 @@ func (d *dumper) sessions() (out []ledger.Session, err error) {
 // records may be gone.
 func (d *dumper) openings(yield func(map[badgerdb.Row]*tally.Sums) error) error {
 	end := max(d.pruned, d.thinned)
-	kept, err := d.keptBefore(end)
+	var kept map[int64]map[badgerdb.Row]*tally.Sums
+	var first int64
+	err := d.read(d.ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
+		if kept, err = d.keptBefore(ctx, tx, end); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, `SELECT coalesce(min(bucket), 0)::int8 FROM sums WHERE family = 0 AND gran = $1`,
+			badgerdb.Days).Scan(&first)
+	})
 	if err != nil {
 		return err
 	}
-	var first int64
-	if err := d.tx.QueryRow(d.ctx, `SELECT coalesce(min(bucket), 0)::int8 FROM sums WHERE family = 0 AND gran = $1`, badgerdb.Days).Scan(&first); err != nil {
-		return err
-	}
 	for day := first; day < end; day++ {
-		rows := map[badgerdb.Row]*tally.Sums{}
-		if err := d.sumsOf(day, rows); err != nil {
+		var rows map[badgerdb.Row]*tally.Sums
+		err := d.read(d.ctx, func(ctx context.Context, tx pgx.Tx) error {
+			rows = map[badgerdb.Row]*tally.Sums{}
+			return sumsOf(ctx, tx, day, rows)
+		})
+		if err != nil {
 			return err
 		}
 		for row, x := range kept[day] {
@@ -129,7 +146,7 @@ func finest(r badgerdb.Row) bool {
 }
 
 // keptBefore adds up, by day, the records that were admitted before one and are kept.
-func (d *dumper) keptBefore(end int64) (map[int64]map[badgerdb.Row]*tally.Sums, error) {
+func (d *dumper) keptBefore(ctx context.Context, tx pgx.Tx, end int64) (map[int64]map[badgerdb.Row]*tally.Sums, error) {
 	out := map[int64]map[badgerdb.Row]*tally.Sums{}
 	var sheet badgerdb.Sheet
 	n := 0
@@ -158,7 +175,7 @@ func (d *dumper) keptBefore(end int64) (map[int64]map[badgerdb.Row]*tally.Sums, 
 			add()
 		}
 	}
-	rows, err := d.tx.Query(d.ctx, `SELECT body FROM record WHERE at < $1`, time.Unix(end*daySeconds, 0))
+	rows, err := tx.Query(ctx, `SELECT body FROM record WHERE at < $1`, time.Unix(end*daySeconds, 0))
 	if err != nil {
 		return nil, err
 	}
@@ -170,22 +187,18 @@ func (d *dumper) keptBefore(end int64) (map[int64]map[badgerdb.Row]*tally.Sums, 
 		}
 		return err
 	})
-	if err == nil { // all entries are records of the new store, also of days that were pruned
-		err = entriesBy(d.ctx, d.tx, `at < $1`, []any{time.Unix(end*daySeconds, 0)}, count)
+	for i := range d.booked { // all entries are records of the new store, also of days that were pruned
+		count(&d.booked[i])
 	}
 	add()
 	return out, err
 }
 
 // sumsOf adds up the rows of a day over all nodes.
-func (d *dumper) sumsOf(day int64, out map[badgerdb.Row]*tally.Sums) error {
-	families := []int16{badgerdb.BySubject}
-	for i := range tally.Families {
-		families = append(families, int16(i))
-	}
-	rows, err := d.tx.Query(d.ctx, `SELECT family, gran, bucket, d1, d2, body FROM sums WHERE family = ANY($1)
+func sumsOf(ctx context.Context, tx pgx.Tx, day int64, out map[badgerdb.Row]*tally.Sums) error {
+	rows, err := tx.Query(ctx, `SELECT family, gran, bucket, d1, d2, body FROM sums WHERE family = ANY($1)
 		AND (gran = $2 AND bucket >= $3 AND bucket < $3 + 96 OR gran = $4 AND bucket = $5)`,
-		families, badgerdb.Quarters, day*96, badgerdb.Days, day)
+		allFamilies(), badgerdb.Quarters, day*96, badgerdb.Days, day)
 	if err != nil {
 		return err
 	}
@@ -204,44 +217,63 @@ func (d *dumper) sumsOf(day int64, out map[badgerdb.Row]*tally.Sums) error {
 // records are those of all nodes and the entries of the book of money, by when they were
 // settled.
 func (d *dumper) records(yield func(*badgerdb.Kept) error) error {
-	var booked []badgerdb.Kept
-	err := entriesBy(d.ctx, d.tx, `true`, nil, func(r *tally.Record) {
-		booked = append(booked, badgerdb.Kept{Record: *r, Settled: r.At})
-	})
-	if err != nil {
-		return err
-	}
+	booked := d.booked
 	upTo := func(at time.Time) error {
-		for len(booked) > 0 && !booked[0].Settled.After(at) {
-			if err := yield(&booked[0]); err != nil {
+		for len(booked) > 0 && !booked[0].At.After(at) {
+			if err := yield(&badgerdb.Kept{Record: booked[0], Settled: booked[0].At}); err != nil {
 				return err
 			}
 			booked = booked[1:]
 		}
 		return nil
 	}
-	rows, err := d.tx.Query(d.ctx, `SELECT body, detail FROM record ORDER BY settled, node, seq`)
-	if err != nil {
-		return err
-	}
-	var body, detail []byte
-	_, err = pgx.ForEachRow(rows, []any{&body, &detail}, func() error {
-		k, err := badgerdb.DecodeRecord(body)
-		if err == nil && detail != nil {
-			err = badgerdb.DecodeDetails(detail, &k.Record)
-		}
-		if err == nil {
-			err = upTo(k.Settled)
-		}
-		if err == nil && k.Entry == nil { // those that are entries come from the book
-			err = yield(&k)
-		}
-		return err
+	var day, last int64
+	err := d.read(d.ctx, func(ctx context.Context, tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT coalesce(min(day), 1)::int8, coalesce(max(day), 0)::int8 FROM record`).Scan(&day, &last)
 	})
+	for at := (place{}); err == nil && day <= last; {
+		var page []theirs
+		if page, err = d.page(day, at); err != nil {
+			break
+		}
+		for i := range page {
+			k := &page[i].Kept
+			if err := upTo(k.Settled); err != nil {
+				return err
+			}
+			if k.Entry != nil {
+				continue // those that are entries come from the book
+			}
+			if err := yield(k); err != nil {
+				return err
+			}
+		}
+		if at = (place{}); len(page) == shipMost {
+			at = page[len(page)-1].place
+		} else {
+			day++
+		}
+	}
 	if err != nil {
 		return err
 	}
 	return upTo(tally.Never)
+}
+
+// page is some records of a day, behind one.
+func (d *dumper) page(day int64, behind place) (out []theirs, err error) {
+	err = d.read(d.ctx, func(ctx context.Context, tx pgx.Tx) error {
+		out = nil
+		rows, err := tx.Query(ctx, `SELECT settled, node, seq, body, detail FROM record
+			WHERE day = $1 AND settled >= $2 AND (settled > $2 OR node > $3 OR node = $3 AND seq > $4)
+			ORDER BY settled, node, seq LIMIT $5`, day, behind.settled, behind.node, behind.seq, shipMost)
+		if err != nil {
+			return err
+		}
+		out, err = readRecords(rows)
+		return err
+	})
+	return out, err
 }
 
 // Backup implements storage.Store. It makes a store of one machine beside the node's folder,
@@ -251,12 +283,14 @@ func (s *Store) Backup(ctx context.Context, since *backup.Info, w io.Writer) (in
 		return info, err
 	}
 	if since != nil {
-		return info, tally.Errorf(tally.Conflict, "the backup %s cannot be gone on from: of several nodes, each backup is a whole one", since.ID).
+		return info, tally.Errorf(tally.Conflict,
+			"the backup %s cannot be gone on from: of several nodes, each backup is a whole one", since.ID).
 			WithHint("make a whole one, in a folder of its own; for more, use the database's own tools: tallygate help nodes")
 	}
 	dir, err := os.MkdirTemp(s.opts.Dir, "backup-")
 	if err != nil {
-		return info, tally.Errorf(tally.Unavailable, "make a folder for the backup: %w", err).WithHint("look at the disk of %s", s.opts.Dir)
+		return info, tally.Errorf(tally.Unavailable, "make a folder for the backup: %w", err).
+			WithHint("look at the disk of %s", s.opts.Dir)
 	}
 	defer os.RemoveAll(dir)
 	o := badgerdb.Options{Dir: filepath.Join(dir, "store"), Logger: s.log, Version: s.opts.Journal.Version}

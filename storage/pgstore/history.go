@@ -106,7 +106,8 @@ func (s *Store) oursAfter(ctx context.Context, q storage.RecordQuery, at string)
 }
 
 // theirsAfter is a page of the others' records; more is whether there may be further ones.
-func (s *Store) theirsAfter(ctx context.Context, q storage.RecordQuery, at string) (out []theirs, more bool, err error) {
+func (s *Store) theirsAfter(ctx context.Context, q storage.RecordQuery, at string) (out []theirs,
+	more bool, err error) {
 	from := place{settled: 1<<63 - 1}
 	switch at {
 	case ".":
@@ -120,6 +121,10 @@ func (s *Store) theirsAfter(ctx context.Context, q storage.RecordQuery, at strin
 	}
 	err = s.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		out, more = nil, true
+		names, err := nodeNames(ctx, tx)
+		if err != nil {
+			return err
+		}
 		for from := from; more && len(out) < q.Limit; {
 			page, err := s.theirPage(ctx, tx, &q, from, q.Limit-len(out))
 			if err != nil {
@@ -127,6 +132,7 @@ func (s *Store) theirsAfter(ctx context.Context, q storage.RecordQuery, at strin
 			}
 			more = len(page) == q.Limit-len(out)
 			for i := range page {
+				page[i].Node = names[page[i].node]
 				if from = page[i].place; q.Match(&page[i].Record) {
 					out = append(out, page[i])
 				}
@@ -137,8 +143,21 @@ func (s *Store) theirsAfter(ctx context.Context, q storage.RecordQuery, at strin
 	return out, more, err
 }
 
+// nodeNames are the names of all nodes, by their IDs.
+func nodeNames(ctx context.Context, tx pgx.Tx) (map[string]string, error) {
+	rows, err := tx.Query(ctx, `SELECT id, name FROM node`)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	var id, name string
+	_, err = pgx.ForEachRow(rows, []any{&id, &name}, func() error { out[id] = name; return nil })
+	return out, err
+}
+
 // theirPage reads records of other nodes that a query may select.
-func (s *Store) theirPage(ctx context.Context, tx pgx.Tx, q *storage.RecordQuery, from place, most int) (out []theirs, err error) {
+func (s *Store) theirPage(ctx context.Context, tx pgx.Tx, q *storage.RecordQuery, from place,
+	most int) (out []theirs, err error) {
 	args := []any{s.id.ID, from.settled, from.node, from.seq, most}
 	var where strings.Builder
 	and := func(condition string, arg any) {
@@ -183,6 +202,11 @@ func (s *Store) theirPage(ctx context.Context, tx pgx.Tx, q *storage.RecordQuery
 	if err != nil {
 		return nil, err
 	}
+	return readRecords(rows)
+}
+
+// readRecords reads records: where they stand, all of them, and the details of attempts.
+func readRecords(rows pgx.Rows) (out []theirs, err error) {
 	var at place
 	var body, detail []byte
 	_, err = pgx.ForEachRow(rows, []any{&at.settled, &at.node, &at.seq, &body, &detail}, func() error {

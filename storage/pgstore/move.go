@@ -101,7 +101,8 @@ func MoveIn(ctx context.Context, o Options, progress func(shipped, of uint64)) (
 		return m, err
 	}
 	if n := s.journal.Count(); m.Records != n {
-		return m, tally.Errorf(tally.Corrupt, "the folder has %d records, and the database %d", n, m.Records).WithHint("nothing is lost: the folder has all of them; run tallygate verify")
+		return m, tally.Errorf(tally.Corrupt, "the folder has %d records, and the database %d", n, m.Records).
+			WithHint("nothing is lost: the folder has all of them; run tallygate verify")
 	}
 	return m, sameDays(ours, m.Days)
 }
@@ -138,7 +139,8 @@ func moveIn(ctx context.Context, pool *pgxpool.Pool, o Options, nodes string, is
 	}
 	id.Moving = true
 	if err := id.write(o.Dir); err != nil {
-		return tally.Errorf(tally.Unavailable, "write which node the folder is: %w", err).WithHint("look at the disk of %s", o.Dir)
+		return tally.Errorf(tally.Unavailable, "write which node the folder is: %w", err).
+			WithHint("look at the disk of %s", o.Dir)
 	}
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		if _, err := lock(ctx, tx); err != nil {
@@ -168,7 +170,8 @@ func stayed(pool *pgxpool.Pool, dir, node string) error {
 			return err
 		}
 		var moved bool
-		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM node WHERE id = $1)`, node).Scan(&moved); err != nil || moved {
+		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM node WHERE id = $1)`,
+			node).Scan(&moved); err != nil || moved {
 			return err
 		}
 		return os.Remove(filepath.Join(dir, IdentityFile))
@@ -192,7 +195,8 @@ func moveConfig(ctx context.Context, tx pgx.Tx, j *badgerdb.Store, node string) 
 		if err != nil {
 			return tally.Errorf(tally.Internal, "encode %s %s: %w", e.Kind(), e.Base().ID, err)
 		}
-		b.Queue(`INSERT INTO entity (kind, id, rev, body) VALUES ($1, $2, $3, $4)`, toText(string(e.Kind())), toText(string(e.Base().ID)), e.Base().Rev, string(body))
+		b.Queue(`INSERT INTO entity (kind, id, rev, body) VALUES ($1, $2, $3, $4)`, toText(string(e.Kind())),
+			toText(string(e.Base().ID)), e.Base().Rev, string(body))
 	}
 	var chain tally.AuditChain
 	for q := (storage.AuditQuery{Limit: 1000}); ; {
@@ -273,7 +277,12 @@ func MoveOut(ctx context.Context, url, print string, o badgerdb.Options) (m Move
 		return m, err
 	}
 	var theirs []Day
-	err = pgx.BeginTxFunc(ctx, pool, reads, func(tx pgx.Tx) error {
+	read := func(ctx context.Context, do func(context.Context, pgx.Tx) error) error {
+		return again(ctx, func(ctx context.Context) error {
+			return pgx.BeginTxFunc(ctx, pool, reads, func(tx pgx.Tx) error { return do(ctx, tx) })
+		})
+	}
+	err = read(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		list, err := peers(ctx, tx)
 		if err != nil {
 			return err
@@ -281,24 +290,26 @@ func MoveOut(ctx context.Context, url, print string, o badgerdb.Options) (m Move
 		for i := range list {
 			switch x := &list[i]; {
 			case x.State == storage.NodeLive:
-				return tally.Errorf(tally.Conflict, "node %s is live", x.Name).WithHint("stop all nodes first, so that they ship what they have")
+				return tally.Errorf(tally.Conflict, "node %s is live", x.Name).
+					WithHint("stop all nodes first, so that they ship what they have")
 			case x.State == storage.NodeGone || x.Unshipped > 0:
-				return tally.Errorf(tally.Conflict, "node %s has not shipped all it has, and was last heard at %s", x.Name, x.Heard.Format(time.DateTime)).
-					WithHint("start it once more and stop it; if its folder is lost: tallygate nodes forget %s, on a node that runs", tally.ShellWord(x.Name))
+				return tally.Errorf(tally.Conflict, "node %s has not shipped all it has, and was last heard at %s", x.Name,
+					x.Heard.Format(time.DateTime)).
+					WithHint("start it once more and stop it; if its folder is lost: tallygate nodes forget %s, on a node that runs",
+						tally.ShellWord(x.Name))
 			}
 		}
 		if theirs, err = databaseDays(ctx, tx); err != nil {
 			return err
 		}
-		if err := tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM entity), (SELECT count(*) FROM audit), (SELECT count(*) FROM entry), (SELECT count(*) FROM record)`).
-			Scan(&m.Entities, &m.Changes, &m.Entries, &m.Records); err != nil {
-			return err
-		}
-		_, err = dump(ctx, tx, o)
-		return err
+		return tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM entity), (SELECT count(*) FROM audit), (SELECT count(*) FROM entry), (SELECT count(*) FROM record)`).
+			Scan(&m.Entities, &m.Changes, &m.Entries, &m.Records)
 	})
 	if err != nil {
-		return m, cannot(err)
+		return m, err
+	}
+	if _, err := dump(ctx, read, o); err != nil {
+		return m, err
 	}
 	s, err := badgerdb.Open(ctx, o)
 	if err != nil {
@@ -370,7 +381,8 @@ func sameDays(a, b []Day) error {
 			y = b[i]
 		}
 		if x != y {
-			return tally.Errorf(tally.Corrupt, "the two stores do not have the same: %s and %s", fmt.Sprintf("%+v", x), fmt.Sprintf("%+v", y)).
+			return tally.Errorf(tally.Corrupt, "the two stores do not have the same: %s and %s", fmt.Sprintf("%+v", x),
+				fmt.Sprintf("%+v", y)).
 				WithHint("what was moved from is as it was: run tallygate verify on it")
 		}
 	}

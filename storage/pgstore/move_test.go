@@ -32,12 +32,14 @@ func TestMove(t *testing.T) {
 		}
 	}
 	act := tally.Act{At: noon, Actor: "test", Op: "clients.create"}
-	_, err = one.Apply(ctx, act, tally.Put(&tally.Client{Meta: tally.Meta{ID: "cl_1", CreatedAt: noon}, Name: "one", Slug: "one"}, noon))
+	_, err = one.Apply(ctx, act, tally.Put(&tally.Client{Meta: tally.Meta{ID: "cl_1", CreatedAt: noon}, Name: "one",
+		Slug: "one"}, noon))
 	must(err)
 	book := func(s storage.Store, id string, at time.Time, funds int64) {
 		t.Helper()
-		_, err := s.Enter(ctx, tally.Record{ID: tally.ID(id), At: at, Gateway: "gw_1", Client: "cl_1", Outcome: tally.Booked,
-			Entry: &tally.Entry{Kind: tally.TopUp, Funds: tally.NanoUSD(funds), Reason: "test"}})
+		_, err := s.Enter(ctx, tally.Record{ID: tally.ID(id), At: at, Gateway: "gw_1", Client: "cl_1",
+			Outcome: tally.Booked,
+			Entry:   &tally.Entry{Kind: tally.TopUp, Funds: tally.NanoUSD(funds), Reason: "test"}})
 		must(err)
 	}
 	total := chargeOf("client/cl_1", tally.Cost, tally.Total, 1000)
@@ -54,7 +56,8 @@ func TestMove(t *testing.T) {
 		rec := r.Draft
 		rec.Status, rec.Outcome, rec.Basis, rec.Cost, rec.Credits, rec.Total = 200, tally.OK, tally.Exact, 10, 10, time.Second
 		must(one.Settle(ctx, tally.Settlement{ID: r.ID, Record: rec}))
-		must(one.Refuse(ctx, tally.Record{ID: tally.ID(fmt.Sprint("rf_", i)), At: r.At, Gateway: "gw_1", Client: "cl_1", Outcome: tally.OutcomeDenied, Status: 401}))
+		must(one.Refuse(ctx, tally.Record{ID: tally.ID(fmt.Sprint("rf_", i)), At: r.At, Gateway: "gw_1", Client: "cl_1",
+			Outcome: tally.OutcomeDenied, Status: 401}))
 	}
 	horizons := storage.Horizons{All: day.AddDate(0, 0, 3)}
 	horizons.Of[tally.RefusalRecords] = day.AddDate(0, 0, 5)
@@ -65,7 +68,8 @@ func TestMove(t *testing.T) {
 
 	shipped := uint64(0)
 	m, err := MoveIn(ctx, o, func(n, _ uint64) { shipped = n })
-	if err != nil || m.Entities != 1 || m.Changes != 1 || m.Entries != 1 || m.Records != kept || len(m.Days) != 11 || shipped != 81 {
+	if err != nil || m.Entities != 1 || m.Changes != 1 || m.Entries != 1 || m.Records != kept ||
+		len(m.Days) != 11 || shipped != 81 {
 		t.Fatalf("moved %+v, %d shipped, %v", m, shipped, err)
 	}
 	if _, err := MoveIn(ctx, o, func(_, _ uint64) {}); err != nil {
@@ -86,7 +90,8 @@ func TestMove(t *testing.T) {
 	book(b, "en_2", noon, 30)
 	spendAll(t, 53, 10, balance, a, b) // 400 of 930 are used
 	spendAll(t, 7, 10, total, b, a)    // 400 and 530 of 1,000 are
-	if _, err := MoveOut(ctx, url, "", badgerdb.Options{Dir: filepath.Join(t.TempDir(), "store")}); tally.CodeOf(err) != tally.Conflict {
+	if _, err := MoveOut(ctx, url, "", badgerdb.Options{Dir: filepath.Join(t.TempDir(),
+		"store")}); tally.CodeOf(err) != tally.Conflict {
 		t.Errorf("moved while nodes are live: %v", err)
 	}
 	all := recordsOfAll(t, a)
@@ -104,7 +109,8 @@ func TestMove(t *testing.T) {
 	if got := recordsOfAll(t, one); len(got) != len(all) {
 		t.Errorf("%d records came back of %d", len(got), len(all))
 	}
-	u, err := one.Usage(ctx, total.Counter, balance.Counter, chargeOf("key/ke_1", tally.Requests, tally.Month, 0).Counter)
+	u, err := one.Usage(ctx, total.Counter, balance.Counter, chargeOf("key/ke_1", tally.Requests,
+		tally.Month, 0).Counter)
 	must(err)
 	if u[0].Used != 1000 || u[1].Used != 70 || u[2].Used != 98 {
 		t.Errorf("usage after both moves: %+v", u)
@@ -112,7 +118,8 @@ func TestMove(t *testing.T) {
 	if log, err := one.VerifyAudit(ctx); err != nil || !log.OK || log.Entries != 1 {
 		t.Errorf("audit log: %+v, %v", log, err)
 	}
-	if entries, err := one.Entries(ctx, storage.EntryQuery{}); err != nil || len(entries) != 2 || entries[1].ID != "en_2" {
+	if entries, err := one.Entries(ctx, storage.EntryQuery{}); err != nil || len(entries) != 2 ||
+		entries[1].ID != "en_2" {
 		t.Errorf("entries: %+v, %v", entries, err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, IdentityFile)); err != nil {
@@ -130,7 +137,8 @@ func TestMoveBrokenOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	act := tally.Act{At: noon, Actor: "test", Op: "clients.create"}
-	_, err = one.Apply(ctx, act, tally.Put(&tally.Client{Meta: tally.Meta{ID: "cl_1", CreatedAt: noon}, Name: "one", Slug: "one"}, noon))
+	_, err = one.Apply(ctx, act, tally.Put(&tally.Client{Meta: tally.Meta{ID: "cl_1", CreatedAt: noon}, Name: "one",
+		Slug: "one"}, noon))
 	if err := errors.Join(err, one.Close()); err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,8 @@ type holder struct {
 
 // say tells what this node says of itself, as JSON.
 func (s *Store) say() string {
-	x := said{Clock: time.Duration(s.skew.Load()), Latest: s.journal.Latest(), Shipped: time.Unix(0, s.shippedAt.Load()).UTC(), Holds: map[tally.ID]holder{},
+	x := said{Clock: time.Duration(s.skew.Load()), Latest: s.journal.Latest(),
+		Shipped: time.Unix(0, s.shippedAt.Load()).UTC(), Holds: map[tally.ID]holder{},
 		Requests: s.requests.Load(), Faults: s.faults}
 	x.Exchanges = s.lender.Stats().Exchanges
 	s.ledger.HoldsOf(func(draft *tally.Record) bool {
@@ -99,7 +100,8 @@ func peers(ctx context.Context, tx pgx.Tx) (out []peer, err error) {
 	var x peer
 	var shipped uint64
 	var words string
-	_, err = pgx.ForEachRow(rows, []any{&x.id, &x.Name, &x.Host, &x.Version, &x.State, &x.Joined, &x.Heard, &x.idle, &shipped, &x.Records, &words}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&x.id, &x.Name, &x.Host, &x.Version, &x.State, &x.Joined, &x.Heard, &x.idle,
+		&shipped, &x.Records, &words}, func() error {
 		m := x
 		m.said = said{}
 		if err := json.Unmarshal([]byte(words), &m.said); err != nil {
@@ -175,10 +177,13 @@ func (s *Store) ForgetNode(ctx context.Context, name string, stopped bool) (out 
 		out = m.Node
 		switch {
 		case m.id == s.id.ID:
-			return 0, tally.Errorf(tally.Conflict, "node %s is the one that was asked", name).WithHint("ask another node; to take this one away, stop it")
+			return 0, tally.Errorf(tally.Conflict, "node %s is the one that was asked", name).
+				WithHint("ask another node; to take this one away, stop it")
 		case m.State == storage.NodeLive && !stopped:
-			return 0, tally.Errorf(tally.Conflict, "node %s was heard %s ago, and may be serving", name, m.idle.Round(time.Second)).
-				WithHint("stop it first; if it has stopped and will never be back: tallygate nodes forget %s --stopped", tally.ShellWord(name))
+			return 0, tally.Errorf(tally.Conflict, "node %s was heard %s ago, and may be serving", name,
+				m.idle.Round(time.Second)).
+				WithHint("stop it first; if it has stopped and will never be back: tallygate nodes forget %s --stopped",
+					tally.ShellWord(name))
 		}
 		if err := free(ctx, tx, m.id); err != nil {
 			return 0, err
@@ -231,7 +236,8 @@ func free(ctx context.Context, tx pgx.Tx, node string) error {
 		}
 	}
 	shipped := make([]int64, len(used))
-	if err := list.read(ctx, tx, node, true, list.sum(func(i int) tally.Metric { return tally.Metrics[all.metric[i]] }, shipped)); err != nil {
+	if err := list.read(ctx, tx, node, true, list.sum(func(i int) tally.Metric { return tally.Metrics[all.metric[i]] },
+		shipped)); err != nil {
 		return err
 	}
 	for i := range used {
@@ -332,7 +338,7 @@ type unreached struct {
 func (s *Store) reached(err error) {
 	switch {
 	case err == nil:
-		s.contact.Store(time.Now().UnixNano())
+		s.contact.Store(new(time.Now()))
 		if s.apart.Swap(nil) != nil {
 			s.log.Info("the nodes' database answers again")
 		}

@@ -20,7 +20,8 @@ var ctx = context.Background()
 // startNode opens a node with a folder of its own.
 func startNode(t *testing.T, url, name, dir string) *Store {
 	t.Helper()
-	s, err := Open(ctx, Options{URL: url, Dir: dir, Name: name, Journal: badgerdb.Options{Dir: filepath.Join(dir, "store")}})
+	s, err := Open(ctx, Options{URL: url, Dir: dir, Name: name,
+		Journal: badgerdb.Options{Dir: filepath.Join(dir, "store")}})
 	if err != nil {
 		t.Fatalf("node %s: %v", name, err)
 	}
@@ -42,7 +43,8 @@ func nodesOf(t *testing.T, n int) (out []*Store) {
 var noon = time.Date(2026, 3, 10, 12, 7, 30, 0, time.UTC)
 
 func chargeOf(s tally.Subject, m tally.Metric, u tally.Unit, most int64) tally.Charge {
-	return tally.Charge{Counter: tally.Counter{Subject: s, Metric: m, Period: tally.Window{Unit: u}.Period(noon, time.UTC, 0)}, Max: most}
+	return tally.Charge{Counter: tally.Counter{Subject: s, Metric: m, Period: tally.Window{Unit: u}.Period(noon,
+		time.UTC, 0)}, Max: most}
 }
 
 var requestIDs int
@@ -112,11 +114,13 @@ func TestOneTruth(t *testing.T) {
 	a, b, c := list[0], list[1], list[2]
 	day := chargeOf("client/cl_1", tally.Cost, tally.Day, 1e9)
 	for i := range 30 {
-		if err := spend(list[i%3], requestOf(100, day, chargeOf("visitor/v1", tally.Requests, tally.Hour, 100)), int64(i)); err != nil {
+		if err := spend(list[i%3], requestOf(100, day, chargeOf("visitor/v1", tally.Requests, tally.Hour, 100)),
+			int64(i)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := a.Refuse(ctx, tally.Record{ID: "rf_1", At: noon, Gateway: "gw_1", Client: "cl_1", Outcome: tally.OutcomeDenied, Status: 401, Code: "invalid_api_key"}); err != nil {
+	if err := a.Refuse(ctx, tally.Record{ID: "rf_1", At: noon, Gateway: "gw_1", Client: "cl_1",
+		Outcome: tally.OutcomeDenied, Status: 401, Code: "invalid_api_key"}); err != nil {
 		t.Fatal(err)
 	}
 	held := requestOf(77, day)
@@ -140,19 +144,23 @@ func TestOneTruth(t *testing.T) {
 		})
 		for id := 1; id <= 30; id++ {
 			page, _, err := s.Records(ctx, storage.RecordQuery{ID: tally.ID(fmt.Sprintf("rq_%06d", requestIDs-31+id))})
-			if err != nil || len(page) != 1 || page[0].Cost != tally.NanoUSD(id-1) || len(page[0].Charges) != 2 {
+			if err != nil || len(page) != 1 || page[0].Cost != tally.NanoUSD(id-1) || len(page[0].Charges) != 2 ||
+				(page[0].Node == "") != (list[(id-1)%3] == s) {
 				t.Fatalf("record %d: %+v, %v", id, page, err)
 			}
 		}
 		points, err := s.Series(ctx, storage.SeriesQuery{Family: tally.ByClient, Edges: edges})
-		if err != nil || len(points) != 1 || points[0].Requests != 30 || points[0].Refused != 1 || points[0].Cost != 435 {
+		if err != nil || len(points) != 1 || points[0].Requests != 30 || points[0].Refused != 1 ||
+			points[0].Cost != 435 {
 			t.Errorf("series: %+v, %v", points, err)
 		}
-		u, err := s.Usage(ctx, day.Counter, chargeOf("visitor/v1", tally.Requests, tally.Hour, 0).Counter, chargeOf("key/ke_1", tally.TokensIO, tally.Total, 0).Counter)
+		u, err := s.Usage(ctx, day.Counter, chargeOf("visitor/v1", tally.Requests, tally.Hour, 0).Counter,
+			chargeOf("key/ke_1", tally.TokensIO, tally.Total, 0).Counter)
 		if err != nil || u[0].Used != 435 || u[1].Used != 30 || u[2].Used != 300 {
 			t.Errorf("usage: %+v, %v", u, err)
 		}
-		if at, err := s.LastUsed(ctx, "client/cl_1", "key/ke_1", "key/ke_2"); err != nil || !at[0].Equal(noon) || !at[1].Equal(noon) || !at[2].IsZero() {
+		if at, err := s.LastUsed(ctx, "client/cl_1", "key/ke_1", "key/ke_2"); err != nil || !at[0].Equal(noon) ||
+			!at[1].Equal(noon) || !at[2].IsZero() {
 			t.Errorf("last used: %v, %v", at, err)
 		}
 		eventually(t, "every node knows what is held", func() bool {
@@ -168,7 +176,8 @@ func TestOneTruth(t *testing.T) {
 		verified(t, s)
 	}
 	names, err := c.Nodes(ctx)
-	if err != nil || len(names) != 3 || names[0].Name != "n1" || names[2].Name != "n3" || !names[2].Me || names[1].State != storage.NodeLive {
+	if err != nil || len(names) != 3 || names[0].Name != "n1" || names[2].Name != "n3" || !names[2].Me ||
+		names[1].State != storage.NodeLive {
 		t.Errorf("nodes: %+v, %v", names, err)
 	}
 }
@@ -211,8 +220,10 @@ func TestPaidInAdvance(t *testing.T) {
 	list := nodesOf(t, 3)
 	balance := chargeOf("client/cl_1", tally.Balance, tally.Total, 0)
 	pay := func(s *Store, id string, kind tally.EntryKind, credits, funds int64) error {
-		_, err := s.Enter(ctx, tally.Record{ID: tally.ID(id), At: noon, Gateway: "gw_1", Client: "cl_1", Outcome: tally.Booked,
-			Credits: tally.NanoUSD(credits), Entry: &tally.Entry{Kind: kind, Funds: tally.NanoUSD(funds), Reason: "test"}})
+		_, err := s.Enter(ctx, tally.Record{ID: tally.ID(id), At: noon, Gateway: "gw_1", Client: "cl_1",
+			Outcome: tally.Booked,
+			Credits: tally.NanoUSD(credits), Entry: &tally.Entry{Kind: kind, Funds: tally.NanoUSD(funds),
+				Reason: "test"}})
 		return err
 	}
 	var limit *tally.LimitError
@@ -244,7 +255,8 @@ func TestPaidInAdvance(t *testing.T) {
 			return err == nil && u[0].Used == 0
 		})
 		entries, err := s.Entries(ctx, storage.EntryQuery{Client: "cl_1"})
-		if err != nil || !slices.EqualFunc(entries, []tally.ID{"en_1", "en_2", "en_3"}, func(r tally.Record, id tally.ID) bool { return r.ID == id }) {
+		if err != nil || !slices.EqualFunc(entries, []tally.ID{"en_1", "en_2", "en_3"},
+			func(r tally.Record, id tally.ID) bool { return r.ID == id }) {
 			t.Errorf("entries: %+v, %v", entries, err)
 		}
 		verified(t, s)
@@ -296,9 +308,11 @@ func TestForgetNode(t *testing.T) {
 	if _, err := a.ForgetNode(ctx, "b", true); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the process of a node that was forgotten admits nothing", func() bool { return spend(b, requestOf(1, limit), 1) != nil })
+	eventually(t, "the process of a node that was forgotten admits nothing",
+		func() bool { return spend(b, requestOf(1, limit), 1) != nil })
 	b.Close()
-	if _, err := Open(ctx, Options{URL: url, Dir: dir, Journal: badgerdb.Options{Dir: filepath.Join(dir, "store")}}); tally.CodeOf(err) != tally.Conflict {
+	if _, err := Open(ctx, Options{URL: url, Dir: dir, Journal: badgerdb.Options{Dir: filepath.Join(dir,
+		"store")}}); tally.CodeOf(err) != tally.Conflict {
 		t.Errorf("it came back: %v", err)
 	}
 	spendAll(t, 990, 1, limit, a)

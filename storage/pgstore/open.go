@@ -104,15 +104,18 @@ func refused(err error, c *pgx.ConnConfig) error {
 			return tally.Errorf(tally.Denied, "the database %s does not let %s in: %s", at, c.User, pg.Message).
 				WithHint("give the password in PGPASSWORD, or in the file that PGPASSFILE names")
 		case pg.Code == "3D000":
-			return tally.Errorf(tally.NotFound, "there is no database %s at %s", c.Database, c.Host).WithHint("make it: createdb -O %s %s", c.User, c.Database)
+			return tally.Errorf(tally.NotFound, "there is no database %s at %s", c.Database, c.Host).
+				WithHint("make it: createdb -O %s %s", c.User, c.Database)
 		case pg.Code == "42501":
 			return tally.Errorf(tally.Denied, "%s may not do what is needed in %s: %s", c.User, at, pg.Message).
 				WithHint("let it own the database: ALTER DATABASE %s OWNER TO %s", c.Database, c.User)
 		}
-		return tally.Errorf(tally.Unavailable, "the database %s refuses: %s", at, pg.Message).WithHint("look at the database's log")
+		return tally.Errorf(tally.Unavailable, "the database %s refuses: %s", at, pg.Message).
+			WithHint("look at the database's log")
 	}
 	return tally.Errorf(tally.Unavailable, "the database %s is out of reach: %w", at, err).
-		WithHint("see that it runs and that this machine may connect to it: psql %q", "host="+c.Host+" dbname="+c.Database+" user="+c.User)
+		WithHint("see that it runs and that this machine may connect to it: psql %q",
+			"host="+c.Host+" dbname="+c.Database+" user="+c.User)
 }
 
 // prepare makes the schema, if the database is empty, and says whose it is. Two nodes that
@@ -121,11 +124,13 @@ func prepare(ctx context.Context, pool *pgxpool.Pool) (store, print string, err 
 	c := pool.Config().ConnConfig
 	for range 20 {
 		var version, least int64
-		err = pool.QueryRow(ctx, `SELECT id, key_print, version, least FROM cluster WHERE one = 1`).Scan(&store, &print, &version, &least)
+		err = pool.QueryRow(ctx, `SELECT id, key_print, version, least FROM cluster WHERE one = 1`).Scan(&store, &print,
+			&version, &least)
 		var pg *pgconn.PgError
 		switch {
 		case err == nil && least > Schema:
-			return "", "", tally.Errorf(tally.Invalid, "the nodes' database has the schema %d, and this program knows %d", least, Schema).
+			return "", "", tally.Errorf(tally.Invalid,
+				"the nodes' database has the schema %d, and this program knows %d", least, Schema).
 				WithHint("use a program of the version of the other nodes, or a later one")
 		case err == nil:
 			return store, print, nil
@@ -135,13 +140,15 @@ func prepare(ctx context.Context, pool *pgxpool.Pool) (store, print string, err 
 		if err = makeSchema(ctx, pool); err == nil {
 			continue
 		}
-		if errors.As(err, &pg) && (pg.Code == "42P07" || pg.Code == "23505" || passing(err)) { // another node, or another program, was first
+		if errors.As(err, &pg) && (pg.Code == "42P07" || pg.Code == "23505" ||
+			passing(err)) { // another node, or another program, was first
 			time.Sleep(100 * time.Millisecond)
 			continue
 		}
 		return "", "", refused(err, c)
 	}
-	return "", "", tally.Errorf(tally.Conflict, "the database %s/%s has tables of something else: %w", c.Host, c.Database, err).
+	return "", "", tally.Errorf(tally.Conflict, "the database %s/%s has tables of something else: %w", c.Host,
+		c.Database, err).
 		WithHint("give the nodes a database of their own: createdb -O %s tally", c.User)
 }
 
@@ -189,7 +196,8 @@ func (s *Store) enroll(ctx context.Context, store string) error {
 	id := newIdentity(s.opts, store, s.pool)
 	if is != nil {
 		if is.Nodes != store {
-			return tally.Errorf(tally.Conflict, "the folder %s belongs to node %s of another database, %s", s.opts.Dir, is.Name, is.Store).
+			return tally.Errorf(tally.Conflict, "the folder %s belongs to node %s of another database, %s", s.opts.Dir,
+				is.Name, is.Store).
 				WithHint("start with that database, or with an empty folder as a new node")
 		}
 		id.ID, id.Name = is.ID, cmp.Or(s.opts.Name, is.Name)
@@ -202,7 +210,8 @@ func (s *Store) enroll(ctx context.Context, store string) error {
 			}
 			var host, state string
 			var idle time.Duration
-			err := tx.QueryRow(ctx, `SELECT host, state, now() - beat FROM node WHERE id = $1`, id.ID).Scan(&host, &state, &idle)
+			err := tx.QueryRow(ctx, `SELECT host, state, now() - beat FROM node WHERE id = $1`,
+				id.ID).Scan(&host, &state, &idle)
 			switch {
 			case errors.Is(err, pgx.ErrNoRows) && is != nil && is.Moving:
 				return tally.Errorf(tally.Conflict, "the move of %s into the nodes' database was broken off before it had anything", s.opts.Dir).
@@ -219,7 +228,8 @@ func (s *Store) enroll(ctx context.Context, store string) error {
 				return tally.Errorf(tally.InUse, "node %s runs at %s", id.Name, host).
 					WithHint("each node needs a folder of its own: start here with an empty one; if that process has ended for good, wait until it was silent for ten minutes")
 			}
-			_, err = tx.Exec(ctx, `UPDATE node SET name = $2, host = $3, version = $4 WHERE id = $1`, id.ID, id.Name, s.opts.Host, s.opts.Journal.Version)
+			_, err = tx.Exec(ctx, `UPDATE node SET name = $2, host = $3, version = $4 WHERE id = $1`, id.ID, id.Name,
+				s.opts.Host, s.opts.Journal.Version)
 			return taken(err, id.Name)
 		})
 	})
@@ -233,7 +243,8 @@ func (s *Store) enroll(ctx context.Context, store string) error {
 func taken(err error, name string) error {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && pg.Code == "23505" {
-		return tally.Errorf(tally.Conflict, "another node has the name %s", name).WithHint("choose another one: --node NAME")
+		return tally.Errorf(tally.Conflict, "another node has the name %s", name).
+			WithHint("choose another one: --node NAME")
 	}
 	return err
 }
@@ -253,7 +264,8 @@ func (s *Store) whole(ctx context.Context) error {
 	}
 	if end := s.journal.Latest(); end < shipped {
 		return tally.Errorf(tally.Conflict, "the folder %s ends with record %d, and the nodes' database has up to %d of it: it is an old copy",
-			s.opts.Dir, end, shipped).WithHint("use the folder that is newer; if it is lost, start with an empty one as a new node, then: tallygate nodes forget %s", s.id.Name)
+			s.opts.Dir, end, shipped).
+			WithHint("use the folder that is newer; if it is lost, start with an empty one as a new node, then: tallygate nodes forget %s", s.id.Name)
 	}
 	s.shipped.Store(shipped)
 	return nil

@@ -53,15 +53,14 @@ func (s *Store) pruneAll(ctx context.Context, before storage.Horizons) error {
 		thin = max(thin, dayOf(at))
 	}
 	_, err := s.act(ctx, func(ctx context.Context, tx pgx.Tx, c *state) (int64, error) {
-		if day > c.pruned {
-			if err := dropWeeks(ctx, tx, day/weekDays); err != nil {
-				return 0, err
-			}
-		}
 		// A proof needs all records of a day, so it is told first that some may be gone.
 		_, err := tx.Exec(ctx, `UPDATE cluster SET pruned = greatest(pruned, $1), thinned = greatest(thinned, $2) WHERE one = 1`, day, thin)
 		return c.rev, err
 	})
+	if err != nil {
+		return err
+	}
+	dropped, err := s.dropOld(ctx, day/weekDays)
 	if err != nil {
 		return err
 	}
@@ -74,9 +73,15 @@ func (s *Store) pruneAll(ctx context.Context, before storage.Horizons) error {
 		{`day < $1 AND visitor`, dayOf(before.Of[tally.VisitorRecords])},
 	}
 	for _, d := range deletes {
-		if err := s.delete(ctx, `DELETE FROM record WHERE (day, node, seq) IN (SELECT day, node, seq FROM record WHERE `+d.where+` LIMIT $2)`, d.day); err != nil {
+		n, err := s.delete(ctx, `DELETE FROM record WHERE (day, node, seq) IN
+			(SELECT day, node, seq FROM record WHERE `+d.where+` LIMIT $2)`, d.day)
+		if err != nil {
 			return err
 		}
+		dropped = dropped || n > 0
+	}
+	if !dropped {
+		return s.forgetAll(ctx, before.All)
 	}
 	// Nodes that are not there say no more how many records they keep.
 	_, err = s.exec(ctx, `UPDATE node SET records = (SELECT count(*) FROM record WHERE record.node = node.id)
@@ -87,23 +92,40 @@ func (s *Store) pruneAll(ctx context.Context, before storage.Horizons) error {
 	return s.forgetAll(ctx, before.All)
 }
 
-// delete deletes so many rows at a time until none is left.
-func (s *Store) delete(ctx context.Context, sql string, day int64) error {
-	if day <= 0 {
-		return nil
-	}
-	for {
-		if err := s.usable(ctx); err != nil {
+// dropOld removes the partitions of weeks before one. It waits for nobody who reads them, as
+// all others would wait for it meanwhile: what it does not get is deleted row by row, and
+// dropped another day.
+func (s *Store) dropOld(ctx context.Context, before int64) (dropped bool, err error) {
+	err = again(ctx, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, readPatience)
+		defer cancel()
+		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) (err error) {
+			if _, err := tx.Exec(ctx, `SELECT set_config('lock_timeout', '200ms', true)`); err != nil {
+				return err
+			}
+			dropped, err = dropWeeks(ctx, tx, before)
 			return err
+		})
+	})
+	if err != nil && ctx.Err() == nil {
+		s.log.Info("partitions of old records are in use; their rows are deleted, and they are dropped another day", "error", err)
+		return false, nil
+	}
+	return dropped, err
+}
+
+// delete deletes so many rows at a time until none is left, and says how many went.
+func (s *Store) delete(ctx context.Context, sql string, day int64) (gone int64, err error) {
+	for day > 0 {
+		if err := s.usable(ctx); err != nil {
+			return gone, err
 		}
 		n, err := s.exec(ctx, sql, day, deleteMost)
-		if err != nil {
-			return err
-		}
-		if n < deleteMost {
-			return nil
+		if gone += n; err != nil || n < deleteMost {
+			return gone, err
 		}
 	}
+	return gone, nil
 }
 
 // Forget implements storage.History.
@@ -119,13 +141,15 @@ func (s *Store) Forget(ctx context.Context, before time.Time) error {
 
 // forgetAll removes the details of attempts of all nodes.
 func (s *Store) forgetAll(ctx context.Context, before time.Time) error {
-	return s.delete(ctx, `UPDATE record SET detail = NULL WHERE (day, node, seq) IN
+	_, err := s.delete(ctx, `UPDATE record SET detail = NULL WHERE (day, node, seq) IN
 		(SELECT day, node, seq FROM record WHERE detail IS NOT NULL AND at < to_timestamp($1::int8 * 86400) LIMIT $2)`, dayOf(before))
+	return err
 }
 
 // Coarsen implements storage.History. In the database, what is told of a quarter of an hour
 // of an old day is told of the quarter with which its span begins.
-func (s *Store) Coarsen(ctx context.Context, before time.Time, edges func(day time.Time) []time.Time, rest int) (time.Time, error) {
+func (s *Store) Coarsen(ctx context.Context, before time.Time, edges func(day time.Time) []time.Time,
+	rest int) (time.Time, error) {
 	if err := s.shipFirst(ctx); err != nil {
 		return time.Time{}, err
 	}
@@ -139,7 +163,8 @@ func (s *Store) Coarsen(ctx context.Context, before time.Time, edges func(day ti
 		if err != nil || from > 0 {
 			return err
 		}
-		return tx.QueryRow(ctx, `SELECT coalesce(min(bucket), 0) * 86400::int8 FROM sums WHERE family = 0 AND gran = $1`, badgerdb.Days).Scan(&from)
+		return tx.QueryRow(ctx, `SELECT coalesce(min(bucket), 0) * 86400::int8 FROM sums WHERE family = 0 AND gran = $1`,
+			badgerdb.Days).Scan(&from)
 	})
 	if err != nil {
 		return at, err
@@ -184,11 +209,9 @@ func (s *Store) coarsenDay(ctx context.Context, day time.Time, edges []time.Time
 
 // coarsenRows moves a node's quarters of a day.
 func coarsenRows(ctx context.Context, tx pgx.Tx, node string, day time.Time, at starts) error {
-	families := []int16{badgerdb.BySubject}
-	for i := range tally.Families {
-		families = append(families, int16(i))
-	}
-	quarters := [2]int64{day.Unix() / badgerdb.GranSeconds(badgerdb.Quarters), day.Unix()/badgerdb.GranSeconds(badgerdb.Quarters) + 96}
+	families := allFamilies()
+	quarters := [2]int64{day.Unix() / badgerdb.GranSeconds(badgerdb.Quarters),
+		day.Unix()/badgerdb.GranSeconds(badgerdb.Quarters) + 96}
 	rows, err := tx.Query(ctx, `SELECT family, gran, bucket, d1, d2, body FROM sums
 		WHERE family = ANY($1) AND gran = $2 AND bucket >= $3 AND bucket < $4 AND node = $5`, families, badgerdb.Quarters, quarters[0], quarters[1], node)
 	if err != nil {
@@ -206,7 +229,11 @@ func coarsenRows(ctx context.Context, tx pgx.Tx, node string, day time.Time, at 
 		sums *tally.Sums
 	}
 	var all []fine
-	if err := eachRow(rows, func(r badgerdb.Row, x *tally.Sums) error { all = append(all, fine{r, x}); return nil }); err != nil {
+	if err := eachRow(rows, func(r badgerdb.Row, x *tally.Sums) error {
+		all = append(all,
+			fine{r, x})
+		return nil
+	}); err != nil {
 		return err
 	}
 	for _, f := range all {

@@ -18,7 +18,8 @@ type rowList struct {
 }
 
 func (l *rowList) add(r badgerdb.Row) {
-	l.family, l.gran, l.bucket = append(l.family, int16(r.Family)), append(l.gran, int16(r.Gran)), append(l.bucket, int32(r.Bucket))
+	l.family, l.gran, l.bucket = append(l.family, int16(r.Family)), append(l.gran,
+		int16(r.Gran)), append(l.bucket, int32(r.Bucket))
 	l.d1, l.d2 = append(l.d1, toText(r.Dim[0])), append(l.d2, toText(r.Dim[1]))
 }
 
@@ -48,7 +49,8 @@ func eachRow(rows pgx.Rows, f func(badgerdb.Row, *tally.Sums) error) error {
 		if err := badgerdb.DecodeSums(body, x); err != nil {
 			return err
 		}
-		return f(badgerdb.Row{Family: uint8(family), Gran: uint8(gran), Bucket: uint32(bucket), Dim: tally.Dim{fromText(d1), fromText(d2)}}, x)
+		return f(badgerdb.Row{Family: uint8(family), Gran: uint8(gran), Bucket: uint32(bucket),
+			Dim: tally.Dim{fromText(d1), fromText(d2)}}, x)
 	})
 	return err
 }
@@ -56,4 +58,13 @@ func eachRow(rows pgx.Rows, f func(badgerdb.Row, *tally.Sums) error) error {
 func compareRows(a, b badgerdb.Row) int {
 	return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(a.Gran, b.Gran), cmp.Compare(a.Bucket, b.Bucket),
 		cmp.Compare(a.Dim[0], b.Dim[0]), cmp.Compare(a.Dim[1], b.Dim[1]))
+}
+
+// allFamilies are the codes of all families that rows may be of.
+func allFamilies() []int16 {
+	out := []int16{badgerdb.BySubject}
+	for i := range tally.Families {
+		out = append(out, int16(i))
+	}
+	return out
 }

@@ -85,7 +85,8 @@ func TestShare(t *testing.T) {
 			for c := range cols {
 				asked[c] = cols[c][i]
 			}
-			t.Errorf("max, have, least, want, extra, others and nodes %d: granted and wanted %d, want %d", asked, got, want[i])
+			t.Errorf("max, have, least, want, extra, others and nodes %d: granted and wanted %d, want %d",
+				asked, got, want[i])
 		}
 		i++
 		return nil

@@ -147,7 +147,8 @@ func (s *Store) readShipped(ctx context.Context) error {
 }
 
 // shipThese is the transaction. It returns the sums as they are then.
-func (s *Store) shipThese(ctx context.Context, list []badgerdb.Kept, behind, end uint64) (rows map[badgerdb.Row]*tally.Sums, err error) {
+func (s *Store) shipThese(ctx context.Context, list []badgerdb.Kept, behind,
+	end uint64) (rows map[badgerdb.Row]*tally.Sums, err error) {
 	if err := s.makeWeeks(ctx, list); err != nil {
 		return nil, err
 	}
@@ -171,13 +172,15 @@ func (s *Store) shipThese(ctx context.Context, list []badgerdb.Kept, behind, end
 }
 
 // shipRows writes records and what they add to sums, which it returns as they are then.
-func (s *Store) shipRows(ctx context.Context, tx pgx.Tx, list []badgerdb.Kept, rows *map[badgerdb.Row]*tally.Sums) error {
+func (s *Store) shipRows(ctx context.Context, tx pgx.Tx, list []badgerdb.Kept,
+	rows *map[badgerdb.Row]*tally.Sums) error {
 	if len(list) == 0 {
 		return nil
 	}
-	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"record"}, recordColumns, pgx.CopyFromSlice(len(list), func(i int) ([]any, error) {
-		return recordRow(s.id.ID, &list[i]), nil
-	})); err != nil {
+	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"record"}, recordColumns,
+		pgx.CopyFromSlice(len(list), func(i int) ([]any, error) {
+			return recordRow(s.id.ID, &list[i]), nil
+		})); err != nil {
 		return err
 	}
 	var sheet badgerdb.Sheet
@@ -212,12 +215,14 @@ func (s *Store) makeWeeks(ctx context.Context, list []badgerdb.Kept) error {
 	return nil
 }
 
-var recordColumns = []string{"day", "node", "seq", "settled", "at", "id", "gateway", "client", "key", "provider", "token", "model", "endpoint",
+var recordColumns = []string{"day", "node", "seq", "settled", "at", "id", "gateway", "client", "key", "provider",
+	"token", "model", "endpoint",
 	"code", "outcome", "country", "tags", "visitor", "status", "input", "output", "cost", "credits", "events", "took_ms", "body", "detail"}
 
 func recordRow(node string, k *badgerdb.Kept) []any {
 	r, t := &k.Record, &k.Tokens
-	return []any{int32(k.Day), node, int64(k.Seq), k.Settled.UnixNano(), r.At, toText(string(r.ID)), toText(string(r.Gateway)), toText(string(r.Client)),
+	return []any{int32(k.Day), node, int64(k.Seq), k.Settled.UnixNano(), r.At, toText(string(r.ID)),
+		toText(string(r.Gateway)), toText(string(r.Client)),
 		toText(string(r.Key)), toText(string(r.Provider)), toText(r.Token), toText(r.Model), toText(r.Endpoint), toText(r.Code), string(r.Outcome),
 		toText(r.Country), toText(string(r.Tags)), r.IsOf(tally.VisitorRecords), int32(r.Status), t.Total() - t.Output, t.Output, int64(r.Cost), int64(r.Credits), r.Count,
 		r.Total.Milliseconds(), badgerdb.EncodeRecord(k), badgerdb.EncodeDetails(r)}
@@ -225,7 +230,8 @@ func recordRow(node string, k *badgerdb.Kept) []any {
 
 // addSums adds to a node's rows, and returns what they are then. known are those that need
 // not be read.
-func addSums(ctx context.Context, tx pgx.Tx, node string, add, known map[badgerdb.Row]*tally.Sums) (map[badgerdb.Row]*tally.Sums, error) {
+func addSums(ctx context.Context, tx pgx.Tx, node string, add,
+	known map[badgerdb.Row]*tally.Sums) (map[badgerdb.Row]*tally.Sums, error) {
 	out := make(map[badgerdb.Row]*tally.Sums, len(add))
 	var ask rowList
 	for row := range add {

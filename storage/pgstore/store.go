@@ -38,6 +38,7 @@ type Store struct {
 	id      Identity
 	pool    *pgxpool.Pool
 	banking *pgxpool.Pool // the lender's own: it waits for nobody who reads
+	readers chan struct{} // who reads, as many as may at a time
 	bank    *bank
 	ledger  *ledger.Ledger
 	lender  *lease.Lender
@@ -57,7 +58,7 @@ type Store struct {
 	joined       chan struct{}
 	requests     atomic.Int64
 	apart        atomic.Pointer[unreached]
-	contact      atomic.Int64 // when the database last answered, Unix nanoseconds of this clock
+	contact      atomic.Pointer[time.Time] // when the database last answered
 	skew         atomic.Int64
 	fenced       atomic.Pointer[error]
 	broken       chan struct{}
@@ -81,7 +82,9 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		o.Journal.Logger = slog.New(slog.DiscardHandler)
 	}
 	o.Host = hostOf(o)
-	s := &Store{opts: o, log: o.Journal.Logger, ledger: ledger.New(), hearNow: make(chan struct{}, 1), joined: make(chan struct{}), shipNow: make(chan struct{}, 1)}
+	s := &Store{opts: o, log: o.Journal.Logger, ledger: ledger.New(), hearNow: make(chan struct{}, 1),
+		joined: make(chan struct{}), shipNow: make(chan struct{}, 1), readers: make(chan struct{}, 4)}
+	s.contact.Store(new(time.Now()))
 	s.broken = make(chan struct{})
 	s.breaks = sync.OnceFunc(func() { close(s.broken) })
 	s.life, s.endLife = context.WithCancel(context.Background())
@@ -118,7 +121,8 @@ func (s *Store) openJournal(ctx context.Context, store string) (err error) {
 		return err
 	}
 	s.bank = &bank{pool: s.banking, said: s.say, changed: s.heard}
-	s.lender = lease.New(lease.Options{Node: s.id.ID, Bank: &watched{bank: s.bank, of: s}, Ledger: s.ledger, Now: time.Now,
+	s.lender = lease.New(lease.Options{Node: s.id.ID, Bank: &watched{bank: s.bank, of: s},
+		Ledger: s.ledger, Now: time.Now,
 		Adopt: func(c []tally.Counter) error { return s.journal.Adopt(c) }})
 	s.opts.Journal.Ledger = s.ledger
 	if s.journal, err = badgerdb.Open(ctx, s.opts.Journal); err != nil {
@@ -146,7 +150,8 @@ func (s *Store) join(ctx context.Context) error {
 		return tally.Errorf(tally.Unavailable, "the nodes were not joined: %w", context.Cause(ctx))
 	case <-time.After(30 * time.Second):
 		since, cause := s.Reach()
-		return tally.Errorf(tally.Unavailable, "the nodes were not joined: their database does not answer since %s: %w", since.Format(time.TimeOnly), cause)
+		return tally.Errorf(tally.Unavailable, "the nodes were not joined: their database does not answer since %s: %w",
+			since.Format(time.TimeOnly), cause)
 	}
 	if err := again(ctx, s.lookAtClock); err != nil {
 		return err
@@ -165,100 +170,6 @@ func (s *Store) join(ctx context.Context) error {
 	s.running.Go(s.keepHearing)
 	s.running.Go(s.watchJournal)
 	return nil
-}
-
-// watched is the bank, and tells what becomes of each talk with it.
-type watched struct {
-	*bank
-	of   *Store
-	once sync.Once
-}
-
-// Join implements lease.Bank.
-func (w *watched) Join(ctx context.Context, node string, atLeast int64) (epoch int64, err error) {
-	epoch, err = w.bank.Join(ctx, node, atLeast)
-	if w.of.reached(err); err == nil {
-		w.once.Do(func() { close(w.of.joined) })
-	}
-	return epoch, err
-}
-
-// Exchange implements lease.Bank.
-func (w *watched) Exchange(ctx context.Context, op *lease.Exchange) (lease.Reply, error) {
-	r, err := w.bank.Exchange(ctx, op)
-	w.of.reached(err)
-	return r, err
-}
-
-// Poll implements lease.Bank.
-func (w *watched) Poll(ctx context.Context, node string) (lease.News, error) {
-	n, err := w.bank.Poll(ctx, node)
-	w.of.reached(err)
-	return n, err
-}
-
-// heard takes what a poll tells of all nodes.
-func (s *Store) heard(rev, _ int64) {
-	s.heardRev(rev)
-	select {
-	case s.hearNow <- struct{}{}:
-	default:
-	}
-}
-
-// heardRev notes a revision, unless a later one is known.
-func (s *Store) heardRev(rev int64) {
-	for {
-		is := s.rev.Load()
-		if is >= rev || s.rev.CompareAndSwap(is, rev) {
-			return
-		}
-	}
-}
-
-// lookEvery is after how many seconds a node looks after what is common.
-const lookEvery = 30
-
-// keepHearing learns what others have done, and looks after what all have in common.
-func (s *Store) keepHearing() {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for n := 1; ; {
-		select {
-		case <-s.life.Done():
-			return
-		case <-s.hearNow:
-		case <-tick.C:
-			n++
-		}
-		if s.hearEntries() != nil {
-			continue // whoever ships tells that the database is out of reach
-		}
-		if n%lookEvery == 0 {
-			n++
-			if err := s.lookAtClock(s.life); err != nil {
-				continue
-			}
-			if mine, err := s.Duty(s.life, "sweep", time.Minute); err == nil && mine {
-				if _, err := s.bank.sweep(s.life); err != nil {
-					s.log.Warn("counters whose periods are over were not removed", "error", err)
-				}
-				if err := s.sweepActs(s.life); err != nil {
-					s.log.Warn("what acts came to was not removed", "error", err)
-				}
-			}
-		}
-	}
-}
-
-// sweepActs forgets what acts came to that nobody asks for any more, and sessions that are
-// over.
-func (s *Store) sweepActs(ctx context.Context) error {
-	_, err := s.exec(ctx, `DELETE FROM act WHERE made < now() - interval '1 hour'`)
-	if err == nil {
-		_, err = s.exec(ctx, sqlDropSessions, time.Now().Add(-24*time.Hour).UnixNano())
-	}
-	return err
 }
 
 // fence ends the store for good: another process has its place.
@@ -308,14 +219,22 @@ func (s *Store) admits(charged bool) error {
 		return *err
 	}
 	if skew := time.Duration(s.skew.Load()); skew.Abs() > mostSkew {
-		return tally.Errorf(tally.Unavailable, "the clock of this node is %s off the database's", skew.Abs().Round(time.Second)).
+		return tally.Errorf(tally.Unavailable, "the clock of this node is %s off the database's",
+			skew.Abs().Round(time.Second)).
 			WithHint("set the clock: it decides which day's budget is spent")
 	}
-	if alone := time.Since(time.Unix(0, s.contact.Load())); charged && alone > aloneFor {
+	if alone := s.alone(); charged && alone > aloneFor {
 		return tally.Errorf(tally.Unavailable, "the nodes' database is out of reach for %s, and what this node was lent may be others' by now", alone.Round(time.Second)).
 			WithHint("bring the database back; this node goes on by itself then")
 	}
 	return nil
+}
+
+// alone is for how long the database has not answered: by the clock, which goes on while a
+// machine sleeps, or by what has passed, which nobody sets back.
+func (s *Store) alone() time.Duration {
+	at := *s.contact.Load()
+	return max(time.Since(at), time.Now().Round(0).Sub(at.Round(0)))
 }
 
 // Reserve implements storage.Meter. It is Unavailable if the node has too little of a limit
@@ -375,7 +294,8 @@ func (s *Store) Status(ctx context.Context) (storage.Status, error) {
 	}
 	var others int64
 	if err := s.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		return tx.QueryRow(ctx, `SELECT coalesce(sum(records), 0)::int8 FROM node WHERE id <> $1`, s.id.ID).Scan(&others)
+		return tx.QueryRow(ctx, `SELECT coalesce(sum(records), 0)::int8 FROM node WHERE id <> $1`,
+			s.id.ID).Scan(&others)
 	}); err != nil {
 		return st, ctx.Err() // the warnings tell that the database is out of reach
 	}
@@ -429,7 +349,8 @@ func (s *Store) leave() {
 		err = again(ctx, func(ctx context.Context) error { through, err = s.shipAll(ctx); return err })
 	}
 	if err == nil && through == s.journal.Latest() && s.ledger.Holds() == 0 {
-		_, err = s.exec(ctx, `UPDATE node SET state = 'left', said = $3, beat = now() WHERE id = $1 AND epoch = $2`, s.id.ID, s.bank.epoch.Load(), s.say())
+		_, err = s.exec(ctx, `UPDATE node SET state = 'left', said = $3, beat = now() WHERE id = $1 AND epoch = $2`,
+			s.id.ID, s.bank.epoch.Load(), s.say())
 	}
 	if err != nil {
 		s.log.Warn("the node has not told the others that it leaves; what it was lent stays lent until it is back", "error", err)

@@ -36,12 +36,15 @@ func (l *spans) add(of int, row badgerdb.Row, from, to time.Time) {
 		return
 	}
 	for _, p := range badgerdb.Spans(from, to) {
-		if n := len(l.of) - 1; n >= 0 && l.of[n] == int32(of) && l.family[n] == int32(row.Family) && l.gran[n] == int32(p.Gran) &&
-			l.first[n] == toText(row.Dim[0]) && l.second[n] == toText(row.Dim[1]) && l.less[n] == p.Less && l.to[n] == int32(p.From) {
+		if n := len(l.of) - 1; n >= 0 && l.of[n] == int32(of) && l.family[n] == int32(row.Family) &&
+			l.gran[n] == int32(p.Gran) &&
+			l.first[n] == toText(row.Dim[0]) && l.second[n] == toText(row.Dim[1]) && l.less[n] == p.Less &&
+			l.to[n] == int32(p.From) {
 			l.to[n] = int32(p.To)
 			continue
 		}
-		l.of, l.family, l.gran = append(l.of, int32(of)), append(l.family, int32(row.Family)), append(l.gran, int32(p.Gran))
+		l.of, l.family, l.gran = append(l.of, int32(of)), append(l.family,
+			int32(row.Family)), append(l.gran, int32(p.Gran))
 		l.from, l.to = append(l.from, int32(p.From)), append(l.to, int32(p.To))
 		l.first, l.second = append(l.first, toText(row.Dim[0])), append(l.second, toText(row.Dim[1]))
 		l.less = append(l.less, p.Less)
@@ -71,7 +74,8 @@ func (l *spans) sum(metric func(of int) tally.Metric, to []int64) func(int, tall
 
 // read calls f with the rows of a node, or of all others, of which those that are less are
 // to be taken away.
-func (l *spans) read(ctx context.Context, tx pgx.Tx, node string, its bool, f func(of int, dim tally.Dim, x *tally.Sums, less bool)) error {
+func (l *spans) read(ctx context.Context, tx pgx.Tx, node string, its bool,
+	f func(of int, dim tally.Dim, x *tally.Sums, less bool)) error {
 	if len(l.of) == 0 {
 		return nil
 	}
@@ -168,7 +172,8 @@ func (s *Store) Series(ctx context.Context, of ...storage.SeriesQuery) ([]storag
 		}
 	}
 	slices.SortFunc(out, func(a, b storage.Point) int {
-		return cmp.Or(cmp.Compare(a.Of, b.Of), a.At.Compare(b.At), cmp.Compare(a.Dim[0], b.Dim[0]), cmp.Compare(a.Dim[1], b.Dim[1]))
+		return cmp.Or(cmp.Compare(a.Of, b.Of), a.At.Compare(b.At), cmp.Compare(a.Dim[0], b.Dim[0]),
+			cmp.Compare(a.Dim[1], b.Dim[1]))
 	})
 	return out, nil
 }
@@ -205,7 +210,8 @@ func (s *Store) Usage(ctx context.Context, counters ...tally.Counter) ([]tally.U
 	var used []int64
 	err = s.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		used = make([]int64, len(counters))
-		err := list.read(ctx, tx, s.id.ID, false, list.sum(func(i int) tally.Metric { return counters[i].Metric }, used))
+		err := list.read(ctx, tx, s.id.ID, false,
+			list.sum(func(i int) tally.Metric { return counters[i].Metric }, used))
 		if err != nil {
 			return err
 		}
@@ -241,7 +247,11 @@ func (s *Store) shortUsage(ctx context.Context, tx pgx.Tx, counters []tally.Coun
 	}
 	var i int
 	var n int64
-	if _, err := pgx.ForEachRow(rows, []any{&i, &n}, func() error { used[i] = tally.AddSat(used[i], n); return nil }); err != nil {
+	if _, err := pgx.ForEachRow(rows, []any{&i, &n}, func() error {
+		used[i] = tally.AddSat(used[i],
+			n)
+		return nil
+	}); err != nil {
 		return err
 	}
 	return entriesOf(ctx, tx, slices.Min(starts), slices.Max(ends), func(r *tally.Record) {

@@ -69,6 +69,11 @@ func (s *Store) actFor(ctx context.Context, most time.Duration, do deed) (n int6
 		n, err = s.try(ctx, id, do)
 		return err
 	})
+	var e *tally.Error
+	if errors.As(err, &e) && e.Code == tally.Unavailable && ctx.Err() == nil {
+		return 0, tally.Errorf(tally.Unavailable, "%s", e.Message).
+			WithHint("it may have been done all the same: look, before you do it again")
+	}
 	return n, err
 }
 

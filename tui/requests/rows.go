@@ -3,6 +3,7 @@ package requests
 import (
 	"context"
 	"io"
+	"slices"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -58,9 +59,7 @@ func (r *rows) take(s *live.Snapshot) {
 		r.forget()
 	}
 	r.tail = tail
-	for len(r.older) > 0 && r.older[0].Seq >= tail[len(tail)-1].Seq {
-		r.older = r.older[1:]
-	}
+	r.older = behind(r.older, tail[len(tail)-1])
 }
 
 // forget drops the history, to be read again when it is looked at.
@@ -124,7 +123,7 @@ func (r *rows) fetch(e *screen.Env, name string, seq int, q control.RequestQuery
 				return screen.Answer{Screen: name, Tag: "page", Seq: seq, Err: err}
 			}
 			for i := range page.Requests {
-				if v := &page.Requests[i]; !have[v.ID] && (newest == 0 || v.Seq <= newest) {
+				if v := &page.Requests[i]; !have[v.ID] && (newest == 0 || v.Node != "" || v.Seq <= newest) {
 					out.rows = append(out.rows, v)
 				}
 			}
@@ -140,11 +139,22 @@ func (r *rows) fetch(e *screen.Env, name string, seq int, q control.RequestQuery
 // add puts a page below the rows.
 func (r *rows) add(p olderPage) {
 	r.sorted = olderPage{from: p.from, since: p.since}
-	for r.sort == "" && len(p.rows) > 0 && len(r.tail) > 0 && p.rows[0].Seq >= r.tail[len(r.tail)-1].Seq && p.rows[0].Seq != 0 {
-		p.rows = p.rows[1:] // came in through the tail meanwhile
+	if r.sort == "" && len(r.tail) > 0 {
+		p.rows = behind(p.rows, r.tail[len(r.tail)-1])
 	}
 	r.older = append(r.older, p.rows...)
 	r.next, r.end = p.next, p.end
+}
+
+// behind leaves out, of the rows at the top, those that have come through the tail, which ends
+// with last. Those of other nodes do not come that way.
+func behind(list []*control.RequestView, last *control.RequestView) []*control.RequestView {
+	n := slices.IndexFunc(list, func(v *control.RequestView) bool { return v.Node == "" && (v.Seq < last.Seq || v.Seq == 0) })
+	if n < 0 {
+		n = len(list)
+	}
+	kept := slices.DeleteFunc(slices.Clone(list[:n]), func(v *control.RequestView) bool { return v.Node == "" })
+	return append(kept, list[n:]...)
 }
 
 // requestSheet exports the requests of a query, page by page.

@@ -61,8 +61,11 @@ func (r *Recent) Answer(msg Answer) tea.Cmd {
 func (r *Recent) latest(s *live.Snapshot, most int) []*control.RequestView {
 	var out []*control.RequestView
 	newest := uint64(0)
-	if len(r.got) > 0 {
-		newest = r.got[0].Seq
+	for i := range r.got { // those of other nodes have numbers of their own
+		if r.got[i].Node == "" {
+			newest = r.got[i].Seq
+			break
+		}
 	}
 	for _, v := range s.Tail {
 		if len(out) == most || v.Seq <= newest {
