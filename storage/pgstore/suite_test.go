@@ -21,7 +21,7 @@ import (
 func TestMain(m *testing.M) {
 	info, _ := debug.ReadBuildInfo()
 	if slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		flag.Set("rapid.checks", cmp.Or(os.Getenv("RAPID_CHECKS"), "10"))
+		flag.Set("rapid.checks", cmp.Or(os.Getenv("RAPID_CHECKS"), "5"))
 	}
 	os.Exit(m.Run())
 }
