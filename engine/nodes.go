@@ -39,7 +39,7 @@ func (e *Engine) nodes(ctx context.Context) ([]control.NodeView, error) {
 func viewNode(n *storage.Node, now time.Time) control.NodeView {
 	v := control.NodeView{
 		Name: n.Name, Me: n.Me, State: string(n.State), Host: n.Host, Version: n.Version, Joined: n.Joined, Heard: n.Heard,
-		Clock: n.Clock, Records: n.Records, Unshipped: n.Unshipped, Holds: n.Holds, Exchanges: n.Exchanges,
+		Clock: n.Clock, Records: n.Records, Unshipped: n.Unshipped, Shipped: n.Shipped, Holds: n.Holds, Exchanges: n.Exchanges,
 		Requests: n.Requests, Faults: n.Faults,
 	}
 	if !n.Heard.IsZero() {

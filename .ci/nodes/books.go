@@ -42,6 +42,7 @@ type nodeView struct {
 	Silent      time.Duration `json:"silent_ns"`
 	Clock       time.Duration `json:"clock_ns"`
 	Unshipped   int64
+	Shipped     time.Time
 	Holds       int
 	Lent        map[string]int64
 	Exchanges   int64
@@ -60,8 +61,8 @@ type books struct {
 
 // settled waits until nothing is held any more and the database has all records.
 func (c *cluster) settled(ctx context.Context) error {
-	for until := time.Now().Add(20 * time.Second); ; {
-		why, err := c.unsettled(ctx)
+	for began, until := time.Now(), time.Now().Add(20*time.Second); ; {
+		why, err := c.unsettled(ctx, began)
 		if err != nil || why == "" {
 			return err
 		}
@@ -74,8 +75,9 @@ func (c *cluster) settled(ctx context.Context) error {
 	}
 }
 
-// unsettled says what is not settled, or what is wrong with a node.
-func (c *cluster) unsettled(ctx context.Context) (string, error) {
+// unsettled says what is not settled, or what is wrong with a node. What nodes say is up to a
+// second old, and must be of after the round.
+func (c *cluster) unsettled(ctx context.Context, round time.Time) (string, error) {
 	var status struct {
 		Holds    int `json:"holds"`
 		InFlight int `json:"in_flight"`
@@ -95,7 +97,7 @@ func (c *cluster) unsettled(ctx context.Context) (string, error) {
 		switch {
 		case !is || v.State != "live" || v.Silent > 3*time.Second:
 			return fmt.Sprintf("%s is missed: %+v", n.name, v), nil
-		case v.Unshipped != 0 || v.Holds != 0:
+		case v.Unshipped != 0 || v.Holds != 0 || v.Shipped.Before(round):
 			return fmt.Sprintf("%s has %d records for itself, and %d holds", n.name, v.Unshipped, v.Holds), nil
 		case len(v.Faults) > 0 || v.Clock.Abs() > time.Second:
 			return fmt.Sprintf("%s has faults: %+v", n.name, v), nil

@@ -27,7 +27,9 @@ type NodeView struct {
 	// Records is how many it has shipped, Unshipped how many the database does not have.
 	Records   int64 `json:"records"`
 	Unshipped int64 `json:"unshipped"`
-	Holds     int   `json:"holds"`
+	// Shipped is before when, by its clock, all that it has settled is in the database.
+	Shipped time.Time `json:"shipped"`
+	Holds   int       `json:"holds"`
 	// Lent is what of limits it was lent and has not told to have used, in the metric's unit.
 	Lent map[tally.Metric]int64 `json:"lent,omitempty"`
 	// Exchanges is how often it asked for leases since its start, Requests how many it was
