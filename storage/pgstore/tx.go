@@ -147,11 +147,13 @@ func (s *Store) read(ctx context.Context, do func(ctx context.Context, tx pgx.Tx
 }
 
 // readFor is read with so much time for an attempt. While the database is known to be out of
-// reach there is one attempt, and a short one: who asks how the node is asks for several
-// things.
+// reach nothing is tried: who asks how the node is asks for several things.
 func (s *Store) readFor(ctx context.Context, most time.Duration, do func(ctx context.Context, tx pgx.Tx) error) error {
 	if err := s.usable(ctx); err != nil {
 		return err
+	}
+	if x := s.apart.Load(); x != nil && time.Since(x.since) > patience {
+		return cannot(x.cause)
 	}
 	select { // the other connections are for those who ship and act
 	case s.readers <- struct{}{}:
@@ -165,15 +167,8 @@ func (s *Store) readFor(ctx context.Context, most time.Duration, do func(ctx con
 		defer context.AfterFunc(s.life, cancel)() // a store that is closed does not wait for readers
 		return pgx.BeginTxFunc(ctx, s.pool, reads, func(tx pgx.Tx) error { return do(ctx, tx) })
 	}
-	if x := s.apart.Load(); x != nil && time.Since(x.since) > patience {
-		most = min(most, glimpse)
-		return cannot(once(ctx))
-	}
 	return again(ctx, once)
 }
-
-// glimpse is how long it is looked whether a database that was out of reach is back.
-const glimpse = 500 * time.Millisecond
 
 // readPatience bounds how long a question to the database may take.
 const readPatience = 30 * time.Second
