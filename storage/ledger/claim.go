@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -84,7 +85,9 @@ func (l *Ledger) prolong(h *Hold) {
 		return
 	}
 	l.sessions.tell(h.session(), h.SessionEnds)
-	l.prolonged = append(l.prolonged, h.claim())
+	c := h.claim()
+	c.Request = cmp.Or(l.sessions.begun[h.session()], c.Request)
+	l.prolonged = append(l.prolonged, c)
 }
 
 // prolongAfter is the part of a session's length by which it must go on for longer than was

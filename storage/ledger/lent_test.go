@@ -325,6 +325,10 @@ func TestProlonged(t *testing.T) {
 	b.Commit([]*Hold{enter("req_2", time.Minute)}, nil)
 	told(0)
 	b.Commit([]*Hold{first}, nil)
+	b.Commit([]*Hold{enter("req_2b", 2*time.Minute)}, nil)
+	if got := b.Prolonged(); len(got) != 1 || got[0].Request != "req_1" { // which has not claimed it yet
+		t.Errorf("told of %+v, want one that req_1 has begun", got)
+	}
 	b.begun, b.ends = "req_1", noon.Add(time.Hour)
 	b.Ledger.Claim(context.Background(), first)
 	b.Commit([]*Hold{enter("req_3", 5*time.Minute)}, nil)

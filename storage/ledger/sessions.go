@@ -35,6 +35,7 @@ type sessions struct {
 	due     map[int64][]session   // each once, by the minute in which it was seen to end
 	over    []Session             // ended, and not told yet
 	payers  map[session]*Hold     // the holds that began them and may still be dropped
+	begun   map[session]tally.ID  // by which request, of those begun in this process
 	told    map[session]time.Time // the ends that other ledgers know; nil if there are none
 }
 
@@ -59,6 +60,15 @@ func (s *sessions) set(k session, ends time.Time, dirty bool) {
 		s.changed = append(s.changed, k)
 	}
 	s.of[k] = running{ends, dirty || x.dirty}
+}
+
+// begins remembers which request has begun a session. Whoever tells others of the session tells
+// them of that one: nobody else pays for it.
+func (s *sessions) begins(k session, by tally.ID) {
+	if s.begun == nil {
+		s.begun = map[session]tally.ID{}
+	}
+	s.begun[k] = by
 }
 
 // tell remembers that other ledgers know when a session ends.
@@ -119,6 +129,7 @@ func (s *sessions) sweep(before time.Time) {
 			}
 			delete(s.of, k)
 			delete(s.told, k)
+			delete(s.begun, k)
 			if s.clients[k.client]--; s.clients[k.client] == 0 {
 				delete(s.clients, k.client)
 			}

@@ -175,6 +175,9 @@ func (l *Ledger) Commit(holds []*Hold, settled []Settled) {
 	defer l.mu.Unlock()
 	for _, h := range holds {
 		h.kept, h.raised = true, nil
+		if l.lender != nil && h.NewSession && h.countsSessions() {
+			l.sessions.begins(h.session(), h.ID)
+		}
 		if h.pays && h.inSession() {
 			delete(l.sessions.payers, h.session())
 		}
