@@ -266,7 +266,7 @@ const (
 
 // storms are those that rage now.
 func (e *Engine) storms() (out []condition) {
-	seconds := e.feed.Seconds()
+	seconds := e.feed.OwnSeconds() // each node tells of its own
 	last := max(len(seconds)-60, 0)
 	sum := func(of []tally.Second, count func(*tally.Second) int64) (n int64) {
 		for i := range of {

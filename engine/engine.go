@@ -112,6 +112,7 @@ type Engine struct {
 	attention  attention // what the last day tells
 	latest     attention // what the last minutes tell
 	answers    answers
+	others     others
 	limitWatch limitWatch
 	alerts     alerts
 	reconciled reconciliations

@@ -22,7 +22,9 @@ type database struct {
 	print  string
 	list   []storage.Node
 	duties map[string]given
-	gone   error // it is out of reach
+	others []tally.Record // of nodes that are not in list
+	asked  int            // how often for others
+	gone   error          // it is out of reach
 	since  time.Time
 }
 
@@ -106,6 +108,14 @@ func (n *node) Duty(_ context.Context, name string, hold time.Duration) (bool, e
 	}
 	n.duties[name] = given{n.name, now.Add(hold)}
 	return true, nil
+}
+
+func (n *node) Others(_ context.Context, _ time.Time, after storage.Mark, most int) ([]tally.Record, storage.Mark, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.asked++
+	from := max(int(after["far"]), len(n.others)-most)
+	return slices.Clone(n.others[from:]), storage.Mark{"far": uint64(len(n.others))}, n.gone
 }
 
 func (n *node) Nodes(context.Context) ([]storage.Node, error) {

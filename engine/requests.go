@@ -382,6 +382,9 @@ func (e *Engine) record(ctx context.Context, id tally.ID) (*tally.Record, error)
 // events tells the owner what the feed tells: a request as a list shows it.
 func (e *Engine) events(ctx context.Context, after uint64) iter.Seq[control.Event] {
 	return func(yield func(control.Event) bool) {
+		if e.cluster != nil {
+			defer e.others.watch()()
+		}
 		for x := range e.feed.Events(ctx, after) {
 			out := control.Event{Seq: x.Seq, Kind: x.Kind, At: x.At, Rev: x.Rev, Second: x.Second}
 			if x.Record != nil {

@@ -25,7 +25,7 @@ const (
 //
 // Where several nodes share the store, each does all of it for itself, but that the book of
 // money, the retention, the backups, and what limits and providers tell the owner are one
-// node's at a time. And each puts in force what others have changed.
+// node's at a time. And each puts in force what others have changed, and shows what they serve.
 func (e *Engine) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	for _, loop := range []struct {
@@ -34,6 +34,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		step  func(context.Context) error
 	}{
 		{"catalog", catalogEvery, e.followNodes},
+		{"others", othersEvery, e.followOthers},
 		{"keys", pruneEvery, e.lookAfterKeys},
 		{"seconds", secondEvery, e.second},
 		{"holds", holdsEvery, e.lookAfterHolds},
@@ -50,7 +51,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		{"alerts to the webhook", deliverEvery, e.delivering(tally.AlertsToWebhook)},
 		{"alerts to the command", deliverEvery, e.delivering(tally.AlertsToCommand)},
 	} {
-		if loop.name == "catalog" && e.cluster == nil {
+		if (loop.name == "catalog" || loop.name == "others") && e.cluster == nil {
 			continue
 		}
 		loops.Go(func() { e.loop(ctx, loop.name, loop.every, loop.step) })

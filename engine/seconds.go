@@ -41,7 +41,13 @@ func (e *Engine) seedFeed(ctx context.Context) error {
 
 // seconds leaves out those without traffic, but for the first: it says since
 // when there are figures.
-func (e *Engine) seconds(context.Context, control.None) ([]tally.Second, error) {
+func (e *Engine) seconds(ctx context.Context, _ control.None) ([]tally.Second, error) {
+	if e.cluster != nil {
+		e.others.ask()
+		if err := e.followOthers(ctx); err != nil {
+			e.log.Debug("the other nodes' last minutes were not read", "error", err)
+		}
+	}
 	all := e.feed.Seconds()
 	out := all[:0]
 	for i, s := range all {

@@ -3,6 +3,8 @@ package storage
 import (
 	"context"
 	"time"
+
+	"tallygate/engine/tally"
 )
 
 // Cluster is what a store tells that several processes, the nodes, have in common. Each node
@@ -32,6 +34,11 @@ type Cluster interface {
 	// time it has it for as long from then on. False: another node has it. With a hold of 0
 	// the node gives it back. Unavailable while the nodes' database is out of reach.
 	Duty(ctx context.Context, name string, hold time.Duration) (bool, error)
+	// Others returns what other nodes have settled, as far as the database has it, the oldest
+	// first: beginning with a nil mark the latest of those admitted since an instant, and then,
+	// with the mark that the call before has returned, the latest that came since. It is most
+	// records at a time, so a reader who is slower misses some. Record.Node is set.
+	Others(ctx context.Context, from time.Time, after Mark, most int) ([]tally.Record, Mark, error)
 	// Nodes lists the nodes that are not forgotten, by name.
 	Nodes(ctx context.Context) ([]Node, error)
 	// ForgetNode frees what a node was lent and cannot return, since its folder is lost. It must
@@ -45,6 +52,9 @@ type Cluster interface {
 	// Reach says since when the nodes' database is out of reach, and why; zero if it is not.
 	Reach() (since time.Time, cause error)
 }
+
+// Mark says up to which of each other node's records a reader has come.
+type Mark map[string]uint64
 
 // NodeState says whether a node takes part.
 type NodeState string

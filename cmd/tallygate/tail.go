@@ -58,7 +58,7 @@ type tail struct {
 	query  control.RequestQuery
 	filter control.Filter[control.RequestView]
 	write  func(*control.RequestView) error
-	seen   uint64 // the latest record that was looked at
+	seen   map[string]uint64 // by node, the latest record that was looked at
 }
 
 // begin finds out where to begin and what to follow, and returns some of the latest
@@ -68,11 +68,9 @@ func (t *tail) begin(ctx context.Context) ([]control.RequestView, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.seen = map[string]uint64{}
 	for _, r := range newest.Requests {
-		if r.Node == "" { // only what this node serves is followed
-			t.seen = r.Seq
-			break
-		}
+		t.seen[r.Node] = max(t.seen[r.Node], r.Seq)
 	}
 	latest, err := control.RequestsList.Do(ctx, t.caller, t.query) // which says what is wrong with the flags
 	if err != nil {
@@ -140,11 +138,8 @@ func (t *tail) follow(ctx context.Context) error {
 			switch {
 			case e.Kind == tally.GapEvent:
 				err = t.catchUp(ctx)
-			case e.Kind == tally.RecordEvent && e.Request.Seq > t.seen:
-				t.seen = e.Request.Seq
-				if t.filter.Match(e.Request) {
-					err = t.write(e.Request)
-				}
+			case e.Kind == tally.RecordEvent:
+				err = t.look(e.Request)
 			}
 		}
 		if err != nil {
@@ -154,32 +149,42 @@ func (t *tail) follow(ctx context.Context) error {
 	return nil
 }
 
-// catchUp writes the requests since the last one that was looked at.
+// look writes a request, unless it was looked at or is not asked for.
+func (t *tail) look(r *control.RequestView) error {
+	if r.Seq <= t.seen[r.Node] {
+		return nil
+	}
+	t.seen[r.Node] = r.Seq
+	if !t.filter.Match(r) {
+		return nil
+	}
+	return t.write(r)
+}
+
+// catchUp writes the requests since the last ones that were looked at.
 func (t *tail) catchUp(ctx context.Context) error {
 	var fresh []control.RequestView
+	past := false // what comes is older than something that was looked at
 	for q := (control.RequestQuery{Limit: maxPage}); ; {
 		page, err := control.RequestsList.Do(ctx, t.caller, q)
 		if err != nil {
 			return err
 		}
-		old := slices.IndexFunc(page.Requests, func(r control.RequestView) bool { return r.Node == "" && r.Seq <= t.seen })
-		if old >= 0 {
-			page.Requests, page.Next = page.Requests[:old], ""
+		was := len(fresh)
+		for _, r := range page.Requests {
+			last, known := t.seen[r.Node]
+			if r.Seq > last && (known || !past) {
+				fresh = append(fresh, r)
+			}
+			past = past || r.Seq <= last
 		}
-		fresh = append(fresh, page.Requests...)
-		if q.After = page.Next; q.After == "" {
+		if q.After = page.Next; q.After == "" || len(fresh) == was {
 			break
 		}
 	}
 	for _, r := range slices.Backward(fresh) {
-		if r.Node != "" {
-			continue
-		}
-		t.seen = max(t.seen, r.Seq)
-		if t.filter.Match(&r) {
-			if err := t.write(&r); err != nil {
-				return err
-			}
+		if err := t.look(&r); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -21,13 +21,13 @@ type Feed struct {
 	first uint64 // sequence number before the first event
 
 	mu      sync.Mutex
-	ring    []entry        // guarded by mu; event seq is at seq % len(ring)
-	last    uint64         // guarded by mu; sequence number of the latest event
-	waiting chan struct{}  // guarded by mu; closed at the next event, nil if nobody waits
-	now     tally.Second   // guarded by mu; the second that is being summed up
-	idle    bool           // guarded by mu; the second before had no traffic
-	seconds []tally.Second // guarded by mu; the second of tick i is at i % kept
-	ticks   int            // guarded by mu
+	ring    []entry       // guarded by mu; event seq is at seq % len(ring)
+	last    uint64        // guarded by mu; sequence number of the latest event
+	waiting chan struct{} // guarded by mu; closed at the next event, nil if nobody waits
+	now     second        // guarded by mu; the second that is being summed up
+	idle    bool          // guarded by mu; the second before had no traffic
+	seconds []second      // guarded by mu; the second of tick i is at i % kept
+	ticks   int           // guarded by mu
 }
 
 // entry is an event with its record and second inside, so that publishing
@@ -38,16 +38,13 @@ type entry struct {
 	second tally.Second
 }
 
-// kept is how many seconds are kept for charts: the last 15 minutes.
-const kept = 15 * 60
-
 // New makes a feed that keeps the latest n events. Their numbers begin at the
 // microsecond of now, so that a reader who comes back with a number of an
 // earlier run of the engine is behind, and learns what it has missed.
 func New(n int) *Feed {
 	now := time.Now().UTC()
 	first := uint64(now.UnixMicro())
-	return &Feed{began: now, first: first, last: first, ring: make([]entry, max(n, 1)), seconds: make([]tally.Second, kept), idle: true}
+	return &Feed{began: now, first: first, last: first, ring: make([]entry, max(n, 1)), seconds: make([]second, kept), idle: true}
 }
 
 // Publish tells of durable records. It is the store's hook: it never blocks and
@@ -55,28 +52,26 @@ func New(n int) *Feed {
 func (f *Feed) Publish(records []tally.Record) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.publish(records, &f.now.own)
+}
+
+// PublishOthers tells of records of other nodes. They count in the second in which they
+// are told.
+func (f *Feed) PublishOthers(records []tally.Record) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.publish(records, &f.now.others)
+}
+
+// publish tells of records and counts them. The caller holds mu.
+func (f *Feed) publish(records []tally.Record, s *tally.Second) {
 	for i := range records {
 		r := &records[i]
-		count(&f.now, r)
+		count(s, r)
 		e := f.add(tally.RecordEvent, r.At.Add(r.Total))
 		e.record = *r
 	}
 	f.wake()
-}
-
-// count adds a record to a second, as [tally.Sums.Count] does to a rollup.
-func count(s *tally.Second, r *tally.Record) {
-	if r.Outcome.Refused() {
-		s.Refused += r.Count
-		return
-	}
-	s.Requests++
-	if r.Outcome.Failed() {
-		s.Errors++
-	}
-	s.Tokens += r.Tokens.Total()
-	s.Cost += r.Cost
-	s.Total += r.Total
 }
 
 // PublishConfig tells of a new revision of the catalog.
@@ -85,61 +80,6 @@ func (f *Feed) PublishConfig(rev int64, at time.Time) {
 	defer f.mu.Unlock()
 	f.add(tally.ConfigEvent, at).Rev = rev
 	f.wake()
-}
-
-// Tick ends a second: what was published since the last tick is its traffic.
-// Quiet seconds are kept for charts and told once, so that a quiet night does
-// not push what is worth keeping out of the ring.
-func (f *Feed) Tick(now time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	s := f.now
-	s.At = now.UTC().Truncate(time.Second)
-	f.now = tally.Second{}
-	f.seconds[f.ticks%kept] = s
-	f.ticks++
-	quiet := s.Requests == 0 && s.Refused == 0
-	if quiet && f.idle {
-		return
-	}
-	f.idle = quiet
-	f.add(tally.TickEvent, s.At).second = s
-	f.wake()
-}
-
-// Seed tells what was settled from one instant to another, before the first
-// tick: so the charts of an engine that was just started are not empty.
-func (f *Feed) Seed(from, to time.Time, records []tally.Record) {
-	to = to.UTC().Truncate(time.Second)
-	from = from.UTC().Truncate(time.Second)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	n := min(int(to.Sub(from)/time.Second), kept)
-	if f.ticks > 0 || n <= 0 {
-		return
-	}
-	f.ticks = n
-	first := to.Add(-time.Duration(n) * time.Second)
-	for i := range n {
-		f.seconds[i] = tally.Second{At: first.Add(time.Duration(i+1) * time.Second)} // named by its end
-	}
-	for i := range records {
-		r := &records[i]
-		if at := r.At.Add(r.Total).Sub(first); at >= 0 && at < time.Duration(n)*time.Second {
-			count(&f.seconds[at/time.Second], r)
-		}
-	}
-}
-
-// Seconds returns the seconds of the last 15 minutes, the oldest first.
-func (f *Feed) Seconds() []tally.Second {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.ticks <= kept {
-		return append([]tally.Second(nil), f.seconds[:f.ticks]...)
-	}
-	at := f.ticks % kept
-	return append(append(make([]tally.Second, 0, kept), f.seconds[at:]...), f.seconds[:at]...)
 }
 
 // add puts a new event in the place of the oldest one. The caller holds mu.

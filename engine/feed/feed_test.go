@@ -85,6 +85,42 @@ func TestEvents(t *testing.T) {
 	want(t, "resumed", take(t, f, got[1].Seq, 2), "config", "tick")
 }
 
+// What other nodes serve is in the charts and told, and is not this node's.
+func TestOthers(t *testing.T) {
+	f := New(8)
+	for i := range 4 {
+		f.Tick(noon.Add(time.Duration(i) * time.Second))
+	}
+	past := records(1, 3)
+	past[2].At = noon.Add(-time.Hour) // before all that is kept
+	past[1].At, past[1].Total = noon.Add(time.Second), 1500*time.Millisecond
+	f.SeedOthers(past)
+	f.Publish(records(4, 1))
+	f.PublishOthers(records(5, 2))
+	f.Tick(noon.Add(4 * time.Second))
+	counts := func(seconds []tally.Second) (out []int64) {
+		for i := range seconds {
+			out = append(out, seconds[i].Requests)
+		}
+		return out
+	}
+	if got, want := counts(f.Seconds()), []int64{0, 1, 0, 1, 3}; !slices.Equal(got, want) {
+		t.Errorf("all nodes have %d, want %d", got, want)
+	}
+	if got, want := counts(f.OwnSeconds()), []int64{0, 0, 0, 0, 1}; !slices.Equal(got, want) {
+		t.Errorf("this node has %d, want %d", got, want)
+	}
+	got := take(t, f, 0, 5)
+	want(t, "told", got, "tick", "req_4", "req_5", "req_6", "tick")
+	if got[4].Second.Requests != 3 {
+		t.Errorf("the second that is told has %d requests, want 3", got[4].Second.Requests)
+	}
+	f.SeedOthers(nil) // nobody has listened for a while
+	if got, want := counts(f.Seconds()), []int64{0, 0, 0, 0, 1}; !slices.Equal(got, want) {
+		t.Errorf("begun anew it has %d, want %d", got, want)
+	}
+}
+
 func TestRecordEventIsAtTheEndOfTheRequest(t *testing.T) {
 	f := New(1)
 	f.Publish([]tally.Record{{At: noon, Total: 3 * time.Second}})

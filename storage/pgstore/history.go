@@ -121,7 +121,7 @@ func (s *Store) theirsAfter(ctx context.Context, q storage.RecordQuery, at strin
 	}
 	err = s.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		out, more = nil, true
-		names, err := nodeNames(ctx, tx)
+		names, _, err := s.shippedBy(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -141,18 +141,6 @@ func (s *Store) theirsAfter(ctx context.Context, q storage.RecordQuery, at strin
 		return nil
 	})
 	return out, more, err
-}
-
-// nodeNames are the names of all nodes, by their IDs.
-func nodeNames(ctx context.Context, tx pgx.Tx) (map[string]string, error) {
-	rows, err := tx.Query(ctx, `SELECT id, name FROM node`)
-	if err != nil {
-		return nil, err
-	}
-	out := map[string]string{}
-	var id, name string
-	_, err = pgx.ForEachRow(rows, []any{&id, &name}, func() error { out[id] = name; return nil })
-	return out, err
 }
 
 // theirPage reads records of other nodes that a query may select.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -319,6 +320,56 @@ func TestForgetNode(t *testing.T) {
 	verified(t, a)
 }
 
+// What others have settled is read on from where the reader was, the oldest first, and the
+// latest of it if there is too much.
+func TestOthers(t *testing.T) {
+	list := nodesOf(t, 3)
+	serve := func(s *Store, n int) (ids []string) {
+		t.Helper()
+		for range n {
+			r := requestOf(10, chargeOf("client/cl_1", tally.Cost, tally.Total, 1_000_000))
+			if err := spend(s, r, 10); err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, string(r.ID))
+		}
+		if _, err := s.shipAll(ctx); err != nil {
+			t.Fatal(err)
+		}
+		return ids
+	}
+	var mark storage.Mark
+	read := func(most int) (ids []string) {
+		t.Helper()
+		found, upTo, err := list[0].Others(ctx, noon.Add(-time.Minute), mark, most)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mark = upTo
+		for i := range found {
+			if found[i].Node == "" || found[i].Node == list[0].Me() {
+				t.Errorf("a record is of node %q", found[i].Node)
+			}
+			ids = append(ids, string(found[i].ID))
+		}
+		return ids
+	}
+	want := func(what string, got, want []string) {
+		t.Helper()
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", what, got, want)
+		}
+	}
+	before := serve(list[1], 3)
+	serve(list[0], 2)
+	want("at first", read(2), before[1:])
+	want("nothing is new", read(2), nil)
+	news := append(serve(list[2], 2), serve(list[1], 3)...)
+	want("news of two", read(100), news)
+	want("too much of it", serve(list[2], 5)[3:], read(2))
+	want("and nothing of that again", read(100), nil)
+}
+
 // While the database is known to be out of reach, nobody who asks a node waits for it: each is
 // told what is known. It answers again once the database does.
 func TestAskedWithoutDatabase(t *testing.T) {
@@ -336,11 +387,18 @@ func TestAskedWithoutDatabase(t *testing.T) {
 		_, cause := s.Reach()
 		return tally.CodeOf(err) == tally.Unavailable && cause != nil && errors.Is(err, cause)
 	})
+	s.apart.Store(&unreached{time.Now().Add(-time.Minute), errors.New("long ago")})
+	if _, err := s.Nodes(ctx); tally.CodeOf(err) != tally.Unavailable || strings.Contains(err.Error(), "long ago") {
+		t.Fatalf("a minute later it says %v", err)
+	}
 	if err := db.StartAgain(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it answers again", func() bool {
-		list, err := s.Nodes(ctx)
-		return err == nil && len(list) == 1
-	})
+	s.apart.Store(&unreached{time.Now().Add(-time.Minute), errors.New("long ago")})
+	if list, err := s.Nodes(ctx); err != nil || len(list) != 1 {
+		t.Fatalf("asked as soon as the database is back it says %v, %v", list, err)
+	}
+	if since, cause := s.Reach(); cause != nil {
+		t.Fatalf("it was read, and is said to be out of reach since %v: %v", since, cause)
+	}
 }

@@ -48,8 +48,7 @@ func (s *Store) keepShipping() {
 		case <-tick.C:
 		case <-s.shipNow:
 		}
-		// Where nothing was to be shipped the database was not asked: only polls and exchanges
-		// tell that it answers.
+		// Where nothing was to be shipped the database was not asked: others tell that it answers.
 		if _, err := s.shipAll(s.life); err != nil {
 			s.reached(err)
 		}

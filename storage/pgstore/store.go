@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/singleflight"
 
 	"tallygate/engine/tally"
 	"tallygate/storage"
@@ -58,6 +59,7 @@ type Store struct {
 	joined       chan struct{}
 	requests     atomic.Int64
 	apart        atomic.Pointer[unreached]
+	looks        singleflight.Group        // whether it is back
 	contact      atomic.Pointer[time.Time] // when the database last answered
 	skew         atomic.Int64
 	fenced       atomic.Pointer[error]

@@ -147,13 +147,15 @@ func (s *Store) read(ctx context.Context, do func(ctx context.Context, tx pgx.Tx
 }
 
 // readFor is read with so much time for an attempt. While the database is known to be out of
-// reach nothing is tried: who asks how the node is asks for several things.
+// reach it is only looked whether it is back: who asks how the node is asks for several things.
 func (s *Store) readFor(ctx context.Context, most time.Duration, do func(ctx context.Context, tx pgx.Tx) error) error {
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
 	if x := s.apart.Load(); x != nil && time.Since(x.since) > patience {
-		return cannot(x.cause)
+		if err := s.glimpse(); err != nil {
+			return cannot(err)
+		}
 	}
 	select { // the other connections are for those who ship and act
 	case s.readers <- struct{}{}:
@@ -169,6 +171,22 @@ func (s *Store) readFor(ctx context.Context, most time.Duration, do func(ctx con
 	}
 	return again(ctx, once)
 }
+
+// glimpse looks whether a database that was out of reach is back. Those who come meanwhile
+// share what it sees.
+func (s *Store) glimpse() error {
+	_, err, _ := s.looks.Do("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(s.life, glimpsePatience)
+		defer cancel()
+		err := s.pool.Ping(ctx)
+		s.reached(err)
+		return nil, err
+	})
+	return err
+}
+
+// glimpsePatience bounds how long it is looked whether the database is back.
+const glimpsePatience = 500 * time.Millisecond
 
 // readPatience bounds how long a question to the database may take.
 const readPatience = 30 * time.Second

@@ -59,7 +59,7 @@ func (r *rows) take(s *live.Snapshot) {
 		r.forget()
 	}
 	r.tail = tail
-	r.older = behind(r.older, tail[len(tail)-1])
+	r.older = r.behind(r.older)
 }
 
 // forget drops the history, to be read again when it is looked at.
@@ -105,12 +105,11 @@ func (r *rows) fetch(e *screen.Env, name string, seq int, q control.RequestQuery
 	if q.Sort != "" {
 		q.Limit, q.After = sortedRows, ""
 	}
-	have := map[tally.ID]bool{}
-	newest := uint64(0)
-	if q.Sort == "" && q.After == "" && len(r.tail) > 0 {
-		newest = r.tail[0].Seq
+	have, newest := map[tally.ID]bool{}, map[string]uint64{} // newest by node
+	if q.Sort == "" && q.After == "" {
 		for _, v := range r.tail {
 			have[v.ID] = true
+			newest[v.Node] = max(newest[v.Node], v.Seq)
 		}
 	}
 	return func() tea.Msg {
@@ -123,7 +122,8 @@ func (r *rows) fetch(e *screen.Env, name string, seq int, q control.RequestQuery
 				return screen.Answer{Screen: name, Tag: "page", Seq: seq, Err: err}
 			}
 			for i := range page.Requests {
-				if v := &page.Requests[i]; !have[v.ID] && (newest == 0 || v.Node != "" || v.Seq <= newest) {
+				v := &page.Requests[i]
+				if n := newest[v.Node]; !have[v.ID] && (n == 0 || v.Seq <= n) { // else it comes through the tail
 					out.rows = append(out.rows, v)
 				}
 			}
@@ -139,22 +139,23 @@ func (r *rows) fetch(e *screen.Env, name string, seq int, q control.RequestQuery
 // add puts a page below the rows.
 func (r *rows) add(p olderPage) {
 	r.sorted = olderPage{from: p.from, since: p.since}
-	if r.sort == "" && len(r.tail) > 0 {
-		p.rows = behind(p.rows, r.tail[len(r.tail)-1])
+	if r.sort == "" {
+		p.rows = r.behind(p.rows)
 	}
 	r.older = append(r.older, p.rows...)
 	r.next, r.end = p.next, p.end
 }
 
-// behind leaves out, of the rows at the top, those that have come through the tail, which ends
-// with last. Those of other nodes do not come that way.
-func behind(list []*control.RequestView, last *control.RequestView) []*control.RequestView {
-	n := slices.IndexFunc(list, func(v *control.RequestView) bool { return v.Node == "" && (v.Seq < last.Seq || v.Seq == 0) })
-	if n < 0 {
-		n = len(list)
+// behind leaves out of a list those that have come through the tail.
+func (r *rows) behind(list []*control.RequestView) []*control.RequestView {
+	if len(list) == 0 || len(r.tail) == 0 {
+		return list
 	}
-	kept := slices.DeleteFunc(slices.Clone(list[:n]), func(v *control.RequestView) bool { return v.Node == "" })
-	return append(kept, list[n:]...)
+	have := make(map[tally.ID]bool, len(r.tail))
+	for _, v := range r.tail {
+		have[v.ID] = true
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(v *control.RequestView) bool { return have[v.ID] })
 }
 
 // requestSheet exports the requests of a query, page by page.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"testing"
 	"time"
 
@@ -100,6 +101,29 @@ func TestTheTailGoesOnIntoHistory(t *testing.T) {
 		r.add(r.fetch(e, "requests", 1, control.RequestQuery{})().(screen.Answer).Value.(olderPage))
 	}
 	descending(t, r.all(every), 3010, 3010)
+}
+
+// Requests of other nodes come through the tail and are in the history, too: each is shown
+// once, whichever comes first.
+func TestTheTailOfSeveralNodes(t *testing.T) {
+	theirs := func(seq uint64) *control.RequestView {
+		v := request(seq)
+		v.ID, v.Node = tally.ID(fmt.Sprintf("req_n2_%d", seq)), "n2"
+		return &v
+	}
+	var r rows
+	tail := []*control.RequestView{theirs(7), new(request(30))}
+	r.take(&live.Snapshot{Seen: 2, Tail: tail})
+	r.add(olderPage{rows: []*control.RequestView{theirs(7), theirs(6), new(request(30)), new(request(29))}})
+	tail = append([]*control.RequestView{theirs(6), theirs(8)}, tail...)
+	r.take(&live.Snapshot{Seen: 4, Tail: tail})
+	var got []string
+	for _, v := range r.all(every) {
+		got = append(got, string(v.ID))
+	}
+	if want := []string{"req_n2_6", "req_n2_8", "req_n2_7", "req_30", "req_29"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }
 
 func TestTheTailIsBounded(t *testing.T) {
