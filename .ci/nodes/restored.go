@@ -1,0 +1,34 @@
+package main
+
+import (
+	"context"
+	"time"
+)
+
+// restored sets the database back under load: a dump of it takes its place, made some requests
+// ago, as the guide says. Nodes go on, and tell it again what it has forgotten.
+func restored(ctx context.Context, r *round) error {
+	c := r.c
+	r.what, r.crashed = "the database is set back to a dump", true
+	if err := r.load.reached(ctx, r.max/4); err != nil {
+		return err
+	}
+	if err := c.db.Tool("pg_dump", "-Fc", "-f", "tally.dump", "tally"); err != nil {
+		return err
+	}
+	if err := r.load.reached(ctx, r.max/2); err != nil {
+		return err
+	}
+	if _, err := c.db.Make("restored"); err != nil {
+		return err
+	}
+	if err := c.db.Tool("pg_restore", "-1", "-d", "restored", "tally.dump"); err != nil {
+		return err
+	}
+	for _, sql := range []string{"DROP DATABASE tally WITH (FORCE)", "ALTER DATABASE restored RENAME TO tally"} {
+		if err := c.db.Run("postgres", sql); err != nil {
+			return err
+		}
+	}
+	return sleep(ctx, 3*time.Second) // a node may have refused for lack of it
+}
