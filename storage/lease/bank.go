@@ -2,7 +2,7 @@ package lease
 
 import (
 	"context"
-
+	"math"
 	"time"
 
 	"tallygate/engine/tally"
@@ -13,7 +13,8 @@ import (
 // open whether they have taken effect.
 type Bank interface {
 	// Join begins a new epoch of a node, which is above the node's former ones and at least
-	// atLeast, and makes 0 the number of its latest operation.
+	// atLeast, and makes 0 the number of its latest operation. Of a node that was forgotten it
+	// changes nothing and returns Forgotten.
 	Join(ctx context.Context, node string, atLeast int64) (epoch int64, err error)
 
 	// Exchange carries out an operation in one transaction, if the epoch is the node's and
@@ -29,6 +30,9 @@ type Bank interface {
 	// late. It needs no epoch.
 	Claim(ctx context.Context, node string, claims []ledger.Claim) ([]Claimed, error)
 }
+
+// Forgotten is the epoch of a node that was forgotten, in all answers: there is no later one.
+const Forgotten = math.MaxInt64
 
 // MetricOf is the metric whose index a bank has kept, [ledger.InFlight] if that is -1.
 func MetricOf(index int) tally.Metric {

@@ -34,7 +34,7 @@ func (l *Lender) leave() (answer chan error, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.state == fenced {
-		return nil, errFenced()
+		return nil, l.why
 	}
 	l.leaving = true
 	back := l.sent != nil

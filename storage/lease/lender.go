@@ -45,6 +45,7 @@ type Lender struct {
 
 	mu       sync.Mutex // guards what follows; the ledger's lock is taken within
 	state    state
+	why      error // it is fenced
 	epoch    int64
 	op       int64     // the latest one that is known to be carried out
 	sent     *Exchange // whose outcome is not known yet
@@ -73,7 +74,7 @@ type state int
 const (
 	apart state = iota // it has no epoch, or one that the bank has forgotten
 	joined
-	fenced // another process has taken its place
+	fenced // another process has taken its place, or nobody may have it
 )
 
 // key identifies a counter.
@@ -164,7 +165,7 @@ func (l *Lender) stir() {
 func (l *Lender) ended() error {
 	switch {
 	case l.state == fenced:
-		return errFenced()
+		return l.why
 	case l.leaving:
 		return tally.Errorf(tally.Unavailable, "this node is about to stop").WithHint("ask another node")
 	}
@@ -221,7 +222,12 @@ func (l *Lender) next(x *lease) *demand {
 	return d
 }
 
-func errFenced() error {
+// fencedBy is why a node is fenced that is in so late an epoch.
+func fencedBy(epoch int64) error {
+	if epoch == Forgotten {
+		return tally.Errorf(tally.Unavailable, "this node was forgotten, and what it was lent is others' now").
+			WithHint("start it with an empty --data folder, as a new node; what it had shipped is kept")
+	}
 	return tally.Errorf(tally.Unavailable, "another process acts for this node").
 		WithHint("stop one of the two; each node needs a data folder of its own")
 }

@@ -108,7 +108,7 @@ func (l *Lender) finish(op *Exchange, r Reply, err error) {
 	case op != l.sent || err != nil:
 		return
 	case r.Epoch > l.epoch || r.Epoch == l.epoch && r.Op > op.Op:
-		l.fence()
+		l.fence(r.Epoch)
 		return
 	case r.Epoch < l.epoch || r.Op < op.Op-1:
 		l.restart()
@@ -142,6 +142,10 @@ func (l *Lender) finish(op *Exchange, r Reply, err error) {
 func (l *Lender) join(epoch int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if epoch == Forgotten {
+		l.fence(epoch)
+		return
+	}
 	l.epoch, l.op, l.state = epoch, 0, joined
 }
 
@@ -160,14 +164,14 @@ func (l *Lender) restart() {
 // drop takes a lease away from the ledger.
 func (l *Lender) drop(x *lease) { l.opt.Ledger.Withdraw(&x.counter) }
 
-// fence ends it: another process acts for the node.
-func (l *Lender) fence() {
-	l.state, l.sent = fenced, nil
+// fence ends it: the node is in an epoch that is not this process's.
+func (l *Lender) fence(epoch int64) {
+	l.state, l.why, l.sent = fenced, fencedBy(epoch), nil
 	for _, x := range l.known {
 		l.drop(x)
 	}
-	l.answer(&l.waiting, errFenced())
-	l.answer(&l.callers, errFenced())
+	l.answer(&l.waiting, l.why)
+	l.answer(&l.callers, l.why)
 	l.unclaim()
 }
 
@@ -188,7 +192,7 @@ func (l *Lender) heard(n News) {
 	case l.state != joined:
 		return
 	case n.Epoch > l.epoch:
-		l.fence()
+		l.fence(n.Epoch)
 		return
 	case n.Epoch < l.epoch || n.Op < l.op:
 		l.restart()

@@ -7,8 +7,8 @@ import (
 	"tallygate/engine/tally"
 )
 
-// Run lends until ctx is done. Its error tells that another process acts for the node. The
-// node must then stop: it admits nothing more that is limited.
+// Run lends until ctx is done. Its error tells that another process acts for the node, or that
+// the node was forgotten. It must then stop: it admits nothing more that is limited.
 func (l *Lender) Run(ctx context.Context) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
@@ -52,13 +52,14 @@ func (l *Lender) round(ctx context.Context, poll bool) error {
 	for {
 		switch l.standing() {
 		case fenced:
-			return errFenced()
+			return l.because()
 		case apart:
 			epoch, err := l.opt.Bank.Join(ctx, l.opt.Node, l.atLeast())
 			if err != nil {
 				return err
 			}
 			l.join(epoch)
+			continue
 		}
 		if poll {
 			news, err := l.opt.Bank.Poll(ctx, l.opt.Node)
@@ -118,6 +119,13 @@ func (l *Lender) standing() state {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.state
+}
+
+// because is why it is fenced.
+func (l *Lender) because() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.why
 }
 
 // giveUp refuses all callers, since the bank is out of reach. Why it is reaches those who

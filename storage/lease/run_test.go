@@ -290,3 +290,19 @@ func TestPrepared(t *testing.T) {
 		}
 	})
 }
+
+// A node that was forgotten while it lives is told so, by whatever it asks next.
+func TestForgotten(t *testing.T) {
+	for epoch, want := range map[int64]string{Forgotten: "forgotten", 9: "another process"} {
+		l := New(Options{Node: "a", Ledger: ledger.New(), Now: time.Now})
+		l.join(8)
+		l.heard(News{Epoch: epoch})
+		if _, err := l.Borrow(t.Context(), nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("in epoch %d: %v", epoch, err)
+		}
+	}
+	l := New(Options{Node: "a", Ledger: ledger.New(), Now: time.Now})
+	if l.join(Forgotten); l.standing() != fenced {
+		t.Error("one that cannot join goes on")
+	}
+}

@@ -37,14 +37,18 @@ const heartbeatEvery = 5 // polls
 // A join goes on from the epoch that it has read: one that arrives late, when its sender has
 // joined anew, finds another one and changes nothing.
 const (
-	sqlEpoch = `SELECT epoch FROM node WHERE id = $1 AND state <> 'forgotten'`
+	sqlEpoch = `SELECT ` + epochOf + ` FROM node WHERE id = $1`
 
 	sqlJoin = `
 UPDATE node SET epoch = greatest(epoch + 1, $2), op = 0, state = 'live', beat = now() WHERE id = $1 AND epoch = $3
 RETURNING epoch, (SELECT count(*) FROM node WHERE state = 'live' OR id = $1)`
 )
 
-// Join implements [lease.Bank]. The node must have a row: NotFound if it was forgotten.
+// epochOf is a node's epoch, [lease.Forgotten] of one that was forgotten.
+const epochOf = `CASE WHEN node.state = 'forgotten' THEN 9223372036854775807 ELSE node.epoch END`
+
+// Join implements [lease.Bank]. The node must have a row: one that has none, as the database was
+// set back to before it joined, makes it when its process begins anew.
 func (b *bank) Join(ctx context.Context, node string, atLeast int64) (epoch int64, err error) {
 	var before, nodes int64
 	err = b.within(ctx, func(batch *pgx.Batch) {
@@ -52,7 +56,10 @@ func (b *bank) Join(ctx context.Context, node string, atLeast int64) (epoch int6
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, tally.Errorf(tally.NotFound, "the nodes' database does not know the node %q", node).
-			WithHint("it was forgotten: start it with an empty data folder, as a new node")
+			WithHint("if the database was set back to before this node had joined, stop it and start it again")
+	}
+	if err == nil && before == lease.Forgotten {
+		return before, nil
 	}
 	if err == nil {
 		err = b.within(ctx, func(batch *pgx.Batch) {
@@ -182,7 +189,7 @@ func (c *columns) add(a *lease.Ask) {
 // a join, or with the node as a condition, or without a limit to how many, it may be planned
 // the other way round, and look at all leases of the node. Who lacks a counter says so again.
 const sqlPoll = `
-SELECT node.epoch, node.op,
+SELECT ` + epochOf + `, node.op,
   coalesce((SELECT rev FROM cluster), 0), coalesce((SELECT entries FROM cluster), 0),
   w.subject, w.metric, w.starts, w.ends
 FROM node
@@ -241,7 +248,7 @@ func (b *bank) Poll(ctx context.Context, node string) (n lease.News, err error) 
 	if beats {
 		b.nodes.Store(nodes)
 	}
-	if n.Epoch == 0 { // the node is forgotten
+	if n.Epoch == 0 { // the node has no row
 		return n, nil
 	}
 	if oldRev, oldEntries := b.rev.Swap(rev), b.entries.Swap(entries); oldRev != rev || oldEntries != entries {

@@ -209,6 +209,12 @@ func TestFence(t *testing.T) {
 	if epoch, err := other.Join(t.Context(), "n1", 1<<60); err != nil || epoch != 1<<60 {
 		t.Errorf("epoch %d, %v", epoch, err)
 	}
+	w.exec(`UPDATE node SET state = 'forgotten', epoch = epoch + 1 WHERE id = 'n1'`)
+	epoch, err := other.Join(t.Context(), "n1", 0)
+	news, err2 := other.Poll(t.Context(), "n1")
+	if r := one.send(one.next(ask("g", 10, 8))); epoch != lease.Forgotten || news.Epoch != epoch || r.Epoch != epoch {
+		t.Errorf("once it is forgotten: %d, %v; %+v, %v; %+v", epoch, err, news, err2, r)
+	}
 }
 
 // Of copies of an operation that come at once, one is carried out, and all tell the same.

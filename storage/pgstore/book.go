@@ -33,17 +33,9 @@ func (s *Store) Enter(ctx context.Context, r tally.Record) (tally.Record, error)
 	booked.Expires = ledger.UTC(booked.Expires)
 	x := tally.Record{ID: r.ID, At: ledger.UTC(r.At), Gateway: r.Gateway, Client: r.Client, Model: r.Model,
 		Outcome: r.Outcome, Cost: r.Cost, Credits: r.Credits, Count: 1, Entry: &booked}
-	var before int64 // what the client's balance came to
-	if x.Client != "" {
+	if x.Client != "" && booked.Kind == tally.Expiry {
 		balance := x.BalanceCounter()
-		if booked.Kind == tally.Expiry {
-			s.recall(ctx, &balance)
-		}
-		u, err := s.Usage(ctx, balance)
-		if err != nil {
-			return r, err
-		}
-		before = u[0].Used
+		s.recall(ctx, &balance)
 	}
 	asked := booked.Funds
 	seq, err := s.act(ctx, func(ctx context.Context, tx pgx.Tx, c *state) (int64, error) {
@@ -55,6 +47,14 @@ func (s *Store) Enter(ctx context.Context, r tally.Record) (tally.Record, error)
 		if _, err := tx.Exec(ctx, `UPDATE node SET seen = greatest(seen, $2) WHERE id = $1`, s.id.ID,
 			x.At.UnixNano()); err != nil {
 			return 0, err
+		}
+		var before int64 // what the client's balance came to: no other entry comes between
+		if x.Client != "" {
+			u, err := s.usage(ctx, tx, x.BalanceCounter())
+			if err != nil {
+				return 0, err
+			}
+			before = u[0].Used
 		}
 		return c.entries + 1, enter(ctx, tx, &x, before)
 	})

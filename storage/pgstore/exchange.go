@@ -104,7 +104,7 @@ ON CONFLICT (subject, metric, starts, ends, node) DO UPDATE SET granted = exclud
 // sqlStands tells what stands, whether or not the operation was carried out. Being one
 // statement, it tells of one instant.
 const sqlStands = `
-SELECT node.epoch, node.op, coalesce(a.place, 0), x.granted, x.elsewhere, x.others
+SELECT ` + epochOf + `, node.op, coalesce(a.place, 0), x.granted, x.elsewhere, x.others
 FROM node
 LEFT JOIN unnest($2::text[], $3::int2[], $4::int8[], $5::int8[])
   WITH ORDINALITY AS a (subject, metric, starts, ends, place) ON true

@@ -21,7 +21,7 @@ func (w *watched) Join(ctx context.Context, node string, atLeast int64) (epoch i
 	if err == nil {
 		err = w.of.beginAnew(ctx)
 	}
-	if w.of.reached(err); err == nil {
+	if w.of.reached(err); err == nil && epoch != lease.Forgotten {
 		w.once.Do(func() { close(w.of.joined) })
 	}
 	return epoch, err

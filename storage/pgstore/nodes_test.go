@@ -311,6 +311,10 @@ func TestForgetNode(t *testing.T) {
 	}
 	eventually(t, "the process of a node that was forgotten admits nothing",
 		func() bool { return spend(b, requestOf(1, limit), 1) != nil })
+	<-b.Broken()
+	if err := b.Fault(); !strings.Contains(fmt.Sprint(err), "forgotten") {
+		t.Errorf("it ends because %v", err)
+	}
 	b.Close()
 	if _, err := Open(ctx, Options{URL: url, Dir: dir, Journal: badgerdb.Options{Dir: filepath.Join(dir,
 		"store")}}); tally.CodeOf(err) != tally.Conflict {

@@ -20,7 +20,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tallygate/engine/tally"
-	"tallygate/storage"
 )
 
 // Schema is the version of the database's schema that this program makes.
@@ -68,7 +67,12 @@ func (id *Identity) write(dir string) error {
 		return err
 	}
 	path := filepath.Join(dir, IdentityFile)
-	if err := os.WriteFile(path+".new", append(b, '\n'), 0o600); err != nil {
+	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(b, '\n'))
+	if err := cmp.Or(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(path+".new", path)
@@ -185,88 +189,4 @@ func hostOf(o Options) string {
 		dir = o.Dir
 	}
 	return machine + ":" + dir
-}
-
-// enroll makes the node's row, or finds it, and says what stands in the way of its process.
-func (s *Store) enroll(ctx context.Context, store string) error {
-	is, err := ReadIdentity(s.opts.Dir)
-	if err != nil {
-		return err
-	}
-	id := newIdentity(s.opts, store, s.pool)
-	if is != nil {
-		if is.Nodes != store {
-			return tally.Errorf(tally.Conflict, "the folder %s belongs to node %s of another database, %s", s.opts.Dir,
-				is.Name, is.Store).
-				WithHint("start with that database, or with an empty folder as a new node")
-		}
-		id.ID, id.Name = is.ID, cmp.Or(s.opts.Name, is.Name)
-	}
-	s.id = id
-	err = again(ctx, func(ctx context.Context) error {
-		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-			if _, err := lock(ctx, tx); err != nil {
-				return err
-			}
-			var host, state string
-			var idle time.Duration
-			err := tx.QueryRow(ctx, `SELECT host, state, now() - beat FROM node WHERE id = $1`,
-				id.ID).Scan(&host, &state, &idle)
-			switch {
-			case errors.Is(err, pgx.ErrNoRows) && is != nil && is.Moving:
-				return tally.Errorf(tally.Conflict, "the move of %s into the nodes' database was broken off before it had anything", s.opts.Dir).
-					WithHint("move once more, which goes on with it: tallygate move --to URL")
-			case errors.Is(err, pgx.ErrNoRows): // a new node, or the database was set back to before it
-				_, err = tx.Exec(ctx, sqlEnroll, id.ID, id.Name, s.opts.Host, s.opts.Journal.Version)
-				return taken(err, id.Name)
-			case err != nil:
-				return err
-			case state == forgotten:
-				return tally.Errorf(tally.Conflict, "node %s was forgotten, and what it was lent is others' now", id.Name).
-					WithHint("start with an empty folder, as a new node; what it had shipped is kept")
-			case host != s.opts.Host && state == string(storage.NodeLive) && idle < goneAfter:
-				return tally.Errorf(tally.InUse, "node %s runs at %s", id.Name, host).
-					WithHint("each node needs a folder of its own: start here with an empty one; if that process has ended for good, wait until it was silent for ten minutes")
-			}
-			_, err = tx.Exec(ctx, `UPDATE node SET name = $2, host = $3, version = $4 WHERE id = $1`, id.ID, id.Name,
-				s.opts.Host, s.opts.Journal.Version)
-			return taken(err, id.Name)
-		})
-	})
-	if err != nil {
-		return err
-	}
-	return id.write(s.opts.Dir)
-}
-
-// taken is the error of a name that another node has.
-func taken(err error, name string) error {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && pg.Code == "23505" {
-		return tally.Errorf(tally.Conflict, "another node has the name %s", name).
-			WithHint("choose another one: --node NAME")
-	}
-	return err
-}
-
-// whole says what is wrong with a journal that has less than the database has of it.
-func (s *Store) whole(ctx context.Context) error {
-	var shipped uint64
-	var seen int64
-	err := s.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		return tx.QueryRow(ctx, `SELECT shipped, seen FROM node WHERE id = $1`, s.id.ID).Scan(&shipped, &seen)
-	})
-	if err != nil {
-		return err
-	}
-	if seen > 0 {
-		s.ledger.See(time.Unix(0, seen).UTC())
-	}
-	if end := s.journal.Latest(); end < shipped {
-		return tally.Errorf(tally.Conflict, "the folder %s ends with record %d, and the nodes' database has up to %d of it: it is an old copy",
-			s.opts.Dir, end, shipped).
-			WithHint("use the folder that is newer; if it is lost, start with an empty one as a new node, then: tallygate nodes forget %s", s.id.Name)
-	}
-	s.shipped.Store(shipped)
-	return nil
 }

@@ -119,7 +119,11 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 
 // openJournal takes the node's place in the database and opens its journal.
 func (s *Store) openJournal(ctx context.Context, store string) (err error) {
-	if err := s.enroll(ctx, store); err != nil {
+	was, err := ReadIdentity(s.opts.Dir)
+	if err != nil {
+		return err
+	}
+	if err := s.choose(ctx, store, was); err != nil {
 		return err
 	}
 	s.bank = &bank{pool: s.banking, said: s.say, changed: s.heard}
@@ -130,7 +134,7 @@ func (s *Store) openJournal(ctx context.Context, store string) (err error) {
 	if s.journal, err = badgerdb.Open(ctx, s.opts.Journal); err != nil {
 		return err
 	}
-	return s.whole(ctx)
+	return s.enroll(ctx, was)
 }
 
 // join begins to lend and to ship, and waits until the node has its place.

@@ -191,10 +191,19 @@ func (s *Store) edge(q *storage.SeriesQuery, i int) time.Time {
 // periods that are not made of quarters of an hour what they have told the bank; and what
 // they hold of limits as they last said.
 func (s *Store) Usage(ctx context.Context, counters ...tally.Counter) ([]tally.Usage, error) {
-	out, err := s.journal.Usage(ctx, counters...)
-	if err != nil || len(counters) == 0 {
-		return out, err
+	if len(counters) == 0 {
+		return s.journal.Usage(ctx)
 	}
+	var out []tally.Usage
+	err := s.read(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
+		out, err = s.usage(ctx, tx, counters...)
+		return err
+	})
+	return out, err
+}
+
+// usage is Usage as of a transaction.
+func (s *Store) usage(ctx context.Context, tx pgx.Tx, counters ...tally.Counter) ([]tally.Usage, error) {
 	var list spans
 	var short []int
 	for i := range counters {
@@ -207,23 +216,19 @@ func (s *Store) Usage(ctx context.Context, counters ...tally.Counter) ([]tally.U
 		snapped.Period.Start, snapped.Period.End = s.journal.Snap(c.Period.Start), s.journal.Snap(c.Period.End)
 		list.addCounter(i, &snapped)
 	}
-	var used []int64
-	err = s.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		used = make([]int64, len(counters))
-		err := list.read(ctx, tx, s.id.ID, false,
-			list.sum(func(i int) tally.Metric { return counters[i].Metric }, used))
-		if err != nil {
-			return err
-		}
-		return s.shortUsage(ctx, tx, counters, short, used)
-	})
-	if err != nil {
+	used := make([]int64, len(counters))
+	if err := list.read(ctx, tx, s.id.ID, false,
+		list.sum(func(i int) tally.Metric { return counters[i].Metric }, used)); err != nil {
 		return nil, err
 	}
+	if err := s.shortUsage(ctx, tx, counters, short, used); err != nil {
+		return nil, err
+	}
+	out, err := s.journal.Usage(ctx, counters...)
 	for i := range out {
 		out[i].Used = tally.AddSat(out[i].Used, used[i])
 	}
-	return out, nil
+	return out, err
 }
 
 // shortUsage adds what others have used of periods that sums are too coarse for.

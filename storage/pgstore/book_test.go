@@ -1,0 +1,55 @@
+package pgstore
+
+import (
+	"fmt"
+	"testing"
+
+	"tallygate/engine/tally"
+)
+
+// Of money that is left one expiry takes all, and a second one that is made at once, by whichever
+// node, finds nothing: also where no limit is lent, by which they would wait for each other.
+func TestExpiresOnce(t *testing.T) {
+	t.Parallel()
+	list := nodesOf(t, 2)
+	enter := func(s *Store, id string, kind tally.EntryKind, funds int64) error {
+		_, err := s.Enter(ctx, tally.Record{ID: tally.ID(id), At: noon, Gateway: "gw_1", Client: "cl_1",
+			Outcome: tally.Booked, Entry: &tally.Entry{Kind: kind, Funds: tally.NanoUSD(funds), Reason: "test"}})
+		return err
+	}
+	if err := enter(list[0], "en_1", tally.TopUp, 1000); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := list[0].pool.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lock(ctx, tx); err != nil {
+		t.Fatal(err)
+	}
+	made := make(chan error, len(list))
+	for i, s := range list {
+		go func() { made <- enter(s, fmt.Sprint("ex_", i), tally.Expiry, -1000) }()
+	}
+	eventually(t, "both wait for each other", func() bool {
+		var waiting int
+		err := list[0].pool.QueryRow(ctx, `SELECT count(*) FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting)
+		return err == nil && waiting >= len(list)
+	})
+	if err := tx.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	codes := map[tally.Code]int{}
+	for range list {
+		codes[tally.CodeOf(<-made)]++
+	}
+	if codes[""] != 1 || codes[tally.NotFound] != 1 {
+		t.Errorf("two expiries at once came to %v", codes)
+	}
+	balance := chargeOf("client/cl_1", tally.Balance, tally.Total, 0)
+	if u, err := list[1].Usage(ctx, balance.Counter); err != nil || u[0].Used != 0 {
+		t.Errorf("the balance is %+v, %v", u, err)
+	}
+	verified(t, list[0])
+}
