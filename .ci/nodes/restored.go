@@ -2,17 +2,21 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 )
 
 // restored sets the database back under load: a dump of it takes its place, made some requests
-// ago, as the guide says. Nodes go on, and tell it again what it has forgotten.
+// ago, as the guide says. Nodes go on, and tell it again what it has forgotten. Before all have
+// done so, it may lend that much once more.
 func restored(ctx context.Context, r *round) error {
 	c := r.c
 	r.what, r.crashed = "the database is set back to a dump", true
 	if err := r.load.reached(ctx, r.max/4); err != nil {
 		return err
 	}
+	began := c.up.served.Load() // of what has been served since it may have nothing
 	if err := c.db.Tool("pg_dump", "-Fc", "-f", "tally.dump", "tally"); err != nil {
 		return err
 	}
@@ -30,5 +34,23 @@ func restored(ctx context.Context, r *round) error {
 			return err
 		}
 	}
-	return sleep(ctx, 3*time.Second) // a node may have refused for lack of it
+	if err := sleep(ctx, 3*time.Second); err != nil { // a node may have refused for lack of it
+		return err
+	}
+	r.forgotten, c.setBack = c.up.served.Load()-began, true
+	return nil
+}
+
+// toldOf: each node that was there says what has happened.
+func toldOf(r *round, _ *books) error {
+	views, err := r.c.views(context.Background())
+	if err != nil {
+		return err
+	}
+	for _, n := range r.c.nodes {
+		if faults := views[n.name].Faults; len(faults) != 1 || !strings.Contains(faults[0], "was set back") {
+			return fmt.Errorf("%s does not say that the database was set back, but %q", n.name, faults)
+		}
+	}
+	return nil
 }

@@ -21,7 +21,8 @@ type round struct {
 	at        [2]int64 // what the upstream had counted before: served, tokens
 	what      string   // the event, for people
 	killed    bool
-	crashed   bool // the database
+	crashed   bool  // the database
+	forgotten int64 // requests that it has forgotten; as many may pass the limit
 }
 
 // play plays a round and says what came of it.
