@@ -206,8 +206,9 @@ LEFT JOIN (
 ) AS w ON true
 WHERE node.id = $1`
 
-// A process whose place another one has taken does not speak for the node any more.
-const sqlHeartbeat = `UPDATE node SET beat = now(), said = $3, state = 'live' WHERE id = $1 AND epoch = $2`
+// A process whose place another one has taken does not speak for the node any more, and what
+// comes late of one that has left does not take that back.
+const sqlHeartbeat = `UPDATE node SET beat = now(), said = $3 WHERE id = $1 AND epoch = $2 AND state = 'live'`
 
 const sqlLive = `SELECT count(*) FROM node WHERE state = 'live'`
 

@@ -209,6 +209,11 @@ func TestFence(t *testing.T) {
 	if epoch, err := other.Join(t.Context(), "n1", 1<<60); err != nil || epoch != 1<<60 {
 		t.Errorf("epoch %d, %v", epoch, err)
 	}
+	w.exec(`UPDATE node SET state = 'left' WHERE id = 'n1'`)
+	other.polls = 0 // it tells of itself with the next one
+	if _, err := other.Poll(t.Context(), "n1"); err != nil || w.text(`SELECT state FROM node WHERE id = 'n1'`) != "left" {
+		t.Errorf("it polls after it has left, and is live again: %v", err)
+	}
 	w.exec(`UPDATE node SET state = 'forgotten', epoch = epoch + 1 WHERE id = 'n1'`)
 	epoch, err := other.Join(t.Context(), "n1", 0)
 	news, err2 := other.Poll(t.Context(), "n1")

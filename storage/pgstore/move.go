@@ -288,16 +288,14 @@ func MoveOut(ctx context.Context, url, print string, o badgerdb.Options) (m Move
 			return err
 		}
 		for i := range list {
-			switch x := &list[i]; {
-			case x.State == storage.NodeLive:
-				return tally.Errorf(tally.Conflict, "node %s is live", x.Name).
-					WithHint("stop all nodes first, so that they ship what they have")
-			case x.State == storage.NodeGone || x.Unshipped > 0:
-				return tally.Errorf(tally.Conflict, "node %s has not shipped all it has, and was last heard at %s", x.Name,
-					x.Heard.Format(time.DateTime)).
-					WithHint("start it once more and stop it; if its folder is lost: tallygate nodes forget %s, on a node that runs",
-						tally.ShellWord(x.Name))
+			x := &list[i]
+			if x.State == storage.NodeLeft && x.Unshipped == 0 {
+				continue
 			}
+			return tally.Errorf(tally.Conflict, "node %s has not left: it was last heard %s ago, at %s", x.Name,
+				x.idle.Round(time.Second), x.Host).
+				WithHint("stop it; if it was killed, start it once more and stop it, so that it ships all it has; if its folder is lost, on a node that runs, or that you start in an empty folder for that: tallygate nodes forget %s --stopped",
+					tally.ShellWord(x.Name))
 		}
 		if theirs, err = databaseDays(ctx, tx); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -196,6 +197,44 @@ func TestMoveBrokenOff(t *testing.T) {
 	}
 	if is, err := ReadIdentity(dir); err != nil || is == nil || is.Moving {
 		t.Errorf("the folder is that of %+v, %v", is, err)
+	}
+}
+
+// After its last node was killed a store moves back once that was started and stopped again, or
+// is forgotten on another one. Until then the owner is told which node it is, and since when.
+func TestMoveAfterKill(t *testing.T) {
+	t.Parallel()
+	url, dir := pgtest.Database(t), t.TempDir()
+	out := func() error {
+		_, err := MoveOut(ctx, url, "", badgerdb.Options{Dir: filepath.Join(t.TempDir(), "store")})
+		return err
+	}
+	refused := func() {
+		t.Helper()
+		err := out()
+		for _, want := range []string{"n1", "was last heard", "start it once more", "forget n1 --stopped"} {
+			if text := tally.AsError(err); !strings.Contains(text.Message+text.Hint, want) {
+				t.Errorf("%v; %s: nothing of %q", err, text.Hint, want)
+			}
+		}
+	}
+	a := startNode(t, url, "n1", dir)
+	refused()
+	kill(a)
+	refused()
+	startNode(t, url, "", dir).Close()
+	if err := out(); err != nil {
+		t.Errorf("after it was stopped: %v", err)
+	}
+	kill(startNode(t, url, "", dir))
+	refused()
+	b := startNode(t, url, "n2", t.TempDir())
+	if _, err := b.ForgetNode(ctx, "n1", true); err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	if err := out(); err != nil {
+		t.Errorf("after it was forgotten: %v", err)
 	}
 }
 
