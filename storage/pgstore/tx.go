@@ -135,7 +135,7 @@ func cannot(err error) error {
 		return err
 	}
 	return tally.Errorf(tally.Unavailable, "the nodes' database does not do it: %w", err).
-		WithHint("look at the database; requests go on with what this node was lent of the limits")
+		WithHint("look at the database; requests go on with what this node was lent of the limits, and status and nodes tell what this node knows")
 }
 
 // reads is a read that sees one instant.
