@@ -116,7 +116,7 @@ func (b *bank) Exchange(ctx context.Context, op *lease.Exchange) (r lease.Reply,
 func (b *bank) within(ctx context.Context, queue func(*pgx.Batch)) error {
 	conn, err := b.pool.Acquire(ctx)
 	if err != nil {
-		return err
+		return causesOf(err)
 	}
 	defer conn.Release()
 	batch := &pgx.Batch{}
@@ -133,7 +133,7 @@ func (b *bank) within(ctx context.Context, queue func(*pgx.Batch)) error {
 	if raw := conn.Conn(); err != nil && !raw.IsClosed() && raw.PgConn().TxStatus() != 'I' {
 		conn.Exec(ctx, `ROLLBACK`) // else the connection is thrown away, which costs a new one
 	}
-	return err
+	return causesOf(err)
 }
 
 // columns are asks as arrays, one for each column.
@@ -243,7 +243,7 @@ func (b *bank) Poll(ctx context.Context, node string) (n lease.News, err error) 
 		}
 	}
 	if err != nil {
-		return lease.News{}, fmt.Errorf("asking the nodes' database for news: %w", err)
+		return lease.News{}, fmt.Errorf("asking the nodes' database for news: %w", causesOf(err))
 	}
 	b.polls++
 	if beats {

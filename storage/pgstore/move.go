@@ -177,7 +177,7 @@ func stayed(pool *pgxpool.Pool, dir, node string) error {
 		return os.Remove(filepath.Join(dir, IdentityFile))
 	})
 	if err != nil {
-		return tally.Errorf(tally.Unavailable, "whether %s has moved is not known: %w", dir, err).
+		return tally.Errorf(tally.Unavailable, "whether %s has moved is not known: %w", dir, causesOf(err)).
 			WithHint("once the database answers, move once more, which goes on with it")
 	}
 	return nil

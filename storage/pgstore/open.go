@@ -117,7 +117,7 @@ func refused(err error, c *pgx.ConnConfig) error {
 		return tally.Errorf(tally.Unavailable, "the database %s refuses: %s", at, pg.Message).
 			WithHint("look at the database's log")
 	}
-	return tally.Errorf(tally.Unavailable, "the database %s is out of reach: %w", at, err).
+	return tally.Errorf(tally.Unavailable, "the database %s is out of reach: %w", at, causesOf(err)).
 		WithHint("see that it runs and that this machine may connect to it: psql %q",
 			"host="+c.Host+" dbname="+c.Database+" user="+c.User)
 }
@@ -152,7 +152,7 @@ func prepare(ctx context.Context, pool *pgxpool.Pool) (store, print string, err 
 		return "", "", refused(err, c)
 	}
 	return "", "", tally.Errorf(tally.Conflict, "the database %s/%s has tables of something else: %w", c.Host,
-		c.Database, err).
+		c.Database, causesOf(err)).
 		WithHint("give the nodes a database of their own: createdb -O %s tally", c.User)
 }
 
