@@ -55,6 +55,9 @@ func (s *Store) beginAnew(ctx context.Context) error {
 	if s.entriesHeard.Load() > entries {
 		s.entriesHeard.Store(entries)
 	}
+	for i := range s.gone { // it may have again what was removed
+		s.gone[i].Store(0)
+	}
 	return nil
 }
 

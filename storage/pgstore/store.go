@@ -66,7 +66,8 @@ type Store struct {
 	broken       chan struct{}
 	breaks       func() // closes broken, once
 	faults       []string
-	duties       sync.Map // until when this node has each, by the database's clock
+	gone         [3]atomic.Int64 // records of each kind (prune.go) settled before this day are not looked for again
+	duties       sync.Map        // until when this node has each, by the database's clock
 
 	shipped   atomic.Uint64
 	shippedAt atomic.Int64 // what was settled before is shipped, Unix nanoseconds
