@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"tallygate/engine/tally"
 	"tallygate/storage"
 	"tallygate/storage/badgerdb"
@@ -198,6 +200,54 @@ func TestMoveBrokenOff(t *testing.T) {
 	if is, err := ReadIdentity(dir); err != nil || is == nil || is.Moving {
 		t.Errorf("the folder is that of %+v, %v", is, err)
 	}
+}
+
+// A long audit log and book move some entries at a time.
+func TestMovesInSlices(t *testing.T) {
+	t.Parallel()
+	one, err := badgerdb.Open(ctx, badgerdb.Options{Dir: filepath.Join(t.TempDir(), "store")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer one.Close()
+	const changes = moveMost + moveMost/2
+	act := tally.Act{At: noon, Actor: "test", Op: "clients.create"}
+	for i := range changes / 500 {
+		var list []tally.Change
+		for j := range 500 {
+			id := fmt.Sprint("cl_", i, "_", j)
+			list = append(list, tally.Put(&tally.Client{Meta: tally.Meta{ID: tally.ID(id), CreatedAt: noon}, Name: id,
+				Slug: id}, noon))
+		}
+		if _, err := one.Apply(ctx, act, list...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := newWorld(t, pgtest.Database(t))
+	tx, err := w.pool.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices := &sliced{Tx: tx}
+	if err := errors.Join(moveConfig(ctx, slices, one, "n1"), tx.Commit(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "entries of the audit log", w.number(`SELECT count(*) FROM audit`), changes)
+	same(t, "up to", w.number(`SELECT audit_seq FROM cluster`), changes)
+	if slices.most > moveMost {
+		t.Errorf("%d statements were queued at once", slices.most)
+	}
+}
+
+// sliced is a transaction that knows how many statements it was given at once.
+type sliced struct {
+	pgx.Tx
+	most int
+}
+
+func (s *sliced) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	s.most = max(s.most, b.Len())
+	return s.Tx.SendBatch(ctx, b)
 }
 
 // After its last node was killed a store moves back once that was started and stopped again, or
