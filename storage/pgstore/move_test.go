@@ -237,6 +237,21 @@ func TestMovesInSlices(t *testing.T) {
 	if slices.most > moveMost {
 		t.Errorf("%d statements were queued at once", slices.most)
 	}
+	back, pages := int64(0), 0
+	d := &dumper{ctx: ctx, changes: changes, read: func(ctx context.Context,
+		do func(context.Context, pgx.Tx) error) error {
+		pages++
+		return pgx.BeginTxFunc(ctx, w.pool, reads, func(tx pgx.Tx) error { return do(ctx, tx) })
+	}}
+	err = d.audit(func(e *tally.AuditEntry) error {
+		if back++; int64(e.Seq) != back {
+			t.Errorf("entry %d comes back as the %d", e.Seq, back)
+		}
+		return nil
+	})
+	if err != nil || back != changes || pages != 2 {
+		t.Errorf("%d entries came back in %d pages, %v", back, pages, err)
+	}
 }
 
 // sliced is a transaction that knows how many statements it was given at once.
