@@ -33,7 +33,25 @@ func (e *Engine) nodes(ctx context.Context) ([]control.NodeView, error) {
 	for i := range list {
 		out = append(out, viewNode(&list[i], now))
 	}
+	e.peers.Store(new(slices.Clone(out)))
 	return out, nil
+}
+
+// nodesAlone is what the database told last of the nodes, and since when it does not answer.
+func (e *Engine) nodesAlone(since time.Time) (out []control.NodeView, known bool) {
+	last := e.peers.Load()
+	if last == nil {
+		return nil, false
+	}
+	out = slices.Clone(*last)
+	for i := range out {
+		if v := &out[i]; v.Me {
+			at := since.In(commonCalendar(e.catalog.Load(), since).Zone).Format("15:04")
+			v.Faults = append(slices.Clip(v.Faults),
+				"the nodes' database is out of reach since "+at+"; this is what it told last, of all nodes")
+		}
+	}
+	return out, true
 }
 
 func viewNode(n *storage.Node, now time.Time) control.NodeView {
@@ -61,6 +79,11 @@ func (e *Engine) listNodes(ctx context.Context, in control.Rows) ([]control.Node
 		return nil, oneNode()
 	}
 	list, err := e.nodes(ctx)
+	if since, _ := e.cluster.Reach(); err != nil && !since.IsZero() {
+		if last, known := e.nodesAlone(since); known {
+			list, err = last, nil
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +193,7 @@ func (e *Engine) outOfReach() bool {
 func noDatabase(since time.Time, cause error, zone *time.Location) control.Warning {
 	w := control.Warning{Kind: control.WarnReach, Gravity: control.Bad, Since: since,
 		Sentence: "The nodes' database is out of reach since " + since.In(zone).Format("15:04"),
-		Detail:   "requests go on with what this node was lent; nothing can be changed, and figures are this node's own",
+		Detail:   "requests go on with what this node was lent; nothing can be changed, and the figures here are this node's own",
 	}
 	if cause != nil {
 		w.Sentence += ": " + strings.TrimSuffix(tally.AsError(cause).Message, ".")
@@ -270,56 +293,4 @@ func (e *Engine) tellsOf(mark tally.ID) bool {
 		return e.alerts.duty.has()
 	}
 	return string(mark[i+len(onNode):]) == e.cluster.Me()
-}
-
-// shipPatience bounds how long a statement waits for what nodes have not shipped yet, which
-// they do twice a second.
-const shipPatience = 5 * time.Second
-
-// nodesHaveShipped waits until all that any node has settled by now is known here. It is a
-// Conflict if one of them does not ship; again is what to repeat then.
-func (e *Engine) nodesHaveShipped(ctx context.Context, again string) error {
-	if e.cluster == nil {
-		return nil
-	}
-	now, until := time.Now(), time.Now().Add(shipPatience)
-	for {
-		list, err := e.cluster.Nodes(ctx)
-		if err != nil {
-			return err
-		}
-		behind := behindOf(list, now)
-		switch {
-		case behind == nil:
-			return nil
-		case time.Now().After(until):
-			return tally.Errorf(tally.Conflict, "node %s has not shipped all that it has served: it was last heard at %s", behind.Name,
-				behind.Heard.UTC().Format(time.DateTime)).
-				WithHint("start it, or if its folder is lost: tallygate nodes forget %s; then: %s", tally.ShellWord(behind.Name), again)
-		}
-		select {
-		case <-ctx.Done():
-			return tally.Errorf(tally.Unavailable, "the caller went away: %w", context.Cause(ctx))
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
-}
-
-// behindOf is a node that had not shipped all at an instant of this node's clock, nil if none.
-func behindOf(list []storage.Node, at time.Time) *storage.Node {
-	for i := range list {
-		if list[i].Me {
-			at = at.Add(-list[i].Clock)
-		}
-	}
-	for i := range list {
-		n := &list[i]
-		if n.State == storage.NodeLeft && n.Unshipped == 0 {
-			continue
-		}
-		if n.Shipped.Add(-n.Clock).Before(at) {
-			return n
-		}
-	}
-	return nil
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -260,6 +261,16 @@ func TestNodesOperations(t *testing.T) {
 	}
 	if text := control.LentText(got[1].Lent); text != "1,200 tokens, $0.50" {
 		t.Errorf("lent: %q", text)
+	}
+	db.leave(noon, errors.New("connection refused"))
+	last := do(a, control.NodesList, control.Rows{Sort: "name"})
+	if len(last) != 2 || last[1].Unshipped != 12_000 || len(last[1].Faults) != 1 ||
+		!strings.Contains(strings.Join(last[0].Faults, " "), "out of reach since") {
+		t.Errorf("without the database: %+v", last)
+	}
+	db.leave(time.Time{}, nil)
+	if again := do(a, control.NodesList, control.Rows{Sort: "name"}); len(again[0].Faults) != 0 {
+		t.Errorf("once it is back: %+v", again)
 	}
 	var says []string
 	status := do(a, control.EngineStatus, control.None{})

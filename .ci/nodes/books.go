@@ -185,7 +185,7 @@ func (r *round) read(ctx context.Context, b *books) error {
 		b.units += r.used(x)
 		b.output += x.Tokens.Output
 		for _, ch := range x.Charges {
-			if ch.Used > ch.Max+r.forgotten {
+			if ch.Used > ch.Max {
 				return fmt.Errorf("request %s says that %d of %d %s were used", x.ID, ch.Used, ch.Max, ch.Metric)
 			}
 		}
@@ -236,7 +236,7 @@ func (r *round) reachedExactly(ctx context.Context, b *books) error {
 	case "cost":
 		least = (r.c.least-1)*inputPrice + outputPrice
 	}
-	if b.units > r.max+r.forgotten || b.units <= r.max-least {
+	if b.units > r.max || b.units <= r.max-least {
 		return fmt.Errorf("%d %s are used; the limit is %d, and the least request needs %d", b.units, l.Metric, r.max, least)
 	}
 	return nil

@@ -21,8 +21,7 @@ type round struct {
 	at        [2]int64 // what the upstream had counted before: served, tokens
 	what      string   // the event, for people
 	killed    bool
-	crashed   bool  // the database
-	forgotten int64 // requests that it has forgotten; as many may pass the limit
+	crashed   bool // the database
 }
 
 // play plays a round and says what came of it.

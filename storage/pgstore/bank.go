@@ -47,6 +47,10 @@ RETURNING epoch, (SELECT count(*) FROM node WHERE state = 'live' OR id = $1)`
 // epochOf is a node's epoch, [lease.Forgotten] of one that was forgotten.
 const epochOf = `CASE WHEN node.state = 'forgotten' THEN 9223372036854775807 ELSE node.epoch END`
 
+// A database that has forgotten something lends nothing until its nodes have told it again what
+// they have: they all notice within a poll.
+const sqlDoubt = `UPDATE cluster SET doubt = now() + interval '2 seconds' WHERE one = 1`
+
 // Join implements [lease.Bank]. The node must have a row: one that has none, as the database was
 // set back to before it joined, makes it when its process begins anew.
 func (b *bank) Join(ctx context.Context, node string, atLeast int64) (epoch int64, err error) {
@@ -64,6 +68,9 @@ func (b *bank) Join(ctx context.Context, node string, atLeast int64) (epoch int6
 	if err == nil {
 		err = b.within(ctx, func(batch *pgx.Batch) {
 			batch.Queue(sqlJoin, node, atLeast, before).QueryRow(func(row pgx.Row) error { return row.Scan(&epoch, &nodes) })
+			if b.epoch.Load() > 0 { // it has forgotten that this process has joined
+				batch.Queue(sqlDoubt)
+			}
 		})
 	}
 	if err != nil { // also if another one has joined in between
@@ -116,7 +123,7 @@ func (b *bank) Exchange(ctx context.Context, op *lease.Exchange) (r lease.Reply,
 func (b *bank) within(ctx context.Context, queue func(*pgx.Batch)) error {
 	conn, err := b.pool.Acquire(ctx)
 	if err != nil {
-		return err
+		return causesOf(err)
 	}
 	defer conn.Release()
 	batch := &pgx.Batch{}
@@ -133,7 +140,7 @@ func (b *bank) within(ctx context.Context, queue func(*pgx.Batch)) error {
 	if raw := conn.Conn(); err != nil && !raw.IsClosed() && raw.PgConn().TxStatus() != 'I' {
 		conn.Exec(ctx, `ROLLBACK`) // else the connection is thrown away, which costs a new one
 	}
-	return err
+	return causesOf(err)
 }
 
 // columns are asks as arrays, one for each column.
@@ -206,8 +213,9 @@ LEFT JOIN (
 ) AS w ON true
 WHERE node.id = $1`
 
-// A process whose place another one has taken does not speak for the node any more.
-const sqlHeartbeat = `UPDATE node SET beat = now(), said = $3, state = 'live' WHERE id = $1 AND epoch = $2`
+// A process whose place another one has taken does not speak for the node any more, and what
+// comes late of one that has left does not take that back.
+const sqlHeartbeat = `UPDATE node SET beat = now(), said = $3 WHERE id = $1 AND epoch = $2 AND state = 'live'`
 
 const sqlLive = `SELECT count(*) FROM node WHERE state = 'live'`
 
@@ -242,7 +250,7 @@ func (b *bank) Poll(ctx context.Context, node string) (n lease.News, err error) 
 		}
 	}
 	if err != nil {
-		return lease.News{}, fmt.Errorf("asking the nodes' database for news: %w", err)
+		return lease.News{}, fmt.Errorf("asking the nodes' database for news: %w", causesOf(err))
 	}
 	b.polls++
 	if beats {

@@ -17,9 +17,6 @@ import (
 	"tallygate/storage/pgstore/pgtest"
 )
 
-//go:embed schema1.sql
-var testSchema string
-
 // world is a database with the schema and three nodes.
 type world struct {
 	testing.TB
@@ -30,8 +27,11 @@ type world struct {
 func newWorld(t testing.TB, url string) *world {
 	t.Helper()
 	w := &world{TB: t, url: url, pool: connect(t, url)}
-	w.exec(testSchema)
+	w.exec(schema1)
 	w.exec(`INSERT INTO cluster VALUES (1, 'c', 1, 1, '', 7, 0, '', 3, 0, 0, 0)`)
+	for _, step := range laterSchemas {
+		w.exec(step)
+	}
 	for _, n := range []string{"n1", "n2", "n3"} {
 		w.exec(`INSERT INTO node VALUES ($1, $1, 'host', 'v', 'live', 0, 0, now(), now(), 0, 0, 0, '')`, n)
 	}
@@ -208,6 +208,11 @@ func TestFence(t *testing.T) {
 	}
 	if epoch, err := other.Join(t.Context(), "n1", 1<<60); err != nil || epoch != 1<<60 {
 		t.Errorf("epoch %d, %v", epoch, err)
+	}
+	w.exec(`UPDATE node SET state = 'left' WHERE id = 'n1'`)
+	other.polls = 0 // it tells of itself with the next one
+	if _, err := other.Poll(t.Context(), "n1"); err != nil || w.text(`SELECT state FROM node WHERE id = 'n1'`) != "left" {
+		t.Errorf("it polls after it has left, and is live again: %v", err)
 	}
 	w.exec(`UPDATE node SET state = 'forgotten', epoch = epoch + 1 WHERE id = 'n1'`)
 	epoch, err := other.Join(t.Context(), "n1", 0)

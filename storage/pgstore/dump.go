@@ -34,21 +34,15 @@ func dump(ctx context.Context, read reading, o badgerdb.Options) (tally.Report, 
 	d := &dumper{ctx: ctx, read: read}
 	from := badgerdb.Source{Audit: d.audit, Openings: d.openings, Records: d.records}
 	err := read(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
-		if err := tx.QueryRow(ctx, `SELECT rev, pruned, thinned FROM cluster WHERE one = 1`).
-			Scan(&from.Rev, &d.pruned, &d.thinned); err != nil {
+		if err := tx.QueryRow(ctx, `SELECT rev, audit_seq, pruned, thinned FROM cluster WHERE one = 1`).
+			Scan(&from.Rev, &d.changes, &d.pruned, &d.thinned); err != nil {
 			return err
 		}
 		if from.Entities, err = entities(ctx, tx); err != nil {
 			return err
 		}
-		if d.log, err = auditLog(ctx, tx); err != nil {
-			return err
-		}
 		d.booked = nil
-		if err := entriesBy(ctx, tx, `true`, nil, func(r *tally.Record) {
-			d.booked = append(d.booked,
-				*r)
-		}); err != nil {
+		if err := entriesBy(ctx, tx, `true`, nil, func(r *tally.Record) { d.booked = append(d.booked, *r) }); err != nil {
 			return err
 		}
 		from.Sessions, err = sessions(ctx, tx)
@@ -65,25 +59,33 @@ type dumper struct {
 	ctx             context.Context
 	read            reading
 	pruned, thinned int64
-	log             []tally.AuditEntry
+	changes         int64 // in the audit log
 	booked          []tally.Record
 }
 
+// audit reads the audit log a page at a time: what is in it does not change.
 func (d *dumper) audit(yield func(*tally.AuditEntry) error) error {
-	for i := range d.log {
-		if err := yield(&d.log[i]); err != nil {
+	for at := int64(0); at < d.changes; {
+		var page []tally.AuditEntry
+		err := d.read(d.ctx, func(ctx context.Context, tx pgx.Tx) error {
+			rows, err := tx.Query(ctx, `SELECT body FROM audit WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3`,
+				at, d.changes, moveMost)
+			if err == nil {
+				page, err = pgx.CollectRows(rows, scanAudit)
+			}
+			return err
+		})
+		if err != nil || len(page) == 0 {
 			return err
 		}
+		for i := range page {
+			if err := yield(&page[i]); err != nil {
+				return err
+			}
+		}
+		at = int64(page[len(page)-1].Seq)
 	}
 	return nil
-}
-
-func auditLog(ctx context.Context, tx pgx.Tx) ([]tally.AuditEntry, error) {
-	rows, err := tx.Query(ctx, `SELECT body FROM audit ORDER BY seq`)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, scanAudit)
 }
 
 func sessions(ctx context.Context, tx pgx.Tx) (out []ledger.Session, err error) {

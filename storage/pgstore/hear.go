@@ -51,6 +51,9 @@ func (s *Store) wasSetBack() {
 	now := time.Now()
 	s.setBack.Store(&now)
 	s.log.Warn("the nodes' database was set back; this node tells it again what it has used and shipped")
+	for kind := range s.gone {
+		s.gone[kind].Store(0)
+	}
 	s.shippedAt.Store(0)
 	s.shipAnew.Store(true)
 	select {
@@ -69,7 +72,7 @@ func (s *Store) wrong() []string {
 		return s.faults
 	}
 	return append(slices.Clone(s.faults), "the database was set back at "+at.UTC().Format("2006-01-02 15:04 UTC")+
-		": what it had lent since may be used twice; look at usage, clients and keys")
+		": what was changed since is gone, like new clients and revoked keys; a limit may be passed")
 }
 
 // beginAnew takes the database's word for how far it has come: one that was restored has come
@@ -85,6 +88,9 @@ func (s *Store) beginAnew(ctx context.Context) error {
 	}
 	if s.entriesHeard.Load() > entries {
 		s.entriesHeard.Store(entries)
+	}
+	for i := range s.gone { // it may have again what was removed
+		s.gone[i].Store(0)
 	}
 	return nil
 }

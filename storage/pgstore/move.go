@@ -1,15 +1,13 @@
 package pgstore
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
-
-	"encoding/json"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -22,16 +20,6 @@ import (
 // A store of one machine moves to a database of nodes, and back. Its folder becomes the
 // journal of the first node as it is, so what limits have used goes on to the unit. What the
 // two have is compared day by day.
-
-// Day is what a store has of a UTC day of admissions.
-type Day struct {
-	Day      string        `json:"day"`
-	Requests int64         `json:"requests"`
-	Refused  int64         `json:"refused"`
-	Tokens   int64         `json:"tokens"`
-	Cost     tally.NanoUSD `json:"cost_nano_usd"`
-	Credits  tally.NanoUSD `json:"credits_nano_usd"`
-}
 
 // Moved says what has moved, and what both stores have of each day: the same.
 type Moved struct {
@@ -177,11 +165,14 @@ func stayed(pool *pgxpool.Pool, dir, node string) error {
 		return os.Remove(filepath.Join(dir, IdentityFile))
 	})
 	if err != nil {
-		return tally.Errorf(tally.Unavailable, "whether %s has moved is not known: %w", dir, err).
+		return tally.Errorf(tally.Unavailable, "whether %s has moved is not known: %w", dir, causesOf(err)).
 			WithHint("once the database answers, move once more, which goes on with it")
 	}
 	return nil
 }
+
+// moveMost bounds how many statements are queued at a time.
+const moveMost = 1000
 
 // moveConfig writes entities, the audit log and the book of money.
 func moveConfig(ctx context.Context, tx pgx.Tx, j *badgerdb.Store, node string) error {
@@ -190,6 +181,13 @@ func moveConfig(ctx context.Context, tx pgx.Tx, j *badgerdb.Store, node string) 
 		return err
 	}
 	var b pgx.Batch
+	send := func(least int) error {
+		if b.Len() < least {
+			return nil
+		}
+		defer func() { b = pgx.Batch{} }()
+		return tx.SendBatch(ctx, &b).Close()
+	}
 	for _, e := range list {
 		body, err := json.Marshal(e)
 		if err != nil {
@@ -197,9 +195,12 @@ func moveConfig(ctx context.Context, tx pgx.Tx, j *badgerdb.Store, node string) 
 		}
 		b.Queue(`INSERT INTO entity (kind, id, rev, body) VALUES ($1, $2, $3, $4)`, toText(string(e.Kind())),
 			toText(string(e.Base().ID)), e.Base().Rev, string(body))
+		if err := send(moveMost); err != nil {
+			return err
+		}
 	}
 	var chain tally.AuditChain
-	for q := (storage.AuditQuery{Limit: 1000}); ; {
+	for q := (storage.AuditQuery{Limit: moveMost}); ; {
 		page, next, err := j.AuditLog(ctx, q)
 		if err != nil {
 			return err
@@ -208,7 +209,7 @@ func moveConfig(ctx context.Context, tx pgx.Tx, j *badgerdb.Store, node string) 
 			if chain.Seq == 0 {
 				chain = tally.AuditChain{Seq: page[i].Seq, Hash: page[i].Hash}
 			}
-			if err := queueAudit(&b, &page[i]); err != nil {
+			if err := cmp.Or(queueAudit(&b, &page[i]), send(moveMost)); err != nil {
 				return err
 			}
 		}
@@ -223,11 +224,14 @@ func moveConfig(ctx context.Context, tx pgx.Tx, j *badgerdb.Store, node string) 
 	for i := range entries {
 		entries[i].Seq = uint64(i + 1)
 		queueEntry(&b, &entries[i], node)
+		if err := send(moveMost); err != nil {
+			return err
+		}
 	}
 	pruned, thinned := j.Horizons()
 	b.Queue(`UPDATE cluster SET rev = $1, audit_seq = $2, audit_hash = $3, entries = $4, pruned = $5, thinned = $6 WHERE one = 1`,
 		rev, int64(chain.Seq), chain.Hash, len(entries), int64(pruned), int64(thinned))
-	return tx.SendBatch(ctx, &b).Close()
+	return send(1)
 }
 
 // moveOpenings writes what records that are gone have added to sums.
@@ -288,16 +292,14 @@ func MoveOut(ctx context.Context, url, print string, o badgerdb.Options) (m Move
 			return err
 		}
 		for i := range list {
-			switch x := &list[i]; {
-			case x.State == storage.NodeLive:
-				return tally.Errorf(tally.Conflict, "node %s is live", x.Name).
-					WithHint("stop all nodes first, so that they ship what they have")
-			case x.State == storage.NodeGone || x.Unshipped > 0:
-				return tally.Errorf(tally.Conflict, "node %s has not shipped all it has, and was last heard at %s", x.Name,
-					x.Heard.Format(time.DateTime)).
-					WithHint("start it once more and stop it; if its folder is lost: tallygate nodes forget %s, on a node that runs",
-						tally.ShellWord(x.Name))
+			x := &list[i]
+			if x.State == storage.NodeLeft && x.Unshipped == 0 {
+				continue
 			}
+			return tally.Errorf(tally.Conflict, "node %s has not left: it was last heard %s ago, at %s", x.Name,
+				x.idle.Round(time.Second), x.Host).
+				WithHint("stop it; if it was killed, start it once more and stop it, so that it ships all it has; if its folder is lost, on a node that runs, or that you start in an empty folder for that: tallygate nodes forget %s --stopped",
+					tally.ShellWord(x.Name))
 		}
 		if theirs, err = databaseDays(ctx, tx); err != nil {
 			return err
@@ -320,71 +322,4 @@ func MoveOut(ctx context.Context, url, print string, o badgerdb.Options) (m Move
 		return m, err
 	}
 	return m, sameDays(m.Days, theirs)
-}
-
-// journalDays is what a store of one machine has of each day.
-func journalDays(ctx context.Context, s *badgerdb.Store) ([]Day, error) {
-	var edges []time.Time
-	end := time.Now().AddDate(1, 0, 0)
-	for day := earliest; day.Before(end); day = day.AddDate(0, 0, 1) {
-		edges = append(edges, day)
-	}
-	points, err := s.Series(ctx, storage.SeriesQuery{Family: tally.ByTotal, Edges: edges})
-	var out []Day
-	for i := range points {
-		out = append(out, dayOfSums(points[i].At, &points[i].Sums))
-	}
-	return out, err
-}
-
-// databaseDays is what the nodes have of each day.
-func databaseDays(ctx context.Context, tx pgx.Tx) (out []Day, err error) {
-	rows, err := tx.Query(ctx, `SELECT family, gran, bucket, d1, d2, body FROM sums WHERE family = 0 AND gran = $1 ORDER BY bucket`, badgerdb.Days)
-	if err != nil {
-		return nil, err
-	}
-	last := uint32(0)
-	var sum tally.Sums
-	end := func() {
-		if sum != (tally.Sums{}) {
-			out = append(out, dayOfSums(time.Unix(int64(last)*daySeconds, 0).UTC(), &sum))
-		}
-		sum = tally.Sums{}
-	}
-	err = eachRow(rows, func(r badgerdb.Row, x *tally.Sums) error {
-		if r.Bucket != last {
-			end()
-		}
-		last = r.Bucket
-		sum.Merge(x)
-		return nil
-	})
-	end()
-	return out, err
-}
-
-func dayOfSums(at time.Time, x *tally.Sums) Day {
-	return Day{at.Format(time.DateOnly), x.Requests, x.Refused, x.Tokens.Total(), x.Cost, x.Credits}
-}
-
-// sameDays says on which day two stores do not have the same.
-func sameDays(a, b []Day) error {
-	if slices.Equal(a, b) {
-		return nil
-	}
-	for i := range max(len(a), len(b)) {
-		var x, y Day
-		if i < len(a) {
-			x = a[i]
-		}
-		if i < len(b) {
-			y = b[i]
-		}
-		if x != y {
-			return tally.Errorf(tally.Corrupt, "the two stores do not have the same: %s and %s", fmt.Sprintf("%+v", x),
-				fmt.Sprintf("%+v", y)).
-				WithHint("what was moved from is as it was: run tallygate verify on it")
-		}
-	}
-	return nil
 }

@@ -7,8 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"tallygate/engine/tally"
 	"tallygate/storage"
@@ -196,6 +199,107 @@ func TestMoveBrokenOff(t *testing.T) {
 	}
 	if is, err := ReadIdentity(dir); err != nil || is == nil || is.Moving {
 		t.Errorf("the folder is that of %+v, %v", is, err)
+	}
+}
+
+// A long audit log and book move some entries at a time.
+func TestMovesInSlices(t *testing.T) {
+	t.Parallel()
+	one, err := badgerdb.Open(ctx, badgerdb.Options{Dir: filepath.Join(t.TempDir(), "store")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer one.Close()
+	const changes = moveMost + moveMost/2
+	act := tally.Act{At: noon, Actor: "test", Op: "clients.create"}
+	for i := range changes / 500 {
+		var list []tally.Change
+		for j := range 500 {
+			id := fmt.Sprint("cl_", i, "_", j)
+			list = append(list, tally.Put(&tally.Client{Meta: tally.Meta{ID: tally.ID(id), CreatedAt: noon}, Name: id,
+				Slug: id}, noon))
+		}
+		if _, err := one.Apply(ctx, act, list...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := newWorld(t, pgtest.Database(t))
+	tx, err := w.pool.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices := &sliced{Tx: tx}
+	if err := errors.Join(moveConfig(ctx, slices, one, "n1"), tx.Commit(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "entries of the audit log", w.number(`SELECT count(*) FROM audit`), changes)
+	same(t, "up to", w.number(`SELECT audit_seq FROM cluster`), changes)
+	if slices.most > moveMost {
+		t.Errorf("%d statements were queued at once", slices.most)
+	}
+	back, pages := int64(0), 0
+	d := &dumper{ctx: ctx, changes: changes, read: func(ctx context.Context,
+		do func(context.Context, pgx.Tx) error) error {
+		pages++
+		return pgx.BeginTxFunc(ctx, w.pool, reads, func(tx pgx.Tx) error { return do(ctx, tx) })
+	}}
+	err = d.audit(func(e *tally.AuditEntry) error {
+		if back++; int64(e.Seq) != back {
+			t.Errorf("entry %d comes back as the %d", e.Seq, back)
+		}
+		return nil
+	})
+	if err != nil || back != changes || pages != 2 {
+		t.Errorf("%d entries came back in %d pages, %v", back, pages, err)
+	}
+}
+
+// sliced is a transaction that knows how many statements it was given at once.
+type sliced struct {
+	pgx.Tx
+	most int
+}
+
+func (s *sliced) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	s.most = max(s.most, b.Len())
+	return s.Tx.SendBatch(ctx, b)
+}
+
+// After its last node was killed a store moves back once that was started and stopped again, or
+// is forgotten on another one. Until then the owner is told which node it is, and since when.
+func TestMoveAfterKill(t *testing.T) {
+	t.Parallel()
+	url, dir := pgtest.Database(t), t.TempDir()
+	out := func() error {
+		_, err := MoveOut(ctx, url, "", badgerdb.Options{Dir: filepath.Join(t.TempDir(), "store")})
+		return err
+	}
+	refused := func() {
+		t.Helper()
+		err := out()
+		for _, want := range []string{"n1", "was last heard", "start it once more", "forget n1 --stopped"} {
+			if text := tally.AsError(err); !strings.Contains(text.Message+text.Hint, want) {
+				t.Errorf("%v; %s: nothing of %q", err, text.Hint, want)
+			}
+		}
+	}
+	a := startNode(t, url, "n1", dir)
+	refused()
+	kill(a)
+	refused()
+	startNode(t, url, "", dir).Close()
+	if err := out(); err != nil {
+		t.Errorf("after it was stopped: %v", err)
+	}
+	kill(startNode(t, url, "", dir))
+	refused()
+	b := startNode(t, url, "n2", t.TempDir())
+	if _, err := b.ForgetNode(ctx, "n1", true); err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	if err := out(); err != nil {
+		t.Errorf("after it was forgotten: %v", err)
 	}
 }
 

@@ -247,11 +247,11 @@ func (s *Store) reached(err error) {
 			s.log.Info("the nodes' database answers again")
 		}
 	case s.life.Err() == nil:
-		x := &unreached{time.Now(), err}
+		x := &unreached{time.Now(), causesOf(err)}
 		if old := s.apart.Load(); old != nil {
 			x.since = old.since
 		} else {
-			s.log.Warn("the nodes' database is out of reach; requests go on with what this node was lent", "error", err)
+			s.log.Warn("the nodes' database is out of reach; requests go on with what this node was lent", "error", x.cause)
 		}
 		s.apart.Store(x)
 	}

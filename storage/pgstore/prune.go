@@ -14,7 +14,7 @@ import (
 
 // Every node removes what is old from its own journal, and the first to come that far
 // removes it from the database, of all nodes. What is removed there was shipped by then, or
-// is shipped as old as it is and goes the next day.
+// is shipped as old as it is: its node removes it then, which has not come so far yet.
 
 const daySeconds = 24 * 60 * 60
 
@@ -64,20 +64,22 @@ func (s *Store) pruneAll(ctx context.Context, before storage.Horizons) error {
 	if err != nil {
 		return err
 	}
-	deletes := []struct {
+	deletes := [len(s.gone)]struct {
 		where string
 		day   int64
 	}{
-		{`day < $1`, day},
-		{`day < $1 AND outcome IN ('denied', 'limited')`, dayOf(before.Of[tally.RefusalRecords])},
-		{`day < $1 AND visitor`, dayOf(before.Of[tally.VisitorRecords])},
+		{`true`, day},
+		{`outcome IN ('denied', 'limited')`, dayOf(before.Of[tally.RefusalRecords])},
+		{`visitor`, dayOf(before.Of[tally.VisitorRecords])},
 	}
-	for _, d := range deletes {
+	for i, d := range deletes {
+		from := s.gone[i].Load()
 		n, err := s.delete(ctx, `DELETE FROM record WHERE (day, node, seq) IN
-			(SELECT day, node, seq FROM record WHERE `+d.where+` LIMIT $2)`, d.day)
+			(SELECT day, node, seq FROM record WHERE day >= $3 AND day < $1 AND `+d.where+` LIMIT $2)`, d.day, from)
 		if err != nil {
 			return err
 		}
+		s.gone[i].CompareAndSwap(from, max(from, d.day))
 		dropped = dropped || n > 0
 	}
 	if !dropped {
@@ -115,12 +117,12 @@ func (s *Store) dropOld(ctx context.Context, before int64) (dropped bool, err er
 }
 
 // delete deletes so many rows at a time until none is left, and says how many went.
-func (s *Store) delete(ctx context.Context, sql string, day int64) (gone int64, err error) {
+func (s *Store) delete(ctx context.Context, sql string, day int64, more ...any) (gone int64, err error) {
 	for day > 0 {
 		if err := s.usable(ctx); err != nil {
 			return gone, err
 		}
-		n, err := s.exec(ctx, sql, day, deleteMost)
+		n, err := s.exec(ctx, sql, append([]any{day, deleteMost}, more...)...)
 		if gone += n; err != nil || n < deleteMost {
 			return gone, err
 		}

@@ -67,6 +67,7 @@ type Store struct {
 	breaks       func() // closes broken, once
 	faults       []string
 	setBack      atomic.Pointer[time.Time] // when the database was found to have forgotten something
+	gone         [3]atomic.Int64           // records of each kind (prune.go) settled before this day are not looked for again
 	duties       sync.Map                  // until when this node has each, by the database's clock
 
 	shipped   atomic.Uint64

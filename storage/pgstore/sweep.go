@@ -34,7 +34,7 @@ func (b *bank) sweep(ctx context.Context) (swept int, err error) {
 		n, err := b.sweepSome(ctx)
 		swept += n
 		if err != nil {
-			return swept, fmt.Errorf("forgetting counters whose periods are over: %w", err)
+			return swept, fmt.Errorf("forgetting counters whose periods are over: %w", causesOf(err))
 		}
 		if n < sweepAtMost {
 			return swept, nil

@@ -134,8 +134,8 @@ func cannot(err error) error {
 	if err == nil || errors.As(err, &ours) {
 		return err
 	}
-	return tally.Errorf(tally.Unavailable, "the nodes' database does not do it: %w", err).
-		WithHint("look at the database; requests go on with what this node was lent of the limits")
+	return tally.Errorf(tally.Unavailable, "the nodes' database does not do it: %w", causesOf(err)).
+		WithHint("look at the database; requests go on with what this node was lent of the limits, and status and nodes tell what this node knows")
 }
 
 // reads is a read that sees one instant.
@@ -178,7 +178,7 @@ func (s *Store) glimpse() error {
 	_, err, _ := s.looks.Do("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(s.life, glimpsePatience)
 		defer cancel()
-		err := s.pool.Ping(ctx)
+		err := causesOf(s.pool.Ping(ctx))
 		s.reached(err)
 		return nil, err
 	})
