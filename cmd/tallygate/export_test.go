@@ -203,6 +203,7 @@ func TestTailLosesNothing(t *testing.T) {
 	told := func(n int) control.Event { return control.Event{Kind: tally.RecordEvent, Request: &all.Requests[n]} }
 	gap := control.Event{Kind: tally.GapEvent}
 	later := control.RequestView{Seq: 5, Model: "later", Outcome: "ok"}
+	far := control.Event{Kind: tally.RecordEvent, Request: &control.RequestView{Node: "n2", Seq: 1, Model: "far", Outcome: "ok"}}
 	for _, test := range []struct {
 		name   string
 		query  control.RequestQuery
@@ -215,6 +216,7 @@ func TestTailLosesNothing(t *testing.T) {
 		{"a status", control.RequestQuery{Status: 404}, []control.Event{told(1), gap, {Kind: tally.RecordEvent, Request: &later}}, "1 2 3"},
 		{"an outcome", control.RequestQuery{Outcome: "ok"}, []control.Event{told(1), gap, {Kind: tally.RecordEvent, Request: &later}}, "later"},
 		{"a filter", control.RequestQuery{Filter: "-code:model_not_found"}, []control.Event{told(1), gap, {Kind: tally.RecordEvent, Request: &later}}, "later"},
+		{"another node", control.RequestQuery{}, []control.Event{told(1), far, told(2), gap, far}, "1 far 2 3"},
 		{"a model", control.RequestQuery{Model: "later"}, []control.Event{gap, {Kind: tally.RecordEvent, Request: &later}}, "later"},
 	} {
 		var got []string
@@ -225,10 +227,10 @@ func TestTailLosesNothing(t *testing.T) {
 		if _, err := l.begin(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if l.seen != 4 {
-			t.Errorf("%s: it begins after %d", test.name, l.seen)
+		if l.seen[""] != 4 {
+			t.Errorf("%s: it begins after %v", test.name, l.seen)
 		}
-		l.caller, l.seen = &telling{c, test.events}, all.Requests[0].Seq // the others have come since
+		l.caller, l.seen[""] = &telling{c, test.events}, all.Requests[0].Seq // the others have come since
 		if err := l.follow(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -156,10 +156,7 @@ func TestCoarsen(t *testing.T) {
 func TestCoarsenFails(t *testing.T) {
 	t.Parallel()
 	for _, after := range []bool{false, true} {
-		step := 101
-		if *every {
-			step = 1
-		}
+		step := stride(101)
 		for n, done := 1, false; !done; n += step {
 			t.Run(fmt.Sprintf("commit %d, done %v", n, after), func(t *testing.T) {
 				w := months(t)

@@ -1,7 +1,6 @@
 package badgerdb
 
 import (
-	"flag"
 	"fmt"
 	"testing"
 	"time"
@@ -39,8 +38,6 @@ func (w *world) history() {
 	again(func() error { return w.reserve("req_last") })
 }
 
-var every = flag.Bool("every", false, "let every commit of the history fail, not one in some")
-
 // Each commit fails once. If it fails before it is done, the store and the specification
 // agree at once, and after a crash. If it is done, and only said to have failed, the store
 // is sound at once and after a crash.
@@ -54,10 +51,7 @@ func TestCommitFails(t *testing.T) {
 	if total < 35 {
 		t.Fatalf("the history has only %d commits", total)
 	}
-	step := 4
-	if *every {
-		step = 1
-	}
+	step := stride(4)
 	for n := 1; n <= total; n += step {
 		t.Run(fmt.Sprint("before ", n), func(t *testing.T) {
 			w := newWorld(t)

@@ -152,7 +152,7 @@ func TestThinOutAMinute(t *testing.T) {
 func TestThinOutFails(t *testing.T) {
 	t.Parallel()
 	for _, after := range []bool{false, true} {
-		for n, done := 1, false; !done; n++ {
+		for n, done := 1, false; !done; n += stride(1) {
 			t.Run(fmt.Sprintf("commit %d, done %v", n, after), func(t *testing.T) {
 				w := mixed(t)
 				before := kinds(w.now.AddDate(0, 0, -1), w.now)

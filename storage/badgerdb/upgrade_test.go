@@ -244,10 +244,7 @@ func TestUpgradeToSchema2IsHalfway(t *testing.T) {
 func TestKeptFolderKilled(t *testing.T) {
 	t.Parallel()
 	records := keptJSON[[]tally.Record](t, "records_after_open.jsonl.gz")
-	step := 9
-	if *every {
-		step = 1
-	}
+	step := stride(9)
 	whole := openKept(t)
 	rows := keys(t, whole.Store, tableRollup)
 	want := pointsOf(tally.ByUpstream, keptEdges(), records)
@@ -374,10 +371,7 @@ func old(t *testing.T, dir string) {
 // families it did not have are made up for, too.
 func TestUpgradeInMidPrune(t *testing.T) {
 	t.Parallel()
-	step := 5
-	if *every {
-		step = 1
-	}
+	step := stride(5)
 	for _, after := range []bool{false, true} {
 		for n, done := 1, false; !done; n += step {
 			t.Run(fmt.Sprintf("commit %d, done %v", n, after), func(t *testing.T) {

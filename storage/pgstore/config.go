@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -83,7 +84,8 @@ func (s *Store) Apply(ctx context.Context, by tally.Act, changes ...tally.Change
 		return s.planned.Load(), nil
 	}
 	planned := s.planned.Load()
-	rev, err := s.act(ctx, func(ctx context.Context, tx pgx.Tx, c *state) (int64, error) {
+	most := patience + time.Duration(len(changes))*changePatience
+	rev, err := s.actFor(ctx, most, func(ctx context.Context, tx pgx.Tx, c *state) (int64, error) {
 		if c.rev != planned {
 			return 0, tally.Errorf(tally.Conflict, "another node has changed something meanwhile").
 				WithHint("read it again and repeat the change")
@@ -102,6 +104,9 @@ func (s *Store) Apply(ctx context.Context, by tally.Act, changes ...tally.Change
 	}
 	return rev, nil
 }
+
+// changePatience is how much longer an act may take for each change: a config file has thousands.
+const changePatience = 10 * time.Millisecond
 
 func apply(ctx context.Context, tx pgx.Tx, c *state, by tally.Act, changes []tally.Change) error {
 	old, err := entitiesOf(ctx, tx, changes)
