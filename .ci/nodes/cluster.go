@@ -25,6 +25,7 @@ type cluster struct {
 	extras  int   // that were forgotten
 	kills   int
 	crashes int
+	setBack bool // the database was, of which nodes tell for a day
 }
 
 // setUp starts everything. The database keeps what it has committed, as one of an owner's.

@@ -37,6 +37,8 @@ var kinds = []kind{
 	{name: "sessions", limits: "--session-length 2h --limit sessions=100/total", delay: 20, alone: sessions,
 		after: hundredSessions},
 	{name: "forgotten", limits: "--limit requests=900/total", max: 900, delay: 100, event: forget},
+	{name: "restored", limits: "--limit requests=900/total", max: 900, delay: 100, event: restored,
+		after: toldOf},
 	{name: "in-flight", limits: "--max-in-flight 7 --limit requests=300/total", max: 300, delay: 60,
 		after: fullHouse},
 	{name: "outage", limits: "--limit requests=1M/total", delay: 20, alone: outage},

@@ -17,7 +17,7 @@ func showRequest(p *printer, r *control.RequestView) {
 	p.pairs(
 		"request", string(r.ID), "at", moment(r.At), "outcome", string(r.Outcome), "status", strconv.Itoa(r.Status), "code", r.Code, "because", r.Reason, "limit", reachedText(r.Reached),
 		"stands for", when(r.Count > 1, tally.Group(r.Count)+" with this code and limit, of which it is the first", ""),
-		"gateway", r.Gateway, "client", clientText(r), "key", r.Key, "session", r.Session+when(r.NewSession, " (new)", ""), "origin", r.Origin, "country", r.Country,
+		"gateway", r.Gateway, "node", r.Node, "client", clientText(r), "key", r.Key, "session", r.Session+when(r.NewSession, " (new)", ""), "origin", r.Origin, "country", r.Country,
 		"access token", r.Token, "visitor", strings.TrimSpace(r.VisitorNet+" "+r.Visitor),
 		"endpoint", r.Endpoint+when(r.Stream, " (stream)", ""), "model",
 		r.Model+when(r.Asked != "", " (soft landing from "+r.Asked+")", ""), "upstream model",

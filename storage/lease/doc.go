@@ -77,7 +77,7 @@
 // used. A node notices by an epoch or an operation below its own, at its next poll or
 // exchange. It then lowers all allowances to nothing, takes a new epoch and tells the bank
 // what it has taken. Until all nodes have done so, at most what was forgotten is used beyond
-// a limit. A bank must therefore be as
-// durable as its limits are to be, and a connection must not outlive the bank it leads to.
-// Sessions that it has forgotten are counted again.
+// a limit. A bank that lends nothing for some polls once the first of them has joined anew
+// keeps that small. A bank must be as durable as its limits are to be, and a connection must
+// not outlive the bank it leads to. Sessions that it has forgotten are counted again.
 package lease

@@ -47,6 +47,10 @@ RETURNING epoch, (SELECT count(*) FROM node WHERE state = 'live' OR id = $1)`
 // epochOf is a node's epoch, [lease.Forgotten] of one that was forgotten.
 const epochOf = `CASE WHEN node.state = 'forgotten' THEN 9223372036854775807 ELSE node.epoch END`
 
+// A database that has forgotten something lends nothing until its nodes have told it again what
+// they have: they all notice within a poll.
+const sqlDoubt = `UPDATE cluster SET doubt = now() + interval '2 seconds' WHERE one = 1`
+
 // Join implements [lease.Bank]. The node must have a row: one that has none, as the database was
 // set back to before it joined, makes it when its process begins anew.
 func (b *bank) Join(ctx context.Context, node string, atLeast int64) (epoch int64, err error) {
@@ -64,6 +68,9 @@ func (b *bank) Join(ctx context.Context, node string, atLeast int64) (epoch int6
 	if err == nil {
 		err = b.within(ctx, func(batch *pgx.Batch) {
 			batch.Queue(sqlJoin, node, atLeast, before).QueryRow(func(row pgx.Row) error { return row.Scan(&epoch, &nodes) })
+			if b.epoch.Load() > 0 { // it has forgotten that this process has joined
+				batch.Queue(sqlDoubt)
+			}
 		})
 	}
 	if err != nil { // also if another one has joined in between

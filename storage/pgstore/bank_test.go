@@ -17,9 +17,6 @@ import (
 	"tallygate/storage/pgstore/pgtest"
 )
 
-//go:embed schema1.sql
-var testSchema string
-
 // world is a database with the schema and three nodes.
 type world struct {
 	testing.TB
@@ -30,8 +27,11 @@ type world struct {
 func newWorld(t testing.TB, url string) *world {
 	t.Helper()
 	w := &world{TB: t, url: url, pool: connect(t, url)}
-	w.exec(testSchema)
+	w.exec(schema1)
 	w.exec(`INSERT INTO cluster VALUES (1, 'c', 1, 1, '', 7, 0, '', 3, 0, 0, 0)`)
+	for _, step := range laterSchemas {
+		w.exec(step)
+	}
 	for _, n := range []string{"n1", "n2", "n3"} {
 		w.exec(`INSERT INTO node VALUES ($1, $1, 'host', 'v', 'live', 0, 0, now(), now(), 0, 0, 0, '')`, n)
 	}

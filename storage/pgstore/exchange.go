@@ -78,8 +78,9 @@ room AS (
 const low, high = `greatest(-9223372036854775808, least(9223372036854775807, `, `))`
 
 // sqlGrant grants what is asked for, and says what is wanted. $14 is how many nodes there are.
+// While the database is in doubt what it has lent, each node keeps what it says it has.
 const sqlGrant = `
-WITH asked AS MATERIALIZED (
+WITH told AS MATERIALIZED (
   SELECT a.subject, a.metric, a.starts, a.ends, a.used, a.cap::numeric AS cap, a.have::numeric AS have,
     a.need::numeric AS need, a.want::numeric AS want, a.extra::numeric AS extra, $14::numeric AS nodes,
     coalesce((SELECT sum(l.granted) FROM lease AS l WHERE l.subject = a.subject AND l.metric = a.metric
@@ -89,6 +90,10 @@ WITH asked AS MATERIALIZED (
   JOIN quota AS q
     ON q.subject = a.subject AND q.metric = a.metric AND q.starts = a.starts AND q.ends = a.ends
   WHERE ` + fenced + `
+), asked AS (
+  SELECT subject, metric, starts, ends, used, have, need, want, extra, nodes, others,
+    CASE WHEN (SELECT doubt FROM cluster WHERE one = 1) > now() THEN ` + low + `others + have` + high + ` ELSE cap END AS cap
+  FROM told
 ), ` + sqlShare + `, total AS (
   UPDATE quota AS q SET granted = (` + low + `share.others + share.granted` + high + `)::int8,
     wanted = CASE WHEN share.granted < share.want THEN clock_timestamp() ELSE q.wanted END

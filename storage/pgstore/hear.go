@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,7 +23,11 @@ func (w *watched) Join(ctx context.Context, node string, atLeast int64) (epoch i
 		err = w.of.beginAnew(ctx)
 	}
 	if w.of.reached(err); err == nil && epoch != lease.Forgotten {
-		w.once.Do(func() { close(w.of.joined) })
+		again := true
+		w.once.Do(func() { again = false; close(w.of.joined) })
+		if again {
+			w.of.wasSetBack()
+		}
 	}
 	return epoch, err
 }
@@ -39,6 +44,35 @@ func (w *watched) Poll(ctx context.Context, node string) (lease.News, error) {
 	n, err := w.bank.Poll(ctx, node)
 	w.of.reached(err)
 	return n, err
+}
+
+// wasSetBack notes that the database has forgotten what it had told this process.
+func (s *Store) wasSetBack() {
+	now := time.Now()
+	s.setBack.Store(&now)
+	s.log.Warn("the nodes' database was set back; this node tells it again what it has used and shipped")
+	for kind := range s.gone {
+		s.gone[kind].Store(0)
+	}
+	s.shippedAt.Store(0)
+	s.shipAnew.Store(true)
+	select {
+	case s.shipNow <- struct{}{}:
+	default:
+	}
+}
+
+// setBackTold is for how long a node says that the database was set back.
+const setBackTold = 24 * time.Hour
+
+// wrong is what the owner should know of the database.
+func (s *Store) wrong() []string {
+	at := s.setBack.Load()
+	if at == nil || time.Since(*at) > setBackTold {
+		return s.faults
+	}
+	return append(slices.Clone(s.faults), "the database was set back at "+at.UTC().Format("2006-01-02 15:04 UTC")+
+		": what was changed since is gone, like new clients and revoked keys; a limit may be passed")
 }
 
 // beginAnew takes the database's word for how far it has come: one that was restored has come

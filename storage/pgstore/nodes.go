@@ -50,7 +50,7 @@ type holder struct {
 func (s *Store) say() string {
 	x := said{Clock: time.Duration(s.skew.Load()), Latest: s.journal.Latest(),
 		Shipped: time.Unix(0, s.shippedAt.Load()).UTC(), Holds: map[tally.ID]holder{},
-		Requests: s.requests.Load(), Faults: s.faults}
+		Requests: s.requests.Load(), Faults: s.wrong()}
 	x.Exchanges = s.lender.Stats().Exchanges
 	if list := s.lent.Load(); list != nil {
 		x.Lent = *list

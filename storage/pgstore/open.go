@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	_ "embed"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -21,12 +20,6 @@ import (
 
 	"tallygate/engine/tally"
 )
-
-// Schema is the version of the database's schema that this program makes.
-const Schema = 1
-
-//go:embed schema1.sql
-var schema1 string
 
 // Identity says which node a data folder belongs to.
 type Identity struct {
@@ -120,51 +113,6 @@ func refused(err error, c *pgx.ConnConfig) error {
 	return tally.Errorf(tally.Unavailable, "the database %s is out of reach: %w", at, causesOf(err)).
 		WithHint("see that it runs and that this machine may connect to it: psql %q",
 			"host="+c.Host+" dbname="+c.Database+" user="+c.User)
-}
-
-// prepare makes the schema, if the database is empty, and says whose it is. Two nodes that
-// come at once may both try, and one of them finds it made.
-func prepare(ctx context.Context, pool *pgxpool.Pool) (store, print string, err error) {
-	c := pool.Config().ConnConfig
-	for range 20 {
-		var version, least int64
-		err = pool.QueryRow(ctx, `SELECT id, key_print, version, least FROM cluster WHERE one = 1`).Scan(&store, &print,
-			&version, &least)
-		var pg *pgconn.PgError
-		switch {
-		case err == nil && least > Schema:
-			return "", "", tally.Errorf(tally.Invalid,
-				"the nodes' database has the schema %d, and this program knows %d", least, Schema).
-				WithHint("use a program of the version of the other nodes, or a later one")
-		case err == nil:
-			return store, print, nil
-		case !errors.As(err, &pg) || pg.Code != "42P01": // no such table
-			return "", "", refused(err, c)
-		}
-		if err = makeSchema(ctx, pool); err == nil {
-			continue
-		}
-		if errors.As(err, &pg) && (pg.Code == "42P07" || pg.Code == "23505" ||
-			passing(err)) { // another node, or another program, was first
-			time.Sleep(100 * time.Millisecond)
-			continue
-		}
-		return "", "", refused(err, c)
-	}
-	return "", "", tally.Errorf(tally.Conflict, "the database %s/%s has tables of something else: %w", c.Host,
-		c.Database, causesOf(err)).
-		WithHint("give the nodes a database of their own: createdb -O %s tally", c.User)
-}
-
-func makeSchema(ctx context.Context, pool *pgxpool.Pool) error {
-	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, schema1+recordTable); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, `INSERT INTO cluster (one, id, version, least, key_print, rev, audit_seq, audit_hash, entries, pruned, thinned, coarse)
-			VALUES (1, $1, $2, $2, '', 0, 0, '', 0, 0, 0, 0)`, "st_"+rand.Text(), Schema)
-		return err
-	})
 }
 
 // sqlEnroll makes the row of a node that has not begun an epoch yet.

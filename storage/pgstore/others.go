@@ -1,6 +1,7 @@
 package pgstore
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -78,6 +79,8 @@ func theirNews(ctx context.Context, tx pgx.Tx, from time.Time, after, upTo stora
 		}
 		out = append(out, found...)
 	}
-	slices.SortStableFunc(out, func(a, b theirs) int { return b.Settled.Compare(a.Settled) })
+	slices.SortFunc(out, func(a, b theirs) int {
+		return cmp.Or(cmp.Compare(b.settled, a.settled), cmp.Compare(b.node, a.node), cmp.Compare(b.seq, a.seq))
+	})
 	return out[:min(len(out), most)], nil
 }

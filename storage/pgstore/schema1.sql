@@ -1,5 +1,5 @@
--- The schema of the nodes' database, version 1. Plain SQL: what CockroachDB and YugabyteDB
--- do not take stands in dialect.go, or nowhere.
+-- The schema of the nodes' database, version 1; schema.go says what came later. Plain SQL: what
+-- CockroachDB and YugabyteDB do not take stands in dialect.go, or nowhere.
 --
 -- Times of periods are seconds since 1970, days are days since 1970, money is nano-USD.
 -- Texts that are not UTF-8, or have a zero byte in them, stand in hexadecimal behind "\x";

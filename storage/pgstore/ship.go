@@ -100,7 +100,8 @@ func (s *Store) shipSome(ctx context.Context) (more bool, err error) {
 func (s *Store) ship(ctx context.Context) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readPatience)
 	defer cancel()
-	if !s.ships.known {
+	if s.shipAnew.Swap(false) || !s.ships.known {
+		s.ships = shipper{}
 		if err := s.readShipped(ctx); err != nil {
 			return false, err
 		}

@@ -67,12 +67,14 @@ type Store struct {
 	broken       chan struct{}
 	breaks       func() // closes broken, once
 	faults       []string
-	gone         [3]atomic.Int64 // records of each kind (prune.go) settled before this day are not looked for again
-	duties       sync.Map        // until when this node has each, by the database's clock
+	setBack      atomic.Pointer[time.Time] // when the database was found to have forgotten something
+	gone         [3]atomic.Int64           // records of each kind (prune.go) settled before this day are not looked for again
+	duties       sync.Map                  // until when this node has each, by the database's clock
 
 	shipped   atomic.Uint64
 	shippedAt atomic.Int64 // what was settled before is shipped, Unix nanoseconds
 	shipNow   chan struct{}
+	shipAnew  atomic.Bool // the database may have less than it has said
 	shipping  sync.Mutex
 	ships     shipper // shipping guards it
 }

@@ -35,6 +35,7 @@ func (s *Screen) explain(v *control.RequestView, width int) []string {
 		part.Fact{"key", key},
 		part.Fact{"token", widget.Safe(v.Token)},
 		part.Fact{"gateway", widget.Safe(v.Gateway)},
+		part.Fact{"node", widget.Safe(v.Node)},
 		part.Fact{"asked", asksFor(v)},
 		part.Fact{"from", strings.TrimSpace(widget.Safe(v.Origin) + " " + widget.Safe(v.Country))},
 		part.Fact{"visitor", strings.TrimSpace(widget.Safe(v.VisitorNet) + " " + widget.Safe(v.Visitor))},

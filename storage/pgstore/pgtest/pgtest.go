@@ -130,7 +130,8 @@ const (
 // programs is the folder with the newest PostgreSQL's programs.
 func programs() (string, error) {
 	if at, err := exec.LookPath("initdb"); err == nil {
-		return filepath.Dir(at), nil
+		at, err = filepath.EvalSymlinks(at) // where the others are, too
+		return filepath.Dir(at), err
 	}
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // the pattern is a good one
 	if len(found) == 0 {

@@ -15,6 +15,9 @@ func (*Server) Crash() {}
 func (*Server) StartAgain() error { return errNone }
 
 // Close stops the server and removes all of it.
+// Tool fails.
+func (*Server) Tool(string, ...string) error { return errNone }
+
 func (*Server) Close() {}
 
 func (*Server) running() bool { return false }

@@ -120,6 +120,17 @@ func (s *Server) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// Tool carries out one of PostgreSQL's programs, in the server's folder. It finds the server
+// by itself.
+func (s *Server) Tool(name string, args ...string) error {
+	cmd := s.command(filepath.Join(s.bin, name), args...)
+	cmd.Env = append(cmd.Env, "PGHOST=127.0.0.1", fmt.Sprintf("PGPORT=%d", s.port), "PGUSER="+user)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", name, err, out)
+	}
+	return nil
+}
+
 // freePort is one that no connection of this machine gets by itself.
 func freePort() (int, error) {
 	for range 100 {
