@@ -120,6 +120,6 @@ func alertCommand(command string) func(context.Context, []byte, ...string) (stri
 		return nil
 	}
 	return func(ctx context.Context, message []byte, env ...string) (string, error) {
-		return process.Shell(ctx, command, strings.NewReader(string(message)), env...)
+		return process.Shell(ctx, command, strings.NewReader(string(message)), []string{process.PasswordVariable}, env...)
 	}
 }

@@ -328,7 +328,7 @@ func afterBackup(command string, log func(string)) func(context.Context, backup.
 			return err
 		}
 		defer file.Close()
-		said, err := process.Shell(ctx, command, file, "TALLYGATE_BACKUP="+f.Path)
+		said, err := process.Shell(ctx, command, file, nil, "TALLYGATE_BACKUP="+f.Path)
 		if said = strings.TrimSpace(said); said != "" {
 			log(said)
 		}

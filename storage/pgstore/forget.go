@@ -38,7 +38,7 @@ func (s *Store) ForgetNode(ctx context.Context, name string, stopped bool) (out 
 				WithHint("stop it first; if it has stopped and will never be back: tallygate nodes forget %s --stopped",
 					tally.ShellWord(name))
 		}
-		if err := free(ctx, tx, m.id); err != nil {
+		if out.Lent, err = free(ctx, tx, m.id, m.Heard.Add(m.idle)); err != nil {
 			return 0, err
 		}
 		// A process of it that is there all the same is fenced by the epoch.
@@ -52,23 +52,24 @@ func (s *Store) ForgetNode(ctx context.Context, name string, stopped bool) (out 
 // more, and takes back the rest of what it was lent. It may have shipped what it was not lent:
 // requests that cost more than was held for them, or that were served before it had heard of a
 // limit. Once the node's row is locked neither changes, and a counter that begins meanwhile
-// begins with what was shipped. Locks are taken in the order of an exchange.
-func free(ctx context.Context, tx pgx.Tx, node string) error {
+// begins with what was shipped. Locks are taken in the order of an exchange. It says how much
+// is free again of periods that are not over.
+func free(ctx context.Context, tx pgx.Tx, node string, now time.Time) (map[string]int64, error) {
 	if _, err := tx.Exec(ctx, sqlLockNode, node); err != nil {
-		return err
+		return nil, err
 	}
 	rows, err := tx.Query(ctx, `SELECT q.subject, q.metric, q.starts, q.ends, l.granted, l.used FROM quota q
 		LEFT JOIN lease l ON l.subject = q.subject AND l.metric = q.metric AND l.starts = q.starts AND l.ends = q.ends
 		  AND l.node = $1`, node)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	type lent struct {
+	type stand struct {
 		counter       tally.Counter
 		metric        int16
 		granted, used *int64 // nil if it was not lent anything
 	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (x lent, err error) {
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (x stand, err error) {
 		var subject string
 		var starts, ends int64
 		err = row.Scan(&subject, &x.metric, &starts, &ends, &x.granted, &x.used)
@@ -76,7 +77,7 @@ func free(ctx context.Context, tx pgx.Tx, node string) error {
 		return x, err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var sums spans
 	for i := range list {
@@ -87,19 +88,23 @@ func free(ctx context.Context, tx pgx.Tx, node string) error {
 	shipped := make([]int64, len(list))
 	err = sums.read(ctx, tx, node, true, sums.sum(func(i int) tally.Metric { return list[i].counter.Metric }, shipped))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var c columns
+	freed := map[string]int64{}
 	for i, x := range list {
 		used := shipped[i]
 		if x.used != nil {
 			used = max(used, *x.used)
+			if more := *x.granted - used; more > 0 && x.metric >= 0 && x.counter.Period.End.After(now) {
+				freed[string(x.counter.Metric)] += more
+			}
 		}
 		if x.used != nil && (used != *x.used || used != *x.granted) || x.used == nil && used != 0 {
 			c.add(&lease.Ask{Counter: x.counter, Used: used})
 		}
 	}
-	return setUsed(ctx, tx, node, &c)
+	return freed, setUsed(ctx, tx, node, &c)
 }
 
 // setUsed makes what a node has used of counters, and no more, what it was lent of them.

@@ -117,6 +117,9 @@ func (s *Store) heardRev(rev int64) {
 // lookEvery is after how many seconds a node looks after what is common.
 const lookEvery = 30
 
+// lentEvery is after how many seconds a node adds up what it was lent.
+const lentEvery = 10
+
 // keepHearing learns what others have done, and looks after what all have in common.
 func (s *Store) keepHearing() {
 	tick := time.NewTicker(time.Second)
@@ -127,7 +130,9 @@ func (s *Store) keepHearing() {
 			return
 		case <-s.hearNow:
 		case <-tick.C:
-			n++
+			if n++; n%lentEvery == 0 && s.lookAtLent(s.life) != nil {
+				continue
+			}
 		}
 		if s.hearEntries() != nil {
 			continue // whoever ships tells that the database is out of reach

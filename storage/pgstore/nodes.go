@@ -36,6 +36,7 @@ type said struct {
 	Exchanges int64               `json:"exchanges"`
 	Requests  int64               `json:"requests"`
 	Faults    []string            `json:"faults,omitempty"`
+	Lent      []lent              `json:"lent,omitempty"`
 }
 
 // holder is what a client holds at a node.
@@ -51,6 +52,9 @@ func (s *Store) say() string {
 		Shipped: time.Unix(0, s.shippedAt.Load()).UTC(), Holds: map[tally.ID]holder{},
 		Requests: s.requests.Load(), Faults: s.wrong()}
 	x.Exchanges = s.lender.Stats().Exchanges
+	if list := s.lent.Load(); list != nil {
+		x.Lent = *list
+	}
 	s.ledger.HoldsOf(func(draft *tally.Record) bool {
 		h := x.Holds[draft.Client]
 		h.Count++
@@ -118,6 +122,12 @@ func peers(ctx context.Context, tx pgx.Tx) (out []peer, err error) {
 		for _, h := range m.said.Holds {
 			m.Node.Holds += h.Count
 		}
+		m.Lent = map[string]int64{}
+		for _, l := range m.said.Lent {
+			if now := m.Heard.Add(m.idle); l.Ends > now.Unix() {
+				m.Lent[string(l.Metric)] += l.Amount
+			}
+		}
 		out = append(out, m)
 		return nil
 	})
@@ -131,32 +141,11 @@ func (s *Store) Nodes(ctx context.Context) ([]storage.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	lent := map[string]map[string]int64{}
-	err = s.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		clear(lent)
-		rows, err := tx.Query(ctx, `SELECT node, metric, sum(granted - used)::int8 FROM lease
-			WHERE node <> '' AND granted > used AND ends > extract(epoch FROM now())::int8 AND metric >= 0 AND metric < $1 GROUP BY node, metric`, len(tally.Metrics))
-		if err != nil {
-			return err
-		}
-		var node string
-		var metric int
-		var n int64
-		_, err = pgx.ForEachRow(rows, []any{&node, &metric, &n}, func() error {
-			if lent[node] == nil {
-				lent[node] = map[string]int64{}
-			}
-			lent[node][string(tally.Metrics[metric])] = n
-			return nil
-		})
-		return err
-	})
 	out := make([]storage.Node, len(list))
 	for i := range list {
 		out[i] = list[i].Node
-		out[i].Lent = lent[list[i].id]
 	}
-	return out, err
+	return out, nil
 }
 
 // KeepKey implements storage.Cluster.

@@ -39,7 +39,11 @@ func TestFreeOverrun(t *testing.T) {
 				if _, err := addSums(t.Context(), tx, "n1", add, nil); err != nil {
 					return err
 				}
-				return free(t.Context(), tx, "n1")
+				freed, err := free(t.Context(), tx, "n1", noon)
+				if more := freed["requests"]; more != max(0, is.granted-is.want) {
+					t.Errorf("%d are free again", more)
+				}
+				return err
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -62,6 +62,7 @@ type Store struct {
 	looks        singleflight.Group        // whether it is back
 	contact      atomic.Pointer[time.Time] // when the database last answered
 	skew         atomic.Int64
+	lent         atomic.Pointer[[]lent] // to this node, as of some seconds ago
 	fenced       atomic.Pointer[error]
 	broken       chan struct{}
 	breaks       func() // closes broken, once
@@ -352,6 +353,9 @@ func (s *Store) leave() {
 	err := s.lender.Leave(ctx)
 	if err == nil { // others need not wait until they are over
 		_, err = s.exec(ctx, `DELETE FROM duty WHERE node = $1`, s.id.ID)
+	}
+	if err == nil {
+		err = s.lookAtLent(ctx)
 	}
 	var through uint64
 	if err == nil {

@@ -21,6 +21,8 @@ type spans struct {
 	first, second    []string
 	less             []bool
 	exact            bool // of all: first and second are what rows have, not what they may have
+	// cuts are times that were cut already: of thousands of counters most have the same few periods.
+	cuts map[[2]int64][]badgerdb.Span
 }
 
 // earliest is before all records: no program of this name was there.
@@ -35,20 +37,34 @@ func (l *spans) add(of int, row badgerdb.Row, from, to time.Time) {
 	if !from.Before(to) {
 		return
 	}
-	for _, p := range badgerdb.Spans(from, to) {
-		if n := len(l.of) - 1; n >= 0 && l.of[n] == int32(of) && l.family[n] == int32(row.Family) &&
-			l.gran[n] == int32(p.Gran) &&
-			l.first[n] == toText(row.Dim[0]) && l.second[n] == toText(row.Dim[1]) && l.less[n] == p.Less &&
-			l.to[n] == int32(p.From) {
-			l.to[n] = int32(p.To)
-			continue
-		}
-		l.of, l.family, l.gran = append(l.of, int32(of)), append(l.family,
-			int32(row.Family)), append(l.gran, int32(p.Gran))
+	first, second := toText(row.Dim[0]), toText(row.Dim[1])
+	for _, p := range l.cut(from, to) {
+		l.of, l.family, l.gran = append(l.of, int32(of)), append(l.family, int32(row.Family)), append(l.gran, int32(p.Gran))
 		l.from, l.to = append(l.from, int32(p.From)), append(l.to, int32(p.To))
-		l.first, l.second = append(l.first, toText(row.Dim[0])), append(l.second, toText(row.Dim[1]))
+		l.first, l.second = append(l.first, first), append(l.second, second)
 		l.less = append(l.less, p.Less)
 	}
+}
+
+// cut is what buckets a time is made of, those in one piece that lie side by side.
+func (l *spans) cut(from, to time.Time) (out []badgerdb.Span) {
+	at := [2]int64{from.Unix(), to.Unix()}
+	if known, is := l.cuts[at]; is {
+		return known
+	}
+	for _, p := range badgerdb.Spans(from, to) {
+		n := len(out) - 1
+		if n >= 0 && out[n].Gran == p.Gran && out[n].Less == p.Less && out[n].To == p.From {
+			out[n].To = p.To
+			continue
+		}
+		out = append(out, p)
+	}
+	if l.cuts == nil {
+		l.cuts = map[[2]int64][]badgerdb.Span{}
+	}
+	l.cuts[at] = out
+	return out
 }
 
 // addCounter adds the rows that tell what a counter's subject has used.

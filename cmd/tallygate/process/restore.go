@@ -66,17 +66,23 @@ const (
 // its password included. A process that goes on as another one needs it still.
 const StoreVariable = "TALLYGATE_STORE"
 
+// PasswordVariable is the environment variable that may have the password of the nodes'
+// database. What dumps that database wants it, too.
+const PasswordVariable = "PGPASSWORD"
+
 // WithoutStore is an environment for commands that are not tallygate: without the URL of
-// the nodes' database.
-func WithoutStore(env []string) []string {
+// the nodes' database, and without what else they are not to learn.
+func WithoutStore(env []string, others ...string) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(line string) bool {
-		return strings.HasPrefix(line, StoreVariable+"=")
+		name, _, _ := strings.Cut(line, "=")
+		return name == StoreVariable || slices.Contains(others, name)
 	})
 }
 
-// Shell runs a command of the owner's with an input, and returns the end of what it says.
-// The command does not learn of the nodes' database.
-func Shell(ctx context.Context, command string, input io.Reader, env ...string) (said string, err error) {
+// Shell runs a command of the owner's with an input and more of an environment than that of
+// this process, and returns the end of what it says. The command does not learn of the nodes'
+// database, nor of the variables that are hidden.
+func Shell(ctx context.Context, command string, input io.Reader, hidden []string, env ...string) (said string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, shellPatience)
 	defer cancel()
 	words := []string{"/bin/sh", "-c", command}
@@ -84,7 +90,7 @@ func Shell(ctx context.Context, command string, input io.Reader, env ...string) 
 		words = []string{"cmd", "/C", command}
 	}
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
-	cmd.Env = append(WithoutStore(os.Environ()), env...)
+	cmd.Env = append(WithoutStore(os.Environ(), hidden...), env...)
 	cmd.WaitDelay = time.Second
 	var out tail
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = input, &out, &out

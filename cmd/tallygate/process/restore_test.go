@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A command of the owner's gets the environment and what it is told, but not the password
-// of the nodes' database.
+// A command of the owner's gets the environment and what it is told, but not the URL of the
+// nodes' database, and of alerts not its password: only what dumps it needs that.
 func TestShellDoesNotKnowTheStore(t *testing.T) {
 	t.Setenv(StoreVariable, "postgres://tally:hunter2@db/tally")
 	t.Setenv("OF_THE_OWNER", "kept")
@@ -15,7 +15,14 @@ func TestShellDoesNotKnowTheStore(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		command = "set"
 	}
-	said, err := Shell(t.Context(), command, strings.NewReader(""), "TALLYGATE_BACKUP=told")
+	t.Setenv(PasswordVariable, "swordfish")
+	for _, hidden := range [][]string{nil, {PasswordVariable}} {
+		said, err := Shell(t.Context(), command, strings.NewReader(""), hidden)
+		if err != nil || strings.Contains(said, "swordfish") != (hidden == nil) {
+			t.Errorf("with %q hidden it has the password, or lacks it, %v", hidden, err)
+		}
+	}
+	said, err := Shell(t.Context(), command, strings.NewReader(""), nil, "TALLYGATE_BACKUP=told")
 	if err != nil {
 		t.Fatal(err)
 	}
