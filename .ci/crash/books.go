@@ -4,7 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
+
+	"tallygate/.ci/proc"
 )
 
 // record is what the loop reads of a record.
@@ -53,7 +54,7 @@ type books struct {
 
 // audit looks at everything that the rounds so far have left behind.
 func (l *loop) audit(ctx context.Context) error {
-	if err := l.settled(ctx); err != nil {
+	if err := l.gate.Settled(ctx); err != nil {
 		return err
 	}
 	b := &l.books
@@ -65,7 +66,7 @@ func (l *loop) audit(ctx context.Context) error {
 		return err
 	}
 	var usage struct{ Total totals }
-	if err := l.gate.ask(ctx, &usage, "usage", "--since", "90d"); err != nil {
+	if err := l.gate.Ask(ctx, &usage, "usage", "--since", "90d"); err != nil {
 		return err
 	}
 	if usage.Total != b.sums {
@@ -75,7 +76,7 @@ func (l *loop) audit(ctx context.Context) error {
 		return err
 	}
 	var client struct{ Note string }
-	if err := l.gate.ask(ctx, &client, "clients", "show", "by-nothing"); err != nil {
+	if err := l.gate.Ask(ctx, &client, "clients", "show", "by-nothing"); err != nil {
 		return err
 	}
 	if client.Note != l.note && client.Note != l.nextNote {
@@ -85,31 +86,12 @@ func (l *loop) audit(ctx context.Context) error {
 	return nil
 }
 
-// settled waits until nothing is held any more.
-func (l *loop) settled(ctx context.Context) error {
-	var status struct {
-		Holds    int `json:"holds"`
-		InFlight int `json:"in_flight"`
-	}
-	for until := time.Now().Add(15 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if err := l.gate.ask(ctx, &status, "status"); err != nil {
-			return err
-		}
-		if status.Holds == 0 && status.InFlight == 0 {
-			return nil
-		}
-		if time.Now().After(until) {
-			return fmt.Errorf("%d holds and %d requests in flight are left", status.Holds, status.InFlight)
-		}
-	}
-}
-
 // read returns the records that are newer than those in the books, the latest
 // first.
 func (l *loop) read(ctx context.Context) (found []record, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	cmd := l.gate.command(ctx, "requests", "export", "--format", "json")
+	cmd := l.gate.Command(ctx, "requests", "export", "--format", "json")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -198,20 +180,11 @@ func (b *books) count(r *record) error {
 }
 
 // proven lets the program prove its own books.
-func (b *books) proven(ctx context.Context, g *gate) error {
-	var v struct {
-		OK      bool
-		Records int64
-		Holds   int64
-		Faults  []struct{ Kind, Subject, Message string }
-	}
-	err := g.ask(ctx, &v, "verify")
+func (b *books) proven(ctx context.Context, p *proc.Program) error {
+	v, err := p.Verify(ctx)
 	b.faults += int64(len(v.Faults))
-	if err != nil {
-		return err
+	if err == nil && v.Records != b.records {
+		err = fmt.Errorf("verify: %d records; there are %d", v.Records, b.records)
 	}
-	if !v.OK || len(v.Faults) > 0 || v.Holds != 0 || v.Records != b.records {
-		return fmt.Errorf("verify: %+v; there are %d records", v, b.records)
-	}
-	return nil
+	return err
 }

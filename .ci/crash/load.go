@@ -27,7 +27,7 @@ type load struct {
 }
 
 func (l *loop) newLoad() *load {
-	return &load{loop: l, url: "http://" + l.gate.address + "/v1/chat/completions",
+	return &load{loop: l, url: "http://" + l.gate.Address + "/v1/chat/completions",
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: l.callers}}}
 }
 

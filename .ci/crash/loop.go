@@ -6,13 +6,15 @@ import (
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
+
+	"tallygate/.ci/proc"
 )
 
 // loop is the state of all rounds.
 type loop struct {
 	options
 	rnd  *rand.Rand
-	gate *gate
+	gate *proc.Program
 
 	round        int
 	model        string
@@ -44,7 +46,7 @@ var clients = []struct {
 // caps of their own.
 func (l *loop) setUp(ctx context.Context) error {
 	var made struct{ Gateway, Client, Key, Model string }
-	if err := l.gate.ask(ctx, &made, "init", "--yes"); err != nil {
+	if err := l.gate.Ask(ctx, &made, "init", "--yes"); err != nil {
 		return err
 	}
 	l.model = made.Model
@@ -57,17 +59,17 @@ func (l *loop) setUp(ctx context.Context) error {
 			"request=0.000001", "--cap", "requests=450/minute", "--cap", "requests=900/day"},
 		{"gateways", "update", made.Gateway, "--time-zone", "Australia/Lord_Howe", "--limit", "requests=1600/minute", "--limit", "cost=3/day"},
 	} {
-		if err := l.gate.ask(ctx, nil, args...); err != nil {
+		if err := l.gate.Ask(ctx, nil, args...); err != nil {
 			return err
 		}
 	}
 	for _, c := range clients {
-		if err := l.gate.ask(ctx, nil, append([]string{"clients", "create", "--name", c.name, "--slug", c.name}, c.args...)...); err != nil {
+		if err := l.gate.Ask(ctx, nil, append([]string{"clients", "create", "--name", c.name, "--slug", c.name}, c.args...)...); err != nil {
 			return err
 		}
 		for _, label := range []string{"first", "second"} {
 			var key struct{ Key string }
-			if err := l.gate.ask(ctx, &key, "keys", "create", "--client", c.name, "--label", label); err != nil {
+			if err := l.gate.Ask(ctx, &key, "keys", "create", "--client", c.name, "--label", label); err != nil {
 				return err
 			}
 			l.keys = append(l.keys, key.Key)
@@ -83,13 +85,13 @@ func (l *loop) play(ctx context.Context) error {
 		return err
 	}
 	for l.rnd.IntN(3) == 0 { // while it recovers
-		if err := l.gate.launch(); err != nil {
+		if err := l.gate.Launch(); err != nil {
 			return err
 		}
 		time.Sleep(time.Duration(l.rnd.IntN(120)) * time.Millisecond)
-		l.gate.kill()
+		l.gate.Kill()
 	}
-	if err := l.gate.start(ctx); err != nil {
+	if err := l.gate.Start(ctx); err != nil {
 		return err
 	}
 	if err := l.audit(ctx); err != nil {
@@ -128,8 +130,8 @@ func (l *loop) plan() []act {
 	now := time.Now()
 	end := now.Add(time.Duration(150+l.rnd.IntN(1350)) * time.Millisecond)
 	if l.rnd.IntN(2) == 0 {
-		seconds := time.Duration(now.Sub(l.gate.started)/time.Second) + 1 + time.Duration(l.rnd.IntN(2))
-		end = l.gate.started.Add(seconds*time.Second + time.Duration(l.rnd.IntN(60)-20)*time.Millisecond)
+		seconds := time.Duration(now.Sub(l.gate.Started)/time.Second) + 1 + time.Duration(l.rnd.IntN(2))
+		end = l.gate.Started.Add(seconds*time.Second + time.Duration(l.rnd.IntN(60)-20)*time.Millisecond)
 	}
 	var out []act
 	at := func(share float64) time.Time { return now.Add(time.Duration(share * float64(end.Sub(now)))) }
@@ -140,9 +142,9 @@ func (l *loop) plan() []act {
 	case 0: // killed, perhaps, in the middle of an owner's change
 		out = append(out, act{end, l.changeAndKill})
 	case 1:
-		out = append(out, act{at(0.7), l.change}, act{end, func(context.Context) error { return l.gate.stop() }})
+		out = append(out, act{at(0.7), l.change}, act{end, func(context.Context) error { return l.gate.Stop() }})
 	default:
-		out = append(out, act{at(0.7), l.change}, act{end, func(context.Context) error { l.gate.kill(); return nil }})
+		out = append(out, act{at(0.7), l.change}, act{end, func(context.Context) error { l.gate.Kill(); return nil }})
 	}
 	return out
 }
@@ -150,7 +152,7 @@ func (l *loop) plan() []act {
 // stepClock sets the program's clock forth or back, or leaves it. Behind what
 // it has seen its time stands still, and no window opens twice.
 func (l *loop) stepClock() error {
-	if l.gate.clock == "" {
+	if l.gate.Clock == "" {
 		return nil
 	}
 	switch l.rnd.IntN(6) {
@@ -164,13 +166,13 @@ func (l *loop) stepClock() error {
 		return nil
 	}
 	l.steps++
-	return l.gate.setClock(l.off)
+	return l.gate.SetClock(l.off)
 }
 
 // change makes a change of the owner, and remembers that it was acknowledged.
 func (l *loop) change(ctx context.Context) error {
 	l.nextNote = fmt.Sprintf("round %d", l.round)
-	if err := l.gate.ask(ctx, nil, "clients", "update", "by-nothing", "--note", l.nextNote); err != nil {
+	if err := l.gate.Ask(ctx, nil, "clients", "update", "by-nothing", "--note", l.nextNote); err != nil {
 		return err
 	}
 	l.note = l.nextNote
@@ -182,9 +184,9 @@ func (l *loop) changeAndKill(ctx context.Context) error {
 	l.nextNote = fmt.Sprintf("round %d", l.round)
 	done := make(chan error, 1)
 	note := l.nextNote
-	go func() { done <- l.gate.ask(ctx, nil, "clients", "update", "by-nothing", "--note", note) }()
+	go func() { done <- l.gate.Ask(ctx, nil, "clients", "update", "by-nothing", "--note", note) }()
 	time.Sleep(time.Duration(l.rnd.IntN(60)) * time.Millisecond)
-	l.gate.kill()
+	l.gate.Kill()
 	if <-done == nil {
 		l.note = note
 	}
@@ -193,13 +195,13 @@ func (l *loop) changeAndKill(ctx context.Context) error {
 
 // finish audits the last round, and once more when nothing serves.
 func (l *loop) finish(ctx context.Context) error {
-	if err := l.gate.start(ctx); err != nil {
+	if err := l.gate.Start(ctx); err != nil {
 		return err
 	}
 	if err := l.audit(ctx); err != nil {
 		return err
 	}
-	if err := l.gate.stop(); err != nil {
+	if err := l.gate.Stop(); err != nil {
 		return err
 	}
 	if err := l.books.proven(ctx, l.gate); err != nil {

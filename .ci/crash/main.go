@@ -4,8 +4,8 @@
 //
 //	go run ./.ci/crash -rounds 40
 //
-// It builds the program from the tree with one line changed: the clock is one
-// that the loop can set (clock.go). With -bin it takes a program that is built
+// It builds the program from the tree with a clock that the loop can set
+// (proc.Build). With -bin it takes a program that is built
 // already, and leaves the clock alone. Each round
 //
 //   - every answer that a caller saw the end of is recorded once, as ok, and
@@ -32,6 +32,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"tallygate/.ci/proc"
 )
 
 func main() {
@@ -64,9 +66,10 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	begin := time.Now()
-	l := &loop{options: o, rnd: rand.New(rand.NewPCG(o.seed, 0)), gate: &gate{bin: o.bin, data: filepath.Join(work, "data"), log: filepath.Join(work, "log")}}
+	l := &loop{options: o, rnd: rand.New(rand.NewPCG(o.seed, 0)), gate: &proc.Program{Bin: o.bin, Ready: "/readyz",
+		Data: filepath.Join(work, "data"), Log: filepath.Join(work, "log")}}
 	defer func() {
-		l.gate.kill()
+		l.gate.Kill()
 		verdict := "nothing is missing"
 		if err != nil {
 			verdict = "FAILED"
@@ -75,17 +78,15 @@ func run(ctx context.Context, o options) (err error) {
 			os.RemoveAll(work)
 		}
 		fmt.Printf("%s: seed %d, %d rounds, %d kills, %d clock steps, %d answers acknowledged, %d records, %d lost, %d refused for a limit, %d faults, %s\n", verdict,
-			o.seed, l.round, l.gate.kills, l.steps, l.acknowledged, l.books.records, l.books.lost, l.limited.Load(), l.books.faults, time.Since(begin).Round(time.Second))
+			o.seed, l.round, l.gate.Kills, l.steps, l.acknowledged, l.books.records, l.books.lost, l.limited.Load(), l.books.faults, time.Since(begin).Round(time.Second))
 	}()
 	if o.bin == "" {
-		l.gate.bin = filepath.Join(work, "tallygate")
-		l.gate.clock = filepath.Join(work, "clock")
-		if err := build(ctx, work, l.gate.bin); err != nil {
+		if err := l.gate.Build(ctx, work, true); err != nil {
 			return err
 		}
-		if err := l.gate.setClock(0); err != nil {
-			return err
-		}
+	}
+	if l.gate.Address, err = proc.FreeAddress(); err != nil {
+		return err
 	}
 	if err := l.setUp(ctx); err != nil {
 		return err

@@ -89,7 +89,8 @@ func (f *fire) audit(ctx context.Context) error {
 		return fmt.Errorf("%d requests lost, %d wrong:\n  %s", len(lost), len(wrong),
 			strings.Join(all[:min(len(all), 20)], "\n  "))
 	}
-	return f.ask(ctx, nil, "verify")
+	_, err = f.gate.Verify(ctx)
+	return err
 }
 
 // wasWell reports whether nothing befell the upstream of a request meanwhile.
@@ -104,23 +105,11 @@ func (f *fire) wasWell(a *asked) bool {
 
 // settled waits until nothing is held any more, and reads all records.
 func (f *fire) settled(ctx context.Context) (map[string]*record, error) {
-	var status struct {
-		Holds    int
-		InFlight int `json:"in_flight"`
-	}
-	for until := time.Now().Add(15 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		if err := f.ask(ctx, &status, "status"); err != nil {
-			return nil, err
-		}
-		if status.Holds == 0 && status.InFlight == 0 {
-			break
-		}
-		if time.Now().After(until) {
-			return nil, fmt.Errorf("%d holds and %d requests in flight are left", status.Holds, status.InFlight)
-		}
+	if err := f.gate.Settled(ctx); err != nil {
+		return nil, err
 	}
 	var list []*record
-	if err := f.ask(ctx, &list, "requests", "export", "--format", "json"); err != nil {
+	if err := f.gate.Ask(ctx, &list, "requests", "export", "--format", "json"); err != nil {
 		return nil, err
 	}
 	records := map[string]*record{}

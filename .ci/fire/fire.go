@@ -1,31 +1,28 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
+
+	"tallygate/.ci/proc"
 )
 
 // fire is the program under test, and its upstreams.
 type fire struct {
 	options
-	rnd     *rand.Rand
-	work    string
-	address string
-	key     string
-	gate    *exec.Cmd
-	ups     []*played
-	load    load
+	rnd  *rand.Rand
+	work string
+	key  string
+	gate *proc.Program
+	ups  []*played
+	load load
 }
 
 // played is an upstream: a process that comes and goes.
@@ -45,52 +42,33 @@ type span struct {
 // faults are what befalls an upstream.
 var faults = []string{"kill", "stop", "500", "429", "401", "key", "half"}
 
-func freeAddress() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer ln.Close()
-	return ln.Addr().String(), nil
-}
-
 // setUp starts everything: two upstreams that share their place by weight, with three API
 // keys each, and one behind them; each takes thirty requests at the same time.
 func (f *fire) setUp(ctx context.Context) (err error) {
 	for i, name := range []string{"first", "second", "third"} {
 		u := &played{name: name, book: filepath.Join(f.work, name+".book"), price: [...][2]int64{{1, 5}, {2, 10}, {1, 3}}[i]}
-		if u.address, err = freeAddress(); err != nil {
+		if u.address, err = proc.FreeAddress(); err != nil {
 			return err
 		}
 		f.ups = append(f.ups, u)
-		if err := u.start(); err != nil {
+		if err := u.start(ctx); err != nil {
 			return err
 		}
 	}
 	var made struct{ Gateway, Client, Key string }
-	if err := f.ask(ctx, &made, "init", "--yes", "--limit", "cost=1000/day", "--limit", "requests=10M/day"); err != nil {
+	if err := f.gate.Ask(ctx, &made, "init", "--yes", "--limit", "cost=1000/day", "--limit", "requests=10M/day"); err != nil {
 		return err
 	}
 	f.key = made.Key
-	if f.address, err = freeAddress(); err != nil {
+	if f.gate.Address, err = proc.FreeAddress(); err != nil {
 		return err
 	}
-	log, err := os.Create(filepath.Join(f.work, "log"))
-	if err != nil {
+	if err := f.gate.Start(ctx); err != nil {
 		return err
 	}
-	defer log.Close()
-	f.gate = f.command(ctx, "serve", "--listen", f.address)
-	f.gate.Stdout, f.gate.Stderr = log, log
-	if err := f.gate.Start(); err != nil {
-		return err
+	for k := 1; k <= 3; k++ {
+		f.gate.Env = append(f.gate.Env, fmt.Sprintf("FIRE_KEY%d=key-%d", k, k))
 	}
-	if err := await("http://" + f.address + "/readyz"); err != nil {
-		return err
-	}
-	os.Setenv("FIRE_KEY1", "key-1")
-	os.Setenv("FIRE_KEY2", "key-2")
-	os.Setenv("FIRE_KEY3", "key-3")
 	for i, u := range f.ups {
 		args := []string{
 			"providers", "create", "--name", u.name, "--kind", "custom", "--base-url", "http://" + u.address + "/v1",
@@ -103,10 +81,10 @@ func (f *fire) setUp(ctx context.Context) (err error) {
 		if i < 2 {
 			args = append(args, "--weight", fmt.Sprint(i+1))
 		}
-		if err := f.ask(ctx, nil, args...); err != nil {
+		if err := f.gate.Ask(ctx, nil, args...); err != nil {
 			return err
 		}
-		if err := f.ask(ctx, nil, "models", "update", "m", "--provider", u.name, "--context-tokens", "8000",
+		if err := f.gate.Ask(ctx, nil, "models", "update", "m", "--provider", u.name, "--context-tokens", "8000",
 			"--max-output-tokens", "200",
 			"--price", fmt.Sprint("input=", u.price[0]), "--price", fmt.Sprint("output=", u.price[1])); err != nil {
 			return err
@@ -115,36 +93,8 @@ func (f *fire) setUp(ctx context.Context) (err error) {
 	return nil
 }
 
-// command makes a command of the program that settings and keys of a person's own do not reach.
-func (f *fire) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, f.bin, append(args, "--data", filepath.Join(f.work, "data"))...)
-	for _, v := range os.Environ() {
-		if name, _, _ := strings.Cut(v, "="); !strings.HasPrefix(name, "TALLYGATE_") && !strings.HasSuffix(name, "_API_KEY") {
-			cmd.Env = append(cmd.Env, v)
-		}
-	}
-	return cmd
-}
-
-// ask runs a command and reads its JSON into out.
-func (f *fire) ask(ctx context.Context, out any, args ...string) error {
-	var stdout, stderr bytes.Buffer
-	cmd := f.command(ctx, append(args, "--json")...)
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("tallygate %s: %w\n%s%s", strings.Join(args, " "), err, stdout.String(), stderr.String())
-	}
-	if out == nil {
-		return nil
-	}
-	return json.Unmarshal(stdout.Bytes(), out)
-}
-
 func (f *fire) end() {
-	if f.gate != nil {
-		f.gate.Process.Kill()
-		f.gate.Wait()
-	}
+	f.gate.Kill()
 	for _, u := range f.ups {
 		u.kill()
 	}
@@ -157,43 +107,23 @@ func (f *fire) play(ctx context.Context) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		f.load.run(ctx, "http://"+f.address+"/v1/chat/completions", f.key, f.rate, f.rnd.Uint64())
+		f.load.run(ctx, "http://"+f.gate.Address+"/v1/chat/completions", f.key, f.rate, f.rnd.Uint64())
 	}()
 	for i := 0; ctx.Err() == nil; i++ {
-		pause(ctx, time.Second)
+		proc.Sleep(ctx, time.Second)
 		down := f.rnd.Perm(len(f.ups))[:1+f.rnd.IntN(2)]
 		for n, at := range down {
 			f.ups[at].spoil(faults[(i+n*3)%len(faults)])
 		}
-		pause(ctx, 2*time.Second)
+		proc.Sleep(ctx, 2*time.Second)
 		for _, at := range down {
-			f.ups[at].mend()
+			f.ups[at].mend(context.WithoutCancel(ctx))
 		}
 	}
 	<-done
 }
 
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
-}
-
-func await(url string) error {
-	for range 1000 {
-		if r, err := http.Get(url); err == nil {
-			r.Body.Close()
-			if r.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	return fmt.Errorf("%s does not answer", url)
-}
-
-func (u *played) start() error {
+func (u *played) start(ctx context.Context) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -204,7 +134,7 @@ func (u *played) start() error {
 	if err := u.process.Start(); err != nil {
 		return err
 	}
-	return await("http://" + u.address + "/v1/models")
+	return proc.Await(ctx, "http://"+u.address+"/v1/models", nil)
 }
 
 func (u *played) kill() {
@@ -224,12 +154,12 @@ func (u *played) spoil(what string) {
 	}
 }
 
-func (u *played) mend() {
+func (u *played) mend(ctx context.Context) {
 	s := &u.faults[len(u.faults)-1]
 	var err error
 	switch s.what {
 	case "kill":
-		err = u.start()
+		err = u.start(ctx)
 	case "stop":
 		err = u.process.Process.Signal(syscall.SIGCONT)
 	default:

@@ -22,9 +22,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"time"
+
+	"tallygate/.ci/proc"
 )
 
 func main() {
@@ -57,7 +58,8 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	f := &fire{options: o, rnd: rand.New(rand.NewPCG(o.seed, 0)), work: work}
+	f := &fire{options: o, rnd: rand.New(rand.NewPCG(o.seed, 0)), work: work, gate: &proc.Program{Bin: o.bin,
+		Ready: "/readyz", Data: filepath.Join(work, "data"), Log: filepath.Join(work, "log")}}
 	defer func() {
 		f.end()
 		if err != nil {
@@ -66,10 +68,9 @@ func run(ctx context.Context, o options) (err error) {
 			os.RemoveAll(work)
 		}
 	}()
-	if f.bin == "" {
-		f.bin = filepath.Join(work, "tallygate")
-		if out, err := exec.CommandContext(ctx, "go", "build", "-o", f.bin, "./cmd/tallygate").CombinedOutput(); err != nil {
-			return fmt.Errorf("build: %w\n%s", err, out)
+	if o.bin == "" {
+		if err := f.gate.Build(ctx, work, false); err != nil {
+			return err
 		}
 	}
 	if err := f.setUp(ctx); err != nil {

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"tallygate/.ci/proc"
 )
 
 // visitors are how many addresses there are.
@@ -41,31 +43,26 @@ func sessions(ctx context.Context, r *round) error {
 	r.load.begin(ctx)
 	defer r.load.all.Wait()
 	defer r.load.cancel()
-	event := events[r.c.rnd.IntN(len(events))]
-	if err := event(ctx, r); err != nil {
+	if err := r.happens()(ctx, r); err != nil {
 		return err
 	}
-	return sleep(ctx, 3*time.Second)
+	return proc.Sleep(ctx, 3*time.Second)
 }
 
 // hundredSessions: there are a hundred, or fewer if some were counted that nobody has heard of.
 func hundredSessions(r *round, b *books) error {
 	is := map[string]bool{}
-	var begun int64
+	var counted int64
 	for i := range b.records {
 		is[b.records[i].Session] = true
-		for _, c := range b.records[i].Charges {
-			if c.Metric == "sessions" {
-				begun += c.Amount
-			}
-		}
+		counted += begun(&b.records[i])
 	}
 	most := 0
 	if r.killed || r.crashed {
 		most = callers // each request of a session that was to begin may have counted one
 	}
-	if len(is) > 100 || begun != 100 || len(is) < 100-most {
-		return fmt.Errorf("there are %d sessions, and %d are counted; 100 may be", len(is), begun)
+	if len(is) > 100 || counted != 100 || len(is) < 100-most {
+		return fmt.Errorf("there are %d sessions, and %d are counted; 100 may be", len(is), counted)
 	}
 	return nil
 }
@@ -79,13 +76,13 @@ func minuteLeft() time.Duration { return time.Until(time.Now().Truncate(time.Min
 func overTheMinute(ctx context.Context, r *round) error {
 	r.what = "a minute ends"
 	if minuteLeft() < soonest {
-		if err := sleep(ctx, minuteLeft()); err != nil {
+		if err := proc.Sleep(ctx, minuteLeft()); err != nil {
 			return err
 		}
 	}
 	edge := minuteLeft()
 	r.load.begin(ctx)
-	if err := sleep(ctx, edge+4*time.Second); err != nil {
+	if err := proc.Sleep(ctx, edge+4*time.Second); err != nil {
 		r.load.cancel()
 		r.load.all.Wait()
 		return err
@@ -93,8 +90,8 @@ func overTheMinute(ctx context.Context, r *round) error {
 	return r.load.end(ctx)
 }
 
-// fullMinutes: each of the minutes was used up.
-func fullMinutes(_ *round, b *books) error {
+// minutes are how much was used of each, of a limit of 60.
+func (b *books) minutes() map[string]int64 {
 	used := map[string]int64{}
 	for i := range b.records {
 		for _, c := range b.records[i].Charges {
@@ -103,6 +100,12 @@ func fullMinutes(_ *round, b *books) error {
 			}
 		}
 	}
+	return used
+}
+
+// fullMinutes: each of the minutes was used up.
+func fullMinutes(_ *round, b *books) error {
+	used := b.minutes()
 	for w, n := range used {
 		if n != 60 {
 			return fmt.Errorf("%d requests were used in the minute %s, of 60", n, w)
@@ -125,18 +128,18 @@ func outage(ctx context.Context, r *round) error {
 		cancel()
 		steady.Wait()
 	}
-	if err := sleep(ctx, warm); err != nil {
+	if err := proc.Sleep(ctx, warm); err != nil {
 		stop()
 		return err
 	}
 	r.c.db.Crash()
 	r.c.crashes++
-	err := sleep(ctx, gone)
+	err := proc.Sleep(ctx, gone)
 	if err == nil {
 		err = r.c.db.StartAgain()
 	}
 	if err == nil {
-		err = sleep(ctx, 3*time.Second)
+		err = proc.Sleep(ctx, 3*time.Second)
 	}
 	stop()
 	if err != nil {
@@ -157,7 +160,7 @@ func (c *cluster) steady(ctx context.Context, rate int, keys []string, l *load) 
 		defer calls.Wait()
 		begin := time.Now()
 		for i := range 1 << 30 {
-			if sleep(ctx, time.Until(begin.Add(time.Duration(i)*time.Second/time.Duration(rate)))) != nil {
+			if proc.Sleep(ctx, time.Until(begin.Add(time.Duration(i)*time.Second/time.Duration(rate)))) != nil {
 				return
 			}
 			calls.Go(func() { l.once(context.WithoutCancel(ctx), c.nodes[i%len(c.nodes)], keys[i/len(c.nodes)%len(keys)]) })
@@ -179,6 +182,6 @@ func (l *load) once(ctx context.Context, n *node, key string) {
 	l.said[said.status]++
 	l.took = append(l.took, took)
 	if said.status != http.StatusOK {
-		l.odd = fmt.Sprintf("%s answers %d after %v: %s", n.name, said.status, took, said.text)
+		l.odd = fmt.Sprintf("%s answers %d after %v: %s", n.Name, said.status, took, said.text)
 	}
 }

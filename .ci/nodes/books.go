@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tallygate/.ci/proc"
 )
 
 // record is what is read of a record.
@@ -70,7 +72,7 @@ func (c *cluster) settled(ctx context.Context) error {
 		if time.Now().After(until) {
 			return fmt.Errorf("20 s after the last request %s", why)
 		}
-		if err := sleep(ctx, 50*time.Millisecond); err != nil {
+		if err := proc.Sleep(ctx, 50*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -79,40 +81,38 @@ func (c *cluster) settled(ctx context.Context) error {
 // unsettled says what is not settled, or what is wrong with a node. What nodes say is up to a
 // second old, and must be of after the round.
 func (c *cluster) unsettled(ctx context.Context, round time.Time) (string, error) {
-	var status struct {
-		Holds    int `json:"holds"`
-		InFlight int `json:"in_flight"`
-	}
-	if err := c.any().ask(ctx, &status, "status"); err != nil {
-		return "", err
-	}
-	if status.Holds != 0 || status.InFlight != 0 {
-		return fmt.Sprintf("%d holds and %d requests in flight are left", status.Holds, status.InFlight), nil
+	if busy, err := c.any().Busy(ctx); err != nil || busy != "" {
+		return busy, err
 	}
 	nodes, err := c.views(ctx)
 	if err != nil {
 		return "", err
 	}
 	for _, n := range c.nodes {
-		v, is := nodes[n.name]
+		v, is := nodes[n.Name]
 		switch {
 		case !is || v.State != "live" || v.Silent > 3*time.Second:
-			return fmt.Sprintf("%s is missed: %+v", n.name, v), nil
+			return fmt.Sprintf("%s is missed: %+v", n.Name, v), nil
 		case v.Unshipped != 0 || v.Holds != 0 || v.Shipped.Before(round):
-			return fmt.Sprintf("%s has %d records for itself, and %d holds", n.name, v.Unshipped, v.Holds), nil
+			return fmt.Sprintf("%s has %d records for itself, and %d holds", n.Name, v.Unshipped, v.Holds), nil
 		case len(v.Faults) > 0 && !(c.setBack && strings.Contains(v.Faults[0], "was set back")) || v.Clock.Abs() > time.Second:
-			return fmt.Sprintf("%s has faults: %+v", n.name, v), nil
+			return fmt.Sprintf("%s has faults: %+v", n.Name, v), nil
 		}
 	}
-	if v, is := nodes[c.extra.name]; is && v.State != "left" && c.extra.serving == nil {
-		return fmt.Sprintf("%s has not left: %+v", c.extra.name, v), nil
+	if v, is := nodes[c.extra.Name]; is && v.State != "left" && !c.extra.Runs() {
+		return fmt.Sprintf("%s has not left: %+v", c.extra.Name, v), nil
 	}
 	return "", nil
 }
 
 func (c *cluster) views(ctx context.Context) (map[string]nodeView, error) {
+	return c.viewsOf(ctx, c.any())
+}
+
+// viewsOf is what a node knows of all of them.
+func (c *cluster) viewsOf(ctx context.Context, n *node) (map[string]nodeView, error) {
 	var list []nodeView
-	if err := c.any().ask(ctx, &list, "nodes"); err != nil {
+	if err := n.Ask(ctx, &list, "nodes"); err != nil {
 		return nil, err
 	}
 	out := map[string]nodeView{}
@@ -133,7 +133,7 @@ func (r *round) audit(ctx context.Context) (*books, error) {
 		return nil, err
 	}
 	var usage struct{ Total struct{ Requests int64 } }
-	if err := c.any().ask(ctx, &usage, append([]string{"usage", "--since", "24h"}, r.whose...)...); err != nil {
+	if err := c.any().Ask(ctx, &usage, append([]string{"usage", "--since", "24h"}, r.whose...)...); err != nil {
 		return nil, err
 	}
 	n := int64(len(b.records))
@@ -151,14 +151,15 @@ func (r *round) audit(ctx context.Context) (*books, error) {
 			return nil, err
 		}
 	}
-	return b, c.verify(ctx)
+	_, err := c.any().Verify(ctx)
+	return b, err
 }
 
 // read reads the round's records.
 func (r *round) read(ctx context.Context, b *books) error {
 	var all []record
 	args := append([]string{"requests", "export", "--format", "json"}, r.whose...)
-	if err := r.c.any().ask(ctx, &all, args...); err != nil {
+	if err := r.c.any().Ask(ctx, &all, args...); err != nil {
 		return err
 	}
 	if text, err := json.MarshalIndent(all, "", " "); err == nil { // for people, if the round fails
@@ -217,7 +218,7 @@ func (r *round) reachedExactly(ctx context.Context, b *books) error {
 		return nil
 	}
 	var client clientView
-	if err := r.c.any().ask(ctx, &client, "clients", "show", r.slug); err != nil {
+	if err := r.c.any().Ask(ctx, &client, "clients", "show", r.slug); err != nil {
 		return err
 	}
 	i := slices.IndexFunc(client.Limits, func(l limitView) bool { return l.Max == r.max })
@@ -238,22 +239,6 @@ func (r *round) reachedExactly(ctx context.Context, b *books) error {
 	}
 	if b.units > r.max || b.units <= r.max-least {
 		return fmt.Errorf("%d %s are used; the limit is %d, and the least request needs %d", b.units, l.Metric, r.max, least)
-	}
-	return nil
-}
-
-// verify lets a node prove the books of all.
-func (c *cluster) verify(ctx context.Context) error {
-	var v struct {
-		OK     bool
-		Holds  int64
-		Faults []struct{ Kind, Subject, Message string }
-	}
-	if err := c.any().ask(ctx, &v, "verify"); err != nil {
-		return err
-	}
-	if !v.OK || len(v.Faults) > 0 || v.Holds != 0 {
-		return fmt.Errorf("verify: %+v", v)
 	}
 	return nil
 }

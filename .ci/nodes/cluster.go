@@ -24,6 +24,8 @@ type cluster struct {
 	least   int64 // tokens that the least request of the callers holds
 	extras  int   // that were forgotten
 	kills   int
+	clocks  bool // of nodes can be set
+	stepped bool // one of them was
 	crashes int
 	setBack bool // the database was, of which nodes tell for a day
 }
@@ -46,7 +48,7 @@ func (c *cluster) setUp(ctx context.Context) (err error) {
 			return err
 		}
 		if i > 0 {
-			if err := copyKey(c.nodes[0].data, n.data); err != nil {
+			if err := copyKey(c.nodes[0].Data, n.Data); err != nil {
 				return err
 			}
 		}
@@ -55,7 +57,7 @@ func (c *cluster) setUp(ctx context.Context) (err error) {
 			break
 		}
 		c.nodes = append(c.nodes, n)
-		if err := n.start(ctx); err != nil {
+		if err := n.Start(ctx); err != nil {
 			return err
 		}
 		if i == 0 {
@@ -77,7 +79,7 @@ func (c *cluster) furnish(ctx context.Context, n *node) error {
 		{"models", "update", "m", "--provider", "up", "--context-tokens", "8000", "--max-output-tokens", "200",
 			"--price", "input=1", "--price", "output=5"},
 	} {
-		if err := n.ask(ctx, nil, args...); err != nil {
+		if err := n.Ask(ctx, nil, args...); err != nil {
 			return err
 		}
 	}
@@ -99,7 +101,7 @@ func copyKey(from, to string) error {
 func (c *cluster) close() {
 	for _, n := range append(c.nodes, c.extra) {
 		if n != nil {
-			n.kill()
+			n.Kill()
 		}
 	}
 	c.up.close()
@@ -108,13 +110,20 @@ func (c *cluster) close() {
 	}
 }
 
+// kill kills a node in a round.
+func (c *cluster) kill(r *round, n *node) {
+	r.killed = true
+	n.Kill()
+	c.kills++
+}
+
 // any is one of the nodes that serve.
 func (c *cluster) any() *node { return c.nodes[c.rnd.IntN(len(c.nodes))] }
 
 // client makes a client with a key that has the limits, on any node.
 func (c *cluster) client(ctx context.Context, slug string, args ...string) (key string, err error) {
 	args = append([]string{"clients", "create", "--name", slug, "--slug", slug}, args...)
-	if err := c.any().ask(ctx, nil, args...); err != nil {
+	if err := c.any().Ask(ctx, nil, args...); err != nil {
 		return "", err
 	}
 	return c.key(ctx, slug, "first")
@@ -126,7 +135,7 @@ func (c *cluster) key(ctx context.Context, slug, label string) (string, error) {
 	var made struct{ Key string }
 	var err error
 	for range 20 {
-		if err = c.any().ask(ctx, &made, "keys", "create", "--client", slug, "--label", label); err == nil {
+		if err = c.any().Ask(ctx, &made, "keys", "create", "--client", slug, "--label", label); err == nil {
 			break
 		}
 		time.Sleep(50 * time.Millisecond)
@@ -155,7 +164,7 @@ func (c *cluster) until(ctx context.Context, n *node, key string, known bool) (t
 			return time.Since(begin), nil
 		}
 		if time.Since(begin) > 5*time.Second {
-			return 0, fmt.Errorf("%s answers %d to a key 5 s after it has changed on another node", n.name, status)
+			return 0, fmt.Errorf("%s answers %d to a key 5 s after it has changed on another node", n.Name, status)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
@@ -173,7 +182,7 @@ func (c *cluster) probe(ctx context.Context) error {
 	defer func() { <-done }()
 	for until := time.Now().Add(2 * time.Second); time.Now().Before(until); {
 		var client clientView
-		if err := c.nodes[0].ask(ctx, &client, "clients", "show", "probe"); err != nil {
+		if err := c.nodes[0].Ask(ctx, &client, "clients", "show", "probe"); err != nil {
 			return err
 		}
 		if c.least = client.Limits[0].Held; c.least > 0 {

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"tallygate/.ci/proc"
 )
 
 // events are what happens in the middle of a round, if it has nothing of its own.
@@ -14,7 +16,7 @@ var events = []func(context.Context, *round) error{killOne, comeAndGo, crash, bo
 
 // under waits until a third of the limit is used.
 func (r *round) under(ctx context.Context) error {
-	if err := sleep(ctx, 150*time.Millisecond); err != nil {
+	if err := proc.Sleep(ctx, 150*time.Millisecond); err != nil {
 		return err
 	}
 	each := int64(1)
@@ -30,31 +32,30 @@ func (r *round) under(ctx context.Context) error {
 // killOne kills a node, which is back after a moment.
 func killOne(ctx context.Context, r *round) error {
 	n := r.c.any()
-	r.what, r.killed = n.name+" is killed", true
+	r.what = n.Name + " is killed"
 	if err := r.under(ctx); err != nil {
 		return err
 	}
-	n.kill()
-	r.c.kills++
-	if err := sleep(ctx, time.Duration(r.c.rnd.IntN(1000))*time.Millisecond); err != nil {
+	r.c.kill(r, n)
+	if err := proc.Sleep(ctx, time.Duration(r.c.rnd.IntN(1000))*time.Millisecond); err != nil {
 		return err
 	}
-	return n.start(ctx)
+	return n.Start(ctx)
 }
 
 // comeAndGo lets another node join, and leave while it is asked.
 func comeAndGo(ctx context.Context, r *round) error {
 	n := r.c.extra
-	r.what = n.name + " joins and leaves"
-	if err := n.start(ctx); err != nil {
+	r.what = n.Name + " joins and leaves"
+	if err := n.Start(ctx); err != nil {
 		return err
 	}
 	r.load.join.Store(true)
-	if err := sleep(ctx, 1200*time.Millisecond); err != nil {
+	if err := proc.Sleep(ctx, 1200*time.Millisecond); err != nil {
 		return err
 	}
 	r.load.join.Store(false)
-	return n.stop()
+	return n.Stop()
 }
 
 // crash lets the database crash, and come back after a moment.
@@ -65,24 +66,23 @@ func crash(ctx context.Context, r *round) error {
 // both lets the database crash, and a node while it is gone.
 func both(ctx context.Context, r *round) error {
 	n := r.c.any()
-	r.what, r.killed, r.crashed = "the database crashes, and "+n.name+" is killed", true, true
+	r.what, r.crashed = "the database crashes, and "+n.Name+" is killed", true
 	if err := r.under(ctx); err != nil {
 		return err
 	}
 	r.c.db.Crash()
 	r.c.crashes++
-	if err := sleep(ctx, time.Duration(r.c.rnd.IntN(1000))*time.Millisecond); err != nil {
+	if err := proc.Sleep(ctx, time.Duration(r.c.rnd.IntN(1000))*time.Millisecond); err != nil {
 		return err
 	}
-	n.kill()
-	r.c.kills++
+	r.c.kill(r, n)
 	if err := r.c.db.StartAgain(); err != nil {
 		return err
 	}
-	if err := n.start(ctx); err != nil {
+	if err := n.Start(ctx); err != nil {
 		return err
 	}
-	return sleep(ctx, 3*time.Second) // a node may have refused for lack of it
+	return proc.Sleep(ctx, 3*time.Second) // a node may have refused for lack of it
 }
 
 // crashForLong lets the database be gone for half a minute.
@@ -95,13 +95,13 @@ func (r *round) crash(ctx context.Context, gone time.Duration) error {
 	}
 	r.c.db.Crash()
 	r.c.crashes++
-	if err := sleep(ctx, gone); err != nil {
+	if err := proc.Sleep(ctx, gone); err != nil {
 		return err
 	}
 	if err := r.c.db.StartAgain(); err != nil {
 		return err
 	}
-	return sleep(ctx, 3*time.Second) // a node may have refused for lack of it
+	return proc.Sleep(ctx, 3*time.Second) // a node may have refused for lack of it
 }
 
 // limited sets a limit when a part of it is used already: a new one, or a lower one.
@@ -110,7 +110,7 @@ func limited(ctx context.Context, r *round) error {
 	if err := r.load.reached(ctx, 200); err != nil {
 		return err
 	}
-	return r.c.any().ask(ctx, nil, "clients", "update", r.slug, "--limit", fmt.Sprintf("requests=%d/total", r.max))
+	return r.c.any().Ask(ctx, nil, "clients", "update", r.slug, "--limit", fmt.Sprintf("requests=%d/total", r.max))
 }
 
 // revoke revokes a key on one node; within a second no node takes it. Callers have another
@@ -123,7 +123,7 @@ func revoke(ctx context.Context, r *round) error {
 	if err != nil {
 		return err
 	}
-	if err := r.c.any().ask(ctx, nil, "keys", "revoke", "second", "--client", r.slug, "--yes"); err != nil {
+	if err := r.c.any().Ask(ctx, nil, "keys", "revoke", "second", "--client", r.slug, "--yes"); err != nil {
 		return err
 	}
 	begin := time.Now()
@@ -139,7 +139,7 @@ func revoke(ctx context.Context, r *round) error {
 	}
 	for _, n := range r.c.nodes {
 		if said := n.call(ctx, request{key: second, output: 1}); said.status != http.StatusUnauthorized {
-			return fmt.Errorf("%s answers %d to it: %s", n.name, said.status, said.text)
+			return fmt.Errorf("%s answers %d to it: %s", n.Name, said.status, said.text)
 		}
 	}
 	return nil
@@ -149,38 +149,38 @@ func revoke(ctx context.Context, r *round) error {
 // it was lent and has not spent is for the others.
 func forget(ctx context.Context, r *round) (err error) {
 	n := r.c.extra
-	r.what = n.name + " is killed and forgotten"
-	if err := n.start(ctx); err != nil {
+	r.what = n.Name + " is killed and forgotten"
+	if err := n.Start(ctx); err != nil {
 		return err
 	}
 	r.load.join.Store(true)
-	if err := sleep(ctx, 500*time.Millisecond); err != nil {
+	if err := proc.Sleep(ctx, 500*time.Millisecond); err != nil {
 		return err
 	}
 	r.load.join.Store(false)
 	for until := time.Now().Add(10 * time.Second); ; {
 		views, err := r.c.views(ctx)
-		if v := views[n.name]; err != nil || v.Requests > 0 && v.Unshipped == 0 && v.Holds == 0 {
+		if v := views[n.Name]; err != nil || v.Requests > 0 && v.Unshipped == 0 && v.Holds == 0 {
 			break
 		}
 		if time.Now().After(until) {
-			return fmt.Errorf("%s has records and holds for itself: %+v", n.name, views[n.name])
+			return fmt.Errorf("%s has records and holds for itself: %+v", n.Name, views[n.Name])
 		}
 	}
-	n.kill()
+	n.Kill()
 	r.c.kills++
-	if err := r.c.any().ask(ctx, nil, "nodes", "forget", n.name, "--stopped", "--yes"); err != nil {
+	if err := r.c.any().Ask(ctx, nil, "nodes", "forget", n.Name, "--stopped", "--yes"); err != nil {
 		return err
 	}
 	var said bytes.Buffer
-	again := n.serve(ctx)
+	again := n.Serve(ctx)
 	again.Stderr = &said
 	if err := again.Run(); again.ProcessState.ExitCode() != conflict || !strings.Contains(said.String(), "was forgotten") {
-		return fmt.Errorf("%s starts although it is forgotten, or says something else: %v, %s", n.name, err, &said)
+		return fmt.Errorf("%s starts although it is forgotten, or says something else: %v, %s", n.Name, err, &said)
 	}
 	r.c.extras++
 	if r.c.extra, err = r.c.newNode(fmt.Sprint("n", 4+r.c.extras), r.c.url); err != nil {
 		return err
 	}
-	return copyKey(r.c.nodes[0].data, r.c.extra.data)
+	return copyKey(r.c.nodes[0].Data, r.c.extra.Data)
 }

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"tallygate/.ci/proc"
 )
 
 const callers = 64
@@ -42,7 +44,7 @@ func (n *node) call(ctx context.Context, q request) reply {
 	if err != nil {
 		panic(err)
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+n.address+"/v1/chat/completions",
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+n.Address+"/v1/chat/completions",
 		strings.NewReader(string(text)))
 	if err != nil {
 		panic(err)
@@ -66,7 +68,7 @@ func (n *node) call(ctx context.Context, q request) reply {
 
 // models asks for the list of models, which costs nothing, and returns the status.
 func (n *node) models(ctx context.Context, key string) (int, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.address+"/v1/models", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.Address+"/v1/models", nil)
 	if err != nil {
 		return 0, err
 	}
@@ -136,13 +138,13 @@ func (l *load) call(ctx context.Context, rnd *rand.Rand) bool {
 	case 0, http.StatusTooManyRequests, http.StatusServiceUnavailable:
 	default:
 		l.mu.Lock()
-		l.odd = fmt.Sprintf("%s answers %d: %s", n.name, r.status, r.text)
+		l.odd = fmt.Sprintf("%s answers %d: %s", n.Name, r.status, r.text)
 		l.mu.Unlock()
 	}
 	l.mu.Lock()
 	l.said[r.status]++
 	if r.status == http.StatusServiceUnavailable {
-		l.busy = fmt.Sprintf("%s: %s", n.name, r.text)
+		l.busy = fmt.Sprintf("%s: %s", n.Name, r.text)
 	}
 	l.mu.Unlock()
 	return r.status == http.StatusOK
@@ -151,7 +153,7 @@ func (l *load) call(ctx context.Context, rnd *rand.Rand) bool {
 // reached waits until so many requests were answered, or the callers have come to an end.
 func (l *load) reached(ctx context.Context, n int64) error {
 	for l.ok.Load() < n && !l.dry(time.Second) {
-		if err := sleep(ctx, 5*time.Millisecond); err != nil {
+		if err := proc.Sleep(ctx, 5*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -169,18 +171,9 @@ func (l *load) end(ctx context.Context) error {
 		if time.Now().After(until) {
 			return fmt.Errorf("callers still get answers after 5 minutes: %v", l.said)
 		}
-		if err := sleep(ctx, 20*time.Millisecond); err != nil {
+		if err := proc.Sleep(ctx, 20*time.Millisecond); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }

@@ -1,7 +1,7 @@
 // Command nodes proves with the real program, and a real PostgreSQL, that several nodes
 // together keep every limit exactly:
 //
-//	go run ./.ci/nodes -rounds 12 ./tallygate
+//	go run ./.ci/nodes
 //
 // Three nodes share a database, 64 callers ask all of them, and what they ask for is
 // answered by an upstream of this program's own, which counts. Each round has a client with
@@ -14,6 +14,11 @@
 //   - the limit is reached exactly, as far as the least request fits, and not exceeded;
 //   - nothing is held, every record is in the database, and no node is missed;
 //   - `verify` finds no fault.
+//
+// It builds the program from the tree with a clock that it can set (proc.Build), and plays
+// rounds in which nodes have clocks of their own, up to 45 s off, or that jump: no minute has
+// more than its limit by the minute's name in the charges, and each node tells whose clock is
+// off. If it is given a program that is built already, it leaves clocks alone.
 //
 // Then it starts nodes that must not start, and looks at what they say. At last it measures
 // how often nodes ask the database, what they add to a request's time, and how soon a change
@@ -33,6 +38,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"tallygate/.ci/proc"
 )
 
 func main() {
@@ -45,14 +52,12 @@ func main() {
 	flag.Func("database", "a `SETTING` of the database, like default_transaction_isolation=serializable; repeat",
 		func(s string) error { o.settings = append(o.settings, s); return nil })
 	flag.Parse()
-	if flag.NArg() != 1 {
-		fmt.Fprintln(os.Stderr, "nodes: say which program: go run ./.ci/nodes BINARY")
-		os.Exit(2)
-	}
-	var err error
-	if o.bin, err = filepath.Abs(flag.Arg(0)); err != nil {
-		fmt.Fprintln(os.Stderr, "nodes:", err)
-		os.Exit(2)
+	if flag.NArg() > 0 {
+		var err error
+		if o.bin, err = filepath.Abs(flag.Arg(0)); err != nil || flag.NArg() > 1 {
+			fmt.Fprintln(os.Stderr, "nodes: say which program: go run ./.ci/nodes BINARY", err)
+			os.Exit(2)
+		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -95,10 +100,21 @@ func run(ctx context.Context, o options) (err error) {
 		fmt.Printf("%s: seed %d, %d rounds, %d requests served, %d kills, %d crashes of the database, %s\n", verdict,
 			o.seed, played, c.up.served.Load(), c.kills, c.crashes, time.Since(begin).Round(time.Second))
 	}()
+	if c.bin == "" {
+		p := proc.Program{}
+		if err := p.Build(ctx, work, true); err != nil {
+			return err
+		}
+		c.bin, c.clocks = p.Bin, true
+	}
+	rounds, err := c.choose()
+	if err != nil {
+		return err
+	}
 	if err := c.setUp(ctx); err != nil {
 		return err
 	}
-	for rounds := c.choose(); len(rounds) > 0; played++ {
+	for ; len(rounds) > 0; played++ {
 		r := next(&rounds)
 		at := time.Now()
 		said, err := r.play(ctx)

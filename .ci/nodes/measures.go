@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"tallygate/.ci/proc"
 )
 
 // measures tells how much nodes ask the database, what they add to a request's time, and how
@@ -39,13 +41,13 @@ func (c *cluster) exchanges(ctx context.Context, rate int, keys []string) error 
 	defer steady.Wait()
 	defer cancel()
 	count := func(after time.Duration) (exchanges, requests int64, err error) {
-		if err := sleep(ctx, after); err != nil {
+		if err := proc.Sleep(ctx, after); err != nil {
 			return 0, 0, err
 		}
 		views, err := c.views(ctx)
 		for _, n := range c.nodes {
-			exchanges += views[n.name].Exchanges
-			requests += views[n.name].Requests
+			exchanges += views[n.Name].Exchanges
+			requests += views[n.Name].Requests
 		}
 		return exchanges, requests, err
 	}
@@ -84,15 +86,15 @@ func (c *cluster) latency(ctx context.Context, keys []string) error {
 	if err != nil {
 		return err
 	}
-	defer alone.kill()
-	if err := alone.start(ctx); err != nil {
+	defer alone.Kill()
+	if err := alone.Start(ctx); err != nil {
 		return err
 	}
 	if err := c.furnish(ctx, alone); err != nil {
 		return err
 	}
 	var made struct{ Key string }
-	if err := alone.ask(ctx, &made, "keys", "create", "--client", "default", "--label", "alone"); err != nil {
+	if err := alone.Ask(ctx, &made, "keys", "create", "--client", "default", "--label", "alone"); err != nil {
 		return err
 	}
 	for _, x := range []struct {
@@ -104,7 +106,7 @@ func (c *cluster) latency(ctx context.Context, keys []string) error {
 		l := &load{c: c, said: map[int]int{}}
 		one := &cluster{nodes: x.nodes}
 		steady := one.steady(within, 100, x.keys, l)
-		err := sleep(ctx, 2*c.measure)
+		err := proc.Sleep(ctx, 2*c.measure)
 		cancel()
 		steady.Wait()
 		if err != nil {
@@ -125,7 +127,7 @@ func (c *cluster) changes(ctx context.Context) error {
 	for range 6 {
 		for _, verb := range []string{"suspend", "activate"} {
 			begin := time.Now()
-			if err := c.nodes[0].ask(ctx, nil, "clients", verb, "changing"); err != nil {
+			if err := c.nodes[0].Ask(ctx, nil, "clients", verb, "changing"); err != nil {
 				return err
 			}
 			for _, n := range c.nodes[1:] {

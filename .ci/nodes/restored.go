@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"tallygate/.ci/proc"
 )
 
 // restored sets the database back under load: a dump of it takes its place, made some requests
@@ -33,7 +35,7 @@ func restored(ctx context.Context, r *round) error {
 		}
 	}
 	c.setBack = true
-	return sleep(ctx, 3*time.Second) // a node may have refused for lack of it
+	return proc.Sleep(ctx, 3*time.Second) // a node may have refused for lack of it
 }
 
 // toldOf: each node that was there says what has happened.
@@ -43,8 +45,8 @@ func toldOf(r *round, _ *books) error {
 		return err
 	}
 	for _, n := range r.c.nodes {
-		if faults := views[n.name].Faults; len(faults) != 1 || !strings.Contains(faults[0], "was set back") {
-			return fmt.Errorf("%s does not say that the database was set back, but %q", n.name, faults)
+		if faults := views[n.Name].Faults; len(faults) != 1 || !strings.Contains(faults[0], "was set back") {
+			return fmt.Errorf("%s does not say that the database was set back, but %q", n.Name, faults)
 		}
 	}
 	return nil

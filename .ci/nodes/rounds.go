@@ -33,6 +33,11 @@ func (r *round) play(ctx context.Context) (said string, err error) {
 	if err := r.perform(ctx); err != nil {
 		return "", fmt.Errorf("%s: %w", cmp.Or(r.what, "before the event"), err)
 	}
+	if r.c.stepped {
+		if err := r.c.rightClocks(ctx); err != nil {
+			return "", fmt.Errorf("%s: %w", r.what, err)
+		}
+	}
 	b, err := r.audit(ctx)
 	if err != nil {
 		return "", fmt.Errorf("%s, callers heard %v: %w", r.what, r.load.said, err)
@@ -45,12 +50,12 @@ func (r *round) play(ctx context.Context) (said string, err error) {
 func (r *round) prepare(ctx context.Context) (err error) {
 	c := r.c
 	r.whose = []string{"--client", r.slug}
-	if r.name == "visitors" {
+	if r.who == "visitors" {
 		var made struct {
 			ID    string `json:"tid"`
 			Token string
 		}
-		err := c.any().ask(ctx, &made, "tokens", "mint", "--ip-quota", "3/day", "--requests", "1000000/month")
+		err := c.any().Ask(ctx, &made, "tokens", "mint", "--ip-quota", "3/day", "--requests", "1000000/month")
 		if err != nil {
 			return err
 		}
@@ -63,7 +68,7 @@ func (r *round) prepare(ctx context.Context) (err error) {
 	r.at = [2]int64{c.up.served.Load(), c.up.output.Load()}
 	r.load = &load{c: c, rest: time.Duration(r.rest) * time.Millisecond, make: func(rnd *rand.Rand) request {
 		q := request{key: r.key, output: cmp.Or(r.output, 5)}
-		switch r.name {
+		switch r.who {
 		case "sessions":
 			q.user = fmt.Sprint("user ", rnd.IntN(300))
 		case "visitors":
@@ -80,11 +85,7 @@ func (r *round) perform(ctx context.Context) (err error) {
 		return r.alone(ctx, r)
 	}
 	r.load.begin(ctx)
-	event := r.event
-	if event == nil {
-		event = events[r.c.rnd.IntN(len(events))]
-	}
-	if err := event(ctx, r); err != nil {
+	if err := r.happens()(ctx, r); err != nil {
 		r.load.cancel()
 		r.load.all.Wait()
 		return err
@@ -96,6 +97,14 @@ func (r *round) perform(ctx context.Context) (err error) {
 		return fmt.Errorf("an answer that should not come: %s", r.load.odd)
 	}
 	return r.scrape(ctx)
+}
+
+// happens is what happens in the middle of the round.
+func (r *round) happens() func(context.Context, *round) error {
+	if r.event != nil {
+		return r.event
+	}
+	return events[r.c.rnd.IntN(len(events))]
 }
 
 // scrape asks every node for what is left, with the least request there is, until each has
@@ -113,7 +122,7 @@ func (r *round) scrape(ctx context.Context) error {
 		case http.StatusTooManyRequests:
 			refused++
 		default:
-			return fmt.Errorf("%s answers %d instead of a refusal: %s", n.name, said.status, said.text)
+			return fmt.Errorf("%s answers %d instead of a refusal: %s", n.Name, said.status, said.text)
 		}
 	}
 	return nil

@@ -137,11 +137,14 @@ func (s *Store) keepHearing() {
 		if s.hearEntries() != nil {
 			continue // whoever ships tells that the database is out of reach
 		}
-		if n%lookEvery == 0 {
-			n++
+		_, set := s.compared.Load().skew()
+		if set || n%lookEvery == 0 {
 			if err := s.lookAtClock(s.life); err != nil {
 				continue
 			}
+		}
+		if n%lookEvery == 0 {
+			n++
 			if mine, err := s.Duty(s.life, "sweep", time.Minute); err == nil && mine {
 				if _, err := s.bank.sweep(s.life); err != nil {
 					s.log.Warn("counters whose periods are over were not removed", "error", err)

@@ -48,7 +48,8 @@ type holder struct {
 
 // say tells what this node says of itself, as JSON.
 func (s *Store) say() string {
-	x := said{Clock: time.Duration(s.skew.Load()), Latest: s.journal.Latest(),
+	skew, _ := s.compared.Load().skew()
+	x := said{Clock: skew, Latest: s.journal.Latest(),
 		Shipped: time.Unix(0, s.shippedAt.Load()).UTC(), Holds: map[tally.ID]holder{},
 		Requests: s.requests.Load(), Faults: s.wrong()}
 	x.Exchanges = s.lender.Stats().Exchanges
@@ -256,8 +257,25 @@ func (s *Store) lookAtClock(ctx context.Context) error {
 	if err := s.pool.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&theirs); err != nil {
 		return err
 	}
-	s.skew.Store(int64(before.Add(time.Since(before) / 2).Sub(theirs)))
+	now := time.Now()
+	s.compared.Store(&compared{off: before.Add(now.Sub(before) / 2).Sub(theirs), read: now, shown: now.Round(0)})
 	return nil
+}
+
+// compared is what came of it when the clock was compared with the database's.
+type compared struct {
+	off   time.Duration // ahead of the database's
+	read  time.Time     // when, by the reading that only goes forward
+	shown time.Time     // and by what the clock showed
+}
+
+// skew says how far the clock is ahead of the database's, and whether it shows another time
+// than what has elapsed since: then it was set, or the machine has slept, so that it is to be
+// compared again.
+func (c *compared) skew() (off time.Duration, set bool) {
+	now := time.Now()
+	moved := now.Round(0).Sub(c.shown) - now.Sub(c.read)
+	return c.off + moved, moved.Abs() > 500*time.Millisecond
 }
 
 // doubts are what is not as it should be with the database.

@@ -61,8 +61,8 @@ type Store struct {
 	apart        atomic.Pointer[unreached]
 	looks        singleflight.Group        // whether it is back
 	contact      atomic.Pointer[time.Time] // when the database last answered
-	skew         atomic.Int64
-	lent         atomic.Pointer[[]lent] // to this node, as of some seconds ago
+	compared     atomic.Pointer[compared]  // the clock with the database's
+	lent         atomic.Pointer[[]lent]    // to this node, as of some seconds ago
 	fenced       atomic.Pointer[error]
 	broken       chan struct{}
 	breaks       func() // closes broken, once
@@ -115,6 +115,9 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if s.faults = doubts(ctx, s.pool); len(s.faults) > 0 {
 		s.log.Warn("the nodes' database does not keep all it is given", "faults", s.faults)
 	}
+	if err := again(ctx, s.lookAtClock); err != nil {
+		return nil, err
+	}
 	if err := s.openJournal(ctx, store); err != nil {
 		return nil, err
 	}
@@ -162,9 +165,6 @@ func (s *Store) join(ctx context.Context) error {
 		since, cause := s.Reach()
 		return tally.Errorf(tally.Unavailable, "the nodes were not joined: their database does not answer since %s: %w",
 			since.Format(time.TimeOnly), cause)
-	}
-	if err := again(ctx, s.lookAtClock); err != nil {
-		return err
 	}
 	var rev, entries int64
 	err := s.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
@@ -228,7 +228,11 @@ func (s *Store) admits(charged bool) error {
 	if err := s.fenced.Load(); err != nil {
 		return *err
 	}
-	if skew := time.Duration(s.skew.Load()); skew.Abs() > mostSkew {
+	skew, set := s.compared.Load().skew()
+	if skew.Abs() > mostSkew && set && s.lookAtClock(s.life) == nil {
+		skew, _ = s.compared.Load().skew()
+	}
+	if skew.Abs() > mostSkew {
 		return tally.Errorf(tally.Unavailable, "the clock of this node is %s off the database's",
 			skew.Abs().Round(time.Second)).
 			WithHint("set the clock: it decides which day's budget is spent")
