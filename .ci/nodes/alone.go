@@ -119,7 +119,11 @@ func fullMinutes(_ *round, b *books) error {
 
 // outage takes the database away while nodes have leases: no request may notice.
 func outage(ctx context.Context, r *round) error {
-	const gone, rate, warm = 4 * time.Second, 100, 9 * time.Second
+	const gone, warm = 4 * time.Second, 9 * time.Second
+	rate := 100
+	if r.c.heavy {
+		rate = 1000
+	}
 	r.what = fmt.Sprintf("the database is gone for %v at %d requests/s", gone, rate)
 	r.load.said = map[int]int{}
 	ctx, cancel := context.WithCancel(ctx)

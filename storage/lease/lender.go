@@ -19,11 +19,13 @@ const (
 	dryFor = 100 * time.Millisecond
 	// tightFor is how long a counter that others want is lent without extra.
 	tightFor = 3 * time.Second
-	// The extra is what so many requests take. Half of it lasts for growWithin at least, so
-	// that a node goes on for as long when the bank is gone.
+	// The extra is what so many requests take, from one ask to the next: growWithin at least. It
+	// is asked for when half of it is left, which is how long a node goes on when the bank is
+	// gone: six seconds.
 	leastChunk, mostChunk = 64, 1 << 16
-	growWithin            = 6 * time.Second
-	shrinkAfter           = 4 * growWithin
+	growWithin            = 12 * time.Second
+	shrinkAfter           = 2 * growWithin
+	mostGrowth            = 8 // times, from one ask to the next
 	// mostOfLimit is the part of a limit that a node takes in advance, at most: 1/20.
 	mostOfLimit = 20
 )

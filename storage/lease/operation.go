@@ -88,7 +88,8 @@ func (l *Lender) ask(x *lease, d *demand, lacked bool) (a Ask, ok bool) {
 	}
 	switch {
 	case l.within(x.at, growWithin):
-		x.chunk = min(2*x.chunk, mostChunk)
+		times := int64(growWithin / max(l.opt.Now().Sub(x.at), 1)) // that it would have to last longer
+		x.chunk = min(max(2, min(times, mostGrowth))*x.chunk, mostChunk)
 	case !l.within(x.at, shrinkAfter):
 		x.chunk = max(x.chunk/2, leastChunk)
 	}
