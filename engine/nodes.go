@@ -116,6 +116,7 @@ func (e *Engine) forgetNode(ctx context.Context, in control.ForgetNode) (control
 	if err != nil {
 		return control.NodeView{}, err
 	}
+	e.peers.Store(new(slices.Concat(list[:i], list[i+1:])))
 	actor, _, _ := control.Acting(ctx)
 	e.log.Info("a node was forgotten", "node", name, "by", actor)
 	out := viewNode(&was, list[i].Heard)

@@ -297,8 +297,11 @@ func TestNodesOperations(t *testing.T) {
 		was.Lent[tally.Cost] == 0 {
 		t.Errorf("what was forgotten: %+v", was)
 	}
-	if left := do(a, control.NodesList, control.Rows{}); len(left) != 1 {
-		t.Errorf("%d nodes are left", len(left))
+	db.leave(noon, errors.New("connection refused"))
+	alone := do(a, control.NodesList, control.Rows{})
+	db.leave(time.Time{}, nil)
+	if left := do(a, control.NodesList, control.Rows{}); len(left) != 1 || len(alone) != 1 {
+		t.Errorf("%d nodes are left, without the database %d", len(left), len(alone))
 	}
 	log := do(a, control.AuditList, control.AuditQuery{Limit: 1})
 	if x := log.Entries[0]; x.Op != "nodes.forget" || !strings.Contains(x.Command, "nodes forget n2") {

@@ -84,7 +84,8 @@ type Node struct {
 	// Shipped is since when, by the node's clock, all that it has settled was shipped.
 	Shipped time.Time `json:"shipped"`
 	Holds   int       `json:"holds"`
-	// Lent is what of limits it was lent and had not told to have used, in the metric's unit.
+	// Lent is what of limits it was lent and had not told to have used, in the metric's unit: some
+	// seconds before it was heard, or of a node that is forgotten, what is free again.
 	Lent map[string]int64 `json:"lent,omitempty"`
 	// Exchanges is how often it asked for leases since it started, and Requests how many it
 	// was asked to admit.

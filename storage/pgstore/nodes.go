@@ -149,34 +149,6 @@ func (s *Store) Nodes(ctx context.Context) ([]storage.Node, error) {
 	return out, nil
 }
 
-// KeepKey implements storage.Cluster.
-func (s *Store) KeepKey(ctx context.Context, print string) error {
-	if err := s.usable(ctx); err != nil {
-		return err
-	}
-	_, err := s.act(ctx, func(ctx context.Context, tx pgx.Tx, c *state) (int64, error) {
-		if err := sameKey(c.print, print); err != nil || c.print == print {
-			return c.rev, err
-		}
-		_, err := tx.Exec(ctx, `UPDATE cluster SET key_print = $1 WHERE one = 1`, print)
-		return c.rev, err
-	})
-	return err
-}
-
-// sameKey says what is wrong with a key file that is not the nodes'.
-func sameKey(is, print string) error {
-	if is == "" || is == print {
-		return nil
-	}
-	what := "the key file of this node is not that of the other nodes"
-	if print == "" {
-		what = "this node has no key file, and the other nodes have one"
-	}
-	return tally.Errorf(tally.Denied, "%s", what).
-		WithHint("copy secrets.key from the data folder of another node: all nodes need the same one")
-}
-
 // Me implements storage.Cluster.
 func (s *Store) Me() string { return s.id.Name }
 

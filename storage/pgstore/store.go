@@ -28,8 +28,10 @@ type Options struct {
 	// Host is what tells two processes of one identity apart; "" for the machine and folder.
 	Host string
 	// Print is the fingerprint of the node's key file, "" if it has none yet.
-	Print   string
-	Journal badgerdb.Options
+	Print string
+	// ForgetKey lets a node in whose key file is not that of the others, if none of them runs.
+	ForgetKey bool
+	Journal   badgerdb.Options
 }
 
 // Store is a storage.Cluster on PostgreSQL. Make one with Open.
@@ -109,7 +111,10 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := sameKey(print, o.Print); err != nil {
+	if err = sameKey(print, o.Print); err != nil && o.ForgetKey {
+		err = s.forgetKey(ctx)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if s.faults = doubts(ctx, s.pool); len(s.faults) > 0 {

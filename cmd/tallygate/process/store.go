@@ -74,7 +74,8 @@ func (o Options) nodes(of *pgstore.Identity, hook storage.Hook) (pgstore.Options
 		name = o.Shared.Machine
 	}
 	print, err := auth.Print(o.keys())
-	return pgstore.Options{URL: o.Shared.URL, Dir: o.Dir, Name: name, Print: print, Journal: o.journal(hook)}, err
+	return pgstore.Options{URL: o.Shared.URL, Dir: o.Dir, Name: name, Print: print, ForgetKey: o.Forget,
+		Journal: o.journal(hook)}, err
 }
 
 // journal is how to open the store that is in the folder.
