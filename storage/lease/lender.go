@@ -19,9 +19,9 @@ const (
 	dryFor = 100 * time.Millisecond
 	// tightFor is how long a counter that others want is lent without extra.
 	tightFor = 3 * time.Second
-	// The extra is what so many requests take, from one ask to the next: growWithin at least. It
-	// is asked for when half of it is left, which is how long a node goes on when the bank is
-	// gone: six seconds.
+	// The extra is what so many requests take, as many as there are within growWithin. More is
+	// asked for when half of it is left, which is how long a node goes on when the bank is gone:
+	// six seconds.
 	leastChunk, mostChunk = 64, 1 << 16
 	growWithin            = 12 * time.Second
 	shrinkAfter           = 2 * growWithin
@@ -109,6 +109,7 @@ type lease struct {
 	one       int64     // what a request wants
 	chunk     int64     // how many requests to take in advance
 	at        time.Time // of the latest demand
+	taken     int64     // then
 	tight     time.Time // since when others want it
 	dry       time.Time // since when the bank has too little
 }

@@ -88,12 +88,13 @@ func (l *Lender) ask(x *lease, d *demand, lacked bool) (a Ask, ok bool) {
 	}
 	switch {
 	case l.within(x.at, growWithin):
-		times := int64(growWithin / max(l.opt.Now().Sub(x.at), 1)) // that it would have to last longer
-		x.chunk = min(max(2, min(times, mostGrowth))*x.chunk, mostChunk)
+		took := min(max(tally.AddSat(taken, -x.taken), 0)/x.one, mostChunk) // requests since then
+		took = took * growWithin.Milliseconds() / max(l.opt.Now().Sub(x.at).Milliseconds(), 1)
+		x.chunk = min(max(took, x.chunk), mostGrowth*x.chunk, mostChunk)
 	case !l.within(x.at, shrinkAfter):
 		x.chunk = max(x.chunk/2, leastChunk)
 	}
-	x.at = l.opt.Now()
+	x.at, x.taken = l.opt.Now(), taken
 	if a.Extra = x.whole() / mostOfLimit; x.one < a.Extra/x.chunk { // else the product is more
 		a.Extra = x.one * x.chunk
 	}
