@@ -117,7 +117,8 @@ func fullMinutes(_ *round, b *books) error {
 	return nil
 }
 
-// outage takes the database away while nodes have leases: no request may notice.
+// outage takes the database away while nodes have leases: no request may notice. Every other
+// time a node is killed meanwhile: none of the others may notice that, either.
 func outage(ctx context.Context, r *round) error {
 	const gone, warm = 4 * time.Second, 9 * time.Second
 	rate := 100
@@ -138,9 +139,17 @@ func outage(ctx context.Context, r *round) error {
 	}
 	r.c.db.Crash()
 	r.c.crashes++
+	n, kill := r.c.any(), r.c.rnd.IntN(2) == 0
+	if kill {
+		r.what += ", and " + n.Name + " is killed"
+		r.c.kill(r, n)
+	}
 	err := proc.Sleep(ctx, gone)
 	if err == nil {
 		err = r.c.db.StartAgain()
+	}
+	if err == nil && kill {
+		err = n.Start(ctx)
 	}
 	if err == nil {
 		err = proc.Sleep(ctx, 3*time.Second)
@@ -148,6 +157,9 @@ func outage(ctx context.Context, r *round) error {
 	stop()
 	if err != nil {
 		return err
+	}
+	if r.killed {
+		delete(r.load.said, 0) // it does not answer
 	}
 	if n := r.load.said[http.StatusOK]; n == 0 || len(r.load.said) > 1 {
 		return fmt.Errorf("callers heard %v: %s", r.load.said, r.load.odd)

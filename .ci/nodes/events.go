@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 )
 
 // events are what happens in the middle of a round, if it has nothing of its own.
-var events = []func(context.Context, *round) error{killOne, comeAndGo, crash, both}
+var events = []func(context.Context, *round) error{killOne, comeAndGo, crash, both, killTwice, joinAndKill, leaveAndCrash}
 
 // under waits until a third of the limit is used.
 func (r *round) under(ctx context.Context) error {
@@ -43,6 +44,24 @@ func killOne(ctx context.Context, r *round) error {
 	return n.Start(ctx)
 }
 
+// killTwice kills a node, and again as it comes back.
+func killTwice(ctx context.Context, r *round) error {
+	n := r.c.any()
+	r.what = n.Name + " is killed twice"
+	if err := r.under(ctx); err != nil {
+		return err
+	}
+	r.c.kill(r, n)
+	if err := n.Launch(); err != nil {
+		return err
+	}
+	if err := proc.Sleep(ctx, time.Duration(r.c.rnd.IntN(1500))*time.Millisecond); err != nil {
+		return err
+	}
+	r.c.kill(r, n)
+	return n.Start(ctx)
+}
+
 // comeAndGo lets another node join, and leave while it is asked.
 func comeAndGo(ctx context.Context, r *round) error {
 	n := r.c.extra
@@ -56,6 +75,67 @@ func comeAndGo(ctx context.Context, r *round) error {
 	}
 	r.load.join.Store(false)
 	return n.Stop()
+}
+
+// joinAndKill lets another node join while one is killed, and leave when that is back.
+func joinAndKill(ctx context.Context, r *round) error {
+	n, other := r.c.any(), r.c.extra
+	r.what = other.Name + " joins as " + n.Name + " is killed"
+	if err := r.under(ctx); err != nil {
+		return err
+	}
+	if err := other.Launch(); err != nil {
+		return err
+	}
+	if err := proc.Sleep(ctx, time.Duration(r.c.rnd.IntN(500))*time.Millisecond); err != nil {
+		return err
+	}
+	r.c.kill(r, n)
+	if err := other.Wait(ctx); err != nil {
+		return err
+	}
+	r.load.join.Store(true)
+	if err := n.Start(ctx); err != nil {
+		return err
+	}
+	r.load.join.Store(false)
+	return other.Stop()
+}
+
+// leaveAndCrash lets the database crash while another node leaves. It has left once it was
+// there again, and could say so.
+func leaveAndCrash(ctx context.Context, r *round) error {
+	n := r.c.extra
+	r.what, r.crashed = "the database crashes as "+n.Name+" leaves", true
+	if err := n.Start(ctx); err != nil {
+		return err
+	}
+	r.load.join.Store(true)
+	if err := proc.Sleep(ctx, 800*time.Millisecond); err != nil {
+		return err
+	}
+	r.load.join.Store(false)
+	done := make(chan error, 1)
+	go func() { done <- n.Stop() }()
+	if err := proc.Sleep(ctx, time.Duration(r.c.rnd.IntN(100))*time.Millisecond); err != nil {
+		return err
+	}
+	r.c.db.Crash()
+	r.c.crashes++
+	left := <-done
+	if err := r.c.db.StartAgain(); err != nil {
+		return err
+	}
+	if left != nil {
+		return left
+	}
+	if err := n.Start(ctx); err != nil {
+		return err
+	}
+	if err := n.Stop(); err != nil {
+		return err
+	}
+	return proc.Sleep(ctx, 3*time.Second) // a node may have refused for lack of it
 }
 
 // crash lets the database crash, and come back after a moment.
@@ -104,17 +184,25 @@ func (r *round) crash(ctx context.Context, gone time.Duration) error {
 	return proc.Sleep(ctx, 3*time.Second) // a node may have refused for lack of it
 }
 
-// limited sets a limit when a part of it is used already: a new one, or a lower one.
+// limited sets a limit when a part of it is used already: a new one, or a lower one. A node is
+// killed that may not know of it.
 func limited(ctx context.Context, r *round) error {
 	r.what = fmt.Sprintf("a limit of %d is set", r.max)
 	if err := r.load.reached(ctx, 200); err != nil {
 		return err
 	}
-	return r.c.any().Ask(ctx, nil, "clients", "update", r.slug, "--limit", fmt.Sprintf("requests=%d/total", r.max))
+	err := r.c.any().Ask(ctx, nil, "clients", "update", r.slug, "--limit", fmt.Sprintf("requests=%d/total", r.max))
+	if err != nil {
+		return err
+	}
+	n := r.c.any()
+	r.what += ", " + n.Name + " is killed"
+	r.c.kill(r, n)
+	return n.Start(ctx)
 }
 
 // revoke revokes a key on one node; within a second no node takes it. Callers have another
-// one by then.
+// one by then. Nor does a node take it that was killed before, once it is back.
 func revoke(ctx context.Context, r *round) error {
 	if err := r.load.reached(ctx, 200); err != nil {
 		return err
@@ -123,11 +211,14 @@ func revoke(ctx context.Context, r *round) error {
 	if err != nil {
 		return err
 	}
-	if err := r.c.any().Ask(ctx, nil, "keys", "revoke", "second", "--client", r.slug, "--yes"); err != nil {
+	gone := r.c.rnd.IntN(len(r.c.nodes))
+	there := slices.Delete(slices.Clone(r.c.nodes), gone, gone+1)
+	r.c.kill(r, r.c.nodes[gone])
+	if err := there[0].Ask(ctx, nil, "keys", "revoke", "second", "--client", r.slug, "--yes"); err != nil {
 		return err
 	}
 	begin := time.Now()
-	for _, n := range r.c.nodes {
+	for _, n := range there {
 		if _, err := r.c.until(ctx, n, second, false); err != nil {
 			return err
 		}
@@ -136,6 +227,9 @@ func revoke(ctx context.Context, r *round) error {
 	r.what = fmt.Sprintf("a key is revoked, everywhere %v after the command", took.Round(time.Millisecond))
 	if took > time.Second {
 		return fmt.Errorf("it takes over a second")
+	}
+	if err := r.c.nodes[gone].Start(ctx); err != nil {
+		return err
 	}
 	for _, n := range r.c.nodes {
 		if said := n.call(ctx, request{key: second, output: 1}); said.status != http.StatusUnauthorized {

@@ -57,6 +57,11 @@ func (p *Program) Start(ctx context.Context) error {
 	if err := p.Launch(); err != nil {
 		return err
 	}
+	return p.Wait(ctx)
+}
+
+// Wait waits until what was launched answers requests.
+func (p *Program) Wait(ctx context.Context) error {
 	err := Await(ctx, "http://"+p.Address+p.Ready, p.Ended)
 	if errors.Is(err, errEnded) {
 		p.serving = nil

@@ -57,14 +57,16 @@
 //
 // A session of a member that is not known here takes a unit of the sessions' limit, like any
 // new one. When its hold is durable, and before the request goes on, the node claims it at
-// the bank, which says who has begun it. If that was another request, the hold gives its unit
-// back. In the other order a claim could outlive a hold that was lost in a crash, others
-// would join the session, and nobody would have paid. As it is, a crash or a bank out of
-// reach counts one session too many, never one too few. A node that has no room for a new
-// session asks first whether it runs elsewhere. A session that goes on for an eighth longer
-// than the bank knows is claimed again, for which nobody waits. A claim needs no epoch and no
-// number: who begins a session is the first to claim it, however often and late the claim
-// comes. Sessions that no limit counts are not claimed.
+// the bank, which says who has begun it. If that was another request, the hold's record does
+// not count it, and gives the unit back. Were it given back at once, others could use it, and
+// the node's journal would have the hold pay all the same after a crash. A claim that came
+// before the hold was durable could outlive it, others would join the session, and nobody
+// would have paid. As it is, a crash or a bank out of reach counts one session too many,
+// never one too few. A node that has no room for a new session asks first whether it runs
+// elsewhere. A session that goes on for an eighth longer than the bank knows is claimed again,
+// for which nobody waits. A claim needs no epoch and no number: who begins a session is the
+// first to claim it, however often and late the claim comes. Sessions that no limit counts
+// are not claimed.
 //
 // # Leaving
 //

@@ -70,26 +70,11 @@ func (w *world) sessions() (n int64) {
 	return n
 }
 
-// remember tells a new process what the journal has of sessions. A hold that had given its
-// session back, and was not settled, pays for it again: it is counted once more.
+// remember tells a new process what the journal has of sessions.
 func (w *world) remember(n *node) {
 	for m, ends := range n.ends {
 		n.ledger.Run(ledger.Session{Client: "cl_1", Member: m, Ends: ends})
 	}
-	for _, h := range n.holds {
-		if h.NewSession && h.Holds().Of(tally.Sessions) == 0 {
-			w.excess[w.sessionsKey(h)]++
-		}
-	}
-}
-
-func (w *world) sessionsKey(h *ledger.Hold) key {
-	for i := range h.Charges {
-		if c := &h.Charges[i].Counter; c.Metric == tally.Sessions {
-			return keyOf(c)
-		}
-	}
-	return key{}
 }
 
 // askSessions has a node make its claims; false if it has none.

@@ -20,7 +20,7 @@ type Claim struct {
 }
 
 // Claim tells the others of a session that a hold has begun, and waits for a while for their
-// answer. If the session ran already, the hold does not pay for it any more. The store calls
+// answer. If the session ran already, the hold is not to pay for it. The store calls
 // it when the hold is durable, before it answers. A claim that comes earlier could outlive
 // its hold, and then nobody would have paid. newSession is what the hold's grant is to tell.
 func (l *Ledger) Claim(ctx context.Context, h *Hold) (newSession bool) {
@@ -67,10 +67,7 @@ func (l *Ledger) Claimed(c *Claim, begun tally.ID, ends time.Time) {
 	if !joined || h == nil || !h.kept || !h.NewSession || !h.pays {
 		return
 	}
-	l.pay(h, false)
-	if l.waiting > 0 {
-		l.serve(h)
-	}
+	h.pays, h.joined = false, true
 }
 
 // prolong has the others told of a session that a durable hold is in, if the session goes on

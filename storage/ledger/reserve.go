@@ -24,7 +24,11 @@ type Hold struct {
 	// pays is whether this hold pays for its session. The hold that began the session pays.
 	// If that hold was dropped, or was settled before the session was kept, another open
 	// hold pays.
-	pays     bool
+	pays bool
+	// joined is whether another ledger has begun its session after all. As the store has the
+	// hold, it pays, and a later process would have it pay: so what it holds for that is free
+	// only when it is settled.
+	joined   bool
 	kept     bool        // the store has it: it may be settled
 	raised   *Hold       // what it was before it was raised; nil if it was not
 	opened   uint64      // its number among all holds
@@ -50,7 +54,7 @@ func (h *Hold) Written() *Hold {
 func (h *Hold) Holds() tally.Amounts {
 	out := h.Held
 	out[sessionsIndex] = 0
-	if h.pays {
+	if h.pays || h.joined {
 		out[sessionsIndex] = 1
 	}
 	return out
@@ -229,7 +233,7 @@ func (l *Ledger) endSession(h *Hold) {
 			continue
 		}
 		// A hold that is older than the one that began the session, or pays, is in another one.
-		if (first == nil || o.opened < first.opened) && (!h.pays || o.opened > h.opened && !o.pays) {
+		if (first == nil || o.opened < first.opened) && (!h.pays || o.opened > h.opened && !o.pays && !o.joined) {
 			first = o
 		}
 		if o.SessionEnds.After(ends) {
@@ -254,7 +258,7 @@ func (l *Ledger) endSession(h *Hold) {
 // payer is the hold that pays for the session of another hold, if the paying hold is open
 // and not kept, so that it may still be dropped; nil otherwise.
 func (l *Ledger) payer(h *Hold) *Hold {
-	if !h.inSession() || h.pays {
+	if !h.inSession() || h.pays || h.joined {
 		return nil
 	}
 	return l.sessions.payers[h.session()]
