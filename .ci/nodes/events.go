@@ -13,7 +13,8 @@ import (
 )
 
 // events are what happens in the middle of a round, if it has nothing of its own.
-var events = []func(context.Context, *round) error{killOne, comeAndGo, crash, both, killTwice, joinAndKill, leaveAndCrash}
+var events = []func(context.Context, *round) error{killOne, comeAndGo, crash, both, killTwice, joinAndKill,
+	leaveAndCrash}
 
 // under waits until a third of the limit is used.
 func (r *round) under(ctx context.Context) error {
