@@ -92,7 +92,7 @@ func (b *bank) Exchange(ctx context.Context, op *lease.Exchange) (r lease.Reply,
 		if len(fresh.subject) > 0 {
 			r := fresh.rows()
 			batch.Queue(sqlBegin, append(fence[:3:3], fresh.subject, fresh.metric, fresh.starts, fresh.ends, r.of,
-				r.family, r.d1, r.d2)...)
+				r.family, r.gran, r.d1, r.d2)...)
 		}
 		batch.Queue(sqlLockQuotas, append(fence[:3:3], keys...)...)
 		batch.Queue(sqlGrant, op.Node, op.Epoch, op.Op, all.subject, all.metric, all.starts, all.ends,
@@ -166,6 +166,7 @@ func columnsOf(asks []lease.Ask) (all, fresh columns) {
 type seedRows struct {
 	of     []int64
 	family []int16
+	gran   []int16
 	d1, d2 []string
 }
 
@@ -173,10 +174,15 @@ type seedRows struct {
 func (c *columns) rows() (out seedRows) {
 	for i := range c.subject {
 		x := counterOf(c.subject[i], c.metric[i], c.starts[i], c.ends[i])
-		if x.Metric.Index() < 0 || !badgerdb.InQuarters(&x.Period) {
+		if x.Metric.Index() < 0 {
 			continue
 		}
+		gran := int16(badgerdb.Quarters)
+		if !badgerdb.InQuarters(&x.Period) {
+			gran = byMinute
+		}
 		for _, r := range badgerdb.RowsOf(x.Subject) {
+			out.gran = append(out.gran, gran)
 			out.of, out.family = append(out.of, int64(i+1)), append(out.family, int16(r.Family))
 			out.d1, out.d2 = append(out.d1, toText(r.Dim[0])), append(out.d2, toText(r.Dim[1]))
 		}

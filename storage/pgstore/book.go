@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -23,6 +24,10 @@ import (
 
 // book is the node of entries.
 const book = ""
+
+// byMinute is the granularity of rows of sums that only the book has: counters of a minute begin
+// with them.
+const byMinute = 3
 
 // Enter implements storage.Meter.
 func (s *Store) Enter(ctx context.Context, r tally.Record) (tally.Record, error) {
@@ -104,7 +109,14 @@ func enter(ctx context.Context, tx pgx.Tx, x *tally.Record, before int64) error 
 	}
 	var sheet badgerdb.Sheet
 	sheet.Count(x)
-	if _, err := addSums(ctx, tx, book, sheet.Rows(), nil); err != nil {
+	rows := sheet.Rows()
+	for row, sums := range maps.Clone(rows) {
+		if row.Gran == badgerdb.Quarters {
+			row.Gran, row.Bucket = byMinute, uint32(x.At.Unix()/60)
+			rows[row] = sums
+		}
+	}
+	if _, err := addSums(ctx, tx, book, rows, nil); err != nil {
 		return err
 	}
 	var b pgx.Batch

@@ -53,3 +53,19 @@ func TestExpiresOnce(t *testing.T) {
 	}
 	verified(t, list[0])
 }
+
+// A counter of a minute begins with the entries that were made in it before anybody asked for it,
+// those that take and those that give back.
+func TestEntriesOfTheMinute(t *testing.T) {
+	t.Parallel()
+	list := nodesOf(t, 2)
+	for i, credits := range []tally.NanoUSD{70, -20} {
+		_, err := list[0].Enter(ctx, tally.Record{ID: tally.ID(fmt.Sprint("en_", i)), At: noon, Gateway: "gw_1",
+			Client: "cl_1", Outcome: tally.Booked, Credits: credits, Entry: &tally.Entry{Kind: tally.Fee, Reason: "test"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	spendAll(t, 5, 10, chargeOf("client/cl_1", tally.Credits, tally.Minute, 100), list...)
+	verified(t, list[1])
+}

@@ -22,9 +22,9 @@ const (
 //
 // A counter begins with what the period has seen: a limit may have been added in its middle.
 // What others have shipped, and the entries of the book of money, are used and granted from
-// the start; the node has said itself what it has used. $8 to $11 are the rows of sums that
-// tell, each with the place of its counter. Periods that are not made of quarters of an hour
-// are over before that would matter.
+// the start; the node has said itself what it has used. $8 to $12 are the rows of sums that
+// tell, each with the place of its counter. Of periods that are not made of quarters of an hour
+// only the entries are told: the periods are over before the rest would matter.
 const sqlBegin = `
 WITH born AS (
   INSERT INTO quota (subject, metric, starts, ends, granted)
@@ -41,9 +41,11 @@ FROM born
 JOIN unnest($4::text[], $5::int2[], $6::int8[], $7::int8[])
   WITH ORDINALITY AS a (subject, metric, starts, ends, place)
   ON a.subject = born.subject AND a.metric = born.metric AND a.starts = born.starts AND a.ends = born.ends
-JOIN unnest($8::int8[], $9::int2[], $10::text[], $11::text[]) AS r (place, family, d1, d2) ON r.place = a.place
-JOIN sums AS s ON s.family = r.family AND s.gran = 0 AND s.d1 = r.d1 AND s.d2 = r.d2
-  AND s.bucket >= div(greatest(born.starts, 0)::numeric, 900)::int4 AND s.bucket < div(born.ends::numeric, 900)::int4
+JOIN unnest($8::int8[], $9::int2[], $10::int2[], $11::text[], $12::text[]) AS r (place, family, gran, d1, d2)
+  ON r.place = a.place
+JOIN sums AS s ON s.family = r.family AND s.gran = r.gran AND s.d1 = r.d1 AND s.d2 = r.d2
+  AND s.bucket >= div(greatest(born.starts, 0)::numeric, CASE r.gran WHEN 0 THEN 900 ELSE 60 END)::int4
+  AND s.bucket < least(div(born.ends::numeric, CASE r.gran WHEN 0 THEN 900 ELSE 60 END), 2147483647)::int4
 WHERE s.node <> $1
 GROUP BY born.subject, born.metric, born.starts, born.ends, s.node`
 

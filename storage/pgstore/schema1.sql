@@ -122,7 +122,7 @@ CREATE INDEX entry_at ON entry (at);
 -- people, and for limits that begin to count; body has all figures.
 CREATE TABLE sums (
   family   int2 NOT NULL,
-  gran     int2 NOT NULL,              -- 0: quarters of an hour, 1: hours, 2: days
+  gran     int2 NOT NULL,              -- 0: quarters of an hour, 1: hours, 2: days, 3: minutes, of entries alone
   bucket   int4 NOT NULL,              -- in units of gran since 1970
   d1       text NOT NULL,
   d2       text NOT NULL,
