@@ -60,6 +60,16 @@ func (e *Engine) Run(ctx context.Context) error {
 	return nil
 }
 
+// withoutDatabase reports whether an error comes of the nodes' database being out of reach, of
+// which the store and status tell.
+func (e *Engine) withoutDatabase(err error) bool {
+	if e.cluster == nil || tally.CodeOf(err) != tally.Unavailable {
+		return false
+	}
+	_, cause := e.cluster.Reach()
+	return cause != nil
+}
+
 // loop runs a step at once and then at intervals. A step that fails is tried
 // again at the next; a fault that lasts is logged once.
 func (e *Engine) loop(ctx context.Context, name string, every time.Duration, step func(context.Context) error) {
@@ -71,7 +81,7 @@ func (e *Engine) loop(ctx context.Context, name string, every time.Duration, ste
 		switch {
 		case ctx.Err() != nil:
 			return
-		case err == nil:
+		case err == nil, e.withoutDatabase(err):
 			failing = ""
 		case err.Error() != failing:
 			failing = err.Error()
