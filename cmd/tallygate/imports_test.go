@@ -125,6 +125,7 @@ var mayUse = map[string][]string{
 	"github.com/spf13/pflag":                  {"cmd/tallygate"},
 	"golang.org/x/crypto":                     {"cmd/tallygate/process", "cmd/tallygate/sshd", "engine/auth", "tests of cmd/tallygate"},
 	"golang.org/x/net":                        {"cmd/tallygate/process"},
+	"golang.org/x/sync":                       {"storage/pgstore"},
 	"golang.org/x/sys":                        {"cmd/tallygate/process", "tests of cmd/tallygate", "engine/control", "providers/transport", "storage/badgerdb"},
 	"golang.org/x/text":                       {"engine/slug"},
 	"golang.org/x/term":                       {"cmd/tallygate"},
