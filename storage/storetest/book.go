@@ -223,7 +223,10 @@ func (h *history) enter(t *rapid.T) {
 	if err == nil {
 		h.same(h.numbered([]tally.Record{got}), h.numbered([]tally.Record{want}), nil, nil, "entered")
 		if h.bench.subject.Apart { // what records go by has come as far only with the next one
-			h.refuse(t)
+			h.bench.ids++
+			rec := tally.Record{ID: tally.ID(fmt.Sprintf("rf_%06d", h.bench.ids)), At: h.bench.now, Gateway: "gw_1",
+				Client: "cl_1", Outcome: tally.OutcomeDenied, Status: 403, Code: "key_revoked", Count: 1}
+			h.same(nil, nil, h.bench.Refuse(ctx, rec), h.want.Refuse(ctx, rec), "refuse %+v", rec)
 		}
 	}
 	h.entries(t)
