@@ -376,6 +376,24 @@ func TestOthers(t *testing.T) {
 	want("and nothing of that again", read(100), nil)
 }
 
+// A record that is settled late may lie in a week whose partition the retention has dropped
+// meanwhile: it is made again.
+func TestShipIntoDroppedWeek(t *testing.T) {
+	s := startNode(t, pgtest.Database(t), "a", t.TempDir())
+	limit := chargeOf("client/cl_1", tally.Cost, tally.Total, 1000)
+	for range 2 {
+		if err := spend(s, requestOf(10, limit), 10); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.shipAll(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.pool.Exec(ctx, `DROP TABLE `+weekTable(dayOf(noon)/weekDays)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // While the database is known to be out of reach, nobody who asks a node waits for it: each is
 // told what is known. It answers again once the database does.
 func TestAskedWithoutDatabase(t *testing.T) {

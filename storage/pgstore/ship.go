@@ -165,8 +165,9 @@ func (s *Store) shipThese(ctx context.Context, list []badgerdb.Kept, behind,
 		}
 		return err
 	})
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "23505" {
-		err = errAgain // the records are there
+	// The records are there, or the partition of an old one, that was, is not.
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && (pg.Code == "23505" || pg.Code == "23514") {
+		err = errAgain
 	}
 	return rows, err
 }
