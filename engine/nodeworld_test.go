@@ -110,7 +110,8 @@ func (n *node) Duty(_ context.Context, name string, hold time.Duration) (bool, e
 	return true, nil
 }
 
-func (n *node) Others(_ context.Context, _ time.Time, after storage.Mark, most int) ([]tally.Record, storage.Mark, error) {
+func (n *node) Others(_ context.Context, _ time.Time, after storage.Mark, most int) ([]tally.Record,
+	storage.Mark, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.asked++

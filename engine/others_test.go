@@ -20,8 +20,8 @@ func TestOthersAreSeen(t *testing.T) {
 		db.mu.Lock()
 		defer db.mu.Unlock()
 		for range n {
-			db.others = append(db.others, tally.Record{ID: tally.ID(fmt.Sprint("req_far_", len(db.others))), Node: "far", At: w.now.Add(-time.Second / 2),
-				Outcome: tally.OK, Count: 1})
+			db.others = append(db.others, tally.Record{ID: tally.ID(fmt.Sprint("req_far_", len(db.others))),
+				Node: "far", At: w.now.Add(-time.Second / 2), Outcome: tally.OK, Count: 1})
 		}
 	}
 	look := func() {

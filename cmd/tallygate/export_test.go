@@ -203,7 +203,8 @@ func TestTailLosesNothing(t *testing.T) {
 	told := func(n int) control.Event { return control.Event{Kind: tally.RecordEvent, Request: &all.Requests[n]} }
 	gap := control.Event{Kind: tally.GapEvent}
 	later := control.RequestView{Seq: 5, Model: "later", Outcome: "ok"}
-	far := control.Event{Kind: tally.RecordEvent, Request: &control.RequestView{Node: "n2", Seq: 1, Model: "far", Outcome: "ok"}}
+	far := control.Event{Kind: tally.RecordEvent,
+		Request: &control.RequestView{Node: "n2", Seq: 1, Model: "far", Outcome: "ok"}}
 	for _, test := range []struct {
 		name   string
 		query  control.RequestQuery

@@ -94,7 +94,8 @@ WITH told AS MATERIALIZED (
   WHERE ` + fenced + `
 ), asked AS (
   SELECT subject, metric, starts, ends, used, have, need, want, extra, nodes, others,
-    CASE WHEN (SELECT doubt FROM cluster WHERE one = 1) > now() THEN ` + low + `others + have` + high + ` ELSE cap END AS cap
+    CASE WHEN (SELECT doubt FROM cluster WHERE one = 1) > now()
+      THEN ` + low + `others + have` + high + ` ELSE cap END AS cap
   FROM told
 ), ` + sqlShare + `, total AS (
   UPDATE quota AS q SET granted = (` + low + `share.others + share.granted` + high + `)::int8,

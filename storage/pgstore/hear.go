@@ -51,9 +51,6 @@ func (s *Store) wasSetBack() {
 	now := time.Now()
 	s.setBack.Store(&now)
 	s.log.Warn("the nodes' database was set back; this node tells it again what it has used and shipped")
-	for kind := range s.gone {
-		s.gone[kind].Store(0)
-	}
 	s.shippedAt.Store(0)
 	s.shipAnew.Store(true)
 	select {

@@ -25,7 +25,8 @@ func TestEarlierSchema(t *testing.T) {
 		}
 	}
 	var version, least int64
-	if err := pool.QueryRow(ctx, `SELECT version, least FROM cluster`).Scan(&version, &least); err != nil || version != Schema || least != 1 {
+	err := pool.QueryRow(ctx, `SELECT version, least FROM cluster`).Scan(&version, &least)
+	if err != nil || version != Schema || least != 1 {
 		t.Errorf("it has version %d, at least %d: %v", version, least, err)
 	}
 }

@@ -48,11 +48,13 @@ func TestSetBack(t *testing.T) {
 	spendSome()
 	tool("createdb", "restored")
 	tool("pg_restore", "-1", "-d", "restored", "dump")
-	tool("psql", "-c", `DROP DATABASE "`+name+`" WITH (FORCE)`, "-c", `ALTER DATABASE restored RENAME TO "`+name+`"`, "postgres")
+	tool("psql", "-c", `DROP DATABASE "`+name+`" WITH (FORCE)`,
+		"-c", `ALTER DATABASE restored RENAME TO "`+name+`"`, "postgres")
+	told := func(faults []string) bool { return strings.Contains(strings.Join(faults, " "), "was set back") }
 	for _, s := range []*Store{a, b} {
 		eventually(t, "a node tells what has happened", func() bool {
 			list, err := s.Nodes(ctx)
-			return err == nil && len(list) == 2 && strings.Contains(strings.Join(append(list[0].Faults, list[1].Faults...), " "), "set back") &&
+			return err == nil && len(list) == 2 && told(list[0].Faults) && told(list[1].Faults) &&
 				list[0].Records == 40 && list[1].Records == 40 && list[0].Unshipped+list[1].Unshipped == 0
 		})
 		eventually(t, "all records are there", func() bool {
