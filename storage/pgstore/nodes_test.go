@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,12 +49,12 @@ func chargeOf(s tally.Subject, m tally.Metric, u tally.Unit, most int64) tally.C
 		time.UTC, 0)}, Max: most}
 }
 
-var requestIDs int
+// ids numbers the requests of all tests.
+var ids atomic.Int64
 
 // request makes a reservation of one request of up to so much money.
 func requestOf(cost int64, charges ...tally.Charge) tally.Reservation {
-	requestIDs++
-	return tally.Reservation{ID: tally.ID(fmt.Sprintf("rq_%06d", requestIDs)), At: noon, ExpiresAt: noon.Add(time.Hour),
+	return tally.Reservation{ID: tally.ID(fmt.Sprintf("rq_%06d", ids.Add(1))), At: noon, ExpiresAt: noon.Add(time.Hour),
 		Bounds: tally.Bounds{{Base: 1}, {Base: 10}, {Base: cost}, {Base: cost}, {}, {Base: cost}}, Charges: charges,
 		Draft: tally.Record{Gateway: "gw_1", Client: "cl_1", Key: "ke_1", Endpoint: "chat", Model: "m_1", Count: 1}}
 }
@@ -114,11 +115,13 @@ func TestOneTruth(t *testing.T) {
 	list := nodesOf(t, 3)
 	a, b, c := list[0], list[1], list[2]
 	day := chargeOf("client/cl_1", tally.Cost, tally.Day, 1e9)
+	var spent []tally.ID
 	for i := range 30 {
-		if err := spend(list[i%3], requestOf(100, day, chargeOf("visitor/v1", tally.Requests, tally.Hour, 100)),
-			int64(i)); err != nil {
+		r := requestOf(100, day, chargeOf("visitor/v1", tally.Requests, tally.Hour, 100))
+		if err := spend(list[i%3], r, int64(i)); err != nil {
 			t.Fatal(err)
 		}
+		spent = append(spent, r.ID)
 	}
 	if err := a.Refuse(ctx, tally.Record{ID: "rf_1", At: noon, Gateway: "gw_1", Client: "cl_1",
 		Outcome: tally.OutcomeDenied, Status: 401, Code: "invalid_api_key"}); err != nil {
@@ -143,11 +146,11 @@ func TestOneTruth(t *testing.T) {
 				q.After = next
 			}
 		})
-		for id := 1; id <= 30; id++ {
-			page, _, err := s.Records(ctx, storage.RecordQuery{ID: tally.ID(fmt.Sprintf("rq_%06d", requestIDs-31+id))})
-			if err != nil || len(page) != 1 || page[0].Cost != tally.NanoUSD(id-1) || len(page[0].Charges) != 2 ||
-				(page[0].Node == "") != (list[(id-1)%3] == s) {
-				t.Fatalf("record %d: %+v, %v", id, page, err)
+		for i, id := range spent {
+			page, _, err := s.Records(ctx, storage.RecordQuery{ID: id})
+			if err != nil || len(page) != 1 || page[0].Cost != tally.NanoUSD(i) || len(page[0].Charges) != 2 ||
+				(page[0].Node == "") != (list[i%3] == s) {
+				t.Fatalf("record %d: %+v, %v", i, page, err)
 			}
 		}
 		points, err := s.Series(ctx, storage.SeriesQuery{Family: tally.ByClient, Edges: edges})

@@ -70,8 +70,6 @@ func (w *world) start(ctx context.Context, name, url string, used int64) *node {
 	return n
 }
 
-var ids atomic.Int64
-
 func (n *node) admit(charges ...tally.Charge) (*ledger.Hold, error) {
 	now := time.Now()
 	r := &tally.Reservation{ID: tally.ID(fmt.Sprint("req_", ids.Add(1))), At: now, ExpiresAt: now.Add(time.Minute),
