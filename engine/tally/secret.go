@@ -47,6 +47,9 @@ type Secret struct {
 	SealedBefore  Sealed    `json:"sealed_before,omitempty"` // the previous private key, for tokens it signed
 }
 
+// Kind implements Entity.
+func (*Secret) Kind() EntityKind { return KindSecret }
+
 // Format implements fmt.Formatter: behind a pointer and with a wrong verb, fmt
 // would not ask the fields.
 func (s Secret) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "secret of %s %s", s.Of, redacted) }
