@@ -40,7 +40,7 @@ func newWorld(t testing.TB, url string) *world {
 
 func connect(t testing.TB, url string) *pgxpool.Pool {
 	t.Helper()
-	pool, err := pgxpool.New(t.Context(), url)
+	pool, err := dial(t.Context(), url, 4)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func same(t testing.TB, what string, got, want any) {
 
 // What an exchange answers, in the ways in which statements can be sent.
 func TestExchange(t *testing.T) {
-	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
+	for _, mode := range []string{"cache_describe", "describe_exec", "exec", "simple_protocol"} {
 		t.Run(mode, func(t *testing.T) {
 			w := newWorld(t, pgtest.Database(t)+"&default_query_exec_mode="+mode)
 			one, two := w.join("n1"), w.join("n2")

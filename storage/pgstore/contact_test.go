@@ -1,10 +1,13 @@
 package pgstore
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"tallygate/engine/tally"
+	"tallygate/storage"
 	"tallygate/storage/pgstore/pgtest"
 )
 
@@ -51,4 +54,49 @@ func TestClockSet(t *testing.T) {
 	if err := s.admits(true); tally.CodeOf(err) != tally.Unavailable {
 		t.Errorf("it is 75 s ahead: %v", err)
 	}
+}
+
+// A server that takes no changes, as one that is a standby since a failover, is out of reach
+// for all a node wants of it, although it answers: who only looks must not take it for the
+// database. Once it takes changes the node goes on by itself.
+func TestReadOnly(t *testing.T) {
+	t.Parallel()
+	server := pgtest.New(t)
+	url := server.Database(t)
+	becomes := func(readOnly string) {
+		t.Helper()
+		for _, sql := range []string{"ALTER SYSTEM SET default_transaction_read_only = " + readOnly,
+			"SELECT pg_reload_conf()"} {
+			if err := server.Run("postgres", sql); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	s := startNode(t, url, "n1", t.TempDir())
+	charge := chargeOf("client/cl_1", tally.Cost, tally.Day, 1e9)
+	if err := spend(s, requestOf(100, charge), 80); err != nil {
+		t.Fatal(err)
+	}
+	becomes("on")
+	eventually(t, "it knows", func() bool { _, err := s.Reach(); return errors.Is(err, errReadOnly) })
+	since, _ := s.Reach()
+	for range 5 {
+		_, _, err := s.Records(ctx, storage.RecordQuery{})
+		if tally.CodeOf(err) != tally.Unavailable || !strings.Contains(err.Error(), errReadOnly.Error()) {
+			t.Errorf("a question is answered by: %v", err)
+		}
+		if is, _ := s.Reach(); is != since {
+			t.Errorf("it is out of reach since %s, and was since %s", is, since)
+		}
+	}
+	_, err := Open(ctx, Options{URL: url, Dir: t.TempDir(), Name: "n2"})
+	if e := tally.AsError(err); e.Code != tally.Unavailable || !strings.Contains(e.Hint, "name the primary") {
+		t.Errorf("another node starts: %v, %s", err, e.Hint)
+	}
+	becomes("off")
+	eventually(t, "it is back", func() bool { _, err := s.Reach(); return err == nil })
+	if err := spend(s, requestOf(100, charge), 80); err != nil {
+		t.Error(err)
+	}
+	verified(t, s)
 }

@@ -15,4 +15,7 @@
 // Any error leaves open what became of a transaction. An act is therefore done under an ID
 // that is kept with it (tx.go), a shipment under the number of the record before it, and an
 // exchange under its number; each is repeated until it is known.
+//
+// Nothing is left on a connection, such as a statement by its name or a setting: a pooler may
+// give each transaction another one. A server that takes no changes is none (open.go).
 package pgstore

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"tallygate/engine/tally"
 	"tallygate/storage"
@@ -200,8 +201,13 @@ type unreached struct {
 	cause error
 }
 
-// reached notes what became of the latest talk with the database.
+// reached notes what became of the latest talk with the database. One that has become
+// read-only, as after a failover, is connected to anew.
 func (s *Store) reached(err error) {
+	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == readOnly {
+		s.pool.Reset()
+		s.banking.Reset()
+	}
 	switch {
 	case err == nil:
 		s.contact.Store(new(time.Now()))

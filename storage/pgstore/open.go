@@ -80,6 +80,12 @@ func dial(ctx context.Context, url string, most int32) (*pgxpool.Pool, error) {
 	}
 	c.MaxConns = most
 	c.ConnConfig.ConnectTimeout = 5 * time.Second
+	c.ConnConfig.ValidateConnect = takesChanges
+	if c.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		// A pooler may give each transaction another connection to the database, which knows
+		// no statements by the names that they were given on the last one.
+		c.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {
 		return nil, refused(err, c.ConnConfig)
@@ -91,9 +97,26 @@ func dial(ctx context.Context, url string, most int32) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
+// errReadOnly is of a standby, and of a database that was set to take no changes.
+var errReadOnly = errors.New("it is a standby, or was set to be read-only")
+
+// takesChanges refuses a connection on which nothing can be changed. If a URL names several
+// hosts, the next one is tried then.
+func takesChanges(ctx context.Context, c *pgconn.PgConn) error {
+	is, err := c.Exec(ctx, "SHOW transaction_read_only").ReadAll()
+	if err == nil && string(is[0].Rows[0][0]) == "on" {
+		err = errReadOnly
+	}
+	return err
+}
+
 // refused is why a database cannot be used.
 func refused(err error, c *pgx.ConnConfig) error {
 	at := c.Host + "/" + c.Database
+	if errors.Is(err, errReadOnly) {
+		return tally.Errorf(tally.Unavailable, "the database %s takes no changes: %w", at, errReadOnly).
+			WithHint("name the primary, or all hosts of which one is it: postgres://%s@db1,db2/%s", c.User, c.Database)
+	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		switch {

@@ -121,12 +121,18 @@ func passing(err error) bool {
 	case !errors.As(err, &pg):
 		return true // of the connection
 	}
+	if pg.Code == readOnly { // another server may be the primary by now
+		return true
+	}
 	switch pg.Code[:2] {
 	case "08", "40", "53", "55", "57": // connections, rollbacks, resources, locks, a server that comes or goes
 		return true
 	}
 	return false
 }
+
+// readOnly is the code of a server's refusal to change anything.
+const readOnly = "25006"
 
 // cannot is the error of an act for which the database was needed.
 func cannot(err error) error {
@@ -172,15 +178,13 @@ func (s *Store) readFor(ctx context.Context, most time.Duration, do func(ctx con
 	return again(ctx, once)
 }
 
-// glimpse looks whether a database that was out of reach is back. Those who come meanwhile
-// share what it sees.
+// glimpse looks whether a database that was out of reach answers questions again. Those who
+// come meanwhile share what it sees. Whether it takes changes again the next heartbeat tells.
 func (s *Store) glimpse() error {
 	_, err, _ := s.looks.Do("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(s.life, glimpsePatience)
 		defer cancel()
-		err := causesOf(s.pool.Ping(ctx))
-		s.reached(err)
-		return nil, err
+		return nil, causesOf(s.pool.Ping(ctx))
 	})
 	return err
 }

@@ -136,8 +136,8 @@ func refusal(state byte) []byte {
 // fail does something wrong with a piece, and reports whether the connection has ended.
 func (l *Line) fail(c *call, piece []byte) (ended bool) {
 	f := fault(rand.IntN(int(numFaults)))
-	if f >= aborts && (piece[0] != 'B' || !bytes.HasSuffix(piece, asked)) {
-		f = loses // it is not a whole batch, so that one cannot answer for the server
+	if whole := (piece[0] == 'P' || piece[0] == 'B') && bytes.HasSuffix(piece, asked); f >= aborts && !whole {
+		f = loses // one cannot answer a part of a batch for the server
 	}
 	l.faults[f].Add(1)
 	switch f {
