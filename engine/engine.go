@@ -230,9 +230,12 @@ func (e *Engine) publicURL() (string, bool) {
 	return DefaultBaseURL, false
 }
 
-// Part has every answer end its connection, and waits until hardly a caller can be about to
-// ask on one. Nobody must come in any more.
-func (e *Engine) Part() { e.gateway.Part() }
+// Part ends connections of client apps that are silent, and returns how many are left once it
+// is late. Nobody must come in any more.
+func (e *Engine) Part(late time.Time, heir Heir) (left int) { return e.gateway.Part(late, heir) }
+
+// Heir is the process that goes on after this one.
+type Heir = gateway.Heir
 
 // Drain refuses new requests and waits for those under way, at most until ctx
 // ends.

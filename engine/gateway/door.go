@@ -66,6 +66,8 @@ type Door struct {
 	shut  chan struct{}
 	once  sync.Once
 
+	heir Heir // once connections are ended
+
 	mu      sync.Mutex // guards the fields that follow
 	visits  map[*visit]struct{}
 	guests  map[netip.Addr]*guest
@@ -113,17 +115,23 @@ func (d *Door) Open() int {
 	return len(d.visits)
 }
 
-// inUse reports whether a connection has asked or come lately, and has no request under way.
-func (d *Door) inUse() bool {
+// Heir is who comes after a server that ends.
+type Heir struct {
+	// Arrived reads what has come on a connection, without waiting for more.
+	Arrived func(c net.Conn, b []byte) (n int)
+	// Take keeps what another process can go on with of a connection, on which nothing was
+	// read since its last answer. It is closed here then. nil if none can go on.
+	Take func(c net.Conn)
+}
+
+// end ends connections that have no request under way and say nothing.
+func (d *Door) end() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	lately := time.Now().Add(-lull).UnixNano()
+	now := time.Now()
 	for v := range d.visits {
-		if v.quiet.Load() > lately {
-			return true
-		}
+		v.end(now)
 	}
-	return false
 }
 
 // Accept waits for a connection, and for room for it.

@@ -250,17 +250,120 @@ func TestPart(t *testing.T) {
 		synctest.Wait()
 		began := time.Now()
 		parted := make(chan time.Duration)
-		go func() { w.server.Part(); parted <- time.Since(began) }()
+		go func() {
+			if left := w.server.Part(began.Add(time.Minute), nobody); left > 0 {
+				t.Errorf("%d connections are left", left)
+			}
+			parted <- time.Since(began)
+		}()
 		time.Sleep(lull / 2)
+		if n := s.door.Open(); n != 1 {
+			t.Errorf("%d connections are open, want that of the busy one", n)
+		}
 		if line, _ := s.ask(busy, "GET", "/readyz", ""); !strings.Contains(line, "200") {
 			t.Errorf("who asks again is told %q", line)
-		}
-		synctest.Wait()
-		if n := s.door.Open(); n != 1 {
-			t.Errorf("%d connections are open, want that of the silent one", n)
 		}
 		if took := <-parted; took >= partPatience || took < lull/2 {
 			t.Errorf("parting took %v", took)
 		}
 	})
+}
+
+// nobody comes after the server.
+var nobody = Heir{Arrived: func(net.Conn, []byte) int { return 0 }}
+
+// Where another process takes them, connections are handed on as they fall silent, and none is
+// told to end.
+func TestPartForAnHeir(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.kinds[0].New = func(providers.Config) (providers.Provider, error) {
+			return sim.Open(sim.Options{FirstByte: 10 * time.Second}), nil
+		}
+		s := openStreet(t, w, 1000)
+		silent, busy := s.come("203.0.113.1"), s.come("203.0.113.2")
+		s.ask(silent, "GET", "/readyz", "")
+		answered := make(chan string)
+		go func() { line, _ := s.ask(busy, "POST", "/v1/chat/completions", hello); answered <- line }()
+		io.WriteString(s.come("203.0.113.3"), "GET /readyz HTT")
+		synctest.Wait()
+		began := time.Now()
+		var taken []time.Duration
+		heir := nobody
+		heir.Take = func(net.Conn) { taken = append(taken, time.Since(began)) }
+		left := make(chan int)
+		go func() { left <- w.server.Part(began.Add(time.Minute), heir) }()
+		if line := <-answered; line != "200 OK" {
+			t.Errorf("the request under way: %s", line)
+		}
+		if n := <-left; n != 0 || len(taken) != 2 || taken[0] > partEvery || taken[1] < 10*time.Second {
+			t.Errorf("%d connections are left, and were taken after %v", n, taken)
+		}
+	})
+}
+
+// Who has begun to say something is waited for, but not for ever.
+func TestPartInTheMiddle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		s := openStreet(t, w, 1000)
+		io.WriteString(s.come("203.0.113.1"), "GET /readyz HTT")
+		began := time.Now()
+		left := w.server.Part(began.Add(time.Minute), nobody)
+		if took := time.Since(began); left != 0 || took < partPatience || took > 2*partPatience {
+			t.Errorf("%d connections are left after %v", left, took)
+		}
+	})
+}
+
+// What has come on a connection that is to end is read, though nobody had read it by then.
+func TestLastWords(t *testing.T) {
+	ear, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ear.Close()
+	client, err := net.Dial("tcp", ear.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	c, err := ear.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	came := ""
+	v := &visit{Conn: c, door: &Door{heir: Heir{Arrived: func(_ net.Conn, b []byte) int { return copy(b, came) }}}}
+	b := make([]byte, 10)
+	read := func(when, want string, wantErr error) {
+		t.Helper()
+		if n, err := v.Read(b); string(b[:n]) != want || err != wantErr {
+			t.Errorf("%s: %q, %v", when, b[:n], err)
+		}
+	}
+	now := time.Now()
+	v.quiet.Store(now.Add(-lull).UnixNano())
+	v.end(now)
+	came = "GET"
+	read("it came just now", "GET", nil)
+	v.end(now) // what it has said may be all of a request
+	io.WriteString(client, " /")
+	read("it has begun to ask", " /", nil)
+	v.quiet.Store(0)
+	v.end(now.Add(time.Hour))
+	io.WriteString(client, "x")
+	read("its request is under way", "x", nil)
+	v.idleAt.Store(v.heard.Load())
+	v.quiet.Store(now.Add(-lull).UnixNano())
+	v.ends.Store(v.heard.Load()) // something came between the look and the end
+	c.SetReadDeadline(longAgo)
+	io.WriteString(client, "y")
+	read("it is read already", "y", nil)
+	v.idleAt.Store(v.heard.Load())
+	came = ""
+	v.end(now)
+	read("nothing came", "", io.EOF)
+	if n, err := client.Read(b); n > 0 || err != io.EOF {
+		t.Errorf("the other side reads %q, %v", b[:n], err)
+	}
 }

@@ -293,15 +293,21 @@ func meant(path string) string {
 // settlePatience is how long requests that were given up may take to be booked.
 const settlePatience = 5 * time.Second
 
-// partPatience is how long connections that are in use are told to end.
+// partPatience is how long a connection may take to ask, once something has come of that.
 const partPatience = 4 * lull
 
-// Part has every answer end its connection, and returns when none is in use that has no
-// request under way: so that none is closed just when its caller asks the next. Nobody must
-// come in any more.
-func (s *Server) Part() {
-	s.parting.Store(true)
-	for until := time.Now().Add(partPatience); s.door != nil && s.door.inUse() && time.Now().Before(until); {
+// Part ends connections that are silent, but none on which a request has come, and returns how
+// many are left when all have ended, or it is late. If the heir takes none, every answer says
+// that it is the last one. Nobody must come in any more.
+func (s *Server) Part(late time.Time, heir Heir) (left int) {
+	d := s.door
+	d.heir = heir
+	s.parting.Store(heir.Take == nil)
+	for {
+		d.end()
+		if left = d.Open(); left == 0 || time.Now().After(late) {
+			return left
+		}
 		time.Sleep(partEvery)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -16,12 +17,15 @@ import (
 type visit struct {
 	net.Conn
 	door   *Door
-	peer   netip.Addr   // the zero address on a Unix socket
-	local  bool         // it is one
-	from   netip.Addr   // its network
-	asked  atomic.Bool  // it has sent a request
-	quiet  atomic.Int64 // since when it has said nothing, in Unix nanoseconds; 0 while a request is under way
-	left   atomic.Bool  // the other side, or we have closed it
+	peer   netip.Addr    // the zero address on a Unix socket
+	local  bool          // it is one
+	from   netip.Addr    // its network
+	asked  atomic.Bool   // it has sent a request
+	quiet  atomic.Int64  // since when it has said nothing, in Unix nanoseconds; 0 while a request is under way
+	heard  atomic.Uint32 // how often something was read
+	idleAt atomic.Uint32 // how often, when it was last answered
+	ends   atomic.Uint32 // one more than how often, when it was found silent for too long
+	left   atomic.Bool   // the other side, or we have closed it
 	call   atomic.Pointer[call]
 	closed bool      // to make room; guarded by the door's mu
 	until  time.Time // of the write deadline in force
@@ -65,6 +69,7 @@ func follow(c net.Conn, state http.ConnState) {
 	}
 	switch state {
 	case http.StateIdle:
+		v.idleAt.Store(v.heard.Load())
 		v.quiet.Store(time.Now().UnixNano())
 	case http.StateClosed, http.StateHijacked:
 		v.door.leave(v)
@@ -93,10 +98,54 @@ func (v *visit) leave() {
 // has left: net/http ends its own reads with one.
 func (v *visit) Read(b []byte) (int, error) {
 	n, err := v.Conn.Read(b)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		if heard := v.ends.Swap(0); heard > 0 {
+			n, err = v.last(b, heard-1)
+		}
+	}
+	if n > 0 {
+		v.heard.Add(1)
+	}
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		v.leave()
 	}
 	return n, err
+}
+
+// end ends the connection if it has been silent for long enough, and nothing comes just now.
+// That is seen to by whoever reads from it: no request is read, or about to be, when it ends.
+func (v *visit) end(now time.Time) {
+	heard, patience := v.heard.Load(), lull
+	switch {
+	case heard != v.idleAt.Load(): // it is about to ask, or to agree on how to encrypt that
+		patience = partPatience
+	case v.door.heir.Take != nil:
+		patience = 0
+	}
+	if quiet := v.quiet.Load(); quiet != 0 && now.UnixNano()-quiet >= int64(patience) {
+		v.ends.Store(heard + 1)
+		v.Conn.SetReadDeadline(longAgo)
+	}
+}
+
+var longAgo = time.Unix(1, 0)
+
+// last reads what has come, and ends the connection if that is nothing: another process goes on
+// with it, or it is closed.
+func (v *visit) last(b []byte, heard uint32) (int, error) {
+	v.Conn.SetReadDeadline(time.Time{})
+	if v.heard.Load() != heard || v.quiet.Load() == 0 { // a request had come by the time that it was to end
+		return v.Conn.Read(b)
+	}
+	heir := v.door.heir
+	if n := heir.Arrived(v.Conn, b); n > 0 {
+		return n, nil
+	}
+	if heir.Take != nil && heard == v.idleAt.Load() {
+		heir.Take(v.Conn)
+	}
+	v.Conn.Close()
+	return 0, io.EOF
 }
 
 // SetWriteDeadline does nothing: each write sets a deadline of its own, which net/http

@@ -13,11 +13,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"tallygate/engine"
 	"tallygate/engine/tally"
 	"tallygate/storage/badgerdb"
 )
@@ -70,6 +72,54 @@ func (p *Process) keepKeys(what []string, files []*os.File) ([]string, []*os.Fil
 	return append(what, forKeys), append(files, from), nil
 }
 
+// mostCallers bounds how many connections of client apps are handed over. The others end as if
+// there were no one to go on with them.
+const mostCallers = 4096
+
+// retire stops accepting, finishes what was accepted, and returns what a process that goes on
+// inherits: with the listening sockets, where connections that come meanwhile wait in the
+// backlog, the connections that are silent, as far as nothing is agreed on them, like how they
+// are encrypted.
+//
+// [http.Server.Shutdown] would not do: it closes a connection whose first request it reads
+// after it was called, and idle ones just when their callers ask the next.
+func (p *Process) retire(what []string, files []*os.File) ([]string, []*os.File) {
+	p.closeHall()
+	p.door.Close()
+	<-p.serving // no connection is between being accepted and being counted
+	heir := engine.Heir{Arrived: arrived}
+	var mu sync.Mutex // guards what and files
+	if p.front.TLS == nil {
+		callers := 0
+		heir.Take = func(c net.Conn) {
+			mu.Lock()
+			defer mu.Unlock()
+			if socket, is := c.(interface{ File() (*os.File, error) }); is && callers < mostCallers {
+				if file, err := socket.File(); err == nil {
+					what, files = append(what, caller+strconv.Itoa(callers)), append(files, file)
+					callers++
+				}
+			}
+		}
+	}
+	if left := p.engine.Part(time.Now().Add(p.Patience()), heir); left > 0 {
+		p.Log.Warn("requests under way take long", "connections", left) // drain cuts them off
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	return what, files
+}
+
+// arrived reads what has come on a connection, without waiting for more.
+func arrived(c net.Conn, b []byte) (n int) {
+	if socket, is := c.(syscall.Conn); is {
+		if raw, err := socket.SyscallConn(); err == nil {
+			raw.Read(func(fd uintptr) bool { n, _ = unix.Read(int(fd), b); return true })
+		}
+	}
+	return max(n, 0)
+}
+
 // HandOver ends the process and starts one that goes on: `tallygate serve` with args,
 // whose output goes to a file. It returns its number once it serves. The listening
 // sockets stay open in between, so that new connections wait instead of failing.
@@ -86,7 +136,7 @@ func (p *Process) HandOver(output *os.File, args ...string) (pid int, err error)
 	if what, files, err = p.keepKeys(what, files); err != nil {
 		return 0, errors.Join(err, p.Close())
 	}
-	p.retire()
+	what, files = p.retire(what, files)
 	if err := p.Close(); err != nil {
 		return 0, err
 	}
@@ -172,7 +222,7 @@ func (p *Process) Replace() error {
 	if what, files, err = p.keepKeys(what, files); err != nil {
 		return errors.Join(err, p.Close())
 	}
-	p.retire()
+	what, files = p.retire(what, files)
 	if err := p.Close(); err != nil {
 		return err
 	}

@@ -22,7 +22,6 @@ import (
 const (
 	DrainPatience = 30 * time.Second // for requests under way, once it was told to stop, where nobody says how long
 	cutPatience   = 5 * time.Second  // for those that were cut off then, to be settled
-	retireEvery   = 5 * time.Millisecond
 )
 
 // Proxies say which reverse proxies are believed whom they forward for. What is said
@@ -249,26 +248,6 @@ func (p *Process) Wait(done <-chan struct{}) error {
 			WithHint("look at the disk and its mount, then start again: of what was acknowledged no more than the last second before the fault can be missing")
 	case err := <-p.broken:
 		return tally.Errorf(tally.Internal, "serving %s: %w", p.sockets[ForApps].Addr(), err)
-	}
-}
-
-// retire stops accepting and finishes what was accepted. Whoever has the
-// listening socket as well goes on from there: connections that come meanwhile
-// wait in its backlog.
-//
-// [http.Server.Shutdown] would not do: it closes a connection whose first
-// request it reads after it was called.
-func (p *Process) retire() {
-	p.closeHall()
-	p.door.Close()
-	<-p.serving // no connection is between being accepted and being counted
-	p.engine.Part()
-	p.server.SetKeepAlivesEnabled(false) // closes idle connections
-	for late := time.Now().Add(p.Patience()); p.door.Open() > 0; time.Sleep(retireEvery) {
-		if time.Now().After(late) {
-			p.Log.Warn("requests under way take long", "connections", p.door.Open())
-			return // drain cuts them off
-		}
 	}
 }
 

@@ -80,8 +80,16 @@ func readyMade(inherited string, env func(string) (string, bool)) (Sockets, erro
 	}
 	delete(files, forKeys)
 	s := Sockets{}
+	var callers []net.Conn
 	for what, fd := range files {
 		file := os.NewFile(uintptr(fd), what)
+		if strings.HasPrefix(what, caller) {
+			if c, err := net.FileConn(file); err == nil { // else it has left
+				callers = append(callers, c)
+			}
+			file.Close()
+			continue
+		}
 		ln, err := net.FileListener(file)
 		file.Close()
 		if err != nil {
@@ -93,7 +101,34 @@ func readyMade(inherited string, env func(string) (string, bool)) (Sockets, erro
 		}
 		s[what] = ln
 	}
+	if ln := s[ForApps]; ln != nil && len(callers) > 0 {
+		s[ForApps] = &returning{ln, callers}
+	}
 	return s, nil
+}
+
+// caller begins the name under which a connection of a client app is inherited.
+const caller = "caller."
+
+// returning is a listener to which callers come back who were let in by the process before.
+type returning struct {
+	net.Listener
+	callers []net.Conn
+}
+
+// Accept implements net.Listener.
+func (r *returning) Accept() (net.Conn, error) {
+	if n := len(r.callers); n > 0 {
+		c := r.callers[n-1]
+		r.callers = r.callers[:n-1]
+		return c, nil
+	}
+	return r.Listener.Accept()
+}
+
+// File is the listening socket.
+func (r *returning) File() (*os.File, error) {
+	return r.Listener.(interface{ File() (*os.File, error) }).File()
 }
 
 // readInherited reads "apps=3,metrics=4".
