@@ -100,7 +100,7 @@ func (a *app) clientCommands() *cobra.Command {
 
 func showClient(p *printer, c *control.ClientView) {
 	set := control.CurrentClient(&c.Client, time.Now())
-	thing(p, control.ClientTable, c, &set, "in flight now", count(c.InFlight), "created", minute(c.CreatedAt))
+	thing(p, control.ClientTable, c, set, "in flight now", count(c.InFlight), "created", minute(c.CreatedAt))
 	p.limits(c.LimitStates)
 	if !tally.OnlyMarkup(c.Tariffs) {
 		p.section("Tariff")

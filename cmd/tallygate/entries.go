@@ -18,7 +18,7 @@ func (a *app) entryCommands() *cobra.Command {
 			op:      control.EntriesShow,
 			example: "  tallygate entries show en_01kb3vp8",
 			show: func(p *printer, _ *control.PickEntry, out *control.EntryView) {
-				thing[control.EntryView, struct{}](p, control.EntryTable, out, nil)
+				thing(p, control.EntryTable, out, control.None{})
 			},
 		}.command(a),
 		verb[control.ReverseEntry, control.EntryView]{

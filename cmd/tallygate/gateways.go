@@ -62,7 +62,8 @@ func showPrivateKey(p *printer, g *control.GatewayCreated) {
 
 func showGateway(p *printer, g *control.GatewayView) {
 	set := control.CurrentGateway(&g.Gateway)
-	thing(p, control.GatewayTable, g, &set, "providers", strings.Join(g.ProviderNames, ", then "), "created", minute(g.CreatedAt))
+	thing(p, control.GatewayTable, g, set, "providers", strings.Join(g.ProviderNames, ", then "),
+		"created", minute(g.CreatedAt))
 	p.limits(g.LimitStates)
 	p.sums("This month", g.Month)
 	p.sums("Last 30 days", g.Last30Days)

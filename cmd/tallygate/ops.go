@@ -106,17 +106,17 @@ func (a *app) print(show func(*printer), value func() any) error {
 }
 
 // list makes the command that lists what an operation returns.
-func list[In, V any](a *app, v verb[In, []V], t *control.Table[V]) *cobra.Command {
+func list[In, V any](a *app, v verb[In, []V], t *control.Table[*V]) *cobra.Command {
 	v.show = func(p *printer, _ *In, out *[]V) {
 		rows(p, t, *out, noRows(t))
-		refusals(p, t, *out)
+		refusals(p, t, control.Pointers(*out))
 	}
 	v.write = writes(t, func(out *[]V) []V { return *out })
 	return v.command(a)
 }
 
 // noRows says that there are none, and how to make the first.
-func noRows[V any](t *control.Table[V]) string {
+func noRows[P any](t *control.Table[P]) string {
 	if t.Make == "" {
 		return "no " + t.Things()
 	}

@@ -92,7 +92,7 @@ func showModel(p *printer, m *control.ModelView) {
 		ends = m.ShutdownAt.UTC().Format(time.DateOnly) + when(m.ReplacedBy != "", "; its publisher names "+m.ReplacedBy+" instead", "")
 	}
 	set := control.CurrentModel(&m.Model)
-	thing(p, control.ModelTable, m, &set, "shut down", ends, "not listed since", minute(m.MissingAt))
+	thing(p, control.ModelTable, m, set, "shut down", ends, "not listed since", minute(m.MissingAt))
 	if m.AllowExtras {
 		p.warning(control.Warn, "Extras are allowed: what they cost is not bounded, so this model can pass a limit on money", "", "", 0)
 	}

@@ -105,7 +105,8 @@ func (a *app) kindsCommand() *cobra.Command {
 
 func showProvider(p *printer, v *control.ProviderView) {
 	set := control.CurrentProvider(&v.Provider)
-	thing(p, control.ProviderTable, v, &set, "local", when(v.Local, "yes: costs nothing", ""), "created", minute(v.CreatedAt))
+	thing(p, control.ProviderTable, v, set, "local", when(v.Local, "yes: costs nothing", ""),
+		"created", minute(v.CreatedAt))
 	if len(v.Health) > 0 {
 		p.section("Not well")
 		for i := range v.Health {

@@ -13,7 +13,7 @@ import (
 
 func (a *app) templateCommands() *cobra.Command {
 	show := func(p *printer, v *control.TemplateView) {
-		thing[control.TemplateView, struct{}](p, control.TemplateTable, v, nil)
+		thing(p, control.TemplateTable, v, control.None{})
 	}
 	return family(groupOwn, "templates", "what gateways put around the words of a page's visitor",
 		list(a, verb[control.Listing, []control.TemplateView]{

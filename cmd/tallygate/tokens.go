@@ -76,7 +76,8 @@ func (a *app) tokenCommands() *cobra.Command {
 const mostShownDays = 14
 
 func showToken(p *printer, v *control.TokenShown) {
-	thing[control.TokenView, struct{}](p, control.TokenTable, &v.TokenView, nil, "cost of a visit", when(v.CostVisitUSD != "", v.CostVisitNano.Display(), ""))
+	thing(p, control.TokenTable, &v.TokenView, control.None{}, "cost of a visit",
+		when(v.CostVisitUSD != "", v.CostVisitNano.Display(), ""))
 	for _, line := range v.Allows {
 		p.say("✓ %s", line)
 	}
