@@ -11,10 +11,10 @@ import (
 
 func (a *app) gatewayCommands() *cobra.Command {
 	return family(groupOwn, "gateways", "sites: each with its clients, zone, providers and limits",
-		list(a, verb[control.Listing, []control.GatewayView]{
+		list(verb[control.Listing, []control.GatewayView]{
 			op:      control.GatewaysList,
 			example: "  tallygate gateways list",
-		}, control.GatewayTable),
+		}, control.GatewayTable).command(a),
 		verb[control.Named, control.GatewayView]{
 			op:      control.GatewaysShow,
 			example: "  tallygate gateways show main",

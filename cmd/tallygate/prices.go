@@ -12,10 +12,10 @@ import (
 
 func (a *app) priceCommands() *cobra.Command {
 	return family(groupOwn, "prices", "what models cost: rows that are never edited, each with its dates and its source",
-		list(a, verb[control.ListPrices, []control.PriceView]{
+		list(verb[control.ListPrices, []control.PriceView]{
 			op:      control.PricesList,
 			example: "  tallygate prices list gpt-4o-mini\n  tallygate prices list --at 2026-12-01 --provider openai\n  tallygate prices list --stale 60d --format csv > stale.csv",
-		}, control.PriceRowTable),
+		}, control.PriceRowTable).command(a),
 		a.priceSetCommand(),
 		a.priceImportCommand(),
 		verb[control.CheckPrices, []control.PriceFinding]{

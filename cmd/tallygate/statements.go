@@ -237,10 +237,10 @@ func (a *app) tellStatements(how *written, list []control.StatementView) error {
 
 func (a *app) statementCommands() *cobra.Command {
 	return family(groupOwn, "statements", "statements that were closed: what clients owed, month by month",
-		list(a, verb[control.ListStatements, []control.StatementView]{
+		list(verb[control.ListStatements, []control.StatementView]{
 			op:      control.StatementsList,
 			example: "  tallygate statements list\n  tallygate statements list --client hotel-aurora",
-		}, control.StatementTable),
+		}, control.StatementTable).command(a),
 		a.showStatement(),
 	)
 }

@@ -16,10 +16,10 @@ func (a *app) templateCommands() *cobra.Command {
 		thing(p, control.TemplateTable, v, control.None{})
 	}
 	return family(groupOwn, "templates", "what gateways put around the words of a page's visitor",
-		list(a, verb[control.Listing, []control.TemplateView]{
+		list(verb[control.Listing, []control.TemplateView]{
 			op:      control.TemplatesList,
 			example: "  tallygate templates list --gateway my-site",
-		}, control.TemplateTable),
+		}, control.TemplateTable).command(a),
 		verb[control.PickTemplate, control.TemplateView]{
 			op:      control.TemplatesShow,
 			example: "  tallygate templates show product-questions --gateway my-site",

@@ -82,10 +82,10 @@ func (c *Column[P]) Cell(v P) Value {
 }
 
 // Unit is what the column is measured in.
-func (c *Column[P]) Unit() Unit {
-	zero := reflect.New(reflect.TypeFor[P]().Elem()).Interface()
-	return c.Get(zero.(P)).Unit
-}
+func (c *Column[P]) Unit() Unit { return c.Get(New[P]()).Unit }
+
+// New points to a new one of what P points to.
+func New[P any]() P { return reflect.New(reflect.TypeFor[P]().Elem()).Interface().(P) }
 
 // Head is what stands above the column.
 func (c *Column[P]) Head() string { return cmp.Or(c.Title, c.Name) }
