@@ -66,9 +66,9 @@ type FormOf[In, Out any] struct {
 	// Says are lines above the fields, which may depend on what stands in them;
 	// nil for none.
 	Says func(t *theme.Theme, width int, value func(name string) string) []string
-	// Each makes the inputs of several things out of what was typed, in place of one; Of
-	// are their names. It is run for one after the other.
-	Each func(In) []In
+	// Each makes the input of one of several things out of what was typed; Of are their
+	// names. It is run for one after the other.
+	Each func(in In, i int) In
 	Of   []string
 	// Done is what comes after; Each leaves it out.
 	Done func(Out) tea.Cmd
@@ -77,35 +77,29 @@ type FormOf[In, Out any] struct {
 // NewForm makes the dialog. Its types end here: a form holds inputs as they are and has the
 // answer put behind a pointer, so that the rest is compiled once.
 func NewForm[In, Out any](e *screen.Env, o FormOf[In, Out]) *Form {
-	f := &Form{env: e, out: reflect.TypeFor[Out](), FormOf: FormOf[any, any]{
+	each, done := o.Each, o.Done
+	var eachOf func(any, int) any
+	if each != nil {
+		eachOf = func(in any, i int) any { return each(in.(In), i) }
+	}
+	return newForm(e, reflect.TypeFor[Out](), FormOf[any, any]{
 		Heading: o.Heading, Op: control.Op[any, any](o.Op), Asks: o.Asks, Must: o.Must, Fixed: o.Fixed, Begin: o.Begin,
 		Change: o.Change, Help: o.Help, Checks: o.Checks, Choices: o.Choices, Save: o.Save, Busy: o.Busy, Says: o.Says,
-		Of:   o.Of,
-		Done: func(out any) tea.Cmd { return o.Done(*out.(*Out)) },
-	}}
-	if o.Each != nil {
-		f.Each = func(in any) (each []any) {
-			for _, x := range o.Each(in.(In)) {
-				each = append(each, x)
-			}
-			return each
-		}
-	}
-	f.ask()
-	return f
+		Each: eachOf, Of: o.Of, Done: func(out any) tea.Cmd { return done(*out.(*Out)) },
+	})
 }
 
-// ask makes the questions.
-func (f *Form) ask() {
+func newForm(e *screen.Env, out reflect.Type, o FormOf[any, any]) *Form {
+	f := &Form{FormOf: o, out: out, env: e}
 	var fields []*widget.Field
 	values := map[string]string{}
-	for _, d := range FieldsAsked(reflect.TypeOf(f.Begin), f.Asks) {
-		x := question{Field: d, given: d.Text(f.Begin)}
-		w := WidgetOf(&d, f.Help[d.Name], slices.Contains(f.Must, d.Name))
-		if of := f.Choices[d.Name]; of != nil {
+	for _, d := range FieldsAsked(reflect.TypeOf(o.Begin), o.Asks) {
+		x := question{Field: d, given: d.Text(o.Begin)}
+		w := WidgetOf(&d, o.Help[d.Name], slices.Contains(o.Must, d.Name))
+		if of := o.Choices[d.Name]; of != nil {
 			w.Choices = of
 		}
-		if check := f.Checks[d.Name]; check != nil {
+		if check := o.Checks[d.Name]; check != nil {
 			w.Check = func(v string) error { return cmp.Or(d.Check(v), check(v)) }
 		}
 		w.More = moreOf(&d)
@@ -113,10 +107,11 @@ func (f *Form) ask() {
 		values[d.Name] = x.given
 		f.asks = append(f.asks, x)
 	}
-	f.form = widget.NewForm(fields, values, f.Save, cancelLabel)
+	f.form = widget.NewForm(fields, values, o.Save, cancelLabel)
 	for i := range f.asks {
 		f.asks[i].shown = fields[i].Value()
 	}
+	return f
 }
 
 // FieldsAsked are the fields of an input by name, or all that have a flag.
@@ -279,10 +274,9 @@ func (f *Form) save() tea.Cmd {
 		return nil
 	}
 	if f.Each != nil {
-		ins := f.Each(in)
 		return tea.Sequence(screen.Ask(screen.Close{Dialog: f}), func() tea.Msg {
 			return runEach(f.Of, f.Save, func(i int) error {
-				return f.run(ins[i], reflect.New(f.out).Interface())
+				return f.run(f.Each(in, i), reflect.New(f.out).Interface())
 			})
 		})
 	}
@@ -329,7 +323,7 @@ func (f *Form) Draw(t *theme.Theme, width, height int) widget.Block {
 	lines := []string{""}
 	if in, changed, err := f.fill(); err == nil && changed && height > rows+6 {
 		if f.Each != nil {
-			in = f.Each(in)[0]
+			in = f.Each(in, 0)
 		}
 		for i, l := range widget.Wrap(widget.Safe(asTyped(f.env, control.CommandLine(f.Op.Name, in))), width-2) {
 			lead := "  "
