@@ -24,7 +24,8 @@ func (a *app) statusCommand() *cobra.Command {
 			return nil
 		},
 		absent: func(dir string) (*control.Status, error) {
-			return &control.Status{PID: os.Getpid(), Version: a.version, Data: dir, Last24Hours: control.NewSums(&tally.Sums{}),
+			return &control.Status{
+				PID: os.Getpid(), Version: a.version, Data: dir, Last24Hours: control.NewSums(&tally.Sums{}),
 				Warnings: []control.Warning{control.NothingSetUp}}, nil
 		},
 		show: func(p *printer, in *control.None, s *control.Status) {

@@ -77,7 +77,7 @@ type FormOf[In, Out any] struct {
 // NewForm makes the dialog. Its types end here: a form holds inputs as they are and has the
 // answer put behind a pointer, so that the rest is compiled once.
 func NewForm[In, Out any](e *screen.Env, o FormOf[In, Out]) *Form {
-	each, done := o.Each, o.Done
+	each, done := o.Each, o.Done // a closure over o would have all of it copied
 	var eachOf func(any, int) any
 	if each != nil {
 		eachOf = func(in any, i int) any { return each(in.(In), i) }
