@@ -43,7 +43,7 @@ func (e *Engine) listAdmins(_ context.Context, in control.Rows) ([]control.Admin
 	for _, g := range admins(c) {
 		out = append(out, viewAdmin(g))
 	}
-	return control.AdminTable.Select(out, in, commonCalendar(c, e.clock()))
+	return control.Select(control.AdminTable, out, in, commonCalendar(c, e.clock()))
 }
 
 func (e *Engine) addAdmin(ctx context.Context, in control.AddAdmin) (out control.AdminAdded, err error) {

@@ -27,7 +27,7 @@ func (e *Engine) listAlerts(_ context.Context, in control.ListAlerts) ([]control
 		}
 	}
 	e.alerts.mu.Unlock()
-	return control.AlertTable.Select(out, in.Rows, commonCalendar(c, now))
+	return control.Select(control.AlertTable, out, in.Rows, commonCalendar(c, now))
 }
 
 func (e *Engine) showAlerts(context.Context, control.None) (control.AlertSettings, error) {

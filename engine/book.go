@@ -226,5 +226,5 @@ func (e *Engine) listEntries(ctx context.Context, in control.ListEntries) ([]con
 		v.ReversedBy = reversed[r.ID]
 		out = append(out, v)
 	}
-	return control.EntryTable.Select(out, in.Rows, cal)
+	return control.Select(control.EntryTable, out, in.Rows, cal)
 }

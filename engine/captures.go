@@ -163,7 +163,7 @@ func (e *Engine) listCaptured(_ context.Context, in control.ListCaptured) (out c
 			out.Captures = append(out.Captures, e.viewCapture(c, &s))
 		}
 	}
-	out.Requests, err = control.CapturedTable.Select(out.Requests, in.Rows, commonCalendar(c, e.clock()))
+	out.Requests, err = control.Select(control.CapturedTable, out.Requests, in.Rows, commonCalendar(c, e.clock()))
 	return out, err
 }
 

@@ -182,7 +182,7 @@ func (e *Engine) listClients(ctx context.Context, in control.Listing) ([]control
 	if err != nil {
 		return nil, err
 	}
-	return control.ClientTable.Select(views, in.Rows, commonCalendar(c, e.clock()))
+	return control.Select(control.ClientTable, views, in.Rows, commonCalendar(c, e.clock()))
 }
 
 func (e *Engine) showClient(ctx context.Context, in control.Named) (control.ClientView, error) {

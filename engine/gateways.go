@@ -254,7 +254,7 @@ func (e *Engine) listGateways(ctx context.Context, in control.Listing) ([]contro
 	if err != nil {
 		return nil, err
 	}
-	return control.GatewayTable.Select(views, in.Rows, commonCalendar(c, e.clock()))
+	return control.Select(control.GatewayTable, views, in.Rows, commonCalendar(c, e.clock()))
 }
 
 func (e *Engine) showGateway(ctx context.Context, in control.Named) (control.GatewayView, error) {

@@ -29,7 +29,7 @@ func (e *Engine) listGuests(_ context.Context, in control.Rows) ([]tally.Guest, 
 	for _, g := range byKey(c) {
 		out = append(out, *g)
 	}
-	return control.GuestTable.Select(out, in, commonCalendar(c, e.clock()))
+	return control.Select(control.GuestTable, out, in, commonCalendar(c, e.clock()))
 }
 
 func (e *Engine) addGuest(ctx context.Context, in control.AddGuest) (tally.Guest, error) {

@@ -244,7 +244,7 @@ func (e *Engine) listKeys(ctx context.Context, in control.ListKeys) ([]control.K
 	if err != nil {
 		return nil, err
 	}
-	return control.KeyTable.Select(views, in.Rows, commonCalendar(c, e.clock()))
+	return control.Select(control.KeyTable, views, in.Rows, commonCalendar(c, e.clock()))
 }
 
 // viewKeys tells how keys stand; only is the ID of the one, if it is one.

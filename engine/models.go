@@ -150,7 +150,7 @@ func (e *Engine) listModels(ctx context.Context, in control.ListModels) ([]contr
 	if err != nil {
 		return nil, err
 	}
-	return control.ModelTable.Select(views, in.Rows, commonCalendar(c, now))
+	return control.Select(control.ModelTable, views, in.Rows, commonCalendar(c, now))
 }
 
 // usable reports whether requests for a model can be answered: it is offered,

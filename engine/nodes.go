@@ -87,7 +87,7 @@ func (e *Engine) listNodes(ctx context.Context, in control.Rows) ([]control.Node
 	if err != nil {
 		return nil, err
 	}
-	return control.NodeTable.Select(list, in, commonCalendar(e.catalog.Load(), e.clock()))
+	return control.Select(control.NodeTable, list, in, commonCalendar(e.catalog.Load(), e.clock()))
 }
 
 // forgetNode frees what a node was lent, and answers with how it stood.

@@ -34,7 +34,7 @@ func (e *Engine) listPrices(_ context.Context, in control.ListPrices) ([]control
 			}
 		}
 	}
-	return control.PriceRowTable.Select(out, in.Rows, commonCalendar(c, now))
+	return control.Select(control.PriceRowTable, out, in.Rows, commonCalendar(c, now))
 }
 
 // modelsFor are the models of a name or ID and of a provider; "" selects all.

@@ -108,7 +108,8 @@ func (e *Engine) listRequests(ctx context.Context, in control.RequestQuery) (con
 
 // sortedRequests is a page of what has the most of a column, of the latest records that
 // the store selects.
-func (e *Engine) sortedRequests(ctx context.Context, c *tally.Catalog, q storage.RecordQuery, f *control.Filter[control.RequestView], in *control.RequestQuery) (control.RequestPage, error) {
+func (e *Engine) sortedRequests(ctx context.Context, c *tally.Catalog, q storage.RecordQuery,
+	f *control.Filter[*control.RequestView], in *control.RequestQuery) (control.RequestPage, error) {
 	by, turned, err := control.RequestTable.ParseSort(in.Sort)
 	if err == nil && in.After != "" {
 		err = tally.Errorf(tally.Invalid, "what is sorted has one page").WithHint("leave out after, or sort")
@@ -156,7 +157,8 @@ func (e *Engine) sortedRequests(ctx context.Context, c *tally.Catalog, q storage
 
 // narrow lets the store select by the terms of a filter that name one thing, so
 // that history is read without what would be thrown away.
-func (e *Engine) narrow(ctx context.Context, q *storage.RecordQuery, f *control.Filter[control.RequestView], c *tally.Catalog) error {
+func (e *Engine) narrow(ctx context.Context, q *storage.RecordQuery,
+	f *control.Filter[*control.RequestView], c *tally.Catalog) error {
 	if q.Client == "" {
 		q.Client = only(f, "client", c, tally.KindClient)
 	}
@@ -226,7 +228,7 @@ const manyNamed = 30
 // named are the values that a term of a filter finds, of those that records in the span of
 // a query have, as the sums of a family tell; nil if there is no such term, or it finds
 // too many. A value that nobody has stands for none of them.
-func (e *Engine) named(ctx context.Context, q *storage.RecordQuery, f *control.Filter[control.RequestView],
+func (e *Engine) named(ctx context.Context, q *storage.RecordQuery, f *control.Filter[*control.RequestView],
 	column string, family tally.Family, part int) ([]string, error) {
 	word, _, ok := f.Only(column)
 	if !ok || word == "" {
@@ -265,7 +267,7 @@ func (e *Engine) named(ctx context.Context, q *storage.RecordQuery, f *control.F
 
 // only is the one client, provider or gateway that a term of a filter can find, of those there
 // are and were; "" if it may find several.
-func only(f *control.Filter[control.RequestView], column string, c *tally.Catalog,
+func only(f *control.Filter[*control.RequestView], column string, c *tally.Catalog,
 	kind tally.EntityKind) (found tally.ID) {
 	finds := f.Finds(column)
 	if finds == nil {

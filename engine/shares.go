@@ -95,7 +95,7 @@ func (e *Engine) listShares(_ context.Context, in control.ListShares) ([]control
 			out = append(out, viewShare(c, s, now))
 		}
 	}
-	return control.ShareTable.Select(out, in.Rows, commonCalendar(c, now))
+	return control.Select(control.ShareTable, out, in.Rows, commonCalendar(c, now))
 }
 
 // revokeShare answers with what was revoked.

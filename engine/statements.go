@@ -276,7 +276,7 @@ func (e *Engine) listStatements(ctx context.Context, in control.ListStatements) 
 		}
 	}
 	tally.Order(out, func(a, b control.StatementView) int { return cmp.Compare(b.Number, a.Number) })
-	return control.StatementTable.Select(out, in.Rows, commonCalendar(b.c, b.now))
+	return control.Select(control.StatementTable, out, in.Rows, commonCalendar(b.c, b.now))
 }
 
 // standing are the closed statements of a client, and how the ledger stands to them.

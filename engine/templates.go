@@ -27,7 +27,7 @@ func (e *Engine) listTemplates(_ context.Context, in control.Listing) ([]control
 			out = append(out, viewTemplate(c, gw, &gw.Templates[i], now))
 		}
 	}
-	return control.TemplateTable.Select(out, in.Rows, commonCalendar(c, now))
+	return control.Select(control.TemplateTable, out, in.Rows, commonCalendar(c, now))
 }
 
 func (e *Engine) showTemplate(_ context.Context, in control.PickTemplate) (control.TemplateView, error) {

@@ -36,7 +36,7 @@ func (e *Engine) listTokens(ctx context.Context, in control.ListTokens) ([]contr
 	if err != nil {
 		return nil, err
 	}
-	return control.TokenTable.Select(all, in.Rows, commonCalendar(c, now))
+	return control.Select(control.TokenTable, all, in.Rows, commonCalendar(c, now))
 }
 
 // tokenViews are the views of all tokens that are known, by name, before they are completed.

@@ -170,7 +170,7 @@ func (e *Engine) listProviders(ctx context.Context, in control.Listing) ([]contr
 	if err != nil {
 		return nil, err
 	}
-	return control.ProviderTable.Select(views, in.Rows, commonCalendar(c, e.clock()))
+	return control.Select(control.ProviderTable, views, in.Rows, commonCalendar(c, e.clock()))
 }
 
 func (e *Engine) showProvider(ctx context.Context, in control.Named) (control.ProviderView, error) {

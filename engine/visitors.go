@@ -281,7 +281,8 @@ func (e *Engine) listVisitors(ctx context.Context, in control.ListVisitors) (con
 	tally.Order(out.Visitors, func(a, b control.Visitor) int {
 		return cmp.Or(cmp.Compare(b.Requests+b.Refused, a.Requests+a.Refused), b.LastSeen.Compare(a.LastSeen), cmp.Compare(a.Visitor, b.Visitor))
 	})
-	if out.Visitors, err = control.VisitorTable.Select(out.Visitors, in.Rows, commonCalendar(c, now)); err != nil {
+	out.Visitors, err = control.Select(control.VisitorTable, out.Visitors, in.Rows, commonCalendar(c, now))
+	if err != nil {
 		return out, err
 	}
 	out.Visitors = out.Visitors[:min(len(out.Visitors), mostVisitors)]

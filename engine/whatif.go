@@ -196,7 +196,7 @@ func (s *supposing) edges() (edges []time.Time, odd map[string]bool) {
 			cut(cl.Tariffs[i].From, string(id))
 		}
 	}
-	slices.SortFunc(edges, time.Time.Compare)
+	tally.Order(edges, time.Time.Compare)
 	return slices.CompactFunc(edges, time.Time.Equal), odd
 }
 

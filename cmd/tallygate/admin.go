@@ -13,10 +13,10 @@ import (
 
 func (a *app) adminCommands() *cobra.Command {
 	return family(groupOwn, "admin", "who may use the control plane over a network, with serve --admin",
-		list(a, verb[control.Rows, []control.Admin]{
+		list(verb[control.Rows, []control.Admin]{
 			op:      control.AdminList,
 			example: "  tallygate admin list",
-		}, control.AdminTable),
+		}, control.AdminTable).command(a),
 		verb[control.AddAdmin, control.AdminAdded]{
 			op: control.AdminAdd, create: true,
 			example: "  tallygate admin add grafana --role viewer\n  tallygate admin add terraform --role owner",

@@ -15,10 +15,10 @@ import (
 
 func (a *app) alertCommands() *cobra.Command {
 	return family(groupSee, "alerts", "what you are told of by itself, and where",
-		list(a, verb[control.ListAlerts, []control.AlertView]{
+		list(verb[control.ListAlerts, []control.AlertView]{
 			op:      control.AlertsList,
 			example: "  tallygate alerts list --open\n  tallygate alerts list --filter kind:refused",
-		}, control.AlertTable),
+		}, control.AlertTable).command(a),
 		verb[control.None, control.AlertSettings]{
 			op:      control.AlertsShow,
 			example: "  tallygate alerts show",

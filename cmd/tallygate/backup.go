@@ -37,9 +37,9 @@ func viewOfBackup(f *backup.File) backedUp {
 }
 
 // backupTable has the backups of a folder.
-var backupTable = control.NewTable(control.Table[backedUp]{
+var backupTable = control.NewTable(control.Table[*backedUp]{
 	Thing: "backup", Make: "tallygate backup create --to DIR",
-	Columns: []control.Column[backedUp]{
+	Columns: []control.Column[*backedUp]{
 		{Name: "file", Get: func(b *backedUp) control.Value { return control.WordOf(filepath.Base(b.File)) }},
 		{Name: "at", Title: "made"},
 		{Name: "whole", Get: func(b *backedUp) control.Value { return control.WordOf(when(b.Whole, "whole", "goes on")) }},

@@ -11,10 +11,10 @@ import (
 
 func (a *app) clientCommands() *cobra.Command {
 	return family(groupOwn, "clients", "customers or apps: who may use it, and how much",
-		list(a, verb[control.Listing, []control.ClientView]{
+		list(verb[control.Listing, []control.ClientView]{
 			op:      control.ClientsList,
 			example: "  tallygate clients list\n  tallygate clients list --filter \"status:active used:>80\" --sort used",
-		}, control.ClientTable),
+		}, control.ClientTable).command(a),
 		verb[control.Named, control.ClientView]{
 			op:      control.ClientsShow,
 			example: "  tallygate clients show hotel-aurora",
@@ -100,7 +100,7 @@ func (a *app) clientCommands() *cobra.Command {
 
 func showClient(p *printer, c *control.ClientView) {
 	set := control.CurrentClient(&c.Client, time.Now())
-	thing(p, control.ClientTable, c, &set, "in flight now", count(c.InFlight), "created", minute(c.CreatedAt))
+	thing(p, control.ClientTable, c, set, "in flight now", count(c.InFlight), "created", minute(c.CreatedAt))
 	p.limits(c.LimitStates)
 	if !tally.OnlyMarkup(c.Tariffs) {
 		p.section("Tariff")

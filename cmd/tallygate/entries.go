@@ -10,15 +10,15 @@ import (
 
 func (a *app) entryCommands() *cobra.Command {
 	return family(groupOwn, "entries", "the book of money: what was paid, given, corrected or charged without a request",
-		list(a, verb[control.ListEntries, []control.EntryView]{
+		list(verb[control.ListEntries, []control.EntryView]{
 			op:      control.EntriesList,
 			example: "  tallygate entries list --client hotel-aurora\n  tallygate entries list --month 2026-11 --kind topup",
-		}, control.EntryTable),
+		}, control.EntryTable).command(a),
 		verb[control.PickEntry, control.EntryView]{
 			op:      control.EntriesShow,
 			example: "  tallygate entries show en_01kb3vp8",
 			show: func(p *printer, _ *control.PickEntry, out *control.EntryView) {
-				thing[control.EntryView, struct{}](p, control.EntryTable, out, nil)
+				thing(p, control.EntryTable, out, control.None{})
 			},
 		}.command(a),
 		verb[control.ReverseEntry, control.EntryView]{

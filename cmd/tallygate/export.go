@@ -40,7 +40,8 @@ func (a *app) exportCommand() *cobra.Command {
 }
 
 // export writes page after page; no more than one is in memory.
-func export(ctx context.Context, c control.Caller, q control.RequestQuery, w *control.RowWriter[control.RequestView]) error {
+func export(ctx context.Context, c control.Caller, q control.RequestQuery,
+	w *control.RowWriter[*control.RequestView]) error {
 	for q.Limit = maxPage; ; {
 		page, err := control.RequestsList.Do(ctx, c, q)
 		if err != nil {

@@ -251,7 +251,8 @@ func TestTailFits(t *testing.T) {
 	for _, width := range []int{60, 80, 100, 120, 200} {
 		for _, latest := range [][]control.RequestView{nil, {usual}, {long}} {
 			var b bytes.Buffer
-			write := stream(&printer{&b, terminal{is: true, width: width}}, control.RequestTable, latest)
+			p := &printer{&b, terminal{is: true, width: width}}
+			write := stream(p, control.RequestTable, control.Pointers(latest))
 			write(&usual)
 			write(&long)
 			for line := range strings.Lines(b.String()) {

@@ -42,16 +42,9 @@ func (d *destination) check(a *app, cmd *cobra.Command) error {
 }
 
 // writes is how rows are written that a result has.
-func writes[Out, V any](t *control.Table[V], of func(*Out) []V) func(io.Writer, control.Format, *Out) error {
+func writes[Out, V any](t *control.Table[*V], of func(*Out) []V) func(io.Writer, control.Format, *Out) error {
 	return func(w io.Writer, f control.Format, out *Out) error {
-		to := t.Writer(w, f)
-		list := of(out)
-		for i := range list {
-			if err := to.Write(&list[i]); err != nil {
-				return err
-			}
-		}
-		return to.End()
+		return t.Writer(w, f).WriteAll(control.Pointers(of(out)))
 	}
 }
 

@@ -68,7 +68,7 @@ var unitNames = []struct {
 // topicWidth is how long the lines of a page of the help are, at most.
 const topicWidth = 84
 
-func filterColumns[V any](b *strings.Builder, command string, t *control.Table[V]) {
+func filterColumns[P any](b *strings.Builder, command string, t *control.Table[P]) {
 	b.WriteString("\n" + command + "\n")
 	for _, kind := range unitNames {
 		line := "  " + kind.name + ":"

@@ -11,10 +11,10 @@ import (
 
 func (a *app) gatewayCommands() *cobra.Command {
 	return family(groupOwn, "gateways", "sites: each with its clients, zone, providers and limits",
-		list(a, verb[control.Listing, []control.GatewayView]{
+		list(verb[control.Listing, []control.GatewayView]{
 			op:      control.GatewaysList,
 			example: "  tallygate gateways list",
-		}, control.GatewayTable),
+		}, control.GatewayTable).command(a),
 		verb[control.Named, control.GatewayView]{
 			op:      control.GatewaysShow,
 			example: "  tallygate gateways show main",
@@ -62,7 +62,8 @@ func showPrivateKey(p *printer, g *control.GatewayCreated) {
 
 func showGateway(p *printer, g *control.GatewayView) {
 	set := control.CurrentGateway(&g.Gateway)
-	thing(p, control.GatewayTable, g, &set, "providers", strings.Join(g.ProviderNames, ", then "), "created", minute(g.CreatedAt))
+	thing(p, control.GatewayTable, g, set, "providers", strings.Join(g.ProviderNames, ", then "),
+		"created", minute(g.CreatedAt))
 	p.limits(g.LimitStates)
 	p.sums("This month", g.Month)
 	p.sums("Last 30 days", g.Last30Days)

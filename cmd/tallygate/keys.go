@@ -9,10 +9,10 @@ import (
 
 func (a *app) keyCommands() *cobra.Command {
 	return family(groupOwn, "keys", "the keys of clients",
-		list(a, verb[control.ListKeys, []control.KeyView]{
+		list(verb[control.ListKeys, []control.KeyView]{
 			op:      control.KeysList,
 			example: "  tallygate keys list --client hotel-aurora",
-		}, control.KeyTable),
+		}, control.KeyTable).command(a),
 		verb[control.CreateKey, control.KeyCreated]{
 			op:      control.KeysCreate,
 			example: "  tallygate keys create --client hotel-aurora --label whatsapp-bot --expires 90d",

@@ -4,7 +4,7 @@
 // plane into commands.
 //
 // The chapters: root.go has the tree of commands and what is common to them;
-// ops.go, deed.go and flags.go make a command from the declaration of an operation, so
+// verb.go, ops.go and flags.go make a command from the declaration of an operation, so
 // that none is written twice; the families (clients.go, keys.go and so on) say
 // how results look to people; attach.go finds the engine of a data folder, serve.go is the
 // life of a serving process, tui.go that of the interface, leave.go how it ends.

@@ -11,10 +11,10 @@ import (
 
 func (a *app) modelCommands() *cobra.Command {
 	return family(groupOwn, "models", "what can be asked, and what it costs",
-		list(a, verb[control.ListModels, []control.ModelView]{
+		list(verb[control.ListModels, []control.ModelView]{
 			op:      control.ModelsList,
 			example: "  tallygate models list --provider openai --usable\n  tallygate models list --filter \"input:<0.5 context:>100k\" --sort input",
-		}, control.ModelTable),
+		}, control.ModelTable).command(a),
 		verb[control.PickModel, control.ModelView]{
 			op:      control.ModelsShow,
 			example: "  tallygate models show gpt-4o-mini",

@@ -23,9 +23,9 @@ type moved struct {
 }
 
 // dayTable has what both stores have of each day.
-var dayTable = control.NewTable(control.Table[pgstore.Day]{
+var dayTable = control.NewTable(control.Table[*pgstore.Day]{
 	Thing: "day", Make: "tallygate requests",
-	Columns: []control.Column[pgstore.Day]{
+	Columns: []control.Column[*pgstore.Day]{
 		{Name: "day", Get: func(d *pgstore.Day) control.Value { return control.WordOf(d.Day) }},
 		{Name: "requests", Get: func(d *pgstore.Day) control.Value { return control.CountOf(d.Requests) }},
 		{Name: "refused", Get: func(d *pgstore.Day) control.Value { return control.CountOf(d.Refused) }},

@@ -12,11 +12,11 @@ import (
 
 // nodeCommands are about the nodes that share a store. Without one of them they are listed.
 func (a *app) nodeCommands() *cobra.Command {
-	all := list(a, verb[control.Rows, []control.NodeView]{
+	all := list(verb[control.Rows, []control.NodeView]{
 		op:      control.NodesList,
 		example: "  tallygate nodes list\n  tallygate nodes list --sort -unshipped --json",
 		aside:   func(out *[]control.NodeView) string { return faultsOf(*out) },
-	}, control.NodeTable)
+	}, control.NodeTable).command(a)
 	cmd := family(groupSee, "nodes", "the nodes that share a store, with serve --store", all,
 		verb[control.ForgetNode, control.NodeView]{
 			op:      control.NodesForget,

@@ -19,49 +19,6 @@ import (
 // madeFrom is the annotation of a command that names its operation.
 const madeFrom = "operation"
 
-// verb is a command made from an operation. Its name, flags, arguments and help
-// are those of the declaration; the rest says how results are shown.
-type verb[In, Out any] struct {
-	op      control.Op[In, Out]
-	name    string // if not the operation's own
-	group   string // in the help of the program
-	example string
-	// show writes the result for people.
-	show func(p *printer, in *In, out *Out)
-	// write writes the rows of the result in a format, if it has rows.
-	write func(w io.Writer, f control.Format, out *Out) error
-	// asJSON is what --json writes if it is not the result itself.
-	asJSON func(out *Out) any
-	// prepare adds flags of its own and returns what must happen to the input
-	// before the call, nil if nothing must.
-	prepare func(cmd *cobra.Command, in *In) func() error
-	// aside is what people are told on standard error beside the result.
-	aside func(out *Out) string
-	// asks says what will happen and to whom, for a person to agree to; "" if nobody
-	// need be asked.
-	asks func(ctx context.Context, c control.Caller, in *In) (string, error)
-	// changed is what the operation has changed, whose changes are told.
-	changed func(out *Out) *tally.Meta
-	// verdict says whether the command has failed though the call has not.
-	verdict func(out *Out) error
-	// alone answers without an engine, if it can.
-	alone func(in *In) (out Out, done bool, err error)
-	// absent answers where there is no store at all, instead of an error.
-	absent func(dir string) (Out, error)
-	slow   string // what it is doing, for a call that takes over a second
-	create bool   // it makes a store where there is none
-}
-
-// command makes the command. All that is not a type's own is done by [lift], which is compiled
-// once.
-func (v verb[In, Out]) command(a *app) *cobra.Command {
-	in := new(In)
-	d := &deed{op: v.op.Name, need: v.op.Need, help: v.op.Help, name: v.name, group: v.group, example: v.example,
-		in: in, fields: control.FieldsOf(reflect.TypeFor[In]()), slow: v.slow, create: v.create}
-	lift(d, reflect.TypeFor[Out](), v.show, v.write, v.asJSON, v.prepare, v.aside, v.asks, v.changed, v.verdict, v.alone, v.absent)
-	return d.command(a)
-}
-
 // tellGateway says on standard error which gateway was meant by an input that names
 // none, if there are several.
 func (a *app) tellGateway(ctx context.Context, c control.Caller, in any) error {
@@ -105,18 +62,18 @@ func (a *app) print(show func(*printer), value func() any) error {
 	return nil
 }
 
-// list makes the command that lists what an operation returns.
-func list[In, V any](a *app, v verb[In, []V], t *control.Table[V]) *cobra.Command {
+// list shows what an operation returns as a list.
+func list[In, V any](v verb[In, []V], t *control.Table[*V]) verb[In, []V] {
 	v.show = func(p *printer, _ *In, out *[]V) {
 		rows(p, t, *out, noRows(t))
-		refusals(p, t, *out)
+		refusals(p, t, control.Pointers(*out))
 	}
 	v.write = writes(t, func(out *[]V) []V { return *out })
-	return v.command(a)
+	return v
 }
 
 // noRows says that there are none, and how to make the first.
-func noRows[V any](t *control.Table[V]) string {
+func noRows[P any](t *control.Table[P]) string {
 	if t.Make == "" {
 		return "no " + t.Things()
 	}

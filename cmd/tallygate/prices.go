@@ -12,10 +12,10 @@ import (
 
 func (a *app) priceCommands() *cobra.Command {
 	return family(groupOwn, "prices", "what models cost: rows that are never edited, each with its dates and its source",
-		list(a, verb[control.ListPrices, []control.PriceView]{
+		list(verb[control.ListPrices, []control.PriceView]{
 			op:      control.PricesList,
 			example: "  tallygate prices list gpt-4o-mini\n  tallygate prices list --at 2026-12-01 --provider openai\n  tallygate prices list --stale 60d --format csv > stale.csv",
-		}, control.PriceRowTable),
+		}, control.PriceRowTable).command(a),
 		a.priceSetCommand(),
 		a.priceImportCommand(),
 		verb[control.CheckPrices, []control.PriceFinding]{
@@ -92,7 +92,7 @@ func showModel(p *printer, m *control.ModelView) {
 		ends = m.ShutdownAt.UTC().Format(time.DateOnly) + when(m.ReplacedBy != "", "; its publisher names "+m.ReplacedBy+" instead", "")
 	}
 	set := control.CurrentModel(&m.Model)
-	thing(p, control.ModelTable, m, &set, "shut down", ends, "not listed since", minute(m.MissingAt))
+	thing(p, control.ModelTable, m, set, "shut down", ends, "not listed since", minute(m.MissingAt))
 	if m.AllowExtras {
 		p.warning(control.Warn, "Extras are allowed: what they cost is not bounded, so this model can pass a limit on money", "", "", 0)
 	}

@@ -19,10 +19,10 @@ import (
 
 func (a *app) providerCommands() *cobra.Command {
 	return family(groupOwn, "providers", "upstream accounts: who answers the requests",
-		list(a, verb[control.Listing, []control.ProviderView]{
+		list(verb[control.Listing, []control.ProviderView]{
 			op:      control.ProvidersList,
 			example: "  tallygate providers list",
-		}, control.ProviderTable),
+		}, control.ProviderTable).command(a),
 		verb[control.Named, control.ProviderView]{
 			op:      control.ProvidersShow,
 			example: "  tallygate providers show openai",
@@ -90,22 +90,23 @@ func (a *app) providerCommands() *cobra.Command {
 // kindsCommand answers from the program itself, because somebody may ask before
 // there is any data.
 func (a *app) kindsCommand() *cobra.Command {
-	return list(a, verb[control.None, []control.ProviderKindView]{
+	return list(verb[control.None, []control.ProviderKindView]{
 		op:      control.ProvidersKinds,
 		example: "  tallygate providers kinds",
-		absent: func(string) ([]control.ProviderKindView, error) {
+		absent: func(string) (*[]control.ProviderKindView, error) {
 			var out []control.ProviderKindView
 			for _, k := range process.Kinds() {
 				out = append(out, engine.ViewKind(&k))
 			}
-			return out, nil
+			return &out, nil
 		},
-	}, control.KindTable)
+	}, control.KindTable).command(a)
 }
 
 func showProvider(p *printer, v *control.ProviderView) {
 	set := control.CurrentProvider(&v.Provider)
-	thing(p, control.ProviderTable, v, &set, "local", when(v.Local, "yes: costs nothing", ""), "created", minute(v.CreatedAt))
+	thing(p, control.ProviderTable, v, set, "local", when(v.Local, "yes: costs nothing", ""),
+		"created", minute(v.CreatedAt))
 	if len(v.Health) > 0 {
 		p.section("Not well")
 		for i := range v.Health {

@@ -10,10 +10,10 @@ import (
 
 func (a *app) shareCommands() *cobra.Command {
 	return family(groupOwn, "share", "links to clients' own pages, which show what they have used",
-		list(a, verb[control.ListShares, []control.ShareView]{
+		list(verb[control.ListShares, []control.ShareView]{
 			op:      control.ShareList,
 			example: "  tallygate share list --client hotel-aurora",
-		}, control.ShareTable),
+		}, control.ShareTable).command(a),
 		verb[control.CreateShare, control.ShareCreated]{
 			op:      control.ShareCreate,
 			example: "  tallygate share create hotel-aurora --expires 30d",

@@ -12,10 +12,10 @@ import (
 
 func (a *app) sshCommands() *cobra.Command {
 	return family(groupOwn, "ssh", "who may come in over ssh, with serve --ssh",
-		list(a, verb[control.Rows, []tally.Guest]{
+		list(verb[control.Rows, []tally.Guest]{
 			op:      control.SSHList,
 			example: "  tallygate ssh list",
-		}, control.GuestTable),
+		}, control.GuestTable).command(a),
 		verb[control.AddGuest, tally.Guest]{
 			op: control.SSHAdd, create: true,
 			example: "  tallygate ssh add laptop --key-file ~/.ssh/id_ed25519.pub --role owner\n" +

@@ -64,7 +64,7 @@ func (a *app) verifyCommand() *cobra.Command {
 func (a *app) settingsCommands() *cobra.Command {
 	show := func(p *printer, s *tally.Settings) {
 		set := control.CurrentSettings(s)
-		thing(p, &control.Table[tally.Settings]{}, s, &set)
+		thing(p, &control.Table[*tally.Settings]{}, s, set)
 	}
 	return family(groupOwn, "settings", "what holds for all gateways",
 		verb[control.None, tally.Settings]{

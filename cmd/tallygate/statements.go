@@ -84,14 +84,8 @@ func (o *written) write(w io.Writer, list []control.StatementView) error {
 	}
 	switch o.format {
 	case statement.CSV:
-		to := control.StatementLineTable.Writer(w, control.CSV)
-		lines := control.StatementLines(list)
-		for i := range lines {
-			if err := to.Write(&lines[i]); err != nil {
-				return err
-			}
-		}
-		return to.End()
+		lines := control.Pointers(control.StatementLines(list))
+		return control.StatementLineTable.Writer(w, control.CSV).WriteAll(lines)
 	}
 	for i := range list {
 		if i > 0 && o.format == statement.HTML {
@@ -243,10 +237,10 @@ func (a *app) tellStatements(how *written, list []control.StatementView) error {
 
 func (a *app) statementCommands() *cobra.Command {
 	return family(groupOwn, "statements", "statements that were closed: what clients owed, month by month",
-		list(a, verb[control.ListStatements, []control.StatementView]{
+		list(verb[control.ListStatements, []control.StatementView]{
 			op:      control.StatementsList,
 			example: "  tallygate statements list\n  tallygate statements list --client hotel-aurora",
-		}, control.StatementTable),
+		}, control.StatementTable).command(a),
 		a.showStatement(),
 	)
 }

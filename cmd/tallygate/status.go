@@ -23,8 +23,9 @@ func (a *app) statusCommand() *cobra.Command {
 			cmd.Flags().BoolVar(&check, "check", false, "say nothing unless requests cannot be served; for health checks of containers")
 			return nil
 		},
-		absent: func(dir string) (control.Status, error) {
-			return control.Status{PID: os.Getpid(), Version: a.version, Data: dir, Last24Hours: control.NewSums(&tally.Sums{}),
+		absent: func(dir string) (*control.Status, error) {
+			return &control.Status{
+				PID: os.Getpid(), Version: a.version, Data: dir, Last24Hours: control.NewSums(&tally.Sums{}),
 				Warnings: []control.Warning{control.NothingSetUp}}, nil
 		},
 		show: func(p *printer, in *control.None, s *control.Status) {

@@ -49,7 +49,11 @@ const gap = 2
 // spared make room on a narrow terminal; what no row fills is left out. The last line
 // has the sums of columns that add up. Without rows it writes what there is to say
 // instead.
-func rows[V any](p *printer, t *control.Table[V], list []V, empty string) {
+func rows[V any](p *printer, t *control.Table[*V], list []V, empty string) {
+	rowsOf(p, t, control.Pointers(list), empty)
+}
+
+func rowsOf[P any](p *printer, t *control.Table[P], list []P, empty string) {
 	if len(list) == 0 {
 		if empty != "" {
 			p.say("%s", empty)
@@ -57,8 +61,8 @@ func rows[V any](p *printer, t *control.Table[V], list []V, empty string) {
 		return
 	}
 	g, columns := gridOf(p, t)
-	for i := range list {
-		g.add(cellsOf(p, columns, &list[i]), t.ToneOf(&list[i]))
+	for _, v := range list {
+		g.add(cellsOf(p, columns, v), t.ToneOf(v))
 	}
 	if sums := sumsOf(t, columns, list); sums != nil && len(list) > 1 {
 		g.add(sums, control.Plain)
@@ -75,13 +79,13 @@ const mostRefusals = 10
 
 // refusals says of what is refused by limits of its own by which, since when, until when,
 // and which command raises it.
-func refusals[V any](p *printer, t *control.Table[V], list []V) {
+func refusals[P any](p *printer, t *control.Table[P], list []P) {
 	if t.Refused == nil {
 		return
 	}
 	told := map[string]bool{}
-	for i := range list {
-		whose, r := t.Refused(&list[i])
+	for _, v := range list {
+		whose, r := t.Refused(v)
 		if r == nil || told[whose] || len(told) == mostRefusals {
 			continue
 		}
@@ -94,9 +98,9 @@ func refusals[V any](p *printer, t *control.Table[V], list []V) {
 
 // stream writes a head, and returns what writes rows below it that are yet to come,
 // one a line. Its columns are as wide as those of the latest rows, or as is usual.
-func stream[V any](p *printer, t *control.Table[V], latest []V) func(*V) {
+func stream[P any](p *printer, t *control.Table[P], latest []P) func(P) {
 	g, columns := gridOf(p, t)
-	cells := func(v *V) []string {
+	cells := func(v P) []string {
 		out := cellsOf(p, columns, v)
 		for i, c := range columns {
 			if x := c.Get(v); x.Unit == control.UnitMoment && !x.Void {
@@ -108,12 +112,12 @@ func stream[V any](p *printer, t *control.Table[V], latest []V) func(*V) {
 	for i, c := range columns {
 		g.columns[i].least = usual[c.Unit()]
 	}
-	for i := range latest {
-		g.add(cells(&latest[i]), t.ToneOf(&latest[i]))
+	for _, v := range latest {
+		g.add(cells(v), t.ToneOf(v))
 	}
 	shown := g.fit()
 	g.line(bold, shown, g.heads())
-	return func(v *V) {
+	return func(v P) {
 		tone := t.ToneOf(v)
 		g.line(inks[tone], shown, g.signed(cells(v), tone))
 	}
@@ -123,15 +127,15 @@ func stream[V any](p *printer, t *control.Table[V], latest []V) func(*V) {
 var usual = map[control.Unit]int{control.UnitWord: 10, control.UnitCount: 6, control.UnitMoney: 8, control.UnitLatency: 6, control.UnitMoment: 8}
 
 // gridOf makes the grid of a table, and the columns of the table that it shows.
-func gridOf[V any](p *printer, t *control.Table[V]) (*grid, []*control.Column[V]) {
+func gridOf[P any](p *printer, t *control.Table[P]) (*grid, []*control.Column[P]) {
 	g := &grid{p: p, signs: t.Signs}
-	var columns []*control.Column[V]
+	var columns []*control.Column[P]
 	for i := range t.Columns {
 		if c := &t.Columns[i]; !c.Hidden {
 			columns = append(columns, c)
 		}
 	}
-	tally.OrderStable(columns, func(a, b *control.Column[V]) int { return last(a.Name) - last(b.Name) })
+	tally.OrderStable(columns, func(a, b *control.Column[P]) int { return last(a.Name) - last(b.Name) })
 	for _, c := range columns {
 		unit, head := c.Unit(), strings.ToUpper(c.Head())
 		if unit == control.UnitMoment {
@@ -145,7 +149,7 @@ func gridOf[V any](p *printer, t *control.Table[V]) (*grid, []*control.Column[V]
 // zoneName is what the zone is called that times of tables are in.
 func zoneName() string { return time.Now().Format("MST") }
 
-func cellsOf[V any](p *printer, columns []*control.Column[V], v *V) []string {
+func cellsOf[P any](p *printer, columns []*control.Column[P], v P) []string {
 	cells := make([]string, len(columns))
 	for n, c := range columns {
 		x := c.Cell(v)
@@ -170,7 +174,7 @@ func bar(millionths int64) string {
 }
 
 // sumsOf is the line of what columns add up to, nil if none does.
-func sumsOf[V any](t *control.Table[V], columns []*control.Column[V], list []V) []string {
+func sumsOf[P any](t *control.Table[P], columns []*control.Column[P], list []P) []string {
 	sums := make([]string, len(columns))
 	any := false
 	for n, c := range columns {
@@ -340,7 +344,7 @@ func (p *printer) pairs(pairs ...string) {
 
 // thing writes one thing: what its row says, and what is set of it, as the fields
 // of an input; further pairs follow. What is empty is left out.
-func thing[V, Fields any](p *printer, t *control.Table[V], v *V, set *Fields, more ...string) {
+func thing[P any](p *printer, t *control.Table[P], v P, set any, more ...string) {
 	var pairs []string
 	said := map[string]bool{}
 	for i := range t.Columns {
@@ -350,15 +354,13 @@ func thing[V, Fields any](p *printer, t *control.Table[V], v *V, set *Fields, mo
 			pairs = append(pairs, c.Head(), c.Cell(v).Long(time.Local))
 		}
 	}
-	if set != nil {
-		for _, f := range control.FieldsOf(reflect.TypeFor[Fields]()) {
-			switch {
-			case said[f.Name] || f.Flag == "":
-			case !f.Zero(set):
-				pairs = append(pairs, strings.ToLower(f.Label[:1])+f.Label[1:], f.Text(set))
-			case f.Unset != "":
-				pairs = append(pairs, strings.ToLower(f.Label[:1])+f.Label[1:], f.Unset)
-			}
+	for _, f := range control.FieldsOf(reflect.TypeOf(set)) {
+		switch {
+		case said[f.Name] || f.Flag == "":
+		case !f.Zero(set):
+			pairs = append(pairs, strings.ToLower(f.Label[:1])+f.Label[1:], f.Text(set))
+		case f.Unset != "":
+			pairs = append(pairs, strings.ToLower(f.Label[:1])+f.Label[1:], f.Unset)
 		}
 	}
 	p.pairs(append(pairs, more...)...)

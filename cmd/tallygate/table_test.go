@@ -65,7 +65,7 @@ func TestTables(t *testing.T) {
 			var b bytes.Buffer
 			p := &printer{&b, test.to}
 			rows(p, control.ClientTable, *clientsForTables(), "")
-			refusals(p, control.ClientTable, *clientsForTables())
+			refusals(p, control.ClientTable, control.Pointers(*clientsForTables()))
 			golden(t, test.name, b.Bytes())
 		})
 	}

@@ -56,7 +56,7 @@ func (a *app) tailCommand() *cobra.Command {
 type tail struct {
 	caller control.Caller
 	query  control.RequestQuery
-	filter control.Filter[control.RequestView]
+	filter control.Filter[*control.RequestView]
 	write  func(*control.RequestView) error
 	seen   map[string]uint64 // by node, the latest record that was looked at
 }
@@ -207,7 +207,7 @@ func (a *app) requestLine(latest []control.RequestView) func(*control.RequestVie
 		}
 	}
 	failing := &failingWriter{w: a.stdout}
-	write := stream(&printer{failing, a.out}, control.RequestTable, latest)
+	write := stream(&printer{failing, a.out}, control.RequestTable, control.Pointers(latest))
 	return func(r *control.RequestView) error {
 		write(r)
 		return failing.err

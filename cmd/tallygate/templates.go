@@ -13,13 +13,13 @@ import (
 
 func (a *app) templateCommands() *cobra.Command {
 	show := func(p *printer, v *control.TemplateView) {
-		thing[control.TemplateView, struct{}](p, control.TemplateTable, v, nil)
+		thing(p, control.TemplateTable, v, control.None{})
 	}
 	return family(groupOwn, "templates", "what gateways put around the words of a page's visitor",
-		list(a, verb[control.Listing, []control.TemplateView]{
+		list(verb[control.Listing, []control.TemplateView]{
 			op:      control.TemplatesList,
 			example: "  tallygate templates list --gateway my-site",
-		}, control.TemplateTable),
+		}, control.TemplateTable).command(a),
 		verb[control.PickTemplate, control.TemplateView]{
 			op:      control.TemplatesShow,
 			example: "  tallygate templates show product-questions --gateway my-site",

@@ -17,10 +17,10 @@ import (
 func (a *app) tokenCommands() *cobra.Command {
 	return family(groupOwn, "tokens", "access tokens for web pages, and their visitors",
 		a.mintCommand(), a.inspectCommand(),
-		list(a, verb[control.ListTokens, []control.TokenView]{
+		list(verb[control.ListTokens, []control.TokenView]{
 			op:      control.TokensList,
 			example: "  tallygate tokens list --since 7d",
-		}, control.TokenTable),
+		}, control.TokenTable).command(a),
 		verb[control.PickToken, control.TokenShown]{
 			op:      control.TokensShow,
 			example: "  tallygate tokens show product-page --since 7d",
@@ -76,7 +76,8 @@ func (a *app) tokenCommands() *cobra.Command {
 const mostShownDays = 14
 
 func showToken(p *printer, v *control.TokenShown) {
-	thing[control.TokenView, struct{}](p, control.TokenTable, &v.TokenView, nil, "cost of a visit", when(v.CostVisitUSD != "", v.CostVisitNano.Display(), ""))
+	thing(p, control.TokenTable, &v.TokenView, control.None{}, "cost of a visit",
+		when(v.CostVisitUSD != "", v.CostVisitNano.Display(), ""))
 	for _, line := range v.Allows {
 		p.say("✓ %s", line)
 	}
@@ -130,7 +131,7 @@ func (a *app) mintCommand() *cobra.Command {
 			secretKeyFlag(cmd, &variable)
 			return func() error { return nil }
 		},
-		alone: func(in *control.MintToken) (out control.TokenMinted, done bool, err error) {
+		alone: func(in *control.MintToken) (out *control.TokenMinted, done bool, err error) {
 			key, err := a.secretKey(variable)
 			if err != nil || key == "" {
 				return out, false, err
@@ -143,7 +144,8 @@ func (a *app) mintCommand() *cobra.Command {
 			if err != nil {
 				return out, false, err
 			}
-			return engine.Minted(credential, t, now), true, nil
+			minted := engine.Minted(credential, t, now)
+			return &minted, true, nil
 		},
 		show: func(p *printer, _ *control.MintToken, out *control.TokenMinted) {
 			p.say("Access token %s of gateway %s. %s; this is what it allows:", out.ID, out.Gateway, when(out.Mints, "It is for your server only", "It may be public"))
@@ -167,7 +169,7 @@ func (a *app) inspectCommand() *cobra.Command {
 			secretKeyFlag(cmd, &variable)
 			return func() error { return nil }
 		},
-		alone: func(in *control.InspectToken) (out control.TokenReport, done bool, err error) {
+		alone: func(in *control.InspectToken) (out *control.TokenReport, done bool, err error) {
 			key, err := a.secretKey(variable)
 			if err != nil {
 				return out, false, err
@@ -181,7 +183,8 @@ func (a *app) inspectCommand() *cobra.Command {
 					return out, false, err
 				}
 			}
-			return engine.Inspected(token.Inspect(strings.TrimSpace(in.Token), []byte(key), time.Now())), true, nil
+			report := engine.Inspected(token.Inspect(strings.TrimSpace(in.Token), []byte(key), time.Now()))
+			return &report, true, nil
 		},
 		show: func(p *printer, _ *control.InspectToken, out *control.TokenReport) {
 			p.pairs("token", out.ID, "gateway", out.Gateway, "signature", out.Signature)

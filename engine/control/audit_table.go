@@ -8,7 +8,7 @@ import (
 )
 
 // AuditTable shows entries of the audit log, the latest first.
-var AuditTable = NewTable(Table[AuditView]{
+var AuditTable = NewTable(Table[*AuditView]{
 	Thing: "change",
 	ID:    func(v *AuditView) string { return strconv.FormatUint(v.Seq, 10) },
 	Tone: func(v *AuditView) Tone {
@@ -17,7 +17,7 @@ var AuditTable = NewTable(Table[AuditView]{
 		}
 		return Plain
 	},
-	Columns: []Column[AuditView]{
+	Columns: []Column[*AuditView]{
 		{Name: "entry", Field: "seq", Get: func(v *AuditView) Value { return CountOf(int64(v.Seq)) }},
 		{Name: "at", Get: func(v *AuditView) Value { return MomentOf(v.At) }},
 		{Name: "actor", Spare: 1, Get: func(v *AuditView) Value { return WordOf(v.Actor) }},

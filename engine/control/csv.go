@@ -11,9 +11,9 @@ import (
 
 // RowWriter writes rows of a table to a file. End must be called once they are
 // all written; it writes what an empty file has, too.
-type RowWriter[V any] struct {
+type RowWriter[P any] struct {
 	to      rowFile
-	columns []*Column[V]
+	columns []*Column[P]
 	cells   []Value
 }
 
@@ -24,7 +24,7 @@ type rowFile interface {
 }
 
 // Write writes a row.
-func (w *RowWriter[V]) Write(v *V) error {
+func (w *RowWriter[P]) Write(v P) error {
 	w.cells = w.cells[:0]
 	for _, c := range w.columns {
 		w.cells = append(w.cells, c.Get(v))
@@ -32,8 +32,18 @@ func (w *RowWriter[V]) Write(v *V) error {
 	return w.to.row(w.cells, v)
 }
 
+// WriteAll writes rows and what comes last.
+func (w *RowWriter[P]) WriteAll(rows []P) error {
+	for _, v := range rows {
+		if err := w.Write(v); err != nil {
+			return err
+		}
+	}
+	return w.End()
+}
+
 // End writes what comes last.
-func (w *RowWriter[V]) End() error { return w.to.end() }
+func (w *RowWriter[P]) End() error { return w.to.end() }
 
 // Format is that of a file of rows.
 type Format string
@@ -50,11 +60,11 @@ func (Format) Words() []string { return []string{string(CSV), string(JSON)} }
 
 // Writer makes a writer of rows. Names come from users: a CSV keeps a spreadsheet
 // from obeying them, JSON a terminal.
-func (t *Table[V]) Writer(w io.Writer, f Format) *RowWriter[V] {
+func (t *Table[P]) Writer(w io.Writer, f Format) *RowWriter[P] {
 	if f == JSON {
-		return &RowWriter[V]{to: &jsonRows{w: w}}
+		return &RowWriter[P]{to: &jsonRows{w: w}}
 	}
-	out := &RowWriter[V]{}
+	out := &RowWriter[P]{}
 	var head []string
 	for i := range t.Columns {
 		if c := &t.Columns[i]; !c.Derived {

@@ -10,7 +10,7 @@ import (
 // The tables of what the owner has: what a list of each shows.
 
 // ClientTable shows clients.
-var ClientTable = NewTable(Table[ClientView]{
+var ClientTable = NewTable(Table[*ClientView]{
 	Thing: "client", Make: `tallygate clients create --name "Hotel Aurora" --limit cost=50/month`,
 	ID:    func(v *ClientView) string { return string(v.ID) },
 	Signs: true,
@@ -28,7 +28,7 @@ var ClientTable = NewTable(Table[ClientView]{
 	},
 	Orders:  []string{"cost", "used", "last", "name"},
 	Refused: func(v *ClientView) (string, *RefusedNow) { return v.Refused.who("client", v.Name) },
-	Columns: []Column[ClientView]{
+	Columns: []Column[*ClientView]{
 		{Name: "id", Spare: 12},
 		{Name: "name", Title: "client"},
 		{Name: "client", Field: "slug", Title: "name in commands", Short: "slug", Spare: 7},
@@ -59,7 +59,7 @@ var ClientTable = NewTable(Table[ClientView]{
 })
 
 // KeyTable shows keys of clients.
-var KeyTable = NewTable(Table[KeyView]{
+var KeyTable = NewTable(Table[*KeyView]{
 	Thing: "key", Make: "tallygate keys create --client CLIENT --label LABEL",
 	ID:    func(v *KeyView) string { return string(v.ID) },
 	Signs: true,
@@ -75,7 +75,7 @@ var KeyTable = NewTable(Table[KeyView]{
 	Refused: func(v *KeyView) (string, *RefusedNow) {
 		return v.Refused.who("key", "Key "+v.Label+" of "+v.ClientName)
 	},
-	Columns: []Column[KeyView]{
+	Columns: []Column[*KeyView]{
 		{Name: "id", Spare: 12},
 		{Name: "label"},
 		{Name: "client", Field: "client_slug", Shown: "client_name"},
@@ -99,7 +99,7 @@ var KeyTable = NewTable(Table[KeyView]{
 })
 
 // GatewayTable shows gateways.
-var GatewayTable = NewTable(Table[GatewayView]{
+var GatewayTable = NewTable(Table[*GatewayView]{
 	Thing: "gateway", Make: "tallygate gateways create --name main",
 	ID:      func(v *GatewayView) string { return string(v.ID) },
 	Signs:   true,
@@ -107,7 +107,7 @@ var GatewayTable = NewTable(Table[GatewayView]{
 	Text:    func(v *GatewayView) string { return joinLines(v.Name, v.Slug, v.PublicID, v.PublicURL) },
 	Orders:  []string{"name", "cost", "used", "clients"},
 	Refused: func(v *GatewayView) (string, *RefusedNow) { return v.Refused.who("gateway", "Gateway "+v.Name) },
-	Columns: []Column[GatewayView]{
+	Columns: []Column[*GatewayView]{
 		{Name: "name", Title: "gateway"},
 		{Name: "gateway", Field: "slug", Title: "name in commands", Short: "slug", Spare: 4},
 		{Name: "gateway_id", Title: "public id", Spare: 8},
@@ -132,7 +132,7 @@ var GatewayTable = NewTable(Table[GatewayView]{
 const manyFailed = 3
 
 // ProviderTable shows providers.
-var ProviderTable = NewTable(Table[ProviderView]{
+var ProviderTable = NewTable(Table[*ProviderView]{
 	Thing: "provider", Make: "tallygate providers create --name openai --kind openai --api-key-env OPENAI_API_KEY",
 	ID:    func(v *ProviderView) string { return string(v.ID) },
 	Signs: true,
@@ -144,7 +144,7 @@ var ProviderTable = NewTable(Table[ProviderView]{
 	},
 	Text:   func(v *ProviderView) string { return joinLines(v.Name, string(v.ProviderKind), v.BaseURL) },
 	Orders: []string{"cost", "day", "failed", "median"},
-	Columns: []Column[ProviderView]{
+	Columns: []Column[*ProviderView]{
 		{Name: "provider", Field: "name"},
 		{Name: "kind", Spare: 6},
 		{Name: "state", Derived: true, Words: []string{"on", "off", "silent", "cooling", "failing"},
@@ -165,10 +165,10 @@ var ProviderTable = NewTable(Table[ProviderView]{
 })
 
 // KindTable shows kinds of providers.
-var KindTable = NewTable(Table[ProviderKindView]{
+var KindTable = NewTable(Table[*ProviderKindView]{
 	Thing: "kind",
 	ID:    func(v *ProviderKindView) string { return string(v.Kind) },
-	Columns: []Column[ProviderKindView]{
+	Columns: []Column[*ProviderKindView]{
 		{Name: "kind"},
 		{Name: "title", Title: "what"},
 		{Name: "env_key", Title: "key in", Get: func(v *ProviderKindView) Value {
@@ -196,7 +196,7 @@ var KindTable = NewTable(Table[ProviderKindView]{
 
 // ModelTable shows models with the price in force for a short prompt, and what each was
 // used for at its provider.
-var ModelTable = NewTable(Table[ModelView]{
+var ModelTable = NewTable(Table[*ModelView]{
 	Thing: "model", Make: "tallygate models import PROVIDER",
 	ID:    func(v *ModelView) string { return string(v.ID) },
 	Signs: true,
@@ -208,7 +208,7 @@ var ModelTable = NewTable(Table[ModelView]{
 	},
 	Text:   func(v *ModelView) string { return joinLines(v.Name, v.Upstream, v.Mode, v.ProviderName) },
 	Orders: []string{"model", "cost", "output", "provider"},
-	Columns: []Column[ModelView]{
+	Columns: []Column[*ModelView]{
 		{Name: "id", Spare: 12},
 		{Name: "model", Field: "name"},
 		{Name: "provider", Field: "provider_name", Spare: 2},
@@ -238,7 +238,7 @@ func (v *ModelView) rate(usd string) Value {
 }
 
 // TokenTable shows access tokens.
-var TokenTable = NewTable(Table[TokenView]{
+var TokenTable = NewTable(Table[*TokenView]{
 	Thing: "access token", Make: "tallygate tokens mint",
 	ID:     func(v *TokenView) string { return v.ID },
 	Signs:  true,
@@ -247,7 +247,7 @@ var TokenTable = NewTable(Table[TokenView]{
 	Refused: func(v *TokenView) (string, *RefusedNow) {
 		return v.Refused.who("token", "Site token "+cmp.Or(v.Label, v.ID))
 	},
-	Columns: []Column[TokenView]{
+	Columns: []Column[*TokenView]{
 		{Name: "token", Field: "tid", Spare: 7},
 		{Name: "label"},
 		{Name: "gateway", Shown: "gateway_name", Spare: 8},
@@ -275,10 +275,10 @@ var TokenTable = NewTable(Table[TokenView]{
 })
 
 // VisitorTable shows visitors, by network and keyed hash.
-var VisitorTable = NewTable(Table[Visitor]{
+var VisitorTable = NewTable(Table[*Visitor]{
 	Thing: "visitor",
 	ID:    func(v *Visitor) string { return v.Visitor },
-	Columns: []Column[Visitor]{
+	Columns: []Column[*Visitor]{
 		{Name: "network"},
 		{Name: "visitor", Spare: 3},
 		{Name: "country"},

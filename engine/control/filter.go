@@ -9,10 +9,10 @@ import (
 )
 
 // Filter selects rows. The zero Filter selects all.
-type Filter[V any] struct {
+type Filter[P any] struct {
 	terms
-	columns []Column[V]
-	text    func(*V) string
+	columns []Column[P]
+	text    func(P) string
 }
 
 // terms are the words of a filter: what of it is the same whatever the rows are.
@@ -44,8 +44,8 @@ type term struct {
 // number: "client:aurora", "status:active", "latency:>1s", "cost:>0.01", "tokens:>10k",
 // "at:>2d". A time in a day or a month has its name: "at:today", "last:2026-11". A minus
 // before a term turns it round, and "a phrase" stands in quotes.
-func (t *Table[V]) ParseFilter(s string, c Calendar) (Filter[V], error) {
-	f := Filter[V]{text: t.Text, columns: t.Columns}
+func (t *Table[P]) ParseFilter(s string, c Calendar) (Filter[P], error) {
+	f := Filter[P]{text: t.Text, columns: t.Columns}
 	if f.text == nil {
 		f.text = t.words
 	}
@@ -164,7 +164,7 @@ func splitTerms(s string) []string {
 }
 
 // words is all the text of a row, as it is shown and as it is typed.
-func (t *Table[V]) words(v *V) string {
+func (t *Table[P]) words(v P) string {
 	var out []string
 	for i := range t.Columns {
 		c := &t.Columns[i]
@@ -176,7 +176,7 @@ func (t *Table[V]) words(v *V) string {
 }
 
 // Match reports whether a row passes.
-func (f *Filter[V]) Match(v *V) bool {
+func (f *Filter[P]) Match(v P) bool {
 	text := ""
 	for i := range f.terms {
 		x := &f.terms[i]

@@ -54,7 +54,7 @@ func leftText(states []LimitState) string {
 }
 
 // LimitTable shows where limits stand.
-var LimitTable = NewTable(Table[LimitState]{
+var LimitTable = NewTable(Table[*LimitState]{
 	Thing: "limit",
 	ID:    func(v *LimitState) string { return v.Of + v.Text },
 	Tone: func(v *LimitState) Tone {
@@ -66,7 +66,7 @@ var LimitTable = NewTable(Table[LimitState]{
 		}
 		return Plain
 	},
-	Columns: []Column[LimitState]{
+	Columns: []Column[*LimitState]{
 		{Name: "limit", Field: "text"},
 		{Name: "part", Title: "fullest refused", Field: "part", Spare: 4},
 		{Name: "used", Get: func(v *LimitState) Value { return v.known(v.amount(v.Used)) }},

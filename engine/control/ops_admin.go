@@ -35,10 +35,10 @@ var (
 )
 
 // AdminTable shows who may use the control plane over a network.
-var AdminTable = NewTable(Table[Admin]{
+var AdminTable = NewTable(Table[*Admin]{
 	Thing: "admin", Make: "tallygate admin add NAME --role viewer",
 	ID: func(v *Admin) string { return string(v.ID) },
-	Columns: []Column[Admin]{
+	Columns: []Column[*Admin]{
 		{Name: "name", Title: "admin"},
 		{Name: "role", Words: tally.Role("").Words()},
 		{Name: "token", Spare: 2},

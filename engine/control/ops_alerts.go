@@ -113,7 +113,7 @@ var (
 )
 
 // AlertTable shows alerts.
-var AlertTable = NewTable(Table[AlertView]{
+var AlertTable = NewTable(Table[*AlertView]{
 	Thing: "alert",
 	ID:    func(v *AlertView) string { return string(v.ID) },
 	Signs: true,
@@ -125,7 +125,7 @@ var AlertTable = NewTable(Table[AlertView]{
 	},
 	Text:   func(v *AlertView) string { return joinLines(v.Sentence, v.Detail, v.Thing.Name, string(v.ID)) },
 	Orders: []string{"at", "kind"},
-	Columns: []Column[AlertView]{
+	Columns: []Column[*AlertView]{
 		{Name: "id", Spare: 3},
 		{Name: "at", Field: "created_at"},
 		{Name: "kind", Words: kindWords(), Get: func(v *AlertView) Value { return WordOf(v.Alert.Alert) }},

@@ -106,7 +106,7 @@ type PickEntry struct {
 }
 
 // EntryTable shows entries of the book of money.
-var EntryTable = NewTable(Table[EntryView]{
+var EntryTable = NewTable(Table[*EntryView]{
 	Thing: "entry", Make: "tallygate clients topup CLIENT 50",
 	ID: func(v *EntryView) string { return string(v.ID) },
 	Tone: func(v *EntryView) Tone {
@@ -117,7 +117,7 @@ var EntryTable = NewTable(Table[EntryView]{
 	},
 	Text:   func(v *EntryView) string { return joinLines(string(v.ID), v.ClientSlug, v.Reason, v.Reference) },
 	Orders: []string{"at", "client"},
-	Columns: []Column[EntryView]{
+	Columns: []Column[*EntryView]{
 		{Name: "id", Spare: 3},
 		{Name: "at", Get: func(v *EntryView) Value { return MomentOf(v.At) }},
 		{Name: "client", Field: "client_slug"},

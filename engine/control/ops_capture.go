@@ -149,14 +149,14 @@ var (
 )
 
 // CapturedTable shows requests that were captured.
-var CapturedTable = NewTable(Table[CapturedView]{
+var CapturedTable = NewTable(Table[*CapturedView]{
 	Thing: "captured request", Make: "tallygate capture start KEY",
 	ID: func(v *CapturedView) string { return string(v.ID) },
 	Text: func(v *CapturedView) string {
 		return joinLines(string(v.ID), string(v.Record), v.Client, v.Key, v.Path, v.Model)
 	},
 	Orders: []string{"at", "took", "request"},
-	Columns: []Column[CapturedView]{
+	Columns: []Column[*CapturedView]{
 		{Name: "id", Title: "request"},
 		{Name: "at"},
 		{Name: "client"},

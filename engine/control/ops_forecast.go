@@ -81,7 +81,7 @@ func (f *LimitForecast) State() string {
 var ForecastShow = Op[ForecastQuery, Forecast]{"forecast.show", Read, "show what limits and the month are likely to come to, with a range"}
 
 // ForecastTable shows what limits come to.
-var ForecastTable = NewTable(Table[LimitForecast]{
+var ForecastTable = NewTable(Table[*LimitForecast]{
 	Thing: "limit", Signs: true,
 	ID: func(v *LimitForecast) string { return v.Of + v.Name + v.Text },
 	Tone: func(v *LimitForecast) Tone {
@@ -95,7 +95,7 @@ var ForecastTable = NewTable(Table[LimitForecast]{
 		}
 		return Good
 	},
-	Columns: []Column[LimitForecast]{
+	Columns: []Column[*LimitForecast]{
 		{Name: "whose"},
 		{Name: "limit", Field: "text"},
 		{Name: "state", Derived: true, Words: []string{"used up", "runs out", "may run out", "lasts", "unknown"}, Get: func(v *LimitForecast) Value { return WordOf(v.State()) }},
@@ -118,9 +118,9 @@ func (f *LimitForecast) expected(n int64) Value {
 }
 
 // MoneyForecastTable shows what the month comes to.
-var MoneyForecastTable = NewTable(Table[MoneyForecast]{
+var MoneyForecastTable = NewTable(Table[*MoneyForecast]{
 	Thing: "figure",
-	Columns: []Column[MoneyForecast]{
+	Columns: []Column[*MoneyForecast]{
 		{Name: "figure", Title: "month"},
 		{Name: "so_far", Title: "so far", Field: "so_far_nano_usd"},
 		{Name: "likely", Field: "likely_nano_usd", Get: func(v *MoneyForecast) Value { return v.expected(v.Likely) }},

@@ -99,8 +99,8 @@ type Part struct {
 }
 
 // PartTable shows parts of a gateway's requests, by what they are told apart.
-func PartTable(by string) *Table[Part] {
-	return NewTable(Table[Part]{Thing: by, Columns: []Column[Part]{
+func PartTable(by string) *Table[*Part] {
+	return NewTable(Table[*Part]{Thing: by, Columns: []Column[*Part]{
 		{Name: "name", Title: by},
 		{Name: "requests"},
 		{Name: "refused"},

@@ -54,11 +54,11 @@ var (
 )
 
 // NodeTable shows nodes.
-var NodeTable = NewTable(Table[NodeView]{
+var NodeTable = NewTable(Table[*NodeView]{
 	Thing: "node", Signs: true,
 	ID:   func(v *NodeView) string { return v.Name },
 	Tone: (*NodeView).Tone,
-	Columns: []Column[NodeView]{
+	Columns: []Column[*NodeView]{
 		{Name: "name", Title: "node"},
 		{Name: "state", Words: NodeStates},
 		{Name: "heard", Get: func(v *NodeView) Value { return WordOf(v.HeardText()) }, Derived: true},

@@ -134,10 +134,10 @@ var (
 )
 
 // FindingTable shows what is wrong with prices.
-var FindingTable = NewTable(Table[PriceFinding]{
+var FindingTable = NewTable(Table[*PriceFinding]{
 	Thing: "finding", Signs: true,
 	Tone: func(f *PriceFinding) Tone { return f.Gravity },
-	Columns: []Column[PriceFinding]{
+	Columns: []Column[*PriceFinding]{
 		{Name: "kind"},
 		{Name: "model"},
 		{Name: "provider", Spare: 1},

@@ -121,7 +121,7 @@ var ProvidersReconcile = Op[Reconcile, Reconciled]{"providers.reconcile", Write,
 	"compare a provider's own export of costs with the ledger, by day and model"}
 
 // ReconcileTable shows a bill beside the ledger.
-var ReconcileTable = NewTable(Table[ReconcileRow]{
+var ReconcileTable = NewTable(Table[*ReconcileRow]{
 	Thing: "difference", Orders: []string{"day"},
 	Tone: func(r *ReconcileRow) Tone {
 		if r.Difference == 0 || r.Cause == CauseRounding || r.Cause == CauseOpen {
@@ -129,7 +129,7 @@ var ReconcileTable = NewTable(Table[ReconcileRow]{
 		}
 		return Warn
 	},
-	Columns: []Column[ReconcileRow]{
+	Columns: []Column[*ReconcileRow]{
 		{Name: "day"},
 		{Name: "model"},
 		{Name: "requests", Sum: true, Spare: 2},

@@ -64,9 +64,9 @@ type RecostGap struct {
 var PricesRecost = Op[Recost, Recosted]{"prices.recost", Write, "cost requests of the past by the prices known now, and book the differences"}
 
 // RecostTable shows what is booked.
-var RecostTable = NewTable(Table[RecostRow]{
+var RecostTable = NewTable(Table[*RecostRow]{
 	Thing: "difference", Orders: []string{"day"},
-	Columns: []Column[RecostRow]{
+	Columns: []Column[*RecostRow]{
 		{Name: "day"},
 		{Name: "client", Field: "client_slug"},
 		{Name: "model"},

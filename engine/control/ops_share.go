@@ -48,7 +48,7 @@ var (
 )
 
 // ShareTable shows links.
-var ShareTable = NewTable(Table[ShareView]{
+var ShareTable = NewTable(Table[*ShareView]{
 	Thing: "link", Make: "tallygate share create CLIENT",
 	ID: func(v *ShareView) string { return string(v.ID) },
 	Tone: func(v *ShareView) Tone {
@@ -58,7 +58,7 @@ var ShareTable = NewTable(Table[ShareView]{
 		return Faint
 	},
 	Signs: true,
-	Columns: []Column[ShareView]{
+	Columns: []Column[*ShareView]{
 		{Name: "client", Field: "client_slug", Shown: "client_name"},
 		{Name: "state", Words: []string{"active", "expired"}},
 		{Name: "hint", Title: "secret", Spare: 2},

@@ -17,10 +17,10 @@ var (
 )
 
 // GuestTable shows who may come in over ssh.
-var GuestTable = NewTable(Table[tally.Guest]{
+var GuestTable = NewTable(Table[*tally.Guest]{
 	Thing: "guest", Make: "tallygate ssh add NAME --key-file ~/.ssh/id_ed25519.pub --role viewer",
 	ID: func(v *tally.Guest) string { return string(v.ID) },
-	Columns: []Column[tally.Guest]{
+	Columns: []Column[*tally.Guest]{
 		{Name: "name", Title: "guest"},
 		{Name: "role", Words: tally.Role("").Words()},
 		{Name: "fingerprint", Spare: 2},

@@ -72,7 +72,7 @@ var (
 )
 
 // StatementTable shows statements for their owner.
-var StatementTable = NewTable(Table[StatementView]{
+var StatementTable = NewTable(Table[*StatementView]{
 	Thing: "statement", Make: "tallygate clients statement --all --month last --close",
 	ID: func(v *StatementView) string { return v.Number },
 	Tone: func(v *StatementView) Tone {
@@ -88,7 +88,7 @@ var StatementTable = NewTable(Table[StatementView]{
 	},
 	Text:   func(v *StatementView) string { return joinLines(v.Number, v.Client.Slug, v.Client.Name, v.Period.Name) },
 	Orders: []string{"number", "client", "total"},
-	Columns: []Column[StatementView]{
+	Columns: []Column[*StatementView]{
 		{Name: "number"},
 		{Name: "client", Field: "client.slug"},
 		{Name: "name", Field: "client.name", Spare: 4},
@@ -104,9 +104,9 @@ var StatementTable = NewTable(Table[StatementView]{
 })
 
 // StatementLineTable is a statement line by line, for a spreadsheet.
-var StatementLineTable = &Table[StatementLine]{
+var StatementLineTable = &Table[*StatementLine]{
 	Thing: "line",
-	Columns: []Column[StatementLine]{
+	Columns: []Column[*StatementLine]{
 		{Name: "number", Get: func(l *StatementLine) Value { return WordOf(l.Number) }},
 		{Name: "client", Get: func(l *StatementLine) Value { return WordOf(l.Client) }},
 		{Name: "month", Get: func(l *StatementLine) Value { return WordOf(l.Month) }},

@@ -41,10 +41,10 @@ func CurrentTemplate(t *tally.Template) TemplateFields {
 }
 
 // TemplateTable shows templates.
-var TemplateTable = NewTable(Table[TemplateView]{
+var TemplateTable = NewTable(Table[*TemplateView]{
 	Thing: "template", Make: "tallygate templates set NAME --system-file FILE",
 	ID: func(v *TemplateView) string { return v.Gateway + "/" + v.Name },
-	Columns: []Column[TemplateView]{
+	Columns: []Column[*TemplateView]{
 		{Name: "template", Field: "name"},
 		{Name: "gateway", Spare: 3},
 		{Name: "model", Get: func(v *TemplateView) Value { return WordOf(cmp.Or(v.Model, "default")) }},

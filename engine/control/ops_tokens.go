@@ -144,8 +144,8 @@ type TokenShown struct {
 }
 
 // VisitsTable shows visits by what they are told apart.
-func VisitsTable(by string) *Table[TokenVisits] {
-	return NewTable(Table[TokenVisits]{Thing: by, Columns: []Column[TokenVisits]{
+func VisitsTable(by string) *Table[*TokenVisits] {
+	return NewTable(Table[*TokenVisits]{Thing: by, Columns: []Column[*TokenVisits]{
 		{Name: "name", Title: by, Get: func(v *TokenVisits) Value { return WordOf(cmp.Or(v.Name, "not known")) }},
 		{Name: "visits", Sum: true},
 		{Name: "requests", Sum: true},

@@ -179,7 +179,7 @@ type RouteStep struct {
 }
 
 // RouteTable shows a route.
-var RouteTable = NewTable(Table[RouteStep]{
+var RouteTable = NewTable(Table[*RouteStep]{
 	Thing: "route",
 	Signs: true,
 	Tone: func(v *RouteStep) Tone {
@@ -191,7 +191,7 @@ var RouteTable = NewTable(Table[RouteStep]{
 		}
 		return Bad
 	},
-	Columns: []Column[RouteStep]{
+	Columns: []Column[*RouteStep]{
 		{Name: "place", Title: "asked"},
 		{Name: "provider"},
 		{Name: "model", Title: "as"},

@@ -60,7 +60,7 @@ type WhatIfDone struct {
 var PricesWhatIf = Op[WhatIf, WhatIfDone]{"prices.what-if", Read, "show what a span would have cost on other models, or been billed by another tariff"}
 
 // WhatIfTable shows the answer by model.
-var WhatIfTable = NewTable(Table[WhatIfRow]{
+var WhatIfTable = NewTable(Table[*WhatIfRow]{
 	Thing: "model",
 	Tone: func(v *WhatIfRow) Tone {
 		if v.From == "as booked" {
@@ -68,7 +68,7 @@ var WhatIfTable = NewTable(Table[WhatIfRow]{
 		}
 		return Plain
 	},
-	Columns: []Column[WhatIfRow]{
+	Columns: []Column[*WhatIfRow]{
 		{Name: "model"},
 		{Name: "to", Title: "instead"},
 		{Name: "provider", Spare: 4},

@@ -13,12 +13,13 @@ import (
 // PriceTable shows the rows of a model's price; days that the owner named are
 // those of a zone. Where there is little room the classes that few models price
 // go first.
-func PriceTable(zone string) *Table[tally.Price] {
-	return &Table[tally.Price]{Thing: "price", Columns: priceColumns(func(p *tally.Price) (*tally.Price, string) { return p, zone }, OwnRate)}
+func PriceTable(zone string) *Table[*tally.Price] {
+	own := func(p *tally.Price) (*tally.Price, string) { return p, zone }
+	return &Table[*tally.Price]{Thing: "price", Columns: priceColumns(own, OwnRate)}
 }
 
 // PriceRowTable shows rows of prices of several models.
-var PriceRowTable = NewTable(Table[PriceView]{
+var PriceRowTable = NewTable(Table[*PriceView]{
 	Thing: "price", Make: "tallygate prices set MODEL --price input=USD --price output=USD",
 	ID: func(v *PriceView) string { return string(v.ID) },
 	Tone: func(v *PriceView) Tone {
@@ -29,16 +30,17 @@ var PriceRowTable = NewTable(Table[PriceView]{
 	},
 	Text:   func(v *PriceView) string { return joinLines(string(v.ID), v.Model, v.Provider, v.Source) },
 	Orders: []string{"model", "provider", "age"},
-	Columns: append([]Column[PriceView]{
+	Columns: append([]Column[*PriceView]{
 		{Name: "model"},
 		{Name: "provider", Spare: 2},
 		{Name: "state"},
 	}, append(priceColumns(func(v *PriceView) (*tally.Price, string) { return &v.Price, v.Zone }, wholeRate),
-		Column[PriceView]{Name: "age", Title: "days ago", Field: "age_days", Spare: 16, NoZero: true},
-		Column[PriceView]{Name: "tier", Hidden: true},
-		Column[PriceView]{Name: "hours", Hidden: true, Get: func(v *PriceView) Value { return WordOf(v.Hours.String()) }},
-		Column[PriceView]{Name: "above_tokens", Hidden: true},
-		Column[PriceView]{Name: "model_id", Hidden: true},
+		Column[*PriceView]{Name: "age", Title: "days ago", Field: "age_days", Spare: 16, NoZero: true},
+		Column[*PriceView]{Name: "tier", Hidden: true},
+		Column[*PriceView]{Name: "hours", Hidden: true,
+			Get: func(v *PriceView) Value { return WordOf(v.Hours.String()) }},
+		Column[*PriceView]{Name: "above_tokens", Hidden: true},
+		Column[*PriceView]{Name: "model_id", Hidden: true},
 	)...),
 })
 
@@ -54,40 +56,47 @@ func wholeRate(p *tally.Price, c tally.Class) *tally.NanoUSD {
 
 // priceColumns are the columns of what is or has a row of a price, and the zone in which days
 // are that the owner named; rate is what a row shows of a class.
-func priceColumns[V any](of func(*V) (*tally.Price, string), rate func(*tally.Price, tally.Class) *tally.NanoUSD) []Column[V] {
-	row := func(v *V) *tally.Price { p, _ := of(v); return p }
-	columns := []Column[V]{
-		{Name: "from", Get: func(v *V) Value { p, zone := of(v); return WordOf(Instant(p.From, zone, p.Source == "owner")) }},
-		{Name: "until", Spare: 3, Get: func(v *V) Value {
+func priceColumns[P any](of func(P) (*tally.Price, string),
+	rate func(*tally.Price, tally.Class) *tally.NanoUSD) []Column[P] {
+	row := func(v P) *tally.Price { p, _ := of(v); return p }
+	columns := []Column[P]{
+		{Name: "from", Get: func(v P) Value {
+			p, zone := of(v)
+			return WordOf(Instant(p.From, zone, p.Source == "owner"))
+		}},
+		{Name: "until", Spare: 3, Get: func(v P) Value {
 			p, zone := of(v)
 			if p.Until.IsZero() {
 				return WordOf("")
 			}
 			return WordOf(Instant(p.Until, zone, p.Source == "owner"))
 		}},
-		{Name: "for", Spare: 2, Get: func(v *V) Value { return WordOf(PriceFor(row(v))) }},
+		{Name: "for", Spare: 2, Get: func(v P) Value { return WordOf(PriceFor(row(v))) }},
 	}
 	spare := map[tally.Class]int{tally.ClassCachedInput: 4, tally.ClassCacheWrite: 5, tally.ClassReasoning: 6, tally.ClassCacheWriteLong: 9, tally.ClassAudioInput: 10,
 		tally.ClassImageInput: 11, tally.ClassAudioOutput: 12, tally.ClassImageOutput: 13}
 	for _, c := range tally.AllClasses {
-		columns = append(columns, Column[V]{Name: c.String(), Title: strings.ReplaceAll(c.String(), "_", " "), Spare: spare[c], Get: func(v *V) Value {
-			n := rate(row(v), c)
-			if n == nil {
-				return RateOf(0, false)
-			}
-			return RateOf(*n, true)
-		}})
+		columns = append(columns, Column[P]{
+			Name: c.String(), Title: strings.ReplaceAll(c.String(), "_", " "), Spare: spare[c],
+			Get: func(v P) Value {
+				n := rate(row(v), c)
+				if n == nil {
+					return RateOf(0, false)
+				}
+				return RateOf(*n, true)
+			}})
 	}
 	return append(columns,
-		Column[V]{Name: "request", Title: "per call", Spare: 7, Get: func(v *V) Value { return RateOf(row(v).Request, row(v).Request != 0) }},
-		Column[V]{Name: "pieces", Title: "each", Spare: 8, Get: func(v *V) Value {
+		Column[P]{Name: "request", Title: "per call", Spare: 7,
+			Get: func(v P) Value { return RateOf(row(v).Request, row(v).Request != 0) }},
+		Column[P]{Name: "pieces", Title: "each", Spare: 8, Get: func(v P) Value {
 			var out []string
 			for _, name := range slices.Sorted(maps.Keys(row(v).Pieces)) {
 				out = append(out, string(name)+" "+row(v).Pieces[name].String())
 			}
 			return WordOf(strings.Join(out, ", "))
 		}},
-		Column[V]{Name: "beside", Spare: 14, Get: func(v *V) Value {
+		Column[P]{Name: "beside", Spare: 14, Get: func(v P) Value {
 			var out []string
 			for _, name := range slices.Sorted(maps.Keys(row(v).Other)) {
 				out = append(out, name+" "+row(v).Other[name].String())
@@ -97,9 +106,9 @@ func priceColumns[V any](of func(*V) (*tally.Price, string), rate func(*tally.Pr
 			}
 			return WordOf(strings.Join(out, ", "))
 		}},
-		Column[V]{Name: "source", Spare: 15, Get: func(v *V) Value { return WordOf(row(v).Source) }},
-		Column[V]{Name: "seen", Spare: 16, Get: func(v *V) Value { return WordOf(day(row(v).Seen)) }},
-		Column[V]{Name: "id", Spare: 1, Get: func(v *V) Value { return WordOf(row(v).ID) }},
+		Column[P]{Name: "source", Spare: 15, Get: func(v P) Value { return WordOf(row(v).Source) }},
+		Column[P]{Name: "seen", Spare: 16, Get: func(v P) Value { return WordOf(day(row(v).Seen)) }},
+		Column[P]{Name: "id", Spare: 1, Get: func(v P) Value { return WordOf(row(v).ID) }},
 	)
 }
 
@@ -164,7 +173,7 @@ func factorText(basisPoints int64) string {
 
 // ChangeTable shows figures of prices that an import has in another way, in USD
 // per million tokens or each.
-var ChangeTable = NewTable(Table[PriceChange]{
+var ChangeTable = NewTable(Table[*PriceChange]{
 	Thing: "change",
 	Tone: func(c *PriceChange) Tone {
 		if c.Applied {
@@ -172,7 +181,7 @@ var ChangeTable = NewTable(Table[PriceChange]{
 		}
 		return Warn
 	},
-	Columns: []Column[PriceChange]{
+	Columns: []Column[*PriceChange]{
 		{Name: "model", Title: "price of", Get: func(c *PriceChange) Value { return WordOf(c.Model) }},
 		{Name: "class", Get: func(c *PriceChange) Value { return WordOf(c.of()) }},
 		{Name: "old", Title: "was", Field: "old_usd", Get: func(c *PriceChange) Value { return WordOf(c.OldUSD) }},

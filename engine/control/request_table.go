@@ -9,12 +9,12 @@ import (
 // RequestTable shows requests, the latest first. In its CSV, whose new columns go
 // to the end, the charges, a list, are left out, and of the attempts there is
 // what each came to.
-var RequestTable = NewTable(Table[RequestView]{
+var RequestTable = NewTable(Table[*RequestView]{
 	Thing: "request", Make: "tallygate try",
 	ID:     func(v *RequestView) string { return string(v.ID) },
 	Tone:   func(v *RequestView) Tone { return outcomeTone(v.Outcome) },
 	Orders: []string{"latency", "cost", "tokens"},
-	Columns: []Column[RequestView]{
+	Columns: []Column[*RequestView]{
 		{Name: "id", Spare: 10},
 		{Name: "at"},
 		{Name: "gateway", Hidden: true},
@@ -106,7 +106,7 @@ func triesText(tries []AttemptView) string {
 }
 
 // AttemptTable shows the attempts of a request, the first first.
-var AttemptTable = NewTable(Table[AttemptView]{
+var AttemptTable = NewTable(Table[*AttemptView]{
 	Thing: "attempt",
 	Tone: func(v *AttemptView) Tone {
 		if v.Cause == "" {
@@ -114,7 +114,7 @@ var AttemptTable = NewTable(Table[AttemptView]{
 		}
 		return Bad
 	},
-	Columns: []Column[AttemptView]{
+	Columns: []Column[*AttemptView]{
 		{Name: "provider"},
 		{Name: "model", Field: "upstream_model", Spare: 4},
 		{Name: "key", Spare: 3, NoZero: true},
@@ -140,9 +140,9 @@ var AttemptTable = NewTable(Table[AttemptView]{
 })
 
 // ChargeTable shows what a request counted on each limit that it met.
-var ChargeTable = NewTable(Table[tally.Charged]{
+var ChargeTable = NewTable(Table[*tally.Charged]{
 	Thing: "charge",
-	Columns: []Column[tally.Charged]{
+	Columns: []Column[*tally.Charged]{
 		{Name: "subject", Title: "limit of", Get: func(v *tally.Charged) Value {
 			if of, label, part := v.Subject.Part(); part {
 				kind, _ := of.Split()

@@ -58,34 +58,34 @@ func NewServer(events EventSource) *Server {
 // Handle implements an operation on a server. It panics if the operation has
 // an implementation already: that is a defect of the program.
 func Handle[In, Out any](s *Server, op Op[In, Out], h func(context.Context, In) (Out, error)) {
-	s.handle(OpInfo{Name: op.Name, Need: op.Need, Help: op.Help}, reflect.TypeFor[In](), reflect.TypeFor[Out](),
-		func(ctx context.Context, in any) (any, error) {
-			out, err := h(ctx, *in.(*In))
-			return &out, err
-		})
+	s.handle(Op[any, any](op), h)
 }
 
-// handle is Handle for any types: in and what is returned are pointers.
-func (s *Server) handle(info OpInfo, in, out reflect.Type, call func(ctx context.Context, in any) (any, error)) {
-	if s.ops[info.Name] != nil {
-		panic("control: operation " + info.Name + " is implemented twice")
+// handle is Handle whatever the types are, so that it is compiled once.
+func (s *Server) handle(op Op[any, any], implementation any) {
+	if s.ops[op.Name] != nil {
+		panic("control: operation " + op.Name + " is implemented twice")
 	}
-	s.ops[info.Name] = &operation{
-		info: describe(info.Name, info.Need, info.Help, in, out), in: in, out: out,
+	h := reflect.ValueOf(implementation)
+	in, out := h.Type().In(1), h.Type().Out(0)
+	s.ops[op.Name] = &operation{
+		info: describe(op.Name, op.Need, op.Help, in, out), in: in, out: out,
 		run: func(ctx context.Context, body []byte) (any, error) {
-			v := reflect.New(in).Interface()
-			if err := decodeInput(body, v); err != nil {
+			v := reflect.New(in)
+			if err := decodeInput(body, v.Interface()); err != nil {
 				return nil, err
 			}
-			if info.Need == Write {
-				ctx = withCommand(ctx, CommandLine(info.Name, v))
+			if op.Need == Write {
+				ctx = withCommand(ctx, CommandLine(op.Name, v.Interface()))
 			}
-			result, err := call(ctx, v)
-			if err != nil {
+			answer := h.Call([]reflect.Value{reflect.ValueOf(ctx), v.Elem()})
+			if err, failed := answer[1].Interface().(error); failed {
 				return nil, err
 			}
-			fillEmpty(reflect.ValueOf(result).Elem())
-			return result, nil
+			result := reflect.New(out)
+			result.Elem().Set(answer[0])
+			fillEmpty(result.Elem())
+			return result.Interface(), nil
 		},
 	}
 }

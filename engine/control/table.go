@@ -37,8 +37,9 @@ func (t Tone) Sign() string {
 }
 
 // Column is one figure or word of what an operation returns. It is declared once
-// and stands in tables, filters, orders and CSV.
-type Column[V any] struct {
+// and stands in tables, filters, orders and CSV. P points to a row: what is generic over
+// pointers is compiled once for all of them, and over rows once for each.
+type Column[P any] struct {
 	// Name is unique in its table: "cost". Filters, orders and the first line of
 	// a CSV call it so.
 	Name string
@@ -63,15 +64,15 @@ type Column[V any] struct {
 	// Shown is the field of what people read in its place, where what it holds is what
 	// they type: the name beside a slug. Filters find both.
 	Shown string
-	// Get is what stands in it; nil: what its field holds. It must take a zero V: the
+	// Get is what stands in it; nil: what its field holds. It must take a zero row: the
 	// unit is asked of one.
-	Get func(*V) Value
+	Get func(P) Value
 
-	shown func(*V) Value // nil: Get
+	shown func(P) Value // nil: Get
 }
 
 // Cell is what people read in the column.
-func (c *Column[V]) Cell(v *V) Value {
+func (c *Column[P]) Cell(v P) Value {
 	if c.shown != nil {
 		if x := c.shown(v); !x.Void {
 			return x
@@ -81,17 +82,20 @@ func (c *Column[V]) Cell(v *V) Value {
 }
 
 // Unit is what the column is measured in.
-func (c *Column[V]) Unit() Unit { return c.Get(new(V)).Unit }
+func (c *Column[P]) Unit() Unit { return c.Get(New[P]()).Unit }
+
+// New points to a new one of what P points to.
+func New[P any]() P { return reflect.New(reflect.TypeFor[P]().Elem()).Interface().(P) }
 
 // Head is what stands above the column.
-func (c *Column[V]) Head() string { return cmp.Or(c.Title, c.Name) }
+func (c *Column[P]) Head() string { return cmp.Or(c.Title, c.Name) }
 
 // ShortHead is what stands above the column where there is little room.
-func (c *Column[V]) ShortHead() string { return cmp.Or(c.Short, c.Head()) }
+func (c *Column[P]) ShortHead() string { return cmp.Or(c.Short, c.Head()) }
 
 // Fields are what CSV calls the column: its field, or its name where that is one of
 // an object. An amount of money is written twice, as a decimal and as an integer.
-func (c *Column[V]) Fields() []string {
+func (c *Column[P]) Fields() []string {
 	name := cmp.Or(c.Field, c.Name)
 	if strings.Contains(name, ".") {
 		name = c.Name
@@ -103,34 +107,34 @@ func (c *Column[V]) Fields() []string {
 	return []string{name + "_usd", name + "_nano_usd"}
 }
 
-// Table is how what an operation returns is shown in rows. The column "id" is
-// drawn last.
-type Table[V any] struct {
+// Table is how what an operation returns is shown in rows, to which P points. The column
+// "id" is drawn last.
+type Table[P any] struct {
 	Thing string // one of them: "client"
 	// Make is the command that makes the first one.
 	Make    string
-	ID      func(*V) string
-	Tone    func(*V) Tone
+	ID      func(P) string
+	Tone    func(P) Tone
 	Signs   bool // the tone of a row is what state the thing is in, and has a sign
-	Columns []Column[V]
+	Columns []Column[P]
 	// Refused says by whose limit a thing is refused now, as people call that: a list tells
 	// so below its rows, once of each name. nil: it never is.
-	Refused func(*V) (whose string, r *RefusedNow)
+	Refused func(P) (whose string, r *RefusedNow)
 	// Text is what words of a filter are looked for in; nil: all columns of words.
-	Text func(*V) string
+	Text func(P) string
 	// Orders are the useful ones by name of a column, the usual one first.
 	Orders []string
 }
 
 // NewTable makes a table. It panics if a column is of no field of the view: that is a
 // defect of the program.
-func NewTable[V any](t Table[V]) *Table[V] {
-	field := func(name string) func(*V) Value {
-		index := fieldIndex(reflect.TypeFor[V](), name)
+func NewTable[P any](t Table[P]) *Table[P] {
+	field := func(name string) func(P) Value {
+		index := fieldIndex(reflect.TypeFor[P]().Elem(), name)
 		if index == nil {
 			panic("control: a " + t.Thing + " has no field " + name)
 		}
-		return func(v *V) Value { return valueOf(reflect.ValueOf(v).Elem().FieldByIndex(index), name) }
+		return func(v P) Value { return valueOf(reflect.ValueOf(v).Elem().FieldByIndex(index), name) }
 	}
 	for i := range t.Columns {
 		c := &t.Columns[i]
@@ -141,7 +145,7 @@ func NewTable[V any](t Table[V]) *Table[V] {
 			continue
 		}
 		get, noZero := field(cmp.Or(c.Field, c.Name)), c.NoZero
-		c.Get = func(v *V) Value {
+		c.Get = func(v P) Value {
 			value := get(v)
 			value.Void = value.Void || noZero && value.N == 0
 			return value
@@ -168,7 +172,7 @@ func fieldIndex(t reflect.Type, name string) []int {
 }
 
 // Column finds a column by name, nil if there is none.
-func (t *Table[V]) Column(name string) *Column[V] {
+func (t *Table[P]) Column(name string) *Column[P] {
 	for i := range t.Columns {
 		if t.Columns[i].Name == name {
 			return &t.Columns[i]
@@ -178,7 +182,7 @@ func (t *Table[V]) Column(name string) *Column[V] {
 }
 
 // ToneOf is how a row stands out.
-func (t *Table[V]) ToneOf(v *V) Tone {
+func (t *Table[P]) ToneOf(v P) Tone {
 	if t.Tone == nil {
 		return Plain
 	}
@@ -186,10 +190,10 @@ func (t *Table[V]) ToneOf(v *V) Tone {
 }
 
 // SumOf is what a column of numbers comes to; none where no row has one.
-func (c *Column[V]) SumOf(rows []V) Value {
+func (c *Column[P]) SumOf(rows []P) Value {
 	sum := Value{Unit: c.Unit(), Void: true}
-	for i := range rows {
-		if x := c.Get(&rows[i]); !x.Void {
+	for _, v := range rows {
+		if x := c.Get(v); !x.Void {
 			sum.N, sum.Void = sum.N+x.N, false
 		}
 	}
@@ -197,7 +201,7 @@ func (c *Column[V]) SumOf(rows []V) Value {
 }
 
 // Names lists the names of the columns.
-func (t *Table[V]) Names() []string {
+func (t *Table[P]) Names() []string {
 	out := make([]string, len(t.Columns))
 	for i := range t.Columns {
 		out[i] = t.Columns[i].Name
@@ -207,7 +211,7 @@ func (t *Table[V]) Names() []string {
 
 // Sort orders rows by a column: numbers and times with the largest first, words
 // from a; turned the other way round. Equal rows stay in their order.
-func (t *Table[V]) Sort(rows []*V, by string, turned bool) {
+func (t *Table[P]) Sort(rows []P, by string, turned bool) {
 	c := t.Column(by)
 	if c == nil {
 		return
@@ -237,7 +241,7 @@ func orderOf(keys []Value, down bool) []int {
 }
 
 // ParseSort reads a column to sort by, with a minus the other way round; "" for none.
-func (t *Table[V]) ParseSort(text string) (by string, turned bool, err error) {
+func (t *Table[P]) ParseSort(text string) (by string, turned bool, err error) {
 	by, turned = strings.CutPrefix(text, "-")
 	if by != "" && t.Column(by) == nil {
 		return "", false, tally.Errorf(tally.Invalid, "a %s has no %q to sort by", t.Thing, by).WithHint("one of %s", strings.Join(t.Names(), ", "))
@@ -245,8 +249,29 @@ func (t *Table[V]) ParseSort(text string) (by string, turned bool, err error) {
 	return by, turned, nil
 }
 
+// Each points to each of some rows.
+func Pointers[V any](rows []V) []*V {
+	out := make([]*V, len(rows))
+	for i := range rows {
+		out[i] = &rows[i]
+	}
+	return out
+}
+
 // Select returns the rows that are asked for, in the order that is asked for.
-func (t *Table[V]) Select(rows []V, in Rows, c Calendar) ([]V, error) {
+func Select[V any](t *Table[*V], rows []V, in Rows, c Calendar) ([]V, error) {
+	kept, err := t.selected(Pointers(rows), in, c)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]V, len(kept))
+	for i, v := range kept {
+		out[i] = *v
+	}
+	return out, nil
+}
+
+func (t *Table[P]) selected(rows []P, in Rows, c Calendar) ([]P, error) {
 	f, err := t.ParseFilter(in.Filter, c)
 	if err != nil {
 		return nil, err
@@ -255,22 +280,13 @@ func (t *Table[V]) Select(rows []V, in Rows, c Calendar) ([]V, error) {
 	if err != nil {
 		return nil, err
 	}
-	kept := make([]*V, 0, len(rows))
-	for i := range rows {
-		if f.Match(&rows[i]) {
-			kept = append(kept, &rows[i])
-		}
-	}
+	kept := slices.DeleteFunc(rows, func(v P) bool { return !f.Match(v) })
 	t.Sort(kept, by, turned)
-	out := make([]V, len(kept))
-	for i, v := range kept {
-		out[i] = *v
-	}
-	return out, nil
+	return kept, nil
 }
 
 // Things are several of them.
-func (t *Table[V]) Things() string {
+func (t *Table[P]) Things() string {
 	if stem, ok := strings.CutSuffix(t.Thing, "y"); ok && stem != "" && !strings.ContainsRune("aeiou", rune(stem[len(stem)-1])) {
 		return stem + "ies"
 	}

@@ -36,7 +36,7 @@ func TestColumns(t *testing.T) {
 	checkTable(t, PartTable("country"))
 }
 
-func checkTable[V any](t *testing.T, table *Table[V]) {
+func checkTable[V any](t *testing.T, table *Table[*V]) {
 	t.Helper()
 	known := jsonNames(reflect.TypeFor[V](), "")
 	seen, heads := map[string]bool{}, map[string]bool{}
@@ -157,7 +157,7 @@ func FuzzFilter(f *testing.F) {
 
 func TestSelectSorts(t *testing.T) {
 	for sort, want := range map[string]string{"cost": "312", "-cost": "213", "latency": "132", "client": "312", "-client": "213", "": "123", "at": "312"} {
-		got, err := RequestTable.Select(requests(), Rows{Sort: sort}, Calendar{Now: noon, Zone: time.UTC})
+		got, err := Select(RequestTable, requests(), Rows{Sort: sort}, Calendar{Now: noon, Zone: time.UTC})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -169,7 +169,8 @@ func TestSelectSorts(t *testing.T) {
 			t.Errorf("by %q: %s, want %s", sort, order, want)
 		}
 	}
-	if _, err := RequestTable.Select(nil, Rows{Sort: "price of"}, Calendar{Now: noon, Zone: time.UTC}); tally.CodeOf(err) != tally.Invalid {
+	_, err := Select(RequestTable, nil, Rows{Sort: "price of"}, Calendar{Now: noon, Zone: time.UTC})
+	if tally.CodeOf(err) != tally.Invalid {
 		t.Errorf("%v", err)
 	}
 }
@@ -211,7 +212,7 @@ func TestNamesAreShownForSlugs(t *testing.T) {
 		}
 	}
 	for filter, want := range map[string]string{"client:=aurora": "aurora", `client:="hotel aurora"`: "aurora", "client:hotel": "aurora", "lumière": "cafe-lumiere", "cafe-l": "cafe-lumiere"} {
-		got, err := KeyTable.Select(rows, Rows{Filter: filter}, Calendar{})
+		got, err := Select(KeyTable, rows, Rows{Filter: filter}, Calendar{})
 		if err != nil || len(got) != 1 || got[0].ClientSlug != want {
 			t.Errorf("%s finds %+v, %v", filter, got, err)
 		}

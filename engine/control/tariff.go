@@ -155,8 +155,8 @@ type SetTariff struct {
 }
 
 // TariffTable shows what a client pays; its days are those of a zone.
-func TariffTable(zone string) *Table[tally.Tariff] {
-	return &Table[tally.Tariff]{Thing: "tariff", Columns: []Column[tally.Tariff]{
+func TariffTable(zone string) *Table[*tally.Tariff] {
+	return &Table[*tally.Tariff]{Thing: "tariff", Columns: []Column[*tally.Tariff]{
 		{Name: "from", Get: func(t *tally.Tariff) Value { return WordOf(Instant(t.From, zone, true)) }},
 		{Name: "percent", Title: "% on cost", Get: func(t *tally.Tariff) Value { return WordOf(PlusPercent(t.Added)) }},
 		{Name: "minimum", Title: "minimum per month", Get: func(t *tally.Tariff) Value {

@@ -7,7 +7,7 @@ import (
 )
 
 // StepTable shows the checks on the road of a request.
-var StepTable = NewTable(Table[TryStep]{
+var StepTable = NewTable(Table[*TryStep]{
 	Thing: "check",
 	Tone: func(v *TryStep) Tone {
 		if v.OK {
@@ -15,7 +15,7 @@ var StepTable = NewTable(Table[TryStep]{
 		}
 		return Bad
 	},
-	Columns: []Column[TryStep]{
+	Columns: []Column[*TryStep]{
 		{Name: "name", Title: "check"},
 		{Name: "ok", Title: " ", Get: func(v *TryStep) Value {
 			if v.OK {
@@ -28,10 +28,10 @@ var StepTable = NewTable(Table[TryStep]{
 })
 
 // FaultTable shows what a proof of the books has found wrong.
-var FaultTable = NewTable(Table[tally.Fault]{
+var FaultTable = NewTable(Table[*tally.Fault]{
 	Thing: "fault",
 	Tone:  func(*tally.Fault) Tone { return Bad },
-	Columns: []Column[tally.Fault]{
+	Columns: []Column[*tally.Fault]{
 		{Name: "kind", Title: "fault in"},
 		{Name: "subject", Title: "of"},
 		{Name: "message", Title: "what"},
@@ -40,10 +40,10 @@ var FaultTable = NewTable(Table[tally.Fault]{
 
 // UsageTable shows usage: a row for each thing, for each step of time, or for
 // both.
-var UsageTable = NewTable(Table[UsageRow]{
+var UsageTable = NewTable(Table[*UsageRow]{
 	Thing: "row",
 	ID:    func(v *UsageRow) string { return v.ID },
-	Columns: []Column[UsageRow]{
+	Columns: []Column[*UsageRow]{
 		{Name: "part", Hidden: true},
 		{Name: "at"},
 		{Name: "by", Hidden: true},

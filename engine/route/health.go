@@ -2,7 +2,6 @@ package route
 
 import (
 	"cmp"
-	"slices"
 	"sync"
 	"time"
 
@@ -192,7 +191,7 @@ func (r *Router) Health(id tally.ID, now time.Time) []Health {
 		}
 		return true
 	})
-	slices.SortFunc(out[known:], func(a, b Health) int {
+	tally.Order(out[known:], func(a, b Health) int {
 		return cmp.Or(cmp.Compare(a.Model, b.Model), cmp.Compare(a.Key, b.Key))
 	})
 	return out

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"reflect"
-	"slices"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -124,7 +123,7 @@ func (s *Store) Entries(ctx context.Context, q storage.EntryQuery) ([]tally.Reco
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(out, func(a, b tally.Record) int { return cmp.Compare(a.Seq, b.Seq) })
+	tally.Order(out, func(a, b tally.Record) int { return cmp.Compare(a.Seq, b.Seq) })
 	return out, nil
 }
 

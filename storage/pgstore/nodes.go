@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -133,7 +132,7 @@ func peers(ctx context.Context, tx pgx.Tx) (out []peer, err error) {
 		out = append(out, m)
 		return nil
 	})
-	slices.SortFunc(out, func(a, b peer) int { return cmp.Compare(a.Name, b.Name) })
+	tally.Order(out, func(a, b peer) int { return cmp.Compare(a.Name, b.Name) })
 	return out, err
 }
 

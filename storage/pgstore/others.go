@@ -3,7 +3,6 @@ package pgstore
 import (
 	"cmp"
 	"context"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -79,7 +78,7 @@ func theirNews(ctx context.Context, tx pgx.Tx, from time.Time, after, upTo stora
 		}
 		out = append(out, found...)
 	}
-	slices.SortFunc(out, func(a, b theirs) int {
+	tally.Order(out, func(a, b theirs) int {
 		return cmp.Or(cmp.Compare(b.settled, a.settled), cmp.Compare(b.node, a.node), cmp.Compare(b.seq, a.seq))
 	})
 	return out[:min(len(out), most)], nil

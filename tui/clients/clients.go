@@ -19,16 +19,16 @@ import (
 // Screen is the list of clients, and one of them beside it: limits as gauges,
 // spend, keys, latest requests.
 type Screen struct {
-	*screen.List[control.ClientView]
+	*screen.List[*control.ClientView]
 	spent screen.Spend
 }
 
 // New makes the screen.
 func New(e *screen.Env) *Screen {
 	s := &Screen{spent: screen.Spend{Env: e}}
-	s.List = screen.NewList(e, screen.ListOf[control.ClientView]{
+	s.List = screen.NewList(e, screen.ListOf[*control.ClientView]{
 		Screen: "clients", Heading: "Clients", Table: control.ClientTable, Columns: []string{"name", "used", "cost", "last"}, Share: 46, Marking: true,
-		Of: func(snap *live.Snapshot) []control.ClientView { return snap.Clients },
+		Of: func(snap *live.Snapshot) []*control.ClientView { return control.Pointers(snap.Clients) },
 		Note: func(shown int) string {
 			return fmt.Sprintf("%d of %d · by %s", shown, len(s.Snap.Clients), s.SortedBy())
 		},

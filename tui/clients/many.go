@@ -44,12 +44,9 @@ func (s *Screen) limitAll(marked []*control.ClientView) tea.Cmd {
 	return screen.Ask(screen.Open{Dialog: dialog.NewForm(s.Env, dialog.FormOf[control.UpdateClient, tally.Client]{
 		Heading: fmt.Sprintf("Limits of %d clients", len(marked)), Op: control.ClientsUpdate, Save: "Set", Change: true,
 		Asks: []string{"limits", "max_in_flight"}, Of: names,
-		Each: func(in control.UpdateClient) (out []control.UpdateClient) {
-			for _, c := range marked {
-				in.Client = string(c.ID)
-				out = append(out, in)
-			}
-			return out
+		Each: func(in control.UpdateClient, i int) control.UpdateClient {
+			in.Client = string(marked[i].ID)
+			return in
 		},
 	})})
 }

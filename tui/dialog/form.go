@@ -22,8 +22,9 @@ import (
 // asked, its help and what may stand there are those that the operation declares.
 // The dialog stays open while the engine answers, and with what was typed if it
 // refuses.
-type Form[In, Out any] struct {
-	FormOf[In, Out]
+type Form struct {
+	FormOf[any, any]
+	out     reflect.Type // of what is answered
 	env     *screen.Env
 	form    *widget.Form
 	asks    []question
@@ -65,21 +66,35 @@ type FormOf[In, Out any] struct {
 	// Says are lines above the fields, which may depend on what stands in them;
 	// nil for none.
 	Says func(t *theme.Theme, width int, value func(name string) string) []string
-	// Each makes the inputs of several things out of what was typed, in place of one; Of
-	// are their names. It is run for one after the other.
-	Each func(In) []In
+	// Each makes the input of one of several things out of what was typed; Of are their
+	// names. It is run for one after the other.
+	Each func(in In, i int) In
 	Of   []string
 	// Done is what comes after; Each leaves it out.
 	Done func(Out) tea.Cmd
 }
 
-// NewForm makes the dialog.
-func NewForm[In, Out any](e *screen.Env, o FormOf[In, Out]) *Form[In, Out] {
-	f := &Form[In, Out]{FormOf: o, env: e}
+// NewForm makes the dialog. Its types end here: a form holds inputs as they are and has the
+// answer put behind a pointer, so that the rest is compiled once.
+func NewForm[In, Out any](e *screen.Env, o FormOf[In, Out]) *Form {
+	each, done := o.Each, o.Done // a closure over o would have all of it copied
+	var eachOf func(any, int) any
+	if each != nil {
+		eachOf = func(in any, i int) any { return each(in.(In), i) }
+	}
+	return newForm(e, reflect.TypeFor[Out](), FormOf[any, any]{
+		Heading: o.Heading, Op: control.Op[any, any](o.Op), Asks: o.Asks, Must: o.Must, Fixed: o.Fixed, Begin: o.Begin,
+		Change: o.Change, Help: o.Help, Checks: o.Checks, Choices: o.Choices, Save: o.Save, Busy: o.Busy, Says: o.Says,
+		Each: eachOf, Of: o.Of, Done: func(out any) tea.Cmd { return done(*out.(*Out)) },
+	})
+}
+
+func newForm(e *screen.Env, out reflect.Type, o FormOf[any, any]) *Form {
+	f := &Form{FormOf: o, out: out, env: e}
 	var fields []*widget.Field
 	values := map[string]string{}
-	for _, d := range FieldsAsked(reflect.TypeFor[In](), o.Asks) {
-		x := question{Field: d, given: d.Text(&o.Begin)}
+	for _, d := range FieldsAsked(reflect.TypeOf(o.Begin), o.Asks) {
+		x := question{Field: d, given: d.Text(o.Begin)}
 		w := WidgetOf(&d, o.Help[d.Name], slices.Contains(o.Must, d.Name))
 		if of := o.Choices[d.Name]; of != nil {
 			w.Choices = of
@@ -160,8 +175,9 @@ func Must(what string) func(string) error {
 
 // fill makes the input from what stands in the fields, and says whether any of them
 // is another one now.
-func (f *Form[In, Out]) fill() (in In, changed bool, err error) {
-	in = f.Fixed
+func (f *Form) fill() (in any, changed bool, err error) {
+	filled := reflect.New(reflect.TypeOf(f.Fixed))
+	filled.Elem().Set(reflect.ValueOf(f.Fixed))
 	for i := range f.asks {
 		x := &f.asks[i]
 		text := f.form.Value(x.Name)
@@ -169,29 +185,29 @@ func (f *Form[In, Out]) fill() (in In, changed bool, err error) {
 			continue
 		}
 		changed = true
-		if err := x.Fill(&in, text, x.given); err != nil {
-			return in, changed, err
+		if err := x.Fill(filled.Interface(), text, x.given); err != nil {
+			return nil, changed, err
 		}
 	}
-	return in, changed, nil
+	return filled.Elem().Interface(), changed, nil
 }
 
 // typed reports whether a field is not as it was at first.
-func (f *Form[In, Out]) typed() bool {
+func (f *Form) typed() bool {
 	return slices.ContainsFunc(f.asks, func(x question) bool { return f.form.Value(x.Name) != x.shown })
 }
 
 // Title implements Dialog, as do the methods below.
-func (f *Form[In, Out]) Title() string { return f.Heading }
-func (f *Form[In, Out]) Typing() bool  { return f.form.Typing() }
+func (f *Form) Title() string { return f.Heading }
+func (f *Form) Typing() bool  { return f.form.Typing() }
 
 // Press implements screen.Pointed, as does Wheel.
-func (f *Form[In, Out]) Press(s widget.Spot) bool    { return !f.busy && f.form.Press(s) }
-func (f *Form[In, Out]) Wheel(widget.Spot, int, int) {}
+func (f *Form) Press(s widget.Spot) bool    { return !f.busy && f.form.Press(s) }
+func (f *Form) Wheel(widget.Spot, int, int) {}
 
 // Esc leaves the form, at the second press if something was typed. What the engine
 // answers after that is told all the same.
-func (f *Form[In, Out]) Esc() tea.Cmd {
+func (f *Form) Esc() tea.Cmd {
 	if f.left = f.busy; !f.busy && !f.asked && f.typed() {
 		f.asked, f.problem = true, "What you typed is lost if you leave: esc once more leaves, ctrl+s saves."
 		return nil
@@ -199,7 +215,7 @@ func (f *Form[In, Out]) Esc() tea.Cmd {
 	return screen.Ask(screen.Close{Dialog: f})
 }
 
-func (f *Form[In, Out]) Update(msg tea.Msg) tea.Cmd {
+func (f *Form) Update(msg tea.Msg) tea.Cmd {
 	if f.busy {
 		return nil
 	}
@@ -221,7 +237,7 @@ func (f *Form[In, Out]) Update(msg tea.Msg) tea.Cmd {
 
 // list opens what the field of the focus can be made from: rows of its parts, or the
 // things that it can name.
-func (f *Form[In, Out]) list() tea.Cmd {
+func (f *Form) list() tea.Cmd {
 	x := f.form.Focused()
 	if x == nil {
 		return nil
@@ -244,7 +260,7 @@ func (f *Form[In, Out]) list() tea.Cmd {
 	return screen.Ask(screen.Open{Dialog: p})
 }
 
-func (f *Form[In, Out]) save() tea.Cmd {
+func (f *Form) save() tea.Cmd {
 	f.problem = ""
 	if !f.form.Valid() {
 		return nil
@@ -258,22 +274,26 @@ func (f *Form[In, Out]) save() tea.Cmd {
 		return nil
 	}
 	if f.Each != nil {
-		ins := f.Each(in)
 		return tea.Sequence(screen.Ask(screen.Close{Dialog: f}), func() tea.Msg {
 			return runEach(f.Of, f.Save, func(i int) error {
-				_, err := screen.Run(screen.Patience, f.env, f.Op, ins[i])
-				return err
+				return f.run(f.Each(in, i), reflect.New(f.out).Interface())
 			})
 		})
 	}
 	f.busy = true
 	return func() tea.Msg {
-		out, err := screen.Run(screen.Patience, f.env, f.Op, in)
+		out := reflect.New(f.out).Interface()
+		err := f.run(in, out)
 		return screen.Reply{Take: func() tea.Cmd { return f.answered(out, err) }}
 	}
 }
 
-func (f *Form[In, Out]) answered(out Out, err error) tea.Cmd {
+// run runs the operation; out is a pointer to what it answers.
+func (f *Form) run(in, out any) error {
+	return f.env.Run(screen.Patience, f.Op.Name, f.Op.Need, in, out)
+}
+
+func (f *Form) answered(out any, err error) tea.Cmd {
 	f.busy = false
 	switch {
 	case err == nil:
@@ -288,7 +308,7 @@ func (f *Form[In, Out]) answered(out Out, err error) tea.Cmd {
 // minForm is the least height of a form that is left by what is said above it.
 const minForm = 8
 
-func (f *Form[In, Out]) Draw(t *theme.Theme, width, height int) widget.Block {
+func (f *Form) Draw(t *theme.Theme, width, height int) widget.Block {
 	width = min(width, 84)
 	var above []string
 	if f.Says != nil {
@@ -303,9 +323,9 @@ func (f *Form[In, Out]) Draw(t *theme.Theme, width, height int) widget.Block {
 	lines := []string{""}
 	if in, changed, err := f.fill(); err == nil && changed && height > rows+6 {
 		if f.Each != nil {
-			in = f.Each(in)[0]
+			in = f.Each(in, 0)
 		}
-		for i, l := range widget.Wrap(widget.Safe(asTyped(f.env, control.CommandLine(f.Op.Name, &in))), width-2) {
+		for i, l := range widget.Wrap(widget.Safe(asTyped(f.env, control.CommandLine(f.Op.Name, in))), width-2) {
 			lead := "  "
 			if i == 0 {
 				lead = t.Paint(theme.Faint, "$ ")

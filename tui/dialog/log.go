@@ -45,8 +45,8 @@ func changes(e *screen.Env, take func([]control.AuditView) tea.Cmd) tea.Cmd {
 // secret of a key or of a provider.
 func besides(v control.AuditView) bool { return v.Kind == tally.KindSecret }
 
-func newLog(e *screen.Env, entries []control.AuditView) *screen.Rows[control.AuditView] {
-	d := screen.NewRows(e, entries, screen.ListOf[control.AuditView]{
+func newLog(e *screen.Env, entries []control.AuditView) *screen.Rows[*control.AuditView] {
+	d := screen.NewRows(e, control.Pointers(entries), screen.ListOf[*control.AuditView]{
 		Screen: "log", Heading: "Log: who changed what", Table: control.AuditTable,
 		Columns: []string{"at", "actor", "operation", "name", "change"}, Wide: "change",
 		Empty: func() []string { return nil },

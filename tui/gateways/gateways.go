@@ -21,15 +21,15 @@ import (
 // Screen is the sites that own clients, and one of them beside the list: its
 // rules, limits, providers and clients.
 type Screen struct {
-	*screen.List[control.GatewayView]
+	*screen.List[*control.GatewayView]
 }
 
 // New makes the screen.
 func New(e *screen.Env) *Screen {
 	s := &Screen{}
-	s.List = screen.NewList(e, screen.ListOf[control.GatewayView]{
+	s.List = screen.NewList(e, screen.ListOf[*control.GatewayView]{
 		Screen: "gateways", Heading: "Gateways", Table: control.GatewayTable, Columns: []string{"name", "on", "clients", "cost", "used"}, Share: 48,
-		Of:   func(snap *live.Snapshot) []control.GatewayView { return snap.Gateways },
+		Of:   func(snap *live.Snapshot) []*control.GatewayView { return control.Pointers(snap.Gateways) },
 		Note: func(shown int) string { return part.Plural(int64(shown), "gateway") },
 		Empty: func() []string {
 			return []string{"A gateway owns clients. It has a time zone, an order of", "providers, and limits over everything in it.", "", "n  makes the first one", control.GatewayTable.Make}

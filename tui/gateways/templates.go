@@ -32,7 +32,7 @@ func (s *Screen) listTemplates() tea.Cmd {
 }
 
 func (s *Screen) showTemplates(g *control.GatewayView, all []control.TemplateView) tea.Cmd {
-	d := screen.NewRows(s.Env, all, screen.ListOf[control.TemplateView]{
+	d := screen.NewRows(s.Env, control.Pointers(all), screen.ListOf[*control.TemplateView]{
 		Screen: "templates", Heading: "Templates of " + widget.Safe(g.Slug), Table: control.TemplateTable,
 		Columns: []string{"template", "model", "longest", "temperature", "bytes", "tokens"}, Empty: func() []string { return nil },
 	})

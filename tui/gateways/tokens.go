@@ -183,7 +183,7 @@ func (s *Screen) listTokens() tea.Cmd {
 	if len(all) == 0 {
 		return screen.Ask(screen.Say{Text: "There is no access token of " + g.Slug + " yet: t mints one."})
 	}
-	d := screen.NewRows(s.Env, all, screen.ListOf[control.TokenView]{
+	d := screen.NewRows(s.Env, control.Pointers(all), screen.ListOf[*control.TokenView]{
 		Screen: "tokens", Heading: "Access tokens of " + widget.Safe(g.Slug), Table: control.TokenTable,
 		Columns: []string{"label", "state", "requests", "refused", "used", "cost", "expires", "last"}, Empty: func() []string { return nil },
 		Cell: func(v *control.TokenView, column string) (string, bool) {

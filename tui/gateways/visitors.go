@@ -98,7 +98,8 @@ func (s *Screen) listVisitors() tea.Cmd {
 			case len(out.Visitors) == 0:
 				return screen.Ask(screen.Say{Text: "Nobody has come to " + g.Slug + " in 24 hours."})
 			}
-			return screen.Ask(screen.Open{Dialog: screen.NewRows(s.Env, out.Visitors, screen.ListOf[control.Visitor]{
+			all := control.Pointers(out.Visitors)
+			return screen.Ask(screen.Open{Dialog: screen.NewRows(s.Env, all, screen.ListOf[*control.Visitor]{
 				Screen: "visitors", Heading: "Visitors of " + widget.Safe(g.Slug) + ", 24 hours", Table: control.VisitorTable,
 				Columns: []string{"network", "visitor", "country", "requests", "refused", "cost", "first", "last"}, Empty: func() []string { return nil },
 			})})

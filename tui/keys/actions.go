@@ -110,12 +110,9 @@ func (s *Screen) limitAll(marked []*control.KeyView) tea.Cmd {
 	}
 	return screen.Ask(screen.Open{Dialog: dialog.NewForm(s.Env, dialog.FormOf[control.UpdateKey, control.KeyView]{
 		Heading: fmt.Sprintf("Limits of %d keys", len(marked)), Op: control.KeysUpdate, Save: "Set", Change: true, Asks: []string{"expires", "limits"}, Of: names,
-		Each: func(in control.UpdateKey) (out []control.UpdateKey) {
-			for _, k := range marked {
-				in.Key = string(k.ID)
-				out = append(out, in)
-			}
-			return out
+		Each: func(in control.UpdateKey, i int) control.UpdateKey {
+			in.Key = string(marked[i].ID)
+			return in
 		},
 	})})
 }

@@ -16,7 +16,7 @@ import (
 
 // Screen is the list of all clients' keys, and one of them beside it.
 type Screen struct {
-	*screen.List[control.KeyView]
+	*screen.List[*control.KeyView]
 	revoked bool // shows revoked ones too
 }
 
@@ -26,9 +26,9 @@ const soon = 7 * 24 * time.Hour
 // New makes the screen.
 func New(e *screen.Env) *Screen {
 	s := &Screen{}
-	s.List = screen.NewList(e, screen.ListOf[control.KeyView]{
+	s.List = screen.NewList(e, screen.ListOf[*control.KeyView]{
 		Screen: "keys", Heading: "Keys", Table: control.KeyTable, Columns: []string{"label", "client", "state", "expires", "last", "cost"}, Share: 58, Marking: true,
-		Of: func(snap *live.Snapshot) []control.KeyView { return snap.Keys },
+		Of: func(snap *live.Snapshot) []*control.KeyView { return control.Pointers(snap.Keys) },
 		Keep: func(k *control.KeyView) bool {
 			return s.revoked || k.State != "revoked" || strings.Contains(s.Words(), "state:")
 		},

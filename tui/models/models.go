@@ -22,17 +22,17 @@ import (
 // Screen is what clients may ask for, with prices, and one of them beside the
 // list: what it costs since when, who answers it, what it was used for.
 type Screen struct {
-	*screen.List[control.ModelView]
+	*screen.List[*control.ModelView]
 	from string // where the last look at an import was
 }
 
 // New makes the screen.
 func New(e *screen.Env) *Screen {
 	s := &Screen{}
-	s.List = screen.NewList(e, screen.ListOf[control.ModelView]{
+	s.List = screen.NewList(e, screen.ListOf[*control.ModelView]{
 		Screen: "models", Heading: "Models and prices", Table: control.ModelTable, Share: 64, Marking: true,
 		Columns: []string{"model", "provider", "mode", "context", "input", "output", "cost"},
-		Of:      func(snap *live.Snapshot) []control.ModelView { return snap.Models },
+		Of:      func(snap *live.Snapshot) []*control.ModelView { return control.Pointers(snap.Models) },
 		Cell:    s.cell, Tone: s.toneOf, Note: s.note, Empty: s.none, Detail: s.explain,
 		Recent: func(m *control.ModelView) control.RequestQuery {
 			return control.RequestQuery{Model: m.Name, Provider: string(m.Provider)}

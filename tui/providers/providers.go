@@ -22,7 +22,7 @@ import (
 // Screen is the upstream accounts in the order in which a gateway asks them,
 // and one of them beside the list: whether it answers, how fast, what it costs.
 type Screen struct {
-	*screen.List[control.ProviderView]
+	*screen.List[*control.ProviderView]
 	gateway int // whose order is shown
 	kinds   []control.ProviderKindView
 	asked   bool     // the kinds were
@@ -42,10 +42,10 @@ type probe struct {
 // New makes the screen.
 func New(e *screen.Env) *Screen {
 	s := &Screen{tests: map[tally.ID]probe{}}
-	s.List = screen.NewList(e, screen.ListOf[control.ProviderView]{
+	s.List = screen.NewList(e, screen.ListOf[*control.ProviderView]{
 		Screen: "providers", Heading: "Fallback order", Table: control.ProviderTable, Share: 58,
 		Columns: []string{"provider", "state", "day", "failed", "median", "models", "cost"},
-		Of:      func(snap *live.Snapshot) []control.ProviderView { return snap.Providers },
+		Of:      func(snap *live.Snapshot) []*control.ProviderView { return control.Pointers(snap.Providers) },
 		First: func(shown []*control.ProviderView) {
 			tally.OrderStable(shown, func(a, b *control.ProviderView) int { return cmp.Compare(s.place(a), s.place(b)) })
 		},

@@ -27,7 +27,7 @@ const typing = 150 * time.Millisecond
 // from there, or sorts by anything but time; below the tail it goes on into the
 // history.
 type Screen struct {
-	*screen.List[control.RequestView]
+	*screen.List[*control.RequestView]
 	rows     rows
 	failures bool
 	seq      int
@@ -39,7 +39,7 @@ type Screen struct {
 // New makes the screen.
 func New(e *screen.Env) *Screen {
 	s := &Screen{rows: rows{follow: true}}
-	s.List = screen.NewList(e, screen.ListOf[control.RequestView]{
+	s.List = screen.NewList(e, screen.ListOf[*control.RequestView]{
 		Screen: "requests", Heading: "Requests", Table: control.RequestTable, Share: 60,
 		Columns: []string{"at", "status", "client", "model", "provider", "tokens", "cost", "latency", "code"}, Wide: "model",
 		Widths: map[string]int{"at": 8, "status": 6, "client": 13, "provider": 10, "cost": costWidth, "code": 14},
@@ -51,11 +51,11 @@ func New(e *screen.Env) *Screen {
 }
 
 // all are the rows that pass the filter.
-func (s *Screen) all(f *control.Filter[control.RequestView]) []*control.RequestView {
+func (s *Screen) all(f *control.Filter[*control.RequestView]) []*control.RequestView {
 	return s.rows.all(func(v *control.RequestView) bool { return s.passes(f, v) })
 }
 
-func (s *Screen) passes(f *control.Filter[control.RequestView], v *control.RequestView) bool {
+func (s *Screen) passes(f *control.Filter[*control.RequestView], v *control.RequestView) bool {
 	return (!s.failures || v.Outcome != tally.OK) && f.Match(v)
 }
 

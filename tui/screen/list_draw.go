@@ -12,7 +12,7 @@ import (
 )
 
 // Draw draws list and detail side by side, or the one that has the focus.
-func (l *List[V]) Draw() widget.Block {
+func (l *List[P]) Draw() widget.Block {
 	l.Grid.Focused = !l.InDetail
 	if l.both() {
 		left := l.Width * l.Share / 100
@@ -25,9 +25,9 @@ func (l *List[V]) Draw() widget.Block {
 }
 
 // both reports whether list and detail stand side by side.
-func (l *List[V]) both() bool { return l.Width >= Wide && !l.Large }
+func (l *List[P]) both() bool { return l.Width >= Wide && !l.Large }
 
-func (l *List[V]) DrawList(width, height int) widget.Block {
+func (l *List[P]) DrawList(width, height int) widget.Block {
 	t := l.Env.Theme
 	inner, rows := widget.Inner(width, height)
 	l.Grid.Empty = l.empty()
@@ -50,7 +50,7 @@ func (l *List[V]) DrawList(width, height int) widget.Block {
 }
 
 // filterLine is what the list is filtered by, or what it can be filtered by.
-func (l *List[V]) filterLine(t *theme.Theme, width int) string {
+func (l *List[P]) filterLine(t *theme.Theme, width int) string {
 	switch {
 	case l.Mistyped != "" && !l.Typed:
 		return widget.Truncate(t.Paint(theme.Bad, t.Glyphs.Wrong+" "+widget.Safe(l.Mistyped)), width)
@@ -70,7 +70,7 @@ func (l *List[V]) filterLine(t *theme.Theme, width int) string {
 	return t.Paint(theme.Muted, widget.Truncate("/ filters: words "+strings.Join(names, " "), width))
 }
 
-func (l *List[V]) empty() []string {
+func (l *List[P]) empty() []string {
 	switch {
 	case !l.Snap.Loaded:
 		return Unread(l.Snap)
@@ -82,10 +82,10 @@ func (l *List[V]) empty() []string {
 	return l.Empty()
 }
 
-func (l *List[V]) DrawDetail(width, height int) widget.Block {
+func (l *List[P]) DrawDetail(width, height int) widget.Block {
 	t := l.Env.Theme
-	v := l.Selected()
-	if v == nil {
+	v, ok := l.selected()
+	if !ok {
 		title := ""
 		if l.Snap.Loaded {
 			title = "No " + l.Table.Thing
@@ -112,7 +112,7 @@ func (l *List[V]) DrawDetail(width, height int) widget.Block {
 
 // fit gives the columns their widths: numbers as their unit needs, words as the
 // longest of them, the name what is left.
-func (l *List[V]) fit() {
+func (l *List[P]) fit() {
 	t := l.Env.Theme
 	by := l.SortedBy()
 	l.Grid.Columns = []widget.Column{{Title: "", Width: 1}}
@@ -146,7 +146,7 @@ const mostWord = 22
 
 // longest is the width of the longest word of a column, as far as rows are soon
 // looked at.
-func (l *List[V]) longest(c *control.Column[V]) int {
+func (l *List[P]) longest(c *control.Column[P]) int {
 	n := 0
 	for i, v := range l.Shown {
 		if i == 500 || n >= mostWord {
@@ -158,7 +158,7 @@ func (l *List[V]) longest(c *control.Column[V]) int {
 }
 
 // arrow says which way a column sorts.
-func (l *List[V]) arrow(t *theme.Theme, c *control.Column[V]) string {
+func (l *List[P]) arrow(t *theme.Theme, c *control.Column[P]) string {
 	if c.Unit().Number() != l.Turned {
 		return t.Glyphs.Down
 	}
@@ -166,7 +166,7 @@ func (l *List[V]) arrow(t *theme.Theme, c *control.Column[V]) string {
 }
 
 // cells are those of a row, made when it is drawn.
-func (l *List[V]) cells(i int) []string {
+func (l *List[P]) cells(i int) []string {
 	t, v, now := l.Env.Theme, l.Shown[i], l.Env.Clock()
 	out := make([]string, 0, len(l.Cols)+1)
 	out = append(out, part.ToneSign(t, l.tone(v)))
@@ -182,7 +182,7 @@ func (l *List[V]) cells(i int) []string {
 	return out
 }
 
-func (l *List[V]) tone(v *V) control.Tone {
+func (l *List[P]) tone(v P) control.Tone {
 	if l.Tone != nil {
 		return l.Tone(v)
 	}
@@ -190,4 +190,4 @@ func (l *List[V]) tone(v *V) control.Tone {
 }
 
 // NoTone is that of rows that are all alike.
-func NoTone[V any](*V) control.Tone { return control.Plain }
+func NoTone[P any](P) control.Tone { return control.Plain }

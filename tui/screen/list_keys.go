@@ -9,7 +9,7 @@ import (
 	"tallygate/tui/widget"
 )
 
-func (l *List[V]) OnKey(msg tea.KeyPressMsg) tea.Cmd {
+func (l *List[P]) OnKey(msg tea.KeyPressMsg) tea.Cmd {
 	key := msg.String()
 	if l.Typed {
 		switch key {
@@ -52,7 +52,7 @@ func (l *List[V]) OnKey(msg tea.KeyPressMsg) tea.Cmd {
 
 // Press implements [Pointed]: a row is chosen, and opened if it was; a column sorts, and
 // the other way round if it did.
-func (l *List[V]) Press(s widget.Spot) (enter bool) {
+func (l *List[P]) Press(s widget.Spot) (enter bool) {
 	switch s.What {
 	case widget.RowSpot:
 		again := l.Grid.Press(s)
@@ -69,7 +69,7 @@ func (l *List[V]) Press(s widget.Spot) (enter bool) {
 }
 
 // Wheel implements [Pointed]: it moves in the list, or scrolls the detail under it.
-func (l *List[V]) Wheel(_ widget.Spot, x, notches int) {
+func (l *List[P]) Wheel(_ widget.Spot, x, notches int) {
 	if l.both() {
 		l.InDetail = x >= l.Width*l.Share/100
 	}
@@ -82,7 +82,7 @@ func (l *List[V]) Wheel(_ widget.Spot, x, notches int) {
 }
 
 // SortBy sorts by a column that is drawn.
-func (l *List[V]) SortBy(name string) {
+func (l *List[P]) SortBy(name string) {
 	for i, c := range l.Cols {
 		if c.Name == name {
 			l.By, l.Turned = i, false
@@ -92,7 +92,7 @@ func (l *List[V]) SortBy(name string) {
 }
 
 // ListActions are those that every list has.
-func (l *List[V]) ListActions() []action.Action {
+func (l *List[P]) ListActions() []action.Action {
 	step := func(by int) func() tea.Cmd {
 		return func() tea.Cmd {
 			at := l.By
@@ -146,7 +146,7 @@ func (l *List[V]) ListActions() []action.Action {
 }
 
 // One says why what is for one thing at a time cannot be done, "" if it can.
-func (l *List[V]) One(needs func() string) func() string {
+func (l *List[P]) One(needs func() string) func() string {
 	return func() string {
 		if len(l.Marked()) > 0 {
 			return "this is for one " + l.Table.Thing + " at a time: esc takes the marks away"
@@ -156,7 +156,7 @@ func (l *List[V]) One(needs func() string) func() string {
 }
 
 // Marked are the rows that are marked and pass the filter, nil if there are none.
-func (l *List[V]) Marked() (out []*V) {
+func (l *List[P]) Marked() (out []P) {
 	if len(l.marks) == 0 {
 		return nil
 	}
@@ -169,22 +169,22 @@ func (l *List[V]) Marked() (out []*V) {
 }
 
 // Unmark takes the marks of the rows away that pass the filter.
-func (l *List[V]) Unmark() {
+func (l *List[P]) Unmark() {
 	for _, v := range l.Marked() {
 		delete(l.marks, l.Table.ID(v))
 	}
 }
 
 // Chosen says why nothing can be done with what is chosen, "" if it can.
-func (l *List[V]) Chosen() string {
-	if l.Selected() == nil {
+func (l *List[P]) Chosen() string {
+	if _, ok := l.selected(); !ok {
 		return "no " + l.Table.Thing + " is chosen"
 	}
 	return ""
 }
 
 // Change says why what is chosen cannot be changed, "" if it can.
-func (l *List[V]) Change() string {
+func (l *List[P]) Change() string {
 	if why := l.Env.ReadOnly(); why != "" {
 		return why
 	}

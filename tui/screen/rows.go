@@ -10,35 +10,35 @@ import (
 )
 
 // Rows is a dialog with a list, for what belongs to a thing of a screen.
-type Rows[V any] struct {
-	*List[V]
+type Rows[P any] struct {
+	*List[P]
 	// Does are what can be done with the row that is chosen.
 	Does []action.Action
 	note string
 }
 
 // NewRows makes the dialog of rows that are there already.
-func NewRows[V any](e *Env, rows []V, o ListOf[V]) *Rows[V] {
-	o.Of = func(*live.Snapshot) []V { return rows }
+func NewRows[P any](e *Env, rows []P, o ListOf[P]) *Rows[P] {
+	o.Of = func(*live.Snapshot) []P { return rows }
 	if o.Tone == nil && o.Table.Tone == nil {
-		o.Tone = NoTone[V]
+		o.Tone = NoTone[P]
 	}
-	r := &Rows[V]{List: NewList(e, o)}
+	r := &Rows[P]{List: NewList(e, o)}
 	r.Show(e.Source.Snapshot())
 	return r
 }
 
 // Title implements Dialog, as do the methods below.
-func (r *Rows[V]) Title() string { return r.Heading }
+func (r *Rows[P]) Title() string { return r.Heading }
 
-func (r *Rows[V]) Esc() tea.Cmd {
+func (r *Rows[P]) Esc() tea.Cmd {
 	if r.Back() {
 		return nil
 	}
 	return Ask(Close{r})
 }
 
-func (r *Rows[V]) Update(msg tea.Msg) tea.Cmd {
+func (r *Rows[P]) Update(msg tea.Msg) tea.Cmd {
 	if key, ok := msg.(tea.KeyPressMsg); ok && !r.Typed {
 		if act := action.Find(append(r.Does, r.ListActions()...), key.String()); act != nil {
 			if r.note = act.Why(); r.note != "" {
@@ -50,7 +50,7 @@ func (r *Rows[V]) Update(msg tea.Msg) tea.Cmd {
 	return r.List.Update(msg)
 }
 
-func (r *Rows[V]) Draw(t *theme.Theme, width, height int) widget.Block {
+func (r *Rows[P]) Draw(t *theme.Theme, width, height int) widget.Block {
 	rows := max(min(len(r.Shown)+1, height-5), 4)
 	keys := ""
 	for _, act := range r.Does {

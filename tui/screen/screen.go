@@ -139,14 +139,21 @@ func Do[In, Out any](e *Env, op control.Op[In, Out], in In, done string) tea.Cmd
 	}
 }
 
-func Run[In, Out any](longest time.Duration, e *Env, op control.Op[In, Out], in In) (Out, error) {
+// Run runs an operation.
+func Run[In, Out any](longest time.Duration, e *Env, op control.Op[In, Out], in In) (out Out, err error) {
+	err = e.Run(longest, op.Name, op.Need, in, &out)
+	return out, err
+}
+
+// Run runs an operation by its name; out is a pointer to what it answers.
+func (e *Env) Run(longest time.Duration, op string, need control.Need, in, out any) error {
 	ctx, cancel := context.WithTimeout(context.Background(), longest)
 	defer cancel()
-	out, err := op.Do(ctx, e.Caller, in)
-	if err == nil && op.Need == control.Write {
+	err := e.Caller.Call(ctx, op, in, out)
+	if err == nil && need == control.Write {
 		e.Source.Refresh()
 	}
-	return out, err
+	return err
 }
 
 // Each makes what runs an operation for one of several things.

@@ -22,7 +22,7 @@ import (
 // Screen is what the owner changes while the engine runs, how this terminal
 // looks, and where the engine keeps what it knows; it proves the books, too.
 type Screen struct {
-	*screen.List[setting]
+	*screen.List[*setting]
 	rows    []setting
 	report  *tally.Report
 	failed  error
@@ -46,11 +46,11 @@ const (
 )
 
 // settingTable shows settings.
-var settingTable = &control.Table[setting]{
+var settingTable = &control.Table[*setting]{
 	Thing: "setting",
 	ID:    func(x *setting) string { return x.Name },
-	Tone:  screen.NoTone[setting],
-	Columns: []control.Column[setting]{
+	Tone:  screen.NoTone[*setting],
+	Columns: []control.Column[*setting]{
 		{Name: "of", Spare: 1, Get: func(x *setting) control.Value { return control.WordOf(x.Group) }},
 		{Name: "setting", Get: func(x *setting) control.Value { return control.WordOf(x.Label) }},
 		{Name: "is", Get: func(x *setting) control.Value { return control.WordOf(x.text) }},
@@ -63,10 +63,11 @@ const proofPatience = 30 * time.Minute
 // New makes the screen.
 func New(e *screen.Env) *Screen {
 	s := &Screen{}
-	s.List = screen.NewList(e, screen.ListOf[setting]{
+	s.List = screen.NewList(e, screen.ListOf[*setting]{
 		Screen: "settings", Heading: "Settings", Table: settingTable, Columns: []string{"of", "setting", "is"}, Wide: "is", Share: 50, Bare: true,
 		Widths: map[string]int{"of": 8, "setting": 25},
-		Of:     func(*live.Snapshot) []setting { return s.rows }, First: func([]*setting) {}, Note: func(int) string { return "" },
+		Of:     func(*live.Snapshot) []*setting { return control.Pointers(s.rows) },
+		First:  func([]*setting) {}, Note: func(int) string { return "" },
 		Cell: s.cell, Empty: func() []string { return nil }, Detail: s.about,
 	})
 	return s
