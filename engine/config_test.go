@@ -43,7 +43,7 @@ func (w *world) export() string { return do(w, control.ConfigExport, control.Non
 func TestConfigGoesRound(t *testing.T) {
 	w, _ := furnished(t)
 	text := w.export()
-	for _, want := range []string{`NO`, `email: ana@example.com`, `cost=50/month`, `;percent=12.5"]`, `session_length: 1d12h`, `retention_days: 400`, `image_high: 0.19`, `providers: [spare, up]`, `mute: [storm, price]`, `balance_below_usd: 5`, `log: false`, `alert_at: none`, "at: "} {
+	for _, want := range []string{`NO`, `email: ana@example.com`, `cost=50/month`, `;percent=12.5']`, `session_length: 1d12h`, `retention_days: 400`, `image_high: 0.19`, `providers: [spare, up]`, `mute: [storm, price]`, `balance_below_usd: 5`, `log: false`, `alert_at: none`, "at: "} {
 		if !strings.Contains(text, want) {
 			t.Errorf("it does not say %s:\n%s", want, text)
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -96,6 +97,39 @@ func TestNoMarksOfMerges(t *testing.T) {
 					t.Errorf("%s: %s", file, line)
 				}
 			}
+		}
+	}
+}
+
+// NOTICE names every module that is linked into a binary, on whatever system, and no other.
+func TestNotice(t *testing.T) {
+	text, err := os.ReadFile("../../NOTICE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(text), "The Go standard library")
+	list, _, _ = strings.Cut(list, "\n\n")
+	named := map[string]bool{}
+	for _, line := range strings.Split(list, "\n")[1:] {
+		named[strings.Fields(line)[0]] = false
+	}
+	for _, system := range []string{"linux", "darwin", "windows"} {
+		cmd := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", ".")
+		cmd.Env = append(os.Environ(), "GOOS="+system, "CGO_ENABLED=0")
+		linked, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, module := range strings.Fields(string(linked)) {
+			if _, is := named[module]; !is && module != "tallygate" {
+				t.Errorf("NOTICE does not name %s, which is linked on %s", module, system)
+			}
+			named[module] = true
+		}
+	}
+	for module, linked := range named {
+		if !linked {
+			t.Errorf("NOTICE names %s, which is not linked", module)
 		}
 	}
 }

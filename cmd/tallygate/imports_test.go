@@ -107,7 +107,7 @@ var mayUse = map[string][]string{
 	"charm.land/wish/v2":                      {"cmd/tallygate/sshd"},
 	"charm.land/lipgloss/v2":                  {"tui", "tui/screen", "tui/theme", "tui/widget"},
 	"filippo.io/age":                          {"engine/config"},
-	"go.yaml.in/yaml/v3":                      {"tests of engine/config"},
+	"go.yaml.in/yaml/v4":                      {"engine/config"},
 	"github.com/andybalholm/brotli":           {"providers/coding"},
 	"github.com/klauspost/compress":           {"assets", "providers/coding", "storage/backup", "storage/badgerdb"},
 	"github.com/charmbracelet/colorprofile":   {"tui", "tui/tuitest"},

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"go.yaml.in/yaml/v4"
+
 	"tallygate/engine/tally"
 )
 
@@ -44,8 +46,8 @@ func rowFields(p *tally.Price) (out []rowField) {
 	return out
 }
 
-func rowNode(p *tally.Price) *node {
-	n := &node{kind: mappingKind, flow: true}
+func rowNode(p *tally.Price) *yaml.Node {
+	n := inline(yaml.MappingNode)
 	for _, f := range rowFields(p) {
 		if f.value.IsZero() || f.value.Kind() == reflect.Map && f.value.Len() == 0 {
 			continue
@@ -54,7 +56,7 @@ func rowNode(p *tally.Price) *node {
 			add(n, f.name, figureNode(reflect.Indirect(f.value)))
 			continue
 		}
-		m := &node{kind: mappingKind, flow: true}
+		m := inline(yaml.MappingNode)
 		names := map[string]reflect.Value{}
 		for _, key := range f.value.MapKeys() {
 			names[key.String()] = f.value.MapIndex(key)
@@ -67,20 +69,20 @@ func rowNode(p *tally.Price) *node {
 	return n
 }
 
-func figureNode(v reflect.Value) *node {
+func figureNode(v reflect.Value) *yaml.Node {
 	switch x := v.Interface().(type) {
 	case tally.NanoUSD:
-		return scalar(x.String(), false)
+		return figure(x.String())
 	case time.Time:
-		return scalar(x.UTC().Format(time.RFC3339Nano), false)
+		return figure(x.UTC().Format(time.RFC3339Nano))
 	case encoding.TextMarshaler:
 		text, _ := x.MarshalText() // of hours, which cannot fail
-		return scalar(string(text), true)
+		return word(string(text))
 	}
 	if v.Kind() == reflect.Int64 {
-		return scalar(strconv.FormatInt(v.Int(), 10), false)
+		return figure(strconv.FormatInt(v.Int(), 10))
 	}
-	return scalar(v.String(), true)
+	return word(v.String())
 }
 
 // setFigure reads what figureNode writes.

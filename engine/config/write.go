@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"go.yaml.in/yaml/v4"
+
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
 )
@@ -30,7 +32,7 @@ type Defaults struct {
 // Text writes the file: the same for the same, whatever the time.
 func (f *File) Text(d Defaults) string {
 	root := mapping()
-	add(root, "tallygate", scalar(Version, false))
+	add(root, "tallygate", figure(Version))
 	if f.Settings != nil {
 		m := mapping()
 		addFields(m, f.Settings, &Settings{SettingsFields: *d.Settings})
@@ -39,7 +41,7 @@ func (f *File) Text(d Defaults) string {
 	if f.Alerts != nil {
 		m := mapping()
 		addFields(m, f.Alerts, &Alerts{AlertFields: d.Alerts})
-		if len(m.content) > 0 {
+		if len(m.Content) > 0 {
 			add(root, "alerts", m)
 		}
 	}
@@ -55,9 +57,9 @@ func (f *File) Text(d Defaults) string {
 			of := mapping()
 			addFields(of, mo, &Model{ModelFields: is})
 			if !slices.EqualFunc(rows, mo.Rows, SameRow) {
-				list := &node{kind: listKind}
+				list := &yaml.Node{Kind: yaml.SequenceNode}
 				for k := range mo.Rows {
-					list.content = append(list.content, rowNode(&mo.Rows[k]))
+					list.Content = append(list.Content, rowNode(&mo.Rows[k]))
 				}
 				add(of, "prices", list)
 			}
@@ -79,7 +81,7 @@ func (f *File) Text(d Defaults) string {
 			addFields(of, t, &Template{TemplateFields: control.CurrentTemplate(&tally.Template{})})
 			add(templates, t.Name, of)
 		}
-		if len(templates.content) > 0 {
+		if len(templates.Content) > 0 {
 			add(m, "templates", templates)
 		}
 		clients := mapping()
@@ -103,28 +105,16 @@ func (f *File) Text(d Defaults) string {
 	}
 	add(root, "gateways", gateways)
 	if f.Locked != "" {
-		add(root, "secrets", scalar(f.Locked, true))
+		add(root, "secrets", word(f.Locked))
 	}
-	var out strings.Builder
-	out.WriteString("# " + strings.ReplaceAll(headNote, "\n", "\n# ") + "\n")
-	root.write(&out, "")
-	return out.String()
-}
-
-func mapping() *node { return &node{kind: mappingKind} }
-
-// scalar is a value; a text is quoted where it would be taken for something else.
-func scalar(value string, text bool) *node { return &node{value: value, text: text} }
-
-func add(to *node, name string, value *node) {
-	to.content = append(to.content, scalar(name, true), value)
+	return "# " + strings.ReplaceAll(headNote, "\n", "\n# ") + "\n" + written(root)
 }
 
 // nameOf is what a file calls a field: a length of time says its unit itself.
 func nameOf(f *control.Field) string { return strings.TrimSuffix(f.Name, "_ns") }
 
 // addFields writes the fields of a thing that are not as they are by default.
-func addFields(to *node, thing, by any) {
+func addFields(to *yaml.Node, thing, by any) {
 	fields := control.FieldsOf(reflect.TypeOf(thing).Elem())
 	for i := range fields {
 		f := &fields[i]
@@ -139,36 +129,39 @@ func addFields(to *node, thing, by any) {
 	}
 }
 
-func fieldNode(f *control.Field, thing any, v reflect.Value) *node {
-	list := &node{kind: listKind, flow: true}
+func fieldNode(f *control.Field, thing any, v reflect.Value) *yaml.Node {
+	list := inline(yaml.SequenceNode)
 	switch x := v.Interface().(type) {
 	case []string:
 		for _, s := range x {
-			list.content = append(list.content, scalar(s, true))
+			list.Content = append(list.Content, word(s))
 		}
 		return list
 	case []tally.LimitEdit:
 		for _, l := range x {
-			list.content = append(list.content, scalar(l.String(), true))
+			list.Content = append(list.Content, word(l.String()))
 		}
 		return list
 	case map[string]string:
 		m := mapping()
 		for _, name := range slices.Sorted(maps.Keys(x)) {
-			add(m, name, scalar(x[name], true))
+			add(m, name, word(x[name]))
 		}
 		return m
 	case bool:
 		if x {
-			return scalar("true", false)
+			return figure("true")
 		}
-		return scalar("false", false)
+		return figure("false")
 	}
 	if texts := f.Texts(thing); v.Kind() == reflect.Slice {
 		for _, s := range texts {
-			list.content = append(list.content, scalar(s, true))
+			list.Content = append(list.Content, word(s))
 		}
 		return list
 	}
-	return scalar(f.Text(thing), v.Kind() == reflect.String)
+	if v.Kind() == reflect.String {
+		return word(f.Text(thing))
+	}
+	return figure(f.Text(thing))
 }
