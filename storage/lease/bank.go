@@ -29,6 +29,10 @@ type Bank interface {
 	// ([Claimed.After]). A claim without a request changes nothing. A claim may come twice, and
 	// late. It needs no epoch.
 	Claim(ctx context.Context, node string, claims []ledger.Claim) ([]Claimed, error)
+
+	// Lent returns the counters of which a node was granted more than it has said to have used,
+	// and whose periods are not over.
+	Lent(ctx context.Context, node string) ([]tally.Counter, error)
 }
 
 // Forgotten is the epoch of a node that was forgotten, in all answers: there is no later one.

@@ -4,13 +4,19 @@ import (
 	"context"
 
 	"tallygate/engine/tally"
+	"tallygate/storage/ledger"
 )
 
-// Leave gives back all that was lent and that nothing is used or held of, as far as this
-// process has had use for it, and waits until the bank knows. From then on Borrow answers
-// Unavailable, and what is still held is all that is admitted. Run must be running. The error
-// is Unavailable if the bank is out of reach or ctx is done; Leave may then be called again.
+// Leave gives back all that the node was lent, by a former process as well, and that nothing is
+// used or held of, and waits until the bank knows. From then on Borrow answers Unavailable, and
+// what is still held is all that is admitted. Run must be running. The error is Unavailable if
+// the bank is out of reach or ctx is done; Leave may then be called again.
 func (l *Lender) Leave(ctx context.Context) error {
+	lent, err := l.opt.Bank.Lent(ctx, l.opt.Node)
+	if err != nil {
+		return tally.Errorf(tally.Unavailable, "what this node was lent is not given back: %w", err)
+	}
+	l.learn(lent)
 	for {
 		answer, err := l.leave()
 		if answer == nil {
@@ -26,6 +32,22 @@ func (l *Lender) Leave(ctx context.Context) error {
 			return tally.Errorf(tally.Unavailable, "what this node was lent is not given back: %w", context.Cause(ctx))
 		}
 	}
+}
+
+// learn has counters known here, with what is taken of them, though nothing has asked for them.
+func (l *Lender) learn(counters []tally.Counter) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var taken []tally.Counter
+	for i := range counters {
+		if c := &counters[i]; l.known[keyOf(c)] == nil {
+			l.lease(c)
+			if c.Metric != ledger.InFlight {
+				taken = append(taken, *c)
+			}
+		}
+	}
+	l.opt.Adopt(taken) // one by one, if all at once cannot be
 }
 
 // leave has the next exchange give back what is not taken. answer is nil if there is nothing

@@ -187,6 +187,11 @@ func (l *Lender) demand(short []ledger.Short) (answer chan error, err error) {
 		s := &short[i]
 		x := l.lease(&s.Counter)
 		x.max = s.Max
+		for k := range short[:i] { // a reservation may be charged on it by two limits
+			if o := &short[k]; keyOf(&o.Counter) == keyOf(&s.Counter) {
+				x.max = min(x.max, o.Max)
+			}
+		}
 		if l.within(x.dry, dryFor) || s.Has && !l.within(x.tight, tightFor) {
 			continue
 		}

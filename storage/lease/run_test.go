@@ -59,6 +59,11 @@ func (b *remote) Claim(_ context.Context, _ string, claims []ledger.Claim) (out 
 	return out, err
 }
 
+func (b *remote) Lent(_ context.Context, node string) (out []tally.Counter, err error) {
+	err = b.call(func() { out = b.vault.lent(node) })
+	return out, err
+}
+
 // peer is a node in a test with real goroutines and a clock that only waits.
 type peer struct {
 	*ledger.Ledger
@@ -149,6 +154,30 @@ func TestReached(t *testing.T) {
 			}
 			if trips := b.trips.Load(); most >= 1000 && trips > most/10 {
 				t.Errorf("%d trips for %d requests", trips, most)
+			}
+		})
+	}
+}
+
+// A request that two limits of different sizes charge on one counter is admitted up to the
+// lower one, in whatever order they come.
+func TestTwoLimitsOnOneCounter(t *testing.T) {
+	for _, most := range [][2]int64{{3, 20}, {20, 3}} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			m := join(ctx, &remote{vault: newVault()}, "n1")
+			now := time.Now()
+			for i := range 4 {
+				r := &tally.Reservation{ID: tally.ID(fmt.Sprint("req_", ids.Add(1))), At: now, ExpiresAt: now.Add(time.Minute),
+					Bounds: tally.Bounds{{Base: 1}}, Draft: tally.Record{Gateway: "gw", Count: 1}}
+				for _, most := range most {
+					r.Charges = append(r.Charges, tally.Charge{Counter: requestsOf(now), Max: most})
+				}
+				_, _, err := m.Admit(context.Background(), r, m.adopt)
+				if admitted := err == nil; admitted != (i < 3) {
+					t.Errorf("limits of %v, request %d: %v", most, i+1, err)
+				}
 			}
 		})
 	}

@@ -115,6 +115,15 @@ func (v *vault) poll(node string) (n News) {
 	return n
 }
 
+func (v *vault) lent(node string) (out []tally.Counter) {
+	for _, q := range v.quotas {
+		if q.granted[node] > q.used[node] {
+			out = append(out, q.counter)
+		}
+	}
+	return out
+}
+
 func (v *vault) claim(claims []ledger.Claim) (out []Claimed) {
 	for i := range claims {
 		c := &claims[i]

@@ -271,6 +271,26 @@ func (b *bank) Poll(ctx context.Context, node string) (n lease.News, err error) 
 	return n, nil
 }
 
+const sqlLentOf = `
+SELECT subject, metric, starts, ends FROM lease
+WHERE node = $1 AND granted > used AND ends > extract(epoch FROM now())::int8`
+
+// Lent implements [lease.Bank], with counters without labels like Poll.
+func (b *bank) Lent(ctx context.Context, node string) ([]tally.Counter, error) {
+	rows, err := b.pool.Query(ctx, sqlLentOf, node)
+	if err != nil {
+		return nil, causesOf(err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c tally.Counter, err error) {
+		var subject string
+		var metric int16
+		var starts, ends int64
+		err = row.Scan(&subject, &metric, &starts, &ends)
+		return counterOf(subject, metric, starts, ends), err
+	})
+	return list, causesOf(err)
+}
+
 func counterOf(subject string, metric int16, starts, ends int64) tally.Counter {
 	return tally.Counter{Subject: tally.Subject(fromText(subject)), Metric: lease.MetricOf(int(metric)),
 		Period: tally.Period{Start: time.Unix(starts, 0).UTC(), End: time.Unix(ends, 0).UTC()}}

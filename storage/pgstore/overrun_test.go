@@ -106,3 +106,32 @@ func requestSheet(n int) map[badgerdb.Row]*tally.Sums {
 	}
 	return sheet.Rows()
 }
+
+// A node that leaves gives back what its former process was lent, too, though it has had no
+// use for that.
+func TestLeaveAfterACrash(t *testing.T) {
+	t.Parallel()
+	url, dir := pgtest.Database(t), t.TempDir()
+	other := startNode(t, url, "n2", t.TempDir())
+	all := chargeOf("client/cl_1", tally.Requests, tally.Total, 1000)
+	places := tally.Place{Subject: "client/cl_1", Max: 7}
+	s := startNode(t, url, "n1", dir)
+	for range 5 {
+		r := requestOf(10, all)
+		r.Places = []tally.Place{places}
+		if err := spend(s, r, 10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kill(s)
+	s = startNode(t, url, "n1", dir)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var lent int64
+	if err := other.pool.QueryRow(ctx, `SELECT coalesce(sum(granted), 0) FROM lease WHERE node = $1`, s.id.ID).Scan(&lent); err != nil || lent != 5 {
+		t.Errorf("%d are lent, %v; it has used 5", lent, err)
+	}
+	spendAll(t, 995, 10, all, other)
+	verified(t, other)
+}
