@@ -44,7 +44,7 @@ func TestClockSet(t *testing.T) {
 		t.Errorf("the machine has slept for an hour: %v", err)
 	}
 	setBy(-30 * time.Second)
-	eventually(t, "it is compared", func() bool { _, set := s.compared.Load().skew(); return !set })
+	eventually(t, "it is compared", func() bool { _, set := s.compared.Load().skew(time.Now()); return !set })
 	server.Crash()
 	setBy(45 * time.Second)
 	if err := s.admits(true); err != nil {

@@ -134,7 +134,7 @@ func (s *Store) keepHearing() {
 		if s.hearEntries() != nil {
 			continue // whoever ships tells that the database is out of reach
 		}
-		_, set := s.compared.Load().skew()
+		_, set := s.compared.Load().skew(time.Now())
 		if set || n%lookEvery == 0 {
 			if err := s.lookAtClock(s.life); err != nil {
 				continue

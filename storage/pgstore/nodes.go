@@ -48,7 +48,7 @@ type holder struct {
 
 // say tells what this node says of itself, as JSON.
 func (s *Store) say() string {
-	skew, _ := s.compared.Load().skew()
+	skew, _ := s.compared.Load().skew(time.Now())
 	x := said{Clock: skew, Latest: s.journal.Latest(),
 		Shipped: time.Unix(0, s.shippedAt.Load()).UTC(), Holds: map[tally.ID]holder{},
 		Requests: s.requests.Load(), Faults: s.wrong()}
@@ -249,8 +249,7 @@ type compared struct {
 // skew says how far the clock is ahead of the database's, and whether it shows another time
 // than what has elapsed since: then it was set, or the machine has slept, so that it is to be
 // compared again.
-func (c *compared) skew() (off time.Duration, set bool) {
-	now := time.Now()
+func (c *compared) skew(now time.Time) (off time.Duration, set bool) {
 	moved := now.Round(0).Sub(c.shown) - now.Sub(c.read)
 	return c.off + moved, moved.Abs() > 500*time.Millisecond
 }

@@ -233,16 +233,17 @@ func (s *Store) admits(charged bool) error {
 	if err := s.fenced.Load(); err != nil {
 		return *err
 	}
-	skew, set := s.compared.Load().skew()
+	now := time.Now()
+	skew, set := s.compared.Load().skew(now)
 	if skew.Abs() > mostSkew && set && s.lookAtClock(s.life) == nil {
-		skew, _ = s.compared.Load().skew()
+		skew, _ = s.compared.Load().skew(time.Now())
 	}
 	if skew.Abs() > mostSkew {
 		return tally.Errorf(tally.Unavailable, "the clock of this node is %s off the database's",
 			skew.Abs().Round(time.Second)).
 			WithHint("set the clock: it decides which day's budget is spent")
 	}
-	if alone := s.alone(); charged && alone > aloneFor {
+	if alone := s.alone(now); charged && alone > aloneFor {
 		return tally.Errorf(tally.Unavailable, "the nodes' database is out of reach for %s, and what this node was lent may be others' by now", alone.Round(time.Second)).
 			WithHint("bring the database back; this node goes on by itself then")
 	}
@@ -251,9 +252,9 @@ func (s *Store) admits(charged bool) error {
 
 // alone is for how long the database has not answered: by the clock, which goes on while a
 // machine sleeps, or by what has passed, which nobody sets back.
-func (s *Store) alone() time.Duration {
+func (s *Store) alone(now time.Time) time.Duration {
 	at := *s.contact.Load()
-	return max(time.Since(at), time.Now().Round(0).Sub(at.Round(0)))
+	return max(now.Sub(at), now.Round(0).Sub(at.Round(0)))
 }
 
 // Reserve implements storage.Meter. It is Unavailable if the node has too little of a limit
