@@ -5,16 +5,11 @@ package main
 import (
 	"context"
 	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
-	"tallygate/cmd/tallygate/process"
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
 )
@@ -23,31 +18,8 @@ import (
 // call; the same calls work once it goes on.
 func TestEngineThatIsStopped(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "data")
-	env := append(os.Environ(), "TALLYGATE_DATA="+dir, "GORACE=atexit_sleep_ms=0")
-	run := func(args ...string) *exec.Cmd {
-		cmd := exec.Command("tallygate", args...)
-		cmd.Env = env
-		return cmd
-	}
-	if out, err := run("init", "--yes", "--json").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	served := run("serve", "--listen", "127.0.0.1:"+freePort())
-	if err := served.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		served.Process.Signal(syscall.SIGCONT)
-		served.Process.Signal(syscall.SIGTERM)
-		served.Wait()
-	}()
-	var by process.Holder
-	for by.Socket == "" || !by.Answers(t.Context()) {
-		time.Sleep(20 * time.Millisecond)
-		by = process.ReadHolder(dir)
-	}
-	c := attachTo(by, dir, commandLine)
+	s := serve(t)
+	c := attachTo(s.by, s.dir, commandLine)
 	defer c.close()
 	calls := map[string]func(context.Context) error{
 		"a call": func(ctx context.Context) error {
@@ -63,18 +35,18 @@ func TestEngineThatIsStopped(t *testing.T) {
 			t.Fatalf("%s: %v", what, err)
 		}
 	}
-	if err := served.Process.Signal(syscall.SIGSTOP); err != nil {
+	if err := s.process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	// It has stopped once its parent can be told so.
-	if _, err := syscall.Wait4(served.Process.Pid, nil, syscall.WUNTRACED, nil); err != nil {
+	if _, err := syscall.Wait4(s.process.Pid, nil, syscall.WUNTRACED, nil); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error)
 	for what, call := range calls {
 		go func() {
 			err := call(t.Context())
-			named := err != nil && strings.Contains(err.Error(), strconv.Itoa(served.Process.Pid))
+			named := err != nil && strings.Contains(err.Error(), strconv.Itoa(s.process.Pid))
 			if tally.CodeOf(err) != tally.InUse || !named || !strings.Contains(tally.AsError(err).Hint, "kill -CONT") {
 				t.Errorf("%s: %v", what, err)
 			}
@@ -84,7 +56,7 @@ func TestEngineThatIsStopped(t *testing.T) {
 	for range calls {
 		<-ended
 	}
-	if err := served.Process.Signal(syscall.SIGCONT); err != nil {
+	if err := s.process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
 	for what, call := range calls {

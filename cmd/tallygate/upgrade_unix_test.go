@@ -6,42 +6,14 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"syscall"
 	"testing"
-	"time"
-
-	"tallygate/cmd/tallygate/process"
 )
 
 // A connection that stays open between requests outlives the program that let it in, time and
 // again.
 func TestConnectionsOutliveUpgrades(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "data")
-	env := append(os.Environ(), "TALLYGATE_DATA="+dir, "GORACE=atexit_sleep_ms=0")
-	run := func(args ...string) *exec.Cmd {
-		cmd := exec.Command("tallygate", args...)
-		cmd.Env = env
-		return cmd
-	}
-	if out, err := run("init", "--yes", "--json").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	address := "127.0.0.1:" + freePort()
-	served := run("serve", "--listen", address)
-	if err := served.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		served.Process.Signal(syscall.SIGTERM)
-		served.Wait()
-	}()
-	for by := (process.Holder{}); by.Socket == "" || !by.Answers(t.Context()); by = process.ReadHolder(dir) {
-		time.Sleep(20 * time.Millisecond)
-	}
+	s := serve(t)
 	callers := make([]http.Client, 3)
 	reused := 0
 	trace := &httptrace.ClientTrace{GotConn: func(is httptrace.GotConnInfo) {
@@ -52,7 +24,7 @@ func TestConnectionsOutliveUpgrades(t *testing.T) {
 	ask := func() {
 		t.Helper()
 		for i := range callers {
-			r, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), "GET", "http://"+address+"/readyz", nil)
+			r, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), "GET", "http://"+s.address+"/readyz", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -71,7 +43,7 @@ func TestConnectionsOutliveUpgrades(t *testing.T) {
 	}
 	ask()
 	for range 2 {
-		if out, err := run("upgrade").CombinedOutput(); err != nil {
+		if out, err := s.command("upgrade").CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
 		ask()
