@@ -237,6 +237,9 @@ func (e *Engine) Part(late time.Time, heir Heir) (left int) { return e.gateway.P
 // Heir is the process that goes on after this one.
 type Heir = gateway.Heir
 
+// Returned is a connection of a client app that the process before has handed on.
+type Returned = gateway.Returned
+
 // Drain refuses new requests and waits for those under way, at most until ctx
 // ends.
 func (e *Engine) Drain(ctx context.Context) error { return e.gateway.Drain(ctx) }

@@ -124,6 +124,15 @@ type Heir struct {
 	Take func(c net.Conn)
 }
 
+// Returned is a connection that was let in by the process before, and handed on by it.
+type Returned struct{ net.Conn }
+
+// returning is a listener to which connections come back.
+type returning interface {
+	// Waiting is how many of them are not accepted yet. They are open.
+	Waiting() int
+}
+
 // end ends connections that have no request under way and say nothing.
 func (d *Door) end() {
 	d.mu.Lock()
@@ -140,10 +149,15 @@ func (d *Door) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &visit{Conn: c, door: d}
+	v, now := &visit{Conn: c, door: d}, time.Now()
 	v.peer, v.from = networkOf(c.RemoteAddr())
 	_, v.local = c.RemoteAddr().(*net.UnixAddr)
-	v.quiet.Store(time.Now().UnixNano())
+	v.quiet.Store(now.UnixNano())
+	if r, is := c.(Returned); is { // it has asked before, and been silent since
+		v.Conn, v.back, v.came = r.Conn, true, now
+		v.asked.Store(true)
+		v.quiet.Store(now.Add(-lull).UnixNano())
+	}
 	for !d.enter(v) {
 		select {
 		case <-d.freed:
@@ -185,7 +199,9 @@ func (d *Door) enter(v *visit) bool {
 		}
 		return false
 	}
-	d.lively++
+	if !v.back {
+		d.lively++
+	}
 	d.visits[v] = struct{}{}
 	d.guest(v.from).visits++
 	d.bound()
@@ -328,6 +344,9 @@ func (d *Door) count() {
 	case limit < manyFiles:
 		if len(d.others) == countsKept {
 			d.others = d.others[1:]
+		}
+		if r, is := d.Listener.(returning); is {
+			open -= r.Waiting()
 		}
 		d.others = append(d.others, open-len(d.visits)-d.out.Open())
 		room = max(limit-slices.Max(d.others)-max(spareFiles, limit/8), 0)

@@ -2,13 +2,16 @@ package gateway
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -346,7 +349,7 @@ func TestLastWords(t *testing.T) {
 	v.end(now)
 	came = "GET"
 	read("it came just now", "GET", nil)
-	v.end(now) // what it has said may be all of a request
+	v.end(time.Now()) // what it has said may be all of a request, however long it was silent before
 	io.WriteString(client, " /")
 	read("it has begun to ask", " /", nil)
 	v.quiet.Store(0)
@@ -355,7 +358,7 @@ func TestLastWords(t *testing.T) {
 	read("its request is under way", "x", nil)
 	v.idleAt.Store(v.heard.Load())
 	v.quiet.Store(now.Add(-lull).UnixNano())
-	v.ends.Store(v.heard.Load()) // something came between the look and the end
+	v.ends = v.heard.Load() // something came between the look and the end
 	c.SetReadDeadline(longAgo)
 	io.WriteString(client, "y")
 	read("it is read already", "y", nil)
@@ -366,4 +369,152 @@ func TestLastWords(t *testing.T) {
 	if n, err := client.Read(b); n > 0 || err != io.EOF {
 		t.Errorf("the other side reads %q, %v", b[:n], err)
 	}
+}
+
+// What net/http breaks off is broken off, though the connection was to end just before: it waits
+// for that.
+func TestBrokenOff(t *testing.T) {
+	for _, when := range []string{"before", "after"} {
+		ours, theirs := net.Pipe()
+		defer ours.Close()
+		v := &visit{Conn: theirs, door: &Door{heir: nobody}}
+		v.quiet.Store(time.Now().Add(-lull).UnixNano())
+		v.end(time.Now())
+		v.quiet.Store(0) // a request was read just then
+		v.reads.Lock()
+		ended := make(chan error)
+		go func() { _, err := v.Read(make([]byte, 1)); ended <- err }()
+		if when == "after" {
+			v.reads.Unlock()
+			time.Sleep(10 * time.Millisecond)
+		} else {
+			time.Sleep(10 * time.Millisecond) // it is about to go on reading
+			v.reads.Unlock()
+		}
+		v.SetReadDeadline(longAgo)
+		select {
+		case err := <-ended:
+			if !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%s: %v", when, err)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatalf("%s: it reads on", when)
+		}
+	}
+}
+
+// Of a request that has begun to come nothing is lost: neither when it came with the one before,
+// nor when the connection was silent for long before that.
+func TestPartInTheMiddleForAnHeir(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		s := openStreet(t, w, 1000)
+		late := s.come("203.0.113.1")
+		s.ask(late, "GET", "/readyz", "")
+		time.Sleep(time.Minute)
+		both := s.come("203.0.113.2")
+		answers := bufio.NewReader(both)
+		go io.WriteString(both, "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\nGET /readyz HTT")
+		resp, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		go io.WriteString(late, "GET /readyz HTT")
+		synctest.Wait()
+		var taken atomic.Int32
+		heir := nobody
+		heir.Take = func(net.Conn) { taken.Add(1) }
+		left := make(chan int)
+		go func() { left <- w.server.Part(time.Now().Add(time.Minute), heir) }()
+		time.Sleep(partPatience / 2)
+		if n := taken.Load(); n > 0 {
+			t.Errorf("%d were taken in the middle of a request", n)
+		}
+		for i, from := range []*bufio.Reader{answers, bufio.NewReader(late)} {
+			go io.WriteString([]net.Conn{both, late}[i], "P/1.1\r\nHost: x\r\n\r\n")
+			if resp, err := http.ReadResponse(from, nil); err != nil || resp.StatusCode != http.StatusOK {
+				t.Errorf("caller %d is answered %v, %v", i, resp, err)
+			} else {
+				io.Copy(io.Discard, resp.Body)
+			}
+		}
+		if n := <-left; n != 0 || taken.Load() != 2 {
+			t.Errorf("%d connections are left, and %d were taken", n, taken.Load())
+		}
+	})
+}
+
+// Those who come back have what they had: as long to ask the next, as long to say it, and their
+// places, as many as there are of them.
+func TestReturned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.assemble()
+		const callers, limit = 50, 110
+		back := &backStreet{pipes: &pipes{conns: make(chan net.Conn), done: make(chan struct{})}, left: callers}
+		var clients []net.Conn
+		for range callers {
+			ours, theirs := net.Pipe()
+			clients, back.callers = append(clients, ours), append(back.callers, theirs)
+			defer ours.Close()
+		}
+		open := 20 + callers
+		door := w.server.Listen(back, func() (int, int) { return limit, open }, &outgoing{}, 0)
+		server := w.server.HTTPServer()
+		defer server.Close()
+		go server.Serve(door)
+		synctest.Wait()
+		s := &street{w: w}
+		if n := door.Open(); n != callers {
+			t.Errorf("%d of %d are back at once", n, callers)
+		}
+		ask := func(i int, after time.Duration) {
+			t.Helper()
+			time.Sleep(after)
+			go func() {
+				io.WriteString(clients[i], "GET /readyz HTT")
+				time.Sleep(headPatience / 2)
+				io.WriteString(clients[i], "P/1.1\r\nHost: x\r\n\r\n")
+			}()
+			if resp, err := http.ReadResponse(bufio.NewReader(clients[i]), nil); err != nil {
+				t.Errorf("caller %d: %v", i, err)
+			} else {
+				io.Copy(io.Discard, resp.Body)
+			}
+		}
+		ask(0, 2*headPatience)
+		ask(1, bodyPatience)
+		if line, _ := s.ask(clients[0], "GET", "/readyz", ""); line != "200 OK" {
+			t.Errorf("the next request: %q", line)
+		}
+		go io.WriteString(clients[2], "GET /readyz HTT")
+		began := time.Now()
+		io.Copy(io.Discard, clients[2])
+		if took := time.Since(began); took != headPatience {
+			t.Errorf("one that does not go on is closed after %v", took)
+		}
+		time.Sleep(idlePatience)
+		synctest.Wait()
+		if n := door.Open(); n != 0 {
+			t.Errorf("%d are there for ever", n)
+		}
+	})
+}
+
+// backStreet is where callers of the process before come back from.
+type backStreet struct {
+	*pipes
+	callers []net.Conn
+	left    int
+}
+
+func (b *backStreet) Waiting() int { return b.left }
+
+func (b *backStreet) Accept() (net.Conn, error) {
+	if b.left == 0 {
+		return b.pipes.Accept()
+	}
+	b.left--
+	return Returned{from{b.callers[b.left], "203.0.113.1:4711"}}, nil
 }

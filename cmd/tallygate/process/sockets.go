@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
+	"tallygate/engine"
 	"tallygate/engine/tally"
 )
 
@@ -84,8 +86,10 @@ func readyMade(inherited string, env func(string) (string, bool)) (Sockets, erro
 	for what, fd := range files {
 		file := os.NewFile(uintptr(fd), what)
 		if strings.HasPrefix(what, caller) {
-			if c, err := net.FileConn(file); err == nil { // else it has left
+			if c, err := net.FileConn(file); err == nil && c.RemoteAddr() != nil {
 				callers = append(callers, c)
+			} else if err == nil { // it has left, and where it came from is not known any more
+				c.Close()
 			}
 			file.Close()
 			continue
@@ -102,7 +106,9 @@ func readyMade(inherited string, env func(string) (string, bool)) (Sockets, erro
 		s[what] = ln
 	}
 	if ln := s[ForApps]; ln != nil && len(callers) > 0 {
-		s[ForApps] = &returning{ln, callers}
+		r := &returning{Listener: ln, callers: callers}
+		r.waiting.Store(int32(len(callers)))
+		s[ForApps] = r
 	}
 	return s, nil
 }
@@ -114,6 +120,7 @@ const caller = "caller."
 type returning struct {
 	net.Listener
 	callers []net.Conn
+	waiting atomic.Int32 // how many are left of them
 }
 
 // Accept implements net.Listener.
@@ -121,10 +128,14 @@ func (r *returning) Accept() (net.Conn, error) {
 	if n := len(r.callers); n > 0 {
 		c := r.callers[n-1]
 		r.callers = r.callers[:n-1]
-		return c, nil
+		r.waiting.Add(-1)
+		return engine.Returned{Conn: c}, nil
 	}
 	return r.Listener.Accept()
 }
+
+// Waiting is how many callers have not been accepted yet.
+func (r *returning) Waiting() int { return int(r.waiting.Load()) }
 
 // File is the listening socket.
 func (r *returning) File() (*os.File, error) {
