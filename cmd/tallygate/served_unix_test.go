@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -22,11 +23,19 @@ type served struct {
 
 func serve(t *testing.T) *served {
 	t.Helper()
+	return serveWith(t, 1000)
+}
+
+// serveWith is serve, with so many files that the program may have open.
+func serveWith(t *testing.T, files int) *served {
+	t.Helper()
 	s := &served{dir: filepath.Join(t.TempDir(), "data"), address: "127.0.0.1:" + freePort()}
 	if out, err := s.command("init", "--yes", "--json").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	cmd := s.command("serve", "--listen", s.address)
+	cmd.Path, cmd.Args = "/bin/sh", []string{"sh", "-c", "ulimit -n " + strconv.Itoa(files) + ` && exec "$0" "$@"`,
+		cmd.Path, "serve", "--listen", s.address}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

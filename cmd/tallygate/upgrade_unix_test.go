@@ -10,11 +10,16 @@ import (
 )
 
 // A connection that stays open between requests outlives the program that let it in, time and
-// again.
+// again, also where there are as many as files allow.
 func TestConnectionsOutliveUpgrades(t *testing.T) {
+	t.Run("some", func(t *testing.T) { outliveUpgrades(t, 3, 1000) })
+	t.Run("as many as files allow", func(t *testing.T) { outliveUpgrades(t, 100, 200) })
+}
+
+func outliveUpgrades(t *testing.T, many, files int) {
 	t.Parallel()
-	s := serve(t)
-	callers := make([]http.Client, 3)
+	s := serveWith(t, files)
+	callers := make([]http.Client, many)
 	reused := 0
 	trace := &httptrace.ClientTrace{GotConn: func(is httptrace.GotConnInfo) {
 		if is.Reused {

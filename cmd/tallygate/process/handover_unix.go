@@ -3,6 +3,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -103,7 +105,8 @@ func (p *Process) retire(what []string, files []*os.File) ([]string, []*os.File)
 		}
 	}
 	if left := p.engine.Part(time.Now().Add(p.Patience()), heir); left > 0 {
-		p.Log.Warn("requests under way take long", "connections", left) // drain cuts them off
+		p.Log.Warn("requests under way take long", "connections", left)
+		p.patience.Store(0) // they have had it: drain cuts them off
 	}
 	mu.Lock()
 	defer mu.Unlock()
@@ -152,6 +155,7 @@ func (p *Process) succeed(what []string, files []*os.File, output *os.File, args
 	if programErr != nil {
 		return 0, programErr
 	}
+	byNumber(what, files)
 	inherit := make([]string, len(what))
 	for i, name := range what {
 		inherit[i] = fmt.Sprintf("%s=%d", name, firstFile+i)
@@ -176,6 +180,19 @@ func (p *Process) succeed(what []string, files []*os.File, output *os.File, args
 		}
 	}
 	return 0, tally.Errorf(tally.Unavailable, "the process %d in the background does not answer", child.Process.Pid)
+}
+
+// byNumber sorts files by their numbers: given away as 3, 4, 5 … none takes the place of one
+// that is still to be moved, which would need another file for each.
+func byNumber(what []string, files []*os.File) {
+	names := map[*os.File]string{}
+	for i, f := range files {
+		names[f] = what[i]
+	}
+	slices.SortFunc(files, func(a, b *os.File) int { return cmp.Compare(a.Fd(), b.Fd()) })
+	for i, f := range files {
+		what[i] = names[f]
+	}
 }
 
 // upgradePatience is how long a new program may take to say what it is.
@@ -228,9 +245,9 @@ func (p *Process) Replace() error {
 	}
 	inherit := make([]string, len(what))
 	for i, name := range what {
-		fd, err := unix.FcntlInt(files[i].Fd(), unix.F_DUPFD, firstFile) // one that outlives the program
+		fd, err := outlive(files[i])
 		if err != nil {
-			return tally.Errorf(tally.Internal, "hand over a listener: %w", err)
+			return tally.Errorf(tally.Internal, "hand over a socket: %w", err)
 		}
 		inherit[i] = name + "=" + strconv.Itoa(fd)
 	}
@@ -243,7 +260,18 @@ func (p *Process) Replace() error {
 	}
 	args = append(args, "--inherit", strings.Join(inherit, ","))
 	err = syscall.Exec(program, args, withoutSockets(os.Environ()))
+	runtime.KeepAlive(files)
 	return tally.Errorf(tally.Internal, "start %s: %w", program, err).WithHint("nothing serves any more; start again with: tallygate serve")
+}
+
+// outlive lets a file stay open when another program takes the place of this one. It takes no
+// second file for that: with as many connections as there may be, there are none left.
+func outlive(f *os.File) (fd int, err error) {
+	if f.Fd() < firstFile {
+		return unix.FcntlInt(f.Fd(), unix.F_DUPFD, firstFile)
+	}
+	_, err = unix.FcntlInt(f.Fd(), unix.F_SETFD, 0)
+	return int(f.Fd()), err
 }
 
 // withoutSockets is an environment without what a service manager has said of its sockets,
