@@ -203,7 +203,8 @@ type unreached struct {
 // reached notes what became of the latest talk with the database. One that has become
 // read-only, as after a failover, is connected to anew.
 func (s *Store) reached(err error) {
-	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == readOnly {
+	pg := (*pgconn.PgError)(nil)
+	if errors.Is(err, errReadOnly) || errors.As(err, &pg) && pg.Code == readOnly {
 		s.pool.Reset()
 		s.banking.Reset()
 	}

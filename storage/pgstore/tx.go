@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tallygate/engine/tally"
 )
@@ -178,13 +179,17 @@ func (s *Store) readFor(ctx context.Context, most time.Duration, do func(ctx con
 	return again(ctx, once)
 }
 
-// glimpse looks whether a database that was out of reach answers questions again. Those who
-// come meanwhile share what it sees. Whether it takes changes again the next heartbeat tells.
+// glimpse looks whether a database that was out of reach is back, and takes changes. Those who
+// come meanwhile share what it sees.
 func (s *Store) glimpse() error {
 	_, err, _ := s.looks.Do("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(s.life, glimpsePatience)
 		defer cancel()
-		return nil, causesOf(s.pool.Ping(ctx))
+		err := causesOf(s.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
+			return takesChanges(ctx, c.Conn().PgConn())
+		}))
+		s.reached(err)
+		return nil, err
 	})
 	return err
 }
