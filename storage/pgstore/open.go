@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -73,6 +74,11 @@ func (id *Identity) write(dir string) error {
 
 // dial opens connections to a database.
 func dial(ctx context.Context, url string, most int32) (*pgxpool.Pool, error) {
+	return dialFor(ctx, url, most, func() string { return "" })
+}
+
+// dialFor is dial, with connections to the database of this ID only, as soon as that is known.
+func dialFor(ctx context.Context, url string, most int32, id func() string) (*pgxpool.Pool, error) {
 	c, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, tally.Errorf(tally.Invalid, "the address of the nodes' database cannot be read").
@@ -80,7 +86,12 @@ func dial(ctx context.Context, url string, most int32) (*pgxpool.Pool, error) {
 	}
 	c.MaxConns = most
 	c.ConnConfig.ConnectTimeout = 5 * time.Second
-	c.ConnConfig.ValidateConnect = takesChanges
+	c.ConnConfig.ValidateConnect = func(ctx context.Context, c *pgconn.PgConn) error {
+		if err := takesChanges(ctx, c); err != nil {
+			return err
+		}
+		return isOf(ctx, c, id())
+	}
 	if c.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
 		// A pooler may give each transaction another connection to the database, which knows
 		// no statements by the names that they were given on the last one.
@@ -110,10 +121,38 @@ func takesChanges(ctx context.Context, c *pgconn.PgConn) error {
 	return err
 }
 
+// errOther is of a server that takes changes, and has another database, or an empty one.
+var errOther = errors.New("it is not the database of these nodes")
+
+// isOf refuses a connection to another database than that of an ID. Where a URL names several
+// hosts, more than one may take changes, and the next one is tried while the first restarts: a
+// node that once talked to a wrong one would stay there.
+func isOf(ctx context.Context, c *pgconn.PgConn, id string) error {
+	if id == "" {
+		return nil
+	}
+	is, err := c.Exec(ctx, "SELECT id FROM cluster WHERE one = 1").ReadAll()
+	var pg *pgconn.PgError
+	switch {
+	case err == nil && len(is) == 1 && len(is[0].Rows) == 1 && string(is[0].Rows[0][0]) == id:
+		return nil
+	case err == nil, errors.As(err, &pg) && pg.Code == "42P01": // no such table
+		return errOther
+	}
+	return err
+}
+
 // refused is why a database cannot be used.
 func refused(err error, c *pgx.ConnConfig) error {
 	at := c.Host + "/" + c.Database
 	if errors.Is(err, errReadOnly) {
+		if slices.ContainsFunc(c.Fallbacks, func(f *pgconn.FallbackConfig) bool {
+			return f.Host != c.Host || f.Port != c.Port
+		}) {
+			return tally.Errorf(tally.Unavailable, "no host that was named for the database %s takes changes: %w",
+				c.Database, causesOf(err)).
+				WithHint("see that one of them is the primary, and that this machine may connect to it")
+		}
 		return tally.Errorf(tally.Unavailable, "the database %s takes no changes: %w", at, errReadOnly).
 			WithHint("name the primary, or all hosts of which one is it: postgres://%s@db1,db2/%s", c.User, c.Database)
 	}

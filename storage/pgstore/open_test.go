@@ -2,9 +2,13 @@ package pgstore
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tallygate/engine/tally"
@@ -51,5 +55,57 @@ func TestNothingIsLeftOnConnections(t *testing.T) {
 		if len(idle) == 0 {
 			t.Error("there is no connection to look at")
 		}
+	}
+}
+
+// A node stays with its database: where another host of its URL takes changes, too, and has
+// something else, it waits for its own one to come back.
+func TestOtherDatabase(t *testing.T) {
+	t.Parallel()
+	mine, other := pgtest.New(t), pgtest.New(t)
+	c, err := pgx.ParseConfig(mine.Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, err := other.Make(c.Database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := pgx.ParseConfig(there)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := startNode(t, fmt.Sprintf("host=%s,%s port=%d,%d user=%s dbname=%s sslmode=disable",
+		c.Host, o.Host, c.Port, o.Port, c.User, c.Database), "n1", t.TempDir())
+	charge := chargeOf("client/cl_1", tally.Cost, tally.Day, 1e9)
+	if err := spend(s, requestOf(100, charge), 80); err != nil {
+		t.Fatal(err)
+	}
+	mine.Crash()
+	eventually(t, "it knows", func() bool { _, err := s.Reach(); return errors.Is(err, errOther) })
+	if err := mine.StartAgain(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is back", func() bool { _, err := s.Reach(); return err == nil })
+	if err := spend(s, requestOf(100, charge), 80); err != nil {
+		t.Error(err)
+	}
+	verified(t, s)
+}
+
+// Of several hosts it is told what is wrong with each.
+func TestNoPrimary(t *testing.T) {
+	t.Parallel()
+	server := pgtest.New(t, "default_transaction_read_only=on")
+	c, err := pgx.ParseConfig(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = dial(ctx, fmt.Sprintf("host=/nowhere,%s port=%d user=%s dbname=%s sslmode=disable", c.Host, c.Port, c.User,
+		c.Database), 1)
+	e := tally.AsError(err)
+	if e == nil || e.Code != tally.Unavailable || !errors.Is(err, errReadOnly) ||
+		!strings.Contains(e.Message, "no such file") {
+		t.Errorf("%v", err)
 	}
 }

@@ -101,14 +101,18 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 			s.release()
 		}
 	}()
-	if s.pool, err = dial(ctx, o.URL, 6); err != nil {
-		return nil, err
-	}
-	if s.banking, err = dial(ctx, o.URL, 2); err != nil {
+	var id atomic.Value // of the database, a string, once it is known
+	known := func() string { is, _ := id.Load().(string); return is }
+	if s.pool, err = dialFor(ctx, o.URL, 6, known); err != nil {
 		return nil, err
 	}
 	store, print, err := prepare(ctx, s.pool)
 	if err != nil {
+		return nil, err
+	}
+	id.Store(store)
+	s.pool.Reset() // until now they may have come to different hosts
+	if s.banking, err = dialFor(ctx, o.URL, 2, known); err != nil {
 		return nil, err
 	}
 	if err = sameKey(print, o.Print); err != nil && o.ForgetKey {
