@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"tallygate/engine/tally"
-	"tallygate/storage/ledger"
 )
 
 // Leave gives back all that the node was lent, by a former process as well, and that nothing is
@@ -16,7 +15,7 @@ func (l *Lender) Leave(ctx context.Context) error {
 	if err != nil {
 		return tally.Errorf(tally.Unavailable, "what this node was lent is not given back: %w", err)
 	}
-	l.learn(lent)
+	l.Learn(lent)
 	for {
 		answer, err := l.leave()
 		if answer == nil {
@@ -32,22 +31,6 @@ func (l *Lender) Leave(ctx context.Context) error {
 			return tally.Errorf(tally.Unavailable, "what this node was lent is not given back: %w", context.Cause(ctx))
 		}
 	}
-}
-
-// learn has counters known here, with what is taken of them, though nothing has asked for them.
-func (l *Lender) learn(counters []tally.Counter) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var taken []tally.Counter
-	for i := range counters {
-		if c := &counters[i]; l.known[keyOf(c)] == nil {
-			l.lease(c)
-			if c.Metric != ledger.InFlight {
-				taken = append(taken, *c)
-			}
-		}
-	}
-	l.opt.Adopt(taken) // one by one, if all at once cannot be
 }
 
 // leave has the next exchange give back what is not taken. answer is nil if there is nothing

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"tallygate/engine/tally"
+	"tallygate/storage/ledger"
 )
 
 // Renew gives back what is not taken of counters, and waits until the bank has told what
@@ -42,4 +43,21 @@ func (l *Lender) renew(of func(*tally.Counter) bool) (answer chan error) {
 		}
 	}
 	return answer
+}
+
+// Learn has counters known here that nothing has asked for yet: a former process may have been
+// lent some of them, which this one then tells of at the next Renew or Leave.
+func (l *Lender) Learn(counters []tally.Counter) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var taken []tally.Counter
+	for i := range counters {
+		if c := &counters[i]; l.known[keyOf(c)] == nil {
+			l.lease(c)
+			if c.Metric != ledger.InFlight {
+				taken = append(taken, *c)
+			}
+		}
+	}
+	l.opt.Adopt(taken) // one by one, if all at once cannot be
 }

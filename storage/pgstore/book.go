@@ -191,6 +191,7 @@ func chargeEntry(ctx context.Context, tx pgx.Tx, x *tally.Record) error {
 
 // recall has the nodes return what they do not use of a counter.
 func (s *Store) recall(ctx context.Context, c *tally.Counter) {
+	s.lender.Learn([]tally.Counter{*c})
 	s.renew([]tally.Subject{c.Subject}, c.Period.Start)
 	n, err := s.exec(ctx, `UPDATE quota SET wanted = now() WHERE subject = $1 AND metric = $2 AND starts = $3 AND ends = $4
 		AND EXISTS (SELECT 1 FROM lease l WHERE l.subject = $1 AND l.metric = $2 AND l.starts = $3 AND l.ends = $4 AND l.node NOT IN ($5, '') AND l.granted > l.used)`,

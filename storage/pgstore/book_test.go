@@ -5,19 +5,22 @@ import (
 	"testing"
 
 	"tallygate/engine/tally"
+	"tallygate/storage/pgstore/pgtest"
 )
+
+// fund enters what is paid in, or expires.
+func fund(s *Store, id string, kind tally.EntryKind, funds int64) error {
+	_, err := s.Enter(ctx, tally.Record{ID: tally.ID(id), At: noon, Gateway: "gw_1", Client: "cl_1",
+		Outcome: tally.Booked, Entry: &tally.Entry{Kind: kind, Funds: tally.NanoUSD(funds), Reason: "test"}})
+	return err
+}
 
 // Of money that is left one expiry takes all, and a second one that is made at once, by whichever
 // node, finds nothing: also where no limit is lent, by which they would wait for each other.
 func TestExpiresOnce(t *testing.T) {
 	t.Parallel()
 	list := nodesOf(t, 2)
-	enter := func(s *Store, id string, kind tally.EntryKind, funds int64) error {
-		_, err := s.Enter(ctx, tally.Record{ID: tally.ID(id), At: noon, Gateway: "gw_1", Client: "cl_1",
-			Outcome: tally.Booked, Entry: &tally.Entry{Kind: kind, Funds: tally.NanoUSD(funds), Reason: "test"}})
-		return err
-	}
-	if err := enter(list[0], "en_1", tally.TopUp, 1000); err != nil {
+	if err := fund(list[0], "en_1", tally.TopUp, 1000); err != nil {
 		t.Fatal(err)
 	}
 	tx, err := list[0].pool.Begin(ctx)
@@ -29,7 +32,7 @@ func TestExpiresOnce(t *testing.T) {
 	}
 	made := make(chan error, len(list))
 	for i, s := range list {
-		go func() { made <- enter(s, fmt.Sprint("ex_", i), tally.Expiry, -1000) }()
+		go func() { made <- fund(s, fmt.Sprint("ex_", i), tally.Expiry, -1000) }()
 	}
 	eventually(t, "both wait for each other", func() bool {
 		var waiting int
@@ -52,6 +55,31 @@ func TestExpiresOnce(t *testing.T) {
 		t.Errorf("the balance is %+v, %v", u, err)
 	}
 	verified(t, list[0])
+}
+
+// Funds expire as far as they were not used, also those that a node was lent before it was killed.
+func TestExpiryAfterACrash(t *testing.T) {
+	t.Parallel()
+	url, dir := pgtest.Database(t), t.TempDir()
+	s := startNode(t, url, "n1", dir)
+	if err := fund(s, "en_1", tally.TopUp, 1_000_000); err != nil {
+		t.Fatal(err)
+	}
+	balance := chargeOf("client/cl_1", tally.Balance, tally.Total, 0)
+	for range 5 {
+		if err := spend(s, requestOf(10, balance), 10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kill(s)
+	s = startNode(t, url, "n1", dir)
+	if err := fund(s, "ex_1", tally.Expiry, -1_000_000); err != nil {
+		t.Fatal(err)
+	}
+	if u, err := s.Usage(ctx, balance.Counter); err != nil || u[0].Used != 0 {
+		t.Errorf("the balance is %+v, %v; all of it was used or has expired", u, err)
+	}
+	verified(t, s)
 }
 
 // A counter of a minute begins with the entries that were made in it before anybody asked for it,
