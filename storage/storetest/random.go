@@ -108,6 +108,9 @@ func upTo(t *rapid.T, label string, most int64) int64 {
 
 var zones = []string{"UTC", "Europe/Lisbon", "America/St_Johns", "Asia/Kathmandu", "Australia/Lord_Howe"}
 
+// longest is more days than any period with an end has.
+const longest = 93
+
 func (h *history) counter(t *rapid.T, at time.Time) tally.Counter {
 	zone, err := time.LoadLocation(pick(t, "zone", zones...))
 	if err != nil {
@@ -398,7 +401,7 @@ func (h *history) coarsen(t *rapid.T) {
 			before = at
 		}
 	}
-	before = before.AddDate(0, 0, -int(32+upTo(t, "days ago", 40)))
+	before = before.AddDate(0, 0, -int(longest+upTo(t, "days ago", 40)))
 	hours := rapid.SliceOfN(rapid.IntRange(0, 95), 0, 3).Draw(t, "quarters")
 	edges := func(day time.Time) (out []time.Time) {
 		for i, n := range hours {
