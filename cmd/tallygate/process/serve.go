@@ -114,6 +114,7 @@ func (p *Process) Serve(sockets Sockets, front Front) (*control.Client, error) {
 	p.engine.SetBaseURL(p.BaseURL())
 	p.letIn()
 	p.serveBeside()
+	p.obtain()
 	p.serveAdmin()
 	if ln := sockets[ForSSH]; ln != nil && front.Hall != nil {
 		p.running.Go(func() { front.Hall.Serve(p, ln) })
@@ -146,6 +147,14 @@ func (p *Process) letIn() {
 			p.broken <- err
 		}
 	}()
+}
+
+// obtain gets certificates that come by themselves, once the listeners that the authority
+// looks at are served.
+func (p *Process) obtain() {
+	if t := p.front.TLS; t != nil {
+		go t.Obtain(p.life, p.Log) // not waited for: a question to the authority cannot be broken off
+	}
 }
 
 // Of what is served beside client apps: a few connections, short requests.

@@ -6,17 +6,20 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
+	"golang.org/x/net/idna"
 
 	"tallygate/engine/control"
 	"tallygate/engine/tally"
@@ -38,6 +41,9 @@ type TLS struct {
 	TLSOptions
 	pair    atomic.Pointer[tls.Certificate]
 	manager *autocert.Manager // nil where certificates are in files
+
+	mu      sync.Mutex
+	refused map[string]error // why there is no certificate for a domain, since the authority was last asked
 }
 
 // OpenTLS reads the certificates, or prepares to get them; nil where there are none to be.
@@ -54,17 +60,30 @@ func OpenTLS(dir string, o TLSOptions) (*TLS, error) {
 	case len(o.Domains) == 0:
 		return nil, nil
 	}
-	for _, domain := range o.Domains {
-		if net.ParseIP(domain) != nil || !strings.Contains(domain, ".") || strings.ContainsAny(domain, "/: *") {
+	t.Domains, t.refused = slices.Clone(o.Domains), make(map[string]error)
+	for i, domain := range t.Domains {
+		name, err := idna.Lookup.ToASCII(domain) // as it is kept, and asked for
+		if err != nil || net.ParseIP(domain) != nil || !strings.Contains(strings.Trim(name, "."), ".") {
 			return nil, tally.Errorf(tally.Invalid, "%q is no domain that a certificate can be got for", domain).WithHint("like ai.example.com, without https:// and port; its DNS must lead here")
 		}
+		t.Domains[i] = strings.TrimSuffix(name, ".")
 	}
 	t.manager = &autocert.Manager{
-		Prompt: autocert.AcceptTOS, Email: o.Email, HostPolicy: autocert.HostWhitelist(o.Domains...),
+		Prompt: autocert.AcceptTOS, Email: o.Email, HostPolicy: autocert.HostWhitelist(t.Domains...),
 		Cache:  autocert.DirCache(filepath.Join(dir, certificates)),
-		Client: &acme.Client{DirectoryURL: o.Directory, UserAgent: "tallygate"},
+		Client: &acme.Client{DirectoryURL: o.Directory, UserAgent: "tallygate", RetryBackoff: retryBackoff},
 	}
 	return t, nil
+}
+
+// retryBackoff is the pause before the nth retry of a question to an authority that is in
+// trouble, or wants a new nonce: half a minute in all, so that an owner soon knows. Who has
+// asked too often is told at once.
+func retryBackoff(n int, _ *http.Request, res *http.Response) time.Duration {
+	if n > 6 || res.StatusCode == http.StatusTooManyRequests {
+		return 0
+	}
+	return 250 * time.Millisecond << n
 }
 
 // Reload reads the files again. On an error the certificate in use stays.
@@ -97,10 +116,68 @@ func (t *TLS) Reload() error {
 // config is how connections are made.
 func (t *TLS) config() *tls.Config {
 	if t.manager != nil {
-		return t.manager.TLSConfig()
+		c := t.manager.TLSConfig()
+		c.GetCertificate = patiently(c.GetCertificate)
+		return c
 	}
 	return &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return t.pair.Load(), nil }}
 }
+
+// patiently does not count against a caller how long an authority takes: without this, who
+// comes while a certificate is made is cut off by the deadline of the handshake.
+func patiently(get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		asked := time.Now()
+		c, err := get(hello)
+		if now := time.Now(); now.Sub(asked) > time.Second {
+			hello.Conn.SetReadDeadline(now.Add(besidePatience))
+			hello.Conn.SetWriteDeadline(now.Add(besidePatience))
+		}
+		return c, err
+	}
+}
+
+// pauses are between two rounds of asking an authority in vain, the last for all that follow.
+// Let's Encrypt takes five failures an hour for a name; autocert asks nobody for a minute
+// after one.
+var pauses = []time.Duration{65 * time.Second, 5 * time.Minute, 15 * time.Minute, time.Hour}
+
+// Obtain gets the certificates that are not there, so that nobody who comes has to wait for
+// one, and sees to it that all are renewed, also where nobody comes. It returns once all are
+// there, or at the end of ctx. It is called once the process serves: the authority looks.
+func (t *TLS) Obtain(ctx context.Context, log *slog.Logger) {
+	for round := 0; t.manager != nil && !t.obtainAll(log); round++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pauses[min(round, len(pauses)-1)]):
+		}
+	}
+}
+
+// obtainAll asks for each certificate once, and reports whether all are there.
+func (t *TLS) obtainAll(log *slog.Logger) bool {
+	all := true
+	for _, domain := range t.Domains {
+		_, err := t.manager.GetCertificate(&tls.ClientHelloInfo{ServerName: domain,
+			CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}}) // which says that it may be one of ECDSA
+		if t.note(domain, err); err != nil {
+			all = false
+			log.Warn("no certificate has come", "domain", domain, "error", err, "hint", dnsHint)
+		}
+	}
+	return all
+}
+
+// note keeps how asking for a certificate has ended.
+func (t *TLS) note(domain string, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.refused[domain] = err
+}
+
+// dnsHint is what to look at where an authority gives no certificate.
+const dnsHint = "the domain's DNS must lead here, and port 443 be reached from outside, or port 80 with --redirect"
 
 // name is the first name that a certificate is for, "" if it has none.
 func (t *TLS) name() string {
@@ -139,7 +216,12 @@ func (t *TLS) State(ctx context.Context) (out []control.Certificate) {
 func (t *TLS) kept(ctx context.Context, domain string) (*x509.Certificate, error) {
 	content, err := t.manager.Cache.Get(ctx, domain)
 	if errors.Is(err, autocert.ErrCacheMiss) {
-		return nil, errors.New("none has come yet: the first visitor over HTTPS asks for it, and the domain's DNS must lead here")
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if why := t.refused[domain]; why != nil {
+			return nil, fmt.Errorf("none has come, and is asked for again: %w; %s", why, dnsHint)
+		}
+		return nil, errors.New("none has come yet: it is being asked for")
 	}
 	if err != nil {
 		return nil, err

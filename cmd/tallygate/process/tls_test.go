@@ -8,6 +8,8 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -16,6 +18,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tallygate/engine/tally"
@@ -130,6 +133,67 @@ func TestCertificatesThatAreRefused(t *testing.T) {
 			t.Errorf("%s: %v, want %q with a hint", name, err, tc.want)
 		}
 	}
+}
+
+// Where no certificate comes, the owner reads what the authority has said, and for which name.
+func TestNoCertificateComes(t *testing.T) {
+	authority := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusTooManyRequests)
+		io.WriteString(w, `{"type":"urn:ietf:params:acme:error:rateLimited","detail":"too many of yours"}`)
+	}))
+	defer authority.Close()
+	s, err := OpenTLS(t.TempDir(), TLSOptions{Domains: []string{"Bücher.Example.com."}, Directory: authority.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	problem := func() string {
+		is := s.State(t.Context())
+		if len(is) != 1 || is[0].Names[0] != "xn--bcher-kva.example.com" {
+			t.Fatalf("state %+v", is)
+		}
+		return is[0].Problem
+	}
+	if got := problem(); !strings.Contains(got, "is being asked for") {
+		t.Errorf("at first: %q", got)
+	}
+	var log strings.Builder
+	if s.obtainAll(slog.New(slog.NewTextHandler(&log, nil))) {
+		t.Error("all are there")
+	}
+	if got := problem(); !strings.Contains(got, "too many of yours") || !strings.Contains(got, "DNS") {
+		t.Errorf("then: %q", got)
+	}
+	if !strings.Contains(log.String(), "too many of yours") || !strings.Contains(log.String(), "domain=xn--bcher-kva.example.com") {
+		t.Errorf("log %s", &log)
+	}
+}
+
+// deadlines is a connection of which only the deadlines matter.
+type deadlines struct {
+	net.Conn
+	read, write time.Time
+}
+
+func (d *deadlines) SetReadDeadline(t time.Time) error  { d.read = t; return nil }
+func (d *deadlines) SetWriteDeadline(t time.Time) error { d.write = t; return nil }
+
+// Who comes while a certificate is being made has the whole time for the handshake behind that.
+func TestAuthorityTakesLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, takes := range []time.Duration{0, 40 * time.Second} {
+			got := patiently(func(*tls.ClientHelloInfo) (*tls.Certificate, error) { time.Sleep(takes); return nil, nil })
+			c := &deadlines{}
+			got(&tls.ClientHelloInfo{Conn: c})
+			var want time.Time
+			if takes > 0 {
+				want = time.Now().Add(besidePatience)
+			}
+			if c.read != want || c.write != want {
+				t.Errorf("after %v: read until %v, write until %v, want %v", takes, c.read, c.write, want)
+			}
+		}
+	})
 }
 
 // Plain HTTP leads on who follows a link, and warns who has sent a key.
