@@ -1,10 +1,13 @@
 package pgstore
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"tallygate/engine/tally"
 	"tallygate/storage"
@@ -93,10 +96,37 @@ func TestReadOnly(t *testing.T) {
 	if e := tally.AsError(err); e.Code != tally.Unavailable || !strings.Contains(e.Hint, "name the primary") {
 		t.Errorf("another node starts: %v, %s", err, e.Hint)
 	}
+	_, err = s.act(ctx, func(context.Context, pgx.Tx, *state) (int64, error) { return 1, nil })
+	if e := tally.AsError(err); e.Code != tally.Unavailable || !strings.Contains(e.Hint, "nothing was changed") {
+		t.Errorf("a change: %v, %s", err, e.Hint)
+	}
 	becomes("off")
 	eventually(t, "it is back", func() bool { _, err := s.Reach(); return err == nil })
 	if err := spend(s, requestOf(100, charge), 80); err != nil {
 		t.Error(err)
 	}
 	verified(t, s)
+}
+
+// Who changes something where the database does not answer is told whether that may have been
+// done: only what was asked to be committed can have been.
+func TestFateOfAnAct(t *testing.T) {
+	t.Parallel()
+	s := startNode(t, pgtest.Database(t), "n1", t.TempDir())
+	for sql, want := range map[string]string{
+		"SELECT pg_sleep(60)": "nothing was changed",
+		`CREATE FUNCTION rest() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN NULL; END';
+		CREATE TABLE bed (one int8);
+		CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON bed DEFERRABLE INITIALLY DEFERRED
+			FOR EACH ROW EXECUTE FUNCTION rest();
+		INSERT INTO bed (one) VALUES (1)`: "may have been done",
+	} {
+		_, err := s.actFor(ctx, time.Second, func(ctx context.Context, tx pgx.Tx, _ *state) (int64, error) {
+			_, err := tx.Conn().PgConn().Exec(ctx, sql).ReadAll()
+			return 1, err
+		})
+		if e := tally.AsError(err); e.Code != tally.Unavailable || !strings.Contains(e.Hint, want) {
+			t.Errorf("%v, %s, want %q", err, e.Hint, want)
+		}
+	}
 }

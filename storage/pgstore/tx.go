@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -63,22 +64,27 @@ type deed func(ctx context.Context, tx pgx.Tx, c *state) (int64, error)
 
 // actFor is act with so much time for an attempt. Other acts wait for it meanwhile.
 func (s *Store) actFor(ctx context.Context, most time.Duration, do deed) (n int64, err error) {
-	id := rand.Text()
+	id, asked := rand.Text(), false
 	err = again(ctx, func(ctx context.Context) (err error) {
 		ctx, cancel := context.WithTimeout(ctx, most)
 		defer cancel()
-		n, err = s.try(ctx, id, do)
+		n, err = s.try(ctx, id, do, &asked)
 		return err
 	})
 	var e *tally.Error
 	if errors.As(err, &e) && e.Code == tally.Unavailable && ctx.Err() == nil {
-		return 0, tally.Errorf(tally.Unavailable, "%s", e.Message).
-			WithHint("it may have been done all the same: look, before you do it again")
+		e = tally.Errorf(tally.Unavailable, "%s", e.Message).WithHint("nothing was changed: do it again once the database does what it is asked")
+		if asked {
+			e.Hint = "it may have been done all the same: look, before you do it again"
+		}
+		return 0, e
 	}
 	return n, err
 }
 
-func (s *Store) try(ctx context.Context, id string, do deed) (n int64, err error) {
+// try is one attempt of an act. It sets asked where the database was asked to commit, and has
+// not said that it did not.
+func (s *Store) try(ctx context.Context, id string, do deed, asked *bool) (n int64, err error) {
 	tx, err := s.pool.Begin(ctx)
 	if err != nil {
 		return 0, err
@@ -101,7 +107,11 @@ func (s *Store) try(ctx context.Context, id string, do deed) (n int64, err error
 	if _, err := tx.Exec(ctx, `INSERT INTO act (id, rev, made) VALUES ($1, $2, now())`, id, n); err != nil {
 		return 0, err
 	}
-	return n, tx.Commit(ctx)
+	var pg *pgconn.PgError
+	if err = tx.Commit(ctx); err != nil && !(errors.As(err, &pg) && strings.HasPrefix(pg.Code, "40")) {
+		*asked = true
+	}
+	return n, err
 }
 
 // lock locks the row of cluster.
