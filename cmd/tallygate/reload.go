@@ -119,6 +119,10 @@ SIGUSR2 does the same.`,
 // under way take before.
 const upgradePatience = 3 * time.Minute
 
+// gonePatience is how long nothing may have the data folder meanwhile: the new program takes it
+// at once, and a service manager starts one that has failed after some seconds.
+const gonePatience = 10 * time.Second
+
 func (a *app) upgrade(cmd *cobra.Command) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), upgradePatience)
 	defer cancel()
@@ -147,7 +151,8 @@ func (a *app) upgrade(cmd *cobra.Command) error {
 
 // cameUp waits for an engine that started later than another one.
 func (a *app) cameUp(ctx context.Context, than time.Time) (control.Status, error) {
-	for {
+	gone := tally.Errorf(tally.Unavailable, "the process does not come up again").WithHint("its log says why; start it with: tallygate serve")
+	for had := time.Now(); ; {
 		if c, err := a.attach(ctx); err == nil {
 			is, err := control.EngineStatus.Do(ctx, c, control.None{})
 			c.close()
@@ -155,10 +160,28 @@ func (a *app) cameUp(ctx context.Context, than time.Time) (control.Status, error
 				return is, nil
 			}
 		}
+		if !a.nobodyHas() {
+			had = time.Now()
+		} else if time.Since(had) > gonePatience {
+			return control.Status{}, gone
+		}
 		select {
 		case <-ctx.Done():
-			return control.Status{}, tally.Errorf(tally.Unavailable, "the process does not come up again").WithHint("its log says why; start it with: tallygate serve")
+			return control.Status{}, gone
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+// nobodyHas reports whether no process has the data folder, as far as that is seen from here.
+func (a *app) nobodyHas() bool {
+	if a.elsewhere() {
+		return false
+	}
+	dir, err := a.dataDir()
+	if err != nil {
+		return false
+	}
+	free, err := process.IsFree(dir)
+	return free && err == nil
 }

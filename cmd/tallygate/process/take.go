@@ -69,15 +69,15 @@ func Reach(ctx context.Context, dir string) (Holder, error) {
 	if h.Answers(ctx) {
 		return h, nil
 	}
-	if free, err := isFree(dir); h.Socket != "" && !free && err == nil {
+	if free, err := IsFree(dir); h.Socket != "" && !free && err == nil {
 		return Holder{}, h.Silent(dir)
 	}
 	return Holder{}, tally.Errorf(tally.Unavailable, "nothing serves the data folder %s", dir).
 		WithHint("start it with tallygate serve")
 }
 
-// isFree reports whether no process has the lock of a data folder.
-func isFree(dir string) (bool, error) {
+// IsFree reports whether no process has the lock of a data folder.
+func IsFree(dir string) (bool, error) {
 	file, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR, 0o600)
 	if err != nil {
 		return false, folderError(dir, err)
@@ -102,7 +102,7 @@ func (h Holder) Ended(ctx context.Context, dir string) error {
 	tick := time.NewTicker(25 * time.Millisecond)
 	defer tick.Stop()
 	for ReadHolder(dir).PID == h.PID {
-		if free, err := isFree(dir); free || err != nil { // one that was killed has left what it wrote
+		if free, err := IsFree(dir); free || err != nil { // one that was killed has left what it wrote
 			return err
 		}
 		select {
