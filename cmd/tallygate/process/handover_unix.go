@@ -74,8 +74,8 @@ func (p *Process) keepKeys(what []string, files []*os.File) ([]string, []*os.Fil
 	return append(what, forKeys), append(files, from), nil
 }
 
-// mostCallers bounds how many connections of client apps are handed over. The others end as if
-// there were no one to go on with them.
+// mostCallers bounds how many connections of client apps are handed over: their list is one
+// argument of the program, of which Linux takes 128 KiB. The others are closed.
 const mostCallers = 4096
 
 // retire stops accepting, finishes what was accepted, and returns what a process that goes on
