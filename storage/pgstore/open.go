@@ -142,13 +142,16 @@ func isOf(ctx context.Context, c *pgconn.PgConn, id string) error {
 	return err
 }
 
+// severalHosts reports whether a URL names more than one.
+func severalHosts(c *pgx.ConnConfig) bool {
+	return slices.ContainsFunc(c.Fallbacks, func(f *pgconn.FallbackConfig) bool { return f.Host != c.Host || f.Port != c.Port })
+}
+
 // refused is why a database cannot be used.
 func refused(err error, c *pgx.ConnConfig) error {
 	at := c.Host + "/" + c.Database
 	if errors.Is(err, errReadOnly) {
-		if slices.ContainsFunc(c.Fallbacks, func(f *pgconn.FallbackConfig) bool {
-			return f.Host != c.Host || f.Port != c.Port
-		}) {
+		if severalHosts(c) {
 			return tally.Errorf(tally.Unavailable, "no host that was named for the database %s takes changes: %w",
 				c.Database, causesOf(err)).
 				WithHint("see that one of them is the primary, and that this machine may connect to it")

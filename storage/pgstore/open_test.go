@@ -58,25 +58,38 @@ func TestNothingIsLeftOnConnections(t *testing.T) {
 	}
 }
 
+// twoServers have an empty database of one name each; hosts makes the URL that names both, with
+// the first server's first or last.
+func twoServers(t *testing.T) (first, second *pgtest.Server, database string, hosts func(last bool) string) {
+	t.Helper()
+	first, second = pgtest.New(t), pgtest.New(t)
+	a, err := pgx.ParseConfig(first.Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, err := second.Make(a.Database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return first, second, a.Database, func(last bool) string {
+		x, y := a, b
+		if last {
+			x, y = b, a
+		}
+		return fmt.Sprintf("host=%s,%s port=%d,%d user=%s dbname=%s sslmode=disable", x.Host, y.Host, x.Port, y.Port, x.User, x.Database)
+	}
+}
+
 // A node stays with its database: where another host of its URL takes changes, too, and has
 // something else, it waits for its own one to come back.
 func TestOtherDatabase(t *testing.T) {
 	t.Parallel()
-	mine, other := pgtest.New(t), pgtest.New(t)
-	c, err := pgx.ParseConfig(mine.Database(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	there, err := other.Make(c.Database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o, err := pgx.ParseConfig(there)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := startNode(t, fmt.Sprintf("host=%s,%s port=%d,%d user=%s dbname=%s sslmode=disable",
-		c.Host, o.Host, c.Port, o.Port, c.User, c.Database), "n1", t.TempDir())
+	mine, _, _, hosts := twoServers(t)
+	s := startNode(t, hosts(false), "n1", t.TempDir())
 	charge := chargeOf("client/cl_1", tally.Cost, tally.Day, 1e9)
 	if err := spend(s, requestOf(100, charge), 80); err != nil {
 		t.Fatal(err)
@@ -91,6 +104,30 @@ func TestOtherDatabase(t *testing.T) {
 		t.Error(err)
 	}
 	verified(t, s)
+}
+
+// A new node makes no schema where that of the nodes may be at another host of its URL.
+func TestNoSecondSchema(t *testing.T) {
+	t.Parallel()
+	mine, other, database, hosts := twoServers(t)
+	refused := func(when, url string, code tally.Code) {
+		t.Helper()
+		_, err := Open(ctx, Options{URL: url, Dir: t.TempDir(), Name: "n9"})
+		if e := tally.AsError(err); e.Code != code || e.Hint == "" || !strings.Contains(e.Message, "named") {
+			t.Errorf("%s: %v, %s", when, err, e.Hint)
+		}
+		if err := other.Run(database, "SELECT id FROM cluster"); err == nil {
+			t.Errorf("%s: a second schema", when)
+		}
+	}
+	mine.Crash()
+	refused("the first host is gone", hosts(false), tally.Unavailable)
+	if err := mine.StartAgain(); err != nil {
+		t.Fatal(err)
+	}
+	startNode(t, hosts(false), "n1", t.TempDir())
+	refused("an empty database comes first", hosts(true), tally.Conflict)
+	startNode(t, hosts(false), "n2", t.TempDir())
 }
 
 // Of several hosts it is told what is wrong with each.

@@ -5,6 +5,10 @@ import (
 	"crypto/rand"
 	_ "embed"
 	"errors"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -29,8 +33,7 @@ var laterSchemas = [Schema - 1]string{
 }
 
 // prepare makes the schema, if the database is empty, or brings it to this version, and says
-// whose it is. Two nodes that
-// come at once may both try, and one of them finds it made.
+// whose it is. Two nodes that come at once may both try, and one of them finds it made.
 func prepare(ctx context.Context, pool *pgxpool.Pool) (store, print string, err error) {
 	c := pool.Config().ConnConfig
 	for range 20 {
@@ -53,6 +56,9 @@ func prepare(ctx context.Context, pool *pgxpool.Pool) (store, print string, err 
 		case !errors.As(err, &pg) || pg.Code != "42P01": // no such table
 			return "", "", refused(err, c)
 		}
+		if err = nowhereElse(ctx, c); err != nil {
+			return "", "", err
+		}
 		if err = makeSchema(ctx, pool); err == nil {
 			continue
 		}
@@ -66,6 +72,55 @@ func prepare(ctx context.Context, pool *pgxpool.Pool) (store, print string, err 
 	return "", "", tally.Errorf(tally.Conflict, "the database %s/%s has tables of something else: %w", c.Host,
 		c.Database, causesOf(err)).
 		WithHint("give the nodes a database of their own: createdb -O %s tally", c.User)
+}
+
+// nowhereElse refuses to begin in an empty database where what the nodes share may be at another
+// of the hosts that were named: one that has it, or does not answer.
+func nowhereElse(ctx context.Context, c *pgx.ConnConfig) error {
+	if !severalHosts(c) {
+		return nil
+	}
+	ways := append([]*pgconn.FallbackConfig{{Host: c.Host, Port: c.Port, TLSConfig: c.TLSConfig}}, c.Fallbacks...)
+	found := map[string]error{} // by host: nil for an empty one
+	for _, way := range ways {
+		at := net.JoinHostPort(way.Host, strconv.Itoa(int(way.Port)))
+		if err, asked := found[at]; !asked || err != nil && !errors.Is(err, errElsewhere) {
+			found[at] = isEmpty(ctx, c, way)
+		}
+	}
+	for _, at := range slices.Sorted(maps.Keys(found)) {
+		switch err := found[at]; {
+		case errors.Is(err, errElsewhere):
+			return tally.Errorf(tally.Conflict, "what the nodes share is at %s, and an empty database is at another host that was named and takes changes", at).
+				WithHint("name the hosts of one database only: its primary and its standbys")
+		case err != nil:
+			return tally.Errorf(tally.Unavailable, "the database is empty, and %s, which was named as well and may have what the nodes share, cannot be asked: %w", at, causesOf(err)).
+				WithHint("start again once all hosts answer; for a first start name the new database alone")
+		}
+	}
+	return nil
+}
+
+// errElsewhere is of a host that has what nodes share.
+var errElsewhere = errors.New("it has a schema")
+
+// isEmpty reports with nil that a host has no schema.
+func isEmpty(ctx context.Context, c *pgx.ConnConfig, way *pgconn.FallbackConfig) error {
+	one := c.Copy()
+	one.Host, one.Port, one.TLSConfig = way.Host, way.Port, way.TLSConfig
+	one.Fallbacks, one.ValidateConnect = nil, nil
+	conn, err := pgx.ConnectConfig(ctx, one)
+	if err == nil {
+		defer conn.Close(ctx)
+		if _, err = conn.Exec(ctx, "SELECT id FROM cluster"); err == nil {
+			return errElsewhere
+		}
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && (pg.Code == "42P01" || pg.Code == "3D000") { // no such table, or database
+		return nil
+	}
+	return err
 }
 
 func makeSchema(ctx context.Context, pool *pgxpool.Pool) error {
