@@ -210,9 +210,11 @@ func (e *Engine) viewClients(ctx context.Context, c *tally.Catalog, only string,
 	if err != nil {
 		return nil, err
 	}
-	entries, err := e.store.Entries(ctx, storage.EntryQuery{Client: tally.ID(only)})
-	if err != nil {
-		return nil, err
+	var entries []tally.Record
+	if !storage.IsOwn(ctx) { // they are no node's own
+		if entries, err = e.store.Entries(ctx, storage.EntryQuery{Client: tally.ID(only)}); err != nil {
+			return nil, err
+		}
 	}
 	booked := map[tally.ID]bool{}
 	for i := range entries {

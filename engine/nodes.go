@@ -46,9 +46,8 @@ func (e *Engine) nodesAlone(since time.Time) (out []control.NodeView, known bool
 	out = slices.Clone(*last)
 	for i := range out {
 		if v := &out[i]; v.Me {
-			at := since.In(commonCalendar(e.catalog.Load(), since).Zone).Format("15:04")
-			v.Faults = append(slices.Clip(v.Faults),
-				"the nodes' database is out of reach since "+at+"; this is what it told last, of all nodes")
+			v.Faults = append(slices.Clip(v.Faults), outSince(since, commonCalendar(e.catalog.Load(), since).Zone)+
+				"; this is what it told last, of all nodes")
 		}
 	}
 	return out, true
@@ -188,6 +187,28 @@ func (e *Engine) outOfReach() bool {
 	}
 	since, _ := e.cluster.Reach()
 	return !since.IsZero()
+}
+
+// orOwn lets an operation that only looks tell of this node alone while the nodes' database is
+// out of reach, where people read that it does. What is owed is never told so.
+func orOwn[In, Out any](e *Engine, look func(context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
+	return func(ctx context.Context, in In) (Out, error) {
+		out, err := look(ctx, in)
+		if tally.CodeOf(err) != tally.Unavailable || !e.outOfReach() {
+			return out, err
+		}
+		since, _ := e.cluster.Reach()
+		own, failed := look(storage.Own(ctx), in)
+		if failed != nil || !control.Aside(ctx, outSince(since, commonCalendar(e.catalog.Load(), since).Zone)+
+			"; sums are this node's own, limits as it last heard of them, and balances are not shown") {
+			return out, err
+		}
+		return own, nil
+	}
+}
+
+func outSince(since time.Time, zone *time.Location) string {
+	return "the nodes' database is out of reach since " + since.In(zone).Format("15:04")
 }
 
 // noDatabase tells of a database that does not answer.

@@ -192,6 +192,43 @@ func TestNodesAlert(t *testing.T) {
 	}
 }
 
+// Without the database people are told what this node has by itself, and that it is that. A
+// program that would not read that gets no figures, and nobody is told what is owed.
+func TestFiguresOfOneNode(t *testing.T) {
+	db, list := newNodes(t, "n1", "n2")
+	a := list[0]
+	key := a.setUp().Key
+	a.served(key, "sim-small")
+	client := do(a, control.ClientsList, control.Listing{})[0].Slug
+	db.leave(noon, tally.Errorf(tally.Unavailable, "connection refused"))
+
+	refused(a, control.ClientsList, control.Listing{}, tally.Unavailable, "connection refused")
+	refused(a, control.UsageShow, control.UsageQuery{}, tally.Unavailable, "connection refused")
+	var said string
+	a.owner.Aside = func(sentence string) { said = sentence }
+	for name, requests := range map[string]func() int64{
+		"clients list": func() int64 { return do(a, control.ClientsList, control.Listing{})[0].Month.Requests },
+		"clients show": func() int64 { return do(a, control.ClientsShow, control.Named{Name: client}).Month.Requests },
+		"keys list":    func() int64 { return do(a, control.KeysList, control.ListKeys{})[0].Month.Requests },
+		"usage":        func() int64 { return do(a, control.UsageShow, control.UsageQuery{}).Total.Requests },
+		"requests":     func() int64 { return int64(len(do(a, control.RequestsList, control.RequestQuery{}).Requests)) },
+	} {
+		said = ""
+		if n := requests(); n != 1 || !strings.Contains(said, "out of reach since 12:07; sums are this node's own") {
+			t.Errorf("%s: %d requests, and beside that: %q", name, n, said)
+		}
+	}
+	refused(a, control.ClientsStatement, control.StatementQuery{Client: client}, tally.Unavailable, "connection refused")
+	if s := do(a, control.EngineStatus, control.None{}); s.Last24Hours.Requests != 1 || s.Month.Requests != 1 {
+		t.Errorf("status has %d requests of 24 hours and %d of the month", s.Last24Hours.Requests, s.Month.Requests)
+	}
+	db.leave(time.Time{}, nil)
+	said = ""
+	if do(a, control.ClientsList, control.Listing{}); said != "" {
+		t.Errorf("with the database: %q", said)
+	}
+}
+
 // Two nodes that alert at once both are kept.
 func TestNodesAlertAtOnce(t *testing.T) {
 	_, list := newNodes(t, "n1", "n2")

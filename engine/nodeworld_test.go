@@ -55,6 +55,65 @@ func (n *node) Load(ctx context.Context) ([]tally.Entity, int64, error) {
 	return entities, rev, err
 }
 
+// answers is nil while a read can be answered.
+func (n *node) answers(ctx context.Context) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if storage.IsOwn(ctx) {
+		return nil
+	}
+	return n.gone
+}
+
+func (n *node) Usage(ctx context.Context, counters ...tally.Counter) ([]tally.Usage, error) {
+	if err := n.answers(ctx); err != nil {
+		return nil, err
+	}
+	return n.Store.Usage(ctx, counters...)
+}
+
+func (n *node) LastUsed(ctx context.Context, subjects ...tally.Subject) ([]time.Time, error) {
+	if err := n.answers(ctx); err != nil {
+		return nil, err
+	}
+	return n.Store.LastUsed(ctx, subjects...)
+}
+
+func (n *node) Holds(ctx context.Context, q storage.HoldQuery) (storage.HoldSum, error) {
+	if err := n.answers(ctx); err != nil {
+		return storage.HoldSum{}, err
+	}
+	return n.Store.Holds(ctx, q)
+}
+
+func (n *node) Records(ctx context.Context, q storage.RecordQuery) ([]tally.Record, string, error) {
+	if err := n.answers(ctx); err != nil {
+		return nil, "", err
+	}
+	return n.Store.Records(ctx, q)
+}
+
+func (n *node) Series(ctx context.Context, of ...storage.SeriesQuery) ([]storage.Point, error) {
+	if err := n.answers(ctx); err != nil {
+		return nil, err
+	}
+	return n.Store.Series(ctx, of...)
+}
+
+// Entries are no node's own. It takes as long as a database does: what was read may be old once
+// it has come.
+func (n *node) Entries(ctx context.Context, q storage.EntryQuery) ([]tally.Record, error) {
+	n.mu.Lock()
+	gone := n.gone
+	n.mu.Unlock()
+	if gone != nil {
+		return nil, gone
+	}
+	out, err := n.Store.Entries(ctx, q)
+	time.Sleep(2 * time.Millisecond)
+	return out, err
+}
+
 func (n *node) Apply(ctx context.Context, by tally.Act, changes ...tally.Change) (int64, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -69,23 +128,6 @@ func (n *node) Apply(ctx context.Context, by tally.Act, changes ...tally.Change)
 		n.seen, n.rev = rev, rev
 	}
 	return rev, err
-}
-
-func (n *node) Series(ctx context.Context, queries ...storage.SeriesQuery) ([]storage.Point, error) {
-	n.mu.Lock()
-	gone := n.gone
-	n.mu.Unlock()
-	if gone != nil {
-		return nil, gone
-	}
-	return n.Store.Series(ctx, queries...)
-}
-
-// Entries takes as long as a database does: what was read may be old once it has come.
-func (n *node) Entries(ctx context.Context, q storage.EntryQuery) ([]tally.Record, error) {
-	out, err := n.Store.Entries(ctx, q)
-	time.Sleep(2 * time.Millisecond)
-	return out, err
 }
 
 func (n *node) Me() string { return n.name }

@@ -16,27 +16,10 @@ const lagWorthy = time.Second // of telling the owner
 
 func (e *Engine) status(ctx context.Context, _ control.None) (control.Status, error) {
 	out, err := e.figuresAndWarnings(ctx)
-	if err != nil && tally.CodeOf(err) == tally.Unavailable && e.outOfReach() {
-		return e.statusAlone(ctx)
+	if tally.CodeOf(err) == tally.Unavailable && e.outOfReach() { // a warning says so
+		return e.figuresAndWarnings(storage.Own(ctx))
 	}
 	return out, err
-}
-
-// statusAlone is what a node can tell that does not reach the database.
-func (e *Engine) statusAlone(ctx context.Context) (control.Status, error) {
-	c, now := e.catalog.Load(), e.clock()
-	store, err := e.store.Status(ctx)
-	if err != nil {
-		store = storage.Status{Admitting: true} // nobody knows better
-	}
-	out := e.present(c, now, &store)
-	warnings, err := e.nodeWarnings(ctx, c, now)
-	if err != nil {
-		return out, err
-	}
-	out.Warnings = slices.Concat(warnings, e.warnings(c, &out, store, now), stopped(c), e.capturing(c), e.unsent())
-	tally.OrderStable(out.Warnings, func(a, b control.Warning) int { return cmp.Compare(weight[a.Gravity], weight[b.Gravity]) })
-	return out, nil
 }
 
 // present is what status has of the process and the catalog.

@@ -307,6 +307,15 @@ type Store interface {
 	Close() error
 }
 
+type ownKey struct{}
+
+// Own has reads of a [Cluster] ask no database: records and sums are of this node alone, and of
+// counters is added what was last heard of others. It is for figures that are said to be so.
+func Own(ctx context.Context) context.Context { return context.WithValue(ctx, ownKey{}, true) }
+
+// IsOwn reports whether a read is to tell of this node alone.
+func IsOwn(ctx context.Context) bool { return ctx.Value(ownKey{}) != nil }
+
 // Hook receives records of requests in the order of Seq once they are durable. It is given
 // when a store is opened, is called from one goroutine, and must not block.
 type Hook func([]tally.Record)

@@ -125,6 +125,20 @@ func TestALostEngineIsToldAndReturns(t *testing.T) {
 	})
 }
 
+// Wherever one looks it is said that figures are of this node alone.
+func TestOneNodesFigures(t *testing.T) {
+	tuitest.Run(t, tuitest.Setup{}, func(d *tuitest.Driver) {
+		d.Expect("serving 127.0.0.1:8080")
+		d.World.Part(true)
+		d.Wait(20 * time.Second)
+		for i := range d.App.Screens() {
+			d.Press(fmt.Sprint(i + 1)).Expect("no database: own figures")
+		}
+		d.World.Part(false)
+		d.Wait(20 * time.Second).Expect("serving 127.0.0.1:8080")
+	})
+}
+
 // An answer that comes after its dialog was left is told all the same: a key
 // that was made is shown, for it cannot be shown again.
 func TestNoAnswerIsLost(t *testing.T) {

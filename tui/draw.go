@@ -3,10 +3,12 @@ package tui
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
+	"tallygate/engine/control"
 	"tallygate/engine/tally"
 	"tallygate/tui/action"
 	"tallygate/tui/live"
@@ -125,6 +127,8 @@ func serving(t *theme.Theme, s *live.Snapshot) string {
 		return t.Paint(theme.Bad, t.Glyphs.Wrong+" "+why)
 	case !s.Loaded:
 		return t.Paint(theme.Muted, "opening"+t.Glyphs.Ellipsis)
+	case slices.ContainsFunc(s.Status.Warnings, func(w control.Warning) bool { return w.Kind == control.WarnReach }):
+		return t.Paint(theme.Bad, t.Glyphs.Wrong+" no database: own figures") // of the other nodes there are none
 	case !s.Status.Serving:
 		return t.Paint(theme.Warn, t.Glyphs.Off+" not serving")
 	}

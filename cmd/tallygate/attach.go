@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync"
 
 	"tallygate/cmd/tallygate/process"
 	"tallygate/engine/control"
@@ -67,7 +69,7 @@ func (a *app) connect(ctx context.Context, doing string, need control.Need, crea
 		return connection{}, err
 	}
 	if l == nil {
-		return attachTo(other, dir, commandLine), nil
+		return a.attachTo(other, dir, commandLine), nil
 	}
 	keys, err := a.keys(ctx, dir, "")
 	if err != nil {
@@ -79,7 +81,7 @@ func (a *app) connect(ctx context.Context, doing string, need control.Need, crea
 		return connection{}, errors.Join(err, l.Release())
 	}
 	caller := p.Start()
-	caller.Program = commandLine
+	a.introduce(caller, commandLine)
 	return connection{caller, func() error { caller.Close(); return p.Close() }}, nil
 }
 
@@ -89,9 +91,21 @@ const (
 	screens     = "interface"
 )
 
-func attachTo(other process.Holder, dir, program string) connection {
-	client := control.NewClient(control.DialUnix(other.Socket))
+// introduce says what kind of program a client calls for, and has people read what is said
+// beside answers, once. Programs that read JSON do not.
+func (a *app) introduce(client *control.Client, program string) {
 	client.Program = program
+	if program == screens {
+		client.Aside = func(string) {} // the first line of the screen says so
+	} else if !a.json {
+		var once sync.Once
+		client.Aside = func(sentence string) { once.Do(func() { fmt.Fprintln(a.stderr, "note: "+sentence) }) }
+	}
+}
+
+func (a *app) attachTo(other process.Holder, dir, program string) connection {
+	client := control.NewClient(control.DialUnix(other.Socket))
+	a.introduce(client, program)
 	client.Silent = func() error { return other.Silent(dir) }
 	return connection{client, func() error { client.Close(); return nil }}
 }
@@ -112,7 +126,7 @@ func (a *app) attach(ctx context.Context) (connection, error) {
 	if err != nil {
 		return connection{}, err
 	}
-	return attachTo(other, dir, commandLine), nil
+	return a.attachTo(other, dir, commandLine), nil
 }
 
 // mustBeThere is the error of a data folder that has no store, or may not be looked into.

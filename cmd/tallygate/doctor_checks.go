@@ -74,7 +74,7 @@ func (d *checkup) engine(ctx context.Context) (c connection, pid int, found []fi
 	other, err := process.Reach(ctx, dir)
 	switch tally.CodeOf(err) {
 	case "":
-		return attachTo(other, dir, commandLine), other.PID, nil
+		return d.app.attachTo(other, dir, commandLine), other.PID, nil
 	case tally.Unavailable:
 	default:
 		return c, process.ReadHolder(dir).PID, []finding{wrong(fault, "engine", err)}

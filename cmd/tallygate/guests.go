@@ -100,7 +100,6 @@ func (h *hall) Serve(p *process.Process, ln net.Listener) {
 func (h *hall) command(ctx context.Context, p *process.Process, v *sshd.Visit, args []string) int {
 	dial := p.Admit(ctx, &v.Guest)
 	client := control.NewClient(dial)
-	client.Program = commandLine
 	defer client.Close()
 	b := &app{
 		stdin: v.Stdin, stdout: v.Stdout, stderr: v.Stderr, version: h.app.version,
@@ -123,7 +122,7 @@ func (h *hall) command(ctx context.Context, p *process.Process, v *sshd.Visit, a
 func (h *hall) show(ctx context.Context, p *process.Process, v *sshd.Visit, options []tea.ProgramOption) (*tea.Program,
 	func()) {
 	client := control.NewClient(p.Admit(ctx, &v.Guest))
-	client.Program = screens
+	h.app.introduce(client, screens)
 	source, leave := h.look(p)
 	owns := v.Guest.Role == tally.RoleOwner
 	env := &screen.Env{

@@ -81,7 +81,7 @@ type app struct {
 	anew func(serveOptions)
 
 	// Of a guest over ssh: the engine, which holds the guest to the role, and the way to it.
-	guest control.Caller
+	guest *control.Client
 	relay control.Dialer
 
 	givenKey   string // the key of the store, from the environment

@@ -26,6 +26,7 @@ func (a *app) elsewhere() bool { return a.guest != nil || a.host != "" }
 // reach is the way to an engine elsewhere.
 func (a *app) reach(program string) (connection, error) {
 	if a.guest != nil {
+		a.introduce(a.guest, program)
 		return connection{a.guest, func() error { return nil }}, nil
 	}
 	to, err := parseHost(a.host)
@@ -33,7 +34,7 @@ func (a *app) reach(program string) (connection, error) {
 		return connection{}, err
 	}
 	client := control.NewRemote(to.dial)
-	client.Program = program
+	a.introduce(client, program)
 	return connection{client, func() error { client.Close(); return nil }}, nil
 }
 

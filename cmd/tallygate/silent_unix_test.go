@@ -19,7 +19,7 @@ import (
 func TestEngineThatIsStopped(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	c := attachTo(s.by, s.dir, commandLine)
+	c := (&app{}).attachTo(s.by, s.dir, commandLine)
 	defer c.close()
 	calls := map[string]func(context.Context) error{
 		"a call": func(ctx context.Context) error {

@@ -280,7 +280,7 @@ func (s *session) guard(program *tea.Program) {
 func (s *session) start(ctx context.Context) error {
 	if s.lock == nil {
 		if s.attach.Caller == nil {
-			s.attach = attachTo(s.other, s.dir, screens)
+			s.attach = s.app.attachTo(s.other, s.dir, screens)
 		}
 		s.caller.Set(s.attach)
 		return nil
@@ -301,7 +301,7 @@ func (s *session) start(ctx context.Context) error {
 		return err
 	}
 	s.log.Info("serving", "base_url", s.run.BaseURL(), "version", s.app.version, "data", s.dir)
-	caller.Program = screens
+	s.app.introduce(caller, screens)
 	s.caller.Set(caller)
 	if s.begin != nil {
 		s.begin()

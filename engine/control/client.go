@@ -43,6 +43,10 @@ type Client struct {
 	// calls last for as long as their contexts, as is right within one process. It is set
 	// before the first call.
 	Silent func() error
+	// Aside gets what the engine says beside an answer, a sentence for people. Without it no
+	// answer is given that is wrong without one. It is set before the first call, and may be
+	// called concurrently.
+	Aside func(sentence string)
 
 	http     *http.Client
 	patience time.Duration // with streams of events
@@ -139,6 +143,9 @@ func (c *Client) send(ctx context.Context, method, path string, body io.Reader) 
 	if c.Program != "" {
 		req.Header.Set(programHeader, c.Program)
 	}
+	if c.Aside != nil {
+		req.Header.Set(asideHeader, "yes")
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		if silent := c.silence(ctx); silent != nil {
@@ -147,6 +154,9 @@ func (c *Client) send(ctx context.Context, method, path string, body io.Reader) 
 		return nil, unreachable(err)
 	}
 	if resp.StatusCode == http.StatusOK {
+		if aside := resp.Header.Get(asideHeader); aside != "" && c.Aside != nil {
+			c.Aside(aside)
+		}
 		return resp, nil
 	}
 	defer resp.Body.Close()

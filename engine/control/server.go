@@ -182,14 +182,18 @@ func (p plane) serveOp(w http.ResponseWriter, r *http.Request, name string) {
 	}
 	var out any
 	quiet := p.beat(w)
+	ctx, aside := withAside(withOp(r, name), r)
 	err = p.guarded(name, func() (err error) {
-		out, err = op.run(withOp(r, name), body)
+		out, err = op.run(ctx, body)
 		return err
 	})
 	quiet()
 	if err != nil {
 		writeError(w, err)
 		return
+	}
+	if *aside != "" {
+		w.Header().Set(asideHeader, *aside)
 	}
 	writeJSON(w, http.StatusOK, out)
 }

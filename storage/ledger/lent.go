@@ -203,6 +203,16 @@ func (l *Ledger) alive(c *tally.Counter) *counter {
 	return nil
 }
 
+// Elsewhere is what others have used of a counter, as last heard; heard is whether that was.
+func (l *Ledger) Elsewhere(c *tally.Counter) (used int64, heard bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if k := l.alive(c); k != nil && k.lent != nil && k.lent.heard {
+		return k.lent.Elsewhere, true
+	}
+	return 0, false
+}
+
 // Loan is the state of a counter that is lent.
 type Loan struct {
 	UpTo       int64 // what it may reach

@@ -109,6 +109,9 @@ func (s *Store) oursAfter(ctx context.Context, q storage.RecordQuery, at string)
 func (s *Store) theirsAfter(ctx context.Context, q storage.RecordQuery, at string) (out []theirs,
 	more bool, err error) {
 	from := place{settled: 1<<63 - 1}
+	if storage.IsOwn(ctx) {
+		return nil, false, nil
+	}
 	switch at {
 	case ".":
 		return nil, false, nil
@@ -219,7 +222,7 @@ func texts[T ~string](list []T) []string {
 // LastUsed implements storage.Meter. Of visitors it knows what this node has seen.
 func (s *Store) LastUsed(ctx context.Context, subjects ...tally.Subject) ([]time.Time, error) {
 	out, err := s.journal.LastUsed(ctx, subjects...)
-	if err != nil || len(subjects) == 0 {
+	if err != nil || len(subjects) == 0 || storage.IsOwn(ctx) {
 		return out, err
 	}
 	last := map[string]int64{}
@@ -248,7 +251,7 @@ func (s *Store) LastUsed(ctx context.Context, subjects ...tally.Subject) ([]time
 // all that a client holds there if the oldest of it is meant.
 func (s *Store) Holds(ctx context.Context, q storage.HoldQuery) (storage.HoldSum, error) {
 	out, err := s.journal.Holds(ctx, q)
-	if err != nil {
+	if err != nil || storage.IsOwn(ctx) {
 		return out, err
 	}
 	list, err := s.nodes(ctx)

@@ -126,8 +126,8 @@ func (l *spans) read(ctx context.Context, tx pgx.Tx, node string, its bool,
 // shipped it.
 func (s *Store) Series(ctx context.Context, of ...storage.SeriesQuery) ([]storage.Point, error) {
 	ours, err := s.journal.Series(ctx, of...)
-	if err != nil {
-		return nil, err
+	if err != nil || storage.IsOwn(ctx) {
+		return ours, err
 	}
 	type span struct {
 		of int
@@ -210,11 +210,28 @@ func (s *Store) Usage(ctx context.Context, counters ...tally.Counter) ([]tally.U
 	if len(counters) == 0 {
 		return s.journal.Usage(ctx)
 	}
+	if storage.IsOwn(ctx) {
+		return s.ownUsage(ctx, counters...)
+	}
 	var out []tally.Usage
 	err := s.read(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
 		out, err = s.usage(ctx, tx, counters...)
 		return err
 	})
+	return out, err
+}
+
+// ownUsage is Usage as far as this node knows: of others what was heard last. Of a balance that
+// has to be something, since without what was paid in advance all of it would be used up.
+func (s *Store) ownUsage(ctx context.Context, counters ...tally.Counter) ([]tally.Usage, error) {
+	out, err := s.journal.Usage(ctx, counters...)
+	for i := range out {
+		used, heard := s.ledger.Elsewhere(&counters[i])
+		if counters[i].Metric == tally.Balance && !heard {
+			return nil, tally.Errorf(tally.Unavailable, "what was paid in advance is not known here")
+		}
+		out[i].Used = tally.AddSat(out[i].Used, used)
+	}
 	return out, err
 }
 

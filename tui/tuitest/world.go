@@ -37,6 +37,7 @@ type World struct {
 	lost   error
 	gap    bool
 	nodes  []control.NodeView // that share the store, as the engine would say
+	apart  bool               // from their database
 	cut    context.Context    // ends the streams of events
 	cuts   context.CancelFunc
 }
@@ -82,6 +83,9 @@ func (w *World) Call(ctx context.Context, op string, in, out any) error {
 		status.PID = 4711 // the same in every run
 		w.mu.Lock()
 		status.Nodes = w.nodes
+		if w.apart {
+			status.Warnings = append(status.Warnings, control.Warning{Kind: control.WarnReach, Gravity: control.Bad, Sentence: "The nodes' database is out of reach"})
+		}
 		w.mu.Unlock()
 	}
 	return err
@@ -150,6 +154,13 @@ func (w *World) Share(nodes ...control.NodeView) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.nodes = nodes
+}
+
+// Part has the engine say that it does not reach the nodes' database, or does again.
+func (w *World) Part(apart bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.apart = apart
 }
 
 // Gap makes whoever follows the events miss some: the engine says so.
