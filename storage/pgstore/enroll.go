@@ -93,6 +93,9 @@ func (s *Store) findRow(ctx context.Context, tx pgx.Tx, was *Identity) (*row, er
 	if other {
 		return nil, nameTaken(s.id.Name)
 	}
+	if err := s.mayJoin(ctx, tx); err != nil {
+		return nil, err
+	}
 	err := tx.QueryRow(ctx, `SELECT host, state, now() - beat, shipped, seen FROM node WHERE id = $1`,
 		s.id.ID).Scan(&is.host, &is.state, &is.idle, &is.shipped, &is.seen)
 	switch {
@@ -110,6 +113,43 @@ func (s *Store) findRow(ctx context.Context, tx pgx.Tx, was *Identity) (*row, er
 			WithHint("each node needs a folder of its own: start here with an empty one; if that process has ended for good, wait until it was silent for ten minutes")
 	}
 	return &is, nil
+}
+
+// sqlMoves says that what a node's folder has is not all in the database yet. The row of duty is
+// no duty: it stays until the node has shipped that, however long that takes.
+const sqlMoves = `INSERT INTO duty (name, node, until) VALUES ('move', $1, now())
+	ON CONFLICT (name) DO UPDATE SET node = excluded.node, until = excluded.until`
+
+// mayJoin finds out whether a store moves in. Until all of it is here nobody else may spend: a
+// counter begins with what was shipped, and what comes later is not used of it.
+func (s *Store) mayJoin(ctx context.Context, tx pgx.Tx) error {
+	var id, name string
+	err := tx.QueryRow(ctx, `SELECT node.id, node.name FROM duty JOIN node ON node.id = duty.node
+		WHERE duty.name = 'move' AND node.state <> $1`, forgotten).Scan(&id, &name)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil
+	case err != nil:
+		return err
+	case id == s.id.ID:
+		s.moves.Store(true)
+		return nil
+	}
+	return tally.Errorf(tally.Conflict, "node %s moves in, and what it has is not all in the nodes' database yet", name).
+		WithHint("wait until it has moved; if that was broken off, move once more, which goes on with it: " +
+			"tallygate move --to URL; if its folder is lost, take an empty database")
+}
+
+// hasMoved says that all is here that the folder of this node had, if it was moving.
+func (s *Store) hasMoved(ctx context.Context) error {
+	if !s.moves.Load() {
+		return nil
+	}
+	_, err := s.pool.Exec(ctx, `DELETE FROM duty WHERE name = 'move' AND node = $1`, s.id.ID)
+	if err == nil {
+		s.moves.Store(false)
+	}
+	return err
 }
 
 func wasForgotten(name string) error {

@@ -64,6 +64,12 @@ func MoveIn(ctx context.Context, o Options, progress func(shipped, of uint64)) (
 		return m, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	// What a process held that was killed is used, and must be there before others begin to spend.
+	for n := 1; n > 0; {
+		if n, err = s.Expire(ctx, time.Now(), shipMost); err != nil {
+			return m, err
+		}
+	}
 	for {
 		more, err := s.shipSome(ctx)
 		if err != nil {
@@ -73,6 +79,9 @@ func MoveIn(ctx context.Context, o Options, progress func(shipped, of uint64)) (
 		if !more {
 			break
 		}
+	}
+	if err := s.shipFirst(ctx); err != nil { // and say that this was all
+		return m, err
 	}
 	ours, err := journalDays(ctx, s.journal)
 	if err != nil {
@@ -97,9 +106,11 @@ func MoveIn(ctx context.Context, o Options, progress func(shipped, of uint64)) (
 
 // occupied reports whether the folder is the database's first node already. A database that
 // has something else is a Conflict.
-func occupied(ctx context.Context, pool *pgxpool.Pool, is *Identity) (bool, error) {
+func occupied(ctx context.Context, db interface {
+	QueryRow(context.Context, string, ...any) pgx.Row
+}, is *Identity) (bool, error) {
 	var id string
-	err := pool.QueryRow(ctx, `SELECT id FROM node LIMIT 1`).Scan(&id)
+	err := db.QueryRow(ctx, `SELECT id FROM node LIMIT 1`).Scan(&id)
 	if err == nil {
 		if is != nil && is.ID == id {
 			return true, nil
@@ -134,7 +145,13 @@ func moveIn(ctx context.Context, pool *pgxpool.Pool, o Options, nodes string, is
 		if _, err := lock(ctx, tx); err != nil {
 			return err
 		}
+		if _, err := occupied(ctx, tx, nil); err != nil { // a node may have joined meanwhile
+			return err
+		}
 		if _, err := tx.Exec(ctx, sqlEnroll, id.ID, id.Name, hostOf(o), o.Journal.Version); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, sqlMoves, id.ID); err != nil {
 			return err
 		}
 		if err := moveConfig(ctx, tx, j, id.ID); err != nil {

@@ -316,3 +316,66 @@ func recordsOfAll(t *testing.T, s storage.Store) (out []tally.Record) {
 		}
 	}
 }
+
+// While a store moves nobody else may spend: a limit goes on from what has arrived. If its move
+// was broken off it is the first to serve, or moves once more.
+func TestNobodyJoinsAMove(t *testing.T) {
+	t.Parallel()
+	url, dir := pgtest.Database(t), t.TempDir()
+	o := Options{URL: url, Dir: dir, Name: "first", Journal: badgerdb.Options{Dir: filepath.Join(dir, "store")}}
+	one, err := badgerdb.Open(ctx, o.Journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := chargeOf("client/cl_1", tally.Requests, tally.Total, 10)
+	for i := range 7 {
+		r := requestOf(1, total)
+		if _, err := one.Reserve(ctx, r); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 { // its process is killed
+			continue
+		}
+		rec := r.Draft
+		rec.Status, rec.Outcome, rec.Basis, rec.Total = 200, tally.OK, tally.Exact, time.Second
+		if err := one.Settle(ctx, tally.Settlement{ID: r.ID, Record: rec}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := one.Close(); err != nil {
+		t.Fatal(err)
+	}
+	pool, err := dial(ctx, url, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	nodes, _, err := prepare(ctx, pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var is *Identity
+	if err := moveIn(ctx, pool, o, nodes, &is); err != nil { // and no record of it is shipped
+		t.Fatal(err)
+	}
+
+	second := t.TempDir()
+	s, err := Open(ctx, Options{URL: url, Dir: second, Name: "second",
+		Journal: badgerdb.Options{Dir: filepath.Join(second, "store")}})
+	if err == nil {
+		spendAll(t, 3, 1, total, s)
+		s.Close()
+	}
+	if tally.CodeOf(err) != tally.Conflict || !strings.Contains(err.Error(), "node first moves in") {
+		t.Errorf("another node joins: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(second, IdentityFile)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a folder that must not join is a node's: %v", err)
+	}
+	if m, err := MoveIn(ctx, o, func(_, _ uint64) {}); err != nil || m.Records != 7 {
+		t.Fatalf("moved %+v, %v", m, err)
+	}
+	s = startNode(t, url, "second", second)
+	spendAll(t, 3, 1, total, s)
+	verified(t, s)
+}

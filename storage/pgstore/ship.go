@@ -67,6 +67,9 @@ func (s *Store) shipAll(ctx context.Context) (through uint64, err error) {
 			return 0, err
 		}
 		if err == nil && !more {
+			if err := s.hasMoved(ctx); err != nil {
+				return 0, err
+			}
 			s.shippedAt.Store(began.UnixNano())
 			return s.shipped.Load(), nil
 		}

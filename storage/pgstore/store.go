@@ -59,6 +59,7 @@ type Store struct {
 	entriesHeard atomic.Int64
 	hearNow      chan struct{}
 	joined       chan struct{}
+	moves        atomic.Bool // what the folder had is not all in the database yet
 	requests     atomic.Int64
 	apart        atomic.Pointer[unreached]
 	looks        singleflight.Group        // whether it is back
@@ -366,7 +367,7 @@ func (s *Store) leave() {
 	defer cancel()
 	err := s.lender.Leave(ctx)
 	if err == nil { // others need not wait until they are over
-		_, err = s.exec(ctx, `DELETE FROM duty WHERE node = $1`, s.id.ID)
+		_, err = s.exec(ctx, `DELETE FROM duty WHERE node = $1 AND name <> 'move'`, s.id.ID)
 	}
 	if err == nil {
 		err = s.lookAtLent(ctx)
