@@ -3,7 +3,10 @@ package pgstore
 import (
 	"context"
 	"errors"
+	"net"
+	neturl "net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,6 +14,7 @@ import (
 
 	"tallygate/engine/tally"
 	"tallygate/storage"
+	"tallygate/storage/lease"
 	"tallygate/storage/pgstore/pgtest"
 )
 
@@ -131,39 +135,109 @@ func TestFateOfAnAct(t *testing.T) {
 	}
 }
 
-// What a node has by itself is told without the database, with what was heard of others.
-func TestOwn(t *testing.T) {
-	t.Parallel()
-	server := pgtest.New(t)
-	url := server.Database(t)
-	s, other := startNode(t, url, "n1", t.TempDir()), startNode(t, url, "n2", t.TempDir())
-	charge := chargeOf("client/cl_1", tally.Cost, tally.Day, 1e9)
-	unmet := chargeOf("client/cl_2", tally.Balance, tally.Total, 0)
-	for _, x := range []*Store{other, s} {
-		if err := spend(x, requestOf(100, charge), 80); err != nil {
-			t.Fatal(err)
+// mute is a line to a database on which no answer comes while it is mute.
+func mute(t *testing.T, database string) (url string, is *atomic.Bool) {
+	t.Helper()
+	u, err := neturl.Parse(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ear, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := u.Host
+	u.Host, is = ear.Addr().String(), &atomic.Bool{}
+	pass := func(to, from net.Conn, answers bool) {
+		defer to.Close()
+		piece := make([]byte, 1<<16)
+		for {
+			n, err := from.Read(piece)
+			for answers && is.Load() {
+				time.Sleep(time.Millisecond)
+			}
+			if _, failed := to.Write(piece[:n]); err != nil || failed != nil {
+				return
+			}
 		}
 	}
-	elsewhere, heard := s.ledger.Elsewhere(&charge.Counter)
-	if !heard {
-		t.Error("nothing was heard of a counter that was lent")
+	go func() {
+		for {
+			client, err := ear.Accept()
+			if err != nil {
+				return
+			}
+			if server, err := net.Dial("tcp", to); err == nil {
+				go pass(server, client, false)
+				go pass(client, server, true)
+			}
+		}
+	}()
+	t.Cleanup(func() { is.Store(false); ear.Close() })
+	return u.String(), is
+}
+
+// Where no answers come nobody waits for long, not even for that of a rollback: other changes,
+// and what keeps the node up to date, would wait for it.
+func TestNoAnswers(t *testing.T) {
+	t.Parallel()
+	url, mutes := mute(t, pgtest.Database(t))
+	s := startNode(t, url, "n1", t.TempDir())
+	defer mutes.Store(false)
+	refused := tally.Errorf(tally.Conflict, "it is refused")
+	for what, do := range map[string]func() error{
+		"a change that is refused": func() error {
+			_, err := s.act(ctx, func(context.Context, pgx.Tx, *state) (int64, error) {
+				mutes.Store(true)
+				return 0, refused
+			})
+			return err
+		},
+		"a sweep": func() error {
+			mutes.Store(true)
+			_, err := s.bank.sweep(s.life)
+			return err
+		},
+	} {
+		mutes.Store(false)
+		done := make(chan error, 1)
+		go func() { done <- do() }()
+		select {
+		case err := <-done:
+			if err == nil {
+				t.Errorf("%s is said to be done", what)
+			}
+		case <-time.After(3 * patience):
+			t.Errorf("%s waits for an answer", what)
+		}
 	}
-	server.Crash()
-	own := storage.Own(ctx)
-	if list, _, err := s.Records(own, storage.RecordQuery{}); err != nil || len(list) != 1 {
-		t.Errorf("records: %d, %v", len(list), err)
-	}
-	if is, err := s.Usage(own, charge.Counter); err != nil || is[0].Used != 80+elsewhere {
-		t.Errorf("usage: %+v, %v", is, err)
-	}
-	if _, err := s.Usage(own, unmet.Counter); tally.CodeOf(err) != tally.Unavailable {
-		t.Errorf("a balance that nobody has told: %v", err)
-	}
-	day := charge.Counter.Period
-	if points, err := s.Series(own, storage.SeriesQuery{Family: tally.ByTotal, Edges: []time.Time{day.Start, day.End}}); err != nil || len(points) != 1 || points[0].Requests != 1 {
-		t.Errorf("sums: %+v, %v", points, err)
-	}
-	if at, err := s.LastUsed(own, "client/cl_1"); err != nil || at[0].IsZero() {
-		t.Errorf("last used: %v, %v", at, err)
+}
+
+// A node was heard when it asked. An answer that has waited, as for a process that stood still,
+// does not say that it is heard now: what it was lent may be others' by then.
+func TestContactIsWhenAsked(t *testing.T) {
+	t.Parallel()
+	url, mutes := mute(t, pgtest.Database(t))
+	s := startNode(t, url, "n1", t.TempDir())
+	s.lending() // it asks nothing by itself
+	s.lends.Wait()
+	for what, ask := range map[string]func() error{
+		"a poll": func() error {
+			_, err := (&watched{bank: s.bank, of: s}).Poll(ctx, s.id.ID)
+			return err
+		},
+		"an exchange": func() error {
+			_, err := (&watched{bank: s.bank, of: s}).Exchange(ctx, &lease.Exchange{Node: s.id.ID})
+			return err
+		},
+		"a glimpse": s.glimpse,
+	} {
+		const still = 300 * time.Millisecond
+		mutes.Store(true)
+		time.AfterFunc(still, func() { mutes.Store(false) })
+		err := ask()
+		if alone := s.alone(time.Now()); err != nil || alone < still {
+			t.Errorf("by the answer to %s of %v ago it was heard %v ago, %v", what, still, alone, err)
+		}
 	}
 }

@@ -18,11 +18,12 @@ type watched struct {
 
 // Join implements lease.Bank.
 func (w *watched) Join(ctx context.Context, node string, atLeast int64) (epoch int64, err error) {
+	asked := time.Now()
 	epoch, err = w.bank.Join(ctx, node, atLeast)
 	if err == nil {
 		err = w.of.beginAnew(ctx)
 	}
-	if w.of.reached(err); err == nil && epoch != lease.Forgotten {
+	if w.of.reached(asked, err); err == nil && epoch != lease.Forgotten {
 		again := true
 		w.once.Do(func() { again = false; close(w.of.joined) })
 		if again {
@@ -34,15 +35,17 @@ func (w *watched) Join(ctx context.Context, node string, atLeast int64) (epoch i
 
 // Exchange implements lease.Bank.
 func (w *watched) Exchange(ctx context.Context, op *lease.Exchange) (lease.Reply, error) {
+	asked := time.Now()
 	r, err := w.bank.Exchange(ctx, op)
-	w.of.reached(err)
+	w.of.reached(asked, err)
 	return r, err
 }
 
 // Poll implements lease.Bank.
 func (w *watched) Poll(ctx context.Context, node string) (lease.News, error) {
+	asked := time.Now()
 	n, err := w.bank.Poll(ctx, node)
-	w.of.reached(err)
+	w.of.reached(asked, err)
 	return n, err
 }
 

@@ -201,8 +201,10 @@ type unreached struct {
 }
 
 // reached notes what became of the latest talk with the database. One that has become
-// read-only, as after a failover, is connected to anew.
-func (s *Store) reached(err error) {
+// read-only, as after a failover, is connected to anew. asked is when this node began to tell
+// that it is there, zero if it did not: an answer may have waited for a process that stood still,
+// for so long that others were given what it was lent.
+func (s *Store) reached(asked time.Time, err error) {
 	pg := (*pgconn.PgError)(nil)
 	if errors.Is(err, errReadOnly) || errors.As(err, &pg) && pg.Code == readOnly {
 		s.pool.Reset()
@@ -210,7 +212,9 @@ func (s *Store) reached(err error) {
 	}
 	switch {
 	case err == nil:
-		s.contact.Store(new(time.Now()))
+		if !asked.IsZero() {
+			s.contact.Store(&asked)
+		}
 		if s.apart.Swap(nil) != nil {
 			s.log.Info("the nodes' database answers again")
 		}

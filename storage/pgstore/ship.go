@@ -50,7 +50,7 @@ func (s *Store) keepShipping() {
 		}
 		// Where nothing was to be shipped the database was not asked: others tell that it answers.
 		if _, err := s.shipAll(s.life); err != nil {
-			s.reached(err)
+			s.reached(time.Time{}, err)
 		}
 	}
 }

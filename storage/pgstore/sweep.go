@@ -43,11 +43,13 @@ func (b *bank) sweep(ctx context.Context) (swept int, err error) {
 }
 
 func (b *bank) sweepSome(ctx context.Context) (n int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*patience)
+	defer cancel()
 	tx, err := b.pool.Begin(ctx)
 	if err != nil {
 		return 0, err
 	}
-	defer tx.Rollback(ctx) // of no effect once it is committed
+	defer rollback(ctx, tx)
 	if _, err := tx.Exec(ctx, sqlPatience); err != nil {
 		return 0, err
 	}

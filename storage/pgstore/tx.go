@@ -89,7 +89,7 @@ func (s *Store) try(ctx context.Context, id string, do deed, asked *bool) (n int
 	if err != nil {
 		return 0, err
 	}
-	defer tx.Rollback(context.WithoutCancel(ctx))
+	defer rollback(ctx, tx)
 	c, err := lock(ctx, tx)
 	if err != nil {
 		return 0, err
@@ -112,6 +112,14 @@ func (s *Store) try(ctx context.Context, id string, do deed, asked *bool) (n int
 		*asked = true
 	}
 	return n, err
+}
+
+// rollback ends a transaction, unless it has ended, also once its time is over. Nobody waits for
+// long where the answer does not come: the connection is thrown away then.
+func rollback(ctx context.Context, tx pgx.Tx) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	tx.Rollback(ctx)
 }
 
 // lock locks the row of cluster.
@@ -198,7 +206,7 @@ func (s *Store) glimpse() error {
 		err := causesOf(s.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
 			return takesChanges(ctx, c.Conn().PgConn())
 		}))
-		s.reached(err)
+		s.reached(time.Time{}, err) // nobody has heard of this node by that
 		return nil, err
 	})
 	return err
