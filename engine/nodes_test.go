@@ -345,3 +345,20 @@ func TestNodesOperations(t *testing.T) {
 		t.Errorf("the audit log has %q %q", x.Op, x.Command)
 	}
 }
+
+// A month is not closed when what another node has held of it is held no more: its record may not
+// have come yet.
+func TestClosingWaitsForNodes(t *testing.T) {
+	db, list := newNodes(t, "n1", "n2")
+	w := list[0]
+	w.setUp()
+	cl, _ := w.client("Aurora", "credits=30/month")
+	w.wait(32 * 24 * time.Hour)
+	db.held = []storage.HoldSum{{Count: 1}}
+	refused(w, control.ClientsClose, control.StatementQuery{Client: cl.Slug, Month: "last"}, tally.Conflict,
+		"1 request is", "in a minute")
+	for i := range db.list {
+		db.list[i].Shipped = time.Now().Add(time.Hour)
+	}
+	do(w, control.ClientsClose, control.StatementQuery{Client: cl.Slug, Month: "last"})
+}

@@ -22,9 +22,10 @@ type database struct {
 	print  string
 	list   []storage.Node
 	duties map[string]given
-	others []tally.Record // of nodes that are not in list
-	asked  int            // how often for others
-	gone   error          // it is out of reach
+	others []tally.Record    // of nodes that are not in list
+	held   []storage.HoldSum // what they say in turn that they hold
+	asked  int               // how often for others
+	gone   error             // it is out of reach
 	since  time.Time
 }
 
@@ -83,7 +84,14 @@ func (n *node) Holds(ctx context.Context, q storage.HoldQuery) (storage.HoldSum,
 	if err := n.answers(ctx); err != nil {
 		return storage.HoldSum{}, err
 	}
-	return n.Store.Holds(ctx, q)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.held) == 0 {
+		return n.Store.Holds(ctx, q)
+	}
+	out := n.held[0]
+	n.held = n.held[1:]
+	return out, nil
 }
 
 func (n *node) Records(ctx context.Context, q storage.RecordQuery) ([]tally.Record, string, error) {

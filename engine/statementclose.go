@@ -28,7 +28,8 @@ func (b *booksOf) close(ctx context.Context, id tally.ID, m made) (made, error) 
 	}
 	// Its holds are looked for once more, and then its sums: the first may lack what was
 	// settled between the two.
-	if m.Open == nil { // what was held on other nodes is among what they ship
+	open := m.Open
+	if open == nil { // what was held on other nodes is among what they ship
 		if err := b.e.nodesHaveShipped(ctx, again); err != nil {
 			return m, err
 		}
@@ -36,6 +37,9 @@ func (b *booksOf) close(ctx context.Context, id tally.ID, m made) (made, error) 
 	clear(b.sums)
 	if m, err = b.statement(ctx, id); err != nil {
 		return m, err
+	}
+	if m.Open == nil && b.e.cluster != nil { // it was settled meanwhile, perhaps where it is not shipped yet
+		m.Open = open
 	}
 	switch {
 	case b.now.Before(p.Until):
