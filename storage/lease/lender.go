@@ -26,6 +26,11 @@ const (
 	growWithin            = 12 * time.Second
 	shrinkAfter           = 2 * growWithin
 	mostGrowth            = 8 // times, from one ask to the next
+	// mostAsks is how many counters are told of with one exchange that nobody waits for, and
+	// mostBeside how many with one that somebody does. A node that leaves, or whose bank has
+	// forgotten, may have hundreds of thousands: all at once would take a bank longer than the
+	// node is patient, each time anew.
+	mostAsks, mostBeside = 5000, 500
 	// mostOfLimit is the part of a limit that a node takes in advance, at most: 1/20.
 	mostOfLimit = 20
 )
@@ -122,6 +127,7 @@ func (x *lease) whole() int64 { return tally.AddSat(x.max, -min(x.elsewhere, 0))
 type demand struct {
 	least, want int64 // beyond what is taken; 0 if nobody is short
 	yield       bool  // give back what is not taken
+	awaited     bool  // somebody waits for the next exchange, which has to have it
 }
 
 // New makes a lender, and its ledger one that is lent to. [Lender.Run] must be running for
@@ -199,7 +205,7 @@ func (l *Lender) demand(short []ledger.Short) (answer chan error, err error) {
 		if d.least == 0 || s.Least < d.least {
 			d.least = s.Least
 		}
-		d.want = tally.AddSat(d.want, s.Want)
+		d.want, d.awaited = tally.AddSat(d.want, s.Want), true
 		x.one = s.Want
 		if answer == nil && !s.Has {
 			answer = make(chan error, 1)

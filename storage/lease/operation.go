@@ -31,13 +31,8 @@ func (l *Lender) begin() *Exchange {
 		l.next(l.lease(&c))
 	}
 	op := &Exchange{Node: l.opt.Node, Epoch: l.epoch, Op: l.op + 1}
-	keys := make([]key, 0, len(l.demands))
-	for k := range l.demands {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, key.compare)
 	lacked := false
-	for _, k := range keys {
+	for _, k := range l.due() {
 		x := l.known[k]
 		if ask, ok := l.ask(x, l.demands[k], lacked); ok {
 			op.Asks = append(op.Asks, ask)
@@ -53,6 +48,30 @@ func (l *Lender) begin() *Exchange {
 	l.stats.Asks += int64(len(op.Asks))
 	l.waiting, l.callers = l.callers, nil
 	return op
+}
+
+// due are the counters of the next exchange, in order: those that somebody waits for, and so many
+// others.
+func (l *Lender) due() (keys []key) {
+	var others []key
+	for k, d := range l.demands {
+		if d.awaited {
+			keys = append(keys, k)
+		} else {
+			others = append(others, k)
+		}
+	}
+	most := mostAsks
+	if len(keys) > 0 {
+		most = mostBeside
+	}
+	if len(others) > most {
+		slices.SortFunc(others, key.compare)
+		others = others[:most]
+	}
+	keys = append(keys, others...)
+	slices.SortFunc(keys, key.compare)
+	return keys
 }
 
 // ask is what to tell the bank of a counter. A node that lacks one counter does not keep a

@@ -35,7 +35,8 @@ func (l *Lender) renew(of func(*tally.Counter) bool) (answer chan error) {
 		if !of(&x.counter) {
 			continue
 		}
-		l.next(x).yield = true
+		d := l.next(x)
+		d.yield, d.awaited = true, true
 		x.dry = x.dry.Add(-dryFor)
 		if answer == nil {
 			answer = make(chan error, 1)

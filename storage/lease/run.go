@@ -47,43 +47,47 @@ func (l *Lender) Run(ctx context.Context) error {
 
 // round does what there is to do at the bank.
 func (l *Lender) round(ctx context.Context, poll bool) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	for {
-		switch l.standing() {
-		case fenced:
-			return l.because()
-		case apart:
-			epoch, err := l.opt.Bank.Join(ctx, l.opt.Node, l.atLeast())
-			if err != nil {
-				return err
-			}
-			l.join(epoch)
-			continue
-		}
-		if poll {
-			news, err := l.opt.Bank.Poll(ctx, l.opt.Node)
-			if err != nil {
-				return err
-			}
-			l.heard(news)
-			poll = false
-			continue
-		}
-		if err := l.settleClaims(ctx); err != nil {
-			return err
-		}
-		op := l.begin()
-		if op == nil {
-			return nil
-		}
-		l.count(func(s *Stats) { s.Exchanges++ })
-		reply, err := l.opt.Bank.Exchange(ctx, op)
-		l.finish(op, reply, err)
-		if err != nil {
+		done, err := l.step(ctx, &poll)
+		if done || err != nil {
 			return err
 		}
 	}
+}
+
+// step is a trip to the bank; done is whether there is nothing more to do.
+func (l *Lender) step(ctx context.Context, poll *bool) (done bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	switch l.standing() {
+	case fenced:
+		return false, l.because()
+	case apart:
+		epoch, err := l.opt.Bank.Join(ctx, l.opt.Node, l.atLeast())
+		if err == nil {
+			l.join(epoch)
+		}
+		return false, err
+	}
+	if *poll {
+		news, err := l.opt.Bank.Poll(ctx, l.opt.Node)
+		if err == nil {
+			l.heard(news)
+			*poll = false
+		}
+		return false, err
+	}
+	if err := l.settleClaims(ctx); err != nil {
+		return false, err
+	}
+	op := l.begin()
+	if op == nil {
+		return true, nil
+	}
+	l.count(func(s *Stats) { s.Exchanges++ })
+	reply, err := l.opt.Bank.Exchange(ctx, op)
+	l.finish(op, reply, err)
+	return false, err
 }
 
 // settleClaims makes the claims that there are.

@@ -21,6 +21,7 @@ type remote struct {
 	vault *vault
 	gone  bool
 	trips atomic.Int64
+	slow  time.Duration // for each counter of an exchange
 }
 
 func (b *remote) call(do func()) error {
@@ -40,10 +41,15 @@ func (b *remote) Join(_ context.Context, node string, atLeast int64) (epoch int6
 	return epoch, err
 }
 
-func (b *remote) Exchange(_ context.Context, op *Exchange) (r Reply, err error) {
+func (b *remote) Exchange(ctx context.Context, op *Exchange) (r Reply, err error) {
 	row := make([]bool, len(op.Asks))
 	for i := range op.Asks {
 		row[i] = op.Asks[i].New
+	}
+	select {
+	case <-ctx.Done():
+		return r, ctx.Err()
+	case <-time.After(time.Duration(len(op.Asks)) * b.slow):
 	}
 	err = b.call(func() { r = b.vault.exchange(op, row) })
 	return r, err
