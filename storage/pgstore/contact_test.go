@@ -6,6 +6,7 @@ import (
 	"net"
 	neturl "net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -135,8 +136,15 @@ func TestFateOfAnAct(t *testing.T) {
 	}
 }
 
-// mute is a line to a database on which no answer comes while it is mute.
-func mute(t *testing.T, database string) (url string, is *atomic.Bool) {
+// line is the way to a database on which answers do not come, and nothing else is noticed.
+type line struct {
+	url  string
+	mute atomic.Bool  // until it is not any more
+	born atomic.Int64 // connections
+	dead atomic.Int64 // up to this one there is no answer ever
+}
+
+func listen(t *testing.T, database string) *line {
 	t.Helper()
 	u, err := neturl.Parse(database)
 	if err != nil {
@@ -147,13 +155,14 @@ func mute(t *testing.T, database string) (url string, is *atomic.Bool) {
 		t.Fatal(err)
 	}
 	to := u.Host
-	u.Host, is = ear.Addr().String(), &atomic.Bool{}
-	pass := func(to, from net.Conn, answers bool) {
+	u.Host = ear.Addr().String()
+	l := &line{url: u.String()}
+	pass := func(to, from net.Conn, silent func() bool) {
 		defer to.Close()
 		piece := make([]byte, 1<<16)
 		for {
 			n, err := from.Read(piece)
-			for answers && is.Load() {
+			for silent() {
 				time.Sleep(time.Millisecond)
 			}
 			if _, failed := to.Write(piece[:n]); err != nil || failed != nil {
@@ -168,38 +177,70 @@ func mute(t *testing.T, database string) (url string, is *atomic.Bool) {
 				return
 			}
 			if server, err := net.Dial("tcp", to); err == nil {
-				go pass(server, client, false)
-				go pass(client, server, true)
+				number := l.born.Add(1)
+				go pass(server, client, func() bool { return false })
+				go pass(client, server, func() bool { return l.mute.Load() || number <= l.dead.Load() })
 			}
 		}
 	}()
-	t.Cleanup(func() { is.Store(false); ear.Close() })
-	return u.String(), is
+	t.Cleanup(func() { l.mute.Store(false); l.dead.Store(0); ear.Close() })
+	return l
+}
+
+// forget has nothing come on the connections that there are.
+func (l *line) forget() { l.dead.Store(l.born.Load()) }
+
+// A database whose machine has vanished, or a firewall that has forgotten the connections, leaves
+// them open, and no answer comes on any of them. A node that has found that out on one takes new
+// ones for all it does: it knows of changes as soon as it is in touch.
+func TestDeadConnections(t *testing.T) {
+	t.Parallel()
+	l := listen(t, pgtest.Database(t))
+	s := startNode(t, l.url, "n1", t.TempDir())
+	var reading sync.WaitGroup // so that it has several
+	for range cap(s.readers) {
+		reading.Go(func() {
+			if err := s.read(ctx, func(ctx context.Context, tx pgx.Tx) error {
+				_, err := tx.Exec(ctx, "SELECT pg_sleep(0.3)")
+				return err
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	reading.Wait()
+	l.forget()
+	began := time.Now()
+	eventually(t, "it is in touch anew", func() bool { return s.contact.Load().After(began.Add(patience)) })
+	began = time.Now()
+	if _, _, err := s.Load(ctx); err != nil || time.Since(began) > patience {
+		t.Errorf("what was changed is read after %v, %v", time.Since(began), err)
+	}
 }
 
 // Where no answers come nobody waits for long, not even for that of a rollback: other changes,
 // and what keeps the node up to date, would wait for it.
 func TestNoAnswers(t *testing.T) {
 	t.Parallel()
-	url, mutes := mute(t, pgtest.Database(t))
-	s := startNode(t, url, "n1", t.TempDir())
-	defer mutes.Store(false)
+	l := listen(t, pgtest.Database(t))
+	s := startNode(t, l.url, "n1", t.TempDir())
+	defer l.mute.Store(false)
 	refused := tally.Errorf(tally.Conflict, "it is refused")
 	for what, do := range map[string]func() error{
 		"a change that is refused": func() error {
 			_, err := s.act(ctx, func(context.Context, pgx.Tx, *state) (int64, error) {
-				mutes.Store(true)
+				l.mute.Store(true)
 				return 0, refused
 			})
 			return err
 		},
 		"a sweep": func() error {
-			mutes.Store(true)
+			l.mute.Store(true)
 			_, err := s.bank.sweep(s.life)
 			return err
 		},
 	} {
-		mutes.Store(false)
+		l.mute.Store(false)
 		done := make(chan error, 1)
 		go func() { done <- do() }()
 		select {
@@ -217,8 +258,8 @@ func TestNoAnswers(t *testing.T) {
 // does not say that it is heard now: what it was lent may be others' by then.
 func TestContactIsWhenAsked(t *testing.T) {
 	t.Parallel()
-	url, mutes := mute(t, pgtest.Database(t))
-	s := startNode(t, url, "n1", t.TempDir())
+	l := listen(t, pgtest.Database(t))
+	s := startNode(t, l.url, "n1", t.TempDir())
 	s.lending() // it asks nothing by itself
 	s.lends.Wait()
 	for what, ask := range map[string]func() error{
@@ -233,8 +274,8 @@ func TestContactIsWhenAsked(t *testing.T) {
 		"a glimpse": s.glimpse,
 	} {
 		const still = 300 * time.Millisecond
-		mutes.Store(true)
-		time.AfterFunc(still, func() { mutes.Store(false) })
+		l.mute.Store(true)
+		time.AfterFunc(still, func() { l.mute.Store(false) })
 		err := ask()
 		if alone := s.alone(time.Now()); err != nil || alone < still {
 			t.Errorf("by the answer to %s of %v ago it was heard %v ago, %v", what, still, alone, err)

@@ -86,6 +86,7 @@ func dialFor(ctx context.Context, url string, most int32, id func() string) (*pg
 	}
 	c.MaxConns = most
 	c.ConnConfig.ConnectTimeout = 5 * time.Second
+	c.PingTimeout = 2 * time.Second // of one that was idle: then the next one is tried
 	c.ConnConfig.ValidateConnect = func(ctx context.Context, c *pgconn.PgConn) error {
 		if err := takesChanges(ctx, c); err != nil {
 			return err
