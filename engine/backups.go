@@ -18,7 +18,8 @@ type Backups struct {
 	Every time.Duration
 	Whole time.Duration // after which one does not go on from the ones before
 	Keep  int           // whole ones, with those that go on from them; 0 keeps all
-	// After is told of each, nil for nobody.
+	// After takes each to another place, nil for nobody. One that it has failed for is given
+	// to it again, before those that go on from it.
 	After func(context.Context, backup.File) error
 }
 
@@ -47,6 +48,7 @@ func (e *Engine) lookForBackups() {
 	if last, err := backup.Latest(b.Dir, time.Time{}); err == nil {
 		is.At, is.File, is.Bytes = last.At, filepath.Base(last.Path), last.Bytes
 	}
+	e.unbrought = b.After != nil // an earlier process may have ended in the middle
 	e.backedUp.Store(is)
 }
 
@@ -70,12 +72,17 @@ func (e *Engine) backUps() func(context.Context) error {
 	}
 }
 
-// backUp makes a backup if one is due. The time is the wall clock's, which is that of the
-// files: a clock that is behind must not keep backups from being made.
+// backUp makes a backup if one is due, and takes it to another place, or the latest one if
+// that has failed before. The time is the wall clock's, which is that of the files: a clock
+// that is behind must not keep backups from being made.
 func (e *Engine) backUp(ctx context.Context) error {
 	b, now := e.opts.Backups, e.opts.Clock()
 	is := e.backedUp.Load()
-	if is == nil || now.Sub(is.At) < b.Every && !is.At.After(now) {
+	if is == nil {
+		return nil
+	}
+	due := now.Sub(is.At) >= b.Every || is.At.After(now)
+	if !due && !e.unbrought {
 		return nil
 	}
 	if is.Problem != "" && now.Sub(is.Tried) < min(b.Every, backupAgain) && !is.Tried.After(now) {
@@ -83,11 +90,19 @@ func (e *Engine) backUp(ctx context.Context) error {
 	}
 	next := *is
 	next.Tried = now
-	made, err := backup.File{}, error(nil)
-	if s, failed := e.store.Status(ctx); failed == nil && !s.Admitting {
+	err := error(nil)
+	if s, failed := e.store.Status(ctx); due && failed == nil && !s.Admitting {
 		err = tally.Errorf(tally.Unavailable, "the disk of the store is nearly full, or has a fault")
-	} else if made, err = e.makeBackup(ctx, now); err == nil && b.After != nil {
-		err = b.After(ctx, made)
+	} else if due {
+		var made backup.File
+		if made, err = e.makeBackup(ctx, now); err == nil {
+			next.At, next.File, next.Bytes, e.unbrought = made.At, filepath.Base(made.Path), made.Bytes, b.After != nil
+			said := next // what takes it elsewhere may take long
+			e.backedUp.Store(&said)
+		}
+	}
+	if err == nil && e.unbrought {
+		err = e.bring(ctx, next.File)
 	}
 	if next.Problem = ""; err != nil {
 		if ctx.Err() != nil {
@@ -95,11 +110,25 @@ func (e *Engine) backUp(ctx context.Context) error {
 		}
 		next.Problem = cmp.Or(tally.AsError(err).Message, "it failed")
 	}
-	if made.Path != "" {
-		next.At, next.File, next.Bytes = made.At, filepath.Base(made.Path), made.Bytes
-	}
 	e.backedUp.Store(&next)
 	return err
+}
+
+// bring takes a backup to another place, with those that it needs and that are not there yet.
+func (e *Engine) bring(ctx context.Context, file string) error {
+	if file != "" {
+		f, err := backup.Look(filepath.Join(e.opts.Backups.Dir, file))
+		if err == nil {
+			err = backup.Bring(f, func(f backup.File) error { return e.opts.Backups.After(ctx, f) })
+		} else if tally.CodeOf(err) == tally.NotFound {
+			err = nil // somebody has removed it
+		}
+		if err != nil {
+			return err
+		}
+	}
+	e.unbrought = false
+	return nil
 }
 
 func (e *Engine) makeBackup(ctx context.Context, now time.Time) (backup.File, error) {
@@ -119,7 +148,7 @@ func (e *Engine) makeBackup(ctx context.Context, now time.Time) (backup.File, er
 	if err != nil {
 		return backup.File{}, err
 	}
-	gone, err := backup.Rotate(b.Dir, made.Store, b.Keep)
+	gone, err := backup.Rotate(b.Dir, made, b.Keep)
 	if err != nil {
 		e.log.Error("old backups were not removed", "folder", b.Dir, "error", err)
 	}
@@ -130,13 +159,13 @@ func (e *Engine) makeBackup(ctx context.Context, now time.Time) (backup.File, er
 // goesOnFrom is the backup that the next one goes on from, nil if it has to be whole.
 func (e *Engine) goesOnFrom(ctx context.Context, now time.Time) (*backup.Info, error) {
 	var last string
-	if all, err := backup.List(e.opts.Backups.Dir); err == nil && len(all) > 0 {
+	if all, _, err := backup.List(e.opts.Backups.Dir); err == nil && len(all) > 0 {
 		last = all[len(all)-1].Store // if it is another store's, this one's Backup says so
 	}
 	if last == "" {
 		return nil, ctx.Err()
 	}
-	return backup.Since(e.opts.Backups.Dir, last, now.Add(-e.opts.Backups.Whole))
+	return backup.Since(e.opts.Backups.Dir, last, now.Add(-e.opts.Backups.Whole), now)
 }
 
 // lateBackup warns of scheduled backups that are not made.

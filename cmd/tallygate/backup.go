@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -123,9 +124,12 @@ func (a *app) backupList() *cobra.Command {
 			if err := how.to.check(a, cmd); err != nil {
 				return err
 			}
-			all, err := backup.List(args[0])
+			all, not, err := backup.List(args[0])
 			if err != nil {
 				return err
+			}
+			for _, f := range not {
+				fmt.Fprintf(a.stderr, "note: left out: %s\n", clean(tally.AsError(f.Err).Message))
 			}
 			out := make([]backedUp, len(all))
 			for i := range all {
@@ -304,7 +308,7 @@ func chosen(from, at string) ([]backup.File, error) {
 	var f backup.File
 	switch {
 	case info.IsDir():
-		f, err = backup.Latest(from, until)
+		f, err = latestWhole(from, until)
 	case at != "":
 		return nil, tally.Errorf(tally.Invalid, "--at chooses among the backups of a folder").WithHint("name the folder: %s", tally.ShellWord(filepath.Dir(from)))
 	default:
@@ -314,6 +318,23 @@ func chosen(from, at string) ([]backup.File, error) {
 		return nil, err
 	}
 	return backup.Chain(f)
+}
+
+// latestWhole is the latest backup in a folder up to a time. That a later one cannot be read is
+// an error: what is restored instead would lack what came since, and nobody would know.
+func latestWhole(dir string, until time.Time) (backup.File, error) {
+	f, err := backup.Latest(dir, until)
+	if err != nil {
+		return f, err
+	}
+	_, not, err := backup.List(dir)
+	for _, lost := range not {
+		if lost.At.After(f.At) && (until.IsZero() || !lost.At.After(until)) {
+			return f, tally.Errorf(tally.Corrupt, "a later backup cannot be read: %w", lost.Err).
+				WithHint("get it again from where it was copied to; or take what was there at %s: tallygate backup restore %s", minute(f.At), tally.ShellWord(f.Path))
+		}
+	}
+	return f, err
 }
 
 // afterBackup runs the command of the owner's for a backup: its path is in the environment

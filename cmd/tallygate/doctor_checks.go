@@ -371,6 +371,10 @@ func (d *checkup) backups(is *control.Backups) (out []finding) {
 		f.Gravity, f.Next = warning, again
 	}
 	out = append(out, f)
+	if _, not, err := backup.List(dir); err == nil && len(not) > 0 {
+		out = append(out, finding{warning, "backups", tally.AsError(not[len(not)-1].Err).Message,
+			"get it again from where it was copied to, or remove it"})
+	}
 	if left := backup.Leftovers(dir); len(left) > 0 {
 		bytes := int64(0)
 		for _, path := range left {

@@ -5,6 +5,7 @@ package process
 import (
 	"math"
 	"os"
+	"os/exec"
 	"syscall"
 )
 
@@ -26,3 +27,9 @@ func files() (limit, open int) {
 
 // hasModes is whether a file's mode says who may read it.
 const hasModes = true
+
+// withAll has a command ended with all that it has started.
+func withAll(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+}

@@ -92,6 +92,7 @@ func Shell(ctx context.Context, command string, input io.Reader, hidden []string
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 	cmd.Env = append(WithoutStore(os.Environ(), hidden...), env...)
 	cmd.WaitDelay = time.Second
+	withAll(cmd) // the shell's own end would leave what it has started
 	var out tail
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = input, &out, &out
 	err = cmd.Run()

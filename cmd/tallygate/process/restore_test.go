@@ -1,9 +1,13 @@
 package process
 
 import (
+	"context"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A command of the owner's gets the environment and what it is told, but not the URL of the
@@ -33,5 +37,22 @@ func TestShellDoesNotKnowTheStore(t *testing.T) {
 		if !strings.Contains(said, line) {
 			t.Errorf("the command lacks %s", line)
 		}
+	}
+}
+
+// Who ends a command that hangs ends what that has started, too.
+func TestShellEndsAll(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("what a command has started is not known there")
+	}
+	mark := filepath.Join(t.TempDir(), "went on")
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := Shell(ctx, "(sleep 2; touch '"+mark+"'); true", strings.NewReader(""), nil); err == nil {
+		t.Error("a command that was cut off has succeeded")
+	}
+	time.Sleep(2500 * time.Millisecond)
+	if _, err := os.Stat(mark); err == nil {
+		t.Error("what it has started went on")
 	}
 }
