@@ -108,6 +108,8 @@ func (e *Engine) certificatesHealth(ctx context.Context) []control.HealthPart {
 		switch {
 		case c.Problem != "":
 			p.OK, p.Next = false, "tallygate doctor"
+		case c.Ends && c.File == "": // it should have been renewed by itself
+			p.OK, p.Next = false, "tallygate doctor"
 		case c.Ends:
 			p.OK, p.Next = false, "renew it and send SIGHUP"
 		}

@@ -48,7 +48,7 @@ func (d *checkup) folder(context.Context) (out []finding) {
 func (d *checkup) disk(context.Context) []finding {
 	dir := d.found.Data
 	free, least, err := badgerdb.Free(dir)
-	f := finding{fine, "disk", size(free) + " are free", ""}
+	f := finding{fine, "disk", cmp.Or(size(free), "no bytes") + " are free", ""}
 	switch {
 	case err != nil && tally.CodeOf(mustBeThere(dir)) == tally.NotFound:
 		return nil // which was said
@@ -169,14 +169,17 @@ func (d *checkup) status(s *control.Status) (out []finding) {
 func certificate(c *control.Certificate) finding {
 	name := strings.Join(c.Names, ", ")
 	f := finding{fine, "certificates", name + " is valid until " + minute(c.Until), ""}
+	next := "renew it and send SIGHUP"
+	if c.File == "" { // it renews itself 30 days before its end
+		next = "look at its DNS, and whether port 443 or --redirect is reached from outside"
+	}
 	switch {
 	case c.Problem != "":
-		f.Gravity, f.Sentence = warning, name+": "+c.Problem
-		f.Next = "look at its DNS, and whether port 443 or --redirect is reached from outside"
+		f.Gravity, f.Sentence, f.Next = warning, name+": "+c.Problem, next
 	case time.Until(c.Until) < 0:
-		f.Gravity, f.Sentence, f.Next = fault, name+" was valid until "+minute(c.Until), "renew it and send SIGHUP"
+		f.Gravity, f.Sentence, f.Next = fault, name+" was valid until "+minute(c.Until), next
 	case c.Ends:
-		f.Gravity, f.Next = warning, "renew it and send SIGHUP"
+		f.Gravity, f.Next = warning, next
 	}
 	return f
 }

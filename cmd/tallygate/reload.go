@@ -91,6 +91,10 @@ func (o *serveOptions) later(is *serveOptions) (flags []string) {
 		{"listen", o.listen != is.listen}, {"redirect", o.redirect != is.redirect}, {"metrics", o.metrics != is.metrics}, {"ssh", o.ssh != is.ssh}, {"admin", o.admin != is.admin}, {"ssh-idle", o.sshIdle != is.sshIdle}, {"store", o.shared.URL != is.shared.URL}, {"node", o.shared.Node != is.shared.Node}, {"durability", o.durability != is.durability}, {"profile", o.profile != is.profile},
 		{"log-format", o.log.Format != is.log.Format}, {"log-file", o.log.File != is.log.File}, {"max-connections", o.front.Connections != is.front.Connections},
 		{"tls-cert", o.tls.Cert != is.tls.Cert || o.tls.Key != is.tls.Key}, {"tls-domain", !slices.Equal(o.tls.Domains, is.tls.Domains)},
+		{"tls-email", o.tls.Email != is.tls.Email}, {"tls-directory", o.tls.Directory != is.tls.Directory},
+		{"backup-dir", o.backups.Dir != is.backups.Dir}, {"backup-every", o.backups.Every != is.backups.Every},
+		{"backup-whole-every", o.backups.Whole != is.backups.Whole}, {"backup-keep", o.backups.Keep != is.backups.Keep},
+		{"backup-command", o.afterwards != is.afterwards}, {"alert-command", o.alertCommand != is.alertCommand},
 	} {
 		if f.differs {
 			flags = append(flags, f.name)

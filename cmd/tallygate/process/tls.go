@@ -44,6 +44,7 @@ type TLS struct {
 
 	mu      sync.Mutex
 	refused map[string]error // why there is no certificate for a domain, since the authority was last asked
+	unread  error            // why the files could not be used when they were last read
 }
 
 // OpenTLS reads the certificates, or prepares to get them; nil where there are none to be.
@@ -86,11 +87,20 @@ func retryBackoff(n int, _ *http.Request, res *http.Response) time.Duration {
 	return 250 * time.Millisecond << n
 }
 
-// Reload reads the files again. On an error the certificate in use stays.
+// Reload reads the files again. On an error the certificate in use stays, and State says why:
+// with such files the process does not start again.
 func (t *TLS) Reload() error {
 	if t.manager != nil {
 		return nil
 	}
+	err := t.read()
+	t.mu.Lock()
+	t.unread = err
+	t.mu.Unlock()
+	return err
+}
+
+func (t *TLS) read() error {
 	const hint = "the files are PEM: the certificate with its chain, and its own key without a passphrase; both readable for this process"
 	pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
 	if err != nil {
@@ -155,18 +165,23 @@ func (t *TLS) Obtain(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// obtainAll asks for each certificate once, and reports whether all are there.
+// obtainAll asks for each certificate once, and reports whether all are there. An authority
+// that is slow for one of them does not keep the others from coming.
 func (t *TLS) obtainAll(log *slog.Logger) bool {
-	all := true
+	var asking sync.WaitGroup
+	var missing atomic.Bool
 	for _, domain := range t.Domains {
-		_, err := t.manager.GetCertificate(&tls.ClientHelloInfo{ServerName: domain,
-			CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}}) // which says that it may be one of ECDSA
-		if t.note(domain, err); err != nil {
-			all = false
-			log.Warn("no certificate has come", "domain", domain, "error", err, "hint", dnsHint)
-		}
+		asking.Go(func() {
+			_, err := t.manager.GetCertificate(&tls.ClientHelloInfo{ServerName: domain,
+				CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}}) // which says that it may be one of ECDSA
+			if t.note(domain, err); err != nil {
+				missing.Store(true)
+				log.Warn("no certificate has come", "domain", domain, "error", err, "hint", dnsHint)
+			}
+		})
 	}
-	return all
+	asking.Wait()
+	return !missing.Load()
 }
 
 // note keeps how asking for a certificate has ended.
@@ -198,7 +213,13 @@ const soon = 14 * 24 * time.Hour
 func (t *TLS) State(ctx context.Context) (out []control.Certificate) {
 	if t.manager == nil {
 		leaf := t.pair.Load().Leaf
-		return []control.Certificate{{Names: namesOf(leaf), Until: leaf.NotAfter.UTC(), File: t.Cert, Ends: time.Until(leaf.NotAfter) < soon}}
+		c := control.Certificate{Names: namesOf(leaf), Until: leaf.NotAfter.UTC(), File: t.Cert, Ends: time.Until(leaf.NotAfter) < soon}
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.unread != nil {
+			c.Problem = fmt.Sprintf("the one in use stays, until %s: %s", c.Until.Format(time.DateTime), tally.AsError(t.unread).Message)
+		}
+		return []control.Certificate{c}
 	}
 	for _, domain := range t.Domains {
 		c := control.Certificate{Names: []string{domain}}
@@ -215,22 +236,25 @@ func (t *TLS) State(ctx context.Context) (out []control.Certificate) {
 // kept is the certificate of a domain that was got already.
 func (t *TLS) kept(ctx context.Context, domain string) (*x509.Certificate, error) {
 	content, err := t.manager.Cache.Get(ctx, domain)
-	if errors.Is(err, autocert.ErrCacheMiss) {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if why := t.refused[domain]; why != nil {
-			return nil, fmt.Errorf("none has come, and is asked for again: %w; %s", why, dnsHint)
+	if err != nil && !errors.Is(err, autocert.ErrCacheMiss) {
+		return nil, err
+	}
+	if err == nil {
+		pair, err := tls.X509KeyPair(content, content)
+		if err != nil {
+			return nil, err
 		}
-		return nil, errors.New("none has come yet: it is being asked for")
+		leaf, err := x509.ParseCertificate(pair.Certificate[0])
+		if err != nil || time.Now().Before(leaf.NotAfter) {
+			return leaf, err
+		}
+	} // one that is over is not served with: it is as if there were none
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if why := t.refused[domain]; why != nil {
+		return nil, fmt.Errorf("none has come, and is asked for again: %w; %s", why, dnsHint)
 	}
-	if err != nil {
-		return nil, err
-	}
-	pair, err := tls.X509KeyPair(content, content)
-	if err != nil {
-		return nil, err
-	}
-	return x509.ParseCertificate(pair.Certificate[0])
+	return nil, errors.New("none has come yet: it is being asked for")
 }
 
 func namesOf(leaf *x509.Certificate) []string {

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -8,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log/slog"
 	"math/big"
@@ -17,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,6 +101,13 @@ func TestCertificateIsReadAgain(t *testing.T) {
 	if err := s.Reload(); tally.CodeOf(err) != tally.Invalid || serial(first, second) != 2 {
 		t.Errorf("what is no certificate: %v, shown %d", err, serial(first, second))
 	}
+	if is := s.State(t.Context())[0]; !strings.Contains(is.Problem, "cannot be used") || is.Until.IsZero() {
+		t.Errorf("nobody is told that it is no certificate: %+v", is)
+	}
+	writePair(t, dir, 3, now.Add(-time.Hour), now.Add(time.Hour))
+	if err := s.Reload(); err != nil || s.State(t.Context())[0].Problem != "" {
+		t.Errorf("it is well again: %v, %+v", err, s.State(t.Context()))
+	}
 }
 
 // What cannot serve is refused at once, with what to do.
@@ -143,7 +153,8 @@ func TestNoCertificateComes(t *testing.T) {
 		io.WriteString(w, `{"type":"urn:ietf:params:acme:error:rateLimited","detail":"too many of yours"}`)
 	}))
 	defer authority.Close()
-	s, err := OpenTLS(t.TempDir(), TLSOptions{Domains: []string{"Bücher.Example.com."}, Directory: authority.URL})
+	dir := t.TempDir()
+	s, err := OpenTLS(dir, TLSOptions{Domains: []string{"Bücher.Example.com."}, Directory: authority.URL})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,6 +177,43 @@ func TestNoCertificateComes(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), "too many of yours") || !strings.Contains(log.String(), "domain=xn--bcher-kva.example.com") {
 		t.Errorf("log %s", &log)
+	}
+	// One that is over, of a process that was not there for months, is none.
+	old, _ := writePair(t, dir, 1, time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour))
+	key, _ := os.ReadFile(old.Key)
+	cert, _ := os.ReadFile(old.Cert)
+	if err := s.manager.Cache.Put(t.Context(), "xn--bcher-kva.example.com", append(key, cert...)); err != nil {
+		t.Fatal(err)
+	}
+	if got := problem(); !strings.Contains(got, "too many of yours") {
+		t.Errorf("beside one that is over: %q", got)
+	}
+}
+
+// An authority that does not answer for one domain does not keep the others from being asked for.
+func TestADomainHangs(t *testing.T) {
+	asked := make(chan string, 2)
+	var both sync.WaitGroup
+	both.Add(2)
+	s, err := OpenTLS(t.TempDir(), TLSOptions{Domains: []string{"a.example.com", "b.example.com"}, Directory: "http://127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.manager.HostPolicy = func(_ context.Context, host string) error {
+		asked <- host
+		both.Done()
+		both.Wait() // forever, if they are asked for one after the other
+		return errors.New("refused")
+	}
+	done := make(chan bool)
+	go func() { done <- s.obtainAll(slog.New(slog.DiscardHandler)) }()
+	select {
+	case all := <-done:
+		if all || len(asked) != 2 {
+			t.Errorf("all are there: %v; %d were asked for", all, len(asked))
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("one waits for the other")
 	}
 }
 
