@@ -201,10 +201,10 @@ type unreached struct {
 }
 
 // reached notes what became of the latest talk with the database. One that has become
-// read-only, as after a failover, is connected to anew, and so is one that does not answer: if its
-// machine has vanished all connections are as dead, and each would be waited for. asked is when this node began to tell
-// that it is there, zero if it did not: an answer may have waited for a process that stood still,
-// for so long that others were given what it was lent.
+// read-only, as after a failover, is connected to anew, and so is one that does not answer: if
+// its machine has vanished all connections are as dead, and each would be waited for. asked is
+// when this node began to tell that it is there, zero if it did not: an answer may have waited
+// for a process that stood still, for so long that others were given what it was lent.
 func (s *Store) reached(asked time.Time, err error) {
 	var pg *pgconn.PgError
 	var ours *tally.Error
