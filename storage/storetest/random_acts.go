@@ -139,14 +139,20 @@ func (h *history) usage(t *rapid.T) {
 	for range 1 + upTo(t, "counters", 5) {
 		at := h.bench.now.Add(-time.Duration(upTo(t, "hours ago", 72)) * time.Hour)
 		c := h.counter(t, at)
-		if c.Period.End.Sub(c.Period.Start) < tally.Bucket && c.Period.Start.Before(h.horizon) {
-			continue // what minutes have used is known from their records only
+		if h.forgotten(&c) {
+			continue
 		}
 		counters = append(counters, c)
 	}
 	got, err := h.bench.Usage(ctx, counters...)
 	want, wantErr := h.want.Usage(ctx, counters...)
 	h.same(got, want, err, wantErr, "usage %+v", counters)
+}
+
+// forgotten reports whether a store may not know what a counter has used: of minutes that is
+// known from their records only, and those may be pruned.
+func (h *history) forgotten(c *tally.Counter) bool {
+	return c.Period.End.Sub(c.Period.Start) < tally.Bucket && c.Period.Start.Before(h.horizon)
 }
 
 func (h *history) lastUsed(*rapid.T) {
@@ -217,15 +223,22 @@ func (h *history) entriesGone(kept int64) int64 {
 
 // numbered takes the numbers of records away, if the store may have others than the
 // specification, and what counters had used by then: of entries, a store that was just opened
-// may not have heard. Their order stays.
+// may not have heard. Their order stays. What was used of minutes goes where the store may have
+// forgotten it by the time that a request was settled.
 func (h *history) numbered(list []tally.Record) []tally.Record {
-	if !h.bench.subject.Apart {
-		return list
-	}
 	for i := range list {
-		list[i].Seq, list[i].Charges = 0, slices.Clone(list[i].Charges)
-		for k := range list[i].Charges {
-			list[i].Charges[k].Used = 0
+		r := &list[i]
+		r.Charges = slices.Clone(r.Charges)
+		if h.bench.subject.Apart {
+			r.Seq = 0
+		}
+		of := slices.IndexFunc(h.past, func(x tally.Reservation) bool { return x.ID == r.ID })
+		for k := range r.Charges {
+			if h.bench.subject.Apart || of >= 0 && slices.ContainsFunc(h.past[of].Charges, func(c tally.Charge) bool {
+				return c.Subject == r.Charges[k].Subject && c.Metric == r.Charges[k].Metric && c.Period.Label == r.Charges[k].Window && h.forgotten(&c.Counter)
+			}) {
+				r.Charges[k].Used = 0
+			}
 		}
 	}
 	return list
