@@ -118,7 +118,6 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
-
 // One that was not taken elsewhere is taken there before those that go on from it, and once.
 func TestBring(t *testing.T) {
 	dir := t.TempDir()

@@ -64,6 +64,38 @@ func TestClockSet(t *testing.T) {
 	}
 }
 
+// Without the database for so long that others may have been given what a node was lent, nobody
+// takes more of it: not a new request, nor one that is under way.
+func TestTooLongAlone(t *testing.T) {
+	t.Parallel()
+	server := pgtest.New(t)
+	s := startNode(t, server.Database(t), "n1", t.TempDir())
+	charge := chargeOf("client/cl_1", tally.Cost, tally.Day, 1e9)
+	r := requestOf(100, charge)
+	if _, err := s.Reserve(ctx, r); err != nil {
+		t.Fatal(err)
+	}
+	server.Crash()
+	eventually(t, "it knows that the database is gone", func() bool { _, err := s.Reach(); return err != nil })
+	more := func() map[string]error {
+		_, reserved := s.Reserve(ctx, requestOf(1, charge))
+		_, raised := s.Raise(ctx, r.ID, 1, 1, requestOf(101, charge).Bounds)
+		return map[string]error{"a new one": reserved, "one under way": raised,
+			"one that counts on more": s.Join(ctx, r.ID, []tally.Charge{charge}, nil)}
+	}
+	for what, err := range more() {
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	s.contact.Store(new(time.Now().Add(-aloneFor - time.Second)))
+	for what, err := range more() {
+		if tally.CodeOf(err) != tally.Unavailable || !strings.Contains(err.Error(), "may be others' by now") {
+			t.Errorf("%s takes more: %v", what, err)
+		}
+	}
+}
+
 // A server that takes no changes, as one that is a standby since a failover, is out of reach
 // for all a node wants of it, although it answers: who only looks must not take it for the
 // database. Once it takes changes the node goes on by itself.

@@ -272,13 +272,20 @@ func (s *Store) Reserve(ctx context.Context, r tally.Reservation) (tally.Grant, 
 	return s.journal.Reserve(ctx, r)
 }
 
-// Raise implements storage.Meter.
+// Raise implements storage.Meter. A request that is under way for long takes no more of what may
+// be others' by now than a new one.
 func (s *Store) Raise(ctx context.Context, id tally.ID, least, want int64, bounds tally.Bounds) (tally.Grant, error) {
+	if err := s.admits(true); err != nil {
+		return tally.Grant{}, err
+	}
 	return s.journal.Raise(ctx, id, least, want, bounds)
 }
 
-// Join implements storage.Meter.
+// Join implements storage.Meter, as [Store.Raise].
 func (s *Store) Join(ctx context.Context, id tally.ID, charges []tally.Charge, places []tally.Place) error {
+	if err := s.admits(len(charges) > 0); err != nil {
+		return err
+	}
 	return s.journal.Join(ctx, id, charges, places)
 }
 

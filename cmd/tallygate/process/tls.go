@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -176,7 +177,7 @@ func (t *TLS) obtainAll(log *slog.Logger) bool {
 				CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}}) // which says that it may be one of ECDSA
 			if t.note(domain, err); err != nil {
 				missing.Store(true)
-				log.Warn("no certificate has come", "domain", domain, "error", err, "hint", dnsHint)
+				log.Warn("no certificate has come", "domain", domain, "error", err, "hint", hintFor(err))
 			}
 		})
 	}
@@ -191,8 +192,13 @@ func (t *TLS) note(domain string, err error) {
 	t.refused[domain] = err
 }
 
-// dnsHint is what to look at where an authority gives no certificate.
-const dnsHint = "the domain's DNS must lead here, and port 443 be reached from outside, or port 80 with --redirect"
+// hintFor is what to look at where no certificate comes.
+func hintFor(err error) string {
+	if refused := (*url.Error)(nil); errors.As(err, &refused) {
+		return "this machine must reach the authority, by its name too"
+	}
+	return "the domain's DNS must lead here, and port 443 be reached from outside, or port 80 with --redirect"
+}
 
 // name is the first name that a certificate is for, "" if it has none.
 func (t *TLS) name() string {
@@ -205,9 +211,14 @@ func (t *TLS) name() string {
 	return ""
 }
 
-// soon is how long before its end a certificate is called one that ends. Automatic ones
-// are renewed 30 days before theirs.
+// soon is how long before its end a certificate is called one that ends.
 const soon = 14 * 24 * time.Hour
+
+// overdue reports whether an automatic certificate should have been renewed: that is tried from
+// 30 days before its end on, or at once where it lives for less.
+func overdue(leaf *x509.Certificate) bool {
+	return time.Until(leaf.NotAfter) < min(26*24*time.Hour, leaf.NotAfter.Sub(leaf.NotBefore)/3)
+}
 
 // State describes the certificates for people.
 func (t *TLS) State(ctx context.Context) (out []control.Certificate) {
@@ -226,7 +237,7 @@ func (t *TLS) State(ctx context.Context) (out []control.Certificate) {
 		if leaf, err := t.kept(ctx, domain); err != nil {
 			c.Problem = err.Error()
 		} else {
-			c.Until, c.Ends = leaf.NotAfter.UTC(), time.Until(leaf.NotAfter) < soon
+			c.Until, c.Ends = leaf.NotAfter.UTC(), overdue(leaf)
 		}
 		out = append(out, c)
 	}
@@ -252,7 +263,7 @@ func (t *TLS) kept(ctx context.Context, domain string) (*x509.Certificate, error
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if why := t.refused[domain]; why != nil {
-		return nil, fmt.Errorf("none has come, and is asked for again: %w; %s", why, dnsHint)
+		return nil, fmt.Errorf("none has come, and is asked for again: %w; %s", why, hintFor(why))
 	}
 	return nil, errors.New("none has come yet: it is being asked for")
 }
