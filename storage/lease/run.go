@@ -13,16 +13,7 @@ func (l *Lender) Run(ctx context.Context) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	var failing time.Time // since when the bank is out of reach
-	for {
-		poll := false
-		select {
-		case <-ctx.Done():
-			l.giveUp(context.Cause(ctx))
-			return nil
-		case <-l.wake:
-		case <-tick.C:
-			poll = true
-		}
+	for poll := true; ; {
 		for pause := leastPause; ; pause = min(2*pause, mostPause) {
 			err := l.round(ctx, poll)
 			if err == nil {
@@ -41,6 +32,15 @@ func (l *Lender) Run(ctx context.Context) error {
 				break
 			}
 			time.Sleep(pause)
+		}
+		poll = false
+		select {
+		case <-ctx.Done():
+			l.giveUp(context.Cause(ctx))
+			return nil
+		case <-l.wake:
+		case <-tick.C:
+			poll = true
 		}
 	}
 }

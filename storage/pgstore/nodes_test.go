@@ -397,6 +397,41 @@ func TestShipIntoDroppedWeek(t *testing.T) {
 	}
 }
 
+// Where transactions see what was there when they began, two nodes that begin a week at once may
+// both want to make its partition.
+func TestShipIntoNewWeek(t *testing.T) {
+	t.Parallel()
+	s := startNode(t, pgtest.Database(t)+"&default_transaction_isolation=serializable", "a", t.TempDir())
+	tx, err := s.pool.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(ctx)
+	if _, err := lock(ctx, tx); err != nil {
+		t.Fatal(err)
+	}
+	if err := spend(s, requestOf(10, chargeOf("client/cl_1", tally.Cost, tally.Total, 1000)), 10); err != nil {
+		t.Fatal(err)
+	}
+	shipped := make(chan error, 1)
+	go func() { _, err := s.shipAll(ctx); shipped <- err }()
+	eventually(t, "it waits for the lock", func() bool {
+		var n int
+		err := s.pool.QueryRow(ctx, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&n)
+		return err == nil && n > 0
+	})
+	if err := makeWeek(ctx, tx, dayOf(noon)/weekDays); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-shipped; err != nil {
+		t.Error(err)
+	}
+	verified(t, s)
+}
+
 // While the database is known to be out of reach, nobody who asks a node waits for it: each is
 // told what is known. It answers again once the database does.
 func TestAskedWithoutDatabase(t *testing.T) {

@@ -211,6 +211,11 @@ func (s *Store) makeWeeks(ctx context.Context, list []badgerdb.Kept) error {
 			}
 			return makeWeek(ctx, tx, week)
 		})
+		// Where a transaction sees what was there when it began, one that had to wait for the lock
+		// does not see what was made meanwhile.
+		if pg, ok := errors.AsType[*pgconn.PgError](err); ok && (pg.Code == "42P07" || pg.Code == "23505") {
+			err = errAgain
+		}
 		if err != nil {
 			return err
 		}

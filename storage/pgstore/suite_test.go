@@ -16,13 +16,15 @@ import (
 	"tallygate/storage/storetest"
 )
 
-// Under the race detector a random history takes ten times as long and finds nothing that
-// it does not find without: there are fewer then, unless the caller says how many.
+// A random history starts a node again and again, which takes time, and under the race detector
+// ten times as long, where it finds nothing that it does not find without: there are fewer,
+// unless the caller says how many.
 func TestMain(m *testing.M) {
-	info, _ := debug.ReadBuildInfo()
-	if slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		flag.Set("rapid.checks", cmp.Or(os.Getenv("RAPID_CHECKS"), "5"))
+	checks := "30"
+	if info, _ := debug.ReadBuildInfo(); slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		checks = "5"
 	}
+	flag.Set("rapid.checks", cmp.Or(os.Getenv("RAPID_CHECKS"), checks))
 	os.Exit(m.Run())
 }
 
