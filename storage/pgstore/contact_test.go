@@ -158,7 +158,7 @@ func TestFateOfAnAct(t *testing.T) {
 			FOR EACH ROW EXECUTE FUNCTION rest();
 		INSERT INTO bed (one) VALUES (1)`: "may have been done",
 	} {
-		_, err := s.actFor(ctx, time.Second, func(ctx context.Context, tx pgx.Tx, _ *state) (int64, error) {
+		_, err := s.actFor(ctx, 2*time.Second, func(ctx context.Context, tx pgx.Tx, _ *state) (int64, error) {
 			_, err := tx.Conn().PgConn().Exec(ctx, sql).ReadAll()
 			return 1, err
 		})
@@ -244,9 +244,10 @@ func TestDeadConnections(t *testing.T) {
 	l.forget()
 	began := time.Now()
 	eventually(t, "it is in touch anew", func() bool { return s.contact.Load().After(began.Add(patience)) })
-	began = time.Now()
-	if _, _, err := s.Load(ctx); err != nil || time.Since(began) > patience {
-		t.Errorf("what was changed is read after %v, %v", time.Since(began), err)
+	late, stop := context.WithTimeout(ctx, readPatience/2) // it was asked on a dead one otherwise
+	defer stop()
+	if _, _, err := s.Load(late); err != nil {
+		t.Errorf("what was changed cannot be read: %v", err)
 	}
 }
 
@@ -280,7 +281,7 @@ func TestNoAnswers(t *testing.T) {
 			if err == nil {
 				t.Errorf("%s is said to be done", what)
 			}
-		case <-time.After(3 * patience):
+		case <-time.After(time.Minute): // none takes a quarter of that
 			t.Errorf("%s waits for an answer", what)
 		}
 	}
