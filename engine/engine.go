@@ -87,20 +87,22 @@ type Engine struct {
 	log     *slog.Logger
 	started time.Time
 
-	changing  sync.Mutex // one change of the catalog at a time; guards nothing else; before those of alerts and reconciled
-	booked    nodeLock   // one entry of the book of money at a time; guards nothing else
-	recosted  nodeLock   // one re-cost at a time, taken before booked; guards nothing else
-	rekeying  sync.Mutex // one change of the key at a time; before changing
-	reading   sync.Mutex // one config file at a time: it takes many times its size; before changing
-	catalog   atomic.Pointer[tally.Catalog]
-	routing   atomic.Pointer[tally.Catalog]      // the catalog the router is made for: ahead of catalog during a change
-	revision  atomic.Pointer[revision]           // of catalog
-	peers     atomic.Pointer[[]control.NodeView] // the nodes, as their database told last
-	known     atomic.Int64                       // the store's revision up to which all of its entities are known here
-	checked   atomic.Pointer[control.Checked]    // nil before the first night
-	pruned    atomic.Pointer[control.Pruned]     // nil before the retention has removed something
-	backedUp  atomic.Pointer[control.Backups]    // nil where no backups are scheduled
-	unbrought bool                               // the latest backup may not have been taken to another place; only what makes them uses it
+	changing sync.Mutex // one change of the catalog at a time; guards nothing else; before those of alerts and reconciled
+	booked   nodeLock   // one entry of the book of money at a time; guards nothing else
+	recosted nodeLock   // one re-cost at a time, taken before booked; guards nothing else
+	rekeying sync.Mutex // one change of the key at a time; before changing
+	reading  sync.Mutex // one config file at a time: it takes many times its size; before changing
+	catalog  atomic.Pointer[tally.Catalog]
+	routing  atomic.Pointer[tally.Catalog]      // the catalog the router is made for: ahead of catalog during a change
+	revision atomic.Pointer[revision]           // of catalog
+	peers    atomic.Pointer[[]control.NodeView] // the nodes, as their database told last
+	known    atomic.Int64                       // the store's revision up to which all of its entities are known here
+	checked  atomic.Pointer[control.Checked]    // nil before the first night
+	pruned   atomic.Pointer[control.Pruned]     // nil before the retention has removed something
+	backedUp atomic.Pointer[control.Backups]    // nil where no backups are scheduled
+	// unbrought is whether the latest backup may not have been taken to another place. Only what
+	// makes backups uses it.
+	unbrought bool
 	// othersBackUp is whether another node makes the scheduled backups.
 	othersBackUp atomic.Bool
 	baseURL      atomic.Pointer[string] // nil while the public plane is down

@@ -331,7 +331,8 @@ func latestWhole(dir string, until time.Time) (backup.File, error) {
 	for _, lost := range not {
 		if lost.At.After(f.At) && (until.IsZero() || !lost.At.After(until)) {
 			return f, tally.Errorf(tally.Corrupt, "a later backup cannot be read: %w", lost.Err).
-				WithHint("get it again from where it was copied to; or take what was there at %s: tallygate backup restore %s", minute(f.At), tally.ShellWord(f.Path))
+				WithHint("get it again from where it was copied to; or take what was there at %s: tallygate backup restore %s",
+					minute(f.At), tally.ShellWord(f.Path))
 		}
 	}
 	return f, err

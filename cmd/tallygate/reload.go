@@ -155,7 +155,8 @@ func (a *app) upgrade(cmd *cobra.Command) error {
 
 // cameUp waits for an engine that started later than another one.
 func (a *app) cameUp(ctx context.Context, than time.Time) (control.Status, error) {
-	gone := tally.Errorf(tally.Unavailable, "the process does not come up again").WithHint("its log says why; start it with: tallygate serve")
+	gone := tally.Errorf(tally.Unavailable, "the process does not come up again").
+		WithHint("its log says why; start it with: tallygate serve")
 	for had := time.Now(); ; {
 		if c, err := a.attach(ctx); err == nil {
 			is, err := control.EngineStatus.Do(ctx, c, control.None{})

@@ -62,7 +62,7 @@ type ClientView struct {
 	InFlight         int         `json:"in_flight"`
 	LastUsedAt       time.Time   `json:"last_used_at,omitzero"`
 	Refused          *RefusedNow `json:"refused_now,omitempty"` // nil while it is served
-	Balance          *Balance    `json:"balance,omitempty"`     // nil where nothing was paid in advance, or the nodes' database does not tell
+	Balance          *Balance    `json:"balance,omitempty"`     // nil: none, or the nodes' database does not tell
 	MonthSince       time.Time   `json:"month_since"`           // when the month under way began, by its gateway's calendar
 	Month            Sums        `json:"month"`
 	Last30Days       Sums        `json:"last_30d"`

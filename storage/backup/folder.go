@@ -133,7 +133,8 @@ func chainOf(all []File, not []Unreadable, f File) ([]File, error) {
 		if i < 0 || slices.ContainsFunc(chain, func(c File) bool { return c.ID == all[i].ID }) {
 			const hint = "put all files of the folder together, or restore a whole backup"
 			if len(not) > 0 {
-				return nil, tally.Errorf(tally.NotFound, "%s goes on from the backup %s, which is not beside it, or cannot be read: %w", f.Path, f.Base, not[0].Err).
+				return nil, tally.Errorf(tally.NotFound, "%s goes on from the backup %s, which is not beside it, or cannot be read: %w",
+					f.Path, f.Base, not[0].Err).
 					WithHint(hint)
 			}
 			return nil, tally.Errorf(tally.NotFound, "%s goes on from the backup %s, which is not beside it", f.Path, f.Base).

@@ -135,7 +135,8 @@ func (s *Store) mayJoin(ctx context.Context, tx pgx.Tx) error {
 		s.moves.Store(true)
 		return nil
 	}
-	return tally.Errorf(tally.Conflict, "node %s moves in, and what it has is not all in the nodes' database yet", name).
+	return tally.Errorf(tally.Conflict,
+		"node %s moves in, and what it has is not all in the nodes' database yet", name).
 		WithHint("wait until it has moved; if that was broken off, move once more, which goes on with it: " +
 			"tallygate move --to URL; if its folder is lost, take an empty database")
 }

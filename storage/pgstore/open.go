@@ -145,7 +145,9 @@ func isOf(ctx context.Context, c *pgconn.PgConn, id string) error {
 
 // severalHosts reports whether a URL names more than one.
 func severalHosts(c *pgx.ConnConfig) bool {
-	return slices.ContainsFunc(c.Fallbacks, func(f *pgconn.FallbackConfig) bool { return f.Host != c.Host || f.Port != c.Port })
+	return slices.ContainsFunc(c.Fallbacks, func(f *pgconn.FallbackConfig) bool {
+		return f.Host != c.Host || f.Port != c.Port
+	})
 }
 
 // refused is why a database cannot be used.

@@ -91,10 +91,13 @@ func nowhereElse(ctx context.Context, c *pgx.ConnConfig) error {
 	for _, at := range slices.Sorted(maps.Keys(found)) {
 		switch err := found[at]; {
 		case errors.Is(err, errElsewhere):
-			return tally.Errorf(tally.Conflict, "what the nodes share is at %s, and an empty database is at another host that was named and takes changes", at).
+			return tally.Errorf(tally.Conflict,
+				"what the nodes share is at %s, and an empty database is at another host that was named and takes changes", at).
 				WithHint("name the hosts of one database only: its primary and its standbys")
 		case err != nil:
-			return tally.Errorf(tally.Unavailable, "the database is empty, and %s, which was named as well and may have what the nodes share, cannot be asked: %w", at, causesOf(err)).
+			return tally.Errorf(tally.Unavailable,
+				"the database is empty, and %s, which was named as well and may have what the nodes share, cannot be asked: %w",
+				at, causesOf(err)).
 				WithHint("start again once all hosts answer; for a first start name the new database alone")
 		}
 	}

@@ -73,7 +73,8 @@ func (s *Store) actFor(ctx context.Context, most time.Duration, do deed) (n int6
 	})
 	var e *tally.Error
 	if errors.As(err, &e) && e.Code == tally.Unavailable && ctx.Err() == nil {
-		e = tally.Errorf(tally.Unavailable, "%s", e.Message).WithHint("nothing was changed: do it again once the database does what it is asked")
+		e = tally.Errorf(tally.Unavailable, "%s", e.Message).
+			WithHint("nothing was changed: do it again once the database does what it is asked")
 		if asked {
 			e.Hint = "it may have been done all the same: look, before you do it again"
 		}

@@ -84,7 +84,8 @@ func (w *World) Call(ctx context.Context, op string, in, out any) error {
 		w.mu.Lock()
 		status.Nodes = w.nodes
 		if w.apart {
-			status.Warnings = append(status.Warnings, control.Warning{Kind: control.WarnReach, Gravity: control.Bad, Sentence: "The nodes' database is out of reach"})
+			status.Warnings = append(status.Warnings, control.Warning{Kind: control.WarnReach, Gravity: control.Bad,
+				Sentence: "The nodes' database is out of reach"})
 		}
 		w.mu.Unlock()
 	}

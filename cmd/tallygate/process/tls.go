@@ -134,9 +134,12 @@ func (t *TLS) config() *tls.Config {
 	return &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return t.pair.Load(), nil }}
 }
 
+// certificateFunc is how a server of TLS gets a certificate for a caller.
+type certificateFunc = func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+
 // patiently does not count against a caller how long an authority takes: without this, who
 // comes while a certificate is made is cut off by the deadline of the handshake.
-func patiently(get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+func patiently(get certificateFunc) certificateFunc {
 	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		asked := time.Now()
 		c, err := get(hello)
@@ -174,7 +177,8 @@ func (t *TLS) obtainAll(log *slog.Logger) bool {
 	for _, domain := range t.Domains {
 		asking.Go(func() {
 			_, err := t.manager.GetCertificate(&tls.ClientHelloInfo{ServerName: domain,
-				CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}}) // which says that it may be one of ECDSA
+				// which says that it may be one of ECDSA
+				CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}})
 			if t.note(domain, err); err != nil {
 				missing.Store(true)
 				log.Warn("no certificate has come", "domain", domain, "error", err, "hint", hintFor(err))
@@ -224,11 +228,13 @@ func overdue(leaf *x509.Certificate) bool {
 func (t *TLS) State(ctx context.Context) (out []control.Certificate) {
 	if t.manager == nil {
 		leaf := t.pair.Load().Leaf
-		c := control.Certificate{Names: namesOf(leaf), Until: leaf.NotAfter.UTC(), File: t.Cert, Ends: time.Until(leaf.NotAfter) < soon}
+		c := control.Certificate{Names: namesOf(leaf), Until: leaf.NotAfter.UTC(), File: t.Cert,
+			Ends: time.Until(leaf.NotAfter) < soon}
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		if t.unread != nil {
-			c.Problem = fmt.Sprintf("the one in use stays, until %s: %s", c.Until.Format(time.DateTime), tally.AsError(t.unread).Message)
+			c.Problem = fmt.Sprintf("the one in use stays, until %s: %s", c.Until.Format(time.DateTime),
+				tally.AsError(t.unread).Message)
 		}
 		return []control.Certificate{c}
 	}
